@@ -1,0 +1,74 @@
+# What can be done here. `make` alone prints this list; each target sets up what it needs.
+PYTHON ?= python3
+# One environment an interpreter, so that two can be tested side by side.
+TAG    := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VENV   ?= .venv-$(TAG)
+BIN    := $(VENV)/bin
+READY  := $(VENV)/ready-$(shell cksum setup.cfg | cut -d' ' -f1)
+DEMO_READY := $(VENV)/demo-$(shell cksum setup.cfg | cut -d' ' -f1)
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# How many test processes; 'auto' is one a core.
+JOBS   ?= auto
+# More arguments for pytest: make test ARGS='-k journal'
+ARGS   ?=
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench soak mutants coverage clean
+
+help:  ## print this list
+	@echo "fabgate $$(sed -n 's/^__version__ = "\(.*\)"/\1/p' fabgate/__init__.py): a badge powers a machine, and every minute reaches the collector once"
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@echo
+	@echo "  PYTHON=python3.13 chooses the interpreter; ARGS='-k journal' goes to pytest."
+
+# python3-venv is a package of its own on Debian. Root installs it; anybody else is told what to do.
+$(BIN)/python:
+	@test -n "$(TAG)" || { echo "error: '$(PYTHON)' does not run. Install Python 3.11 or newer, or say PYTHON=…"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: found Python $(TAG), wanted 3.11 or newer. Say PYTHON=…"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh tools/apt python3-venv
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(DEMO_READY): | $(BIN)/python
+	@echo "installing what the demo needs"
+	@$(PIP) install -e '.[demo]'
+	@$(PIP) install --no-deps mfrc522==0.0.7
+	@touch $@
+
+$(READY): | $(BIN)/python
+	@echo "installing what development needs"
+	@$(PIP) install -e '.[dev]'
+	@$(PIP) install --no-deps mfrc522==0.0.7
+	@touch $@ $(DEMO_READY)
+
+demo: $(DEMO_READY)  ## a workshop on this computer, played for you: gate, broker, collector, minutes
+	@$(BIN)/fabgate demo --script
+
+test: $(READY)  ## every test, real broker included (9 minutes at most)
+	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
+	@command -v strace >/dev/null || sh tools/apt strace
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+check: $(READY)  ## ruff (wide) and mypy --strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy --strict
+
+bench: $(READY)  ## measure each promised figure as a ratio (ONLY=id for one)
+	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+soak: $(READY)  ## the kill tests for an hour instead of minutes
+	@FABGATE_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) -m kills $(ARGS)
+
+mutants: $(READY)  ## break the rules by hand in ten ways; each must be caught
+	@$(BIN)/python -m tests.mutants
+
+coverage: $(READY)  ## branch coverage of the rules, the gate and the drivers
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest -q -m 'not kills' $(ARGS)
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report --include='fabgate/rules/*' --fail-under=100
+	@$(BIN)/coverage report --include='fabgate/gate/*,fabgate/drivers/*' --fail-under=95
+
+clean:  ## remove the environments and caches (never your data)
+	rm -rf .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

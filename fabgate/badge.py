@@ -1,0 +1,235 @@
+"""Which badge is this? One canonical form, every spelling, and the keyed digest that travels instead of it.
+
+A badge is its **kind and its bytes in the order of its standard, with their length**: a 4-, 7- or 10-byte UID of
+ISO/IEC 14443-3 type A as the card sends it (without cascade tags 0x88 and BCC), or the 3 bytes of a 26-bit Wiegand
+number. Nothing is ever compared by suffix, as a number, or after cutting: that is how other systems let two members
+share one identity.
+
+People and programs spell the same card in at least six ways. ``parse`` reads those that say what they are; where a
+spelling could be two cards it refuses and says how to write it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import reduce
+from operator import xor
+
+from fabgate.errors import UsageError
+
+UID_LENGTHS = (4, 7, 10)  # ISO/IEC 14443-3: single, double, triple size
+DIGEST_BYTES = 32
+CASCADE_TAG = 0x88
+_HEX = re.compile(r"[0-9A-Fa-f]+")
+_HEX_LENGTHS = tuple(2 * n for n in UID_LENGTHS)
+
+
+class Kind(IntEnum):
+    """What the bytes are. The number is part of the digest: never change one."""
+
+    ISO14443A = 1
+    WIEGAND26 = 2
+
+
+class RandomUidError(UsageError):
+    """A card that makes up a new UID each time (phones, DESFire in random-ID mode) cannot be a badge."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Badge:
+    """One badge. `raw` is 4, 7 or 10 bytes (ISO14443A) or 3 bytes (WIEGAND26: facility, number high, number low)."""
+
+    kind: Kind
+    raw: bytes
+
+    def __post_init__(self) -> None:
+        wanted = UID_LENGTHS if self.kind is Kind.ISO14443A else (3,)
+        if len(self.raw) not in wanted:
+            lengths = " or ".join(map(str, wanted))
+            raise UsageError(f"found a badge of {len(self.raw)} bytes, wanted {lengths}")
+
+    @property
+    def is_random(self) -> bool:
+        """Whether ISO/IEC 14443-3 says that this UID is made anew each time (single size, first byte 08)."""
+        return self.kind is Kind.ISO14443A and len(self.raw) == 4 and self.raw[0] == 0x08
+
+    def __str__(self) -> str:
+        """Return the canonical spelling: upper-case hex, or ``w26:facility,number``."""
+        if self.kind is Kind.WIEGAND26:
+            return f"w26:{self.raw[0]},{int.from_bytes(self.raw[1:], 'big')}"
+        return self.raw.hex().upper()
+
+    def masked(self) -> str:
+        """Return the form for logs: never a badge in full."""
+        return f"{len(self.raw)}B-..{self.raw[-1:].hex().upper()}"
+
+
+def from_uid(uid: bytes) -> Badge:
+    """Return the badge of a UID as a reader gives it. Raises RandomUidError for a random one."""
+    badge = Badge(Kind.ISO14443A, bytes(uid))
+    _refuse_random(badge)
+    return badge
+
+
+def digest(badge: Badge, key: bytes) -> str:
+    """Return the keyed BLAKE2b-256 of ``kind, length, bytes`` as lower-case hex; `key` is 16 to 64 bytes.
+
+    With the key it falls to brute force over 4-byte UIDs in hours: it hides badges from a glance, not from a thief
+    with a computer. Length and kind are inside, so no two cards of different size can meet.
+    """
+    message = bytes((badge.kind, len(badge.raw))) + badge.raw
+    return hashlib.blake2b(message, key=key, digest_size=DIGEST_BYTES).hexdigest()
+
+
+def parse(spelling: str) -> Badge:
+    """Read a badge in any of its spellings. Raises UsageError, or RandomUidError for a UID that cannot be one.
+
+    ========================  =====================================================
+    04A1B2C3, 04:A1:B2:C3     hex as the card sends it (8, 14 or 20 digits)
+    hex-reversed:C3B2A104     hex, last byte first
+    dec:0077705923            decimal of the bytes in card order (up to 10 digits)
+    dec-reversed:3283263748   decimal of the bytes, last first
+    w26:123,45678 or 123,45678  facility,number of a 26-bit Wiegand badge
+    simple:19892716500        what SimpleMFRC522 gave for a 4-byte card (UID and BCC)
+    ========================  =====================================================
+    """
+    badge = _parse(spelling)
+    _refuse_random(badge)
+    return badge
+
+
+def spellings(badge: Badge) -> dict[str, str]:
+    """Return every spelling of `badge` by its name: what ``fabgate badge`` shows, each readable by ``parse``."""
+    if badge.kind is Kind.WIEGAND26:
+        return {"canonical": str(badge)}
+    raw, backwards = badge.raw, badge.raw[::-1]
+    found = {
+        "canonical": str(badge),
+        "hex with colons": raw.hex(":").upper(),
+        "hex reversed": f"hex-reversed:{backwards.hex().upper()}",
+        "decimal": f"dec:{int.from_bytes(raw, 'big'):0{_digits(raw)}d}",
+        "decimal reversed": f"dec-reversed:{int.from_bytes(backwards, 'big'):0{_digits(raw)}d}",
+    }
+    if len(raw) == 4:
+        found["SimpleMFRC522"] = f"simple:{int.from_bytes(raw + bytes((_bcc(raw),)), 'big')}"
+    return found
+
+
+def _parse(spelling: str) -> Badge:
+    text = spelling.strip()
+    prefix, colon, rest = text.partition(":")
+    reader = _PREFIXES.get(prefix.lower()) if colon else None
+    if reader is not None:
+        return reader(rest.strip())
+    if "," in text:
+        return _wiegand(text)
+    compact = re.sub(r"[\s:.-]", "", text)
+    if compact.lower().startswith("0x"):
+        compact = compact[2:]
+    if _HEX.fullmatch(compact):
+        if len(compact) in _HEX_LENGTHS:
+            return _hex(compact)
+        if compact.isdecimal():
+            raise UsageError(
+                f"'{text}' is a number, and a number can be two different cards: write dec:{text} (bytes in card"
+                f" order), dec-reversed:{text} (last byte first) or simple:{text} (from SimpleMFRC522)"
+            )
+        if len(compact) % 2:
+            raise UsageError(f"'{text}' has {len(compact)} hex digits: a zero was lost. Write all 8, 14 or 20 digits")
+        raise UsageError(f"'{text}' has {len(compact)} hex digits, wanted 8, 14 or 20 (a UID of 4, 7 or 10 bytes)")
+    raise UsageError(f"'{text}' is no badge: wanted hex such as 04:A1:B2:C3, or dec:, dec-reversed:, w26:, simple:")
+
+
+def _hex(text: str) -> Badge:
+    compact = re.sub(r"[\s:.-]", "", text)
+    if not _HEX.fullmatch(compact) or len(compact) not in _HEX_LENGTHS:
+        raise UsageError(f"'{text}' is no UID: wanted 8, 14 or 20 hex digits")
+    raw = bytes.fromhex(compact)
+    if len(raw) == 4 and raw[0] == CASCADE_TAG:
+        raise UsageError(
+            f"'{text}' starts with the cascade tag 88: it is half of a 7-byte UID, as some libraries cut it."
+            " Read the card again with 'fabgate badge'"
+        )
+    return Badge(Kind.ISO14443A, raw)
+
+
+def _hex_reversed(text: str) -> Badge:
+    compact = re.sub(r"[\s:.-]", "", text)
+    if not _HEX.fullmatch(compact) or len(compact) not in _HEX_LENGTHS:
+        raise UsageError(f"'{text}' is no UID: wanted 8, 14 or 20 hex digits")
+    return _hex(bytes.fromhex(compact)[::-1].hex())
+
+
+def _number(text: str, *, most_bytes: int) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise UsageError(f"'{text}' is no decimal number")
+    value = int(text)
+    if value >= 1 << (8 * most_bytes):
+        raise UsageError(f"'{text}' is larger than {most_bytes} bytes")
+    return value
+
+
+def _dec_bytes(text: str) -> bytes:
+    # The length of the UID follows from the number of digits: 10, 17 and 25 are what 4, 7 and 10 bytes fill. Fewer
+    # than 11 digits is a 4-byte card, because that is what readers that print decimals print.
+    for size in UID_LENGTHS:
+        if len(text) <= _digits(bytes(size)):
+            return _number(text, most_bytes=size).to_bytes(size, "big")
+    raise UsageError(f"'{text}' has {len(text)} digits, wanted at most 25")
+
+
+def _dec(text: str) -> Badge:
+    return _hex(_dec_bytes(text).hex())
+
+
+def _dec_reversed(text: str) -> Badge:
+    return _hex(_dec_bytes(text)[::-1].hex())
+
+
+def _wiegand(text: str) -> Badge:
+    facility, _, number = text.partition(",")
+    raw = _number(facility.strip(), most_bytes=1).to_bytes(1, "big")
+    raw += _number(number.strip(), most_bytes=2).to_bytes(2, "big")
+    return Badge(Kind.WIEGAND26, raw)
+
+
+def _simple(text: str) -> Badge:
+    data = _number(text, most_bytes=5).to_bytes(5, "big")
+    uid, bcc = data[:4], data[4]
+    if bcc != _bcc(uid):
+        raise UsageError(f"'{text}' is not what SimpleMFRC522 gives: its last byte is not the check of the others")
+    if uid[0] == CASCADE_TAG:
+        raise UsageError(
+            f"'{text}' came from a 7-byte card, of which SimpleMFRC522 keeps 3 bytes: other cards give the same"
+            " number. Read the card again with 'fabgate badge'"
+        )
+    return Badge(Kind.ISO14443A, uid)
+
+
+_PREFIXES = {
+    "hex": _hex,
+    "hex-reversed": _hex_reversed,
+    "dec": _dec,
+    "dec-reversed": _dec_reversed,
+    "w26": _wiegand,
+    "simple": _simple,
+}
+
+
+def _refuse_random(badge: Badge) -> None:
+    if badge.is_random:
+        raise RandomUidError(
+            f"{badge} is a random UID: a phone, or a card that makes up a new one each time. It can never be"
+            " recognised again; use another card"
+        )
+
+
+def _bcc(uid: bytes) -> int:
+    return reduce(xor, uid, 0)
+
+
+def _digits(raw: bytes) -> int:
+    return len(str((1 << 8 * len(raw)) - 1))

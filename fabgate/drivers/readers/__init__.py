@@ -1,0 +1,61 @@
+"""What must a badge reader do? The Reader contract.
+
+A reader MUST:
+
+* do nothing in its constructor but keep its options; ``open`` claims the device and may be called again after
+  ``close`` or after a fault (the gate re-opens with growing pauses);
+* return from ``poll`` within about 100 ms, whether or not a card is there;
+* return a ``Card`` only when its whole UID was read and every check that the protocol has (BCC, CRC, cascade bits)
+  agreed; anything else is a ``Misread`` or ``None``. Never a guess;
+* raise ``HardwareError`` from ``open`` or ``poll`` when the device is gone, so that "unplugged" never looks like
+  "no card";
+* set ``continuous`` to whether a card that stays is seen by every poll (only then can it prove presence).
+
+A reader MAY recover by itself from a transient upset (a brown-out that reset the chip) and then count it in
+``recoveries``. It must never block for ever and never start threads of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+
+class MisreadReason(StrEnum):
+    """Why a card in the field did not become a badge."""
+
+    TWO_CARDS = "two-cards"
+    TORN = "torn"  # answered, but not completely or not consistently: pulled away, tilted, disturbed
+    RANDOM_UID = "random-uid"  # ISO/IEC 14443-3: a single-size UID starting 08 is made anew each time
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card that was read completely. `uid` is 4, 7 or 10 bytes in ISO 14443-3 order, without cascade tags and BCC."""
+
+    uid: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Misread:
+    """A card is there, and it is not known which."""
+
+    reason: MisreadReason
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """A device that says which card lies on it now."""
+
+    continuous: bool
+    recoveries: int
+
+    def open(self) -> None:
+        """Claim and configure the device. Raises HardwareError."""
+
+    def poll(self) -> Card | Misread | None:
+        """Look once. Returns None when no card is there. Raises HardwareError when the device is gone."""
+
+    def close(self) -> None:
+        """Let go of the device. Never raises."""

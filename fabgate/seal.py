@@ -1,0 +1,142 @@
+"""How does a receiver know that a payload is the one its author made, and that no entry was changed or removed?
+
+Two small tools. A *seal* is HMAC-SHA-256 over ``purpose 0 site/gate 0 payload``, carried beside the payload and
+never inside it, so nobody needs a canonical JSON. A *chain* gives each journal entry the BLAKE2b-256 of the stored
+bytes of the one before. Gates make the chain, collectors check it; both make and check seals.
+
+Sources: RFC 2104 (HMAC), RFC 7693 (BLAKE2). Test vectors are in docs/vectors.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fabgate.errors import SealError, UsageError
+
+HASH_BYTES = 32
+#: The hash of "nothing yet": what an acknowledgement of entry 0 carries.
+ZERO_HASH = bytes(HASH_BYTES)
+MIN_KEY_BYTES = 16
+_KID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of one gate: all of them verify, the first one signs.
+
+    ``by_id`` maps a key id to its bytes, in the order of the file.
+    """
+
+    by_id: Mapping[str, bytes]
+
+    @classmethod
+    def parse(cls, text: str, *, where: str = "key file") -> Keys:
+        """Read ``kid:key`` lines, the key as base64; blank lines and ``#`` comments are skipped.
+
+        Raises UsageError naming the line, without ever quoting a key.
+        """
+        by_id: dict[str, bytes] = {}
+        for number, raw in enumerate(text.splitlines(), 1):
+            line = raw.strip()
+            if not line or line.startswith("#"):
+                continue
+            kid, colon, encoded = line.partition(":")
+            if not colon or not _KID.fullmatch(kid):
+                raise UsageError(f"{where}, line {number}: wanted 'kid:base64-key' with a kid of letters and digits")
+            try:
+                key = base64.b64decode(encoded.strip(), validate=True)
+            except binascii.Error:
+                raise UsageError(f"{where}, line {number}: the key of '{kid}' is not base64") from None
+            if len(key) < MIN_KEY_BYTES:
+                raise UsageError(
+                    f"{where}, line {number}: the key of '{kid}' has {len(key)} bytes, wanted at least {MIN_KEY_BYTES}"
+                    " (make one with: head -c 32 /dev/urandom | base64)"
+                )
+            if kid in by_id:
+                raise UsageError(f"{where}, line {number}: the key id '{kid}' is there twice")
+            by_id[kid] = key
+        if not by_id:
+            raise UsageError(f"{where}: found no key, wanted at least one 'kid:base64-key' line")
+        return cls(by_id)
+
+    @classmethod
+    def load(cls, path: Path) -> Keys:
+        """Read a key file. Raises UsageError when it is missing or malformed."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: the key file cannot be read ({error})") from error
+        return cls.parse(text, where=str(path))
+
+    def seal(self, purpose: str, gate: str, payload: bytes) -> str:
+        """Return ``kid:base64`` for `payload`, sealed for `purpose` and ``site/gate``."""
+        kid = next(iter(self.by_id))
+        return f"{kid}:{base64.b64encode(_mac(self.by_id[kid], purpose, gate, payload)).decode()}"
+
+    def verify(self, seal: str | None, purpose: str, gate: str, payload: bytes) -> str:
+        """Return the key id whose key made `seal`; raise SealError when none did."""
+        if not seal:
+            raise SealError(f"found no seal on a {purpose} for {gate}, wanted one")
+        kid, _, encoded = seal.partition(":")
+        key = self.by_id.get(kid)
+        if key is None:
+            known = ", ".join(self.by_id)
+            raise SealError(f"the {purpose} for {gate} is sealed with key '{kid[:32]}'; this side knows {known}")
+        try:
+            found = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            raise SealError(f"the seal of a {purpose} for {gate} is not base64") from None
+        if not hmac.compare_digest(found, _mac(key, purpose, gate, payload)):
+            raise SealError(f"the seal of a {purpose} for {gate} is wrong: the payload was changed or is another gate's")
+        return kid
+
+
+def _mac(key: bytes, purpose: str, gate: str, payload: bytes) -> bytes:
+    return hmac.digest(key, b"\0".join((purpose.encode(), gate.encode(), payload)), "sha256")
+
+
+def entry_hash(stored: bytes) -> bytes:
+    """Return the 32-byte hash that the next entry's ``prev`` carries for the entry `stored`."""
+    return hashlib.blake2b(stored, digest_size=HASH_BYTES).digest()
+
+
+def first_prev(journal: str) -> bytes:
+    """Return the ``prev`` of entry 1: the hash of the journal's id."""
+    return entry_hash(journal.encode())
+
+
+def to_text(digest: bytes) -> str:
+    """Return `digest` as it stands in messages: base64."""
+    return base64.b64encode(digest).decode()
+
+
+def from_text(text: str) -> bytes:
+    """Return the 32 bytes of a hash in a message; raise SealError when it is not one."""
+    try:
+        digest = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        digest = b""
+    if len(digest) != HASH_BYTES:
+        raise SealError(f"found {text[:60]!r}, wanted the base64 of a {HASH_BYTES}-byte hash")
+    return digest
+
+
+def first_break(entries: Iterable[tuple[int, bytes, bytes]], *, after: int, prev: bytes) -> int | None:
+    """Return the number of the first entry that does not follow, or None when the chain is whole.
+
+    `entries` are (seq, prev as carried, stored bytes) in order, the first one being ``after + 1``
+    and following `prev`.
+    """
+    for seq, carried, stored in entries:
+        after += 1
+        if seq != after or carried != prev:
+            return after
+        prev = entry_hash(stored)
+    return None
