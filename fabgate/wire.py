@@ -1,0 +1,607 @@
+"""What do a gate and a collector say to each other? Every topic and every message, typed, in one place.
+
+Delivery in five lines: every fact is an entry in the gate's journal, numbered ``(journal, seq)`` and stored before it
+is published; the gate publishes the stored bytes in order and again from its mark until the *collector* acknowledges
+them; the collector stores each entry once, in one transaction with what it derives, and acknowledges only then, the
+highest entry below which nothing is missing. The broker is trusted with nothing.
+
+MQTT 5 only. Never on MQTT: a name, an e-mail address, a badge in clear. Within v1 only additions: unknown fields are
+ignored, an unknown entry type is stored as it came. An entry is a CloudEvent 1.0 (content type
+``application/cloudevents+json``), whose ``source`` and ``id`` identify a duplicate.
+
+Where the CloudEvents specification is narrower than what we would like to write, it wins: an attribute's name has
+lower-case letters and digits only and its value is a scalar, so the reference of a copied entry is the text attribute
+``copyof`` ("journal/seq/hash").
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from fabgate.errors import UsageError
+
+ROOT: Final = "fabgate/v1"
+CONTENT_TYPE: Final = "application/cloudevents+json"
+SPEC_VERSION: Final = "1.0"
+#: A message above this is quarantined unread; an entry above MAX_ENTRY_BYTES is never journalled.
+MAX_MESSAGE_BYTES: Final = 64 * 1024
+MAX_ENTRY_BYTES: Final = 32 * 1024
+#: At most this many entries await the broker's PUBACK, and the collector's acknowledgement.
+PUBACK_WINDOW: Final = 20
+ACK_WINDOW: Final = 400
+#: `status` is published at least this often: without the heartbeat one lost ack stalls the stream for ever.
+HEARTBEAT_S: Final = 60
+#: MQTT user properties that travel beside a message.
+PROP_JOURNAL: Final = "journal"
+PROP_SEQ: Final = "seq"
+PROP_SEAL: Final = "seal"
+
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+RESERVED_NAMES: Final = frozenset({"collector", "roster"})
+
+END_REASONS: Final = (
+    "badge",  # the member's own tap, or another badge of the same member
+    "button",
+    "removed",  # hold mode: the card left and the grace time passed
+    "handover",
+    "limit",
+    "idle",
+    "revoked",
+    "lock",
+    "remote",
+    "fault",
+    "restart",
+    "power-loss",
+    "journal-lost",
+    "cancelled",
+    "start-timeout",
+)
+
+
+class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of everything on the wire: unknown fields are ignored, absent optional fields stay absent."""
+
+
+# --- topics -----------------------------------------------------------------------------------------------------------
+
+
+def check_name(name: str, *, what: str) -> str:
+    """Return `name` when it may be a site or gate in a topic; raise UsageError otherwise."""
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"found {what} {name!r}, wanted lower-case letters, digits and '-' (63 at most, not first or last)"
+        )
+    if what == "gate" and name in RESERVED_NAMES:
+        raise UsageError(f"a gate cannot be called {name!r}: the word is reserved; choose another name")
+    return name
+
+
+Leaf = Literal["status", "state", "ack", "command", "reply", "roster"]
+
+
+@dataclass(frozen=True, slots=True)
+class GateTopics:
+    """The topics of one gate. ``account`` is also its broker account and what its seals are bound to."""
+
+    site: str
+    gate: str
+
+    @property
+    def account(self) -> str:
+        """Return ``site/gate``."""
+        return f"{self.site}/{self.gate}"
+
+    @property
+    def base(self) -> str:
+        """Return the prefix of all the gate's topics, without a trailing slash."""
+        return f"{ROOT}/{self.site}/{self.gate}"
+
+    def event(self, event_type: str) -> str:
+        """Return the topic of an entry type: ``fabgate.session.ended.v1`` goes to ``…/event/session/ended``."""
+        return f"{self.base}/event/{event_type.removeprefix('fabgate.').removesuffix('.v1').replace('.', '/')}"
+
+    def topic(self, leaf: Leaf) -> str:
+        """Return the topic ``…/leaf``."""
+        return f"{self.base}/{leaf}"
+
+
+def collector_status_topic(site: str) -> str:
+    """Return the topic on which the site's collector says its id and whether it is online."""
+    return f"{ROOT}/{site}/collector/status"
+
+
+def collector_subscriptions(site: str) -> list[str]:
+    """Return the topic filters that a collector of `site` subscribes to."""
+    return [f"{ROOT}/{site}/+/{leaf}" for leaf in ("event/#", "status", "state", "reply")]
+
+
+def parse_gate_topic(topic: str) -> tuple[GateTopics, str]:
+    """Split a gate's topic into its gate and the rest, such as ``event/session/ended``. Raises UsageError."""
+    parts = topic.split("/", 4)
+    if len(parts) != 5 or f"{parts[0]}/{parts[1]}" != ROOT or not NAME.fullmatch(parts[2]):
+        raise UsageError(f"found the topic {topic[:200]!r}, wanted {ROOT}/<site>/<gate>/…")
+    return GateTopics(parts[2], check_name(parts[3], what="gate")), parts[4]
+
+
+# --- entries ----------------------------------------------------------------------------------------------------------
+
+
+class Clock(Message):
+    """When a fact happened on the gate's own clock: boot id, CLOCK_BOOTTIME milliseconds, wall clock synchronised."""
+
+    boot: str
+    boottime_ms: int
+    synced: bool = False
+
+
+class Data(Message):
+    """What every entry's ``data`` carries."""
+
+    clock: Clock
+
+
+class GateStarted(Data):
+    """``fabgate.gate.started.v1``: the daemon is ready; `replaces` names a journal that this new one follows."""
+
+    version: str
+    replaces: str | None = None
+
+
+class GateStopping(Data):
+    """``fabgate.gate.stopping.v1``: an orderly stop."""
+
+    reason: str
+
+
+class ClockSynced(Data):
+    """``fabgate.clock.synced.v1``: ties a boot's clock to wall time; again after each wall step above 1 s."""
+
+    step_ms: int | None = None
+
+
+class Basis(Message):
+    """Why the session was allowed. `kind` is grant, emergency, maintainer, sponsor, observe or continued."""
+
+    kind: str
+    grant: str | None = None
+    stale_roster: bool = False
+    would_refuse: list[str] = []
+
+
+class SessionStarted(Data):
+    """``fabgate.session.started.v1``: a session began; power follows once this entry is durable.
+
+    `energised_from_ms` (CLOCK_BOOTTIME) is set where power was on already: a handover, or what continues after a
+    handover that the disk delayed too long.
+    """
+
+    session: str
+    member: str
+    badge: str
+    basis: Basis
+    mode: str
+    roster: int = 0
+    supervisor: str | None = None
+    purpose: str | None = None
+    continues: str | None = None
+    energised_from_ms: int | None = None
+
+
+class SessionCounters(Data):
+    """What progress and end have in common. Counters are cumulative milliseconds of CLOCK_BOOTTIME."""
+
+    session: str
+    member: str
+    badge: str
+    energised_ms: int
+    running_ms: int
+    roster: int = 0
+
+
+class SessionProgress(SessionCounters):
+    """``fabgate.session.progress.v1``: every 15 minutes of a session."""
+
+
+class SessionEnded(SessionCounters):
+    """``fabgate.session.ended.v1``: the true time lies in [energised_ms, energised_ms + uncertainty_ms]."""
+
+    reason: str
+    uncertainty_ms: int = 0
+    actor: str | None = None
+
+
+class AccessRefused(Data):
+    """``fabgate.access.refused.v1``: **all** reasons at once, the worst first."""
+
+    badge: str
+    reasons: list[str]
+    member: str | None = None
+    roster: int = 0
+
+
+class MachineBlocked(Data):
+    """``fabgate.machine.blocked.v1``: `level` is cut (power off at once) or hold (no new session)."""
+
+    cause: str
+    level: str
+    detail: str | None = None
+
+
+class MachineCleared(Data):
+    """``fabgate.machine.cleared.v1``: the cause is gone; `member` cleared it on site where one did."""
+
+    cause: str
+    member: str | None = None
+
+
+class MachineFlagged(Data):
+    """``fabgate.machine.flagged.v1``: a member reports a defect (`kind` is report or danger)."""
+
+    kind: str
+    member: str
+    badge: str
+
+
+class Fault(Data):
+    """``fabgate.reader.fault.v1``, ``…reader.recovered.v1``, ``…output.fault.v1``."""
+
+    detail: str
+
+
+class RosterReplaced(Data):
+    """``fabgate.roster.replaced.v1``."""
+
+    version: int
+    members: int
+
+
+class RosterRejected(Data):
+    """``fabgate.roster.rejected.v1``: why the last good roster stays."""
+
+    reason: str
+    version: int | None = None
+
+
+class CommandExecuted(Data):
+    """``fabgate.command.executed.v1``."""
+
+    command: str
+    verb: str
+    outcome: str
+    actor: str | None = None
+    reason: str | None = None
+
+
+class JournalForked(Data):
+    """``fabgate.journal.forked.v1``: first entry of the journal that a restored image opens; names the old one."""
+
+    journal: str
+    floor: int
+    head: int
+    mark: int
+
+
+#: Every entry type that this version writes, without prefix and suffix, and what its data is.
+ENTRY_TYPES: Final[dict[str, type[Data]]] = {
+    "gate.started": GateStarted,
+    "gate.stopping": GateStopping,
+    "clock.synced": ClockSynced,
+    "session.started": SessionStarted,
+    "session.progress": SessionProgress,
+    "session.ended": SessionEnded,
+    "access.refused": AccessRefused,
+    "machine.blocked": MachineBlocked,
+    "machine.cleared": MachineCleared,
+    "machine.flagged": MachineFlagged,
+    "reader.fault": Fault,
+    "reader.recovered": Fault,
+    "output.fault": Fault,
+    "roster.replaced": RosterReplaced,
+    "roster.rejected": RosterRejected,
+    "command.executed": CommandExecuted,
+    "journal.forked": JournalForked,
+}
+
+
+def full_type(name: str) -> str:
+    """Return the CloudEvents type of an entry type's short name."""
+    return f"fabgate.{name}.v1"
+
+
+def short_type(event_type: str) -> str:
+    """Return the short name of a CloudEvents type; one that is not ours comes back unchanged."""
+    return event_type.removeprefix("fabgate.").removesuffix(".v1")
+
+
+class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One journal entry: a CloudEvent 1.0. ``id`` is the sequence number; ``time`` is absent while unsynchronised."""
+
+    specversion: str
+    source: str
+    id: str
+    sequence: str
+    type: str
+    subject: str
+    time: datetime | UnsetType = UNSET
+    datacontenttype: str
+    uid: str
+    prev: str
+    copyof: str | UnsetType = UNSET
+    data: msgspec.Raw
+
+    @property
+    def seq(self) -> int:
+        """Return the sequence number."""
+        return int(self.id)
+
+    @property
+    def journal(self) -> str:
+        """Return the journal id, the last part of the source."""
+        return self.source.rsplit("/", 1)[-1]
+
+
+def source(topics: GateTopics, journal: str) -> str:
+    """Return the CloudEvents source of a journal."""
+    return f"/sites/{topics.site}/gates/{topics.gate}/journals/{journal}"
+
+
+_SOURCE = re.compile(r"/sites/([a-z0-9-]+)/gates/([a-z0-9-]+)/journals/([0-9A-Za-z-]{1,64})")
+
+
+def parse_source(text: str) -> tuple[GateTopics, str]:
+    """Split an entry's source into its gate and journal id. Raises UsageError."""
+    found = _SOURCE.fullmatch(text)
+    if not found:
+        raise UsageError(f"found the source {text[:200]!r}, wanted /sites/<site>/gates/<gate>/journals/<journal>")
+    return GateTopics(found[1], found[2]), found[3]
+
+
+def encode_entry(
+    *,
+    topics: GateTopics,
+    journal: str,
+    seq: int,
+    prev: str,
+    uid: str,
+    event_type: str,
+    data: Data,
+    time: datetime | None,
+    copyof: str | None = None,
+) -> bytes:
+    """Return the bytes of a new entry, as they are stored, hashed and published. `prev` is base64.
+
+    Raises UsageError when they are more than MAX_ENTRY_BYTES.
+    """
+    body = encode(
+        Entry(
+            specversion=SPEC_VERSION,
+            source=source(topics, journal),
+            id=str(seq),
+            sequence=str(seq),
+            type=full_type(event_type),
+            subject=topics.gate,
+            time=UNSET if time is None else time,
+            datacontenttype="application/json",
+            uid=uid,
+            prev=prev,
+            copyof=UNSET if copyof is None else copyof,
+            data=msgspec.Raw(encode(data)),
+        )
+    )
+    if len(body) > MAX_ENTRY_BYTES:
+        raise UsageError(f"an entry {event_type} has {len(body)} bytes, wanted at most {MAX_ENTRY_BYTES}")
+    return body
+
+
+def decode_entry(body: bytes) -> Entry:
+    """Read an entry's envelope. Raises UsageError saying what is wrong."""
+    entry = decode(body, Entry)
+    if entry.specversion != SPEC_VERSION:
+        raise UsageError(f"found CloudEvents {entry.specversion!r}, wanted {SPEC_VERSION}")
+    if not (entry.id.isascii() and entry.id.isdecimal() and 0 < int(entry.id) < 1 << 63):
+        raise UsageError(f"found the id {entry.id[:40]!r}, wanted a sequence number")
+    return entry
+
+
+def decode_data(entry: Entry) -> Data | None:
+    """Read an entry's data; None for a type of a later version. Raises UsageError when a known one does not fit."""
+    wanted = ENTRY_TYPES.get(short_type(entry.type))
+    return None if wanted is None else decode(bytes(entry.data), wanted)
+
+
+# --- the other messages -----------------------------------------------------------------------------------------------
+
+
+class Ack(Message):
+    """Retained on ``…/ack``: the highest stored entry below which nothing is missing, and the hash of its bytes."""
+
+    collector: str
+    journal: str
+    seq: int
+    hash: str
+
+
+class RosterInfo(Message):
+    """Which roster the gate decides by."""
+
+    version: int
+    age_s: int | None = None
+    stale: bool = False
+
+
+class Status(Message):
+    """Retained on ``…/status``, again every 60 s; the last will is the offline form."""
+
+    online: bool
+    version: str | None = None
+    boot: str | None = None
+    journal: str | None = None
+    floor: int = 1
+    head: int = 0
+    mark: int = 0
+    hash: str | None = None
+    collector: str | None = None
+    roster: RosterInfo | None = None
+    synced: bool = False
+    reader: str | None = None
+    problems: list[str] = []
+
+
+class State(Message):
+    """Retained on ``…/state``, again every 60 s: what the machine does now. Counters are a hint, entries are truth."""
+
+    state: str
+    causes: list[str] = []
+    session: str | None = None
+    member: str | None = None
+    since: datetime | None = None
+    energised_ms: int = 0
+    running_ms: int = 0
+
+
+class CollectorStatus(Message):
+    """Retained on ``…/collector/status``; the last will is the offline form."""
+
+    online: bool
+    collector: str
+
+
+class RosterNudge(Message):
+    """Retained on ``…/roster``: there is a version to fetch."""
+
+    version: int
+
+
+class Lock(Message):
+    """Part of a sealed roster and of the lock command: state, not a message. `when` is now or idle."""
+
+    id: str
+    when: str
+    reason: str
+    back: str | None = None
+
+
+class Command(Message):
+    """On ``…/command``: expires within 60 s of `issued`. None can switch power on."""
+
+    id: str
+    verb: str
+    boot: str
+    actor: str
+    issued: datetime
+    expires: datetime
+    reason: str | None = None
+    roster: int | None = None
+    lock: Lock | None = None
+    seconds: int | None = None
+
+
+class Reply(Message):
+    """On ``…/reply``: the outcome of one command, by its id."""
+
+    id: str
+    outcome: str
+    detail: str | None = None
+
+
+# --- the roster -------------------------------------------------------------------------------------------------------
+
+
+class MachineRules(Message):
+    """How the machine behaves; a manager edits it on the machine's page. Times are seconds."""
+
+    mode: str = "tap"
+    observe_until: datetime | None = None
+    limit_s: int = 43_200
+    max_s: int = 86_400
+    idle_off_s: int | None = None
+    warn_s: int = 120
+    grace_s: int = 10
+    finish: str = "wait"
+    finish_max_s: int = 14_400
+    run_on_s: int = 0
+    warm_up_s: int = 0
+    handover: bool = False
+    supervisor: str = "minors"
+    sponsor: bool = False
+    on_stale: str = "allow"
+    attended: bool = True
+    lock: Lock | None = None
+    price_hint: str | None = None
+
+
+class Window(Message):
+    """When a member may use the machine, in the site's time zone; `days` are ISO weekdays, 1 is Monday."""
+
+    days: list[int]
+    start: str = msgspec.field(name="from")
+    to: str
+
+
+class Member(Message):
+    """A member whom the machine knows. `badges` are digests; `name` is a given name for the display."""
+
+    id: str
+    badges: list[str]
+    name: str = ""
+    lang: str = "en"
+    level: str = "user"
+    basis: str | None = None
+    valid_until: str | None = None
+    grace_days: int = 0
+    windows: list[Window] = []
+    limit_s: int | None = None
+    supervised: bool = False
+
+
+class Refusal(Message):
+    """A badge that is known here and refused, and every reason why."""
+
+    badges: list[str]
+    reasons: list[str]
+    id: str | None = None
+    lang: str = "en"
+
+
+class Roster(Message):
+    """What one gate needs: served sealed over HTTP as ``GET /api/v1/gates/<gate>/roster``."""
+
+    version: int
+    site: str
+    gate: str
+    tz: str = "UTC"
+    fresh_for_s: int = 604_800
+    badge_key_id: str | None = None
+    machine: MachineRules = MachineRules()
+    members: list[Member] = []
+    refusals: list[Refusal] = []
+
+
+# --- bytes ------------------------------------------------------------------------------------------------------------
+
+_ENCODER = msgspec.json.Encoder()
+_DECODERS: dict[type[Struct], msgspec.json.Decoder[Any]] = {}
+S = TypeVar("S", bound=Struct)
+
+
+def encode(message: Struct) -> bytes:
+    """Return the JSON bytes of any message of this module."""
+    return _ENCODER.encode(message)
+
+
+def decode(body: bytes, kind: type[S]) -> S:
+    """Read a message. Raises UsageError naming what was wrong and where, never anything else."""
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind)
+    try:
+        found: S = decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"found a message that is no {kind.__name__}: {error}") from None
+    return found
