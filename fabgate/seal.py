@@ -94,7 +94,9 @@ class Keys:
         except binascii.Error:
             raise SealError(f"the seal of a {purpose} for {gate} is not base64") from None
         if not hmac.compare_digest(found, _mac(key, purpose, gate, payload)):
-            raise SealError(f"the seal of a {purpose} for {gate} is wrong: the payload was changed or is another gate's")
+            raise SealError(
+                f"the seal of a {purpose} for {gate} is wrong: the payload was changed or is another gate's"
+            )
         return kid
 
 

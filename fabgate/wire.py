@@ -132,7 +132,7 @@ def parse_gate_topic(topic: str) -> tuple[GateTopics, str]:
 # --- entries ----------------------------------------------------------------------------------------------------------
 
 
-class Clock(Message):
+class Clock(Message, frozen=True, kw_only=True):
     """When a fact happened on the gate's own clock: boot id, CLOCK_BOOTTIME milliseconds, wall clock synchronised."""
 
     boot: str
@@ -140,32 +140,32 @@ class Clock(Message):
     synced: bool = False
 
 
-class Data(Message):
+class Data(Message, frozen=True, kw_only=True):
     """What every entry's ``data`` carries."""
 
     clock: Clock
 
 
-class GateStarted(Data):
+class GateStarted(Data, frozen=True, kw_only=True):
     """``fabgate.gate.started.v1``: the daemon is ready; `replaces` names a journal that this new one follows."""
 
     version: str
     replaces: str | None = None
 
 
-class GateStopping(Data):
+class GateStopping(Data, frozen=True, kw_only=True):
     """``fabgate.gate.stopping.v1``: an orderly stop."""
 
     reason: str
 
 
-class ClockSynced(Data):
+class ClockSynced(Data, frozen=True, kw_only=True):
     """``fabgate.clock.synced.v1``: ties a boot's clock to wall time; again after each wall step above 1 s."""
 
     step_ms: int | None = None
 
 
-class Basis(Message):
+class Basis(Message, frozen=True, kw_only=True):
     """Why the session was allowed. `kind` is grant, emergency, maintainer, sponsor, observe or continued."""
 
     kind: str
@@ -174,7 +174,7 @@ class Basis(Message):
     would_refuse: list[str] = []
 
 
-class SessionStarted(Data):
+class SessionStarted(Data, frozen=True, kw_only=True):
     """``fabgate.session.started.v1``: a session began; power follows once this entry is durable.
 
     `energised_from_ms` (CLOCK_BOOTTIME) is set where power was on already: a handover, or what continues after a
@@ -193,7 +193,7 @@ class SessionStarted(Data):
     energised_from_ms: int | None = None
 
 
-class SessionCounters(Data):
+class SessionCounters(Data, frozen=True, kw_only=True):
     """What progress and end have in common. Counters are cumulative milliseconds of CLOCK_BOOTTIME."""
 
     session: str
@@ -204,11 +204,11 @@ class SessionCounters(Data):
     roster: int = 0
 
 
-class SessionProgress(SessionCounters):
+class SessionProgress(SessionCounters, frozen=True, kw_only=True):
     """``fabgate.session.progress.v1``: every 15 minutes of a session."""
 
 
-class SessionEnded(SessionCounters):
+class SessionEnded(SessionCounters, frozen=True, kw_only=True):
     """``fabgate.session.ended.v1``: the true time lies in [energised_ms, energised_ms + uncertainty_ms]."""
 
     reason: str
@@ -216,7 +216,7 @@ class SessionEnded(SessionCounters):
     actor: str | None = None
 
 
-class AccessRefused(Data):
+class AccessRefused(Data, frozen=True, kw_only=True):
     """``fabgate.access.refused.v1``: **all** reasons at once, the worst first."""
 
     badge: str
@@ -225,7 +225,7 @@ class AccessRefused(Data):
     roster: int = 0
 
 
-class MachineBlocked(Data):
+class MachineBlocked(Data, frozen=True, kw_only=True):
     """``fabgate.machine.blocked.v1``: `level` is cut (power off at once) or hold (no new session)."""
 
     cause: str
@@ -233,14 +233,14 @@ class MachineBlocked(Data):
     detail: str | None = None
 
 
-class MachineCleared(Data):
+class MachineCleared(Data, frozen=True, kw_only=True):
     """``fabgate.machine.cleared.v1``: the cause is gone; `member` cleared it on site where one did."""
 
     cause: str
     member: str | None = None
 
 
-class MachineFlagged(Data):
+class MachineFlagged(Data, frozen=True, kw_only=True):
     """``fabgate.machine.flagged.v1``: a member reports a defect (`kind` is report or danger)."""
 
     kind: str
@@ -248,27 +248,27 @@ class MachineFlagged(Data):
     badge: str
 
 
-class Fault(Data):
+class Fault(Data, frozen=True, kw_only=True):
     """``fabgate.reader.fault.v1``, ``…reader.recovered.v1``, ``…output.fault.v1``."""
 
     detail: str
 
 
-class RosterReplaced(Data):
+class RosterReplaced(Data, frozen=True, kw_only=True):
     """``fabgate.roster.replaced.v1``."""
 
     version: int
     members: int
 
 
-class RosterRejected(Data):
+class RosterRejected(Data, frozen=True, kw_only=True):
     """``fabgate.roster.rejected.v1``: why the last good roster stays."""
 
     reason: str
     version: int | None = None
 
 
-class CommandExecuted(Data):
+class CommandExecuted(Data, frozen=True, kw_only=True):
     """``fabgate.command.executed.v1``."""
 
     command: str
@@ -278,7 +278,7 @@ class CommandExecuted(Data):
     reason: str | None = None
 
 
-class JournalForked(Data):
+class JournalForked(Data, frozen=True, kw_only=True):
     """``fabgate.journal.forked.v1``: first entry of the journal that a restored image opens; names the old one."""
 
     journal: str
@@ -418,7 +418,7 @@ def decode_data(entry: Entry) -> Data | None:
 # --- the other messages -----------------------------------------------------------------------------------------------
 
 
-class Ack(Message):
+class Ack(Message, frozen=True, kw_only=True):
     """Retained on ``…/ack``: the highest stored entry below which nothing is missing, and the hash of its bytes."""
 
     collector: str
@@ -427,7 +427,7 @@ class Ack(Message):
     hash: str
 
 
-class RosterInfo(Message):
+class RosterInfo(Message, frozen=True, kw_only=True):
     """Which roster the gate decides by."""
 
     version: int
@@ -435,7 +435,7 @@ class RosterInfo(Message):
     stale: bool = False
 
 
-class Status(Message):
+class Status(Message, frozen=True, kw_only=True):
     """Retained on ``…/status``, again every 60 s; the last will is the offline form."""
 
     online: bool
@@ -453,7 +453,7 @@ class Status(Message):
     problems: list[str] = []
 
 
-class State(Message):
+class State(Message, frozen=True, kw_only=True):
     """Retained on ``…/state``, again every 60 s: what the machine does now. Counters are a hint, entries are truth."""
 
     state: str
@@ -465,20 +465,20 @@ class State(Message):
     running_ms: int = 0
 
 
-class CollectorStatus(Message):
+class CollectorStatus(Message, frozen=True, kw_only=True):
     """Retained on ``…/collector/status``; the last will is the offline form."""
 
     online: bool
     collector: str
 
 
-class RosterNudge(Message):
+class RosterNudge(Message, frozen=True, kw_only=True):
     """Retained on ``…/roster``: there is a version to fetch."""
 
     version: int
 
 
-class Lock(Message):
+class Lock(Message, frozen=True, kw_only=True):
     """Part of a sealed roster and of the lock command: state, not a message. `when` is now or idle."""
 
     id: str
@@ -487,7 +487,7 @@ class Lock(Message):
     back: str | None = None
 
 
-class Command(Message):
+class Command(Message, frozen=True, kw_only=True):
     """On ``…/command``: expires within 60 s of `issued`. None can switch power on."""
 
     id: str
@@ -502,7 +502,7 @@ class Command(Message):
     seconds: int | None = None
 
 
-class Reply(Message):
+class Reply(Message, frozen=True, kw_only=True):
     """On ``…/reply``: the outcome of one command, by its id."""
 
     id: str
@@ -513,7 +513,7 @@ class Reply(Message):
 # --- the roster -------------------------------------------------------------------------------------------------------
 
 
-class MachineRules(Message):
+class MachineRules(Message, frozen=True, kw_only=True):
     """How the machine behaves; a manager edits it on the machine's page. Times are seconds."""
 
     mode: str = "tap"
@@ -536,7 +536,7 @@ class MachineRules(Message):
     price_hint: str | None = None
 
 
-class Window(Message):
+class Window(Message, frozen=True, kw_only=True):
     """When a member may use the machine, in the site's time zone; `days` are ISO weekdays, 1 is Monday."""
 
     days: list[int]
@@ -544,7 +544,7 @@ class Window(Message):
     to: str
 
 
-class Member(Message):
+class Member(Message, frozen=True, kw_only=True):
     """A member whom the machine knows. `badges` are digests; `name` is a given name for the display."""
 
     id: str
@@ -560,7 +560,7 @@ class Member(Message):
     supervised: bool = False
 
 
-class Refusal(Message):
+class Refusal(Message, frozen=True, kw_only=True):
     """A badge that is known here and refused, and every reason why."""
 
     badges: list[str]
@@ -569,7 +569,7 @@ class Refusal(Message):
     lang: str = "en"
 
 
-class Roster(Message):
+class Roster(Message, frozen=True, kw_only=True):
     """What one gate needs: served sealed over HTTP as ``GET /api/v1/gates/<gate>/roster``."""
 
     version: int
