@@ -132,7 +132,7 @@ def parse_gate_topic(topic: str) -> tuple[GateTopics, str]:
 # --- entries ----------------------------------------------------------------------------------------------------------
 
 
-class Clock(Message, frozen=True, kw_only=True):
+class Clock(Message, frozen=True, kw_only=True, omit_defaults=False):
     """When a fact happened on the gate's own clock: boot id, CLOCK_BOOTTIME milliseconds, wall clock synchronised."""
 
     boot: str
@@ -140,7 +140,7 @@ class Clock(Message, frozen=True, kw_only=True):
     synced: bool = False
 
 
-class Data(Message, frozen=True, kw_only=True):
+class Data(Message, frozen=True, kw_only=True, omit_defaults=False):
     """What every entry's ``data`` carries."""
 
     clock: Clock

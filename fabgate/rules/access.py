@@ -1,0 +1,132 @@
+"""WHO may use the machine, and every reason why not.
+
+One function, ``decide``. It never stops at the first reason: a member who fixes one thing must not find the next one
+by tapping again. Reasons stand worst first; the first is shown, all are recorded.
+
+Who is admitted despite what:
+
+===============  ==========================================================================================
+emergency badge  despite the roster and its age; never despite another cause
+maintainer       despite a flag (they come to mend it); never despite another cause
+observe_until    every known member, whatever the roster says, and what would have been refused is recorded
+===============  ==========================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fabgate.rules.words import (
+    Basis,
+    Cause,
+    Emergency,
+    Holder,
+    Level,
+    MachineRules,
+    Member,
+    Now,
+    Supervision,
+    Window,
+)
+
+UNKNOWN_BADGE = "unknown-badge"
+EXPIRED = "expired"
+OUTSIDE_HOURS = "outside-hours"
+CLOCK_UNKNOWN = "clock-unknown"
+SUPERVISOR_NEEDED = "supervisor-needed"
+IN_USE = "in-use"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to one badge. `basis` is None when refused; `reasons` then holds all of them, the worst first."""
+
+    basis: Basis | None
+    reasons: tuple[str, ...] = ()
+    needs_supervisor: bool = False
+
+
+def blocked_by(cause: Cause) -> str:
+    """Return the refusal reason for a cause."""
+    return f"blocked-{cause}"
+
+
+def decide(
+    holder: Holder | None,
+    *,
+    rules: MachineRules,
+    causes: AbstractSet[Cause],
+    stale: bool,
+    now: Now,
+) -> Decision:
+    """Decide on a badge's holder (None: nobody knows the badge) under what the machine's state allows now."""
+    blocks = tuple(blocked_by(cause) for cause in Cause if cause in causes and not _exempt(holder, cause))
+    own = _own_reasons(holder, rules, now)
+    if blocks:
+        return Decision(None, blocks + own)
+    if isinstance(holder, Emergency):
+        return Decision(Basis("emergency", stale_roster=stale))
+    alone = not (isinstance(holder, Member) and _needs_supervisor(holder, rules))
+    if _observed(holder, rules, now) and (own or not alone):
+        would_refuse = own if alone else (*own, SUPERVISOR_NEEDED)
+        return Decision(Basis("observe", stale_roster=stale, would_refuse=would_refuse))
+    if own or not isinstance(holder, Member):
+        return Decision(None, own)
+    kind = "maintainer" if Cause.FLAG in causes else "grant"
+    return Decision(Basis(kind, grant=holder.grant, stale_roster=stale), needs_supervisor=not alone)
+
+
+def may_supervise(holder: Holder | None, *, rules: MachineRules, causes: AbstractSet[Cause], now: Now) -> bool:
+    """Say whether this badge can open a session for somebody else: a supervisor who could use the machine too."""
+    return (
+        isinstance(holder, Member)
+        and holder.level.supervises
+        and decide(holder, rules=rules, causes=causes, stale=False, now=now).basis is not None
+    )
+
+
+def _exempt(holder: Holder | None, cause: Cause) -> bool:
+    if cause is Cause.STALE:
+        return isinstance(holder, Emergency)
+    return cause is Cause.FLAG and isinstance(holder, Member) and holder.level is Level.MAINTAINER
+
+
+def _own_reasons(holder: Holder | None, rules: MachineRules, now: Now) -> tuple[str, ...]:
+    if holder is None:
+        return (UNKNOWN_BADGE,)
+    if isinstance(holder, Emergency):
+        return ()
+    if not isinstance(holder, Member):
+        return holder.reasons
+    found: list[str] = []
+    if rules.deny_when_stale and not now.synced:
+        found.append(CLOCK_UNKNOWN)
+    # Without any known time nothing can be judged by it; `deny_when_stale` is for machines where that is too little.
+    if now.local is not None:
+        if holder.valid_until and now.local.date() > holder.valid_until + timedelta(days=holder.grace_days):
+            found.append(EXPIRED)
+        if holder.windows and not any(_within(window, now.local) for window in holder.windows):
+            found.append(OUTSIDE_HOURS)
+    return tuple(found)
+
+
+def _within(window: Window, local: datetime) -> bool:
+    minute = local.hour * 60 + local.minute
+    today, yesterday = local.isoweekday(), (local - timedelta(days=1)).isoweekday()
+    if window.from_min < window.to_min:
+        return today in window.days and window.from_min <= minute < window.to_min
+    # Over midnight: the day named is the one on which the window opens.
+    return (today in window.days and minute >= window.from_min) or (yesterday in window.days and minute < window.to_min)
+
+
+def _observed(holder: Holder | None, rules: MachineRules, now: Now) -> bool:
+    known = holder is not None and holder.id is not None
+    return known and rules.observe_until is not None and now.local is not None and now.local < rules.observe_until
+
+
+def _needs_supervisor(member: Member, rules: MachineRules) -> bool:
+    if member.level.supervises or rules.supervision is Supervision.NEVER:
+        return False
+    return rules.supervision is Supervision.ALWAYS or member.supervised

@@ -1,0 +1,114 @@
+"""How does a member report that something is wrong with the machine, and who takes the report back?
+
+The flag button for 3 s, or the badge that just ended a session held for 5 s, asks for a badge; any known badge within
+30 s completes it. A short press meanwhile changes between `report` (tells the maintainers) and `danger` (also blocks,
+once the session has ended). The same gesture clears: where that flag is raised already, a supervisor's badge takes a
+report back and a maintainer's a danger. A question nobody answers ends by itself, or it would swallow the next
+person's tap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from fabgate.rules.words import (
+    Blocked,
+    Cause,
+    Cleared,
+    Fact,
+    Flagged,
+    FlagKind,
+    Holder,
+    Level,
+    Member,
+    SignalKind,
+)
+
+PRESS_MS: Final = 3_000
+HOLD_MS: Final = 5_000
+ASK_MS: Final = 30_000
+
+
+class Flags:
+    """The flags of one machine. Times are boot milliseconds; `latched` are the words kept over a restart."""
+
+    def __init__(self, latched: Iterable[str], *, continuous: bool) -> None:
+        words = set(latched)
+        self._raised = {kind for kind in FlagKind if kind in words}
+        if Cause.FLAG in words:
+            self._raised.add(FlagKind.DANGER)
+        self._continuous = continuous
+        self._pressed_at: int | None = None
+        self._held: tuple[str, int] | None = None
+        self._ask_until: int | None = None
+        self._kind = FlagKind.REPORT
+
+    @property
+    def asking(self) -> bool:
+        """Whether the next known badge raises or clears a flag."""
+        return self._ask_until is not None
+
+    def pressed(self, at_ms: int, *, down: bool) -> str | None:
+        """Take the button. Returns the kind that is now asked for when that changed."""
+        if not down:
+            self._pressed_at = None
+        elif self.asking:
+            self._kind = FlagKind.DANGER if self._kind is FlagKind.REPORT else FlagKind.REPORT
+            return self._kind
+        else:
+            self._pressed_at = at_ms
+        return None
+
+    def hold(self, badge: str, at_ms: int) -> None:
+        """Begin to count how long the badge that ended a session stays; only a reader that proves presence can say."""
+        if self._continuous:
+            self._held = (badge, at_ms)
+
+    def release(self, badge: str) -> None:
+        """Stop counting: the badge left."""
+        if self._held is not None and self._held[0] == badge:
+            self._held = None
+
+    def deadline(self) -> int | None:
+        """Return when ``due`` wants to be called, or None."""
+        times = (
+            None if self._pressed_at is None else self._pressed_at + PRESS_MS,
+            None if self._held is None else self._held[1] + HOLD_MS,
+            self._ask_until,
+        )
+        return min((at for at in times if at is not None), default=None)
+
+    def due(self, at_ms: int) -> str | None:
+        """Take that time passed. Returns the kind that is asked for when a question begins."""
+        if self._ask_until is not None and at_ms >= self._ask_until:
+            self._ask_until = None
+        pressed = self._pressed_at is not None and at_ms >= self._pressed_at + PRESS_MS
+        held = self._held is not None and at_ms >= self._held[1] + HOLD_MS
+        if not pressed and not held:
+            return None
+        self._pressed_at = self._held = None
+        self._kind = FlagKind.REPORT
+        self._ask_until = at_ms + ASK_MS
+        return self._kind
+
+    def badge(self, badge: str, holder: Holder) -> tuple[tuple[Fact, ...], SignalKind]:
+        """Answer the question with a known badge. Returns what goes on record, and what to tell."""
+        self._ask_until = None
+        kind, member = self._kind, holder.id or ""
+        if kind in self._raised:
+            if not _may_clear(kind, holder):
+                return (), SignalKind.FLAGGED
+            self._raised.discard(kind)
+            return (Cleared(Cause.FLAG if kind is FlagKind.DANGER else kind, member),), SignalKind.UNFLAGGED
+        self._raised.add(kind)
+        raised = Flagged(kind, member, badge)
+        if kind is FlagKind.REPORT:
+            return (raised,), SignalKind.FLAGGED
+        return (raised, Blocked(Cause.FLAG)), SignalKind.FLAGGED
+
+
+def _may_clear(kind: FlagKind, holder: Holder) -> bool:
+    if not isinstance(holder, Member):
+        return False
+    return holder.level is Level.MAINTAINER if kind is FlagKind.DANGER else holder.level.supervises

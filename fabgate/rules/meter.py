@@ -1,0 +1,46 @@
+"""How long had the machine power, and how long did it work? Counted on the boot clock, so no wall clock matters.
+
+``energised`` is from power on to power off, the fan's run-on included. ``running`` is the part of it during which the
+machine did its work; the run-on is never part of it. Both are whole milliseconds and only ever grow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """Counters of one session; every method returns a new meter. Times are milliseconds of CLOCK_BOOTTIME."""
+
+    energised_ms: int = 0
+    running_ms: int = 0
+    energised_since: int | None = None
+    running_since: int | None = None
+
+    def energise(self, at_ms: int) -> Meter:
+        """Count from `at_ms` on: power went on, or the session took over a machine that had power."""
+        return replace(self, energised_since=at_ms)
+
+    def run(self, at_ms: int, *, on: bool) -> Meter:
+        """Take that the machine began or ceased to work. Work without power is not counted."""
+        counted = self._run_until(at_ms)
+        return replace(counted, running_since=at_ms if on and self.energised_since is not None else None)
+
+    def read(self, at_ms: int) -> Meter:
+        """Return the counters as they stand at `at_ms`, still counting."""
+        counted = self._run_until(at_ms)
+        if self.energised_since is not None:
+            spent = max(0, at_ms - self.energised_since)
+            counted = replace(counted, energised_ms=self.energised_ms + spent, energised_since=at_ms)
+        return counted
+
+    def stop(self, at_ms: int) -> Meter:
+        """Return the final counters: power went off at `at_ms`, or another session took over."""
+        return replace(self.read(at_ms), energised_since=None, running_since=None)
+
+    def _run_until(self, at_ms: int) -> Meter:
+        if self.running_since is None:
+            return self
+        spent = max(0, at_ms - self.running_since)
+        return replace(self, running_ms=self.running_ms + spent, running_since=at_ms)

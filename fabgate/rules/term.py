@@ -1,0 +1,80 @@
+"""How long may this session last? Its limit, its longest, its idle time-out, the warning before, and what extends it.
+
+Power always has a deadline: the limit, moved by extensions but never past ``max_at``; then at most ``finish_max``
+for a running job and the fan's run-on (``off_by``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fabgate.rules.words import MachineRules
+
+
+@dataclass(slots=True)
+class Term:
+    """The times of one session, in boot milliseconds. `limit_ms` is the member's own limit or the machine's."""
+
+    limit_ms: int
+    limit_at: int = 0
+    max_at: int = 0
+    still_since: int = 0
+    warned: bool = False
+    grace_until: int | None = None
+    finish_until: int = 0
+    off_by: int | None = None
+    run_on_until: int = 0
+
+    def begin(self, at_ms: int, rules: MachineRules) -> None:
+        """Count from `at_ms`: the machine has power now. Idling counts only once it had time to warm up."""
+        self.max_at = at_ms + rules.max_ms
+        self.limit_at = min(at_ms + self.limit_ms, self.max_at)
+        self.still_since = at_ms + rules.warm_up_ms
+
+    def idle_at(self, rules: MachineRules, *, still: bool) -> int | None:
+        """Return when the machine will have idled too long; `still` says that it is known to stand still."""
+        if not still or rules.idle_off_ms is None:
+            return None
+        return self.still_since + rules.idle_off_ms
+
+    def ends_at(self, rules: MachineRules, *, still: bool) -> int:
+        """Return when the session will end if nothing happens."""
+        idle_at = self.idle_at(rules, still=still)
+        return self.limit_at if idle_at is None else min(self.limit_at, idle_at)
+
+    def warn_at(self, rules: MachineRules, *, still: bool) -> int:
+        """Return when to warn.
+
+        A short limit warns in its last quarter: with two minutes' notice on a limit of one, every tap would extend
+        and none could end.
+        """
+        limit = self.limit_at - min(rules.warn_ms, self.limit_ms // 4)
+        idle_at = self.idle_at(rules, still=still)
+        if idle_at is None or rules.idle_off_ms is None:
+            return limit
+        return min(limit, idle_at - min(rules.warn_ms, rules.idle_off_ms // 4))
+
+    def extend(self, at_ms: int, rules: MachineRules, *, still: bool) -> bool:
+        """Give a full limit more from now, never beyond the longest; say whether that changed anything."""
+        limit_at = min(max(self.limit_at, at_ms + self.limit_ms), self.max_at)
+        if limit_at <= self.limit_at and self.idle_at(rules, still=still) is None:
+            return False
+        self.limit_at, self.still_since, self.warned = limit_at, at_ms, False
+        return True
+
+    def add(self, by_ms: int) -> None:
+        """Give more time from afar: at most the limit at once, never beyond the longest."""
+        self.limit_at = min(self.limit_at + min(by_ms, self.limit_ms), self.max_at)
+        self.warned = False
+
+    def finish(self, at_ms: int, rules: MachineRules) -> None:
+        """Set the last deadlines, once: a job may run until ``finish_until``, the fan until ``off_by``."""
+        if self.off_by is None:
+            self.finish_until = at_ms + rules.finish_max_ms
+            self.off_by = self.finish_until + rules.run_on_ms
+
+    def run_on(self, at_ms: int, rules: MachineRules) -> None:
+        """Let the fan run, within the last deadline."""
+        self.finish(at_ms, rules)
+        assert self.off_by is not None
+        self.run_on_until = min(at_ms + rules.run_on_ms, self.off_by)
