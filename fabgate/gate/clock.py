@@ -1,0 +1,113 @@
+"""What time is it, how sure are we, and how long did something take?
+
+Durations come from CLOCK_BOOTTIME alone, which counts through suspend and which nobody sets. Wall time is a label:
+most Pis have no clock chip, so after a power cut it is wrong until the network corrects it, and it may jump by years.
+Each reading therefore says whether the wall clock is synchronised, by one of three sources:
+
+``kernel``         adjtimex(2): the kernel's own STA_UNSYNC flag (chrony and timesyncd both clear it)
+``timesyncd``      the flag file of systemd-timesyncd
+``assume-synced``  for containers and demos, where the host keeps the time and the kernel does not say so
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import os
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from fabgate.rules.words import Now
+
+SOURCES: Final = ("kernel", "timesyncd", "assume-synced")
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_TIMESYNCD: Final = Path("/run/systemd/timesync/synchronized")
+_STA_UNSYNC: Final = 0x0040  # linux/timex.h
+_TIME_ERROR: Final = 5  # linux/timex.h: TIME_ERROR, the clock is not synchronised
+# struct timex is 208 bytes on 64-bit Linux and less on 32-bit; `status` stands behind modes and four longs.
+_TIMEX_BYTES: Final = 512
+
+
+def boottime_ms() -> int:
+    """Return CLOCK_BOOTTIME in whole milliseconds."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+def boot_id() -> str:
+    """Return the kernel's id of this boot."""
+    return _BOOT_ID.read_text(encoding="ascii").strip()
+
+
+class Clock:
+    """The gate's clock. `source` says who vouches for the wall clock; `zone` is the site's.
+
+    `floor` is the last wall time known to the journal: while unsynchronised, nothing is judged by an earlier time.
+    Everything it reads is injected, so that tests can jump it.
+    """
+
+    def __init__(
+        self,
+        source: str = "kernel",
+        *,
+        zone: str = "UTC",
+        boot: str | None = None,
+        boot_ms: Callable[[], int] = boottime_ms,
+        wall: Callable[[], float] = time.time,
+        synced: Callable[[], bool] | None = None,
+    ) -> None:
+        self.boot = boot or boot_id()
+        self.zone = ZoneInfo(zone)
+        self.floor: datetime | None = None
+        self.boot_ms = boot_ms
+        self._wall = wall
+        self._synced = synced or {"kernel": kernel_synced, "timesyncd": _TIMESYNCD.exists}.get(source, _yes)
+
+    def now(self) -> Now:
+        """Read the clock."""
+        synced = self._synced()
+        try:
+            local = datetime.fromtimestamp(self._wall(), timezone.utc)
+        except (OverflowError, ValueError, OSError):
+            local, synced = self.floor or datetime(1970, 1, 1, tzinfo=timezone.utc), False
+        if not synced and self.floor is not None and local < self.floor:
+            local = self.floor
+        return Now(self.boot_ms(), local.astimezone(self.zone), synced)
+
+    def wall_minus_boot(self) -> timedelta:
+        """Return wall time less boot time: it changes only when somebody sets the wall clock."""
+        return timedelta(seconds=self._wall(), milliseconds=-self.boot_ms())
+
+
+def kernel_synced() -> bool:
+    """Ask the kernel whether the wall clock is synchronised. False when it may not be asked.
+
+    On an error the struct stays zero and would look synchronised: so the result decides first. A seccomp filter
+    answers EPERM here, which is a finding for ``doctor`` and never a crash.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    timex = ctypes.create_string_buffer(_TIMEX_BYTES)
+    try:
+        state = libc.adjtimex(timex)
+    except AttributeError:
+        return False
+    if state < 0 or state == _TIME_ERROR:
+        return False
+    status_at = 5 * ctypes.sizeof(ctypes.c_long)  # modes (padded), offset, freq, maxerror, esterror
+    return not ctypes.c_int.from_buffer(timex, status_at).value & _STA_UNSYNC
+
+
+def _yes() -> bool:
+    return True
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the names in a directory durable: a new file is not on disk before its directory is."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
