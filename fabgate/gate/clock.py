@@ -16,7 +16,7 @@ import ctypes.util
 import os
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -70,9 +70,9 @@ class Clock:
         """Read the clock."""
         synced = self._synced()
         try:
-            local = datetime.fromtimestamp(self._wall(), timezone.utc)
+            local = datetime.fromtimestamp(self._wall(), UTC)
         except (OverflowError, ValueError, OSError):
-            local, synced = self.floor or datetime(1970, 1, 1, tzinfo=timezone.utc), False
+            local, synced = self.floor or datetime(1970, 1, 1, tzinfo=UTC), False
         if not synced and self.floor is not None and local < self.floor:
             local = self.floor
         return Now(self.boot_ms(), local.astimezone(self.zone), synced)

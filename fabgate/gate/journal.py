@@ -107,6 +107,8 @@ class Journal:
         self._head_hash = b""
         self._connect = connect
         self._db: Any = None
+        #: Nothing was appended since the file was opened: what is asked for may be there already.
+        self._reopened = True
         self._reserve = reserve or path.with_name("reserve")
 
     # --- open and close -----------------------------------------------------------------------------------------------
@@ -166,6 +168,7 @@ class Journal:
         self.mark = int(meta["mark"])
         self.anchor = (int(meta["anchor_seq"]), bytes(meta["anchor_hash"]))
         last = self._rows("SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1")
+        self._reopened = True
         self.head, self._head_hash = (int(last[0][0]), bytes(last[0][1])) if last else self.anchor
 
     def close(self) -> None:
@@ -177,14 +180,15 @@ class Journal:
 
     # --- write --------------------------------------------------------------------------------------------------------
 
-    def append(self, drafts: Sequence[Draft], change: Change = Change()) -> int:  # noqa: B008 - frozen
+    def append(self, drafts: Sequence[Draft], change: Change = Change()) -> int:
         """Put drafts on disk in one transaction; return the number of the last one.
 
         Raises JournalError when that is not certain. Call again with the same drafts: nothing is written twice.
         """
         with self._certain_or_closed("written"):
-            if not self._holds(drafts):
+            if not (self._reopened and self._holds(drafts)):
                 self._write(drafts, change)
+            self._reopened = False
         return self.head
 
     def _write(self, drafts: Sequence[Draft], change: Change) -> None:
