@@ -85,6 +85,9 @@ class Change:
     unlatch: frozenset[str] = frozenset()
 
 
+NO_CHANGE: Final = Change()
+
+
 def plain_connect(path: str) -> sqlite3.Connection:
     """Open the standard way: no implicit transactions; used by whichever thread owns the journal."""
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
@@ -180,7 +183,7 @@ class Journal:
 
     # --- write --------------------------------------------------------------------------------------------------------
 
-    def append(self, drafts: Sequence[Draft], change: Change = Change()) -> int:
+    def append(self, drafts: Sequence[Draft], change: Change = NO_CHANGE) -> int:
         """Put drafts on disk in one transaction; return the number of the last one.
 
         Raises JournalError when that is not certain. Call again with the same drafts: nothing is written twice.

@@ -1,0 +1,5 @@
+"""``python -m fabgate`` is ``fabgate``."""
+
+from fabgate.cli import main
+
+raise SystemExit(main())

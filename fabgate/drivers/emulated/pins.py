@@ -1,0 +1,53 @@
+"""Which pins does a gate without hardware have? Mock pins whose changes an outside observer can watch.
+
+gpiozero's own mock factory, with one addition: each change of an output is written, with its CLOCK_BOOTTIME, as a line
+``<nanoseconds> <gpio> <0|1>`` to a pipe or file. Whoever reads it knows when the machine had power without asking the
+gate. A killed process closes the pipe: that is the line falling, as on a kernel that releases pins of dead processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory, MockPin
+
+
+class ObservedPin(MockPin):  # type: ignore[misc]  # gpiozero is not typed
+    """A mock pin that reports its changes while it is an output."""
+
+    def _change_state(self, value: bool) -> bool:
+        changed = bool(super()._change_state(value))
+        if changed and self._function == "output":
+            self.factory.report(self.info.name, on=value)
+        return changed
+
+
+class ObservedFactory(MockFactory):  # type: ignore[misc]  # the same
+    """Mock pins; every change of an output goes to the file descriptor `fd`."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(pin_class=ObservedPin)
+        self._fd = fd
+
+    def report(self, name: str, *, on: bool) -> None:
+        """Write one change. An observer that went away must not stop a machine from being switched off."""
+        line = f"{time.clock_gettime_ns(time.CLOCK_BOOTTIME)} {name.removeprefix('GPIO')} {int(on)}\n"
+        with contextlib.suppress(OSError):
+            os.write(self._fd, line.encode())
+
+
+def install(pin_log: str | None) -> Any:
+    """Make gpiozero use mock pins in this process, reporting to the pipe or file `pin_log`; return the factory."""
+    if isinstance(Device.pin_factory, MockFactory):
+        return Device.pin_factory
+    if pin_log is None:
+        Device.pin_factory = MockFactory()
+    else:
+        flags = os.O_WRONLY if Path(pin_log).is_fifo() else os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        Device.pin_factory = ObservedFactory(os.open(pin_log, flags, 0o600))
+    return Device.pin_factory

@@ -1,0 +1,95 @@
+"""How is a machine's contactor switched? With one GPIO line, active high, through gpiozero.
+
+Active high only: the lgpio factory claims a line low and then writes, so an active-low relay would blip on at every
+start. The line is claimed at its safe level in the call that claims it. An optional read-back line (a mirror contact
+of the contactor, closing to ground through the internal pull-up or driven high) says what the load side does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Literal
+
+import msgspec
+
+from fabgate.errors import HardwareError
+
+
+class GpioOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Options of ``output: {driver: gpio}``; pins are BCM numbers.
+
+    `pin`: 9 to 27 but 14 and 15, which are pulled down at reset (0 to 8 are pulled up, 14 and 15 are the serial port).
+    `readback_pin`: the mirror contact; `readback_closed` is the level that it reads while the contactor is closed.
+    `pins: emulated` is for demos: mock pins, changes written to `pin_log`.
+    """
+
+    pin: int
+    readback_pin: int | None = None
+    readback_closed: Literal["high", "low"] = "low"
+    pins: Literal["real", "emulated"] = "real"
+    pin_log: str | None = None
+
+
+class GpioOutput:
+    """The Output contract on a GPIO line."""
+
+    Options = GpioOptions
+
+    def __init__(self, options: GpioOptions) -> None:
+        self._options = options
+        self._line: Any = None
+        self._readback: Any = None
+
+    def open(self) -> None:
+        """Claim the line, off. Raises HardwareError."""
+        options = self._options
+        try:
+            if options.pins == "emulated":
+                from fabgate.drivers.emulated import pins  # noqa: PLC0415 - a Pi never needs it
+
+                pins.install(options.pin_log)
+            from gpiozero import DigitalInputDevice, DigitalOutputDevice  # noqa: PLC0415 - 50 ms on a PC, a second on a Pi
+
+            self._line = DigitalOutputDevice(options.pin, active_high=True, initial_value=False)
+            if options.readback_pin is not None:
+                closed_is_low = options.readback_closed == "low"
+                self._readback = DigitalInputDevice(options.readback_pin, pull_up=closed_is_low)
+        except Exception as error:
+            # Whatever library lies below has errors of its own; here they all mean the same.
+            self.close()
+            raise HardwareError(
+                f"GPIO {options.pin} cannot be claimed as an output ({type(error).__name__}: {error})."
+                " Check the pin, that no other program holds it, and that this user is in the group gpio"
+            ) from error
+
+    def set(self, *, on: bool) -> None:
+        """Drive the line. Off never raises; on raises HardwareError and leaves the line off."""
+        if not on:
+            self._off()
+            return
+        try:
+            self._line.on()
+        except Exception as error:
+            self._off()
+            raise HardwareError(
+                f"GPIO {self._options.pin} cannot be driven ({type(error).__name__}: {error})"
+            ) from error
+
+    def _off(self) -> None:
+        with contextlib.suppress(Exception):
+            self._line.off()
+
+    def read_back(self) -> bool | None:
+        """Return whether the contactor is closed, or None where no mirror contact is wired."""
+        return None if self._readback is None else bool(self._readback.is_active)
+
+    def close(self) -> None:
+        """Switch off and let go. Never raises.
+
+        gpiozero leaves a closed pin floating: the external pull-down of the wiring page keeps the contactor open.
+        """
+        self._off()
+        for device in (self._line, self._readback):
+            with contextlib.suppress(Exception):
+                device.close()
+        self._line = self._readback = None

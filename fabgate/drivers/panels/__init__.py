@@ -1,0 +1,36 @@
+"""How is a person told? The Panel contract: light, buzzer and four lines of twenty characters.
+
+A panel MUST return from ``show`` within a second and may raise anything from it: the gate calls it on a thread of its
+own, logs what failed and goes on. It never decides anything and never touches power.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+LINES = 4
+COLUMNS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What to show. `light` is a colour word, `sound` a pattern word, `lines` at most four of twenty characters."""
+
+    light: str
+    sound: str = ""
+    lines: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Panel(Protocol):
+    """Something that lights, beeps or shows text."""
+
+    def open(self) -> None:
+        """Claim the device. Raises HardwareError."""
+
+    def show(self, notice: Notice) -> None:
+        """Show one notice."""
+
+    def close(self) -> None:
+        """Go dark and let go. Never raises."""

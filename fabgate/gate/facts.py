@@ -1,0 +1,156 @@
+"""How do the rules' facts become journal entries?
+
+``rules`` knows nothing of wires and files; this is the one place where its dataclasses become ``wire`` messages, and
+where it is said which facts open and close the durable checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from fabgate import wire
+from fabgate.gate.journal import Change, Draft, OpenSession
+from fabgate.rules import words as w
+
+#: What a power cut adds to the doubt of a session, beside the time since its checkpoint: see wire.md.
+POWER_LOSS_SLACK_MS: Final = 60_000
+
+
+class FactWriter:
+    """Turns facts into drafts. `boot` is the boot id; `roster` tells the version in force; `new_uid` names facts."""
+
+    def __init__(
+        self, *, boot: str, new_uid: Callable[[], str], checkpoint_ms: int, roster: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._boot = boot
+        self._new_uid = new_uid
+        self._checkpoint_ms = checkpoint_ms
+        self._roster = roster
+
+    def clock(self, at: w.Now) -> wire.Clock:
+        """Return the wire form of a time."""
+        return wire.Clock(boot=self._boot, boottime_ms=at.boot_ms, synced=at.synced)
+
+    def draft(self, event_type: str, data: wire.Data, at: w.Now) -> Draft:
+        """Return a draft; its time is absent while the wall clock is not synchronised."""
+        return Draft(self._new_uid(), event_type, data, at.local.astimezone(UTC) if at.synced and at.local else None)
+
+    def drafts(self, facts: Sequence[w.Fact], at: w.Now, rules: w.MachineRules) -> tuple[list[Draft], Change]:
+        """Return the drafts of one record, in order, and what else its transaction does."""
+        drafts = [self.draft(*self._message(fact, at), at) for fact in facts]
+        started = [fact for fact in facts if isinstance(fact, w.Started)]
+        closed = frozenset(fact.session for fact in facts if isinstance(fact, w.Ended))
+        opens = self._checkpoint_of(started[-1], at, rules) if started and started[-1].session not in closed else None
+        return drafts, Change(opens=opens, closes=closed, latch=_latched(facts), unlatch=_unlatched(facts))
+
+    def _checkpoint_of(self, fact: w.Started, at: w.Now, rules: w.MachineRules) -> OpenSession:
+        # Where a job is waited for, power may have stayed on long after the last checkpoint said so.
+        finish_ms = rules.finish_max_ms + rules.run_on_ms if rules.finish_wait else rules.run_on_ms
+        return OpenSession(
+            session=fact.session,
+            member=fact.member,
+            badge=fact.badge,
+            roster=self._roster(),
+            energised_ms=0,
+            running_ms=0,
+            boot=self._boot,
+            boot_ms=at.boot_ms if fact.energised_from_ms is None else fact.energised_from_ms,
+            slack_ms=self._checkpoint_ms + POWER_LOSS_SLACK_MS + finish_ms,
+        )
+
+    def _message(self, fact: w.Fact, at: w.Now) -> tuple[str, wire.Data]:
+        clock, roster = self.clock(at), self._roster()
+        match fact:
+            case w.Started():
+                basis = wire.Basis(
+                    kind=fact.basis.kind,
+                    grant=fact.basis.grant,
+                    stale_roster=fact.basis.stale_roster,
+                    would_refuse=list(fact.basis.would_refuse),
+                )
+                return "session.started", wire.SessionStarted(
+                    clock=clock,
+                    session=fact.session,
+                    member=fact.member,
+                    badge=fact.badge,
+                    basis=basis,
+                    mode=fact.mode,
+                    roster=roster,
+                    supervisor=fact.supervisor,
+                    continues=fact.continues,
+                    energised_from_ms=fact.energised_from_ms,
+                )
+            case w.Ended():
+                return "session.ended", wire.SessionEnded(
+                    clock=clock,
+                    session=fact.session,
+                    member=fact.member,
+                    badge=fact.badge,
+                    reason=fact.reason,
+                    energised_ms=fact.energised_ms,
+                    running_ms=fact.running_ms,
+                    roster=roster,
+                    actor=fact.actor,
+                )
+            case w.Progress():
+                return "session.progress", wire.SessionProgress(
+                    clock=clock,
+                    session=fact.session,
+                    member=fact.member,
+                    badge=fact.badge,
+                    energised_ms=fact.energised_ms,
+                    running_ms=fact.running_ms,
+                    roster=roster,
+                )
+            case w.Refused():
+                return "access.refused", wire.AccessRefused(
+                    clock=clock, badge=fact.badge, member=fact.member, reasons=list(fact.reasons), roster=roster
+                )
+            case w.Blocked():
+                level = "cut" if fact.cause in w.CUT else "hold"
+                return "machine.blocked", wire.MachineBlocked(
+                    clock=clock, cause=fact.cause, level=level, detail=fact.detail or None
+                )
+            case w.Cleared():
+                return "machine.cleared", wire.MachineCleared(clock=clock, cause=fact.cause, member=fact.member)
+            case w.Flagged():
+                return "machine.flagged", wire.MachineFlagged(
+                    clock=clock, kind=fact.kind, member=fact.member, badge=fact.badge
+                )
+
+
+def close_unfinished(session: OpenSession, *, boot: str, boot_ms: int, clock: wire.Clock) -> wire.SessionEnded:
+    """Return the honest end of a session that this start found open.
+
+    The true time lies in [energised_ms, energised_ms + uncertainty_ms]. Within one boot the pin may have stayed high
+    until now; after another boot nobody knows when power failed, but it cannot have been long after the checkpoint.
+    """
+    same_boot = session.boot == boot
+    return wire.SessionEnded(
+        clock=clock,
+        session=session.session,
+        member=session.member,
+        badge=session.badge,
+        reason=w.EndReason.RESTART if same_boot else w.EndReason.POWER_LOSS,
+        energised_ms=session.energised_ms,
+        running_ms=session.running_ms,
+        roster=session.roster,
+        uncertainty_ms=max(0, boot_ms - session.boot_ms) if same_boot else session.slack_ms,
+    )
+
+
+def wall_floor(last_ms: int | None) -> datetime | None:
+    """Return the last wall time known to a journal."""
+    return None if last_ms is None else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=last_ms)
+
+
+def _latched(facts: Sequence[w.Fact]) -> frozenset[str]:
+    words = {fact.cause.value for fact in facts if isinstance(fact, w.Blocked) and fact.cause in w.LATCHING}
+    return frozenset(words | {fact.kind.value for fact in facts if isinstance(fact, w.Flagged)})
+
+
+def _unlatched(facts: Sequence[w.Fact]) -> frozenset[str]:
+    words = {fact.cause.value for fact in facts if isinstance(fact, w.Cleared)}
+    return frozenset(words | {w.FlagKind.DANGER.value} if w.Cause.FLAG in words else words)

@@ -1,0 +1,208 @@
+"""Who writes the journal? One thread, in order, that never gives up on a fact and says when the disk is sick.
+
+The loop that owns the power never waits for the disk: it queues, and confirmation comes back as an event. A write that
+fails is tried again with the same uids until it is certain; meanwhile the cause ``journal`` forbids new sessions. The
+end of a session may use the reserve; the cause is only cleared once there is a reserve again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from fabgate.errors import JournalError
+from fabgate.gate.journal import NO_CHANGE, Change, Draft, Journal
+from fabgate.rules.words import Committed
+
+log = logging.getLogger(__name__)
+
+RETRY_FIRST_S: Final = 0.5
+RETRY_MOST_S: Final = 5.0
+PROBE_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSick:
+    """A write failed; nothing is confirmed until ``JournalWell``."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalWell:
+    """Writes succeed again, and the reserve is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointKept:
+    """The checkpoint that was asked for at `boot_ms` is on disk."""
+
+    boot_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Entries up to `head` are on disk; `unacknowledged` of them no collector has confirmed."""
+
+    head: int
+    unacknowledged: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Append:
+    token: int | None
+    drafts: Sequence[Draft]
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class _Checkpoint:
+    session: str
+    energised_ms: int
+    running_ms: int
+    boot_ms: int
+
+
+_END: Final = object()
+
+
+class Recorder:
+    """The journal's thread. `post` takes the events it makes; `wait` waits so many seconds or until told to stop."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        post: Callable[[object], None],
+        *,
+        keep: Callable[[Journal], None] = lambda _: None,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        self._journal = journal
+        self._post = post
+        self._keep = keep
+        self._queue: SimpleQueue[object] = SimpleQueue()
+        self._stop = threading.Event()
+        self._wait = wait or self._stop.wait
+        self._sick = False
+        #: What is being written. It is taken up again should this thread fail in a way nobody foresaw.
+        self._current: object = None
+        # The newest wins: a disk that was stalled for a minute must not replay two old checkpoints.
+        self._latest_checkpoint: _Checkpoint | None = None
+        self._latest_mark: int | None = None
+
+    # --- called by others ---------------------------------------------------------------------------------------------
+
+    def append(self, drafts: Sequence[Draft], change: Change = NO_CHANGE, *, token: int | None = None) -> None:
+        """Queue one transaction; ``Committed(token)`` follows when it is on disk."""
+        self._queue.put(_Append(token, drafts, change))
+
+    def checkpoint(self, session: str, *, energised_ms: int, running_ms: int, boot_ms: int) -> None:
+        """Queue a checkpoint; ``CheckpointKept`` follows."""
+        self._latest_checkpoint = _Checkpoint(session, energised_ms, running_ms, boot_ms)
+        self._queue.put(_Checkpoint)
+
+    def acknowledge(self, seq: int) -> None:
+        """Queue a new mark."""
+        self._latest_mark = seq
+        self._queue.put(int)
+
+    def stop(self) -> None:
+        """Ask the thread to end once what is queued is written, or at the next failure."""
+        self._stop.set()
+        self._queue.put(_END)
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Write until told to stop."""
+        while True:
+            if self._current is None:
+                try:
+                    self._current = self._queue.get(timeout=PROBE_S if self._sick else None)
+                except Empty:
+                    self._probe()
+                    continue
+            if self._current is _END:
+                break
+            self._do(self._current)
+            self._current = None
+        self._journal.close()
+
+    def _do(self, job: object) -> None:
+        if isinstance(job, _Append):
+            self._append(job)
+        elif job is _Checkpoint:
+            self._write_checkpoint()
+        else:
+            self._write_mark()
+
+    def _append(self, job: _Append) -> None:
+        pause_s = RETRY_FIRST_S
+        while True:
+            try:
+                head = self._journal.append(job.drafts, job.change)
+                break
+            except JournalError as error:
+                self._fell_sick(error)
+                if job.change.closes and self._journal.free_reserve():
+                    log.warning("the reserve was freed for the end of a session")
+                    continue
+                if self._wait(pause_s):
+                    log.exception("stopping with an entry that could not be written")
+                    return
+                pause_s = min(pause_s * 2, RETRY_MOST_S)
+        self._probe()
+        if job.token is not None:
+            self._post(Committed(job.token))
+        self._post(Stored(head, self._journal.unacknowledged))
+
+    def _write_checkpoint(self) -> None:
+        latest, self._latest_checkpoint = self._latest_checkpoint, None
+        if latest is None:
+            return
+        try:
+            self._journal.checkpoint(
+                latest.session,
+                energised_ms=latest.energised_ms,
+                running_ms=latest.running_ms,
+                boot_ms=latest.boot_ms,
+            )
+        except JournalError as error:
+            self._fell_sick(error)
+        else:
+            self._post(CheckpointKept(latest.boot_ms))
+
+    def _write_mark(self) -> None:
+        latest, self._latest_mark = self._latest_mark, None
+        if latest is None or latest == self._journal.mark:
+            return
+        try:
+            self._journal.acknowledge(latest)
+            self._keep(self._journal)
+        except JournalError as error:
+            self._fell_sick(error)
+        else:
+            self._post(Stored(self._journal.head, self._journal.unacknowledged))
+
+    def _fell_sick(self, error: JournalError) -> None:
+        if not self._sick:
+            self._sick = True
+            log.error("%s", error)
+            self._post(JournalSick(str(error)))
+
+    def _probe(self) -> None:
+        """Clear the cause only when a real write and the reserve succeed."""
+        if not self._sick:
+            return
+        try:
+            self._journal.acknowledge(self._journal.mark)
+            self._journal.keep_reserve()
+        except JournalError:
+            return
+        self._sick = False
+        log.info("the journal can be written again")
+        self._post(JournalWell())

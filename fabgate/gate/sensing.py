@@ -1,0 +1,95 @@
+"""What does the reader see? Its thread: look, turn looks into events, notice when the reader is gone, open it again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from fabgate.badge import Badge, Kind, digest
+from fabgate.drivers.readers import Card, MisreadReason, Reader
+from fabgate.errors import HardwareError
+from fabgate.rules import words as w
+from fabgate.rules.presence import Presence
+
+POLL_S: Final = 0.05
+REOPEN_FIRST_S: Final = 0.5
+REOPEN_MOST_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderFault:
+    """The reader does not answer."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderRecovered:
+    """The reader answers again, or repaired itself."""
+
+    detail: str
+
+
+class Sensing:
+    """One reader's thread. `post` takes the rules' events and ``ReaderFault``/``ReaderRecovered``."""
+
+    def __init__(
+        self, reader: Reader, post: Callable[[object], None], *, badge_key: bytes, boot_ms: Callable[[], int]
+    ) -> None:
+        self._reader = reader
+        self._post = post
+        self._badge_key = badge_key
+        self._boot_ms = boot_ms
+        self._presence = Presence()
+        self._stop = threading.Event()
+        self._recoveries = 0
+        #: When the reader was last seen to answer: a poll that hangs looks like nothing else.
+        self.looked_at_ms = boot_ms()
+
+    def stop(self) -> None:
+        """Ask the thread to end."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Look until told to stop."""
+        pause_s, well = REOPEN_FIRST_S, True
+        while not self._stop.is_set():
+            try:
+                self._reader.open()
+                if not well:
+                    self._post(ReaderRecovered("the reader answers again"))
+                pause_s, well = REOPEN_FIRST_S, True
+                self._look_until_stopped()
+            except HardwareError as error:
+                for event in self._presence.lost():
+                    self._post(event)
+                if well:
+                    self._post(ReaderFault(str(error)))
+                well = False
+                self._reader.close()
+                self._stop.wait(pause_s)
+                pause_s = min(pause_s * 2, REOPEN_MOST_S)
+        self._reader.close()
+
+    def _look_until_stopped(self) -> None:
+        while not self._stop.is_set():
+            for event in self._look():
+                self._post(event)
+            if self._reader.recoveries > self._recoveries:
+                self._recoveries = self._reader.recoveries
+                self._post(ReaderRecovered("the reader had lost its settings and was configured again"))
+            self._stop.wait(POLL_S)
+
+    def _look(self) -> list[w.Event]:
+        seen = self._reader.poll()
+        at_ms = self.looked_at_ms = self._boot_ms()
+        if seen is None:
+            return self._presence.nothing(at_ms)
+        if isinstance(seen, Card):
+            badge = Badge(Kind.ISO14443A, seen.uid)
+            if badge.is_random:
+                return self._presence.misread(MisreadReason.RANDOM_UID, at_ms)
+            return self._presence.saw(digest(badge, self._badge_key), at_ms)
+        return self._presence.misread(seen.reason, at_ms)

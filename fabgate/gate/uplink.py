@@ -1,0 +1,341 @@
+"""How do entries reach the collector? Over MQTT 5, from the journal, again and again until it acknowledges them.
+
+Two threads. *network* owns paho: it connects, runs its loop, and is its own watchdog (paho has no CONNACK timeout,
+and an exception in a callback kills its thread while ``is_connected`` stays true; here such an end is noticed and the
+connection made anew). Callbacks only queue. *uplink* takes that queue, asks ``Delivery`` what to send, reads it from
+the journal and publishes the stored bytes.
+
+Nothing here can switch a machine: what arrives is posted to the daemon's inbox.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from fabgate import wire
+from fabgate.errors import FabgateError, UsageError
+from fabgate.gate.clock import boottime_ms
+from fabgate.gate.config import Config
+from fabgate.gate.delivery import Answer, Delivery
+from fabgate.gate.journal import Reader
+from fabgate.seal import from_text, to_text
+
+log = logging.getLogger(__name__)
+
+CONNACK_S: Final = 10.0
+KEEPALIVE_S: Final = 30
+RECONNECT_FIRST_S: Final = 1.0
+RECONNECT_MOST_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class MarkMoved:
+    """The collector confirms everything up to `seq`."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged:
+    """The connection to the broker came or went; `problem` says why not."""
+
+    connected: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Connected:
+    client: mqtt.Client
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Puback:
+    mid: int
+    reason: str = ""
+
+
+class Uplink:
+    """One gate's connection. `post` takes ``MarkMoved`` and ``LinkChanged``; `status` makes the current status."""
+
+    def __init__(self, config: Config, journal: Reader, post: Callable[[object], None]) -> None:
+        assert config.mqtt is not None
+        self._config = config.mqtt
+        self._topics = config.topics
+        self._journal = journal
+        self._post = post
+        floor, head, mark = journal.bounds()
+        self._delivery = Delivery(
+            floor=floor,
+            head=head,
+            mark=mark,
+            resend_ms=round(config.uplink.resend_s * 1000),
+            resend_max_ms=round(config.uplink.resend_max_s * 1000),
+        )
+        self._collector: str | None = config.collector_id
+        self._queue: SimpleQueue[object] = SimpleQueue()
+        self._stop = threading.Event()
+        self._client: mqtt.Client | None = None
+        self._status = wire.Status(online=True)
+        self._state: wire.State | None = None
+        self._status_at = 0
+        self._early_ack: wire.Ack | None = None
+        self._fork_told = False
+        #: Message ids of entries on this connection that the broker has not confirmed; status and state have others.
+        self._mids: set[int] = set()
+
+    # --- called by the daemon -----------------------------------------------------------------------------------------
+
+    def stored(self, head: int) -> None:
+        """Say that the journal grew."""
+        self._queue.put(head)
+
+    def tell(self, message: wire.Status | wire.State) -> None:
+        """Give the newest status or state; it is published when connected, and again with each heartbeat."""
+        self._queue.put(message)
+
+    def stop(self) -> None:
+        """Ask both threads to end."""
+        self._stop.set()
+        self._queue.put(None)
+
+    # --- the network thread -------------------------------------------------------------------------------------------
+
+    def run_network(self) -> None:
+        """Keep a connection until told to stop."""
+        pause_s = RECONNECT_FIRST_S
+        while not self._stop.is_set():
+            try:
+                was_up = self._one_connection()
+                problem = "the broker closed the connection"
+            except (OSError, FabgateError, ValueError) as error:
+                was_up, problem = False, f"{type(error).__name__}: {error}"
+            self._queue.put(LinkChanged(connected=False, problem=self._refusal or problem))
+            pause_s = RECONNECT_FIRST_S if was_up else min(pause_s * 2, RECONNECT_MOST_S)
+            self._stop.wait(pause_s)
+
+    _refusal = ""
+
+    def _one_connection(self) -> bool:
+        """Connect and run until it breaks; say whether it was up at all."""
+        self._refusal = ""
+        client = self._new_client()
+        up = threading.Event()
+        client.on_connect = lambda c, _u, _f, reason, _p: self._on_connect(c, reason, up)
+        properties = _properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = 0  # the journal is the queue; the broker keeps nothing for a gate
+        try:
+            client.connect(self._config.host, self._config.port, KEEPALIVE_S, clean_start=True, properties=properties)
+            give_up_ms = boottime_ms() + round(CONNACK_S * 1000)
+            while not self._stop.is_set() and client.loop(timeout=1.0) is MQTTErrorCode.MQTT_ERR_SUCCESS:
+                if not up.is_set() and boottime_ms() > give_up_ms:
+                    self._refusal = f"the broker did not answer within {CONNACK_S:.0f} s"
+                    break
+            if self._stop.is_set():
+                client.disconnect()
+                client.loop(timeout=0.1)
+        finally:
+            with contextlib.suppress(Exception):
+                client._sock_close()  # noqa: SLF001 - paho has no public way to drop a connection at once
+        return up.is_set()
+
+    def _new_client(self) -> mqtt.Client:
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._topics.account.replace("/", "-"),
+            protocol=MQTTProtocolVersion.MQTTv5,
+        )
+        client.connect_timeout = CONNACK_S
+        if self._config.username is not None:
+            password = None
+            if self._config.password_file is not None:
+                password = self._config.password_file.read_text(encoding="utf-8").strip()
+            client.username_pw_set(self._config.username, password)
+        if self._config.tls is not None:
+            tls = self._config.tls
+            context = ssl.create_default_context(cafile=str(tls.ca))
+            if tls.cert is not None:
+                context.load_cert_chain(tls.cert, tls.key)
+            client.tls_set_context(context)
+        offline = wire.encode(wire.Status(online=False))
+        client.will_set(self._topics.topic("status"), offline, qos=1, retain=True)
+        client.max_inflight_messages_set(wire.PUBACK_WINDOW * 2)  # entries, and status and state beside them
+        client.on_socket_open = _no_delay
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        return client
+
+    def _on_connect(self, client: mqtt.Client, reason: Any, up: threading.Event) -> None:
+        if reason.is_failure:
+            self._refusal = f"the broker refused the connection: {reason}"
+            return
+        up.set()
+        self._queue.put(_Connected(client))
+
+    def _on_message(self, _client: Any, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        self._queue.put(_Message(message.topic, bytes(message.payload)))
+
+    def _on_publish(self, _client: Any, _userdata: Any, mid: int, reason: Any, _properties: Any) -> None:
+        self._queue.put(_Puback(mid, str(reason) if reason.is_failure else ""))
+
+    # --- the uplink thread --------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Deliver until told to stop."""
+        while not self._stop.is_set():
+            try:
+                event = self._queue.get(timeout=self._timeout_s())
+            except Empty:
+                event = None
+            self._take(event)
+            if self._delivery.due(boottime_ms()):
+                self._publish_status()
+            if boottime_ms() >= self._status_at:
+                self._publish_status()
+                self._publish_state()
+            self._pump()
+
+    def _timeout_s(self) -> float:
+        soonest = min(self._delivery.deadline() or self._status_at, self._status_at)
+        return min(60.0, max(0.0, (soonest - boottime_ms()) / 1000)) if self._client else 60.0
+
+    def _take(self, event: object) -> None:
+        match event:
+            case int(head):
+                self._delivery.stored(head, boottime_ms())
+            case wire.Status():
+                self._status = event
+                self._publish_status()
+            case wire.State():
+                self._state = event
+                self._publish_state()
+            case _Connected(client):
+                self._came_up(client)
+            case LinkChanged():
+                self._client = None
+                self._delivery.disconnect()
+                self._post(event)
+            case _Puback(mid, reason):
+                if mid in self._mids:
+                    self._mids.discard(mid)
+                    self._delivery.puback()
+                if reason:
+                    log.error("the broker refused a message: %s; check its access list", reason)
+            case _Message(topic, payload):
+                self._message(topic, payload)
+
+    def _came_up(self, client: mqtt.Client) -> None:
+        self._client = client
+        self._mids.clear()
+        client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._subscriptions()])
+        self._delivery.connect(boottime_ms())
+        self._post(LinkChanged(connected=True))
+        self._publish_status()
+        self._publish_state()
+
+    def _subscriptions(self) -> list[str]:
+        return [self._topics.topic("ack"), wire.collector_status_topic(self._topics.site)]
+
+    def _message(self, topic: str, payload: bytes) -> None:
+        try:
+            if topic == self._topics.topic("ack"):
+                self._acknowledged(wire.decode(payload, wire.Ack))
+            elif topic == wire.collector_status_topic(self._topics.site):
+                self._collector_said(wire.decode(payload, wire.CollectorStatus))
+        except FabgateError as error:
+            log.warning("refused a message on %s: %s", topic, error)
+
+    def _collector_said(self, status: wire.CollectorStatus) -> None:
+        if status.collector != self._collector:
+            log.info("the site's collector is %s", status.collector)
+            self._collector = status.collector
+        early, self._early_ack = self._early_ack, None
+        if early is not None:
+            self._acknowledged(early)
+
+    def _acknowledged(self, ack: wire.Ack) -> None:
+        if self._collector is None:
+            self._early_ack = ack  # both are retained, and may arrive in either order
+            return
+        if ack.journal != self._journal.id or ack.collector != self._collector:
+            return
+        if ack.seq < 0:
+            raise UsageError(f"found an acknowledgement of entry {ack.seq}")
+        ours = self._journal.hash_at(ack.seq)
+        mark = self._delivery.mark
+        same = ours is not None and ours == from_text(ack.hash)
+        answer = self._delivery.ack(ack.seq, same_history=same, now_ms=boottime_ms())
+        if answer is Answer.FORK and not self._fork_told:
+            self._fork_told = True
+            log.error("the collector has another history of journal %s from entry %d on", ack.journal, ack.seq)
+        if self._delivery.mark != mark:
+            self._post(MarkMoved(self._delivery.mark))
+
+    def _pump(self) -> None:
+        room = self._delivery.room()
+        while room > 0 and self._client is not None:
+            entries = self._journal.after(self._delivery.next - 1, most=room)
+            if not entries:
+                return
+            for entry in entries:
+                properties = _properties(PacketTypes.PUBLISH)
+                properties.ContentType = wire.CONTENT_TYPE
+                properties.UserProperty = [
+                    (wire.PROP_JOURNAL, self._journal.id),
+                    (wire.PROP_SEQ, str(entry.seq)),
+                ]
+                topic = self._topics.event(entry.type)
+                self._mids.add(self._client.publish(topic, entry.body, qos=1, properties=properties).mid)
+                self._delivery.sent(entry.seq)
+            room = self._delivery.room()
+
+    def _publish_status(self) -> None:
+        self._status_at = boottime_ms() + wire.HEARTBEAT_S * 1000
+        if self._client is None:
+            return
+        floor, head, _ = self._journal.bounds()
+        mark = self._delivery.mark
+        known = self._journal.hash_at(mark)
+        fields = {name: getattr(self._status, name) for name in self._status.__struct_fields__}
+        fields |= {
+            "journal": self._journal.id,
+            "floor": floor,
+            "head": head,
+            "mark": mark,
+            "hash": None if known is None else to_text(known),
+            "collector": self._collector,
+        }
+        self._delivery.trimmed(floor)
+        self._client.publish(self._topics.topic("status"), wire.encode(wire.Status(**fields)), qos=1, retain=True)
+
+    def _publish_state(self) -> None:
+        if self._client is not None and self._state is not None:
+            self._client.publish(self._topics.topic("state"), wire.encode(self._state), qos=1, retain=True)
+
+
+def _properties(packet: int) -> Any:
+    return Properties(packet)  # type: ignore[no-untyped-call]  # paho types this class only in part
+
+
+def _no_delay(_client: Any, _userdata: Any, sock: Any) -> None:
+    # Nagle against delayed acknowledgement costs 40 ms a message.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

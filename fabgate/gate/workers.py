@@ -1,0 +1,62 @@
+"""What happens when a thread dies or hangs? It is an event, and what follows is a rule.
+
+Each blocking thing has one thread that only posts. A thread that raised is started again after a growing pause and its
+name is reported; the daemon decides what that means (a dead journal blocks new sessions, a dead uplink does not).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+RESTART_FIRST_S: Final = 0.5
+RESTART_MOST_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFailed:
+    """The thread `name` raised and will be started again."""
+
+    name: str
+    error: str
+
+
+class Workers:
+    """The gate's threads. `post` takes ``WorkerFailed``."""
+
+    def __init__(self, post: Callable[[object], None]) -> None:
+        self._post = post
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, name: str, run: Callable[[], None]) -> None:
+        """Run `run` in a thread until it returns; when it raises, again."""
+        thread = threading.Thread(target=self._keep_running, args=(name, run), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _keep_running(self, name: str, run: Callable[[], None]) -> None:
+        pause_s = RESTART_FIRST_S
+        while not self._stopping.is_set():
+            try:
+                run()
+                return
+            except Exception as error:
+                # The last resort of a thread that owns no power: tell, and try again.
+                log.exception("the thread %s failed", name)
+                self._post(WorkerFailed(name, f"{type(error).__name__}: {error}"))
+            if self._stopping.wait(pause_s):
+                return
+            pause_s = min(pause_s * 2, RESTART_MOST_S)
+
+    def stop(self, *, timeout_s: float) -> list[str]:
+        """Wait for all threads together, at most `timeout_s`; return the names of those that still run."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(timeout_s / max(1, len(self._threads)))
+        return [thread.name for thread in self._threads if thread.is_alive()]
