@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else "%(levelname)s %(name)s: %(message)s",
     )
     try:
-        code: int = arguments.verb(arguments)
+        code: int = (arguments.verb if hasattr(arguments, "verb") else arguments.run)(arguments)
     except FabgateError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -201,6 +201,8 @@ def _print_status(found: dict[str, Any]) -> None:
 
 def journal(arguments: argparse.Namespace) -> int:
     """Print entries."""
+    from datetime import datetime
+
     from fabgate import wire
     from fabgate.gate.journal import Reader
 
@@ -212,7 +214,11 @@ def journal(arguments: argparse.Namespace) -> int:
                 print(stored.body.decode())
             else:
                 entry = wire.decode_entry(stored.body)
-                time = "(clock unknown)     " if entry.time is wire.UNSET else f"{entry.time:%Y-%m-%d %H:%M:%S} "
+                time = (
+                    "(clock unknown)     "
+                    if not isinstance(entry.time, datetime)
+                    else f"{entry.time:%Y-%m-%d %H:%M:%S} "
+                )
                 print(f"{stored.seq:>7} {time} {stored.type:<17} {_short(bytes(entry.data))}")
         after = entries[-1].seq
     return 0

@@ -38,10 +38,10 @@ class Presence:
         A card on its way in or out is torn for a look or two; only one that stays so is worth telling. And while a
         known card lies there, a bad look is a miss, not a new card.
         """
-        if self._badge is not None:
-            return self.nothing(at_ms)
         if self._misread_since is None:
             self._misread_since = at_ms
+        if self._badge is not None:
+            return self.nothing(at_ms)
         if self._misread_told or at_ms - self._misread_since < self._misread_ms:
             return []
         self._misread_told = True

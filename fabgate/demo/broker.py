@@ -1,0 +1,48 @@
+"""Which broker does the demo use? rumqttd, embedded by the package iotcore, on the loopback only.
+
+Good for a demo and never for production: it has no access list and closes silently on a wrong password.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import iotcore
+
+_CONFIG = """\
+id = 0
+
+[router]
+id = 0
+max_connections = 200
+max_outgoing_packet_count = 200
+max_segment_size = 104857600
+max_segment_count = 10
+
+[v5.1]
+name = "fabgate-demo"
+listen = "127.0.0.1:{port}"
+next_connection_delay_ms = 1
+    [v5.1.connections]
+    connection_timeout_ms = 60000
+    max_payload_size = 70000
+    max_inflight_count = 200
+"""
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(folder: Path) -> tuple[iotcore.Broker, int]:
+    """Start a broker; return it and its port. It ends with this process."""
+    port = free_port()
+    config = folder / "broker.toml"
+    config.write_text(_CONFIG.format(port=port), encoding="utf-8")
+    broker = iotcore.Broker(config_path=str(config))
+    broker.start()
+    return broker, port

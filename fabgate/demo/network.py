@@ -1,0 +1,88 @@
+"""How is a gate's network cut without touching the gate? With a wire between it and the broker that can be pulled."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+from typing import Final
+
+_CHUNK: Final = 65536
+
+
+class Cable:
+    """Forwards TCP from a port of its own to `target_port`, both on the loopback, until it is pulled.
+
+    A pulled cable drops what is open at once and refuses what is new, until it is plugged in again.
+    """
+
+    def __init__(self, target_port: int) -> None:
+        self._target = ("127.0.0.1", target_port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._pulled = threading.Event()
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        threading.Thread(target=self._accept, name=f"cable-{self.port}", daemon=True).start()
+
+    def pull(self) -> None:
+        """Cut every connection and refuse new ones."""
+        self._pulled.set()
+        with self._lock:
+            for sock in self._open:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def plug(self) -> None:
+        """Let connections through again."""
+        self._pulled.clear()
+
+    def close(self) -> None:
+        """End for good."""
+        self._closed.set()
+        self.pull()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._closed.is_set():
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            if self._pulled.is_set():
+                near.close()
+                continue
+            threading.Thread(target=self._forward, args=(near,), daemon=True).start()
+
+    def _forward(self, near: socket.socket) -> None:
+        try:
+            far = socket.create_connection(self._target, timeout=5)
+        except OSError:
+            near.close()
+            return
+        pair = {near: far, far: near}
+        with self._lock:
+            self._open |= pair.keys()
+        try:
+            with selectors.DefaultSelector() as ready:
+                for sock in pair:
+                    sock.settimeout(None)
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    ready.register(sock, selectors.EVENT_READ)
+                while not self._pulled.is_set():
+                    for key, _ in ready.select(timeout=0.2):
+                        source = key.fileobj
+                        assert isinstance(source, socket.socket)
+                        data = source.recv(_CHUNK)
+                        if not data:
+                            return
+                        pair[source].sendall(data)
+        except OSError:
+            return  # a connection broke: that is what cables are for
+        finally:
+            with self._lock:
+                self._open -= pair.keys()
+            for sock in pair:
+                sock.close()

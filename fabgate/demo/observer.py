@@ -1,0 +1,68 @@
+"""When did the machine really have power? Seen from outside the gate, on the pipe to which its pins report.
+
+The pipe's end is the line's end: when the gate's process dies, however it dies, the pins fall.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Powered:
+    """One stretch of power, in nanoseconds of CLOCK_BOOTTIME. `killed`: it ended because the gate's process did."""
+
+    on_ns: int
+    off_ns: int
+    killed: bool = False
+
+    @property
+    def ms(self) -> float:
+        """Return its length in milliseconds."""
+        return (self.off_ns - self.on_ns) / 1_000_000
+
+
+class Observer:
+    """Watches one pin through a pipe that it makes at `path`."""
+
+    def __init__(self, path: Path, pin: int) -> None:
+        self._path = path
+        self._pin = str(pin)
+        self._lock = threading.Lock()
+        self._since: int | None = None
+        self._stretches: list[Powered] = []
+        os.mkfifo(path, 0o600)
+        threading.Thread(target=self._watch, name=f"observer-{path.name}", daemon=True).start()
+
+    @property
+    def on(self) -> bool:
+        """Whether the line is high now."""
+        with self._lock:
+            return self._since is not None
+
+    def stretches(self) -> list[Powered]:
+        """Return every stretch of power that has ended."""
+        with self._lock:
+            return list(self._stretches)
+
+    def _watch(self) -> None:
+        while True:
+            # Blocks until a gate opens the other end; the loop ends when that gate does.
+            with self._path.open(encoding="ascii") as pipe:
+                for line in pipe:
+                    at_ns, pin, level = line.split()
+                    if pin == self._pin:
+                        self._changed(int(at_ns), on=level == "1")
+            self._changed(time.clock_gettime_ns(time.CLOCK_BOOTTIME), on=False, killed=True)
+
+    def _changed(self, at_ns: int, *, on: bool, killed: bool = False) -> None:
+        with self._lock:
+            if on and self._since is None:
+                self._since = at_ns
+            elif not on and self._since is not None:
+                self._stretches.append(Powered(self._since, at_ns, killed))
+                self._since = None

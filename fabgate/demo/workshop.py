@@ -1,0 +1,211 @@
+"""What is running? The processes of a demo: broker, collector and gates, each as it would be installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from fabgate.demo import broker
+from fabgate.demo.network import Cable
+from fabgate.demo.observer import Observer
+from fabgate.errors import FabgateError
+from fabgate.gate.journal import Reader
+
+SITE: Final = "demo"
+WAIT_S: Final = 20.0
+LOOK_S: Final = 0.02
+PIN: Final = 17
+
+
+class DemoError(FabgateError, RuntimeError):
+    """The demo did not go as it should."""
+
+
+def wait_for(what: str, found: Callable[[], bool], *, timeout_s: float = WAIT_S) -> None:
+    """Wait until `found`; raise DemoError saying what was waited for."""
+    until = time.monotonic() + timeout_s
+    while not found():
+        if time.monotonic() > until:
+            raise DemoError(f"waited {timeout_s:.0f} s for {what}, and it did not come")
+        time.sleep(LOOK_S)
+
+
+class Process:
+    """One of our commands in a process of its own; what it says goes to `log`."""
+
+    def __init__(self, arguments: list[str], log: Path, environment: dict[str, str] | None = None) -> None:
+        self._command = [sys.executable, "-m", "fabgate", *arguments]
+        self._log = log
+        self._environment = {**os.environ, **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, env=self._environment)
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs now."""
+        return self._process is not None and self._process.poll() is None
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; return the exit code."""
+        if self._process is None:
+            return 0
+        self._process.send_signal(number)
+        try:
+            return self._process.wait(timeout=WAIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise DemoError(
+                f"{self._command[3]} did not end within {WAIT_S:.0f} s; its words are in {self._log}"
+            ) from None
+
+    def words(self) -> str:
+        """Return the last lines that it wrote."""
+        return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+
+
+class SimulatedGate:
+    """The real daemon on an emulated chip and watched pins, behind a cable that can be pulled."""
+
+    def __init__(self, folder: Path, name: str, broker_port: int, machine: dict[str, Any], roster: list[Any]) -> None:
+        self.name = name
+        self.state_dir = folder / name
+        self.socket = folder / f"{name}.sock"
+        self.panel = folder / f"{name}.panel"
+        self.cable = Cable(broker_port)
+        self.observer = Observer(folder / f"{name}.pins", PIN)
+        roster_file = folder / f"{name}.roster.json"
+        roster_file.write_text(json.dumps({"members": roster}, indent=1), encoding="utf-8")
+        config = folder / f"{name}.yaml"
+        # JSON is YAML: what is written here is a gate.yaml like any other.
+        config.write_text(
+            json.dumps(
+                {
+                    "site": SITE,
+                    "gate": name,
+                    "state_dir": str(self.state_dir),
+                    "demo": True,
+                    "machine": machine,
+                    "reader": {"driver": "mfrc522", "chip": "emulated", "control_socket": str(self.socket)},
+                    "output": {
+                        "driver": "gpio",
+                        "pin": PIN,
+                        "pins": "emulated",
+                        "pin_log": str(folder / f"{name}.pins"),
+                    },
+                    "panel": {"driver": "log", "file": str(self.panel)},
+                    "roster": {"file": str(roster_file)},
+                    "mqtt": {"host": "127.0.0.1", "port": self.cable.port},
+                    "clock": {"source": "assume-synced"},
+                    "uplink": {"resend_s": 2, "resend_max_s": 10},
+                    "journal": {"checkpoint_s": 1},
+                },
+                indent=1,
+            ),
+            encoding="utf-8",
+        )
+        self.process = Process(["run", "--config", str(config)], folder / f"{name}.log")
+
+    def start(self) -> None:
+        """Start it and wait until it takes badges."""
+        (self.state_dir / "status.json").unlink(missing_ok=True)
+        self.process.start()
+        wait_for(
+            f"{self.name} to be ready", lambda: self.status().get("roster") is not None or not self.process.running
+        )
+        if not self.process.running:
+            raise DemoError(f"{self.name} did not start:\n{self.process.words()}")
+
+    def status(self) -> dict[str, Any]:
+        """Return its status file, or nothing yet."""
+        try:
+            found: dict[str, Any] = json.loads((self.state_dir / "status.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    def entries(self) -> list[bytes]:
+        """Return its journal, as stored."""
+        reader = Reader(self.state_dir / "journal.db")
+        try:
+            return [entry.body for entry in reader.after(0, most=1_000_000)]
+        finally:
+            reader.close()
+
+    def shown(self) -> str:
+        """Return what its display said last."""
+        try:
+            return self.panel.read_text(encoding="utf-8").splitlines()[-1]
+        except (OSError, IndexError):
+            return ""
+
+    def delivered(self) -> bool:
+        """Whether the collector has confirmed all entries."""
+        return bool(self.status()) and self.status()["journal"]["unacknowledged"] == 0
+
+
+class Workshop:
+    """Broker, collector and gates in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.broker, self.port = broker.start(folder)
+        self.environment = {
+            "FABGATE_SITE": SITE,
+            "FABGATE_DATA": str(folder / "collector"),
+            "FABGATE_MQTT_PORT": str(self.port),
+        }
+        self.ingest = Process(["collector", "ingest"], folder / "collector.log", self.environment)
+        self.gates: list[SimulatedGate] = []
+
+    def add_gate(self, name: str, machine: dict[str, Any], roster: list[Any]) -> SimulatedGate:
+        """Prepare a gate; ``start`` starts it."""
+        gate = SimulatedGate(self.folder, name, self.port, machine, roster)
+        self.gates.append(gate)
+        return gate
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return the collector's sessions."""
+        path = self.folder / "collector" / "collector.db"
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+            rows = db.execute(
+                "SELECT id, member, energised_ms, uncertainty_ms, reason FROM collector_usagesession"
+            ).fetchall()
+        db.close()
+        return [
+            dict(zip(("session", "member", "energised_ms", "uncertainty_ms", "reason"), row, strict=True))
+            for row in rows
+        ]
+
+    def usage(self, *arguments: str) -> str:
+        """Return what ``fabgate collector usage`` prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "fabgate", "collector", "usage", *arguments],
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise DemoError(f"'fabgate collector usage' failed: {done.stderr.strip()}")
+        return done.stdout
+
+    def close(self) -> None:
+        """End everything."""
+        for process in [*(gate.process for gate in self.gates), self.ingest]:
+            if process.running:
+                process.end()
+        for gate in self.gates:
+            gate.cable.close()
+        self.broker.stop()
