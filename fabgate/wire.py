@@ -37,6 +37,19 @@ PUBACK_WINDOW: Final = 20
 ACK_WINDOW: Final = 400
 #: `status` is published at least this often: without the heartbeat one lost ack stalls the stream for ever.
 HEARTBEAT_S: Final = 60
+#: What a seal is made for: a seal of one kind never passes as another.
+PURPOSE_ROSTER: Final = "roster"
+PURPOSE_ROSTER_SAME: Final = "roster-304"
+PURPOSE_COMMAND: Final = "command"
+#: HTTP headers of the roster.
+HEADER_SEAL: Final = "Fabgate-Seal"
+HEADER_NONCE: Final = "Fabgate-Nonce"
+HEADER_VERSION: Final = "Fabgate-Roster-Version"
+#: A command is refused this long after it was issued.
+COMMAND_LIFE_S: Final = 60
+COMMANDS: Final = ("lock", "unlock", "stop", "extend", "fetch-roster", "identify", "clear-fault")
+#: These need no known wall time: they only make the machine safer, or tell.
+COMMANDS_WITHOUT_CLOCK: Final = frozenset({"lock", "stop", "identify", "fetch-roster"})
 #: MQTT user properties that travel beside a message.
 PROP_JOURNAL: Final = "journal"
 PROP_SEQ: Final = "seq"
@@ -354,6 +367,9 @@ def source(topics: GateTopics, journal: str) -> str:
 _SOURCE = re.compile(r"/sites/([a-z0-9-]+)/gates/([a-z0-9-]+)/journals/([0-9A-Za-z-]{1,64})")
 
 
+_SEQ = re.compile(r"[1-9][0-9]{0,18}")  # one spelling a number: source and id identify a duplicate
+
+
 def parse_source(text: str) -> tuple[GateTopics, str]:
     """Split an entry's source into its gate and journal id. Raises UsageError."""
     found = _SOURCE.fullmatch(text)
@@ -399,19 +415,34 @@ def encode_entry(
     return body
 
 
+def copy_entry(entry: Entry, *, topics: GateTopics, journal: str, seq: int, prev: str, copyof: str) -> bytes:
+    """Return the bytes of a copy of `entry` in another journal: same uid and data, its first original in ``copyof``."""
+    return encode(
+        msgspec.structs.replace(
+            entry,
+            source=source(topics, journal),
+            id=str(seq),
+            sequence=str(seq),
+            prev=prev,
+            copyof=copyof if entry.copyof is UNSET else entry.copyof,
+        )
+    )
+
+
 def decode_entry(body: bytes) -> Entry:
     """Read an entry's envelope. Raises UsageError saying what is wrong."""
     entry = decode(body, Entry)
     if entry.specversion != SPEC_VERSION:
         raise UsageError(f"found CloudEvents {entry.specversion!r}, wanted {SPEC_VERSION}")
-    if not (entry.id.isascii() and entry.id.isdecimal() and 0 < int(entry.id) < 1 << 63):
+    if not _SEQ.fullmatch(entry.id) or int(entry.id) >= 1 << 63:
         raise UsageError(f"found the id {entry.id[:40]!r}, wanted a sequence number")
     return entry
 
 
 def decode_data(entry: Entry) -> Data | None:
     """Read an entry's data; None for a type of a later version. Raises UsageError when a known one does not fit."""
-    wanted = ENTRY_TYPES.get(short_type(entry.type))
+    short = short_type(entry.type)
+    wanted = ENTRY_TYPES.get(short) if entry.type == full_type(short) else None
     return None if wanted is None else decode(bytes(entry.data), wanted)
 
 
@@ -533,6 +564,9 @@ class MachineRules(Message, frozen=True, kw_only=True):
     on_stale: str = "allow"
     attended: bool = True
     lock: Lock | None = None
+    #: Ids of locks that were taken off: a lock falls only when it is named, so that yesterday's database, restored,
+    #: does not unlock today's lock by not knowing of it.
+    lifted: list[str] = []
     price_hint: str | None = None
 
 
@@ -578,6 +612,8 @@ class Roster(Message, frozen=True, kw_only=True):
     tz: str = "UTC"
     fresh_for_s: int = 604_800
     badge_key_id: str | None = None
+    #: A manager confirms that so many members are meant to vanish.
+    shrink_confirmed: bool = False
     machine: MachineRules = MachineRules()
     members: list[Member] = []
     refusals: list[Refusal] = []
@@ -588,6 +624,16 @@ class Roster(Message, frozen=True, kw_only=True):
 _ENCODER = msgspec.json.Encoder()
 _DECODERS: dict[type[Struct], msgspec.json.Decoder[Any]] = {}
 S = TypeVar("S", bound=Struct)
+
+
+def sealed_roster(body: bytes, nonce: str) -> bytes:
+    """Return what the seal of a 200 covers: the body after content decoding, and the gate's nonce."""
+    return body + b"\0" + nonce.encode()
+
+
+def sealed_same(version: int, date: str, nonce: str) -> bytes:
+    """Return what the seal of a 304 covers: the version, the Date header and the gate's nonce."""
+    return f"{version}\n{date}\n{nonce}".encode()
 
 
 def encode(message: Struct) -> bytes:

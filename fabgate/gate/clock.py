@@ -71,6 +71,7 @@ class Clock:
         synced = self._synced()
         try:
             local = datetime.fromtimestamp(self._wall(), UTC)
+            local.astimezone(self.zone)  # the last hours of year 9999 exist in UTC and not east of it
         except (OverflowError, ValueError, OSError):
             local, synced = self.floor or datetime(1970, 1, 1, tzinfo=UTC), False
         if not synced and self.floor is not None and local < self.floor:
@@ -78,8 +79,11 @@ class Clock:
         return Now(self.boot_ms(), local.astimezone(self.zone), synced)
 
     def wall_minus_boot(self) -> timedelta:
-        """Return wall time less boot time: it changes only when somebody sets the wall clock."""
-        return timedelta(seconds=self._wall(), milliseconds=-self.boot_ms())
+        """Return wall time less boot time: it changes only when somebody sets the wall clock. Zero when out of range."""
+        try:
+            return timedelta(seconds=self._wall(), milliseconds=-self.boot_ms())
+        except (OverflowError, ValueError):
+            return timedelta()
 
 
 def kernel_synced() -> bool:

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import fabgate
 from fabgate import wire
@@ -26,21 +25,24 @@ from fabgate.drivers.readers import Reader
 from fabgate.errors import FabgateError, HardwareError, JournalError, UsageError
 from fabgate.gate import messages, systemd
 from fabgate.gate.clock import Clock
+from fabgate.gate.commands import CommandDesk
 from fabgate.gate.config import Config, make_driver
-from fabgate.gate.facts import FactWriter, close_unfinished, wall_floor
+from fabgate.gate.facts import FactWriter, close_unfinished, describe, wall_floor
 from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import Change, Connect, Journal, plain_connect
 from fabgate.gate.journal import Reader as JournalReader
-from fabgate.gate.keys import badge_key
+from fabgate.gate.keys import badge_key, gate_keys
+from fabgate.gate.locks import Locked
 from fabgate.gate.notices import Notices
-from fabgate.gate.people import machine_rules
-from fabgate.gate.recorder import CheckpointKept, JournalSick, JournalWell, Recorder, Stored
-from fabgate.gate.roster import Directory
-from fabgate.gate.roster_source import FileSource, RosterRefused, RosterStored
-from fabgate.gate.sensing import ReaderFault, ReaderRecovered, Sensing
+from fabgate.gate.recorder import Recorder, Stored
+from fabgate.gate.reports import Reports
+from fabgate.gate.roster_http import HttpSource
+from fabgate.gate.roster_source import FileSource
+from fabgate.gate.sensing import ReaderFault, Sensing
+from fabgate.gate.standing import Standing
 from fabgate.gate.status import StatusFile
-from fabgate.gate.uplink import LinkChanged, MarkMoved, Uplink
-from fabgate.gate.workers import WorkerFailed, Workers
+from fabgate.gate.uplink import LinkChanged, Uplink
+from fabgate.gate.workers import Workers
 from fabgate.rules import words as w
 from fabgate.rules.session import Gate
 
@@ -56,6 +58,7 @@ READER_LATE_MS: Final = 5_000
 CLOCK_STEP: Final = timedelta(seconds=1)
 JOURNAL_RETRY_S: Final = 2.0
 STOP_S: Final = 2.5
+SEEN_COMMANDS: Final = 1_000
 
 
 class Daemon:
@@ -81,26 +84,27 @@ class Daemon:
         self._workers = Workers(self.post)
         self._recorder = Recorder(self._journal, self.post, keep=self._keep_journal)
         self._notices = Notices(config.panel)
-        self._status_file = StatusFile(config.state_dir / "status.json")
-        self._emergency = {entry.digest: w.Emergency(entry.label) for entry in config.emergency_badges}
-        self._directory: Directory | None = None
-        self._badge_key = b""
-        self._uplink: Uplink | None = None
-        self._writer: FactWriter
+        self._status_file = StatusFile(config.state_dir / "status.json", config)
+        self._standing = Standing(config)
+        self._writer = FactWriter(
+            boot=self._clock.boot,
+            new_uid=uuid7,
+            checkpoint_ms=config.journal.checkpoint_s * 1000,
+            roster=lambda: self._standing.version,
+        )
         self._gate: Gate
-        self._sensing: Sensing
-        self._source: FileSource
+        self._reports: Reports
+        self._sensing: Sensing | None = None
+        self._source: FileSource | HttpSource | None = None
+        self._uplink: Uplink | None = None
         self._stopping = False
         self._stop_reason = ""
         self._on = False
         self._on_changed_ms = 0
-        self._checkpoint_asked: int | None = None
-        self._journal_problems: set[str] = set()
-        self._problems: dict[str, str] = {}
-        self._link = LinkChanged(connected=False, problem="not connected yet")
-        self._stored = Stored(0, 0)
+        self._checkpoint_asked_ms: int | None = None
         self._wall_minus_boot = timedelta()
         self._synced = False
+        self._fed_ms = 0
         self._told: Any = None
         self._lock_file: Any = None
 
@@ -152,14 +156,16 @@ class Daemon:
             try:
                 self._journal.open()
                 self._journal.keep_reserve()
-                self._close_unfinished()
+                self._begin_journal()
             except JournalError as error:
                 self._journal.close()
                 if not told:
                     told = True
                     log.error("%s", error)
                     self._notices.show(messages.notice(w.Signal(w.SignalKind.BLOCKED, detail="journal"), ""))
-                    self._write_blocked_status(str(error))
+                    status = wire.Status(online=True, version=fabgate.__version__, problems=[f"journal: {error}"])
+                    state = wire.State(state="idle", causes=[w.Cause.JOURNAL.value])
+                    self._status_file.write(state, status, LinkChanged(connected=False), Stored(0, 0), "")
             else:
                 return True
             self._notify("STATUS=blocked: the journal cannot be opened", "WATCHDOG=1")
@@ -170,15 +176,11 @@ class Daemon:
             if isinstance(event, w.Stopping):
                 return False
 
-    def _close_unfinished(self) -> None:
+    def _begin_journal(self) -> None:
         """Close the session that the last run left open, and say that this run began: one transaction."""
         self._clock.floor = wall_floor(self._journal.last_time_ms())
-        self._writer = FactWriter(
-            boot=self._clock.boot,
-            new_uid=uuid7,
-            checkpoint_ms=self._config.journal.checkpoint_s * 1000,
-            roster=lambda: self._directory.version if self._directory else 0,
-        )
+        self._standing.locked = Locked.from_text(self._journal.lock())
+        self._standing.reload()
         now = self._clock.now()
         clock = self._writer.clock(now)
         drafts = [self._writer.draft("gate.started", wire.GateStarted(clock=clock, version=fabgate.__version__), now)]
@@ -187,8 +189,7 @@ class Daemon:
         if left is not None:
             ended = close_unfinished(left, boot=self._clock.boot, boot_ms=now.boot_ms, clock=clock)
             log.warning(
-                "the session %s of %s was left open: closed as %s with %d ms and an uncertainty of %d ms",
-                ended.session,
+                "a session of %s was left open: closed as %s with %d ms and an uncertainty of %d ms",
                 ended.member,
                 ended.reason,
                 ended.energised_ms,
@@ -196,47 +197,80 @@ class Daemon:
             )
             drafts.append(self._writer.draft("session.ended", ended, now))
             closes = frozenset({left.session})
-            self._problems["last-session"] = f"{ended.reason}"
-        head = self._journal.append(drafts, Change(closes=closes))
-        self._stored = Stored(head, self._journal.unacknowledged)
+            self._notices.show(messages.power_was_cut())
+        self._journal.append(drafts, Change(closes=closes))
 
     def _start(self) -> None:
         config = self._config
-        self._badge_key = badge_key(config)
-        fallback = config.machine.rules()
-        self._source = FileSource(
-            config.roster.file or config.state_dir / "none",
-            config.state_dir / "roster.db",
-            self.post,
-            badge_key=self._badge_key,
-            topics=config.topics,
-            fallback=fallback,
-        )
+        key = badge_key(config)
+        stored = config.state_dir / "roster.db"
+        if config.roster.url is not None:
+            self._source = HttpSource(config, stored, self.post, boot=self._clock.boot, now=self._clock.now)
+            self._standing.age_ms = self._source.age_ms
+        else:
+            assert config.roster.file is not None
+            self._source = FileSource(
+                config.roster.file,
+                stored,
+                self.post,
+                badge_key=key,
+                topics=config.topics,
+                fallback=config.machine.rules(),
+            )
         self._gate = Gate(
-            self._look_up,
-            machine_rules(fallback),
+            self._standing.look_up,
+            self._standing.rules(),
             new_id=uuid7,
             run_sense=config.inputs.running_pin is not None,
             continuous=self._reader.continuous,
             checkpoint_ms=config.journal.checkpoint_s * 1000,
             latched=self._journal.latched(),
         )
-        self._open_directory()
-        if self._directory is not None:
-            self.post(w.RosterChanged(machine_rules(self._directory.machine)))
-        self._sensing = Sensing(self._reader, self.post, badge_key=self._badge_key, boot_ms=self._clock.boot_ms)
+        self._sensing = Sensing(self._reader, self.post, badge_key=key, boot_ms=self._clock.boot_ms)
+        seen = [
+            wire.decode_data(wire.decode_entry(body))
+            for body in self._journal.recent("command.executed", most=SEEN_COMMANDS)
+        ]
+        self._reports = Reports(
+            config,
+            recorder=self._recorder,
+            writer=self._writer,
+            standing=self._standing,
+            desk=CommandDesk(
+                account=config.topics.account,
+                boot=self._clock.boot,
+                keys=gate_keys(config),
+                seen={data.command for data in seen if isinstance(data, wire.CommandExecuted)},
+            ),
+            source=self._source,
+            sensing=self._sensing,
+            signal=self._show,
+        )
+        self._reports.stored = Stored(self._journal.head, self._journal.unacknowledged)
+        self._reports.journal_id = self._journal.id
+        if config.mqtt is not None:
+            self._uplink = self._reports.uplink = Uplink(config, JournalReader(self._journal.path), self.post)
+        now = self._clock.now()
+        for event in self._standing.changed(now):
+            self._handle(event, now)
+        self._start_threads()
+        self._wall_minus_boot = self._clock.wall_minus_boot()
+        self._watch_clock(now)
+        self._tell(now)
+        self._notify("READY=1", "STATUS=ready")
+        log.info(
+            "ready: %s, journal %s at entry %d", config.topics.account, self._journal.id, self._reports.stored.head
+        )
+
+    def _start_threads(self) -> None:
+        assert self._source is not None
+        assert self._sensing is not None
         self._workers.start("journal", self._recorder.run)
         self._workers.start("roster", self._source.run)
         self._workers.start("reader", self._sensing.run)
-        if config.mqtt is not None:
-            self._uplink = Uplink(config, JournalReader(self._journal.path), self.post)
+        if self._uplink is not None:
             self._workers.start("network", self._uplink.run_network)
             self._workers.start("uplink", self._uplink.run)
-        self._wall_minus_boot = self._clock.wall_minus_boot()
-        self._watch_clock(self._clock.now())
-        self._tell()
-        self._notify("READY=1", "STATUS=idle")
-        log.info("ready: %s, journal %s at entry %d", config.topics.account, self._journal.id, self._stored.head)
 
     def _loop(self) -> None:
         feed_s = systemd.watchdog_s()
@@ -246,9 +280,16 @@ class Daemon:
             except Empty:
                 event = w.Tick()
             now = self._clock.now()
-            self._take(event, now)
+            if isinstance(event, w.Stopping):
+                self._last_words(event, now)
+                break
+            for known in self._reports.translate(event, now):
+                self._handle(known, now)
             self._check(now)
-            self._notify("WATCHDOG=1")
+            self._tell(now)
+            if feed_s is not None and now.boot_ms - self._fed_ms >= feed_s * 1000:
+                self._fed_ms = now.boot_ms
+                self._notify("WATCHDOG=1")
 
     def _timeout_s(self, feed_s: float | None) -> float:
         wait_ms = CHECK_MS if feed_s is None else min(CHECK_MS, round(feed_s * 1000))
@@ -257,94 +298,30 @@ class Daemon:
             wait_ms = min(wait_ms, max(0, deadline - self._clock.boot_ms()))
         return wait_ms / 1000
 
+    def _last_words(self, event: w.Stopping, now: w.Now) -> None:
+        """End what runs, off first, and say that this stop was meant."""
+        self._stopping = True
+        self._handle(event, now)
+        stopping = wire.GateStopping(clock=self._writer.clock(now), reason=self._stop_reason)
+        self._reports.note("gate.stopping", stopping, now)
+
     def _end(self) -> None:
         self._notify("STOPPING=1")
-        for part in (self._uplink, getattr(self, "_sensing", None), getattr(self, "_source", None)):
+        for part in (self._uplink, self._sensing, self._source, self._recorder, self._notices, self._status_file):
             if part is not None:
                 part.stop()
-        self._recorder.stop()
-        self._notices.stop()
-        self._status_file.stop()
         left = self._workers.stop(timeout_s=STOP_S)
         if left:
             log.warning("these threads did not end in time: %s", ", ".join(left))
         self._output.close()
-        self._journal.close()
+        if "journal" not in left:
+            self._journal.close()
 
-    # --- one event ----------------------------------------------------------------------------------------------------
+    # --- the rules, and what they order -------------------------------------------------------------------------------
 
-    def _take(self, event: object, now: w.Now) -> None:
-        for known in self._translate(event, now):
-            for command in self._gate.handle(known, now):
-                self._carry_out(command, now)
-        self._tell()
-
-    def _translate(self, event: object, now: w.Now) -> list[w.Event]:  # noqa: C901 - one line an event, read as a table
-        """Turn what the threads say into the rules' words, and record what the rules need not know."""
-        match event:
-            case JournalSick(detail):
-                return self._journal_problem("sick", detail, there=True)
-            case JournalWell():
-                return self._journal_problem("sick", "", there=False)
-            case CheckpointKept(boot_ms):
-                if self._checkpoint_asked is not None and boot_ms >= self._checkpoint_asked:
-                    self._checkpoint_asked = None
-                return self._journal_problem("late", "", there=False)
-            case Stored():
-                self._stored = event
-                if self._uplink is not None:
-                    self._uplink.stored(event.head)
-                full = event.unacknowledged >= self._config.journal.max_entries
-                detail = f"{event.unacknowledged} entries wait for the collector"
-                return [w.CauseRaised(w.Cause.JOURNAL_FULL, detail) if full else w.CauseCleared(w.Cause.JOURNAL_FULL)]
-            case ReaderFault(detail):
-                self._note("reader.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
-                self._problems["reader"] = detail
-                return [w.CauseRaised(w.Cause.READER, detail)]
-            case ReaderRecovered(detail):
-                self._note("reader.recovered", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
-                self._problems.pop("reader", None)
-                return [w.CauseCleared(w.Cause.READER)]
-            case RosterStored(version, members):
-                self._open_directory()
-                data = wire.RosterReplaced(clock=self._writer.clock(now), version=version, members=members)
-                self._note("roster.replaced", data, now)
-                self._problems.pop("roster", None)
-                assert self._directory is not None
-                return [w.RosterChanged(machine_rules(self._directory.machine))]
-            case RosterRefused(reason, refused):
-                log.error("the roster was not taken: %s", reason)
-                self._problems["roster"] = reason
-                rejected = wire.RosterRejected(clock=self._writer.clock(now), reason=reason[:2000], version=refused)
-                self._note("roster.rejected", rejected, now)
-                return []
-            case LinkChanged():
-                if event.problem and event.problem != self._link.problem:
-                    log.warning("no connection to the broker: %s", event.problem)
-                self._link = event
-                return []
-            case MarkMoved(seq):
-                self._recorder.acknowledge(seq)
-                return []
-            case WorkerFailed(name, error):
-                return self._worker_failed(name, error)
-            case w.Stopping():
-                self._stopping = True
-                stopping = wire.GateStopping(clock=self._writer.clock(now), reason=self._stop_reason)
-                # Off first, then the record of the session, then that of the stop.
-                for command in self._gate.handle(event, now):
-                    self._carry_out(command, now)
-                self._note("gate.stopping", stopping, now)
-                return []
-        return [event]  # type: ignore[list-item]  # the rest are the rules' own words
-
-    def _worker_failed(self, name: str, error: str) -> list[w.Event]:
-        self._problems[f"thread-{name}"] = error
-        if name == "journal":
-            return self._journal_problem("sick", error, there=True)
-        if name == "reader":
-            return [w.CauseRaised(w.Cause.READER, error)]
-        return []
+    def _handle(self, event: w.Event, now: w.Now) -> None:
+        for command in self._gate.handle(event, now):
+            self._carry_out(command, now)
 
     def _carry_out(self, command: w.Command, now: w.Now) -> None:
         match command:
@@ -354,24 +331,26 @@ class Daemon:
                 drafts, change = self._writer.drafts(facts, at, self._gate.rules)
                 self._recorder.append(drafts, change, token=token)
                 for fact in facts:
-                    log.info("%s", fact)
+                    log.info("%s", describe(fact))
             case w.Checkpoint(session, energised_ms, running_ms, at):
-                if self._checkpoint_asked is None:
-                    self._checkpoint_asked = at.boot_ms
+                if self._checkpoint_asked_ms is None:
+                    self._checkpoint_asked_ms = at.boot_ms
                 self._recorder.checkpoint(session, energised_ms=energised_ms, running_ms=running_ms, boot_ms=at.boot_ms)
             case w.Signal():
-                self._notices.show(messages.notice(command, self._config.machine.name or self._config.gate))
+                self._show(command)
             case w.ClearFault(member):
                 if self._output.read_back() is not True:
                     self.post(w.CauseCleared(w.Cause.OUTPUT, member))
+
+    def _show(self, told: w.Signal) -> None:
+        self._notices.show(messages.notice(told, self._config.machine.name or self._config.gate))
 
     def _set_power(self, now: w.Now, *, on: bool) -> None:
         try:
             self._output.set(on=on)
         except HardwareError as error:
             self.post(w.CauseRaised(w.Cause.OUTPUT, str(error)))
-            data = wire.Fault(clock=self._writer.clock(now), detail=str(error))
-            self._note("output.fault", data, now)
+            self._reports.note("output.fault", wire.Fault(clock=self._writer.clock(now), detail=str(error)), now)
             return
         if on != self._on:
             self._on, self._on_changed_ms = on, now.boot_ms
@@ -379,7 +358,18 @@ class Daemon:
     # --- what is watched ----------------------------------------------------------------------------------------------
 
     def _check(self, now: w.Now) -> None:
-        """Look at what no thread reports: the contactor, a hanging disk, the wall clock."""
+        """Look at what no thread reports: the contactor, a hanging disk or reader, the roster's age, the wall clock."""
+        self._watch_contactor(now)
+        self._watch_checkpoint(now)
+        assert self._sensing is not None
+        silent_ms = now.boot_ms - self._sensing.looked_at_ms
+        if silent_ms > READER_LATE_MS and "reader" not in self._reports.problems:
+            self.post(ReaderFault(f"the reader has not answered for {silent_ms // 1000} s"))
+        for event in self._standing.changed(now):
+            self._handle(event, now)
+        self._watch_clock(now)
+
+    def _watch_contactor(self, now: w.Now) -> None:
         if (
             not self._on
             and w.Cause.OUTPUT not in self._gate.causes
@@ -387,72 +377,42 @@ class Daemon:
             and self._output.read_back() is True
         ):
             detail = "the contactor is closed while it should be open: welded, or bridged"
-            self._note("output.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
-            self._take(w.CauseRaised(w.Cause.OUTPUT, detail), now)
-        silent_ms = now.boot_ms - self._sensing.looked_at_ms
-        if silent_ms > READER_LATE_MS and "reader" not in self._problems:
-            self.post(ReaderFault(f"the reader has not answered for {silent_ms // 1000} s"))
-        if self._gate.session is None:
-            self._checkpoint_asked = None
-        elif self._checkpoint_asked is not None and now.boot_ms - self._checkpoint_asked > CHECKPOINT_LATE_MS:
-            for event in self._journal_problem("late", "the disk does not answer", there=True):
-                self._take(event, now)
-        self._watch_clock(now)
+            self._reports.note("output.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
+            self._handle(w.CauseRaised(w.Cause.OUTPUT, detail), now)
+
+    def _watch_checkpoint(self, now: w.Now) -> None:
+        asked_ms = self._checkpoint_asked_ms
+        if self._gate.session is None or self._recorder.checkpoint_kept_ms >= (asked_ms or 0):
+            self._checkpoint_asked_ms = None
+        elif asked_ms is not None and now.boot_ms - asked_ms > CHECKPOINT_LATE_MS:
+            for event in self._reports.journal_problem("late", "the disk does not answer"):
+                self._handle(event, now)
 
     def _watch_clock(self, now: w.Now) -> None:
         """Tie the boot clock to wall time when it becomes known, and again after each step above a second."""
+        self._clock.zone = self._standing.zone
         difference = self._clock.wall_minus_boot()
         step = difference - self._wall_minus_boot
         if now.synced and (not self._synced or abs(step) > CLOCK_STEP):
             step_ms = round(step / timedelta(milliseconds=1)) if self._synced else None
-            self._note("clock.synced", wire.ClockSynced(clock=self._writer.clock(now), step_ms=step_ms), now)
+            synced = wire.ClockSynced(clock=self._writer.clock(now), step_ms=step_ms)
+            self._reports.note("clock.synced", synced, now)
             self._synced = True
-        if abs(step) > CLOCK_STEP or now.synced:
+        # A slow drift is followed while the clock is kept; without a keeper only a step is.
+        if now.synced or abs(step) > CLOCK_STEP:
             self._wall_minus_boot = difference
-
-    def _journal_problem(self, key: str, detail: str, *, there: bool) -> list[w.Event]:
-        if there:
-            self._journal_problems.add(key)
-            self._problems["journal"] = detail
-            return [w.CauseRaised(w.Cause.JOURNAL, detail)]
-        self._journal_problems.discard(key)
-        if self._journal_problems:
-            return []
-        self._problems.pop("journal", None)
-        return [w.CauseCleared(w.Cause.JOURNAL)]
 
     # --- small tools --------------------------------------------------------------------------------------------------
 
-    def _look_up(self, digest: str) -> w.Holder | None:
-        found = self._emergency.get(digest)
-        if found is not None:
-            return found
-        return None if self._directory is None else self._directory.find(digest)
-
-    def _open_directory(self) -> None:
-        try:
-            fresh = Directory(self._config.state_dir / "roster.db")
-        except UsageError as error:
-            if self._directory is None:
-                log.info("%s", error)
-            return
-        old, self._directory = self._directory, fresh
-        self._clock.zone = ZoneInfo(fresh.tz)
-        if old is not None:
-            old.close()
-
-    def _note(self, event_type: str, data: wire.Data, now: w.Now) -> None:
-        self._recorder.append([self._writer.draft(event_type, data, now)])
-
     def _keep_journal(self, journal: Journal) -> None:
-        before = self._clock.now().local
-        if before is not None:
-            before -= timedelta(days=self._config.journal.keep_days)
+        now = self._clock.now()
+        if now.synced and now.local is not None:
+            before = now.local - timedelta(days=self._config.journal.keep_days)
             journal.trim(before_ms=round(before.timestamp() * 1000), most=self._config.journal.max_entries)
 
-    def _tell(self) -> None:
+    def _tell(self, now: w.Now) -> None:
         """Give the newest state to whoever shows it, when it changed."""
-        gate, session = self._gate, self._gate.session
+        gate, session, reports = self._gate, self._gate.session, self._reports
         state = wire.State(
             state=gate.state,
             causes=[cause.value for cause in gate.causes],
@@ -465,12 +425,12 @@ class Daemon:
             online=True,
             version=fabgate.__version__,
             boot=self._clock.boot,
-            roster=wire.RosterInfo(version=self._directory.version) if self._directory else None,
-            synced=self._synced,
-            reader="fault" if "reader" in self._problems else "ok",
-            problems=sorted(f"{key}: {text}" for key, text in self._problems.items()),
+            roster=self._standing.info(now),
+            synced=now.synced,
+            reader="fault" if "reader" in reports.problems else "ok",
+            problems=sorted(f"{key}: {text}" for key, text in reports.problems.items()),
         )
-        told = (state, status, self._link, self._stored)
+        told = (state, status, reports.link, reports.stored, reports.journal_id)
         if told == self._told:
             return
         if self._uplink is not None and (self._told is None or state != self._told[0]):
@@ -478,12 +438,7 @@ class Daemon:
         if self._uplink is not None and (self._told is None or status != self._told[1]):
             self._uplink.tell(status)
         self._told = told
-        self._status_file.write(state, status, self._link, self._stored, self._journal.id, self._config)
-
-    def _write_blocked_status(self, problem: str) -> None:
-        status = wire.Status(online=True, version=fabgate.__version__, problems=[f"journal: {problem}"])
-        state = wire.State(state="idle", causes=[w.Cause.JOURNAL.value])
-        self._status_file.write(state, status, self._link, self._stored, "", self._config)
+        self._status_file.write(*told)
 
 
 def run(config: Config) -> int:

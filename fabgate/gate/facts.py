@@ -141,6 +141,25 @@ def close_unfinished(session: OpenSession, *, boot: str, boot_ms: int, clock: wi
     )
 
 
+def describe(fact: w.Fact) -> str:
+    """Return one line for the log: who, what, why, how long; never a badge in full."""
+    match fact:
+        case w.Started():
+            return f"session {fact.session[-6:]} of {fact.member} starts ({fact.basis.kind}, badge …{fact.badge[-6:]})"
+        case w.Ended():
+            return f"session {fact.session[-6:]} of {fact.member} ends ({fact.reason}) after {fact.energised_ms} ms"
+        case w.Progress():
+            return f"session {fact.session[-6:]} of {fact.member} goes on: {fact.energised_ms} ms"
+        case w.Refused():
+            return f"refused {fact.member or 'somebody'} (badge …{fact.badge[-6:]}): {', '.join(fact.reasons)}"
+        case w.Blocked():
+            return f"blocked: {fact.cause} {fact.detail}".strip()
+        case w.Cleared():
+            return f"cleared: {fact.cause}{f' by {fact.member}' if fact.member else ''}"
+        case w.Flagged():
+            return f"flagged by {fact.member}: {fact.kind}"
+
+
 def wall_floor(last_ms: int | None) -> datetime | None:
     """Return the last wall time known to a journal."""
     return None if last_ms is None else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=last_ms)

@@ -10,6 +10,8 @@ Why it is written as it is (measured, see docs/decisions/0003):
 * The directory is fsynced once the file is made: otherwise a cut may bring the empty directory back.
 * A COMMIT that raised may be durable all the same. So the caller makes the uids, and ``append`` may be called again
   with the same drafts after any error: it re-opens the file, looks, and writes only what is not there.
+* What a fresh look finds may be in memory only: a commit whose fsync failed, or whose process was killed before it. So
+  the WAL that is there is written and synced again before it is believed.
 * On a full disk even DELETE fails: a reserve file is kept, to be freed for the end of a running session.
 
 One thread writes. Readers open the file read-only (``Reader``); WAL lets them.
@@ -20,14 +22,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from fabgate import wire
-from fabgate.errors import JournalError
+from fabgate.errors import JournalError, SealError, UsageError
 from fabgate.gate.clock import fsync_directory
 from fabgate.gate.ids import uuid7
 from fabgate.seal import ZERO_HASH, entry_hash, first_break, first_prev, from_text, to_text
@@ -83,6 +85,7 @@ class Change:
     closes: frozenset[str] = frozenset()
     latch: frozenset[str] = frozenset()
     unlatch: frozenset[str] = frozenset()
+    lock: str | None = None
 
 
 NO_CHANGE: Final = Change()
@@ -93,11 +96,31 @@ def plain_connect(path: str) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
 
 
+def plain_write_back(path: Path) -> None:
+    """Write a file's bytes again and sync them; nothing when there is no file.
+
+    A sync alone is not enough: after one that failed, Linux counts the pages as written and the next one succeeds.
+    """
+    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
+        content = file.read()
+        file.seek(0)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 class Journal:
-    """One gate's journal. `connect` is injected so that tests can put a failing disk below it."""
+    """One gate's journal. What touches the disk is injected, so that tests can put a failing one below it."""
 
     def __init__(
-        self, path: Path, topics: wire.GateTopics, *, connect: Connect = plain_connect, reserve: Path | None = None
+        self,
+        path: Path,
+        topics: wire.GateTopics,
+        *,
+        connect: Connect = plain_connect,
+        sync_directory: Callable[[Path], None] = fsync_directory,
+        write_back: Callable[[Path], None] = plain_write_back,
+        reserve: Path | None = None,
     ) -> None:
         self.path = path
         self.topics = topics
@@ -109,6 +132,8 @@ class Journal:
         self.anchor = (0, b"")
         self._head_hash = b""
         self._connect = connect
+        self._sync_directory = sync_directory
+        self._write_back = write_back
         self._db: Any = None
         #: Nothing was appended since the file was opened: what is asked for may be there already.
         self._reopened = True
@@ -119,17 +144,23 @@ class Journal:
     def open(self) -> None:
         """Open or make the file. Raises JournalError when it cannot be written, read or is another gate's."""
         try:
+            self._write_back(self.path.with_name(f"{self.path.name}-wal"))
             self._db = self._connect(str(self.path))
             self._execute("PRAGMA journal_mode=WAL")
             self._execute("PRAGMA synchronous=FULL")
             self._execute("PRAGMA wal_autocheckpoint=200")
             if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
                 self._create()
-            fsync_directory(self.path.parent)
+            self._sync_directory(self.path.parent)
             self._load()
         except JournalError:
             self.close()
             raise
+        except (KeyError, TypeError, ValueError) as error:
+            self.close()
+            raise JournalError(
+                f"{self.path}: the file is no journal or is damaged ({error!r}). Put it aside to start a new one"
+            ) from error
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise JournalError(
@@ -189,7 +220,7 @@ class Journal:
         Raises JournalError when that is not certain. Call again with the same drafts: nothing is written twice.
         """
         with self._certain_or_closed("written"):
-            if not (self._reopened and self._holds(drafts)):
+            if not (self._reopened and drafts and self._holds(drafts)):
                 self._write(drafts, change)
             self._reopened = False
         return self.head
@@ -199,23 +230,29 @@ class Journal:
         with self._transaction():
             for draft in drafts:
                 seq += 1
-                body = wire.encode_entry(
-                    topics=self.topics,
-                    journal=self.id,
-                    seq=seq,
-                    prev=to_text(prev),
-                    uid=draft.uid,
-                    event_type=draft.type,
-                    data=draft.data,
-                    time=draft.time,
-                )
-                prev = entry_hash(body)
-                at_ms = None if draft.time is None else round(draft.time.timestamp() * 1000)
-                self._execute(
-                    "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", seq, draft.uid, draft.type, at_ms, prev, body
-                )
+                prev = self._put_draft(self.id, seq, prev, draft)
             self._apply(change)
         self.head, self._head_hash = seq, prev
+
+    def _put_draft(self, journal: str, seq: int, prev: bytes, draft: Draft) -> bytes:
+        body = wire.encode_entry(
+            topics=self.topics,
+            journal=journal,
+            seq=seq,
+            prev=to_text(prev),
+            uid=draft.uid,
+            event_type=draft.type,
+            data=draft.data,
+            time=draft.time,
+        )
+        at_ms = None if draft.time is None else round(draft.time.timestamp() * 1000)
+        return self._put(seq, draft.uid, draft.type, at_ms, body)
+
+    def _put(self, seq: int, uid: str, kind: str, at_ms: int | None, body: bytes) -> bytes:
+        """Insert one entry; return its hash, which the next one carries."""
+        digest = entry_hash(body)
+        self._execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", seq, uid, kind, at_ms, digest, body)
+        return digest
 
     def _apply(self, change: Change) -> None:
         for session in change.closes:
@@ -238,6 +275,8 @@ class Journal:
             self._execute("INSERT OR IGNORE INTO latched VALUES (?)", word)
         for word in sorted(change.unlatch):
             self._execute("DELETE FROM latched WHERE word = ?", word)
+        if change.lock is not None:
+            self._execute("INSERT OR REPLACE INTO meta VALUES ('lock', ?)", change.lock)
 
     def checkpoint(self, session: str, *, energised_ms: int, running_ms: int, boot_ms: int) -> None:
         """Replace the counters of the open session, durably; nothing when it is not the one that is open."""
@@ -251,25 +290,31 @@ class Journal:
             )
 
     def acknowledge(self, seq: int) -> None:
-        """Move the mark to `seq`, forwards or, when a collector was restored from a copy, backwards."""
-        seq = max(seq, self.anchor[0])
-        with self._certain_or_closed("written"), self._transaction():
-            self._execute("UPDATE meta SET value = ? WHERE key = 'mark'", seq)
-        self.mark = seq
+        """Move the mark to `seq`, forwards or, when a collector was restored from a copy, backwards.
+
+        It stays between the anchor and the head: what was not written yet is never acknowledged.
+        """
+        with self._certain_or_closed("written"):
+            seq = min(max(seq, self.anchor[0]), self.head)  # known for certain only once the file is open again
+            with self._transaction():
+                self._execute("UPDATE meta SET value = ? WHERE key = 'mark'", seq)
+            self.mark = seq
 
     def trim(self, *, before_ms: int, most: int) -> int:
         """Forget acknowledged entries from before `before_ms` (Unix) and, oldest first, above `most` kept.
 
-        Returns how many went. What is not acknowledged never goes.
+        Returns how many went. What is not acknowledged never goes. An entry without a time is as old as the next one
+        that has one, for most gates start before their clock is set.
         """
         with self._certain_or_closed("trimmed"):
             floor = self.anchor[0]
             old = self._rows(
-                "SELECT max(seq) FROM entry WHERE seq <= ? AND seq <= coalesce("
-                "(SELECT min(seq) - 1 FROM entry WHERE at_ms IS NULL OR at_ms >= ?), ?)",
+                "SELECT max(seq) FROM entry WHERE seq <= ? AND at_ms < ?"
+                " AND seq < coalesce((SELECT min(seq) FROM entry WHERE at_ms >= ?), ?)",
                 self.mark,
                 before_ms,
-                self.mark,
+                before_ms,
+                self.mark + 1,
             )[0][0]
             last = max(old or 0, min(self.mark, self.head - most))
             if last <= floor:
@@ -282,14 +327,45 @@ class Journal:
             self.anchor = (last, anchor)
             return last - floor
 
+    def renew(self, journal: str, first: Draft) -> int:
+        """Become another journal, in one transaction: `first`, then a copy of every entry that is kept.
+
+        A copy keeps uid, type, time and data, and names its first original; returns the new head. For a journal whose
+        past the collector knows otherwise (a restored image): nothing may be lost, and no number used twice.
+        """
+        with self._certain_or_closed("renewed"):
+            if self.id == journal:
+                return self.head  # an earlier try that raised was durable
+            kept = self._rows("SELECT seq, uid, type, at_ms, hash, body FROM entry ORDER BY seq")
+            anchor = first_prev(journal)
+            with self._transaction():
+                self._execute("DELETE FROM entry")
+                head, prev = 1, self._put_draft(journal, 1, anchor, first)
+                for seq, uid, kind, at_ms, old_hash, body in kept:
+                    head += 1
+                    copy = wire.copy_entry(
+                        wire.decode_entry(bytes(body)),
+                        topics=self.topics,
+                        journal=journal,
+                        seq=head,
+                        prev=to_text(prev),
+                        copyof=f"{self.id}/{seq}/{to_text(bytes(old_hash))}",
+                    )
+                    prev = self._put(head, uid, kind, at_ms, copy)
+                for key, value in (("journal", journal), ("mark", 0), ("anchor_seq", 0), ("anchor_hash", anchor)):
+                    self._execute("UPDATE meta SET value = ? WHERE key = ?", value, key)
+            self.id, self.mark, self.anchor = journal, 0, (0, anchor)
+            self.head, self._head_hash = head, prev
+        return self.head
+
     # --- the reserve --------------------------------------------------------------------------------------------------
 
     def keep_reserve(self) -> None:
         """Make sure that the reserve file exists. Raises JournalError when the disk has no room for it."""
-        if self._reserve.exists():
-            return
         fresh = self._reserve.with_suffix(".new")
         try:
+            if self._reserve.exists():
+                return
             fd = os.open(fresh, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
                 os.posix_fallocate(fd, 0, RESERVE_BYTES)
@@ -334,6 +410,16 @@ class Journal:
     def latched(self) -> frozenset[str]:
         """Return the causes and flags that outlive a restart."""
         return frozenset(str(row[0]) for row in self._rows("SELECT word FROM latched"))
+
+    def lock(self) -> str | None:
+        """Return what is known of the machine's lock, as ``Change.lock`` put it."""
+        rows = self._rows("SELECT value FROM meta WHERE key = 'lock'")
+        return str(rows[0][0]) if rows else None
+
+    def recent(self, event_type: str, *, most: int) -> list[bytes]:
+        """Return the last entries of a type, as stored, the newest first."""
+        rows = self._rows("SELECT body FROM entry WHERE type = ? ORDER BY seq DESC LIMIT ?", event_type, most)
+        return [bytes(row[0]) for row in rows]
 
     def last_time_ms(self) -> int | None:
         """Return the latest wall time on record (Unix milliseconds): no later moment can be before it."""
@@ -390,49 +476,90 @@ class Reader:
     """A read-only view of a journal, for another thread or process."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
-            self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, timeout=5)
-            meta = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
+            address = f"{path.absolute().as_uri()}?mode=ro"
+            self._db = sqlite3.connect(address, uri=True, check_same_thread=False, timeout=5)
         except sqlite3.Error as error:
             raise JournalError(f"{path}: the journal cannot be read ({error})") from error
-        self.id = str(meta["journal"])
-        self.topics = wire.GateTopics(str(meta["site"]), str(meta["gate"]))
+        try:
+            meta = dict(self._rows("SELECT key, value FROM meta"))
+            self.id = str(meta["journal"])
+            self.topics = wire.GateTopics(str(meta["site"]), str(meta["gate"]))
+        except KeyError as error:
+            self.close()
+            raise JournalError(f"{path}: the file is no journal or is damaged ({error!r})") from error
+        except JournalError:
+            self.close()
+            raise
 
     def after(self, seq: int, *, most: int) -> list[StoredEntry]:
         """Return the entries after `seq`, in order, at most `most`."""
-        rows = self._db.execute("SELECT seq, type, body FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", (seq, most))
-        return [StoredEntry(int(n), str(kind), bytes(body)) for n, kind, body in rows.fetchall()]
+        rows = self._rows("SELECT seq, type, body FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", seq, most)
+        return [StoredEntry(int(n), str(kind), bytes(body)) for n, kind, body in rows]
 
     def hash_at(self, seq: int) -> bytes | None:
         """Return the hash of an entry, of the anchor, or of nothing (zero); None when it is not known here."""
         if seq == 0:
             return ZERO_HASH
-        row = self._db.execute("SELECT hash FROM entry WHERE seq = ?", (seq,)).fetchone()
-        if row is None:
+        rows = self._rows("SELECT hash FROM entry WHERE seq = ?", seq)
+        if not rows:
             anchor_seq, anchor = self._anchor()
             return anchor if anchor_seq == seq else None
-        return bytes(row[0])
+        return bytes(rows[0][0])
 
     def bounds(self) -> tuple[int, int, int]:
         """Return floor, head and mark."""
         floor = self._anchor()[0] + 1
-        head = self._db.execute("SELECT max(seq) FROM entry").fetchone()[0]
-        mark = self._db.execute("SELECT value FROM meta WHERE key = 'mark'").fetchone()[0]
+        head = self._rows("SELECT max(seq) FROM entry")[0][0]
+        mark = self._rows("SELECT value FROM meta WHERE key = 'mark'")[0][0]
         return floor, floor - 1 if head is None else int(head), int(mark)
 
     def first_break(self) -> int | None:
-        """Check the chain from the anchor; return the number of the first entry that does not follow, or None."""
-        seq, prev = self._anchor()
-        return first_break(self._links(seq), after=seq, prev=prev)
+        """Check the chain from the anchor; return the number of the first entry that does not follow, or None.
 
-    def _links(self, after: int) -> Iterable[tuple[int, bytes, bytes]]:
-        for seq, body in self._db.execute("SELECT seq, body FROM entry WHERE seq > ? ORDER BY seq", (after,)):
-            yield int(seq), from_text(wire.decode_entry(bytes(body)).prev), bytes(body)
+        The last entries can be cut off unseen where no collector has acknowledged them: nothing follows them.
+        """
+        self._rows("BEGIN")  # one view: the writer may trim meanwhile
+        try:
+            seq, prev = self._anchor()
+            broken = first_break(self._links(seq), after=seq, prev=prev)
+            _, head, mark = self.bounds()
+        finally:
+            self._rows("COMMIT")
+        return head + 1 if broken is None and mark > head else broken
+
+    def _links(self, after: int) -> Iterator[tuple[int, bytes, bytes]]:
+        page = (
+            "SELECT seq, uid, type, CAST(hash AS BLOB), CAST(body AS BLOB) FROM entry"
+            " WHERE seq > ? ORDER BY seq LIMIT 500"
+        )
+        while rows := self._rows(page, after):
+            for seq, uid, kind, stored_hash, body in rows:
+                yield int(seq), _carried(int(seq), uid, kind, stored_hash, body), body
+            after = int(rows[-1][0])
 
     def _anchor(self) -> tuple[int, bytes]:
-        meta = dict(self._db.execute("SELECT key, value FROM meta WHERE key LIKE 'anchor%'").fetchall())
+        meta = dict(self._rows("SELECT key, value FROM meta WHERE key LIKE 'anchor%'"))
         return int(meta["anchor_seq"]), bytes(meta["anchor_hash"])
+
+    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise JournalError(f"{self.path}: the journal cannot be read ({error})") from error
 
     def close(self) -> None:
         """Close the view."""
         self._db.close()
+
+
+def _carried(seq: int, uid: str, kind: str, stored_hash: bytes, body: bytes) -> bytes:
+    """Return the ``prev`` that an entry carries, or nothing when its row does not agree with its bytes."""
+    try:
+        entry = wire.decode_entry(body)
+        prev = from_text(entry.prev)
+    except (UsageError, SealError):
+        return b""
+    row = (seq, uid, wire.full_type(kind), stored_hash)
+    return prev if row == (entry.seq, entry.uid, entry.type, entry_hash(body)) else b""

@@ -1,4 +1,4 @@
-"""Under which key does this gate digest badges? The site's key file, or for a gate without a collector its own."""
+"""Which keys does this gate hold: the site's badge key, and its own for seals?"""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def badge_key(config: Config) -> bytes:
         fresh.replace(path)
         fsync_directory(path.parent)
     return path.read_bytes()
+
+
+def gate_keys(config: Config) -> Keys | None:
+    """Return the keys with which the collector seals for this gate, or None where it has none."""
+    return None if config.gate_key_file is None else Keys.load(config.gate_key_file)

@@ -54,3 +54,8 @@ def notice(signal: w.Signal, machine: str) -> Notice:
 
 def _minutes(ms: int) -> str:
     return f"{ms // 60_000} min"
+
+
+def power_was_cut() -> Notice:
+    """Return what is shown after a start that found a session open."""
+    return Notice("amber", "low", ("Power was cut", "Session ended", "Check the machine", "then tap again"))

@@ -53,6 +53,22 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewed:
+    """The journal continues under a new id, with copies of what it kept."""
+
+    journal: str
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Fork:
+    """Continue as journal `new`; `first` makes the entry that names the old one."""
+
+    new: str
+    first: Callable[[Journal], Draft]
+
+
+@dataclass(frozen=True, slots=True)
 class _Append:
     token: int | None
     drafts: Sequence[Draft]
@@ -88,6 +104,8 @@ class Recorder:
         self._stop = threading.Event()
         self._wait = wait or self._stop.wait
         self._sick = False
+        #: The boot time of the newest checkpoint on disk.
+        self.checkpoint_kept_ms = 0
         #: What is being written. It is taken up again should this thread fail in a way nobody foresaw.
         self._current: object = None
         # The newest wins: a disk that was stalled for a minute must not replay two old checkpoints.
@@ -109,6 +127,10 @@ class Recorder:
         """Queue a new mark."""
         self._latest_mark = seq
         self._queue.put(int)
+
+    def fork(self, new: str, first: Callable[[Journal], Draft]) -> None:
+        """Queue that the journal continues under the id `new`; ``Renewed`` follows."""
+        self._queue.put(_Fork(new, first))
 
     def stop(self) -> None:
         """Ask the thread to end once what is queued is written, or at the next failure."""
@@ -135,30 +157,49 @@ class Recorder:
     def _do(self, job: object) -> None:
         if isinstance(job, _Append):
             self._append(job)
+        elif isinstance(job, _Fork):
+            self._fork(job)
         elif job is _Checkpoint:
             self._write_checkpoint()
         else:
             self._write_mark()
 
     def _append(self, job: _Append) -> None:
+        if not self._until_written(lambda: self._journal.append(job.drafts, job.change), ends=bool(job.change.closes)):
+            return
+        if job.token is not None:
+            self._post(Committed(job.token))
+        self._post(Stored(self._journal.head, self._journal.unacknowledged))
+
+    def _fork(self, job: _Fork) -> None:
+        first: list[Draft] = []
+
+        def renew() -> None:
+            if not first:
+                first.append(job.first(self._journal))
+            self._journal.renew(job.new, first[0])
+
+        if self._until_written(renew, ends=False):
+            self._post(Renewed(job.new, self._journal.head))
+
+    def _until_written(self, write: Callable[[], object], *, ends: bool) -> bool:
+        """Write, again and again until it is certain; say whether that came before being told to stop."""
         pause_s = RETRY_FIRST_S
         while True:
             try:
-                head = self._journal.append(job.drafts, job.change)
-                break
+                write()
             except JournalError as error:
                 self._fell_sick(error)
-                if job.change.closes and self._journal.free_reserve():
+                if ends and self._journal.free_reserve():
                     log.warning("the reserve was freed for the end of a session")
                     continue
                 if self._wait(pause_s):
                     log.exception("stopping with an entry that could not be written")
-                    return
+                    return False
                 pause_s = min(pause_s * 2, RETRY_MOST_S)
-        self._probe()
-        if job.token is not None:
-            self._post(Committed(job.token))
-        self._post(Stored(head, self._journal.unacknowledged))
+            else:
+                self._probe()
+                return True
 
     def _write_checkpoint(self) -> None:
         latest, self._latest_checkpoint = self._latest_checkpoint, None
@@ -174,6 +215,7 @@ class Recorder:
         except JournalError as error:
             self._fell_sick(error)
         else:
+            self.checkpoint_kept_ms = latest.boot_ms
             self._post(CheckpointKept(latest.boot_ms))
 
     def _write_mark(self) -> None:

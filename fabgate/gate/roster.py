@@ -51,9 +51,17 @@ class Directory:
         ).fetchone()
         return None if row is None else holder(row[0])
 
-    def member_ids(self) -> set[str]:
-        """Return the ids of all members, for the guard."""
-        return {str(row[0]) for row in self._db.execute("SELECT id FROM person WHERE admitted = 1")}
+    def all_members(self) -> dict[str, wire.Member]:
+        """Return all members by id, with their badges: for the guard, which keeps those that vanish."""
+        found: dict[str, wire.Member] = {}
+        badges: dict[int, list[str]] = {}
+        for person, digest in self._db.execute("SELECT person, digest FROM badge"):
+            badges.setdefault(int(person), []).append(bytes(digest).hex())
+        for person, body in self._db.execute("SELECT person, body FROM person WHERE admitted = 1"):
+            stored = msgspec.json.decode(body, type=Stored).member
+            assert stored is not None
+            found[stored.id] = msgspec.structs.replace(stored, badges=badges.get(int(person), []))
+        return found
 
     def close(self) -> None:
         """Close the file."""

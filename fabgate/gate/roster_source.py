@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate import roster_file
@@ -35,6 +37,11 @@ class RosterRefused:
 
     reason: str
     version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RosterConfirmed:
+    """The collector says that the stored roster is still the newest."""
 
 
 class FileSource:
@@ -82,24 +89,43 @@ class FileSource:
         try:
             roster = roster_file.read(self._path, key=self._badge_key, topics=self._topics, fallback=self._fallback)
             version = roster.version
-            replace_stored(roster, self._stored)
+            refusal = replace_stored(
+                roster, self._stored, confirm_hint="list them as refused, or remove them in smaller steps"
+            )
         except UsageError as error:
             self._post(RosterRefused(str(error), version))
-        else:
-            self._post(RosterStored(roster.version, len(roster.members)))
+            return
+        self._post(RosterStored(roster.version, len(roster.members)))
+        if refusal is not None:
+            self._post(RosterRefused(refusal, version))
 
 
-def replace_stored(roster: wire.Roster, path: Path) -> None:
-    """Put `roster` in place of the stored one unless it looks broken. Raises UsageError saying why not."""
-    last: set[str] = set()
+def replace_stored(
+    roster: wire.Roster, path: Path, *, confirm_hint: str = "a manager has to confirm it at the collector"
+) -> str | None:
+    """Put `roster` in place of the stored one; return why its member part was not taken whole, or None.
+
+    When too many members vanish without a word, those keep what they had; whoever is refused or changed follows the
+    new roster all the same, and so does the machine: a block and a lock always apply. Raises UsageError for a roster
+    that means nothing; the stored one stays.
+    """
+    last: dict[str, wire.Member] = {}
     with contextlib.suppress(UsageError):
         directory = Directory(path)
-        last = directory.member_ids()
+        last = directory.all_members()
         directory.close()
-    if looks_shrunk(last, roster):
-        gone = vanished(last, roster)
-        raise UsageError(
-            f"{len(gone)} of {len(last)} members would vanish ({', '.join(sorted(gone)[:3])}…): the last good roster stays."
-            " If that is meant, remove them in smaller steps or list them as refused"
-        )
-    store(roster, path)
+    if roster.shrink_confirmed or not looks_shrunk(set(last), roster):
+        store(roster, path)
+        return None
+    gone = sorted(vanished(set(last), roster))
+    taken = {digest for found in roster.members for digest in found.badges}
+    taken |= {digest for refusal in roster.refusals for digest in refusal.badges}
+    kept = [
+        msgspec.structs.replace(last[id_], badges=[badge for badge in last[id_].badges if badge not in taken])
+        for id_ in gone
+    ]
+    store(msgspec.structs.replace(roster, members=[*roster.members, *kept]), path)
+    return (
+        f"{len(gone)} of {len(last)} members would vanish ({', '.join(gone[:3])}…): they keep what the last good roster"
+        f" gave them. If that is meant, {confirm_hint}"
+    )

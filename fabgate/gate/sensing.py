@@ -44,6 +44,7 @@ class Sensing:
         self._boot_ms = boot_ms
         self._presence = Presence()
         self._stop = threading.Event()
+        self._reopen = threading.Event()
         self._recoveries = 0
         #: When the reader was last seen to answer: a poll that hangs looks like nothing else.
         self.looked_at_ms = boot_ms()
@@ -51,6 +52,10 @@ class Sensing:
     def stop(self) -> None:
         """Ask the thread to end."""
         self._stop.set()
+
+    def reopen(self) -> None:
+        """Ask for the reader to be closed and opened again; any thread may."""
+        self._reopen.set()
 
     def run(self) -> None:
         """Look until told to stop."""
@@ -74,7 +79,8 @@ class Sensing:
         self._reader.close()
 
     def _look_until_stopped(self) -> None:
-        while not self._stop.is_set():
+        self._reopen.clear()
+        while not self._stop.is_set() and not self._reopen.is_set():
             for event in self._look():
                 self._post(event)
             if self._reader.recoveries > self._recoveries:

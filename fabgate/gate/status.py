@@ -19,31 +19,28 @@ from fabgate.gate.uplink import LinkChanged
 class StatusFile:
     """Writes the newest status from a thread of its own: a hanging disk must not hold up the loop."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, config: Config) -> None:
         self._path = path
+        self._config = config
         self._queue: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
 
-    def write(
-        self,
-        state: wire.State,
-        status: wire.Status,
-        link: LinkChanged,
-        stored: Stored,
-        journal: str,
-        config: Config,
-    ) -> None:
+    def write(self, state: wire.State, status: wire.Status, link: LinkChanged, stored: Stored, journal: str) -> None:
         """Queue a status."""
         self._queue.put(
             {
-                "site": config.site,
-                "gate": config.gate,
-                "machine": config.machine.name or config.gate,
+                "site": self._config.site,
+                "gate": self._config.gate,
+                "machine": self._config.machine.name or self._config.gate,
                 "pid": os.getpid(),
                 "version": status.version,
                 "boot": status.boot,
                 **msgspec.to_builtins(state),
                 "journal": {"id": journal, "head": stored.head, "unacknowledged": stored.unacknowledged},
-                "mqtt": {"configured": config.mqtt is not None, "connected": link.connected, "problem": link.problem},
+                "mqtt": {
+                    "configured": self._config.mqtt is not None,
+                    "connected": link.connected,
+                    "problem": link.problem,
+                },
                 "roster": msgspec.to_builtins(status.roster),
                 "clock_synced": status.synced,
                 "problems": list(status.problems),

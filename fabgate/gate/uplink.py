@@ -58,6 +58,24 @@ class LinkChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ForkFound:
+    """The collector has another history of this journal: a restored image, or a cloned card."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandArrived:
+    """Somebody sent a command; nothing of it is believed yet."""
+
+    payload: bytes
+    seal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RosterNudged:
+    """The collector has a roster to fetch."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Connected:
     client: mqtt.Client
 
@@ -66,6 +84,7 @@ class _Connected:
 class _Message:
     topic: str
     payload: bytes
+    seal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +101,9 @@ class Uplink:
         self._config = config.mqtt
         self._topics = config.topics
         self._journal = journal
+        self._resend = config.uplink
         self._post = post
-        floor, head, mark = journal.bounds()
-        self._delivery = Delivery(
-            floor=floor,
-            head=head,
-            mark=mark,
-            resend_ms=round(config.uplink.resend_s * 1000),
-            resend_max_ms=round(config.uplink.resend_max_s * 1000),
-        )
+        self._delivery = self._new_delivery()
         self._collector: str | None = config.collector_id
         self._queue: SimpleQueue[object] = SimpleQueue()
         self._stop = threading.Event()
@@ -112,6 +125,14 @@ class Uplink:
     def tell(self, message: wire.Status | wire.State) -> None:
         """Give the newest status or state; it is published when connected, and again with each heartbeat."""
         self._queue.put(message)
+
+    def renewed(self, journal: Reader) -> None:
+        """Deliver another journal from now on."""
+        self._queue.put(journal)
+
+    def reply(self, reply: wire.Reply) -> None:
+        """Answer a command."""
+        self._queue.put(reply)
 
     def stop(self) -> None:
         """Ask both threads to end."""
@@ -192,7 +213,8 @@ class Uplink:
         self._queue.put(_Connected(client))
 
     def _on_message(self, _client: Any, _userdata: Any, message: mqtt.MQTTMessage) -> None:
-        self._queue.put(_Message(message.topic, bytes(message.payload)))
+        found = dict(getattr(message.properties, "UserProperty", None) or ())
+        self._queue.put(_Message(message.topic, bytes(message.payload), found.get(wire.PROP_SEAL)))
 
     def _on_publish(self, _client: Any, _userdata: Any, mid: int, reason: Any, _properties: Any) -> None:
         self._queue.put(_Puback(mid, str(reason) if reason.is_failure else ""))
@@ -218,7 +240,7 @@ class Uplink:
         soonest = min(self._delivery.deadline() or self._status_at, self._status_at)
         return min(60.0, max(0.0, (soonest - boottime_ms()) / 1000)) if self._client else 60.0
 
-    def _take(self, event: object) -> None:
+    def _take(self, event: object) -> None:  # noqa: C901 - one line an event, read as a table
         match event:
             case int(head):
                 self._delivery.stored(head, boottime_ms())
@@ -240,8 +262,19 @@ class Uplink:
                     self._delivery.puback()
                 if reason:
                     log.error("the broker refused a message: %s; check its access list", reason)
-            case _Message(topic, payload):
-                self._message(topic, payload)
+            case wire.Reply():
+                if self._client is not None:
+                    self._client.publish(self._topics.topic("reply"), wire.encode(event), qos=1)
+            case Reader():
+                self._journal.close()
+                self._journal = event
+                self._delivery = self._new_delivery()
+                self._fork_told = False
+                if self._client is not None:
+                    self._delivery.connect(boottime_ms())
+                    self._publish_status()
+            case _Message():
+                self._message(event)
 
     def _came_up(self, client: mqtt.Client) -> None:
         self._client = client
@@ -253,16 +286,34 @@ class Uplink:
         self._publish_state()
 
     def _subscriptions(self) -> list[str]:
-        return [self._topics.topic("ack"), wire.collector_status_topic(self._topics.site)]
+        own = [self._topics.topic(leaf) for leaf in ("ack", "command", "roster")]
+        return [*own, wire.collector_status_topic(self._topics.site)]
 
-    def _message(self, topic: str, payload: bytes) -> None:
+    def _message(self, message: _Message) -> None:
+        topic, payload = message.topic, message.payload
         try:
+            if len(payload) > wire.MAX_MESSAGE_BYTES:
+                raise UsageError(f"found {len(payload)} bytes, wanted at most {wire.MAX_MESSAGE_BYTES}")
             if topic == self._topics.topic("ack"):
                 self._acknowledged(wire.decode(payload, wire.Ack))
             elif topic == wire.collector_status_topic(self._topics.site):
                 self._collector_said(wire.decode(payload, wire.CollectorStatus))
+            elif topic == self._topics.topic("roster"):
+                self._post(RosterNudged())
+            elif topic == self._topics.topic("command"):
+                self._post(CommandArrived(payload, message.seal))
         except FabgateError as error:
             log.warning("refused a message on %s: %s", topic, error)
+
+    def _new_delivery(self) -> Delivery:
+        floor, head, mark = self._journal.bounds()
+        return Delivery(
+            floor=floor,
+            head=head,
+            mark=mark,
+            resend_ms=round(self._resend.resend_s * 1000),
+            resend_max_ms=round(self._resend.resend_max_s * 1000),
+        )
 
     def _collector_said(self, status: wire.CollectorStatus) -> None:
         if status.collector != self._collector:
@@ -286,7 +337,8 @@ class Uplink:
         answer = self._delivery.ack(ack.seq, same_history=same, now_ms=boottime_ms())
         if answer is Answer.FORK and not self._fork_told:
             self._fork_told = True
-            log.error("the collector has another history of journal %s from entry %d on", ack.journal, ack.seq)
+            log.error("the collector has another history of journal %s at entry %d", ack.journal, ack.seq)
+            self._post(ForkFound())
         if self._delivery.mark != mark:
             self._post(MarkMoved(self._delivery.mark))
 

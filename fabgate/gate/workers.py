@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -57,6 +58,7 @@ class Workers:
     def stop(self, *, timeout_s: float) -> list[str]:
         """Wait for all threads together, at most `timeout_s`; return the names of those that still run."""
         self._stopping.set()
+        until = time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join(timeout_s / max(1, len(self._threads)))
+            thread.join(max(0.0, until - time.monotonic()))
         return [thread.name for thread in self._threads if thread.is_alive()]

@@ -92,6 +92,8 @@ class Cause(StrEnum):
 
 #: These take power away at once, from every state. The others forbid a new session.
 CUT = frozenset({Cause.ESTOP, Cause.OUTPUT, Cause.LOCK_NOW})
+#: These outlive a restart: only a person on site clears them.
+LATCHING = frozenset({Cause.OUTPUT, Cause.FLAG})
 #: These also end a running session, once its job is done.
 END_WHEN_IDLE = frozenset({Cause.LOCK_IDLE, Cause.JOURNAL})
 
@@ -442,6 +444,7 @@ class SignalKind(StrEnum):
     FLAG_ASK = "flag-ask"
     FLAGGED = "flagged"
     UNFLAGGED = "unflagged"
+    IDENTIFY = "identify"  # a manager asks: which machine is this?
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,72 @@
+"""May this command be obeyed? Sealed by the collector, for this gate and this boot, fresh, and never seen before.
+
+None can switch power on: there is no word for it. While the wall clock is not synchronised only what makes the machine
+safer, or merely tells, is taken.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from typing import Final
+
+from fabgate import wire
+from fabgate.errors import SealError, UsageError
+from fabgate.rules.words import Now
+from fabgate.seal import Keys
+
+#: How far the clocks of gate and collector may differ.
+SKEW: Final = timedelta(seconds=5)
+
+
+class CommandDesk:
+    """Checks commands. `keys` are the gate's keys, `seen` the ids on record; a command is taken once."""
+
+    def __init__(self, *, account: str, boot: str, keys: Keys | None, seen: set[str]) -> None:
+        self._account = account
+        self._boot = boot
+        self._keys = keys
+        self._seen = seen
+
+    def read(self, payload: bytes, seal: str | None, now: Now) -> wire.Command:
+        """Return a command that may be obeyed. Raises SealError or UsageError saying why it may not."""
+        if self._keys is None:
+            raise SealError("commands need a gate_key_file in gate.yaml: without it nobody can tell who sent them")
+        self._keys.verify(seal, wire.PURPOSE_COMMAND, self._account, payload)
+        command = wire.decode(payload, wire.Command)
+        if command.verb not in wire.COMMANDS:
+            raise RefusedError(command, f"found the verb {command.verb!r}, wanted {', '.join(wire.COMMANDS)}")
+        if command.boot != self._boot:
+            raise RefusedError(
+                command, "it was meant for another boot of this gate; the machine may have changed since"
+            )
+        if command.id in self._seen:
+            raise RefusedError(command, "it was obeyed already")
+        self._check_time(command, now)
+        if command.verb in ("lock", "unlock") and (command.lock is None or command.roster is None):
+            raise RefusedError(command, "a lock command names its lock and the roster version that it belongs to")
+        if command.verb == "extend" and not (command.seconds and command.seconds > 0):
+            raise RefusedError(command, f"found {command.seconds} seconds to extend by, wanted more than 0")
+        self._seen.add(command.id)
+        return command
+
+    def _check_time(self, command: wire.Command, now: Now) -> None:
+        if not now.synced or now.local is None:
+            if command.verb not in wire.COMMANDS_WITHOUT_CLOCK:
+                raise RefusedError(
+                    command, "the gate's clock is not synchronised, so it cannot tell whether this is fresh"
+                )
+            return
+        at = now.local.astimezone(UTC)
+        life = timedelta(seconds=wire.COMMAND_LIFE_S)
+        if at > command.expires or at > command.issued + life + SKEW:
+            raise RefusedError(command, f"it expired at {command.expires:%H:%M:%S}; now it is {at:%H:%M:%S}")
+        if command.issued > at + SKEW:
+            raise RefusedError(command, f"it was issued at {command.issued:%H:%M:%S}, which is in the future")
+
+
+class RefusedError(UsageError):
+    """A command that was truly sent and may not be obeyed: it is answered with the reason."""
+
+    def __init__(self, command: wire.Command, reason: str) -> None:
+        super().__init__(reason)
+        self.command = command

@@ -1,0 +1,272 @@
+"""What do the threads report, and what does it mean for the rules?
+
+The reader, the journal, the network and the roster's source each say what happened in their own words. Here that
+becomes the rules' words, an entry where it is worth one, and a line among the gate's problems.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from fabgate import wire
+from fabgate.errors import SealError, UsageError
+from fabgate.gate.commands import CommandDesk, RefusedError
+from fabgate.gate.config import Config
+from fabgate.gate.facts import FactWriter
+from fabgate.gate.ids import uuid7
+from fabgate.gate.journal import Change, Draft, Journal
+from fabgate.gate.journal import Reader as JournalReader
+from fabgate.gate.recorder import CheckpointKept, JournalSick, JournalWell, Recorder, Renewed, Stored
+from fabgate.gate.roster_http import HttpSource
+from fabgate.gate.roster_source import FileSource, RosterConfirmed, RosterRefused, RosterStored
+from fabgate.gate.sensing import ReaderFault, ReaderRecovered, Sensing
+from fabgate.gate.standing import Standing
+from fabgate.gate.uplink import CommandArrived, ForkFound, LinkChanged, MarkMoved, RosterNudged, Uplink
+from fabgate.gate.workers import WorkerFailed
+from fabgate.rules import words as w
+
+log = logging.getLogger(__name__)
+
+_RULES_OWN = (
+    w.Presented,
+    w.Removed,
+    w.Misread,
+    w.StopPressed,
+    w.Running,
+    w.FlagPressed,
+    w.CauseRaised,
+    w.CauseCleared,
+    w.RosterChanged,
+    w.Extend,
+    w.Committed,
+    w.Tick,
+)
+
+
+class Reports:
+    """The translator of one gate. ``problems`` are what a person should know, by key."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        recorder: Recorder,
+        writer: FactWriter,
+        standing: Standing,
+        desk: CommandDesk,
+        source: FileSource | HttpSource,
+        sensing: Sensing,
+        signal: Callable[[w.Signal], None],
+    ) -> None:
+        self._config = config
+        self._recorder = recorder
+        self._writer = writer
+        self._standing = standing
+        self._desk = desk
+        self._source = source
+        self._sensing = sensing
+        self._signal = signal
+        self._journal_problems: dict[str, str] = {}
+        self.uplink: Uplink | None = None
+        self.problems: dict[str, str] = {}
+        self.link = LinkChanged(connected=False, problem="not connected yet")
+        self.stored = Stored(0, 0)
+        self.journal_id = ""
+
+    def translate(self, event: object, now: w.Now) -> list[w.Event]:
+        """Return what the rules are told of an event."""
+        if isinstance(event, _RULES_OWN):
+            return [event]
+        for of_kind in (self._of_journal, self._of_reader, self._of_roster, self._of_network):
+            answer = of_kind(event, now)
+            if answer is not None:
+                return answer
+        if isinstance(event, WorkerFailed):
+            return self._worker_failed(event)
+        raise TypeError(f"nobody knows what {event!r} means")
+
+    def note(self, event_type: str, data: wire.Data, now: w.Now) -> None:
+        """Record something that the rules need not know."""
+        self._recorder.append([self._writer.draft(event_type, data, now)])
+
+    def journal_problem(self, key: str, detail: str | None) -> list[w.Event]:
+        """Note or (with None) drop a reason why the journal cannot be relied on; the cause follows the last one."""
+        if detail is not None:
+            self._journal_problems[key] = detail
+            self.problems["journal"] = detail
+            return [w.CauseRaised(w.Cause.JOURNAL, detail)]
+        if self._journal_problems.pop(key, None) is None or self._journal_problems:
+            return []
+        self.problems.pop("journal", None)
+        return [w.CauseCleared(w.Cause.JOURNAL)]
+
+    # --- one kind each ------------------------------------------------------------------------------------------------
+
+    def _of_journal(self, event: object, now: w.Now) -> list[w.Event] | None:
+        match event:
+            case JournalSick(detail):
+                return self.journal_problem("sick", detail)
+            case JournalWell():
+                return self.journal_problem("sick", None)
+            case CheckpointKept():
+                return self.journal_problem("late", None)
+            case Stored(head, unacknowledged):
+                self.stored = event
+                if self.uplink is not None:
+                    self.uplink.stored(head)
+                return self._fullness(unacknowledged)
+            case Renewed(journal, head):
+                log.warning("the journal goes on as %s from entry %d", journal, head)
+                self.journal_id = journal
+                self.stored = Stored(head, head)
+                if self.uplink is not None:
+                    self.uplink.renewed(JournalReader(self._config.state_dir / "journal.db"))
+                return []
+            case MarkMoved(seq):
+                self._recorder.acknowledge(seq)
+                return []
+            case ForkFound():
+                self._recorder.fork(uuid7().replace("-", ""), lambda journal: self._forked(journal, now))
+                return []
+        return None
+
+    def _fullness(self, unacknowledged: int) -> list[w.Event]:
+        most = self._config.journal.max_entries
+        detail = f"{unacknowledged} of {most} entries wait for the collector"
+        if unacknowledged >= most * 0.8:
+            self.problems["journal-full"] = detail
+        else:
+            self.problems.pop("journal-full", None)
+        full = unacknowledged >= most
+        return [w.CauseRaised(w.Cause.JOURNAL_FULL, detail) if full else w.CauseCleared(w.Cause.JOURNAL_FULL)]
+
+    def _forked(self, journal: Journal, now: w.Now) -> Draft:
+        data = wire.JournalForked(
+            clock=self._writer.clock(now),
+            journal=journal.id,
+            floor=journal.floor,
+            head=journal.head,
+            mark=journal.mark,
+        )
+        return self._writer.draft("journal.forked", data, now)
+
+    def _of_reader(self, event: object, now: w.Now) -> list[w.Event] | None:
+        match event:
+            case ReaderFault(detail):
+                self.note("reader.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
+                self.problems["reader"] = detail
+                return [w.CauseRaised(w.Cause.READER, detail)]
+            case ReaderRecovered(detail):
+                self.note("reader.recovered", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
+                self.problems.pop("reader", None)
+                return [w.CauseCleared(w.Cause.READER)]
+        return None
+
+    def _of_roster(self, event: object, now: w.Now) -> list[w.Event] | None:
+        match event:
+            case RosterStored(version, members):
+                before = self._standing.locked
+                self._standing.reload()
+                self.problems.pop("roster", None)
+                data = wire.RosterReplaced(clock=self._writer.clock(now), version=version, members=members)
+                locked = self._standing.locked
+                change = Change(lock=locked.to_text()) if locked != before else Change()
+                self._recorder.append([self._writer.draft("roster.replaced", data, now)], change)
+                return self._standing.changed(now, members=True)
+            case RosterConfirmed():
+                self.problems.pop("roster", None)
+                return self._standing.changed(now)
+            case RosterRefused(reason, refused):
+                log.error("the roster was not taken: %s", reason)
+                self.problems["roster"] = reason
+                rejected = wire.RosterRejected(clock=self._writer.clock(now), reason=reason[:2000], version=refused)
+                self.note("roster.rejected", rejected, now)
+                return []
+        return None
+
+    def _of_network(self, event: object, now: w.Now) -> list[w.Event] | None:
+        match event:
+            case LinkChanged(_, problem):
+                if problem and problem != self.link.problem:
+                    log.warning("no connection to the broker: %s", problem)
+                self.link = event
+                return []
+            case RosterNudged():
+                self._fetch()
+                return []
+            case CommandArrived(payload, seal):
+                return self._command(payload, seal, now)
+        return None
+
+    def _worker_failed(self, failed: WorkerFailed) -> list[w.Event]:
+        self.problems[f"thread-{failed.name}"] = failed.error
+        if failed.name == "journal":
+            return self.journal_problem("sick", failed.error)
+        if failed.name == "reader":
+            return [w.CauseRaised(w.Cause.READER, failed.error)]
+        return []
+
+    # --- commands -----------------------------------------------------------------------------------------------------
+
+    def _command(self, payload: bytes, seal: str | None, now: w.Now) -> list[w.Event]:
+        try:
+            command = self._desk.read(payload, seal, now)
+        except RefusedError as error:
+            self._answer(error.command, "refused", str(error), now)
+            return []
+        except (SealError, UsageError) as error:
+            # Whoever sent this is not known: no answer, no entry, or the journal could be filled from afar.
+            log.warning("refused a command: %s", error)
+            self.problems["command"] = str(error)
+            return []
+        events, change, outcome = self._obey(command, now)
+        self._answer(command, *outcome, now, change)
+        return events
+
+    def _obey(self, command: wire.Command, now: w.Now) -> tuple[list[w.Event], Change, tuple[str, str]]:
+        done = ("done", "")
+        match command.verb:
+            case "lock" | "unlock":
+                assert command.lock is not None
+                assert command.roster is not None
+                locked = self._standing.locked.by_command(
+                    command.verb, command.lock, command.roster, self._standing.version
+                )
+                if locked is None:
+                    return [], Change(), ("refused", "a newer roster or command has said otherwise")
+                self._standing.locked = locked
+                self._fetch()
+                return self._standing.changed(now), Change(lock=locked.to_text()), done
+            case "stop":
+                return [w.StopPressed(actor=command.actor)], Change(), done
+            case "extend":
+                return [w.Extend((command.seconds or 0) * 1000, command.actor)], Change(), done
+            case "fetch-roster":
+                self._fetch()
+            case "identify":
+                self._signal(w.Signal(w.SignalKind.IDENTIFY, detail=command.actor))
+            case "clear-fault":
+                # Only the reader: an output or a welded contactor needs a maintainer's eyes on site.
+                self._sensing.reopen()
+        return [], Change(), done
+
+    def _answer(
+        self, command: wire.Command, outcome: str, detail: str, now: w.Now, change: Change | None = None
+    ) -> None:
+        log.info("command %s by %s: %s %s", command.verb, command.actor, outcome, detail)
+        data = wire.CommandExecuted(
+            clock=self._writer.clock(now),
+            command=command.id,
+            verb=command.verb,
+            outcome=outcome,
+            actor=command.actor,
+            reason=detail or command.reason,
+        )
+        self._recorder.append([self._writer.draft("command.executed", data, now)], change or Change())
+        if self.uplink is not None:
+            self.uplink.reply(wire.Reply(id=command.id, outcome=outcome, detail=detail or None))
+
+    def _fetch(self) -> None:
+        if isinstance(self._source, HttpSource):
+            self._source.fetch_now()

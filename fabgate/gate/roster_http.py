@@ -1,0 +1,208 @@
+"""How does a gate get its roster from the collector? Sealed, over HTTP, and only when it changed.
+
+The answer's seal covers the gate's own nonce, so that an old answer cannot be played again; that of a 304 also covers
+version and date, so that "nothing changed" is as trustworthy as a roster. Age counts from the last such confirmation.
+A version never goes back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from fabgate import wire
+from fabgate.errors import FabgateError, SealError, UsageError
+from fabgate.gate.config import Config
+from fabgate.gate.roster import Directory
+from fabgate.gate.roster_source import RosterConfirmed, RosterRefused, RosterStored, replace_stored
+from fabgate.rules.words import Now
+from fabgate.seal import Keys, entry_hash, to_text
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S: Final = 10
+MAX_BYTES: Final = 64 * 1024 * 1024
+RETRY_FIRST_S: Final = 2.0
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What is kept beside the stored roster: which one it is, and when it was last confirmed on which clock."""
+
+    version: int
+    hash: str
+    etag: str = ""
+    boot: str = ""
+    boot_ms: int = 0
+    wall_ms: int | None = None
+
+
+class HttpSource:
+    """Follows a collector. `post` takes ``RosterStored``, ``RosterConfirmed`` and ``RosterRefused``."""
+
+    def __init__(
+        self,
+        config: Config,
+        stored: Path,
+        post: Callable[[object], None],
+        *,
+        boot: str,
+        now: Callable[[], Now],
+    ) -> None:
+        assert config.roster.url is not None
+        assert config.roster.token_file is not None
+        assert config.gate_key_file is not None
+        self._topics = config.topics
+        self._url = f"{config.roster.url.rstrip('/')}/api/v1/gates/{config.gate}/roster"
+        self._token_file = config.roster.token_file
+        self._keys = Keys.load(config.gate_key_file)
+        self._every_s = config.roster.fetch_every_s
+        self._stored = stored
+        self._receipt_path = stored.with_suffix(".json")
+        self._post = post
+        self._boot = boot
+        self._now = now
+        self._stop = threading.Event()
+        self._wanted = threading.Event()
+        self._session: Any = None
+        self._refused: str | None = None
+        #: What is known of the stored roster; only this thread replaces it, others read it whole.
+        self._receipt = self._read_receipt()
+
+    def stop(self) -> None:
+        """Ask the thread to end."""
+        self._stop.set()
+        self._wanted.set()
+
+    def fetch_now(self) -> None:
+        """Ask for a fetch at once; any thread may."""
+        self._wanted.set()
+
+    def run(self) -> None:
+        """Follow the collector until told to stop."""
+        pause_s = RETRY_FIRST_S
+        while not self._stop.is_set():
+            self._wanted.clear()
+            if self.fetch():
+                pause_s = float(self._every_s)
+            else:
+                pause_s = min(max(pause_s, RETRY_FIRST_S) * 2, float(self._every_s))
+            self._wanted.wait(pause_s)
+
+    def fetch(self) -> bool:
+        """Ask once; say whether the collector confirmed or gave a roster. What is wrong is posted, once."""
+        try:
+            self._fetch()
+        except (OSError, FabgateError) as error:
+            # requests' errors are OSErrors.
+            reason = str(error)
+            if reason != self._refused:
+                self._refused = reason
+                self._post(RosterRefused(reason))
+            return False
+        self._refused = None
+        return True
+
+    def _fetch(self) -> None:
+        import requests  # noqa: PLC0415 - 70 ms on a PC, a second on a Pi, and only this thread needs it
+
+        if self._session is None:
+            self._session = requests.Session()
+        receipt = self._receipt
+        nonce = secrets.token_urlsafe(16)
+        headers = {
+            "Authorization": f"Bearer {self._token_file.read_text(encoding='utf-8').strip()}",
+            wire.HEADER_NONCE: nonce,
+        }
+        if receipt is not None and receipt.etag:
+            headers["If-None-Match"] = receipt.etag
+        answer = self._session.get(self._url, headers=headers, timeout=TIMEOUT_S, stream=True)
+        with contextlib.closing(answer):
+            if answer.status_code == 304 and receipt is not None:
+                self._confirmed(answer, receipt, nonce)
+            elif answer.status_code == 200:
+                self._new_roster(answer, receipt, nonce)
+            else:
+                raise UsageError(
+                    f"{self._url}: found HTTP {answer.status_code}, wanted 200 or 304; check the token and the gate's name"
+                )
+
+    def _confirmed(self, answer: Any, receipt: Receipt, nonce: str) -> None:
+        covered = wire.sealed_same(receipt.version, answer.headers.get("Date", ""), nonce)
+        seal = answer.headers.get(wire.HEADER_SEAL)
+        self._keys.verify(seal, wire.PURPOSE_ROSTER_SAME, self._topics.account, covered)
+        self._keep(receipt)
+        self._post(RosterConfirmed())
+
+    def _new_roster(self, answer: Any, receipt: Receipt | None, nonce: str) -> None:
+        body = _read(answer, self._url)
+        seal = answer.headers.get(wire.HEADER_SEAL)
+        self._keys.verify(seal, wire.PURPOSE_ROSTER, self._topics.account, wire.sealed_roster(body, nonce))
+        roster = wire.decode(body, wire.Roster)
+        if (roster.site, roster.gate) != (self._topics.site, self._topics.gate):
+            raise SealError(f"found the roster of {roster.site}/{roster.gate}, wanted that of {self._topics.account}")
+        digest = to_text(entry_hash(body))
+        if receipt is not None and self._stored.exists():
+            if roster.version < receipt.version or (roster.version == receipt.version and digest != receipt.hash):
+                raise UsageError(
+                    f"found roster version {roster.version}, and {receipt.version} is here already: an older roster never"
+                    " replaces a newer one"
+                )
+            if roster.version == receipt.version:
+                self._keep(receipt)
+                self._post(RosterConfirmed())
+                return
+        refusal = replace_stored(roster, self._stored)
+        self._keep(Receipt(version=roster.version, hash=digest, etag=answer.headers.get("ETag", "")))
+        self._post(RosterStored(roster.version, len(roster.members)))
+        if refusal is not None:
+            self._post(RosterRefused(refusal, roster.version))
+
+    # --- the receipt --------------------------------------------------------------------------------------------------
+
+    def _read_receipt(self) -> Receipt | None:
+        try:
+            found = msgspec.json.decode(self._receipt_path.read_bytes(), type=Receipt)
+            Directory(self._stored).close()
+        except (OSError, msgspec.MsgspecError, UsageError):
+            return None
+        return found
+
+    def age_ms(self, now: Now) -> int | None:
+        """Return how long ago the roster was last confirmed, as far as this boot or the wall clock can tell."""
+        return age_ms(self._receipt, now, self._boot)
+
+    def _keep(self, receipt: Receipt) -> None:
+        now = self._now()
+        wall_ms = round(now.local.timestamp() * 1000) if now.local is not None else None
+        fresh = self._receipt_path.with_suffix(".new")
+        kept = msgspec.structs.replace(receipt, boot=self._boot, boot_ms=now.boot_ms, wall_ms=wall_ms)
+        fresh.write_bytes(msgspec.json.encode(kept))
+        fresh.replace(self._receipt_path)
+        self._receipt = kept
+
+
+def age_ms(receipt: Receipt | None, now: Now, boot: str) -> int | None:
+    """Return the age of a confirmation: by the boot clock within a boot, else by the wall clock, never below 0."""
+    if receipt is None:
+        return None
+    if receipt.boot == boot:
+        return max(0, now.boot_ms - receipt.boot_ms)
+    if receipt.wall_ms is None or now.local is None:
+        return None
+    return max(0, round(now.local.timestamp() * 1000) - receipt.wall_ms)
+
+
+def _read(answer: Any, url: str) -> bytes:
+    body = bytearray()
+    for chunk in answer.iter_content(65536):
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise UsageError(f"{url}: the roster is larger than {MAX_BYTES} bytes")
+    return bytes(body)

@@ -1,0 +1,95 @@
+"""Under which roster, and under which lock, does the machine stand now?
+
+Holds the last good roster, the gate's own emergency badges and the lock; answers the rules' look-up; and says when any
+of it changed what the rules should know.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from fabgate import wire
+from fabgate.errors import UsageError
+from fabgate.gate.config import Config
+from fabgate.gate.locks import Locked
+from fabgate.gate.people import machine_rules
+from fabgate.gate.roster import Directory
+from fabgate.rules import words as w
+
+log = logging.getLogger(__name__)
+
+
+class Standing:
+    """The roster in force. `age_ms` tells how long ago it was confirmed, or None where it cannot grow old."""
+
+    def __init__(self, config: Config, *, age_ms: Callable[[w.Now], int | None] = lambda _: None) -> None:
+        self._path: Path = config.state_dir / "roster.db"
+        self._fallback = config.machine.rules()
+        self._emergency = {entry.digest: w.Emergency(entry.label) for entry in config.emergency_badges}
+        self._directory: Directory | None = None
+        self._told: w.RosterChanged | None = None
+        self.age_ms = age_ms
+        self.locked = Locked()
+        self.reload()
+
+    @property
+    def version(self) -> int:
+        """Return the version of the roster in force, 0 when there is none."""
+        return 0 if self._directory is None else self._directory.version
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Return the site's time zone."""
+        return ZoneInfo("UTC" if self._directory is None else self._directory.tz)
+
+    def look_up(self, digest: str) -> w.Holder | None:
+        """Return who holds a badge. Emergency badges come first: they need no roster."""
+        found = self._emergency.get(digest)
+        if found is not None:
+            return found
+        return None if self._directory is None else self._directory.find(digest)
+
+    def reload(self) -> None:
+        """Open the stored roster; the one before stays where there is none."""
+        try:
+            fresh = Directory(self._path)
+        except UsageError as error:
+            log.info("%s", error)
+            return
+        old, self._directory = self._directory, fresh
+        self.locked = self.locked.by_roster(fresh.machine, fresh.version)
+        if old is not None:
+            old.close()
+
+    def rules(self) -> w.MachineRules:
+        """Return the machine's rules, with the lock that holds."""
+        machine = self._fallback if self._directory is None else self._directory.machine
+        return machine_rules(msgspec.structs.replace(machine, lock=self.locked.lock))
+
+    def is_stale(self, now: w.Now) -> bool:
+        """Whether the collector has not confirmed the roster for longer than the site trusts it."""
+        if self._directory is None:
+            return False
+        age_ms = self.age_ms(now)
+        return age_ms is not None and age_ms > self._directory.fresh_for_s * 1000
+
+    def changed(self, now: w.Now, *, members: bool = False) -> list[w.Event]:
+        """Return what the rules should be told, when that is something new or `members` changed."""
+        event = w.RosterChanged(self.rules(), self.is_stale(now))
+        if event == self._told and not members:
+            return []
+        self._told = event
+        return [event]
+
+    def info(self, now: w.Now) -> wire.RosterInfo | None:
+        """Return the roster's part of the status; the age in whole minutes, or status would change each second."""
+        if self._directory is None:
+            return None
+        age_ms = self.age_ms(now)
+        age_s = None if age_ms is None else age_ms // 60_000 * 60
+        return wire.RosterInfo(version=self._directory.version, age_s=age_s, stale=self.is_stale(now))
