@@ -1,0 +1,51 @@
+"""Hardware that is not there: an MFRC522 chip with cards, below the real libraries.
+
+``chip`` is the chip, ``field`` and ``cards`` what lies on its antenna, ``spi`` the ``spidev`` through which the real
+``mfrc522`` package drives it, ``control`` the socket through which somebody outside lays cards down. Demo and tests
+use it; nothing here runs beside a real chip.
+"""
+
+from __future__ import annotations
+
+from fabgate.drivers.emulated.cards import RANDOM_FIRST_BYTE, Card
+from fabgate.drivers.emulated.chip import Chip
+from fabgate.drivers.emulated.control import bench_at
+from fabgate.errors import HardwareError
+
+
+class ChipBench:
+    """An emulated chip as the control socket sees it: cards by UID, the ribbon, the supply."""
+
+    def __init__(self, chip: Chip) -> None:
+        self.chip = chip
+
+    def place(self, uid: bytes, *, torn: int | None) -> None:
+        """Lay a card down; a single-size UID starting with 08 becomes a card with random UIDs. Raises UsageError."""
+        if len(uid) == 4 and uid[0] == RANDOM_FIRST_BYTE:
+            self.chip.place(Card.random(uid, torn_after=torn))
+        else:
+            self.chip.place(Card(uid, torn_after=torn))
+
+    def remove(self, uid: bytes | None) -> None:
+        """Take the card, or all cards, away. Raises UsageError when it is not there."""
+        self.chip.remove(uid)
+
+    def unplug(self) -> None:
+        """Pull the ribbon."""
+        self.chip.unplug()
+
+    def plug(self) -> None:
+        """Put the ribbon back."""
+        self.chip.plug()
+
+    def brown_out(self) -> None:
+        """Let the supply dip."""
+        self.chip.brown_out()
+
+
+def chip_at(control_socket: str) -> Chip:
+    """Return the emulated chip of this process behind `control_socket`; the first call makes both."""
+    bench = bench_at(control_socket, lambda: ChipBench(Chip(rf_time=True)))
+    if not isinstance(bench, ChipBench):
+        raise HardwareError(f"{control_socket} belongs to a simulated reader: choose another path")
+    return bench.chip

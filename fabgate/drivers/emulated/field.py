@@ -1,0 +1,70 @@
+"""What does a reader hear when several cards lie on it?
+
+All cards in the field hear every frame and answer at the same time, bit by bit. Where two answers differ, the
+receiver sees a bit that is modulated in both halves: a collision (ISO/IEC 14443-3 section 6.2.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fabgate.drivers.emulated.cards import Answer, Bits, Card
+from fabgate.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What reaches the receiver; `collision` is the place (from 0) of the first bit on which cards disagree."""
+
+    bits: Bits
+    collision: int | None
+    parity_ok: bool
+
+
+class Field:
+    """The cards on one antenna."""
+
+    def __init__(self) -> None:
+        self.cards: list[Card] = []
+        self.on = False
+
+    def place(self, card: Card) -> None:
+        """Lay a card down. Raises UsageError when one with this UID lies there already."""
+        self.cards = [one for one in self.cards if not one.gone]
+        if any(one.label == card.label for one in self.cards):
+            raise UsageError(f"found {card.label.hex().upper()} on the reader already, wanted it elsewhere: remove it")
+        self.cards.append(card)
+        card.power(on=self.on)
+
+    def remove(self, uid: bytes | None) -> None:
+        """Take one card away, or all of them for None. Raises UsageError when it is not there."""
+        if uid is not None and not any(card.label == uid for card in self.cards):
+            here = ", ".join(card.label.hex().upper() for card in self.cards) or "no card"
+            raise UsageError(f"found {here} on the reader, wanted {uid.hex().upper()}: place it first")
+        for card in self.cards:
+            if uid in (None, card.label):
+                card.power(on=False)
+        self.cards = [card for card in self.cards if uid is not None and card.label != uid]
+
+    def power(self, *, on: bool) -> None:
+        """Switch the field; cards lose what they knew when it goes and start in IDLE when it comes."""
+        if on != self.on:
+            self.on = on
+            for card in self.cards:
+                card.power(on=on)
+
+    def say(self, frame: Bits) -> Heard | None:
+        """Send a frame to all cards and return what they answer together, or None for silence."""
+        spoken = [(card.strength, answer) for card in self.cards if (answer := card.hear(frame)) and answer.bits]
+        if not spoken:
+            return None
+        loudest = max(strength for strength, _ in spoken)
+        return _together([answer for strength, answer in spoken if strength == loudest])
+
+
+def _together(answers: list[Answer]) -> Heard:
+    longest = max(len(answer.bits) for answer in answers)
+    columns = [{answer.bits[place] for answer in answers if place < len(answer.bits)} for place in range(longest)]
+    collision = next((place for place, column in enumerate(columns) if len(column) > 1), None)
+    # Both halves of the bit are modulated: the decoder takes the first, a 1.
+    return Heard(tuple(max(column) for column in columns), collision, all(answer.parity_ok for answer in answers))

@@ -1,0 +1,169 @@
+"""How does an RC522 board on the SPI pins say which card lies on it?
+
+The common 13.56 MHz reader: an NXP MFRC522 or one of its clones, driven through the `mfrc522` package (PyPI). With
+``chip: emulated`` the same code, package included, runs on an emulated chip.
+
+Transfers of a poll, measured on the emulated chip: see tests/drivers/test_mfrc522.py.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from fabgate.drivers.readers import Card, Misread, MisreadReason
+from fabgate.drivers.readers.iso14443a import activate, another_answers, halt, is_random
+from fabgate.drivers.readers.mfrc522_chip import ChipLink, UpsetError, without_its_log_handler
+from fabgate.errors import HardwareError
+
+
+class Mfrc522Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The reader's section of gate.yaml. Pins are numbered as BCM does; `antenna_gain` is RxGain, 4 for 33 dB."""
+
+    bus: Annotated[int, msgspec.Meta(ge=0)] = 0
+    device: Annotated[int, msgspec.Meta(ge=0)] = 0
+    speed_hz: Annotated[int, msgspec.Meta(ge=10_000, le=10_000_000)] = 1_000_000
+    reset_pin: Annotated[int, msgspec.Meta(ge=0, le=27)] = 25
+    antenna_gain: Annotated[int, msgspec.Meta(ge=0, le=7)] = 4
+    chip: Literal["real", "emulated"] = "real"
+    control_socket: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.chip == "emulated" and not self.control_socket:
+            raise ValueError("found chip: emulated without control_socket, wanted the path of its socket")
+
+
+class Mfrc522Reader:
+    """An MFRC522 as fabgate's Reader. `sleep` takes seconds and is replaced by tests only."""
+
+    Options = Mfrc522Options
+    continuous = True
+
+    def __init__(self, options: Mfrc522Options, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.recoveries = 0
+        self._options = options
+        self._sleep = sleep
+        self._link: ChipLink | None = None
+        self._seen: bytes | None = None
+
+    def open(self) -> None:
+        """Claim SPI device and reset pin, reset and configure the chip. Raises HardwareError."""
+        self.close()
+        try:
+            self._link = self._claim()
+            self._link.configure()
+        except HardwareError:
+            self.close()
+            raise
+        except OSError as error:
+            self.close()
+            raise HardwareError(f"{self._where}: {error}. Is SPI switched on and this user in group spi?") from error
+
+    def poll(self) -> Card | Misread | None:
+        """Look once, about 5 to 15 ms. Raises HardwareError when the chip is gone."""
+        if self._link is None:
+            raise HardwareError(f"{self._where} is not open: open() it before poll()")
+        try:
+            return self._recovering(self._link)
+        except HardwareError:
+            raise
+        except OSError as error:
+            raise HardwareError(f"{self._where}: {error}. Check the board and its wires") from error
+
+    def close(self) -> None:
+        """Let go of the SPI device and the reset pin."""
+        link, self._link, self._seen = self._link, None, None
+        if link is not None:
+            link.close()
+
+    @property
+    def _where(self) -> str:
+        return f"the MFRC522 at spidev{self._options.bus}.{self._options.device}"
+
+    def _recovering(self, link: ChipLink) -> Card | Misread | None:
+        try:
+            return self._look(link)
+        except UpsetError:
+            # A brown-out: the chip is back at its reset values, field off. One try to get over it in this poll.
+            self.recoveries += 1
+            link.configure()
+        try:
+            return self._look(link)
+        except UpsetError as error:
+            raise HardwareError(f"{self._where} resets again and again ({error}). Check its 3.3 V supply") from error
+
+    def _look(self, link: ChipLink) -> Card | Misread | None:
+        link.check()
+        seen, self._seen = self._seen, None
+        uid = activate(link.exchange)
+        found = self._settle(link, uid, known=uid == seen) if isinstance(uid, bytes) else uid
+        if isinstance(found, Misread) and found.reason is not MisreadReason.RANDOM_UID:
+            link.forget()  # a card in the middle of its selection would not hear the next WUPA
+        return found
+
+    def _settle(self, link: ChipLink, uid: bytes, *, known: bool) -> Card | Misread:
+        """Put the card to sleep and decide what it was; the second look is for a card not seen by the last poll."""
+        if not halt(link.exchange):
+            return Misread(MisreadReason.TORN)
+        if is_random(uid):
+            return Misread(MisreadReason.RANDOM_UID)
+        if not known and another_answers(link.exchange):
+            return Misread(MisreadReason.TWO_CARDS)
+        self._seen = uid
+        return Card(uid)
+
+    def _claim(self) -> ChipLink:
+        """Claim SPI device and reset pin. Raises HardwareError, and OSError where SPI says no."""
+        options = self._options
+        try:
+            # Here and not above: the options can be read on a computer that has none of these.
+            import gpiozero  # noqa: PLC0415
+
+            from fabgate.drivers.readers import rpi_gpio  # noqa: PLC0415
+
+            rpi_gpio.install(_emulate(options) if options.chip == "emulated" else None)
+            import mfrc522  # noqa: PLC0415 - it imports RPi.GPIO and spidev: the stand-ins have to be there first
+        except ImportError as error:
+            raise HardwareError(
+                f"found no {error.name}, wanted it: pip install 'fabgate[pi]'; pip install --no-deps mfrc522==0.0.7"
+            ) from error
+        _check_imports(emulated=options.chip == "emulated")
+        release_pin = partial(rpi_gpio.pins.cleanup, options.reset_pin)
+        try:
+            with without_its_log_handler():
+                pcd = mfrc522.MFRC522(
+                    bus=options.bus,
+                    device=options.device,
+                    spd=options.speed_hz,
+                    pin_mode=rpi_gpio.BCM,
+                    pin_rst=options.reset_pin,
+                )
+        except gpiozero.GPIOZeroError as error:
+            raise HardwareError(f"reset pin GPIO{options.reset_pin} cannot be driven: {error}") from error
+        return ChipLink(pcd, gain=options.antenna_gain, release_pin=release_pin, sleep=self._sleep)
+
+
+def _emulate(options: Mfrc522Options) -> Any:
+    """Put the emulated chip behind the SPI device and return mock pins for its reset line."""
+    from gpiozero.pins.mock import MockFactory  # noqa: PLC0415 - never on a gate with a real chip
+
+    from fabgate.drivers.emulated import chip_at, spi  # noqa: PLC0415
+
+    assert options.control_socket is not None  # Options.__post_init__ saw to it
+    spi.install(chip_at(options.control_socket), options.bus, options.device)
+    return MockFactory()
+
+
+def _check_imports(*, emulated: bool) -> None:
+    """Refuse a package that somebody imported before, with other libraries below it than are wanted now."""
+    module = sys.modules["mfrc522.MFRC522"]
+    if module.GPIO is not sys.modules["RPi.GPIO"]:
+        raise HardwareError("found mfrc522 imported on another RPi.GPIO, wanted fabgate's: import it nowhere else")
+    if getattr(module.spidev, "EMULATED", False) is not emulated:
+        found, wanted = ("a real", "an emulated") if emulated else ("an emulated", "a real")
+        raise HardwareError(f"found {found} chip in this process, wanted {wanted} one: use one kind a process")

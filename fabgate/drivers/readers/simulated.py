@@ -1,0 +1,129 @@
+"""How does a gate run with no reader at all? With this one, on which cards are laid through a socket.
+
+It keeps the Reader contract and speaks the control protocol of the emulated chip, without chip, SPI and libraries:
+the quickest reader for a test, a demo on any computer, and a load test of a hundred gates.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+
+from fabgate.drivers.emulated.cards import RANDOM_FIRST_BYTE
+from fabgate.drivers.emulated.control import bench_at
+from fabgate.drivers.readers import Card, Misread, MisreadReason
+from fabgate.errors import HardwareError, UsageError
+
+
+class SimulatedOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The reader's section of gate.yaml: the path of the socket through which cards are laid down."""
+
+    control_socket: str
+
+
+class SimulatedBench:
+    """The place where simulated cards lie. Thread-safe: the control socket's thread writes, the reader's reads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answers_left: dict[bytes, int | None] = {}
+        self._plugged = True
+        self._brown_outs = 0
+
+    def place(self, uid: bytes, *, torn: int | None) -> None:
+        """Lay a card down that is gone after `torn` answers. Raises UsageError when it lies there."""
+        with self._lock:
+            if self._answers_left.get(uid, 0) != 0:
+                raise UsageError(f"found {uid.hex().upper()} on the reader already, wanted it elsewhere: remove it")
+            self._answers_left[uid] = torn
+
+    def remove(self, uid: bytes | None) -> None:
+        """Take the card, or all cards, away. Raises UsageError when it is not there."""
+        with self._lock:
+            if uid is None:
+                self._answers_left.clear()
+            elif uid in self._answers_left:
+                del self._answers_left[uid]
+            else:
+                here = ", ".join(one.hex().upper() for one in self._answers_left) or "no card"
+                raise UsageError(f"found {here} on the reader, wanted {uid.hex().upper()}: place it first")
+
+    def unplug(self) -> None:
+        """Make the reader go away."""
+        with self._lock:
+            self._plugged = False
+
+    def plug(self) -> None:
+        """Make the reader come back."""
+        with self._lock:
+            self._plugged = True
+
+    def brown_out(self) -> None:
+        """Let the reader have an upset that it gets over by itself."""
+        with self._lock:
+            self._brown_outs += 1
+
+    def check(self) -> None:
+        """Raise HardwareError when unplugged."""
+        if not self._plugged:
+            raise HardwareError("the simulated reader is unplugged: ask its control socket to plug it in")
+
+    def look(self) -> tuple[Card | Misread | None, int]:
+        """Return what a poll sees and the brown-outs since the last one. Raises HardwareError when unplugged."""
+        with self._lock:
+            self.check()
+            upsets, self._brown_outs = self._brown_outs, 0
+            here = [uid for uid, left in self._answers_left.items() if left != 0]
+            whole = [self._spend(uid) for uid in here]
+        if len(here) > 1:
+            return Misread(MisreadReason.TWO_CARDS), upsets
+        if not here:
+            return None, upsets
+        if not whole[0]:
+            return Misread(MisreadReason.TORN), upsets
+        uid = here[0]
+        if len(uid) == 4 and uid[0] == RANDOM_FIRST_BYTE:
+            return Misread(MisreadReason.RANDOM_UID), upsets
+        return Card(uid), upsets
+
+    def _spend(self, uid: bytes) -> bool:
+        """Take from a card the answers of one activation; return whether it had them all."""
+        left = self._answers_left[uid]
+        if left is None:
+            return True
+        needed = 1 + 2 * {4: 1, 7: 2, 10: 3}[len(uid)]  # ATQA, then UID and SAK at each cascade level
+        self._answers_left[uid] = max(0, left - needed)
+        return left >= needed
+
+
+class SimulatedReader:
+    """A Reader without a device."""
+
+    Options = SimulatedOptions
+    continuous = True
+
+    def __init__(self, options: SimulatedOptions) -> None:
+        self.recoveries = 0
+        self._options = options
+        self._bench: SimulatedBench | None = None
+
+    def open(self) -> None:
+        """Take up the socket, or find it again after ``close``. Raises HardwareError when unplugged."""
+        bench = bench_at(self._options.control_socket, SimulatedBench)
+        if not isinstance(bench, SimulatedBench):
+            raise HardwareError(f"{self._options.control_socket} belongs to an emulated chip: choose another path")
+        bench.check()
+        self._bench = bench
+
+    def poll(self) -> Card | Misread | None:
+        """Look once. Raises HardwareError when unplugged."""
+        if self._bench is None:
+            raise HardwareError("the simulated reader is not open: open() it before poll()")
+        found, upsets = self._bench.look()
+        self.recoveries += upsets
+        return found
+
+    def close(self) -> None:
+        """Stop looking; the bench and its socket stay, as hardware does."""
+        self._bench = None

@@ -1,0 +1,223 @@
+"""How does a driver's author prove that the driver keeps its contract?
+
+By subclassing a contract's test here, ours and a stranger's alike. The classes import pytest only when they run::
+
+    class TestMyReader(ReaderContract):
+        @pytest.fixture(autouse=True)
+        def on_my_bench(self):
+            ...
+
+        def make(self):
+            return MyReader(MyReader.Options(port="/dev/ttyUSB0"))
+
+        def place(self, uid, *, torn=None):
+            my_bench.lay_down(uid)
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from fabgate.drivers.readers import Card, Misread, MisreadReason, Reader
+from fabgate.errors import HardwareError
+
+SINGLE = bytes.fromhex("04A1B2C3")
+DOUBLE = bytes.fromhex("04A1B2C3D4E5F6")
+TRIPLE = bytes.fromhex("04A1B2C3D4E5F6071829")
+#: What a poll may take; the contract says about 100 ms, and a test computer is busy.
+POLL_S = 0.1
+
+
+class ManualClock:
+    """A clock that goes on only when somebody sleeps; `slept` lists how long each sleep was, in seconds."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        """Return the time in seconds."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass at once."""
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+class ReaderContract:
+    """What every badge reader must do (``fabgate.drivers.readers``).
+
+    A subclass says how to make one and how to lay cards on it. What its bench cannot do (two cards at once, a torn
+    card, pulling the plug) raises NotImplementedError, and those tests are skipped, visibly.
+    """
+
+    def make(self) -> Reader:
+        """Return a new reader, not open yet, on a bench with no card."""
+        raise NotImplementedError
+
+    def place(self, uid: bytes, *, torn: int | None = None) -> None:
+        """Lay a card down; with `torn` it is gone after so many answers."""
+        raise NotImplementedError
+
+    def remove(self, uid: bytes | None = None) -> None:
+        """Take a card, or all, away."""
+        raise NotImplementedError
+
+    def unplug(self) -> None:
+        """Make the device go away."""
+        raise NotImplementedError
+
+    def plug(self) -> None:
+        """Make the device come back."""
+        raise NotImplementedError
+
+    def test_it_has_the_shape_of_a_reader(self) -> None:
+        """It has the methods and attributes, and its class names its options."""
+        reader = self.make()
+        assert isinstance(reader, Reader)
+        assert isinstance(type(reader).Options, type)  # type: ignore[attr-defined]
+        assert isinstance(reader.continuous, bool)
+        assert reader.recoveries == 0
+
+    def test_polling_before_open_is_a_hardware_error(self) -> None:
+        """A constructor claims nothing, and a reader that is not open does not say 'no card'."""
+        reader = self.make()
+        self._try(self.place, SINGLE)
+        with _pytest().raises(HardwareError):
+            reader.poll()
+
+    def test_no_card_is_none(self) -> None:
+        """An empty reader says None each time."""
+        reader = self._opened()
+        assert [reader.poll() for _ in range(3)] == [None] * 3
+
+    def test_a_card_of_each_length_is_read_whole(self) -> None:
+        """4, 7 and 10 bytes, without cascade tags and BCC."""
+        reader = self._opened()
+        for uid in (SINGLE, DOUBLE, TRIPLE):
+            self._try(self.place, uid)
+            assert reader.poll() == Card(uid)
+            self.remove(uid)
+            assert _soon(reader, None)
+
+    def test_a_card_that_stays_is_seen_by_every_poll(self) -> None:
+        """That is what `continuous` promises; without it the first sight is enough."""
+        reader = self._opened()
+        self._try(self.place, DOUBLE)
+        polls = 10 if reader.continuous else 1
+        assert [reader.poll() for _ in range(polls)] == [Card(DOUBLE)] * polls
+
+    def test_cards_that_share_all_bytes_but_one_are_two_cards(self) -> None:
+        """Nothing is cut: not the first, not the last byte."""
+        reader = self._opened()
+        for uid in (DOUBLE, DOUBLE[:-1] + b"\x00", b"\x05" + DOUBLE[1:]):
+            self._try(self.place, uid)
+            assert reader.poll() == Card(uid)
+            self.remove(uid)
+            assert _soon(reader, None)
+
+    def test_two_cards_are_never_one(self) -> None:
+        """With two cards no Card is returned, and when one goes the other is read."""
+        reader = self._opened()
+        self._try(self.place, SINGLE)
+        self._try(self.place, DOUBLE)
+        assert [reader.poll() for _ in range(3)] == [Misread(MisreadReason.TWO_CARDS)] * 3
+        self.remove(SINGLE)
+        assert _soon(reader, Card(DOUBLE))
+
+    def test_a_torn_card_is_never_a_card(self) -> None:
+        """However early it goes, its UID is not guessed."""
+        reader = self._opened()
+        for answers in range(1, 5):
+            self._try(self.place, DOUBLE, torn=answers)
+            assert reader.poll() == Misread(MisreadReason.TORN)
+            self.remove()
+
+    def test_a_random_uid_is_refused_by_its_own_reason(self) -> None:
+        """A phone is told apart from a card that could not be read."""
+        reader = self._opened()
+        self._try(self.place, b"\x08\x12\x34\x56")
+        assert reader.poll() == Misread(MisreadReason.RANDOM_UID)
+
+    def test_unplugged_is_an_error_and_never_no_card(self) -> None:
+        """Whether a card lay there or not, and as often as it is asked."""
+        reader = self._opened()
+        self._try(self.unplug)
+        for _ in range(2):
+            with _pytest().raises(HardwareError):
+                reader.poll()
+
+    def test_opening_what_is_unplugged_is_an_error_until_it_is_back(self) -> None:
+        """The gate opens again and again: the same object has to work in the end."""
+        reader = self.make()
+        self._try(self.unplug)
+        for _ in range(2):
+            with _pytest().raises(HardwareError):
+                reader.open()
+        reader.close()
+        self.plug()
+        reader.open()
+        self.place(SINGLE)
+        assert reader.poll() == Card(SINGLE)
+        reader.close()
+
+    def test_it_can_be_closed_twice_and_opened_again(self) -> None:
+        """Closing never raises."""
+        reader = self._opened()
+        reader.close()
+        reader.close()
+        reader.open()
+        self._try(self.place, SINGLE)
+        assert reader.poll() == Card(SINGLE)
+        reader.close()
+
+    def test_it_can_be_closed_when_it_is_unplugged(self) -> None:
+        """Closing never raises, least of all then."""
+        reader = self._opened()
+        self._try(self.unplug)
+        reader.close()
+
+    def test_a_poll_is_short(self) -> None:
+        """With and without a card; the fastest of five, because test computers are busy."""
+        reader = self._opened()
+        assert min(_seconds(reader) for _ in range(5)) < POLL_S
+        self._try(self.place, TRIPLE)
+        assert min(_seconds(reader) for _ in range(5)) < POLL_S
+
+    def test_it_starts_no_threads(self) -> None:
+        """The gate owns the thread that polls."""
+        before = threading.active_count()
+        reader = self._opened()
+        reader.poll()
+        assert threading.active_count() == before
+
+    def _opened(self) -> Reader:
+        reader = self.make()
+        reader.open()
+        return reader
+
+    def _try(self, act: Any, *args: object, **kwargs: object) -> None:
+        try:
+            act(*args, **kwargs)
+        except NotImplementedError:
+            _pytest().skip(f"this bench cannot {act.__name__} {args or ''}{kwargs or ''}")
+
+
+def _soon(reader: Reader, wanted: Card | None) -> bool:
+    """Whether `wanted` is seen: at once by a continuous reader, by the third poll of any other."""
+    return any(reader.poll() == wanted for _ in range(1 if reader.continuous else 3))
+
+
+def _seconds(reader: Reader) -> float:
+    start = time.perf_counter()
+    reader.poll()
+    return time.perf_counter() - start
+
+
+def _pytest() -> Any:
+    import pytest  # noqa: PLC0415 - a gate that imports this module by mistake needs no pytest
+
+    return pytest
