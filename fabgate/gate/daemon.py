@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import fabgate
 from fabgate import wire
+from fabgate.drivers.inputs import GpioInputs
 from fabgate.drivers.outputs import Output
 from fabgate.drivers.readers import Reader
 from fabgate.errors import FabgateError, HardwareError, JournalError, UsageError
@@ -42,6 +43,7 @@ from fabgate.gate.sensing import ReaderFault, Sensing
 from fabgate.gate.standing import Standing
 from fabgate.gate.status import StatusFile
 from fabgate.gate.uplink import LinkChanged, Uplink
+from fabgate.gate.watching import Levels, Watching, pins
 from fabgate.gate.workers import Workers
 from fabgate.rules import words as w
 from fabgate.rules.session import Gate
@@ -71,6 +73,7 @@ class Daemon:
         clock: Clock | None = None,
         output: Output | None = None,
         reader: Reader | None = None,
+        inputs: Levels | None = None,
         connect: Connect = plain_connect,
         notify: Callable[..., None] = systemd.notify,
     ) -> None:
@@ -80,6 +83,8 @@ class Daemon:
         self._clock = clock or Clock(config.clock.source)
         self._output = output or make_driver("output", config.output)
         self._reader = reader or make_driver("reader", config.reader)
+        wired = pins(config.inputs)
+        self._watching = Watching(inputs or GpioInputs(wired), list(wired), self.post) if wired else None
         self._journal = Journal(config.state_dir / "journal.db", config.topics, connect=connect)
         self._workers = Workers(self.post)
         self._recorder = Recorder(self._journal, self.post, keep=self._keep_journal)
@@ -268,6 +273,8 @@ class Daemon:
         self._workers.start("journal", self._recorder.run)
         self._workers.start("roster", self._source.run)
         self._workers.start("reader", self._sensing.run)
+        if self._watching is not None:
+            self._workers.start("inputs", self._watching.run)
         if self._uplink is not None:
             self._workers.start("network", self._uplink.run_network)
             self._workers.start("uplink", self._uplink.run)
@@ -307,7 +314,15 @@ class Daemon:
 
     def _end(self) -> None:
         self._notify("STOPPING=1")
-        for part in (self._uplink, self._sensing, self._source, self._recorder, self._notices, self._status_file):
+        for part in (
+            self._uplink,
+            self._sensing,
+            self._watching,
+            self._source,
+            self._recorder,
+            self._notices,
+            self._status_file,
+        ):
             if part is not None:
                 part.stop()
         left = self._workers.stop(timeout_s=STOP_S)

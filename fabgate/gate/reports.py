@@ -205,6 +205,8 @@ class Reports:
             return self.journal_problem("sick", failed.error)
         if failed.name == "reader":
             return [w.CauseRaised(w.Cause.READER, failed.error)]
+        if failed.name == "inputs" and self._config.inputs.estop_pin is not None:
+            return [w.CauseRaised(w.Cause.ESTOP, failed.error)]
         return []
 
     # --- commands -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,74 @@
+"""Is the stop button pressed, the emergency stop open, the flag button held, the machine running? Four GPIO inputs.
+
+All are wired normally closed to ground, with the pin's pull-up: a pressed button opens the circuit, and so does a
+broken wire. So whatever fails reads as *pressed* (or, for the run-sense, as *running*, which never cuts a job).
+
+Levels are looked at, not waited for: library edge callbacks count the noise of a motor as presses. A level counts once
+it stood for some looks in a row: two for an opening, five for a closing, so that a stop is quick and an all-clear sure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fabgate.errors import HardwareError
+
+LOOK_S: Final = 0.02
+OPEN_LOOKS: Final = 2
+CLOSE_LOOKS: Final = 5
+
+
+class Debounced:
+    """One input. Begins as pressed: until it was seen to be closed, it is not."""
+
+    def __init__(self) -> None:
+        self.pressed = True
+        self._differing = 0
+
+    def look(self, *, is_open: bool) -> bool:
+        """Take one look; say whether the input changed."""
+        if is_open == self.pressed:
+            self._differing = 0
+            return False
+        self._differing += 1
+        if self._differing < (OPEN_LOOKS if is_open else CLOSE_LOOKS):
+            return False
+        self.pressed, self._differing = is_open, 0
+        return True
+
+
+class GpioInputs:
+    """The inputs by name; `pins` maps a name to its BCM number."""
+
+    def __init__(self, pins: Mapping[str, int]) -> None:
+        self._pins = dict(pins)
+        self._devices: dict[str, Any] = {}
+
+    def open(self) -> None:
+        """Claim the pins. Raises HardwareError."""
+        from gpiozero import DigitalInputDevice  # noqa: PLC0415 - slow to import on a Pi, and only needed with inputs
+
+        for name, pin in self._pins.items():
+            try:
+                self._devices[name] = DigitalInputDevice(pin, pull_up=True)
+            except Exception as error:
+                # Whatever library lies below has errors of its own; here they all mean the same.
+                self.close()
+                raise HardwareError(f"GPIO {pin} ({name}) cannot be claimed as an input ({error})") from error
+
+    def read(self) -> dict[str, bool]:
+        """Return for each input whether its circuit is open: pressed, running, or broken. Raises HardwareError."""
+        try:
+            return {name: not device.is_active for name, device in self._devices.items()}
+        except Exception as error:
+            # As above.
+            raise HardwareError(f"the inputs cannot be read ({type(error).__name__}: {error})") from error
+
+    def close(self) -> None:
+        """Let go of the pins. Never raises."""
+        for device in self._devices.values():
+            with contextlib.suppress(Exception):
+                device.close()
+        self._devices.clear()
