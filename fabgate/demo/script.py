@@ -56,9 +56,10 @@ def _play(folder: Path) -> int:
         _Day(laser).play()
         wait_for("every entry to be confirmed by the collector", laser.delivered)
         wrong = _check(workshop, began)
-        code = laser.process.end()
-        if code:
-            wrong.append(f"the gate ended with exit code {code}:\n{laser.process.words()}")
+        for process in (laser.process, workshop.ingest):
+            code = process.end()
+            if code:
+                wrong.append(f"a process ended with exit code {code}:\n{process.words()}")
     finally:
         workshop.close()
     for line in wrong:

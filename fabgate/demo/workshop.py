@@ -156,11 +156,14 @@ class SimulatedGate:
 
 
 class Workshop:
-    """Broker, collector and gates in one folder."""
+    """Broker, collector and gates in one folder. With `port`, another broker serves them than the embedded one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, port: int | None = None) -> None:
         self.folder = folder
-        self.broker, self.port = broker.start(folder)
+        self.broker = None
+        if port is None:
+            self.broker, port = broker.start(folder)
+        self.port = port
         self.environment = {
             "FABGATE_SITE": SITE,
             "FABGATE_DATA": str(folder / "collector"),
@@ -205,7 +208,8 @@ class Workshop:
         """End everything."""
         for process in [*(gate.process for gate in self.gates), self.ingest]:
             if process.running:
-                process.end()
+                process.end(signal.SIGKILL)
         for gate in self.gates:
             gate.cable.close()
-        self.broker.stop()
+        if self.broker is not None:
+            self.broker.stop()

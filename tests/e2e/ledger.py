@@ -1,0 +1,64 @@
+"""Do a gate's journal and the collector's books hold the same facts? Read from both files, entry by entry."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from fabgate import wire
+from fabgate.demo import books
+from fabgate.demo.workshop import SimulatedGate, Workshop
+from fabgate.gate.journal import Reader
+
+
+def journal(gate: SimulatedGate) -> dict[int, bytes]:
+    """Return what the gate has stored, by number; fail when its chain is broken or a number is missing."""
+    reader = Reader(gate.state_dir / "journal.db")
+    try:
+        assert reader.first_break() is None
+        floor, head, _ = reader.bounds()
+        entries = {entry.seq: entry.body for entry in reader.after(0, most=1_000_000)}
+        assert sorted(entries) == list(range(floor, head + 1))
+        return entries
+    finally:
+        reader.close()
+
+
+def stored(workshop: Workshop, journal_id: str) -> dict[int, bytes]:
+    """Return what the collector has stored of a journal, by number."""
+    return {seq: body for name, seq, body in _entries(workshop) if name == journal_id}
+
+
+def uids(workshop: Workshop) -> list[str]:
+    """Return the uid of every entry at the collector that is not a copy."""
+    found = [wire.decode_entry(body) for _, _, body in _entries(workshop)]
+    return [entry.uid for entry in found if not isinstance(entry.copyof, str)]
+
+
+def disagreements(workshop: Workshop, gate: SimulatedGate, upto: dict[int, bytes]) -> list[str]:
+    """Compare one gate's journal with the collector and with what was seen of its pins."""
+    ours = journal(gate)
+    name = Reader(gate.state_dir / "journal.db").id
+    theirs = stored(workshop, name)
+    wrong = [f"{gate.name}: entry {seq} is not at the collector" for seq in upto if seq not in theirs]
+    wrong += [f"{gate.name}: entry {seq} differs" for seq, body in theirs.items() if ours.get(seq) != body]
+    book = books.read(ours[seq] for seq in sorted(ours))
+    wrong += book.wrong
+    wrong += books.against_observer(book, gate.observer.stretches())
+    mine = [row for row in workshop.sessions() if row["session"] in book.sessions]
+    wrong += books.against_collector(book, mine)
+    return wrong
+
+
+def _entries(workshop: Workshop) -> list[tuple[str, int, bytes]]:
+    path: Path = workshop.folder / "collector" / "collector.db"
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        rows = db.execute(
+            "SELECT j.name, e.seq, e.body FROM collector_entry e JOIN collector_journal j ON j.id = e.journal_id"
+        ).fetchall()
+    except sqlite3.OperationalError:
+        return []  # a new collector that has not made its tables yet
+    finally:
+        db.close()
+    return [(str(name), int(seq), bytes(body)) for name, seq, body in rows]

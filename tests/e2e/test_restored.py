@@ -1,0 +1,124 @@
+"""Restored images, restored collectors, new cards: the books are filled again, and nothing is counted twice."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+
+import pytest
+
+from fabgate.demo.script import PEOPLE, ROSTER
+from fabgate.demo.taps import lay
+from fabgate.demo.workshop import SimulatedGate, Workshop, wait_for
+from fabgate.gate.journal import Reader
+from tests.e2e import ledger
+
+pytestmark = [pytest.mark.broker]
+
+
+def use(gate: SimulatedGate, who: str, *, for_s: float = 0.9) -> None:
+    """One whole session; the card must be seen to leave before it can be tapped again."""
+    lay(gate.socket, PEOPLE[who], for_ms=120)
+    wait_for("power", lambda: gate.observer.on)
+    time.sleep(for_s)
+    lay(gate.socket, PEOPLE[who], for_ms=120)
+    wait_for("the end", lambda: not gate.observer.on and gate.status()["state"] == "idle")
+
+
+def opened(workshop: Workshop) -> SimulatedGate:
+    gate = workshop.add_gate("laser-1", {"name": "Laser 1", "limit_s": 600}, ROSTER)
+    workshop.ingest.start()
+    gate.start()
+    use(gate, "ada")
+    wait_for("delivery", gate.delivered)
+    return gate
+
+
+def session_ids(workshop: Workshop) -> set[str]:
+    return {row["session"] for row in workshop.sessions()}
+
+
+def test_a_restored_sd_image_goes_on_in_a_new_journal_and_counts_nothing_twice(workshop: Workshop) -> None:
+    gate = opened(workshop)
+    assert gate.process.end() == 0
+    image = gate.state_dir.with_suffix(".image")
+    shutil.copytree(gate.state_dir, image)
+    old = Reader(gate.state_dir / "journal.db").id
+    gate.start()
+    use(gate, "bob")
+    wait_for("delivery", gate.delivered)
+    before = session_ids(workshop)
+    assert gate.process.end() == 0
+
+    shutil.rmtree(gate.state_dir)
+    shutil.copytree(image, gate.state_dir)
+    gate.start()
+    use(gate, "ada")
+    wait_for("another journal", lambda: Reader(gate.state_dir / "journal.db").id != old)
+    wait_for("delivery", gate.delivered, timeout_s=60)
+
+    assert before < session_ids(workshop)
+    assert len(session_ids(workshop)) == 3
+    everything = ledger.uids(workshop)
+    assert len(everything) == len(set(everything))
+    assert gate.process.end() == 0
+    ours = ledger.journal(gate)
+    theirs = ledger.stored(workshop, Reader(gate.state_dir / "journal.db").id)
+    assert [seq for seq, body in theirs.items() if ours[seq] != body] == []
+
+
+def test_a_collector_restored_from_yesterdays_copy_is_filled_again(workshop: Workshop) -> None:
+    gate = opened(workshop)
+    workshop.ingest.end()
+    data = workshop.folder / "collector"
+    shutil.copytree(data, workshop.folder / "yesterday")
+    workshop.ingest.start()
+    use(gate, "bob")
+    use(gate, "ada")
+    wait_for("delivery", gate.delivered)
+    workshop.ingest.end(signal.SIGKILL)
+    shutil.rmtree(data)
+    shutil.copytree(workshop.folder / "yesterday", data)
+    workshop.ingest.start()
+    wait_for("the gap to be filled", lambda: len(session_ids(workshop)) == 3, timeout_s=60)
+    wait_for("delivery", gate.delivered, timeout_s=60)
+    heads = ledger.journal(gate)
+    assert gate.process.end() == 0
+    assert ledger.disagreements(workshop, gate, heads) == []
+
+
+def test_an_emptied_collector_is_filled_from_the_oldest_entry_kept(workshop: Workshop) -> None:
+    gate = opened(workshop)
+    workshop.ingest.end(signal.SIGKILL)
+    shutil.rmtree(workshop.folder / "collector")
+    workshop.ingest = type(workshop.ingest)(
+        ["collector", "ingest", "--takeover"], workshop.folder / "collector.log", workshop.environment
+    )
+    workshop.ingest.start()
+    path = workshop.folder / "collector" / "collector.db"
+    wait_for("a new database", path.exists)
+    wait_for(
+        "the entries again",
+        lambda: len(ledger.stored(workshop, Reader(gate.state_dir / "journal.db").id)) >= len(ledger.journal(gate)),
+        timeout_s=60,
+    )
+    heads = ledger.journal(gate)
+    assert gate.process.end() == 0
+    assert ledger.disagreements(workshop, gate, heads) == []
+
+
+def test_a_new_card_starts_a_new_journal_and_the_old_sessions_stay(workshop: Workshop) -> None:
+    gate = opened(workshop)
+    lay(gate.socket, PEOPLE["bob"], for_ms=120)
+    wait_for("power", lambda: gate.observer.on)
+    wait_for("delivery", gate.delivered)
+    gate.process.end(signal.SIGKILL)
+    shutil.rmtree(gate.state_dir)
+    gate.start()
+    assert not gate.observer.on
+    use(gate, "ada")
+    wait_for("delivery", gate.delivered, timeout_s=60)
+    rows = {row["reason"]: row for row in workshop.sessions()}
+    assert set(rows) == {"badge", "journal-lost"}
+    assert rows["journal-lost"]["member"] == "m-2"
