@@ -319,15 +319,16 @@ class Uplink:
         if status.collector != self._collector:
             log.info("the site's collector is %s", status.collector)
             self._collector = status.collector
+            self._publish_status()  # it may know less than the one before: it answers with what it has
         early, self._early_ack = self._early_ack, None
         if early is not None:
             self._acknowledged(early)
 
     def _acknowledged(self, ack: wire.Ack) -> None:
-        if self._collector is None:
-            self._early_ack = ack  # both are retained, and may arrive in either order
+        if ack.journal != self._journal.id:
             return
-        if ack.journal != self._journal.id or ack.collector != self._collector:
+        if ack.collector != self._collector:
+            self._early_ack = ack  # its collector may announce itself in the next message
             return
         if ack.seq < 0:
             raise UsageError(f"found an acknowledgement of entry {ack.seq}")

@@ -1,0 +1,89 @@
+"""A broker as it comes, with the collector away: it drops most of what it acknowledged, and nothing is lost for it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from fabgate import wire
+from fabgate.demo.workshop import SITE, Workshop, wait_for
+from fabgate.gate import config as gate_config
+from fabgate.gate.ids import uuid7
+from fabgate.gate.journal import Draft, Journal, Reader
+from fabgate.gate.uplink import MarkMoved, Uplink
+from tests.e2e import ledger
+
+pytestmark = [pytest.mark.broker]
+
+GATES = 50
+ENTRIES = 80
+
+
+class LightGate:
+    """The journal and the uplink of a gate, without machine, reader and process."""
+
+    def __init__(self, folder: Path, number: int, port: int) -> None:
+        self.name = f"light-{number}"
+        state_dir = folder / self.name
+        state_dir.mkdir()
+        path = folder / f"{self.name}.yaml"
+        path.write_text(
+            json.dumps(
+                {
+                    "site": SITE,
+                    "gate": self.name,
+                    "state_dir": str(state_dir),
+                    "demo": True,
+                    "reader": {"driver": "simulated", "control_socket": "unused"},
+                    "output": {"driver": "memory"},
+                    "roster": {"file": "unused"},
+                    "mqtt": {"host": "127.0.0.1", "port": port},
+                    "uplink": {"resend_s": 3, "resend_max_s": 20},
+                }
+            )
+        )
+        config = gate_config.load(path)
+        journal = Journal(state_dir / "journal.db", config.topics)
+        journal.open()
+        clock = wire.Clock(boot="b", boottime_ms=1)
+        drafts = [
+            Draft(uuid7(), "access.refused", wire.AccessRefused(clock=clock, badge="b", reasons=["expired"]), None)
+            for _ in range(ENTRIES)
+        ]
+        journal.append(drafts)
+        journal.close()
+        self.reader = Reader(state_dir / "journal.db")
+        self.mark = 0
+        self.uplink = Uplink(config, Reader(state_dir / "journal.db"), self._post)
+
+    def _post(self, event: object) -> None:
+        if isinstance(event, MarkMoved):
+            self.mark = event.seq
+
+    def start(self) -> None:
+        for run in (self.uplink.run_network, self.uplink.run):
+            threading.Thread(target=run, daemon=True).start()
+
+
+def test_fifty_gates_are_delivered_whole_though_the_broker_drops_messages(workshop: Workshop) -> None:
+    # The collector's session must exist, or the broker would keep nothing at all for it.
+    workshop.ingest.start()
+    wait_for("the collector", lambda: "serving" in (workshop.folder / "collector.log").read_text())
+    workshop.ingest.end()
+    gates = [LightGate(workshop.folder, number, workshop.port) for number in range(GATES)]
+    for gate in gates:
+        gate.start()
+    log = workshop.folder / "broker" / "mosquitto.log"
+    wait_for(
+        "the broker to drop messages", lambda: "discard" in log.read_text().lower() or "drop" in log.read_text().lower()
+    )
+    workshop.ingest.start()
+    wait_for("all acknowledgements", lambda: all(gate.mark == ENTRIES for gate in gates), timeout_s=90)
+    for gate in gates:
+        gate.uplink.stop()
+    for gate in gates:
+        ours = {entry.seq: entry.body for entry in gate.reader.after(0, most=1000)}
+        assert ledger.stored(workshop, gate.reader.id) == ours
