@@ -78,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--json", action="store_true")
     verify.set_defaults(verb=audit_verify, verbose=False)
 
+    _badge_verbs(verbs)
+    _roster_verbs(verbs)
+    _workshop_verbs(verbs)
+    return parser
+
+
+def _badge_verbs(verbs: Any) -> None:
     verb = verbs.add_parser("badge", help="explain a badge: every spelling, and its digest")
     verb.add_argument(
         "spelling", nargs="?", metavar="SPELLING", help="hex, dec:…, w26:… (see the README); none: wait for a card"
@@ -96,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--data", type=Path, help="the folder of the running demo")
     verb.set_defaults(verb=tap, verbose=False)
 
+
+def _roster_verbs(verbs: Any) -> None:
     verb = verbs.add_parser("roster", help="the roster that the gate decides by")
     rosters = verb.add_subparsers(required=True, metavar="WHAT")
     show = rosters.add_parser("show", help="its version, members and machine rules")
@@ -103,6 +112,16 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--json", action="store_true")
     show.set_defaults(verb=roster_show, verbose=False)
 
+    fetch = rosters.add_parser("fetch", help="ask the collector for it now (the gate must not be running)")
+    fetch.add_argument("--config", type=Path, default=Path("/etc/fabgate/gate.yaml"), help="default: %(default)s")
+    fetch.set_defaults(verb=roster_fetch, verbose=False)
+
+    verb = verbs.add_parser("rename", help="give the gate the new name that its gate.yaml has")
+    verb.add_argument("--config", type=Path, default=Path("/etc/fabgate/gate.yaml"), help="default: %(default)s")
+    verb.set_defaults(verb=rename, verbose=False)
+
+
+def _workshop_verbs(verbs: Any) -> None:
     verb = verbs.add_parser("demo", help="a workshop on this computer")
     verb.add_argument("--script", action="store_true", help="play a day without a terminal and check the books")
     verb.add_argument("--data", type=Path, help="keep everything in this folder (default: a temporary one)")
@@ -110,7 +129,6 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("collector", help="the central side: store, show, count")
     _collector(verb)
-    return parser
 
 
 def _state_dir(parser: argparse.ArgumentParser) -> None:
@@ -330,6 +348,41 @@ def roster_show(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def roster_fetch(arguments: argparse.Namespace) -> int:
+    """Fetch and store the roster once; exit code 1 when the collector gave none that can be taken."""
+    from fabgate.gate import config as gate_config
+    from fabgate.gate.clock import Clock
+    from fabgate.gate.roster_http import HttpSource
+    from fabgate.gate.roster_source import RosterRefused, RosterStored
+
+    config = gate_config.load(arguments.config)
+    if config.roster.url is None:
+        raise UsageError(f"{arguments.config}: the roster is a file; there is nothing to fetch")
+    if _gate_runs(config.state_dir):
+        raise UsageError(f"the gate is running and asks by itself every {config.roster.fetch_every_s} s")
+    told: list[object] = []
+    clock = Clock(config.clock.source)
+    source = HttpSource(config, config.state_dir / "roster.db", told.append, boot=clock.boot, now=clock.now)
+    confirmed = source.fetch()
+    for event in told:
+        if isinstance(event, RosterRefused):
+            print(f"refused: {event.reason}", file=sys.stderr)
+        elif isinstance(event, RosterStored):
+            print(f"ok: version {event.version} with {event.members} members is stored")
+        else:
+            print("ok: the stored roster is still the newest")
+    return 0 if confirmed else 1
+
+
+def rename(arguments: argparse.Namespace) -> int:
+    """Give the gate the name of its configuration."""
+    from fabgate.gate import config as gate_config
+    from fabgate.gate import rename as renaming
+
+    print(renaming.rename(gate_config.load(arguments.config)))
+    return 0
+
+
 def demo(arguments: argparse.Namespace) -> int:
     """Bring up a workshop."""
     try:
@@ -351,6 +404,18 @@ def _where(arguments: argparse.Namespace) -> Path:
     if arguments.state_dir is not None:
         return Path(arguments.state_dir)
     return config.load(arguments.config).state_dir
+
+
+def _gate_runs(state_dir: Path) -> bool:
+    import fcntl
+
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (state_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
 
 
 def _alive(pid: int) -> bool:

@@ -87,7 +87,7 @@ class SimulatedGate:
         self.observer = Observer(folder / f"{name}.pins", PIN)
         roster_file = folder / f"{name}.roster.json"
         roster_file.write_text(json.dumps({"members": roster}, indent=1), encoding="utf-8")
-        config = folder / f"{name}.yaml"
+        self.config = config = folder / f"{name}.yaml"
         # JSON is YAML: what is written here is a gate.yaml like any other.
         config.write_text(
             json.dumps(

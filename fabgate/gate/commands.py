@@ -26,9 +26,23 @@ class CommandDesk:
         self._boot = boot
         self._keys = keys
         self._seen = seen
+        self._refused: set[str] = set()
 
     def read(self, payload: bytes, seal: str | None, now: Now) -> wire.Command:
-        """Return a command that may be obeyed. Raises SealError or UsageError saying why it may not."""
+        """Return a command that may be obeyed. Raises SealError or UsageError saying why it may not.
+
+        RefusedError, which is answered and recorded, is raised once for an id: whoever replays a sealed command a
+        thousand times must not be able to fill the journal.
+        """
+        try:
+            return self._read(payload, seal, now)
+        except RefusedError as error:
+            if error.command.id in self._refused:
+                raise UsageError(f"command {error.command.id[:40]} again: {error}") from None
+            self._refused.add(error.command.id)
+            raise
+
+    def _read(self, payload: bytes, seal: str | None, now: Now) -> wire.Command:
         if self._keys is None:
             raise SealError("commands need a gate_key_file in gate.yaml: without it nobody can tell who sent them")
         self._keys.verify(seal, wire.PURPOSE_COMMAND, self._account, payload)
@@ -42,8 +56,8 @@ class CommandDesk:
         if command.id in self._seen:
             raise RefusedError(command, "it was obeyed already")
         self._check_time(command, now)
-        if command.verb in ("lock", "unlock") and (command.lock is None or command.roster is None):
-            raise RefusedError(command, "a lock command names its lock and the roster version that it belongs to")
+        if command.verb in ("lock", "unlock"):
+            _check_lock(command)
         if command.verb == "extend" and not (command.seconds and command.seconds > 0):
             raise RefusedError(command, f"found {command.seconds} seconds to extend by, wanted more than 0")
         self._seen.add(command.id)
@@ -58,10 +72,22 @@ class CommandDesk:
             return
         at = now.local.astimezone(UTC)
         life = timedelta(seconds=wire.COMMAND_LIFE_S)
-        if at > command.expires or at > command.issued + life + SKEW:
+        if command.issued.tzinfo is None or command.expires.tzinfo is None:
+            raise RefusedError(command, "its times do not say in which time zone they are; wanted UTC")
+        # Differences, never sums: nothing lies beyond the year 9999.
+        if at > command.expires or at - command.issued > life + SKEW:
             raise RefusedError(command, f"it expired at {command.expires:%H:%M:%S}; now it is {at:%H:%M:%S}")
-        if command.issued > at + SKEW:
+        if command.issued - at > SKEW:
             raise RefusedError(command, f"it was issued at {command.issued:%H:%M:%S}, which is in the future")
+
+
+def _check_lock(command: wire.Command) -> None:
+    if command.lock is None or command.roster is None:
+        raise RefusedError(command, "a lock command names its lock and the roster version that it belongs to")
+    if command.lock.when not in ("now", "idle"):
+        raise RefusedError(command, f"found a lock for {command.lock.when!r}, wanted now or idle")
+    if not 0 <= command.roster < 1 << 63:
+        raise RefusedError(command, f"found the roster version {command.roster}, wanted one of 63 bits")
 
 
 class RefusedError(UsageError):

@@ -36,6 +36,7 @@ from fabgate.gate.keys import badge_key, gate_keys
 from fabgate.gate.locks import Locked
 from fabgate.gate.notices import Notices
 from fabgate.gate.recorder import Recorder, Stored
+from fabgate.gate.rename import previous_journal
 from fabgate.gate.reports import Reports
 from fabgate.gate.roster_http import HttpSource
 from fabgate.gate.roster_source import FileSource
@@ -188,7 +189,9 @@ class Daemon:
         self._standing.reload()
         now = self._clock.now()
         clock = self._writer.clock(now)
-        drafts = [self._writer.draft("gate.started", wire.GateStarted(clock=clock, version=fabgate.__version__), now)]
+        replaces = previous_journal(self._config.state_dir) if self._journal.head == 0 else None
+        started = wire.GateStarted(clock=clock, version=fabgate.__version__, replaces=replaces)
+        drafts = [self._writer.draft("gate.started", started, now)]
         left = self._journal.open_session()
         closes: frozenset[str] = frozenset()
         if left is not None:

@@ -77,8 +77,10 @@ class Delivery:
 
     def stored(self, head: int, now_ms: int) -> None:
         """Take that the journal grew."""
-        if self.next > self.head or self.mark == self.head:
-            self._moved_at = now_ms  # the time without an ack counts from when there was something to acknowledge
+        if self.mark == self.head:
+            # The time without an ack counts from when there was something to acknowledge, and from nothing later: or
+            # steady traffic would put publishing again off for ever.
+            self._moved_at = now_ms
         self.head = max(self.head, head)
 
     def trimmed(self, floor: int) -> None:

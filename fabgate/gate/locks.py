@@ -40,6 +40,11 @@ class Locked:
             return None
         return Locked(None, version)
 
+    def agrees(self, verb: str, lock: wire.Lock) -> bool:
+        """Whether what a command asks for holds already."""
+        here = self.lock is not None and self.lock.id == lock.id
+        return here if verb == "lock" else not here
+
     def to_text(self) -> str:
         """Return the form that the journal keeps."""
         return msgspec.json.encode({"lock": self.lock, "version": self.version}).decode()

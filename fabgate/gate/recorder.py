@@ -141,6 +141,14 @@ class Recorder:
 
     def run(self) -> None:
         """Write until told to stop."""
+        try:
+            self._run()
+        except Exception:
+            self._sick = True  # whoever starts this again says so: then it has to be cleared by a write that succeeds
+            raise
+        self._journal.close()
+
+    def _run(self) -> None:
         while True:
             if self._current is None:
                 try:
@@ -152,7 +160,6 @@ class Recorder:
                 break
             self._do(self._current)
             self._current = None
-        self._journal.close()
 
     def _do(self, job: object) -> None:
         if isinstance(job, _Append):
@@ -194,7 +201,7 @@ class Recorder:
                     log.warning("the reserve was freed for the end of a session")
                     continue
                 if self._wait(pause_s):
-                    log.exception("stopping with an entry that could not be written")
+                    log.error("stopping with an entry that could not be written: %s", error)
                     return False
                 pause_s = min(pause_s * 2, RETRY_MOST_S)
             else:
@@ -213,6 +220,7 @@ class Recorder:
                 boot_ms=latest.boot_ms,
             )
         except JournalError as error:
+            self._latest_checkpoint = self._latest_checkpoint or latest  # the probe tries again
             self._fell_sick(error)
         else:
             self.checkpoint_kept_ms = latest.boot_ms
@@ -226,6 +234,7 @@ class Recorder:
             self._journal.acknowledge(latest)
             self._keep(self._journal)
         except JournalError as error:
+            self._latest_mark = latest if self._latest_mark is None else self._latest_mark  # the probe tries again
             self._fell_sick(error)
         else:
             self._post(Stored(self._journal.head, self._journal.unacknowledged))
@@ -248,3 +257,5 @@ class Recorder:
         self._sick = False
         log.info("the journal can be written again")
         self._post(JournalWell())
+        self._write_checkpoint()
+        self._write_mark()

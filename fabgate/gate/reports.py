@@ -235,6 +235,8 @@ class Reports:
                 locked = self._standing.locked.by_command(
                     command.verb, command.lock, command.roster, self._standing.version
                 )
+                if locked is None and self._standing.locked.agrees(command.verb, command.lock):
+                    return [], Change(), ("done", "the roster had said so already")
                 if locked is None:
                     return [], Change(), ("refused", "a newer roster or command has said otherwise")
                 self._standing.locked = locked

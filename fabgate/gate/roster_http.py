@@ -54,6 +54,7 @@ class HttpSource:
         *,
         boot: str,
         now: Callable[[], Now],
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         assert config.roster.url is not None
         assert config.roster.token_file is not None
@@ -68,6 +69,7 @@ class HttpSource:
         self._post = post
         self._boot = boot
         self._now = now
+        self._timeout_s = timeout_s
         self._stop = threading.Event()
         self._wanted = threading.Event()
         self._session: Any = None
@@ -86,21 +88,24 @@ class HttpSource:
 
     def run(self) -> None:
         """Follow the collector until told to stop."""
-        pause_s = RETRY_FIRST_S
+        every_s = float(self._every_s)
+        retry_s = RETRY_FIRST_S
         while not self._stop.is_set():
-            self._wanted.clear()
             if self.fetch():
-                pause_s = float(self._every_s)
+                retry_s = RETRY_FIRST_S
+                self._wanted.wait(every_s)
             else:
-                pause_s = min(max(pause_s, RETRY_FIRST_S) * 2, float(self._every_s))
-            self._wanted.wait(pause_s)
+                self._wanted.wait(min(retry_s, every_s))
+                retry_s = min(retry_s * 2, every_s)
+            if not self._stop.is_set():
+                self._wanted.clear()  # before the fetch: what is asked for meanwhile is another one
 
     def fetch(self) -> bool:
         """Ask once; say whether the collector confirmed or gave a roster. What is wrong is posted, once."""
         try:
             self._fetch()
-        except (OSError, FabgateError) as error:
-            # requests' errors are OSErrors.
+        except (OSError, ValueError, FabgateError) as error:
+            # requests' errors are OSErrors; a token that is no text is a ValueError.
             reason = str(error)
             if reason != self._refused:
                 self._refused = reason
@@ -122,7 +127,7 @@ class HttpSource:
         }
         if receipt is not None and receipt.etag:
             headers["If-None-Match"] = receipt.etag
-        answer = self._session.get(self._url, headers=headers, timeout=TIMEOUT_S, stream=True)
+        answer = self._session.get(self._url, headers=headers, timeout=self._timeout_s, stream=True)
         with contextlib.closing(answer):
             if answer.status_code == 304 and receipt is not None:
                 self._confirmed(answer, receipt, nonce)

@@ -46,6 +46,7 @@ class Sensing:
         self._stop = threading.Event()
         self._reopen = threading.Event()
         self._recoveries = 0
+        self._well = True
         #: When the reader was last seen to answer: a poll that hangs looks like nothing else.
         self.looked_at_ms = boot_ms()
 
@@ -59,23 +60,30 @@ class Sensing:
 
     def run(self) -> None:
         """Look until told to stop."""
-        pause_s, well = REOPEN_FIRST_S, True
+        pause_s = REOPEN_FIRST_S
         while not self._stop.is_set():
             try:
                 self._reader.open()
-                if not well:
+                self.looked_at_ms = self._boot_ms()  # or the long silence before would count as the next fault
+                if not self._well:
                     self._post(ReaderRecovered("the reader answers again"))
-                pause_s, well = REOPEN_FIRST_S, True
+                pause_s, self._well = REOPEN_FIRST_S, True
                 self._look_until_stopped()
             except HardwareError as error:
-                for event in self._presence.lost():
-                    self._post(event)
-                if well:
-                    self._post(ReaderFault(str(error)))
-                well = False
-                self._reader.close()
+                self._lost(str(error))
                 self._stop.wait(pause_s)
                 pause_s = min(pause_s * 2, REOPEN_MOST_S)
+            except Exception as error:
+                self._lost(f"{type(error).__name__}: {error}")  # a driver's mistake; this thread is started again
+                raise
+        self._reader.close()
+
+    def _lost(self, why: str) -> None:
+        for event in self._presence.lost():
+            self._post(event)
+        if self._well:
+            self._post(ReaderFault(why))
+        self._well = False
         self._reader.close()
 
     def _look_until_stopped(self) -> None:

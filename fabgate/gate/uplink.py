@@ -40,6 +40,7 @@ CONNACK_S: Final = 10.0
 KEEPALIVE_S: Final = 30
 RECONNECT_FIRST_S: Final = 1.0
 RECONNECT_MOST_S: Final = 30.0
+_RETAINED: Final[tuple[wire.Leaf, ...]] = ("status", "state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,17 @@ class Uplink:
     def reply(self, reply: wire.Reply) -> None:
         """Answer a command."""
         self._queue.put(reply)
+
+    def clear_retained(self, *, timeout_s: float) -> bool:
+        """Clear this name's retained topics, for a gate that gets another one; say whether the broker took it."""
+        client = self._client
+        if client is None:
+            return False
+        client.will_clear()
+        cleared = [client.publish(self._topics.topic(leaf), b"", qos=1, retain=True) for leaf in _RETAINED]
+        for info in cleared:
+            info.wait_for_publish(timeout_s)
+        return all(info.is_published() for info in cleared)
 
     def stop(self) -> None:
         """Ask both threads to end."""

@@ -27,8 +27,15 @@ class WorkerFailed:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerRestarted:
+    """The thread `name` runs again."""
+
+    name: str
+
+
 class Workers:
-    """The gate's threads. `post` takes ``WorkerFailed``."""
+    """The gate's threads. `post` takes ``WorkerFailed`` and ``WorkerRestarted``."""
 
     def __init__(self, post: Callable[[object], None]) -> None:
         self._post = post
@@ -44,6 +51,7 @@ class Workers:
     def _keep_running(self, name: str, run: Callable[[], None]) -> None:
         pause_s = RESTART_FIRST_S
         while not self._stopping.is_set():
+            began_s = time.monotonic()
             try:
                 run()
                 return
@@ -51,8 +59,11 @@ class Workers:
                 # The last resort of a thread that owns no power: tell, and try again.
                 log.exception("the thread %s failed", name)
                 self._post(WorkerFailed(name, f"{type(error).__name__}: {error}"))
+            if time.monotonic() - began_s > RESTART_MOST_S:
+                pause_s = RESTART_FIRST_S  # it had run well: this is another failure, not the last one going on
             if self._stopping.wait(pause_s):
                 return
+            self._post(WorkerRestarted(name))
             pause_s = min(pause_s * 2, RESTART_MOST_S)
 
     def stop(self, *, timeout_s: float) -> list[str]:
