@@ -570,6 +570,38 @@ class MachineRules(Message, frozen=True, kw_only=True):
     price_hint: str | None = None
 
 
+#: The words that a machine's rules know, by field.
+MACHINE_WORDS: Final = {
+    "mode": ("tap", "hold", "timed", "audit"),
+    "finish": ("wait", "cut"),
+    "supervisor": ("never", "minors", "always"),
+    "on_stale": ("allow", "deny"),
+}
+
+
+def check_machine(rules: MachineRules) -> None:
+    """Raise UsageError with a line for everything in a machine's rules that means nothing."""
+    mistakes = [
+        f"{name}: found {getattr(rules, name)!r}, wanted {' or '.join(words)}"
+        for name, words in MACHINE_WORDS.items()
+        if getattr(rules, name) not in words
+    ]
+    if rules.lock is not None and rules.lock.when not in ("now", "idle"):
+        mistakes.append(f"lock.when: found {rules.lock.when!r}, wanted now or idle")
+    mistakes += [
+        f"{name}: found {getattr(rules, name)}, wanted 0 or more seconds"
+        for name in rules.__struct_fields__
+        if name.endswith("_s") and (getattr(rules, name) or 0) < 0
+    ]
+    if not 0 < rules.limit_s <= rules.max_s:
+        mistakes.append(
+            f"found limit_s {rules.limit_s} and max_s {rules.max_s}, wanted 0 < limit_s <= max_s: power always has a"
+            " deadline"
+        )
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+
+
 class Window(Message, frozen=True, kw_only=True):
     """When a member may use the machine, in the site's time zone; `days` are ISO weekdays, 1 is Monday."""
 

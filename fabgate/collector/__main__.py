@@ -1,0 +1,9 @@
+"""How does a collector's verb run without the rest of fabgate? ``python -m fabgate.collector VERB``."""
+
+from __future__ import annotations
+
+import sys
+
+from fabgate.collector.cli import main
+
+sys.exit(main())

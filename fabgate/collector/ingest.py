@@ -1,0 +1,166 @@
+"""How do messages get from the broker into the database? ``fabgate collector ingest`` is this loop.
+
+Take what has queued up, at most 1,000 and without lingering; store it in one transaction; publish the acks. That is
+all: the gates resend what was not acknowledged, so that a kill at any line here loses nothing and doubles nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import queue
+import signal
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from fabgate import wire
+from fabgate.collector.environ import Environment
+from fabgate.collector.mqtt import Connected, Link, Lost, Posted
+from fabgate.collector.received import Received
+from fabgate.collector.store import Publication, Store
+from fabgate.errors import FabgateError
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH: Final = 1_000
+#: How long another collector's retained 'online' may take to arrive after we subscribed to it.
+LISTEN_S: Final = 1.0
+RETRY_S: Final = 1.0
+
+
+def command(args: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT."""
+    env: Environment = settings.ENVIRONMENT
+    ingest = Ingest(env, takeover=bool(args.takeover))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ingest.stop())
+    ingest.run()
+    return 0
+
+
+class Ingest:
+    """The loop. It owns the database connection; the link's thread only fills the inbox."""
+
+    def __init__(self, env: Environment, *, takeover: bool = False) -> None:
+        self._env = env
+        self._takeover = takeover
+        self._store = Store(env.site)
+        self._inbox: queue.Queue[Posted] = queue.Queue()
+        self._link = Link(env, collector=self._store.collector, inbox=self._inbox)
+        self._status_topic = wire.collector_status_topic(env.site)
+        self._stopping = False
+        #: When the quiet time ends in which another collector's status would have arrived; None: it has ended.
+        self._listen_until: float | None = None
+        self._serving = False
+
+    def stop(self) -> None:
+        """Ask the loop to end; safe in a signal handler."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Store until stopped. Raises FabgateError when another collector serves the site."""
+        log.info("collector %s of %s: broker %s:%d", self._store.collector, self._env.site, *self._broker)
+        self._link.start()
+        try:
+            while not self._stopping:
+                self._turn()
+        finally:
+            self._link.stop(orderly=self._serving)
+
+    @property
+    def _broker(self) -> tuple[str, int]:
+        return self._env.mqtt_host, self._env.mqtt_port
+
+    def _turn(self) -> None:
+        messages = self._handle(self._take())
+        if messages:
+            self._publish(self._persist(messages))
+        if self._listen_until is not None and time.monotonic() >= self._listen_until:
+            self._listen_until = None
+            self._serve()
+        if self._link.is_stuck:
+            log.error("no connection to %s:%d for a while: starting a new one", *self._broker)
+            self._link.stop(orderly=False)
+            self._link = Link(self._env, collector=self._store.collector, inbox=self._inbox)
+            self._link.start()
+
+    def _take(self) -> list[Posted]:
+        """Return what has queued up, at most MAX_BATCH; wait only for the first."""
+        try:
+            found = [self._inbox.get(timeout=0.2)]
+        except queue.Empty:
+            return []
+        while len(found) < MAX_BATCH:
+            try:
+                found.append(self._inbox.get_nowait())
+            except queue.Empty:
+                break
+        return found
+
+    def _handle(self, posted: Sequence[Posted]) -> list[Received]:
+        messages = []
+        for item in posted:
+            if isinstance(item, Connected):
+                self._greet()
+            elif isinstance(item, Lost):
+                log.warning("no connection to %s:%d: %s", *self._broker, item.why)
+                self._listen_until = None
+            elif item.topic == self._status_topic:
+                self._hear_collector(item.body)
+            elif self._serving:
+                messages.append(item)
+            # else: not ours to store yet. What the broker kept for us is dropped, and the gates send it again.
+        return messages
+
+    def _greet(self) -> None:
+        """Listen first: a second collector on one site would take the gates from the first."""
+        log.info("connected to %s:%d", *self._broker)
+        self._link.subscribe([self._status_topic])
+        if self._serving:
+            self._serve()
+        else:
+            self._listen_until = time.monotonic() + LISTEN_S
+
+    def _serve(self) -> None:
+        self._serving = True
+        self._link.say_online(online=True)
+        self._link.subscribe(wire.collector_subscriptions(self._env.site))
+        self._publish(self._store.greetings())
+        log.info("serving %s", self._env.site)
+
+    def _hear_collector(self, body: bytes) -> None:
+        try:
+            status = wire.decode(body, wire.CollectorStatus)
+        except FabgateError as error:
+            log.warning("on %s: %s", self._status_topic, error)
+            return
+        mine = status.collector == self._store.collector
+        if self._serving and not status.online:
+            self._link.say_online(online=True)  # the will of a cut-off connection, or the last word of who was before
+        if mine or not status.online or (self._takeover and not self._serving):
+            return
+        self._serving = False  # no 'offline' of ours over the other's 'online'
+        raise FabgateError(
+            f"found the collector {status.collector[:64]!r} online on {self._env.site}, wanted this one"
+            f" ({self._store.collector}) to be alone; stop the other one, or start this one with --takeover"
+        )
+
+    def _persist(self, messages: list[Received]) -> list[Publication]:
+        """Store, trying again for ever while the database cannot be written: nothing was promised yet."""
+        while not self._stopping:
+            try:
+                return self._store.store(messages, datetime.now(UTC))
+            except (OperationalError, InterfaceError) as error:
+                log.error("%d messages cannot be stored (%s); trying again", len(messages), error)
+                connection.close()
+                time.sleep(RETRY_S)
+        return []
+
+    def _publish(self, publications: list[Publication]) -> None:
+        for publication in publications:
+            self._link.publish(publication.topic, publication.body)

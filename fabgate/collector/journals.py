@@ -1,0 +1,163 @@
+"""How far does a journal reach without a gap, what is lost in it, and which journal followed which?"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+
+from fabgate import seal
+from fabgate.collector.models import Entry, Hole, Journal, Quarantine
+
+Range = tuple[int, int]
+
+
+def reach(numbers: Iterable[int], passed: list[Range], start: int) -> int:
+    """Return the highest of `numbers` (ascending, above `start`) below which nothing is missing but the `passed`."""
+    stored = position = start
+    holes = iter(sorted(passed))
+    hole = next(holes, None)
+    for number in numbers:
+        while hole and hole[0] <= position + 1:
+            position = max(position, hole[1])
+            hole = next(holes, None)
+        if number > position + 1:
+            break
+        position = max(position, number)
+        stored = number
+    return stored
+
+
+def advance(journal: Journal) -> bool:
+    """Move the journal's ack as far as its rows allow; say whether it moved. The caller saves it."""
+    passed = list(
+        Hole.objects.filter(journal=journal, last__gt=journal.ack_seq)
+        .exclude(state=Hole.FILLED)
+        .values_list("first", "last")
+    )
+    seq = reach(_numbers(journal, journal.ack_seq), passed, journal.ack_seq)
+    if seq == journal.ack_seq:
+        return False
+    journal.ack_seq, journal.ack_hash = seq, hash_at(journal, seq)
+    return True
+
+
+def hash_at(journal: Journal, seq: int) -> bytes:
+    """Return the hash of the bytes that hold the number `seq`; zero for 0."""
+    if seq == 0:
+        return seal.ZERO_HASH
+    found = Entry.objects.filter(journal=journal, seq=seq).values_list("hash", flat=True).first()
+    if found is None:
+        found = Quarantine.objects.values_list("hash", flat=True).get(journal=journal, seq=seq, counts=True)
+    return bytes(found)
+
+
+def name_missing(journal: Journal, last: int, now: datetime) -> list[Range]:
+    """Record as lost what has not arrived up to the number `last`; return it."""
+    if last <= journal.ack_seq:
+        return []
+    known = Hole.objects.filter(journal=journal, last__gt=journal.ack_seq).exclude(state=Hole.FILLED)
+    there: Iterator[Range] = heapq.merge(
+        ((number, number) for number in _numbers(journal, journal.ack_seq, last)),
+        sorted(known.values_list("first", "last")),
+    )
+    missing = list(_gaps(there, journal.ack_seq + 1, last))
+    Hole.objects.bulk_create(
+        Hole(journal=journal, first=first, last=end, state=Hole.LOST, found_at=now) for first, end in missing
+    )
+    return missing
+
+
+def fill(journal: Journal, numbers: Iterable[int], state: str, now: datetime) -> None:
+    """Take `numbers` out of the journal's holes: they arrived late (FILLED) or are there as copies (COPIED)."""
+    wanted = sorted(numbers)
+    fillable = (Hole.LOST, Hole.COPIED) if state == Hole.FILLED else (Hole.LOST,)
+    near = Hole.objects.filter(journal=journal, state__in=fillable, first__lte=wanted[-1], last__gte=wanted[0])
+    for hole in list(near):
+        inside = [number for number in wanted if hole.first <= number <= hole.last]
+        if not inside:
+            continue
+        left = list(_gaps(((number, number) for number in inside), hole.first, hole.last))
+        hole.delete()
+        Hole.objects.bulk_create(
+            Hole(journal=journal, first=first, last=last, state=its, found_at=now)
+            for its, ranges in ((hole.state, left), (state, _runs(inside)))
+            for first, last in ranges
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """A journal among those of its gate: what it names, and whether its first entry is known to name none."""
+
+    pk: int
+    name: str
+    predecessor: str
+    is_root: bool
+
+
+def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
+    """Return for each journal of one gate the one that ended it, or None for what is alive.
+
+    A journal that another names is ended by that one. Journals that nothing ties together cannot be told apart by
+    what they hold, so there the order counts in which the collector first heard of them: a chain that is known to
+    begin anew ends those before it. Computed anew from all that is known, so that late entries can put it right.
+    """
+    ended: dict[int, int | None] = {kin.pk: None for kin in gate}
+    by_name = {kin.name: kin for kin in gate}
+    chain = {kin.name: kin.name for kin in gate}  # name → a name that all of its chain share
+
+    def head(name: str) -> str:
+        while chain[name] != name:
+            name = chain[name]
+        return name
+
+    for kin in gate:
+        older = by_name.get(kin.predecessor)
+        if older is not None and older.pk != kin.pk:
+            ended[older.pk] = max(kin.pk, ended[older.pk] or 0)
+            chain[head(kin.name)] = head(older.name)
+    first_heard: dict[str, int] = {}
+    for kin in gate:
+        first_heard[head(kin.name)] = min(kin.pk, first_heard.get(head(kin.name), kin.pk))
+    anew = max((kin for kin in gate if kin.is_root), key=lambda kin: first_heard[head(kin.name)], default=None)
+    if anew is not None:
+        for kin in gate:
+            if ended[kin.pk] is None and first_heard[head(kin.name)] < first_heard[head(anew.name)]:
+                ended[kin.pk] = anew.pk
+    return ended
+
+
+def _numbers(journal: Journal, after: int, last: int | None = None) -> Iterator[int]:
+    """Yield the stored numbers above `after`, in order, reading no further than the caller does."""
+    beyond = Q(journal=journal, seq__gt=after)
+    if last is not None:
+        beyond &= Q(seq__lte=last)
+    quarantined = Quarantine.objects.filter(beyond, counts=True).order_by("seq").values_list("seq", flat=True)
+    entries = Entry.objects.filter(beyond).order_by("seq").values_list("seq", flat=True)
+    return heapq.merge(entries.iterator(chunk_size=500), quarantined.iterator(chunk_size=500))
+
+
+def _gaps(there: Iterable[Range], first: int, last: int) -> Iterator[Range]:
+    """Yield the ranges of [first, last] that `there` (ascending) leaves out."""
+    for low, high in there:
+        if low > first:
+            yield first, min(low - 1, last)
+        first = max(first, high + 1)
+        if first > last:
+            return
+    if first <= last:
+        yield first, last
+
+
+def _runs(numbers: list[int]) -> list[Range]:
+    runs: list[Range] = []
+    for number in numbers:
+        if runs and runs[-1][1] + 1 == number:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return runs

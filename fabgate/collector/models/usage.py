@@ -1,0 +1,122 @@
+"""Who used which machine, and for how long? One row a session; how rows come to be is in ../sessions.py."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
+
+from fabgate.collector.models.arrivals import Journal
+from fabgate.collector.models.workshop import Gate, Machine
+
+
+class UsageSession(models.Model):
+    """A session, as all its entries together tell it, in whatever order they came.
+
+    It is open while `reason` is null. Durations are whole milliseconds of the gate's boot clock; the true energised
+    time lies in [energised_ms, energised_ms + uncertainty_ms].
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    gate = models.ForeignKey(Gate, on_delete=models.PROTECT, related_name="sessions", db_index=False)
+    machine = models.ForeignKey(Machine, null=True, on_delete=models.PROTECT, related_name="sessions", db_index=False)
+    member = models.CharField(max_length=200)
+    badge = models.CharField(max_length=200)
+
+    started_at = models.DateTimeField(null=True)
+    start_timed = models.BooleanField(default=False)  # the entry carried the time; else it follows from the boot's
+    start_boot = models.CharField(max_length=64, blank=True)
+    start_boottime_ms = models.BigIntegerField(default=0)
+    has_start = models.BooleanField(default=False)
+    mode = models.CharField(max_length=200, blank=True)
+    basis = models.CharField(max_length=200, blank=True)
+    supervisor = models.CharField(max_length=200, null=True)  # noqa: DJ001 (absent on the wire is NULL here)
+
+    ended_at = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=200, null=True)  # noqa: DJ001 (NULL is: still open)
+    energised_ms = models.BigIntegerField(default=0)
+    running_ms = models.BigIntegerField(default=0)
+    uncertainty_ms = models.BigIntegerField(default=0)
+    review = models.CharField(max_length=40, null=True)  # noqa: DJ001 (NULL is: nothing to review)
+
+    # The latest fact: the end that holds, or else the entry with the highest counters.
+    has_end = models.BooleanField(default=False)
+    end_reason = models.CharField(max_length=200, blank=True)
+    last_at = models.DateTimeField(null=True)
+    last_timed = models.BooleanField(default=False)
+    last_boot = models.CharField(max_length=64, blank=True)
+    last_boottime_ms = models.BigIntegerField(default=0)
+    last_energised_ms = models.BigIntegerField(default=0)
+    opened_in = models.ForeignKey(Journal, on_delete=models.PROTECT, related_name="+", db_index=False)
+    opened_seq = models.BigIntegerField(default=0)
+    hint_ms = models.BigIntegerField(default=0)  # the highest live counter seen: compared, never counted
+
+    class Meta:
+        """What is looked up often, or among many."""
+
+        indexes = [
+            models.Index(fields=["ended_at"], name="session_ended"),
+            # Small ones: sessions that may still change although no entry of theirs arrives.
+            models.Index(fields=["gate"], condition=Q(has_end=False), name="session_unended"),
+            models.Index(fields=["start_boot"], condition=Q(start_timed=False), name="session_start_undated"),
+            models.Index(fields=["last_boot"], condition=Q(last_timed=False), name="session_end_undated"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.member})"
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether the minutes are not exactly known."""
+        return self.uncertainty_ms > 0 or self.review is not None
+
+    @property
+    def machine_name(self) -> str:
+        """Return the machine's name; the gate's where nobody has given it a machine."""
+        return self.machine.name if self.machine else self.gate.name
+
+    @classmethod
+    def ended_between(cls, start: datetime, end: datetime) -> QuerySet[UsageSession]:
+        """Return the sessions that ended in [start, end), in the order of their ends."""
+        return (
+            cls.objects.filter(reason__isnull=False, ended_at__gte=start, ended_at__lt=end)
+            .select_related("machine", "gate")
+            .order_by("ended_at", "id")
+        )
+
+    @classmethod
+    def totals(cls, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        """Return a sum for each member and machine of what ended in [start, end)."""
+        rows = (
+            cls.ended_between(start, end)
+            .order_by()
+            .annotate(where=Coalesce("machine__name", "gate__name"))
+            .values("member", "where")
+            .annotate(
+                # First, because a sum below hides the column of its own name.
+                uncertain=Count("id", filter=Q(uncertainty_ms__gt=0) | Q(review__isnull=False)),
+                sessions=Count("id"),
+                energised_ms=Sum("energised_ms"),
+                running_ms=Sum("running_ms"),
+                uncertainty_ms=Sum("uncertainty_ms"),
+            )
+            .order_by("member", "where")
+        )
+        return [dict(row) for row in rows]
+
+    @classmethod
+    def open(cls) -> QuerySet[UsageSession]:
+        """Return the sessions that have not ended."""
+        return cls.objects.filter(has_end=False, reason__isnull=True).select_related("machine", "gate").order_by("id")
+
+    @classmethod
+    def undated(cls) -> QuerySet[UsageSession]:
+        """Return the sessions that ended at a time that nobody knows (yet): their boot was never synchronised."""
+        return (
+            cls.objects.filter(last_timed=False, ended_at__isnull=True, reason__isnull=False)
+            .select_related("machine", "gate")
+            .order_by("id")
+        )

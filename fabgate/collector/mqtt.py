@@ -1,0 +1,239 @@
+"""How is the collector connected to the broker? One paho client that is watched, because paho does not watch itself.
+
+What cost others days (see docs): an exception in a callback kills paho's thread while ``is_connected()`` stays True;
+``connect()`` raises when the broker is down and nothing times out a missing CONNACK; Nagle's algorithm against delayed
+acknowledgement costs 40 ms a round. So callbacks only put into a queue, a connection that is not up after a while is
+thrown away with its thread, and both socket options are set on every socket.
+
+PUBACK is sent by paho when the message is in our queue in RAM. That is right: a PUBACK promises nothing here, the
+gates resend whatever the collector has not acknowledged itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from fabgate import wire
+from fabgate.collector.environ import Environment
+from fabgate.collector.received import Received
+from fabgate.errors import FabgateError, UsageError
+
+log = logging.getLogger(__name__)
+
+SESSION_EXPIRY_S: Final = 7 * 86_400
+KEEPALIVE_S: Final = 30
+#: From the start of an attempt to a CONNACK that says yes.
+CONNECT_TIMEOUT_S: Final = 15.0
+#: More than this many messages wait in RAM only when the database does not keep up: then new ones are dropped here,
+#: unacknowledged, and the gates send them again.
+MAX_WAITING: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The broker said yes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The connection is gone, or paho's thread is; paho (or the ingest) tries again."""
+
+    why: str
+
+
+Posted = Received | Connected | Lost
+
+
+class Link:
+    """One client and its thread. Everything that happens is posted to `inbox`."""
+
+    def __init__(self, env: Environment, *, collector: str, inbox: queue.Queue[Posted]) -> None:
+        self._inbox = inbox
+        self._collector = collector
+        self._site = env.site
+        self.connected = False
+        #: Since when there is no connection (monotonic seconds).
+        self.down_since = time.monotonic()
+        self._dropped = 0
+        self._client = self._make(env)
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect, and go on trying."""
+        self._thread.start()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether to throw this link away: its thread died, or the broker has not said yes for too long."""
+        late = not self.connected and time.monotonic() - self.down_since > CONNECT_TIMEOUT_S
+        return late or not self._thread.is_alive()
+
+    def subscribe(self, filters: list[str]) -> None:
+        """Subscribe with QoS 1; retained messages come again each time."""
+        self._client.subscribe([(name, SubscribeOptions(qos=1)) for name in filters])
+
+    def publish(self, topic: str, body: bytes) -> None:
+        """Publish retained with QoS 1. While there is no connection nothing is kept: it is said again on connect."""
+        if self.connected:
+            self._client.publish(topic, body, qos=1, retain=True)
+
+    def say_online(self, *, online: bool) -> paho.MQTTMessageInfo:
+        """Publish the retained status of this collector."""
+        return self._client.publish(
+            wire.collector_status_topic(self._site), self._status(online=online), qos=1, retain=True
+        )
+
+    def stop(self, *, orderly: bool) -> None:
+        """Close. In an orderly stop the broker hears 'offline' first, because DISCONNECT discards the will."""
+        with contextlib.suppress(ValueError, RuntimeError):
+            if orderly and self.connected:
+                self.say_online(online=False).wait_for_publish(2)
+        self._client.disconnect()
+        if self._thread.is_alive():
+            self._thread.join(2)
+
+    def _make(self, env: Environment) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=f"fabgate-collector-{self._collector}", protocol=paho.MQTTv5
+        )
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_socket_open = self._on_socket_open
+        client.reconnect_delay_set(1, 5)
+        will = self._status(online=False)
+        client.will_set(wire.collector_status_topic(env.site), will, qos=1, retain=True)
+        log_in(client, env)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = SESSION_EXPIRY_S
+        client.connect_async(
+            env.mqtt_host, env.mqtt_port, keepalive=KEEPALIVE_S, clean_start=False, properties=properties
+        )
+        return client
+
+    def _status(self, *, online: bool) -> bytes:
+        return wire.encode(wire.CollectorStatus(online=online, collector=self._collector))
+
+    def _run(self) -> None:
+        try:
+            self._client.loop_forever(retry_first_connection=True)
+        except Exception as error:  # whatever it is, the ingest makes a new link
+            log.exception("paho's thread died")
+            self._fell(f"{type(error).__name__}: {error}")
+
+    def _fell(self, why: str) -> None:
+        if self.connected:
+            self.connected, self.down_since = False, time.monotonic()
+        self._inbox.put(Lost(why))
+
+    # Callbacks run in paho's thread: they post, and nothing else.
+
+    def _on_connect(self, _client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
+        if code.is_failure:
+            self._fell(f"the broker refused: {code}")
+            return
+        self.connected = True
+        self._inbox.put(Connected())
+
+    def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
+        self._fell("the broker does not answer")
+
+    def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
+        self._fell(str(code))
+
+    def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        _quick_ack(client.socket())
+        if self._inbox.qsize() >= MAX_WAITING:
+            self._dropped += 1
+            if self._dropped % 1000 == 1:
+                log.error(
+                    "%d messages dropped: the database does not keep up; the gates send them again", self._dropped
+                )
+            return
+        beside = dict(getattr(message.properties, "UserProperty", ()) if message.properties else ())
+        self._inbox.put(
+            Received(message.topic, bytes(message.payload), beside.get(wire.PROP_JOURNAL), beside.get(wire.PROP_SEQ))
+        )
+
+    def _on_socket_open(self, _client: paho.Client, _data: Any, sock: Any) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _quick_ack(sock)
+
+
+def log_in(client: paho.Client, env: Environment) -> None:
+    """Give a client the account and the certificate authority of the environment. Raises UsageError."""
+    if env.mqtt_ca:
+        client.tls_set(ca_certs=str(env.mqtt_ca))
+    if env.mqtt_username:
+        client.username_pw_set(env.mqtt_username, _password(env.mqtt_password_file))
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message of a command: retained state, or an order that expires."""
+
+    topic: str
+    body: bytes
+    retain: bool = False
+    expiry_s: int | None = None
+    seal: str | None = None
+
+    def properties(self) -> Properties:
+        """Return what travels beside the body."""
+        found = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        if self.expiry_s is not None:
+            found.MessageExpiryInterval = self.expiry_s
+        if self.seal is not None:
+            found.UserProperty = (wire.PROP_SEAL, self.seal)
+        return found
+
+
+def publish_once(env: Environment, messages: list[Outgoing], *, timeout_s: float = 5.0) -> None:
+    """Publish from a command, over a connection of its own. Raises FabgateError if it cannot."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    log_in(client, env)
+    client.connect_timeout = timeout_s
+    try:
+        client.connect(env.mqtt_host, env.mqtt_port, keepalive=KEEPALIVE_S)
+        client.loop_start()
+        deadline = time.monotonic() + timeout_s
+        sent = [client.publish(m.topic, m.body, qos=1, retain=m.retain, properties=m.properties()) for m in messages]
+        for info in sent:
+            info.wait_for_publish(max(0.0, deadline - time.monotonic()))
+            if not info.is_published():
+                raise FabgateError(f"the broker did not take a message within {timeout_s:g} s")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise FabgateError(f"the broker {env.mqtt_host}:{env.mqtt_port} cannot be reached ({error})") from error
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _password(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"FABGATE_MQTT_PASSWORD_FILE: {path} cannot be read ({error})") from error
+
+
+def _quick_ack(sock: Any) -> None:
+    """Acknowledge at once what comes next; the kernel forgets this, so it is said again for every message."""
+    with contextlib.suppress(OSError, AttributeError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

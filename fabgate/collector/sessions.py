@@ -1,0 +1,178 @@
+"""What do a session's entries say together, in whatever order and however often they arrived?
+
+Pure. Every rule is a maximum or depends on the final set of facts only, which is why late, doubled and reordered
+entries change nothing (tests/collector/test_sessions.py shuffles them):
+
+- counters are cumulative: the maximum counts;
+- of two ends the larger value holds, *with its own uncertainty*, reason and time, as a pair;
+- a real end, however late, beats the one that is only concluded from the gate's new journal;
+- the review reason is derived anew each time, never kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from fabgate import wire
+
+JOURNAL_LOST: Final = "journal-lost"
+#: Ends that a gate concludes at its start from the last checkpoint.
+CONCLUDED: Final = frozenset({"restart", "power-loss"})
+#: Up to here an uncertain end is settled in the member's favour without asking anybody.
+MAX_UNREVIEWED_MS: Final = 60_000
+
+SessionData = wire.SessionStarted | wire.SessionCounters
+SESSION_DATA: Final = (wire.SessionStarted, wire.SessionCounters)
+
+
+class Sight(Struct, frozen=True):
+    """Where and when an entry of a session was first written (a copy's original journal and number)."""
+
+    gate_id: int
+    machine_id: int | None
+    journal_id: int
+    seq: int
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """What ties a boot's clock to wall time."""
+
+    boottime_ms: int
+    at: datetime
+
+    def date(self, boottime_ms: int) -> datetime:
+        """Return the wall time of `boottime_ms` of the same boot."""
+        return self.at + timedelta(milliseconds=boottime_ms - self.boottime_ms)
+
+
+@dataclass(slots=True)
+class Usage:
+    """One row of the table; the fields are its columns."""
+
+    id: str
+    gate_id: int
+    machine_id: int | None
+    member: str
+    badge: str
+    opened_in_id: int
+    opened_seq: int
+    started_at: datetime | None = None
+    start_timed: bool = False
+    start_boot: str = ""
+    start_boottime_ms: int = 0
+    has_start: bool = False
+    mode: str = ""
+    basis: str = ""
+    supervisor: str | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+    energised_ms: int = 0
+    running_ms: int = 0
+    uncertainty_ms: int = 0
+    review: str | None = None
+    has_end: bool = False
+    end_reason: str = ""
+    last_at: datetime | None = None
+    last_timed: bool = False
+    last_boot: str = ""
+    last_boottime_ms: int = -1
+    last_energised_ms: int = 0
+    hint_ms: int = 0
+
+
+COLUMNS: Final = tuple(field.name for field in fields(Usage))
+
+
+def absorb(usage: Usage | None, data: SessionData, sight: Sight) -> Usage:
+    """Return `usage` (made where there is none yet) with one more entry in it.
+
+    A session id that another gate already uses is left alone: no gate may change its neighbour's minutes.
+    """
+    if usage is None:
+        usage = Usage(
+            id=data.session,
+            gate_id=sight.gate_id,
+            machine_id=sight.machine_id,
+            member=data.member,
+            badge=data.badge,
+            opened_in_id=sight.journal_id,
+            opened_seq=sight.seq,
+        )
+    elif usage.gate_id != sight.gate_id:
+        return usage
+    if isinstance(data, wire.SessionStarted):
+        _start(usage, data, sight)
+        _look(usage, data, sight, energised_ms=0)
+        return usage
+    if not usage.has_start:
+        usage.member, usage.badge = max((usage.member, usage.badge), (data.member, data.badge))
+    usage.energised_ms = max(usage.energised_ms, data.energised_ms)
+    usage.running_ms = max(usage.running_ms, data.running_ms)
+    _look(usage, data, sight, energised_ms=data.energised_ms)
+    return usage
+
+
+def settle(usage: Usage, *, start_tie: Tie | None, last_tie: Tie | None, abandoned: bool, image: bool) -> None:
+    """Conclude what follows from all that is known: dates, the end and whether a person must look.
+
+    `abandoned`: the gate writes another journal now. `image`: the end was written by a restored image of unknown age.
+    """
+    if usage.has_start and not usage.start_timed:
+        usage.started_at = start_tie.date(usage.start_boottime_ms) if start_tie else None
+    if not usage.last_timed:
+        usage.last_at = last_tie.date(usage.last_boottime_ms) if last_tie else None
+    if usage.has_end:
+        usage.reason, usage.ended_at = usage.end_reason, usage.last_at
+    elif abandoned:
+        usage.reason, usage.ended_at = JOURNAL_LOST, usage.last_at
+    else:
+        usage.reason = usage.ended_at = None
+    usage.review = _review(usage, image=image)
+
+
+def _review(usage: Usage, *, image: bool) -> str | None:
+    if usage.reason is None:
+        return None
+    if not usage.has_end:
+        return JOURNAL_LOST
+    if image and usage.end_reason in CONCLUDED:
+        return "restored-image"
+    if max(usage.hint_ms, usage.energised_ms) > usage.last_energised_ms + usage.uncertainty_ms:
+        return "counter-above-end"
+    return "uncertain" if usage.uncertainty_ms > MAX_UNREVIEWED_MS else None
+
+
+def _start(usage: Usage, data: wire.SessionStarted, sight: Sight) -> None:
+    usage.has_start = True
+    usage.member, usage.badge = data.member, data.badge
+    usage.start_timed, usage.started_at = sight.time is not None, sight.time
+    usage.start_boot, usage.start_boottime_ms = data.clock.boot, data.clock.boottime_ms
+    usage.mode, usage.basis, usage.supervisor = data.mode, data.basis.kind, data.supervisor
+
+
+def _look(usage: Usage, data: SessionData, sight: Sight, *, energised_ms: int) -> None:
+    """Make this the latest fact, if it is."""
+    is_end = isinstance(data, wire.SessionEnded)
+    uncertainty_ms = data.uncertainty_ms if isinstance(data, wire.SessionEnded) else 0
+    reason = data.reason if isinstance(data, wire.SessionEnded) else ""
+    held = (
+        usage.has_end,
+        usage.last_energised_ms,
+        usage.uncertainty_ms,
+        usage.last_boottime_ms,
+        usage.last_boot,
+        usage.end_reason,
+    )
+    if (is_end, energised_ms, uncertainty_ms, data.clock.boottime_ms, data.clock.boot, reason) <= held:
+        return
+    usage.has_end, usage.end_reason, usage.uncertainty_ms = is_end, reason, uncertainty_ms
+    usage.last_energised_ms = energised_ms
+    usage.last_timed, usage.last_at = sight.time is not None, sight.time
+    usage.last_boot, usage.last_boottime_ms = data.clock.boot, data.clock.boottime_ms
+    usage.opened_in_id, usage.opened_seq = sight.journal_id, sight.seq

@@ -1,0 +1,108 @@
+"""What must be true before any verb of the collector may run? The environment is right, the keys and tables exist.
+
+Nothing is ever overwritten, and two processes that start at once wait for each other.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import django
+from django.core.management import call_command
+from django.db import connection
+
+from fabgate.collector import environ
+from fabgate.errors import FabgateError, UsageError
+
+LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
+
+
+def prepare() -> environ.Environment:
+    """Make keys and tables where there are none, set up Django, and return the environment.
+
+    Raises UsageError with one line for each mistake in the environment.
+    """
+    found = environ.read(os.environ, need_site=True)
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    try:
+        found.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _alone(found.data / ".starting"):
+            write_secret(found.secret_key_file, secrets.token_urlsafe(48) + "\n")
+            write_secret(found.badge_key_file, new_key("b1"))
+            os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fabgate.collector.settings")
+            django.setup()
+            _migrate(found)
+    except OSError as error:
+        raise UsageError(
+            f"FABGATE_DATA: found {str(found.data)!r}, which cannot be used ({error.strerror or error}); wanted a"
+            " directory that this account may write"
+        ) from error
+    return found
+
+
+def write_secret(path: Path, text: str) -> bool:
+    """Write a new file of mode 0600, durably. Returns False, and leaves it alone, where there is one already."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_directory(path.parent)
+    return True
+
+
+def new_key(kid: str) -> str:
+    """Return one line of a key file: a fresh 32-byte key under the id `kid`."""
+    return f"{kid}:{base64.b64encode(secrets.token_bytes(32)).decode()}\n"
+
+
+def _migrate(found: environ.Environment) -> None:
+    is_new = not found.database.exists()
+    call_command("migrate", verbosity=0, interactive=False)
+    _check_site(found.site)
+    connection.close()
+    if is_new:
+        found.database.chmod(0o600)
+        _sync_directory(found.data)  # without it, a power cut may lose the whole file with all that was acknowledged
+
+
+def _check_site(site: str) -> None:
+    # The app registry is ready only now, so the models cannot be imported above.
+    from fabgate.collector.models import Collector  # noqa: PLC0415
+
+    known = Collector.get(site).site
+    if known != site:
+        raise FabgateError(
+            f"FABGATE_SITE: found {site!r}, but the database holds the site {known!r}; correct one, or set another"
+            " FABGATE_DATA"
+        )
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

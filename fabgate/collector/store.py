@@ -1,0 +1,119 @@
+"""When is a message stored, and what may be said about it then? Never before the COMMIT that holds it.
+
+``Store`` takes what was received and returns what to publish: no broker is needed to drive it. Any number of stores
+may serve one database; what they acknowledge is always computed from it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+
+from fabgate import wire
+from fabgate.collector import received
+from fabgate.collector.batch import Batch
+from fabgate.collector.models import Collector, Gate, Journal
+from fabgate.collector.received import Received, Unfit
+
+log = logging.getLogger(__name__)
+
+#: An entry that arrives beyond a gap moves nothing; saying so once a second is enough.
+GAP_ACK_EVERY = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A retained message to a gate."""
+
+    topic: str
+    body: bytes
+
+
+class Store:
+    """Stores batches of messages of one site."""
+
+    def __init__(self, site: str) -> None:
+        self.site = site
+        self.collector = Collector.get(site).collector
+        self._acked_gap_at: dict[str, datetime] = {}
+
+    def store(self, messages: Sequence[Received], now: datetime) -> list[Publication]:
+        """Store `messages` in one transaction, each once; return the acks that are due.
+
+        Raises OperationalError when the database cannot be written now: nothing was promised, so try again with the
+        same messages. A message that breaks anything else is quarantined alone.
+        """
+        read = [(message, self._read(message)) for message in messages]
+        try:
+            return self._commit([item for _, item in read if item is not None], now)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            if len(messages) == 1:
+                log.exception("a message on %s cannot be stored", messages[0].topic[:200])
+                return self._give_up(messages[0], now)
+            log.exception("a batch of %d messages cannot be stored as one; storing each alone", len(messages))
+        return [publication for message in messages for publication in self.store([message], now)]
+
+    def greetings(self) -> list[Publication]:
+        """Return what every gate should hear on each connect: how far its journal is stored, and its roster."""
+        acks = [self._ack(journal) for journal in Journal.newest()]
+        return [*acks, *(nudge(self.site, gate) for gate in Gate.objects.filter(roster_version__gt=0))]
+
+    def _read(self, message: Received) -> received.Fact | received.Unfit | received.Told | None:
+        try:
+            return received.read(message, site=self.site)
+        except Exception as error:  # nothing on the wire may stop the stream
+            log.exception("a message on %s broke the reader", message.topic[:200])
+            return received.broken(message, None, error)
+
+    def _commit(self, items: list[received.Fact | Unfit | received.Told], now: datetime) -> list[Publication]:
+        if not items:
+            return []
+        with transaction.atomic():
+            batch = Batch(items, now)
+            batch.run()
+        return self._acks(batch, now)
+
+    def _acks(self, batch: Batch, now: datetime) -> list[Publication]:
+        due = []
+        for name in batch.touched:
+            journal = batch.journals[name]
+            if name in batch.beyond_gap:
+                last = self._acked_gap_at.get(name)
+                if last is not None and timedelta(0) <= now - last < GAP_ACK_EVERY:
+                    continue
+                self._acked_gap_at[name] = now
+            # The topic is retained: a late word about a dead journal must not replace the living one's ack.
+            if journal.superseded_by_id is None or journal.gate.journal == name:
+                due.append(journal)
+        return [self._ack(journal) for journal in sorted(due, key=lambda journal: journal.pk)]
+
+    def _ack(self, journal: Journal) -> Publication:
+        seq, digest = journal.ack
+        topics = wire.GateTopics(self.site, journal.gate.name)
+        ack = wire.Ack(collector=self.collector, journal=journal.name, seq=seq, hash=digest)
+        return Publication(topics.topic("ack"), wire.encode(ack))
+
+    def _give_up(self, message: Received, now: datetime) -> list[Publication]:
+        """Quarantine the one message that breaks the code, under its number, so that the rest can pass it."""
+        found = self._read(message)
+        gate = found.gate if found is not None else None
+        unfit = received.broken(message, gate, RuntimeError("see the log of the collector"))
+        try:
+            return self._commit([unfit], now)
+        except (OperationalError, InterfaceError):
+            raise
+        except DatabaseError:
+            log.exception("a message on %s cannot even be quarantined: it is dropped", message.topic[:200])
+            return []
+
+
+def nudge(site: str, gate: Gate) -> Publication:
+    """Return the message that tells a gate which roster version there is to fetch."""
+    topics = wire.GateTopics(site, gate.name)
+    return Publication(topics.topic("roster"), wire.encode(wire.RosterNudge(version=gate.roster_version)))

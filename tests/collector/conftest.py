@@ -1,0 +1,52 @@
+"""Each test has its own database file, copied from one that was migrated once per process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import django
+import pytest
+
+SITE = "lyon"
+_HOME = Path(tempfile.mkdtemp(prefix="fabgate-collector-tests-"))
+_OURS = {"FABGATE_SITE": SITE, "FABGATE_DATA": str(_HOME), "DJANGO_SETTINGS_MODULE": "fabgate.collector.settings"}
+
+# Once per process, before a test module imports a model; the environment is put back, because others' tests start
+# processes that must not inherit it.
+with mock.patch.dict(os.environ, _OURS):
+    for _name in [name for name in os.environ if name.startswith("FABGATE_") and name not in _OURS]:
+        del os.environ[_name]
+    (_HOME / "secret.key").write_text("only for tests")
+    django.setup()
+
+
+@pytest.fixture(scope="session")
+def template() -> Iterator[Path]:
+    """A migrated database without rows; Django's connection is on it."""
+    from django.core.management import call_command
+    from django.db import connection
+
+    call_command("migrate", verbosity=0, interactive=False)
+    connection.close()
+    yield _HOME / "collector.db"
+    connection.close()
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def database(template: Path, tmp_path: Path) -> Iterator[Path]:
+    """This test's own database file."""
+    from django.db import connection
+
+    own = tmp_path / "collector.db"
+    shutil.copyfile(template, own)
+    connection.close()
+    connection.settings_dict["NAME"] = str(own)
+    yield own
+    connection.close()
+    connection.settings_dict["NAME"] = str(template)

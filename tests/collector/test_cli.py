@@ -1,0 +1,142 @@
+"""The verbs as processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.support.mosquitto import free_port, mosquitto
+
+WAIT_S = 60
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FABGATE_")}
+    return {**inherited, "FABGATE_SITE": "lyon", "FABGATE_DATA": str(home), "FABGATE_MQTT_PORT": "1", **more}
+
+
+def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "fabgate.collector", *arguments],
+        check=False,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+    )
+
+
+def test_wrong_values_end_with_code_2_and_a_line_each(tmp_path):
+    done = run(environment(tmp_path, FABGATE_SITE="", FABGATE_TZ="Mars"), "migrate")
+    assert done.returncode == 2
+    assert [line[: line.index(":", 8)] for line in done.stderr.splitlines()] == [
+        "error: FABGATE_SITE",
+        "error: FABGATE_TZ",
+    ]
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    done = run(environment(tmp_path / "file" / "data"), "migrate")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: FABGATE_DATA: found")
+
+
+def test_the_first_start_makes_secrets_that_only_their_owner_reads_and_no_start_changes_them(tmp_path):
+    home = tmp_path / "data"
+    assert run(environment(home), "migrate").returncode == 0
+    secrets = ("secret.key", "badge.keys", "collector.db")
+    assert {stat.S_IMODE((home / name).stat().st_mode) for name in secrets} == {0o600}
+    before = [(home / name).read_bytes() for name in secrets[:2]]
+    assert run(environment(home), "migrate").returncode == 0
+    assert [(home / name).read_bytes() for name in secrets[:2]] == before
+
+
+def test_processes_that_start_at_once_wait_for_each_other(tmp_path):
+    command = [sys.executable, "-m", "fabgate.collector", "gates"]
+    started = [subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE) for _ in range(4)]
+    assert [(p.communicate(timeout=WAIT_S)[1], p.returncode) for p in started] == [(b"", 0)] * 4
+
+
+def test_a_database_of_another_site_is_refused(tmp_path):
+    run(environment(tmp_path), "migrate")
+    done = run(environment(tmp_path, FABGATE_SITE="paris"), "gates")
+    assert done.returncode == 1
+    assert "the database holds the site 'lyon'" in done.stderr
+
+
+def test_a_workshop_is_set_up_by_commands(tmp_path):
+    env = environment(tmp_path / "data")
+    assert run(env, "gate-add", "laser-1", "--machine", "laser", "--json").returncode == 0
+    (tmp_path / "m.csv").write_text("id,badges,machines\nm-1,04A1B2C3,laser\n")
+    done = run(env, "import-members", str(tmp_path / "m.csv"))
+    assert (done.returncode, done.stdout) == (0, "1 members imported, 1 badges\n")
+    assert run(env, "lock", "laser-1", "--when", "now", "--reason", "belt").returncode == 0
+    (row,) = json.loads(run(env, "gates", "--json").stdout)
+    assert (row["gate"], row["machine"], row["locked"]) == ("laser-1", "laser", True)
+    done = run(env, "usage", "--from", "2026-11-01", "--to", "2026-12-01", "--json")
+    assert json.loads(done.stdout)["usage"] == []
+    done = run(env, "usage", "--from", "x", "--to", "y")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 2)
+
+
+@pytest.mark.broker
+def test_run_keeps_ingest_and_web_alive(tmp_path):
+    home = tmp_path / "data"
+    with mosquitto(tmp_path / "broker") as broker:
+        port = free_port()
+        env = environment(home, FABGATE_MQTT_PORT=str(broker.port), FABGATE_WEB_PORT=str(port))
+        running = subprocess.Popen([sys.executable, "-m", "fabgate.collector", "run"], env=env, stderr=subprocess.PIPE)
+        try:
+            until_healthy(port)
+            first = children(running.pid)
+            assert sorted(first.values()) == ["ingest", "web"]
+            os.kill(next(pid for pid, verb in first.items() if verb == "web"), signal.SIGKILL)
+            until(lambda: children(running.pid).keys() - first.keys())
+            until_healthy(port)
+        finally:
+            running.terminate()
+            _, errors = running.communicate(timeout=WAIT_S)
+        assert running.returncode == 0, errors.decode()
+    with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def children(parent: int) -> dict[int, str]:
+    """Return the verb of each child by process id."""
+    found = {}
+    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if b"fabgate.collector" in words:
+            found[int(pid)] = words[words.index(b"fabgate.collector") + 1].decode()
+    return found
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def until_healthy(port: int) -> None:
+    def healthy() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+                return json.load(answer) == {"ok": True}
+        except (urllib.error.URLError, OSError):
+            return False
+
+    until(healthy)

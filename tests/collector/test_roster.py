@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import stat
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from fabgate import badge, wire
+from fabgate.collector import gates, locks, members, mqtt, roster, web
+from fabgate.collector.models import Badge, Gate, Machine, Member
+from fabgate.collector.start import new_key, write_secret
+from fabgate.errors import FabgateError, SealError, UsageError
+from fabgate.seal import Keys
+
+NONCE = "0123456789abcdef"
+ADA = badge.parse("04A1B2C3")
+
+
+@pytest.fixture(autouse=True)
+def env(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A data directory of its own, and no broker."""
+    found = replace(settings.ENVIRONMENT, data=tmp_path / "data", mqtt_port=1, web_port=0)
+    found.data.mkdir()
+    write_secret(found.badge_key_file, new_key("b1"))
+    monkeypatch.setattr(settings, "ENVIRONMENT", found)
+    return found
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[mqtt.Outgoing]:
+    """What would have been published."""
+    sent: list[mqtt.Outgoing] = []
+    monkeypatch.setattr(roster, "publish_once", lambda _env, messages: sent.extend(messages))
+    return sent
+
+
+def add(name: str = "laser-1", machine: str = "laser", **more: Any) -> None:
+    gates.add(argparse.Namespace(name=name, machine=machine, new_token=False, json=True, **more))
+
+
+@pytest.fixture
+def gate(env) -> Gate:
+    add()
+    return Gate.objects.get(name="laser-1")
+
+
+def token(env, gate: str = "laser-1") -> str:
+    return (env.gate_directory(gate) / "token").read_text().strip()
+
+
+def fetch(env, nonce: str = NONCE, **headers: str) -> Any:
+    said = {"Authorization": f"Bearer {token(env)}", wire.HEADER_NONCE: nonce, **headers}
+    return Client().get("/api/v1/gates/laser-1/roster", headers={k: v for k, v in said.items() if v})
+
+
+def served(gate: Gate) -> wire.Roster:
+    gate.refresh_from_db()
+    return wire.decode(bytes(gate.roster), wire.Roster)
+
+
+def test_gate_add_makes_all_that_a_gate_must_know_as_files_that_only_their_owner_reads(env, capsys):
+    add()
+    found = json.loads(capsys.readouterr().out)
+    for key in ("token_file", "gate_key_file", "badge_key_file"):
+        assert stat.S_IMODE(Path(found[key]).stat().st_mode) == 0o600
+    assert Keys.load(Path(found["badge_key_file"])) == Keys.load(env.badge_key_file)
+    assert token(env) not in str(Gate.objects.values().get())
+
+
+def test_gate_add_does_not_replace_a_token_unless_told_to(env, gate):
+    old = token(env)
+    with pytest.raises(UsageError, match="--new-token"):
+        add()
+    assert token(env) == old
+
+
+def test_gate_add_names_every_wrong_name():
+    with pytest.raises(UsageError) as caught:
+        add("collector", "Big Laser")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_roster_is_sealed_for_its_gate_and_for_the_nonce_that_was_sent(env, gate):
+    answer = fetch(env)
+    assert answer.status_code == 200
+    keys = roster.gate_keys(env, "laser-1")
+    seal = answer.headers[wire.HEADER_SEAL]
+    keys.verify(seal, wire.PURPOSE_ROSTER, "lyon/laser-1", wire.sealed_roster(answer.content, NONCE))
+    with pytest.raises(SealError):
+        keys.verify(seal, wire.PURPOSE_ROSTER, "lyon/laser-1", wire.sealed_roster(answer.content, NONCE[::-1]))
+    found = wire.decode(answer.content, wire.Roster)
+    assert (found.site, found.gate, found.version, found.badge_key_id) == ("lyon", "laser-1", gate.roster_version, "b1")
+
+
+def test_the_seal_covers_the_body_after_content_decoding(env, gate):
+    answer = fetch(env, **{"Accept-Encoding": "gzip"})
+    assert answer.headers["Content-Encoding"] == "gzip"
+    body = gzip.decompress(answer.content)
+    roster.gate_keys(env, "laser-1").verify(
+        answer.headers[wire.HEADER_SEAL], wire.PURPOSE_ROSTER, "lyon/laser-1", wire.sealed_roster(body, NONCE)
+    )
+
+
+def test_an_unchanged_roster_is_a_304_whose_seal_covers_version_date_and_nonce(env, gate):
+    answer = fetch(env, **{"If-None-Match": fetch(env).headers["ETag"]})
+    assert (answer.status_code, answer.content) == (304, b"")
+    roster.gate_keys(env, "laser-1").verify(
+        answer.headers[wire.HEADER_SEAL],
+        wire.PURPOSE_ROSTER_SAME,
+        "lyon/laser-1",
+        wire.sealed_same(gate.roster_version, answer.headers["Date"], NONCE),
+    )
+    roster.rebuild()
+    assert fetch(env, **{"If-None-Match": answer.headers["ETag"]}).status_code == 200
+
+
+@pytest.mark.parametrize("said", ["", "Bearer ", "Bearer wrong", "Basic eDp5"])
+def test_without_the_gates_own_token_there_is_no_roster(env, gate, said):
+    assert fetch(env, Authorization=said).status_code == 401
+
+
+def test_a_gate_cannot_fetch_its_neighbours_roster(env, gate):
+    add("saw")
+    assert fetch(env, Authorization=f"Bearer {token(env, 'saw')}").status_code == 401
+
+
+@pytest.mark.parametrize("nonce", ["", "short", "x" * 200, "0123456789abcde\u00e9"])
+def test_without_a_usable_nonce_there_is_no_roster(env, gate, nonce):
+    assert fetch(env, nonce=nonce).status_code == 400
+
+
+def test_a_gate_without_keys_is_told_so(env, gate):
+    (env.gate_directory("laser-1") / "seal.keys").unlink()
+    assert fetch(env).status_code == 503
+
+
+def test_healthz_asks_the_database():
+    assert Client().get("/healthz").json() == {"ok": True}
+
+
+def test_members_with_the_machine_are_members_and_others_are_refused_with_a_reason(env, gate):
+    key = roster.badge_key(env)
+    ada = Member.objects.create(id="m-1", name="Ada Lovelace", lang="fr", valid_until=date(2027, 3, 1))
+    ada.machines.add(Machine.objects.get())
+    Badge.objects.create(spelling=str(ADA), digest="under an old key", member=ada)
+    bob = Member.objects.create(id="m-2", name="Bob")
+    Badge.objects.create(spelling="04A1B2C4", digest="x", member=bob)
+    Member.objects.create(id="m-3")
+    roster.rebuild()
+    found = served(gate)
+    (member,) = found.members
+    assert (member.id, member.name, member.lang, member.valid_until) == ("m-1", "Ada", "fr", "2027-03-01")
+    assert member.badges == [badge.digest(ADA, key)]
+    (refusal,) = found.refusals
+    assert (refusal.id, refusal.reasons) == ("m-2", ["training-missing"])
+
+
+def test_a_version_rises_with_every_build_above_what_the_gate_reported_and_the_clock(gate):
+    first = gate.roster_version
+    assert abs(first - time.time() * 1000) < 60_000
+    Gate.objects.update(reported_roster=first + 10**9)
+    (built,) = roster.rebuild()
+    assert built.roster_version == first + 10**9 + 1
+    assert roster.rebuild()[0].roster_version == first + 10**9 + 2
+
+
+def test_a_lock_is_in_every_roster_until_it_is_lifted_by_its_id(env, gate, told):
+    Gate.objects.update(online=True, boot="boot-7")
+    arguments = argparse.Namespace(gate="laser-1", when="now", reason="belt broken", back="2027-03-14", actor="eve")
+    locks.lock(arguments)
+    lock = served(gate).machine.lock
+    assert lock is not None
+    assert (lock.when, lock.reason, lock.back) == ("now", "belt broken", "2027-03-14")
+    command, nudge = told
+    assert (nudge.topic, nudge.retain) == ("fabgate/v1/lyon/laser-1/roster", True)
+    assert wire.decode(nudge.body, wire.RosterNudge).version == gate.roster_version
+    roster.gate_keys(env, "laser-1").verify(command.seal, wire.PURPOSE_COMMAND, "lyon/laser-1", command.body)
+    order = wire.decode(command.body, wire.Command)
+    assert (order.verb, order.boot, order.actor, order.lock) == ("lock", "boot-7", "eve", lock)
+    assert (order.roster, command.retain, command.expiry_s) == (gate.roster_version, False, 60)
+    locks.unlock(arguments)
+    rules = served(gate).machine
+    assert (rules.lock, rules.lifted) == (None, [lock.id])
+    with pytest.raises(UsageError, match="is not locked"):
+        locks.unlock(arguments)
+
+
+def test_a_lock_holds_although_no_broker_answers(gate, capsys):
+    locks.lock(argparse.Namespace(gate="laser-1", when="idle", reason="x", back=None, actor=None))
+    assert served(gate).machine.lock is not None
+    assert "when asking for its roster next" in capsys.readouterr().out
+
+
+def test_locking_an_unknown_gate_names_the_known_ones(gate):
+    with pytest.raises(UsageError, match="wanted one of: laser-1"):
+        locks.lock(argparse.Namespace(gate="lasser", when="idle", reason="x", back=None, actor=None))
+
+
+def test_the_server_of_the_standard_library_serves_rosters_and_sets_no_second_date(env, gate):
+    server = web.listen(env)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/api/v1/gates/laser-1/roster"
+        headers = {"Authorization": f"Bearer {token(env)}", wire.HEADER_NONCE: NONCE}
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
+            body, etag = answer.read(), answer.headers["ETag"]
+        assert wire.decode(body, wire.Roster).gate == "laser-1"
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(urllib.request.Request(url, headers={**headers, "If-None-Match": etag}), timeout=30)
+        with caught.value as same:
+            assert same.code == 304
+            (said,) = same.headers.get_all("Date")
+            roster.gate_keys(env, "laser-1").verify(
+                same.headers[wire.HEADER_SEAL],
+                wire.PURPOSE_ROSTER_SAME,
+                "lyon/laser-1",
+                wire.sealed_same(gate.roster_version, said, NONCE),
+            )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_port_that_is_taken_is_told_with_what_to_do(env):
+    with pytest.raises(UsageError, match="FABGATE_WEB_PORT"), web.listen(env) as server:
+        web.listen(replace(env, web_port=server.server_port))
+
+
+def test_gates_lists_what_is_known(gate, capsys):
+    gates.show(argparse.Namespace(json=False))
+    assert "laser-1: laser, silent since ever, stored to 0 of 0" in capsys.readouterr().out
+
+
+# --- import -----------------------------------------------------------------------------------------------------------
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(("id,name,badges,lang,level,valid_until,machines", *lines)) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_file_of_members_is_imported_and_every_roster_rebuilt(env, gate, told, tmp_path):
+    file = write(
+        tmp_path / "m.csv",
+        "m-1,Ada Lovelace,04:A1:B2:C3; dec:0077705924,fr,supervisor,2027-03-01,laser",
+        'm-2,"Bob, the builder",04A1B2C3D4E5F6,,,,',
+    )
+    members.command(argparse.Namespace(file=str(file)))
+    found = served(gate)
+    assert [(member.id, member.level, len(member.badges)) for member in found.members] == [("m-1", "supervisor", 2)]
+    assert [refusal.id for refusal in found.refusals] == ["m-2"]
+    assert len(told) == 1
+    # The same file again changes nothing; two members may swap their badges.
+    members.command(argparse.Namespace(file=str(file)))
+    members.command(
+        argparse.Namespace(file=str(write(file, "m-1,Ada,04A1B2C3D4E5F6,,,,", "m-2,Bob,04A1B2C3,,,,laser")))
+    )
+    assert dict(Badge.objects.values_list("spelling", "member")) == {"04A1B2C3D4E5F6": "m-1", "04A1B2C3": "m-2"}
+
+
+def test_every_mistake_is_named_by_its_line_and_nothing_is_imported(env, gate, tmp_path):
+    Badge.objects.create(spelling="04A1B2C4", digest="x", member=Member.objects.create(id="m-0"))
+    file = write(
+        tmp_path / "m.csv",
+        "m-1,Ada,04A1B2C3,,,,laser",
+        "m-2,Bob,04:a1:b2:c3,,,,",
+        "m-2,Bob,08A1B2C3,,,,",
+        "m-3,Eve,04A1B2C4,,boss,tomorrow,lathe",
+        "m-4,Zoe,12345678901,,,,",
+        ",Nobody,,,,,",
+        "m-5,short",
+    )
+    with pytest.raises(UsageError) as caught:
+        members.read(file)
+    lines = [line.removeprefix(f"{file}, ") for line in str(caught.value).splitlines()]
+    found = [(line.split(":")[0], line.split(":")[1].strip()) for line in lines]
+    assert sorted(found) == [
+        ("line 3", "badges"),
+        ("line 4", "badges"),
+        ("line 4", "id"),
+        ("line 5", "badges"),
+        ("line 5", "level"),
+        ("line 5", "machines"),
+        ("line 5", "valid_until"),
+        ("line 6", "badges"),
+        ("line 7", "id"),
+        ("line 8", "found another number of fields than columns; put fields with commas in quotes"),
+    ]
+    assert "random UID" in str(caught.value)
+    with pytest.raises(FabgateError):
+        members.command(argparse.Namespace(file=str(file)))
+    assert Member.objects.count() == 1
+
+
+def test_wrong_columns_are_named(tmp_path):
+    (tmp_path / "m.csv").write_text("id,nome\n")
+    with pytest.raises(UsageError) as caught:
+        members.read(tmp_path / "m.csv")
+    assert "'badges' is missing" in str(caught.value)
+    assert "found the column 'nome'" in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_said_so(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read"):
+        members.read(tmp_path / "none.csv")

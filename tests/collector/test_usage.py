@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import timedelta
+
+import pytest
+
+from fabgate.collector import usage
+from fabgate.collector.models import Machine, Member, UsageSession
+from fabgate.collector.store import Store
+from fabgate.errors import UsageError
+
+from .gates import NOON, Journal
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture
+def day() -> Journal:
+    """Two sessions of one member, an uncertain one of another, and one that is open."""
+    journal = Journal()
+    journal.write("gate.started", version="1")
+    for number, (member, ms) in enumerate([("m-1", 60_001), ("m-1", 59_998), ("m-2", 1_000)]):
+        journal.start(f"s-{number}", member)
+        more = {"reason": "power-loss", "uncertainty_ms": 90_000} if member == "m-2" else {}
+        journal.end(f"s-{number}", ms, member, **more)
+    journal.start("s-open", "m-3")
+    Member.objects.create(id="m-1", name="Ada Lovelace")
+    Store("lyon").store(journal.messages(), NOON)
+    return journal
+
+
+def report() -> usage.Report:
+    return usage.collect(NOON, NOON + timedelta(hours=1))
+
+
+def test_json_has_exact_milliseconds_and_open_sessions_apart(day):
+    out = io.StringIO()
+    usage.write_json(report(), out)
+    found = json.loads(out.getvalue())
+    assert found["usage"] == [
+        {
+            "member": "m-1",
+            "name": "Ada Lovelace",
+            "machine": "laser-1",
+            "sessions": 2,
+            "energised_ms": 119_999,
+            "running_ms": 0,
+            "uncertainty_ms": 0,
+            "uncertain": 0,
+        },
+        {
+            "member": "m-2",
+            "name": "",
+            "machine": "laser-1",
+            "sessions": 1,
+            "energised_ms": 1_000,
+            "running_ms": 0,
+            "uncertainty_ms": 90_000,
+            "uncertain": 1,
+        },
+    ]
+    assert found["total"]["energised_ms"] == 120_999
+    assert [line["session"] for line in found["open"]] == ["s-open"]
+
+
+def test_csv_tells_ended_and_open_apart(day):
+    out = io.StringIO()
+    usage.write_csv(report(), out)
+    rows = list(csv.DictReader(io.StringIO(out.getvalue())))
+    assert [(row["state"], row["member"], row["energised_ms"]) for row in rows] == [
+        ("ended", "m-1", "119999"),
+        ("ended", "m-2", "1000"),
+        ("open", "m-3", "0"),
+    ]
+
+
+def test_the_table_names_members_and_marks_what_is_uncertain(day):
+    out = io.StringIO()
+    usage.write_table(report(), out)
+    lines = out.getvalue().splitlines()
+    assert any(line.split()[:6] == ["m-1", "Ada", "Lovelace", "laser-1", "2", "2.0"] for line in lines)
+    assert any(line.startswith("m-2") and line.endswith("~ +1.5") for line in lines)
+    assert "Still open (not in the sums):" in lines
+
+
+def test_an_interval_is_half_open_so_that_two_of_them_count_each_session_once(day):
+    end = UsageSession.objects.get(id="s-1").ended_at
+    before, after = usage.collect(NOON, end), usage.collect(end, NOON + timedelta(hours=1))
+    assert before.total.energised_ms + after.total.energised_ms == 120_999
+    assert (before.total.sessions, after.total.sessions) == (1, 2)
+
+
+def test_a_session_keeps_the_machine_that_its_gate_had(database):
+    from fabgate.collector.models import Gate
+
+    Gate.objects.create(name="laser-1", machine=Machine.objects.create(name="big-laser"))
+    journal = Journal()
+    journal.end("s-1", 5)
+    Store("lyon").store(journal.messages(), NOON)
+    assert [line.machine for line in report().lines] == ["big-laser"]
+
+
+def test_moments_without_an_offset_are_in_the_time_zone_asked_for():
+    start, end = usage.interval("2026-11-01", "2026-12-01T08:00+00:00", "Europe/Paris")
+    assert (start.isoformat(), end.isoformat()) == ("2026-11-01T00:00:00+01:00", "2026-12-01T08:00:00+00:00")
+
+
+def test_every_wrong_argument_is_named():
+    with pytest.raises(UsageError) as caught:
+        usage.interval("yesterday", "2026-13-01", "Mars")
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["--tz", "--from", "--to"]
+    with pytest.raises(UsageError, match="wanted a moment after --from"):
+        usage.interval("2026-11-01", "2026-11-01", None)

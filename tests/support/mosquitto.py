@@ -1,0 +1,128 @@
+"""A real Mosquitto on a free port of 127.0.0.1, for one test."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@dataclass
+class Mosquitto:
+    """A broker that can be stopped, killed and started again on its port.
+
+    `lines` are added to its configuration; a `password_file` (made by mosquitto_passwd) ends anonymous access, an
+    `acl_file` limits the accounts, `tls` is (certificate, key) or (certificate, key, authority for client certificates).
+    """
+
+    directory: Path
+    port: int = field(default_factory=free_port)
+    lines: tuple[str, ...] = ()
+    password_file: Path | None = None
+    acl_file: Path | None = None
+    tls: tuple[Path, ...] | None = None
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "mosquitto.log"
+
+    def config(self) -> str:
+        lines = [
+            "user root",
+            f"listener {self.port} 127.0.0.1",
+            f"allow_anonymous {'false' if self.password_file else 'true'}",
+            "set_tcp_nodelay true",
+            f"log_dest file {self.log}",
+            "log_type error",
+            "log_type warning",
+            "log_type notice",
+        ]
+        if self.password_file:
+            lines.append(f"password_file {self.password_file}")
+        if self.acl_file:
+            lines.append(f"acl_file {self.acl_file}")
+        if self.tls:
+            lines += [f"certfile {self.tls[0]}", f"keyfile {self.tls[1]}"]
+            if len(self.tls) > 2:
+                lines += [f"cafile {self.tls[2]}", "require_certificate true"]
+        return "\n".join([*lines, *self.lines]) + "\n"
+
+    def start(self, *, timeout_s: float = 10.0) -> Mosquitto:
+        """Start it and return when it takes connections."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        config = self.directory / "mosquitto.conf"
+        config.write_text(self.config())
+        for path in (self.password_file, self.acl_file):
+            if path:
+                path.chmod(0o600)  # Mosquitto warns about readable ones
+        self.process = subprocess.Popen(
+            [MOSQUITTO, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return self
+            time.sleep(0.02)
+        raise RuntimeError(f"Mosquitto did not start: {self.log.read_text() if self.log.exists() else 'no log'}")
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def stop(self) -> None:
+        """End it in an orderly way."""
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process = None
+
+    @contextlib.contextmanager
+    def client(self, **options: Any) -> Iterator[paho.Client]:
+        """Give a connected MQTT 5 client whose loop runs; `options` go to paho.Client."""
+        client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5, **options)
+        client.connect("127.0.0.1", self.port)
+        client.loop_start()
+        try:
+            yield client
+        finally:
+            client.disconnect()
+            client.loop_stop()
+
+
+@contextlib.contextmanager
+def mosquitto(directory: Path, **options: Any) -> Iterator[Mosquitto]:
+    """Give a running broker and stop it afterwards; `options` are the fields of Mosquitto."""
+    broker = Mosquitto(directory, **options)
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
