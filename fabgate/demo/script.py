@@ -1,6 +1,6 @@
-"""A day in the workshop, played on real gates in under a minute, and then the books are checked.
+"""A day in the workshop, played on three real gates in under a minute, and then the books are checked.
 
-Ends with exit code 0 only if journal, collector and usage report agree to the millisecond, and an outside observer of
+Ends with exit code 0 only if journals, collector and usage report agree to the millisecond, and an outside observer of
 the pins agrees with them.
 """
 
@@ -10,53 +10,69 @@ import json
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
 
 from fabgate.demo import books
-from fabgate.demo.taps import tap
+from fabgate.demo.people import CARDS, members_file
+from fabgate.demo.taps import lay, place, remove
 from fabgate.demo.workshop import DemoError, SimulatedGate, Workshop, wait_for
 
-PEOPLE: Final[dict[str, str]] = {
-    "ada": "04:A1:B2:C3",
-    "bob": "1E:5C:90:77",
-    "mo": "5D:2B:11:E0",
-    "stranger": "C0:FF:EE:01",
-    "phone": "08:12:34:56",
-}
-ROSTER: Final[list[Any]] = [
-    {"id": "m-1", "name": "Ada", "badges": [PEOPLE["ada"]]},
-    {"id": "m-2", "name": "Bob", "badges": [PEOPLE["bob"]], "lang": "fr"},
-    {"id": "m-3", "name": "Mo", "badges": [PEOPLE["mo"]], "valid_until": "2020-01-01"},
-]
+#: Two taps of one card closer than this are one: the card must be seen to leave in between.
+BETWEEN_TAPS_S = 1.1
 
 
 def run(data: Path | None) -> int:
     """Play the day in `data` or a temporary folder; return the exit code."""
-    if data is not None:
-        data.mkdir(parents=True, exist_ok=True)
-        if any(data.iterdir()):
-            raise DemoError(f"{data} is not empty; give a new folder")
-        return _play(data.resolve())
-    with tempfile.TemporaryDirectory(prefix="fabgate-demo-") as folder:
-        return _play(Path(folder))
+    with folder_of(data) as folder:
+        return _play(folder)
+
+
+@contextmanager
+def folder_of(data: Path | None) -> Iterator[Path]:
+    """Give the folder of a demo: a new one that is removed afterwards, or an empty one that stays."""
+    if data is None:
+        with tempfile.TemporaryDirectory(prefix="fabgate-demo-") as temporary:
+            yield Path(temporary)
+        return
+    data.mkdir(parents=True, exist_ok=True)
+    if any(data.iterdir()):
+        raise DemoError(f"{data} is not empty; give a new folder")
+    yield data.resolve()
+
+
+def open_workshop(folder: Path) -> Workshop:
+    """Bring up broker, collector and three gates; the collector serves their sealed rosters."""
+    workshop = Workshop(folder)
+    try:
+        workshop.let_in("laser-1", "laser", "Laser 1", mode="tap", limit_s=600, handover=True)
+        workshop.let_in("saw-1", "saw", "Table saw", mode="hold", limit_s=600, grace_s=1)
+        workshop.let_in("printer-1", "printer", "3D printer", mode="timed", limit_s=4, max_s=600, warn_s=1)
+        workshop.collector("import-members", str(members_file(folder)))
+        workshop.start_collector()
+        for gate in workshop.gates:
+            gate.start()
+    except BaseException:
+        workshop.close()
+        raise
+    return workshop
 
 
 def _play(folder: Path) -> int:
     began = datetime.now(UTC)
-    (folder / "people.json").write_text(json.dumps(PEOPLE), encoding="utf-8")
-    _say("", "broker, collector and one gate start: real processes, emulated chip and pins")
-    workshop = Workshop(folder)
+    _say("", "broker, collector and three gates start: real processes, emulated chips and pins")
+    workshop = open_workshop(folder)
     try:
-        laser = workshop.add_gate("laser-1", {"name": "Laser 1", "limit_s": 600, "handover": True}, ROSTER)
-        workshop.ingest.start()
-        laser.start()
-        _Day(laser).play()
-        wait_for("every entry to be confirmed by the collector", laser.delivered)
+        laser, saw, printer = workshop.gates
+        _Laser(laser, workshop).play()
+        _saw(saw)
+        _printer(printer)
+        for gate in workshop.gates:
+            wait_for(f"every entry of {gate.name} to be confirmed by the collector", gate.delivered)
         wrong = _check(workshop, began)
-        for process in (laser.process, workshop.ingest):
+        for process in [*(gate.process for gate in workshop.gates), workshop.ingest, workshop.web]:
             code = process.end()
             if code:
                 wrong.append(f"a process ended with exit code {code}:\n{process.words()}")
@@ -65,42 +81,44 @@ def _play(folder: Path) -> int:
     for line in wrong:
         print(f"DISAGREES  {line}")
     if not wrong:
-        print(
-            "\nJournal, collector and report agree to the millisecond, and the observer of the pins agrees with them."
-        )
+        print("Journals, collector and report agree to the millisecond, and the observer of the pins agrees with them.")
     return 1 if wrong else 0
 
 
-class _Day:
-    """What people do at one gate."""
+class _Laser:
+    """What happens at the laser: tap on, tap off, and everything that goes wrong in a day."""
 
-    def __init__(self, gate: SimulatedGate) -> None:
+    def __init__(self, gate: SimulatedGate, workshop: Workshop) -> None:
         self._gate = gate
+        self._workshop = workshop
 
     def play(self) -> None:
         gate = self._gate
-        self._tap("ada", "Ada taps on", lambda: gate.observer.on)
-        time.sleep(1.2)
-        self._tap("ada", "Ada taps off", lambda: not gate.observer.on)
-        self._tap("stranger", "a badge nobody knows", lambda: "Unknown badge" in gate.shown())
-        self._tap("mo", "Mo, whose membership ended", lambda: "Membership over" in gate.shown())
-        self._tap("phone", "a phone with a random id", lambda: "Badge not read" in gate.shown(), raw=True)
-        self._tap("ada", "Ada taps on", lambda: gate.observer.on)
-        time.sleep(1.0)
-        self._tap("bob", "Bob takes over, power stays on", lambda: gate.status().get("member") == "m-2")
-        time.sleep(1.1)
-        self._tap("bob", "Bob taps off", lambda: not gate.observer.on)
+        _tap(gate, "ada", "Ada taps on (a card of 7 bytes)", lambda: gate.observer.on)
+        time.sleep(BETWEEN_TAPS_S)
+        _tap(gate, "ada", "Ada taps off", lambda: not gate.observer.on)
+        _tap(gate, "stranger", "a badge that nobody knows", lambda: _refused(gate, "unknown-badge"))
+        _tap(gate, "mo", "Mo, whose membership ended", lambda: _refused(gate, "expired"))
+        lay(gate.socket, CARDS["phone"], for_ms=1200)
+        wait_for("the phone to be noticed", lambda: gate.shown().startswith("[amber"))
+        _say(gate.name, "a phone with a random id", gate.shown())
+        _tap(gate, "ada", "Ada taps on", lambda: gate.observer.on)
+        time.sleep(BETWEEN_TAPS_S)
+        _tap(gate, "bob", "Bob takes over, the power stays on", lambda: gate.status().get("member") == "m-2")
+        time.sleep(BETWEEN_TAPS_S)
+        _tap(gate, "bob", "Bob taps off", lambda: not gate.observer.on)
         self._without_network()
         self._killed()
+        self._locked()
 
     def _without_network(self) -> None:
         gate = self._gate
         gate.cable.pull()
         wait_for("the gate to notice", lambda: not gate.status()["mqtt"]["connected"])
         _say(gate.name, "the network is cut")
-        self._tap("ada", "Ada taps on, without network", lambda: gate.observer.on)
-        time.sleep(1.0)
-        self._tap("ada", "Ada taps off", lambda: not gate.observer.on)
+        _tap(gate, "ada", "Ada taps on, without network", lambda: gate.observer.on)
+        time.sleep(BETWEEN_TAPS_S)
+        _tap(gate, "ada", "Ada taps off", lambda: not gate.observer.on)
         waiting = gate.status()["journal"]["unacknowledged"]
         gate.cable.plug()
         wait_for("the entries to arrive", gate.delivered)
@@ -108,39 +126,78 @@ class _Day:
 
     def _killed(self) -> None:
         gate = self._gate
-        self._tap("bob", "Bob taps on", lambda: gate.observer.on)
+        _tap(gate, "bob", "Bob taps on", lambda: gate.observer.on)
         time.sleep(1.5)
         gate.process.end(signal.SIGKILL)
         wait_for("the line to fall", lambda: not gate.observer.on)
-        _say(gate.name, "kill -9 of the gate: power is off")
+        _say(gate.name, "kill -9 of the gate: the power is off")
         gate.start()
-        _say(gate.name, "it starts again: nothing is switched on, Bob's session is closed with its uncertainty")
         if gate.observer.on:
             raise DemoError("power came on by starting")
+        _say(gate.name, "it starts again with the power off; Bob's session is closed, with its doubt", gate.shown())
 
-    def _tap(self, who: str, what: str, seen: Callable[[], bool], *, raw: bool = False) -> None:
-        if raw:
-            from fabgate.demo.taps import lay  # noqa: PLC0415 - one card only
+    def _locked(self) -> None:
+        gate = self._gate
+        self._workshop.collector(
+            "lock", gate.name, "--when", "now", "--reason", "Broken belt", "--actor", "the manager"
+        )
+        wait_for("the lock", lambda: "lock-now" in gate.status().get("causes", []))
+        _say(gate.name, "a manager locks the machine: broken belt", gate.shown())
+        _tap(gate, "ada", "Ada tries", lambda: _refused(gate, "blocked-lock-now"))
+        self._workshop.collector("unlock", gate.name, "--actor", "the manager")
+        wait_for("the lock to fall", lambda: not gate.status().get("causes"))
+        _say(gate.name, "the manager takes the lock off")
 
-            lay(self._gate.socket, PEOPLE[who], for_ms=1200)
-        else:
-            tap(str(self._gate.socket), PEOPLE[who], for_ms=150)
-        wait_for(f"the gate to answer: {what}", seen)
-        _say(self._gate.name, what, self._gate.shown())
+
+def _saw(gate: SimulatedGate) -> None:
+    place(gate.socket, CARDS["ada"])
+    wait_for("power", lambda: gate.observer.on)
+    _say(gate.name, "Ada puts her card into the holder", gate.shown())
+    time.sleep(1)
+    remove(gate.socket)
+    wait_for("the grace time to pass", lambda: not gate.observer.on)
+    _say(gate.name, "Ada takes it out: a second of grace, then off", gate.shown())
+    _tap(gate, "bob", "Bob, who had no training here", lambda: _refused(gate, "training-missing"))
+
+
+def _printer(gate: SimulatedGate) -> None:
+    _tap(gate, "cleo", "Cleo taps: four seconds (a card of 10 bytes)", lambda: gate.observer.on)
+    wait_for("the warning", lambda: "blink" in gate.shown())
+    _say(gate.name, "it warns", gate.shown())
+    wait_for("the limit", lambda: not gate.observer.on)
+    _say(gate.name, "nobody extends: off at the limit", gate.shown())
+
+
+def _refused(gate: SimulatedGate, reason: str) -> bool:
+    """Whether the last refusal on record has this reason."""
+    for body in reversed(gate.entries()):
+        entry = json.loads(body)
+        if entry["type"] == "fabgate.access.refused.v1":
+            return reason in entry["data"]["reasons"]
+    return False
+
+
+def _tap(gate: SimulatedGate, who: str, what: str, seen: Callable[[], bool]) -> None:
+    lay(gate.socket, CARDS[who], for_ms=150)
+    wait_for(f"the gate to answer: {what}", seen)
+    _say(gate.name, what, gate.shown())
 
 
 def _check(workshop: Workshop, began: datetime) -> list[str]:
     wrong: list[str] = []
     ended = datetime.now(UTC) + timedelta(seconds=1)
-    period = ("--from", began.isoformat(), "--to", ended.isoformat())
+    period = ("--from", began.isoformat(timespec="seconds"), "--to", ended.isoformat(timespec="seconds"))
     booked_ms = 0
+    booked: set[str] = set()
     sessions = workshop.sessions()
     for gate in workshop.gates:
         book = books.read(gate.entries())
         booked_ms += sum(session.energised_ms for session in book.sessions.values())
+        booked |= book.sessions.keys()
         wrong += book.wrong
         wrong += books.against_observer(book, gate.observer.stretches())
-        wrong += books.against_collector(book, sessions)
+        wrong += books.against_collector(book, [row for row in sessions if row["session"] in book.sessions])
+    wrong += [f"session {row['session']} is in no journal" for row in sessions if row["session"] not in booked]
     report = json.loads(workshop.usage(*period, "--json"))
     if report["total"]["energised_ms"] != booked_ms:
         wrong.append(f"the report counts {report['total']['energised_ms']} ms, the journals {booked_ms} ms")
@@ -150,4 +207,4 @@ def _check(workshop: Workshop, began: datetime) -> list[str]:
 
 
 def _say(gate: str, what: str, shown: str = "") -> None:
-    print(f"{datetime.now().astimezone():%H:%M:%S}  {gate:<8} {what:<52} {shown}".rstrip(), flush=True)
+    print(f"{datetime.now().astimezone():%H:%M:%S}  {gate:<10} {what:<62} {shown}".rstrip(), flush=True)

@@ -27,8 +27,25 @@ def tap(gate: str, who: str, *, for_ms: int, data: Path | None = None) -> int:
 
 
 def lay(socket: Path, uid: str, *, for_ms: int) -> None:
-    """Lay the card with this UID on the reader behind a control socket. Raises HardwareError with the reader's reason."""
-    uid = uid.replace(":", "")
-    answer = ask(str(socket), {"do": "tap", "uid": uid, "for_ms": for_ms}, timeout_s=for_ms / 1000 + 5)
+    """Lay the card with this UID on the reader behind a control socket, for so long. Raises HardwareError."""
+    _ask(socket, {"do": "tap", "uid": _plain(uid), "for_ms": for_ms}, wait_s=for_ms / 1000 + 5)
+
+
+def place(socket: Path, uid: str) -> None:
+    """Lay a card down and leave it there. Raises HardwareError."""
+    _ask(socket, {"do": "place", "uid": _plain(uid)})
+
+
+def remove(socket: Path) -> None:
+    """Take all cards away. Raises HardwareError."""
+    _ask(socket, {"do": "remove"})
+
+
+def _plain(uid: str) -> str:
+    return uid.replace(":", "")
+
+
+def _ask(socket: Path, request: dict[str, object], *, wait_s: float = 5) -> None:
+    answer = ask(str(socket), request, timeout_s=wait_s)
     if not answer.get("ok"):
         raise HardwareError(str(answer.get("error", "the reader gave no reason")))

@@ -9,7 +9,9 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,46 +78,39 @@ class Process:
 
 
 class SimulatedGate:
-    """The real daemon on an emulated chip and watched pins, behind a cable that can be pulled."""
+    """The real daemon on an emulated chip and watched pins, behind a cable that can be pulled.
 
-    def __init__(self, folder: Path, name: str, broker_port: int, machine: dict[str, Any], roster: list[Any]) -> None:
+    `source` is the gate.yaml's part that says where its roster comes from.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, broker_port: int, machine: dict[str, Any], source: dict[str, Any]
+    ) -> None:
         self.name = name
         self.state_dir = folder / name
         self.socket = folder / f"{name}.sock"
         self.panel = folder / f"{name}.panel"
+        self.config = folder / f"{name}.yaml"
         self.cable = Cable(broker_port)
         self.observer = Observer(folder / f"{name}.pins", PIN)
-        roster_file = folder / f"{name}.roster.json"
-        roster_file.write_text(json.dumps({"members": roster}, indent=1), encoding="utf-8")
-        self.config = config = folder / f"{name}.yaml"
+        found = {
+            "site": SITE,
+            "gate": name,
+            "state_dir": str(self.state_dir),
+            "demo": True,
+            "machine": machine,
+            "reader": {"driver": "mfrc522", "chip": "emulated", "control_socket": str(self.socket)},
+            "output": {"driver": "gpio", "pin": PIN, "pins": "emulated", "pin_log": str(folder / f"{name}.pins")},
+            "panel": {"driver": "log", "file": str(self.panel)},
+            "mqtt": {"host": "127.0.0.1", "port": self.cable.port},
+            "clock": {"source": "assume-synced"},
+            "uplink": {"resend_s": 2, "resend_max_s": 10},
+            "journal": {"checkpoint_s": 1},
+            **source,
+        }
         # JSON is YAML: what is written here is a gate.yaml like any other.
-        config.write_text(
-            json.dumps(
-                {
-                    "site": SITE,
-                    "gate": name,
-                    "state_dir": str(self.state_dir),
-                    "demo": True,
-                    "machine": machine,
-                    "reader": {"driver": "mfrc522", "chip": "emulated", "control_socket": str(self.socket)},
-                    "output": {
-                        "driver": "gpio",
-                        "pin": PIN,
-                        "pins": "emulated",
-                        "pin_log": str(folder / f"{name}.pins"),
-                    },
-                    "panel": {"driver": "log", "file": str(self.panel)},
-                    "roster": {"file": str(roster_file)},
-                    "mqtt": {"host": "127.0.0.1", "port": self.cable.port},
-                    "clock": {"source": "assume-synced"},
-                    "uplink": {"resend_s": 2, "resend_max_s": 10},
-                    "journal": {"checkpoint_s": 1},
-                },
-                indent=1,
-            ),
-            encoding="utf-8",
-        )
-        self.process = Process(["run", "--config", str(config)], folder / f"{name}.log")
+        self.config.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        self.process = Process(["run", "--config", str(self.config)], folder / f"{name}.log")
 
     def start(self) -> None:
         """Start it and wait until it takes badges."""
@@ -164,19 +159,71 @@ class Workshop:
         if port is None:
             self.broker, port = broker.start(folder)
         self.port = port
+        self.web_port = broker.free_port()
         self.environment = {
             "FABGATE_SITE": SITE,
             "FABGATE_DATA": str(folder / "collector"),
             "FABGATE_MQTT_PORT": str(self.port),
+            "FABGATE_WEB_PORT": str(self.web_port),
         }
         self.ingest = Process(["collector", "ingest"], folder / "collector.log", self.environment)
+        self.web = Process(["collector", "web"], folder / "web.log", self.environment)
         self.gates: list[SimulatedGate] = []
 
     def add_gate(self, name: str, machine: dict[str, Any], roster: list[Any]) -> SimulatedGate:
-        """Prepare a gate; ``start`` starts it."""
-        gate = SimulatedGate(self.folder, name, self.port, machine, roster)
+        """Prepare a gate with a roster file of its own; ``start`` starts it."""
+        file = self.folder / f"{name}.roster.json"
+        file.write_text(json.dumps({"members": roster}, indent=1), encoding="utf-8")
+        return self._gate(name, machine, {"roster": {"file": str(file)}})
+
+    def let_in(self, name: str, machine: str, title: str, **rules: object) -> SimulatedGate:
+        """Register a gate at the collector, which serves its roster; ``start`` starts it."""
+        made = json.loads(self.collector("gate-add", name, "--machine", machine, "--json"))
+        pairs = [f"{key}={json.dumps(value)}" for key, value in rules.items()]
+        self.collector("machine-set", machine, *pairs, "--title", title)
+        source = {
+            "roster": {
+                "url": f"http://127.0.0.1:{self.web_port}",
+                "token_file": made["token_file"],
+                "fetch_every_s": 5,
+            },
+            "gate_key_file": made["gate_key_file"],
+            "badge_key_file": made["badge_key_file"],
+        }
+        return self._gate(name, {"name": title}, source)
+
+    def _gate(self, name: str, machine: dict[str, Any], source: dict[str, Any]) -> SimulatedGate:
+        gate = SimulatedGate(self.folder, name, self.port, machine, source)
         self.gates.append(gate)
         return gate
+
+    def collector(self, *arguments: str) -> str:
+        """Run a verb of ``fabgate collector``; return what it prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "fabgate", "collector", *arguments],
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise DemoError(f"'fabgate collector {' '.join(arguments)}' failed: {done.stderr.strip()}")
+        return done.stdout
+
+    def start_collector(self) -> None:
+        """Start its two processes and wait until both serve."""
+        self.ingest.start()
+        self.web.start()
+        wait_for("the collector's web server", self._web_answers)
+
+    def _web_answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}/healthz", timeout=1) as answer:
+                return bool(answer.status == HTTPStatus.OK)
+        except OSError:
+            if not self.web.running:
+                raise DemoError(f"the collector's web server did not start:\n{self.web.words()}") from None
+            return False
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return the collector's sessions."""
@@ -193,20 +240,11 @@ class Workshop:
 
     def usage(self, *arguments: str) -> str:
         """Return what ``fabgate collector usage`` prints."""
-        done = subprocess.run(
-            [sys.executable, "-m", "fabgate", "collector", "usage", *arguments],
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise DemoError(f"'fabgate collector usage' failed: {done.stderr.strip()}")
-        return done.stdout
+        return self.collector("usage", *arguments)
 
     def close(self) -> None:
         """End everything."""
-        for process in [*(gate.process for gate in self.gates), self.ingest]:
+        for process in [*(gate.process for gate in self.gates), self.ingest, self.web]:
             if process.running:
                 process.end(signal.SIGKILL)
         for gate in self.gates:

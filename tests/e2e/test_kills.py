@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from fabgate.demo.script import PEOPLE, ROSTER
+from fabgate.demo.people import CARDS, roster
 from fabgate.demo.taps import lay
 from fabgate.demo.workshop import SimulatedGate, Workshop, wait_for
 from fabgate.errors import FabgateError
@@ -28,8 +28,8 @@ KILLS = {"gate": 200, "collector": 50, "broker": 50} if SOAK else {"gate": 20, "
 def test_random_kills_lose_double_and_invent_nothing(workshop: Workshop, mosquitto: Mosquitto) -> None:
     chance = random.Random(20261125)
     gates = [
-        workshop.add_gate("laser-1", {"name": "Laser 1", "limit_s": 600, "handover": True}, ROSTER),
-        workshop.add_gate("saw-1", {"name": "Saw 1", "limit_s": 2, "run_on_s": 0}, ROSTER),
+        workshop.add_gate("laser-1", {"name": "Laser 1", "limit_s": 600, "handover": True}, roster()),
+        workshop.add_gate("saw-1", {"name": "Saw 1", "limit_s": 2, "run_on_s": 0}, roster()),
     ]
     workshop.ingest.start()
     for gate in gates:
@@ -55,7 +55,7 @@ def test_random_kills_lose_double_and_invent_nothing(workshop: Workshop, mosquit
 
 def _tap(gate: SimulatedGate, chance: random.Random) -> None:
     try:
-        lay(gate.socket, PEOPLE[chance.choice(["ada", "bob", "mo", "stranger"])], for_ms=chance.randrange(100, 200))
+        lay(gate.socket, CARDS[chance.choice(["ada", "bob", "mo", "stranger"])], for_ms=chance.randrange(100, 200))
     except (FabgateError, OSError):
         return  # the gate was killed under the card
     time.sleep(chance.uniform(0, 0.4))  # people's pace, not a deadline
@@ -84,7 +84,7 @@ def _settle(workshop: Workshop, gates: list[SimulatedGate]) -> None:
     for gate in gates:
         while gate.status()["state"] != "idle":
             who = "ada" if gate.status().get("member") == "m-1" else "bob"
-            lay(gate.socket, PEOPLE[who], for_ms=150)
+            lay(gate.socket, CARDS[who], for_ms=150)
             time.sleep(0.8)  # the card must be seen to leave before it can be tapped again
     for gate in gates:
         wait_for(f"{gate.name} to be confirmed", gate.delivered, timeout_s=90)

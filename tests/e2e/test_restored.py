@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from fabgate.demo.script import PEOPLE, ROSTER
+from fabgate.demo.people import CARDS, roster
 from fabgate.demo.taps import lay
 from fabgate.demo.workshop import SimulatedGate, Workshop, wait_for
 from fabgate.gate.journal import Reader
@@ -19,15 +19,15 @@ pytestmark = [pytest.mark.broker]
 
 def use(gate: SimulatedGate, who: str, *, for_s: float = 0.9) -> None:
     """One whole session; the card must be seen to leave before it can be tapped again."""
-    lay(gate.socket, PEOPLE[who], for_ms=120)
+    lay(gate.socket, CARDS[who], for_ms=120)
     wait_for("power", lambda: gate.observer.on)
     time.sleep(for_s)
-    lay(gate.socket, PEOPLE[who], for_ms=120)
+    lay(gate.socket, CARDS[who], for_ms=120)
     wait_for("the end", lambda: not gate.observer.on and gate.status()["state"] == "idle")
 
 
 def opened(workshop: Workshop) -> SimulatedGate:
-    gate = workshop.add_gate("laser-1", {"name": "Laser 1", "limit_s": 600}, ROSTER)
+    gate = workshop.add_gate("laser-1", {"name": "Laser 1", "limit_s": 600}, roster())
     workshop.ingest.start()
     gate.start()
     use(gate, "ada")
@@ -110,7 +110,7 @@ def test_an_emptied_collector_is_filled_from_the_oldest_entry_kept(workshop: Wor
 
 def test_a_new_card_starts_a_new_journal_and_the_old_sessions_stay(workshop: Workshop) -> None:
     gate = opened(workshop)
-    lay(gate.socket, PEOPLE["bob"], for_ms=120)
+    lay(gate.socket, CARDS["bob"], for_ms=120)
     wait_for("power", lambda: gate.observer.on)
     wait_for("delivery", gate.delivered)
     gate.process.end(signal.SIGKILL)
