@@ -42,7 +42,7 @@ $(READY): | $(BIN)/python
 	@touch $@ $(DEMO_READY)
 
 demo: $(DEMO_READY)  ## a workshop on this computer, played for you: gate, broker, collector, minutes
-	@$(BIN)/fabgate demo --script
+	@$(BIN)/fabgate demo --script && echo "Now try it yourself: $(BIN)/fabgate demo"
 
 test: $(READY)  ## every test, real broker included (9 minutes at most)
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto

@@ -386,12 +386,12 @@ def rename(arguments: argparse.Namespace) -> int:
 def demo(arguments: argparse.Namespace) -> int:
     """Bring up a workshop."""
     try:
-        from fabgate.demo import script
+        from fabgate.demo import live, script
     except ImportError as error:
         raise UsageError(
             f"the demo is not installed ({error}): pip install 'fabgate[demo]', or run 'make demo'"
         ) from error
-    return script.run(arguments.data)
+    return script.run(arguments.data) if arguments.script else live.run(arguments.data)
 
 
 # --- small tools ------------------------------------------------------------------------------------------------------

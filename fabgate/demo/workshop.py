@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -228,11 +229,10 @@ class Workshop:
     def sessions(self) -> list[dict[str, Any]]:
         """Return the collector's sessions."""
         path = self.folder / "collector" / "collector.db"
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             rows = db.execute(
                 "SELECT id, member, energised_ms, uncertainty_ms, reason FROM collector_usagesession"
             ).fetchall()
-        db.close()
         return [
             dict(zip(("session", "member", "energised_ms", "uncertainty_ms", "reason"), row, strict=True))
             for row in rows
