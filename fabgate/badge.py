@@ -166,7 +166,7 @@ def _hex_reversed(text: str) -> Badge:
 def _number(text: str, *, most_bytes: int) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise UsageError(f"'{text}' is no decimal number")
-    value = int(text)
+    value = int(text[:40])  # more digits than any badge has, and fewer than int() refuses
     if value >= 1 << (8 * most_bytes):
         raise UsageError(f"'{text}' is larger than {most_bytes} bytes")
     return value
