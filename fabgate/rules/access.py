@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from fabgate.rules.words import (
     Basis,
@@ -105,7 +105,8 @@ def _own_reasons(holder: Holder | None, rules: MachineRules, now: Now) -> tuple[
         found.append(CLOCK_UNKNOWN)
     # Without any known time nothing can be judged by it; `deny_when_stale` is for machines where that is too little.
     if now.local is not None:
-        if holder.valid_until and now.local.date() > holder.valid_until + timedelta(days=holder.grace_days):
+        # Counted in days since year 1: "for ever" is often written 9999-12-31, and no date lies behind that one.
+        if holder.valid_until and now.local.toordinal() > holder.valid_until.toordinal() + holder.grace_days:
             found.append(EXPIRED)
         if holder.windows and not any(_within(window, now.local) for window in holder.windows):
             found.append(OUTSIDE_HOURS)
@@ -114,7 +115,8 @@ def _own_reasons(holder: Holder | None, rules: MachineRules, now: Now) -> tuple[
 
 def _within(window: Window, local: datetime) -> bool:
     minute = local.hour * 60 + local.minute
-    today, yesterday = local.isoweekday(), (local - timedelta(days=1)).isoweekday()
+    today = local.isoweekday()
+    yesterday = today - 1 or 7
     if window.from_min < window.to_min:
         return today in window.days and window.from_min <= minute < window.to_min
     # Over midnight: the day named is the one on which the window opens.
@@ -122,8 +124,11 @@ def _within(window: Window, local: datetime) -> bool:
 
 
 def _observed(holder: Holder | None, rules: MachineRules, now: Now) -> bool:
-    known = holder is not None and holder.id is not None
-    return known and rules.observe_until is not None and now.local is not None and now.local < rules.observe_until
+    until, local = rules.observe_until, now.local
+    if holder is None or holder.id is None or until is None or local is None:
+        return False
+    # Written without a zone it is the site's own time; comparing the two kinds would stop the daemon at every tap.
+    return local < (until if until.tzinfo is not None else until.replace(tzinfo=local.tzinfo))
 
 
 def _needs_supervisor(member: Member, rules: MachineRules) -> bool:

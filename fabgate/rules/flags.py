@@ -9,7 +9,6 @@ person's tap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from fabgate.rules.words import (
@@ -19,9 +18,7 @@ from fabgate.rules.words import (
     Fact,
     Flagged,
     FlagKind,
-    Holder,
     Level,
-    Member,
     SignalKind,
 )
 
@@ -31,13 +28,14 @@ ASK_MS: Final = 30_000
 
 
 class Flags:
-    """The flags of one machine. Times are boot milliseconds; `latched` are the words kept over a restart."""
+    """The flags of one machine. Times are boot milliseconds; `reported` is a report kept over a restart.
 
-    def __init__(self, latched: Iterable[str], *, continuous: bool) -> None:
-        words = set(latched)
-        self._raised = {kind for kind in FlagKind if kind in words}
-        if Cause.FLAG in words:
-            self._raised.add(FlagKind.DANGER)
+    Whether a danger stands is the cause ``flag`` and nothing beside it: two truths could come apart, and then a gesture
+    that means to clear a block would raise one.
+    """
+
+    def __init__(self, *, reported: bool, continuous: bool) -> None:
+        self._reported = reported
         self._continuous = continuous
         self._pressed_at: int | None = None
         self._held: tuple[str, int] | None = None
@@ -92,23 +90,23 @@ class Flags:
         self._ask_until = at_ms + ASK_MS
         return self._kind
 
-    def badge(self, badge: str, holder: Holder) -> tuple[tuple[Fact, ...], SignalKind]:
-        """Answer the question with a known badge. Returns what goes on record, and what to tell."""
+    def badge(self, badge: str, member: str, level: Level, *, danger: bool) -> tuple[tuple[Fact, ...], SignalKind]:
+        """Answer the question with a known member's badge. Returns what goes on record, and what to tell.
+
+        `level` is what the member may do beyond using the machine; `danger` whether the cause ``flag`` stands.
+        """
         self._ask_until = None
-        kind, member = self._kind, holder.id or ""
-        if kind in self._raised:
-            if not _may_clear(kind, holder):
+        raised = Flagged(self._kind, member, badge)
+        if self._kind is FlagKind.DANGER:
+            if not danger:
+                return (raised, Blocked(Cause.FLAG)), SignalKind.FLAGGED
+            if level is not Level.MAINTAINER:
                 return (), SignalKind.FLAGGED
-            self._raised.discard(kind)
-            return (Cleared(Cause.FLAG if kind is FlagKind.DANGER else kind, member),), SignalKind.UNFLAGGED
-        self._raised.add(kind)
-        raised = Flagged(kind, member, badge)
-        if kind is FlagKind.REPORT:
+            return (Cleared(Cause.FLAG, member),), SignalKind.UNFLAGGED
+        if not self._reported:
+            self._reported = True
             return (raised,), SignalKind.FLAGGED
-        return (raised, Blocked(Cause.FLAG)), SignalKind.FLAGGED
-
-
-def _may_clear(kind: FlagKind, holder: Holder) -> bool:
-    if not isinstance(holder, Member):
-        return False
-    return holder.level is Level.MAINTAINER if kind is FlagKind.DANGER else holder.level.supervises
+        if not level.supervises:
+            return (), SignalKind.FLAGGED
+        self._reported = False
+        return (Cleared(FlagKind.REPORT, member),), SignalKind.UNFLAGGED

@@ -14,46 +14,30 @@ What was asked of the journal is never unasked, because a commit that is late ma
 cancelled is answered by an end with 0 ms behind it; a handover that was cancelled by an end of the newcomer and a
 session that continues the first one.
 
+This file is the path of the power: the table, the events, the deadlines, how a session begins and how it ends. What
+stands around it: ``taps`` (what a badge means), ``causes`` (what forbids use), ``lasting`` (what happens meanwhile),
+``notebook`` (what is known, and how it is told); they order power through the verbs below and by no other way.
+
 The table is obeyed: ``_go`` looks every step up, and a step that is not there stops the daemon, which means power
 off. The picture in docs/states.md is drawn from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 from fabgate.rules import words as w
-from fabgate.rules.access import IN_USE, SUPERVISOR_NEEDED, Decision, decide, may_supervise
-from fabgate.rules.flags import Flags
+from fabgate.rules.access import SUPERVISOR_NEEDED
+from fabgate.rules.causes import Causes
+from fabgate.rules.lasting import PROGRESS_MS
 from fabgate.rules.meter import Meter
-from fabgate.rules.strangers import Strangers
-from fabgate.rules.term import Term
+from fabgate.rules.owner import STATE_OF, Pending, Phase, Session
+from fabgate.rules.taps import Taps
 
-
-class Phase(StrEnum):
-    """Where a session stands. ``STATE_OF`` folds the phases into the four states that others see."""
-
-    IDLE = "idle"
-    AWAIT_SUPERVISOR = "await-supervisor"
-    AWAIT_JOURNAL = "await-journal"
-    ACTIVE = "active"
-    HANDING_OVER = "handing-over"
-    FINISHING_JOB = "finishing-job"
-    RUN_ON = "run-on"
-
-
-STATE_OF: Final = {
-    Phase.IDLE: "idle",
-    Phase.AWAIT_SUPERVISOR: "starting",
-    Phase.AWAIT_JOURNAL: "starting",
-    Phase.ACTIVE: "active",
-    Phase.HANDING_OVER: "active",
-    Phase.FINISHING_JOB: "finishing",
-    Phase.RUN_ON: "finishing",
-}
+__all__ = ["STATE_OF", "TABLE", "Gate", "Phase", "Session", "Step"]
 
 
 class Step(StrEnum):
@@ -91,110 +75,14 @@ TABLE: Final[dict[tuple[Phase, Step], Phase]] = {
 
 SUPERVISOR_MS: Final = 30_000
 JOURNAL_MS: Final = 3_000
-PROGRESS_MS: Final = 15 * 60_000
 
 
-@dataclass(slots=True)
-class Session:
-    """One use of the machine, its member, its counters and its term."""
-
-    id: str
-    member: str
-    name: str
-    lang: str
-    badge: str
-    basis: w.Basis
-    term: Term
-    meter: Meter = field(default_factory=Meter)
-    supervisor: str | None = None
-    supervisor_badge: str | None = None
-    present: bool = True
-    end_reason: w.EndReason = w.EndReason.BADGE
-    end_actor: str | None = None
-    checkpoint_at: int = 0
-    progress_at: int = 0
-
-
-@dataclass(slots=True)
-class Pending:
-    """A session that waits: for a supervisor (no token yet), or for the journal to confirm `token`."""
-
-    session: Session
-    until_ms: int
-    token: int | None = None
-
-
-class Gate:
+class Gate(Taps, Causes):
     """One machine. `look_up` tells who holds a badge (by digest); `new_id` makes session ids.
 
     `run_sense`: whether an input says that the machine works. `continuous`: whether the reader proves presence.
     `latched`: causes and defects that outlive a restart (a lock comes with the roster instead).
     """
-
-    def __init__(
-        self,
-        look_up: Callable[[str], w.Holder | None],
-        rules: w.MachineRules,
-        *,
-        new_id: Callable[[], str],
-        run_sense: bool = False,
-        continuous: bool = True,
-        checkpoint_ms: int = 30_000,
-        latched: Iterable[str] = (),
-    ) -> None:
-        self._look_up = look_up
-        self._rules = rules
-        self._new_id = new_id
-        self._run_sense = run_sense
-        self._checkpoint_ms = checkpoint_ms
-        self._flags = Flags(latched, continuous=continuous)
-        self._causes: dict[w.Cause, str] = {w.Cause(word): "" for word in latched if word in _LATCHING}
-        self._stale = False
-        self._running = False
-        self._phase = Phase.IDLE
-        self._session: Session | None = None
-        self._pending: Pending | None = None
-        self._strangers = Strangers()
-        self._next_mode = rules.mode
-        self._token = 0
-        self._now = w.Now(0)
-        self._out: list[w.Command] = []
-
-    # --- what others see ----------------------------------------------------------------------------------------------
-
-    @property
-    def phase(self) -> Phase:
-        """Return where the session stands."""
-        return self._phase
-
-    @property
-    def state(self) -> str:
-        """Return idle, starting, active or finishing."""
-        return STATE_OF[self._phase]
-
-    @property
-    def causes(self) -> list[w.Cause]:
-        """Return what forbids use, worst first."""
-        return [cause for cause in w.Cause if cause in self._causes]
-
-    @property
-    def session(self) -> Session | None:
-        """Return the session that owns the power, or None."""
-        return self._session
-
-    @property
-    def powered(self) -> bool:
-        """Return whether the machine has power by these rules: ACTIVE or FINISHING, and never in audit mode."""
-        return self._session is not None and self._rules.mode is not w.Mode.AUDIT
-
-    @property
-    def rules(self) -> w.MachineRules:
-        """Return the rules in force."""
-        return self._rules
-
-    def deadline(self) -> int | None:
-        """Return the boot milliseconds at which a ``Tick`` is due, or None."""
-        return min((at for at, _ in self._timers()), default=None)
 
     def handle(self, event: w.Event, now: w.Now) -> list[w.Command]:  # noqa: C901 - one line an event, read as a table
         """Take one event and return what is to be done, in this order. What is overdue at `now` comes first."""
@@ -226,9 +114,13 @@ class Gate:
                 self._committed(token)
             case w.Stopping():
                 self._stopping()
-            case w.Tick():
-                pass
+            # A Tick is nothing but its deadlines.
+        self._overdue()  # an event may have set a deadline that is past already
         return self._out
+
+    def deadline(self) -> int | None:
+        """Return the boot milliseconds at which a ``Tick`` is due, or None."""
+        return min((at for at, _ in self._timers()), default=None)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -265,135 +157,12 @@ class Gate:
                 return
             due[1]()
 
-    @property
-    def _still(self) -> bool:
-        """Whether the machine is known to stand still; without an input nobody knows."""
-        return self._run_sense and not self._running
-
-    # --- a badge ------------------------------------------------------------------------------------------------------
-
-    def _presented(self, badge: str) -> None:
-        holder = self._look_up(badge)
-        if self._flags.asking and holder is not None and holder.id is not None:
-            self._flagged_by(badge, holder)
-        elif self._phase is Phase.IDLE:
-            self._tapped_idle(badge, holder)
-        elif self._phase is Phase.AWAIT_SUPERVISOR:
-            self._tapped_awaiting(holder, badge)
-        elif self._phase in (Phase.AWAIT_JOURNAL, Phase.HANDING_OVER):
-            self._cancel(w.EndReason.CANCELLED)
-        elif self._phase is Phase.RUN_ON:
-            self._tapped_run_on(badge, holder)
-        else:
-            self._tapped_in_use(badge, holder)
-
-    def _tapped_idle(self, badge: str, holder: w.Holder | None) -> None:
-        guest = self._strangers.take_guest(self._now.boot_ms)
-        if holder is None:
-            if self._strangers.unknown(badge, self._now.boot_ms):
-                self._refuse(badge, None, self._decide(None).reasons)
-            return
-        if w.Cause.OUTPUT in self._causes and isinstance(holder, w.Member) and holder.level is w.Level.MAINTAINER:
-            self._out.append(w.ClearFault(holder.id))
-            return
-        decision = self._decide(holder)
-        if guest is not None and self._rules.sponsor and self._may_supervise(holder):
-            assert isinstance(holder, w.Member)
-            basis = replace(decision.basis or w.Basis("sponsor"), kind="sponsor")
-            self._ask_journal(self._new_session(guest, holder, basis, supervisor=holder.id, supervisor_badge=badge))
-        elif decision.basis is None:
-            self._refuse(badge, holder, decision.reasons)
-        elif decision.needs_supervisor:
-            session = self._new_session(badge, holder, decision.basis)
-            self._pending = Pending(session, self._now.boot_ms + SUPERVISOR_MS)
-            self._go(Step.NEEDS_SUPERVISOR)
-            self._signal(w.SignalKind.SUPERVISOR, session=session, ms=SUPERVISOR_MS)
-        else:
-            self._ask_journal(self._new_session(badge, holder, decision.basis))
-
-    def _tapped_awaiting(self, holder: w.Holder | None, badge: str) -> None:
-        assert self._pending is not None
-        session = self._pending.session
-        if holder is not None and holder.id != session.member and self._may_supervise(holder):
-            session.supervisor, session.supervisor_badge = holder.id, badge
-            self._ask_journal(session)
-        else:
-            self._cancel(w.EndReason.CANCELLED)
-
-    def _tapped_run_on(self, badge: str, holder: w.Holder | None) -> None:
-        """Let nobody wait for a fan: whoever may start now ends the run-on and starts."""
-        if holder is not None and self._decide(holder).basis is not None:
-            self._cut()
-            self._tapped_idle(badge, holder)
-        else:
-            self._refuse_in_use(badge, holder)
-
-    def _tapped_in_use(self, badge: str, holder: w.Holder | None) -> None:
-        session = self._owner()
-        if badge == session.badge or (holder is not None and holder.id == session.member):
-            self._own_tap(session, badge)
-            return
-        decision = self._decide(holder)
-        takes_over = self._rules.handover and self._phase is Phase.ACTIVE and holder is not None
-        if not takes_over or decision.basis is None or decision.needs_supervisor:
-            self._refuse_in_use(badge, holder)
-            return
-        assert holder is not None
-        self._hand_over(self._new_session(badge, holder, decision.basis))
-
-    def _own_tap(self, session: Session, badge: str) -> None:
-        same_card = badge == session.badge
-        if self._phase is Phase.FINISHING_JOB:
-            if self._run_sense:
-                self._signal(w.SignalKind.FINISHING, session=session)
-            else:
-                self._cut()
-        elif self._rules.mode is w.Mode.HOLD and same_card:
-            session.term.grace_until = None
-            if not self._extend(session):
-                self._signal(w.SignalKind.GO, session=session)
-        elif self._rules.mode is w.Mode.TIMED and same_card:
-            session.term.warned = True
-            if not self._extend(session):
-                self._signal(w.SignalKind.WARNING, session=session, ms=session.term.limit_at - self._now.boot_ms)
-        elif not self._extend(session):
-            self._flags.hold(badge, self._now.boot_ms)
-            self._wish_end(w.EndReason.BADGE)
-
-    def _extend(self, session: Session) -> bool:
-        """Extend a session that was warned; say whether that was possible."""
-        at = self._now.boot_ms
-        if not session.term.warned or not session.term.extend(at, self._rules, still=self._still):
-            return False
-        self._signal(w.SignalKind.EXTENDED, session=session, ms=session.term.limit_at - at)
-        return True
-
-    def _extend_remotely(self, by_ms: int) -> None:
-        session = self._session
-        if session is not None and self._phase in (Phase.ACTIVE, Phase.HANDING_OVER):
-            session.term.add(by_ms)
-            self._signal(w.SignalKind.EXTENDED, session=session, ms=session.term.limit_at - self._now.boot_ms)
-
-    def _removed(self, badge: str) -> None:
-        self._flags.release(badge)
-        if self._rules.mode is not w.Mode.HOLD:
-            return
-        pending = self._pending
-        if pending is not None and pending.session.badge == badge:
-            pending.session.present = False
-            # Where a supervisor's card must be shown, the member's own has to leave the reader: the grace time then
-            # runs from the start. Anywhere else a card that left means that nobody stands there.
-            if pending.token is not None and pending.session.supervisor is None:
-                self._cancel(w.EndReason.CANCELLED)
-        elif self._session is not None and self._session.badge == badge:
-            self._start_grace(self._session)
-
-    def _start_grace(self, session: Session) -> None:
-        if session.term.grace_until is None and self._phase in (Phase.ACTIVE, Phase.HANDING_OVER):
-            session.term.grace_until = self._now.boot_ms + self._rules.grace_ms
-            self._signal(w.SignalKind.GRACE, session=session, ms=self._rules.grace_ms)
-
     # --- a session begins ---------------------------------------------------------------------------------------------
+
+    def _ask_supervisor(self, session: Session) -> None:
+        self._pending = Pending(session, self._now.boot_ms + SUPERVISOR_MS)
+        self._go(Step.NEEDS_SUPERVISOR)
+        self._signal(w.SignalKind.SUPERVISOR, session=session, ms=SUPERVISOR_MS)
 
     def _ask_journal(self, session: Session) -> None:
         token = self._record(self._started(session))
@@ -436,14 +205,30 @@ class Gate:
             self._start_grace(session)
 
     def _still_may(self, session: Session) -> bool:
-        if session.supervisor_badge is not None and not self._may_supervise(self._look_up(session.supervisor_badge)):
+        if self._phase is Phase.HANDING_OVER and not self._rules.handover:
             return False
-        if session.basis.kind == "sponsor":
-            return not self._causes
-        return self._decide(self._look_up(session.badge)).basis is not None
+        supervisor = self._holder(session.supervisor_badge, session.supervisor)
+        if session.sponsored:
+            return supervisor is not None and self._may_sponsor(supervisor)
+        decision = self._decide(self._holder(session.badge, session.member))
+        return decision.basis is not None and (not decision.needs_supervisor or self._may_supervise(supervisor))
 
     def _cancel(self, reason: w.EndReason) -> None:
-        """Give up what waits. What was asked of the journal is answered by facts behind it, never unasked."""
+        """Give up what waits, and say so."""
+        self._give_up(reason)
+        if self._session is not None:
+            self._signal(w.SignalKind.GO, session=self._session)
+        else:
+            self._signal(
+                w.SignalKind.IDLE if reason is w.EndReason.CANCELLED else w.SignalKind.REFUSED, reasons=(reason,)
+            )
+
+    def _cancel_start(self) -> None:
+        if self._pending is not None:
+            self._cancel(w.EndReason.CANCELLED)
+
+    def _give_up(self, reason: w.EndReason) -> None:
+        """Answer what was asked of the journal by facts behind it; it is never unasked."""
         pending, self._pending = self._pending, None
         assert pending is not None
         newcomer = pending.session
@@ -462,12 +247,6 @@ class Gate:
         if facts:
             self._record(*facts)
         self._go(Step.CANCELLED)
-        if self._session is not None:
-            self._signal(w.SignalKind.GO, session=self._session)
-        else:
-            self._signal(
-                w.SignalKind.IDLE if reason is w.EndReason.CANCELLED else w.SignalKind.REFUSED, reasons=(reason,)
-            )
 
     def _too_late(self) -> None:
         assert self._pending is not None
@@ -512,9 +291,16 @@ class Gate:
         self._go(Step.FAN_RUNS)
         self._signal(w.SignalKind.RUN_ON, session=session, ms=session.term.run_on_until - self._now.boot_ms)
 
+    def _job_said_done(self, session: Session) -> None:
+        """Take the member's word that the job is done where no input says it; an input knows better than a tap."""
+        if self._run_sense:
+            self._signal(w.SignalKind.FINISHING, session=session)
+        else:
+            self._run_on_or_cut()
+
     def _settle_handover(self) -> None:
         if self._phase is Phase.HANDING_OVER:
-            self._cancel(w.EndReason.CANCELLED)
+            self._give_up(w.EndReason.CANCELLED)
 
     def _cut(self, *facts: w.Fact) -> None:
         """End the session now: off first, then the record, with `facts` behind it."""
@@ -537,12 +323,14 @@ class Gate:
             self._cancel(w.EndReason.CANCELLED)
         elif self._phase in (Phase.ACTIVE, Phase.HANDING_OVER):
             self._wish_end(reason, actor=actor)
-        elif self._phase is Phase.RUN_ON or (self._phase is Phase.FINISHING_JOB and not self._run_sense):
-            self._cut()
         elif self._phase is Phase.FINISHING_JOB:
-            self._signal(w.SignalKind.FINISHING, session=self._session)
+            self._job_said_done(self._owner())
+        elif self._phase is Phase.RUN_ON:
+            self._cut()
 
     def _run_sensed(self, *, on: bool) -> None:
+        if on is self._running:
+            return  # said twice, or each repetition would start the idle time anew
         at = self._now.boot_ms
         self._running = on
         if self._pending is not None:
@@ -574,210 +362,20 @@ class Gate:
         self._owner().term.grace_until = None
         self._wish_end(w.EndReason.REMOVED)
 
-    def _warn(self) -> None:
-        session = self._owner()
-        session.term.warned = True
-        ends_at = session.term.ends_at(self._rules, still=self._still)
-        self._signal(w.SignalKind.WARNING, session=session, ms=max(0, ends_at - self._now.boot_ms))
-
     def _stopping(self) -> None:
         if self._session is not None:
-            self._session.end_reason = w.EndReason.RESTART
+            self._session.end_reason, self._session.end_actor = w.EndReason.RESTART, None
             self._cut()
         else:
             self._power_off()
-            if self._pending is not None:
-                self._cancel(w.EndReason.CANCELLED)
-
-    # --- while it lasts -----------------------------------------------------------------------------------------------
-
-    def _checkpoint(self) -> None:
-        session = self._owner()
-        session.checkpoint_at = self._now.boot_ms + self._checkpoint_ms
-        session.meter = session.meter.read(self._now.boot_ms)
-        if self._phase is not Phase.HANDING_OVER:
-            meter = session.meter
-            self._out.append(w.Checkpoint(session.id, meter.energised_ms, meter.running_ms, self._now))
-        self._recheck()
-
-    def _progress(self) -> None:
-        session = self._owner()
-        session.progress_at = self._now.boot_ms + PROGRESS_MS
-        session.meter = session.meter.read(self._now.boot_ms)
-        if self._phase is not Phase.HANDING_OVER:
-            meter = session.meter
-            self._record(w.Progress(session.id, session.member, session.badge, meter.energised_ms, meter.running_ms))
-
-    def _recheck(self) -> None:
-        """End the session, once idle, when its member may no longer use the machine (blocked, expired, window over)."""
-        session = self._session
-        if session is None or self._phase not in (Phase.ACTIVE, Phase.HANDING_OVER):
-            return
-        badge = session.supervisor_badge if session.basis.kind == "sponsor" else session.badge
-        holder = None if badge is None else self._look_up(badge)
-        # Causes have their own rules for a running session; this is only about the person.
-        if decide(holder, rules=self._rules, causes=frozenset(), stale=False, now=self._now).basis is None:
-            self._wish_end(w.EndReason.REVOKED)
-
-    # --- causes, roster, flags ----------------------------------------------------------------------------------------
-
-    def _raise(self, cause: w.Cause, detail: str) -> None:
-        if cause in self._causes:
-            return
-        self._causes[cause] = detail
-        fact = w.Blocked(cause, detail)
-        if cause in w.CUT and self._session is not None:
-            self._session.end_reason = w.EndReason.LOCK if cause is w.Cause.LOCK_NOW else w.EndReason.FAULT
-            self._session.end_actor = None
-            self._cut(fact)
-        elif cause in w.CUT:
-            self._power_off()
             self._cancel_start()
-            self._record(fact)
-        else:
-            self._cancel_start()
-            self._record(fact)
-            if cause in w.END_WHEN_IDLE and self._phase in (Phase.ACTIVE, Phase.HANDING_OVER):
-                self._wish_end(w.EndReason.LOCK if cause is w.Cause.LOCK_IDLE else w.EndReason.FAULT)
-            elif cause is w.Cause.READER and self._rules.mode is w.Mode.HOLD and self._session is not None:
-                self._start_grace(self._session)
-        if self._session is None:
-            self._signal(w.SignalKind.BLOCKED, reasons=(cause,), detail=detail)
 
-    def _cancel_start(self) -> None:
-        if self._pending is not None:
-            self._cancel(w.EndReason.CANCELLED)
-
-    def _clear(self, cause: w.Cause, member: str | None) -> None:
-        if self._causes.pop(cause, None) is None:
-            return
-        self._record(w.Cleared(cause, member))
-        if self._phase is Phase.IDLE:
-            left = self.causes
-            kind = w.SignalKind.BLOCKED if left else w.SignalKind.IDLE
-            self._signal(kind, reasons=tuple(left[:1]), detail=self._causes[left[0]] if left else "")
-
-    def _roster_changed(self, rules: w.MachineRules, *, stale: bool) -> None:
-        # The mode of a session is the one it began with: power that audit mode does not switch would otherwise stay on,
-        # and a card that was tapped would be missed in its holder. The new one holds from the next idle moment.
-        self._next_mode = rules.mode
-        self._rules = rules if self._phase is Phase.IDLE else replace(rules, mode=self._rules.mode)
-        self._stale = stale
-        wanted = {w.Cause.LOCK_NOW: False, w.Cause.LOCK_IDLE: False, w.Cause.STALE: stale and rules.deny_when_stale}
-        if rules.lock is not None:
-            wanted[w.Cause.LOCK_NOW if rules.lock.now else w.Cause.LOCK_IDLE] = True
-        for cause, there in wanted.items():
-            if there:
-                self._raise(cause, rules.lock.reason if rules.lock and cause is not w.Cause.STALE else "")
-        for cause, there in wanted.items():
-            if not there:
-                self._clear(cause, None)
-        self._recheck()
-
-    def _flag_due(self) -> None:
-        self._tell_flag(self._flags.due(self._now.boot_ms))
-
-    def _tell_flag(self, kind: str | None) -> None:
-        if kind is not None:
-            self._signal(w.SignalKind.FLAG_ASK, detail=kind)
-
-    def _flagged_by(self, badge: str, holder: w.Holder) -> None:
-        facts, signal = self._flags.badge(badge, holder)
-        for fact in facts:
-            if isinstance(fact, w.Blocked):
-                self._causes[fact.cause] = fact.detail
-            elif isinstance(fact, w.Cleared) and isinstance(fact.cause, w.Cause):
-                self._causes.pop(fact.cause, None)
-        if facts:
-            self._cancel_start()
-            self._record(*facts)
-        self._signal(signal, lang=getattr(holder, "lang", None))
-
-    # --- small tools --------------------------------------------------------------------------------------------------
+    # --- the table ----------------------------------------------------------------------------------------------------
 
     def _go(self, step: Step) -> None:
         self._phase = TABLE[self._phase, step]
         if self._phase is Phase.IDLE and self._rules.mode is not self._next_mode:
             self._rules = replace(self._rules, mode=self._next_mode)
-
-    def _owner(self) -> Session:
-        assert self._session is not None
-        return self._session
-
-    def _decide(self, holder: w.Holder | None) -> Decision:
-        return decide(holder, rules=self._rules, causes=self._causes.keys(), stale=self._stale, now=self._now)
-
-    def _may_supervise(self, holder: w.Holder | None) -> bool:
-        return may_supervise(holder, rules=self._rules, causes=self._causes.keys(), now=self._now)
-
-    def _new_session(
-        self,
-        badge: str,
-        holder: w.Holder,
-        basis: w.Basis,
-        *,
-        supervisor: str | None = None,
-        supervisor_badge: str | None = None,
-    ) -> Session:
-        limit_ms = (holder.limit_ms if isinstance(holder, w.Member) else None) or self._rules.limit_ms
-        return Session(
-            id=self._new_id(),
-            member=holder.id or "",
-            name=getattr(holder, "name", ""),
-            lang=getattr(holder, "lang", "en"),
-            badge=badge,
-            basis=basis,
-            term=Term(limit_ms),
-            supervisor=supervisor,
-            supervisor_badge=supervisor_badge,
-        )
-
-    def _refuse_in_use(self, badge: str, holder: w.Holder | None) -> None:
-        self._refuse(badge, holder, (IN_USE, *self._decide(holder).reasons))
-
-    def _refuse(self, badge: str, holder: w.Holder | None, reasons: tuple[str, ...]) -> None:
-        self._record(w.Refused(badge, None if holder is None else holder.id, reasons))
-        lang = None if holder is None or not isinstance(holder, w.Member | w.Barred) else holder.lang
-        self._signal(w.SignalKind.REFUSED, lang=lang, reasons=reasons)
-
-    def _started(
-        self, session: Session, *, continues: str | None = None, energised_from_ms: int | None = None
-    ) -> w.Started:
-        return w.Started(
-            session.id,
-            session.member,
-            session.badge,
-            session.basis,
-            self._rules.mode,
-            session.supervisor,
-            continues,
-            energised_from_ms,
-        )
-
-    def _ended(self, session: Session, reason: w.EndReason, meter: Meter, *, actor: str | None = None) -> w.Ended:
-        return w.Ended(session.id, session.member, session.badge, reason, meter.energised_ms, meter.running_ms, actor)
-
-    def _record(self, *facts: w.Fact) -> int:
-        self._token += 1
-        self._out.append(w.Record(self._token, facts, self._now))
-        return self._token
-
-    def _signal(
-        self,
-        kind: w.SignalKind,
-        *,
-        session: Session | None = None,
-        lang: str | None = None,
-        reasons: tuple[str, ...] = (),
-        ms: int = 0,
-        detail: str = "",
-    ) -> None:
-        if session is not None:
-            lang = session.lang
-        self._out.append(w.Signal(kind, session.name if session else "", lang, reasons, ms, detail))
-
-
-_LATCHING: Final = frozenset({w.Cause.OUTPUT.value, w.Cause.FLAG.value})
 
 
 def _first(timer: tuple[int, Callable[[], None]]) -> int:

@@ -6,7 +6,7 @@ for a running job and the fan's run-on (``off_by``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fabgate.rules.words import MachineRules
 
@@ -55,11 +55,18 @@ class Term:
         return min(limit, idle_at - min(rules.warn_ms, rules.idle_off_ms // 4))
 
     def extend(self, at_ms: int, rules: MachineRules, *, still: bool) -> bool:
-        """Give a full limit more from now, never beyond the longest; say whether that changed anything."""
-        limit_at = min(max(self.limit_at, at_ms + self.limit_ms), self.max_at)
-        if limit_at <= self.limit_at and self.idle_at(rules, still=still) is None:
+        """Give a full limit more from now, never beyond the longest; say whether the end moved.
+
+        Where it cannot move, nothing is changed: that tap ends the session, or no tap could.
+        """
+        longer = replace(
+            self,
+            limit_at=min(max(self.limit_at, at_ms + self.limit_ms), self.max_at),
+            still_since=max(self.still_since, at_ms),  # warming up is not idling
+        )
+        if longer.ends_at(rules, still=still) <= self.ends_at(rules, still=still):
             return False
-        self.limit_at, self.still_since, self.warned = limit_at, at_ms, False
+        self.limit_at, self.still_since, self.warned = longer.limit_at, longer.still_since, False
         return True
 
     def add(self, by_ms: int) -> None:

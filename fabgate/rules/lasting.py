@@ -1,0 +1,70 @@
+"""What happens while a session lasts? Checkpoints and progress, the warning, more time, the grace of an empty holder.
+
+And whether its member may still use the machine at all: who is blocked or expires in mid-session is never cut, but
+ended as a lock would.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fabgate.rules import words as w
+from fabgate.rules.notebook import Notebook
+from fabgate.rules.owner import Phase, Session
+
+PROGRESS_MS: Final = 15 * 60_000
+
+
+class Lasting(Notebook):
+    """The small events of a running session."""
+
+    def _checkpoint(self) -> None:
+        session = self._owner()
+        session.checkpoint_at = self._now.boot_ms + self._checkpoint_ms
+        session.meter = session.meter.read(self._now.boot_ms)
+        if self._phase is not Phase.HANDING_OVER:
+            meter = session.meter
+            self._out.append(w.Checkpoint(session.id, meter.energised_ms, meter.running_ms, self._now))
+        self._recheck()
+
+    def _progress(self) -> None:
+        session = self._owner()
+        session.progress_at = self._now.boot_ms + PROGRESS_MS
+        session.meter = session.meter.read(self._now.boot_ms)
+        if self._phase is not Phase.HANDING_OVER:
+            meter = session.meter
+            self._record(w.Progress(session.id, session.member, session.badge, meter.energised_ms, meter.running_ms))
+
+    def _recheck(self) -> None:
+        """End the session, once idle, when its member may no longer use the machine (blocked, expired, window over)."""
+        session = self._session
+        if session is None or self._phase not in (Phase.ACTIVE, Phase.HANDING_OVER):
+            return
+        badge = session.supervisor_badge if session.sponsored else session.badge
+        if self._person(self._holder(badge, session.member)).basis is None:
+            self._wish_end(w.EndReason.REVOKED)
+
+    def _warn(self) -> None:
+        session = self._owner()
+        session.term.warned = True
+        ends_at = session.term.ends_at(self._rules, still=self._still)
+        self._signal(w.SignalKind.WARNING, session=session, ms=max(0, ends_at - self._now.boot_ms))
+
+    def _extend(self, session: Session) -> bool:
+        """Extend a session that was warned; say whether that was possible."""
+        at = self._now.boot_ms
+        if not session.term.warned or not session.term.extend(at, self._rules, still=self._still):
+            return False
+        self._signal(w.SignalKind.EXTENDED, session=session, ms=session.term.limit_at - at)
+        return True
+
+    def _extend_remotely(self, by_ms: int) -> None:
+        session = self._session
+        if session is not None and self._phase in (Phase.ACTIVE, Phase.HANDING_OVER):
+            session.term.add(by_ms)
+            self._signal(w.SignalKind.EXTENDED, session=session, ms=session.term.limit_at - self._now.boot_ms)
+
+    def _start_grace(self, session: Session) -> None:
+        if session.term.grace_until is None and self._phase in (Phase.ACTIVE, Phase.HANDING_OVER):
+            session.term.grace_until = self._now.boot_ms + self._rules.grace_ms
+            self._signal(w.SignalKind.GRACE, session=session, ms=self._rules.grace_ms)

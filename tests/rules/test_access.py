@@ -1,0 +1,212 @@
+"""WHO may use the machine: every reason at once, and who is admitted despite what."""
+# ruff: noqa: DTZ001, DTZ901 - `Now.local` is a time of the site's zone, and these tests live in no zone
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+
+from fabgate.rules import words as w
+from fabgate.rules.access import decide, may_supervise
+
+TUESDAY = datetime(2026, 11, 24, 12, 0)
+ADA = w.Member("m-ada", grant="g-1")
+SUE = w.Member("m-sue", level=w.Level.SUPERVISOR)
+MAX = w.Member("m-max", level=w.Level.MAINTAINER)
+KID = w.Member("m-kid", supervised=True)
+EVE = w.Barred(("training-missing", "payment"), "m-eve")
+LOST = w.Barred(("badge-lost",))
+DESK = w.Emergency("desk")
+
+
+def ask(holder, *, causes=(), stale=False, local=TUESDAY, synced=True, **rules):
+    return decide(
+        holder, rules=w.MachineRules(**rules), causes=frozenset(causes), stale=stale, now=w.Now(0, local, synced)
+    )
+
+
+def test_a_member_of_the_roster_is_admitted_by_their_grant():
+    assert ask(ADA).basis == w.Basis("grant", grant="g-1")
+
+
+def test_an_admission_by_an_old_roster_says_so():
+    assert ask(ADA, stale=True).basis == w.Basis("grant", grant="g-1", stale_roster=True)
+
+
+def test_a_badge_that_nobody_knows_is_refused():
+    assert ask(None).reasons == ("unknown-badge",)
+
+
+def test_the_rosters_own_reasons_are_all_given():
+    assert ask(EVE).reasons == ("training-missing", "payment")
+
+
+def test_every_reason_is_given_at_once_with_the_worst_first():
+    holder = w.Member("m", valid_until=date(2026, 1, 1), windows=(w.Window(frozenset({1}), 0, 60),))
+    decision = ask(
+        holder, causes=[w.Cause.STALE, w.Cause.ESTOP, w.Cause.READER], stale=True, synced=False, deny_when_stale=True
+    )
+    assert decision.basis is None
+    assert decision.reasons == (
+        "blocked-estop",
+        "blocked-reader",
+        "blocked-stale",
+        "clock-unknown",
+        "expired",
+        "outside-hours",
+    )
+
+
+@pytest.mark.parametrize("cause", w.Cause)
+def test_each_cause_refuses_a_member(cause):
+    assert ask(ADA, causes=[cause]).reasons == (f"blocked-{cause}",)
+
+
+@pytest.mark.parametrize("cause", sorted(set(w.Cause) - {w.Cause.FLAG}))
+def test_a_maintainer_is_stopped_by_every_cause_but_a_flag(cause):
+    assert ask(MAX, causes=[cause]).basis is None
+    assert ask(MAX, causes=[cause, w.Cause.FLAG]).reasons == (f"blocked-{cause}",)
+
+
+def test_a_maintainer_runs_a_flagged_machine_and_the_record_says_as_what():
+    assert ask(MAX, causes=[w.Cause.FLAG]).basis == w.Basis("maintainer")
+    assert ask(SUE, causes=[w.Cause.FLAG]).reasons == ("blocked-flag",)
+
+
+@pytest.mark.parametrize("cause", sorted(set(w.Cause) - {w.Cause.STALE}))
+def test_an_emergency_badge_is_stopped_by_every_cause_but_an_old_roster(cause):
+    assert ask(DESK, causes=[cause]).reasons == (f"blocked-{cause}",)
+
+
+def test_an_emergency_badge_needs_no_roster_no_clock_and_no_supervisor():
+    decision = ask(
+        DESK,
+        causes=[w.Cause.STALE],
+        stale=True,
+        local=None,
+        synced=False,
+        deny_when_stale=True,
+        supervision=w.Supervision.ALWAYS,
+    )
+    assert decision.basis == w.Basis("emergency", stale_roster=True)
+    assert not decision.needs_supervisor
+
+
+# --- time windows, expiry, clock ---
+
+
+@pytest.mark.parametrize(
+    ("day", "hour", "minute", "inside"),
+    [
+        (23, 21, 59, False),
+        (23, 22, 0, True),
+        (23, 23, 59, True),
+        (24, 0, 0, True),
+        (24, 1, 59, True),
+        (24, 2, 0, False),
+        (24, 22, 30, False),
+        (25, 1, 0, False),
+    ],
+)
+def test_a_window_over_midnight_belongs_to_the_day_on_which_it_opens(day, hour, minute, inside):
+    monday_night = w.Window(frozenset({1}), 22 * 60, 2 * 60)
+    holder = w.Member("m", windows=(monday_night,))
+    assert (ask(holder, local=datetime(2026, 11, day, hour, minute)).basis is not None) is inside
+
+
+def test_a_sunday_nights_window_reaches_into_monday():
+    holder = w.Member("m", windows=(w.Window(frozenset({7}), 22 * 60, 60),))
+    assert ask(holder, local=datetime(2026, 11, 23, 0, 30)).basis is not None
+    assert ask(holder, local=datetime(2026, 11, 24, 0, 30)).reasons == ("outside-hours",)
+
+
+def test_a_window_within_a_day_opens_at_its_first_minute_and_closes_at_its_last():
+    holder = w.Member("m", windows=(w.Window(frozenset({2}), 8 * 60, 22 * 60),))
+    assert [
+        ask(holder, local=datetime(2026, 11, 24, *at)).basis is not None for at in [(7, 59), (8, 0), (21, 59), (22, 0)]
+    ] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert ask(holder, local=datetime(2026, 11, 25, 12)).basis is None
+
+
+def test_one_open_window_of_several_is_enough():
+    closed, open_ = w.Window(frozenset({2}), 0, 60), w.Window(frozenset({2}), 600, 800)
+    assert ask(w.Member("m", windows=(closed, open_))).basis is not None
+
+
+def test_a_membership_ends_after_its_last_day_and_the_days_of_grace():
+    holder = w.Member("m", valid_until=date(2026, 11, 20), grace_days=3)
+    assert ask(holder, local=datetime(2026, 11, 23, 23, 59)).basis is not None
+    assert ask(holder, local=datetime(2026, 11, 24, 0, 0)).reasons == ("expired",)
+
+
+def test_a_membership_for_ever_does_not_run_over_the_calendars_edge():
+    assert ask(w.Member("m", valid_until=date.max, grace_days=3)).basis is not None
+    holder = w.Member("m", windows=(w.Window(frozenset(range(1, 8)), 600, 500),))
+    assert ask(holder, local=datetime.min).basis is not None
+
+
+def test_without_any_known_time_nothing_is_judged_by_it():
+    holder = w.Member("m", valid_until=date(2020, 1, 1), windows=(w.Window(frozenset(), 0, 1),))
+    assert ask(holder, local=None, synced=False).basis is not None
+
+
+def test_a_machine_that_is_strict_about_age_refuses_while_the_clock_is_unknown():
+    assert ask(ADA, local=None, synced=False, deny_when_stale=True).reasons == ("clock-unknown",)
+
+
+# --- opening weeks ---
+
+SOON = TUESDAY + timedelta(hours=1)
+
+
+def test_in_the_opening_weeks_every_known_member_is_admitted_and_the_refusal_recorded():
+    assert ask(EVE, observe_until=SOON).basis == w.Basis("observe", would_refuse=("training-missing", "payment"))
+    assert ask(KID, observe_until=SOON).basis == w.Basis("observe", would_refuse=("supervisor-needed",))
+    assert ask(ADA, observe_until=SOON).basis == w.Basis("grant", grant="g-1")
+
+
+def test_in_the_opening_weeks_unknown_badges_and_causes_still_refuse():
+    assert ask(None, observe_until=SOON).reasons == ("unknown-badge",)
+    assert ask(LOST, observe_until=SOON).reasons == ("badge-lost",)
+    assert ask(EVE, observe_until=SOON, causes=[w.Cause.LOCK_IDLE]).reasons[0] == "blocked-lock-idle"
+
+
+def test_the_opening_weeks_end_on_time_and_need_a_clock():
+    assert ask(EVE, observe_until=TUESDAY).basis is None
+    assert ask(EVE, observe_until=SOON, local=None).basis is None
+    zone = timezone(timedelta(hours=1))
+    aware = ask(EVE, observe_until=SOON.replace(tzinfo=zone), local=TUESDAY.replace(tzinfo=zone))
+    assert aware.basis is not None
+    assert ask(EVE, observe_until=SOON, local=TUESDAY.replace(tzinfo=zone)).basis is not None
+    assert ask(EVE, observe_until=TUESDAY, local=TUESDAY.replace(tzinfo=zone)).basis is None
+
+
+# --- supervisors ---
+
+
+@pytest.mark.parametrize(
+    ("supervision", "of_kid", "of_ada", "of_sue"),
+    [
+        (w.Supervision.NEVER, False, False, False),
+        (w.Supervision.MINORS, True, False, False),
+        (w.Supervision.ALWAYS, True, True, False),
+    ],
+)
+def test_who_needs_a_supervisor_is_the_machines_rule(supervision, of_kid, of_ada, of_sue):
+    needs = [ask(holder, supervision=supervision).needs_supervisor for holder in (KID, ADA, SUE)]
+    assert needs == [of_kid, of_ada, of_sue]
+
+
+def test_a_supervisor_is_somebody_who_could_use_the_machine_too():
+    def may(holder, *causes):
+        return may_supervise(holder, rules=w.MachineRules(), causes=frozenset(causes), now=w.Now(0, TUESDAY, True))
+
+    assert [may(holder) for holder in (SUE, MAX, ADA, EVE, DESK, None)] == [True, True, False, False, False, False]
+    assert not may(SUE, w.Cause.FLAG)
+    assert not may(w.Member("m", level=w.Level.SUPERVISOR, valid_until=date(2020, 1, 1)))

@@ -1,0 +1,283 @@
+"""What forbids use, and what it does in each phase; locks, rosters and people that change in mid-session."""
+
+from __future__ import annotations
+
+import pytest
+
+from fabgate.rules import words as w
+from tests.rules.world import MIN, S, World
+
+CUT = sorted(w.CUT)
+HOLD = sorted(set(w.Cause) - w.CUT)
+
+
+def idle():
+    return World()
+
+
+def await_supervisor():
+    world = World()
+    world.tap("kid")
+    return world
+
+
+def await_journal():
+    world = World()
+    world.tap("ada")
+    return world
+
+
+def active():
+    return World(run_sense=True).start()
+
+
+def active_hold():
+    return World(run_sense=True, mode=w.Mode.HOLD).start()
+
+
+def handing_over():
+    world = World(handover=True, run_sense=True).start()
+    world.tap("bob")
+    return world
+
+
+def finishing_job():
+    world = active()
+    world.running(True)
+    world.stop()
+    return world
+
+
+def run_on():
+    world = World(run_on_ms=MIN).start()
+    world.stop()
+    return world
+
+
+POWERED = [active, active_hold, handing_over, finishing_job, run_on]
+UNPOWERED = [idle, await_supervisor, await_journal]
+
+
+@pytest.mark.parametrize("begin", POWERED)
+@pytest.mark.parametrize("cause", CUT)
+def test_a_cut_puts_off_before_anything_else_from_every_phase_with_power(begin, cause):
+    world = begin()
+    out = world.happens(cause)
+    assert out[0] == "off"
+    assert out.count("off") == 1
+    assert out[-3].endswith(f" 0 + blocked {cause}")
+    assert out[-2:] == ["say ended", "say blocked"]
+    assert world.phase == "idle"
+    assert world.ends()[-1][1] == ("lock" if cause is w.Cause.LOCK_NOW else "fault")
+    assert world.commit() == []
+    assert world.tap("ada")[0].startswith(f"record refused blocked-{cause}")
+
+
+@pytest.mark.parametrize("begin", UNPOWERED)
+@pytest.mark.parametrize("cause", CUT)
+def test_a_cut_says_off_from_every_phase_without_power_too(begin, cause):
+    world = begin()
+    out = world.happens(cause)
+    assert (out[0], out[-2:]) == ("off", [f"record blocked {cause}", "say blocked"])
+    assert world.phase == "idle"
+    assert world.commit() == []
+
+
+@pytest.mark.parametrize("begin", UNPOWERED)
+@pytest.mark.parametrize("cause", HOLD)
+def test_a_hold_cancels_what_starts_and_forbids_the_next(begin, cause):
+    world = begin()
+    out = world.happens(cause)
+    assert out[-2:] == [f"record blocked {cause}", "say blocked"]
+    assert world.phase == "idle"
+    assert world.commit() == []
+    assert world.tap("ada") == [f"record refused blocked-{cause}", "say refused"]
+
+
+@pytest.mark.parametrize("begin", [active, active_hold, handing_over])
+@pytest.mark.parametrize("cause", sorted(w.END_WHEN_IDLE))
+def test_a_lock_when_idle_and_a_sick_journal_end_a_session_that_runs_no_job(begin, cause):
+    world = begin()
+    out = world.happens(cause)
+    assert out[-3] == "off" or out[-4] == "off"
+    assert f"record blocked {cause}" in out
+    assert world.phase == "idle"
+    assert world.ends()[-1][1] == ("lock" if cause is w.Cause.LOCK_IDLE else "fault")
+
+
+@pytest.mark.parametrize("begin", [active, handing_over])
+@pytest.mark.parametrize("cause", sorted(set(HOLD) - w.END_WHEN_IDLE))
+def test_the_other_holds_leave_a_running_session_alone(begin, cause):
+    world = begin()
+    out = world.happens(cause)
+    assert "off" not in out
+    assert (world.power, world.phase) == (True, "active")
+    assert world.tap("ada")[0] == "off"
+    assert world.tap("ada") == [f"record refused blocked-{cause}", "say refused"]
+
+
+@pytest.mark.parametrize("begin", [finishing_job, run_on])
+@pytest.mark.parametrize("cause", HOLD)
+def test_a_hold_changes_nothing_for_what_is_ending_already(begin, cause):
+    world = begin()
+    phase = world.phase
+    assert world.happens(cause) == [f"record blocked {cause}"]
+    assert (world.phase, world.power) == (phase, True)
+
+
+@pytest.mark.parametrize("cause", w.Cause)
+def test_nothing_starts_by_itself_when_a_cause_is_over(cause):
+    world = World().start()
+    world.happens(cause)
+    world.stop()
+    assert world.is_over(cause, "m-max") == [f"record cleared {cause}", "say idle"]
+    assert world.last == w.Cleared(cause, "m-max")
+    assert world.after(60 * MIN) == []
+    assert not world.power
+    assert world.start().power
+
+
+def test_a_cause_that_is_raised_or_cleared_twice_is_told_once():
+    world = World()
+    assert world.happens(w.Cause.READER, "no answer") == ["record blocked reader", "say blocked"]
+    assert world.happens(w.Cause.READER, "wrong chip") == []
+    assert world.is_over(w.Cause.READER) == ["record cleared reader", "say idle"]
+    assert world.is_over(w.Cause.READER) == []
+
+
+def test_of_several_causes_the_worst_is_shown_with_its_latest_words():
+    world = World()
+    world.happens(w.Cause.READER, "no answer")
+    world.happens(w.Cause.ESTOP, "pressed")
+    world.happens(w.Cause.STALE)
+    assert world.gate.causes == [w.Cause.ESTOP, w.Cause.READER, w.Cause.STALE]
+    assert [(said.reasons, said.detail) for said in world.said[-2:]] == [(("estop",), "pressed")] * 2
+    world.happens(w.Cause.READER, "wrong chip")
+    world.is_over(w.Cause.ESTOP)
+    assert (world.said[-1].kind, world.said[-1].reasons, world.said[-1].detail) == (
+        "blocked",
+        ("reader",),
+        "wrong chip",
+    )
+
+
+def test_a_cause_that_ends_while_somebody_works_is_only_recorded():
+    world = World().start()
+    world.happens(w.Cause.JOURNAL_FULL)
+    assert world.is_over(w.Cause.JOURNAL_FULL) == ["record cleared journal-full"]
+
+
+def test_an_emergency_stop_goes_before_a_manager_who_had_stopped_from_afar():
+    world = active()
+    world.running(True)
+    world.stop("boss")
+    world.happens(w.Cause.ESTOP)
+    ended = world.facts[-2]
+    assert isinstance(ended, w.Ended)
+    assert (ended.reason, ended.actor) == (w.EndReason.FAULT, None)
+
+
+def test_without_an_input_a_dead_reader_leaves_button_limit_and_more_time():
+    world = World(limit_ms=60 * MIN).start()
+    world.happens(w.Cause.READER)
+    assert world.after(58 * MIN) == ["say warning"]
+    world.do(w.Extend(MIN, "boss"))
+    assert world.stop()[0] == "off"
+
+
+# --- locks and rosters ---
+
+
+def test_a_lock_now_cuts_and_says_what_the_manager_typed():
+    world = World().start()
+    out = world.roster(lock=w.Lock("l", now=True, reason="belt broken"))
+    assert out == ["off", "record ended s1 lock 0 + blocked lock-now", "say ended", "say blocked"]
+    assert world.said[-1].detail == "belt broken"
+    assert world.roster(lock=None) == ["record cleared lock-now", "say idle"]
+
+
+def test_a_lock_that_changes_its_kind_is_never_open_in_between():
+    world = World()
+    world.roster(lock=w.Lock("l", now=False))
+    assert world.roster(lock=w.Lock("l", now=True)) == [
+        "off",
+        "record blocked lock-now",
+        "say blocked",
+        "record cleared lock-idle",
+        "say blocked",
+    ]
+
+
+def test_a_lock_when_idle_holds_a_running_job_and_then_locks():
+    world = active()
+    world.running(True)
+    assert world.roster(lock=w.Lock("l", now=False)) == ["record blocked lock-idle", "say finishing"]
+    assert world.running(False) == ["off", "record ended s1 lock 0", "say ended"]
+    assert world.tap("ada") == ["record refused blocked-lock-idle", "say refused"]
+
+
+def test_an_old_roster_blocks_only_a_machine_that_is_strict_about_it():
+    world = World()
+    assert world.roster(stale=True) == []
+    world.tap("ada")
+    assert isinstance(world.last, w.Started)
+    assert world.last.basis.stale_roster
+    world.commit()
+    assert world.roster(stale=True, deny_when_stale=True) == ["record blocked stale"]
+    assert world.power
+    world.stop()
+    assert world.tap("ada")[0] == "record refused blocked-stale"
+    assert world.roster(stale=False) == ["record cleared stale", "say idle"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda people: people.pop("ada"),
+        lambda people: people.update(ada=w.Barred(("blocked",), "m-ada")),
+        lambda people: people.update(ada=w.Member("m-new")),
+    ],
+    ids=["gone", "blocked", "the badge is somebody else's now"],
+)
+def test_a_member_who_is_blocked_in_mid_session_is_ended_once_idle(change):
+    world = active()
+    world.running(True)
+    change(world.people)
+    assert world.roster() == ["say finishing"]
+    assert world.roster() == []
+    world.after(5 * S)
+    assert world.running(False) == ["off", "record ended s1 revoked 5000", "say ended"]
+
+
+def test_a_window_that_closes_in_mid_session_is_seen_at_the_next_checkpoint():
+    world = active()
+    world.people["ada"] = w.Member("m-ada", windows=(w.Window(frozenset({2}), 0, 12 * 60 + 5),))
+    assert world.after(5 * MIN) == ["off", "record ended s1 revoked 300000", "say ended"]
+
+
+def test_a_clock_that_is_lost_in_mid_session_ends_nothing():
+    world = World(run_sense=True, deny_when_stale=True).start()
+    world.synced = False
+    assert world.after(5 * MIN) == []
+    world.stop()
+    assert world.tap("ada")[0] == "record refused clock-unknown"
+
+
+def test_a_maintainers_session_on_a_flagged_machine_is_not_revoked_by_the_flag():
+    world = World(latched=["flag"]).start("max")
+    assert world.roster() == []
+    assert world.after(5 * MIN) == []
+
+
+def test_new_rules_hold_for_the_session_that_runs():
+    world = active()
+    world.running(True)
+    world.roster(finish_wait=False)
+    assert world.stop()[0] == "off"
+    assert world.gate.rules.finish_wait is False
+
+
+def test_a_roster_in_the_middle_of_a_start_does_not_stop_it():
+    world = await_journal()
+    assert world.roster(limit_ms=MIN) == []
+    assert world.commit() == ["on", "say go"]

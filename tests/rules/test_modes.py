@@ -1,0 +1,203 @@
+"""The four ways in which a badge uses a machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from fabgate.rules import words as w
+from tests.rules.world import MIN, S, World
+
+OFF = "off"
+
+
+# --- tap ---
+
+
+def test_in_tap_mode_the_card_may_leave():
+    world = World().start()
+    assert world.lift("ada") == []
+    assert world.power
+
+
+# --- hold ---
+
+
+def hold(**rules):
+    return World(mode=w.Mode.HOLD, **rules)
+
+
+def test_in_hold_mode_a_card_that_leaves_starts_a_grace_time():
+    world = hold().start()
+    assert world.lift("ada") == ["say grace"]
+    assert world.after(9_999) == []
+    assert world.after(1) == ["off", "record ended s1 removed 10000", "say ended"]
+
+
+def test_in_hold_mode_a_card_that_returns_in_time_goes_on():
+    world = hold().start()
+    world.lift("ada")
+    world.after(9_999)
+    assert world.tap("ada") == ["say go"]
+    assert world.after(MIN) == []
+    world.lift("bob")
+    assert world.after(MIN) == []
+
+
+def test_in_hold_mode_lifting_and_returning_extends_a_session_that_was_warned():
+    world = hold(limit_ms=10 * MIN).start()
+    assert world.after(8 * MIN) == ["say warning"]
+    world.lift("ada")
+    assert world.tap("ada") == ["say extended"]
+
+
+def test_in_hold_mode_a_card_lifted_before_the_start_is_on_disk_cancels_it():
+    world = hold()
+    world.tap("ada")
+    assert world.lift("ada") == ["record ended s1 cancelled 0", "say idle"]
+    assert world.commit() == []
+
+
+def test_in_hold_mode_another_card_of_the_member_ends_the_session():
+    world = hold().start()
+    world.lift("ada")
+    assert world.tap("ada's phone") == ["off", "record ended s1 badge 0", "say ended"]
+
+
+def test_in_hold_mode_the_members_card_leaves_for_the_supervisors_and_must_come_back():
+    world = hold()
+    assert world.tap("kid") == ["say supervisor-needed"]
+    assert world.lift("kid") == []
+    assert world.tap("sue") == ["record started s1", "say wait"]
+    world.lift("sue")
+    assert world.commit() == ["on", "say go", "say grace"]
+    assert world.tap("kid") == ["say go"]
+    assert world.after(MIN) == []
+
+
+def test_in_hold_mode_the_members_card_may_come_back_while_the_disk_is_slow_and_not_leave_again():
+    world = hold()
+    for badge in ("kid", "sue"):
+        world.tap(badge)
+        world.lift(badge)
+    assert world.tap("kid") == []
+    assert world.commit() == ["on", "say go"]
+    world = hold()
+    for badge in ("kid", "sue", "kid"):
+        world.tap(badge)
+        out = world.lift(badge)
+    assert out == ["record ended s1 cancelled 0", "say idle"]
+
+
+def test_in_hold_mode_a_second_look_of_the_supervisor_cancels():
+    world = hold()
+    for badge in ("kid", "sue"):
+        world.tap(badge)
+        world.lift(badge)
+    assert world.tap("sue") == ["record ended s1 cancelled 0", "say idle"]
+
+
+def test_in_hold_mode_a_dead_reader_ends_the_session_after_its_grace():
+    world = hold().start()
+    assert world.happens(w.Cause.READER, "no answer") == ["record blocked reader", "say grace"]
+    assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "say ended"]
+
+
+def test_in_hold_mode_a_reader_that_dies_after_the_card_left_gives_no_second_grace():
+    world = hold().start()
+    world.lift("ada")
+    world.after(9 * S)
+    world.happens(w.Cause.READER)
+    assert world.after(1 * S)[0] == "off"
+
+
+def test_in_hold_mode_a_running_job_is_finished_after_the_grace():
+    world = hold(run_sense=True).start()
+    world.running(True)
+    world.lift("ada")
+    assert world.after(10 * S) == ["say finishing"]
+    assert world.lift("ada") == []
+    assert world.running(False) == ["off", "record ended s1 removed 10000", "say ended"]
+
+
+def test_in_hold_mode_a_card_that_was_left_in_the_holder_starts_nothing():
+    world = hold(limit_ms=MIN).start()
+    world.after(MIN)
+    assert not world.power
+    assert world.after(60 * MIN) == []
+
+
+# --- timed ---
+
+
+def test_in_timed_mode_each_tap_gives_the_full_time_from_now():
+    world = World(mode=w.Mode.TIMED, limit_ms=20 * MIN).start()
+    world.after(5 * MIN)
+    assert world.tap("ada") == ["say extended"]
+    assert world.said[-1].ms == 20 * MIN
+    assert world.after(20 * MIN)[-3:] == ["off", "record ended s1 limit 1500000", "say ended"]
+
+
+def test_in_timed_mode_no_tap_gives_more_than_the_longest_time():
+    world = World(mode=w.Mode.TIMED, limit_ms=20 * MIN, max_ms=30 * MIN).start()
+    world.after(15 * MIN)
+    assert world.tap("ada") == ["say extended"]
+    assert world.tap("ada") == ["say warning"]
+    assert world.said[-1].ms == 15 * MIN
+    assert world.after(15 * MIN) == ["off", "record ended s1 limit 1800000", "say ended"]
+
+
+def test_in_timed_mode_stop_and_another_card_of_the_member_end():
+    assert World(mode=w.Mode.TIMED).start().stop()[0] == OFF
+    assert World(mode=w.Mode.TIMED).start().tap("ada's phone")[0] == OFF
+
+
+def test_in_timed_mode_a_tap_while_it_warms_up_does_not_shorten_the_idle_time():
+    world = World(mode=w.Mode.TIMED, run_sense=True, idle_off_ms=5 * MIN, warm_up_ms=10 * MIN).start()
+    world.after(MIN)
+    world.tap("ada")
+    world.after(13 * MIN)
+    assert world.power
+
+
+# --- audit ---
+
+
+def test_in_audit_mode_nothing_is_switched_and_use_is_recorded():
+    world = World(mode=w.Mode.AUDIT)
+    assert world.tap("ada") == ["record started s1", "say wait"]
+    assert world.commit() == ["say go"]
+    assert (world.gate.state, world.gate.powered) == ("active", False)
+    world.after(5 * S)
+    assert world.tap("ada") == ["record ended s1 badge 5000", "say ended"]
+
+
+def test_in_audit_mode_there_is_no_power_to_hold_for_a_job_or_a_fan():
+    world = World(mode=w.Mode.AUDIT, run_sense=True, run_on_ms=MIN).start()
+    world.running(True)
+    assert world.stop() == ["record ended s1 button 0", "say ended"]
+
+
+def test_in_audit_mode_causes_end_the_session_and_switch_nothing():
+    world = World(mode=w.Mode.AUDIT).start()
+    assert world.happens(w.Cause.ESTOP) == ["record ended s1 fault 0 + blocked estop", "say ended", "say blocked"]
+
+
+def test_a_mode_that_comes_in_the_middle_waits_for_the_end_of_the_session():
+    world = World().start()
+    world.roster(mode=w.Mode.AUDIT)
+    assert world.gate.rules.mode is w.Mode.TAP
+    assert world.tap("ada")[0] == "off"
+    assert world.gate.rules.mode is w.Mode.AUDIT
+    world.tap("ada")
+    assert world.commit() == ["say go"]
+    world.roster(mode=w.Mode.TAP)
+    assert world.stop() == ["record ended s2 button 0", "say ended"]
+    assert world.start().power
+
+
+@pytest.mark.parametrize("mode", w.Mode)
+def test_the_record_names_the_mode(mode):
+    world = World(mode=mode)
+    world.tap("ada")
+    assert isinstance(world.last, w.Started)
+    assert world.last.mode is mode

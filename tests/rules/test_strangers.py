@@ -1,0 +1,146 @@
+"""What happens to a badge that nobody knows?"""
+
+from __future__ import annotations
+
+import pytest
+
+from fabgate.rules import words as w
+from tests.rules.world import MIN, S, World
+
+REFUSED = ["record refused unknown-badge", "say refused"]
+
+
+def test_five_unknown_badges_in_a_minute_make_the_gate_deaf_to_unknown_badges_for_half_a_minute():
+    world = World()
+    for n in range(5):
+        assert world.tap(f"x{n}") == REFUSED
+        world.after(15 * S if n < 4 else 0)
+    assert world.tap("x5") == []
+    world.after(29_999)
+    assert world.tap("x6") == []
+    world.after(1)
+    assert world.tap("x7") == REFUSED
+
+
+def test_five_unknown_badges_in_more_than_a_minute_are_five_people():
+    world = World()
+    for n in range(10):
+        assert world.tap(f"x{n}") == REFUSED
+        world.after(15 * S + 1)
+
+
+@pytest.mark.parametrize("badge", ["ada", "desk"])
+def test_known_badges_work_during_the_pause(badge):
+    world = World()
+    for n in range(5):
+        world.tap(f"x{n}")
+    assert world.tap(badge) == ["record started s1", "say wait"]
+    assert world.commit() == ["on", "say go"]
+    assert world.tap(badge)[0] == "off"
+
+
+def test_guessing_is_no_easier_while_somebody_works():
+    world = World().start("ada")
+    for n in range(5):
+        assert world.tap(f"x{n}") == ["record refused in-use,unknown-badge", "say refused"]
+    assert world.tap("x5") == []
+    assert world.tap("eve") == ["record refused in-use,training-missing,payment", "say refused"]
+    assert world.tap("ada")[0] == "off"
+
+
+# --- the sponsor ---
+
+
+def test_a_supervisor_opens_a_session_for_a_badge_that_nobody_knows():
+    world = World(sponsor=True)
+    world.tap("stranger")
+    world.after(29_999)
+    assert world.tap("sue") == ["record started s1", "say wait"]
+    started = world.last
+    assert isinstance(started, w.Started)
+    assert (started.member, started.badge, started.supervisor) == ("m-sue", "stranger", "m-sue")
+    assert started.basis == w.Basis("sponsor", grant="g-4")
+    assert world.commit() == ["on", "say go"]
+
+
+@pytest.mark.parametrize("badge", ["stranger", "sue"])
+def test_the_guest_and_the_sponsor_can_both_end_it(badge):
+    world = World(sponsor=True)
+    world.tap("stranger")
+    world.start("sue").after(MIN)
+    assert world.tap(badge) == ["off", "record ended s1 badge 60000", "say ended"]
+
+
+@pytest.mark.parametrize(
+    ("before", "badge", "kind"),
+    [
+        (lambda world: world.after(30 * S), "sue", "grant"),
+        (lambda world: world.tap("eve"), "sue", "grant"),
+        (lambda world: None, "ada", "grant"),
+        (lambda world: None, "desk", "emergency"),
+        (lambda world: world.roster(sponsor=False), "sue", "grant"),
+    ],
+    ids=["too late", "another badge between", "no supervisor", "an emergency badge", "no sponsors here"],
+)
+def test_what_is_no_sponsoring_is_a_session_of_ones_own(before, badge, kind):
+    world = World(sponsor=True)
+    world.tap("stranger")
+    before(world)
+    world.tap(badge)
+    started = world.last
+    assert isinstance(started, w.Started)
+    assert (started.badge, started.supervisor, started.basis.kind) == (badge, None, kind)
+
+
+def test_a_maintainer_sponsors_nobody_on_a_flagged_machine_but_may_work_there():
+    world = World(sponsor=True, latched=["flag"])
+    world.tap("stranger")
+    world.tap("max")
+    started = world.last
+    assert isinstance(started, w.Started)
+    assert (started.badge, started.basis.kind) == ("max", "maintainer")
+    assert world.commit() == ["on", "say go"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda world: world.roster(sponsor=False),
+        lambda world: (world.people.update(sue=w.Member("m-sue")), world.roster()),
+        lambda world: (world.people.pop("sue"), world.roster()),
+    ],
+    ids=["no more sponsors", "no supervisor any more", "not known any more"],
+)
+def test_a_sponsored_start_is_decided_again_when_it_is_on_disk(change):
+    world = World(sponsor=True)
+    world.tap("stranger")
+    world.tap("sue")
+    change(world)
+    assert world.commit() == ["record ended s1 cancelled 0", "say idle"]
+
+
+def test_a_sponsor_who_is_blocked_ends_the_guests_session():
+    world = World(sponsor=True, run_sense=True)
+    world.tap("stranger")
+    world.start("sue")
+    world.people["sue"] = w.Barred(("blocked",), "m-sue")
+    assert world.roster() == ["off", "record ended s1 revoked 0", "say ended"]
+
+
+def test_a_guest_goes_on_after_a_handover_that_was_cancelled():
+    world = World(sponsor=True, handover=True)
+    world.tap("stranger")
+    world.start("sue")
+    world.tap("bob")
+    world.after(3 * S)
+    assert world.after(2 * MIN) == []
+    assert world.power
+
+
+def test_in_hold_mode_the_guests_card_must_come_back_into_the_holder():
+    world = World(sponsor=True, mode=w.Mode.HOLD)
+    for badge in ("stranger", "sue"):
+        world.tap(badge)
+        world.lift(badge)
+    assert world.commit() == ["on", "say go", "say grace"]
+    assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "say ended"]

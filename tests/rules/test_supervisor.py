@@ -1,0 +1,125 @@
+"""A session that needs a second person."""
+
+from __future__ import annotations
+
+import pytest
+
+from fabgate.rules import words as w
+from tests.rules.world import MIN, S, World
+
+
+def test_a_supervisors_badge_within_half_a_minute_opens_the_session():
+    world = World()
+    assert world.tap("kid") == ["say supervisor-needed"]
+    assert (world.gate.state, world.said[-1].ms) == ("starting", 30 * S)
+    world.after(29_999)
+    assert world.tap("sue") == ["record started s1", "say wait"]
+    assert isinstance(world.last, w.Started)
+    assert (world.last.member, world.last.supervisor) == ("m-kid", "m-sue")
+    world.after(2_999)
+    assert world.commit() == ["on", "say go"]
+
+
+def test_waiting_writes_nothing_and_ends_after_half_a_minute_with_the_reason():
+    world = World()
+    world.tap("kid")
+    assert world.after(30 * S) == ["say idle", "record refused supervisor-needed", "say refused"]
+
+
+@pytest.mark.parametrize("badge", ["kid", "ada", "eve", "stranger", "desk"])
+def test_any_other_badge_cancels(badge):
+    world = World()
+    world.tap("kid")
+    assert world.tap(badge) == ["say idle"]
+
+
+def test_nobody_supervises_themselves():
+    world = World(supervision=w.Supervision.ALWAYS)
+    world.people["kid"] = w.Member("m-sue", supervised=True)
+    world.tap("kid")
+    assert world.tap("sue") == ["say idle"]
+
+
+def test_the_members_tap_ends_and_the_supervisors_does_not():
+    world = World()
+    world.tap("kid")
+    world.start("sue")
+    assert world.tap("sue")[0] == "record refused in-use"
+    assert world.tap("kid")[0] == "off"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda people: people.pop("sue"),
+        lambda people: people.update(sue=w.Member("m-sue")),
+        lambda people: people.update(sue=w.Member("m-other", level=w.Level.SUPERVISOR)),
+        lambda people: people.pop("kid"),
+    ],
+    ids=["supervisor gone", "no supervisor any more", "another supervisor's badge now", "member gone"],
+)
+def test_both_are_decided_again_when_the_start_is_on_disk(change):
+    world = World()
+    world.tap("kid")
+    world.tap("sue")
+    change(world.people)
+    assert world.commit() == ["record ended s1 cancelled 0", "say idle"]
+
+
+def test_a_supervisor_who_leaves_the_roster_later_does_not_end_the_session():
+    world = World()
+    world.tap("kid")
+    world.start("sue")
+    del world.people["sue"]
+    assert world.roster() == []
+    assert world.after(10 * MIN) == []
+
+
+# --- the maintainer and the emergency badge ---
+
+
+def test_a_maintainer_works_on_a_flagged_machine_without_clearing_it():
+    world = World(latched=["flag"])
+    assert world.tap("ada") == ["record refused blocked-flag", "say refused"]
+    world.start("max")
+    assert world.power
+    world.tap("max")
+    assert world.gate.causes == [w.Cause.FLAG]
+
+
+def test_a_maintainers_tap_asks_the_hardware_to_clear_an_output_fault():
+    world = World(latched=["output"])
+    assert world.tap("sue") == ["record refused blocked-output", "say refused"]
+    assert world.tap("max") == ["clear-fault m-max"]
+    assert world.is_over(w.Cause.OUTPUT, "m-max") == ["record cleared output", "say idle"]
+    assert world.start("max").power
+
+
+def test_a_maintainer_whom_the_roster_no_longer_admits_clears_nothing():
+    world = World(latched=["output"])
+    world.people["max"] = w.Member("m-max", level=w.Level.MAINTAINER, windows=(w.Window(frozenset(), 0, 1),))
+    assert world.tap("max") == ["record refused blocked-output,outside-hours", "say refused"]
+
+
+def test_a_maintainer_clears_a_fault_while_the_clock_is_unknown():
+    world = World(latched=["output"], deny_when_stale=True)
+    world.synced = False
+    assert world.tap("max") == ["clear-fault m-max"]
+
+
+def test_an_emergency_badge_works_without_any_roster():
+    world = World(deny_when_stale=True)
+    assert world.roster(stale=True) == ["record blocked stale", "say blocked"]
+    assert world.tap("ada")[0] == "record refused blocked-stale"
+    world.tap("desk")
+    assert isinstance(world.last, w.Started)
+    assert (world.last.member, world.last.basis) == ("emergency:desk", w.Basis("emergency", stale_roster=True))
+    assert world.commit() == ["on", "say go"]
+    assert world.tap("desk")[0] == "off"
+
+
+def test_an_emergency_badge_clears_and_opens_nothing_for_others():
+    world = World(latched=["output", "danger", "report"])
+    assert world.tap("desk")[0] == "record refused blocked-output,blocked-flag"
+    world.ask_flag()
+    assert world.tap("desk") == ["say flagged"]

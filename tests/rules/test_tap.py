@@ -1,0 +1,246 @@
+"""One tap: the two rules, each way in which a start is cancelled, and what a late disk may not do."""
+
+from __future__ import annotations
+
+import pytest
+
+from fabgate.rules import words as w
+from tests.rules.world import MIN, S, World
+
+
+def test_power_goes_on_only_after_the_start_is_on_disk():
+    world = World()
+    assert world.tap("ada") == ["record started s1", "say wait"]
+    assert (world.power, world.gate.state, world.phase) == (False, "starting", "await-journal")
+    assert world.commit() == ["on", "say go"]
+    assert (world.power, world.gate.state, world.phase) == (True, "active", "active")
+
+
+def test_power_goes_off_before_anything_is_recorded():
+    world = World().start()
+    world.after(5 * MIN)
+    assert world.tap("ada") == ["off", "record ended s1 badge 300000", "say ended"]
+    assert world.gate.state == "idle"
+
+
+def test_the_record_says_who_when_and_by_what_right():
+    world = World()
+    world.tap("ada")
+    assert world.facts == [w.Started("s1", "m-ada", "ada", w.Basis("grant", grant="g-1"), w.Mode.TAP)]
+    assert world.waiting[0].at == world.now
+    assert [(said.kind, said.name, said.lang) for said in world.said] == [("wait", "Ada", "fr")]
+
+
+def test_stop_ends_like_a_tap():
+    world = World().start()
+    assert world.stop() == ["off", "record ended s1 button 0", "say ended"]
+
+
+def test_a_manager_far_away_stops_and_the_record_names_them():
+    world = World().start()
+    assert world.stop("m-boss") == ["off", "record ended s1 remote 0", "say ended"]
+    assert world.last == w.Ended("s1", "m-ada", "ada", w.EndReason.REMOTE, 0, 0, "m-boss")
+
+
+def test_a_second_badge_of_the_same_member_ends_the_session():
+    world = World().start("ada")
+    assert world.tap("ada's phone")[0] == "off"
+
+
+def test_the_badge_that_began_ends_even_when_nobody_knows_it_any_more():
+    world = World().start("ada")
+    del world.people["ada"]
+    assert world.tap("ada") == ["off", "record ended s1 badge 0", "say ended"]
+
+
+def test_another_card_is_refused_while_the_machine_is_used():
+    world = World().start("ada")
+    assert world.tap("bob") == ["record refused in-use", "say refused"]
+    assert world.power
+
+
+def test_a_card_that_is_not_read_is_told():
+    world = World()
+    assert world.do(w.Misread("two cards")) == ["say misread"]
+    assert world.said[-1].detail == "two cards"
+
+
+def test_stop_on_a_free_machine_does_nothing():
+    assert World().stop() == []
+
+
+def test_more_time_for_a_free_machine_does_nothing():
+    assert World().do(w.Extend(MIN, "boss")) == []
+
+
+# --- each way to cancel a start ---
+
+CANCELS = {
+    "a second tap": lambda world: world.tap("ada"),
+    "a tap of another": lambda world: world.tap("bob"),
+    "an unknown badge": lambda world: world.tap("stranger"),
+    "stop": lambda world: world.stop(),
+    "stop from afar": lambda world: world.stop("boss"),
+    "a new cause": lambda world: world.happens(w.Cause.READER),
+    "an emergency stop": lambda world: world.happens(w.Cause.ESTOP),
+    "a lock": lambda world: world.roster(lock=w.Lock("l", now=False)),
+    "the end of the daemon": lambda world: world.do(w.Stopping()),
+}
+
+
+@pytest.mark.parametrize("cancel", CANCELS.values(), ids=CANCELS)
+def test_a_start_that_was_cancelled_never_gets_power_however_late_the_disk(cancel):
+    world = World()
+    world.tap("ada")
+    out = cancel(world)
+    assert "record ended s1 cancelled 0" in out
+    assert world.phase == "idle"
+    assert world.commit() == []
+    assert not world.power
+
+
+@pytest.mark.parametrize("cancel", CANCELS.values(), ids=CANCELS)
+def test_waiting_for_a_supervisor_is_cancelled_without_a_trace(cancel):
+    world = World()
+    world.tap("kid")
+    cancel(world)
+    assert world.phase == "idle"
+    assert not any(isinstance(fact, w.Started | w.Ended) for fact in world.facts)
+
+
+def test_a_start_whose_disk_takes_three_seconds_is_given_up_and_said_so():
+    world = World()
+    world.tap("ada")
+    assert world.after(2_999) == []
+    assert world.after(1) == ["record ended s1 start-timeout 0", "say refused"]
+    assert world.said[-1].reasons == ("start-timeout",)
+    assert world.commit() == []
+
+
+def test_a_confirmation_that_is_late_by_a_stalled_loop_never_sets_power():
+    world = World()
+    world.tap("ada")
+    world.ms += 3_000
+    assert world.do(w.Committed(1)) == ["record ended s1 start-timeout 0", "say refused"]
+
+
+def test_a_confirmation_in_the_last_millisecond_counts():
+    world = World()
+    world.tap("ada")
+    world.after(2_999)
+    assert world.commit() == ["on", "say go"]
+
+
+def test_the_confirmation_of_a_cancelled_start_does_not_power_the_next_one():
+    world = World()
+    world.tap("ada")
+    world.tap("ada")
+    assert world.tap("bob") == ["record started s2", "say wait"]
+    assert world.do(w.Committed(1)) == []
+    assert world.do(w.Committed(2)) == []
+    assert not world.power
+    assert world.do(w.Committed(3)) == ["on", "say go"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda people: people.pop("ada"),
+        lambda people: people.update(ada=w.Barred(("blocked",), "m-ada")),
+        lambda people: people.update(ada=w.Member("m-ada", supervised=True)),
+        lambda people: people.update(ada=w.Member("m-new")),
+    ],
+    ids=["gone", "blocked", "needs a supervisor now", "the badge is somebody else's now"],
+)
+def test_everything_is_decided_again_when_the_start_is_on_disk(change):
+    world = World()
+    world.tap("ada")
+    change(world.people)
+    world.roster()
+    assert world.commit() == ["record ended s1 cancelled 0", "say idle"]
+    assert not world.power
+
+
+def test_a_window_that_closed_while_the_disk_was_slow_is_seen():
+    world = World()
+    world.people["ada"] = w.Member("m-ada", windows=(w.Window(frozenset({2}), 0, 12 * 60 + 1),))
+    world.after(59 * S)
+    world.tap("ada")
+    world.after(1 * S)
+    assert world.commit() == ["record ended s1 cancelled 0", "say idle"]
+
+
+# --- checkpoints and progress ---
+
+
+def test_a_checkpoint_is_replaced_every_half_minute():
+    world = World(run_sense=True).start()
+    world.running(True)
+    world.ms += 30 * S
+    assert world.gate.handle(w.Tick(), world.now) == [w.Checkpoint("s1", 30_000, 30_000, world.now)]
+    assert world.gate.deadline() == world.ms + 30 * S
+
+
+def test_a_long_session_records_its_progress_every_quarter_of_an_hour():
+    world = World().start()
+    world.after(31 * MIN)
+    assert [fact for fact in world.facts if isinstance(fact, w.Progress)] == [
+        w.Progress("s1", "m-ada", "ada", 15 * MIN, 0),
+        w.Progress("s1", "m-ada", "ada", 30 * MIN, 0),
+    ]
+
+
+def test_work_is_counted_apart_from_power():
+    world = World(run_sense=True).start()
+    world.after(10 * S)
+    world.running(True)
+    world.after(20 * S)
+    world.running(False)
+    world.after(5 * S)
+    world.tap("ada")
+    assert world.ends() == [("s1", "badge", 35_000, 20_000)]
+
+
+# --- the end of the daemon ---
+
+
+def test_the_end_of_the_daemon_puts_off_first_from_every_phase():
+    for begin, ended in PHASES:
+        world = begin()
+        out = world.do(w.Stopping())
+        assert out[0] == "off"
+        assert (["off", *ended], world.phase) == (out, "idle")
+
+
+def _phase(*steps, **options):
+    def begin():
+        world = World(**options)
+        for step in steps:
+            step(world)
+        return world
+
+    return begin
+
+
+PHASES = [
+    (_phase(), []),
+    (_phase(lambda world: world.tap("kid")), ["say idle"]),
+    (_phase(lambda world: world.tap("ada")), ["record ended s1 cancelled 0", "say idle"]),
+    (_phase(World.start), ["record ended s1 restart 0", "say ended"]),
+    (
+        _phase(World.start, lambda world: world.tap("bob"), handover=True),
+        ["record ended s2 cancelled 0 + started s3", "record ended s3 restart 0", "say ended"],
+    ),
+    (
+        _phase(World.start, lambda world: world.running(True), World.stop, run_sense=True),
+        ["record ended s1 restart 0", "say ended"],
+    ),
+    (_phase(World.start, lambda world: world.stop("boss"), run_on_ms=MIN), ["record ended s1 restart 0", "say ended"]),
+]
+
+
+def test_a_restart_is_nobodys_doing():
+    world = PHASES[-1][0]()
+    world.do(w.Stopping())
+    assert isinstance(world.last, w.Ended)
+    assert world.last.actor is None

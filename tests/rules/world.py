@@ -1,0 +1,194 @@
+"""A workshop of paper for the tests of the rules: people, one machine, a clock that is moved by hand, a slow journal.
+
+Every order that the gate gives is told as one short line, so that a story can assert what happened and in which order:
+``off``, then ``record ended s1 badge 5000``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import count
+
+from fabgate.rules import words as w
+from fabgate.rules.session import Gate
+
+NOON = datetime(2026, 11, 24, 12, 0)  # a Tuesday  # noqa: DTZ001 - the site's zone, as the gate hands it over
+
+S = 1_000
+MIN = 60 * S
+H = 60 * MIN
+
+
+def people() -> dict[str, w.Holder]:
+    """Who comes to this workshop. A badge is called after its holder."""
+    return {
+        "ada": w.Member("m-ada", "Ada", "fr", grant="g-1"),
+        "ada's phone": w.Member("m-ada", "Ada", "fr", grant="g-1"),
+        "bob": w.Member("m-bob", "Bob", grant="g-2"),
+        "kid": w.Member("m-kid", "Kid", supervised=True, grant="g-3"),
+        "sue": w.Member("m-sue", "Sue", level=w.Level.SUPERVISOR, grant="g-4"),
+        "max": w.Member("m-max", "Max", level=w.Level.MAINTAINER, grant="g-5"),
+        "eve": w.Barred(("training-missing", "payment"), "m-eve", "fr"),
+        "lost": w.Barred(("badge-lost",)),
+        "desk": w.Emergency("desk"),
+    }
+
+
+class World:
+    """One machine, its people, its clock and its journal. `slow` keeps records from disk until ``commit``."""
+
+    def __init__(
+        self,
+        *,
+        run_sense: bool = False,
+        continuous: bool = True,
+        checkpoint_ms: int = 30 * S,
+        latched: Iterable[str] = (),
+        **rules: object,
+    ) -> None:
+        self.people = people()
+        self.rules = w.MachineRules(**rules)  # type: ignore[arg-type]
+        ids = count(1)
+        self.gate = Gate(
+            self.people.get,
+            self.rules,
+            new_id=lambda: f"s{next(ids)}",
+            run_sense=run_sense,
+            continuous=continuous,
+            checkpoint_ms=checkpoint_ms,
+            latched=latched,
+        )
+        self.ms = 1_000_000
+        self.synced = True
+        self.timeless = False
+        self.noon = NOON
+        self.waiting: deque[w.Record] = deque()
+        self.facts: list[w.Fact] = []
+        self.said: list[w.Signal] = []
+        self.power = False
+
+    # --- time and events ---
+
+    @property
+    def now(self) -> w.Now:
+        local = None if self.timeless else self.noon + timedelta(milliseconds=self.ms - 1_000_000)
+        return w.Now(self.ms, local, self.synced)
+
+    def do(self, event: w.Event) -> list[str]:
+        commands = self.gate.handle(event, self.now)
+        for command in commands:
+            if isinstance(command, w.SetPower):
+                self.power = command.on
+            elif isinstance(command, w.Record):
+                self.waiting.append(command)
+                self.facts.extend(command.facts)
+            elif isinstance(command, w.Signal):
+                self.said.append(command)
+        assert self.power is self.gate.powered
+        return [told(command) for command in commands]
+
+    def after(self, ms: int) -> list[str]:
+        """Let time pass, asking the gate at each of its deadlines. Checkpoints and progress are left out."""
+        until, out = self.ms + ms, []
+        while (due := self.gate.deadline()) is not None and due <= until:
+            assert due > self.ms
+            self.ms = due
+            out += self.do(w.Tick())
+        self.ms = until
+        return [line for line in out if not line.startswith(("checkpoint", "record progress"))]
+
+    def commit(self) -> list[str]:
+        """Let the journal confirm everything that waits."""
+        out = []
+        while self.waiting:
+            out += self.do(w.Committed(self.waiting.popleft().token))
+        return out
+
+    def tap(self, badge: str) -> list[str]:
+        return self.do(w.Presented(badge))
+
+    def lift(self, badge: str) -> list[str]:
+        return self.do(w.Removed(badge))
+
+    def stop(self, actor: str | None = None) -> list[str]:
+        return self.do(w.StopPressed(actor))
+
+    def running(self, on: bool) -> list[str]:
+        return self.do(w.Running(on))
+
+    def happens(self, cause: w.Cause, detail: str = "") -> list[str]:
+        return self.do(w.CauseRaised(cause, detail))
+
+    def is_over(self, cause: w.Cause, member: str | None = None) -> list[str]:
+        return self.do(w.CauseCleared(cause, member))
+
+    def roster(self, *, stale: bool = False, **changes: object) -> list[str]:
+        """Bring a new roster: `changes` to the machine's rules; the people were changed in place before."""
+        self.rules = w.MachineRules(**{**{k: getattr(self.rules, k) for k in self.rules.__slots__}, **changes})
+        return self.do(w.RosterChanged(self.rules, stale))
+
+    # --- common beginnings ---
+
+    def start(self, badge: str = "ada") -> World:
+        """A session of `badge` has power, and everything so far is on disk."""
+        self.tap(badge)
+        self.commit()
+        assert self.gate.phase == "active"
+        return self
+
+    def ask_flag(self) -> list[str]:
+        """Press the flag button for three seconds."""
+        self.do(w.FlagPressed(True))
+        out = self.after(3 * S)
+        self.do(w.FlagPressed(False))
+        return out
+
+    @property
+    def phase(self) -> str:
+        return str(self.gate.phase)
+
+    @property
+    def last(self) -> w.Fact:
+        return self.facts[-1]
+
+    def ends(self) -> list[tuple[str, str, int, int]]:
+        """Session, reason, energised and running milliseconds of every end so far."""
+        return [
+            (fact.session, str(fact.reason), fact.energised_ms, fact.running_ms)
+            for fact in self.facts
+            if isinstance(fact, w.Ended)
+        ]
+
+
+def told(command: w.Command) -> str:
+    match command:
+        case w.SetPower(on):
+            return "on" if on else "off"
+        case w.Record(_, facts, _):
+            return "record " + " + ".join(_fact(fact) for fact in facts)
+        case w.Checkpoint(session):
+            return f"checkpoint {session}"
+        case w.ClearFault(member):
+            return f"clear-fault {member}"
+        case w.Signal(kind):
+            return f"say {kind}"
+
+
+def _fact(fact: w.Fact) -> str:
+    match fact:
+        case w.Started(session):
+            return f"started {session}"
+        case w.Progress(session):
+            return f"progress {session}"
+        case w.Ended(session, _, _, reason, energised_ms):
+            return f"ended {session} {reason} {energised_ms}"
+        case w.Refused(_, _, reasons):
+            return f"refused {','.join(reasons)}"
+        case w.Blocked(cause):
+            return f"blocked {cause}"
+        case w.Cleared(cause):
+            return f"cleared {cause}"
+        case w.Flagged(kind):
+            return f"flagged {kind}"
