@@ -25,15 +25,21 @@ MEMBERS: Final = (
 )
 
 
-def members_file(folder: Path) -> Path:
-    """Write the members as ``collector import-members`` takes them, and the cards for ``tap``; return the former."""
+def members_file(
+    folder: Path, *, machines: frozenset[str] = frozenset({"laser", "saw", "printer"}), without: str = ""
+) -> Path:
+    """Write the members as ``collector import-members`` takes them, and the cards for ``tap``; return the former.
+
+    Only `machines` that the collector knows may be named; the member called `without` gets none.
+    """
     (folder / "people.json").write_text(json.dumps(CARDS, indent=1), encoding="utf-8")
     path = folder / "members.csv"
     with path.open("w", encoding="utf-8", newline="") as out:
         rows = csv.writer(out)
         rows.writerow(("id", "name", "badges", "lang", "level", "valid_until", "machines"))
-        for id_, name, card, lang, level, until, machines in MEMBERS:
-            rows.writerow((id_, name, CARDS[card], lang, level, until, machines.replace(" ", ";")))
+        for id_, name, card, lang, level, until, may_use in MEMBERS:
+            trained = [] if name == without else [machine for machine in may_use.split() if machine in machines]
+            rows.writerow((id_, name, CARDS[card], lang, level, until, ";".join(trained)))
     return path
 
 

@@ -97,8 +97,8 @@ class _Laser:
         _tap(gate, "ada", "Ada taps on (a card of 7 bytes)", lambda: gate.observer.on)
         time.sleep(BETWEEN_TAPS_S)
         _tap(gate, "ada", "Ada taps off", lambda: not gate.observer.on)
-        _tap(gate, "stranger", "a badge that nobody knows", lambda: _refused(gate, "unknown-badge"))
-        _tap(gate, "mo", "Mo, whose membership ended", lambda: _refused(gate, "expired"))
+        _tap(gate, "stranger", "a badge that nobody knows", lambda: refused(gate, "unknown-badge"))
+        _tap(gate, "mo", "Mo, whose membership ended", lambda: refused(gate, "expired"))
         lay(gate.socket, CARDS["phone"], for_ms=1200)
         wait_for("the phone to be noticed", lambda: gate.shown().startswith("[amber"))
         _say(gate.name, "a phone with a random id", gate.shown())
@@ -143,7 +143,7 @@ class _Laser:
         )
         wait_for("the lock", lambda: "lock-now" in gate.status().get("causes", []))
         _say(gate.name, "a manager locks the machine: broken belt", gate.shown())
-        _tap(gate, "ada", "Ada tries", lambda: _refused(gate, "blocked-lock-now"))
+        _tap(gate, "ada", "Ada tries", lambda: refused(gate, "blocked-lock-now"))
         self._workshop.collector("unlock", gate.name, "--actor", "the manager")
         wait_for("the lock to fall", lambda: not gate.status().get("causes"))
         _say(gate.name, "the manager takes the lock off")
@@ -157,7 +157,7 @@ def _saw(gate: SimulatedGate) -> None:
     remove(gate.socket)
     wait_for("the grace time to pass", lambda: not gate.observer.on)
     _say(gate.name, "Ada takes it out: a second of grace, then off", gate.shown())
-    _tap(gate, "bob", "Bob, who had no training here", lambda: _refused(gate, "training-missing"))
+    _tap(gate, "bob", "Bob, who had no training here", lambda: refused(gate, "training-missing"))
 
 
 def _printer(gate: SimulatedGate) -> None:
@@ -168,7 +168,7 @@ def _printer(gate: SimulatedGate) -> None:
     _say(gate.name, "nobody extends: off at the limit", gate.shown())
 
 
-def _refused(gate: SimulatedGate, reason: str) -> bool:
+def refused(gate: SimulatedGate, reason: str) -> bool:
     """Whether the last refusal on record has this reason."""
     for body in reversed(gate.entries()):
         entry = json.loads(body)

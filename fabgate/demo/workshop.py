@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -117,11 +118,16 @@ class SimulatedGate:
         """Start it and wait until it takes badges."""
         (self.state_dir / "status.json").unlink(missing_ok=True)
         self.process.start()
-        wait_for(
-            f"{self.name} to be ready", lambda: self.status().get("roster") is not None or not self.process.running
-        )
+        wait_for(f"{self.name} to be ready", lambda: self._takes_badges() or not self.process.running)
         if not self.process.running:
             raise DemoError(f"{self.name} did not start:\n{self.process.words()}")
+
+    def _takes_badges(self) -> bool:
+        """Whether it has a roster, and its reader answers."""
+        if self.status().get("roster") is None:
+            return False
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
 
     def status(self) -> dict[str, Any]:
         """Return its status file, or nothing yet."""

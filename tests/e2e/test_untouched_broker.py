@@ -30,6 +30,7 @@ class LightGate:
         state_dir = folder / self.name
         state_dir.mkdir()
         path = folder / f"{self.name}.yaml"
+        (folder / "unused").touch()
         path.write_text(
             json.dumps(
                 {

@@ -1,0 +1,123 @@
+"""Real collector, real gates: a block is obeyed within two seconds, and a lock survives a night and a new card."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fabgate.demo.people import CARDS, members_file
+from fabgate.demo.script import refused
+from fabgate.demo.taps import lay
+from fabgate.demo.workshop import SimulatedGate, Workshop, wait_for
+from tests.e2e.test_restored import use
+
+pytestmark = [pytest.mark.broker]
+
+KNOWN_WITHIN_S = 2.0
+
+
+def bring_up(workshop: Workshop) -> SimulatedGate:
+    gate = workshop.let_in("laser-1", "laser", "Laser 1", limit_s=600)
+    workshop.collector("import-members", str(members_file(workshop.folder, machines=frozenset({"laser"}))))
+    workshop.start_collector()
+    gate.start()
+    use(gate, "bob")
+    wait_for("delivery", gate.delivered)
+    return gate
+
+
+def without_bob(folder: Path) -> Path:
+    """The same members, but Bob has no machine any more: he moves to the refusals, one of four."""
+    return members_file(folder, machines=frozenset({"laser"}), without="Bob")
+
+
+def known_within(limit_s: float, what: str, found: Callable[[], bool]) -> None:
+    began = time.monotonic()
+    wait_for(what, found)
+    assert time.monotonic() - began <= limit_s
+
+
+def version(gate: SimulatedGate) -> int:
+    return int((gate.status().get("roster") or {}).get("version", 0))
+
+
+def test_a_member_blocked_at_the_collector_is_refused_within_two_seconds(workshop: Workshop) -> None:
+    gate = bring_up(workshop)
+    before = version(gate)
+    workshop.collector("import-members", str(without_bob(workshop.folder)))
+    known_within(KNOWN_WITHIN_S, "the new roster", lambda: version(gate) > before)
+    lay(gate.socket, CARDS["bob"], for_ms=150)
+    wait_for("the refusal", lambda: refused(gate, "training-missing"))
+    assert not gate.observer.on
+    assert not any("roster" in problem for problem in gate.status()["problems"])  # not mistaken for a shrunken one
+    use(gate, "ada")
+
+
+def test_a_block_is_obeyed_although_the_collector_was_restored_from_yesterdays_copy(workshop: Workshop) -> None:
+    gate = bring_up(workshop)
+    for process in (workshop.ingest, workshop.web):
+        assert process.end() == 0
+    data = workshop.folder / "collector"
+    shutil.copytree(data, workshop.folder / "yesterday")
+    workshop.start_collector()
+    for _ in range(3):  # today many rosters are built: their versions are ahead of yesterday's
+        workshop.collector("machine-set", "laser", "limit_s=500")
+    wait_for("today's roster", lambda: version(gate) > 0 and gate.delivered())
+    today = version(gate)
+    for process in (workshop.ingest, workshop.web):
+        process.end(signal.SIGKILL)
+    shutil.rmtree(data)
+    shutil.copytree(workshop.folder / "yesterday", data)
+    workshop.start_collector()
+    wait_for("a rebuilt roster", lambda: version(gate) > today)
+    restored = version(gate)
+    workshop.collector("import-members", str(without_bob(workshop.folder)))
+    known_within(KNOWN_WITHIN_S, "the block", lambda: version(gate) > restored)
+    lay(gate.socket, CARDS["bob"], for_ms=150)
+    wait_for("the refusal", lambda: refused(gate, "training-missing"))
+
+
+def test_a_lock_survives_a_night_off_a_new_card_and_a_restored_collector(workshop: Workshop) -> None:
+    gate = bring_up(workshop)
+    for process in (workshop.ingest, workshop.web):
+        assert process.end() == 0
+    data = workshop.folder / "collector"
+    shutil.copytree(data, workshop.folder / "yesterday")
+    workshop.start_collector()
+    workshop.collector("lock", "laser-1", "--when", "now", "--reason", "Broken belt")
+    wait_for("the lock", lambda: gate.status().get("causes") == ["lock-now"])
+
+    # A night off, with the collector away in the morning.
+    assert gate.process.end() == 0
+    for process in (workshop.ingest, workshop.web):
+        assert process.end() == 0
+    gate.start()
+    assert gate.status().get("causes") == ["lock-now"]
+    lay(gate.socket, CARDS["ada"], for_ms=150)
+    wait_for("the refusal", lambda: refused(gate, "blocked-lock-now"))
+
+    # Yesterday's collector knows nothing of the lock, and must not lift it.
+    shutil.rmtree(data)
+    shutil.copytree(workshop.folder / "yesterday", data)
+    before = version(gate)
+    workshop.start_collector()
+    wait_for("a rebuilt roster", lambda: version(gate) > before)
+    assert gate.status().get("causes") == ["lock-now"]
+    workshop.collector("lock", "laser-1", "--when", "now", "--reason", "Broken belt")
+
+    # A new card knows nobody and nothing until the collector answers; then it is locked again.
+    assert gate.process.end() == 0
+    shutil.rmtree(gate.state_dir)
+    gate.start()
+    wait_for("the lock again", lambda: gate.status().get("causes") == ["lock-now"])
+    lay(gate.socket, CARDS["ada"], for_ms=150)
+    wait_for("the refusal", lambda: refused(gate, "blocked-lock-now"))
+    assert not gate.observer.on
+    workshop.collector("unlock", "laser-1")
+    wait_for("the lock to fall", lambda: not gate.status().get("causes"))
+    use(gate, "ada")
