@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import signal
 import sys
@@ -69,7 +70,7 @@ class _Screen:
         with _single_keys(), Live(self._picture(), auto_refresh=False, screen=True) as live:
             while True:
                 live.update(self._picture(), refresh=True)
-                if select.select([sys.stdin], [], [], REFRESH_S)[0] and not self._key(sys.stdin.read(1).lower()):
+                if select.select([sys.stdin], [], [], REFRESH_S)[0] and not self._key(_read_key()):
                     return
 
     def _key(self, key: str) -> bool:
@@ -177,6 +178,11 @@ class _Screen:
                 f"{head} entries" + (f", {waiting} waiting" if waiting else " ✓"), style="yellow" if waiting else "dim"
             ),
         ]
+
+
+def _read_key() -> str:
+    # Not through sys.stdin, which reads ahead: keys that wait in its buffer are invisible to select.
+    return os.read(sys.stdin.fileno(), 1).decode(errors="replace").lower() or "q"
 
 
 @contextlib.contextmanager
