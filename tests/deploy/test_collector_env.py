@@ -1,0 +1,60 @@
+"""Does collector.env say what the collector reads, no more and no less?"""
+
+import inspect
+import re
+import subprocess
+
+from fabgate.collector import environ
+from tests.deploy.places import CONFIG, SYSTEMD
+
+TEXT = (CONFIG / "collector.env").read_text()
+LINES = dict(re.findall(r"^#?(FABGATE_[A-Z_]+)=(.*)$", TEXT, re.MULTILINE))
+
+
+def test_it_names_every_variable_of_the_collector_and_no_other():
+    assert set(LINES) == set(re.findall(r'"(FABGATE_[A-Z_]+)"', inspect.getsource(environ)))
+
+
+def test_each_variable_stands_below_a_comment_that_explains_it():
+    for paragraph in TEXT.split("\n\n")[1:]:
+        assert paragraph.startswith("# ")
+
+
+def test_as_shipped_it_needs_no_editing_to_be_read():
+    assert environ.read(settings_of(TEXT), need_site=True).site == "lyon"
+
+
+def test_the_commented_lines_show_the_defaults():
+    shown = environ.read({name: value for name, value in LINES.items() if value}, need_site=True)
+    assert shown == environ.read({"FABGATE_SITE": "lyon"}, need_site=True)
+
+
+def test_the_settings_are_the_same_for_the_units_and_for_a_verb_run_by_hand(tmp_path):
+    # systemd's EnvironmentFile= reads lines; our helper lets a shell read them.
+    uncommented = re.sub(r"^#(FABGATE_)", r"\1", TEXT, flags=re.MULTILINE)
+    (tmp_path / "collector.env").write_text(uncommented)
+    line = f"set -a; . {tmp_path}/collector.env; exec env"
+    printed = subprocess.run(
+        ["sh", "-c", line], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True
+    )
+    assert settings_of(printed.stdout) == settings_of(uncommented)
+
+
+def test_the_helper_for_verbs_becomes_the_collector_and_hands_its_arguments_on(tmp_path):
+    runuser = tmp_path / "runuser"
+    runuser.write_text('#!/bin/sh\nprintf "%s\\n" "$FABGATE_SITE" "$PWD" "$@"\n')
+    runuser.chmod(0o755)
+    (tmp_path / "env").write_text(f"FABGATE_SITE=lyon\nFABGATE_DATA={tmp_path}\n")
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "FABGATE_COLLECTOR_ENV": str(tmp_path / "env")}
+    helper = SYSTEMD / "collector-verb"
+    out = subprocess.run(
+        [helper, "lock", "saw", "--reason", "a b"], env=env, capture_output=True, text=True, check=True
+    )
+    assert out.stdout.splitlines() == [
+        *("lyon", str(tmp_path), "-u", "fabgate-collector", "--", "/opt/fabgate/bin/fabgate", "collector"),
+        *("lock", "saw", "--reason", "a b"),
+    ]
+
+
+def settings_of(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^(FABGATE_[A-Z_]+)=(.*)$", text, re.MULTILINE))

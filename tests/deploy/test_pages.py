@@ -1,0 +1,119 @@
+"""Can a volunteer follow install.md word by word? Do the pages name what exists?"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from fabgate.cli import _parser
+from fabgate.gate import config
+from tests.deploy.places import CONFIG, DOCS, HARDWARE, ROOT, SYSTEMD, blocks
+
+INSTALL = DOCS / "install.md"
+PAGES = [INSTALL, *sorted(HARDWARE.glob("*.md"))]
+
+
+def calls(page) -> list[tuple[str, str]]:
+    """Each call of fabgate on a page: what it is called with, and whether it stands in a block or in the prose."""
+    text = page.read_text(encoding="utf-8")
+    lines = [("block", line) for block in blocks(page, "sh") for line in block.replace("\\\n", " ").splitlines()]
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    lines += [("prose", quoted) for quoted in re.findall(r"`([^`\n]+)`", prose)]
+    found = []
+    for where, line in lines:
+        if call := re.fullmatch(r"(?:.*/bin/)?(fabgate|fabgate-collector) (.*)", line):
+            found.append((where, ("collector " if call.group(1) == "fabgate-collector" else "") + call.group(2)))
+    return found
+
+
+NOT_YET = {"doctor", "selftest"}
+CALLS = sorted({(page.name, *call) for page in PAGES for call in calls(page)})
+
+
+def understood(arguments: list[str]) -> bool:
+    try:
+        _parser().parse_args(arguments)
+    except SystemExit as end:
+        return not end.code
+    return True
+
+
+def test_the_pages_show_calls_at_all():
+    assert len(CALLS) > 15
+
+
+@pytest.mark.parametrize(("page", "where", "call"), CALLS)
+def test_every_fabgate_command_on_a_page_exists(page, where, call):
+    arguments = shlex.split(call.replace("VERB", "gates"))
+    if call in NOT_YET:
+        assert page == "install.md"  # where the sentence begins with "Not there yet"
+    else:
+        # A verb in a sentence may stand there without its arguments.
+        assert understood(arguments if where == "block" else [*arguments, "--help"]), f"{page}: fabgate {call}"
+
+
+def test_what_is_called_not_there_yet_is_not_there_yet():
+    for verb in NOT_YET:
+        assert not understood([verb, "--help"]), f"{verb} is there now: take it off the list in install.md"
+
+
+def test_every_file_that_is_installed_is_shipped():
+    text = INSTALL.read_text()
+    named = re.findall(r"/opt/fabgate-src/((?:systemd|config)/\S+)", text)
+    assert named
+    for name in named:
+        assert (ROOT / name).is_file(), name
+    for name in re.findall(r"fabgate-collector[a-z-]*\.(?:target|service)", text):
+        assert (SYSTEMD / name).is_file(), name
+
+
+def test_everything_in_systemd_is_installed_by_the_page():
+    text = INSTALL.read_text()
+    for path in SYSTEMD.iterdir():
+        assert path.name in text, path.name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_gate_of_the_page_is_a_right_configuration(tmp_path):
+    alone, members, joined = blocks(INSTALL, "yaml")
+    (tmp_path / "members.yaml").write_text(members)
+    (tmp_path / "gate.yaml").write_text(alone.replace("/etc/fabgate", str(tmp_path)))
+    assert config.load(tmp_path / "gate.yaml").topics.account == "lyon/laser-1"
+
+    from fabgate.gate import roster_file
+
+    found = config.load(tmp_path / "gate.yaml")
+    roster = roster_file.read(found.roster.file, key=bytes(32), topics=found.topics, fallback=found.machine.rules())
+    assert [member.name for member in roster.members] == ["Ada"]
+
+    for name in ("token", "ca.crt", "mqtt.password"):
+        (tmp_path / name).touch()
+    for name in ("seal.keys", "badge.keys"):
+        (tmp_path / name).write_text("s1:" + "A" * 43 + "=\n")
+    with_collector = re.sub(r"^roster:.*\n", joined, alone, flags=re.MULTILINE)
+    (tmp_path / "gate.yaml").write_text(with_collector)
+    assert config.load(tmp_path / "gate.yaml").mqtt.port == 8883
+
+
+def test_the_accounts_of_the_page_are_those_of_the_access_list():
+    accounts = set(re.findall(r"fabgate\.passwd (\S+)", INSTALL.read_text()))
+    assert accounts == {"lyon/collector", "lyon/laser-1"}
+    assert "user lyon/collector" in (CONFIG / "mosquitto.acl").read_text().splitlines()
+
+
+def test_the_collectors_settings_on_the_page_are_read_without_a_mistake(tmp_path):
+    from fabgate.collector import environ
+
+    (block,) = blocks(INSTALL, "ini")
+    found = dict(line.split("=", 1) for line in block.splitlines())
+    for name in ("FABGATE_MQTT_CA", "FABGATE_MQTT_PASSWORD_FILE"):
+        found[name] = str(tmp_path / "file")
+    (tmp_path / "file").touch()
+    assert environ.read(found, need_site=True).mqtt_port == 8883

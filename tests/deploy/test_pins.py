@@ -1,0 +1,148 @@
+"""Do drawing, pages, drivers and the annotated configuration agree on the pins, and is none of them unsafe?"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from xml.etree import ElementTree as ET
+
+import pytest
+import yaml
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory
+
+from fabgate.drivers.outputs.gpio import GpioOptions, GpioOutput
+from fabgate.drivers.readers.mfrc522 import Mfrc522Options
+from fabgate.gate import config
+from tests.deploy.places import CONFIG, HARDWARE, blocks
+
+TABLE = yaml.safe_load((HARDWARE / "pins.yaml").read_text())
+PINS = {pin["key"]: pin for pin in TABLE["pins"]}
+GPIO = {key: pin["gpio"] for key, pin in PINS.items()}
+UNSAFE = {gpio for group in TABLE["never_an_output"] for gpio in group["gpio"]}
+
+
+@pytest.fixture
+def factory():
+    before, Device.pin_factory = Device.pin_factory, MockFactory()
+    yield Device.pin_factory
+    Device.pin_factory.reset()
+    Device.pin_factory = before
+
+
+def test_each_gpio_is_where_the_table_says_on_the_40_pin_header(factory):
+    header = factory.board_info.headers["J8"].pins
+    for pin in TABLE["pins"]:
+        assert header[pin["header"]].name == f"GPIO{pin['gpio']}"
+    for supply in TABLE["power"]:
+        assert header[supply["header"]].name == supply["name"]
+
+
+def test_no_pin_is_used_twice():
+    places = [entry["header"] for entry in (*TABLE["pins"], *TABLE["power"])]
+    assert len(places) == len(set(places))
+
+
+def test_the_relay_is_on_a_pin_that_is_low_while_the_pi_starts():
+    assert GPIO["output.pin"] not in UNSAFE
+    assert frozenset(range(28)) - UNSAFE == config.SAFE_OUTPUT_PINS
+
+
+def test_the_readers_defaults_are_the_tables():
+    defaults = Mfrc522Options()
+    assert (defaults.bus, defaults.device, defaults.reset_pin) == (0, 0, GPIO["reader.reset_pin"])
+    reader = {key: gpio for key, gpio in GPIO.items() if key.startswith("reader.spi")}
+    # SPI0 with CE0, as spidev0.0 has it on every Pi.
+    assert reader == {"reader.spi.cs": 8, "reader.spi.miso": 9, "reader.spi.mosi": 10, "reader.spi.sck": 11}
+
+
+def test_every_input_of_the_gate_and_no_other_has_a_place():
+    inputs = {f"inputs.{name}" for name in config.Inputs.__struct_fields__}
+    assert {key for key in GPIO if key.startswith("inputs.")} == inputs
+
+
+def test_the_read_back_as_it_is_wired_tells_a_closed_contactor_and_takes_a_broken_wire_for_one(factory):
+    options = GpioOptions(
+        pin=GPIO["output.pin"], readback_pin=GPIO["output.readback_pin"], readback_closed=TABLE["readback_closed"]
+    )
+    output, mirror = GpioOutput(options), factory.pin(GPIO["output.readback_pin"])
+    output.open()
+    mirror.drive_low()  # contactor open: its mirror contact is closed, the opto-coupler pulls to ground
+    assert output.read_back() is False
+    mirror.drive_high()  # contactor closed, or a wire is off: the external pull-up wins
+    assert output.read_back() is True
+    output.close()
+
+
+# --- pages and drawing ------------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_the_wiring_page_is_that_of_pins_yaml():
+    rows = re.findall(r"^\| (.+?) \| (\d+) \| (\d+) \|", (HARDWARE / "wiring.md").read_text(), re.MULTILINE)
+    assert {(int(gpio), int(header)) for _, gpio, header in rows} == {
+        (pin["gpio"], pin["header"]) for pin in TABLE["pins"]
+    }
+    named = {key.strip("` (default)"): int(gpio) for key, gpio, _ in rows if key.startswith("`")}
+    assert named == {key: gpio for key, gpio in GPIO.items() if "spi" not in key}
+
+
+def test_the_example_of_the_wiring_page_is_a_configuration_with_these_pins(tmp_path):
+    (example,) = blocks(HARDWARE / "wiring.md", "yaml")
+    (tmp_path / "members.yaml").touch()
+    (tmp_path / "gate.yaml").write_text(
+        "site: lyon\ngate: laser-1\nstate_dir: state\nroster: {file: members.yaml}\n" + example
+    )
+    assert_pins_are_the_tables(config.load(tmp_path / "gate.yaml"))
+
+
+def test_the_drawing_shows_every_pin_of_the_table_with_its_place_and_nothing_else():
+    svg = ET.parse(HARDWARE / "wiring.svg")
+    words = ["".join(text.itertext()) for text in svg.iter("{http://www.w3.org/2000/svg}text")]
+    shown = {
+        (name, int(number))
+        for number, name in pairwise(words)
+        if number.isdecimal() and re.fullmatch(r"GPIO \d+|GND|3V3", name)
+    }
+    wanted = {(f"GPIO {pin['gpio']}", pin["header"]) for pin in TABLE["pins"]}
+    wanted |= {(supply["name"], supply["header"]) for supply in TABLE["power"]}
+    assert shown == wanted - {("GND", 14)}  # which is named beside the buttons
+    assert any("pin 14" in word for word in words)
+    assert f"readback_closed: {TABLE['readback_closed']}" in " ".join(words)
+
+
+def test_the_drawing_is_a_file_on_its_own_and_says_what_it_shows():
+    text = (HARDWARE / "wiring.svg").read_text()
+    assert "<title" in text
+    assert "<desc" in text
+    assert not re.search(r"(href|src|url\()", text)
+
+
+def test_the_safety_page_says_first_what_fabgate_is_not():
+    first = (HARDWARE / "safety.md").read_text().splitlines()[0]
+    assert "fabgate is not a safety function and not an emergency stop" in first
+
+
+# --- the annotated configuration --------------------------------------------------------------------------------------
+
+
+def test_the_annotated_gate_yaml_uses_these_pins():
+    path = CONFIG / "gate.yaml"
+    if not path.exists():
+        pytest.skip("config/gate.yaml is not there yet")
+    text = path.read_text()
+    # In use or shown in a comment: each pin that it names is the table's.
+    for section, name in {tuple(key.split(".")) for key in GPIO if key.count(".") == 1}:
+        for found in re.findall(rf"\b{name}:\s*(\d+)", text):
+            assert int(found) == GPIO[f"{section}.{name}"], f"{section}.{name}"
+    assert re.search(rf"\bpin:\s*{GPIO['output.pin']}\b", text)
+    for found in re.findall(r"^\s*readback_closed:\s*(\w+)", text, re.MULTILINE):  # a comment shows the default
+        assert found == TABLE["readback_closed"]
+
+
+def assert_pins_are_the_tables(found: config.Config) -> None:
+    assert found.output.options.pin == GPIO["output.pin"]
+    assert found.output.options.readback_pin == GPIO["output.readback_pin"]
+    assert found.output.options.readback_closed == TABLE["readback_closed"]
+    assert found.reader.options.reset_pin == GPIO["reader.reset_pin"]
+    for name in found.inputs.__struct_fields__:
+        assert getattr(found.inputs, name) == GPIO[f"inputs.{name}"]
