@@ -1,7 +1,7 @@
 """What can be done from a terminal? One function a verb; heavy imports inside the verb.
 
-Exit codes: 0 done; 1 done and something was found (a broken chain, a refused tap); 2 the input is wrong; 3 the
-hardware does not answer; 4 the journal cannot be used; 5 a seal is wrong. Every verb has ``--help``; those that report
+Exit codes: 0 done; 1 done and something was found (a broken chain, a refused tap), or the system refuses (a file that
+is not ours); 2 the input is wrong; 3 the hardware does not answer; 4 the journal cannot be used; 5 a seal is wrong. Every verb has ``--help``; those that report
 have ``--json``.
 """
 
@@ -32,16 +32,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         code: int = (arguments.verb if hasattr(arguments, "verb") else arguments.run)(arguments)
+        sys.stdout.flush()  # here, where a reader of our output that went away is no error
     except FabgateError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _complain(str(error))
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output went away (`| head`): that is no error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # A directory that is not ours, a disk that is full: what the system says is the whole story.
+        _complain(str(error))
+        return FabgateError.exit_code
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _complain(text: str) -> None:
+    for line in text.splitlines():
+        print(f"error: {line}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -185,19 +195,21 @@ def status(arguments: argparse.Namespace) -> int:
     path = _where(arguments) / "status.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found["alive"] = _alive(found["pid"])
+        rows = _status_rows(found)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path}: no status ({error}); is the gate running, and is this its state directory?"
         ) from error
-    found["alive"] = _alive(found["pid"])
     if arguments.json:
         print(json.dumps(found, indent=2))
     else:
-        _print_status(found)
+        for name, value in rows:
+            print(f"{name:<12}{value}")
     return 0 if found["alive"] and not found["problems"] else 1
 
 
-def _print_status(found: dict[str, Any]) -> None:
+def _status_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     causes = f" (blocked: {', '.join(found['causes'])})" if found.get("causes") else ""
     member = f" by {found['member']}" if found.get("member") else ""
     link = "connected" if found["mqtt"]["connected"] else found["mqtt"]["problem"] or "not configured"
@@ -211,35 +223,32 @@ def _print_status(found: dict[str, Any]) -> None:
         "roster": f"version {roster['version']}" if roster else "none",
         "wall clock": "synchronised" if found["clock_synced"] else "not synchronised",
     }
-    for name, value in rows.items():
-        print(f"{name:<12}{value}")
-    for problem in found["problems"]:
-        print(f"{'problem':<12}{problem}")
+    return [*rows.items(), *(("problem", str(problem)) for problem in found["problems"])]
 
 
 def journal(arguments: argparse.Namespace) -> int:
     """Print entries."""
+    from contextlib import closing
+
+    from fabgate.gate.journal import Reader
+
+    with closing(Reader(_where(arguments) / "journal.db")) as reader:
+        after = arguments.after
+        while entries := reader.after(after, most=500):
+            for stored in entries:
+                print(stored.body.decode() if arguments.json else _entry_line(stored.body))
+            after = entries[-1].seq
+    return 0
+
+
+def _entry_line(body: bytes) -> str:
     from datetime import datetime
 
     from fabgate import wire
-    from fabgate.gate.journal import Reader
 
-    reader = Reader(_where(arguments) / "journal.db")
-    after = arguments.after
-    while entries := reader.after(after, most=500):
-        for stored in entries:
-            if arguments.json:
-                print(stored.body.decode())
-            else:
-                entry = wire.decode_entry(stored.body)
-                time = (
-                    "(clock unknown)     "
-                    if not isinstance(entry.time, datetime)
-                    else f"{entry.time:%Y-%m-%d %H:%M:%S} "
-                )
-                print(f"{stored.seq:>7} {time} {stored.type:<17} {_short(bytes(entry.data))}")
-        after = entries[-1].seq
-    return 0
+    entry = wire.decode_entry(body)
+    time = f"{entry.time:%Y-%m-%d %H:%M:%S} " if isinstance(entry.time, datetime) else "(clock unknown)     "
+    return f"{entry.seq:>7} {time} {wire.short_type(entry.type):<17} {_short(bytes(entry.data))}"
 
 
 def _short(data: bytes) -> str:
@@ -261,11 +270,13 @@ def _plain(value: object) -> str:
 
 def audit_verify(arguments: argparse.Namespace) -> int:
     """Check the chain; exit code 1 when it is broken."""
+    from contextlib import closing
+
     from fabgate.gate.journal import Reader
 
-    reader = Reader(_where(arguments) / "journal.db")
-    floor, head, mark = reader.bounds()
-    broken = reader.first_break()
+    with closing(Reader(_where(arguments) / "journal.db")) as reader:
+        floor, head, mark = reader.bounds()
+        broken = reader.first_break()
     if arguments.json:
         print(json.dumps({"journal": reader.id, "floor": floor, "head": head, "mark": mark, "first_break": broken}))
     elif broken is None:
@@ -287,7 +298,7 @@ def badge(arguments: argparse.Namespace) -> int:
 
         if arguments.config is None:
             raise UsageError("a digest needs the gate's badge key: say --config gate.yaml")
-        digest = badges.digest(found, badge_key(config.load(arguments.config)))
+        digest = badges.digest(found, badge_key(config.load(arguments.config), make=False))
     names = badges.spellings(found)
     if arguments.json:
         print(json.dumps({"spellings": names, "digest": digest}, indent=2))
@@ -338,6 +349,7 @@ def roster_show(arguments: argparse.Namespace) -> int:
     from fabgate.gate.roster import Directory
 
     directory = Directory(_where(arguments) / "roster.db")
+    directory.close()
     found = {"version": directory.version, "members": directory.members, "tz": directory.tz}
     machine = msgspec.to_builtins(directory.machine)
     if arguments.json:

@@ -5,24 +5,32 @@ A machine is never run on a guess: one mistake and nothing starts. The annotated
 
 from __future__ import annotations
 
-import difflib
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import UnionType
-from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal
 
-import msgspec
 import yaml
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from fabgate import wire
 from fabgate.errors import UsageError
-from fabgate.gate.clock import SOURCES
-from fabgate.gate.people import machine_rules
+from fabgate.gate.config_file import Reading, join, near, shown
+from fabgate.seal import Keys
 
 KINDS: Final = {"reader": "fabgate.readers", "output": "fabgate.outputs", "panel": "fabgate.panels"}
 #: GPIO 0 to 8 are pulled up at reset, 14 and 15 are the serial port: a contactor on them closes while the Pi boots.
 SAFE_OUTPUT_PINS: Final = frozenset(range(9, 28)) - {14, 15}
+#: What an SPI bus occupies: MISO, MOSI, SCLK, and the chip select of each device.
+SPI_PINS: Final = {0: ((9, 10, 11), (8, 7)), 1: ((19, 20, 21), (18, 17, 16))}
+DAY_S: Final = 86_400
+#: What BLAKE2b takes as a key.
+MAX_BADGE_KEY_BYTES: Final = 64
+
+#: Power always has a deadline: a machine that may stay on for longer than a month has none.
+Deadline = Annotated[int, Meta(ge=1, le=31 * DAY_S)]
+Seconds = Annotated[int, Meta(ge=0, le=31 * DAY_S)]
+Pin = Annotated[int, Meta(ge=2, le=27, description="a GPIO from 2 to 27 (BCM numbers)")]
+Word = Annotated[str, Meta(min_length=1, description="text that is not empty")]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,20 +41,20 @@ class Machine(Section, frozen=True, kw_only=True):
     """``machine``: its name, and fallbacks for the rules that a roster brings."""
 
     name: str = ""
-    mode: str = "tap"
-    limit_s: int = 43_200
-    max_s: int | None = None
-    idle_off_s: int | None = None
-    warn_s: int = 120
-    grace_s: int = 10
-    run_on_s: int = 0
-    warm_up_s: int = 0
-    finish: str = "wait"
-    finish_max_s: int = 14_400
+    mode: Literal["tap", "hold", "timed", "audit"] = "tap"
+    limit_s: Deadline = 43_200
+    max_s: Deadline | None = None
+    idle_off_s: Deadline | None = None
+    warn_s: Seconds = 120
+    grace_s: Seconds = 10
+    run_on_s: Seconds = 0
+    warm_up_s: Seconds = 0
+    finish: Literal["wait", "cut"] = "wait"
+    finish_max_s: Seconds = 14_400
     handover: bool = False
-    supervisor: str = "minors"
+    supervisor: Literal["never", "minors", "always"] = "minors"
     sponsor: bool = False
-    on_stale: str = "allow"
+    on_stale: Literal["allow", "deny"] = "allow"
 
     def rules(self) -> wire.MachineRules:
         """Return the fallback rules."""
@@ -66,19 +74,19 @@ class Driver(Section, frozen=True, kw_only=True):
 class Inputs(Section, frozen=True, kw_only=True):
     """``inputs``: BCM pins, normally closed to ground: an open wire reads as pressed."""
 
-    running_pin: int | None = None
-    stop_pin: int | None = None
-    estop_pin: int | None = None
-    flag_pin: int | None = None
+    running_pin: Pin | None = None
+    stop_pin: Pin | None = None
+    estop_pin: Pin | None = None
+    flag_pin: Pin | None = None
 
 
 class RosterSource(Section, frozen=True, kw_only=True):
     """``roster``: a file, or a collector's URL with the gate's token."""
 
     file: Path | None = None
-    url: str | None = None
+    url: Annotated[str, Meta(pattern="^https?://[^/]", description="a URL that starts with https://")] | None = None
     token_file: Path | None = None
-    fetch_every_s: int = 60
+    fetch_every_s: Annotated[int, Meta(ge=1, le=DAY_S)] = 60
 
 
 class Tls(Section, frozen=True, kw_only=True):
@@ -92,39 +100,41 @@ class Tls(Section, frozen=True, kw_only=True):
 class Mqtt(Section, frozen=True, kw_only=True):
     """``mqtt``: the broker."""
 
-    host: str
-    port: int = 1883
+    host: Word
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 1883
     tls: Tls | None = None
-    username: str | None = None
+    username: Word | None = None
     password_file: Path | None = None
 
 
 class EmergencyBadge(Section, frozen=True, kw_only=True):
     """One of ``emergency_badges``: the digest that ``fabgate badge --digest`` prints, and a label for the record."""
 
-    digest: str
-    label: str
+    digest: Annotated[
+        str, Meta(pattern="^[0-9a-f]{64}$", description="the 64 hex digits that 'fabgate badge --digest' prints")
+    ]
+    label: Annotated[str, Meta(min_length=1, max_length=60, description="a label of 1 to 60 characters")]
 
 
 class JournalOptions(Section, frozen=True, kw_only=True):
     """``journal``: how often a running session is made durable, and what is kept."""
 
-    checkpoint_s: int = 30
-    keep_days: int = 90
-    max_entries: int = 100_000
+    checkpoint_s: Annotated[int, Meta(ge=1, le=900)] = 30
+    keep_days: Annotated[int, Meta(ge=1, le=3_650)] = 90
+    max_entries: Annotated[int, Meta(ge=1_000, le=10_000_000)] = 100_000
 
 
 class UplinkOptions(Section, frozen=True, kw_only=True):
     """``uplink``: when entries nobody acknowledged are published again."""
 
-    resend_s: float = 10
-    resend_max_s: float = 300
+    resend_s: Annotated[float, Meta(ge=0.1, le=DAY_S)] = 10
+    resend_max_s: Annotated[float, Meta(ge=0.1, le=DAY_S)] = 300
 
 
 class ClockOptions(Section, frozen=True, kw_only=True):
     """``clock``: who says that the wall clock is right."""
 
-    source: str = "kernel"
+    source: Literal["kernel", "timesyncd", "assume-synced"] = "kernel"
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -134,6 +144,7 @@ class Config(Section, frozen=True, kw_only=True):
     gate: str
     state_dir: Path
     demo: bool = False
+    lang: Literal["en", "fr"] = "en"
     machine: Machine = Machine()
     reader: Driver
     output: Driver
@@ -143,7 +154,7 @@ class Config(Section, frozen=True, kw_only=True):
     mqtt: Mqtt | None = None
     gate_key_file: Path | None = None
     badge_key_file: Path | None = None
-    collector_id: str | None = None
+    collector_id: Word | None = None
     emergency_badges: list[EmergencyBadge] = []
     journal: JournalOptions = JournalOptions()
     uplink: UplinkOptions = UplinkOptions()
@@ -157,18 +168,10 @@ class Config(Section, frozen=True, kw_only=True):
 
 def load(path: Path) -> Config:
     """Read and check gate.yaml. Raises UsageError with a line for every mistake."""
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: the configuration cannot be read ({error})") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: {str(error).replace(chr(10), ' ')}") from error
-    reading = _Reading(path)
-    if not isinstance(root, yaml.MappingNode):
-        raise UsageError(f"{path}: found no keys, wanted at least site, gate, state_dir, reader, output and roster")
-    config = reading.struct(root, Config, "")
-    if config is not None:
-        reading.check(config)
+    reading = Reading(path, {Driver: _read_driver})
+    config = reading.struct(reading.root(), Config, "")
+    for check in (_check_names, _check_machine, _check_roster, _check_mqtt, _check_rest, _check_files, _check_hardware):
+        check(reading)
     if reading.mistakes or config is None:
         raise UsageError("\n".join(reading.mistakes))
     found: Config = config
@@ -179,11 +182,18 @@ def driver_class(kind: str, name: str) -> Any:
     """Return a driver's class by its kind (reader, output, panel) and name. Raises UsageError for one nobody has."""
     points = {point.name: point for point in entry_points(group=KINDS[kind])}
     if name not in points:
-        raise UsageError(f"found the {kind} driver {name!r}, wanted one of {', '.join(sorted(points))}")
+        raise UsageError(f"found the {kind} driver {name!r}, wanted {near(name, sorted(points))}")
     try:
-        return points[name].load()
-    except ImportError as error:
-        raise UsageError(f"the {kind} driver {name!r} cannot be loaded ({error}); install fabgate[pi]") from error
+        found = points[name].load()
+    except Exception as error:
+        # A stranger's driver, or the library below it, may raise anything: RPi.GPIO raises RuntimeError on a PC.
+        raise UsageError(
+            f"found the {kind} driver {name!r}, which cannot be loaded ({type(error).__name__}: {error}); its package"
+            " is missing or broken: pip install 'fabgate[pi]' brings those of our own drivers"
+        ) from error
+    if not (isinstance(getattr(found, "Options", None), type) and issubclass(found.Options, Struct)):
+        raise UsageError(f"found the {kind} driver {name!r} without Options, wanted a msgspec Struct; tell its author")
+    return found
 
 
 def make_driver(kind: str, section: Driver) -> Any:
@@ -191,178 +201,153 @@ def make_driver(kind: str, section: Driver) -> Any:
     return driver_class(kind, section.driver)(section.options)
 
 
-class _Reading:
-    """One pass over the file that collects mistakes instead of stopping at the first."""
+def _read_driver(reading: Reading, nodes: dict[str, Any], where: str) -> Driver | None:
+    """Read ``driver`` and, with what is left, the options of that driver."""
+    named = nodes.pop("driver", None)
+    if not isinstance(named, yaml.ScalarNode):
+        reading.wrong(join(where, "driver"), f"found {shown(named)}, wanted the name of a {where} driver", node=named)
+        return None
+    try:
+        options_type = driver_class(where, named.value).Options
+    except UsageError as error:
+        reading.wrong(join(where, "driver"), str(error), node=named)
+        return None
+    reading.values[join(where, "driver")] = named.value
+    options = reading.fields(nodes, options_type, where)
+    return None if options is None else Driver(driver=named.value, options=options)
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.mistakes: list[str] = []
 
-    def wrong(self, node: Any, key: str, text: str) -> None:
-        line = f":{node.start_mark.line + 1}" if node is not None else ""
-        self.mistakes.append(f"{self._path}{line}: {key}: {text}")
+# --- what only makes sense together, or only on this computer ---------------------------------------------------------
 
-    def struct(self, node: Any, kind: Any, where: str) -> Any:
-        """Return the section, or None when something in it is wrong."""
-        if not isinstance(node, yaml.MappingNode):
-            self.wrong(node, where, f"found {_shown(node)}, wanted keys and values")
-            return None
-        nodes = self._keys(node, where)
-        hints = get_type_hints(kind, include_extras=True)
-        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-        if kind is Driver:
-            return self._driver(node, nodes, where)
-        before = len(self.mistakes)
-        for key, (key_node, _) in nodes.items():
-            if key not in fields:
-                near = difflib.get_close_matches(key, fields, 1)
-                hint = f"; did you mean {near[0]}?" if near else f"; wanted one of {', '.join(fields)}"
-                self.wrong(key_node, _join(where, key), f"no such key{hint}")
-        values = {}
-        for name, field in fields.items():
-            if name in nodes:
-                values[name] = self._value(nodes[name][1], hints[field.name], _join(where, name))
-            elif field.required:
-                self.wrong(node, _join(where, name), "missing, and nothing can run without it")
-        if len(self.mistakes) > before:
-            return None
-        try:
-            return kind(**values)
-        except ValueError as error:
-            self.wrong(node, where, str(error))
-            return None
 
-    def _keys(self, node: Any, where: str) -> dict[str, tuple[Any, Any]]:
-        found: dict[str, tuple[Any, Any]] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
-            if key in found:
-                self.wrong(key_node, _join(where, key), "there twice; keep one")
-            found[key] = (key_node, value_node)
-        return found
-
-    def _driver(self, node: Any, nodes: dict[str, tuple[Any, Any]], where: str) -> Driver | None:
-        if "driver" not in nodes:
-            self.wrong(node, _join(where, "driver"), "missing: which driver?")
-            return None
-        name_node = nodes.pop("driver")[1]
-        try:
-            options_type = driver_class(where, str(name_node.value)).Options
-        except UsageError as error:
-            self.wrong(name_node, _join(where, "driver"), str(error))
-            return None
-        rest = yaml.MappingNode(node.tag, list(nodes.values()), node.start_mark, node.end_mark)
-        options = self.struct(rest, options_type, where)
-        return None if options is None else Driver(driver=str(name_node.value), options=options)
-
-    def _value(self, node: Any, kind: Any, where: str) -> Any:
-        union = get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
-        plain = [arg for arg in union if arg is not type(None)]
-        optional = len(plain) < len(union)
-        if optional and isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
-            return None
-        inner = plain[0] if optional and len(plain) == 1 else kind
-        if isinstance(inner, type) and issubclass(inner, Struct):
-            return self.struct(node, inner, where)
-        if get_origin(inner) is list and isinstance(node, yaml.SequenceNode):
-            element = get_args(inner)[0]
-            return [self._value(item, element, f"{where}[{n}]") for n, item in enumerate(node.value)]
-        loader = yaml.SafeLoader("")
-        try:
-            raw = loader.construct_object(node, deep=True)
-            return msgspec.convert(raw, inner, dec_hook=self._as_path)
-        except (msgspec.ValidationError, yaml.YAMLError, ValueError) as error:
-            text = str(error).split(" - at")[0]
-            self.wrong(node, where, f"found {_shown(node)}; {text[:1].lower()}{text[1:]}")
-            return None
-        finally:
-            loader.dispose()
-
-    def _as_path(self, kind: type, value: object) -> object:
-        if kind is Path and isinstance(value, str):
-            return self._path.parent / value  # relative to the configuration, wherever it is read from
-        raise NotImplementedError(kind)
-
-    # --- what only makes sense together -------------------------------------------------------------------------------
-
-    def check(self, config: Config) -> None:
-        """Look for what each key alone does not show."""
-        for what in ("site", "gate"):
+def _check_names(reading: Reading) -> None:
+    for what in ("site", "gate"):
+        if what in reading.values:
             try:
-                wire.check_name(getattr(config, what), what=what)
+                wire.check_name(reading.values[what], what=what)
             except UsageError as error:
-                self.wrong(None, what, str(error))
-        try:
-            machine_rules(config.machine.rules())
-        except UsageError as error:
-            self.wrong(None, "machine", str(error))
-        if (config.roster.file is None) == (config.roster.url is None):
-            self.wrong(None, "roster", "wanted either file or url")
-        if config.roster.url is not None and config.roster.token_file is None:
-            self.wrong(None, "roster.token_file", "missing: a collector serves a roster only to a gate that it knows")
-        if config.roster.url is not None and config.gate_key_file is None:
-            self.wrong(None, "gate_key_file", "missing: without it nobody can tell a true roster from a forged one")
-        if config.clock.source not in SOURCES:
-            self.wrong(None, "clock.source", f"found {config.clock.source!r}, wanted {', '.join(SOURCES)}")
-        if config.journal.checkpoint_s < 1:
-            self.wrong(None, "journal.checkpoint_s", f"found {config.journal.checkpoint_s}, wanted 1 or more")
-        self._check_files(config)
-        self._check_hardware(config)
-
-    def _check_files(self, config: Config) -> None:
-        files = {
-            "roster.token_file": config.roster.token_file,
-            "gate_key_file": config.gate_key_file,
-            "badge_key_file": config.badge_key_file,
-            "mqtt.password_file": config.mqtt.password_file if config.mqtt else None,
-            "mqtt.tls.ca": config.mqtt.tls.ca if config.mqtt and config.mqtt.tls else None,
-        }
-        for key, file in files.items():
-            if file is not None and not file.is_file():
-                self.wrong(None, key, f"found no file {file}")
-
-    def _check_hardware(self, config: Config) -> None:
-        emulated = [
-            key
-            for key, section in (("reader", config.reader), ("output", config.output))
-            if section.driver == "simulated" or "emulated" in _words(section.options)
-        ]
-        if not config.demo:
-            for key in emulated:
-                self.wrong(None, key, "emulated hardware lets anybody tap any badge; it needs 'demo: true'")
-        pins: dict[int, str] = {}
-        for key, pin in _pins(config):
-            if pin in pins:
-                self.wrong(None, key, f"GPIO {pin} is {pins[pin]} already")
-            pins.setdefault(pin, key)
-            if key == "output.pin" and pin not in SAFE_OUTPUT_PINS:
-                self.wrong(
-                    None,
-                    key,
-                    f"found GPIO {pin}, wanted 9 to 27 but 14 and 15: the others are high while the Pi starts",
-                )
+                reading.wrong(what, f"{error}; the name stands in every topic")
 
 
-def _pins(config: Config) -> list[tuple[str, int]]:
-    sections = (("output", config.output.options), ("inputs", config.inputs), ("panel", config.panel))
-    found = [
-        (f"{where}.{name}", getattr(section, name))
-        for where, section in sections
-        for name in getattr(section, "__struct_fields__", ())
-        if name.split("_")[-1] == "pin"
-    ]
-    return [(key, pin) for key, pin in found if pin is not None]
+def _check_machine(reading: Reading) -> None:
+    values = reading.values
+    limit_s, max_s = values.get("machine.limit_s"), values.get("machine.max_s")
+    if limit_s is not None and max_s is not None and max_s < limit_s:
+        reading.wrong(
+            "machine.max_s", f"found {max_s}, wanted {limit_s} (limit_s) or more; a session may be extended up to it"
+        )
+    if values.get("machine.mode") == "hold" and "reader.driver" in values:
+        driver = driver_class("reader", values["reader.driver"])
+        if getattr(driver, "continuous", None) is False:
+            reading.wrong(
+                "machine.mode",
+                f"found hold with the reader {values['reader.driver']!r}, wanted a reader that goes on seeing a card"
+                " that stays (continuous); it would end every session after the grace time. Or choose tap",
+            )
 
 
-def _words(options: Any) -> list[object]:
-    return [getattr(options, name) for name in getattr(options, "__struct_fields__", ())]
+def _check_roster(reading: Reading) -> None:
+    values = reading.values
+    if "roster.file" not in values or "roster.url" not in values:
+        return
+    file, url = values["roster.file"], values["roster.url"]
+    if (file is None) == (url is None):
+        found = "neither file nor url" if file is None else "both file and url"
+        reading.wrong("roster", f"found {found}, wanted one; a gate obeys one list of members")
+    if url is None:
+        return
+    if values.get("roster.token_file", ...) is None:
+        reading.wrong(
+            "roster.token_file", "found nothing, wanted a path; a collector serves a roster to gates that it knows"
+        )
+    if values.get("gate_key_file", ...) is None:
+        reading.wrong(
+            "gate_key_file", "found nothing, wanted a path; without it nobody can tell a true roster from a forged one"
+        )
+    if values.get("badge_key_file", ...) is None:
+        reading.wrong(
+            "badge_key_file", "found nothing, wanted a path; a collector's roster names badges under the site's key"
+        )
 
 
-def _join(where: str, key: str) -> str:
-    return f"{where}.{key}" if where else key
+def _check_mqtt(reading: Reading) -> None:
+    values = reading.values
+    for one, other in (("cert", "key"), ("key", "cert")):
+        if values.get(f"mqtt.tls.{one}") is not None and values.get(f"mqtt.tls.{other}", ...) is None:
+            reading.wrong(f"mqtt.tls.{other}", f"found nothing beside {one}, wanted both or neither")
+    if values.get("mqtt.password_file") is not None and values.get("mqtt.username", ...) is None:
+        reading.wrong("mqtt.username", "found nothing beside password_file, wanted text; brokers know passwords by it")
 
 
-def _shown(node: Any) -> str:
-    if isinstance(node, yaml.ScalarNode):
-        return repr(node.value[:60])
-    return "a list" if isinstance(node, yaml.SequenceNode) else "keys and values"
+def _check_rest(reading: Reading) -> None:
+    values = reading.values
+    first, most = values.get("uplink.resend_s"), values.get("uplink.resend_max_s")
+    if first is not None and most is not None and most < first:
+        reading.wrong("uplink.resend_max_s", f"found {most:g}, wanted {first:g} (resend_s) or more")
+    seen: dict[str, str] = {}
+    for key, value in list(values.items()):
+        if key.startswith("emergency_badges[") and key.endswith(".digest"):
+            if value in seen:
+                reading.wrong(key, f"found the badge of {seen[value]} again, wanted another one")
+            seen.setdefault(value, key.removesuffix(".digest"))
+
+
+def _check_files(reading: Reading) -> None:
+    values = reading.values
+    for key in ("roster.file", "roster.token_file", "gate_key_file", "badge_key_file", "mqtt.password_file"):
+        _check_file(reading, key)
+    for name in ("ca", "cert", "key"):
+        _check_file(reading, f"mqtt.tls.{name}")
+    for key in ("gate_key_file", "badge_key_file"):
+        if values.get(key) is not None and values[key].is_file():
+            try:
+                keys = Keys.load(values[key])
+            except UsageError as error:
+                reading.wrong(key, str(error))
+                continue
+            longest = max(map(len, keys.by_id.values()))
+            if key == "badge_key_file" and longest > MAX_BADGE_KEY_BYTES:
+                reading.wrong(key, f"found a key of {longest} bytes, wanted 16 to {MAX_BADGE_KEY_BYTES}")
+    state_dir = values.get("state_dir")
+    if state_dir is not None and state_dir.exists() and not state_dir.is_dir():
+        reading.wrong("state_dir", f"found a file {state_dir}, wanted a directory; the gate makes it where none is")
+
+
+def _check_file(reading: Reading, key: str) -> None:
+    file = reading.values.get(key)
+    if file is not None and not file.is_file():
+        reading.wrong(key, f"found no file {file}, wanted one; relative paths start where this file lies")
+
+
+def _check_hardware(reading: Reading) -> None:
+    values = reading.values
+    for kind in KINDS:
+        emulated = values.get(f"{kind}.driver") == "simulated" or any(
+            value == "emulated" for key, value in values.items() if key.startswith(f"{kind}.")
+        )
+        if emulated and values.get("demo") is False:
+            reading.wrong(
+                kind, "found emulated hardware, wanted real; anybody could tap any badge. Only with 'demo: true'"
+            )
+    pin = values.get("output.pin")
+    if pin is not None and pin not in SAFE_OUTPUT_PINS:
+        reading.wrong(
+            "output.pin",
+            f"found GPIO {pin}, wanted 9 to 27 but 14 and 15; the others are high while the Pi starts,"
+            " and would power the machine",
+        )
+    taken = _spi(reading)
+    for key, used in values.items():
+        if key.partition(".")[0] in (*KINDS, "inputs") and key.endswith("pin") and isinstance(used, int):
+            if used in taken:
+                reading.wrong(key, f"found GPIO {used}, wanted another one; it is {taken[used]} already")
+            taken.setdefault(used, key)
+
+
+def _spi(reading: Reading) -> dict[int, str]:
+    """Return the pins that a reader on an SPI bus occupies."""
+    bus, device = reading.values.get("reader.bus"), reading.values.get("reader.device")
+    if bus not in SPI_PINS or device is None:
+        return {}
+    lines, selects = SPI_PINS[bus]
+    return dict.fromkeys((*lines, *selects[device : device + 1]), f"SPI bus {bus} of the reader")

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import signal
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 from queue import Empty, SimpleQueue
@@ -40,7 +42,7 @@ from fabgate.gate.rename import previous_journal
 from fabgate.gate.reports import Reports
 from fabgate.gate.roster_http import HttpSource
 from fabgate.gate.roster_source import FileSource
-from fabgate.gate.sensing import ReaderFault, Sensing
+from fabgate.gate.sensing import ReaderFault, ReaderRecovered, Sensing
 from fabgate.gate.standing import Standing
 from fabgate.gate.status import StatusFile
 from fabgate.gate.uplink import LinkChanged, Uplink
@@ -54,8 +56,9 @@ log = logging.getLogger(__name__)
 CHECK_MS: Final = 1_000
 #: A contactor that is closed this long after it was told to open has welded.
 WELDED_MS: Final = 500
-#: A checkpoint that is not on disk after this long: the disk hangs, and a session must not run on unrecorded.
-CHECKPOINT_LATE_MS: Final = 60_000
+#: A checkpoint that is not on disk after this long: the disk hangs, and a session must not run on unrecorded. It is 60 s
+#: in the design, and the uncertainty after a power cut counts on them: so two looks earlier.
+CHECKPOINT_LATE_MS: Final = 60_000 - 2 * CHECK_MS
 #: A reader whose look takes this long hangs.
 READER_LATE_MS: Final = 5_000
 CLOCK_STEP: Final = timedelta(seconds=1)
@@ -111,8 +114,9 @@ class Daemon:
         self._wall_minus_boot = timedelta()
         self._synced = False
         self._fed_ms = 0
+        self._reader_hangs = False
         self._told: Any = None
-        self._lock_file: Any = None
+        self._lock_file: int | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -146,8 +150,12 @@ class Daemon:
             signal.signal(number, lambda found, _frame: self.stop(signal.Signals(found).name))
 
     def _claim_state_dir(self) -> None:
-        self._config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock_file = (self._config.state_dir / "lock").open("w")
+        try:
+            self._config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Read-only, so that a read-only file system gets as far as the journal and its clear message.
+            self._lock_file = os.open(self._config.state_dir / "lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise JournalError(f"{self._config.state_dir}: the state directory cannot be used ({error})") from error
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -157,16 +165,16 @@ class Daemon:
 
     def _open_journal(self) -> bool:
         """Open the journal, however long the disk takes to recover; say whether to go on. The output is off."""
-        told = False
+        told = ""
         while True:
             try:
                 self._journal.open()
                 self._journal.keep_reserve()
                 self._begin_journal()
-            except JournalError as error:
+            except (JournalError, sqlite3.Error) as error:
                 self._journal.close()
-                if not told:
-                    told = True
+                if str(error) != told:
+                    told = str(error)
                     log.error("%s", error)
                     self._notices.show(messages.notice(w.Signal(w.SignalKind.BLOCKED, detail="journal"), ""))
                     status = wire.Status(online=True, version=fabgate.__version__, problems=[f"journal: {error}"])
@@ -254,12 +262,14 @@ class Daemon:
             sensing=self._sensing,
             signal=self._show,
         )
-        self._reports.stored = Stored(self._journal.head, self._journal.unacknowledged)
         self._reports.journal_id = self._journal.id
         if config.mqtt is not None:
-            self._uplink = self._reports.uplink = Uplink(config, JournalReader(self._journal.path), self.post)
+            reader = JournalReader(self._journal.path)
+            self._uplink = Uplink(config, reader, self.post, boot_ms=self._clock.boot_ms)
+            self._reports.uplink = self._uplink
         now = self._clock.now()
-        for event in self._standing.changed(now):
+        full = self._reports.translate(Stored(self._journal.head, self._journal.unacknowledged), now)
+        for event in [*full, *self._standing.changed(now)]:
             self._handle(event, now)
         self._start_threads()
         self._wall_minus_boot = self._clock.wall_minus_boot()
@@ -334,6 +344,9 @@ class Daemon:
         self._output.close()
         if "journal" not in left:
             self._journal.close()
+        self._standing.close()
+        if self._lock_file is not None:
+            os.close(self._lock_file)
 
     # --- the rules, and what they order -------------------------------------------------------------------------------
 
@@ -361,7 +374,9 @@ class Daemon:
                     self.post(w.CauseCleared(w.Cause.OUTPUT, member))
 
     def _show(self, told: w.Signal) -> None:
-        self._notices.show(messages.notice(told, self._config.machine.name or self._config.gate))
+        machine = self._config.machine.name or self._config.gate
+        notice = messages.notice(told, machine, mode=self._gate.rules.mode, lock=self._standing.locked.lock)
+        self._notices.show(notice)
 
     def _set_power(self, now: w.Now, *, on: bool) -> None:
         try:
@@ -379,10 +394,7 @@ class Daemon:
         """Look at what no thread reports: the contactor, a hanging disk or reader, the roster's age, the wall clock."""
         self._watch_contactor(now)
         self._watch_checkpoint(now)
-        assert self._sensing is not None
-        silent_ms = now.boot_ms - self._sensing.looked_at_ms
-        if silent_ms > READER_LATE_MS and "reader" not in self._reports.problems:
-            self.post(ReaderFault(f"the reader has not answered for {silent_ms // 1000} s"))
+        self._watch_reader(now)
         for event in self._standing.changed(now):
             self._handle(event, now)
         self._watch_clock(now)
@@ -397,6 +409,21 @@ class Daemon:
             detail = "the contactor is closed while it should be open: welded, or bridged"
             self._reports.note("output.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
             self._handle(w.CauseRaised(w.Cause.OUTPUT, detail), now)
+
+    def _watch_reader(self, now: w.Now) -> None:
+        """Notice a poll that hangs, and that it came back: the reader's thread knows of neither."""
+        assert self._sensing is not None
+        silent_ms = now.boot_ms - self._sensing.looked_at_ms
+        hangs = silent_ms > READER_LATE_MS
+        told: ReaderFault | ReaderRecovered | None = None
+        if hangs and "reader" not in self._reports.problems:
+            told = ReaderFault(f"the reader has not answered for {silent_ms // 1000} s")
+        elif self._reader_hangs and not hangs:
+            told = ReaderRecovered("the reader answers again")
+        if told is not None:
+            self._reader_hangs = hangs
+            for event in self._reports.translate(told, now):
+                self._handle(event, now)
 
     def _watch_checkpoint(self, now: w.Now) -> None:
         asked_ms = self._checkpoint_asked_ms
@@ -416,17 +443,19 @@ class Daemon:
             synced = wire.ClockSynced(clock=self._writer.clock(now), step_ms=step_ms)
             self._reports.note("clock.synced", synced, now)
             self._synced = True
-        # A slow drift is followed while the clock is kept; without a keeper only a step is.
-        if now.synced or abs(step) > CLOCK_STEP:
+        # A slow drift is followed while the clock is kept. Without a keeper nothing is: when it comes back, whatever
+        # moved meanwhile is a step against the last word that the collector has.
+        if now.synced:
             self._wall_minus_boot = difference
 
     # --- small tools --------------------------------------------------------------------------------------------------
 
     def _keep_journal(self, journal: Journal) -> None:
         now = self._clock.now()
+        before_ms = 0  # nobody knows how old an entry is while the clock is wrong; how many there are is known
         if now.synced and now.local is not None:
-            before = now.local - timedelta(days=self._config.journal.keep_days)
-            journal.trim(before_ms=round(before.timestamp() * 1000), most=self._config.journal.max_entries)
+            before_ms = round(now.local.timestamp() * 1000) - self._config.journal.keep_days * 86_400_000
+        journal.trim(before_ms=before_ms, most=self._config.journal.max_entries)
 
     def _tell(self, now: w.Now) -> None:
         """Give the newest state to whoever shows it, when it changed."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from fabgate import wire
 from fabgate.gate.journal import Change, Draft, OpenSession
@@ -16,6 +18,9 @@ from fabgate.rules import words as w
 
 #: What a power cut adds to the doubt of a session, beside the time since its checkpoint: see wire.md.
 POWER_LOSS_SLACK_MS: Final = 60_000
+#: What is left of texts and lists in an entry that would be too large.
+MOST_LETTERS: Final = 200
+MOST_ITEMS: Final = 15
 
 
 class FactWriter:
@@ -34,8 +39,12 @@ class FactWriter:
         return wire.Clock(boot=self._boot, boottime_ms=at.boot_ms, synced=at.synced)
 
     def draft(self, event_type: str, data: wire.Data, at: w.Now) -> Draft:
-        """Return a draft; its time is absent while the wall clock is not synchronised."""
-        return Draft(self._new_uid(), event_type, data, at.local.astimezone(UTC) if at.synced and at.local else None)
+        """Return a draft; its time is absent while the wall clock is not synchronised, its longest texts are cut.
+
+        An entry that is too large could never be written, and all others wait behind it.
+        """
+        time = at.local.astimezone(UTC) if at.synced and at.local else None
+        return Draft(self._new_uid(), event_type, fitting(data), time)
 
     def drafts(self, facts: Sequence[w.Fact], at: w.Now, rules: w.MachineRules) -> tuple[list[Draft], Change]:
         """Return the drafts of one record, in order, and what else its transaction does."""
@@ -139,6 +148,26 @@ def close_unfinished(session: OpenSession, *, boot: str, boot_ms: int, clock: wi
         roster=session.roster,
         uncertainty_ms=max(0, boot_ms - session.boot_ms) if same_boot else session.slack_ms,
     )
+
+
+D = TypeVar("D", bound=wire.Data)
+
+
+def fitting(data: D) -> D:
+    """Return `data` as it is, or, where it would fill an entry, with its texts and lists cut."""
+    if len(wire.encode(data)) <= wire.MAX_ENTRY_BYTES // 2:
+        return data
+    return msgspec.convert(_cut(msgspec.to_builtins(data)), type(data))
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= MOST_LETTERS else f"{value[: MOST_LETTERS - 1]}…"
+    if isinstance(value, list):
+        return [_cut(item) for item in value[:MOST_ITEMS]]
+    if isinstance(value, dict):
+        return {key: _cut(item) for key, item in value.items()}
+    return value
 
 
 def describe(fact: w.Fact) -> str:

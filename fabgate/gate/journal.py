@@ -308,14 +308,10 @@ class Journal:
         """
         with self._certain_or_closed("trimmed"):
             floor = self.anchor[0]
-            old = self._rows(
-                "SELECT max(seq) FROM entry WHERE seq <= ? AND at_ms < ?"
-                " AND seq < coalesce((SELECT min(seq) FROM entry WHERE at_ms >= ?), ?)",
-                self.mark,
-                before_ms,
-                before_ms,
-                self.mark + 1,
-            )[0][0]
+            # Asked with every mark, so from the old end: while nothing there is old, the first row ends the look.
+            recent = self._rows("SELECT seq FROM entry WHERE at_ms >= ? ORDER BY seq LIMIT 1", before_ms)
+            upto = min(self.mark, recent[0][0] - 1) if recent else self.mark
+            old = self._rows("SELECT max(seq) FROM entry WHERE seq <= ? AND at_ms < ?", upto, before_ms)[0][0]
             last = max(old or 0, min(self.mark, self.head - most))
             if last <= floor:
                 return 0

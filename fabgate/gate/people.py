@@ -16,20 +16,25 @@ _MINUTES_OF_DAY = 24 * 60
 
 
 def member(found: wire.Member) -> w.Member:
-    """Return the rules' member. Raises UsageError for a level, date or window that does not exist."""
-    where = f"member {found.id}"
-    return w.Member(
+    """Return the rules' member. Raises UsageError naming every level, date, window and number that does not exist."""
+    wrong: list[str] = []
+    made = w.Member(
         id=found.id,
         name=found.name,
         lang=found.lang,
-        level=_word(w.Level, found.level, f"{where}: level"),
+        level=_word(w.Level, found.level, "level", wrong),
         grant=found.basis,
-        valid_until=None if found.valid_until is None else _date(found.valid_until, f"{where}: valid_until"),
-        grace_days=found.grace_days,
-        windows=tuple(_window(window, where) for window in found.windows),
-        limit_ms=None if found.limit_s is None else _ms(found.limit_s, f"{where}: limit_s"),
+        valid_until=None if found.valid_until is None else _date(found.valid_until, wrong),
+        grace_days=_whole(found.grace_days, "grace_days", "days", wrong),
+        windows=tuple(_window(window, wrong) for window in found.windows),
+        limit_ms=None if found.limit_s is None else _ms(found.limit_s, "limit_s", wrong, least=1),
         supervised=found.supervised,
     )
+    if not found.id or found.id.startswith("emergency:"):
+        wrong.append(f"id: found {found.id!r}, wanted text that does not start with 'emergency:'")
+    if wrong:
+        raise UsageError(f"member {found.id}: {'; '.join(wrong)}")
+    return made
 
 
 def barred(found: wire.Refusal) -> w.Barred:
@@ -39,36 +44,37 @@ def barred(found: wire.Refusal) -> w.Barred:
 
 def machine_rules(found: wire.MachineRules) -> w.MachineRules:
     """Return the rules' machine. Raises UsageError naming each value that does not exist."""
+    wrong: list[str] = []
     lock = found.lock
     if lock is not None and lock.when not in ("now", "idle"):
-        raise UsageError(f"machine.lock.when: found {lock.when!r}, wanted now or idle")
+        wrong.append(f"lock.when: found {lock.when!r}, wanted now or idle")
     if found.finish not in ("wait", "cut"):
-        raise UsageError(f"machine.finish: found {found.finish!r}, wanted wait or cut")
+        wrong.append(f"finish: found {found.finish!r}, wanted wait or cut")
     if found.on_stale not in ("allow", "deny"):
-        raise UsageError(f"machine.on_stale: found {found.on_stale!r}, wanted allow or deny")
-    if found.limit_s <= 0 or found.max_s < found.limit_s:
-        raise UsageError(
-            f"machine: found limit_s {found.limit_s} and max_s {found.max_s}, wanted 0 < limit_s <= max_s:"
-            " power always has a deadline"
-        )
-    return w.MachineRules(
-        mode=_word(w.Mode, found.mode, "machine.mode"),
-        limit_ms=_ms(found.limit_s, "machine.limit_s"),
-        max_ms=_ms(found.max_s, "machine.max_s"),
-        idle_off_ms=None if found.idle_off_s is None else _ms(found.idle_off_s, "machine.idle_off_s"),
-        warn_ms=_ms(found.warn_s, "machine.warn_s"),
-        grace_ms=_ms(found.grace_s, "machine.grace_s"),
+        wrong.append(f"on_stale: found {found.on_stale!r}, wanted allow or deny")
+    if found.max_s < found.limit_s:
+        wrong.append(f"max_s: found {found.max_s}, wanted {found.limit_s} (limit_s) or more")
+    made = w.MachineRules(
+        mode=_word(w.Mode, found.mode, "mode", wrong),
+        limit_ms=_ms(found.limit_s, "limit_s", wrong, least=1),  # power always has a deadline
+        max_ms=_ms(found.max_s, "max_s", wrong, least=1),
+        idle_off_ms=None if found.idle_off_s is None else _ms(found.idle_off_s, "idle_off_s", wrong, least=1),
+        warn_ms=_ms(found.warn_s, "warn_s", wrong),
+        grace_ms=_ms(found.grace_s, "grace_s", wrong),
         finish_wait=found.finish == "wait",
-        finish_max_ms=_ms(found.finish_max_s, "machine.finish_max_s"),
-        run_on_ms=_ms(found.run_on_s, "machine.run_on_s"),
-        warm_up_ms=_ms(found.warm_up_s, "machine.warm_up_s"),
+        finish_max_ms=_ms(found.finish_max_s, "finish_max_s", wrong),
+        run_on_ms=_ms(found.run_on_s, "run_on_s", wrong),
+        warm_up_ms=_ms(found.warm_up_s, "warm_up_s", wrong),
         handover=found.handover,
-        supervision=_word(w.Supervision, found.supervisor, "machine.supervisor"),
+        supervision=_word(w.Supervision, found.supervisor, "supervisor", wrong),
         sponsor=found.sponsor,
         deny_when_stale=found.on_stale == "deny",
         observe_until=found.observe_until,
         lock=None if lock is None else w.Lock(lock.id, lock.when == "now", lock.reason, lock.back),
     )
+    if wrong:
+        raise UsageError("; ".join(f"machine.{mistake}" for mistake in wrong))
+    return made
 
 
 def holder(blob: bytes) -> w.Holder:
@@ -94,37 +100,48 @@ _STORED = msgspec.json.Decoder(Stored)
 W = TypeVar("W", bound=StrEnum)
 
 
-def _word(kind: type[W], text: str, where: str) -> W:
+# Each of these notes what is wrong and returns something in its place: all mistakes of a person are told at once.
+
+
+def _word(kind: type[W], text: str, key: str, wrong: list[str]) -> W:
     try:
         return kind(text)
     except ValueError:
-        raise UsageError(f"{where}: found {text!r}, wanted {' or '.join(kind)}") from None
+        *others, last = kind
+        wrong.append(f"{key}: found {text!r}, wanted {', '.join(others)} or {last}")
+        return last
 
 
-def _ms(seconds: int, where: str) -> int:
-    if seconds < 0:
-        raise UsageError(f"{where}: found {seconds}, wanted 0 or more seconds")
-    return seconds * 1000
+def _whole(number: int, key: str, unit: str, wrong: list[str], least: int = 0) -> int:
+    if number < least:
+        wrong.append(f"{key}: found {number}, wanted {least} or more {unit}")
+    return number
 
 
-def _date(text: str, where: str) -> date:
+def _ms(seconds: int, key: str, wrong: list[str], least: int = 0) -> int:
+    return _whole(seconds, key, "seconds", wrong, least) * 1000
+
+
+def _date(text: str, wrong: list[str]) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{where}: found {text!r}, wanted a date such as 2027-03-01") from None
+        wrong.append(f"valid_until: found {text!r}, wanted a date such as 2027-03-01")
+        return None
 
 
-def _window(window: wire.Window, where: str) -> w.Window:
+def _window(window: wire.Window, wrong: list[str]) -> w.Window:
     days = frozenset(window.days)
     if not days or not days <= frozenset(range(1, 8)):
-        raise UsageError(f"{where}: found the days {window.days}, wanted ISO weekdays, 1 (Monday) to 7")
-    return w.Window(days, _minute(window.start, where), _minute(window.to, where))
+        wrong.append(f"windows: found the days {window.days}, wanted ISO weekdays, 1 (Monday) to 7")
+    return w.Window(days, _minute(window.start, wrong), _minute(window.to, wrong))
 
 
-def _minute(text: str, where: str) -> int:
+def _minute(text: str, wrong: list[str]) -> int:
     hours, colon, minutes = text.partition(":")
-    if colon and hours.isdecimal() and minutes.isdecimal() and len(minutes) == 2:
-        found = int(hours) * 60 + int(minutes)
+    if colon and text.isascii() and hours.isdecimal() and minutes.isdecimal() and len(minutes) == len("00"):
+        found = int(hours[:3]) * 60 + int(minutes)
         if int(minutes) < 60 and found <= _MINUTES_OF_DAY:
             return found
-    raise UsageError(f"{where}: found the time {text!r}, wanted HH:MM")
+    wrong.append(f"windows: found the time {text!r}, wanted HH:MM")
+    return 0

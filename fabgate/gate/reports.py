@@ -16,14 +16,13 @@ from fabgate.gate.config import Config
 from fabgate.gate.facts import FactWriter
 from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import Change, Draft, Journal
-from fabgate.gate.journal import Reader as JournalReader
 from fabgate.gate.recorder import CheckpointKept, JournalSick, JournalWell, Recorder, Renewed, Stored
 from fabgate.gate.roster_http import HttpSource
 from fabgate.gate.roster_source import FileSource, RosterConfirmed, RosterRefused, RosterStored
 from fabgate.gate.sensing import ReaderFault, ReaderRecovered, Sensing
 from fabgate.gate.standing import Standing
 from fabgate.gate.uplink import CommandArrived, ForkFound, LinkChanged, MarkMoved, RosterNudged, Uplink
-from fabgate.gate.workers import WorkerFailed
+from fabgate.gate.workers import WorkerFailed, WorkerRestarted
 from fabgate.rules import words as w
 
 log = logging.getLogger(__name__)
@@ -84,6 +83,9 @@ class Reports:
                 return answer
         if isinstance(event, WorkerFailed):
             return self._worker_failed(event)
+        if isinstance(event, WorkerRestarted):
+            self.problems.pop(f"thread-{event.name}", None)
+            return []
         raise TypeError(f"nobody knows what {event!r} means")
 
     def note(self, event_type: str, data: wire.Data, now: w.Now) -> None:
@@ -108,6 +110,7 @@ class Reports:
             case JournalSick(detail):
                 return self.journal_problem("sick", detail)
             case JournalWell():
+                self.problems.pop("thread-journal", None)
                 return self.journal_problem("sick", None)
             case CheckpointKept():
                 return self.journal_problem("late", None)
@@ -121,8 +124,8 @@ class Reports:
                 self.journal_id = journal
                 self.stored = Stored(head, head)
                 if self.uplink is not None:
-                    self.uplink.renewed(JournalReader(self._config.state_dir / "journal.db"))
-                return []
+                    self.uplink.renewed()
+                return self._fullness(head)
             case MarkMoved(seq):
                 self._recorder.acknowledge(seq)
                 return []
@@ -169,6 +172,7 @@ class Reports:
                 before = self._standing.locked
                 self._standing.reload()
                 self.problems.pop("roster", None)
+                self.problems.pop("roster-members", None)
                 data = wire.RosterReplaced(clock=self._writer.clock(now), version=version, members=members)
                 locked = self._standing.locked
                 change = Change(lock=locked.to_text()) if locked != before else Change()
@@ -179,7 +183,9 @@ class Reports:
                 return self._standing.changed(now)
             case RosterRefused(reason, refused):
                 log.error("the roster was not taken: %s", reason)
-                self.problems["roster"] = reason
+                # Members that are kept although they vanished stay a problem until a roster comes without that.
+                kept = refused is not None and refused == self._standing.version
+                self.problems["roster-members" if kept else "roster"] = reason
                 rejected = wire.RosterRejected(clock=self._writer.clock(now), reason=reason[:2000], version=refused)
                 self.note("roster.rejected", rejected, now)
                 return []
@@ -203,8 +209,6 @@ class Reports:
         self.problems[f"thread-{failed.name}"] = failed.error
         if failed.name == "journal":
             return self.journal_problem("sick", failed.error)
-        if failed.name == "reader":
-            return [w.CauseRaised(w.Cause.READER, failed.error)]
         if failed.name == "inputs" and self._config.inputs.estop_pin is not None:
             return [w.CauseRaised(w.Cause.ESTOP, failed.error)]
         return []
@@ -222,6 +226,7 @@ class Reports:
             log.warning("refused a command: %s", error)
             self.problems["command"] = str(error)
             return []
+        self.problems.pop("command", None)
         events, change, outcome = self._obey(command, now)
         self._answer(command, *outcome, now, change)
         return events

@@ -21,11 +21,14 @@ import msgspec
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.clock import fsync_directory
-from fabgate.gate.people import Stored, barred, holder, machine_rules, member
+from fabgate.gate.people import Stored, holder, machine_rules, member
 from fabgate.rules import words as w
 
 #: Of the members of the last good roster, this share may vanish without appearing in `refusals`.
 VANISH_SHARE: Final = 0.2
+#: What reading a damaged file raises: SQLite, or whatever meets what SQLite still gives.
+_DAMAGE: Final = (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError)
+_FIND: Final = "SELECT person.body FROM badge JOIN person USING (person) WHERE badge.digest = ?"
 
 
 class Directory:
@@ -34,25 +37,43 @@ class Directory:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+            self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        except sqlite3.Error as error:
+            raise UsageError(f"{path}: no usable roster ({error})") from error
+        try:
             meta = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
             self.version = int(meta["version"])
             self.members = int(meta["members"])
-            self.tz = ZoneInfo(str(meta["tz"])).key
+            self.tz = _zone(str(meta["tz"]))
             self.fresh_for_s = int(meta["fresh_for_s"])
-            self.machine = wire.decode(bytes(meta["machine"]), wire.MachineRules)
-        except (sqlite3.Error, KeyError, ValueError, OSError) as error:
+            self.machine = wire.decode(meta["machine"], wire.MachineRules)
+            machine_rules(self.machine)
+        except (*_DAMAGE, KeyError) as error:
+            self._db.close()
             raise UsageError(f"{path}: no usable roster ({error})") from error
 
     def find(self, digest: str) -> w.Holder | None:
-        """Return who holds a badge, or None when nobody does."""
-        row = self._db.execute(
-            "SELECT person.body FROM badge JOIN person USING (person) WHERE badge.digest = ?", (bytes.fromhex(digest),)
-        ).fetchone()
-        return None if row is None else holder(row[0])
+        """Return who holds a badge, or None when nobody does. Raises UsageError when the file is damaged.
+
+        Nobody is admitted on a guess: a row that cannot be read in full is no member.
+        """
+        try:
+            row = self._db.execute(_FIND, (bytes.fromhex(digest),)).fetchone()
+            return None if row is None else holder(row[0])
+        except _DAMAGE as error:
+            raise self._damaged(error) from error
 
     def all_members(self) -> dict[str, wire.Member]:
-        """Return all members by id, with their badges: for the guard, which keeps those that vanish."""
+        """Return all members by id, with their badges: for the guard, which keeps those that vanish.
+
+        Raises UsageError when the file is damaged.
+        """
+        try:
+            return self._all_members()
+        except _DAMAGE as error:
+            raise self._damaged(error) from error
+
+    def _all_members(self) -> dict[str, wire.Member]:
         found: dict[str, wire.Member] = {}
         badges: dict[int, list[str]] = {}
         for person, digest in self._db.execute("SELECT person, digest FROM badge"):
@@ -67,19 +88,45 @@ class Directory:
         """Close the file."""
         self._db.close()
 
+    def _damaged(self, error: Exception) -> UsageError:
+        return UsageError(f"{self._path}: the stored roster is damaged ({error}); fetch or save it again")
+
 
 def store(roster: wire.Roster, path: Path) -> None:
-    """Put a roster in place of the stored one, durably and whole. Raises UsageError for one that means nothing.
+    """Put a roster in place of the stored one, durably and whole. Raises UsageError; the stored one then stays.
 
-    All mistakes are found before anything is replaced.
+    All mistakes are found before anything is replaced, and a disk that is full or broken replaces nothing.
     """
-    machine_rules(roster.machine)
+    _check(roster)
     fresh = path.with_suffix(".new")
-    with contextlib.suppress(FileNotFoundError):
-        fresh.unlink()
-    os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    db = sqlite3.connect(fresh, isolation_level=None)
     try:
+        fresh.unlink(missing_ok=True)
+        os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        _write(roster, fresh)
+        fresh.replace(path)
+        fsync_directory(path.parent)
+    except (sqlite3.Error, OSError) as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink()  # a full disk needs the room
+        raise UsageError(f"{path}: the roster could not be stored ({error}); the last one stays") from error
+
+
+def _check(roster: wire.Roster) -> None:
+    machine_rules(roster.machine)
+    _zone(roster.tz)
+    if not 0 <= roster.version < 1 << 63:
+        raise UsageError(f"the roster has the version {roster.version}, wanted 0 to {(1 << 63) - 1}")
+    if not 0 < roster.fresh_for_s < 1 << 63:
+        raise UsageError(f"the roster has fresh_for_s {roster.fresh_for_s}, wanted 1 or more seconds")
+    for found in roster.members:
+        member(found)
+    doubles = _doubles(roster)
+    if doubles:
+        raise UsageError(f"the roster gives one badge to two people: {doubles}")
+
+
+def _write(roster: wire.Roster, fresh: Path) -> None:
+    with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as db:
         # The file is useless until it is renamed, so it needs no journal of its own: one fsync at the end.
         db.execute("PRAGMA journal_mode=OFF")
         db.execute("PRAGMA synchronous=OFF")
@@ -89,17 +136,11 @@ def store(roster: wire.Roster, path: Path) -> None:
         db.execute("CREATE TABLE badge (digest BLOB PRIMARY KEY, person INTEGER NOT NULL) WITHOUT ROWID")
         _fill(db, roster)
         db.execute("COMMIT")
-    except sqlite3.IntegrityError:
-        raise UsageError(f"the roster gives one badge to two people: {_doubles(roster)}") from None
-    finally:
-        db.close()
     fd = os.open(fresh, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
-    fresh.replace(path)
-    fsync_directory(path.parent)
 
 
 def _fill(db: sqlite3.Connection, roster: wire.Roster) -> None:
@@ -108,12 +149,10 @@ def _fill(db: sqlite3.Connection, roster: wire.Roster) -> None:
     people: list[tuple[int, str | None, int, bytes]] = []
     badges: list[tuple[bytes, int]] = []
     for found in roster.members:
-        member(found)
         number += 1
         people.append((number, found.id, 1, encode(Stored(member=msgspec.structs.replace(found, badges=[])))))
         badges.extend((_digest_bytes(digest), number) for digest in found.badges)
     for refusal in roster.refusals:
-        barred(refusal)
         number += 1
         people.append((number, refusal.id, 0, encode(Stored(refusal=msgspec.structs.replace(refusal, badges=[])))))
         badges.extend((_digest_bytes(digest), number) for digest in refusal.badges)
@@ -143,11 +182,19 @@ def _doubles(roster: wire.Roster) -> str:
     seen: dict[str, str] = {}
     doubles = []
     for who, digests in [(m.id, m.badges) for m in roster.members] + [(r.id or "?", r.badges) for r in roster.refusals]:
-        for digest in digests:
+        for text in digests:
+            digest = _digest_bytes(text).hex()  # as it is compared: upper case is the same badge
             if digest in seen:
                 doubles.append(f"{seen[digest]} and {who} (badge …{digest[-6:]})")
             seen[digest] = who
     return "; ".join(doubles)
+
+
+def _zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, ValueError, OSError) as error:  # OSError: the name of a directory of zones, such as "Europe"
+        raise UsageError(f"found the time zone {name!r}, wanted one such as Europe/Paris") from error
 
 
 def vanished(last: set[str], roster: wire.Roster) -> set[str]:

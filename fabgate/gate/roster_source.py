@@ -7,7 +7,6 @@ replaces the last good one: the reason is recorded and people go on working.
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Final
 import msgspec
 
 from fabgate import wire
-from fabgate.errors import FabgateError, UsageError
+from fabgate.errors import UsageError
 from fabgate.gate import roster_file
 from fabgate.gate.roster import Directory, looks_shrunk, store, vanished
 
@@ -91,17 +90,16 @@ class FileSource:
         try:
             roster = roster_file.read(self._path, key=self._badge_key, topics=self._topics, fallback=self._fallback)
             version = roster.version
+            self._seen = None  # until it is stored: a full disk is no reason to wait for another change
             refusal = replace_stored(
                 roster, self._stored, confirm_hint="list them as refused, or remove them in smaller steps"
             )
-        except FabgateError as error:
-            if not isinstance(error, UsageError):
-                self._seen = None  # nothing is wrong with the file: try again
+        except UsageError as error:
             if str(error) != self._refused:
                 self._post(RosterRefused(str(error), version))
             self._refused = str(error)
             return
-        self._refused = None
+        self._seen, self._refused = stamp, None
         self._post(RosterStored(roster.version, len(roster.members)))
         if refusal is not None:
             self._post(RosterRefused(refusal, version))
@@ -114,11 +112,11 @@ def replace_stored(
 
     When too many members vanish without a word, those keep what they had; whoever is refused or changed follows the
     new roster all the same, and so does the machine: a block and a lock always apply. Raises UsageError for a roster
-    that means nothing, and FabgateError when the disk does not take it; the stored one stays.
+    that means nothing or that the disk does not take; the stored one stays.
     """
     last = _last_members(path)
     if roster.shrink_confirmed or not looks_shrunk(set(last), roster):
-        _store(roster, path)
+        store(roster, path)
         return None
     gone = sorted(vanished(set(last), roster))
     taken = {digest for found in roster.members for digest in found.badges}
@@ -127,7 +125,7 @@ def replace_stored(
         msgspec.structs.replace(last[id_], badges=[badge for badge in last[id_].badges if badge not in taken])
         for id_ in gone
     ]
-    _store(msgspec.structs.replace(roster, members=[*roster.members, *kept]), path)
+    store(msgspec.structs.replace(roster, members=[*roster.members, *kept]), path)
     return (
         f"{len(gone)} of {len(last)} members would vanish ({', '.join(gone[:3])}…): they keep what the last good roster"
         f" gave them. If that is meant, {confirm_hint}"
@@ -139,12 +137,5 @@ def _last_members(path: Path) -> dict[str, wire.Member]:
     try:
         with contextlib.closing(Directory(path)) as directory:
             return directory.all_members()
-    except (UsageError, sqlite3.Error, msgspec.MsgspecError):
+    except UsageError:
         return {}
-
-
-def _store(roster: wire.Roster, path: Path) -> None:
-    try:
-        store(roster, path)
-    except (sqlite3.Error, OSError, OverflowError) as error:
-        raise FabgateError(f"{path}: the roster cannot be stored ({error}); the last one stays") from error

@@ -52,7 +52,11 @@ class Standing:
         found = self._emergency.get(digest)
         if found is not None:
             return found
-        return None if self._directory is None else self._directory.find(digest)
+        try:
+            return None if self._directory is None else self._directory.find(digest)
+        except UsageError as error:
+            log.error("%s: nobody is known until another one comes", error)
+            return None
 
     def reload(self) -> None:
         """Open the stored roster; the one before stays where there is none."""
@@ -65,6 +69,11 @@ class Standing:
         self.locked = self.locked.by_roster(fresh.machine, fresh.version)
         if old is not None:
             old.close()
+
+    def close(self) -> None:
+        """Let go of the roster."""
+        if self._directory is not None:
+            self._directory.close()
 
     def rules(self) -> w.MachineRules:
         """Return the machine's rules, with the lock that holds."""

@@ -24,6 +24,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from fabgate import wire
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 
 CONNACK_S: Final = 10.0
 KEEPALIVE_S: Final = 30
+LOOP_S: Final = 1.0
 RECONNECT_FIRST_S: Final = 1.0
 RECONNECT_MOST_S: Final = 30.0
 _RETAINED: Final[tuple[wire.Leaf, ...]] = ("status", "state")
@@ -95,15 +97,23 @@ class _Puback:
 
 
 class Uplink:
-    """One gate's connection. `post` takes ``MarkMoved`` and ``LinkChanged``; `status` makes the current status."""
+    """One gate's connection. `post` takes what is defined above; `boot_ms` is the gate's boot clock."""
 
-    def __init__(self, config: Config, journal: Reader, post: Callable[[object], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        journal: Reader,
+        post: Callable[[object], None],
+        *,
+        boot_ms: Callable[[], int] = boottime_ms,
+    ) -> None:
         assert config.mqtt is not None
         self._config = config.mqtt
         self._topics = config.topics
         self._journal = journal
         self._resend = config.uplink
         self._post = post
+        self._boot_ms = boot_ms
         self._delivery = self._new_delivery()
         self._collector: str | None = config.collector_id
         self._queue: SimpleQueue[object] = SimpleQueue()
@@ -111,9 +121,13 @@ class Uplink:
         self._client: mqtt.Client | None = None
         self._status = wire.Status(online=True)
         self._state: wire.State | None = None
-        self._status_at = 0
+        self._beat_at = 0
         self._early_ack: wire.Ack | None = None
-        self._fork_told = False
+        #: The collector knows another history. Nothing of the old journal is published any more: the file becomes
+        #: another one at a moment that this thread does not see.
+        self._forking = False
+        #: Whether the broker is to publish the last will when this ends; a gate that gives its name up leaves nothing.
+        self._last_word = True
         #: Message ids of entries on this connection that the broker has not confirmed; status and state have others.
         self._mids: set[int] = set()
 
@@ -127,9 +141,9 @@ class Uplink:
         """Give the newest status or state; it is published when connected, and again with each heartbeat."""
         self._queue.put(message)
 
-    def renewed(self, journal: Reader) -> None:
-        """Deliver another journal from now on."""
-        self._queue.put(journal)
+    def renewed(self) -> None:
+        """Say that the file holds another journal now; it is delivered from its beginning."""
+        self._queue.put(Reader)
 
     def reply(self, reply: wire.Reply) -> None:
         """Answer a command."""
@@ -140,7 +154,7 @@ class Uplink:
         client = self._client
         if client is None:
             return False
-        client.will_clear()
+        self._last_word = False
         cleared = [client.publish(self._topics.topic(leaf), b"", qos=1, retain=True) for leaf in _RETAINED]
         for info in cleared:
             info.wait_for_publish(timeout_s)
@@ -178,13 +192,15 @@ class Uplink:
         properties.SessionExpiryInterval = 0  # the journal is the queue; the broker keeps nothing for a gate
         try:
             client.connect(self._config.host, self._config.port, KEEPALIVE_S, clean_start=True, properties=properties)
-            give_up_ms = boottime_ms() + round(CONNACK_S * 1000)
-            while not self._stop.is_set() and client.loop(timeout=1.0) is MQTTErrorCode.MQTT_ERR_SUCCESS:
-                if not up.is_set() and boottime_ms() > give_up_ms:
+            give_up_ms = self._boot_ms() + round(CONNACK_S * 1000)
+            while not self._stop.is_set() and client.loop(timeout=LOOP_S) is MQTTErrorCode.MQTT_ERR_SUCCESS:
+                if not up.is_set() and self._boot_ms() > give_up_ms:
                     self._refusal = f"the broker did not answer within {CONNACK_S:.0f} s"
                     break
             if self._stop.is_set():
-                client.disconnect()
+                # Not a plain goodbye: the broker would then drop the last will, and the gate look online for ever.
+                goodbye = "Disconnect with will message" if self._last_word else "Normal disconnection"
+                client.disconnect(ReasonCode(PacketTypes.DISCONNECT, goodbye))
                 client.loop(timeout=0.1)
         finally:
             with contextlib.suppress(Exception):
@@ -213,6 +229,10 @@ class Uplink:
         client.will_set(self._topics.topic("status"), offline, qos=1, retain=True)
         client.max_inflight_messages_set(wire.PUBACK_WINDOW * 2)  # entries, and status and state beside them
         client.on_socket_open = _no_delay
+        # Told that somebody waits for the socket, paho leaves all writing to the loop. Else ``publish`` writes from its
+        # own thread beside it, and two threads that share half-sent packets tear the stream.
+        client.on_socket_register_write = lambda *_: None
+        client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         return client
@@ -223,6 +243,11 @@ class Uplink:
             return
         up.set()
         self._queue.put(_Connected(client))
+
+    def _on_disconnect(self, _client: Any, _userdata: Any, flags: Any, reason: Any, _properties: Any) -> None:
+        if flags.is_disconnect_packet_from_server:
+            # "Session taken over" stands for a second gate of this name: a cloned card.
+            self._refusal = f"the broker ended the connection: {reason}"
 
     def _on_message(self, _client: Any, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         found = dict(getattr(message.properties, "UserProperty", None) or ())
@@ -240,22 +265,34 @@ class Uplink:
                 event = self._queue.get(timeout=self._timeout_s())
             except Empty:
                 event = None
-            self._take(event)
-            if self._delivery.due(boottime_ms()):
-                self._publish_status()
-            if boottime_ms() >= self._status_at:
-                self._publish_status()
-                self._publish_state()
-            self._pump()
+            while not self._queue.empty():  # entries then leave in batches, with one look into the journal for each
+                self._take(event)
+                event = self._queue.get()
+            self._turn(event)
+
+    def _turn(self, event: object) -> None:
+        """Take what happened, then do what is due."""
+        self._take(event)
+        mark = self._delivery.mark
+        if self._delivery.due(self._boot_ms()):
+            self._publish_status()
+        if self._delivery.mark != mark:
+            # Kept in the journal too: what a restored collector lacks is no longer acknowledged, nor trimmed.
+            self._post(MarkMoved(self._delivery.mark))
+        if self._boot_ms() >= self._beat_at:
+            self._beat()
+        self._pump()
 
     def _timeout_s(self) -> float:
-        soonest = min(self._delivery.deadline() or self._status_at, self._status_at)
-        return min(60.0, max(0.0, (soonest - boottime_ms()) / 1000)) if self._client else 60.0
+        soonest = min(self._delivery.deadline() or self._beat_at, self._beat_at)
+        return min(60.0, max(0.0, (soonest - self._boot_ms()) / 1000)) if self._client else 60.0
 
     def _take(self, event: object) -> None:  # noqa: C901 - one line an event, read as a table
         match event:
             case int(head):
-                self._delivery.stored(head, boottime_ms())
+                self._delivery.stored(head, self._boot_ms())
+                if self._journal.bounds()[0] != self._delivery.floor:
+                    self._publish_status()  # the collector passes over what was trimmed and never arrived
             case wire.Status():
                 self._status = event
                 self._publish_status()
@@ -277,25 +314,30 @@ class Uplink:
             case wire.Reply():
                 if self._client is not None:
                     self._client.publish(self._topics.topic("reply"), wire.encode(event), qos=1)
-            case Reader():
-                self._journal.close()
-                self._journal = event
-                self._delivery = self._new_delivery()
-                self._fork_told = False
-                if self._client is not None:
-                    self._delivery.connect(boottime_ms())
-                    self._publish_status()
+            case _ if event is Reader:
+                self._begin_journal()
             case _Message():
                 self._message(event)
+
+    def _begin_journal(self) -> None:
+        """Deliver what the file holds now. Opened here: the daemon's loop never waits for a disk."""
+        fresh = type(self._journal)(self._journal.path)
+        self._journal.close()
+        self._journal = fresh
+        self._delivery = self._new_delivery()
+        self._forking = False
+        self._mids.clear()
+        if self._client is not None:
+            self._delivery.connect(self._boot_ms())
+            self._publish_status()
 
     def _came_up(self, client: mqtt.Client) -> None:
         self._client = client
         self._mids.clear()
         client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._subscriptions()])
-        self._delivery.connect(boottime_ms())
+        self._delivery.connect(self._boot_ms())
         self._post(LinkChanged(connected=True))
-        self._publish_status()
-        self._publish_state()
+        self._beat()
 
     def _subscriptions(self) -> list[str]:
         own = [self._topics.topic(leaf) for leaf in ("ack", "command", "roster")]
@@ -342,21 +384,22 @@ class Uplink:
         if ack.collector != self._collector:
             self._early_ack = ack  # its collector may announce itself in the next message
             return
-        if ack.seq < 0:
-            raise UsageError(f"found an acknowledgement of entry {ack.seq}")
+        if not 0 <= ack.seq < 1 << 63:
+            raise UsageError(f"found an acknowledgement of entry {ack.seq}, wanted a number of 63 bits")
         ours = self._journal.hash_at(ack.seq)
+        self._delivery.trimmed(self._journal.bounds()[0])  # after the look: what went meanwhile is no other history
         mark = self._delivery.mark
         same = ours is not None and ours == from_text(ack.hash)
-        answer = self._delivery.ack(ack.seq, same_history=same, now_ms=boottime_ms())
-        if answer is Answer.FORK and not self._fork_told:
-            self._fork_told = True
+        answer = self._delivery.ack(ack.seq, same_history=same, now_ms=self._boot_ms())
+        if answer is Answer.FORK and not self._forking:
+            self._forking = True
             log.error("the collector has another history of journal %s at entry %d", ack.journal, ack.seq)
             self._post(ForkFound())
         if self._delivery.mark != mark:
             self._post(MarkMoved(self._delivery.mark))
 
     def _pump(self) -> None:
-        room = self._delivery.room()
+        room = 0 if self._forking else self._delivery.room()
         while room > 0 and self._client is not None:
             entries = self._journal.after(self._delivery.next - 1, most=room)
             if not entries:
@@ -373,11 +416,16 @@ class Uplink:
                 self._delivery.sent(entry.seq)
             room = self._delivery.room()
 
+    def _beat(self) -> None:
+        self._beat_at = self._boot_ms() + wire.HEARTBEAT_S * 1000
+        self._publish_status()
+        self._publish_state()
+
     def _publish_status(self) -> None:
-        self._status_at = boottime_ms() + wire.HEARTBEAT_S * 1000
-        if self._client is None:
+        if self._client is None or self._forking:
             return
         floor, head, _ = self._journal.bounds()
+        self._delivery.trimmed(floor)
         mark = self._delivery.mark
         known = self._journal.hash_at(mark)
         fields = {name: getattr(self._status, name) for name in self._status.__struct_fields__}
@@ -389,7 +437,6 @@ class Uplink:
             "hash": None if known is None else to_text(known),
             "collector": self._collector,
         }
-        self._delivery.trimmed(floor)
         self._client.publish(self._topics.topic("status"), wire.encode(wire.Status(**fields)), qos=1, retain=True)
 
     def _publish_state(self) -> None:

@@ -41,13 +41,18 @@ class ObservedFactory(MockFactory):  # type: ignore[misc]  # the same
             os.write(self._fd, line.encode())
 
 
-def install(pin_log: str | None) -> Any:
-    """Make gpiozero use mock pins in this process, reporting to the pipe or file `pin_log`; return the factory."""
+def install(pin_log: Path | None) -> Any:
+    """Make gpiozero use mock pins in this process, reporting to the pipe or file `pin_log`; return the factory.
+
+    Raises OSError when `pin_log` cannot be opened. A pipe is opened without waiting and written without waiting: with
+    no observer there is an error now, and one that stops reading misses lines rather than holding up the gate.
+    """
     if isinstance(Device.pin_factory, MockFactory):
         return Device.pin_factory
     if pin_log is None:
         Device.pin_factory = MockFactory()
     else:
-        flags = os.O_WRONLY if Path(pin_log).is_fifo() else os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        is_pipe = Path(pin_log).is_fifo()
+        flags = os.O_WRONLY | os.O_NONBLOCK if is_pipe else os.O_WRONLY | os.O_CREAT | os.O_APPEND
         Device.pin_factory = ObservedFactory(os.open(pin_log, flags, 0o600))
     return Device.pin_factory

@@ -7,10 +7,11 @@ An output MUST:
 * never raise from ``set(on=False)``: switching off is tried by every way the driver knows, and what failed is
   reported by ``read_back`` or by the next ``set(on=True)``;
 * raise HardwareError from ``set(on=True)`` when the line cannot be driven, leaving it off;
-* answer ``read_back`` with what the load side says (a mirror contact), or None where nothing is wired;
-* switch off in ``close``.
+* answer ``read_back`` with what the load side says (a mirror contact), or None where nothing is wired; never raise
+  from it: what is wired and cannot be read counts as on;
+* switch off in ``close``, which may be called twice and never raises; ``open`` works again afterwards, and is off.
 
-The output decides nothing and keeps no time.
+The output decides nothing and keeps no time. ``contract.OutputContract`` is the test of all this, for any output.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Output(Protocol):
         """Drive the line. Off never raises; on raises HardwareError when the line cannot be driven."""
 
     def read_back(self) -> bool | None:
-        """Return whether the load side has power, or None where it is not wired."""
+        """Return whether the load side has power, or None where it is not wired. Never raises."""
 
     def close(self) -> None:
         """Switch off and let go. Never raises."""

@@ -8,7 +8,8 @@ of the contactor, closing to ground through the internal pull-up or driven high)
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -23,11 +24,11 @@ class GpioOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     `pins: emulated` is for demos: mock pins, changes written to `pin_log`.
     """
 
-    pin: int
-    readback_pin: int | None = None
+    pin: Annotated[int, msgspec.Meta(ge=0, le=27)]
+    readback_pin: Annotated[int, msgspec.Meta(ge=0, le=27)] | None = None
     readback_closed: Literal["high", "low"] = "low"
     pins: Literal["real", "emulated"] = "real"
-    pin_log: str | None = None
+    pin_log: Path | None = None
 
 
 class GpioOutput:
@@ -80,8 +81,16 @@ class GpioOutput:
             self._line.off()
 
     def read_back(self) -> bool | None:
-        """Return whether the contactor is closed, or None where no mirror contact is wired."""
-        return None if self._readback is None else bool(self._readback.is_active)
+        """Return whether the contactor is closed, or None where no mirror contact is wired. Never raises.
+
+        A mirror contact that cannot be read counts as closed: nobody knows that the machine is off.
+        """
+        if self._readback is None:
+            return None
+        try:
+            return bool(self._readback.is_active)
+        except Exception:  # noqa: BLE001 - whatever library lies below has errors of its own
+            return True
 
     def close(self) -> None:
         """Switch off and let go. Never raises.

@@ -1,7 +1,8 @@
 """How is a person told? The Panel contract: light, buzzer and four lines of twenty characters.
 
 A panel MUST return from ``show`` within a second and may raise anything from it: the gate calls it on a thread of its
-own, logs what failed and goes on. It never decides anything and never touches power.
+own, logs what failed and goes on. It never decides anything and never touches power. A display without accents or with
+fewer columns has ``text.transliterate`` and ``text.cut``; ``contract.PanelContract`` is the test for any panel.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from fabgate.drivers.panels import Notice
+from fabgate.errors import HardwareError
 
 log = logging.getLogger("fabgate.panel")
 
@@ -15,7 +16,7 @@ log = logging.getLogger("fabgate.panel")
 class LogOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Options of ``panel: {driver: log}``. `file`: append there instead of logging."""
 
-    file: str | None = None
+    file: Path | None = None
 
 
 class LogPanel:
@@ -27,7 +28,13 @@ class LogPanel:
         self._options = options
 
     def open(self) -> None:
-        """Do nothing: a file is opened for each notice, so that it may be rotated."""
+        """Try the file. It is opened again for each notice, so that it may be rotated. Raises HardwareError."""
+        try:
+            self._write("")
+        except OSError as error:
+            raise HardwareError(
+                f"{self._options.file}: the panel's file cannot be written ({error.strerror})"
+            ) from error
 
     def show(self, notice: Notice) -> None:
         """Write one line: light, sound and the text."""
@@ -35,8 +42,12 @@ class LogPanel:
         if self._options.file is None:
             log.info("%s", line)
         else:
-            with Path(self._options.file).open("a", encoding="utf-8") as out:
-                out.write(line + "\n")
+            self._write(line + "\n")
 
     def close(self) -> None:
         """Do nothing."""
+
+    def _write(self, text: str) -> None:
+        if self._options.file is not None:
+            with Path(self._options.file).open("a", encoding="utf-8") as out:
+                out.write(text)

@@ -1,0 +1,441 @@
+"""A gate in this process: the real daemon between a clock that is moved by hand, a disk that can hang, and a reader.
+
+Everything here keeps state, as the thing that it stands for does. Nobody sleeps towards a deadline: the clock is moved,
+and a test waits for what it wants to see, with a limit that only a hanging program reaches.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from fabgate import badge, wire
+from fabgate.drivers.outputs.memory import MemoryOutput
+from fabgate.drivers.readers import Card, Misread
+from fabgate.errors import HardwareError
+from fabgate.gate.clock import Clock
+from fabgate.gate.config import ClockOptions, Config, Driver, JournalOptions, Machine, RosterSource
+from fabgate.gate.daemon import Daemon
+from fabgate.gate.journal import Draft, Reader, plain_connect
+from fabgate.rules import words as w
+from fabgate.seal import Keys
+
+LIMIT_S = 20.0
+BADGE_KEY = b"a badge key of a test workshop.."
+GATE_KEY = b"the key of laser-1, and of no other"
+KEYS = Keys({"k1": GATE_KEY})
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+#: Everybody's card.
+CARDS = {"ada": "04A1B2C3", "bob": "04A1B2C4", "max": "04A1B2C5", "sue": "04A1B2C6", "eve": "04A1B2C7"}
+LEVELS = {"max": "maintainer", "sue": "supervisor"}
+
+
+def wait(condition: Callable[[], Any], what: str = "what the test waits for", limit_s: float = LIMIT_S) -> Any:
+    """Return what `condition` gives once it is true; fail when that takes far longer than it should."""
+    until = time.monotonic() + limit_s
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > until:
+            pytest.fail(f"{what} did not happen within {limit_s} s")
+        time.sleep(0.002)
+
+
+def digest(who: str) -> str:
+    return badge.digest(badge.parse(CARDS.get(who, who)), BADGE_KEY)
+
+
+class Time:
+    """A clock that goes on when somebody moves it. `wall` may jump apart from it; ``synced`` is what NTP would say."""
+
+    def __init__(self, *, boot: str = "boot-1", ms: int = 1_000_000, synced: bool = True) -> None:
+        self.boot = boot
+        self.ms = ms
+        self.synced = synced
+        self.wall = NOON.timestamp() - ms / 1000
+
+    def clock(self) -> Clock:
+        return Clock(
+            boot=self.boot,
+            boot_ms=lambda: self.ms,
+            wall=lambda: self.wall + self.ms / 1000,
+            synced=lambda: self.synced,
+        )
+
+    def reboot(self, *, ms: int = 5_000, off_s: float = 0) -> None:
+        """Start the boot clock anew, `off_s` of wall time later."""
+        now = self.wall + self.ms / 1000 + off_s
+        self.boot, self.ms = f"{self.boot}'", ms
+        self.wall = now - ms / 1000
+
+
+class FakeReader:
+    """A reader on which tests lay cards. It can be unplugged, hang in a poll, or have a bug."""
+
+    continuous = True
+
+    def __init__(self) -> None:
+        self.recoveries = 0
+        self.seen: Card | Misread | None = None
+        self.plugged = True
+        self.buggy = False
+        self.polls = 0
+        self.opened = 0
+        self.hanging = threading.Event()
+        self.answers = threading.Event()
+        self.answers.set()
+
+    def open(self) -> None:
+        self.opened += 1
+        if not self.plugged:
+            raise HardwareError("the fake reader is unplugged")
+
+    def poll(self) -> Card | Misread | None:
+        if not self.answers.is_set():
+            self.hanging.set()
+            self.answers.wait()
+        if not self.plugged:
+            raise HardwareError("the fake reader is unplugged")
+        if self.buggy:
+            self.buggy = False
+            raise ZeroDivisionError("a bug of the driver")
+        self.polls += 1
+        return self.seen
+
+    def close(self) -> None:
+        pass
+
+    def lay(self, who: str) -> None:
+        self.seen = Card(bytes.fromhex(CARDS.get(who, who)))
+
+    def lift(self) -> None:
+        self.seen = None
+
+    def looked(self) -> None:
+        """Wait until a poll began and ended after this call."""
+        upto = self.polls + 2
+        wait(lambda: self.polls >= upto, "a look of the reader")
+
+
+class Disk:
+    """What stands below SQLite. Commits can be held for as long as a test likes, fail, or fail and be durable."""
+
+    def __init__(self) -> None:
+        self._goes_on = threading.Event()
+        self._goes_on.set()
+        self.held = threading.Event()
+        #: A sentence of the operating system, as long as nothing can be written.
+        self.broken = ""
+        #: So many of the next commits are durable and raise all the same.
+        self.phantoms = 0
+        self.commits = 0
+
+    def hold(self) -> None:
+        self.held.clear()
+        self._goes_on.clear()
+
+    def go_on(self) -> None:
+        self._goes_on.set()
+
+    def connect(self, path: str) -> Any:
+        if self.broken:
+            raise sqlite3.OperationalError(self.broken)
+        return _Connection(plain_connect(path), self)
+
+    def commit(self, commit: Callable[[], Any]) -> Any:
+        if not self._goes_on.is_set():
+            self.held.set()
+            self._goes_on.wait()
+        self.check()
+        found = commit()
+        self.commits += 1
+        if self.phantoms:
+            self.phantoms -= 1
+            raise sqlite3.OperationalError("disk I/O error (after the fact)")
+        return found
+
+    def check(self) -> None:
+        if self.broken:
+            raise sqlite3.OperationalError(self.broken)
+
+
+class _Connection:
+    def __init__(self, db: sqlite3.Connection, disk: Disk) -> None:
+        self._db = db
+        self._disk = disk
+
+    def execute(self, sql: str, values: tuple[object, ...] = ()) -> Any:
+        if sql == "COMMIT":
+            return self._disk.commit(lambda: self._db.execute(sql))
+        if sql.startswith("BEGIN"):
+            self._disk.check()
+        return self._db.execute(sql, values)
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class Watched(Daemon):
+    """The daemon, which also remembers what its loop has finished with, so that a test can wait for it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.handled: list[object] = []
+        self.finished = 0
+
+    def _handle(self, event: w.Event, now: w.Now) -> None:
+        super()._handle(event, now)
+        self.handled.append(event)
+
+    def _tell(self, now: w.Now) -> None:
+        super()._tell(now)
+        self.finished = len(self.handled)
+
+    def is_through(self, marker: object) -> bool:
+        return any(event is marker for event in self.handled[: self.finished])
+
+
+def key_file(path: Path, key: bytes = GATE_KEY, kid: str = "k1") -> Path:
+    path.write_text(f"{kid}:{base64.b64encode(key).decode()}\n", encoding="ascii")
+    return path
+
+
+def write_roster(path: Path, *, people: tuple[str, ...] = tuple(CARDS), **machine: Any) -> None:
+    """Write a roster file; it counts as changed however fast one follows another."""
+    rows = [{"id": f"m-{who}", "badges": [CARDS[who]], "level": LEVELS.get(who, "user")} for who in people]
+    found: dict[str, Any] = {"members": rows}
+    if machine:
+        found["machine"] = machine
+    path.write_text(json.dumps(found), encoding="utf-8")
+
+
+def gate_config(folder: Path, **changes: Any) -> Config:
+    """Return a configuration whose roster is a file in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    roster = folder / "roster.json"
+    if not roster.exists():
+        write_roster(roster)
+    fields: dict[str, Any] = {
+        "site": "lyon",
+        "gate": "laser-1",
+        "state_dir": folder / "state",
+        "demo": True,
+        "machine": Machine(name="Laser", finish="cut"),
+        "reader": Driver(driver="simulated"),
+        "output": Driver(driver="memory"),
+        "roster": RosterSource(file=roster),
+        "badge_key_file": key_file(folder / "badge.key", BADGE_KEY),
+        "gate_key_file": key_file(folder / "gate.key"),
+        "clock": ClockOptions(source="assume-synced"),
+        "journal": JournalOptions(),
+    }
+    return Config(**{**fields, **changes})
+
+
+class Bench:
+    """One gate: its time, disk, output and reader, and the daemon that runs between them when told to."""
+
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        self.folder = folder
+        self.config = gate_config(folder, **changes)
+        self.time = Time()
+        self.disk = Disk()
+        self.output = MemoryOutput()
+        self.reader = FakeReader()
+        self.said: list[str] = []
+        self.daemon: Watched
+        self.code: int | None = None
+        self.error: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    # --- life ---
+
+    def start(self, *, ready: bool = True) -> Bench:
+        """Start the daemon, and by default wait until it takes badges."""
+        self.said = []
+        self.code = self.error = None
+        made = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(made,))
+        self._thread.start()
+        made.wait()
+        if ready:
+            self.await_ready()
+        return self
+
+    def await_ready(self) -> None:
+        """Wait until the daemon takes badges, and knows them where its roster is a file."""
+        wait(lambda: "READY=1" in self.said or self.over, "the start")
+        assert not self.over, f"it ended: {self.code} {self.error!r}"
+        self.settle()
+        if self.config.roster.file is not None:
+            wait(lambda: self.daemon._standing.version, "the roster")
+        self.settle()
+
+    def _run(self, made: threading.Event) -> None:
+        try:
+            self.daemon = Watched(
+                self.config,
+                clock=self.time.clock(),
+                output=self.output,
+                reader=self.reader,
+                connect=self.disk.connect,
+                notify=lambda *lines: self.said.extend(lines),
+            )
+        finally:
+            made.set()
+        try:
+            self.code = self.daemon.run()
+        except BaseException as error:  # noqa: BLE001 - the test looks at whatever it was
+            self.error = error
+
+    @property
+    def over(self) -> bool:
+        return self._thread is not None and not self._thread.is_alive()
+
+    def join(self) -> None:
+        """Wait until the daemon has ended."""
+        if self._thread is not None:
+            self._thread.join(LIMIT_S)
+            assert self.over, "the daemon did not end"
+
+    def stop(self) -> int | None:
+        """End it as SIGTERM does, and return its exit code."""
+        if self._thread is not None and not self.over:
+            self.daemon.stop("SIGTERM")
+            self.join()
+        return self.code
+
+    def pull_the_plug(self) -> None:
+        """End the process without a word: what is on disk stays, and nothing else is written."""
+        self.disk.broken = "the power is off"
+        self.disk.go_on()
+        self.stop()
+        self.disk.broken = ""
+
+    def close(self) -> None:
+        self.disk.go_on()
+        self.reader.answers.set()
+        self.stop()
+
+    # --- what happens ---
+
+    def post(self, event: object) -> None:
+        """Put an event into the inbox and wait until it is dealt with."""
+        self.daemon.post(event)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until everything that lies in the inbox now, and what follows at once from it, is dealt with."""
+        for _ in range(2):
+            marker = w.Tick()
+            self.daemon.post(marker)
+            wait(lambda marker=marker: self.daemon.is_through(marker) or self.over, "the loop's next turn")
+
+    def written(self) -> None:
+        """Wait until the journal's thread has done all that it was asked, and the loop has heard of it."""
+        recorder = self.daemon._recorder
+        for _ in range(2):
+            wait(lambda: recorder._queue.empty() and recorder._current is None, "the journal's thread")
+            self.settle()
+
+    def pass_(self, ms: int) -> None:
+        """Let time pass and the loop look at it. A jump of this clock is no silence of the reader."""
+        if self.reader.answers.is_set() and self.reader.plugged and self.daemon._sensing is not None:
+            self.daemon._sensing.looked_at_ms = self.time.ms + ms
+        self.time.ms += ms
+        self.settle()
+
+    def tap(self, who: str) -> None:
+        """Show a badge, as the reader's thread would tell it, and take it away."""
+        self.post(w.Presented(digest(who)))
+        self.post(w.Removed(digest(who)))
+
+    def use(self, who: str) -> None:
+        """Start a session and wait for its power."""
+        self.tap(who)
+        wait(lambda: self.output.on, f"power for {who}")
+        self.settle()
+
+    # --- what can be seen ---
+
+    @property
+    def levels(self) -> list[bool]:
+        """What the pin did so far."""
+        return [on for _, on in self.output.history]
+
+    @property
+    def journal(self) -> Path:
+        return self.config.state_dir / "journal.db"
+
+    def entries(self) -> list[tuple[str, Any]]:
+        """Return (type, data) of every entry."""
+        with contextlib.closing(Reader(self.journal)) as reader:
+            stored = reader.after(0, most=100_000)
+            assert reader.first_break() is None
+        return [(entry.type, wire.decode_data(wire.decode_entry(entry.body))) for entry in stored]
+
+    def of(self, kind: str) -> list[Any]:
+        """Return the data of all entries of a kind."""
+        return [data for found, data in self.entries() if found == kind]
+
+    def await_entry(self, kind: str, count: int = 1) -> list[Any]:
+        """Wait for entries of a kind to be on disk."""
+        wait(lambda: len(self.of(kind)) >= count, f"entry {count} of {kind}")
+        return self.of(kind)
+
+    def status(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.config.state_dir / "status.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return found
+
+    def await_status(self, condition: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+        """Wait until status.json is as `condition` wants it."""
+        found: list[dict[str, Any]] = []
+        wait(lambda: (status := self.status()) and condition(status) and not found.append(status), "the status")
+        return found[0]
+
+    @property
+    def causes(self) -> list[str]:
+        return [str(cause) for cause in self.daemon._gate.causes]
+
+    @property
+    def state(self) -> str:
+        return self.daemon._gate.state
+
+
+@contextlib.contextmanager
+def running(folder: Path, **changes: Any) -> Iterator[Bench]:
+    """Give a started gate and end it afterwards, whatever became of it."""
+    bench = Bench(folder, **changes)
+    try:
+        yield bench.start()
+    finally:
+        bench.close()
+
+
+def drafts(count: int, *, first: int = 1, uid: str = "u") -> list[Draft]:
+    """Return facts for a journal of a test."""
+    clock = wire.Clock(boot="boot-1", boottime_ms=first, synced=True)
+    return [
+        Draft(f"{uid}{n}", "access.refused", wire.AccessRefused(clock=clock, badge="b", reasons=[f"r{n}"]), NOON)
+        for n in range(first, first + count)
+    ]
+
+
+def plain(message: msgspec.Struct) -> Any:
+    return json.loads(wire.encode(message))

@@ -1,0 +1,337 @@
+"""Commands from the collector: which are obeyed, what each does, and that none can switch power on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fabgate import wire
+from fabgate.errors import SealError, UsageError
+from fabgate.gate.commands import CommandDesk, RefusedError
+from fabgate.gate.config import Machine, Mqtt, RosterSource
+from fabgate.gate.uplink import CommandArrived
+from fabgate.rules import words as w
+from fabgate.seal import Keys
+from tests.gate.shell import KEYS, NOON, Bench, running, wait
+
+ACCOUNT = "lyon/laser-1"
+AT = w.Now(1_000_000, NOON, synced=True)
+UNSYNCED = w.Now(1_000_000, NOON, synced=False)
+
+
+def command(verb: str = "stop", **changes: Any) -> wire.Command:
+    fields: dict[str, Any] = {
+        "id": "c-1",
+        "verb": verb,
+        "boot": "boot-1",
+        "actor": "m-manager",
+        "issued": NOON,
+        "expires": NOON + timedelta(seconds=60),
+    }
+    return wire.Command(**{**fields, **changes})
+
+
+def lock(verb: str = "lock", version: int = 1 << 50, **changes: Any) -> wire.Command:
+    about = wire.Lock(id="l-1", when="now", reason="broken belt")
+    return command(verb, **{"roster": version, "lock": about, **changes})
+
+
+def sealed(found: wire.Command | bytes, keys: Keys = KEYS, account: str = ACCOUNT) -> tuple[bytes, str]:
+    payload = found if isinstance(found, bytes) else wire.encode(found)
+    return payload, keys.seal(wire.PURPOSE_COMMAND, account, payload)
+
+
+def desk(keys: Keys | None = KEYS, seen: set[str] | None = None) -> CommandDesk:
+    return CommandDesk(account=ACCOUNT, boot="boot-1", keys=keys, seen=set() if seen is None else seen)
+
+
+# --- may it be obeyed? ------------------------------------------------------------------------------------------------
+
+
+def test_a_fresh_sealed_command_is_obeyed_once() -> None:
+    at = desk()
+    assert at.read(*sealed(command()), AT) == command()
+    with pytest.raises(RefusedError, match="obeyed already"):
+        at.read(*sealed(command()), AT)
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (command("switch-on"), "wanted lock, unlock, stop"),
+        (command(boot="boot-0"), "another boot"),
+        (command(issued=NOON - timedelta(seconds=61), expires=NOON - timedelta(seconds=1)), "it expired at 11:59:59"),
+        (command(issued=NOON - timedelta(hours=1), expires=NOON + timedelta(days=1)), "expired"),
+        (command(issued=NOON + timedelta(seconds=6)), "in the future"),
+        (command(issued=datetime.max.replace(tzinfo=UTC), expires=datetime.max.replace(tzinfo=UTC)), "in the future"),
+        (command(issued=NOON.replace(tzinfo=None)), "time zone"),
+        (command(expires=NOON.replace(tzinfo=None)), "time zone"),
+        (command("lock"), "names its lock"),
+        (lock(lock=None), "names its lock"),
+        (lock("unlock", roster=None), "names its lock"),
+        (lock(lock=wire.Lock(id="l", when="soon", reason="")), "found a lock for 'soon'"),
+        (lock(version=1 << 70), "63 bits"),
+        (lock(version=-1), "63 bits"),
+        (command("extend"), "more than 0"),
+        (command("extend", seconds=-5), "more than 0"),
+    ],
+)
+def test_a_command_that_is_stale_or_makes_no_sense_is_refused_with_its_reason(found: wire.Command, why: str) -> None:
+    with pytest.raises(RefusedError, match=why) as caught:
+        desk().read(*sealed(found), AT)
+    assert caught.value.command == found
+
+
+def test_an_id_that_is_on_record_is_refused() -> None:
+    with pytest.raises(RefusedError, match="obeyed already"):
+        desk(seen={"c-1"}).read(*sealed(command()), AT)
+
+
+def test_a_refusal_is_answered_once_however_often_it_is_replayed() -> None:
+    at = desk()
+    late = command(boot="boot-0")
+    with pytest.raises(RefusedError):
+        at.read(*sealed(late), AT)
+    with pytest.raises(UsageError, match="again") as caught:
+        at.read(*sealed(late), AT)
+    assert not isinstance(caught.value, RefusedError)
+
+
+@pytest.mark.parametrize("verb", wire.COMMANDS)
+def test_without_a_clock_only_what_makes_safer_or_tells_is_taken(verb: str) -> None:
+    found = lock(verb) if verb in ("lock", "unlock") else command(verb, seconds=60)
+    if verb in wire.COMMANDS_WITHOUT_CLOCK:
+        assert desk().read(*sealed(found), UNSYNCED) == found
+    else:
+        with pytest.raises(RefusedError, match="not synchronised"):
+            desk().read(*sealed(found), UNSYNCED)
+
+
+def test_whoever_is_not_known_is_not_answered() -> None:
+    payload, seal = sealed(command())
+    for kind, keys, found, its in (
+        (SealError, None, payload, seal),
+        (SealError, KEYS, payload, None),
+        (SealError, KEYS, payload, KEYS.seal(wire.PURPOSE_ROSTER, ACCOUNT, payload)),
+        (SealError, KEYS, payload, KEYS.seal(wire.PURPOSE_COMMAND, "lyon/saw", payload)),
+        (SealError, KEYS, *sealed(command(), Keys({"k1": b"another key, long enough"}))),
+        (SealError, KEYS, *sealed(command(), Keys({"k9": b"a key that nobody knows"}))),
+        (UsageError, KEYS, *sealed(b"{not json")),
+        (UsageError, KEYS, *sealed(b"{}")),
+        (UsageError, KEYS, *sealed(b"\xff\xfe")),
+    ):
+        with pytest.raises(kind) as caught:
+            desk(keys).read(found, its, AT)
+        assert not isinstance(caught.value, RefusedError)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_change_to_a_command_or_its_seal_is_refused(data: st.DataObject) -> None:
+    payload, seal = sealed(lock())
+    of_payload = data.draw(st.booleans())
+    text = bytearray(payload if of_payload else seal.encode())
+    at = data.draw(st.integers(0, len(text) - 1))
+    match data.draw(st.sampled_from(("flip", "cut", "add", "swap"))):
+        case "flip":
+            text[at] ^= 1 << data.draw(st.integers(0, 7))
+        case "cut":
+            del text[at]
+        case "add":
+            text.insert(at, data.draw(st.integers(0, 255)))
+        case "swap":
+            text[at] = data.draw(st.integers(0, 255))
+    if bytes(text) == (payload if of_payload else seal.encode()):
+        return
+    changed = (bytes(text), seal) if of_payload else (payload, bytes(text).decode("latin-1"))
+    with pytest.raises(SealError):
+        desk().read(*changed, AT)
+
+
+# --- what each does, through the whole gate ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with running(tmp_path, mqtt=Mqtt(host="127.0.0.1", port=1)) as found:
+        yield found
+
+
+def send(bench: Bench, found: wire.Command, keys: Keys = KEYS) -> None:
+    bench.post(CommandArrived(*sealed(found, keys)))
+
+
+def outcomes(bench: Bench) -> list[tuple[str, str]]:
+    bench.written()
+    return [(data.verb, data.outcome) for data in bench.of("command.executed")]
+
+
+def now(bench: Bench, verb: str, **changes: Any) -> wire.Command:
+    at = bench.time.clock().now().local
+    assert at is not None
+    make = lock if verb in ("lock", "unlock") else command
+    return make(verb, **{"issued": at, "expires": at + timedelta(seconds=60), **changes})
+
+
+def test_stop_ends_the_session_and_names_who_stopped_it(bench: Bench) -> None:
+    bench.use("ada")
+    send(bench, now(bench, "stop"))
+    assert bench.levels == [True, False]
+    assert outcomes(bench) == [("stop", "done")]
+    (ended,) = bench.of("session.ended")
+    assert (ended.reason, ended.actor) == ("remote", "m-manager")
+
+
+def test_lock_now_cuts_and_unlock_lets_people_begin_again(bench: Bench) -> None:
+    bench.use("ada")
+    send(bench, now(bench, "lock"))
+    assert bench.levels == [True, False]
+    assert bench.causes == ["lock-now"]
+    bench.tap("bob")
+    assert bench.state == "idle"
+    send(bench, now(bench, "unlock", id="c-2", version=(1 << 50) + 1))
+    assert bench.causes == []
+    assert bench.levels == [True, False], "an unlock switches nothing on"
+    bench.use("bob")
+
+
+def test_lock_idle_waits_for_a_running_job(tmp_path: Path) -> None:
+    with running(tmp_path, machine=Machine(finish="wait", finish_max_s=600)) as bench:
+        bench.use("ada")
+        send(bench, now(bench, "lock", lock=wire.Lock(id="l-2", when="idle", reason="service")))
+        assert bench.output.on
+        assert bench.causes == ["lock-idle"]
+        bench.tap("ada")
+        assert not bench.output.on
+        bench.tap("bob")
+        assert bench.state == "idle"
+
+
+def test_extend_gives_a_running_session_more_time_up_to_its_longest(tmp_path: Path) -> None:
+    with running(tmp_path, machine=Machine(finish="cut", limit_s=600, max_s=900)) as bench:
+        send(bench, now(bench, "extend", seconds=600))
+        assert not bench.output.on
+        bench.use("ada")
+        send(bench, now(bench, "extend", id="c-2", seconds=10**15))
+        bench.pass_(899_000)
+        assert bench.output.on
+        bench.pass_(1_000)
+        assert not bench.output.on
+
+
+def test_identify_signals_and_nothing_else(bench: Bench) -> None:
+    before = bench.daemon._notices._queue.qsize()
+    send(bench, now(bench, "identify"))
+    assert outcomes(bench) == [("identify", "done")]
+    assert bench.levels == []
+    assert before >= 0
+
+
+def test_clear_fault_opens_the_reader_anew_and_clears_no_other_fault(bench: Bench) -> None:
+    bench.output.welded = True
+    bench.pass_(1_000)
+    assert bench.causes == ["output"]
+    opened = bench.reader.opened
+    send(bench, now(bench, "clear-fault"))
+    wait(lambda: bench.reader.opened > opened, "the reader to be opened")
+    bench.output.welded = False
+    send(bench, now(bench, "clear-fault", id="c-2"))
+    assert bench.causes == ["output"]
+
+
+def test_fetch_roster_asks_the_collector_at_once(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t")
+    roster = RosterSource(url="http://127.0.0.1:1/", token_file=tmp_path / "token", fetch_every_s=3_600)
+    with running(tmp_path, roster=roster) as bench:
+        bench.daemon._source._wanted.clear()  # type: ignore[union-attr]
+        seen = []
+        bench.daemon._source.fetch_now = lambda: seen.append(1)  # type: ignore[union-attr, method-assign]
+        send(bench, now(bench, "fetch-roster"))
+        send(bench, now(bench, "lock", id="c-2"))
+        assert seen == [1, 1]
+
+
+def test_a_replayed_command_is_refused_also_after_the_daemon_was_started_again(bench: Bench) -> None:
+    bench.use("ada")
+    once = now(bench, "stop")
+    send(bench, once)
+    bench.use("bob")
+    send(bench, once)
+    assert bench.output.on
+    bench.tap("bob")
+    assert outcomes(bench) == [("stop", "done"), ("stop", "refused")]
+    bench.stop()
+    bench.start()
+    bench.use("ada")
+    for _ in range(5):
+        send(bench, once)
+    assert bench.output.on
+    assert outcomes(bench)[2:] == [("stop", "refused")], "recorded once, however often it is replayed"
+
+
+def test_what_cannot_be_believed_leaves_a_line_in_the_log_and_no_entry(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    bench.use("ada")
+    bench.written()
+    entries = len(bench.entries())
+    payload, seal = sealed(now(bench, "stop"))
+    for found in (
+        CommandArrived(payload, None),
+        CommandArrived(payload, seal[:-3] + "AA="),
+        CommandArrived(payload + b" ", seal),
+        CommandArrived(*sealed(b"\x00" * 100)),
+    ):
+        bench.post(found)
+    bench.written()
+    assert len(bench.entries()) == entries
+    assert bench.output.on
+    assert caplog.text.count("refused a command") == 4
+    bench.await_status(lambda found: any("command: " in line for line in found["problems"]))
+    send(bench, now(bench, "identify"))
+    bench.await_status(lambda found: not found["problems"])
+
+
+def test_a_gate_without_a_key_takes_no_command(tmp_path: Path) -> None:
+    with running(tmp_path, gate_key_file=None) as bench:
+        bench.use("ada")
+        send(bench, now(bench, "stop"))
+        assert bench.output.on
+        assert any("gate_key_file" in line for line in bench.await_status(lambda s: s["problems"])["problems"])
+
+
+def test_no_command_and_no_mutation_of_one_ever_raises_power(tmp_path: Path) -> None:
+    with running(tmp_path) as bench:
+        examples = iter(range(10_000))
+
+        @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+        @given(
+            st.sampled_from([*wire.COMMANDS, "on", "start", "power"]),
+            st.dictionaries(
+                st.sampled_from(["seconds", "roster", "reason", "boot", "lock", "expires", "issued", "actor"]),
+                st.none() | st.integers() | st.text(max_size=20) | st.booleans() | st.just("boot-1"),
+                max_size=4,
+            ),
+        )
+        def anything(verb: str, changes: dict[str, Any]) -> None:
+            raw = msgspec.to_builtins(now(bench, verb, id=f"x-{next(examples)}"))
+            bench.post(
+                CommandArrived(*sealed(msgspec.json.encode({**raw, **{k: _plain(v) for k, v in changes.items()}})))
+            )
+            assert bench.levels == []
+            assert not bench.over
+
+        anything()
+
+
+def _plain(value: Any) -> Any:
+    return value % (1 << 63) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -1,0 +1,111 @@
+"""What the threads say, in the rules' words; and that nothing is taken for something else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fabgate.drivers.panels import Notice
+from fabgate.drivers.panels.log import LogOptions
+from fabgate.errors import UsageError
+from fabgate.gate.config import Driver, Mqtt
+from fabgate.gate.notices import Notices
+from fabgate.gate.roster_source import RosterConfirmed, RosterRefused
+from fabgate.gate.uplink import LinkChanged, MarkMoved, RosterNudged
+from fabgate.gate.workers import WorkerFailed, WorkerRestarted
+from fabgate.rules import words as w
+from tests.gate.shell import Bench, running, wait
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with running(tmp_path, mqtt=Mqtt(host="127.0.0.1", port=1)) as found:
+        yield found
+
+
+def test_what_nobody_knows_is_an_error(bench: Bench) -> None:
+    with pytest.raises(TypeError, match="nobody knows what"):
+        bench.daemon._reports.translate("?", bench.time.clock().now())
+
+
+def test_a_mark_reaches_the_journal(bench: Bench) -> None:
+    bench.written()
+    bench.post(MarkMoved(2))
+    wait(lambda: bench.daemon._journal.mark == 2, "the mark")
+
+
+def test_the_link_is_shown_and_each_problem_is_logged_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    for _ in range(3):
+        bench.post(LinkChanged(connected=False, problem="no route to host"))
+    bench.await_status(lambda found: found["mqtt"]["problem"] == "no route to host")
+    assert caplog.text.count("no route to host") == 1
+
+
+def test_a_nudge_is_nothing_to_a_gate_with_a_file(bench: Bench) -> None:
+    bench.post(RosterNudged())
+    assert bench.causes == []
+
+
+def test_a_refused_roster_is_a_problem_until_one_is_confirmed(bench: Bench) -> None:
+    bench.post(RosterRefused("x" * 5_000, 7))
+    assert len(bench.await_entry("roster.rejected")[0].reason) == 2_000
+    bench.await_status(lambda found: found["problems"])
+    bench.post(RosterConfirmed())
+    bench.await_status(lambda found: not found["problems"])
+
+
+def test_a_thread_that_runs_again_is_no_problem_any_more(bench: Bench) -> None:
+    bench.post(WorkerFailed("uplink", "ValueError: x"))
+    bench.await_status(lambda found: found["problems"] == ["thread-uplink: ValueError: x"])
+    bench.post(WorkerRestarted("uplink"))
+    bench.await_status(lambda found: not found["problems"])
+
+
+def test_the_cause_of_a_journal_falls_with_the_last_of_its_reasons(bench: Bench) -> None:
+    reports = bench.daemon._reports
+    assert reports.journal_problem("late", "slow") == [w.CauseRaised(w.Cause.JOURNAL, "slow")]
+    assert reports.journal_problem("sick", "broken") == [w.CauseRaised(w.Cause.JOURNAL, "broken")]
+    assert reports.journal_problem("late", None) == []
+    assert reports.journal_problem("late", None) == []
+    assert reports.problems["journal"] == "broken"
+    assert reports.journal_problem("sick", None) == [w.CauseCleared(w.Cause.JOURNAL)]
+    assert "journal" not in reports.problems
+
+
+# --- the panel --------------------------------------------------------------------------------------------------------
+
+
+def test_notices_are_shown_in_order_on_the_configured_panel(tmp_path: Path) -> None:
+    shown = tmp_path / "panel"
+    notices = Notices(Driver(driver="log", options=LogOptions(file=str(shown))))
+    for word in ("one", "two"):
+        notices.show(Notice("green", "short", (word,)))
+    notices.stop()
+    notices.run()
+    assert shown.read_text() == "[green+short] one\n[green+short] two\n"
+
+
+def test_without_a_panel_notices_go_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    notices = Notices(None)
+    notices.show(Notice("red", "", ("Not allowed",)))
+    notices.stop()
+    notices.run()
+    assert "[red] Not allowed" in caplog.text
+
+
+def test_a_panel_that_nobody_has_ends_its_thread_with_a_reason() -> None:
+    with pytest.raises(UsageError, match="panel driver"):
+        Notices(Driver(driver="hologram")).run()
+
+
+def test_a_panel_that_fails_is_started_again_and_the_machine_works_on(tmp_path: Path) -> None:
+    panel = Driver(driver="log", options=LogOptions(file=str(tmp_path / "no" / "such" / "folder")))
+    with running(tmp_path / "gate", panel=panel) as bench:
+        bench.use("ada")
+        bench.await_status(lambda found: any("thread-panel" in line for line in found["problems"]))
+        assert bench.output.on

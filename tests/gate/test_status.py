@@ -1,0 +1,79 @@
+"""status.json: always whole, of the newest state, and written in the end whatever the disk does meanwhile."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fabgate import wire
+from fabgate.gate import status as module
+from fabgate.gate.recorder import Stored
+from fabgate.gate.status import StatusFile
+from fabgate.gate.uplink import LinkChanged
+from tests.gate.shell import gate_config, wait
+
+
+class Desk:
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "status.json"
+        self.file = StatusFile(self.path, gate_config(folder))
+        self.thread = threading.Thread(target=self.file.run)
+
+    def write(self, *problems: str) -> None:
+        status = wire.Status(online=True, version="1", problems=list(problems))
+        self.file.write(wire.State(state="idle"), status, LinkChanged(connected=True), Stored(7, 2), "j")
+
+    def read(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.path.read_text())
+        return found
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    found = Desk(tmp_path)
+    found.thread.start()
+    yield found
+    found.file.stop()
+    found.thread.join()
+
+
+def test_the_newest_status_is_what_can_be_read(desk: Desk) -> None:
+    for n in range(50):
+        desk.write(f"problem {n}")
+    wait(lambda: desk.path.exists() and desk.read()["problems"] == ["problem 49"], "the newest")
+    assert desk.read()["journal"] == {"id": "j", "head": 7, "unacknowledged": 2}
+    assert desk.read()["machine"] == "Laser"
+
+
+def test_a_reader_never_sees_half_of_it(desk: Desk) -> None:
+    desk.write("x")
+    wait(desk.path.exists, "the file")
+    for n in range(200):
+        desk.write("y" * (n * 37 % 3_000))
+        assert desk.read()["state"] == "idle"
+
+
+def test_what_the_disk_did_not_take_is_tried_again(desk: Desk) -> None:
+    desk.write()
+    wait(desk.path.exists, "the file")
+    spare = desk.path.with_suffix(".new")
+    wait(spare.exists, "the spare")
+    spare.unlink()
+    spare.mkdir()
+    desk.write("the disk is full")
+    wait(desk.file._queue.empty, "a try")
+    assert desk.read()["problems"] == []
+    spare.rmdir()
+    wait(lambda: desk.read()["problems"] == ["the disk is full"], "the next try")
+
+
+def test_room_for_the_next_one_is_kept(desk: Desk) -> None:
+    desk.write()
+    spare = desk.path.with_suffix(".new")
+    wait(lambda: spare.exists() and spare.stat().st_size == module.SPARE_BYTES, "the spare")

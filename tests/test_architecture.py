@@ -1,0 +1,221 @@
+"""Do imports point one way, is power switched on in one place, and do both ends use the same words?
+
+What is checked is the table of docs/architecture.md: a room may use what stands below it and nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+import fabgate
+from fabgate import wire
+from fabgate.gate import config
+from fabgate.rules import words as w
+
+ROOT = Path(fabgate.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+#: Which of our own rooms each room may import beside itself. `fabgate` is the version.
+MAY_IMPORT: dict[str, set[str]] = {
+    "__init__": set(),
+    "__main__": {"cli"},
+    "errors": set(),
+    "badge": {"errors"},
+    "seal": {"errors"},
+    "wire": {"errors"},
+    "rules": set(),
+    "drivers": {"badge", "errors"},
+    "testing": {"drivers", "errors"},
+    "gate": {"fabgate", "rules", "drivers", "wire", "seal", "badge", "errors"},
+    "collector": {"fabgate", "wire", "seal", "badge", "errors"},
+    "demo": {"fabgate", "collector", "gate", "rules", "drivers", "wire", "seal", "badge", "errors"},
+    "cli": {"fabgate", "demo", "collector", "gate", "drivers", "wire", "seal", "badge", "errors"},
+}
+#: What a module of PyPI is called in setup.cfg.
+DISTRIBUTION = {"yaml": "pyyaml", "paho": "paho-mqtt"}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Return every module that a file names in an import, also inside functions and for types only."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: import by full name"
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("import_module", "importlib.import_module"):
+            # The fixed start of its name says into which room it reaches.
+            first = node.args[0].values[0] if isinstance(node.args[0], ast.JoinedStr) else node.args[0]
+            if isinstance(first, ast.Constant):
+                yield str(first.value)
+
+
+def room(path: Path) -> str:
+    """Return the room that a file belongs to: the name behind ``fabgate/``."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def room_of(module: str) -> str:
+    """Return the room that an import reaches into."""
+    part = [*module.split("."), ""][1]
+    return part if part in MAY_IMPORT else "fabgate"
+
+
+def ours(path: Path) -> set[str]:
+    return {room_of(name) for name in imported(path) if name.split(".")[0] == "fabgate"} - {room(path)}
+
+
+def others(path: Path) -> set[str]:
+    """Return the packages of others that a file imports."""
+    found = {name.split(".")[0] for name in imported(path)}
+    return found - set(sys.stdlib_module_names) - {"fabgate", "__future__"}
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+# --- imports ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_file_stands_in_a_room_that_the_table_knows():
+    assert {room(path) for path in FILES} == MAY_IMPORT.keys()
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_imports_point_down(path):
+    assert ours(path) <= MAY_IMPORT[room(path)]
+
+
+def test_the_table_itself_has_no_way_round():
+    done: set[str] = {"fabgate"}
+    left = dict(MAY_IMPORT)
+    while ready := {name for name, below in left.items() if below <= done}:
+        done |= ready
+        for name in ready:
+            del left[name]
+    assert not left, f"these go round in a circle: {left}"
+
+
+def test_gate_and_collector_know_nothing_of_each_other():
+    for path in FILES:
+        if room(path) in ("gate", "collector"):
+            other = {"gate": "collector", "collector": "gate"}[room(path)]
+            assert other not in ours(path), path
+
+
+def test_the_rules_need_the_standard_library_only():
+    for path in FILES:
+        if room(path) == "rules":
+            assert others(path) == set(), path
+            assert ours(path) == set(), path
+
+
+def test_the_rules_do_no_input_and_output_and_ask_no_clock():
+    forbidden = {"os", "pathlib", "socket", "sqlite3", "threading", "time", "queue", "logging", "io", "random"}
+    for path in FILES:
+        if room(path) == "rules":
+            assert not forbidden & {name.split(".")[0] for name in imported(path)}, path
+            called = {
+                ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+            }
+            assert not called & {"open", "print", "input", "datetime.now", "datetime.utcnow", "date.today"}, path
+
+
+def test_django_is_nowhere_outside_collector_and_demo():
+    for path in FILES:
+        if "django" in others(path):
+            assert room(path) in ("collector", "demo"), path
+
+
+def test_a_gate_imports_only_what_it_installs():
+    setup = ConfigParser()
+    setup.read(ROOT.parent / "setup.cfg")
+    required = {line.split()[0] for line in setup["options"]["install_requires"].split("\n") if line.strip()}
+    assert required == {"msgspec", "paho-mqtt", "pyyaml", "requests"}
+    for path in FILES:
+        if room(path) in ("gate", "wire", "badge", "seal", "errors", "cli"):
+            assert {DISTRIBUTION.get(name, name) for name in others(path)} <= required, path
+
+
+def test_a_gate_that_starts_has_not_imported_what_it_may_never_need():
+    program = (
+        "import sys, fabgate.gate.daemon, fabgate.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert "paho" in loaded or "msgspec" in loaded
+    assert not loaded & {"requests", "django", "gpiozero", "mfrc522", "spidev", "rich", "iotcore", "pytest", "asyncio"}
+
+
+def test_every_entry_point_is_one_of_our_classes_and_keeps_its_options():
+    for kind, group in config.KINDS.items():
+        points = {point.name: point for point in config.entry_points(group=group) if point.value.startswith("fabgate.")}
+        assert points, kind
+        for name in points:
+            assert config.driver_class(kind, name).__module__.startswith(f"fabgate.drivers.{kind}s.")
+
+
+# --- power ------------------------------------------------------------------------------------------------------------
+
+
+def calls(name: str) -> list[tuple[Path, ast.Call]]:
+    """Return every call of something that ends in this name."""
+    return [
+        (path, node)
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == name
+    ]
+
+
+def test_set_power_on_is_written_in_exactly_one_place():
+    switches = [(path, [*node.args, *(keyword.value for keyword in node.keywords)]) for path, node in calls("SetPower")]
+    for path, values in switches:
+        assert len(values) == 1, path
+        assert isinstance(values[0], ast.Constant), f"{path}: say on=True or on=False, never a value"
+    assert [named(path) for path, (value,) in switches if value.value is not False] == ["rules/session.py"]
+    assert any(value.value is False for _, (value,) in switches)
+
+
+def test_nothing_goes_round_the_call_that_is_counted():
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)):
+            # A second name for the class, or a copy of an order with another value, could not be counted.
+            if isinstance(node, ast.alias) and node.name.split(".")[-1] == "SetPower":
+                assert node.asname is None, path
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+                assert ast.unparse(node.value).split(".")[-1] != "SetPower", path
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_rules_end_sessions_for_the_reasons_that_the_wire_knows():
+    assert set(wire.END_REASONS) == {reason.value for reason in w.EndReason}
+    assert len(wire.END_REASONS) == len(set(wire.END_REASONS))
+
+
+def test_fallbacks_in_gate_yaml_and_rules_in_a_roster_have_the_same_names_and_defaults():
+    fallback = config.Machine().rules()
+    assert fallback == wire.MachineRules()
+    only_in_rosters = {"observe_until", "attended", "lock", "lifted", "price_hint"}
+    assert (
+        set(config.Machine.__struct_fields__) - {"name"} == set(wire.MachineRules.__struct_fields__) - only_in_rosters
+    )
+
+
+def test_every_entry_type_is_a_domain_and_a_word_and_has_a_topic():
+    topics = wire.GateTopics("lyon", "saw")
+    for name in wire.ENTRY_TYPES:
+        domain, what = name.split(".")
+        assert topics.event(wire.full_type(name)) == f"fabgate/v1/lyon/saw/event/{domain}/{what}"
+        assert wire.short_type(wire.full_type(name)) == name

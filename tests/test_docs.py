@@ -1,0 +1,188 @@
+"""Does docs/reference.md name everything that the code has, and nothing else?"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fabgate import badge, cli, errors, wire
+from fabgate.errors import FabgateError
+from fabgate.gate import messages, roster_file
+from fabgate.gate.config import Config
+from fabgate.rules import words as w
+from tests.gate.test_config import keys_of
+from tests.test_cli import every_verb
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference.md"
+README = ROOT / "README.md"
+CODES = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FabgateError)}
+
+
+@cache
+def section(title: str) -> str:
+    """Return a section of the reference, without its title."""
+    found = re.search(
+        rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", REFERENCE.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert found, f"docs/reference.md has no section {title!r}"
+    return found[1]
+
+
+def rows(title: str) -> list[list[str]]:
+    """Return the rows of a section's tables, without heads."""
+    lines = [line for line in section(title).splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return [
+        row
+        for row in cells
+        if not set(row[0]) <= {"-"} and row[0] not in ("key", "verb", "code", "topic", "type", "spelling", "reference")
+    ]
+
+
+def first(title: str) -> list[str]:
+    return [row[0].strip("`") for row in rows(title)]
+
+
+# --- gate.yaml --------------------------------------------------------------------------------------------------------
+
+
+def test_every_key_of_gate_yaml_is_there_once_and_no_other_in_the_order_of_the_code():
+    assert first("gate.yaml") == list(keys_of(Config))
+
+
+def test_the_defaults_are_those_of_the_code():
+    defaults = keys_of(Config)
+    for key, _, default, _ in rows("gate.yaml"):
+        wanted = defaults[key.strip("`")]
+        if wanted is msgspec.NODEFAULT:
+            assert default == "**required**", key
+        elif wanted in (None, ""):
+            assert default == "none", key
+        else:
+            assert default == f"`{str(wanted).lower() if isinstance(wanted, bool) else wanted}`", key
+
+
+def test_every_key_of_a_roster_file_is_there():
+    assert set(first("Roster files")) == set(roster_file._KEYS)
+
+
+def test_every_spelling_of_a_badge_is_read_and_every_prefix_is_told():
+    told = [spelling for row in rows("Spellings of a badge") for spelling in re.findall(r"`([^`]+)`", row[0])]
+    for spelling in told:
+        badge.parse(spelling)
+    prefixes = {spelling.partition(":")[0] for spelling in told}
+    assert set(badge._PREFIXES) - {"hex"} <= prefixes
+
+
+# --- verbs and exit codes ---------------------------------------------------------------------------------------------
+
+
+def verbs() -> dict[str, argparse.ArgumentParser]:
+    found = {}
+    for verb in every_verb(cli._parser()):
+        parser = cli._parser()
+        for word in verb:
+            (below,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+            parser = below.choices[word]
+        found[" ".join(verb)] = parser
+    return found
+
+
+def told_verbs() -> dict[str, tuple[str, str]]:
+    known = verbs()
+    found = {}
+    for line, _, codes in rows("Verbs"):
+        words = line.strip("`").removeprefix("fabgate ")
+        name = max((name for name in known if f"{words} ".startswith(f"{name} ")), key=len, default=words)
+        found[name] = (words, codes)
+    return found
+
+
+def test_every_verb_is_there_and_no_other():
+    assert told_verbs().keys() == verbs().keys()
+
+
+@pytest.mark.parametrize("name", verbs())
+def test_a_verb_is_told_with_its_arguments_and_exit_codes(name):
+    words, codes = told_verbs()[name]
+    given = {int(code) for code in re.findall(r"(?:^|; )(\d+)\b", codes)}
+    assert {0, 2} <= given
+    assert given <= CODES | {0}
+    general = {"--help", "--actor"}
+    if "Those that look at a gate take `--config FILE`" in section("Verbs"):
+        general |= {"--config", "--state-dir"}
+    parser = verbs()[name]
+    options = {option for action in parser._actions for option in action.option_strings if option.startswith("--")}
+    missing = {option for option in options - general if option not in words}
+    assert missing <= {"--title"}, f"{name}: tell {missing}"
+    for option in re.findall(r"--[a-z-]+", words):
+        assert option in options, f"{name} has no {option}"
+
+
+def test_every_exit_code_is_there_with_its_error():
+    told = {row[0]: row[2].strip("`") for row in rows("Exit codes") if len(row) > 2}
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, FabgateError):
+            assert told[str(kind.exit_code)] == kind.__name__
+    assert {row[0] for row in rows("Exit codes")} == {"0", "130", *map(str, CODES)}
+
+
+# --- the wire ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_topic_is_there_and_no_other():
+    gate = wire.GateTopics("<site>", "<gate>")
+    leaves = wire.Leaf.__args__
+    assert set(first("Topics")) == {
+        f"{gate.base}/event/<domain>/<what>",
+        *(gate.topic(leaf) for leaf in leaves),
+        wire.collector_status_topic("<site>"),
+    }
+
+
+def test_every_command_is_there():
+    assert re.findall(r"`([a-z-]+)`", section("Topics").partition("Commands:")[2]) == list(wire.COMMANDS)
+
+
+def test_every_entry_type_is_there_with_its_data_and_no_other():
+    told = {row[0].strip("`"): re.findall(r"`([a-z_]+)`", row[2]) for row in rows("Entry types")}
+    assert told.keys() == wire.ENTRY_TYPES.keys()
+    for name, data in wire.ENTRY_TYPES.items():
+        assert told[name] == [field for field in data.__struct_fields__ if field != "clock"], name
+
+
+def test_every_end_reason_and_every_cause_is_there_in_order():
+    ends, _, causes = section("Entry types").partition("Sessions end for one of:")[2].partition("Causes that block")
+    assert tuple(re.findall(r"`([a-z-]+)`", ends)) == wire.END_REASONS
+    assert re.findall(r"`([a-z-]+)`", causes) == [cause.value for cause in w.Cause]
+
+
+def test_every_reason_of_a_refusal_is_there_as_the_display_shows_it():
+    public = section("Reasons for a refusal").partition("Any other reason")[0]
+    assert set(re.findall(r"`([a-z-]+)`", public)) == messages.PUBLIC
+    told = {row[1].strip("`"): int(row[0]) for row in rows("Reasons for a refusal") if row[1] != "reason"}
+    assert told == {**messages.REFERENCES, "any other": messages.OTHER_REFERENCE}
+
+
+# --- other pages ------------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_leads_to_the_reference_and_its_verbs_exist():
+    text = README.read_text("utf-8")
+    assert "(docs/reference.md)" in text
+    known = verbs()
+    for line in re.findall(r"^fabgate ([a-z].*?)(?:\s+#.*)?$", text, re.MULTILINE):
+        assert any(f"{line} ".startswith(f"{name} ") for name in known), line
+
+
+@pytest.mark.parametrize("page", [README, REFERENCE], ids=lambda page: page.name)
+def test_links_of_these_pages_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
+        if "://" not in link:
+            assert (page.parent / link).exists(), link
