@@ -70,7 +70,7 @@ def _play(folder: Path) -> int:
         _saw(saw)
         _printer(printer)
         for gate in workshop.gates:
-            wait_for(f"every entry of {gate.name} to be confirmed by the collector", gate.delivered)
+            wait_for(f"every entry of {gate.name} to be confirmed by the collector", gate.settled)
         wrong = _check(workshop, began)
         for process in [*(gate.process for gate in workshop.gates), workshop.ingest, workshop.web]:
             code = process.end()

@@ -17,7 +17,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from fabgate.demo import broker
+from fabgate.demo import books, broker
 from fabgate.demo.network import Cable
 from fabgate.demo.observer import Observer
 from fabgate.errors import FabgateError
@@ -153,8 +153,18 @@ class SimulatedGate:
             return ""
 
     def delivered(self) -> bool:
-        """Whether the collector has confirmed all entries."""
-        return bool(self.status()) and self.status()["journal"]["unacknowledged"] == 0
+        """Whether the collector has confirmed every entry of the journal."""
+        reader = Reader(self.state_dir / "journal.db")
+        try:
+            _, head, mark = reader.bounds()
+        finally:
+            reader.close()
+        return head == mark
+
+    def settled(self) -> bool:
+        """Whether every session of the journal has ended, and all of it is confirmed."""
+        sessions = books.read(self.entries()).sessions.values()
+        return all(session.ended_ms is not None for session in sessions) and self.delivered()
 
 
 class Workshop:

@@ -43,7 +43,7 @@ def test_a_renamed_gate_delivers_under_its_old_name_first_and_names_the_old_jour
 
     gate.start()
     use(gate, "ada")
-    wait_for("delivery", gate.delivered)
+    wait_for("delivery", gate.settled)
     first = json.loads(ledger.journal(gate)[1])
     assert first["data"]["replaces"] == old
     assert len(workshop.sessions()) == 3

@@ -31,7 +31,7 @@ def opened(workshop: Workshop) -> SimulatedGate:
     workshop.ingest.start()
     gate.start()
     use(gate, "ada")
-    wait_for("delivery", gate.delivered)
+    wait_for("delivery", gate.settled)
     return gate
 
 
@@ -47,7 +47,7 @@ def test_a_restored_sd_image_goes_on_in_a_new_journal_and_counts_nothing_twice(w
     old = Reader(gate.state_dir / "journal.db").id
     gate.start()
     use(gate, "bob")
-    wait_for("delivery", gate.delivered)
+    wait_for("delivery", gate.settled)
     before = session_ids(workshop)
     assert gate.process.end() == 0
 
@@ -56,7 +56,7 @@ def test_a_restored_sd_image_goes_on_in_a_new_journal_and_counts_nothing_twice(w
     gate.start()
     use(gate, "ada")
     wait_for("another journal", lambda: Reader(gate.state_dir / "journal.db").id != old)
-    wait_for("delivery", gate.delivered, timeout_s=60)
+    wait_for("delivery", gate.settled, timeout_s=60)
 
     assert before < session_ids(workshop)
     assert len(session_ids(workshop)) == 3
@@ -76,13 +76,13 @@ def test_a_collector_restored_from_yesterdays_copy_is_filled_again(workshop: Wor
     workshop.ingest.start()
     use(gate, "bob")
     use(gate, "ada")
-    wait_for("delivery", gate.delivered)
+    wait_for("delivery", gate.settled)
     workshop.ingest.end(signal.SIGKILL)
     shutil.rmtree(data)
     shutil.copytree(workshop.folder / "yesterday", data)
     workshop.ingest.start()
     wait_for("the gap to be filled", lambda: len(session_ids(workshop)) == 3, timeout_s=60)
-    wait_for("delivery", gate.delivered, timeout_s=60)
+    wait_for("delivery", gate.settled, timeout_s=60)
     heads = ledger.journal(gate)
     assert gate.process.end() == 0
     assert ledger.disagreements(workshop, gate, heads) == []
@@ -118,7 +118,7 @@ def test_a_new_card_starts_a_new_journal_and_the_old_sessions_stay(workshop: Wor
     gate.start()
     assert not gate.observer.on
     use(gate, "ada")
-    wait_for("delivery", gate.delivered, timeout_s=60)
+    wait_for("delivery", gate.settled, timeout_s=60)
     rows = {row["reason"]: row for row in workshop.sessions()}
     assert set(rows) == {"badge", "journal-lost"}
     assert rows["journal-lost"]["member"] == "m-2"
