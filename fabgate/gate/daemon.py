@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import sqlite3
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from queue import Empty, SimpleQueue
@@ -34,7 +35,7 @@ from fabgate.gate.facts import FactWriter, close_unfinished, describe, wall_floo
 from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import Change, Connect, Journal, plain_connect
 from fabgate.gate.journal import Reader as JournalReader
-from fabgate.gate.keys import badge_key, gate_keys
+from fabgate.gate.keys import badge_keys, gate_keys
 from fabgate.gate.locks import Locked
 from fabgate.gate.notices import Notices
 from fabgate.gate.recorder import Recorder, Stored
@@ -56,6 +57,8 @@ log = logging.getLogger(__name__)
 CHECK_MS: Final = 1_000
 #: A contactor that is closed this long after it was told to open has welded.
 WELDED_MS: Final = 500
+#: How soon to look again at one that is closed and should not be.
+CLOSED_LOOK_MS: Final = 100
 #: A checkpoint that is not on disk after this long: the disk hangs, and a session must not run on unrecorded. It is 60 s
 #: in the design, and the uncertainty after a power cut counts on them: so two looks earlier.
 CHECKPOINT_LATE_MS: Final = 60_000 - 2 * CHECK_MS
@@ -65,6 +68,9 @@ CLOCK_STEP: Final = timedelta(seconds=1)
 JOURNAL_RETRY_S: Final = 2.0
 STOP_S: Final = 2.5
 SEEN_COMMANDS: Final = 1_000
+#: How long a thread that computes (a new roster is read) keeps the interpreter when the loop wants it. A decision asks
+#: for it several times, and Python's own 5 ms would add up.
+SWITCH_S: Final = 0.0005
 
 
 class Daemon:
@@ -109,7 +115,8 @@ class Daemon:
         self._stopping = False
         self._stop_reason = ""
         self._on = False
-        self._on_changed_ms = 0
+        #: Since when the contactor is seen closed while it should be open.
+        self._closed_since_ms: int | None = None
         self._checkpoint_asked_ms: int | None = None
         self._wall_minus_boot = timedelta()
         self._synced = False
@@ -131,6 +138,7 @@ class Daemon:
 
     def run(self) -> int:
         """Run until asked to stop; return the exit code. Whatever happens, the output is off when this returns."""
+        sys.setswitchinterval(SWITCH_S)
         try:
             self._claim_state_dir()
             self._output.open()
@@ -176,13 +184,17 @@ class Daemon:
                 if str(error) != told:
                     told = str(error)
                     log.error("%s", error)
-                    self._notices.show(messages.notice(w.Signal(w.SignalKind.BLOCKED, detail="journal"), ""))
+                    self._notices.show(
+                        messages.notice(w.Signal(w.SignalKind.BLOCKED, detail="journal"), "", lang=self._config.lang)
+                    )
                     status = wire.Status(online=True, version=fabgate.__version__, problems=[f"journal: {error}"])
                     state = wire.State(state="idle", causes=[w.Cause.JOURNAL.value])
                     self._status_file.write(state, status, LinkChanged(connected=False), Stored(0, 0), "")
             else:
                 return True
-            self._notify("STATUS=blocked: the journal cannot be opened", "WATCHDOG=1")
+            # READY comes only once badges are taken; until then systemd must not think that the start hangs.
+            patience = f"EXTEND_TIMEOUT_USEC={round(JOURNAL_RETRY_S * 5_000_000)}"
+            self._notify("STATUS=blocked: the journal cannot be opened", "WATCHDOG=1", patience)
             try:
                 event = self._inbox.get(timeout=JOURNAL_RETRY_S)
             except Empty:
@@ -213,15 +225,18 @@ class Daemon:
             )
             drafts.append(self._writer.draft("session.ended", ended, now))
             closes = frozenset({left.session})
-            self._notices.show(messages.power_was_cut())
+            self._notices.show(messages.power_was_cut(self._config.lang))
         self._journal.append(drafts, Change(closes=closes))
 
     def _start(self) -> None:
         config = self._config
-        key = badge_key(config)
+        keys = badge_keys(config)
+        key = next(iter(keys.values()))
         stored = config.state_dir / "roster.db"
         if config.roster.url is not None:
-            self._source = HttpSource(config, stored, self.post, boot=self._clock.boot, now=self._clock.now)
+            self._source = HttpSource(
+                config, stored, self.post, boot=self._clock.boot, now=self._clock.now, badge_keys=keys
+            )
             self._standing.age_ms = self._source.age_ms
         else:
             assert config.roster.file is not None
@@ -261,8 +276,10 @@ class Daemon:
             source=self._source,
             sensing=self._sensing,
             signal=self._show,
+            badge_keys=keys,
         )
         self._reports.journal_id = self._journal.id
+        self._reports.choose_badge_key()
         if config.mqtt is not None:
             reader = JournalReader(self._journal.path)
             self._uplink = Uplink(config, reader, self.post, boot_ms=self._clock.boot_ms)
@@ -313,6 +330,8 @@ class Daemon:
 
     def _timeout_s(self, feed_s: float | None) -> float:
         wait_ms = CHECK_MS if feed_s is None else min(CHECK_MS, round(feed_s * 1000))
+        if self._closed_since_ms is not None:
+            wait_ms = min(wait_ms, CLOSED_LOOK_MS)
         deadline = self._gate.deadline()
         if deadline is not None:
             wait_ms = min(wait_ms, max(0, deadline - self._clock.boot_ms()))
@@ -375,7 +394,8 @@ class Daemon:
 
     def _show(self, told: w.Signal) -> None:
         machine = self._config.machine.name or self._config.gate
-        notice = messages.notice(told, machine, mode=self._gate.rules.mode, lock=self._standing.locked.lock)
+        lock, mode = self._standing.locked.lock, self._gate.rules.mode
+        notice = messages.notice(told, machine, lang=self._config.lang, mode=mode, lock=lock)
         self._notices.show(notice)
 
     def _set_power(self, now: w.Now, *, on: bool) -> None:
@@ -385,8 +405,7 @@ class Daemon:
             self.post(w.CauseRaised(w.Cause.OUTPUT, str(error)))
             self._reports.note("output.fault", wire.Fault(clock=self._writer.clock(now), detail=str(error)), now)
             return
-        if on != self._on:
-            self._on, self._on_changed_ms = on, now.boot_ms
+        self._on = on
 
     # --- what is watched ----------------------------------------------------------------------------------------------
 
@@ -400,12 +419,14 @@ class Daemon:
         self._watch_clock(now)
 
     def _watch_contactor(self, now: w.Now) -> None:
-        if (
-            not self._on
-            and w.Cause.OUTPUT not in self._gate.causes
-            and now.boot_ms - self._on_changed_ms > WELDED_MS
-            and self._output.read_back() is True
-        ):
+        """Take a contactor that stayed closed, look after look, for a welded one; a bounce is none."""
+        if self._on or w.Cause.OUTPUT in self._gate.causes or self._output.read_back() is not True:
+            self._closed_since_ms = None
+            return
+        if self._closed_since_ms is None:
+            self._closed_since_ms = now.boot_ms
+        if now.boot_ms - self._closed_since_ms > WELDED_MS:
+            self._closed_since_ms = None
             detail = "the contactor is closed while it should be open: welded, or bridged"
             self._reports.note("output.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
             self._handle(w.CauseRaised(w.Cause.OUTPUT, detail), now)

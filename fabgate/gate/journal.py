@@ -36,6 +36,8 @@ from fabgate.seal import ZERO_HASH, entry_hash, first_break, first_prev, from_te
 
 SCHEMA_VERSION: Final = 1
 RESERVE_BYTES: Final = 1024 * 1024
+#: Entries are written and read once, in order. SQLite's 2 MiB for each connection would fill and never be looked at.
+SMALL_CACHE: Final = "PRAGMA cache_size=-256"
 Connect = Callable[[str], Any]
 
 _SCHEMA: Final = """
@@ -149,6 +151,7 @@ class Journal:
             self._execute("PRAGMA journal_mode=WAL")
             self._execute("PRAGMA synchronous=FULL")
             self._execute("PRAGMA wal_autocheckpoint=200")
+            self._execute(SMALL_CACHE)
             if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
                 self._create()
             self._sync_directory(self.path.parent)
@@ -476,6 +479,7 @@ class Reader:
         try:
             address = f"{path.absolute().as_uri()}?mode=ro"
             self._db = sqlite3.connect(address, uri=True, check_same_thread=False, timeout=5)
+            self._db.execute(SMALL_CACHE)
         except sqlite3.Error as error:
             raise JournalError(f"{path}: the journal cannot be read ({error})") from error
         try:

@@ -13,6 +13,18 @@ from fabgate.gate.config import Config
 from fabgate.seal import Keys
 
 KEY_BYTES: Final = 32
+#: The id of the key that a gate with a roster file makes for itself.
+OWN_KEY: Final = "own"
+
+
+def badge_keys(config: Config) -> dict[str, bytes]:
+    """Return all badge keys by their id, the one in use first: a gate may hold two while a site changes its key.
+
+    Raises UsageError as ``badge_key`` does.
+    """
+    if config.badge_key_file is not None:
+        return dict(Keys.load(config.badge_key_file).by_id)
+    return {OWN_KEY: badge_key(config)}
 
 
 def badge_key(config: Config, *, make: bool = True) -> bytes:

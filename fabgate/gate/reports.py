@@ -7,7 +7,7 @@ becomes the rules' words, an entry where it is worth one, and a line among the g
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from fabgate import wire
 from fabgate.errors import SealError, UsageError
@@ -57,6 +57,7 @@ class Reports:
         source: FileSource | HttpSource,
         sensing: Sensing,
         signal: Callable[[w.Signal], None],
+        badge_keys: Mapping[str, bytes],
     ) -> None:
         self._config = config
         self._recorder = recorder
@@ -66,6 +67,7 @@ class Reports:
         self._source = source
         self._sensing = sensing
         self._signal = signal
+        self._badge_keys = badge_keys
         self._journal_problems: dict[str, str] = {}
         self.uplink: Uplink | None = None
         self.problems: dict[str, str] = {}
@@ -87,6 +89,11 @@ class Reports:
             self.problems.pop(f"thread-{event.name}", None)
             return []
         raise TypeError(f"nobody knows what {event!r} means")
+
+    def choose_badge_key(self) -> None:
+        """Digest badges under the key that the roster in force was made with; without a word of it, the first."""
+        first = next(iter(self._badge_keys.values()))
+        self._sensing.use_key(self._badge_keys.get(self._standing.badge_key_id or "", first))
 
     def note(self, event_type: str, data: wire.Data, now: w.Now) -> None:
         """Record something that the rules need not know."""
@@ -171,6 +178,7 @@ class Reports:
             case RosterStored(version, members):
                 before = self._standing.locked
                 self._standing.reload()
+                self.choose_badge_key()
                 self.problems.pop("roster", None)
                 self.problems.pop("roster-members", None)
                 data = wire.RosterReplaced(clock=self._writer.clock(now), version=version, members=members)

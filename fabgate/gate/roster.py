@@ -46,6 +46,8 @@ class Directory:
             self.members = int(meta["members"])
             self.tz = _zone(str(meta["tz"]))
             self.fresh_for_s = int(meta["fresh_for_s"])
+            #: Under which key its badges were digested, where the roster says.
+            self.badge_key_id: str | None = meta["badge_key_id"]
             self.machine = wire.decode(meta["machine"], wire.MachineRules)
             machine_rules(self.machine)
         except (*_DAMAGE, KeyError) as error:
@@ -70,6 +72,13 @@ class Directory:
         """
         try:
             return self._all_members()
+        except _DAMAGE as error:
+            raise self._damaged(error) from error
+
+    def member_ids(self) -> set[str]:
+        """Return the ids of all members. Raises UsageError when the file is damaged."""
+        try:
+            return {str(row[0]) for row in self._db.execute("SELECT id FROM person WHERE admitted = 1")}
         except _DAMAGE as error:
             raise self._damaged(error) from error
 
@@ -105,10 +114,13 @@ def store(roster: wire.Roster, path: Path) -> None:
         _write(roster, fresh)
         fresh.replace(path)
         fsync_directory(path.parent)
+    except sqlite3.IntegrityError:
+        raise UsageError(f"the roster gives one badge to two people: {_doubles(roster)}") from None
     except (sqlite3.Error, OSError) as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink()  # a full disk needs the room
         raise UsageError(f"{path}: the roster could not be stored ({error}); the last one stays") from error
+    finally:
+        with contextlib.suppress(OSError):
+            fresh.unlink()  # what failed; a full disk needs the room
 
 
 def _check(roster: wire.Roster) -> None:
@@ -120,9 +132,6 @@ def _check(roster: wire.Roster) -> None:
         raise UsageError(f"the roster has fresh_for_s {roster.fresh_for_s}, wanted 1 or more seconds")
     for found in roster.members:
         member(found)
-    doubles = _doubles(roster)
-    if doubles:
-        raise UsageError(f"the roster gives one badge to two people: {doubles}")
 
 
 def _write(roster: wire.Roster, fresh: Path) -> None:
@@ -145,24 +154,26 @@ def _write(roster: wire.Roster, fresh: Path) -> None:
 
 def _fill(db: sqlite3.Connection, roster: wire.Roster) -> None:
     encode = msgspec.json.Encoder().encode
+    # Row by row, and sorted by SQLite: lists of 100,000, and sorting them, would hold up the loop that owns the power.
+    db.execute("CREATE TEMP TABLE loose (digest BLOB, person INTEGER)")
     number = 0
-    people: list[tuple[int, str | None, int, bytes]] = []
-    badges: list[tuple[bytes, int]] = []
     for found in roster.members:
         number += 1
-        people.append((number, found.id, 1, encode(Stored(member=msgspec.structs.replace(found, badges=[])))))
-        badges.extend((_digest_bytes(digest), number) for digest in found.badges)
+        body = encode(Stored(member=msgspec.structs.replace(found, badges=[])))
+        db.execute("INSERT INTO person VALUES (?, ?, 1, ?)", (number, found.id, body))
+        db.executemany("INSERT INTO loose VALUES (?, ?)", [(_digest_bytes(one), number) for one in found.badges])
     for refusal in roster.refusals:
         number += 1
-        people.append((number, refusal.id, 0, encode(Stored(refusal=msgspec.structs.replace(refusal, badges=[])))))
-        badges.extend((_digest_bytes(digest), number) for digest in refusal.badges)
-    db.executemany("INSERT INTO person VALUES (?, ?, ?, ?)", people)
-    db.executemany("INSERT INTO badge VALUES (?, ?)", sorted(badges))
+        body = encode(Stored(refusal=msgspec.structs.replace(refusal, badges=[])))
+        db.execute("INSERT INTO person VALUES (?, ?, 0, ?)", (number, refusal.id, body))
+        db.executemany("INSERT INTO loose VALUES (?, ?)", [(_digest_bytes(one), number) for one in refusal.badges])
+    db.execute("INSERT INTO badge SELECT digest, person FROM loose ORDER BY digest")
     meta = {
         "version": roster.version,
         "members": len(roster.members),
         "tz": roster.tz,
         "fresh_for_s": roster.fresh_for_s,
+        "badge_key_id": roster.badge_key_id,
         "machine": wire.encode(roster.machine),
     }
     db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
@@ -202,8 +213,10 @@ def vanished(last: set[str], roster: wire.Roster) -> set[str]:
 
     A block is a member who moved to `refusals`; only those who are gone without a word count against the guard.
     """
-    named = {found.id for found in roster.members} | {found.id for found in roster.refusals}
-    return last - named
+    gone = set(last)
+    gone.difference_update(found.id for found in roster.members)
+    gone.difference_update(found.id for found in roster.refusals)
+    return gone
 
 
 def looks_shrunk(last: set[str], roster: wire.Roster) -> bool:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ import msgspec
 
 from fabgate import wire
 from fabgate.errors import FabgateError, SealError, UsageError
+from fabgate.gate import roster_parts
 from fabgate.gate.config import Config
 from fabgate.gate.roster import Directory
 from fabgate.gate.roster_source import RosterConfirmed, RosterRefused, RosterStored, replace_stored
@@ -54,6 +55,7 @@ class HttpSource:
         *,
         boot: str,
         now: Callable[[], Now],
+        badge_keys: Collection[str] = (),
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         assert config.roster.url is not None
@@ -73,6 +75,7 @@ class HttpSource:
         self._stop = threading.Event()
         self._wanted = threading.Event()
         self._session: Any = None
+        self._badge_keys = badge_keys
         self._refused: str | None = None
         #: What is known of the stored roster; only this thread replaces it, others read it whole.
         self._receipt = self._read_receipt()
@@ -149,9 +152,10 @@ class HttpSource:
         body = _read(answer, self._url)
         seal = answer.headers.get(wire.HEADER_SEAL)
         self._keys.verify(seal, wire.PURPOSE_ROSTER, self._topics.account, wire.sealed_roster(body, nonce))
-        roster = wire.decode(body, wire.Roster)
+        roster = roster_parts.decode(body)
         if (roster.site, roster.gate) != (self._topics.site, self._topics.gate):
             raise SealError(f"found the roster of {roster.site}/{roster.gate}, wanted that of {self._topics.account}")
+        self._check_badge_key(roster.badge_key_id)
         digest = to_text(entry_hash(body))
         if receipt is not None and self._stored.exists():
             other = roster.version == receipt.version and receipt.hash not in ("", digest)
@@ -169,6 +173,13 @@ class HttpSource:
         self._post(RosterStored(roster.version, len(roster.members)))
         if refusal is not None:
             self._post(RosterRefused(refusal, roster.version))
+
+    def _check_badge_key(self, kid: str | None) -> None:
+        if kid is not None and self._badge_keys and kid not in self._badge_keys:
+            raise UsageError(
+                f"found a roster whose badges are digested under the key {kid!r}; this gate holds"
+                f" {', '.join(self._badge_keys)}: nobody would be known. Copy the new badge key file to the gate first"
+            )
 
     # --- the receipt --------------------------------------------------------------------------------------------------
 

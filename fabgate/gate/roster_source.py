@@ -114,8 +114,9 @@ def replace_stored(
     new roster all the same, and so does the machine: a block and a lock always apply. Raises UsageError for a roster
     that means nothing or that the disk does not take; the stored one stays.
     """
-    last = _last_members(path)
-    if roster.shrink_confirmed or not looks_shrunk(set(last), roster):
+    shrunk = not roster.shrink_confirmed and looks_shrunk(_last_ids(path), roster)
+    last = _last_members(path) if shrunk else {}
+    if not last:
         store(roster, path)
         return None
     gone = sorted(vanished(set(last), roster))
@@ -130,6 +131,15 @@ def replace_stored(
         f"{len(gone)} of {len(last)} members would vanish ({', '.join(gone[:3])}…): they keep what the last good roster"
         f" gave them. If that is meant, {confirm_hint}"
     )
+
+
+def _last_ids(path: Path) -> set[str]:
+    """Return the ids of the stored roster's members; none where it is missing or damaged."""
+    try:
+        with contextlib.closing(Directory(path)) as directory:
+            return directory.member_ids()
+    except UsageError:
+        return set()
 
 
 def _last_members(path: Path) -> dict[str, wire.Member]:

@@ -54,6 +54,10 @@ class Sensing:
         """Ask the thread to end."""
         self._stop.set()
 
+    def use_key(self, badge_key: bytes) -> None:
+        """Digest badges under another key from the next look on; any thread may."""
+        self._badge_key = badge_key
+
     def reopen(self) -> None:
         """Ask for the reader to be closed and opened again; any thread may."""
         self._reopen.set()

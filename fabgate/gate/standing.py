@@ -43,6 +43,11 @@ class Standing:
         return 0 if self._directory is None else self._directory.version
 
     @property
+    def badge_key_id(self) -> str | None:
+        """Return under which key the roster's badges were digested, where it says."""
+        return None if self._directory is None else self._directory.badge_key_id
+
+    @property
     def zone(self) -> ZoneInfo:
         """Return the site's time zone."""
         return ZoneInfo("UTC" if self._directory is None else self._directory.tz)

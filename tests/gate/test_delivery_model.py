@@ -383,7 +383,7 @@ class World:
 
     def network_turns(self) -> None:
         if self.lossy and self.random.random() < 0.2:
-            self.random.shuffle(self.to_gate)
+            self.shuffle_acks()
         up = self.random.randint(0, len(self.to_collector)) if self.lossy else len(self.to_collector)
         batch, self.to_collector[:up] = self.to_collector[:up], []
         self.collector_takes(batch)
@@ -392,6 +392,13 @@ class World:
         for topic, body in batch:
             if self.link:
                 self.uplink._queue.put(_Message(topic, body))
+
+    def shuffle_acks(self) -> None:
+        """Reorder everything but two words of one collector's status: the newer one is never overtaken."""
+        ack = TOPICS.topic("ack")
+        said = iter([message for message in self.to_gate if message[0] != ack])
+        self.random.shuffle(self.to_gate)
+        self.to_gate = [message if message[0] == ack else next(said) for message in self.to_gate]
 
     # --- the collector ---
 
