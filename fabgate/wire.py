@@ -579,27 +579,24 @@ MACHINE_WORDS: Final = {
 }
 
 
-def check_machine(rules: MachineRules) -> None:
-    """Raise UsageError with a line for everything in a machine's rules that means nothing."""
-    mistakes = [
-        f"{name}: found {getattr(rules, name)!r}, wanted {' or '.join(words)}"
+def machine_mistakes(rules: MachineRules) -> list[str]:
+    """Return what in a machine's rules means nothing, each as ``field: found …, wanted …``."""
+    found = [
+        f"{name}: found {getattr(rules, name)!r}, wanted {', '.join(words[:-1])} or {words[-1]}"
         for name, words in MACHINE_WORDS.items()
         if getattr(rules, name) not in words
     ]
     if rules.lock is not None and rules.lock.when not in ("now", "idle"):
-        mistakes.append(f"lock.when: found {rules.lock.when!r}, wanted now or idle")
-    mistakes += [
-        f"{name}: found {getattr(rules, name)}, wanted 0 or more seconds"
-        for name in rules.__struct_fields__
-        if name.endswith("_s") and (getattr(rules, name) or 0) < 0
-    ]
-    if not 0 < rules.limit_s <= rules.max_s:
-        mistakes.append(
-            f"found limit_s {rules.limit_s} and max_s {rules.max_s}, wanted 0 < limit_s <= max_s: power always has a"
-            " deadline"
-        )
-    if mistakes:
-        raise UsageError("\n".join(mistakes))
+        found.append(f"lock.when: found {rules.lock.when!r}, wanted now or idle")
+    for name in rules.__struct_fields__:
+        seconds = getattr(rules, name) if name.endswith("_s") else None
+        # A limit of nothing would be no limit: power always has a deadline.
+        least = 1 if name in ("limit_s", "max_s", "idle_off_s") else 0
+        if seconds is not None and seconds < least:
+            found.append(f"{name}: found {seconds}, wanted {least} or more seconds")
+    if rules.max_s < rules.limit_s:
+        found.append(f"max_s: found {rules.max_s}, wanted {rules.limit_s} (limit_s) or more")
+    return found
 
 
 class Window(Message, frozen=True, kw_only=True):

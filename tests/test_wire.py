@@ -331,3 +331,23 @@ def test_times_are_utc_and_come_back_to_the_microsecond(issued):
         id="c", verb="stop", boot="b", actor="a", issued=issued, expires=issued + timedelta(seconds=60)
     )
     assert wire.decode(wire.encode(command), wire.Command) == command
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"mode": "x"}, "mode: found 'x', wanted tap, hold, timed or audit"),
+        ({"on_stale": "x"}, "on_stale: found 'x', wanted allow or deny"),
+        ({"lock": wire.Lock(id="l", when="soon", reason="r")}, "lock.when: found 'soon', wanted now or idle"),
+        ({"limit_s": 0}, "limit_s: found 0, wanted 1 or more seconds"),
+        ({"warn_s": -1}, "warn_s: found -1, wanted 0 or more seconds"),
+        ({"idle_off_s": 0}, "idle_off_s: found 0, wanted 1 or more seconds"),
+        ({"limit_s": 9, "max_s": 8}, "max_s: found 8, wanted 9 (limit_s) or more"),
+    ],
+)
+def test_what_means_nothing_in_a_machines_rules_is_named(changes, wanted):
+    assert wire.machine_mistakes(wire.MachineRules(**changes)) == [wanted]
+
+
+def test_the_default_rules_of_a_machine_mean_something():
+    assert wire.machine_mistakes(wire.MachineRules()) == []

@@ -57,9 +57,11 @@ def changed(rules: dict[str, Any], changes: list[str]) -> dict[str, Any]:
     if mistakes:
         raise UsageError("\n".join(mistakes))
     try:
-        wire.check_machine(msgspec.convert(found, wire.MachineRules))
+        mistakes = wire.machine_mistakes(msgspec.convert(found, wire.MachineRules))
     except msgspec.ValidationError as error:
         raise UsageError(f"the rules mean nothing: {error}") from error
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
     return found
 
 

@@ -44,37 +44,28 @@ def barred(found: wire.Refusal) -> w.Barred:
 
 def machine_rules(found: wire.MachineRules) -> w.MachineRules:
     """Return the rules' machine. Raises UsageError naming each value that does not exist."""
-    wrong: list[str] = []
+    wrong = wire.machine_mistakes(found)
+    if wrong:
+        raise UsageError("; ".join(f"machine.{mistake}" for mistake in wrong))
     lock = found.lock
-    if lock is not None and lock.when not in ("now", "idle"):
-        wrong.append(f"lock.when: found {lock.when!r}, wanted now or idle")
-    if found.finish not in ("wait", "cut"):
-        wrong.append(f"finish: found {found.finish!r}, wanted wait or cut")
-    if found.on_stale not in ("allow", "deny"):
-        wrong.append(f"on_stale: found {found.on_stale!r}, wanted allow or deny")
-    if found.max_s < found.limit_s:
-        wrong.append(f"max_s: found {found.max_s}, wanted {found.limit_s} (limit_s) or more")
-    made = w.MachineRules(
-        mode=_word(w.Mode, found.mode, "mode", wrong),
-        limit_ms=_ms(found.limit_s, "limit_s", wrong, least=1),  # power always has a deadline
-        max_ms=_ms(found.max_s, "max_s", wrong, least=1),
-        idle_off_ms=None if found.idle_off_s is None else _ms(found.idle_off_s, "idle_off_s", wrong, least=1),
-        warn_ms=_ms(found.warn_s, "warn_s", wrong),
-        grace_ms=_ms(found.grace_s, "grace_s", wrong),
+    return w.MachineRules(
+        mode=w.Mode(found.mode),
+        limit_ms=found.limit_s * 1000,
+        max_ms=found.max_s * 1000,
+        idle_off_ms=None if found.idle_off_s is None else found.idle_off_s * 1000,
+        warn_ms=found.warn_s * 1000,
+        grace_ms=found.grace_s * 1000,
         finish_wait=found.finish == "wait",
-        finish_max_ms=_ms(found.finish_max_s, "finish_max_s", wrong),
-        run_on_ms=_ms(found.run_on_s, "run_on_s", wrong),
-        warm_up_ms=_ms(found.warm_up_s, "warm_up_s", wrong),
+        finish_max_ms=found.finish_max_s * 1000,
+        run_on_ms=found.run_on_s * 1000,
+        warm_up_ms=found.warm_up_s * 1000,
         handover=found.handover,
-        supervision=_word(w.Supervision, found.supervisor, "supervisor", wrong),
+        supervision=w.Supervision(found.supervisor),
         sponsor=found.sponsor,
         deny_when_stale=found.on_stale == "deny",
         observe_until=found.observe_until,
         lock=None if lock is None else w.Lock(lock.id, lock.when == "now", lock.reason, lock.back),
     )
-    if wrong:
-        raise UsageError("; ".join(f"machine.{mistake}" for mistake in wrong))
-    return made
 
 
 def holder(blob: bytes) -> w.Holder:

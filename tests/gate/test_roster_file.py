@@ -366,8 +366,8 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
         [
             "members.yaml: machine.mod: found an unknown key, wanted one of its own; did you mean mode?",
             "members.yaml: machine.limit_s: found 'x', wanted a whole number",
-            "members.yaml: machine.finish: found 'z', wanted wait or cut",
             "members.yaml: machine.mode: found 'y', wanted tap, hold, timed or audit",
+            "members.yaml: machine.finish: found 'z', wanted wait or cut",
         ],
     ),
     "broken yaml": ("yaml", "members: [\n  {id: a", ["members.yaml:3: "]),
