@@ -22,7 +22,7 @@ from fabgate.collector.received import Fact, Told, Unfit
 
 log = logging.getLogger(__name__)
 
-_STATUS_COLUMNS = ("online", "boot", "journal", "reported_roster", "seen_at", "hint_session", "hint_energised_ms")
+_STATUS_COLUMNS = ("online", "boot", "journal", "reported_roster", "seen_at", "hints")
 
 
 class Batch:
@@ -33,15 +33,20 @@ class Batch:
         self.numbered = [m for m in messages if isinstance(m, (Fact, Unfit))]
         self.told = [m for m in messages if isinstance(m, Told)]
         self.gates = _gates({m.gate for m in messages if m.gate})
+        self.hints = {name: dict(gate.hints) for name, gate in self.gates.items()}
         self.journals = self._journals()
-        #: The hash under each number that the batch names or touches, and the numbers that were looked up for it.
+        #: The hash under each number that the batch names or touches, and the last number of each range of them.
         self.known: dict[sql.Number, bytes] = {}
-        self.looked_up: set[sql.Number] = set()
+        self.edges: set[sql.Number] = set()
         self.new: list[tuple[int, Fact, bool]] = []
         self.quarantined: list[tuple[int | None, int | None, Unfit, bool]] = []
         #: Journals whose ack is to be published, and those of them where only entries beyond a gap arrived.
         self.touched: set[str] = set()
         self.beyond_gap: set[str] = set()
+        #: Journals whose gate said that its mark is another one than ours: it waits for an answer.
+        self.asked: set[str] = set()
+        #: For journals in which a fork was found: a stored number with its hash that the gate does not have.
+        self.witnesses: dict[str, tuple[int, bytes]] = {}
 
     def run(self) -> None:
         """Store everything. Afterwards `touched` names the journals whose acks are due."""
@@ -49,23 +54,27 @@ class Batch:
         sql.insert_entries(self.new, self.now)
         sql.insert_quarantine(self.quarantined, self.now)
         self._fill_holes()
-        facts = [fact for _, fact, is_copy in self.new if not is_copy]
+        facts = self._facts()
         followed = derive.follow(facts, self.journals, self.now)
         self._hear()
-        derive.usage(facts, self.gates, self.journals, followed)
+        derive.usage(facts, self.gates, self.journals, followed, self.now)
+        self._save_gates()
         self._move_acks()
+
+    def _facts(self) -> list[Fact]:
+        """Return the new facts in the order of their arrival: a copy whose original is stored derives nothing."""
+        fresh = {id(fact) for _, fact, is_copy in self.new if not is_copy}
+        return [message for message in self.numbered if isinstance(message, Fact) and id(message) in fresh]
 
     def _journals(self) -> dict[str, Journal]:
         """Return every journal that the batch names, made for the gate whose topic first carried it."""
-        wanted: dict[str, str] = {}
-        for message in self.numbered:
-            if message.gate and message.journal:
-                wanted.setdefault(message.journal, message.gate)
-            if isinstance(message, Fact):
-                wanted.setdefault(message.origin[0], message.gate)
-                named = derive.named_journal(message.data)
-                if named is not None:
-                    wanted.setdefault(named, message.gate)
+        # Backwards, so that the first one to carry a journal is the one that stays.
+        wanted = {m.journal: m.gate for m in reversed(self.numbered) if m.gate and m.journal}
+        for fact in self.numbered:
+            if isinstance(fact, Fact) and (fact.copyof is not None or isinstance(fact.data, derive.NAMING)):
+                wanted.setdefault(fact.origin[0], fact.gate)
+                if (named := derive.named_journal(fact.data)) is not None:
+                    wanted.setdefault(named, fact.gate)
         for told in self.told:
             if isinstance(told.message, wire.Status) and told.message.journal:
                 wanted.setdefault(told.message.journal, told.gate)
@@ -89,20 +98,21 @@ class Batch:
                 self.touched.add(row.name)
         # By number, so that each entry is checked against the one before; sorting is stable, the first comer stays.
         mine.sort(key=itemgetter(0, 1))
-        self.looked_up = {(pk, seq + step) for pk, seq, _, _ in mine for step in (-1, 0, 1)}
-        self.known = known = sql.hashes(self.looked_up)
+        ranges = sql.around((pk, seq) for pk, seq, _, _ in mine)
+        self.edges = {(pk, last) for pk, _, last in ranges}
+        self.known = known = sql.hashes(ranges)
         stored = frozenset(known)
         uids = sql.places_of({message.uid for _, _, message, _ in mine if isinstance(message, Fact)})
         for pk, seq, message, row in mine:
             number = (pk, seq)
             if number in known:
                 if known[number] != message.hash:
-                    self._reject(message, row, fork="other bytes under a number that is stored")
+                    self._fork(message, row, number, "other bytes under a number that is stored")
             elif isinstance(message, Unfit):
                 known[number] = message.hash
                 self._quarantine(message, row, counts=True)
             elif broken := self._break(message, row, stored):
-                self._reject(message, row, fork=broken)
+                self._fork(message, row, *broken)
             else:
                 known[number] = message.hash
                 gate, place = uids.setdefault(message.uid, (row.gate_id, number))
@@ -118,23 +128,29 @@ class Batch:
             return None
         return row
 
-    def _break(self, fact: Fact, row: Journal, stored: frozenset[sql.Number]) -> str:
-        """Return how the entry breaks the chain with its stored neighbours; empty if it does not."""
-        before = seal.first_prev(row.name) if fact.seq == 1 else self.known.get((row.id, fact.seq - 1))
-        if before is not None and before != fact.prev:
-            return "its prev is not the hash of the entry before"
-        if (row.id, fact.seq + 1) in stored:
-            after = Entry.objects.filter(journal=row, seq=fact.seq + 1).first()
-            if after is not None and after.decode().prev != seal.to_text(fact.hash):
-                return "the prev of the entry after is not its hash"
-        return ""
+    def _break(self, fact: Fact, row: Journal, stored: frozenset[sql.Number]) -> tuple[sql.Number, str] | None:
+        """Return with which stored neighbour the entry breaks the chain, and how."""
+        before = (row.id, fact.seq - 1)
+        expected = seal.first_prev(row.name) if fact.seq == 1 else self.known.get(before)
+        if expected is not None and expected != fact.prev:
+            return before, "its prev is not the hash of the entry before"
+        after = (row.id, fact.seq + 1)
+        if after in stored:
+            entry = Entry.objects.filter(journal=row, seq=after[1]).first()
+            if entry is not None and entry.decode().prev != seal.to_text(fact.hash):
+                return after, "the prev of the entry after is not its hash"
+        return None
 
-    def _reject(self, message: Fact | Unfit, row: Journal | None, *, fork: str = "") -> None:
-        """Quarantine what never counts."""
-        if fork:
-            log.error("fork in %s/%s entry %d: %s", message.gate, message.journal, message.seq, fork)
-            self._quarantine(_as_unfit(message, "fork", fork), row, counts=False)
-        elif isinstance(message, Unfit):
+    def _fork(self, message: Fact | Unfit, row: Journal, witness: sql.Number, detail: str) -> None:
+        """Quarantine, never to count, what cannot be true beside the stored number `witness`."""
+        log.error("fork in %s/%s entry %d: %s", message.gate, message.journal, message.seq, detail)
+        self._quarantine(_as_unfit(message, "fork", detail), row, counts=False)
+        if witness in self.known:
+            self.witnesses.setdefault(row.name, (witness[1], self.known[witness]))
+
+    def _reject(self, message: Fact | Unfit, row: Journal | None) -> None:
+        """Quarantine what counts nowhere."""
+        if isinstance(message, Unfit):
             self._quarantine(message, row, counts=False)
         else:
             text = f"the journal {message.journal} belongs to another gate"
@@ -148,17 +164,23 @@ class Batch:
         self.quarantined.append((gate, row.pk if row else None, unfit, counts))
 
     def _fill_holes(self) -> None:
+        """Take what arrived out of the holes of its journal, and what arrived as a copy out of its first original's."""
+        copies = [fact for _, fact, _ in self.new if fact.copyof is not None]
+        named = {row for row, _, _ in self.new} | {row for _, row, _, _ in self.quarantined if row is not None}
+        named |= {self.journals[fact.origin[0]].pk for fact in copies}
+        holes = Hole.objects.filter(journal__in=named).exclude(state=Hole.FILLED)
+        holed = set(holes.values_list("journal", flat=True))
+        if not holed:
+            return
         arrived: dict[int, set[int]] = defaultdict(set)
         copied: dict[int, set[int]] = defaultdict(set)
         for row, fact, _ in self.new:
             arrived[row].add(fact.seq)
-            if fact.copyof is not None:
-                copied[self.journals[fact.origin[0]].pk].add(fact.origin[1])
+        for fact in copies:
+            copied[self.journals[fact.origin[0]].pk].add(fact.origin[1])
         for _, row_or_none, unfit, counts in self.quarantined:
             if counts and row_or_none is not None:
                 arrived[row_or_none].add(unfit.seq)
-        holes = Hole.objects.filter(journal__in={*arrived, *copied}).exclude(state=Hole.FILLED)
-        holed = set(holes.values_list("journal", flat=True))
         by_pk = {journal.pk: journal for journal in self.journals.values()}
         for state, numbers in ((Hole.FILLED, arrived), (Hole.COPIED, copied)):
             for row in holed & set(numbers):
@@ -172,11 +194,12 @@ class Batch:
             if isinstance(message, wire.Status):
                 self._hear_status(gate, message)
             elif message.session:
-                previous = gate.hint_energised_ms if gate.hint_session == message.session else 0
-                gate.hint_session = message.session
-                gate.hint_energised_ms = max(previous, message.energised_ms)
+                gate.hint(message.session, message.energised_ms)
+
+    def _save_gates(self) -> None:
         heard = {told.gate for told in self.told}
-        Gate.objects.bulk_update([self.gates[name] for name in heard], _STATUS_COLUMNS, batch_size=300)
+        changed = [gate for gate in self.gates.values() if gate.name in heard or gate.hints != self.hints[gate.name]]
+        Gate.objects.bulk_update(changed, _STATUS_COLUMNS, batch_size=300)
 
     def _hear_status(self, gate: Gate, status: wire.Status) -> None:
         gate.online = status.online
@@ -199,6 +222,7 @@ class Batch:
             self.touched.add(journal.name)
         if status.mark != journal.ack_seq or (status.hash or "") not in {"", seal.to_text(bytes(journal.ack_hash))}:
             self.touched.add(journal.name)
+            self.asked.add(journal.name)
 
     def _move_acks(self) -> None:
         arrived = {row for row, _, _ in self.new}
@@ -209,7 +233,7 @@ class Batch:
             if self._advance(journal, is_holed=journal.pk in holed):
                 self.touched.add(name)
                 moved.append(journal)
-            elif journal.pk in arrived:
+            elif journal.pk in arrived and name not in self.asked:
                 self.beyond_gap.add(name)
         sql.save_acks(moved)
 
@@ -218,7 +242,7 @@ class Batch:
         seq = journal.ack_seq
         while (journal.pk, seq + 1) in self.known:
             seq += 1
-        if is_holed or (seq > journal.ack_seq and (journal.pk, seq + 1) not in self.looked_up):
+        if is_holed or (seq > journal.ack_seq and (journal.pk, seq) in self.edges):
             return journals.advance(journal)
         if seq == journal.ack_seq:
             return False  # the number after the ack was not there before, or the ack would have been higher

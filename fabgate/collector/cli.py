@@ -13,6 +13,24 @@ from fabgate.errors import FabgateError, UsageError
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (it has no public name)
 
+_USAGE = (
+    "A session belongs to the period in which it ended. One of a gate whose clock was never synchronised counts by its"
+    " latest possible end and is shown as 'about'. Open sessions stand apart."
+)
+_SESSIONS = (
+    "The sessions that ended in the period, in the order of their ends, then those that are open. '~' before a moment"
+    " says that nobody knows it exactly: the session lies between not_before and not_after, which CSV and JSON show,"
+    " and counts by the latter. The true time on lies between energised_ms and energised_ms + uncertainty_ms. A review"
+    " reason says why a person should look: journal-lost, restored-image, counter-above-end, uncertain, undated."
+)
+_HOLES = (
+    "Missing are numbers that a gate no longer has, or that were in a journal which ended; awaited are those that a"
+    " gate will still send. Quarantine holds what could not be an entry. Exit code 1 when something is missing, else 0."
+)
+_BLOCK = (
+    "Every roster carries the member among its refusals from now on, with every reason; a session that runs ends when"
+    " the machine is idle. The same reason again changes until when. Importing members does not lift a block."
+)
 Run = Callable[[argparse.Namespace], int]
 
 
@@ -21,15 +39,14 @@ def add_verbs(subparsers: Subparsers) -> None:
     _verb(subparsers, "migrate", "migrate", "bring the database up to date (every other verb does it too)")
     ingest = _verb(subparsers, "ingest", "ingest", "store what the gates publish")
     ingest.add_argument("--takeover", action="store_true", help="serve the site although another collector is online")
-    usage = _verb(subparsers, "usage", "usage", "print who used which machine for how many minutes")
-    usage.add_argument(
-        "--from", dest="start", required=True, metavar="ISO", help="the first moment, such as 2026-11-01"
+    usage = _verb(subparsers, "usage", "usage", "print who used which machine for how many minutes", about=_USAGE)
+    _period(usage, json_help="exact milliseconds, as JSON")
+    sessions = _verb(subparsers, "sessions", "listing", "print each session, one a line", about=_SESSIONS)
+    _period(sessions, json_help="exact milliseconds, one JSON object a line")
+    holes = _verb(
+        subparsers, "holes", "missing", "print what is missing by number, and what is in quarantine", about=_HOLES
     )
-    usage.add_argument("--to", dest="end", required=True, metavar="ISO", help="the first moment that counts no more")
-    usage.add_argument("--tz", metavar="NAME", help="time zone of moments without an offset (default: FABGATE_TZ)")
-    form = usage.add_mutually_exclusive_group()
-    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="exact milliseconds, as CSV")
-    form.add_argument("--json", dest="form", action="store_const", const="json", help="exact milliseconds, as JSON")
+    holes.add_argument("--json", action="store_true")
     _verb(subparsers, "web", "web", "serve rosters over HTTP")
     both = _verb(subparsers, "run", "run", "keep ingest and web alive")
     both.add_argument("--takeover", action="store_true", help="serve the site although another collector is online")
@@ -55,7 +72,13 @@ def add_verbs(subparsers: Subparsers) -> None:
     lock.add_argument("--back", metavar="DATE", help="when the machine is expected back; shown to members")
     unlock = _verb(subparsers, "unlock", "locks", "take the lock off a machine", "unlock")
     unlock.add_argument("gate", metavar="GATE")
-    for verb in (lock, unlock):
+    block = _verb(subparsers, "member-block", "blocks", "keep a member from every machine", "block", about=_BLOCK)
+    block.add_argument("id", metavar="ID", help="the member's id, as it was imported")
+    block.add_argument("--reason", required=True, metavar="WORD", help="such as suspended, banned or payment-due")
+    block.add_argument("--until", metavar="DATE", help="the first day on which it holds no more (default: for ever)")
+    unblock = _verb(subparsers, "member-unblock", "blocks", "lift every block of a member", "unblock")
+    unblock.add_argument("id", metavar="ID", help="the member's id, as it was imported")
+    for verb in (lock, unlock, block, unblock):
         verb.add_argument("--actor", metavar="NAME", help="who does it (default: this account)")
 
 
@@ -72,8 +95,17 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
 
 
+def _period(verb: argparse.ArgumentParser, *, json_help: str) -> None:
+    verb.add_argument("--from", dest="start", required=True, metavar="ISO", help="the first moment, such as 2026-11-01")
+    verb.add_argument("--to", dest="end", required=True, metavar="ISO", help="the first moment that counts no more")
+    verb.add_argument("--tz", metavar="NAME", help="time zone of moments without an offset (default: FABGATE_TZ)")
+    form = verb.add_mutually_exclusive_group()
+    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="exact milliseconds, as CSV")
+    form.add_argument("--json", dest="form", action="store_const", const="json", help=json_help)
+
+
 def _verb(
-    subparsers: Subparsers, name: str, module: str, text: str, function: str = "command"
+    subparsers: Subparsers, name: str, module: str, text: str, function: str = "command", *, about: str = ""
 ) -> argparse.ArgumentParser:
     def run(args: argparse.Namespace) -> int:
         try:
@@ -84,6 +116,6 @@ def _verb(
         code: int = getattr(import_module(f"fabgate.collector.{module}"), function)(args)
         return code
 
-    parser = subparsers.add_parser(name, help=text, description=text)
+    parser = subparsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}. {about}".strip())
     parser.set_defaults(run=run)
     return parser

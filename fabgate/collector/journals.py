@@ -55,8 +55,8 @@ def hash_at(journal: Journal, seq: int) -> bytes:
     return bytes(found)
 
 
-def name_missing(journal: Journal, last: int, now: datetime) -> list[Range]:
-    """Record as lost what has not arrived up to the number `last`; return it."""
+def missing(journal: Journal, last: int) -> list[Range]:
+    """Return what has not arrived up to the number `last` and is not named lost."""
     if last <= journal.ack_seq:
         return []
     known = Hole.objects.filter(journal=journal, last__gt=journal.ack_seq).exclude(state=Hole.FILLED)
@@ -64,11 +64,16 @@ def name_missing(journal: Journal, last: int, now: datetime) -> list[Range]:
         ((number, number) for number in _numbers(journal, journal.ack_seq, last)),
         sorted(known.values_list("first", "last")),
     )
-    missing = list(_gaps(there, journal.ack_seq + 1, last))
+    return list(_gaps(there, journal.ack_seq + 1, last))
+
+
+def name_missing(journal: Journal, last: int, now: datetime) -> list[Range]:
+    """Record as lost what has not arrived up to the number `last`; return it."""
+    found = missing(journal, last)
     Hole.objects.bulk_create(
-        Hole(journal=journal, first=first, last=end, state=Hole.LOST, found_at=now) for first, end in missing
+        Hole(journal=journal, first=first, last=end, state=Hole.LOST, found_at=now) for first, end in found
     )
-    return missing
+    return found
 
 
 def fill(journal: Journal, numbers: Iterable[int], state: str, now: datetime) -> None:

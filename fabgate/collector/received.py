@@ -19,6 +19,7 @@ from fabgate.errors import UsageError
 
 #: Numbers above this are no counters: they would not survive a JSON reader, nor a database.
 MAX_INT: Final = 1 << 53
+MAX_ID: Final = 64
 MAX_TEXT: Final = 200
 MAX_TOPIC: Final = 400
 _JOURNAL = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -37,10 +38,11 @@ class Received:
     seq: str | None = None
 
 
-class Fact(Struct, frozen=True, kw_only=True):
+class Fact(Struct, frozen=True, kw_only=True, gc=False):
     """An entry that is sound in itself; whether it fits its journal is for the store to say.
 
-    A msgspec structure, because there is one an entry and a frozen dataclass takes ten times as long to make.
+    A msgspec structure, because there is one an entry and a frozen dataclass takes ten times as long to make; and
+    nothing that the garbage collector has to look at, because it refers to nothing that could refer to it.
     """
 
     gate: str
@@ -127,7 +129,8 @@ def _entry(message: Received, topics: wire.GateTopics) -> Fact:
     entry, journal, seq = _envelope(message, topics)
     try:
         prev = seal.from_text(entry.prev)
-        data = wire.decode_data(entry)
+        kind = _data_kind(entry.type)
+        data = None if kind is None else wire.decode(bytes(entry.data), kind)
     except ValueError as error:
         raise _No("data", str(error)) from None
     if data is not None:
@@ -142,7 +145,7 @@ def _entry(message: Received, topics: wire.GateTopics) -> Fact:
         prev=prev,
         body=message.body,
         uid=entry.uid,
-        type=wire.short_type(entry.type),
+        type=_short_type(entry.type),
         time=None if entry.time is UNSET else _utc(entry.time),
         copyof=copyof,
         origin=(journal, seq) if copyof is None else _origin(copyof),
@@ -229,6 +232,14 @@ def _origin(copyof: str) -> tuple[str, int]:
 # A site has few topics, journals and types, and every entry repeats them.
 _parse_topic = lru_cache(4096)(wire.parse_gate_topic)
 _parse_source = lru_cache(4096)(wire.parse_source)
+_short_type = lru_cache(4096)(wire.short_type)
+
+
+@lru_cache(4096)
+def _data_kind(event_type: str) -> type[wire.Data] | None:
+    """Return what the data of a type is, as wire.decode_data finds it; None for a type of a later version."""
+    short = wire.short_type(event_type)
+    return wire.ENTRY_TYPES.get(short) if event_type == wire.full_type(short) else None
 
 
 @lru_cache(4096)
@@ -248,7 +259,7 @@ def _check_values(found: Struct) -> None:
         value = getattr(found, name)
         kind = type(value)
         if kind is str:
-            if len(value) > 64 and (name in _IDS or len(value) > MAX_TEXT) and name not in _LONG:
+            if len(value) > MAX_ID and (name in _IDS or len(value) > MAX_TEXT) and name not in _LONG:
                 raise _No("data", f"found {name} of {len(value)} characters")
             if "\0" in value:
                 raise _No("data", f"found {name} with a NUL")

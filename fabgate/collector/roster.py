@@ -1,6 +1,6 @@
 """What does one gate need to know, and in which version? The roster that is served to it, built here and kept.
 
-Built from members, badges and the machine whenever one of them changes, and at every start: a version that a gate has
+Built from members, badges, blocks and the machine whenever one of them changes, and at every start: a version that a gate has
 seen never comes again with other bytes, even after the database was restored from yesterday's copy.
 """
 
@@ -10,13 +10,15 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
 
 from fabgate import wire
 from fabgate.collector.environ import Environment
-from fabgate.collector.models import Badge, Gate, Member
+from fabgate.collector.models import Badge, Block, Gate, Member
 from fabgate.collector.mqtt import Outgoing, publish_once
 from fabgate.collector.store import nudge
 from fabgate.errors import FabgateError
@@ -52,7 +54,7 @@ def rebuild(gates: Iterable[Gate] | None = None) -> list[Gate]:
         wanted = Gate.objects.filter(machine__isnull=False).select_related("machine")
         if gates is not None:
             wanted = wanted.filter(pk__in=[gate.pk for gate in gates])
-        people = _People()
+        people = _People(datetime.now(ZoneInfo(env.tz)).date())
         built = []
         for gate in wanted.order_by("name"):
             now_ms = time.time_ns() // 1_000_000
@@ -76,13 +78,16 @@ def announce(gates: Iterable[Gate], more: Iterable[Outgoing] = ()) -> bool:
 
 
 class _People:
-    """Every member with badges and machines, read once for all gates."""
+    """Every member with badges, blocks and machines, read once for all gates. `today` is the site's."""
 
-    def __init__(self) -> None:
+    def __init__(self, today: date) -> None:
         self.members = list(Member.objects.order_by("id"))
         self.badges: dict[str, list[str]] = defaultdict(list)
         for member, digest in Badge.objects.order_by("spelling").values_list("member", "digest"):
             self.badges[member].append(digest)
+        self.blocks: dict[str, list[str]] = defaultdict(list)
+        for member, reason in Block.holding(today).values_list("member", "reason"):
+            self.blocks[member].append(reason)
         self.machines: dict[str, set[int]] = defaultdict(set)
         for member, machine in Member.machines.through.objects.values_list("member", "machine"):
             self.machines[member].add(machine)
@@ -93,7 +98,9 @@ def _build(gate: Gate, people: _People, env: Environment, kid: str) -> wire.Rost
     members, refusals = [], []
     for member in people.members:
         badges = people.badges[member.id]
-        if gate.machine.pk in people.machines[member.id]:
+        is_trained = gate.machine.pk in people.machines[member.id]
+        blocks = people.blocks[member.id]
+        if is_trained and not blocks:
             members.append(
                 wire.Member(
                     id=member.id,
@@ -106,8 +113,9 @@ def _build(gate: Gate, people: _People, env: Environment, kid: str) -> wire.Rost
                     supervised=member.supervised,
                 )
             )
-        elif badges:
-            refusals.append(wire.Refusal(badges=badges, reasons=[NOT_TRAINED], id=member.id, lang=member.lang))
+        elif badges or blocks:  # named without any badge too, so that the guard sees no vanished member
+            reasons = [*blocks, *([] if is_trained else [NOT_TRAINED])]
+            refusals.append(wire.Refusal(badges=badges, reasons=reasons, id=member.id, lang=member.lang))
     return wire.Roster(
         version=gate.roster_version,
         site=env.site,

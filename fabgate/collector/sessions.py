@@ -20,6 +20,8 @@ from msgspec import Struct
 from fabgate import wire
 
 JOURNAL_LOST: Final = "journal-lost"
+#: Nobody knows when it was: a boot never synchronised.
+UNDATED: Final = "undated"
 #: Ends that a gate concludes at its start from the last checkpoint.
 CONCLUDED: Final = frozenset({"restart", "power-loss"})
 #: Up to here an uncertain end is settled in the member's favour without asking anybody.
@@ -37,6 +39,7 @@ class Sight(Struct, frozen=True):
     journal_id: int
     seq: int
     time: datetime | None
+    arrived_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,15 @@ class Tie:
     def date(self, boottime_ms: int) -> datetime:
         """Return the wall time of `boottime_ms` of the same boot."""
         return self.at + timedelta(milliseconds=boottime_ms - self.boottime_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """What is known of a boot: the tie of its clock, or else the last dated entry before it and the first after it."""
+
+    tie: Tie | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -76,9 +88,12 @@ class Usage:
     running_ms: int = 0
     uncertainty_ms: int = 0
     review: str | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
     has_end: bool = False
     end_reason: str = ""
     last_at: datetime | None = None
+    last_arrived_at: datetime | None = None
     last_timed: bool = False
     last_boot: str = ""
     last_boottime_ms: int = -1
@@ -118,22 +133,38 @@ def absorb(usage: Usage | None, data: SessionData, sight: Sight) -> Usage:
     return usage
 
 
-def settle(usage: Usage, *, start_tie: Tie | None, last_tie: Tie | None, abandoned: bool, image: bool) -> None:
+def settle(usage: Usage, *, start: When, last: When, abandoned: bool, image: bool) -> None:
     """Conclude what follows from all that is known: dates, the end and whether a person must look.
 
-    `abandoned`: the gate writes another journal now. `image`: the end was written by a restored image of unknown age.
+    `start` and `last` are the boots of the first and the latest fact. `abandoned`: the gate writes another journal now.
+    `image`: the end was written by a restored image of unknown age.
     """
     if usage.has_start and not usage.start_timed:
-        usage.started_at = start_tie.date(usage.start_boottime_ms) if start_tie else None
+        usage.started_at = start.tie.date(usage.start_boottime_ms) if start.tie else None
     if not usage.last_timed:
-        usage.last_at = last_tie.date(usage.last_boottime_ms) if last_tie else None
+        usage.last_at = last.tie.date(usage.last_boottime_ms) if last.tie else None
+    _place(usage, start, last)
     if usage.has_end:
-        usage.reason, usage.ended_at = usage.end_reason, usage.last_at
-    elif abandoned:
-        usage.reason, usage.ended_at = JOURNAL_LOST, usage.last_at
+        usage.reason = usage.end_reason
     else:
-        usage.reason = usage.ended_at = None
+        usage.reason = JOURNAL_LOST if abandoned else None
+    usage.ended_at = None if usage.reason is None else usage.last_at or usage.not_after
     usage.review = _review(usage, image=image)
+
+
+def _place(usage: Usage, start: When, last: When) -> None:
+    """Say what the session lies between, where a boot that never synchronised leaves its start or its end in doubt."""
+    usage.not_before = usage.not_after = None
+    is_start_known = usage.started_at is not None or not usage.has_start
+    if is_start_known and usage.last_at is not None:
+        return
+    usage.not_before = usage.started_at or (start if usage.has_start else last).not_before
+    if usage.last_at is not None:
+        usage.not_after = usage.last_at
+    else:
+        # Arrival at the latest; and a wall clock that was set back makes no interval that ends before it begins.
+        limits = [limit for limit in (last.not_after, usage.last_arrived_at) if limit is not None]
+        usage.not_after = max(min(limits), usage.not_before or min(limits))
 
 
 def _review(usage: Usage, *, image: bool) -> str | None:
@@ -145,7 +176,9 @@ def _review(usage: Usage, *, image: bool) -> str | None:
         return "restored-image"
     if max(usage.hint_ms, usage.energised_ms) > usage.last_energised_ms + usage.uncertainty_ms:
         return "counter-above-end"
-    return "uncertain" if usage.uncertainty_ms > MAX_UNREVIEWED_MS else None
+    if usage.uncertainty_ms > MAX_UNREVIEWED_MS:
+        return "uncertain"
+    return None if usage.not_after is None else UNDATED
 
 
 def _start(usage: Usage, data: wire.SessionStarted, sight: Sight) -> None:
@@ -174,5 +207,6 @@ def _look(usage: Usage, data: SessionData, sight: Sight, *, energised_ms: int) -
     usage.has_end, usage.end_reason, usage.uncertainty_ms = is_end, reason, uncertainty_ms
     usage.last_energised_ms = energised_ms
     usage.last_timed, usage.last_at = sight.time is not None, sight.time
+    usage.last_arrived_at = sight.arrived_at if sight.time is None else None
     usage.last_boot, usage.last_boottime_ms = data.clock.boot, data.clock.boottime_ms
     usage.opened_in_id, usage.opened_seq = sight.journal_id, sight.seq

@@ -6,19 +6,21 @@ SQL that SQLite and PostgreSQL both take.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, TypeVar
 
 from django.db import connection
 
-from fabgate.collector.models import Journal, UsageSession
+from fabgate.collector.models import Boot, Journal, UsageSession
 from fabgate.collector.received import Fact, Unfit
 from fabgate.collector.sessions import COLUMNS, Usage
 
 #: (journal's row, seq)
 Number = tuple[int, int]
+#: (journal's row, first seq, last seq)
+Range = tuple[int, int, int]
 T = TypeVar("T")
 #: SQLite takes 32,766 parameters in a statement, older ones 999.
 _CHUNK = 300
@@ -37,10 +39,32 @@ _SESSION = (
     f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS if c != 'id')}"
 )
 
+_BOOT_COLUMNS = (
+    *("gate_id", "boot", "journal_id", "seq", "from_ms"),
+    *("tie_ms", "tie_at", "first_ms", "first_at", "last_ms", "last_at"),
+)
+_BOOT = (
+    f"INSERT INTO collector_boot ({', '.join(_BOOT_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_BOOT_COLUMNS))})"  # noqa: S608
+    f" ON CONFLICT (gate_id, boot) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _BOOT_COLUMNS[2:])}"
+)
 
-def hashes(numbers: set[Number]) -> dict[Number, bytes]:
-    """Return the hash under each of `numbers` that is filled: by an entry, or by a quarantined message that counts."""
-    ranges = list(_ranges(sorted(numbers)))
+
+def around(numbers: Iterable[Number]) -> list[Range]:
+    """Return the ranges that hold `numbers` (sorted) and the neighbours of each: the usual batch is one a gate."""
+    found: list[Range] = []
+    journal, low, high = 0, 0, 0
+    for row, seq in numbers:
+        if row == journal and seq <= high + 2:
+            high = max(high, seq + 1)
+            continue
+        if journal:
+            found.append((journal, low, high))
+        journal, low, high = row, seq - 1, seq + 1
+    return [*found, (journal, low, high)] if journal else found
+
+
+def hashes(ranges: Sequence[Range]) -> dict[Number, bytes]:
+    """Return the hash under each number of `ranges` that is filled: by an entry, or by what counts in quarantine."""
     found: dict[Number, bytes] = {}
     for table, condition in (("collector_quarantine", " AND t.counts"), ("collector_entry", "")):
         for chunk in _chunks(ranges, _CHUNK):
@@ -103,6 +127,15 @@ def save_acks(journals: Sequence[Journal]) -> None:
     )
 
 
+def save_boots(boots: Iterable[Boot]) -> None:
+    """Write rows, new or not: each boot once."""
+    time = _to_database()
+    _many(
+        _BOOT,
+        [[time(getattr(boot, c)) if c.endswith("_at") else getattr(boot, c) for c in _BOOT_COLUMNS] for boot in boots],
+    )
+
+
 def load_sessions(ids: Collection[str]) -> dict[str, Usage]:
     """Return the rows of `ids` that exist."""
     found: dict[str, Usage] = {}
@@ -124,7 +157,9 @@ def save_sessions(usages: Collection[Usage]) -> None:
 
 
 _columns = attrgetter(*COLUMNS)
-_DATES = tuple(COLUMNS.index(name) for name in ("started_at", "ended_at", "last_at"))
+_DATES = tuple(
+    number for number, name in enumerate(COLUMNS) if name.endswith("_at") or name in {"not_before", "not_after"}
+)
 
 
 def _to_database() -> Callable[[datetime | None], Any]:
@@ -145,20 +180,6 @@ def _many(statement: str, rows: Sequence[Sequence[Any]]) -> None:
     if rows:
         with connection.cursor() as cursor:
             cursor.executemany(statement, rows)
-
-
-def _ranges(numbers: list[Number]) -> Iterator[tuple[int, int, int]]:
-    """Yield (journal, low, high) of each unbroken run: the usual batch is one run a gate."""
-    start: Number | None = None
-    last: Number | None = None
-    for number in numbers:
-        if start is None or last is None or (number[0], number[1] - 1) != last:
-            if start is not None and last is not None:
-                yield (*start, last[1])
-            start = number
-        last = number
-    if start is not None and last is not None:
-        yield (*start, last[1])
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

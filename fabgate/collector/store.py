@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 
-from fabgate import wire
+from fabgate import seal, wire
 from fabgate.collector import received
 from fabgate.collector.batch import Batch
 from fabgate.collector.models import Collector, Gate, Journal
@@ -83,7 +83,7 @@ class Store:
         due = []
         for name in batch.touched:
             journal = batch.journals[name]
-            if name in batch.beyond_gap:
+            if name in batch.beyond_gap and name not in batch.witnesses:
                 last = self._acked_gap_at.get(name)
                 if last is not None and timedelta(0) <= now - last < GAP_ACK_EVERY:
                     continue
@@ -91,10 +91,18 @@ class Store:
             # The topic is retained: a late word about a dead journal must not replace the living one's ack.
             if journal.superseded_by_id is None or journal.gate.journal == name:
                 due.append(journal)
-        return [self._ack(journal) for journal in sorted(due, key=lambda journal: journal.pk)]
+        due.sort(key=lambda journal: journal.pk)
+        return [self._ack(journal, batch.witnesses.get(journal.name)) for journal in due]
 
-    def _ack(self, journal: Journal) -> Publication:
+    def _ack(self, journal: Journal, witness: tuple[int, bytes] | None = None) -> Publication:
+        """Return how far `journal` is stored; for a fork beyond that, the stored number that shows it to the gate.
+
+        An entry that fits the stored one on its left but not the one beyond a gap moves no ack, so that the ack alone
+        would never differ from the gate's own history, and the gate would send the same entries for ever.
+        """
         seq, digest = journal.ack
+        if witness is not None and witness[0] > seq:
+            seq, digest = witness[0], seal.to_text(witness[1])
         topics = wire.GateTopics(self.site, journal.gate.name)
         ack = wire.Ack(collector=self.collector, journal=journal.name, seq=seq, hash=digest)
         return Publication(topics.topic("ack"), wire.encode(ack))

@@ -1,6 +1,7 @@
 """Who used which machine, and for how many minutes? ``fabgate collector usage`` prints it.
 
 A session belongs to the interval [from, to) in which it ended, so that any partition of time counts each session once.
+One whose boot never synchronised belongs to that of its latest possible end: "about" says how many those are.
 CSV and JSON carry exact integer milliseconds; only the table for people rounds.
 """
 
@@ -26,9 +27,9 @@ TOTAL = "total"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A sum of sessions. `uncertain` is how many of them are not exactly known, or await a review."""
+    """A sum of sessions. `uncertain`: how many are not exactly known, or await a review; `about`: nor when they were."""
 
-    state: str  # ended; open and undated ones are a line each
+    state: str  # ended; open ones, and those that are about, are a line each
     member: str
     name: str
     machine: str
@@ -37,20 +38,22 @@ class Line:
     running_ms: int
     uncertainty_ms: int
     uncertain: int
+    about: int
     session: str = ""
     since: str = ""
+    until: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is printed: `lines` and their `total`, and apart from them what is open or has no date."""
+    """What is printed: `lines` and their `total`, apart from them what is open, and of them what has no sure date."""
 
     start: datetime
     end: datetime
     lines: list[Line]
     total: Line
     open: list[Line]
-    undated: list[Line]
+    about: list[Line]
 
 
 def command(args: argparse.Namespace) -> int:
@@ -100,6 +103,7 @@ def collect(start: datetime, end: datetime) -> Report:
             running_ms=row["running_ms"],
             uncertainty_ms=row["uncertainty_ms"],
             uncertain=row["uncertain"],
+            about=row["about"],
         )
         for row in UsageSession.totals(start, end)
     ]
@@ -113,6 +117,7 @@ def collect(start: datetime, end: datetime) -> Report:
         sum(line.running_ms for line in lines),
         sum(line.uncertainty_ms for line in lines),
         sum(line.uncertain for line in lines),
+        sum(line.about for line in lines),
     )
     return Report(
         start,
@@ -120,15 +125,16 @@ def collect(start: datetime, end: datetime) -> Report:
         lines,
         total,
         open=[_single("open", session, names) for session in UsageSession.open()],
-        undated=[_single("undated", session, names) for session in UsageSession.undated()],
+        about=[_single("about", session, names) for session in UsageSession.placed_between(start, end)],
     )
 
 
 def write_csv(report: Report, out: TextIO) -> None:
-    """Write one line a member and machine, then the open and the undated sessions, told apart by `state`."""
-    writer = csv.DictWriter(out, [field.name for field in fields(Line)], lineterminator="\n")
+    """Write one line a member and machine, then the open sessions, told apart by `state`. Nothing is there twice."""
+    names = [field.name for field in fields(Line) if field.name != "until"]
+    writer = csv.DictWriter(out, names, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(asdict(line) for line in (*report.lines, *report.open, *report.undated))
+    writer.writerows(asdict(line) for line in (*report.lines, *report.open))
 
 
 def write_json(report: Report, out: TextIO) -> None:
@@ -139,7 +145,7 @@ def write_json(report: Report, out: TextIO) -> None:
         "usage": [_sums(line) for line in report.lines],
         "total": {k: v for k, v in _sums(report.total).items() if k not in {"member", "name", "machine"}},
         "open": [asdict(line) for line in report.open],
-        "undated": [asdict(line) for line in report.undated],
+        "about": [asdict(line) for line in report.about],
     }
     out.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
@@ -153,10 +159,12 @@ def write_table(report: Report, out: TextIO) -> None:
         _columns([head, *rows, _cells(report.total)], out, rule_before=len(rows) + 1)
     else:
         out.write("No session ended in this time.\n")
-    for title, lines in (("Still open", report.open), ("Ended at an unknown time", report.undated)):
-        if lines:
-            out.write(f"\n{title} (not in the sums):\n")
-            _columns([(*_cells(line)[:2], line.since, *_cells(line)[3:]) for line in lines], out)
+    if report.open:
+        out.write("\nStill open (not in the sums):\n")
+        _columns([(*_cells(line)[:2], line.since, *_cells(line)[3:]) for line in report.open], out)
+    if report.about:
+        out.write("\nAbout (in the sums by the latest possible end; the gate's clock was never synchronised):\n")
+        _columns([(*_cells(line)[:2], _between(line), *_cells(line)[3:]) for line in report.about], out)
     if report.total.uncertain:
         out.write("\n~ not exactly known: the time may be longer by what stands behind it, or awaits a review\n")
 
@@ -173,17 +181,28 @@ def _single(state: str, session: UsageSession, names: dict[str, str]) -> Line:
         uncertainty_ms=session.uncertainty_ms,
         uncertain=int(session.is_uncertain),
         session=session.id,
-        since=session.started_at.isoformat() if session.started_at else "",
+        about=int(session.is_about),
+        since=_iso(session.not_before if session.is_about else session.started_at),
+        until=_iso(session.not_after),
     )
 
 
+def _iso(moment: datetime | None) -> str:
+    return moment.isoformat() if moment else ""
+
+
+def _between(line: Line) -> str:
+    return f"{line.since} to {line.until}" if line.since else f"before {line.until}"
+
+
 def _sums(line: Line) -> dict[str, Any]:
-    return {key: value for key, value in asdict(line).items() if key not in {"state", "session", "since"}}
+    return {key: value for key, value in asdict(line).items() if key not in {"state", "session", "since", "until"}}
 
 
 def _cells(line: Line) -> tuple[str, ...]:
     who = TOTAL if line.state == TOTAL else f"{line.member} {line.name}".strip()
-    doubt = f"~ +{_minutes(line.uncertainty_ms)}" if line.uncertain else ""
+    about = f", {line.about} about" if line.about else ""
+    doubt = f"~ +{_minutes(line.uncertainty_ms)}{about}" if line.uncertain else ""
     return who, line.machine, str(line.sessions), _minutes(line.energised_ms), _minutes(line.running_ms), doubt
 
 

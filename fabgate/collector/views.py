@@ -13,7 +13,7 @@ from django.utils.http import http_date
 from django.views.decorators.http import require_safe
 
 from fabgate import wire
-from fabgate.collector import roster
+from fabgate.collector import blocks, roster
 from fabgate.collector.models import Collector, Gate
 from fabgate.errors import UsageError
 from fabgate.seal import Keys
@@ -30,6 +30,8 @@ def gate_roster(request: HttpRequest, gate: str) -> HttpResponse:
         answer = _say(401, "found no token of this gate in 'Authorization: Bearer', wanted the one from gate-add")
         answer.headers["WWW-Authenticate"] = 'Bearer realm="fabgate"'
         return answer
+    if blocks.lift_ended():
+        row.refresh_from_db()
     nonce = request.headers.get(wire.HEADER_NONCE, "")
     if not _NONCE.fullmatch(nonce):
         return _say(400, f"found no usable {wire.HEADER_NONCE}, wanted 16 to 128 random letters and digits")

@@ -119,7 +119,7 @@ class Journal:
                 self.types[seq - 1],
                 data,
                 uid=entry.uid,
-                copyof=f"{self.name}/{seq}/{seal.to_text(self.hash(seq))}",
+                copyof=entry.copyof or f"{self.name}/{seq}/{seal.to_text(self.hash(seq))}",  # always the first original
                 time=entry.time or None,  # type: ignore[arg-type]
             )
         return new

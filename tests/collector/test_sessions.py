@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fabgate import wire
-from fabgate.collector.sessions import Sight, Tie, absorb, settle
+from fabgate.collector.sessions import Sight, Tie, When, absorb, settle
 
 from .gates import NOON
 
@@ -18,7 +18,11 @@ def clock(ms: int) -> wire.Clock:
 
 
 def sight(seq: int) -> Sight:
-    return Sight(1, None, 1, seq, NOON + timedelta(seconds=seq))
+    return Sight(1, None, 1, seq, NOON + timedelta(seconds=seq), NOON)
+
+
+def unsynced(seq: int, arrived_s: int) -> Sight:
+    return Sight(1, None, 1, seq, None, NOON + timedelta(seconds=arrived_s))
 
 
 def ended(ms: int, uncertainty_ms: int = 0, reason: str = "badge", at: int = 9) -> wire.SessionEnded:
@@ -50,7 +54,7 @@ def conclude(*facts, abandoned: bool = False, image: bool = False):
     row = None
     for seq, fact in facts:
         row = absorb(row, fact, sight(seq))
-    settle(row, start_tie=None, last_tie=None, abandoned=abandoned, image=image)
+    settle(row, start=When(), last=When(), abandoned=abandoned, image=image)
     return row
 
 
@@ -93,13 +97,49 @@ def test_only_an_end_concluded_at_a_start_is_doubted_for_a_restored_image():
 
 def test_another_gate_changes_nothing():
     row = absorb(None, ended(5), sight(1))
-    assert absorb(row, ended(99), Sight(2, None, 7, 1, None)).energised_ms == 5
+    assert absorb(row, ended(99), Sight(2, None, 7, 1, None, NOON)).energised_ms == 5
 
 
 def test_an_undated_end_takes_its_time_from_the_tie_of_its_boot():
-    row = absorb(None, ended(5, at=4_000), Sight(1, None, 1, 1, None))
-    settle(row, start_tie=None, last_tie=Tie(10_000, NOON), abandoned=False, image=False)
-    assert row.ended_at == NOON - timedelta(seconds=6)
+    row = absorb(None, ended(5, at=4_000), unsynced(1, 20))
+    settle(row, start=When(), last=When(tie=Tie(10_000, NOON)), abandoned=False, image=False)
+    assert (row.ended_at, row.not_after, row.review) == (NOON - timedelta(seconds=6), None, None)
+
+
+def placed(*, before: int | None, after: int | None, arrived: int, fact=None):
+    """A session of a boot that never synchronised, between two moments; seconds after noon."""
+    row = absorb(absorb(None, started(), unsynced(1, arrived)), fact or ended(5), unsynced(2, arrived))
+    moments = [None if s is None else NOON + timedelta(seconds=s) for s in (before, after)]
+    when = When(not_before=moments[0], not_after=moments[1])
+    settle(row, start=when, last=when, abandoned=False, image=False)
+    return row
+
+
+def test_an_undated_session_lies_between_the_last_dated_entry_before_and_the_first_after():
+    row = placed(before=10, after=90, arrived=500)
+    assert (row.not_before, row.not_after) == (NOON + timedelta(seconds=10), NOON + timedelta(seconds=90))
+    assert (row.started_at, row.ended_at, row.review) == (None, row.not_after, "undated")
+
+
+def test_it_ended_at_the_latest_when_it_arrived():
+    assert placed(before=10, after=None, arrived=50).ended_at == NOON + timedelta(seconds=50)
+    assert placed(before=10, after=900, arrived=50).ended_at == NOON + timedelta(seconds=50)
+
+
+def test_a_clock_that_was_set_back_makes_no_interval_that_ends_before_it_begins():
+    row = placed(before=90, after=10, arrived=500)
+    assert row.not_before == row.not_after == row.ended_at == NOON + timedelta(seconds=90)
+
+
+def test_another_reason_for_a_review_comes_before_that_of_the_date():
+    assert placed(before=1, after=2, arrived=3, fact=ended(5, 60_001)).review == "uncertain"
+
+
+def test_an_unknown_start_before_a_known_end_leaves_the_end_where_it_is():
+    row = absorb(absorb(None, started(), unsynced(1, 500)), ended(5), sight(2))
+    settle(row, start=When(not_before=NOON), last=When(), abandoned=False, image=False)
+    assert (row.not_before, row.not_after, row.review) == (NOON, row.ended_at, "undated")
+    assert row.ended_at == NOON + timedelta(seconds=2)
 
 
 FACTS = st.one_of(

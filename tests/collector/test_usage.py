@@ -50,6 +50,7 @@ def test_json_has_exact_milliseconds_and_open_sessions_apart(day):
             "running_ms": 0,
             "uncertainty_ms": 0,
             "uncertain": 0,
+            "about": 0,
         },
         {
             "member": "m-2",
@@ -60,6 +61,7 @@ def test_json_has_exact_milliseconds_and_open_sessions_apart(day):
             "running_ms": 0,
             "uncertainty_ms": 90_000,
             "uncertain": 1,
+            "about": 0,
         },
     ]
     assert found["total"]["energised_ms"] == 120_999

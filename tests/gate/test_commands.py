@@ -237,7 +237,8 @@ def test_identify_signals_and_nothing_else(bench: Bench) -> None:
 
 def test_clear_fault_opens_the_reader_anew_and_clears_no_other_fault(bench: Bench) -> None:
     bench.output.welded = True
-    bench.pass_(1_000)
+    bench.settle()
+    bench.pass_(501)
     assert bench.causes == ["output"]
     opened = bench.reader.opened
     send(bench, now(bench, "clear-fault"))

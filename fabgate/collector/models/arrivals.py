@@ -10,6 +10,9 @@ from django.db import models
 from fabgate import seal, wire
 from fabgate.collector.models.workshop import Gate
 
+#: The highest number that a database can hold.
+MAX_SEQ = (1 << 63) - 1
+
 
 class Journal(models.Model):
     """A gate's journal, by the random id that the gate gave it (`name`).
@@ -41,6 +44,11 @@ class Journal(models.Model):
     def ack(self) -> tuple[int, str]:
         """Return the acknowledged number and hash as they stand in messages."""
         return self.ack_seq, seal.to_text(bytes(self.ack_hash))
+
+    @property
+    def last_own(self) -> int:
+        """Return the last number that can be the gate's own: what lies beyond in a forked journal is a clone's."""
+        return MAX_SEQ if self.fork_head is None else self.fork_head
 
     @classmethod
     def newest(cls) -> list[Journal]:
@@ -134,17 +142,35 @@ class Quarantine(models.Model):
 
 
 class Boot(models.Model):
-    """What ties an unsynchronised boot's clock to wall time: its latest clock.synced."""
+    """When a boot was, as far as its entries tell; how rows come to be is in ../boots.py.
+
+    Each pair is a reading of the boot's clock (`…_ms`) and the wall time of it (`…_at`). Without a `first_at` nothing
+    of the boot is dated: it never synchronised, or the entry that says so has not arrived.
+    """
 
     gate = models.ForeignKey(Gate, on_delete=models.PROTECT, related_name="boots", db_index=False)
     boot = models.CharField(max_length=64)
-    boottime_ms = models.BigIntegerField()
-    at = models.DateTimeField()
+    #: Where its earliest entry stands: its place among the boots of its gate.
+    journal = models.ForeignKey(Journal, on_delete=models.PROTECT, related_name="+", db_index=False)
+    seq = models.BigIntegerField()
+    from_ms = models.BigIntegerField()
+    #: The latest clock.synced.
+    tie_ms = models.BigIntegerField(null=True)
+    tie_at = models.DateTimeField(null=True)
+    #: The first and the last entry that carry a time.
+    first_ms = models.BigIntegerField(null=True)
+    first_at = models.DateTimeField(null=True)
+    last_ms = models.BigIntegerField(null=True)
+    last_at = models.DateTimeField(null=True)
 
     class Meta:
-        """One row a boot."""
+        """One row a boot, and the neighbours of one that is not dated."""
 
         constraints = [models.UniqueConstraint(fields=["gate", "boot"], name="boot_once")]
+        indexes = [
+            models.Index(fields=["journal", "seq"], condition=models.Q(first_at__isnull=False), name="boot_dated"),
+            models.Index(fields=["journal", "seq"], condition=models.Q(first_at__isnull=True), name="boot_undated"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.gate_id}/{self.boot}"

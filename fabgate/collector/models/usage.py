@@ -18,6 +18,9 @@ class UsageSession(models.Model):
 
     It is open while `reason` is null. Durations are whole milliseconds of the gate's boot clock; the true energised
     time lies in [energised_ms, energised_ms + uncertainty_ms].
+
+    `ended_at` is when it counts. Where the end has no date that is the latest possible one, `not_after`: so that every
+    report counts the session once, and no period that was over before it could have ended.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -41,11 +44,15 @@ class UsageSession(models.Model):
     running_ms = models.BigIntegerField(default=0)
     uncertainty_ms = models.BigIntegerField(default=0)
     review = models.CharField(max_length=40, null=True)  # noqa: DJ001 (NULL is: nothing to review)
+    # Set where a boot that never synchronised leaves the start or the end in doubt: the session lies between these.
+    not_before = models.DateTimeField(null=True)
+    not_after = models.DateTimeField(null=True)
 
     # The latest fact: the end that holds, or else the entry with the highest counters.
     has_end = models.BooleanField(default=False)
     end_reason = models.CharField(max_length=200, blank=True)
     last_at = models.DateTimeField(null=True)
+    last_arrived_at = models.DateTimeField(null=True)  # kept where the entry itself carries no time
     last_timed = models.BooleanField(default=False)
     last_boot = models.CharField(max_length=64, blank=True)
     last_boottime_ms = models.BigIntegerField(default=0)
@@ -63,6 +70,7 @@ class UsageSession(models.Model):
             models.Index(fields=["gate"], condition=Q(has_end=False), name="session_unended"),
             models.Index(fields=["start_boot"], condition=Q(start_timed=False), name="session_start_undated"),
             models.Index(fields=["last_boot"], condition=Q(last_timed=False), name="session_end_undated"),
+            models.Index(fields=["gate"], condition=Q(not_after__isnull=False), name="session_placed"),
         ]
 
     def __str__(self) -> str:
@@ -72,6 +80,11 @@ class UsageSession(models.Model):
     def is_uncertain(self) -> bool:
         """Whether the minutes are not exactly known."""
         return self.uncertainty_ms > 0 or self.review is not None
+
+    @property
+    def is_about(self) -> bool:
+        """Whether it is not known when this was, only what it lies between."""
+        return self.not_after is not None
 
     @property
     def machine_name(self) -> str:
@@ -98,6 +111,7 @@ class UsageSession(models.Model):
             .annotate(
                 # First, because a sum below hides the column of its own name.
                 uncertain=Count("id", filter=Q(uncertainty_ms__gt=0) | Q(review__isnull=False)),
+                about=Count("id", filter=Q(not_after__isnull=False)),
                 sessions=Count("id"),
                 energised_ms=Sum("energised_ms"),
                 running_ms=Sum("running_ms"),
@@ -113,10 +127,6 @@ class UsageSession(models.Model):
         return cls.objects.filter(has_end=False, reason__isnull=True).select_related("machine", "gate").order_by("id")
 
     @classmethod
-    def undated(cls) -> QuerySet[UsageSession]:
-        """Return the sessions that ended at a time that nobody knows (yet): their boot was never synchronised."""
-        return (
-            cls.objects.filter(last_timed=False, ended_at__isnull=True, reason__isnull=False)
-            .select_related("machine", "gate")
-            .order_by("id")
-        )
+    def placed_between(cls, start: datetime, end: datetime) -> QuerySet[UsageSession]:
+        """Return those of ``ended_between`` of which nobody knows when they were: their boot never synchronised."""
+        return cls.ended_between(start, end).filter(not_after__isnull=False)

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 import uuid
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -15,6 +16,8 @@ from fabgate import badge, wire
 
 #: A gate that was away for more locks than this hears of the older ones no more, and stays locked: the safe side.
 MAX_LIFTED = 100
+#: Live counters that wait for the first entry of their session.
+MAX_HINTS = 20
 
 
 class Machine(models.Model):
@@ -78,12 +81,18 @@ class Gate(models.Model):
     journal = models.CharField(max_length=64, blank=True)
     reported_roster = models.BigIntegerField(default=0)
     seen_at = models.DateTimeField(null=True, blank=True)
-    # The last live counter: a hint that is compared with the end of that session, never counted.
-    hint_session = models.CharField(max_length=64, blank=True)
-    hint_energised_ms = models.BigIntegerField(default=0)
+    # Live counters from `state`: hints that are compared with the end of a session, never counted.
+    # By session, and only until that session's own row has it.
+    hints = models.JSONField(default=dict, blank=True)
 
     def __str__(self) -> str:
         return self.name
+
+    def hint(self, session: str, energised_ms: int) -> None:
+        """Remember a live counter; of more sessions than MAX_HINTS the newest ones."""
+        self.hints[session] = max(energised_ms, self.hints.pop(session, 0))
+        for oldest in list(self.hints)[:-MAX_HINTS]:
+            del self.hints[oldest]
 
     def new_token(self) -> str:
         """Set a new random token and return it: only its hash is kept."""
@@ -126,6 +135,38 @@ class Member(models.Model):
     def names(cls) -> dict[str, str]:
         """Return every known member's name by id."""
         return dict(cls.objects.exclude(name="").values_list("id", "name"))
+
+
+class Block(models.Model):
+    """Why a member may use no machine, since when and by whom; lifted ones are kept. Each reason is one block."""
+
+    member = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="blocks")
+    reason = models.CharField(max_length=64)
+    #: The first day, in the site's time zone, on which it holds no more by itself.
+    until = models.DateField(null=True, blank=True)
+    actor = models.CharField(max_length=200)
+    at = models.DateTimeField()
+    lifted_by = models.CharField(max_length=200, blank=True)
+    lifted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        """A reason holds once; what holds is looked up by its end."""
+
+        constraints = [
+            models.UniqueConstraint(
+                fields=["member", "reason"], condition=models.Q(lifted_at__isnull=True), name="block_once"
+            )
+        ]
+        indexes = [models.Index(fields=["until"], condition=models.Q(lifted_at__isnull=True), name="block_holds")]
+
+    def __str__(self) -> str:
+        return f"{self.member_id}: {self.reason}"
+
+    @classmethod
+    def holding(cls, today: date) -> models.QuerySet[Block]:
+        """Return the blocks that hold on `today`, the oldest first."""
+        ends_later = models.Q(until=None) | models.Q(until__gt=today)
+        return cls.objects.filter(ends_later, lifted_at=None).order_by("at", "id")
 
 
 class Badge(models.Model):

@@ -1,0 +1,130 @@
+"""Which sessions were there, one a line? ``fabgate collector sessions`` prints what ``usage`` sums up.
+
+Read and written one at a time, so that years fit; names where they are known, times in the zone that was asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+from typing import Any, TextIO
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from fabgate.collector.models import Member, UsageSession
+from fabgate.collector.usage import interval
+
+#: Column → width in the table for people.
+COLUMNS = {
+    "state": 0,
+    "session": 0,
+    "member": 0,
+    "name": 24,
+    "gate": 0,
+    "machine": 14,
+    "start": 20,
+    "end": 20,
+    "energised_ms": 11,
+    "running_ms": 11,
+    "uncertainty_ms": 11,
+    "reason": 13,
+    "basis": 10,
+    "review": 0,
+    "not_before": 0,
+    "not_after": 0,
+}
+_HEADS = {"energised_ms": "on min", "running_ms": "running min", "uncertainty_ms": "+ min"}
+
+
+def command(args: argparse.Namespace) -> int:
+    """Print the sessions that ended in the interval, in the order of their ends, and then those that are open."""
+    start, end = interval(args.start, args.end, args.tz)
+    rows = lines(start, end, ZoneInfo(args.tz or settings.TIME_ZONE))
+    write = {"csv": write_csv, "json": write_json}.get(args.form, write_table)
+    write(rows, sys.stdout)
+    return 0
+
+
+def lines(start: datetime, end: datetime, zone: tzinfo) -> Iterator[dict[str, Any]]:
+    """Yield a line for each session."""
+    names = Member.names()
+    for state, sessions in (("ended", UsageSession.ended_between(start, end)), ("open", UsageSession.open())):
+        for session in sessions.iterator(chunk_size=500):
+            yield _line(state, session, names, zone)
+
+
+def write_csv(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
+    """Write exact milliseconds, and moments with their offset."""
+    writer = csv.DictWriter(out, list(COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def write_json(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
+    """Write one object a line."""
+    out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def write_table(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
+    """Write a table for people: whole seconds, minutes with one decimal, 'about' where a moment is not known."""
+    shown = {name: width for name, width in COLUMNS.items() if width}
+    heads = [_HEADS.get(name, name).ljust(width) for name, width in shown.items()]
+    out.write("  ".join([*heads, "review"]) + "\n")
+    count = 0
+    for row in rows:
+        count += 1
+        about = row["not_after"] is not None
+        row["name"] = f"{row['member']} {row['name']}".strip()
+        row["start"] = _shown(row["start"] or row["not_before"], about=about and row["start"] is None)
+        row["end"] = "open" if row["state"] == "open" else _shown(row["end"], about=about)
+        cells = [
+            _minutes(row[name]).rjust(width) if name.endswith("_ms") else _plain(row[name]).ljust(width)
+            for name, width in shown.items()
+        ]
+        out.write("  ".join([*cells, row["review"] or ""]).rstrip() + "\n")
+    out.write(f"{count or 'no'} session{'' if count == 1 else 's'}\n")
+
+
+def _line(state: str, session: UsageSession, names: dict[str, str], zone: tzinfo) -> dict[str, Any]:
+    return {
+        "state": state,
+        "session": session.id,
+        "member": session.member,
+        "name": names.get(session.member, ""),
+        "gate": session.gate.name,
+        "machine": session.machine_name,
+        "start": _at(session.started_at, zone),
+        "end": _at(session.ended_at, zone),
+        "energised_ms": session.energised_ms,
+        "running_ms": session.running_ms,
+        "uncertainty_ms": session.uncertainty_ms,
+        "reason": session.reason,
+        "basis": session.basis,
+        "review": session.review,
+        "not_before": _at(session.not_before, zone),
+        "not_after": _at(session.not_after, zone),
+    }
+
+
+def _at(moment: datetime | None, zone: tzinfo) -> str | None:
+    return None if moment is None else moment.astimezone(zone).isoformat()
+
+
+def _shown(moment: str | None, *, about: bool) -> str:
+    if moment is None:
+        return "?"
+    return f"{'~' if about else ''}{datetime.fromisoformat(moment):%Y-%m-%d %H:%M:%S}"
+
+
+def _minutes(ms: int) -> str:
+    return f"{ms / 60_000:.1f}"
+
+
+def _plain(text: str | None) -> str:
+    text = text or ""
+    return text if text.isprintable() else ascii(text)
