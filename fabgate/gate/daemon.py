@@ -291,6 +291,7 @@ class Daemon:
         self._start_threads()
         self._wall_minus_boot = self._clock.wall_minus_boot()
         self._watch_clock(now)
+        self._reports.write()
         self._tell(now)
         self._notify("READY=1", "STATUS=ready")
         log.info(
@@ -323,6 +324,7 @@ class Daemon:
             for known in self._reports.translate(event, now):
                 self._handle(known, now)
             self._check(now)
+            self._reports.write()
             self._tell(now)
             if feed_s is not None and now.boot_ms - self._fed_ms >= feed_s * 1000:
                 self._fed_ms = now.boot_ms
@@ -343,6 +345,7 @@ class Daemon:
         self._handle(event, now)
         stopping = wire.GateStopping(clock=self._writer.clock(now), reason=self._stop_reason)
         self._reports.note("gate.stopping", stopping, now)
+        self._reports.write()
 
     def _end(self) -> None:
         self._notify("STOPPING=1")

@@ -68,6 +68,7 @@ class Reports:
         self._sensing = sensing
         self._signal = signal
         self._badge_keys = badge_keys
+        self._notes: list[tuple[Draft, Change]] = []
         self._journal_problems: dict[str, str] = {}
         self.uplink: Uplink | None = None
         self.problems: dict[str, str] = {}
@@ -96,8 +97,17 @@ class Reports:
         self._sensing.use_key(self._badge_keys.get(self._standing.badge_key_id or "", first))
 
     def note(self, event_type: str, data: wire.Data, now: w.Now) -> None:
-        """Record something that the rules need not know."""
-        self._recorder.append([self._writer.draft(event_type, data, now)])
+        """Put down something that the rules need not know; ``write`` records it."""
+        self._note(self._writer.draft(event_type, data, now))
+
+    def _note(self, draft: Draft, change: Change | None = None) -> None:
+        self._notes.append((draft, change or Change()))
+
+    def write(self) -> None:
+        """Record what was put down. Called once the rules' orders are carried out: off comes before any record."""
+        notes, self._notes = self._notes, []
+        for draft, change in notes:
+            self._recorder.append([draft], change)
 
     def journal_problem(self, key: str, detail: str | None) -> list[w.Event]:
         """Note or (with None) drop a reason why the journal cannot be relied on; the cause follows the last one."""
@@ -184,7 +194,7 @@ class Reports:
                 data = wire.RosterReplaced(clock=self._writer.clock(now), version=version, members=members)
                 locked = self._standing.locked
                 change = Change(lock=locked.to_text()) if locked != before else Change()
-                self._recorder.append([self._writer.draft("roster.replaced", data, now)], change)
+                self._note(self._writer.draft("roster.replaced", data, now), change)
                 return self._standing.changed(now, members=True)
             case RosterConfirmed():
                 self.problems.pop("roster", None)
@@ -280,7 +290,7 @@ class Reports:
             actor=command.actor,
             reason=detail or command.reason,
         )
-        self._recorder.append([self._writer.draft("command.executed", data, now)], change or Change())
+        self._note(self._writer.draft("command.executed", data, now), change)
         if self.uplink is not None:
             self.uplink.reply(wire.Reply(id=command.id, outcome=outcome, detail=detail or None))
 

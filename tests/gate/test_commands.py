@@ -203,6 +203,23 @@ def test_lock_now_cuts_and_unlock_lets_people_begin_again(bench: Bench) -> None:
     bench.use("bob")
 
 
+@pytest.mark.parametrize("verb", ["lock", "stop"])
+def test_power_is_off_before_the_command_that_took_it_is_put_on_record(bench: Bench, verb: str) -> None:
+    bench.use("ada")
+    recorder = bench.daemon._recorder
+    queue, powered_at_record = recorder.append, []
+
+    def append(*drafts: Any, **more: Any) -> None:
+        powered_at_record.append(bench.output.on)
+        queue(*drafts, **more)
+
+    recorder.append = append  # the daemon's own recorder goes on; this only looks
+    send(bench, now(bench, verb))
+    assert outcomes(bench) == [(verb, "done")]
+    assert powered_at_record
+    assert not any(powered_at_record)
+
+
 def test_lock_idle_waits_for_a_running_job(tmp_path: Path) -> None:
     with running(tmp_path, machine=Machine(finish="wait", finish_max_s=600)) as bench:
         bench.use("ada")
