@@ -114,13 +114,14 @@ def store(roster: wire.Roster, path: Path) -> None:
         _write(roster, fresh)
         fresh.replace(path)
         fsync_directory(path.parent)
-    except sqlite3.IntegrityError:
-        raise UsageError(f"the roster gives one badge to two people: {_doubles(roster)}") from None
-    except (sqlite3.Error, OSError) as error:
-        raise UsageError(f"{path}: the roster could not be stored ({error}); the last one stays") from error
-    finally:
+    except (UsageError, sqlite3.Error, OSError) as error:
         with contextlib.suppress(OSError):
-            fresh.unlink()  # what failed; a full disk needs the room
+            fresh.unlink()  # a full disk needs the room
+        if isinstance(error, UsageError):
+            raise
+        if isinstance(error, sqlite3.IntegrityError):
+            raise UsageError(f"the roster gives one badge to two people: {_doubles(roster)}") from None
+        raise UsageError(f"{path}: the roster could not be stored ({error}); the last one stays") from error
 
 
 def _check(roster: wire.Roster) -> None:
