@@ -168,8 +168,10 @@ def _collector(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run a gate until SIGTERM."""
     from fabgate.gate import config, daemon
+    from fabgate.gate.logs import unblocked_logging
 
-    return daemon.run(config.load(arguments.config))
+    with unblocked_logging():
+        return daemon.run(config.load(arguments.config))
 
 
 def check(arguments: argparse.Namespace) -> int:

@@ -579,6 +579,10 @@ MACHINE_WORDS: Final = {
 }
 
 
+#: No rule of a machine lasts longer than this: 31 days.
+MAX_SECONDS: Final = 31 * 86_400
+
+
 def machine_mistakes(rules: MachineRules) -> list[str]:
     """Return what in a machine's rules means nothing, each as ``field: found …, wanted …``."""
     found = [
@@ -592,8 +596,9 @@ def machine_mistakes(rules: MachineRules) -> list[str]:
         seconds = getattr(rules, name) if name.endswith("_s") else None
         # A limit of nothing would be no limit: power always has a deadline.
         least = 1 if name in ("limit_s", "max_s", "idle_off_s") else 0
-        if seconds is not None and seconds < least:
-            found.append(f"{name}: found {seconds}, wanted {least} or more seconds")
+        if seconds is not None and not least <= seconds <= MAX_SECONDS:
+            limit = f"{least} or more" if seconds < least else f"at most {MAX_SECONDS}"
+            found.append(f"{name}: found {seconds}, wanted {limit} seconds")
     if rules.max_s < rules.limit_s:
         found.append(f"max_s: found {rules.max_s}, wanted {rules.limit_s} (limit_s) or more")
     return found

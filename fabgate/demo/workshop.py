@@ -27,6 +27,8 @@ SITE: Final = "demo"
 WAIT_S: Final = 20.0
 LOOK_S: Final = 0.02
 PIN: Final = 17
+#: A reader must have seen its field empty before a card in it counts as a tap.
+EMPTY_FIELD_S: Final = 0.4
 
 
 class DemoError(FabgateError, RuntimeError):
@@ -121,6 +123,8 @@ class SimulatedGate:
         wait_for(f"{self.name} to be ready", lambda: self._takes_badges() or not self.process.running)
         if not self.process.running:
             raise DemoError(f"{self.name} did not start:\n{self.process.words()}")
+
+        time.sleep(EMPTY_FIELD_S)
 
     def _takes_badges(self) -> bool:
         """Whether it has a roster, and its reader answers."""

@@ -64,6 +64,8 @@ CLOSED_LOOK_MS: Final = 100
 CHECKPOINT_LATE_MS: Final = 60_000 - 2 * CHECK_MS
 #: A reader whose look takes this long hangs.
 READER_LATE_MS: Final = 5_000
+#: Inputs whose look takes this long hang.
+INPUTS_LATE_MS: Final = 1_500
 CLOCK_STEP: Final = timedelta(seconds=1)
 JOURNAL_RETRY_S: Final = 2.0
 STOP_S: Final = 2.5
@@ -94,7 +96,11 @@ class Daemon:
         self._output = output or make_driver("output", config.output)
         self._reader = reader or make_driver("reader", config.reader)
         wired = pins(config.inputs)
-        self._watching = Watching(inputs or GpioInputs(wired), list(wired), self.post) if wired else None
+        self._watching = (
+            Watching(inputs or GpioInputs(wired), list(wired), self.post, boot_ms=self._clock.boot_ms)
+            if wired
+            else None
+        )
         self._journal = Journal(config.state_dir / "journal.db", config.topics, connect=connect)
         self._workers = Workers(self.post)
         self._recorder = Recorder(self._journal, self.post, keep=self._keep_journal)
@@ -257,7 +263,14 @@ class Daemon:
             checkpoint_ms=config.journal.checkpoint_s * 1000,
             latched=self._journal.latched(),
         )
-        self._sensing = Sensing(self._reader, self.post, badge_key=key, boot_ms=self._clock.boot_ms)
+        self._sensing = Sensing(
+            self._reader,
+            self.post,
+            badge_key=key,
+            boot_ms=self._clock.boot_ms,
+            other_keys=list(keys.values()),
+            emergency={entry.digest for entry in config.emergency_badges},
+        )
         seen = [
             wire.decode_data(wire.decode_entry(body))
             for body in self._journal.recent("command.executed", most=SEEN_COMMANDS)
@@ -417,6 +430,7 @@ class Daemon:
         self._watch_contactor(now)
         self._watch_checkpoint(now)
         self._watch_reader(now)
+        self._watch_inputs(now)
         for event in self._standing.changed(now):
             self._handle(event, now)
         self._watch_clock(now)
@@ -426,6 +440,7 @@ class Daemon:
         if self._on or w.Cause.OUTPUT in self._gate.causes or self._output.read_back() is not True:
             self._closed_since_ms = None
             return
+        self._output.set(on=False)  # once more: a line that failed to go low may do so now
         if self._closed_since_ms is None:
             self._closed_since_ms = now.boot_ms
         if now.boot_ms - self._closed_since_ms > WELDED_MS:
@@ -448,6 +463,13 @@ class Daemon:
             self._reader_hangs = hangs
             for event in self._reports.translate(told, now):
                 self._handle(event, now)
+
+    def _watch_inputs(self, now: w.Now) -> None:
+        """Take inputs that do not answer for pressed, above all the emergency stop."""
+        if self._watching is not None and now.boot_ms - self._watching.looked_at_ms > INPUTS_LATE_MS:
+            self._watching.distrust()
+            if self._config.inputs.estop_pin is not None:
+                self._handle(w.CauseRaised(w.Cause.ESTOP, "the inputs do not answer"), now)
 
     def _watch_checkpoint(self, now: w.Now) -> None:
         asked_ms = self._checkpoint_asked_ms

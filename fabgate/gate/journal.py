@@ -111,6 +111,14 @@ def plain_write_back(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class Journal:
     """One gate's journal. What touches the disk is injected, so that tests can put a failing one below it."""
 
@@ -133,6 +141,8 @@ class Journal:
         self.mark = 0
         self.anchor = (0, b"")
         self._head_hash = b""
+        #: Which file is open: a name may be given to another one.
+        self._file: tuple[int, int] | None = None
         self._connect = connect
         self._sync_directory = sync_directory
         self._write_back = write_back
@@ -156,6 +166,7 @@ class Journal:
                 self._create()
             self._sync_directory(self.path.parent)
             self._load()
+            self._file = _identity(self.path)
         except JournalError:
             self.close()
             raise
@@ -435,6 +446,12 @@ class Journal:
     @contextlib.contextmanager
     def _certain_or_closed(self, what: str) -> Iterator[None]:
         """Let a failure close the file: after a failed fsync only what a fresh look finds can be trusted."""
+        if self._db is not None and _identity(self.path) != self._file:
+            # Not opened anew: another file has another past, and whoever reads the old one would never know.
+            raise JournalError(
+                f"{self.path}: the file was moved or removed while the gate runs; what is written now would be lost."
+                " Put it back, or restart the gate to begin a new journal"
+            )
         if self._db is None:
             self.open()
         try:

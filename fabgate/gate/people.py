@@ -104,8 +104,9 @@ def _word(kind: type[W], text: str, key: str, wrong: list[str]) -> W:
 
 
 def _whole(number: int, key: str, unit: str, wrong: list[str], least: int = 0) -> int:
-    if number < least:
-        wrong.append(f"{key}: found {number}, wanted {least} or more {unit}")
+    if not least <= number <= wire.MAX_SECONDS:
+        limit = f"{least} or more" if number < least else f"at most {wire.MAX_SECONDS}"
+        wrong.append(f"{key}: found {number}, wanted {limit} {unit}")
     return number
 
 

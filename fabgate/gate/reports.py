@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _RULES_OWN = (
     w.Presented,
+    w.Lying,
     w.Removed,
     w.Misread,
     w.StopPressed,

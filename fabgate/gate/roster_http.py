@@ -201,7 +201,8 @@ class HttpSource:
 
     def _keep(self, receipt: Receipt) -> None:
         now = self._now()
-        wall_ms = round(now.local.timestamp() * 1000) if now.local is not None else None
+        # A wall clock that nobody vouches for may be years ahead, and the roster would never grow old.
+        wall_ms = round(now.local.timestamp() * 1000) if now.synced and now.local is not None else None
         fresh = self._receipt_path.with_suffix(".new")
         kept = msgspec.structs.replace(receipt, boot=self._boot, boot_ms=now.boot_ms, wall_ms=wall_ms)
         fresh.write_bytes(msgspec.json.encode(kept))
@@ -217,7 +218,8 @@ def age_ms(receipt: Receipt | None, now: Now, boot: str) -> int | None:
         return max(0, now.boot_ms - receipt.boot_ms)
     if receipt.wall_ms is None or now.local is None:
         return None
-    return max(0, round(now.local.timestamp() * 1000) - receipt.wall_ms)
+    age = round(now.local.timestamp() * 1000) - receipt.wall_ms
+    return age if age >= 0 else None
 
 
 def _read(answer: Any, url: str) -> bytes:

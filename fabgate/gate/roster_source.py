@@ -38,6 +38,10 @@ class RosterRefused:
     reason: str
     version: int | None = None
 
+    def __post_init__(self) -> None:
+        """Keep what can be written: a reason may quote text that no UTF-8 can hold."""
+        object.__setattr__(self, "reason", self.reason.encode("utf-8", "backslashreplace").decode())
+
 
 @dataclass(frozen=True, slots=True)
 class RosterConfirmed:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,11 +37,22 @@ class Sensing:
     """One reader's thread. `post` takes the rules' events and ``ReaderFault``/``ReaderRecovered``."""
 
     def __init__(
-        self, reader: Reader, post: Callable[[object], None], *, badge_key: bytes, boot_ms: Callable[[], int]
+        self,
+        reader: Reader,
+        post: Callable[[object], None],
+        *,
+        badge_key: bytes,
+        boot_ms: Callable[[], int],
+        other_keys: Sequence[bytes] = (),
+        emergency: AbstractSet[str] = frozenset(),
     ) -> None:
         self._reader = reader
         self._post = post
         self._badge_key = badge_key
+        self._other_keys = other_keys
+        self._emergency = emergency
+        #: The digest under which the card that lies there was told: its removal must name the same.
+        self._told = ""
         self._boot_ms = boot_ms
         self._presence = Presence()
         self._stop = threading.Event()
@@ -84,7 +96,7 @@ class Sensing:
 
     def _lost(self, why: str) -> None:
         for event in self._presence.lost():
-            self._post(event)
+            self._post(self._digested(event))
         if self._well:
             self._post(ReaderFault(why))
         self._well = False
@@ -94,7 +106,7 @@ class Sensing:
         self._reopen.clear()
         while not self._stop.is_set() and not self._reopen.is_set():
             for event in self._look():
-                self._post(event)
+                self._post(self._digested(event))
             if self._reader.recoveries > self._recoveries:
                 self._recoveries = self._reader.recoveries
                 self._post(ReaderRecovered("the reader had lost its settings and was configured again"))
@@ -109,5 +121,22 @@ class Sensing:
             badge = Badge(Kind.ISO14443A, seen.uid)
             if badge.is_random:
                 return self._presence.misread(MisreadReason.RANDOM_UID, at_ms)
-            return self._presence.saw(digest(badge, self._badge_key), at_ms)
+            return self._presence.saw(seen.uid.hex(), at_ms)
         return self._presence.misread(seen.reason, at_ms)
+
+    def _digested(self, event: w.Event) -> w.Event:
+        """Return the event with the card's digest. A card stays the same card when the site changes its key."""
+        if isinstance(event, w.Removed):
+            return w.Removed(self._told)
+        if isinstance(event, w.Presented | w.Lying):
+            self._told = self._digest(Badge(Kind.ISO14443A, bytes.fromhex(event.badge)))
+            return type(event)(self._told)
+        return event
+
+    def _digest(self, badge: Badge) -> str:
+        # Emergency badges are in gate.yaml, under whichever key it was written with.
+        for key in self._other_keys if self._emergency else ():
+            found = digest(badge, key)
+            if found in self._emergency:
+                return found
+        return digest(badge, self._badge_key)

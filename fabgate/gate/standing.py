@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -23,6 +24,8 @@ from fabgate.rules import words as w
 
 log = logging.getLogger(__name__)
 
+SEEN_MOST: Final = 256
+
 
 class Standing:
     """The roster in force. `age_ms` tells how long ago it was confirmed, or None where it cannot grow old."""
@@ -33,6 +36,9 @@ class Standing:
         self._emergency = {entry.digest: w.Emergency(entry.label) for entry in config.emergency_badges}
         self._directory: Directory | None = None
         self._told: w.RosterChanged | None = None
+        #: Whose badges were looked up lately, and under which key.
+        self._seen: dict[str, tuple[str | None, str | None]] = {}
+        self._grows_old = config.roster.url is not None
         self.age_ms = age_ms
         self.locked = Locked()
         self.reload()
@@ -58,10 +64,23 @@ class Standing:
         if found is not None:
             return found
         try:
-            return None if self._directory is None else self._directory.find(digest)
+            return self._find(digest)
         except UsageError as error:
             log.error("%s: nobody is known until another one comes", error)
             return None
+
+    def _find(self, digest: str) -> w.Holder | None:
+        if self._directory is None:
+            return None
+        found = self._directory.find(digest)
+        if found is not None:
+            self._seen[digest] = (self.badge_key_id, found.id)
+            if len(self._seen) > SEEN_MOST:
+                self._seen.pop(next(iter(self._seen)))
+            return found
+        # The badge of a running session was digested under the key of its start. A new key is no new member.
+        key_id, member = self._seen.get(digest, (self.badge_key_id, None))
+        return None if member is None or key_id == self.badge_key_id else self._directory.find_member(member)
 
     def reload(self) -> None:
         """Open the stored roster; the one before stays where there is none."""
@@ -90,7 +109,9 @@ class Standing:
         if self._directory is None:
             return False
         age_ms = self.age_ms(now)
-        return age_ms is not None and age_ms > self._directory.fresh_for_s * 1000
+        if age_ms is None:
+            return self._grows_old  # nobody can tell how old: then it is too old
+        return age_ms > self._directory.fresh_for_s * 1000
 
     def changed(self, now: w.Now, *, members: bool = False) -> list[w.Event]:
         """Return what the rules should be told, when that is something new or `members` changed."""

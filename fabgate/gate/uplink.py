@@ -116,6 +116,7 @@ class Uplink:
         self._boot_ms = boot_ms
         self._delivery = self._new_delivery()
         self._collector: str | None = config.collector_id
+        self._pinned = config.collector_id is not None
         self._queue: SimpleQueue[object] = SimpleQueue()
         self._stop = threading.Event()
         self._client: mqtt.Client | None = None
@@ -370,6 +371,9 @@ class Uplink:
         )
 
     def _collector_said(self, status: wire.CollectorStatus) -> None:
+        if self._pinned and status.collector != self._collector:
+            log.warning("refused the collector %s: gate.yaml obeys %s only", status.collector, self._collector)
+            return
         if status.collector != self._collector:
             log.info("the site's collector is %s", status.collector)
             self._collector = status.collector

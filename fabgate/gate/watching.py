@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from fabgate.drivers.inputs import LOOK_S, Debounced
 from fabgate.errors import HardwareError
+from fabgate.gate.clock import boottime_ms
 from fabgate.gate.config import Inputs
 from fabgate.rules import words as w
 
@@ -36,18 +37,34 @@ def pins(section: Inputs) -> dict[str, int]:
 class Watching:
     """One gate's inputs. `names` are those that are wired; `post` takes the rules' events."""
 
-    def __init__(self, levels: Levels, names: list[str], post: Callable[[object], None]) -> None:
+    def __init__(
+        self,
+        levels: Levels,
+        names: list[str],
+        post: Callable[[object], None],
+        *,
+        boot_ms: Callable[[], int] = boottime_ms,
+    ) -> None:
         self._levels = levels
         self._inputs = {name: Debounced() for name in names}
         self._post = post
         self._stop = threading.Event()
+        self._distrusted = threading.Event()
+        self._boot_ms = boot_ms
+        #: When the inputs were last seen to answer: a read that hangs looks like nothing else.
+        self.looked_at_ms = boot_ms()
 
     def stop(self) -> None:
         """Ask the thread to end."""
         self._stop.set()
 
+    def distrust(self) -> None:
+        """Count everything as pressed until it is seen to be closed again; any thread may say so."""
+        self._distrusted.set()
+
     def run(self) -> None:
         """Look until told to stop. Everything begins as pressed; a closed circuit clears it within some looks."""
+        self._inputs = {name: Debounced() for name in self._inputs}
         for name in self._inputs:
             self._tell(name, pressed=True, why="not seen to be closed yet")
         while not self._stop.is_set():
@@ -59,12 +76,18 @@ class Watching:
             except HardwareError as error:
                 self._lost(str(error))
                 self._levels.close()
+                self.looked_at_ms = self._boot_ms()  # it is known to be away, and counts as pressed
                 self._stop.wait(REOPEN_S)
         self._levels.close()
 
     def look(self) -> None:
         """Look once at every input. Raises HardwareError."""
-        for name, is_open in self._levels.read().items():
+        levels = self._levels.read()
+        self.looked_at_ms = self._boot_ms()
+        if self._distrusted.is_set():
+            self._distrusted.clear()
+            self._lost("the inputs did not answer")
+        for name, is_open in levels.items():
             if self._inputs[name].look(is_open=is_open):
                 self._tell(name, pressed=is_open, why="pressed, or its wire is broken")
 

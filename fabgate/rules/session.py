@@ -92,6 +92,8 @@ class Gate(Taps, Causes):
         match event:
             case w.Presented(badge):
                 self._presented(badge)
+            case w.Lying(badge):
+                self._lies(badge)
             case w.Removed(badge):
                 self._removed(badge)
             case w.Misread(why):

@@ -32,6 +32,13 @@ class Taps(Lasting):
         else:
             self._tapped_in_use(badge, holder)
 
+    def _lies(self, badge: str) -> None:
+        """Take a card that nobody tapped: it can only prove that the holder of a session never lost it."""
+        session = self._session
+        if session is not None and session.badge == badge and session.term.grace_until is not None:
+            session.term.grace_until = None
+            self._signal(w.SignalKind.GO, session=session)
+
     def _tapped_idle(self, badge: str, holder: w.Holder | None, guest: str | None) -> None:
         if w.Cause.OUTPUT in self._causes and holder is not None and self._level(holder) is w.Level.MAINTAINER:
             self._out.append(w.ClearFault(holder.id or ""))

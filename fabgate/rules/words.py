@@ -184,6 +184,13 @@ class Presented:
 
 
 @dataclass(frozen=True, slots=True)
+class Lying:
+    """A badge lay there when the reader began to see: nobody tapped it, so it starts and ends nothing."""
+
+    badge: str
+
+
+@dataclass(frozen=True, slots=True)
 class Removed:
     """The badge left the field. Only readers that prove presence say so."""
 
@@ -269,6 +276,7 @@ class Stopping:
 
 Event = (
     Presented
+    | Lying
     | Removed
     | Misread
     | StopPressed

@@ -63,8 +63,23 @@ def test_a_member_is_known_before_and_after_the_key_changed(bench: Bench, collec
     bench.daemon._source.fetch_now()
     wait(lambda: bench.daemon._standing.badge_key_id == "k2", "the new roster")
     bench.settle()
+    bench.reader.looked()
+    bench.pass_(500)
+    bench.reader.looked()
     bench.reader.lay("ada")
     wait(lambda: bench.output.on, "power under the new key")
+
+
+def test_a_session_goes_on_although_the_site_changes_its_key(bench: Bench, collector: Collector) -> None:
+    bench.tap("ada")
+    wait(lambda: bench.output.on, "power")
+    collector.current = under_the_new_key(101)
+    bench.daemon._source.fetch_now()
+    wait(lambda: bench.daemon._standing.badge_key_id == "k2", "the new roster")
+    bench.settle()
+    bench.pass_(60_000)
+    bench.settle()
+    assert bench.output.on, "the member is the same, under whichever key"
 
 
 def test_a_roster_under_a_key_that_the_gate_lacks_is_refused_and_the_last_one_stays(tmp_path: Path) -> None:

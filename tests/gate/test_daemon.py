@@ -70,6 +70,9 @@ def test_a_disk_that_takes_longer_than_three_seconds_starts_nothing(bench: Bench
 
 
 def test_a_card_on_the_reader_starts_and_ends_a_session(bench: Bench) -> None:
+    bench.reader.looked()
+    bench.pass_(500)  # the field is seen empty
+    bench.reader.looked()
     bench.reader.lay("ada")
     wait(lambda: bench.output.on, "power")
     bench.reader.lift()
@@ -82,6 +85,22 @@ def test_a_card_on_the_reader_starts_and_ends_a_session(bench: Bench) -> None:
     bench.reader.seen = Misread(MisreadReason.TWO_CARDS)
     assert bench.levels == [True, False]
     assert bench.await_entry("session.ended")[0].energised_ms == 1_000
+
+
+@pytest.mark.parametrize("mode", ["tap", "hold"])
+def test_a_card_that_lies_on_the_reader_at_a_start_powers_nothing(tmp_path: Path, mode: str) -> None:
+    bench = Bench(tmp_path, machine=Machine(name="Saw", finish="cut", mode=mode))
+    bench.reader.lay("ada")
+    bench.start()
+    try:
+        bench.reader.looked()
+        bench.pass_(5_000)
+        bench.reader.looked()
+        bench.settle()
+        assert bench.levels == []
+        assert bench.daemon._gate.state == "idle"
+    finally:
+        bench.close()
 
 
 def test_a_commit_that_raised_and_was_durable_is_one_record_and_no_power(bench: Bench) -> None:

@@ -123,3 +123,18 @@ def test_real_gpiozero_reads_an_open_circuit_as_pressed() -> None:
     finally:
         Device.pin_factory.reset()
         Device.pin_factory = before
+
+
+def test_inputs_that_hang_count_as_pressed_until_they_are_seen_to_be_closed_again() -> None:
+    wires, told, ms = Wires("estop"), [], [0]
+    watching = Watching(wires, ["estop"], told.append, boot_ms=lambda: ms[0])
+    for _ in range(CLOSE_LOOKS):
+        watching.look()
+    assert told == [w.CauseCleared(w.Cause.ESTOP)]
+    watching.distrust()  # the loop saw that nothing answered
+    told.clear()
+    watching.look()
+    assert told == [w.CauseRaised(w.Cause.ESTOP, "the inputs did not answer")]
+    for _ in range(CLOSE_LOOKS):
+        watching.look()
+    assert told[-1] == w.CauseCleared(w.Cause.ESTOP)

@@ -40,6 +40,7 @@ class GpioOutput:
         self._options = options
         self._line: Any = None
         self._readback: Any = None
+        self._stuck = False
 
     def open(self) -> None:
         """Claim the line, off. Raises HardwareError."""
@@ -77,14 +78,21 @@ class GpioOutput:
             ) from error
 
     def _off(self) -> None:
-        with contextlib.suppress(Exception):
+        if self._line is None:
+            return
+        try:
             self._line.off()
+            self._stuck = bool(self._line.value)
+        except Exception:  # noqa: BLE001 - whatever library lies below has errors of its own
+            self._stuck = True
 
     def read_back(self) -> bool | None:
         """Return whether the contactor is closed, or None where no mirror contact is wired. Never raises.
 
         A mirror contact that cannot be read counts as closed: nobody knows that the machine is off.
         """
+        if self._stuck:
+            return True  # the line itself did not go low when it was told to
         if self._readback is None:
             return None
         try:

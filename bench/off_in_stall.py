@@ -1,0 +1,113 @@
+"""Does the power go off while the disk hangs? Every fsync of a running gate is held up for ten seconds by strace.
+
+A session runs and its checkpoint hangs in the kernel's place; then the stop is pressed. It is measured from before the
+order to the gate until the pin was low, three times. Meanwhile the loop is given something to do every two
+milliseconds: the gap is the time between two things done. Where ptrace is not allowed nothing is measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench import people
+from bench.gates import GateProcess, boottime_ns, wait_for, write_config
+from bench.harness import Figure, Run, percentile
+
+HANG_S = 10
+STOPS = 3
+TICK_S = 0.002
+OFF_MS, GAP_MS = 50, 100
+
+
+class NotAllowedError(Exception):
+    """ptrace is not allowed here."""
+
+
+def measure(run: Run) -> list[Figure]:
+    folder = run.fresh("gate")
+    stored = people.stored(folder / "1k.db", people.SMALL)
+    config = write_config(folder, run.socket(), roster_db=stored, journal={"checkpoint_s": 1})
+    with GateProcess(config, run.socket(), child=True) as gate:
+        gate.ready()
+        try:
+            offs, gaps = zip(*(_stall(run, gate, last=number == STOPS) for number in range(1, STOPS + 1)), strict=True)
+        except NotAllowedError as error:
+            return _figures(run, [], [], f"not measured: {error}")
+    told = ", ".join(f"{one:.2f}" for one in offs)
+    return _figures(run, [max(offs)], [percentile([gap for some in gaps for gap in some], 0.999)], f"offs: {told} ms")
+
+
+def _figures(run: Run, off: list[float], gap: list[float], note: str) -> list[Figure]:
+    return [
+        run.figure("longest off of three, one pass", "ms", off, OFF_MS, note=note),
+        run.figure("p99.9 gap of the loop, one pass", "ms", gap, GAP_MS),
+    ]
+
+
+def _stall(run: Run, gate: GateProcess, *, last: bool) -> tuple[float, list[float]]:
+    """Return the milliseconds until the power was off, and the gaps of the loop."""
+    gate.order(f"present {people.badge(7)}")
+    gate.changed(on=True)
+    with _hanging_disk(gate):
+        wait_for("a sync that hangs", lambda: _hangs(gate.pid))
+        began_s = time.monotonic()
+        gate.order(f"feed {TICK_S} tick")
+        time.sleep(0.3)
+        assert gate.changes.empty()
+        pressed_ns = boottime_ns()
+        gate.order("stop")
+        off_ms = (gate.changed(on=False) - pressed_ns) / 1e6
+        if last:  # the gap is watched through a whole stall
+            time.sleep(max(0.0, HANG_S - 1 - (time.monotonic() - began_s)))
+        if not _hangs(gate.pid):
+            raise RuntimeError("the sync came back before its time: nothing was measured")
+        gate.order("fed")
+        at_s = [at for _, at in gate.answer()]
+    wait_for("the end of the session on disk", lambda: gate.status()["state"] == "idle")
+    time.sleep(0.5)
+    gaps = [(after - before) * 1000 for before, after in itertools.pairwise(at_s)]
+    run.say(
+        f"off after {off_ms:.2f} ms with the disk hanging; {len(gaps)} gaps of the loop:"
+        f" p99.9 {percentile(gaps, 0.999):.1f} ms, max {max(gaps):.1f} ms"
+    )
+    return off_ms, gaps
+
+
+@contextlib.contextmanager
+def _hanging_disk(gate: GateProcess) -> Iterator[None]:
+    """Let every sync of the process hang before it begins. Raises NotAllowedError."""
+    if shutil.which("strace") is None:
+        raise NotAllowedError("strace is not installed")
+    hang = f"inject=fsync,fdatasync:delay_enter={HANG_S}s"
+    command = ["strace", "-f", "-p", str(gate.pid), "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", hang]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
+        assert tracer.stderr
+        said = tracer.stderr.readline()
+        if "attached" not in said:
+            raise NotAllowedError(said.strip())
+        try:
+            yield
+        finally:
+            tracer.send_signal(signal.SIGINT)  # it lets go of the process; what hangs goes on
+            tracer.stderr.read()
+
+
+def _hangs(pid: int) -> bool:
+    """Say whether one and the same thread is held at the entry of a system call, and stays so."""
+    held: set[str] | None = None
+    for _ in range(5):
+        stopped = {
+            task.name
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            if (task / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "t"
+        }
+        held = stopped if held is None else held & stopped
+        time.sleep(0.02)
+    return bool(held)

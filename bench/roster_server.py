@@ -1,0 +1,72 @@
+"""A collector's roster page and nothing else: sealed for the gate's nonce, gzipped, 304 for a known ETag.
+
+``python -m bench.roster_server FILE`` prints its port and serves what the file holds at the time; its ETag is the
+roster's version.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import sys
+from functools import lru_cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from bench.people import GATE, GATE_KEY, SITE
+from fabgate import wire
+from fabgate.seal import Keys
+
+KEYS = Keys({"k1": GATE_KEY})
+ACCOUNT = f"{SITE}/{GATE}"
+
+
+@lru_cache(maxsize=1)
+def _body(path: str, _changed_ns: int) -> tuple[bytes, bytes, int]:
+    """Return the roster, the roster gzipped, and its version."""
+    body = Path(path).read_bytes()
+    version = re.match(rb'{"version":(\d+)', body)
+    assert version
+    return body, gzip.compress(body, 5, mtime=0), int(version[1])
+
+
+class Page(BaseHTTPRequestHandler):
+    """The one page."""
+
+    path_of_roster = ""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Answer 200 or 304."""
+        path = Path(self.path_of_roster)
+        body, packed, version = _body(str(path), path.stat().st_mtime_ns)
+        nonce = self.headers[wire.HEADER_NONCE]
+        etag, date = f'"{version}"', self.date_time_string()
+        same = self.headers.get("If-None-Match") == etag
+        covered = wire.sealed_same(version, date, nonce) if same else wire.sealed_roster(body, nonce)
+        purpose = wire.PURPOSE_ROSTER_SAME if same else wire.PURPOSE_ROSTER
+        self.send_response_only(304 if same else 200)
+        self.send_header("Date", date)
+        self.send_header("ETag", etag)
+        self.send_header(wire.HEADER_VERSION, str(version))
+        self.send_header(wire.HEADER_SEAL, KEYS.seal(purpose, ACCOUNT, covered))
+        if not same:
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(packed)))
+        self.end_headers()
+        if not same:
+            self.wfile.write(packed)
+
+
+def main() -> None:
+    """Serve until killed."""
+    Page.path_of_roster = sys.argv[1]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    path = Path(sys.argv[1])
+    _body(str(path), path.stat().st_mtime_ns)  # before anybody waits
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""How long from a badge at the inbox to a machine with power? The whole daemon, the journal row on disk first.
+
+The peer is the least that a durable record can cost: the same bytes appended to a file, and fdatasync. The two take
+turns. A p99 says something about the gate only where the disk itself was quiet, so it is judged in passes in which the
+bare p99 was at most four times the bare p50; passes are added until five are quiet, or the time is used up.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import time
+from pathlib import Path
+
+from bench import people
+from bench.gates import LocalGate, wait_for, write_config
+from bench.harness import PASSES, Figure, Run, percentile
+from fabgate.drivers.readers.simulated import SimulatedOptions, SimulatedReader
+from fabgate.gate.journal import Reader, StoredEntry
+
+TAPS = 700
+MOST_PASSES = 10
+#: A pass counts for the p99 when the bare p99 is at most this many times the bare p50.
+QUIET = 4
+
+
+def measure(run: Run) -> list[Figure]:
+    folder = run.fresh("gate")
+    config = write_config(folder, run.socket(), roster_db=people.stored(folder / "100k.db", people.LARGE))
+    reader = SimulatedReader(SimulatedOptions(control_socket=run.socket()))
+    p50s, p99s, gate_p50s, bare_p50s = [], [], [], []
+    noisy = 0
+    with LocalGate(config, reader=reader) as gate:
+        run.say("the gate runs")
+        pair = Pair(gate, folder)
+        pair.measure(50)
+        while len(p50s) < PASSES or (len(p99s) < PASSES and len(p50s) < MOST_PASSES):
+            taps, bares = pair.measure(TAPS)
+            tap, bare = statistics.median(taps), statistics.median(bares)
+            tap99, bare99 = percentile(taps, 0.99), percentile(bares, 0.99)
+            quiet = bare99 <= QUIET * bare
+            p50s.append(tap / bare)
+            gate_p50s.append(tap)
+            bare_p50s.append(bare)
+            if quiet:
+                p99s.append(tap99 / bare99)
+            noisy += not quiet
+            run.say(
+                f"pass {len(p50s)}: p50 {tap:.0f} us, bare {bare:.0f} us, {tap / bare:.2f} x;"
+                f" p99 {tap99:.0f} us, bare {bare99:.0f} us, {tap99 / bare99:.2f} x{'' if quiet else ' (noisy disk)'}"
+            )
+        pair.close()
+    note = f"judged in {len(p99s)} quiet passes; in {noisy} the disk was noisy" if noisy else ""
+    return [
+        run.figure("p50 / bare append+fdatasync", "ratio", p50s, 2),
+        run.figure("p99 / bare append+fdatasync", "ratio", p99s, 3, note=note),
+        run.figure("p50", "us", gate_p50s),
+        run.figure("bare p50", "us", bare_p50s, note="the peer: the bytes of the session's first entry"),
+    ]
+
+
+class Pair:
+    """A gate and a bare file on the same disk, in turns."""
+
+    def __init__(self, gate: LocalGate, folder: Path) -> None:
+        self._gate = gate
+        self._journal = Reader(folder / "state" / "journal.db")
+        self._fd = os.open(folder / "bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._choose = random.Random(2)  # the same in each run
+        _, self._head, _ = self._journal.bounds()
+
+    def measure(self, count: int) -> tuple[list[float], list[float]]:
+        """Return the microseconds of `count` taps, and those of as many bare appends."""
+        taps, bares = [], []
+        for _ in range(count):
+            taps.append(self._gate.tap(people.badge(self._choose.randrange(people.LARGE))))
+            self._gate.stop()
+            bares.append(self._bare(self._settled()))
+        return taps, bares
+
+    def _settled(self) -> bytes:
+        """Wait until the session's end is on disk too; return the bytes of its start."""
+        entries = wait_for("the session's end on disk", self._ended, look_s=0.0005)
+        self._head = entries[-1].seq
+        return next(one.body for one in entries if one.type == "session.started")
+
+    def _ended(self) -> list[StoredEntry]:
+        entries = self._journal.after(self._head, most=20)
+        return entries if any(one.type == "session.ended" for one in entries) else []
+
+    def _bare(self, body: bytes) -> float:
+        began_ns = time.perf_counter_ns()
+        os.write(self._fd, body)
+        os.fdatasync(self._fd)
+        return (time.perf_counter_ns() - began_ns) / 1000
+
+    def close(self) -> None:
+        """Let go of both files."""
+        self._journal.close()
+        os.close(self._fd)

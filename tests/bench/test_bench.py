@@ -1,0 +1,103 @@
+"""Does `make bench` know every promised measurement, and write what it promises?"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import __main__ as bench
+from bench.harness import Figure, percentile, save, table
+
+ROOT = Path(__file__).parents[2]
+#: The ids of the numbers that are promised.
+PROMISED = [
+    "decide",
+    "tap-to-power",
+    "tap-to-off",
+    "off-in-stall",
+    "roster-swap",
+    "roster-size",
+    "spi-transfers",
+    "chain",
+    "idle-cpu",
+    "memory",
+    "start",
+    "flush",
+]
+
+
+def test_every_promised_measurement_is_there():
+    assert list(bench.IDS) == PROMISED
+    for id_ in PROMISED:
+        assert callable(importlib.import_module(f"bench.{id_.replace('-', '_')}").measure)
+
+
+def test_a_measurement_writes_its_figures(tmp_path, capsys):
+    results = tmp_path / "results.json"
+    assert bench.main(["--only", "spi-transfers"], results=results) == 0
+    rows = json.loads(results.read_text())
+    assert {row["id"] for row in rows} == {"spi-transfers"}
+    for row in rows:
+        assert {"id", "value", "unit", "goal", "meets"} <= set(row)
+        assert len(row["passes"]) == 5
+    assert [row["meets"] for row in rows] == [True, True, True, True, None]
+    assert [row["value"] for row in rows if row["meets"] is None] == [2013]
+    assert "no card, the stock package" in capsys.readouterr().out
+
+
+def test_an_unknown_measurement_is_refused_and_the_known_ones_are_named():
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--only", "nonsense"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "nonsense" in done.stderr
+    assert all(id_ in done.stderr for id_ in PROMISED)
+
+
+def test_a_measurement_that_breaks_is_an_error_and_a_missed_goal_is_none(tmp_path, monkeypatch, capsys):
+    def measure(id_: str) -> list[Figure]:
+        if id_ == "decide":
+            raise RuntimeError("the disk is gone")
+        return [Figure(id_, "p50", "ms", [2.0, 3.0, 4.0], 1)]
+
+    monkeypatch.setattr(bench, "measure", measure)
+    results = tmp_path / "results.json"
+    assert bench.main(["--only", "chain"], results=results) == 0
+    assert json.loads(results.read_text())[0]["meets"] is False
+    assert bench.main([], results=results) == 1
+    assert "decide" in capsys.readouterr().err
+    assert len(json.loads(results.read_text())) == len(PROMISED) - 1
+
+
+@pytest.mark.parametrize(
+    ("figure", "meets", "goal"),
+    [
+        (Figure("a", "b", "ms", [1, 9, 2], 2), True, "<= 2"),
+        (Figure("a", "b", "ms", [3, 9, 2], 2), False, "<= 2"),
+        (Figure("a", "b", "ratio", [0.4], 0.4, at_least=True), True, ">= 0.4"),
+        (Figure("a", "b", "ratio", [0.3], 0.4, at_least=True), False, ">= 0.4"),
+        (Figure("a", "b", "ms", []), None, ""),
+    ],
+)
+def test_the_median_is_held_against_the_goal(figure, meets, goal):
+    assert figure.meets is meets
+    assert figure.goal == goal
+
+
+def test_what_was_not_measured_says_so(tmp_path):
+    figure = Figure("off-in-stall", "off", "ms", [], 50, note="not measured: ptrace is not allowed")
+    assert "not measured" in table([figure])
+    assert "ptrace is not allowed" in table([figure])
+    save([figure], tmp_path / "r.json")
+    found = json.loads((tmp_path / "r.json").read_text())[0]
+    assert (found["value"], found["meets"]) == (None, None)
+
+
+def test_a_percentile_is_a_measured_value():
+    assert percentile(list(range(1, 101)), 0.99) == 99
+    assert percentile([5.0], 0.999) == 5.0

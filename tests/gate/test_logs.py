@@ -1,0 +1,50 @@
+"""Nobody who reads our words can stop the loop that owns the power."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from fabgate.gate.logs import MOST_WAITING, unblocked_logging
+
+
+class Stuck(logging.Handler):
+    """A terminal stopped with Ctrl-S: it takes nothing until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = threading.Event()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.let_go.wait(30)
+        self.lines.append(record.getMessage())
+
+
+def test_a_handler_that_hangs_stops_nobody_and_the_rest_is_dropped() -> None:
+    root, stuck = logging.getLogger(), Stuck()
+    before = list(root.handlers)
+    root.handlers[:] = [stuck]
+    try:
+        with unblocked_logging():
+            for number in range(MOST_WAITING * 3):
+                logging.getLogger("fabgate").warning("line %d", number)
+            stuck.let_go.set()
+        assert root.handlers == [stuck]
+    finally:
+        root.handlers[:] = before
+    assert stuck.lines[0] == "line 0"
+    assert len(stuck.lines) <= MOST_WAITING + 2
+
+
+def test_the_last_words_are_written() -> None:
+    root, handler = logging.getLogger(), Stuck()
+    handler.let_go.set()
+    before = list(root.handlers)
+    root.handlers[:] = [handler]
+    try:
+        with unblocked_logging():
+            logging.getLogger("fabgate").warning("goodbye")
+    finally:
+        root.handlers[:] = before
+    assert handler.lines == ["goodbye"]
