@@ -214,7 +214,9 @@ def status(arguments: argparse.Namespace) -> int:
 def _status_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     causes = f" (blocked: {', '.join(found['causes'])})" if found.get("causes") else ""
     member = f" by {found['member']}" if found.get("member") else ""
-    link = "connected" if found["mqtt"]["connected"] else found["mqtt"]["problem"] or "not configured"
+    link = "connected" if found["mqtt"]["connected"] else found["mqtt"]["problem"]
+    if not found["mqtt"].get("configured", True):
+        link = "not configured"
     roster = found["roster"]
     rows = {
         "machine": f"{found['machine']} ({found['site']}/{found['gate']})",
@@ -225,6 +227,9 @@ def _status_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         "roster": f"version {roster['version']}" if roster else "none",
         "wall clock": "synchronised" if found["clock_synced"] else "not synchronised",
     }
+    if not found["alive"]:
+        # A dead gate's last words are not the present: the journal knows what came after them.
+        rows |= {name: f"last known: {rows[name]}" for name in ("state", "journal", "broker", "roster", "wall clock")}
     return [*rows.items(), *(("problem", str(problem)) for problem in found["problems"])]
 
 

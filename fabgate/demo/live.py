@@ -51,8 +51,13 @@ def run(data: Path | None) -> int:
         workshop = open_workshop(folder)
         try:
             _Screen(workshop).run()
+            print("the gates end what runs, and stop …", flush=True)
+            workshop.end()
         finally:
             workshop.close()
+        print(f"{len(workshop.sessions())} sessions reached the collector")
+        if data is not None:
+            print(f"everything is kept in {folder}")
     return 0
 
 

@@ -262,8 +262,17 @@ class Workshop:
         """Return what ``fabgate collector usage`` prints."""
         return self.collector("usage", *arguments)
 
+    def end(self) -> None:
+        """End in order: gates first, off and on record, then the collector once it has their last words."""
+        for gate in self.gates:
+            if gate.process.running:
+                gate.process.end()
+        for process in (self.ingest, self.web):
+            if process.running:
+                process.end()
+
     def close(self) -> None:
-        """End everything."""
+        """End everything at once, whatever state it is in."""
         for process in [*(gate.process for gate in self.gates), self.ingest, self.web]:
             if process.running:
                 process.end(signal.SIGKILL)
