@@ -201,3 +201,27 @@ def test_the_record_names_the_mode(mode):
     world.tap("ada")
     assert isinstance(world.last, w.Started)
     assert world.last.mode is mode
+
+
+def test_a_card_that_still_lies_in_its_holder_after_a_fault_of_the_reader_ends_the_grace_time() -> None:
+    world = World(mode=w.Mode.HOLD).start()
+    world.happens(w.Cause.READER)
+    world.lift("ada")
+    assert world.gate.session is not None
+    assert world.gate.session.term.grace_until is not None
+    world.is_over(w.Cause.READER)
+    world.do(w.Lying("ada"))
+    assert world.gate.session.term.grace_until is None
+    world.after(60_000)
+    assert world.phase == "active"
+
+
+@pytest.mark.parametrize("mode", list(w.Mode))
+def test_a_card_that_nobody_tapped_starts_and_ends_nothing(mode: w.Mode) -> None:
+    world = World(mode=mode)
+    assert world.do(w.Lying("ada")) == []
+    assert world.phase == "idle"
+    world.start()
+    assert world.do(w.Lying("ada")) == []
+    assert world.do(w.Lying("bob")) == []
+    assert world.phase == "active"
