@@ -200,8 +200,8 @@ class Reports:
             case RosterConfirmed():
                 self.problems.pop("roster", None)
                 return self._standing.changed(now)
-            case RosterRefused(reason, refused):
-                log.error("the roster was not taken: %s", reason)
+            case RosterRefused(reason, refused, detail):
+                log.error("the roster was not taken: %s", detail or reason)
                 # Members that are kept although they vanished stay a problem until a roster comes without that.
                 kept = refused is not None and refused == self._standing.version
                 self.problems["roster-members" if kept else "roster"] = reason

@@ -37,10 +37,13 @@ class RosterRefused:
 
     reason: str
     version: int | None = None
+    #: What only the gate's own log may say: a mistake in a file may quote a badge or an address in clear.
+    detail: str = ""
 
     def __post_init__(self) -> None:
         """Keep what can be written: a reason may quote text that no UTF-8 can hold."""
-        object.__setattr__(self, "reason", self.reason.encode("utf-8", "backslashreplace").decode())
+        for name in ("reason", "detail"):
+            object.__setattr__(self, name, getattr(self, name).encode("utf-8", "backslashreplace").decode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +103,19 @@ class FileSource:
             )
         except UsageError as error:
             if str(error) != self._refused:
-                self._post(RosterRefused(str(error), version))
+                reason = self._in_public(str(error)) if version is None else str(error)
+                self._post(RosterRefused(reason, version, detail=str(error)))
             self._refused = str(error)
             return
         self._seen, self._refused = stamp, None
         self._post(RosterStored(roster.version, len(roster.members)))
         if refusal is not None:
             self._post(RosterRefused(refusal, version))
+
+    def _in_public(self, mistakes: str) -> str:
+        """Return what the journal, the status and the broker may carry of a file's mistakes: how many, not what."""
+        count = len(mistakes.splitlines())
+        return f"{self._path.name}: {count} {'mistake' if count == 1 else 'mistakes'}; the gate's log names them"
 
 
 def replace_stored(

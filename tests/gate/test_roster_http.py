@@ -658,3 +658,21 @@ def test_a_roster_file_that_the_disk_did_not_take_is_tried_again_and_told_once(t
     assert desk.look() == []
     in_the_way.rmdir()
     assert isinstance(desk.look()[0], RosterStored)
+
+
+def test_what_leaves_the_gate_of_a_broken_roster_file_quotes_no_badge(tmp_path: Path) -> None:
+    desk = FileDesk(tmp_path)
+    desk.path.write_text('[{"id": "m-1", "badges": [], "valid_until": "04:A1:B2:C3", "level": "ada@example.org"}]')
+    (refused,) = desk.look()
+    assert isinstance(refused, RosterRefused)
+    assert refused.reason == "people.json: 1 mistake; the gate's log names them"
+    assert "04:A1:B2:C3" in refused.detail
+
+
+def test_a_roster_file_with_text_that_nothing_can_encode_is_refused_and_told(tmp_path: Path) -> None:
+    desk = FileDesk(tmp_path)
+    desk.path.write_text('[{"id": "m-1", "badges": [], "\\ud800x": 1}]')
+    (refused,) = desk.look()
+    assert isinstance(refused, RosterRefused)
+    assert refused.reason.encode()
+    assert "\\ud800x" in refused.detail
