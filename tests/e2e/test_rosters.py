@@ -120,4 +120,4 @@ def test_a_lock_survives_a_night_off_a_new_card_and_a_restored_collector(worksho
     assert not gate.observer.on
     workshop.collector("unlock", "laser-1")
     wait_for("the lock to fall", lambda: not gate.status().get("causes"))
-    use(gate, "ada")
+    use(gate, "bob")  # Ada's card was here a moment ago, and must be seen to leave first
