@@ -493,6 +493,9 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if not path.is_file():
+            # Asked here: a connection that sqlite3 cannot open is never closed, and newer Pythons complain of it.
+            raise JournalError(f"{path}: the journal cannot be read (there is no such file)")
         try:
             address = f"{path.absolute().as_uri()}?mode=ro"
             self._db = sqlite3.connect(address, uri=True, check_same_thread=False, timeout=5)

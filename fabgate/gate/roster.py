@@ -36,6 +36,9 @@ class Directory:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        if not path.is_file():
+            # Asked here: a connection that sqlite3 cannot open is never closed, and newer Pythons complain of it.
+            raise UsageError(f"{path}: no usable roster (there is none yet)")
         try:
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         except sqlite3.Error as error:

@@ -24,6 +24,15 @@ def journal(gate: SimulatedGate) -> dict[int, bytes]:
         reader.close()
 
 
+def journal_id(gate: SimulatedGate) -> str:
+    """Return the id of the gate's journal as it is now."""
+    reader = Reader(gate.state_dir / "journal.db")
+    try:
+        return reader.id
+    finally:
+        reader.close()
+
+
 def stored(workshop: Workshop, journal_id: str) -> dict[int, bytes]:
     """Return what the collector has stored of a journal, by number."""
     return {seq: body for name, seq, body in _entries(workshop) if name == journal_id}
@@ -38,7 +47,7 @@ def uids(workshop: Workshop) -> list[str]:
 def disagreements(workshop: Workshop, gate: SimulatedGate, upto: dict[int, bytes]) -> list[str]:
     """Compare one gate's journal with the collector and with what was seen of its pins."""
     ours = journal(gate)
-    name = Reader(gate.state_dir / "journal.db").id
+    name = journal_id(gate)
     theirs = stored(workshop, name)
     wrong = [f"{gate.name}: entry {seq} is not at the collector" for seq in upto if seq not in theirs]
     wrong += [f"{gate.name}: entry {seq} differs" for seq, body in theirs.items() if ours.get(seq) != body]

@@ -9,7 +9,6 @@ import sys
 import pytest
 
 from fabgate.demo.workshop import Workshop, wait_for
-from fabgate.gate.journal import Reader
 from tests.e2e import ledger
 from tests.e2e.test_restored import opened, use
 
@@ -26,7 +25,7 @@ def test_a_renamed_gate_delivers_under_its_old_name_first_and_names_the_old_jour
     gate.cable.pull()
     use(gate, "bob")
     assert gate.process.end() == 0
-    old = Reader(gate.state_dir / "journal.db").id
+    old = ledger.journal_id(gate)
     old_entries = ledger.journal(gate)
     config = json.loads(gate.config.read_text())
     gate.config.write_text(json.dumps({**config, "gate": "laser-2"}))

@@ -11,7 +11,6 @@ import pytest
 from fabgate.demo.people import CARDS, roster
 from fabgate.demo.taps import lay
 from fabgate.demo.workshop import SimulatedGate, Workshop, wait_for
-from fabgate.gate.journal import Reader
 from tests.e2e import ledger
 
 pytestmark = [pytest.mark.broker]
@@ -44,7 +43,7 @@ def test_a_restored_sd_image_goes_on_in_a_new_journal_and_counts_nothing_twice(w
     assert gate.process.end() == 0
     image = gate.state_dir.with_suffix(".image")
     shutil.copytree(gate.state_dir, image)
-    old = Reader(gate.state_dir / "journal.db").id
+    old = ledger.journal_id(gate)
     gate.start()
     use(gate, "bob")
     wait_for("delivery", gate.settled)
@@ -55,7 +54,7 @@ def test_a_restored_sd_image_goes_on_in_a_new_journal_and_counts_nothing_twice(w
     shutil.copytree(image, gate.state_dir)
     gate.start()
     use(gate, "ada")
-    wait_for("another journal", lambda: Reader(gate.state_dir / "journal.db").id != old)
+    wait_for("another journal", lambda: ledger.journal_id(gate) != old)
     wait_for("delivery", gate.settled, timeout_s=60)
 
     assert before < session_ids(workshop)
@@ -64,7 +63,7 @@ def test_a_restored_sd_image_goes_on_in_a_new_journal_and_counts_nothing_twice(w
     assert len(everything) == len(set(everything))
     assert gate.process.end() == 0
     ours = ledger.journal(gate)
-    theirs = ledger.stored(workshop, Reader(gate.state_dir / "journal.db").id)
+    theirs = ledger.stored(workshop, ledger.journal_id(gate))
     assert [seq for seq, body in theirs.items() if ours[seq] != body] == []
 
 
@@ -100,7 +99,7 @@ def test_an_emptied_collector_is_filled_from_the_oldest_entry_kept(workshop: Wor
     wait_for("a new database", path.exists)
     wait_for(
         "the entries again",
-        lambda: len(ledger.stored(workshop, Reader(gate.state_dir / "journal.db").id)) >= len(ledger.journal(gate)),
+        lambda: len(ledger.stored(workshop, ledger.journal_id(gate))) >= len(ledger.journal(gate)),
         timeout_s=60,
     )
     heads = ledger.journal(gate)

@@ -88,3 +88,4 @@ def test_fifty_gates_are_delivered_whole_though_the_broker_drops_messages(worksh
     for gate in gates:
         ours = {entry.seq: entry.body for entry in gate.reader.after(0, most=1000)}
         assert ledger.stored(workshop, gate.reader.id) == ours
+        gate.reader.close()
