@@ -499,10 +499,10 @@ class Reader:
         try:
             address = f"{path.absolute().as_uri()}?mode=ro"
             self._db = sqlite3.connect(address, uri=True, check_same_thread=False, timeout=5)
-            self._db.execute(SMALL_CACHE)
         except sqlite3.Error as error:
             raise JournalError(f"{path}: the journal cannot be read ({error})") from error
         try:
+            self._rows(SMALL_CACHE)
             meta = dict(self._rows("SELECT key, value FROM meta"))
             self.id = str(meta["journal"])
             self.topics = wire.GateTopics(str(meta["site"]), str(meta["gate"]))

@@ -235,7 +235,7 @@ def test_a_roster_that_is_open_answers_from_the_old_one_while_it_is_replaced(pat
 
 
 def test_no_stored_roster_is_a_usage_error(path):
-    with pytest.raises(UsageError, match=r"roster\.db: no usable roster \(unable to open database file\)"):
+    with pytest.raises(UsageError, match=r"roster\.db: no usable roster \(there is none yet\)"):
         Directory(path)
     assert not path.exists()
 

@@ -719,8 +719,14 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     for name in ("ca", "other-ca"):
-        openssl(*new, "-x509", "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
-    (folder / "san").write_text("subjectAltName=IP:127.0.0.1\n")
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        named = ("-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+        openssl(*new, "-x509", "-days", "2", *usage, *named)
+    # Python 3.13 checks as strictly as RFC 5280 says: each certificate names the key that signed it, and its own use.
+    (folder / "san").write_text(
+        "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\n"
+        "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+    )
     for name in ("broker", "gate"):
         openssl(*new, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
         signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san")
