@@ -3,7 +3,8 @@
 Delivery in five lines: every fact is an entry in the gate's journal, numbered ``(journal, seq)`` and stored before it
 is published; the gate publishes the stored bytes in order and again from its mark until the *collector* acknowledges
 them; the collector stores each entry once, in one transaction with what it derives, and acknowledges only then, the
-highest entry below which nothing is missing. The broker is trusted with nothing.
+highest entry below which nothing is missing. The broker is not
+trusted to keep anything; that each gate speaks only as itself is the business of its access list.
 
 MQTT 5 only. Never on MQTT: a name, an e-mail address, a badge in clear. Within v1 only additions: unknown fields are
 ignored, an unknown entry type is stored as it came. An entry is a CloudEvent 1.0 (content type
