@@ -5,10 +5,11 @@ Good for a demo and never for production: it has no access list and closes silen
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import iotcore
+
+from fabgate.demo.ports import free_port
 
 _CONFIG = """\
 id = 0
@@ -29,13 +30,6 @@ next_connection_delay_ms = 1
     max_payload_size = 70000
     max_inflight_count = 200
 """
-
-
-def free_port() -> int:
-    """Return a TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start(folder: Path) -> tuple[iotcore.Broker, int]:

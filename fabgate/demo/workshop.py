@@ -20,6 +20,7 @@ from typing import Any, Final
 from fabgate.demo import books, broker
 from fabgate.demo.network import Cable
 from fabgate.demo.observer import Observer
+from fabgate.demo.ports import free_port
 from fabgate.errors import FabgateError
 from fabgate.gate.journal import Reader
 
@@ -180,7 +181,7 @@ class Workshop:
         if port is None:
             self.broker, port = broker.start(folder)
         self.port = port
-        self.web_port = broker.free_port()
+        self.web_port = free_port()
         self.environment = {
             "FABGATE_SITE": SITE,
             "FABGATE_DATA": str(folder / "collector"),

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mosquitto import free_port, mosquitto
+from fabgate.demo.ports import free_port
+from tests.support.mosquitto import mosquitto
 
 WAIT_S = 60
 

@@ -20,8 +20,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from fabgate import wire
+from fabgate.demo.ports import free_port
 from tests.deploy.places import CONFIG, DOCS, blocks
-from tests.support.mosquitto import MOSQUITTO, Mosquitto, free_port
+from tests.support.mosquitto import MOSQUITTO, Mosquitto
 
 pytestmark = [
     pytest.mark.broker,

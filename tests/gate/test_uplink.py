@@ -21,6 +21,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from fabgate import seal, wire
+from fabgate.demo.ports import free_port
 from fabgate.errors import UsageError
 from fabgate.gate import uplink as module
 from fabgate.gate.config import Mqtt, Tls, UplinkOptions
@@ -28,7 +29,7 @@ from fabgate.gate.journal import Draft, Journal, Reader
 from fabgate.gate.uplink import CommandArrived, ForkFound, LinkChanged, MarkMoved, RosterNudged, Uplink, _Message
 from tests.gate.shell import Bench, drafts, gate_config, wait
 from tests.gate.test_commands import now, sealed
-from tests.support.mosquitto import MOSQUITTO, Mosquitto, free_port
+from tests.support.mosquitto import MOSQUITTO, Mosquitto
 
 TOPICS = wire.GateTopics("lyon", "laser-1")
 BASE = "fabgate/v1/lyon/laser-1"
