@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import functools
 import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from fabgate.rules.words import Now
@@ -70,13 +71,12 @@ class Clock:
         """Read the clock."""
         synced = self._synced()
         try:
-            local = datetime.fromtimestamp(self._wall(), UTC)
-            local.astimezone(self.zone)  # the last hours of year 9999 exist in UTC and not east of it
-        except (OverflowError, ValueError, OSError):
-            local, synced = self.floor or datetime(1970, 1, 1, tzinfo=UTC), False
+            local = datetime.fromtimestamp(self._wall(), self.zone)
+        except (OverflowError, ValueError, OSError):  # the last hours of year 9999 exist in UTC and not east of it
+            local, synced = (self.floor or datetime(1970, 1, 1, tzinfo=UTC)).astimezone(self.zone), False
         if not synced and self.floor is not None and local < self.floor:
-            local = self.floor
-        return Now(self.boot_ms(), local.astimezone(self.zone), synced)
+            local = self.floor.astimezone(self.zone)
+        return Now(self.boot_ms(), local, synced)
 
     def wall_minus_boot(self) -> timedelta:
         """Return wall time less boot time: it changes only when somebody sets the wall clock. Zero when out of range."""
@@ -86,13 +86,15 @@ class Clock:
             return timedelta()
 
 
-def kernel_synced() -> bool:
-    """Ask the kernel whether the wall clock is synchronised. False when it may not be asked.
+def kernel_synced(libc: Any = None) -> bool:
+    """Ask the kernel (`libc`, by default this system's) whether the wall clock is synchronised.
+
+    False when it may not be asked.
 
     On an error the struct stays zero and would look synchronised: so the result decides first. A seccomp filter
     answers EPERM here, which is a finding for ``doctor`` and never a crash.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = libc or _libc()
     timex = ctypes.create_string_buffer(_TIMEX_BYTES)
     try:
         state = libc.adjtimex(timex)
@@ -102,6 +104,11 @@ def kernel_synced() -> bool:
         return False
     status_at = 5 * ctypes.sizeof(ctypes.c_long)  # modes (padded), offset, freq, maxerror, esterror
     return not ctypes.c_int.from_buffer(timex, status_at).value & _STA_UNSYNC
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)  # opened once: the clock is read at every event
 
 
 def _yes() -> bool:

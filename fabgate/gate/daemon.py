@@ -35,7 +35,7 @@ from fabgate.gate.facts import FactWriter, close_unfinished, describe, wall_floo
 from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import Change, Connect, Journal, plain_connect
 from fabgate.gate.journal import Reader as JournalReader
-from fabgate.gate.keys import badge_keys, gate_keys
+from fabgate.gate.keys import badge_keys
 from fabgate.gate.locks import Locked
 from fabgate.gate.notices import Notices
 from fabgate.gate.recorder import Recorder, Stored
@@ -70,6 +70,10 @@ CLOCK_STEP: Final = timedelta(seconds=1)
 JOURNAL_RETRY_S: Final = 2.0
 STOP_S: Final = 2.5
 SEEN_COMMANDS: Final = 1_000
+#: While somebody waits for power the loop leaves the interpreter to the journal's thread: whatever can wait (panel,
+#: status, the looks at the hardware) waits so long for its confirmation, once. Measured: a fifth of the time from badge
+#: to power.
+HURRY_S: Final = 0.005
 #: How long a thread that computes (a new roster is read) keeps the interpreter when the loop wants it. A decision asks
 #: for it several times, and Python's own 5 ms would add up.
 SWITCH_S: Final = 0.0005
@@ -120,6 +124,10 @@ class Daemon:
         self._uplink: Uplink | None = None
         self._stopping = False
         self._stop_reason = ""
+        #: A start waits for the journal: see ``HURRY_S``.
+        self._hurried = False
+        #: What was ordered and not yet shown or logged.
+        self._untold: list[w.Record | w.Signal] = []
         self._on = False
         #: Since when the contactor is seen closed while it should be open.
         self._closed_since_ms: int | None = None
@@ -281,9 +289,7 @@ class Daemon:
             writer=self._writer,
             standing=self._standing,
             desk=CommandDesk(
-                account=config.topics.account,
                 boot=self._clock.boot,
-                keys=gate_keys(config),
                 seen={data.command for data in seen if isinstance(data, wire.CommandExecuted)},
             ),
             source=self._source,
@@ -326,8 +332,9 @@ class Daemon:
     def _loop(self) -> None:
         feed_s = systemd.watchdog_s()
         while not self._stopping:
+            waited, self._hurried = self._hurried, False
             try:
-                event = self._inbox.get(timeout=self._timeout_s(feed_s))
+                event = self._inbox.get(timeout=HURRY_S if waited else self._timeout_s(feed_s))
             except Empty:
                 event = w.Tick()
             now = self._clock.now()
@@ -336,12 +343,18 @@ class Daemon:
                 break
             for known in self._reports.translate(event, now):
                 self._handle(known, now)
-            self._check(now)
-            self._reports.write()
-            self._tell(now)
-            if feed_s is not None and now.boot_ms - self._fed_ms >= feed_s * 1000:
-                self._fed_ms = now.boot_ms
-                self._notify("WATCHDOG=1")
+            if not self._hurried or waited:
+                self._follow_up(now, feed_s)
+
+    def _follow_up(self, now: w.Now, feed_s: float | None) -> None:
+        """Do what an event leaves to be done once power is as it should be: look, record, tell, feed the watchdog."""
+        self._show_untold()
+        self._check(now)
+        self._reports.write()
+        self._tell(now)
+        if feed_s is not None and now.boot_ms - self._fed_ms >= feed_s * 1000:
+            self._fed_ms = now.boot_ms
+            self._notify("WATCHDOG=1")
 
     def _timeout_s(self, feed_s: float | None) -> float:
         wait_ms = CHECK_MS if feed_s is None else min(CHECK_MS, round(feed_s * 1000))
@@ -356,6 +369,7 @@ class Daemon:
         """End what runs, off first, and say that this stop was meant."""
         self._stopping = True
         self._handle(event, now)
+        self._show_untold()
         stopping = wire.GateStopping(clock=self._writer.clock(now), reason=self._stop_reason)
         self._reports.note("gate.stopping", stopping, now)
         self._reports.write()
@@ -396,17 +410,26 @@ class Daemon:
             case w.Record(token, facts, at):
                 drafts, change = self._writer.drafts(facts, at, self._gate.rules)
                 self._recorder.append(drafts, change, token=token)
-                for fact in facts:
-                    log.info("%s", describe(fact))
+                self._hurried = self._hurried or self._gate.state == "starting"
+                self._untold.append(command)
             case w.Checkpoint(session, energised_ms, running_ms, at):
                 if self._checkpoint_asked_ms is None:
                     self._checkpoint_asked_ms = at.boot_ms
                 self._recorder.checkpoint(session, energised_ms=energised_ms, running_ms=running_ms, boot_ms=at.boot_ms)
             case w.Signal():
-                self._show(command)
+                self._untold.append(command)
             case w.ClearFault(member):
                 if self._output.read_back() is not True:
                     self.post(w.CauseCleared(w.Cause.OUTPUT, member))
+
+    def _show_untold(self) -> None:
+        untold, self._untold = self._untold, []
+        for command in untold:
+            if isinstance(command, w.Signal):
+                self._show(command)
+                continue
+            for fact in command.facts:
+                log.info("%s", describe(fact))
 
     def _show(self, told: w.Signal) -> None:
         machine = self._config.machine.name or self._config.gate

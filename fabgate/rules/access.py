@@ -62,7 +62,7 @@ def decide(
     now: Now,
 ) -> Decision:
     """Decide on a badge's holder (None: nobody knows the badge) under what the machine's state allows now."""
-    blocks = tuple(blocked_by(cause) for cause in Cause if cause in causes and not _exempt(holder, cause))
+    blocks = _blocks(holder, causes) if causes else ()
     own = _own_reasons(holder, rules, now)
     if blocks:
         return Decision(None, blocks + own)
@@ -85,6 +85,10 @@ def may_supervise(holder: Holder | None, *, rules: MachineRules, causes: Abstrac
         and holder.level.supervises
         and decide(holder, rules=rules, causes=causes, stale=False, now=now).basis is not None
     )
+
+
+def _blocks(holder: Holder | None, causes: AbstractSet[Cause]) -> tuple[str, ...]:
+    return tuple(blocked_by(cause) for cause in Cause if cause in causes and not _exempt(holder, cause))
 
 
 def _exempt(holder: Holder | None, cause: Cause) -> bool:

@@ -20,12 +20,13 @@ class Meter:
 
     def energise(self, at_ms: int) -> Meter:
         """Count from `at_ms` on: power went on, or the session took over a machine that had power."""
-        return replace(self, energised_since=at_ms)
+        return Meter(self.energised_ms, self.running_ms, at_ms, self.running_since)
 
     def run(self, at_ms: int, *, on: bool) -> Meter:
         """Take that the machine began or ceased to work. Work without power is not counted."""
         counted = self._run_until(at_ms)
-        return replace(counted, running_since=at_ms if on and self.energised_since is not None else None)
+        since = at_ms if on and self.energised_since is not None else None
+        return counted if counted.running_since == since else replace(counted, running_since=since)
 
     def read(self, at_ms: int) -> Meter:
         """Return the counters as they stand at `at_ms`, still counting."""

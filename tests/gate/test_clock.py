@@ -154,9 +154,8 @@ def answering(result: int, status: int = 0) -> SimpleNamespace:
         (SimpleNamespace(), False),  # a C library without the call
     ],
 )
-def test_the_kernel_is_believed_only_when_it_answers_and_says_so(monkeypatch, libc, synced):
-    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: libc)
-    assert kernel_synced() is synced
+def test_the_kernel_is_believed_only_when_it_answers_and_says_so(libc, synced):
+    assert kernel_synced(libc) is synced
 
 
 def test_the_real_kernel_can_be_asked():
