@@ -34,11 +34,17 @@ class Causes(Lasting):
             self._cancel_start()
             self._record(fact)
             if cause in w.END_WHEN_IDLE and self._phase in (Phase.ACTIVE, Phase.HANDING_OVER):
-                self._wish_end(w.EndReason.LOCK if cause is w.Cause.LOCK_IDLE else w.EndReason.FAULT)
+                self._wish_end(w.EndReason.LOCK)
             elif cause is w.Cause.READER and self._rules.mode is w.Mode.HOLD and self._session is not None:
                 self._start_grace(self._session)
         if self._session is None:
             self._tell_worst()
+
+    def _checkpoint_late(self, detail: str) -> None:
+        """End a session that runs unrecorded, as a lock would: one failed write alone only forbids the next start."""
+        self._raise(w.Cause.JOURNAL, detail)
+        if self._phase in (Phase.ACTIVE, Phase.HANDING_OVER):
+            self._wish_end(w.EndReason.FAULT)
 
     def _clear(self, cause: w.Cause, member: str | None) -> None:
         if self._causes.pop(cause, None) is None:

@@ -41,7 +41,7 @@ class Lasting(Notebook):
         if session is None or self._phase not in (Phase.ACTIVE, Phase.HANDING_OVER):
             return
         badge = session.supervisor_badge if session.sponsored else session.badge
-        if self._person(self._holder(badge, session.member)).basis is None:
+        if self._person(self._holder(badge, session.member)).basis is None or self._guest_barred(session):
             self._wish_end(w.EndReason.REVOKED)
 
     def _warn(self) -> None:

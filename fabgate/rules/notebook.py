@@ -116,6 +116,11 @@ class Notebook(ABC):
         admitted = isinstance(holder, w.Member) and self._person(holder).basis is not None
         return holder.level if isinstance(holder, w.Member) and admitted else w.Level.USER
 
+    def _guest_barred(self, session: Session) -> bool:
+        """Say whether a guest's badge has turned out to be one that the roster refuses: nobody answers for that."""
+        holder = self._look_up(session.badge) if session.sponsored else None
+        return isinstance(holder, w.Barred) and self._person(holder).basis is None
+
     def _may_supervise(self, holder: w.Holder | None) -> bool:
         return may_supervise(holder, rules=self._rules, causes=self._causes.keys(), now=self._now)
 
@@ -170,12 +175,14 @@ class Notebook(ABC):
         return w.Ended(session.id, session.member, session.badge, reason, meter.energised_ms, meter.running_ms, actor)
 
     def _refuse_in_use(self, badge: str, holder: w.Holder | None) -> None:
-        self._refuse(badge, holder, (IN_USE, *self._decide(holder).reasons))
+        # What keeps them from the machine for ever comes before what keeps them for the moment.
+        self._refuse(badge, holder, (*self._decide(holder).reasons, IN_USE))
 
     def _refuse(self, badge: str, holder: w.Holder | None, reasons: tuple[str, ...]) -> None:
         if holder is None and not self._strangers.unknown(badge, self._now.boot_ms):
             return
-        self._record(w.Refused(badge, None if holder is None else holder.id, reasons))
+        if holder is None or self._strangers.known(badge, reasons, self._now.boot_ms):
+            self._record(w.Refused(badge, None if holder is None else holder.id, reasons))
         lang = None if holder is None or not isinstance(holder, w.Member | w.Barred) else holder.lang
         self._signal(w.SignalKind.REFUSED, lang=lang, reasons=reasons)
 

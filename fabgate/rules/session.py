@@ -108,6 +108,8 @@ class Gate(Taps, Causes):
                 self._raise(cause, detail)
             case w.CauseCleared(cause, member):
                 self._clear(cause, member)
+            case w.CheckpointLate(detail):
+                self._checkpoint_late(detail)
             case w.RosterChanged(rules, stale):
                 self._roster_changed(rules, stale=stale)
             case w.Extend(by_ms, _):
@@ -211,7 +213,7 @@ class Gate(Taps, Causes):
             return False
         supervisor = self._holder(session.supervisor_badge, session.supervisor)
         if session.sponsored:
-            return supervisor is not None and self._may_sponsor(supervisor)
+            return supervisor is not None and self._may_sponsor(supervisor) and not self._guest_barred(session)
         decision = self._decide(self._holder(session.badge, session.member))
         return decision.basis is not None and (not decision.needs_supervisor or self._may_supervise(supervisor))
 

@@ -18,6 +18,8 @@ class Taps(Lasting):
     def _presented(self, badge: str) -> None:
         holder = self._look_up(badge)
         guest = self._strangers.take_guest(self._now.boot_ms)
+        if guest is not None and self._look_up(guest) is not None:
+            guest = None  # another roster came since: it is no stranger's any more
         if self._flags.asking and holder is not None and holder.id is not None:
             self._flagged_by(badge, holder)
         elif self._phase is Phase.IDLE:

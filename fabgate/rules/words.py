@@ -1,17 +1,18 @@
 """Which words do the rules speak? What can happen to a machine, what the rules order, and what they put on record.
 
 The words are OCPP's where it has one (transaction, stop reason, faulted): it named the same problem for charging cars.
-Everything is frozen; times are integer milliseconds of CLOCK_BOOTTIME unless a name says otherwise.
+Everything is a value (a frozen dataclass); times are integer milliseconds of CLOCK_BOOTTIME unless a name says otherwise.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from fabgate.rules.value import value
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class Now:
     """The time of one event.
 
@@ -44,7 +45,7 @@ class Supervision(StrEnum):
     ALWAYS = "always"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Lock:
     """A manager's lock. `now` cuts power; otherwise it waits until the machine is idle."""
 
@@ -54,7 +55,7 @@ class Lock:
     back: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MachineRules:
     """How the machine behaves. All durations are milliseconds."""
 
@@ -95,7 +96,7 @@ CUT = frozenset({Cause.ESTOP, Cause.OUTPUT, Cause.LOCK_NOW})
 #: These outlive a restart: only a person on site clears them.
 LATCHING = frozenset({Cause.OUTPUT, Cause.FLAG})
 #: These also end a running session, once its job is done.
-END_WHEN_IDLE = frozenset({Cause.LOCK_IDLE, Cause.JOURNAL})
+END_WHEN_IDLE = frozenset({Cause.LOCK_IDLE})
 
 
 # --- people -----------------------------------------------------------------------------------------------------------
@@ -114,7 +115,7 @@ class Level(StrEnum):
         return self is not Level.USER
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Window:
     """When a member may start: ISO weekdays, and minutes of the local day. `to_min` ≤ `from_min` wraps midnight."""
 
@@ -123,7 +124,7 @@ class Window:
     to_min: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Member:
     """Somebody whom the roster admits."""
 
@@ -139,7 +140,7 @@ class Member:
     supervised: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Barred:
     """Somebody whom the roster knows and refuses, with every reason. `id` is None where only the badge is known."""
 
@@ -148,7 +149,7 @@ class Barred:
     lang: str = "en"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Emergency:
     """A badge of the gate's own configuration that needs no roster."""
 
@@ -163,7 +164,7 @@ class Emergency:
 Holder = Member | Barred | Emergency
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Basis:
     """Why a session was allowed. `kind` is grant, emergency, maintainer, sponsor, observe or continued."""
 
@@ -176,56 +177,56 @@ class Basis:
 # --- events: what happened --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Presented:
     """A badge came into the field. `badge` is its digest."""
 
     badge: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Lying:
     """A badge lay there when the reader began to see: nobody tapped it, so it starts and ends nothing."""
 
     badge: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Removed:
     """The badge left the field. Only readers that prove presence say so."""
 
     badge: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Misread:
     """A card is there and could not be read."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StopPressed:
     """The stop button, or a remote stop when `actor` is set."""
 
     actor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Running:
     """The machine began or ceased to do its work (the run-sense input)."""
 
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlagPressed:
     """The flag button went down or up."""
 
     down: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CauseRaised:
     """Something forbids use."""
 
@@ -233,7 +234,7 @@ class CauseRaised:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CauseCleared:
     """It no longer does; `member` cleared it on site where one did."""
 
@@ -241,7 +242,14 @@ class CauseCleared:
     member: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
+class CheckpointLate:
+    """No checkpoint of the running session has reached the disk for so long that its minutes are in doubt."""
+
+    detail: str = ""
+
+
+@value
 class RosterChanged:
     """New rules, new members, or another age. The look-up answers from the new members already."""
 
@@ -249,7 +257,7 @@ class RosterChanged:
     stale: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Extend:
     """A manager gives the running session more time."""
 
@@ -257,19 +265,19 @@ class Extend:
     actor: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Committed:
     """The journal confirms that a `Record` is on disk."""
 
     token: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tick:
     """Time passed: a deadline came."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stopping:
     """The daemon is about to end."""
 
@@ -284,6 +292,7 @@ Event = (
     | FlagPressed
     | CauseRaised
     | CauseCleared
+    | CheckpointLate
     | RosterChanged
     | Extend
     | Committed
@@ -322,7 +331,7 @@ class FlagKind(StrEnum):
     DANGER = "danger"  # also blocks once the session has ended
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Started:
     """A session begins; power follows once this is on disk. `energised_from_ms` is set where power is on already."""
 
@@ -336,7 +345,7 @@ class Started:
     energised_from_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Progress:
     """How far a long session has come."""
 
@@ -347,7 +356,7 @@ class Progress:
     running_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ended:
     """A session is over."""
 
@@ -360,7 +369,7 @@ class Ended:
     actor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refused:
     """A badge was refused, with all reasons, the worst first."""
 
@@ -369,7 +378,7 @@ class Refused:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Blocked:
     """A cause arose."""
 
@@ -377,7 +386,7 @@ class Blocked:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cleared:
     """A cause or a reported defect is gone; `member` cleared it on site where one did."""
 
@@ -385,7 +394,7 @@ class Cleared:
     member: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Flagged:
     """A member reports a defect."""
 
@@ -400,14 +409,14 @@ Fact = Started | Progress | Ended | Refused | Blocked | Cleared | Flagged
 # --- commands: what is ordered ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetPower:
     """Switch the machine's power."""
 
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Record:
     """Put facts on disk in one transaction, in order after all records before, and answer ``Committed(token)``."""
 
@@ -416,7 +425,7 @@ class Record:
     at: Now
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Checkpoint:
     """Replace the durable checkpoint of the running session: what it is worth should power fail now."""
 
@@ -426,7 +435,7 @@ class Checkpoint:
     at: Now
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClearFault:
     """A maintainer on site asks to clear the output fault; answer ``CauseCleared`` when the hardware agrees."""
 
@@ -455,7 +464,7 @@ class SignalKind(StrEnum):
     IDENTIFY = "identify"  # a manager asks: which machine is this?
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Signal:
     """Tell the person at the machine. `ms` is minutes used, or time left, as the kind has it."""
 

@@ -340,6 +340,12 @@ class AnyOrder(RuleBasedStateMachine):
         self.do(w.CauseCleared(cause))
 
     @rule()
+    def no_checkpoint_reaches_the_disk(self) -> None:
+        self.causes.add(w.Cause.JOURNAL)
+        self.do(w.CheckpointLate())
+        assert self.gate.phase not in OWN_RULES
+
+    @rule()
     def every_cause_is_cleared(self) -> None:
         for cause in list(self.causes):
             self.a_cause_is_cleared(cause)

@@ -96,13 +96,28 @@ def test_a_hold_cancels_what_starts_and_forbids_the_next(begin, cause):
 
 @pytest.mark.parametrize("begin", [active, active_hold, handing_over])
 @pytest.mark.parametrize("cause", sorted(w.END_WHEN_IDLE))
-def test_a_lock_when_idle_and_a_sick_journal_end_a_session_that_runs_no_job(begin, cause):
+def test_a_lock_when_idle_ends_a_session_that_runs_no_job(begin, cause):
     world = begin()
     out = world.happens(cause)
     assert out[-3] == "off" or out[-4] == "off"
     assert f"record blocked {cause}" in out
     assert world.phase == "idle"
-    assert world.ends()[-1][1] == ("lock" if cause is w.Cause.LOCK_IDLE else "fault")
+    assert world.ends()[-1][1] == "lock"
+
+
+@pytest.mark.parametrize("begin", [active, active_hold, handing_over])
+@pytest.mark.parametrize("sick_before", [False, True])
+def test_a_session_without_a_checkpoint_ends_and_one_failed_write_alone_ends_none(begin, sick_before):
+    world = begin()
+    if sick_before:
+        assert "off" not in world.happens(w.Cause.JOURNAL)
+    out = world.do(w.CheckpointLate("the disk does not answer"))
+    assert "off" in out
+    assert ("record blocked journal" in out) is not sick_before
+    assert world.phase == "idle"
+    assert world.ends()[-1][1] == "fault"
+    assert world.tap("ada") == ["record refused blocked-journal", "say refused"]
+    assert world.do(w.CheckpointLate("the disk does not answer")) == []
 
 
 @pytest.mark.parametrize("begin", [active, handing_over])

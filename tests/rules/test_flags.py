@@ -133,7 +133,7 @@ def test_a_danger_cancels_a_handover_and_the_first_goes_on():
     world.gate._flags._ask_until = until
     assert world.tap("eve")[-2:] == ["record flagged danger + blocked flag", "say flagged"]
     assert (world.phase, world.power) == ("active", True)
-    assert world.tap("bob")[0] == "record refused in-use,blocked-flag"
+    assert world.tap("bob")[0] == "record refused blocked-flag,in-use"
 
 
 # --- who takes it back ---

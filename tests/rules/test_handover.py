@@ -128,9 +128,9 @@ def test_checkpoints_and_progress_wait_until_it_is_settled():
 @pytest.mark.parametrize(
     ("badge", "reasons"),
     [
-        ("eve", "in-use,training-missing,payment"),
+        ("eve", "training-missing,payment,in-use"),
         ("kid", "in-use"),
-        ("stranger", "in-use,unknown-badge"),
+        ("stranger", "unknown-badge,in-use"),
     ],
 )
 def test_who_may_not_start_alone_takes_nothing_over(badge, reasons):

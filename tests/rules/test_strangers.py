@@ -42,9 +42,9 @@ def test_known_badges_work_during_the_pause(badge):
 def test_guessing_is_no_easier_while_somebody_works():
     world = World().start("ada")
     for n in range(5):
-        assert world.tap(f"x{n}") == ["record refused in-use,unknown-badge", "say refused"]
+        assert world.tap(f"x{n}") == ["record refused unknown-badge,in-use", "say refused"]
     assert world.tap("x5") == []
-    assert world.tap("eve") == ["record refused in-use,training-missing,payment", "say refused"]
+    assert world.tap("eve") == ["record refused training-missing,payment,in-use", "say refused"]
     assert world.tap("ada")[0] == "off"
 
 
@@ -144,3 +144,62 @@ def test_in_hold_mode_the_guests_card_must_come_back_into_the_holder():
         world.lift(badge)
     assert world.commit() == ["on", "say go", "say grace"]
     assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "say ended"]
+
+
+BARRED_NOW = w.Barred(("banned",), "m-x")
+
+
+@pytest.mark.parametrize("holder", [BARRED_NOW, w.Member("m-new", "New", grant="g-9")], ids=["barred", "a member"])
+def test_a_badge_that_a_new_roster_knows_is_no_strangers_any_more(holder):
+    world = World(sponsor=True)
+    world.tap("stranger")
+    world.people["stranger"] = holder
+    world.roster()
+    world.tap("sue")
+    started = world.last
+    assert isinstance(started, w.Started)
+    assert (started.badge, started.supervisor, started.basis.kind) == ("sue", None, "grant")
+
+
+def test_a_guest_who_is_barred_before_the_start_is_on_disk_does_not_start():
+    world = World(sponsor=True)
+    world.tap("stranger")
+    world.tap("sue")
+    world.people["stranger"] = BARRED_NOW
+    world.roster()
+    assert world.commit() == ["record ended s1 cancelled 0", "say idle"]
+
+
+def test_a_guest_who_is_barred_in_mid_session_is_ended_as_a_member_would_be():
+    world = World(sponsor=True, run_sense=True)
+    world.tap("stranger")
+    world.start("sue")
+    world.people["stranger"] = BARRED_NOW
+    assert world.roster() == ["off", "record ended s1 revoked 0", "say ended"]
+
+
+def test_a_guest_who_becomes_a_member_in_mid_session_goes_on():
+    world = World(sponsor=True, run_sense=True)
+    world.tap("stranger")
+    world.start("sue")
+    world.people["stranger"] = w.Member("m-new", "New", grant="g-9")
+    assert world.roster() == []
+    assert world.tap("stranger")[0] == "off"
+
+
+def test_a_known_badge_is_refused_each_time_and_written_down_once_a_minute():
+    world = World()
+    full = ["record refused training-missing,payment", "say refused"]
+    for _ in range(3):
+        assert world.tap("eve") == full
+        world.after(MIN - 1)
+        assert world.tap("eve") == ["say refused"]
+        world.after(1)
+
+
+def test_other_reasons_and_other_badges_are_written_down_at_once():
+    world = World()
+    world.tap("eve")
+    assert world.tap("lost") == ["record refused badge-lost", "say refused"]
+    world.people["eve"] = w.Barred(("payment",), "m-eve", "fr")
+    assert world.tap("eve") == ["record refused payment", "say refused"]
