@@ -11,6 +11,7 @@ spelling could be two cards it refuses and says how to write it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ DIGEST_BYTES = 32
 CASCADE_TAG = 0x88
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _HEX_LENGTHS = tuple(2 * n for n in UID_LENGTHS)
+#: Hex that shows that it is: 0x before it, or its bytes apart (``12 34 56 78``). Other groups may be a decimal's.
+_SURELY_HEX = re.compile(r"0[xX].*|[0-9A-Fa-f]{2}(?:[\s:.-][0-9A-Fa-f]{2})+")
 
 
 class Kind(IntEnum):
@@ -36,6 +39,27 @@ class Kind(IntEnum):
 
 class RandomUidError(UsageError):
     """A card that makes up a new UID each time (phones, DESFire in random-ID mode) cannot be a badge."""
+
+
+class AmbiguousError(UsageError):
+    """Digits alone, which can be two cards or more: cards bear decimals, readers print hex."""
+
+    def __init__(self, text: str, digits: str) -> None:
+        # 8 digits are 4 bytes of hex; what SimpleMFRC522 gives is longer.
+        prefixes = ("hex", "dec", "dec-reversed") if len(digits) == 8 else ("dec", "dec-reversed", "simple")
+        self._spellings = {f"{prefix}:{digits}": _DIGITS_ARE[prefix] for prefix in prefixes}
+        first, second, third = (f"{spelling} ({reading})" for spelling, reading in self._spellings.items())
+        self.problem = f"'{text}' is a number, and a number can be two different cards"
+        super().__init__(f"{self.problem}: write {first}, {second} or {third}")
+
+    @property
+    def readings(self) -> list[tuple[str, str, Badge]]:
+        """Return each card that it can be: a spelling of that card only, what the digits then are, and the card."""
+        found = []
+        for spelling, reading in self._spellings.items():
+            with contextlib.suppress(UsageError):
+                found.append((spelling, reading, parse(spelling)))
+        return found
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,10 +81,14 @@ class Badge:
         return self.kind is Kind.ISO14443A and len(self.raw) == 4 and self.raw[0] == 0x08
 
     def __str__(self) -> str:
-        """Return the canonical spelling: upper-case hex, or ``w26:facility,number``."""
+        """Return the canonical spelling: upper-case hex, or ``w26:facility,number``.
+
+        8 digits without a letter could be a decimal: such hex is written with colons.
+        """
         if self.kind is Kind.WIEGAND26:
             return f"w26:{self.raw[0]},{int.from_bytes(self.raw[1:], 'big')}"
-        return self.raw.hex().upper()
+        plain = self.raw.hex().upper()
+        return self.raw.hex(":") if _may_be_decimal(plain) else plain
 
     def masked(self) -> str:
         """Return the form for logs: never a badge in full."""
@@ -85,10 +113,13 @@ def digest(badge: Badge, key: bytes) -> str:
 
 
 def parse(spelling: str) -> Badge:
-    """Read a badge in any of its spellings. Raises UsageError, or RandomUidError for a UID that cannot be one.
+    """Read a badge in any of its spellings.
+
+    Raises UsageError; as AmbiguousError for digits that can be two cards, as RandomUidError for a UID of no card.
 
     ========================  =====================================================
-    04A1B2C3, 04:A1:B2:C3     hex as the card sends it (8, 14 or 20 digits)
+    04A1B2C3, 04:A1:B2:C3     hex as the card sends it (8, 14 or 20 digits; 12345678 could be decimal, and is refused)
+    hex:12345678              the same, when it has no letter
     hex-reversed:C3B2A104     hex, last byte first
     dec:0077705923            decimal of the bytes in card order (up to 10 digits)
     dec-reversed:3283263748   decimal of the bytes, last first
@@ -130,17 +161,21 @@ def _parse(spelling: str) -> Badge:
     if compact.lower().startswith("0x"):
         compact = compact[2:]
     if _HEX.fullmatch(compact):
+        if _may_be_decimal(compact) and not _SURELY_HEX.fullmatch(text):
+            raise AmbiguousError(text, compact)
         if len(compact) in _HEX_LENGTHS:
             return _hex(compact)
-        if compact.isdecimal():
-            raise UsageError(
-                f"'{text}' is a number, and a number can be two different cards: write dec:{text} (bytes in card"
-                f" order), dec-reversed:{text} (last byte first) or simple:{text} (from SimpleMFRC522)"
-            )
         if len(compact) % 2:
             raise UsageError(f"'{text}' has {len(compact)} hex digits: a zero was lost. Write all 8, 14 or 20 digits")
         raise UsageError(f"'{text}' has {len(compact)} hex digits, wanted 8, 14 or 20 (a UID of 4, 7 or 10 bytes)")
-    raise UsageError(f"'{text}' is no badge: wanted hex such as 04:A1:B2:C3, or dec:, dec-reversed:, w26:, simple:")
+    raise UsageError(
+        f"'{text}' is no badge: wanted hex such as 04:A1:B2:C3, or hex:, hex-reversed:, dec:, dec-reversed:, w26:, simple:"
+    )
+
+
+def _may_be_decimal(compact: str) -> bool:
+    # A decimal of 14 or 20 digits would be a UID that starts with 00, which no maker of 7- and 10-byte cards has.
+    return compact.isdecimal() and len(compact) not in _HEX_LENGTHS[1:]
 
 
 def _hex(text: str) -> Badge:
@@ -209,6 +244,12 @@ def _simple(text: str) -> Badge:
     return Badge(Kind.ISO14443A, uid)
 
 
+_DIGITS_ARE = {
+    "hex": "hex, as most readers print it",
+    "dec": "decimal, bytes in card order",
+    "dec-reversed": "decimal, last byte first",
+    "simple": "from SimpleMFRC522",
+}
 _PREFIXES = {
     "hex": _hex,
     "hex-reversed": _hex_reversed,

@@ -1,29 +1,30 @@
 """What can be done from a terminal? One function a verb; heavy imports inside the verb.
 
-Exit codes: 0 done; 1 done and something was found (a broken chain, a refused tap), or the system refuses (a file that
-is not ours); 2 the input is wrong; 3 the hardware does not answer; 4 the journal cannot be used; 5 a seal is wrong. Every verb has ``--help``; those that report
-have ``--json``.
+Exit codes: 0 done; 1 done and something was found (a broken chain, a refused roster), or the system refuses (a file
+that is not ours); 2 the input is wrong; 3 the hardware does not answer; 4 the journal cannot be used; 5 a seal is
+wrong. Every verb has ``--help`` (fabgate/arguments.py); those that report have ``--json``.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import fabgate
+from fabgate.arguments import parser
 from fabgate.errors import FabgateError, UsageError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; return its exit code."""
-    parser = _parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser().parse_args(argv)
     logging.basicConfig(
         level=logging.INFO if getattr(arguments, "verbose", True) else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -31,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         else "%(levelname)s %(name)s: %(message)s",
     )
     try:
-        code: int = (arguments.verb if hasattr(arguments, "verb") else arguments.run)(arguments)
+        # A verb of ours is the name of a function below; one of the collector brings its own.
+        code: int = (globals()[arguments.verb] if hasattr(arguments, "verb") else arguments.run)(arguments)
         sys.stdout.flush()  # here, where a reader of our output that went away is no error
     except FabgateError as error:
         _complain(str(error))
@@ -54,225 +56,82 @@ def _complain(text: str) -> None:
         print(f"error: {line}", file=sys.stderr)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fabgate", description=fabgate.__doc__)
-    parser.add_argument("--version", action="version", version=f"fabgate {fabgate.__version__}")
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-
-    verb = verbs.add_parser(
-        "run", help="run the gate of a machine", description="Run the gate of a machine until SIGTERM."
-    )
-    verb.add_argument("--config", type=Path, default=Path("/etc/fabgate/gate.yaml"), help="default: %(default)s")
-    verb.set_defaults(verb=run)
-
-    verb = verbs.add_parser("check", help="look for every mistake in a gate.yaml")
-    verb.add_argument("file", type=Path, metavar="FILE")
-    verb.add_argument("--json", action="store_true")
-    verb.set_defaults(verb=check, verbose=False)
-
-    verb = verbs.add_parser("status", help="what the gate on this computer thinks now")
-    _state_dir(verb)
-    verb.add_argument("--json", action="store_true")
-    verb.set_defaults(verb=status, verbose=False)
-
-    verb = verbs.add_parser("journal", help="print the entries of a gate's journal")
-    _state_dir(verb)
-    verb.add_argument("--after", type=int, default=0, metavar="SEQ", help="only entries after this number")
-    verb.add_argument("--json", action="store_true", help="the stored entries, one a line")
-    verb.set_defaults(verb=journal, verbose=False)
-
-    verb = verbs.add_parser("audit", help="check that no entry was changed or removed")
-    audits = verb.add_subparsers(required=True, metavar="WHAT")
-    verify = audits.add_parser("verify", help="walk the journal's chain from its anchor")
-    _state_dir(verify)
-    verify.add_argument("--json", action="store_true")
-    verify.set_defaults(verb=audit_verify, verbose=False)
-
-    _badge_verbs(verbs)
-    _roster_verbs(verbs)
-    _workshop_verbs(verbs)
-    return parser
-
-
-def _badge_verbs(verbs: Any) -> None:
-    verb = verbs.add_parser("badge", help="explain a badge: every spelling, and its digest")
-    verb.add_argument(
-        "spelling", nargs="?", metavar="SPELLING", help="hex, dec:…, w26:… (see the README); none: wait for a card"
-    )
-    verb.add_argument("--digest", action="store_true", help="print the digest under the gate's badge key")
-    verb.add_argument("--config", type=Path, help="the gate.yaml whose reader and badge key are used")
-    verb.add_argument("--json", action="store_true")
-    verb.set_defaults(verb=badge, verbose=False)
-
-    verb = verbs.add_parser("tap", help="lay a card on an emulated reader")
-    verb.add_argument("socket", metavar="GATE", help="the control socket, or the name of a gate of a running demo")
-    verb.add_argument("uid", metavar="UID_OR_NAME", help="a UID in any spelling, or a member of the demo")
-    verb.add_argument(
-        "--for", dest="for_ms", type=int, default=300, metavar="MS", help="how long it stays (default %(default)s)"
-    )
-    verb.add_argument("--data", type=Path, help="the folder of the running demo")
-    verb.set_defaults(verb=tap, verbose=False)
-
-
-def _roster_verbs(verbs: Any) -> None:
-    verb = verbs.add_parser("roster", help="the roster that the gate decides by")
-    rosters = verb.add_subparsers(required=True, metavar="WHAT")
-    show = rosters.add_parser("show", help="its version, members and machine rules")
-    _state_dir(show)
-    show.add_argument("--json", action="store_true")
-    show.set_defaults(verb=roster_show, verbose=False)
-
-    fetch = rosters.add_parser("fetch", help="ask the collector for it now (the gate must not be running)")
-    fetch.add_argument("--config", type=Path, default=Path("/etc/fabgate/gate.yaml"), help="default: %(default)s")
-    fetch.set_defaults(verb=roster_fetch, verbose=False)
-
-    verb = verbs.add_parser("rename", help="give the gate the new name that its gate.yaml has")
-    verb.add_argument("--config", type=Path, default=Path("/etc/fabgate/gate.yaml"), help="default: %(default)s")
-    verb.set_defaults(verb=rename, verbose=False)
-
-
-def _workshop_verbs(verbs: Any) -> None:
-    verb = verbs.add_parser("demo", help="a workshop on this computer")
-    verb.add_argument("--script", action="store_true", help="play a day without a terminal and check the books")
-    verb.add_argument("--data", type=Path, help="keep everything in this folder (default: a temporary one)")
-    verb.set_defaults(verb=demo, verbose=False)
-
-    verb = verbs.add_parser("collector", help="the central side: store, show, count")
-    _collector(verb)
-
-
-def _state_dir(parser: argparse.ArgumentParser) -> None:
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--state-dir", type=Path, help="default: that of the configuration")
-    where.add_argument("--config", type=Path, default=Path("/etc/fabgate/gate.yaml"), help="default: %(default)s")
-
-
-def _collector(parser: argparse.ArgumentParser) -> None:
-    try:
-        from fabgate.collector.cli import add_verbs
-    except ImportError as error:
-        missing = f"the collector is not installed ({error}): pip install 'fabgate[collector]'"
-
-        def refuse(_arguments: argparse.Namespace) -> int:
-            raise UsageError(missing)
-
-        parser.add_argument("rest", nargs=argparse.REMAINDER)
-        parser.set_defaults(verb=refuse)
-    else:
-        add_verbs(parser.add_subparsers(title="verbs", required=True, metavar="VERB"))
-
-
 # --- verbs ------------------------------------------------------------------------------------------------------------
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a gate until SIGTERM."""
+    gc.disable()  # what is imported stays: looking through it for garbage would only lengthen the start, and later a tap
     from fabgate.gate import config, daemon
     from fabgate.gate.logs import unblocked_logging
 
+    gc.freeze()
+    gc.enable()
     with unblocked_logging():
         return daemon.run(config.load(arguments.config))
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Look for every mistake in a configuration."""
-    from fabgate.gate import config
+    """Look for every mistake in a configuration and its roster file."""
+    from fabgate.gate.check import check as check_all
 
     try:
-        found = config.load(arguments.file)
+        found = check_all(arguments.file)
     except UsageError as error:
         if arguments.json:
             print(json.dumps({"ok": False, "mistakes": str(error).splitlines()}, indent=2))
             return error.exit_code
         raise
+    roster = found.roster
+    counts = None if roster is None else {"members": len(roster.members), "refused": len(roster.refusals)}
+    gate = found.config.topics.account
     if arguments.json:
-        print(json.dumps({"ok": True, "mistakes": []}))
-    else:
-        print(f"ok: {arguments.file} describes the gate {found.topics.account}")
+        print(json.dumps({"ok": True, "mistakes": [], "gate": gate, "roster": counts}))
+        return 0
+    print(f"ok: {arguments.file} describes the gate {gate}")
+    if counts is not None:
+        members, refused = counts["members"], counts["refused"]
+        beside = f", and {refused} who {'is' if refused == 1 else 'are'} refused" if refused else ""
+        print(f"ok: {found.config.roster.file} has {members} {'member' if members == 1 else 'members'}{beside}")
     return 0
 
 
 def status(arguments: argparse.Namespace) -> int:
     """Tell what the gate thinks now; exit code 1 when it has a problem."""
+    from fabgate.gate.status import rows
+
     path = _where(arguments) / "status.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         found["alive"] = _alive(found["pid"])
-        rows = _status_rows(found)
+        shown = rows(found, alive=found["alive"], now=datetime.now(UTC))
     except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"{path}: no status ({error}); is the gate running, and is this its state directory?"
+            f"{path}: no status ({reason}); is the gate running, and is this its state directory?"
         ) from error
     if arguments.json:
         print(json.dumps(found, indent=2))
     else:
-        for name, value in rows:
+        for name, value in shown:
             print(f"{name:<12}{value}")
     return 0 if found["alive"] and not found["problems"] else 1
-
-
-def _status_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
-    causes = f" (blocked: {', '.join(found['causes'])})" if found.get("causes") else ""
-    member = f" by {found['member']}" if found.get("member") else ""
-    link = "connected" if found["mqtt"]["connected"] else found["mqtt"]["problem"]
-    if not found["mqtt"].get("configured", True):
-        link = "not configured"
-    roster = found["roster"]
-    rows = {
-        "machine": f"{found['machine']} ({found['site']}/{found['gate']})",
-        "process": f"running, pid {found['pid']}" if found["alive"] else "NOT RUNNING",
-        "state": f"{found['state']}{member}{causes}",
-        "journal": f"entry {found['journal']['head']}, {found['journal']['unacknowledged']} not yet at the collector",
-        "broker": link,
-        "roster": f"version {roster['version']}" if roster else "none",
-        "wall clock": "synchronised" if found["clock_synced"] else "not synchronised",
-    }
-    if not found["alive"]:
-        # A dead gate's last words are not the present: the journal knows what came after them.
-        rows |= {name: f"last known: {rows[name]}" for name in ("state", "journal", "broker", "roster", "wall clock")}
-    return [*rows.items(), *(("problem", str(problem)) for problem in found["problems"])]
 
 
 def journal(arguments: argparse.Namespace) -> int:
     """Print entries."""
     from contextlib import closing
 
+    from fabgate.gate import shown
     from fabgate.gate.journal import Reader
 
     with closing(Reader(_where(arguments) / "journal.db")) as reader:
         after = arguments.after
         while entries := reader.after(after, most=500):
             for stored in entries:
-                print(stored.body.decode() if arguments.json else _entry_line(stored.body))
+                print(stored.body.decode() if arguments.json else shown.entry(stored.body))
             after = entries[-1].seq
     return 0
-
-
-def _entry_line(body: bytes) -> str:
-    from datetime import datetime
-
-    from fabgate import wire
-
-    entry = wire.decode_entry(body)
-    time = f"{entry.time:%Y-%m-%d %H:%M:%S} " if isinstance(entry.time, datetime) else "(clock unknown)     "
-    return f"{entry.seq:>7} {time} {wire.short_type(entry.type):<17} {_short(bytes(entry.data))}"
-
-
-def _short(data: bytes) -> str:
-    found = json.loads(data)
-    found.pop("clock", None)
-    for key in ("badge", "session"):
-        if isinstance(found.get(key), str):
-            found[key] = f"…{found[key][-6:]}"
-    return " ".join(f"{key}={_plain(value)}" for key, value in found.items() if value not in (None, [], False))
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    if isinstance(value, dict):
-        return str(value.get("kind", value))
-    return str(value)
 
 
 def audit_verify(arguments: argparse.Namespace) -> int:
@@ -297,7 +156,10 @@ def badge(arguments: argparse.Namespace) -> int:
     """Explain a badge."""
     from fabgate import badge as badges
 
-    found = badges.parse(arguments.spelling) if arguments.spelling else _read_card(arguments)
+    try:
+        found = badges.parse(arguments.spelling) if arguments.spelling else _read_card(arguments)
+    except badges.AmbiguousError as error:
+        return _explain(error, as_json=arguments.json)
     digest = None
     if arguments.digest:
         from fabgate.gate import config
@@ -318,15 +180,30 @@ def badge(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _explain(error: Any, *, as_json: bool) -> int:
+    """Show every card that digits can be; they stay wrong input."""
+    if as_json:
+        cards = {spelling: str(found) for spelling, _, found in error.readings}
+        print(json.dumps({"spellings": None, "digest": None, "readings": cards}, indent=2))
+        return UsageError.exit_code
+    rows = [f"  {spelling:<24}{found!s:<24}{reading}" for spelling, reading, found in error.readings]
+    if not rows:
+        raise error
+    hint = "not sure? Lay the card on a reader: fabgate badge --config gate.yaml"
+    raise UsageError("\n".join([f"{error.problem}; write the one that is meant:", *rows, hint]))
+
+
 def _read_card(arguments: argparse.Namespace) -> Any:
     from fabgate.badge import from_uid
     from fabgate.drivers.readers import Card, Misread
-    from fabgate.gate import config
+    from fabgate.gate import config as gate_config
 
     if arguments.config is None:
         raise UsageError("which card? Give a spelling, or --config gate.yaml to read one from its reader")
-    section = config.load(arguments.config).reader
-    reader = config.make_driver("reader", section)
+    config = gate_config.load(arguments.config)
+    if _gate_runs(config.state_dir):
+        raise UsageError("the gate is running and has the reader; stop it first (systemctl stop fabgate-gate)")
+    reader = gate_config.make_driver("reader", config.reader)
     reader.open()
     print("lay a card on the reader …", file=sys.stderr)
     told: object = None
@@ -345,25 +222,48 @@ def _read_card(arguments: argparse.Namespace) -> Any:
 def tap(arguments: argparse.Namespace) -> int:
     """Lay a card on an emulated reader."""
     from fabgate.demo import taps
+    from fabgate.drivers.emulated.control import LONGEST_TAP_MS, SHORTEST_TAP_MS
 
-    return taps.tap(arguments.socket, arguments.uid, for_ms=arguments.for_ms, data=arguments.data)
+    text, folder = arguments.for_ms, arguments.data
+    for_ms = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    if not SHORTEST_TAP_MS <= for_ms <= LONGEST_TAP_MS:
+        raise UsageError(f"--for: found {text[:20]!r}, wanted {SHORTEST_TAP_MS} to {LONGEST_TAP_MS} milliseconds")
+    if folder is not None:
+        gates = sorted(path.stem for path in folder.glob("*.sock"))
+        if not (folder / "people.json").is_file() or not gates:
+            raise UsageError(f"--data: found no running demo in {folder}, wanted one: fabgate demo --data {folder}")
+        if arguments.socket not in gates:
+            raise UsageError(f"found no gate {arguments.socket!r} in {folder}, wanted {' or '.join(gates)}")
+    try:
+        taps.tap(arguments.socket, arguments.uid, for_ms=for_ms, data=folder)
+    except UsageError as error:
+        if folder is None:
+            raise
+        people = json.loads((folder / "people.json").read_text(encoding="utf-8"))
+        raise UsageError(f"{error}; the people of this demo are {', '.join(people)}") from error
+    print(f"tapped {arguments.uid} at {arguments.socket} for {for_ms} ms")
+    return 0
 
 
 def roster_show(arguments: argparse.Namespace) -> int:
     """Show the stored roster."""
+    from contextlib import closing
+
     import msgspec
 
+    from fabgate.gate import shown
     from fabgate.gate.roster import Directory
 
-    directory = Directory(_where(arguments) / "roster.db")
-    directory.close()
-    found = {"version": directory.version, "members": directory.members, "tz": directory.tz}
-    machine = msgspec.to_builtins(directory.machine)
+    with closing(Directory(_where(arguments) / "roster.db")) as directory:
+        people = list(directory.all_members().values())
+    version, tz, machine = directory.version, directory.tz, directory.machine
     if arguments.json:
-        print(json.dumps({**found, "machine": machine}, indent=2))
+        found = {"version": version, "members": directory.members, "tz": tz, "machine": msgspec.to_builtins(machine)}
+        listed = [{**msgspec.to_builtins(member), "badges": len(member.badges)} for member in people]
+        print(json.dumps({**found, "people": listed}, indent=2))
         return 0
-    for name, value in {**found, **{f"machine.{key}": value for key, value in machine.items()}}.items():
-        print(f"{name:<24}{value}")
+    for line in shown.roster(version, tz, machine, people, datetime.now(UTC)):
+        print(line)
     return 0
 
 
@@ -379,17 +279,22 @@ def roster_fetch(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{arguments.config}: the roster is a file; there is nothing to fetch")
     if _gate_runs(config.state_dir):
         raise UsageError(f"the gate is running and asks by itself every {config.roster.fetch_every_s} s")
+    config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     told: list[object] = []
     clock = Clock(config.clock.source)
     source = HttpSource(config, config.state_dir / "roster.db", told.append, boot=clock.boot, now=clock.now)
     confirmed = source.fetch()
-    for event in told:
-        if isinstance(event, RosterRefused):
-            print(f"refused: {event.reason}", file=sys.stderr)
-        elif isinstance(event, RosterStored):
-            print(f"ok: version {event.version} with {event.members} members is stored")
-        else:
-            print("ok: the stored roster is still the newest")
+    stored = next((event for event in told if isinstance(event, RosterStored)), None)
+    refused = [event.reason for event in told if isinstance(event, RosterRefused)]
+    if arguments.json:
+        counts = None if stored is None else {"version": stored.version, "members": stored.members}
+        print(json.dumps({"ok": confirmed, "stored": counts, "refused": refused}))
+    elif stored is not None:
+        print(f"ok: version {stored.version} with {stored.members} members is stored")
+    elif confirmed:
+        print("ok: the stored roster is still the newest")
+    for reason in refused:
+        print(f"refused: {reason}", file=sys.stderr)
     return 0 if confirmed else 1
 
 
@@ -428,12 +333,13 @@ def _where(arguments: argparse.Namespace) -> Path:
 def _gate_runs(state_dir: Path) -> bool:
     import fcntl
 
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (state_dir / "lock").open("w") as lock:
-        try:
+    try:
+        with (state_dir / "lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
+    except FileNotFoundError:
+        return False  # it never ran here
+    except BlockingIOError:
+        return True
     return False
 
 

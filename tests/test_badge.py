@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabgate.badge import CASCADE_TAG, UID_LENGTHS, Badge, Kind, RandomUidError, digest, from_uid, parse, spellings
+from fabgate.badge import (
+    CASCADE_TAG,
+    UID_LENGTHS,
+    AmbiguousError,
+    Badge,
+    Kind,
+    RandomUidError,
+    digest,
+    from_uid,
+    parse,
+    spellings,
+)
 from fabgate.errors import UsageError
 from tests.test_seal import table
 
@@ -71,6 +82,39 @@ def test_no_text_crashes_it(text):
     except UsageError:
         return
     assert parse(str(badge)) == badge
+
+
+@given(digits=st.text(alphabet="0123456789", min_size=8, max_size=8))
+def test_eight_digits_are_no_badge_until_they_say_what_they_are_and_every_reading_is_told(digits):
+    with pytest.raises(
+        AmbiguousError, match=f"two different cards: write hex:{digits} .*, dec:{digits} .* or dec-rev"
+    ) as caught:
+        parse(digits)
+    told = {spelling: found for spelling, _, found in caught.value.readings}
+    for spelling in (f"hex:{digits}", f"dec:{digits}", f"dec-reversed:{digits}"):
+        try:
+            wanted = parse(spelling)
+        except UsageError:
+            assert spelling not in told
+        else:
+            assert told[spelling] == wanted
+
+
+def test_eight_digits_have_two_cards_and_more():
+    with pytest.raises(AmbiguousError) as caught:
+        parse("12345678")
+    assert [(spelling, str(found)) for spelling, _, found in caught.value.readings] == [
+        ("hex:12345678", "12:34:56:78"),
+        ("dec:12345678", "00BC614E"),
+        ("dec-reversed:12345678", "4E61BC00"),
+    ]
+
+
+@given(badge=cards)
+def test_the_canonical_spelling_has_colons_only_where_it_could_be_a_decimal(badge):
+    plain = badge.raw.hex().upper()
+    colons = len(plain) == 8 and plain.isdecimal()
+    assert str(badge) == (badge.raw.hex(":") if colons else plain)
 
 
 @pytest.mark.parametrize(

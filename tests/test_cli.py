@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 import pytest
 
 import fabgate
-from fabgate import badge, cli, errors
+from fabgate import arguments, badge, cli, errors
 from fabgate.drivers.emulated.control import ask
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.errors import FabgateError
@@ -186,12 +187,33 @@ def test_a_state_directory_that_cannot_be_made_is_one_clear_line(tmp_path):
 # --- check ------------------------------------------------------------------------------------------------------------
 
 
-def test_check_says_that_a_configuration_is_right(config):
+def test_check_says_that_a_configuration_is_right_and_how_many_members_its_file_has(config):
     done = fabgate_("check", config)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"ok: {config} describes the gate lyon/laser-1\n"
-    as_json = fabgate_("check", config, "--json")
-    assert json.loads(as_json.stdout) == {"ok": True, "mistakes": []}
+    members = config.parent / "members.csv"
+    assert done.stdout == f"ok: {config} describes the gate lyon/laser-1\nok: {members} has 2 members\n"
+    as_json = json.loads(fabgate_("check", config, "--json").stdout)
+    assert as_json == {"ok": True, "mistakes": [], "gate": "lyon/laser-1", "roster": {"members": 2, "refused": 0}}
+    assert not (config.parent / "state").exists()
+    members.write_text("id,badges,reasons\na,04A1B2C3,\nb,04A1B2C4,suspended\n")
+    assert fabgate_("check", config).stdout.endswith("has 1 member, and 1 who is refused\n")
+
+
+def test_check_names_every_mistake_of_the_roster_file_by_line_and_ends_with_2(config):
+    members = config.parent / "members.csv"
+    members.write_text("id,badges,level\na,12345678,user\nb,zz,boss\na,04A1B2C3,user\n")
+    done = fabgate_("check", config)
+    refused(done, 2, r"members\.csv:2: member 1: badges: '…78' is a number, .*: write hex:…78")
+    lines = [line.removeprefix(f"error: {members}:").split(": ")[:3] for line in done.stderr.splitlines()]
+    assert lines == [
+        ["2", "member 1", "badges"],
+        ["3", "member 2", "level"],
+        ["3", "member 2", "badges"],
+        ["4", "member 3", "id"],
+    ]
+    assert [f"error: {mistake}" for mistake in json.loads(fabgate_("check", config, "--json").stdout)["mistakes"]] == (
+        done.stderr.splitlines()
+    )
 
 
 def test_check_names_every_mistake_a_line_each(tmp_path):
@@ -225,7 +247,9 @@ def test_status_tells_what_the_gate_thinks(gate):
     assert rows["machine"] == "Laser 1 (lyon/laser-1)"
     assert rows["process"] == f"running, pid {gate.process.pid}"
     assert rows["state"] == "idle"
-    assert rows["broker"] == "not connected yet" or "not configured" in rows["broker"]
+    assert rows["broker"] == "not configured"
+    assert re.fullmatch(r"entry \d+, no broker configured; kept here", rows["journal"])
+    assert re.fullmatch(r"version \d+, made .* UTC \(.* old\)", rows["roster"])
     assert rows["wall clock"] == "synchronised"
     by_folder = fabgate_("status", "--state-dir", gate.state, "--json")
     assert json.loads(by_folder.stdout)["alive"] is True
@@ -258,7 +282,14 @@ def test_status_shows_problems_and_then_ends_with_1(tmp_path, capsys):
     (tmp_path / "status.json").write_text(json.dumps(found))
     assert cli.main(["status", "--state-dir", str(tmp_path)]) == 1
     shown = capsys.readouterr().out
-    for text in ("active by m-1 (blocked: flag)", "refused", "none", "not synchronised", "reader: gone"):
+    for text in (
+        "active by m-1 (blocked: flag)",
+        "entry 5, 2 not yet at the collector",
+        "refused",
+        "none",
+        "not synchronised",
+        "reader: gone",
+    ):
         assert text in shown
 
 
@@ -354,7 +385,7 @@ def test_badge_digest_is_the_one_under_the_gates_key(gate):
     ("spelling", "expected"),
     [
         ("4A1B2C3", "a zero was lost"),
-        ("08123456", "is a random UID"),
+        ("08:12:34:56", "is a random UID"),
         ("77705923123", "a number can be two different cards"),
         ("hello", "is no badge: wanted hex such as 04:A1:B2:C3"),
         ("880401B2", "cascade tag"),
@@ -362,6 +393,28 @@ def test_badge_digest_is_the_one_under_the_gates_key(gate):
 )
 def test_badge_says_why_a_spelling_is_none(spelling, expected):
     refused(fabgate_("badge", spelling), 2, expected)
+
+
+def test_badge_of_digits_alone_shows_each_card_that_they_can_be():
+    done = fabgate_("badge", "12345678")
+    refused(done, 2, "'12345678' is a number, and a number can be two different cards; write the one that is meant:")
+    lines = [re.split(r" {2,}", line.removeprefix("error:")) for line in done.stderr.splitlines()[1:4]]
+    assert [line[1:] for line in lines] == [
+        ["hex:12345678", "12:34:56:78", "hex, as most readers print it"],
+        ["dec:12345678", "00BC614E", "decimal, bytes in card order"],
+        ["dec-reversed:12345678", "4E61BC00", "decimal, last byte first"],
+    ]
+    as_json = fabgate_("badge", "12345678", "--json")
+    assert as_json.returncode == 2
+    readings = json.loads(as_json.stdout)["readings"]
+    assert readings == {line[1]: line[2] for line in lines}
+    for spelling, card in readings.items():
+        assert json.loads(fabgate_("badge", spelling, "--json").stdout)["spellings"]["canonical"] == card
+    refused(fabgate_("badge", "9" * 30), 2, f"write dec:{'9' * 30}")
+
+
+def test_badge_leaves_the_reader_of_a_running_gate_alone(gate):
+    refused(fabgate_("badge", "--config", gate.config), 2, "the gate is running and has the reader; stop it first")
 
 
 def test_badge_without_what_it_needs_says_so(config):
@@ -399,10 +452,32 @@ def test_badge_on_a_reader_that_is_not_there_ends_with_3(tmp_path):
 def test_tap_without_a_reader_or_a_card_says_so(gate, tmp_path):
     refused(fabgate_("tap", tmp_path / "nowhere", "04A1B2C3"), 2, "found no reader at .*nowhere: is the gate running")
     refused(fabgate_("tap", gate.control, "4A1B2C3"), 2, "a zero was lost")
-    refused(fabgate_("tap", gate.control, "04A1B2C3", "--for", "soon"), 2, "invalid int value")
-    refused(fabgate_("tap", "laser-1", "ada", "--data", tmp_path), 1, "No such file or directory: .*people.json")
+    for time_ms in ("soon", "5", "-300", "300.5", "60001", "9" * 5000):
+        done = fabgate_("tap", gate.control, "04A1B2C3", f"--for={time_ms}")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"error: --for: found '{time_ms[:20]}', wanted 100 to 60000 milliseconds\n"
+    refused(fabgate_("tap", "laser-1", "ada", "--data", tmp_path), 2, "--data: found no running demo in .*, wanted one")
     (tmp_path / "file").touch()
     refused(fabgate_("tap", tmp_path / "file", "04A1B2C3"), 3, "error: ")
+
+
+def test_tap_says_what_was_tapped_where(gate):
+    unknown = "C0:FF:EE:01"
+    done = fabgate_("tap", gate.control, unknown, "--for", "150")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"tapped {unknown} at {gate.control} for 150 ms\n"
+
+
+def test_tap_finds_people_and_gates_in_the_folder_of_a_demo(gate, tmp_path):
+    (tmp_path / "people.json").write_text('{"zoe": "C0:FF:EE:02"}')
+    refused(fabgate_("tap", "laser-1", "zoe", "--data", tmp_path), 2, "--data: found no running demo in ")
+    (tmp_path / "laser-1.sock").symlink_to(gate.control)
+    done = fabgate_("tap", "laser-1", "zoe", "--data", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "tapped zoe at laser-1 for 300 ms\n")
+    refused(
+        fabgate_("tap", "laser-1", "max", "--data", tmp_path), 2, "'max' is no badge.*; the people of this demo are zoe"
+    )
+    refused(fabgate_("tap", "saw", "zoe", "--data", tmp_path), 2, "found no gate 'saw' in .*, wanted laser-1")
 
 
 # --- roster and rename ------------------------------------------------------------------------------------------------
@@ -411,10 +486,18 @@ def test_tap_without_a_reader_or_a_card_says_so(gate, tmp_path):
 def test_roster_show_tells_version_members_and_machine(gate):
     done = fabgate_("roster", "show", "--config", gate.config)
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.search(r"^members +2$", done.stdout, re.MULTILINE)
-    assert re.search(r"^machine.limit_s +600$", done.stdout, re.MULTILINE)
+    for line in (
+        "members +2",
+        "m-1 +Ada +user +fr +2",
+        "m-2 +Bob +user +en +1",
+        " +limit_s +600 .10 min.",
+        " +lock +none.*",
+    ):
+        assert re.search(f"^{line}$", done.stdout, re.MULTILINE), line
     found = json.loads(fabgate_("roster", "show", "--state-dir", gate.state, "--json").stdout)
     assert (found["members"], found["tz"], found["machine"]["limit_s"]) == (2, "UTC", 600)
+    assert found["people"][0] == {"id": "m-1", "name": "Ada", "lang": "fr", "badges": 2}
+    assert not re.search("[0-9a-f]{64}", json.dumps(found))
 
 
 def test_roster_show_of_none_or_a_broken_one_is_one_clear_line(tmp_path):
@@ -450,12 +533,19 @@ def every_verb(parser: argparse.ArgumentParser, name: tuple[str, ...] = ()) -> l
     return [verb for action in below for key, sub in action.choices.items() for verb in every_verb(sub, (*name, key))]
 
 
-@pytest.mark.parametrize("verb", every_verb(cli._parser()), ids=" ".join)
+@pytest.mark.parametrize("verb", every_verb(arguments.parser()), ids=" ".join)
 def test_every_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([*verb, "--help"])
     assert ended.value.code == 0
-    assert " ".join(verb) in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert " ".join(verb) in shown
+    if verb[0] == "collector":
+        return  # its own tests look at those
+    examples = re.findall(r"^  fabgate (\S.*?)(?:  .*)?$", shown.partition("\nexample")[2], re.MULTILINE)
+    assert examples
+    for example in examples:
+        assert arguments.parser().parse_args(shlex.split(example)).verb == "_".join(verb)
 
 
 def test_exit_codes_are_one_each_and_told_by_the_help_of_the_module():
@@ -577,6 +667,10 @@ def test_roster_fetch_tells_what_became_of_it(monkeypatch, capsys, config, event
     monkeypatch.setattr(roster_http, "HttpSource", Collector)
     assert cli.main(["roster", "fetch", "--config", str(config)]) == code
     assert capsys.readouterr() == (out, err)
+    assert cli.main(["roster", "fetch", "--json", "--config", str(config)]) == code
+    as_json = json.loads(capsys.readouterr().out)
+    stored = {"version": 5, "members": 2} if "version 5" in out else None
+    assert as_json == {"ok": confirmed, "stored": stored, "refused": ["wrong seal"] if err else []}
     with (folder / "state" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert cli.main(["roster", "fetch", "--config", str(config)]) == 2

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.config_file import Reading, join, near, shown
+from fabgate.gate.config_network import check_mqtt, check_url
 from fabgate.seal import Keys
 
 KINDS: Final = {"reader": "fabgate.readers", "output": "fabgate.outputs", "panel": "fabgate.panels"}
@@ -23,6 +24,11 @@ SAFE_OUTPUT_PINS: Final = frozenset(range(9, 28)) - {14, 15}
 #: What an SPI bus occupies: MISO, MOSI, SCLK, and the chip select of each device.
 SPI_PINS: Final = {0: ((9, 10, 11), (8, 7)), 1: ((19, 20, 21), (18, 17, 16))}
 DAY_S: Final = 86_400
+#: What is wrong with an idle time of so many seconds where nothing tells whether the machine runs.
+NO_RUN_SENSE: Final = (
+    "found {} without inputs.running_pin, wanted both; nobody can tell that the machine stands still. Wire run-sense"
+    " (hardware/wiring.md) and name its pin, or leave idle_off_s out"
+)
 #: What BLAKE2b takes as a key.
 MAX_BADGE_KEY_BYTES: Final = 64
 
@@ -86,6 +92,7 @@ class RosterSource(Section, frozen=True, kw_only=True):
     file: Path | None = None
     url: Annotated[str, Meta(pattern="^https?://[^/]", description="a URL that starts with https://")] | None = None
     token_file: Path | None = None
+    ca: Path | None = None
     fetch_every_s: Annotated[int, Meta(ge=1, le=DAY_S)] = 60
 
 
@@ -170,7 +177,9 @@ def load(path: Path) -> Config:
     """Read and check gate.yaml. Raises UsageError with a line for every mistake."""
     reading = Reading(path, {Driver: _read_driver})
     config = reading.struct(reading.root(), Config, "")
-    for check in (_check_names, _check_machine, _check_roster, _check_mqtt, _check_rest, _check_files, _check_hardware):
+    for check in (_check_names, _check_machine, _check_roster, check_url, check_mqtt, _check_rest):
+        check(reading)
+    for check in (_check_files, _check_hardware):
         check(reading)
     if reading.mistakes or config is None:
         raise UsageError("\n".join(reading.mistakes))
@@ -236,6 +245,14 @@ def _check_machine(reading: Reading) -> None:
         reading.wrong(
             "machine.max_s", f"found {max_s}, wanted {limit_s} (limit_s) or more; a session may be extended up to it"
         )
+    warn_s = values.get("machine.warn_s")
+    if limit_s is not None and warn_s is not None and warn_s >= limit_s and reading.has("machine.warn_s"):
+        reading.wrong(
+            "machine.warn_s", f"found {warn_s}, wanted less than {limit_s} (limit_s); it is the time before the limit"
+        )
+    idle_off_s = values.get("machine.idle_off_s")
+    if idle_off_s is not None and values.get("inputs.running_pin", ...) is None:
+        reading.wrong("machine.idle_off_s", NO_RUN_SENSE.format(idle_off_s))
     if values.get("machine.mode") == "hold" and "reader.driver" in values:
         driver = driver_class("reader", values["reader.driver"])
         if getattr(driver, "continuous", None) is False:
@@ -254,6 +271,7 @@ def _check_roster(reading: Reading) -> None:
     if (file is None) == (url is None):
         found = "neither file nor url" if file is None else "both file and url"
         reading.wrong("roster", f"found {found}, wanted one; a gate obeys one list of members")
+    _check_ca(reading, url)
     if url is None:
         return
     if values.get("roster.token_file", ...) is None:
@@ -270,13 +288,25 @@ def _check_roster(reading: Reading) -> None:
         )
 
 
-def _check_mqtt(reading: Reading) -> None:
-    values = reading.values
-    for one, other in (("cert", "key"), ("key", "cert")):
-        if values.get(f"mqtt.tls.{one}") is not None and values.get(f"mqtt.tls.{other}", ...) is None:
-            reading.wrong(f"mqtt.tls.{other}", f"found nothing beside {one}, wanted both or neither")
-    if values.get("mqtt.password_file") is not None and values.get("mqtt.username", ...) is None:
-        reading.wrong("mqtt.username", "found nothing beside password_file, wanted text; brokers know passwords by it")
+def _check_ca(reading: Reading, url: str | None) -> None:
+    ca = reading.values.get("roster.ca")
+    if ca is None:
+        return
+    if url is None or not url.startswith("https://"):
+        reading.wrong(
+            "roster.ca", "found it without an https:// url, wanted both or neither; nothing else is checked by it"
+        )
+    if ca.is_file():
+        import ssl  # noqa: PLC0415 - most gates start without it
+
+        try:
+            ssl.create_default_context(cafile=ca)
+        except OSError as error:
+            reading.wrong(
+                "roster.ca",
+                f"found {ca} without a certificate that can be read ({error.strerror or error}), wanted PEM: the lines"
+                " from BEGIN CERTIFICATE to END CERTIFICATE of who signed the collector's certificate",
+            )
 
 
 def _check_rest(reading: Reading) -> None:
@@ -294,7 +324,9 @@ def _check_rest(reading: Reading) -> None:
 
 def _check_files(reading: Reading) -> None:
     values = reading.values
-    for key in ("roster.file", "roster.token_file", "gate_key_file", "badge_key_file", "mqtt.password_file"):
+    for name in ("file", "token_file", "ca"):
+        _check_file(reading, f"roster.{name}")
+    for key in ("gate_key_file", "badge_key_file", "mqtt.password_file"):
         _check_file(reading, key)
     for name in ("ca", "cert", "key"):
         _check_file(reading, f"mqtt.tls.{name}")

@@ -69,6 +69,10 @@ class Reading:
         line = 1 if node is None else node.start_mark.line + 1
         self._mistakes.append((line, f"{self._path}:{line}: {key[:100]}: {' '.join(text.split())}"))
 
+    def has(self, key: str) -> bool:
+        """Say whether a dotted key stands in the file: a default stands in no line."""
+        return key in self._nodes
+
     def struct(self, node: Any, kind: Any, where: str) -> Any:
         """Return the section, or None when something in it is wrong."""
         if not isinstance(node, yaml.MappingNode):
@@ -154,7 +158,8 @@ class Reading:
         return found
 
     def _as_path(self, kind: type, value: object) -> object:
-        if kind is Path and isinstance(value, str) and value and "\0" not in value:
+        # '~' is another folder for each account: whoever checks the file is rarely the account that runs the gate.
+        if kind is Path and isinstance(value, str) and value and "\0" not in value and not value.startswith("~"):
             return self._path.parent / value  # relative to the configuration, wherever it is read from
         raise ValueError(value)
 
@@ -254,6 +259,8 @@ def _hint(node: Any, raw: object, kind: Any, where: str) -> str:
     if get_origin(plain) is Literal and isinstance(node, yaml.ScalarNode):
         close = difflib.get_close_matches(node.value, [str(word) for word in get_args(plain)], 1)
         return f"; did you mean {close[0]}?" if close else ""
+    if plain is Path and isinstance(raw, str) and raw.startswith("~"):
+        return "; '~' is another folder for each account, and the gate has its own: write it in full, from '/' on"
     if plain in (str, Path) and isinstance(node, yaml.ScalarNode) and raw is not None and not isinstance(raw, str):
         return f'; YAML takes it for something else: write "{node.value}" in quotes'
     if plain in (int, float) and isinstance(raw, str) and where.endswith("_s"):

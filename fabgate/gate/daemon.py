@@ -44,6 +44,7 @@ from fabgate.gate.reports import Reports
 from fabgate.gate.roster_http import HttpSource
 from fabgate.gate.roster_source import FileSource
 from fabgate.gate.sensing import ReaderFault, ReaderRecovered, Sensing
+from fabgate.gate.since import Since
 from fabgate.gate.standing import Standing
 from fabgate.gate.status import StatusFile
 from fabgate.gate.uplink import LinkChanged, Uplink
@@ -131,12 +132,14 @@ class Daemon:
         self._on = False
         #: Since when the contactor is seen closed while it should be open.
         self._closed_since_ms: int | None = None
-        self._checkpoint_asked_ms: int | None = None
+        #: When checkpoints were asked for that are not on disk yet, the oldest first (boot milliseconds).
+        self._checkpoints_asked: list[int] = []
         self._wall_minus_boot = timedelta()
         self._synced = False
         self._fed_ms = 0
         self._reader_hangs = False
         self._told: Any = None
+        self._since = Since()
         self._lock_file: int | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -413,8 +416,7 @@ class Daemon:
                 self._hurried = self._hurried or self._gate.state == "starting"
                 self._untold.append(command)
             case w.Checkpoint(session, energised_ms, running_ms, at):
-                if self._checkpoint_asked_ms is None:
-                    self._checkpoint_asked_ms = at.boot_ms
+                self._checkpoints_asked.append(at.boot_ms)
                 self._recorder.checkpoint(session, energised_ms=energised_ms, running_ms=running_ms, boot_ms=at.boot_ms)
             case w.Signal():
                 self._untold.append(command)
@@ -435,7 +437,7 @@ class Daemon:
         machine = self._config.machine.name or self._config.gate
         lock, mode = self._standing.locked.lock, self._gate.rules.mode
         notice = messages.notice(told, machine, lang=self._config.lang, mode=mode, lock=lock)
-        self._notices.show(notice)
+        self._notices.show(notice, then=messages.DARK if told.kind is w.SignalKind.ENDED else None)
 
     def _set_power(self, now: w.Now, *, on: bool) -> None:
         try:
@@ -495,10 +497,10 @@ class Daemon:
                 self._handle(w.CauseRaised(w.Cause.ESTOP, "the inputs do not answer"), now)
 
     def _watch_checkpoint(self, now: w.Now) -> None:
-        asked_ms = self._checkpoint_asked_ms
-        if self._gate.session is None or self._recorder.checkpoint_kept_ms >= (asked_ms or 0):
-            self._checkpoint_asked_ms = None
-        elif asked_ms is not None and now.boot_ms - asked_ms > CHECKPOINT_LATE_MS:
+        kept_ms = self._recorder.checkpoint_kept_ms
+        asked = self._checkpoints_asked if self._gate.session is not None else []
+        self._checkpoints_asked = [ms for ms in asked if ms > kept_ms]
+        if self._checkpoints_asked and now.boot_ms - self._checkpoints_asked[0] > CHECKPOINT_LATE_MS:
             for event in self._reports.journal_problem("late", "the disk does not answer"):
                 self._handle(event, now)
 
@@ -534,6 +536,7 @@ class Daemon:
             causes=[cause.value for cause in gate.causes],
             session=session.id if session else None,
             member=session.member if session else None,
+            since=self._since.of(gate.state, now),
             energised_ms=session.meter.energised_ms if session else 0,
             running_ms=session.meter.running_ms if session else 0,
         )

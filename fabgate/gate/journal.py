@@ -23,10 +23,11 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from fabgate import wire
 from fabgate.errors import JournalError, SealError, UsageError
@@ -54,8 +55,7 @@ CREATE TABLE latched (word TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """A fact on its way into the journal. `uid` is made by the caller, so that a retry is the same fact."""
 
     uid: str
@@ -64,8 +64,7 @@ class Draft:
     time: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class OpenSession:
+class OpenSession(msgspec.Struct, frozen=True):
     """The durable checkpoint of the session that has the power. `slack_ms` is what a power cut adds to its doubt."""
 
     session: str
@@ -79,8 +78,7 @@ class OpenSession:
     slack_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """What one transaction does beside appending. A session is opened, or the one named is closed."""
 
     opens: OpenSession | None = None
@@ -140,6 +138,8 @@ class Journal:
         self.head = 0
         self.mark = 0
         self.anchor = (0, b"")
+        #: Up to this number, and from 2 on, stand copies of what a collector had confirmed in the journal before.
+        self._copied = 0
         self._head_hash = b""
         #: Which file is open: a name may be given to another one.
         self._file: tuple[int, int] | None = None
@@ -215,6 +215,7 @@ class Journal:
         self.id = str(meta["journal"])
         self.mark = int(meta["mark"])
         self.anchor = (int(meta["anchor_seq"]), bytes(meta["anchor_hash"]))
+        self._copied = int(meta.get("copied", 0))
         last = self._rows("SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1")
         self._reopened = True
         self.head, self._head_hash = (int(last[0][0]), bytes(last[0][1])) if last else self.anchor
@@ -342,12 +343,19 @@ class Journal:
 
         A copy keeps uid, type, time and data, and names its first original; returns the new head. For a journal whose
         past the collector knows otherwise (a restored image): nothing may be lost, and no number used twice.
+
+        Copies of what was confirmed before are kept like the others until the new journal is confirmed that far: a
+        collector restored from a copy is filled from them, and entry 1, which tells it of the fork, stands before
+        them. But they do not count as ``unacknowledged``, or a fork would block the machine until they arrived again.
+        So for that time the file may hold twice as many entries as are kept.
         """
         with self._certain_or_closed("renewed"):
             if self.id == journal:
                 return self.head  # an earlier try that raised was durable
             kept = self._rows("SELECT seq, uid, type, at_ms, hash, body FROM entry ORDER BY seq")
             anchor = first_prev(journal)
+            confirmed = sum(seq <= max(self.mark, self._copied) for seq, *_ in kept)
+            copied = confirmed and 1 + confirmed
             with self._transaction():
                 self._execute("DELETE FROM entry")
                 head, prev = 1, self._put_draft(journal, 1, anchor, first)
@@ -364,6 +372,8 @@ class Journal:
                     prev = self._put(head, uid, kind, at_ms, copy)
                 for key, value in (("journal", journal), ("mark", 0), ("anchor_seq", 0), ("anchor_hash", anchor)):
                     self._execute("UPDATE meta SET value = ? WHERE key = ?", value, key)
+                self._execute("INSERT OR REPLACE INTO meta VALUES ('copied', ?)", copied)
+            self._copied = copied
             self.id, self.mark, self.anchor = journal, 0, (0, anchor)
             self.head, self._head_hash = head, prev
         return self.head
@@ -407,8 +417,9 @@ class Journal:
 
     @property
     def unacknowledged(self) -> int:
-        """Return how many entries no collector has confirmed."""
-        return self.head - max(self.mark, self.anchor[0])
+        """Return how many entries no collector has confirmed, here or as the originals of copies (see ``renew``)."""
+        confirmed = max(self.mark, self.anchor[0])
+        return self.head - confirmed - max(0, self._copied - max(confirmed, 1))
 
     def open_session(self) -> OpenSession | None:
         """Return the checkpoint of a session that was not ended."""
@@ -479,8 +490,7 @@ class Journal:
         return rows
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEntry:
+class StoredEntry(msgspec.Struct, frozen=True):
     """One entry as it is published. `body` are the stored bytes."""
 
     seq: int

@@ -1,5 +1,8 @@
 """Is the machine locked? A lock is state, not a message, and falls only when it is named.
 
+Locks stand beside each other, each under its id: the machine is locked while any of them stands, the strictest rules,
+and taking one off leaves the others.
+
 It arrives in the sealed roster, or ahead of it by a command that carries the version of the roster it belongs to. A
 roster without the lock does not lift it: yesterday's database, restored, knows nothing of today's lock. A roster
 lifts it by naming its id, and so does the unlock command. What holds is kept in the journal, so that a machine that
@@ -8,46 +11,48 @@ was switched off wakes up locked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from fabgate import wire
 
 
-@dataclass(frozen=True, slots=True)
-class Locked:
-    """What holds now: the lock, and the roster version of the last word about it."""
+class Locked(msgspec.Struct, frozen=True):
+    """What holds now: the locks, the last one to come at the end, and the roster version of the last word about them."""
 
-    lock: wire.Lock | None = None
+    locks: tuple[wire.Lock, ...] = ()
     version: int = 0
+
+    @property
+    def lock(self) -> wire.Lock | None:
+        """Return the lock that rules, and that members read: the strictest, and of those the newest."""
+        return max(reversed(self.locks), key=lambda lock: lock.when == "now", default=None)
 
     def by_roster(self, rules: wire.MachineRules, version: int) -> Locked:
         """Return what holds once a roster came."""
-        if rules.lock is not None and not (version < self.version and self.lock is None):
-            return Locked(rules.lock, max(version, self.version))
-        if self.lock is not None and self.lock.id in rules.lifted:
-            return Locked(None, max(version, self.version))
-        return Locked(self.lock, max(version, self.version) if rules.lock is None else self.version)
+        lock, named = rules.lock, set(rules.lifted)
+        # A roster from before the last word may bring a lock that this word took off, or made stricter.
+        locks = self.locks if lock is None or version < self.version else self._with(lock)
+        standing = tuple(one for one in locks if one.id not in named or one == lock)
+        return Locked(standing, max(version, self.version))
 
     def by_command(self, verb: str, lock: wire.Lock, version: int, roster_version: int) -> Locked | None:
         """Return what holds once a lock or unlock command came, or None when it is older than what is known."""
         if version <= max(self.version, roster_version):
             return None
-        if verb == "lock":
-            return Locked(lock, version)
-        if self.lock is not None and self.lock.id != lock.id:
-            return None
-        return Locked(None, version)
+        without = tuple(one for one in self.locks if one.id != lock.id)
+        return Locked(self._with(lock) if verb == "lock" else without, version)
 
     def agrees(self, verb: str, lock: wire.Lock) -> bool:
         """Whether what a command asks for holds already."""
-        here = self.lock is not None and self.lock.id == lock.id
-        return here if verb == "lock" else not here
+        return any(one.id == lock.id for one in self.locks) == (verb == "lock")
+
+    def _with(self, lock: wire.Lock) -> tuple[wire.Lock, ...]:
+        """Return the locks with this one among them, in its old place where it has one."""
+        return tuple({**{one.id: one for one in self.locks}, lock.id: lock}.values())
 
     def to_text(self) -> str:
         """Return the form that the journal keeps."""
-        return msgspec.json.encode({"lock": self.lock, "version": self.version}).decode()
+        return msgspec.json.encode({"locks": self.locks, "version": self.version}).decode()
 
     @classmethod
     def from_text(cls, text: str | None) -> Locked:
@@ -55,5 +60,6 @@ class Locked:
         if text is None:
             return cls()
         found = msgspec.json.decode(text)
-        lock = None if found["lock"] is None else msgspec.convert(found["lock"], wire.Lock)
-        return cls(lock, found["version"])
+        one = found.get("lock")  # as it was kept when there was one lock at most
+        locks = found.get("locks", [] if one is None else [one])
+        return cls(msgspec.convert(locks, tuple[wire.Lock, ...]), found["version"])

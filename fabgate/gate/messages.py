@@ -43,6 +43,18 @@ _LOOKS: Final[dict[w.SignalKind, tuple[str, str]]] = {
     _KIND.IDENTIFY: ("white blink", "tick"),
 }
 
+#: Seconds after which a notice gives way to what stood before: whoever works must not look at a stranger's refusal.
+_PASSES_S: Final[dict[w.SignalKind, float]] = {
+    _KIND.WAIT: 5,
+    _KIND.ENDED: 30,
+    _KIND.REFUSED: 8,
+    _KIND.MISREAD: 5,
+    _KIND.FLAG_ASK: 30,
+    _KIND.FLAGGED: 8,
+    _KIND.UNFLAGGED: 8,
+    _KIND.IDENTIFY: 10,
+}
+
 TEXTS: Final[dict[str, str]] = {
     "wait": "One moment",
     "supervisor-needed": "Supervisor needed\nTap their badge\nwithin {left}",
@@ -178,7 +190,11 @@ def notice(
         case _:
             left, clock = speak.duration(signal.ms), _clock(signal.ms)
             lines = speak.lines(signal.kind.value, left=left, clock=clock, actor=signal.detail)
-    return Notice(light, sound, lines)
+    return Notice(light, sound, lines, _PASSES_S.get(signal.kind, 0))
+
+
+#: What stands where nobody uses the machine and nothing forbids it.
+DARK: Final = Notice(_LOOKS[_KIND.IDLE][0])
 
 
 def power_was_cut(lang: str = translations.SOURCE_LANG) -> Notice:

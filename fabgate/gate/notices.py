@@ -1,27 +1,34 @@
-"""Who drives the panel? A thread that shows the newest notice and never holds up the loop."""
+"""Who drives the panel? A thread that shows the newest notice, for as long as it is true, and never holds up the loop."""
 
 from __future__ import annotations
 
 import logging
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
+
+import msgspec
 
 from fabgate.drivers.panels import Notice
 from fabgate.gate.config import Driver, make_driver
+from fabgate.gate.messages import DARK
 
 log = logging.getLogger(__name__)
 
 
 class Notices:
-    """The panel's thread; without a panel in the configuration notices go to the log."""
+    """The panel's thread; without a panel in the configuration notices go to the log.
+
+    A notice that passes (``Notice.for_s``) is followed by the last one that does not, without its sound.
+    """
 
     def __init__(self, section: Driver | None) -> None:
         self._section = section
-        self._queue: SimpleQueue[Notice | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Notice, Notice | None] | None] = SimpleQueue()
+        self._lasting = DARK
 
-    def show(self, notice: Notice) -> None:
-        """Queue a notice."""
-        self._queue.put(notice)
+    def show(self, notice: Notice, *, then: Notice | None = None) -> None:
+        """Queue a notice; once it has passed, `then` is shown instead of what stood before."""
+        self._queue.put((notice, then))
 
     def stop(self) -> None:
         """Ask the thread to end once all is shown."""
@@ -33,12 +40,23 @@ class Notices:
         if self._section is not None:
             panel = make_driver("panel", self._section)
             panel.open()
+        passes_s: float | None = None
         try:
-            while (notice := self._queue.get()) is not None:
+            while True:
+                try:
+                    told = self._queue.get(timeout=passes_s)
+                except Empty:
+                    told = self._lasting, None
+                if told is None:
+                    return
+                notice, then = told
                 if panel is None:
                     log.info("[%s] %s", notice.light, " / ".join(notice.lines))
                 else:
                     panel.show(notice)
+                passes_s = notice.for_s or None
+                if passes_s is None or then is not None:
+                    self._lasting = msgspec.structs.replace(then or notice, sound="")
         finally:
             if panel is not None:
                 panel.close()

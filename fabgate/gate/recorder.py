@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Final
+
+import msgspec
 
 from fabgate.errors import JournalError
 from fabgate.gate.journal import NO_CHANGE, Change, Draft, Journal
@@ -25,58 +26,50 @@ RETRY_MOST_S: Final = 5.0
 PROBE_S: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class JournalSick:
+class JournalSick(msgspec.Struct, frozen=True):
     """A write failed; nothing is confirmed until ``JournalWell``."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class JournalWell:
+class JournalWell(msgspec.Struct, frozen=True):
     """Writes succeed again, and the reserve is there."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointKept:
+class CheckpointKept(msgspec.Struct, frozen=True):
     """The checkpoint that was asked for at `boot_ms` is on disk."""
 
     boot_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """Entries up to `head` are on disk; `unacknowledged` of them no collector has confirmed."""
 
     head: int
     unacknowledged: int
 
 
-@dataclass(frozen=True, slots=True)
-class Renewed:
+class Renewed(msgspec.Struct, frozen=True):
     """The journal continues under a new id, with copies of what it kept."""
 
     journal: str
     head: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Fork:
+class _Fork(msgspec.Struct, frozen=True):
     """Continue as journal `new`; `first` makes the entry that names the old one."""
 
     new: str
     first: Callable[[Journal], Draft]
 
 
-@dataclass(frozen=True, slots=True)
-class _Append:
+class _Append(msgspec.Struct, frozen=True):
     token: int | None
     drafts: Sequence[Draft]
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
-class _Checkpoint:
+class _Checkpoint(msgspec.Struct, frozen=True):
     session: str
     energised_ms: int
     running_ms: int
@@ -185,6 +178,7 @@ class Recorder:
             if not first:
                 first.append(job.first(self._journal))
             self._journal.renew(job.new, first[0])
+            self._latest_mark = None  # it was the old journal's
 
         if self._until_written(renew, ends=False):
             self._post(Renewed(job.new, self._journal.head))

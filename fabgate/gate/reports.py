@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from fabgate import wire
-from fabgate.errors import SealError, UsageError
+from fabgate.errors import UsageError
 from fabgate.gate.commands import CommandDesk, RefusedError
 from fabgate.gate.config import Config
 from fabgate.gate.facts import FactWriter
@@ -21,7 +21,15 @@ from fabgate.gate.roster_http import HttpSource
 from fabgate.gate.roster_source import FileSource, RosterConfirmed, RosterRefused, RosterStored
 from fabgate.gate.sensing import ReaderFault, ReaderRecovered, Sensing
 from fabgate.gate.standing import Standing
-from fabgate.gate.uplink import CommandArrived, ForkFound, LinkChanged, MarkMoved, RosterNudged, Uplink
+from fabgate.gate.uplink import (
+    CommandArrived,
+    CommandsRefused,
+    ForkFound,
+    LinkChanged,
+    MarkMoved,
+    RosterNudged,
+    Uplink,
+)
 from fabgate.gate.workers import WorkerFailed, WorkerRestarted
 from fabgate.rules import words as w
 
@@ -37,6 +45,7 @@ _RULES_OWN = (
     w.FlagPressed,
     w.CauseRaised,
     w.CauseCleared,
+    w.CheckpointLate,
     w.RosterChanged,
     w.Extend,
     w.Committed,
@@ -115,7 +124,7 @@ class Reports:
         if detail is not None:
             self._journal_problems[key] = detail
             self.problems["journal"] = detail
-            return [w.CauseRaised(w.Cause.JOURNAL, detail)]
+            return [w.CheckpointLate(detail) if key == "late" else w.CauseRaised(w.Cause.JOURNAL, detail)]
         if self._journal_problems.pop(key, None) is None or self._journal_problems:
             return []
         self.problems.pop("journal", None)
@@ -140,10 +149,10 @@ class Reports:
             case Renewed(journal, head):
                 log.warning("the journal goes on as %s from entry %d", journal, head)
                 self.journal_id = journal
-                self.stored = Stored(head, head)
+                self.stored = Stored(head, self.stored.unacknowledged + 1)  # the entry that names the fork; see renew
                 if self.uplink is not None:
                     self.uplink.renewed()
-                return self._fullness(head)
+                return self._fullness(self.stored.unacknowledged)
             case MarkMoved(seq):
                 self._recorder.acknowledge(seq)
                 return []
@@ -192,6 +201,7 @@ class Reports:
                 self.choose_badge_key()
                 self.problems.pop("roster", None)
                 self.problems.pop("roster-members", None)
+                self._look_at_locks()
                 data = wire.RosterReplaced(clock=self._writer.clock(now), version=version, members=members)
                 locked = self._standing.locked
                 change = Change(lock=locked.to_text()) if locked != before else Change()
@@ -199,16 +209,25 @@ class Reports:
                 return self._standing.changed(now, members=True)
             case RosterConfirmed():
                 self.problems.pop("roster", None)
+                self._look_at_locks()
                 return self._standing.changed(now)
             case RosterRefused(reason, refused, detail):
-                log.error("the roster was not taken: %s", detail or reason)
                 # Members that are kept although they vanished stay a problem until a roster comes without that.
                 kept = refused is not None and refused == self._standing.version
+                log.error("the roster was %s: %s", "taken in part" if kept else "not taken", detail or reason)
                 self.problems["roster-members" if kept else "roster"] = reason
                 rejected = wire.RosterRejected(clock=self._writer.clock(now), reason=reason[:2000], version=refused)
                 self.note("roster.rejected", rejected, now)
                 return []
         return None
+
+    def _look_at_locks(self) -> None:
+        """Tell of locks that nobody may know how to take off: a collector restored from a copy has forgotten them."""
+        found = ", ".join(f"{lock.id} ({lock.reason})" for lock in self._standing.unnamed_locks())
+        if found:
+            self.problems["lock"] = f"the roster does not know of {found}; a lock falls only when its id is named"
+        else:
+            self.problems.pop("lock", None)
 
     def _of_network(self, event: object, now: w.Now) -> list[w.Event] | None:
         match event:
@@ -218,11 +237,21 @@ class Reports:
                 self.link = event
                 return []
             case RosterNudged():
+                self._taken(event)  # before the roster is asked for: a nudge that comes meanwhile is another one
                 self._fetch()
                 return []
-            case CommandArrived(payload, seal):
-                return self._command(payload, seal, now)
+            case CommandArrived(command):
+                self._taken(event)
+                return self._command(command, now)
+            case CommandsRefused(count, detail):
+                # Whoever sent them is not known: no answer, no entry, or the journal could be filled from afar.
+                self.problems["command"] = f"{count} refused since the start; the last one: {detail}"
+                return []
         return None
+
+    def _taken(self, event: CommandArrived | RosterNudged) -> None:
+        if self.uplink is not None:
+            self.uplink.taken(event)
 
     def _worker_failed(self, failed: WorkerFailed) -> list[w.Event]:
         self.problems[f"thread-{failed.name}"] = failed.error
@@ -234,14 +263,13 @@ class Reports:
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
-    def _command(self, payload: bytes, seal: str | None, now: w.Now) -> list[w.Event]:
+    def _command(self, command: wire.Command, now: w.Now) -> list[w.Event]:
         try:
-            command = self._desk.read(payload, seal, now)
+            self._desk.check(command, now)
         except RefusedError as error:
             self._answer(error.command, "refused", str(error), now)
             return []
-        except (SealError, UsageError) as error:
-            # Whoever sent this is not known: no answer, no entry, or the journal could be filled from afar.
+        except UsageError as error:
             log.warning("refused a command: %s", error)
             self.problems["command"] = str(error)
             return []
@@ -264,7 +292,10 @@ class Reports:
                 if locked is None:
                     return [], Change(), ("refused", "a newer roster or command has said otherwise")
                 self._standing.locked = locked
+                self._look_at_locks()
                 self._fetch()
+                if command.verb == "unlock" and locked.lock is not None:
+                    done = ("done", f"still locked: {locked.lock.reason}")
                 return self._standing.changed(now), Change(lock=locked.to_text()), done
             case "stop":
                 return [w.StopPressed(actor=command.actor)], Change(), done

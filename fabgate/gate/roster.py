@@ -10,8 +10,10 @@ Badges are stored as keyed digests; a stolen SD card gives no UIDs at a glance (
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sqlite3
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -26,6 +28,8 @@ from fabgate.rules import words as w
 
 #: Of the members of the last good roster, this share may vanish without appearing in `refusals`.
 VANISH_SHARE: Final = 0.2
+#: So many may vanish whatever their share: in a workshop of four, one who leaves is a quarter.
+VANISH_FEW: Final = 5
 #: What reading a damaged file raises: SQLite, or whatever meets what SQLite still gives.
 _DAMAGE: Final = (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError)
 _FIND: Final = "SELECT person.body FROM badge JOIN person USING (person) WHERE badge.digest = ?"
@@ -51,6 +55,8 @@ class Directory:
             self.fresh_for_s = int(meta["fresh_for_s"])
             #: Under which key its badges were digested, where the roster says.
             self.badge_key_id: str | None = meta["badge_key_id"]
+            #: What ``content`` said of the roster when it was stored; none where an earlier version stored it.
+            self.content: bytes | None = meta.get("content")
             self.machine = wire.decode(meta["machine"], wire.MachineRules)
             machine_rules(self.machine)
         except (*_DAMAGE, KeyError) as error:
@@ -77,13 +83,13 @@ class Directory:
         except _DAMAGE as error:
             raise self._damaged(error) from error
 
-    def all_members(self) -> dict[str, wire.Member]:
-        """Return all members by id, with their badges: for the guard, which keeps those that vanish.
+    def all_members(self, only: Collection[str] | None = None) -> dict[str, wire.Member]:
+        """Return all members, or `only` those, by id with their badges: for the guard, which keeps those that vanish.
 
         Raises UsageError when the file is damaged.
         """
         try:
-            return self._all_members()
+            return self._all_members(only)
         except _DAMAGE as error:
             raise self._damaged(error) from error
 
@@ -94,16 +100,17 @@ class Directory:
         except _DAMAGE as error:
             raise self._damaged(error) from error
 
-    def _all_members(self) -> dict[str, wire.Member]:
-        found: dict[str, wire.Member] = {}
-        badges: dict[int, list[str]] = {}
+    def _all_members(self, only: Collection[str] | None) -> dict[str, wire.Member]:
+        found: dict[int, wire.Member] = {}
+        for person, id_, body in self._db.execute("SELECT person, id, body FROM person WHERE admitted = 1"):
+            if only is None or id_ in only:
+                stored = msgspec.json.decode(body, type=Stored).member
+                assert stored is not None
+                found[int(person)] = msgspec.structs.replace(stored, badges=[])
         for person, digest in self._db.execute("SELECT person, digest FROM badge"):
-            badges.setdefault(int(person), []).append(bytes(digest).hex())
-        for person, body in self._db.execute("SELECT person, body FROM person WHERE admitted = 1"):
-            stored = msgspec.json.decode(body, type=Stored).member
-            assert stored is not None
-            found[stored.id] = msgspec.structs.replace(stored, badges=badges.get(int(person), []))
-        return found
+            if person in found:
+                found[person].badges.append(bytes(digest).hex())
+        return {member.id: member for member in found.values()}
 
     def close(self) -> None:
         """Close the file."""
@@ -166,20 +173,14 @@ def _write(roster: wire.Roster, fresh: Path) -> None:
 
 
 def _fill(db: sqlite3.Connection, roster: wire.Roster) -> None:
-    encode = msgspec.json.Encoder().encode
+    content = _Content(roster)
     # Row by row, and sorted by SQLite: lists of 100,000, and sorting them, would hold up the loop that owns the power.
     db.execute("CREATE TEMP TABLE loose (digest BLOB, person INTEGER)")
-    number = 0
-    for found in roster.members:
-        number += 1
-        body = encode(Stored(member=msgspec.structs.replace(found, badges=[])))
-        db.execute("INSERT INTO person VALUES (?, ?, 1, ?)", (number, found.id, body))
-        db.executemany("INSERT INTO loose VALUES (?, ?)", [(_digest_bytes(one), number) for one in found.badges])
-    for refusal in roster.refusals:
-        number += 1
-        body = encode(Stored(refusal=msgspec.structs.replace(refusal, badges=[])))
-        db.execute("INSERT INTO person VALUES (?, ?, 0, ?)", (number, refusal.id, body))
-        db.executemany("INSERT INTO loose VALUES (?, ?)", [(_digest_bytes(one), number) for one in refusal.badges])
+    for number, row in enumerate(_rows(roster), 1):
+        id_, admitted, body, digests = row
+        db.execute("INSERT INTO person VALUES (?, ?, ?, ?)", (number, id_, admitted, body))
+        db.executemany("INSERT INTO loose VALUES (?, ?)", [(digest, number) for digest in digests])
+        content.add(row)
     db.execute("INSERT INTO badge SELECT digest, person FROM loose ORDER BY digest")
     meta = {
         "version": roster.version,
@@ -188,8 +189,56 @@ def _fill(db: sqlite3.Connection, roster: wire.Roster) -> None:
         "fresh_for_s": roster.fresh_for_s,
         "badge_key_id": roster.badge_key_id,
         "machine": wire.encode(roster.machine),
+        "content": content.digest(),
     }
     db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+
+
+#: Id, whether they are admitted, the stored body, the badges' digests.
+Row = tuple[str | None, int, bytes, list[bytes]]
+
+
+def _rows(roster: wire.Roster) -> Iterator[Row]:
+    """Make the rows of all people, one after the other. Raises UsageError at a badge that is no digest."""
+    encode = msgspec.json.Encoder().encode
+    for found in roster.members:
+        body = encode(Stored(member=msgspec.structs.replace(found, badges=[])))
+        yield found.id, 1, body, [_digest_bytes(one) for one in found.badges]
+    for refusal in roster.refusals:
+        body = encode(Stored(refusal=msgspec.structs.replace(refusal, badges=[])))
+        yield refusal.id, 0, body, [_digest_bytes(one) for one in refusal.badges]
+
+
+class _Content:
+    """A hash of all that a roster says, whatever the bytes that it came in."""
+
+    def __init__(self, roster: wire.Roster) -> None:
+        self._hash = hashlib.blake2b(
+            wire.encode(msgspec.structs.replace(roster, members=[], refusals=[], shrink_confirmed=False)),
+            digest_size=32,
+        )
+
+    def add(self, row: Row) -> None:
+        _, _, body, digests = row
+        self._hash.update(b"\n%b %d %b" % (body, len(digests), b"".join(digests)))
+
+    def digest(self) -> bytes:
+        return self._hash.digest()
+
+
+def is_stored(roster: wire.Roster, path: Path) -> bool:
+    """Say whether the stored roster has this version and says the same in all. Raises UsageError at a broken badge."""
+    try:
+        with contextlib.closing(Directory(path)) as directory:
+            version, stored = directory.version, directory.content
+    except UsageError:
+        return False
+    if version != roster.version or stored is None:
+        return False
+    content = _Content(roster)
+    for row in _rows(roster):
+        content.add(row)
+    return content.digest() == stored
 
 
 def _digest_bytes(text: str) -> bytes:
@@ -221,7 +270,7 @@ def _zone(name: str) -> str:
         raise UsageError(f"found the time zone {name!r}, wanted one such as Europe/Paris") from error
 
 
-def vanished(last: set[str], roster: wire.Roster) -> set[str]:
+def vanished(last: Iterable[str], roster: wire.Roster) -> set[str]:
     """Return the members of the last good roster that a new one neither admits nor refuses.
 
     A block is a member who moved to `refusals`; only those who are gone without a word count against the guard.
@@ -232,6 +281,18 @@ def vanished(last: set[str], roster: wire.Roster) -> set[str]:
     return gone
 
 
-def looks_shrunk(last: set[str], roster: wire.Roster) -> bool:
-    """Say whether so many members vanished that the roster is rather broken than true."""
-    return bool(last) and len(vanished(last, roster)) > VANISH_SHARE * len(last)
+def most_to_vanish(before: int) -> int:
+    """Return how many of so many members may vanish at once without a word.
+
+    A fifth; or a few, for of four members one is a quarter, and people do leave. What breaks in an export (a page, a
+    filter, the tail of the file) takes more than a handful with it.
+    """
+    return max(VANISH_FEW, int(VANISH_SHARE * before))
+
+
+def looks_shrunk(gone: int, before: int, roster: wire.Roster) -> bool:
+    """Say whether so many of the members before are gone that the roster is rather broken than true.
+
+    One that admits nobody any more is taken for broken however few they were: it would lock everybody out.
+    """
+    return gone > most_to_vanish(before) or (gone > 0 and not len(roster.members))

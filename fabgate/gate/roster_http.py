@@ -8,7 +8,9 @@ A version never goes back.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
+import os
 import secrets
 import threading
 from collections.abc import Callable, Collection
@@ -20,6 +22,7 @@ import msgspec
 from fabgate import wire
 from fabgate.errors import FabgateError, SealError, UsageError
 from fabgate.gate import roster_parts
+from fabgate.gate.clock import fsync_directory
 from fabgate.gate.config import Config
 from fabgate.gate.roster import Directory
 from fabgate.gate.roster_source import RosterConfirmed, RosterRefused, RosterStored, replace_stored
@@ -28,7 +31,10 @@ from fabgate.seal import Keys, entry_hash, to_text
 
 log = logging.getLogger(__name__)
 
+#: How long the collector may be silent, and how long a whole answer may take: the largest roster, at 100 kB/s, comes
+#: packed in less. Without the second, a byte now and then would hold the only thread that fetches for ever.
 TIMEOUT_S: Final = 10
+WHOLE_TIMEOUT_S: Final = 180
 MAX_BYTES: Final = 64 * 1024 * 1024
 RETRY_FIRST_S: Final = 2.0
 
@@ -57,6 +63,7 @@ class HttpSource:
         now: Callable[[], Now],
         badge_keys: Collection[str] = (),
         timeout_s: float = TIMEOUT_S,
+        whole_timeout_s: float = WHOLE_TIMEOUT_S,
     ) -> None:
         assert config.roster.url is not None
         assert config.roster.token_file is not None
@@ -72,9 +79,11 @@ class HttpSource:
         self._boot = boot
         self._now = now
         self._timeout_s = timeout_s
+        self._whole_timeout_s = whole_timeout_s
+        #: The authority of the collector's certificate; without one, those that this computer trusts.
+        self._verify = True if config.roster.ca is None else str(config.roster.ca)
         self._stop = threading.Event()
         self._wanted = threading.Event()
-        self._session: Any = None
         self._badge_keys = badge_keys
         self._refused: str | None = None
         #: What is known of the stored roster; only this thread replaces it, others read it whole.
@@ -118,10 +127,8 @@ class HttpSource:
         return True
 
     def _fetch(self) -> None:
-        import requests  # noqa: PLC0415 - 70 ms on a PC, a second on a Pi, and only this thread needs it
+        from fabgate.gate.roster_session import CutError, session  # noqa: PLC0415 - requests: a second on a Pi
 
-        if self._session is None:
-            self._session = requests.Session()
         receipt = self._receipt
         nonce = secrets.token_urlsafe(16)
         headers = {
@@ -130,16 +137,25 @@ class HttpSource:
         }
         if receipt is not None and receipt.etag:
             headers["If-None-Match"] = receipt.etag
-        answer = self._session.get(self._url, headers=headers, timeout=self._timeout_s, stream=True)
-        with contextlib.closing(answer):
-            if answer.status_code == 304 and receipt is not None:
-                self._confirmed(answer, receipt, nonce)
-            elif answer.status_code == 200:
-                self._new_roster(answer, receipt, nonce)
-            else:
-                raise UsageError(
-                    f"{self._url}: found HTTP {answer.status_code}, wanted 200 or 304; check the token and the gate's name"
+        try:
+            with session(self._whole_timeout_s) as asking:
+                answer = asking.get(
+                    self._url, headers=headers, timeout=self._timeout_s, verify=self._verify, stream=True
                 )
+                body = _read(answer, self._url) if answer.status_code == 200 else b""
+        except CutError:
+            raise UsageError(
+                f"{self._url}: found no whole answer after {self._whole_timeout_s:g} s, wanted one in that time; the"
+                " network or the collector is too slow, or something between them holds the answer back"
+            ) from None
+        if answer.status_code == 304 and receipt is not None:
+            self._confirmed(answer, receipt, nonce)
+        elif answer.status_code == 200:
+            self._new_roster(answer, body, receipt, nonce)
+        else:
+            raise UsageError(
+                f"{self._url}: found HTTP {answer.status_code}, wanted 200 or 304; check the token and the gate's name"
+            )
 
     def _confirmed(self, answer: Any, receipt: Receipt, nonce: str) -> None:
         covered = wire.sealed_same(receipt.version, answer.headers.get("Date", ""), nonce)
@@ -148,8 +164,7 @@ class HttpSource:
         self._keep(receipt)
         self._post(RosterConfirmed())
 
-    def _new_roster(self, answer: Any, receipt: Receipt | None, nonce: str) -> None:
-        body = _read(answer, self._url)
+    def _new_roster(self, answer: Any, body: bytes, receipt: Receipt | None, nonce: str) -> None:
         seal = answer.headers.get(wire.HEADER_SEAL)
         self._keys.verify(seal, wire.PURPOSE_ROSTER, self._topics.account, wire.sealed_roster(body, nonce))
         roster = roster_parts.decode(body)
@@ -168,7 +183,7 @@ class HttpSource:
                 self._keep(receipt)
                 self._post(RosterConfirmed())
                 return
-        refusal = replace_stored(roster, self._stored)
+        refusal = replace_stored(roster, self._stored).refusal
         self._keep(Receipt(version=roster.version, hash=digest, etag=answer.headers.get("ETag", "")))
         self._post(RosterStored(roster.version, len(roster.members)))
         if refusal is not None:
@@ -192,7 +207,7 @@ class HttpSource:
         try:
             return msgspec.json.decode(self._receipt_path.read_bytes(), type=Receipt)
         except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
-            # It is not synced. Its roster is, and no older one replaces that all the same.
+            # Its roster is whole, and no older one replaces that all the same.
             return Receipt(version=version, hash="")
 
     def age_ms(self, now: Now) -> int | None:
@@ -205,8 +220,12 @@ class HttpSource:
         wall_ms = round(now.local.timestamp() * 1000) if now.synced and now.local is not None else None
         fresh = self._receipt_path.with_suffix(".new")
         kept = msgspec.structs.replace(receipt, boot=self._boot, boot_ms=now.boot_ms, wall_ms=wall_ms)
-        fresh.write_bytes(msgspec.json.encode(kept))
+        with fresh.open("wb") as file:
+            file.write(msgspec.json.encode(kept))
+            file.flush()
+            os.fsync(file.fileno())
         fresh.replace(self._receipt_path)
+        fsync_directory(self._receipt_path.parent)
         self._receipt = kept
 
 
@@ -223,9 +242,9 @@ def age_ms(receipt: Receipt | None, now: Now, boot: str) -> int | None:
 
 
 def _read(answer: Any, url: str) -> bytes:
-    body = bytearray()
+    body = io.BytesIO()  # which gives away what it holds; a copy of it would hold up the other threads
     for chunk in answer.iter_content(65536):
-        body += chunk
-        if len(body) > MAX_BYTES:
+        body.write(chunk)
+        if body.tell() > MAX_BYTES:
             raise UsageError(f"{url}: the roster is larger than {MAX_BYTES} bytes")
-    return bytes(body)
+    return body.getvalue()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from fabgate.badge import Badge, Kind, digest
 from fabgate.drivers.readers import Card, MisreadReason, Reader
@@ -19,15 +20,13 @@ REOPEN_FIRST_S: Final = 0.5
 REOPEN_MOST_S: Final = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderFault:
+class ReaderFault(msgspec.Struct, frozen=True):
     """The reader does not answer."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderRecovered:
+class ReaderRecovered(msgspec.Struct, frozen=True):
     """The reader answers again, or repaired itself."""
 
     detail: str

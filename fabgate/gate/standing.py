@@ -36,11 +36,14 @@ class Standing:
         self._emergency = {entry.digest: w.Emergency(entry.label) for entry in config.emergency_badges}
         self._directory: Directory | None = None
         self._told: w.RosterChanged | None = None
-        #: Whose badges were looked up lately, and under which key.
-        self._seen: dict[str, tuple[str | None, str | None]] = {}
+        #: Whose badges were looked up lately, and in which roster. Everything is decided twice, the second time while
+        #: somebody waits for power; and a badge tapped under another key is looked up by its holder.
+        self._seen: dict[str, tuple[Directory, w.Holder]] = {}
         self._grows_old = config.roster.url is not None
         self.age_ms = age_ms
         self.locked = Locked()
+        #: Why there was no roster when it was last asked for: a start asks twice, and says it once.
+        self._lacking = ""
         self.reload()
 
     @property
@@ -72,22 +75,28 @@ class Standing:
     def _find(self, digest: str) -> w.Holder | None:
         if self._directory is None:
             return None
+        seen_in, holder = self._seen.get(digest, (None, None))
+        if seen_in is self._directory:
+            return holder
         found = self._directory.find(digest)
         if found is not None:
-            self._seen[digest] = (self.badge_key_id, found.id)
+            self._seen[digest] = (self._directory, found)
             if len(self._seen) > SEEN_MOST:
                 self._seen.pop(next(iter(self._seen)))
             return found
         # The badge of a running session was digested under the key of its start. A new key is no new member.
-        key_id, member = self._seen.get(digest, (self.badge_key_id, None))
-        return None if member is None or key_id == self.badge_key_id else self._directory.find_member(member)
+        if seen_in is None or holder is None or holder.id is None or seen_in.badge_key_id == self.badge_key_id:
+            return None
+        return self._directory.find_member(holder.id)
 
     def reload(self) -> None:
         """Open the stored roster; the one before stays where there is none."""
         try:
             fresh = Directory(self._path)
         except UsageError as error:
-            log.info("%s", error)
+            if str(error) != self._lacking:
+                log.info("%s", error)
+            self._lacking = str(error)
             return
         old, self._directory = self._directory, fresh
         self.locked = self.locked.by_roster(fresh.machine, fresh.version)
@@ -103,6 +112,13 @@ class Standing:
         """Return the machine's rules, with the lock that holds."""
         machine = self._fallback if self._directory is None else self._directory.machine
         return machine_rules(msgspec.structs.replace(machine, lock=self.locked.lock))
+
+    def unnamed_locks(self) -> tuple[wire.Lock, ...]:
+        """Return the locks that stand although the roster, which is the last word, does not have them."""
+        if self._directory is None or self._directory.version < self.locked.version:
+            return ()
+        own = self._directory.machine.lock
+        return tuple(lock for lock in self.locked.locks if own is None or lock.id != own.id)
 
     def is_stale(self, now: w.Now) -> bool:
         """Whether the collector has not confirmed the roster for longer than the site trusts it."""

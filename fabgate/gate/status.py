@@ -1,10 +1,11 @@
-"""What does the gate think now? ``status.json`` in the state directory, always whole, for ``fabgate status``."""
+"""What does the gate think now? ``status.json`` in the state directory, always whole, and how a terminal shows it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import threading
+from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -14,6 +15,7 @@ import msgspec
 from fabgate import wire
 from fabgate.gate.config import Config
 from fabgate.gate.recorder import Stored
+from fabgate.gate.shown import roster_version
 from fabgate.gate.uplink import LinkChanged
 
 RETRY_S: Final = 2.0
@@ -22,6 +24,34 @@ RETRY_S: Final = 2.0
 REST_S: Final = 0.1
 #: The next status is written into a file that has this room already, so that a full disk can be told of.
 SPARE_BYTES: Final = 4096
+
+
+def rows(found: dict[str, Any], *, alive: bool, now: datetime) -> list[tuple[str, str]]:
+    """Return a status that was read from the file as names and text, its problems last.
+
+    `alive` is whether its process still runs. Raises KeyError, TypeError or ValueError for what is no status.
+    """
+    causes = f" (blocked: {', '.join(found['causes'])})" if found.get("causes") else ""
+    member = f" by {found['member']}" if found.get("member") else ""
+    mqtt, roster = found["mqtt"], found["roster"]
+    if mqtt.get("configured", True):
+        waiting = f"{found['journal']['unacknowledged']} not yet at the collector"
+        link = "connected" if mqtt["connected"] else mqtt["problem"]
+    else:
+        waiting, link = "no broker configured; kept here", "not configured"
+    shown = {
+        "machine": f"{found['machine']} ({found['site']}/{found['gate']})",
+        "process": f"running, pid {found['pid']}" if alive else "NOT RUNNING",
+        "state": f"{found['state']}{member}{causes}",
+        "journal": f"entry {found['journal']['head']}, {waiting}",
+        "broker": link,
+        "roster": roster_version(roster["version"], now) if roster else "none",
+        "wall clock": "synchronised" if found["clock_synced"] else "not synchronised",
+    }
+    if not alive:
+        # A dead gate's last words are not the present: the journal knows what came after them.
+        shown |= {name: f"last known: {shown[name]}" for name in ("state", "journal", "broker", "roster", "wall clock")}
+    return [*shown.items(), *(("problem", str(problem)) for problem in found["problems"])]
 
 
 class StatusFile:

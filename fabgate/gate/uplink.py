@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
+import msgspec
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -30,9 +31,11 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from fabgate import wire
 from fabgate.errors import FabgateError, UsageError
 from fabgate.gate.clock import boottime_ms
+from fabgate.gate.commands import Door
 from fabgate.gate.config import Config
 from fabgate.gate.delivery import Answer, Delivery
 from fabgate.gate.journal import Reader
+from fabgate.gate.keys import gate_keys
 from fabgate.seal import from_text, to_text
 
 log = logging.getLogger(__name__)
@@ -40,58 +43,70 @@ log = logging.getLogger(__name__)
 CONNACK_S: Final = 10.0
 KEEPALIVE_S: Final = 30
 LOOP_S: Final = 1.0
+#: However much arrives, what is due (a heartbeat, entries) is done after so many events.
+BATCH: Final = 200
+#: Refused messages are told of at once, and again when so much time has passed: a flood fills neither log nor wire.
+REFUSED_S: Final = 60
 RECONNECT_FIRST_S: Final = 1.0
 RECONNECT_MOST_S: Final = 30.0
 _RETAINED: Final[tuple[wire.Leaf, ...]] = ("status", "state")
 
 
-@dataclass(frozen=True, slots=True)
-class MarkMoved:
+class MarkMoved(msgspec.Struct, frozen=True):
     """The collector confirms everything up to `seq`."""
 
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class LinkChanged:
+class LinkChanged(msgspec.Struct, frozen=True):
     """The connection to the broker came or went; `problem` says why not."""
 
     connected: bool
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ForkFound:
+class ForkFound(msgspec.Struct, frozen=True):
     """The collector has another history of this journal: a restored image, or a cloned card."""
 
 
-@dataclass(frozen=True, slots=True)
-class CommandArrived:
-    """Somebody sent a command; nothing of it is believed yet."""
+class CommandArrived(msgspec.Struct, frozen=True):
+    """The collector sent a command: its seal is good. Whether it may be obeyed is for the loop to say."""
 
-    payload: bytes
-    seal: str | None
+    command: wire.Command
 
 
-@dataclass(frozen=True, slots=True)
-class RosterNudged:
+class CommandsRefused(msgspec.Struct, frozen=True):
+    """Of what was sent as commands, `count` were refused unread since the start; `detail` says why the last one was."""
+
+    count: int
+    detail: str
+
+
+class RosterNudged(msgspec.Struct, frozen=True):
     """The collector has a roster to fetch."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Connected:
+@dataclass(slots=True)
+class _Refusals:
+    """How many messages of one topic were refused, of how many that was told, and when (boot milliseconds)."""
+
+    count: int = 0
+    told: int = 0
+    told_ms: int = 0
+    detail: str = ""
+
+
+class _Connected(msgspec.Struct, frozen=True):
     client: mqtt.Client
 
 
-@dataclass(frozen=True, slots=True)
-class _Message:
+class _Message(msgspec.Struct, frozen=True):
     topic: str
     payload: bytes
     seal: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Puback:
+class _Puback(msgspec.Struct, frozen=True):
     mid: int
     reason: str = ""
 
@@ -124,9 +139,16 @@ class Uplink:
         self._state: wire.State | None = None
         self._beat_at = 0
         self._early_ack: wire.Ack | None = None
+        self._door = Door(account=config.topics.account, keys=gate_keys(config))
+        #: Nudges posted, and nudges that the loop has taken; each is written by one thread.
+        self._nudged = 0
+        self._nudges_taken = 0
+        self._refusals: dict[str, _Refusals] = {}
         #: The collector knows another history. Nothing of the old journal is published any more: the file becomes
         #: another one at a moment that this thread does not see.
         self._forking = False
+        #: The file holds another journal, which is not read yet.
+        self._renewed = False
         #: Whether the broker is to publish the last will when this ends; a gate that gives its name up leaves nothing.
         self._last_word = True
         #: Message ids of entries on this connection that the broker has not confirmed; status and state have others.
@@ -145,6 +167,13 @@ class Uplink:
     def renewed(self) -> None:
         """Say that the file holds another journal now; it is delivered from its beginning."""
         self._queue.put(Reader)
+
+    def taken(self, event: CommandArrived | RosterNudged) -> None:
+        """Say that the loop has this in hand: the next one may be posted. Few wait in the inbox at any time."""
+        if isinstance(event, CommandArrived):
+            self._door.taken()
+        else:
+            self._nudges_taken += 1
 
     def reply(self, reply: wire.Reply) -> None:
         """Answer a command."""
@@ -266,7 +295,9 @@ class Uplink:
                 event = self._queue.get(timeout=self._timeout_s())
             except Empty:
                 event = None
-            while not self._queue.empty():  # entries then leave in batches, with one look into the journal for each
+            for _ in range(BATCH):  # entries then leave in batches, with one look into the journal for each
+                if self._queue.empty():
+                    break
                 self._take(event)
                 event = self._queue.get()
             self._turn(event)
@@ -274,6 +305,8 @@ class Uplink:
     def _turn(self, event: object) -> None:
         """Take what happened, then do what is due."""
         self._take(event)
+        if self._renewed:
+            self._begin_journal()
         mark = self._delivery.mark
         if self._delivery.due(self._boot_ms()):
             self._publish_status()
@@ -285,6 +318,8 @@ class Uplink:
         self._pump()
 
     def _timeout_s(self) -> float:
+        if self._renewed:
+            return 0.0
         soonest = min(self._delivery.deadline() or self._beat_at, self._beat_at)
         return min(60.0, max(0.0, (soonest - self._boot_ms()) / 1000)) if self._client else 60.0
 
@@ -316,17 +351,20 @@ class Uplink:
                 if self._client is not None:
                     self._client.publish(self._topics.topic("reply"), wire.encode(event), qos=1)
             case _ if event is Reader:
-                self._begin_journal()
+                self._renewed = self._forking = True
             case _Message():
                 self._message(event)
 
     def _begin_journal(self) -> None:
-        """Deliver what the file holds now. Opened here: the daemon's loop never waits for a disk."""
+        """Deliver what the file holds now. Opened here: the daemon's loop never waits for a disk.
+
+        Where the file cannot be read this raises, which ends the thread; it is started again, and begins here.
+        """
         fresh = type(self._journal)(self._journal.path)
         self._journal.close()
         self._journal = fresh
         self._delivery = self._new_delivery()
-        self._forking = False
+        self._renewed = self._forking = False
         self._mids.clear()
         if self._client is not None:
             self._delivery.connect(self._boot_ms())
@@ -354,11 +392,26 @@ class Uplink:
             elif topic == wire.collector_status_topic(self._topics.site):
                 self._collector_said(wire.decode(payload, wire.CollectorStatus))
             elif topic == self._topics.topic("roster"):
-                self._post(RosterNudged())
+                if self._nudged == self._nudges_taken:  # one that waits is as good as two
+                    self._nudged += 1
+                    self._post(RosterNudged())
             elif topic == self._topics.topic("command"):
-                self._post(CommandArrived(payload, message.seal))
+                self._post(CommandArrived(self._door.admit(payload, message.seal)))
         except FabgateError as error:
-            log.warning("refused a message on %s: %s", topic, error)
+            self._refused(topic, str(error))
+
+    def _refused(self, topic: str, detail: str) -> None:
+        refusals = self._refusals.setdefault(topic, _Refusals())
+        refusals.count += 1
+        refusals.detail = detail
+        if refusals.told == 0 or self._boot_ms() - refusals.told_ms >= REFUSED_S * 1000:
+            self._tell_refused(topic, refusals)
+
+    def _tell_refused(self, topic: str, refusals: _Refusals) -> None:
+        refusals.told, refusals.told_ms = refusals.count, self._boot_ms()
+        log.warning("refused a message on %s: %s (%d so far)", topic, refusals.detail, refusals.count)
+        if topic == self._topics.topic("command"):
+            self._post(CommandsRefused(refusals.count, refusals.detail))
 
     def _new_delivery(self) -> Delivery:
         floor, head, mark = self._journal.bounds()
@@ -383,8 +436,8 @@ class Uplink:
             self._acknowledged(early)
 
     def _acknowledged(self, ack: wire.Ack) -> None:
-        if ack.journal != self._journal.id:
-            return
+        if ack.journal != self._journal.id or self._forking:
+            return  # a mark that is said now would be taken for one of the new journal
         if ack.collector != self._collector:
             self._early_ack = ack  # its collector may announce itself in the next message
             return
@@ -395,7 +448,7 @@ class Uplink:
         mark = self._delivery.mark
         same = ours is not None and ours == from_text(ack.hash)
         answer = self._delivery.ack(ack.seq, same_history=same, now_ms=self._boot_ms())
-        if answer is Answer.FORK and not self._forking:
+        if answer is Answer.FORK:
             self._forking = True
             log.error("the collector has another history of journal %s at entry %d", ack.journal, ack.seq)
             self._post(ForkFound())
@@ -422,6 +475,9 @@ class Uplink:
 
     def _beat(self) -> None:
         self._beat_at = self._boot_ms() + wire.HEARTBEAT_S * 1000
+        for topic, refusals in self._refusals.items():
+            if refusals.told < refusals.count:
+                self._tell_refused(topic, refusals)
         self._publish_status()
         self._publish_state()
 

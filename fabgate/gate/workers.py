@@ -10,8 +10,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 log = logging.getLogger(__name__)
 
@@ -19,16 +20,14 @@ RESTART_FIRST_S: Final = 0.5
 RESTART_MOST_S: Final = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerFailed:
+class WorkerFailed(msgspec.Struct, frozen=True):
     """The thread `name` raised and will be started again."""
 
     name: str
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerRestarted:
+class WorkerRestarted(msgspec.Struct, frozen=True):
     """The thread `name` runs again."""
 
     name: str

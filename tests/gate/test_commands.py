@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +17,9 @@ from hypothesis import strategies as st
 
 from fabgate import wire
 from fabgate.errors import SealError, UsageError
-from fabgate.gate.commands import CommandDesk, RefusedError
+from fabgate.gate.commands import IDS_MOST, PENDING_MOST, CommandDesk, Door, RefusedError
 from fabgate.gate.config import Machine, Mqtt, RosterSource
-from fabgate.gate.uplink import CommandArrived
+from fabgate.gate.uplink import CommandArrived, RosterNudged, _Message
 from fabgate.rules import words as w
 from fabgate.seal import Keys
 from tests.gate.shell import KEYS, NOON, Bench, running, wait
@@ -49,18 +51,22 @@ def sealed(found: wire.Command | bytes, keys: Keys = KEYS, account: str = ACCOUN
     return payload, keys.seal(wire.PURPOSE_COMMAND, account, payload)
 
 
-def desk(keys: Keys | None = KEYS, seen: set[str] | None = None) -> CommandDesk:
-    return CommandDesk(account=ACCOUNT, boot="boot-1", keys=keys, seen=set() if seen is None else seen)
+def desk(seen: set[str] | None = None) -> CommandDesk:
+    return CommandDesk(boot="boot-1", seen=set() if seen is None else seen)
+
+
+def door(keys: Keys | None = KEYS) -> Door:
+    return Door(account=ACCOUNT, keys=keys)
 
 
 # --- may it be obeyed? ------------------------------------------------------------------------------------------------
 
 
-def test_a_fresh_sealed_command_is_obeyed_once() -> None:
+def test_a_fresh_command_is_obeyed_once() -> None:
     at = desk()
-    assert at.read(*sealed(command()), AT) == command()
+    at.check(command(), AT)
     with pytest.raises(RefusedError, match="obeyed already"):
-        at.read(*sealed(command()), AT)
+        at.check(command(), AT)
 
 
 @pytest.mark.parametrize(
@@ -86,22 +92,22 @@ def test_a_fresh_sealed_command_is_obeyed_once() -> None:
 )
 def test_a_command_that_is_stale_or_makes_no_sense_is_refused_with_its_reason(found: wire.Command, why: str) -> None:
     with pytest.raises(RefusedError, match=why) as caught:
-        desk().read(*sealed(found), AT)
+        desk().check(found, AT)
     assert caught.value.command == found
 
 
 def test_an_id_that_is_on_record_is_refused() -> None:
     with pytest.raises(RefusedError, match="obeyed already"):
-        desk(seen={"c-1"}).read(*sealed(command()), AT)
+        desk(seen={"c-1"}).check(command(), AT)
 
 
 def test_a_refusal_is_answered_once_however_often_it_is_replayed() -> None:
     at = desk()
     late = command(boot="boot-0")
     with pytest.raises(RefusedError):
-        at.read(*sealed(late), AT)
+        at.check(late, AT)
     with pytest.raises(UsageError, match="again") as caught:
-        at.read(*sealed(late), AT)
+        at.check(late, AT)
     assert not isinstance(caught.value, RefusedError)
 
 
@@ -109,10 +115,10 @@ def test_a_refusal_is_answered_once_however_often_it_is_replayed() -> None:
 def test_without_a_clock_only_what_makes_safer_or_tells_is_taken(verb: str) -> None:
     found = lock(verb) if verb in ("lock", "unlock") else command(verb, seconds=60)
     if verb in wire.COMMANDS_WITHOUT_CLOCK:
-        assert desk().read(*sealed(found), UNSYNCED) == found
+        desk().check(found, UNSYNCED)
     else:
         with pytest.raises(RefusedError, match="not synchronised"):
-            desk().read(*sealed(found), UNSYNCED)
+            desk().check(found, UNSYNCED)
 
 
 def test_whoever_is_not_known_is_not_answered() -> None:
@@ -129,7 +135,7 @@ def test_whoever_is_not_known_is_not_answered() -> None:
         (UsageError, KEYS, *sealed(b"\xff\xfe")),
     ):
         with pytest.raises(kind) as caught:
-            desk(keys).read(found, its, AT)
+            door(keys).admit(found, its)
         assert not isinstance(caught.value, RefusedError)
 
 
@@ -153,7 +159,40 @@ def test_any_change_to_a_command_or_its_seal_is_refused(data: st.DataObject) -> 
         return
     changed = (bytes(text), seal) if of_payload else (payload, bytes(text).decode("latin-1"))
     with pytest.raises(SealError):
-        desk().read(*changed, AT)
+        door().admit(*changed)
+
+
+def test_a_sealed_command_comes_in_and_once_more_to_be_told_that_it_was_obeyed() -> None:
+    at = door()
+    assert at.admit(*sealed(command())) == command()
+    assert at.admit(*sealed(command())) == command()
+    for _ in range(3):
+        with pytest.raises(UsageError, match="command c-1 came more than 2 times"):
+            at.admit(*sealed(command()))
+    assert at.admit(*sealed(command(id="c-2"))).id == "c-2"
+
+
+def test_few_commands_wait_for_the_loop_at_any_time() -> None:
+    at = door()
+    for n in range(PENDING_MOST):
+        at.admit(*sealed(command(id=f"c-{n}")))
+    with pytest.raises(UsageError, match="wait already; send it again"):
+        at.admit(*sealed(command(id="late")))
+    at.taken()
+    assert at.admit(*sealed(command(id="late"))).id == "late", "what was turned away has not come yet"
+    with pytest.raises(UsageError, match="wait already"):
+        at.admit(*sealed(command(id="later")))
+
+
+def test_a_door_forgets_the_oldest_ids_and_so_never_grows() -> None:
+    at = door()
+    for n in range(IDS_MOST + 5):
+        at.admit(*sealed(command(id=f"c-{n}")))
+        at.taken()
+    assert len(at._times) == IDS_MOST
+    at.admit(*sealed(command(id=f"c-{IDS_MOST}")))
+    with pytest.raises(UsageError, match="more than 2 times"):
+        at.admit(*sealed(command(id=f"c-{IDS_MOST}")))
 
 
 # --- what each does, through the whole gate ---------------------------------------------------------------------------
@@ -165,8 +204,16 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield found
 
 
-def send(bench: Bench, found: wire.Command, keys: Keys = KEYS) -> None:
-    bench.post(CommandArrived(*sealed(found, keys)))
+def send(bench: Bench, found: wire.Command) -> None:
+    """Put a command into the inbox, as the door admits it."""
+    bench.post(CommandArrived(door().admit(*sealed(found))))
+
+
+def arrive(bench: Bench, *messages: tuple[bytes, str | None]) -> None:
+    """Let messages come as commands, as the network brings them."""
+    assert bench.daemon._uplink is not None
+    for payload, seal in messages:
+        bench.daemon._uplink._queue.put(_Message(f"fabgate/v1/{ACCOUNT}/command", payload, seal))
 
 
 def outcomes(bench: Bench) -> list[tuple[str, str]]:
@@ -295,36 +342,60 @@ def test_a_replayed_command_is_refused_also_after_the_daemon_was_started_again(b
     assert outcomes(bench)[2:] == [("stop", "refused")], "recorded once, however often it is replayed"
 
 
-def test_what_cannot_be_believed_leaves_a_line_in_the_log_and_no_entry(
+def test_what_cannot_be_believed_never_reaches_the_loop_and_is_counted(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     bench.use("ada")
     bench.written()
     entries = len(bench.entries())
+    inbox, post = [], bench.daemon._uplink._post  # type: ignore[union-attr]
+    bench.daemon._uplink._post = lambda event: (inbox.append(event), post(event))  # type: ignore[union-attr, func-returns-value]
     payload, seal = sealed(now(bench, "stop"))
-    for found in (
-        CommandArrived(payload, None),
-        CommandArrived(payload, seal[:-3] + "AA="),
-        CommandArrived(payload + b" ", seal),
-        CommandArrived(*sealed(b"\x00" * 100)),
-    ):
-        bench.post(found)
+    bad = [(payload, None), (payload, seal[:-3] + "AA="), (payload + b" ", seal), sealed(b"\x00" * 100)]
+    arrive(bench, *bad * 50, (payload * 1_000, seal))
+    bench.await_status(lambda found: any("command: 1 refused since the start" in line for line in found["problems"]))
+    wait(bench.daemon._uplink._queue.empty, "the flood")  # type: ignore[union-attr]
+    bench.pass_(60_001)  # the heartbeat tells what came since
+    arrive(bench, (payload, None))
+    bench.await_status(lambda found: any(re.match("command: 20[12] refused", line) for line in found["problems"]))
+    assert not [event for event in inbox if isinstance(event, CommandArrived)]
+    assert caplog.text.count("refused a message on fabgate/v1/lyon/laser-1/command") <= 3
     bench.written()
     assert len(bench.entries()) == entries
     assert bench.output.on
-    assert caplog.text.count("refused a command") == 4
-    bench.await_status(lambda found: any("command: " in line for line in found["problems"]))
     send(bench, now(bench, "identify"))
     bench.await_status(lambda found: not found["problems"])
 
 
+def test_of_one_command_that_comes_a_thousand_times_the_loop_sees_two(bench: Bench) -> None:
+    bench.use("ada")
+    once = sealed(now(bench, "stop"))
+    arrive(bench, *[once] * 1_000)
+    bench.await_status(lambda found: any("c-1 came more than 2 times" in line for line in found["problems"]))
+    assert outcomes(bench) == [("stop", "done"), ("stop", "refused")]
+    assert bench.levels == [True, False]
+
+
+def test_nudges_that_nobody_has_taken_yet_are_one(bench: Bench) -> None:
+    uplink = bench.daemon._uplink
+    assert uplink is not None
+    posted: list[object] = []
+    uplink._post = posted.append  # the loop is away for a moment
+    for _ in range(1_000):
+        uplink._queue.put(_Message(f"fabgate/v1/{ACCOUNT}/roster", b'{"version":1}'))
+    wait(uplink._queue.empty, "the nudges")
+    uplink.taken(RosterNudged())
+    uplink._queue.put(_Message(f"fabgate/v1/{ACCOUNT}/roster", b'{"version":2}'))
+    wait(lambda: posted == [RosterNudged()] * 2, "one of the flood, and the one after it")
+
+
 def test_a_gate_without_a_key_takes_no_command(tmp_path: Path) -> None:
-    with running(tmp_path, gate_key_file=None) as bench:
+    with running(tmp_path, gate_key_file=None, mqtt=Mqtt(host="127.0.0.1", port=1)) as bench:
         bench.use("ada")
-        send(bench, now(bench, "stop"))
-        assert bench.output.on
+        arrive(bench, sealed(now(bench, "stop")))
         assert any("gate_key_file" in line for line in bench.await_status(lambda s: s["problems"])["problems"])
+        assert bench.output.on
 
 
 def test_no_command_and_no_mutation_of_one_ever_raises_power(tmp_path: Path) -> None:
@@ -342,9 +413,9 @@ def test_no_command_and_no_mutation_of_one_ever_raises_power(tmp_path: Path) -> 
         )
         def anything(verb: str, changes: dict[str, Any]) -> None:
             raw = msgspec.to_builtins(now(bench, verb, id=f"x-{next(examples)}"))
-            bench.post(
-                CommandArrived(*sealed(msgspec.json.encode({**raw, **{k: _plain(v) for k, v in changes.items()}})))
-            )
+            payload = msgspec.json.encode({**raw, **{k: _plain(v) for k, v in changes.items()}})
+            with contextlib.suppress(UsageError):
+                bench.post(CommandArrived(door().admit(*sealed(payload))))
             assert bench.levels == []
             assert not bench.over
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+import certifi
 import msgspec
 import pytest
 import yaml
@@ -41,6 +42,7 @@ def folder(tmp_path):
     """The files that a configuration may name lie beside it."""
     for name in ("members.yaml", "gate.token", "mqtt.password", "ca.pem", "laser-1.pem", "laser-1.key"):
         (tmp_path / name).touch()
+    (tmp_path / "collector-ca.pem").symlink_to(certifi.where())  # the one of them that is read
     for name in ("seal.keys", "badge.keys"):
         (tmp_path / name).write_text(KEY)
     return tmp_path
@@ -146,6 +148,37 @@ def test_max_s_follows_a_long_limit_and_is_a_day_at_least(load):
     assert load(machine="machine: {limit_s: 60}").machine.rules().max_s == 86_400
     assert load(machine="machine: {limit_s: 200000}").machine.rules().max_s == 200_000
     assert load(machine="machine: {limit_s: 60, max_s: 90}").machine.rules().max_s == 90
+
+
+@pytest.mark.parametrize("host", ["broker", "broker.lan", "_mqtt.x.", "192.168.1.5", "::1", "fe80::1%eth0"])
+def test_a_broker_is_a_name_or_an_address(load, host):
+    assert load(mqtt=f"mqtt: {{host: '{host}', port: 1883}}").mqtt.host == host
+
+
+@pytest.mark.parametrize(
+    ("url", "demo"),
+    [
+        ("http://localhost:8000", False),
+        ("http://127.0.0.2:8000/", False),
+        ("http://[::1]:8000", False),
+        ("http://collector.lan", True),
+        ("https://collector.lan", False),
+    ],
+)
+def test_a_token_travels_in_clear_only_inside_this_computer_or_a_demo(load, url, demo):
+    found = load(
+        roster=f"roster: {{url: '{url}', token_file: gate.token}}",
+        gate_key_file="gate_key_file: seal.keys",
+        badge_key_file="badge_key_file: badge.keys",
+        demo=f"demo: {str(demo).lower()}",
+    )
+    assert found.roster.url == url
+
+
+def test_idle_switch_off_goes_with_run_sense_and_a_short_limit_with_the_warning_nobody_wrote(load):
+    assert load(machine="machine: {idle_off_s: 900}", inputs="inputs: {running_pin: 24}").machine.idle_off_s == 900
+    assert load(machine="machine: {limit_s: 60}").machine.warn_s == 120
+    assert load(machine="machine: {limit_s: 60, warn_s: 59}").machine.warn_s == 59
 
 
 seconds = st.integers(0, 31 * config.DAY_S)
@@ -376,6 +409,58 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "a badge that is no digest": (
         {"x": "emergency_badges:\n  - {digest: 04A1B2C3, label: fire}"},
         [r":8: emergency_badges\[0\].digest: found '04A1B2C3', wanted the 64 hex digits that 'fabgate badge --digest'"],
+    ),
+    "a broker with scheme and port": (
+        {"mqtt": "mqtt: {host: 'mqtt://broker.lan:1884'}"},
+        [":7: mqtt.host: found 'mqtt://broker.lan:1884', wanted a name or an address alone; write host: broker.lan and port: 1884$"],
+    ),
+    "a broker with a scheme of TLS": (
+        {"mqtt": "mqtt: {host: 'mqtts://broker.lan'}"},
+        [":7: mqtt.host: found 'mqtts://broker.lan', .*; write host: broker.lan, and tls:$"],
+    ),
+    "a broker with a port": ({"mqtt": "mqtt: {host: 'broker.lan:1883'}"}, [":7: mqtt.host: .*; write host: broker.lan and port: 1883$"]),
+    "a broker with a path": ({"mqtt": "mqtt: {host: broker.lan/mqtt}"}, [":7: mqtt.host: .*; write host: broker.lan$"]),
+    "an address in brackets": ({"mqtt": "mqtt: {host: '[fe80::1]:1883'}"}, [":7: mqtt.host: .*; write host: fe80::1 and port: 1883$"]),
+    "a broker with a blank": ({"mqtt": "mqtt: {host: 'my broker'}"}, [":7: mqtt.host: found 'my broker', .*; such as broker.lan$"]),
+    "a broker with a port that is none": ({"mqtt": "mqtt: {host: 'broker:99999'}"}, [":7: mqtt.host: .*; such as broker.lan$"]),
+    "the port of TLS without it": (
+        {"mqtt": "mqtt: {host: b, port: 8883}"},
+        [":7: mqtt.port: found 8883 without tls, wanted both or neither; brokers speak TLS on it. Write tls: with ca:"],
+    ),
+    "the port of TLS with every line of it behind '#'": (
+        {"mqtt": "mqtt:\n  host: b\n  port: 8883\n  tls:\n    #ca: ca.pem"},
+        [":9: mqtt.port: found 8883 without tls, wanted both"],
+    ),
+    "a token in clear": (
+        {
+            "roster": "roster: {url: 'http://collector.lan:8000', token_file: gate.token}",
+            "x": "gate_key_file: seal.keys",
+            "y": "badge_key_file: badge.keys",
+        },
+        [":6: roster.url: found 'http://collector.lan:8000', wanted https://; the gate's token would travel in clear"],
+    ),
+    "a URL with a port that is none": (
+        {
+            "roster": "roster: {url: 'https://collector.lan:https', token_file: gate.token}",
+            "x": "gate_key_file: seal.keys",
+            "y": "badge_key_file: badge.keys",
+        },
+        [r":6: roster.url: found 'https://collector.lan:https' \(Port could not be cast"],
+    ),
+    "a home that depends on who asks": (
+        {"state_dir": "state_dir: ~/fabgate", "x": "badge_key_file: ~/badge.keys"},
+        [
+            ":3: state_dir: found '~/fabgate', wanted a path; '~' is another folder for each account, .*: write it in full, from '/' on",
+            ":7: badge_key_file: found '~/badge.keys', wanted a path; '~'",
+        ],
+    ),
+    "idle switch-off of a machine that nobody watches": (
+        {"machine": "machine: {idle_off_s: 900}", "inputs": "inputs: {stop_pin: 22}"},
+        [":7: machine.idle_off_s: found 900 without inputs.running_pin, wanted both; nobody can tell that the machine stands"],
+    ),
+    "a warning before the start": (
+        {"machine": "machine: {limit_s: 60, warn_s: 60}"},
+        [r":7: machine.warn_s: found 60, wanted less than 60 \(limit_s\)"],
     ),
     "an emergency badge twice": (
         {"x": f"emergency_badges:\n  - {{digest: {'b' * 64}, label: a}}\n  - {{digest: {'b' * 64}, label: b}}"},

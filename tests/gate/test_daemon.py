@@ -666,6 +666,27 @@ def test_a_checkpoint_that_is_late_for_a_minute_ends_the_session_and_recovers(be
     assert (ended.reason, ended.energised_ms) == ("fault", 88_001)
 
 
+def test_a_disk_that_fails_for_a_moment_ends_no_session_and_one_that_fails_for_a_minute_does(bench: Bench) -> None:
+    bench.use("ada")
+    bench.disk.broken = "disk I/O error"
+    bench.pass_(30_000)
+    wait(lambda: bench.causes == ["journal"], "the cause")
+    assert bench.output.on
+    bench.disk.broken = ""
+    wait(lambda: not bench.causes, "the all-clear")
+    wait(lambda: bench.daemon._recorder.checkpoint_kept_ms == bench.time.ms, "the checkpoint")
+    assert bench.output.on
+    bench.disk.broken = "disk I/O error"
+    bench.pass_(30_000)
+    wait(lambda: bench.causes == ["journal"], "the cause")
+    bench.pass_(57_000)
+    assert bench.output.on
+    bench.pass_(1_001)
+    wait(lambda: not bench.output.on, "the end of power")
+    bench.disk.broken = ""
+    assert bench.await_entry("session.ended")[0].reason == "fault"
+
+
 def test_a_checkpoint_that_hung_and_then_failed_blocks_no_longer_than_the_disk_is_sick(bench: Bench) -> None:
     bench.use("ada")
     bench.disk.hold()
@@ -800,7 +821,7 @@ def test_the_watchdog_is_fed_by_the_loop_and_only_by_it(tmp_path: Path, monkeypa
 def test_an_emergency_badge_needs_no_roster(tmp_path: Path) -> None:
     roster = tmp_path / "roster.json"
     roster.write_text("{broken")
-    emergency = [EmergencyBadge(digest=digest("0411223344"[:8]), label="front-desk")]
+    emergency = [EmergencyBadge(digest=digest("04:11:22:33"), label="front-desk")]
     bench = Bench(tmp_path, emergency_badges=emergency)
     try:
         bench.start(ready=False)
@@ -808,13 +829,13 @@ def test_an_emergency_badge_needs_no_roster(tmp_path: Path) -> None:
         bench.settle()
         bench.tap("ada")
         assert bench.state == "idle"
-        bench.use("04112233")
+        bench.use("04:11:22:33")
         bench.written()
         (started,) = bench.of("session.started")
         assert (started.member, started.basis.kind) == ("emergency:front-desk", "emergency")
         assert bench.of("access.refused")[0].reasons == ["unknown-badge"]
         bench.post(w.CauseRaised(w.Cause.ESTOP, "pressed"))
-        bench.tap("04112233")
+        bench.tap("04:11:22:33")
         assert not bench.output.on, "never despite a cause"
     finally:
         bench.close()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fabgate import wire
-from fabgate.gate.config import Mqtt
+from fabgate.gate.config import JournalOptions, Mqtt
 from fabgate.gate.journal import Reader
 from fabgate.gate.uplink import ForkFound
 from tests.gate.shell import Bench, running, wait
@@ -107,26 +107,49 @@ def test_a_running_session_goes_on_through_a_fork(bench: Bench) -> None:
     assert bench.of("session.ended")[-1].energised_ms == 31_000
 
 
-def test_after_a_renewal_everything_waits_for_the_collector_again(tmp_path: Path) -> None:
-    from fabgate.gate.config import JournalOptions
-
-    with running(tmp_path, journal=JournalOptions(max_entries=6)) as bench:
+def test_what_a_collector_confirmed_before_a_renewal_does_not_fill_the_new_journal(tmp_path: Path) -> None:
+    with running(tmp_path, journal=JournalOptions(max_entries=16)) as bench:
         bench.written()
         head = bench.daemon._journal.head
         bench.daemon._recorder.acknowledge(head)
         bench.written()
-        for _ in range(2):
+        for _ in range(8):
             bench.use("ada")
             bench.tap("ada")
             bench.written()
             bench.daemon._recorder.acknowledge(bench.daemon._journal.head)
             bench.written()
         assert bench.causes == []
+        copied = bench.daemon._journal.head - bench.daemon._journal.floor + 1
+        assert copied == 16
         fork(bench)
-        assert bench.causes == ["journal-full"]
+        assert bench.causes == []
+        assert bench.daemon._reports.problems == {}
+        bench.written()
+        bench.stop()
+        bench.start()
+        bench.written()
+        assert bench.causes == [], "a restart does not forget it"
+        assert bench.daemon._journal.floor == 1, "nothing goes before the new journal is confirmed"
+        fork(bench)
+        assert bench.causes == [], "nor does a second fork"
+        while not bench.causes:
+            bench.tap("eve")
+            bench.written()
+        assert bench.causes == ["journal-full"], "what no collector ever confirmed still counts"
         bench.daemon._recorder.acknowledge(bench.daemon._journal.head)
         bench.written()
         assert bench.causes == []
+        assert bench.daemon._journal.floor > 1, "and now the oldest go"
+
+
+def test_a_fork_of_a_full_journal_is_full(tmp_path: Path) -> None:
+    with running(tmp_path, journal=JournalOptions(max_entries=6)) as bench:
+        while not bench.causes:
+            bench.tap("eve")
+            bench.written()
+        fork(bench)
+        assert bench.causes == ["journal-full"]
 
 
 @pytest.mark.broker

@@ -355,6 +355,36 @@ def test_the_mark_moves_forwards_and_back_but_not_beyond_what_is_there(journal, 
     assert journal.unacknowledged == 5
 
 
+def test_copies_of_what_was_confirmed_before_a_renewal_wait_for_nobody(journal):
+    journal.append([refused() for _ in range(6)])
+    journal.acknowledge(4)
+    journal.renew("j2", refused())
+    assert (journal.head, journal.mark, journal.unacknowledged) == (7, 0, 1 + 2)
+    journal.append([refused()])
+    for mark, unacknowledged in ((1, 3), (3, 3), (5, 3), (6, 2), (8, 0), (0, 4)):
+        journal.acknowledge(mark)
+        assert journal.unacknowledged == unacknowledged
+    journal.close()
+    journal.open()
+    assert journal.unacknowledged == 4
+    journal.acknowledge(7)
+    journal.renew("j3", refused())
+    assert (journal.head, journal.unacknowledged) == (9, 1 + 1)
+
+
+def test_copies_of_what_was_confirmed_are_kept_until_it_is_confirmed_again(journal, reader):
+    journal.append([refused() for _ in range(6)])
+    journal.acknowledge(6)
+    journal.renew("j2", refused())
+    assert journal.trim(before_ms=1 << 60, most=1) == 0
+    journal.acknowledge(3)
+    assert journal.trim(before_ms=0, most=1) == 3
+    assert reader.bounds() == (4, 7, 3)
+    assert journal.unacknowledged == 0
+    journal.append([refused()])
+    assert journal.unacknowledged == 1
+
+
 def test_a_trim_leaves_an_anchor_and_never_takes_what_is_not_acknowledged(journal, reader):
     journal.append([refused() for _ in range(6)])
     before = reader.hash_at(3)

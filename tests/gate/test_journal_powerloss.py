@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from fabgate import wire
@@ -211,7 +212,8 @@ class Life:
         if opened is None:
             journal.checkpoint("another", energised_ms=9, running_ms=9, boot_ms=9)
             return
-        more = replace(opened, energised_ms=opened.energised_ms + 30_000, boot_ms=opened.boot_ms + 30_000)
+        longer_ms = opened.energised_ms + 30_000
+        more = msgspec.structs.replace(opened, energised_ms=longer_ms, boot_ms=opened.boot_ms + 30_000)
         self.maybe = replace(self.known, opened=more)
         journal.checkpoint(more.session, energised_ms=more.energised_ms, running_ms=0, boot_ms=more.boot_ms)
         self._certain()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def test_a_thread_that_runs_again_is_no_problem_any_more(bench: Bench) -> None:
 
 def test_the_cause_of_a_journal_falls_with_the_last_of_its_reasons(bench: Bench) -> None:
     reports = bench.daemon._reports
-    assert reports.journal_problem("late", "slow") == [w.CauseRaised(w.Cause.JOURNAL, "slow")]
+    assert reports.journal_problem("late", "slow") == [w.CheckpointLate("slow")]
     assert reports.journal_problem("sick", "broken") == [w.CauseRaised(w.Cause.JOURNAL, "broken")]
     assert reports.journal_problem("late", None) == []
     assert reports.journal_problem("late", None) == []
@@ -87,6 +88,20 @@ def test_notices_are_shown_in_order_on_the_configured_panel(tmp_path: Path) -> N
     notices.stop()
     notices.run()
     assert shown.read_text() == "[green+short] one\n[green+short] two\n"
+
+
+def test_a_refusal_passes_and_what_stood_before_is_shown_again_in_silence(tmp_path: Path) -> None:
+    shown = tmp_path / "panel"
+    notices = Notices(Driver(driver="log", options=LogOptions(file=str(shown))))
+    thread = threading.Thread(target=notices.run)
+    thread.start()
+    notices.show(Notice("green", "short", ("Hello Ada",)))
+    notices.show(Notice("red", "low low", ("Not allowed",), for_s=0.01))
+    wait(lambda: shown.exists() and shown.read_text().endswith("[green] Hello Ada\n"), "the session's own words")
+    notices.show(Notice("off", "short short", ("Session ended",), for_s=0.01), then=Notice("off"))
+    wait(lambda: shown.read_text().endswith("Session ended\n[off] \n"), "the dark panel")
+    notices.stop()
+    thread.join()
 
 
 def test_without_a_panel_notices_go_to_the_log(caplog: pytest.LogCaptureFixture) -> None:

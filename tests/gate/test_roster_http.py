@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import gzip
+import json
+import os
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +19,7 @@ import msgspec
 import pytest
 
 from fabgate import wire
+from fabgate.gate import roster_file
 from fabgate.gate import roster_http as module
 from fabgate.gate.config import Mqtt, RosterSource
 from fabgate.gate.roster import Directory
@@ -30,6 +35,15 @@ WEEK_MS = 7 * 86_400_000
 
 def member(who: str) -> wire.Member:
     return wire.Member(id=f"m-{who}", badges=[digest(who)], level=LEVELS.get(who, "user"))
+
+
+def everybody() -> list[wire.Member]:
+    return [member(who) for who in CARDS]
+
+
+def many() -> list[wire.Member]:
+    """Return as many members more as it takes to make those who vanish more than a few."""
+    return [wire.Member(id=f"m-{who}", badges=[]) for who in "abc"]
 
 
 def roster(version: int = 100, people: tuple[str, ...] = tuple(CARDS), **changes: Any) -> wire.Roster:
@@ -72,7 +86,7 @@ class Collector:
 class Server:
     """One collector's web server on a free port."""
 
-    def __init__(self, collector: Collector) -> None:
+    def __init__(self, collector: Collector, tls: ssl.SSLContext | None = None) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 asked = dict(self.headers.items())
@@ -99,6 +113,8 @@ class Server:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", collector.port), Handler)
         self.http.daemon_threads = True
+        if tls is not None:
+            self.http.socket = tls.wrap_socket(self.http.socket, server_side=True)
         collector.port = self.http.server_address[1]
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,))
         self.thread.start()
@@ -159,8 +175,6 @@ class Desk:
     def close(self) -> None:
         if self.server is not None:
             self.server.close()
-        if self.source._session is not None:
-            self.source._session.close()
 
 
 @pytest.fixture
@@ -223,6 +237,28 @@ def test_a_damaged_receipt_neither_forgets_the_version_nor_blocks_the_roster(des
     desk.collector.current = roster(100)
     assert desk.fetch() == [RosterStored(100, 5)]
     assert desk.fetch() == [RosterConfirmed()]
+
+
+def test_what_is_known_of_the_roster_is_on_disk_before_it_takes_the_place_of_what_was(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.fetch()
+    done: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def fsync_(fd: int) -> None:
+        done.append(f"fsync {Path(f'/proc/self/fd/{fd}').readlink().name}")
+        fsync(fd)
+
+    def replace_(self: Path, target: Path) -> Path:
+        done.append(f"rename {self.name}")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync_)
+    monkeypatch.setattr(Path, "replace", replace_)
+    assert desk.fetch() == [RosterConfirmed()]
+    fresh = desk.stored.with_suffix(".new").name
+    assert done == [f"fsync {fresh}", f"rename {fresh}", f"fsync {desk.stored.parent.name}"]
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -405,6 +441,7 @@ def test_a_disk_that_does_not_take_the_roster_leaves_the_last_one_and_it_is_trie
 
 
 def test_when_too_many_vanish_without_a_word_they_stay_and_all_else_applies(desk: Desk) -> None:
+    desk.collector.current = roster(members=[*everybody(), *many()])
     desk.fetch()
     desk.collector.current = roster(
         101,
@@ -416,9 +453,9 @@ def test_when_too_many_vanish_without_a_word_they_stay_and_all_else_applies(desk
     assert stored == RosterStored(101, 1)
     assert isinstance(refused, RosterRefused)
     assert refused.version == 101
-    assert "3 of 5 members would vanish (m-bob, m-max, m-sue…)" in refused.reason
+    assert "6 of 8 members would vanish without a word (m-a, m-b, m-bob…)" in refused.reason
     assert "confirm it at the collector" in refused.reason
-    assert desk.members() == {"m-ada", "m-bob", "m-max", "m-sue"}
+    assert desk.members() == {"m-ada", "m-bob", "m-max", "m-sue", "m-a", "m-b", "m-c"}
     with contextlib.closing(Directory(desk.stored)) as directory:
         assert directory.find(digest("eve")) == w.Barred(("blocked",), "m-eve")
         assert directory.machine.lock is not None
@@ -441,6 +478,7 @@ def test_one_of_four_blocked_is_no_shrunken_roster(desk: Desk) -> None:
 
 
 def test_a_kept_member_loses_the_badge_that_somebody_else_got(desk: Desk) -> None:
+    desk.collector.current = roster(members=[*everybody(), *many()])
     desk.fetch()
     desk.collector.current = roster(101, members=[wire.Member(id="m-new", badges=[digest("bob")])])
     desk.fetch()
@@ -556,7 +594,10 @@ def test_a_member_who_was_blocked_is_refused_right_after_the_nudge(desk: Desk, b
 
 
 def test_a_shrunken_roster_is_a_problem_until_a_whole_one_comes(desk: Desk, bench: Bench) -> None:
-    desk.collector.current = roster(101, ("ada",))
+    desk.collector.current = roster(101, members=[*everybody(), *many()])
+    bench.post(RosterNudged())
+    wait(lambda: bench.daemon._standing.version == 101, "the roster")
+    desk.collector.current = roster(102, ("ada",))
     bench.post(RosterNudged())
     assert "would vanish" in bench.await_entry("roster.rejected")[0].reason
     bench.await_status(lambda found: any("roster-members: " in line for line in found["problems"]))
@@ -566,7 +607,7 @@ def test_a_shrunken_roster_is_a_problem_until_a_whole_one_comes(desk: Desk, benc
     bench.post(RosterNudged())
     bench.await_status(lambda found: len(found["problems"]) == 2)
     desk.collector.tamper = None
-    desk.collector.current = roster(102, ("ada",), shrink_confirmed=True)
+    desk.collector.current = roster(103, ("ada",), shrink_confirmed=True)
     bench.post(RosterNudged())
     bench.await_status(lambda found: not found["problems"])
     bench.tap("bob")
@@ -598,53 +639,181 @@ class FileDesk:
     def __init__(self, folder: Path) -> None:
         self.path, self.stored = folder / "people.json", folder / "roster.db"
         self.posted: list[object] = []
-        self.source = FileSource(
-            self.path,
-            self.stored,
-            self.posted.append,
-            badge_key=BADGE_KEY,
-            topics=wire.GateTopics("lyon", "laser-1"),
-            fallback=wire.MachineRules(),
-        )
+        self.source = self.make()
+
+    def make(self, **changes: Any) -> FileSource:
+        """Make the source anew, as a restart does."""
+        options: dict[str, Any] = {
+            "badge_key": BADGE_KEY,
+            "topics": wire.GateTopics("lyon", "laser-1"),
+            "fallback": wire.MachineRules(),
+        }
+        return FileSource(self.path, self.stored, self.posted.append, **{**options, **changes})
 
     def look(self) -> list[object]:
         self.posted.clear()
         self.source.look()
         return list(self.posted)
 
+    def read(self) -> list[object]:
+        """Look twice, as it takes to believe a file."""
+        assert self.look() == []
+        return self.look()
+
+    def write(self, count: int, **rest: Any) -> None:
+        """Write a file of so many members."""
+        rows = [{"id": f"m-{number}", "badges": [f"04A1B2{number:02X}"]} for number in range(count)]
+        self.path.write_text(json.dumps({"members": rows, **rest}))
+
 
 def test_a_roster_file_is_read_when_it_changes(tmp_path: Path) -> None:
     desk = FileDesk(tmp_path)
     write_roster(desk.path)
-    (stored,) = desk.look()
+    (stored,) = desk.read()
     assert isinstance(stored, RosterStored)
     assert desk.look() == []
     write_roster(desk.path, people=("ada", "bob", "max", "sue"))
-    assert len(desk.look()) == 1
+    assert len(desk.read()) == 1
+
+
+def test_a_roster_file_is_not_read_while_somebody_writes_it(tmp_path: Path) -> None:
+    desk = FileDesk(tmp_path)
+    desk.path = tmp_path / "people.csv"
+    desk.source = desk.make()
+    with desk.path.open("w") as file:
+        for part in ("id,badges,reasons\n", "m-ada,04A1B2C3,\n", "m-bob,04A1B2C4", ",", "suspended"):
+            file.write(part)
+            file.flush()
+            assert desk.look() == [], "m-bob would be admitted, were it read before the end"
+    assert desk.look() == [RosterStored(desk.path.stat().st_mtime_ns // 1_000_000, 1)]
+    with contextlib.closing(Directory(desk.stored)) as directory:
+        assert directory.find(digest("bob")) == w.Barred(("suspended",), "m-bob")
+
+
+@pytest.mark.parametrize("text", ["id,badges\nm-bob,04A1B2C4\n", "id,badges\nm-bob,what\n"])
+def test_a_roster_file_that_changed_while_it_was_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    desk = FileDesk(tmp_path)
+    desk.path = tmp_path / "people.csv"
+    desk.source = desk.make()
+    desk.path.write_text(text)
+    read = roster_file.read
+
+    def read_and_write(*args: Any, **options: Any) -> wire.Roster:
+        try:
+            return read(*args, **options)
+        finally:
+            desk.path.write_text("id,badges,reasons\nm-bob,04A1B2C4,suspended\n")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(roster_file, "read", read_and_write)
+        assert desk.read() == []
+    assert not desk.stored.exists()
+    assert len(desk.read()) == 1
+    with contextlib.closing(Directory(desk.stored)) as directory:
+        assert directory.find(digest("bob")) == w.Barred(("suspended",), "m-bob")
+
+
+def test_a_roster_file_of_the_same_size_and_time_is_another_one(tmp_path: Path) -> None:
+    desk = FileDesk(tmp_path)
+    desk.write(2)
+    desk.read()
+    before = desk.path.stat()
+    desk.path.write_text(desk.path.read_text().replace("04A1B201", "04A1B20F"))
+    os.utime(desk.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert desk.path.stat().st_size == before.st_size
+    assert isinstance(desk.read()[0], RosterStored)
+
+
+def test_a_roster_file_that_did_not_change_is_no_news_after_a_restart(tmp_path: Path) -> None:
+    desk = FileDesk(tmp_path)
+    write_roster(desk.path)
+    desk.read()
+    desk.source = desk.make()
+    assert desk.read() == [RosterConfirmed()]
+    assert desk.look() == []
+    for changes in ({"fallback": wire.MachineRules(limit_s=60)}, {"badge_key": b"another key of a workshop......."}):
+        desk.source = desk.make(**changes)
+        assert isinstance(desk.read()[0], RosterStored), "what gate.yaml adds to it did"
+        desk.source = desk.make()
+        desk.read()
+
+
+def test_the_collector_of_cycles_is_back_once_a_file_is_read(tmp_path: Path) -> None:
+    desk = FileDesk(tmp_path)
+    desk.path.write_text("{")
+    assert len(desk.read()) == 1
+    assert gc.isenabled()
 
 
 def test_a_roster_file_with_a_mistake_is_told_once_and_one_that_is_missing_too(tmp_path: Path) -> None:
     desk = FileDesk(tmp_path)
-    assert desk.look() == [], "not there yet, and never was"
+    assert desk.read() == [], "not there yet, and never was"
     desk.path.write_text("{")
-    (refused,) = desk.look()
+    (refused,) = desk.read()
     assert isinstance(refused, RosterRefused)
     assert desk.look() == []
     desk.path.write_text("[]")
-    assert len(desk.look()) == 1
+    assert len(desk.read()) == 1
     write_roster(desk.path)
-    assert isinstance(desk.look()[0], RosterStored)
+    assert isinstance(desk.read()[0], RosterStored)
+    desk.path.unlink()
+    (refused,) = desk.read()
+    assert isinstance(refused, RosterRefused)
+    assert "cannot be read" in refused.detail
+    assert desk.look() == []
+
+
+def test_a_pipe_in_the_place_of_a_roster_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    desk = FileDesk(tmp_path)
+    write_roster(desk.path)
+    desk.read()
+    desk.path.unlink()
+    os.mkfifo(desk.path)
+    (refused,) = desk.read()
+    assert isinstance(refused, RosterRefused)
+    assert "found a named pipe, wanted a regular file" in refused.detail
+    desk.path.unlink()
+    write_roster(desk.path, limit_s=60)
+    assert isinstance(desk.read()[0], RosterStored)
+
+
+def test_a_mistake_that_is_taken_back_is_no_problem_any_more(tmp_path: Path) -> None:
+    desk = FileDesk(tmp_path)
+    write_roster(desk.path)
+    desk.read()
+    good = tmp_path / "good.json"
+    desk.path.rename(good)
+    desk.path.write_text("{")
+    desk.read()
+    good.replace(desk.path)
+    assert desk.read() == [RosterConfirmed()]
 
 
 def test_a_roster_file_that_shrank_keeps_those_who_vanished(tmp_path: Path) -> None:
     desk = FileDesk(tmp_path)
-    write_roster(desk.path)
-    desk.look()
-    write_roster(desk.path, people=("ada",))
-    stored, refused = desk.look()
+    desk.write(10)
+    desk.read()
+    desk.write(4)
+    stored, refused = desk.read()
     assert isinstance(stored, RosterStored)
     assert isinstance(refused, RosterRefused)
-    assert "in smaller steps" in refused.reason
+    assert "6 of 10 members would vanish" in refused.reason
+    assert "or remove at most 5 at a time" in refused.reason
+    desk.source = desk.make()
+    assert desk.read() == [RosterConfirmed(), refused], "after a restart it still is a problem, and no news"
+
+
+def test_one_of_four_members_may_leave_a_roster_file(tmp_path: Path) -> None:
+    desk = FileDesk(tmp_path)
+    desk.write(4)
+    desk.read()
+    desk.write(3)
+    (stored,) = desk.read()
+    assert isinstance(stored, RosterStored)
+    with contextlib.closing(Directory(desk.stored)) as directory:
+        assert directory.member_ids() == {"m-0", "m-1", "m-2"}
 
 
 def test_a_roster_file_that_the_disk_did_not_take_is_tried_again_and_told_once(tmp_path: Path) -> None:
@@ -652,7 +821,7 @@ def test_a_roster_file_that_the_disk_did_not_take_is_tried_again_and_told_once(t
     write_roster(desk.path)
     in_the_way = desk.stored.with_suffix(".new")
     in_the_way.mkdir()
-    (refused,) = desk.look()
+    (refused,) = desk.read()
     assert isinstance(refused, RosterRefused)
     assert "could not be stored" in refused.reason
     assert desk.look() == []
@@ -663,7 +832,7 @@ def test_a_roster_file_that_the_disk_did_not_take_is_tried_again_and_told_once(t
 def test_what_leaves_the_gate_of_a_broken_roster_file_quotes_no_badge(tmp_path: Path) -> None:
     desk = FileDesk(tmp_path)
     desk.path.write_text('[{"id": "m-1", "badges": [], "valid_until": "04:A1:B2:C3", "level": "ada@example.org"}]')
-    (refused,) = desk.look()
+    (refused,) = desk.read()
     assert isinstance(refused, RosterRefused)
     assert refused.reason == "people.json: 1 mistake; the gate's log names them"
     assert "04:A1:B2:C3" in refused.detail
@@ -672,7 +841,7 @@ def test_what_leaves_the_gate_of_a_broken_roster_file_quotes_no_badge(tmp_path: 
 def test_a_roster_file_with_text_that_nothing_can_encode_is_refused_and_told(tmp_path: Path) -> None:
     desk = FileDesk(tmp_path)
     desk.path.write_text('[{"id": "m-1", "badges": [], "\\ud800x": 1}]')
-    (refused,) = desk.look()
+    (refused,) = desk.read()
     assert isinstance(refused, RosterRefused)
     assert refused.reason.encode()
     assert "\\ud800x" in refused.detail

@@ -56,7 +56,7 @@ def test_only_what_is_new_is_told(tmp_path: Path) -> None:
     assert found.changed(AT) == [w.RosterChanged(found.rules(), stale=False)]
     assert found.changed(AT) == []
     assert len(found.changed(AT, members=True)) == 1
-    found.locked = Locked(wire.Lock(id="l", when="idle", reason="r"), 9)
+    found.locked = Locked((wire.Lock(id="l", when="idle", reason="r"),), 9)
     assert len(found.changed(AT)) == 1
     found.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import shutil
@@ -22,13 +23,24 @@ from paho.mqtt.properties import Properties
 
 from fabgate import seal, wire
 from fabgate.demo.ports import free_port
-from fabgate.errors import UsageError
+from fabgate.errors import JournalError, UsageError
 from fabgate.gate import uplink as module
 from fabgate.gate.config import Mqtt, Tls, UplinkOptions
 from fabgate.gate.journal import Draft, Journal, Reader
-from fabgate.gate.uplink import CommandArrived, ForkFound, LinkChanged, MarkMoved, RosterNudged, Uplink, _Message
+from fabgate.gate.uplink import (
+    BATCH,
+    CommandArrived,
+    CommandsRefused,
+    ForkFound,
+    LinkChanged,
+    MarkMoved,
+    RosterNudged,
+    Uplink,
+    _Message,
+)
+from fabgate.gate.workers import WorkerFailed, Workers
 from tests.gate.shell import Bench, drafts, gate_config, wait
-from tests.gate.test_commands import now, sealed
+from tests.gate.test_commands import command, now, sealed
 from tests.support.mosquitto import MOSQUITTO, Mosquitto
 
 TOPICS = wire.GateTopics("lyon", "laser-1")
@@ -121,12 +133,18 @@ class Desk:
         self.append(count)
         self.uplink.stored(self.journal.head)
 
-    def start(self, *, up: bool = True) -> Desk:
+    def start(self, *, up: bool = True, workers: Workers | None = None) -> Desk:
         self.uplink.tell(wire.Status(online=True, version="1", boot="boot-1"))
         self.uplink.tell(wire.State(state="idle"))
-        self.threads = [threading.Thread(target=run) for run in (self.uplink.run_network, self.uplink.run)]
-        for thread in self.threads:
-            thread.start()
+        runs = {"network": self.uplink.run_network, "uplink": self.uplink.run}
+        if workers is not None:
+            for name, run in runs.items():
+                workers.start(name, run)
+            self.threads = workers._threads
+        else:
+            self.threads = [threading.Thread(target=run) for run in runs.values()]
+            for thread in self.threads:
+                thread.start()
         if up:
             wait(lambda: LinkChanged(connected=True) in self.posted, "the connection")
             # The status follows the subscriptions: once the broker has it, nothing said to the gate is missed.
@@ -464,6 +482,50 @@ def test_another_history_of_the_journal_is_a_fork_that_is_told_once_and_ends_the
     wait(lambda: MarkMoved(7) in desk.posted, "the mark")
 
 
+class Fragile(Reader):
+    """A reader that a sick disk does not let open for so many times."""
+
+    refusals = 0
+
+    def __init__(self, path: Path) -> None:
+        if Fragile.refusals:
+            Fragile.refusals -= 1
+            raise JournalError(f"{path}: the journal cannot be read (disk I/O error)")
+        super().__init__(path)
+
+
+def test_a_renewed_journal_that_cannot_be_read_at_first_is_read_as_soon_as_it_can(
+    broker: Mosquitto, ear: Ear, make: Callable[..., Desk]
+) -> None:
+    desk = make(broker.port, entries=2)
+    desk.uplink._journal.close()
+    desk.uplink._journal = Fragile(desk.journal.path)
+    workers = Workers(desk.posted.append)
+    desk.start(workers=workers)
+    wait(lambda: len(ear.events()) == 2, "the entries")
+    desk.journal.renew("j2", drafts(1, uid="f")[0])
+    ear.heard.clear()
+    Fragile.refusals = 2
+    desk.uplink.renewed()
+    wait(lambda: len(ear.events()) == 3, "the new journal")
+    assert Fragile.refusals == 0
+    assert {dict(message.properties.UserProperty)["journal"] for message in ear.events()} == {"j2"}
+    wait(lambda: ear.statuses() and ear.statuses()[-1].journal == "j2", "the status")
+    assert [failed.name for failed in desk.of(WorkerFailed)] == ["uplink"] * 2, "a person can see why nothing moves"
+
+
+def test_acks_that_come_between_a_fork_and_the_new_journal_move_nothing(make: Callable[..., Desk]) -> None:
+    desk = make(free_port(), entries=4, collector_id=COLLECTOR)
+
+    def ack(seq: int, digest: bytes) -> None:
+        found = wire.Ack(collector=COLLECTOR, journal=desk.journal.id, seq=seq, hash=seal.to_text(digest))
+        desk.uplink._turn(_Message(f"{BASE}/ack", wire.encode(found)))
+
+    ack(4, b"\x01" * 32)
+    ack(2, desk.hash(2))  # it would be taken for one of the new journal, where number 2 is another entry
+    assert desk.posted == [ForkFound()]
+
+
 def test_an_ack_below_what_is_kept_is_no_fork(broker: Mosquitto, ear: Ear, make: Callable[..., Desk]) -> None:
     desk = make(broker.port, entries=9).start()
     wait(lambda: len(ear.events()) == 9, "the entries")
@@ -529,13 +591,42 @@ def test_a_collectors_status_that_makes_no_sense_is_refused(
     assert "refused a message on fabgate/v1/lyon/collector/status" in caplog.text
 
 
-def test_commands_and_nudges_are_handed_on_unread(broker: Mosquitto, ear: Ear, make: Callable[..., Desk]) -> None:
+def test_nudges_and_sealed_commands_are_handed_on_and_others_are_counted(
+    broker: Mosquitto, ear: Ear, make: Callable[..., Desk]
+) -> None:
     desk = make(broker.port).start()
+    payload, its_seal = sealed(command())
     ear.say(f"{BASE}/command", b"\x00whatever", UserProperty=("seal", "k1:abc"))
-    ear.say(f"{BASE}/command", b"bare")
+    ear.say(f"{BASE}/command", payload)
+    ear.say(f"{BASE}/command", payload, UserProperty=("seal", its_seal))
     ear.say(f"{BASE}/roster", b'{"version":1}')
     wait(lambda: desk.of(RosterNudged), "the nudge")
-    assert desk.of(CommandArrived) == [CommandArrived(b"\x00whatever", "k1:abc"), CommandArrived(b"bare", None)]
+    assert desk.of(CommandArrived) == [CommandArrived(command())]
+    assert [told.count for told in desk.of(CommandsRefused)] == [1], "told once, not for each"
+    desk.pass_(60_001)
+    wait(lambda: len(desk.of(CommandsRefused)) == 2, "the count, with the heartbeat")
+    assert desk.of(CommandsRefused)[1].count == 2
+    assert "found no seal" in desk.of(CommandsRefused)[1].detail
+
+
+def test_a_flood_holds_up_neither_entries_nor_the_heartbeat(make: Callable[..., Desk]) -> None:
+    desk = make(free_port())
+    taken: list[object] = []
+    desk.uplink._take = taken.append  # type: ignore[method-assign]
+    turns: list[int] = []
+
+    def turn(event: object) -> None:
+        turns.append(len(taken))
+        if len(turns) < 50:
+            for _ in range(2 * BATCH):  # the flood never ends
+                desk.uplink._queue.put(_Message(f"{BASE}/command", b""))
+        else:
+            desk.uplink.stop()
+
+    desk.uplink._turn = turn  # type: ignore[method-assign]
+    desk.uplink._queue.put(_Message(f"{BASE}/command", b""))
+    desk.uplink.run()
+    assert max(b - a for a, b in itertools.pairwise(turns)) == BATCH
 
 
 def test_a_topic_that_was_not_asked_for_is_ignored(make: Callable[..., Desk]) -> None:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import reduce
 from operator import xor
 from typing import TypeAlias
+
+import msgspec
 
 from fabgate.errors import UsageError
 
@@ -42,16 +43,14 @@ class State(Enum):
     HALT = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a card puts on the air. `parity_ok` is False when a receiver sees that a bit was bent."""
 
     bits: Bits
     parity_ok: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Spoil:
+class Spoil(msgspec.Struct, frozen=True):
     """Damage to the `answer`-th answer (from 0): bend the bit at `bend`, or keep only the first `keep` bits.
 
     With `hidden` the parity is bent too, so that only BCC and CRC can tell.

@@ -6,14 +6,13 @@ receiver sees a bit that is modulated in both halves: a collision (ISO/IEC 14443
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from fabgate.drivers.emulated.cards import Answer, Bits, Card
 from fabgate.errors import UsageError
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(msgspec.Struct, frozen=True):
     """What reaches the receiver; `collision` is the place (from 0) of the first bit on which cards disagree."""
 
     bits: Bits

@@ -6,7 +6,8 @@ Parts of the MFRC522 that can be understood alone; section numbers are those of 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+import msgspec
 
 from fabgate.drivers.emulated.cards import crc_a, from_bits
 from fabgate.drivers.emulated.field import Heard
@@ -70,8 +71,7 @@ class Timer:
         return (2 * prescaler + 1) * (self._reload + 1) / CARRIER_HZ
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """What the receiver leaves: FIFO bytes, RxLastBits, the lower bits of CollReg, and errors."""
 
     data: bytes

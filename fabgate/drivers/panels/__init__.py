@@ -7,20 +7,24 @@ fewer columns has ``text.transliterate`` and ``text.cut``; ``contract.PanelContr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+import msgspec
 
 LINES = 4
 COLUMNS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What to show. `light` is a colour word, `sound` a pattern word, `lines` at most four of twenty characters."""
+class Notice(msgspec.Struct, frozen=True):
+    """What to show. `light` is a colour word, `sound` a pattern word, `lines` at most four of twenty characters.
+
+    After `for_s` seconds the gate shows what stood before; 0 is: until something else is to be said.
+    """
 
     light: str
     sound: str = ""
     lines: tuple[str, ...] = ()
+    for_s: float = 0
 
 
 @runtime_checkable

@@ -17,9 +17,10 @@ A reader MAY recover by itself from a transient upset (a brown-out that reset th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
+
+import msgspec
 
 
 class MisreadReason(StrEnum):
@@ -30,15 +31,13 @@ class MisreadReason(StrEnum):
     RANDOM_UID = "random-uid"  # ISO/IEC 14443-3: a single-size UID starting 08 is made anew each time
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(msgspec.Struct, frozen=True):
     """A card that was read completely. `uid` is 4, 7 or 10 bytes in ISO 14443-3 order, without cascade tags and BCC."""
 
     uid: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Misread:
+class Misread(msgspec.Struct, frozen=True):
     """A card is there, and it is not known which."""
 
     reason: MisreadReason

@@ -7,10 +7,11 @@ with the cascade tag. Everything else is a Misread that says why.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 from operator import xor
 from typing import Protocol
+
+import msgspec
 
 from fabgate.drivers.readers import Misread, MisreadReason
 
@@ -23,8 +24,7 @@ RANDOM_FIRST_BYTE = 0x08  # section 6.5.4: a single-size UID that is made anew e
 ATQA_BITS, UID_BITS, SAK_BITS = 16, 40, 24
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What was received. `bits` counts them; `collision`: two answers at once; `broken`: the chip saw an error."""
 
     data: bytes

@@ -1,0 +1,206 @@
+"""How is each verb of ``fabgate`` called, and what does its help say?
+
+A verb is named by the function of fabgate/cli.py that runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import fabgate
+from fabgate.errors import UsageError
+
+GATE_YAML: Final = Path("/etc/fabgate/gate.yaml")
+_CODES: Final = """\
+exit codes: 0 done; 1 done, and something was found, or the system refuses; 2 the input is wrong; 3 the hardware does
+not answer; 4 the journal cannot be used; 5 a seal is wrong. docs/reference.md tells them verb by verb, and every key
+of gate.yaml.
+"""
+_CHECK: Final = """\
+Look for every mistake in a gate.yaml, and then in the roster file that it names. Nothing is changed. Each mistake is
+one line: file, line, key, what was found, what was wanted, what to do.
+"""
+_STATUS: Final = """\
+Tell what the gate on this computer thinks now: its state, what waits for the collector, its broker, its roster, and
+its problems. Exit code 1 when it has one, or does not run.
+"""
+_JOURNAL: Final = """\
+Print the entries of a gate's journal, the oldest first. Badges are shown by the end of their digest only.
+"""
+_AUDIT: Final = """\
+Walk the journal's chain from its anchor: each entry holds the hash of the one before. Exit code 1 when it is broken.
+"""
+_BADGE: Final = """\
+Show a badge in all its spellings; without SPELLING, wait for a card on the gate's reader (the gate must not run).
+
+a badge is spelled in one of these ways, in members files too:
+  04A1B2C3, 04:A1:B2:C3     hex as the card sends it, which most readers print: 8, 14 or 20 digits
+  hex:12345678              the same; it has to be said where all 8 are digits, which could be a decimal
+  hex-reversed:C3B2A104     hex, last byte first
+  dec:0077705923            a decimal, often printed on the card
+  dec-reversed:3283263748   a decimal of the bytes, last one first
+  w26:123,45678             facility and number of a 26-bit Wiegand badge
+  simple:19892716500        what SimpleMFRC522 gave for a 4-byte card
+"""
+_TAP: Final = """\
+Lay a card on an emulated reader and take it away: for a gate with `demo: true`, or a gate of a running demo.
+"""
+_ROSTER_SHOW: Final = """\
+Show the roster that the gate decides by: its version and age, who may use the machine and when, and the machine's
+rules. Who is known and refused is not listed.
+"""
+_ROSTER_FETCH: Final = """\
+Ask the collector for the roster once, and store it. A gate that runs does so by itself.
+"""
+_RENAME: Final = """\
+Give the gate the name that its gate.yaml has now. Its old journal ends, and a new one begins; everything has to be at
+the collector first, and the gate must not run.
+"""
+_DEMO: Final = """\
+A workshop on this computer: three gates with emulated chips, a broker and a collector. Keys tap cards and break things.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of everything; its result has the verb's name as ``verb``, or ``run`` of the collector."""
+    made = argparse.ArgumentParser(
+        prog="fabgate",
+        description=fabgate.__doc__,
+        epilog=_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--version", action="version", version=f"fabgate {fabgate.__version__}")
+    verbs = made.add_subparsers(title="verbs", required=True, metavar="VERB")
+    _gate_verbs(verbs)
+    _badge_verbs(verbs)
+    _roster_verbs(verbs)
+    _workshop_verbs(verbs)
+    return made
+
+
+def _verb(verbs: Any, name: str, runs: str, short: str, about: str, *examples: str) -> argparse.ArgumentParser:
+    """Add a verb that the function `runs` does."""
+    made: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=short,
+        description=about,
+        epilog="\n  ".join(("example:" if len(examples) == 1 else "examples:", *examples)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.set_defaults(verb=runs, verbose=runs == "run")
+    return made
+
+
+def _gate_verbs(verbs: Any) -> None:
+    about = "Run the gate of a machine until SIGTERM (Ctrl-C). As a service: systemctl start fabgate-gate"
+    verb = _verb(verbs, "run", "run", "run the gate of a machine", about, "fabgate run --config gate.yaml")
+    _config(verb)
+
+    short = "look for every mistake in a gate.yaml and its roster file"
+    verb = _verb(verbs, "check", "check", short, _CHECK, "fabgate check /etc/fabgate/gate.yaml")
+    verb.add_argument("file", type=Path, metavar="FILE", help="the gate.yaml")
+    _json(verb, "whether it is right, and the mistakes, as JSON")
+
+    short = "what the gate on this computer thinks now"
+    verb = _verb(verbs, "status", "status", short, _STATUS, "fabgate status --config gate.yaml")
+    _state_dir(verb)
+    _json(verb, "all that is known, as JSON")
+
+    examples = ("fabgate journal --config gate.yaml", "fabgate journal --after 1200 --json")
+    verb = _verb(verbs, "journal", "journal", "print the entries of a gate's journal", _JOURNAL, *examples)
+    _state_dir(verb)
+    verb.add_argument("--after", type=int, default=0, metavar="SEQ", help="only entries after this number")
+    _json(verb, "the stored entries as they are, one a line")
+
+    verb = verbs.add_parser("audit", help="check that no entry was changed or removed")
+    audits = verb.add_subparsers(required=True, metavar="WHAT")
+    short = "walk the journal's chain from its anchor"
+    verb = _verb(audits, "verify", "audit_verify", short, _AUDIT, "fabgate audit verify --config gate.yaml")
+    _state_dir(verb)
+    _json(verb, "the journal, its bounds and its first broken entry, as JSON")
+
+
+def _badge_verbs(verbs: Any) -> None:
+    examples = (
+        "fabgate badge 04:A1:B2:C3",
+        "fabgate badge --config gate.yaml                 the card on the gate's reader",
+        "fabgate badge 04:A1:B2:C3 --digest --config gate.yaml",
+    )
+    verb = _verb(verbs, "badge", "badge", "explain a badge: every spelling, and its digest", _BADGE, *examples)
+    verb.add_argument("spelling", nargs="?", metavar="SPELLING", help="see above; none: wait for a card on the reader")
+    verb.add_argument("--digest", action="store_true", help="print its digest, for emergency_badges of gate.yaml")
+    verb.add_argument("--config", type=Path, metavar="FILE", help="the gate.yaml whose reader and badge key are used")
+    _json(verb, "spellings and digest as JSON")
+
+    beside = (
+        "fabgate tap control 04:A1:B2:C3 --for 500        control_socket of gate.yaml",
+        "fabgate tap laser-1 ada --data workshop          beside: fabgate demo --data workshop",
+    )
+    verb = _verb(verbs, "tap", "tap", "lay a card on an emulated reader", _TAP, *beside)
+    verb.add_argument("socket", metavar="GATE", help="the reader's control socket; with --data, the name of a gate")
+    verb.add_argument("uid", metavar="UID_OR_NAME", help="a badge in any spelling; with --data, also a person's name")
+    verb.add_argument("--for", dest="for_ms", default="300", metavar="MS", help="milliseconds (default: %(default)s)")
+    verb.add_argument("--data", type=Path, metavar="DIR", help="the folder of the running demo")
+
+
+def _roster_verbs(verbs: Any) -> None:
+    verb = verbs.add_parser("roster", help="the roster that the gate decides by")
+    rosters = verb.add_subparsers(required=True, metavar="WHAT")
+    short = "its version, members and machine rules"
+    show = _verb(rosters, "show", "roster_show", short, _ROSTER_SHOW, "fabgate roster show --config gate.yaml")
+    _state_dir(show)
+    _json(show, "the same as JSON")
+
+    short = "ask the collector for it now (the gate must not be running)"
+    fetch = _verb(rosters, "fetch", "roster_fetch", short, _ROSTER_FETCH, "fabgate roster fetch --config gate.yaml")
+    _config(fetch)
+    _json(fetch, "what was stored, and what was refused, as JSON")
+
+    short = "give the gate the new name that its gate.yaml has"
+    verb = _verb(verbs, "rename", "rename", short, _RENAME, "fabgate rename --config gate.yaml")
+    _config(verb)
+
+
+def _workshop_verbs(verbs: Any) -> None:
+    examples = (
+        "fabgate demo",
+        "fabgate demo --script                            a day without a terminal, and its books checked",
+        "fabgate demo --data workshop                     keep what happened; `fabgate tap` finds its gates there",
+    )
+    verb = _verb(verbs, "demo", "demo", "a workshop on this computer", _DEMO, *examples)
+    verb.add_argument("--script", action="store_true", help="play a day without a terminal and check the books")
+    verb.add_argument("--data", type=Path, metavar="DIR", help="keep everything there (default: a temporary folder)")
+
+    _collector(verbs.add_parser("collector", help="the central side: store, show, count"))
+
+
+def _config(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--config", type=Path, default=GATE_YAML, metavar="FILE", help="default: %(default)s")
+
+
+def _state_dir(verb: argparse.ArgumentParser) -> None:
+    where = verb.add_mutually_exclusive_group()
+    where.add_argument("--state-dir", type=Path, metavar="DIR", help="default: the state_dir of the configuration")
+    where.add_argument("--config", type=Path, default=GATE_YAML, metavar="FILE", help="default: %(default)s")
+
+
+def _json(verb: argparse.ArgumentParser, text: str) -> None:
+    verb.add_argument("--json", action="store_true", help=text)
+
+
+def _collector(verb: argparse.ArgumentParser) -> None:
+    try:
+        add_verbs = import_module("fabgate.collector.cli").add_verbs
+    except ImportError as error:
+        missing = f"the collector is not installed ({error}): pip install 'fabgate[collector]'"
+
+        def refuse(_arguments: argparse.Namespace) -> int:
+            raise UsageError(missing)
+
+        verb.add_argument("rest", nargs=argparse.REMAINDER)
+        verb.set_defaults(run=refuse)
+    else:
+        add_verbs(verb.add_subparsers(title="verbs", required=True, metavar="VERB"))
