@@ -190,11 +190,14 @@ class Batch:
         """Take what the gates say of themselves."""
         for told in self.told:
             gate, message = self.gates[told.gate], told.message
-            gate.seen_at = self.now
+            was_online = gate.online
             if isinstance(message, wire.Status):
                 self._hear_status(gate, message)
             elif message.session:
                 gate.hint(message.session, message.energised_ms)
+            # The broker repeats the retained words of a gate that is gone whenever the collector connects.
+            if was_online or gate.online or gate.seen_at is None:
+                gate.seen_at = self.now
 
     def _save_gates(self) -> None:
         heard = {told.gate for told in self.told}

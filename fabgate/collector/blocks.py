@@ -47,7 +47,8 @@ def block(args: argparse.Namespace) -> int:
         )
         gates = roster.rebuild()
     log.info("%s blocked by %s: %s%s", member.id, actor, args.reason, f" until {until}" if until else "")
-    return _tell(f"{member} is blocked: {', '.join(reasons(member))}", gates)
+    sys.stdout.write(f"{member} is blocked: {', '.join(reasons(member))}; {roster.tell(gates)}\n")
+    return 0
 
 
 def unblock(args: argparse.Namespace) -> int:
@@ -63,7 +64,8 @@ def unblock(args: argparse.Namespace) -> int:
             raise UsageError(f"{member} is not blocked")
         gates = roster.rebuild()
     log.info("%s unblocked by %s", member.id, actor)
-    return _tell(f"{member} is not blocked any more", gates)
+    sys.stdout.write(f"{member} is not blocked any more; {roster.tell(gates)}\n")
+    return 0
 
 
 def reasons(member: Member) -> list[str]:
@@ -116,12 +118,3 @@ def _until(text: str | None, mistakes: list[str]) -> date | None:
     if until <= today():
         mistakes.append(f"--until: found {text}, wanted a day after today: on that day the block holds no more")
     return until
-
-
-def _tell(said: str, gates: list[Gate]) -> int:
-    told = roster.announce(gates)
-    names = ", ".join(gate.name for gate in gates) or "no gate yet"
-    sys.stdout.write(
-        f"{said}; {names} {'told' if told or not gates else 'will know when asking for its roster next'}\n"
-    )
-    return 0

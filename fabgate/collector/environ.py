@@ -6,15 +6,16 @@ what to do), and all of them are told at once.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from fabgate import wire
+from fabgate.collector import DEFAULT_DATA
 from fabgate.errors import UsageError
-
-DEFAULT_DATA = "/var/lib/fabgate-collector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Environment:
     mqtt_username: str | None
     mqtt_password_file: Path | None
     mqtt_ca: Path | None
+    mqtt_cert: Path | None
+    mqtt_key: Path | None
     web_host: str
     web_port: int
     allowed_hosts: tuple[str, ...]
@@ -70,6 +73,8 @@ def read(environ: Mapping[str, str], *, need_site: bool) -> Environment:
         mqtt_username=environ.get("FABGATE_MQTT_USERNAME") or None,
         mqtt_password_file=reader.file("FABGATE_MQTT_PASSWORD_FILE"),
         mqtt_ca=ca,
+        mqtt_cert=reader.file("FABGATE_MQTT_CERT"),
+        mqtt_key=reader.file("FABGATE_MQTT_KEY"),
         web_host=web_host,
         web_port=reader.port("FABGATE_WEB_PORT", 8000),
         allowed_hosts=_hosts(environ.get("FABGATE_ALLOWED_HOSTS", ""), web_host),
@@ -79,9 +84,27 @@ def read(environ: Mapping[str, str], *, need_site: bool) -> Environment:
             "FABGATE_MQTT_USERNAME: found nothing beside FABGATE_MQTT_PASSWORD_FILE, wanted the broker account that the"
             " password belongs to"
         )
+    _check_certificate(found, reader.mistakes)
     if reader.mistakes:
         raise UsageError("\n".join(reader.mistakes))
     return found
+
+
+def _check_certificate(found: Environment, mistakes: list[str]) -> None:
+    """Refuse a certificate without its key, and one that nobody would see: it is shown over TLS only."""
+    given = {"FABGATE_MQTT_CERT": found.mqtt_cert, "FABGATE_MQTT_KEY": found.mqtt_key}
+    there = [name for name, path in given.items() if path]
+    if not there:
+        return
+    mistakes.extend(
+        f"{name}: found nothing beside {there[0]}, wanted both or none; set it, or unset {there[0]}"
+        for name, path in given.items()
+        if not path
+    )
+    if not found.mqtt_ca:
+        mistakes.append(
+            f"FABGATE_MQTT_CA: found nothing beside {there[0]}, wanted the certificate of who signed the broker's"
+        )
 
 
 class _Reader:
@@ -119,9 +142,15 @@ class _Reader:
         if not value:
             return None
         path = Path(value).absolute()
-        if not path.is_file():
+        try:
+            problem = "" if stat.S_ISREG(path.stat().st_mode) else "it is no file"
+        except (OSError, ValueError) as error:
+            problem = getattr(error, "strerror", None) or str(error)
+        if not problem and not os.access(path, os.R_OK):
+            problem = "this account may not read it"
+        if problem:
             self.mistakes.append(
-                f"{name}: found no file {value!r}, wanted a readable one; correct the path or unset it"
+                f"{name}: found {value!r} ({problem}), wanted a readable file; correct the path or unset it"
             )
         return path
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, F, Sum
 
 from fabgate import wire
-from fabgate.collector import roster
+from fabgate.collector import roster, table
 from fabgate.collector.environ import Environment
 from fabgate.collector.models import Gate, Hole, Journal, Machine, Quarantine
 from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import UsageError
+
+#: A gate speaks every 60 s; one that missed three times is not there, whatever it said last.
+HEARTBEATS: Final = timedelta(minutes=3)
 
 
 def add(args: argparse.Namespace) -> int:
@@ -60,6 +65,7 @@ def add(args: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
     else:
         sys.stdout.write("".join(f"{key}: {value}\n" for key, value in found.items()))
+        sys.stdout.write("Now copy the three files to the gate, see docs/install.md, part 3.\n")
     return 0
 
 
@@ -84,25 +90,24 @@ def show(args: argparse.Namespace) -> int:
         return 0
     if not rows:
         sys.stdout.write("No gate yet: let one in with 'fabgate collector gate-add NAME --machine NAME'.\n")
-    for row in rows:
-        state = "online" if row["online"] else f"silent since {row['seen_at'] or 'ever'}"
-        sys.stdout.write(
-            f"{row['gate']}: {row['machine'] or 'no machine'}, {state}, stored to {row['stored']} of {row['head']},"
-            f" roster {row['reported_roster']} of {row['roster']}{', locked' if row['locked'] else ''}"
-            f"{_count(row['lost'], 'lost')}{_count(row['quarantined'], 'in quarantine')}\n"
-        )
+        return 0
+    now, zone = datetime.now(UTC), ZoneInfo(settings.TIME_ZONE)
+    head = ("gate", "machine", "heard", "entries", "roster", "")
+    table.write([head, *(_cells(row, now, zone) for row in rows)], sys.stdout)
     return 0
 
 
 def _row(gate: Gate, journal: Journal | None, lost: int, quarantined: int) -> dict[str, Any]:
+    stored = journal.ack_seq if journal else 0
     return {
         "gate": gate.name,
         "machine": gate.machine.name if gate.machine else None,
         "online": gate.online,
         "seen_at": gate.seen_at.isoformat() if gate.seen_at else None,
         "journal": journal.name if journal else None,
-        "stored": journal.ack_seq if journal else 0,
-        "head": journal.head if journal else 0,
+        "stored": stored,
+        # The gate says once a minute how far it has written; what arrived since then was written too.
+        "head": max(journal.head, stored) if journal else 0,
         "roster": gate.roster_version,
         "reported_roster": gate.reported_roster,
         "locked": bool(gate.machine and gate.machine.lock),
@@ -111,5 +116,37 @@ def _row(gate: Gate, journal: Journal | None, lost: int, quarantined: int) -> di
     }
 
 
-def _count(number: int, what: str) -> str:
-    return f", {number} {what}" if number else ""
+def _cells(row: dict[str, Any], now: datetime, zone: ZoneInfo) -> tuple[str, ...]:
+    notes = [
+        *(["locked"] if row["locked"] else []),
+        *([f"{row['lost']} lost"] if row["lost"] else []),
+        *([f"{row['quarantined']} in quarantine"] if row["quarantined"] else []),
+    ]
+    return row["gate"], row["machine"] or "none", _heard(row, now, zone), _entries(row), _roster(row), ", ".join(notes)
+
+
+def _heard(row: dict[str, Any], now: datetime, zone: ZoneInfo) -> str:
+    if row["seen_at"] is None:
+        return "not heard yet"
+    seen = datetime.fromisoformat(row["seen_at"])
+    at = f"{seen.astimezone(zone):%Y-%m-%d %H:%M}"
+    if not row["online"]:
+        return f"offline since {at}"
+    # Of a gate that was online when the collector itself went to sleep nobody knows what became.
+    return "online" if now - seen < HEARTBEATS else f"last heard {at}"
+
+
+def _entries(row: dict[str, Any]) -> str:
+    if not row["head"]:
+        return "none yet"
+    if row["stored"] == row["head"]:
+        return f"all {row['head']} stored"
+    return f"{row['stored']} of {row['head']} stored"
+
+
+def _roster(row: dict[str, Any]) -> str:
+    if not row["roster"]:
+        return "none without a machine" if row["machine"] is None else "none yet"
+    if not row["reported_roster"]:
+        return "not fetched yet"
+    return "newest" if row["reported_roster"] >= row["roster"] else "an older one"

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
+from fabgate.collector import table
 from fabgate.collector.models import Member, UsageSession
 from fabgate.collector.usage import interval
 
@@ -38,7 +39,13 @@ COLUMNS = {
     "not_before": 0,
     "not_after": 0,
 }
-_HEADS = {"energised_ms": "on min", "running_ms": "running min", "uncertainty_ms": "+ min"}
+_HEADS = {
+    "name": "member",
+    "energised_ms": "time on",
+    "running_ms": "running",
+    "uncertainty_ms": "up to more",
+    "basis": "allowed by",
+}
 
 
 def command(args: argparse.Namespace) -> int:
@@ -71,19 +78,22 @@ def write_json(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
 
 
 def write_table(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
-    """Write a table for people: whole seconds, minutes with one decimal, 'about' where a moment is not known."""
+    """Write a table for people: whole seconds, times on as h:mm:ss, '~' where a moment is not known."""
     shown = {name: width for name, width in COLUMNS.items() if width}
-    heads = [_HEADS.get(name, name).ljust(width) for name, width in shown.items()]
-    out.write("  ".join([*heads, "review"]) + "\n")
+    heads = [
+        _HEADS.get(name, name).rjust(width) if name.endswith("_ms") else _HEADS.get(name, name).ljust(width)
+        for name, width in shown.items()
+    ]
     count = 0
-    for row in rows:
-        count += 1
+    for count, row in enumerate(rows, 1):
+        if count == 1:
+            out.write("  ".join([*heads, "review"]) + "\n")
         about = row["not_after"] is not None
         row["name"] = f"{row['member']} {row['name']}".strip()
         row["start"] = _shown(row["start"] or row["not_before"], about=about and row["start"] is None)
         row["end"] = "open" if row["state"] == "open" else _shown(row["end"], about=about)
         cells = [
-            _minutes(row[name]).rjust(width) if name.endswith("_ms") else _plain(row[name]).ljust(width)
+            table.clock(row[name]).rjust(width) if name.endswith("_ms") else table.plain(row[name]).ljust(width)
             for name, width in shown.items()
         ]
         out.write("  ".join([*cells, row["review"] or ""]).rstrip() + "\n")
@@ -119,12 +129,3 @@ def _shown(moment: str | None, *, about: bool) -> str:
     if moment is None:
         return "?"
     return f"{'~' if about else ''}{datetime.fromisoformat(moment):%Y-%m-%d %H:%M:%S}"
-
-
-def _minutes(ms: int) -> str:
-    return f"{ms / 60_000:.1f}"
-
-
-def _plain(text: str | None) -> str:
-    text = text or ""
-    return text if text.isprintable() else ascii(text)

@@ -6,7 +6,8 @@ import argparse
 import difflib
 import json
 import sys
-from typing import Any
+from datetime import datetime
+from typing import Any, Final, get_args
 
 import msgspec
 from django.db import transaction
@@ -17,56 +18,88 @@ from fabgate.collector.models import Machine
 from fabgate.errors import UsageError
 
 #: Locks have verbs of their own, and an id to be lifted by.
-_NOT_HERE = frozenset({"lock", "lifted"})
+_NOT_HERE: Final = frozenset({"lock", "lifted"})
+_FIELDS: Final = {
+    field.name: field for field in msgspec.structs.fields(wire.MachineRules) if field.name not in _NOT_HERE
+}
+_BOOLEANS: Final = {
+    **dict.fromkeys(("yes", "oui", "on", "true"), True),
+    **dict.fromkeys(("no", "non", "off", "false"), False),
+}
+_MAX_TITLE: Final = Machine._meta.get_field("title").max_length or 0  # noqa: SLF001 (Django's name for it)
 
 
 def command(args: argparse.Namespace) -> int:
-    """Change a machine's rules and title, rebuild its rosters and tell its gates."""
+    """Change a machine's rules and title, rebuild its rosters and tell its gates; or only print what is set."""
     with transaction.atomic():
-        machine = Machine.objects.filter(name=args.name).first()
+        machine, mistakes = Machine.objects.filter(name=args.name).first(), []
         if machine is None:
             known = ", ".join(Machine.objects.order_by("name").values_list("name", flat=True))
-            raise UsageError(f"found no machine {args.name!r}, wanted one of: {known or '(there is none yet)'}")
-        machine.rules = changed(machine.rules, args.rules)
-        if args.title is not None:
-            machine.title = args.title
-        machine.save()
-        gates = roster.rebuild(machine.gates.all())
-    told = roster.announce(gates)
-    for name, value in sorted(machine.rules.items()):
-        sys.stdout.write(f"{name}={json.dumps(value)}\n")
-    names = ", ".join(gate.name for gate in gates) or "no gate yet"
-    sys.stdout.write(f"{machine}: {names} {'told' if told or not gates else 'will know when asking next'}\n")
+            mistakes.append(f"found no machine {args.name!r}, wanted one of: {known or '(there is none yet)'}")
+        if args.title is not None and (len(args.title) > _MAX_TITLE or not args.title.isprintable()):
+            mistakes.append(f"--title: found {args.title[:40]!r}…, wanted at most {_MAX_TITLE} printable characters")
+        rules = changed(machine.rules if machine else {}, args.rules, mistakes)
+        if mistakes or machine is None:
+            raise UsageError("\n".join(mistakes))
+        is_new = rules != machine.rules or args.title not in (None, machine.title)
+        if is_new:
+            machine.rules = rules
+            machine.title = machine.title if args.title is None else args.title
+            machine.save()
+        gates = roster.rebuild(machine.gates.all()) if is_new else []
+    for name in sorted(rules):
+        sys.stdout.write(f"{name}={_shown(rules[name])}\n")
+    about = "every other rule has its default" if rules else "every rule has its default"
+    sys.stdout.write(f"{machine}: {about}; {roster.tell(gates) if is_new else 'nothing changed'}\n")
     return 0
 
 
-def changed(rules: dict[str, Any], changes: list[str]) -> dict[str, Any]:
-    """Return `rules` with ``name=value`` changes; an empty value goes back to the default. Raises UsageError."""
-    known = {field.name for field in msgspec.structs.fields(wire.MachineRules)} - _NOT_HERE
-    found, mistakes = dict(rules), []
+def changed(rules: dict[str, Any], changes: list[str], mistakes: list[str]) -> dict[str, Any]:
+    """Return `rules` with ``name=value`` changes; an empty value goes back to the default. Add what is wrong."""
+    found, wrong = dict(rules), set()
     for change in changes:
         name, equals, value = change.partition("=")
-        if not equals or name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}=…?" if near else f"wanted RULE=VALUE with one of {', '.join(sorted(known))}"
+        if not equals or name not in _FIELDS:
+            near = difflib.get_close_matches(name, _FIELDS, 1)
+            hint = f"did you mean {near[0]}=…?" if near else f"wanted RULE=VALUE with one of {', '.join(_FIELDS)}"
             mistakes.append(f"found {change!r}; {hint}")
         elif value == "":
             found.pop(name, None)
         else:
-            found[name] = _value(value)
-    if mistakes:
-        raise UsageError("\n".join(mistakes))
-    try:
-        mistakes = wire.machine_mistakes(msgspec.convert(found, wire.MachineRules))
-    except msgspec.ValidationError as error:
-        raise UsageError(f"the rules mean nothing: {error}") from error
-    if mistakes:
-        raise UsageError("\n".join(mistakes))
+            try:
+                found[name] = _value(name, value)
+            except ValueError:
+                wrong.add(name)
+                mistakes.append(f"{name}: found {value!r}, wanted {_wanted(name)}")
+    told = wire.machine_mistakes(msgspec.convert(found, wire.MachineRules))
+    # A limit that could not be read is not compared with the one that was to go with it.
+    mistakes.extend(text for text in told if not (wrong & {"limit_s", "max_s"} and "(limit_s)" in text))
     return found
 
 
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+def _value(name: str, text: str) -> Any:
+    """Return what a person wrote as the roster has it. Raises ValueError."""
+    kinds = get_args(_FIELDS[name].type) or (_FIELDS[name].type,)
+    if bool in kinds:
+        if text.lower() not in _BOOLEANS:
+            raise ValueError(text)
+        return _BOOLEANS[text.lower()]
+    if int in kinds:
+        return int(text)
+    if datetime in kinds:
+        return datetime.fromisoformat(text).isoformat()
+    return text
+
+
+def _wanted(name: str) -> str:
+    kinds = get_args(_FIELDS[name].type) or (_FIELDS[name].type,)
+    if bool in kinds:
+        return "yes or no"
+    return "a whole number of seconds" if int in kinds else "a moment such as 2027-03-01 or 2027-03-01T18:00"
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it may be written again."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else json.dumps(value)

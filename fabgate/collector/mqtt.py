@@ -15,6 +15,7 @@ import contextlib
 import logging
 import queue
 import socket
+import ssl
 import threading
 import time
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ class Link:
         will = self._status(online=False)
         client.will_set(wire.collector_status_topic(env.site), will, qos=1, retain=True)
         log_in(client, env)
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho types it only in part
         properties.SessionExpiryInterval = SESSION_EXPIRY_S
         client.connect_async(
             env.mqtt_host, env.mqtt_port, keepalive=KEEPALIVE_S, clean_start=False, properties=properties
@@ -176,9 +177,9 @@ class Link:
 
 
 def log_in(client: paho.Client, env: Environment) -> None:
-    """Give a client the account and the certificate authority of the environment. Raises UsageError."""
+    """Give a client the account and the certificates of the environment. Raises UsageError."""
     if env.mqtt_ca:
-        client.tls_set(ca_certs=str(env.mqtt_ca))
+        client.tls_set_context(_tls(env))
     if env.mqtt_username:
         client.username_pw_set(env.mqtt_username, _password(env.mqtt_password_file))
 
@@ -195,7 +196,7 @@ class Outgoing:
 
     def properties(self) -> Properties:
         """Return what travels beside the body."""
-        found = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        found = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho types it only in part
         if self.expiry_s is not None:
             found.MessageExpiryInterval = self.expiry_s
         if self.seal is not None:
@@ -231,6 +232,23 @@ def _password(path: Path | None) -> str | None:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"FABGATE_MQTT_PASSWORD_FILE: {path} cannot be read ({error})") from error
+
+
+def _tls(env: Environment) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=str(env.mqtt_ca))
+    except OSError as error:  # ssl.SSLError is one
+        raise UsageError(f"FABGATE_MQTT_CA: {env.mqtt_ca} is no certificate authority ({error})") from error
+    if env.mqtt_cert and env.mqtt_key:
+        try:
+            # With a password OpenSSL asks nobody for one: a daemon would wait for the answer for ever.
+            context.load_cert_chain(env.mqtt_cert, env.mqtt_key, password="")
+        except OSError as error:
+            raise UsageError(
+                f"FABGATE_MQTT_CERT and FABGATE_MQTT_KEY: found {env.mqtt_cert} and {env.mqtt_key}, wanted a certificate"
+                f" in PEM and its key without a passphrase ({error})"
+            ) from error
+    return context
 
 
 def _quick_ack(sock: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -75,6 +75,14 @@ def announce(gates: Iterable[Gate], more: Iterable[Outgoing] = ()) -> bool:
         log.warning("the gates were not told: %s. They learn of it when they ask next", error)
         return False
     return True
+
+
+def tell(gates: Sequence[Gate], more: Iterable[Outgoing] = ()) -> str:
+    """Do the same, and return in words what became of it, such as ``laser-1, saw-1 told``."""
+    if not gates:
+        return "no gate yet"
+    names = ", ".join(gate.name for gate in gates)
+    return f"{names} {'told' if announce(gates, more) else 'will know when asking for its roster next'}"
 
 
 class _People:

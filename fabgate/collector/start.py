@@ -25,17 +25,26 @@ from fabgate.errors import FabgateError, UsageError
 LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 
 
-def prepare() -> environ.Environment:
-    """Make keys and tables where there are none, set up Django, and return the environment.
+def prepare(*, make: bool = True) -> environ.Environment:
+    """Bring keys and tables up to date, set up Django, and return the environment.
 
+    Where there is no database yet it is made, and where is said on stderr; unless `make` is False, for verbs that
+    would have nothing to look at: an empty one beside the true one only misleads.
     Raises UsageError with one line for each mistake in the environment.
     """
     found = environ.read(os.environ, need_site=True)
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
     try:
+        if not make and not _is_there(found.database):
+            raise UsageError(
+                f"found no collector database at {found.database}; wanted FABGATE_DATA to point at it, or"
+                " `fabgate collector run` to make one"
+            )
         found.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _alone(found.data / ".starting"):
+            if not _is_there(found.database):
+                sys.stderr.write(f"note: making a new collector in {found.data}: database and keys (FABGATE_DATA)\n")
             write_secret(found.secret_key_file, secrets.token_urlsafe(48) + "\n")
             write_secret(found.badge_key_file, new_key("b1"))
             os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fabgate.collector.settings")
@@ -66,6 +75,15 @@ def write_secret(path: Path, text: str) -> bool:
 def new_key(kid: str) -> str:
     """Return one line of a key file: a fresh 32-byte key under the id `kid`."""
     return f"{kid}:{base64.b64encode(secrets.token_bytes(32)).decode()}\n"
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is such a file. Raises OSError where this account may not know."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _migrate(found: environ.Environment) -> None:

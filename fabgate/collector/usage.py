@@ -1,4 +1,4 @@
-"""Who used which machine, and for how many minutes? ``fabgate collector usage`` prints it.
+"""Who used which machine, and for how long? ``fabgate collector usage`` prints it.
 
 A session belongs to the interval [from, to) in which it ended, so that any partition of time counts each session once.
 One whose boot never synchronised belongs to that of its latest possible end: "about" says how many those are.
@@ -11,7 +11,6 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, tzinfo
 from typing import Any, TextIO
@@ -19,10 +18,13 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
+from fabgate.collector import table
 from fabgate.collector.models import Member, UsageSession
 from fabgate.errors import UsageError
 
 TOTAL = "total"
+#: The columns of numbers.
+_RIGHT = (2, 3, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,22 +153,28 @@ def write_json(report: Report, out: TextIO) -> None:
 
 
 def write_table(report: Report, out: TextIO) -> None:
-    """Write a table for people: minutes with one decimal, a '~' where they are not exactly known."""
-    out.write(f"Usage from {report.start.isoformat(' ')} to {report.end.isoformat(' ')} (by the end of a session)\n\n")
-    head = ("member", "machine", "sessions", "minutes on", "of them running", "")
+    """Write a table for people: hours, minutes and seconds; a '~' where they are not exactly known."""
+    out.write(f"Usage from {_moment(report.start)} to {_moment(report.end)} (by the end of a session; h:mm:ss)\n\n")
+    head = ("member", "machine", "sessions", "time on", "of it running", "")
     rows = [_cells(line) for line in report.lines]
     if rows:
-        _columns([head, *rows, _cells(report.total)], out, rule_before=len(rows) + 1)
+        table.write([head, *rows, _cells(report.total)], out, right=_RIGHT, rule_before=len(rows) + 1)
     else:
         out.write("No session ended in this time.\n")
     if report.open:
         out.write("\nStill open (not in the sums):\n")
-        _columns([(*_cells(line)[:2], line.since, *_cells(line)[3:]) for line in report.open], out)
+        zone = report.start.tzinfo
+        opened = [(*_cells(line)[:2], _since(line, zone), *_cells(line)[3:]) for line in report.open]
+        table.write([("member", "machine", "since", "time on", "of it running", ""), *opened], out, right=(3, 4))
     if report.about:
         out.write("\nAbout (in the sums by the latest possible end; the gate's clock was never synchronised):\n")
-        _columns([(*_cells(line)[:2], _between(line), *_cells(line)[3:]) for line in report.about], out)
+        placed = [(*_cells(line)[:2], _between(line, report.start.tzinfo), *_cells(line)[3:]) for line in report.about]
+        table.write([("member", "machine", "between", "time on", "of it running", ""), *placed], out, right=(3, 4))
     if report.total.uncertain:
-        out.write("\n~ not exactly known: the time may be longer by what stands behind it, or awaits a review\n")
+        out.write(
+            "\n~ not exactly known: it may have been longer by what stands behind it, or awaits a review"
+            " (see `fabgate collector sessions`)\n"
+        )
 
 
 def _single(state: str, session: UsageSession, names: dict[str, str]) -> Line:
@@ -191,8 +199,22 @@ def _iso(moment: datetime | None) -> str:
     return moment.isoformat() if moment else ""
 
 
-def _between(line: Line) -> str:
-    return f"{line.since} to {line.until}" if line.since else f"before {line.until}"
+def _moment(moment: datetime) -> str:
+    """Return a moment in its own zone, with the zone's name; seconds only where there are some."""
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}" if moment.second else f"{moment:%Y-%m-%d %H:%M %Z}"
+
+
+def _since(line: Line, zone: tzinfo | None) -> str:
+    return _local(line.since, zone) if line.since else "a moment that is not known"
+
+
+def _between(line: Line, zone: tzinfo | None) -> str:
+    until = _local(line.until, zone)
+    return f"{_local(line.since, zone)} and {until}" if line.since else f"before {until}"
+
+
+def _local(moment: str, zone: tzinfo | None) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def _sums(line: Line) -> dict[str, Any]:
@@ -201,24 +223,8 @@ def _sums(line: Line) -> dict[str, Any]:
 
 def _cells(line: Line) -> tuple[str, ...]:
     who = TOTAL if line.state == TOTAL else f"{line.member} {line.name}".strip()
-    about = f", {line.about} about" if line.about else ""
-    doubt = f"~ +{_minutes(line.uncertainty_ms)}{about}" if line.uncertain else ""
-    return who, line.machine, str(line.sessions), _minutes(line.energised_ms), _minutes(line.running_ms), doubt
-
-
-def _minutes(ms: int) -> str:
-    tenths = (ms + 3_000) // 6_000
-    return f"{tenths // 10}.{tenths % 10}"
-
-
-def _columns(rows: Iterable[tuple[str, ...]], out: TextIO, *, rule_before: int | None = None) -> None:
-    table = [tuple(cell if cell.isprintable() else ascii(cell) for cell in row) for row in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
-    for number, row in enumerate(table):
-        if number == rule_before:
-            out.write("-" * (sum(widths) + 2 * (len(widths) - 1)) + "\n")
-        cells = [
-            cell.ljust(width) if column < 2 or column == 5 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        out.write("  ".join(cells).rstrip() + "\n")
+    notes = [f"up to {table.clock(line.uncertainty_ms)} more"] if line.uncertainty_ms else []
+    notes += [f"{line.about} about"] if line.about else []
+    doubt = f"~ {', '.join(notes) or 'to review'}" if line.uncertain else ""
+    times = table.clock(line.energised_ms), table.clock(line.running_ms)
+    return who, line.machine, str(line.sessions), *times, doubt

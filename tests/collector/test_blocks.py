@@ -12,7 +12,8 @@ from fabgate.collector import blocks, members, roster
 from fabgate.collector.models import Block, Gate, Machine, Member
 from fabgate.errors import UsageError
 
-from .test_roster import add, env, fetch, served, told, write  # noqa: F401 (fixtures)
+from .test_members import write
+from .test_roster import add, env, fetch, served, told  # noqa: F401 (fixtures)
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def test_a_blocked_member_without_a_badge_is_named_so_that_the_guard_sees_nobody
 
 
 def test_a_block_holds_although_no_broker_answers(workshop, monkeypatch, capsys):
-    monkeypatch.setattr(roster, "announce", lambda _gates: False)
+    monkeypatch.setattr(roster, "announce", lambda _gates, _more: False)
     blocks.block(said())
     assert sides("laser-1")[1] == {"m-1": ["payment-due"]}
     assert "when asking for its roster next" in capsys.readouterr().out

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import stat
@@ -17,10 +19,13 @@ from pathlib import Path
 
 import pytest
 
+from fabgate.collector import DEFAULT_DATA, cli
 from fabgate.demo.ports import free_port
 from tests.support.mosquitto import mosquitto
 
 WAIT_S = 60
+MAKING = "note: making a new collector in {home}: database and keys (FABGATE_DATA)\n"
+PERIOD = ("--from", "2026-11-01", "--to", "2026-12-01")
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -66,9 +71,68 @@ def test_the_first_start_makes_secrets_that_only_their_owner_reads_and_no_start_
 
 
 def test_processes_that_start_at_once_wait_for_each_other(tmp_path):
-    command = [sys.executable, "-m", "fabgate.collector", "gates"]
+    command = [sys.executable, "-m", "fabgate.collector", "migrate"]
     started = [subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE) for _ in range(4)]
-    assert [(p.communicate(timeout=WAIT_S)[1], p.returncode) for p in started] == [(b"", 0)] * 4
+    ended = [(p.communicate(timeout=WAIT_S)[1].decode(), p.returncode) for p in started]
+    assert sorted(ended) == [("", 0)] * 3 + [(MAKING.format(home=tmp_path), 0)]
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("usage", *PERIOD),
+        ("sessions", *PERIOD),
+        ("holes",),
+        ("gates", "--json"),
+        ("machine-set", "laser"),
+        ("lock", "laser-1", "--reason", "x"),
+        ("unlock", "laser-1"),
+        ("member-block", "m-1", "--reason", "banned"),
+        ("member-unblock", "m-1"),
+    ],
+    ids=lambda verb: verb[0],
+)
+def test_a_verb_that_would_have_nothing_to_look_at_makes_nothing_and_says_where_it_looked(tmp_path, verb):
+    home = tmp_path / "data"
+    done = run(environment(home), *verb)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: found no collector database at {home}/collector.db; wanted FABGATE_DATA to point at it, or"
+        " `fabgate collector run` to make one\n"
+    )
+    assert not home.exists()
+
+
+def test_a_verb_that_sets_up_makes_a_collector_and_says_where_once(tmp_path):
+    env = environment(tmp_path / "data")
+    first = run(env, "gate-add", "laser-1", "--machine", "laser", "--json")
+    assert (first.returncode, first.stderr) == (0, MAKING.format(home=tmp_path / "data"))
+    json.loads(first.stdout)
+    assert run(env, "migrate").stderr == ""
+
+
+def verbs() -> dict[str, argparse.ArgumentParser]:
+    subparsers = argparse.ArgumentParser().add_subparsers()
+    cli.add_verbs(subparsers)
+    return subparsers.choices
+
+
+@pytest.mark.parametrize("name", verbs())
+def test_the_help_of_each_verb_names_site_and_data_their_default_and_an_example_that_is_understood(name):
+    told = verbs()[name].format_help()
+    assert "FABGATE_SITE" in told
+    assert f"FABGATE_DATA  the directory of database and keys (default: {DEFAULT_DATA})" in told
+    site, *words = shlex.split(told.rpartition("example:\n")[2])
+    assert (site, words[:3]) == ("FABGATE_SITE=lyon", ["fabgate", "collector", name])
+    verbs()[name].parse_args(words[3:])
+
+
+def test_the_help_of_all_verbs_names_site_and_data_and_their_default(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"FABGATE_DATA (the directory of database and keys; default: {DEFAULT_DATA})" in told
+    assert "FABGATE_SITE=lyon FABGATE_DATA=/srv/fabgate fabgate collector gates" in told
 
 
 def test_a_database_of_another_site_is_refused(tmp_path):
@@ -83,7 +147,10 @@ def test_a_workshop_is_set_up_by_commands(tmp_path):
     assert run(env, "gate-add", "laser-1", "--machine", "laser", "--json").returncode == 0
     (tmp_path / "m.csv").write_text("id,badges,machines\nm-1,04A1B2C3,laser\n")
     done = run(env, "import-members", str(tmp_path / "m.csv"))
-    assert (done.returncode, done.stdout) == (0, "1 members imported, 1 badges\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "1 member imported (1 new) with 1 badge; laser-1 will know when asking for its roster next\n",
+    )
     assert run(env, "lock", "laser-1", "--when", "now", "--reason", "belt").returncode == 0
     (row,) = json.loads(run(env, "gates", "--json").stdout)
     assert (row["gate"], row["machine"], row["locked"]) == ("laser-1", "laser", True)

@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import json
+import re
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -96,7 +97,11 @@ def test_csv_and_json_hold_the_same(day, capsys):
 def test_the_table_says_about_open_and_why_to_look(day, capsys):
     lines = printed(None, capsys).splitlines()
     assert lines[-1] == "4 sessions"
-    plain, uncertain, about, still = lines[1:-1]
+    head, plain, uncertain, about, still = lines[:-1]
+    assert re.split(r"  +", head) == [
+        *("member", "machine", "start", "end", "time on", "running", "up to more", "reason", "allowed by", "review")
+    ]
+    assert re.split(r"  +", plain)[4:7] == ["0:02:00", "0:01:00", "0:00:00"]
     assert plain.split()[:3] == ["m-1", "Ada", "Lovelace"]
     assert uncertain.endswith("uncertain")
     assert "~2026-11-24 13:00:08" in about
@@ -112,7 +117,8 @@ def test_wrong_arguments_are_named():
 def test_the_usage_table_shows_what_is_about(day):
     out = io.StringIO()
     usage.write_table(usage.collect(NOON, NOON + timedelta(hours=1)), out)
-    assert any(line.startswith("m-1 Ada") and line.endswith(", 1 about") for line in out.getvalue().splitlines())
+    assert any(line.startswith("m-1 Ada") and line.endswith("~ 1 about") for line in out.getvalue().splitlines())
+    assert "2026-11-24 12:00:05 and 2026-11-24 12:00:08" in out.getvalue()
     assert "About (in the sums by the latest possible end" in out.getvalue()
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import queue
+import shutil
 import socket
+import ssl
+import subprocess
 import time
 from dataclasses import replace
 
@@ -69,4 +72,66 @@ def test_a_command_without_a_broker_says_so():
 def test_an_unreadable_password_names_its_variable(tmp_path):
     env = replace(settings.ENVIRONMENT, mqtt_username="u", mqtt_password_file=tmp_path / "none")
     with pytest.raises(UsageError, match="FABGATE_MQTT_PASSWORD_FILE"):
+        mqtt.Link(env, collector="c", inbox=queue.Queue())
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A workshop's authority, and what it signed: of the broker, and of the collector."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed here")
+    home = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=home, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=workshop",
+            "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
+    for name in ("broker", "collector"):
+        alt = ("-addext", "subjectAltName=IP:127.0.0.1") if name == "broker" else ()
+        openssl("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", *alt,
+                "-addext", "basicConstraints=critical,CA:false", "-CA", "ca.pem", "-CAkey", "ca.key")  # fmt: skip
+    openssl("pkey", "-in", "collector.key", "-aes256", "-passout", "pass:secret", "-out", "locked.key")
+    return home
+
+
+def secured(home, port: int = 1, key: str = "collector.key", cert: str = "collector.pem"):
+    return replace(
+        settings.ENVIRONMENT,
+        mqtt_host="127.0.0.1",
+        mqtt_port=port,
+        mqtt_ca=home / "ca.pem",
+        mqtt_cert=home / cert,
+        mqtt_key=home / key,
+    )
+
+
+def test_the_collector_shows_its_certificate_to_a_broker_that_asks(certificates):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "broker.pem", certificates / "broker.key")
+    context.load_verify_locations(certificates / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        env = secured(certificates, broker.getsockname()[1])
+        shown = mqtt.Link(env, collector="c", inbox=queue.Queue())
+        shown.start()
+        accepted, _ = broker.accept()
+        with context.wrap_socket(accepted, server_side=True) as stream:
+            assert stream.getpeercert()["subject"] == ((("commonName", "collector"),),)
+            assert stream.recv(1) == b"\x10"  # CONNECT
+            shown.stop(orderly=False)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"key": "broker.key"}, {"key": "locked.key"}, {"key": "ca.pem"}, {"cert": "collector.key"}]
+)
+def test_a_certificate_whose_key_is_another_locked_or_none_is_told_at_once(certificates, wrong):
+    with pytest.raises(UsageError, match=r"FABGATE_MQTT_CERT and FABGATE_MQTT_KEY: found .*without a passphrase"):
+        mqtt.Link(secured(certificates, **wrong), collector="c", inbox=queue.Queue())
+
+
+def test_an_authority_that_is_none_is_told_at_once(certificates):
+    env = replace(secured(certificates), mqtt_ca=certificates / "ca.key")
+    with pytest.raises(UsageError, match=r"FABGATE_MQTT_CA: .* is no certificate authority"):
         mqtt.Link(env, collector="c", inbox=queue.Queue())

@@ -3,11 +3,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import timedelta
 
 import pytest
 
-from fabgate.collector import usage
+from fabgate.collector import table, usage
 from fabgate.collector.models import Machine, Member, UsageSession
 from fabgate.collector.store import Store
 from fabgate.errors import UsageError
@@ -83,9 +84,37 @@ def test_the_table_names_members_and_marks_what_is_uncertain(day):
     out = io.StringIO()
     usage.write_table(report(), out)
     lines = out.getvalue().splitlines()
-    assert any(line.split()[:6] == ["m-1", "Ada", "Lovelace", "laser-1", "2", "2.0"] for line in lines)
-    assert any(line.startswith("m-2") and line.endswith("~ +1.5") for line in lines)
+    assert lines[0] == "Usage from 2026-11-24 12:00 UTC to 2026-11-24 13:00 UTC (by the end of a session; h:mm:ss)"
+    assert [re.split(r"  +", line) for line in lines[2:7]] == [
+        ["member", "machine", "sessions", "time on", "of it running"],
+        ["m-1 Ada Lovelace", "laser-1", "2", "0:02:00", "0:00:00"],
+        ["m-2", "laser-1", "1", "0:00:01", "0:00:00", "~ up to 0:01:30 more"],
+        ["-" * len(lines[5])],
+        ["total", "3", "0:02:01", "0:00:00", "~ up to 0:01:30 more"],
+    ]
     assert "Still open (not in the sums):" in lines
+    assert re.split(r"  +", lines[-3]) == ["m-3", "laser-1", "2026-11-24 12:00:08", "0:00:00", "0:00:00"]
+
+
+def test_seconds_of_the_period_are_shown_where_there_are_some(database):
+    out = io.StringIO()
+    usage.write_table(usage.collect(NOON, NOON + timedelta(seconds=61)), out)
+    assert out.getvalue().startswith("Usage from 2026-11-24 12:00 UTC to 2026-11-24 12:01:01 UTC")
+
+
+@pytest.mark.parametrize(
+    ("ms", "shown"),
+    [
+        (0, "0:00:00"),
+        (499, "0:00:00"),
+        (500, "0:00:01"),
+        (59_999, "0:01:00"),
+        (3_725_000, "1:02:05"),
+        (10**9, "277:46:40"),
+    ],
+)
+def test_a_time_on_is_shown_to_the_nearest_second(ms, shown):
+    assert table.clock(ms) == shown
 
 
 def test_an_interval_is_half_open_so_that_two_of_them_count_each_session_once(day):

@@ -1,0 +1,35 @@
+"""How are times and tables printed for people? Machines read CSV and JSON, which round nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TextIO
+
+
+def clock(ms: int) -> str:
+    """Return a duration in milliseconds as h:mm:ss, to the nearest second: 3_725_000 is 1:02:05."""
+    minutes, seconds = divmod((ms + 500) // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
+def plain(text: str | None) -> str:
+    """Return a text that moves no cursor: what came from elsewhere may hold anything."""
+    text = text or ""
+    return text if text.isprintable() else ascii(text)
+
+
+def write(
+    rows: Iterable[tuple[str, ...]], out: TextIO, *, right: Collection[int] = (), rule_before: int | None = None
+) -> None:
+    """Write columns as wide as they need to be, those in `right` to the right; a rule before one row."""
+    table = [tuple(map(plain, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for number, row in enumerate(table):
+        if number == rule_before:
+            out.write("-" * (sum(widths) + 2 * (len(widths) - 1)) + "\n")
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        out.write("  ".join(cells).rstrip() + "\n")

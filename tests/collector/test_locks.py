@@ -1,0 +1,86 @@
+"""What is refused before a machine is locked, and what is said of a reason that the display cuts."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import timedelta
+
+import pytest
+
+from fabgate import wire
+from fabgate.collector import locks
+from fabgate.collector.blocks import today
+from fabgate.collector.models import Gate, Machine
+from fabgate.drivers.panels import COLUMNS
+from fabgate.errors import UsageError
+from fabgate.gate import messages
+from fabgate.rules import words as w
+
+from .test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
+
+
+def said(reason: str = "Belt broken", back: object = None, gate: str = "laser-1") -> argparse.Namespace:  # noqa: F811
+    return argparse.Namespace(gate=gate, when="idle", reason=reason, back=back and str(back), actor="eve")
+
+
+@pytest.mark.parametrize(
+    ("reason", "back", "expected"),
+    [
+        ("", None, "--reason: found ''"),
+        (" \t\n", None, "--reason: found"),
+        ("bell\x07", None, "--reason: found"),
+        ("x" * 201, None, "--reason: found 201 letters, wanted at most 200"),
+        ("x", "2027-02-30", "--back: found '2027-02-30', wanted a date"),
+        ("x", "soon", "--back: found 'soon', wanted a date"),
+        ("x", "2020-01-01", "--back: found 2020-01-01, which is past"),
+    ],
+)
+def test_a_reason_or_a_date_that_tells_nobody_anything_is_refused_and_nothing_is_locked(gate, reason, back, expected):  # noqa: F811
+    with pytest.raises(UsageError) as caught:
+        locks.lock(said(reason, back))
+    assert str(caught.value).startswith(expected)
+    assert Machine.objects.get().lock is None
+
+
+def test_every_mistake_is_told_at_once(gate):  # noqa: F811
+    with pytest.raises(UsageError) as caught:
+        locks.lock(said("", "soon", gate="lasser"))
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
+        "--reason",
+        "--back",
+        "found no gate 'lasser' with a machine, wanted one of",
+    ]
+
+
+def test_today_is_a_day_on_which_a_machine_may_be_back(gate, told):  # noqa: F811
+    locks.lock(said(back=today()))
+    assert served(gate).machine.lock.back == today().isoformat()
+
+
+def display(lock: wire.Lock) -> str:
+    signal = w.Signal(w.SignalKind.BLOCKED, reasons=(w.Cause.LOCK_IDLE.value,))
+    return "\n".join(messages.notice(signal, machine="", lock=lock, lang="en", mode=w.Mode.TAP).lines)
+
+
+@pytest.mark.parametrize("back", [None, 3])
+@pytest.mark.parametrize("reason", ["x" * 20, "x" * 21, "Tube is cracked, the other one too", "word " * 9])
+def test_it_says_so_when_the_display_cuts_a_reason_and_only_then(gate, told, capsys, reason, back):  # noqa: F811
+    capsys.readouterr()
+    locks.lock(said(reason, today() + timedelta(days=back) if back else None))
+    is_cut = "…" in display(served(gate).machine.lock)
+    assert ("note: the display" in capsys.readouterr().err) is is_cut
+
+
+def test_the_display_is_as_wide_as_we_think():
+    assert locks._COLUMNS == COLUMNS
+
+
+def test_a_lock_that_a_restored_database_forgot_is_lifted_by_its_id_and_a_made_up_one_is_refused(gate, told):  # noqa: F811
+    forgotten = "5f1c" * 8
+    Gate.objects.update(online=True, boot="boot-7")
+    locks.unlock(argparse.Namespace(gate="laser-1", lock=forgotten, actor="eve"))
+    assert forgotten in served(gate).machine.lifted
+    order = wire.decode(told[0].body, wire.Command)
+    assert (order.verb, order.lock.id) == ("unlock", forgotten)
+    with pytest.raises(UsageError, match="--lock: found 'no such id!', wanted the id"):
+        locks.unlock(argparse.Namespace(gate="laser-1", lock="no such id!", actor="eve"))

@@ -1,0 +1,229 @@
+"""Importing members from a file as people and spreadsheets write it."""
+
+from __future__ import annotations
+
+import argparse
+import codecs
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from fabgate.collector import members, members_file
+from fabgate.collector.models import Badge, Machine, Member
+from fabgate.errors import FabgateError, UsageError
+from fabgate.gate import translations
+
+from .test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
+
+HEADER = "id,name,badges,lang,level,valid_until,machines"
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join((HEADER, *lines)) + "\n", encoding="utf-8")
+    return path
+
+
+def import_(path: Path, text: str | bytes) -> None:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    members.command(argparse.Namespace(file=str(path)))
+
+
+def mistakes(path: Path, text: str | bytes) -> list[str]:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UsageError) as caught:
+        members_file.read(path)
+    return [line.removeprefix(f"{path}, ") for line in str(caught.value).splitlines()]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "m.csv"
+
+
+@pytest.fixture
+def ada(gate, told, file) -> Member:  # noqa: F811
+    """A member of whom everything is known."""
+    import_(file, f"{HEADER}\nm-1,Ada Lovelace,04A1B2C3,fr,supervisor,2027-03-01,laser\n")
+    told.clear()
+    return Member.objects.get()
+
+
+def everything(member: Member) -> dict[str, object]:
+    member.refresh_from_db()
+    return {
+        "name": member.name,
+        "badges": list(Badge.objects.filter(member=member).values_list("spelling", flat=True)),
+        "lang": member.lang,
+        "level": member.level,
+        "valid_until": member.valid_until,
+        "machines": [machine.name for machine in member.machines.all()],
+    }
+
+
+def test_a_file_of_members_is_imported_and_every_roster_rebuilt(env, gate, told, file):  # noqa: F811
+    write(
+        file,
+        "m-1,Ada Lovelace,04:A1:B2:C3; dec:0077705924,fr,supervisor,2027-03-01,laser",
+        'm-2,"Bob, the builder",04A1B2C3D4E5F6,,,,',
+    )
+    members.command(argparse.Namespace(file=str(file)))
+    found = served(gate)
+    assert [(member.id, member.level, len(member.badges)) for member in found.members] == [("m-1", "supervisor", 2)]
+    assert [refusal.id for refusal in found.refusals] == ["m-2"]
+    assert len(told) == 1
+    # The same file again changes nothing; two members may swap their badges.
+    members.command(argparse.Namespace(file=str(file)))
+    members.command(
+        argparse.Namespace(file=str(write(file, "m-1,Ada,04A1B2C3D4E5F6,,,,", "m-2,Bob,04A1B2C3,,,,laser")))
+    )
+    assert dict(Badge.objects.values_list("spelling", "member")) == {"04A1B2C3D4E5F6": "m-1", "04A1B2C3": "m-2"}
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "stored", "cleared"),
+    [
+        ("name", "Zoé", "Zoé", ""),
+        ("badges", "04A1B2C4", ["04A1B2C4"], []),
+        ("lang", "EN", "en", "en"),
+        ("level", "maintainer", "maintainer", "user"),
+        ("valid_until", "2028-01-01", date(2028, 1, 1), None),
+        ("machines", "saw", ["saw"], []),
+    ],
+)
+def test_an_absent_column_leaves_what_is_stored_alone_and_an_empty_cell_clears(
+    ada, file, column, cell, stored, cleared
+):
+    Machine.objects.create(name="saw")
+    before = everything(ada)
+    import_(file, f"id,{column}\nm-1,{cell}\n")
+    assert everything(ada) == {**before, column: stored}
+    import_(file, f"id,{column}\nm-1,\n")
+    assert everything(ada) == {**before, column: cleared}
+
+
+def test_a_file_of_ids_alone_changes_nobody(ada, file):
+    before = everything(ada)
+    import_(file, "id\nm-1\n")
+    assert everything(ada) == before
+
+
+def test_a_new_member_in_a_file_without_badges_is_taken_for_a_wrong_id(ada, file):
+    assert mistakes(file, "id,name\nm-11,Ada\nzzz,Zoé\n") == [
+        "line 2: id: found no member 'm-11'; did you mean 'm-1'?",
+        "line 3: id: found no member 'zzz'; a new member needs the column 'badges' too",
+    ]
+
+
+def test_it_says_how_many_are_new_and_who_was_told(ada, file, capsys):
+    import_(file, "id,badges\nm-1,04A1B2C3\nm-2,04A1B2C4;04A1B2C5\n")
+    assert capsys.readouterr().out.splitlines()[-1] == "2 members imported (1 new) with 3 badges; laser-1 told"
+    import_(file, "id,name\nm-1,Ada\n")
+    assert capsys.readouterr().out == "1 member imported (0 new); laser-1 told\n"
+
+
+# --- as spreadsheets write it -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize(("separator", "machines"), [(",", "laser;saw"), (";", '"laser;saw"'), ("\t", "laser; saw")])
+def test_every_separator_and_encoding_of_a_spreadsheet_is_read(gate, told, file, capsys, encoding, separator, machines):  # noqa: F811
+    Machine.objects.create(name="saw")
+    capsys.readouterr()
+    rows = (("id", "name", "badges", "machines"), ("m-1", "Zoé", "04A1B2C3", machines), ("", "", "", ""))
+    import_(file, "\r\n".join(map(separator.join, rows)).encode(encoding))
+    found = everything(Member.objects.get())
+    assert (found["name"], found["badges"], found["machines"]) == ("Zoé", ["04A1B2C3"], ["laser", "saw"])
+    notes = capsys.readouterr().err.splitlines()
+    assert notes == (
+        [f"note: {file} is not UTF-8; it was read as Windows-1252 (Latin-1): see whether the accents are right"]
+        if encoding == "cp1252"
+        else []
+    )
+
+
+def test_columns_may_be_named_in_french_and_in_capitals(gate, told, file):  # noqa: F811
+    import_(
+        file,
+        "Identifiant;NOM;Badge;Langue;Niveau;Valable jusqu'au;Machine\nm-1;Zoé;04A1B2C3;FR;user;2027-03-01;laser\n",
+    )
+    assert everything(Member.objects.get()) == {
+        "name": "Zoé",
+        "badges": ["04A1B2C3"],
+        "lang": "fr",
+        "level": "user",
+        "valid_until": date(2027, 3, 1),
+        "machines": ["laser"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"PK\x03\x04rest of a workbook", "found a spreadsheet's own format, wanted CSV"),
+        (b"id,name\nm-1,\x81\n", "line 2: found bytes that are no text in UTF-8, UTF-16 or Windows-1252"),
+        (codecs.BOM_UTF16_LE + b"i", "line 1: found bytes"),
+        (b'id,name\nm-1,"Ada\n', "line 2: cannot be read as CSV"),
+        (b"", "line 1: the column 'id' is missing"),
+    ],
+)
+def test_what_is_no_csv_is_refused_with_what_to_do(file, raw, expected):
+    assert expected in mistakes(file, raw)[0]
+
+
+# --- mistakes ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_mistake_is_named_by_its_line_and_nothing_is_imported(env, gate, file):  # noqa: F811
+    Badge.objects.create(spelling="04A1B2C4", digest="x", member=Member.objects.create(id="m-0"))
+    write(
+        file,
+        "m-1,Ada,04A1B2C3,,,,laser",
+        "m-2,Bob,04:a1:b2:c3,,,,",
+        "m-2,Bob,08A1B2C3,,,,",
+        "m-3,Eve,04A1B2C4,de,boss,01/03/2027,lathe",
+        "m-4,Zoe,12345678901,,,,",
+        ",Nobody,,,,,",
+        "m-5,short",
+    )
+    with pytest.raises(UsageError) as caught:
+        members_file.read(file)
+    lines = [line.removeprefix(f"{file}, ") for line in str(caught.value).splitlines()]
+    found = [(line.split(":")[0], line.split(":")[1].strip()) for line in lines]
+    assert sorted(found) == [
+        ("line 3", "badges"),
+        ("line 4", "badges"),
+        ("line 4", "id"),
+        ("line 5", "badges"),
+        ("line 5", "lang"),
+        ("line 5", "level"),
+        ("line 5", "machines"),
+        ("line 5", "valid_until"),
+        ("line 6", "badges"),
+        ("line 7", "id"),
+        ("line 8", "found 2 fields, wanted 7, one a column; put a field with a ',' in quotes"),
+    ]
+    assert "random UID" in str(caught.value)
+    assert "lang: found 'de', wanted en or fr" in str(caught.value)
+    with pytest.raises(FabgateError):
+        members.command(argparse.Namespace(file=str(file)))
+    assert Member.objects.count() == 1
+
+
+def test_wrong_columns_are_named_with_what_was_meant(file):
+    others = "name, badges, lang, level, valid_until, machines"
+    assert mistakes(file, "machins,name,nom,colour\n") == [
+        "line 1: found the column 'machins'; did you mean 'machines'?",
+        "line 1: the column 'name' is there twice",
+        f"line 1: found the column 'colour'; wanted only id, {others}",
+        f"line 1: the column 'id' is missing; wanted it, and of {others} what is to change",
+    ]
+
+
+def test_the_languages_are_those_of_the_gates():
+    assert set(members_file.LANGS) == {translations.SOURCE_LANG, *translations.LANGUAGES}
+
+
+def test_a_file_that_is_not_there_is_said_so(file):
+    with pytest.raises(UsageError, match="cannot be read"):
+        members_file.read(file)
