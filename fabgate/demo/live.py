@@ -11,191 +11,240 @@ import select
 import signal
 import sys
 import termios
-import threading
 import time
-import tty
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from rich import box
-from rich.console import Group
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
-from fabgate.demo.people import CARDS, MEMBERS
-from fabgate.demo.script import folder_of, open_workshop
-from fabgate.demo.taps import lay
-from fabgate.demo.workshop import DemoError, SimulatedGate, Workshop
-from fabgate.errors import FabgateError
+from fabgate.demo.events import NAMES, Events
+from fabgate.demo.people import CARDS
+from fabgate.demo.picture import KEYS, Machine, View, in_words, panel, picture
+from fabgate.demo.script import HOLDER, ended_by_signals, folder_of, open_workshop, print_in_any_encoding
+from fabgate.demo.taps import lay, place, remove
+from fabgate.demo.workshop import SimulatedGate, Workshop
+from fabgate.errors import FabgateError, UsageError
 
 REFRESH_S: Final = 0.15
-CARD_KEYS: Final = {"a": "ada", "b": "bob", "c": "cleo", "m": "mo", "s": "stranger"}
-NAMES: Final = {row[0]: row[1] for row in MEMBERS}
-#: State as colour, icon and word: nobody needs to tell colours apart.
-STATES: Final = {
-    "idle": ("dim", "○", "free"),
-    "starting": ("yellow", "◐", "starting"),
-    "active": ("bold green", "●", "in use"),
-    "finishing": ("green", "◑", "finishing"),
+TAP_MS: Final = 200
+#: Long enough to see the warning come and to extend.
+TIMED_S: Final = 30
+CARD_KEYS: Final = {"a": "ada", "b": "bob", "c": "cleo", "m": "mo", "s": "stranger", "p": "phone"}
+#: What a card does, a few words for the table and a sentence for the chosen machine.
+MODES: Final = {
+    "laser-1": ("tap", "Laser 1: a card starts, the same card ends; another trained member takes over"),
+    "saw-1": ("hold", "Table saw holds the card: its key puts it in, the same key takes it out"),
+    "printer-1": ("timed", f"3D printer: a card starts {TIMED_S} s; tap again when it warns, and it goes on"),
 }
+_ARROWS: Final = {b"\x1b[A": "up", b"\x1bOA": "up", b"\x1b[B": "down", b"\x1bOB": "down"}
 
 
 def run(data: Path | None) -> int:
-    """Show the workshop until q; return the exit code."""
+    """Show the workshop until q; return the exit code. Raises UsageError without a terminal."""
     if not sys.stdin.isatty() or not sys.stdout.isatty():
-        raise DemoError("the live demo needs a terminal; without one, say: fabgate demo --script")
-    with folder_of(data) as folder:
+        raise UsageError(
+            "found no terminal on standard input and output, and the live demo needs one; without, say: fabgate demo --script"
+        )
+    print_in_any_encoding()
+    with ended_by_signals(), folder_of(data) as folder:
         print("broker, collector and three gates start …", flush=True)
-        workshop = open_workshop(folder)
+        workshop = open_workshop(folder, timed_s=TIMED_S)
         try:
-            _Screen(workshop).run()
+            # Whatever asks us to end here gets the order of q: gates off and on record, then the collector.
+            with contextlib.suppress(KeyboardInterrupt), contextlib.closing(_Screen(workshop)) as screen:
+                screen.run()
             print("the gates end what runs, and stop …", flush=True)
             workshop.end()
         finally:
             workshop.close()
-        print(f"{len(workshop.sessions())} sessions reached the collector")
+        count = len(workshop.sessions())
+        print(f"{count} session{'' if count == 1 else 's'} reached the collector")
         if data is not None:
             print(f"everything is kept in {folder}")
     return 0
 
 
 class _Screen:
-    """The table, and what the keys do. Everything slow happens in a thread of its own."""
+    """The picture, and what the keys do. Everything slow happens in a thread of its own, one for each gate."""
 
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         self._chosen = 0
-        self._said = "choose a machine with 1, 2, 3 and tap a card"
-        self._since: dict[str, float] = {}
+        self._events = Events(workshop.gates)
         self._pulled: set[str] = set()
+        self._lying: dict[str, str] = {}
+        self._hands = {gate.name: ThreadPoolExecutor(1) for gate in workshop.gates}
 
     def run(self) -> None:
-        with _single_keys(), Live(self._picture(), auto_refresh=False, screen=True) as live:
-            while True:
-                live.update(self._picture(), refresh=True)
-                if select.select([sys.stdin], [], [], REFRESH_S)[0] and not self._key(_read_key()):
-                    return
+        """Show and obey until the key to quit."""
+        console = Console(legacy_windows=False)
+        with _single_keys():
+            if console.is_dumb_terminal or console.options.ascii_only:
+                self._in_lines()
+                return
+            with Live(console=console, auto_refresh=False, screen=True) as live:
+                while True:
+                    live.update(picture(self._view(), *console.size), refresh=True)
+                    if not self._keys():
+                        return
+
+    def close(self) -> None:
+        """Wait for what is being done, so that nothing is started behind our back; drop what has not begun."""
+        for hand in self._hands.values():
+            hand.shutdown(cancel_futures=True)
+
+    def _in_lines(self) -> None:
+        """Say what changes, a line each, where text cannot be placed."""
+        print("\n".join((*KEYS, "")), flush=True)
+        shown: dict[str, str] = {}
+        hint, told = "", 0
+        while True:
+            view = self._view()
+            if view.hint != hint:
+                hint = view.hint
+                print(hint, flush=True)
+            for event in self._events.since(told):
+                print(f"{event.at}  {event.gate:<10} {event.text}", flush=True)
+                told = event.number
+            for machine in view.machines:
+                words = in_words(machine)
+                if shown.get(machine.gate) != words:
+                    print(f"          {words}", flush=True)
+                shown[machine.gate] = words
+            if not self._keys():
+                return
+
+    # --- keys ---------------------------------------------------------------------------------------------------------
+
+    def _keys(self) -> bool:
+        """Do what the keys pressed until the next refresh say; return whether to go on."""
+        if not select.select([sys.stdin], [], [], REFRESH_S)[0]:
+            return True
+        return all(self._key(key) for key in _read_keys())
 
     def _key(self, key: str) -> bool:
         gate = self._workshop.gates[self._chosen]
         if key in ("q", "\x03", "\x04"):
             return False
-        if key in "123" and key:
+        if key in ("1", "2", "3"):
             self._chosen = int(key) - 1
+        elif key in ("up", "down"):
+            self._chosen = (self._chosen + (1 if key == "down" else -1)) % len(self._workshop.gates)
         elif key in CARD_KEYS:
-            self._do(
-                f"{CARD_KEYS[key].title()} taps on {gate.name}",
-                lambda: lay(gate.socket, CARDS[CARD_KEYS[key]], for_ms=200),
-            )
+            self._card(gate, CARD_KEYS[key])
         elif key == "n":
             self._network(gate)
         elif key == "k":
-            self._do(f"kill -9 of {gate.name}, and a new start", lambda: self._kill(gate))
+            self._do(gate, "kill -9, and a new start", lambda: self._kill(gate))
         elif key == "l":
-            locked = any(cause.startswith("lock") for cause in gate.status().get("causes", ()))
-            words = (
-                ("unlock", gate.name) if locked else ("lock", gate.name, "--when", "idle", "--reason", "Broken belt")
-            )
-            self._do(
-                f"a manager says {words[0]} {gate.name}", lambda: self._workshop.collector(*words, "--actor", "you")
-            )
+            self._lock(gate)
         return True
+
+    def _card(self, gate: SimulatedGate, who: str) -> None:
+        title = who.title() if who in ("ada", "bob", "cleo", "mo") else f"a {who}"
+        if gate.name != HOLDER:
+            self._do(gate, f"{title} taps", lambda: lay(gate.socket, CARDS[who], for_ms=TAP_MS))
+            return
+        lay_there = self._lying.pop(gate.name, None)
+        if lay_there is not None:
+            self._do(gate, f"the card of {lay_there} is taken out", lambda: remove(gate.socket))
+        if lay_there != who:
+            self._lying[gate.name] = who
+            self._do(gate, f"{title} puts a card in", lambda: place(gate.socket, CARDS[who]))
+
+    def _lock(self, gate: SimulatedGate) -> None:
+        locked = any(cause.startswith("lock") for cause in gate.status().get("causes", ()))
+        words = ("unlock", gate.name) if locked else ("lock", gate.name, "--when", "idle", "--reason", "Broken belt")
+        self._do(gate, f"a manager says {words[0]}", lambda: self._workshop.collector(*words, "--actor", "you"))
 
     def _network(self, gate: SimulatedGate) -> None:
         if gate.name in self._pulled:
             self._pulled.discard(gate.name)
             gate.cable.plug()
-            self._said = f"the network of {gate.name} is back"
+            self._events.say(gate.name, "the network is back")
         else:
             self._pulled.add(gate.name)
             gate.cable.pull()
-            self._said = f"the network of {gate.name} is cut; it goes on by itself"
+            self._events.say(gate.name, "the network is cut; the gate goes on by itself")
 
     def _kill(self, gate: SimulatedGate) -> None:
         gate.process.end(signal.SIGKILL)
         gate.start()
 
-    def _do(self, what: str, work: Callable[[], object]) -> None:
-        self._said = what
-
+    def _do(self, gate: SimulatedGate, what: str, work: Callable[[], object]) -> None:
         def carefully() -> None:
+            self._events.say(gate.name, what)
             try:
                 work()
             except (FabgateError, OSError) as error:
-                self._said = f"{what}: {error}"
+                self._events.say(gate.name, f"{what}: {' '.join(str(error).split())}")
 
-        threading.Thread(target=carefully, daemon=True).start()
+        self._hands[gate.name].submit(carefully)
 
-    # --- the picture --------------------------------------------------------------------------------------------------
+    # --- what is to be seen -------------------------------------------------------------------------------------------
 
-    def _picture(self) -> Group:
-        table = Table(
-            title="fabgate demo: real gates, emulated chips and pins",
-            title_justify="left",
-            expand=True,
-            box=box.SIMPLE_HEAD,
+    def _view(self) -> View:
+        machines = tuple(self._machine(gate) for gate in self._workshop.gates)
+        return View(
+            machines,
+            self._chosen,
+            MODES[machines[self._chosen].gate][1],
+            len(self._workshop.sessions()),
+            str(self._workshop.folder),
+            self._events.since(),
         )
-        for name in ("", "machine", "state", "power", "who", "display", "network", "journal"):
-            table.add_column(name, no_wrap=name != "display")
-        for number, gate in enumerate(self._workshop.gates):
-            table.add_row(*self._row(number, gate), style="on grey11" if number == self._chosen else "")
-        keys = Text.assemble(
-            ("  1 2 3", "bold"), " machine   ",
-            ("a", "bold"), "da ", ("b", "bold"), "ob ", ("c", "bold"), "leo ", ("m", "bold"), "o ", ("s", "bold"), "tranger: tap   ",
-            ("n", "bold"), "etwork   ", ("k", "bold"), "ill   ", ("l", "bold"), "ock   ", ("q", "bold"), "uit",
-        )  # fmt: skip
-        usage = Text(
-            f"  {len(self._workshop.sessions())} sessions at the collector   folder: {self._workshop.folder}",
-            style="dim",
-        )
-        return Group(table, keys, Text(f"  {self._said}", style="italic"), usage)
 
-    def _row(self, number: int, gate: SimulatedGate) -> list[Text | str]:
-        status = gate.status()
-        style, icon, word = STATES.get(status.get("state", ""), ("red", "✗", "not running"))
-        if not gate.process.running:
-            style, icon, word = "red", "✗", "not running"
-        elif status.get("causes"):
-            style, icon, word = "bold yellow", "▲", ", ".join(status["causes"])
-        on = gate.observer.on
-        now = time.monotonic()
-        since = self._since.setdefault(gate.name, now) if on else None
-        if not on:
-            self._since.pop(gate.name, None)
-        _, _, shown = gate.shown().partition("] ")
-        waiting = status.get("journal", {}).get("unacknowledged", 0)
-        head = status.get("journal", {}).get("head", 0)
+    def _machine(self, gate: SimulatedGate) -> Machine:
+        status: dict[str, Any] = gate.status()
+        journal = status.get("journal", {})
+        running = gate.process.running
+        if not running:
+            self._lying.pop(gate.name, None)  # the emulated field went with the process, and the card with it
+        self._events.look(gate, journal.get("head", 0))
+        since_ns = gate.observer.since_ns
+        light, lines = panel(gate.shown())
         member = str(status.get("member") or "")
-        linked = status.get("mqtt", {}).get("connected", False)
-        return [
-            Text(f"{number + 1}", style="bold"),
-            Text(status.get("machine", gate.name)),
-            Text(f"{icon} {word}", style=style),
-            Text(f"ON {now - since:4.0f} s", style="bold black on green")
-            if since is not None
-            else Text("off", style="dim"),
-            Text(NAMES.get(member, member)),
-            Text(shown),
-            Text("● linked", style="green") if linked else Text("✗ cut", style="red"),
-            Text(
-                f"{head} entries" + (f", {waiting} waiting" if waiting else " ✓"), style="yellow" if waiting else "dim"
-            ),
-        ]
+        return Machine(
+            name=status.get("machine", gate.name),
+            gate=gate.name,
+            mode=MODES[gate.name][0],
+            state=status.get("state", ""),
+            running=running,
+            causes=tuple(status.get("causes", ())),
+            who=NAMES.get(member, member),
+            lying=self._lying.get(gate.name, "").title(),
+            on_s=None if since_ns is None else (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - since_ns) / 1e9,
+            linked=status.get("mqtt", {}).get("connected", False),
+            head=journal.get("head", 0),
+            waiting=journal.get("unacknowledged", 0),
+            light=light,
+            display=lines,
+        )
 
 
-def _read_key() -> str:
+def _read_keys() -> list[str]:
     # Not through sys.stdin, which reads ahead: keys that wait in its buffer are invisible to select.
-    return os.read(sys.stdin.fileno(), 1).decode(errors="replace").lower() or "q"
+    pressed = os.read(sys.stdin.fileno(), 64)
+    if not pressed:
+        return ["q"]  # the terminal is gone
+    if pressed.startswith(b"\x1b"):
+        # An arrow or another key that sends several bytes: its letters are no keys.
+        return [_ARROWS[pressed]] if pressed in _ARROWS else []
+    return list(pressed.decode(errors="replace").lower())
 
 
 @contextlib.contextmanager
 def _single_keys() -> Iterator[None]:
-    """Read keys without Enter and without echo; give the terminal back as it was."""
+    """Read keys without Enter, without echo and without signals (the gates would get them too); then as before."""
     before = termios.tcgetattr(sys.stdin)
-    tty.setcbreak(sys.stdin)
+    single = termios.tcgetattr(sys.stdin)
+    single[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG)
+    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, single)
     try:
         yield
     finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        with contextlib.suppress(termios.error):  # a terminal that was closed has nothing to be given back
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

@@ -41,8 +41,13 @@ class Observer:
     @property
     def on(self) -> bool:
         """Whether the line is high now."""
+        return self.since_ns is not None
+
+    @property
+    def since_ns(self) -> int | None:
+        """Since when the line is high, in nanoseconds of CLOCK_BOOTTIME; None when it is low."""
         with self._lock:
-            return self._since is not None
+            return self._since
 
     def stretches(self) -> list[Powered]:
         """Return every stretch of power that has ended."""

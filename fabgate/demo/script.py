@@ -6,28 +6,46 @@ the pins agrees with them.
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
+from typing import Final
 
 from fabgate.demo import books
 from fabgate.demo.people import CARDS, members_file
+from fabgate.demo.picture import panel
 from fabgate.demo.taps import lay, place, remove
 from fabgate.demo.workshop import DemoError, SimulatedGate, Workshop, wait_for
+from fabgate.errors import UsageError
 
+#: The gate at which a card stays in a holder for as long as its member works.
+HOLDER: Final = "saw-1"
+#: Bytes of a folder's path: Linux gives a socket's address 107, and the longest name in the folder is a gate's.
+LONGEST_PATH: Final = 107 - len("/printer-1.sock")
 #: Two taps of one card closer than this are one: the card must be seen to leave in between.
-BETWEEN_TAPS_S = 1.1
+BETWEEN_TAPS_S: Final = 1.1
 
 
 def run(data: Path | None) -> int:
     """Play the day in `data` or a temporary folder; return the exit code."""
-    with folder_of(data) as folder:
+    print_in_any_encoding()
+    with ended_by_signals(), folder_of(data) as folder:
         return _play(folder)
+
+
+def print_in_any_encoding() -> None:
+    """Let a terminal without accents show a question mark in their place: members are greeted in their language."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 @contextmanager
@@ -37,19 +55,47 @@ def folder_of(data: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="fabgate-demo-") as temporary:
             yield Path(temporary)
         return
-    data.mkdir(parents=True, exist_ok=True)
-    if any(data.iterdir()):
-        raise DemoError(f"{data} is not empty; give a new folder")
-    yield data.resolve()
+    folder = data.resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        full = any(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"--data {data}: no folder can be used there ({error.strerror}); give a new one") from error
+    if full:
+        raise UsageError(f"--data {data}: the folder is not empty; give a new one")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"--data {data}: the folder cannot be written by you; give another one")
+    if len(os.fsencode(folder)) > LONGEST_PATH:
+        raise UsageError(
+            f"--data {data}: the path has {len(os.fsencode(folder))} bytes, wanted at most {LONGEST_PATH} "
+            "(a socket's address has no room for more); give a shorter one"
+        )
+    yield folder
 
 
-def open_workshop(folder: Path) -> Workshop:
-    """Bring up broker, collector and three gates; the collector serves their sealed rosters."""
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the demo as Ctrl-C does: nothing goes on running behind it."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def open_workshop(folder: Path, *, timed_s: int = 5) -> Workshop:
+    """Bring up broker, collector and three gates; the collector serves their sealed rosters.
+
+    The printer's sessions last `timed_s` seconds.
+    """
     workshop = Workshop(folder)
     try:
         workshop.let_in("laser-1", "laser", "Laser 1", mode="tap", limit_s=600, handover=True)
-        workshop.let_in("saw-1", "saw", "Table saw", mode="hold", limit_s=600, grace_s=1)
-        workshop.let_in("printer-1", "printer", "3D printer", mode="timed", limit_s=4, max_s=600, warn_s=1)
+        workshop.let_in(HOLDER, "saw", "Table saw", mode="hold", limit_s=600, grace_s=1)
+        workshop.let_in(
+            "printer-1", "printer", "3D printer", mode="timed", limit_s=timed_s, max_s=600, warn_s=timed_s // 2
+        )
         workshop.collector("import-members", str(members_file(folder)))
         workshop.start_collector()
         for gate in workshop.gates:
@@ -62,7 +108,7 @@ def open_workshop(folder: Path) -> Workshop:
 
 def _play(folder: Path) -> int:
     began = datetime.now(UTC)
-    _say("", "broker, collector and three gates start: real processes, emulated chips and pins")
+    _say("", "broker, collector and three gates start: only chips and pins are not real")
     workshop = open_workshop(folder)
     try:
         laser, saw, printer = workshop.gates
@@ -81,7 +127,8 @@ def _play(folder: Path) -> int:
     for line in wrong:
         print(f"DISAGREES  {line}")
     if not wrong:
-        print("Journals, collector and report agree to the millisecond, and the observer of the pins agrees with them.")
+        print("Journals, collector and report agree to the millisecond,")
+        print("and so does, within its tolerance, what was seen of the pins from outside.")
     return 1 if wrong else 0
 
 
@@ -119,7 +166,9 @@ class _Laser:
         _tap(gate, "ada", "Ada taps on, without network", lambda: gate.observer.on)
         time.sleep(BETWEEN_TAPS_S)
         _tap(gate, "ada", "Ada taps off", lambda: not gate.observer.on)
-        waiting = gate.status()["journal"]["unacknowledged"]
+        # The power goes off first and the end is recorded then: two entries, start and end.
+        wait_for("start and end to be on record", lambda: gate.waiting() >= 2)
+        waiting = gate.waiting()
         gate.cable.plug()
         wait_for("the entries to arrive", gate.delivered)
         _say(gate.name, f"the network is back: {waiting} waiting entries reached the collector")
@@ -134,7 +183,7 @@ class _Laser:
         gate.start()
         if gate.observer.on:
             raise DemoError("power came on by starting")
-        _say(gate.name, "it starts again with the power off; Bob's session is closed, with its doubt", gate.shown())
+        _say(gate.name, "it starts again with the power off, and closes Bob's session", gate.shown())
 
     def _locked(self) -> None:
         gate = self._gate
@@ -161,7 +210,7 @@ def _saw(gate: SimulatedGate) -> None:
 
 
 def _printer(gate: SimulatedGate) -> None:
-    _tap(gate, "cleo", "Cleo taps: four seconds (a card of 10 bytes)", lambda: gate.observer.on)
+    _tap(gate, "cleo", "Cleo taps: five seconds (a card of 10 bytes)", lambda: gate.observer.on)
     wait_for("the warning", lambda: "blink" in gate.shown())
     _say(gate.name, "it warns", gate.shown())
     wait_for("the limit", lambda: not gate.observer.on)
@@ -203,8 +252,15 @@ def _check(workshop: Workshop, began: datetime) -> list[str]:
         wrong.append(f"the report counts {report['total']['energised_ms']} ms, the journals {booked_ms} ms")
     print()
     print(workshop.usage(*period))
+    print(f"{len(booked)} sessions, {booked_ms / 1000:.3f} s of power in the journals")
     return wrong
 
 
 def _say(gate: str, what: str, shown: str = "") -> None:
-    print(f"{datetime.now().astimezone():%H:%M:%S}  {gate:<10} {what:<62} {shown}".rstrip(), flush=True)
+    """Tell one step, and below it what the panel of the gate shows: its light, and two of its lines on each of ours."""
+    print(f"{datetime.now().astimezone():%H:%M:%S}  {gate:<11} {what}", flush=True)
+    if shown:
+        light, lines = panel(shown)
+        pairs = [" / ".join(lines[at : at + 2]) for at in range(0, len(lines), 2)]
+        for name, pair in zip_longest([light], pairs, fillvalue=""):
+            print(f"{'':10}{name:<11} {pair}".rstrip(), flush=True)

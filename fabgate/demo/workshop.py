@@ -157,14 +157,18 @@ class SimulatedGate:
         except (OSError, IndexError):
             return ""
 
-    def delivered(self) -> bool:
-        """Whether the collector has confirmed every entry of the journal."""
+    def waiting(self) -> int:
+        """Return how many entries of the journal the collector has not confirmed."""
         reader = Reader(self.state_dir / "journal.db")
         try:
             _, head, mark = reader.bounds()
         finally:
             reader.close()
-        return head == mark
+        return head - mark
+
+    def delivered(self) -> bool:
+        """Whether the collector has confirmed every entry of the journal."""
+        return self.waiting() == 0
 
     def settled(self) -> bool:
         """Whether every session of the journal has ended, and all of it is confirmed."""
@@ -201,7 +205,7 @@ class Workshop:
     def let_in(self, name: str, machine: str, title: str, **rules: object) -> SimulatedGate:
         """Register a gate at the collector, which serves its roster; ``start`` starts it."""
         made = json.loads(self.collector("gate-add", name, "--machine", machine, "--json"))
-        pairs = [f"{key}={json.dumps(value)}" for key, value in rules.items()]
+        pairs = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in rules.items()]
         self.collector("machine-set", machine, *pairs, "--title", title)
         source = {
             "roster": {

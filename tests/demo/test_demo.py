@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
+import re
 import select
+import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -33,26 +37,34 @@ def test_the_scripted_day_ends_with_books_that_agree(tmp_path: Path) -> None:
 
 def test_without_a_terminal_the_live_demo_says_what_to_do() -> None:
     done = subprocess.run([*FABGATE, "demo"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "fabgate demo --script" in done.stderr
 
 
 class Terminal:
-    """The live demo in a pseudo-terminal: what it shows, and keys to press."""
+    """The live demo in a pseudo-terminal of 80 columns and 24 lines: what it shows, and keys to press."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
         self.shown = ""
+        self.all = ""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.environ |= {"TERM": "xterm-256color", "COLUMNS": "150", "LINES": "30"}
+            os.environ |= {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", **environment}
             os.execv(sys.executable, [*FABGATE, "demo", "--data", str(folder)])
+        self.settings = termios.tcgetattr(self.fd)
 
     def until(self, words: str, *, limit_s: float = 60) -> None:
         end = time.monotonic() + limit_s
         while words not in self.shown:
             assert time.monotonic() < end, f"{words!r} was never shown: {self.shown[-2000:]}"
             if select.select([self.fd], [], [], 0.5)[0]:
-                self.shown += os.read(self.fd, 65536).decode(errors="replace")
+                self._read()
+
+    def _read(self) -> None:
+        text = os.read(self.fd, 65536).decode(errors="replace")
+        self.shown += text
+        self.all += text
 
     def press(self, key: str) -> None:
         self.shown = ""
@@ -63,10 +75,20 @@ class Terminal:
         while time.monotonic() < end:
             if select.select([self.fd], [], [], 0.2)[0]:
                 try:
-                    os.read(self.fd, 65536)
+                    self._read()
                 except OSError:
                     break
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def processes(self) -> list[int]:
+        """Return what works on this folder: three gates, the collector's two processes, the broker."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+                if str(self.folder).encode() in words and int(process.name) != self.pid:
+                    found.append(int(process.name))
+        return found
 
 
 def test_the_live_table_shows_a_tap_a_cut_network_and_a_stranger(tmp_path: Path) -> None:
@@ -80,5 +102,51 @@ def test_the_live_table_shows_a_tap_a_cut_network_and_a_stranger(tmp_path: Path)
     terminal.press("2")
     terminal.press("s")
     terminal.until("Unknown badge")
+    assert len(terminal.processes()) >= 5
+    assert termios.tcgetattr(terminal.fd) != terminal.settings
     terminal.press("q")
     assert terminal.ended() == 0
+    assert termios.tcgetattr(terminal.fd) == terminal.settings
+    assert terminal.processes() == []
+
+
+def test_a_card_stays_in_its_holder_a_dead_gate_is_seen_and_ctrl_c_ends_everything(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path / "live", NO_COLOR="1")
+    terminal.until("3D printer")
+    terminal.press("\x1b[B")  # an arrow: down to the saw
+    terminal.until("Table saw holds the card")
+    terminal.press("a")
+    terminal.until("card Ada")
+    terminal.until("Ada begins a session")
+    terminal.press("a")
+    terminal.until("session of Ada ends (removed)")
+    for pid in terminal.processes():
+        if "saw-1.yaml" in Path(f"/proc/{pid}/cmdline").read_text():
+            os.kill(pid, signal.SIGKILL)
+    terminal.until("✗ not running")
+    terminal.press("k")
+    terminal.until("gate started")
+    terminal.press("b")
+    terminal.until("Bob is refused: training-missing")
+    terminal.press("\x03")
+    assert terminal.ended() == 0
+    assert termios.tcgetattr(terminal.fd) == terminal.settings
+    assert terminal.processes() == []
+    assert not re.search("\x1b\\[[0-9;]*[34][0-7]m", terminal.all)
+
+
+def test_a_terminal_without_accents_that_cannot_place_text_gets_lines_and_sigterm_ends_in_order(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path / "live", TERM="dumb", PYTHONIOENCODING="ascii")
+    terminal.until("laser-1    ? free, power off")
+    terminal.press("a")
+    terminal.until("Hello Ada / Laser 1 is yours")
+    terminal.until("Ada begins a session")
+    os.kill(terminal.pid, signal.SIGTERM)
+    assert terminal.ended() == 0
+    assert "1 session reached the collector" in terminal.all
+    assert "\x1b" not in terminal.all
+    assert terminal.processes() == []
+    audit = subprocess.run(
+        [*FABGATE, "audit", "verify", "--config", str(tmp_path / "live" / "laser-1.yaml")], check=False
+    )
+    assert audit.returncode == 0
