@@ -31,6 +31,8 @@ from fabgate.rules import words as w
 
 ROOT = Path(__file__).parents[1]
 PIN = 17
+#: A gate is measured as pip installs it: compiled, like the libraries beside it, whatever this shell says.
+INSTALLED = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 WAIT_S = 30.0
 
 
@@ -212,7 +214,7 @@ class GateProcess:
                 stdout=subprocess.PIPE if child else log,
                 stderr=log,
                 text=True,
-                env={**os.environ, "NOTIFY_SOCKET": notify_socket},
+                env={**INSTALLED, "NOTIFY_SOCKET": notify_socket},
             )
         self.pid = self.process.pid
 

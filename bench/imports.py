@@ -17,7 +17,7 @@ def main() -> None:
     """Import, say so, wait."""
     for stand_in in ("RPi", "RPi.GPIO", "spidev"):  # the mfrc522 package wants them
         sys.modules[stand_in] = ModuleType(stand_in)
-    sys.modules["RPi"].GPIO = sys.modules["RPi.GPIO"]  # type: ignore[attr-defined]
+    sys.modules["RPi"].GPIO = sys.modules["RPi.GPIO"]  # type: ignore[attr-defined]  # mypy knows no attribute of a module made here
     for name in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")):
         importlib.import_module(name)
     print("ready", flush=True)
