@@ -10,9 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fabgate import badge, cli, errors, wire
+from fabgate import arguments, badge, errors, wire
+from fabgate.collector import environ
 from fabgate.errors import FabgateError
 from fabgate.gate import messages, roster_file
+from fabgate.gate.check import check
 from fabgate.gate.config import Config
 from fabgate.rules import words as w
 from tests.gate.test_config import keys_of
@@ -85,8 +87,8 @@ def test_every_spelling_of_a_badge_is_read_and_every_prefix_is_told():
 
 def verbs() -> dict[str, argparse.ArgumentParser]:
     found = {}
-    for verb in every_verb(cli._parser()):
-        parser = cli._parser()
+    for verb in every_verb(arguments.parser()):
+        parser = arguments.parser()
         for word in verb:
             (below,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
             parser = below.choices[word]
@@ -186,3 +188,18 @@ def test_links_of_these_pages_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
         if "://" not in link:
             assert (page.parent / link).exists(), link
+
+
+def test_the_smallest_gate_of_the_readme_and_its_members_are_right(tmp_path):
+    gate, members = re.findall(r"^```yaml\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (tmp_path / "gate.yaml").write_text(gate, encoding="utf-8")
+    (tmp_path / "members.yaml").write_text(members, encoding="utf-8")
+    found = check(tmp_path / "gate.yaml")
+    assert found.config.topics.account == "lyon/laser-1"
+    assert [member.name for member in found.roster.members] == ["Ada", "Bob"]
+
+
+def test_the_readme_names_what_the_collector_has_to_be_told():
+    text = README.read_text("utf-8")
+    assert f"`FABGATE_DATA`, default `{environ.DEFAULT_DATA}`" in text
+    assert re.search(r"^export FABGATE_SITE=\S+ FABGATE_DATA=\S+\nfabgate collector ", text, re.MULTILINE)

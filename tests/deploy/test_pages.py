@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from fabgate.cli import _parser
+from fabgate.arguments import parser
 from fabgate.gate import config
 from tests.deploy.places import CONFIG, DOCS, HARDWARE, ROOT, SYSTEMD, blocks
 
@@ -34,7 +34,7 @@ CALLS = sorted({(page.name, *call) for page in PAGES for call in calls(page)})
 
 def understood(arguments: list[str]) -> bool:
     try:
-        _parser().parse_args(arguments)
+        parser().parse_args(arguments)
     except SystemExit as end:
         return not end.code
     return True

@@ -144,9 +144,9 @@ def test_the_target_starts_both_halves_of_the_collector_and_stops_them():
 
 
 def test_the_units_run_verbs_that_exist():
-    from fabgate.cli import _parser
+    from fabgate.arguments import parser
 
     for unit in (GATE, *COLLECTOR):
         program, *arguments = settings(unit)["ExecStart"][0].split()
         assert program == "/opt/fabgate/bin/fabgate"
-        _parser().parse_args(arguments)
+        parser().parse_args(arguments)
