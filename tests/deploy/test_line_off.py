@@ -284,7 +284,7 @@ def what_python_sends(*arguments: str) -> tuple[int, bytearray]:
     import sys
     from unittest import mock
 
-    script = re.search(r"<<'PYTHON'\n(.*?)^PYTHON$", LINE_OFF.read_text(), re.MULTILINE | re.DOTALL).group(1)
+    script = re.search(r"^ask='(.*?)^'$", LINE_OFF.read_text(), re.MULTILINE | re.DOTALL).group(1)
     with mock.patch.object(fcntl, "ioctl") as ioctl, mock.patch.object(sys, "argv", ["-", *arguments]):
         exec(compile(script, "line-off", "exec"), {})
     _, number, request = ioctl.call_args.args
