@@ -18,8 +18,6 @@ from fabgate.errors import FabgateError
 _FIRST: Final = 10_000
 _LAST: Final = 30_000
 _RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
-#: Names in Linux's abstract socket space: bound by one process at a time, gone with it, and no file stays behind.
-_kept: list[socket.socket] = []
 
 
 def free_port() -> int:
@@ -35,13 +33,14 @@ def free_port() -> int:
 
 
 def _keep(port: int) -> bool:
+    # A name in Linux's abstract socket space: bound by one process at a time, gone with it, and no file stays behind.
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         claim.bind(f"\0fabgate-port-{port}")
     except OSError:
         claim.close()
         return False
-    _kept.append(claim)
+    claim.detach()  # held until this process ends
     return True
 
 

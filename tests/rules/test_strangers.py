@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fabgate.rules import words as w
+from fabgate.rules.strangers import Strangers
 from tests.rules.world import MIN, S, World
 
 REFUSED = ["record refused unknown-badge", "say refused"]
@@ -203,3 +204,14 @@ def test_other_reasons_and_other_badges_are_written_down_at_once():
     assert world.tap("lost") == ["record refused badge-lost", "say refused"]
     world.people["eve"] = w.Barred(("payment",), "m-eve", "fr")
     assert world.tap("eve") == ["record refused payment", "say refused"]
+
+
+def test_of_the_known_badges_that_are_refused_the_last_sixty_four_are_remembered():
+    strangers = Strangers()
+    assert strangers.known("first", ("payment",), 0)
+    for n in range(63):
+        assert strangers.known(f"badge-{n}", ("payment",), 1)
+    assert not strangers.known("first", ("payment",), 2)
+    assert strangers.known("one more", ("payment",), 3)  # the oldest is forgotten: it is written down again
+    assert strangers.known("first", ("payment",), 4)
+    assert not strangers.known("one more", ("payment",), 5)
