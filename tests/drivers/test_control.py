@@ -204,13 +204,15 @@ def test_the_socket_is_for_its_owner_only(server, path):
     assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
 
 
-def test_a_stale_socket_file_is_replaced(path, diary):
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(path)
+def test_stale_socket_files_are_replaced(path, diary):
+    for left in (path, f"{path[:-1]}~"):  # of one that was killed, and of one that was killed before it listened
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(left)
     server = ControlServer(path, diary)
     assert ask(path, {"do": "plug"}) == {"ok": True}
     server.stop()
     server.stop()
+    assert list(Path(path).parent.glob("*~")) == []
     assert not Path(path).exists()
 
 

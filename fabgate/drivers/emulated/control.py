@@ -290,14 +290,17 @@ def _for_ms(value: object) -> int:
 
 def _listen(path: str) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
+    unheard = f"{path[:-1]}~"  # the path is there once somebody listens; as long as it, for a socket's has a limit
     try:
         _clear_stale(path)
+        _clear_stale(unheard)
         mask = os.umask(0o177)  # the file is born with mode 0600: there is no moment in which others could connect
         try:
-            listener.bind(path)
+            listener.bind(unheard)
         finally:
             os.umask(mask)
         listener.listen(8)
+        os.rename(unheard, path)  # noqa: PTH104 - pathlib costs an import and gains nothing here
     except OSError as error:
         listener.close()
         raise HardwareError(f"{path}: no control socket can be made there ({error}). Choose another path") from error
