@@ -15,7 +15,8 @@ from fabgate.drivers.panels.text import transliterate
 from fabgate.gate import messages, translations
 from fabgate.gate.config import Config
 from fabgate.gate.messages import MONTHS, OTHER_REFERENCE, PUBLIC, REFERENCES, TEXTS, notice, power_was_cut
-from fabgate.gate.translations import CATALOGUES, LANGUAGES, for_language, read_po
+from fabgate.gate.translations import CATALOGUES, LANGUAGES, for_language
+from fabgate.po import read_po
 from fabgate.rules import access
 from fabgate.rules import words as w
 
@@ -150,7 +151,7 @@ def test_read_po_knows_comments_long_texts_fuzzy_and_unfinished_entries():
     assert read_po(text) == {"": "Language: xx\n", "one": "un", 'two "q"': "deux", "line\n": "ligne\n"}
 
 
-@pytest.mark.parametrize("text", ["hello", 'msgid "a', "msgid a", 'msgid "a"\nmsgid_plural "b"', 'msgctxt "c"'])
+@pytest.mark.parametrize("text", ["hello", 'msgid "a', "msgid a", 'msgctxt "c"'])
 def test_read_po_refuses_what_it_does_not_know(text):
     with pytest.raises(ValueError, match="wanted msgid, msgstr or a comment"):
         read_po(text)
