@@ -7,6 +7,7 @@ Each reading therefore says whether the wall clock is synchronised, by one of th
 ``kernel``         adjtimex(2): the kernel's own STA_UNSYNC flag (chrony and timesyncd both clear it)
 ``timesyncd``      the flag file of systemd-timesyncd
 ``assume-synced``  for containers and demos, where the host keeps the time and the kernel does not say so
+``emulated``       for demos, in which power and clock are played by a file (drivers/emulated/clock.py)
 """
 
 from __future__ import annotations
@@ -24,13 +25,23 @@ from zoneinfo import ZoneInfo
 
 from fabgate.rules.words import Now
 
-SOURCES: Final = ("kernel", "timesyncd", "assume-synced")
+SOURCES: Final = ("kernel", "timesyncd", "assume-synced", "emulated")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _TIMESYNCD: Final = Path("/run/systemd/timesync/synchronized")
 _STA_UNSYNC: Final = 0x0040  # linux/timex.h
 _TIME_ERROR: Final = 5  # linux/timex.h: TIME_ERROR, the clock is not synchronised
 # struct timex is 208 bytes on 64-bit Linux and less on 32-bit; `status` stands behind modes and four longs.
 _TIMEX_BYTES: Final = 512
+
+
+def open_clock(source: str, state_dir: Path) -> Clock:
+    """Return the clock that gate.yaml asks for. Raises HardwareError when an emulated one's file cannot be read."""
+    if source != "emulated":
+        return Clock(source)
+    from fabgate.drivers.emulated.clock import EMULATED_FILE, EmulatedClock  # noqa: PLC0415 - no gate of a workshop needs it
+
+    played = EmulatedClock(state_dir / EMULATED_FILE)
+    return Clock(source, boot=played.boot, boot_ms=played.boot_ms, wall=played.wall, synced=played.synced)
 
 
 def boottime_ms() -> int:

@@ -141,7 +141,7 @@ class UplinkOptions(Section, frozen=True, kw_only=True):
 class ClockOptions(Section, frozen=True, kw_only=True):
     """``clock``: who says that the wall clock is right."""
 
-    source: Literal["kernel", "timesyncd", "assume-synced"] = "kernel"
+    source: Literal["kernel", "timesyncd", "assume-synced", "emulated"] = "kernel"
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -361,6 +361,10 @@ def _check_hardware(reading: Reading) -> None:
             reading.wrong(
                 kind, "found emulated hardware, wanted real; anybody could tap any badge. Only with 'demo: true'"
             )
+    if values.get("clock.source") == "emulated" and values.get("demo") is False:
+        reading.wrong(
+            "clock.source", "found emulated, wanted a true clock; anybody could set it. Only with 'demo: true'"
+        )
     pin = values.get("output.pin")
     if pin is not None and pin not in SAFE_OUTPUT_PINS:
         reading.wrong(

@@ -28,7 +28,7 @@ from fabgate.drivers.outputs import Output
 from fabgate.drivers.readers import Reader
 from fabgate.errors import FabgateError, HardwareError, JournalError, UsageError
 from fabgate.gate import messages, systemd
-from fabgate.gate.clock import Clock
+from fabgate.gate.clock import Clock, open_clock
 from fabgate.gate.commands import CommandDesk
 from fabgate.gate.config import Config, make_driver
 from fabgate.gate.facts import FactWriter, close_unfinished, describe, wall_floor
@@ -97,7 +97,7 @@ class Daemon:
         self._config = config
         self._notify = notify
         self._inbox: SimpleQueue[object] = SimpleQueue()
-        self._clock = clock or Clock(config.clock.source)
+        self._clock = clock or open_clock(config.clock.source, config.state_dir)
         self._output = output or make_driver("output", config.output)
         self._reader = reader or make_driver("reader", config.reader)
         wired = pins(config.inputs)

@@ -267,7 +267,11 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "base sixty": ({"machine": "machine: {warn_s: 2:00}"}, [":7: machine.warn_s: found '2:00', .*to another base"]),
     "a near word": ({"machine": "machine: {mode: holt}"}, [r":7: machine.mode: found 'holt', wanted tap, hold, timed or audit; did you mean hold\?"]),
     "a far word": ({"machine": "machine: {finish: never}"}, [":7: machine.finish: found 'never', wanted wait or cut$"]),
-    "an unknown clock": ({"clock": "clock: {source: ntp}"}, [":7: clock.source: found 'ntp', wanted kernel, timesyncd or"]),
+    "an unknown clock": ({"clock": "clock: {source: ntp}"}, [":7: clock.source: found 'ntp', wanted kernel, timesyncd, assume"]),
+    "a clock that anybody could set": (
+        {"clock": "clock: {source: emulated}"},
+        [":7: clock.source: found emulated, wanted a true clock; anybody could set it. Only with 'demo: true'"],
+    ),
     "missing keys": (
         {"site": None, "output": None},
         [
