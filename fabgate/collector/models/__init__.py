@@ -1,21 +1,49 @@
-"""What does the collector keep? Four files: the workshop, what arrived, who used what, and itself."""
+"""What does the collector keep? A file each: the workshop, its people, what arrived, who used what, who changed it."""
 
+from fabgate.collector.models.accounts import Account, ApiKey, FailedSignIn, OneTimeLink, SignIn
 from fabgate.collector.models.arrivals import Boot, Entry, Hole, Journal, Quarantine
-from fabgate.collector.models.itself import Collector
-from fabgate.collector.models.usage import UsageSession
-from fabgate.collector.models.workshop import Badge, Block, Gate, Machine, Member
+from fabgate.collector.models.audit import Change
+from fabgate.collector.models.badges import Badge
+from fabgate.collector.models.calendar import Opening, SpecialDay
+from fabgate.collector.models.corrections import Correction, Review
+from fabgate.collector.models.floor import Order, Pulse, Refusal
+from fabgate.collector.models.itself import Collector, Heartbeat
+from fabgate.collector.models.ledger import LedgerLine
+from fabgate.collector.models.people import Block, Group, Member
+from fabgate.collector.models.trainings import Grant, Training
+from fabgate.collector.models.usage import UsageDay, UsageSession
+from fabgate.collector.models.workshop import Gate, Machine
 
 __all__ = [
+    "Account",
+    "ApiKey",
     "Badge",
     "Block",
     "Boot",
+    "Change",
     "Collector",
+    "Correction",
     "Entry",
+    "FailedSignIn",
     "Gate",
+    "Grant",
+    "Group",
+    "Heartbeat",
     "Hole",
     "Journal",
+    "LedgerLine",
     "Machine",
     "Member",
+    "OneTimeLink",
+    "Opening",
+    "Order",
+    "Pulse",
     "Quarantine",
+    "Refusal",
+    "Review",
+    "SignIn",
+    "SpecialDay",
+    "Training",
+    "UsageDay",
     "UsageSession",
 ]

@@ -1,8 +1,9 @@
-"""Which collector is this?"""
+"""Which collector is this, and which of its processes live?"""
 
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 from django.db import models
 
@@ -13,6 +14,8 @@ class Collector(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     collector = models.CharField(max_length=64)
     site = models.CharField(max_length=63)
+    #: The time zone whose days UsageDay sums up; another one, or none: it is to be made anew (rollup.py).
+    rolled_tz = models.CharField(max_length=63, blank=True)
 
     class Meta:
         """There is one row."""
@@ -26,3 +29,25 @@ class Collector(models.Model):
     def get(cls, site: str) -> Collector:
         """Return the row, made with a random id (and `site`) at the first call."""
         return cls.objects.get_or_create(id=1, defaults={"collector": uuid.uuid4().hex, "site": site})[0]
+
+
+class Heartbeat(models.Model):
+    """When one of our processes last said that it is alive, and what troubled it then; one row a process.
+
+    The web process tells others by it (health.py): it cannot look into processes that may run on another computer.
+    """
+
+    INGEST, WORKER = "ingest", "worker"
+
+    name = models.CharField(max_length=16, primary_key=True)
+    at = models.DateTimeField()
+    #: What keeps it from its work, such as a broker that does not answer; empty while it does it.
+    trouble = models.CharField(max_length=200, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.trouble or 'well'}"
+
+    @classmethod
+    def beat(cls, name: str, at: datetime, trouble: str = "") -> None:
+        """Say that a process is alive."""
+        cls.objects.update_or_create(name=name, defaults={"at": at, "trouble": trouble[:200]})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import models
@@ -11,6 +11,8 @@ from django.db.models.functions import Coalesce
 
 from fabgate.collector.models.arrivals import Journal
 from fabgate.collector.models.workshop import Gate, Machine
+
+_ENDED = Q(ended_at__isnull=False)
 
 
 class UsageSession(models.Model):
@@ -34,6 +36,9 @@ class UsageSession(models.Model):
     start_boot = models.CharField(max_length=64, blank=True)
     start_boottime_ms = models.BigIntegerField(default=0)
     has_start = models.BooleanField(default=False)
+    # As it was when the session was first heard of, so that it survives what becomes of the member.
+    category = models.CharField(max_length=60, blank=True)
+    earlier_holder = models.BooleanField(default=False)  # the badge was another one's by then: an old roster decided
     mode = models.CharField(max_length=200, blank=True)
     basis = models.CharField(max_length=200, blank=True)
     supervisor = models.CharField(max_length=200, null=True)  # noqa: DJ001 (absent on the wire is NULL here)
@@ -44,6 +49,13 @@ class UsageSession(models.Model):
     running_ms = models.BigIntegerField(default=0)
     uncertainty_ms = models.BigIntegerField(default=0)
     review = models.CharField(max_length=40, null=True)  # noqa: DJ001 (NULL is: nothing to review)
+    uncertain = models.BooleanField(default=False)
+    # What counts: what the entries say, unless a correction says otherwise (`corrected` names which fields one does).
+    used_by = models.CharField(max_length=200, blank=True)
+    payer = models.CharField(max_length=200, blank=True)
+    purpose = models.CharField(max_length=16, blank=True)
+    counted_ms = models.BigIntegerField(default=0)
+    corrected = models.CharField(max_length=40, blank=True)
     # Set where a boot that never synchronised leaves the start or the end in doubt: the session lies between these.
     not_before = models.DateTimeField(null=True)
     not_after = models.DateTimeField(null=True)
@@ -65,8 +77,21 @@ class UsageSession(models.Model):
         """What is looked up often, or among many."""
 
         indexes = [
-            models.Index(fields=["ended_at"], name="session_ended"),
-            # Small ones: sessions that may still change although no entry of theirs arrives.
+            # Pages of sessions, the newest first, by one filter each; those that are open are few, and in none of them.
+            # With the start beside it: when a month's sessions began is then answered by the index alone.
+            models.Index(fields=["ended_at", "id", "started_at"], condition=_ENDED, name="session_ended"),
+            models.Index(fields=["used_by", "ended_at", "id"], condition=_ENDED, name="session_of_member"),
+            models.Index(fields=["machine", "ended_at", "id"], condition=_ENDED, name="session_of_machine"),
+            models.Index(fields=["reason", "ended_at", "id"], condition=_ENDED, name="session_of_reason"),
+            models.Index(fields=["ended_at", "id"], condition=_ENDED & Q(uncertain=True), name="session_uncertain"),
+            # A rare reason at a busy machine lies far apart in the two above.
+            models.Index(
+                fields=["machine", "reason", "ended_at", "id"], condition=_ENDED, name="session_of_machine_reason"
+            ),
+            # Of a million sessions a few are open: looked for on every page that shows them.
+            models.Index(fields=["id"], condition=Q(has_end=False, reason__isnull=True), name="session_open"),
+            # Small ones: the open sessions in their order, without which SQLite walks through all in the order of ids;
+            # and those that may still change although no entry of theirs arrives.
             models.Index(fields=["gate"], condition=Q(has_end=False), name="session_unended"),
             models.Index(fields=["start_boot"], condition=Q(start_timed=False), name="session_start_undated"),
             models.Index(fields=["last_boot"], condition=Q(last_timed=False), name="session_end_undated"),
@@ -102,22 +127,22 @@ class UsageSession(models.Model):
 
     @classmethod
     def totals(cls, start: datetime, end: datetime) -> list[dict[str, Any]]:
-        """Return a sum for each member and machine of what ended in [start, end)."""
+        """Return a sum for each member and machine of what counts, and ended in [start, end)."""
         rows = (
             cls.ended_between(start, end)
             .order_by()
             .annotate(where=Coalesce("machine__name", "gate__name"))
-            .values("member", "where")
+            .values("used_by", "where")
             .annotate(
                 # First, because a sum below hides the column of its own name.
                 uncertain=Count("id", filter=Q(uncertainty_ms__gt=0) | Q(review__isnull=False)),
                 about=Count("id", filter=Q(not_after__isnull=False)),
                 sessions=Count("id"),
-                energised_ms=Sum("energised_ms"),
+                energised_ms=Sum("counted_ms"),
                 running_ms=Sum("running_ms"),
                 uncertainty_ms=Sum("uncertainty_ms"),
             )
-            .order_by("member", "where")
+            .order_by("used_by", "where")
         )
         return [dict(row) for row in rows]
 
@@ -130,3 +155,39 @@ class UsageSession(models.Model):
     def placed_between(cls, start: datetime, end: datetime) -> QuerySet[UsageSession]:
         """Return those of ``ended_between`` of which nobody knows when they were: their boot never synchronised."""
         return cls.ended_between(start, end).filter(not_after__isnull=False)
+
+
+class UsageDay(models.Model):
+    """The sums of what ended on one local day: by machine, member and category, so that a month is few rows.
+
+    Ingest and corrections keep it in the transaction that changes a session (rollup.py); it can be made anew.
+    """
+
+    #: The site's day on which the sessions ended.
+    day = models.DateField()
+    #: The machine's row, 0 where the gate had none: NULL would not be the same twice.
+    machine_key = models.BigIntegerField()
+    gate = models.ForeignKey(Gate, on_delete=models.PROTECT, related_name="+", db_index=False)
+    used_by = models.CharField(max_length=200)
+    category = models.CharField(max_length=60, blank=True)
+    sessions = models.BigIntegerField()
+    counted_ms = models.BigIntegerField()
+    running_ms = models.BigIntegerField()
+    uncertainty_ms = models.BigIntegerField()
+    uncertain = models.BigIntegerField()
+    about = models.BigIntegerField()
+
+    class Meta:
+        """One row a day and who used what; read by periods of days."""
+
+        constraints = [
+            models.UniqueConstraint(fields=["day", "machine_key", "gate", "used_by", "category"], name="usage_day_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.used_by} on {self.machine_key}"
+
+    @classmethod
+    def between(cls, first: date, last: date) -> QuerySet[UsageDay]:
+        """Return the rows of the days from `first` to `last`, both included; those that became empty left out."""
+        return cls.objects.filter(day__gte=first, day__lte=last, sessions__gt=0)

@@ -1,4 +1,4 @@
-"""Who are the people, and which machines and gates are there?"""
+"""Which machines are there, and which gate stands beside each? Who the people are is in people.py."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import hashlib
 import hmac
 import secrets
 import uuid
-from datetime import date
-from typing import Any
+from datetime import datetime
 
 import msgspec
 from django.db import models
 
-from fabgate import badge, wire
+from fabgate import wire
 
 #: A gate that was away for more locks than this hears of the older ones no more, and stays locked: the safe side.
 MAX_LIFTED = 100
@@ -25,11 +24,20 @@ class Machine(models.Model):
 
     name = models.CharField(max_length=63, unique=True)
     title = models.CharField(max_length=120, blank=True)
+    #: What the workshop's lists put it under, such as wood or metal.
+    category = models.CharField(max_length=60, blank=True)
+    note = models.TextField(blank=True)
+    #: It left the workshop then; its sessions stay.
+    retired_at = models.DateTimeField(null=True, blank=True)
     rules = models.JSONField(default=dict, blank=True)
+    #: The preset (presets.py) whose values `rules` last took; they may have been changed since.
+    preset = models.CharField(max_length=20, blank=True)
     lock_id = models.CharField(max_length=64, blank=True)
     lock_when = models.CharField(max_length=8, blank=True)
     lock_reason = models.CharField(max_length=200, blank=True)
     lock_back = models.CharField(max_length=40, blank=True)
+    locked_by = models.CharField(max_length=200, blank=True)
+    locked_at = models.DateTimeField(null=True, blank=True)
     # Ids of locks that were taken off: a gate lifts a lock only when it is named.
     lifted = models.JSONField(default=list, blank=True)
 
@@ -43,10 +51,11 @@ class Machine(models.Model):
             return None
         return wire.Lock(id=self.lock_id, when=self.lock_when, reason=self.lock_reason, back=self.lock_back or None)
 
-    def set_lock(self, when: str, reason: str, back: str) -> wire.Lock:
+    def set_lock(self, when: str, reason: str, back: str, *, by: str, at: datetime) -> wire.Lock:
         """Lock the machine; a lock that was there is replaced. The caller saves it and rebuilds the rosters."""
         self.lift_lock()
         self.lock_id, self.lock_when, self.lock_reason, self.lock_back = uuid.uuid4().hex, when, reason, back
+        self.locked_by, self.locked_at = by, at
         assert self.lock is not None
         return self.lock
 
@@ -55,7 +64,8 @@ class Machine(models.Model):
         lock = self.lock
         if lock is not None:
             self.lifted = [*self.lifted, lock.id][-MAX_LIFTED:]
-            self.lock_id = self.lock_when = self.lock_reason = self.lock_back = ""
+            self.lock_id = self.lock_when = self.lock_reason = self.lock_back = self.locked_by = ""
+            self.locked_at = None
         return lock
 
     def wire_rules(self) -> wire.MachineRules:
@@ -85,8 +95,41 @@ class Gate(models.Model):
     # By session, and only until that session's own row has it.
     hints = models.JSONField(default=dict, blank=True)
 
+    # What it last said of its machine, for the floor: entries are the truth, this is the moment.
+    state = models.CharField(max_length=16, blank=True)
+    causes = models.JSONField(default=list, blank=True)
+    session = models.CharField(max_length=64, blank=True)
+    session_member = models.CharField(max_length=200, blank=True)
+    state_since = models.DateTimeField(null=True, blank=True)
+    energised_ms = models.BigIntegerField(default=0)
+    running_ms = models.BigIntegerField(default=0)
+    #: When the job was last seen to go on: `running_ms` grew. None where it never did in this session.
+    ran_at = models.DateTimeField(null=True, blank=True)
+    # And of itself.
+    synced = models.BooleanField(default=True)
+    #: When it last made sure that it decides by the newest roster there is.
+    roster_confirmed_at = models.DateTimeField(null=True, blank=True)
+    problems = models.JSONField(default=list, blank=True)
+    reader = models.CharField(max_length=200, blank=True)
+    version = models.CharField(max_length=200, blank=True)
+    head = models.BigIntegerField(default=0)
+    mark = models.BigIntegerField(default=0)
+
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def shown(self) -> tuple[object, ...]:
+        """Return what the floor shows of it: while this is the same, no page has anything to redraw."""
+        return (
+            *(self.online, self.state, tuple(self.causes), self.session, self.session_member, self.state_since),
+            *(tuple(self.problems), self.reader, self.version, self.reported_roster, self.synced),
+        )
+
+    @property
+    def knows_roster(self) -> bool:
+        """Whether the gate has reported the roster that was built for it last."""
+        return self.reported_roster >= self.roster_version
 
     def hint(self, session: str, energised_ms: int) -> None:
         """Remember a live counter; of more sessions than MAX_HINTS the newest ones."""
@@ -107,89 +150,6 @@ class Gate(models.Model):
         wanted = gate.token_hash if gate and gate.token_hash else _token_hash("")
         right = hmac.compare_digest(wanted, _token_hash(token))
         return gate if gate and gate.token_hash and right else None
-
-
-class Member(models.Model):
-    """A member, by the workshop's own id; the machines are those that they may use."""
-
-    LEVELS = ("user", "supervisor", "maintainer")
-
-    id = models.CharField(max_length=64, primary_key=True)
-    name = models.CharField(max_length=120, blank=True)
-    lang = models.CharField(max_length=8, default="en")
-    level = models.CharField(max_length=16, default="user", choices=[(level, level) for level in LEVELS])
-    valid_until = models.DateField(null=True, blank=True)
-    grace_days = models.PositiveSmallIntegerField(default=0)
-    supervised = models.BooleanField(default=False)
-    machines: models.ManyToManyField[Machine, Any] = models.ManyToManyField(Machine, blank=True, related_name="members")
-
-    def __str__(self) -> str:
-        return f"{self.id} ({self.name})" if self.name else self.id
-
-    @property
-    def given_name(self) -> str:
-        """Return what a machine's display may show."""
-        return self.name.split()[0] if self.name.split() else ""
-
-    @classmethod
-    def names(cls) -> dict[str, str]:
-        """Return every known member's name by id."""
-        return dict(cls.objects.exclude(name="").values_list("id", "name"))
-
-
-class Block(models.Model):
-    """Why a member may use no machine, since when and by whom; lifted ones are kept. Each reason is one block."""
-
-    member = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="blocks")
-    reason = models.CharField(max_length=64)
-    #: The first day, in the site's time zone, on which it holds no more by itself.
-    until = models.DateField(null=True, blank=True)
-    actor = models.CharField(max_length=200)
-    at = models.DateTimeField()
-    lifted_by = models.CharField(max_length=200, blank=True)
-    lifted_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        """A reason holds once; what holds is looked up by its end."""
-
-        constraints = [
-            models.UniqueConstraint(
-                fields=["member", "reason"], condition=models.Q(lifted_at__isnull=True), name="block_once"
-            )
-        ]
-        indexes = [models.Index(fields=["until"], condition=models.Q(lifted_at__isnull=True), name="block_holds")]
-
-    def __str__(self) -> str:
-        return f"{self.member_id}: {self.reason}"
-
-    @classmethod
-    def holding(cls, today: date) -> models.QuerySet[Block]:
-        """Return the blocks that hold on `today`, the oldest first."""
-        ends_later = models.Q(until=None) | models.Q(until__gt=today)
-        return cls.objects.filter(ends_later, lifted_at=None).order_by("at", "id")
-
-
-class Badge(models.Model):
-    """A badge and who carries it: the canonical spelling of badge.py, and its digest under the site's badge key."""
-
-    spelling = models.CharField(max_length=24, unique=True)
-    digest = models.CharField(max_length=64, unique=True)
-    member = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="badges")
-
-    def __str__(self) -> str:
-        return f"badge of {self.member_id}"
-
-    @classmethod
-    def digest_again(cls, key: bytes) -> int:
-        """Bring every digest up to the key in use; return how many were under another one."""
-        stale = []
-        for row in cls.objects.iterator():
-            fresh = badge.digest(badge.parse(row.spelling), key)
-            if row.digest != fresh:
-                row.digest = fresh
-                stale.append(row)
-        cls.objects.bulk_update(stale, ["digest"], batch_size=300)
-        return len(stale)
 
 
 def _token_hash(token: str) -> str:

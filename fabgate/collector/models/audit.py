@@ -1,0 +1,33 @@
+"""Who changed which data, when, and what did it say before? Rows are only ever added (changes.py writes them)."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Change(models.Model):
+    """One change of one object by one person: of its fields, those that changed, before and after."""
+
+    at = models.DateTimeField()
+    #: An account's name, or cli:user.
+    actor = models.CharField(max_length=200)
+    #: What was done, such as member.updated or grant.revoked.
+    verb = models.CharField(max_length=40)
+    kind = models.CharField(max_length=40)
+    key = models.CharField(max_length=200)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    reason = models.CharField(max_length=200, blank=True)
+    #: Gate's name → the version of the roster that carries it: once the gate reports that, it decides by it.
+    rosters = models.JSONField(default=dict)
+
+    class Meta:
+        """The log is read by time, and an object's history by its name."""
+
+        indexes = [
+            models.Index(fields=["at", "id"], name="change_at"),
+            models.Index(fields=["kind", "key", "at"], name="change_of"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.key} by {self.actor}"

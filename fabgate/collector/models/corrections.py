@@ -1,0 +1,66 @@
+"""What did people say about sessions afterwards: what is right instead, and what is to be looked at?"""
+
+from __future__ import annotations
+
+from django.db import models
+
+from fabgate.collector.models.usage import UsageSession
+
+
+class Correction(models.Model):
+    """A session's value as somebody put it right. Only ever added: the newest of a field holds."""
+
+    MEMBER, PAYER, PURPOSE, TIME = "member", "payer", "purpose", "time"
+    FIELDS = (MEMBER, PAYER, PURPOSE, TIME)
+
+    session = models.ForeignKey(UsageSession, on_delete=models.PROTECT, related_name="corrections")
+    field = models.CharField(max_length=8, choices=[(field, field) for field in FIELDS])
+    #: As text; a time is whole milliseconds.
+    old = models.CharField(max_length=200, blank=True)
+    new = models.CharField(max_length=200, blank=True)
+    reason = models.CharField(max_length=200)
+    author = models.CharField(max_length=200)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.session_id}: {self.field} {self.old!r} → {self.new!r}"
+
+
+class Review(models.Model):
+    """A session that a person should look at, and what they decided.
+
+    Ingest opens it (sql.save_reviews), or the member who contests it: then `note` has their words until it is settled.
+    """
+
+    #: The member says that it is not right: no entry that comes later answers that.
+    CONTESTED = "contested"
+    #: Entries that came later answered it.
+    RESOLVED = "resolved"
+    #: What a person may decide; `corrected`: a correction says what is right; `favour`: in the member's favour.
+    ACCEPTED, CORRECTED, FAVOUR = "accepted", "corrected", "favour"
+
+    session = models.OneToOneField(UsageSession, on_delete=models.PROTECT, related_name="review_case")
+    #: The session's `review`: journal-lost, restored-image, counter-above-end, uncertain, undated, earlier-holder;
+    #: or contested.
+    why = models.CharField(max_length=40)
+    opened_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True, blank=True)
+    settled_by = models.CharField(max_length=200, blank=True)
+    decision = models.CharField(max_length=16, blank=True)
+    note = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        """The queue: what is not settled."""
+
+        indexes = [
+            models.Index(fields=["opened_at"], condition=models.Q(settled_at__isnull=True), name="review_waiting")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.session_id}: {self.why}{'' if self.settled_at is None else ' (settled)'}"
+
+    @classmethod
+    def waiting(cls) -> models.QuerySet[Review]:
+        """Return what is to be looked at, the oldest first."""
+        queue = cls.objects.filter(settled_at=None).select_related("session__machine", "session__gate")
+        return queue.order_by("opened_at", "id")

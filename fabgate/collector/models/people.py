@@ -1,0 +1,129 @@
+"""Who are the people, in which groups, and why may somebody use nothing?"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django.db import models
+
+from fabgate.collector.fold import folded
+from fabgate.collector.models.workshop import Machine
+
+
+class Member(models.Model):
+    """A member, by the workshop's own id. `machines` are those that they may use by hand, whatever trainings say."""
+
+    LEVELS = ("user", "supervisor", "maintainer")
+
+    id = models.CharField(max_length=64, primary_key=True)
+    name = models.CharField(max_length=120, blank=True)
+    lang = models.CharField(max_length=8, default="en")
+    level = models.CharField(max_length=16, default="user", choices=[(level, level) for level in LEVELS])
+    valid_until = models.DateField(null=True, blank=True)
+    grace_days = models.PositiveSmallIntegerField(default=0)
+    supervised = models.BooleanField(default=False)
+    email = models.EmailField(blank=True)
+    note = models.TextField(blank=True)
+    #: What the statistics count them as: the site's own short list.
+    category = models.CharField(max_length=60, blank=True)
+    #: Always supervised. A flag, and never a birth date.
+    minor = models.BooleanField(default=False)
+    #: Who pays for what they use; None: they themselves.
+    payer = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="pays_for")
+    plan = models.CharField(max_length=60, blank=True)
+    joined_on = models.DateField(null=True, blank=True)
+    #: The first day on which they are no member any more.
+    left_on = models.DateField(null=True, blank=True)
+    machines: models.ManyToManyField[Machine, Any] = models.ManyToManyField(Machine, blank=True, related_name="members")
+    #: What lists are sorted by and names are found by (fold.py); follows from the name, or from the id without one.
+    folded = models.CharField(max_length=300, editable=False, default="")
+
+    class Meta:
+        """Lists are by name."""
+
+        indexes = [models.Index(fields=["folded", "id"], name="member_by_name")]
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.name})" if self.name else self.id
+
+    def save(self, *args: Any, **more: Any) -> None:
+        """Keep what the name is found by, too."""
+        self.folded = folded(self.name or self.id)
+        if more.get("update_fields") is not None and "name" in more["update_fields"]:
+            more["update_fields"] = {*more["update_fields"], "folded"}
+        super().save(*args, **more)
+
+    @property
+    def given_name(self) -> str:
+        """Return what a machine's display may show."""
+        return self.name.split()[0] if self.name.split() else ""
+
+    @classmethod
+    def names(cls) -> dict[str, str]:
+        """Return every known member's name by id."""
+        return dict(cls.objects.exclude(name="").values_list("id", "name"))
+
+
+class Group(models.Model):
+    """A class or a company: people who come together, on badges of the group, and one who pays for them.
+
+    A badge that the group carries itself, and no member of it, opens the group's `machines`; a class is supervised.
+    """
+
+    CLASS, COMPANY = "class", "company"
+    KINDS = (CLASS, COMPANY)
+
+    name = models.CharField(max_length=120, unique=True)
+    kind = models.CharField(max_length=8, choices=[(kind, kind) for kind in KINDS])
+    payer = models.ForeignKey(Member, null=True, blank=True, on_delete=models.PROTECT, related_name="pays_for_groups")
+    note = models.TextField(blank=True)
+    members: models.ManyToManyField[Member, Any] = models.ManyToManyField(Member, blank=True, related_name="groups")
+    machines: models.ManyToManyField[Machine, Any] = models.ManyToManyField(Machine, blank=True, related_name="groups")
+    #: The first day on which its badges open nothing any more.
+    ended_on = models.DateField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def roster_id(self) -> str:
+        """Return what the group is called in rosters and sessions, where a member's id would stand."""
+        return f"group:{self.pk}"
+
+    @property
+    def payer_id_or_own(self) -> str:
+        """Return who pays, as sessions have it."""
+        return self.payer_id or self.roster_id
+
+
+class Block(models.Model):
+    """Why a member may use no machine, since when and by whom; lifted ones are kept. Each reason is one block."""
+
+    member = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="blocks")
+    reason = models.CharField(max_length=64)
+    #: The first day, in the site's time zone, on which it holds no more by itself.
+    until = models.DateField(null=True, blank=True)
+    actor = models.CharField(max_length=200)
+    at = models.DateTimeField()
+    lifted_by = models.CharField(max_length=200, blank=True)
+    lifted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        """A reason holds once; what holds is looked up by its end."""
+
+        constraints = [
+            models.UniqueConstraint(
+                fields=["member", "reason"], condition=models.Q(lifted_at__isnull=True), name="block_once"
+            )
+        ]
+        indexes = [models.Index(fields=["until"], condition=models.Q(lifted_at__isnull=True), name="block_holds")]
+
+    def __str__(self) -> str:
+        return f"{self.member_id}: {self.reason}"
+
+    @classmethod
+    def holding(cls, today: date) -> models.QuerySet[Block]:
+        """Return the blocks that hold on `today`, the oldest first."""
+        ends_later = models.Q(until=None) | models.Q(until__gt=today)
+        return cls.objects.filter(ends_later, lifted_at=None).order_by("at", "id")
