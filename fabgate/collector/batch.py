@@ -10,19 +10,19 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import itemgetter
 
-from django.db.models import F
-
 from fabgate import seal, wire
-from fabgate.collector import derive, journals, sql
-from fabgate.collector.models import Entry, Gate, Hole, Journal
-from fabgate.collector.received import Fact, Told, Unfit
+from fabgate.collector import derive, floor, journals, ledger, lookups, sql
+from fabgate.collector.models import Entry, Gate, Hole, Journal, Pulse
+from fabgate.collector.received import MAX_TEXT, Fact, Told, Unfit
+from fabgate.collector.sessions import SESSION_DATA
 
 log = logging.getLogger(__name__)
 
-_STATUS_COLUMNS = ("online", "boot", "journal", "reported_roster", "seen_at", "hints")
+#: No age of a roster is believed beyond this: a year.
+_OLDEST_S = 366 * 86_400
 
 
 class Batch:
@@ -34,6 +34,7 @@ class Batch:
         self.told = [m for m in messages if isinstance(m, Told)]
         self.gates = _gates({m.gate for m in messages if m.gate})
         self.hints = {name: dict(gate.hints) for name, gate in self.gates.items()}
+        self.shown = {name: gate.shown for name, gate in self.gates.items()}
         self.journals = self._journals()
         #: The hash under each number that the batch names or touches, and the last number of each range of them.
         self.known: dict[sql.Number, bytes] = {}
@@ -57,9 +58,24 @@ class Batch:
         facts = self._facts()
         followed = derive.follow(facts, self.journals, self.now)
         self._hear()
-        derive.usage(facts, self.gates, self.journals, followed, self.now)
+        used = derive.usage(facts, self.gates, self.journals, followed, self.now)
+        refused = floor.refusals(facts, self.gates, self.journals, self.now)
+        answered = floor.answers(facts, self.told, self.gates, self.now)
+        floor.in_order()  # before the gates' rows, as roster.rebuild does: or each would wait for the other
         self._save_gates()
         self._move_acks()
+        users = {fact.gate for fact in facts if isinstance(fact.data, SESSION_DATA)}
+        turned = {name for name, shown in self.shown.items() if shown != self.gates[name].shown}
+        ledger.add(used, self.now)
+        floor.pulse(
+            {
+                Pulse.FLOOR: turned,
+                Pulse.REFUSAL: refused,
+                Pulse.ORDER: answered,
+                Pulse.SESSION: users or ({""} if used else set()),
+            },
+            self.now,
+        )
 
     def _facts(self) -> list[Fact]:
         """Return the new facts in the order of their arrival: a copy whose original is stored derives nothing."""
@@ -102,7 +118,7 @@ class Batch:
         self.edges = {(pk, last) for pk, _, last in ranges}
         self.known = known = sql.hashes(ranges)
         stored = frozenset(known)
-        uids = sql.places_of({message.uid for _, _, message, _ in mine if isinstance(message, Fact)})
+        uids = lookups.places_of({message.uid for _, _, message, _ in mine if isinstance(message, Fact)})
         for pk, seq, message, row in mine:
             number = (pk, seq)
             if number in known:
@@ -168,8 +184,7 @@ class Batch:
         copies = [fact for _, fact, _ in self.new if fact.copyof is not None]
         named = {row for row, _, _ in self.new} | {row for _, row, _, _ in self.quarantined if row is not None}
         named |= {self.journals[fact.origin[0]].pk for fact in copies}
-        holes = Hole.objects.filter(journal__in=named).exclude(state=Hole.FILLED)
-        holed = set(holes.values_list("journal", flat=True))
+        holed = lookups.holed(named)
         if not holed:
             return
         arrived: dict[int, set[int]] = defaultdict(set)
@@ -193,8 +208,8 @@ class Batch:
             was_online = gate.online
             if isinstance(message, wire.Status):
                 self._hear_status(gate, message)
-            elif message.session:
-                gate.hint(message.session, message.energised_ms)
+            elif isinstance(message, wire.State):
+                floor.hear_state(gate, message, self.now)
             # The broker repeats the retained words of a gate that is gone whenever the collector connects.
             if was_online or gate.online or gate.seen_at is None:
                 gate.seen_at = self.now
@@ -202,13 +217,19 @@ class Batch:
     def _save_gates(self) -> None:
         heard = {told.gate for told in self.told}
         changed = [gate for gate in self.gates.values() if gate.name in heard or gate.hints != self.hints[gate.name]]
-        Gate.objects.bulk_update(changed, _STATUS_COLUMNS, batch_size=300)
+        sql.save_gates(changed)
 
     def _hear_status(self, gate: Gate, status: wire.Status) -> None:
         gate.online = status.online
         gate.boot = status.boot or gate.boot
+        if status.online:  # the last will knows nothing of these
+            gate.reader, gate.version = status.reader or "", (status.version or "")[:MAX_TEXT]
+            gate.problems = list(status.problems)
+            gate.head, gate.mark, gate.synced = status.head, status.mark, status.synced
         if status.roster is not None:
             gate.reported_roster = max(gate.reported_roster, status.roster.version)
+            if (age_s := status.roster.age_s) is not None:
+                gate.roster_confirmed_at = self.now - timedelta(seconds=min(age_s, _OLDEST_S))
         if status.journal is None:
             return  # the last will knows nothing of the journal
         journal = self.journals[status.journal]
@@ -229,8 +250,7 @@ class Batch:
 
     def _move_acks(self) -> None:
         arrived = {row for row, _, _ in self.new}
-        beyond = Hole.objects.filter(journal__in=self.journals.values(), last__gt=F("journal__ack_seq"))
-        holed = set(beyond.exclude(state=Hole.FILLED).values_list("journal", flat=True))
+        holed = lookups.holed([journal.pk for journal in self.journals.values()], beyond_ack=True)
         moved = []
         for name, journal in self.journals.items():
             if self._advance(journal, is_holed=journal.pk in holed):

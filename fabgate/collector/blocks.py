@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import getpass
 import logging
 import re
 import sys
@@ -19,8 +18,8 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import DatabaseError, transaction
 
-from fabgate.collector import roster
-from fabgate.collector.models import Block, Gate, Member
+from fabgate.collector import changes, roster
+from fabgate.collector.models import Block, Change, Gate, Member
 from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -34,19 +33,11 @@ def block(args: argparse.Namespace) -> int:
     if not _WORD.fullmatch(args.reason):
         mistakes.append(f"--reason: found {args.reason!r}, wanted a word of lower-case letters such as payment-due")
     until = _until(args.until, mistakes)
-    member = _member(args.id, mistakes)
+    member = find_member(args.id, mistakes)
     if mistakes or member is None:
         raise UsageError("\n".join(mistakes))
-    actor = args.actor or getpass.getuser()
-    with transaction.atomic():
-        Block.objects.update_or_create(
-            member=member,
-            reason=args.reason,
-            lifted_at=None,
-            defaults={"until": until, "actor": actor, "at": datetime.now(UTC)},
-        )
-        gates = roster.rebuild()
-    log.info("%s blocked by %s: %s%s", member.id, actor, args.reason, f" until {until}" if until else "")
+    change = hold(member, args.reason, until, actor=changes.cli_actor(args.actor))
+    gates = roster.known_by(change.rosters).gates
     sys.stdout.write(f"{member} is blocked: {', '.join(reasons(member))}; {roster.tell(gates)}\n")
     return 0
 
@@ -54,18 +45,43 @@ def block(args: argparse.Namespace) -> int:
 def unblock(args: argparse.Namespace) -> int:
     """Lift every block of a member."""
     mistakes: list[str] = []
-    member = _member(args.id, mistakes)
+    member = find_member(args.id, mistakes)
     if member is None:
         raise UsageError("\n".join(mistakes))
-    actor = args.actor or getpass.getuser()
-    with transaction.atomic():
-        lifted = member.blocks.filter(lifted_at=None).update(lifted_at=datetime.now(UTC), lifted_by=actor)
-        if not lifted:
-            raise UsageError(f"{member} is not blocked")
-        gates = roster.rebuild()
-    log.info("%s unblocked by %s", member.id, actor)
+    change = lift(member, actor=changes.cli_actor(args.actor))
+    gates = roster.known_by(change.rosters).gates
     sys.stdout.write(f"{member} is not blocked any more; {roster.tell(gates)}\n")
     return 0
+
+
+def hold(member: Member, reason: str, until: date | None, *, actor: str) -> Change:
+    """Block a member for one reason, until the day before `until`; return the change. The caller tells the gates."""
+    with transaction.atomic():
+        held = Block.objects.select_for_update(no_key=True).filter(member=member, reason=reason, lifted_at=None).first()
+        held = held or Block(member=member, reason=reason)
+        with changes.made(actor, "block.set", held, reason=reason) as change:
+            held.until, held.actor, held.at = until, _short(actor), datetime.now(UTC)
+            held.save()
+            change.rosters = roster.versions(roster.rebuild())
+    log.info("%s blocked by %s: %s%s", member.id, actor, reason, f" until {until}" if until else "")
+    return change
+
+
+def lift(member: Member, *, only: int | None = None, actor: str, why: str = "") -> Change:
+    """Lift every block of a member, or `only` one; return the last change. Raises UsageError where there is none."""
+    with transaction.atomic():
+        wanted = member.blocks.filter(lifted_at=None)
+        held = list((wanted if only is None else wanted.filter(pk=only)).select_for_update(no_key=True))
+        if not held:
+            raise UsageError(f"{member} is not blocked")
+        for found in held:
+            with changes.made(actor, "block.lifted", found, reason=why) as change:
+                found.lifted_at, found.lifted_by = datetime.now(UTC), _short(actor)
+                found.save(update_fields=["lifted_at", "lifted_by"])
+                if found is held[-1]:
+                    change.rosters = roster.versions(roster.rebuild())
+    log.info("%s unblocked by %s", member.id, actor)
+    return change
 
 
 def reasons(member: Member) -> list[str]:
@@ -83,10 +99,14 @@ def lift_ended() -> list[Gate]:
         if not ended.exists():
             return []
         with transaction.atomic():
-            for found in ended.select_related("member"):  # again: another thread may have been faster
-                log.info("%s unblocked: %s held until %s", found.member_id, found.reason, found.until)
-            if not ended.update(lifted_at=datetime.now(UTC), lifted_by="its day came"):
+            held = list(ended.select_related("member").select_for_update(of=("self",), no_key=True))
+            if not held:  # another thread was faster
                 return []
+            for found in held:
+                log.info("%s unblocked: %s held until %s", found.member_id, found.reason, found.until)
+                with changes.made("worker", "block.lifted", found, reason="its day came"):
+                    found.lifted_at, found.lifted_by = datetime.now(UTC), "its day came"
+                    found.save(update_fields=["lifted_at", "lifted_by"])
             return roster.rebuild()
     except DatabaseError as error:
         log.warning("blocks that ended are not lifted yet: %s", error)
@@ -98,13 +118,19 @@ def today() -> date:
     return datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).date()
 
 
-def _member(wanted: str, mistakes: list[str]) -> Member | None:
+def find_member(wanted: str, mistakes: list[str]) -> Member | None:
+    """Return the member of that id; add what is wrong where there is none."""
     member = Member.objects.filter(id=wanted).first()
     if member is None:
         near = difflib.get_close_matches(wanted, Member.objects.values_list("id", flat=True), 3)
         hint = f"did you mean {' or '.join(near)}?" if near else "wanted the id of an imported member"
         mistakes.append(f"found no member {wanted!r}; {hint}")
     return member
+
+
+def _short(actor: str) -> str:
+    """Return a name as a block keeps it."""
+    return actor.removeprefix("cli:")
 
 
 def _until(text: str | None, mistakes: list[str]) -> date | None:

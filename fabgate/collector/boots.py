@@ -16,10 +16,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
 
-from django.db.models import Max
-
 from fabgate import wire
-from fabgate.collector import sql
+from fabgate.collector import lookups, sql
 from fabgate.collector.models import Boot, Gate, Journal
 from fabgate.collector.received import Fact
 from fabgate.collector.sessions import Tie, When
@@ -127,8 +125,7 @@ def _followed_by_undated(rows: list[Boot], known: Mapping[int, Journal]) -> set[
     """
     if not rows:
         return set()
-    undated = Boot.objects.filter(journal__in={row.journal_id for row in rows}, first_at=None).order_by()
-    last = dict(undated.values_list("journal").annotate(Max("seq")))
+    last = lookups.last_undated({row.journal_id for row in rows})
     living = {pk for pk, journal in known.items() if journal.superseded_by_id is None}
     return {row.gate_id for row in rows if row.journal_id not in living or last.get(row.journal_id, 0) > row.seq}
 

@@ -6,14 +6,14 @@ Nothing here depends on the order in which entries arrive; what each rule does t
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db.models import Max, Q
 
 from fabgate import wire
-from fabgate.collector import boots, journals, sql
+from fabgate.collector import boots, holders, journals, rollup, sql
 from fabgate.collector.boots import Redated
 from fabgate.collector.models import Entry, Gate, Hole, Journal, UsageSession
 from fabgate.collector.received import Fact
@@ -22,6 +22,8 @@ from fabgate.collector.sessions import SESSION_DATA, Sight, Usage, When, absorb,
 log = logging.getLogger(__name__)
 
 _NEVER = When()
+#: SQLite takes 32,766 parameters in a statement, older ones 999.
+_CHUNK = 300
 
 
 @dataclass
@@ -68,7 +70,7 @@ def follow(facts: Sequence[Fact], known: dict[str, Journal], now: datetime) -> F
             found.images.append(named)
         journal.save(update_fields=["predecessor", "is_root"])
         found.gates.add(journal.gate_id)
-    ended = [old for gate in sorted(found.gates) for old in _end_journals(gate, known)]
+    ended = _end_journals(found.gates, known)
     for old in {old.pk: old for old in (*late.values(), *ended, *found.images)}.values():
         _name_lost(old, now)
     return found
@@ -87,25 +89,36 @@ def _fork(old: Journal, forked: wire.JournalForked, later: set[int]) -> None:
     old.save(update_fields=["fork_mark", "fork_head"])
 
 
-def _end_journals(gate: int, known: dict[str, Journal]) -> list[Journal]:
-    """Work out anew which journals of `gate` have ended; return those that have now."""
-    for other in Journal.objects.filter(gate=gate):
+def _end_journals(gates: Collection[int], known: dict[str, Journal]) -> list[Journal]:
+    """Work out anew which journals of `gates` have ended; return those that have now.
+
+    Asked once for all of them: after a power cut every gate of a workshop begins anew.
+    """
+    if not gates:
+        return []
+    for other in Journal.objects.filter(gate__in=gates):
         known.setdefault(other.name, other)
-    mine = {journal.pk: journal for journal in known.values() if journal.gate_id == gate}
-    after = journals.successors([journals.Kin(j.pk, j.name, j.predecessor, j.is_root) for j in mine.values()])
-    changed = [mine[pk] for pk, successor in after.items() if mine[pk].superseded_by_id != successor]
-    for journal in changed:
-        journal.superseded_by_id = after[journal.pk]
-        journal.save(update_fields=["superseded_by"])
-    return [journal for journal in changed if journal.superseded_by_id is not None]
+    mine: dict[int, dict[int, Journal]] = {gate: {} for gate in sorted(gates)}
+    for journal in known.values():
+        if journal.gate_id in mine:
+            mine[journal.gate_id][journal.pk] = journal
+    ended = []
+    for own in mine.values():
+        after = journals.successors([journals.Kin(j.pk, j.name, j.predecessor, j.is_root) for j in own.values()])
+        for pk, successor in after.items():
+            if own[pk].superseded_by_id != successor:
+                own[pk].superseded_by_id = successor
+                own[pk].save(update_fields=["superseded_by"])
+                ended += [own[pk]] if successor is not None else []
+    return ended
 
 
 def usage(
     facts: Iterable[Fact], gates: Mapping[str, Gate], known: dict[str, Journal], followed: Followed, now: datetime
-) -> None:
-    """Bring the session rows up to date with new entries, new boot times and ended journals: one row a session.
+) -> list[tuple[Usage | None, Usage]]:
+    """Bring the session rows up to date with new entries, new boot times and ended journals.
 
-    Takes the live counters of sessions that have a row off `gates`; the caller saves those.
+    Returns those that changed, each as it was and as it is. Takes the live counters of sessions that have a row off `gates`; the caller saves those.
     """
     news = [(f, f.data) for f in facts if isinstance(f.data, SESSION_DATA)]
     redated = boots.note(facts, gates, known)
@@ -123,8 +136,23 @@ def usage(
             hint_ms = gate.hints.pop(session)
             if rows[session].gate_id == gate.id:
                 rows[session].hint_ms = max(rows[session].hint_ms, hint_ms)
+    holders.note([row for session, row in rows.items() if _is_new(row, before.get(session))], now)
     _settle(list(rows.values()), known.values())
-    sql.save_sessions([row for session, row in rows.items() if row != before.get(session)])
+    changed = [(before.get(session), row) for session, row in rows.items() if row != before.get(session)]
+    sql.save_sessions([row for _, row in changed])
+    rollup.add(changed)
+    reviewed = [row for old, row in changed if (old.review if old else None) != row.review]
+    sql.save_reviews(
+        [(row.id, row.review) for row in reviewed if row.review is not None],
+        [row.id for row in reviewed if row.review is None],
+        now,
+    )
+    return changed
+
+
+def _is_new(row: Usage, before: Usage | None) -> bool:
+    """Whether who uses the machine has just become known."""
+    return before is None or (before.member, before.badge, before.has_start) != (row.member, row.badge, row.has_start)
 
 
 def _settle(rows: Sequence[Usage], known: Iterable[Journal]) -> None:
@@ -152,9 +180,12 @@ def _others(followed: Followed, redated: Redated) -> set[str]:
     for old in followed.images:
         image = UsageSession.objects.filter(gate=old.gate_id, opened_in=old, opened_seq__gt=old.fork_mark)
         ids.update(image.values_list("id", flat=True))
-    for gate, boot in redated.boots:
-        undated = Q(start_boot=boot, start_timed=False) | Q(last_boot=boot, last_timed=False)
-        ids.update(UsageSession.objects.filter(undated, gate=gate).values_list("id", flat=True))
+    names = sorted({boot for _, boot in redated.boots})
+    for start in range(0, len(names), _CHUNK):
+        some = names[start : start + _CHUNK]
+        undated = Q(start_boot__in=some, start_timed=False) | Q(last_boot__in=some, last_timed=False)
+        found = UsageSession.objects.filter(undated).values_list("id", "gate", "start_boot", "last_boot")
+        ids.update(pk for pk, gate, first, last in found if not redated.boots.isdisjoint({(gate, first), (gate, last)}))
     if moved := redated.gates | followed.gates:
         placed = UsageSession.objects.filter(gate__in=moved, not_after__isnull=False)
         ids.update(placed.values_list("id", flat=True))

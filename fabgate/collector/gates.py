@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -14,52 +16,44 @@ from django.db import transaction
 from django.db.models import Count, F, Sum
 
 from fabgate import wire
-from fabgate.collector import roster, table
+from fabgate.collector import changes, floor, roster, table
 from fabgate.collector.environ import Environment
-from fabgate.collector.models import Gate, Hole, Journal, Machine, Quarantine
+from fabgate.collector.models import Change, Gate, Hole, Journal, Machine, Quarantine
+from fabgate.collector.models.workshop import MAX_LIFTED
 from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import UsageError
 
 #: A gate speaks every 60 s; one that missed three times is not there, whatever it said last.
 HEARTBEATS: Final = timedelta(minutes=3)
+#: Pages beside those of machines have these addresses.
+RESERVED_MACHINES: Final = frozenset({"new", "calendar"})
+
+
+@dataclass(frozen=True, slots=True)
+class LetIn:
+    """A gate that was let in, and where the files are that it must have."""
+
+    gate: Gate
+    directory: Path
+
+    #: What is copied to the gate, each a file of its `directory`.
+    FILES: ClassVar = ("token", "seal.keys", "badge.keys")
+
+    def texts(self) -> dict[str, str]:
+        """Return what stands in each file. Secrets: whoever reads them can speak for the gate."""
+        return {name: (self.directory / name).read_text(encoding="utf-8") for name in self.FILES}
 
 
 def add(args: argparse.Namespace) -> int:
     """Register a gate and print where its secrets are."""
-    env: Environment = settings.ENVIRONMENT
-    mistakes = []
-    for what, name in (("gate", args.name), ("machine", args.machine)):
-        try:
-            wire.check_name(name, what=what)
-        except UsageError as error:
-            mistakes.append(str(error))
-    if mistakes:
-        raise UsageError("\n".join(mistakes))
-    directory = env.gate_directory(args.name)
-    token_file = directory / "token"
-    with transaction.atomic():
-        gate = Gate.objects.filter(name=args.name).first() or Gate(name=args.name)
-        if gate.token_hash and not args.new_token:
-            raise UsageError(
-                f"the gate {args.name!r} has a token already ({token_file}); give --new-token to replace it"
-            )
-        gate.machine = Machine.objects.get_or_create(name=args.machine)[0]
-        token = gate.new_token()
-        gate.save()
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        token_file.unlink(missing_ok=True)
-        write_secret(token_file, token + "\n")
-    write_secret(directory / "seal.keys", new_key("s1"))
-    (directory / "badge.keys").unlink(missing_ok=True)
-    write_secret(directory / "badge.keys", env.badge_key_file.read_text(encoding="utf-8"))
-    roster.rebuild([gate])
+    made = let_in(args.name, args.machine, actor=changes.cli_actor(None), new_token=args.new_token)
     found = {
-        "gate": gate.name,
+        "gate": args.name,
         "machine": args.machine,
-        "token_file": str(token_file),
-        "gate_key_file": str(directory / "seal.keys"),
-        "badge_key_file": str(directory / "badge.keys"),
-        "roster_path": f"/api/v1/gates/{gate.name}/roster",
+        "token_file": str(made.directory / "token"),
+        "gate_key_file": str(made.directory / "seal.keys"),
+        "badge_key_file": str(made.directory / "badge.keys"),
+        "roster_path": f"/api/v1/gates/{args.name}/roster",
     }
     if args.json:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
@@ -67,6 +61,63 @@ def add(args: argparse.Namespace) -> int:
         sys.stdout.write("".join(f"{key}: {value}\n" for key, value in found.items()))
         sys.stdout.write("Now copy the three files to the gate, see docs/install.md, part 3.\n")
     return 0
+
+
+def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> LetIn:
+    """Make a gate, the machine beside it where there is none of that name, and all that the gate must know.
+
+    Raises UsageError for a name that cannot be, and for a gate that has a token already, unless it is to get a new one.
+    """
+    mistakes = []
+    for what, called in (("gate", name), ("machine", machine)):
+        try:
+            wire.check_name(called, what=what)
+        except UsageError as error:
+            mistakes.append(str(error))
+    if machine in RESERVED_MACHINES:
+        mistakes.append(f"a machine cannot be called {machine!r}: a page has that address; choose another name")
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+    env: Environment = settings.ENVIRONMENT
+    directory = env.gate_directory(name)
+    token_file = directory / "token"
+    with transaction.atomic():
+        gate = Gate.objects.filter(name=name).first() or Gate(name=name)
+        if gate.token_hash and not new_token:
+            raise UsageError(f"the gate {name!r} has a token already ({token_file}); give --new-token to replace it")
+        with changes.made(actor, "gate.let-in", gate) as change:
+            gate.machine = Machine.objects.get_or_create(name=machine)[0]
+            floor.in_order()
+            token = gate.new_token()
+            gate.save()
+            change.rosters = roster.versions(roster.rebuild([gate]))
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        token_file.unlink(missing_ok=True)
+        write_secret(token_file, token + "\n")
+    write_secret(directory / "seal.keys", new_key("s1"))
+    (directory / "badge.keys").unlink(missing_ok=True)
+    write_secret(directory / "badge.keys", env.badge_key_file.read_text(encoding="utf-8"))
+    return LetIn(gate, directory)
+
+
+def move(gate: Gate, machine: Machine, *, actor: str) -> Change:
+    """Let a gate stand beside another machine, whose rules and lock are its own from then on. The caller tells it.
+
+    A gate lifts a lock only when it is named. So what was locked at the machine before counts as taken off here.
+    """
+    with changes.made(actor, "gate.moved", gate) as change:
+        machine = Machine.objects.select_for_update(no_key=True).get(pk=machine.pk)
+        floor.in_order()  # between machine and gate, as for locks: or two would wait for each other
+        gate = Gate.objects.select_for_update(no_key=True).get(pk=gate.pk)
+        before = gate.machine
+        if before is not None and before.pk != machine.pk:
+            kept = [*before.lifted, *([before.lock_id] if before.lock_id else [])]
+            machine.lifted = [*machine.lifted, *(one for one in kept if one != machine.lock_id)][-MAX_LIFTED:]
+            machine.save(update_fields=["lifted"])
+        gate.machine = machine
+        gate.save(update_fields=["machine"])
+        change.rosters = roster.versions(roster.rebuild([*machine.gates.all()]))
+    return change
 
 
 def show(args: argparse.Namespace) -> int:

@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from fabgate import wire
 from fabgate.collector.environ import Environment
+from fabgate.collector.models import Heartbeat
 from fabgate.collector.mqtt import Connected, Link, Lost, Posted
 from fabgate.collector.received import Received
 from fabgate.collector.store import Publication, Store
@@ -31,6 +32,8 @@ MAX_BATCH: Final = 1_000
 #: How long another collector's retained 'online' may take to arrive after we subscribed to it.
 LISTEN_S: Final = 1.0
 RETRY_S: Final = 1.0
+#: How often it says that it is alive (health.py waits six times as long before it worries).
+BEAT_S: Final = 10.0
 
 
 def command(args: argparse.Namespace) -> int:
@@ -57,6 +60,8 @@ class Ingest:
         #: When the quiet time ends in which another collector's status would have arrived; None: it has ended.
         self._listen_until: float | None = None
         self._serving = False
+        self._trouble = "it has just started"
+        self._beat_at = 0.0
 
     def stop(self) -> None:
         """Ask the loop to end; safe in a signal handler."""
@@ -88,6 +93,19 @@ class Ingest:
             self._link.stop(orderly=False)
             self._link = Link(self._env, collector=self._store.collector, inbox=self._inbox)
             self._link.start()
+        self._beat()
+
+    def _beat(self) -> None:
+        """Say that this process is alive: now and then, and at once when something has changed."""
+        trouble = "" if self._serving and self._link.connected else f"no connection to {self._broker[0]}"
+        if trouble == self._trouble and time.monotonic() < self._beat_at:
+            return
+        self._trouble, self._beat_at = trouble, time.monotonic() + BEAT_S
+        try:
+            Heartbeat.beat(Heartbeat.INGEST, datetime.now(UTC), trouble)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("cannot say that it is alive: %s", error)
+            connection.close()
 
     def _take(self) -> list[Posted]:
         """Return what has queued up, at most MAX_BATCH; wait only for the first."""

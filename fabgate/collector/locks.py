@@ -11,20 +11,14 @@ import getpass
 import logging
 import sys
 import textwrap
-import uuid
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Final
 
-from django.conf import settings
-from django.db import transaction
-
 from fabgate import wire
-from fabgate.collector import roster
+from fabgate.collector import changes, commands, floor, roster
 from fabgate.collector.blocks import today
-from fabgate.collector.environ import Environment
-from fabgate.collector.models import Gate, Machine
+from fabgate.collector.models import Change, Gate, Machine, Pulse
 from fabgate.collector.models.workshop import MAX_LIFTED
-from fabgate.collector.mqtt import Outgoing
 from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -41,11 +35,8 @@ def lock(args: argparse.Namespace) -> int:
     mistakes: list[str] = []
     reason = _reason(args.reason, mistakes)
     back = _back(args.back, mistakes)
-    with transaction.atomic():
-        machine = _machine_of(args.gate, mistakes)
-        set_lock = machine.set_lock(args.when, reason, back)
-        machine.save()
-        gates = roster.rebuild(machine.gates.all())
+    machine = _machine_of(args.gate, mistakes)
+    set_lock, gates = set_on(machine, args.when, reason, back, actor=changes.cli_actor(args.actor))
     lines = 1 if back else 2
     if len(textwrap.wrap(reason, _COLUMNS)) > lines:
         sys.stderr.write(f"note: the display has room for {lines * _COLUMNS} letters of the reason; it cuts the rest\n")
@@ -54,14 +45,50 @@ def lock(args: argparse.Namespace) -> int:
 
 def unlock(args: argparse.Namespace) -> int:
     """Take the lock off. This never switches anything on: it lets members begin again."""
-    with transaction.atomic():
-        machine = _machine_of(args.gate, [])
-        lifted = _forgotten(machine, args.lock) if args.lock else machine.lift_lock()
+    machine = _machine_of(args.gate, [])
+    lifted, gates = take_off(machine, args.lock, actor=changes.cli_actor(args.actor))
+    return _tell("unlock", lifted, machine, gates, args.actor)
+
+
+def set_on(machine: Machine, when: str, reason: str, back: str, *, actor: str) -> tuple[wire.Lock, list[Gate]]:
+    """Lock a machine; return the lock and the gates whose rosters carry it. The caller tells them."""
+    with changes.made(actor, "machine.locked", machine, reason=reason) as change:
+        machine = _again(machine)
+        found = machine.set_lock(when, reason, back, by=actor, at=change.at)
+        machine.save()
+        gates = _rebuilt(machine, change)
+    return found, gates
+
+
+def take_off(machine: Machine, lock_id: str | None, *, actor: str) -> tuple[wire.Lock, list[Gate]]:
+    """Take a machine's lock off, or the one of that id that this database has forgotten. Raises UsageError."""
+    with changes.made(actor, "machine.unlocked", machine) as change:
+        machine = _again(machine)
+        lifted = _forgotten(machine, lock_id) if lock_id else machine.lift_lock()
         if lifted is None:
             raise UsageError(f"{machine.name} is not locked; there is nothing to take off")
         machine.save()
-        gates = roster.rebuild(machine.gates.all())
-    return _tell("unlock", lifted, machine, gates, args.actor)
+        gates = _rebuilt(machine, change)
+    return lifted, gates
+
+
+def tell(verb: str, about: wire.Lock, gates: list[Gate], actor: str, *, timeout_s: float = roster.PATIENCE_S) -> bool:
+    """Tell `gates` of a lock, by their rosters and, those that are online now, by an order; say whether that was sent."""
+    there = [gate for gate in gates if gate.online and gate.boot]
+    written = [commands.write(gate, verb, actor, reason=about.reason, lock=about) for gate in there]
+    return commands.send(gates, written, timeout_s=timeout_s)
+
+
+def _again(machine: Machine) -> Machine:
+    """Return the row as it is now, for nobody else to change meanwhile."""
+    return Machine.objects.select_for_update(no_key=True).get(pk=machine.pk)
+
+
+def _rebuilt(machine: Machine, change: Change) -> list[Gate]:
+    gates = roster.rebuild(machine.gates.all())
+    change.rosters = roster.versions(gates)
+    floor.pulse({Pulse.LOCK: {gate.name for gate in gates}}, change.at)
+    return gates
 
 
 def _forgotten(machine: Machine, lock_id: str) -> wire.Lock:
@@ -117,27 +144,6 @@ def _machine_of(name: str, mistakes: list[str]) -> Machine:
 def _tell(verb: str, about: wire.Lock, machine: Machine, gates: list[Gate], actor: str | None) -> int:
     who = actor or getpass.getuser()
     log.info("%s of %s by %s: %s", verb, machine.name, who, about.reason)
-    commands = [_command(verb, about, gate, who) for gate in gates if gate.online and gate.boot]
-    sys.stdout.write(f"{machine} is {verb}ed; {roster.tell(gates, commands)}\n")
+    is_told = tell(verb, about, gates, who) if gates else False
+    sys.stdout.write(f"{machine} is {verb}ed; {roster.words(gates, is_told=is_told)}\n")
     return 0
-
-
-def _command(verb: str, about: wire.Lock, gate: Gate, actor: str) -> Outgoing:
-    env: Environment = settings.ENVIRONMENT
-    topics = wire.GateTopics(env.site, gate.name)
-    now = datetime.now(UTC)
-    body = wire.encode(
-        wire.Command(
-            id=uuid.uuid4().hex,
-            verb=verb,
-            boot=gate.boot,
-            actor=actor,
-            issued=now,
-            expires=now + timedelta(seconds=wire.COMMAND_LIFE_S),
-            reason=about.reason,
-            roster=gate.roster_version,
-            lock=about,
-        )
-    )
-    seal = roster.gate_keys(env, gate.name).seal(wire.PURPOSE_COMMAND, topics.account, body)
-    return Outgoing(topics.topic("command"), body, expiry_s=wire.COMMAND_LIFE_S, seal=seal)

@@ -13,7 +13,7 @@ import msgspec
 from django.db import transaction
 
 from fabgate import wire
-from fabgate.collector import roster
+from fabgate.collector import changes, presets, roster
 from fabgate.collector.models import Machine
 from fabgate.errors import UsageError
 
@@ -32,21 +32,26 @@ _MAX_TITLE: Final = Machine._meta.get_field("title").max_length or 0  # noqa: SL
 def command(args: argparse.Namespace) -> int:
     """Change a machine's rules and title, rebuild its rosters and tell its gates; or only print what is set."""
     with transaction.atomic():
-        machine, mistakes = Machine.objects.filter(name=args.name).first(), []
+        machine, mistakes = Machine.objects.select_for_update(no_key=True).filter(name=args.name).first(), []
         if machine is None:
             known = ", ".join(Machine.objects.order_by("name").values_list("name", flat=True))
             mistakes.append(f"found no machine {args.name!r}, wanted one of: {known or '(there is none yet)'}")
         if args.title is not None and (len(args.title) > _MAX_TITLE or not args.title.isprintable()):
             mistakes.append(f"--title: found {args.title[:40]!r}…, wanted at most {_MAX_TITLE} printable characters")
+        before = (machine.rules, machine.preset, machine.title) if machine else ()
+        if machine is not None and args.preset:
+            presets.apply(machine, args.preset)
         rules = changed(machine.rules if machine else {}, args.rules, mistakes)
         if mistakes or machine is None:
             raise UsageError("\n".join(mistakes))
-        is_new = rules != machine.rules or args.title not in (None, machine.title)
+        machine.rules, machine.title = rules, machine.title if args.title is None else args.title
+        is_new = (machine.rules, machine.preset, machine.title) != before
+        gates = []
         if is_new:
-            machine.rules = rules
-            machine.title = machine.title if args.title is None else args.title
-            machine.save()
-        gates = roster.rebuild(machine.gates.all()) if is_new else []
+            with changes.made(changes.cli_actor(None), "machine.updated", machine) as change:
+                machine.save()
+                gates = roster.rebuild(machine.gates.all())
+                change.rosters = roster.versions(gates)
     for name in sorted(rules):
         sys.stdout.write(f"{name}={_shown(rules[name])}\n")
     about = "every other rule has its default" if rules else "every rule has its default"

@@ -1,20 +1,23 @@
-"""How do a workshop's members get in? From a CSV file, whole or not at all."""
+"""How do a workshop's members get in? From a CSV or XLSX file: by command whole or not at all, on the page by choice."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector import members_file, roster
+from fabgate.collector import changes, members_file, roster
 from fabgate.collector.models import Badge, Machine, Member
 
-_PLAIN: Final = ("name", "lang", "level", "valid_until")
+#: Fields that are stored as they are read.
+PLAIN: Final = ("name", "lang", "level", "valid_until", "email", "category", "plan", "minor", "joined_on")
 
 
 def command(args: argparse.Namespace) -> int:
@@ -23,8 +26,10 @@ def command(args: argparse.Namespace) -> int:
     for note in file.notes:
         sys.stderr.write(f"note: {note}\n")
     with transaction.atomic():
-        new = write(file)
+        new = write(file, actor=changes.cli_actor(None))
         gates = roster.rebuild()
+    for note in lost_in(file):
+        sys.stderr.write(f"note: {note}\n")
     count = len(file.rows)
     badges = sum(len(row.badges) for row in file.rows)
     with_badges = f" with {badges} badge{'' if badges == 1 else 's'}" if "badges" in file.columns else ""
@@ -34,23 +39,57 @@ def command(args: argparse.Namespace) -> int:
     return 0
 
 
-def write(file: members_file.File) -> int:
+def write(file: members_file.File, *, actor: str) -> int:
     """Store what the file's columns say of its members, and nothing else of them; return how many are new."""
     rows, columns = file.rows, file.columns
     known = set(Member.objects.values_list("id", flat=True))
     machines = {machine.name: machine for machine in Machine.objects.all()}
     for row in rows:
-        said: dict[str, Any] = {name: getattr(row, name) for name in _PLAIN if name in columns}
-        member, _ = Member.objects.update_or_create(id=row.id, defaults=said)
-        if "machines" in columns:
-            member.machines.set([machines[name] for name in row.machines])
+        said: dict[str, Any] = {name: getattr(row, name) for name in PLAIN if name in columns}
+        with changes.made(actor, "member.imported", Member(id=row.id)):
+            member, _is_new = Member.objects.update_or_create(id=row.id, defaults=said)
+            if "machines" in columns:
+                member.machines.set([machines[name] for name in row.machines])
     if "badges" in columns:
-        key = roster.badge_key(settings.ENVIRONMENT)
-        # First all old badges go: two members may swap theirs in one file.
-        Badge.objects.filter(member__in=[row.id for row in rows]).delete()
-        Badge.objects.bulk_create(
-            Badge(spelling=str(found), digest=badge.digest(found, key), member_id=row.id)
-            for row in rows
-            for found in row.badges
-        )
+        _give_badges(file, actor)
     return len({row.id for row in rows} - known)
+
+
+def lost_in(file: members_file.File) -> list[str]:
+    """Return what is to be told about badges in the file that were declared lost: those stay lost."""
+    lost = set(Badge.lost().values_list("spelling", "member"))
+    return [
+        _("line %(line)d: the badge %(badge)s of %(id)s was declared lost; it opens nothing")
+        % {"line": row.line, "badge": found.masked(), "id": row.id}
+        for row in file.rows
+        for found in row.badges
+        if (str(found), row.id) in lost
+    ]
+
+
+def _give_badges(file: members_file.File, actor: str) -> None:
+    """End the personal badges that the file does not name any more, and give those that it names.
+
+    A badge that nobody can spell, because it was enrolled by a tap, is in no file: it stays, until it is named.
+    """
+    key = roster.badge_key(settings.ENVIRONMENT)
+    if Badge.objects.filter(spelling="").exists():
+        for said in file.rows:
+            for found in said.badges:
+                Badge.learn(found, key)
+    now = datetime.now(UTC)
+    named = {(str(found), row.id): found for row in file.rows for found in row.badges}
+    held = Badge.objects.filter(ended_at=None, member__in=[row.id for row in file.rows]).order_by("id")
+    # First all that go: two members may swap theirs in one file.
+    for row in held:
+        if (row.spelling, row.member_id) in named:
+            del named[row.spelling, row.member_id or ""]
+        elif row.spelling and (row.kind == Badge.PERSONAL or row.spelling in {spelling for spelling, _who in named}):
+            with changes.made(actor, "badge.ended", row, reason="import"):
+                row.end(Badge.REPLACED, actor, now)
+    lost = set(Badge.lost().values_list("spelling", "member"))
+    for (spelling, member), found in named.items():
+        if (spelling, member) not in lost:
+            given = Badge(spelling=spelling, digest=badge.digest(found, key), member_id=member, since=now)
+            with changes.made(actor, "badge.given", given, reason="import"):
+                given.save()

@@ -209,10 +209,10 @@ def publish_once(env: Environment, messages: list[Outgoing], *, timeout_s: float
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
     log_in(client, env)
     client.connect_timeout = timeout_s
+    deadline = time.monotonic() + timeout_s
     try:
         client.connect(env.mqtt_host, env.mqtt_port, keepalive=KEEPALIVE_S)
         client.loop_start()
-        deadline = time.monotonic() + timeout_s
         sent = [client.publish(m.topic, m.body, qos=1, retain=m.retain, properties=m.properties()) for m in messages]
         for info in sent:
             info.wait_for_publish(max(0.0, deadline - time.monotonic()))

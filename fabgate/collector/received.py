@@ -76,10 +76,17 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A gate's status or state."""
+    """A gate's status or state, or its reply to a command."""
 
     gate: str
-    message: wire.Status | wire.State
+    message: wire.Status | wire.State | wire.Reply
+
+
+_TOLD: Final[dict[str, type[wire.Status | wire.State | wire.Reply]]] = {
+    "status": wire.Status,
+    "state": wire.State,
+    "reply": wire.Reply,
+}
 
 
 class _No(Exception):  # noqa: N818 (a verdict, not an error)
@@ -89,7 +96,7 @@ class _No(Exception):  # noqa: N818 (a verdict, not an error)
 
 
 def read(message: Received, *, site: str) -> Fact | Unfit | Told | None:
-    """Return what `message` is; None for what the collector does not keep (a reply, an empty retained message)."""
+    """Return what `message` is; None for what the collector does not keep (such as an empty retained message)."""
     try:
         topics, leaf = _parse_topic(message.topic)
     except UsageError as error:
@@ -101,10 +108,11 @@ def read(message: Received, *, site: str) -> Fact | Unfit | Told | None:
             return _entry(message, topics)
         except _No as no:
             return _unfit(message, topics.gate, no.reason, no.detail)
-    if leaf not in {"status", "state"} or not message.body:
+    kind = _TOLD.get(leaf)
+    if kind is None or not message.body:
         return None
     try:
-        return _told(message, topics, wire.Status if leaf == "status" else wire.State)
+        return _told(message, topics, kind)
     except _No as no:
         return _unfit(message, topics.gate, no.reason, no.detail)
 
@@ -114,7 +122,7 @@ def broken(message: Received, gate: str | None, error: Exception) -> Unfit:
     return _unfit(message, gate, "error", f"{type(error).__name__}: {error}")
 
 
-def _told(message: Received, topics: wire.GateTopics, kind: type[wire.Status | wire.State]) -> Told:
+def _told(message: Received, topics: wire.GateTopics, kind: type[wire.Status | wire.State | wire.Reply]) -> Told:
     if len(message.body) > wire.MAX_MESSAGE_BYTES:
         raise _No("too-large", f"{len(message.body)} bytes")
     try:

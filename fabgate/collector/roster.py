@@ -1,33 +1,39 @@
 """What does one gate need to know, and in which version? The roster that is served to it, built here and kept.
 
-Built from members, badges, blocks and the machine whenever one of them changes, and at every start: a version that a gate has
-seen never comes again with other bytes, even after the database was restored from yesterday's copy.
+Built from the machine and from who may use it (access.py) whenever one of them changes, and at every start: a version
+that a gate has seen never comes again with other bytes, even after the database was restored from yesterday's copy.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
+import msgspec
 from django.conf import settings
 from django.db import transaction
 
 from fabgate import wire
+from fabgate.collector import floor
+from fabgate.collector.access import BADGE_LOST, NO_ACCESS, NOT_TRAINED, OUTSIDE_HOURS, People, Standing
 from fabgate.collector.environ import Environment
-from fabgate.collector.models import Badge, Block, Gate, Member
+from fabgate.collector.models import Badge, Gate, Member, Pulse
 from fabgate.collector.mqtt import Outgoing, publish_once
+from fabgate.collector.opening import Calendar
 from fabgate.collector.store import nudge
 from fabgate.errors import FabgateError
 from fabgate.seal import Keys
 
 log = logging.getLogger(__name__)
 
-#: Why a member who is known but may not use this machine is refused.
-NOT_TRAINED = "training-missing"
+#: So long a command waits for the broker. A page has less patience (PAGE_S): somebody looks at it.
+PATIENCE_S: Final = 5.0
+PAGE_S: Final = 2.0
 
 
 def badge_keys(env: Environment) -> Keys:
@@ -45,8 +51,11 @@ def gate_keys(env: Environment, gate: str) -> Keys:
     return Keys.load(env.gate_directory(gate) / "seal.keys")
 
 
-def rebuild(gates: Iterable[Gate] | None = None) -> list[Gate]:
-    """Build the rosters of `gates` (of all that have a machine) anew; return the gates, each with its new version."""
+def rebuild(gates: Iterable[Gate] | None = None, *, only_changed: bool = False) -> list[Gate]:
+    """Build the rosters of `gates` (of all that have a machine) anew; return the gates, each with its new version.
+
+    With `only_changed` a gate whose roster would say the same keeps it, and is not returned.
+    """
     env: Environment = settings.ENVIRONMENT
     kid = next(iter(badge_keys(env).by_id))
     with transaction.atomic():
@@ -54,83 +63,153 @@ def rebuild(gates: Iterable[Gate] | None = None) -> list[Gate]:
         wanted = Gate.objects.filter(machine__isnull=False).select_related("machine")
         if gates is not None:
             wanted = wanted.filter(pk__in=[gate.pk for gate in gates])
-        people = _People(datetime.now(ZoneInfo(env.tz)).date())
+        floor.in_order()  # first, because whoever changes two things has it since the first, and ingest before the gates
+        # Locked before anybody is read: whoever builds after us sees what we changed, and never the other way round.
+        held = list(wanted.select_for_update(of=("self",), no_key=True).order_by("pk"))
+        people = People(datetime.now(ZoneInfo(env.tz)))
+        calendar = Calendar(people.today)
         built = []
-        for gate in wanted.order_by("name"):
+        for gate in sorted(held, key=lambda gate: gate.name):
+            found = _build(gate, people, calendar, env, kid)
+            if only_changed and wire.encode(found) == bytes(gate.roster):
+                continue
             now_ms = time.time_ns() // 1_000_000
             gate.roster_version = max(gate.roster_version + 1, gate.reported_roster + 1, now_ms)
-            gate.roster = wire.encode(_build(gate, people, env, kid))
+            gate.roster = wire.encode(msgspec.structs.replace(found, version=gate.roster_version))
             gate.save(update_fields=["roster_version", "roster"])
             built.append(gate)
+        floor.pulse({Pulse.ROSTER: {gate.name for gate in built}}, datetime.now(UTC))
     return built
 
 
-def announce(gates: Iterable[Gate], more: Iterable[Outgoing] = ()) -> bool:
+def announce(gates: Iterable[Gate], more: Iterable[Outgoing] = (), *, timeout_s: float = PATIENCE_S) -> bool:
     """Tell the gates that there is a roster to fetch; say whether the broker took it. They ask by themselves too."""
     env: Environment = settings.ENVIRONMENT
     nudges = [nudge(env.site, gate) for gate in gates]
     try:
-        publish_once(env, [*more, *(Outgoing(p.topic, p.body, retain=True) for p in nudges)])
+        messages = [*more, *(Outgoing(p.topic, p.body, retain=True) for p in nudges)]
+        publish_once(env, messages, timeout_s=timeout_s)
     except FabgateError as error:
         log.warning("the gates were not told: %s. They learn of it when they ask next", error)
         return False
     return True
 
 
-def tell(gates: Sequence[Gate], more: Iterable[Outgoing] = ()) -> str:
+def tell(gates: Sequence[Gate]) -> str:
     """Do the same, and return in words what became of it, such as ``laser-1, saw-1 told``."""
+    return words(gates, is_told=announce(gates) if gates else False)
+
+
+def words(gates: Sequence[Gate], *, is_told: bool) -> str:
+    """Return in a command's words whether `gates` were told."""
     if not gates:
         return "no gate yet"
     names = ", ".join(gate.name for gate in gates)
-    return f"{names} {'told' if announce(gates, more) else 'will know when asking for its roster next'}"
+    return f"{names} {'told' if is_told else 'will know when asking for its roster next'}"
 
 
-class _People:
-    """Every member with badges, blocks and machines, read once for all gates. `today` is the site's."""
-
-    def __init__(self, today: date) -> None:
-        self.members = list(Member.objects.order_by("id"))
-        self.badges: dict[str, list[str]] = defaultdict(list)
-        for member, digest in Badge.objects.order_by("spelling").values_list("member", "digest"):
-            self.badges[member].append(digest)
-        self.blocks: dict[str, list[str]] = defaultdict(list)
-        for member, reason in Block.holding(today).values_list("member", "reason"):
-            self.blocks[member].append(reason)
-        self.machines: dict[str, set[int]] = defaultdict(set)
-        for member, machine in Member.machines.through.objects.values_list("member", "machine"):
-            self.machines[member].add(machine)
+def known_by(rosters: Mapping[str, int]) -> Known:
+    """Return which gates decide by the rosters (gate's name → version) that were built for a change."""
+    gates = list(Gate.objects.filter(name__in=rosters).order_by("name"))
+    return Known(gates, [gate for gate in gates if gate.reported_roster < rosters[gate.name]])
 
 
-def _build(gate: Gate, people: _People, env: Environment, kid: str) -> wire.Roster:
-    assert gate.machine is not None
+def versions(gates: Iterable[Gate]) -> dict[str, int]:
+    """Return the rosters of `gates` as a change keeps them (``Change.rosters``)."""
+    return {gate.name: gate.roster_version for gate in gates}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Whom a change has reached: `waiting` are those of the `gates` that do not decide by it yet."""
+
+    gates: list[Gate]
+    waiting: list[Gate]
+
+    @property
+    def count(self) -> int:
+        """Return how many decide by it."""
+        return len(self.gates) - len(self.waiting)
+
+
+def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid: str) -> wire.Roster:
+    machine = gate.machine
+    assert machine is not None
     members, refusals = [], []
     for member in people.members:
         badges = people.badges[member.id]
-        is_trained = gate.machine.pk in people.machines[member.id]
-        blocks = people.blocks[member.id]
-        if is_trained and not blocks:
+        standing = people.standing(member, machine)
+        if not standing.reasons:
+            members.append(_member(member, badges, standing, people))
+        elif badges or not people.is_long_gone(member):
+            # Named without any badge too, so that a gate's guard sees nobody vanish and lets nobody stay.
+            reasons = list(standing.reasons)
+            refusals.append(wire.Refusal(badges=badges, reasons=reasons, id=member.id, lang=member.lang))
+    for name, group in people.groups.items():
+        badges = people.badges[name]
+        is_over = group.ended_on is not None and group.ended_on <= people.today
+        if is_over or machine.pk not in people.group_machines[group.pk]:
+            reasons = [NO_ACCESS if is_over else NOT_TRAINED]
+            refusals.append(wire.Refusal(badges=badges, reasons=reasons, id=name))
+        else:
+            until = people.loans.get(name)
             members.append(
                 wire.Member(
-                    id=member.id,
+                    id=name,
                     badges=badges,
-                    name=member.given_name,
-                    lang=member.lang,
-                    level=member.level,
-                    valid_until=member.valid_until.isoformat() if member.valid_until else None,
-                    grace_days=member.grace_days,
-                    supervised=member.supervised,
+                    name=group.name,
+                    valid_until=until.isoformat() if until else None,
+                    supervised=group.kind == group.CLASS,
                 )
             )
-        elif badges or blocks:  # named without any badge too, so that the guard sees no vanished member
-            reasons = [*blocks, *([] if is_trained else [NOT_TRAINED])]
-            refusals.append(wire.Refusal(badges=badges, reasons=reasons, id=member.id, lang=member.lang))
+    hours = calendar.windows(machine)
+    if hours is not None:
+        members, shut_out = _within_hours(members, hours)
+        refusals += shut_out
+    refusals += [wire.Refusal(badges=[digest], reasons=[BADGE_LOST], lang=lang) for digest, lang in people.lost]
     return wire.Roster(
         version=gate.roster_version,
         site=env.site,
         gate=gate.name,
         tz=env.tz,
         badge_key_id=kid,
-        machine=gate.machine.wire_rules(),
+        machine=machine.wire_rules(),
         members=members,
         refusals=refusals,
+    )
+
+
+def _within_hours(members: list[wire.Member], hours: list[wire.Window]) -> tuple[list[wire.Member], list[wire.Refusal]]:
+    """Give each member the machine's hours, but for maintainers: they come when nobody else does.
+
+    A member without any window may come at all times. So whoever finds no open hour in the whole week is refused.
+    """
+    if hours:
+        return [
+            member if member.level == "maintainer" else msgspec.structs.replace(member, windows=hours)
+            for member in members
+        ], []
+    return [member for member in members if member.level == "maintainer"], [
+        wire.Refusal(badges=member.badges, reasons=[OUTSIDE_HOURS], id=member.id, lang=member.lang)
+        for member in members
+        if member.level != "maintainer"
+    ]
+
+
+def _member(member: Member, badges: list[str], standing: Standing, people: People) -> wire.Member:
+    until, grace_days = people.valid_until(member, standing)
+    level = "supervisor" if standing.is_instructor and member.level == "user" else member.level
+    # Minors supervise nobody, whatever they have learnt; nor does who is to be supervised here supervise others.
+    if member.minor or (standing.is_supervised and level == "supervisor"):
+        level = "user"
+    return wire.Member(
+        id=member.id,
+        badges=badges,
+        name=member.given_name,
+        lang=member.lang,
+        level=level,
+        basis=str(standing.grant.pk) if standing.grant else None,
+        valid_until=until.isoformat() if until else None,
+        grace_days=grace_days,
+        supervised=member.supervised or member.minor or standing.is_supervised,
     )

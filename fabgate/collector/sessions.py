@@ -6,7 +6,8 @@ entries change nothing (tests/collector/test_sessions.py shuffles them):
 - counters are cumulative: the maximum counts;
 - of two ends the larger value holds, *with its own uncertainty*, reason and time, as a pair;
 - a real end, however late, beats the one that is only concluded from the gate's new journal;
-- the review reason is derived anew each time, never kept.
+- the review reason is derived anew each time, never kept;
+- what a person corrected stays corrected, whatever arrives afterwards.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ JOURNAL_LOST: Final = "journal-lost"
 UNDATED: Final = "undated"
 #: Ends that a gate concludes at its start from the last checkpoint.
 CONCLUDED: Final = frozenset({"restart", "power-loss"})
+#: What a session can be for, and the one that is not said.
+OWN: Final = "own"
+PURPOSES: Final = (OWN, "training", "maintenance", "group")
+#: The badge was not the member's any more: the gate decided by an old roster.
+EARLIER_HOLDER: Final = "earlier-holder"
 #: Up to here an uncertain end is settled in the member's favour without asking anybody.
 MAX_UNREVIEWED_MS: Final = 60_000
 
@@ -79,6 +85,8 @@ class Usage:
     start_boot: str = ""
     start_boottime_ms: int = 0
     has_start: bool = False
+    category: str = ""
+    earlier_holder: bool = False
     mode: str = ""
     basis: str = ""
     supervisor: str | None = None
@@ -88,6 +96,12 @@ class Usage:
     running_ms: int = 0
     uncertainty_ms: int = 0
     review: str | None = None
+    uncertain: bool = False
+    used_by: str = ""
+    payer: str = ""
+    purpose: str = OWN
+    counted_ms: int = 0
+    corrected: str = ""
     not_before: datetime | None = None
     not_after: datetime | None = None
     has_end: bool = False
@@ -150,6 +164,11 @@ def settle(usage: Usage, *, start: When, last: When, abandoned: bool, image: boo
         usage.reason = JOURNAL_LOST if abandoned else None
     usage.ended_at = None if usage.reason is None else usage.last_at or usage.not_after
     usage.review = _review(usage, image=image)
+    usage.uncertain = usage.uncertainty_ms > 0 or usage.review is not None
+    if "member" not in usage.corrected:
+        usage.used_by = usage.member
+    if "time" not in usage.corrected:
+        usage.counted_ms = usage.energised_ms
 
 
 def _place(usage: Usage, start: When, last: When) -> None:
@@ -178,7 +197,9 @@ def _review(usage: Usage, *, image: bool) -> str | None:
         return "counter-above-end"
     if usage.uncertainty_ms > MAX_UNREVIEWED_MS:
         return "uncertain"
-    return None if usage.not_after is None else UNDATED
+    if usage.not_after is not None:
+        return UNDATED
+    return EARLIER_HOLDER if usage.earlier_holder else None
 
 
 def _start(usage: Usage, data: wire.SessionStarted, sight: Sight) -> None:
@@ -187,6 +208,9 @@ def _start(usage: Usage, data: wire.SessionStarted, sight: Sight) -> None:
     usage.start_timed, usage.started_at = sight.time is not None, sight.time
     usage.start_boot, usage.start_boottime_ms = data.clock.boot, data.clock.boottime_ms
     usage.mode, usage.basis, usage.supervisor = data.mode, data.basis.kind, data.supervisor
+    if "purpose" not in usage.corrected:
+        told = data.purpose if data.purpose in PURPOSES else OWN
+        usage.purpose = "maintenance" if told == OWN and usage.basis == "maintainer" else told
 
 
 def _look(usage: Usage, data: SessionData, sight: Sight, *, energised_ms: int) -> None:

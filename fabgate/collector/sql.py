@@ -6,6 +6,8 @@ SQL that SQLite and PostgreSQL both take.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -13,7 +15,8 @@ from typing import Any, TypeVar
 
 from django.db import connection
 
-from fabgate.collector.models import Boot, Journal, UsageSession
+from fabgate import wire
+from fabgate.collector.models import Boot, Gate, Journal, UsageSession
 from fabgate.collector.received import Fact, Unfit
 from fabgate.collector.sessions import COLUMNS, Usage
 
@@ -24,6 +27,7 @@ Range = tuple[int, int, int]
 T = TypeVar("T")
 #: SQLite takes 32,766 parameters in a statement, older ones 999.
 _CHUNK = 300
+_VALUES = re.compile(r"VALUES (\([^()]*\))")
 
 _ENTRY = """
 INSERT INTO collector_entry (journal_id, seq, uid, type, body, hash, arrived_at, occurred_at, copyof, is_copy)
@@ -38,6 +42,47 @@ _SESSION = (
     f"INSERT INTO collector_usagesession ({', '.join(COLUMNS)}) VALUES ({', '.join(['%s'] * len(COLUMNS))})"  # noqa: S608
     f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS if c != 'id')}"
 )
+
+_REFUSAL = """
+INSERT INTO collector_refusal (gate_id, journal_id, seq, member, badge, reasons, at, is_timed, seen_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+_ANSWER = """
+UPDATE collector_order SET outcome = %s, detail = %s, answered_at = %s
+WHERE id = %s AND gate_id = %s AND answered_at IS NULL"""
+#: What later entries answered is opened again by still later ones; what a person decided only by another doubt.
+_AGAIN = "collector_review.decision = 'resolved' OR collector_review.why <> excluded.why"
+_REVIEW = f"""
+INSERT INTO collector_review (session_id, why, opened_at, settled_by, decision, note) VALUES (%s, %s, %s, '', '', '')
+ON CONFLICT (session_id) DO UPDATE SET
+    why = CASE WHEN collector_review.why = 'contested' AND collector_review.settled_at IS NULL
+               THEN collector_review.why ELSE excluded.why END,
+    settled_at = CASE WHEN {_AGAIN} THEN NULL ELSE collector_review.settled_at END,
+    settled_by = CASE WHEN {_AGAIN} THEN '' ELSE collector_review.settled_by END,
+    decision = CASE WHEN {_AGAIN} THEN '' ELSE collector_review.decision END"""  # noqa: S608
+_RESOLVED = """
+UPDATE collector_review SET settled_at = %s, decision = 'resolved'
+WHERE session_id = %s AND settled_at IS NULL AND why <> 'contested'"""
+_LINE_COLUMNS = (
+    *("used_by", "payer", "purpose", "category", "started_at", "ended_at", "not_before", "counted_ms", "running_ms"),
+    *("uncertainty_ms", "reason", "review"),
+)
+_LINE = (
+    f"INSERT INTO collector_ledgerline (session_id, kind, at, author, why, {', '.join(_LINE_COLUMNS)})"  # noqa: S608
+    f" VALUES ({', '.join(['%s'] * (5 + len(_LINE_COLUMNS)))})"
+)
+_DAY_SUMS = ("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about")
+_DAY = (
+    f"INSERT INTO collector_usageday (day, machine_key, gate_id, used_by, category, {', '.join(_DAY_SUMS)})"  # noqa: S608
+    f" VALUES ({', '.join(['%s'] * (5 + len(_DAY_SUMS)))})"
+    " ON CONFLICT (day, machine_key, gate_id, used_by, category) DO UPDATE SET"
+    f" {', '.join(f'{c} = collector_usageday.{c} + excluded.{c}' for c in _DAY_SUMS)}"
+)
+_GATE_COLUMNS = (
+    *("online", "boot", "journal", "reported_roster", "seen_at", "hints", "state", "causes", "session"),
+    *("session_member", "state_since", "energised_ms", "running_ms", "problems", "reader", "version", "head", "mark"),
+    *("ran_at", "synced", "roster_confirmed_at"),
+)
+_GATE = f"UPDATE collector_gate SET {', '.join(f'{c} = %s' for c in _GATE_COLUMNS)} WHERE id = %s"  # noqa: S608
 
 _BOOT_COLUMNS = (
     *("gate_id", "boot", "journal_id", "seq", "from_ms"),
@@ -80,20 +125,6 @@ def hashes(ranges: Sequence[Range]) -> dict[Number, bytes]:
     return found
 
 
-def places_of(uids: Collection[str]) -> dict[str, tuple[int, Number]]:
-    """Return (gate's row, number) of each of `uids` that is stored and counted."""
-    found: dict[str, tuple[int, Number]] = {}
-    for chunk in _chunks(list(uids), _CHUNK):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT e.uid, j.gate_id, e.journal_id, e.seq FROM collector_entry e JOIN collector_journal j"  # noqa: S608
-                f" ON j.id = e.journal_id WHERE e.uid IN ({', '.join(['%s'] * len(chunk))}) AND NOT e.is_copy",
-                chunk,
-            )
-            found.update((uid, (gate, (journal, seq))) for uid, gate, journal, seq in cursor.fetchall())
-    return found
-
-
 def insert_entries(rows: Sequence[tuple[int, Fact, bool]], now: datetime) -> None:
     """Store (journal's row, entry, whether it is a copy)."""
     time = _to_database()
@@ -116,6 +147,7 @@ def insert_quarantine(rows: Sequence[tuple[int | None, int | None, Unfit, bool]]
             (gate, u.topic, journal, u.journal, u.seq, u.reason, u.detail, u.hash, u.body, counts, at, at)
             for gate, journal, u, counts in rows
         ],
+        is_distinct=False,  # the same message may come twice in a batch
     )
 
 
@@ -139,8 +171,11 @@ def save_boots(boots: Iterable[Boot]) -> None:
 def load_sessions(ids: Collection[str]) -> dict[str, Usage]:
     """Return the rows of `ids` that exist."""
     found: dict[str, Usage] = {}
-    for chunk in _chunks(list(ids), _CHUNK):
-        for row in UsageSession.objects.filter(id__in=chunk).values_list(*COLUMNS):
+    # Locked in one order, because two who change one session (an ingest, a correction) would each undo the other's;
+    # `no_key`, here and wherever we lock, because rows that refer to a locked one do not change it and need not wait.
+    for chunk in _chunks(sorted(ids), _CHUNK):
+        rows = UsageSession.objects.filter(id__in=chunk).order_by("id").select_for_update(no_key=True)
+        for row in rows.values_list(*COLUMNS):
             found[row[0]] = Usage(*row)
     return found
 
@@ -162,6 +197,71 @@ _DATES = tuple(
 )
 
 
+def save_gates(gates: Iterable[Gate]) -> None:
+    """Write what gates said of themselves, and nothing else of them."""
+    time = _to_database()
+    rows = [[*(_plain(getattr(gate, c), time) for c in _GATE_COLUMNS), gate.pk] for gate in gates]
+    _many(_GATE, sorted(rows, key=lambda row: int(row[-1])))
+
+
+def insert_refusals(rows: Sequence[tuple[int, int, Fact, wire.AccessRefused]], now: datetime) -> None:
+    """Store (gate's row, journal's row, entry, what it says)."""
+    time = _to_database()
+    heard = time(now)
+    _many(
+        _REFUSAL,
+        [
+            (
+                *(gate, row, f.seq, said.member or "", said.badge, json.dumps(said.reasons)),
+                *(time(f.time) or heard, f.time is not None, heard),
+            )
+            for gate, row, f, said in rows
+        ],
+    )
+
+
+def save_answers(rows: Iterable[tuple[int, str, str, str]], now: datetime) -> None:
+    """Write (gate's row, command's id, outcome, detail) onto the orders that await an answer: the first one stays."""
+    at = _to_database()(now)
+    _many(_ANSWER, [(outcome, detail, at, command, gate) for gate, command, outcome, detail in rows])
+
+
+def save_reviews(waiting: Iterable[tuple[str, str]], resolved: Iterable[str], now: datetime) -> None:
+    """Open a review for (session, why), and settle those of the sessions that later entries made certain."""
+    at = _to_database()(now)
+    _many(_REVIEW, [(session, why, at) for session, why in waiting])
+    _many(_RESOLVED, [(at, session) for session in resolved])
+
+
+def insert_lines(rows: Iterable[tuple[Usage, str]], now: datetime, author: str, why: str) -> None:
+    """Add (session, kind) to the ledger, as the session is now."""
+    time = _to_database()
+    at = time(now)
+    _many(
+        _LINE,
+        [
+            (
+                *(usage.id, kind, at, author, why, usage.used_by, usage.payer, usage.purpose, usage.category),
+                *(time(usage.started_at), time(usage.ended_at), time(usage.not_before), usage.counted_ms),
+                *(usage.running_ms, usage.uncertainty_ms, usage.reason or "", usage.review or ""),
+            )
+            for usage, kind in rows
+        ],
+    )
+
+
+def add_days(rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add to the sums of days: their key, then what each is to grow by."""
+    day = connection.ops.adapt_datefield_value
+    _many(_DAY, [(day(row[0]), *row[1:]) for row in rows])
+
+
+def _plain(value: Any, time: Callable[[datetime | None], Any]) -> Any:
+    if isinstance(value, datetime):
+        return time(value)
+    return json.dumps(value) if isinstance(value, (dict, list)) else value
+
+
 def _to_database() -> Callable[[datetime | None], Any]:
     """Return what turns a time into what the database holds: by hand for SQLite, where Django takes 10 us for one."""
     if connection.vendor == "sqlite":
@@ -176,10 +276,19 @@ def _sqlite_time(value: datetime | None) -> str | None:
     return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ")[:-6]  # without the +00:00
 
 
-def _many(statement: str, rows: Sequence[Sequence[Any]]) -> None:
-    if rows:
-        with connection.cursor() as cursor:
+def _many(statement: str, rows: Sequence[Sequence[Any]], *, is_distinct: bool = True) -> None:
+    """Run a statement for each row; PostgreSQL inserts many at once where no two of them are the same row."""
+    if not rows:
+        return
+    values = _VALUES.search(statement)
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite" or values is None or not is_distinct:
             cursor.executemany(statement, rows)
+            return
+        for chunk in _chunks(rows, _CHUNK):
+            # Row by row, because psycopg looks for the places of the values, and remembers them for short texts only.
+            several = ", ".join([cursor.mogrify(values[1], row) for row in chunk])
+            cursor.execute(f"{statement[: values.start()]}VALUES {several}{statement[values.end() :]}")
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -97,8 +97,8 @@ def collect(start: datetime, end: datetime) -> Report:
     lines = [
         Line(
             state="ended",
-            member=row["member"],
-            name=names.get(row["member"], ""),
+            member=row["used_by"],
+            name=names.get(row["used_by"], ""),
             machine=row["where"],
             sessions=row["sessions"],
             energised_ms=row["energised_ms"],
@@ -180,11 +180,11 @@ def write_table(report: Report, out: TextIO) -> None:
 def _single(state: str, session: UsageSession, names: dict[str, str]) -> Line:
     return Line(
         state=state,
-        member=session.member,
-        name=names.get(session.member, ""),
+        member=session.used_by,
+        name=names.get(session.used_by, ""),
         machine=session.machine_name,
         sessions=1,
-        energised_ms=session.energised_ms,
+        energised_ms=session.counted_ms,
         running_ms=session.running_ms,
         uncertainty_ms=session.uncertainty_ms,
         uncertain=int(session.is_uncertain),

@@ -1,0 +1,160 @@
+"""Who may use which machine today, and why not? What rosters are built from, and what the desk shows of a person.
+
+A machine is open to a member who was let in by hand (``Member.machines``), or who holds a training that covers it and
+everything that the training wants first. Of a training the newest grant that holds says the stage. Who is suspended
+from a training uses none of its machines, whatever else lets them in.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from fabgate.collector.models import Badge, Block, Grant, Group, Machine, Member, Training
+
+#: The reasons that a gate's panel knows (gate/messages.py), the worst first.
+NO_ACCESS: Final = "no-access"
+SUSPENDED: Final = "suspended"
+EXPIRED: Final = "training-expired"
+NOT_TRAINED: Final = "training-missing"
+BADGE_LOST: Final = "badge-lost"
+OUTSIDE_HOURS: Final = "outside-hours"
+_WORST: Final = (SUSPENDED, EXPIRED, NOT_TRAINED)
+#: So long after they left gates are told that they did: one that was switched off for the summer learns it, too.
+_REMEMBERED: Final = timedelta(days=366)
+_STAGES: Final = (Grant.SUPERVISED, Grant.AUTONOMOUS, Grant.INSTRUCTOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a member stands with a machine. `reasons` are why not; without any they may use it.
+
+    `grant` is what lets them in, None: by hand. `last_day` is when that ends, None: not by itself.
+    """
+
+    reasons: tuple[str, ...] = ()
+    grant: Grant | None = None
+    is_supervised: bool = False
+    is_instructor: bool = False
+    last_day: date | None = None
+
+
+class People:
+    """Everybody with badges, blocks, grants and machines, read once for all machines; or `only` one member."""
+
+    def __init__(self, now: datetime, only: Member | None = None) -> None:
+        self.today = now.date()
+        self.members = list(Member.objects.order_by("id")) if only is None else [only]
+        which = {} if only is None else {"member": only}
+        self.badges: dict[str, list[str]] = defaultdict(list)
+        #: Of who has nothing but loans, the last day of the last one.
+        self.loans: dict[str, date | None] = {}
+        carried = Badge.carried(now).filter(**which).select_related("member", "group").order_by("spelling", "digest")
+        self.groups: dict[str, Group] = {}
+        for row in carried:
+            self.badges[row.holder].append(row.digest)
+            # Until midnight is until the day before.
+            last = row.until and (row.until.astimezone(now.tzinfo) - timedelta(microseconds=1)).date()
+            known = self.loans.get(row.holder, last)
+            self.loans[row.holder] = max(known, last) if known and last else None
+            if row.member_id is None and row.group is not None:
+                self.groups[row.holder] = row.group
+        self.group_machines: dict[int, set[int]] = defaultdict(set)
+        for group, machine in Group.machines.through.objects.values_list("group", "machine"):
+            self.group_machines[group].add(machine)
+        #: (digest, language) of the badges that are lost.
+        self.lost = [
+            (row.digest, row.member.lang if row.member else "en")
+            for row in Badge.lost().filter(**which).select_related("member").order_by("spelling", "digest")
+        ]
+        self.blocks: dict[str, list[str]] = defaultdict(list)
+        for member, reason in Block.holding(self.today).filter(**which).values_list("member", "reason"):
+            self.blocks[member].append(reason)
+        self._by_hand: dict[str, set[int]] = defaultdict(set)
+        for member, machine in Member.machines.through.objects.filter(**which).values_list("member", "machine"):
+            self._by_hand[member].add(machine)
+        self._grants: dict[tuple[str, int], list[Grant]] = defaultdict(list)
+        for grant in Grant.said_by(self.today).filter(**which):
+            self._grants[grant.member_id, grant.training_id].append(grant)
+        self._trainings = Training.objects.in_bulk()
+        self._covering: dict[int, list[Training]] = defaultdict(list)
+        for training, machine in Training.machines.through.objects.order_by("training").values_list(
+            "training", "machine"
+        ):
+            self._covering[machine].append(self._trainings[training])
+        self._held: dict[tuple[str, int], Standing] = {}
+
+    def standing(self, member: Member, machine: Machine) -> Standing:
+        """Return where `member` stands with `machine`, of all that is known; blocks first."""
+        reasons = list(self.blocks[member.id])
+        if member.left_on is not None and member.left_on <= self.today:
+            reasons.append(NO_ACCESS)
+        found = self._trained(member, machine)
+        if reasons:
+            return Standing((*reasons, *found.reasons))
+        return found
+
+    def is_long_gone(self, member: Member) -> bool:
+        """Return whether `member` left so long ago that no gate can still have them in its last good roster."""
+        return member.left_on is not None and member.left_on <= self.today - _REMEMBERED
+
+    def valid_until(self, member: Member, standing: Standing) -> tuple[date | None, int]:
+        """Return the last day that the roster may name, and the days of grace after it.
+
+        A membership has its grace; a training and a loan have none.
+        """
+        until, grace = member.valid_until, member.grace_days
+        for end in (standing.last_day, self.loans.get(member.id)):
+            if end is not None and (until is None or end.toordinal() < until.toordinal() + grace):
+                until, grace = end, 0
+        return until, grace
+
+    def _trained(self, member: Member, machine: Machine) -> Standing:
+        found = [self._held_training(member.id, training) for training in self._covering[machine.pk]]
+        by_hand = machine.pk in self._by_hand[member.id]
+        if any(SUSPENDED in one.reasons for one in found):
+            return Standing((SUSPENDED,))
+        held = [one for one in found if not one.reasons]
+        if by_hand:
+            return Standing(is_instructor=any(one.is_instructor for one in held))
+        if held:
+            return max(held, key=_rank)
+        said = {reason for one in found for reason in one.reasons}
+        return Standing((next((reason for reason in _WORST if reason in said), NOT_TRAINED),))
+
+    def _held_training(self, member: str, training: Training) -> Standing:
+        """Return what `member` holds of a training, with what it wants first."""
+        key = member, training.pk
+        if key not in self._held:
+            self._held[key] = Standing((NOT_TRAINED,))  # for trainings that want each other first: nobody has those
+            self._held[key] = self._hold(member, training)
+        return self._held[key]
+
+    def _hold(self, member: str, training: Training) -> Standing:
+        said = self._grants.get((member, training.pk), [])
+        holding = [grant for grant in said if grant.holds_on(self.today)]
+        if not holding:
+            return Standing((EXPIRED if said else NOT_TRAINED,))
+        grant = holding[-1]
+        if grant.stage == Grant.SUSPENDED:
+            return Standing((SUSPENDED,))
+        ends = [grant.last_day]
+        if training.prerequisite_id is not None:
+            first = self._held_training(member, self._trainings[training.prerequisite_id])
+            if first.reasons:
+                return Standing(first.reasons)
+            ends.append(first.last_day)
+        return Standing(
+            grant=grant,
+            is_supervised=grant.stage == Grant.SUPERVISED,
+            is_instructor=grant.stage == Grant.INSTRUCTOR,
+            last_day=min((end for end in ends if end is not None), default=None),
+        )
+
+
+def _rank(held: Standing) -> tuple[int, date]:
+    """Order by stage, and then by how long it lasts."""
+    assert held.grant is not None
+    return _STAGES.index(held.grant.stage), held.last_day or date.max

@@ -1,0 +1,137 @@
+"""How does a badge come into somebody's hands, and out of them again? Enrolled, lent until tonight, lost, given back.
+
+An assignment begins and ends, and is never deleted or rewritten. The caller tells the gates.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import IntegrityError, models
+from django.utils.translation import gettext as _
+
+from fabgate import badge
+from fabgate.collector import changes, roster
+from fabgate.collector.models import Badge, Change, Group, Member
+from fabgate.errors import UsageError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A physical badge: as it is spelled, or, without a `spelling`, as a gate told of it."""
+
+    digest: str
+    spelling: str = ""
+    key_id: str = ""
+
+    @classmethod
+    def spelled(cls, found: badge.Badge) -> Card:
+        """Return the card of a spelling."""
+        return cls(badge.digest(found, roster.badge_key(settings.ENVIRONMENT)), str(found))
+
+    @classmethod
+    def tapped(cls, digest: str) -> Card:
+        """Return the card that was tapped on a gate."""
+        return cls(digest, "", key_id())
+
+    @classmethod
+    def of(cls, row: Badge) -> Card:
+        """Return the card of an assignment."""
+        return cls(row.digest, row.spelling, row.key_id)
+
+    def carried(self) -> Badge | None:
+        """Return in whose hands it is now."""
+        return Badge.objects.filter(digest=self.digest, ended_at=None).select_related("member", "group").first()
+
+
+class Taken(UsageError):  # noqa: N818 (it names what is in the way)
+    """The badge, or its printed number, is in somebody's hands already: `row`."""
+
+    def __init__(self, what: str, row: Badge) -> None:
+        self.row = row
+        super().__init__(f"the {what} is in use since {row.since:%Y-%m-%d}: {row}; end that first")
+
+
+def key_id() -> str:
+    """Return the id of the badge key in use."""
+    return next(iter(roster.badge_keys(settings.ENVIRONMENT).by_id))
+
+
+def give(
+    card: Card,
+    holder: Member | Group,
+    *,
+    actor: str,
+    kind: str = Badge.PERSONAL,
+    number: str = "",
+    until: datetime | None = None,
+) -> tuple[Badge, Change]:
+    """Put a badge into somebody's hands. Raises Taken while it, or its printed number, is in somebody's."""
+    member, group = (holder, None) if isinstance(holder, Member) else (None, holder)
+    given = Badge(
+        spelling=card.spelling,
+        digest=card.digest,
+        key_id=card.key_id,
+        number=number,
+        kind=kind,
+        member=member,
+        group=group,
+        since=datetime.now(UTC),
+        until=until,
+    )
+    try:
+        with changes.made(actor, "badge.given", given) as change:
+            _free(Badge.objects.filter(digest=card.digest), "badge", given.since)
+            if number:
+                _free(Badge.objects.filter(number=number), "printed number", given.since)
+            given.save()
+            change.rosters = roster.versions(roster.rebuild(only_changed=True))
+    except IntegrityError as error:
+        raise UsageError(
+            _("Somebody else gave this badge or its number away at the same moment. Look again.")
+        ) from error
+    log.info("badge %d given to %s by %s", given.pk, given.holder, actor)
+    return given, change
+
+
+def end(row: Badge, reason: str, *, actor: str) -> Change:
+    """Take a badge out of its holder's hands: returned, lost, … Raises UsageError where it has ended already."""
+    with changes.made(actor, "badge.lost" if reason == Badge.LOST else "badge.ended", row, reason=reason) as change:
+        held = Badge.objects.select_for_update(no_key=True).get(pk=row.pk)
+        if held.ended_at is not None:
+            raise UsageError(_("Nobody has this badge any more."))
+        held.end(reason, actor, change.at)
+        change.rosters = roster.versions(roster.rebuild(only_changed=True))
+    row.refresh_from_db()
+    log.info("badge %d of %s ended by %s: %s", row.pk, row.holder, actor, reason)
+    return change
+
+
+def end_of(day: date) -> datetime:
+    """Return when a day is over, where the site is: a loan until tonight ends then."""
+    return datetime.combine(day + timedelta(days=1), time(), ZoneInfo(settings.ENVIRONMENT.tz))
+
+
+def loans_at_hand() -> list[Badge]:
+    """Return of each numbered badge that was lent before, and that nobody has now, its last assignment, by number."""
+    out = Badge.objects.filter(ended_at=None).values("digest")
+    last: dict[str, Badge] = {}
+    for row in Badge.objects.filter(kind=Badge.LOAN).exclude(number="").exclude(digest__in=out).order_by("id"):
+        last[row.digest] = row
+    return sorted((row for row in last.values() if row.end_reason != Badge.LOST), key=lambda row: row.number)
+
+
+def _free(rows: models.QuerySet[Badge], what: str, now: datetime) -> None:
+    """See to it that none of `rows` is in somebody's hands; a loan whose time has come ends now."""
+    held = rows.filter(ended_at=None).select_related("member", "group").first()
+    if held is None:
+        return
+    if held.until is None or held.until > now:
+        raise Taken(what, held)
+    held.end(Badge.OVER, "its time came", held.until)

@@ -1,0 +1,98 @@
+"""How does a change get into the audit log? Every writer, be it a page, a command or the API, goes through here.
+
+    with changes.made(actor, "member.updated", member, reason="moved house") as change:
+        member.save()
+        change.rosters = roster.versions(roster.rebuild(only_changed=True))
+
+What is told is what the database held before and holds after; nothing changed, nothing told. It is one transaction:
+either the change and its row are there, or neither is.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time
+from typing import Any, Final
+
+from django.db import models, transaction
+from django.db.models.options import Options
+
+from fabgate.collector import floor
+from fabgate.collector.models import Change, Pulse
+
+#: Secrets, what stands for one, and what is only derived.
+_UNTOLD: Final = frozenset({"password", "token_hash", "digest", "roster", "roster_version", "folded"})
+
+
+def cli_actor(named: str | None) -> str:
+    """Return who gives a command: the one who was named, or else this account."""
+    return f"cli:{named or getpass.getuser()}"
+
+
+@contextmanager
+def made(actor: str, verb: str, obj: models.Model, *, reason: str = "") -> Iterator[Change]:
+    """Write down what the block does to `obj`, which may be new and may get its id in the block."""
+    with transaction.atomic():
+        before = _stored(obj)
+        change = Change(at=datetime.now(UTC), actor=actor, verb=verb, reason=reason)
+        yield change
+        after = _stored(obj)
+        changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+        change.before = {name: before[name] for name in changed if name in before}
+        change.after = {name: after[name] for name in changed if name in after}
+        if changed or change.rosters:
+            _write(change, obj)
+
+
+def note(
+    actor: str,
+    verb: str,
+    obj: models.Model,
+    *,
+    reason: str = "",
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> Change:
+    """Write down something that changed no field of `obj`, or more than its fields tell."""
+    at = datetime.now(UTC)
+    change = Change(at=at, actor=actor, verb=verb, reason=reason, before=before or {}, after=after or {})
+    with transaction.atomic():
+        _write(change, obj)
+    return change
+
+
+def key_of(obj: models.Model) -> str:
+    """Return what the log calls an object: its name, where it has one of its own, or else its id."""
+    field = next((field for field in _meta(obj).concrete_fields if field.name == "name" and field.unique), None)
+    return str(obj.pk if field is None else getattr(obj, "name"))  # noqa: B009 (not every model has one)
+
+
+def _write(change: Change, obj: models.Model) -> None:
+    change.kind, change.key = _meta(obj).model_name or "", key_of(obj)
+    change.save()
+    floor.pulse({Pulse.CHANGE: {""}}, change.at)
+
+
+def _stored(obj: models.Model) -> dict[str, Any]:
+    """Return what the database holds of an object, as JSON has it; nothing where it holds none."""
+    row = None if obj.pk is None else _meta(obj).base_manager.filter(pk=obj.pk).first()
+    if row is None:
+        return {}
+    found = {
+        field.name: _plain(getattr(row, field.attname))
+        for field in _meta(row).concrete_fields
+        if field.name not in _UNTOLD and not isinstance(field, models.BinaryField)
+    }
+    for many in _meta(row).many_to_many:
+        found[many.name] = sorted(key_of(other) for other in getattr(row, many.name).all())
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, (date, datetime, time)) else value
+
+
+def _meta(obj: models.Model) -> Options[Any]:
+    return obj._meta  # noqa: SLF001 (Django's name for it)

@@ -1,0 +1,168 @@
+"""How is a session put right? By a new row with author and reason; the entries themselves stay as they came.
+
+What counts (``used_by``, ``payer``, ``purpose``, ``counted_ms``) is the newest correction, and what arrives later
+does not undo it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from django.db import transaction
+
+from fabgate.collector import changes, floor, holders, ledger, rollup, sql
+from fabgate.collector.models import Correction, Group, Member, Pulse, Review, UsageSession
+from fabgate.collector.received import MAX_INT
+from fabgate.collector.sessions import PURPOSES, Usage
+from fabgate.errors import UsageError
+
+#: Which column says what counts, by the field that is corrected.
+_COLUMN: Final = {
+    Correction.MEMBER: "used_by",
+    Correction.PAYER: "payer",
+    Correction.PURPOSE: "purpose",
+    Correction.TIME: "counted_ms",
+}
+MAX_REASON: Final = Correction._meta.get_field("reason").max_length or 0  # noqa: SLF001 (Django's name for it)
+
+
+def correct(session: str, field: str, new: str, *, author: str, reason: str) -> Correction:
+    """Put one field of a session right; a time is in milliseconds. A review of the session is settled by it.
+
+    Raises UsageError with a line for each mistake, and then nothing is changed.
+    """
+    mistakes: list[str] = []
+    reason = _reason(reason, mistakes)
+    value = _value(field, new.strip(), mistakes)
+    now = datetime.now(UTC)
+    with transaction.atomic():
+        row = sql.load_sessions({session}).get(session)
+        if row is None:
+            mistakes.append(f"found no session {session[:64]!r}")
+        elif row.reason is None:
+            mistakes.append("the session has not ended yet; correct it afterwards")
+        if mistakes or row is None:
+            raise UsageError("\n".join(mistakes))
+        before, column = replace(row), _COLUMN[field]
+        old = str(getattr(row, column))
+        if old == str(value):
+            raise UsageError(f"{field}: it is {old!r} already")
+        setattr(row, column, value)
+        row.corrected = " ".join(sorted({*row.corrected.split(), field}))
+        if field == Correction.MEMBER:
+            holders.note([row], now)
+        _save(before, row)
+        correction = Correction.objects.create(
+            session_id=session, field=field, old=old, new=str(value), reason=reason, author=author, at=now
+        )
+        if (waiting := Review.objects.filter(session=session, settled_at=None).first()) is not None:
+            _settle(waiting, Review.CORRECTED, author, reason, now)
+        subject = UsageSession.objects.get(pk=session)
+        changes.note(author, "session.corrected", subject, reason=reason, before={field: old}, after={field: value})
+        ledger.add([(before, row)], now, author=author, why=reason)
+        floor.pulse({Pulse.SESSION: {""}}, now)
+    return correction
+
+
+def contest(session: UsageSession, words: str, *, author: str) -> Review:
+    """Ask for a look at a session that its member finds wrong, in their words; one that was settled waits again.
+
+    Raises UsageError where it is contested already, or has not ended.
+    """
+    mistakes: list[str] = []
+    words = _reason(words, mistakes)
+    now = datetime.now(UTC)
+    with transaction.atomic():
+        row = UsageSession.objects.select_for_update(no_key=True).get(pk=session.pk)
+        if row.reason is None:
+            mistakes.append("the session has not ended yet; contest it afterwards")
+        review = Review.objects.select_for_update(no_key=True).filter(session=row).first() or Review(session=row)
+        if review.why == Review.CONTESTED and review.settled_at is None:
+            mistakes.append("it is contested already; somebody will look at it")
+        if mistakes:
+            raise UsageError("\n".join(mistakes))
+        with changes.made(author, "review.contested", review, reason=words):
+            review.why, review.note, review.opened_at = Review.CONTESTED, words, now
+            review.settled_at, review.settled_by, review.decision = None, "", ""
+            review.save()
+        floor.pulse({Pulse.SESSION: {""}}, now)
+    return review
+
+
+def accept(review: Review, *, author: str, note: str = "") -> None:
+    """Settle a review: what the entries say may stand. Raises UsageError when somebody else was faster."""
+    with transaction.atomic():
+        held = Review.objects.select_for_update(no_key=True).get(pk=review.pk)
+        _refuse_settled(held)
+        _settle(held, Review.ACCEPTED, author, note, datetime.now(UTC))
+        changes.note(author, "review.accepted", held, reason=note)
+    review.refresh_from_db()
+
+
+def favour(review: Review, *, author: str, note: str = "") -> None:
+    """Settle a review for the member: no more counts than the end itself says. Raises UsageError when settled before.
+
+    An end that is uncertain counts the least that it may have been already, so that this changes the minutes only
+    where the gate showed more while the machine ran.
+    """
+    with transaction.atomic():
+        # Held before its review, as ingest does: or each would wait for the other.
+        row = sql.load_sessions({review.session_id})[review.session_id]
+        held = Review.objects.select_for_update(no_key=True).get(pk=review.pk)
+        _refuse_settled(held)
+        least = row.last_energised_ms if row.has_end else row.energised_ms
+        if row.reason is not None and least < row.counted_ms:
+            why = note or "in the member's favour"
+            correct(held.session_id, Correction.TIME, str(least), author=author, reason=why)
+            held.refresh_from_db()
+        _settle(held, Review.FAVOUR, author, note, datetime.now(UTC))
+        changes.note(author, "review.favour", held, reason=note)
+    review.refresh_from_db()
+
+
+def _refuse_settled(review: Review) -> None:
+    if review.settled_at is not None:
+        raise UsageError(f"it was settled already by {review.settled_by or 'entries that came later'}")
+
+
+def _settle(review: Review, decision: str, by: str, note: str, now: datetime) -> None:
+    review.settled_at, review.settled_by, review.decision, review.note = now, by, decision, note[:MAX_REASON]
+    review.save(update_fields=["settled_at", "settled_by", "decision", "note"])
+
+
+def _save(before: Usage, after: Usage) -> None:
+    sql.save_sessions([after])
+    rollup.add([(before, after)])
+
+
+def _reason(text: str, mistakes: list[str]) -> str:
+    reason = " ".join(text.split())
+    if not 0 < len(reason) <= MAX_REASON:
+        mistakes.append(f"reason: found {len(reason)} letters, wanted 1 to {MAX_REASON} that say why")
+    return reason
+
+
+def _value(field: str, new: str, mistakes: list[str]) -> str | int:
+    if field == Correction.TIME:
+        if new.isascii() and new.isdigit() and int(new[:20]) <= MAX_INT:
+            return int(new[:20])
+        mistakes.append(f"time: found {new[:40]!r}, wanted a whole number of milliseconds")
+    elif field == Correction.PURPOSE:
+        if new not in PURPOSES:
+            mistakes.append(f"purpose: found {new[:40]!r}, wanted {', '.join(PURPOSES)}")
+    elif field in (Correction.MEMBER, Correction.PAYER):
+        if not _is_somebody(new):
+            mistakes.append(f"{field}: found nobody called {new[:64]!r}, wanted the id of a member")
+    else:
+        mistakes.append(f"found the field {field[:40]!r}, wanted {', '.join(Correction.FIELDS)}")
+    return new
+
+
+def _is_somebody(name: str) -> bool:
+    if "\0" in name:
+        return False
+    kind, _, pk = name.partition(":")
+    is_group = kind == "group" and pk.isascii() and pk.isdigit() and Group.objects.filter(pk=int(pk[:18])).exists()
+    return is_group or Member.objects.filter(id=name).exists()

@@ -1,0 +1,83 @@
+"""What does a batch tell the floor: what each machine does, who was refused, which orders are answered?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import Final
+
+from django.db import connection
+
+from fabgate import wire
+from fabgate.collector import sql
+from fabgate.collector.models import Gate, Journal, Pulse
+from fabgate.collector.received import Fact, Told
+
+#: How much of what a gate says of its state is kept.
+MAX_STATE: Final = 16
+#: Whoever adds pulses on PostgreSQL holds this until the transaction ends: their ids become visible in their order, so
+#: that nobody who asks for the highest id misses a lower one.
+_PULSE_LOCK: Final = 0x66616267
+
+
+def hear_state(gate: Gate, state: wire.State, now: datetime) -> None:
+    """Take what a machine does now."""
+    is_same = bool(state.session) and state.session == gate.session
+    if state.session and state.running_ms > (gate.running_ms if is_same else 0):
+        gate.ran_at = now
+    elif not is_same:
+        gate.ran_at = None
+    gate.state, gate.causes = state.state[:MAX_STATE], list(state.causes)
+    gate.session, gate.session_member = state.session or "", state.member or ""
+    gate.state_since = state.since if state.since is not None and state.since.tzinfo is not None else None
+    gate.energised_ms, gate.running_ms = state.energised_ms, state.running_ms
+    if state.session:
+        gate.hint(state.session, state.energised_ms)
+
+
+def refusals(
+    facts: Iterable[Fact], gates: Mapping[str, Gate], journals: Mapping[str, Journal], now: datetime
+) -> AbstractSet[str]:
+    """Store who was refused; return at which gates."""
+    found = [(fact, fact.data) for fact in facts if isinstance(fact.data, wire.AccessRefused)]
+    sql.insert_refusals([(gates[f.gate].pk, journals[f.journal].pk, f, said) for f, said in found], now)
+    return {fact.gate for fact, _ in found}
+
+
+def answers(facts: Iterable[Fact], told: Iterable[Told], gates: Mapping[str, Gate], now: datetime) -> AbstractSet[str]:
+    """Write onto the orders what their gates made of them: the reply, or the entry that says the same; return where."""
+    found = [
+        (one.gate, one.message.id, one.message.outcome, one.message.detail or "")
+        for one in told
+        if isinstance(one.message, wire.Reply)
+    ]
+    found += [
+        (fact.gate, fact.data.command, fact.data.outcome, fact.data.reason or "")
+        for fact in facts
+        if isinstance(fact.data, wire.CommandExecuted)
+    ]
+    sql.save_answers([(gates[gate].pk, order, said, why) for gate, order, said, why in found], now)
+    return {gate for gate, *_ in found}
+
+
+def pulse(topics: Mapping[str, AbstractSet[str]], now: datetime) -> None:
+    """Say which topics changed, and at which gate where it is one. Last in a transaction."""
+    rows = [
+        Pulse(topic=topic, gate=next(iter(gates)) if len(gates) == 1 else "", at=now)
+        for topic, gates in topics.items()
+        if gates
+    ]
+    if rows:
+        in_order()
+    Pulse.objects.bulk_create(rows)
+
+
+def in_order() -> None:
+    """Let no other transaction number its pulses, or lines of the ledger, before this one is done.
+
+    Ids become visible in their order then: who asks for what lies beyond the highest id misses no lower one.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_PULSE_LOCK])

@@ -1,0 +1,151 @@
+"""How does a member get a training, and how is it taken back? ``training-grant`` and ``training-revoke``, and pages."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from datetime import date
+
+from django.db import transaction
+
+from fabgate.collector import blocks, changes, roster
+from fabgate.collector.models import Change, Grant, Member, Training
+from fabgate.errors import UsageError
+
+_MAX_TEXT = 200
+
+
+def grant_command(args: argparse.Namespace) -> int:
+    """Grant a training from the command line, and tell the gates."""
+    member, training = _both(args)
+    since = _day(args.since, "--since") or blocks.today()
+    grant, change = give(
+        member,
+        training,
+        args.stage,
+        actor=changes.cli_actor(args.actor),
+        since=since,
+        until=_day(args.until, "--until"),
+        trainer=args.trainer or "",
+    )
+    return _say(f"{member} has {training} ({grant.stage}) from {grant.since}", change)
+
+
+def revoke_command(args: argparse.Namespace) -> int:
+    """Take a training back from the command line, and tell the gates."""
+    member, training = _both(args)
+    changed = revoke_all(member, training, actor=changes.cli_actor(args.actor), reason=args.reason)
+    return _say(f"{member} has {training} no more", changed[-1])
+
+
+def give(
+    member: Member,
+    training: Training,
+    stage: str,
+    *,
+    actor: str,
+    since: date,
+    until: date | None = None,
+    trainer: str = "",
+) -> tuple[Grant, Change]:
+    """Grant a training; return it, and the change with the rosters that carry it. Raises UsageError."""
+    ((grant, change),) = _give([member], training, stage, actor, since, until, trainer)
+    return grant, change
+
+
+def give_all(
+    members: Sequence[Member],
+    training: Training,
+    stage: str,
+    *,
+    actor: str,
+    since: date,
+    until: date | None = None,
+    trainer: str = "",
+) -> list[Change]:
+    """Grant a training to everybody who was there, or to nobody; the rosters are built once. Raises UsageError."""
+    return [change for _grant, change in _give(members, training, stage, actor, since, until, trainer)]
+
+
+def revoke(grant: Grant, *, actor: str, reason: str, on: date | None = None) -> Change:
+    """Take one grant back, from today on or from a day; it stays written down. Raises UsageError."""
+    on = on or blocks.today()
+    if not reason.strip() or len(reason) > _MAX_TEXT:
+        raise UsageError(f"reason: found {len(reason.strip())} letters, wanted 1 to {_MAX_TEXT} that say why")
+    with changes.made(actor, "grant.revoked", grant, reason=reason) as change:
+        held = Grant.objects.select_for_update(no_key=True).get(pk=grant.pk)
+        if held.revoked_on is not None:
+            raise UsageError(f"it was taken back already, on {held.revoked_on} by {held.revoked_by}")
+        held.revoked_on, held.revoked_by, held.reason = on, actor, reason
+        held.save(update_fields=["revoked_on", "revoked_by", "reason"])
+        change.rosters = roster.versions(roster.rebuild(only_changed=True))
+    grant.refresh_from_db()
+    return change
+
+
+def revoke_all(member: Member, training: Training, *, actor: str, reason: str) -> list[Change]:
+    """Take back every grant of a training that a member still has. Raises UsageError where there is none."""
+    held = list(Grant.objects.filter(member=member, training=training, revoked_on=None).order_by("since", "id"))
+    if not held:
+        raise UsageError(f"{member} does not have {training}; there is nothing to take back")
+    return [revoke(grant, actor=actor, reason=reason) for grant in held]
+
+
+def _give(
+    members: Sequence[Member], training: Training, stage: str, actor: str, since: date, until: date | None, trainer: str
+) -> list[tuple[Grant, Change]]:
+    mistakes = []
+    if stage not in Grant.STAGES:
+        mistakes.append(f"stage: found {stage[:40]!r}, wanted {', '.join(Grant.STAGES)}")
+    if until is not None and until < since:
+        mistakes.append(f"until: found {until}, wanted {since} (since) or a later day")
+    if len(trainer) > _MAX_TEXT:
+        mistakes.append(f"trainer: found {len(trainer)} letters, wanted at most {_MAX_TEXT}")
+    mistakes += [
+        f"{member} left on {member.left_on}; let them in again first"
+        for member in members
+        if member.left_on is not None and member.left_on <= since
+    ]
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+    given = []
+    with transaction.atomic():
+        for member in members:
+            grant = Grant(member=member, training=training, stage=stage, since=since, until=until, trainer=trainer)
+            with changes.made(actor, "grant.given", grant) as change:
+                grant.save()
+                if member is members[-1]:
+                    change.rosters = roster.versions(roster.rebuild(only_changed=True))
+            given.append((grant, change))
+    return given
+
+
+def _both(args: argparse.Namespace) -> tuple[Member, Training]:
+    mistakes: list[str] = []
+    member = blocks.find_member(args.id, mistakes)
+    training = Training.objects.filter(name=args.training).first()
+    if training is None:
+        names = list(Training.objects.order_by("name").values_list("name", flat=True))
+        near = difflib.get_close_matches(args.training, names, 1)
+        hint = f"did you mean {near[0]}?" if near else f"wanted one of: {', '.join(names) or '(there is none yet)'}"
+        mistakes.append(f"found no training {args.training[:63]!r}; {hint}")
+    if member is None or training is None:
+        raise UsageError("\n".join(mistakes))
+    return member, training
+
+
+def _day(text: str | None, option: str) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option}: found {text[:40]!r}, wanted a date such as 2027-03-01") from None
+
+
+def _say(what: str, change: Change) -> int:
+    gates = roster.known_by(change.rosters).gates
+    sys.stdout.write(f"{what}; {roster.tell(gates) if gates else 'no roster says anything else'}\n")
+    return 0

@@ -1,0 +1,84 @@
+"""Whose session is it: who pays, what are they counted as, and was the badge still theirs? Asked once a batch.
+
+A snapshot: what a session says of its member stays as it was when it was heard of, whatever becomes of the member.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from fabgate.collector.models import Badge, Group, Member
+from fabgate.collector.sessions import OWN, Usage
+
+#: SQLite takes 32,766 parameters in a statement, older ones 999.
+_CHUNK = 300
+
+
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    """One assignment of a badge."""
+
+    holder: str
+    group: Group | None
+    since: datetime
+    until: datetime | None
+
+    def covers(self, moment: datetime) -> bool:
+        return self.since <= moment and (self.until is None or moment < self.until)
+
+
+def note(usages: Collection[Usage], now: datetime) -> None:
+    """Write onto `usages` what is known of their members and badges at this moment."""
+    if not usages:
+        return
+    people = _people({_who(usage) for usage in usages})
+    badges = _badges({usage.badge for usage in usages})
+    for usage in usages:
+        who = _who(usage)
+        usage.category, payer = people.get(who, ("", None))
+        moment = usage.started_at or usage.last_at or now
+        carried = badges.get(usage.badge, ())
+        group = next((one.group for one in carried if one.group is not None and one.covers(moment)), None)
+        if "payer" not in usage.corrected:
+            usage.payer = (group.payer_id_or_own if group else payer) or who
+        if group is not None and usage.purpose == OWN and "purpose" not in usage.corrected:
+            usage.purpose = "group"
+        usage.earlier_holder = _was_earlier(usage.member, carried, moment)
+
+
+def _was_earlier(member: str, carried: Iterable[_Carried], moment: datetime) -> bool:
+    """Return whether `member` had the badge before `moment`, and not at it."""
+    own = [one for one in carried if one.holder == member]
+    ended = any(one.until is not None and one.until <= moment for one in own)
+    return ended and not any(one.covers(moment) for one in own)
+
+
+def _who(usage: Usage) -> str:
+    return usage.used_by if "member" in usage.corrected else usage.member
+
+
+def _people(ids: Collection[str]) -> dict[str, tuple[str, str | None]]:
+    """Return of each member what they are counted as, and who pays for them."""
+    found = {}
+    for chunk in _chunks(sorted(ids)):
+        for pk, category, payer in Member.objects.filter(id__in=chunk).values_list("id", "category", "payer"):
+            found[pk] = category, payer
+    return found
+
+
+def _badges(digests: Collection[str]) -> dict[str, list[_Carried]]:
+    """Return every assignment of each badge."""
+    found: dict[str, list[_Carried]] = defaultdict(list)
+    for chunk in _chunks(sorted(digests)):
+        for row in Badge.objects.filter(digest__in=chunk).select_related("group"):
+            ends = [end for end in (row.ended_at, row.until) if end is not None]
+            found[row.digest].append(_Carried(row.holder, row.group, row.since, min(ends, default=None)))
+    return found
+
+
+def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]

@@ -1,0 +1,126 @@
+"""How does a kind of machine usually behave? Five presets, each a whole set of rules; the details stay changeable.
+
+What a preset does not speak of, it leaves alone: until when everybody is only observed, and the price hint.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.utils.translation import gettext_lazy as _
+
+from fabgate.collector.models import Machine
+from fabgate.errors import UsageError
+
+MINUTE, HOUR = 60, 3_600
+#: Rules that belong to the one machine, and to no kind of machine.
+_OWN: Final = frozenset({"observe_until", "price_hint"})
+
+#: What people read.
+TITLES: Final = {
+    "saw": _("Saw"),
+    "laser": _("Laser cutter"),
+    "cnc": _("CNC mill"),
+    "printer-3d": _("3D printer"),
+    "bench-tool": _("Bench tool"),
+}
+
+PRESETS: Final[dict[str, dict[str, Any]]] = {
+    # The card stays in the holder: who walks away from a saw takes its power along. The dust collector runs on.
+    "saw": {
+        "mode": "hold",
+        "limit_s": 2 * HOUR,
+        "max_s": 8 * HOUR,
+        "idle_off_s": 10 * MINUTE,
+        "warn_s": 60,
+        "grace_s": 10,
+        "finish": "wait",
+        "finish_max_s": 10 * MINUTE,
+        "run_on_s": 30,
+        "warm_up_s": 0,
+        "handover": False,
+        "supervisor": "minors",
+        "sponsor": False,
+        "on_stale": "allow",
+        "attended": True,
+    },
+    # A cut is never broken off, and the fumes are drawn off after it.
+    "laser": {
+        "mode": "tap",
+        "limit_s": 4 * HOUR,
+        "max_s": 12 * HOUR,
+        "idle_off_s": 15 * MINUTE,
+        "warn_s": 2 * MINUTE,
+        "grace_s": 10,
+        "finish": "wait",
+        "finish_max_s": 2 * HOUR,
+        "run_on_s": 2 * MINUTE,
+        "warm_up_s": 0,
+        "handover": False,
+        "supervisor": "minors",
+        "sponsor": False,
+        "on_stale": "allow",
+        "attended": True,
+    },
+    "cnc": {
+        "mode": "tap",
+        "limit_s": 8 * HOUR,
+        "max_s": 24 * HOUR,
+        "idle_off_s": 30 * MINUTE,
+        "warn_s": 5 * MINUTE,
+        "grace_s": 10,
+        "finish": "wait",
+        "finish_max_s": 8 * HOUR,
+        "run_on_s": MINUTE,
+        "warm_up_s": 0,
+        "handover": False,
+        "supervisor": "minors",
+        "sponsor": False,
+        "on_stale": "allow",
+        "attended": True,
+    },
+    # It prints through the night with nobody beside it; heating up and cooling down count as idle for a long time.
+    "printer-3d": {
+        "mode": "tap",
+        "limit_s": 24 * HOUR,
+        "max_s": 72 * HOUR,
+        "idle_off_s": HOUR,
+        "warn_s": 10 * MINUTE,
+        "grace_s": 10,
+        "finish": "wait",
+        "finish_max_s": 48 * HOUR,
+        "run_on_s": 5 * MINUTE,
+        "warm_up_s": 5 * MINUTE,
+        "handover": False,
+        "supervisor": "never",
+        "sponsor": True,
+        "on_stale": "allow",
+        "attended": False,
+    },
+    # A drill, a sander: many hands in turn, and nothing that must not be switched off between two of them.
+    "bench-tool": {
+        "mode": "tap",
+        "limit_s": 2 * HOUR,
+        "max_s": 8 * HOUR,
+        "idle_off_s": 10 * MINUTE,
+        "warn_s": MINUTE,
+        "grace_s": 10,
+        "finish": "wait",
+        "finish_max_s": 10 * MINUTE,
+        "run_on_s": 0,
+        "warm_up_s": 0,
+        "handover": True,
+        "supervisor": "minors",
+        "sponsor": True,
+        "on_stale": "allow",
+        "attended": True,
+    },
+}
+
+
+def apply(machine: Machine, name: str) -> None:
+    """Give `machine` a preset's rules. The caller saves it and rebuilds the rosters. Raises UsageError."""
+    if name not in PRESETS:
+        raise UsageError(f"found the preset {name!r}, wanted one of {', '.join(PRESETS)}")
+    own = {rule: value for rule, value in machine.rules.items() if rule in _OWN}
+    machine.rules, machine.preset = {**PRESETS[name], **own}, name

@@ -1,0 +1,64 @@
+"""What does a day add up to? The sums in UsageDay, kept by difference and made anew where they cannot be trusted.
+
+A session counts on the site's day of its end. Whoever changes one hands over the row as it was and as it is: what it
+was is taken off and what it is is added, in the same transaction, so that a month is never the sum of a million rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import transaction
+
+from fabgate.collector import sql
+from fabgate.collector.models import Collector, UsageDay, UsageSession
+from fabgate.collector.sessions import COLUMNS, Usage
+
+#: Day, machine's row (0: none), gate's row, member, category.
+Key = tuple[date, int, int, str, str]
+_SUMS = 6
+
+
+def add(pairs: Iterable[tuple[Usage | None, Usage]]) -> None:
+    """Bring the sums from how sessions were to how they are."""
+    zone = ZoneInfo(settings.ENVIRONMENT.tz)
+    sums: dict[Key, list[int]] = {}
+    for before, after in pairs:
+        for usage, sign in ((before, -1), (after, 1)):
+            if usage is not None and usage.reason is not None and usage.ended_at is not None:
+                _count(sums, usage, sign, zone)
+    # In one order, so that two writers do not wait for each other in a circle.
+    sql.add_days([(*key, *sums[key]) for key in sorted(sums) if any(sums[key])])
+
+
+def ensure(tz: str) -> bool:
+    """Make the sums anew where they are those of another zone, or an older collector's; say whether there were any."""
+    with transaction.atomic():
+        row = Collector.objects.select_for_update(no_key=True).filter(id=1).first()
+        if row is None or row.rolled_tz == tz:
+            return False
+        UsageDay.objects.all().delete()
+        sums: dict[Key, list[int]] = {}
+        zone = ZoneInfo(tz)
+        ended = UsageSession.objects.filter(reason__isnull=False, ended_at__isnull=False)
+        for values in ended.values_list(*COLUMNS).iterator(chunk_size=2_000):
+            _count(sums, Usage(*values), 1, zone)
+        sql.add_days([(*key, *sums[key]) for key in sorted(sums)])
+        row.rolled_tz = tz
+        row.save(update_fields=["rolled_tz"])
+    return bool(sums)
+
+
+def _count(sums: dict[Key, list[int]], usage: Usage, sign: int, zone: ZoneInfo) -> None:
+    assert usage.ended_at is not None
+    day = usage.ended_at.astimezone(zone).date()
+    key = day, usage.machine_id or 0, usage.gate_id, usage.used_by, usage.category
+    line = sums.setdefault(key, [0] * _SUMS)
+    about = usage.not_after is not None
+    values: tuple[Any, ...] = (1, usage.counted_ms, usage.running_ms, usage.uncertainty_ms, usage.uncertain, about)
+    for place, value in enumerate(values):
+        line[place] += sign * value

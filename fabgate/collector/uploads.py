@@ -1,0 +1,51 @@
+"""Where is a file kept between being looked at and being taken? For an hour, where only the collector reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+
+KEPT_S: Final = 3600
+_TOKEN: Final = re.compile(r"[0-9a-f]{32}")
+
+
+def keep(raw: bytes) -> str:
+    """Keep a file, and forget those that waited for too long; return the name under which it is found again."""
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for old in folder.iterdir():
+        if time.time() - old.stat().st_mtime > KEPT_S:
+            old.unlink(missing_ok=True)
+    token = secrets.token_hex(16)
+    handle = os.open(folder / token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(raw)
+    return token
+
+
+def kept(token: str) -> bytes | None:
+    """Return a file that was kept, or None where it is not there any more."""
+    if not _TOKEN.fullmatch(token):
+        return None
+    path = _folder() / token
+    try:
+        return None if time.time() - path.stat().st_mtime > KEPT_S else path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def forget(token: str) -> None:
+    """Delete a file that was taken."""
+    if _TOKEN.fullmatch(token):
+        (_folder() / token).unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    data: Path = settings.ENVIRONMENT.data
+    return data / "uploads"
