@@ -11,3 +11,11 @@ class CollectorConfig(AppConfig):
     name = "fabgate.collector"
     label = "collector"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Fill Django's catalogues with ours, and keep what is known of every sign-in."""
+        # Models can be imported only now.
+        from fabgate.collector import signing_in, translations  # noqa: PLC0415
+
+        translations.load()
+        signing_in.connect()

@@ -9,67 +9,32 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fabgate.collector import DEFAULT_DATA
+from fabgate.collector import verb_help
 from fabgate.errors import FabgateError, UsageError
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (it has no public name)
 
-_ABOUT = (
-    f"Every verb reads FABGATE_SITE (the site's name, as the gates write it; it has no default) and FABGATE_DATA (the"
-    f" directory of database and keys; default: {DEFAULT_DATA}) from the environment, such as: FABGATE_SITE=lyon"
-    " FABGATE_DATA=/srv/fabgate fabgate collector gates. See docs/reference.md for the others."
-)
-_ENVIRONMENT = f"""\
-environment:
-  FABGATE_SITE  the site's name, as the gates write it (required)
-  FABGATE_DATA  the directory of database and keys (default: {DEFAULT_DATA})
-
-example:
-  FABGATE_SITE=lyon fabgate collector """
-_MONTH = "--from 2026-11-01 --to 2026-12-01"
-_USAGE = (
-    "A session belongs to the period in which it ended. One of a gate whose clock was never synchronised counts by its"
-    " latest possible end and is shown as 'about'. Open sessions stand apart. Times on are h:mm:ss."
-)
-_SESSIONS = (
-    "The sessions that ended in the period, in the order of their ends, then those that are open. '~' before a moment"
-    " says that nobody knows it exactly: the session lies between not_before and not_after, which CSV and JSON show,"
-    " and counts by the latter. The true time on lies between energised_ms and energised_ms + uncertainty_ms. A review"
-    " reason says why a person should look: journal-lost, restored-image, counter-above-end, uncertain, undated."
-)
-_HOLES = (
-    "Missing are numbers that a gate no longer has, or that were in a journal which ended; awaited are those that a"
-    " gate will still send. Quarantine holds what could not be an entry. Exit code 1 when something is missing, else 0."
-)
-_GATES = (
-    "'entries' says up to which number everything that the gate wrote is stored, and how far it has written beyond"
-    " that; 'roster' whether the gate has fetched the newest one."
-)
-_IMPORT = (
-    "Columns, separated by ',', ';' or tabs: id (which must be there), name, badges, lang, level, valid_until,"
-    " machines. Several badges or machines in a cell are separated by ';'. A column that is not there leaves what is"
-    " stored alone, an empty cell clears it; members who are not in the file stay as they are."
-)
-_BLOCK = (
-    "Every roster carries the member among its refusals from now on, with every reason; a session that runs ends when"
-    " the machine is idle. The same reason again changes until when. Importing members does not lift a block."
-)
-_LOCK = "A running session is not cut unless --when now says so. The machine stays locked until 'unlock'."
-_RULES = (
-    "An empty value goes back to the default. Without RULE=VALUE it prints what is set. docs/reference.md names the"
-    " rules, under gate.yaml, machine."
-)
+#: As models/accounts.py has them; models can be imported only once Django is set up.
+ROLES = ("manager", "desk", "trainer", "maintainer", "accountant", "auditor", "member")
+#: As presets.py has them, for the same reason.
+PRESETS = ("saw", "laser", "cnc", "printer-3d", "bench-tool")
+#: Verbs that run until they are ended; their lines in the log begin with their names, because `run` mixes them.
+SERVICES = ("ingest", "web", "worker", "run")
 Run = Callable[[argparse.Namespace], int]
 
 
 def add_verbs(subparsers: Subparsers) -> None:
     """Add every verb. Afterwards ``args.run(args)`` returns the exit code, and raises FabgateError with its own."""
-    subparsers.container.description = _ABOUT  # type: ignore[attr-defined]  # typeshed does not know where it stands
+    # typeshed does not know where it stands
+    subparsers.container.description = verb_help.ABOUT  # type: ignore[attr-defined]
     _service_verbs(subparsers)
+    _copy_verbs(subparsers)
     _listing_verbs(subparsers)
     _workshop_verbs(subparsers)
     _barring_verbs(subparsers)
+    _training_verbs(subparsers)
+    _account_verbs(subparsers)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -87,26 +52,78 @@ def main(argv: list[str] | None = None) -> int:
 
 def _service_verbs(subparsers: Subparsers) -> None:
     _verb(subparsers, "migrate", "migrate", "bring the database up to date (every other verb does it too)", makes=True)
-    ingest = _verb(subparsers, "ingest", "ingest", "store what the gates publish", makes=True)
-    _verb(subparsers, "web", "web", "serve rosters over HTTP", makes=True)
-    both = _verb(subparsers, "run", "run", "keep ingest and web alive", makes=True)
+    ingest = _verb(subparsers, "ingest", "ingest", "store what the gates publish", about=verb_help.INGEST, makes=True)
+    _verb(subparsers, "web", "web", "serve the pages, and rosters to the gates", about=verb_help.WEB, makes=True)
+    _verb(
+        subparsers,
+        "worker",
+        "worker",
+        "end what time ends: loans, trainings, blocks",
+        about=verb_help.WORKER,
+        makes=True,
+    )
+    both = _verb(subparsers, "run", "run", "keep ingest, web and worker alive", about=verb_help.RUN, makes=True)
     for verb in (ingest, both):
         verb.add_argument("--takeover", action="store_true", help="serve the site although another collector is online")
 
 
+def _copy_verbs(subparsers: Subparsers) -> None:
+    backup = _verb(
+        subparsers,
+        "backup",
+        "copies",
+        "copy database and keys into one file",
+        "backup",
+        about=verb_help.BACKUP,
+        example="/srv/copies/monday.tar.gz",
+        prepares=False,
+    )
+    restore = _verb(
+        subparsers,
+        "restore",
+        "copies",
+        "make the collector what it was when a copy was taken",
+        "restore",
+        about=verb_help.RESTORE,
+        example="/srv/copies/monday.tar.gz --replace",
+        prepares=False,
+    )
+    new = "a new file, whose mode is 0600, or a folder, in which it is named after the site and the time"
+    for verb, text in ((backup, new), (restore, "a file of 'backup'")):
+        verb.add_argument("file", metavar="FILE", help=text)
+    backup.add_argument("--keep", type=int, metavar="N", help="in a folder: delete all but the newest N of them")
+    restore.add_argument("--replace", action="store_true", help="put the collector that is there aside")
+
+
 def _listing_verbs(subparsers: Subparsers) -> None:
     usage = _verb(
-        subparsers, "usage", "usage", "print who used which machine for how long", about=_USAGE, example=_MONTH
+        subparsers,
+        "usage",
+        "usage",
+        "print who used which machine for how long",
+        about=verb_help.USAGE,
+        example=verb_help.MONTH,
     )
     _period(usage, json_help="exact milliseconds, as JSON")
     sessions = _verb(
-        subparsers, "sessions", "listing", "print each session, one a line", about=_SESSIONS, example=_MONTH
+        subparsers,
+        "sessions",
+        "listing",
+        "print each session, one a line",
+        about=verb_help.SESSIONS,
+        example=verb_help.MONTH,
     )
     _period(sessions, json_help="exact milliseconds, one JSON object a line")
     holes = _verb(
-        subparsers, "holes", "missing", "print what is missing by number, and what is in quarantine", about=_HOLES
+        subparsers,
+        "holes",
+        "missing",
+        "print what is missing by number, and what is in quarantine",
+        about=verb_help.HOLES,
     )
-    gates = _verb(subparsers, "gates", "gates", "list the gates and how far they are stored", "show", about=_GATES)
+    gates = _verb(
+        subparsers, "gates", "gates", "list the gates and how far they are stored", "show", about=verb_help.GATES
+    )
     for verb in (holes, gates):
         verb.add_argument("--json", action="store_true", help="everything that is known, as JSON")
 
@@ -117,7 +134,7 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
         "import-members",
         "members",
         "import members and badges from a CSV file",
-        about=_IMPORT,
+        about=verb_help.IMPORT,
         example="members.csv",
         makes=True,
     )
@@ -140,17 +157,24 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
         "machine-set",
         "machines",
         "change how a machine behaves; its gates are told",
-        about=_RULES,
+        about=verb_help.RULES,
         example="laser mode=hold limit_s=7200 handover=yes",
     )
     machine.add_argument("name", metavar="MACHINE")
     machine.add_argument("rules", nargs="*", metavar="RULE=VALUE", help="such as mode=hold limit_s=7200 handover=yes")
     machine.add_argument("--title", help="the name that people read")
+    machine.add_argument("--preset", choices=PRESETS, help="take its rules first; RULE=VALUE then changes them")
 
 
 def _barring_verbs(subparsers: Subparsers) -> None:
     lock = _verb(
-        subparsers, "lock", "locks", "lock a machine", "lock", about=_LOCK, example='laser-1 --reason "Belt broken"'
+        subparsers,
+        "lock",
+        "locks",
+        "lock a machine",
+        "lock",
+        about=verb_help.LOCK,
+        example='laser-1 --reason "Belt broken"',
     )
     lock.add_argument("gate", metavar="GATE")
     lock.add_argument(
@@ -169,7 +193,7 @@ def _barring_verbs(subparsers: Subparsers) -> None:
         "blocks",
         "keep a member from every machine",
         "block",
-        about=_BLOCK,
+        about=verb_help.BLOCK,
         example="m-117 --reason payment-due",
     )
     block.add_argument("id", metavar="ID", help="the member's id, as it was imported")
@@ -179,6 +203,54 @@ def _barring_verbs(subparsers: Subparsers) -> None:
     unblock.add_argument("id", metavar="ID", help="the member's id, as it was imported")
     for verb in (lock, unlock, block, unblock):
         verb.add_argument("--actor", metavar="NAME", help="who does it (default: this account)")
+
+
+def _training_verbs(subparsers: Subparsers) -> None:
+    grant = _verb(
+        subparsers,
+        "training-grant",
+        "grants",
+        "say that a member has a training",
+        "grant_command",
+        example="m-117 laser --stage supervised",
+    )
+    revoke = _verb(
+        subparsers,
+        "training-revoke",
+        "grants",
+        "take a training back; what was granted stays written down",
+        "revoke_command",
+        example='m-117 laser --reason "Ran it alone"',
+    )
+    for verb in (grant, revoke):
+        verb.add_argument("id", metavar="ID", help="the member's id, as it was imported")
+        verb.add_argument("training", metavar="TRAINING", help="its name, as the machines' pages have it")
+        verb.add_argument("--actor", metavar="NAME", help="who does it (default: this account)")
+    stages = ("supervised", "autonomous", "instructor", "suspended")
+    grant.add_argument("--stage", choices=stages, default="autonomous", help="default: %(default)s")
+    grant.add_argument("--since", metavar="DATE", help="the first day (default: today)")
+    grant.add_argument("--until", metavar="DATE", help="the last day (default: as the training has it)")
+    grant.add_argument("--trainer", metavar="NAME", help="who trained them")
+    revoke.add_argument("--reason", required=True, metavar="TEXT", help="why; kept with the grant")
+
+
+def _account_verbs(subparsers: Subparsers) -> None:
+    _verb(subparsers, "first-link", "first_link", "print the link with which the first manager gets in", makes=True)
+    add = _verb(
+        subparsers,
+        "account-add",
+        "accounts",
+        "make an account and print the link that sets its password",
+        "add",
+        example="ada --role desk",
+    )
+    add.add_argument("name", metavar="NAME", help="the name to sign in with")
+    add.add_argument("--role", required=True, choices=ROLES, help="what the account may do")
+    link = _verb(subparsers, "account-link", "accounts", "print a link that sets a new password", "link", example="ada")
+    link.add_argument("name", metavar="NAME", help="the name to sign in with")
+    for verb in (add, link):
+        verb.add_argument("--actor", metavar="NAME", help="who does it (default: this account)")
+    _verb(subparsers, "accounts", "accounts", "list who may open the pages", "show")
 
 
 def _period(verb: argparse.ArgumentParser, *, json_help: str) -> None:
@@ -200,15 +272,20 @@ def _verb(
     about: str = "",
     example: str = "",
     makes: bool = False,
+    prepares: bool = True,
 ) -> argparse.ArgumentParser:
-    """Add a verb. One that `makes` sets a collector up where there is none; the others have nothing to look at then."""
+    """Add a verb. One that `makes` sets a collector up where there is none; the others have nothing to look at then.
+
+    One that does not prepare takes the folder as it is.
+    """
 
     def run(args: argparse.Namespace) -> int:
         try:
             start = import_module("fabgate.collector.start")
         except ModuleNotFoundError as error:
             raise UsageError(f"the collector is not installed ({error}): pip install 'fabgate[collector]'") from error
-        start.prepare(make=makes)  # first: models can be imported only once Django is set up
+        if prepares:  # first: models can be imported only once Django is set up
+            start.prepare(make=makes, process=name if name in SERVICES else "")
         code: int = getattr(import_module(f"fabgate.collector.{module}"), function)(args)
         return code
 
@@ -218,7 +295,7 @@ def _verb(
         name,
         help=text,
         description=described,
-        epilog=f"{_ENVIRONMENT}{name} {example}".rstrip(),
+        epilog=f"{verb_help.ENVIRONMENT}{name} {example}".rstrip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)

@@ -6,19 +6,17 @@ what to do), and all of them are told at once.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from fabgate import wire
 from fabgate.collector import DEFAULT_DATA
+from fabgate.collector.given import EVERYWHERE, Reader, bracketed, is_loopback
+from fabgate.collector.logs import FORMS
 from fabgate.errors import UsageError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """Everything that is settable from outside. `site` is empty where nobody has set it."""
 
@@ -35,10 +33,27 @@ class Environment:
     web_host: str
     web_port: int
     allowed_hosts: tuple[str, ...]
+    database_url: str = field(repr=False)  # it may carry a password
+    https: bool
+    proxies: str
+    metrics_token: str = field(repr=False)
+    log: str
+    simulated: bool
+    wall_socket: str
+
+    @property
+    def address(self) -> str:
+        """Return the address that a person types, as far as this side can know it."""
+        own = {"localhost", "127.0.0.1", "[::1]", "::1", self.web_host}
+        public = [host for host in self.allowed_hosts if host not in own and not host.startswith(("*", "."))]
+        if self.https and public:
+            return f"https://{public[0]}"
+        host = "localhost" if self.web_host in EVERYWHERE else self.web_host
+        return f"http://{public[0] if public and self.web_host in EVERYWHERE else bracketed(host)}:{self.web_port}"
 
     @property
     def database(self) -> Path:
-        """Return the SQLite file."""
+        """Return the SQLite file, which is in use unless `database_url` names another database."""
         return self.data / "collector.db"
 
     @property
@@ -61,23 +76,31 @@ def read(environ: Mapping[str, str], *, need_site: bool) -> Environment:
 
     `need_site` is False for tools that only look at the project (mypy, makemigrations): they have no site.
     """
-    reader = _Reader(environ)
+    reader = Reader(environ)
     ca = reader.file("FABGATE_MQTT_CA")
-    web_host = environ.get("FABGATE_WEB_HOST") or "127.0.0.1"
+    web_host = reader.host("FABGATE_WEB_HOST", "127.0.0.1")
     found = Environment(
-        site=reader.site(required=need_site),
-        data=Path(environ.get("FABGATE_DATA") or DEFAULT_DATA).absolute(),
+        site=reader.site("FABGATE_SITE", required=need_site),
+        data=Path(reader.text("FABGATE_DATA", DEFAULT_DATA)).absolute(),
         tz=reader.zone("FABGATE_TZ", "UTC"),
-        mqtt_host=environ.get("FABGATE_MQTT_HOST") or "127.0.0.1",
+        mqtt_host=reader.host("FABGATE_MQTT_HOST", "127.0.0.1"),
         mqtt_port=reader.port("FABGATE_MQTT_PORT", 8883 if ca else 1883),
-        mqtt_username=environ.get("FABGATE_MQTT_USERNAME") or None,
+        mqtt_username=reader.text("FABGATE_MQTT_USERNAME") or None,
         mqtt_password_file=reader.file("FABGATE_MQTT_PASSWORD_FILE"),
         mqtt_ca=ca,
         mqtt_cert=reader.file("FABGATE_MQTT_CERT"),
         mqtt_key=reader.file("FABGATE_MQTT_KEY"),
         web_host=web_host,
         web_port=reader.port("FABGATE_WEB_PORT", 8000),
-        allowed_hosts=_hosts(environ.get("FABGATE_ALLOWED_HOSTS", ""), web_host),
+        allowed_hosts=reader.hosts("FABGATE_ALLOWED_HOSTS", web_host),
+        database_url=reader.database_url("FABGATE_DATABASE_URL", "FABGATE_DATABASE_URL_FILE"),
+        # A browser on this very computer needs no TLS; anybody else's password should not travel in the clear.
+        https=reader.switch("FABGATE_HTTPS", default=not is_loopback(web_host)),
+        proxies=reader.proxies("FABGATE_PROXIES", "127.0.0.1"),
+        metrics_token=reader.secret("FABGATE_METRICS_TOKEN", "FABGATE_METRICS_TOKEN_FILE"),
+        log=reader.one_of("FABGATE_LOG", FORMS),
+        simulated=reader.switch("FABGATE_SIMULATED", default=False),
+        wall_socket=reader.text("FABGATE_WALL_SOCKET"),
     )
     if found.mqtt_password_file and not found.mqtt_username:
         reader.mistakes.append(
@@ -85,6 +108,7 @@ def read(environ: Mapping[str, str], *, need_site: bool) -> Environment:
             " password belongs to"
         )
     _check_certificate(found, reader.mistakes)
+    reader.check_names()
     if reader.mistakes:
         raise UsageError("\n".join(reader.mistakes))
     return found
@@ -105,66 +129,3 @@ def _check_certificate(found: Environment, mistakes: list[str]) -> None:
         mistakes.append(
             f"FABGATE_MQTT_CA: found nothing beside {there[0]}, wanted the certificate of who signed the broker's"
         )
-
-
-class _Reader:
-    """Reads values and remembers what was wrong with them."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self.mistakes: list[str] = []
-
-    def site(self, *, required: bool) -> str:
-        value = self._environ.get("FABGATE_SITE", "")
-        if not value:
-            if required:
-                self.mistakes.append(
-                    "FABGATE_SITE: found nothing, wanted the site's name as the gates write it; set FABGATE_SITE=lyon"
-                )
-            return ""
-        try:
-            return wire.check_name(value, what="site")
-        except UsageError as error:
-            self.mistakes.append(f"FABGATE_SITE: {error}")
-            return ""
-
-    def port(self, name: str, default: int) -> int:
-        value = self._environ.get(name, "")
-        if not value:
-            return default
-        if value.isascii() and value.isdecimal() and 0 < int(value[:6]) < 65536:
-            return int(value)
-        self.mistakes.append(f"{name}: found {value!r}, wanted a port from 1 to 65535; set {name}={default}")
-        return default
-
-    def file(self, name: str) -> Path | None:
-        value = self._environ.get(name, "")
-        if not value:
-            return None
-        path = Path(value).absolute()
-        try:
-            problem = "" if stat.S_ISREG(path.stat().st_mode) else "it is no file"
-        except (OSError, ValueError) as error:
-            problem = getattr(error, "strerror", None) or str(error)
-        if not problem and not os.access(path, os.R_OK):
-            problem = "this account may not read it"
-        if problem:
-            self.mistakes.append(
-                f"{name}: found {value!r} ({problem}), wanted a readable file; correct the path or unset it"
-            )
-        return path
-
-    def zone(self, name: str, default: str) -> str:
-        value = self._environ.get(name) or default
-        try:
-            ZoneInfo(value)
-        except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
-            self.mistakes.append(f"{name}: found {value!r}, wanted a time zone's name; set {name}=Europe/Paris")
-            return default
-        return value
-
-
-def _hosts(value: str, web_host: str) -> tuple[str, ...]:
-    named = tuple(host.strip() for host in value.split(",") if host.strip())
-    own = () if web_host in {"0.0.0.0", "::"} else (web_host,)  # noqa: S104 (compared, not bound)
-    return named or tuple(dict.fromkeys(("localhost", "127.0.0.1", "[::1]", *own)))

@@ -7,8 +7,12 @@ import sys
 
 from django.conf import settings
 
+from fabgate.collector import postgresql
+
 
 def command(_args: argparse.Namespace) -> int:
     """Print where the database is."""
-    sys.stdout.write(f"{settings.ENVIRONMENT.database}: up to date\n")
+    env = settings.ENVIRONMENT
+    where = f"the database on {postgresql.host()}" if env.database_url else str(env.database)
+    sys.stdout.write(f"{where}: up to date\n")
     return 0

@@ -1,21 +1,29 @@
-"""How does a small workshop run all of it? One command that keeps ingest and web alive as processes of their own."""
+"""How does a small workshop run all of it? One command that keeps ingest, worker and web alive, each a process."""
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import logging
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 30.0
-STOP_S = 10.0
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 30.0
+#: Whoever ran so long begins with the first pause again.
+STEADY_S: Final = 60.0
+#: All of them together get so long to end; systemd kills what is left after 30 s.
+STOP_S: Final = 20.0
+_PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass
@@ -25,15 +33,20 @@ class Child:
     arguments: list[str]
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
-    pause_s: float = FIRST_PAUSE_S
+    pause_s: float = 0.0
     due_at: float = field(default_factory=time.monotonic)
 
-    def look(self) -> int | None:
-        """Start it when it is due. Returns its exit code when it ended for good: its input is wrong."""
-        now = time.monotonic()
+    @property
+    def name(self) -> str:
+        """Return its verb."""
+        return self.arguments[0]
+
+    def look(self, now: float) -> int | None:
+        """Start it when it is due (monotonic seconds). Returns its exit code when it ended for good: wrong input."""
         if self.process is None:
             if now >= self.due_at:
-                self.process = subprocess.Popen([sys.executable, "-m", "fabgate.collector", *self.arguments])  # noqa: S603
+                command = [sys.executable, "-m", "fabgate.collector", *self.arguments]
+                self.process = subprocess.Popen(command, preexec_fn=dying_with(os.getpid()))  # noqa: S603, PLW1509
                 self.started_at = now
             return None
         code = self.process.poll()
@@ -41,21 +54,30 @@ class Child:
             return None
         self.process = None
         if code == 2:
+            log.error("%s cannot run like this: ending all", self.name)
             return code
-        self.pause_s = FIRST_PAUSE_S if now - self.started_at > 60 else min(self.pause_s * 2, LONGEST_PAUSE_S)
+        self.pause_s = self.next_pause(ran_s=now - self.started_at)
         self.due_at = now + self.pause_s
-        log.error("%s ended with code %d; it starts again in %g s", self.arguments[0], code, self.pause_s)
+        log.error("%s ended %s; it starts again in %g s", self.name, _why(code), self.pause_s)
         return None
 
+    def next_pause(self, *, ran_s: float) -> float:
+        """Return how long to wait after a run of `ran_s` seconds."""
+        if ran_s > STEADY_S or not self.pause_s:
+            return FIRST_PAUSE_S
+        return min(self.pause_s * 2, LONGEST_PAUSE_S)
+
     def stop(self, deadline: float) -> None:
-        """Wait for it to end, and kill it after `deadline` (monotonic seconds)."""
-        if self.process is not None:
-            try:
-                self.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                log.error("%s does not stop: killed", self.arguments[0])
-                self.process.kill()
-                self.process.wait()
+        """End it in order, and kill it after `deadline` (monotonic seconds)."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.error("%s does not stop: killed", self.name)
+            self.process.kill()
+            self.process.wait()
 
 
 def command(args: argparse.Namespace) -> int:
@@ -63,17 +85,31 @@ def command(args: argparse.Namespace) -> int:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    children = [Child(["ingest", *(["--takeover"] if args.takeover else [])]), Child(["web"])]
+    children = [Child(["ingest", *(["--takeover"] if args.takeover else [])]), Child(["worker"]), Child(["web"])]
     code = 0
     while not stopping.wait(0.2):
-        ended = [found for child in children if (found := child.look()) is not None]
+        ended = [found for child in children if (found := child.look(time.monotonic())) is not None]
         if ended:
             code = ended[0]
             break
-    for child in children:
-        if child.process is not None:
-            child.process.terminate()
+    # Backwards: first nobody changes anything any more, and what gates say meanwhile is stored to the end.
     deadline = time.monotonic() + STOP_S
-    for child in children:
+    for child in reversed(children):
         child.stop(deadline)
     return code
+
+
+def dying_with(parent: int) -> Callable[[], None]:
+    """Return what a child does first, so that none outlives a killed parent and keeps its port and its broker."""
+    libc = ctypes.CDLL(None, use_errno=True)  # looked up here: between fork and exec as little as possible is done
+
+    def ask() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before it was asked
+            os._exit(1)
+
+    return ask
+
+
+def _why(code: int) -> str:
+    return f"with code {code}" if code >= 0 else f"by signal {-code}"

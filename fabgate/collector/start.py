@@ -6,50 +6,49 @@ Nothing is ever overwritten, and two processes that start at once wait for each 
 from __future__ import annotations
 
 import base64
-import fcntl
 import logging
 import os
 import secrets
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import django
 from django.core.management import call_command
 from django.db import connection
 
-from fabgate.collector import environ
+from fabgate.collector import environ, logs, places, postgresql
 from fabgate.errors import FabgateError, UsageError
 
-LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
+log = logging.getLogger(__name__)
 
 
-def prepare(*, make: bool = True) -> environ.Environment:
+def prepare(*, make: bool = True, process: str = "") -> environ.Environment:
     """Bring keys and tables up to date, set up Django, and return the environment.
 
     Where there is no database yet it is made, and where is said on stderr; unless `make` is False, for verbs that
-    would have nothing to look at: an empty one beside the true one only misleads.
+    would have nothing to look at: an empty one beside the true one only misleads. `process` begins each line of the log.
     Raises UsageError with one line for each mistake in the environment.
     """
     found = environ.read(os.environ, need_site=True)
-    if not logging.getLogger().handlers:
-        logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    logs.set_up(found.log, process)
     try:
-        if not make and not _is_there(found.database):
+        if not make and not found.database_url and not _is_there(found.database):
             raise UsageError(
                 f"found no collector database at {found.database}; wanted FABGATE_DATA to point at it, or"
                 " `fabgate collector run` to make one"
             )
         found.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _alone(found.data / ".starting"):
-            if not _is_there(found.database):
+        with places.alone(found.data / places.STARTING):
+            places.use(found.data)
+            if not found.database_url and not _is_there(found.database):
                 sys.stderr.write(f"note: making a new collector in {found.data}: database and keys (FABGATE_DATA)\n")
             write_secret(found.secret_key_file, secrets.token_urlsafe(48) + "\n")
             write_secret(found.badge_key_file, new_key("b1"))
             os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fabgate.collector.settings")
-            django.setup()
-            _migrate(found)
+            if found.database_url:
+                _prepare_postgresql(found, make=make)
+            else:
+                _prepare_sqlite(found)
     except OSError as error:
         raise UsageError(
             f"FABGATE_DATA: found {str(found.data)!r}, which cannot be used ({error.strerror or error}); wanted a"
@@ -68,7 +67,7 @@ def write_secret(path: Path, text: str) -> bool:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    _sync_directory(path.parent)
+    places.sync_directory(path.parent)
     return True
 
 
@@ -86,14 +85,37 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _migrate(found: environ.Environment) -> None:
+def _prepare_sqlite(found: environ.Environment) -> None:
     is_new = not found.database.exists()
-    call_command("migrate", verbosity=0, interactive=False)
-    _check_site(found.site)
+    django.setup()
+    _migrate(found)
     connection.close()
     if is_new:
         found.database.chmod(0o600)
-        _sync_directory(found.data)  # without it, a power cut may lose the whole file with all that was acknowledged
+        places.sync_directory(found.data)  # without it, a power cut may lose the whole file with what was acknowledged
+
+
+def _prepare_postgresql(found: environ.Environment, *, make: bool) -> None:
+    postgresql.check_library()
+    django.setup()
+    postgresql.connect()
+    with postgresql.alone():
+        if postgresql.is_empty():
+            where = f"the database on {postgresql.host()}"
+            if not make:
+                raise UsageError(
+                    f"found no collector in {where}; wanted FABGATE_DATABASE_URL to point at it, or `fabgate collector"
+                    " run` to make one"
+                )
+            sys.stderr.write(f"note: making a new collector in {where}, and keys in {found.data}\n")
+        _migrate(found)
+    connection.close()
+
+
+def _migrate(found: environ.Environment) -> None:
+    call_command("migrate", verbosity=0, interactive=False)
+    _check_site(found.site)
+    _sum_up(found.tz)
 
 
 def _check_site(site: str) -> None:
@@ -108,19 +130,8 @@ def _check_site(site: str) -> None:
         )
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+def _sum_up(tz: str) -> None:
+    from fabgate.collector import rollup  # noqa: PLC0415 (as above)
 
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    if rollup.ensure(tz):
+        log.info("the sums of days are those of %s now", tz)

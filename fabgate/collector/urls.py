@@ -1,12 +1,19 @@
-"""Which page is behind which path?"""
+"""Which page is behind which path? What machines ask stands here; each area of pages has its own list."""
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
-from fabgate.collector import views
+from fabgate.collector import api, health, metrics, rights, views
 
 urlpatterns = [
-    path("api/v1/gates/<slug:gate>/roster", views.gate_roster),
-    path("healthz", views.healthz),
+    path("api/v1/gates/<slug:gate>/roster", views.gate_roster, name="gate-roster"),
+    path("api/v1/", include(api.urlpatterns)),
+    path("healthz", health.healthz, name="healthz"),
+    path("metrics", metrics.metrics, name="metrics"),
+    *(path("", include(area.urlpatterns)) for area in rights.areas()),
 ]
+handler400 = "fabgate.collector.pages.errors.bad_request"
+handler403 = "fabgate.collector.pages.errors.forbidden"
+handler404 = "fabgate.collector.pages.errors.not_found"
+handler500 = "fabgate.collector.pages.errors.server_error"

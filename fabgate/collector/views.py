@@ -1,4 +1,4 @@
-"""What does the collector answer over HTTP? A gate's roster, sealed, and whether it is well."""
+"""What does a gate fetch over HTTP? Its roster, sealed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import re
 import time
 
 from django.conf import settings
-from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.http import http_date
 from django.views.decorators.http import require_safe
 
 from fabgate import wire
 from fabgate.collector import blocks, roster
-from fabgate.collector.models import Collector, Gate
+from fabgate.collector.models import Gate
 from fabgate.errors import UsageError
 from fabgate.seal import Keys
 
@@ -52,16 +51,6 @@ def gate_roster(request: HttpRequest, gate: str) -> HttpResponse:
     answer.headers["Cache-Control"] = "private, no-cache"
     answer.headers[wire.HEADER_VERSION] = str(row.roster_version)
     return answer
-
-
-@require_safe
-def healthz(_request: HttpRequest) -> JsonResponse:
-    """Say whether the database answers."""
-    try:
-        Collector.objects.exists()
-    except DatabaseError as error:
-        return JsonResponse({"ok": False, "error": str(error)}, status=503)
-    return JsonResponse({"ok": True})
 
 
 def _whole(row: Gate, keys: Keys, account: str, nonce: str, *, compress: bool) -> HttpResponse:

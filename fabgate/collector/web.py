@@ -1,37 +1,39 @@
-"""How is the collector reached over HTTP? A small threaded server of the standard library, behind a proxy with TLS."""
+"""How is the collector reached over HTTP? uvicorn, behind a proxy with TLS where others than this computer come."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import signal
-import threading
-from socketserver import ThreadingMixIn
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+import socket
+import sys
+from types import FrameType
 
+import uvicorn
 from django.conf import settings
-from django.core.wsgi import get_wsgi_application
 
-from fabgate.collector import roster
+from fabgate.collector import first_link, postgresql, roster
 from fabgate.collector.environ import Environment
 from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
 
-#: A client that sends or takes nothing for so long is dropped.
-CLIENT_TIMEOUT_S = 30
+#: A connection that asks for nothing more is kept for so long.
+KEEP_ALIVE_S = 30
+#: What is under way at the end gets so long to finish.
+STOP_S = 5
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
+class Server(uvicorn.Server):
+    """uvicorn, that also ends the event streams: they would never end by themselves."""
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; called as a signal handler."""
+        # Views can be imported only once Django is set up.
+        from fabgate.collector.pages.events import stream  # noqa: PLC0415
 
-class _Handler(WSGIRequestHandler):
-    timeout = CLIENT_TIMEOUT_S
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class names it so)
-        log.debug(format, *args)
+        super().handle_exit(sig, frame)
+        stream.end_all()
 
 
 def command(_args: argparse.Namespace) -> int:
@@ -42,22 +44,44 @@ def command(_args: argparse.Namespace) -> int:
     log.info("rosters built for %d gates", len(built))
     if built:
         roster.announce(built)
-    server = listen(env)
+    bound = listen(env)
+    if link := first_link.when_needed(env):
+        sys.stderr.write(
+            f"Nobody can sign in yet. Open this link once, within a day, to become the manager:\n  {link}\n"
+        )
+        sys.stderr.flush()
+    # uvicorn raises the signal that ended it once more, for whoever ran before it: nobody did, and all is done then.
     for number in (signal.SIGTERM, signal.SIGINT):
-        # shutdown() waits for serve_forever, which this very thread runs.
-        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
-    log.info("serving http://%s:%d", *server.server_address[:2])
-    server.serve_forever()
-    server.server_close()
+        signal.signal(number, lambda *_: None)
+    postgresql.keep_connections()
+    log.info("serving http://%s:%d", *bound.getsockname()[:2])
+    server(env).run(sockets=[bound])
     return 0
 
 
-def listen(env: Environment) -> WSGIServer:
-    """Return the bound server. Raises UsageError when the address cannot be had."""
+def server(env: Environment) -> Server:
+    """Return the server, for a socket of `listen`."""
+    from fabgate.collector.asgi import application  # noqa: PLC0415 (it sets Django up)
+
+    config = uvicorn.Config(
+        application,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,  # asgi.py adds it where there is none
+        forwarded_allow_ips=env.proxies,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=STOP_S,
+    )
+    return Server(config)
+
+
+def listen(env: Environment) -> socket.socket:
+    """Return the bound socket. Raises UsageError when the address cannot be had."""
     try:
-        return make_server(
-            env.web_host, env.web_port, get_wsgi_application(), server_class=_Server, handler_class=_Handler
-        )
+        family = socket.AF_INET6 if ":" in env.web_host else socket.AF_INET
+        return socket.create_server((env.web_host, env.web_port), family=family, backlog=1024)
     except OSError as error:
         raise UsageError(
             f"FABGATE_WEB_HOST and FABGATE_WEB_PORT: found {env.web_host}:{env.web_port}, which cannot be had"

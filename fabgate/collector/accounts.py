@@ -1,0 +1,86 @@
+"""Who has an account, and how is one made or helped back in, from the command line? Passwords are never typed here."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from fabgate.collector import changes, first_link, table
+from fabgate.collector.models import Account, Member, OneTimeLink
+from fabgate.errors import UsageError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,62}")
+
+
+def check_name(typed: str) -> str:
+    """Return a log-in name as it is kept. Raises UsageError where it cannot be one, or somebody has it."""
+    name = Account.as_name(typed)
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"found the log-in name {typed!r}, wanted letters, digits and . _ - @ +, at most 63")
+    if Account.objects.filter(name=name).exists():
+        raise UsageError(f"found the log-in name {name!r}, which somebody has already; wanted another one")
+    return name
+
+
+def invite(
+    name: str, role: str, *, actor: str, display_name: str = "", email: str = "", member: Member | None = None
+) -> tuple[Account, str]:
+    """Make an account that nobody can sign in to yet, and return it with the token of the link that sets a password."""
+    account = Account(name=check_name(name), role=role, display_name=display_name, email=email, member=member)
+    account.set_unusable_password()
+    with changes.made(actor, "account.added", account):
+        account.save()
+    return account, OneTimeLink.make(OneTimeLink.INVITE, account, actor)
+
+
+def link_for(account: Account, *, actor: str) -> str:
+    """Return the token of a link that sets a new password for `account`. Raises UsageError for an inactive one."""
+    if not account.is_active:
+        raise UsageError(f"the account {account.name!r} is switched off; switch it on first")
+    purpose = OneTimeLink.RESET if account.has_usable_password() else OneTimeLink.INVITE
+    token = OneTimeLink.make(purpose, account, actor)
+    changes.note(actor, "account.link", account, reason=purpose)
+    return token
+
+
+def add(args: argparse.Namespace) -> int:
+    """Make an account and print the link."""
+    _account, token = invite(args.name, args.role, actor=changes.cli_actor(args.actor))
+    sys.stdout.write(first_link.address(settings.ENVIRONMENT, token) + "\n")
+    return 0
+
+
+def link(args: argparse.Namespace) -> int:
+    """Print a link for an account that is there."""
+    account = Account.objects.filter(name=Account.as_name(args.name)).first()
+    if account is None:
+        known = ", ".join(Account.objects.order_by("name").values_list("name", flat=True)) or "none yet"
+        raise UsageError(f"found no account {args.name!r}, wanted one of: {known}")
+    sys.stdout.write(
+        first_link.address(settings.ENVIRONMENT, link_for(account, actor=changes.cli_actor(args.actor))) + "\n"
+    )
+    return 0
+
+
+def show(_args: argparse.Namespace) -> int:
+    """Print each account."""
+    zone = ZoneInfo(settings.TIME_ZONE)
+    rows = [
+        (
+            account.name,
+            account.role,
+            account.display_name,
+            f"{account.last_login.astimezone(zone):%Y-%m-%d %H:%M}" if account.last_login else "never signed in",
+            "" if account.is_active else "switched off",
+        )
+        for account in Account.objects.order_by("name")
+    ]
+    if not rows:
+        sys.stdout.write("No account yet: 'fabgate collector first-link' prints the link for the first manager.\n")
+        return 0
+    table.write([("account", "role", "called", "signed in", ""), *rows], sys.stdout)
+    return 0

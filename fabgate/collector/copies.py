@@ -1,0 +1,277 @@
+"""How is the collector copied, and how does a copy become a collector again? One file holds all of FABGATE_DATA.
+
+A copy is a tar file, compressed: the database as it was at one moment, the keys, the gates' tokens, and a list of all
+of them with their SHA-256. Taking one disturbs nobody. A restored collector acknowledges less than its gates have sent,
+so that they send the rest again, and every roster is built anew at its start: nothing else has to be done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import sys
+import tarfile
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import fabgate
+from fabgate.collector import environ, places
+from fabgate.errors import FabgateError, UsageError
+
+LIST: Final = "list.json"
+_DATABASE: Final = "collector.db"
+_SUFFIX: Final = ".tar.gz"
+_MIGRATIONS: Final = Path(__file__).with_name("migrations")
+
+
+def backup(args: argparse.Namespace) -> int:
+    """Copy the collector into a new file; one of its own name in a folder, of which the newest are kept."""
+    env = _environment()
+    _only_sqlite(env, "pg_dump --format=custom --file=fabgate.dump URL", "copied")
+    if args.keep is not None and (args.keep < 1 or not Path(args.file).is_dir()):
+        raise UsageError(
+            f"--keep: found {args.keep} and {args.file}, wanted a number from 1 on, and a folder of copies"
+        )
+    target = Path(args.file).absolute()
+    folder = target if target.is_dir() else None
+    if folder:
+        target = folder / f"{_names(env.site)}{datetime.now(UTC):%Y%m%d-%H%M%S}{_SUFFIX}"
+    if target.exists():
+        raise UsageError(f"found {target} already, wanted a new file; a copy never replaces one: choose another name")
+    if not env.database.is_file():
+        raise UsageError(f"found no collector database at {env.database}; wanted FABGATE_DATA to point at it")
+    lock = places.use(env.data)
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fabgate-copy-") as name:
+            made = _pack(env, Path(name))
+            # A link, because it fails where somebody was faster; a rename would replace what is there.
+            target.hardlink_to(made)
+            places.sync_directory(target.parent)
+    except OSError as error:
+        raise UsageError(f"found {target}, which cannot be written ({error.strerror or error})") from error
+    finally:
+        os.close(lock)
+    sys.stdout.write(f"{target}: {target.stat().st_size} bytes, SHA-256 {_sum(target)}\n")
+    if folder and args.keep:
+        # Their names are their order.
+        for old in sorted(folder.glob(f"{_names(env.site)}*{_SUFFIX}"))[: -args.keep]:
+            old.unlink()
+            sys.stdout.write(f"{old}: deleted, {args.keep} newer ones are there\n")
+    return 0
+
+
+def restore(args: argparse.Namespace) -> int:
+    """Make the collector what it was when the copy was taken."""
+    env = _environment()
+    _only_sqlite(env, "pg_restore --clean --dbname=URL fabgate.dump", "restored")
+    source = Path(args.file).absolute()
+    env.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with places.alone(env.data / places.STARTING), _nobody_else(env):
+        there = [name for name in places.KEPT if (env.data / name).exists()]
+        if there and not args.replace:
+            raise UsageError(
+                f"found a collector in {env.data} already ({', '.join(there)}), wanted an empty folder; --replace puts"
+                " it aside"
+            )
+        unfinished = env.data / places.RESTORING
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        try:
+            told = _unpack(source, unfinished, env)
+        except BaseException:
+            shutil.rmtree(unfinished)
+            raise
+        aside = _swap(env.data, unfinished)
+    made = datetime.fromisoformat(told["at"]).astimezone()
+    sys.stdout.write(f"The collector is as it was on {made:%Y-%m-%d at %H:%M}.\n")
+    if aside:
+        sys.stdout.write(f"What was there is in {aside}: delete it once all is well.\n")
+    sys.stdout.write("Start it: its gates fill the gap, and the rosters are built anew. Everybody signs in again.\n")
+    return 0
+
+
+def _environment() -> environ.Environment:
+    """Return what a copy has to know: nothing that is wrong with the broker shall keep one from being taken."""
+    needed = ("FABGATE_SITE", "FABGATE_DATA", "FABGATE_DATABASE_URL", "FABGATE_DATABASE_URL_FILE")
+    return environ.read({name: value for name, value in os.environ.items() if name in needed}, need_site=True)
+
+
+def _names(site: str) -> str:
+    return f"fabgate-{site}-"
+
+
+def _only_sqlite(env: environ.Environment, verb: str, done: str) -> None:
+    if env.database_url:
+        raise UsageError(
+            f"FABGATE_DATABASE_URL: found PostgreSQL, which is {done} with its own tools: {verb}; and {env.data} with"
+            " the keys by tar, from the same hour"
+        )
+
+
+def _pack(env: environ.Environment, folder: Path) -> Path:
+    """Return the finished file in `folder`, on disk."""
+    _copy_database(env.database, folder / _DATABASE)
+    # After the database: a key too many does no harm.
+    files = {_DATABASE: folder / _DATABASE, **_keys(env.data)}
+    told = {
+        "fabgate": fabgate.__version__,
+        "site": env.site,
+        "at": datetime.now(UTC).isoformat(),
+        "files": {name: _sum(path) for name, path in files.items()},
+    }
+    (folder / LIST).write_text(json.dumps(told, indent=1), encoding="utf-8")
+    made = folder / "copy"
+    with open(made, "xb", opener=_private) as file:
+        with tarfile.open(fileobj=file, mode="w:gz", compresslevel=5) as archive:
+            for name, path in {LIST: folder / LIST, **files}.items():
+                archive.add(path, name, recursive=False, filter=_nobodys)
+        file.flush()
+        os.fsync(file.fileno())
+    return made
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """Copy what is committed now, while others go on writing."""
+    target.touch(0o600)
+    try:
+        with (
+            contextlib.closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=20)) as old,
+            contextlib.closing(sqlite3.connect(target)) as new,
+        ):
+            old.backup(new)
+            new.execute("PRAGMA journal_mode=DELETE")  # one file
+            found = new.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        found = str(error)
+    if found != "ok":
+        raise FabgateError(f"found {source} damaged ({found}), wanted a sound database; restore an older copy")
+
+
+def _keys(data: Path) -> dict[str, Path]:
+    """Return the files of FABGATE_DATA beside the database, by their names in a copy."""
+    found = [data / name for name in places.KEPT if (data / name).is_file() and not name.startswith(_DATABASE)]
+    found += [path for path in sorted((data / places.GATES).rglob("*")) if path.is_file() and not path.is_symlink()]
+    return {str(path.relative_to(data)): path for path in found}
+
+
+def _unpack(source: Path, folder: Path, env: environ.Environment) -> dict[str, Any]:
+    """Put the files of a copy into `folder`, all of them right, and return its list."""
+    try:
+        with tarfile.open(source, "r:gz") as archive:
+            for member in archive:
+                _extract(archive, member, folder)
+        told: dict[str, Any] = json.loads((folder / LIST).read_text(encoding="utf-8"))
+        (folder / LIST).unlink()
+        listed, site = dict(told["files"]), str(told["site"])
+        datetime.fromisoformat(told["at"])
+    except FileNotFoundError as error:
+        raise UsageError(f"found no copy of a collector at {source} ({error.strerror})") from error
+    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"found {source}, which is no whole copy of a collector ({error}); wanted a file of 'backup'"
+        ) from error
+    there = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    wrong = sorted(n for n in {*there, *listed} if n not in there or n not in listed or _sum(there[n]) != listed[n])
+    if wrong or _DATABASE not in there:
+        raise UsageError(
+            f"found {source} damaged ({', '.join(wrong) or _DATABASE}: missing, added or changed since it was made);"
+            " wanted a whole copy: take another one"
+        )
+    if site != env.site:
+        raise UsageError(f"FABGATE_SITE: found {env.site!r}, but {source} is a copy of {site!r}; correct one of them")
+    _check_age(folder / _DATABASE, source, str(told["fabgate"]))
+    owner = folder.parent.stat()
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        if os.geteuid() == 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
+        places.sync_file(path)
+    return told
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Write one file of a copy; nothing that could lie outside of `folder`, or be anything but a file."""
+    parts = Path(member.name).parts
+    file = archive.extractfile(member) if member.isreg() else None
+    if file is None or ".." in parts or parts[0] not in {LIST, *places.KEPT}:
+        raise ValueError(f"{member.name!r} does not belong into one")
+    target = folder / member.name
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with file, open(target, "xb", opener=_private) as out:
+        shutil.copyfileobj(file, out)
+
+
+def _check_age(database: Path, source: Path, version: str) -> None:
+    """Refuse a database that this program is too old for; end what was open when the copy was taken."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        known = {path.stem for path in _MIGRATIONS.glob("[0-9]*.py")}
+        rows = connection.execute("SELECT name FROM django_migrations WHERE app = 'collector'").fetchall()
+        if newer := sorted({name for (name,) in rows} - known):
+            raise UsageError(
+                f"found {source} made by fabgate {version}, which knows more than {fabgate.__version__} ({newer[-1]});"
+                " install that version first"
+            )
+        with connection:
+            # A browser that was signed out since then, and a link that was used, must not be let in again.
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if "django_session" in tables:
+                connection.execute("DELETE FROM django_session")
+            if "collector_onetimelink" in tables:
+                connection.execute("UPDATE collector_onetimelink SET expires_at = created_at WHERE used_at IS NULL")
+
+
+def _swap(data: Path, restored: Path) -> Path | None:
+    """Put what is in `data` aside and what was restored in its place; return where the old is."""
+    aside = data / f"before-restore-{time.strftime('%Y%m%d-%H%M%S')}"
+    old = [data / name for name in places.KEPT if (data / name).exists()]
+    if old:
+        aside.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            shutil.chown(aside, data.stat().st_uid, data.stat().st_gid)
+    for path in old:
+        path.rename(aside / path.name)
+    for path in list(restored.iterdir()):
+        path.rename(data / path.name)
+    places.sync_directory(data)
+    restored.rmdir()
+    places.sync_directory(data)
+    return aside if old else None
+
+
+@contextlib.contextmanager
+def _nobody_else(env: environ.Environment) -> Iterator[None]:
+    handle = places.lock_out(env.data)
+    if handle is None:
+        raise UsageError(
+            f"found a running collector on {env.data}; stop it first (systemctl stop fabgate-collector.target)"
+        )
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mode = 0o600
+    return member

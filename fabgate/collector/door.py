@@ -1,0 +1,120 @@
+"""May this request pass? Every route is looked up in the table of rights, and one that is not in it stays shut."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from fabgate.collector import rights
+from fabgate.collector.models import Account, Pulse, SignIn
+from fabgate.collector.pages import errors, language
+from fabgate.errors import UsageError
+
+log = logging.getLogger(__name__)
+#: Where in a request's META the highest pulse stands that was there before its page was made.
+PULSE: Final = "fabgate.pulse"
+
+
+class Door:
+    """Middleware that refuses by default, and turns what went wrong into a page."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, with the length; a bare 405 becomes a page that says what to do."""
+        if any("\0" in value for value in request.COOKIES.values()):
+            # Not a page: that would ask for the session that such a cookie names.
+            return HttpResponse("found a NUL in a cookie\n", status=400, content_type="text/plain; charset=utf-8")
+        response = self._answer(request)
+        if not response.streaming and response.status_code != 304:
+            response.headers.setdefault("Content-Length", str(len(response.content)))
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
+        if response.status_code == 405 and not response.streaming and not response.content:
+            return errors.wrong_method(request, response.get("Allow", ""))
+        return response
+
+    def process_view(self, request: HttpRequest, *_view: Any) -> HttpResponse | None:
+        """Return a refusal, or None to let the view answer."""
+        match = request.resolver_match
+        if _has_nul(request, match.kwargs if match else {}):
+            return errors.bad_request(request)  # no name has one, and PostgreSQL cannot even look for it
+        name = match.view_name if match else ""
+        right = rights.table().get(name)
+        if right is None:
+            log.error("%s: the route %r has no row in the table of rights: nobody may use it", request.path, name)
+            return errors.forbidden(request)
+        if right.is_keyed:
+            return None
+        request.get_host()  # raises for a name that is not in FABGATE_ALLOWED_HOSTS: answered with 400
+        method = "GET" if request.method in {"GET", "HEAD"} else "POST"
+        if request.method not in {"GET", "HEAD", "POST"} or not (right.get if method == "GET" else right.post):
+            return errors.wrong_method(request, "GET, HEAD, POST" if right.post else "GET, HEAD")
+        request.method = method  # views need not know of HEAD: the server leaves the body out
+        account = signed_in(request)
+        if account is not None:
+            language.use(account.lang)
+        if right.is_open:
+            return None
+        if account is None:
+            back = {"next": request.get_full_path()} if method == "GET" else {}
+            return see_other(f"{reverse('sign-in')}?{urlencode(back)}" if back else reverse("sign-in"))
+        if not right.may(account.role, method):
+            log.info("%s (%s) may not %s %s", account.name, account.role, method, request.path)
+            return errors.forbidden(request)
+        # Before the view looks: what changes while the page is made is told to it afterwards.
+        request.META[PULSE] = Pulse.newest()
+        return None
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer what a view could not do because of what it was sent."""
+        if isinstance(error, errors.Conflict):
+            return errors.conflict(request, str(error))
+        if isinstance(error, UsageError):
+            return errors.bad_request(request, error)
+        if isinstance(error, OverflowError):  # a number that no row has, or a day beyond the last one
+            log.info("%s: found what is too large: %s", request.path, error)
+            return errors.bad_request(request)
+        return None
+
+
+def _has_nul(request: HttpRequest, named: Mapping[str, Any]) -> bool:
+    """Whether there is a NUL in what was sent: in the path, as it came or as a converter read it, or in a form."""
+    if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+        return True
+    typed = (value for _name, values in request.POST.lists() for value in values)
+    return any("\0" in value for value in (*map(str, named.values()), *typed))
+
+
+def signed_in(request: HttpRequest) -> Account | None:
+    """Return who is signed in. A sign-in that was revoked ends here, and leaves nothing in the session."""
+    if not request.user.is_authenticated:
+        return None
+    sign_in = SignIn.objects.filter(pk=request.session.get("sign_in") or 0, revoked_at=None).first()
+    if sign_in is None:
+        logout(request)
+        return None
+    sign_in.seen()
+    return request.user
+
+
+def account_of(request: HttpRequest) -> Account:
+    """Return who is signed in, behind the door: there it is certain that somebody is."""
+    assert isinstance(request.user, Account)
+    return request.user
+
+
+def see_other(address: str) -> HttpResponseRedirect:
+    """Redirect to a page that is read with GET, whatever the request was."""
+    response = HttpResponseRedirect(address)
+    response.status_code = 303
+    return response

@@ -1,0 +1,84 @@
+"""Is the collector well? What a monitor asks (/healthz): 503 once a person should look, and why.
+
+A gate that is silent makes nobody ill: machines are switched off at night. How many are is told all the same; which
+ones, the floor says to those who may know.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.db.models import Count, Q
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from fabgate.collector.models import Gate, Heartbeat
+
+#: How old the last sign of life of a process may be, in seconds.
+HEARD_WITHIN_S: Final = {Heartbeat.INGEST: 60, Heartbeat.WORKER: 180}
+#: Below this the disk is as good as full: SQLite needs room to tidy up, too.
+DISK_BYTES: Final = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What was looked at; `troubles` says in words what a person should look at, and is empty when all is well."""
+
+    found: dict[str, Any]
+    troubles: tuple[str, ...]
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nobody needs to look."""
+        return not self.troubles
+
+
+@require_safe
+def healthz(_request: HttpRequest) -> JsonResponse:
+    """Answer 200 when all is well, else 503 with what is not."""
+    health = look(datetime.now(UTC))
+    answer = JsonResponse(
+        {"ok": health.is_well, "troubles": health.troubles, **health.found}, status=200 if health.is_well else 503
+    )
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def look(now: datetime) -> Health:
+    """Return how the collector is."""
+    free = shutil.disk_usage(settings.ENVIRONMENT.data).free
+    found: dict[str, Any] = {"disk": {"free_bytes": free, "wanted_bytes": DISK_BYTES}}
+    troubles = [] if free >= DISK_BYTES else [f"only {free // 1_000_000} MB are free in FABGATE_DATA"]
+    try:
+        beats = {beat.name: beat for beat in Heartbeat.objects.all()}
+        gates = silent()
+    except (DatabaseError, InterfaceError):
+        # Its own words may name hosts and accounts, and whoever asks is unknown: they are in the log of `web`.
+        return Health({"database": {"ok": False}, **found}, ("the database does not answer", *troubles))
+    found |= {"database": {"ok": True}, "gates": gates}
+    for name, within_s in HEARD_WITHIN_S.items():
+        found[name], trouble = _process(name, beats.get(name), within_s, now)
+        troubles += [trouble] if trouble else []
+    return Health(found, tuple(troubles))
+
+
+def silent() -> dict[str, int]:
+    """Return how many gates there are of machines that are in use, and how many of them say nothing."""
+    gates = Gate.objects.filter(machine__retired_at=None).exclude(machine=None)
+    return gates.aggregate(known=Count("id"), silent=Count("id", filter=Q(online=False)))
+
+
+def _process(name: str, beat: Heartbeat | None, within_s: int, now: datetime) -> tuple[dict[str, Any], str]:
+    """Return what is known of a process, and what is wrong with it."""
+    if beat is None:
+        return {"heard_s": None, "within_s": within_s}, f"{name} was never heard: start it"
+    heard_s = max(0, int((now - beat.at).total_seconds()))
+    found = {"heard_s": heard_s, "within_s": within_s}
+    if heard_s > within_s:
+        return found, f"{name} was last heard {heard_s} s ago"
+    return found, f"{name}: {beat.trouble}" if beat.trouble else ""

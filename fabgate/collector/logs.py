@@ -1,0 +1,76 @@
+"""What does a line of the log look like? One line a decision on stderr, for journald; as JSON with FABGATE_LOG=json."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final
+
+#: How ``FABGATE_LOG`` can be.
+TEXT, JSON = "text", "json"
+FORMS: Final = (TEXT, JSON)
+_LINE: Final = "%(levelname)s %(name)s: %(message)s"
+#: What a record has whoever makes it; anything else was given to say more (``extra=``).
+_COMMON: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"})
+
+
+def set_up(form: str, process: str) -> None:
+    """Log to stderr from now on, in lines that say which process they are of. Left alone where somebody did already."""
+    root = logging.getLogger()
+    if root.handlers:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json(process) if form == JSON else _Text(process))
+    if form == JSON:
+        sys.excepthook = _last_word
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    # Of its starts and ends our own lines tell; a page that is not there is nobody's decision. Errors stay.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("django.request").setLevel(logging.ERROR)
+
+
+def _last_word(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tell in one line, too, what ends the process."""
+    logging.getLogger(__name__).critical("ended by an error that nobody expected", exc_info=(kind, error, trace))
+
+
+#: What would end a line, or move a terminal's cursor.
+_ESCAPED: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+
+
+class _Text(logging.Formatter):
+    """``web: INFO fabgate.collector.door: what was decided``: ``run`` keeps three processes, whose lines mix."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__(f"{process}: {_LINE}" if process else _LINE)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name for it)
+        """Return the line as one line: an address that somebody asked for must not write others. Tracebacks follow it."""
+        record.message = record.message.translate(_ESCAPED)
+        return super().formatMessage(record)
+
+
+class _Json(logging.Formatter):
+    """One object a line: `at`, `level`, `process`, `where`, `said`, and what else the line was given."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; a traceback is in `error`, so that the line stays one."""
+        found: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "process": self._process,
+            "where": record.name,
+            "said": record.getMessage(),
+        }
+        if record.exc_info:
+            found["error"] = self.formatException(record.exc_info)
+        found |= {name: value for name, value in vars(record).items() if name not in _COMMON and name not in found}
+        return json.dumps(found, ensure_ascii=False, default=str)

@@ -1,0 +1,73 @@
+"""Who may touch the folder of database and keys (FABGATE_DATA) now, and what lies in it?
+
+Every process that uses it holds `.running` together with the others; whoever replaces it wants it alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from fabgate.errors import UsageError
+
+#: Locks: processes that start wait for each other; those that run hold the other one.
+STARTING: Final = ".starting"
+RUNNING: Final = ".running"
+#: There for as long as a restore is not finished.
+RESTORING: Final = ".restoring"
+GATES: Final = "gates"
+#: What a collector is made of.
+KEPT: Final = ("collector.db", "collector.db-wal", "collector.db-shm", "secret.key", "badge.keys", GATES)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait for others in the same block."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def use(data: Path) -> int:
+    """Say that this process uses `data`: until it ends, or closes the lock that is returned.
+
+    Raises UsageError where a restore was cut off.
+    """
+    if (data / RESTORING).exists():
+        raise UsageError(
+            f"found a restore of {data} that was cut off; wanted a whole one: run `fabgate collector restore FILE"
+            " --replace` again"
+        )
+    handle = os.open(data / RUNNING, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    return handle
+
+
+def lock_out(data: Path) -> int | None:
+    """Return the open lock that nobody else holds; None where somebody does."""
+    handle = os.open(data / RUNNING, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def sync_file(path: Path) -> None:
+    """Bring a file, or a folder's list of names, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+sync_directory = sync_file

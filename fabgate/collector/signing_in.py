@@ -1,0 +1,81 @@
+"""How does a person become signed in, and what is kept of it?
+
+A wrong name and a wrong password get the same answer after the same time: Django hashes the password that was typed
+for a name that nobody has, too. Guessing is slowed down per name and per address.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import threading
+from typing import Any
+
+from django.contrib.auth import authenticate, login
+from django.contrib.auth.signals import user_logged_in
+from django.http import HttpRequest
+
+from fabgate.collector.models import Account, FailedSignIn, SignIn
+
+log = logging.getLogger(__name__)
+#: So many passwords are looked at at once: each takes 100 MB and a processor for a moment, and anybody may send one.
+_LOOKED_AT = threading.BoundedSemaphore(2)
+#: Whoever has one address of IPv6 has all that begin with the same bits.
+_OWN_BITS = 64
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+class TooMany(Exception):  # noqa: N818 (it names what happened)
+    """Too many passwords were tried for this name or from this address."""
+
+
+def check(request: HttpRequest, name: str, password: str) -> Account | None:
+    """Return the account of a name and its password. Raises TooMany before it looks at one more."""
+    name, address = Account.as_name(name), address_of(request)
+    with _LOOKED_AT:
+        if FailedSignIn.is_too_many(name, counted_as(request)):
+            log.warning("sign-in of %r from %s refused: too many wrong passwords", name, address)
+            raise TooMany
+        # Counted before it is looked at: of many that come at once, no more are looked at than of those that wait.
+        FailedSignIn.note(name, counted_as(request))
+        found = authenticate(request, username=name, password=password)
+    if not isinstance(found, Account):
+        log.info("sign-in of %r from %s failed", name, address)
+        return None
+    FailedSignIn.forget(name)
+    return found
+
+
+def enter(request: HttpRequest, account: Account) -> None:
+    """Sign `account` in, in this browser."""
+    login(request, account, backend=_BACKEND)
+    log.info("%s signed in from %s", account.name, address_of(request))
+
+
+def address_of(request: HttpRequest) -> str:
+    """Return whence a request came; behind a proxy of FABGATE_PROXIES, uvicorn has put the true address there."""
+    return str(request.META.get("REMOTE_ADDR", ""))[:45]
+
+
+def counted_as(request: HttpRequest) -> str:
+    """Return by what failures from an address are counted: of IPv6 its network, of which one person has 2^64."""
+    address = address_of(request)
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4:
+        return address
+    return str(found.ipv4_mapped or ipaddress.IPv6Network((int(found), _OWN_BITS), strict=False))
+
+
+def _remember(request: HttpRequest, user: Account, **_more: Any) -> None:
+    row = SignIn.objects.create(
+        account=user, address=address_of(request), user_agent=request.META.get("HTTP_USER_AGENT", "")[:300]
+    )
+    request.session["sign_in"] = row.pk
+
+
+def connect() -> None:
+    """Keep a row of every sign-in from now on; called once, when Django is ready."""
+    user_logged_in.connect(_remember, dispatch_uid="fabgate-sign-in")

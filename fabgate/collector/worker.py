@@ -1,0 +1,81 @@
+"""What must happen because time goes by? Loans end tonight, a grant expires, a block's day comes: the gates hear of it.
+
+``fabgate collector worker`` looks once a minute. Missing a minute costs nothing: what is due is asked of the database,
+and the rosters carry the day on which a membership or a training ends by themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import threading
+from datetime import UTC, date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection, transaction
+
+from fabgate.collector import blocks, changes, roster
+from fabgate.collector.models import Badge, Gate, Heartbeat, Pulse
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 60.0
+ACTOR: Final = "worker"
+
+
+def command(_args: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    worker = Worker()
+    while not stopping.is_set():
+        worker.turn(datetime.now(UTC))
+        connection.close()  # nothing is held open for a minute
+        stopping.wait(EVERY_S)
+    return 0
+
+
+class Worker:
+    """Remembers only the day that it has seen: on a new one every roster is looked at."""
+
+    def __init__(self) -> None:
+        self._seen: date | None = None
+
+    def turn(self, now: datetime) -> list[Gate]:
+        """Do what is due, and tell the gates; return those. A busy database is tried again a minute later."""
+        try:
+            gates = self._due(now)
+            if gates:
+                roster.announce(gates)
+            if gone := Pulse.prune():
+                log.debug("%d old pulses deleted", gone)
+            Heartbeat.beat(Heartbeat.WORKER, now)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("not done this minute: %s", error)
+            return []
+        return gates
+
+    def _due(self, now: datetime) -> list[Gate]:
+        today = now.astimezone(ZoneInfo(settings.ENVIRONMENT.tz)).date()
+        lifted = blocks.lift_ended()
+        with transaction.atomic():
+            over = end_loans(now)
+            changed = roster.rebuild(only_changed=True) if over or today != self._seen else []
+        self._seen = today
+        return list({gate.pk: gate for gate in (*lifted, *changed)}.values())
+
+
+def end_loans(now: datetime) -> list[Badge]:
+    """End the badges whose time has come, and write it down."""
+    due = Badge.objects.filter(ended_at=None, until__lte=now).order_by("id")
+    ended = []
+    for row in due.select_related("member", "group").select_for_update(of=("self",), no_key=True):
+        with changes.made(ACTOR, "badge.ended", row, reason="its time came"):
+            row.end(Badge.OVER, ACTOR, row.until or now)
+        log.info("badge %d of %s ended: its time came", row.pk, row.holder)
+        ended.append(row)
+    return ended
