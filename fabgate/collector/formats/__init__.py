@@ -1,0 +1,1 @@
+"""How are dates and numbers written, where Django would not write them as a European workshop does?"""

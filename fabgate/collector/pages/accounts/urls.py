@@ -1,0 +1,23 @@
+"""Which routes are about accounts, and who may use them? A manager; an auditor reads."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import path
+
+from fabgate.collector.pages.accounts import views
+from fabgate.collector.roles import Right, reads, writes
+
+urlpatterns = [
+    path("accounts", views.accounts, name="accounts"),
+    path("accounts/new", views.new, name="accounts-new"),
+    path("accounts/<int:pk>", views.one, name="accounts-one"),
+    path("accounts/<int:pk>/link", views.link, name="accounts-link"),
+]
+RIGHTS: Final = {
+    "accounts": Right(get=reads()),
+    "accounts-new": Right(get=writes(), post=writes()),
+    "accounts-one": Right(get=reads(), post=writes()),
+    "accounts-link": Right(get=frozenset(), post=writes()),
+}

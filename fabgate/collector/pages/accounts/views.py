@@ -1,0 +1,105 @@
+"""Who has an account, what may they do, and how is somebody invited, helped back in, or switched off?"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+
+from fabgate.collector import accounts as house
+from fabgate.collector import changes
+from fabgate.collector.door import account_of, see_other
+from fabgate.collector.models import Account, SignIn
+from fabgate.collector.pages import errors
+from fabgate.collector.pages.accounts.forms import AccountForm, NewAccountForm
+
+
+def accounts(request: HttpRequest) -> HttpResponse:
+    """List the accounts, those that are switched off at the end."""
+    rows = Account.objects.select_related("member").order_by("-is_active", "name")
+    return render(request, "accounts/list.html", {"accounts": rows})
+
+
+@never_cache
+def new(request: HttpRequest) -> HttpResponse:
+    """Make an account; its one-time link is shown in the answer and nowhere else."""
+    form = NewAccountForm(request.POST if request.method == "POST" else None)
+    if request.method != "POST" or not form.is_valid():
+        status = 200 if request.method == "GET" else 400
+        return render(request, "accounts/new.html", {"form": form}, status=status)
+    typed = form.cleaned_data
+    with transaction.atomic():
+        account, token = house.invite(
+            typed["name"],
+            typed["role"],
+            actor=account_of(request).name,
+            display_name=typed["display_name"],
+            email=typed["email"],
+            member=typed["member"],
+        )
+    return _with_link(request, account, token)
+
+
+@never_cache
+def link(request: HttpRequest, pk: int) -> HttpResponse:
+    """Make a one-time link for an account that is there; links made before open nothing more."""
+    account = get_object_or_404(Account, pk=pk)
+    with transaction.atomic():
+        token = house.link_for(account, actor=account_of(request).name)
+    return _with_link(request, account, token)
+
+
+def one(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show an account; change it, or switch it off and on."""
+    account = get_object_or_404(Account.objects.select_related("member"), pk=pk)
+    if request.method == "POST" and request.POST.get("active") in {"0", "1"}:
+        return _switch(request, account, is_active=request.POST["active"] == "1")
+    shown = {"display_name": account.display_name, "email": account.email, "role": account.role}
+    form = AccountForm(
+        request.POST if request.method == "POST" else None, initial={**shown, "member": account.member_id or ""}
+    )
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic(), changes.made(account_of(request).name, "account.updated", account):
+            for name in ("display_name", "email", "role", "member"):
+                setattr(account, name, form.cleaned_data[name])
+            # Only these: a password that was set meanwhile holds.
+            account.save(update_fields=["display_name", "email", "role", "member"])
+            _keep_a_manager()
+        messages.success(request, _("Saved."))
+        return see_other(reverse("accounts-one", args=[pk]))
+    return render(
+        request, "accounts/one.html", {"form": form, "one": account}, status=200 if request.method == "GET" else 400
+    )
+
+
+def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpResponse:
+    verb = "account.activated" if is_active else "account.deactivated"
+    with transaction.atomic(), changes.made(account_of(request).name, verb, account):
+        account.is_active = is_active
+        account.save(update_fields=["is_active"])
+        if not is_active:
+            SignIn.revoke(account)
+        _keep_a_manager()
+    text = _("%(name)s can sign in again.") if is_active else _("%(name)s cannot sign in any more, from now on.")
+    messages.success(request, text % {"name": account})
+    return see_other(reverse("accounts-one", args=[account.pk]))
+
+
+def _keep_a_manager() -> None:
+    """Undo what would leave nobody to let people in; called inside the transaction."""
+    if not Account.has_manager():
+        raise errors.Conflict(_("Nobody would be manager any more. Make somebody else manager first."))
+
+
+def _with_link(request: HttpRequest, account: Account, token: str) -> HttpResponse:
+    # The address of this very request: whoever is told it reaches the collector the way that the manager does.
+    address = request.build_absolute_uri(reverse("welcome", args=[token]))
+    if settings.ENVIRONMENT.https:
+        address = address.replace("http://", "https://", 1)
+    rows = Account.objects.select_related("member").order_by("-is_active", "name")
+    return render(request, "accounts/list.html", {"accounts": rows, "link": address, "link_of": account})

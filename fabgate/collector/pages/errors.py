@@ -1,0 +1,88 @@
+"""What does a person see when something cannot be done? What happened, and what to do next; never a bare number."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.exceptions import DisallowedHost, SuspiciousOperation
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+
+log = logging.getLogger(__name__)
+
+
+class Conflict(Exception):  # noqa: N818 (it names what happened)
+    """Somebody else changed the same thing first; the text says what, and what to do. Answered with 409."""
+
+
+def page(request: HttpRequest, status: int, title: str, text: str) -> HttpResponse:
+    """Return a page that says `title` and `text`; plain text to a program."""
+    if request.path.startswith("/api/"):
+        return HttpResponse(f"{title}. {text}\n", status=status, content_type="text/plain; charset=utf-8")
+    content = render_to_string("errors/error.html", {"title": title, "text": text, "status": status}, request)
+    return HttpResponse(content, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer 400, with what was wrong where the exception's text was written for people."""
+    if isinstance(exception, DisallowedHost):
+        # The page would ask for the host's name again.
+        text = "This address is not one of FABGATE_ALLOWED_HOSTS. Add it there, or use one that is.\n"
+        return HttpResponse(text, status=400, content_type="text/plain; charset=utf-8")
+    known = exception is not None and not isinstance(exception, SuspiciousOperation)
+    text = str(exception) if known else _("Something in it was not understood. Go back and try once more.")
+    return page(request, 400, _("That could not be read"), text)
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001 (Django names it)
+    """Answer 403."""
+    text = _("Your account is for other pages. If you need this one, ask a manager.")
+    return page(request, 403, _("This page is not for your account"), text)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form that did not come from one of our pages, or whose cookie is missing."""
+    log.info("%s: a form was refused: %s", request.path, reason)
+    text = _(
+        "The form was open for too long, or the browser sent no cookie. Go back, load the page again and send it once"
+        " more. If the address begins with http: this collector expects https (FABGATE_HTTPS)."
+    )
+    return page(request, 403, _("The form could not be checked"), text)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001 (Django names it)
+    """Answer 404."""
+    text = _("Perhaps the address was mistyped, or what it showed has another name now.")
+    return page(request, 404, _("Nothing is here"), text)
+
+
+def wrong_method(request: HttpRequest, allowed: str) -> HttpResponse:
+    """Answer 405."""
+    text = _("This page is only read or only sent to. Open it from the menu.")
+    response = page(request, 405, _("That is not how this page is used"), text)
+    response.headers["Allow"] = allowed
+    return response
+
+
+def conflict(request: HttpRequest, text: str) -> HttpResponse:
+    """Answer 409."""
+    return page(request, 409, _("Somebody was quicker"), text)
+
+
+def too_many(request: HttpRequest) -> HttpResponse:
+    """Answer 429."""
+    text = _("Too many wrong passwords. Wait a quarter of an hour, or ask a manager for a new link.")
+    response = page(request, 429, _("Please wait"), text)
+    response.headers["Retry-After"] = "900"
+    return response
+
+
+def server_error(request: HttpRequest, *_args: Any) -> HttpResponse:
+    """Answer 500. Nothing is looked up for it: the database may be what fails."""
+    title = _("Something broke here")
+    text = _("It is not your fault. Try again; if it stays, whoever runs the collector finds the reason in its log.")
+    if request.path.startswith("/api/"):
+        return HttpResponse(f"{title}\n", status=500, content_type="text/plain; charset=utf-8")
+    return HttpResponse(render_to_string("errors/broken.html", {"title": title, "text": text}), status=500)

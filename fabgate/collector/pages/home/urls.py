@@ -1,0 +1,22 @@
+"""Which routes belong to nobody in particular?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import path
+
+from fabgate.collector.pages.home import views
+from fabgate.collector.roles import ALL, OPEN, Right
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("theme", views.theme, name="theme"),
+    path("language", views.language, name="language"),
+]
+RIGHTS: Final = {
+    "home": Right(get=ALL),
+    # Colours and language are of the browser; who reads the sign-in page chooses them too.
+    "theme": Right(get=frozenset(), post=OPEN.post, is_open=True),
+    "language": Right(get=frozenset(), post=OPEN.post, is_open=True),
+}

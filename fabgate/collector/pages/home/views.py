@@ -1,0 +1,55 @@
+"""Where does a person begin, in which language and colours?"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+
+from fabgate.collector.door import account_of, see_other
+from fabgate.collector.models import Account
+from fabgate.collector.pages import frame
+from fabgate.collector.pages.language import SPOKEN
+from fabgate.errors import UsageError
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """Go to the first page of this person's role."""
+    return see_other(reverse(frame.first_way(account_of(request).role)))
+
+
+def theme(request: HttpRequest) -> HttpResponse:
+    """Keep the chosen colours in this browser."""
+    chosen = request.POST.get("theme", "")
+    if chosen not in frame.THEMES:
+        raise UsageError(_("Wanted one of: %(known)s.") % {"known": ", ".join(frame.THEMES)})
+    return _kept(request, frame.THEME_COOKIE, chosen)
+
+
+def language(request: HttpRequest) -> HttpResponse:
+    """Keep the chosen language in this browser, and with the account of whoever is signed in."""
+    chosen = request.POST.get("language", "")
+    if chosen not in SPOKEN:
+        raise UsageError(_("Wanted one of: %(known)s.") % {"known": ", ".join(sorted(SPOKEN))})
+    if isinstance(request.user, Account):
+        request.user.lang = chosen
+        request.user.save(update_fields=["lang"])
+    return _kept(request, settings.LANGUAGE_COOKIE_NAME, chosen)
+
+
+def _kept(request: HttpRequest, cookie: str, value: str) -> HttpResponse:
+    back = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
+        back = reverse("home")
+    response = see_other(back)
+    response.set_cookie(
+        cookie,
+        value,
+        max_age=settings.LANGUAGE_COOKIE_AGE,
+        secure=settings.LANGUAGE_COOKIE_SECURE,
+        samesite="Lax",
+        httponly=True,
+    )
+    return response

@@ -1,0 +1,55 @@
+"""Which changes does a person look for?"""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from typing import Any, Final
+
+from django import forms
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from fabgate.collector.models import Change
+
+FIRST_YEAR: Final = 2000
+LAST_YEAR: Final = 2199
+
+
+class FilterForm(forms.Form):
+    """By whom, of what, and between which days."""
+
+    actor = forms.CharField(label=_("By"), max_length=200, required=False)
+    key = forms.CharField(label=_("Of"), max_length=200, required=False)
+    first = forms.DateField(
+        label=_("From"), required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+    )
+    last = forms.DateField(label=_("To"), required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse years that no log reaches: the ends of the calendar have no midnight everywhere."""
+        cleaned = super().clean() or self.cleaned_data
+        for name in ("first", "last"):
+            day = cleaned.get(name)
+            if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR:
+                text = gettext("Choose a year between %(first)s and %(last)s.")
+                self.add_error(name, text % {"first": FIRST_YEAR, "last": LAST_YEAR})
+        return cleaned
+
+    def narrowed(self, rows: QuerySet[Change]) -> QuerySet[Change]:
+        """Return those of `rows` that are looked for."""
+        wanted = self.cleaned_data
+        if wanted["actor"]:
+            rows = rows.filter(actor__icontains=wanted["actor"])
+        if wanted["key"]:
+            rows = rows.filter(key__icontains=wanted["key"])
+        if wanted["first"]:
+            rows = rows.filter(at__gte=_midnight(wanted["first"]))
+        if wanted["last"]:
+            rows = rows.filter(at__lt=_midnight(wanted["last"] + timedelta(days=1)))
+        return rows
+
+
+def _midnight(day: datetime) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time()))

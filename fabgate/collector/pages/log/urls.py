@@ -1,0 +1,13 @@
+"""Which routes show who changed what, and who may read them?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import path
+
+from fabgate.collector.pages.log import views
+from fabgate.collector.roles import Right, reads
+
+urlpatterns = [path("log", views.log, name="log")]
+RIGHTS: Final = {"log": Right(get=reads())}

@@ -1,0 +1,99 @@
+"""How is a change said in people's words? What has no words yet is shown as it is kept."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Any, Final
+
+from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector.templatetags.fabgate import NOTHING
+
+VERBS: Final = {
+    "account.activated": gettext_lazy("account switched on"),
+    "account.added": gettext_lazy("account added"),
+    "account.deactivated": gettext_lazy("account switched off"),
+    "account.link": gettext_lazy("one-time link made"),
+    "account.password": gettext_lazy("password set"),
+    "account.updated": gettext_lazy("account changed"),
+    "badge.ended": gettext_lazy("badge ended"),
+    "badge.given": gettext_lazy("badge given"),
+    "badge.lost": gettext_lazy("badge reported lost"),
+    "block.lifted": gettext_lazy("block lifted"),
+    "block.set": gettext_lazy("blocked"),
+    "data.exported": gettext_lazy("data exported"),
+    "gate.let-in": gettext_lazy("gate let in"),
+    "gate.moved": gettext_lazy("gate moved"),
+    "grant.given": gettext_lazy("training granted"),
+    "grant.revoked": gettext_lazy("training taken back"),
+    "group.added": gettext_lazy("group written down"),
+    "group.begun": gettext_lazy("group begun again"),
+    "group.ended": gettext_lazy("group ended"),
+    "group.updated": gettext_lazy("group changed"),
+    "hours.removed": gettext_lazy("hours removed"),
+    "hours.set": gettext_lazy("hours set"),
+    "key.made": gettext_lazy("key made"),
+    "key.revoked": gettext_lazy("key revoked"),
+    "machine.added": gettext_lazy("machine added"),
+    "machine.locked": gettext_lazy("machine locked"),
+    "machine.retired": gettext_lazy("machine retired"),
+    "machine.returned": gettext_lazy("machine brought back"),
+    "machine.unlocked": gettext_lazy("machine unlocked"),
+    "machine.updated": gettext_lazy("machine changed"),
+    "member.added": gettext_lazy("member written down"),
+    "member.back": gettext_lazy("member let in again"),
+    "member.imported": gettext_lazy("member imported"),
+    "member.left": gettext_lazy("member left"),
+    "member.updated": gettext_lazy("member changed"),
+    "review.accepted": gettext_lazy("review settled"),
+    "review.contested": gettext_lazy("session contested"),
+    "review.favour": gettext_lazy("review settled in the member's favour"),
+    "session.corrected": gettext_lazy("session corrected"),
+    "training.added": gettext_lazy("training added"),
+    "training.updated": gettext_lazy("training changed"),
+}
+KINDS: Final = {
+    "account": gettext_lazy("account"),
+    "apikey": gettext_lazy("key"),
+    "collector": gettext_lazy("collector"),
+    "badge": gettext_lazy("badge"),
+    "block": gettext_lazy("block"),
+    "gate": gettext_lazy("gate"),
+    "grant": gettext_lazy("grant"),
+    "group": gettext_lazy("group"),
+    "machine": gettext_lazy("machine"),
+    "member": gettext_lazy("member"),
+    "review": gettext_lazy("review"),
+    "training": gettext_lazy("training"),
+    "usagesession": gettext_lazy("session"),
+    "opening": gettext_lazy("opening hours"),
+    "specialday": gettext_lazy("special day"),
+}
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d\S*")
+
+
+def verb(name: str) -> str:
+    """Return what was done."""
+    return str(VERBS.get(name, name))
+
+
+def kind(name: str) -> str:
+    """Return of what kind of thing."""
+    return str(KINDS.get(name, name))
+
+
+def value(found: Any) -> str:
+    """Return a value as a person reads it."""
+    if found is None or found in ("", [], {}):
+        return NOTHING
+    if isinstance(found, bool):
+        return _("yes") if found else _("no")
+    if isinstance(found, list) and all(isinstance(item, str | int) for item in found):
+        return ", ".join(map(str, found))
+    if isinstance(found, str) and _MOMENT.fullmatch(found):
+        return formats.date_format(timezone.localtime(datetime.fromisoformat(found)), "SHORT_DATETIME_FORMAT")
+    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""What is each person's own: sign-ins, password, language and colours?"""

@@ -1,0 +1,27 @@
+"""What is typed to change one's own password?"""
+
+from __future__ import annotations
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from fabgate.collector.pages.signin.forms import NewPasswordForm
+
+
+class ChangePasswordForm(NewPasswordForm):
+    """The password that holds, and the one that shall."""
+
+    old = forms.CharField(
+        label=_("Password now"),
+        max_length=1000,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    field_order = ("old", "password")
+
+    def clean_old(self) -> str:
+        """Refuse a wrong one."""
+        old = str(self.cleaned_data["old"])
+        if not self._account.check_password(old):
+            raise forms.ValidationError(_("That is not your password."))
+        return old

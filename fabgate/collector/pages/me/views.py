@@ -1,0 +1,71 @@
+"""Where am I signed in, and how do I change my password?"""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.debug import sensitive_post_parameters
+
+from fabgate.collector import changes, signing_in
+from fabgate.collector.door import account_of, see_other
+from fabgate.collector.models import FailedSignIn, SignIn
+from fabgate.collector.pages import errors
+from fabgate.collector.pages.me import browsers
+from fabgate.collector.pages.me.forms import ChangePasswordForm
+from fabgate.errors import UsageError
+
+
+def me(request: HttpRequest) -> HttpResponse:
+    """Show the account, and every browser in which it is signed in."""
+    return render(request, "me/me.html", {"sign_ins": _sign_ins(request)})
+
+
+@sensitive_post_parameters("old", "password")
+def password(request: HttpRequest) -> HttpResponse:
+    """Change the password; every other browser is signed out."""
+    account = account_of(request)
+    if request.method == "POST" and FailedSignIn.is_too_many(account.name, signing_in.counted_as(request)):
+        return errors.too_many(request)
+    form = ChangePasswordForm(account, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            account.set_password(form.cleaned_data["password"])
+            account.save(update_fields=["password"])
+            changes.note(account.name, "account.password", account)
+            SignIn.revoke(account, but=request.session["sign_in"])
+            update_session_auth_hash(request, account)
+        messages.success(request, _("Your password is changed. Other browsers were signed out."))
+        return see_other(reverse("me"))
+    if "old" in form.errors:
+        FailedSignIn.note(account.name, signing_in.counted_as(request))
+    return render(request, "me/password.html", {"form": form}, status=200 if request.method == "GET" else 400)
+
+
+def revoke(request: HttpRequest) -> HttpResponse:
+    """Sign another browser out, or all others."""
+    account, own = account_of(request), request.session["sign_in"]
+    which = request.POST.get("sign_in", "")
+    if which == "others":
+        ended = SignIn.revoke(account, but=own)
+    elif which.isascii() and which.isdecimal() and len(which) < 19:
+        ended = SignIn.revoke(account, only=int(which))
+    else:
+        raise UsageError(_("Choose which browser to sign out."))
+    messages.success(
+        request, ngettext("%(n)d browser is signed out.", "%(n)d browsers are signed out.", ended) % {"n": ended}
+    )
+    return see_other(reverse("me"))
+
+
+def _sign_ins(request: HttpRequest) -> list[dict[str, object]]:
+    rows = SignIn.objects.filter(account=account_of(request), revoked_at=None).order_by("-seen_at")[:50]
+    return [
+        {"row": row, "browser": browsers.named(row.user_agent), "is_own": row.pk == request.session.get("sign_in")}
+        for row in rows
+    ]

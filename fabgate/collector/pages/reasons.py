@@ -1,0 +1,73 @@
+"""Why was somebody refused, and why did a session end? A gate's words, as a volunteer reads them on a page.
+
+A word that is not listed here, such as a workshop's own reason for a block, is shown as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from django.utils.translation import gettext_lazy as _
+
+REFUSED: Final[Mapping[str, Any]] = {
+    "unknown-badge": _("unknown badge"),
+    "badge-lost": _("badge was reported lost"),
+    "no-access": _("no access any more"),
+    "suspended": _("suspended"),
+    "banned": _("banned"),
+    "payment-due": _("payment due"),
+    "expired": _("membership over"),
+    "training-missing": _("training missing"),
+    "training-expired": _("training too old"),
+    "outside-hours": _("outside opening hours"),
+    "clock-unknown": _("the gate does not know the time"),
+    "supervisor-needed": _("supervisor needed"),
+    "supervisor-missing": _("no supervisor tapped"),
+    "start-timeout": _("nothing was started"),
+    "in-use": _("machine in use"),
+    "misread": _("badge not read properly"),
+    "two-cards": _("two cards at once"),
+    "random-uid": _("a card or phone of changing numbers"),
+    "blocked-estop": _("emergency stop pressed"),
+    "blocked-output": _("switching fault"),
+    "blocked-lock-now": _("locked by the staff"),
+    "blocked-lock-idle": _("locked by the staff"),
+    "blocked-flag": _("a danger was reported"),
+    "blocked-journal": _("the gate cannot keep records"),
+    "blocked-journal-full": _("the gate's records are full"),
+    "blocked-reader": _("badge reader fault"),
+    "blocked-stale": _("list of members too old"),
+}
+ENDED: Final[Mapping[str, Any]] = {
+    "badge": _("badge tapped"),
+    "button": _("stop button"),
+    "removed": _("card taken out"),
+    "handover": _("handed over"),
+    "limit": _("time limit reached"),
+    "idle": _("stood still"),
+    "revoked": _("access ended"),
+    "lock": _("locked by the staff"),
+    "remote": _("stopped from the page"),
+    "fault": _("fault"),
+    "restart": _("the gate restarted"),
+    "power-loss": _("power was cut"),
+    "journal-lost": _("the gate's records were lost"),
+    "cancelled": _("cancelled"),
+    "start-timeout": _("nothing was started"),
+}
+
+
+def refused(reason: str) -> str:
+    """Return why somebody was refused, in words."""
+    return str(REFUSED.get(reason, reason))
+
+
+def all_refused(reasons: Iterable[str]) -> list[str]:
+    """Return every reason in words, the worst first, none twice."""
+    return list(dict.fromkeys(map(refused, reasons)))
+
+
+def ended(reason: str | None) -> str:
+    """Return why a session ended, in words; nothing while it runs."""
+    return str(ENDED.get(reason or "", reason or ""))

@@ -1,0 +1,1 @@
+"""How does a person get in, and out again?"""

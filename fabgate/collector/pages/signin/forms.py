@@ -1,0 +1,79 @@
+"""What is typed to get in, and what is wrong with it?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth import password_validation
+from django.utils.translation import gettext_lazy as _
+
+from fabgate.collector import accounts
+from fabgate.collector.models import Account
+from fabgate.errors import UsageError
+
+
+class SignInForm(forms.Form):
+    """A name and a password."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=63,
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "autofocus": True}),
+    )
+    password = forms.CharField(
+        label=_("Password"),
+        max_length=1000,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+
+class NewPasswordForm(forms.Form):
+    """A new password, typed once: the browser shows it on demand and a password manager keeps it."""
+
+    password = forms.CharField(
+        label=_("New password"),
+        max_length=1000,
+        strip=False,
+        help_text=_("At least 10 characters. Three or four words that you remember are a good one."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, account: Account, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._account = account
+
+    def clean_password(self) -> str:
+        """Refuse what is guessed easily."""
+        password = str(self.cleaned_data["password"])
+        password_validation.validate_password(password, self._account)
+        return password
+
+
+class FirstManagerForm(NewPasswordForm):
+    """The first manager: a name to sign in with, what others read, and a password."""
+
+    name = forms.CharField(
+        label=_("Name to sign in with"),
+        max_length=63,
+        help_text=_("Such as ada. Letters, digits and . _ - @ +"),
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "autofocus": True}),
+    )
+    display_name = forms.CharField(
+        label=_("Name that others read"),
+        max_length=120,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    field_order = ("name", "display_name", "password")
+
+    def clean_name(self) -> str:
+        """Refuse what cannot be a log-in name."""
+        try:
+            self._account.name = accounts.check_name(self.cleaned_data["name"])
+        except UsageError:
+            raise forms.ValidationError(
+                _("Use letters, digits and . _ - @ + for it, and a name that nobody else has.")
+            ) from None
+        return self._account.name

@@ -1,0 +1,21 @@
+"""Which routes lead in and out, and who may use them?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import path
+
+from fabgate.collector.pages.signin import views
+from fabgate.collector.roles import OPEN, OWN, Right
+
+urlpatterns = [
+    path("sign-in", views.sign_in, name="sign-in"),
+    path("sign-out", views.sign_out, name="sign-out"),
+    path("welcome/<str:token>", views.welcome, name="welcome"),
+]
+RIGHTS: Final = {
+    "sign-in": OPEN,
+    "sign-out": Right(get=frozenset(), post=OWN.post),
+    "welcome": OPEN,
+}

@@ -1,0 +1,92 @@
+"""How does a person sign in, set a first password by a one-time link, and sign out?"""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+
+from fabgate.collector import changes, signing_in
+from fabgate.collector.door import see_other
+from fabgate.collector.models import Account, OneTimeLink, SignIn
+from fabgate.collector.pages import errors
+from fabgate.collector.pages.signin.forms import FirstManagerForm, NewPasswordForm, SignInForm
+
+
+@never_cache
+@sensitive_post_parameters("password")
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """Show the form, or sign in and go where the person wanted to."""
+    back = _back(request)
+    if request.method == "GET" and request.user.is_authenticated:
+        return see_other(back)
+    form = SignInForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            account = signing_in.check(request, form.cleaned_data["name"], form.cleaned_data["password"])
+        except signing_in.TooMany:
+            return errors.too_many(request)
+        if account is not None:
+            signing_in.enter(request, account)
+            return see_other(back)
+        form.add_error(None, _("No account has this name and password. Try again, or ask a manager for a new link."))
+    status = 200 if request.method == "GET" else 400
+    return render(request, "signin/sign_in.html", {"form": form, "next": back}, status=status)
+
+
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End this sign-in."""
+    SignIn.objects.filter(pk=request.session.get("sign_in") or 0).delete()
+    logout(request)
+    return see_other(reverse("sign-in"))
+
+
+@never_cache
+@sensitive_post_parameters("password")
+def welcome(request: HttpRequest, token: str) -> HttpResponse:
+    """Let whoever has the link set a password once: the first manager, an invited person, or one who forgot theirs."""
+    link = OneTimeLink.open(token)
+    if link is None:
+        text = _("A link opens once and not for ever. Ask a manager for a new one.")
+        return errors.page(request, 404, _("This link opens nothing any more"), text)
+    account = link.account or Account(role=Account.MANAGER)
+    is_first = link.account is None
+    form = (FirstManagerForm if is_first else NewPasswordForm)(
+        account, request.POST if request.method == "POST" else None
+    )
+    if request.method == "POST" and form.is_valid():
+        _let_in(request, link, account, form)
+        return see_other(reverse("home"))
+    status = 200 if request.method == "GET" else 400
+    shown = {"form": form, "is_first": is_first, "link": link, "named": account}
+    return render(request, "signin/welcome.html", shown, status=status)
+
+
+def _let_in(request: HttpRequest, link: OneTimeLink, account: Account, form: NewPasswordForm) -> None:
+    with transaction.atomic():
+        if not link.use() or (link.account is None and Account.has_manager()):
+            raise errors.Conflict(_("This link was used a moment ago. Sign in, or ask a manager for a new one."))
+        account.set_password(form.cleaned_data["password"])
+        if link.account is None:
+            account.display_name = form.cleaned_data["display_name"]
+            account.save()
+            changes.note(account.name, "account.added", account, reason=link.purpose)
+        else:
+            account.save(update_fields=["password"])
+            changes.note(account.name, "account.password", account, reason=link.purpose)
+        SignIn.revoke(account)
+        signing_in.enter(request, account)
+    messages.success(request, _("Your password is set. Welcome!"))
+
+
+def _back(request: HttpRequest) -> str:
+    wanted = request.POST.get("next", "") or request.GET.get("next", "")
+    safe = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    return wanted if safe else reverse("home")

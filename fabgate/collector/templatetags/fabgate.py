@@ -1,0 +1,102 @@
+"""What do all templates share? Icons, states, durations, addresses of static files; known to each without loading."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from django import template
+from django.conf import settings
+from django.http import HttpRequest, QueryDict
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy as _
+
+from fabgate.collector import STATIC, rights
+from fabgate.collector.templatetags.icons import PATHS
+
+register = template.Library()
+#: What stands where there is nothing: an en dash.
+NOTHING: Final = "\N{EN DASH}"
+
+#: What a machine is like, as a person sees it: its icon and its word. The colour follows from the state's name in CSS.
+STATES: Final[Mapping[str, tuple[str, Any]]] = {
+    "free": ("circle", _("Free")),
+    "in-use": ("person", _("In use")),
+    "running": ("play", _("Running")),
+    "left-on": ("hourglass", _("Left on")),
+    "starting": ("ellipsis", _("Starting")),
+    "finishing": ("hourglass", _("Finishing")),
+    "blocked": ("stop", _("Blocked")),
+    "locked": ("lock", _("Locked")),
+    "silent": ("cloud-off", _("Silent")),
+    "ok": ("check", _("All right")),
+    "warn": ("warning", _("Look at it")),
+    "bad": ("cross", _("Not allowed")),
+    "uncertain": ("tilde", _("Uncertain")),
+}
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """Return an icon as inline SVG; with a `label` where it stands alone, else it is silent to screen readers."""
+    aria = format_html('role="img" aria-label="{}"', label) if label else mark_safe('aria-hidden="true"')
+    return format_html(
+        '<svg class="icon" viewBox="0 0 24 24" {}>{}</svg>',
+        aria,
+        mark_safe(PATHS[name]),  # noqa: S308 (our own constants)
+    )
+
+
+@register.simple_tag
+def state(name: str, word: str = "") -> SafeString:
+    """Return a state as colour, icon and word; `word` in place of the usual one."""
+    picture, usual = STATES[name]
+    return format_html('<span class="state state-{}">{}<span>{}</span></span>', name, icon(picture), word or usual)
+
+
+@register.simple_tag
+@cache
+def asset(name: str) -> str:
+    """Return the address of a static file, with the hash of what is in it, so that a browser may keep it."""
+    # Templates hand their own kind of text over, which pathlib does not take.
+    digest = hashlib.sha256(Path(f"{STATIC}/{name}").read_bytes()).hexdigest()[:12]
+    return f"{settings.STATIC_URL}{name}?v={digest}"
+
+
+@register.simple_tag(takes_context=True)
+def may(context: template.Context, route: str, method: str = "GET") -> bool:
+    """Return whether whoever reads the page may use that route: no page shows a button that would be refused."""
+    return rights.may(str(context.get("role") or ""), route, method)
+
+
+@register.simple_tag(takes_context=True)
+def query(context: template.Context, **changed: Any) -> str:
+    """Return this page's query string with these values in place; an empty value leaves one out."""
+    request = context.get("request")
+    found = request.GET.copy() if isinstance(request, HttpRequest) else QueryDict(mutable=True)
+    for name, value in changed.items():
+        if value in ("", None):
+            found.pop(name, None)
+        else:
+            found[name] = str(value)
+    return f"?{found.urlencode()}" if found else "?"
+
+
+@register.filter
+def duration(ms: int | None) -> str:
+    """Return milliseconds as h:mm:ss; a dash where there are none."""
+    if ms is None:
+        return NOTHING
+    minutes, seconds = divmod(int(ms) // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+@register.filter
+def at(items: list[Any], index: int) -> Any:
+    """Return one of a list's items by its place."""
+    return items[index]
