@@ -1,0 +1,102 @@
+"""What may be done to a machine from a page, and what is said of it afterwards? Nothing here can switch power on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate import wire
+from fabgate.collector import commands, locks, roster
+from fabgate.collector.door import account_of
+from fabgate.collector.models import Account, Gate, Machine
+from fabgate.collector.pages.floor.stations import forgotten_locks, is_heard, moment
+from fabgate.errors import UsageError
+
+#: What is said when an order was sent; what the gate makes of it is told live.
+SENT: Final[Mapping[str, Any]] = {
+    "stop": gettext_lazy("%(where)s was told to stop. A running job ends first, if its rules say so."),
+    "extend": gettext_lazy("%(where)s was told to go on for longer."),
+    "identify": gettext_lazy("%(where)s was told to blink and beep for ten seconds."),
+    "fetch-roster": gettext_lazy("%(where)s was told to fetch its roster."),
+    "clear-fault": gettext_lazy("%(where)s was told to try its badge reader again."),
+}
+#: What the buttons for more time say, and how many minutes they give.
+MORE_TIME: Final = {"extend-15": 15, "extend-30": 30, "extend-60": 60}
+
+
+def may_unlock(account: Account, machine: Machine, *, is_forgotten: bool = False) -> bool:
+    """Whether this person may take the lock off: the desk only what it set itself; a maintainer knows the machine.
+
+    Of a lock that is forgotten here nobody knows who set it.
+    """
+    return account.role != Account.DESK or (machine.locked_by == account.name and not is_forgotten)
+
+
+def is_kept(machine: Machine, lock_id: str) -> bool:
+    """Whether a gate of the machine keeps the lock of that id, which nobody here knows."""
+    return any(lock_id in forgotten_locks(gate) for gate in machine.gates.defer("roster"))
+
+
+def tell_lock(request: HttpRequest, verb: str, about: wire.Lock, machine: Machine, gates: list[Gate]) -> None:
+    """Tell the gates of a lock that was set or taken off, and the person what is true now."""
+    said = _("%(machine)s is locked.") if verb == "lock" else _("%(machine)s is not locked any more.")
+    said %= {"machine": machine}
+    try:
+        is_told = locks.tell(verb, about, gates, account_of(request).name, timeout_s=roster.PAGE_S)
+    except UsageError as error:  # the lock itself stands: a gate's keys are missing
+        messages.warning(request, f"{said} {error}")
+        return
+    if not gates:
+        messages.warning(request, _("%(said)s No gate stands beside it.") % {"said": said})
+    elif not is_told:
+        text = _("%(said)s The broker is away just now: its gate hears of it when they are back.")
+        messages.warning(request, text % {"said": said})
+    elif silent := [gate for gate in gates if not is_heard(gate, datetime.now(UTC))]:
+        text = _("%(said)s %(gates)s: it hears of it when it is back.")
+        messages.warning(request, text % {"said": said, "gates": ", ".join(map(_silent, silent))})
+    else:
+        messages.success(request, _("%(said)s Its gate was told.") % {"said": said})
+
+
+def give(request: HttpRequest, gate: Gate, verb: str, *, seconds: int | None = None) -> None:
+    """Send an order to a gate, and say what is true now."""
+    where = gate.machine or gate
+    if not is_heard(gate, datetime.now(UTC)) or not gate.boot:
+        messages.error(request, _("%(gate)s. No order reaches it now.") % {"gate": _silent(gate)})
+        return
+    order = commands.give(gate, verb, account_of(request).name, seconds=seconds, timeout_s=roster.PAGE_S)
+    if order.outcome == commands.NOT_SENT:
+        messages.error(
+            request, _("The broker is away just now: nothing was sent to %(where)s. Try again.") % {"where": where}
+        )
+    else:
+        messages.success(request, SENT[verb] % {"where": where})
+
+
+def verb_in(request: HttpRequest, *known: str) -> str:
+    """Return which order was asked for. Raises UsageError."""
+    verb = request.POST.get("verb", "")
+    if verb not in known:
+        raise UsageError(_("Wanted one of: %(known)s.") % {"known": ", ".join(known)})
+    return verb
+
+
+def back_to(request: HttpRequest, route: str) -> str:
+    """Return the page of ours from which somebody came, or else `route`."""
+    asked = request.POST.get("next") or request.GET.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
+    return asked if is_ours else reverse(route)
+
+
+def _silent(gate: Gate) -> str:
+    if gate.seen_at is None:
+        return _("%(gate)s was not heard yet") % {"gate": gate.name}
+    return _("%(gate)s is silent since %(at)s") % {"gate": gate.name, "at": moment(gate.seen_at)}

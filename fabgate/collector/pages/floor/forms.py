@@ -1,0 +1,89 @@
+"""What is chosen to lock a machine: why, when, and when is it expected back?"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector import locks
+from fabgate.collector.blocks import today
+
+#: What is wrong most often, in words that fit the display beside the machine.
+REASONS: Final = (
+    gettext_lazy("Something is broken"),
+    gettext_lazy("Waits for a part"),
+    gettext_lazy("Maintenance"),
+    gettext_lazy("Needs cleaning"),
+    gettext_lazy("Kept for a course"),
+)
+OWN: Final = "own"
+IDLE, NOW = "idle", "now"
+
+
+class LockForm(forms.Form):
+    """A lock. By default it waits for the job that runs."""
+
+    why = forms.ChoiceField(
+        label=gettext_lazy("Why?"),
+        widget=forms.RadioSelect,
+        choices=[
+            *((str(number), reason) for number, reason in enumerate(REASONS)),
+            (OWN, gettext_lazy("In my own words:")),
+        ],
+        error_messages={"required": gettext_lazy("Choose a reason: members read it at the machine.")},
+    )
+    words = forms.CharField(
+        label=gettext_lazy("My own words"),
+        required=False,
+        max_length=locks.MAX_REASON,
+        help_text=gettext_lazy(
+            "The display beside the machine has room for about 40 letters; for 20 if a day is given."
+        ),
+    )
+    when = forms.ChoiceField(
+        label=gettext_lazy("When?"),
+        widget=forms.RadioSelect,
+        initial=IDLE,
+        choices=[
+            (IDLE, gettext_lazy("When it is idle: whoever uses it may finish")),
+            (NOW, gettext_lazy("At once: the power goes off now, whatever it does")),
+        ],
+    )
+    back = forms.DateField(
+        label=gettext_lazy("Expected back (if you know)"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        input_formats=["%Y-%m-%d"],
+        error_messages={"invalid": gettext_lazy("Write the day as year-month-day, such as 2027-03-01.")},
+    )
+
+    def clean_words(self) -> str:
+        """Return the words on one line."""
+        words = " ".join(self.cleaned_data["words"].split())
+        if not words.isprintable():
+            raise forms.ValidationError(_("Use letters and digits that a display can show."))
+        return words
+
+    def clean_back(self) -> date | None:
+        """Refuse a day that is past."""
+        back: date | None = self.cleaned_data["back"]
+        if back is not None and back < today():
+            raise forms.ValidationError(_("That day is past. Choose today or a later one, or leave it empty."))
+        return back
+
+    def clean(self) -> dict[str, Any]:
+        """Take the words where somebody chose to write their own."""
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("why") == OWN and "words" in cleaned and not cleaned["words"]:
+            self.add_error("words", _("Say why: members read it at the machine."))
+        return cleaned
+
+    @property
+    def reason(self) -> str:
+        """Return what members will read."""
+        why = self.cleaned_data["why"]
+        return str(self.cleaned_data["words"]) if why == OWN else str(REASONS[int(why)])

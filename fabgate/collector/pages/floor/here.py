@@ -1,0 +1,73 @@
+"""Who is in the workshop now, as far as badges tell: who uses a machine, and who did a while ago?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from fabgate.collector.blocks import today
+from fabgate.collector.models import Grant, Member, UsageSession
+from fabgate.collector.pages import who
+from fabgate.collector.pages.floor.stations import Station
+from fabgate.collector.pages.who import Who
+
+#: Who ended a session before that is taken to have gone home.
+LATELY: Final = timedelta(hours=2)
+#: So many people at most; the newest.
+MOST: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody and the machine at which they were seen; `at` is None while they use it."""
+
+    who: Who
+    machine: str
+    at: datetime | None
+    is_supervisor: bool
+
+
+def now(stations: Iterable[Station], at: datetime) -> list[Person]:
+    """Return who is here, those who use a machine first; each of them once."""
+    used = [station for station in stations if station.is_in_use and station.who is not None]
+    seen: dict[str, tuple[str, datetime | None]] = {}
+    for station in used:
+        assert station.who is not None
+        seen.setdefault(station.who.id, (str(station.machine), None))
+    sessions = [station.gate.session for station in used if station.gate is not None]
+    for helper, machine in _supervising(sessions):
+        seen.setdefault(helper, (machine, None))
+    for person, machine, ended in _lately(at):
+        seen.setdefault(person, (machine, ended))
+    people = who.called(seen)
+    supervisors = _supervisors(people.values())
+    return [Person(people[one], *where, one in supervisors) for one, where in seen.items()]
+
+
+def _supervising(sessions: list[str]) -> list[tuple[str, str]]:
+    rows = UsageSession.objects.filter(id__in=sessions).exclude(supervisor=None).exclude(supervisor="")
+    return [(row.supervisor or "", _named(row)) for row in rows.select_related("machine", "gate")]
+
+
+def _lately(at: datetime) -> list[tuple[str, str, datetime]]:
+    rows = UsageSession.objects.filter(ended_at__gte=at - LATELY, ended_at__lte=at).select_related("machine", "gate")
+    found = []
+    for row in rows.order_by("-ended_at", "-id")[:MOST]:
+        assert row.ended_at is not None
+        found += [(one, _named(row), row.ended_at) for one in (row.used_by or row.member, row.supervisor) if one]
+    return found
+
+
+def _named(row: UsageSession) -> str:
+    return str(row.machine) if row.machine else row.gate.name
+
+
+def _supervisors(people: Iterable[Who]) -> set[str]:
+    """Return which of them may supervise somebody: by their level, or as instructors of something."""
+    members = [one.member for one in people if one.member is not None and not one.member.minor]
+    found = {member.pk for member in members if member.level in Member.LEVELS[1:]}
+    day = today()
+    grants = Grant.said_by(day).filter(member__in=members, stage=Grant.INSTRUCTOR)
+    return found | {grant.member_id for grant in grants if grant.holds_on(day)}

@@ -1,0 +1,36 @@
+"""Who was refused a little while ago, and why?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from fabgate.collector.models import Refusal
+from fabgate.collector.pages import reasons, who
+from fabgate.collector.pages.who import Who
+
+#: What is older is among the refusals of the tab Use.
+LATELY: Final = timedelta(hours=12)
+MOST: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A refusal in words; `who` is None where nobody knew the badge."""
+
+    row: Refusal
+    machine: str
+    who: Who | None
+    reasons: list[str]
+
+
+def lately(at: datetime) -> list[Refused]:
+    """Return the newest refusals."""
+    newest = Refusal.objects.filter(at__gt=at - LATELY).select_related("gate__machine").defer("gate__roster")
+    rows = list(newest.order_by("-at", "-id")[:MOST])
+    people = who.called(row.member for row in rows)
+    return [
+        Refused(row, str(row.gate.machine or row.gate), people.get(row.member), reasons.all_refused(row.reasons))
+        for row in rows
+    ]

@@ -1,0 +1,258 @@
+"""What does each machine do now, as a person says it? One station for each gate that stands beside a machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from django.db.models import F, Prefetch
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from fabgate.collector.gates import HEARTBEATS
+from fabgate.collector.models import Gate, Journal, Machine
+from fabgate.collector.pages import reasons, who
+from fabgate.collector.pages.who import Who
+from fabgate.collector.templatetags.fabgate import STATES
+
+#: A gate speaks once a minute of how long the job has run; one that did not run for so long was left on.
+STILL_FOR: Final = timedelta(minutes=3)
+#: A day is named without its year while no other is meant.
+_THIS_YEAR: Final = timedelta(days=300)
+#: A gate that keeps a lock which its roster has forgotten names it so (gate/reports.py).
+_FORGOTTEN: Final = re.compile(r"(?:of|,) ([0-9a-f]{32}) \(")
+LOCKS: Final = frozenset({"lock-now", "lock-idle"})
+#: The gate's own words for a machine that somebody uses.
+_BUSY: Final = frozenset({"starting", "active", "finishing"})
+IN_USE: Final = frozenset({"in-use", "running", "left-on", "starting", "finishing"})
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One more thing to know: its state gives the colour, and the icon where it has none of its own.
+
+    What is public may stand on the big display that everybody reads.
+    """
+
+    state: str
+    text: str
+    icon: str = ""
+    is_public: bool = False
+
+    @property
+    def picture(self) -> str:
+        """Return the icon's name."""
+        return self.icon or STATES[self.state][0]
+
+
+@dataclass(slots=True)
+class Station:
+    """A machine and the gate beside it, in words. `state` is one of the template tags' states."""
+
+    machine: Machine
+    gate: Gate | None
+    state: str = "free"
+    word: str = ""
+    #: Since when, where it goes on: a clock ticks.
+    since: datetime | None = None
+    who: Who | None = None
+    #: Who locked it, as they are called.
+    locked_by: str = ""
+    locked_since: str = ""
+    notes: list[Note] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """Return what tells it from the others on a page."""
+        return self.gate.name if self.gate else f"-{self.machine.name}"
+
+    @property
+    def shown(self) -> str:
+        """Return all that its card shows: while this is the same, so is the card."""
+        machine, person = self.machine, self.who
+        about = (self.key, machine.name, machine.title, machine.lock_id, machine.lock_reason, self.locked_by)
+        person_shown = person and (person.id, person.name, person.member is not None)
+        now = (self.state, self.word, self.since, self.locked_since, person_shown, self.notes, self.is_reachable)
+        return repr((about, now))
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether somebody uses it, as far as is known now."""
+        return self.state in IN_USE
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether an order reaches its gate now."""
+        return self.gate is not None and bool(self.gate.boot) and is_heard(self.gate, datetime.now(UTC))
+
+    @property
+    def may_be_on(self) -> bool:
+        """Whether it is on, or was when its gate fell silent."""
+        return self.is_in_use or (self.state == "silent" and self.gate is not None and self.gate.state in _BUSY)
+
+
+def now(at: datetime) -> list[Station]:
+    """Return every station, those of a kind together."""
+    machines = list(
+        Machine.objects.filter(retired_at=None).prefetch_related(
+            Prefetch("gates", Gate.objects.defer("roster").order_by("name"))
+        )
+    )
+    ordered = sorted(machines, key=lambda machine: (machine.category.casefold(), str(machine).casefold(), machine.pk))
+    stations = [Station(machine, gate) for machine in ordered for gate in (*machine.gates.all(),) or (None,)]
+    gates = [station.gate for station in stations if station.gate is not None]
+    people = who.called(gate.session_member for gate in gates)
+    behind = awaited(gates)
+    accounts = who.signing_in(machine.locked_by for machine in machines)
+    for station in stations:
+        station.locked_by = accounts.get(station.machine.locked_by, "")
+        station.locked_since = moment(station.machine.locked_at) if station.machine.locked_at else ""
+        _tell(station, people, behind, at)
+    return stations
+
+
+def awaited(gates: Iterable[Gate]) -> dict[int, int]:
+    """Return of each gate how many entries it has written that are not here yet; 0 left out."""
+    wanted = {gate.journal: gate.pk for gate in gates if gate.journal}
+    rows = Journal.objects.filter(name__in=wanted, head__gt=F("ack_seq")).values_list("name", "head", "ack_seq")
+    return {wanted[name]: head - stored for name, head, stored in rows}
+
+
+def forgotten_locks(gate: Gate) -> list[str]:
+    """Return the ids of the locks that the gate keeps and that this database, restored from a copy, does not know."""
+    said = next((text for text in gate.problems if text.startswith("lock: ")), "")
+    return _FORGOTTEN.findall(said)
+
+
+def is_heard(gate: Gate, at: datetime) -> bool:
+    """Whether the gate is there: it said so, and has not missed its heartbeats since."""
+    return gate.online and gate.seen_at is not None and at - gate.seen_at < HEARTBEATS
+
+
+def moment(at: datetime) -> str:
+    """Return a moment as people say it: its time where it is today, else with the day."""
+    local, today = timezone.localtime(at), timezone.localdate()
+    said = date_format(local, "H:i")
+    if local.date() == today:
+        return said
+    if local.date() == today - timedelta(days=1):
+        return _("yesterday %(time)s") % {"time": said}
+    if today - local.date() < _THIS_YEAR:
+        return date_format(local, "j M H:i")
+    return date_format(local, "SHORT_DATETIME_FORMAT")
+
+
+def day(text: str) -> str:
+    """Return a day as the locale writes it; what is none is shown as it was written."""
+    found = parse_date(text[:10]) if text else None
+    return date_format(found, "SHORT_DATE_FORMAT") if found else text
+
+
+def _tell(station: Station, people: Mapping[str, Who], behind: Mapping[int, int], at: datetime) -> None:
+    gate = station.gate
+    if gate is None:
+        station.state, station.word = "silent", _("No gate")
+        station.notes.append(Note("silent", _("No gate stands beside it: nothing is known of it.")))
+        return
+    station.who = people.get(gate.session_member)
+    if gate.seen_at is None:
+        station.state, station.word = "silent", _("Not heard yet")
+        _note_lock(station, is_confirmed=True)
+        return
+    if not is_heard(gate, at):
+        station.state = "silent"
+        station.notes.append(Note("silent", _last_known(station, moment(gate.seen_at))))
+        _note_lock(station, is_confirmed=gate.knows_roster)
+        return
+    if gate.state in _BUSY:
+        _tell_use(station, gate, at)
+    else:
+        _tell_idle(station, gate)
+    _note_health(station, gate, behind.get(gate.pk, 0))
+
+
+def _tell_use(station: Station, gate: Gate, at: datetime) -> None:
+    # A gate without the time does not say since when; its counter does, as of when it was heard.
+    assert gate.seen_at is not None
+    station.since = gate.state_since or gate.seen_at - timedelta(milliseconds=gate.energised_ms)
+    if gate.state == "active":
+        _tell_active(station, gate, at)
+    else:
+        station.state = gate.state
+        if gate.state == "finishing":
+            station.notes.append(Note("finishing", _("A running job ends; then the power goes off.")))
+    if station.machine.lock is not None or LOCKS & set(gate.causes):
+        _note_lock(station, is_confirmed=bool(LOCKS & set(gate.causes)))
+    station.notes += [Note("blocked", _cause(cause), is_public=True) for cause in gate.causes if cause not in LOCKS]
+
+
+def _tell_active(station: Station, gate: Gate, at: datetime) -> None:
+    if gate.running_ms == 0 or gate.ran_at is None:
+        # Nothing feels whether it runs, or it has not run yet: it is on, and that is all that is known.
+        station.state = "in-use"
+    elif at - gate.ran_at < STILL_FOR:
+        station.state = "running"
+    else:
+        station.state = "left-on"
+        text = _("On, and standing still since %(at)s.") % {"at": moment(gate.ran_at)}
+        station.notes.append(Note("left-on", text))
+
+
+def _tell_idle(station: Station, gate: Gate) -> None:
+    locked, others = LOCKS & set(gate.causes), [cause for cause in gate.causes if cause not in LOCKS]
+    if others:
+        station.state, station.word = "blocked", _("Out of service")
+    elif locked or station.machine.lock is not None:
+        station.state, station.word = "locked", _("Out of service")
+    station.notes += [Note("blocked", _cause(cause), is_public=True) for cause in others]
+    if locked or station.machine.lock is not None:
+        _note_lock(station, is_confirmed=bool(locked))
+
+
+def _note_lock(station: Station, *, is_confirmed: bool) -> None:
+    lock = station.machine.lock
+    if lock is None:
+        if station.gate is not None and LOCKS & set(station.gate.causes):
+            text = _("Its gate keeps a lock that is taken off here, or that nobody here knows.")
+            station.notes.append(Note("locked", text))
+        return
+    station.notes.append(Note("locked", lock.reason, is_public=True))
+    if lock.back:
+        station.notes.append(
+            Note("locked", _("Expected back: %(day)s") % {"day": day(lock.back)}, "calendar", is_public=True)
+        )
+    if station.is_in_use:
+        station.notes.append(Note("locked", _("It locks once it is idle.")))
+    elif not is_confirmed:
+        station.notes.append(Note("starting", _("Its gate has not said yet that it is locked.")))
+
+
+def _note_health(station: Station, gate: Gate, behind: int) -> None:
+    """Add what is wrong with the gate itself: whoever stands there does not see it."""
+    if behind:
+        text = ngettext("%(n)d entry is awaited from its gate.", "%(n)d entries are awaited from its gate.", behind)
+        station.notes.append(Note("warn", text % {"n": behind}))
+    if gate.reader not in ("", "ok") and "reader" not in gate.causes:
+        station.notes.append(Note("warn", _("Its badge reader has a fault.")))
+    if not gate.synced:
+        station.notes.append(Note("warn", _("Its gate does not know the time.")))
+
+
+def _cause(cause: str) -> str:
+    found = reasons.refused(f"blocked-{cause}")
+    return cause if found == f"blocked-{cause}" else f"{found[:1].upper()}{found[1:]}"
+
+
+def _last_known(station: Station, at: str) -> str:
+    gate = station.gate
+    assert gate is not None
+    if gate.state in _BUSY:
+        name = station.who.name if station.who else _("somebody")
+        return _("Not heard since %(at)s; %(who)s was using it then.") % {"at": at, "who": name}
+    return _("Not heard since %(at)s; nobody was using it then.") % {"at": at}

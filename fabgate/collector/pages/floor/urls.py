@@ -1,0 +1,31 @@
+"""Which routes are about the floor, and who may use them?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import path
+
+from fabgate.collector.models import Account
+from fabgate.collector.pages.floor import views
+from fabgate.collector.roles import Right, reads, writes
+
+urlpatterns = [
+    path("floor", views.floor, name="floor"),
+    path("floor/kiosk", views.kiosk, name="floor-kiosk"),
+    path("floor/closing", views.closing, name="floor-closing"),
+    path("floor/machines/<str:name>/lock", views.lock, name="floor-lock"),
+    path("floor/machines/<str:name>/unlock", views.unlock, name="floor-unlock"),
+    path("floor/gates/<str:name>/order", views.order, name="floor-order"),
+]
+_SEES: Final = (Account.DESK, Account.TRAINER, Account.MAINTAINER)
+_ACTS: Final = (Account.DESK, Account.MAINTAINER)
+RIGHTS: Final = {
+    "floor": Right(get=reads(*_SEES)),
+    "floor-kiosk": Right(get=reads(*_SEES)),
+    "floor-closing": Right(get=reads(*_SEES)),
+    "floor-lock": Right(get=writes(*_ACTS), post=writes(*_ACTS)),
+    # The desk takes off only what it set itself: see acts.may_unlock.
+    "floor-unlock": Right(get=frozenset(), post=writes(*_ACTS)),
+    "floor-order": Right(get=frozenset(), post=writes(*_ACTS)),
+}

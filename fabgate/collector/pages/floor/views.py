@@ -1,0 +1,144 @@
+"""What happens in the workshop now, and what can be done about it from here? A page can never start a machine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from fabgate.collector import locks
+from fabgate.collector.door import account_of, see_other
+from fabgate.collector.models import Gate, Machine
+from fabgate.collector.pages import errors, who
+from fabgate.collector.pages.floor import acts, here, orders, refused, stations
+from fabgate.collector.pages.floor.forms import LockForm
+from fabgate.collector.pages.floor.stations import Station
+from fabgate.collector.pages.who import Who
+from fabgate.collector.templatetags.fabgate import STATES
+
+#: In which order states are counted above the machines: what needs a person first.
+_COUNTED: Final = ("left-on", "blocked", "locked", "silent", "in-use", "running", "starting", "finishing", "free")
+
+
+def floor(request: HttpRequest) -> HttpResponse:
+    """Show every machine, who is here, who was refused, and which orders were given."""
+    at = datetime.now(UTC)
+    found = stations.now(at)
+    account = account_of(request)
+    unlockable = {station.machine.pk for station in found if acts.may_unlock(account, station.machine)}
+    people = here.now(found, at)
+    shown = {
+        "stations": found,
+        "counted": _counted(found),
+        "unlockable": unlockable,
+        "people": people,
+        "has_supervisor": any(person.is_supervisor for person in people),
+        "refused": refused.lately(at),
+        "orders": orders.lately(at),
+        "more_time": acts.MORE_TIME.items(),
+        "deaf_since": _deaf_since(found),
+    }
+    return render(request, "floor/floor.html", shown)
+
+
+def kiosk(request: HttpRequest) -> HttpResponse:
+    """Show every machine on a big display, without surnames and without anything to press."""
+    at = datetime.now(UTC)
+    found = stations.now(at)
+    supervisors = [person.who.given for person in here.now(found, at) if person.is_supervisor]
+    return render(request, "floor/kiosk.html", {"stations": found, "supervisors": supervisors, "at": at})
+
+
+def closing(request: HttpRequest) -> HttpResponse:
+    """List what is still on, and whom to ask, before the lights go out."""
+    at = datetime.now(UTC)
+    found = stations.now(at)
+    still_on = [{"station": one, "mail": _mail(one)} for one in found if one.is_in_use]
+    silent = [one for one in found if one.state == "silent"]
+    return render(request, "floor/closing.html", {"still_on": still_on, "silent": silent, "at": at})
+
+
+def lock(request: HttpRequest, name: str) -> HttpResponse:
+    """Ask why and when, and lock a machine."""
+    machine = get_object_or_404(Machine, name=name, retired_at=None)
+    if machine.lock is not None and not acts.may_unlock(account_of(request), machine):
+        return _not_yours(request, machine)  # a lock in its place would be theirs to take off
+    form = LockForm(request.POST or None)
+    back = acts.back_to(request, "floor")
+    if request.method == "POST" and form.is_valid():
+        day = form.cleaned_data["back"]
+        actor = account_of(request).name
+        typed = form.cleaned_data["when"], form.reason, day.isoformat() if day else ""
+        about, gates = locks.set_on(machine, *typed, actor=actor)
+        acts.tell_lock(request, "lock", about, machine, gates)
+        return see_other(back)
+    used = [station for station in stations.now(datetime.now(UTC)) if station.machine == machine and station.is_in_use]
+    shown = {"form": form, "machine": machine, "back": back, "used": used}
+    return render(request, "floor/lock.html", shown, status=200 if request.method == "GET" else 400)
+
+
+def unlock(request: HttpRequest, name: str) -> HttpResponse:
+    """Take a machine's lock off: members can begin again, and nothing starts by itself."""
+    machine = get_object_or_404(Machine, name=name)
+    if machine.retired_at is not None:
+        text = _("%(machine)s is retired. Its sessions stay, and nobody can begin a new one.")
+        raise errors.Conflict(text % {"machine": machine})
+    named = request.POST.get("lock", "")
+    is_forgotten = acts.is_kept(machine, named)
+    if machine.lock is None and not is_forgotten:
+        raise errors.Conflict(_("%(machine)s is not locked any more.") % {"machine": machine})
+    if not acts.may_unlock(account_of(request), machine, is_forgotten=is_forgotten):
+        return _not_yours(request, machine)
+    about, gates = locks.take_off(machine, named if is_forgotten else None, actor=account_of(request).name)
+    acts.tell_lock(request, "unlock", about, machine, gates)
+    return see_other(acts.back_to(request, "floor"))
+
+
+def order(request: HttpRequest, name: str) -> HttpResponse:
+    """Stop a session, give it more time, or let a gate show where it is."""
+    verb = acts.verb_in(request, "stop", "identify", *acts.MORE_TIME)
+    gate = get_object_or_404(Gate.objects.select_related("machine"), name=name)
+    if verb in acts.MORE_TIME:
+        acts.give(request, gate, "extend", seconds=acts.MORE_TIME[verb] * 60)
+    else:
+        acts.give(request, gate, verb)
+    return see_other(acts.back_to(request, "floor"))
+
+
+def _not_yours(request: HttpRequest, machine: Machine) -> HttpResponse:
+    """Say whose lock it is."""
+    by = who.signing_in([machine.locked_by]).get(machine.locked_by, _("Somebody"))
+    text = _("%(who)s locked it. Ask them, or a maintainer: they know why.") % {"who": by}
+    return errors.page(request, 403, _("This lock is not yours"), text)
+
+
+def _counted(found: list[Station]) -> list[tuple[str, str]]:
+    counts = Counter(station.state for station in found)
+    return [(state, f"{STATES[state][1]} · {counts[state]}") for state in _COUNTED if counts[state]]
+
+
+def _deaf_since(found: list[Station]) -> datetime | None:
+    """Return since when nothing at all was heard: then it is the collector that hears nothing, not the gates."""
+    heard = [station.gate.seen_at for station in found if station.gate and station.gate.seen_at]
+    online = [station for station in found if station.gate and station.gate.online]
+    is_deaf = bool(online) and all(station.state == "silent" for station in found)
+    return max(heard) if is_deaf and heard else None
+
+
+def _mail(station: Station) -> dict[str, Any] | None:
+    """Return the address that opens a mail to whoever left the machine on, in their language."""
+    person: Who | None = station.who
+    if person is None or person.member is None or not person.member.email:
+        return None
+    with translation.override(person.member.lang):
+        subject = _("%(machine)s is still on") % {"machine": station.machine}
+        body = _("Hello %(name)s,\n\n%(machine)s is still on under your badge. Are you coming back to it?\n")
+        body %= {"name": person.given, "machine": station.machine}
+    about = urlencode({"subject": subject, "body": body}, quote_via=quote)
+    return {"address": person.member.email, "url": f"mailto:{quote(person.member.email, safe='@+')}?{about}"}

@@ -1,0 +1,22 @@
+"""Which routes are about gates, and who may use them?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import path
+
+from fabgate.collector.models import Account
+from fabgate.collector.pages.gates import views
+from fabgate.collector.roles import Right, reads, writes
+
+urlpatterns = [
+    path("gates", views.gates, name="gates"),
+    path("gates/<str:name>", views.one, name="gates-one"),
+    path("gates/<str:name>/order", views.order, name="gates-order"),
+]
+RIGHTS: Final = {
+    "gates": Right(get=reads(Account.MAINTAINER)),
+    "gates-one": Right(get=reads(Account.MAINTAINER)),
+    "gates-order": Right(get=frozenset(), post=writes(Account.MAINTAINER)),
+}

@@ -1,0 +1,80 @@
+"""Which gates are there, and how is each of them?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.db.models import Max
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+
+from fabgate.collector import journals
+from fabgate.collector.door import see_other
+from fabgate.collector.models import Boot, Entry, Gate, Hole, Journal, Order, Quarantine
+from fabgate.collector.pages.floor import acts, orders
+from fabgate.collector.pages.floor.stations import forgotten_locks, is_heard
+from fabgate.collector.pages.gates import health
+
+#: So many boots, orders and broken messages are shown of a gate; the newest.
+MOST: Final = 10
+_VERBS: Final = ("identify", "fetch-roster", "clear-fault")
+
+
+def gates(request: HttpRequest) -> HttpResponse:
+    """List the gates; those that somebody should look at stand first."""
+    at = datetime.now(UTC)
+    found = health.of(Gate.objects.select_related("machine").defer("roster").order_by("name"), at)
+    found.sort(key=lambda one: one.is_well)
+    return render(request, "gates/list.html", {"found": found, "well": sum(one.is_well for one in found)})
+
+
+def one(request: HttpRequest, name: str) -> HttpResponse:
+    """Show one gate: what it says of itself, and how complete its records are."""
+    at = datetime.now(UTC)
+    gate = get_object_or_404(Gate.objects.select_related("machine").defer("roster"), name=name)
+    rows = list(gate.journals.order_by("-id"))
+    shown = {
+        "gate": gate,
+        "health": health.of([gate], at)[0],
+        "is_reachable": is_heard(gate, at) and bool(gate.boot),
+        "forgotten": forgotten_locks(gate) if gate.machine else [],
+        "missing": [_hole(hole) for hole in _lost(gate)],
+        "awaited": _awaited(rows),
+        "journals": rows,
+        "clones": [journal for journal in rows if journal.cloned],
+        "boots": Boot.objects.filter(gate=gate).order_by("-journal", "-seq")[:MOST],
+        "orders": orders.said(Order.objects.filter(gate=gate), MOST, at),
+        "quarantine": Quarantine.objects.filter(gate=gate).defer("body").order_by("-last_at", "-id")[:MOST],
+        "verbs": [(verb, orders.VERBS[verb]) for verb in _VERBS],
+    }
+    return render(request, "gates/one.html", shown)
+
+
+def order(request: HttpRequest, name: str) -> HttpResponse:
+    """Let a gate show where it is, fetch its roster, or try its reader again."""
+    verb = acts.verb_in(request, *_VERBS)
+    gate = get_object_or_404(Gate.objects.select_related("machine"), name=name)
+    acts.give(request, gate, verb)
+    return see_other(reverse("gates-one", args=[gate.name]))
+
+
+def _lost(gate: Gate) -> Any:
+    return (
+        Hole.objects.filter(journal__gate=gate, state=Hole.LOST).select_related("journal").order_by("journal", "first")
+    )
+
+
+def _hole(hole: Hole) -> dict[str, Any]:
+    return {"numbers": health.numbers(hole.first, hole.last), "journal": hole.journal.name, "since": hole.found_at}
+
+
+def _awaited(rows: list[Journal]) -> list[dict[str, Any]]:
+    """Return the gaps that later entries show, and what the gate says it has written beyond them."""
+    last = dict(Entry.objects.filter(journal__in=rows).values_list("journal").annotate(last=Max("seq")).order_by())
+    return [
+        {"numbers": health.numbers(first, end), "journal": journal.name}
+        for journal in rows
+        for first, end in journals.missing(journal, min(max(last.get(journal.pk, 0), journal.head), journal.last_own))
+    ]

@@ -1,0 +1,1 @@
+"""Which programs may ask for what?"""

@@ -1,0 +1,19 @@
+"""Which routes are about the keys of programs, and who may use them? A manager; an auditor reads."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import path
+
+from fabgate.collector.pages.keys import views
+from fabgate.collector.roles import Right, reads, writes
+
+urlpatterns = [
+    path("accounts/keys", views.keys, name="accounts-keys"),
+    path("accounts/keys/<int:pk>/revoke", views.revoke, name="accounts-keys-revoke"),
+]
+RIGHTS: Final = {
+    "accounts-keys": Right(get=reads(), post=writes()),
+    "accounts-keys-revoke": Right(get=frozenset(), post=writes()),
+}

@@ -1,0 +1,93 @@
+"""Which programs have a key, what may they ask, and until when? A key is shown once, when it is made."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+
+from fabgate.collector import api, changes
+from fabgate.collector.door import account_of, see_other
+from fabgate.collector.models import ApiKey
+from fabgate.collector.pages import errors
+
+#: What each scope lets a program do.
+SCOPES: Final = {api.SESSIONS_READ: gettext_lazy("Read sessions and their corrections, with names")}
+#: Days; nothing lasts for ever by itself.
+LASTS: Final = [
+    ("90", gettext_lazy("three months")),
+    ("365", gettext_lazy("a year")),
+    ("1095", gettext_lazy("three years")),
+    ("", gettext_lazy("until somebody revokes it")),
+]
+
+
+class KeyForm(forms.Form):
+    """A key that is not there yet."""
+
+    name = forms.CharField(
+        label=gettext_lazy("For which program?"),
+        max_length=120,
+        help_text=gettext_lazy("Such as “Invoices (Dolibarr)”: so that everybody knows whom it belongs to."),
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
+    scopes = forms.MultipleChoiceField(
+        label=gettext_lazy("It may"),
+        choices=list(SCOPES.items()),
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": gettext_lazy("Choose what it may do.")},
+    )
+    lasts = forms.ChoiceField(label=gettext_lazy("It works for"), choices=LASTS, required=False, initial="365")
+
+
+@never_cache
+def keys(request: HttpRequest) -> HttpResponse:
+    """List the keys; make one, whose token is shown in the answer and nowhere else."""
+    form = KeyForm(request.POST if request.method == "POST" else None, initial={"scopes": list(SCOPES)})
+    shown: dict[str, Any] = {"form": form}
+    if request.method == "POST" and form.is_valid():
+        made, token = _make(request, form.cleaned_data)
+        shown = {"form": KeyForm(initial={"scopes": list(SCOPES)}), "made": made, "token": token}
+        form = shown["form"]
+    shown["keys"] = [_row(key) for key in ApiKey.objects.select_related("made_by").order_by(_LIVING, "-created_at")]
+    return render(request, "keys/keys.html", shown, status=400 if form.is_bound and form.errors else 200)
+
+
+_LIVING: Final = F("revoked_at").asc(nulls_first=True)
+
+
+def revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a key open nothing any more, from now on."""
+    key = get_object_or_404(ApiKey, pk=pk)
+    with changes.made(account_of(request).name, "key.revoked", key):
+        if not ApiKey.objects.filter(pk=pk, revoked_at=None).update(revoked_at=timezone.now()):
+            raise errors.Conflict(_("This key was revoked already."))
+    messages.success(request, _("“%(name)s” opens nothing any more.") % {"name": key.name})
+    return see_other(reverse("accounts-keys"))
+
+
+def _make(request: HttpRequest, typed: dict[str, Any]) -> tuple[ApiKey, str]:
+    account = account_of(request)
+    expires_at = timezone.now() + timedelta(days=int(typed["lasts"])) if typed["lasts"] else None
+    with transaction.atomic():
+        key, token = ApiKey.make(typed["name"].strip(), typed["scopes"], made_by=account, expires_at=expires_at)
+        told = {"name": key.name, "scopes": key.scopes, "expires_at": expires_at and expires_at.isoformat()}
+        changes.note(account.name, "key.made", key, after=told)
+    return key, token
+
+
+def _row(key: ApiKey) -> dict[str, Any]:
+    is_over = key.expires_at is not None and key.expires_at <= timezone.now()
+    state = "revoked" if key.revoked_at else "over" if is_over else "works"
+    return {"key": key, "scopes": [SCOPES.get(scope, scope) for scope in key.scopes], "state": state}

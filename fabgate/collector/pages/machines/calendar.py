@@ -1,0 +1,170 @@
+"""When is the workshop open, and when is a day unlike the others? The team says it here; gates hear it in rosters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.dates import WEEKDAYS_ABBR
+from django.utils.translation import gettext as _
+
+from fabgate.collector import changes, opening, roster
+from fabgate.collector.blocks import today
+from fabgate.collector.door import account_of, see_other
+from fabgate.collector.models import Change, Opening, SpecialDay
+from fabgate.collector.pages import errors, known
+from fabgate.collector.pages.machines import week
+from fabgate.collector.pages.machines.calendar_forms import SpecialForm, TonightForm, WeeklyForm
+from fabgate.collector.templatetags.fabgate import NOTHING
+
+
+def calendar(request: HttpRequest) -> HttpResponse:
+    """Show the hours of the week, the days to come that are unlike the others, and what follows for the next days."""
+    scope = request.GET.get("for", "")
+    return _page(request, WeeklyForm(initial={"scope": scope}), SpecialForm(initial={"scope": scope}), TonightForm())
+
+
+def weekly(request: HttpRequest) -> HttpResponse:
+    """Add hours of every week."""
+    form = WeeklyForm(request.POST)
+    if not form.is_valid():
+        return _page(request, form, SpecialForm(), TonightForm())
+    typed = form.cleaned_data
+    row = Opening(days=sorted(typed["days"]), start=typed["start"], to=typed["to"], **form.meant())
+    return _added(request, [row])
+
+
+def special(request: HttpRequest) -> HttpResponse:
+    """Add a day that is closed, or has other hours."""
+    form = SpecialForm(request.POST)
+    if not form.is_valid():
+        return _page(request, WeeklyForm(), form, TonightForm())
+    typed = form.cleaned_data
+    row = SpecialDay(day=typed["day"], start=typed["start"], to=typed["to"], note=typed["note"].strip(), **form.meant())
+    return _added(request, [row])
+
+
+def tonight(request: HttpRequest) -> HttpResponse:
+    """Keep the workshop open late tonight: today's hours, the last of them longer."""
+    form = TonightForm(request.POST)
+    if not form.is_valid():
+        return _page(request, WeeklyForm(), SpecialForm(), form)
+    now = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
+    found = opening.Calendar(now.date())
+    if found.spans(None, now.date()) is None:
+        form.add_error("to", _("No hours are set: the workshop is open always, tonight too."))
+        return _page(request, WeeklyForm(), SpecialForm(), form)
+    hours = opening.until_tonight(found, now, form.cleaned_data["to"])
+    with transaction.atomic():
+        for row in SpecialDay.objects.filter(day=now.date(), machine=None, category="").select_for_update(no_key=True):
+            _take_out(request, row)
+        note = _("Open late tonight")
+        return _added(request, [SpecialDay(day=now.date(), start=start, to=to, note=note) for start, to in hours])
+
+
+def remove(request: HttpRequest) -> HttpResponse:
+    """Take hours or a special day out again; the log keeps them."""
+    pk = request.POST.get("pk", "")
+    row: Opening | SpecialDay | None = None
+    if pk.isascii() and pk.isdigit() and len(pk) < 18:
+        if request.POST.get("kind") == "weekly":
+            row = Opening.objects.filter(pk=int(pk)).first()
+        elif request.POST.get("kind") == "special":
+            row = SpecialDay.objects.filter(pk=int(pk)).first()
+    if row is None:
+        raise errors.Conflict(_("It is gone already: somebody else was faster."))
+    with transaction.atomic():
+        change = _take_out(request, row)
+        gates = _rebuilt(change)
+    return _told(request, gates)
+
+
+def _added(request: HttpRequest, rows: Iterable[Opening | SpecialDay]) -> HttpResponse:
+    with transaction.atomic():
+        for row in rows:
+            with changes.made(account_of(request).name, "hours.set", row) as change:
+                row.save()
+        gates = _rebuilt(change)
+    return _told(request, gates)
+
+
+def _take_out(request: HttpRequest, row: Opening | SpecialDay) -> Change:
+    with changes.made(account_of(request).name, "hours.removed", row) as change:
+        type(row).objects.filter(pk=row.pk).delete()  # the object itself keeps its id, for the log
+    return change
+
+
+def _rebuilt(change: Change) -> list[Any]:
+    gates = roster.rebuild(only_changed=True)
+    change.rosters = roster.versions(gates)
+    change.save(update_fields=["rosters"])
+    return gates
+
+
+def _told(request: HttpRequest, gates: list[Any]) -> HttpResponse:
+    if gates and not roster.announce(gates, timeout_s=roster.PAGE_S):
+        messages.warning(request, _("Saved. The broker does not answer: the gates hear of it when they ask next."))
+    elif gates:
+        messages.success(request, _("Saved. The gates are told now."))
+    else:
+        messages.success(request, _("Saved. It touches no gate within the next seven days."))
+    return see_other(reverse("machines-calendar"))
+
+
+def _page(
+    request: HttpRequest, weekly_form: WeeklyForm, special_form: SpecialForm, tonight_form: TonightForm
+) -> HttpResponse:
+    now = today()
+    hours = [
+        {"row": row, "scope": _scope(row), "days": _days(row.days), "hours": week.span(opening.span(row.start, row.to))}
+        for row in Opening.objects.select_related("machine").order_by("machine__name", "category", "start", "id")
+    ]
+    days = [
+        {"row": row, "scope": _scope(row), "hours": week.span(opening.span(row.start, row.to)) if row.start else ""}
+        for row in SpecialDay.objects.filter(day__gte=now - timedelta(days=1))
+        .select_related("machine")
+        .order_by("day", "machine__name", "category", "start", "id")
+    ]
+    newest = Change.objects.filter(kind__in=("opening", "specialday")).order_by("-at", "-id").first()
+    forms = (weekly_form, special_form, tonight_form)
+    shown = {
+        "hours": sorted(hours, key=lambda one: one["scope"] is not None),
+        "days": days,
+        "week": week.ahead(),
+        "weekly": weekly_form,
+        "special": special_form,
+        "tonight": tonight_form,
+        "known": known.by(newest) if newest is not None and newest.rosters else None,
+    }
+    status = 400 if any(form.is_bound for form in forms) else 200
+    return render(request, "machines/calendar.html", shown, status=status)
+
+
+def _scope(row: Opening | SpecialDay) -> Any:
+    return row.machine or row.category or None
+
+
+def _days(days: list[int]) -> str:
+    """Return weekdays as people write them: Mon to Fri, Sun."""
+    found: list[list[int]] = []
+    for day in days:
+        if found and day == found[-1][-1] + 1:
+            found[-1].append(day)
+        else:
+            found.append([day])
+    return ", ".join(_run(run) for run in found)
+
+
+def _run(run: list[int]) -> str:
+    first, last = str(WEEKDAYS_ABBR[run[0] - 1]), str(WEEKDAYS_ABBR[run[-1] - 1])
+    if len(run) == 1:
+        return first
+    return f"{first}, {last}" if len(run) == 2 else f"{first}{NOTHING}{last}"

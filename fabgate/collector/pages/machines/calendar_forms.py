@@ -1,0 +1,109 @@
+"""What is typed to say when the workshop is open?"""
+
+from __future__ import annotations
+
+from datetime import date, time
+from typing import Any, Final
+
+from django import forms
+from django.utils.dates import WEEKDAYS
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector.blocks import today
+from fabgate.collector.models import Machine
+from fabgate.collector.models.calendar import WEEK
+from fabgate.collector.pages.machines import views
+
+_TIME: Final = forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
+_WRONG_TIME: Final = {"invalid": gettext_lazy("Write a time such as 18:30.")}
+
+
+class ScopeForm(forms.Form):
+    """For which machines hours are meant."""
+
+    scope = forms.ChoiceField(label=gettext_lazy("For"), required=False)
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        field = self.fields["scope"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = scopes()
+
+    def meant(self) -> dict[str, Any]:
+        """Return the machine or the category, as a row keeps them."""
+        kind, _colon, name = self.cleaned_data["scope"].partition(":")
+        if kind == "machine":
+            return {"machine": Machine.objects.get(name=name), "category": ""}
+        return {"machine": None, "category": name}
+
+
+class WeeklyForm(ScopeForm):
+    """Hours of every week."""
+
+    days = forms.TypedMultipleChoiceField(
+        label=gettext_lazy("On these days"),
+        coerce=int,
+        choices=[(day, WEEKDAYS[day - 1]) for day in WEEK],
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": gettext_lazy("Choose at least one day.")},
+    )
+    start = forms.TimeField(label=gettext_lazy("From"), widget=_TIME, error_messages=_WRONG_TIME)
+    to = forms.TimeField(
+        label=gettext_lazy("To"),
+        widget=_TIME,
+        error_messages=_WRONG_TIME,
+        help_text=gettext_lazy("00:00 is midnight; a time before “from” is on the next day."),
+    )
+
+
+class SpecialForm(ScopeForm):
+    """A day that is closed, or has other hours."""
+
+    day = forms.DateField(
+        label=gettext_lazy("Day"),
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        input_formats=["%Y-%m-%d"],
+        error_messages={"invalid": gettext_lazy("Write the day as year-month-day, such as 2027-05-01.")},
+    )
+    start = forms.TimeField(label=gettext_lazy("Open from"), required=False, widget=_TIME, error_messages=_WRONG_TIME)
+    to = forms.TimeField(
+        label=gettext_lazy("To"),
+        required=False,
+        widget=_TIME,
+        error_messages=_WRONG_TIME,
+        help_text=gettext_lazy("Leave both empty: closed all day."),
+    )
+    note = forms.CharField(label=gettext_lazy("Why (people read it)"), required=False, max_length=120)
+
+    def clean_day(self) -> date:
+        """Refuse a day that is past."""
+        day: date = self.cleaned_data["day"]
+        if day < today():
+            raise forms.ValidationError(_("That day is past. Choose today or a later one."))
+        return day
+
+    def clean(self) -> dict[str, Any]:
+        """Want both ends of the hours, or none."""
+        cleaned = super().clean() or self.cleaned_data
+        ends = {name: cleaned.get(name) for name in ("start", "to")}
+        if not self.errors and (ends["start"] is None) != (ends["to"] is None):
+            missing = "start" if ends["start"] is None else "to"
+            self.add_error(missing, _("Give both times, or neither for a day that is closed."))
+        return cleaned
+
+
+class TonightForm(forms.Form):
+    """Until when the whole workshop is open tonight."""
+
+    to = forms.TimeField(label=gettext_lazy("Until"), widget=_TIME, error_messages=_WRONG_TIME, initial=time(22))
+
+
+def scopes() -> list[tuple[str, str]]:
+    """Return everything that can have hours of its own."""
+    machines = Machine.objects.filter(retired_at=None).order_by("title", "name")
+    return [
+        ("", _("The whole workshop")),
+        *((f"category:{name}", _("Category: %(name)s") % {"name": name}) for name in views.categories()),
+        *((f"machine:{machine.name}", str(machine)) for machine in machines),
+    ]

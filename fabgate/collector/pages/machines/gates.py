@@ -1,0 +1,67 @@
+"""How does a machine get its gate? What the Pi must know is made here, and shown once, to a manager."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+
+from fabgate.collector import gates as house
+from fabgate.collector.door import account_of
+from fabgate.collector.environ import Environment
+from fabgate.collector.models import Gate, Machine
+from fabgate.collector.pages.machines import views
+from fabgate.collector.pages.machines.forms import GateForm, MoveForm
+
+#: What is typed on the Pi afterwards.
+COMMANDS: Final = """systemctl restart fabgate-gate
+runuser -u fabgate -- /opt/fabgate/bin/fabgate status"""
+
+
+@never_cache
+def add(request: HttpRequest, name: str) -> HttpResponse:
+    """Let a gate in, and show what is to be copied to it: in this answer, and nowhere else."""
+    machine = get_object_or_404(Machine, name=name)
+    form = GateForm(request.POST)
+    if not form.is_valid():
+        return views.page(request, machine, gate=form)
+    made = house.let_in(form.cleaned_data["gate"], machine.name, actor=account_of(request).name)
+    address = request.build_absolute_uri("/")
+    if settings.ENVIRONMENT.https:
+        address = address.replace("http://", "https://", 1)
+    shown = {
+        "machine": machine,
+        "gate": made.gate,
+        "files": list(made.texts().items()),
+        "yaml": _yaml(made.gate, address.rstrip("/")),
+        "commands": COMMANDS,
+    }
+    return render(request, "machines/gate.html", shown)
+
+
+def move(request: HttpRequest, name: str) -> HttpResponse:
+    """Let a gate that is there stand beside this machine from now on."""
+    machine = get_object_or_404(Machine, name=name)
+    form = MoveForm(request.POST, machine=machine)
+    if not form.is_valid():
+        return views.page(request, machine, move=form)
+    with transaction.atomic():
+        change = house.move(form.cleaned_data["moved"], machine, actor=account_of(request).name)
+    return views.saved(request, machine, "gates", list(Gate.objects.filter(name__in=change.rosters)))
+
+
+def _yaml(gate: Gate, address: str) -> str:
+    """Return the lines by which gate.yaml finds the collector and the broker."""
+    env: Environment = settings.ENVIRONMENT
+    return f"""roster: {{url: "{address}", token_file: token}}
+gate_key_file: seal.keys
+badge_key_file: badge.keys
+mqtt:
+  host: {env.mqtt_host}
+  port: {env.mqtt_port}
+  username: {env.site}/{gate.name}
+  password_file: mqtt.password"""

@@ -1,0 +1,219 @@
+"""Which machines are there, and everything about one: what it is, how it behaves, who may use it, what became of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+
+from fabgate.collector import changes, locks, presets, roster
+from fabgate.collector.door import account_of, see_other
+from fabgate.collector.models import Change, Gate, Machine, Training
+from fabgate.collector.pages import errors, known
+from fabgate.collector.pages.floor import acts, stations
+from fabgate.collector.pages.floor.stations import Station
+from fabgate.collector.pages.machines import history, week, words
+from fabgate.collector.pages.machines.forms import (
+    AboutForm,
+    GateForm,
+    MoveForm,
+    NewMachineForm,
+    RulesForm,
+    TrainingsForm,
+)
+
+
+def machines(request: HttpRequest) -> HttpResponse:
+    """List the machines with what each does now; those that are retired apart."""
+    found = Machine.objects.prefetch_related("trainings").order_by("title", "name")
+    now: dict[int, list[Station]] = {}
+    for station in stations.now(datetime.now(UTC)):
+        now.setdefault(station.machine.pk, []).append(station)
+    rows = [
+        {"machine": machine, "stations": now.get(machine.pk, []), "preset": words.preset(machine)}
+        for machine in sorted(found, key=lambda one: (one.category.casefold(), str(one).casefold()))
+        if machine.retired_at is None
+    ]
+    retired = [machine for machine in found if machine.retired_at is not None]
+    return render(request, "machines/list.html", {"rows": rows, "retired": retired})
+
+
+def new(request: HttpRequest) -> HttpResponse:
+    """Make a machine, of a kind that says how it behaves."""
+    form = NewMachineForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        typed = form.cleaned_data
+        machine = Machine(name=typed["name"], title=typed["title"], category=typed["category"], note=typed["note"])
+        presets.apply(machine, typed["preset"])
+        with transaction.atomic(), changes.made(account_of(request).name, "machine.added", machine):
+            machine.save()
+        messages.success(
+            request, _("%(machine)s is made. Now add the gate that stands beside it.") % {"machine": machine}
+        )
+        return see_other(_address(machine, "gates"))
+    status = 200 if request.method == "GET" else 400
+    shown = {"form": form, "cards": words.cards(None), "categories": categories()}
+    return render(request, "machines/new.html", shown, status=status)
+
+
+@never_cache
+def one(request: HttpRequest, name: str) -> HttpResponse:
+    """Show everything about a machine; change what it is called."""
+    machine = get_object_or_404(Machine, name=name)
+    form = AboutForm(request.POST or None, initial=_about(machine))
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic(), changes.made(account_of(request).name, "machine.updated", machine) as change:
+            held = _held(machine)
+            is_moved = held.category != form.cleaned_data["category"]
+            for field in ("title", "category", "note"):
+                setattr(held, field, form.cleaned_data[field])
+            held.save(update_fields=["title", "category", "note"])
+            # Of another category it may have other opening hours.
+            gates = roster.rebuild(held.gates.all(), only_changed=True) if is_moved else []
+            change.rosters = roster.versions(gates)
+        return saved(request, machine, "about", gates)
+    return page(request, machine, about=form)
+
+
+def rules(request: HttpRequest, name: str) -> HttpResponse:
+    """Change how a machine behaves."""
+    machine = get_object_or_404(Machine, name=name)
+    form = RulesForm(request.POST, machine=machine)
+    if not form.is_valid():
+        return page(request, machine, rules=form)
+    with changes.made(account_of(request).name, "machine.updated", machine) as change:
+        held = _held(machine)
+        held.rules = form.rules
+        gates = _behaves(held, change)
+    return saved(request, machine, "rules", gates)
+
+
+def preset(request: HttpRequest, name: str) -> HttpResponse:
+    """Set all rules of a machine to those of its kind."""
+    machine = get_object_or_404(Machine, name=name)
+    with changes.made(account_of(request).name, "machine.updated", machine) as change:
+        held = _held(machine)
+        presets.apply(held, request.POST.get("preset", ""))
+        gates = _behaves(held, change)
+    return saved(request, machine, "rules", gates)
+
+
+def trainings(request: HttpRequest, name: str) -> HttpResponse:
+    """Choose which trainings open a machine."""
+    machine = get_object_or_404(Machine, name=name)
+    form = TrainingsForm(request.POST)
+    if not form.is_valid():
+        return page(request, machine, trainings=form)
+    with transaction.atomic():
+        held = _held(machine)
+        before = sorted(held.trainings.values_list("name", flat=True))
+        held.trainings.set(form.cleaned_data["trainings"])
+        after = sorted(held.trainings.values_list("name", flat=True))
+        gates = roster.rebuild(held.gates.all(), only_changed=True)
+        if before != after:
+            was, now = {"trainings": before}, {"trainings": after}
+            change = changes.note(account_of(request).name, "machine.updated", held, before=was, after=now)
+            change.rosters = roster.versions(gates)
+            change.save(update_fields=["rosters"])
+    return saved(request, machine, "trainings", gates)
+
+
+def retire(request: HttpRequest, name: str) -> HttpResponse:
+    """Take a machine out of the workshop, or back. Its sessions stay; it is locked until somebody unlocks it."""
+    machine = get_object_or_404(Machine, name=name)
+    is_over = request.POST.get("retired") == "1"
+    gates: list[Gate] = []
+    with transaction.atomic():
+        held = _held(machine)
+        if is_over == (held.retired_at is not None):
+            raise errors.Conflict(_("Somebody else was faster: look at the machine again."))
+        verb = "machine.retired" if is_over else "machine.returned"
+        with changes.made(account_of(request).name, verb, held):
+            held.retired_at = datetime.now(UTC) if is_over else None
+            held.save(update_fields=["retired_at"])
+        if is_over and held.lock is None:  # without a gate too: one may be moved here
+            gates = locks.set_on(held, "idle", _("Retired"), "", actor=account_of(request).name)[1]
+    if gates:
+        roster.announce(gates, timeout_s=roster.PAGE_S)
+    text = (
+        _("%(machine)s is retired. Its sessions stay, and nobody can begin a new one.")
+        if is_over
+        else _("%(machine)s is back. If it is locked, unlock it when it may be used.")
+    )
+    messages.success(request, text % {"machine": machine})
+    return see_other(_address(machine))
+
+
+def page(request: HttpRequest, machine: Machine, **bound: Form) -> HttpResponse:
+    """Return the machine's page; a form that was sent and is wrong stands in the place of a fresh one."""
+    found = Machine.objects.prefetch_related("trainings").get(pk=machine.pk)  # never what a form would make of it
+    gates = list(found.gates.defer("roster").order_by("name"))
+    wrong = next((name for name, form in bound.items() if form.is_bound and form.errors), "")
+    told = [("machine", found.name), *(("gate", gate.name) for gate in gates)]
+    shown = {
+        "machine": found,
+        "stations": [station for station in stations.now(datetime.now(UTC)) if station.machine.pk == found.pk],
+        "unlockable": {found.pk} if acts.may_unlock(account_of(request), found) else set(),
+        "more_time": acts.MORE_TIME.items(),
+        "gates": gates,
+        "about": bound.get("about") or AboutForm(initial=_about(found)),
+        "rules": bound.get("rules") or RulesForm(machine=found),
+        "trainings": bound.get("trainings") or TrainingsForm(initial={"trainings": found.trainings.all()}),
+        "has_trainings": Training.objects.exists(),
+        "let_in": bound.get("gate") or GateForm(),
+        "move": bound.get("move") or MoveForm(machine=found),
+        "wrong": wrong,
+        "said": list(words.rules(found.wire_rules(), words.telling(found.wire_rules()))),
+        "preset": words.preset(found),
+        "cards": words.cards(found),
+        "categories": categories(),
+        "week": week.ahead(found),
+        "history": history.of(*told),
+        "known": known.of(*told),
+    }
+    return render(request, "machines/one.html", shown, status=400 if wrong else 200)
+
+
+def saved(request: HttpRequest, machine: Machine, place: str, gates: list[Gate]) -> HttpResponse:
+    """Tell the gates that are touched, and go back to where something was saved."""
+    if not gates:
+        messages.success(request, _("Saved."))
+    elif roster.announce(gates, timeout_s=roster.PAGE_S):
+        messages.success(request, _("Saved. Its gates are told now."))
+    else:
+        messages.warning(request, _("Saved. The broker does not answer: its gates hear of it when they ask next."))
+    return see_other(_address(machine, place))
+
+
+def categories() -> list[str]:
+    """Return the categories that are in use."""
+    return list(Machine.objects.exclude(category="").order_by("category").values_list("category", flat=True).distinct())
+
+
+def _behaves(machine: Machine, change: Change) -> list[Gate]:
+    machine.save(update_fields=["rules", "preset"])
+    gates = roster.rebuild(machine.gates.all(), only_changed=True)
+    change.rosters = roster.versions(gates)
+    return gates
+
+
+def _held(machine: Machine) -> Machine:
+    """Return the row as it is now, for nobody else to change meanwhile."""
+    return Machine.objects.select_for_update(no_key=True).get(pk=machine.pk)
+
+
+def _about(machine: Machine) -> dict[str, Any]:
+    return {"title": machine.title, "category": machine.category, "note": machine.note}
+
+
+def _address(machine: Machine, place: str = "") -> str:
+    address = reverse("machines-one", args=[machine.name])
+    return f"{address}#{place}" if place else address

@@ -1,0 +1,54 @@
+"""When is a machine, or the workshop, open in the next days? As a person reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from fabgate.collector.blocks import today
+from fabgate.collector.models import Machine
+from fabgate.collector.opening import AHEAD, DAY_MIN, Calendar, Span, clock
+from fabgate.collector.templatetags.fabgate import NOTHING
+
+DAYS: Final = range(AHEAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day and its hours; `note` says why it is unlike the others."""
+
+    day: date
+    title: str
+    hours: str
+    is_open: bool
+    is_today: bool
+    note: str = ""
+
+
+def ahead(machine: Machine | None = None) -> list[Day] | None:
+    """Return the next seven days; None where no hours are set, and it is open always."""
+    now = today()
+    calendar = Calendar(now)
+    days = [now + timedelta(days=at) for at in DAYS]
+    found = [(day, calendar.spans(machine, day)) for day in days]
+    if all(spans is None for _day, spans in found):
+        return None
+    return [_day_of(day, spans, calendar.notes(machine, day), is_today=day == now) for day, spans in found]
+
+
+def _day_of(day: date, spans: list[Span] | None, notes: list[str], *, is_today: bool) -> Day:
+    title = _("Today") if is_today else date_format(day, "l j M")
+    title = f"{title[:1].upper()}{title[1:]}"
+    said = _("open all day") if spans is None else ", ".join(map(span, spans)) or _("closed")
+    return Day(day, title, said, spans is None or bool(spans), is_today, "; ".join(notes))
+
+
+def span(hours: Span) -> str:
+    """Return hours as a person writes them."""
+    if hours == (0, DAY_MIN):
+        return _("open all day")
+    return f"{clock(hours[0])}{NOTHING}{clock(hours[1])}"

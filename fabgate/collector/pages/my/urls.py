@@ -1,0 +1,25 @@
+"""Which routes show a person their own minutes? Whoever is signed in, and is a member; nobody sees another one's here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import path
+
+from fabgate.collector.models import Account
+from fabgate.collector.pages.my import views
+from fabgate.collector.roles import ALL, Right
+
+urlpatterns = [
+    path("my-minutes", views.minutes, name="my-minutes"),
+    path("my-minutes/lost", views.lost, name="my-minutes-lost"),
+    # A session's id is whatever its gate called it.
+    path("my-minutes/sessions/<path:pk>", views.contest, name="my-minutes-contest"),
+]
+# An auditor changes nothing, not even about themselves.
+_OWN: Final = ALL - {Account.AUDITOR}
+RIGHTS: Final = {
+    "my-minutes": Right(get=ALL),
+    "my-minutes-lost": Right(get=frozenset(), post=_OWN),
+    "my-minutes-contest": Right(get=ALL, post=_OWN),
+}

@@ -1,0 +1,145 @@
+"""What did I use, what may I use, and which badge is mine? And: this line is not right; my badge is gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector import badges, corrections, roster
+from fabgate.collector.blocks import today
+from fabgate.collector.door import account_of, see_other
+from fabgate.collector.models import Badge, Gate, Member, Review, UsageSession
+from fabgate.collector.pages import errors, keyset, known, reasons
+from fabgate.collector.pages.machines import week
+from fabgate.collector.pages.my import allowed, sums
+from fabgate.collector.pages.my.sums import Month
+from fabgate.errors import UsageError
+
+
+class ContestForm(forms.Form):
+    """What is not right about a session."""
+
+    words = forms.CharField(
+        label=gettext_lazy("What is not right?"),
+        max_length=corrections.MAX_REASON,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=gettext_lazy(
+            "In your own words, such as: I switched off at four, somebody else went on with my badge."
+        ),
+        error_messages={"required": gettext_lazy("Say in a few words what is not right.")},
+    )
+
+
+def minutes(request: HttpRequest) -> HttpResponse:
+    """Show a person their sessions of a month, their sums, their badges, and what they may use."""
+    member = account_of(request).member
+    if member is None:
+        return render(request, "my/nobody.html")
+    months = sums.last_months(member.pk, today())
+    month = _chosen(request, months)
+    start, end = sums.period(month.first)
+    ended = UsageSession.objects.filter(used_by=member.pk, ended_at__gte=start, ended_at__lt=end)
+    page = keyset.page(ended.select_related("machine", "gate", "review_case"), "ended_at", request.GET)
+    carried = list(member.badges.filter(ended_at=None).order_by("since", "id"))
+    at = months.index(month)
+    return render(
+        request,
+        "my/minutes.html",
+        {
+            "member": member,
+            "month": month,
+            "months": months,
+            "newer_month": months[at - 1] if at else None,
+            "older_month": months[at + 1] if at + 1 < len(months) else None,
+            "rows": [_row(session) for session in page.rows],
+            "page": page,
+            "open": [_row(one) for one in UsageSession.open().filter(used_by=member.pk)],
+            "badges": carried,
+            "allowed": allowed.machines(member),
+            "week": week.ahead(),
+            "trainings": allowed.trainings(member, today()),
+            "known": known.of(*(("badge", str(row.pk)) for row in member.badges.filter(end_reason=Badge.LOST))),
+        },
+    )
+
+
+def contest(request: HttpRequest, pk: str) -> HttpResponse:
+    """Show one of my sessions, and take what I say against it."""
+    member = _member(request)
+    rows = UsageSession.objects.select_related("machine", "gate", "review_case")
+    session = get_object_or_404(rows, pk=pk, used_by=member.pk)
+    form = ContestForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            corrections.contest(session, form.cleaned_data["words"], author=account_of(request).name)
+        except UsageError:
+            raise errors.Conflict(_("This session is looked at already, or has not ended yet.")) from None
+        messages.success(request, _("Thank you. Somebody will look at it; you see here what they decide."))
+        return see_other(reverse("my-minutes-contest", args=[pk]))
+    shown = {"form": form, "one": _row(session), "is_open": session.reason is None}
+    return render(request, "my/session.html", shown, status=200 if request.method == "GET" else 400)
+
+
+def lost(request: HttpRequest) -> HttpResponse:
+    """Declare one of my badges lost: from now on it opens nothing, whoever has it."""
+    pk = request.POST.get("badge", "")
+    rows = _member(request).badges.all()
+    row = rows.filter(pk=int(pk)).first() if pk.isascii() and pk.isdigit() and len(pk) < 18 else None
+    if row is None:
+        raise Http404
+    if row.ended_at is not None:
+        raise errors.Conflict(_("This badge is not yours any more: it opens nothing for you already."))
+    change = badges.end(row, Badge.LOST, actor=account_of(request).name)
+    gates = list(Gate.objects.filter(name__in=change.rosters))
+    is_told = roster.announce(gates, timeout_s=roster.PAGE_S) if gates else True
+    text = _("Your badge is declared lost, and opens nothing any more. The desk gives you another one.")
+    if not is_told:
+        text = _(
+            "Your badge is declared lost. The gates cannot be told just now: they stop taking it when they ask next."
+        )
+    (messages.success if is_told else messages.warning)(request, text)
+    return see_other(reverse("my-minutes"))
+
+
+def _member(request: HttpRequest) -> Member:
+    member = account_of(request).member
+    if member is None:
+        raise Http404
+    return member
+
+
+def _chosen(request: HttpRequest, months: list[Month]) -> Month:
+    """Return the month that is asked for: without a word the newest one in which there is something."""
+    wanted = request.GET.get("month", "")
+    if not wanted:
+        return next((month for month in months if month.sessions), months[0])
+    found = next((month for month in months if month.key == wanted), None)
+    if found is None:
+        raise UsageError(_("Wanted one of the last twelve months."))
+    return found
+
+
+def _row(session: UsageSession) -> dict[str, Any]:
+    review = getattr(session, "review_case", None)
+    return {
+        "session": session,
+        "machine": str(session.machine or session.gate),
+        "why": reasons.ended(session.reason),
+        "review": review,
+        "is_contested": review is not None and review.why == Review.CONTESTED and review.settled_at is None,
+        "verdict": _verdict(review),
+    }
+
+
+def _verdict(review: Review | None) -> str:
+    """Return what was decided of a session that was contested."""
+    if review is None or review.why != Review.CONTESTED or review.settled_at is None:
+        return ""
+    return _("corrected") if review.decision in (Review.CORRECTED, Review.FAVOUR) else _("looked at, and it stands")

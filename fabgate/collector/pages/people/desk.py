@@ -1,0 +1,189 @@
+"""Everything about one person, on one screen: may they use this machine, and if not, why not?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from fabgate.collector import badges, blocks
+from fabgate.collector.access import NOT_TRAINED, People, Standing
+from fabgate.collector.models import Badge, Block, Gate, Grant, Machine, Member, Refusal, Training, UsageSession
+from fabgate.collector.pages import known, reasons
+from fabgate.collector.pages.people import desk_forms, telling, words
+from fabgate.collector.pages.people.words import Chip
+
+#: So many of the last refusals and sessions.
+_LAST: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRow:
+    """May they use it, how, until when, and if not, why not."""
+
+    machine: Machine
+    chip: Chip
+    why: list[str]
+    until: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """What somebody holds of a training, and everything that was said of it before."""
+
+    training: Training
+    chip: Chip
+    grant: Grant | None
+    earlier: list[Grant]
+
+
+def one(request: HttpRequest, pk: str) -> HttpResponse:
+    """Show a person."""
+    return page(request, telling.member_of(pk))
+
+
+def page(request: HttpRequest, member: Member, **bound: Any) -> HttpResponse:
+    """Return a person's page; with what was typed wrongly (`bound` forms by name) it is 400."""
+    today = blocks.today()
+    held_blocks = list(Block.holding(today).filter(member=member))
+    carried = list(member.badges.filter(ended_at=None).order_by("since", "id"))
+    forms: dict[str, Any] = {
+        "grant_form": desk_forms.GrantForm(auto_id="grant_%s", trainer=str(request.user)),
+        "block_form": desk_forms.BlockForm(auto_id="block_%s"),
+        "give_form": desk_forms.GiveForm(auto_id="give_%s"),
+        "lend_form": desk_forms.LendForm(auto_id="lend_%s"),
+    } | bound
+    context = {
+        "member": member,
+        "chips": words.standing(member, today, [block.reason for block in held_blocks]),
+        "has_left": member.left_on is not None and member.left_on <= today,
+        "machines": machines(member),
+        "trainings": trainings(member, today),
+        "carried": [_badge(row) for row in carried],
+        "ended": [_badge(row) for row in member.badges.exclude(ended_at=None).order_by("-ended_at")[:20]],
+        "blocks": [(block, words.block(block.reason)) for block in held_blocks],
+        "groups": member.groups.order_by("name"),
+        "pays_for": member.pays_for.order_by("folded")[:10],
+        "refusals": [_refusal(row) for row in _refusals(member)],
+        "sessions": _sessions(member),
+        "gates": Gate.objects.filter(machine__isnull=False).select_related("machine").order_by("name"),
+        "known": _known(member),
+        "accounts": member.accounts.filter(is_active=True),
+        **forms,
+    }
+    return render(request, "people/one.html", context, status=400 if bound else 200)
+
+
+def machines(member: Member) -> list[MachineRow]:
+    """Return how it stands with every machine, as its gates will have it; the open ones first."""
+    now = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
+    people = People(now, only=member)
+    held = {
+        grant.training_id for grant in Grant.said_by(people.today).filter(member=member) if grant.holds_on(people.today)
+    }
+    wanted = Machine.objects.filter(retired_at=None).prefetch_related("trainings__prerequisite")
+    rows = [
+        _machine(member, machine, people.standing(member, machine), people, held)
+        for machine in wanted.order_by("title", "name")
+    ]
+    return sorted(rows, key=lambda row: row.chip.state == "bad")
+
+
+def trainings(member: Member, today: date) -> list[TrainingRow]:
+    """Return what a member holds of each training of which something was ever said."""
+    said: dict[Training, list[Grant]] = {}
+    for grant in member.grants.select_related("training").order_by("since", "id"):
+        said.setdefault(grant.training, []).append(grant)
+    rows = [_training(training, grants, today) for training, grants in said.items()]
+    return sorted(rows, key=lambda row: (row.grant is None, str(row.training)))
+
+
+def _machine(member: Member, machine: Machine, standing: Standing, people: People, held: Collection[int]) -> MachineRow:
+    found = list(standing.reasons)
+    if words.is_over(member, people.today):
+        found.append("expired")
+    if found:
+        why = reasons.all_refused(found)
+        if NOT_TRAINED in found and (missing := _missing(machine, held)):
+            said = reasons.refused(NOT_TRAINED)
+            why[why.index(said)] = _("%(why)s: %(which)s") % {"why": said, "which": missing}
+        return MachineRow(machine, Chip("bad", _("No")), why, None)
+    until, grace = people.valid_until(member, standing)
+    last = until + timedelta(days=min(grace, (date.max - until).days)) if until else None
+    if standing.is_supervised or member.minor or member.supervised:
+        return MachineRow(machine, Chip("warn", _("With a supervisor")), [], last)
+    return MachineRow(machine, Chip("ok", _("Instructor") if standing.is_instructor else _("Yes")), [], last)
+
+
+def _missing(machine: Machine, held: Collection[int]) -> str:
+    """Return which trainings would open a machine: of each the one that is to be learnt first."""
+    found = []
+    for training in machine.trainings.all():
+        first = training.prerequisite
+        lacks = first if first is not None and first.pk not in held else training
+        if lacks.pk not in held:
+            found.append(str(lacks))
+    return _(" or ").join(dict.fromkeys(found))
+
+
+def _training(training: Training, grants: list[Grant], today: date) -> TrainingRow:
+    holding = [grant for grant in grants if grant.holds_on(today)]
+    if holding:
+        grant = holding[-1]
+        return TrainingRow(training, words.stage(grant.stage), grant, [one for one in grants if one is not grant])
+    last = grants[-1]
+    if last.since > today:
+        chip = Chip("starting", _("From %(day)s") % {"day": words.short(last.since)})
+    elif last.revoked_on is not None and last.revoked_on <= today:
+        chip = Chip("bad", _("Taken back"))
+    else:
+        chip = Chip("bad", _("Too old"))
+    return TrainingRow(training, chip, None, grants)
+
+
+def _badge(row: Badge) -> dict[str, Any]:
+    return {
+        "row": row,
+        "kind": words.KINDS[row.kind],
+        # Until midnight is until the evening before.
+        "evening": row.until and timezone.localtime(row.until - timedelta(microseconds=1)).date(),
+        "ended": words.ENDED.get(row.end_reason, row.end_reason),
+        "is_stale": row.ended_at is None and row.is_stale(badges.key_id()),
+    }
+
+
+def _refusals(member: Member) -> list[Refusal]:
+    return list(Refusal.objects.filter(member=member.pk).select_related("gate__machine").order_by("-at", "-id")[:_LAST])
+
+
+def _refusal(row: Refusal) -> dict[str, Any]:
+    return {"row": row, "why": reasons.all_refused(row.reasons), "where": row.gate.machine or row.gate}
+
+
+def _sessions(member: Member) -> list[dict[str, Any]]:
+    rows = UsageSession.objects.filter(used_by=member.pk).select_related("machine", "gate")
+    running = rows.filter(ended_at=None).order_by("-started_at")[:_LAST]
+    ended = rows.filter(ended_at__isnull=False).order_by("-ended_at", "-id")[:_LAST]
+    return [
+        {"row": row, "where": row.machine or row.gate, "why": reasons.ended(row.reason)} for row in [*running, *ended]
+    ][:_LAST]
+
+
+def _known(member: Member) -> known.Known | None:
+    """Return who knows the newest change; of one that every gate has known for a day nobody asks any more."""
+    found = known.of(
+        ("member", member.pk),
+        *(("grant", str(pk)) for pk in member.grants.values_list("pk", flat=True)),
+        *(("badge", str(pk)) for pk in member.badges.values_list("pk", flat=True)),
+        *(("block", str(pk)) for pk in member.blocks.values_list("pk", flat=True)),
+    )
+    is_old = found is not None and timezone.now() - found.change.at > timedelta(days=1)
+    return None if is_old and found is not None and found.state == "ok" else found

@@ -1,0 +1,169 @@
+"""What is typed on a person's page: a training, a block, a badge?"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any, Final
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector import badges, blocks
+from fabgate.collector.badges import Card
+from fabgate.collector.models import Badge, Grant, Member, Training
+from fabgate.collector.pages.people import cards, words
+
+LONGEST_LOAN: Final = timedelta(days=366)
+
+
+class DayField(forms.DateField):
+    """A day as browsers send it, 2027-03-01. 01/03/2027 is a day in March or in January, and never guessed."""
+
+    widget = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(input_formats=["%Y-%m-%d"], **more)
+
+
+class GrantForm(forms.Form):
+    """A training that a person has from a day on, and how far they have come in it."""
+
+    training = forms.ModelChoiceField(
+        Training.objects.order_by("title", "name"),
+        label=gettext_lazy("Training"),
+        empty_label=gettext_lazy("Choose…"),
+        error_messages={"invalid_choice": gettext_lazy("There is no such training any more. Choose another.")},
+    )
+    stage = forms.ChoiceField(label=gettext_lazy("From now on"), initial=Grant.AUTONOMOUS)
+    since = DayField(label=gettext_lazy("Since"))
+    until = DayField(
+        label=gettext_lazy("Until"),
+        required=False,
+        help_text=gettext_lazy("Empty: as long as the training lasts."),
+    )
+    trainer = forms.CharField(label=gettext_lazy("Trainer"), max_length=200)
+
+    def __init__(self, *args: Any, member: Member | None = None, trainer: str = "", **more: Any) -> None:
+        more.setdefault("initial", {"since": blocks.today(), "trainer": trainer})
+        super().__init__(*args, **more)
+        self._member = member
+        choices = [(stage, word) for stage, (_state, word) in words.STAGES.items()]
+        self.fields["stage"] = forms.ChoiceField(
+            label=self.fields["stage"].label, choices=choices, initial=Grant.AUTONOMOUS
+        )
+
+    def clean_since(self) -> date:
+        """Refuse a day on which the person has left, and one that is far ahead."""
+        since: date = self.cleaned_data["since"]
+        if self._member is not None and self._member.left_on is not None and self._member.left_on <= since:
+            text = _("%(name)s left on %(day)s. Let them in again first.")
+            raise forms.ValidationError(
+                text % {"name": self._member.name or self._member.pk, "day": words.day(self._member.left_on)}
+            )
+        return since
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse an end before the beginning."""
+        cleaned = super().clean() or self.cleaned_data
+        since, until = cleaned.get("since"), cleaned.get("until")
+        if since and until and until < since:
+            self.add_error("until", _("It would be over before it begins. Choose a later day, or none."))
+        return cleaned
+
+
+class ReasonForm(forms.Form):
+    """Why something is taken back: whoever reads it in a year must understand it."""
+
+    reason = forms.CharField(label=gettext_lazy("Why?"), max_length=200)
+
+
+class BlockForm(forms.Form):
+    """Why a person may use no machine, and until when."""
+
+    reason = forms.ChoiceField(
+        label=gettext_lazy("Why?"), choices=[("", gettext_lazy("Choose…")), *words.BLOCKS.items()]
+    )
+    until = DayField(
+        label=gettext_lazy("Until"),
+        required=False,
+        help_text=gettext_lazy("On that day they may come again. Empty: until somebody lifts it."),
+    )
+
+    def clean_until(self) -> date | None:
+        """Refuse a day on which the block would be over already."""
+        until: date | None = self.cleaned_data["until"]
+        if until is not None and until <= blocks.today():
+            raise forms.ValidationError(_("On that day the block is over already. Choose a later day, or none."))
+        return until
+
+
+def _number() -> forms.CharField:
+    return forms.CharField(
+        label=gettext_lazy("Number printed on it"),
+        max_length=40,
+        required=False,
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
+
+
+class GiveForm(cards.CardForm):
+    """A badge that becomes a person's own, or a group's."""
+
+    number = _number()
+    field_order = ("typed", "reading", "number")
+
+
+class LendForm(cards.CardForm):
+    """A badge that is lent: known by its printed number once it was lent before."""
+
+    number = _number()
+    until = DayField(label=gettext_lazy("Until the evening of"), help_text=gettext_lazy("It ends by itself."))
+    field_order = ("typed", "reading", "number", "until")
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        more.setdefault("initial", {"until": blocks.today()})
+        super().__init__(*args, **more)
+        self.fields["typed"].label = _("Loan badge")
+        self.fields["typed"].help_text = _("Its printed number, or hold it on the USB reader.")
+        self.fields["number"].help_text = _("Only the first time it is lent.")
+        self.fields["typed"].widget.attrs["list"] = "loans"
+        self.loans = badges.loans_at_hand()
+        typed = str(self.data.get(self.add_prefix("typed"), "")).strip() if self.is_bound else ""
+        self._numbered = next((row for row in self.loans if row.number == typed), None) if typed else None
+        if self._numbered is not None:
+            self.fields.pop("reading", None)
+
+    def clean_typed(self) -> str:
+        """Take a number that was lent before for its badge; say so where it is lent now."""
+        typed = str(self.cleaned_data["typed"]).strip()
+        if self._numbered is not None:
+            return typed
+        out = Badge.objects.filter(number=typed, ended_at=None).select_related("member", "group").first()
+        if out is not None:
+            raise forms.ValidationError(taken(out))
+        return super().clean_typed()
+
+    def clean_until(self) -> date:
+        """Refuse an evening that is past."""
+        until: date = self.cleaned_data["until"]
+        if until < blocks.today():
+            raise forms.ValidationError(_("That evening is past. Choose today or a later day."))
+        if until > blocks.today() + LONGEST_LOAN:
+            raise forms.ValidationError(_("That is more than a year ahead. Give the badge to them instead."))
+        return until
+
+    def clean(self) -> dict[str, Any]:
+        """Keep which badge it is, with the number that it had before."""
+        cleaned = super().clean() or self.cleaned_data
+        if self._numbered is not None and not self.errors:
+            self.card = Card.of(self._numbered)
+            cleaned["number"] = cleaned.get("number") or self._numbered.number
+        return cleaned
+
+
+def taken(row: Badge) -> str:
+    """Return that a badge is in somebody's hands, and whose."""
+    who = (row.member.name or row.member.pk) if row.member else str(row.group)
+    text = _("%(name)s has this badge, or one with this number, since %(day)s. End that first on their page.")
+    return text % {"name": who, "day": words.day(row.since)}

@@ -1,0 +1,176 @@
+"""Who is it? People by name, number, e-mail, printed badge number, or by the badge itself on a USB reader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django import forms
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector import blocks
+from fabgate.collector.badges import Card
+from fabgate.collector.door import see_other
+from fabgate.collector.fold import folded
+from fabgate.collector.models import Badge, Block, Member
+from fabgate.collector.pages.people import cards, words
+from fabgate.errors import UsageError
+
+SIZE: Final = 50
+NOW, OVER, BLOCKED, MINOR, LEFT, ALL = "", "over", "blocked", "minor", "left", "all"
+_STATES: Final = (
+    (NOW, gettext_lazy("Members now")),
+    (OVER, gettext_lazy("Membership over")),
+    (BLOCKED, gettext_lazy("Blocked people")),
+    (MINOR, gettext_lazy("Minors")),
+    (LEFT, gettext_lazy("Left")),
+    (ALL, gettext_lazy("Everybody")),
+)
+
+
+class FindForm(forms.Form):
+    """One box for whatever is at hand, and two filters."""
+
+    q = forms.CharField(label=gettext_lazy("Name, number, e-mail or badge"), max_length=100, required=False)
+    state = forms.ChoiceField(label=gettext_lazy("Who"), choices=_STATES, required=False)
+    category = forms.ChoiceField(label=gettext_lazy("Category"), required=False)
+
+    def __init__(self, *args: Any, is_first: bool = False, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["q"].widget.attrs |= {"type": "search", "autocomplete": "off", "spellcheck": "false"}
+        if is_first:  # what a page is opened for: a reader at the desk types into it at once
+            self.fields["q"].widget.attrs |= {
+                "autofocus": True,
+                "placeholder": _("Type, or hold a badge on the reader"),
+            }
+        known = Member.objects.exclude(category="").order_by("category").values_list("category", flat=True).distinct()
+        choices = [("", _("Any")), *((one, one) for one in known)]
+        self.fields["category"] = forms.ChoiceField(
+            label=self.fields["category"].label, choices=choices, required=False
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some members by name, and the query strings of the pages beside; empty where there is none."""
+
+    rows: Sequence[Member]
+    before: str
+    after: str
+
+
+def people(request: HttpRequest) -> HttpResponse:
+    """List people; whoever is the only one that was looked for is opened at once."""
+    form = FindForm(request.GET or None, is_first=True)
+    wanted = form.cleaned_data if form.is_bound and form.is_valid() else {}
+    q = str(wanted.get("q") or "").strip()
+    held = carried_by(q) if q else []
+    # Who is looked for by name is found after they left, too: they are asked about most.
+    state = str(wanted.get("state") or (ALL if q else NOW))
+    rows = narrowed(Member.objects.all(), q, state, str(wanted.get("category") or ""), held)
+    page = by_name(rows, request.GET)
+    if q and len(page.rows) == 1 and not page.before and not page.after:
+        return see_other(reverse("people-one", args=[page.rows[0].pk]))
+    nobodys = _nobodys(q) if q and not page.rows else None
+    context = {"form": form, "page": page, "rows": shown(page.rows), "nobodys": nobodys, "q": q}
+    context["group"] = next((row.group for row in held if row.group and row.ended_at is None), None)
+    return render(request, "people/list.html", context, status=400 if form.is_bound and form.errors else 200)
+
+
+def carried_by(q: str) -> list[Badge]:
+    """Return who has, or had, the badge that was typed, or bears the number that was; who has it now comes first."""
+    digests = [Card.spelled(one).digest for one in cards.readings(q).values()]
+    rows = Badge.objects.filter(Q(digest__in=digests) | Q(number=q)).select_related("group")
+    found = sorted(rows, key=lambda row: (row.ended_at is not None, -row.pk))
+    return [row for row in found if row.ended_at is None] or found[:1]
+
+
+def narrowed(rows: QuerySet[Member], q: str, state: str, category: str, held: Sequence[Badge] = ()) -> QuerySet[Member]:
+    """Return those of `rows` that are looked for."""
+    today = blocks.today()
+    if holders := [row.member_id for row in held if row.member_id]:
+        return rows.filter(pk__in=holders)
+    if q:
+        words_of = Q()
+        for word in folded(q).split():
+            words_of &= Q(folded__contains=word)
+        rows = rows.filter(words_of | Q(pk__icontains=q) | Q(email__icontains=q))
+    is_blocked = Exists(Block.holding(today).filter(member=OuterRef("pk")).order_by())
+    left = Q(left_on__isnull=False, left_on__lte=today)
+    if state == LEFT:
+        rows = rows.filter(left)
+    elif state != ALL:
+        rows = rows.exclude(left)
+    if state == BLOCKED:
+        rows = rows.filter(is_blocked)
+    elif state == MINOR:
+        rows = rows.filter(minor=True)
+    elif state == OVER:
+        rows = rows.filter(valid_until__lt=today)
+    return rows.filter(category=category) if category else rows
+
+
+def by_name(rows: QuerySet[Member], query: QueryDict, *, size: int = SIZE) -> Page:
+    """Return the page of `rows` that `query` asks for with ?before= or ?after= a member's id. Raises UsageError."""
+    backwards = bool(query.get("before"))
+    cursor = query.get("before") or query.get("after") or ""
+    wanted = rows.order_by("-folded", "-pk") if backwards else rows.order_by("folded", "pk")
+    if cursor:
+        at = Member.objects.filter(pk=cursor).first()
+        if at is None:
+            raise UsageError(_("Page not understood: open the list again from its beginning."))
+        side = "lt" if backwards else "gt"
+        beyond = Q(**{f"folded__{side}": at.folded}) | Q(folded=at.folded, **{f"pk__{side}": at.pk})
+        wanted = wanted.filter(beyond)
+    found = list(wanted[: size + 1])
+    more, found = len(found) > size, found[:size]
+    if backwards:
+        found.reverse()
+    has_before = more if backwards else bool(cursor)
+    has_after = bool(cursor) if backwards else more
+    if not found:
+        return Page([], _with(query) if cursor else "", "")
+    return Page(
+        found,
+        before=_with(query, before=found[0].pk) if has_before else "",
+        after=_with(query, after=found[-1].pk) if has_after else "",
+    )
+
+
+def shown(members: Sequence[Member]) -> list[dict[str, Any]]:
+    """Return what a list shows of each."""
+    today = blocks.today()
+    blocked: dict[str, list[str]] = {}
+    for block in Block.holding(today).filter(member__in=[member.pk for member in members]):
+        blocked.setdefault(block.member_id, []).append(block.reason)
+    carried: dict[str | None, list[Badge]] = {}
+    for row in Badge.objects.filter(member__in=[member.pk for member in members], ended_at=None).order_by("since"):
+        carried.setdefault(row.member_id, []).append(row)
+    return [
+        {
+            "member": member,
+            "chips": words.standing(member, today, blocked.get(member.pk, ())),
+            "badges": carried.get(member.pk, []),
+        }
+        for member in members
+    ]
+
+
+def _nobodys(q: str) -> str:
+    """Return what was typed where it is a badge, and nobody ever had it."""
+    found = cards.readings(q)
+    return q if found and (len(found) == 1 or cards.seen(found)) else ""
+
+
+def _with(query: QueryDict, **cursor: str) -> str:
+    kept = query.copy()
+    for name in ("before", "after"):
+        kept.pop(name, None)
+    kept.update(cursor)
+    return f"?{kept.urlencode()}"

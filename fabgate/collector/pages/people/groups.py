@@ -1,0 +1,203 @@
+"""Which classes and companies come together, on which badges, and who pays for them?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector import badges, blocks, changes, roster
+from fabgate.collector.door import account_of, see_other
+from fabgate.collector.models import Account, Badge, Group, Machine, Member
+from fabgate.collector.pages import errors, known
+from fabgate.collector.pages.people import desk_forms, find, telling, words
+
+
+class GroupForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+    """A class or a company. Who belongs to it is a list of numbers, so that it can be pasted."""
+
+    payer = forms.CharField(
+        label=gettext_lazy("Who pays"),
+        max_length=64,
+        required=False,
+        help_text=gettext_lazy("The number of a member, such as the school's. Empty: the group itself."),
+    )
+    people = forms.CharField(
+        label=gettext_lazy("Who belongs to it"),
+        max_length=20_000,
+        required=False,
+        widget=forms.Textarea({"rows": 4}),
+        help_text=gettext_lazy("Members' numbers, one a line."),
+    )
+
+    class Meta:
+        """In the order in which a desk asks."""
+
+        model = Group
+        fields = ("name", "kind", "payer", "machines", "note")
+        labels = {
+            "name": gettext_lazy("Name"),
+            "kind": gettext_lazy("It is a"),
+            "machines": gettext_lazy("Its own badges open"),
+            "note": gettext_lazy("Note"),
+        }
+        help_texts = {"machines": gettext_lazy("A class is always supervised.")}
+        widgets = {"note": forms.Textarea({"rows": 2})}
+
+    field_order = ("name", "kind", "payer", "people", "machines", "note")
+
+    def __init__(self, *args: Any, is_manager: bool, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._is_manager = is_manager
+        self.initial["payer"] = self.instance.payer_id or ""
+        if self.instance.pk:
+            self.initial["people"] = "\n".join(self.instance.members.order_by("pk").values_list("pk", flat=True))
+        self.fields["kind"] = forms.ChoiceField(
+            label=self.fields["kind"].label, choices=list(words.GROUP_KINDS.items()), widget=forms.RadioSelect
+        )
+        self.fields["machines"] = forms.ModelMultipleChoiceField(
+            Machine.objects.filter(retired_at=None).order_by("title", "name"),
+            label=self.fields["machines"].label,
+            help_text=self.fields["machines"].help_text,
+            required=False,
+            widget=forms.CheckboxSelectMultiple,
+        )
+
+    def clean_payer(self) -> Member | None:
+        """Return who pays."""
+        typed = str(self.cleaned_data["payer"]).strip()
+        found = Member.objects.filter(pk=typed).first() if typed else None
+        if typed and found is None:
+            raise forms.ValidationError(_("No member has this number."))
+        return found
+
+    def clean_people(self) -> list[Member]:
+        """Return who belongs to it; name every number that nobody has."""
+        lines = str(self.cleaned_data["people"]).splitlines()
+        wanted = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+        found = Member.objects.in_bulk(wanted)
+        if missing := [pk for pk in wanted if pk not in found]:
+            text = _("No member has the number %(number)s.")
+            raise forms.ValidationError([text % {"number": pk[:64]} for pk in missing[:20]])
+        return [found[pk] for pk in wanted]
+
+    def clean(self) -> dict[str, Any]:
+        """Leave it to a manager to open machines to who is neither trained nor supervised."""
+        cleaned = super().clean() or self.cleaned_data
+        if not self._is_manager and cleaned.get("kind") == Group.COMPANY:
+            was_company = self.instance.pk and self.instance.kind == Group.COMPANY
+            had = set(self.instance.machines.all()) if was_company else set()
+            if set(cleaned.get("machines") or ()) - had:
+                text = _("A company's badges open machines without a supervisor: only a manager may choose those.")
+                self.add_error("machines", text)
+        return cleaned
+
+
+def groups(request: HttpRequest) -> HttpResponse:
+    """List the groups; those that are over at the end."""
+    today = blocks.today()
+    rows = Group.objects.select_related("payer").order_by("name")
+    shown = [
+        {
+            "group": row,
+            "kind": words.GROUP_KINDS[row.kind],
+            "people": row.members.count(),
+            "badges": row.badges.filter(ended_at=None).count(),
+            "is_over": _is_over(row),
+        }
+        for row in rows
+    ]
+    shown.sort(key=lambda row: bool(row["is_over"]))
+    return render(request, "people/groups.html", {"rows": shown, "today": today})
+
+
+def one(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show a group, who belongs to it and its badges."""
+    return _page(request, get_object_or_404(Group.objects.select_related("payer"), pk=pk))
+
+
+def new(request: HttpRequest) -> HttpResponse:
+    """Write a group down."""
+    return _save(request, None)
+
+
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change a group."""
+    return _save(request, get_object_or_404(Group, pk=pk))
+
+
+def give(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give a group a badge that it hands out itself."""
+    group = get_object_or_404(Group, pk=pk)
+    if _is_over(group):
+        raise errors.Conflict(_("This group is over. Begin it again first."))
+    form = desk_forms.GiveForm(request.POST, auto_id="give_%s")
+    if form.is_valid():
+        kind = Badge.CLASS if group.kind == Group.CLASS else Badge.COMPANY
+        number = form.cleaned_data["number"]
+        try:
+            _row, change = badges.give(form.card, group, actor=telling.actor(request), kind=kind, number=number)
+        except badges.Taken as error:
+            form.add_error("typed", desk_forms.taken(error.row))
+        else:
+            telling.tell(request, _("The badge is theirs from now on."), change)
+            return see_other(reverse("people-group", args=[pk]))
+    return _page(request, group, give_form=form)
+
+
+def end(request: HttpRequest, pk: int) -> HttpResponse:
+    """End a group: its badges open nothing from now on. Or begin it again."""
+    group = get_object_or_404(Group, pk=pk)
+    is_over = _is_over(group)
+    with changes.made(telling.actor(request), "group.begun" if is_over else "group.ended", group) as change:
+        group.ended_on = None if is_over else blocks.today()
+        group.save(update_fields=["ended_on"])
+        change.rosters = roster.versions(roster.rebuild(only_changed=True))
+    text = _("The group goes on.") if is_over else _("The group is over: its badges open nothing any more.")
+    telling.tell(request, text, change)
+    return see_other(reverse("people-group", args=[pk]))
+
+
+def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
+    is_manager = account_of(request).role == Account.MANAGER
+    form = GroupForm(request.POST or None, instance=group, is_manager=is_manager)
+    if request.method == "POST" and form.is_valid():
+        verb = "group.added" if group is None else "group.updated"
+        with transaction.atomic(), changes.made(telling.actor(request), verb, form.instance) as change:
+            saved = form.save(commit=False)
+            # Of one that is there only these: a group that was ended meanwhile has ended.
+            saved.save(update_fields=["name", "kind", "payer", "note"] if group else None)
+            form.save_m2m()
+            saved.members.set(form.cleaned_data["people"])
+            change.rosters = roster.versions(roster.rebuild(only_changed=True))
+        telling.tell(request, _("Saved."), change)
+        return see_other(reverse("people-group", args=[saved.pk]))
+    status = 200 if request.method == "GET" else 400
+    old = None if group is None else Group.objects.get(pk=group.pk)
+    return render(request, "people/group_edit.html", {"form": form, "group": old}, status=status)
+
+
+def _page(request: HttpRequest, group: Group, **bound: Any) -> HttpResponse:
+    carried = group.badges.filter(ended_at=None).order_by("number", "since")
+    context = {
+        "group": group,
+        "kind": words.GROUP_KINDS[group.kind],
+        "is_over": _is_over(group),
+        "people": find.shown(list(group.members.order_by("folded", "pk"))),
+        "machines": group.machines.order_by("title", "name"),
+        "badges": [{"row": row, "is_stale": row.is_stale(badges.key_id())} for row in carried],
+        "known": known.of(("group", group.name), *(("badge", str(row.pk)) for row in group.badges.all())),
+        "give_form": desk_forms.GiveForm(auto_id="give_%s"),
+        **bound,
+    }
+    return render(request, "people/group.html", context, status=400 if bound else 200)
+
+
+def _is_over(group: Group) -> bool:
+    return group.ended_on is not None and group.ended_on <= blocks.today()

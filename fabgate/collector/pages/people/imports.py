@@ -1,0 +1,156 @@
+"""How does a list of members get in? It is looked at first, person by person and field by field; then it is taken."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+
+from django import forms
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from fabgate.collector import leaving, members, members_diff, members_file, members_rows, members_table, roster, uploads
+from fabgate.collector.door import see_other
+from fabgate.collector.members_diff import Difference, Field
+from fabgate.collector.models import Change
+from fabgate.collector.pages import errors
+from fabgate.collector.pages.people import telling, words
+from fabgate.collector.templatetags.fabgate import NOTHING
+from fabgate.errors import UsageError
+
+_COLUMNS: Final = {
+    "id": gettext_lazy("Number"),
+    "name": gettext_lazy("Name"),
+    "badges": gettext_lazy("Badges"),
+    "lang": gettext_lazy("Language"),
+    "level": gettext_lazy("Level"),
+    "valid_until": gettext_lazy("Member until"),
+    "machines": gettext_lazy("Machines"),
+    "email": gettext_lazy("E-mail"),
+    "category": gettext_lazy("Category"),
+    "plan": gettext_lazy("Plan"),
+    "minor": gettext_lazy("Minor"),
+    "joined_on": gettext_lazy("Member since"),
+}
+
+
+class UploadForm(forms.Form):
+    """A list of members as a spreadsheet wrote it."""
+
+    file = forms.FileField(
+        label=gettext_lazy("Your list of members"),
+        help_text=gettext_lazy("CSV or XLSX, at most 5 MB."),
+        error_messages={"empty": gettext_lazy("This file is empty."), "required": gettext_lazy("Choose a file.")},
+        widget=forms.FileInput({"accept": ".csv,.tsv,.txt,.xlsx"}),
+    )
+
+    def clean_file(self) -> bytes:
+        """Take no more than a list of people can be."""
+        upload = self.cleaned_data["file"]
+        if upload.size > members_table.MAX_BYTES:
+            text = _("This file has %(found)d MB; a list of people has at most %(most)d MB.")
+            megabyte = 1024**2
+            raise forms.ValidationError(
+                text % {"found": upload.size // megabyte, "most": members_table.MAX_BYTES // megabyte}
+            )
+        found: bytes = upload.read()
+        return found
+
+
+def upload(request: HttpRequest) -> HttpResponse:
+    """Ask for a file; one that can be read is kept for an hour and looked at."""
+    form = UploadForm(request.POST or None, request.FILES or None) if request.method == "POST" else UploadForm()
+    if request.method == "POST" and form.is_valid():
+        raw: bytes = form.cleaned_data["file"]
+        try:
+            members_file.parse(raw)
+        except UsageError as error:
+            form.add_error("file", str(error).splitlines())
+        else:
+            return see_other(reverse("people-import-preview", args=[uploads.keep(raw)]))
+    columns = [(name, _COLUMNS[name]) for name in members_rows.COLUMNS]
+    status = 200 if request.method == "GET" else 400
+    return render(request, "people/import.html", {"form": form, "columns": columns}, status=status)
+
+
+def preview(request: HttpRequest, token: str) -> HttpResponse:
+    """Show what a file would change; then take it."""
+    raw = uploads.kept(token)
+    if raw is None:
+        raise UsageError(_("This list is not kept any more. Choose the file once more."))
+    found = members_diff.difference(members_file.parse(raw))
+    if request.method != "POST":
+        return _page(request, found, token)
+    if request.POST.get("seen") != found.fingerprint:
+        return _page(request, found, token, is_stale=True)
+    is_complete = request.POST.get("complete") == "yes"
+    if is_complete and not found.may_end:
+        raise UsageError(_("With this list nobody may be ended. Look at the preview again: it says why."))
+    if not found.new and not found.changed and not is_complete:
+        raise UsageError(_("This list changes nothing."))
+    change = _take(request, found, is_complete=is_complete)
+    uploads.forget(token)
+    parts = [
+        ngettext("%(n)d new person", "%(n)d new people", len(found.new)) % {"n": len(found.new)},
+        ngettext("%(n)d changed", "%(n)d changed", len(found.changed)) % {"n": len(found.changed)},
+    ]
+    if is_complete:
+        gone = len(found.vanished)
+        parts.append(ngettext("%(n)d has left", "%(n)d have left", gone) % {"n": gone})
+    telling.tell(request, _("The list is taken: %(what)s.") % {"what": ", ".join(parts)}, change)
+    return see_other(reverse("people"))
+
+
+def _take(request: HttpRequest, found: Difference, *, is_complete: bool) -> Change:
+    actor = telling.actor(request)
+    try:
+        with transaction.atomic():
+            members.write(found.to_take, actor=actor)
+            if is_complete:  # builds the rosters itself, with all that the list says
+                return leaving.leave(*found.vanished, actor=actor, reason="import")
+            return Change(rosters=roster.versions(roster.rebuild(only_changed=True)))
+    except leaving.LastManager:
+        raise errors.Conflict(_("Nobody would be manager any more. Make somebody else manager first.")) from None
+
+
+def _page(request: HttpRequest, found: Difference, token: str, *, is_stale: bool = False) -> HttpResponse:
+    context = {
+        "found": found,
+        "new": [(person, _shown(person.fields)) for person in found.new],
+        "changed": [(person, _shown(person.fields)) for person in found.changed],
+        "lost": members.lost_in(found.file),
+        "lines": _lines(found),
+        "token": token,
+        "is_stale": is_stale,
+        "takes": len(found.new) + len(found.changed),
+    }
+    return render(request, "people/import_preview.html", context, status=409 if is_stale else 200)
+
+
+def _lines(found: Difference) -> list[tuple[str, str]]:
+    """Return each mistake with the lines that are left out for it."""
+    shown = []
+    for mistake in found.file.mistakes:
+        where = _("Line %(line)d") % {"line": mistake.line}
+        if mistake.also is not None:
+            where = _("Lines %(first)d and %(second)d") % {"first": mistake.also, "second": mistake.line}
+        shown.append((min(mistake.line, mistake.also or mistake.line), where, mistake.text))
+    return [(where, text) for _line, where, text in sorted(shown)]
+
+
+def _shown(fields: list[Field]) -> list[tuple[Any, str, str]]:
+    return [(_COLUMNS[field.name], _text(field.before), _text(field.after)) for field in fields]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, date):
+        return words.short(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or NOTHING
+    return str(value) if value not in (None, "") else NOTHING

@@ -1,0 +1,54 @@
+"""Who is this person? A new one is written down, perhaps with the badge that they hold; or one is changed."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from fabgate.collector import badges, changes, roster
+from fabgate.collector.door import account_of
+from fabgate.collector.models import Account
+from fabgate.collector.pages.people import desk_forms, enrol, telling
+from fabgate.collector.pages.people.person_forms import NewPersonForm, PersonForm
+
+
+def new(request: HttpRequest) -> HttpResponse:
+    """Write a person down; whoever comes from an unknown badge gets it with that."""
+    is_manager = account_of(request).role == Account.MANAGER
+    card = enrol.card_of(request)
+    form = NewPersonForm(request.POST or None, is_manager=is_manager)
+    if request.method == "POST" and form.is_valid():
+        try:
+            with transaction.atomic():
+                with changes.made(telling.actor(request), "member.added", form.instance) as change:
+                    member = form.save()
+                    if card is None:
+                        change.rosters = roster.versions(roster.rebuild(only_changed=True))
+                if card is not None:
+                    _row, change = badges.give(card, member, actor=telling.actor(request))
+        except badges.Taken as error:
+            form.add_error(None, desk_forms.taken(error.row))
+        else:
+            name = member.name or member.pk
+            text = _("%(name)s is written down, and the badge is theirs.") if card else _("%(name)s is written down.")
+            telling.tell(request, text % {"name": name}, change)
+            return telling.to_person(member)
+    status = 200 if request.method == "GET" else 400
+    return render(request, "people/new.html", {"form": form, "card": card}, status=status)
+
+
+def edit(request: HttpRequest, pk: str) -> HttpResponse:
+    """Change what is written down of a person."""
+    member = telling.member_of(pk)
+    is_manager = account_of(request).role == Account.MANAGER
+    form = PersonForm(request.POST or None, instance=member, is_manager=is_manager)
+    if request.method == "POST" and form.is_valid():
+        with changes.made(telling.actor(request), "member.updated", member) as change:
+            form.save_typed()
+            change.rosters = roster.versions(roster.rebuild(only_changed=True))
+        telling.tell(request, _("Saved."), change)
+        return telling.to_person(member)
+    status = 200 if request.method == "GET" else 400
+    return render(request, "people/edit.html", {"form": form, "member": telling.member_of(pk)}, status=status)

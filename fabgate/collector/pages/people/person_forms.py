@@ -1,0 +1,169 @@
+"""What is written down of a person, by whom? The desk writes who somebody is; a manager also what they may do."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any, Final
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector.models import Machine, Member
+from fabgate.collector.pages.people.desk_forms import DayField
+
+#: Days.
+MOST_GRACE: Final = 366
+#: Fields that open machines by themselves.
+_MANAGERS: Final = ("level", "machines")
+_NUMBERED: Final = re.compile(r"(.*?)(\d{1,12})")
+_LANGS: Final = (("fr", "Français"), ("en", "English"))
+_LEVELS: Final = (
+    ("user", gettext_lazy("Member")),
+    ("supervisor", gettext_lazy("Supervisor: may stand beside others, on every machine of theirs")),
+    ("maintainer", gettext_lazy("Maintainer: may run a machine that was reported dangerous")),
+)
+
+
+class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+    """A person who is there already."""
+
+    payer = forms.CharField(
+        label=gettext_lazy("Who pays"),
+        max_length=64,
+        required=False,
+        help_text=gettext_lazy("The number of the member who pays for them, such as a parent. Empty: they themselves."),
+    )
+
+    class Meta:
+        """In the order in which a desk asks."""
+
+        model = Member
+        fields: tuple[str, ...] = (
+            *("name", "email", "lang", "valid_until", "grace_days", "category", "plan", "payer"),
+            *("minor", "supervised", "joined_on", "note", "level", "machines"),
+        )
+        labels = {
+            "name": gettext_lazy("Name"),
+            "email": gettext_lazy("E-mail"),
+            "lang": gettext_lazy("Language at the machines"),
+            "valid_until": gettext_lazy("Member until"),
+            "grace_days": gettext_lazy("Days of grace after that"),
+            "category": gettext_lazy("Category"),
+            "plan": gettext_lazy("Plan"),
+            "minor": gettext_lazy("Minor: always needs a supervisor"),
+            "supervised": gettext_lazy("Always needs a supervisor, for another reason"),
+            "joined_on": gettext_lazy("Member since"),
+            "note": gettext_lazy("Note"),
+            "level": gettext_lazy("What they may do"),
+            "machines": gettext_lazy("Machines open by hand, whatever trainings say"),
+        }
+        help_texts = {
+            "valid_until": gettext_lazy("The last day. Empty: no end."),
+            "category": gettext_lazy("What the statistics count them as."),
+            "note": gettext_lazy("Whoever is at the desk reads it; the machines do not."),
+        }
+        field_classes = {"valid_until": DayField, "joined_on": DayField}
+        widgets = {
+            "lang": forms.Select(choices=_LANGS),
+            "note": forms.Textarea({"rows": 2}),
+            "machines": forms.CheckboxSelectMultiple,
+            "category": forms.TextInput({"list": "categories"}),
+        }
+
+    def __init__(self, *args: Any, is_manager: bool, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.initial["payer"] = self.instance.payer_id or ""
+        if not is_manager:
+            for name in _MANAGERS:
+                del self.fields[name]
+        else:
+            self.fields["level"].widget = forms.Select(choices=_LEVELS)
+            self.fields["machines"] = forms.ModelMultipleChoiceField(
+                Machine.objects.filter(retired_at=None).order_by("title", "name"),
+                label=self.fields["machines"].label,
+                required=False,
+                widget=forms.CheckboxSelectMultiple,
+            )
+        self.fields["name"].required = True
+        self.categories = Member.objects.exclude(category="").values_list("category", flat=True).distinct()
+
+    def save_typed(self) -> None:
+        """Save what the form asks for and nothing else: who has left, or got another level, meanwhile still has."""
+        columns = {field.name for field in Member._meta.concrete_fields}  # noqa: SLF001 (Django's name for it)
+        self.save(commit=False).save(update_fields=columns & self.cleaned_data.keys())
+        self.save_m2m()
+
+    def clean_name(self) -> str:
+        """Take a name as one line."""
+        return " ".join(str(self.cleaned_data["name"]).split())
+
+    def clean_lang(self) -> str:
+        """Take a language that displays speak."""
+        lang = str(self.cleaned_data["lang"])
+        if lang not in dict(_LANGS):
+            raise forms.ValidationError(_("The machines speak French and English."))
+        return lang
+
+    def clean_grace_days(self) -> int:
+        """Refuse more than a year, which is no grace any more."""
+        days: int = self.cleaned_data["grace_days"]
+        if days > MOST_GRACE:
+            raise forms.ValidationError(_("Choose at most %(most)d days.") % {"most": MOST_GRACE})
+        return days
+
+    def clean_payer(self) -> Member | None:
+        """Return who pays."""
+        typed = str(self.cleaned_data["payer"]).strip()
+        if not typed or typed == self.instance.pk:
+            return None
+        found = Member.objects.filter(pk=typed).first()
+        if found is None:
+            raise forms.ValidationError(_("No member has this number."))
+        return found
+
+
+class NewPersonForm(PersonForm):
+    """A person who is not there yet."""
+
+    class Meta(PersonForm.Meta):
+        """With the number that they will have."""
+
+        fields = ("id", *PersonForm.Meta.fields)
+        labels = {**PersonForm.Meta.labels, "id": gettext_lazy("Number")}
+        help_texts = {
+            **PersonForm.Meta.help_texts,
+            "id": gettext_lazy("How your own member list calls them. It cannot be changed later."),
+        }
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.initial.setdefault("id", next_id())
+        self.initial.setdefault("lang", "fr")
+
+    def clean_id(self) -> str:
+        """Refuse a number that somebody has, and what no number can be."""
+        typed = str(self.cleaned_data["id"]).strip()
+        if not typed.isprintable() or typed.startswith(("group:", "emergency:")):
+            raise forms.ValidationError(_("Use letters and digits, such as m-117."))
+        held = Member.objects.filter(pk=typed).first()
+        if held is not None:
+            raise forms.ValidationError(_("%(name)s has this number.") % {"name": held.name or held.pk})
+        return typed
+
+
+def next_id() -> str:
+    """Return the number after the highest one that is spelled like most others; empty where they have none."""
+    found: Counter[str] = Counter()
+    highest: dict[str, tuple[int, int]] = {}
+    for pk in Member.objects.values_list("pk", flat=True):
+        if match := _NUMBERED.fullmatch(pk):
+            prefix, digits = match[1], match[2]
+            found[prefix] += 1
+            highest[prefix] = max(highest.get(prefix, (0, 0)), (int(digits), len(digits)))
+    if not found:
+        return ""
+    prefix = found.most_common(1)[0][0]
+    number, width = highest[prefix]
+    return f"{prefix}{number + 1:0{width}d}"

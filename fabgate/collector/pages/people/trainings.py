@@ -1,0 +1,249 @@
+"""Which trainings are there, who holds them, and who was at the last one?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from fabgate.collector import blocks, changes, grants, roster
+from fabgate.collector.door import see_other
+from fabgate.collector.models import Grant, Group, Machine, Member, Training
+from fabgate.collector.pages import known
+from fabgate.collector.pages.people import desk_forms, find, telling, words
+from fabgate.collector.pages.people.words import Chip
+from fabgate.errors import UsageError
+
+#: So many people are granted a training at once.
+_MOST: Final = 200
+
+
+class TrainingForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+    """A training, the machines that it opens and what it wants first."""
+
+    class Meta:
+        """In the order in which one thinks of it."""
+
+        model = Training
+        fields = ("title", "machines", "prerequisite", "expires_after_days", "description")
+        labels = {
+            "title": gettext_lazy("Training"),
+            "machines": gettext_lazy("Opens"),
+            "prerequisite": gettext_lazy("Wants first"),
+            "expires_after_days": gettext_lazy("To be done again after (days)"),
+            "description": gettext_lazy("What it is about"),
+        }
+        help_texts = {
+            "expires_after_days": gettext_lazy("Empty: it is learnt once and for all."),
+            "prerequisite": gettext_lazy("Without this one it opens nothing, such as the safety tour."),
+        }
+        widgets = {"machines": forms.CheckboxSelectMultiple, "description": forms.Textarea({"rows": 3})}
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["title"].required = True
+        others = Training.objects.exclude(pk=self.instance.pk).order_by("title", "name")
+        self.fields["prerequisite"] = forms.ModelChoiceField(
+            others,
+            label=self.fields["prerequisite"].label,
+            help_text=self.fields["prerequisite"].help_text,
+            required=False,
+            empty_label=_("Nothing"),
+        )
+        self.fields["machines"] = forms.ModelMultipleChoiceField(
+            Machine.objects.filter(retired_at=None).order_by("title", "name"),
+            label=self.fields["machines"].label,
+            required=False,
+            widget=forms.CheckboxSelectMultiple,
+        )
+        self.fields["expires_after_days"].widget.attrs |= {"min": 1, "max": 36500}
+
+    def clean_expires_after_days(self) -> int | None:
+        """Refuse a training that is over before it began."""
+        days: int | None = self.cleaned_data["expires_after_days"]
+        if days is not None and not 1 <= days <= 36500:
+            raise forms.ValidationError(_("Choose 1 to 36500 days, or leave it empty."))
+        return days
+
+    def clean_prerequisite(self) -> Training | None:
+        """Refuse trainings that want each other first: nobody could ever have them."""
+        first: Training | None = self.cleaned_data["prerequisite"]
+        at = first
+        seen = {self.instance.pk}
+        while at is not None:
+            if at.pk in seen:
+                text = _("%(first)s wants %(this)s first already: nobody could ever have either.")
+                raise forms.ValidationError(text % {"first": first, "this": self.instance})
+            seen.add(at.pk)
+            at = at.prerequisite
+        return first
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a member holds of a training."""
+
+    member: Member
+    grant: Grant
+    chip: Chip
+    is_over: bool
+
+
+def trainings(request: HttpRequest) -> HttpResponse:
+    """List the trainings."""
+    rows = Training.objects.select_related("prerequisite").prefetch_related("machines").order_by("title", "name")
+    counts: dict[int, int] = defaultdict(int)
+    for _member, training in held(blocks.today()):
+        counts[training] += 1
+    shown = [{"training": row, "machines": list(row.machines.all()), "held": counts[row.pk]} for row in rows]
+    return render(request, "people/trainings.html", {"rows": shown})
+
+
+def new(request: HttpRequest) -> HttpResponse:
+    """Write a training down."""
+    form = TrainingForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        form.instance.name = _free_name(form.cleaned_data["title"])
+        training = form.instance
+        with changes.made(telling.actor(request), "training.added", training) as change:
+            form.save()
+            change.rosters = roster.versions(roster.rebuild(only_changed=True))
+        telling.tell(
+            request, _("%(training)s is there now. Grant it to those who have it.") % {"training": training}, change
+        )
+        return see_other(reverse("people-training", args=[training.pk]))
+    status = 200 if request.method == "GET" else 400
+    return render(request, "people/training_edit.html", {"form": form, "training": None}, status=status)
+
+
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change a training."""
+    training = get_object_or_404(Training, pk=pk)
+    form = TrainingForm(request.POST or None, instance=training)
+    if request.method == "POST" and form.is_valid():
+        with changes.made(telling.actor(request), "training.updated", training) as change:
+            form.save()
+            change.rosters = roster.versions(roster.rebuild(only_changed=True))
+        telling.tell(request, _("Saved."), change)
+        return see_other(reverse("people-training", args=[pk]))
+    context = {"form": form, "training": get_object_or_404(Training, pk=pk)}
+    return render(request, "people/training_edit.html", context, status=200 if request.method == "GET" else 400)
+
+
+def one(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show a training, and who holds it."""
+    training = get_object_or_404(Training.objects.select_related("prerequisite"), pk=pk)
+    today = blocks.today()
+    newest: dict[str, Holding] = {}
+    for grant in Grant.said_by(today).filter(training=training, member__left_on=None).select_related("member"):
+        newest[grant.member_id] = Holding(
+            grant.member, grant, words.stage(grant.stage), is_over=not grant.holds_on(today)
+        )
+    holders = sorted(newest.values(), key=lambda one: (one.is_over, one.member.folded))
+    context = {
+        "training": training,
+        "machines": training.machines.order_by("title", "name"),
+        "opens": training.opens.order_by("title", "name"),
+        "holders": holders,
+        "known": known.of(("training", training.name)),
+    }
+    return render(request, "people/training.html", context)
+
+
+def matrix(request: HttpRequest) -> HttpResponse:
+    """Show people by trainings; grant one of them to several people who were there."""
+    form = desk_forms.GrantForm(request.POST or None, auto_id="grant_%s", trainer=str(request.user))
+    if request.method == "POST" and form.is_valid():
+        return _grant_all(request, form)
+    finder = find.FindForm(request.GET or None)
+    wanted = finder.cleaned_data if finder.is_bound and finder.is_valid() else {}
+    q = str(wanted.get("q") or "").strip()
+    rows = find.narrowed(Member.objects.all(), q, find.NOW, str(wanted.get("category") or ""))
+    if group := _group(request.GET.get("group", "")):
+        rows = rows.filter(groups=group)
+    page = find.by_name(rows, request.GET)
+    columns = list(Training.objects.order_by("title", "name"))
+    today = blocks.today()
+    stages = held(today, [member.pk for member in page.rows])
+    shown = [
+        {"member": member, "cells": [stages.get((member.pk, training.pk)) for training in columns]}
+        for member in page.rows
+    ]
+    chosen = set(request.POST.getlist("member"))
+    context = {
+        "form": form,
+        "finder": finder,
+        "page": page,
+        "rows": shown,
+        "columns": columns,
+        "q": q,
+        "group": group,
+        "groups": Group.objects.filter(ended_on=None).order_by("name"),
+        "chosen": chosen,
+        "stages": [words.stage(stage) for stage in Grant.STAGES],
+    }
+    return render(request, "people/matrix.html", context, status=200 if request.method == "GET" else 400)
+
+
+def held(today: date, members: list[str] | None = None) -> dict[tuple[str, int], Chip]:
+    """Return the stage of whoever holds a training today, by member and training."""
+    said = Grant.said_by(today).filter(member__left_on=None)
+    if members is not None:
+        said = said.filter(member__in=members)
+    found: dict[tuple[str, int], Chip] = {}
+    over = Chip("bad", _("Too old"))
+    for grant in said:
+        key = grant.member_id, grant.training_id
+        if grant.holds_on(today):
+            found[key] = words.stage(grant.stage)
+        elif members is not None:
+            found.setdefault(key, over)
+    return found
+
+
+def _grant_all(request: HttpRequest, form: desk_forms.GrantForm) -> HttpResponse:
+    ids = list(dict.fromkeys(request.POST.getlist("member")))
+    if not ids:
+        raise UsageError(_("Tick who was there first, and send it again."))
+    if len(ids) > _MOST:
+        raise UsageError(_("At most %(n)d people at once.") % {"n": _MOST})
+    people = Member.objects.in_bulk(ids)
+    if unknown := [pk for pk in ids if pk not in people]:
+        raise UsageError(_("No member has the number %(number)s.") % {"number": unknown[0][:64]})
+    said = form.cleaned_data
+    if gone := [one for one in people.values() if one.left_on is not None and one.left_on <= said["since"]]:
+        text = _("%(name)s left on %(day)s. Let them in again first.")
+        raise UsageError(text % {"name": gone[0].name or gone[0].pk, "day": words.day(gone[0].left_on)})
+    changed = grants.give_all(
+        [people[pk] for pk in ids],
+        said["training"],
+        said["stage"],
+        actor=telling.actor(request),
+        since=said["since"],
+        until=said["until"],
+        trainer=said["trainer"],
+    )
+    text = ngettext("%(training)s granted to %(n)d person.", "%(training)s granted to %(n)d people.", len(ids))
+    telling.tell(request, text % {"training": said["training"], "n": len(ids)}, *changed)
+    return see_other(reverse("people-training", args=[said["training"].pk]))
+
+
+def _group(text: str) -> Group | None:
+    wanted = int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+    return Group.objects.filter(pk=wanted).first()
+
+
+def _free_name(title: str) -> str:
+    """Return a short name for the command line, that no training has yet."""
+    base = slugify(title)[:55] or "training"
+    taken = set(Training.objects.filter(name__startswith=base).values_list("name", flat=True))
+    return next(name for name in (base, *(f"{base}-{n}" for n in range(2, 9999))) if name not in taken)

@@ -1,0 +1,85 @@
+"""Which routes are about people, and who may use them?
+
+The desk finds people, writes them down, enrols and lends badges, and blocks. Trainers read, and grant or take back
+trainings. Who leaves, whole lists, and what a training opens are the manager's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import path, register_converter
+
+from fabgate.collector.models import Account
+from fabgate.collector.pages.people import actions, desk, enrol, find, groups, imports, person, trainings
+from fabgate.collector.pages.people.ids import MemberConverter
+from fabgate.collector.roles import Right, reads, writes
+
+register_converter(MemberConverter, "member")
+
+urlpatterns = [
+    path("people", find.people, name="people"),
+    path("people/new", person.new, name="people-new"),
+    path("people/enrol", enrol.enrol, name="people-enrol"),
+    path("people/import", imports.upload, name="people-import"),
+    path("people/import/<slug:token>", imports.preview, name="people-import-preview"),
+    path("people/trainings", trainings.trainings, name="people-trainings"),
+    path("people/trainings/new", trainings.new, name="people-training-new"),
+    path("people/trainings/who", trainings.matrix, name="people-matrix"),
+    path("people/trainings/<int:pk>", trainings.one, name="people-training"),
+    path("people/trainings/<int:pk>/edit", trainings.edit, name="people-training-edit"),
+    path("people/groups", groups.groups, name="people-groups"),
+    path("people/groups/new", groups.new, name="people-group-new"),
+    path("people/groups/<int:pk>", groups.one, name="people-group"),
+    path("people/groups/<int:pk>/edit", groups.edit, name="people-group-edit"),
+    path("people/groups/<int:pk>/badge", groups.give, name="people-group-badge"),
+    path("people/groups/<int:pk>/end", groups.end, name="people-group-end"),
+    path("people/badges/<int:pk>/end", actions.end_badge, name="people-badge-end"),
+    path("people/<member:pk>", desk.one, name="people-one"),
+    path("people/<member:pk>/edit", person.edit, name="people-edit"),
+    path("people/<member:pk>/grant", actions.grant, name="people-grant"),
+    path("people/<member:pk>/revoke", actions.revoke, name="people-revoke"),
+    path("people/<member:pk>/block", actions.block, name="people-block"),
+    path("people/<member:pk>/lift", actions.lift, name="people-lift"),
+    path("people/<member:pk>/give", actions.give, name="people-give"),
+    path("people/<member:pk>/lend", actions.lend, name="people-lend"),
+    path("people/<member:pk>/tap", enrol.tap, name="people-tap"),
+    path("people/<member:pk>/leave", actions.leave, name="people-leave"),
+    path("people/<member:pk>/back", actions.come_back, name="people-back"),
+]
+_READ: Final = reads(Account.DESK, Account.TRAINER)
+_DESK: Final = writes(Account.DESK)
+_TRAINER: Final = writes(Account.TRAINER)
+_NOBODY: Final = frozenset[str]()
+_FORM: Final = Right(get=_DESK, post=_DESK)
+_MANAGERS: Final = Right(get=writes(), post=writes())
+RIGHTS: Final = {
+    "people": Right(get=_READ),
+    "people-new": _FORM,
+    "people-enrol": _FORM,
+    "people-import": _MANAGERS,
+    "people-import-preview": _MANAGERS,
+    "people-trainings": Right(get=_READ),
+    "people-training-new": _MANAGERS,
+    "people-matrix": Right(get=_READ, post=_TRAINER),
+    "people-training": Right(get=_READ),
+    "people-training-edit": _MANAGERS,
+    "people-groups": Right(get=_READ),
+    "people-group-new": _FORM,
+    "people-group": Right(get=_READ),
+    "people-group-edit": _FORM,
+    "people-group-badge": Right(get=_NOBODY, post=_DESK),
+    "people-group-end": Right(get=_NOBODY, post=_DESK),
+    "people-badge-end": Right(get=_NOBODY, post=_DESK),
+    "people-one": Right(get=_READ),
+    "people-edit": _FORM,
+    "people-grant": Right(get=_NOBODY, post=_TRAINER),
+    "people-revoke": Right(get=_NOBODY, post=_TRAINER),
+    "people-block": Right(get=_NOBODY, post=_DESK),
+    "people-lift": Right(get=_NOBODY, post=_DESK),
+    "people-give": Right(get=_NOBODY, post=_DESK),
+    "people-lend": Right(get=_NOBODY, post=_DESK),
+    "people-tap": Right(get=reads(Account.DESK)),
+    "people-leave": _MANAGERS,
+    "people-back": Right(get=_NOBODY, post=writes()),
+}

@@ -1,0 +1,117 @@
+"""How are trainings, badges and memberships said in people's words?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Final
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector.models import Badge, Grant, Group, Member
+from fabgate.collector.pages import reasons
+from fabgate.collector.templatetags.fabgate import STATES as STATES_SHOWN
+
+#: A grant's stage: the state whose colour and icon it has, and its word.
+STAGES: Final[Mapping[str, tuple[str, Any]]] = {
+    Grant.SUPERVISED: ("warn", gettext_lazy("With a supervisor")),
+    Grant.AUTONOMOUS: ("ok", gettext_lazy("On their own")),
+    Grant.INSTRUCTOR: ("in-use", gettext_lazy("Instructor")),
+    Grant.SUSPENDED: ("blocked", gettext_lazy("Suspended")),
+}
+KINDS: Final[Mapping[str, Any]] = {
+    Badge.PERSONAL: gettext_lazy("their own"),
+    Badge.LOAN: gettext_lazy("lent"),
+    Badge.CLASS: gettext_lazy("of a class"),
+    Badge.COMPANY: gettext_lazy("of a company"),
+}
+ENDED: Final[Mapping[str, Any]] = {
+    Badge.RETURNED: gettext_lazy("given back"),
+    Badge.LOST: gettext_lazy("lost"),
+    Badge.LEFT: gettext_lazy("person left"),
+    Badge.REPLACED: gettext_lazy("replaced"),
+    Badge.OVER: gettext_lazy("loan was over"),
+}
+GROUP_KINDS: Final[Mapping[str, Any]] = {
+    Group.CLASS: gettext_lazy("Class"),
+    Group.COMPANY: gettext_lazy("Company"),
+}
+#: Why somebody is blocked: what the gates' panels know a number for.
+BLOCKS: Final[Mapping[str, Any]] = {
+    "payment-due": gettext_lazy("Payment due"),
+    "no-credit": gettext_lazy("No credit left"),
+    "suspended": gettext_lazy("Suspended"),
+    "banned": gettext_lazy("Banned"),
+    "no-access": gettext_lazy("Another reason"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A state as colour, icon and word."""
+
+    state: str
+    word: str
+
+    @property
+    def picture(self) -> str:
+        """Return the icon's name, for where there is no room for the word."""
+        return STATES_SHOWN[self.state][0]
+
+
+def stage(name: str) -> Chip:
+    """Return how a grant's stage is shown."""
+    state, word = STAGES[name]
+    return Chip(state, str(word))
+
+
+def block(reason: str) -> str:
+    """Return why somebody is blocked."""
+    return str(BLOCKS[reason]) if reason in BLOCKS else reasons.refused(reason)
+
+
+def day(moment: date | None) -> str:
+    """Return a day as the reader's language writes it."""
+    return date_format(moment, "DATE_FORMAT") if moment else ""
+
+
+def short(moment: date | None) -> str:
+    """Return a day in few letters, for lists."""
+    return date_format(moment, "SHORT_DATE_FORMAT") if moment else ""
+
+
+def standing(member: Member, today: date, blocks: Iterable[str] = ()) -> list[Chip]:
+    """Return how it stands with a membership: the worst first; what is unusual about the person after it."""
+    found = []
+    if member.left_on is not None and member.left_on <= today:
+        return [Chip("silent", _("Left on %(day)s") % {"day": short(member.left_on)})]
+    if held := [block(reason) for reason in blocks]:
+        found.append(Chip("blocked", _("Blocked: %(why)s") % {"why": ", ".join(held)}))
+    found.append(_membership(member, today))
+    if member.minor:
+        found.append(Chip("starting", _("Minor: never alone")))
+    elif member.supervised:
+        found.append(Chip("starting", _("Never alone")))
+    if member.level != "user":
+        found.append(Chip("in-use", _("Supervisor") if member.level == "supervisor" else _("Maintainer")))
+    return found
+
+
+def is_over(member: Member, today: date) -> bool:
+    """Whether the membership, and the days of grace after it, are over."""
+    until = member.valid_until
+    return until is not None and until + timedelta(days=min(member.grace_days, (date.max - until).days)) < today
+
+
+def _membership(member: Member, today: date) -> Chip:
+    until = member.valid_until
+    if until is None:
+        return Chip("ok", _("Member"))
+    if until >= today:
+        return Chip("ok", _("Member until %(day)s") % {"day": short(until)})
+    if is_over(member, today):
+        return Chip("bad", _("Over since %(day)s") % {"day": short(until)})
+    return Chip("warn", _("Over since %(day)s, days of grace") % {"day": short(until)})

@@ -1,0 +1,102 @@
+"""How does a person put a session right? In one form: each field that says something else becomes a row of its own."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from django import forms
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector import corrections
+from fabgate.collector.models import Correction, UsageSession
+from fabgate.collector.pages.use import names, words
+from fabgate.collector.pages.use.evidence import clock
+
+_CLOCK: Final = re.compile(r"(\d{1,4}):([0-5]\d)(?::([0-5]\d))?")
+_MINUTES: Final = re.compile(r"(\d{1,5}) ?(?:min)?")
+#: A session that is longer than a month is a mistake.
+_MOST_MS: Final = 31 * 24 * 3_600_000
+#: In which order they are written: who pays follows from who used it, unless somebody says so too.
+_ORDER: Final = (Correction.MEMBER, Correction.PAYER, Correction.PURPOSE, Correction.TIME)
+
+
+class CorrectionForm(forms.Form):
+    """What is right instead, and why."""
+
+    time = forms.CharField(
+        label=gettext_lazy("Time on"),
+        max_length=12,
+        help_text=gettext_lazy("As h:mm:ss or h:mm, such as 1:25:00."),
+        widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
+    )
+    member = forms.CharField(label=gettext_lazy("Person"), max_length=120)
+    payer = forms.CharField(label=gettext_lazy("Payer"), max_length=120)
+    purpose = forms.ChoiceField(label=gettext_lazy("Purpose"), choices=list(words.PURPOSES.items()))
+    reason = forms.CharField(
+        label=gettext_lazy("Why"),
+        max_length=corrections.MAX_REASON,
+        help_text=gettext_lazy("It stays beside the session with your name, and the member may read it."),
+    )
+
+    def __init__(self, session: UsageSession, called: names.Names, data: Any = None) -> None:
+        self._session = session
+        self._shown = {
+            "time": clock(session.counted_ms),
+            "member": called[session.used_by],
+            "payer": called[session.payer],
+            "purpose": session.purpose,
+        }
+        super().__init__(data, initial=self._shown)
+
+    def clean_time(self) -> int:
+        """Return the milliseconds; those that were there where nobody typed anything else."""
+        typed = self.cleaned_data["time"].strip()
+        if typed == self._shown["time"]:
+            return self._session.counted_ms
+        if match := _CLOCK.fullmatch(typed):
+            ms = (int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3] or 0)) * 1000
+        elif match := _MINUTES.fullmatch(typed):
+            ms = int(match[1]) * 60_000
+        else:
+            raise forms.ValidationError(_("Write hours, minutes and seconds as 1:25:00, or minutes as 85."))
+        if ms > _MOST_MS:
+            raise forms.ValidationError(_("That is more than a month."))
+        return ms
+
+    def clean_member(self) -> str:
+        """Return the id of who used the machine."""
+        return self._somebody("member", self._session.used_by)
+
+    def clean_payer(self) -> str:
+        """Return the id of who pays."""
+        return self._somebody("payer", self._session.payer)
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for something to be different."""
+        cleaned = super().clean() or self.cleaned_data
+        if not self.errors and not self._changed():
+            self.add_error(None, _("Nothing is different: change what is wrong, or leave the page."))
+        return cleaned
+
+    def save(self, author: str) -> list[Correction]:
+        """Write the corrections, all or none. Raises UsageError for what somebody else changed meanwhile."""
+        reason = self.cleaned_data["reason"]
+        with transaction.atomic():
+            return [
+                corrections.correct(self._session.pk, field, value, author=author, reason=reason)
+                for field, value in self._changed()
+            ]
+
+    def _changed(self) -> list[tuple[str, str]]:
+        was = self._session
+        before = {"member": was.used_by, "payer": was.payer, "purpose": was.purpose, "time": was.counted_ms}
+        return [(field, str(self.cleaned_data[field])) for field in _ORDER if self.cleaned_data[field] != before[field]]
+
+    def _somebody(self, field: str, before: str) -> str:
+        typed = self.cleaned_data[field].strip()
+        if typed == self._shown[field]:
+            return before
+        return names.one(typed)

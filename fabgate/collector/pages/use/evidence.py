@@ -1,0 +1,166 @@
+"""What is known of one session, and how surely? Its entries, who let it begin and on what ground, and what was put right.
+
+An entry does not name its session in a column; one gate writes one session at a time, so that the entries of one lie
+close before the last of them, whose number the session's row has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from fabgate import seal, wire
+from fabgate.collector.models import Correction, Entry, Grant, Journal, Review, UsageSession
+from fabgate.collector.models.arrivals import MAX_SEQ
+from fabgate.collector.pages.use import words
+from fabgate.collector.pages.use.names import Names
+
+#: How far back, and how far on, entries are looked through: a session of a month writes 2,976 of its own.
+_BACK, _ON = 4_000, 200
+#: How many journals, each the one before the other.
+_JOURNALS = 3
+#: Roster versions are milliseconds since 1970; smaller ones were only counted.
+_FIRST_DATED: Final = 1_000_000_000_000
+_SECOND_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One entry of the session, decoded."""
+
+    entry: Entry
+    data: wire.SessionStarted | wire.SessionCounters
+
+    @property
+    def what(self) -> str:
+        """Return what it says, in words."""
+        return words.said(words.ENTRIES, self.entry.type)
+
+    @property
+    def hash(self) -> str:
+        """Return the seal of its very bytes."""
+        return seal.to_text(bytes(self.entry.hash))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the page of a session shows beside the row itself."""
+
+    session: UsageSession
+    told: list[Told]
+    start: wire.SessionStarted | None
+    grant: Grant | None
+    corrections: list[Correction]
+    review: Review | None
+
+    @property
+    def basis(self) -> str:
+        """Return why it was let in, in words."""
+        return words.said(words.BASES, self.session.basis)
+
+    @property
+    def roster_at(self) -> datetime | None:
+        """Return of when the roster is by which the gate decided."""
+        version = self.start.roster if self.start else 0
+        return datetime.fromtimestamp(version / _SECOND_MS, UTC) if _FIRST_DATED <= version < 1 << 43 else None
+
+    @property
+    def is_sure_of_time(self) -> bool:
+        """Whether the gate's clock was synchronised at the start and at the end."""
+        ends = (self.told[0], self.told[-1]) if self.told else ()
+        return bool(ends) and all(one.data.clock.synced for one in ends)
+
+    def people(self) -> Names:
+        """Return the names of everybody whom the page may mention."""
+        found: list[str | None] = [
+            self.session.member,
+            self.session.used_by,
+            self.session.payer,
+            self.session.supervisor,
+        ]
+        for correction in self.corrections:
+            if correction.field in {Correction.MEMBER, Correction.PAYER}:
+                found += [correction.old, correction.new]
+        return Names(found)
+
+
+def of(session: UsageSession) -> Evidence:
+    """Gather what is known of a session."""
+    told = sorted(_entries(session), key=lambda one: (one.entry.journal_id, one.entry.seq))
+    start = next((one.data for one in told if isinstance(one.data, wire.SessionStarted)), None)
+    return Evidence(
+        session=session,
+        told=told,
+        start=start,
+        grant=grant_of(start.basis if start else None),
+        corrections=list(session.corrections.order_by("at", "id")),
+        review=Review.objects.filter(session=session).first(),
+    )
+
+
+def grant_of(basis: wire.Basis | None) -> Grant | None:
+    """Return the training grant that a roster named as the ground of a session."""
+    named = (basis.grant if basis else None) or ""
+    if not named.isascii() or not named.isdigit() or len(named) > 18:
+        return None
+    return Grant.objects.filter(pk=int(named)).select_related("training").first()
+
+
+def history(evidence: Evidence, names: Names, called: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the corrections as a person reads them, the oldest first; `called`: what authors are called."""
+    return [
+        {
+            "correction": one,
+            "by": called.get(one.author, one.author),
+            "field": words.said(words.FIELDS, one.field),
+            "old": _value(one.field, one.old, names),
+            "new": _value(one.field, one.new, names),
+        }
+        for one in evidence.corrections
+    ]
+
+
+def _value(field: str, value: str, names: Names) -> str:
+    if field == Correction.TIME:
+        return clock(int(value)) if value.isdigit() else value
+    if field == Correction.PURPOSE:
+        return words.said(words.PURPOSES, value)
+    return names[value]
+
+
+def clock(ms: int) -> str:
+    """Return a duration as h:mm:ss, never more than it is."""
+    minutes, seconds = divmod(ms // 1000, 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+
+
+def _entries(session: UsageSession) -> Iterator[Told]:
+    journal: Journal | None = session.opened_in
+    mine = Entry.objects.filter(type__startswith="session.")
+    last = session.opened_seq
+    yield from _own(mine.filter(journal=journal, seq__gt=last, seq__lte=last + _ON), session)
+    for _ in range(_JOURNALS):
+        if journal is None:
+            return
+        back = mine.filter(journal=journal, seq__lte=last).order_by("-seq")[:_BACK]
+        for told in _own(back.iterator(chunk_size=100), session):
+            yield told
+            if isinstance(told.data, wire.SessionStarted):
+                return
+        if not session.has_start:
+            return
+        # Its beginning may stand in the journal before: the gate's memory was replaced while it ran.
+        journal = Journal.objects.filter(gate=session.gate_id, name=journal.predecessor or "-").first()
+        last = MAX_SEQ
+
+
+def _own(rows: Iterable[Entry], session: UsageSession) -> Iterator[Told]:
+    for entry in rows:
+        try:
+            data = wire.decode_data(entry.decode())
+        except ValueError:
+            continue  # it is shown on no session's page; it was stored as it came
+        if isinstance(data, wire.SessionStarted | wire.SessionCounters) and data.session == session.id:
+            yield Told(entry, data)

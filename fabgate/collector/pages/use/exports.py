@@ -1,0 +1,233 @@
+"""What is taken along as a file? Sessions, usage and refusals, with people's names, exact milliseconds, and who took it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Final
+
+from django import forms
+from django.conf import settings
+from django.db.models import F, Func, TextField
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.utils import timezone
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+
+from fabgate import wire
+from fabgate.collector import changes
+from fabgate.collector.door import account_of
+from fabgate.collector.models import Collector, Gate, Machine
+from fabgate.collector.pages.use import files, sums, words
+from fabgate.collector.pages.use.files import Cell
+from fabgate.collector.pages.use.forms import PeriodForm, RefusalsForm, SessionsForm
+from fabgate.collector.pages.use.names import Names
+from fabgate.collector.pages.use.usage import UsageForm
+from fabgate.errors import UsageError
+
+#: Rows that are fetched at once.
+_AT_ONCE: Final = 2_000
+Taken = tuple[Sequence[str], Iterator[Sequence[Cell]]]
+
+
+class _AnySessions(SessionsForm):
+    """The same, over as many days as somebody wants: a file is not read on a page."""
+
+    is_limited = False
+
+
+class _AnyRefusals(RefusalsForm):
+    """The same."""
+
+    is_limited = False
+
+
+def as_csv(request: HttpRequest) -> HttpResponseBase:
+    """Export as CSV."""
+    return _export(request, files.as_csv)
+
+
+def as_xlsx(request: HttpRequest) -> HttpResponseBase:
+    """Export as a sheet."""
+    try:
+        return _export(request, files.as_xlsx)
+    except files.TooLong:
+        text = _("A sheet has %(rows)s rows at most, and these are more: choose fewer days, or take them as CSV.")
+        raise UsageError(text % {"rows": files.MAX_ROWS}) from None
+
+
+def _export(request: HttpRequest, write: Callable[..., HttpResponseBase]) -> HttpResponseBase:
+    what = request.GET.get("what", "sessions")
+    if what not in _WHAT:
+        raise Http404
+    form, take = _WHAT[what]
+    asked: Any = form(request.GET)
+    if not asked.is_valid():
+        raise UsageError(_mistakes(asked))
+    head, rows = take(asked)
+    given = {name: value for name, value in request.GET.items() if value and name != "what"}
+    taken = {"what": what, "form": write.__name__.removeprefix("as_"), **given}
+    # Who took which people's data along is in the log; it is written before the first byte leaves.
+    changes.note(account_of(request).name, "data.exported", Collector.get(settings.ENVIRONMENT.site), after=taken)
+    name = f"{slugify(settings.ENVIRONMENT.site) or 'fabgate'}-{slugify(_WHAT_NAMES[what]())}-{timezone.localdate():%Y-%m-%d}"
+    return write(request, name, head, rows)
+
+
+def _mistakes(form: forms.Form) -> str:
+    return " ".join(str(text) for texts in form.errors.values() for text in texts)
+
+
+def _sessions(form: SessionsForm) -> Taken:
+    head = (
+        *(_("Session"), _("Person number"), _("Person"), _("Category"), _("Payer number"), _("Payer"), _("Purpose")),
+        *(_("Machine"), _("Gate"), _("Started (UTC)"), _("Started (local)"), _("Ended (UTC)"), _("Ended (local)")),
+        *(_("Time on (ms)"), _("Running (ms)"), _("Uncertainty (ms)"), _("Why it ended"), _("Let in because")),
+        *(_("Supervisor"), _("Uncertain"), _("To review"), _("Corrected"), _("Not before (UTC)"), _("Not after (UTC)")),
+    )
+    return head, _session_rows(form)
+
+
+class _Bare(Func):
+    """A column as the database has it: nobody makes 100,000 dates of texts only to write them down again."""
+
+    template = "%(expressions)s"
+    output_field = TextField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Make an expression of it: the type that a column was declared with makes a date of it already in sqlite3."""
+        return self.as_sql(compiler, connection, template="(%(expressions)s || '')", **context)
+
+
+_COLUMNS: Final = (
+    *("id", "used_by", "category", "payer", "purpose", "machine", "gate", "started_at", "ended_at", "counted_ms"),
+    *("running_ms", "uncertainty_ms", "reason", "basis", "supervisor", "uncertain", "review", "corrected"),
+    *("not_before", "not_after"),
+)
+
+
+def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
+    names, zone = Names(), timezone.get_default_timezone()
+    machines = {machine.pk: str(machine) for machine in Machine.objects.only("name", "title")}
+    gates = dict(Gate.objects.values_list("id", "name"))
+    # Said once and not for each of a hundred thousand rows.
+    ends = {word: words.ended(word) for word in wire.END_REASONS}
+    bases = {word: str(text) for word, text in words.BASES.items()}
+    purposes = {word: str(text) for word, text in words.PURPOSES.items()}
+    yes = _("yes")
+    ended: Any = form.narrowed().order_by("ended_at", "id")
+    still: Any = form.open()
+    moments = _Moments(zone)
+    bare = {f"{name}_bare": _Bare(F(name)) for name in _BARE}
+    columns = [f"{name}_bare" if name in _BARE else name for name in _COLUMNS]
+    for rows in (ended, still):
+        for row in rows.annotate(**bare).values_list(*columns).iterator(chunk_size=_AT_ONCE):
+            session, who, category, payer, purpose, machine, gate, started, end, counted_ms = row[:10]
+            running_ms, uncertainty_ms, reason, basis, supervisor, uncertain, review, corrected = row[10:18]
+            not_before, not_after = row[18:]
+            yield (
+                *(session, who, names[who], category, payer, names[payer], purposes.get(purpose, purpose)),
+                *(machines.get(machine) or gates.get(gate, ""), gates.get(gate, "")),
+                *(*moments.both(started), *moments.both(end)),
+                *(counted_ms, running_ms, uncertainty_ms),
+                *(ends.get(reason, reason) if reason else _("still open"), bases.get(basis, basis)),
+                names[supervisor] if supervisor else "",
+                *(yes if uncertain else "", words.why(review)[0] if review else "", corrected),
+                *(moments.both(not_before)[0], moments.both(not_after)[0]),
+            )
+
+
+_BARE: Final = ("started_at", "ended_at", "not_before", "not_after")
+
+
+class _Moments:
+    """Writes moments in UTC and in the site's zone; the hours of a zone are looked up once each."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        self._hours: dict[str, tuple[str, str] | None] = {}
+
+    def both(self, found: str | datetime | None) -> tuple[str, str]:
+        """Return a moment as ISO 8601 has it, in UTC and local; SQLite has texts, PostgreSQL has moments."""
+        if found is None:
+            return "", ""
+        if not isinstance(found, str):
+            return _utc(found), _local(found, self._zone)
+        hour, rest = found[:13], found[13:]
+        if hour not in self._hours:
+            self._hours[hour] = self._hour(hour)
+        rest = rest[:10] if len(rest) > 6 else f"{rest}.000"
+        local = self._hours[hour]
+        if local is None:
+            moment = datetime.fromisoformat(f"{found}+00:00")
+            return _utc(moment), _local(moment, self._zone)
+        return f"{hour[:10]}T{hour[11:]}{rest}+00:00", f"{local[0]}{rest}{local[1]}"
+
+    def _hour(self, hour: str) -> tuple[str, str] | None:
+        """Return date and hour in the zone, and its offset; None where minutes differ too, or the offset changes."""
+        first = datetime.fromisoformat(f"{hour}:00:00+00:00").astimezone(self._zone)
+        last = datetime.fromisoformat(f"{hour}:59:59+00:00").astimezone(self._zone)
+        if first.minute or first.second or first.utcoffset() != last.utcoffset():
+            return None
+        text = first.isoformat()
+        return text[:13], text[19:]
+
+
+def _usage(form: UsageForm) -> Taken:
+    head = (
+        *(_("From"), _("To"), _("Machine"), _("Person number"), _("Person"), _("Category"), _("Sessions")),
+        *(_("Time on (ms)"), _("Running (ms)"), _("Uncertain"), _("Uncertainty (ms)")),
+    )
+    first, last = form.period.first.isoformat(), form.period.last.isoformat()
+    rows = (
+        (
+            *(first, last, line.machine, line.member, line.who, line.category, line.sessions),
+            *(line.counted_ms, line.running_ms, line.uncertain, line.uncertainty_ms),
+        )
+        for line in sums.lines(form.narrowed(), None)
+    )
+    return head, rows
+
+
+def _refusals(form: RefusalsForm) -> Taken:
+    head = (
+        _("When (UTC)"),
+        _("When (local)"),
+        _("Person number"),
+        _("Person"),
+        _("Badge"),
+        _("Machine"),
+        _("Gate"),
+        _("Why not"),
+    )
+    return head, _refusal_rows(form)
+
+
+def _refusal_rows(form: RefusalsForm) -> Iterator[Sequence[Cell]]:
+    names, zone = Names(), timezone.get_default_timezone()
+    rows = form.narrowed().select_related("gate__machine").order_by("at", "id")
+    for row in rows.iterator(chunk_size=_AT_ONCE):
+        who = names[row.member] if row.member else _("Unknown badge")
+        yield (
+            *(_utc(row.at), _local(row.at, zone), row.member, who, row.badge[:8]),
+            *(str(row.gate.machine or row.gate), row.gate.name, words.refused(row.reasons)),
+        )
+
+
+def _utc(moment: datetime | None) -> str:
+    return "" if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _local(moment: datetime | None, zone: tzinfo) -> str:
+    return "" if moment is None else moment.astimezone(zone).isoformat(timespec="milliseconds")
+
+
+_WHAT: Final[dict[str, tuple[type[PeriodForm | UsageForm], Callable[[Any], Taken]]]] = {
+    "sessions": (_AnySessions, _sessions),
+    "usage": (UsageForm, _usage),
+    "refusals": (_AnyRefusals, _refusals),
+}
+_WHAT_NAMES: Final[dict[str, Callable[[], str]]] = {
+    "sessions": lambda: _("sessions"),
+    "usage": lambda: _("usage"),
+    "refusals": lambda: _("refusals"),
+}

@@ -1,0 +1,145 @@
+"""How does a long list become a file, without ever being in memory as a whole, and without a cell that calculates?
+
+In CSV an apostrophe stands before what a spreadsheet would take for a formula; in a sheet every text is one.
+
+CSV: as the language's spreadsheets expect it (a semicolon in French), UTF-8 with a mark, moments with their offset.
+XLSX: one sheet, numbers as numbers; rows are written as they come (XlsxWriter's constant_memory) into a file that has
+no name.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import IO, Any, Final, cast
+from xml.sax.saxutils import escape
+
+import xlsxwriter  # type: ignore[import-untyped]
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.translation import get_language
+from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
+
+Cell = str | int | None
+#: What a spreadsheet takes for a formula, or skips to find one.
+_FORMULA: Final = frozenset("=+-@\t\r\n")
+_NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_SPECIAL: Final = re.compile("[&<>\x00-\x1f\ud800-\udfff\ufffe\uffff]")
+_SEPARATOR: Final = {"fr": ";"}
+#: Bytes that are handed on at once.
+_CHUNK: Final = 64 * 1024
+#: A sheet has no more rows than this.
+MAX_ROWS: Final = 1_048_576
+XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+class TooLong(Exception):  # noqa: N818 (it names what happened)
+    """A sheet has no room for so many rows."""
+
+
+def as_csv(
+    request: HttpRequest, name: str, head: Sequence[str], rows: Iterable[Sequence[Cell]]
+) -> StreamingHttpResponse:
+    """Return the rows as CSV, written while they are sent."""
+    separator = _SEPARATOR.get(get_language() or "", ",")
+    return _answer(request, f"{name}.csv", "text/csv; charset=utf-8", _csv(head, rows, separator))
+
+
+def as_xlsx(
+    request: HttpRequest, name: str, head: Sequence[str], rows: Iterable[Sequence[Cell]]
+) -> StreamingHttpResponse:
+    """Return the rows as a sheet. Raises TooLong for more rows than a sheet has."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 (closed once it was sent)
+    try:
+        write_xlsx(file, head, rows)
+    except BaseException:
+        file.close()
+        raise
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    answer = _answer(request, f"{name}.xlsx", XLSX_TYPE, _blocks(file))
+    answer.headers["Content-Length"] = str(size)
+    # Also where the browser goes away before it has begun to read.
+    cast("Any", answer)._resource_closers.append(file.close)  # noqa: SLF001 (Django closes these with the answer)
+    return answer
+
+
+def write_xlsx(file: IO[bytes], head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    """Write one sheet: its head in bold and kept in view, texts as texts."""
+    with tempfile.TemporaryDirectory() as folder:
+        book = xlsxwriter.Workbook(
+            file,
+            {"constant_memory": True, "tmpdir": folder, "strings_to_formulas": False, "strings_to_urls": False},
+        )
+        sheet = book.add_worksheet()
+        sheet.freeze_panes(1, 0)
+        sheet.set_column(0, len(head) - 1, 18)
+        sheet.write_row(0, 0, head, book.add_format({"bold": True}))
+        try:
+            _write(sheet, rows)
+        except BaseException:
+            sheet.row_data_fh.close()  # the book that would close it is not finished
+            raise
+        book.close()
+
+
+def _write(sheet: Any, rows: Iterable[Sequence[Cell]]) -> None:
+    """Write the rows below the head as XML, where XlsxWriter would: cell by cell it takes six times as long."""
+    sheet._write_single_row(1)  # noqa: SLF001 (the head, which waits there)
+    write, letters = sheet.row_data_fh.write, [xl_col_to_name(column) for column in range(sheet.dim_colmax + 1)]
+    place = 1
+    for place, row in enumerate(rows, 2):
+        if place > MAX_ROWS:
+            raise TooLong
+        cells = [
+            f'<c r="{letter}{place}"><v>{cell}</v></c>'
+            if cell.__class__ is int
+            else f'<c r="{letter}{place}" t="inlineStr"><is><t>{_xml(cell)}</t></is></c>'  # type: ignore[arg-type]
+            for letter, cell in zip(letters, row, strict=True)
+            if cell is not None and cell != ""
+        ]
+        write(f'<row r="{place}">{"".join(cells)}</row>')
+    sheet.dim_rowmax = place - 1
+
+
+def _xml(text: str) -> str:
+    """Return a text as XML may hold it; what XML cannot hold is left out."""
+    return escape(_NO_XML.sub("", text)) if _SPECIAL.search(text) else text
+
+
+def _csv(head: Sequence[str], rows: Iterable[Sequence[Cell]], separator: str) -> Iterator[bytes]:
+    out = io.StringIO()
+    out.write("\ufeff")
+    writer = csv.writer(out, delimiter=separator, lineterminator="\r\n")
+    writer.writerow(head)
+    for row in rows:
+        writer.writerow([f"'{cell}" if cell.__class__ is str and cell[:1] in _FORMULA else cell for cell in row])
+        if out.tell() >= _CHUNK:
+            yield out.getvalue().encode()
+            out.seek(0)
+            out.truncate()
+    yield out.getvalue().encode()
+
+
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    while block := file.read(_CHUNK):
+        yield block
+
+
+def _answer(request: HttpRequest, name: str, kind: str, chunks: Iterator[bytes]) -> StreamingHttpResponse:
+    # Under ASGI Django would read all of a plain iterator before it sent anything.
+    content: Any = _later(chunks) if isinstance(request, ASGIRequest) else chunks
+    answer = StreamingHttpResponse(content, content_type=kind)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer.headers["Cache-Control"] = "private, no-store"
+    return answer
+
+
+async def _later(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    following: Callable[[], Any] = sync_to_async(lambda: next(chunks, None))
+    while (chunk := await following()) is not None:
+        yield chunk

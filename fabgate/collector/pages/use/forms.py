@@ -1,0 +1,191 @@
+"""What does a person look for among the sessions, and among the refusals?"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django import forms
+from django.db.models import F, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Concat
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate import wire
+from fabgate.collector.models import Machine, Refusal, UsageSession
+from fabgate.collector.pages import reasons
+from fabgate.collector.pages.use import names, periods, words
+from fabgate.collector.pages.use.periods import Period
+
+#: Years that no workshop's records reach.
+_FIRST_YEAR, _LAST_YEAR = 2000, 2199
+
+
+class DayInput(forms.DateInput):
+    """A day, chosen from the browser's own calendar."""
+
+    def __init__(self) -> None:
+        super().__init__({"type": "date"}, format="%Y-%m-%d")
+
+
+class PeriodForm(forms.Form):
+    """Which days, of whom, and which machine."""
+
+    member = forms.CharField(label=gettext_lazy("Person"), max_length=120, required=False)
+    machine = forms.ChoiceField(label=gettext_lazy("Machine"), required=False)
+    period = forms.ChoiceField(label=gettext_lazy("When"), choices=periods.PRESETS, required=False)
+    first = forms.DateField(label=gettext_lazy("From"), required=False, widget=DayInput())
+    last = forms.DateField(label=gettext_lazy("To"), required=False, widget=DayInput())
+
+    #: Whether more than a month of everything is too much to be read.
+    is_limited: bool = True
+    default = periods.RECENT
+
+    def __init__(self, data: QueryDict) -> None:
+        given = data.copy()
+        if not given.get("period"):
+            given["period"] = periods.OWN if given.get("first") or given.get("last") else self.default
+        super().__init__(given)
+        self.fields["machine"].choices = machine_choices()  # type: ignore[attr-defined]  # a ChoiceField
+        self.fields["member"].widget.attrs |= {"autocomplete": "off", "placeholder": _("Name or number")}
+
+    def clean_member(self) -> str:
+        """Return the id of who is meant."""
+        return meant(self, self.cleaned_data["member"])
+
+    def clean(self) -> dict[str, Any]:
+        """Find the days, and refuse what would be too many."""
+        cleaned = super().clean() or self.cleaned_data
+        for name in ("first", "last"):
+            day = cleaned.get(name)
+            if isinstance(day, date) and not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+                self.add_error(name, _("Choose a year between %(first)s and %(last)s.") % _years())
+        if not self.errors:
+            cleaned["days"] = self._days(cleaned)
+        return cleaned
+
+    def _days(self, cleaned: dict[str, Any]) -> Period | None:
+        period, first, last = cleaned["period"], cleaned["first"], cleaned["last"]
+        today = periods.today()
+        if period != periods.OWN:
+            found = Period.preset(period, today)
+        elif first is None and last is None:
+            self.add_error("first", _("Choose a first or a last day."))
+            return None
+        else:
+            found = Period(first or date(_FIRST_YEAR, 1, 1), last or max(today, first or today))
+            if found.first > found.last:
+                self.add_error("last", _("This day lies before the first one."))
+        if self.is_limited and not (cleaned.get("member") or cleaned.get("machine")):
+            self._limit(found)
+        return found
+
+    def _limit(self, found: Period | None) -> None:
+        if found is None or found.days > periods.MOST_DAYS:
+            text = _("More than %(days)s days are shown of one person or one machine: choose one of them too.")
+            self.add_error(None, text % {"days": periods.MOST_DAYS})
+
+    @property
+    def days(self) -> Period | None:
+        """Return the days that were asked for; None: at any time."""
+        found: Period | None = self.cleaned_data.get("days")
+        return found
+
+
+class SessionsForm(PeriodForm):
+    """Which sessions."""
+
+    reason = forms.ChoiceField(label=gettext_lazy("Why it ended"), required=False)
+    uncertain = forms.BooleanField(label=gettext_lazy("Only uncertain ones"), required=False)
+    field_order = ("member", "machine", "period", "first", "last", "reason", "uncertain")
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data)
+        known = sorted((words.ended(word), word) for word in wire.END_REASONS)
+        self.fields["reason"].choices = [("", _("Any reason")), *((word, text) for text, word in known)]  # type: ignore[attr-defined]  # a ChoiceField
+
+    def narrowed(self) -> QuerySet[UsageSession]:
+        """Return the ended sessions that are looked for; what an index cannot answer is not offered."""
+        wanted = self.cleaned_data
+        rows = UsageSession.objects.filter(ended_at__isnull=False)
+        if self.days is not None:
+            rows = rows.filter(ended_at__gte=self.days.start, ended_at__lt=self.days.end)
+        if wanted["reason"]:
+            rows = rows.filter(reason=wanted["reason"])
+        if wanted["uncertain"]:
+            rows = rows.filter(uncertain=True)
+        return self._of(rows)
+
+    def open(self) -> QuerySet[UsageSession]:
+        """Return those of the sessions that are still open."""
+        wanted = self.cleaned_data
+        rows = UsageSession.open()
+        return rows.none() if wanted["reason"] or wanted["uncertain"] else self._of(rows)
+
+    def _of(self, rows: QuerySet[UsageSession]) -> QuerySet[UsageSession]:
+        """Return those of a person, of a machine, or of both.
+
+        Whichever index lies along fewest rows is to be used: that of what is uncertain, then that of a person. Neither
+        database knows that by itself, so that the others are asked for in a way that no index answers.
+        """
+        wanted, is_few = self.cleaned_data, bool(self.cleaned_data["uncertain"])
+        if wanted["member"] and is_few:
+            rows = rows.alias(who=Concat("used_by", Value(""))).filter(who=wanted["member"])
+        elif wanted["member"]:
+            rows = rows.filter(used_by=wanted["member"])
+        if wanted["machine"] and (is_few or wanted["member"]):
+            rows = rows.alias(where=F("machine") + 0).filter(where=int(wanted["machine"]))
+        elif wanted["machine"]:
+            rows = rows.filter(machine=wanted["machine"])
+        return rows
+
+
+class RefusalsForm(PeriodForm):
+    """Which refusals."""
+
+    reason = forms.ChoiceField(label=gettext_lazy("Reason"), required=False)
+    field_order = ("member", "machine", "reason", "period", "first", "last")
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data)
+        known = sorted((words.refused([word]), word) for word in reasons.REFUSED)
+        self.fields["reason"].choices = [("", _("Any reason")), *((word, text) for text, word in known)]  # type: ignore[attr-defined]  # a ChoiceField
+
+    def narrowed(self) -> QuerySet[Refusal]:
+        """Return the refusals that are looked for."""
+        wanted = self.cleaned_data
+        rows = Refusal.objects.all()
+        if self.days is not None:
+            rows = rows.filter(at__gte=self.days.start, at__lt=self.days.end)
+        if wanted["member"]:
+            rows = rows.exclude(member="").filter(member=wanted["member"])
+        if wanted["machine"]:
+            rows = rows.filter(gate__machine=wanted["machine"])
+        if wanted["reason"]:
+            # The list as text: both databases can look for a word in that.
+            rows = rows.annotate(said=Cast("reasons", TextField())).filter(said__contains=f'"{wanted["reason"]}"')
+        return rows
+
+
+def meant(form: Any, typed: str) -> str:
+    """Return the id of whom a form's field means; whom else it may, the page offers to choose (`several`)."""
+    if not typed.strip():
+        return ""
+    try:
+        return names.one(typed)
+    except names.Several as error:
+        form.several = error.found
+        raise forms.ValidationError(_("Several people fit.")) from None
+
+
+def machine_choices(empty: Any = None) -> list[tuple[str, Any]]:
+    """Return the machines to choose from, those that have left the workshop at the end."""
+    machines = Machine.objects.order_by("retired_at", "title", "name")
+    there = sorted(machines, key=lambda machine: (machine.retired_at is not None, str(machine).casefold()))
+    named = [(str(machine.pk), str(machine)) for machine in there]
+    return [("", _("Any machine") if empty is None else empty), *named]
+
+
+def _years() -> dict[str, int]:
+    return {"first": _FIRST_YEAR, "last": _LAST_YEAR}

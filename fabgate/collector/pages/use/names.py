@@ -1,0 +1,80 @@
+"""What are people called? Sessions keep ids; a page and an export show names, and an id only where none is known."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from fabgate.collector.models import Group, Member
+from fabgate.collector.pages.who import called
+from fabgate.collector.templatetags.fabgate import NOTHING
+
+_GROUP: Final = "group:"
+#: So many people are named where a name fits several.
+_NAMED: Final = 6
+
+
+class Names:
+    """The names of people and groups, by what sessions call them: of everybody, or of those who are asked for."""
+
+    def __init__(self, only: Iterable[str | None] | None = None) -> None:
+        if only is None:
+            self._found = Member.names() | _groups()
+        else:
+            self._found = {one: str(found) for one, found in called(filter(None, only)).items()}
+
+    def __getitem__(self, who: str | None) -> str:
+        """Return what somebody is called; their id where nobody says, a dash for nobody."""
+        if not who:
+            return NOTHING
+        if who not in self._found:
+            self._found |= {one: str(found) for one, found in called([who]).items()} or {who: who}
+        return self._found[who]
+
+
+def find(typed: str) -> list[tuple[str, str]]:
+    """Return (id, name) of who may be meant: the one with that id or that whole name, or else all whose name fits."""
+    wanted = folded(typed)
+    everybody = [*Member.objects.order_by("name", "id").values_list("id", "name"), *sorted(_groups().items())]
+    for who, name in everybody:
+        if typed.strip() == who:
+            return [(who, name or who)]
+    exact = [(who, name) for who, name in everybody if folded(name) == wanted]
+    if exact:
+        return exact
+    parts = wanted.split()
+    return [(who, name) for who, name in everybody if parts and all(part in folded(name) for part in parts)]
+
+
+class Several(ValidationError):  # noqa: N818 (it names what happened)
+    """More than one person may be meant: `found`, as ids and names."""
+
+    def __init__(self, found: list[tuple[str, str]]) -> None:
+        self.found = found[:_NAMED]
+        some = ", ".join(f"{name} ({who})" for who, name in self.found)
+        more = " …" if len(found) > _NAMED else ""
+        super().__init__(_("Whom of these: %(some)s%(more)s?") % {"some": some, "more": more})
+
+
+def one(typed: str) -> str:
+    """Return the id of the one person who is meant. Raises ValidationError: nobody, or several."""
+    found = find(typed)
+    if not found:
+        raise ValidationError(_("Nobody is called “%(typed)s”.") % {"typed": typed})
+    if len(found) > 1:
+        raise Several(found)
+    return found[0][0]
+
+
+def folded(text: str) -> str:
+    """Return a text without accents and capitals: nobody should have to type them."""
+    plain = unicodedata.normalize("NFKD", text.replace("ł", "l").replace("Ł", "L").replace("ø", "o").replace("Ø", "O"))
+    return " ".join("".join(letter for letter in plain if not unicodedata.combining(letter)).casefold().split())
+
+
+def _groups() -> dict[str, str]:
+    return {f"{_GROUP}{pk}": name for pk, name in Group.objects.values_list("id", "name")}

@@ -1,0 +1,61 @@
+"""Who was refused, where, and why? Unknown badges too: those that come again and again are somebody's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Final
+
+from django.db.models import Count, Max, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from fabgate.collector.models import Refusal
+from fabgate.collector.pages import keyset
+from fabgate.collector.pages.use import words
+from fabgate.collector.pages.use.forms import RefusalsForm
+from fabgate.collector.pages.use.frame import show
+from fabgate.collector.pages.use.names import Names
+
+#: What is summed up is shown up to here.
+_TOP: Final = 8
+
+
+def refusals(request: HttpRequest) -> HttpResponse:
+    """List the refusals, the newest first; before them what they add up to."""
+    form = RefusalsForm(request.GET)
+    if not form.is_valid():
+        return show(request, "refusals.html", {"form": form}, status=400)
+    found = form.narrowed()
+    page = keyset.page(found.select_related("gate__machine"), "at", request.GET)
+    names = Names(row.member for row in page.rows)
+    shown: dict[str, Any] = {"form": form, "page": page, "is_first": not page.newer}
+    shown["rows"] = [
+        {
+            "refusal": row,
+            "who": names[row.member] if row.member else "",
+            "machine": str(row.gate.machine or row.gate),
+            "why": words.refused(row.reasons),
+        }
+        for row in page.rows
+    ]
+    if not page.newer and page.rows:
+        shown |= _sums(found)
+    return show(request, "refusals.html", shown)
+
+
+def _sums(found: QuerySet[Refusal]) -> dict[str, Any]:
+    """Return how often each worst reason was, each machine refused, and each unknown badge came."""
+    reasons: Counter[str] = Counter()
+    machines: Counter[str] = Counter()
+    # A combination of reasons is one row, whatever is in it; the worst one stands first.
+    for said, times in found.order_by().values_list("reasons").annotate(times=Count("id")):
+        reasons[said[0] if said else ""] += times
+    rows = found.order_by().values_list("gate__machine__title", "gate__machine__name", "gate__name")
+    for title, machine, gate, times in rows.annotate(times=Count("id")):
+        machines[title or machine or gate] += times
+    strangers = found.filter(member="").order_by().values("badge").annotate(times=Count("id"), last=Max("at"))
+    return {
+        "total": sum(reasons.values()),
+        "reasons": [(words.refused([word]), times) for word, times in reasons.most_common(_TOP)],
+        "machines": machines.most_common(_TOP),
+        "strangers": list(strangers.order_by("-times", "-last")[:_TOP]),
+    }

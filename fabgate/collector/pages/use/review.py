@@ -1,0 +1,148 @@
+"""Which sessions should a person look at, and what do they decide? What has one cause is one thing to decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext_lazy, ngettext
+
+from fabgate.collector import corrections
+from fabgate.collector.door import account_of, see_other
+from fabgate.collector.models import Review
+from fabgate.collector.pages.use import words
+from fabgate.collector.pages.use.frame import show
+from fabgate.collector.pages.use.rows import Row, rows, sums
+from fabgate.errors import UsageError
+
+#: Ends so near to each other have one cause: the power went, or the gates were restarted.
+_TOGETHER: Final = timedelta(minutes=10)
+#: So many are shown at once; settle some, and the next ones come.
+_SHOWN: Final = 300
+#: What belongs together beside the cause itself. What a member contests is decided by itself.
+_BY: Final[dict[str, Callable[[Review], str]]] = {
+    "earlier-holder": lambda review: review.session.badge,
+    "contested": lambda review: review.session_id,
+    "uncertain": lambda _review: "",
+}
+_DECIDE: Final = {Review.ACCEPTED: corrections.accept, Review.FAVOUR: corrections.favour}
+
+
+@dataclass
+class Case:
+    """Sessions that wait for one decision, and the earliest and latest of their ends."""
+
+    why: str
+    reviews: list[Review] = field(default_factory=list)
+
+    @property
+    def is_power_cut(self) -> bool:
+        """Whether all of them ended because the power went."""
+        return all(review.session.reason == "power-loss" for review in self.reviews)
+
+    @property
+    def at(self) -> datetime | None:
+        """Return when the first of them ended."""
+        return self.reviews[0].session.ended_at
+
+    @property
+    def rows(self) -> list[tuple[Review, Row]]:
+        """Return a line for each."""
+        return list(zip(self.reviews, rows([review.session for review in self.reviews]), strict=True))
+
+    @property
+    def sums(self) -> dict[str, int]:
+        """Return what they add up to."""
+        return sums([review.session for review in self.reviews])
+
+
+def _gate_of(review: Review) -> str:
+    return str(review.session.gate_id)
+
+
+class DecisionForm(forms.Form):
+    """What is decided of which sessions."""
+
+    decision = forms.ChoiceField(choices=[(Review.ACCEPTED, ""), (Review.FAVOUR, "")])
+    review = forms.ModelMultipleChoiceField(
+        queryset=Review.objects.select_related("session"),
+        error_messages={"required": gettext_lazy("Choose at least one session.")},
+    )
+    note = forms.CharField(required=False, max_length=corrections.MAX_REASON)
+
+
+def review(request: HttpRequest) -> HttpResponse:
+    """Show what waits for a decision; take one for several at once."""
+    form = DecisionForm(request.POST) if request.method == "POST" else None
+    if form is not None and form.is_valid():
+        _settle(request, form)
+        return see_other(reverse("use-review"))
+    waiting = list(Review.waiting()[: _SHOWN + 1])
+    shown = {
+        "whys": whys(waiting[:_SHOWN]),
+        "has_more": len(waiting) > _SHOWN,
+        "mistakes": [text for texts in form.errors.values() for text in texts] if form else [],
+    }
+    return show(request, "review.html", shown, status=400 if form else 200)
+
+
+def whys(reviews: Iterable[Review]) -> list[dict[str, Any]]:
+    """Return the cases of each kind, with what that kind means, said once."""
+    kinds: dict[str, list[Case]] = {}
+    for case in cases(reviews):
+        kinds.setdefault(case.why, []).append(case)
+    return [{"words": words.why(why), "cases": found} for why, found in kinds.items()]
+
+
+def cases(reviews: Iterable[Review]) -> list[Case]:
+    """Return the reviews by cause; those of a power cut by when it was. The cases that wait longest come first."""
+
+    def of(review: Review) -> tuple[str, str]:
+        return review.why, _BY.get(review.why, _gate_of)(review)
+
+    found: list[Case] = []
+    last: tuple[str, str] | None = None
+    for one in sorted(reviews, key=lambda one: (of(one), one.session.ended_at or one.opened_at, one.pk)):
+        goes_on = last == of(one) and (one.why != "uncertain" or _is_near(found[-1].reviews[-1], one))
+        if not goes_on:
+            found.append(Case(one.why))
+        found[-1].reviews.append(one)
+        last = of(one)
+    return sorted(found, key=lambda case: min(one.opened_at for one in case.reviews))
+
+
+def _is_near(one: Review, other: Review) -> bool:
+    first, second = one.session.ended_at, other.session.ended_at
+    return first is not None and second is not None and second - first <= _TOGETHER
+
+
+def _settle(request: HttpRequest, form: DecisionForm) -> None:
+    decide = _DECIDE[form.cleaned_data["decision"]]
+    author, note = account_of(request).name, " ".join(form.cleaned_data["note"].split())
+    settled, late = 0, []
+    with transaction.atomic():
+        # In the order in which everybody locks sessions, so that nobody waits for each other in a circle.
+        for one in sorted(form.cleaned_data["review"], key=lambda one: one.session_id):
+            try:
+                decide(one, author=author, note=note)
+            except UsageError:
+                late.append(one)  # somebody else was quicker: their decision stays
+            else:
+                settled += 1
+    if settled:
+        text = ngettext("%(n)s session is settled.", "%(n)s sessions are settled.", settled)
+        messages.success(request, text % {"n": settled})
+    if late:
+        text = ngettext(
+            "%(n)s had been settled already, and stays so.", "%(n)s had been settled already, and stay so.", len(late)
+        )
+        messages.warning(request, text % {"n": len(late)})
+    if waiting := Review.objects.filter(settled_at=None).count():
+        messages.info(request, ngettext("%(n)s more waits.", "%(n)s more wait.", waiting) % {"n": waiting})

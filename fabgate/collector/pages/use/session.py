@@ -1,0 +1,57 @@
+"""What is on record about one session? The page that answers a question, and on which it is put right."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from fabgate.collector import rights
+from fabgate.collector.door import account_of, see_other
+from fabgate.collector.models import UsageSession
+from fabgate.collector.pages.use import evidence, words
+from fabgate.collector.pages.use.correct import CorrectionForm
+from fabgate.collector.pages.use.frame import show
+from fabgate.collector.pages.who import signing_in
+from fabgate.errors import UsageError
+
+
+def session(request: HttpRequest, pk: str) -> HttpResponse:
+    """Show the evidence; take a correction."""
+    row = get_object_or_404(UsageSession.objects.select_related("machine", "gate", "opened_in"), pk=pk)
+    found = evidence.of(row)
+    names = found.people()
+    form = CorrectionForm(row, names, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            form.save(account_of(request).name)
+        except UsageError as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, _("Corrected. What the gate wrote stays beside it."))
+            return see_other(reverse("use-session", args=[pk]))
+    authors = [one.author for one in found.corrections]
+    called = signing_in([*authors, found.review.settled_by if found.review else ""])
+    may_correct = row.reason is not None and rights.may(account_of(request).role, "use-session", "POST")
+    shown = {
+        "one": row,
+        "found": found,
+        "who": names[row.used_by],
+        "payer": names[row.payer],
+        "recorded": names[row.member],
+        "supervisor": names[row.supervisor],
+        "machine": str(row.machine or row.gate),
+        "ended": words.ended(row.reason),
+        "purpose": words.said(words.PURPOSES, row.purpose),
+        "mode": words.said(words.MODES, row.mode),
+        "stage": words.said(words.STAGES, found.grant.stage) if found.grant else "",
+        "would_refuse": words.refused(found.start.basis.would_refuse) if found.start else "",
+        "review": words.why(row.review or (found.review.why if found.review else None)),
+        "decision": words.said(words.DECISIONS, found.review.decision) if found.review else "",
+        "history": evidence.history(found, names, called),
+        "settled_by": called.get(found.review.settled_by, found.review.settled_by) if found.review else "",
+        "form": form if may_correct else None,
+    }
+    return show(request, "session.html", shown, status=400 if form.errors else 200)

@@ -1,0 +1,196 @@
+"""How much was each machine used, by whom, and when? Asked of the sums by day, so that years are few rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from operator import add
+from typing import Any, Final
+
+from django.db import connection
+from django.db.models import BigIntegerField, Count, F, Func, QuerySet, Sum, TextField
+from django.db.models.functions import Cast
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from fabgate.collector.models import Gate, Machine, UsageDay, UsageSession
+from fabgate.collector.pages.use.names import Names
+from fabgate.collector.pages.use.periods import Period
+
+MACHINE, MEMBER, CATEGORY, BOTH = "machine", "member", "category", "machine-member"
+#: The columns of the sums that tell the lines apart.
+_KEYS: Final = {
+    MACHINE: ("machine_key", "gate"),
+    MEMBER: ("used_by",),
+    CATEGORY: ("category",),
+    BOTH: ("machine_key", "gate", "used_by"),
+}
+_ALL: Final = ("machine_key", "gate", "used_by", "category")
+#: Bars by day up to here, by week up to there, and then by month.
+_DAYS, _WEEKS = 62, 370
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sum, and of what; parts that do not tell lines apart are empty."""
+
+    machine: str
+    member: str
+    who: str
+    category: str
+    sessions: int
+    counted_ms: int
+    running_ms: int
+    uncertain: int
+    uncertainty_ms: int
+
+    @property
+    def title(self) -> str:
+        """Return of what it is the sum."""
+        parts = [part for part in (self.machine, self.who) if part]
+        return " · ".join(parts) or self.category or _("not stated")
+
+
+def lines(rows: QuerySet[UsageDay], by: str | None) -> list[Line]:
+    """Return the sums of `rows`, the longest time first; None: by machine, member and category at once."""
+    keys = _ALL if by is None else _KEYS[by]
+    names = Names() if "used_by" in keys else None
+    where = _machines() if "machine_key" in keys else None
+    summed: dict[tuple[str, str, str], tuple[int, ...]] = {}
+    for row in _summed(rows, keys):
+        at = dict(zip(keys, row, strict=False))
+        # Two gates of one machine are one line, and so is a machine that has had another gate.
+        machine = where(at["machine_key"], at["gate"]) if where else ""
+        key = machine, at.get("used_by", ""), at.get("category", "")
+        values, known = row[len(keys) :], summed.get(key)
+        summed[key] = values if known is None else tuple(map(add, known, values))
+    made = [
+        Line(machine, member, names[member] if names else "", category, *values)
+        for (machine, member, category), values in summed.items()
+    ]
+    return sorted(made, key=lambda line: (-line.counted_ms, line.machine, line.who, line.category))
+
+
+def _whole(column: str) -> Cast:
+    """Return a sum: PostgreSQL adds whole numbers up to decimal ones."""
+    return Cast(Sum(column), BigIntegerField())
+
+
+def _summed(rows: QuerySet[UsageDay], keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return `keys` and sums as the database has them: Django's look at each value takes as long as all the rest."""
+    query = (
+        rows.order_by()
+        .values_list(*keys)
+        .annotate(
+            n=_whole("sessions"),
+            on=_whole("counted_ms"),
+            ran=_whole("running_ms"),
+            doubts=_whole("uncertain"),
+            doubt=_whole("uncertainty_ms"),
+        )
+        .query
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(*query.sql_with_params())
+        return list(cursor.fetchall())
+
+
+def total(made: Iterable[Line]) -> Line:
+    """Return what lines add up to."""
+    values = [[line.sessions, line.counted_ms, line.running_ms, line.uncertain, line.uncertainty_ms] for line in made]
+    return Line("", "", "", "", *(sum(column) for column in zip(*values, strict=True))) if values else _NOTHING
+
+
+_NOTHING: Final = Line("", "", "", "", 0, 0, 0, 0, 0)
+
+
+def bars(rows: QuerySet[UsageDay], period: Period) -> dict[str, Any]:
+    """Return the time on by day, week or month of the period, every one of them, as the chart wants it."""
+    step, title = _step(period)
+    sums: dict[date, int] = defaultdict(int)
+    for day, ms in rows.order_by().values_list("day").annotate(on=Sum("counted_ms")):
+        sums[step(day)] += ms
+    begins = sorted({step(period.first + timedelta(days=n)) for n in range(period.days)})
+    return {
+        "title": title,
+        "unit": _("h"),
+        "labels": [_label(day, step) for day in begins],
+        "hours": [round(sums[day] / 3_600_000, 3) for day in begins],
+        "ms": [sums[day] for day in begins],
+    }
+
+
+def _step(period: Period) -> tuple[Callable[[date], date], str]:
+    if period.days <= _DAYS:
+        return _day, _("Hours a day")
+    if period.days <= _WEEKS:
+        return _week, _("Hours a week")
+    return _month, _("Hours a month")
+
+
+def _day(day: date) -> date:
+    return day
+
+
+def _week(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def _month(day: date) -> date:
+    return day.replace(day=1)
+
+
+def _label(day: date, step: Callable[[date], date]) -> str:
+    return date_format(day, "M Y" if step is _month else "j M")
+
+
+def _machines() -> Callable[[int, int], str]:
+    machines = {machine.pk: str(machine) for machine in Machine.objects.only("name", "title")}
+    gates = dict(Gate.objects.values_list("id", "name"))
+    return lambda machine, gate: machines.get(machine) or gates.get(gate) or str(gate)
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """How many sessions began on each weekday in each hour where the site is, and how strong each cell is painted."""
+
+    rows: list[tuple[str, list[tuple[int, int]]]]
+    most: int
+
+
+class _ToTenMinutes(Func):
+    """The text of a moment in UTC, cut to ten minutes: grouped by the database, which knows of no time zones here."""
+
+    output_field = TextField()
+    template = "substr(%(expressions)s, 1, 15)"
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Say the same to PostgreSQL."""
+        template = "substr(to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), 1, 15)"
+        return self.as_sql(compiler, connection, template=template, **context)
+
+
+def heat(sessions: QuerySet[UsageSession]) -> Heat:
+    """Return when sessions begin: one row a weekday, one cell an hour."""
+    grouped = sessions.exclude(started_at=None).order_by().annotate(slot=_ToTenMinutes(F("started_at")))
+    cells, zone = [[0] * 24 for _weekday in range(7)], timezone.get_current_timezone()
+    for slot, times in grouped.values_list("slot").annotate(times=Count("id")):
+        at = datetime.fromisoformat(f"{slot}0+00:00").astimezone(zone)
+        cells[at.weekday()][at.hour] += times
+    most = max(map(max, cells))
+    monday = date(2024, 1, 1)
+    return Heat(
+        rows=[
+            (date_format(monday + timedelta(days=day), "D"), [(times, _strength(times, most)) for times in row])
+            for day, row in enumerate(cells)
+        ],
+        most=most,
+    )
+
+
+def _strength(times: int, most: int) -> int:
+    """Return 0 for nothing, and 1 to 5 for up to the most."""
+    return 0 if not times else 1 + (times * 4) // most if most > 1 else 5

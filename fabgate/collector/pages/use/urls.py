@@ -1,0 +1,38 @@
+"""Which routes show who used what, and who may use them? Accountants change it; whoever manages or audits reads it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import path
+
+from fabgate.collector.models import Account
+from fabgate.collector.pages.use import complete, exports, moment, refusals, review, session, sessions, usage
+from fabgate.collector.roles import Right, reads, writes
+
+_READ: Final = reads(Account.ACCOUNTANT)
+_WRITE: Final = writes(Account.ACCOUNTANT)
+
+urlpatterns = [
+    path("use", sessions.sessions, name="use"),
+    path("use/usage", usage.usage, name="use-usage"),
+    path("use/refusals", refusals.refusals, name="use-refusals"),
+    path("use/moment", moment.moment, name="use-moment"),
+    path("use/review", review.review, name="use-review"),
+    path("use/complete", complete.records, name="use-complete"),
+    path("use/export.csv", exports.as_csv, name="use-export-csv"),
+    path("use/export.xlsx", exports.as_xlsx, name="use-export-xlsx"),
+    # Last: a session's id is whatever its gate called it.
+    path("use/<path:pk>", session.session, name="use-session"),
+]
+RIGHTS: Final = {
+    "use": Right(get=_READ),
+    "use-usage": Right(get=_READ),
+    "use-refusals": Right(get=_READ),
+    "use-moment": Right(get=_READ),
+    "use-review": Right(get=_READ, post=_WRITE),
+    "use-complete": Right(get=_READ),
+    "use-export-csv": Right(get=_READ),
+    "use-export-xlsx": Right(get=_READ),
+    "use-session": Right(get=_READ, post=_WRITE),
+}

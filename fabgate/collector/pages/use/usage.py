@@ -1,0 +1,159 @@
+"""How much were the machines used in a month, or in days of one's own? As a table, as bars, and by weekday and hour."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from typing import Any, Final
+
+from django import forms
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector.models import Member, UsageDay, UsageSession
+from fabgate.collector.pages.use import periods, sums
+from fabgate.collector.pages.use.forms import DayInput, machine_choices, meant
+from fabgate.collector.pages.use.frame import show
+from fabgate.collector.pages.use.periods import Period
+
+_MONTH: Final = re.compile(r"(20\d\d|21\d\d)-(0[1-9]|1[0-2])")
+#: So many lines are read; a file has all of them.
+_SHOWN: Final = 100
+#: When sessions begin is counted anew each time: not over more than this, unless of one person or machine.
+_HEAT_DAYS: Final = 92
+#: What stands for members of no category.
+_NONE: Final = "-"
+
+
+class UsageForm(forms.Form):
+    """Which days, what of, and in which lines."""
+
+    month = forms.CharField(
+        label=gettext_lazy("Month"), required=False, widget=forms.TextInput({"type": "month", "placeholder": "2026-11"})
+    )
+    first = forms.DateField(label=gettext_lazy("or from"), required=False, widget=DayInput())
+    last = forms.DateField(label=gettext_lazy("to"), required=False, widget=DayInput())
+    machine = forms.ChoiceField(label=gettext_lazy("Machine"), required=False)
+    member = forms.CharField(label=gettext_lazy("Person"), max_length=120, required=False)
+    category = forms.ChoiceField(label=gettext_lazy("Category"), required=False)
+    by = forms.ChoiceField(
+        label=gettext_lazy("One line for each"),
+        required=False,
+        choices=[
+            (sums.MACHINE, gettext_lazy("machine")),
+            (sums.MEMBER, gettext_lazy("person")),
+            (sums.BOTH, gettext_lazy("machine and person")),
+            (sums.CATEGORY, gettext_lazy("category")),
+        ],
+    )
+
+    def __init__(self, data: QueryDict) -> None:
+        given = data.copy()
+        if not any(given.get(name) for name in ("month", "first", "last")):
+            given["month"] = f"{periods.today():%Y-%m}"
+        if not given.get("by"):
+            given["by"] = sums.MACHINE
+        super().__init__(given)
+        known = Member.objects.exclude(category="").order_by("category").values_list("category", flat=True).distinct()
+        self.fields["machine"].choices = machine_choices()  # type: ignore[attr-defined]  # a ChoiceField
+        self.fields["category"].choices = [  # type: ignore[attr-defined]  # a ChoiceField
+            ("", _("Any category")),
+            *((category, category) for category in known),
+            (_NONE, _("not stated")),
+        ]
+        self.fields["member"].widget.attrs |= {"autocomplete": "off", "placeholder": _("Name or number")}
+
+    def clean_member(self) -> str:
+        """Return the id of who is meant."""
+        return meant(self, self.cleaned_data["member"])
+
+    def clean(self) -> dict[str, Any]:
+        """Find the days: the month's, or those of one's own."""
+        cleaned = super().clean() or self.cleaned_data
+        if self.errors:
+            return cleaned
+        first, last = cleaned["first"], cleaned["last"]
+        match = _MONTH.fullmatch(cleaned["month"].strip())
+        if first or last:
+            cleaned["period"] = self._own(first, last)
+        elif match is None:
+            self.add_error("month", _("Write year and month, such as 2026-11."))
+        else:
+            cleaned["period"] = Period.month(int(match[1]), int(match[2]))
+        return cleaned
+
+    def _own(self, first: date | None, last: date | None) -> Period | None:
+        if first is None or last is None:
+            self.add_error("first" if first is None else "last", _("Choose this day too."))
+            return None
+        if not 2000 <= first.year <= last.year <= 2199:
+            self.add_error("last", _("Choose days between 2000 and 2199, the first one first."))
+            return None
+        if first > last:
+            self.add_error("last", _("This day lies before the first one."))
+            return None
+        return Period(first, last)
+
+    @property
+    def period(self) -> Period:
+        """Return the days that were asked for."""
+        found: Period = self.cleaned_data["period"]
+        return found
+
+    def narrowed(self) -> QuerySet[UsageDay]:
+        """Return the sums by day that are looked for."""
+        wanted = self.cleaned_data
+        rows = UsageDay.between(self.period.first, self.period.last)
+        if wanted["machine"]:
+            rows = rows.filter(machine_key=int(wanted["machine"]))
+        if wanted["member"]:
+            rows = rows.filter(used_by=wanted["member"])
+        if wanted["category"]:
+            rows = rows.filter(category="" if wanted["category"] == _NONE else wanted["category"])
+        return rows
+
+    def sessions(self) -> QuerySet[UsageSession] | None:
+        """Return the same sessions one by one, where they are few enough to count."""
+        wanted = self.cleaned_data
+        if self.period.days > _HEAT_DAYS and not (wanted["machine"] or wanted["member"]):
+            return None
+        rows = UsageSession.objects.filter(ended_at__gte=self.period.start, ended_at__lt=self.period.end)
+        if wanted["machine"]:
+            rows = rows.filter(machine=wanted["machine"])
+        if wanted["member"]:
+            rows = rows.filter(used_by=wanted["member"])
+        if wanted["category"]:
+            rows = rows.filter(category="" if wanted["category"] == _NONE else wanted["category"])
+        return rows
+
+
+def usage(request: HttpRequest) -> HttpResponse:
+    """Show the sums."""
+    form = UsageForm(request.GET)
+    if not form.is_valid():
+        return show(request, "usage.html", {"form": form}, status=400)
+    rows = form.narrowed()
+    lines = sums.lines(rows, form.cleaned_data["by"])
+    sessions = form.sessions() if lines else None
+    bars = sums.bars(rows, form.period) if lines else None
+    shown = {
+        "form": form,
+        "period": form.period,
+        "is_month": Period.month(form.period.first.year, form.period.first.month) == form.period,
+        "before": f"{form.period.first - timedelta(days=1):%Y-%m}",
+        "after": f"{form.period.last + timedelta(days=1):%Y-%m}",
+        "by": dict(form.fields["by"].choices)[form.cleaned_data["by"]],  # type: ignore[attr-defined]  # a ChoiceField
+        "lines": lines[:_SHOWN],
+        "hidden": max(0, len(lines) - _SHOWN),
+        "total": sums.total(lines),
+        "most": lines[0].counted_ms if lines else 0,
+        "bars": bars,
+        "numbers": list(zip(bars["labels"], bars["ms"], strict=True)) if bars else [],
+        "heat": sums.heat(sessions) if sessions is not None else None,
+        "hours": range(24),
+        "title": date_format(form.period.first, "YEAR_MONTH_FORMAT"),
+    }
+    return show(request, "usage.html", shown)

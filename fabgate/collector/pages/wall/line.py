@@ -1,0 +1,38 @@
+"""How does the page ask the process that plays the gates' surroundings? By a line of JSON to its socket (demo/wall.py)."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.conf import settings
+
+#: A gate that is started again needs some seconds to take badges.
+PATIENCE_S: Final = 25.0
+MAX_ANSWER: Final = 1_000_000
+
+
+class Gone(Exception):  # noqa: N818 (it names what happened)
+    """Nobody answers on the socket: the demo has ended."""
+
+
+class Refused(Exception):  # noqa: N818 (the same)
+    """It was not done; the text says why."""
+
+
+def ask(request: Mapping[str, object]) -> dict[str, Any]:
+    """Send one request; return the answer. Raises Gone, or Refused."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE_S)
+            client.connect(settings.ENVIRONMENT.wall_socket)
+            client.sendall(json.dumps(request).encode() + b"\n")
+            with client.makefile("rb") as lines:
+                answer: dict[str, Any] = json.loads(lines.readline(MAX_ANSWER))
+    except (OSError, ValueError) as error:
+        raise Gone(str(error)) from error
+    if not answer["ok"]:
+        raise Refused(answer["error"])
+    return answer

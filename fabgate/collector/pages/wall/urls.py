@@ -1,0 +1,30 @@
+"""Which routes has the wall of badges? None at all, unless the workshop is simulated."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.conf import settings
+from django.urls import URLPattern, path
+
+from fabgate.collector.models import Account
+from fabgate.collector.pages.wall import views
+from fabgate.collector.roles import ALL, OPEN, OWN, Right
+
+urlpatterns: list[URLPattern] = []
+RIGHTS: Final[dict[str, Right]] = {}
+if settings.ENVIRONMENT.simulated:
+    urlpatterns += [
+        path("enter/<str:token>", views.enter, name="wall-enter"),
+        path("wall", views.wall, name="wall"),
+        path("wall/now", views.now, name="wall-now"),
+        path("wall/do", views.do, name="wall-do"),
+    ]
+    RIGHTS.update(
+        {
+            "wall-enter": Right(get=OPEN.get, is_open=True),
+            "wall": Right(get=OWN.get),
+            "wall-now": Right(get=OWN.get),
+            "wall-do": Right(get=frozenset(), post=ALL - {Account.AUDITOR}),
+        }
+    )

@@ -1,0 +1,107 @@
+"""What can a newcomer do at the wall? Take a badge, tap it on a machine, break things, and see what becomes of it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+
+from fabgate.collector import signing_in
+from fabgate.collector.door import see_other
+from fabgate.collector.models import Account
+from fabgate.collector.pages import errors
+from fabgate.collector.pages.wall import line, words
+from fabgate.errors import UsageError
+
+#: The account that the demo has made for whoever opens its link.
+ACCOUNT: Final = "demo"
+#: What a button may ask for beside a tap; a jump says how far.
+VERBS: Final = frozenset({"take-out", "pull", "plug", "kill", "start", "cut", "restore", "right", "jump"})
+
+
+@never_cache
+def enter(request: HttpRequest, token: str) -> HttpResponse:
+    """Sign in whoever has the demo's link, once, and go to the wall."""
+    try:
+        opens = line.ask({"do": "enter", "token": token})["opens"]
+    except line.Gone:
+        return _gone(request)
+    account = Account.objects.filter(name=ACCOUNT, is_active=True).first()
+    if not opens or account is None:
+        text = _("A link opens once. Press o where the demo runs: it opens a new one.")
+        return errors.page(request, 404, _("This link opens nothing any more"), text)
+    signing_in.enter(request, account)
+    return see_other(reverse("wall"))
+
+
+@never_cache
+def wall(request: HttpRequest) -> HttpResponse:
+    """Show the badges and the machines; `card` is the one that was taken."""
+    try:
+        found = line.ask({"do": "look"})
+    except line.Gone:
+        return _gone(request)
+    cards = [words.card(card) for card in found["cards"]]
+    taken = request.GET.get("card", "")
+    shown = {"cards": cards, "taken": taken, "machines": _machines(found)}
+    return render(request, "wall/wall.html", shown)
+
+
+@never_cache
+def now(request: HttpRequest) -> HttpResponse:
+    """Return the machines alone, for the page that is open."""
+    try:
+        found = line.ask({"do": "look"})
+    except line.Gone:
+        return _gone(request)
+    return render(request, "wall/machines.html", {"machines": _machines(found)})
+
+
+def do(request: HttpRequest) -> HttpResponse:
+    """Do what a button says: ``tap GATE``, another verb and its gate, or ``jump GATE SECONDS``."""
+    wanted, taken = _read(request), request.POST.get("card", "")
+    problem = ""
+    try:
+        line.ask(wanted)
+    except line.Gone:
+        return _gone(request)
+    except line.Refused as refused:
+        problem = str(refused)
+    if request.headers.get("X-Wall"):
+        return HttpResponse(problem, status=409 if problem else 204, content_type="text/plain; charset=utf-8")
+    if problem:
+        messages.error(request, _("That could not be done: %(why)s") % {"why": problem})
+    return see_other(reverse("wall") + (f"?card={taken}" if taken.isalnum() else "") + f"#at-{wanted['gate']}")
+
+
+def _read(request: HttpRequest) -> dict[str, Any]:
+    """Return what a form asks for. Raises UsageError."""
+    said = request.POST.get("do", "").split()
+    verb, gate, *more = [*said, "", ""]
+    if verb == "tap" and gate:
+        card = request.POST.get("card", "")
+        if not card:
+            raise UsageError(_("Take a badge from the wall first, then tap it on a machine."))
+        return {"do": verb, "gate": gate, "card": card}
+    if verb not in VERBS or not gate:
+        raise UsageError(_("Wanted one of: %(known)s.") % {"known": ", ".join(sorted({"tap", *VERBS}))})
+    if verb != "jump":
+        return {"do": verb, "gate": gate}
+    try:
+        return {"do": verb, "gate": gate, "by_s": int(more[0])}
+    except ValueError:
+        raise UsageError(_("Wanted a whole number of seconds by which the clock jumps.")) from None
+
+
+def _machines(found: dict[str, Any]) -> list[words.Machine]:
+    return [words.machine(one) for one in found["machines"]]
+
+
+def _gone(request: HttpRequest) -> HttpResponse:
+    text = _("The process that plays the gates does not answer. Start the demo again: fabgate demo")
+    return errors.page(request, 503, _("The demo has ended"), text)
