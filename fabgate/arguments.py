@@ -60,7 +60,8 @@ Give the gate the name that its gate.yaml has now. Its old journal ends, and a n
 the collector first, and the gate must not run.
 """
 _DEMO: Final = """\
-A workshop on this computer: three gates with emulated chips, a broker and a collector. Keys tap cards and break things.
+A workshop on this computer: three gates with emulated chips, a broker and a collector. Keys tap cards and break things;
+so does a page, the wall of badges, which opens in the browser.
 """
 
 
@@ -173,6 +174,10 @@ def _workshop_verbs(verbs: Any) -> None:
     verb = _verb(verbs, "demo", "demo", "a workshop on this computer", _DEMO, *examples)
     verb.add_argument("--script", action="store_true", help="play a day without a terminal and check the books")
     verb.add_argument("--data", type=Path, metavar="DIR", help="keep everything there (default: a temporary folder)")
+    verb.add_argument(
+        "--lang", choices=("en", "fr"), help="of pages, displays and machines (default: as the browser asks; English)"
+    )
+    verb.add_argument("--no-browser", action="store_true", help="only print the link to the page")
 
     _collector(verbs.add_parser("collector", help="the central side: store, show, count"))
 

@@ -315,7 +315,9 @@ def demo(arguments: argparse.Namespace) -> int:
         raise UsageError(
             f"the demo is not installed ({error}): pip install 'fabgate[demo]', or run 'make demo'"
         ) from error
-    return script.run(arguments.data) if arguments.script else live.run(arguments.data)
+    if arguments.script:
+        return script.run(arguments.data, lang=arguments.lang)
+    return live.run(arguments.data, lang=arguments.lang, browser=not arguments.no_browser)
 
 
 # --- small tools ------------------------------------------------------------------------------------------------------

@@ -622,8 +622,8 @@ def test_badge_says_once_why_a_card_was_not_read(monkeypatch, config, capsys):
 def test_the_demo_is_played_or_shown(monkeypatch, tmp_path):
     from fabgate.demo import live, script
 
-    monkeypatch.setattr(script, "run", lambda data: 5 if data else 6)
-    monkeypatch.setattr(live, "run", lambda data: 7 if data is None else 8)
+    monkeypatch.setattr(script, "run", lambda data, *, lang: 5 if data else 6)
+    monkeypatch.setattr(live, "run", lambda data, *, lang, browser: 7 if data is None and browser else 8)
     assert [cli.main(["demo", *more]) for more in (["--script"], ["--script", "--data", str(tmp_path)], [])] == [
         6,
         5,

@@ -39,9 +39,13 @@ class Books:
     wrong: list[str] = field(default_factory=list)
 
 
-def read(bodies: Iterable[bytes]) -> Books:
-    """Read a journal's entries, in order."""
+def read(bodies: Iterable[bytes], boots: Mapping[str, int] | None = None) -> Books:
+    """Read a journal's entries, in order.
+
+    `boots` says when a boot began on the observer's clock (milliseconds), where power cuts were only played.
+    """
     books = Books()
+    began_ms = boots or {}
     for body in bodies:
         entry = wire.decode_entry(body)
         data = wire.decode_data(entry)
@@ -49,7 +53,8 @@ def read(bodies: Iterable[bytes]) -> Books:
             if data.session in books.sessions:
                 books.wrong.append(f"entry {entry.seq}: session {data.session} starts twice")
             joined = data.energised_from_ms is not None
-            books.sessions[data.session] = Booked(data.session, data.member, data.clock.boottime_ms, joined)
+            started_ms = data.clock.boottime_ms + began_ms.get(data.clock.boot, 0)
+            books.sessions[data.session] = Booked(data.session, data.member, started_ms, joined)
         elif isinstance(data, wire.SessionEnded):
             booked = books.sessions.get(data.session)
             if booked is None:
@@ -61,6 +66,18 @@ def read(bodies: Iterable[bytes]) -> Books:
                 booked.energised_ms, booked.uncertainty_ms = data.energised_ms, data.uncertainty_ms
                 booked.reason = data.reason
     return books
+
+
+def ended(books: Books) -> tuple[Books, int | None]:
+    """Return those sessions in which nothing changes any more, and when the one that still runs began (else None).
+
+    Sessions joined to the one that runs are part of it: the power has not gone off since.
+    """
+    groups = _joined(books)
+    if not groups or groups[-1][-1].ended_ms is not None:
+        return books, None
+    over = [session for group in groups[:-1] for session in group]
+    return Books({session.session: session for session in over}, books.wrong), groups[-1][0].started_ms
 
 
 def against_observer(books: Books, observed: Sequence[Powered]) -> list[str]:

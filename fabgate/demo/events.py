@@ -11,13 +11,12 @@ from datetime import datetime
 from typing import Final
 
 from fabgate import wire
-from fabgate.demo.people import MEMBERS
-from fabgate.demo.workshop import SimulatedGate
+from fabgate.demo.gate import SimulatedGate
+from fabgate.demo.people import NAMES
 from fabgate.errors import JournalError
 from fabgate.gate.journal import Reader
 
 KEPT: Final = 100
-NAMES: Final = {row[0]: row[1] for row in MEMBERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,11 @@ class Events:
         self._read: dict[str, int] = {}
         self._lock = threading.Lock()
         self._count = 0
-        for gate in gates:
+        self._gates = tuple(gates)
+
+    def begin(self) -> None:
+        """Tell from now on what the gates record; what came before is no news."""
+        for gate in self._gates:
             reader = Reader(gate.state_dir / "journal.db")
             self._read[gate.name] = reader.bounds()[1]
             reader.close()

@@ -1,4 +1,4 @@
-"""What does the workshop do now? A table in the terminal, keys to tap cards and to break things.
+"""What does the workshop do now? A table in the terminal, keys to tap cards and to break things, and a page for it.
 
 ``fabgate demo`` shows it. From another terminal, ``fabgate tap GATE NAME --data FOLDER`` lays a card down too.
 """
@@ -8,28 +8,30 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import sys
 import termios
+import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 from rich.live import Live
 
-from fabgate.demo.events import NAMES, Events
-from fabgate.demo.people import CARDS
+from fabgate.demo.events import Events
+from fabgate.demo.gate import SimulatedGate
+from fabgate.demo.hands import Hands
+from fabgate.demo.people import NAMES
 from fabgate.demo.picture import KEYS, Machine, View, in_words, panel, picture
-from fabgate.demo.script import HOLDER, ended_by_signals, folder_of, open_workshop, print_in_any_encoding
-from fabgate.demo.taps import lay, place, remove
-from fabgate.demo.workshop import SimulatedGate, Workshop
-from fabgate.errors import FabgateError, UsageError
+from fabgate.demo.script import ended_by_signals, folder_of, open_workshop, print_in_any_encoding
+from fabgate.demo.seen import Seen
+from fabgate.demo.wall import Wall
+from fabgate.demo.workshop import Workshop
+from fabgate.errors import UsageError
 
 REFRESH_S: Final = 0.15
-TAP_MS: Final = 200
 #: Long enough to see the warning come and to extend.
 TIMED_S: Final = 30
 CARD_KEYS: Final = {"a": "ada", "b": "bob", "c": "cleo", "m": "mo", "s": "stranger", "p": "phone"}
@@ -42,7 +44,7 @@ MODES: Final = {
 _ARROWS: Final = {b"\x1b[A": "up", b"\x1bOA": "up", b"\x1b[B": "down", b"\x1bOB": "down"}
 
 
-def run(data: Path | None) -> int:
+def run(data: Path | None, *, lang: str | None = None, browser: bool = True) -> int:
     """Show the workshop until q; return the exit code. Raises UsageError without a terminal."""
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise UsageError(
@@ -51,10 +53,16 @@ def run(data: Path | None) -> int:
     print_in_any_encoding()
     with ended_by_signals(), folder_of(data) as folder:
         print("broker, collector and three gates start …", flush=True)
-        workshop = open_workshop(folder, timed_s=TIMED_S)
+        screens: list[_Screen] = []
+
+        def web_is_up(workshop: Workshop) -> None:
+            screens.append(_Screen(workshop, browser=browser))
+            screens[0].open_page()
+
+        workshop = open_workshop(folder, timed_s=TIMED_S, lang=lang, web_is_up=web_is_up)
         try:
             # Whatever asks us to end here gets the order of q: gates off and on record, then the collector.
-            with contextlib.suppress(KeyboardInterrupt), contextlib.closing(_Screen(workshop)) as screen:
+            with contextlib.suppress(KeyboardInterrupt), contextlib.closing(screens[0]) as screen:
                 screen.run()
             print("the gates end what runs, and stop …", flush=True)
             workshop.end()
@@ -68,18 +76,32 @@ def run(data: Path | None) -> int:
 
 
 class _Screen:
-    """The picture, and what the keys do. Everything slow happens in a thread of its own, one for each gate."""
+    """The picture, what the keys do, and the wall for whoever prefers a mouse."""
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, workshop: Workshop, *, browser: bool) -> None:
         self._workshop = workshop
+        self._browser = browser and has_display()
         self._chosen = 0
         self._events = Events(workshop.gates)
-        self._pulled: set[str] = set()
-        self._lying: dict[str, str] = {}
-        self._hands = {gate.name: ThreadPoolExecutor(1) for gate in workshop.gates}
+        self._hands = Hands(workshop, self._events)
+        self._wall = Wall(
+            workshop, self._hands, Seen(workshop, self._hands, {name: mode for name, (mode, _) in MODES.items()})
+        )
+
+    def open_page(self) -> None:
+        """Make a link to the wall, say it, and open it in the browser where there is one."""
+        print(f"the workshop in your browser, a link that opens once: {self._wall.link()}", flush=True)
+        self._open_browser()
+
+    def _open_browser(self) -> None:
+        if self._browser:
+            # In a thread of its own: some browsers are waited for.
+            threading.Thread(target=webbrowser.open, args=(self._wall.address,), daemon=True).start()
 
     def run(self) -> None:
         """Show and obey until the key to quit."""
+        self._events.begin()
+        self._events.say("demo", f"everything is in {self._workshop.folder}")
         console = Console(legacy_windows=False)
         with _single_keys():
             if console.is_dumb_terminal or console.options.ascii_only:
@@ -92,9 +114,9 @@ class _Screen:
                         return
 
     def close(self) -> None:
-        """Wait for what is being done, so that nothing is started behind our back; drop what has not begun."""
-        for hand in self._hands.values():
-            hand.shutdown(cancel_futures=True)
+        """Let nobody start anything behind our back."""
+        self._wall.close()
+        self._hands.close()
 
     def _in_lines(self) -> None:
         """Say what changes, a line each, where text cannot be placed."""
@@ -134,55 +156,17 @@ class _Screen:
         elif key in ("up", "down"):
             self._chosen = (self._chosen + (1 if key == "down" else -1)) % len(self._workshop.gates)
         elif key in CARD_KEYS:
-            self._card(gate, CARD_KEYS[key])
+            self._hands.card(gate, CARD_KEYS[key])
         elif key == "n":
-            self._network(gate)
+            (self._hands.plug if gate.cable.is_pulled else self._hands.pull)(gate)
         elif key == "k":
-            self._do(gate, "kill -9, and a new start", lambda: self._kill(gate))
+            self._hands.kill_and_start(gate)
         elif key == "l":
-            self._lock(gate)
+            self._hands.lock(gate)
+        elif key == "o":
+            self._wall.link()
+            self._open_browser()
         return True
-
-    def _card(self, gate: SimulatedGate, who: str) -> None:
-        title = who.title() if who in ("ada", "bob", "cleo", "mo") else f"a {who}"
-        if gate.name != HOLDER:
-            self._do(gate, f"{title} taps", lambda: lay(gate.socket, CARDS[who], for_ms=TAP_MS))
-            return
-        lay_there = self._lying.pop(gate.name, None)
-        if lay_there is not None:
-            self._do(gate, f"the card of {lay_there} is taken out", lambda: remove(gate.socket))
-        if lay_there != who:
-            self._lying[gate.name] = who
-            self._do(gate, f"{title} puts a card in", lambda: place(gate.socket, CARDS[who]))
-
-    def _lock(self, gate: SimulatedGate) -> None:
-        locked = any(cause.startswith("lock") for cause in gate.status().get("causes", ()))
-        words = ("unlock", gate.name) if locked else ("lock", gate.name, "--when", "idle", "--reason", "Broken belt")
-        self._do(gate, f"a manager says {words[0]}", lambda: self._workshop.collector(*words, "--actor", "you"))
-
-    def _network(self, gate: SimulatedGate) -> None:
-        if gate.name in self._pulled:
-            self._pulled.discard(gate.name)
-            gate.cable.plug()
-            self._events.say(gate.name, "the network is back")
-        else:
-            self._pulled.add(gate.name)
-            gate.cable.pull()
-            self._events.say(gate.name, "the network is cut; the gate goes on by itself")
-
-    def _kill(self, gate: SimulatedGate) -> None:
-        gate.process.end(signal.SIGKILL)
-        gate.start()
-
-    def _do(self, gate: SimulatedGate, what: str, work: Callable[[], object]) -> None:
-        def carefully() -> None:
-            self._events.say(gate.name, what)
-            try:
-                work()
-            except (FabgateError, OSError) as error:
-                self._events.say(gate.name, f"{what}: {' '.join(str(error).split())}")
-
-        self._hands[gate.name].submit(carefully)
 
     # --- what is to be seen -------------------------------------------------------------------------------------------
 
@@ -193,7 +177,7 @@ class _Screen:
             self._chosen,
             MODES[machines[self._chosen].gate][1],
             len(self._workshop.sessions()),
-            str(self._workshop.folder),
+            self._wall.address,
             self._events.since(),
         )
 
@@ -201,8 +185,6 @@ class _Screen:
         status: dict[str, Any] = gate.status()
         journal = status.get("journal", {})
         running = gate.process.running
-        if not running:
-            self._lying.pop(gate.name, None)  # the emulated field went with the process, and the card with it
         self._events.look(gate, journal.get("head", 0))
         since_ns = gate.observer.since_ns
         light, lines = panel(gate.shown())
@@ -215,7 +197,7 @@ class _Screen:
             running=running,
             causes=tuple(status.get("causes", ())),
             who=NAMES.get(member, member),
-            lying=self._lying.get(gate.name, "").title(),
+            lying=self._hands.lying(gate).title(),
             on_s=None if since_ns is None else (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - since_ns) / 1e9,
             linked=status.get("mqtt", {}).get("connected", False),
             head=journal.get("head", 0),
@@ -223,6 +205,11 @@ class _Screen:
             light=light,
             display=lines,
         )
+
+
+def has_display() -> bool:
+    """Return whether a browser could show itself: on Linux there may be text only."""
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _read_keys() -> list[str]:

@@ -18,14 +18,25 @@ class Cable:
     """
 
     def __init__(self, target_port: int) -> None:
-        self._target = ("127.0.0.1", target_port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
+        self._listeners: list[socket.socket] = []
         self._pulled = threading.Event()
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
-        threading.Thread(target=self._accept, name=f"cable-{self.port}", daemon=True).start()
+        self.port = self.lead_to(target_port)
+
+    @property
+    def is_pulled(self) -> bool:
+        """Whether nothing goes through."""
+        return self._pulled.is_set()
+
+    def lead_to(self, target_port: int) -> int:
+        """Forward to one more port by the same wire; return the port here."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self._listeners.append(listener)
+        port = int(listener.getsockname()[1])
+        threading.Thread(target=self._accept, args=(listener, target_port), name=f"cable-{port}", daemon=True).start()
+        return port
 
     def pull(self) -> None:
         """Cut every connection and refuse new ones."""
@@ -43,22 +54,23 @@ class Cable:
         """End for good."""
         self._closed.set()
         self.pull()
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket, target_port: int) -> None:
         while not self._closed.is_set():
             try:
-                near, _ = self._listener.accept()
+                near, _ = listener.accept()
             except OSError:
                 return
             if self._pulled.is_set():
                 near.close()
                 continue
-            threading.Thread(target=self._forward, args=(near,), daemon=True).start()
+            threading.Thread(target=self._forward, args=(near, target_port), daemon=True).start()
 
-    def _forward(self, near: socket.socket) -> None:
+    def _forward(self, near: socket.socket, target_port: int) -> None:
         try:
-            far = socket.create_connection(self._target, timeout=5)
+            far = socket.create_connection(("127.0.0.1", target_port), timeout=5)
         except OSError:
             near.close()
             return

@@ -42,7 +42,7 @@ LIGHTS: Final = {"green": "green", "red": "red", "amber": "yellow", "white": "bo
 COLUMNS_OF_TABLE: Final = (("", 4), ("machine", 12), ("state", 15), ("power light", 11), ("display", COLUMNS), ("record", 13))  # fmt: skip
 KEYS: Final = (
     "card  a Ada   b Bob   c Cleo   m Mo   s stranger   p phone",
-    "keys  q quit   1 2 3 machine   n network   k kill, restart   l lock",
+    "keys  q quit   1 2 3 machine   n network   k kill, restart   l lock   o page",
 )
 _HEAD_LINES: Final = 1
 _TABLE_LINES: Final = 2 + 3 * LINES + 2
@@ -71,13 +71,16 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that is to be seen. `chosen` counts from 0; `hint` says what a card does at the chosen machine."""
+    """All that is to be seen.
+
+    `chosen` counts from 0; `hint` says what a card does at the chosen machine, `address` where the page of it all is.
+    """
 
     machines: tuple[Machine, ...]
     chosen: int
     hint: str
     sessions: int
-    folder: str
+    address: str
     events: tuple[Event, ...] = ()
 
 
@@ -107,8 +110,8 @@ def _head(view: View) -> Table:
     line = Table.grid(expand=True, padding=(0, 1))
     line.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     line.add_column(no_wrap=True, justify="right")
-    count = f"{view.sessions} session{'' if view.sessions == 1 else 's'} at the collector "
-    line.add_row(Text.assemble((" fabgate demo", "bold"), ("   in ", "dim"), view.folder), Text(count))
+    count = f"{view.sessions} session{'' if view.sessions == 1 else 's'} "
+    line.add_row(Text.assemble((" fabgate demo", "bold"), "  ", (view.address, "dim")), Text(count))
     return line
 
 

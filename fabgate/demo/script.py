@@ -21,25 +21,32 @@ from pathlib import Path
 from typing import Final
 
 from fabgate.demo import books
-from fabgate.demo.people import CARDS, members_file
+from fabgate.demo.gate import SimulatedGate
+from fabgate.demo.people import CARDS
 from fabgate.demo.picture import panel
+from fabgate.demo.process import DemoError, wait_for
 from fabgate.demo.taps import lay, place, remove
-from fabgate.demo.workshop import DemoError, SimulatedGate, Workshop, wait_for
+from fabgate.demo.workshop import Place, Workshop
 from fabgate.errors import UsageError
 
 #: The gate at which a card stays in a holder for as long as its member works.
 HOLDER: Final = "saw-1"
+#: What the machines are called, by the language of the workshop.
+TITLES: Final = {
+    "en": ("Laser 1", "Table saw", "3D printer"),
+    "fr": ("Laser 1", "Scie à ruban", "Imprimante"),
+}
 #: Bytes of a folder's path: Linux gives a socket's address 107, and the longest name in the folder is a gate's.
 LONGEST_PATH: Final = 107 - len("/printer-1.sock")
 #: Two taps of one card closer than this are one: the card must be seen to leave in between.
 BETWEEN_TAPS_S: Final = 1.1
 
 
-def run(data: Path | None) -> int:
+def run(data: Path | None, *, lang: str | None = None) -> int:
     """Play the day in `data` or a temporary folder; return the exit code."""
     print_in_any_encoding()
     with ended_by_signals(), folder_of(data) as folder:
-        return _play(folder)
+        return _play(folder, lang)
 
 
 def print_in_any_encoding() -> None:
@@ -84,32 +91,44 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def open_workshop(folder: Path, *, timed_s: int = 5) -> Workshop:
+def open_workshop(
+    folder: Path, *, timed_s: int = 5, lang: str | None = None, web_is_up: Callable[[Workshop], None] = lambda _: None
+) -> Workshop:
     """Bring up broker, collector and three gates; the collector serves their sealed rosters.
 
-    The printer's sessions last `timed_s` seconds.
+    The printer's sessions last `timed_s` seconds. `web_is_up` is called once pages can be opened, before the gates are
+    ready.
     """
-    workshop = Workshop(folder)
+    workshop = Workshop(folder, lang=lang)
     try:
-        workshop.let_in("laser-1", "laser", "Laser 1", mode="tap", limit_s=600, handover=True)
-        workshop.let_in(HOLDER, "saw", "Table saw", mode="hold", limit_s=600, grace_s=1)
-        workshop.let_in(
-            "printer-1", "printer", "3D printer", mode="timed", limit_s=timed_s, max_s=600, warn_s=timed_s // 2
-        )
-        workshop.collector("import-members", str(members_file(folder)))
+        workshop.furnish(_places(timed_s, workshop.lang))
         workshop.start_collector()
         for gate in workshop.gates:
-            gate.start()
+            gate.launch()
+        web_is_up(workshop)
+        for gate in workshop.gates:
+            gate.await_ready()
+        workshop.worker.start()
     except BaseException:
         workshop.close()
         raise
     return workshop
 
 
-def _play(folder: Path) -> int:
+def _places(timed_s: int, lang: str) -> tuple[Place, ...]:
+    laser, saw, printer = TITLES[lang]
+    timed: dict[str, object] = {"mode": "timed", "limit_s": timed_s, "max_s": 600, "warn_s": timed_s // 2}
+    return (
+        Place("laser-1", "laser", laser, {"mode": "tap", "limit_s": 600, "handover": True}),
+        Place(HOLDER, "saw", saw, {"mode": "hold", "limit_s": 600, "grace_s": 1}),
+        Place("printer-1", "printer", printer, timed),
+    )
+
+
+def _play(folder: Path, lang: str | None) -> int:
     began = datetime.now(UTC)
     _say("", "broker, collector and three gates start: only chips and pins are not real")
-    workshop = open_workshop(folder)
+    workshop = open_workshop(folder, lang=lang)
     try:
         laser, saw, printer = workshop.gates
         _Laser(laser, workshop).play()
@@ -118,7 +137,7 @@ def _play(folder: Path) -> int:
         for gate in workshop.gates:
             wait_for(f"every entry of {gate.name} to be confirmed by the collector", gate.settled)
         wrong = _check(workshop, began)
-        for process in [*(gate.process for gate in workshop.gates), workshop.ingest, workshop.web]:
+        for process in workshop.processes:
             code = process.end()
             if code:
                 wrong.append(f"a process ended with exit code {code}:\n{process.words()}")

@@ -6,246 +6,149 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
+import urllib.error
 import urllib.request
-from collections.abc import Callable
-from http import HTTPStatus
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from fabgate.demo import books, broker
+from fabgate.demo import broker
+from fabgate.demo.gate import SITE, SimulatedGate
 from fabgate.demo.network import Cable
-from fabgate.demo.observer import Observer
+from fabgate.demo.people import members_file
 from fabgate.demo.ports import free_port
-from fabgate.errors import FabgateError
-from fabgate.gate.journal import Reader
-
-SITE: Final = "demo"
-WAIT_S: Final = 20.0
-LOOK_S: Final = 0.02
-PIN: Final = 17
-#: A reader must have seen its field empty before a card in it counts as a tap.
-EMPTY_FIELD_S: Final = 0.4
+from fabgate.demo.process import DemoError, Process, wait_for
 
 
-class DemoError(FabgateError, RuntimeError):
-    """The demo did not go as it should."""
+@dataclass(frozen=True)
+class Place:
+    """A machine of the workshop, what people call it, how it behaves, and the gate beside it."""
 
-
-def wait_for(what: str, found: Callable[[], bool], *, timeout_s: float = WAIT_S) -> None:
-    """Wait until `found`; raise DemoError saying what was waited for."""
-    until = time.monotonic() + timeout_s
-    while not found():
-        if time.monotonic() > until:
-            raise DemoError(f"waited {timeout_s:.0f} s for {what}, and it did not come")
-        time.sleep(LOOK_S)
-
-
-class Process:
-    """One of our commands in a process of its own; what it says goes to `log`."""
-
-    def __init__(self, arguments: list[str], log: Path, environment: dict[str, str] | None = None) -> None:
-        self._command = [sys.executable, "-m", "fabgate", *arguments]
-        self._log = log
-        self._environment = {**os.environ, **(environment or {})}
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, env=self._environment)
-
-    @property
-    def running(self) -> bool:
-        """Whether it runs now."""
-        return self._process is not None and self._process.poll() is None
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal and wait for the end; return the exit code."""
-        if self._process is None:
-            return 0
-        self._process.send_signal(number)
-        try:
-            return self._process.wait(timeout=WAIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            raise DemoError(
-                f"{self._command[3]} did not end within {WAIT_S:.0f} s; its words are in {self._log}"
-            ) from None
-
-    def words(self) -> str:
-        """Return the last lines that it wrote."""
-        return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-
-
-class SimulatedGate:
-    """The real daemon on an emulated chip and watched pins, behind a cable that can be pulled.
-
-    `source` is the gate.yaml's part that says where its roster comes from.
-    """
-
-    def __init__(
-        self, folder: Path, name: str, broker_port: int, machine: dict[str, Any], source: dict[str, Any]
-    ) -> None:
-        self.name = name
-        self.state_dir = folder / name
-        self.socket = folder / f"{name}.sock"
-        self.panel = folder / f"{name}.panel"
-        self.config = folder / f"{name}.yaml"
-        self.cable = Cable(broker_port)
-        self.observer = Observer(folder / f"{name}.pins", PIN)
-        found = {
-            "site": SITE,
-            "gate": name,
-            "state_dir": str(self.state_dir),
-            "demo": True,
-            "machine": machine,
-            "reader": {"driver": "mfrc522", "chip": "emulated", "control_socket": str(self.socket)},
-            "output": {"driver": "gpio", "pin": PIN, "pins": "emulated", "pin_log": str(folder / f"{name}.pins")},
-            "panel": {"driver": "log", "file": str(self.panel)},
-            "mqtt": {"host": "127.0.0.1", "port": self.cable.port},
-            "clock": {"source": "assume-synced"},
-            "uplink": {"resend_s": 2, "resend_max_s": 10},
-            "journal": {"checkpoint_s": 1},
-            **source,
-        }
-        # JSON is YAML: what is written here is a gate.yaml like any other.
-        self.config.write_text(json.dumps(found, indent=1), encoding="utf-8")
-        self.process = Process(["run", "--config", str(self.config)], folder / f"{name}.log")
-
-    def start(self) -> None:
-        """Start it and wait until it takes badges."""
-        (self.state_dir / "status.json").unlink(missing_ok=True)
-        self.process.start()
-        wait_for(f"{self.name} to be ready", lambda: self._takes_badges() or not self.process.running)
-        if not self.process.running:
-            raise DemoError(f"{self.name} did not start:\n{self.process.words()}")
-
-        time.sleep(EMPTY_FIELD_S)
-
-    def _takes_badges(self) -> bool:
-        """Whether it has a roster, and its reader answers."""
-        if self.status().get("roster") is None:
-            return False
-        with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
-            return probe.connect_ex(str(self.socket)) == 0
-
-    def status(self) -> dict[str, Any]:
-        """Return its status file, or nothing yet."""
-        try:
-            found: dict[str, Any] = json.loads((self.state_dir / "status.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found
-
-    def entries(self) -> list[bytes]:
-        """Return its journal, as stored."""
-        reader = Reader(self.state_dir / "journal.db")
-        try:
-            return [entry.body for entry in reader.after(0, most=1_000_000)]
-        finally:
-            reader.close()
-
-    def shown(self) -> str:
-        """Return what its display said last."""
-        try:
-            return self.panel.read_text(encoding="utf-8").splitlines()[-1]
-        except (OSError, IndexError):
-            return ""
-
-    def waiting(self) -> int:
-        """Return how many entries of the journal the collector has not confirmed."""
-        reader = Reader(self.state_dir / "journal.db")
-        try:
-            _, head, mark = reader.bounds()
-        finally:
-            reader.close()
-        return head - mark
-
-    def delivered(self) -> bool:
-        """Whether the collector has confirmed every entry of the journal."""
-        return self.waiting() == 0
-
-    def settled(self) -> bool:
-        """Whether every session of the journal has ended, and all of it is confirmed."""
-        sessions = books.read(self.entries()).sessions.values()
-        return all(session.ended_ms is not None for session in sessions) and self.delivered()
+    gate: str
+    machine: str
+    title: str
+    rules: dict[str, object] = field(default_factory=dict)
 
 
 class Workshop:
     """Broker, collector and gates in one folder. With `port`, another broker serves them than the embedded one."""
 
-    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+    def __init__(self, folder: Path, *, port: int | None = None, lang: str | None = None) -> None:
         self.folder = folder
+        #: Of displays and machines; pages follow the browser where none was asked for.
+        self.lang = lang or "en"
+        self._page_lang = lang or ""
         self.broker = None
         if port is None:
             self.broker, port = broker.start(folder)
         self.port = port
         self.web_port = free_port()
+        #: Where whoever serves the wall of badges listens: see wall.py.
+        self.wall_socket = folder / "wall.sock"
         self.environment = {
             "FABGATE_SITE": SITE,
             "FABGATE_DATA": str(folder / "collector"),
             "FABGATE_MQTT_PORT": str(self.port),
             "FABGATE_WEB_PORT": str(self.web_port),
+            "FABGATE_SIMULATED": "1",
+            "FABGATE_WALL_SOCKET": str(self.wall_socket),
         }
         self.ingest = Process(["collector", "ingest"], folder / "collector.log", self.environment)
         self.web = Process(["collector", "web"], folder / "web.log", self.environment)
+        self.worker = Process(["collector", "worker"], folder / "worker.log", self.environment)
         self.gates: list[SimulatedGate] = []
+
+    @property
+    def address(self) -> str:
+        """Return where the pages are."""
+        return f"http://127.0.0.1:{self.web_port}"
+
+    # --- who comes in -------------------------------------------------------------------------------------------------
 
     def add_gate(self, name: str, machine: dict[str, Any], roster: list[Any]) -> SimulatedGate:
         """Prepare a gate with a roster file of its own; ``start`` starts it."""
         file = self.folder / f"{name}.roster.json"
         file.write_text(json.dumps({"members": roster}, indent=1), encoding="utf-8")
-        return self._gate(name, machine, {"roster": {"file": str(file)}})
+        return self._gate(name, machine, Cable(self.port), {"roster": {"file": str(file)}})
 
     def let_in(self, name: str, machine: str, title: str, **rules: object) -> SimulatedGate:
         """Register a gate at the collector, which serves its roster; ``start`` starts it."""
         made = json.loads(self.collector("gate-add", name, "--machine", machine, "--json"))
         pairs = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in rules.items()]
         self.collector("machine-set", machine, *pairs, "--title", title)
+        return self._served(name, title, made)
+
+    def furnish(self, places: Sequence[Place]) -> None:
+        """Register these gates and the demo's people at the collector, all at once; it must not run yet."""
+        wanted = {
+            "places": [
+                {"gate": one.gate, "machine": one.machine, "title": one.title, "rules": one.rules} for one in places
+            ],
+            "members": str(members_file(self.folder)),
+            "lang": self._page_lang,
+        }
+        made = json.loads(self._run("fabgate.demo.furnish", given=json.dumps(wanted)))
+        for place in places:
+            self._served(place.gate, place.title, made[place.gate])
+
+    def _served(self, name: str, title: str, made: dict[str, str]) -> SimulatedGate:
+        """Prepare a gate whose roster comes from the collector, through the same cable as everything else."""
+        cable = Cable(self.port)
         source = {
             "roster": {
-                "url": f"http://127.0.0.1:{self.web_port}",
+                "url": f"http://127.0.0.1:{cable.lead_to(self.web_port)}",
                 "token_file": made["token_file"],
                 "fetch_every_s": 5,
             },
             "gate_key_file": made["gate_key_file"],
             "badge_key_file": made["badge_key_file"],
         }
-        return self._gate(name, {"name": title}, source)
+        return self._gate(name, {"name": title}, cable, source)
 
-    def _gate(self, name: str, machine: dict[str, Any], source: dict[str, Any]) -> SimulatedGate:
-        gate = SimulatedGate(self.folder, name, self.port, machine, source)
+    def _gate(self, name: str, machine: dict[str, Any], cable: Cable, source: dict[str, Any]) -> SimulatedGate:
+        gate = SimulatedGate(self.folder, name, cable, machine, source, self.lang)
         self.gates.append(gate)
         return gate
 
+    # --- the collector ------------------------------------------------------------------------------------------------
+
     def collector(self, *arguments: str) -> str:
         """Run a verb of ``fabgate collector``; return what it prints."""
+        return self._run("fabgate", "collector", *arguments)
+
+    def _run(self, *arguments: str, given: str | None = None) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "fabgate", "collector", *arguments],
+            [sys.executable, "-m", *arguments],
             env={**os.environ, **self.environment},
+            input=given,
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise DemoError(f"'fabgate collector {' '.join(arguments)}' failed: {done.stderr.strip()}")
+            raise DemoError(f"'{' '.join(arguments)}' failed: {done.stderr.strip()}")
         return done.stdout
 
     def start_collector(self) -> None:
-        """Start its two processes and wait until both serve."""
+        """Start what gates need of it, and wait until it serves."""
         self.ingest.start()
         self.web.start()
+        self.await_web()
+
+    def await_web(self) -> None:
+        """Wait until the web server answers."""
         wait_for("the collector's web server", self._web_answers)
 
     def _web_answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}/healthz", timeout=1) as answer:
-                return bool(answer.status == HTTPStatus.OK)
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}/healthz", timeout=1):
+                return True
+        except urllib.error.HTTPError:
+            return True  # it answers; what it misses may start later
         except OSError:
             if not self.web.running:
                 raise DemoError(f"the collector's web server did not start:\n{self.web.words()}") from None
@@ -267,21 +170,25 @@ class Workshop:
         """Return what ``fabgate collector usage`` prints."""
         return self.collector("usage", *arguments)
 
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    @property
+    def processes(self) -> list[Process]:
+        """Return every process, in the order in which they end: the gates' last words are still heard."""
+        return [*(gate.process for gate in self.gates), self.worker, self.ingest, self.web]
+
     def end(self) -> None:
         """End in order: gates first, off and on record, then the collector once it has their last words."""
-        for gate in self.gates:
-            if gate.process.running:
-                gate.process.end()
-        for process in (self.ingest, self.web):
+        for process in self.processes:
             if process.running:
                 process.end()
 
     def close(self) -> None:
         """End everything at once, whatever state it is in."""
-        for process in [*(gate.process for gate in self.gates), self.ingest, self.web]:
+        for process in self.processes:
             if process.running:
                 process.end(signal.SIGKILL)
         for gate in self.gates:
-            gate.cable.close()
+            gate.close()
         if self.broker is not None:
             self.broker.stop()

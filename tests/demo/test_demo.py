@@ -14,6 +14,11 @@ import termios
 import time
 from pathlib import Path
 
+import pytest
+
+from fabgate.demo.live import has_display
+from tests.demo.browser import Browser
+
 FABGATE = [sys.executable, "-m", "fabgate"]
 
 
@@ -44,14 +49,15 @@ def test_without_a_terminal_the_live_demo_says_what_to_do() -> None:
 class Terminal:
     """The live demo in a pseudo-terminal of 80 columns and 24 lines: what it shows, and keys to press."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self.folder = folder
         self.shown = ""
         self.all = ""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ |= {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", **environment}
-            os.execv(sys.executable, [*FABGATE, "demo", "--data", str(folder)])
+            quiet = [] if "BROWSER" in environment else ["--no-browser"]
+            os.execv(sys.executable, [*FABGATE, "demo", *quiet, "--data", str(folder), *arguments])
         self.settings = termios.tcgetattr(self.fd)
 
     def until(self, words: str, *, limit_s: float = 60) -> None:
@@ -81,7 +87,7 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def processes(self) -> list[int]:
-        """Return what works on this folder: three gates, the collector's two processes, the broker."""
+        """Return what works on this folder: three gates, and the collector's three processes."""
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -102,7 +108,7 @@ def test_the_live_table_shows_a_tap_a_cut_network_and_a_stranger(tmp_path: Path)
     terminal.press("2")
     terminal.press("s")
     terminal.until("Unknown badge")
-    assert len(terminal.processes()) >= 5
+    assert len(terminal.processes()) >= 6
     assert termios.tcgetattr(terminal.fd) != terminal.settings
     terminal.press("q")
     assert terminal.ended() == 0
@@ -150,3 +156,84 @@ def test_a_terminal_without_accents_that_cannot_place_text_gets_lines_and_sigter
         [*FABGATE, "audit", "verify", "--config", str(tmp_path / "live" / "laser-1.yaml")], check=False
     )
     assert audit.returncode == 0
+
+
+def test_a_demo_that_is_killed_leaves_no_gate_behind(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path / "live")
+    terminal.until("3D printer")
+    terminal.press("a")
+    terminal.until("Ada begins a session")
+    left = terminal.processes()
+    assert len(left) >= 6
+    os.kill(terminal.pid, signal.SIGKILL)
+    os.waitpid(terminal.pid, 0)
+    end = time.monotonic() + 30
+    while terminal.processes():
+        assert time.monotonic() < end, f"of {left} these still run: {terminal.processes()}"
+        time.sleep(0.1)
+    # They were asked before they were killed: the session has its end, for a reason of the gate's own.
+    entries = subprocess.run(
+        [*FABGATE, "journal", "--config", str(tmp_path / "live" / "laser-1.yaml")],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "session.ended" in entries
+    assert "gate.stopping" in entries
+
+
+def test_the_link_to_the_page_is_told_before_the_table_and_in_it(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path / "live")
+    terminal.until("a link that opens once: http://127.0.0.1:")
+    terminal.until("fabgate demo")
+    terminal.until("/enter/")
+    link = re.search(r"opens once: (\S+)", terminal.all)
+    assert link
+    page = Browser().get(link.group(1))
+    assert page.url.endswith("/wall")
+    for name in ("Laser 1", "Table saw", "3D printer"):
+        assert name in page.text
+    terminal.press("o")  # a new link, for another browser
+    terminal.until("/enter/")
+    assert link.group(1) not in terminal.shown
+    terminal.press("q")
+    assert terminal.ended() == 0
+
+
+def test_the_workshop_speaks_french_when_it_is_asked_to(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path / "live", "--lang", "fr")
+    terminal.until("a link that opens once: http://127.0.0.1:")
+    terminal.until("Scie à ruban")
+    link = re.search(r"opens once: (\S+)", terminal.all)
+    assert link
+    assert "Prenez un badge" in Browser().get(link.group(1)).text
+    terminal.press("s")
+    terminal.until("Badge inconnu")
+    terminal.press("q")
+    assert terminal.ended() == 0
+
+
+def test_where_there_is_a_display_the_browser_opens_the_link(tmp_path: Path) -> None:
+    opener = tmp_path / "open"
+    opener.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/asked.new && mv {tmp_path}/asked.new {tmp_path}/asked\n')
+    opener.chmod(0o755)
+    terminal = Terminal(tmp_path / "live", BROWSER=f"{opener} %s", DISPLAY=":0")
+    terminal.until("3D printer")
+    link = re.search(r"opens once: (\S+)", terminal.all)
+    assert link
+    end = time.monotonic() + 30
+    while not (tmp_path / "asked").exists():
+        assert time.monotonic() < end, "no browser was asked to open anything"
+        time.sleep(0.05)
+    assert (tmp_path / "asked").read_text().strip() == link.group(1)
+    terminal.press("q")
+    assert terminal.ended() == 0
+
+
+def test_a_display_is_what_a_browser_needs_to_show_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert not has_display()
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    assert has_display()

@@ -13,8 +13,8 @@ import pytest
 from fabgate.demo import taps
 from fabgate.demo.network import Cable
 from fabgate.demo.observer import Observer
+from fabgate.demo.process import DemoError, wait_for
 from fabgate.demo.script import folder_of
-from fabgate.demo.workshop import DemoError, wait_for
 from fabgate.drivers.emulated import control
 from fabgate.drivers.readers.simulated import SimulatedOptions, SimulatedReader
 from fabgate.errors import HardwareError, UsageError
@@ -59,6 +59,21 @@ def test_a_cable_carries_until_it_is_pulled_and_again_when_it_is_plugged(echo) -
     cable.plug()
     with socket.create_connection(("127.0.0.1", cable.port), timeout=5) as sock:
         assert said(sock, b"again") == b"again"
+    cable.close()
+
+
+def test_one_wire_leads_to_several_servers_and_is_pulled_as_one(echo) -> None:
+    cable = Cable(echo)
+    second = cable.lead_to(echo)
+    assert not cable.is_pulled
+    for port in (cable.port, second):
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+            assert said(sock, b"hello") == b"hello"
+    cable.pull()
+    assert cable.is_pulled
+    for port in (cable.port, second):
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+            assert sock.recv(100) == b""
     cable.close()
 
 

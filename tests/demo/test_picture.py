@@ -16,7 +16,9 @@ LASER = Machine("Laser 1", "laser-1", "tap", head=3)
 SAW = Machine("Table saw", "saw-1", "hold", head=3)
 PRINTER = Machine("3D printer", "printer-1", "timed", head=3)
 EVENTS = tuple(Event(number, f"09:00:{number:02}", "laser-1", f"event {number}") for number in range(1, 40))
-VIEW = View((LASER, SAW, PRINTER), 0, "Laser 1: a card starts", 0, "/tmp/demo", EVENTS)
+VIEW = View(
+    (LASER, SAW, PRINTER), 0, "Laser 1: a card starts", 0, "http://127.0.0.1:29999/enter/abcdefghijklmnop", EVENTS
+)
 FULL = ("Session terminée  +1", "Formation Fraiseuse+", "manquante : voyez…..", "front desk (ref. 10)")
 BUSY = replace(
     LASER,
@@ -136,8 +138,12 @@ def test_a_cause_of_a_later_version_is_shown_as_it_is_called() -> None:
 
 
 def test_one_session_is_no_sessions() -> None:
-    assert "1 session at" in screen(replace(VIEW, sessions=1))[0]
-    assert "2 sessions at" in screen(replace(VIEW, sessions=2))[0]
+    assert screen(replace(VIEW, sessions=1))[0].rstrip().endswith(" 1 session")
+    assert screen(replace(VIEW, sessions=2))[0].rstrip().endswith(" 2 sessions")
+
+
+def test_the_link_to_the_page_is_whole_beside_many_sessions() -> None:
+    assert "http://127.0.0.1:29999/enter/abcdefghijklmnop " in screen(replace(VIEW, sessions=12_345))[0]
 
 
 def test_a_machine_in_one_line_for_a_terminal_that_only_prints() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from fabgate import wire
 from fabgate.demo import books
-from fabgate.demo.workshop import SimulatedGate, Workshop
+from fabgate.demo.gate import SimulatedGate
+from fabgate.demo.workshop import Workshop
 from fabgate.gate.journal import Reader
 
 

@@ -12,9 +12,11 @@ import time
 
 import pytest
 
+from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.people import CARDS, roster
+from fabgate.demo.process import wait_for
 from fabgate.demo.taps import lay
-from fabgate.demo.workshop import SimulatedGate, Workshop, wait_for
+from fabgate.demo.workshop import Workshop
 from fabgate.errors import FabgateError
 from tests.e2e import ledger
 from tests.e2e.conftest import SOAK

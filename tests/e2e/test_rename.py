@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from fabgate.demo.workshop import Workshop, wait_for
+from fabgate.demo.process import wait_for
+from fabgate.demo.workshop import Workshop
 from tests.e2e import ledger
 from tests.e2e.test_restored import opened, use
 

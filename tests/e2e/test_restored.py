@@ -8,9 +8,11 @@ import time
 
 import pytest
 
+from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.people import CARDS, roster
+from fabgate.demo.process import wait_for
 from fabgate.demo.taps import lay
-from fabgate.demo.workshop import SimulatedGate, Workshop, wait_for
+from fabgate.demo.workshop import Workshop
 from tests.e2e import ledger
 
 pytestmark = [pytest.mark.broker]
@@ -69,16 +71,14 @@ def test_a_restored_sd_image_goes_on_in_a_new_journal_and_counts_nothing_twice(w
 
 def test_a_collector_restored_from_yesterdays_copy_is_filled_again(workshop: Workshop) -> None:
     gate = opened(workshop)
-    workshop.ingest.end()
-    data = workshop.folder / "collector"
-    shutil.copytree(data, workshop.folder / "yesterday")
-    workshop.ingest.start()
+    copy = workshop.folder / "yesterday.tar.gz"
+    workshop.collector("backup", str(copy))  # nothing is stopped for it
     use(gate, "bob")
     use(gate, "ada")
     wait_for("delivery", gate.settled)
     workshop.ingest.end(signal.SIGKILL)
-    shutil.rmtree(data)
-    shutil.copytree(workshop.folder / "yesterday", data)
+    workshop.collector("restore", str(copy), "--replace")
+    assert len(session_ids(workshop)) == 1
     workshop.ingest.start()
     wait_for("the gap to be filled", lambda: len(session_ids(workshop)) == 3, timeout_s=60)
     wait_for("delivery", gate.settled, timeout_s=60)

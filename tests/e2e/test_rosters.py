@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.people import CARDS, members_file
+from fabgate.demo.process import wait_for
 from fabgate.demo.script import refused
 from fabgate.demo.taps import lay
-from fabgate.demo.workshop import SimulatedGate, Workshop, wait_for
+from fabgate.demo.workshop import Workshop
 from tests.e2e.test_restored import use
 
 pytestmark = [pytest.mark.broker]
@@ -60,19 +62,15 @@ def test_a_member_blocked_at_the_collector_is_refused_within_two_seconds(worksho
 
 def test_a_block_is_obeyed_although_the_collector_was_restored_from_yesterdays_copy(workshop: Workshop) -> None:
     gate = bring_up(workshop)
-    for process in (workshop.ingest, workshop.web):
-        assert process.end() == 0
-    data = workshop.folder / "collector"
-    shutil.copytree(data, workshop.folder / "yesterday")
-    workshop.start_collector()
+    copy = workshop.folder / "yesterday.tar.gz"
+    workshop.collector("backup", str(copy))
     for _ in range(3):  # today many rosters are built: their versions are ahead of yesterday's
         workshop.collector("machine-set", "laser", "limit_s=500")
     wait_for("today's roster", lambda: version(gate) > 0 and gate.delivered())
     today = version(gate)
     for process in (workshop.ingest, workshop.web):
         process.end(signal.SIGKILL)
-    shutil.rmtree(data)
-    shutil.copytree(workshop.folder / "yesterday", data)
+    workshop.collector("restore", str(copy), "--replace")
     workshop.start_collector()
     wait_for("a rebuilt roster", lambda: version(gate) > today)
     restored = version(gate)
@@ -84,11 +82,8 @@ def test_a_block_is_obeyed_although_the_collector_was_restored_from_yesterdays_c
 
 def test_a_lock_survives_a_night_off_a_new_card_and_a_restored_collector(workshop: Workshop) -> None:
     gate = bring_up(workshop)
-    for process in (workshop.ingest, workshop.web):
-        assert process.end() == 0
-    data = workshop.folder / "collector"
-    shutil.copytree(data, workshop.folder / "yesterday")
-    workshop.start_collector()
+    copy = workshop.folder / "yesterday.tar.gz"
+    workshop.collector("backup", str(copy))
     workshop.collector("lock", "laser-1", "--when", "now", "--reason", "Broken belt")
     wait_for("the lock", lambda: gate.status().get("causes") == ["lock-now"])
 
@@ -102,8 +97,7 @@ def test_a_lock_survives_a_night_off_a_new_card_and_a_restored_collector(worksho
     wait_for("the refusal", lambda: refused(gate, "blocked-lock-now"))
 
     # Yesterday's collector knows nothing of the lock, and must not lift it.
-    shutil.rmtree(data)
-    shutil.copytree(workshop.folder / "yesterday", data)
+    workshop.collector("restore", str(copy), "--replace")
     before = version(gate)
     workshop.start_collector()
     wait_for("a rebuilt roster", lambda: version(gate) > before)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from fabgate import wire
-from fabgate.demo.workshop import SITE, Workshop, wait_for
+from fabgate.demo.gate import SITE
+from fabgate.demo.process import wait_for
+from fabgate.demo.workshop import Workshop
 from fabgate.gate import config as gate_config
 from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import Draft, Journal, Reader

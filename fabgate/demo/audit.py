@@ -1,0 +1,85 @@
+"""What does the audit say of a gate now? Its journal, the collector's sessions and the pins, compared as it goes on.
+
+A session that runs is left out, and entries that are on their way are waited for. What does not agree is told once it
+has not agreed for a second: journal and pipe of the pins are read one after the other.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fabgate.demo import books
+from fabgate.demo.gate import SimulatedGate
+
+SURE_AFTER_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was compared: how many sessions, of how much power; `waiting` entries are not at the collector yet."""
+
+    sessions: int = 0
+    energised_ms: int = 0
+    waiting: int = 0
+    wrong: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Audit:
+    """Follows the journal of one gate; it is read from where the last look ended."""
+
+    gate: SimulatedGate
+    now_s: Callable[[], float] = time.monotonic
+    #: The last refusal on record, who and all reasons; gone once a session has begun.
+    refusal: dict[str, Any] | None = None
+    #: What the last look found.
+    said: Verdict = field(default_factory=Verdict)
+    _bodies: list[bytes] = field(default_factory=list)
+    _seen: tuple[int, ...] = ()
+    _doubted_at_s: float | None = None
+
+    def look(self, rows: Callable[[], Iterable[Mapping[str, Any]]]) -> Verdict:
+        """Compare. `rows` reads the collector's sessions: asked only once the collector has confirmed every entry."""
+        waiting = self.gate.waiting()
+        fresh = self.gate.entries(after=len(self._bodies) and _number(self._bodies[-1]))
+        self._bodies += fresh
+        for body in fresh:
+            self._note(json.loads(body))
+        stretches = self.gate.observer.stretches()
+        seen = len(self._bodies), waiting, len(stretches)
+        if seen == self._seen and self._doubted_at_s is None:
+            return self.said
+        self._seen = seen
+        book = books.read(self._bodies, self.gate.boots)
+        over, running_ms = books.ended(book)
+        observed = [one for one in stretches if running_ms is None or one.on_ns // 1_000_000 < running_ms]
+        wrong = [*over.wrong, *books.against_observer(over, observed)]
+        if not waiting:
+            wrong += books.against_collector(over, [row for row in rows() if row["session"] in over.sessions])
+        energised_ms = sum(session.energised_ms for session in over.sessions.values())
+        self.said = Verdict(len(over.sessions), energised_ms, waiting, self._sure(wrong))
+        return self.said
+
+    def _note(self, entry: dict[str, Any]) -> None:
+        kind, data = entry["type"], entry["data"]
+        if kind == "fabgate.access.refused.v1":
+            self.refusal = {"member": data.get("member"), "reasons": data["reasons"]}
+        elif kind == "fabgate.session.started.v1":
+            self.refusal = None
+
+    def _sure(self, wrong: list[str]) -> tuple[str, ...]:
+        now_s = self.now_s()
+        if not wrong:
+            self._doubted_at_s = None
+        elif self._doubted_at_s is None:
+            self._doubted_at_s = now_s
+        sure = self._doubted_at_s is not None and now_s - self._doubted_at_s >= SURE_AFTER_S
+        return tuple(wrong) if sure else ()
+
+
+def _number(body: bytes) -> int:
+    return int(json.loads(body)["sequence"])

@@ -1,0 +1,111 @@
+"""What is to be seen on the wall? The cards, and each machine: power from outside, display, session, cable, clock, audit.
+
+Words are the page's: here are names of states, numbers and moments only.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from fabgate.demo.audit import Audit
+from fabgate.demo.gate import SimulatedGate
+from fabgate.demo.hands import Hands
+from fabgate.demo.people import CARDS, CARRIERS, KINDS, NAMES
+from fabgate.demo.picture import panel
+from fabgate.demo.workshop import Workshop
+from fabgate.errors import JournalError
+
+LIVE_STATES: Final = {"starting": "starting", "active": "in-use", "finishing": "finishing"}
+
+
+def cards() -> list[dict[str, Any]]:
+    """Return the cards that hang on the wall."""
+    return [
+        {
+            "id": who,
+            "kind": KINDS[who],
+            "name": CARRIERS.get(who, ""),
+            "bytes": len(spelling.split(":")),
+        }
+        for who, spelling in CARDS.items()
+    ]
+
+
+class Seen:
+    """Looks at everything; from one thread at a time."""
+
+    def __init__(self, workshop: Workshop, hands: Hands, modes: dict[str, str]) -> None:
+        self._workshop = workshop
+        self._hands = hands
+        self._modes = modes
+        self._audits = {gate.name: Audit(gate) for gate in workshop.gates}
+        #: Wall time of the moment at which a line came on, so that it stands still: by the observer's moment.
+        self._on_at: dict[int, str] = {}
+
+    def machines(self) -> list[dict[str, Any]]:
+        """Return each machine and its gate as they are now."""
+        return [self._machine(gate) for gate in self._workshop.gates]
+
+    def _machine(self, gate: SimulatedGate) -> dict[str, Any]:
+        running = gate.process.running
+        status = gate.status() if running else {}
+        light, lines = panel(gate.shown()) if running else ("off", ())
+        member = status.get("member")
+        audit = self._audits[gate.name]
+        # A journal that cannot be read just now is read at the next look.
+        try:
+            verdict = audit.look(self._workshop.sessions)
+        except JournalError:
+            verdict = audit.said
+        return {
+            "gate": gate.name,
+            "title": status.get("machine") or gate.title,
+            "mode": self._modes[gate.name],
+            "state": _state(gate, status),
+            "causes": status.get("causes", []),
+            "who": NAMES.get(member, member) if member else None,
+            "on_since": self._since(gate.observer.since_ns),
+            "light": light,
+            "lines": lines,
+            "lying": self._hands.lying(gate) or None,
+            "has_mains": gate.is_powered,
+            "runs": running,
+            "is_plugged": not gate.cable.is_pulled,
+            "is_linked": status.get("mqtt", {}).get("connected", False),
+            "clock_ahead_s": round(gate.clock.ahead_s),
+            "clock_synced": gate.clock.synced,
+            "refusal": audit.refusal
+            and {
+                "who": NAMES.get(audit.refusal["member"], audit.refusal["member"]),
+                "reasons": audit.refusal["reasons"],
+            },
+            "sessions": verdict.sessions,
+            "energised_ms": verdict.energised_ms,
+            "waiting": verdict.waiting,
+            "wrong": list(verdict.wrong),
+        }
+
+    def _since(self, since_ns: int | None) -> str | None:
+        if since_ns is None:
+            return None
+        if since_ns not in self._on_at:
+            on_s = (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - since_ns) / 1e9
+            self._on_at = {
+                **dict(list(self._on_at.items())[-10:]),
+                since_ns: datetime.fromtimestamp(time.time() - on_s, UTC).isoformat(),
+            }
+        return self._on_at[since_ns]
+
+
+def _state(gate: SimulatedGate, status: dict[str, Any]) -> str:
+    """Return the state's name: a page's, or no-power, not-running or not-ready."""
+    if not gate.is_powered:
+        return "no-power"
+    if not gate.process.running:
+        return "not-running"
+    if not status:
+        return "not-ready"
+    live = LIVE_STATES.get(status.get("state", ""))
+    return live or ("blocked" if status.get("causes") else "free")

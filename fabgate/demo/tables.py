@@ -1,0 +1,66 @@
+"""How does a demo come to its tables at once? From a copy of the empty ones, which the last demo of this version kept.
+
+To make them, every step is replayed that the versions have left, and that takes longer than all the rest of the start.
+The copy is named after these steps, so that another version makes its own. Without a place to keep it, it is made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+_PREFIX: Final = "demo-tables-"
+#: What says which collector a database is: each demo is another one.
+_ITS_OWN: Final = "DELETE FROM collector_collector"
+
+
+def lay(database: Path) -> bool:
+    """Put the empty tables where there is no database yet; False where no sound copy of them is kept."""
+    kept = _place()
+    try:
+        with contextlib.closing(sqlite3.connect(f"{kept.as_uri()}?mode=ro", uri=True)) as copy:
+            if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
+                return False
+        database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copyfile(kept, database)
+        database.chmod(0o600)
+    except (OSError, sqlite3.Error):
+        return False
+    return True
+
+
+def keep(database: Path) -> None:
+    """Keep a copy of a database in which there is nothing yet but its tables, and forget those of other versions."""
+    kept = _place()
+    with contextlib.suppress(OSError, sqlite3.Error):
+        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(dir=kept.parent, prefix=_PREFIX) as folder:
+            fresh = Path(folder) / "tables"
+            with contextlib.closing(sqlite3.connect(database)) as db:
+                db.execute("VACUUM INTO ?", (str(fresh),))
+            with contextlib.closing(sqlite3.connect(fresh)) as copy:
+                copy.execute(_ITS_OWN)
+                copy.commit()
+            fresh.replace(kept)
+        for other in kept.parent.glob(f"{_PREFIX}*.db"):
+            if other != kept:
+                other.unlink()
+
+
+def _place() -> Path:
+    """Return where the copy of this version is, or would be."""
+    steps = hashlib.sha256(version("django").encode())
+    folder = files("fabgate.collector").joinpath("migrations")
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".py"):
+            steps.update(file.name.encode() + b"\0" + file.read_bytes())
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    return cache.absolute() / "fabgate" / f"{_PREFIX}{steps.hexdigest()[:16]}.db"

@@ -1,0 +1,75 @@
+"""What time is it where power and clock are only played? A small file says it, and whoever plays them writes the file.
+
+========  ==============================================================================================================
+boot      the id of this boot: another one after each power cut
+on_at_ms  when the power came, in milliseconds of this computer's CLOCK_BOOTTIME; boot time counts from there
+ahead_s   how far the wall clock is ahead of this computer's, in seconds; behind, when negative
+synced    whether somebody vouches for the wall clock
+========  ==============================================================================================================
+
+A Pi without a clock chip goes on, after a power cut, from a time that it has kept on disk, until the network tells it.
+The file lies in the gate's state directory, and is never for production: ``demo: true``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from fabgate.errors import HardwareError
+
+#: What the file is called.
+EMULATED_FILE: Final = "clock.json"
+
+
+class Played(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the file says, as JSON."""
+
+    boot: str
+    on_at_ms: int = 0
+    ahead_s: float = 0.0
+    synced: bool = True
+
+    def write(self, path: Path) -> None:
+        """Put it into the file, which is whole at any time."""
+        spare = path.with_suffix(".new")
+        spare.write_bytes(msgspec.json.encode(self))
+        spare.replace(path)
+
+
+class EmulatedClock:
+    """Reads the file again whenever it was replaced. `boot` and the boot time are those of the start."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int] | None = None
+        self._says = self._read()
+        self.boot = self._says.boot
+        self._on_at_ms = self._says.on_at_ms
+
+    def boot_ms(self) -> int:
+        """Return the milliseconds since the power came."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000 - self._on_at_ms
+
+    def wall(self) -> float:
+        """Return the wall clock's time, in seconds since 1970."""
+        return time.time() + self._read().ahead_s
+
+    def synced(self) -> bool:
+        """Return whether the wall clock is right, as far as this gate is told."""
+        return self._read().synced
+
+    def _read(self) -> Played:
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - asked at every event
+            seen = found.st_ino, found.st_mtime_ns
+            if seen != self._seen:
+                self._says = msgspec.json.decode(self._path.read_bytes(), type=Played)
+                self._seen = seen
+        except (OSError, msgspec.MsgspecError) as error:
+            raise HardwareError(f"{self._path}: the played clock cannot be read ({error})") from error
+        return self._says

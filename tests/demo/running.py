@@ -1,0 +1,71 @@
+"""A running workshop, its wall, and a browser in which the demo's link was opened."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import time
+from typing import Any
+
+from fabgate.demo.events import Events
+from fabgate.demo.gate import SimulatedGate
+from fabgate.demo.hands import Hands
+from fabgate.demo.live import MODES
+from fabgate.demo.process import wait_for
+from fabgate.demo.script import BETWEEN_TAPS_S
+from fabgate.demo.seen import Seen
+from fabgate.demo.wall import Wall
+from fabgate.demo.workshop import Workshop
+from tests.demo.browser import Answer, Browser
+
+
+class Demo:
+    """A running workshop, its wall, and a browser in which the demo's link was opened."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.workshop = workshop
+        self.hands = Hands(workshop, Events(workshop.gates))
+        modes = {name: mode for name, (mode, _) in MODES.items()}
+        self.wall = Wall(workshop, self.hands, Seen(workshop, self.hands, modes))
+        self.browser = Browser()
+        entered = self.browser.get(self.wall.link())
+        assert entered.url == f"{workshop.address}/wall", entered.text
+
+    def gate(self, name: str) -> SimulatedGate:
+        return self.hands.gate(name)
+
+    def do(self, verb: str, gate: str, *more: str, card: str = "") -> Answer:
+        done = self.browser.post(f"{self.workshop.address}/wall/do", do=" ".join((verb, gate, *more)), card=card)
+        assert done.status == 200, done.text
+        return done
+
+    def tap(self, gate: str, card: str) -> Answer:
+        """Tap a card; a reader takes two taps of it for one while it has not been away for a moment."""
+        done = self.do("tap", gate, card=card)
+        time.sleep(BETWEEN_TAPS_S)
+        return done
+
+    def says(self, gate: str) -> str:
+        return self.browser.get(f"{self.workshop.address}/wall/now").part(f"at-{gate}")
+
+    def until(self, gate: str, *words: str) -> str:
+        said = ""
+
+        def are_there() -> bool:
+            nonlocal said
+            said = self.says(gate)
+            return all(word in said for word in words)
+
+        with contextlib.suppress(RuntimeError):
+            wait_for(f"the page to say {words}", are_there)
+        assert all(word in said for word in words), said
+        return said
+
+    def ask(self, line: bytes) -> dict[str, Any]:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(str(self.workshop.wall_socket))
+            client.sendall(line + b"\n")
+            answer: dict[str, Any] = json.loads(client.makefile("rb").readline())
+            return answer
