@@ -1,4 +1,8 @@
-"""Each test has its own database file, copied from one that was migrated once per process."""
+"""Each test has its own database: a file copied from one that was migrated once per process.
+
+Under FABGATE_TEST_DATABASE_URL (tests/support/postgresql.py) only the tests that touch the database run, on PostgreSQL:
+each process has a database of its own there, which is emptied before each test.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,13 @@ from unittest import mock
 import django
 import pytest
 
+from tests.collector import postgresql
+
 SITE = "lyon"
 _HOME = Path(tempfile.mkdtemp(prefix="fabgate-collector-tests-"))
 _OURS = {"FABGATE_SITE": SITE, "FABGATE_DATA": str(_HOME), "DJANGO_SETTINGS_MODULE": "fabgate.collector.settings"}
+if postgresql.SERVER:
+    _OURS["FABGATE_DATABASE_URL"] = postgresql.make(os.environ.get("PYTEST_XDIST_WORKER", "alone"))
 
 # Once per process, before a test module imports a model; the environment is put back, because others' tests start
 # processes that must not inherit it.
@@ -23,6 +31,17 @@ with mock.patch.dict(os.environ, _OURS):
         del os.environ[_name]
     (_HOME / "secret.key").write_text("only for tests")
     django.setup()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what does not concern the database that is tried."""
+    if postgresql.SERVER:
+        left = [item for item in items if "database" not in item.fixturenames or item.get_closest_marker("sqlite")]
+    else:
+        left = [item for item in items if item.get_closest_marker("postgresql")]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in set(left)]
 
 
 @pytest.fixture(scope="session")
@@ -40,10 +59,15 @@ def template() -> Iterator[Path]:
 
 @pytest.fixture
 def database(template: Path, tmp_path: Path) -> Iterator[Path]:
-    """This test's own database file."""
+    """This test's own database; its file, where it is one."""
     from django.db import connection
 
     own = tmp_path / "collector.db"
+    if postgresql.SERVER:
+        postgresql.empty()
+        yield own
+        connection.close()
+        return
     shutil.copyfile(template, own)
     connection.close()
     connection.settings_dict["NAME"] = str(own)

@@ -98,7 +98,7 @@ def test_a_blocked_member_without_a_badge_is_named_so_that_the_guard_sees_nobody
 
 
 def test_a_block_holds_although_no_broker_answers(workshop, monkeypatch, capsys):
-    monkeypatch.setattr(roster, "announce", lambda _gates, _more: False)
+    monkeypatch.setattr(roster, "announce", lambda *_args: False)
     blocks.block(said())
     assert sides("laser-1")[1] == {"m-1": ["payment-due"]}
     assert "when asking for its roster next" in capsys.readouterr().out

@@ -13,6 +13,7 @@ from fabgate.collector.models import Boot, UsageSession
 from fabgate.collector.store import Store
 
 from .gates import NOON, Journal
+from .postgresql import EXAMPLES
 
 pytestmark = pytest.mark.usefixtures("database")
 HOUR = timedelta(hours=1)
@@ -194,7 +195,7 @@ def boot_of(entry) -> str:
     return data.clock.boot
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(boots=lives(), data=st.data())
 def test_any_order_of_arrival_places_each_session_between_the_same_moments_and_counts_it_once(boots, data):
     from fabgate.collector import usage

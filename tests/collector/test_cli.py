@@ -161,7 +161,7 @@ def test_a_workshop_is_set_up_by_commands(tmp_path):
 
 
 @pytest.mark.broker
-def test_run_keeps_ingest_and_web_alive(tmp_path):
+def test_run_keeps_ingest_web_and_worker_alive(tmp_path):
     home = tmp_path / "data"
     with mosquitto(tmp_path / "broker") as broker:
         port = free_port()
@@ -170,7 +170,7 @@ def test_run_keeps_ingest_and_web_alive(tmp_path):
         try:
             until_healthy(port)
             first = children(running.pid)
-            assert sorted(first.values()) == ["ingest", "web"]
+            assert sorted(first.values()) == ["ingest", "web", "worker"]
             os.kill(next(pid for pid, verb in first.items() if verb == "web"), signal.SIGKILL)
             until(lambda: children(running.pid).keys() - first.keys())
             until_healthy(port)
@@ -203,7 +203,7 @@ def until_healthy(port: int) -> None:
     def healthy() -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
-                return json.load(answer) == {"ok": True}
+                return json.load(answer)["ok"] is True
         except (urllib.error.URLError, OSError):
             return False
 

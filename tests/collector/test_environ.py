@@ -104,3 +104,137 @@ def test_the_reference_names_every_variable_once_with_its_default_and_no_other()
         {"FABGATE_SITE": "x"}, need_site=True
     )
     assert {"FABGATE_DATA", "FABGATE_TZ", "FABGATE_MQTT_HOST", "FABGATE_WEB_PORT"} <= defaults.keys()
+
+
+# --- the pages --------------------------------------------------------------------------------------------------------
+
+
+def test_a_database_is_named_by_a_url_or_by_a_file_that_holds_it(tmp_path):
+    url = "postgresql://fabgate:s3cret@db.lan:5432/fabgate"
+    (tmp_path / "url").write_text(url + "\n")
+    assert environ.read({"FABGATE_DATABASE_URL": url}, need_site=False).database_url == url
+    found = environ.read({"FABGATE_DATABASE_URL_FILE": str(tmp_path / "url")}, need_site=False)
+    assert found.database_url == url
+    assert "s3cret" not in repr(found)
+    with pytest.raises(UsageError, match="FABGATE_DATABASE_URL_FILE: found it beside FABGATE_DATABASE_URL"):
+        environ.read({"FABGATE_DATABASE_URL": url, "FABGATE_DATABASE_URL_FILE": str(tmp_path / "url")}, need_site=False)
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://a:s3cret@b/c", "s3cret", "postgresql://a:s3cret@b", "postgresql://a:s3cret@b:x/c"]
+)
+def test_another_database_is_refused_without_showing_its_password(url):
+    with pytest.raises(UsageError, match="wanted postgresql://USER:PASSWORD@HOST") as caught:
+        environ.read({"FABGATE_DATABASE_URL": url}, need_site=False)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "said", "https"),
+    [
+        ("127.0.0.1", "", False),
+        ("::1", "", False),
+        ("localhost", "", False),
+        ("0.0.0.0", "", True),
+        ("collector.lan", "", True),
+        ("127.0.0.1", "1", True),
+        ("0.0.0.0", "0", False),
+    ],
+)
+def test_https_is_expected_unless_only_this_computer_is_served(host, said, https):
+    assert environ.read({"FABGATE_WEB_HOST": host, "FABGATE_HTTPS": said}, need_site=False).https is https
+
+
+def test_a_switch_is_on_or_off():
+    with pytest.raises(UsageError, match="FABGATE_SIMULATED: found 'yes', wanted 1 or 0"):
+        environ.read({"FABGATE_SIMULATED": "yes"}, need_site=False)
+
+
+@pytest.mark.parametrize(
+    ("env", "address"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"FABGATE_WEB_HOST": "::1"}, "http://[::1]:8000"),
+        ({"FABGATE_WEB_HOST": "0.0.0.0", "FABGATE_HTTPS": "0"}, "http://localhost:8000"),
+        (
+            {"FABGATE_WEB_HOST": "0.0.0.0", "FABGATE_HTTPS": "0", "FABGATE_ALLOWED_HOSTS": "box.lan"},
+            "http://box.lan:8000",
+        ),
+        ({"FABGATE_HTTPS": "1", "FABGATE_ALLOWED_HOSTS": "localhost,.lan,box.lan"}, "https://box.lan"),
+    ],
+)
+def test_the_address_that_is_printed_is_the_one_that_a_person_can_open(env, address):
+    assert environ.read(env, need_site=False).address == address
+
+
+def mistakes(**said: str) -> list[str]:
+    try:
+        environ.read(said, need_site=False)
+    except UsageError as error:
+        return str(error).splitlines()
+    return []
+
+
+@pytest.mark.parametrize("name", ["FABGATE_WEB_HOST", "FABGATE_MQTT_HOST"])
+@pytest.mark.parametrize(
+    ("value", "is_right"),
+    [
+        *((value, True) for value in ("127.0.0.1", "::1", "fe80::1%eth0", "broker.lan", "0.0.0.0", "my_broker", "x")),
+        *((value, False) for value in ("http://x", "x:1883", "a b", "x/", "-x", "x.", "é")),
+    ],
+)
+def test_a_host_is_a_name_or_an_address_alone(name, value, is_right):
+    told = mistakes(**{name: value})
+    assert [line[: len(name) + 8] for line in told] == ([] if is_right else [f"{name}: found "])
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        ("collector.lan, [::1],.example.org,*", None),
+        ("collector.lan,https://collector.lan", "'https://collector.lan'"),
+        ("collector.lan:8000", "'collector.lan:8000'"),
+    ],
+)
+def test_allowed_hosts_are_names_alone(value, wrong):
+    told = mistakes(FABGATE_ALLOWED_HOSTS=value)
+    assert len(told) == (wrong is not None)
+    assert all(line.startswith(f"FABGATE_ALLOWED_HOSTS: found {wrong}, wanted names alone") for line in told)
+
+
+@pytest.mark.parametrize(("value", "is_right"), [("10.0.0.1, 10.1.0.0/16", True), ("*", True), ("proxy.lan", False)])
+def test_proxies_are_addresses(value, is_right):
+    assert bool(mistakes(FABGATE_PROXIES=value)) != is_right
+
+
+def test_how_lines_of_the_log_are_is_one_of_two():
+    assert environ.read({"FABGATE_LOG": "json"}, need_site=False).log == "json"
+    assert mistakes(FABGATE_LOG="xml") == ["FABGATE_LOG: found 'xml', wanted text or json; set FABGATE_LOG=text"]
+
+
+def test_a_secret_is_here_or_in_a_file_and_never_shown(tmp_path):
+    (tmp_path / "token").write_text("abc\n")
+    found = environ.read({"FABGATE_METRICS_TOKEN_FILE": str(tmp_path / "token")}, need_site=False)
+    assert found.metrics_token == "abc"
+    assert "abc" not in repr(found)
+    both = {"FABGATE_METRICS_TOKEN": "abc", "FABGATE_METRICS_TOKEN_FILE": str(tmp_path / "token")}
+    assert mistakes(**both) == [
+        "FABGATE_METRICS_TOKEN_FILE: found it beside FABGATE_METRICS_TOKEN, wanted one of them; unset one"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("FABGATE_ALLOWED_HOST", "FABGATE_ALLOWED_HOSTS"),
+        ("FABGATE_MQTT_PASSWORD", "FABGATE_MQTT_PASSWORD_FILE"),
+        ("FABGATE_WEBPORT", "FABGATE_WEB_PORT"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told_with_what_was_meant(slip, meant):
+    assert mistakes(**{slip: "x"}) == [f"{slip}: found a variable that nobody reads, wanted {meant}; rename it"]
+
+
+def test_a_variable_of_somebody_else_or_beside_the_right_one_is_left_alone():
+    assert mistakes(FABGATE_SOAK="1", FABGATE_BIN="/x", FABGATE_TEST_DATABASE_URL="x", FABGATE_COLLECTOR_ENV="x") == []
+    assert mistakes(FABGATE_WEBPORT="x", FABGATE_WEB_PORT="80") == []

@@ -21,6 +21,12 @@ from .test_roster import add, env, gate, told  # noqa: F401 (fixtures)
 NOW = datetime.now(UTC)
 
 
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch) -> None:
+    """This file may have been read minutes ago: by then every gate would be silent."""
+    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
+
+
 @dataclass
 class Shown:
     heard: str
@@ -49,8 +55,8 @@ def journal() -> Journal:
     return written
 
 
-def store(*messages: object, at: datetime = NOW) -> None:
-    Store("lyon").store(list(messages), at)
+def store(*messages: object, at: datetime | None = None) -> None:
+    Store("lyon").store(list(messages), at or NOW)
 
 
 def test_of_a_gate_that_never_spoke_nothing_is_known(show):

@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from fabgate.collector import machines
+from fabgate.collector import machines, presets
 from fabgate.collector.models import Gate, Machine
 from fabgate.errors import UsageError
 
@@ -18,8 +18,8 @@ def changed(rules, *changes):
     return machines.changed(rules, list(changes), mistakes), mistakes
 
 
-def said(*rules: str, name: str = "laser", title: str | None = None) -> argparse.Namespace:
-    return argparse.Namespace(name=name, rules=list(rules), title=title)
+def said(*rules: str, name: str = "laser", title: str | None = None, preset: str | None = None) -> argparse.Namespace:
+    return argparse.Namespace(name=name, rules=list(rules), title=title, preset=preset)
 
 
 def test_values_are_read_as_the_rule_wants_them():
@@ -102,3 +102,14 @@ def test_without_a_change_it_only_prints(gate, told, capsys):  # noqa: F811
     machines.command(said())
     assert capsys.readouterr().out == "laser: every rule has its default; nothing changed\n"
     assert (Gate.objects.get().roster_version, told) == (before, [])
+
+
+def test_a_preset_sets_all_rules_and_what_is_said_beside_it_wins(gate, told):  # noqa: F811
+    machines.command(said("limit_s=3600", preset="saw"))
+    machine = Machine.objects.get()
+    assert machine.rules == {**presets.PRESETS["saw"], "limit_s": 3600}
+    assert machine.preset == "saw"
+    assert served(gate).machine.mode == "hold"
+    told.clear()
+    machines.command(said("limit_s=3600", preset="saw"))
+    assert told == []  # nothing changed

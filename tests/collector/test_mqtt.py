@@ -69,6 +69,15 @@ def test_a_command_without_a_broker_says_so():
         mqtt.publish_once(replace(settings.ENVIRONMENT, mqtt_port=1), [mqtt.Outgoing("t", b"")])
 
 
+def test_a_broker_that_takes_the_connection_and_says_nothing_is_waited_for_no_longer_than_told():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        env = replace(settings.ENVIRONMENT, mqtt_port=silent.getsockname()[1])
+        began = time.monotonic()
+        with pytest.raises(FabgateError, match=r"did not take a message within 0\.2 s"):
+            mqtt.publish_once(env, [mqtt.Outgoing("t", b"")], timeout_s=0.2)
+        assert time.monotonic() - began < 5
+
+
 def test_an_unreadable_password_names_its_variable(tmp_path):
     env = replace(settings.ENVIRONMENT, mqtt_username="u", mqtt_password_file=tmp_path / "none")
     with pytest.raises(UsageError, match="FABGATE_MQTT_PASSWORD_FILE"):

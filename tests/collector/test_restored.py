@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -48,6 +49,7 @@ def tables(*, forked: bool) -> dict[str, object]:
     return found
 
 
+@pytest.mark.sqlite
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     yesterday=st.lists(st.tuples(st.sampled_from(CONTINUING), st.integers(0, 100_000)), max_size=15),

@@ -14,6 +14,7 @@ from fabgate.collector.models import Journal as Row
 from fabgate.collector.store import Store
 
 from .gates import NOON, Journal
+from .postgresql import EXAMPLES
 
 MOVES = ["start", "progress", "end", "wrong-end", "boot", "sync", "replace", "fork", "refuse"]
 
@@ -81,7 +82,7 @@ def told(store: Store) -> dict[str, object]:
 
 
 @pytest.mark.usefixtures("database")
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     moves=st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 100_000)), max_size=25),
     data=st.data(),

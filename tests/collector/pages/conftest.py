@@ -1,0 +1,61 @@
+"""Accounts of every role, and browsers in which they are signed in."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+PASSWORD = "three green chairs"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def seen() -> Iterator[None]:
+    """Django tells what a page was made of: response.context, response.templates."""
+    from django.test.utils import setup_test_environment, teardown_test_environment
+
+    setup_test_environment()
+    yield
+    teardown_test_environment()
+
+
+@functools.cache
+def hashed() -> str:
+    """The password's hash, made once a process: argon2 is slow on purpose."""
+    from django.contrib.auth.hashers import make_password
+
+    return make_password(PASSWORD)
+
+
+@pytest.fixture
+def account(database) -> Callable[..., Any]:
+    """Make an account of a role, called like it."""
+    from fabgate.collector.models import Account
+
+    def make(role: str, name: str = "", **more: Any) -> Account:
+        return Account.objects.create(name=name or role, role=role, password=hashed(), **more)
+
+    return make
+
+
+@pytest.fixture
+def visitor(database) -> Any:
+    """A browser in which nobody is signed in."""
+    from django.test import Client
+
+    return Client(headers={"host": "localhost"}, SERVER_NAME="localhost")
+
+
+@pytest.fixture
+def browse(account) -> Callable[..., Any]:
+    """Make a browser in which an account, or a fresh one of a role, is signed in."""
+    from django.test import Client
+
+    def make(who: Any, **more: Any) -> Client:
+        client = Client(headers={"host": "localhost"}, SERVER_NAME="localhost", **more)
+        client.force_login(account(who) if isinstance(who, str) else who)
+        return client
+
+    return make

@@ -1,0 +1,122 @@
+"""A small workshop seen from its desk: a laser and a saw with a gate each, a training for either, and three people.
+
+Import `a_house` and `a_broker` into a test module: they are fixtures, `house` and `broker`, that every test there gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.messages import get_messages
+
+from fabgate import badge, wire
+from fabgate.collector import mqtt, roster
+from fabgate.collector.badges import Card
+from fabgate.collector.blocks import today
+from fabgate.collector.models import Badge, Gate, Grant, Journal, Machine, Member, Refusal, Training
+from fabgate.collector.start import new_key, write_secret
+from fabgate.errors import FabgateError
+
+ADA, ZOE, NEW = "0401B2C3D4E580", "0402B2C3D4E580", "04AABBCCDDEEFF"
+
+
+class Broker:
+    """Takes what is published, unless it is away."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.told: list[str] = []
+        self.patience_s: list[float] = []
+
+    def publish_once(self, _env: Any, messages: list[mqtt.Outgoing], *, timeout_s: float) -> None:
+        self.patience_s.append(timeout_s)
+        if self.is_away:
+            raise FabgateError("the broker cannot be reached")
+        self.told += [one.topic.split("/")[3] for one in messages]
+
+
+@pytest.fixture(autouse=True, name="house")
+def a_house(database, tmp_path, monkeypatch) -> Iterator[Any]:
+    """Return the environment, with secrets of this test's own."""
+    env = replace(settings.ENVIRONMENT, data=tmp_path / "data")
+    env.data.mkdir()
+    write_secret(env.badge_key_file, new_key("b1"))
+    monkeypatch.setattr(settings, "ENVIRONMENT", env)
+    now = datetime.now(UTC)
+    for name in ("laser", "saw"):
+        machine = Machine.objects.create(name=name, title=name.title())
+        Gate.objects.create(name=f"{name}-1", machine=machine, online=True, seen_at=now)
+        Journal.objects.create(name=f"j-{name}", gate=Gate.objects.get(name=f"{name}-1"))
+        Training.objects.create(name=name, title=f"{name.title()} training").machines.add(machine)
+    for pk, name, spelling in (("m-1", "Ada Lovelace", ADA), ("m-2", "Zoé Müller-Østergård", ZOE)):
+        Member.objects.create(id=pk, name=name, email=f"{pk}@example.org", category="adult")
+        card = Card.spelled(badge.parse(spelling))
+        Badge.objects.create(spelling=spelling, digest=card.digest, member_id=pk, number=f"1{pk[-1]}", since=now)
+    Member.objects.create(id="m-3", name="Élise Noël", minor=True)
+    roster.rebuild()
+    fetched()
+    return env
+
+
+@pytest.fixture(autouse=True, name="broker")
+def a_broker(monkeypatch) -> Broker:
+    found = Broker()
+    monkeypatch.setattr(roster, "publish_once", found.publish_once)
+    return found
+
+
+def fetched() -> None:
+    """Let every gate fetch what was built for it."""
+    for gate in Gate.objects.all():
+        Gate.objects.filter(pk=gate.pk).update(reported_roster=gate.roster_version)
+
+
+def served(gate: str) -> wire.Roster:
+    """Return what a gate is served."""
+    return wire.decode(bytes(Gate.objects.get(name=gate).roster), wire.Roster)
+
+
+def admitted(gate: str) -> set[str]:
+    """Return whom a gate lets in."""
+    return {member.id for member in served(gate).members}
+
+
+def refused(gate: str) -> dict[str, list[str]]:
+    """Return whom a gate refuses, and why."""
+    return {refusal.id or refusal.badges[0]: refusal.reasons for refusal in served(gate).refusals}
+
+
+def trained(member: str, training: str = "laser", **more: Any) -> Grant:
+    """Let somebody hold a training."""
+    said = {"stage": "autonomous", "since": today() - timedelta(days=30), "trainer": "maya", **more}
+    found = Grant.objects.create(member_id=member, training=Training.objects.get(name=training), **said)
+    roster.rebuild()
+    fetched()
+    return found
+
+
+def tapped(
+    spelling: str, gate: str = "laser-1", member: str = "", reasons: tuple[str, ...] = ("unknown-badge",)
+) -> str:
+    """Let a gate refuse a badge; return its digest."""
+    found = Gate.objects.get(name=gate)
+    digest = Card.spelled(badge.parse(spelling)).digest
+    now, seq = datetime.now(UTC), 1 + Refusal.objects.count()
+    said = {"member": member, "badge": digest, "reasons": list(reasons), "at": now, "seen_at": now}
+    Refusal.objects.create(gate=found, journal=Journal.objects.get(gate=found), seq=seq, **said)
+    return digest
+
+
+def said(response: Any) -> str:
+    """Return what the next page will say of what was done."""
+    return " ".join(str(message) for message in get_messages(response.wsgi_request))
+
+
+def text(response: Any) -> str:
+    """Return a page as it came."""
+    return response.content.decode()

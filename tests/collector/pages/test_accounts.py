@@ -1,0 +1,134 @@
+"""Does a manager invite people, change their role and switch them off, and always keep a manager?"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from fabgate.collector.models import Account, Change, Member, OneTimeLink
+from fabgate.collector.pages.accounts.forms import AccountForm
+
+
+def link_in(response) -> str:
+    return re.search(r'value="http://localhost(/welcome/[^"]+)"', response.content.decode())[1]
+
+
+def test_an_invited_person_sets_their_own_password_by_the_link_that_is_shown_once(browse, visitor):
+    manager = browse("manager")
+    response = manager.post("/accounts/new", {"name": "Bob", "display_name": "Bob N.", "role": "trainer"})
+    assert response.status_code == 200
+    link = link_in(response)
+    assert "/welcome/" not in manager.get("/accounts").content.decode()
+    assert response.headers["Cache-Control"].startswith("max-age=0, no-cache")
+    assert not Account.objects.get(name="bob").has_usable_password()
+    assert visitor.post(link, {"password": "seven small boats"}).status_code == 303
+    assert Account.objects.get(name="bob").role == "trainer"
+    assert [change.verb for change in Change.objects.order_by("id")] == ["account.added", "account.password"]
+
+
+def test_a_member_account_needs_its_member(browse):
+    manager = browse("manager")
+    Member.objects.create(id="m-1", name="Mia")
+    refused = manager.post("/accounts/new", {"name": "mia", "role": "member"})
+    assert "member" in refused.context["form"].errors
+    refused = manager.post("/accounts/new", {"name": "mia", "role": "member", "member": "m-2"})
+    assert "member" in refused.context["form"].errors
+    assert manager.post("/accounts/new", {"name": "mia", "role": "member", "member": "m-1"}).status_code == 200
+    assert Account.objects.get(name="mia").member_id == "m-1"
+
+
+@pytest.mark.parametrize(
+    ("field", "typed"),
+    [
+        ("name", ""),
+        ("name", "a b"),
+        ("name", "manager"),
+        ("role", ""),
+        ("role", "king"),
+        ("email", "x"),
+        ("display_name", "x" * 121),
+    ],
+)
+def test_what_is_typed_wrongly_makes_no_account(browse, field, typed):
+    manager = browse("manager")
+    response = manager.post("/accounts/new", {"name": "bob", "role": "desk", field: typed})
+    assert response.status_code == 400
+    assert list(response.context["form"].errors) == [field]
+    assert Account.objects.count() == 1
+
+
+def test_a_role_is_changed_and_written_down(browse, account):
+    desk = account("desk")
+    response = browse("manager").post(f"/accounts/{desk.pk}", {"role": "trainer", "display_name": "Dee"})
+    assert response.status_code == 303
+    desk.refresh_from_db()
+    assert (desk.role, desk.display_name) == ("trainer", "Dee")
+    change = Change.objects.get()
+    assert (change.before, change.after) == (
+        {"role": "desk", "display_name": ""},
+        {"role": "trainer", "display_name": "Dee"},
+    )
+    assert (change.actor, change.verb) == ("manager", "account.updated")
+
+
+def test_switching_off_ends_sign_ins_and_links_and_can_be_undone(browse, account):
+    desk, manager = account("desk"), browse("manager")
+    there = browse(desk)
+    token = OneTimeLink.make("reset", desk, "manager")
+    manager.post(f"/accounts/{desk.pk}", {"active": "0"})
+    assert there.get("/me").status_code == 303
+    assert OneTimeLink.open(token) is None
+    assert manager.post(f"/accounts/{desk.pk}/link").status_code == 400
+    manager.post(f"/accounts/{desk.pk}", {"active": "1"})
+    assert browse(desk).get("/me").status_code == 200
+
+
+@pytest.mark.parametrize("fields", [{"active": "0"}, {"role": "desk"}])
+def test_the_last_manager_cannot_go(browse, account, fields):
+    own = account("manager")
+    response = browse(own).post(f"/accounts/{own.pk}", fields)
+    assert response.status_code == 409
+    own.refresh_from_db()
+    assert (own.is_active, own.role) == (True, "manager")
+    assert not Change.objects.exists()
+
+
+def test_a_manager_who_was_only_invited_does_not_count_as_one(browse, account):
+    own = account("manager")
+    client = browse(own)
+    client.post("/accounts/new", {"name": "new", "role": "manager"})
+    assert client.post(f"/accounts/{own.pk}", {"role": "desk"}).status_code == 409
+
+
+def test_a_link_for_somebody_who_forgot_replaces_the_one_before(browse, account, visitor):
+    desk, manager = account("desk"), browse("manager")
+    first, second = (link_in(manager.post(f"/accounts/{desk.pk}/link")) for _ in range(2))
+    assert visitor.get(first).status_code == 404
+    assert visitor.get(second).status_code == 200
+
+
+def test_an_auditor_sees_accounts_and_no_button(browse, account):
+    desk = account("desk")
+    text = browse("auditor").get(f"/accounts/{desk.pk}").content.decode()
+    assert "Save" not in text
+    assert "one-time link" not in text
+
+
+def test_an_account_that_is_not_there_is_404(browse):
+    assert browse("manager").get("/accounts/999").status_code == 404
+    assert browse(Account.objects.get()).post("/accounts/999/link").status_code == 404
+
+
+def test_a_password_that_is_set_while_a_manager_saves_the_account_holds(browse, account, monkeypatch):
+    who = account("desk")
+    is_valid = AccountForm.is_valid
+
+    def slowly(form):
+        Account.objects.filter(pk=who.pk).update(password="!newer")
+        return is_valid(form)
+
+    monkeypatch.setattr(AccountForm, "is_valid", slowly)
+    assert browse("manager").post(f"/accounts/{who.pk}", {"role": "trainer"}).status_code == 303
+    who.refresh_from_db()
+    assert (who.role, who.password) == ("trainer", "!newer")

@@ -1,0 +1,273 @@
+"""Does the floor show who was refused, who is here and what was ordered; the big display and the list at closing time?"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
+
+import pytest
+
+from fabgate.collector import commands
+from fabgate.collector.models import (
+    Gate,
+    Grant,
+    Journal,
+    Machine,
+    Member,
+    Order,
+    Pulse,
+    Refusal,
+    Training,
+    UsageSession,
+)
+from fabgate.collector.pages.floor import here, orders, refused, stations
+
+NOW = datetime.now(UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch) -> None:
+    """This file may have been read minutes ago: by then every gate would be silent."""
+    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
+
+
+@pytest.fixture(autouse=True)
+def gate(database) -> Gate:
+    machine = Machine.objects.create(name="saw", title="Bandsaw")
+    Member.objects.create(id="m-1", name="Zoé Müller-Østergård", email="zoé+x@example.org", lang="fr")
+    Member.objects.create(id="m-2", name="Léa Fournier", level="supervisor")
+    found = Gate.objects.create(name="saw-1", machine=machine, online=True, seen_at=NOW, boot="b", state="idle")
+    Journal.objects.create(name="j", gate=found)
+    return found
+
+
+def in_use(**more: object) -> None:
+    said = {"state": "active", "session": "s", "session_member": "m-1", "state_since": NOW - 30 * MINUTE}
+    Gate.objects.update(**{**said, **more})
+
+
+def refuse(minutes_ago: float, reasons: list[str], *, member: str = "", badge: str = "f" * 64) -> Refusal:
+    at = NOW - minutes_ago * MINUTE
+    more = {"member": member, "badge": badge, "reasons": reasons, "at": at, "seen_at": at}
+    return Refusal.objects.create(
+        gate=Gate.objects.get(), journal=Journal.objects.get(), seq=Refusal.objects.count() + 1, **more
+    )
+
+
+def session(name: str, member: str, ended: datetime | None, **more: object) -> None:
+    row = {"gate": Gate.objects.get(), "machine": Machine.objects.get(), "opened_in": Journal.objects.get()}
+    UsageSession.objects.create(id=name, member=member, used_by=member, ended_at=ended, **row, **more)
+
+
+def order(minutes_ago: float, **more: object) -> Order:
+    at = NOW - minutes_ago * MINUTE
+    row = {"gate": Gate.objects.get(), "command": "stop", "actor": "maya", "at": at, "until": at + MINUTE}
+    return Order.objects.create(id=f"o-{Order.objects.count()}", **{**row, **more})
+
+
+# --- who was refused ----------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_is_told_with_all_its_reasons_in_words_and_the_newest_first():
+    refuse(9, ["expired", "training-missing"], member="m-1")
+    refuse(2, ["unknown-badge"])
+    first, second = refused.lately(NOW)
+    assert (first.who, first.reasons) == (None, ["unknown badge"])
+    assert (str(second.who), second.machine) == ("Zoé Müller-Østergård", "Bandsaw")
+    assert second.reasons == ["membership over", "training missing"]
+
+
+def test_refusals_of_yesterday_are_no_news():
+    refuse(60 * 24, ["unknown-badge"])
+    assert refused.lately(NOW) == []
+
+
+def test_an_unknown_badge_leads_to_the_page_that_asks_whose_it_is(browse):
+    badge = "a" * 64
+    refuse(2, ["unknown-badge"], badge=badge)
+    assert f"badge={badge}" in browse("desk").get("/floor").content.decode()
+    page = browse("maintainer").get("/floor").content.decode()
+    assert "Unknown badge" in page
+    assert "Whose is it?" not in page
+
+
+# --- who is here --------------------------------------------------------------------------------------------------
+
+
+def people() -> list[tuple[str, bool, bool]]:
+    """Who is here: (name, is it now, may they supervise)."""
+    return [(str(one.who), one.at is None, one.is_supervisor) for one in here.now(stations.now(NOW), NOW)]
+
+
+def test_whoever_uses_a_machine_and_whoever_did_a_while_ago_is_here_each_of_them_once():
+    in_use()
+    session("s-1", "m-1", NOW - 40 * MINUTE)
+    session("s-2", "m-2", NOW - 20 * MINUTE)
+    session("s-3", "m-2", NOW - 50 * MINUTE)
+    session("s-4", "m-3", NOW - here.LATELY - MINUTE)
+    assert people() == [("Zoé Müller-Østergård", True, False), ("Léa Fournier", False, True)]
+
+
+def test_the_supervisor_of_a_session_that_runs_is_here():
+    in_use()
+    session("s", "m-1", None, supervisor="m-2")
+    assert people() == [("Zoé Müller-Østergård", True, False), ("Léa Fournier", True, True)]
+
+
+@pytest.mark.parametrize(("minor", "ended", "expected"), [(False, None, True), (True, None, False), (False, 1, False)])
+def test_an_instructor_may_supervise_unless_they_are_a_minor_or_it_is_over(minor, ended, expected):
+    Member.objects.filter(pk="m-1").update(minor=minor)
+    day = NOW.date() - timedelta(days=9)
+    until = None if ended is None else NOW.date() - timedelta(days=ended + 1)
+    training = Training.objects.create(name="saws")
+    Grant.objects.create(member_id="m-1", training=training, stage=Grant.INSTRUCTOR, since=day, until=until)
+    in_use()
+    assert people() == [("Zoé Müller-Østergård", True, expected)]
+
+
+# --- orders -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("minutes_ago", "outcome", "expected"),
+    [
+        (0.5, "", ("starting", "Sent")),
+        (2, "", ("warn", "No answer within a minute")),
+        (2, "done", ("ok", "Done")),
+        (2, "refused", ("bad", "Refused")),
+        (2, commands.NOT_SENT, ("warn", "Not sent: the broker is away")),
+        (2, "postponed", ("warn", "postponed")),
+    ],
+)
+def test_what_became_of_an_order_is_said_in_words(minutes_ago, outcome, expected):
+    assert orders.outcome(order(minutes_ago, outcome=outcome), NOW) == expected
+
+
+def test_orders_of_the_last_half_hour_stand_on_the_floor_with_who_gave_them(browse, account):
+    account("maintainer", name="maya", display_name="Maya Durand")
+    order(5, outcome="refused", detail="it expired")
+    order(31)
+    order(1, actor="cli:eve")
+    found = orders.lately(NOW)
+    assert [(one.actor, one.where, one.what) for one in found] == [
+        ("eve", "Bandsaw", "Stop"),
+        ("Maya Durand", "Bandsaw", "Stop"),
+    ]
+    page = browse("trainer").get("/floor").content.decode()
+    assert "Maya Durand · it expired" in page
+
+
+# --- the page -----------------------------------------------------------------------------------------------------
+
+
+def test_a_region_is_the_same_when_nothing_has_changed_so_that_nothing_flickers(browse):
+    in_use()
+    refuse(1, ["expired"], member="m-1")
+    order(1)
+    client = browse("manager")
+    first, second = (client.get("/floor").content.decode() for _ in range(2))
+    cut = re.compile(r'<div class="stations".*', re.DOTALL)
+    assert cut.search(first)[0] == cut.search(second)[0]
+
+
+@pytest.mark.parametrize("address", ["/floor", "/floor/kiosk", "/floor/closing", "/gates", "/gates/saw-1"])
+def test_every_live_region_has_an_id_and_listens_to_something_that_is_told(browse, address):
+    tags = re.findall(r"<[^>]*\bdata-live=[^>]*>", browse("manager").get(address).content.decode())
+    assert tags
+    for tag in tags:
+        assert re.search(r'\bid="[^"]+"', tag), tag
+        topics = re.search(r'data-live="([^"]*)"', tag)[1].split()
+        assert topics
+        assert set(topics) <= {Pulse.FLOOR, Pulse.REFUSAL, Pulse.SESSION, Pulse.ORDER, Pulse.ROSTER, Pulse.LOCK}, tag
+
+
+def test_an_empty_workshop_is_told_what_comes_next(browse):
+    Journal.objects.all().delete()
+    Gate.objects.all().delete()
+    Machine.objects.all().delete()
+    assert "No machine yet" in browse("manager").get("/floor").content.decode()
+    assert "No machine yet" in browse("trainer").get("/floor/kiosk").content.decode()
+
+
+def test_when_no_gate_at_all_is_heard_the_collector_suspects_itself(browse):
+    assert "No gate at all was heard" not in browse("manager").get("/floor").content.decode()
+    Gate.objects.update(seen_at=NOW - 10 * MINUTE)
+    assert "No gate at all was heard" in browse("desk").get("/floor").content.decode()
+
+
+# --- the big display ----------------------------------------------------------------------------------------------
+
+
+def test_the_big_display_shows_no_surname_and_nothing_to_press(browse):
+    in_use()
+    session("s", "m-1", None, supervisor="m-2")
+    refuse(1, ["expired"], member="m-1")
+    page = browse("desk").get("/floor/kiosk").content.decode()
+    assert "Zoé" in page
+    assert "Supervisors here: Léa" in page
+    assert not re.search("Müller|Fournier|membership", page)
+    assert "<button" not in page
+    assert "<form" not in page
+
+
+def test_the_big_display_names_nobody_of_whom_a_silent_gate_spoke(browse):
+    in_use(online=False)
+    page = browse("desk").get("/floor/kiosk").content.decode()
+    assert "Silent" in page
+    assert "Zoé" not in page
+
+
+# --- closing time -------------------------------------------------------------------------------------------------
+
+
+def test_at_closing_time_every_machine_that_is_still_on_is_listed_with_whom_to_write(browse):
+    in_use()
+    page = browse("desk").get("/floor/closing").content.decode()
+    assert "Zoé Müller-Østergård" in page
+    (mail,) = re.findall(r'href="(mailto:[^"]+)"', page)
+    assert mail.startswith("mailto:zo%C3%A9+x@example.org?")
+    assert "Encore allumée : Bandsaw" in unquote(mail)  # in their language, not in ours
+    assert "\n" not in mail
+
+
+def test_nobody_is_written_to_who_has_no_address(browse):
+    in_use(session_member="m-2")
+    page = browse("desk").get("/floor/closing").content.decode()
+    assert "Léa Fournier" in page
+    assert "mailto:" not in page
+
+
+def test_at_closing_time_silent_gates_are_looked_at_on_foot(browse):
+    in_use(online=False)
+    page = browse("desk").get("/floor/closing").content.decode()
+    assert "Every machine whose gate is heard is off." in page
+    assert "Zoé Müller-Østergård was using it then" in page
+    Gate.objects.update(online=True, state="idle")
+    page = browse("manager").get("/floor/closing").content.decode()
+    assert "Every machine is off. Good night!" in page
+    assert "No gate is silent." in page
+
+
+def test_who_only_reads_is_offered_nothing_to_stop(browse):
+    in_use()
+    assert "floor/gates/saw-1/order" in browse("desk").get("/floor/closing").content.decode()
+    assert "floor/gates/saw-1/order" not in browse("auditor").get("/floor/closing").content.decode()
+
+
+def test_a_card_that_is_kept_is_never_shown_to_another_role_in_another_language_or_after_a_change(browse, account):
+    in_use()
+    order = "floor/gates/saw-1/order"
+    assert order in browse("desk").get("/floor").content.decode()
+    assert order not in browse("trainer").get("/floor").content.decode()
+    french = browse(account("manager", name="chef", lang="fr")).get("/floor").content.decode()
+    assert "Verrouiller…" in french
+    desk = browse(account("desk", name="dee"))
+    assert "Bandsaw" in desk.get("/floor").content.decode()
+    Machine.objects.update(title="Band saw")
+    Member.objects.filter(pk="m-1").update(name="Zoé M.")
+    page = desk.get("/floor").content.decode()
+    assert "Band saw" in page
+    assert "Bandsaw" not in page
+    assert "Zoé M." in page

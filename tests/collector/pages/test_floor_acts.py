@@ -1,0 +1,289 @@
+"""Is a machine locked, unlocked, stopped and extended from the floor, and is what is said afterwards true?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.messages import get_messages
+
+from fabgate import wire
+from fabgate.collector import mqtt, roster
+from fabgate.collector.blocks import today
+from fabgate.collector.models import Change, Gate, Machine, Order
+from fabgate.collector.start import new_key, write_secret
+from fabgate.errors import FabgateError
+
+LOCK = "/floor/machines/saw/lock"
+UNLOCK = "/floor/machines/saw/unlock"
+ORDER = "/floor/gates/saw-1/order"
+BROKEN = {"why": "0", "when": "idle", "back": ""}
+
+
+@pytest.fixture(autouse=True)
+def gate(database, tmp_path, monkeypatch) -> Iterator[Gate]:
+    """A machine and its gate, which is heard; its secrets lie in a directory of this test's own."""
+    env = replace(settings.ENVIRONMENT, data=tmp_path / "data")
+    (env.gate_directory("saw-1")).mkdir(parents=True)
+    write_secret(env.badge_key_file, new_key("b1"))
+    write_secret(env.gate_directory("saw-1") / "seal.keys", new_key("s1"))
+    monkeypatch.setattr(settings, "ENVIRONMENT", env)
+    machine = Machine.objects.create(name="saw", title="Bandsaw")
+    now = datetime.now(UTC)
+    return Gate.objects.create(name="saw-1", machine=machine, online=True, seen_at=now, boot="boot-7", state="idle")
+
+
+@pytest.fixture(autouse=True)
+def broker(monkeypatch) -> Broker:
+    found = Broker()
+    monkeypatch.setattr(roster, "publish_once", found.publish_once)
+    return found
+
+
+class Broker:
+    """Takes what is published, unless it is away."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.taken: list[mqtt.Outgoing] = []
+        self.patience_s: list[float] = []
+
+    def publish_once(self, _env: Any, messages: list[mqtt.Outgoing], *, timeout_s: float) -> None:
+        self.patience_s.append(timeout_s)
+        if self.is_away:
+            raise FabgateError("the broker cannot be reached")
+        self.taken += messages
+
+    def commands(self) -> list[wire.Command]:
+        return [wire.decode(one.body, wire.Command) for one in self.taken if one.topic.endswith("/command")]
+
+
+def said(response: Any) -> str:
+    return " ".join(str(message) for message in get_messages(response.wsgi_request))
+
+
+@pytest.fixture
+def desk(browse) -> Any:
+    return browse("desk")
+
+
+@pytest.fixture
+def maintainer(browse) -> Any:
+    return browse("maintainer")
+
+
+def test_a_lock_waits_for_the_job_by_default_and_its_gate_is_told_at_once(desk, broker):
+    response = desk.post(LOCK, {**BROKEN, "back": (today() + timedelta(days=3)).isoformat()})
+    assert (response.status_code, response.headers["Location"]) == (303, "/floor")
+    assert said(response) == "Bandsaw is locked. Its gate was told."
+    machine, gate = Machine.objects.get(), Gate.objects.get()
+    assert machine.lock is not None
+    assert (machine.lock.when, machine.lock.reason, machine.locked_by) == ("idle", "Something is broken", "desk")
+    (command,) = broker.commands()
+    assert (command.verb, command.lock, command.boot, command.actor) == ("lock", machine.lock, "boot-7", "desk")
+    assert command.roster == gate.roster_version
+    served = wire.decode(bytes(gate.roster), wire.Roster)
+    assert served.machine.lock == machine.lock
+    change = Change.objects.get(verb="machine.locked")
+    assert (change.actor, change.reason, change.rosters) == (
+        "desk",
+        "Something is broken",
+        {"saw-1": gate.roster_version},
+    )
+
+
+def test_the_form_chooses_idle_unless_somebody_chooses_otherwise(desk):
+    assert desk.get(LOCK).context["form"]["when"].value() == "idle"
+
+
+def test_own_words_and_at_once_are_what_members_and_gate_get(desk):
+    desk.post(LOCK, {"why": "own", "words": "  Blade   is bent ", "when": "now", "back": ""})
+    lock = Machine.objects.get().lock
+    assert lock is not None
+    assert (lock.when, lock.reason, lock.back) == ("now", "Blade is bent", None)
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({"why": ""}, "why"),
+        ({"why": "17"}, "why"),
+        ({"why": "own", "words": " "}, "words"),
+        ({"why": "own", "words": "bell\x07"}, "words"),
+        ({"why": "own", "words": "x" * 201}, "words"),
+        ({"when": "soon"}, "when"),
+        ({"back": "soon"}, "back"),
+        ({"back": "2020-01-01"}, "back"),
+    ],
+)
+def test_what_tells_members_nothing_locks_nothing(desk, broker, typed, field):
+    response = desk.post(LOCK, {**BROKEN, **typed})
+    assert response.status_code == 400
+    assert list(response.context["form"].errors) == [field]
+    assert Machine.objects.get().lock is None
+    assert not broker.taken
+
+
+def test_a_machine_that_is_not_there_is_not_locked(desk):
+    assert desk.post("/floor/machines/none/lock", BROKEN).status_code == 404
+    Machine.objects.update(retired_at=datetime.now(UTC))
+    assert desk.post(LOCK, BROKEN).status_code == 404
+
+
+def test_while_the_broker_is_away_the_lock_stands_and_the_page_does_not_wait_long(desk, broker):
+    broker.is_away = True
+    response = desk.post(LOCK, BROKEN)
+    assert said(response) == "Bandsaw is locked. The broker is away just now: its gate hears of it when they are back."
+    assert Machine.objects.get().lock is not None
+    assert broker.patience_s == [roster.PAGE_S]
+    assert Order.objects.get().outcome == "not-sent"
+
+
+def test_a_gate_that_is_silent_gets_no_order_and_hears_of_the_lock_when_it_is_back(desk, broker):
+    Gate.objects.update(online=False)
+    response = desk.post(LOCK, BROKEN)
+    assert "saw-1 is silent since" in said(response)
+    assert broker.commands() == []
+    assert not Order.objects.exists()
+    assert [one.retain for one in broker.taken] == [True]
+
+
+def test_a_machine_without_a_gate_is_locked_all_the_same(desk):
+    Gate.objects.all().delete()
+    assert "No gate stands beside it." in said(desk.post(LOCK, BROKEN))
+    assert Machine.objects.get().lock is not None
+
+
+def test_a_gate_whose_keys_are_missing_is_named_and_the_lock_stands(desk):
+    (settings.ENVIRONMENT.gate_directory("saw-1") / "seal.keys").unlink()
+    response = desk.post(LOCK, BROKEN)
+    assert response.status_code == 303
+    assert "seal.keys" in said(response)
+    assert Machine.objects.get().lock is not None
+
+
+def test_a_maintainer_takes_off_what_somebody_else_locked(desk, maintainer, broker):
+    desk.post(LOCK, BROKEN)
+    lock = Machine.objects.get().lock
+    response = maintainer.post(UNLOCK, {"next": "/gates"})
+    assert (response.status_code, response.headers["Location"]) == (303, "/gates")
+    assert Machine.objects.get().lock is None
+    command = broker.commands()[-1]
+    assert (command.verb, command.lock) == ("unlock", lock)
+
+
+def test_the_desk_takes_off_its_own_lock_and_nobody_elses(desk, maintainer):
+    maintainer.post(LOCK, BROKEN)
+    response = desk.post(UNLOCK)
+    assert response.status_code == 403
+    assert "maintainer locked it" in response.content.decode()
+    assert Machine.objects.get().lock is not None
+    assert UNLOCK not in desk.get("/floor").content.decode()
+    maintainer.post(UNLOCK)
+    desk.post(LOCK, BROKEN)
+    assert UNLOCK in desk.get("/floor").content.decode()
+    assert desk.post(UNLOCK).status_code == 303
+    assert Machine.objects.get().lock is None
+
+
+def test_the_desk_puts_no_lock_of_its_own_in_place_of_somebody_elses(desk, maintainer):
+    maintainer.post(LOCK, BROKEN)
+    lock = Machine.objects.get().lock
+    assert desk.get(LOCK).status_code == 403
+    assert desk.post(LOCK, BROKEN).status_code == 403
+    assert (Machine.objects.get().lock, Machine.objects.get().locked_by) == (lock, "maintainer")
+
+
+def test_a_retired_machine_stays_locked_whoever_locked_it(desk):
+    desk.post(LOCK, BROKEN)
+    Machine.objects.update(retired_at=datetime.now(UTC))
+    assert desk.post(UNLOCK).status_code == 409
+    assert Machine.objects.get().lock is not None
+
+
+FORGOTTEN = "5f1c" * 8
+
+
+def gate_keeps(lock_id: str = FORGOTTEN) -> None:
+    text = f"lock: the roster does not know of {lock_id} (Belt, new (again)); a lock falls only when its id is named"
+    Gate.objects.update(problems=[text], causes=["lock-idle"])
+
+
+def test_a_lock_that_a_restored_database_forgot_is_taken_off_from_its_gates_page(maintainer, broker):
+    gate_keeps()
+    assert f'name="lock" value="{FORGOTTEN}"' in maintainer.get("/gates/saw-1").content.decode()
+    response = maintainer.post(UNLOCK, {"lock": FORGOTTEN, "next": "/gates/saw-1"})
+    assert (response.status_code, response.headers["Location"]) == (303, "/gates/saw-1")
+    (command,) = broker.commands()
+    assert (command.verb, command.lock and command.lock.id) == ("unlock", FORGOTTEN)
+    assert Machine.objects.get().lifted == [FORGOTTEN]
+
+
+def test_a_lock_that_no_gate_keeps_and_one_that_is_not_the_desks_stay_as_they_are(maintainer, desk):
+    gate_keeps()
+    assert maintainer.post(UNLOCK, {"lock": "0" * 32}).status_code == 409
+    assert desk.post(UNLOCK, {"lock": FORGOTTEN}).status_code == 403
+    desk.post(LOCK, BROKEN)
+    assert desk.post(UNLOCK, {"lock": FORGOTTEN}).status_code == 403
+    assert FORGOTTEN not in Machine.objects.get().lifted
+
+
+def test_a_lock_that_somebody_else_took_off_meanwhile_is_a_conflict(maintainer):
+    assert maintainer.post(UNLOCK).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("typed", "verb", "seconds"),
+    [("stop", "stop", None), ("extend-30", "extend", 1800), ("identify", "identify", None)],
+)
+def test_an_order_is_sealed_for_its_gate_and_written_down(desk, broker, typed, verb, seconds):
+    response = desk.post(ORDER, {"verb": typed})
+    assert (response.status_code, response.headers["Location"]) == (303, "/floor")
+    (command,) = broker.commands()
+    assert (command.verb, command.seconds, command.actor, command.boot) == (verb, seconds, "desk", "boot-7")
+    (sent,) = broker.taken
+    keys = roster.gate_keys(settings.ENVIRONMENT, "saw-1")
+    keys.verify(sent.seal, wire.PURPOSE_COMMAND, "lyon/saw-1", sent.body)
+    order = Order.objects.get()
+    assert (order.id, order.actor, order.outcome) == (command.id, "desk", "")
+
+
+@pytest.mark.parametrize("verb", ["", "lock", "unlock", "start", "clear-fault", "extend", "extend-9999", "extend-"])
+def test_an_order_that_is_none_of_the_floors_is_refused(desk, broker, verb):
+    assert desk.post(ORDER, {"verb": verb}).status_code == 400
+    assert not broker.taken
+    assert not Order.objects.exists()
+
+
+@pytest.mark.parametrize("gone", [{"online": False}, {"boot": ""}, {"seen_at": None}])
+def test_no_order_is_pretended_to_reach_a_gate_that_is_not_there(desk, broker, gone):
+    Gate.objects.update(**gone)
+    assert "No order reaches it now" in said(desk.post(ORDER, {"verb": "stop"}))
+    assert not Order.objects.exists()
+    assert not broker.taken
+
+
+def test_an_order_that_the_broker_did_not_take_is_said_not_to_be_sent(desk, broker):
+    broker.is_away = True
+    assert "nothing was sent to Bandsaw" in said(desk.post(ORDER, {"verb": "stop"}))
+    assert "Not sent: the broker is away" in desk.get("/floor").content.decode()
+
+
+def test_nobody_is_led_to_another_site(desk):
+    assert desk.post(ORDER, {"verb": "identify", "next": "https://evil.example/"}).headers["Location"] == "/floor"
+    assert desk.post(LOCK, {**BROKEN, "next": "//evil.example"}).headers["Location"] == "/floor"
+
+
+@pytest.mark.parametrize("role", ["trainer", "accountant", "auditor", "member"])
+def test_who_may_not_act_is_refused_and_sees_no_button(browse: Callable[..., Any], role):
+    client = browse(role)
+    for address, typed in ((LOCK, BROKEN), (UNLOCK, {}), (ORDER, {"verb": "stop"})):
+        assert client.post(address, typed).status_code == 403
+    page = client.get("/floor")
+    assert page.status_code == (403 if role in {"accountant", "member"} else 200)
+    assert LOCK not in page.content.decode()
+    assert ORDER not in page.content.decode()

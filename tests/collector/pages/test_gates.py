@@ -1,0 +1,231 @@
+"""Is every gate's health said in words, are holes named by number, and do orders reach it?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fabgate.collector import roster
+from fabgate.collector.models import Boot, Entry, Gate, Hole, Journal, Machine, Order, Quarantine
+from fabgate.collector.pages.gates import health
+from fabgate.seal import Keys
+
+NOW = datetime.now(UTC)
+TODAYS = int(NOW.timestamp() * 1000)
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch) -> None:
+    """This file may have been read minutes ago: by then every gate would be silent."""
+    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
+
+
+@pytest.fixture(autouse=True)
+def gate(database) -> Gate:
+    machine = Machine.objects.create(name="saw", title="Bandsaw")
+    more = {"seen_at": NOW, "boot": "b-2", "journal": "j-2", "reader": "ok", "version": "1.2"}
+    found = Gate.objects.create(
+        name="bandsaw", machine=machine, online=True, roster_version=TODAYS, reported_roster=TODAYS, **more
+    )
+    Journal.objects.create(name="j-2", gate=found, head=412, ack_seq=412)
+    return found
+
+
+def of(**said: Any) -> health.Health:
+    Gate.objects.update(**said)
+    (found,) = health.of(Gate.objects.all(), NOW)
+    return found
+
+
+def test_a_gate_of_which_all_is_here_and_known_is_well():
+    found = of()
+    assert found.is_well
+    assert found.roster.text.startswith("Has today's (")
+    assert found.records.text == "412 entries, all here"
+
+
+@pytest.mark.parametrize(
+    ("said", "part", "expected"),
+    [
+        ({"online": False}, "heard", "Silent"),
+        ({"seen_at": None}, "heard", "Not heard yet"),
+        ({"seen_at": NOW - timedelta(minutes=5)}, "heard", "Silent"),
+        ({"reported_roster": 0}, "roster", "Not fetched yet"),
+        ({"reported_roster": TODAYS - 20 * DAY_MS}, "roster", "Has that of"),
+        ({"roster_confirmed_at": NOW - timedelta(hours=2)}, "roster", "could not ask since"),
+        ({"roster_version": 0}, "roster", "None built yet"),
+        ({"roster_version": 0, "machine": None}, "roster", "No roster: no machine"),
+        ({"synced": False}, "clock", "Does not know the time"),
+        ({"reader": "fault"}, "reader", "Has a fault"),
+    ],
+)
+def test_what_is_wrong_with_a_gate_is_said_in_words_and_it_is_not_well(said, part, expected):
+    found = of(**said)
+    assert expected in getattr(found, part).text
+    assert not found.is_well
+
+
+def test_an_old_roster_that_is_still_the_newest_is_all_right():
+    found = of(roster_version=TODAYS - 9 * DAY_MS, reported_roster=TODAYS - 9 * DAY_MS)
+    assert found.roster.text.startswith("Has the newest (")
+    assert found.is_well
+
+
+def test_a_version_that_no_clock_ever_made_is_no_error():
+    assert of(roster_version=7, reported_roster=(1 << 62)).roster.state == "ok"
+
+
+def test_entries_that_are_not_here_yet_are_counted():
+    Journal.objects.update(ack_seq=400)
+    assert of().records == health.Said("warn", "12 entries behind")
+
+
+def test_a_gate_that_never_wrote_has_no_entry():
+    Journal.objects.all().delete()
+    assert of().records.text == "No entry yet"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("reader: no answer", ("Its badge reader has a fault", "no answer")),
+        ("thread-uplink: broken pipe", ("A part of it failed and was started again: uplink", "broken pipe")),
+        ("weather: it rains", ("weather", "it rains")),
+        ("odd", ("odd", "")),
+    ],
+)
+def test_what_a_gate_says_of_its_problems_is_put_in_words_and_kept_where_there_are_none(said, expected):
+    assert of(problems=[said]).problems == [expected]
+
+
+def test_the_list_puts_first_who_should_be_looked_at(browse):
+    Gate.objects.create(name="alpha", machine=Machine.objects.get(), online=True, seen_at=NOW, reader="ok")
+    Gate.objects.filter(name="alpha").update(roster_version=TODAYS, reported_roster=TODAYS)
+    journal = Journal.objects.create(name="a", gate=Gate.objects.get(name="alpha"), head=1, ack_seq=1)
+    client = browse("maintainer")
+    page = client.get("/gates")
+    assert [one.gate.name for one in page.context["found"]] == ["alpha", "bandsaw"]
+    assert "All gates are well" in page.content.decode()
+    Gate.objects.filter(name="bandsaw").update(synced=False)
+    page = client.get("/gates")
+    assert [one.gate.name for one in page.context["found"]] == ["bandsaw", "alpha"]
+    assert "1 of 2 gates are well" in page.content.decode()
+    assert journal.pk
+
+
+def test_before_the_first_gate_the_list_says_what_to_do(browse):
+    Journal.objects.all().delete()
+    Gate.objects.all().delete()
+    assert "No gate yet" in browse("maintainer").get("/gates").content.decode()
+
+
+def test_what_is_missing_is_named_by_number_and_so_is_what_is_awaited(browse):
+    journal = Journal.objects.get()
+    Hole.objects.create(journal=journal, first=300, last=303, state=Hole.LOST, found_at=NOW)
+    Hole.objects.create(journal=journal, first=310, last=310, state=Hole.LOST, found_at=NOW)
+    Hole.objects.create(journal=journal, first=320, last=320, state=Hole.FILLED, found_at=NOW)
+    Journal.objects.update(head=420)
+    row = {"body": b"", "hash": b"", "arrived_at": NOW, "type": "gate.started"}
+    Entry.objects.create(journal=journal, seq=415, uid="u", **row)
+    page = browse("maintainer").get("/gates/bandsaw").content.decode()
+    for text in (
+        "bandsaw: entries 300 to 303 missing",
+        "bandsaw: entry 310 missing",
+        "bandsaw: entries 413 to 414 awaited",
+        "bandsaw: entries 416 to 420 awaited",
+    ):
+        assert text in page
+    assert "320" not in page
+    assert "Nothing is missing." not in page
+    assert of().lost == 5
+
+
+def test_a_gate_without_holes_says_so(browse):
+    assert "Nothing is missing." in browse("auditor").get("/gates/bandsaw").content.decode()
+
+
+def test_boots_orders_clones_and_broken_messages_are_shown(browse):
+    gate, journal = Gate.objects.get(), Journal.objects.get()
+    old = Journal.objects.create(name="j-1", gate=gate, cloned=True, superseded_by=journal)
+    where = {"gate": gate, "from_ms": 0}
+    Boot.objects.create(boot="b-1", journal=old, seq=1, **where)
+    Boot.objects.create(boot="b-2", journal=journal, seq=1, first_at=NOW, last_at=NOW, **where)
+    Order.objects.create(
+        id="o", gate=gate, command="lock", actor="cli:eve", reason="Belt", at=NOW, until=NOW, outcome="done"
+    )
+    Quarantine.objects.create(
+        gate=gate,
+        topic="t",
+        seq=9,
+        reason="fork",
+        detail="other bytes",
+        hash=b"",
+        body=b"",
+        times=3,
+        first_at=NOW,
+        last_at=NOW,
+    )
+    page = browse("maintainer").get("/gates/bandsaw").content.decode()
+    for text in (
+        "At an unknown time: its clock was never set",
+        "Something else still writes an old journal",
+        "eve · Belt",
+        "1 message in quarantine",
+        "other bytes",
+        "2 journals, by number",
+    ):
+        assert text in page
+
+
+def test_a_gate_that_is_not_there_is_not_found(browse):
+    assert browse("maintainer").get("/gates/none").status_code == 404
+
+
+@pytest.fixture
+def sent(monkeypatch, tmp_path) -> list[Any]:
+    found: list[Any] = []
+    monkeypatch.setattr(roster, "publish_once", lambda _env, messages, **_limits: found.extend(messages))
+    keys = tmp_path / "seal.keys"
+    keys.write_text("s1:" + "0" * 64 + "\n")
+    monkeypatch.setattr(roster, "gate_keys", lambda _env, _gate: Keys.load(keys))
+    return found
+
+
+@pytest.mark.parametrize("verb", ["identify", "fetch-roster", "clear-fault"])
+def test_a_maintainer_gives_a_gate_its_orders(browse, sent, verb):
+    response = browse("maintainer").post("/gates/bandsaw/order", {"verb": verb})
+    assert (response.status_code, response.headers["Location"]) == (303, "/gates/bandsaw")
+    assert (Order.objects.get().command, len(sent)) == (verb, 1)
+
+
+@pytest.mark.parametrize("verb", ["", "stop", "extend-15", "lock", "start"])
+def test_what_is_no_order_of_this_page_is_refused(browse, sent, verb):
+    assert browse("maintainer").post("/gates/bandsaw/order", {"verb": verb}).status_code == 400
+    assert not Order.objects.exists()
+
+
+def test_a_silent_gate_is_offered_no_order(browse, sent):
+    maintainer = browse("maintainer")
+    assert 'value="identify"' in maintainer.get("/gates/bandsaw").content.decode()
+    Gate.objects.update(online=False)
+    page = maintainer.get("/gates/bandsaw").content.decode()
+    assert 'value="identify"' not in page
+    assert "no order reaches it now" in page
+    maintainer.post("/gates/bandsaw/order", {"verb": "identify"})
+    assert not Order.objects.exists()
+
+
+@pytest.mark.parametrize("role", ["desk", "trainer", "accountant", "member"])
+def test_gates_are_for_who_looks_after_them(browse, role):
+    client = browse(role)
+    assert client.get("/gates").status_code == client.get("/gates/bandsaw").status_code == 403
+    assert client.post("/gates/bandsaw/order", {"verb": "identify"}).status_code == 403
+
+
+def test_an_auditor_reads_and_orders_nothing(browse, sent):
+    auditor = browse("auditor")
+    assert 'value="identify"' not in auditor.get("/gates/bandsaw").content.decode()
+    assert auditor.post("/gates/bandsaw/order", {"verb": "identify"}).status_code == 403

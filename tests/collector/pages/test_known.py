@@ -1,0 +1,83 @@
+"""Who decides by a change already? In words, below what was changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import translation
+
+from fabgate.collector.models import Change, Gate
+from fabgate.collector.pages import known
+
+pytestmark = pytest.mark.usefixtures("database")
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch) -> None:
+    """This file may have been read minutes ago: by then every gate would be silent."""
+    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
+
+
+def gate(name: str, *, reported: int = 0, **more: Any) -> Gate:
+    return Gate.objects.create(name=name, roster_version=5, reported_roster=reported, **more)
+
+
+def change(key: str = "m-1", *, minutes: int = 0, **rosters: int) -> Change:
+    at = NOW + timedelta(minutes=minutes)
+    return Change.objects.create(at=at, actor="maya", verb="member.updated", kind="member", key=key, rosters=rosters)
+
+
+def test_a_change_that_every_gate_knows_is_all_right():
+    gate("saw", reported=5)
+    gate("laser", reported=7)
+    found = known.by(change(saw=5, laser=5))
+    assert found is not None
+    assert (found.state, found.text) == ("ok", "Known by 2 of 2 gates")
+
+
+def test_gates_that_do_not_know_yet_are_named_with_why():
+    gate("bandsaw", online=False, seen_at=datetime(2026, 3, 1, 14, 2, tzinfo=UTC))
+    gate("drill", online=True, seen_at=NOW)
+    gate("lathe")
+    found = known.by(change(bandsaw=5, drill=5, lathe=5))
+    assert found is not None
+    assert found.state == "warn"
+    assert found.text.startswith("Known by 0 of 3 gates; bandsaw silent since 1 Mar 2026, 14:02")
+    assert found.text.endswith("; drill is being told; lathe not heard yet")
+
+
+def test_of_many_gates_only_some_are_named():
+    names = [f"gate-{number}" for number in range(6)]
+    for name in names:
+        gate(name)
+    found = known.by(change(**dict.fromkeys(names, 5)))
+    assert found is not None
+    assert found.text.endswith("gate-2 not heard yet; and 3 more")
+
+
+def test_what_touched_no_gate_says_nothing():
+    assert known.by(change()) is None
+    assert known.by(change(gone=5)) is None  # a gate that is there no more
+    assert known.of() is None
+
+
+def test_of_an_object_the_newest_change_that_touched_a_roster_counts():
+    gate("saw", reported=5)
+    change(saw=9)
+    change(minutes=1, saw=5)
+    change(minutes=2)
+    change("m-2", minutes=3, saw=9)
+    found = known.of(("member", "m-1"))
+    assert found is not None
+    assert found.state == "ok"
+
+
+def test_it_is_said_in_french_too():
+    gate("saw", reported=5)
+    with translation.override("fr"):
+        found = known.by(change(saw=5))
+    assert found is not None
+    assert found.text == "Connu de 1 borne sur 1"

@@ -1,0 +1,96 @@
+"""Does the log show every change, the newest first, and find those that a person looks for?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fabgate.collector.models import Change
+
+NOON = datetime(2026, 11, 12, 12, tzinfo=UTC)
+
+
+def change(n: int = 0, **more) -> Change:
+    return Change.objects.create(
+        **{
+            "at": NOON + timedelta(minutes=n),
+            "actor": "ada",
+            "verb": "machine.updated",
+            "kind": "machine",
+            "key": f"m{n}",
+            "before": {"title": "Old"},
+            "after": {"title": "New"},
+            **more,
+        }
+    )
+
+
+def keys(response) -> list[str]:
+    return [row["change"].key for row in response.context["rows"]]
+
+
+def test_a_change_is_told_with_before_and_after(browse, account):
+    account("manager", name="ada", display_name="Ada L.")
+    change(reason="clearer <name>")
+    text = browse("auditor").get("/log").content.decode()
+    for part in ("Ada L.", "machine changed", "<del>Old</del>", "<ins>New</ins>", "clearer &lt;name&gt;"):
+        assert part in text
+
+
+def test_the_pages_go_from_the_newest_to_the_oldest_and_back(browse):
+    for n in range(120):
+        change(n // 2, key=f"k{n}")  # two at each moment
+    client = browse("manager")
+    first = client.get("/log")
+    second = client.get("/log" + first.context["page"].older)
+    third = client.get("/log" + second.context["page"].older)
+    assert keys(first) + keys(second) + keys(third) == [f"k{n}" for n in reversed(range(120))]
+    assert (first.context["page"].newer, third.context["page"].older) == ("", "")
+    assert keys(client.get("/log" + third.context["page"].newer)) == keys(second)
+    assert keys(client.get("/log" + second.context["page"].newer)) == keys(first)
+
+
+def test_filters_go_together_and_stay_from_page_to_page(browse):
+    for n in range(60):
+        change(n, key="laser")
+    change(0, key="saw")
+    change(0, key="laser", actor="cli:root")
+    page = browse("manager").get("/log", {"key": "las", "actor": "ad"})
+    assert set(keys(page)) == {"laser"}
+    assert "key=las" in page.context["page"].older
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "found"),
+    [("2026-11-12", "2026-11-12", 1), ("2026-11-13", "", 0), ("", "2026-11-11", 0), ("2026-11-11", "2026-11-13", 1)],
+)
+def test_days_are_whole_days_of_the_workshop(browse, first, last, found):
+    change()
+    assert len(keys(browse("manager").get("/log", {"first": first, "last": last}))) == found
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"before": "x"}, {"after": "9" * 18 + "_1"}, {"before": "1_"}, {"first": "31/31/2026"}, {"key": "x" * 201}],
+)
+def test_a_question_that_is_none_is_refused(browse, query):
+    assert browse("manager").get("/log", query).status_code == 400
+
+
+def test_an_empty_log_says_so(browse):
+    assert "No such change" in browse("manager").get("/log").content.decode()
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "1999-12-31"])
+@pytest.mark.parametrize("field", ["first", "last"])
+def test_a_day_at_an_end_of_the_calendar_is_refused(browse, field, day):
+    response = browse("manager").get("/log", {field: day})
+    assert response.status_code == 400
+    assert field in response.context["form"].errors
+
+
+@pytest.mark.parametrize("cursor", ["1_abc", "1_", "x_1", "9" * 18 + "_1", "1_1.5"])
+def test_a_cursor_that_the_list_never_gave_is_refused(browse, cursor):
+    client = browse("manager")
+    assert [client.get("/log", {side: cursor}).status_code for side in ("before", "after")] == [400, 400]

@@ -1,0 +1,351 @@
+"""A machine's page: what it is, how it behaves, who may use it, its gate, and what its gates hear of it."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from fabgate import wire
+from fabgate.collector import changes, gates, mqtt, presets, roster
+from fabgate.collector.models import Change, Gate, Machine, Member, Training
+from fabgate.collector.start import new_key, write_secret
+from fabgate.errors import FabgateError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def env(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A data directory of its own, and no broker."""
+    found = replace(settings.ENVIRONMENT, data=tmp_path / "data", mqtt_port=1)
+    found.data.mkdir()
+    write_secret(found.badge_key_file, new_key("b1"))
+    monkeypatch.setattr(settings, "ENVIRONMENT", found)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def told(monkeypatch: pytest.MonkeyPatch) -> list[mqtt.Outgoing]:
+    """What would have been published."""
+    sent: list[mqtt.Outgoing] = []
+    monkeypatch.setattr(roster, "publish_once", lambda _env, messages, **_more: sent.extend(messages))
+    return sent
+
+
+@pytest.fixture
+def saw() -> Machine:
+    machine = Machine(name="saw", title="Bandsaw", category="wood")
+    presets.apply(machine, "saw")
+    machine.save()
+    return machine
+
+
+@pytest.fixture
+def gate(saw) -> Gate:
+    found = Gate.objects.create(name="saw-1", machine=saw, token_hash="x")
+    roster.rebuild()
+    found.refresh_from_db()
+    return found
+
+
+def served(gate: Gate) -> wire.Roster:
+    gate.refresh_from_db()
+    return wire.decode(bytes(gate.roster), wire.Roster)
+
+
+def typed(machine: Machine, **changed: str) -> dict[str, str]:
+    """Return what a browser sends of the form of all rules."""
+    from fabgate.collector.pages.machines.forms import RulesForm
+
+    fields = RulesForm(machine=machine)
+    found = {field.name: field.value() for field in fields}
+    sent = {
+        name: "on" if value is True else str(value)
+        for name, value in found.items()
+        if value is not None and value is not False
+    }
+    return sent | changed
+
+
+def text(response: Any) -> str:
+    return response.content.decode()
+
+
+def test_the_list_shows_each_machine_and_what_it_does(browse, gate):
+    Gate.objects.update(state="idle", online=True, seen_at=datetime.now(UTC))
+    Machine.objects.create(name="old", title="Old lathe", retired_at=datetime.now(UTC))
+    page = text(browse("manager").get("/machines"))
+    assert page.index("Bandsaw") < page.index("1 retired machine") < page.index("Old lathe")
+    assert "Free" in page
+    assert "saw-1" in page
+
+
+def test_a_workshop_without_machines_is_told_what_to_do(browse):
+    assert "Add a machine" in text(browse("manager").get("/machines"))
+    assert "Add a machine" not in text(browse("desk").get("/machines"))
+
+
+def test_a_new_machine_behaves_as_its_kind(browse):
+    sent = {"name": "laser-2", "title": "Laser", "category": "laser", "preset": "laser"}
+    answer = browse("maintainer").post("/machines/new", sent)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/machines/laser-2#gates")
+    machine = Machine.objects.get()
+    assert (machine.title, machine.preset, machine.rules["limit_s"]) == ("Laser", "laser", 4 * 3600)
+    assert Change.objects.get().verb == "machine.added"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Laser 2", "Use small letters"),
+        ("saw", "a machine of this name already"),
+        ("calendar", "This word is taken"),
+        ("", "This field is required"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_with_what_to_do(browse, saw, name, said):
+    answer = browse("manager").post("/machines/new", {"name": name, "preset": "laser"})
+    assert answer.status_code == 400
+    assert said in text(answer)
+    assert Machine.objects.count() == 1
+
+
+def test_a_machine_without_a_kind_is_not_made(browse):
+    answer = browse("manager").post("/machines/new", {"name": "laser-2", "preset": "toaster"})
+    assert answer.status_code == 400
+    assert not Machine.objects.exists()
+
+
+def test_rules_are_typed_in_minutes_and_the_gate_gets_seconds(browse, saw, gate, told):
+    before = gate.roster_version
+    answer = browse("maintainer").post("/machines/saw/rules", typed(saw, limit_s="90", idle_off_s="", warn_s="45"))
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/machines/saw#rules")
+    rules = served(gate).machine
+    assert (rules.limit_s, rules.idle_off_s, rules.warn_s, rules.mode) == (5400, None, 45, "hold")
+    assert gate.roster_version > before
+    assert [message.topic for message in told] == ["fabgate/v1/lyon/saw-1/roster"]
+
+
+def test_rules_that_are_sent_as_they_stand_change_nothing(browse, saw, gate, told):
+    before = saw.rules
+    assert browse("manager").post("/machines/saw/rules", typed(saw)).status_code == 303
+    saw.refresh_from_db()
+    assert wire.machine_mistakes(saw.wire_rules()) == []
+    assert saw.rules == before
+    assert not told
+
+
+def test_a_time_of_seconds_that_a_command_set_survives_the_form(browse, saw):
+    saw.rules |= {"limit_s": 100, "observe_until": "2027-03-01T00:00:00"}
+    saw.save()
+    browse("manager").post("/machines/saw/rules", typed(saw, price_hint="0.20 €/min"))
+    saw.refresh_from_db()
+    assert saw.rules["limit_s"] == 100
+    assert saw.rules["observe_until"] == "2027-03-01T00:00:00"
+    assert saw.rules["price_hint"] == "0.20 €/min"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"limit_s": "0"}, "power always has a deadline"),
+        ({"limit_s": "600", "max_s": "10"}, "Must be as long as the time limit or longer"),
+        ({"idle_off_s": "0"}, "Leave it empty for: never"),
+        ({"limit_s": "soon"}, "Enter a number"),
+        ({"limit_s": "1e300"}, "less than or equal to"),
+        ({"limit_s": "nan"}, "Enter a number"),
+        ({"mode": "dance"}, "Select a valid choice"),
+        ({"observe_until": "tomorrow"}, "Enter a valid date/time"),
+        ({"warn_s": "-1"}, "greater than or equal to 0"),
+    ],
+)
+def test_rules_that_a_gate_would_refuse_are_refused_here_beside_their_field(browse, saw, gate, wrong, said):
+    before, version = saw.rules, gate.roster_version
+    answer = browse("manager").post("/machines/saw/rules", typed(saw, **wrong))
+    assert answer.status_code == 400
+    assert said in text(answer)
+    assert "Not saved" in text(answer)
+    saw.refresh_from_db()
+    assert saw.rules == before
+    assert served(gate).version == version
+
+
+def test_a_preset_sets_all_rules_and_its_card_is_marked(browse, saw, gate):
+    saw.rules |= {"price_hint": "0.20 €/min"}
+    saw.save()
+    client = browse("manager")
+    assert client.post("/machines/saw/preset", {"preset": "printer-3d"}).status_code == 303
+    assert served(gate).machine.limit_s == 24 * 3600
+    assert served(gate).machine.price_hint == "0.20 €/min"
+    assert "3D printer" in text(client.get("/machines/saw"))
+    assert client.post("/machines/saw/preset", {"preset": "toaster"}).status_code == 400
+    assert client.post("/machines/saw/rules", typed(Machine.objects.get(), limit_s="30")).status_code == 303
+    assert "3D printer, changed by hand" in text(client.get("/machines/saw"))
+
+
+def test_a_training_opens_the_machine_for_who_holds_it(browse, saw, gate):
+    training = Training.objects.create(name="saws")
+    Member.objects.create(id="m-1", name="Ada").grants.create(training=training, stage="autonomous", since="2026-01-01")
+    assert [member.id for member in served(gate).members] == []
+    answer = browse("manager").post("/machines/saw/trainings", {"trainings": [training.pk]})
+    assert answer.status_code == 303
+    assert [member.id for member in served(gate).members] == ["m-1"]
+    change = Change.objects.get(key="saw")
+    assert (change.before, change.after) == ({"trainings": []}, {"trainings": ["saws"]})
+    assert change.rosters == {"saw-1": gate.roster_version}
+
+
+def test_a_training_that_is_not_there_is_refused(browse, saw):
+    assert browse("manager").post("/machines/saw/trainings", {"trainings": ["77"]}).status_code == 400
+
+
+def test_only_a_manager_says_who_is_let_in(browse, saw):
+    for role in ("maintainer", "trainer", "desk", "auditor"):
+        assert browse(role).post("/machines/saw/trainings", {}).status_code == 403
+
+
+def test_a_gates_keys_are_made_and_shown_once(browse, env, saw):
+    client = browse("manager")
+    answer = client.post("/machines/saw/gates", {"gate": "saw-9"})
+    page = text(answer)
+    assert answer.status_code == 200
+    assert "no-store" in answer.headers["Cache-Control"]
+    folder = env.gate_directory("saw-9")
+    for name in ("token", "seal.keys", "badge.keys"):
+        secret = (folder / name).read_text().strip()
+        assert secret in page.replace("&#x27;", "'")
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+        assert secret not in text(client.get("/machines/saw"))
+    assert "username: lyon/saw-9" in page
+    token = (folder / "token").read_text().strip()
+    assert Gate.by_token("saw-9", token) == Gate.objects.get(name="saw-9", machine=saw)
+    assert served(Gate.objects.get()).gate == "saw-9"
+    assert token not in str(list(Change.objects.values_list("before", "after")))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("saw-1", "let in already"),
+        ("Saw 1", "Use small letters"),
+        ("roster", "are taken"),
+        ("", "This field is required"),
+    ],
+)
+def test_a_gate_that_cannot_be_let_in_gets_no_keys(browse, env, gate, name, said):
+    answer = browse("manager").post("/machines/saw/gates", {"gate": name})
+    assert answer.status_code == 400
+    assert said in text(answer)
+    assert not (env.data / "gates").exists()
+    assert Gate.objects.get().token_hash == "x"
+
+
+def test_a_gate_moves_and_the_lock_of_the_machine_before_does_not_hold_it(browse, saw, gate):
+    old = saw.set_lock("idle", "Belt broken", "", by="maya", at=datetime.now(UTC))
+    saw.save()
+    Machine.objects.create(name="new-saw")
+    answer = browse("maintainer").post("/machines/new-saw/gates/move", {"moved": gate.pk})
+    assert answer.status_code == 303
+    found = served(gate)
+    assert gate.machine.name == "new-saw"
+    assert found.machine.lock is None
+    assert old.id in found.machine.lifted
+    assert Change.objects.get(verb="gate.moved").key == "saw-1"
+
+
+def test_a_gate_that_is_not_there_cannot_move(browse, saw):
+    answer = browse("manager").post("/machines/saw/gates/move", {"moved": ""})
+    assert answer.status_code == 400
+    assert "Choose a gate" in text(answer)
+
+
+def test_a_retired_machine_leaves_the_lists_and_lets_nobody_begin(browse, saw, gate):
+    client = browse("manager")
+    assert client.post("/machines/saw/retire", {"retired": "1"}).status_code == 303
+    saw.refresh_from_db()
+    assert saw.retired_at is not None
+    assert served(gate).machine.lock.when == "idle"
+    assert "Retired on" in text(client.get("/machines/saw"))
+    assert client.post("/machines/saw/retire", {"retired": "1"}).status_code == 409
+    assert client.post("/machines/saw/retire", {"retired": "0"}).status_code == 303
+    saw.refresh_from_db()
+    assert saw.retired_at is None
+    # It is a person who says that it may be used again.
+    assert served(gate).machine.lock is not None
+    assert set(Change.objects.values_list("verb", flat=True)) == {
+        "machine.retired",
+        "machine.locked",
+        "machine.returned",
+    }
+
+
+def test_a_retired_machine_is_locked_before_a_gate_stands_beside_it(browse, saw):
+    browse("manager").post("/machines/saw/retire", {"retired": "1"})
+    saw.refresh_from_db()
+    assert saw.lock.when == "idle"
+
+
+def test_what_a_machine_is_called_is_changed_and_told_in_its_history(browse, saw):
+    client = browse("manager")
+    sent = {"title": "Big  bandsaw", "category": "wood", "note": "Manual in the red folder"}
+    assert client.post("/machines/saw", sent).status_code == 303
+    saw.refresh_from_db()
+    assert (saw.title, saw.note) == ("Big bandsaw", "Manual in the red folder")
+    page = text(client.get("/machines/saw"))
+    assert "<del>Bandsaw</del>" in page
+    assert "<ins>Big bandsaw</ins>" in page
+
+
+def test_history_tells_rules_one_by_one_in_words(browse, saw, gate):
+    with changes.made("maya", "machine.updated", saw):
+        saw.rules = {**saw.rules, "limit_s": 5400}
+        saw.save()
+    page = text(browse("auditor").get("/machines/saw"))
+    assert "Time limit: <del>2 h</del>" in page
+    assert "<ins>1 h 30 min</ins>" in page
+
+
+def test_the_page_says_which_gates_know_what_was_saved(browse, saw, gate):
+    client = browse("manager")
+    client.post("/machines/saw/rules", typed(saw, limit_s="90"))
+    assert "Known by 0 of 1 gate; saw-1 not heard yet" in text(client.get("/machines/saw"))
+    gate.refresh_from_db()
+    Gate.objects.update(reported_roster=gate.roster_version)
+    assert "Known by 1 of 1 gate" in text(client.get("/machines/saw"))
+
+
+def test_a_broker_that_is_away_is_said_and_the_rules_are_saved_all_the_same(browse, saw, gate, monkeypatch):
+    def away(*_args: Any, **_more: Any) -> None:
+        raise FabgateError("the broker is away")
+
+    monkeypatch.setattr(roster, "publish_once", away)
+    client = browse("manager")
+    answer = client.post("/machines/saw/rules", typed(saw, limit_s="90"), follow=True)
+    assert "The broker does not answer" in text(answer)
+    assert served(gate).machine.limit_s == 5400
+
+
+def test_who_may_only_read_sees_no_button(browse, saw, gate):
+    for role in ("auditor", "desk", "trainer"):
+        page = text(browse(role).get("/machines/saw"))
+        assert "Bandsaw" in page
+        assert 'action="/machines/saw' not in page
+        assert "Make its keys" not in page
+
+
+def test_a_machine_that_is_not_there_is_not_found(browse):
+    client = browse("manager")
+    assert client.get("/machines/nothing").status_code == 404
+    assert client.post("/machines/nothing/rules", {}).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["new", "calendar"])
+def test_no_command_makes_a_machine_whose_page_nobody_could_open(name):
+    with pytest.raises(UsageError, match="a page has that address"):
+        gates.let_in("saw-9", name, actor="cli:maya")
+    assert not Machine.objects.exists()

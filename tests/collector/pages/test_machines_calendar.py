@@ -1,0 +1,226 @@
+"""The calendar: hours of every week, days unlike the others, open late tonight; and what gates hear of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from fabgate import wire
+from fabgate.collector import mqtt, roster
+from fabgate.collector.blocks import today
+from fabgate.collector.models import Badge, Change, Gate, Group, Machine, Member, Opening, SpecialDay
+from fabgate.collector.start import new_key, write_secret
+from fabgate.collector.worker import Worker
+
+
+@pytest.fixture(autouse=True)
+def env(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A data directory of its own, and no broker."""
+    found = replace(settings.ENVIRONMENT, data=tmp_path / "data", mqtt_port=1)
+    found.data.mkdir()
+    write_secret(found.badge_key_file, new_key("b1"))
+    monkeypatch.setattr(settings, "ENVIRONMENT", found)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def told(monkeypatch: pytest.MonkeyPatch) -> list[mqtt.Outgoing]:
+    """What would have been published."""
+    sent: list[mqtt.Outgoing] = []
+    monkeypatch.setattr(roster, "publish_once", lambda _env, messages, **_more: sent.extend(messages))
+    return sent
+
+
+@pytest.fixture
+def gate() -> Gate:
+    """A saw that Ada, and Cleo who mends it, may use."""
+    saw = Machine.objects.create(name="saw", title="Bandsaw", category="wood")
+    found = Gate.objects.create(name="saw-1", machine=saw)
+    Member.objects.create(id="m-1", name="Ada").machines.add(saw)
+    Member.objects.create(id="m-2", name="Cleo", level="maintainer").machines.add(saw)
+    for number, member in enumerate(("m-1", "m-2")):
+        Badge.objects.create(spelling=f"04:00:00:0{number}", digest=f"d{number}", member_id=member)
+    roster.rebuild()
+    return found
+
+
+def served(gate: Gate) -> wire.Roster:
+    gate.refresh_from_db()
+    return wire.decode(bytes(gate.roster), wire.Roster)
+
+
+def windows(gate: Gate, member: str = "m-1") -> list[tuple[list[int], str, str]]:
+    (found,) = [one for one in served(gate).members if one.id == member]
+    return [(one.days, one.start, one.to) for one in found.windows]
+
+
+def text(response: Any) -> str:
+    return response.content.decode()
+
+
+ALL_WEEK = {"scope": "", "days": ["1", "2", "3", "4", "5", "6", "7"], "start": "09:00", "to": "18:00"}
+
+
+def test_without_hours_the_page_says_that_all_is_open_and_rosters_have_no_windows(browse, gate):
+    assert "every machine is open always" in text(browse("manager").get("/machines/calendar"))
+    assert windows(gate) == []
+
+
+def test_weekly_hours_are_in_the_roster_at_once_and_bind_all_but_maintainers(browse, gate, told):
+    answer = browse("maintainer").post("/machines/calendar/weekly", ALL_WEEK, follow=True)
+    assert answer.redirect_chain == [("/machines/calendar", 303)]
+    assert windows(gate) == [([1, 2, 3, 4, 5, 6, 7], "09:00", "18:00")]
+    assert windows(gate, "m-2") == []
+    assert [message.topic for message in told] == ["fabgate/v1/lyon/saw-1/roster"]
+    page = text(answer)
+    assert "Mon\N{EN DASH}Sun" in page
+    assert "Known by 0 of 1 gate" in page
+
+
+def test_hours_of_a_category_are_those_of_its_machines_only(browse, gate):
+    laser = Gate.objects.create(name="laser-1", machine=Machine.objects.create(name="laser", category="laser"))
+    Member.objects.get(pk="m-1").machines.add(laser.machine)
+    browse("manager").post("/machines/calendar/weekly", {**ALL_WEEK, "scope": "category:wood"})
+    assert windows(gate) == [([1, 2, 3, 4, 5, 6, 7], "09:00", "18:00")]
+    assert not bytes(laser.roster)
+    roster.rebuild()
+    assert windows(laser) == []
+
+
+def test_hours_are_taken_out_again_and_the_log_keeps_them(browse, gate):
+    client = browse("manager")
+    client.post("/machines/calendar/weekly", ALL_WEEK)
+    sent = {"kind": "weekly", "pk": str(Opening.objects.get().pk)}
+    assert client.post("/machines/calendar/remove", sent).status_code == 303
+    assert windows(gate) == []
+    change = Change.objects.get(verb="hours.removed")
+    assert (change.kind, change.before["start"], change.after) == ("opening", "09:00:00", {})
+    assert client.post("/machines/calendar/remove", sent).status_code == 409
+
+
+@pytest.mark.parametrize(
+    "sent", [{}, {"kind": "weekly", "pk": "x"}, {"kind": "account", "pk": "1"}, {"kind": "special", "pk": "9" * 40}]
+)
+def test_what_is_not_there_cannot_be_taken_out(browse, gate, sent):
+    assert browse("manager").post("/machines/calendar/remove", sent).status_code == 409
+
+
+def test_a_closed_day_is_closed_and_says_why(browse, gate):
+    client = browse("manager")
+    client.post("/machines/calendar/weekly", ALL_WEEK)
+    day = today() + timedelta(days=2)
+    client.post("/machines/calendar/special", {"scope": "", "day": day.isoformat(), "note": "Works holiday"})
+    ((days, start, to),) = windows(gate)
+    assert (sorted({1, 2, 3, 4, 5, 6, 7} - set(days)), start, to) == ([day.isoweekday()], "09:00", "18:00")
+    assert "Works holiday" in text(client.get("/machines/calendar"))
+    assert "Works holiday" in text(client.get("/machines/saw"))
+
+
+def test_a_day_beyond_the_week_touches_no_roster_yet_and_the_worker_brings_it(browse, gate):
+    client = browse("manager")
+    client.post("/machines/calendar/weekly", ALL_WEEK)
+    version = served(gate).version
+    far = today() + timedelta(days=40)
+    answer = client.post("/machines/calendar/special", {"scope": "", "day": far.isoformat()}, follow=True)
+    assert "no gate within the next seven days" in text(answer)
+    assert served(gate).version == version
+    SpecialDay.objects.update(day=today())  # forty days go by
+    Worker()._due(datetime.now(UTC))
+    assert served(gate).version > version
+
+
+def test_a_member_who_finds_no_open_hour_all_week_is_refused_and_not_let_in_always(browse, gate):
+    client = browse("manager")
+    client.post("/machines/calendar/weekly", {**ALL_WEEK, "days": [str(today().isoweekday())]})
+    client.post("/machines/calendar/special", {"scope": "", "day": today().isoformat()})
+    found = served(gate)
+    assert [member.id for member in found.members] == ["m-2"]
+    assert [(one.id, one.reasons) for one in found.refusals] == [("m-1", ["outside-hours"])]
+
+
+def test_open_late_tonight_lengthens_today_and_nothing_else(browse, gate):
+    client = browse("desk")
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(18))
+    SpecialDay.objects.create(day=today(), start=time(9), to=time(20), note="Course")
+    assert client.post("/machines/calendar/tonight", {"to": "22:30"}).status_code == 303
+    row = SpecialDay.objects.get()
+    assert (row.day, row.start, row.to, row.note) == (today(), time(9), time(22, 30), "Open late tonight")
+    weekday = today().isoweekday()
+    others = [day for day in range(1, 8) if day != weekday]
+    assert windows(gate) == [(others, "09:00", "18:00"), ([weekday], "09:00", "22:30")]
+
+
+def test_where_it_is_open_always_nothing_is_opened_late(browse, gate):
+    answer = browse("desk").post("/machines/calendar/tonight", {"to": "22:30"})
+    assert answer.status_code == 400
+    assert not SpecialDay.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"days": []}, "Choose at least one day"),
+        ({"days": ["8"]}, "Select a valid choice"),
+        ({"start": "noon"}, "Write a time such as 18:30"),
+        ({"to": ""}, "This field is required"),
+        ({"scope": "machine:nothing"}, "Select a valid choice"),
+    ],
+)
+def test_hours_that_mean_nothing_are_refused_beside_their_field(browse, gate, wrong, said):
+    answer = browse("manager").post("/machines/calendar/weekly", {**ALL_WEEK, **wrong})
+    assert answer.status_code == 400
+    assert said in text(answer)
+    assert not Opening.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"day": "1 May"}, "year-month-day"),
+        ({"day": "2020-05-01"}, "That day is past"),
+        ({"start": "10:00"}, "Give both times"),
+        ({"to": "10:00"}, "Give both times"),
+        ({"start": "25:00", "to": "26:00"}, "Write a time such as 18:30"),
+    ],
+)
+def test_a_special_day_that_means_nothing_is_refused_beside_its_field(browse, gate, wrong, said):
+    sent = {"scope": "", "day": (today() + timedelta(days=1)).isoformat(), "note": "x", **wrong}
+    answer = browse("manager").post("/machines/calendar/special", sent)
+    assert answer.status_code == 400
+    assert said in text(answer)
+    assert not SpecialDay.objects.exists()
+
+
+def test_the_desk_opens_late_and_sets_no_weekly_hours(browse, gate):
+    Opening.objects.create(days=[1], start=time(9), to=time(18))
+    client = browse("desk")
+    page = text(client.get("/machines/calendar"))
+    assert "Open late" in page
+    assert "Add hours" not in page
+    assert "Remove" not in page
+    assert client.post("/machines/calendar/weekly", ALL_WEEK).status_code == 403
+
+
+def test_the_next_days_are_written_as_people_read_them(browse, gate):
+    Opening.objects.create(days=[1, 2, 4], start=time(0), to=time(0))
+    Opening.objects.create(days=[3, 5], start=time(20), to=time(2), machine=gate.machine)
+    page = text(browse("manager").get("/machines/calendar"))
+    assert "Mon, Tue, Thu" in page
+    assert "Wed, Fri" in page
+    assert "open all day" in page
+    assert "20:00\N{EN DASH}02:00" in page
+
+
+def test_a_class_comes_within_the_hours_too(gate):
+    group = Group.objects.create(name="5B", kind=Group.CLASS)
+    group.machines.add(gate.machine)
+    Badge.objects.create(spelling="04:00:00:09", digest="d9", kind=Badge.CLASS, group=group)
+    Opening.objects.create(days=[1], start=time(9), to=time(18))
+    roster.rebuild()
+    assert windows(gate, group.roster_id) == [([1], "09:00", "18:00")]

@@ -1,0 +1,308 @@
+"""Does a badge come into somebody's hands and out of them as the desk says: given, lent, enrolled by a tap, lost?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fabgate import badge
+from fabgate.collector import roster, worker
+from fabgate.collector.badges import Card, give
+from fabgate.collector.blocks import today
+from fabgate.collector.models import Badge, Change, Group, Member
+from fabgate.collector.start import new_key
+
+from .counter import ADA, NEW, a_broker, a_house, refused, said, served, tapped, text, trained  # noqa: F401 (fixtures)
+
+
+@pytest.fixture
+def desk(browse):
+    return browse("desk")
+
+
+def digest(spelling: str) -> str:
+    return Card.spelled(badge.parse(spelling)).digest
+
+
+def carried(pk: str) -> list[str]:
+    return list(Badge.objects.filter(member=pk, ended_at=None).values_list("spelling", flat=True))
+
+
+def of(gate: str, pk: str) -> list[str]:
+    """Return the badges with which a gate lets somebody in."""
+    return next((member.badges for member in served(gate).members if member.id == pk), [])
+
+
+# --- given ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_badge_that_is_typed_by_a_reader_is_theirs_at_once(desk, broker):
+    trained("m-3")
+    response = desk.post("/people/m-3/give", {"typed": "04:aa:bb:cc:dd:ee:ff", "number": "77"})
+    assert (response.status_code, said(response)) == (303, "The badge is theirs from now on.")
+    assert of("laser-1", "m-3") == [digest(NEW)]
+    assert broker.told
+    row = Badge.objects.get(spelling=NEW)
+    assert (row.kind, row.number, row.holder) == ("personal", "77", "m-3")
+    assert Change.objects.get(verb="badge.given").actor == "desk"
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("", "required"),
+        ("hello", "is no badge"),
+        ("04A1B2C", "is no badge"),
+        ("08A1B2C3", "makes up a new number each time"),
+        ("dec:99999999999999999999999999", "is no badge"),
+        ("<script>", "is no badge"),
+    ],
+)
+def test_what_is_no_badge_is_said_so_and_nobody_gets_it(desk, typed, expected):
+    response = desk.post("/people/m-3/give", {"typed": typed})
+    assert response.status_code == 400
+    assert expected in str(response.context["give_form"].errors["typed"])
+    assert carried("m-3") == []
+
+
+def test_digits_that_can_be_several_badges_are_asked_about(desk):
+    response = desk.post("/people/m-3/give", {"typed": "0077705924"})
+    assert response.status_code == 400
+    form = response.context["give_form"]
+    assert "Choose one" in str(form.errors["reading"])
+    choices = [value for value, _label in form.fields["reading"].choices]
+    assert "dec:0077705924" in choices
+    response = desk.post("/people/m-3/give", {"typed": "0077705924", "reading": "dec:0077705924"})
+    assert response.status_code == 303
+    assert carried("m-3") == [str(badge.parse("dec:0077705924"))]
+
+
+def test_digits_of_a_badge_that_a_gate_has_seen_are_that_one(desk):
+    tapped("dec-reversed:0077705924")
+    assert desk.post("/people/m-3/give", {"typed": "0077705924"}).status_code == 303
+    assert carried("m-3") == [str(badge.parse("dec-reversed:0077705924"))]
+
+
+def test_a_badge_or_a_number_that_somebody_has_is_not_given_twice(desk):
+    response = desk.post("/people/m-3/give", {"typed": ADA})
+    assert "Ada Lovelace has this badge" in str(response.context["give_form"].errors["typed"])
+    response = desk.post("/people/m-3/give", {"typed": NEW, "number": "11"})
+    assert "Ada Lovelace has this badge, or one with this number" in str(response.context["give_form"].errors["typed"])
+    assert carried("m-3") == []
+    assert not Change.objects.exists()
+
+
+# --- lent -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_loan_ends_tonight_by_itself_and_is_lent_by_its_number_the_next_time(desk):
+    trained("m-3")
+    trained("m-1")
+    response = desk.post("/people/m-3/lend", {"typed": NEW, "number": "L3", "until": today().isoformat()})
+    assert said(response) == "Lent until this evening."
+    found = next(member for member in served("laser-1").members if member.id == "m-3")
+    assert (found.badges, found.valid_until) == ([digest(NEW)], today().isoformat())
+    row = Badge.objects.get(number="L3")
+    assert row.until - datetime.now(UTC) <= timedelta(days=1)
+    again = desk.post("/people/m-1/lend", {"typed": "L3", "until": today().isoformat()})
+    assert "Élise Noël has this badge" in str(again.context["lend_form"].errors["typed"])
+    Badge.objects.filter(pk=row.pk).update(until=datetime.now(UTC) - timedelta(seconds=1))
+    worker.end_loans(datetime.now(UTC))
+    roster.rebuild(only_changed=True)
+    assert of("laser-1", "m-3") == []
+    tomorrow = (today() + timedelta(days=1)).isoformat()
+    assert '<option value="L3">' in text(desk.get("/people/m-1"))
+    assert desk.post("/people/m-1/lend", {"typed": "L3", "until": tomorrow}).status_code == 303
+    assert carried("m-1") == [ADA, NEW]
+
+
+def test_a_loan_whose_time_has_come_does_not_hold_a_badge_back(desk):
+    desk.post("/people/m-3/lend", {"typed": NEW, "number": "L3", "until": today().isoformat()})
+    Badge.objects.filter(number="L3").update(until=datetime.now(UTC) - timedelta(minutes=1))
+    assert desk.post("/people/m-1/give", {"typed": NEW, "number": "L3"}).status_code == 303
+    assert Badge.objects.get(member="m-3").end_reason == "over"
+
+
+@pytest.mark.parametrize(
+    ("typed", "until", "field"),
+    [
+        ("L9", None, "typed"),
+        (NEW, "2020-01-01", "until"),
+        (NEW, "", "until"),
+        (NEW, "1/2/27", "until"),
+        (NEW, "9999-12-31", "until"),
+    ],
+)
+def test_a_loan_that_is_not_understood_is_said_at_its_field(desk, typed, until, field):
+    response = desk.post("/people/m-3/lend", {"typed": typed, "until": today().isoformat() if until is None else until})
+    assert response.status_code == 400
+    assert field in response.context["lend_form"].errors
+    assert carried("m-3") == []
+
+
+# --- ended ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_badge_opens_nothing_and_is_answered_lost(desk, broker):
+    trained("m-1")
+    row = Badge.objects.get(member="m-1")
+    response = desk.post(f"/people/badges/{row.pk}/end", {"reason": "lost"})
+    assert (response.status_code, response.headers["Location"]) == (303, "/people/m-1")
+    assert of("laser-1", "m-1") == []
+    assert refused("laser-1")[digest(ADA)] == ["badge-lost"]
+    assert "laser-1" in broker.told
+    again = desk.post(f"/people/badges/{row.pk}/end", {"reason": "lost"})
+    assert again.status_code == 409
+    assert "Badges that they had" in text(desk.get("/people/m-1"))
+
+
+def test_a_badge_that_was_given_back_can_be_somebody_elses(desk):
+    row = Badge.objects.get(member="m-1")
+    desk.post(f"/people/badges/{row.pk}/end", {"reason": "returned"})
+    assert desk.post("/people/m-3/give", {"typed": ADA, "number": "11"}).status_code == 303
+    assert carried("m-3") == [ADA]
+
+
+@pytest.mark.parametrize("reason", ["", "eaten", "left"])
+def test_a_badge_ends_for_a_reason_that_the_desk_may_give(desk, reason):
+    row = Badge.objects.get(member="m-1")
+    assert desk.post(f"/people/badges/{row.pk}/end", {"reason": reason}).status_code == 400
+    assert carried("m-1") == [ADA]
+
+
+# --- whose is it? -----------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_badge_is_listed_and_given_to_whoever_it_belongs_to(desk):
+    trained("m-3")
+    found = tapped(NEW)
+    tapped(NEW, "saw-1")
+    (row,) = desk.get("/people/enrol").context["rows"]
+    assert (row["badge"], row["times"], str(row["where"])) == (found, 2, "Saw")
+    page = desk.get("/people/enrol", {"badge": found, "q": "elise"})
+    assert "Refused at <strong>Laser</strong>" in text(page)
+    assert [row["member"].pk for row in page.context["offered"]] == ["m-3"]
+    response = desk.post(f"/people/enrol?badge={found}", {"member": "m-3", "kind": "personal", "number": "77"})
+    assert (response.status_code, response.headers["Location"]) == (303, "/people/m-3")
+    assert of("laser-1", "m-3") == [found]
+    held = Badge.objects.get(member="m-3")
+    assert (held.spelling, held.digest, held.key_id) == ("", found, "b1")
+    assert desk.get("/people/enrol").context["rows"] == []
+    assert "enrolled by a tap" in text(desk.get("/people/m-3"))
+
+
+def test_a_badge_that_is_found_by_its_spelling_later_is_the_one_that_was_tapped(desk, house):
+    found = tapped(NEW)
+    desk.post(f"/people/enrol?badge={found}", {"member": "m-3", "kind": "personal"})
+    assert desk.get("/people", {"q": NEW}).headers["Location"] == "/people/m-3"
+    assert Badge.learn(badge.parse(NEW), roster.badge_key(house)) == 1
+    assert carried("m-3") == [NEW]
+
+
+def test_two_badges_without_a_spelling_are_two_badges(desk):
+    for spelling, member in ((NEW, "m-3"), ("04AABBCCDDEE00", "m-1")):
+        desk.post(f"/people/enrol?badge={tapped(spelling)}", {"member": member, "kind": "personal"})
+    assert Badge.objects.filter(spelling="", ended_at=None).count() == 2
+
+
+def test_after_a_change_of_the_badge_key_the_page_says_that_it_must_be_tapped_again(desk, house):
+    desk.post(f"/people/enrol?badge={tapped(NEW)}", {"member": "m-3", "kind": "personal"})
+    assert "The badge key of the workshop was changed" not in text(desk.get("/people/m-3"))
+    old = house.badge_key_file.read_text()
+    house.badge_key_file.write_text(new_key("b2") + old)
+    roster.rebuild()
+    assert Badge.objects.get(member="m-1").digest == digest(ADA)
+    assert "The badge key of the workshop was changed" in text(desk.get("/people/m-3"))
+    assert "The badge key of the workshop was changed" not in text(desk.get("/people/m-1"))
+
+
+def test_a_lost_badge_of_which_only_the_digest_is_known_is_answered_lost(desk):
+    found = tapped(NEW)
+    desk.post(f"/people/enrol?badge={found}", {"member": "m-3", "kind": "personal"})
+    desk.post(f"/people/badges/{Badge.objects.get(member='m-3').pk}/end", {"reason": "lost"})
+    assert refused("laser-1")[found] == ["badge-lost"]
+
+
+def test_it_can_be_lent_until_this_evening_too(desk):
+    desk.post(f"/people/enrol?badge={tapped(NEW)}", {"member": "m-3", "kind": "loan"})
+    held = Badge.objects.get(member="m-3")
+    assert (held.kind, held.until is not None) == ("loan", True)
+
+
+@pytest.mark.parametrize(
+    "query", ["badge=abc", f"badge={'0' * 64}", "typed=hello", "typed=08A1B2C3", "typed=0077705924"]
+)
+def test_a_badge_that_no_gate_has_refused_and_what_is_none_are_said_so(desk, query):
+    assert desk.get(f"/people/enrol?{query}").status_code == 400
+    assert desk.post(f"/people/enrol?{query}", {"member": "m-3", "kind": "personal"}).status_code == 400
+    assert carried("m-3") == []
+
+
+@pytest.mark.parametrize("typed", [{}, {"member": "m-99", "kind": "personal"}, {"member": "m-3", "kind": "stolen"}])
+def test_enrolling_needs_a_person_and_a_kind(desk, typed):
+    assert desk.post(f"/people/enrol?badge={tapped(NEW)}", typed).status_code == 400
+    assert not Badge.objects.filter(spelling="").exists()
+
+
+def test_somebody_was_quicker(desk):
+    found = tapped(NEW)
+    give(Card.tapped(found), Member.objects.get(pk="m-1"), actor="maya")
+    response = desk.post(f"/people/enrol?badge={found}", {"member": "m-3", "kind": "personal"})
+    assert response.status_code == 400
+    assert 'Somebody has it already: <a href="/people/m-1">' in text(response)
+
+
+def test_a_person_who_is_not_written_down_yet_gets_the_badge_with_that(desk):
+    found = tapped(NEW)
+    page = desk.get(f"/people/new?badge={found}")
+    assert page.context["form"].initial["id"] == "m-4"
+    response = desk.post(f"/people/new?badge={found}", {"id": "m-4", "name": "Noémie", "lang": "fr", "grace_days": "0"})
+    assert (response.status_code, response.headers["Location"]) == (303, "/people/m-4")
+    assert Badge.objects.get(member="m-4").digest == found
+    assert [change.verb for change in Change.objects.order_by("id")] == ["member.added", "badge.given"]
+
+
+def test_a_new_person_is_not_half_written_down_when_the_badge_is_gone(desk):
+    found = tapped(NEW)
+    give(Card.tapped(found), Member.objects.get(pk="m-1"), actor="maya")
+    response = desk.post(f"/people/new?badge={found}", {"id": "m-4", "name": "Noémie", "lang": "fr", "grace_days": "0"})
+    assert response.status_code == 400
+    assert not Member.objects.filter(pk="m-4").exists()
+
+
+# --- the next tap -----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_waits_for_the_next_unknown_badge_at_a_gate_and_for_no_other(desk):
+    tapped("04AABBCCDDEE00")
+    start = desk.get("/people/m-3/tap?gate=laser-1")
+    assert start.status_code == 303
+    address = start.headers["Location"]
+    assert "Tap the new badge on <strong>Laser</strong>" in text(desk.get(address))
+    assert 'data-live="refusal"' in text(desk.get(address))
+    tapped(NEW, "saw-1")
+    assert desk.get(address).context["found"] is None
+    found = tapped(NEW)
+    assert f"/people/enrol?badge={found}" in text(desk.get(address))
+
+
+def test_a_badge_that_is_somebodys_is_named_while_the_page_waits(desk):
+    address = desk.get("/people/m-3/tap?gate=laser-1").headers["Location"]
+    tapped(ADA, member="m-1", reasons=("training-missing",))
+    assert "belongs to Ada Lovelace" in text(desk.get(address))
+
+
+def test_a_gate_that_is_not_there_is_said_so(desk):
+    assert desk.get("/people/m-3/tap?gate=nowhere").status_code == 404
+    assert desk.get("/people/m-3/tap").status_code == 404
+
+
+def test_a_group_carries_badges_that_it_hands_out_itself(desk):
+    group = Group.objects.create(name="2de B", kind="class")
+    response = desk.post(f"/people/groups/{group.pk}/badge", {"typed": NEW, "number": "C1"})
+    assert (response.status_code, response.headers["Location"]) == (303, f"/people/groups/{group.pk}")
+    row = Badge.objects.get(number="C1")
+    assert (row.kind, row.holder) == ("class", f"group:{group.pk}")
+    ended = desk.post(f"/people/badges/{row.pk}/end", {"reason": "returned"})
+    assert ended.headers["Location"] == f"/people/groups/{group.pk}"

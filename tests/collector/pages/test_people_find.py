@@ -1,0 +1,118 @@
+"""Is whoever stands at the desk found by name, number, e-mail or badge, and is one hit opened at once?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from fabgate.collector.badges import end_of
+from fabgate.collector.blocks import hold, today
+from fabgate.collector.models import Badge, Group, Member
+
+from .counter import ADA, NEW, a_broker, a_house, tapped, text  # noqa: F401 (fixtures)
+
+
+@pytest.fixture
+def desk(browse):
+    return browse("desk")
+
+
+def names(response) -> list[str]:
+    assert response.status_code == 200
+    return [row["member"].name for row in response.context["rows"]]
+
+
+def test_everybody_is_listed_by_name_whatever_their_accents(desk):
+    assert names(desk.get("/people")) == ["Ada Lovelace", "Élise Noël", "Zoé Müller-Østergård"]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["zoe", "ØSTER", "muller zoe", "m-2", "M-2@example", "12", "0402B2C3D4E580", "04:02:b2:c3:d4:e5:80", " zoé  "],
+)
+def test_a_single_hit_is_opened_at_once_however_it_was_looked_for(desk, typed):
+    response = desk.get("/people", {"q": typed})
+    assert (response.status_code, response.headers.get("Location")) == (303, "/people/m-2")
+
+
+def test_a_reader_that_types_decimals_finds_the_holder_although_digits_can_be_several_cards(desk):
+    Badge.objects.filter(member="m-1").delete()
+    from fabgate import badge
+    from fabgate.collector.badges import Card, give
+
+    give(Card.spelled(badge.parse("dec:0077705924")), Member.objects.get(pk="m-1"), actor="maya")
+    assert desk.get("/people", {"q": "0077705924"}).headers["Location"] == "/people/m-1"
+
+
+def test_a_badge_that_was_somebodys_still_finds_them(desk):
+    Badge.objects.get(member="m-1").end(Badge.LOST, "maya", end_of(today()))
+    assert desk.get("/people", {"q": ADA}).headers["Location"] == "/people/m-1"
+
+
+def test_a_badge_of_nobody_is_offered_to_be_enrolled(desk, browse):
+    page = text(desk.get("/people", {"q": NEW}))
+    assert "Nobody has this badge" in page
+    assert f"/people/enrol?typed={NEW}" in page
+    assert "/people/enrol?typed" not in text(browse("auditor").get("/people", {"q": NEW}))
+
+
+def test_a_badge_of_a_group_says_so(desk):
+    group = Group.objects.create(name="2de B", kind="class")
+    Badge.objects.create(spelling=NEW, digest=tapped(NEW), group=group, number="C1", kind="class")
+    assert f"/people/groups/{group.pk}" in text(desk.get("/people", {"q": "C1"}))
+
+
+def test_who_has_left_is_found_by_name_and_listed_only_when_asked_for(desk):
+    Member.objects.filter(pk="m-1").update(left_on=today())
+    assert "Ada Lovelace" not in names(desk.get("/people"))
+    assert desk.get("/people", {"q": "ada"}).status_code == 303
+    assert names(desk.get("/people", {"state": "left"})) == ["Ada Lovelace"]
+    assert len(names(desk.get("/people", {"state": "all"}))) == 3
+
+
+def test_lists_are_narrowed_by_state_and_category(desk):
+    hold(Member.objects.get(pk="m-2"), "payment-due", None, actor="maya")
+    Member.objects.filter(pk="m-1").update(valid_until=today() - timedelta(days=1))
+    assert names(desk.get("/people", {"state": "blocked"})) == ["Zoé Müller-Østergård"]
+    assert names(desk.get("/people", {"state": "over"})) == ["Ada Lovelace"]
+    assert names(desk.get("/people", {"state": "minor"})) == ["Élise Noël"]
+    assert names(desk.get("/people", {"category": "adult"})) == ["Ada Lovelace", "Zoé Müller-Østergård"]
+    assert "Blocked: Payment due" in text(desk.get("/people", {"state": "blocked"}))
+
+
+def test_a_filter_that_does_not_exist_is_refused_with_a_word(desk):
+    assert desk.get("/people", {"state": "dead"}).status_code == 400
+    assert desk.get("/people", {"after": "nobody"}).status_code == 400
+
+
+def test_pages_follow_each_other_by_name_and_come_back(desk):
+    for number in range(120):
+        Member.objects.create(id=f"x-{number}", name=f"Person {number:03}")
+    first = desk.get("/people")
+    seen = names(first)
+    second = desk.get("/people" + first.context["page"].after)
+    third = desk.get("/people" + second.context["page"].after)
+    seen += names(second) + names(third)
+    assert len(seen) == len(set(seen)) == 123
+    assert seen == sorted(seen, key=lambda name: Member.objects.get(name=name).folded)
+    assert third.context["page"].after == ""
+    back = desk.get("/people" + third.context["page"].before)
+    assert names(back) == names(second)
+    assert names(desk.get("/people" + back.context["page"].before)) == names(first)
+
+
+def test_an_empty_workshop_says_what_to_do(desk):
+    Badge.objects.all().delete()
+    Member.objects.all().delete()
+    assert "Write the first person down" in text(desk.get("/people"))
+
+
+def test_an_id_that_an_address_would_take_for_something_else_has_its_own_page(desk):
+    for pk in ("new", "a/b", "..", "~x", "50 % é", "import"):
+        Member.objects.create(id=pk, name="Strange Id")
+    for row in desk.get("/people", {"q": "strange"}).context["rows"]:
+        from django.urls import reverse
+
+        page = desk.get(reverse("people-one", args=[row["member"].pk]))
+        assert page.context["member"].pk == row["member"].pk

@@ -1,0 +1,115 @@
+"""Are classes and companies written down with their people, payer and machines, and do they end without being deleted?"""
+
+from __future__ import annotations
+
+import pytest
+
+from fabgate.collector.blocks import today
+from fabgate.collector.models import Change, Group, Machine, Member
+from fabgate.collector.pages.people.groups import GroupForm
+
+from .counter import NEW, a_broker, a_house, refused, served, text  # noqa: F401 (fixtures)
+
+
+@pytest.fixture
+def desk(browse):
+    return browse("desk")
+
+
+@pytest.fixture
+def group(desk) -> Group:
+    laser = Machine.objects.get(name="laser").pk
+    typed = {"name": "2de B", "kind": "class", "people": " m-3 \nm-1\nm-3\n", "payer": "m-2", "machines": [laser]}
+    assert desk.post("/people/groups/new", typed).status_code == 303
+    return Group.objects.get()
+
+
+def test_a_class_is_written_down_and_listed(desk, group):
+    assert {member.pk for member in group.members.all()} == {"m-1", "m-3"}
+    assert (group.payer_id, group.kind) == ("m-2", "class")
+    (row,) = desk.get("/people/groups").context["rows"]
+    assert (row["people"], row["badges"], row["is_over"]) == (2, 0, False)
+    change = Change.objects.get()
+    assert (change.verb, change.after["members"]) == ("group.added", ["m-1", "m-3"])
+
+
+def test_its_own_badge_opens_its_machines_until_it_ends(desk, group, broker):
+    desk.post(f"/people/groups/{group.pk}/badge", {"typed": NEW})
+    (found,) = [member for member in served("laser-1").members if member.id == group.roster_id]
+    assert (found.name, found.supervised) == ("2de B", True)
+    assert desk.post(f"/people/groups/{group.pk}/end").status_code == 303
+    assert refused("laser-1")[group.roster_id] == ["no-access"]
+    assert "over since" in text(desk.get(f"/people/groups/{group.pk}"))
+    assert desk.post(f"/people/groups/{group.pk}/badge", {"typed": "04AABBCCDDEE00"}).status_code == 409
+    assert desk.post(f"/people/groups/{group.pk}/end").status_code == 303
+    assert group.roster_id in {member.id for member in served("laser-1").members}
+
+
+def test_it_is_changed_and_what_its_list_does_not_name_belongs_to_it_no_more(desk, group):
+    response = desk.post(f"/people/groups/{group.pk}/edit", {"name": "2de C", "kind": "company", "people": "m-2"})
+    assert response.status_code == 303
+    group.refresh_from_db()
+    assert (group.name, group.kind, [member.pk for member in group.members.all()]) == ("2de C", "company", ["m-2"])
+    assert group.machines.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", ""),
+        ("name", "Other"),
+        ("kind", "sect"),
+        ("payer", "m-99"),
+        ("people", "m-1\nm-98\nm-99"),
+        ("machines", "99"),
+    ],
+)
+def test_a_group_that_is_not_understood_is_said_at_its_field(desk, group, field, value):
+    Group.objects.create(name="Other", kind="company")
+    response = desk.post(f"/people/groups/{group.pk}/edit", {"name": "2de B", "kind": "class", field: value})
+    assert response.status_code == 400
+    assert field in response.context["form"].errors
+    if field == "people":
+        assert len(response.context["form"].errors["people"]) == 2
+    assert group.members.count() == 2
+
+
+def test_its_page_names_people_and_not_numbers(desk, group):
+    page = text(desk.get(f"/people/groups/{group.pk}"))
+    assert "Ada Lovelace" in page
+    assert "Zoé Müller-Østergård" in page
+    assert desk.get("/people/groups/999").status_code == 404
+    assert Member.objects.count() == 3
+
+
+def test_only_a_manager_opens_machines_to_a_company_whose_people_nobody_supervises(desk, browse):
+    laser, saw = (str(Machine.objects.get(name=name).pk) for name in ("laser", "saw"))
+    typed = {"name": "ACME", "kind": "company", "people": ""}
+    response = desk.post("/people/groups/new", {**typed, "machines": [laser]})
+    assert (response.status_code, list(response.context["form"].errors)) == (400, ["machines"])
+    assert browse("manager").post("/people/groups/new", {**typed, "machines": [laser]}).status_code == 303
+    page = f"/people/groups/{Group.objects.get().pk}/edit"
+    assert desk.post(page, {**typed, "machines": [laser], "note": "Comes on Mondays"}).status_code == 303
+    assert desk.post(page, {**typed, "machines": [laser, saw]}).status_code == 400
+    assert [machine.name for machine in Group.objects.get().machines.all()] == ["laser"]
+
+
+def test_the_desk_makes_no_company_of_a_class_that_opens_machines(desk, group):
+    machines = [str(machine.pk) for machine in group.machines.all()]
+    response = desk.post(f"/people/groups/{group.pk}/edit", {"name": "2de B", "kind": "company", "machines": machines})
+    assert response.status_code == 400
+    assert Group.objects.get().kind == "class"
+
+
+def test_a_group_that_is_ended_while_the_desk_saves_it_has_ended(desk, group, monkeypatch):
+    is_valid = GroupForm.is_valid
+
+    def slowly(form):
+        found = is_valid(form)
+        Group.objects.update(ended_on=today())
+        return found
+
+    monkeypatch.setattr(GroupForm, "is_valid", slowly)
+    assert desk.post(f"/people/groups/{group.pk}/edit", {"name": "2de C", "kind": "class"}).status_code == 303
+    group.refresh_from_db()
+    assert (group.name, group.ended_on) == ("2de C", today())

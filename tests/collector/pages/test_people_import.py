@@ -1,0 +1,249 @@
+"""Is a list looked at before it is taken, field by field; is a broken line named, the rest taken, and nobody deleted?"""
+
+from __future__ import annotations
+
+import io
+import os
+from datetime import timedelta
+
+import openpyxl
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from fabgate.collector import uploads
+from fabgate.collector.blocks import today
+from fabgate.collector.models import Account, Badge, Change, Member
+
+from .conftest import hashed
+from .counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
+
+ALL = f"id,name,badges\nm-1,Ada Lovelace,{ADA}\nm-2,Zoé Müller-Østergård,{ZOE}\nm-3,Élise Noël,\n"
+
+
+@pytest.fixture
+def manager(browse):
+    return browse("manager")
+
+
+def upload(client, raw: str | bytes):
+    raw = raw.encode() if isinstance(raw, str) else raw
+    return client.post("/people/import", {"file": SimpleUploadedFile("list.csv", raw)})
+
+
+def look(client, raw: str | bytes):
+    """Upload a list and return its preview."""
+    response = upload(client, raw)
+    assert response.status_code == 303, text(response)
+    page = client.get(response.headers["Location"])
+    assert page.status_code == 200
+    return page
+
+
+def take(client, page, **more):
+    return client.post(page.request["PATH_INFO"], {"seen": page.context["found"].fingerprint, **more})
+
+
+def test_nothing_changes_before_the_list_is_taken_and_then_all_of_it(manager, broker):
+    trained("m-2")
+    page = look(
+        manager,
+        f"id;Nom;Badge;Valable jusqu'au\nm-1;Ada King;{ADA};2030-03-01\nm-2;Zoé Müller-Østergård;{ZOE};\nm-9;Noémie;{NEW};\n",
+    )
+    assert {
+        person.row.id: [(f.name, f.before, str(f.after)) for f in person.fields]
+        for person in page.context["found"].changed
+    } == {"m-1": [("name", "Ada Lovelace", "Ada King"), ("valid_until", None, "2030-03-01")]}
+    assert [person.row.id for person in page.context["found"].new] == ["m-9"]
+    assert page.context["found"].unchanged == 1
+    assert [member.pk for member in page.context["found"].vanished] == ["m-3"]
+    shown = text(page)
+    assert "<del>Ada Lovelace</del>" in shown
+    assert "<ins>Ada King</ins>" in shown
+    assert not Change.objects.exists()
+    response = take(manager, page)
+    assert (response.status_code, said(response)) == (303, "The list is taken: 1 new person, 1 changed.")
+    assert Member.objects.get(pk="m-1").name == "Ada King"
+    assert Badge.objects.get(spelling=NEW, ended_at=None).holder == "m-9"
+    assert Member.objects.get(pk="m-3").left_on is None
+    assert set(Change.objects.values_list("key", flat=True)) >= {"m-1", "m-9"}
+    assert not Change.objects.filter(key="m-2").exists()
+    assert broker.told
+    assert manager.get(page.request["PATH_INFO"]).status_code == 400
+
+
+def test_a_workbook_is_taken_as_a_csv_is(manager):
+    book = openpyxl.Workbook()
+    for row in (("id", "name", "badges"), ("m-1", "Ada King", ADA), ("m-9", "Noémie", NEW)):
+        book.active.append(row)
+    file = io.BytesIO()
+    book.save(file)
+    take(manager, look(manager, file.getvalue()))
+    assert Member.objects.get(pk="m-1").name == "Ada King"
+    assert Badge.objects.filter(spelling=NEW).exists()
+
+
+# --- mistakes ---------------------------------------------------------------------------------------------------------
+
+
+def test_broken_lines_are_named_and_the_others_can_be_taken(manager):
+    page = look(
+        manager,
+        "id,name,badges,email,minor\n"
+        f"m-1,Ada King,{ADA},ada@example.org,no\n"
+        "m-7,Phone,08A1B2C3,,\n"
+        "m-8,Wrong,hello,nowhere,maybe\n"
+        f"m-9,Noémie,{NEW},,yes\n",
+    )
+    assert [where for where, _what in page.context["lines"]] == ["Line 3", "Line 4", "Line 4", "Line 4"]
+    assert "is a random UID" in page.context["lines"][0][1]
+    assert "Take the other 2" in text(page)
+    assert take(manager, page).status_code == 303
+    assert set(Member.objects.values_list("pk", flat=True)) == {"m-1", "m-2", "m-3", "m-9"}
+    assert Member.objects.get(pk="m-9").minor
+
+
+def test_of_two_lines_that_cannot_both_be_true_neither_is_taken(manager):
+    page = look(manager, f"id,name,badges\nm-8,One,{NEW}\nm-9,Two,{NEW}\nm-7,Three,\nm-7,Four,\nm-6,Six,\n")
+    assert [where for where, _what in page.context["lines"]] == ["Lines 2 and 3", "Lines 4 and 5"]
+    assert [person.row.id for person in page.context["found"].new] == ["m-6"]
+
+
+def test_a_badge_is_not_taken_from_somebody_whose_own_line_is_broken(manager):
+    page = look(manager, f"id,name,badges,lang\nm-1,Ada,,klingon\nm-9,New,{ADA},fr\nm-8,Fine,,fr\n")
+    assert [where for where, _what in page.context["lines"]] == ["Line 2", "Line 3"]
+    take(manager, page)
+    assert Badge.objects.get(spelling=ADA, ended_at=None).holder == "m-1"
+
+
+def test_a_badge_of_somebody_who_is_not_in_the_list_is_a_mistake_even_if_only_its_digest_is_known(manager, browse):
+    browse("desk").post(f"/people/enrol?badge={tapped(NEW)}", {"member": "m-3", "kind": "personal"})
+    page = look(manager, f"id,name,badges\nm-9,Thief,{NEW}\nm-8,Other,{ADA}\n")
+    assert {what for _where, what in page.context["lines"]} == {
+        f"badges: {ADA} is the badge of 'm-1' already",
+        f"badges: {NEW} is the badge of 'm-3' already",
+    }
+
+
+def test_a_badge_that_was_enrolled_by_a_tap_stays_and_is_spelled_once_a_list_names_it(manager, browse):
+    found = tapped(NEW)
+    browse("desk").post(f"/people/enrol?badge={found}", {"member": "m-3", "kind": "personal"})
+    take(manager, look(manager, ALL.replace("Élise Noël,", "Élise,")))
+    row = Badge.objects.get(digest=found)
+    assert (row.spelling, row.ended_at) == ("", None)
+    take(manager, look(manager, ALL.replace("Élise Noël,", f"Élise N.,{NEW}")))
+    row.refresh_from_db()
+    assert (row.spelling, row.key_id, row.ended_at) == (NEW, "", None)
+    assert Badge.objects.filter(digest=found).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"", "This file is empty"),
+        (b"name\nAda\n", "the column &#x27;id&#x27; is missing"),
+        (b"id,colour\nm-1,red\n", "found the column &#x27;colour&#x27;"),
+        (b"PK\x03\x04nothing", "cannot be read as a workbook"),
+        (b"\xd0\xcf\x11\xe0", "old Excel file"),
+        (b'id,name\nm-1,"Ada\n', "is a quote open?"),
+    ],
+)
+def test_what_is_no_list_is_said_so_and_kept_nowhere(manager, house, raw, expected):
+    response = upload(manager, raw)
+    assert response.status_code == 400
+    assert expected in text(response)
+    assert not (house.data / "uploads").exists()
+
+
+def test_a_file_must_be_chosen_and_be_no_larger_than_a_list_of_people(manager):
+    assert manager.post("/people/import").status_code == 400
+    response = upload(manager, b"id\n" + b"x" * (5 * 1024 * 1024))
+    assert response.status_code == 400
+    assert "a list of people has at most 5 MB" in text(response)
+
+
+# --- who is not in it -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(house) -> list[str]:
+    Account.objects.create(name="keeper", role="manager", password=hashed())
+    for number in range(10, 20):
+        Member.objects.create(id=f"m-{number}", name=f"Person {number}")
+    return [f"m-{number},Person {number},\n" for number in range(10, 20)]
+
+
+def test_who_is_not_in_a_complete_list_leaves_and_is_not_deleted(manager, many, broker):
+    trained("m-1")
+    page = look(manager, ALL.replace(f"m-1,Ada Lovelace,{ADA}\n", "") + "".join(many))
+    assert [member.pk for member in page.context["found"].vanished] == ["m-1"]
+    response = take(manager, page, complete="yes")
+    assert "1 has left" in said(response)
+    assert Member.objects.get(pk="m-1").left_on == today()
+    assert Badge.objects.get(member="m-1").end_reason == "left"
+    assert "m-1" not in admitted("laser-1")
+    assert broker.told
+
+
+def test_nobody_leaves_unless_the_list_is_said_to_be_complete(manager, many):
+    page = look(manager, ALL.replace("Ada Lovelace", "Ada King") + "".join(many[:-1]))
+    take(manager, page)
+    assert not Member.objects.exclude(left_on=None).exists()
+
+
+def test_a_list_from_which_more_than_a_fifth_vanish_ends_nobody(manager, many):
+    page = look(manager, ALL + "".join(many[:-3]))
+    assert "this looks like half a list" in text(page)
+    assert 'name="complete"' not in text(page)
+    assert take(manager, page, complete="yes").status_code == 400
+    assert not Member.objects.exclude(left_on=None).exists()
+
+
+def test_while_a_line_is_broken_nobody_is_ended_by_a_list(manager, many):
+    page = look(manager, ALL + "".join(many[:-1]) + "m-19x,,08A1B2C3\n")
+    assert 'name="complete"' not in text(page)
+    assert take(manager, page, complete="yes").status_code == 400
+
+
+def test_the_last_manager_does_not_vanish(manager, many):
+    Account.objects.filter(name="keeper").update(is_active=False)
+    Account.objects.filter(name="manager").update(member="m-19")
+    page = look(manager, ALL.replace("Ada Lovelace", "Ada King") + "".join(many[:-1]))
+    assert take(manager, page, complete="yes").status_code == 409
+    assert Member.objects.get(pk="m-1").name == "Ada Lovelace"
+
+
+# --- meanwhile --------------------------------------------------------------------------------------------------------
+
+
+def test_what_somebody_changed_meanwhile_is_looked_at_again(manager):
+    page = look(manager, ALL.replace("Ada Lovelace", "Ada King"))
+    Member.objects.filter(pk="m-1").update(name="Augusta")
+    response = take(manager, page)
+    assert response.status_code == 409
+    assert "<del>Augusta</del>" in text(response)
+    assert Member.objects.get(pk="m-1").name == "Augusta"
+    assert take(manager, response).status_code == 303
+
+
+def test_a_list_that_changes_nothing_is_said_so(manager):
+    page = look(manager, ALL)
+    assert "There is nothing to take" in text(page)
+    assert take(manager, page).status_code == 400
+
+
+def test_a_list_is_kept_for_an_hour_for_its_owner_alone(manager, house):
+    page = look(manager, ALL)
+    (file,) = (house.data / "uploads").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    old = file.stat().st_mtime - timedelta(hours=2).total_seconds()
+    os.utime(file, (old, old))
+    assert manager.get(page.request["PATH_INFO"]).status_code == 400
+    look(manager, ALL)
+    assert not file.exists()
+    assert uploads.kept("../secret.key") is None
+    assert manager.get("/people/import/nonsense").status_code == 400
+
+
+def test_only_a_manager_imports(browse):
+    for role in ("desk", "trainer", "auditor"):
+        assert upload(browse(role), ALL).status_code == 403

@@ -1,0 +1,102 @@
+"""Does every string of a page have French, with the same places in it, and is nothing shown that is not translated?"""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from django.utils import translation
+from django.utils.translation import gettext, ngettext
+
+from fabgate.collector import translations
+from tests.collector.pages import strings
+
+TEMPLATES = sorted((strings.ROOT / "templates").rglob("*.html"))
+#: Names, which are the same in every language.
+SAME = {"fabgate", "English", "Français", "CSV", "XLSX", "ms"}
+#: Attributes that are read to a person.
+READ = {"title", "aria-label", "alt", "placeholder", "data-label", "data-done"}
+
+
+@pytest.mark.parametrize("lang", translations.LANGUAGES)
+def test_every_string_has_its_translation(lang):
+    known = translations.texts(lang)
+    missing = {text: where for text, where in strings.all_of_them().items() if text not in known}
+    assert not missing
+
+
+@pytest.mark.parametrize("lang", translations.LANGUAGES)
+def test_nothing_is_translated_that_no_page_shows(lang):
+    assert translations.texts(lang).keys() - strings.all_of_them().keys() == {""}
+
+
+@pytest.mark.parametrize("lang", translations.LANGUAGES)
+def test_a_translation_has_the_places_of_its_source(lang):
+    for source, target in translations.texts(lang).items():
+        if source:
+            wanted, found = (
+                [set(re.findall(r"%\(\w+\)[sd]|%[sd]|</?\w+>", part)) for part in text.split("\0")]
+                for text in (source, target)
+            )
+            assert set().union(*wanted) == set().union(*found), source
+
+
+def test_the_pages_speak_french_and_plurals_are_right():
+    with translation.override("fr"):
+        assert gettext("Sign in") == "Se connecter"
+        assert [ngettext("%(n)d browser is signed out.", "%(n)d browsers are signed out.", n) for n in (0, 1, 2)] == [
+            "%(n)d navigateur est déconnecté.",
+            "%(n)d navigateur est déconnecté.",
+            "%(n)d navigateurs sont déconnectés.",
+        ]
+        assert gettext("Enter a valid email address.") != "Enter a valid email address."  # Django's own
+    with translation.override("en"):
+        assert gettext("Sign in") == "Sign in"
+
+
+class Shown(HTMLParser):
+    """Collects what a person would read of a template, with what is translated taken out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.words += [value or "" for name, value in attrs if name in READ]
+
+
+def untranslated(text: str) -> set[str]:
+    text = re.sub(r"{% *comment.*?endcomment *%}|{#.*?#}", "", text, flags=re.DOTALL)
+    text = re.sub(r"{% *blocktrans.*?endblocktrans(?:late)? *%}", "", text, flags=re.DOTALL)
+    text = re.sub(r"{%.*?%}|{{.*?}}", "", text, flags=re.DOTALL)
+    text = re.sub(r"<(pre|code|kbd)\b.*?</\1>", "", text, flags=re.DOTALL)  # what is typed, word for word
+    shown = Shown()
+    shown.feed(text)
+    found = {word.strip() for word in shown.words if re.search(r"[^\W\d_]{2}", word)}
+    return {text for text in found if not set(re.findall(r"[^\W\d_]{2,}", text)) <= SAME}
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(strings.ROOT)))
+def test_a_template_shows_no_word_that_is_not_translated(path: Path):
+    assert not untranslated(path.read_text(encoding="utf-8"))
+
+
+def test_the_check_finds_a_bare_word():
+    assert untranslated('<p title="Two">One {% translate "Three" %}{{ four }}</p>') == {"One", "Two"}
+
+
+def test_the_strings_are_found_in_all_their_forms(tmp_path):
+    template = tmp_path / "t.html"
+    template.write_text(
+        "{% translate \"a 'b'\" %}{% translate 'c' as d %}{% blocktranslate with x=y %}e {{ x }}{% endblocktranslate %}"
+        "{% blocktranslate count n=m %}{{ n }} f{% plural %}{{ n }} g{% endblocktranslate %}{% include 'x' with y=_('h') %}"
+    )
+    assert set(strings.of_template(template)) == {"a 'b'", "c", "e %(x)s", "%(n)s f\0%(n)s g", "h"}
+    module = tmp_path / "m.py"
+    module.write_text('_("a")\ngettext_lazy("b" "c")\nngettext("d", "e", n)\n')
+    assert set(strings.of_python(module)) == {"a", "bc", "d\0e"}

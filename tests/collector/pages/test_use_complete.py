@@ -1,0 +1,60 @@
+"""Does the page say in words, and by number, what is stored and what is missing?"""
+
+from __future__ import annotations
+
+import pytest
+
+from fabgate.collector.models import Hole, Journal, Quarantine
+from fabgate.collector.received import Received
+from fabgate.collector.store import Store
+
+from .used import NOON, Used, text
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture
+def used(database) -> Used:
+    used = Used()
+    for gate, journal in used.journals.items():
+        Store("lyon").store([journal.status()], used.now)
+        used.session(f"s-{gate}", "m-1", NOON, 5, gate=gate)
+    return used
+
+
+def test_everything_is_there(used, browse):
+    shown = text(browse("auditor").get("/use/complete"))
+    assert "Everything that the gates have said until then is stored, and nothing is missing." in shown
+    assert "stored up to 3" in shown
+
+
+def test_what_is_on_its_way_is_named_by_number(used, browse):
+    journal = used.journals["saw-1"]
+    journal.write("gate.stopping", reason="x")
+    last = journal.write("gate.stopping", reason="x")
+    Store("lyon").store([last, journal.status(head=7)], used.now)
+    shown = text(browse("auditor").get("/use/complete"))
+    assert "Awaited from: saw-1." in shown
+    assert "entry 4 is awaited" in shown
+    assert "entries 6 to 7 are awaited" in shown
+    assert "3 entries on their way" in shown
+
+
+def test_what_is_lost_is_named_by_number(used, browse):
+    journal = Journal.objects.get(name="journal-saw-1")
+    Hole.objects.create(journal=journal, first=412, last=415, state=Hole.LOST, found_at=NOON)
+    shown = text(browse("auditor").get("/use/complete"))
+    assert "4 entries no gate has any more" in shown
+    assert "entries 412 to 415 are missing" in shown
+
+
+def test_a_message_that_could_not_be_taken_is_shown_without_its_content(used, browse):
+    Store("lyon").store([Received("fabgate/v1/lyon/saw-1/event/gate/started", b"{secret", "x", "1")], used.now)
+    assert Quarantine.objects.count() == 1
+    shown = text(browse("auditor").get("/use/complete"))
+    assert "undecodable" in shown
+    assert "{secret" not in shown
+
+
+def test_without_any_gate_it_says_what_will_be_here(browse):
+    assert "No gate was heard yet" in text(browse("auditor").get("/use/complete"))

@@ -1,0 +1,172 @@
+"""Is a file complete, exact to the millisecond, harmless in a spreadsheet, and is it written down who took it?"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.test import AsyncClient
+from openpyxl import load_workbook
+
+from fabgate.collector.models import Change
+from fabgate.collector.pages.use import exports, files
+
+from .used import MINUTE, NOON, Used, body, machine
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture
+def used(database) -> Used:
+    used = Used()
+    used.begin("s-1", "m-1", NOON)
+    used.end("s-1", "m-1", NOON + 30 * MINUTE, 1_799_877)
+    used.session("s-2", "m-4", NOON + 60 * MINUTE, 20, gate="lathe-1", reason="power-loss", uncertainty_ms=900_001)
+    used.refuse("b" * 64, "m-1", NOON, "expired", "training-missing")
+    return used
+
+
+def table(response: Any) -> list[dict[str, str]]:
+    content = body(response).decode("utf-8-sig")
+    return list(csv.DictReader(io.StringIO(content), delimiter=";" if ";" in content.partition("\n")[0] else ","))
+
+
+def sheet(response: Any) -> list[dict[str, Any]]:
+    rows = list(load_workbook(io.BytesIO(body(response))).active.values)
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+
+
+def test_sessions_come_with_names_and_exact_milliseconds(used, browse):
+    rows = table(browse("accountant").get("/use/export.csv?what=sessions"))
+    assert [(row["Session"], row["Person"], row["Time on (ms)"]) for row in rows] == [
+        ("s-1", "Zoé Müller", "1799877"),
+        ("s-2", "'=1+2", "1200000"),
+    ]
+    assert rows[0]["Started (UTC)"] == NOON.isoformat(timespec="milliseconds")
+    assert datetime.fromisoformat(rows[0]["Ended (local)"]) == NOON + 30 * MINUTE
+    assert (rows[1]["Uncertain"], rows[1]["Uncertainty (ms)"], rows[1]["To review"]) == (
+        "yes",
+        "900001",
+        "End uncertain",
+    )
+
+
+def test_a_sheet_has_the_same_with_numbers_as_numbers_and_no_formula(used, browse):
+    rows = sheet(browse("accountant").get("/use/export.xlsx?what=sessions"))
+    assert [(row["Session"], row["Person"], row["Time on (ms)"]) for row in rows] == [
+        ("s-1", "Zoé Müller", 1_799_877),
+        ("s-2", "=1+2", 1_200_000),
+    ]
+    response = browse("manager").get("/use/export.xlsx?what=sessions")
+    cell = load_workbook(io.BytesIO(body(response))).active["C3"]
+    assert (cell.value, cell.data_type) == ("=1+2", "s")
+
+
+@pytest.mark.parametrize("text", ["=1+2", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_of_a_csv_begins_like_a_formula(text):
+    content = b"".join(files._csv(["head"], [[text, f"a{text}", -1]], ",")).decode("utf-8-sig")
+    assert list(csv.reader(io.StringIO(content, newline="")))[1] == [f"'{text}", f"a{text}", "-1"]
+
+
+def test_a_sheet_holds_what_xml_cannot_and_what_looks_like_xml(tmp_path):
+    with (tmp_path / "sheet.xlsx").open("w+b") as file:
+        files.write_xlsx(file, ["a", "b", "c"], [["<b>&amp;", "x\0y\x1f", None], ["", 7, "Zoé\nMüller"]])
+    rows = list(load_workbook(tmp_path / "sheet.xlsx").active.values)
+    assert rows == [("a", "b", "c"), ("<b>&amp;", "xy", None), (None, 7, "Zoé\nMüller")]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Paris", "Asia/Kolkata", "Australia/Lord_Howe"])
+def test_moments_are_written_as_python_would_also_when_the_clocks_change(zone):
+    moments = exports._Moments(ZoneInfo(zone))
+    start = datetime(2026, 10, 24, 20, 0, tzinfo=UTC)
+    for minutes in range(0, 12 * 60, 7):
+        moment = start + timedelta(minutes=minutes, milliseconds=minutes % 3)
+        text = moment.replace(tzinfo=None).isoformat(" ")
+        wanted = (
+            moment.isoformat(timespec="milliseconds"),
+            moment.astimezone(ZoneInfo(zone)).isoformat(timespec="milliseconds"),
+        )
+        assert moments.both(text) == moments.both(moment) == wanted
+
+
+def test_the_filters_of_the_page_hold_and_a_file_may_be_of_years(used, browse):
+    client = browse("accountant")
+    used.session("s-old", "m-1", NOON - timedelta(days=70), 5)
+    assert [row["Session"] for row in table(client.get("/use/export.csv?period=all"))] == ["s-old", "s-1", "s-2"]
+    assert [row["Session"] for row in table(client.get("/use/export.csv?member=m-4"))] == ["s-2"]
+    assert [row["Session"] for row in table(client.get(f"/use/export.csv?machine={machine()}"))] == ["s-1"]
+
+
+def test_open_sessions_come_last_without_an_end(used, browse):
+    used.begin("s-3", "m-2", used.now - 5 * MINUTE)
+    row = table(browse("accountant").get("/use/export.csv"))[-1]
+    assert (row["Session"], row["Ended (UTC)"], row["Why it ended"]) == ("s-3", "", "still open")
+
+
+def test_usage_is_by_machine_member_and_category(used, browse):
+    query = f"what=usage&first={NOON:%Y-%m-%d}&last={NOON:%Y-%m-%d}"
+    rows = table(browse("accountant").get(f"/use/export.csv?{query}"))
+    assert [(row["Machine"], row["Person"], row["Category"], row["Time on (ms)"]) for row in rows] == [
+        ("Band saw", "Zoé Müller", "student", "1799877"),
+        ("Metal lathe", "'=1+2", "", "1200000"),
+    ]
+
+
+def test_refusals_come_with_every_reason(used, browse):
+    (row,) = table(browse("accountant").get("/use/export.csv?what=refusals"))
+    assert (row["Person"], row["Why not"], row["Badge"]) == (
+        "Zoé Müller",
+        "Membership over, training missing",
+        "bbbbbbbb",
+    )
+
+
+def test_heads_and_words_are_in_the_language_of_the_account(used, browse, account):
+    rows = table(browse(account("accountant", lang="fr")).get("/use/export.csv"))
+    assert rows[0]["Durée (ms)"] == "1799877"
+    assert rows[0]["Personne"] == "Zoé Müller"
+
+
+def test_who_took_what_is_in_the_log_before_anything_leaves(used, browse):
+    browse("auditor").get("/use/export.csv?what=usage&by=member").close()
+    change = Change.objects.get(verb="data.exported")
+    assert (change.actor, change.after) == ("auditor", {"what": "usage", "form": "csv", "by": "member"})
+
+
+def test_the_answer_is_a_file_that_nobody_keeps(used, browse):
+    response = browse("accountant").get("/use/export.xlsx")
+    assert response["Content-Disposition"].startswith('attachment; filename="lyon-sessions-')
+    assert response["Cache-Control"] == "private, no-store"
+    assert int(response["Content-Length"]) == len(body(response))
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [("what=secrets", 404), ("member=nobody", 400), ("first=x", 400), ("what=usage&month=x", 400)]
+)
+def test_what_cannot_be_exported_is_refused_and_not_logged(used, browse, query, status):
+    assert browse("accountant").get(f"/use/export.csv?{query}").status_code == status
+    assert not Change.objects.filter(verb="data.exported").exists()
+
+
+def test_more_rows_than_a_sheet_has_are_refused_with_what_to_do(used, browse, monkeypatch):
+    monkeypatch.setattr(files, "MAX_ROWS", 2)
+    response = browse("accountant").get("/use/export.xlsx")
+    assert response.status_code == 400
+    assert "take them as CSV" in response.content.decode()
+
+
+def test_a_file_is_sent_piece_by_piece_under_asgi_too(used, account):
+    client = AsyncClient(headers={"host": "localhost"})
+    who = account("accountant")
+
+    async def take() -> bytes:
+        await client.aforce_login(who)
+        response = await client.get("/use/export.csv")
+        return b"".join([piece async for piece in response.streaming_content])
+
+    assert b"s-1" in asyncio.run(take())

@@ -1,0 +1,168 @@
+"""Does one page answer the insurer: who used it then, trained by whom, locked or not, and how sure is that?"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from fabgate.collector import changes, corrections
+from fabgate.collector.models import Grant, Hole, Journal, Machine, Training, UsageSession
+from fabgate.collector.pages.use import then
+
+from .used import MINUTE, NOON, Used, machine, text
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture
+def used(database) -> Used:
+    used = Used()
+    used.session("s-1", "m-1", NOON, 30)
+    used.session("s-2", "m-2", NOON + 60 * MINUTE, 20)
+    return used
+
+
+def asked(at: datetime, name: str = "bandsaw") -> str:
+    return f"/use/moment?machine={machine(name)}&day={at:%Y-%m-%d}&time={at:%H:%M}"
+
+
+def answer(at: datetime) -> dict:
+    return then.answer(Machine.objects.get(name="bandsaw"), at)
+
+
+def granted(**more) -> Grant:
+    training = Training.objects.get_or_create(name="saws", defaults={"title": "Saws"})[0]
+    training.machines.add(Machine.objects.get(name="bandsaw"))
+    said = {"member_id": "m-1", "training": training, "stage": "autonomous", "since": NOON.date() - timedelta(days=30)}
+    return Grant.objects.create(**{**said, "trainer": "Maya", "created_at": NOON - timedelta(days=30), **more})
+
+
+def test_who_used_it_is_named_with_trainer_and_clock(used, browse):
+    granted()
+    shown = text(browse("auditor").get(asked(NOON + 10 * MINUTE)))
+    for word in ("Zoé Müller", "Was using it", "Yes, on record then", "Saws", "Maya", "Nothing is missing"):
+        assert word in shown
+    assert "data-print" in shown
+
+
+def test_between_sessions_nobody_is_named_but_the_neighbours(used, browse):
+    found = answer(NOON + 45 * MINUTE)
+    assert found["covers"] == []
+    assert (found["before"]["who"], found["after"]["who"]) == ("Zoé Müller", "Bjørn Sørensen")
+    assert "No session on record covers this moment." in text(browse("auditor").get(asked(NOON + 45 * MINUTE)))
+
+
+def test_an_uncertain_end_may_cover_a_moment_after_it(used):
+    used.session("s-3", "m-3", NOON + 90 * MINUTE, 10, reason="power-loss", uncertainty_ms=900_000)
+    assert [(cover.who, cover.perhaps) for cover in answer(NOON + 110 * MINUTE)["covers"]] == [
+        ("Zoé Petit", "uncertain")
+    ]
+    assert answer(NOON + 116 * MINUTE)["covers"] == []
+
+
+def test_an_open_session_covers_now(used):
+    used.begin("s-3", "m-3", used.now - 5 * MINUTE)
+    assert [cover.who for cover in answer(used.now)["covers"]] == ["Zoé Petit"]
+
+
+def test_a_session_without_a_date_may_cover_what_it_lies_between(used):
+    UsageSession.objects.filter(pk="s-2").update(
+        started_at=None, last_at=None, not_before=NOON + 40 * MINUTE, not_after=NOON + 80 * MINUTE
+    )
+    assert [(cover.who, cover.perhaps) for cover in answer(NOON + 50 * MINUTE)["covers"]] == [
+        ("Bjørn Sørensen", "undated")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "held", "told"),
+    [
+        ({}, True, "held"),
+        ({"created_at": NOON + timedelta(days=1)}, False, "not yet on record"),
+        ({"revoked_on": NOON.date(), "reason": "x"}, False, "taken back"),
+        ({"until": NOON.date() - timedelta(days=1)}, False, "expired"),
+        ({"since": NOON.date() + timedelta(days=1)}, False, "did not hold"),
+        ({"stage": "suspended"}, False, "did not hold"),
+        ({"revoked_on": NOON.date() + timedelta(days=1), "reason": "an accident"}, True, "an accident"),
+    ],
+)
+def test_a_training_is_told_as_it_was_on_record_then_and_what_became_of_it(used, browse, more, held, told):
+    granted(**more)
+    (cover,) = answer(NOON + 10 * MINUTE)["covers"]
+    assert cover.was_trained is held
+    assert told in text(browse("auditor").get(asked(NOON + 10 * MINUTE)))
+
+
+def test_a_person_who_was_corrected_since_is_told_with_who_was_recorded(used, browse):
+    corrections.correct("s-1", "member", "m-3", author="eve", reason="x")
+    shown = text(browse("auditor").get(asked(NOON + 10 * MINUTE)))
+    assert "<h2>Zoé Petit</h2>" in shown
+    assert "Zoé Müller; who it was has been corrected since" in shown
+
+
+def test_a_lock_is_told_with_who_set_it_and_why(used, browse):
+    row = Machine.objects.get(name="bandsaw")
+    changes.note("eve", "machine.locked", row, reason="Belt broken")
+    moment = datetime.now(NOON.tzinfo) + MINUTE
+    shown = text(browse("auditor").get(asked(moment)))
+    assert "“Belt broken”" in shown
+    changes.note("eve", "machine.unlocked", row)
+    assert then.answer(row, moment)["locks"]["now"] is None
+    assert answer(NOON)["locks"]["now"] is None
+
+
+def test_what_blocked_the_machine_then_is_told_from_the_gates_own_entries(used):
+    used.write("saw-1", "machine.blocked", NOON + 100 * MINUTE, cause="estop", level="cut")
+    used.write("saw-1", "machine.blocked", NOON + 101 * MINUTE, cause="flag", level="hold")
+    used.write("saw-1", "machine.cleared", NOON + 110 * MINUTE, cause="estop")
+    causes = {minutes: answer(NOON + minutes * MINUTE)["gates"][0]["causes"] for minutes in (50, 105, 115)}
+    assert causes == {
+        50: [],
+        105: ["A danger was reported", "Emergency stop pressed"],
+        115: ["A danger was reported"],
+    }
+
+
+def test_records_that_are_missing_around_the_moment_are_told_and_others_are_not(used, browse):
+    journal = Journal.objects.get(name="journal-saw-1")
+    used.journals["saw-1"].write("gate.stopping", reason="x", time=NOON + 100 * MINUTE)
+    used.write("saw-1", "gate.stopping", NOON + 120 * MINUTE, reason="x")
+    Hole.objects.create(journal=journal, first=6, last=6, state=Hole.LOST, found_at=NOON)
+    assert answer(NOON + 10 * MINUTE)["gates"][0]["holes"] == []
+    assert answer(NOON + 100 * MINUTE)["gates"][0]["holes"][0]["count"] == 1
+    assert "Records are missing" in text(browse("auditor").get(asked(NOON + 100 * MINUTE)))
+
+
+def test_refusals_near_the_moment_are_told(used):
+    used.refuse("b", "m-3", NOON + 10 * MINUTE, "in-use")
+    assert [row["who"] for row in answer(NOON + 20 * MINUTE)["refusals"]] == ["Zoé Petit"]
+    assert answer(NOON + 40 * MINUTE)["refusals"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("machine=99&day=2026-01-01&time=12:00", "Select a valid choice"),
+        ("machine=1&day=soon&time=12:00", "Enter a valid date"),
+        ("machine=1&day=2026-01-01&time=25:00", "Enter a valid time"),
+        ("machine=1&day=1026-01-01&time=12:00", "Choose a year between 2000 and 2199."),
+        ("machine=1", "This field is required."),
+    ],
+)
+def test_what_cannot_be_asked_is_said(used, browse, query, told):
+    response = browse("auditor").get(f"/use/moment?{query}")
+    assert response.status_code == 400
+    assert told in text(response)
+
+
+def test_a_machine_that_nobody_has_used_and_that_has_no_gate_has_its_page(used, browse):
+    new = Machine.objects.create(name="new", title="New")
+    response = browse("auditor").get(asked(NOON, "new"))
+    assert response.status_code == 200
+    assert "This machine has no gate now." in text(response)
+    assert new.title in text(response)
+
+
+def test_the_page_asks_first(used, browse):
+    assert "One machine and one moment" in text(browse("auditor").get("/use/moment"))

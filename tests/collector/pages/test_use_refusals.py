@@ -1,0 +1,67 @@
+"""Who was refused, where, and why, and which unknown badges come again and again?"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from .used import MINUTE, NOON, Used, machine, text
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture
+def used(database) -> Used:
+    used = Used()
+    used.refuse("badge-m-1", "m-1", NOON, "expired", "training-missing")
+    used.refuse("stranger00", None, NOON + MINUTE, "unknown-badge", gate="lathe-1")
+    used.refuse("stranger00", None, NOON + 2 * MINUTE, "unknown-badge")
+    used.refuse("badge-m-2", "m-2", NOON + 3 * MINUTE, "blocked-estop")
+    return used
+
+
+def listed(response) -> list[str]:
+    return re.findall(r"<td data-label=\"Why not\">([^<]*)</td>", response.content.decode())
+
+
+def test_refusals_are_listed_with_every_reason_the_newest_first(used, browse):
+    response = browse("accountant").get("/use/refusals")
+    assert listed(response) == [
+        "Emergency stop pressed",
+        "Unknown badge",
+        "Unknown badge",
+        "Membership over, training missing",
+    ]
+    assert "Zoé Müller" in text(response)
+
+
+def test_they_are_summed_by_reason_machine_and_unknown_badge(used, browse):
+    found = browse("accountant").get("/use/refusals").context
+    assert found["reasons"] == [("Unknown badge", 2), ("Emergency stop pressed", 1), ("Membership over", 1)]
+    assert found["machines"] == [("Band saw", 3), ("Metal lathe", 1)]
+    assert [(row["badge"], row["times"]) for row in found["strangers"]] == [("stranger00", 2)]
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [("reason=training-missing", 1), ("reason=unknown-badge", 2), ("member=zoé müller", 1), ("period=today", 0)],
+)
+def test_a_filter_shows_what_fits_it(used, browse, query, count):
+    assert len(listed(browse("accountant").get(f"/use/refusals?{query}"))) == count
+
+
+def test_a_machine_can_be_chosen(used, browse):
+    assert len(listed(browse("accountant").get(f"/use/refusals?machine={machine('lathe')}&period=all"))) == 1
+
+
+def test_more_than_a_month_of_everybody_is_refused(used, browse):
+    assert browse("accountant").get("/use/refusals?period=all").status_code == 400
+
+
+def test_a_badge_is_never_shown_in_full(used, browse):
+    assert "stranger00" not in text(browse("accountant").get("/use/refusals")).replace("badge=stranger00", "")
+
+
+def test_an_empty_list_says_so(browse):
+    assert "Nobody was refused" in text(browse("accountant").get("/use/refusals"))

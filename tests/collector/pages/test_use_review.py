@@ -1,0 +1,134 @@
+"""Does one power cut make one chore, and is each decision kept with who made it?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from fabgate.collector.models import Change, LedgerLine, Review, UsageSession
+from fabgate.collector.pages.use.review import cases
+
+from .used import MINUTE, NOON, Used, text
+
+pytestmark = pytest.mark.usefixtures("database")
+CUT = {"reason": "power-loss", "uncertainty_ms": 900_000}
+
+
+@pytest.fixture
+def used(database) -> Used:
+    used = Used()
+    used.session("s-1", "m-1", NOON, 30, **CUT)
+    used.session("s-2", "m-2", NOON + MINUTE, 30, gate="lathe-1", **CUT)
+    used.session("s-3", "m-3", NOON + timedelta(hours=5), 30, **CUT)
+    return used
+
+
+def rows(*sessions: str) -> list[int]:
+    return [Review.objects.get(session=session).pk for session in sessions]
+
+
+def test_what_ended_in_one_power_cut_is_one_case(used):
+    found = [[one.session_id for one in case.reviews] for case in cases(Review.waiting())]
+    assert found == [["s-1", "s-2"], ["s-3"]]
+
+
+def test_a_doubt_of_up_to_a_minute_is_not_asked_about(used, browse):
+    used.session("s-4", "m-3", NOON + timedelta(hours=7), 30, reason="power-loss", uncertainty_ms=60_000)
+    assert "s-4" not in text(browse("accountant").get("/use/review"))
+
+
+def test_several_are_settled_at_once_with_author_and_note(used, browse):
+    client = browse("accountant")
+    response = client.post(
+        "/use/review", {"decision": "accepted", "review": rows("s-1", "s-2"), "note": "the storm of that evening"}
+    )
+    assert response.status_code == 303
+    settled = Review.objects.exclude(settled_at=None).order_by("pk")
+    told = settled.values_list("session", "decision", "settled_by", "note")
+    assert list(told) == [(s, "accepted", "accountant", "the storm of that evening") for s in ("s-1", "s-2")]
+    assert Change.objects.filter(verb="review.accepted").count() == 2
+    shown = text(client.get("/use/review"))
+    assert "2 sessions are settled." in shown
+    assert "1 more waits." in shown
+
+
+def test_in_the_members_favour_counts_no_more_than_the_end_says(used, browse):
+    used.begin("s-4", "m-1", NOON + timedelta(hours=8))
+    used.write(
+        "saw-1",
+        "session.progress",
+        NOON + timedelta(hours=8, minutes=15),
+        session="s-4",
+        member="m-1",
+        badge="b",
+        energised_ms=900_000,
+        running_ms=0,
+    )
+    used.end("s-4", "m-1", NOON + timedelta(hours=8, minutes=16), 600_000, reason="restart")
+    session = UsageSession.objects.get(pk="s-4")
+    assert (session.counted_ms, session.review) == (900_000, "counter-above-end")
+    browse("accountant").post("/use/review", {"decision": "favour", "review": rows("s-4", "s-3")})
+    assert UsageSession.objects.get(pk="s-4").counted_ms == 600_000
+    assert UsageSession.objects.get(pk="s-3").counted_ms == 1_800_000
+    assert set(Review.objects.filter(session__in=["s-3", "s-4"]).values_list("decision", flat=True)) == {"favour"}
+    assert LedgerLine.objects.filter(session="s-4").latest("pk").kind == "corrected"
+
+
+def test_another_doubt_that_arrives_later_opens_it_again(used, browse):
+    browse("accountant").post("/use/review", {"decision": "accepted", "review": rows("s-3")})
+    used.write(
+        "saw-1",
+        "session.progress",
+        NOON + timedelta(hours=5, minutes=29),
+        session="s-3",
+        member="m-3",
+        badge="b",
+        energised_ms=9_000_000,
+        running_ms=0,
+    )
+    review = Review.objects.get(session="s-3")
+    assert (review.why, review.settled_at, review.decision) == ("counter-above-end", None, "")
+
+
+def test_what_somebody_else_settled_meanwhile_stays_and_the_rest_is_settled(used, browse):
+    chosen = rows("s-1", "s-2")
+    browse("manager").post("/use/review", {"decision": "accepted", "review": chosen[:1]})
+    client = browse("accountant")
+    client.post("/use/review", {"decision": "favour", "review": chosen})
+    by = dict(Review.objects.filter(pk__in=chosen).values_list("session", "settled_by"))
+    assert by == {"s-1": "manager", "s-2": "accountant"}
+    assert "1 had been settled already, and stays so." in text(client.get("/use/review"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ({"decision": "accepted"}, "Choose at least one session."),
+        ({"decision": "accepted", "review": ["999"]}, "Select a valid choice"),
+        ({"decision": "accepted", "review": ["x"]}, "is not a valid value"),
+        ({"decision": "delete"}, "Select a valid choice"),
+    ],
+)
+def test_what_cannot_be_decided_is_said(used, browse, sent, told):
+    response = browse("accountant").post("/use/review", sent)
+    assert response.status_code == 400
+    assert told in text(response)
+    assert not Review.objects.exclude(settled_at=None).exists()
+
+
+def test_an_auditor_reads_the_queue_and_decides_nothing(used, browse):
+    client = browse("auditor")
+    shown = text(client.get("/use/review"))
+    assert "Zoé Müller" in shown
+    assert "Accept as counted" not in shown
+    assert client.post("/use/review", {"decision": "accepted", "review": rows("s-1")}).status_code == 403
+
+
+def test_a_contested_session_shows_the_members_words(used, browse):
+    Review.objects.filter(session="s-3").update(why="contested", note="I was at the other saw")
+    assert "“I was at the other saw”" in text(browse("accountant").get("/use/review"))
+
+
+def test_an_empty_queue_says_so(browse):
+    assert "Nothing to review" in text(browse("accountant").get("/use/review"))

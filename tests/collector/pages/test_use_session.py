@@ -1,0 +1,159 @@
+"""Does the page of a session show the evidence, and take corrections as new rows?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from fabgate import wire
+from fabgate.collector.models import Change, Correction, Grant, Member, Review, Training, UsageDay, UsageSession
+
+from .used import MINUTE, NOON, Used, text
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture
+def used(database) -> Used:
+    used = Used()
+    used.session("s-1", "m-1", NOON, 30)
+    return used
+
+
+def corrected(**changed: str) -> dict[str, str]:
+    shown = {"time": "0:30:00", "member": "Zoé Müller", "payer": "Zoé Müller", "purpose": "own"}
+    return {**shown, "reason": "she said so", **changed}
+
+
+def test_the_evidence_names_person_machine_gate_minutes_and_why_it_ended(used, browse):
+    shown = text(browse("auditor").get("/use/s-1"))
+    for word in ("Zoé Müller", "Band saw", "gate saw-1", "0:30:00", "0:15:00", "Badge tapped", "Own project"):
+        assert word in shown
+
+
+def test_the_evidence_says_on_what_ground_with_trainer_and_what_became_of_it(used, browse):
+    training = Training.objects.create(name="saws", title="Saws")
+    grant = Grant.objects.create(
+        member_id="m-1",
+        training=training,
+        stage="supervised",
+        since=NOON.date(),
+        trainer="Maya",
+        revoked_on=NOON.date() + timedelta(days=1),
+        revoked_by="eve",
+        reason="an accident",
+    )
+    version = int((NOON - 60 * MINUTE).timestamp() * 1000)
+    basis = wire.Basis(kind="grant", grant=str(grant.pk), stale_roster=True)
+    used.begin("s-2", "m-1", NOON + 60 * MINUTE, basis=basis, supervisor="m-2", roster=version)
+    used.end("s-2", "m-1", NOON + 70 * MINUTE, 600_000)
+    shown = text(browse("auditor").get("/use/s-2"))
+    for word in ("Saws", "under supervision", "trainer Maya", "Bjørn Sørensen", "11:00", "old then"):
+        assert word in shown
+    assert "by eve: an accident" in shown
+
+
+def test_the_entries_are_shown_by_number_and_hash(used, browse):
+    used.begin("s-2", "m-2", NOON + 60 * MINUTE)
+    used.write(
+        "saw-1",
+        "session.progress",
+        NOON + 75 * MINUTE,
+        session="s-2",
+        member="m-2",
+        badge="b",
+        energised_ms=900_000,
+        running_ms=0,
+    )
+    used.end("s-2", "m-2", NOON + 80 * MINUTE, 1_200_000)
+    shown = text(browse("auditor").get("/use/s-2"))
+    assert [f"entry {number}," in shown for number in (3, 4, 5, 6)] == [False, True, True, True]
+    assert "1200000 ms" in shown
+    assert "was synchronised at the start and at the end" in shown
+
+
+def test_a_correction_is_a_new_row_that_counts_in_the_sums_and_in_the_log(used, browse):
+    response = browse("accountant").post("/use/s-1", corrected(time="0:20:00", purpose="maintenance"))
+    assert (response.status_code, response["Location"]) == (303, "/use/s-1")
+    rows = Correction.objects.order_by("field").values_list("field", "old", "new", "author", "reason")
+    assert list(rows) == [
+        ("purpose", "own", "maintenance", "accountant", "she said so"),
+        ("time", "1800000", "1200000", "accountant", "she said so"),
+    ]
+    session = UsageSession.objects.get()
+    assert (session.counted_ms, session.energised_ms, session.purpose) == (1_200_000, 1_800_000, "maintenance")
+    assert UsageDay.objects.get(sessions=1).counted_ms == 1_200_000
+    assert Change.objects.filter(verb="session.corrected", actor="accountant").count() == 2
+    shown = text(browse("auditor").get("/use/s-1"))
+    assert "(recorded: 0:30:00)" in shown
+    assert "she said so" in shown
+
+
+def test_another_person_may_have_used_it_and_pays_then(used, browse):
+    browse("accountant").post("/use/s-1", corrected(member="bjorn sorensen"))
+    session = UsageSession.objects.get()
+    assert (session.used_by, session.payer, session.member) == ("m-2", "m-2", "m-1")
+    assert "(recorded: Zoé Müller)" in text(browse("auditor").get("/use/s-1"))
+
+
+def test_the_milliseconds_stay_when_nobody_changes_the_time(used, browse):
+    used.begin("s-2", "m-1", NOON + 60 * MINUTE)
+    used.end("s-2", "m-1", NOON + 61 * MINUTE, 60_999)
+    browse("accountant").post("/use/s-2", corrected(time="0:01:00", purpose="training"))
+    assert UsageSession.objects.get(pk="s-2").counted_ms == 60_999
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({}, "Nothing is different"),
+        ({"time": "soon"}, "Write hours, minutes and seconds"),
+        ({"time": "-1"}, "Write hours, minutes and seconds"),
+        ({"time": "9999:00:00"}, "That is more than a month."),
+        ({"time": ""}, "This field is required."),
+        ({"member": "nobody"}, "Nobody is called “nobody”."),
+        ({"member": "zoe"}, "Whom of these: Zoé Müller (m-1), Zoé Petit (m-3)?"),
+        ({"purpose": "fun"}, "Select a valid choice"),
+        ({"time": "1", "reason": " "}, "This field is required."),
+        ({"time": "1", "reason": "x" * 201}, "at most 200 characters"),
+    ],
+)
+def test_a_mistake_is_said_and_nothing_is_half_done(used, browse, changed, told):
+    response = browse("accountant").post("/use/s-1", corrected(**changed))
+    assert response.status_code == 400
+    assert told in text(response)
+    assert not Correction.objects.exists()
+
+
+def test_an_open_session_has_no_form_and_takes_no_correction(used, browse):
+    used.begin("s-2", "m-1", NOON + 60 * MINUTE)
+    client = browse("accountant")
+    assert "Put it right" not in text(client.get("/use/s-2"))
+    response = client.post("/use/s-2", corrected(time="0:01:00"))
+    assert response.status_code == 400
+    assert not Correction.objects.exists()
+
+
+def test_an_auditor_sees_no_form_and_may_not_correct(used, browse):
+    client = browse("auditor")
+    assert "Put it right" not in text(client.get("/use/s-1"))
+    assert client.post("/use/s-1", corrected(time="0:01:00")).status_code == 403
+
+
+def test_what_was_to_be_looked_at_says_so_until_it_is_settled(used, browse):
+    used.session("s-2", "m-1", NOON + 60 * MINUTE, 5, reason="power-loss", uncertainty_ms=900_000)
+    client = browse("accountant")
+    assert "End uncertain." in text(client.get("/use/s-2"))
+    client.post("/use/s-2", corrected(time="0:06:00"))
+    assert Review.objects.get().decision == Review.CORRECTED
+    assert "and was settled on" in text(client.get("/use/s-2"))
+
+
+def test_a_member_without_a_name_is_called_by_their_number(used, browse):
+    Member.objects.filter(pk="m-1").update(name="")
+    assert "<h1>m-1 · Band saw</h1>" in text(browse("auditor").get("/use/s-1"))
+
+
+def test_a_session_that_nobody_knows_is_not_found(used, browse):
+    assert browse("auditor").get("/use/s-9").status_code == 404

@@ -1,0 +1,122 @@
+"""Does the list show the sessions that are asked for, and say what cannot be asked?"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from .used import MINUTE, NOON, Used, machine, text
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture
+def used(database) -> Used:
+    used = Used()
+    used.session("s-1", "m-1", NOON, 30)
+    used.session("s-2", "m-2", NOON + 60 * MINUTE, 20, gate="lathe-1", reason="idle")
+    used.session("s-3", "m-1", NOON + 120 * MINUTE, 10, reason="power-loss", uncertainty_ms=900_000)
+    used.session("s-old", "m-1", NOON - timedelta(days=60), 5)
+    return used
+
+
+def listed(response) -> list[str]:
+    return re.findall(r'<th scope="row"><a href="/use/([^"]+)"', response.content.decode())
+
+
+def test_sessions_are_listed_by_their_end_with_names_and_the_newest_first(used, browse):
+    response = browse("accountant").get("/use")
+    assert listed(response) == ["s-3", "s-2", "s-1"]
+    assert "Zoé Müller" in text(response)
+    assert "0:30:00" in text(response)
+
+
+def test_an_uncertain_end_is_flagged_in_the_list(used, browse):
+    response = browse("accountant").get("/use?uncertain=on")
+    assert listed(response) == ["s-3"]
+    assert "uncertain, up to 0:15:00 more" in text(response)
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("member=m-2", ["s-2"]),
+        ("member=bjorn", ["s-2"]),
+        ("member=Zoé Müller&period=all", ["s-3", "s-1", "s-old"]),
+        ("reason=idle", ["s-2"]),
+        ("period=today", []),
+        (f"first={NOON:%Y-%m-%d}&last={NOON:%Y-%m-%d}", ["s-3", "s-2", "s-1"]),
+        (f"last={NOON:%Y-%m-%d}&member=m-1", ["s-3", "s-1", "s-old"]),
+    ],
+)
+def test_a_filter_shows_what_fits_it(used, browse, query, wanted):
+    assert listed(browse("accountant").get(f"/use?{query}")) == wanted
+
+
+def test_a_machine_can_be_chosen_at_any_time(used, browse):
+    assert listed(browse("accountant").get(f"/use?period=all&machine={machine()}")) == ["s-3", "s-1", "s-old"]
+
+
+def test_more_than_a_month_of_everybody_is_refused_with_what_to_do(used, browse):
+    client = browse("accountant")
+    for query in ("period=all", "first=2020-01-01&last=2020-03-01"):
+        response = client.get(f"/use?{query}")
+        assert response.status_code == 400
+        assert "choose one of them too" in text(response)
+
+
+def test_a_name_that_fits_several_people_offers_them(used, browse):
+    response = browse("accountant").get("/use?member=zoe")
+    assert response.status_code == 400
+    assert "Whom do you mean?" in text(response)
+    assert "?member=m-1" in text(response)
+    assert "?member=m-3" in text(response)
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("member=nobody", "Nobody is called “nobody”."),
+        ("machine=99", "Select a valid choice"),
+        ("reason=fun", "Select a valid choice"),
+        ("period=own", "Choose a first or a last day."),
+        ("first=2026-13-01", "Enter a valid date."),
+        ("first=2026-02-02&last=2026-02-01", "This day lies before the first one."),
+        ("first=1026-02-02&last=2026-02-01", "Choose a year between 2000 and 2199."),
+        ("before=x", "open the list again from its beginning"),
+    ],
+)
+def test_what_cannot_be_looked_for_is_said(used, browse, query, told):
+    response = browse("accountant").get(f"/use?{query}")
+    assert response.status_code == 400
+    assert told in text(response)
+
+
+def test_open_sessions_stand_apart_and_are_not_on_later_pages(used, browse):
+    used.begin("s-open", "m-3", used.now - 5 * MINUTE)
+    client = browse("accountant")
+    response = client.get("/use")
+    assert listed(response)[0] == "s-open"
+    assert "Open now" in text(response)
+    assert "data-since=" in text(response)
+    assert "s-open" not in listed(client.get("/use?uncertain=on"))
+    assert "s-open" not in listed(client.get("/use?before=4102444800000000_z"))
+
+
+def test_pages_follow_each_other_without_a_gap(used, browse):
+    for number in range(60):
+        used.session(f"n-{number:02}", "m-2", NOON + (200 + 2 * number) * MINUTE, 1)
+    client = browse("accountant")
+    first = client.get("/use?member=m-2")
+    older = re.search(r'href="(\?[^"]*before=[^"]*)"', first.content.decode())
+    assert older is not None
+    second = client.get(f"/use{older[1].replace('&amp;', '&')}")
+    assert listed(first) + listed(second) == [*(f"n-{number:02}" for number in reversed(range(60))), "s-2"]
+
+
+def test_an_empty_list_says_what_to_do(browse):
+    client = browse("accountant")
+    assert "As soon as somebody taps a badge" in text(client.get("/use"))
+    assert "Show the last 31 days" in text(client.get("/use?period=today"))

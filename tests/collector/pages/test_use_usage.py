@@ -1,0 +1,125 @@
+"""Do the sums add up, by whatever they are asked for?"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fabgate.collector import corrections
+from fabgate.collector.models import UsageDay, UsageSession
+from fabgate.collector.pages.use import sums
+from fabgate.collector.pages.use.periods import Period
+
+from .used import MINUTE, NOON, Used, machine, text
+
+pytestmark = pytest.mark.usefixtures("database")
+DAYS = f"first={NOON:%Y-%m-%d}&last={NOON:%Y-%m-%d}"
+
+
+@pytest.fixture
+def used(database) -> Used:
+    used = Used()
+    used.session("s-1", "m-1", NOON, 30)
+    used.session("s-2", "m-2", NOON + 60 * MINUTE, 20, gate="lathe-1")
+    used.session("s-3", "m-1", NOON + 90 * MINUTE, 10, reason="power-loss", uncertainty_ms=900_000)
+    return used
+
+
+def lines(response) -> list[tuple[str, str, str]]:
+    found = re.findall(
+        r'<tr>\s*<th scope="row">([^<]+)</th>\s*<td[^>]*>(\d+)</td>\s*<td[^>]*>([\d:]+)</td>', response.content.decode()
+    )
+    return [(title.strip(), sessions, time) for title, sessions, time in found]
+
+
+@pytest.mark.parametrize(
+    ("by", "wanted"),
+    [
+        ("machine", [("Band saw", "2", "0:40:00"), ("Metal lathe", "1", "0:20:00")]),
+        ("member", [("Zoé Müller", "2", "0:40:00"), ("Bjørn Sørensen", "1", "0:20:00")]),
+        ("category", [("student", "2", "0:40:00"), ("adult", "1", "0:20:00")]),
+        (
+            "machine-member",
+            [("Band saw · Zoé Müller", "2", "0:40:00"), ("Metal lathe · Bjørn Sørensen", "1", "0:20:00")],
+        ),
+    ],
+)
+def test_the_sums_are_by_what_was_chosen_with_a_total(used, browse, by, wanted):
+    found = lines(browse("accountant").get(f"/use/usage?{DAYS}&by={by}"))
+    assert found == [*wanted, ("Total", "3", "1:00:00")]
+
+
+def test_only_what_was_chosen_is_summed(used, browse):
+    client = browse("accountant")
+    assert lines(client.get(f"/use/usage?{DAYS}&member=bjorn"))[-1] == ("Total", "1", "0:20:00")
+    assert lines(client.get(f"/use/usage?{DAYS}&machine={machine()}"))[-1] == ("Total", "2", "0:40:00")
+    assert lines(client.get(f"/use/usage?{DAYS}&category=student"))[-1] == ("Total", "2", "0:40:00")
+    assert "Nobody used anything" in text(client.get(f"/use/usage?{DAYS}&category=-"))
+
+
+def test_a_correction_counts_in_the_sums(used, browse):
+    corrections.correct("s-1", "time", "60000", author="eve", reason="x")
+    assert lines(browse("accountant").get(f"/use/usage?{DAYS}"))[-1] == ("Total", "3", "0:31:00")
+
+
+def test_uncertain_minutes_are_flagged_and_the_page_says_on_which_day_they_count(used, browse):
+    shown = text(browse("accountant").get(f"/use/usage?{DAYS}"))
+    assert "1, up to 0:15:00 more" in shown
+    assert "Minutes count on the day on which their session ended." in shown
+
+
+def test_the_chart_has_every_day_and_its_numbers_as_text(used, browse):
+    first = NOON - timedelta(days=2)
+    response = browse("accountant").get(f"/use/usage?first={first:%Y-%m-%d}&last={NOON:%Y-%m-%d}")
+    found = re.search(r'<script id="bars" type="application/json">(.*?)</script>', response.content.decode())
+    assert found is not None
+    told = json.loads(found[1])
+    assert told["hours"] == [0, 0, 1]
+    assert len(told["labels"]) == 3
+    assert "As numbers" in text(response)
+
+
+def test_long_periods_have_bars_by_week_and_by_month(used):
+    rows = UsageDay.objects.all()
+    year = Period(NOON.date() - timedelta(days=300), NOON.date())
+    assert len(sums.bars(rows, year)["labels"]) in {43, 44}
+    assert sum(sums.bars(rows, Period(year.first - timedelta(days=700), year.last))["ms"]) == 3_600_000
+
+
+def test_sessions_are_counted_by_the_weekday_and_hour_of_their_beginning(used):
+    found = sums.heat(UsageSession.objects.all())
+    counts = {(day, hour): times for day, (_, cells) in enumerate(found.rows) for hour, (times, _) in enumerate(cells)}
+    assert {place: times for place, times in counts.items() if times} == {
+        (NOON.weekday(), 12): 1,
+        (NOON.weekday(), 13): 2,
+    }
+    assert found.most == 2
+
+
+def test_without_anything_chosen_it_is_this_month_with_its_neighbours(used, browse):
+    shown = text(browse("accountant").get("/use/usage"))
+    today = datetime.now(UTC).date()
+    before = today.replace(day=1) - timedelta(days=1)
+    assert f"{today:%B %Y}" in shown
+    assert f"month={before:%Y-%m}" in shown
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("month=soon", "Write year and month, such as 2026-11."),
+        ("month=2026-13", "Write year and month, such as 2026-11."),
+        ("first=2026-01-01", "Choose this day too."),
+        ("first=2026-01-02&last=2026-01-01", "This day lies before the first one."),
+        ("first=1026-01-02&last=2026-01-01", "Choose days between 2000 and 2199"),
+        ("by=colour", "Select a valid choice"),
+        ("member=nobody", "Nobody is called"),
+    ],
+)
+def test_what_cannot_be_summed_is_said(used, browse, query, told):
+    response = browse("accountant").get(f"/use/usage?{query}")
+    assert response.status_code == 400
+    assert told in text(response)

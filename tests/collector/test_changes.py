@@ -1,0 +1,88 @@
+"""The audit log: what was before and what is after, of what changed only, and never a secret."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from fabgate.collector import changes
+from fabgate.collector.models import Change, Gate, Group, Machine, Member, Pulse
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def test_a_new_object_has_no_before_and_a_changed_one_only_what_changed():
+    ada = Member(id="m-1", name="Ada")
+    with changes.made("eve", "member.enrolled", ada):
+        ada.save()
+    with changes.made("eve", "member.updated", ada, reason="asked for it"):
+        ada.name, ada.valid_until = "Ada L.", date(2027, 3, 1)
+        ada.save()
+    first, second = Change.objects.order_by("id")
+    assert (first.before, first.after["name"], first.kind, first.key) == ({}, "Ada", "member", "m-1")
+    assert second.before == {"name": "Ada", "valid_until": None}
+    assert second.after == {"name": "Ada L.", "valid_until": "2027-03-01"}
+    assert (second.actor, second.verb, second.reason) == ("eve", "member.updated", "asked for it")
+
+
+def test_what_belongs_to_it_is_told_by_name():
+    ada, saw = Member.objects.create(id="m-1"), Machine.objects.create(name="saw")
+    group = Group.objects.create(name="5b", kind="class")
+    with changes.made("eve", "member.updated", ada):
+        ada.machines.add(saw)
+    with changes.made("eve", "group.updated", group):
+        group.members.add(ada)
+    first, second = Change.objects.order_by("id")
+    assert (first.before, first.after) == ({"machines": []}, {"machines": ["saw"]})
+    assert (second.key, second.after) == ("5b", {"members": ["m-1"]})
+
+
+def test_what_the_database_held_is_told_and_not_what_the_caller_had_in_hand():
+    ada = Member.objects.create(id="m-1", name="Ada")
+    ada.name = "Ada L."  # changed before, saved within
+    with changes.made("eve", "member.updated", ada):
+        ada.save()
+    assert Change.objects.get().before == {"name": "Ada"}
+
+
+def test_nothing_changed_is_nothing_told():
+    ada = Member.objects.create(id="m-1")
+    with changes.made("eve", "member.updated", ada):
+        ada.save()
+    assert not Change.objects.exists()
+    assert not Pulse.objects.exists()
+
+
+def test_a_secret_is_never_told():
+    gate = Gate(name="laser-1")
+    with changes.made("eve", "gate.let-in", gate):
+        gate.new_token()
+        gate.roster = b"members"
+        gate.save()
+    told = Change.objects.get().after
+    assert not {"token_hash", "roster"} & set(told)
+    assert gate.token_hash not in str(told)
+
+
+def test_a_change_that_fails_leaves_neither_itself_nor_a_word():
+    ada = Member.objects.create(id="m-1", name="Ada")
+
+    def fail() -> None:
+        with changes.made("eve", "member.updated", ada):
+            ada.name = "Eve"
+            ada.save()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    ada.refresh_from_db()
+    assert ada.name == "Ada"
+    assert not Change.objects.exists()
+
+
+def test_something_that_changes_no_field_is_noted():
+    ada = Member.objects.create(id="m-1")
+    changes.note("eve", "member.exported", ada, reason="asked for a copy")
+    assert [(c.verb, c.key, c.before, c.after) for c in Change.objects.all()] == [("member.exported", "m-1", {}, {})]
+    assert Pulse.objects.get().topic == "change"

@@ -1,0 +1,328 @@
+"""A copy of the collector in one file, and the collector of a copy."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import os
+import re
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import tarfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from fabgate.collector import cli, places
+
+from .test_cli import environment
+from .test_cli import run as process
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A collector that knows one gate; each test has a copy of its folder."""
+    made = tmp_path_factory.mktemp("collector") / "data"
+    assert process(environment(made), "gate-add", "laser-1", "--machine", "laser").returncode == 0
+    return made
+
+
+@pytest.fixture
+def home(made, tmp_path) -> Path:
+    return shutil.copytree(made, tmp_path / "data")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a verb on a folder, in this process: it needs no Django. Returns what a process would."""
+
+    def run(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        with monkeypatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("FABGATE_")]:
+                patch.delenv(name)
+            for name, value in {"FABGATE_SITE": "lyon", "FABGATE_DATA": str(home), **more}.items():
+                patch.setenv(name, value)
+            capsys.readouterr()
+            code = cli.main([*arguments])
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def copy(home, tmp_path, run) -> Path:
+    copy = tmp_path / "monday.tar.gz"
+    done = run(home, "backup", str(copy))
+    assert done.returncode == 0, done.stderr
+    return copy
+
+
+def query(home: Path, statement: str, *values: object) -> list[tuple]:
+    with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection, connection:
+        return connection.execute(statement, values).fetchall()
+
+
+def secrets(home: Path) -> dict[str, bytes]:
+    """Return the keys and tokens of a collector."""
+    names = ("secret.key", "badge.keys", *(f"gates/laser-1/{name}" for name in ("token", "seal.keys", "badge.keys")))
+    return {name: (home / name).read_bytes() for name in names}
+
+
+def rewritten(copy: Path, **changed: bytes | None) -> Path:
+    """Return the copy with other files in it; None leaves one out. A name with / is written with __."""
+    out = copy.with_name("changed.tar.gz")
+    with tarfile.open(copy) as old, tarfile.open(out, "w:gz") as new:
+        files = {member.name: old.extractfile(member).read() for member in old}
+        files |= {name.replace("__", "/").replace("_", "."): body for name, body in changed.items()}
+        for name, body in files.items():
+            if body is not None:
+                info = tarfile.TarInfo(name)
+                info.size = len(body)
+                new.addfile(info, io.BytesIO(body))
+    return out
+
+
+# --- backup -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_holds_all_of_it_and_only_its_owner_reads_it(home, copy, run):
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    with tarfile.open(copy) as archive:
+        told = json.load(archive.extractfile("list.json"))
+        assert told["site"] == "lyon"
+        assert set(archive.getnames()) == {"list.json", "collector.db", *secrets(home)} == {"list.json", *told["files"]}
+    assert sorted(path.name for path in copy.parent.iterdir()) == ["data", "monday.tar.gz"]
+
+
+def test_a_copy_says_its_checksum(home, tmp_path, run):
+    done = run(home, "backup", str(tmp_path / "a.tar.gz"))
+    sums = subprocess.run(["sha256sum", tmp_path / "a.tar.gz"], capture_output=True, text=True, check=True)
+    assert f"SHA-256 {sums.stdout.split()[0]}\n" in done.stdout
+
+
+def test_a_copy_never_replaces_a_file(home, copy, run):
+    before = copy.read_bytes()
+    done = run(home, "backup", str(copy))
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: found {copy} already, wanted a new file; a copy never replaces one: choose another name\n",
+    )
+    assert copy.read_bytes() == before
+
+
+def test_in_a_folder_a_copy_names_itself_and_the_newest_are_kept(home, tmp_path, run):
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    for name in (
+        "fabgate-lyon-20251101-020000.tar.gz",
+        "fabgate-lyon-20251102-020000.tar.gz",
+        "fabgate-paris-1.tar.gz",
+    ):
+        (folder / name).touch()
+    done = run(home, "backup", str(folder), "--keep", "2")
+    assert done.returncode == 0, done.stderr
+    made = {path.name for path in folder.iterdir()} - {"fabgate-lyon-20251102-020000.tar.gz", "fabgate-paris-1.tar.gz"}
+    (name,) = made
+    assert re.fullmatch(r"fabgate-lyon-\d{8}-\d{6}\.tar\.gz", name)
+    assert "20251101-020000.tar.gz: deleted, 2 newer ones are there" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [("copies", "--keep", "0"), ("a.tar.gz", "--keep", "3")])
+def test_keeping_none_or_beside_a_file_is_refused(home, tmp_path, run, arguments):
+    (tmp_path / "copies").mkdir()
+    name, *more = arguments
+    done = run(home, "backup", str(tmp_path / name), *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: --keep: found ")
+
+
+def test_a_broker_that_is_set_up_wrongly_keeps_no_copy_from_being_taken(home, tmp_path, run):
+    assert run(home, "backup", str(tmp_path / "a.tar.gz"), FABGATE_MQTT_CA="/none").returncode == 0
+
+
+def test_a_copy_that_cannot_be_written_leaves_nothing(home, tmp_path, run):
+    done = run(home, "backup", str(tmp_path / "none" / "a.tar.gz"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot be written (No such file or directory)" in done.stderr
+
+
+def test_a_copy_of_no_collector_is_refused_and_makes_none(tmp_path, run):
+    done = run(tmp_path / "data", "backup", str(tmp_path / "a.tar.gz"))
+    assert done.returncode == 2
+    assert "found no collector database at" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_committed_while_others_write_is_in_the_copy_and_what_is_not_is_not(home, tmp_path, run):
+    with contextlib.closing(sqlite3.connect(home / "collector.db")) as writer:
+        writer.execute("INSERT INTO collector_pulse (topic, gate, at) VALUES ('floor', '', '2026-11-25')")
+        writer.commit()  # it lies in the write-ahead log
+        writer.execute("INSERT INTO collector_pulse (topic, gate, at) VALUES ('roster', '', '2026-11-25')")
+        assert run(home, "backup", str(tmp_path / "a.tar.gz")).returncode == 0
+        writer.rollback()
+    assert run(tmp_path / "other", "restore", str(tmp_path / "a.tar.gz")).returncode == 0
+    topics = query(tmp_path / "other", "SELECT topic FROM collector_pulse WHERE at = '2026-11-25'")
+    assert topics == [("floor",)]
+
+
+@pytest.mark.parametrize("page", [0, 3], ids=["head", "inside"])
+def test_a_damaged_database_is_not_copied_as_if_it_were_whole(home, tmp_path, run, page):
+    query(home, "PRAGMA wal_checkpoint(TRUNCATE)")
+    body = bytearray((home / "collector.db").read_bytes())
+    body[4096 * page : 4096 * page + 200] = b"\xff" * 200
+    (home / "collector.db").write_bytes(body)
+    done = run(home, "backup", str(tmp_path / "a.tar.gz"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"found {home}/collector.db damaged (" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+# --- restore ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_becomes_the_same_collector_in_an_empty_folder(home, copy, tmp_path, run):
+    other = tmp_path / "other"
+    done = run(other, "restore", str(copy))
+    assert done.returncode == 0, done.stderr
+    assert "The collector is as it was on 20" in done.stdout
+    assert secrets(other) == secrets(home)
+    kept = [path for path in other.rglob("*") if path.is_file()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in kept} == {0o600}
+    assert query(other, "SELECT name FROM collector_gate") == [("laser-1",)]
+    identity = "SELECT collector FROM collector_collector"
+    assert query(other, identity) == query(home, identity)
+
+
+def test_what_is_there_is_put_aside_only_when_it_is_asked_for(home, copy, run):
+    query(home, "UPDATE collector_gate SET name = 'saw-1'")
+    (home / "gates" / "laser-1").rename(home / "gates" / "saw-1")
+    refused = run(home, "restore", str(copy))
+    assert refused.returncode == 2
+    assert "wanted an empty folder; --replace puts it aside" in refused.stderr
+    done = run(home, "restore", str(copy), "--replace")
+    assert done.returncode == 0, done.stderr
+    (aside,) = home.glob("before-restore-*")
+    assert str(aside) in done.stdout
+    assert query(home, "SELECT name FROM collector_gate") == [("laser-1",)]
+    assert query(aside, "SELECT name FROM collector_gate") == [("saw-1",)]
+    assert (aside / "gates" / "saw-1" / "token").exists()
+
+
+def test_a_running_collector_is_not_replaced_under_its_feet(home, copy, run):
+    running = subprocess.Popen(
+        [sys.executable, "-m", "fabgate.collector", "worker"], env=environment(home), stderr=subprocess.DEVNULL
+    )
+    try:
+        until_held(home)
+        done = run(home, "restore", str(copy), "--replace")
+        assert done.returncode == 2
+        assert "found a running collector" in done.stderr
+        assert list(home.glob("before-restore-*")) == []
+    finally:
+        running.kill()
+        running.wait()
+    assert run(home, "restore", str(copy), "--replace").returncode == 0
+
+
+def until_held(home: Path) -> None:
+    until = time.monotonic() + 60
+    while (handle := places.lock_out(home)) is not None:
+        os.close(handle)
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_restore_that_was_cut_off_lets_nothing_start_until_it_is_done_again(home, copy, run):
+    (home / places.RESTORING).mkdir()
+    (home / places.RESTORING / "collector.db").write_text("half")
+    refused = process(environment(home), "gates")
+    assert refused.returncode == 2
+    assert "cut off" in refused.stderr
+    assert run(home, "restore", str(copy), "--replace").returncode == 0
+    (row,) = json.loads(process(environment(home), "gates", "--json").stdout)
+    assert row["gate"] == "laser-1"
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"badge_keys": b"b1:other\n"}, "damaged (badge.keys: missing, added or changed"),
+        ({"badge_keys": None}, "damaged (badge.keys: missing, added or changed"),
+        ({"gates__x__token": b"t\n"}, "damaged (gates/x/token: missing, added or changed"),
+        ({"list_json": b"[]"}, "no whole copy"),
+        ({"__etc__passwd": b"x"}, "'/etc/passwd' does not belong into one"),
+        ({"gates__..__..__x": b"x"}, "does not belong into one"),
+        ({"notes_txt": b"x"}, "'notes.txt' does not belong into one"),
+    ],
+    ids=["changed", "missing", "added", "list", "absolute", "above", "foreign"],
+)
+def test_a_copy_that_was_changed_is_refused_and_nothing_is_touched(copy, tmp_path, changed, told, run):
+    other = tmp_path / "other"
+    done = run(other, "restore", str(rewritten(copy, **changed)))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert {path.name for path in other.iterdir()} == {places.STARTING, places.RUNNING}
+
+
+@pytest.mark.parametrize("broken", ["short", "flipped", "text", "none", "folder"])
+def test_what_is_no_copy_is_refused_with_a_line(copy, tmp_path, broken, run):
+    body = bytearray(copy.read_bytes())
+    file = tmp_path / "broken"
+    if broken == "short":
+        file.write_bytes(body[: len(body) // 2])
+    elif broken == "flipped":
+        body[len(body) // 2] ^= 255
+        file.write_bytes(body)
+    elif broken == "text":
+        file.write_bytes(gzip.compress(b"hello"))
+    elif broken == "folder":
+        file.mkdir()
+    done = run(tmp_path / "other", "restore", str(file))
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert done.stderr.startswith(f"error: found {'no copy of a collector at ' if broken == 'none' else ''}{file}")
+
+
+def test_a_copy_of_another_site_is_refused(copy, tmp_path, run):
+    done = run(tmp_path / "other", "restore", str(copy), FABGATE_SITE="paris")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: FABGATE_SITE: found 'paris'")
+
+
+def test_a_copy_of_a_newer_collector_is_refused(home, tmp_path, run):
+    query(home, "INSERT INTO django_migrations (app, name, applied) VALUES ('collector', '0999_later', '2030-01-01')")
+    copy = tmp_path / "newer.tar.gz"
+    assert run(home, "backup", str(copy)).returncode == 0
+    done = run(tmp_path / "other", "restore", str(copy))
+    assert done.returncode == 2
+    assert "(0999_later); install that version first" in done.stderr
+
+
+def test_what_let_somebody_in_when_the_copy_was_taken_lets_nobody_in_now(home, tmp_path, run):
+    copy = tmp_path / "a.tar.gz"
+    later = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%d %H:%M:%S")
+    query(home, "INSERT INTO django_session VALUES ('k', 'd', ?)", later)
+    link = "INSERT INTO collector_onetimelink (token_hash, purpose, made_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?)"
+    query(home, link, "h", "invite", "x", "2026-11-01 00:00:00", later)
+    assert run(home, "backup", str(copy)).returncode == 0
+    assert run(home, "restore", str(copy), "--replace").returncode == 0
+    assert query(home, "SELECT count(*) FROM django_session") == [(0,)]
+    opens = "SELECT count(*) FROM collector_onetimelink WHERE used_at IS NULL AND expires_at > ?"
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    assert query(home, opens, now) == [(0,)]
+
+
+@pytest.mark.parametrize(("verb", "tool"), [("backup", "pg_dump"), ("restore", "pg_restore")])
+def test_postgresql_is_copied_with_its_own_tools(tmp_path, verb, tool, run):
+    url = "postgresql://ada:secret@db/fabgate"
+    done = run(tmp_path / "data", verb, str(tmp_path / "a.tar.gz"), FABGATE_DATABASE_URL=url)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert tool in done.stderr
+    assert "secret" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

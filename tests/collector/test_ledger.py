@@ -1,0 +1,69 @@
+"""Is there a line for each change that counts, in the order of commit, and none for what changes nothing?"""
+
+from __future__ import annotations
+
+import pytest
+
+from fabgate.collector import corrections
+from fabgate.collector.models import LedgerLine, Member
+from fabgate.collector.store import Store
+
+from .gates import NOON, Journal
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture
+def journal(database) -> Journal:
+    Member.objects.create(id="m-2", name="Bob")
+    journal = Journal()
+    journal.write("gate.started", version="1")
+    return journal
+
+
+def told() -> list[tuple[str, str, int, str]]:
+    return list(LedgerLine.objects.order_by("pk").values_list("session", "kind", "counted_ms", "used_by"))
+
+
+def test_a_session_is_told_when_it_has_ended_and_not_before(journal):
+    Store("lyon").store([*journal.messages(), journal.start("s-1"), journal.progress("s-1", 5_000)], NOON)
+    assert told() == []
+    Store("lyon").store([journal.end("s-1", 6_000)], NOON)
+    assert told() == [("s-1", "ended", 6_000, "m-1")]
+
+
+def test_the_same_entries_again_tell_nothing(journal):
+    journal.start("s-1")
+    journal.end("s-1", 6_000)
+    for _ in range(2):
+        Store("lyon").store(journal.messages(), NOON)
+    assert len(told()) == 1
+
+
+def test_what_later_entries_change_is_a_new_line(journal):
+    journal.start("s-1")
+    late = journal.progress("s-1", 9_000)
+    journal.end("s-1", 6_000)
+    Store("lyon").store([message for message in journal.messages() if message != late], NOON)
+    Store("lyon").store([late], NOON)
+    assert told() == [("s-1", "ended", 6_000, "m-1"), ("s-1", "changed", 9_000, "m-1")]
+
+
+def test_a_correction_is_a_new_line_with_author_and_reason(journal):
+    journal.start("s-1")
+    journal.end("s-1", 6_000)
+    Store("lyon").store(journal.messages(), NOON)
+    corrections.correct("s-1", "member", "m-2", author="eve", reason="lent")
+    line = LedgerLine.objects.latest("pk")
+    assert (line.kind, line.used_by, line.payer, line.author, line.why) == ("corrected", "m-2", "m-2", "eve", "lent")
+    assert told()[0] == ("s-1", "ended", 6_000, "m-1")
+
+
+def test_an_end_that_was_only_concluded_is_withdrawn_when_the_journal_lives_on(journal):
+    Store("lyon").store([*journal.messages(), journal.start("s-1"), journal.progress("s-1", 5_000)], NOON)
+    other = Journal(name="other")
+    replaced = other.write("gate.started", version="1", replaces=journal.name)
+    Store("lyon").store([replaced], NOON)
+    assert told() == [("s-1", "ended", 5_000, "m-1")]
+    Store("lyon").store([journal.end("s-1", 6_000)], NOON)
+    assert told()[-1] == ("s-1", "changed", 6_000, "m-1")

@@ -1,0 +1,123 @@
+"""A table is read as spreadsheets write it, and what is far larger than a list of people is refused unread."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import date, datetime
+from typing import Any
+
+import openpyxl
+import pytest
+
+from fabgate.collector import members_table
+from fabgate.errors import UsageError
+
+
+def workbook(*rows: tuple[Any, ...]) -> bytes:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def problem(raw: bytes) -> str:
+    with pytest.raises(UsageError) as caught:
+        members_table.read(raw)
+    return str(caught.value)
+
+
+def test_a_workbook_is_read_as_what_it_shows():
+    raw = workbook(
+        ("id", "name", "valid_until", "minor", "badges"),
+        ("m-1", "Zoé", date(2027, 3, 1), True, None),
+        (12, "Ada ", datetime(2027, 3, 1, 12, 30), False, 77705924.0),  # noqa: DTZ001 (a workbook's have no zone)
+        (None, None, None, None, None),
+        (1.5, "x"),
+    )
+    found = members_table.read(raw)
+    assert found.header == ["id", "name", "valid_until", "minor", "badges"]
+    assert found.rows == [
+        (2, ["m-1", "Zoé", "2027-03-01", "yes", ""]),
+        (3, ["12", "Ada ", "2027-03-01", "no", "77705924"]),
+        (5, ["1.5", "x", "", "", ""]),
+    ]
+
+
+def test_an_empty_workbook_has_no_header():
+    assert members_table.read(workbook()).header == []
+
+
+def test_a_small_workbook_that_unpacks_to_far_more_is_refused_unread():
+    file = io.BytesIO(workbook(("id",), ("m-1",)))
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/media/bomb.bin", bytes(members_table.MAX_UNPACKED + 1))
+    assert len(file.getvalue()) < members_table.MAX_BYTES
+    assert "unpacks to far more" in problem(file.getvalue())
+
+
+def test_a_workbook_of_which_hundreds_of_times_as_much_unpacks_is_refused():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", bytes(8 * 1024 * 1024))
+    assert "unpacks to far more" in problem(file.getvalue())
+
+
+def test_a_workbook_of_thousands_of_parts_is_refused():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for number in range(members_table.MAX_PARTS + 1):
+            archive.writestr(f"{number}", b"")
+    assert "unpacks to far more" in problem(file.getvalue())
+
+
+@pytest.mark.parametrize("raw", [b"PK\x03\x04", workbook(("id",))[:-30], b"PK\x03\x04" + b"\0" * 5000])
+def test_a_broken_workbook_is_said_so(raw):
+    assert "cannot be read as a workbook" in problem(raw)
+
+
+def test_a_zip_that_is_no_workbook_is_said_so():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("readme.txt", b"hello")
+    assert "cannot be read as a workbook" in problem(file.getvalue())
+
+
+def test_a_workbook_with_entities_that_grow_is_refused():
+    grown = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">' + "".join(
+        f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9)
+    )
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(workbook(("id",), ("m-1",)))) as old, zipfile.ZipFile(file, "w") as new:
+        for part in old.infolist():
+            body = old.read(part)
+            if part.filename == "xl/workbook.xml":
+                body = f"<?xml version='1.0'?>{grown}]><workbook>&j;</workbook>".encode()
+            new.writestr(part.filename, body)
+    assert "cannot be read as a workbook" in problem(file.getvalue())
+
+
+def test_an_old_excel_file_is_asked_for_anew():
+    assert "old Excel file" in problem(b"\xd0\xcf\x11\xe0rest")
+
+
+def test_too_many_bytes_rows_and_columns_are_refused():
+    assert "wanted at most 5 MB" in problem(b"id\n" + b"x" * members_table.MAX_BYTES)
+    assert "more than 20000 rows" in problem(b"id\n" + b"x\n" * (members_table.MAX_ROWS + 1))
+    assert "more than 100 columns" in problem(b"a," * 100 + b"id\n")
+    assert "more than 100 columns" in problem(workbook(("x",) * 101))
+
+
+def test_a_workbook_that_lies_about_its_size_is_read_to_its_end_and_no_further():
+    with zipfile.ZipFile(io.BytesIO(workbook(("id",), ("m-1",), ("m-2",)))) as old:
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as new:
+            for part in old.infolist():
+                body = old.read(part)
+                if part.filename.endswith("sheet1.xml"):
+                    body = body.replace(b'ref="A1:A3"', b'ref="A1:XFD1048576"')
+                    assert b"XFD1048576" in body
+                new.writestr(part.filename, body)
+    assert [line for line, _cells in members_table.read(file.getvalue()).rows] == [2, 3]

@@ -1,0 +1,216 @@
+"""What is different where the database is on PostgreSQL: several write at once, and it may be away."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from fabgate.collector import changes, floor, roster
+from fabgate.collector.models import Entry, Gate, Machine, Pulse, Quarantine, UsageDay, UsageSession
+from fabgate.collector.models import Journal as Row
+from fabgate.collector.store import Store
+
+from . import postgresql
+from .gates import NOON, Journal
+from .test_cli import WAIT_S, environment, run
+from .test_roster import env, gate, told  # noqa: F401 (fixtures)
+
+
+def test_a_server_that_does_not_answer_is_told_without_the_password(tmp_path):
+    url = "postgresql://ada:verysecret@127.0.0.1:1/fabgate"
+    done = run(environment(tmp_path, FABGATE_DATABASE_URL=url), "migrate")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: FABGATE_DATABASE_URL: found a database on 127.0.0.1 that cannot be used (")
+    assert len(done.stderr.splitlines()) == 1
+    assert "verysecret" not in done.stderr
+
+
+def test_a_missing_library_is_told_with_what_to_install(tmp_path):
+    wanted = environment(tmp_path, FABGATE_DATABASE_URL="postgresql://127.0.0.1:1/fabgate")
+    program = (
+        "import sys; sys.modules['psycopg'] = None; from fabgate.collector.cli import main; sys.exit(main(['migrate']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=wanted, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'fabgate[collector,postgresql]'" in done.stderr
+
+
+@pytest.fixture
+def url() -> str:
+    """An empty database of this test's own."""
+    return postgresql.make(f"own_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}")
+
+
+@pytest.mark.postgresql
+def test_a_verb_that_would_have_nothing_to_look_at_makes_no_tables(tmp_path, url):
+    done = run(environment(tmp_path, FABGATE_DATABASE_URL=url), "gates")
+    assert done.returncode == 2
+    assert "found no collector in the database on /tmp" in done.stderr
+    import psycopg
+
+    with psycopg.connect(url) as direct:
+        assert direct.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+
+@pytest.mark.postgresql
+def test_processes_that_start_at_once_with_folders_of_their_own_wait_for_each_other(tmp_path, url):
+    command = [sys.executable, "-W", "error", "-m", "fabgate.collector", "migrate"]
+    started = [
+        subprocess.Popen(
+            command, env=environment(tmp_path / str(n), FABGATE_DATABASE_URL=url), stderr=subprocess.PIPE, text=True
+        )
+        for n in range(3)
+    ]
+    ended = [(process.communicate(timeout=WAIT_S)[1], process.returncode) for process in started]
+    assert sorted(lines.count("note: making a new collector") for lines, _ in ended) == [0, 0, 1], ended
+    assert {code for _, code in ended} == {0}
+
+
+@pytest.mark.postgresql
+def test_a_database_that_cannot_hold_every_name_is_refused(tmp_path, url):
+    import psycopg
+
+    with psycopg.connect(f"{postgresql.SERVER}/postgres", autocommit=True) as direct:
+        direct.execute("DROP DATABASE IF EXISTS ascii WITH (FORCE)")
+        direct.execute("CREATE DATABASE ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    done = run(environment(tmp_path, FABGATE_DATABASE_URL=f"{postgresql.SERVER}/ascii"), "migrate")
+    assert done.returncode == 2
+    assert "found the encoding SQL_ASCII, wanted UTF8" in done.stderr
+
+
+def together(*works) -> list[BaseException]:
+    """Run each in a thread with a connection of its own; return what they raised."""
+    raised: list[BaseException] = []
+
+    def work(one) -> None:
+        try:
+            one()
+        except BaseException as error:  # noqa: BLE001 (the test looks at it)
+            raised.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(one,)) for one in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+    return raised
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("database")
+def test_two_that_store_the_same_at_once_store_it_once():
+    journals = [Journal(gate=f"gate-{n}") for n in range(4)]
+    for journal in journals:
+        for n in range(6):
+            journal.start(f"{journal.gate}-{n}")
+            journal.progress(f"{journal.gate}-{n}", 500)
+            journal.end(f"{journal.gate}-{n}", 1_000)
+    store = Store("lyon")
+    store.store([journal.status() for journal in journals], NOON)
+
+    def deliver(seed: int):
+        def work() -> None:
+            own, chance = Store("lyon"), random.Random(seed)
+            left = [message for journal in journals for message in journal.messages()]
+            chance.shuffle(left)
+            while left:
+                try:
+                    own.store(left[:7], NOON)
+                except OperationalError:  # as ingest does: nothing was promised
+                    continue
+                left = left[7:]
+
+        return work
+
+    assert together(deliver(1), deliver(2), deliver(3)) == []
+    store.store([message for journal in journals for message in journal.messages()], NOON)
+    assert Entry.objects.count() == sum(journal.head for journal in journals)
+    assert {row.name: row.ack_seq for row in Row.objects.all()} == {j.name: j.head for j in journals}
+    assert set(UsageSession.objects.values_list("counted_ms", "reason")) == {(1_000, "badge")}
+    assert sum(UsageDay.objects.values_list("sessions", flat=True)) == UsageSession.objects.count() == 24
+    assert sum(UsageDay.objects.values_list("counted_ms", flat=True)) == 24_000
+    assert not Quarantine.objects.exists()
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("database")
+def test_whoever_asks_for_the_newest_pulse_misses_none_that_is_committed_later():
+    begun, seen = threading.Event(), []
+
+    def slow() -> None:
+        with transaction.atomic():
+            floor.pulse({Pulse.FLOOR: {"a"}}, NOON)
+            begun.set()
+            connection.cursor().execute("SELECT pg_sleep(0.3)")
+
+    def quick() -> None:
+        begun.wait(WAIT_S)
+        with transaction.atomic():
+            floor.pulse({Pulse.FLOOR: {"b"}}, NOON)
+        seen.extend(Pulse.objects.order_by("id").values_list("gate", flat=True))
+
+    assert together(slow, quick) == []
+    assert seen == ["a", "b"]
+
+
+@pytest.mark.postgresql
+def test_rosters_are_built_beside_an_ingest_without_either_standing_in_the_others_way(env, told):  # noqa: F811
+    machine = Machine.objects.create(name="laser")
+    # Their names run against their rows: whoever went by name would meet the ingest half-way.
+    names = [f"gate-{n}" for n in range(9, 0, -1)]
+    for name in names:
+        Gate.objects.create(name=name, machine=machine)
+    journals = [Journal(gate=name) for name in names]
+    for journal in journals:
+        for _ in range(20):
+            journal.write("access.refused", badge="d9", reasons=["unknown-badge"])
+
+    def ingest() -> None:
+        own = Store("lyon")
+        for turn in range(15):
+            # One gate says what it does, while another one's new rows refer to it.
+            one, other = journals[turn % 9], journals[-1 - turn % 9]
+            state = one.state(state="idle" if turn % 2 else "active")
+            own.store([state, *other.messages()[: turn + 1]], datetime.now(UTC))
+
+    def build() -> None:
+        for turn in range(15):
+            with changes.made("ada", "machine.updated", machine) as change:
+                machine.title = f"Laser {turn}"
+                machine.save()
+                change.rosters = roster.versions(roster.rebuild())
+
+    assert together(ingest, build) == []
+
+
+@pytest.mark.postgresql
+def test_who_changes_two_things_at_once_and_an_ingest_do_not_wait_for_each_other(env, told):  # noqa: F811
+    machine = Machine.objects.create(name="laser")
+    for n in range(1, 4):
+        Gate.objects.create(name=f"gate-{n}", machine=machine)
+    journals = [Journal(gate=f"gate-{n}") for n in range(1, 4)]
+
+    def ingest() -> None:
+        own = Store("lyon")
+        for turn in range(40):
+            own.store([one.state(state="idle" if turn % 2 else "active") for one in journals], datetime.now(UTC))
+
+    def change_twice() -> None:
+        for turn in range(20):
+            with transaction.atomic():
+                for word in ("Laser", "Big laser"):
+                    with changes.made("ada", "machine.updated", machine):
+                        machine.title = f"{word} {turn}"
+                        machine.save()
+                roster.rebuild()
+
+    assert together(ingest, change_twice) == []

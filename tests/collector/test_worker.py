@@ -1,0 +1,101 @@
+"""What happens because time goes by, and that the gates hear of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import OperationalError
+
+from fabgate.collector import blocks, roster
+from fabgate.collector.models import Badge, Block, Change, Grant, Heartbeat, Member, Pulse, Training
+from fabgate.collector.worker import Worker
+
+from .test_access import give_badge, grant
+from .test_roster import env, gate, served, told  # noqa: F401 (fixtures)
+
+
+@pytest.fixture
+def ada(gate, told) -> Member:  # noqa: F811
+    member = Member.objects.create(id="m-1", name="Ada")
+    member.machines.add(gate.machine)
+    roster.rebuild()
+    told.clear()
+    return member
+
+
+def test_a_loan_ends_by_itself_and_the_gates_are_told(ada, gate, told):  # noqa: F811
+    worker, now = Worker(), datetime.now(UTC)
+    row = give_badge(ada, kind="loan", until=now + timedelta(minutes=1))
+    worker.turn(now)
+    assert len(served(gate).members[0].badges) == 1
+    told.clear()
+    Badge.objects.update(until=now - timedelta(seconds=1))
+    assert [changed.name for changed in worker.turn(now)] == ["laser-1"]
+    assert served(gate).members[0].badges == []
+    row.refresh_from_db()
+    assert (row.end_reason, row.ended_by, row.ended_at) == ("over", "worker", now - timedelta(seconds=1))
+    assert len(told) == 1
+    assert Change.objects.filter(verb="badge.ended", key=str(row.pk)).count() == 1
+    assert worker.turn(now) == []
+    assert len(told) == 1
+
+
+def test_on_a_new_day_a_training_that_expired_is_the_reason_that_is_shown(ada, gate):  # noqa: F811
+    ada.machines.clear()
+    give_badge(ada)
+    laser = Training.objects.create(name="laser")
+    laser.machines.add(gate.machine)
+    grant(ada, laser)
+    worker, now = Worker(), datetime.now(UTC)
+    worker.turn(now)
+    assert [member.id for member in served(gate).members] == ["m-1"]
+    Grant.objects.update(until=blocks.today() - timedelta(days=1))
+    assert worker.turn(now) == []  # the same day: nothing ends in the middle of one
+    assert [changed.name for changed in worker.turn(now + timedelta(days=1))] == ["laser-1"]
+    assert [refusal.reasons for refusal in served(gate).refusals] == [["training-expired"]]
+
+
+def test_a_blocks_day_comes_though_no_gate_asks(ada, gate):  # noqa: F811
+    worker, now = Worker(), datetime.now(UTC)
+    Block.objects.create(member=ada, reason="banned", until=blocks.today(), actor="eve", at=now)
+    assert [changed.name for changed in worker.turn(now)] == ["laser-1"]
+    assert Block.objects.get().lifted_at is not None
+
+
+def test_nothing_is_told_of_a_minute_in_which_nothing_ended(ada, told):  # noqa: F811
+    worker, now = Worker(), datetime.now(UTC)
+    worker.turn(now)
+    told.clear()
+    for minute in range(3):
+        assert worker.turn(now + timedelta(minutes=minute)) == []
+    assert told == []
+
+
+def test_old_pulses_go(ada, monkeypatch):
+    monkeypatch.setattr(Pulse, "KEPT", 2)
+    Pulse.objects.bulk_create(Pulse(topic="floor", at=datetime.now(UTC)) for _ in range(9))
+    Worker().turn(datetime.now(UTC))
+    assert Pulse.objects.count() <= 2
+
+
+def test_a_busy_database_is_tried_again_a_minute_later(ada, gate, monkeypatch):  # noqa: F811
+    worker, now = Worker(), datetime.now(UTC)
+    give_badge(ada, kind="loan", until=now - timedelta(seconds=1))
+    build = roster.rebuild
+
+    def busy(*_args, **_more):
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(roster, "rebuild", busy)
+    assert worker.turn(now) == []
+    assert Badge.objects.get().ended_at is None  # all of it or nothing
+    monkeypatch.setattr(roster, "rebuild", build)
+    worker.turn(now)
+    assert Badge.objects.get().ended_at is not None
+
+
+def test_a_worker_says_that_it_lives_each_time_it_has_looked():
+    now = datetime.now(UTC)
+    Worker().turn(now)
+    assert Heartbeat.objects.get(name="worker").at == now
