@@ -16,8 +16,8 @@ from pathlib import Path
 
 from bench.harness import RESULTS, Figure, Run, disk, save, table
 
-#: In the order of the promises; the module has the id's name, with underscores.
-IDS = (
+#: In the order of the promises, each one's; the module has the id's name, with underscores.
+GATE_IDS = (
     "decide",
     "tap-to-power",
     "tap-to-off",
@@ -31,20 +31,39 @@ IDS = (
     "start",
     "flush",
 )
+COLLECTOR_IDS = (
+    "ingest",
+    "ingest-defaults",
+    "ingest-pg",
+    "ingest-history",
+    "latency",
+    "fleet",
+    "pages",
+    "reports",
+    "export",
+    "floor",
+    "roster-push",
+    "first-page",
+)
+IDS = GATE_IDS + COLLECTOR_IDS
+#: What `--set` names; the first one is what runs where nothing is said.
+SETS = {"gate": GATE_IDS, "collector": COLLECTOR_IDS, "all": IDS}
 
 
 def main(argv: Sequence[str] | None = None, *, results: Path = RESULTS) -> int:
     """Measure, print a table, write the results; return the exit code."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--only", metavar="ID", help=f"one of: {', '.join(IDS)}")
-    only = parser.parse_args(argv).only
+    parser.add_argument("--set", choices=SETS, default="gate", help="which of them, where --only names none")
+    args = parser.parse_args(argv)
+    only = args.only
     if only is not None and only not in IDS:
         print(f"error: found the benchmark {only!r}, wanted one of: {', '.join(IDS)}", file=sys.stderr)
         return 2
     began_s = time.monotonic()
     figures: list[Figure] = []
     broken: list[str] = []
-    for id_ in IDS if only is None else (only,):
+    for id_ in SETS[args.set] if only is None else (only,):
         try:
             figures += measure(id_)
         except Exception:  # noqa: BLE001 - whatever broke in one measurement, the others are worth having

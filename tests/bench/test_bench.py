@@ -14,8 +14,8 @@ from bench import __main__ as bench
 from bench.harness import Figure, percentile, save, table
 
 ROOT = Path(__file__).parents[2]
-#: The ids of the numbers that are promised.
-PROMISED = [
+#: The ids of the numbers that are promised, of the gate and of the collector.
+OF_THE_GATE = [
     "decide",
     "tap-to-power",
     "tap-to-off",
@@ -29,6 +29,21 @@ PROMISED = [
     "start",
     "flush",
 ]
+OF_THE_COLLECTOR = [
+    "ingest",
+    "ingest-defaults",
+    "ingest-pg",
+    "ingest-history",
+    "latency",
+    "fleet",
+    "pages",
+    "reports",
+    "export",
+    "floor",
+    "roster-push",
+    "first-page",
+]
+PROMISED = OF_THE_GATE + OF_THE_COLLECTOR
 
 
 def test_every_promised_measurement_is_there():
@@ -71,7 +86,9 @@ def test_a_measurement_that_breaks_is_an_error_and_a_missed_goal_is_none(tmp_pat
     assert json.loads(results.read_text())[0]["meets"] is False
     assert bench.main([], results=results) == 1
     assert "decide" in capsys.readouterr().err
-    assert len(json.loads(results.read_text())) == len(PROMISED) - 1
+    assert len(json.loads(results.read_text())) == len(OF_THE_GATE) - 1
+    assert bench.main(["--set", "collector"], results=results) == 0
+    assert [row["id"] for row in json.loads(results.read_text())] == OF_THE_COLLECTOR
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""A collector's pages, asked from within their own process: view, middleware, template and database, and no network.
+
+``python -m bench.asker`` says ``ready``; each line on stdin is an address, each answer one line of JSON: the status, the
+milliseconds, how many of them on the processor, the bytes, and by how many MiB the process grew meanwhile at the most.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+from bench.usage import rss_mib
+
+_OLDER = re.compile(r'href="(\?[^"]*before=[^"]*)"')
+
+
+def main() -> None:
+    """Answer until stdin ends."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "fabgate.collector.settings"
+    from fabgate.collector import start
+
+    start.prepare()
+    from django.test import Client
+
+    from fabgate.collector.models import Account
+
+    account, _made = Account.objects.get_or_create(name="bench", defaults={"role": "manager", "password": "!"})
+    client = Client(headers={"host": "localhost"}, SERVER_NAME="localhost")
+    client.force_login(account)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(json.dumps(_ask(client, line.strip())), flush=True)
+
+
+def _ask(client: object, address: str) -> dict[str, object]:
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here
+    before = rss_mib(os.getpid())
+    began_s, cpu_s = time.perf_counter(), time.process_time()
+    response = client.get(address)  # type: ignore[attr-defined]  # Django's, which is imported late
+    size, kept, digest = 0, b"", hashlib.sha256()
+    for chunk in response if response.streaming else [response.content]:
+        size += len(chunk)
+        digest.update(chunk)
+        kept = chunk if not response.streaming else b""
+    took_ms, cpu_ms = (time.perf_counter() - began_s) * 1000, (time.process_time() - cpu_s) * 1000
+    older = _OLDER.search(kept.decode())
+    return {
+        "status": response.status_code,
+        "ms": took_ms,
+        "cpu_ms": cpu_ms,
+        "bytes": size,
+        "grew_mib": _peak_mib() - before,
+        "older": older[1].replace("&amp;", "&") if older else "",
+        "sha256": digest.hexdigest(),
+    }
+
+
+def _peak_mib() -> float:
+    for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+if __name__ == "__main__":
+    main()

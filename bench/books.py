@@ -1,0 +1,225 @@
+"""What does a workshop's collector hold after two years? Twenty machines, four hundred people, a million sessions.
+
+``python -m bench.books SESSIONS`` makes it in the collector of its environment. Sessions and the sums of days are
+written by the very statements of the ingest, without the journals' chain behind them; each session has its two entries.
+`kept` makes one once and keeps the file in bench/.cache, for as long as the tables and this file stay as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import random
+import sys
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from bench import entries
+from bench.collector import Child, Home, copy
+from bench.gates import ROOT
+from bench.harness import Run
+
+CACHE = Path(__file__).with_name(".cache")
+MACHINES = 20
+DAYS = 730
+#: How often each weekday is one of somebody's: an open evening on Wednesday, and closed on Sunday.
+WEEKDAYS = (3, 3, 6, 4, 4, 5, 1)
+#: From 8 in the morning to 22 in the evening.
+HOURS = tuple(range(8, 22))
+BUSY = (1, 2, 3, 3, 2, 2, 3, 3, 3, 4, 6, 6, 5, 3)
+REASONS = ("badge", "button", "limit", "idle", "handover", "removed", "power-loss", "restart")
+OFTEN = (60, 20, 5, 6, 4, 3, 1, 1)
+CATEGORIES = ("adult", "student", "school", "company", "")
+GIVEN = ("Zoé", "Ada", "François", "Anaïs", "Bjørn", "Chloé", "Dénes", "Élise", "Fatima", "Gaël", "Héloïse", "Iñaki")
+FAMILY = ("Müller", "Lovelace", "Lefèvre", "Bézier", "Sørensen", "Dupré", "Kovács", "Noël", "Zahra", "Le Goff", "Côté")
+AT_ONCE = 10_000
+
+
+def kept(run: Run, sessions: int) -> Home:
+    """Return a collector of so many sessions: a copy of the kept one, which is made where there is none."""
+    known = CACHE / f"{sessions}-{_state()}"
+    if not (known / "made").exists():
+        run.say(f"making {sessions:,} sessions, once")
+        known.mkdir(parents=True, exist_ok=True)
+        (known / ".gitignore").write_text("*\n", encoding="ascii")
+        for left in known.glob("collector.db*"):
+            left.unlink()
+        Child("bench.books", Home(known), str(sessions)).end()
+        (known / "made").touch()
+        for old in CACHE.glob(f"{sessions}-*"):
+            if old != known:
+                for file in old.iterdir():
+                    file.unlink()
+                old.rmdir()
+    home = Home(run.fresh(f"books-{sessions}"))
+    for name in ("collector.db", "secret.key", "badge.keys"):
+        copy(known / name, home.data / name)
+    return home
+
+
+def _state() -> str:
+    """Return what the kept files depend on, and today: the last day is the one on which they were made."""
+    found = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted((ROOT / "fabgate/collector/migrations").glob("0*.py")):
+        found.update(path.read_bytes())
+    found.update((ROOT / "fabgate/collector/sessions.py").read_bytes())
+    return f"{datetime.now(UTC):%Y%m}-{found.hexdigest()[:12]}"
+
+
+def fill(sessions: int) -> None:
+    """Make it, in the database that Django is set up for."""
+    from django.db import connection, transaction
+
+    from fabgate.collector import rollup
+
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-400000"):
+                cursor.execute(f"PRAGMA {pragma}")
+    with transaction.atomic():
+        gates = _workshop()
+        chance = random.Random(sessions)
+        told: list[Any] = []
+        for usages in _usages(sessions, gates, chance):
+            _store(usages, chance)
+            rollup.add((None, usage) for usage in usages)
+            told += [usage for usage in usages if usage.review]
+        _reviews(told)
+    with connection.cursor() as cursor:
+        # PostgreSQL does it by itself within a minute; nobody ever does it to the SQLite of a workshop.
+        cursor.execute("PRAGMA journal_mode=WAL" if connection.vendor == "sqlite" else "ANALYZE")
+    connection.close()
+
+
+def _workshop() -> list[tuple[int, int, int]]:
+    """Make machines, gates, journals and people; return (gate, machine, journal)."""
+    from fabgate.collector.models import Badge, Gate, Journal, Machine, Member
+
+    found = []
+    for number in range(MACHINES):
+        machine = Machine.objects.create(name=f"machine-{number}", title=f"Machine {number}", category="wood")
+        gate = Gate.objects.create(name=f"gate-{number}", machine=machine)
+        journal = Journal.objects.create(name=uuid.uuid4().hex, gate=gate, is_root=True)
+        found.append((gate.pk, machine.pk, journal.pk))
+    for number in range(entries.MEMBERS):
+        member = Member.objects.create(
+            id=entries.member(number),
+            name=f"{GIVEN[number % len(GIVEN)]} {FAMILY[number % len(FAMILY)]} {number}",
+            category=CATEGORIES[number % len(CATEGORIES)],
+        )
+        Badge.objects.create(
+            digest=entries.digest(number),
+            key_id="b1",
+            number=str(number),
+            member=member,
+            since=datetime.now(UTC) - timedelta(days=3 * DAYS),
+        )
+    return found
+
+
+def _usages(sessions: int, gates: list[tuple[int, int, int]], chance: random.Random) -> Iterator[list[Any]]:
+    from fabgate.collector.sessions import Usage
+
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = [today - timedelta(days=DAYS - day) for day in range(DAYS)]
+    each = chance.choices(days, [WEEKDAYS[day.weekday()] for day in days], k=sessions)
+    each.sort()
+    crowd = [1 / (1 + number / 40) for number in range(entries.MEMBERS)]
+    seq = [0] * len(gates)
+    for start in range(0, sessions, AT_ONCE):
+        part = each[start : start + AT_ONCE]
+        made = []
+        picks = zip(
+            part,
+            chance.choices(HOURS, BUSY, k=len(part)),
+            chance.choices(range(entries.MEMBERS), crowd, k=len(part)),
+            chance.choices(range(len(gates)), [1 / (1 + n / 8) for n in range(len(gates))], k=len(part)),
+            chance.choices(REASONS, OFTEN, k=len(part)),
+            strict=True,
+        )
+        for day, hour, who, where, reason in picks:
+            began = day + timedelta(hours=hour, milliseconds=chance.randrange(3_600_000))
+            on_ms = min(14_000_000, int(chance.lognormvariate(7.4, 1) * 1000))
+            doubt_ms = chance.randrange(1_000, 600_000) if reason in {"power-loss", "restart"} else 0
+            gate, machine, journal = gates[where]
+            seq[where] += 2
+            member = entries.member(who)
+            review = "uncertain" if doubt_ms > 60_000 else None
+            made.append(
+                Usage(
+                    id=f"{chance.getrandbits(128):032x}", gate_id=gate, machine_id=machine, member=member,
+                    badge=entries.digest(who), opened_in_id=journal, opened_seq=seq[where], started_at=began,
+                    start_timed=True, start_boot="boot", has_start=True, category=CATEGORIES[who % len(CATEGORIES)],
+                    mode="tap", basis="grant", ended_at=began + timedelta(milliseconds=on_ms), reason=reason,
+                    energised_ms=on_ms, running_ms=on_ms // 2, uncertainty_ms=doubt_ms, review=review,
+                    uncertain=doubt_ms > 0, used_by=member, payer=member, counted_ms=on_ms, has_end=True,
+                    end_reason=reason, last_at=began + timedelta(milliseconds=on_ms), last_timed=True,
+                    last_boot="boot", last_boottime_ms=on_ms, last_energised_ms=on_ms,
+                )
+            )  # fmt: skip
+        yield made
+
+
+def _store(usages: list[Any], chance: random.Random) -> None:
+    from django.db import connection
+
+    from fabgate.collector import sql
+    from fabgate.collector.sessions import COLUMNS
+
+    rows = _entries(usages, chance)
+    if connection.vendor == "sqlite":
+        sql.save_sessions(usages)
+        with connection.cursor() as cursor:
+            cursor.executemany(f"INSERT INTO collector_entry ({_ENTRY}) VALUES ({','.join(['%s'] * 9)})", rows)
+        return
+    columns = attrgetter(*COLUMNS)
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY collector_usagesession ({', '.join(COLUMNS)}) FROM STDIN") as copying:
+            for usage in usages:
+                copying.write_row(columns(usage))
+        with cursor.copy(f"COPY collector_entry ({_ENTRY}) FROM STDIN") as copying:
+            for row in rows:
+                copying.write_row(row)
+
+
+_ENTRY = "journal_id, seq, uid, type, body, hash, arrived_at, occurred_at, is_copy"
+
+
+def _entries(usages: list[Any], chance: random.Random) -> Iterator[tuple[Any, ...]]:
+    """Yield the two entries of each session: as long as true ones are."""
+    body = entries.journal("gate-1", 2).bodies[1]
+    for usage in usages:
+        for seq, kind, at in ((-1, "session.started", usage.started_at), (0, "session.ended", usage.ended_at)):
+            uid = f"{chance.getrandbits(128):032x}"
+            moment = at.isoformat(" ")[:-6]
+            yield (*(usage.opened_in_id, usage.opened_seq + seq, uid, kind, body, uid.encode(), moment, moment, False),)
+
+
+def _reviews(usages: list[Any]) -> None:
+    """Let all but the newest forty be settled."""
+    from fabgate.collector.models import Review
+
+    made = [Review(session_id=usage.id, why=usage.review, opened_at=usage.ended_at) for usage in usages]
+    for review in made[:-40]:
+        review.settled_at, review.decision, review.settled_by = review.opened_at, "accepted", "maya"
+    Review.objects.bulk_create(made, batch_size=500)
+
+
+def main() -> None:
+    """Make the collector of the environment."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "fabgate.collector.settings"
+    from fabgate.collector import start
+
+    with contextlib.redirect_stderr(io.StringIO()):  # a note about a new collector is no news here
+        start.prepare()
+    fill(int(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

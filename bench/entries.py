@@ -1,0 +1,117 @@
+"""What do light gates have to tell? Journals of sessions and refusals, made before anybody waits for them.
+
+Four entries in turn, as an evening brings them: started, progress, ended, refused. Sessions last from one to ninety
+minutes; every fortieth end is uncertain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from bench.people import SITE
+from fabgate import seal, wire
+
+MEMBERS = 400
+MINUTE_MS = 60_000
+#: The middle of a day, so that no pass falls across midnight.
+BEGAN = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+
+
+def member(number: int) -> str:
+    """Return the id of a member."""
+    return f"m-{number % MEMBERS:03d}"
+
+
+@cache
+def digest(number: int) -> str:
+    """Return the digest of a member's badge."""
+    return hashlib.sha256(member(number).encode()).hexdigest()
+
+
+@dataclass
+class Journal:
+    """A gate's journal, and what is to be found in a collector that has stored it exactly once."""
+
+    gate: str
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    bodies: list[bytes] = field(default_factory=list)
+    topics: list[str] = field(default_factory=list)
+    #: What the gate says of its machine once it has written the entry of that number.
+    states: dict[int, bytes] = field(default_factory=dict)
+    ended: int = 0
+    energised_ms: int = 0
+    refused: int = 0
+
+    @property
+    def head(self) -> int:
+        """Return the number of the last entry."""
+        return len(self.bodies)
+
+    def hash(self, seq: int) -> str:
+        """Return the hash of an entry as an acknowledgement says it."""
+        return seal.to_text(seal.entry_hash(self.bodies[seq - 1]) if seq else seal.ZERO_HASH)
+
+    def write(self, data: wire.Data, kind: str, time: datetime) -> None:
+        """Append an entry."""
+        own = wire.GateTopics(SITE, self.gate)
+        self.bodies.append(
+            wire.encode_entry(
+                topics=own,
+                journal=self.name,
+                seq=self.head + 1,
+                prev=self.hash(self.head) if self.bodies else seal.to_text(seal.first_prev(self.name)),
+                uid=uuid.uuid4().hex,
+                event_type=kind,
+                data=data,
+                time=time,
+            )
+        )
+        self.topics.append(own.event(wire.full_type(kind)))
+
+
+def journal(gate: str, entries: int, seed: int = 0) -> Journal:
+    """Return a journal of so many entries."""
+    made = Journal(gate)
+    boot, ms = uuid.uuid4().hex, seed * 977 % 500
+    facts = _facts(made, seed)
+    data: wire.Data
+    while made.head < entries:
+        ms += 1_500
+        clock = wire.Clock(boot=boot, boottime_ms=ms, synced=True)
+        if not made.bodies:
+            kind, data = "gate.started", wire.GateStarted(clock=clock, version="bench")
+        else:
+            kind, make = next(facts)
+            data = wire.ENTRY_TYPES[kind](clock=clock, **make)
+        made.write(data, kind, BEGAN + timedelta(milliseconds=ms))
+        if isinstance(data, wire.SessionStarted):
+            made.states[made.head] = wire.encode(wire.State(state="active", session=data.session, member=data.member))
+        elif isinstance(data, wire.SessionEnded):
+            made.states[made.head] = wire.encode(wire.State(state="idle"))
+    return made
+
+
+def _facts(made: Journal, seed: int) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield what comes next, and count what it will add up to."""
+    number = seed
+    while True:
+        number += 1
+        said = {"session": uuid.uuid4().hex, "member": member(number), "badge": digest(number), "roster": 7}
+        basis = wire.Basis(kind="grant", grant=f"training-{number % 9}")
+        yield "session.started", {**said, "basis": basis, "mode": "tap"}
+        on_ms = (1 + number % 90) * MINUTE_MS
+        yield "session.progress", {**said, "energised_ms": on_ms // 2, "running_ms": on_ms // 4}
+        made.ended += 1
+        made.energised_ms += on_ms
+        doubt = {"uncertainty_ms": 90_000, "reason": "power-loss"} if number % 40 == 0 else {"reason": "badge"}
+        yield "session.ended", {**said, "energised_ms": on_ms, "running_ms": on_ms // 2, **doubt}
+        made.refused += 1
+        yield (
+            "access.refused",
+            {"badge": digest(number + 7), "member": member(number + 7), "reasons": ["training-missing"]},
+        )

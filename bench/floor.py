@@ -1,0 +1,133 @@
+"""How soon is an event on every page, and do other pages suffer? 100 gates, 50 event streams and one browser.
+
+In each pass nothing happens for a while, and then 25 events a second; two other pages are asked for all the time. The
+wait of an event is that from a gate's publish to the moment at which a page hears of the pulse of its transaction.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from statistics import median
+from typing import Any
+
+import requests
+
+from bench.collector import Child, Gates, Home, broker, empty, ingest, web
+from bench.gates import BenchError
+from bench.harness import PASSES, Figure, Run, percentile
+from bench.light_gates import Told, Wanted
+from fabgate.demo.ports import free_port
+
+GATES, LISTENERS, RATE, ENTRIES = 100, 50, 25.0, 3
+QUIET_S, ASK_EVERY_S = 4.0, 0.1
+OTHERS = ("/people", "/use")
+
+
+def measure(run: Run) -> list[Figure]:
+    home, web_port = empty(run), free_port()
+    manager = Child("bench.manager", home)
+    manager.ready()
+    signed_in = manager.ask(f"cookies {LISTENERS + 2}")
+    manager.kill()
+    *cookies, browsing, asking = signed_in["cookies"]
+    with broker(run) as port, ingest(home, port), web(home, port, web_port):
+        listeners = Child("bench.listeners", None, str(web_port))
+        browser = Child("bench.browser", None, str(web_port))
+        try:
+            listeners.tell(json.dumps(cookies))
+            browser.tell(browsing)
+            listeners.ready()
+            browser.ready()
+            run.say("everybody listens")
+            return _figures(run, home, port, Pages(web_port, asking), listeners, browser)
+        finally:
+            listeners.kill()
+            browser.kill()
+
+
+class Pages:
+    """Asks for other pages, over a connection that stays open."""
+
+    def __init__(self, port: int, cookie: str) -> None:
+        self._session = requests.Session()
+        self._session.headers["Cookie"] = cookie
+        self._origin = f"http://127.0.0.1:{port}"
+
+    def ms(self, path: str) -> float:
+        """Return how long an answer took."""
+        began_s = time.perf_counter()
+        answer = self._session.get(self._origin + path, allow_redirects=False, timeout=30)
+        if answer.status_code != 200:
+            raise BenchError(f"{path} was answered with {answer.status_code}")
+        return (time.perf_counter() - began_s) * 1000
+
+    def while_(self, seconds: float) -> list[float]:
+        """Return how long they take meanwhile."""
+        until, found = time.monotonic() + seconds, []
+        for path in itertools.cycle(OTHERS):
+            if time.monotonic() >= until:
+                return found
+            found.append(self.ms(path))
+            time.sleep(ASK_EVERY_S)
+        raise AssertionError
+
+
+def _figures(run: Run, home: Home, port: int, pages: Pages, listeners: Child, browser: Child) -> list[Figure]:
+    heard_ms, drawn_ms, slowed = [], [], []
+    pages.while_(1)
+    for number in range(1, PASSES + 1):
+        gates = Gates(
+            Wanted(port=port, prefix=f"b{number}", gates=GATES, entries=ENTRIES, again=False, rate=RATE, states=True)
+        )
+        try:
+            time.sleep(0.5)  # what connecting made known is over
+            listeners.ask("clear")
+            browser.ask("clear")
+            quiet = pages.while_(QUIET_S)
+            gates.go()
+            busy = pages.while_(GATES * (ENTRIES - 1) / RATE - 0.5)
+            told = gates.told()
+            time.sleep(1)
+        finally:
+            gates.kill()
+        pulses = _pulses(home, told)
+        heard_ms.append(percentile(_waits(pulses, listeners.ask("heard")), 0.99))
+        drawn_ms.append(percentile(_waits(pulses, [browser.ask("drawn")]), 0.99))
+        slowed.append(median(busy) / median(quiet))
+        run.say(
+            f"pass {number}: heard p99 {heard_ms[-1]:.0f} ms, drawn p99 {drawn_ms[-1]:.0f} ms, other pages"
+            f" {median(quiet):.0f} ms and {median(busy):.0f} ms"
+        )
+    return [
+        run.figure("event to each of 50 pages, p99", "ms", heard_ms, 500),
+        run.figure("event to what a browser has drawn, p99", "ms", drawn_ms, 500),
+        run.figure("other pages meanwhile, against a quiet floor", "ratio", slowed, 1.2),
+    ]
+
+
+def _pulses(home: Home, told: Told) -> list[tuple[float, int]]:
+    """Return of each event when it was published, and the first pulse of the transaction that stored it."""
+    first = dict(home.rows("SELECT at, min(id) FROM collector_pulse GROUP BY at"))
+    rows = home.rows(
+        "SELECT j.name, e.seq, e.arrived_at FROM collector_entry e JOIN collector_journal j ON j.id = e.journal_id"
+    )
+    found = []
+    for journal, seq, arrived_at in rows:
+        sent_at = told.sent_at.get(f"{journal}/{seq}")
+        if sent_at is not None:
+            found.append((sent_at, int(first[arrived_at])))
+    return found
+
+
+def _waits(pulses: list[tuple[float, int]], pages: list[list[Any]]) -> list[float]:
+    """Return for each event and page how many milliseconds it took. Raises BenchError for one that never came."""
+    found = []
+    for heard in pages:
+        for sent_at, pulse in pulses:
+            moment = min((at for at, newest in heard if newest >= pulse), default=None)
+            if moment is None:
+                raise BenchError(f"a page never heard of pulse {pulse}")
+            found.append((moment - sent_at) * 1000)
+    return found

@@ -1,0 +1,31 @@
+"""Does a million stored sessions slow the ingest down? Against an empty collector, both taking turns within a pass."""
+
+from __future__ import annotations
+
+from bench import books, ingesting
+from bench.collector import empty
+from bench.harness import PASSES, Figure, Run
+
+LARGE = 1_000_000
+
+
+def measure(run: Run) -> list[Figure]:
+    full = books.kept(run, LARGE)
+    run.say("a million sessions are there")
+    fresh: list[ingesting.Pace] = []
+    old: list[ingesting.Pace] = []
+    for number in range(1, PASSES + 1):
+        new = empty(run)
+        sides = [
+            lambda: fresh.append(ingesting.ours(run, new, f"p{number}", tuned=True)),  # noqa: B023 (in this very pass)
+            lambda: old.append(ingesting.ours(run, full, f"p{number}", tuned=True)),  # noqa: B023
+        ]
+        for side in sides if number % 2 else reversed(sides):
+            side()
+        run.say(f"pass {number}: {old[-1].rate:.0f}/s against {fresh[-1].rate:.0f}/s")
+    ratios = [one.rate / other.rate for one, other in zip(old, fresh, strict=True)]
+    return [
+        run.figure("20,000 entries beside a million sessions, against none", "ratio", ratios, 0.4, at_least=True),
+        run.figure("entries stored beside a million sessions", "1/s", [one.rate for one in old]),
+        run.figure("entries stored beside none", "1/s", [one.rate for one in fresh]),
+    ]

@@ -1,0 +1,88 @@
+"""How fast is a backlog stored, against a paho subscriber that stores nothing? Both sides take turns within a pass.
+
+A pass: twenty gates deliver a thousand entries each, a tenth of them twice, from the moment they all begin until each
+has heard that its last one is safe. The gates are the same for both sides, and so is the broker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.collector import Child, Gates, Home, broker, ingest, stored_once
+from bench.harness import PASSES, Figure, Run
+from bench.light_gates import Told, Wanted
+from bench.usage import cpu_s
+
+GATES, ENTRIES = 20, 1_000
+SETTLE_GATES, SETTLE_ENTRIES = 4, 200
+
+
+def backlog(port: int, prefix: str, gates: int = GATES, entries: int = ENTRIES) -> Told:
+    """Deliver a backlog; return how it went."""
+    made = Gates(Wanted(port=port, prefix=prefix, gates=gates, entries=entries))
+    try:
+        made.go()
+        return made.told()
+    finally:
+        made.kill()
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a backlog was taken: entries a second, and microseconds of the processor for each."""
+
+    rate: float
+    cpu_us: float
+
+    @classmethod
+    def of(cls, pid: int, deliver: Callable[[], Told]) -> tuple[Pace, Told]:
+        """Return the pace of the process that takes what `deliver` delivers."""
+        before_s = cpu_s(pid)
+        told = deliver()
+        return cls(told.entries / told.took_s, (cpu_s(pid) - before_s) * 1e6 / told.entries), told
+
+
+def peer(run: Run, *, tuned: bool) -> Pace:
+    """Return how the light collector takes it."""
+    with broker(run, tuned=tuned) as port:
+        light = Child("bench.light_collector", None, str(port), str(ENTRIES))
+        try:
+            light.ready()
+            return Pace.of(light.pid, lambda: backlog(port, "peer"))[0]
+        finally:
+            light.kill()
+
+
+def ours(run: Run, home: Home, prefix: str, *, tuned: bool) -> Pace:
+    """Return how it is stored, each entry once, and acknowledged."""
+    with broker(run, tuned=tuned) as port, ingest(home, port) as running:
+        backlog(port, f"{prefix}w", SETTLE_GATES, SETTLE_ENTRIES)  # nobody begins with a million rows in no cache
+        pace, told = Pace.of(running.pid, lambda: backlog(port, prefix))
+    stored_once(home, prefix, told)
+    return pace
+
+
+def against_peer(run: Run, make: Callable[[int], Home], goal: float, what: str, *, tuned: bool = True) -> list[Figure]:
+    """Return the figures of a collector that `make` makes for each pass."""
+    rates: list[Pace] = []
+    peers: list[Pace] = []
+    for number in range(1, PASSES + 1):
+        home = make(number)
+        sides = [
+            lambda: peers.append(peer(run, tuned=tuned)),
+            lambda: rates.append(
+                ours(run, home, f"p{number}", tuned=tuned)  # noqa: B023 (called in this very pass)
+            ),
+        ]
+        for side in sides if number % 2 else reversed(sides):
+            side()
+        run.say(f"pass {number}: {rates[-1].rate:.0f}/s stored, {peers[-1].rate:.0f}/s by the peer")
+    ratios = [mine.rate / other.rate for mine, other in zip(rates, peers, strict=True)]
+    return [
+        run.figure(f"{what}, against a subscriber that stores nothing", "ratio", ratios, goal, at_least=True),
+        run.figure("entries stored", "1/s", [one.rate for one in rates]),
+        run.figure("entries that the subscriber takes", "1/s", [one.rate for one in peers]),
+        run.figure("processor time for an entry", "us", [one.cpu_us for one in rates]),
+        run.figure("processor time of the subscriber", "us", [one.cpu_us for one in peers]),
+    ]

@@ -1,0 +1,52 @@
+"""The peer of the ingest: a paho subscriber that stores nothing.
+
+``python -m bench.light_collector PORT HEAD`` says ``ready``. It counts what comes, and says how far it is after every
+hundredth entry of a gate, and after the first and the last, HEAD: gates keep the rest back until somebody has told them.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from bench.people import SITE
+from fabgate import wire
+from fabgate.collector.mqtt import KEEPALIVE_S
+
+ACK_EVERY = 100
+
+
+class Subscriber:
+    """One connection."""
+
+    def __init__(self, port: int, head: int) -> None:
+        self._head = head
+        self.count = 0
+        client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5, client_id="bench-light-collector")
+        client.on_message = self._on_message
+        client.on_connect = lambda *_: client.subscribe(f"{wire.ROOT}/{SITE}/+/event/#", qos=1)
+        client.on_subscribe = lambda *_: print("ready", flush=True)
+        client.on_socket_open = lambda _c, _d, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.connect("127.0.0.1", port, KEEPALIVE_S)
+        self._client = client
+
+    def run(self) -> None:
+        """Take until killed."""
+        self._client.loop_forever()
+
+    def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        self.count += 1
+        beside = dict(message.properties.UserProperty)  # type: ignore[union-attr]  # each entry has some
+        seq = int(beside[wire.PROP_SEQ])
+        if seq % ACK_EVERY == 0 or seq in {1, self._head}:
+            base = message.topic.partition("/event/")[0]
+            ack = wire.Ack(collector="light", journal=beside[wire.PROP_JOURNAL], seq=seq, hash="")
+            client.publish(f"{base}/ack", wire.encode(ack), qos=1, retain=True)
+
+
+if __name__ == "__main__":
+    Subscriber(int(sys.argv[1]), int(sys.argv[2])).run()

@@ -1,0 +1,114 @@
+"""The smallest MQTT 5 client that a light gate needs: packets made beforehand, one socket, no thread.
+
+paho takes more time for a publish than the collector does for storing one: with it a thousand gates would be a
+measurement of themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+
+from fabgate import wire
+
+CONNACK, PUBLISH, PUBACK, SUBACK = 2, 3, 4, 9
+#: Every identifier of a packet is this one: a light gate counts its PUBACKs, and has no need to tell them apart.
+#: A broker does: so they go round.
+IDS = 65_535
+
+
+def packet(kind: int, body: bytes) -> bytes:
+    """Return a packet with its length in front."""
+    left, length = len(body), bytearray()
+    while True:
+        left, part = divmod(left, 128)
+        length.append(part | (128 if left else 0))
+        if not left:
+            return bytes((kind,)) + bytes(length) + body
+
+
+def text(value: str | bytes) -> bytes:
+    """Return a text with its length in front."""
+    raw = value.encode() if isinstance(value, str) else value
+    return struct.pack(">H", len(raw)) + raw
+
+
+def publish(topic: str, body: bytes, properties: dict[str, str], *, retain: bool = False) -> tuple[bytes, bytes]:
+    """Return what stands before and after the identifier of a publish with QoS 1."""
+    beside = b"".join(b"\x26" + text(name) + text(value) for name, value in properties.items())
+    if properties:
+        beside = b"\x03" + text(wire.CONTENT_TYPE) + beside
+    assert len(beside) < 1 << 14
+    size = bytes((len(beside),)) if len(beside) < 128 else bytes((len(beside) & 127 | 128, len(beside) >> 7))
+    whole = packet(0x33 if retain else 0x32, text(topic) + b"\0\0" + size + beside + body)
+    at = whole.index(text(topic)) + len(text(topic))
+    return whole[:at], whole[at + 2 :]
+
+
+class Client(asyncio.Protocol):
+    """One connection. `heard` gets (topic, body) of what arrives, `confirmed` is called with each PUBACK."""
+
+    def __init__(self, name: str, topic: str) -> None:
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.heard: Callable[[str, bytes], None] = lambda _topic, _body: None
+        self.confirmed: Callable[[], None] = lambda: None
+        self.lost: Exception | None = None
+        self._name, self._topic = name, topic
+        self._rest = b""
+        self._id = 0
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say who this is, and what it wants to hear."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport.write(packet(0x10, text("MQTT") + b"\x05\x02\0\0\0" + text(self._name)))
+        transport.write(packet(0x82, b"\0\x01\0" + text(self._topic) + b"\0"))  # QoS 0: nothing to confirm
+
+    def send(self, parts: tuple[bytes, bytes]) -> None:
+        """Publish."""
+        self._id = self._id % IDS + 1
+        self._transport.write(parts[0] + struct.pack(">H", self._id) + parts[1])
+
+    def close(self) -> None:
+        """Hang up."""
+        self._transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell who waits."""
+        self.lost = error or ConnectionError("the broker hung up")
+        if not self.ready.done():
+            self.ready.set_exception(self.lost)
+
+    def data_received(self, data: bytes) -> None:
+        """Take the packets that are whole."""
+        data, at = self._rest + data, 0
+        while len(data) - at >= 2:
+            start, shift, size = at + 1, 0, 0
+            while start < len(data):
+                size |= (data[start] & 127) << shift
+                start, shift = start + 1, shift + 7
+                if not data[start - 1] & 128:
+                    break
+            else:
+                break
+            if start + size > len(data):
+                break
+            self._take(data[at] >> 4, data[at], data[start : start + size])
+            at = start + size
+        self._rest = data[at:]
+
+    def _take(self, kind: int, first: int, body: bytes) -> None:
+        if kind == PUBACK:
+            self.confirmed()
+        elif kind == PUBLISH:
+            end = 2 + int.from_bytes(body[:2], "big")
+            after = end + (2 if first & 6 else 0)
+            self.heard(body[2:end].decode(), body[after + 1 + body[after] :])  # ours carry few properties, or none
+        elif kind == CONNACK and body[1]:
+            self.ready.set_exception(ConnectionError(f"the broker refused with {body[1]}"))
+        elif kind == SUBACK and not self.ready.done():
+            self.ready.set_result(None)

@@ -1,0 +1,71 @@
+"""Is what the collector's figures rest on right? The same processes as in a measurement, with little to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from bench import books, ingesting
+from bench.asked import Asker
+from bench.browser import _drawn
+from bench.collector import broker, empty, ingest, stored_once
+from bench.floor import _waits
+from bench.gates import BenchError
+from bench.harness import Run
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run("collector", tmp_path, tmp_path)
+
+
+def test_a_backlog_is_stored_once_and_what_is_not_would_be_found(run):
+    home = empty(run)
+    with broker(run, tuned=False) as port, ingest(home, port):
+        told = ingesting.backlog(port, "p1", 2, 120)
+    stored_once(home, "p1", told)
+    for name in ("entries", "ended", "energised_ms", "refused"):
+        wrong = msgspec.structs.replace(told, **{name: getattr(told, name) + 1})
+        with pytest.raises(BenchError, match="found"):
+            stored_once(home, "p1", wrong)
+
+
+def test_the_books_are_what_pages_reports_and_files_show(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(books, "CACHE", tmp_path / "kept")
+    home = books.kept(run, 300)
+    ((sessions, on_ms),) = home.rows("SELECT count(*), sum(counted_ms) FROM collector_usagesession")
+    ((days, sums_ms),) = home.rows("SELECT sum(sessions), sum(counted_ms) FROM collector_usageday")
+    ((entries,),) = home.rows("SELECT count(*) FROM collector_entry")
+    assert (sessions, days, entries) == (300, 300, 600)
+    assert on_ms == sums_ms
+    with Asker(home) as asker:
+        page = asker.get("/use?period=all&machine=1")
+        assert page["ms"] > 0
+        file = asker.get("/use/export.csv?period=all")
+        assert file["bytes"] > 300 * 100
+        with pytest.raises(BenchError, match="404"):
+            asker.get("/nowhere")
+
+
+def test_the_books_are_made_once(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(books, "CACHE", tmp_path / "kept")
+    one, other = books.kept(run, 20), books.kept(run, 20)
+    same = "SELECT id FROM collector_usagesession ORDER BY id"
+    assert one.rows(same) == other.rows(same)
+    assert one.data != other.data
+    assert replace(one, data=other.data) == other
+
+
+def test_an_event_is_on_a_page_with_the_first_pulse_that_is_as_new():
+    pages = [[(10.0, 4), (10.2, 7)], [(10.1, 6), (10.4, 9)]]
+    assert _waits([(9.9, 5)], pages) == pytest.approx([300, 200])
+    with pytest.raises(BenchError, match="never heard"):
+        _waits([(9.9, 8)], pages)
+
+
+def test_a_browser_has_drawn_with_the_first_answer_that_it_asked_for_afterwards():
+    heard = [[1000, 4], [1200, 5]]
+    asked = [[900, 1500], [1100, 1180], [1300, 1450], [1400, 0]]
+    assert _drawn(heard, asked) == [(1.18, 4), (1.45, 5)]
