@@ -6,14 +6,16 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from tests.deploy.places import SYSTEMD
 
-UNITS = sorted([*SYSTEMD.glob("*.service"), *SYSTEMD.glob("*.target")])
+UNITS = sorted([*SYSTEMD.glob("*.service"), *SYSTEMD.glob("*.target"), *SYSTEMD.glob("*.timer")])
 GATE = SYSTEMD / "fabgate-gate.service"
-COLLECTOR = [SYSTEMD / "fabgate-collector-ingest.service", SYSTEMD / "fabgate-collector-web.service"]
+COLLECTOR = [SYSTEMD / f"fabgate-collector-{part}.service" for part in ("ingest", "web", "worker")]
+BACKUP = SYSTEMD / "fabgate-collector-backup.service"
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here (Debian package systemd)"
@@ -71,7 +73,7 @@ def test_the_gate_is_shut_in_but_for_its_pins_the_network_and_one_question_to_th
 
 
 @needs_systemd
-@pytest.mark.parametrize("unit", COLLECTOR, ids=lambda unit: unit.stem)
+@pytest.mark.parametrize("unit", [*COLLECTOR, BACKUP], ids=lambda unit: unit.stem)
 def test_the_collector_is_shut_in_but_for_the_network(unit):
     score, objections = exposure(unit)
     assert score <= 1.1
@@ -135,7 +137,7 @@ def test_no_unit_waits_for_the_network():
         assert "network-online.target" not in unit.read_text()
 
 
-def test_the_target_starts_both_halves_of_the_collector_and_stops_them():
+def test_the_target_starts_every_part_of_the_collector_and_stops_them():
     target = settings(SYSTEMD / "fabgate-collector.target")
     assert set(target["Wants"][0].split()) == {unit.name for unit in COLLECTOR}
     for unit in COLLECTOR:
@@ -146,7 +148,27 @@ def test_the_target_starts_both_halves_of_the_collector_and_stops_them():
 def test_the_units_run_verbs_that_exist():
     from fabgate.arguments import parser
 
-    for unit in (GATE, *COLLECTOR):
+    for unit in (GATE, *COLLECTOR, BACKUP):
         program, *arguments = settings(unit)["ExecStart"][0].split()
         assert program == "/opt/fabgate/bin/fabgate"
         parser().parse_args(arguments)
+
+
+def test_a_copy_is_made_every_night_into_a_folder_of_its_own_without_the_network():
+    backup, timer = settings(BACKUP), settings(BACKUP.with_suffix(".timer"))
+    assert (timer["OnCalendar"], timer["Persistent"]) == (["*-*-* 03:30"], ["true"])
+    *_, verb, folder, keep, number = backup["ExecStart"][0].split()
+    assert (verb, keep, int(number) > 0) == ("backup", "--keep", True)
+    folders = [f"/var/lib/{name}" for name in backup["StateDirectory"][0].split()]
+    assert folders == ["/var/lib/fabgate-collector", folder]
+    assert (backup["Type"], backup["PrivateNetwork"], backup["StateDirectoryMode"]) == (["oneshot"], ["yes"], ["0700"])
+
+
+def test_every_part_of_the_collector_has_time_to_end_before_it_is_killed():
+    from fabgate.collector import run
+
+    # Importing it would want Django to be set up.
+    web = (Path(run.__file__).with_name("web.py")).read_text()
+    stop_s = int(re.search(r"^STOP_S = (\d+)$", web, re.MULTILINE)[1])
+    assert stop_s < int(settings(SYSTEMD / "fabgate-collector-web.service")["TimeoutStopSec"][0])
+    assert stop_s < run.STOP_S
