@@ -12,12 +12,12 @@ JOBS   ?= auto
 # More arguments for pytest: make test ARGS='-k journal'
 ARGS   ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak mutants coverage clean
+.PHONY: help demo test check screenshots bench bench-collector soak mutants coverage clean
 
 help:  ## print this list
 	@echo "fabgate $$(sed -n 's/^__version__ = "\(.*\)"/\1/p' fabgate/__init__.py): a badge powers a machine, and every minute reaches the collector once"
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 	@echo
 	@echo "  PYTHON=python3.13 chooses the interpreter; ARGS='-k journal' goes to pytest."
 
@@ -42,20 +42,35 @@ $(READY): | $(BIN)/python
 	@touch $@ $(DEMO_READY)
 
 demo: $(DEMO_READY)  ## a workshop on this computer, played for you: gate, broker, collector, minutes
-	@$(BIN)/fabgate demo --script && echo "Now try it yourself: $(BIN)/fabgate demo"
+	@$(BIN)/fabgate demo --script && echo && echo "Now open the floor yourself, and tap badges on it:  $(BIN)/fabgate demo"
 
-test: $(READY)  ## every test, real broker included (9 minutes at most)
+test: $(READY)  ## every test, real broker and PostgreSQL included (11 minutes at most)
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
 	@command -v strace >/dev/null || sh tools/apt strace
+	@command -v chromium >/dev/null || sh tools/apt chromium
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+	@echo "the collector once more, on PostgreSQL"
+	@$(BIN)/python -m tests.support.postgresql $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/collector $(ARGS)
 
 check: $(READY)  ## ruff (wide) and mypy --strict
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict
 
-bench: $(READY)  ## measure each promised figure as a ratio (ONLY=id for one)
+screenshots: $(READY)  ## every page in both languages, into docs/screenshots
+	@command -v chromium >/dev/null || sh tools/apt chromium
+	@command -v pngquant >/dev/null || sh tools/apt pngquant
+	@$(BIN)/python -m tests.browser.screenshots
+
+bench: $(READY)  ## measure each promised figure of the gate (ONLY=id for one, the collector's too)
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+bench-collector: $(READY)  ## the same for the collector; the first time it makes a million sessions
+	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
+	@command -v chromium >/dev/null || sh tools/apt chromium
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
+	@$(BIN)/python -m bench --set collector
 
 soak: $(READY)  ## the kill tests for an hour instead of minutes
 	@FABGATE_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) -m kills $(ARGS)

@@ -1,0 +1,57 @@
+"""The house's gates are there for as long as standard input stays open; with ``--busy``, two machines change all the time.
+
+``python -m tests.browser.feed`` stores what gates would say, as the ingest does; with ``--once`` only that one machine
+is in use now.
+"""
+
+from __future__ import annotations
+
+import select
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+from fabgate.collector import start
+
+#: Seconds between two things that happen, and between two heartbeats.
+EVERY_S: Final = 0.2
+BEAT_S: Final = 5.0
+#: Machines at which nobody else is.
+BUSY: Final = ("weld-1", "print-2")
+ONCE: Final = "mill-1"
+
+
+def main() -> None:
+    """Feed until nobody holds the other end."""
+    env = start.prepare(make=False)
+    from django.db.models import F
+
+    from fabgate.collector.models import Gate
+    from fabgate.collector.store import Store
+    from tests.collector.gates import Journal
+
+    store = Store(env.site)
+    if "--once" in sys.argv:
+        on = {"session": "feed-once", "member": "m-9", "since": datetime.now(UTC), "energised_ms": 1}
+        store.store([Journal(gate=ONCE, site=env.site).state(state="active", **on)], datetime.now(UTC))
+        return
+    journals = [Journal(gate=gate, site=env.site) for gate in BUSY] if "--busy" in sys.argv else []
+    number, beat = 0, 0.0
+    while not select.select([sys.stdin], [], [], EVERY_S if journals else BEAT_S)[0]:
+        now = datetime.now(UTC)
+        if time.monotonic() - beat >= BEAT_S:
+            Gate.objects.filter(online=True).update(seen_at=now, reported_roster=F("roster_version"))
+            beat = time.monotonic()
+        number += 1
+        if number % 2:
+            said = [journal.state(state="idle") for journal in journals]
+        else:
+            on = {"session": f"feed-{number}", "member": f"m-{1 + number // 2 % 30}", "since": now, "energised_ms": 1}
+            said = [journal.state(state="active", **on) for journal in journals]
+        if said:
+            store.store(said, now)
+
+
+if __name__ == "__main__":
+    main()

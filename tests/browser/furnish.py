@@ -1,0 +1,222 @@
+"""Which pages are there, in a workshop that has been open for two months? In one process, before its web server runs.
+
+``python -m tests.browser.furnish`` fills the collector that the environment names, and prints as JSON an address for
+every route that a person opens. A route for which nothing is chosen here ends it: no new page goes unseen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final
+
+from fabgate.collector import start
+
+#: What signs in, and the only password here.
+PASSWORD: Final = "three green chairs"
+MANAGER: Final = "maya"
+MEMBER: Final = "zoe"
+#: What answers with no page: a stream, a file, or the way to another route.
+NO_PAGES: Final = {"home", "floor-events", "use-export-csv", "use-export-xlsx"}
+#: Who opens a page, where it is not the manager; nobody at all: "".
+OPENED_BY: Final = {"sign-in": "", "welcome": ""}
+
+
+def main() -> None:
+    """Fill it and print what there is to see."""
+    start.prepare()
+    _people_and_machines()
+    _this_hour()
+    _done_by_hand()
+    json.dump({"pages": _pages(), "names": _names(), "password": PASSWORD}, sys.stdout)
+
+
+def _people_and_machines() -> None:
+    # Models can be imported only once Django is set up.
+    from fabgate.collector import changes
+    from fabgate.collector.models import Account, Machine, Member
+    from tests.collector.pages import workshop
+
+    workshop.open_for_business(sessions=200)
+    for name, role, shown, member in (
+        (MANAGER, Account.MANAGER, "Maya Roussel", None),
+        ("karim", Account.DESK, "Karim Benali", None),
+        ("ines", Account.TRAINER, "Inès Moreau", "m-4"),
+        ("tom", Account.ACCOUNTANT, "Tom Vasseur", None),
+        (MEMBER, Account.MEMBER, "Zoé Müller", "m-1"),
+    ):
+        account = Account(name=name, role=role, display_name=shown)
+        account.member = Member.objects.get(pk=member) if member else None
+        account.set_password(PASSWORD)
+        with changes.made("first-link", "account.added", account):
+            account.save()
+    laser = Machine.objects.get(name="laser")
+    with changes.made(MANAGER, "machine.updated", laser):
+        laser.note = "Lens cleaned every Monday."
+        laser.save()
+
+
+def _this_hour() -> None:
+    """A drill, at which three people were refused lately: a stranger, one without the training, one who owes money."""
+    from django.conf import settings
+
+    from fabgate.collector import presets
+    from fabgate.collector.models import Gate, Machine
+    from fabgate.collector.store import Store
+    from tests.collector.gates import Journal
+    from tests.collector.pages import workshop
+
+    machine = Machine(name="drill", title="Drill press", category="wood")
+    presets.apply(machine, "bench-tool")
+    machine.save()
+    Gate.objects.create(name="drill-1", machine=machine, token_hash="x" * 64)
+    own = settings.ENVIRONMENT.gate_directory("drill-1")
+    own.mkdir(parents=True)
+    start.write_secret(own / "seal.keys", start.new_key("s1"))
+    now = datetime.now(UTC)
+    journal = Journal(gate="drill-1", site=settings.ENVIRONMENT.site)
+    said = [journal.write("gate.started", time=now - timedelta(days=1), version="1.0.0")]
+    for minutes, number, reason in ((48, 7, "payment-due"), (19, 20, "training-missing"), (4, 0, "unknown-badge")):
+        who = (
+            {"badge": "c0ffee" + "0" * 58}
+            if not number
+            else {"member": f"m-{number}", "badge": workshop._digest(number)}
+        )
+        said.append(journal.write("access.refused", time=now - timedelta(minutes=minutes), reasons=[reason], **who))
+    said += [journal.state(state="idle"), journal.status(version="1.0.0", reader="ok", synced=True)]
+    Store(settings.ENVIRONMENT.site).store(said, now)
+
+
+def _done_by_hand() -> None:
+    """What people did on the pages: a loan, a group, opening hours, a block, a correction, a key, a command."""
+    from fabgate import badge
+    from fabgate.collector import badges, blocks, changes, corrections
+    from fabgate.collector.models import ApiKey, Badge, Gate, Group, Member, Opening, Order, SpecialDay, UsageSession
+
+    now = datetime.now(UTC)
+    loan = badges.Card.spelled(badge.parse("04F1B2C3D4E580"))
+    badges.give(
+        loan,
+        Member.objects.get(pk="m-3"),
+        actor="karim",
+        kind=Badge.LOAN,
+        number="L-07",
+        until=badges.end_of(blocks.today()),
+    )
+    school = Group(name="Collège Jean Moulin, 3e B", kind=Group.CLASS)
+    with changes.made(MANAGER, "group.added", school):
+        school.save()
+        school.members.set(Member.objects.filter(pk__in=["m-13", "m-26", "m-39"]))
+    badges.give(
+        badges.Card.spelled(badge.parse("04F2B2C3D4E580")), school, actor="karim", kind=Badge.CLASS, number="C-1"
+    )
+    blocks.hold(Member.objects.get(pk="m-5"), "payment-due", now.date() + timedelta(days=20), actor="karim")
+    Opening.objects.create(days=[2, 3, 4, 5, 6], start=time(9), to=time(21, 30))
+    SpecialDay.objects.create(day=now.date() + timedelta(days=30), note="Inventory")
+    ApiKey.make("Invoices", ["sessions:read"], made_by=None, expires_at=now + timedelta(days=365))
+    long = UsageSession.objects.filter(machine__name="cnc-mill", reason="badge").order_by("-ended_at").first()
+    assert long is not None
+    corrections.correct(long.pk, "purpose", "maintenance", author=MANAGER, reason="Spindle bearing was replaced")
+    laser = Gate.objects.get(name="laser-1")
+    given = {"id": "order-1", "gate": laser, "command": "identify", "actor": "karim", "at": now, "until": now}
+    Order.objects.create(**given, outcome="done", answered_at=now)
+
+
+def _pages() -> list[dict[str, str]]:
+    from django.urls import NoReverseMatch, reverse
+
+    from fabgate.collector import rights
+    from fabgate.collector.models import Account
+
+    chosen = _chosen()
+    found = []
+    for route, right in rights.table().items():
+        if right.is_keyed or not right.get or route in NO_PAGES:
+            continue
+        parts, query = chosen.get(route, ({}, [""]))
+        try:
+            path = reverse(route, kwargs=parts)
+        except NoReverseMatch as error:
+            raise SystemExit(
+                f"{route}: choose in tests/browser/furnish.py what its page shall show ({error})"
+            ) from None
+        who = OPENED_BY.get(
+            route, MANAGER if right.may(Account.MANAGER, "GET") and not route.startswith("my-") else MEMBER
+        )
+        found += [{"route": route, "path": path + asked, "as": who} for asked in query]
+    return [*found, {"route": "not-found", "path": "/nowhere", "as": MANAGER}]
+
+
+def _names() -> list[str]:
+    """Return what people called things: it stays as they wrote it in every language."""
+    from fabgate.collector.models import Machine, Training
+
+    return [*map(str, Machine.objects.all()), *map(str, Training.objects.all())]
+
+
+def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
+    """Return, by route, the places of its path and the query strings with which it is looked at."""
+    from django.utils import timezone
+
+    from fabgate.collector import uploads
+    from fabgate.collector.models import (
+        Account,
+        Group,
+        Machine,
+        OneTimeLink,
+        Refusal,
+        Training,
+        UsageSession,
+    )
+
+    desk = Account.objects.get(name="karim")
+    laser = Machine.objects.get(name="laser")
+    own = UsageSession.objects.filter(used_by="m-1", reason="badge").order_by("-ended_at").first()
+    doubtful = UsageSession.objects.filter(reason="power-loss").order_by("-ended_at").first()
+    unknown = Refusal.objects.filter(member="").order_by("-at").first()
+    assert own is not None
+    assert doubtful is not None
+    assert unknown is not None
+    middle = timezone.localtime(own.started_at + (own.ended_at - own.started_at) / 2)
+    moment = f"?machine={own.machine_id}&day={middle:%Y-%m-%d}&time={middle:%H:%M}"
+    training = Training.objects.get(name="laser")
+    group = Group.objects.get()
+    return {
+        "accounts-one": ({"pk": desk.pk}, [""]),
+        "floor-lock": ({"name": "laser"}, [""]),
+        "gates-one": ({"name": "laser-1"}, [""]),
+        "machines-one": ({"name": laser.name}, [""]),
+        "my-minutes-contest": ({"pk": own.pk}, [""]),
+        "people": ({}, ["", "?q=nobody+at+all"]),
+        "people-one": ({"pk": "m-5"}, [""]),
+        "people-edit": ({"pk": "m-5"}, [""]),
+        "people-enrol": ({}, ["", f"?badge={unknown.badge}&q=zo"]),
+        "people-group": ({"pk": group.pk}, [""]),
+        "people-group-edit": ({"pk": group.pk}, [""]),
+        "people-import-preview": ({"token": uploads.keep(_list())}, [""]),
+        "people-leave": ({"pk": "m-3"}, [""]),
+        "people-tap": ({"pk": "m-3"}, ["?gate=laser-1"]),
+        "people-training": ({"pk": training.pk}, [""]),
+        "people-training-edit": ({"pk": training.pk}, [""]),
+        "use-moment": ({}, ["", moment]),
+        "use-session": ({"pk": doubtful.pk}, [""]),
+        "welcome": ({"token": OneTimeLink.make(OneTimeLink.INVITE, desk, MANAGER)}, [""]),
+    }
+
+
+def _list() -> bytes:
+    """Return a list of members with one who is new, one who is called differently, and a line that cannot be read."""
+    rows = (
+        "id;name;badges;email",
+        "m-1;Zoé Müller;04:01:B2:C3:D4:E5:80;zoe@example.org",
+        "m-41;Jörg Weiß;04:29:B2:C3:D4:E5:80;jorg@example.org",
+        ";Nobody;;",
+    )
+    return "\n".join(rows).encode()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fabgate.collector.settings")
+    main()

@@ -1,0 +1,108 @@
+"""A collector that people have used for two months, on a port of its own: real processes, a broker, no gates."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fabgate.demo import broker
+from fabgate.demo.ports import free_port
+from fabgate.demo.process import Process, wait_for
+
+#: The machine that runs this may be busy; whoever waits for something waits so long.
+PATIENCE_S = 120
+
+
+def _evening() -> str:
+    """Return a time zone in which it is about six in the evening: no test of ours is run at midnight."""
+    ahead = (18 - datetime.now(UTC).hour + 12) % 24 - 12
+    return f"Etc/GMT{-ahead:+d}"  # where the signs are the other way round
+
+
+EVENING = _evening()
+
+
+class House:
+    """Furnished and open. `pages` are the addresses to look at: route, path and who opens it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._broker, mqtt_port = broker.start(folder)
+        self.environment = {
+            "FABGATE_SITE": "lyon",
+            "FABGATE_TZ": EVENING,
+            "FABGATE_DATA": str(folder / "collector"),
+            "FABGATE_MQTT_PORT": str(mqtt_port),
+            "FABGATE_WEB_PORT": str(free_port()),
+        }
+        made = subprocess.run(
+            [sys.executable, "-m", "tests.browser.furnish"],
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert made.returncode == 0, made.stderr
+        found = json.loads(made.stdout)
+        self.pages: list[dict[str, str]] = found["pages"]
+        #: What people called things; it is in no language.
+        self.names: list[str] = found["names"]
+        self.password: str = found["password"]
+        self.web = Process(["collector", "web"], folder / "web.log", self.environment)
+        self.web.start()
+        wait_for("the house's web server", self._answers, timeout_s=PATIENCE_S)
+        self._gates = self._feed()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.environment['FABGATE_WEB_PORT']}"
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Let two machines change all the time."""
+        feed = self._feed("--busy")
+        try:
+            yield
+        finally:
+            _end(feed)
+
+    def happens(self) -> None:
+        """Let somebody begin at the CNC mill."""
+        _end(self._feed("--once"))
+
+    def close(self) -> None:
+        _end(self._gates)
+        self.web.end()
+        self._broker.stop()
+
+    def _feed(self, *how: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.browser.feed", *how]
+        return subprocess.Popen(command, env={**os.environ, **self.environment}, stdin=subprocess.PIPE)
+
+    def _answers(self) -> bool:
+        assert self.web.running, self.web.words()
+        return answers(self.address)
+
+
+def _end(feed: subprocess.Popen[bytes]) -> None:
+    """It ends when its input does."""
+    feed.communicate()
+    assert feed.returncode == 0
+
+
+def answers(address: str) -> bool:
+    """Whether a collector's pages can be opened there."""
+    try:
+        urllib.request.urlopen(f"{address}/healthz", timeout=5).close()
+    except urllib.error.HTTPError:
+        return True  # it answers; what it misses may start later
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,92 @@
+"""A workshop on its first day: broker, collector and one simulated gate, each a real process, and nobody who can sign in."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from fabgate.demo.gate import SimulatedGate
+from fabgate.demo.process import Process, wait_for
+from fabgate.demo.script import BETWEEN_TAPS_S
+from fabgate.demo.taps import lay
+from fabgate.demo.workshop import Workshop
+from tests.browser.house import PATIENCE_S, answers
+
+GATE, MACHINE, TITLE = "laser-1", "laser", "Laser 1"
+
+
+class Shop:
+    """It is open; `first_link` is what the collector printed when it started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.workshop = Workshop(folder)
+        try:
+            self.gate = self.workshop.let_in(GATE, MACHINE, TITLE, mode="tap", limit_s=3600)
+            _asks_only_when_told(self.gate)
+            self.log = folder / "run.log"
+            self._run = Process(["collector", "run"], self.log, self.workshop.environment)
+            self._run.start()
+            self.until("the first link", lambda: "/welcome/" in self.log.read_text(encoding="utf-8"))
+            self.until("the pages", self._answers)
+            self.gate.start()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def first_link(self) -> str:
+        found = re.search(r"http://\S+/welcome/\S+", self.log.read_text(encoding="utf-8"))
+        assert found
+        return found.group()
+
+    @property
+    def address(self) -> str:
+        return self.workshop.address
+
+    def tap(self, card: str) -> None:
+        """Lay a card on the reader for a moment; two taps closer together would be one."""
+        time.sleep(BETWEEN_TAPS_S)
+        lay(self.gate.socket, card, for_ms=200)
+
+    def until(self, what: str, found: Any) -> None:
+        wait_for(what, found, timeout_s=PATIENCE_S)
+
+    def is_on(self) -> None:
+        self.until("power", lambda: self.gate.observer.on)
+
+    def is_off(self) -> None:
+        self.until("the power to fall", lambda: not self.gate.observer.on)
+
+    def refused(self, *reasons: str) -> None:
+        """Wait until the newest refusal in the gate's journal has these reasons."""
+        self.until(f"a refusal for {reasons}", lambda: self._last("access.refused").get("reasons") == list(reasons))
+
+    def close(self) -> None:
+        run = getattr(self, "_run", None)
+        try:
+            if run is not None and run.running:
+                run.end()
+        finally:
+            self.workshop.close()
+
+    def _last(self, kind: str) -> dict[str, Any]:
+        for body in reversed(self.gate.entries()):
+            entry = json.loads(body)
+            if entry["type"] == f"fabgate.{kind}.v1":
+                found: dict[str, Any] = entry["data"]
+                return found
+        return {}
+
+    def _answers(self) -> bool:
+        assert self._run.running, self._run.words()
+        return answers(self.address)
+
+
+def _asks_only_when_told(gate: SimulatedGate) -> None:
+    """Let the gate fetch its roster once an hour: what it knows sooner, it was told."""
+    found = json.loads(gate.config.read_text(encoding="utf-8"))
+    found["roster"]["fetch_every_s"] = 3600
+    gate.config.write_text(json.dumps(found), encoding="utf-8")

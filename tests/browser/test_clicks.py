@@ -1,0 +1,85 @@
+"""A manager who has never seen it: how many clicks is it from the floor? Three at most for what every week asks."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from tests.browser.furnish import MANAGER
+from tests.browser.house import House
+
+MOST = 3
+
+
+class Hand:
+    """Clicks, and counts. Typing and choosing from a list are no clicks: they are what the person came for."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.clicks = 0
+
+    def click(self, role: str, name: str, within: str = "body") -> None:
+        self.clicks += 1
+        self.page.locator(within).get_by_role(role, name=name).first.click()
+
+
+def at_the_floor(house: House, person) -> Hand:
+    maya = person(house.address)
+    maya.sign_in(MANAGER, house.password)
+    maya.page.get_by_role("heading", name="Floor").wait_for()  # where a manager begins
+    return Hand(maya.page)
+
+
+def test_who_is_at_the_laser_is_seen_at_once(house: House, person) -> None:
+    hand = at_the_floor(house, person)
+    hand.page.locator("#at-laser-1", has_text="Zoé Müller-Østergård").wait_for()
+    assert hand.clicks == 0
+
+
+def test_somebody_new_whose_badge_was_refused_is_let_in(house: House, person) -> None:
+    hand = at_the_floor(house, person)
+    hand.click("link", "Whose is it?", within="#floor-refused")
+    hand.click("link", "Somebody who is not written down yet")
+    hand.page.get_by_label("Name", exact=True).fill("Noémie Aubert")
+    hand.click("button", "Write down")
+    hand.page.locator(".message.success", has_text="the badge is theirs").wait_for()
+    assert hand.clicks <= MOST
+
+
+def test_a_member_who_was_refused_gets_the_training(house: House, person) -> None:
+    hand = at_the_floor(house, person)
+    refused = hand.page.locator("#floor-refused li", has_text="training missing").locator("p a").first
+    hand.clicks += 1
+    refused.click()
+    hand.clicks += 1
+    hand.page.locator("#grant > summary").click()
+    training = hand.page.locator("#grant").get_by_label("Training")
+    training.select_option(label="Saws")
+    hand.click("button", "Grant", within="#grant")
+    hand.page.locator(".message.success", has_text="Saws").wait_for()
+    assert hand.clicks <= MOST
+
+
+def test_the_laser_is_locked(house: House, person) -> None:
+    hand = at_the_floor(house, person)
+    hand.click("button", "Lock…", within="#at-laser-1")
+    hand.click("radio", "In my own words:")
+    hand.page.get_by_role("textbox", name="My own words").fill("The lens is dirty")
+    hand.click("button", "Lock it")
+    hand.page.locator("#at-laser-1", has_text="The lens is dirty").wait_for()
+    assert hand.clicks <= MOST
+    hand.page.locator("#at-laser-1").get_by_text("Unlock…").click()  # as the tests beside this one want it
+    hand.page.locator("#at-laser-1").get_by_role("button", name="Unlock it").click()
+
+
+def test_last_month_is_exported(house: House, person) -> None:
+    hand = at_the_floor(house, person)
+    hand.click("link", "Use", within=".tabs")
+    hand.click("button", "Last month", within=".quick")
+    with hand.page.expect_download() as taken:
+        hand.click("button", "CSV", within="main")
+    assert hand.clicks <= MOST
+    rows = list(csv.DictReader(io.StringIO(taken.value.path().read_text(encoding="utf-8-sig"))))
+    ended = {row["Ended (local)"][:7] for row in rows if row["Ended (local)"]}  # what is still open stands apart
+    assert len(ended) == 1, "one month and no other"

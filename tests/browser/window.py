@@ -1,0 +1,131 @@
+"""A real browser: its windows, who is signed in in them, and everything that it complains of."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.browser.house import EVENING
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "/usr/bin/chromium"
+#: Its own sandbox needs an account that is not root; /dev/shm is small in a container.
+FLAGS = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+#: Milliseconds; as generous as a busy machine needs.
+PATIENCE_MS = 60_000
+HEIGHT = 844
+LOCALES = {"en": "en_GB", "fr": "fr_FR"}
+_TELL_OF_CSP = """
+document.addEventListener("securitypolicyviolation", (event) =>
+  console.error(`CSP: ${event.violatedDirective} refused ${event.blockedURI} at ${event.sourceFile}:${event.lineNumber}`));
+"""
+
+
+def is_there() -> bool:
+    return Path(CHROMIUM).exists()
+
+
+@contextmanager
+def chromium(lang: str = "en") -> Iterator[Any]:
+    """Start the browser; what it draws itself, such as the fields of days, is in `lang`."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as player:
+        browser = player.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, env={**os.environ, "LANGUAGE": LOCALES[lang]}
+        )
+        yield browser
+        browser.close()
+
+
+class Person:
+    """Somebody at a browser: a context with cookies of its own, and `complaints` of all its windows."""
+
+    def __init__(
+        self,
+        browser: Any,
+        address: str,
+        *,
+        lang: str = "en",
+        width: int = 1280,
+        dark: bool = False,
+        height: int = HEIGHT,
+    ) -> None:
+        self.address = address
+        self.complaints: list[str] = []
+        self._refused: set[str] = set()
+        self._context = browser.new_context(
+            base_url=address,
+            locale=LOCALES[lang].replace("_", "-"),
+            timezone_id=EVENING,
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+            accept_downloads=True,
+        )
+        self._context.set_default_timeout(PATIENCE_MS)
+        self._context.add_init_script(_TELL_OF_CSP)
+        self.page = self.open()
+
+    def open(self, path: str = "") -> Any:
+        """Open one more window."""
+        page = self._context.new_page()
+        page.on("console", lambda said: self._note(said) if said.type in {"error", "warning"} else None)
+        page.on("response", self._note_answer)
+        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
+        if path:
+            page.goto(path)
+        return page
+
+    def sign_in(self, name: str, password: str) -> None:
+        self.page.goto("/sign-in")
+        self.page.locator("input[name=name]").fill(name)
+        self.page.locator("input[name=password]").fill(password)
+        self.page.locator("main button").click()
+        self.page.locator(".tabs").wait_for()
+
+    def sign_out(self) -> None:
+        self._context.clear_cookies()
+
+    def close(self) -> None:
+        self._context.close()
+
+    def _note_answer(self, response: Any) -> None:
+        if response.status >= 400 and response.request.is_navigation_request():
+            self._refused.add(response.url)
+
+    def _note(self, said: Any) -> None:
+        # The browser tells of a page that answers 4xx as of an error; that one is asked for on purpose.
+        where = said.location.get("url", "")
+        if where not in self._refused or "Failed to load resource" not in said.text:
+            self.complaints.append(f"{where}: {said.text}")
+
+
+def looks(page: Any, width: int, *, dark: bool) -> None:
+    """Turn the window to another width and other colours, as a phone is turned and as evening comes."""
+    page.set_viewport_size({"width": width, "height": HEIGHT})
+    page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
+
+
+def too_wide(page: Any) -> list[str]:
+    """Return what makes the page scroll sideways; nothing where it does not."""
+    found: list[str] = page.evaluate(
+        """() => {
+          const width = document.documentElement.clientWidth;
+          if (document.documentElement.scrollWidth <= width) return [];
+          const out = [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > width + 1);
+          return out.slice(-3).map((one) => one.outerHTML.slice(0, 120)).concat(`${document.documentElement.scrollWidth} px`);
+        }"""
+    )
+    return found
+
+
+def unusable(page: Any) -> list[str]:
+    """Return what axe-core finds that somebody cannot use: the rule, and where."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{row['id']}: {node['html'][:160]}" for row in found for node in row["nodes"][:3]]

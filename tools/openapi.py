@@ -1,0 +1,27 @@
+"""What can a program ask the collector? Writes the OpenAPI document into docs/openapi.json: ``python -m tools.openapi``.
+
+A test fails while it is not current.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+FILE = Path(__file__).parents[1] / "docs" / "openapi.json"
+
+
+def main() -> None:
+    """Write it."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fabgate.collector.settings")
+    import django  # noqa: PLC0415 (it reads the environment)
+
+    django.setup()
+    from fabgate.collector import api  # noqa: PLC0415 (it needs the settings)
+
+    FILE.write_text(json.dumps(api.document(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
