@@ -12,7 +12,7 @@ JOBS   ?= auto
 # More arguments for pytest: make test ARGS='-k journal'
 ARGS   ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test check screenshots bench bench-collector soak mutants coverage clean
+.PHONY: help demo test browser check screenshots bench bench-collector soak mutants coverage clean
 
 help:  ## print this list
 	@echo "fabgate $$(sed -n 's/^__version__ = "\(.*\)"/\1/p' fabgate/__init__.py): a badge powers a machine, and every minute reaches the collector once"
@@ -47,11 +47,16 @@ demo: $(DEMO_READY)  ## a workshop on this computer, played for you: gate, broke
 test: $(READY)  ## every test, real broker and PostgreSQL included (11 minutes at most)
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
 	@command -v strace >/dev/null || sh tools/apt strace
-	@command -v chromium >/dev/null || sh tools/apt chromium
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not browser' $(ARGS)
 	@echo "the collector once more, on PostgreSQL"
 	@$(BIN)/python -m tests.support.postgresql $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/collector $(ARGS)
+
+# By themselves: Playwright keeps an event loop in its process, and Django refuses its database where one runs.
+browser: $(READY)  ## the pages in a real Chromium: a workshop's week, axe, widths, themes, languages
+	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
+	@command -v chromium >/dev/null || sh tools/apt chromium
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m browser $(ARGS)
 
 check: $(READY)  ## ruff (wide) and mypy --strict
 	@$(BIN)/ruff check .

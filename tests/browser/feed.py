@@ -35,12 +35,14 @@ def main() -> None:
     if "--once" in sys.argv:
         on = {"session": "feed-once", "member": "m-9", "since": datetime.now(UTC), "energised_ms": 1}
         store.store([Journal(gate=ONCE, site=env.site).state(state="active", **on)], datetime.now(UTC))
+        sys.stdout.write("feeding\n")
         return
     journals = [Journal(gate=gate, site=env.site) for gate in BUSY] if "--busy" in sys.argv else []
     number, beat = 0, 0.0
-    while not select.select([sys.stdin], [], [], EVERY_S if journals else BEAT_S)[0]:
+    while True:
         now = datetime.now(UTC)
         if time.monotonic() - beat >= BEAT_S:
+            # Whoever is there has fetched its newest roster, too.
             Gate.objects.filter(online=True).update(seen_at=now, reported_roster=F("roster_version"))
             beat = time.monotonic()
         number += 1
@@ -51,6 +53,11 @@ def main() -> None:
             said = [journal.state(state="active", **on) for journal in journals]
         if said:
             store.store(said, now)
+        if number == 1:
+            sys.stdout.write("feeding\n")
+            sys.stdout.flush()
+        if select.select([sys.stdin], [], [], EVERY_S if journals else BEAT_S)[0]:
+            return
 
 
 if __name__ == "__main__":

@@ -84,7 +84,11 @@ class House:
 
     def _feed(self, *how: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "tests.browser.feed", *how]
-        return subprocess.Popen(command, env={**os.environ, **self.environment}, stdin=subprocess.PIPE)
+        pipe = subprocess.PIPE
+        feed = subprocess.Popen(command, env={**os.environ, **self.environment}, stdin=pipe, stdout=pipe)
+        assert feed.stdout is not None
+        assert feed.stdout.readline() == b"feeding\n"
+        return feed
 
     def _answers(self) -> bool:
         assert self.web.running, self.web.words()

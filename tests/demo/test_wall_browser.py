@@ -12,7 +12,10 @@ from tests.demo.running import Demo
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytest.importorskip("playwright")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium on this computer: apt install chromium")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium on this computer: apt install chromium"),
+]
 
 
 @pytest.fixture(scope="module")
