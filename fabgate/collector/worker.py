@@ -69,6 +69,7 @@ class Worker:
         return list({gate.pk: gate for gate in (*lifted, *changed)}.values())
 
 
+@transaction.atomic
 def end_loans(now: datetime) -> list[Badge]:
     """End the badges whose time has come, and write it down."""
     due = Badge.objects.filter(ended_at=None, until__lte=now).order_by("id")
