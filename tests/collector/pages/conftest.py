@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,3 +60,27 @@ def browse(account) -> Callable[..., Any]:
         return client
 
     return make
+
+
+@pytest.fixture
+def own_data(database, tmp_path, monkeypatch) -> Any:
+    """The environment with a data directory of its own, a badge key in it, and no broker."""
+    from django.conf import settings
+
+    from fabgate.collector.start import new_key, write_secret
+
+    found = replace(settings.ENVIRONMENT, data=tmp_path / "data", mqtt_port=1)
+    found.data.mkdir()
+    write_secret(found.badge_key_file, new_key("b1"))
+    monkeypatch.setattr(settings, "ENVIRONMENT", found)
+    return found
+
+
+@pytest.fixture
+def told(monkeypatch) -> list[Any]:
+    """What would have been published."""
+    from fabgate.collector import roster
+
+    sent: list[Any] = []
+    monkeypatch.setattr(roster, "publish_once", lambda _env, messages, **_more: sent.extend(messages))
+    return sent

@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 
 from fabgate import wire
-from fabgate.collector import changes, gates, mqtt, presets, roster
+from fabgate.collector import changes, gates, presets, roster
 from fabgate.collector.models import Change, Gate, Machine, Member, Training
-from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import FabgateError, UsageError
 
-
-@pytest.fixture(autouse=True)
-def env(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A data directory of its own, and no broker."""
-    found = replace(settings.ENVIRONMENT, data=tmp_path / "data", mqtt_port=1)
-    found.data.mkdir()
-    write_secret(found.badge_key_file, new_key("b1"))
-    monkeypatch.setattr(settings, "ENVIRONMENT", found)
-    return found
-
-
-@pytest.fixture(autouse=True)
-def told(monkeypatch: pytest.MonkeyPatch) -> list[mqtt.Outgoing]:
-    """What would have been published."""
-    sent: list[mqtt.Outgoing] = []
-    monkeypatch.setattr(roster, "publish_once", lambda _env, messages, **_more: sent.extend(messages))
-    return sent
+pytestmark = pytest.mark.usefixtures("own_data", "told")
 
 
 @pytest.fixture
@@ -209,13 +188,13 @@ def test_only_a_manager_says_who_is_let_in(browse, saw):
         assert browse(role).post("/machines/saw/trainings", {}).status_code == 403
 
 
-def test_a_gates_keys_are_made_and_shown_once(browse, env, saw):
+def test_a_gates_keys_are_made_and_shown_once(browse, own_data, saw):
     client = browse("manager")
     answer = client.post("/machines/saw/gates", {"gate": "saw-9"})
     page = text(answer)
     assert answer.status_code == 200
     assert "no-store" in answer.headers["Cache-Control"]
-    folder = env.gate_directory("saw-9")
+    folder = own_data.gate_directory("saw-9")
     for name in ("token", "seal.keys", "badge.keys"):
         secret = (folder / name).read_text().strip()
         assert secret in page.replace("&#x27;", "'")
@@ -237,11 +216,11 @@ def test_a_gates_keys_are_made_and_shown_once(browse, env, saw):
         ("", "This field is required"),
     ],
 )
-def test_a_gate_that_cannot_be_let_in_gets_no_keys(browse, env, gate, name, said):
+def test_a_gate_that_cannot_be_let_in_gets_no_keys(browse, own_data, gate, name, said):
     answer = browse("manager").post("/machines/saw/gates", {"gate": name})
     assert answer.status_code == 400
     assert said in text(answer)
-    assert not (env.data / "gates").exists()
+    assert not (own_data.data / "gates").exists()
     assert Gate.objects.get().token_hash == "x"
 
 

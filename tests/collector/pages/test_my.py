@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 
 from fabgate import badge, wire
-from fabgate.collector import corrections, mqtt, roster, sql
+from fabgate.collector import corrections, roster, sql
 from fabgate.collector.models import Badge, Block, Change, Gate, Machine, Member, Review, Training, UsageSession
 from fabgate.collector.pages.my import sums
-from fabgate.collector.start import new_key, write_secret
 from fabgate.collector.store import Store
 from tests.collector.gates import NOON, Journal
 
 MINUTE_MS = 60_000
 
-
-@pytest.fixture(autouse=True)
-def env(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A data directory of its own, and no broker."""
-    found = replace(settings.ENVIRONMENT, data=tmp_path / "data", mqtt_port=1)
-    found.data.mkdir()
-    write_secret(found.badge_key_file, new_key("b1"))
-    monkeypatch.setattr(settings, "ENVIRONMENT", found)
-    return found
-
-
-@pytest.fixture(autouse=True)
-def told(monkeypatch: pytest.MonkeyPatch) -> list[mqtt.Outgoing]:
-    """What would have been published."""
-    sent: list[mqtt.Outgoing] = []
-    monkeypatch.setattr(roster, "publish_once", lambda _env, messages, **_more: sent.extend(messages))
-    return sent
+pytestmark = pytest.mark.usefixtures("own_data", "told")
 
 
 @pytest.fixture(autouse=True)
