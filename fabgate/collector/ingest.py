@@ -146,6 +146,7 @@ class Ingest:
 
     def _serve(self) -> None:
         self._serving = True
+        # In this order: the subscription brings the retained status, which has to be ours by then (--takeover).
         self._link.say_online(online=True)
         self._link.subscribe(wire.collector_subscriptions(self._env.site))
         self._publish(self._store.greetings())
