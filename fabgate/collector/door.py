@@ -35,6 +35,8 @@ class Door:
         response = self._answer(request)
         if not response.streaming and response.status_code != 304:
             response.headers.setdefault("Content-Length", str(len(response.content)))
+        # People's data: no shared computer's browser and no proxy keeps them; what may be kept says so by itself.
+        response.headers.setdefault("Cache-Control", "private, no-store")
         return response
 
     def _answer(self, request: HttpRequest) -> HttpResponse:

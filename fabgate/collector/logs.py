@@ -31,6 +31,8 @@ def set_up(form: str, process: str) -> None:
     # Of its starts and ends our own lines tell; a page that is not there is nobody's decision. Errors stay.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("django.request").setLevel(logging.ERROR)
+    # Of a form that is refused too; and Django's line has the path, which of a one-time link is a secret.
+    logging.getLogger("django.security.csrf").setLevel(logging.ERROR)
 
 
 def _last_word(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

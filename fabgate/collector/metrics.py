@@ -56,9 +56,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return answer
     registry = CollectorRegistry()
     registry.register(Workshop(datetime.now(UTC)))
-    answer = HttpResponse(exposition.generate_latest(registry), content_type=TEXT)
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return HttpResponse(exposition.generate_latest(registry), content_type=TEXT)
 
 
 def _may_read(request: HttpRequest) -> bool:

@@ -16,7 +16,7 @@ from fabgate.collector import logs
 @pytest.fixture
 def begin(monkeypatch):
     """Set logging up as in a process of its own; returns what gives the lines that it wrote so far."""
-    loggers = [logging.getLogger(name) for name in (None, "uvicorn", "django.request")]
+    loggers = [logging.getLogger(name) for name in (None, "uvicorn", "django.request", "django.security.csrf")]
     levels = [logger.level for logger in loggers]
 
     def begin(form: str, process: str):
@@ -42,6 +42,12 @@ def test_a_verb_that_ends_at_once_needs_no_name(begin):
     lines = begin("text", "")
     logging.getLogger("fabgate.collector.blocks").info("m-1 blocked")
     assert lines() == ["INFO fabgate.collector.blocks: m-1 blocked"]
+
+
+def test_a_refused_form_is_told_of_once_and_without_its_path(begin):
+    lines = begin("text", "web")
+    logging.getLogger("django.security.csrf").warning("Forbidden (CSRF cookie not set.): /welcome/secret")
+    assert lines() == []
 
 
 def test_an_address_that_somebody_asks_for_writes_no_line_of_its_own(begin):

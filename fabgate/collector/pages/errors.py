@@ -44,7 +44,9 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form that did not come from one of our pages, or whose cookie is missing."""
-    log.info("%s: a form was refused: %s", request.path, reason)
+    # By the name of its route: the path of a one-time link is a secret.
+    route = request.resolver_match.view_name if request.resolver_match else "no route"
+    log.info("%s: a form was refused: %s", route, reason)
     text = _(
         "The form was open for too long, or the browser sent no cookie. Go back, load the page again and send it once"
         " more. If the address begins with http: this collector expects https (FABGATE_HTTPS)."

@@ -59,6 +59,7 @@ def test_the_door_keeps_to_the_table(browse, account, role):
             client.raise_request_exception = False
             response = client.generic(method, address(name))
             response.close()
+            assert response.headers["Cache-Control"] == "private, no-store", name
             refused = response.status_code in (403, 405)
             if refused == right.may(role, method):
                 wrong.append(f"{method} {name}: {response.status_code}")
@@ -72,6 +73,7 @@ def test_nobody_passes_a_closed_door_without_signing_in(visitor, method):
             continue
         response = visitor.generic(method, address(name))
         assert response.status_code == 303, name
+        assert response.headers["Cache-Control"] == "private, no-store", name
         assert response.headers["Location"].startswith("/sign-in"), name
 
 

@@ -16,7 +16,7 @@ from openpyxl import load_workbook
 from fabgate.collector.models import Change
 from fabgate.collector.pages.use import exports, files
 
-from .used import MINUTE, NOON, Used, body, machine
+from .used import MINUTE, NOON, Used, body, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -54,6 +54,17 @@ def test_sessions_come_with_names_and_exact_milliseconds(used, browse):
         "900001",
         "End uncertain",
     )
+
+
+def test_what_is_still_open_belongs_to_days_that_are_not_over(used, browse):
+    used.begin("s-now", "m-1", used.now - MINUTE)
+    client = browse("accountant")
+    wanted = {"": True, "?period=today": True, "?period=all": True, "?period=last-month": False}
+    for query, there in wanted.items():
+        sessions = [row["Session"] for row in table(client.get(f"/use/export.csv{query}"))]
+        assert ("s-now" in sessions) == there, query
+        if query != "?period=all":
+            assert ("s-now" in text(client.get(f"/use{query}"))) == there, query
 
 
 def test_a_sheet_has_the_same_with_numbers_as_numbers_and_no_formula(used, browse):
@@ -138,10 +149,9 @@ def test_who_took_what_is_in_the_log_before_anything_leaves(used, browse):
     assert (change.actor, change.after) == ("auditor", {"what": "usage", "form": "csv", "by": "member"})
 
 
-def test_the_answer_is_a_file_that_nobody_keeps(used, browse):
+def test_the_answer_is_a_file_with_its_length(used, browse):
     response = browse("accountant").get("/use/export.xlsx")
     assert response["Content-Disposition"].startswith('attachment; filename="lyon-sessions-')
-    assert response["Cache-Control"] == "private, no-store"
     assert int(response["Content-Length"]) == len(body(response))
 
 

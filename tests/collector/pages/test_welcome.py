@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.test import Client
 from django.utils import timezone
 
 from fabgate.collector import first_link
@@ -66,6 +67,15 @@ def test_a_manager_who_was_only_invited_counts_as_none(database):
 def test_a_link_is_kept_as_a_hash_only(database):
     token = first()
     assert token not in str(OneTimeLink.objects.values())
+
+
+def test_a_form_without_its_cookie_is_refused_and_the_log_has_no_link(database, caplog):
+    token = first()
+    with caplog.at_level("INFO"):
+        response = Client(enforce_csrf_checks=True).post(f"/welcome/{token}", {"name": "ada", "password": NEW})
+    assert response.status_code == 403
+    assert "welcome: a form was refused" in caplog.text
+    assert not [record for record in caplog.records if record.name.startswith("fabgate") and token in record.message]
 
 
 @pytest.mark.parametrize("purpose", ["invite", "reset"])

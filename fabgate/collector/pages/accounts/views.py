@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 
 from fabgate.collector import accounts as house
 from fabgate.collector import changes
@@ -25,7 +24,6 @@ def accounts(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/list.html", {"accounts": rows})
 
 
-@never_cache
 def new(request: HttpRequest) -> HttpResponse:
     """Make an account; its one-time link is shown in the answer and nowhere else."""
     form = NewAccountForm(request.POST if request.method == "POST" else None)
@@ -45,7 +43,6 @@ def new(request: HttpRequest) -> HttpResponse:
     return _with_link(request, account, token)
 
 
-@never_cache
 def link(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a one-time link for an account that is there; links made before open nothing more."""
     account = get_object_or_404(Account, pk=pk)

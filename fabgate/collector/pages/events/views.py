@@ -27,6 +27,5 @@ async def events(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     response = StreamingHttpResponse(
         stream.listen(int(after) if after else None, sign_in), content_type="text/event-stream"
     )
-    response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"  # nginx would keep it back
     return response

@@ -15,7 +15,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.cache import never_cache
 
 from fabgate.collector import api, changes
 from fabgate.collector.door import account_of, see_other
@@ -51,7 +50,6 @@ class KeyForm(forms.Form):
     lasts = forms.ChoiceField(label=gettext_lazy("It works for"), choices=LASTS, required=False, initial="365")
 
 
-@never_cache
 def keys(request: HttpRequest) -> HttpResponse:
     """List the keys; make one, whose token is shown in the answer and nowhere else."""
     form = KeyForm(request.POST if request.method == "POST" else None, initial={"scopes": list(SCOPES)})

@@ -8,7 +8,6 @@ from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.cache import never_cache
 
 from fabgate.collector import gates as house
 from fabgate.collector.door import account_of
@@ -22,7 +21,6 @@ COMMANDS: Final = """systemctl restart fabgate-gate
 runuser -u fabgate -- /opt/fabgate/bin/fabgate status"""
 
 
-@never_cache
 def add(request: HttpRequest, name: str) -> HttpResponse:
     """Let a gate in, and show what is to be copied to it: in this answer, and nowhere else."""
     machine = get_object_or_404(Machine, name=name)

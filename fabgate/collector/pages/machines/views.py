@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 
 from fabgate.collector import changes, locks, presets, roster
 from fabgate.collector.door import account_of, see_other
@@ -64,7 +63,6 @@ def new(request: HttpRequest) -> HttpResponse:
     return render(request, "machines/new.html", shown, status=status)
 
 
-@never_cache
 def one(request: HttpRequest, name: str) -> HttpResponse:
     """Show everything about a machine; change what it is called."""
     machine = get_object_or_404(Machine, name=name)

@@ -10,7 +10,6 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
 from fabgate.collector import changes, signing_in
@@ -20,7 +19,6 @@ from fabgate.collector.pages import errors
 from fabgate.collector.pages.signin.forms import FirstManagerForm, NewPasswordForm, SignInForm
 
 
-@never_cache
 @sensitive_post_parameters("password")
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Show the form, or sign in and go where the person wanted to."""
@@ -48,7 +46,6 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     return see_other(reverse("sign-in"))
 
 
-@never_cache
 @sensitive_post_parameters("password")
 def welcome(request: HttpRequest, token: str) -> HttpResponse:
     """Let whoever has the link set a password once: the first manager, an invited person, or one who forgot theirs."""

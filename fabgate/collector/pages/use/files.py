@@ -135,7 +135,6 @@ def _answer(request: HttpRequest, name: str, kind: str, chunks: Iterator[bytes])
     content: Any = _later(chunks) if isinstance(request, ASGIRequest) else chunks
     answer = StreamingHttpResponse(content, content_type=kind)
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    answer.headers["Cache-Control"] = "private, no-store"
     return answer
 
 

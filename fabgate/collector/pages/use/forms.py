@@ -9,6 +9,7 @@ from django import forms
 from django.db.models import F, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat
 from django.http import QueryDict
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -118,10 +119,10 @@ class SessionsForm(PeriodForm):
         return self._of(rows)
 
     def open(self) -> QuerySet[UsageSession]:
-        """Return those of the sessions that are still open."""
-        wanted = self.cleaned_data
-        rows = UsageSession.open()
-        return rows.none() if wanted["reason"] or wanted["uncertain"] else self._of(rows)
+        """Return those of the sessions that are still open: they belong to the days that are not over."""
+        wanted, rows = self.cleaned_data, UsageSession.open()
+        is_over = self.days is not None and not self.days.start <= timezone.now() < self.days.end
+        return rows.none() if is_over or wanted["reason"] or wanted["uncertain"] else self._of(rows)
 
     def _of(self, rows: QuerySet[UsageSession]) -> QuerySet[UsageSession]:
         """Return those of a person, of a machine, or of both.

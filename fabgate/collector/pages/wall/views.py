@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 
 from fabgate.collector import signing_in
 from fabgate.collector.door import see_other
@@ -24,7 +23,6 @@ ACCOUNT: Final = "demo"
 VERBS: Final = frozenset({"take-out", "pull", "plug", "kill", "start", "cut", "restore", "right", "jump"})
 
 
-@never_cache
 def enter(request: HttpRequest, token: str) -> HttpResponse:
     """Sign in whoever has the demo's link, once, and go to the wall."""
     try:
@@ -39,7 +37,6 @@ def enter(request: HttpRequest, token: str) -> HttpResponse:
     return see_other(reverse("wall"))
 
 
-@never_cache
 def wall(request: HttpRequest) -> HttpResponse:
     """Show the badges and the machines; `card` is the one that was taken."""
     try:
@@ -52,7 +49,6 @@ def wall(request: HttpRequest) -> HttpResponse:
     return render(request, "wall/wall.html", shown)
 
 
-@never_cache
 def now(request: HttpRequest) -> HttpResponse:
     """Return the machines alone, for the page that is open."""
     try:
