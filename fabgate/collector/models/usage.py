@@ -13,6 +13,7 @@ from fabgate.collector.models.arrivals import Journal
 from fabgate.collector.models.workshop import Gate, Machine
 
 _ENDED = Q(ended_at__isnull=False)
+_UNCERTAIN = _ENDED & Q(uncertain=True)
 
 
 class UsageSession(models.Model):
@@ -80,14 +81,21 @@ class UsageSession(models.Model):
             # Pages of sessions, the newest first, by one filter each; those that are open are few, and in none of them.
             # With the start beside it: when a month's sessions began is then answered by the index alone.
             models.Index(fields=["ended_at", "id", "started_at"], condition=_ENDED, name="session_ended"),
-            models.Index(fields=["used_by", "ended_at", "id"], condition=_ENDED, name="session_of_member"),
+            # With the machine beside it: a person's sessions on one of them are told apart by the index alone.
+            models.Index(fields=["used_by", "ended_at", "id", "machine"], condition=_ENDED, name="session_of_member"),
             models.Index(fields=["machine", "ended_at", "id"], condition=_ENDED, name="session_of_machine"),
             models.Index(fields=["reason", "ended_at", "id"], condition=_ENDED, name="session_of_reason"),
-            models.Index(fields=["ended_at", "id"], condition=_ENDED & Q(uncertain=True), name="session_uncertain"),
-            # A rare reason at a busy machine lies far apart in the two above.
+            models.Index(fields=["ended_at", "id"], condition=_UNCERTAIN, name="session_uncertain"),
+            # A rare reason at a busy machine, or of a busy person, lies far apart in those above.
             models.Index(
                 fields=["machine", "reason", "ended_at", "id"], condition=_ENDED, name="session_of_machine_reason"
             ),
+            models.Index(
+                fields=["used_by", "reason", "ended_at", "id"], condition=_ENDED, name="session_of_member_reason"
+            ),
+            # So does what is uncertain; few sessions are, so that these cost next to nothing.
+            models.Index(fields=["used_by", "ended_at", "id"], condition=_UNCERTAIN, name="session_member_uncertain"),
+            models.Index(fields=["machine", "ended_at", "id"], condition=_UNCERTAIN, name="session_machine_uncertain"),
             # Of a million sessions a few are open: looked for on every page that shows them.
             models.Index(fields=["id"], condition=Q(has_end=False, reason__isnull=True), name="session_open"),
             # Small ones: the open sessions in their order, without which SQLite walks through all in the order of ids;

@@ -6,8 +6,8 @@ from datetime import date
 from typing import Any
 
 from django import forms
-from django.db.models import F, QuerySet, TextField, Value
-from django.db.models.functions import Cast, Concat
+from django.db.models import F, QuerySet, TextField
+from django.db.models.functions import Cast
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -127,15 +127,13 @@ class SessionsForm(PeriodForm):
     def _of(self, rows: QuerySet[UsageSession]) -> QuerySet[UsageSession]:
         """Return those of a person, of a machine, or of both.
 
-        Whichever index lies along fewest rows is to be used: that of what is uncertain, then that of a person. Neither
-        database knows that by itself, so that the others are asked for in a way that no index answers.
+        Of both the person's index is to be used, along which fewer rows lie: SQLite does not know that by itself, so
+        that the machine is asked for in a way that no index of its own answers.
         """
-        wanted, is_few = self.cleaned_data, bool(self.cleaned_data["uncertain"])
-        if wanted["member"] and is_few:
-            rows = rows.alias(who=Concat("used_by", Value(""))).filter(who=wanted["member"])
-        elif wanted["member"]:
+        wanted = self.cleaned_data
+        if wanted["member"]:
             rows = rows.filter(used_by=wanted["member"])
-        if wanted["machine"] and (is_few or wanted["member"]):
+        if wanted["machine"] and wanted["member"]:
             rows = rows.alias(where=F("machine") + 0).filter(where=int(wanted["machine"]))
         elif wanted["machine"]:
             rows = rows.filter(machine=wanted["machine"])
