@@ -65,10 +65,10 @@ DATABASES: dict[str, Any] = {
         "OPTIONS": {
             # IMMEDIATE, because a transaction that reads first and then wants to write is refused at once, without the
             # timeout, when somebody else wrote in between. FULL, because what is acknowledged must survive a power
-            # cut: WAL with NORMAL lost acknowledged rows in 12 of 12.
+            # cut: WAL with NORMAL lost acknowledged rows in 12 of 12. 16 MiB of pages, where SQLite keeps 2 by itself.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16384",
         },
     }
 }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from fabgate.collector.fold import folded
 from fabgate.collector.models import Group, Member
 from fabgate.collector.pages.who import called
 from fabgate.collector.templatetags.fabgate import NOTHING
@@ -68,12 +68,6 @@ def one(typed: str) -> str:
     if len(found) > 1:
         raise Several(found)
     return found[0][0]
-
-
-def folded(text: str) -> str:
-    """Return a text without accents and capitals: nobody should have to type them."""
-    plain = unicodedata.normalize("NFKD", text.replace("ł", "l").replace("Ł", "L").replace("ø", "o").replace("Ø", "O"))
-    return " ".join("".join(letter for letter in plain if not unicodedata.combining(letter)).casefold().split())
 
 
 def _groups() -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from operator import add
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import connection
 from django.db.models import BigIntegerField, Count, F, Func, QuerySet, Sum, TextField
@@ -21,7 +21,7 @@ from fabgate.collector.pages.use.names import Names
 from fabgate.collector.pages.use.periods import Period
 
 MACHINE, MEMBER, CATEGORY, BOTH = "machine", "member", "category", "machine-member"
-#: The columns of the sums that tell the lines apart.
+#: The columns of the sums that tell the lines apart: the machine's two first.
 _KEYS: Final = {
     MACHINE: ("machine_key", "gate"),
     MEMBER: ("used_by",),
@@ -33,9 +33,8 @@ _ALL: Final = ("machine_key", "gate", "used_by", "category")
 _DAYS, _WEEKS = 62, 370
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A sum, and of what; parts that do not tell lines apart are empty."""
+class Line(NamedTuple):
+    """A sum, and of what; parts that do not tell lines apart are empty. Of thousands a month, so no dataclass."""
 
     machine: str
     member: str
@@ -60,12 +59,12 @@ def lines(rows: QuerySet[UsageDay], by: str | None) -> list[Line]:
     names = Names() if "used_by" in keys else None
     where = _machines() if "machine_key" in keys else None
     summed: dict[tuple[str, str, str], tuple[int, ...]] = {}
+    width, (who, what) = len(keys), (keys.index(name) if name in keys else None for name in ("used_by", "category"))
     for row in _summed(rows, keys):
-        at = dict(zip(keys, row, strict=False))
         # Two gates of one machine are one line, and so is a machine that has had another gate.
-        machine = where(at["machine_key"], at["gate"]) if where else ""
-        key = machine, at.get("used_by", ""), at.get("category", "")
-        values, known = row[len(keys) :], summed.get(key)
+        machine = where(row[0], row[1]) if where else ""
+        key = machine, "" if who is None else row[who], "" if what is None else row[what]
+        values, known = row[width:], summed.get(key)
         summed[key] = values if known is None else tuple(map(add, known, values))
     made = [
         Line(machine, member, names[member] if names else "", category, *values)
@@ -100,11 +99,14 @@ def _summed(rows: QuerySet[UsageDay], keys: Sequence[str]) -> list[tuple[Any, ..
 
 def total(made: Iterable[Line]) -> Line:
     """Return what lines add up to."""
-    values = [[line.sessions, line.counted_ms, line.running_ms, line.uncertain, line.uncertainty_ms] for line in made]
-    return Line("", "", "", "", *(sum(column) for column in zip(*values, strict=True))) if values else _NOTHING
-
-
-_NOTHING: Final = Line("", "", "", "", 0, 0, 0, 0, 0)
+    sessions, counted_ms, running_ms, uncertain, uncertainty_ms = 0, 0, 0, 0, 0
+    for line in made:
+        sessions += line.sessions
+        counted_ms += line.counted_ms
+        running_ms += line.running_ms
+        uncertain += line.uncertain
+        uncertainty_ms += line.uncertainty_ms
+    return Line("", "", "", "", sessions, counted_ms, running_ms, uncertain, uncertainty_ms)
 
 
 def bars(rows: QuerySet[UsageDay], period: Period) -> dict[str, Any]:
@@ -177,7 +179,7 @@ def heat(sessions: QuerySet[UsageSession]) -> Heat:
     """Return when sessions begin: one row a weekday, one cell an hour."""
     grouped = sessions.exclude(started_at=None).order_by().annotate(slot=_ToTenMinutes(F("started_at")))
     cells, zone = [[0] * 24 for _weekday in range(7)], timezone.get_current_timezone()
-    for slot, times in grouped.values_list("slot").annotate(times=Count("id")):
+    for slot, times in grouped.values_list("slot").annotate(times=Count("*")):
         at = datetime.fromisoformat(f"{slot}0+00:00").astimezone(zone)
         cells[at.weekday()][at.hour] += times
     most = max(map(max, cells))
