@@ -12,10 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import itemgetter
+from typing import Final
 
 from fabgate import seal, wire
 from fabgate.collector import derive, floor, journals, ledger, lookups, sql
 from fabgate.collector.models import Entry, Gate, Hole, Journal, Pulse
+from fabgate.collector.plain import Plain
 from fabgate.collector.received import MAX_TEXT, Fact, Told, Unfit
 from fabgate.collector.sessions import SESSION_DATA
 
@@ -94,12 +96,13 @@ class Batch:
         for told in self.told:
             if isinstance(told.message, wire.Status) and told.message.journal:
                 wanted.setdefault(told.message.journal, told.gate)
-        found = {j.name: j for j in Journal.objects.filter(name__in=wanted).select_related("gate")}
+        found = {journal.name: journal for journal in _JOURNALS.where(name=wanted)} if wanted else {}
+        by_pk = {gate.pk: gate for gate in self.gates.values()}
         for name, gate in wanted.items():
             if name not in found:
                 found[name] = Journal.objects.create(name=name, gate=self.gates[gate])
-            row = found[name]
-            row.gate = self.gates.get(row.gate.name, row.gate)  # one object a gate: what it reports is read back
+            elif found[name].gate_id in by_pk:
+                found[name].gate = by_pk[found[name].gate_id]  # one object a gate: what it reports is read back
         return found
 
     def _sort_out(self) -> None:
@@ -273,10 +276,15 @@ class Batch:
         return True
 
 
+#: Without the rosters: a large one has megabytes, and here nobody looks into it.
+_GATES: Final = Plain(Gate, without={"roster"})
+_JOURNALS: Final = Plain(Journal)
+
+
 def _gates(names: Iterable[str]) -> dict[str, Gate]:
     """Return the gates, made where the broker has let in one that nobody registered."""
     wanted = set(names)
-    found = {gate.name: gate for gate in Gate.objects.filter(name__in=wanted).select_related("machine")}
+    found = {gate.name: gate for gate in _GATES.where(name=wanted)} if wanted else {}
     for name in sorted(wanted - set(found)):
         log.info("gate %s is new here: give it a machine with 'fabgate collector gate-add'", name)
         found[name] = Gate.objects.create(name=name)

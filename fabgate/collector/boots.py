@@ -15,10 +15,12 @@ from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
+from typing import Final
 
 from fabgate import wire
 from fabgate.collector import lookups, sql
 from fabgate.collector.models import Boot, Gate, Journal
+from fabgate.collector.plain import Plain
 from fabgate.collector.received import Fact
 from fabgate.collector.sessions import Tie, When
 
@@ -29,6 +31,9 @@ Reading = tuple[int, datetime]
 #: An entry, behind its reading and its number.
 Told = tuple[int, int, Fact]
 _MS_AND_SEQ = itemgetter(0, 1)
+_BOOTS: Final = Plain(Boot)
+#: SQLite takes 32,766 parameters in a statement, older ones 999.
+_CHUNK: Final = 300
 
 
 @dataclass
@@ -77,10 +82,12 @@ def when(keys: set[BootKey]) -> dict[BootKey, When]:
 
 
 def _rows(keys: set[BootKey]) -> dict[BootKey, Boot]:
-    if not keys:
-        return {}
-    rows = Boot.objects.filter(gate__in={gate for gate, _ in keys}, boot__in={boot for _, boot in keys})
-    return {key: row for row in rows if (key := (row.gate_id, row.boot)) in keys}
+    found, each = {}, sorted(keys)
+    for start in range(0, len(each), _CHUNK):
+        chunk = each[start : start + _CHUNK]
+        for row in _BOOTS.where(gate_id={gate for gate, _ in chunk}, boot={boot for _, boot in chunk}):
+            found[row.gate_id, row.boot] = row
+    return {key: row for key, row in found.items() if key in keys}
 
 
 def _merge(row: Boot, entries: list[Told], known: Mapping[str, Journal], *, is_new: bool) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import Max, Q
@@ -124,7 +124,7 @@ def usage(
     redated = boots.note(facts, gates, known)
     hinted = {session for gate in gates.values() for session in gate.hints}
     rows = sql.load_sessions({data.session for _, data in news} | _others(followed, redated) | hinted)
-    before = {session: replace(row) for session, row in rows.items()}
+    before = {session: sql.copy_of(row) for session, row in rows.items()}
     for fact, data in news:
         gate, origin = gates[fact.gate], known[fact.origin[0]]
         sight = Sight(gate.id, gate.machine_id, origin.id, fact.origin[1], fact.time, now)

@@ -9,8 +9,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from fabgate.collector.models import Badge, Group, Member
+from fabgate.collector import lookups
+from fabgate.collector.models import Badge, Group
+from fabgate.collector.plain import Plain
 from fabgate.collector.sessions import OWN, Usage
 
 #: SQLite takes 32,766 parameters in a statement, older ones 999.
@@ -34,7 +37,7 @@ def note(usages: Collection[Usage], now: datetime) -> None:
     """Write onto `usages` what is known of their members and badges at this moment."""
     if not usages:
         return
-    people = _people({_who(usage) for usage in usages})
+    people = lookups.people({_who(usage) for usage in usages})
     badges = _badges({usage.badge for usage in usages})
     for usage in usages:
         who = _who(usage)
@@ -60,23 +63,21 @@ def _who(usage: Usage) -> str:
     return usage.used_by if "member" in usage.corrected else usage.member
 
 
-def _people(ids: Collection[str]) -> dict[str, tuple[str, str | None]]:
-    """Return of each member what they are counted as, and who pays for them."""
-    found = {}
-    for chunk in _chunks(sorted(ids)):
-        for pk, category, payer in Member.objects.filter(id__in=chunk).values_list("id", "category", "payer"):
-            found[pk] = category, payer
-    return found
-
-
 def _badges(digests: Collection[str]) -> dict[str, list[_Carried]]:
     """Return every assignment of each badge."""
+    rows = [row for chunk in _chunks(sorted(digests)) for row in _BADGES.where(digest=chunk)]
+    groups = {row.group_id for row in rows if row.group_id is not None}
+    by_pk = Group.objects.in_bulk(groups) if groups else {}
     found: dict[str, list[_Carried]] = defaultdict(list)
-    for chunk in _chunks(sorted(digests)):
-        for row in Badge.objects.filter(digest__in=chunk).select_related("group"):
-            ends = [end for end in (row.ended_at, row.until) if end is not None]
-            found[row.digest].append(_Carried(row.holder, row.group, row.since, min(ends, default=None)))
+    for row in rows:
+        if row.group_id is not None:
+            row.group = by_pk[row.group_id]
+        ends = [end for end in (row.ended_at, row.until) if end is not None]
+        found[row.digest].append(_Carried(row.holder, row.group, row.since, min(ends, default=None)))
     return found
+
+
+_BADGES: Final = Plain(Badge)
 
 
 def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:

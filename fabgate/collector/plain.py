@@ -1,0 +1,57 @@
+"""How are rows of a model read by a statement that is the same each time?
+
+The ORM makes a statement anew for every question, which takes it longer than SQLite needs to answer; ingest asks some of
+them with every batch. Here the columns, and what makes values of what the database returns, are found once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Generic, TypeVar
+
+from django.db import connection, models
+
+M = TypeVar("M", bound=models.Model)
+_Convert = Callable[[Any, Any, Any], Any]
+
+
+class Plain(Generic[M]):
+    """Reads instances of a model; the fields named in `without` are fetched only where somebody asks for them."""
+
+    def __init__(self, model: type[M], *, without: Collection[str] = ()) -> None:
+        self._model = model
+        self._fields: list[Any] = [
+            field
+            for field in model._meta.concrete_fields  # noqa: SLF001 (Django's name for its documented API)
+            if field.name not in without
+        ]
+        self._names = [field.attname for field in self._fields]
+        table = model._meta.db_table  # noqa: SLF001 (as above)
+        self._select = f"SELECT {', '.join(field.column for field in self._fields)} FROM {table}"  # noqa: S608
+        self._converters: dict[str, list[tuple[int, Any, list[_Convert]]]] = {}
+
+    def where(self, **wanted: Collection[Any]) -> list[M]:
+        """Return the instances whose columns are all among what is `wanted` of each."""
+        values = [value for among in wanted.values() for value in sorted(among)]
+        conditions = [f"{column} IN ({', '.join(['%s'] * len(among))})" for column, among in wanted.items()]
+        with connection.cursor() as cursor:
+            cursor.execute(f"{self._select} WHERE {' AND '.join(conditions)}", values)
+            return [self._made(row) for row in cursor.fetchall()]
+
+    def _made(self, row: Sequence[Any]) -> M:
+        values = list(row)
+        for place, column, converters in self._to_python():
+            for convert in converters:
+                values[place] = convert(values[place], column, connection)
+        return self._model.from_db(connection.alias, self._names, values)
+
+    def _to_python(self) -> list[tuple[int, Any, list[_Convert]]]:
+        """Return what makes values of some columns, by their place; the same that the ORM would use."""
+        if connection.vendor not in self._converters:
+            columns = [field.get_col(self._model._meta.db_table) for field in self._fields]  # noqa: SLF001 (as above)
+            found = [
+                (place, column, [*connection.ops.get_db_converters(column), *column.get_db_converters(connection)])
+                for place, column in enumerate(columns)
+            ]
+            self._converters[connection.vendor] = [one for one in found if one[2]]
+        return self._converters[connection.vendor]
