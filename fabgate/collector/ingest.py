@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from fabgate import wire
+from fabgate.collector import start
 from fabgate.collector.environ import Environment
 from fabgate.collector.models import Heartbeat
 from fabgate.collector.mqtt import Connected, Link, Lost, Posted
@@ -42,6 +43,7 @@ def command(args: argparse.Namespace) -> int:
     ingest = Ingest(env, takeover=bool(args.takeover))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ingest.stop())
+    start.settle()
     ingest.run()
     return 0
 

@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 from django.conf import settings
 
-from fabgate.collector import first_link, postgresql, roster
+from fabgate.collector import first_link, postgresql, rights, roster, start
 from fabgate.collector.environ import Environment
 from fabgate.errors import UsageError
 
@@ -54,6 +54,8 @@ def command(_args: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     postgresql.keep_connections()
+    rights.table()  # loads every page
+    start.settle()
     log.info("serving http://%s:%d", *bound.getsockname()[:2])
     server(env).run(sockets=[bound])
     return 0
