@@ -1,11 +1,17 @@
-"""What becomes of the rows of the first collector?"""
+"""What becomes of the rows of the first collector, and are all databases the same in the end?"""
 
 from __future__ import annotations
 
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.db import connection
 
 from fabgate.collector.models import Badge, Gate, Journal, Member, Review, UsageSession
 from fabgate.collector.models.badges import badge as spellings
@@ -59,3 +65,54 @@ def test_what_the_entries_say_counts_and_what_is_in_doubt_waits_for_review():
         ("m-1", "m-1", "maintenance", 7, True),
     ]
     assert [(review.session_id, review.why) for review in Review.objects.all()] == [("s-2", "undated")]
+
+
+#: Makes the database of its environment, step by step as it once was, to the last of the migrations that are replaced.
+_STEP_BY_STEP = """
+import django
+django.setup()
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+executor = MigrationExecutor(connection)
+executor.loader = MigrationLoader(connection, replace_migrations=False)
+replaced = executor.loader.get_migration("collector", "0001_squashed_0011").replaces
+executor.migrate([replaced[-1]])
+"""
+_AT_ONCE = "import django; django.setup(); from django.core.management import call_command; call_command('migrate')"
+
+
+def made(data: Path, *programs: str) -> dict[str, object]:
+    """Return the tables, with their columns and keys, and the indexes in the order in which they were made."""
+    settings = {"DJANGO_SETTINGS_MODULE": "fabgate.collector.settings", "FABGATE_SITE": "lyon"}
+    for program in programs:
+        environment = {**settings, "FABGATE_DATA": str(data), "PYTHONPATH": ":".join(sys.path)}
+        subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True)
+    with closing(sqlite3.connect(data / "collector.db")) as db:
+        found: dict[str, object] = {}
+        for kind, name, sql in db.execute("SELECT type, name, sql FROM sqlite_master ORDER BY rowid"):
+            if kind == "table":
+                columns = db.execute('SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?)', [name])
+                keys = db.execute('SELECT "table", "from", "to" FROM pragma_foreign_key_list(?)', [name])
+                found[name] = sorted(columns), sorted(keys), "UNIQUE" in sql, "AUTOINCREMENT" in sql
+        indexes = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'collector_usagesession'"
+        found["indexes of sessions, as they were made"] = [
+            name for name, _ in db.execute(f"{indexes} AND name LIKE 'session_%' ORDER BY rowid") if name in _ALIKE
+        ]
+        every = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        found["indexes"] = sorted(db.execute(every))
+    return found
+
+
+#: Of two that fit a question alike SQLite takes the one that was made last.
+_ALIKE = ("session_ended", "session_uncertain")
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="one look at them is enough")
+def test_a_database_is_the_same_whether_it_was_made_at_once_or_step_by_step(tmp_path):
+    for name in ("new", "old", "halfway"):
+        (tmp_path / name).mkdir()
+    new = made(tmp_path / "new", _AT_ONCE)
+    assert made(tmp_path / "old", _STEP_BY_STEP, _AT_ONCE) == new
+    halfway = _STEP_BY_STEP.replace("replaced[-1]", "replaced[4]")
+    assert made(tmp_path / "halfway", halfway, _AT_ONCE) == new
