@@ -48,6 +48,8 @@ class Directory:
         except sqlite3.Error as error:
             raise UsageError(f"{path}: no usable roster ({error})") from error
         try:
+            # The lock of the first look is kept: nobody writes to this file, and asking for it takes as long as looking.
+            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             meta = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
             self.version = int(meta["version"])
             self.members = int(meta["members"])

@@ -70,12 +70,14 @@ class Flags:
 
     def deadline(self) -> int | None:
         """Return when ``due`` wants to be called, or None."""
+        if self._pressed_at is None and self._held is None and self._ask_until is None:
+            return None  # nearly always, and asked with every event
         times = (
             None if self._pressed_at is None else self._pressed_at + PRESS_MS,
             None if self._held is None else self._held[1] + HOLD_MS,
             self._ask_until,
         )
-        return min((at for at in times if at is not None), default=None)
+        return min(at for at in times if at is not None)
 
     def due(self, at_ms: int) -> str | None:
         """Take that time passed. Returns the kind that is asked for when a question begins."""

@@ -156,10 +156,10 @@ class Gate(Taps, Causes):
 
     def _overdue(self) -> None:
         while True:
-            due = min(((at, act) for at, act in self._timers() if at <= self._now.boot_ms), key=_first, default=None)
-            if due is None:
+            due = [timer for timer in self._timers() if timer[0] <= self._now.boot_ms]
+            if not due:
                 return
-            due[1]()
+            min(due, key=_first)[1]()
 
     # --- a session begins ---------------------------------------------------------------------------------------------
 

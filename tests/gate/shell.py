@@ -217,7 +217,7 @@ def key_file(path: Path, key: bytes = GATE_KEY, kid: str = "k1") -> Path:
 
 def write_roster(path: Path, *, people: tuple[str, ...] = tuple(CARDS), **machine: Any) -> None:
     """Write a roster file; it counts as changed however fast one follows another."""
-    rows = [{"id": f"m-{who}", "badges": [CARDS[who]], "level": LEVELS.get(who, "user")} for who in people]
+    rows = [{"id": f"m-{who}", "badges": [CARDS.get(who, who)], "level": LEVELS.get(who, "user")} for who in people]
     found: dict[str, Any] = {"members": rows}
     if machine:
         found["machine"] = machine
