@@ -11,7 +11,7 @@ from django.db import connection
 
 from fabgate import wire
 from fabgate.collector import sql
-from fabgate.collector.models import Gate, Journal, Pulse
+from fabgate.collector.models import Gate, Journal
 from fabgate.collector.received import Fact, Told
 
 #: How much of what a gate says of its state is kept.
@@ -63,14 +63,10 @@ def answers(facts: Iterable[Fact], told: Iterable[Told], gates: Mapping[str, Gat
 
 def pulse(topics: Mapping[str, AbstractSet[str]], now: datetime) -> None:
     """Say which topics changed, and at which gate where it is one. Last in a transaction."""
-    rows = [
-        Pulse(topic=topic, gate=next(iter(gates)) if len(gates) == 1 else "", at=now)
-        for topic, gates in topics.items()
-        if gates
-    ]
+    rows = [(topic, next(iter(gates)) if len(gates) == 1 else "") for topic, gates in topics.items() if gates]
     if rows:
         in_order()
-    Pulse.objects.bulk_create(rows)
+        sql.insert_pulses(rows, now)
 
 
 def in_order() -> None:

@@ -48,6 +48,7 @@ _LOAD = f"SELECT {', '.join(COLUMNS)} FROM collector_usagesession"  # noqa: S608
 _REFUSAL = """
 INSERT INTO collector_refusal (gate_id, journal_id, seq, member, badge, reasons, at, is_timed, seen_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+_PULSE = "INSERT INTO collector_pulse (topic, gate, at) VALUES (%s, %s, %s)"
 _ANSWER = """
 UPDATE collector_order SET outcome = %s, detail = %s, answered_at = %s
 WHERE id = %s AND gate_id = %s AND answered_at IS NULL"""
@@ -231,6 +232,12 @@ def insert_refusals(rows: Sequence[tuple[int, int, Fact, wire.AccessRefused]], n
             for gate, row, f, said in rows
         ],
     )
+
+
+def insert_pulses(rows: Iterable[tuple[str, str]], now: datetime) -> None:
+    """Say that (topic, gate) changed."""
+    at = _to_database()(now)
+    _many(_PULSE, [(topic, gate, at) for topic, gate in rows])
 
 
 def save_answers(rows: Iterable[tuple[int, str, str, str]], now: datetime) -> None:
