@@ -9,13 +9,15 @@ it says something else: of one session the newest row holds. docs/openapi.json d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 from ninja import Field, NinjaAPI, Query, Schema
 from ninja.errors import AuthenticationError, ValidationError
@@ -23,14 +25,20 @@ from ninja.security import HttpBearer
 
 from fabgate.collector.models import ApiKey, LedgerLine
 from fabgate.collector.pages.who import called
+from fabgate.collector.sessions import PURPOSES
 
 #: What a key may be for.
 SESSIONS_READ: Final = "sessions:read"
 SCOPES: Final = (SESSIONS_READ,)
 PREFIX: Final = "/api/v1/"
 MOST: Final = 1_000
-#: The position of the last row that was read, and when that row was told, in microseconds since 1970.
-_CURSOR: Final = re.compile(r"([1-9]\d{0,17})\.(\d{1,17})")
+#: What a parameter can be.
+_WANTED: Final = {
+    "after": "0, or the `next` of an answer as it was",
+    "limit": f"a whole number from 1 to {MOST}",
+}
+#: The position of the last row that was read, and when that row was told, in microseconds since 1970; 0 before any.
+CURSOR: Final = r"^(?:0|([1-9][0-9]{0,17})\.[0-9]{1,17})$"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -56,15 +64,16 @@ class WrongScope(Exception):  # noqa: N818 (it names what happened)
 
 
 class BadCursor(Exception):  # noqa: N818 (it names what happened)
-    """Another list has grown since that cursor: this database was restored from a copy."""
+    """This list never gave that cursor: another collector did, or this database before it was restored from a copy."""
 
 
 class SessionRow(Schema):
     """A session as it was when it ended, or was changed; the newest row of a session holds."""
 
-    position: int = Field(description="Its place in the list; rows never change, and none is put in between.")
+    position: int = Field(ge=1, description="Its place in the list; rows never change, and none is put in between.")
     kind: str = Field(
-        description="ended, changed (by later records), corrected (by a person) or withdrawn (still open)."
+        description="ended, changed (by later records), corrected (by a person) or withdrawn (still open).",
+        json_schema_extra={"enum": [*LedgerLine.KINDS]},
     )
     told_at: datetime
     session: str
@@ -74,14 +83,14 @@ class SessionRow(Schema):
     member_name: str = Field(description="As it is now.")
     payer: str
     payer_name: str = Field(description="As it is now.")
-    purpose: str = Field(description="own, training, maintenance or group.")
+    purpose: str = Field(description="What it was for.", json_schema_extra={"enum": [*PURPOSES]})
     category: str
     started_at: datetime | None
     ended_at: datetime | None = Field(description="The session counts on the day of its end.")
     not_before: datetime | None = Field(description="Set where the dates are only limits.")
-    time_ms: int = Field(description="What counts, in whole milliseconds.")
-    running_ms: int
-    uncertainty_ms: int = Field(description="The true time lies between time_ms and this much more.")
+    time_ms: int = Field(ge=0, description="What counts, in whole milliseconds.")
+    running_ms: int = Field(ge=0)
+    uncertainty_ms: int = Field(ge=0, description="The true time lies between time_ms and this much more.")
     reason: str = Field(description="Why it ended; empty when withdrawn.")
     review: str = Field(description="Why a person is to look at it; empty: nothing.")
     author: str = Field(description="Of a correction: who made it.")
@@ -92,7 +101,7 @@ class Sessions(Schema):
     """Rows in the order of commit."""
 
     sessions: list[SessionRow]
-    next: str = Field(description="Ask with after= this the next time.")
+    next: str = Field(pattern=CURSOR, description="Ask with after= this the next time.")
     more: bool = Field(description="Whether there are more rows already.")
 
 
@@ -117,14 +126,12 @@ api = NinjaAPI(
     url_name="api-sessions",
     operation_id="sessions",
     auth=Key(SESSIONS_READ),
-    response={200: Sessions, 401: Mistake, 403: Mistake, 409: Mistake, 422: Mistake},
+    response={200: Sessions, 401: Mistake, 403: Mistake, 405: Mistake, 409: Mistake, 422: Mistake},
     summary="Sessions and their corrections, in the order of commit",
 )
 def sessions(
     request: HttpRequest,  # noqa: ARG001 (ninja's signature)
-    after: Annotated[
-        str, Query(pattern=r"^(0|[1-9]\d{0,17}\.\d{1,17})$", description="The `next` of the answer before; 0 at first.")
-    ] = "0",
+    after: Annotated[str, Query(pattern=CURSOR, description="The `next` of the answer before; 0 at first.")] = "0",
     limit: Annotated[int, Query(ge=1, le=MOST, description="So many rows at most.")] = 500,
 ) -> dict[str, Any]:
     """Return the rows beyond `after`."""
@@ -162,8 +169,8 @@ def _cursor(line: LedgerLine) -> str:
 
 def _position(cursor: str) -> int:
     """Return where to read on. A restored copy numbers other rows anew, and then the moment is another one."""
-    match = _CURSOR.fullmatch(cursor)
-    if match is None:
+    match = re.match(CURSOR, cursor)
+    if match is None or match[1] is None:
         return 0
     line = LedgerLine.objects.filter(pk=int(match[1])).only("at").first()
     if line is None or _cursor(line) != cursor:
@@ -184,8 +191,8 @@ def no_key(request: HttpRequest, _error: AuthenticationError | type[Authenticati
 def other_list(request: HttpRequest, _error: BadCursor | type[BadCursor]) -> HttpResponse:
     """Answer a cursor that this list never gave."""
     text = (
-        "found an `after` that this list never gave: the collector was restored from a copy. Read it again from after=0;"
-        " rows are told apart by `session`, and of each the newest holds"
+        "found an `after` that this list never gave: it is another collector's, or this one was restored from a copy."
+        " Read it again from after=0; rows are told apart by `session`, and of each the newest holds"
     )
     return api.create_response(request, {"detail": text}, status=409)
 
@@ -194,7 +201,8 @@ def other_list(request: HttpRequest, _error: BadCursor | type[BadCursor]) -> Htt
 def not_understood(request: HttpRequest, error: ValidationError | type[ValidationError]) -> HttpResponse:
     """Answer what could not be read, one part a mistake."""
     assert isinstance(error, ValidationError)
-    parts = [f"{mistake['loc'][-1]}: {mistake['msg']}" for mistake in error.errors]
+    names = [mistake["loc"][-1] for mistake in error.errors]
+    parts = [f"{name}: found {request.GET.get(name, '')[:40]!r}, wanted {_WANTED[name]}" for name in names]
     return api.create_response(request, {"detail": "; ".join(parts)}, status=422)
 
 
@@ -216,13 +224,40 @@ def document() -> dict[str, Any]:
     found = dict(api.get_openapi_schema(path_prefix=PREFIX))
     for asked in found["paths"].values():
         for operation in asked.values():
+            told = operation["responses"]
             # RFC 9110's words on every Python: before 3.13 its list had older ones.
-            operation["responses"][HTTPStatus.UNPROCESSABLE_ENTITY]["description"] = "Unprocessable Content"
+            told[HTTPStatus.UNPROCESSABLE_ENTITY]["description"] = "Unprocessable Content"
+            for status, header in _HEADERS.items():
+                told[status]["headers"] = {header: {"required": True, "schema": {"type": "string"}}}
+            told[HTTPStatus.OK]["links"] = {"next": _NEXT}
     return found
+
+
+#: How one answer leads to the next.
+_NEXT: Final = {"operationId": "sessions", "parameters": {"after": "$response.body#/next"}}
+#: What an answer carries beside its text.
+_HEADERS: Final = {HTTPStatus.UNAUTHORIZED: "WWW-Authenticate", HTTPStatus.METHOD_NOT_ALLOWED: "Allow"}
+
+
+def _read(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Let `view` be asked with HEAD too, and answer it compressed to whoever takes that."""
+    whole = gzip_page(view)
+
+    @require_safe
+    @wraps(view)
+    def answer(request: HttpRequest, **named: Any) -> HttpResponse:
+        request.method = "GET"  # ninja knows of no HEAD; the server leaves the body out
+        return whole(request, **named)
+
+    return answer
 
 
 #: Without ninja's own start page: it would need a second name in the table of rights, and shows nothing.
 urlpatterns = [
     path("openapi.json", openapi, name="api-openapi"),
-    *(route for route in api.urls[0] if isinstance(route, URLPattern) and route.name != "api-root"),
+    *(
+        path(str(route.pattern), _read(route.callback), name=route.name)
+        for route in api.urls[0]
+        if isinstance(route, URLPattern) and route.name != "api-root"
+    ),
 ]

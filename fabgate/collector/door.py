@@ -48,15 +48,15 @@ class Door:
     def process_view(self, request: HttpRequest, *_view: Any) -> HttpResponse | None:
         """Return a refusal, or None to let the view answer."""
         match = request.resolver_match
-        if _has_nul(request, match.kwargs if match else {}):
-            return errors.bad_request(request)  # no name has one, and PostgreSQL cannot even look for it
         name = match.view_name if match else ""
         right = rights.table().get(name)
         if right is None:
             log.error("%s: the route %r has no row in the table of rights: nobody may use it", request.path, name)
             return errors.forbidden(request)
         if right.is_keyed:
-            return None
+            return None  # what a program sends is checked against its own description
+        if _has_nul(request, match.kwargs if match else {}):
+            return errors.bad_request(request)  # no name has one, and PostgreSQL cannot even look for it
         request.get_host()  # raises for a name that is not in FABGATE_ALLOWED_HOSTS: answered with 400
         method = "GET" if request.method in {"GET", "HEAD"} else "POST"
         if request.method not in {"GET", "HEAD", "POST"} or not (right.get if method == "GET" else right.post):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.test import Client
@@ -38,8 +40,9 @@ def token(database) -> str:
     return ApiKey.make("Invoices", ["sessions:read"], made_by=None, expires_at=None)[1]
 
 
-def ask(token: str, query: str = "") -> Any:
-    return Client().get(f"/api/v1/sessions{query}", headers={"authorization": f"Bearer {token}"})
+def ask(token: str, query: str = "", *, method: str = "GET", **headers: str) -> Any:
+    said = {"authorization": f"Bearer {token}", **headers}
+    return Client().generic(method, f"/api/v1/sessions{query}", headers=said)
 
 
 def read_all(token: str, after: str = "0", limit: int = 2) -> tuple[list[dict[str, Any]], str]:
@@ -69,6 +72,35 @@ def test_corrections_come_as_new_rows_and_old_rows_stay(journal, token):
     assert read_all(token)[0][:5] == before
 
 
+def test_what_is_stored_between_two_pages_is_told_after_them_and_nothing_twice(journal, token):
+    found: list[tuple[str, int]] = []
+    after = "0"
+    for number in range(10):
+        answer = ask(token, f"?after={after}&limit=2").json()
+        found += [(row["session"], row["position"]) for row in answer["sessions"]]
+        after = answer["next"]
+        # They ended before what was told already: the list goes by when they were stored.
+        earlier = Journal(name=f"j-{number}", gate=f"gate-{number}")
+        early = [
+            earlier.write("gate.started", version="1"),
+            earlier.start(f"early-{number}"),
+            earlier.end(f"early-{number}", 1),
+        ]
+        Store("lyon").store(early if number < 4 else [], NOON)
+    assert not answer["more"]
+    assert [name for name, _ in found] == [*(f"s-{n}" for n in range(5)), *(f"early-{n}" for n in range(4))]
+    assert [position for _, position in found] == sorted({position for _, position in found})
+
+
+def test_a_cursor_of_another_collector_is_refused(journal, token):
+    _, after = read_all(token)
+    position, _, moment = after.partition(".")
+    for other in (f"{position}.{int(moment) + 1}", f"{int(position) + 1}.{moment}"):
+        answer = ask(token, f"?after={other}")
+        assert answer.status_code == 409
+        assert "another collector's" in answer.json()["detail"]
+
+
 def test_a_cursor_from_before_a_restore_is_refused_rather_than_lose_rows(journal, token):
     _, after = read_all(token)
     LedgerLine.objects.update(at=NOON + timedelta(days=1))
@@ -81,12 +113,33 @@ def test_a_cursor_from_before_a_restore_is_refused_rather_than_lose_rows(journal
 
 @pytest.mark.parametrize(
     "query",
-    ["?after=x", "?after=-1", "?after=1.", "?after=1", "?limit=0", "?limit=1001", "?limit=x", "?after=" + "9" * 40],
+    [
+        *(
+            "?after=x",
+            "?after=-1",
+            "?after=1.",
+            "?after=1",
+            "?after=",
+            "?after=" + "9" * 40,
+            "?after=0%00",
+            "?after=0%0A",
+        ),
+        "?after=1%D9%A3.1",  # an Arabic digit
+        *("?limit=0", "?limit=1001", "?limit=-1", "?limit=x", "?limit=1.5", "?limit=" + "9" * 5_000),
+    ],
 )
 def test_what_is_not_understood_is_said(journal, token, query):
     answer = ask(token, query)
+    name, _, value = query[1:].partition("=")
+    wanted = {"after": "0, or the `next` of an answer as it was", "limit": "a whole number from 1 to 1000"}[name]
     assert answer.status_code == 422
-    assert answer.json()["detail"].startswith(query[1:].partition("=")[0])
+    assert answer.json() == {"detail": f"{name}: found {unquote(value)[:40]!r}, wanted {wanted}"}
+
+
+@pytest.mark.parametrize("limit", [1, 4, 5, 6, 1_000])
+def test_a_limit_is_kept_exactly_and_more_says_whether_there_is_more(journal, token, limit):
+    answer = ask(token, f"?limit={limit}").json()
+    assert (len(answer["sessions"]), answer["more"]) == (min(limit, 5), limit < 5)
 
 
 def test_without_a_key_nothing_is_told(journal, token):
@@ -111,8 +164,27 @@ def test_a_key_remembers_when_it_was_used(journal, token):
     assert ApiKey.objects.get().last_used_at is not None
 
 
-def test_nothing_can_be_written(journal, token):
-    assert Client().post("/api/v1/sessions", headers={"authorization": f"Bearer {token}"}).status_code == 405
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"])
+def test_it_is_only_read(journal, token, method):
+    answer = ask(token, method=method)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
+    assert answer.json()["detail"].endswith(f"Found {method}, wanted GET, HEAD")
+
+
+def test_head_tells_of_an_answer_what_get_does(journal, token):
+    for query in ("", "?limit=x"):
+        whole, head = ask(token, query), ask(token, query, method="HEAD")
+        assert (head.status_code, head.headers) == (whole.status_code, whole.headers)
+    assert Client().head("/api/v1/sessions").status_code == 401
+
+
+def test_who_takes_gzip_is_answered_with_it(journal, token):
+    plain, small = ask(token), ask(token, **{"accept-encoding": "gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert len(small.content) == int(small.headers["Content-Length"]) < len(plain.content)
+    assert json.loads(gzip.decompress(small.content)) == plain.json()
+    assert plain.headers["Vary"] == small.headers["Vary"] == "Accept-Encoding"
 
 
 def test_the_document_is_current():

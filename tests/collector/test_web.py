@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -28,8 +27,9 @@ from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import UsageError
 from tests.support.mosquitto import free_port
 
+from .serving import WAIT_S, serving
+
 NONCE = "0123456789abcdef"
-WAIT_S = 60
 
 
 @pytest.fixture
@@ -43,16 +43,8 @@ def env(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def address(env) -> Iterator[str]:
-    bound = web.listen(env)
-    server = web.server(env)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(WAIT_S)
-        assert not thread.is_alive()
+    with serving(env) as found:
+        yield found
 
 
 def fetch(url: str, **headers: str) -> Any:

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import DisallowedHost, SuspiciousOperation
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
@@ -18,9 +18,9 @@ class Conflict(Exception):  # noqa: N818 (it names what happened)
 
 
 def page(request: HttpRequest, status: int, title: str, text: str) -> HttpResponse:
-    """Return a page that says `title` and `text`; plain text to a program."""
+    """Return a page that says `title` and `text`; to a program the JSON that the API answers mistakes with."""
     if request.path.startswith("/api/"):
-        return HttpResponse(f"{title}. {text}\n", status=status, content_type="text/plain; charset=utf-8")
+        return JsonResponse({"detail": f"{title}. {text}"}, status=status)
     content = render_to_string("errors/error.html", {"title": title, "text": text, "status": status}, request)
     return HttpResponse(content, status=status)
 
@@ -63,6 +63,8 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 def wrong_method(request: HttpRequest, allowed: str) -> HttpResponse:
     """Answer 405."""
     text = _("This page is only read or only sent to. Open it from the menu.")
+    if request.path.startswith("/api/"):
+        text = f"Found {request.method}, wanted {allowed}"
     response = page(request, 405, _("That is not how this page is used"), text)
     response.headers["Allow"] = allowed
     return response

@@ -27,9 +27,10 @@ def test_404_needs_nobody_signed_in(visitor):
     assert visitor.get("/nope").status_code == 404
 
 
-def test_a_program_is_told_in_plain_text(visitor):
+def test_a_program_is_told_in_the_form_of_the_api(visitor):
     response = visitor.get("/api/v1/nope")
-    assert (response.status_code, response.headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
+    assert response.status_code == 404
+    assert response.json()["detail"].startswith("Nothing is here. ")
 
 
 def test_input_that_cannot_be_read_is_400_with_its_own_words(browse, monkeypatch):

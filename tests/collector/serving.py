@@ -1,0 +1,27 @@
+"""The collector's own web server, in this process, on the database of the test that asks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fabgate.collector import web
+from fabgate.collector.environ import Environment
+
+WAIT_S = 60
+
+
+@contextmanager
+def serving(env: Environment) -> Iterator[str]:
+    """Serve on a free port of this computer while the block runs; gives the address."""
+    bound = web.listen(env)
+    server = web.server(env)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
