@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.headerregistry import Address
 from pathlib import Path
 
 from fabgate.collector import DEFAULT_DATA
 from fabgate.collector.given import EVERYWHERE, Reader, bracketed, is_loopback
 from fabgate.collector.logs import FORMS
+from fabgate.collector.smtp import Server
 from fabgate.errors import UsageError
 
 
@@ -40,6 +42,8 @@ class Environment:
     log: str
     simulated: bool
     wall_socket: str
+    smtp: Server | None
+    mail_from: Address | None
 
     @property
     def address(self) -> str:
@@ -101,11 +105,23 @@ def read(environ: Mapping[str, str], *, need_site: bool) -> Environment:
         log=reader.one_of("FABGATE_LOG", FORMS),
         simulated=reader.switch("FABGATE_SIMULATED", default=False),
         wall_socket=reader.text("FABGATE_WALL_SOCKET"),
+        smtp=reader.smtp("FABGATE_SMTP_URL", "FABGATE_SMTP_URL_FILE"),
+        mail_from=reader.sender("FABGATE_MAIL_FROM"),
     )
     if found.mqtt_password_file and not found.mqtt_username:
         reader.mistakes.append(
             "FABGATE_MQTT_USERNAME: found nothing beside FABGATE_MQTT_PASSWORD_FILE, wanted the broker account that the"
             " password belongs to"
+        )
+    if reader.is_set("FABGATE_SMTP_URL", "FABGATE_SMTP_URL_FILE") and not reader.is_set("FABGATE_MAIL_FROM"):
+        reader.mistakes.append(
+            "FABGATE_MAIL_FROM: found nothing beside FABGATE_SMTP_URL, wanted the address that mails come from; set"
+            " FABGATE_MAIL_FROM=workshop@example.org"
+        )
+    if reader.is_set("FABGATE_MAIL_FROM") and not reader.is_set("FABGATE_SMTP_URL", "FABGATE_SMTP_URL_FILE"):
+        reader.mistakes.append(
+            "FABGATE_SMTP_URL: found nothing beside FABGATE_MAIL_FROM, wanted the server that takes mails; set"
+            " FABGATE_SMTP_URL=smtp://USER:PASSWORD@HOST:587/, or unset FABGATE_MAIL_FROM"
         )
     _check_certificate(found, reader.mistakes)
     reader.check_names()

@@ -11,12 +11,14 @@ import re
 import stat
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from email.headerregistry import Address
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from fabgate import wire
+from fabgate.collector.smtp import Server, sender_of, server_of
 from fabgate.errors import UsageError
 
 #: Bound there, it is reached under every name that this computer has.
@@ -93,6 +95,34 @@ class Reader:
                 " to use SQLite in FABGATE_DATA"
             )
         return value
+
+    def smtp(self, name: str, file_name: str) -> Server | None:
+        """Return the server that takes mails; None where none is named."""
+        value = self.secret(name, file_name)
+        if not value:
+            return None
+        try:
+            return server_of(value)
+        except ValueError as error:  # never shown: it may carry a password
+            self.mistakes.append(f"{name}: found something else, wanted {error}")
+            return None
+
+    def sender(self, name: str) -> Address | None:
+        """Return from whom mails come; None where nobody is named."""
+        value = self._get(name)
+        if not value:
+            return None
+        try:
+            return sender_of(value)
+        except ValueError as error:
+            self.mistakes.append(
+                f"{name}: found {value!r}, wanted {error}; set {name}='The workshop <workshop@example.org>'"
+            )
+            return None
+
+    def is_set(self, *names: str) -> bool:
+        """Return whether one of `names` says anything, right or wrong."""
+        return any(self._get(name) for name in names)
 
     def switch(self, name: str, *, default: bool) -> bool:
         """Return whether 1 is said."""

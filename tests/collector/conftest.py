@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import django
 import pytest
 
 from tests.collector import postgresql
+from tests.support import mailserver
 
 SITE = "lyon"
 _HOME = Path(tempfile.mkdtemp(prefix="fabgate-collector-tests-"))
@@ -55,6 +58,30 @@ def template() -> Iterator[Path]:
     yield _HOME / "collector.db"
     connection.close()
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory) -> Path:
+    """A certificate of localhost, with its key."""
+    return mailserver.certificate_in(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def mail_server(certificate, monkeypatch) -> Iterator[Callable[..., mailserver.MailServer]]:
+    """Start a mail server that the settings name, and whose certificate is trusted unless that is told otherwise."""
+    from tests.collector.mailing import use_mail
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with ExitStack() as stack:
+
+        def start(*, account: str = "", query: str = "", trusted: bool = True, **told: Any) -> mailserver.MailServer:
+            if not trusted:
+                monkeypatch.delenv("SSL_CERT_FILE")
+            found = stack.enter_context(mailserver.serving(certificate, **told))
+            use_mail(monkeypatch, found.url(account, query))
+            return found
+
+        yield start
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ PATHS: Final = {
     "lock": '<rect x="5" y="11" width="14" height="9" rx="2"/><path d="M8 11V8a4 4 0 0 1 8 0v3"/>',
     "log": '<path d="M6 3h9l4 4v14H6zM14 3v5h5M9 12h7m-7 4h7"/>',
     "machine": '<path d="M4 20h16M6 20v-5h12v5M9 15V8h6v7M12 8V4M9 4h6"/>',
+    "mail": '<rect x="3" y="5" width="18" height="14" rx="2"/><path d="m4 7 8 6 8-6"/>',
     "menu": '<path d="M4 7h16M4 12h16M4 17h16"/>',
     "moon": '<path d="M19.5 14.5A8 8 0 0 1 9.5 4.5a8 8 0 1 0 10 10z"/>',
     "people": '<circle cx="9" cy="8" r="3.2"/><path d="M3 19c.5-3.5 2.8-5.5 6-5.5s5.5 2 6 5.5M15.5 5.2a3.2 3.2 0 0 1 0 5.6M17.5 14c2 .8 3.2 2.5 3.5 5"/>',

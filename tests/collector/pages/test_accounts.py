@@ -131,3 +131,72 @@ def test_a_password_that_is_set_while_a_manager_saves_the_account_holds(browse, 
     assert browse("manager").post(f"/accounts/{who.pk}", {"role": "trainer"}).status_code == 303
     who.refresh_from_db()
     assert (who.role, who.password) == ("trainer", "!newer")
+
+
+def send_link(manager, account, response):
+    token = re.search(r'name="token" value="([^"]+)"', response.content.decode())[1]
+    return token, manager.post(f"/accounts/{account.pk}/mail", {"token": token})
+
+
+@pytest.mark.parametrize(
+    ("lang", "subject", "words"),
+    [("fr", "Votre compte", "ce lien"), ("", "Your account", "this link")],
+)
+def test_an_invitation_can_be_sent_by_mail_in_the_language_of_the_account(
+    browse, visitor, mail_server, lang, subject, words
+):
+    got = mail_server()
+    manager = browse("manager")
+    response = manager.post("/accounts/new", {"name": "bob", "role": "trainer", "email": "bob@example.org"})
+    Account.objects.filter(name="bob").update(lang=lang)
+    bob = Account.objects.get(name="bob")
+    _, response = send_link(manager, bob, response)
+    assert "was sent to bob@example.org" in response.content.decode()
+    assert 'name="token"' not in response.content.decode()
+    ((recipient, message),) = got.taken
+    text = message.get_content()
+    assert recipient == "bob@example.org"
+    assert message["Subject"].startswith(subject)
+    assert words in text.lower()
+    link = re.search(r"http://localhost(/welcome/\S+)", text)[1]
+    assert visitor.post(link, {"password": "seven small boats"}).status_code == 303
+    change = Change.objects.get(verb="account.mailed")
+    assert (change.actor, change.key, change.after) == ("manager", "bob", {"email": "bob@example.org"})
+    assert link.rpartition("/")[2] not in str(list(Change.objects.values()))
+
+
+def test_a_new_password_is_another_letter_and_what_went_wrong_is_told_beside_the_link(browse, account, mail_server):
+    got = mail_server(refused={"desk@example.org"})
+    manager, desk = browse("manager"), account("desk", email="desk@example.org")
+    token, response = send_link(manager, desk, manager.post(f"/accounts/{desk.pk}/link"))
+    page = response.content.decode()
+    assert "could not be sent to desk@example.org: the mail server refused the address" in page
+    assert link_in(response).endswith(token)
+    assert Change.objects.get(verb="account.not-mailed").reason.startswith("the mail server refused the address")
+    got.refused.clear()
+    send_link(manager, desk, response)
+    assert got.taken[0][1]["Subject"] == "A new password for your account"
+
+
+def test_a_link_goes_to_nobody_else_and_only_while_it_opens(browse, account, mail_server):
+    got = mail_server()
+    manager, desk, other = (
+        browse("manager"),
+        account("desk", email="desk@example.org"),
+        account("trainer", email="t@example.org"),
+    )
+    token = OneTimeLink.make("reset", desk, "manager")
+    assert manager.post(f"/accounts/{other.pk}/mail", {"token": token}).status_code == 404
+    OneTimeLink.make("reset", desk, "manager")  # the one before opens nothing any more
+    assert manager.post(f"/accounts/{desk.pk}/mail", {"token": token}).status_code == 404
+    assert manager.post(f"/accounts/{desk.pk}/mail").status_code == 404
+    assert not got.taken
+
+
+def test_without_a_server_or_an_address_nothing_is_offered(browse, account, mail_server):
+    manager, desk, other = browse("manager"), account("desk", email="desk@example.org"), account("trainer")
+    assert 'name="token"' not in manager.post(f"/accounts/{desk.pk}/link").content.decode()
+    assert manager.post(f"/accounts/{desk.pk}/mail", {"token": OneTimeLink.make("reset", desk, "x")}).status_code == 400
+    mail_server()
+    assert 'name="token"' in manager.post(f"/accounts/{desk.pk}/link").content.decode()
+    assert 'name="token"' not in manager.post(f"/accounts/{other.pk}/link").content.decode()

@@ -226,7 +226,7 @@ def test_at_closing_time_every_machine_that_is_still_on_is_listed_with_whom_to_w
     in_use()
     page = browse("desk").get("/floor/closing").content.decode()
     assert "Zoé Müller-Østergård" in page
-    (mail,) = re.findall(r'href="(mailto:[^"]+)"', page)
+    (mail,) = set(re.findall(r'href="(mailto:[^"]+)"', page))
     assert mail.startswith("mailto:zo%C3%A9+x@example.org?")
     assert "Encore allumée : Bandsaw" in unquote(mail)  # in their language, not in ours
     assert "\n" not in mail

@@ -14,10 +14,12 @@ urlpatterns = [
     path("accounts/new", views.new, name="accounts-new"),
     path("accounts/<int:pk>", views.one, name="accounts-one"),
     path("accounts/<int:pk>/link", views.link, name="accounts-link"),
+    path("accounts/<int:pk>/mail", views.mail, name="accounts-mail"),
 ]
 RIGHTS: Final = {
     "accounts": Right(get=reads()),
     "accounts-new": Right(get=writes(), post=writes()),
     "accounts-one": Right(get=reads(), post=writes()),
     "accounts-link": Right(get=frozenset(), post=writes()),
+    "accounts-mail": Right(get=frozenset(), post=writes()),
 }

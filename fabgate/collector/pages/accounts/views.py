@@ -11,11 +11,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from fabgate.collector import accounts as house
-from fabgate.collector import changes
+from fabgate.collector import changes, mails
 from fabgate.collector.door import account_of, see_other
-from fabgate.collector.models import Account, SignIn
+from fabgate.collector.models import Account, OneTimeLink, SignIn
 from fabgate.collector.pages import errors
+from fabgate.collector.pages.accounts import letters
 from fabgate.collector.pages.accounts.forms import AccountForm, NewAccountForm
+from fabgate.errors import UsageError
 
 
 def accounts(request: HttpRequest) -> HttpResponse:
@@ -49,6 +51,27 @@ def link(request: HttpRequest, pk: int) -> HttpResponse:
     with transaction.atomic():
         token = house.link_for(account, actor=account_of(request).name)
     return _with_link(request, account, token)
+
+
+def mail(request: HttpRequest, pk: int) -> HttpResponse:
+    """Send a one-time link that was shown a moment ago to the account's own address."""
+    account = get_object_or_404(Account, pk=pk)
+    token = request.POST.get("token", "")
+    found = OneTimeLink.open(token)
+    if found is None or found.account_id != account.pk:
+        text = _("It was used, or is too old, or a newer one was made. Make another one.")
+        return errors.page(request, 404, _("This link opens nothing any more"), text)
+    if not mails.can_send() or not account.email:
+        raise UsageError(_("No mail server is set, or no e-mail address is known. Send the link yourself."))
+    (problem,) = mails.send([letters.with_link(found, _address(request, token))])
+    verb = "account.not-mailed" if problem else "account.mailed"
+    changes.note(account_of(request).name, verb, account, reason=problem[:200], after={"email": account.email})
+    about = {"name": account, "email": account.email, "why": problem}
+    if problem:
+        messages.error(request, _("The link could not be sent to %(email)s: %(why)s.") % about)
+    else:
+        messages.success(request, _("The link for %(name)s was sent to %(email)s.") % about)
+    return _with_link(request, account, token, is_sent=not problem)
 
 
 def one(request: HttpRequest, pk: int) -> HttpResponse:
@@ -93,10 +116,15 @@ def _keep_a_manager() -> None:
         raise errors.Conflict(_("Nobody would be manager any more. Make somebody else manager first."))
 
 
-def _with_link(request: HttpRequest, account: Account, token: str) -> HttpResponse:
+def _address(request: HttpRequest, token: str) -> str:
     # The address of this very request: whoever is told it reaches the collector the way that the manager does.
     address = request.build_absolute_uri(reverse("welcome", args=[token]))
-    if settings.ENVIRONMENT.https:
-        address = address.replace("http://", "https://", 1)
+    return address.replace("http://", "https://", 1) if settings.ENVIRONMENT.https else address
+
+
+def _with_link(request: HttpRequest, account: Account, token: str, *, is_sent: bool = False) -> HttpResponse:
     rows = Account.objects.select_related("member").order_by("-is_active", "name")
-    return render(request, "accounts/list.html", {"accounts": rows, "link": address, "link_of": account})
+    shown = {"accounts": rows, "link": _address(request, token), "link_of": account}
+    if mails.can_send() and account.email and not is_sent:
+        shown["mail_token"] = token
+    return render(request, "accounts/list.html", shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,7 +17,8 @@ from fabgate import wire
 from fabgate.collector import commands, locks, roster
 from fabgate.collector.door import account_of
 from fabgate.collector.models import Account, Gate, Machine
-from fabgate.collector.pages.floor.stations import forgotten_locks, is_heard, moment
+from fabgate.collector.pages.floor.stations import Station, forgotten_locks, is_heard, moment
+from fabgate.collector.pages.floor.writing import Outcome
 from fabgate.errors import UsageError
 
 #: What is said when an order was sent; what the gate makes of it is told live.
@@ -79,6 +80,25 @@ def give(request: HttpRequest, gate: Gate, verb: str, *, seconds: int | None = N
         )
     else:
         messages.success(request, SENT[verb] % {"where": where})
+
+
+def tell_mails(request: HttpRequest, chosen: Sequence[Station], outcomes: Sequence[Outcome]) -> None:
+    """Say of each machine that was chosen whether somebody was written to, and why not."""
+    became = {outcome.station.key: outcome.problem for outcome in outcomes}
+    for station in chosen:
+        about = {"machine": station.machine, "who": station.who or _("nobody known")}
+        problem = became.get(station.key)
+        if problem == "":
+            messages.success(request, _("%(machine)s: a mail was sent to %(who)s.") % about)
+        elif problem:
+            text = _("%(machine)s: no mail could be sent to %(who)s: %(why)s.")
+            messages.error(request, text % {**about, "why": problem})
+        elif station.who and station.who.member and station.who.member.email:
+            messages.info(request, _("%(machine)s: %(who)s was written to within the hour.") % about)
+        else:
+            messages.warning(request, _("%(machine)s: no e-mail address is known of %(who)s.") % about)
+    if not chosen:
+        messages.info(request, _("It is off already: nobody was written to."))
 
 
 def verb_in(request: HttpRequest, *known: str) -> str:

@@ -14,6 +14,7 @@ urlpatterns = [
     path("floor", views.floor, name="floor"),
     path("floor/kiosk", views.kiosk, name="floor-kiosk"),
     path("floor/closing", views.closing, name="floor-closing"),
+    path("floor/closing/write", views.write, name="floor-write"),
     path("floor/machines/<str:name>/lock", views.lock, name="floor-lock"),
     path("floor/machines/<str:name>/unlock", views.unlock, name="floor-unlock"),
     path("floor/gates/<str:name>/order", views.order, name="floor-order"),
@@ -24,6 +25,7 @@ RIGHTS: Final = {
     "floor": Right(get=reads(*_SEES)),
     "floor-kiosk": Right(get=reads(*_SEES)),
     "floor-closing": Right(get=reads(*_SEES)),
+    "floor-write": Right(get=frozenset(), post=writes(*_ACTS)),
     "floor-lock": Right(get=writes(*_ACTS), post=writes(*_ACTS)),
     # The desk takes off only what it set itself: see acts.may_unlock.
     "floor-unlock": Right(get=frozenset(), post=writes(*_ACTS)),

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any, Final
-from urllib.parse import quote, urlencode
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils import translation
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from fabgate.collector import locks
+from fabgate.collector import locks, mails
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Gate, Machine
 from fabgate.collector.pages import errors, who
-from fabgate.collector.pages.floor import acts, here, orders, refused, stations
+from fabgate.collector.pages.floor import acts, here, orders, refused, stations, writing
 from fabgate.collector.pages.floor.forms import LockForm
 from fabgate.collector.pages.floor.stations import Station
-from fabgate.collector.pages.who import Who
 from fabgate.collector.templatetags.fabgate import STATES
+from fabgate.errors import UsageError
 
 #: In which order states are counted above the machines: what needs a person first.
 _COUNTED: Final = ("left-on", "blocked", "locked", "silent", "in-use", "running", "starting", "finishing", "free")
@@ -59,9 +58,30 @@ def closing(request: HttpRequest) -> HttpResponse:
     """List what is still on, and whom to ask, before the lights go out."""
     at = datetime.now(UTC)
     found = stations.now(at)
-    still_on = [{"station": one, "mail": _mail(one)} for one in found if one.is_in_use]
-    silent = [one for one in found if one.state == "silent"]
-    return render(request, "floor/closing.html", {"still_on": still_on, "silent": silent, "at": at})
+    written = {session: stations.moment(when) for session, when in writing.lately(at).items()}
+    still_on = [
+        {"station": one, "mail": writing.about(one), "written": one.gate and written.get(one.gate.session)}
+        for one in found
+        if one.is_in_use
+    ]
+    shown = {
+        "still_on": still_on,
+        "silent": [one for one in found if one.state == "silent"],
+        "at": at,
+        "can_send": mails.can_send(),
+        "awaited": sum(bool(row["mail"]) and not row["written"] for row in still_on),
+    }
+    return render(request, "floor/closing.html", shown)
+
+
+def write(request: HttpRequest) -> HttpResponse:
+    """Write to whoever left a machine on, or to all of them, and say what became of it."""
+    if not mails.can_send():
+        raise UsageError(_("No mail server is set (FABGATE_SMTP_URL). Write from your own mail program."))
+    at, named = datetime.now(UTC), request.POST.get("gate", "")
+    chosen = [one for one in stations.now(at) if one.is_in_use and named in ("", one.key)]
+    acts.tell_mails(request, chosen, writing.write(chosen, at, account_of(request).name))
+    return see_other(reverse("floor-closing"))
 
 
 def lock(request: HttpRequest, name: str) -> HttpResponse:
@@ -129,16 +149,3 @@ def _deaf_since(found: list[Station]) -> datetime | None:
     online = [station for station in found if station.gate and station.gate.online]
     is_deaf = bool(online) and all(station.state == "silent" for station in found)
     return max(heard) if is_deaf and heard else None
-
-
-def _mail(station: Station) -> dict[str, Any] | None:
-    """Return the address that opens a mail to whoever left the machine on, in their language."""
-    person: Who | None = station.who
-    if person is None or person.member is None or not person.member.email:
-        return None
-    with translation.override(person.member.lang):
-        subject = _("%(machine)s is still on") % {"machine": station.machine}
-        body = _("Hello %(name)s,\n\n%(machine)s is still on under your badge. Are you coming back to it?\n")
-        body %= {"name": person.given, "machine": station.machine}
-    about = urlencode({"subject": subject, "body": body}, quote_via=quote)
-    return {"address": person.member.email, "url": f"mailto:{quote(person.member.email, safe='@+')}?{about}"}

@@ -1,0 +1,135 @@
+"""Which server takes our mails, and how are they handed to it? Standard library only: the environment is read by it.
+
+- smtp://USER:PASSWORD@mail.example.org:587/ asks for TLS before anything is said (STARTTLS, RFC 3207);
+- smtps://USER:PASSWORD@mail.example.org:465/ speaks TLS from the first byte (RFC 8314);
+- smtp://localhost:25/?tls=none speaks none; a password is sent so on this computer only.
+"""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+#: How long each step of the server may take: a person waits for it.
+TIMEOUT_S: Final = 5.0
+STARTTLS, TLS, NONE = "starttls", "tls", "none"
+_PORTS: Final = {STARTTLS: 587, TLS: 465, NONE: 25}
+_WANTED: Final = (
+    "smtp://USER:PASSWORD@HOST:587/ or smtps://USER:PASSWORD@HOST:465/, with %40 for @, %3A for : and %2F for / in the"
+    " user and the password"
+)
+_ADDRESS: Final = re.compile(r"[^\s<>@,;\"()]+@[^\s<>@,;\"()]+")
+_NAMED: Final = re.compile(r"(?P<name>[^<>@,;]+)<(?P<address>[^<>]+)>")
+#: What was wrong with one mail alone; the next may go.
+_OF_ONE: Final = (
+    smtplib.SMTPRecipientsRefused,
+    smtplib.SMTPSenderRefused,
+    smtplib.SMTPDataError,
+    smtplib.SMTPNotSupportedError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A server and how it is spoken to; without `username` nobody signs in."""
+
+    host: str
+    port: int
+    tls: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+def server_of(url: str) -> Server:
+    """Return the server that a URL names. Raises ValueError with what was wanted, never with the URL and its password."""
+    try:
+        found = urlsplit(url)
+        port = found.port
+    except ValueError:
+        raise ValueError(_WANTED) from None
+    asked = dict(parse_qsl(found.query, keep_blank_values=True))
+    tls = TLS if found.scheme == "smtps" else asked.pop("tls", STARTTLS)
+    if found.scheme not in {"smtp", "smtps"} or not found.hostname or found.path not in {"", "/"} or found.fragment:
+        raise ValueError(_WANTED)
+    if asked or tls not in _PORTS or (found.scheme == "smtp" and tls == TLS):
+        raise ValueError("nothing behind the host but ?tls=starttls or ?tls=none; smtps:// for TLS from the first byte")
+    username, password = unquote(found.username or ""), unquote(found.password or "")
+    if bool(username) != bool(password):
+        raise ValueError("both a user and a password, or neither")
+    if not (username + password).isascii():
+        raise ValueError("a user and a password of ASCII letters: servers understand no others")
+    if password and tls == NONE and found.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        raise ValueError("TLS where a password is sent to another computer; leave ?tls=none out")
+    return Server(host=found.hostname, port=port or _PORTS[tls], tls=tls, username=username, password=password)
+
+
+def sender_of(text: str) -> Address:
+    """Return from whom mails come: an address, or a name and an address in <>. Raises ValueError with what was wanted."""
+    found = _NAMED.fullmatch(text)
+    if found and text.isprintable():
+        return address_of(found["address"], found["name"].strip(' "'))
+    return address_of(text)
+
+
+def address_of(text: str, name: str = "") -> Address:
+    """Return an address and nothing besides. Raises ValueError with what was wanted."""
+    try:
+        if text.isascii() and _ADDRESS.fullmatch(text):
+            return Address(name, addr_spec=text)
+    except (ValueError, IndexError, HeaderParseError):  # such as a dot in the wrong place
+        pass
+    raise ValueError("an address, or a name and an address in <>")
+
+
+def hand_over(server: Server, messages: Sequence[EmailMessage]) -> list[OSError | None]:
+    """Hand messages over, in their order. Returns for each what went wrong, which never is raised; None: it was taken.
+
+    What is wrong with one recipient stops nobody else's; what is wrong with the server is told of all that are left.
+    """
+    found: list[OSError | None] = []
+    try:
+        connection = _connected(server)
+    except OSError as error:  # smtplib's errors and those of TLS are some, too
+        return [error] * len(messages)
+    try:
+        for message in messages:
+            try:
+                connection.send_message(message)
+                found.append(None)
+            except _OF_ONE as error:
+                found.append(error)
+    except OSError as error:
+        found += [error] * (len(messages) - len(found))
+    else:
+        with suppress(OSError):  # it has taken them; how it says good-bye is its own affair
+            connection.quit()
+    finally:
+        connection.close()
+    return found
+
+
+def _connected(server: Server) -> smtplib.SMTP:
+    context = ssl.create_default_context()
+    connection: smtplib.SMTP
+    if server.tls == TLS:
+        connection = smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_S, context=context)
+    else:
+        connection = smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_S)
+    try:
+        if server.tls == STARTTLS:
+            connection.starttls(context=context)
+        if server.username:
+            connection.login(server.username, server.password)
+    except OSError:
+        connection.close()
+        raise
+    return connection
