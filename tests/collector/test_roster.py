@@ -162,6 +162,17 @@ def test_members_with_the_machine_are_members_and_others_are_refused_with_a_reas
     assert refused == [("m-2", 1, ["training-missing"]), ("m-3", 0, ["training-missing"])]
 
 
+def test_no_address_of_a_member_reaches_a_gate(env, gate):
+    for number, machines in enumerate(([Machine.objects.get()], [])):
+        member = Member.objects.create(id=f"m-{number}", name="Ada", email=f"ada-{number}@example.org")
+        member.machines.set(machines)
+    roster.rebuild()
+    gate.refresh_from_db()
+    assert b"m-0" in bytes(gate.roster)
+    assert b"m-1" in bytes(gate.roster)
+    assert b"example.org" not in bytes(gate.roster)
+
+
 def test_a_version_rises_with_every_build_above_what_the_gate_reported_and_the_clock(gate):
     first = gate.roster_version
     assert abs(first - time.time() * 1000) < 60_000

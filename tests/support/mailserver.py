@@ -12,7 +12,7 @@ import socketserver
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -36,6 +36,8 @@ class MailServer:
     hangs_at: str = ""
     #: The verb at which it hangs up.
     drops_at: str = ""
+    #: What happens elsewhere when a verb is said, before it is answered.
+    meanwhile: Callable[[str], None] = lambda _verb: None
     port: int = 0
     taken: list[tuple[str, EmailMessage]] = field(default_factory=list)
     #: Each verb in its order, and whether it came through TLS.
@@ -88,6 +90,7 @@ class _Handler(socketserver.StreamRequestHandler):
             verb, _, rest = line.decode().strip().partition(" ")
             is_safe = isinstance(self.connection, ssl.SSLSocket)
             server.said.append((verb.upper(), is_safe))
+            server.meanwhile(verb.upper())
             if verb.upper() == server.hangs_at:
                 server.closed.wait()
                 return

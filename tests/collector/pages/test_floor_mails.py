@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 from django.contrib.messages import get_messages
+from django.db import connection
 from django.utils import timezone
 
 from fabgate.collector import smtp
@@ -72,6 +73,21 @@ def test_nobody_is_written_to_twice_within_the_hour_about_the_same_session(brows
     Gate.objects.filter(name="gate-1").update(session="s-9")  # the next session is another matter
     desk.post(WRITE, {"gate": "gate-1"})
     assert len(got.taken) == 3
+
+
+def test_two_who_press_at_the_same_time_write_one_mail(browse, mail_server):
+    desk, other = browse("desk"), browse("maintainer")
+    told: list[str] = []
+
+    def press(verb: str) -> None:
+        if verb == "DATA":
+            told.extend(said(other.post(WRITE, {"gate": "gate-1"})))
+            connection.close()
+
+    got = mail_server(meanwhile=press)
+    desk.post(WRITE, {"gate": "gate-1"})
+    assert told == ["Bandsaw: Zoé Müller was written to within the hour."]
+    assert len(got.taken) == 1
 
 
 def test_all_are_written_to_at_once_and_of_each_is_told_what_became_of_it(browse, mail_server):
