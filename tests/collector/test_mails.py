@@ -80,11 +80,13 @@ def test_what_is_no_address_is_not_sent_to_and_stops_nobody_else(mail_server, to
     assert [recipient for recipient, _ in got.taken] == [BOB.to]
 
 
-def test_a_refused_recipient_is_told_and_stops_nobody_else(mail_server):
+def test_a_refused_recipient_is_told_and_stops_nobody_else(mail_server, caplog):
+    caplog.set_level("INFO")
     got = mail_server(refused={"ada@example.org"})
     problem, right = mails.send([ADA, BOB])
     assert problem == "the mail server refused the address (550 5.1.1 nobody is called so here)"
     assert right == ""
+    assert caplog.messages == ["a mail could not be sent: SMTPRecipientsRefused", "a mail was sent"]
     assert [recipient for recipient, _ in got.taken] == [BOB.to]
 
 
