@@ -79,7 +79,7 @@ def write(stations: Iterable[Station], at: datetime, actor: str) -> list[Outcome
 def _begin(station: Station, mail: Mail, at: datetime, actor: str) -> bool:
     """Write down that a mail goes out now; False where one went out within the pause. Two at once wait for each other."""
     with transaction.atomic():
-        member = Member.objects.select_for_update().get(pk=_member(station).pk)
+        member = Member.objects.select_for_update(no_key=True).get(pk=_member(station).pk)
         said = _said(station, mail)
         if said["session"] in lately(at):
             return False
