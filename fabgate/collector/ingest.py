@@ -55,7 +55,7 @@ class Ingest:
         self._env = env
         self._takeover = takeover
         self._store = Store(env.site)
-        self._inbox: queue.Queue[Posted] = queue.Queue()
+        self._inbox: queue.SimpleQueue[Posted] = queue.SimpleQueue()
         self._link = Link(env, collector=self._store.collector, inbox=self._inbox)
         self._status_topic = wire.collector_status_topic(env.site)
         self._stopping = False

@@ -62,7 +62,7 @@ Posted = Received | Connected | Lost
 class Link:
     """One client and its thread. Everything that happens is posted to `inbox`."""
 
-    def __init__(self, env: Environment, *, collector: str, inbox: queue.Queue[Posted]) -> None:
+    def __init__(self, env: Environment, *, collector: str, inbox: queue.SimpleQueue[Posted]) -> None:
         self._inbox = inbox
         self._collector = collector
         self._site = env.site

@@ -28,8 +28,7 @@ _DECIMAL = re.compile(r"[1-9][0-9]{0,15}")
 _YEARS = range(2000, 2200)
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True, gc=False):
     """A message as MQTT brought it. `journal` and `seq` are its user properties."""
 
     topic: str
