@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, structs
 
 from fabgate import seal, wire
 from fabgate.errors import UsageError
@@ -262,11 +262,10 @@ def _utc(time: datetime) -> datetime:
 
 def _check_values(found: Struct) -> None:
     """Refuse what a database cannot hold or what no gate means: negative or huge numbers, long or NUL text."""
-    for name in found.__struct_fields__:
-        value = getattr(found, name)
-        kind = type(value)
+    for (name, most), value in zip(_limits(type(found)), structs.astuple(found), strict=True):
+        kind = value.__class__
         if kind is str:
-            if len(value) > MAX_ID and (name in _IDS or len(value) > MAX_TEXT) and name not in _LONG:
+            if len(value) > most:
                 raise _No("data", f"found {name} of {len(value)} characters")
             if "\0" in value:
                 raise _No("data", f"found {name} with a NUL")
@@ -277,6 +276,15 @@ def _check_values(found: Struct) -> None:
                 raise _No("data", f"found {name} = {value}, wanted 0 to 2^53")
         elif value is not None and kind is not bool and isinstance(value, Struct):
             _check_values(value)
+
+
+@cache
+def _limits(kind: type[Struct]) -> tuple[tuple[str, int], ...]:
+    """Return the fields of a kind, each with how many characters of text it takes."""
+    longest = wire.MAX_MESSAGE_BYTES
+    return tuple(
+        (name, longest if name in _LONG else MAX_ID if name in _IDS else MAX_TEXT) for name in kind.__struct_fields__
+    )
 
 
 _JOURNALS = frozenset({"replaces", "journal"})

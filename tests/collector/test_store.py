@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from fabgate import seal, wire
 from fabgate.collector.models import Boot, Entry, Gate, Hole, LedgerLine, Quarantine, UsageSession
