@@ -11,7 +11,7 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from fabgate.collector import rights
+from fabgate.collector import rights, roles
 from fabgate.collector.models import Account, Pulse, SignIn
 from fabgate.collector.pages import errors, language
 from fabgate.errors import UsageError
@@ -81,6 +81,9 @@ class Door:
         """Answer what a view could not do because of what it was sent."""
         if isinstance(error, errors.Conflict):
             return errors.conflict(request, str(error))
+        if isinstance(error, errors.OwnCause):
+            log.info("%s: %s may not decide about themselves", request.path, request.user)
+            return errors.own_cause(request)
         if isinstance(error, UsageError):
             return errors.bad_request(request, error)
         if isinstance(error, OverflowError):  # a number that no row has, or a day beyond the last one
@@ -113,6 +116,12 @@ def account_of(request: HttpRequest) -> Account:
     """Return who is signed in, behind the door: there it is certain that somebody is."""
     assert isinstance(request.user, Account)
     return request.user
+
+
+def refuse_own_cause(request: HttpRequest, *members: str) -> None:
+    """Raise errors.OwnCause where one of `members`, of whom something is decided, is the person who asks for it."""
+    if roles.barred_from(account_of(request)) in members:
+        raise errors.OwnCause
 
 
 def see_other(address: str) -> HttpResponseRedirect:

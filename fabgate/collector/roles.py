@@ -39,6 +39,14 @@ def writes(*roles: str) -> frozenset[str]:
     return found
 
 
+def barred_from(account: Account) -> str | None:
+    """Return the member of whom `account` decides nothing: nobody is judge in their own cause.
+
+    None for who is no member, and for a manager: somebody has to decide in a workshop of one, and the log shows it.
+    """
+    return None if account.role == Account.MANAGER else account.member_id
+
+
 #: Pages that are each person's own: of everybody who is signed in.
 OWN: Final = Right(get=ALL, post=ALL)
 #: Anybody may read it, and send it; there is nobody yet to ask for rights.

@@ -116,6 +116,11 @@ class UsageSession(models.Model):
         return self.not_after is not None
 
     @property
+    def people(self) -> frozenset[str]:
+        """Return whom it is about: whose badge it was, who used the machine, who pays."""
+        return frozenset({self.member, self.used_by, self.payer})
+
+    @property
     def machine_name(self) -> str:
         """Return the machine's name; the gate's where nobody has given it a machine."""
         return self.machine.name if self.machine else self.gate.name

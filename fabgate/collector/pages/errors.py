@@ -17,6 +17,10 @@ class Conflict(Exception):  # noqa: N818 (it names what happened)
     """Somebody else changed the same thing first; the text says what, and what to do. Answered with 409."""
 
 
+class OwnCause(Exception):  # noqa: N818 (it names what happened)
+    """It concerns whoever asks for it, and somebody else has to decide. Answered with 403."""
+
+
 def page(request: HttpRequest, status: int, title: str, text: str) -> HttpResponse:
     """Return a page that says `title` and `text`; to a program the JSON that the API answers mistakes with."""
     if request.path.startswith("/api/"):
@@ -73,6 +77,11 @@ def wrong_method(request: HttpRequest, allowed: str) -> HttpResponse:
 def conflict(request: HttpRequest, text: str) -> HttpResponse:
     """Answer 409."""
     return page(request, 409, _("Somebody was quicker"), text)
+
+
+def own_cause(request: HttpRequest) -> HttpResponse:
+    """Answer 403 to who would decide about themselves."""
+    return page(request, 403, _("This is about you"), _("Somebody else at the desk has to do this for you."))
 
 
 def too_many(request: HttpRequest) -> HttpResponse:

@@ -12,7 +12,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from fabgate.collector import complete, rights
+from fabgate.collector import complete, rights, roles
 from fabgate.collector.door import PULSE
 from fabgate.collector.models import Account, Pulse
 
@@ -82,6 +82,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     return {
         "account": account if role else None,
         "role": role,
+        "barred_from": roles.barred_from(account) if isinstance(account, Account) and role else None,
         "tabs": ways(role, _tabs_of(account)) if isinstance(account, Account) and role else [],
         "more": ways(role, MORE) if role else [],
         "area": _area(match.view_name) if match else "",

@@ -125,6 +125,41 @@ def test_an_auditor_reads_the_queue_and_decides_nothing(used, browse):
     assert client.post("/use/review", {"decision": "accepted", "review": rows("s-1")}).status_code == 403
 
 
+# --- one's own ----------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_settles_what_is_about_them_and_nothing_else_is_settled_with_it(used, browse, account):
+    client = browse(account("accountant", member_id="m-1"))
+    response = client.post("/use/review", {"decision": "favour", "review": rows("s-2", "s-1")})
+    assert response.status_code == 400
+    assert "Zoé Müller: somebody else at the desk has to do this for you." in text(response)
+    assert not Review.objects.exclude(settled_at=None).exists()
+    assert client.post("/use/review", {"decision": "favour", "review": rows("s-2")}).status_code == 303
+
+
+def test_what_somebody_pays_for_is_about_them_too(used, browse, account):
+    UsageSession.objects.filter(pk="s-3").update(payer="m-1")
+    client = browse(account("accountant", member_id="m-1"))
+    assert client.post("/use/review", {"decision": "favour", "review": rows("s-3")}).status_code == 400
+
+
+def test_what_is_about_who_looks_has_nothing_to_tick(used, browse, account):
+    first, second = rows("s-1", "s-2")
+    page = text(browse(account("accountant", member_id="m-1")).get("/use/review"))
+    assert f'value="{first}"' not in page
+    assert f'value="{second}"' in page
+    Review.objects.filter(session="s-2").delete()
+    page = text(browse(account("accountant", "other", member_id="m-1")).get("/use/review"))
+    assert "Somebody else at the desk has to do this for you." in page
+    assert 'href="/use/s-1#correct"' not in page
+    assert 'href="/use/s-3#correct"' in page
+
+
+def test_a_manager_settles_their_own(used, browse, account):
+    client = browse(account("manager", member_id="m-1"))
+    assert client.post("/use/review", {"decision": "accepted", "review": rows("s-1")}).status_code == 303
+
+
 def test_a_contested_session_shows_the_members_words(used, browse):
     Review.objects.filter(session="s-3").update(why="contested", note="I was at the other saw")
     assert "“I was at the other saw”" in text(browse("accountant").get("/use/review"))

@@ -157,3 +157,24 @@ def test_a_member_without_a_name_is_called_by_their_number(used, browse):
 
 def test_a_session_that_nobody_knows_is_not_found(used, browse):
     assert browse("auditor").get("/use/s-9").status_code == 404
+
+
+def test_nobody_corrects_their_own_session_nor_one_that_they_pay_for(used, browse, account):
+    client = browse(account("accountant", member_id="m-1"))
+    response = client.post("/use/s-1", corrected(time="0:01:00"))
+    assert response.status_code == 403
+    assert not Correction.objects.exists()
+    page = client.get("/use/s-1")
+    assert page.context["form"] is None
+    assert "Somebody else at the desk has to do this for you." in text(page)
+    used.session("s-2", "m-2", NOON + 60 * MINUTE, 30)
+    UsageSession.objects.filter(pk="s-2").update(payer="m-1")
+    assert client.post("/use/s-2", corrected(member="Bjørn Sørensen")).status_code == 403
+    used.session("s-3", "m-3", NOON + 120 * MINUTE, 30)
+    sent = corrected(time="0:01:00", member="Zoé Petit", payer="Zoé Petit")
+    assert client.post("/use/s-3", sent).status_code == 303
+
+
+def test_a_manager_corrects_their_own_session(used, browse, account):
+    client = browse(account("manager", member_id="m-1"))
+    assert client.post("/use/s-1", corrected(time="0:01:00")).status_code == 303

@@ -16,7 +16,7 @@ from fabgate.errors import UsageError
 
 def grant(request: HttpRequest, pk: str) -> HttpResponse:
     """Grant a training, or another stage of it."""
-    member = telling.member_of(pk)
+    member = telling.judged(request, pk)
     form = desk_forms.GrantForm(request.POST, auto_id="grant_%s", member=member)
     if not form.is_valid():
         return desk.page(request, member, grant_form=form)
@@ -38,7 +38,7 @@ def grant(request: HttpRequest, pk: str) -> HttpResponse:
 
 def revoke(request: HttpRequest, pk: str) -> HttpResponse:
     """Take a training back, from today on; it stays written that it was held."""
-    member = telling.member_of(pk)
+    member = telling.judged(request, pk)
     training = get_object_or_404(Training, pk=_number(request.POST.get("training", "")))
     form = desk_forms.ReasonForm(request.POST)
     if not form.is_valid():
@@ -53,7 +53,7 @@ def revoke(request: HttpRequest, pk: str) -> HttpResponse:
 
 def block(request: HttpRequest, pk: str) -> HttpResponse:
     """Keep a person from every machine."""
-    member = telling.member_of(pk)
+    member = telling.judged(request, pk)
     form = desk_forms.BlockForm(request.POST, auto_id="block_%s")
     if not form.is_valid():
         return desk.page(request, member, block_form=form)
@@ -66,7 +66,7 @@ def block(request: HttpRequest, pk: str) -> HttpResponse:
 
 def lift(request: HttpRequest, pk: str) -> HttpResponse:
     """Lift one block."""
-    member = telling.member_of(pk)
+    member = telling.judged(request, pk)
     wanted = _number(request.POST.get("block", ""))
     held = get_object_or_404(member.blocks, pk=wanted)
     if held.lifted_at is not None:

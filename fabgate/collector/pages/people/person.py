@@ -12,6 +12,7 @@ from fabgate.collector.door import account_of
 from fabgate.collector.models import Account
 from fabgate.collector.pages.people import desk_forms, enrol, telling
 from fabgate.collector.pages.people.person_forms import NewPersonForm, PersonForm
+from fabgate.collector.roles import barred_from
 
 
 def new(request: HttpRequest) -> HttpResponse:
@@ -43,7 +44,8 @@ def edit(request: HttpRequest, pk: str) -> HttpResponse:
     """Change what is written down of a person."""
     member = telling.member_of(pk)
     is_manager = account_of(request).role == Account.MANAGER
-    form = PersonForm(request.POST or None, instance=member, is_manager=is_manager)
+    is_own = barred_from(account_of(request)) == member.pk
+    form = PersonForm(request.POST or None, instance=member, is_manager=is_manager, is_own=is_own)
     if request.method == "POST" and form.is_valid():
         with changes.made(telling.actor(request), "member.updated", member) as change:
             form.save_typed()

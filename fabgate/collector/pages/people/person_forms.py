@@ -17,6 +17,8 @@ from fabgate.collector.pages.people.desk_forms import DayField
 MOST_GRACE: Final = 366
 #: Fields that open machines by themselves.
 _MANAGERS: Final = ("level", "machines")
+#: How long somebody is a member, what they pay, and whether they need anybody beside them: what others decide of them.
+_JUDGED: Final = ("valid_until", "grace_days", "category", "plan", "payer", "minor", "supervised")
 _NUMBERED: Final = re.compile(r"(.*?)(\d{1,12})")
 _LANGS: Final = (("fr", "Français"), ("en", "English"))
 _LEVELS: Final = (
@@ -72,8 +74,12 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's takes n
             "category": forms.TextInput({"list": "categories"}),
         }
 
-    def __init__(self, *args: Any, is_manager: bool, **more: Any) -> None:
+    def __init__(self, *args: Any, is_manager: bool, is_own: bool = False, **more: Any) -> None:
         super().__init__(*args, **more)
+        self.is_own = is_own
+        if is_own:
+            for name in _JUDGED:
+                self.fields[name].disabled = True
         self.initial["payer"] = self.instance.payer_id or ""
         if not is_manager:
             for name in _MANAGERS:
@@ -92,8 +98,17 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's takes n
     def save_typed(self) -> None:
         """Save what the form asks for and nothing else: who has left, or got another level, meanwhile still has."""
         columns = {field.name for field in Member._meta.concrete_fields}  # noqa: SLF001 (Django's name for it)
-        self.save(commit=False).save(update_fields=columns & self.cleaned_data.keys())
+        typed = {name for name in self.cleaned_data if not self.fields[name].disabled}
+        self.save(commit=False).save(update_fields=columns & typed)
         self.save_m2m()
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what somebody would decide about themselves: no browser sends a field that is greyed out."""
+        cleaned = super().clean() or self.cleaned_data
+        for name in _JUDGED if self.is_own else ():
+            if self.add_prefix(name) in self.data:
+                self.add_error(name, _("Somebody else at the desk has to do this for you."))
+        return cleaned
 
     def clean_name(self) -> str:
         """Take a name as one line."""

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from fabgate.collector import roster
-from fabgate.collector.door import account_of, see_other
+from fabgate.collector.door import account_of, refuse_own_cause, see_other
 from fabgate.collector.models import Badge, Change, Gate, Member
 
 
@@ -21,6 +21,13 @@ def actor(request: HttpRequest) -> str:
 def member_of(pk: str) -> Member:
     """Return a member, or answer that nothing is there."""
     return get_object_or_404(Member.objects.select_related("payer"), pk=pk)
+
+
+def judged(request: HttpRequest, pk: str) -> Member:
+    """Return a member of whom something is decided; raises errors.OwnCause for who asks it about themselves."""
+    member = member_of(pk)
+    refuse_own_cause(request, member.pk)
+    return member
 
 
 def tell(request: HttpRequest, text: str, *changes: Change) -> None:

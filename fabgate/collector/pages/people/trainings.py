@@ -16,11 +16,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector import blocks, changes, grants, roster
-from fabgate.collector.door import see_other
+from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Grant, Group, Machine, Member, Training
 from fabgate.collector.pages import known
 from fabgate.collector.pages.people import desk_forms, find, telling, words
 from fabgate.collector.pages.people.words import Chip
+from fabgate.collector.roles import barred_from
 from fabgate.errors import UsageError
 
 #: So many people are granted a training at once.
@@ -163,7 +164,11 @@ def matrix(request: HttpRequest) -> HttpResponse:
     """Show people by trainings; grant one of them to several people who were there."""
     form = desk_forms.GrantForm(request.POST or None, auto_id="grant_%s", trainer=str(request.user))
     if request.method == "POST" and form.is_valid():
-        return _grant_all(request, form)
+        own = barred_from(account_of(request))
+        if own not in request.POST.getlist("member"):
+            return _grant_all(request, form)
+        text = _("%(name)s: somebody else at the desk has to do this for you. Nothing is done yet.")
+        form.add_error(None, text % {"name": account_of(request).member})
     finder = find.FindForm(request.GET or None)
     wanted = finder.cleaned_data if finder.is_bound and finder.is_valid() else {}
     q = str(wanted.get("q") or "").strip()

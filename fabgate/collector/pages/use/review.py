@@ -10,8 +10,10 @@ from typing import Any, Final
 from django import forms
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector import corrections
@@ -20,6 +22,7 @@ from fabgate.collector.models import Review
 from fabgate.collector.pages.use import words
 from fabgate.collector.pages.use.frame import show
 from fabgate.collector.pages.use.rows import Row, rows, sums
+from fabgate.collector.roles import barred_from
 from fabgate.errors import UsageError
 
 #: Ends so near to each other have one cause: the power went, or the gates were restarted.
@@ -41,11 +44,18 @@ class Case:
 
     why: str
     reviews: list[Review] = field(default_factory=list)
+    #: Who looks at it, as a member; what is about them, others decide.
+    own: str | None = None
 
     @property
     def is_power_cut(self) -> bool:
         """Whether all of them ended because the power went."""
         return all(review.session.reason == "power-loss" for review in self.reviews)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether all of it is about who looks at it."""
+        return all(self.own in review.session.people for review in self.reviews)
 
     @property
     def at(self) -> datetime | None:
@@ -77,26 +87,42 @@ class DecisionForm(forms.Form):
     )
     note = forms.CharField(required=False, max_length=corrections.MAX_REASON)
 
+    def __init__(self, data: QueryDict, *, own: str | None) -> None:
+        super().__init__(data)
+        self._own = own
+
+    def clean_review(self) -> QuerySet[Review]:
+        """Refuse what is about who decides."""
+        chosen: QuerySet[Review] = self.cleaned_data["review"]
+        for one in chosen:
+            if self._own in one.session.people:
+                text = _("%(name)s: somebody else at the desk has to do this for you. Nothing is done yet.")
+                name = rows([one.session])[0].who
+                raise forms.ValidationError(text % {"name": name})
+        return chosen
+
 
 def review(request: HttpRequest) -> HttpResponse:
     """Show what waits for a decision; take one for several at once."""
-    form = DecisionForm(request.POST) if request.method == "POST" else None
+    own = barred_from(account_of(request))
+    form = DecisionForm(request.POST, own=own) if request.method == "POST" else None
     if form is not None and form.is_valid():
         _settle(request, form)
         return see_other(reverse("use-review"))
     waiting = list(Review.waiting()[: _SHOWN + 1])
     shown = {
-        "whys": whys(waiting[:_SHOWN]),
+        "whys": whys(waiting[:_SHOWN], own),
         "has_more": len(waiting) > _SHOWN,
         "mistakes": [text for texts in form.errors.values() for text in texts] if form else [],
     }
     return show(request, "review.html", shown, status=400 if form else 200)
 
 
-def whys(reviews: Iterable[Review]) -> list[dict[str, Any]]:
-    """Return the cases of each kind, with what that kind means, said once."""
+def whys(reviews: Iterable[Review], own: str | None) -> list[dict[str, Any]]:
+    """Return the cases of each kind, with what that kind means, said once. What is about `own` others decide."""
     kinds: dict[str, list[Case]] = {}
     for case in cases(reviews):
+        case.own = own
         kinds.setdefault(case.why, []).append(case)
     return [{"words": words.why(why), "cases": found} for why, found in kinds.items()]
 

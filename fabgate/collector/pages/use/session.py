@@ -9,18 +9,21 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from fabgate.collector import rights
-from fabgate.collector.door import account_of, see_other
+from fabgate.collector.door import account_of, refuse_own_cause, see_other
 from fabgate.collector.models import UsageSession
 from fabgate.collector.pages.use import evidence, words
 from fabgate.collector.pages.use.correct import CorrectionForm
 from fabgate.collector.pages.use.frame import show
 from fabgate.collector.pages.who import signing_in
+from fabgate.collector.roles import barred_from
 from fabgate.errors import UsageError
 
 
 def session(request: HttpRequest, pk: str) -> HttpResponse:
     """Show the evidence; take a correction."""
     row = get_object_or_404(UsageSession.objects.select_related("machine", "gate", "opened_in"), pk=pk)
+    if request.method == "POST":
+        refuse_own_cause(request, *row.people)
     found = evidence.of(row)
     names = found.people()
     form = CorrectionForm(row, names, request.POST if request.method == "POST" else None)
@@ -35,6 +38,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
     authors = [one.author for one in found.corrections]
     called = signing_in([*authors, found.review.settled_by if found.review else ""])
     may_correct = row.reason is not None and rights.may(account_of(request).role, "use-session", "POST")
+    is_own = may_correct and barred_from(account_of(request)) in row.people
     shown = {
         "one": row,
         "found": found,
@@ -52,6 +56,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "decision": words.said(words.DECISIONS, found.review.decision) if found.review else "",
         "history": evidence.history(found, names, called),
         "settled_by": called.get(found.review.settled_by, found.review.settled_by) if found.review else "",
-        "form": form if may_correct else None,
+        "form": form if may_correct and not is_own else None,
+        "is_own": is_own,
     }
     return show(request, "session.html", shown, status=400 if form.errors else 200)
