@@ -1,7 +1,8 @@
 """How does a person become signed in, and what is kept of it?
 
 A wrong name and a wrong password get the same answer after the same time: Django hashes the password that was typed
-for a name that nobody has, too. Guessing is slowed down per name and per address.
+for a name that nobody has, too. Guessing is slowed down per name and per address; a browser in which the account signed
+in before (devices.py) has a count of its own, so that strangers keep nobody out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from django.contrib.auth import authenticate, login
 from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest
 
+from fabgate.collector import devices
 from fabgate.collector.models import Account, FailedSignIn, SignIn
 
 log = logging.getLogger(__name__)
@@ -33,17 +35,28 @@ def check(request: HttpRequest, name: str, password: str) -> Account | None:
     """Return the account of a name and its password. Raises TooMany before it looks at one more."""
     name, address = Account.as_name(name), address_of(request)
     with _LOOKED_AT:
-        if FailedSignIn.is_too_many(name, counted_as(request)):
+        if is_too_many(request, name):
             log.warning("sign-in of %r from %s refused: too many wrong passwords", name, address)
             raise TooMany
         # Counted before it is looked at: of many that come at once, no more are looked at than of those that wait.
-        FailedSignIn.note(name, counted_as(request))
+        note_failure(request, name)
         found = authenticate(request, username=name, password=password)
     if not isinstance(found, Account):
         log.info("sign-in of %r from %s failed", name, address)
         return None
-    FailedSignIn.forget(name)
+    FailedSignIn.forget(devices.counted_as(request, name) or name)
     return found
+
+
+def is_too_many(request: HttpRequest, name: str) -> bool:
+    """Return whether to look at no more passwords for `name` in this browser for now."""
+    known = devices.counted_as(request, name)
+    return FailedSignIn.is_too_many(known or name, None if known else counted_as(request))
+
+
+def note_failure(request: HttpRequest, name: str) -> None:
+    """Count a wrong password for `name`: against this browser if it knows the account, else against the name."""
+    FailedSignIn.note(devices.counted_as(request, name) or name, counted_as(request))
 
 
 def enter(request: HttpRequest, account: Account) -> None:

@@ -173,6 +173,7 @@ class SignIn(models.Model):
 class FailedSignIn(models.Model):
     """Somebody typed a wrong name or password: counted, so that guessing takes for ever."""
 
+    #: The name that was typed; or a browser in which that account had signed in before (devices.py).
     name = models.CharField(max_length=63)
     address = models.CharField(max_length=45)
     at = models.DateTimeField(default=timezone.now)
@@ -189,12 +190,11 @@ class FailedSignIn(models.Model):
         return f"{self.name} from {self.address}"
 
     @classmethod
-    def is_too_many(cls, name: str, address: str) -> bool:
+    def is_too_many(cls, name: str, address: str | None) -> bool:
         """Return whether to look at no more passwords for `name`, or from `address`, for now."""
         recent = cls.objects.filter(at__gt=timezone.now() - FAILURES_WITHIN)
-        return (
-            recent.filter(name=name[:63]).count() >= MAX_FAILURES_OF_NAME
-            or recent.filter(address=address[:45]).count() >= MAX_FAILURES_FROM_ADDRESS
+        return recent.filter(name=name[:63]).count() >= MAX_FAILURES_OF_NAME or (
+            address is not None and recent.filter(address=address[:45]).count() >= MAX_FAILURES_FROM_ADDRESS
         )
 
     @classmethod

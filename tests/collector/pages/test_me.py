@@ -67,6 +67,17 @@ def test_the_old_password_must_be_right_and_guessing_it_is_slowed_down(browse, a
     assert desk.check_password(PASSWORD)
 
 
+def test_strangers_keep_nobody_from_changing_their_password(visitor, account):
+    desk = account("desk")
+    visitor.post("/sign-in", {"name": "desk", "password": PASSWORD})
+    FailedSignIn.objects.bulk_create(
+        FailedSignIn(name="desk", address="10.0.0.1") for _ in range(accounts.MAX_FAILURES_OF_NAME)
+    )
+    assert visitor.post("/me/password", {"old": PASSWORD, "password": NEW}).status_code == 303
+    desk.refresh_from_db()
+    assert desk.check_password(NEW)
+
+
 def test_an_account_that_is_switched_off_is_out_at_once(browse, account):
     desk = account("desk")
     here = browse(desk)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.test import RequestFactory
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from fabgate.collector import signing_in
-from fabgate.collector.models import FailedSignIn, SignIn, accounts
+from fabgate.collector import devices, signing_in
+from fabgate.collector.models import Account, FailedSignIn, SignIn, accounts
 from tests.collector.pages.conftest import PASSWORD
 
 
@@ -99,6 +100,70 @@ def test_one_address_cannot_try_many_names(visitor, account):
     assert sign_in(visitor).status_code == 429
 
 
+# --- a browser that knows the account ---------------------------------------------------------------------------------
+
+
+def failed(name="desk", times=accounts.MAX_FAILURES_OF_NAME, address="10.0.0.1"):
+    FailedSignIn.objects.bulk_create(FailedSignIn(name=name, address=address) for _ in range(times))
+
+
+@pytest.fixture
+def known(visitor, account):
+    """A browser in which the desk signed in once, and signed out."""
+    account("desk")
+    cookie = sign_in(visitor).cookies[devices.COOKIE]
+    assert (cookie["httponly"], cookie["samesite"], cookie["max-age"]) == (True, "Lax", 365 * 24 * 3600)
+    assert visitor.post("/sign-out").status_code == 303
+    return visitor
+
+
+def test_strangers_lock_nobody_out_of_a_browser_that_knows_the_account(known):
+    failed()
+    failed("others", accounts.MAX_FAILURES_FROM_ADDRESS, "127.0.0.1")
+    assert sign_in(known).status_code == 303
+
+
+def test_what_strangers_tried_still_counts_against_strangers(known):
+    failed()
+    assert sign_in(known).status_code == 303
+    assert sign_in(Client(headers={"host": "localhost"})).status_code == 429
+
+
+def test_a_browser_that_knows_the_account_counts_its_own_failures(known):
+    for _ in range(accounts.MAX_FAILURES_OF_NAME):
+        assert sign_in(known, password="x").status_code == 400
+    assert sign_in(known).status_code == 429
+    assert not FailedSignIn.objects.filter(name="desk").exists()
+    assert sign_in(Client(headers={"host": "localhost"})).status_code == 303
+
+
+def test_a_browser_knows_only_the_accounts_that_signed_in_in_it(known, account):
+    account("manager")
+    failed("manager")
+    assert sign_in(known, name="manager").status_code == 429
+    FailedSignIn.objects.all().delete()
+    assert sign_in(known, name="manager").status_code == 303
+    known.post("/sign-out")
+    for name in ("desk", "manager"):
+        failed(name)
+        assert sign_in(known, name=name).status_code == 303
+
+
+def test_a_cookie_that_nobody_signed_opens_nothing(known):
+    failed()
+    known.cookies[devices.COOKIE] = known.cookies[devices.COOKIE].value[:-1] + "!"
+    assert sign_in(known).status_code == 429
+
+
+def test_a_browser_remembers_those_who_signed_in_last():
+    request = RequestFactory().get("/")
+    for n in range(devices.MOST + 1):
+        response = devices.remember(request, HttpResponse(), Account(name=f"n{n}"))
+        request.COOKIES[devices.COOKIE] = response.cookies[devices.COOKIE].value
+    known = [name for name in (f"n{n}" for n in range(devices.MOST + 1)) if devices.counted_as(request, name)]
+    assert known == [f"n{n}" for n in range(1, devices.MOST + 1)]
+
+
 def test_signing_out_ends_the_session(browse):
     client = browse("desk")
     assert client.post("/sign-out").headers["Location"] == "/sign-in"
@@ -111,8 +176,6 @@ def test_whoever_is_signed_in_is_not_asked_again(browse):
 
 
 def test_a_form_without_its_token_is_refused_with_what_to_do(account):
-    from django.test import Client
-
     client = Client(headers={"host": "localhost"}, SERVER_NAME="localhost", enforce_csrf_checks=True)
     response = sign_in(client)
     assert response.status_code == 403

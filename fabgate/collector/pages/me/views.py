@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from fabgate.collector import changes, signing_in
 from fabgate.collector.door import account_of, see_other
-from fabgate.collector.models import FailedSignIn, SignIn
+from fabgate.collector.models import SignIn
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.me import browsers
 from fabgate.collector.pages.me.forms import ChangePasswordForm
@@ -30,7 +30,7 @@ def me(request: HttpRequest) -> HttpResponse:
 def password(request: HttpRequest) -> HttpResponse:
     """Change the password; every other browser is signed out."""
     account = account_of(request)
-    if request.method == "POST" and FailedSignIn.is_too_many(account.name, signing_in.counted_as(request)):
+    if request.method == "POST" and signing_in.is_too_many(request, account.name):
         return errors.too_many(request)
     form = ChangePasswordForm(account, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
@@ -43,7 +43,7 @@ def password(request: HttpRequest) -> HttpResponse:
         messages.success(request, _("Your password is changed. Other browsers were signed out."))
         return see_other(reverse("me"))
     if "old" in form.errors:
-        FailedSignIn.note(account.name, signing_in.counted_as(request))
+        signing_in.note_failure(request, account.name)
     return render(request, "me/password.html", {"form": form}, status=200 if request.method == "GET" else 400)
 
 

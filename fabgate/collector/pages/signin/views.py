@@ -12,7 +12,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from fabgate.collector import changes, signing_in
+from fabgate.collector import changes, devices, signing_in
 from fabgate.collector.door import see_other
 from fabgate.collector.models import Account, OneTimeLink, SignIn
 from fabgate.collector.pages import errors
@@ -33,7 +33,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             return errors.too_many(request)
         if account is not None:
             signing_in.enter(request, account)
-            return see_other(back)
+            return devices.remember(request, see_other(back), account)
         form.add_error(None, _("No account has this name and password. Try again, or ask a manager for a new link."))
     status = 200 if request.method == "GET" else 400
     return render(request, "signin/sign_in.html", {"form": form, "next": back}, status=status)
@@ -60,7 +60,7 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
     )
     if request.method == "POST" and form.is_valid():
         _let_in(request, link, account, form)
-        return see_other(reverse("home"))
+        return devices.remember(request, see_other(reverse("home")), account)
     status = 200 if request.method == "GET" else 400
     shown = {"form": form, "is_first": is_first, "link": link, "named": account}
     return render(request, "signin/welcome.html", shown, status=status)
