@@ -8,9 +8,10 @@ import sys
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.utils import timezone
 
 from fabgate.collector import changes, first_link, table
-from fabgate.collector.models import Account, Member, OneTimeLink
+from fabgate.collector.models import Account, ApiKey, Member, OneTimeLink, SignIn
 from fabgate.errors import UsageError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,62}")
@@ -45,6 +46,21 @@ def link_for(account: Account, *, actor: str) -> str:
     token = OneTimeLink.make(purpose, account, actor)
     changes.note(actor, "account.link", account, reason=purpose)
     return token
+
+
+def switch_off(account: Account, *, actor: str, reason: str = "") -> None:
+    """Sign `account` out everywhere, and let nobody sign in to it any more. Its keys go on: see `revoke`."""
+    with changes.made(actor, "account.deactivated", account, reason=reason):
+        account.is_active = False
+        account.save(update_fields=["is_active"])
+        SignIn.revoke(account)
+
+
+def revoke(key: ApiKey, *, actor: str, reason: str = "") -> None:
+    """Let a key open nothing any more, from now on. Raises UsageError for one that was revoked already."""
+    with changes.made(actor, "key.revoked", key, reason=reason):
+        if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
+            raise UsageError(f"the key {key} was revoked already")
 
 
 def add(args: argparse.Namespace) -> int:

@@ -14,8 +14,8 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
-from fabgate.collector import blocks, changes, roster
-from fabgate.collector.models import Account, ApiKey, Badge, Change, Grant, Group, Member, SignIn, Training
+from fabgate.collector import accounts, blocks, changes, roster
+from fabgate.collector.models import Account, ApiKey, Badge, Change, Grant, Group, Member, Training
 from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -42,11 +42,10 @@ class Ties:
 
 def ties(member: Member) -> Ties:
     """Return what hangs on a member now."""
-    accounts = list(Account.objects.filter(member=member, is_active=True).order_by("name"))
     return Ties(
         badges=list(member.badges.filter(ended_at=None).order_by("since")),
-        accounts=accounts,
-        keys=list(ApiKey.objects.filter(made_by__member=member, revoked_at=None).order_by("name")),
+        accounts=list(Account.objects.filter(member=member, is_active=True).order_by("name")),
+        keys=list(ApiKey.living().filter(made_by__member=member).order_by("name")),
         pays_for=list(Member.objects.filter(payer=member, left_on=None).order_by("folded")),
         pays_for_groups=list(Group.objects.filter(payer=member, ended_on=None).order_by("name")),
         last_instructor_of=_alone(member, blocks.today()),
@@ -90,14 +89,9 @@ def _leave(member: Member, actor: str, reason: str) -> Change:
         raise UsageError(f"{member} left on {member.left_on} already")
     found = ties(member)
     for key in found.keys:
-        with changes.made(actor, "key.revoked", key, reason=_GONE):
-            key.revoked_at = timezone.now()
-            key.save(update_fields=["revoked_at"])
+        accounts.revoke(key, actor=actor, reason=_GONE)
     for account in found.accounts:
-        with changes.made(actor, "account.deactivated", account, reason=_GONE):
-            account.is_active = False
-            account.save(update_fields=["is_active"])
-            SignIn.revoke(account)
+        accounts.switch_off(account, actor=actor, reason=_GONE)
     for row in found.badges:
         with changes.made(actor, "badge.ended", row, reason=_GONE):
             row.end(Badge.LEFT, actor, timezone.now())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.utils import timezone
 
-from fabgate.collector.models import Account, Change, Member, OneTimeLink
+from fabgate.collector.models import Account, ApiKey, Change, Member, OneTimeLink
 from fabgate.collector.pages.accounts.forms import AccountForm
 
 
@@ -81,6 +82,34 @@ def test_switching_off_ends_sign_ins_and_links_and_can_be_undone(browse, account
     assert manager.post(f"/accounts/{desk.pk}/link").status_code == 400
     manager.post(f"/accounts/{desk.pk}", {"active": "1"})
     assert browse(desk).get("/me").status_code == 200
+
+
+def test_the_keys_of_an_account_that_is_switched_off_are_revoked_where_they_are_ticked(browse, account):
+    desk, manager = account("desk", display_name="Dee"), browse("manager")
+    tokens = {name: made(name, desk) for name in ("Invoices", "Old one", "Statistics")}
+    foreign = made("Foreign", account("trainer"))
+    keys = dict(ApiKey.objects.values_list("name", "pk"))
+    ApiKey.objects.filter(name="Old one").update(expires_at=timezone.now())
+    page = manager.get(f"/accounts/{desk.pk}").content.decode()
+    ticked = re.findall(r'name="key" value="(\d+)" checked', page)
+    assert ticked == [str(keys["Invoices"]), str(keys["Statistics"])]
+    sent = [keys["Invoices"], keys["Foreign"], "x"]
+    assert manager.post(f"/accounts/{desk.pk}", {"active": "0", "key": sent}).status_code == 303
+    works = {name for name, token in [*tokens.items(), ("Foreign", foreign)] if ApiKey.by_token(token)}
+    assert works == {"Statistics", "Foreign"}
+    told = Change.objects.order_by("id").values_list("verb", "key", "actor")
+    assert list(told) == [
+        ("key.revoked", str(keys["Invoices"]), "manager"),
+        ("account.deactivated", "desk", "manager"),
+    ]
+    assert "1 key that it made goes on working." in manager.get(f"/accounts/{desk.pk}").content.decode()
+    shown = manager.get("/accounts/keys").content.decode()
+    assert shown.count("made by Dee (switched off)") == 3
+
+
+def made(name: str, by: Account) -> str:
+    _key, token = ApiKey.make(name, ["sessions:read"], made_by=by, expires_at=None)
+    return token
 
 
 @pytest.mark.parametrize("fields", [{"active": "0"}, {"role": "desk"}])

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector import accounts as house
 from fabgate.collector import changes, mails
 from fabgate.collector.door import account_of, see_other
-from fabgate.collector.models import Account, OneTimeLink, SignIn
+from fabgate.collector.models import Account, ApiKey, OneTimeLink
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.accounts import letters
 from fabgate.collector.pages.accounts.forms import AccountForm, NewAccountForm
@@ -92,18 +92,23 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
             _keep_a_manager()
         messages.success(request, _("Saved."))
         return see_other(reverse("accounts-one", args=[pk]))
-    return render(
-        request, "accounts/one.html", {"form": form, "one": account}, status=200 if request.method == "GET" else 400
-    )
+    context = {"form": form, "one": account, "keys": ApiKey.living().filter(made_by=account).order_by("name")}
+    return render(request, "accounts/one.html", context, status=200 if request.method == "GET" else 400)
 
 
 def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpResponse:
-    verb = "account.activated" if is_active else "account.deactivated"
-    with transaction.atomic(), changes.made(account_of(request).name, verb, account):
-        account.is_active = is_active
-        account.save(update_fields=["is_active"])
-        if not is_active:
-            SignIn.revoke(account)
+    actor = account_of(request).name
+    with transaction.atomic():
+        if is_active:
+            with changes.made(actor, "account.activated", account):
+                account.is_active = True
+                account.save(update_fields=["is_active"])
+        else:
+            chosen = set(request.POST.getlist("key"))
+            for key in ApiKey.living().filter(made_by=account):
+                if str(key.pk) in chosen:
+                    house.revoke(key, actor=actor, reason="account.deactivated")
+            house.switch_off(account, actor=actor)
         _keep_a_manager()
     text = _("%(name)s can sign in again.") if is_active else _("%(name)s cannot sign in any more, from now on.")
     messages.success(request, text % {"name": account})

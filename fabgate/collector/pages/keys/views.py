@@ -16,10 +16,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import api, changes
+from fabgate.collector import accounts, api, changes
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import ApiKey
 from fabgate.collector.pages import errors
+from fabgate.errors import UsageError
 
 #: What each scope lets a program do.
 SCOPES: Final = {api.SESSIONS_READ: gettext_lazy("Read sessions and their corrections, with names")}
@@ -68,9 +69,10 @@ _LIVING: Final = F("revoked_at").asc(nulls_first=True)
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Let a key open nothing any more, from now on."""
     key = get_object_or_404(ApiKey, pk=pk)
-    with changes.made(account_of(request).name, "key.revoked", key):
-        if not ApiKey.objects.filter(pk=pk, revoked_at=None).update(revoked_at=timezone.now()):
-            raise errors.Conflict(_("This key was revoked already."))
+    try:
+        accounts.revoke(key, actor=account_of(request).name)
+    except UsageError:
+        raise errors.Conflict(_("This key was revoked already.")) from None
     messages.success(request, _("“%(name)s” opens nothing any more.") % {"name": key.name})
     return see_other(reverse("accounts-keys"))
 
