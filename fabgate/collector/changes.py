@@ -69,6 +69,12 @@ def key_of(obj: models.Model) -> str:
     return str(obj.pk if field is None else getattr(obj, "name"))  # noqa: B009 (not every model has one)
 
 
+def fields_of(model: type[models.Model]) -> list[str]:
+    """Return the names of the fields that a change of a model tells; those of other objects that it names last."""
+    columns = [field.name for field in _told(_meta(model))]
+    return columns + [many.name for many in _meta(model).many_to_many]
+
+
 def _write(change: Change, obj: models.Model) -> None:
     change.kind, change.key = _meta(obj).model_name or "", key_of(obj)
     change.save()
@@ -80,11 +86,7 @@ def _stored(obj: models.Model) -> dict[str, Any]:
     row = None if obj.pk is None else _meta(obj).base_manager.filter(pk=obj.pk).first()
     if row is None:
         return {}
-    found = {
-        field.name: _plain(getattr(row, field.attname))
-        for field in _meta(row).concrete_fields
-        if field.name not in _UNTOLD and not isinstance(field, models.BinaryField)
-    }
+    found = {field.name: _plain(getattr(row, field.attname)) for field in _told(_meta(row))}
     for many in _meta(row).many_to_many:
         found[many.name] = sorted(key_of(other) for other in getattr(row, many.name).all())
     return found
@@ -94,5 +96,14 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, (date, datetime, time)) else value
 
 
-def _meta(obj: models.Model) -> Options[Any]:
+def _told(meta: Options[Any]) -> list[models.Field[Any, Any]]:
+    """Return the columns that are told."""
+    return [
+        field
+        for field in meta.concrete_fields
+        if field.name not in _UNTOLD and not isinstance(field, models.BinaryField)
+    ]
+
+
+def _meta(obj: models.Model | type[models.Model]) -> Options[Any]:
     return obj._meta  # noqa: SLF001 (Django's name for it)

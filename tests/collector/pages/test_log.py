@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.apps import apps
 
-from fabgate.collector.models import Change
+from fabgate.collector import changes
+from fabgate.collector.models import Change, Collector, Correction, UsageSession
+from fabgate.collector.pages.log import fields, words
+from fabgate.collector.pages.use import exports
+from tests.collector.pages import strings
 
 NOON = datetime(2026, 11, 12, 12, tzinfo=UTC)
 
@@ -36,6 +42,48 @@ def test_a_change_is_told_with_before_and_after(browse, account):
     text = browse("auditor").get("/log").content.decode()
     for part in ("Ada L.", "machine changed", "<del>Old</del>", "<ins>New</ins>", "clearer &lt;name&gt;"):
         assert part in text
+
+
+def logged() -> set[str]:
+    """Every field that is ever written down: of what changes, of a correction, of an export, of a machine's trainings."""
+    # Sessions and the collector itself are written down by what was asked, and never by their columns.
+    models = {apps.get_model("collector", kind) for kind in words.KINDS} - {UsageSession, Collector}
+    asked = {name for form, _take in exports._WHAT.values() for name in form.base_fields}
+    return {name for model in models for name in changes.fields_of(model)} | {*Correction.FIELDS, *asked} | NOTED
+
+
+NOTED = {"what", "form", "trainings"}
+
+
+def test_every_field_that_is_ever_logged_has_words():
+    assert logged() == fields.FIELDS.keys()
+
+
+def test_a_field_is_told_in_the_language_of_the_page(browse, account):
+    client = browse(account("auditor", lang="fr"))
+    change(
+        before={"grace_days": 1, "older_than_us": 1, "note": "2026-02-31"},
+        after={"grace_days": 2, "older_than_us": 2, "note": "2026-03-01"},
+    )
+    row = client.get("/log").context["rows"][0]
+    assert row["fields"] == [
+        ("Jours de grâce", "1", "2"),
+        ("older_than_us", "1", "2"),
+        ("Note", "2026-02-31", "01/03/2026"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["2026-02-31", "2026-13-45T10:00", "0001-01-01T00:00:00+14:00", "2026-11-12T12:00"])
+def test_a_note_that_only_looks_like_a_moment_is_told_as_it_is(browse, text):
+    change(before={"note": text}, after={"note": ""})
+    assert browse("manager").get("/log").context["rows"][0]["fields"] == [("Note", text, words.value(""))]
+
+
+def test_every_verb_that_the_code_writes_has_words():
+    written = re.compile(r'changes\.(?:made|note)\([^"]*?"([a-z-]+\.[a-z-]+)"')
+    found = [verb for path in strings.ROOT.rglob("*.py") for verb in written.findall(path.read_text(encoding="utf-8"))]
+    assert len(found) > 30
+    assert set(found) <= words.VERBS.keys()
 
 
 def test_the_pages_go_from_the_newest_to_the_oldest_and_back(browse):

@@ -10,7 +10,7 @@ from django.shortcuts import render
 
 from fabgate.collector.models import Account, Change
 from fabgate.collector.pages import keyset
-from fabgate.collector.pages.log import words
+from fabgate.collector.pages.log import fields, words
 from fabgate.collector.pages.log.forms import FilterForm
 
 
@@ -42,4 +42,4 @@ def _fields(before: dict[str, Any], after: dict[str, Any]) -> Iterator[tuple[str
     for name in {**before, **after}:
         was, became = words.value(before.get(name)), words.value(after.get(name))
         if was != became:
-            yield name, was if before else "", became
+            yield fields.called(name), was if before else "", became

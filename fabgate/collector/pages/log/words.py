@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from django.utils import formats, timezone
@@ -77,6 +77,7 @@ KINDS: Final = {
     "opening": gettext_lazy("opening hours"),
     "specialday": gettext_lazy("special day"),
 }
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d\S*")
 
 
@@ -98,6 +99,16 @@ def value(found: Any) -> str:
         return _("yes") if found else _("no")
     if isinstance(found, list) and all(isinstance(item, str | int) for item in found):
         return ", ".join(map(str, found))
-    if isinstance(found, str) and _MOMENT.fullmatch(found):
-        return formats.date_format(timezone.localtime(datetime.fromisoformat(found)), "SHORT_DATETIME_FORMAT")
-    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+    return _said(found) if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+
+def _said(text: str) -> str:
+    """Return a day or a moment as a person reads it, and every other text as it is."""
+    try:
+        if _DAY.fullmatch(text):
+            return formats.date_format(date.fromisoformat(text), "SHORT_DATE_FORMAT")
+        if _MOMENT.fullmatch(text):
+            return formats.date_format(timezone.localtime(datetime.fromisoformat(text)), "SHORT_DATETIME_FORMAT")
+    except (ValueError, OverflowError):  # somebody's note that only looks like one
+        pass
+    return text

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from fabgate import wire
 from fabgate.collector import presets
 from fabgate.collector.models import Machine
+from fabgate.collector.pages.log import fields
 from fabgate.collector.templatetags.fabgate import NOTHING
 
 #: What each rule is called.
@@ -129,31 +130,22 @@ def changed(before: dict[str, Any], after: dict[str, Any], titles: Mapping[int, 
     `titles` are the machines' by the ids that a gate's change has. What was empty and is says nothing.
     """
     found: list[tuple[str, str, str]] = []
-    for name, label in FIELDS.items():
-        was, now = before.get(name), after.get(name)
+    for name in FIELDS:
+        was, now, label = before.get(name), after.get(name), fields.called(name)
         if name == "rules":
             found += _changed_rules(was or {}, now or {})
         elif name == "machine":
-            found.append((str(label), titles.get(was or 0, NOTHING), titles.get(now or 0, NOTHING)))
+            found.append((label, titles.get(was or 0, NOTHING), titles.get(now or 0, NOTHING)))
         else:
-            found.append((str(label), _plain(was), _plain(now)))
+            found.append((label, _plain(was), _plain(now)))
     return [(name, was, now) for name, was, now in found if was != now]
 
 
 #: What is told of a machine, or of its gates. The log has it all.
-FIELDS: Final[Mapping[str, Any]] = {
-    "title": gettext_lazy("Title"),
-    "category": gettext_lazy("Category"),
-    "note": gettext_lazy("Note"),
-    "preset": gettext_lazy("Kind"),
-    "rules": gettext_lazy("How it behaves"),
-    "trainings": gettext_lazy("Trainings"),
-    "machine": gettext_lazy("Machine"),
-    "lock_reason": gettext_lazy("Why it is locked"),
-    "lock_when": gettext_lazy("When it locks"),
-    "lock_back": gettext_lazy("Expected back"),
-    "retired_at": gettext_lazy("Retired"),
-}
+FIELDS: Final = (
+    *("title", "category", "note", "preset", "rules", "trainings", "machine"),
+    *("lock_reason", "lock_when", "lock_back", "retired_at"),
+)
 _PLAIN: Final[Mapping[str, Any]] = {
     "idle": gettext_lazy("when idle"),
     "now": gettext_lazy("at once"),
