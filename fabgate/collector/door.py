@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from fabgate.collector import rights, roles
 from fabgate.collector.models import Account, Pulse, SignIn
@@ -122,6 +123,13 @@ def refuse_own_cause(request: HttpRequest, *members: str) -> None:
     """Raise errors.OwnCause where one of `members`, of whom something is decided, is the person who asks for it."""
     if roles.barred_from(account_of(request)) in members:
         raise errors.OwnCause
+
+
+def back_to(request: HttpRequest, route: str = "home") -> str:
+    """Return the page of this site from which somebody came, as `next` says, or else `route`."""
+    asked = request.POST.get("next") or request.GET.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
+    return asked if is_ours else reverse(route)
 
 
 def see_other(address: str) -> HttpResponseRedirect:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -72,6 +73,11 @@ def desk(browse) -> Any:
 
 
 @pytest.fixture
+def manager(browse) -> Any:
+    return browse("manager")
+
+
+@pytest.fixture
 def maintainer(browse) -> Any:
     return browse("maintainer")
 
@@ -126,6 +132,17 @@ def test_what_tells_members_nothing_locks_nothing(desk, broker, typed, field):
     assert list(response.context["form"].errors) == [field]
     assert Machine.objects.get().lock is None
     assert not broker.taken
+
+
+@pytest.mark.parametrize(("page", "back"), [("/floor", "/floor"), ("/machines/saw", "/machines/saw")])
+def test_a_lock_leads_back_to_whence_somebody_came(manager, page, back):
+    # The other one first: what is kept of a card must not lead to where somebody else came from.
+    for look in ("/machines/saw", "/floor", page):
+        shown = manager.get(look).content.decode()
+    (link,) = re.findall(r'href="(/floor/machines/saw/lock[^"]*)"', shown)
+    form = manager.get(link)
+    assert form.context["back"] == back
+    assert manager.post(LOCK, {**BROKEN, "next": form.context["back"]}).headers["Location"] == back
 
 
 def test_a_machine_that_is_not_there_is_not_locked(desk):

@@ -8,8 +8,6 @@ from typing import Any, Final
 
 from django.contrib import messages
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -107,13 +105,6 @@ def verb_in(request: HttpRequest, *known: str) -> str:
     if verb not in known:
         raise UsageError(_("Wanted one of: %(known)s.") % {"known": ", ".join(known)})
     return verb
-
-
-def back_to(request: HttpRequest, route: str) -> str:
-    """Return the page of ours from which somebody came, or else `route`."""
-    asked = request.POST.get("next") or request.GET.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
-    return asked if is_ours else reverse(route)
 
 
 def _silent(gate: Gate) -> str:

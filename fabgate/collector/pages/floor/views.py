@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from fabgate.collector import locks, mails
-from fabgate.collector.door import account_of, see_other
+from fabgate.collector.door import account_of, back_to, see_other
 from fabgate.collector.models import Gate, Machine
 from fabgate.collector.pages import errors, who
 from fabgate.collector.pages.floor import acts, here, orders, refused, stations, writing
@@ -90,7 +90,7 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
     if machine.lock is not None and not acts.may_unlock(account_of(request), machine):
         return _not_yours(request, machine)  # a lock in its place would be theirs to take off
     form = LockForm(request.POST or None)
-    back = acts.back_to(request, "floor")
+    back = back_to(request, "floor")
     if request.method == "POST" and form.is_valid():
         day = form.cleaned_data["back"]
         actor = account_of(request).name
@@ -117,7 +117,7 @@ def unlock(request: HttpRequest, name: str) -> HttpResponse:
         return _not_yours(request, machine)
     about, gates = locks.take_off(machine, named if is_forgotten else None, actor=account_of(request).name)
     acts.tell_lock(request, "unlock", about, machine, gates)
-    return see_other(acts.back_to(request, "floor"))
+    return see_other(back_to(request, "floor"))
 
 
 def order(request: HttpRequest, name: str) -> HttpResponse:
@@ -128,7 +128,7 @@ def order(request: HttpRequest, name: str) -> HttpResponse:
         acts.give(request, gate, "extend", seconds=acts.MORE_TIME[verb] * 60)
     else:
         acts.give(request, gate, verb)
-    return see_other(acts.back_to(request, "floor"))
+    return see_other(back_to(request, "floor"))
 
 
 def _not_yours(request: HttpRequest, machine: Machine) -> HttpResponse:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
-from fabgate.collector.door import account_of, see_other
+from fabgate.collector.door import account_of, back_to, see_other
 from fabgate.collector.models import Account
 from fabgate.collector.pages import frame
 from fabgate.collector.pages.language import SPOKEN
@@ -40,10 +39,7 @@ def language(request: HttpRequest) -> HttpResponse:
 
 
 def _kept(request: HttpRequest, cookie: str, value: str) -> HttpResponse:
-    back = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
-        back = reverse("home")
-    response = see_other(back)
+    response = see_other(back_to(request))
     response.set_cookie(
         cookie,
         value,

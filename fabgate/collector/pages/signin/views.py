@@ -8,12 +8,11 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from fabgate.collector import changes, devices, signing_in
-from fabgate.collector.door import see_other
+from fabgate.collector.door import back_to, see_other
 from fabgate.collector.models import Account, OneTimeLink, SignIn
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.signin.forms import FirstManagerForm, NewPasswordForm, SignInForm
@@ -22,7 +21,7 @@ from fabgate.collector.pages.signin.forms import FirstManagerForm, NewPasswordFo
 @sensitive_post_parameters("password")
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Show the form, or sign in and go where the person wanted to."""
-    back = _back(request)
+    back = back_to(request)
     if request.method == "GET" and request.user.is_authenticated:
         return see_other(back)
     form = SignInForm(request.POST if request.method == "POST" else None)
@@ -81,9 +80,3 @@ def _let_in(request: HttpRequest, link: OneTimeLink, account: Account, form: New
         SignIn.revoke(account)
         signing_in.enter(request, account)
     messages.success(request, _("Your password is set. Welcome!"))
-
-
-def _back(request: HttpRequest) -> str:
-    wanted = request.POST.get("next", "") or request.GET.get("next", "")
-    safe = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
-    return wanted if safe else reverse("home")
