@@ -86,11 +86,12 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
         if gate.token_hash and not new_token:
             raise UsageError(f"the gate {name!r} has a token already ({token_file}); give --new-token to replace it")
         with changes.made(actor, "gate.let-in", gate) as change:
-            gate.machine = Machine.objects.get_or_create(name=machine)[0]
-            floor.in_order()
+            if gate.pk is None:
+                gate.save()
+            change.rosters = _put_beside(gate, Machine.objects.get_or_create(name=machine)[0])
             token = gate.new_token()
-            gate.save()
-            change.rosters = roster.versions(roster.rebuild([gate]))
+            gate.save(update_fields=["token_hash"])
+        gate.refresh_from_db()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         token_file.unlink(missing_ok=True)
         write_secret(token_file, token + "\n")
@@ -101,23 +102,28 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
 
 
 def move(gate: Gate, machine: Machine, *, actor: str) -> Change:
-    """Let a gate stand beside another machine, whose rules and lock are its own from then on. The caller tells it.
+    """Let a gate stand beside another machine, whose rules and lock are its own from then on. The caller tells it."""
+    with changes.made(actor, "gate.moved", gate) as change:
+        change.rosters = _put_beside(gate, machine)
+    return change
+
+
+def _put_beside(gate: Gate, machine: Machine) -> dict[str, int]:
+    """Let a gate stand beside a machine, and return the rosters that say so; called inside the change.
 
     A gate lifts a lock only when it is named. So what was locked at the machine before counts as taken off here.
     """
-    with changes.made(actor, "gate.moved", gate) as change:
-        machine = Machine.objects.select_for_update(no_key=True).get(pk=machine.pk)
-        floor.in_order()  # between machine and gate, as for locks: or two would wait for each other
-        gate = Gate.objects.select_for_update(no_key=True).get(pk=gate.pk)
-        before = gate.machine
-        if before is not None and before.pk != machine.pk:
-            kept = [*before.lifted, *([before.lock_id] if before.lock_id else [])]
-            machine.lifted = [*machine.lifted, *(one for one in kept if one != machine.lock_id)][-MAX_LIFTED:]
-            machine.save(update_fields=["lifted"])
-        gate.machine = machine
-        gate.save(update_fields=["machine"])
-        change.rosters = roster.versions(roster.rebuild([*machine.gates.all()]))
-    return change
+    machine = Machine.objects.select_for_update(no_key=True).get(pk=machine.pk)
+    floor.in_order()  # between machine and gate, as for locks: or two would wait for each other
+    gate = Gate.objects.select_for_update(no_key=True).get(pk=gate.pk)
+    before = gate.machine
+    if before is not None and before.pk != machine.pk:
+        kept = [*before.lifted, *([before.lock_id] if before.lock_id else [])]
+        machine.lifted = [*machine.lifted, *(one for one in kept if one != machine.lock_id)][-MAX_LIFTED:]
+        machine.save(update_fields=["lifted"])
+    gate.machine = machine
+    gate.save(update_fields=["machine"])
+    return roster.versions(roster.rebuild([*machine.gates.all()]))
 
 
 def show(args: argparse.Namespace) -> int:

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.test import Client
 
 from fabgate import wire
-from fabgate.collector import gates, roster
+from fabgate.collector import gates, locks, roster
 from fabgate.collector.models import Gate, Machine
 from fabgate.collector.store import Store
+from fabgate.gate.locks import Locked
 
 from .gates import Journal
-from .test_roster import add, env, gate, told  # noqa: F401 (fixtures)
+from .test_roster import add, env, gate, token, told  # noqa: F401 (fixtures)
 
 NOW = datetime.now(UTC)
 
@@ -115,3 +117,65 @@ def test_what_is_wrong_stands_behind(show, journal):
 def test_no_gate_yet_says_what_to_do(env, capsys):  # noqa: F811
     gates.show(argparse.Namespace(json=False))
     assert "fabgate collector gate-add NAME" in capsys.readouterr().out
+
+
+# --- let in again, beside another machine -----------------------------------------------------------------------------
+
+
+def locked(machine: str, reason: str = "Belt broken") -> wire.Lock:
+    lock, _gates = locks.set_on(Machine.objects.get(name=machine), "idle", reason, "", actor="eve")
+    return lock
+
+
+def hears(kept: Locked, env, name: str = "laser-1") -> Locked:  # noqa: F811
+    """Let a gate fetch its roster, as it does; return the locks that it keeps by then."""
+    said = {"Authorization": f"Bearer {token(env, name)}", wire.HEADER_NONCE: "0123456789abcdef"}
+    answer = Client().get(f"/api/v1/gates/{name}/roster", headers=said)
+    assert answer.status_code == 200
+    served = wire.decode(answer.content, wire.Roster)
+    store(Journal(gate=name).status(roster=wire.RosterInfo(version=served.version)))
+    return kept.by_roster(served.machine, served.version)
+
+
+def let_in_again(machine: str) -> None:
+    gates.let_in("laser-1", machine, actor="eve", new_token=True)
+
+
+def test_the_lock_of_the_machine_before_falls_when_its_gate_is_let_in_beside_another_one(env, gate):  # noqa: F811
+    add("saw-1", "saw")
+    lock = locked("laser")
+    kept = hears(Locked(), env)
+    assert kept.locks == (lock,)
+    let_in_again("saw")
+    assert hears(kept, env).locks == ()
+    assert Machine.objects.get(name="laser").lock == lock
+
+
+def test_the_lock_of_the_machine_beside_which_a_gate_stands_now_holds_it(env, gate):  # noqa: F811
+    add("saw-1", "saw")
+    first, second = locked("laser"), locked("saw", "Blade is bent")
+    kept = hears(hears(Locked(), env), env)
+    let_in_again("saw")
+    kept = hears(kept, env)
+    assert kept.locks == (second,)
+    # And back: what is locked there still is, although the saw has named it as taken off.
+    let_in_again("laser")
+    assert hears(kept, env).locks == (first,)
+    assert hears(hears(Locked(), env, "saw-1"), env, "saw-1").locks == (second,)
+
+
+def test_a_lock_that_fell_while_the_gate_was_away_falls_beside_another_machine_too(env, gate):  # noqa: F811
+    add("saw-1", "saw")
+    locked("laser")
+    kept = hears(Locked(), env)
+    locks.take_off(Machine.objects.get(name="laser"), None, actor="eve")
+    let_in_again("saw")
+    let_in_again("mill")
+    assert hears(kept, env).locks == ()
+
+
+def test_what_a_gate_said_of_itself_stays_when_it_gets_a_new_token(env, gate):  # noqa: F811
+    store(Journal().status(roster=wire.RosterInfo(version=7)))
+    let_in_again("laser")
+    found = Gate.objects.get(name="laser-1")
+    assert (found.online, found.reported_roster) == (True, 7)

@@ -115,3 +115,13 @@ def test_a_lock_survives_a_night_off_a_new_card_and_a_restored_collector(worksho
     workshop.collector("unlock", "laser-1")
     wait_for("the lock to fall", lambda: not gate.status().get("causes"))
     use(gate, "bob")  # Ada's card was here a moment ago, and must be seen to leave first
+
+
+def test_a_gate_that_is_let_in_beside_another_machine_leaves_the_lock_of_the_first_one(workshop: Workshop) -> None:
+    gate = bring_up(workshop)
+    workshop.collector("lock", "laser-1", "--when", "now", "--reason", "Broken belt")
+    wait_for("the lock", lambda: gate.status().get("causes") == ["lock-now"])
+    workshop.collector("gate-add", "laser-1", "--machine", "spare", "--new-token")
+    wait_for("the lock to fall", lambda: not gate.status().get("causes"))
+    workshop.collector("lock", "laser-1", "--when", "idle", "--reason", "No training yet")
+    wait_for("the lock of the second machine", lambda: gate.status().get("causes") == ["lock-idle"])
