@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.utils import translation
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, trans_real
 
 from fabgate.collector import translations
 from tests.collector.pages import strings
@@ -41,6 +41,35 @@ def test_a_translation_has_the_places_of_its_source(lang):
                 for text in (source, target)
             )
             assert set().union(*wanted) == set().union(*found), source
+
+
+def otherwise(ours: dict[str, str], lang: str) -> dict[str, tuple[str, str]]:
+    """Return the texts that Django's own pages and forms show too, and that would say something else there by ours."""
+    # As it is before ours are merged into it, of Django and every app of it that is installed.
+    djangos = trans_real.DjangoTranslation(lang)._catalog
+    found = {}
+    for source, target in ours.items():
+        for form, text in zip(("", 0), (source, source.partition("\0")[0]), strict=True):
+            theirs = djangos.get(text if form == "" else (text, form))
+            said = target.partition("\0")[0]
+            if source and theirs is not None and theirs != said:
+                found[source] = said, theirs
+    return found
+
+
+@pytest.mark.parametrize("lang", translations.LANGUAGES)
+def test_no_text_of_djangos_gets_another_meaning_by_ours(lang):
+    assert not otherwise(translations.texts(lang), lang)
+
+
+def test_a_text_that_would_say_something_else_in_djangos_forms_is_found():
+    ours = {
+        "Time": "Durée",
+        "No": "Non",
+        "%(num)d day\0%(num)d days": "%(num)d journée\0%(num)d journées",
+        "Saw": "Scie",
+    }
+    assert otherwise(ours, "fr").keys() == {"Time", "%(num)d day\0%(num)d days"}
 
 
 def test_the_pages_speak_french_and_plurals_are_right():
