@@ -8,7 +8,7 @@ from a training uses none of its machines, whatever else lets them in.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -31,7 +31,8 @@ _STAGES: Final = (Grant.SUPERVISED, Grant.AUTONOMOUS, Grant.INSTRUCTOR)
 class Standing:
     """Where a member stands with a machine. `reasons` are why not; without any they may use it.
 
-    `grant` is what lets them in, None: by hand. `last_day` is when that ends, None: not by itself.
+    `grant` is what lets them in, None: by hand. `last_day` is when that ends, None: not by itself. `suspended_on` is the
+    first day of a suspension that is written down already and has not begun, None: there is none.
     """
 
     reasons: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Standing:
     is_supervised: bool = False
     is_instructor: bool = False
     last_day: date | None = None
+    suspended_on: date | None = None
 
 
 class People:
@@ -78,6 +80,9 @@ class People:
         self._grants: dict[tuple[str, int], list[Grant]] = defaultdict(list)
         for grant in Grant.said_by(self.today).filter(**which):
             self._grants[grant.member_id, grant.training_id].append(grant)
+        self._coming: dict[tuple[str, int], list[Grant]] = defaultdict(list)
+        for grant in Grant.coming(self.today).filter(**which):
+            self._coming[grant.member_id, grant.training_id].append(grant)
         self._trainings = Training.objects.in_bulk()
         self._covering: dict[int, list[Training]] = defaultdict(list)
         for training, machine in Training.machines.through.objects.order_by("training").values_list(
@@ -103,10 +108,12 @@ class People:
     def valid_until(self, member: Member, standing: Standing) -> tuple[date | None, int]:
         """Return the last day that the roster may name, and the days of grace after it.
 
-        A membership has its grace; a training and a loan have none.
+        A membership has its grace; a training, a loan, and who is to leave or to be suspended on a day have none: a gate
+        that hears nothing until then still keeps to it.
         """
         until, grace = member.valid_until, member.grace_days
-        for end in (standing.last_day, self.loans.get(member.id)):
+        ends = standing.last_day, self.loans.get(member.id), _before(member.left_on), _before(standing.suspended_on)
+        for end in ends:
             if end is not None and (until is None or end.toordinal() < until.toordinal() + grace):
                 until, grace = end, 0
         return until, grace
@@ -117,10 +124,12 @@ class People:
         if any(SUSPENDED in one.reasons for one in found):
             return Standing((SUSPENDED,))
         held = [one for one in found if not one.reasons]
+        # Whose training it is does not matter: a suspension from any of them shuts the machine.
+        suspended_on = _first(*(one.suspended_on for one in found))
         if by_hand:
-            return Standing(is_instructor=any(one.is_instructor for one in held))
+            return Standing(is_instructor=any(one.is_instructor for one in held), suspended_on=suspended_on)
         if held:
-            return max(held, key=_rank)
+            return replace(max(held, key=_rank), suspended_on=suspended_on)
         said = {reason for one in found for reason in one.reasons}
         return Standing((next((reason for reason in _WORST if reason in said), NOT_TRAINED),))
 
@@ -135,23 +144,47 @@ class People:
     def _hold(self, member: str, training: Training) -> Standing:
         said = self._grants.get((member, training.pk), [])
         holding = [grant for grant in said if grant.holds_on(self.today)]
+        suspended_on = self._suspended_on(member, training)
         if not holding:
-            return Standing((EXPIRED if said else NOT_TRAINED,))
+            return Standing((EXPIRED if said else NOT_TRAINED,), suspended_on=suspended_on)
         grant = holding[-1]
         if grant.stage == Grant.SUSPENDED:
             return Standing((SUSPENDED,))
-        ends = [grant.last_day]
+        last_day = _first(grant.last_day, _before(grant.revoked_on))
         if training.prerequisite_id is not None:
             first = self._held_training(member, self._trainings[training.prerequisite_id])
+            suspended_on = _first(suspended_on, first.suspended_on)
             if first.reasons:
-                return Standing(first.reasons)
-            ends.append(first.last_day)
+                return Standing(first.reasons, suspended_on=suspended_on)
+            last_day = _first(last_day, first.last_day)
         return Standing(
             grant=grant,
             is_supervised=grant.stage == Grant.SUPERVISED,
             is_instructor=grant.stage == Grant.INSTRUCTOR,
-            last_day=min((end for end in ends if end is not None), default=None),
+            last_day=last_day,
+            suspended_on=suspended_on,
         )
+
+    def _suspended_on(self, member: str, training: Training) -> date | None:
+        """Return the first day after today on which what holds of a training will be a suspension."""
+        key = member, training.pk
+        coming = self._coming.get(key, [])
+        for grant in coming:
+            if grant.stage == Grant.SUSPENDED:
+                then = [one for one in (*self._grants.get(key, []), *coming) if one.holds_on(grant.since)]
+                if then and then[-1] is grant:
+                    return grant.since
+        return None
+
+
+def _before(day: date | None) -> date | None:
+    """Return the day before, of a day that is to come."""
+    return None if day is None else day - timedelta(days=1)
+
+
+def _first(*days: date | None) -> date | None:
+    """Return the earliest of the days that there are."""
+    return min((day for day in days if day is not None), default=None)
 
 
 def _rank(held: Standing) -> tuple[int, date]:

@@ -1,7 +1,7 @@
 """What must happen because time goes by? Loans end tonight, a grant expires, a block's day comes: the gates hear of it.
 
 ``fabgate collector worker`` looks once a minute. Missing a minute costs nothing: what is due is asked of the database,
-and the rosters carry the day on which a membership or a training ends by themselves.
+and the rosters carry the day on which a membership or a training ends, somebody leaves or a suspension begins.
 """
 
 from __future__ import annotations

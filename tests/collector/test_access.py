@@ -15,8 +15,11 @@ from fabgate import badge, wire
 from fabgate.collector import leaving, roster
 from fabgate.collector.access import People
 from fabgate.collector.models import Badge, Block, Gate, Grant, Group, Machine, Member, Training
+from fabgate.gate import people
 from fabgate.gate.roster import Directory, store
 from fabgate.gate.roster_source import replace_stored
+from fabgate.rules import words as w
+from fabgate.rules.access import decide
 
 from .test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
 
@@ -313,3 +316,90 @@ def test_a_machine_that_no_training_covers_is_opened_by_hand_only(gate, ada):  #
     grant(ada, Training.objects.create(name="elsewhere"))
     assert refused(gate) == ["training-missing"]
     assert Machine.objects.get() == gate.machine
+
+
+# --- what is dated ahead ----------------------------------------------------------------------------------------------
+
+
+def last_day(gate: Gate) -> str | None:  # noqa: F811
+    found = admitted(gate)
+    assert found.grace_days == 0
+    return found.valid_until
+
+
+def test_who_leaves_on_friday_has_until_thursday_in_todays_roster(gate, ada, laser):  # noqa: F811
+    grant(ada, laser)
+    Member.objects.update(valid_until=day(30), grace_days=5, left_on=day(3))
+    assert last_day(gate) == day(2).isoformat()
+    Member.objects.update(left_on=day(0))
+    assert refused(gate) == ["no-access"]
+
+
+def test_a_membership_that_ends_before_somebody_leaves_keeps_its_end_and_its_grace(gate, ada, laser):  # noqa: F811
+    grant(ada, laser)
+    Member.objects.update(valid_until=day(1), grace_days=2, left_on=day(9))
+    assert (admitted(gate).valid_until, admitted(gate).grace_days) == (day(1).isoformat(), 2)
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_suspension_that_begins_tomorrow_ends_it_today(gate, ada, laser, by_hand):  # noqa: F811
+    grant(ada, laser)
+    if by_hand:
+        ada.machines.add(gate.machine)
+    assert last_day(gate) is None
+    coming = grant(ada, laser, "suspended", since=1)
+    assert last_day(gate) == day(0).isoformat()
+    Grant.objects.filter(pk=coming.pk).update(since=day(0))
+    assert refused(gate) == ["suspended"]
+
+
+def test_a_suspension_from_another_training_of_the_machine_shuts_it_too(gate, ada, laser):  # noqa: F811
+    grant(ada, laser)
+    other = Training.objects.create(name="engraving")
+    other.machines.add(gate.machine)
+    grant(ada, other, "suspended", since=4)
+    assert last_day(gate) == day(3).isoformat()
+
+
+def test_a_suspension_from_what_is_wanted_first_shuts_it_too(gate, ada, laser):  # noqa: F811
+    laser.prerequisite = Training.objects.create(name="safety")
+    laser.save()
+    grant(ada, laser)
+    grant(ada, laser.prerequisite)
+    grant(ada, laser.prerequisite, "suspended", since=4)
+    assert last_day(gate) == day(3).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("more", "then"),
+    [
+        ({"revoked_on": 2}, None),  # taken back before it begins
+        ({}, "autonomous"),  # followed by another word on the same day
+        ({"until": 1}, None),  # over before it begins
+    ],
+)
+def test_a_suspension_that_will_never_hold_ends_nothing(gate, ada, laser, more, then):  # noqa: F811
+    grant(ada, laser)
+    grant(ada, laser, "suspended", since=2, **{name: day(days) for name, days in more.items()})
+    if then:
+        grant(ada, laser, then, since=2)
+    assert last_day(gate) is None
+
+
+def test_a_training_that_is_taken_back_on_a_day_ends_before_it(gate, ada, laser):  # noqa: F811
+    grant(ada, laser, revoked_on=day(2))
+    assert last_day(gate) == day(1).isoformat()
+    ada.machines.add(gate.machine)
+    assert last_day(gate) is None
+
+
+def test_a_gate_that_hears_nothing_keeps_to_what_was_dated_ahead(gate, ada, laser):  # noqa: F811
+    grant(ada, laser)
+    grant(ada, laser, "suspended", since=3)
+    (found,) = built(gate).members
+    member = people.member(found)
+    noon = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).replace(hour=12)
+    for days, reasons in ((2, ()), (3, ("expired",))):
+        now = w.Now(boot_ms=0, local=noon + timedelta(days=days), synced=True)
+        said = decide(member, rules=w.MachineRules(), causes=set(), stale=False, now=now)
+        assert said.reasons == reasons

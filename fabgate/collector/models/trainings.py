@@ -75,6 +75,12 @@ class Grant(models.Model):
         return self.counts_on(day) and (self.last_day is None or day <= self.last_day)
 
     @classmethod
+    def coming(cls, day: date) -> models.QuerySet[Grant]:
+        """Return the grants that begin only after `day`, in the order in which they do."""
+        found = cls.objects.filter(models.Q(revoked_on=None) | models.Q(revoked_on__gt=day), since__gt=day)
+        return found.select_related("training").order_by("since", "id")
+
+    @classmethod
     def said_by(cls, day: date) -> models.QuerySet[Grant]:
         """Return the grants that count on `day`, expired ones too, in the order in which they began."""
         still = models.Q(revoked_on=None) | models.Q(revoked_on__gt=day)
