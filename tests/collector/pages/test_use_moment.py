@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from fabgate.collector import changes, corrections
-from fabgate.collector.models import Grant, Hole, Journal, Machine, Training, UsageSession
+from fabgate.collector.models import Change, Grant, Hole, Journal, Machine, Training, UsageSession
 from fabgate.collector.pages.use import then
 
 from .used import MINUTE, NOON, Used, machine, text
@@ -107,6 +107,8 @@ def test_a_lock_is_told_with_who_set_it_and_why(used, browse):
     moment = datetime.now(NOON.tzinfo) + MINUTE
     shown = text(browse("auditor").get(asked(moment)))
     assert "“Belt broken”" in shown
+    set_at = Change.objects.get(verb="machine.locked").at
+    assert f"at {set_at:%H:%M:%S} by eve" in shown
     changes.note("eve", "machine.unlocked", row)
     assert then.answer(row, moment)["locks"]["now"] is None
     assert answer(NOON)["locks"]["now"] is None
@@ -162,6 +164,25 @@ def test_a_machine_that_nobody_has_used_and_that_has_no_gate_has_its_page(used, 
     assert response.status_code == 200
     assert "This machine has no gate now." in text(response)
     assert new.title in text(response)
+
+
+def test_a_moment_is_asked_for_to_the_second_and_told_so(used, browse):
+    client = browse("auditor")
+    second = timedelta(seconds=1)
+    used.begin("s-3", "m-3", NOON + 90 * MINUTE + 30 * second)
+    used.end("s-3", "m-3", NOON + 90 * MINUTE + 50 * second, 20_000)
+    for at, who in ((29, "Nobody"), (31, "Zoé Petit"), (51, "Nobody")):
+        moment = NOON + 90 * MINUTE + at * second
+        shown = text(client.get(f"{asked(moment)}:{at}"))
+        assert f"<h2>{who}</h2>" in shown
+        assert f"{moment:%H:%M:%S}</p>" in shown
+    assert f"{NOON + 90 * MINUTE + 50 * second:%H:%M:%S}" in shown  # the last before
+    assert 'type="time" name="time" value="13:30:51" step="1"' in shown
+
+
+def test_the_page_of_a_session_leads_to_the_second_in_which_it_began(used, browse):
+    used.begin("s-3", "m-3", NOON + 90 * MINUTE + timedelta(seconds=30))
+    assert "time=13:30:30" in text(browse("auditor").get("/use/s-3"))
 
 
 def test_the_page_asks_first(used, browse):

@@ -29,8 +29,8 @@ class MomentForm(forms.Form):
     day = forms.DateField(label=gettext_lazy("Day"), widget=filters.DayInput())
     time = forms.TimeField(
         label=gettext_lazy("Time"),
-        widget=forms.TimeInput({"type": "time"}, format="%H:%M"),
-        input_formats=["%H:%M", "%H:%M:%S"],
+        widget=forms.TimeInput({"type": "time", "step": 1}, format="%H:%M:%S"),
+        input_formats=["%H:%M:%S", "%H:%M"],
     )
 
     def clean_day(self) -> date:
