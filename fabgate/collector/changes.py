@@ -11,7 +11,7 @@ either the change and its row are there, or neither is.
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
@@ -22,6 +22,8 @@ from django.db.models.options import Options
 from fabgate.collector import floor
 from fabgate.collector.models import Change, Pulse
 
+#: What is stored of objects, by id.
+_Stored = Mapping[Any, Mapping[str, Any]]
 #: Secrets, what stands for one, and what is only derived.
 _UNTOLD: Final = frozenset({"password", "token_hash", "digest", "roster", "roster_version", "folded"})
 
@@ -35,15 +37,32 @@ def cli_actor(named: str | None) -> str:
 def made(actor: str, verb: str, obj: models.Model, *, reason: str = "") -> Iterator[Change]:
     """Write down what the block does to `obj`, which may be new and may get its id in the block."""
     with transaction.atomic():
-        before = _stored(obj)
+        before = _stored([obj])
         change = Change(at=datetime.now(UTC), actor=actor, verb=verb, reason=reason)
         yield change
-        after = _stored(obj)
-        changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
-        change.before = {name: before[name] for name in changed if name in before}
-        change.after = {name: after[name] for name in changed if name in after}
-        if changed or change.rosters:
+        if _compare(change, obj, before, _stored([obj])) or change.rosters:
             _write(change, obj)
+
+
+@contextmanager
+def made_all(actor: str, verb: str, objects: Sequence[models.Model], *, reason: str = "") -> Iterator[None]:
+    """Write down what the block does to each of `objects`, all of one model, as `made` does: a row for each that changed.
+
+    What costs a few questions of the database for one object costs no more of them for a thousand.
+    """
+    with transaction.atomic():
+        before, at = _stored(objects), datetime.now(UTC)
+        yield
+        after = _stored(objects)
+        told = []
+        for obj in objects:
+            change = Change(at=at, actor=actor, verb=verb, reason=reason, kind=_meta(obj).model_name or "")
+            if _compare(change, obj, before, after):
+                change.key = key_of(obj)
+                told.append(change)
+        Change.objects.bulk_create(told)
+        if told:
+            floor.pulse({Pulse.CHANGE: {""}}, at)
 
 
 def note(
@@ -81,15 +100,27 @@ def _write(change: Change, obj: models.Model) -> None:
     floor.pulse({Pulse.CHANGE: {""}}, change.at)
 
 
-def _stored(obj: models.Model) -> dict[str, Any]:
-    """Return what the database holds of an object, as JSON has it; nothing where it holds none."""
-    row = None if obj.pk is None else _meta(obj).base_manager.filter(pk=obj.pk).first()
-    if row is None:
+def _compare(change: Change, obj: models.Model, before: _Stored, after: _Stored) -> bool:
+    """Write onto a change what became of an object; return whether anything did."""
+    was, became = before.get(obj.pk, {}), after.get(obj.pk, {})
+    changed = sorted(name for name in {*was, *became} if was.get(name) != became.get(name))
+    change.before = {name: was[name] for name in changed if name in was}
+    change.after = {name: became[name] for name in changed if name in became}
+    return bool(changed)
+
+
+def _stored(objects: Sequence[models.Model]) -> _Stored:
+    """Return what the database holds of objects of one model, as JSON has it, by their ids; of none where it has none."""
+    if not objects:
         return {}
-    found = {field.name: _plain(getattr(row, field.attname)) for field in _told(_meta(row))}
-    for many in _meta(row).many_to_many:
-        found[many.name] = sorted(key_of(other) for other in getattr(row, many.name).all())
-    return found
+    meta = _meta(objects[0])
+    fields, manies = _told(meta), [many.name for many in meta.many_to_many]
+    rows = meta.base_manager.prefetch_related(*manies).in_bulk([obj.pk for obj in objects if obj.pk is not None])
+    return {
+        pk: {field.name: _plain(getattr(row, field.attname)) for field in fields}
+        | {many: sorted(key_of(other) for other in getattr(row, many).all()) for many in manies}
+        for pk, row in rows.items()
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import transaction
@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from fabgate import badge
 from fabgate.collector import changes, members_file, roster
+from fabgate.collector.members_rows import Row
 from fabgate.collector.models import Badge, Machine, Member
 
 #: Fields that are stored as they are read.
@@ -43,13 +44,18 @@ def write(file: members_file.File, *, actor: str) -> int:
     """Store what the file's columns say of its members, and nothing else of them; return how many are new."""
     rows, columns = file.rows, file.columns
     known = set(Member.objects.values_list("id", flat=True))
-    machines = {machine.name: machine for machine in Machine.objects.all()}
-    for row in rows:
-        said: dict[str, Any] = {name: getattr(row, name) for name in PLAIN if name in columns}
-        with changes.made(actor, "member.imported", Member(id=row.id)):
-            member, _is_new = Member.objects.update_or_create(id=row.id, defaults=said)
-            if "machines" in columns:
-                member.machines.set([machines[name] for name in row.machines])
+    said = [name for name in PLAIN if name in columns]
+    members = [Member(id=row.id, **{name: getattr(row, name) for name in said}) for row in rows]
+    for member in members:
+        member.fold()
+    with changes.made_all(actor, "member.imported", members):
+        if said:
+            written = [*said, "folded"] if "name" in said else said
+            Member.objects.bulk_create(members, update_conflicts=True, unique_fields=["id"], update_fields=written)
+        else:
+            Member.objects.bulk_create(members, ignore_conflicts=True)
+        if "machines" in columns:
+            _open_machines(rows)
     if "badges" in columns:
         _give_badges(file, actor)
     return len({row.id for row in rows} - known)
@@ -67,29 +73,53 @@ def lost_in(file: members_file.File) -> list[str]:
     ]
 
 
+def _open_machines(rows: list[Row]) -> None:
+    """Open to each of the file's members the machines that it names by hand, and no others."""
+    machines = dict(Machine.objects.values_list("name", "pk"))
+    wanted = {(row.id, machines[name]) for row in rows for name in row.machines}
+    links = Member.machines.through.objects
+    held = {
+        (member, machine): pk
+        for pk, member, machine in links.filter(member__in=[row.id for row in rows]).values_list(
+            "pk", "member", "machine"
+        )
+    }
+    links.filter(pk__in=[pk for link, pk in held.items() if link not in wanted]).delete()
+    links.bulk_create(
+        Member.machines.through(member_id=member, machine_id=machine)
+        for member, machine in sorted(wanted - held.keys())
+    )
+
+
 def _give_badges(file: members_file.File, actor: str) -> None:
     """End the personal badges that the file does not name any more, and give those that it names.
 
     A badge that nobody can spell, because it was enrolled by a tap, is in no file: it stays, until it is named.
     """
     key = roster.badge_key(settings.ENVIRONMENT)
-    if Badge.objects.filter(spelling="").exists():
-        for said in file.rows:
-            for found in said.badges:
-                Badge.learn(found, key)
+    unspelled = set(Badge.objects.filter(spelling="").values_list("digest", flat=True))
+    for found in (found for row in file.rows for found in row.badges if unspelled):
+        if badge.digest(found, key) in unspelled:
+            Badge.learn(found, key)
     now = datetime.now(UTC)
     named = {(str(found), row.id): found for row in file.rows for found in row.badges}
+    spelled = {spelling for spelling, _member in named}
     held = Badge.objects.filter(ended_at=None, member__in=[row.id for row in file.rows]).order_by("id")
-    # First all that go: two members may swap theirs in one file.
+    ended = []
     for row in held:
         if (row.spelling, row.member_id) in named:
             del named[row.spelling, row.member_id or ""]
-        elif row.spelling and (row.kind == Badge.PERSONAL or row.spelling in {spelling for spelling, _who in named}):
-            with changes.made(actor, "badge.ended", row, reason="import"):
-                row.end(Badge.REPLACED, actor, now)
+        elif row.spelling and (row.kind == Badge.PERSONAL or row.spelling in spelled):
+            ended.append(row)
+    # First all that go: two members may swap theirs in one file.
+    with changes.made_all(actor, "badge.ended", ended, reason="import"):
+        going = Badge.objects.filter(pk__in=[row.pk for row in ended])
+        going.update(ended_at=now, ended_by=actor, end_reason=Badge.REPLACED)
     lost = set(Badge.lost().values_list("spelling", "member"))
-    for (spelling, member), found in named.items():
-        if (spelling, member) not in lost:
-            given = Badge(spelling=spelling, digest=badge.digest(found, key), member_id=member, since=now)
-            with changes.made(actor, "badge.given", given, reason="import"):
-                given.save()
+    given = [
+        Badge(spelling=spelling, digest=badge.digest(found, key), member_id=member, since=now)
+        for (spelling, member), found in named.items()
+        if (spelling, member) not in lost
+    ]
+    with changes.made_all(actor, "badge.given", given, reason="import"):
+        Badge.objects.bulk_create(given)

@@ -86,3 +86,26 @@ def test_something_that_changes_no_field_is_noted():
     changes.note("eve", "member.exported", ada, reason="asked for a copy")
     assert [(c.verb, c.key, c.before, c.after) for c in Change.objects.all()] == [("member.exported", "m-1", {}, {})]
     assert Pulse.objects.get().topic == "change"
+
+
+def test_of_many_each_that_changed_has_its_row_and_pages_hear_of_it_once():
+    ada, bob = Member.objects.create(id="m-1", name="Ada"), Member.objects.create(id="m-2", name="Bob")
+    new, saw = Member(id="m-3", name="Eve"), Machine.objects.create(name="saw")
+    with changes.made_all("eve", "member.imported", [ada, bob, new], reason="a list"):
+        Member.objects.filter(pk="m-1").update(name="Ada L.")
+        new.save()
+        new.machines.add(saw)
+    first, second = Change.objects.order_by("id")
+    assert (first.key, first.before, first.after) == ("m-1", {"name": "Ada"}, {"name": "Ada L."})
+    assert (second.key, second.before, second.after["machines"]) == ("m-3", {}, ["saw"])
+    assert {(row.kind, row.actor, row.reason) for row in (first, second)} == {("member", "eve", "a list")}
+    assert [pulse.topic for pulse in Pulse.objects.all()] == ["change"]
+
+
+def test_of_many_that_did_not_change_or_of_none_nothing_is_told():
+    with changes.made_all("eve", "member.imported", [Member.objects.create(id="m-1")]):
+        pass
+    with changes.made_all("eve", "member.imported", []):
+        pass
+    assert not Change.objects.exists()
+    assert not Pulse.objects.exists()

@@ -8,9 +8,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from fabgate.collector import members, members_file, members_rows
-from fabgate.collector.models import Badge, Machine, Member
+from fabgate import badge
+from fabgate.collector import members, members_file, members_rows, roster
+from fabgate.collector.models import Badge, Change, Machine, Member
 from fabgate.errors import FabgateError, UsageError
 from fabgate.gate import translations
 
@@ -219,6 +223,81 @@ def test_wrong_columns_are_named_with_what_was_meant(file):
         f"line 1: found the column 'colour'; wanted only id, {others}",
         f"line 1: the column 'id' is missing; wanted it, and of {others} what is to change",
     ]
+
+
+# --- the log, and what many cost --------------------------------------------------------------------------------------
+
+
+def log(*verbs: str) -> list[tuple[str, dict, dict]]:
+    rows = Change.objects.filter(verb__in=verbs).order_by("id")
+    return [(row.key, row.before, row.after) for row in rows]
+
+
+def test_the_log_keeps_of_each_member_what_was_and_what_became(ada, file):
+    Machine.objects.create(name="saw")
+    Change.objects.all().delete()
+    import_(
+        file, f"{HEADER}\nm-1,Ada King,04A1B2C4,fr,supervisor,2027-03-01,saw\nm-2,Bob,04A1B2C5,en,user,,laser;saw\n"
+    )
+    (first, second) = log("member.imported")
+    assert first == (
+        "m-1",
+        {"name": "Ada Lovelace", "machines": ["laser"]},
+        {"name": "Ada King", "machines": ["saw"]},
+    )
+    assert (second[0], second[1]) == ("m-2", {})
+    assert (second[2]["name"], second[2]["machines"]) == ("Bob", ["laser", "saw"])
+    assert [(before["ended_at"], after["end_reason"]) for _key, before, after in log("badge.ended")] == [
+        (None, "replaced")
+    ]
+    assert [after["spelling"] for _key, _before, after in log("badge.given")] == ["04A1B2C4", "04A1B2C5"]
+    assert {change.reason for change in Change.objects.filter(verb__startswith="badge.")} == {"import"}
+    count = Change.objects.count()
+    import_(file, f"{HEADER}\nm-1,Ada King,04A1B2C4,fr,supervisor,2027-03-01,saw\n")
+    assert Change.objects.count() == count
+
+
+def test_who_is_imported_is_found_by_their_new_name_and_who_was_not_named_by_the_old_one(ada, file):
+    import_(file, "id,name\nm-1,Élise Noël\n")
+    assert Member.objects.get().folded == "elise noel"
+    import_(file, "id,lang\nm-1,en\n")
+    assert Member.objects.get().folded == "elise noel"
+    import_(file, "id,badges\nm-1,04A1B2C3\nM-9,04A1B2C9\n")
+    assert Member.objects.get(pk="M-9").folded == "m-9"
+
+
+def many(count: int, name: str = "Person", shift: int = 0) -> str:
+    rows = (f'm-{n};{name} {n};04A1B2{n + shift:08X};"laser;saw"' for n in range(count))
+    return "\n".join(("id;name;badges;machines", *rows))
+
+
+def asked(file: Path, text: str) -> int:
+    """Return how many questions an import asks of the database, without what it costs to tell the gates."""
+    found = members_file.parse(text.encode())
+    assert not found.mistakes
+    with CaptureQueriesContext(connection) as queries:
+        members.write(found, actor="eve")
+    return len(queries)
+
+
+@pytest.mark.parametrize(("name", "shift"), [("Person", 0), ("Somebody", 0), ("Somebody", 5_000)])
+def test_a_hundred_members_cost_few_more_questions_than_two(gate, file, name, shift):  # noqa: F811
+    Machine.objects.create(name="saw")
+    if (name, shift) != ("Person", 0):
+        asked(file, many(102))
+    few = asked(file, many(2, name, shift))
+    assert asked(file, many(102, name, shift)) - few < 20
+    assert Member.objects.filter(name=f"{name} 101").exists()
+
+
+def test_badges_that_were_tapped_are_spelled_by_a_file_that_names_them(gate, file):  # noqa: F811
+    key = roster.badge_key(settings.ENVIRONMENT)
+    Member.objects.create(id="m-1")
+    tapped = badge.parse("04A1B2C3")
+    Badge.objects.create(digest=badge.digest(tapped, key), key_id="b1", member_id="m-1")
+    import_(file, "id,badges\nm-1,04A1B2C3\n")
+    (row,) = Badge.objects.all()
+    assert (row.spelling, row.ended_at) == (str(tapped), None)
 
 
 def test_the_languages_are_those_of_the_gates():

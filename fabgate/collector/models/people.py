@@ -49,10 +49,14 @@ class Member(models.Model):
 
     def save(self, *args: Any, **more: Any) -> None:
         """Keep what the name is found by, too."""
-        self.folded = folded(self.name or self.id)
+        self.fold()
         if more.get("update_fields") is not None and "name" in more["update_fields"]:
             more["update_fields"] = {*more["update_fields"], "folded"}
         super().save(*args, **more)
+
+    def fold(self) -> None:
+        """Work out what the name is found by; for who stores members without `save`."""
+        self.folded = folded(self.name or self.id)
 
     @property
     def given_name(self) -> str:
