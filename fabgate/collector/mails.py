@@ -94,7 +94,7 @@ def _message(mail: Mail) -> EmailMessage | None:
     except ValueError:
         return None
     # A name may have come in with a line end from a spreadsheet; a header has none.
-    message["Subject"] = " ".join(mail.subject.split())
+    message["Subject"] = " ".join(mail.subject.splitlines())
     message["Date"] = localtime()
     message["Message-ID"] = make_msgid(domain=env.mail_from.domain)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notices in return

@@ -48,11 +48,11 @@ def test_a_member_is_written_to_in_their_language_with_the_machine_and_since_whe
     assert (response.status_code, response["Location"]) == (303, CLOSING)
     assert said(response) == ["Bandsaw: a mail was sent to Zoé Müller."]
     ((recipient, message),) = got.taken
-    assert (recipient, message["Subject"]) == ("zoe@example.org", "Encore allumée : Bandsaw")
+    assert (recipient, message["Subject"]) == ("zoe@example.org", "Encore allumée\N{NO-BREAK SPACE}: Bandsaw")
     since = timezone.localtime(Gate.objects.get(name="gate-1").state_since)
     text = message.get_content()
     assert text.startswith("Bonjour Zoé,")
-    assert "allumée avec votre badge : Bandsaw. Depuis : " in text
+    assert "allumée avec votre badge\N{NO-BREAK SPACE}: Bandsaw. Depuis\N{NO-BREAK SPACE}: " in text
     assert f"{since:%H:%M}" in text
     assert "repassez votre badge" in text
     assert logged() == [("desk", "member.mailed", "m-1", "", "machine-1")]

@@ -43,6 +43,11 @@ def test_a_translation_has_the_places_of_its_source(lang):
             assert set().union(*wanted) == set().union(*found), source
 
 
+def test_french_signs_stand_behind_a_space_that_keeps_them_on_their_line():
+    wrong = re.compile("(?<=\\S) [:;?!»](?!\\w)|« |[\N{NO-BREAK SPACE}][;?!]|\N{NARROW NO-BREAK SPACE}:")
+    assert not {target for target in translations.texts("fr").values() if wrong.search(target)}
+
+
 def otherwise(ours: dict[str, str], lang: str) -> dict[str, tuple[str, str]]:
     """Return the texts that Django's own pages and forms show too, and that would say something else there by ours."""
     # As it is before ours are merged into it, of Django and every app of it that is installed.

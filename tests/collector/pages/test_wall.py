@@ -165,5 +165,7 @@ def test_a_clock_is_right_or_how_far_it_is_off(ahead_s, synced, text, right):
 def test_the_wall_speaks_french():
     with translation.override("fr"):
         assert machine(clock_ahead_s=60).clock == "avance de 0:01:00"
-        assert machine(refusal={"who": "Mo", "reasons": ["expired"]}).refusal.startswith("Mo : accès refusé (")
-        assert machine(sessions=2).audit_text.startswith("2 sessions, 0:00:00 :")
+        assert machine(refusal={"who": "Mo", "reasons": ["expired"]}).refusal.startswith(
+            "Mo\N{NO-BREAK SPACE}: accès refusé ("
+        )
+        assert machine(sessions=2).audit_text.startswith("2 sessions, 0:00:00\N{NO-BREAK SPACE}:")
