@@ -13,13 +13,13 @@ from tests.collector.pages import strings
 _PLACE = re.compile(r"%\((\w+)\)[sd]|%[sd]")
 #: A language is called as those who speak it do.
 SAME = {"English"}
-#: What a page quotes as it is kept (code, del, ins) is of no language; else all that is read out or seen: texts between tags, and the attributes that people get to know.
+#: What a page quotes as it is kept (code, del, ins, the display of a gate) is of no language; else all that is read out or seen: texts between tags, and the attributes that people get to know.
 _READ = """() => {
   const found = new Set();
   const walker = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const parent = walker.currentNode.parentElement;
-    if (parent && !parent.closest("script, style, code, del, ins, [lang='en']")) found.add(walker.currentNode.data);
+    if (parent && !parent.closest("script, style, code, del, ins, .display, [lang='en']")) found.add(walker.currentNode.data);
   }
   for (const element of document.querySelectorAll("body *"))
     for (const name of ["title", "aria-label", "alt", "placeholder"])

@@ -18,8 +18,10 @@ from fabgate.collector import start
 PASSWORD: Final = "three green chairs"
 MANAGER: Final = "maya"
 MEMBER: Final = "zoe"
-#: What answers with no page: a stream, a file, or the way to another route.
-NO_PAGES: Final = {"home", "floor-events", "use-export-csv", "use-export-xlsx"}
+#: What answers with no page: a stream, a file, the way to another route, or a part of a page.
+NO_PAGES: Final = {"home", "floor-events", "use-export-csv", "use-export-xlsx", "wall-now"}
+#: What only a simulated workshop has, and the addresses at which it is looked at there.
+WALL: Final = {"wall": "/wall", "wall-enter": "/enter/used-up"}
 #: Who opens a page, where it is not the manager; nobody at all: "".
 OPENED_BY: Final = {"sign-in": "", "welcome": ""}
 
@@ -30,7 +32,8 @@ def main() -> None:
     _people_and_machines()
     _this_hour()
     _done_by_hand()
-    json.dump({"pages": _pages(), "names": _names(), "password": PASSWORD}, sys.stdout)
+    found = {"pages": _pages(), "no_pages": _no_pages(), "names": _names(), "password": PASSWORD}
+    json.dump(found, sys.stdout)
 
 
 def _people_and_machines() -> None:
@@ -147,6 +150,14 @@ def _pages() -> list[dict[str, str]]:
         )
         found += [{"route": route, "path": path + asked, "as": who} for asked in query]
     return [*found, {"route": "not-found", "path": "/nowhere", "as": MANAGER}]
+
+
+def _no_pages() -> dict[str, str]:
+    from django.urls import reverse
+
+    from fabgate.collector import rights
+
+    return {route: reverse(route) for route in sorted(NO_PAGES & rights.table().keys())}
 
 
 def _names() -> list[str]:

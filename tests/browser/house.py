@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -28,30 +29,43 @@ def _evening() -> str:
 
 
 EVENING = _evening()
+#: What there is to see in a furnished house, beside what the collector keeps there.
+_FOUND = "found.json"
+
+
+def furnish(folder: Path) -> None:
+    """Fill `folder` with what such a collector keeps. It takes seconds: whoever opens several houses copies one."""
+    made = subprocess.run(
+        [sys.executable, "-m", "tests.browser.furnish"],
+        env={**os.environ, **_environment(folder), "FABGATE_MQTT_PORT": "1"},  # nobody is to be told
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    (folder / _FOUND).write_text(made.stdout, encoding="utf-8")
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {"FABGATE_SITE": "lyon", "FABGATE_TZ": EVENING, "FABGATE_DATA": str(folder)}
 
 
 class House:
-    """Furnished and open. `pages` are the addresses to look at: route, path and who opens it."""
+    """A copy of what is `furnished`, and open. `pages` are the addresses to look at: route, path and who opens it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, furnished: Path) -> None:
+        data = folder / "collector"
+        shutil.copytree(furnished, data)
         self._broker, mqtt_port = broker.start(folder)
         self.environment = {
-            "FABGATE_SITE": "lyon",
-            "FABGATE_TZ": EVENING,
-            "FABGATE_DATA": str(folder / "collector"),
+            **_environment(data),
             "FABGATE_MQTT_PORT": str(mqtt_port),
             "FABGATE_WEB_PORT": str(free_port()),
         }
-        made = subprocess.run(
-            [sys.executable, "-m", "tests.browser.furnish"],
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert made.returncode == 0, made.stderr
-        found = json.loads(made.stdout)
+        found = json.loads((data / _FOUND).read_text(encoding="utf-8"))
         self.pages: list[dict[str, str]] = found["pages"]
+        #: By route, what is said to show no page.
+        self.no_pages: dict[str, str] = found["no_pages"]
         #: What people called things; it is in no language.
         self.names: list[str] = found["names"]
         self.password: str = found["password"]

@@ -15,10 +15,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from fabgate.demo.script import open_workshop
-from tests.browser.house import House
+from tests.browser.house import House, furnish
 from tests.browser.window import Person, chromium
-from tests.demo.running import Demo
+from tests.demo.running import running
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "screenshots"
 
@@ -66,7 +65,8 @@ def main() -> int:
 
 def _house(place: Path, browser: Any, look: Look) -> Iterator[tuple[str, Any]]:
     """Show each page of the furnished house."""
-    house = House(place)
+    furnish(place / "furnished")
+    house = House(place, place / "furnished")
     try:
         visitor = Person(browser, house.address, **look._asdict())
         signed_in, seen = "", dict.fromkeys((page["route"] for page in house.pages), 0)
@@ -87,20 +87,14 @@ def _house(place: Path, browser: Any, look: Look) -> Iterator[tuple[str, Any]]:
 def _wall(place: Path, browser: Any, look: Look) -> Iterator[tuple[str, Any]]:
     """Show the wall of badges, with somebody at work and somebody refused."""
     place.mkdir()
-    workshop = open_workshop(place, timed_s=600, lang=look.lang)
-    try:
-        demo = Demo(workshop)
+    with running(place, timed_s=600, lang=look.lang) as demo:
         demo.tap("laser-1", "ada")
         demo.tap("printer-1", "stranger")
-        visitor = Person(browser, workshop.address, **look._asdict())
+        visitor = Person(browser, demo.workshop.address, **look._asdict())
         visitor.page.goto(demo.wall.link())
         visitor.page.locator("#at-laser-1", has_text="Ada").wait_for()
         yield "wall", visitor.page
         visitor.close()
-        demo.wall.close()
-        demo.hands.close()
-    finally:
-        workshop.close()
 
 
 def _take(page: Any, file: Path, width: int) -> None:

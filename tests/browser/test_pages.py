@@ -1,7 +1,4 @@
-"""Every page, in both languages, on a phone and on a desk, by day and by night: usable, whole, and in its language.
-
-Language, width and colours go pairwise: each value of one meets each of the others, in four looks at every page.
-"""
+"""Every page, in both languages, on a phone and on a desk, by day and by night: usable, whole, and in its language."""
 
 from __future__ import annotations
 
@@ -10,14 +7,14 @@ from pathlib import Path
 import pytest
 
 import fabgate.collector
-from tests.browser import english
-from tests.browser.furnish import MANAGER
+from tests.browser import english, routes, walk
+from tests.browser.furnish import MANAGER, NO_PAGES, WALL
 from tests.browser.house import House
-from tests.browser.window import looks, too_wide, unusable
+from tests.browser.window import too_wide, unusable
 
 AREAS = sorted(found.parent.name for found in Path(fabgate.collector.__file__).parent.glob("pages/*/urls.py"))
-#: For each language: width and darkness.
-LOOKS = {"en": ((1280, False), (360, True)), "fr": ((1280, True), (360, False))}
+#: Areas that have no page in the house.
+ELSEWHERE = {"events", "wall"}
 
 
 def area_of(route: str) -> str:
@@ -27,38 +24,35 @@ def area_of(route: str) -> str:
     return found if found in AREAS else "home"
 
 
-@pytest.mark.parametrize("lang", LOOKS)
-@pytest.mark.parametrize("area", [area for area in AREAS if area not in {"events", "wall"}])
-def test_a_page_is_usable_whole_and_in_its_language(house: House, person, area: str, lang: str) -> None:
+@pytest.mark.parametrize("lang", walk.LOOKS)
+@pytest.mark.parametrize("area", [area for area in AREAS if area not in ELSEWHERE])
+def test_a_page_is_usable_whole_and_in_its_language(house: House, visitor, area: str, lang: str) -> None:
     wrong = []
-    visitor = person(house.address, lang=lang)
-    signed_in = ""
     mine = [page for page in house.pages if area_of(page["route"]) == area]
     assert mine
-    for page in sorted(mine, key=lambda page: page["as"]):
-        if page["as"] != signed_in:
-            visitor.sign_out()
-            signed_in = page["as"]
-            visitor.sign_in(signed_in, house.password)
-        visitor.page.goto(page["path"])
-        for width, dark in LOOKS[lang]:
-            looks(visitor.page, width, dark=dark)
-            where = f"{page['path']} at {width} px {'dark' if dark else 'light'}"
-            wrong += [f"{where}: too wide: {found}" for found in too_wide(visitor.page)]
-            wrong += [f"{where}: {found}" for found in unusable(visitor.page)]
-        if visitor.page.locator("html").get_attribute("lang") != lang:
-            wrong.append(f"{page['path']}: is not in {lang}")
-        if lang == "fr":
-            wrong += [f"{page['path']}: in English: {found}" for found in english.left(visitor.page, house.names)]
-        wrong += [f"{page['path']}: {found}" for found in visitor.complaints]
-        visitor.complaints.clear()
+    for page in mine:
+        status = 404 if page["route"] == "not-found" else 200
+        somebody = visitor(page["as"], lang)
+        wrong += walk.wrong_with(somebody, lang, page["path"], status=status, names=house.names)
+        somebody.page.goto("about:blank")  # it follows nothing any more
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_page_is_looked_at_once(house: House) -> None:
+def test_every_page_of_the_table_of_rights_is_looked_at(house: House, tmp_path: Path) -> None:
     looked = {page["route"] for page in house.pages}
-    assert {area_of(route) for route in looked} == set(AREAS) - {"events", "wall"}
+    assert {area_of(route) for route in looked} == set(AREAS) - ELSEWHERE, "a page that no look above comes by"
     assert {"floor", "people-one", "use", "machines-one", "gates-one", "log", "my-minutes"} <= looked
+    there = routes.of_persons(tmp_path)
+    assert {"floor", "wall"} <= there
+    assert there - looked - WALL.keys() == NO_PAGES
+
+
+def test_what_is_not_looked_at_shows_no_page(house: House, visitor) -> None:
+    maya = visitor(MANAGER, "en")
+    maya.page.goto("/people")
+    for route, path in house.no_pages.items():
+        kind = maya.page.evaluate(_KIND, path)
+        assert kind == "elsewhere" or not kind.startswith("text/html"), f"{route} shows a page: look at it"
 
 
 def test_a_page_that_is_too_wide_or_unusable_or_english_is_found(house: House, person) -> None:
@@ -80,3 +74,13 @@ def test_a_page_that_is_too_wide_or_unusable_or_english_is_found(house: House, p
     visitor.page.evaluate("() => fetch('http://192.0.2.1/').catch(() => 0)")
     assert any("CSP" in said or "Content Security Policy" in said for said in visitor.complaints)
     visitor.complaints.clear()
+
+
+#: What an address answers with, without waiting for its end: a stream has none.
+_KIND = """async (path) => {
+  const stop = new AbortController();
+  const answer = await fetch(path, { redirect: "manual", signal: stop.signal });
+  const kind = answer.type === "opaqueredirect" ? "elsewhere" : answer.headers.get("Content-Type");
+  stop.abort();
+  return kind;
+}"""

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import sync_playwright
+
 from tests.browser.house import EVENING
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "/usr/bin/chromium"
@@ -23,6 +26,12 @@ document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} refused ${event.blockedURI} at ${event.sourceFile}:${event.lineNumber}`));
 """
 
+#: Only what is found comes out of the page: all that is in order is most of the answer.
+_UNUSABLE = """async () => {
+  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+  return violations.flatMap((row) => row.nodes.slice(0, 3).map((node) => `${row.id}: ${node.html.slice(0, 160)}`));
+}"""
+
 
 def is_there() -> bool:
     return Path(CHROMIUM).exists()
@@ -31,8 +40,6 @@ def is_there() -> bool:
 @contextmanager
 def chromium(lang: str = "en") -> Iterator[Any]:
     """Start the browser; what it draws itself, such as the fields of days, is in `lang`."""
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as player:
         browser = player.chromium.launch(
             executable_path=CHROMIUM, args=FLAGS, env={**os.environ, "LANGUAGE": LOCALES[lang]}
@@ -53,11 +60,12 @@ class Person:
         width: int = 1280,
         dark: bool = False,
         height: int = HEIGHT,
+        script: bool = True,
     ) -> None:
         self.address = address
         self.complaints: list[str] = []
         self._refused: set[str] = set()
-        self._context = browser.new_context(
+        self.context = browser.new_context(
             base_url=address,
             locale=LOCALES[lang].replace("_", "-"),
             timezone_id=EVENING,
@@ -65,14 +73,15 @@ class Person:
             color_scheme="dark" if dark else "light",
             reduced_motion="reduce",
             accept_downloads=True,
+            java_script_enabled=script,
         )
-        self._context.set_default_timeout(PATIENCE_MS)
-        self._context.add_init_script(_TELL_OF_CSP)
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.context.add_init_script(_TELL_OF_CSP)
         self.page = self.open()
 
     def open(self, path: str = "") -> Any:
         """Open one more window."""
-        page = self._context.new_page()
+        page = self.context.new_page()
         page.on("console", lambda said: self._note(said) if said.type in {"error", "warning"} else None)
         page.on("response", self._note_answer)
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
@@ -88,10 +97,10 @@ class Person:
         self.page.locator(".tabs").wait_for()
 
     def sign_out(self) -> None:
-        self._context.clear_cookies()
+        self.context.clear_cookies()
 
     def close(self) -> None:
-        self._context.close()
+        self.context.close()
 
     def _note_answer(self, response: Any) -> None:
         if response.status >= 400 and response.request.is_navigation_request():
@@ -125,7 +134,7 @@ def too_wide(page: Any) -> list[str]:
 
 def unusable(page: Any) -> list[str]:
     """Return what axe-core finds that somebody cannot use: the rule, and where."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [f"{row['id']}: {node['html'][:160]}" for row in found for node in row["nodes"][:3]]
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    found: list[str] = page.evaluate(_UNUSABLE)
+    return found

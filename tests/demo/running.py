@@ -6,6 +6,9 @@ import contextlib
 import json
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from fabgate.demo.events import Events
@@ -13,11 +16,24 @@ from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.hands import Hands
 from fabgate.demo.live import MODES
 from fabgate.demo.process import wait_for
-from fabgate.demo.script import BETWEEN_TAPS_S
+from fabgate.demo.script import BETWEEN_TAPS_S, open_workshop
 from fabgate.demo.seen import Seen
 from fabgate.demo.wall import Wall
 from fabgate.demo.workshop import Workshop
 from tests.demo.browser import Answer, Browser
+
+
+@contextmanager
+def running(folder: Path, *, timed_s: int, lang: str | None = None) -> Iterator[Demo]:
+    """Bring up a workshop in `folder`, whose printer runs for `timed_s` seconds a tap, and end it afterwards."""
+    workshop = open_workshop(folder, timed_s=timed_s, lang=lang)
+    try:
+        demo = Demo(workshop)
+        yield demo
+        demo.wall.close()
+        demo.hands.close()
+    finally:
+        workshop.close()
 
 
 class Demo:
@@ -31,6 +47,18 @@ class Demo:
         self.browser = Browser()
         entered = self.browser.get(self.wall.link())
         assert entered.url == f"{workshop.address}/wall", entered.text
+
+    def mend(self) -> None:
+        """Let every machine be free and whole."""
+        for gate in self.workshop.gates:
+            self.hands.restore_power(gate).result(30)
+            self.hands.start(gate).result(30)
+            if gate.observer.on:  # a session of the test before: a gate that starts ends it
+                self.hands.kill_and_start(gate).result(30)
+            self.hands.plug(gate).result(5)
+            self.hands.take_out(gate).result(5)
+            self.hands.set_clock_right(gate).result(5)
+            wait_for("the gate to be linked", lambda gate=gate: gate.status().get("mqtt", {}).get("connected", False))
 
     def gate(self, name: str) -> SimulatedGate:
         return self.hands.gate(name)
