@@ -46,6 +46,19 @@ def test_a_badge_is_taken_and_tapped_and_the_page_follows_by_itself(visit) -> No
     window.locator("#said", has_text="Hello Ada").wait_for(state="attached")
 
 
+def test_what_the_display_says_is_read_out_however_late_the_page_hears_of_it(visit) -> None:
+    window = visit()
+    window.clock.install()
+    window.route("**/wall/now", lambda route: route.fulfill(status=204))
+    window.get_by_label("Ada").first.check(force=True)
+    with window.expect_response("**/wall/do"):
+        window.locator("#tap-laser-1").click()
+    window.clock.run_for(5_000)
+    window.unroute("**/wall/now")
+    window.clock.resume()
+    window.locator("#said", has_text="Hello Ada").wait_for(state="attached")
+
+
 def test_who_has_only_a_keyboard_does_the_same_and_keeps_the_place(visit) -> None:
     window = visit()
     window.locator("#card-ada").focus()

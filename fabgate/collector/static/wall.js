@@ -4,6 +4,7 @@
 
 (() => {
   const LOOK_EVERY_MS = 400; // what is seen from outside, such as the light, is no change that the collector tells
+  const [LOOKS_FOR_A_CHANGE, LOOKS_AFTER, LOOKS_AT_MOST] = [10, 5, 150];
   const form = document.getElementById("do");
   const said = document.getElementById("said");
   if (!form) return;
@@ -14,11 +15,12 @@
     const body = new FormData(form);
     body.set(button.name, button.value);
     const gate = machineOf(button)?.dataset.gate;
+    const before = display(gate);
     button.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(form.action, { method: "POST", body, headers: { "X-Wall": "1" }, redirect: "error" });
       if (answer.status === 409) say(await answer.text(), "message error");
-      else if (answer.status === 204) setTimeout(() => tell(gate), 2 * LOOK_EVERY_MS);
+      else if (answer.status === 204) tell(gate, before);
       else location.reload(); // the demo has ended, or the form is too old: the whole page says which
     } catch {
       location.reload(); // signed out, or no collector
@@ -32,10 +34,22 @@
     said.textContent = text;
   }
 
-  // What everybody sees on the display is read out to who does not.
-  function tell(gate) {
-    const display = document.getElementById(`display-${gate}`);
-    if (display) say(display.textContent.replace(/\s+/g, " ").trim(), "hidden-visually");
+  const display = (gate) => document.getElementById(`display-${gate}`)?.textContent.replace(/\s+/g, " ").trim();
+
+  // What everybody sees on the display is read out to who does not: once it changes, and what soon follows; what stays
+  // as it was is an answer too.
+  let telling = 0;
+  function tell(gate, before) {
+    let [told, looks, last] = [before, 0, LOOKS_AT_MOST];
+    clearInterval(telling);
+    telling = setInterval(() => {
+      const shown = display(gate);
+      looks += 1;
+      if (shown !== told) last = Math.min(last, looks + LOOKS_AFTER);
+      if (shown && (shown !== told || (looks === LOOKS_FOR_A_CHANGE && told === before))) say(shown, "hidden-visually");
+      told = shown;
+      if (looks >= last) clearInterval(telling);
+    }, LOOK_EVERY_MS);
   }
 
   form.addEventListener("submit", (event) => {
