@@ -11,6 +11,9 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS   ?= auto
 # More arguments for pytest: make test ARGS='-k journal'
 ARGS   ?=
+# By themselves: Playwright keeps an event loop in its process, and Django refuses its database where one runs.
+PAGES := tests/browser
+IN_BROWSER = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PAGES) $(ARGS)
 .DEFAULT_GOAL := help
 .PHONY: help demo test browser check screenshots bench bench-collector soak mutants coverage clean
 
@@ -44,19 +47,20 @@ $(READY): | $(BIN)/python
 demo: $(DEMO_READY)  ## a workshop on this computer, played for you: gate, broker, collector, minutes
 	@$(BIN)/fabgate demo --script && echo && echo "Now open the floor yourself, and tap badges on it:  $(BIN)/fabgate demo"
 
-test: $(READY)  ## every test, real broker and PostgreSQL included (11 minutes at most)
+test: $(READY)  ## every test, real broker, PostgreSQL and browser included (14 minutes at most)
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
 	@command -v strace >/dev/null || sh tools/apt strace
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not browser' $(ARGS)
+	@command -v chromium >/dev/null || sh tools/apt chromium
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=$(PAGES) $(ARGS)
 	@echo "the collector once more, on PostgreSQL"
 	@$(BIN)/python -m tests.support.postgresql $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/collector $(ARGS)
+	@echo "the pages in a real Chromium"
+	@$(IN_BROWSER) || test $$? -eq 5  # where ARGS leaves nothing to be run here
 
-# By themselves: Playwright keeps an event loop in its process, and Django refuses its database where one runs.
 browser: $(READY)  ## the pages in a real Chromium: a workshop's week, axe, widths, themes, languages
-	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
 	@command -v chromium >/dev/null || sh tools/apt chromium
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m browser $(ARGS)
+	@$(IN_BROWSER)
 
 check: $(READY)  ## ruff (wide) and mypy --strict
 	@$(BIN)/ruff check .
@@ -78,14 +82,14 @@ bench-collector: $(READY)  ## the same for the collector; the first time it make
 	@$(BIN)/python -m bench --set collector
 
 soak: $(READY)  ## the kill tests for an hour instead of minutes
-	@FABGATE_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) -m kills $(ARGS)
+	@FABGATE_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) -m kills -o faulthandler_timeout=0 $(ARGS)
 
 mutants: $(READY)  ## break the rules by hand in ten ways; each must be caught
 	@$(BIN)/python -m tests.mutants
 
 coverage: $(READY)  ## branch coverage of the rules, the gate and the drivers
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -q -m 'not kills' $(ARGS)
+	@$(BIN)/coverage run -m pytest -q -m 'not kills' --ignore=$(PAGES) $(ARGS)
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --include='fabgate/rules/*' --fail-under=100
 	@$(BIN)/coverage report --include='fabgate/gate/*,fabgate/drivers/*' --fail-under=95
