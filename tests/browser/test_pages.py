@@ -10,7 +10,7 @@ import fabgate.collector
 from tests.browser import english, routes, walk
 from tests.browser.furnish import MANAGER, NO_PAGES, WALL
 from tests.browser.house import House
-from tests.browser.window import too_wide, unusable
+from tests.browser.window import cut, too_wide, unusable
 
 AREAS = sorted(found.parent.name for found in Path(fabgate.collector.__file__).parent.glob("pages/*/urls.py"))
 #: Areas that have no page in the house.
@@ -55,21 +55,25 @@ def test_what_is_not_looked_at_shows_no_page(house: House, visitor) -> None:
         assert kind == "elsewhere" or not kind.startswith("text/html"), f"{route} shows a page: look at it"
 
 
-def test_a_page_that_is_too_wide_or_unusable_or_english_is_found(house: House, person) -> None:
+def test_a_page_that_is_too_wide_or_cut_or_unusable_or_english_is_found(house: House, person) -> None:
     visitor = person(house.address, lang="fr", width=360)
     visitor.sign_in(MANAGER, house.password)
-    assert not too_wide(visitor.page)
+    assert not [*too_wide(visitor.page), *cut(visitor.page)]
     assert not english.left(visitor.page, house.names)
     visitor.page.evaluate(
         """() => {
           const wide = document.createElement("p");
           wide.textContent = "Nobody was refused today.";
           wide.style.width = "900px";
-          document.querySelector("main").append(wide, document.createElement("button"));
+          const list = document.createElement("select");
+          list.add(new Option("Members now, and who was one"));
+          list.style.width = "80px";
+          document.querySelector("main").append(wide, document.createElement("button"), list);
         }"""
     )
     assert "900" in "".join(too_wide(visitor.page)) or "px" in too_wide(visitor.page)[-1]
     assert english.left(visitor.page, house.names) == {"Nobody was refused today."}
+    assert cut(visitor.page) == ["Members now, and who was one"]
     assert any(found.startswith("button-name") for found in unusable(visitor.page))
     visitor.page.evaluate("() => fetch('http://192.0.2.1/').catch(() => 0)")
     assert any("CSP" in said or "Content Security Policy" in said for said in visitor.complaints)

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from tests.browser import english
-from tests.browser.window import Person, looks, too_wide, unusable
+from tests.browser.window import Person, cut, looks, too_wide, unusable
 
 #: For each language: width and darkness.
 LOOKS: Final = {"en": ((1280, False), (360, True)), "fr": ((1280, True), (360, False))}
@@ -26,6 +26,7 @@ def wrong_with(visitor: Person, lang: str, path: str, *, status: int = 200, name
         looks(visitor.page, width, dark=dark)
         look = f"at {width} px {'dark' if dark else 'light'}"
         found += [f"{look}: too wide: {what}" for what in too_wide(visitor.page)]
+        found += [f"{look}: cut: {what}" for what in cut(visitor.page)]
         found += [f"{look}: {what}" for what in unusable(visitor.page)]
     if visitor.page.locator("html").get_attribute("lang") != lang:
         found.append(f"is not in {lang}")

@@ -132,6 +132,23 @@ def too_wide(page: Any) -> list[str]:
     return found
 
 
+def cut(page: Any) -> list[str]:
+    """Return the choices of lists that are not seen whole."""
+    found: list[str] = page.evaluate(
+        """() => {
+          const pen = document.createElement("canvas").getContext("2d");
+          const isCut = (list) => {
+            const look = getComputedStyle(list);
+            pen.font = look.font;
+            const room = list.clientWidth - parseFloat(look.paddingLeft) - parseFloat(look.paddingRight);
+            return list.checkVisibility() && pen.measureText(list.selectedOptions[0]?.text ?? "").width > room + 1;
+          };
+          return [...document.querySelectorAll("select")].filter(isCut).map((list) => list.selectedOptions[0].text);
+        }"""
+    )
+    return found
+
+
 def unusable(page: Any) -> list[str]:
     """Return what axe-core finds that somebody cannot use: the rule, and where."""
     if not page.evaluate("'axe' in window"):

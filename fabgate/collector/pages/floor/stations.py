@@ -15,6 +15,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from fabgate.collector import formats
 from fabgate.collector.gates import HEARTBEATS
 from fabgate.collector.models import Gate, Journal, Machine
 from fabgate.collector.pages import reasons, who
@@ -144,7 +145,7 @@ def moment(at: datetime) -> str:
     if local.date() == today - timedelta(days=1):
         return _("yesterday %(time)s") % {"time": said}
     if today - local.date() < _THIS_YEAR:
-        return date_format(local, "j M H:i")
+        return formats.short(local, "j M H:i")
     return date_format(local, "SHORT_DATETIME_FORMAT")
 
 

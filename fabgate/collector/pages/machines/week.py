@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from fabgate.collector import formats
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Machine
 from fabgate.collector.opening import AHEAD, DAY_MIN, Calendar, Span, clock
@@ -41,7 +41,7 @@ def ahead(machine: Machine | None = None) -> list[Day] | None:
 
 
 def _day_of(day: date, spans: list[Span] | None, notes: list[str], *, is_today: bool) -> Day:
-    title = _("Today") if is_today else date_format(day, "l j M")
+    title = _("Today") if is_today else formats.short(day, "l j M")
     title = f"{title[:1].upper()}{title[1:]}"
     said = _("open all day") if spans is None else ", ".join(map(span, spans)) or _("closed")
     return Day(day, title, said, spans is None or bool(spans), is_today, "; ".join(notes))

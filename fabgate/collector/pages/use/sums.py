@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from fabgate.collector import formats
 from fabgate.collector.models import Gate, Machine, UsageDay, UsageSession
 from fabgate.collector.pages.use.names import Names
 from fabgate.collector.pages.use.periods import Period
@@ -146,7 +147,7 @@ def _month(day: date) -> date:
 
 
 def _label(day: date, step: Callable[[date], date]) -> str:
-    return date_format(day, "M Y" if step is _month else "j M")
+    return formats.short(day, "M Y" if step is _month else "j M")
 
 
 def _machines() -> Callable[[int, int], str]:
