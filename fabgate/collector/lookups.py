@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any, Final
 
-from django.db import connection
-
+from fabgate.collector import statements
 from fabgate.collector.models import Hole
 
 #: SQLite takes 32,766 parameters in a statement, older ones 999.
@@ -48,7 +47,8 @@ def _asked(statement: str, wanted: Collection[Any], *before: Any) -> Iterator[tu
     """Yield the rows of a statement with what is `wanted` in its braces, a chunk of them at a time."""
     each = sorted(set(wanted))
     for start in range(0, len(each), _CHUNK):
-        chunk = each[start : start + _CHUNK]
-        with connection.cursor() as cursor:
-            cursor.execute(statement.format(", ".join(["%s"] * len(chunk))), [*before, *chunk])
-            yield from cursor.fetchall()
+        places, chunk = statements.listed(each[start : start + _CHUNK])
+        with statements.cursor() as cursor:
+            cursor.execute(statement.format(places), [*before, *chunk])
+            found = cursor.fetchall()
+        yield from found

@@ -11,6 +11,8 @@ from typing import Any, Generic, TypeVar
 
 from django.db import connection, models
 
+from fabgate.collector import statements
+
 M = TypeVar("M", bound=models.Model)
 _Convert = Callable[[Any, Any, Any], Any]
 
@@ -32,9 +34,12 @@ class Plain(Generic[M]):
 
     def where(self, **wanted: Collection[Any]) -> list[M]:
         """Return the instances whose columns are all among what is `wanted` of each."""
-        values = [value for among in wanted.values() for value in sorted(among)]
-        conditions = [f"{column} IN ({', '.join(['%s'] * len(among))})" for column, among in wanted.items()]
-        with connection.cursor() as cursor:
+        conditions, values = [], []
+        for column, among in wanted.items():
+            places, some = statements.listed(sorted(among))
+            conditions.append(f"{column} IN ({places})")
+            values += some
+        with statements.cursor() as cursor:
             cursor.execute(f"{self._select} WHERE {' AND '.join(conditions)}", values)
             return [self._made(row) for row in cursor.fetchall()]
 

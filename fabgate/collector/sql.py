@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from django.db import connection
 
 from fabgate import wire
+from fabgate.collector import statements
 from fabgate.collector.models import Boot, Gate, Journal
 from fabgate.collector.received import Fact, Unfit
 from fabgate.collector.sessions import COLUMNS, Usage
@@ -115,14 +116,15 @@ def hashes(ranges: Sequence[Range]) -> dict[Number, bytes]:
     """Return the hash under each number of `ranges` that is filled: by an entry, or by what counts in quarantine."""
     found: dict[Number, bytes] = {}
     for table, condition in (("collector_quarantine", " AND t.counts"), ("collector_entry", "")):
-        for chunk in _chunks(ranges, _CHUNK):
+        for some in _chunks(ranges, _CHUNK):
+            _places, chunk = statements.listed(some)
             # CROSS JOIN keeps SQLite from walking the big table first.
             statement = (
                 f"WITH wanted (journal_id, low, high) AS (VALUES {', '.join(['(%s, %s, %s)'] * len(chunk))})"  # noqa: S608
                 f" SELECT t.journal_id, t.seq, t.hash FROM wanted CROSS JOIN {table} AS t"
                 f" WHERE t.journal_id = wanted.journal_id AND t.seq BETWEEN wanted.low AND wanted.high{condition}"
             )
-            with connection.cursor() as cursor:
+            with statements.cursor() as cursor:
                 cursor.execute(statement, [value for wanted in chunk for value in wanted])
                 found.update(((journal, seq), bytes(digest)) for journal, seq, digest in cursor.fetchall())
     return found
@@ -177,9 +179,10 @@ def load_sessions(ids: Collection[str]) -> dict[str, Usage]:
     # Locked in one order, because two who change one session (an ingest, a correction) would each undo the other's; not
     # as a key, here and wherever we lock, because rows that refer to a locked one do not change it and need not wait.
     lock = "" if connection.vendor == "sqlite" else " FOR NO KEY UPDATE"
-    for chunk in _chunks(sorted(ids), _CHUNK):
-        with connection.cursor() as cursor:
-            cursor.execute(f"{_LOAD} WHERE id IN ({', '.join(['%s'] * len(chunk))}) ORDER BY id{lock}", chunk)
+    for some in _chunks(sorted(ids), _CHUNK):
+        places, chunk = statements.listed(some)
+        with statements.cursor() as cursor:
+            cursor.execute(f"{_LOAD} WHERE id IN ({places}) ORDER BY id{lock}", chunk)
             for values in cursor.fetchall():
                 row = list(values)
                 for column in _DATES:
@@ -301,10 +304,11 @@ def _many(statement: str, rows: Sequence[Sequence[Any]], *, is_distinct: bool = 
     if not rows:
         return
     values = _VALUES.search(statement)
+    if connection.vendor == "sqlite" or values is None or not is_distinct:
+        with statements.cursor() as quick:
+            quick.executemany(statement, rows)
+        return
     with connection.cursor() as cursor:
-        if connection.vendor == "sqlite" or values is None or not is_distinct:
-            cursor.executemany(statement, rows)
-            return
         for chunk in _chunks(rows, _CHUNK):
             # Row by row, because psycopg looks for the places of the values, and remembers them for short texts only.
             several = ", ".join([cursor.mogrify(values[1], row) for row in chunk])

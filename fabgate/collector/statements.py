@@ -1,0 +1,73 @@
+"""How is a statement run hundreds of times a second? Past what costs more than the database's own work.
+
+Django wraps each cursor of SQLite, and rewrites each statement for it; and SQLite prepares again whatever it has not
+seen, such as a list of another length.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+from django.db import connection
+
+T = TypeVar("T")
+
+
+class Cursor(Protocol):
+    """What is needed of a cursor; statements are written with %s on every database."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        """Run a statement."""
+
+    def executemany(self, statement: str, rows: Sequence[Sequence[Any]]) -> Any:
+        """Run a statement for each row."""
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return what it found."""
+
+
+def cursor() -> Cursor:
+    """Return a cursor, as a context manager; what goes wrong is raised as Django's errors."""
+    if connection.vendor == "sqlite" and not connection.queries_logged:
+        return _OfSqlite()
+    return connection.cursor()
+
+
+def listed(values: Collection[T]) -> tuple[str, list[T]]:
+    """Return the places of ``IN ({})`` and what stands in them: of few lengths, the last value again and again."""
+    found = list(values)
+    if found:
+        found += found[-1:] * ((1 << (len(found) - 1).bit_length()) - len(found))
+    return ", ".join(["%s"] * len(found)), found
+
+
+class _OfSqlite:
+    """The driver's own cursor on Django's connection."""
+
+    def __enter__(self) -> Self:
+        connection.ensure_connection()
+        self._errors = connection.wrap_database_errors
+        self._cursor: sqlite3.Cursor = connection.connection.cursor()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._cursor.close()
+        self._errors.__exit__(kind, error, trace)
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        return self._cursor.execute(statement.replace("%s", "?"), values)
+
+    def executemany(self, statement: str, rows: Sequence[Sequence[Any]]) -> Any:
+        return self._cursor.executemany(statement.replace("%s", "?"), rows)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self._cursor.fetchall()
