@@ -536,7 +536,7 @@ class Daemon:
             causes=[cause.value for cause in gate.causes],
             session=session.id if session else None,
             member=session.member if session else None,
-            since=self._since.of(gate.state, now),
+            since=self._since.of(session.id if session else gate.state, now),
             energised_ms=session.meter.energised_ms if session else 0,
             running_ms=session.meter.running_ms if session else 0,
         )

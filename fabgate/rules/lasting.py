@@ -64,7 +64,16 @@ class Lasting(Notebook):
             session.term.add(by_ms)
             self._signal(w.SignalKind.EXTENDED, session=session, ms=session.term.limit_at - self._now.boot_ms)
 
+    def _end_grace(self, session: Session) -> None:
+        """Go on: the card is in its holder again."""
+        session.term.grace_until = None
+        self._signal(w.SignalKind.FINISHING if self._phase is Phase.FINISHING_JOB else w.SignalKind.GO, session=session)
+
     def _start_grace(self, session: Session) -> None:
-        if session.term.grace_until is None and self._phase in (Phase.ACTIVE, Phase.HANDING_OVER):
+        # Where a job is waited for and an input says whether it runs, the card says nothing more.
+        counts = self._phase in (Phase.ACTIVE, Phase.HANDING_OVER) or (
+            self._phase is Phase.FINISHING_JOB and not self._run_sense
+        )
+        if session.term.grace_until is None and counts:
             session.term.grace_until = self._now.boot_ms + self._rules.grace_ms
             self._signal(w.SignalKind.GRACE, session=session, ms=self._rules.grace_ms)

@@ -139,6 +139,8 @@ class Gate(Taps, Causes):
             term = session.term
             if self._phase is Phase.FINISHING_JOB:
                 yield term.finish_until, self._run_on_or_cut
+                if term.grace_until is not None:
+                    yield term.grace_until, self._grace_over
             elif self._phase is Phase.RUN_ON:
                 yield term.run_on_until, self._cut
             else:
@@ -363,8 +365,12 @@ class Gate(Taps, Causes):
         self._wish_end(w.EndReason.IDLE)
 
     def _grace_over(self) -> None:
-        self._owner().term.grace_until = None
-        self._wish_end(w.EndReason.REMOVED)
+        session = self._owner()
+        session.term.grace_until = None
+        if self._phase is Phase.FINISHING_JOB:
+            self._job_said_done(session)  # whoever takes the card out says so
+        else:
+            self._wish_end(w.EndReason.REMOVED)
 
     def _stopping(self) -> None:
         if self._session is not None:

@@ -38,8 +38,7 @@ class Taps(Lasting):
         """Take a card that nobody tapped: it can only prove that the holder of a session never lost it."""
         session = self._session
         if session is not None and session.badge == badge and session.term.grace_until is not None:
-            session.term.grace_until = None
-            self._signal(w.SignalKind.GO, session=session)
+            self._end_grace(session)
 
     def _tapped_idle(self, badge: str, holder: w.Holder | None, guest: str | None) -> None:
         if w.Cause.OUTPUT in self._causes and holder is not None and self._level(holder) is w.Level.MAINTAINER:
@@ -99,7 +98,9 @@ class Taps(Lasting):
 
     def _own_tap(self, session: Session, badge: str) -> None:
         same_card = badge == session.badge
-        if self._phase is Phase.FINISHING_JOB:
+        if self._phase is Phase.FINISHING_JOB and self._rules.mode is w.Mode.HOLD and same_card:
+            self._end_grace(session)  # back in its holder; what says that the job is done is taking it out
+        elif self._phase is Phase.FINISHING_JOB:
             self._job_said_done(session)
         elif self._rules.mode is w.Mode.HOLD and same_card:
             session.term.grace_until = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from fabgate.gate.config import Machine
 from fabgate.gate.since import Since
 from fabgate.rules import words as w
 from tests.gate.shell import NOON, running
@@ -49,3 +50,11 @@ def test_the_gate_says_since_when_it_is_as_it_is(tmp_path: Path) -> None:
         assert bench.status()["since"] == idle
         bench.use("ada")
         bench.await_status(lambda found: (found["state"], found["since"]) == ("active", "2026-11-24T12:01:30Z"))
+
+
+def test_a_session_that_waits_for_its_job_has_been_on_since_it_began(tmp_path: Path) -> None:
+    with running(tmp_path, machine=Machine(name="Laser", finish="wait")) as bench:
+        bench.use("ada")
+        bench.pass_(30_000)
+        bench.post(w.CauseRaised(w.Cause.LOCK_IDLE, "belt"))
+        bench.await_status(lambda found: (found["state"], found["since"]) == ("finishing", "2026-11-24T12:00:00Z"))

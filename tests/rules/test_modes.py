@@ -119,6 +119,46 @@ def test_in_hold_mode_a_running_job_is_finished_after_the_grace():
     assert world.running(False) == ["off", "record ended s1 removed 10000", "say ended"]
 
 
+def block_ada(world: World) -> list[str]:
+    world.people["ada"] = w.Barred(("banned",), "m-ada")
+    return world.roster()
+
+
+@pytest.mark.parametrize("end", [lambda world: world.happens(w.Cause.LOCK_IDLE, "belt"), block_ada])
+def test_in_hold_mode_taking_the_card_out_ends_even_what_waits_for_a_job_that_nobody_feels(end):
+    world = hold().start()
+    assert end(world)[-1] == "say finishing"
+    assert world.power
+    assert world.lift("ada") == ["say grace"]
+    assert world.after(10 * S)[0] == "off"
+    assert not world.power
+
+
+def test_in_hold_mode_a_card_that_was_out_when_the_lock_came_is_out_still():
+    world = hold().start()
+    world.lift("ada")
+    world.after(4 * S)
+    world.happens(w.Cause.LOCK_IDLE, "belt")
+    assert world.power
+    assert world.after(6 * S)[0] == "off"
+
+
+def test_in_hold_mode_a_card_that_comes_back_in_time_lets_the_job_go_on():
+    world = hold().start()
+    world.happens(w.Cause.LOCK_IDLE, "belt")
+    world.lift("ada")
+    world.after(4 * S)
+    assert world.tap("ada") == ["say finishing"]
+    assert world.after(60 * S) == []
+    assert world.power
+
+
+def test_in_hold_mode_another_card_of_the_member_says_that_the_job_is_done():
+    world = hold().start()
+    world.happens(w.Cause.LOCK_IDLE, "belt")
+    assert world.tap("ada's phone")[0] == "off"
+
+
 def test_in_hold_mode_a_card_that_was_left_in_the_holder_starts_nothing():
     world = hold(limit_ms=MIN).start()
     world.after(MIN)
