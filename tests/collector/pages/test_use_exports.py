@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import AsyncClient
+from django.utils import translation
 from openpyxl import load_workbook
 
 from fabgate.collector.models import Change
@@ -138,8 +139,11 @@ def test_refusals_come_with_every_reason(used, browse):
 
 
 def test_heads_and_words_are_in_the_language_of_the_account(used, browse, account):
-    rows = table(browse(account("accountant", lang="fr")).get("/use/export.csv"))
+    response = browse(account("accountant", lang="fr")).get("/use/export.csv")
+    with translation.override("en"):  # the file is made while it is sent, when nobody's language is in force any more
+        rows = table(response)
     assert rows[0]["Durée (ms)"] == "1799877"
+    assert rows[0]["Pourquoi elle a fini"] == "Badge présenté"
     assert rows[0]["Personne"] == "Zoé Müller"
 
 

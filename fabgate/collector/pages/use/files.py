@@ -21,6 +21,7 @@ import xlsxwriter  # type: ignore[import-untyped]
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import translation
 from django.utils.translation import get_language
 from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
 
@@ -46,7 +47,8 @@ def as_csv(
 ) -> StreamingHttpResponse:
     """Return the rows as CSV, written while they are sent."""
     separator = _SEPARATOR.get(get_language() or "", ",")
-    return _answer(request, f"{name}.csv", "text/csv; charset=utf-8", _csv(head, rows, separator))
+    chunks = _in_language(get_language(), _csv(head, rows, separator))
+    return _answer(request, f"{name}.csv", "text/csv; charset=utf-8", chunks)
 
 
 def as_xlsx(
@@ -123,6 +125,16 @@ def _csv(head: Sequence[str], rows: Iterable[Sequence[Cell]], separator: str) ->
             out.seek(0)
             out.truncate()
     yield out.getvalue().encode()
+
+
+def _in_language(language: str | None, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Make each chunk in the language of its reader: it is made after the request, whose language is over by then."""
+    while True:
+        with translation.override(language):
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:
