@@ -24,6 +24,7 @@ from bench import entries
 from bench.collector import Child, Home, copy
 from bench.gates import ROOT
 from bench.harness import Run
+from fabgate.gate.ids import uuid7
 
 CACHE = Path(__file__).with_name(".cache")
 MACHINES = 20
@@ -87,7 +88,7 @@ def fill(sessions: int) -> None:
         chance = random.Random(sessions)
         told: list[Any] = []
         for usages in _usages(sessions, gates, chance):
-            _store(usages, chance)
+            _store(usages)
             rollup.add((None, usage) for usage in usages)
             told += [usage for usage in usages if usage.review]
         _reviews(told)
@@ -153,7 +154,7 @@ def _usages(sessions: int, gates: list[tuple[int, int, int]], chance: random.Ran
             review = "uncertain" if doubt_ms > 60_000 else None
             made.append(
                 Usage(
-                    id=f"{chance.getrandbits(128):032x}", gate_id=gate, machine_id=machine, member=member,
+                    id=uuid7(_ms(began)), gate_id=gate, machine_id=machine, member=member,
                     badge=entries.digest(who), opened_in_id=journal, opened_seq=seq[where], started_at=began,
                     start_timed=True, start_boot="boot", has_start=True, category=CATEGORIES[who % len(CATEGORIES)],
                     mode="tap", basis="grant", ended_at=began + timedelta(milliseconds=on_ms), reason=reason,
@@ -166,13 +167,13 @@ def _usages(sessions: int, gates: list[tuple[int, int, int]], chance: random.Ran
         yield made
 
 
-def _store(usages: list[Any], chance: random.Random) -> None:
+def _store(usages: list[Any]) -> None:
     from django.db import connection
 
     from fabgate.collector import sql
     from fabgate.collector.sessions import COLUMNS
 
-    rows = _entries(usages, chance)
+    rows = _entries(usages)
     if connection.vendor == "sqlite":
         sql.save_sessions(usages)
         with connection.cursor() as cursor:
@@ -191,14 +192,18 @@ def _store(usages: list[Any], chance: random.Random) -> None:
 _ENTRY = "journal_id, seq, uid, type, body, hash, arrived_at, occurred_at, is_copy"
 
 
-def _entries(usages: list[Any], chance: random.Random) -> Iterator[tuple[Any, ...]]:
+def _entries(usages: list[Any]) -> Iterator[tuple[Any, ...]]:
     """Yield the two entries of each session: as long as true ones are."""
     body = entries.journal("gate-1", 2).bodies[1]
     for usage in usages:
         for seq, kind, at in ((-1, "session.started", usage.started_at), (0, "session.ended", usage.ended_at)):
-            uid = f"{chance.getrandbits(128):032x}"
+            uid = uuid7(_ms(at))
             moment = at.isoformat(" ")[:-6]
             yield (*(usage.opened_in_id, usage.opened_seq + seq, uid, kind, body, uid.encode(), moment, moment, False),)
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
 
 
 def _reviews(usages: list[Any]) -> None:

@@ -1,7 +1,7 @@
 """What do light gates have to tell? Journals of sessions and refusals, made before anybody waits for them.
 
 Four entries in turn, as an evening brings them: started, progress, ended, refused. Sessions last from one to ninety
-minutes; every fortieth end is uncertain.
+minutes; every fortieth end is uncertain. Facts and sessions are named as gates name them: in the order of time.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from functools import cache
 
 from bench.people import SITE
 from fabgate import seal, wire
+from fabgate.gate.ids import uuid7
 
 MEMBERS = 400
 MINUTE_MS = 60_000
+#: From one entry of a gate to its next one.
+STEP_MS = 1_500
 #: The middle of a day, so that no pass falls across midnight.
 BEGAN = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
@@ -65,7 +68,7 @@ class Journal:
                 journal=self.name,
                 seq=self.head + 1,
                 prev=self.hash(self.head) if self.bodies else seal.to_text(seal.first_prev(self.name)),
-                uid=uuid.uuid4().hex,
+                uid=uuid7(round(time.timestamp() * 1000)),
                 event_type=kind,
                 data=data,
                 time=time,
@@ -81,7 +84,7 @@ def journal(gate: str, entries: int, seed: int = 0) -> Journal:
     facts = _facts(made, seed)
     data: wire.Data
     while made.head < entries:
-        ms += 1_500
+        ms += STEP_MS
         clock = wire.Clock(boot=boot, boottime_ms=ms, synced=True)
         if not made.bodies:
             kind, data = "gate.started", wire.GateStarted(clock=clock, version="bench")
@@ -101,7 +104,8 @@ def _facts(made: Journal, seed: int) -> Iterator[tuple[str, dict[str, object]]]:
     number = seed
     while True:
         number += 1
-        said = {"session": uuid.uuid4().hex, "member": member(number), "badge": digest(number), "roster": 7}
+        began_ms = round(BEGAN.timestamp() * 1000) + STEP_MS * made.head
+        said = {"session": uuid7(began_ms), "member": member(number), "badge": digest(number), "roster": 7}
         basis = wire.Basis(kind="grant", grant=f"training-{number % 9}")
         yield "session.started", {**said, "basis": basis, "mode": "tap"}
         on_ms = (1 + number % 90) * MINUTE_MS
