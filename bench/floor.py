@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -26,6 +27,35 @@ OTHERS = ("/people", "/use")
 
 
 def measure(run: Run) -> list[Figure]:
+    heard_ms, drawn_ms, slowed = [], [], []
+    for number in range(1, PASSES + 1):
+        one = _pass(run)
+        heard_ms.append(one.heard_ms)
+        drawn_ms.append(one.drawn_ms)
+        slowed.append(one.busy_ms / one.quiet_ms)
+        run.say(
+            f"pass {number}: heard p99 {one.heard_ms:.0f} ms, drawn p99 {one.drawn_ms:.0f} ms, other pages"
+            f" {one.quiet_ms:.0f} ms and {one.busy_ms:.0f} ms"
+        )
+    return [
+        run.figure("event to each of 50 pages, p99", "ms", heard_ms, 500),
+        run.figure("event to what a browser has drawn, p99", "ms", drawn_ms, 500),
+        run.figure("other pages meanwhile, against a quiet floor", "ratio", slowed, 1.2),
+    ]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one collector did: the waits at the 99th percentile, and the medians of the other pages."""
+
+    heard_ms: float
+    drawn_ms: float
+    quiet_ms: float
+    busy_ms: float
+
+
+def _pass(run: Run) -> Pass:
+    """Measure a collector of its own: the floor of the one before would have twice as many gates."""
     home, web_port = empty(run), free_port()
     manager = Child("bench.manager", home)
     manager.ready()
@@ -40,8 +70,7 @@ def measure(run: Run) -> list[Figure]:
             browser.tell(browsing)
             listeners.ready()
             browser.ready()
-            run.say("everybody listens")
-            return _figures(run, home, port, Pages(web_port, asking), listeners, browser)
+            return _watched(home, port, Pages(web_port, asking), listeners, browser)
         finally:
             listeners.kill()
             browser.kill()
@@ -74,37 +103,27 @@ class Pages:
         raise AssertionError
 
 
-def _figures(run: Run, home: Home, port: int, pages: Pages, listeners: Child, browser: Child) -> list[Figure]:
-    heard_ms, drawn_ms, slowed = [], [], []
-    pages.while_(1)
-    for number in range(1, PASSES + 1):
-        gates = Gates(
-            Wanted(port=port, prefix=f"b{number}", gates=GATES, entries=ENTRIES, again=False, rate=RATE, states=True)
-        )
-        try:
-            time.sleep(0.5)  # what connecting made known is over
-            listeners.ask("clear")
-            browser.ask("clear")
-            quiet = pages.while_(QUIET_S)
-            gates.go()
-            busy = pages.while_(GATES * (ENTRIES - 1) / RATE - 0.5)
-            told = gates.told()
-            time.sleep(1)
-        finally:
-            gates.kill()
-        pulses = _pulses(home, told)
-        heard_ms.append(percentile(_waits(pulses, listeners.ask("heard")), 0.99))
-        drawn_ms.append(percentile(_waits(pulses, [browser.ask("drawn")]), 0.99))
-        slowed.append(median(busy) / median(quiet))
-        run.say(
-            f"pass {number}: heard p99 {heard_ms[-1]:.0f} ms, drawn p99 {drawn_ms[-1]:.0f} ms, other pages"
-            f" {median(quiet):.0f} ms and {median(busy):.0f} ms"
-        )
-    return [
-        run.figure("event to each of 50 pages, p99", "ms", heard_ms, 500),
-        run.figure("event to what a browser has drawn, p99", "ms", drawn_ms, 500),
-        run.figure("other pages meanwhile, against a quiet floor", "ratio", slowed, 1.2),
-    ]
+def _watched(home: Home, port: int, pages: Pages, listeners: Child, browser: Child) -> Pass:
+    wanted = Wanted(port=port, prefix="b", gates=GATES, entries=ENTRIES, again=False, rate=RATE, states=True)
+    gates = Gates(wanted)
+    try:
+        pages.while_(1)  # what connecting made known is over
+        listeners.ask("clear")
+        browser.ask("clear")
+        quiet = pages.while_(QUIET_S)
+        gates.go()
+        busy = pages.while_(GATES * (ENTRIES - 1) / RATE - 0.5)
+        told = gates.told()
+        time.sleep(1)
+    finally:
+        gates.kill()
+    pulses = _pulses(home, told)
+    return Pass(
+        heard_ms=percentile(_waits(pulses, listeners.ask("heard")), 0.99),
+        drawn_ms=percentile(_waits(pulses, [browser.ask("drawn")]), 0.99),
+        quiet_ms=median(quiet),
+        busy_ms=median(busy),
+    )
 
 
 def _pulses(home: Home, told: Told) -> list[tuple[float, int]]:
