@@ -276,8 +276,7 @@ class Batch:
         return True
 
 
-#: Without the rosters: a large one has megabytes, and here nobody looks into it.
-_GATES: Final = Plain(Gate, without={"roster"})
+_GATES: Final = Plain(Gate)
 _JOURNALS: Final = Plain(Journal)
 
 

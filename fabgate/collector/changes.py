@@ -25,7 +25,7 @@ from fabgate.collector.models import Change, Pulse
 #: What is stored of objects, by id.
 _Stored = Mapping[Any, Mapping[str, Any]]
 #: Secrets, what stands for one, and what is only derived.
-_UNTOLD: Final = frozenset({"password", "token_hash", "digest", "roster", "roster_version", "folded"})
+_UNTOLD: Final = frozenset({"password", "token_hash", "digest", "roster_version", "folded"})
 
 
 def cli_actor(named: str | None) -> str:

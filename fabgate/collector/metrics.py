@@ -100,7 +100,7 @@ class Workshop:
         yield _gauge("fabgate_process_heard_seconds", "Since a process said that it is alive.", ("process",), beats)
 
     def _gates(self) -> Iterator[Metric]:
-        gates = list(Gate.objects.select_related("machine").defer("roster").order_by("name"))
+        gates = list(Gate.objects.select_related("machine").order_by("name"))
         waiting = {row.gate_id: max(0, row.head - row.ack_seq) for row in Journal.newest()}
         heard = [(gate, (self._now - gate.seen_at).total_seconds()) for gate in gates if gate.seen_at is not None]
         label = ("gate",)

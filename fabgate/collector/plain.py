@@ -18,15 +18,11 @@ _Convert = Callable[[Any, Any, Any], Any]
 
 
 class Plain(Generic[M]):
-    """Reads instances of a model; the fields named in `without` are fetched only where somebody asks for them."""
+    """Reads instances of a model."""
 
-    def __init__(self, model: type[M], *, without: Collection[str] = ()) -> None:
+    def __init__(self, model: type[M]) -> None:
         self._model = model
-        self._fields: list[Any] = [
-            field
-            for field in model._meta.concrete_fields  # noqa: SLF001 (Django's name for its documented API)
-            if field.name not in without
-        ]
+        self._fields: list[Any] = list(model._meta.concrete_fields)  # noqa: SLF001 (Django's name for its documented API)
         self._names = [field.attname for field in self._fields]
         table = model._meta.db_table  # noqa: SLF001 (as above)
         self._select = f"SELECT {', '.join(field.column for field in self._fields)} FROM {table}"  # noqa: S608

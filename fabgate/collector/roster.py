@@ -22,7 +22,7 @@ from fabgate import wire
 from fabgate.collector import floor
 from fabgate.collector.access import BADGE_LOST, NO_ACCESS, NOT_TRAINED, OUTSIDE_HOURS, People, Standing
 from fabgate.collector.environ import Environment
-from fabgate.collector.models import Badge, Gate, Member, Pulse
+from fabgate.collector.models import Badge, Gate, Member, Pulse, ServedRoster
 from fabgate.collector.mqtt import Outgoing, publish_once
 from fabgate.collector.opening import Calendar
 from fabgate.collector.store import nudge
@@ -68,16 +68,18 @@ def rebuild(gates: Iterable[Gate] | None = None, *, only_changed: bool = False) 
         held = list(wanted.select_for_update(of=("self",), no_key=True).order_by("pk"))
         people = People(datetime.now(ZoneInfo(env.tz)))
         calendar = Calendar(people.today)
-        built = []
+        built, served = [], []
         for gate in sorted(held, key=lambda gate: gate.name):
             found = _build(gate, people, calendar, env, kid)
-            if only_changed and wire.encode(found) == bytes(gate.roster):
+            if only_changed and wire.encode(found) == gate.roster:
                 continue
             now_ms = time.time_ns() // 1_000_000
             gate.roster_version = max(gate.roster_version + 1, gate.reported_roster + 1, now_ms)
-            gate.roster = wire.encode(msgspec.structs.replace(found, version=gate.roster_version))
-            gate.save(update_fields=["roster_version", "roster"])
+            gate.save(update_fields=["roster_version"])
+            body = wire.encode(msgspec.structs.replace(found, version=gate.roster_version))
+            served.append(ServedRoster(gate=gate, body=body))
             built.append(gate)
+        ServedRoster.objects.bulk_create(served, update_conflicts=True, unique_fields=["gate"], update_fields=["body"])
         floor.pulse({Pulse.ROSTER: {gate.name for gate in built}}, datetime.now(UTC))
     return built
 

@@ -54,7 +54,7 @@ def gate_roster(request: HttpRequest, gate: str) -> HttpResponse:
 
 
 def _whole(row: Gate, keys: Keys, account: str, nonce: str, *, compress: bool) -> HttpResponse:
-    body = bytes(row.roster)
+    body = row.roster
     answer = HttpResponse(content_type="application/json")
     answer.headers[wire.HEADER_SEAL] = keys.seal(wire.PURPOSE_ROSTER, account, wire.sealed_roster(body, nonce))
     if compress:

@@ -23,7 +23,7 @@ def gates(database) -> list[Gate]:
     machine = Machine.objects.create(name="saw")
     told = {"hints": {"s-1": 7}, "causes": ["lock"], "problems": ["é"], "seen_at": AT, "online": True, "synced": False}
     return [
-        Gate.objects.create(name="saw-1", machine=machine, roster=b"\0r", **told),
+        Gate.objects.create(name="saw-1", machine=machine, **told),
         Gate.objects.create(name="saw-2"),
     ]
 
@@ -38,12 +38,6 @@ def test_each_column_narrows_what_is_found(gates):
     machine = gates[0].machine_id
     assert [gate.name for gate in Plain(Gate).where(name={"saw-1", "saw-2"}, machine_id={machine})] == ["saw-1"]
     assert Plain(Gate).where(name={"saw-2"}, machine_id={machine}) == []
-
-
-def test_what_was_left_out_is_fetched_once_somebody_asks(gates):
-    (found,) = Plain(Gate, without={"roster"}).where(name={"saw-1"})
-    assert "roster" in found.get_deferred_fields()
-    assert bytes(found.roster) == b"\0r"
 
 
 def test_a_row_can_be_saved_as_any_other(gates):

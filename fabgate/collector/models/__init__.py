@@ -12,7 +12,7 @@ from fabgate.collector.models.ledger import LedgerLine
 from fabgate.collector.models.people import Block, Group, Member
 from fabgate.collector.models.trainings import Grant, Training
 from fabgate.collector.models.usage import UsageDay, UsageSession
-from fabgate.collector.models.workshop import Gate, Machine
+from fabgate.collector.models.workshop import Gate, Machine, ServedRoster
 
 __all__ = [
     "Account",
@@ -41,6 +41,7 @@ __all__ = [
     "Quarantine",
     "Refusal",
     "Review",
+    "ServedRoster",
     "SignIn",
     "SpecialDay",
     "Training",

@@ -84,7 +84,6 @@ class Gate(models.Model):
     token_hash = models.CharField(max_length=64, blank=True)
 
     roster_version = models.BigIntegerField(default=0)
-    roster = models.BinaryField(default=b"")
 
     online = models.BooleanField(default=False)
     boot = models.CharField(max_length=64, blank=True)
@@ -127,6 +126,11 @@ class Gate(models.Model):
         )
 
     @property
+    def roster(self) -> bytes:
+        """Return the roster that is served to it, read anew; empty where none was built."""
+        return bytes(ServedRoster.objects.filter(gate=self).values_list("body", flat=True).first() or b"")
+
+    @property
     def knows_roster(self) -> bool:
         """Whether the gate has reported the roster that was built for it last."""
         return self.reported_roster >= self.roster_version
@@ -154,3 +158,13 @@ class Gate(models.Model):
 
 def _token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+class ServedRoster(models.Model):
+    """What a gate is served. Apart from its gate, which is read wherever a session is shown: a large one has megabytes."""
+
+    gate = models.OneToOneField(Gate, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    body = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"roster of {self.gate_id}"

@@ -41,7 +41,7 @@ def may_unlock(account: Account, machine: Machine, *, is_forgotten: bool = False
 
 def is_kept(machine: Machine, lock_id: str) -> bool:
     """Whether a gate of the machine keeps the lock of that id, which nobody here knows."""
-    return any(lock_id in forgotten_locks(gate) for gate in machine.gates.defer("roster"))
+    return any(lock_id in forgotten_locks(gate) for gate in machine.gates.all())
 
 
 def tell_lock(request: HttpRequest, verb: str, about: wire.Lock, machine: Machine, gates: list[Gate]) -> None:

@@ -48,7 +48,7 @@ def lately(at: datetime) -> list[Given]:
 
 def said(orders: QuerySet[Order], most: int, at: datetime) -> list[Given]:
     """Return the newest of `orders` in words."""
-    rows = list(orders.select_related("gate__machine").defer("gate__roster").order_by("-at", "-pk")[:most])
+    rows = list(orders.select_related("gate__machine").order_by("-at", "-pk")[:most])
     named = who.signing_in(row.actor for row in rows)
     return [_given(row, named, at) for row in rows]
 

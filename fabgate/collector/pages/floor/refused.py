@@ -27,7 +27,7 @@ class Refused:
 
 def lately(at: datetime) -> list[Refused]:
     """Return the newest refusals."""
-    newest = Refusal.objects.filter(at__gt=at - LATELY).select_related("gate__machine").defer("gate__roster")
+    newest = Refusal.objects.filter(at__gt=at - LATELY).select_related("gate__machine")
     rows = list(newest.order_by("-at", "-id")[:MOST])
     people = who.called(row.member for row in rows)
     return [

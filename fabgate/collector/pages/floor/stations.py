@@ -101,9 +101,7 @@ class Station:
 def now(at: datetime) -> list[Station]:
     """Return every station, those of a kind together."""
     machines = list(
-        Machine.objects.filter(retired_at=None).prefetch_related(
-            Prefetch("gates", Gate.objects.defer("roster").order_by("name"))
-        )
+        Machine.objects.filter(retired_at=None).prefetch_related(Prefetch("gates", Gate.objects.order_by("name")))
     )
     ordered = sorted(machines, key=lambda machine: (machine.category.casefold(), str(machine).casefold(), machine.pk))
     stations = [Station(machine, gate) for machine in ordered for gate in (*machine.gates.all(),) or (None,)]

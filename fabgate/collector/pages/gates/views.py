@@ -25,7 +25,7 @@ _VERBS: Final = ("identify", "fetch-roster", "clear-fault")
 def gates(request: HttpRequest) -> HttpResponse:
     """List the gates; those that somebody should look at stand first."""
     at = datetime.now(UTC)
-    found = health.of(Gate.objects.select_related("machine").defer("roster").order_by("name"), at)
+    found = health.of(Gate.objects.select_related("machine").order_by("name"), at)
     found.sort(key=lambda one: one.is_well)
     return render(request, "gates/list.html", {"found": found, "well": sum(one.is_well for one in found)})
 
@@ -33,7 +33,7 @@ def gates(request: HttpRequest) -> HttpResponse:
 def one(request: HttpRequest, name: str) -> HttpResponse:
     """Show one gate: what it says of itself, and how complete its records are."""
     at = datetime.now(UTC)
-    gate = get_object_or_404(Gate.objects.select_related("machine").defer("roster"), name=name)
+    gate = get_object_or_404(Gate.objects.select_related("machine"), name=name)
     rows = list(gate.journals.order_by("-id"))
     shown = {
         "gate": gate,

@@ -153,7 +153,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
 def page(request: HttpRequest, machine: Machine, **bound: Form) -> HttpResponse:
     """Return the machine's page; a form that was sent and is wrong stands in the place of a fresh one."""
     found = Machine.objects.prefetch_related("trainings").get(pk=machine.pk)  # never what a form would make of it
-    gates = list(found.gates.defer("roster").order_by("name"))
+    gates = list(found.gates.order_by("name"))
     wrong = next((name for name, form in bound.items() if form.is_bound and form.errors), "")
     told = [("machine", found.name), *(("gate", gate.name) for gate in gates)]
     shown = {
