@@ -59,7 +59,9 @@ def _pass(run: Run) -> Pass:
     home, web_port = empty(run), free_port()
     manager = Child("bench.manager", home)
     manager.ready()
-    manager.ask(f"gates {' '.join(f'b-{number}' for number in range(GATES))}")  # each at a machine, or no floor shows it
+    manager.ask(
+        f"gates {' '.join(f'b-{number}' for number in range(GATES))}"
+    )  # each at a machine, or no floor shows it
     signed_in = manager.ask(f"cookies {LISTENERS + 2}")
     manager.kill()
     *cookies, browsing, asking = signed_in["cookies"]
