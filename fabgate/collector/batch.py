@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Final
 
 from fabgate import seal, wire
-from fabgate.collector import derive, floor, journals, ledger, lookups, sql
+from fabgate.collector import clocks, derive, floor, journals, ledger, lookups, sql
 from fabgate.collector.models import Entry, Gate, Hole, Journal, Pulse
 from fabgate.collector.plain import Plain
 from fabgate.collector.received import MAX_TEXT, Fact, Told, Unfit
@@ -37,6 +37,7 @@ class Batch:
         self.gates = _gates({m.gate for m in messages if m.gate})
         self.hints = {name: dict(gate.hints) for name, gate in self.gates.items()}
         self.shown = {name: gate.shown for name, gate in self.gates.items()}
+        self.clocks = {name: gate.clock_off_ms for name, gate in self.gates.items()}
         self.journals = self._journals()
         #: The hash under each number that the batch names or touches, and the last number of each range of them.
         self.known: dict[sql.Number, bytes] = {}
@@ -60,7 +61,8 @@ class Batch:
         facts = self._facts()
         followed = derive.follow(facts, self.journals, self.now)
         self._hear()
-        used = derive.usage(facts, self.gates, self.journals, followed, self.now)
+        off = clocks.note(facts, self.gates, self.now)
+        used = derive.usage(facts, self.gates, self.journals, followed, off, self.now)
         refused = floor.refusals(facts, self.gates, self.journals, self.now)
         answered = floor.answers(facts, self.told, self.gates, self.now)
         floor.in_order()  # before the gates' rows, as roster.rebuild does: or each would wait for the other
@@ -210,7 +212,7 @@ class Batch:
             gate, message = self.gates[told.gate], told.message
             was_online = gate.online
             if isinstance(message, wire.Status):
-                self._hear_status(gate, message)
+                self._hear_status(gate, message, told.at)
             elif isinstance(message, wire.State):
                 floor.hear_state(gate, message, self.now)
             # The broker repeats the retained words of a gate that is gone whenever the collector connects.
@@ -219,11 +221,15 @@ class Batch:
 
     def _save_gates(self) -> None:
         heard = {told.gate for told in self.told}
-        changed = [gate for gate in self.gates.values() if gate.name in heard or gate.hints != self.hints[gate.name]]
+        changed = [
+            gate
+            for name, gate in self.gates.items()
+            if name in heard or gate.hints != self.hints[name] or gate.clock_off_ms != self.clocks[name]
+        ]
         sql.save_gates(changed)
 
-    def _hear_status(self, gate: Gate, status: wire.Status) -> None:
-        gate.online = status.online
+    def _hear_status(self, gate: Gate, status: wire.Status, at: datetime | None) -> None:
+        gate.online, gate.head_at = status.online, None
         gate.boot = status.boot or gate.boot
         if status.online:  # the last will knows nothing of these
             gate.reader, gate.version = status.reader or "", (status.version or "")[:MAX_TEXT]
@@ -240,6 +246,7 @@ class Batch:
             log.error("%s reports the journal %s, which is another gate's", gate.name, journal.name)
             return
         gate.journal = journal.name
+        gate.head_at = at if status.online else None
         if (status.floor, status.head) != (journal.floor, journal.head):
             journal.floor, journal.head = status.floor, max(journal.head, status.head)
             journal.save(update_fields=["floor", "head"])

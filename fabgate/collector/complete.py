@@ -37,4 +37,4 @@ def now() -> Records:
 
 def _last_stored(journal: Journal) -> datetime | None:
     last = Entry.objects.filter(journal=journal, seq__lte=journal.ack_seq).order_by("-seq").first()
-    return None if last is None else last.occurred_at or last.arrived_at
+    return None if last is None else last.at_latest

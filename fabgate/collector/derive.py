@@ -15,6 +15,7 @@ from django.db.models import Max, Q
 from fabgate import wire
 from fabgate.collector import boots, holders, journals, rollup, sql
 from fabgate.collector.boots import Redated
+from fabgate.collector.clocks import Off
 from fabgate.collector.models import Entry, Gate, Hole, Journal, UsageSession
 from fabgate.collector.received import Fact
 from fabgate.collector.sessions import SESSION_DATA, Sight, Usage, When, absorb, settle
@@ -114,7 +115,12 @@ def _end_journals(gates: Collection[int], known: dict[str, Journal]) -> list[Jou
 
 
 def usage(
-    facts: Iterable[Fact], gates: Mapping[str, Gate], known: dict[str, Journal], followed: Followed, now: datetime
+    facts: Iterable[Fact],
+    gates: Mapping[str, Gate],
+    known: dict[str, Journal],
+    followed: Followed,
+    off: Off,
+    now: datetime,
 ) -> list[tuple[Usage | None, Usage]]:
     """Bring the session rows up to date with new entries, new boot times and ended journals.
 
@@ -127,7 +133,8 @@ def usage(
     before = {session: sql.copy_of(row) for session, row in rows.items()}
     for fact, data in news:
         gate, origin = gates[fact.gate], known[fact.origin[0]]
-        sight = Sight(gate.id, gate.machine_id, origin.id, fact.origin[1], fact.time, now)
+        clock_off_ms = off.get((fact.journal, fact.seq)) if off else None
+        sight = Sight(gate.id, gate.machine_id, origin.id, fact.origin[1], fact.time, now, clock_off_ms)
         rows[data.session] = row = absorb(rows.get(data.session), data, sight)
         if row.gate_id != gate.id:
             log.error("%s entry %d is about the session %s of another gate", fact.gate, fact.seq, data.session)

@@ -54,21 +54,29 @@ def look(now: datetime) -> Health:
     troubles = [] if free >= DISK_BYTES else [f"only {free // 1_000_000} MB are free in FABGATE_DATA"]
     try:
         beats = {beat.name: beat for beat in Heartbeat.objects.all()}
-        gates = silent()
+        gates = of_gates()
     except (DatabaseError, InterfaceError):
         # Its own words may name hosts and accounts, and whoever asks is unknown: they are in the log of `web`.
         return Health({"database": {"ok": False}, **found}, ("the database does not answer", *troubles))
     found |= {"database": {"ok": True}, "gates": gates}
+    if wrong := gates["wrong_clock"]:
+        troubles.append(
+            f"the clock of {wrong} gate{'s' if wrong > 1 else ''} is wrong: the page Gates says by how much"
+        )
     for name, within_s in HEARD_WITHIN_S.items():
         found[name], trouble = _process(name, beats.get(name), within_s, now)
         troubles += [trouble] if trouble else []
     return Health(found, tuple(troubles))
 
 
-def silent() -> dict[str, int]:
-    """Return how many gates there are of machines that are in use, and how many of them say nothing."""
+def of_gates() -> dict[str, int]:
+    """Return how many gates there are of machines in use, how many say nothing, and how many have a wrong clock."""
     gates = Gate.objects.filter(machine__retired_at=None).exclude(machine=None)
-    return gates.aggregate(known=Count("id"), silent=Count("id", filter=Q(online=False)))
+    return gates.aggregate(
+        known=Count("id"),
+        silent=Count("id", filter=Q(online=False)),
+        wrong_clock=Count("id", filter=Q(clock_off_ms__isnull=False)),
+    )
 
 
 def _process(name: str, beat: Heartbeat | None, within_s: int, now: datetime) -> tuple[dict[str, Any], str]:

@@ -123,7 +123,16 @@ class Workshop:
             [((gate.name,), gate.knows_roster) for gate in gates if gate.roster_version],
         )
         yield _gauge(
-            "fabgate_gate_clock_synced", "Whether its clock is right.", label, [((g.name,), g.synced) for g in gates]
+            "fabgate_gate_clock_synced",
+            "Whether it says that its clock is synchronised.",
+            label,
+            [((g.name,), g.synced) for g in gates],
+        )
+        yield _gauge(
+            "fabgate_gate_clock_off_seconds",
+            "How wrong its clock is at least, as its last entry showed; ahead is more than 0.",
+            label,
+            [((g.name,), (g.clock_off_ms or 0) / 1000) for g in gates],
         )
         yield _gauge(
             "fabgate_gate_problems",

@@ -19,6 +19,7 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,8 @@ from fabgate.errors import FabgateError, UsageError
 log = logging.getLogger(__name__)
 
 SESSION_EXPIRY_S: Final = 7 * 86_400
+#: How long after a connect a message may still be one that the broker kept: 20,000 of them take a second.
+QUEUE_S: Final = 10
 KEEPALIVE_S: Final = 30
 #: From the start of an attempt to a CONNACK that says yes.
 CONNECT_TIMEOUT_S: Final = 15.0
@@ -69,6 +72,7 @@ class Link:
         self.connected = False
         #: Since when there is no connection (monotonic seconds).
         self.down_since = time.monotonic()
+        self._connected_at = time.monotonic()
         self._dropped = 0
         self._client = self._make(env)
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
@@ -148,7 +152,7 @@ class Link:
         if code.is_failure:
             self._fell(f"the broker refused: {code}")
             return
-        self.connected = True
+        self.connected, self._connected_at = True, time.monotonic()
         self._inbox.put(Connected())
 
     def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
@@ -168,8 +172,20 @@ class Link:
             return
         beside = dict(getattr(message.properties, "UserProperty", ()) if message.properties else ())
         self._inbox.put(
-            Received(message.topic, bytes(message.payload), beside.get(wire.PROP_JOURNAL), beside.get(wire.PROP_SEQ))
+            Received(
+                message.topic,
+                bytes(message.payload),
+                beside.get(wire.PROP_JOURNAL),
+                beside.get(wire.PROP_SEQ),
+                self._said_at(message),
+            )
         )
+
+    def _said_at(self, message: paho.MQTTMessage) -> datetime | None:
+        """Return when a gate said how it is: now, unless the broker kept it for us."""
+        if message.retain or not message.topic.endswith("/status"):
+            return None
+        return datetime.now(UTC) if time.monotonic() - self._connected_at > QUEUE_S else None
 
     def _on_socket_open(self, _client: paho.Client, _data: Any, sock: Any) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

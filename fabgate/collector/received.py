@@ -29,12 +29,16 @@ _YEARS = range(2000, 2200)
 
 
 class Received(Struct, frozen=True, gc=False):
-    """A message as MQTT brought it. `journal` and `seq` are its user properties."""
+    """A message as MQTT brought it. `journal` and `seq` are its user properties.
+
+    `at` is when a gate's status was said; None where it may have waited in the broker, or nobody asks.
+    """
 
     topic: str
     body: bytes
     journal: str | None = None
     seq: str | None = None
+    at: datetime | None = None
 
 
 class Fact(Struct, frozen=True, kw_only=True, gc=False):
@@ -75,10 +79,11 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A gate's status or state, or its reply to a command."""
+    """A gate's status or state, or its reply to a command; `at` is when it was said, where that is known."""
 
     gate: str
     message: wire.Status | wire.State | wire.Reply
+    at: datetime | None = None
 
 
 _TOLD: Final[dict[str, type[wire.Status | wire.State | wire.Reply]]] = {
@@ -129,7 +134,7 @@ def _told(message: Received, topics: wire.GateTopics, kind: type[wire.Status | w
     except ValueError as error:
         raise _No("undecodable", str(error)) from None
     _check_values(found)
-    return Told(topics.gate, found)
+    return Told(topics.gate, found, message.at)
 
 
 def _entry(message: Received, topics: wire.GateTopics) -> Fact:

@@ -14,11 +14,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from fabgate import wire
+
+if TYPE_CHECKING:
+    from fabgate.collector.models import UsageSession
 
 JOURNAL_LOST: Final = "journal-lost"
 #: Nobody knows when it was: a boot never synchronised.
@@ -30,6 +33,10 @@ OWN: Final = "own"
 PURPOSES: Final = (OWN, "training", "maintenance", "group")
 #: The badge was not the member's any more: the gate decided by an old roster.
 EARLIER_HOLDER: Final = "earlier-holder"
+#: The minutes are exact and the dates are wrong: the gate's clock was.
+CLOCK: Final = "clock"
+#: Wall and boot clock of a machine run apart by less than this in a session, unless somebody sets the wall clock.
+MAX_DRIFT: Final = timedelta(seconds=60)
 #: Up to here an uncertain end is settled in the member's favour without asking anybody.
 MAX_UNREVIEWED_MS: Final = 60_000
 
@@ -46,6 +53,7 @@ class Sight(Struct, frozen=True):
     seq: int
     time: datetime | None
     arrived_at: datetime
+    clock_off_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +121,7 @@ class Usage:
     last_boottime_ms: int = -1
     last_energised_ms: int = 0
     hint_ms: int = 0
+    clock_off_ms: int | None = None
 
 
 COLUMNS: Final = tuple(field.name for field in fields(Usage))
@@ -135,6 +144,8 @@ def absorb(usage: Usage | None, data: SessionData, sight: Sight) -> Usage:
         )
     elif usage.gate_id != sight.gate_id:
         return usage
+    if sight.clock_off_ms is not None:
+        usage.clock_off_ms = max(sight.clock_off_ms, usage.clock_off_ms or 0, key=lambda ms: (abs(ms), ms))
     if isinstance(data, wire.SessionStarted):
         _start(usage, data, sight)
         _look(usage, data, sight, energised_ms=0)
@@ -199,7 +210,19 @@ def _review(usage: Usage, *, image: bool) -> str | None:
         return "uncertain"
     if usage.not_after is not None:
         return UNDATED
-    return EARLIER_HOLDER if usage.earlier_holder else None
+    if usage.earlier_holder:
+        return EARLIER_HOLDER
+    return CLOCK if usage.clock_off_ms is not None or was_set(usage) else None
+
+
+def was_set(usage: Usage | UsageSession) -> bool:
+    """Whether the wall clock was set between a session's start and its end, so that one of the two dates is wrong."""
+    if not usage.start_timed or not usage.last_timed or usage.start_boot != usage.last_boot:
+        return False
+    assert usage.started_at is not None
+    assert usage.last_at is not None
+    wall = usage.last_at - usage.started_at
+    return abs(wall - timedelta(milliseconds=usage.last_boottime_ms - usage.start_boottime_ms)) > MAX_DRIFT
 
 
 def _start(usage: Usage, data: wire.SessionStarted, sight: Sight) -> None:

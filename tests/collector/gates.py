@@ -21,6 +21,8 @@ class Journal:
     boot: str = "boot-1"
     synced: bool = True
     boottime_ms: int = 0
+    #: By how much its wall clock is wrong; it does not know.
+    off: timedelta = timedelta()
     bodies: list[bytes] = field(default_factory=list)
     types: list[str] = field(default_factory=list)
     uids: list[str] = field(default_factory=list)
@@ -42,7 +44,7 @@ class Journal:
         """Append an entry, a second after the last one, and return its message."""
         self.boottime_ms += 1000
         if time is None and self.synced:
-            time = NOON + timedelta(milliseconds=self.boottime_ms)
+            time = NOON + timedelta(milliseconds=self.boottime_ms) + self.off
         clock = wire.Clock(boot=self.boot, boottime_ms=self.boottime_ms, synced=self.synced)
         return self.append(kind, wire.ENTRY_TYPES[kind](clock=clock, **data), uid=uid, copyof=copyof, time=time)
 
@@ -74,9 +76,9 @@ class Journal:
     def messages(self, first: int = 1) -> list[Received]:
         return [self.message(seq) for seq in range(first, self.head + 1)]
 
-    def status(self, **changed: Any) -> Received:
+    def status(self, *, at: datetime | None = None, **changed: Any) -> Received:
         said = {"online": True, "journal": self.name, "head": self.head, "boot": self.boot, **changed}
-        return Received(self.topics.topic("status"), wire.encode(wire.Status(**said)))
+        return Received(self.topics.topic("status"), wire.encode(wire.Status(**said)), at=at)
 
     def state(self, **said: Any) -> Received:
         return Received(self.topics.topic("state"), wire.encode(wire.State(**said)))

@@ -29,7 +29,7 @@ def test_all_is_well_while_its_processes_are_heard_and_the_database_answers(well
     answer = Client().get("/healthz")
     found = answer.json()
     assert (answer.status_code, found["ok"], found["troubles"]) == (200, True, [])
-    assert (found["database"], found["gates"]) == ({"ok": True}, {"known": 0, "silent": 0})
+    assert (found["database"], found["gates"]) == ({"ok": True}, {"known": 0, "silent": 0, "wrong_clock": 0})
     assert (found["ingest"]["heard_s"] < 60, found["ingest"]["within_s"]) == (True, 60)
     assert found["disk"]["free_bytes"] > 0
 
@@ -79,7 +79,7 @@ def test_silent_gates_are_counted_but_make_nobody_ill_and_retired_machines_have_
     Gate.objects.create(name="old-1", machine=old)
     Gate.objects.create(name="spare")
     found = health.look(datetime.now(UTC))
-    assert (found.found["gates"], found.is_well) == ({"known": 2, "silent": 1}, True)
+    assert (found.found["gates"], found.is_well) == ({"known": 2, "silent": 1, "wrong_clock": 0}, True)
 
 
 def test_only_reading_is_possible(well):
@@ -109,3 +109,10 @@ def test_an_ingest_that_cannot_say_that_it_lives_goes_on(monkeypatch, caplog):
     monkeypatch.setattr(Heartbeat, "beat", broken)
     Ingest(settings.ENVIRONMENT)._beat()
     assert "cannot say that it is alive: locked" in caplog.text
+
+
+def test_a_gate_whose_clock_is_wrong_is_somebodys_to_look_at_without_saying_which(well):
+    Gate.objects.create(name="saw", machine=Machine.objects.create(name="saw"), online=True, clock_off_ms=-3_600_000)
+    found = health.look(datetime.now(UTC))
+    assert found.found["gates"]["wrong_clock"] == 1
+    assert found.troubles == ("the clock of 1 gate is wrong: the page Gates says by how much",)

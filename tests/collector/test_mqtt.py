@@ -144,3 +144,22 @@ def test_an_authority_that_is_none_is_told_at_once(certificates):
     env = replace(secured(certificates), mqtt_ca=certificates / "ca.key")
     with pytest.raises(UsageError, match=r"FABGATE_MQTT_CA: .* is no certificate authority"):
         mqtt.Link(env, collector="c", inbox=queue.Queue())
+
+
+@pytest.mark.parametrize(
+    ("leaf", "is_kept", "age_s", "is_told"),
+    [
+        ("status", False, mqtt.QUEUE_S + 1, True),
+        ("status", True, mqtt.QUEUE_S + 1, False),
+        ("status", False, mqtt.QUEUE_S - 5, False),
+        ("state", False, mqtt.QUEUE_S + 1, False),
+    ],
+)
+def test_only_a_status_that_did_not_wait_in_the_broker_is_told_with_its_time(leaf, is_kept, age_s, is_told):
+    inbox: queue.Queue[mqtt.Posted] = queue.Queue()
+    one = mqtt.Link(settings.ENVIRONMENT, collector="c", inbox=inbox)
+    one._connected_at = time.monotonic() - age_s
+    message = mqtt.paho.MQTTMessage(topic=f"fabgate/v1/lyon/laser-1/{leaf}".encode())
+    message.retain = is_kept
+    one._on_message(one._client, None, message)
+    assert (inbox.get_nowait().at is not None) == is_told

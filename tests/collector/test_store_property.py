@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
@@ -16,7 +17,7 @@ from fabgate.collector.store import Store
 from .gates import NOON, Journal
 from .postgresql import EXAMPLES
 
-MOVES = ["start", "progress", "end", "wrong-end", "boot", "sync", "replace", "fork", "refuse"]
+MOVES = ["start", "progress", "end", "wrong-end", "boot", "sync", "replace", "fork", "refuse", "jump"]
 
 
 @dataclass
@@ -54,11 +55,13 @@ class Gate:
         elif what == "boot":
             journal.boot, journal.boottime_ms, journal.synced = f"boot-{journal.head}-{len(self.journals)}", 0, False
             journal.write("gate.started", version="1")
-        elif what == "sync":
+        elif what in {"sync", "jump"}:
             journal.synced = True
+            # All arrives at noon: what is dated before it may have waited, what is dated long after it is wrong.
+            journal.off += timedelta(milliseconds=60 * (ms - 50_000)) if what == "jump" else timedelta()
             journal.write("clock.synced", time=None)
         elif what == "replace" and len(self.journals) < 3:
-            new = Journal(boot=journal.boot, synced=journal.synced, boottime_ms=journal.boottime_ms)
+            new = Journal(boot=journal.boot, synced=journal.synced, boottime_ms=journal.boottime_ms, off=journal.off)
             new.write("gate.started", version="1", replaces=journal.name)
             self.journals.append(new)
             self.session = None

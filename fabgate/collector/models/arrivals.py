@@ -5,11 +5,16 @@ Few secondary indices: it is they that slow ingest as history grows (to 0.31 at 
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.db import models
 
 from fabgate import seal, wire
 from fabgate.collector.models.workshop import Gate
 
+#: So far beyond its arrival an entry cannot be dated. Two right clocks are within a second of each other; the rest is
+#: for a collector that is not quite right itself.
+AHEAD = timedelta(seconds=60)
 #: The highest number that a database can hold.
 MAX_SEQ = (1 << 63) - 1
 
@@ -87,6 +92,16 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.journal_id}/{self.seq} {self.type}"
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it says that it was written after it arrived: its gate's clock was wrong."""
+        return self.occurred_at is not None and self.occurred_at > self.arrived_at + AHEAD
+
+    @property
+    def at_latest(self) -> datetime:
+        """Return when it was written: as it says, and where it does not know, or cannot be right, when it arrived."""
+        return self.arrived_at if self.occurred_at is None or self.is_ahead else self.occurred_at
 
     def decode(self) -> wire.Entry:
         """Return the envelope."""

@@ -40,8 +40,8 @@ class Review(models.Model):
     ACCEPTED, CORRECTED, FAVOUR = "accepted", "corrected", "favour"
 
     session = models.OneToOneField(UsageSession, on_delete=models.PROTECT, related_name="review_case")
-    #: The session's `review`: journal-lost, restored-image, counter-above-end, uncertain, undated, earlier-holder;
-    #: or contested.
+    #: The session's `review`: journal-lost, restored-image, counter-above-end, uncertain, undated, earlier-holder,
+    #: clock; or contested.
     why = models.CharField(max_length=40)
     opened_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True, blank=True)

@@ -73,6 +73,8 @@ class UsageSession(models.Model):
     opened_in = models.ForeignKey(Journal, on_delete=models.PROTECT, related_name="+", db_index=False)
     opened_seq = models.BigIntegerField(default=0)
     hint_ms = models.BigIntegerField(default=0)  # the highest live counter seen: compared, never counted
+    # By how much the gate's clock was wrong at least when it wrote these entries (../clocks.py); ahead is more than 0.
+    clock_off_ms = models.BigIntegerField(null=True)
 
     class Meta:
         """What is looked up often, or among many."""

@@ -106,6 +106,8 @@ class Gate(models.Model):
     ran_at = models.DateTimeField(null=True, blank=True)
     # And of itself.
     synced = models.BooleanField(default=True)
+    #: By how much its clock is wrong at least, as its last entry showed (../clocks.py); ahead of ours is more than 0.
+    clock_off_ms = models.BigIntegerField(null=True, blank=True)
     #: When it last made sure that it decides by the newest roster there is.
     roster_confirmed_at = models.DateTimeField(null=True, blank=True)
     problems = models.JSONField(default=list, blank=True)
@@ -113,6 +115,8 @@ class Gate(models.Model):
     version = models.CharField(max_length=200, blank=True)
     head = models.BigIntegerField(default=0)
     mark = models.BigIntegerField(default=0)
+    #: When it said that its journal ends at `head`; None where it may have been said before.
+    head_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.name
@@ -122,7 +126,7 @@ class Gate(models.Model):
         """Return what the floor shows of it: while this is the same, no page has anything to redraw."""
         return (
             *(self.online, self.state, tuple(self.causes), self.session, self.session_member, self.state_since),
-            *(tuple(self.problems), self.reader, self.version, self.reported_roster, self.synced),
+            *(tuple(self.problems), self.reader, self.version, self.reported_roster, self.synced, self.clock_off_ms),
         )
 
     @property

@@ -141,6 +141,17 @@ def test_a_gate_that_is_not_well_says_so_on_its_machine():
     ]
 
 
+def test_a_gate_whose_clock_is_wrong_says_so_on_its_machine():
+    assert texts(seen(clock_off_ms=-3_540_000)) == "The clock of its gate is wrong, by at least 59 min."
+
+
+def test_since_when_a_gate_with_a_wrong_clock_is_in_use_its_counter_says():
+    busy = {"state": "active", "session": "s", "session_member": "m-1", "energised_ms": 60_000, "seen_at": NOW}
+    hour, minute = timedelta(hours=1), timedelta(minutes=1)
+    assert seen(**busy, state_since=NOW - hour).since == NOW - hour
+    assert seen(**busy, state_since=NOW - hour, clock_off_ms=-3_540_000).since == NOW - minute
+
+
 @pytest.mark.parametrize(
     ("member", "name", "given"),
     [

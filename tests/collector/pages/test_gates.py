@@ -59,6 +59,9 @@ def test_a_gate_of_which_all_is_here_and_known_is_well():
         ({"roster_version": 0}, "roster", "None built yet"),
         ({"roster_version": 0, "machine": None}, "roster", "No roster: no machine"),
         ({"synced": False}, "clock", "Does not know the time"),
+        ({"clock_off_ms": 3_599_993}, "clock", "At least 1 h ahead of the collector's"),
+        ({"clock_off_ms": -7_300_000}, "clock", "At least 2 h behind the collector's"),
+        ({"clock_off_ms": -9 * DAY_MS, "synced": False}, "clock", "At least 9 days behind the collector's"),
         ({"reader": "fault"}, "reader", "Has a fault"),
     ],
 )

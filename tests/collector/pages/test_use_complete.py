@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from fabgate.collector import complete
 from fabgate.collector.models import Hole, Journal, Quarantine
 from fabgate.collector.received import Received
 from fabgate.collector.store import Store
@@ -58,3 +61,14 @@ def test_a_message_that_could_not_be_taken_is_shown_without_its_content(used, br
 
 def test_without_any_gate_it_says_what_will_be_here(browse):
     assert "No gate was heard yet" in text(browse("auditor").get("/use/complete"))
+
+
+def test_the_last_word_is_never_later_than_its_arrival(used, browse):
+    ahead = used.now + timedelta(days=400)
+    for gate, journal in used.journals.items():
+        used.write(gate, "gate.stopping", ahead, reason="x")
+        Store("lyon").store([journal.status(head=99)], used.now)
+    shown = text(browse("auditor").get("/use/complete"))
+    assert f"{used.now:%Y}" in shown
+    assert f"{ahead:%Y}" not in shown
+    assert complete.now().until == used.now

@@ -8,8 +8,9 @@ import pytest
 
 from fabgate import wire
 from fabgate.collector.models import Change, Correction, Grant, Member, Review, Training, UsageDay, UsageSession
+from fabgate.collector.store import Store
 
-from .used import MINUTE, NOON, Used, text
+from .used import MINUTE, NOON, Used, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -178,3 +179,28 @@ def test_nobody_corrects_their_own_session_nor_one_that_they_pay_for(used, brows
 def test_a_manager_corrects_their_own_session(used, browse, account):
     client = browse(account("manager", member_id="m-1"))
     assert client.post("/use/s-1", corrected(time="0:01:00")).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("off_ms", "said"),
+    [(3_600_000, "was at least 1 h ahead of"), (-90_000_000, "was at least 25 h behind")],
+)
+def test_a_clock_that_was_wrong_is_told_with_how_much_and_never_as_synchronised(used, browse, off_ms, said):
+    UsageSession.objects.update(clock_off_ms=off_ms, review="clock")
+    Review.objects.create(session_id="s-1", why="clock", opened_at=NOON)
+    moment = f"/use/moment?machine={machine()}&day={NOON:%Y-%m-%d}&time=12:10"
+    auditor = browse("auditor")
+    for shown in (text(auditor.get("/use/s-1")), text(auditor.get(moment))):
+        assert f"{said} the collector" in shown
+        assert "was synchronised at the start and at the end" not in shown
+    assert "Clock wrong" in text(auditor.get("/use/review"))
+
+
+def test_a_clock_that_was_set_in_the_session_is_told(used, browse):
+    used.begin("s-2", "m-1", NOON + 60 * MINUTE)
+    journal = used.journals["saw-1"]
+    journal.off = -60 * MINUTE
+    ended = journal.end("s-2", 1000, time=NOON + MINUTE)
+    Store("lyon").store([ended], used.now)
+    assert UsageSession.objects.get(id="s-2").review == "clock"
+    assert "was set while the session went on" in text(browse("auditor").get("/use/s-2"))

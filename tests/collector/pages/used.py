@@ -14,6 +14,8 @@ from tests.collector.gates import Journal
 #: Noon of the day before yesterday, where the site is (its zone is UTC in tests).
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
 MINUTE = timedelta(minutes=1)
+#: When the gates were switched on.
+BOOTED = NOON - timedelta(days=81)
 
 
 @dataclass
@@ -39,6 +41,8 @@ class Used:
     def write(self, gate: str, kind: str, at: datetime, **data: Any) -> None:
         """Store an entry that was written `at`."""
         journal = self.journals[gate]
+        if journal.synced:  # as on a real gate: both clocks go at one pace
+            journal.boottime_ms = (at - BOOTED) // timedelta(milliseconds=1) - 1000
         Store("lyon").store([journal.write(kind, time=at if journal.synced else None, **data)], self.now)
 
     def begin(self, session: str, member: str, at: datetime, gate: str = "saw-1", **more: Any) -> None:

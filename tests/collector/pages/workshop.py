@@ -220,6 +220,7 @@ def _session(journal: Journal, session: str, started: datetime, chance: random.R
     if chance.random() < 0.04:
         ended = {"reason": "power-loss", "uncertainty_ms": 90_000}
     begin = journal.write("session.started", time=started, **who, basis=wire.Basis(kind="grant"), mode="tap")
+    journal.boottime_ms += minutes * MINUTE_MS - 1000  # both clocks of a gate go at one pace
     end = journal.write(
         "session.ended",
         time=started + timedelta(minutes=minutes),

@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from fabgate.collector import formats
 from fabgate.collector.gates import HEARTBEATS
 from fabgate.collector.models import Gate, Journal, Machine
-from fabgate.collector.pages import reasons, who
+from fabgate.collector.pages import clocks, reasons, who
 from fabgate.collector.pages.who import Who
 from fabgate.collector.templatetags.fabgate import STATES
 
@@ -177,9 +177,10 @@ def _tell(station: Station, people: Mapping[str, Who], behind: Mapping[int, int]
 
 
 def _tell_use(station: Station, gate: Gate, at: datetime) -> None:
-    # A gate without the time does not say since when; its counter does, as of when it was heard.
+    # A gate without the time, or with a wrong one, does not say since when; its counter does, as of when it was heard.
     assert gate.seen_at is not None
-    station.since = gate.state_since or gate.seen_at - timedelta(milliseconds=gate.energised_ms)
+    said = gate.state_since if gate.clock_off_ms is None else None
+    station.since = said or gate.seen_at - timedelta(milliseconds=gate.energised_ms)
     if gate.state == "active":
         _tell_active(station, gate, at)
     else:
@@ -239,7 +240,10 @@ def _note_health(station: Station, gate: Gate, behind: int) -> None:
         station.notes.append(Note("warn", text % {"n": behind}))
     if gate.reader not in ("", "ok") and "reader" not in gate.causes:
         station.notes.append(Note("warn", _("Its badge reader has a fault.")))
-    if not gate.synced:
+    if gate.clock_off_ms is not None:
+        text = _("The clock of its gate is wrong, by at least %(span)s.")
+        station.notes.append(Note("warn", text % {"span": clocks.span(gate.clock_off_ms)}))
+    elif not gate.synced:
         station.notes.append(Note("warn", _("Its gate does not know the time.")))
 
 

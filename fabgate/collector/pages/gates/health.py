@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.models import Gate, Hole, Journal, Quarantine
+from fabgate.collector.pages import clocks
 from fabgate.collector.pages.floor.stations import is_heard, moment
 
 #: A gate asks for its roster every few minutes; one that could not make sure for so long is cut off from the web side.
@@ -148,6 +149,9 @@ def _records(journal: Journal | None) -> Said:
 def _clock(gate: Gate) -> Said:
     if gate.seen_at is None:
         return Said("silent", _("not known"))
+    if gate.clock_off_ms is not None:
+        ahead, behind = _("At least %(span)s ahead of the collector's"), _("At least %(span)s behind the collector's")
+        return Said("bad", (ahead if gate.clock_off_ms > 0 else behind) % {"span": clocks.span(gate.clock_off_ms)})
     return Said("ok", _("Knows the time")) if gate.synced else Said("warn", _("Does not know the time"))
 
 

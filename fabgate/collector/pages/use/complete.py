@@ -66,5 +66,5 @@ def _line(journal: Journal) -> Line:
         awaited=journals.missing(journal, min(head, journal.last_own)),
         lost=list(lost.order_by("journal", "first")),
         clones=list(Journal.objects.filter(gate=journal.gate_id, cloned=True)),
-        until=(last.occurred_at or last.arrived_at) if last else None,
+        until=last.at_latest if last else None,
     )

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from django.utils.translation import gettext as _
+
 from fabgate import seal, wire
 from fabgate.collector.models import Correction, Entry, Grant, Journal, Review, UsageSession
 from fabgate.collector.models.arrivals import MAX_SEQ
+from fabgate.collector.pages import clocks
 from fabgate.collector.pages.use import words
 from fabgate.collector.pages.use.names import Names
+from fabgate.collector.sessions import was_set
 
 #: How far back, and how far on, entries are looked through: a session of a month writes 2,976 of its own.
 _BACK, _ON = 4_000, 200
@@ -68,9 +72,19 @@ class Evidence:
 
     @property
     def is_sure_of_time(self) -> bool:
-        """Whether the gate's clock was synchronised at the start and at the end."""
+        """Whether the gate's clock was synchronised at the start and at the end, and nothing says that it was wrong."""
         ends = (self.told[0], self.told[-1]) if self.told else ()
-        return bool(ends) and all(one.data.clock.synced for one in ends)
+        return bool(ends) and all(one.data.clock.synced for one in ends) and not self.wrong_clock
+
+    @property
+    def wrong_clock(self) -> str:
+        """Return how it is known that the dates are wrong, in words; empty where nothing says so."""
+        off_ms = self.session.clock_off_ms
+        if off_ms is None:
+            return _("was set while the session went on: only the minutes are exact") if was_set(self.session) else ""
+        ahead = _("was at least %(span)s ahead of the collector's: only the minutes are exact")
+        behind = _("was at least %(span)s behind the collector's: only the minutes are exact")
+        return (ahead if off_ms > 0 else behind) % {"span": clocks.span(off_ms)}
 
     def people(self) -> Names:
         """Return the names of everybody whom the page may mention."""
@@ -141,7 +155,7 @@ def _entries(session: UsageSession) -> Iterator[Told]:
     mine = Entry.objects.filter(type__startswith="session.")
     last = session.opened_seq
     yield from _own(mine.filter(journal=journal, seq__gt=last, seq__lte=last + _ON), session)
-    for _ in range(_JOURNALS):
+    for _journal in range(_JOURNALS):
         if journal is None:
             return
         back = mine.filter(journal=journal, seq__lte=last).order_by("-seq")[:_BACK]

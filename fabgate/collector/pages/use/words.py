@@ -53,6 +53,10 @@ REVIEWS: Final[Mapping[str, tuple[Any, Any]]] = {
         _("Date unknown"),
         _("The minutes are exact, but the gate's clock was never right, so that nobody knows on which day they were."),
     ),
+    "clock": (
+        _("Clock wrong"),
+        _("The minutes are exact, but the gate's clock was wrong, and the dates with it."),
+    ),
     "earlier-holder": (
         _("Badge had changed hands"),
         _("The gate still took the badge for its earlier holder: the list that it decided by was old."),
