@@ -89,9 +89,10 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "sign-in"
 
-SESSION_COOKIE_NAME = "fabgate_session"
+# By the port, because a browser gives its cookies to every port of a host: two demos would sign each other out.
+SESSION_COOKIE_NAME = f"fabgate_session_{ENVIRONMENT.web_port}"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
-CSRF_COOKIE_NAME = "fabgate_csrf"
+CSRF_COOKIE_NAME = f"fabgate_csrf_{ENVIRONMENT.web_port}"
 CSRF_COOKIE_HTTPONLY = True  # our script sends forms as they stand in the page
 CSRF_FAILURE_VIEW = "fabgate.collector.pages.errors.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"

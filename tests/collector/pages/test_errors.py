@@ -94,7 +94,7 @@ def test_a_nul_in_an_address_is_400_on_every_database(browse, path):
 def test_a_nul_in_a_form_or_in_a_cookie_is_400_on_every_database(browse):
     client = browse("manager")
     assert client.post("/people/trainings/who", {"member": ["m\0"]}).status_code == 400
-    cookie = {"cookie": r'fabgate_session="12345678\000"'}  # quoted, as a browser that means harm would send it
+    cookie = {"cookie": r'fabgate_session_8000="12345678\000"'}  # quoted, as a browser that means harm would send it
     assert client.get("/people", headers=cookie).status_code == 400
     assert client.get("/nope", headers=cookie).status_code == 400
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -14,6 +17,7 @@ from django.urls import get_resolver
 from fabgate.collector import floor, rights
 from fabgate.collector.models import Account, Pulse
 from fabgate.collector.pages import frame
+from fabgate.demo.picture import KEYS
 
 
 def test_a_role_sees_the_tabs_that_it_may_open_and_no_other(browse):
@@ -95,9 +99,14 @@ def test_nobody_is_sent_to_another_site_by_a_switch(visitor):
 
 
 def test_a_simulated_collector_says_so_on_every_page(visitor, monkeypatch):
-    assert "SIMULATED" not in visitor.get("/sign-in").content.decode()
+    true = visitor.get("/sign-in").content.decode()
+    assert "SIMULATED" not in true
+    assert "<kbd>" not in true
     monkeypatch.setattr(settings, "ENVIRONMENT", replace(settings.ENVIRONMENT, simulated=True))
-    assert "SIMULATED" in visitor.get("/sign-in").content.decode()
+    simulated = visitor.get("/sign-in").content.decode()
+    assert "SIMULATED" in simulated
+    assert "Press the key <kbd>o</kbd> in its terminal" in simulated
+    assert "   o page" in KEYS[1]
 
 
 def test_no_page_may_run_or_paint_anything_that_is_not_a_file_of_ours(browse):
@@ -116,9 +125,26 @@ def test_cookies_are_not_for_scripts_and_not_for_other_sites(visitor, account):
     account("desk")
     visitor.get("/sign-in")
     visitor.post("/sign-in", {"name": "desk", "password": "three green chairs"})
-    for name in ("fabgate_session", "fabgate_csrf"):
+    for name in ("fabgate_session_8000", "fabgate_csrf_8000"):
         cookie = visitor.cookies[name]
         assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax"), name
+
+
+def test_two_collectors_on_one_host_do_not_sign_each_other_out(tmp_path):
+    def names(port: int) -> list[str]:
+        program = "from django.conf import settings\nprint(settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME)"
+        given = {
+            "FABGATE_SITE": "lyon",
+            "FABGATE_DATA": str(tmp_path),
+            "FABGATE_WEB_PORT": str(port),
+            "DJANGO_SETTINGS_MODULE": "fabgate.collector.settings",
+        }
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, env={**os.environ, **given}, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    # A browser gives a cookie to every port of the host that set it (RFC 6265, 8.5).
+    assert not {*names(8123)} & {*names(8124)}
 
 
 def test_what_changes_while_a_page_is_made_is_told_to_it_afterwards(browse):
