@@ -76,7 +76,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 executor = MigrationExecutor(connection)
 executor.loader = MigrationLoader(connection, replace_migrations=False)
-replaced = executor.loader.get_migration("collector", "0001_squashed_0011").replaces
+replaced = executor.loader.get_migration("collector", "0001_squashed_0013").replaces
 executor.migrate([replaced[-1]])
 """
 _AT_ONCE = "import django; django.setup(); from django.core.management import call_command; call_command('migrate')"

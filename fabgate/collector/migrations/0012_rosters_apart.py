@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     """Not taken back: the next start builds every roster anew."""
 
     dependencies = [
-        ('collector', '0001_squashed_0011'),
+        ('collector', '0011_sessions_by_two'),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """Replaces the first eleven; databases that have some of them go on with those."""
+    """Replaces the first thirteen; databases that have some of them go on with those."""
 
     initial = True
 
@@ -23,6 +23,8 @@ class Migration(migrations.Migration):
         ('collector', '0009_open_sessions'),
         ('collector', '0010_session_of_machine_reason'),
         ('collector', '0011_sessions_by_two'),
+        ('collector', '0012_rosters_apart'),
+        ('collector', '0013_wrong_clocks'),
     ]
 
     dependencies = [
@@ -54,7 +56,6 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=63, unique=True)),
                 ('token_hash', models.CharField(blank=True, max_length=64)),
                 ('roster_version', models.BigIntegerField(default=0)),
-                ('roster', models.BinaryField(default=b'')),
                 ('online', models.BooleanField(default=False)),
                 ('boot', models.CharField(blank=True, max_length=64)),
                 ('journal', models.CharField(blank=True, max_length=64)),
@@ -70,12 +71,14 @@ class Migration(migrations.Migration):
                 ('running_ms', models.BigIntegerField(default=0)),
                 ('ran_at', models.DateTimeField(blank=True, null=True)),
                 ('synced', models.BooleanField(default=True)),
+                ('clock_off_ms', models.BigIntegerField(blank=True, null=True)),
                 ('roster_confirmed_at', models.DateTimeField(blank=True, null=True)),
                 ('problems', models.JSONField(blank=True, default=list)),
                 ('reader', models.CharField(blank=True, max_length=200)),
                 ('version', models.CharField(blank=True, max_length=200)),
                 ('head', models.BigIntegerField(default=0)),
                 ('mark', models.BigIntegerField(default=0)),
+                ('head_at', models.DateTimeField(blank=True, null=True)),
             ],
         ),
         migrations.CreateModel(
@@ -171,6 +174,13 @@ class Migration(migrations.Migration):
             options={
                 'indexes': [models.Index(fields=['name', 'at'], name='failed_sign_in_name'), models.Index(fields=['address', 'at'], name='failed_sign_in_address')],
             },
+        ),
+        migrations.CreateModel(
+            name='ServedRoster',
+            fields=[
+                ('gate', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='collector.gate')),
+                ('body', models.BinaryField()),
+            ],
         ),
         migrations.CreateModel(
             name='Journal',
@@ -462,6 +472,7 @@ class Migration(migrations.Migration):
                 ('last_energised_ms', models.BigIntegerField(default=0)),
                 ('opened_seq', models.BigIntegerField(default=0)),
                 ('hint_ms', models.BigIntegerField(default=0)),
+                ('clock_off_ms', models.BigIntegerField(null=True)),
                 ('gate', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='sessions', to='collector.gate')),
                 ('machine', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='sessions', to='collector.machine')),
                 ('opened_in', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='collector.journal')),
