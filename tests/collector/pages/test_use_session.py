@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 
 from fabgate import wire
+from fabgate.collector import corrections
 from fabgate.collector.models import Change, Correction, Grant, Member, Review, Training, UsageDay, UsageSession
 from fabgate.collector.store import Store
 
+from .tabs import sent_by
 from .used import MINUTE, NOON, Used, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -204,3 +206,17 @@ def test_a_clock_that_was_set_in_the_session_is_told(used, browse):
     Store("lyon").store([ended], used.now)
     assert UsageSession.objects.get(id="s-2").review == "clock"
     assert "was set while the session went on" in text(browse("auditor").get("/use/s-2"))
+
+
+def test_a_correction_does_not_undo_one_that_its_form_did_not_show(used, browse):
+    auditor = browse("manager")
+    older = sent_by(auditor.get("/use/s-1"), "purpose")
+    corrections.correct("s-1", Correction.PAYER, "m-2", author="eve", reason="her school pays")
+    typed = {"purpose": "maintenance", "reason": "he mended it"}
+    again = auditor.post("/use/s-1", older | typed)
+    assert again.status_code == 409
+    assert "<strong>Bjørn Sørensen</strong>" in again.content.decode()
+    assert UsageSession.objects.get().purpose == "own"
+    assert auditor.post("/use/s-1", sent_by(again, "purpose")).status_code == 303
+    found = UsageSession.objects.get()
+    assert (found.payer, found.purpose) == ("m-2", "maintenance")

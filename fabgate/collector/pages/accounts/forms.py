@@ -9,10 +9,11 @@ from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector import accounts
 from fabgate.collector.models import Account, Member
+from fabgate.collector.pages.watched import Watched
 from fabgate.errors import UsageError
 
 
-class AccountForm(forms.Form):
+class AccountForm(Watched, forms.Form):
     """What a manager may change of an account."""
 
     display_name = forms.CharField(label=_("Name that others read"), max_length=120, required=False)

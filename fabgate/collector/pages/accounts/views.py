@@ -14,7 +14,7 @@ from fabgate.collector import accounts as house
 from fabgate.collector import changes, mails
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Account, ApiKey, OneTimeLink
-from fabgate.collector.pages import errors
+from fabgate.collector.pages import errors, watched
 from fabgate.collector.pages.accounts import letters
 from fabgate.collector.pages.accounts.forms import AccountForm, NewAccountForm
 from fabgate.errors import UsageError
@@ -79,21 +79,33 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     account = get_object_or_404(Account.objects.select_related("member"), pk=pk)
     if request.method == "POST" and request.POST.get("active") in {"0", "1"}:
         return _switch(request, account, is_active=request.POST["active"] == "1")
-    shown = {"display_name": account.display_name, "email": account.email, "role": account.role}
-    form = AccountForm(
-        request.POST if request.method == "POST" else None, initial={**shown, "member": account.member_id or ""}
-    )
-    if request.method == "POST" and form.is_valid():
-        with transaction.atomic(), changes.made(account_of(request).name, "account.updated", account):
-            for name in ("display_name", "email", "role", "member"):
-                setattr(account, name, form.cleaned_data[name])
-            # Only these: a password that was set meanwhile holds.
-            account.save(update_fields=["display_name", "email", "role", "member"])
-            _keep_a_manager()
+    form = AccountForm(initial=_shown(account)) if request.method == "GET" else _saved(request, account)
+    if form is None:
         messages.success(request, _("Saved."))
         return see_other(reverse("accounts-one", args=[pk]))
     context = {"form": form, "one": account, "keys": ApiKey.living().filter(made_by=account).order_by("name")}
-    return render(request, "accounts/one.html", context, status=200 if request.method == "GET" else 400)
+    return render(request, "accounts/one.html", context, status=form.status)
+
+
+def _saved(request: HttpRequest, account: Account) -> AccountForm | None:
+    """Save what was typed; return the form where it cannot be."""
+    with transaction.atomic():
+        row = watched.held(account)
+        form = AccountForm(request.POST, initial=_shown(row))
+        if form.is_overtaken() or not form.is_valid():
+            return form
+        with changes.made(account_of(request).name, "account.updated", row):
+            for name in ("display_name", "email", "role", "member"):
+                setattr(row, name, form.cleaned_data[name])
+            # Only these: a password that was set meanwhile holds.
+            row.save(update_fields=["display_name", "email", "role", "member"])
+            _keep_a_manager()
+    return None
+
+
+def _shown(account: Account) -> dict[str, str]:
+    shown = {"display_name": account.display_name, "email": account.email, "role": account.role}
+    return {**shown, "member": account.member_id or ""}
 
 
 def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpResponse:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from fabgate.collector import locks
 from fabgate.collector.blocks import today
+from fabgate.collector.pages.watched import Watched
 
 #: What is wrong most often, in words that fit the display beside the machine.
 REASONS: Final = (
@@ -24,8 +25,10 @@ OWN: Final = "own"
 IDLE, NOW = "idle", "now"
 
 
-class LockForm(forms.Form):
-    """A lock. By default it waits for the job that runs."""
+class LockForm(Watched, forms.Form):
+    """A lock. By default it waits for the job that runs; `standing` is the one whose place it takes."""
+
+    standing = forms.CharField(label=gettext_lazy("Locked"), disabled=True, required=False, widget=forms.HiddenInput)
 
     why = forms.ChoiceField(
         label=gettext_lazy("Why?"),

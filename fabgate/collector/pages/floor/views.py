@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Final
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -14,7 +15,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector import locks, mails
 from fabgate.collector.door import account_of, back_to, see_other
 from fabgate.collector.models import Gate, Machine
-from fabgate.collector.pages import errors, who
+from fabgate.collector.pages import errors, watched, who
 from fabgate.collector.pages.floor import acts, here, orders, refused, stations, writing
 from fabgate.collector.pages.floor.forms import LockForm
 from fabgate.collector.pages.floor.stations import Station
@@ -89,18 +90,25 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
     machine = get_object_or_404(Machine, name=name, retired_at=None)
     if machine.lock is not None and not acts.may_unlock(account_of(request), machine):
         return _not_yours(request, machine)  # a lock in its place would be theirs to take off
-    form = LockForm(request.POST or None)
     back = back_to(request, "floor")
-    if request.method == "POST" and form.is_valid():
-        day = form.cleaned_data["back"]
-        actor = account_of(request).name
-        typed = form.cleaned_data["when"], form.reason, day.isoformat() if day else ""
-        about, gates = locks.set_on(machine, *typed, actor=actor)
-        acts.tell_lock(request, "lock", about, machine, gates)
-        return see_other(back)
+    if request.method == "GET":
+        form = LockForm(initial=_standing(machine))
+    else:
+        with transaction.atomic():
+            machine = watched.held(machine)
+            if machine.lock is not None and not acts.may_unlock(account_of(request), machine):
+                return _not_yours(request, machine)
+            form = LockForm(request.POST, initial=_standing(machine))
+            if is_right := not form.is_overtaken() and form.is_valid():
+                day = form.cleaned_data["back"]
+                typed = form.cleaned_data["when"], form.reason, day.isoformat() if day else ""
+                about, gates = locks.set_on(machine, *typed, actor=account_of(request).name)
+        if is_right:
+            acts.tell_lock(request, "lock", about, machine, gates)
+            return see_other(back)
     used = [station for station in stations.now(datetime.now(UTC)) if station.machine == machine and station.is_in_use]
     shown = {"form": form, "machine": machine, "back": back, "used": used}
-    return render(request, "floor/lock.html", shown, status=200 if request.method == "GET" else 400)
+    return render(request, "floor/lock.html", shown, status=form.status)
 
 
 def unlock(request: HttpRequest, name: str) -> HttpResponse:
@@ -129,6 +137,14 @@ def order(request: HttpRequest, name: str) -> HttpResponse:
     else:
         acts.give(request, gate, verb)
     return see_other(back_to(request, "floor"))
+
+
+def _standing(machine: Machine) -> dict[str, str]:
+    """Return the lock that is on, in words."""
+    if machine.lock is None:
+        return {"standing": ""}
+    by = who.signing_in([machine.locked_by]).get(machine.locked_by, _("Somebody"))
+    return {"standing": f"{machine.lock_reason} ({by})"}
 
 
 def _not_yours(request: HttpRequest, machine: Machine) -> HttpResponse:

@@ -29,14 +29,14 @@ from fabgate.collector.templatetags.fabgate import NOTHING
 def calendar(request: HttpRequest) -> HttpResponse:
     """Show the hours of the week, the days to come that are unlike the others, and what follows for the next days."""
     scope = request.GET.get("for", "")
-    return _page(request, WeeklyForm(initial={"scope": scope}), SpecialForm(initial={"scope": scope}), TonightForm())
+    return _page(request, WeeklyForm(initial={"scope": scope}), SpecialForm(initial={"scope": scope}))
 
 
 def weekly(request: HttpRequest) -> HttpResponse:
     """Add hours of every week."""
     form = WeeklyForm(request.POST)
     if not form.is_valid():
-        return _page(request, form, SpecialForm(), TonightForm())
+        return _page(request, form, SpecialForm())
     typed = form.cleaned_data
     row = Opening(days=sorted(typed["days"]), start=typed["start"], to=typed["to"], **form.meant())
     return _added(request, [row])
@@ -46,7 +46,7 @@ def special(request: HttpRequest) -> HttpResponse:
     """Add a day that is closed, or has other hours."""
     form = SpecialForm(request.POST)
     if not form.is_valid():
-        return _page(request, WeeklyForm(), form, TonightForm())
+        return _page(request, WeeklyForm(), form)
     typed = form.cleaned_data
     row = SpecialDay(day=typed["day"], start=typed["start"], to=typed["to"], note=typed["note"].strip(), **form.meant())
     return _added(request, [row])
@@ -54,20 +54,19 @@ def special(request: HttpRequest) -> HttpResponse:
 
 def tonight(request: HttpRequest) -> HttpResponse:
     """Keep the workshop open late tonight: today's hours, the last of them longer."""
-    form = TonightForm(request.POST)
-    if not form.is_valid():
-        return _page(request, WeeklyForm(), SpecialForm(), form)
     now = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
-    found = opening.Calendar(now.date())
-    if found.spans(None, now.date()) is None:
-        form.add_error("to", _("No hours are set: the workshop is open always, tonight too."))
-        return _page(request, WeeklyForm(), SpecialForm(), form)
-    hours = opening.until_tonight(found, now, form.cleaned_data["to"])
     with transaction.atomic():
-        for row in SpecialDay.objects.filter(day=now.date(), machine=None, category="").select_for_update(no_key=True):
-            _take_out(request, row)
-        note = _("Open late tonight")
-        return _added(request, [SpecialDay(day=now.date(), start=start, to=to, note=note) for start, to in hours])
+        rows = SpecialDay.objects.filter(day=now.date(), machine=None, category="").select_for_update(no_key=True)
+        set_before, found = list(rows), opening.Calendar(now.date())
+        form = TonightForm(request.POST, hours=week.today_in_words(found))
+        if not form.is_overtaken() and form.is_valid() and found.spans(None, now.date()) is None:
+            form.add_error("to", _("No hours are set: the workshop is open always, tonight too."))
+        if is_right := not form.overtaken and form.is_valid():
+            for row in set_before:
+                _take_out(request, row)
+            hours, note = opening.until_tonight(found, now, form.cleaned_data["to"]), _("Open late tonight")
+            gates = _add(request, [SpecialDay(day=now.date(), start=start, to=to, note=note) for start, to in hours])
+    return _told(request, gates) if is_right else _page(request, WeeklyForm(), SpecialForm(), form)
 
 
 def remove(request: HttpRequest) -> HttpResponse:
@@ -88,12 +87,15 @@ def remove(request: HttpRequest) -> HttpResponse:
 
 
 def _added(request: HttpRequest, rows: Iterable[Opening | SpecialDay]) -> HttpResponse:
+    return _told(request, _add(request, rows))
+
+
+def _add(request: HttpRequest, rows: Iterable[Opening | SpecialDay]) -> list[Any]:
     with transaction.atomic():
         for row in rows:
             with changes.made(account_of(request).name, "hours.set", row) as change:
                 row.save()
-        gates = _rebuilt(change)
-    return _told(request, gates)
+        return _rebuilt(change)
 
 
 def _take_out(request: HttpRequest, row: Opening | SpecialDay) -> Change:
@@ -120,9 +122,10 @@ def _told(request: HttpRequest, gates: list[Any]) -> HttpResponse:
 
 
 def _page(
-    request: HttpRequest, weekly_form: WeeklyForm, special_form: SpecialForm, tonight_form: TonightForm
+    request: HttpRequest, weekly_form: WeeklyForm, special_form: SpecialForm, tonight_form: TonightForm | None = None
 ) -> HttpResponse:
     now = today()
+    tonight_form = tonight_form or TonightForm(hours=week.today_in_words(opening.Calendar(now)))
     hours = [
         {"row": row, "scope": _scope(row), "days": _days(row.days), "hours": week.span(opening.span(row.start, row.to))}
         for row in Opening.objects.select_related("machine").order_by("machine__name", "category", "start", "id")
@@ -144,7 +147,7 @@ def _page(
         "tonight": tonight_form,
         "known": known.by(newest) if newest is not None and newest.rosters else None,
     }
-    status = 400 if any(form.is_bound for form in forms) else 200
+    status = 409 if tonight_form.overtaken else 400 if any(form.is_bound for form in forms) else 200
     return render(request, "machines/calendar.html", shown, status=status)
 
 

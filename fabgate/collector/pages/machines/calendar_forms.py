@@ -6,6 +6,7 @@ from datetime import date, time
 from typing import Any, Final
 
 from django import forms
+from django.http import QueryDict
 from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -14,6 +15,7 @@ from fabgate.collector.blocks import today
 from fabgate.collector.models import Machine
 from fabgate.collector.models.calendar import WEEK
 from fabgate.collector.pages.machines import views
+from fabgate.collector.pages.watched import Watched
 
 _TIME: Final = forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
 _WRONG_TIME: Final = {"invalid": gettext_lazy("Write a time such as 18:30.")}
@@ -93,10 +95,16 @@ class SpecialForm(ScopeForm):
         return cleaned
 
 
-class TonightForm(forms.Form):
-    """Until when the whole workshop is open tonight."""
+class TonightForm(Watched, forms.Form):
+    """Until when the whole workshop is open tonight; it takes the place of the hours that were set for today."""
 
+    hours = forms.CharField(
+        label=gettext_lazy("Today's hours"), disabled=True, required=False, widget=forms.HiddenInput
+    )
     to = forms.TimeField(label=gettext_lazy("Until"), widget=_TIME, error_messages=_WRONG_TIME, initial=time(22))
+
+    def __init__(self, data: QueryDict | None = None, *, hours: str) -> None:
+        super().__init__(data, initial={"hours": hours})
 
 
 def scopes() -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from fabgate.collector import presets
 from fabgate.collector.gates import RESERVED_MACHINES
 from fabgate.collector.models import Gate, Machine, Training
 from fabgate.collector.pages.machines import words
+from fabgate.collector.pages.watched import Watched
 from fabgate.errors import UsageError
 
 _MINUTES: Final = ("limit_s", "max_s", "idle_off_s", "finish_max_s")
@@ -53,7 +54,7 @@ _WRONG: Final[Mapping[str, Any]] = {
 }
 
 
-class AboutForm(forms.Form):
+class AboutForm(Watched, forms.Form):
     """What people call a machine, and where lists put it."""
 
     title = forms.CharField(label=gettext_lazy("Title"), max_length=120, required=False)
@@ -114,7 +115,7 @@ class NewMachineForm(AboutForm):
         return name
 
 
-class RulesForm(forms.Form):
+class RulesForm(Watched, forms.Form):
     """Every rule of a machine. After it was found valid, `rules` are what the machine keeps."""
 
     rules: dict[str, Any]
@@ -148,7 +149,7 @@ class RulesForm(forms.Form):
         return cleaned
 
 
-class TrainingsForm(forms.Form):
+class TrainingsForm(Watched, forms.Form):
     """The trainings that open a machine."""
 
     trainings = forms.ModelMultipleChoiceField(

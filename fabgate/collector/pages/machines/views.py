@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector import changes, locks, presets, roster
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Change, Gate, Machine, Training
-from fabgate.collector.pages import errors, known
+from fabgate.collector.pages import errors, known, watched
 from fabgate.collector.pages.floor import acts, stations
 from fabgate.collector.pages.floor.stations import Station
 from fabgate.collector.pages.machines import history, week, words
@@ -66,39 +66,43 @@ def new(request: HttpRequest) -> HttpResponse:
 def one(request: HttpRequest, name: str) -> HttpResponse:
     """Show everything about a machine; change what it is called."""
     machine = get_object_or_404(Machine, name=name)
-    form = AboutForm(request.POST or None, initial=_about(machine))
-    if request.method == "POST" and form.is_valid():
-        with transaction.atomic(), changes.made(account_of(request).name, "machine.updated", machine) as change:
-            held = _held(machine)
-            is_moved = held.category != form.cleaned_data["category"]
-            for field in ("title", "category", "note"):
-                setattr(held, field, form.cleaned_data[field])
-            held.save(update_fields=["title", "category", "note"])
-            # Of another category it may have other opening hours.
-            gates = roster.rebuild(held.gates.all(), only_changed=True) if is_moved else []
-            change.rosters = roster.versions(gates)
-        return saved(request, machine, "about", gates)
-    return page(request, machine, about=form)
+    if request.method == "GET":
+        return page(request, machine)
+    with transaction.atomic():
+        held = watched.held(machine)
+        form = AboutForm(request.POST, initial=_about(held))
+        if is_right := not form.is_overtaken() and form.is_valid():
+            with changes.made(account_of(request).name, "machine.updated", machine) as change:
+                is_moved = held.category != form.cleaned_data["category"]
+                for field in ("title", "category", "note"):
+                    setattr(held, field, form.cleaned_data[field])
+                held.save(update_fields=["title", "category", "note"])
+                # Of another category it may have other opening hours.
+                gates = roster.rebuild(held.gates.all(), only_changed=True) if is_moved else []
+                change.rosters = roster.versions(gates)
+    return saved(request, machine, "about", gates) if is_right else page(request, machine, about=form)
 
 
 def rules(request: HttpRequest, name: str) -> HttpResponse:
     """Change how a machine behaves."""
     machine = get_object_or_404(Machine, name=name)
-    form = RulesForm(request.POST, machine=machine)
-    if not form.is_valid():
-        return page(request, machine, rules=form)
-    with changes.made(account_of(request).name, "machine.updated", machine) as change:
-        held = _held(machine)
-        held.rules = form.rules
-        gates = _behaves(held, change)
-    return saved(request, machine, "rules", gates)
+    with transaction.atomic():
+        held = watched.held(machine)
+        form = RulesForm(request.POST, machine=held)
+        if is_right := not form.is_overtaken() and form.is_valid():
+            with changes.made(account_of(request).name, "machine.updated", machine) as change:
+                held.rules = form.rules
+                gates = _behaves(held, change)
+    return saved(request, machine, "rules", gates) if is_right else page(request, machine, rules=form)
 
 
 def preset(request: HttpRequest, name: str) -> HttpResponse:
     """Set all rules of a machine to those of its kind."""
     machine = get_object_or_404(Machine, name=name)
     with changes.made(account_of(request).name, "machine.updated", machine) as change:
-        held = _held(machine)
+        held = watched.held(machine)
+        if (seen := request.POST.get(watched.SEEN)) and RulesForm(machine=held).changed_since(seen):
+            raise errors.Conflict(_("Somebody else was faster: look at the machine again."))
         presets.apply(held, request.POST.get("preset", ""))
         gates = _behaves(held, change)
     return saved(request, machine, "rules", gates)
@@ -107,21 +111,20 @@ def preset(request: HttpRequest, name: str) -> HttpResponse:
 def trainings(request: HttpRequest, name: str) -> HttpResponse:
     """Choose which trainings open a machine."""
     machine = get_object_or_404(Machine, name=name)
-    form = TrainingsForm(request.POST)
-    if not form.is_valid():
-        return page(request, machine, trainings=form)
     with transaction.atomic():
-        held = _held(machine)
-        before = sorted(held.trainings.values_list("name", flat=True))
-        held.trainings.set(form.cleaned_data["trainings"])
-        after = sorted(held.trainings.values_list("name", flat=True))
-        gates = roster.rebuild(held.gates.all(), only_changed=True)
-        if before != after:
-            was, now = {"trainings": before}, {"trainings": after}
-            change = changes.note(account_of(request).name, "machine.updated", held, before=was, after=now)
-            change.rosters = roster.versions(gates)
-            change.save(update_fields=["rosters"])
-    return saved(request, machine, "trainings", gates)
+        held = watched.held(machine)
+        form = TrainingsForm(request.POST, initial={"trainings": held.trainings.all()})
+        if is_right := not form.is_overtaken() and form.is_valid():
+            before = sorted(held.trainings.values_list("name", flat=True))
+            held.trainings.set(form.cleaned_data["trainings"])
+            after = sorted(held.trainings.values_list("name", flat=True))
+            gates = roster.rebuild(held.gates.all(), only_changed=True)
+            if before != after:
+                was, now = {"trainings": before}, {"trainings": after}
+                change = changes.note(account_of(request).name, "machine.updated", held, before=was, after=now)
+                change.rosters = roster.versions(gates)
+                change.save(update_fields=["rosters"])
+    return saved(request, machine, "trainings", gates) if is_right else page(request, machine, trainings=form)
 
 
 def retire(request: HttpRequest, name: str) -> HttpResponse:
@@ -130,7 +133,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
     is_over = request.POST.get("retired") == "1"
     gates: list[Gate] = []
     with transaction.atomic():
-        held = _held(machine)
+        held = watched.held(machine)
         if is_over == (held.retired_at is not None):
             raise errors.Conflict(_("Somebody else was faster: look at the machine again."))
         verb = "machine.retired" if is_over else "machine.returned"
@@ -154,7 +157,8 @@ def page(request: HttpRequest, machine: Machine, **bound: Form) -> HttpResponse:
     """Return the machine's page; a form that was sent and is wrong stands in the place of a fresh one."""
     found = Machine.objects.prefetch_related("trainings").get(pk=machine.pk)  # never what a form would make of it
     gates = list(found.gates.order_by("name"))
-    wrong = next((name for name, form in bound.items() if form.is_bound and form.errors), "")
+    overtaken = any(isinstance(form, watched.Watched) and form.overtaken for form in bound.values())
+    wrong = next((name for name, form in bound.items() if overtaken or (form.is_bound and form.errors)), "")
     told = [("machine", found.name), *(("gate", gate.name) for gate in gates)]
     shown = {
         "machine": found,
@@ -177,7 +181,7 @@ def page(request: HttpRequest, machine: Machine, **bound: Form) -> HttpResponse:
         "history": history.of(*told),
         "known": known.of(*told),
     }
-    return render(request, "machines/one.html", shown, status=400 if wrong else 200)
+    return render(request, "machines/one.html", shown, status=409 if overtaken else 400 if wrong else 200)
 
 
 def saved(request: HttpRequest, machine: Machine, place: str, gates: list[Gate]) -> HttpResponse:
@@ -201,11 +205,6 @@ def _behaves(machine: Machine, change: Change) -> list[Gate]:
     gates = roster.rebuild(machine.gates.all(), only_changed=True)
     change.rosters = roster.versions(gates)
     return gates
-
-
-def _held(machine: Machine) -> Machine:
-    """Return the row as it is now, for nobody else to change meanwhile."""
-    return Machine.objects.select_for_update(no_key=True).get(pk=machine.pk)
 
 
 def _about(machine: Machine) -> dict[str, Any]:

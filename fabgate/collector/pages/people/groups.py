@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector import badges, blocks, changes, roster
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Account, Badge, Group, Machine, Member
-from fabgate.collector.pages import errors, known
+from fabgate.collector.pages import errors, known, watched
 from fabgate.collector.pages.people import desk_forms, find, telling, words
 
 
-class GroupForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+class GroupForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
     """A class or a company. Who belongs to it is a list of numbers, so that it can be pasted."""
 
     payer = forms.CharField(
@@ -166,21 +166,24 @@ def end(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
     is_manager = account_of(request).role == Account.MANAGER
-    form = GroupForm(request.POST or None, instance=group, is_manager=is_manager)
-    if request.method == "POST" and form.is_valid():
-        verb = "group.added" if group is None else "group.updated"
-        with transaction.atomic(), changes.made(telling.actor(request), verb, form.instance) as change:
-            saved = form.save(commit=False)
-            # Of one that is there only these: a group that was ended meanwhile has ended.
-            saved.save(update_fields=["name", "kind", "payer", "note"] if group else None)
-            form.save_m2m()
-            saved.members.set(form.cleaned_data["people"])
-            change.rosters = roster.versions(roster.rebuild(only_changed=True))
+    if request.method == "GET":
+        form = GroupForm(instance=group, is_manager=is_manager)
+        return render(request, "people/group_edit.html", {"form": form, "group": group})
+    verb = "group.added" if group is None else "group.updated"
+    with transaction.atomic():
+        form = GroupForm(request.POST, instance=group and watched.held(group), is_manager=is_manager)
+        if is_saved := not form.is_overtaken() and form.is_valid():
+            with changes.made(telling.actor(request), verb, form.instance) as change:
+                saved = form.save(commit=False)
+                # Of one that is there only these: a group that was ended meanwhile has ended.
+                saved.save(update_fields=["name", "kind", "payer", "note"] if group else None)
+                form.save_m2m()
+                saved.members.set(form.cleaned_data["people"])
+                change.rosters = roster.versions(roster.rebuild(only_changed=True))
+    if is_saved:
         telling.tell(request, _("Saved."), change)
         return see_other(reverse("people-group", args=[saved.pk]))
-    status = 200 if request.method == "GET" else 400
-    old = None if group is None else Group.objects.get(pk=group.pk)
-    return render(request, "people/group_edit.html", {"form": form, "group": old}, status=status)
+    return render(request, "people/group_edit.html", {"form": form, "group": group}, status=form.status)
 
 
 def _page(request: HttpRequest, group: Group, **bound: Any) -> HttpResponse:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector import badges, changes, roster
 from fabgate.collector.door import account_of
 from fabgate.collector.models import Account
+from fabgate.collector.pages import watched
 from fabgate.collector.pages.people import desk_forms, enrol, telling
 from fabgate.collector.pages.people.person_forms import NewPersonForm, PersonForm
 from fabgate.collector.roles import barred_from
@@ -45,12 +46,17 @@ def edit(request: HttpRequest, pk: str) -> HttpResponse:
     member = telling.member_of(pk)
     is_manager = account_of(request).role == Account.MANAGER
     is_own = barred_from(account_of(request)) == member.pk
-    form = PersonForm(request.POST or None, instance=member, is_manager=is_manager, is_own=is_own)
-    if request.method == "POST" and form.is_valid():
-        with changes.made(telling.actor(request), "member.updated", member) as change:
-            form.save_typed()
-            change.rosters = roster.versions(roster.rebuild(only_changed=True))
+    if request.method == "GET":
+        form = PersonForm(instance=member, is_manager=is_manager, is_own=is_own)
+        return render(request, "people/edit.html", {"form": form, "member": member})
+    with transaction.atomic():
+        row = watched.held(member)
+        form = PersonForm(request.POST, instance=row, is_manager=is_manager, is_own=is_own)
+        if is_saved := not form.is_overtaken() and form.is_valid():
+            with changes.made(telling.actor(request), "member.updated", row) as change:
+                form.save_typed()
+                change.rosters = roster.versions(roster.rebuild(only_changed=True))
+    if is_saved:
         telling.tell(request, _("Saved."), change)
         return telling.to_person(member)
-    status = 200 if request.method == "GET" else 400
-    return render(request, "people/edit.html", {"form": form, "member": telling.member_of(pk)}, status=status)
+    return render(request, "people/edit.html", {"form": form, "member": member}, status=form.status)

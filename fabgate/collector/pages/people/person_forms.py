@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from fabgate.collector.models import Machine, Member
 from fabgate.collector.pages.people.desk_forms import DayField
+from fabgate.collector.pages.watched import Watched
 
 #: Days.
 MOST_GRACE: Final = 366
@@ -28,7 +29,7 @@ _LEVELS: Final = (
 )
 
 
-class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+class PersonForm(Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
     """A person who is there already."""
 
     payer = forms.CharField(

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, Final
 
 from django import forms
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -18,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from fabgate.collector import blocks, changes, grants, roster
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Grant, Group, Machine, Member, Training
-from fabgate.collector.pages import known
+from fabgate.collector.pages import known, watched
 from fabgate.collector.pages.people import desk_forms, find, telling, words
 from fabgate.collector.pages.people.words import Chip
 from fabgate.collector.roles import barred_from
@@ -28,7 +29,7 @@ from fabgate.errors import UsageError
 _MOST: Final = 200
 
 
-class TrainingForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+class TrainingForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
     """A training, the machines that it opens and what it wants first."""
 
     class Meta:
@@ -129,15 +130,20 @@ def new(request: HttpRequest) -> HttpResponse:
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a training."""
     training = get_object_or_404(Training, pk=pk)
-    form = TrainingForm(request.POST or None, instance=training)
-    if request.method == "POST" and form.is_valid():
-        with changes.made(telling.actor(request), "training.updated", training) as change:
-            form.save()
-            change.rosters = roster.versions(roster.rebuild(only_changed=True))
+    if request.method == "GET":
+        form = TrainingForm(instance=training)
+        return render(request, "people/training_edit.html", {"form": form, "training": training})
+    with transaction.atomic():
+        row = watched.held(training)
+        form = TrainingForm(request.POST, instance=row)
+        if is_saved := not form.is_overtaken() and form.is_valid():
+            with changes.made(telling.actor(request), "training.updated", row) as change:
+                form.save()
+                change.rosters = roster.versions(roster.rebuild(only_changed=True))
+    if is_saved:
         telling.tell(request, _("Saved."), change)
         return see_other(reverse("people-training", args=[pk]))
-    context = {"form": form, "training": get_object_or_404(Training, pk=pk)}
-    return render(request, "people/training_edit.html", context, status=200 if request.method == "GET" else 400)
+    return render(request, "people/training_edit.html", {"form": form, "training": training}, status=form.status)
 
 
 def one(request: HttpRequest, pk: int) -> HttpResponse:

@@ -14,6 +14,7 @@ from fabgate.collector import corrections
 from fabgate.collector.models import Correction, UsageSession
 from fabgate.collector.pages.use import names, words
 from fabgate.collector.pages.use.evidence import clock
+from fabgate.collector.pages.watched import Watched
 
 _CLOCK: Final = re.compile(r"(\d{1,4}):([0-5]\d)(?::([0-5]\d))?")
 _MINUTES: Final = re.compile(r"(\d{1,5}) ?(?:min)?")
@@ -23,7 +24,7 @@ _MOST_MS: Final = 31 * 24 * 3_600_000
 _ORDER: Final = (Correction.MEMBER, Correction.PAYER, Correction.PURPOSE, Correction.TIME)
 
 
-class CorrectionForm(forms.Form):
+class CorrectionForm(Watched, forms.Form):
     """What is right instead, and why."""
 
     time = forms.CharField(

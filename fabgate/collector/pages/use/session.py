@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -11,9 +12,11 @@ from django.utils.translation import gettext as _
 from fabgate.collector import rights
 from fabgate.collector.door import account_of, refuse_own_cause, see_other
 from fabgate.collector.models import UsageSession
+from fabgate.collector.pages import watched
 from fabgate.collector.pages.use import evidence, words
 from fabgate.collector.pages.use.correct import CorrectionForm
 from fabgate.collector.pages.use.frame import show
+from fabgate.collector.pages.use.names import Names
 from fabgate.collector.pages.who import signing_in
 from fabgate.collector.roles import barred_from
 from fabgate.errors import UsageError
@@ -26,15 +29,10 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         refuse_own_cause(request, *row.people)
     found = evidence.of(row)
     names = found.people()
-    form = CorrectionForm(row, names, request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            form.save(account_of(request).name)
-        except UsageError as error:
-            form.add_error(None, str(error))
-        else:
-            messages.success(request, _("Corrected. What the gate wrote stays beside it."))
-            return see_other(reverse("use-session", args=[pk]))
+    form = CorrectionForm(row, names) if request.method == "GET" else _corrected(request, row, names)
+    if form is None:
+        messages.success(request, _("Corrected. What the gate wrote stays beside it."))
+        return see_other(reverse("use-session", args=[pk]))
     authors = [one.author for one in found.corrections]
     called = signing_in([*authors, found.review.settled_by if found.review else ""])
     may_correct = row.reason is not None and rights.may(account_of(request).role, "use-session", "POST")
@@ -59,4 +57,18 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "form": form if may_correct and not is_own else None,
         "is_own": is_own,
     }
-    return show(request, "session.html", shown, status=400 if form.errors else 200)
+    return show(request, "session.html", shown, status=form.status)
+
+
+def _corrected(request: HttpRequest, row: UsageSession, names: Names) -> CorrectionForm | None:
+    """Write the corrections that were typed; return the form where they cannot be."""
+    with transaction.atomic():
+        form = CorrectionForm(watched.held(row), names, request.POST)
+        if form.is_overtaken() or not form.is_valid():
+            return form
+        try:
+            form.save(account_of(request).name)
+        except UsageError as error:
+            form.add_error(None, str(error))
+            return form
+    return None
