@@ -8,7 +8,17 @@ import pytest
 
 from fabgate import wire
 from fabgate.collector import corrections
-from fabgate.collector.models import Change, Correction, Grant, Member, Review, Training, UsageDay, UsageSession
+from fabgate.collector.models import (
+    Change,
+    Correction,
+    Grant,
+    Machine,
+    Member,
+    Review,
+    Training,
+    UsageDay,
+    UsageSession,
+)
 from fabgate.collector.store import Store
 
 from .tabs import sent_by
@@ -113,7 +123,9 @@ def test_the_milliseconds_stay_when_nobody_changes_the_time(used, browse):
         ({}, "Nothing is different"),
         ({"time": "soon"}, "Write hours, minutes and seconds"),
         ({"time": "-1"}, "Write hours, minutes and seconds"),
-        ({"time": "9999:00:00"}, "That is more than a month."),
+        ({"time": "500:00:00"}, "it lasted 0:30:00: no longer can it have been on"),
+        ({"time": "0:30:01"}, "it lasted 0:30:00"),
+        ({"time": "31"}, "it lasted 0:30:00"),
         ({"time": ""}, "This field is required."),
         ({"member": "nobody"}, "Nobody is called “nobody”."),
         ({"member": "zoe"}, "Whom of these: Zoé Müller (m-1), Zoé Petit (m-3)?"),
@@ -127,6 +139,42 @@ def test_a_mistake_is_said_and_nothing_is_half_done(used, browse, changed, told)
     assert response.status_code == 400
     assert told in text(response)
     assert not Correction.objects.exists()
+
+
+def test_what_was_uncertain_can_have_been(used, browse):
+    used.begin("s-2", "m-1", NOON + 60 * MINUTE)
+    used.end("s-2", "m-1", NOON + 61 * MINUTE, 45_000, reason="power-loss", uncertainty_ms=60_000)
+    client = browse("accountant")
+    told = text(client.post("/use/s-2", corrected(time="0:02:01")))
+    assert "uncertainty included, it lasted 0:02:00" in told
+    assert client.post("/use/s-2", corrected(time="0:02:00")).status_code == 303
+
+
+def test_what_the_gate_counted_itself_can_have_been_whatever_became_of_its_clock(used, browse):
+    used.begin("s-2", "m-1", NOON + 60 * MINUTE)
+    used.end("s-2", "m-1", NOON + 61 * MINUTE, 600_000)
+    client = browse("accountant")
+    client.post("/use/s-2", corrected(time="0:01:00"))
+    assert client.post("/use/s-2", corrected(time="0:10:00")).status_code == 303
+    assert "it lasted 0:10:00" in text(client.post("/use/s-2", corrected(time="0:10:01")))
+
+
+@pytest.mark.parametrize(("rules", "most"), [({"max_s": 7200}, "2:00:00"), ({}, "24:00:00")])
+def test_of_a_session_without_dates_no_more_counts_than_its_machine_stays_on(used, browse, rules, most):
+    Machine.objects.filter(name="bandsaw").update(rules=rules)
+    UsageSession.objects.update(not_before=NOON - 90 * MINUTE, not_after=NOON + 3000 * MINUTE)
+    client = browse("accountant")
+    assert f"write at most {most}" in text(client.post("/use/s-1", corrected(time="24:00:01")))
+    assert client.post("/use/s-1", corrected(time=most)).status_code == 303
+
+
+def test_a_time_that_is_put_right_is_said_before_and_after(used, browse):
+    used.begin("s-2", "m-1", NOON + 60 * MINUTE)
+    used.end("s-2", "m-1", NOON + 91 * MINUTE, 45_000)
+    client = browse("accountant")
+    assert "1:25 is 1 hour 25 minutes" in text(client.get("/use/s-2"))
+    said = text(client.post("/use/s-2", corrected(time="0:30"), follow=True))
+    assert "the time on was 0:00:45, and is 0:30:00 from now on" in said
 
 
 def test_an_open_session_has_no_form_and_takes_no_correction(used, browse):

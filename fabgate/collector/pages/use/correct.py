@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any, Final
 
 from django import forms
@@ -10,6 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from fabgate import wire
 from fabgate.collector import corrections
 from fabgate.collector.models import Correction, UsageSession
 from fabgate.collector.pages.use import names, words
@@ -17,9 +19,8 @@ from fabgate.collector.pages.use.evidence import clock
 from fabgate.collector.pages.watched import Watched
 
 _CLOCK: Final = re.compile(r"(\d{1,4}):([0-5]\d)(?::([0-5]\d))?")
+_SECOND_MS: Final = 1000
 _MINUTES: Final = re.compile(r"(\d{1,5}) ?(?:min)?")
-#: A session that is longer than a month is a mistake.
-_MOST_MS: Final = 31 * 24 * 3_600_000
 #: In which order they are written: who pays follows from who used it, unless somebody says so too.
 _ORDER: Final = (Correction.MEMBER, Correction.PAYER, Correction.PURPOSE, Correction.TIME)
 
@@ -30,7 +31,7 @@ class CorrectionForm(Watched, forms.Form):
     time = forms.CharField(
         label=gettext_lazy("Time on"),
         max_length=12,
-        help_text=gettext_lazy("As h:mm:ss or h:mm, such as 1:25:00."),
+        help_text=gettext_lazy("1:25 is 1 hour 25 minutes, 0:00:45 is 45 seconds, 85 alone is 85 minutes."),
         widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
     )
     member = forms.CharField(label=gettext_lazy("Person"), max_length=120)
@@ -63,8 +64,15 @@ class CorrectionForm(Watched, forms.Form):
             ms = int(match[1]) * 60_000
         else:
             raise forms.ValidationError(_("Write hours, minutes and seconds as 1:25:00, or minutes as 85."))
-        if ms > _MOST_MS:
-            raise forms.ValidationError(_("That is more than a month."))
+        if ms > (most := longest_ms(self._session)):
+            text = (
+                _(
+                    "From its beginning to its end, uncertainty included, it lasted %(most)s: no longer can it have been on."
+                )
+                if _is_dated(self._session)
+                else _("When it began and ended is not known: write at most %(most)s, for which its machine stays on.")
+            )
+            raise forms.ValidationError(text % {"most": clock(most)})
         return ms
 
     def clean_member(self) -> str:
@@ -91,6 +99,14 @@ class CorrectionForm(Watched, forms.Form):
                 for field, value in self._changed()
             ]
 
+    def said(self) -> str:
+        """Return what is true now, to be read after `save`: of the time what it was and what it is."""
+        time = self.cleaned_data["time"]
+        if time == self._session.counted_ms:
+            return _("Corrected. What the gate wrote stays beside it.")
+        text = _("Corrected: the time on was %(was)s, and is %(now)s from now on. What the gate wrote stays beside it.")
+        return text % {"was": self._shown["time"], "now": clock(time)}
+
     def _changed(self) -> list[tuple[str, str]]:
         was = self._session
         before = {"member": was.used_by, "payer": was.payer, "purpose": was.purpose, "time": was.counted_ms}
@@ -101,3 +117,24 @@ class CorrectionForm(Watched, forms.Form):
         if typed == self._shown[field]:
             return before
         return names.one(typed)
+
+
+def longest_ms(session: UsageSession) -> int:
+    """Return how long a session can have been on, in whole seconds.
+
+    From its start to its end and as long as that is uncertain; where one of the two has no date, as long as its machine
+    stays on at most. What the gate itself has counted can always be: its clock may have been set meanwhile.
+    """
+    counted_ms = session.energised_ms + session.uncertainty_ms
+    if _is_dated(session):
+        assert session.started_at is not None
+        assert session.ended_at is not None
+        lasted_ms = (session.ended_at - session.started_at) // timedelta(milliseconds=1) + session.uncertainty_ms
+    else:
+        rules = session.machine.wire_rules() if session.machine else wire.MachineRules()
+        lasted_ms = rules.max_s * _SECOND_MS
+    return -(-max(lasted_ms, counted_ms) // _SECOND_MS) * _SECOND_MS
+
+
+def _is_dated(session: UsageSession) -> bool:
+    return session.started_at is not None and session.ended_at is not None and not session.is_about

@@ -7,7 +7,6 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils.translation import gettext as _
 
 from fabgate.collector import rights
 from fabgate.collector.door import account_of, refuse_own_cause, see_other
@@ -29,10 +28,12 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         refuse_own_cause(request, *row.people)
     found = evidence.of(row)
     names = found.people()
-    form = CorrectionForm(row, names) if request.method == "GET" else _corrected(request, row, names)
-    if form is None:
-        messages.success(request, _("Corrected. What the gate wrote stays beside it."))
-        return see_other(reverse("use-session", args=[pk]))
+    form = CorrectionForm(row, names)
+    if request.method == "POST":
+        form, is_saved = _correct(request, row, names)
+        if is_saved:
+            messages.success(request, form.said())
+            return see_other(reverse("use-session", args=[pk]))
     authors = [one.author for one in found.corrections]
     called = signing_in([*authors, found.review.settled_by if found.review else ""])
     may_correct = row.reason is not None and rights.may(account_of(request).role, "use-session", "POST")
@@ -60,15 +61,15 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
     return show(request, "session.html", shown, status=form.status)
 
 
-def _corrected(request: HttpRequest, row: UsageSession, names: Names) -> CorrectionForm | None:
-    """Write the corrections that were typed; return the form where they cannot be."""
+def _correct(request: HttpRequest, row: UsageSession, names: Names) -> tuple[CorrectionForm, bool]:
+    """Write the corrections that were typed; return the form, and whether that could be."""
     with transaction.atomic():
         form = CorrectionForm(watched.held(row), names, request.POST)
         if form.is_overtaken() or not form.is_valid():
-            return form
+            return form, False
         try:
             form.save(account_of(request).name)
         except UsageError as error:
             form.add_error(None, str(error))
-            return form
-    return None
+            return form, False
+    return form, True
