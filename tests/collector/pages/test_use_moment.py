@@ -66,6 +66,23 @@ def test_an_open_session_covers_now(used):
     assert [cover.who for cover in answer(used.now)["covers"]] == ["Zoé Petit"]
 
 
+def test_of_a_moment_that_has_not_come_yet_nothing_else_is_said(used, browse):
+    used.begin("s-3", "m-3", used.now - 5 * MINUTE)
+    shown = text(browse("auditor").get(asked(used.now + timedelta(hours=2))))
+    assert "This moment has not come yet." in shown
+    for word in ("Was using it", "Zoé Petit", "Before and after", "No session on record", "data-print"):
+        assert word not in shown
+
+
+def test_the_clock_of_an_open_session_is_not_said_to_have_been_right_at_its_end(used, browse):
+    used.begin("s-3", "m-3", used.now - 5 * MINUTE)
+    client = browse("auditor")
+    for page in (asked(used.now), "/use/s-3"):
+        shown = text(client.get(page))
+        assert "was synchronised at the start, and has been so far" in shown
+        assert "at the end" not in shown
+
+
 def test_a_session_without_a_date_may_cover_what_it_lies_between(used):
     UsageSession.objects.filter(pk="s-2").update(
         started_at=None, last_at=None, not_before=NOON + 40 * MINUTE, not_after=NOON + 80 * MINUTE
@@ -104,12 +121,13 @@ def test_a_person_who_was_corrected_since_is_told_with_who_was_recorded(used, br
 def test_a_lock_is_told_with_who_set_it_and_why(used, browse):
     row = Machine.objects.get(name="bandsaw")
     changes.note("eve", "machine.locked", row, reason="Belt broken")
-    moment = datetime.now(NOON.tzinfo) + MINUTE
+    set_at, moment = NOON + 90 * MINUTE, NOON + 95 * MINUTE
+    Change.objects.update(at=set_at)
     shown = text(browse("auditor").get(asked(moment)))
     assert "“Belt broken”" in shown
-    set_at = Change.objects.get(verb="machine.locked").at
     assert f"at {set_at:%H:%M:%S} by eve" in shown
-    changes.note("eve", "machine.unlocked", row)
+    lifted = changes.note("eve", "machine.unlocked", row)
+    Change.objects.filter(pk=lifted.pk).update(at=set_at + MINUTE)
     assert then.answer(row, moment)["locks"]["now"] is None
     assert answer(NOON)["locks"]["now"] is None
 

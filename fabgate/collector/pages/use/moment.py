@@ -56,4 +56,6 @@ def moment(request: HttpRequest) -> HttpResponse:
         return show(request, "moment.html", {"form": form}, status=400 if form.is_bound else 200)
     machine: Machine = form.cleaned_data["machine"]
     shown: dict[str, Any] = {"form": form, "machine": machine, "moment": form.moment}
+    if form.moment > timezone.now():
+        return show(request, "moment.html", shown | {"is_future": True})
     return show(request, "moment.html", shown | then.answer(machine, form.moment))

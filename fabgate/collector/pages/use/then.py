@@ -59,7 +59,6 @@ def answer(machine: Machine, moment: datetime) -> dict[str, Any]:
         "locks": _locks(machine, moment),
         "gates": [_gate(gate, moment) for gate in gates],
         "refusals": _refusals(gates, moment),
-        "is_future": moment > timezone.now(),
     }
 
 
