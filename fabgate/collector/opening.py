@@ -61,6 +61,19 @@ class Calendar:
             return special
         return [(max(a, c), min(b, d)) for a, b in usual for c, d in special if max(a, c) < min(b, d)]
 
+    def is_open(self, machine: Machine, at: datetime) -> bool:
+        """Whether members may begin on a machine at a moment of today, in the site's time."""
+        return any(start <= at.hour * 60 + at.minute < end for start, end in self._on(machine, at.date()))
+
+    def opens(self, machine: Machine, at: datetime) -> tuple[date, str] | None:
+        """Return on which day and at what time a machine opens after `at`; None: not within seven days."""
+        now = at.hour * 60 + at.minute
+        for day in (at.date() + timedelta(days=ahead) for ahead in range(AHEAD)):
+            for start, _end in self._on(machine, day):
+                if day > at.date() or start > now:
+                    return day, clock(start)
+        return None
+
     def notes(self, machine: Machine | None, day: date) -> list[str]:
         """Return what is written on the special day that holds for a machine."""
         said = next((scope for scope in _scopes(machine) if (scope, day) in self._special), None)

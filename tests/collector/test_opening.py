@@ -126,6 +126,34 @@ def test_closed_outweighs_hours_of_the_same_day(saw):
     assert windows(saw) == [([4], "09:00", "18:00")]
 
 
+@pytest.mark.parametrize(
+    ("moment", "found", "opens"),
+    [
+        ("2026-11-25T08:59", False, (TODAY, "09:00")),
+        ("2026-11-25T09:00", True, (TODAY, "14:00")),
+        ("2026-11-25T12:00", False, (TODAY, "14:00")),
+        ("2026-11-25T23:59", True, (TODAY + timedelta(days=1), "00:00")),
+        ("2026-11-26T00:59", True, (TODAY + timedelta(days=6), "09:00")),
+        ("2026-11-26T01:00", False, (TODAY + timedelta(days=6), "09:00")),
+    ],
+)
+def test_a_page_says_open_when_the_gates_rules_do_and_when_it_opens_next(saw, moment, found, opens):
+    weekly([2, 3], "09:00", "12:00")
+    weekly([3], "14:00", "01:00")
+    at = datetime.fromisoformat(moment)
+    calendar = Calendar(at.date())
+    assert calendar.is_open(saw, at) == is_open(saw, moment, at.date()) == found
+    assert calendar.opens(saw, at) == opens
+
+
+def test_what_is_closed_for_seven_days_opens_at_no_time_that_is_known(saw):
+    weekly([3], "09:00", "12:00", category="metal")
+    for ahead in range(7):
+        special(TODAY + timedelta(days=ahead))
+    at = datetime(2026, 11, 25, 10, tzinfo=PARIS)
+    assert (Calendar(TODAY).is_open(saw, at), Calendar(TODAY).opens(saw, at)) == (False, None)
+
+
 def test_windows_that_touch_are_one(saw):
     weekly([3], "09:00", "12:00")
     weekly([3], "12:00", "14:00")

@@ -32,6 +32,7 @@ STATES: Final[Mapping[str, tuple[str, Any]]] = {
     "finishing": ("hourglass", _("Finishing")),
     "blocked": ("stop", _("Blocked")),
     "locked": ("lock", _("Locked")),
+    "closed": ("moon", _("Closed now")),
     "silent": ("cloud-off", _("Silent")),
     "ok": ("check", _("All right")),
     "warn": ("warning", _("Look at it")),

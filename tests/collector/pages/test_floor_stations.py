@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from fabgate.collector.models import Gate, Group, Journal, Machine, Member
+from fabgate.collector.models import Gate, Group, Journal, Machine, Member, Opening, SpecialDay
 from fabgate.collector.pages.floor import stations
 
 NOW = datetime(2026, 11, 25, 18, 0, tzinfo=UTC)
@@ -167,6 +167,29 @@ def test_whoever_uses_it_is_called_by_a_name_and_on_the_big_display_without_surn
     station = seen(**active(session_member=member))
     assert station.who is not None
     assert (station.who.name, station.who.given) == (name, given)
+
+
+def test_while_the_workshop_is_closed_a_machine_that_nobody_uses_is_not_free():
+    Opening.objects.create(days=[3, 5], start="09:00", to="18:00")
+    assert seen(NOW - MINUTE).state == "free"
+    station = seen(NOW)
+    assert (station.state, texts(station)) == ("closed", "Opens: Friday 27 Nov 09:00")
+    assert all(note.is_public for note in station.notes)
+    assert texts(seen(NOW - 10 * 60 * MINUTE)) == "Opens: 09:00"
+    SpecialDay.objects.create(day=NOW.date(), start="09:00", to="22:00", machine=station.machine)
+    assert seen(NOW).state == "free"
+    Opening.objects.all().delete()
+    SpecialDay.objects.all().delete()
+    SpecialDay.objects.create(day=NOW.date())
+    assert texts(seen(NOW)) == "Opens: Thursday 26 Nov 00:00"
+
+
+def test_what_is_used_locked_or_not_heard_while_it_is_closed_says_that():
+    Opening.objects.create(days=[1], start="09:00", to="18:00")
+    assert seen(**active()).state == "in-use"
+    assert seen(NOW + 60 * MINUTE, state="idle").state == "silent"
+    lock()
+    assert seen(causes=["lock-idle"]).state == "locked"
 
 
 def test_only_machines_that_are_still_there_are_shown_those_of_a_kind_together():

@@ -201,3 +201,15 @@ def test_a_class_comes_within_the_hours_too(gate):
     Opening.objects.create(days=[1], start=time(9), to=time(18))
     roster.rebuild()
     assert windows(gate, group.roster_id) == [([1], "09:00", "18:00")]
+
+
+@pytest.mark.parametrize(("form", "typed"), [("weekly", {"days": ["1"]}), ("special", {"day": f"{today():%Y-%m-%d}"})])
+def test_hours_that_end_when_they_begin_are_refused_and_midnight_to_midnight_is_a_whole_day(browse, gate, form, typed):
+    client, page = browse("manager"), f"/machines/calendar/{form}"
+    answer = client.post(page, {"scope": "", "start": "09:00", "to": "09:00", **typed})
+    assert answer.status_code == 400
+    assert "For the whole day write 00:00 to 00:00." in text(answer)
+    assert not Opening.objects.exists()
+    assert not SpecialDay.objects.exists()
+    assert client.post(page, {"scope": "", "start": "00:00", "to": "00:00", **typed}).status_code == 303
+    assert "open all day" in text(client.get("/machines/calendar"))

@@ -15,7 +15,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from fabgate.collector import formats
+from fabgate.collector import formats, opening
 from fabgate.collector.gates import HEARTBEATS
 from fabgate.collector.models import Gate, Journal, Machine
 from fabgate.collector.pages import clocks, reasons, who
@@ -109,10 +109,13 @@ def now(at: datetime) -> list[Station]:
     people = who.called(gate.session_member for gate in gates)
     behind = awaited(gates)
     accounts = who.signing_in(machine.locked_by for machine in machines)
+    hours = opening.Calendar(timezone.localtime(at).date())
     for station in stations:
         station.locked_by = accounts.get(station.machine.locked_by, "")
         station.locked_since = moment(station.machine.locked_at) if station.machine.locked_at else ""
         _tell(station, people, behind, at)
+        if station.state == "free":
+            _tell_hours(station, hours, at)
     return stations
 
 
@@ -213,6 +216,18 @@ def _tell_idle(station: Station, gate: Gate) -> None:
     station.notes += [Note("blocked", _cause(cause), is_public=True) for cause in others]
     if locked or station.machine.lock is not None:
         _note_lock(station, is_confirmed=bool(locked))
+
+
+def _tell_hours(station: Station, hours: opening.Calendar, at: datetime) -> None:
+    """Say of a machine that could be used that it is closed now: its gate lets nobody begin but maintainers."""
+    local = timezone.localtime(at)
+    if hours.is_open(station.machine, local):
+        return
+    station.state = "closed"
+    if opens := hours.opens(station.machine, local):
+        day, time = opens
+        when = time if day == local.date() else f"{formats.short(day, 'l j M')} {time}"
+        station.notes.insert(0, Note("closed", _("Opens: %(when)s") % {"when": when}, "clock", is_public=True))
 
 
 def _note_lock(station: Station, *, is_confirmed: bool) -> None:

@@ -23,7 +23,18 @@ from fabgate.collector.templatetags.fabgate import STATES
 from fabgate.errors import UsageError
 
 #: In which order states are counted above the machines: what needs a person first.
-_COUNTED: Final = ("left-on", "blocked", "locked", "silent", "in-use", "running", "starting", "finishing", "free")
+_COUNTED: Final = (
+    "left-on",
+    "blocked",
+    "locked",
+    "silent",
+    "in-use",
+    "running",
+    "starting",
+    "finishing",
+    "closed",
+    "free",
+)
 
 
 def floor(request: HttpRequest) -> HttpResponse:

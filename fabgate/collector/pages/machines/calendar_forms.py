@@ -58,6 +58,12 @@ class WeeklyForm(ScopeForm):
         help_text=gettext_lazy("00:00 is midnight; a time before “from” is on the next day."),
     )
 
+    def clean(self) -> dict[str, Any]:
+        """Refuse hours that end as they begin."""
+        cleaned = super().clean() or self.cleaned_data
+        _refuse_no_hours(self, cleaned)
+        return cleaned
+
 
 class SpecialForm(ScopeForm):
     """A day that is closed, or has other hours."""
@@ -92,6 +98,7 @@ class SpecialForm(ScopeForm):
         if not self.errors and (ends["start"] is None) != (ends["to"] is None):
             missing = "start" if ends["start"] is None else "to"
             self.add_error(missing, _("Give both times, or neither for a day that is closed."))
+        _refuse_no_hours(self, cleaned)
         return cleaned
 
 
@@ -105,6 +112,13 @@ class TonightForm(Watched, forms.Form):
 
     def __init__(self, data: QueryDict | None = None, *, hours: str) -> None:
         super().__init__(data, initial={"hours": hours})
+
+
+def _refuse_no_hours(form: forms.Form, cleaned: dict[str, Any]) -> None:
+    """Refuse 09:00 to 09:00, which could be nothing or a day; midnight to midnight is a whole day."""
+    start = cleaned.get("start")
+    if start is not None and start == cleaned.get("to") and start != time(0):
+        form.add_error("to", _("It would end when it begins. For the whole day write 00:00 to 00:00."))
 
 
 def scopes() -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ class Day:
 
     day: date
     title: str
-    hours: str
+    hours: tuple[str, ...]
     is_open: bool
     is_today: bool
     note: str = ""
@@ -42,18 +42,18 @@ def ahead(machine: Machine | None = None) -> list[Day] | None:
 
 def today_in_words(calendar: Calendar) -> str:
     """Return the workshop's hours of today, with what is written on the day."""
-    hours = _said(calendar.spans(None, calendar.today))
+    hours = ", ".join(_said(calendar.spans(None, calendar.today)))
     return " · ".join([hours, *calendar.notes(None, calendar.today)])
 
 
 def _day_of(day: date, spans: list[Span] | None, notes: list[str], *, is_today: bool) -> Day:
     title = _("Today") if is_today else formats.short(day, "l j M")
     title = f"{title[:1].upper()}{title[1:]}"
-    return Day(day, title, _said(spans), spans is None or bool(spans), is_today, "; ".join(notes))
+    return Day(day, title, tuple(_said(spans)), spans is None or bool(spans), is_today, "; ".join(notes))
 
 
-def _said(spans: list[Span] | None) -> str:
-    return _("open all day") if spans is None else ", ".join(map(span, spans)) or _("closed")
+def _said(spans: list[Span] | None) -> list[str]:
+    return [_("open all day")] if spans is None else [*map(span, spans)] or [_("closed")]
 
 
 def span(hours: Span) -> str:
