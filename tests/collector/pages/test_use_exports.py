@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -40,6 +40,10 @@ def table(response: Any) -> list[dict[str, str]]:
 def sheet(response: Any) -> list[dict[str, Any]]:
     rows = list(load_workbook(io.BytesIO(body(response))).active.values)
     return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+
+
+def plain(rows: list[list[files.Cell]]) -> files.Table:
+    return files.Table("Some", [files.Column(head) for head in "abc"], rows)
 
 
 def test_sessions_come_with_names_and_exact_milliseconds(used, browse):
@@ -79,15 +83,87 @@ def test_a_sheet_has_the_same_with_numbers_as_numbers_and_no_formula(used, brows
     assert (cell.value, cell.data_type) == ("=1+2", "s")
 
 
+def test_a_sheet_has_dates_and_durations_that_a_spreadsheet_can_count_with(used, browse):
+    used.begin("s-3", "m-2", used.now - 5 * MINUTE)
+    client = browse("accountant")
+    page = load_workbook(io.BytesIO(body(client.get("/use/export.xlsx")))).active
+    assert (page.title, page.freeze_panes, page.auto_filter.ref) == ("Sessions", "A2", f"A1:{page.dimensions[3:]}")
+    first, still = sheet_cells(page, 2), sheet_cells(page, 4)
+    for name, moment in (("Started (local)", NOON), ("Ended (local)", NOON + 30 * MINUTE)):
+        assert first[name].value == moment.replace(tzinfo=None)
+        assert (first[name].is_date, first[name].number_format) == (True, "yyyy-mm-dd hh:mm:ss")
+    assert abs(first["Time on"].value - timedelta(milliseconds=1_799_877)) < timedelta(milliseconds=1)
+    assert (first["Time on"].number_format, first["Time on (ms)"].value) == ("[h]:mm:ss", 1_799_877)
+    assert first["Started (UTC)"].value == NOON.isoformat(timespec="milliseconds")
+    assert still["Ended (local)"].value is None
+    assert table(client.get("/use/export.csv"))[0]["Time on"] == "0:29:59"
+
+
+def sheet_cells(page: Any, row: int) -> dict[str, Any]:
+    return dict(zip([cell.value for cell in page[1]], page[row], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("what", "title", "name", "value"),
+    [
+        ("usage", "Usage", "From", datetime(NOON.year, NOON.month, NOON.day)),  # noqa: DTZ001 (a sheet has no zones)
+        ("refusals", "Refusals", "When (local)", NOON.replace(tzinfo=None)),
+    ],
+)
+def test_every_sheet_is_named_after_what_it_holds_and_has_dates(used, browse, what, title, name, value):
+    query = f"what={what}&first={NOON:%Y-%m-%d}&last={NOON:%Y-%m-%d}"
+    page = load_workbook(io.BytesIO(body(browse("accountant").get(f"/use/export.xlsx?{query}")))).active
+    cell = sheet_cells(page, 2)[name]
+    assert (page.title, cell.value, cell.is_date) == (title, value, True)
+
+
+def test_an_empty_sheet_opens_too(used, browse):
+    page = load_workbook(io.BytesIO(body(browse("accountant").get("/use/export.xlsx?member=m-3")))).active
+    assert (page.max_row, page.auto_filter.ref.partition(":")[0]) == (1, "A1")
+
+
+@pytest.mark.parametrize(
+    ("iso", "local"),
+    [
+        ("2026-10-25T02:30:00.000+02:00", datetime(2026, 10, 25, 2, 30)),  # noqa: DTZ001 (a sheet has no zones)
+        ("2026-10-25T02:30:00.000+01:00", datetime(2026, 10, 25, 2, 30)),  # noqa: DTZ001
+        ("2026-12-31T23:59:59.999+05:30", datetime(2026, 12, 31, 23, 59, 59, 999_000)),  # noqa: DTZ001
+        ("2000-02-29T00:00:00.001-03:00", datetime(2000, 2, 29, 0, 0, 0, 1000)),  # noqa: DTZ001
+    ],
+)
+def test_a_moment_in_a_sheet_is_the_local_one_to_the_millisecond(tmp_path, iso, local):
+    columns = [files.Column("at", files.MOMENT), files.Column("on", files.DURATION)]
+    with (tmp_path / "sheet.xlsx").open("w+b") as file:
+        files.write_xlsx(file, files.Table("Some", columns, [[iso, 500 * 3_600_000]]))
+    _head, (at, on) = load_workbook(tmp_path / "sheet.xlsx").active.values
+    assert (at, on) == (local, timedelta(hours=500))
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("first=2026-11-01&last=2026-11-30", "lyon-sessions-2026-11-01--2026-11-30"),
+        ("period=all", f"lyon-sessions-at-any-time-{date.today()}"),  # noqa: DTZ011 (the site's zone is UTC in tests)
+        ("what=usage&month=2026-02", "lyon-usage-2026-02-01--2026-02-28"),
+        ("what=refusals&first=2026-11-01&last=2026-11-02", "lyon-refusals-2026-11-01--2026-11-02"),
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_a_file_is_named_after_the_days_that_it_covers(used, browse, query, name, form):
+    answer = browse("accountant").get(f"/use/export.{form}?{query}")
+    answer.close()
+    assert answer["Content-Disposition"] == f'attachment; filename="{name}.{form}"'
+
+
 @pytest.mark.parametrize("text", ["=1+2", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
 def test_no_cell_of_a_csv_begins_like_a_formula(text):
-    content = b"".join(files._csv(["head"], [[text, f"a{text}", -1]], ",")).decode("utf-8-sig")
+    content = b"".join(files._csv(plain([[text, f"a{text}", -1]]), ",")).decode("utf-8-sig")
     assert list(csv.reader(io.StringIO(content, newline="")))[1] == [f"'{text}", f"a{text}", "-1"]
 
 
 def test_a_sheet_holds_what_xml_cannot_and_what_looks_like_xml(tmp_path):
     with (tmp_path / "sheet.xlsx").open("w+b") as file:
-        files.write_xlsx(file, ["a", "b", "c"], [["<b>&amp;", "x\0y\x1f", None], ["", 7, "Zoé\nMüller"]])
+        files.write_xlsx(file, plain([["<b>&amp;", "x\0y\x1f", None], ["", 7, "Zoé\nMüller"]]))
     rows = list(load_workbook(tmp_path / "sheet.xlsx").active.values)
     assert rows == [("a", "b", "c"), ("<b>&amp;", "xy", None), (None, 7, "Zoé\nMüller")]
 

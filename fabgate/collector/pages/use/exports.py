@@ -19,15 +19,15 @@ from fabgate.collector import changes
 from fabgate.collector.door import account_of
 from fabgate.collector.models import Collector, Gate, Machine
 from fabgate.collector.pages.use import files, sums, words
-from fabgate.collector.pages.use.files import Cell
+from fabgate.collector.pages.use.files import Cell, Column, Table
 from fabgate.collector.pages.use.forms import PeriodForm, RefusalsForm, SessionsForm
 from fabgate.collector.pages.use.names import Names
+from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.usage import UsageForm
 from fabgate.errors import UsageError
 
 #: Rows that are fetched at once.
 _AT_ONCE: Final = 2_000
-Taken = tuple[Sequence[str], Iterator[Sequence[Cell]]]
 
 
 class _AnySessions(SessionsForm):
@@ -64,27 +64,40 @@ def _export(request: HttpRequest, write: Callable[..., HttpResponseBase]) -> Htt
     asked: Any = form(request.GET)
     if not asked.is_valid():
         raise UsageError(_mistakes(asked))
-    head, rows = take(asked)
+    table = take(asked)
     given = {name: value for name, value in request.GET.items() if value and name != "what"}
     taken = {"what": what, "form": write.__name__.removeprefix("as_"), **given}
     # Who took which people's data along is in the log; it is written before the first byte leaves.
     changes.note(account_of(request).name, "data.exported", Collector.get(settings.ENVIRONMENT.site), after=taken)
-    name = f"{slugify(settings.ENVIRONMENT.site) or 'fabgate'}-{slugify(_WHAT_NAMES[what]())}-{timezone.localdate():%Y-%m-%d}"
-    return write(request, name, head, rows)
+    days = asked.days if isinstance(asked, PeriodForm) else asked.period
+    return write(request, _named(table, days), table)
+
+
+def _named(table: Table, days: Period | None) -> str:
+    """Return what a file is called: of which site, what it holds, and of which days, or until when of all."""
+    covers = f"{days.first}--{days.last}" if days else f"{slugify(_('At any time'))}-{timezone.localdate()}"
+    return f"{slugify(settings.ENVIRONMENT.site) or 'fabgate'}-{slugify(table.title)}-{covers}"
 
 
 def _mistakes(form: forms.Form) -> str:
     return " ".join(str(text) for texts in form.errors.values() for text in texts)
 
 
-def _sessions(form: SessionsForm) -> Taken:
-    head = (
-        *(_("Session"), _("Person number"), _("Person"), _("Category"), _("Payer number"), _("Payer"), _("Purpose")),
-        *(_("Machine"), _("Gate"), _("Started (UTC)"), _("Started (local)"), _("Ended (UTC)"), _("Ended (local)")),
-        *(_("Time on (ms)"), _("Running (ms)"), _("Uncertainty (ms)"), _("Why it ended"), _("Let in because")),
-        *(_("Supervisor"), _("Uncertain"), _("To review"), _("Corrected"), _("Not before (UTC)"), _("Not after (UTC)")),
+def _plain(*heads: str) -> list[Column]:
+    return [Column(head) for head in heads]
+
+
+def _sessions(form: SessionsForm) -> Table:
+    columns = (
+        *_plain(_("Session"), _("Person number"), _("Person"), _("Category"), _("Payer number"), _("Payer")),
+        *_plain(_("Purpose"), _("Machine"), _("Gate")),
+        *(Column(_("Started (UTC)")), Column(_("Started (local)"), files.MOMENT)),
+        *(Column(_("Ended (UTC)")), Column(_("Ended (local)"), files.MOMENT)),
+        *(Column(_("Time on"), files.DURATION), Column(_("Time on (ms)")), Column(_("Running (ms)"))),
+        *_plain(_("Uncertainty (ms)"), _("Why it ended"), _("Let in because"), _("Supervisor"), _("Uncertain")),
+        *_plain(_("To review"), _("Corrected"), _("Not before (UTC)"), _("Not after (UTC)")),
     )
-    return head, _session_rows(form)
+    return Table(_("Sessions"), columns, _session_rows(form))
 
 
 class _Bare(Func):
@@ -128,7 +141,7 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
                 *(session, who, names[who], category, payer, names[payer], purposes.get(purpose, purpose)),
                 *(machines.get(machine) or gates.get(gate, ""), gates.get(gate, "")),
                 *(*moments.both(started), *moments.both(end)),
-                *(counted_ms, running_ms, uncertainty_ms),
+                *(counted_ms, counted_ms, running_ms, uncertainty_ms),
                 *(ends.get(reason, reason) if reason else _("still open"), bases.get(basis, basis)),
                 names[supervisor] if supervisor else "",
                 *(yes if uncertain else "", words.why(review)[0] if review else "", corrected),
@@ -172,34 +185,30 @@ class _Moments:
         return text[:13], text[19:]
 
 
-def _usage(form: UsageForm) -> Taken:
-    head = (
-        *(_("From"), _("To"), _("Machine"), _("Person number"), _("Person"), _("Category"), _("Sessions")),
-        *(_("Time on (ms)"), _("Running (ms)"), _("Uncertain"), _("Uncertainty (ms)")),
+def _usage(form: UsageForm) -> Table:
+    columns = (
+        *(Column(_("From"), files.DAY), Column(_("To"), files.DAY)),
+        *_plain(_("Machine"), _("Person number"), _("Person"), _("Category"), _("Sessions")),
+        *(Column(_("Time on"), files.DURATION), Column(_("Time on (ms)")), Column(_("Running (ms)"))),
+        *_plain(_("Uncertain"), _("Uncertainty (ms)")),
     )
     first, last = form.period.first.isoformat(), form.period.last.isoformat()
     rows = (
         (
             *(first, last, line.machine, line.member, line.who, line.category, line.sessions),
-            *(line.counted_ms, line.running_ms, line.uncertain, line.uncertainty_ms),
+            *(line.counted_ms, line.counted_ms, line.running_ms, line.uncertain, line.uncertainty_ms),
         )
         for line in sums.lines(form.narrowed(), None)
     )
-    return head, rows
+    return Table(_("Usage"), columns, rows)
 
 
-def _refusals(form: RefusalsForm) -> Taken:
-    head = (
-        _("When (UTC)"),
-        _("When (local)"),
-        _("Person number"),
-        _("Person"),
-        _("Badge"),
-        _("Machine"),
-        _("Gate"),
-        _("Why not"),
+def _refusals(form: RefusalsForm) -> Table:
+    columns = (
+        *(Column(_("When (UTC)")), Column(_("When (local)"), files.MOMENT)),
+        *_plain(_("Person number"), _("Person"), _("Badge"), _("Machine"), _("Gate"), _("Why not")),
     )
-    return head, _refusal_rows(form)
+    return Table(_("Refusals"), columns, _refusal_rows(form))
 
 
 def _refusal_rows(form: RefusalsForm) -> Iterator[Sequence[Cell]]:
@@ -221,13 +230,8 @@ def _local(moment: datetime | None, zone: tzinfo) -> str:
     return "" if moment is None else moment.astimezone(zone).isoformat(timespec="milliseconds")
 
 
-_WHAT: Final[dict[str, tuple[type[PeriodForm | UsageForm], Callable[[Any], Taken]]]] = {
+_WHAT: Final[dict[str, tuple[type[PeriodForm | UsageForm], Callable[[Any], Table]]]] = {
     "sessions": (_AnySessions, _sessions),
     "usage": (UsageForm, _usage),
     "refusals": (_AnyRefusals, _refusals),
-}
-_WHAT_NAMES: Final[dict[str, Callable[[], str]]] = {
-    "sessions": lambda: _("sessions"),
-    "usage": lambda: _("usage"),
-    "refusals": lambda: _("refusals"),
 }

@@ -3,8 +3,8 @@
 In CSV an apostrophe stands before what a spreadsheet would take for a formula; in a sheet every text is one.
 
 CSV: as the language's spreadsheets expect it (a semicolon in French), UTF-8 with a mark, moments with their offset.
-XLSX: one sheet, numbers as numbers; rows are written as they come (XlsxWriter's constant_memory) into a file that has
-no name.
+XLSX: one sheet, numbers as numbers, and a spreadsheet's own dates and durations, which have no zone: what is local stays
+local. Rows are written as they come (XlsxWriter's constant_memory) into a file that has no name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import csv
 import io
 import re
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import IO, Any, Final, cast
 from xml.sax.saxutils import escape
 
@@ -24,6 +26,8 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import translation
 from django.utils.translation import get_language
 from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
+
+from fabgate.collector.pages.use.evidence import clock
 
 Cell = str | int | None
 #: What a spreadsheet takes for a formula, or skips to find one.
@@ -38,26 +42,48 @@ MAX_ROWS: Final = 1_048_576
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
+#: What a column holds beside texts and numbers: milliseconds, a local moment in ISO 8601, a day in ISO 8601.
+DURATION, MOMENT, DAY = "duration", "moment", "day"
+_SHOWN: Final = {DURATION: "[h]:mm:ss", MOMENT: "yyyy-mm-dd hh:mm:ss", DAY: "yyyy-mm-dd"}
+_WIDTH: Final = {DURATION: 12, MOMENT: 19, DAY: 12}
+#: The day that spreadsheets count as 0.
+_EPOCH: Final = date(1899, 12, 30).toordinal()
+_DAY_MS: Final = 24 * 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its head, and of what kind its cells are."""
+
+    head: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What becomes a file: its title, the columns, and the rows, which are read once."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Iterable[Sequence[Cell]]
+
+
 class TooLong(Exception):  # noqa: N818 (it names what happened)
     """A sheet has no room for so many rows."""
 
 
-def as_csv(
-    request: HttpRequest, name: str, head: Sequence[str], rows: Iterable[Sequence[Cell]]
-) -> StreamingHttpResponse:
+def as_csv(request: HttpRequest, name: str, table: Table) -> StreamingHttpResponse:
     """Return the rows as CSV, written while they are sent."""
     separator = _SEPARATOR.get(get_language() or "", ",")
-    chunks = _in_language(get_language(), _csv(head, rows, separator))
+    chunks = _in_language(get_language(), _csv(table, separator))
     return _answer(request, f"{name}.csv", "text/csv; charset=utf-8", chunks)
 
 
-def as_xlsx(
-    request: HttpRequest, name: str, head: Sequence[str], rows: Iterable[Sequence[Cell]]
-) -> StreamingHttpResponse:
+def as_xlsx(request: HttpRequest, name: str, table: Table) -> StreamingHttpResponse:
     """Return the rows as a sheet. Raises TooLong for more rows than a sheet has."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 (closed once it was sent)
     try:
-        write_xlsx(file, head, rows)
+        write_xlsx(file, table)
     except BaseException:
         file.close()
         raise
@@ -70,42 +96,78 @@ def as_xlsx(
     return answer
 
 
-def write_xlsx(file: IO[bytes], head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """Write one sheet: its head in bold and kept in view, texts as texts."""
+def write_xlsx(file: IO[bytes], table: Table) -> None:
+    """Write one sheet: its head in bold, kept in view and to filter by; texts as texts."""
     with tempfile.TemporaryDirectory() as folder:
         book = xlsxwriter.Workbook(
             file,
             {"constant_memory": True, "tmpdir": folder, "strings_to_formulas": False, "strings_to_urls": False},
         )
-        sheet = book.add_worksheet()
+        sheet = book.add_worksheet(table.title)
         sheet.freeze_panes(1, 0)
-        sheet.set_column(0, len(head) - 1, 18)
-        sheet.write_row(0, 0, head, book.add_format({"bold": True}))
+        for place, column in enumerate(table.columns):
+            sheet.set_column(place, place, _WIDTH.get(column.kind, 18))
+        sheet.write_row(0, 0, [column.head for column in table.columns], book.add_format({"bold": True}))
+        # XlsxWriter numbers a format when a cell asks for it; these cells are written past it.
+        styles = {kind: book.add_format({"num_format": shown})._get_xf_index() for kind, shown in _SHOWN.items()}  # noqa: SLF001
         try:
-            _write(sheet, rows)
+            _write(sheet, table, styles)
         except BaseException:
             sheet.row_data_fh.close()  # the book that would close it is not finished
             raise
         book.close()
 
 
-def _write(sheet: Any, rows: Iterable[Sequence[Cell]]) -> None:
+def _write(sheet: Any, table: Table, styles: Mapping[str, int]) -> None:
     """Write the rows below the head as XML, where XlsxWriter would: cell by cell it takes six times as long."""
     sheet._write_single_row(1)  # noqa: SLF001 (the head, which waits there)
     write, letters = sheet.row_data_fh.write, [xl_col_to_name(column) for column in range(sheet.dim_colmax + 1)]
+    kinds = [column.kind for column in table.columns]
+    serial = _Serials()
     place = 1
-    for place, row in enumerate(rows, 2):
+    for place, row in enumerate(table.rows, 2):
         if place > MAX_ROWS:
             raise TooLong
         cells = [
-            f'<c r="{letter}{place}"><v>{cell}</v></c>'
+            f'<c r="{letter}{place}" s="{styles[kind]}"><v>{serial[cell]}</v></c>'
+            if kind
+            else f'<c r="{letter}{place}"><v>{cell}</v></c>'
             if cell.__class__ is int
             else f'<c r="{letter}{place}" t="inlineStr"><is><t>{_xml(cell)}</t></is></c>'  # type: ignore[arg-type]
-            for letter, cell in zip(letters, row, strict=True)
+            for letter, kind, cell in zip(letters, kinds, row, strict=True)
             if cell is not None and cell != ""
         ]
         write(f'<row r="{place}">{"".join(cells)}</row>')
     sheet.dim_rowmax = place - 1
+    sheet.autofilter(0, 0, place - 1, sheet.dim_colmax)
+
+
+class _Serials:
+    """Writes moments, days and durations as spreadsheets count them: in days. An hour is looked up once."""
+
+    def __init__(self) -> None:
+        self._hours_ms: dict[str, int] = {}
+
+    def __getitem__(self, cell: Any) -> str:
+        """Return milliseconds, or a day or a moment in ISO 8601, whose zone is left out, as a number of days."""
+        if cell.__class__ is int:
+            return f"{cell / _DAY_MS:.9f}"
+        hour = cell[:13]
+        if hour not in self._hours_ms:
+            days = date.fromisoformat(hour[:10]).toordinal() - _EPOCH
+            self._hours_ms[hour] = days * _DAY_MS + int(hour[11:] or 0) * 3_600_000
+        ms = self._hours_ms[hour]
+        if len(cell) > len(hour):
+            ms += int(cell[14:16]) * 60_000 + int(cell[17:19]) * 1000 + int(cell[20:23])
+        return f"{ms / _DAY_MS:.9f}"
+
+
+class _Clocks(dict[int, str]):
+    """Durations as h:mm:ss, by their whole seconds; each is written once."""
+
+    def __missing__(self, second: int) -> str:
+        self[second] = clock(second * 1000)
+        return self[second]
 
 
 def _xml(text: str) -> str:
@@ -113,13 +175,18 @@ def _xml(text: str) -> str:
     return escape(_NO_XML.sub("", text)) if _SPECIAL.search(text) else text
 
 
-def _csv(head: Sequence[str], rows: Iterable[Sequence[Cell]], separator: str) -> Iterator[bytes]:
+def _csv(table: Table, separator: str) -> Iterator[bytes]:
     out = io.StringIO()
     out.write("\ufeff")
     writer = csv.writer(out, delimiter=separator, lineterminator="\r\n")
-    writer.writerow(head)
-    for row in rows:
-        writer.writerow([f"'{cell}" if cell.__class__ is str and cell[:1] in _FORMULA else cell for cell in row])
+    writer.writerow([column.head for column in table.columns])
+    clocks = _Clocks()
+    spans = [place for place, column in enumerate(table.columns) if column.kind == DURATION]
+    for row in table.rows:
+        cells = [f"'{cell}" if cell.__class__ is str and cell[:1] in _FORMULA else cell for cell in row]
+        for place in spans:
+            cells[place] = clocks[row[place] // 1000]  # type: ignore[operator]  # milliseconds
+        writer.writerow(cells)
         if out.tell() >= _CHUNK:
             yield out.getvalue().encode()
             out.seek(0)
