@@ -9,9 +9,21 @@ import pytest
 from django.apps import apps
 
 from fabgate.collector import changes
-from fabgate.collector.models import Change, Collector, Correction, UsageSession
-from fabgate.collector.pages.log import fields, words
+from fabgate.collector.models import (
+    Block,
+    Change,
+    Collector,
+    Correction,
+    Grant,
+    Group,
+    Machine,
+    Member,
+    Training,
+    UsageSession,
+)
+from fabgate.collector.pages.log import fields, values, words
 from fabgate.collector.pages.use import exports
+from fabgate.collector.templatetags.fabgate import NOTHING
 from tests.collector.pages import strings
 
 NOON = datetime(2026, 11, 12, 12, tzinfo=UTC)
@@ -56,7 +68,7 @@ NOTED = {"what", "form", "trainings"}
 
 
 def test_every_field_that_is_ever_logged_has_words():
-    assert logged() == fields.FIELDS.keys()
+    assert logged() - values.UNSAID == fields.FIELDS.keys()
 
 
 def test_a_field_is_told_in_the_language_of_the_page(browse, account):
@@ -71,6 +83,97 @@ def test_a_field_is_told_in_the_language_of_the_page(browse, account):
         ("older_than_us", "1", "2"),
         ("Note", "2026-02-31", "01/03/2026"),
     ]
+
+
+def told(client) -> list[tuple[str, str, str]]:
+    return client.get("/log").context["rows"][0]["fields"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after", "said"),
+    [
+        ("usagesession", {"time": "1800000"}, {"time": 30000}, ("Time on", "0:30:00", "0:00:30")),
+        ("usagesession", {"purpose": "own"}, {"purpose": "group"}, ("Purpose", "Own project", "Group")),
+        ("usagesession", {"payer": "m-1"}, {"payer": ""}, ("Payer", "Ada", NOTHING)),
+        ("machine", {"lifted": []}, {"lifted": ["e6bc304e"]}, ("Locks that were taken off", NOTHING, "1 lock")),
+        ("machine", {"lock_when": ""}, {"lock_when": "now"}, ("When it locks", NOTHING, "at once")),
+        ("machine", {"rules": {"limit_s": 3600}}, {"rules": {"limit_s": 5400}}, ("Time limit", "1 h", "1 h 30 min")),
+        ("member", {"level": "user"}, {"level": "supervisor"}, ("Level", "Member", "Supervisor")),
+        ("member", {"machines": []}, {"machines": ["saw"]}, ("Machines", NOTHING, "Bandsaw")),
+        ("account", {"role": "desk"}, {"role": "auditor"}, ("Role", "Desk", "Auditor")),
+        ("grant", {"stage": "supervised"}, {"stage": "suspended"}, ("Stage", "With a supervisor", "Suspended")),
+        ("badge", {"end_reason": ""}, {"end_reason": "lost"}, ("Why it ended", NOTHING, "lost")),
+        ("block", {"lifted_by": ""}, {"lifted_by": "maya"}, ("Lifted by", NOTHING, "Maya P.")),
+        ("opening", {"days": [1]}, {"days": [1, 7]}, ("Days", "Monday", "Monday, Sunday")),
+        ("review", {"decision": ""}, {"decision": "favour"}, ("Decided", NOTHING, "in the member's favour")),
+        ("collector", {"reason": "-"}, {"reason": "in-use"}, ("Reason", "-", "machine in use")),
+        ("member", {"note": "a"}, {"note": "lost"}, ("Note", "a", "lost")),
+    ],
+)
+def test_a_value_is_told_in_words_and_whom_it_names_by_name(browse, account, kind, before, after, said):
+    account("desk", name="maya", display_name="Maya P.")
+    Machine.objects.create(name="saw", title="Bandsaw")
+    Member.objects.create(id="m-1", name="Ada")
+    change(kind=kind, before=before, after=after)
+    assert told(browse("manager")) == [said]
+
+
+def test_a_number_in_a_change_is_told_as_what_it_names(browse):
+    saw = Machine.objects.create(name="saw", title="Bandsaw")
+    training = Training.objects.create(name="saws", title="Saws")
+    group = Group.objects.create(name="2b", kind="class")
+    change(before={}, after={"id": 7, "machine": saw.pk, "training": training.pk, "group": group.pk, "online": False})
+    assert told(browse("manager")) == [("Machine", "", "Bandsaw"), ("Training", "", "Saws"), ("Group", "", "2b")]
+
+
+def of(client) -> tuple[str, str]:
+    row = client.get("/log").context["rows"][0]
+    return row["of"], row["key"]
+
+
+def test_a_change_says_of_whom_and_of_what_it_is(browse):
+    ada, saws = Member.objects.create(id="m-1", name="Ada"), Training.objects.create(name="saws", title="Saws")
+    grant = Grant.objects.create(member=ada, training=saws, stage="autonomous", since="2026-01-01")
+    held = Block.objects.create(member=ada, reason="payment-due", actor="maya", at=NOON)
+    site = Collector.get("lyon")
+    client = browse("manager")
+    for n, (kind, key, said) in enumerate(
+        [
+            ("grant", grant.pk, ("Saws, Ada", "")),
+            ("block", held.pk, ("Ada", "")),
+            ("member", "m-1", ("Ada", "m-1")),
+            ("collector", site.pk, (site.site, "")),
+            ("opening", 4, ("", "")),
+            ("gate", "saw-1", ("saw-1", "")),
+        ]
+    ):
+        change(n, kind=kind, key=str(key))
+        assert of(client) == said
+
+
+def test_what_is_shown_by_its_name_is_found_by_it(browse):
+    ada, saws = Member.objects.create(id="m-1", name="Zoé"), Training.objects.create(name="t1", title="Saws")
+    grant = Grant.objects.create(member=ada, training=saws, stage="autonomous", since="2026-01-01")
+    change(1, kind="grant", key=str(grant.pk))
+    change(2, kind="member", key="m-1")
+    change(3, kind="member", key="m-2")
+    client = browse("manager")
+    assert keys(client.get("/log", {"key": "zoe"})) == ["m-1", str(grant.pk)]
+    assert keys(client.get("/log", {"key": "saws"})) == [str(grant.pk)]
+
+
+def test_a_reason_that_the_code_gives_is_told_in_words_and_a_persons_own_as_it_is(browse):
+    client = browse("manager")
+    for n, (kind, reason, said) in enumerate(
+        [
+            ("block", "payment-due", "Payment due"),
+            ("badge", "import", "by an import"),
+            ("account", "reset", "new password"),
+            ("machine", "reset", "reset"),
+        ]
+    ):
+        change(n, kind=kind, reason=reason)
+        assert client.get("/log").context["rows"][0]["reason"] == said
 
 
 @pytest.mark.parametrize("text", ["2026-02-31", "2026-13-45T10:00", "0001-01-01T00:00:00+14:00", "2026-11-12T12:00"])

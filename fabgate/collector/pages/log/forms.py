@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector.models import Change
+from fabgate.collector.pages.log import subjects
 
 FIRST_YEAR: Final = 2000
 LAST_YEAR: Final = 2199
@@ -43,7 +44,7 @@ class FilterForm(forms.Form):
         if wanted["actor"]:
             rows = rows.filter(actor__icontains=wanted["actor"])
         if wanted["key"]:
-            rows = rows.filter(key__icontains=wanted["key"])
+            rows = rows.filter(subjects.found(wanted["key"]))
         if wanted["first"]:
             rows = rows.filter(at__gte=_midnight(wanted["first"]))
         if wanted["last"]:

@@ -6,10 +6,8 @@ from typing import Any, Final
 
 from django.db.models import Q
 
-from fabgate.collector.models import Change, Machine
-from fabgate.collector.pages import who
-from fabgate.collector.pages.log import words as log_words
-from fabgate.collector.pages.machines import words
+from fabgate.collector.models import Change
+from fabgate.collector.pages.log import values, words
 
 SHOWN: Final = 25
 
@@ -20,15 +18,15 @@ def of(*objects: tuple[str, str]) -> list[dict[str, Any]]:
     for kind, key in objects:
         named |= Q(kind=kind, key=key)
     rows = list(Change.objects.filter(named).order_by("-at", "-id")[:SHOWN])
-    titles = {machine.pk: str(machine) for machine in Machine.objects.all()}
-    called = who.signing_in(row.actor for row in rows)
+    names = values.Names(rows)
     return [
         {
             "change": row,
-            "actor": called.get(row.actor, row.actor),
-            "what": log_words.verb(row.verb),
+            "actor": names.actor(row.actor),
+            "what": words.verb(row.verb),
             "of": row.key if row.kind != "machine" else "",
-            "fields": words.changed(row.before, row.after, titles),
+            "fields": values.told(row, names),
+            "reason": values.reason(row),
         }
         for row in rows
     ]

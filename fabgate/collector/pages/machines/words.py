@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -16,7 +16,6 @@ from django.utils.translation import gettext_lazy, ngettext
 from fabgate import wire
 from fabgate.collector import presets
 from fabgate.collector.models import Machine
-from fabgate.collector.pages.log import fields
 from fabgate.collector.templatetags.fabgate import NOTHING
 
 #: What each rule is called.
@@ -122,62 +121,6 @@ def lasting(seconds: int) -> str:
         return ngettext("%(n)d day", "%(n)d days", days) % {"n": days}
     said = _("%(n)d h") % {"n": hours}
     return f"{said} {_('%(n)d min') % {'n': minutes}}" if minutes else said
-
-
-def changed(before: dict[str, Any], after: dict[str, Any], titles: Mapping[int, str]) -> list[tuple[str, str, str]]:
-    """Return each field that a change touched, as people know it: its name, before and after; rules one by one.
-
-    `titles` are the machines' by the ids that a gate's change has. What was empty and is says nothing.
-    """
-    found: list[tuple[str, str, str]] = []
-    for name in FIELDS:
-        was, now, label = before.get(name), after.get(name), fields.called(name)
-        if name == "rules":
-            found += _changed_rules(was or {}, now or {})
-        elif name == "machine":
-            found.append((label, titles.get(was or 0, NOTHING), titles.get(now or 0, NOTHING)))
-        else:
-            found.append((label, _plain(was), _plain(now)))
-    return [(name, was, now) for name, was, now in found if was != now]
-
-
-#: What is told of a machine, or of its gates. The log has it all.
-FIELDS: Final = (
-    *("title", "category", "note", "preset", "rules", "trainings", "machine"),
-    *("lock_reason", "lock_when", "lock_back", "retired_at"),
-)
-_PLAIN: Final[Mapping[str, Any]] = {
-    "idle": gettext_lazy("when idle"),
-    "now": gettext_lazy("at once"),
-    **presets.TITLES,
-}
-
-
-def _changed_rules(before: dict[str, Any], after: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    was, now = (msgspec.convert(found, wire.MachineRules) for found in (before, after))
-    for name, label in RULES.items():
-        if getattr(was, name) != getattr(now, name):
-            yield str(label), rule(name, getattr(was, name)), rule(name, getattr(now, name))
-
-
-def _plain(found: Any) -> str:
-    if found in (None, "", []):
-        return NOTHING
-    if isinstance(found, list):
-        return ", ".join(map(str, found))
-    if isinstance(found, str) and found in _PLAIN:
-        return str(_PLAIN[found])
-    if isinstance(found, str) and (day := _day(found)):
-        return date_format(day, "SHORT_DATE_FORMAT")
-    moment = parse_datetime(found) if isinstance(found, str) and len(found) > len("2026-11-25T") else None
-    return _moment(moment) if moment else str(found)
-
-
-def _day(text: str) -> date | None:
-    try:
-        return parse_date(text)
-    except ValueError:  # it looks like a day, such as 2026-02-31
-        return None
 
 
 def _moment(found: datetime | str | None) -> str:

@@ -39,6 +39,11 @@ GROUP_KINDS: Final[Mapping[str, Any]] = {
     Group.CLASS: gettext_lazy("Class"),
     Group.COMPANY: gettext_lazy("Company"),
 }
+LEVELS: Final[Mapping[str, Any]] = {
+    "user": gettext_lazy("Member"),
+    "supervisor": gettext_lazy("Supervisor"),
+    "maintainer": gettext_lazy("Maintainer"),
+}
 #: Why somebody is blocked: what the gates' panels know a number for.
 BLOCKS: Final[Mapping[str, Any]] = {
     "payment-due": gettext_lazy("Payment due"),
@@ -96,7 +101,7 @@ def standing(member: Member, today: date, blocks: Iterable[str] = ()) -> list[Ch
     elif member.supervised:
         found.append(Chip("starting", _("Never alone")))
     if member.level != "user":
-        found.append(Chip("in-use", _("Supervisor") if member.level == "supervisor" else _("Maintainer")))
+        found.append(Chip("in-use", str(LEVELS[member.level])))
     return found
 
 

@@ -28,6 +28,15 @@ _HEAT_DAYS: Final = 92
 _NONE: Final = "-"
 
 
+#: What a line of the table may stand for.
+GROUPS: Final = [
+    (sums.MACHINE, gettext_lazy("machine")),
+    (sums.MEMBER, gettext_lazy("person")),
+    (sums.BOTH, gettext_lazy("machine and person")),
+    (sums.CATEGORY, gettext_lazy("category")),
+]
+
+
 class UsageForm(forms.Form):
     """Which days, what of, and in which lines."""
 
@@ -42,12 +51,7 @@ class UsageForm(forms.Form):
     by = forms.ChoiceField(
         label=gettext_lazy("One line for each"),
         required=False,
-        choices=[
-            (sums.MACHINE, gettext_lazy("machine")),
-            (sums.MEMBER, gettext_lazy("person")),
-            (sums.BOTH, gettext_lazy("machine and person")),
-            (sums.CATEGORY, gettext_lazy("category")),
-        ],
+        choices=GROUPS,
     )
 
     def __init__(self, data: QueryDict) -> None:

@@ -1,0 +1,141 @@
+"""Of what is a change, as people call it: a person, a machine, somebody's training; never a number that only programs know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from django.db.models import Q
+
+from fabgate.collector.fold import folded
+from fabgate.collector.models import (
+    Account,
+    ApiKey,
+    Badge,
+    Block,
+    Change,
+    Collector,
+    Grant,
+    Machine,
+    Member,
+    Review,
+    Training,
+    UsageSession,
+)
+from fabgate.collector.pages import who
+from fabgate.collector.templatetags.fabgate import NOTHING
+
+#: What has a name of its own beside the key by which the log knows it: both are shown.
+_NAMED: Final[dict[str, Callable[[set[str]], dict[str, str]]]] = {
+    "account": lambda keys: dict(Account.objects.filter(name__in=keys).values_list("name", "display_name")),
+    "machine": lambda keys: dict(Machine.objects.filter(name__in=keys).values_list("name", "title")),
+    "member": lambda keys: dict(Member.objects.filter(pk__in=keys).values_list("pk", "name")),
+    "training": lambda keys: dict(Training.objects.filter(name__in=keys).values_list("name", "title")),
+}
+
+
+class Subjects:
+    """What the objects of some changes are called: read once for all of them."""
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        keys: dict[str, set[str]] = {}
+        for change in changes:
+            keys.setdefault(change.kind, set()).add(change.key)
+        self._named = {kind: find(keys[kind]) for kind, find in _NAMED.items() if kind in keys}
+        self._numbered = {kind: find(keys[kind]) for kind, find in _NUMBERED.items() if kind in keys}
+
+    def called(self, change: Change) -> tuple[str, str]:
+        """Return what a change's object is called, and the key that it has beside its name; nothing where it has none.
+
+        Of hours that are gone nothing is left but what the change itself tells.
+        """
+        kind, key = change.kind, change.key
+        if kind in _NAMED:
+            name = self._named[kind].get(key)
+            return (name, key) if name and name != key else (key, "")
+        if kind in _NUMBERED:
+            return self._numbered[kind].get(key, ""), ""
+        return ("", "") if key.isdecimal() and kind in _TELLING else (key, "")
+
+
+#: What a change itself tells the whole of.
+_TELLING: Final = frozenset({"opening", "specialday"})
+
+
+def found(typed: str) -> Q:
+    """Return the changes of what is called like `typed`: by their key, or by the name of who or what it is."""
+    members = Member.objects.filter(folded__contains=folded(typed))
+    machines = Machine.objects.filter(Q(title__icontains=typed) | Q(name__icontains=typed))
+    trainings = Training.objects.filter(Q(title__icontains=typed) | Q(name__icontains=typed))
+    named = {
+        "member": members.values_list("pk", flat=True),
+        "machine": machines.values_list("name", flat=True),
+        "training": trainings.values_list("name", flat=True),
+        "account": Account.objects.filter(display_name__icontains=typed).values_list("name", flat=True),
+    }
+    numbered = {
+        "badge": Badge.objects.filter(member__in=members),
+        "block": Block.objects.filter(member__in=members),
+        "grant": Grant.objects.filter(Q(member__in=members) | Q(training__in=trainings)),
+    }
+    wanted = Q(key__icontains=typed)
+    for kind, keys in named.items():
+        wanted |= Q(kind=kind, key__in=list(keys[:_MOST]))
+    for kind, rows in numbered.items():
+        wanted |= Q(kind=kind, key__in=[str(pk) for pk in rows.order_by("-pk").values_list("pk", flat=True)[:_MOST]])
+    return wanted
+
+
+#: A name that fits more than so many things is too short a question.
+_MOST: Final = 500
+
+
+def _badges(keys: set[str]) -> dict[str, str]:
+    rows = {str(row.pk): row for row in Badge.objects.filter(pk__in=_numbers(keys)).select_related("group")}
+    people = who.called(row.holder for row in rows.values())
+    return {key: str(people.get(row.holder, row.holder)) for key, row in rows.items()}
+
+
+def _blocks(keys: set[str]) -> dict[str, str]:
+    rows = Block.objects.filter(pk__in=_numbers(keys)).select_related("member")
+    return {str(row.pk): row.member.name or row.member.pk for row in rows}
+
+
+def _grants(keys: set[str]) -> dict[str, str]:
+    rows = Grant.objects.filter(pk__in=_numbers(keys)).select_related("member", "training")
+    return {str(row.pk): f"{row.training}, {row.member.name or row.member.pk}" for row in rows}
+
+
+def _keys(keys: set[str]) -> dict[str, str]:
+    return {str(row.pk): row.name for row in ApiKey.objects.filter(pk__in=_numbers(keys))}
+
+
+def _reviews(keys: set[str]) -> dict[str, str]:
+    rows = {str(row.pk): row.session_id for row in Review.objects.filter(pk__in=_numbers(keys))}
+    sessions = _sessions(set(rows.values()))
+    return {key: sessions.get(session, session) for key, session in rows.items()}
+
+
+def _sessions(keys: set[str]) -> dict[str, str]:
+    rows = list(UsageSession.objects.filter(pk__in=keys).select_related("machine", "gate"))
+    people = who.called(row.used_by for row in rows)
+    return {row.pk: f"{people.get(row.used_by, NOTHING)}, {row.machine or row.gate}" for row in rows}
+
+
+def _collector(keys: set[str]) -> dict[str, str]:
+    return {str(row.pk): row.site for row in Collector.objects.filter(pk__in=_numbers(keys))}
+
+
+_NUMBERED: Final[dict[str, Callable[[set[str]], dict[str, str]]]] = {
+    "apikey": _keys,
+    "badge": _badges,
+    "block": _blocks,
+    "collector": _collector,
+    "grant": _grants,
+    "review": _reviews,
+    "usagesession": _sessions,
+}
+
+
+def _numbers(keys: Iterable[str]) -> list[int]:
+    return [int(key) for key in keys if key.isdecimal() and len(key) < 19]
