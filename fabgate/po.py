@@ -12,30 +12,35 @@ import struct
 from typing import Final
 
 _MAGIC: Final = 0x950412DE
+#: Stands between a context and its text.
+CONTEXT_ENDS: Final = "\x04"
 
 
 def read_po(text: str) -> dict[str, str]:
     """Return the finished translations of a ``.po`` file by their source text; the header stands under ''.
 
-    A plural's forms are joined by NUL, as in a compiled catalogue. Raises ValueError for a line that is not of this
-    format. Contexts are not used here and refused.
+    A plural's forms are joined by NUL, and a context stands before its text and EOT, as in a compiled catalogue. Raises
+    ValueError for a line that is not of this format.
     """
     found: dict[str, str] = {}
     source: list[str] = []
     target: list[str] = []
     into = source
+    context: list[str] = []
     fuzzy = next_fuzzy = False
     for raw in [*text.splitlines(), 'msgid ""']:  # the last one closes the entry before it
         line = raw.strip()
         keyword, _, quoted = line.partition(" ")
         if line.startswith("#"):
             next_fuzzy = next_fuzzy or (line.startswith("#,") and "fuzzy" in line)
+        elif keyword == "msgctxt":
+            into = context = [_text(quoted)]
         elif keyword == "msgid":
             if all("".join(target).split("\0")) and not fuzzy:
                 found["".join(source)] = "".join(target)
             fuzzy, next_fuzzy = next_fuzzy, False
-            into = source = [_text(quoted)]
-            target = []
+            into = source = [*context, CONTEXT_ENDS, _text(quoted)] if context else [_text(quoted)]
+            target, context = [], []
         elif keyword == "msgid_plural":
             source += ["\0", _text(quoted)]
         elif keyword in {"msgstr", "msgstr[0]"}:
@@ -68,5 +73,7 @@ def _text(quoted: str) -> str:
         with contextlib.suppress(SyntaxError):
             found = ast.literal_eval(quoted)
     if found is None:
-        raise ValueError(f"found {quoted[:60]!r}, wanted msgid, msgstr or a comment, and text in double quotes")
+        raise ValueError(
+            f"found {quoted[:60]!r}, wanted msgctxt, msgid, msgstr or a comment, and text in double quotes"
+        )
     return found

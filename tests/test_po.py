@@ -22,3 +22,12 @@ def test_both_forms_of_a_plural_are_read_and_found():
 def test_a_plural_of_which_a_form_is_missing_is_not_finished():
     assert read_po('msgid "a"\nmsgid_plural "b"\nmsgstr[0] "c"\nmsgstr[1] ""\n') == {}
     assert read_po('msgid "a"\nmsgid_plural "b"\nmsgstr[0] ""\nmsgstr[1] "c"\n') == {}
+
+
+def test_a_word_with_two_meanings_is_told_apart_by_its_context():
+    texts = read_po(
+        HEADER + 'msgid "For"\nmsgstr "Durée"\n\nmsgctxt "which "\n"machines"\nmsgid "For"\nmsgstr "Pour"\n'
+    )
+    catalogue = GNUTranslations(io.BytesIO(compiled(texts)))
+    assert catalogue.gettext("For") == "Durée"
+    assert catalogue.pgettext("which machines", "For") == "Pour"

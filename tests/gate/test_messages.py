@@ -151,9 +151,9 @@ def test_read_po_knows_comments_long_texts_fuzzy_and_unfinished_entries():
     assert read_po(text) == {"": "Language: xx\n", "one": "un", 'two "q"': "deux", "line\n": "ligne\n"}
 
 
-@pytest.mark.parametrize("text", ["hello", 'msgid "a', "msgid a", 'msgctxt "c"'])
+@pytest.mark.parametrize("text", ["hello", 'msgid "a', "msgid a", 'msgfoo "c"'])
 def test_read_po_refuses_what_it_does_not_know(text):
-    with pytest.raises(ValueError, match="wanted msgid, msgstr or a comment"):
+    with pytest.raises(ValueError, match="wanted msgctxt, msgid, msgstr or a comment"):
         read_po(text)
 
 

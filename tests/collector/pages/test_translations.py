@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.utils import translation
-from django.utils.translation import gettext, ngettext, trans_real
+from django.utils.translation import gettext, ngettext, pgettext, trans_real
 
 from fabgate.collector import translations
 from tests.collector.pages import strings
@@ -90,6 +90,16 @@ def test_the_pages_speak_french_and_plurals_are_right():
         assert gettext("Sign in") == "Sign in"
 
 
+def test_a_word_says_in_french_what_it_means_where_it_stands():
+    with translation.override("fr"):
+        assert gettext("For") == "Durée"  # of how long it is on
+        assert pgettext("which machines", "For") == "Pour"
+        assert [pgettext("time of day", word) for word in ("From", "To")] == ["De", "À"]
+        assert [gettext(word) for word in ("From", "To")] == ["Du", "Au"]  # days
+        assert pgettext("sessions", "Ended") == "Terminées"
+        assert pgettext("place", "At") == "Où"
+
+
 class Shown(HTMLParser):
     """Collects what a person would read of a template, with what is translated taken out."""
 
@@ -129,8 +139,9 @@ def test_the_strings_are_found_in_all_their_forms(tmp_path):
     template.write_text(
         "{% translate \"a 'b'\" %}{% translate 'c' as d %}{% blocktranslate with x=y %}e {{ x }}{% endblocktranslate %}"
         "{% blocktranslate count n=m %}{{ n }} f{% plural %}{{ n }} g{% endblocktranslate %}{% include 'x' with y=_('h') %}"
+        "{% translate 'i' context 'j' %}"
     )
-    assert set(strings.of_template(template)) == {"a 'b'", "c", "e %(x)s", "%(n)s f\0%(n)s g", "h"}
+    assert set(strings.of_template(template)) == {"a 'b'", "c", "e %(x)s", "%(n)s f\0%(n)s g", "h", "j\4i"}
     module = tmp_path / "m.py"
-    module.write_text('_("a")\ngettext_lazy("b" "c")\nngettext("d", "e", n)\n')
-    assert set(strings.of_python(module)) == {"a", "bc", "d\0e"}
+    module.write_text('_("a")\ngettext_lazy("b" "c")\nngettext("d", "e", n)\npgettext_lazy("f", "g")\n')
+    assert set(strings.of_python(module)) == {"a", "bc", "d\0e", "f\4g"}

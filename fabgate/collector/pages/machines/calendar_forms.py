@@ -9,7 +9,7 @@ from django import forms
 from django.http import QueryDict
 from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Machine
@@ -24,7 +24,7 @@ _WRONG_TIME: Final = {"invalid": gettext_lazy("Write a time such as 18:30.")}
 class ScopeForm(forms.Form):
     """For which machines hours are meant."""
 
-    scope = forms.ChoiceField(label=gettext_lazy("For"), required=False)
+    scope = forms.ChoiceField(label=pgettext_lazy("which machines", "For"), required=False)
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -50,9 +50,9 @@ class WeeklyForm(ScopeForm):
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": gettext_lazy("Choose at least one day.")},
     )
-    start = forms.TimeField(label=gettext_lazy("From"), widget=_TIME, error_messages=_WRONG_TIME)
+    start = forms.TimeField(label=pgettext_lazy("time of day", "From"), widget=_TIME, error_messages=_WRONG_TIME)
     to = forms.TimeField(
-        label=gettext_lazy("To"),
+        label=pgettext_lazy("time of day", "To"),
         widget=_TIME,
         error_messages=_WRONG_TIME,
         help_text=gettext_lazy("00:00 is midnight; a time before “from” is on the next day."),
@@ -76,7 +76,7 @@ class SpecialForm(ScopeForm):
     )
     start = forms.TimeField(label=gettext_lazy("Open from"), required=False, widget=_TIME, error_messages=_WRONG_TIME)
     to = forms.TimeField(
-        label=gettext_lazy("To"),
+        label=pgettext_lazy("time of day", "To"),
         required=False,
         widget=_TIME,
         error_messages=_WRONG_TIME,
