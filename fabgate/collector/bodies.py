@@ -4,22 +4,37 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-#: A list of members (members_table.py) and the form around it.
-MAX_BYTES: Final = 6 * 1024 * 1024
-_TEXT: Final = b"Too large: at most 6 MB are taken.\n"
+from django.http import HttpRequest
+
+MEGABYTE: Final = 1024 * 1024
+#: The largest file that is taken: a list of members (members_table.py).
+MAX_FILE_BYTES: Final = 5 * MEGABYTE
+#: The same, and the form around it.
+MAX_BYTES: Final = MAX_FILE_BYTES + MEGABYTE
+#: A browser reads no answer while it still sends. So much more of what it sends is read, and thrown away, for its page.
+MAX_DISCARDED: Final = 64 * MEGABYTE
+_TEXT: Final = f"Too large: at most {MAX_FILE_BYTES // MEGABYTE} MB are taken.\n".encode()
+_REFUSED: Final = "fabgate.too_large"
 
 
 def bounded(app: Any) -> Any:
-    """Answer 413 to what says that it is larger; hang up on what says nothing and becomes larger."""
+    """Answer 413 to what says that it is larger; hang up on what says nothing and becomes larger.
+
+    Whoever reads pages is answered by the app, which is called with an empty GET of the same address (`was_too_large`).
+    """
 
     async def call(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        said = dict(scope["headers"]).get(b"content-length", b"0")
+        headers = dict(scope["headers"])
+        said = headers.get(b"content-length", b"0")
         if not said.isdigit() or int(said[:20]) > MAX_BYTES:
-            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-            await send({"type": "http.response.start", "status": 413, "headers": headers})
+            if b"text/html" in headers.get(b"accept", b"") and await _discard(receive):
+                await app(_refused(scope), _nothing, send)
+                return
+            closing = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": 413, "headers": closing})
             await send({"type": "http.response.body", "body": _TEXT})
             return
         so_far = 0
@@ -33,3 +48,30 @@ def bounded(app: Any) -> Any:
         await app(scope, receive_bounded, send)
 
     return call
+
+
+def was_too_large(request: HttpRequest) -> bool:
+    """Whether this stands for a request whose body was not taken."""
+    return bool(getattr(request, "scope", {}).get(_REFUSED))
+
+
+def _refused(scope: Any) -> Any:
+    kept = [(name, value) for name, value in scope["headers"] if not name.startswith(b"content-")]
+    return {**scope, "method": "GET", "headers": kept, _REFUSED: True}
+
+
+async def _discard(receive: Any) -> bool:
+    """Read what comes to its end, and keep nothing; False where it is far too much, or the browser is gone."""
+    so_far = 0
+    while so_far <= MAX_DISCARDED:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return False
+        so_far += len(message.get("body", b""))
+        if not message.get("more_body"):
+            return True
+    return False
+
+
+async def _nothing() -> Any:
+    return {"type": "http.request", "body": b"", "more_body": False}

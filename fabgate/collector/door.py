@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from fabgate.collector import rights, roles
+from fabgate.collector import bodies, rights, roles
 from fabgate.collector.models import Account, Pulse, SignIn
 from fabgate.collector.pages import errors, language
 from fabgate.errors import UsageError
@@ -54,6 +54,9 @@ class Door:
         if right is None:
             log.error("%s: the route %r has no row in the table of rights: nobody may use it", request.path, name)
             return errors.forbidden(request)
+        if bodies.was_too_large(request):
+            _speak(signed_in(request))
+            return errors.too_large(request)
         if right.is_keyed:
             return None  # what a program sends is checked against its own description
         if _has_nul(request, match.kwargs if match else {}):
@@ -64,8 +67,7 @@ class Door:
             return errors.wrong_method(request, "GET, HEAD, POST" if right.post else "GET, HEAD")
         request.method = method  # views need not know of HEAD: the server leaves the body out
         account = signed_in(request)
-        if account is not None:
-            language.use(account.lang)
+        _speak(account)
         if right.is_open:
             return None
         if account is None:
@@ -91,6 +93,11 @@ class Door:
             log.info("%s: found what is too large: %s", request.path, error)
             return errors.bad_request(request)
         return None
+
+
+def _speak(account: Account | None) -> None:
+    if account is not None:
+        language.use(account.lang)
 
 
 def _has_nul(request: HttpRequest, named: Mapping[str, Any]) -> bool:

@@ -42,7 +42,7 @@ def read(path: Path) -> File:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
     try:
-        found = parse(raw)
+        found = parse(raw, path.name)
     except UsageError as error:
         raise UsageError("\n".join(f"{path}, {line}" for line in str(error).splitlines())) from error
     if found.mistakes:
@@ -50,9 +50,9 @@ def read(path: Path) -> File:
     return File(found.columns, found.rows, [f"{path}: {note}" for note in found.notes], [], found.ids)
 
 
-def parse(raw: bytes) -> File:
-    """Read and check what a file holds. Raises UsageError where its format or its columns are not understood."""
-    table = members_table.read(raw)
+def parse(raw: bytes, name: str = "") -> File:
+    """Read and check what a file of this name holds. Raises UsageError where its format or its columns are not understood."""
+    table = members_table.read(raw, name)
     problems: list[str] = []
     columns = columns_of(table.header, problems)
     if problems:

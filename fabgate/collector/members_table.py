@@ -19,9 +19,9 @@ from typing import Any, Final
 import openpyxl
 from django.utils.translation import gettext as _
 
+from fabgate.collector.bodies import MAX_FILE_BYTES, MEGABYTE
 from fabgate.errors import UsageError
 
-MAX_BYTES: Final = 5 * 1024 * 1024
 MAX_ROWS: Final = 20_000
 MAX_COLUMNS: Final = 100
 #: Of a workbook: what it unpacks to, and how many times more that is than what was sent.
@@ -32,6 +32,8 @@ MAX_PARTS: Final = 2_000
 _SMALL: Final = 1024 * 1024
 _BOMS: Final = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _ZIP: Final = b"PK\x03\x04"
+#: What nobody calls a file of text.
+_WORKBOOKS: Final = (".xlsx", ".xlsm", ".ods")
 _OLD_EXCEL: Final = b"\xd0\xcf\x11\xe0"
 
 
@@ -46,14 +48,19 @@ class Table:
     separator: str
 
 
-def read(raw: bytes) -> Table:
-    """Read a table. Raises UsageError for what is none, and for one that is too large."""
-    if len(raw) > MAX_BYTES:
+def read(raw: bytes, name: str = "") -> Table:
+    """Read a table, from a file of this name. Raises UsageError for what is none, and for one that is too large."""
+    if len(raw) > MAX_FILE_BYTES:
         text = _("found a file of %(found)d MB, wanted at most %(most)d MB")
-        raise UsageError(text % {"found": len(raw) // 1024**2, "most": MAX_BYTES // 1024**2})
+        raise UsageError(text % {"found": -(-len(raw) // MEGABYTE), "most": MAX_FILE_BYTES // MEGABYTE})
     if raw.startswith(_OLD_EXCEL):
         raise UsageError(_("found an old Excel file (.xls); save it as .xlsx or as 'CSV UTF-8'"))
-    return _workbook(raw) if raw.startswith(_ZIP) else _csv(raw)
+    if raw.startswith(_ZIP):
+        return _workbook(raw)
+    if name.lower().endswith(_WORKBOOKS):
+        text = _("%(name)s is no spreadsheet file, whatever its name says; save it again as .xlsx or as 'CSV UTF-8'")
+        raise UsageError(text % {"name": name})
+    return _csv(raw)
 
 
 def _csv(raw: bytes) -> Table:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fabgate.collector.bodies import MAX_BYTES, bounded
+from fabgate.collector.bodies import MAX_BYTES, MAX_DISCARDED, bounded
 
 
 class Server:
@@ -31,8 +31,10 @@ class App:
     def __init__(self) -> None:
         self.read = 0
         self.is_aborted = False
+        self.scope: dict[str, Any] | None = None
 
-    async def __call__(self, _scope: Any, receive: Any, _send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, _send: Any) -> None:
+        self.scope = scope
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -45,7 +47,8 @@ class App:
 
 def ask(server: Server, *headers: tuple[bytes, bytes]) -> App:
     app = App()
-    asyncio.run(bounded(app)({"type": "http", "headers": list(headers)}, server.receive, server.send))
+    scope = {"type": "http", "method": "POST", "headers": list(headers)}
+    asyncio.run(bounded(app)(scope, server.receive, server.send))
     return app
 
 
@@ -66,3 +69,21 @@ def test_what_does_not_say_and_becomes_too_large_is_hung_up_on():
     app = ask(server)
     assert app.is_aborted
     assert app.read <= MAX_BYTES
+
+
+HTML = (b"accept", b"text/html,application/xhtml+xml")
+
+
+def test_a_browser_sends_to_its_end_and_gets_a_page_of_the_same_address():
+    server = Server(*[1024 * 1024] * 8)
+    app = ask(server, (b"content-length", str(MAX_BYTES + 1).encode()), (b"content-type", b"x"), HTML)
+    assert (server.parts, app.read, app.scope["method"]) == ([], 0, "GET")
+    assert app.scope["headers"] == [HTML]
+
+
+def test_what_is_far_too_large_is_not_read_to_its_end_for_a_page():
+    part = 8 * 1024 * 1024
+    server = Server(*[part] * (MAX_DISCARDED // part + 5))
+    app = ask(server, (b"content-length", b"9" * 12), HTML)
+    assert (server.answered[0]["status"], app.scope) == (413, None)
+    assert server.parts

@@ -11,6 +11,7 @@ import openpyxl
 import pytest
 
 from fabgate.collector import members_table
+from fabgate.collector.bodies import MAX_FILE_BYTES
 from fabgate.errors import UsageError
 
 
@@ -54,7 +55,7 @@ def test_a_small_workbook_that_unpacks_to_far_more_is_refused_unread():
     file = io.BytesIO(workbook(("id",), ("m-1",)))
     with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/media/bomb.bin", bytes(members_table.MAX_UNPACKED + 1))
-    assert len(file.getvalue()) < members_table.MAX_BYTES
+    assert len(file.getvalue()) < MAX_FILE_BYTES
     assert "unpacks to far more" in problem(file.getvalue())
 
 
@@ -104,7 +105,7 @@ def test_an_old_excel_file_is_asked_for_anew():
 
 
 def test_too_many_bytes_rows_and_columns_are_refused():
-    assert "wanted at most 5 MB" in problem(b"id\n" + b"x" * members_table.MAX_BYTES)
+    assert "wanted at most 5 MB" in problem(b"id\n" + b"x" * MAX_FILE_BYTES)
     assert "more than 20000 rows" in problem(b"id\n" + b"x\n" * (members_table.MAX_ROWS + 1))
     assert "more than 100 columns" in problem(b"a," * 100 + b"id\n")
     assert "more than 100 columns" in problem(workbook(("x",) * 101))
@@ -121,3 +122,9 @@ def test_a_workbook_that_lies_about_its_size_is_read_to_its_end_and_no_further()
                     assert b"XFD1048576" in body
                 new.writestr(part.filename, body)
     assert [line for line, _cells in members_table.read(file.getvalue()).rows] == [2, 3]
+
+
+def test_a_file_that_only_has_the_name_of_a_workbook_is_refused_as_one():
+    with pytest.raises(UsageError, match=r"people\.XLSX is no spreadsheet file"):
+        members_table.read(b"this is no xlsx at all", "people.XLSX")
+    assert members_table.read(b"id\nm-1\n", "people.csv").rows == [(2, ["m-1"])]

@@ -96,6 +96,22 @@ def test_an_answer_has_a_length_and_says_nothing_of_its_server(address):
         assert answer.headers["Server"] is None
 
 
+@pytest.mark.parametrize(("accept", "said"), [("text/html", "<h1>Trop volumineux</h1>"), ("*/*", "at most 5 MB")])
+def test_what_is_too_large_is_answered_with_a_page_or_a_line(address, accept, said):
+    sent = urllib.request.Request(
+        f"{address}/people/import",
+        b"x" * (7 * 1024 * 1024),
+        {"Accept": accept, "Accept-Language": "fr", "Content-Type": "multipart/form-data; boundary=x"},
+    )
+    with pytest.raises(urllib.error.URLError) as caught:
+        urllib.request.urlopen(sent, timeout=WAIT_S)
+    if not isinstance(caught.value, urllib.error.HTTPError):
+        assert accept == "*/*"  # it is not listened to, and may hear nothing
+        return
+    with caught.value as answer:
+        assert (answer.code, said in answer.read().decode()) == (413, True)
+
+
 def test_a_port_that_is_taken_is_told_with_what_to_do(env):
     with contextlib.closing(web.listen(env)) as taken, pytest.raises(UsageError, match="FABGATE_WEB_PORT"):
         web.listen(replace(env, web_port=taken.getsockname()[1]))

@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from fabgate.collector import bodies
+
 log = logging.getLogger(__name__)
 
 
@@ -82,6 +84,12 @@ def conflict(request: HttpRequest, text: str) -> HttpResponse:
 def own_cause(request: HttpRequest) -> HttpResponse:
     """Answer 403 to who would decide about themselves."""
     return page(request, 403, _("This is about you"), _("Somebody else at the desk has to do this for you."))
+
+
+def too_large(request: HttpRequest) -> HttpResponse:
+    """Answer 413."""
+    text = _("At most %(most)d MB are taken at once. Go back, and choose a smaller file.")
+    return page(request, 413, _("This is too large"), text % {"most": bodies.MAX_FILE_BYTES // bodies.MEGABYTE})
 
 
 def too_many(request: HttpRequest) -> HttpResponse:

@@ -13,7 +13,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from fabgate.collector import leaving, members, members_diff, members_file, members_rows, members_table, roster, uploads
+from fabgate.collector import leaving, members, members_diff, members_file, members_rows, roster, uploads
+from fabgate.collector.bodies import MAX_FILE_BYTES, MEGABYTE
 from fabgate.collector.door import see_other
 from fabgate.collector.members_diff import Difference, Field
 from fabgate.collector.models import Change
@@ -51,11 +52,10 @@ class UploadForm(forms.Form):
     def clean_file(self) -> bytes:
         """Take no more than a list of people can be."""
         upload = self.cleaned_data["file"]
-        if upload.size > members_table.MAX_BYTES:
+        if upload.size > MAX_FILE_BYTES:
             text = _("This file has %(found)d MB; a list of people has at most %(most)d MB.")
-            megabyte = 1024**2
             raise forms.ValidationError(
-                text % {"found": upload.size // megabyte, "most": members_table.MAX_BYTES // megabyte}
+                text % {"found": -(-upload.size // MEGABYTE), "most": MAX_FILE_BYTES // MEGABYTE}
             )
         found: bytes = upload.read()
         return found
@@ -67,7 +67,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         raw: bytes = form.cleaned_data["file"]
         try:
-            members_file.parse(raw)
+            members_file.parse(raw, request.FILES["file"].name or "")
         except UsageError as error:
             form.add_error("file", str(error).splitlines())
         else:
