@@ -12,7 +12,7 @@ from typing import Any, Final
 from fabgate.demo.audit import Audit
 from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.hands import Hands
-from fabgate.demo.people import CARDS, CARRIERS, KINDS, NAMES
+from fabgate.demo.people import CARDS, CARRIERS, KINDS
 from fabgate.demo.picture import panel
 from fabgate.demo.workshop import Workshop
 from fabgate.errors import JournalError
@@ -21,12 +21,13 @@ LIVE_STATES: Final = {"starting": "starting", "active": "in-use", "finishing": "
 
 
 def cards() -> list[dict[str, Any]]:
-    """Return the cards that hang on the wall."""
+    """Return the cards that hang on the wall, as the demo has made them: the collector may know more by now."""
     return [
         {
             "id": who,
             "kind": KINDS[who],
             "name": CARRIERS.get(who, ""),
+            "spelling": spelling,
             "bytes": len(spelling.split(":")),
         }
         for who, spelling in CARDS.items()
@@ -65,7 +66,7 @@ class Seen:
             "mode": self._modes[gate.name],
             "state": _state(gate, status),
             "causes": status.get("causes", []),
-            "who": NAMES.get(member, member) if member else None,
+            "who": member or None,
             "on_since": self._since(gate.observer.since_ns),
             "light": light,
             "lines": lines,
@@ -78,7 +79,7 @@ class Seen:
             "clock_synced": gate.clock.synced,
             "refusal": audit.refusal
             and {
-                "who": NAMES.get(audit.refusal["member"], audit.refusal["member"]),
+                "who": audit.refusal["member"],
                 "reasons": audit.refusal["reasons"],
             },
             "sessions": verdict.sessions,

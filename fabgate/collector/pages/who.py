@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from fabgate.collector.models import Account, Group, Member
+from fabgate.collector.models import Account, Badge, Group, Member
 
 _GROUP, _EMERGENCY = "group:", "emergency:"
 
@@ -35,6 +36,14 @@ def called(ids: Iterable[str]) -> dict[str, Who]:
     ]
     groups = {group.roster_id: group for group in Group.objects.filter(pk__in=numbers)}
     return {one: _who(one, members.get(one), groups.get(one)) for one in wanted}
+
+
+def having(digests: Iterable[str]) -> dict[str, Who]:
+    """Return who has each of these badges now, by the badge's digest; those that nobody has are left out."""
+    carried = Badge.carried(timezone.now()).filter(digest__in=set(digests)).select_related("group")
+    holders = {row.digest: row.holder for row in carried}
+    people = called(holders.values())
+    return {digest: people[holder] for digest, holder in holders.items() if holder in people}
 
 
 def signing_in(names: Iterable[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import pytest
 
 from fabgate.collector import commands
 from fabgate.collector.models import (
+    Badge,
     Gate,
     Grant,
     Journal,
@@ -91,6 +92,19 @@ def test_an_unknown_badge_leads_to_the_page_that_asks_whose_it_is(browse):
     page = browse("maintainer").get("/floor").content.decode()
     assert "Unknown badge" in page
     assert "Whose is it?" not in page
+
+
+def test_a_badge_that_has_an_owner_by_now_asks_no_more_whose_it_is(browse):
+    refuse(2, ["unknown-badge"], badge="a" * 64)
+    refuse(3, ["unknown-badge"], badge="b" * 64)
+    Badge.objects.create(digest="a" * 64, member_id="m-1")
+    Badge.objects.create(digest="b" * 64, member_id="m-1", ended_at=NOW)
+    newer, older = refused.lately(NOW)
+    assert (str(newer.owner), older.owner) == ("Zoé Müller-Østergård", None)
+    page = browse("desk").get("/floor").content.decode()
+    assert f"badge={'a' * 64}" not in page
+    assert f"badge={'b' * 64}" in page
+    assert "By now the badge of Zoé Müller-Østergård" in page
 
 
 # --- who is here --------------------------------------------------------------------------------------------------
@@ -180,7 +194,8 @@ def test_every_live_region_has_an_id_and_listens_to_something_that_is_told(brows
         assert re.search(r'\bid="[^"]+"', tag), tag
         topics = re.search(r'data-live="([^"]*)"', tag)[1].split()
         assert topics
-        assert set(topics) <= {Pulse.FLOOR, Pulse.REFUSAL, Pulse.SESSION, Pulse.ORDER, Pulse.ROSTER, Pulse.LOCK}, tag
+        told = {Pulse.FLOOR, Pulse.REFUSAL, Pulse.SESSION, Pulse.ORDER, Pulse.ROSTER, Pulse.LOCK, Pulse.CHANGE}
+        assert set(topics) <= told, tag
 
 
 def test_an_empty_workshop_is_told_what_comes_next(browse):

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from fabgate.collector.models import Badge
+
 from .used import MINUTE, NOON, Used, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -61,6 +63,15 @@ def test_more_than_a_month_of_everybody_is_refused(used, browse):
 
 def test_a_badge_is_never_shown_in_full(used, browse):
     assert "stranger00" not in text(browse("accountant").get("/use/refusals")).replace("badge=stranger00", "")
+
+
+def test_an_unknown_badge_that_has_an_owner_by_now_says_whose_it_is(used, browse):
+    client = browse("manager")
+    assert "badge=stranger00" in client.get("/use/refusals").content.decode()
+    Badge.objects.create(digest="stranger00", member_id="m-1")
+    page = client.get("/use/refusals").content.decode()
+    assert "badge=stranger00" not in page
+    assert "By now the badge of Zoé Müller" in page
 
 
 def test_an_empty_list_says_so(browse):

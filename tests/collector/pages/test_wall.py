@@ -12,8 +12,10 @@ from django.urls import NoReverseMatch, get_resolver, reverse
 from django.utils import translation
 
 from fabgate.collector import rights
+from fabgate.collector.models import Member
 from fabgate.collector.pages.wall import urls, words
 from fabgate.collector.pages.wall.line import Gone, ask
+from fabgate.collector.pages.who import Who
 
 SEEN: dict[str, Any] = {
     "gate": "laser-1",
@@ -40,8 +42,11 @@ SEEN: dict[str, Any] = {
 }
 
 
+PEOPLE = {"m-4": Who("m-4", "Mo Haddad", "Mo", Member(id="m-4", name="Mo Haddad"))}
+
+
 def machine(**changes: object) -> words.Machine:
-    return words.machine(SEEN | changes)
+    return words.machine(SEEN | changes, PEOPLE)
 
 
 # --- nowhere but in a demo ------------------------------------------------------------------------------------------
@@ -106,6 +111,16 @@ def test_each_kind_of_badge_and_machine_has_its_words():
         assert machine(mode=mode).how.endswith(".")
 
 
+def test_people_are_called_as_the_collector_has_them_and_who_is_not_there_by_their_number():
+    assert (machine(who="m-4").who, machine(who="m-9").who, machine().who) == ("Mo", "m-9", "")
+
+
+@pytest.mark.parametrize("kind", ["unknown", "lost", "minor"])
+def test_a_badge_that_somebody_has_by_now_is_theirs(kind):
+    card = words.card({"id": "x", "kind": kind, "name": "", "bytes": 4}, PEOPLE["m-4"])
+    assert (card.name, card.kind) == ("Mo", "minor" if kind == "minor" else "member")
+
+
 def test_a_gate_without_mains_or_process_or_roster_is_told_apart():
     assert (machine(state="no-power").state, machine(state="no-power").word) == ("silent", "No mains")
     assert (machine(state="not-running").state, machine(state="not-running").word) == ("silent", "Gate not running")
@@ -121,7 +136,7 @@ def test_a_display_has_four_lines_and_its_light_is_said_too():
 
 
 def test_a_refusal_names_whoever_is_known_and_every_reason():
-    assert machine(refusal={"who": "Mo", "reasons": ["expired", "in-use"]}).refusal == (
+    assert machine(refusal={"who": "m-4", "reasons": ["expired", "in-use"]}).refusal == (
         "Mo was refused: membership over, machine in use"
     )
     assert machine(refusal={"who": None, "reasons": ["unknown-badge"]}).refusal == "Refused: unknown badge"
@@ -165,7 +180,7 @@ def test_a_clock_is_right_or_how_far_it_is_off(ahead_s, synced, text, right):
 def test_the_wall_speaks_french():
     with translation.override("fr"):
         assert machine(clock_ahead_s=60).clock == "avance de 0:01:00"
-        assert machine(refusal={"who": "Mo", "reasons": ["expired"]}).refusal.startswith(
+        assert machine(refusal={"who": "m-4", "reasons": ["expired"]}).refusal.startswith(
             "Mo\N{NO-BREAK SPACE}: accès refusé ("
         )
         assert machine(sessions=2).audit_text.startswith("2 sessions, 0:00:00\N{NO-BREAK SPACE}:")

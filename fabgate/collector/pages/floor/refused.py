@@ -17,12 +17,13 @@ MOST: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A refusal in words; `who` is None where nobody knew the badge."""
+    """A refusal in words; `who` is None where nobody knew the badge, and `owner` is who has such a badge by now."""
 
     row: Refusal
     machine: str
     who: Who | None
     reasons: list[str]
+    owner: Who | None
 
 
 def lately(at: datetime) -> list[Refused]:
@@ -30,7 +31,14 @@ def lately(at: datetime) -> list[Refused]:
     newest = Refusal.objects.filter(at__gt=at - LATELY).select_related("gate__machine")
     rows = list(newest.order_by("-at", "-id")[:MOST])
     people = who.called(row.member for row in rows)
+    owners = who.having(row.badge for row in rows if not row.member)
     return [
-        Refused(row, str(row.gate.machine or row.gate), people.get(row.member), reasons.all_refused(row.reasons))
+        Refused(
+            row,
+            str(row.gate.machine or row.gate),
+            people.get(row.member),
+            reasons.all_refused(row.reasons),
+            None if row.member else owners.get(row.badge),
+        )
         for row in rows
     ]

@@ -9,7 +9,7 @@ from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from fabgate.collector.models import Refusal
-from fabgate.collector.pages import keyset
+from fabgate.collector.pages import keyset, who
 from fabgate.collector.pages.use import words
 from fabgate.collector.pages.use.forms import RefusalsForm
 from fabgate.collector.pages.use.frame import show
@@ -52,10 +52,12 @@ def _sums(found: QuerySet[Refusal]) -> dict[str, Any]:
     rows = found.order_by().values_list("gate__machine__title", "gate__machine__name", "gate__name")
     for title, machine, gate, times in rows.annotate(times=Count("id")):
         machines[title or machine or gate] += times
-    strangers = found.filter(member="").order_by().values("badge").annotate(times=Count("id"), last=Max("at"))
+    unknown = found.filter(member="").order_by().values("badge").annotate(times=Count("id"), last=Max("at"))
+    strangers = list(unknown.order_by("-times", "-last")[:_TOP])
+    owners = who.having(row["badge"] for row in strangers)
     return {
         "total": sum(reasons.values()),
         "reasons": [(words.refused([word]), times) for word, times in reasons.most_common(_TOP)],
         "machines": machines.most_common(_TOP),
-        "strangers": list(strangers.order_by("-times", "-last")[:_TOP]),
+        "strangers": [{**row, "owner": owners.get(row["badge"])} for row in strangers],
     }

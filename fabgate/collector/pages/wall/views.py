@@ -10,10 +10,12 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from fabgate import badge
 from fabgate.collector import signing_in
+from fabgate.collector.badges import Card
 from fabgate.collector.door import see_other
 from fabgate.collector.models import Account
-from fabgate.collector.pages import errors
+from fabgate.collector.pages import errors, who
 from fabgate.collector.pages.wall import line, words
 from fabgate.errors import UsageError
 
@@ -43,7 +45,11 @@ def wall(request: HttpRequest) -> HttpResponse:
         found = line.ask({"do": "look"})
     except line.Gone:
         return _gone(request)
-    cards = [words.card(card) for card in found["cards"]]
+    digests = {
+        card["id"]: Card.spelled(badge.parse(card["spelling"])).digest for card in found["cards"] if _can_be(card)
+    }
+    owners = who.having(digests.values())
+    cards = [words.card(card, owners.get(digests.get(card["id"], ""))) for card in found["cards"]]
     taken = request.GET.get("card", "")
     shown = {"cards": cards, "taken": taken, "machines": _machines(found)}
     return render(request, "wall/wall.html", shown)
@@ -95,7 +101,14 @@ def _read(request: HttpRequest) -> dict[str, Any]:
 
 
 def _machines(found: dict[str, Any]) -> list[words.Machine]:
-    return [words.machine(one) for one in found["machines"]]
+    named = [one["who"] for one in found["machines"]] + [(one["refusal"] or {}).get("who") for one in found["machines"]]
+    people = who.called(one for one in named if one)
+    return [words.machine(one, people) for one in found["machines"]]
+
+
+def _can_be(card: dict[str, Any]) -> bool:
+    """Whether a card can be somebody's: a phone that makes up its number is nobody's badge."""
+    return bool(card["kind"] != "phone")
 
 
 def _gone(request: HttpRequest) -> HttpResponse:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.pages import reasons
+from fabgate.collector.pages.who import Who
 from fabgate.collector.templatetags.fabgate import duration
 
 KINDS: Final[Mapping[str, Any]] = {
@@ -24,6 +25,8 @@ KINDS: Final[Mapping[str, Any]] = {
 }
 #: What stands on the badges of nobody.
 NAMELESS: Final[Mapping[str, Any]] = {"unknown": gettext_lazy("Stranger"), "phone": gettext_lazy("Phone")}
+#: What a badge is no more once somebody has it.
+_NOBODYS: Final = frozenset({"unknown", "lost"})
 #: By the state: the one that colours and icons are known for, and its word.
 STATES: Final[Mapping[str, tuple[str, Any]]] = {
     "no-power": ("silent", gettext_lazy("No mains")),
@@ -121,14 +124,15 @@ class Machine:
         return self.light.endswith("blink")
 
 
-def card(found: Mapping[str, Any]) -> Card:
-    """Return a card of the wall."""
-    name = str(NAMELESS.get(found["kind"], found["name"]))
-    return Card(found["id"], found["kind"], name, found["bytes"])
+def card(found: Mapping[str, Any], owner: Who | None = None) -> Card:
+    """Return a card of the wall; `owner` is who has it, as the collector knows."""
+    kind = "member" if owner and found["kind"] in _NOBODYS else found["kind"]
+    name = owner.given if owner else str(NAMELESS.get(kind, found["name"]))
+    return Card(found["id"], kind, name, found["bytes"])
 
 
-def machine(found: Mapping[str, Any]) -> Machine:
-    """Return a machine with its sentences."""
+def machine(found: Mapping[str, Any], people: Mapping[str, Who]) -> Machine:
+    """Return a machine with its sentences; `people` are those whom the gates know, by their ids."""
     state, word = STATES.get(found["state"], (found["state"], ""))
     audit, audit_text = _audit(found)
     lines = tuple(found["lines"])
@@ -138,7 +142,7 @@ def machine(found: Mapping[str, Any]) -> Machine:
         mode=found["mode"],
         state=state,
         word=str(word),
-        who=found["who"] or "",
+        who=_given(found["who"], people),
         on_since=found["on_since"] or "",
         light=found["light"],
         lines=(lines + ("",) * LINES)[:LINES],
@@ -148,7 +152,7 @@ def machine(found: Mapping[str, Any]) -> Machine:
         runs=found["runs"],
         is_plugged=found["is_plugged"],
         is_linked=found["is_linked"],
-        refusal=_refusal(found["refusal"]),
+        refusal=_refusal(found["refusal"], people),
         audit=audit,
         audit_text=audit_text,
         clock=_clock(found),
@@ -156,12 +160,16 @@ def machine(found: Mapping[str, Any]) -> Machine:
     )
 
 
-def _refusal(found: Mapping[str, Any] | None) -> str:
+def _given(one: str | None, people: Mapping[str, Who]) -> str:
+    return people[one].given if one in people and people[one].member else one or ""
+
+
+def _refusal(found: Mapping[str, Any] | None, people: Mapping[str, Who]) -> str:
     if not found:
         return ""
     why = ", ".join(reasons.all_refused(found["reasons"]))
     if found["who"]:
-        return _("%(who)s was refused: %(why)s") % {"who": found["who"], "why": why}
+        return _("%(who)s was refused: %(why)s") % {"who": _given(found["who"], people), "why": why}
     return _("Refused: %(why)s") % {"why": why}
 
 
