@@ -101,6 +101,10 @@ class People:
             return Standing((*reasons, *found.reasons))
         return found
 
+    def is_taught(self, machine: Machine) -> bool:
+        """Return whether any training opens `machine`; one that none opens is only for who is let in by hand."""
+        return bool(self._covering[machine.pk])
+
     def is_long_gone(self, member: Member) -> bool:
         """Return whether `member` left so long ago that no gate can still have them in its last good roster."""
         return member.left_on is not None and member.left_on <= self.today - _REMEMBERED

@@ -10,7 +10,7 @@ import pytest
 
 from fabgate import wire
 from fabgate.collector import changes, gates, presets, roster
-from fabgate.collector.models import Change, Gate, Machine, Member, Training
+from fabgate.collector.models import Change, Gate, Group, Machine, Member, Training
 from fabgate.errors import FabgateError, UsageError
 
 pytestmark = pytest.mark.usefixtures("own_data", "told")
@@ -177,6 +177,20 @@ def test_a_training_opens_the_machine_for_who_holds_it(browse, saw, gate):
     change = Change.objects.get(key="saw")
     assert (change.before, change.after) == ({"trainings": []}, {"trainings": ["saws"]})
     assert change.rosters == {"saw-1": gate.roster_version}
+
+
+def test_who_is_let_in_by_hand_is_named_with_the_page_where_it_is_done(browse, saw):
+    nobody = text(browse("auditor").get("/machines/saw"))
+    assert "As long as no training opens it, nobody may use it but those who are let in by hand." in nobody
+    Member.objects.create(id="m-1", name="Ada").machines.add(saw)
+    Member.objects.create(id="m-2", name="Gone", left_on="2026-01-01").machines.add(saw)
+    Group.objects.create(name="2b", kind="class").machines.add(saw)
+    page = text(browse("manager").get("/machines/saw"))
+    assert '<a href="/people/m-1/edit#more">Ada</a>' in page
+    assert "Gone" not in page
+    assert "2b</a>" in page
+    saw.trainings.add(Training.objects.create(name="saws", title="Saws"))
+    assert "As long as no training" not in text(browse("desk").get("/machines/saw"))
 
 
 def test_a_training_that_is_not_there_is_refused(browse, saw):

@@ -123,11 +123,13 @@ def test_what_i_may_use_is_said_with_what_is_missing(mine, ada):
     Machine.objects.create(name="old", title="Old saw", retired_at=NOON)
     training = Training.objects.create(name="laser", title="Laser cutting")
     training.machines.add(laser)
+    Machine.objects.create(name="drill", title="Drill")
     Training.objects.create(name="turning").machines.add(lathe)
     ada.grants.create(training=training, stage="supervised", since="2026-01-01")
     page = text(mine.get("/my-minutes"))
     assert "With a supervisor" in page
     assert "training missing" in page
+    assert "no training opens it, and not let in by hand" in page
     assert "Laser cutting" in page
     assert "Old saw" not in page
     Block.objects.create(member=ada, reason="payment-due", actor="maya", at=NOON)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from fabgate.collector.blocks import hold, today
-from fabgate.collector.models import Block, Change, Gate, Grant, Member, Training
+from fabgate.collector.models import Block, Change, Gate, Grant, Machine, Member, Training
 
 from .counter import a_broker, a_house, admitted, fetched, refused, said, tapped, text, trained  # noqa: F401 (fixtures)
 
@@ -46,6 +46,14 @@ def test_each_machine_is_yes_supervised_or_no_with_every_reason(desk):
         "laser": ("No", "payment due, membership over"),
         "saw": ("No", "payment due, training missing: Saw training, membership over"),
     }
+
+
+def test_of_a_machine_that_no_training_opens_none_is_said_to_be_missing(desk):
+    saw = Machine.objects.get(name="saw")
+    saw.trainings.clear()
+    assert standing(desk)["saw"] == ("No", "no training opens it, and not let in by hand")
+    Member.objects.get(pk="m-1").machines.add(saw)
+    assert standing(desk)["saw"] == ("Yes", "")
 
 
 def test_what_must_be_learnt_first_is_named_and_not_what_comes_after_it(desk):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import messages
 from django.db import transaction
@@ -28,6 +28,9 @@ from fabgate.collector.pages.machines.forms import (
     RulesForm,
     TrainingsForm,
 )
+
+#: So many of those who are let in by hand are named; the list of people has them all.
+_MOST: Final = 40
 
 
 def machines(request: HttpRequest) -> HttpResponse:
@@ -159,6 +162,7 @@ def page(request: HttpRequest, machine: Machine, **bound: Form) -> HttpResponse:
     gates = list(found.gates.order_by("name"))
     overtaken = any(isinstance(form, watched.Watched) and form.overtaken for form in bound.values())
     wrong = next((name for name, form in bound.items() if overtaken or (form.is_bound and form.errors)), "")
+    by_hand = found.members.filter(left_on=None).order_by("folded", "id")
     told = [("machine", found.name), *(("gate", gate.name) for gate in gates)]
     shown = {
         "machine": found,
@@ -169,6 +173,9 @@ def page(request: HttpRequest, machine: Machine, **bound: Form) -> HttpResponse:
         "about": bound.get("about") or AboutForm(initial=_about(found)),
         "rules": bound.get("rules") or RulesForm(machine=found),
         "trainings": bound.get("trainings") or TrainingsForm(initial={"trainings": found.trainings.all()}),
+        "by_hand": by_hand[:_MOST],
+        "by_hand_more": max(0, by_hand.count() - _MOST),
+        "by_group": found.groups.filter(ended_on=None).order_by("name"),
         "has_trainings": Training.objects.exists(),
         "let_in": bound.get("gate") or GateForm(),
         "move": bound.get("move") or MoveForm(machine=found),

@@ -31,7 +31,7 @@ def machines(member: Member) -> list[Allowed]:
     """Return every machine, those that are open to the member first."""
     people = People(datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)), only=member)
     found = [
-        _allowed(member, machine, people.standing(member, machine), people.today)
+        _allowed(member, machine, people.standing(member, machine), people)
         for machine in Machine.objects.filter(retired_at=None).order_by("title", "name")
     ]
     return sorted(found, key=lambda one: (one.state == "bad", str(one.machine).casefold()))
@@ -54,9 +54,9 @@ def _stage(name: str) -> words.Chip:
     return words.Chip(chip.state, _("On your own")) if name == Grant.AUTONOMOUS else chip
 
 
-def _allowed(member: Member, machine: Machine, standing: Standing, today: date) -> Allowed:
-    refused = reasons.all_refused(standing.reasons)
-    if words.is_over(member, today):
+def _allowed(member: Member, machine: Machine, standing: Standing, people: People) -> Allowed:
+    refused = words.refused(standing.reasons, is_taught=people.is_taught(machine))
+    if words.is_over(member, people.today):
         refused.insert(0, reasons.refused("expired"))
     if refused:
         return Allowed(machine, "bad", _("No"), ", ".join(refused))

@@ -111,7 +111,7 @@ def _machine(member: Member, machine: Machine, standing: Standing, people: Peopl
     if words.is_over(member, people.today):
         found.append("expired")
     if found:
-        why = reasons.all_refused(found)
+        why = words.refused(found, is_taught=people.is_taught(machine))
         if NOT_TRAINED in found and (missing := _missing(machine, held)):
             said = reasons.refused(NOT_TRAINED)
             why[why.index(said)] = _("%(why)s: %(which)s") % {"why": said, "which": missing}

@@ -11,6 +11,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from fabgate.collector.access import NOT_TRAINED
 from fabgate.collector.models import Badge, Grant, Group, Member
 from fabgate.collector.pages import reasons
 from fabgate.collector.templatetags.fabgate import STATES as STATES_SHOWN
@@ -76,6 +77,13 @@ def stage(name: str) -> Chip:
 def block(reason: str) -> str:
     """Return why somebody is blocked."""
     return str(BLOCKS[reason]) if reason in BLOCKS else reasons.refused(reason)
+
+
+def refused(found: Iterable[str], *, is_taught: bool) -> list[str]:
+    """Return every reason in words, the worst first. Where no training opens the machine, none can be missing."""
+    untaught = _("no training opens it, and not let in by hand")
+    said = [untaught if one == NOT_TRAINED and not is_taught else reasons.refused(one) for one in found]
+    return list(dict.fromkeys(said))
 
 
 def day(moment: date | None) -> str:
