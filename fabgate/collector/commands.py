@@ -24,6 +24,8 @@ from fabgate.errors import UsageError
 GIVEN: Final = ("stop", "extend", "identify", "fetch-roster", "clear-fault")
 #: What became of an order that the broker did not take.
 NOT_SENT: Final = "not-sent"
+#: Of a gate that was not there: nothing was sent, and its roster says it once it is back.
+WAITS: Final = "waits"
 
 
 def give(
@@ -62,6 +64,29 @@ def send(
         Order.objects.filter(pk__in=ids, answered_at=None).update(outcome=NOT_SENT, answered_at=now)
         floor.pulse({Pulse.ORDER: {order.gate.name for order, _message in written}}, now)
     return False
+
+
+def waits(gates: Iterable[Gate], verb: str, actor: str, *, reason: str = "") -> None:
+    """Write down what gates that are not there now will hear of by their rosters: nothing is sent."""
+    now = datetime.now(UTC)
+    with transaction.atomic():
+        written = [
+            Order(
+                id=uuid.uuid4().hex,
+                gate=gate,
+                command=verb,
+                actor=actor,
+                reason=reason,
+                at=now,
+                until=now,
+                outcome=WAITS,
+                answered_at=now,
+            )
+            for gate in gates
+        ]
+        if written:
+            Order.objects.bulk_create(written)
+            floor.pulse({Pulse.ORDER: {order.gate.name for order in written}}, now)
 
 
 def write(

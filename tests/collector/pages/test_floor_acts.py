@@ -165,8 +165,19 @@ def test_a_gate_that_is_silent_gets_no_order_and_hears_of_the_lock_when_it_is_ba
     response = desk.post(LOCK, BROKEN)
     assert "saw-1 is silent since" in said(response)
     assert broker.commands() == []
-    assert not Order.objects.exists()
+    order = Order.objects.get()
+    assert (order.command, order.reason, order.outcome) == ("lock", "Something is broken", "waits")
+    assert "Its gate is away, and hears of it when it is back" in desk.get("/floor").content.decode()
     assert [one.retain for one in broker.taken] == [True]
+
+
+def test_the_form_warns_that_somebody_may_be_on_a_machine_whose_gate_fell_silent(desk):
+    Gate.objects.update(state="active", online=False, session_member="m-1")
+    shown = desk.get(LOCK).content.decode()
+    assert "Its gate is silent: somebody may be on it." in shown
+    assert "m-1 was using it then" in shown
+    Gate.objects.update(state="idle")
+    assert "somebody may be on it" not in desk.get(LOCK).content.decode()
 
 
 def test_a_machine_without_a_gate_is_locked_all_the_same(desk):

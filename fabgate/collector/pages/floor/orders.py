@@ -75,6 +75,8 @@ def outcome(order: Order, at: datetime) -> tuple[str, str]:
             return "bad", _("Refused")
         case commands.NOT_SENT:
             return "warn", _("Not sent: the broker is away")
+        case commands.WAITS:
+            return "starting", _("Its gate is away, and hears of it when it is back")
         case "":
             return ("starting", _("Sent")) if at <= order.until else ("warn", _("No answer within a minute"))
     return "warn", order.outcome

@@ -117,7 +117,7 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
         if is_right:
             acts.tell_lock(request, "lock", about, machine, gates)
             return see_other(back)
-    used = [station for station in stations.now(datetime.now(UTC)) if station.machine == machine and station.is_in_use]
+    used = [station for station in stations.now(datetime.now(UTC)) if station.machine == machine and station.may_be_on]
     shown = {"form": form, "machine": machine, "back": back, "used": used}
     return render(request, "floor/lock.html", shown, status=form.status)
 
