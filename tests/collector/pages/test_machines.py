@@ -136,7 +136,7 @@ def test_a_time_of_seconds_that_a_command_set_survives_the_form(browse, saw):
         ({"limit_s": "600", "max_s": "10"}, "Must be as long as the time limit or longer"),
         ({"idle_off_s": "0"}, "Leave it empty for: never"),
         ({"limit_s": "soon"}, "Enter a number"),
-        ({"limit_s": "1e300"}, "less than or equal to"),
+        ({"limit_s": "1e300"}, "At most 44640 minutes"),
         ({"limit_s": "nan"}, "Enter a number"),
         ({"mode": "dance"}, "Select a valid choice"),
         ({"observe_until": "tomorrow"}, "Enter a valid date/time"),
@@ -200,6 +200,22 @@ def test_a_training_that_is_not_there_is_refused(browse, saw):
 def test_only_a_manager_says_who_is_let_in(browse, saw):
     for role in ("maintainer", "trainer", "desk", "auditor"):
         assert browse(role).post("/machines/saw/trainings", {}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "said"),
+    [
+        ({"limit_s": "1", "max_s": "60", "warn_s": "90"}, "warn_s", "shorter than “Time limit” (1 min)"),
+        ({"idle_off_s": "1", "warn_s": "60"}, "warn_s", "shorter than “Off when it stands still for” (1 min)"),
+        ({"max_s": "44641"}, "max_s", "At most 44640 minutes, which is 31 days."),
+        ({"run_on_s": "2678401"}, "run_on_s", "At most 2678400 seconds, which is 31 days."),
+    ],
+)
+def test_limits_that_cannot_be_are_refused_in_words(browse, saw, changed, field, said):
+    answer = browse("manager").post("/machines/saw/rules", typed(saw, **changed))
+    assert answer.status_code == 400
+    (problem,) = answer.context["rules"].errors[field]
+    assert said in problem
 
 
 def test_a_gates_keys_are_made_and_shown_once(browse, own_data, saw):

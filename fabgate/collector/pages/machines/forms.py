@@ -34,7 +34,9 @@ _HELP: Final[Mapping[str, Any]] = {
     "limit_s": gettext_lazy("In minutes. A tap on the badge extends it."),
     "max_s": gettext_lazy("In minutes. Not even a tap extends it beyond this."),
     "idle_off_s": gettext_lazy("In minutes; empty: never. The gate must be able to feel whether the machine runs."),
-    "warn_s": gettext_lazy("In seconds: it blinks and beeps for so long."),
+    "warn_s": gettext_lazy(
+        "In seconds: it blinks and beeps for so long, but never for more than a quarter of the limit, or of idling."
+    ),
     "grace_s": gettext_lazy("In seconds. Only where the card stays in its holder."),
     "finish_max_s": gettext_lazy("In minutes; then the power goes off all the same."),
     "run_on_s": gettext_lazy("In seconds, for a fan or a pump."),
@@ -145,6 +147,11 @@ class RulesForm(Watched, forms.Form):
         for mistake in wire.machine_mistakes(msgspec.convert(found, wire.MachineRules)):
             field = mistake.partition(":")[0]
             self.add_error(field, str(_WRONG.get(field, _("This cannot be."))))
+        for name in ("limit_s", "idle_off_s"):
+            if found[name] is not None and found["warn_s"] >= found[name]:
+                text = _("Must be shorter than “%(other)s” (%(time)s): there would be nothing before the warning.")
+                said = {"other": words.RULES[name], "time": words.lasting(found[name])}
+                self.add_error("warn_s", text % said)
         self.rules = {name: value for name, value in found.items() if value is not None}
         return cleaned
 
@@ -217,7 +224,7 @@ _GROUPS: Final = (
 
 
 def _field(name: str) -> forms.Field:
-    label, help_text = words.RULES[name], _HELP.get(name, "")
+    label, help_text, longest = words.RULES[name], _HELP.get(name, ""), words.lasting(wire.MAX_SECONDS)
     if name in wire.MACHINE_WORDS:
         choices = [(word, words.WORDS[name, word]) for word in wire.MACHINE_WORDS[name]]
         return forms.ChoiceField(label=label, choices=choices, help_text=help_text)
@@ -225,12 +232,22 @@ def _field(name: str) -> forms.Field:
         return forms.BooleanField(label=label, required=False, help_text=help_text)
     if name in _MINUTES:
         widget = forms.NumberInput(attrs={"step": "any", "min": "0"})
-        most = wire.MAX_SECONDS / 60
+        most = wire.MAX_SECONDS // 60
+        said = _("At most %(minutes)s minutes, which is %(time)s.") % {"minutes": most, "time": longest}
         return forms.FloatField(
-            label=label, required=name != "idle_off_s", max_value=most, help_text=help_text, widget=widget
+            label=label,
+            required=name != "idle_off_s",
+            max_value=most,
+            help_text=help_text,
+            widget=widget,
+            error_messages={"max_value": said},
         )
     if name in _SECONDS:
-        return forms.IntegerField(label=label, min_value=0, max_value=wire.MAX_SECONDS, help_text=help_text)
+        most = wire.MAX_SECONDS
+        said = _("At most %(seconds)s seconds, which is %(time)s.") % {"seconds": most, "time": longest}
+        return forms.IntegerField(
+            label=label, min_value=0, max_value=most, help_text=help_text, error_messages={"max_value": said}
+        )
     if name == "observe_until":
         widget_at = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=_MOMENT)
         return forms.DateTimeField(label=label, required=False, help_text=help_text, widget=widget_at)
