@@ -10,15 +10,15 @@ import argparse
 import getpass
 import logging
 import sys
-import textwrap
 from datetime import date
 from typing import Final
 
-from fabgate import wire
+from fabgate import display, translations, wire
 from fabgate.collector import changes, commands, floor, roster
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Change, Gate, Machine, Pulse
 from fabgate.collector.models.workshop import MAX_LIFTED
+from fabgate.display import COLUMNS, ELLIPSIS
 from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 #: What the database keeps; longer reasons are nobody's reading at a machine.
 MAX_REASON: Final = Machine._meta.get_field("lock_reason").max_length or 0  # noqa: SLF001 (Django's name for it)
 MAX_LOCK_ID: Final = 64
-#: A gate's display has two lines of so many letters for the reason, or one where a day stands below it.
-_COLUMNS: Final = 20
 
 
 def lock(args: argparse.Namespace) -> int:
@@ -37,9 +35,9 @@ def lock(args: argparse.Namespace) -> int:
     back = _back(args.back, mistakes)
     machine = _machine_of(args.gate, mistakes)
     set_lock, gates = set_on(machine, args.when, reason, back, actor=changes.cli_actor(args.actor))
-    lines = 1 if back else 2
-    if len(textwrap.wrap(reason, _COLUMNS)) > lines:
-        sys.stderr.write(f"note: the display has room for {lines * _COLUMNS} letters of the reason; it cuts the rest\n")
+    if is_cut(reason, back):
+        lines = 1 if back else 2
+        sys.stderr.write(f"note: the display has room for {lines * COLUMNS} letters of the reason; it cuts the rest\n")
     return _tell("lock", set_lock, machine, gates, args.actor)
 
 
@@ -58,6 +56,16 @@ def set_on(machine: Machine, when: str, reason: str, back: str, *, actor: str) -
         machine.save()
         gates = _rebuilt(machine, change)
     return found, gates
+
+
+def shown(reason: str, back: str, lang: str) -> tuple[str, ...]:
+    """Return the lines that the display beside the machine will show, in a language."""
+    return display.locked(translations.for_language(lang), reason, back or None)
+
+
+def is_cut(reason: str, back: str) -> bool:
+    """Whether the display has no room for all of the reason; two lines, or one where a day stands below it."""
+    return ELLIPSIS in "".join(shown(reason, back, translations.SOURCE_LANG)) and ELLIPSIS not in reason
 
 
 def take_off(machine: Machine, lock_id: str | None, *, actor: str) -> tuple[wire.Lock, list[Gate]]:
@@ -113,7 +121,7 @@ def _reason(text: str, mistakes: list[str]) -> str:
     elif len(reason) > MAX_REASON:
         mistakes.append(
             f"--reason: found {len(reason)} letters, wanted at most {MAX_REASON}; the display has room for about"
-            f" {2 * _COLUMNS}"
+            f" {2 * COLUMNS}"
         )
     return reason
 

@@ -9,15 +9,11 @@ that the desk understands. The display never says "safe" or "no voltage".
 
 from __future__ import annotations
 
-import textwrap
-from datetime import date
-from string import Formatter
 from typing import Final
 
-from fabgate import wire
-from fabgate.drivers.panels import COLUMNS, LINES, Notice
-from fabgate.drivers.panels.text import ELLIPSIS, clean, cut
-from fabgate.gate import translations
+from fabgate import display, translations, wire
+from fabgate.display import COLUMNS, LINES, cut
+from fabgate.drivers.panels import Notice
 from fabgate.rules import access
 from fabgate.rules import words as w
 
@@ -56,6 +52,7 @@ _PASSES_S: Final[dict[w.SignalKind, float]] = {
 }
 
 TEXTS: Final[dict[str, str]] = {
+    **display.TEXTS,
     "wait": "One moment",
     "supervisor-needed": "Supervisor needed\nTap their badge\nwithin {left}",
     "go": "Hello {name}\n{machine} is yours\n{limit}\nTo stop: tap again",
@@ -101,9 +98,6 @@ TEXTS: Final[dict[str, str]] = {
     "blocked": "Out of service\nGo to the desk",
     "blocked-estop": "Out of service\nThe emergency stop\nis pressed",
     "blocked-output": "Out of service\nSwitching fault\nDo not use",
-    "blocked-lock": "Out of service\n{reason}\nDo not use",
-    "blocked-lock.back": "Out of service\n{reason}\nDo not use\nBack: {back}",
-    "blocked-lock.no-reason": "Locked by the staff",
     "blocked-flag": "Out of service\nA danger was\nreported\nDo not use",
     "blocked-journal": "Out of service\nThe gate cannot keep\nrecords: go to the\ndesk",
     "blocked-reader": "Out of service\nBadge reader fault\nGo to the desk",
@@ -111,12 +105,7 @@ TEXTS: Final[dict[str, str]] = {
     # times
     "minutes": "{n} min",
     "seconds": "{n} s",
-    "day": "{day} {month}",
 }
-#: For languages that write a day with its month's name.
-MONTHS: Final = tuple(
-    "January February March April May June July August September October November December".split()  # noqa: SIM905
-)
 #: One text for several words.
 _SAME: Final = {
     access.SUPERVISOR_NEEDED: "supervisor-missing",
@@ -215,7 +204,7 @@ class _Speaker:
 
     def lines(self, key: str, **values: str) -> tuple[str, ...]:
         """Return a text with its values filled in; a line of which nothing is left is left out."""
-        filled = (_fill(line, {"machine": self._machine, **values}) for line in self.text(key).split("\n"))
+        filled = (display.fill(line, {"machine": self._machine, **values}) for line in self.text(key).split("\n"))
         return tuple(line for line in filled if line)[:LINES]
 
     def refusal(self, reasons: tuple[str, ...], lock: wire.Lock | None, detail: str) -> tuple[str, ...]:
@@ -232,32 +221,10 @@ class _Speaker:
         self, reason: str, lock: wire.Lock | None, detail: str, *, otherwise: str = "private"
     ) -> tuple[str, ...]:
         if reason in _LOCKS:
-            return self._locked(lock.reason if lock else detail, lock.back if lock else None)
+            return display.locked(self._catalogue, lock.reason if lock else detail, lock.back if lock else None)
         if reason in PUBLIC:
             return self.lines(_SAME.get(reason, reason))
         return self.lines(otherwise, ref=str(REFERENCES.get(reason, OTHER_REFERENCE)))
-
-    def _locked(self, reason: str, back: str | None) -> tuple[str, ...]:
-        """Return the manager's words; they have two lines where no day is known."""
-        told = clean(reason) or self.text("blocked-lock.no-reason")
-        day = self._day(back) if back else ""
-        if day:
-            return self.lines("blocked-lock.back", reason=told, back=day)
-        title, _, *rest = self.lines("blocked-lock", reason="…")
-        return (title, *textwrap.wrap(told, COLUMNS, max_lines=2, placeholder=ELLIPSIS), *rest)
-
-    def _day(self, text: str) -> str:
-        """Return a day as it is written here; what is no date is shown as the manager wrote it."""
-        try:
-            day = date.fromisoformat(text[:10])
-        except ValueError:
-            return clean(text)
-        return self.text("day").format(
-            day=str(day.day),
-            month=self._catalogue.gettext(MONTHS[day.month - 1]),
-            dd=f"{day.day:02d}",
-            mm=f"{day.month:02d}",
-        )
 
     def duration(self, ms: int) -> str:
         """Return whole minutes, or seconds below one minute. Rounded down: nobody is told of time that was not used."""
@@ -270,14 +237,3 @@ class _Speaker:
 def _clock(ms: int) -> str:
     minutes, seconds = divmod(max(0, ms) // 1000, 60)
     return f"{minutes}:{seconds:02d}"
-
-
-def _fill(line: str, values: dict[str, str]) -> str:
-    """Return a line with its values in it; a value that is too long is cut, so that the words around it stay."""
-    names = [name for _, name, _, _ in Formatter().parse(line) if name]
-    room = COLUMNS - len(line.format_map(dict.fromkeys(names, "")))
-    fitted = {}
-    for name in names:
-        fitted[name] = cut(values.get(name, ""), room)
-        room -= len(fitted[name])
-    return line.format_map(fitted).strip()

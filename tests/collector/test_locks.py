@@ -11,7 +11,6 @@ from fabgate import wire
 from fabgate.collector import locks
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Gate, Machine
-from fabgate.drivers.panels import COLUMNS
 from fabgate.errors import UsageError
 from fabgate.gate import messages
 from fabgate.rules import words as w
@@ -69,10 +68,6 @@ def test_it_says_so_when_the_display_cuts_a_reason_and_only_then(gate, told, cap
     locks.lock(said(reason, today() + timedelta(days=back) if back else None))
     is_cut = "…" in display(served(gate).machine.lock)
     assert ("note: the display" in capsys.readouterr().err) is is_cut
-
-
-def test_the_display_is_as_wide_as_we_think():
-    assert locks._COLUMNS == COLUMNS
 
 
 def test_a_lock_that_a_restored_database_forgot_is_lifted_by_its_id_and_a_made_up_one_is_refused(gate, told):  # noqa: F811

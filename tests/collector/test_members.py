@@ -12,11 +12,10 @@ from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from fabgate import badge
+from fabgate import badge, translations
 from fabgate.collector import members, members_file, members_rows, roster
 from fabgate.collector.models import Badge, Change, Machine, Member
 from fabgate.errors import FabgateError, UsageError
-from fabgate.gate import translations
 
 from .test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fabgate.display import ELLIPSIS, clean, cut
 from fabgate.drivers.panels import COLUMNS, Notice, Panel
 from fabgate.drivers.panels.contract import PanelContract
 from fabgate.drivers.panels.log import LogOptions, LogPanel
-from fabgate.drivers.panels.text import ELLIPSIS, clean, cut, transliterate
+from fabgate.drivers.panels.text import transliterate
 
 
 class TestLogToAFile(PanelContract):

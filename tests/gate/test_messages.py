@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabgate import wire
+from fabgate import translations, wire
+from fabgate.display import MONTHS
 from fabgate.drivers.panels import COLUMNS, LINES, Notice
 from fabgate.drivers.panels.text import transliterate
-from fabgate.gate import messages, translations
 from fabgate.gate.config import Config
-from fabgate.gate.messages import MONTHS, OTHER_REFERENCE, PUBLIC, REFERENCES, TEXTS, notice, power_was_cut
-from fabgate.gate.translations import CATALOGUES, LANGUAGES, for_language
+from fabgate.gate.messages import OTHER_REFERENCE, PUBLIC, REFERENCES, TEXTS, notice, power_was_cut
 from fabgate.po import read_po
 from fabgate.rules import access
 from fabgate.rules import words as w
+from fabgate.translations import CATALOGUES, LANGUAGES, for_language
 
 KIND = w.SignalKind
 SPOKEN = ("en", *LANGUAGES)
@@ -381,7 +381,7 @@ def test_a_name_with_braces_and_line_breaks_is_only_a_name():
 
 
 def catalogue(lang: str) -> dict[str, str]:
-    file = messages.translations.files("fabgate").joinpath("locale", lang, "LC_MESSAGES", "fabgate.po")
+    file = translations.files("fabgate").joinpath("locale", lang, "LC_MESSAGES", "fabgate.po")
     return read_po(file.read_text(encoding="utf-8"))
 
 

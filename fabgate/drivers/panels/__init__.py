@@ -2,7 +2,7 @@
 
 A panel MUST return from ``show`` within a second and may raise anything from it: the gate calls it on a thread of its
 own, logs what failed and goes on. It never decides anything and never touches power. A display without accents or with
-fewer columns has ``text.transliterate`` and ``text.cut``; ``contract.PanelContract`` is the test for any panel.
+fewer columns has ``text.transliterate`` and ``display.cut``; ``contract.PanelContract`` is the test for any panel.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-LINES = 4
-COLUMNS = 20
+from fabgate.display import COLUMNS, LINES
+
+__all__ = ["COLUMNS", "LINES", "Notice", "Panel"]
 
 
 class Notice(msgspec.Struct, frozen=True):

@@ -1,13 +1,12 @@
-"""How does text fit a small display? Cleaned, cut with an ellipsis, and without accents where it has none."""
+"""How is text shown on a display without accents?"""
 
 from __future__ import annotations
 
 import unicodedata
 from typing import Final
 
-from fabgate.drivers.panels import COLUMNS
+from fabgate.display import COLUMNS, clean
 
-ELLIPSIS: Final = "…"
 #: What no decomposition of Unicode gives; each is what a person would write by hand.
 _BY_HAND: Final = str.maketrans(
     {
@@ -35,20 +34,6 @@ _BY_HAND: Final = str.maketrans(
         "…": ".",  # one place on the display, like the ellipsis
     }
 )
-
-
-def clean(text: str) -> str:
-    """Return `text` on one line, composed, without what no display shows (controls, joiners, direction marks)."""
-    shown = "".join(" " if char.isspace() else char for char in unicodedata.normalize("NFC", text))
-    return " ".join("".join(char for char in shown if unicodedata.category(char)[0] != "C").split())
-
-
-def cut(text: str, columns: int = COLUMNS) -> str:
-    """Return `text`, cleaned, in at most `columns` characters; what is longer ends in an ellipsis."""
-    text = clean(text)
-    if len(text) <= columns:
-        return text
-    return text[: columns - 1].rstrip() + ELLIPSIS if columns > 0 else ""
 
 
 def transliterate(text: str, columns: int = COLUMNS) -> str:

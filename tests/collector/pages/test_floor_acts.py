@@ -145,6 +145,21 @@ def test_a_lock_leads_back_to_whence_somebody_came(manager, page, back):
     assert manager.post(LOCK, {**BROKEN, "next": form.context["back"]}).headers["Location"] == back
 
 
+def test_a_lock_is_shown_as_the_display_will_cut_it_before_it_is_given(desk):
+    words = "The blade guard is bent and the new one is on order"
+    response = desk.post(LOCK, {**BROKEN, "why": "own", "words": words, "look": "1"})
+    assert response.status_code == 200
+    assert response.context["form"].shown() == [
+        ("English", ("Out of service", "The blade guard is", "bent and the new…", "Do not use")),
+        ("French", ("Machine bloquée", "The blade guard is", "bent and the new…", "Ne pas utiliser")),
+    ]
+    assert "The display has no room for all of it." in response.content.decode()
+    assert Machine.objects.get().lock is None
+    short = desk.post(LOCK, {**BROKEN, "why": "own", "words": "Blade bent", "back": "2199-03-01", "look": "1"})
+    assert short.context["form"].shown()[0][1] == ("Out of service", "Blade bent", "Do not use", "Back: 1 March")
+    assert "no room" not in short.content.decode()
+
+
 def test_a_machine_that_is_not_there_is_not_locked(desk):
     assert desk.post("/floor/machines/none/lock", BROKEN).status_code == 404
     Machine.objects.update(retired_at=datetime.now(UTC))

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any, Final
 
 from django import forms
+from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -84,6 +85,20 @@ class LockForm(Watched, forms.Form):
         if cleaned.get("why") == OWN and "words" in cleaned and not cleaned["words"]:
             self.add_error("words", _("Say why: members read it at the machine."))
         return cleaned
+
+    def shown(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return what the display will show, in each language; nothing for what is not right yet."""
+        if not self.is_bound or not self.is_valid():
+            return []
+        back = self.cleaned_data["back"]
+        day = back.isoformat() if back else ""
+        return [(str(name), locks.shown(self.reason, day, lang)) for lang, name in settings.LANGUAGES]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the display has no room for all of the reason; of a form that is right."""
+        back = self.cleaned_data["back"]
+        return locks.is_cut(self.reason, back.isoformat() if back else "")
 
     @property
     def reason(self) -> str:

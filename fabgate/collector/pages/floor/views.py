@@ -102,6 +102,7 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
     if machine.lock is not None and not acts.may_unlock(account_of(request), machine):
         return _not_yours(request, machine)  # a lock in its place would be theirs to take off
     back = back_to(request, "floor")
+    is_right, is_look = False, "look" in request.POST  # to see first what the display will show
     if request.method == "GET":
         form = LockForm(initial=_standing(machine))
     else:
@@ -110,16 +111,17 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
             if machine.lock is not None and not acts.may_unlock(account_of(request), machine):
                 return _not_yours(request, machine)
             form = LockForm(request.POST, initial=_standing(machine))
-            if is_right := not form.is_overtaken() and form.is_valid():
+            is_right = not form.is_overtaken() and form.is_valid()
+            if is_right and not is_look:
                 day = form.cleaned_data["back"]
                 typed = form.cleaned_data["when"], form.reason, day.isoformat() if day else ""
                 about, gates = locks.set_on(machine, *typed, actor=account_of(request).name)
-        if is_right:
+        if is_right and not is_look:
             acts.tell_lock(request, "lock", about, machine, gates)
             return see_other(back)
     used = [station for station in stations.now(datetime.now(UTC)) if station.machine == machine and station.may_be_on]
     shown = {"form": form, "machine": machine, "back": back, "used": used}
-    return render(request, "floor/lock.html", shown, status=form.status)
+    return render(request, "floor/lock.html", shown, status=200 if is_right else form.status)
 
 
 def unlock(request: HttpRequest, name: str) -> HttpResponse:

@@ -40,7 +40,9 @@ _COLUMNS: Final = {
 
 
 class UploadForm(forms.Form):
-    """A list of members as a spreadsheet wrote it."""
+    """A list of members as a spreadsheet wrote it. After it was found valid, `called` is the file's name."""
+
+    called: str
 
     file = forms.FileField(
         label=gettext_lazy("Your list of members"),
@@ -57,6 +59,7 @@ class UploadForm(forms.Form):
             raise forms.ValidationError(
                 text % {"found": -(-upload.size // MEGABYTE), "most": MAX_FILE_BYTES // MEGABYTE}
             )
+        self.called = str(upload.name)
         found: bytes = upload.read()
         return found
 
@@ -67,7 +70,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         raw: bytes = form.cleaned_data["file"]
         try:
-            members_file.parse(raw, request.FILES["file"].name or "")
+            members_file.parse(raw, form.called)
         except UsageError as error:
             form.add_error("file", str(error).splitlines())
         else:

@@ -161,7 +161,8 @@ def machine(found: Mapping[str, Any], people: Mapping[str, Who]) -> Machine:
 
 
 def _given(one: str | None, people: Mapping[str, Who]) -> str:
-    return people[one].given if one in people and people[one].member else one or ""
+    found = people.get(one or "")
+    return found.given if found and found.member else one or ""
 
 
 def _refusal(found: Mapping[str, Any] | None, people: Mapping[str, Who]) -> str:

@@ -1,6 +1,6 @@
-"""In which languages does a gate speak? English, and those with a catalogue under ``fabgate/locale``.
+"""In which languages do displays speak? English, and those with a catalogue under ``fabgate/locale``.
 
-The ``.po`` files are compiled in memory (../po.py), once, when this module is imported, so that no tap ever waits for
+The ``.po`` files are compiled in memory (po.py), once, when this module is imported, so that no tap ever waits for
 the disk.
 """
 
