@@ -17,6 +17,7 @@ from fabgate.demo.picture import panel
 from fabgate.demo.workshop import Workshop
 from fabgate.errors import JournalError
 
+LOCKS: Final = frozenset({"lock-now", "lock-idle"})
 LIVE_STATES: Final = {"starting": "starting", "active": "in-use", "finishing": "finishing"}
 
 
@@ -109,4 +110,6 @@ def _state(gate: SimulatedGate, status: dict[str, Any]) -> str:
     if not status:
         return "not-ready"
     live = LIVE_STATES.get(status.get("state", ""))
-    return live or ("blocked" if status.get("causes") else "free")
+    causes = set(status.get("causes", ()))
+    # As the floor says it: what is only locked is not out of order.
+    return live or ("blocked" if causes - LOCKS else "locked" if causes else "free")

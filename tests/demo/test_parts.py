@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from fabgate.demo.network import Cable
 from fabgate.demo.observer import Observer
 from fabgate.demo.process import DemoError, wait_for
 from fabgate.demo.script import folder_of
+from fabgate.demo.seen import _state
 from fabgate.drivers.emulated import control
 from fabgate.drivers.readers.simulated import SimulatedOptions, SimulatedReader
 from fabgate.errors import HardwareError, UsageError
@@ -166,3 +168,12 @@ def test_a_folder_whose_paths_just_fit_takes_a_socket(tmp_path: Path) -> None:
 def test_waiting_for_what_does_not_come_names_it() -> None:
     with pytest.raises(DemoError, match="waited 0 s for Godot"):
         wait_for("Godot", lambda: False, timeout_s=0)
+
+
+@pytest.mark.parametrize(
+    ("causes", "state"),
+    [([], "free"), (["lock-idle"], "locked"), (["lock-now", "estop"], "blocked"), (["flag"], "blocked")],
+)
+def test_a_machine_that_is_only_locked_is_not_told_to_be_out_of_service(causes: list[str], state: str) -> None:
+    gate = SimpleNamespace(is_powered=True, process=SimpleNamespace(running=True))
+    assert _state(gate, {"state": "blocked", "causes": causes}) == state  # type: ignore[arg-type]

@@ -63,6 +63,11 @@ def refused(reason: str) -> str:
     return str(REFUSED.get(reason, reason))
 
 
+def alike(reason: str) -> list[str]:
+    """Return every reason that is said in the same words."""
+    return [one for one in REFUSED if refused(one) == refused(reason)] or [reason]
+
+
 def all_refused(reasons: Iterable[str]) -> list[str]:
     """Return every reason in words, the worst first, none twice."""
     return list(dict.fromkeys(map(refused, reasons)))

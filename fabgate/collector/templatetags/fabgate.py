@@ -30,7 +30,7 @@ STATES: Final[Mapping[str, tuple[str, Any]]] = {
     "left-on": ("hourglass", _("Left on")),
     "starting": ("ellipsis", _("Starting")),
     "finishing": ("hourglass", _("Finishing")),
-    "blocked": ("stop", _("Blocked")),
+    "blocked": ("stop", _("Out of service")),
     "locked": ("lock", _("Locked")),
     "closed": ("moon", _("Closed now")),
     "silent": ("cloud-off", _("Silent")),

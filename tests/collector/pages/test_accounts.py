@@ -27,6 +27,19 @@ def test_an_invited_person_sets_their_own_password_by_the_link_that_is_shown_onc
     assert [change.verb for change in Change.objects.order_by("id")] == ["account.added", "account.password"]
 
 
+def test_who_has_no_password_is_invited_only_until_they_were_here(browse, account):
+    one = account("desk", name="lea")
+    one.set_unusable_password()
+    one.save()
+    client = browse("manager")
+    assert "Invited" in client.get("/accounts").content.decode()
+    one.last_login = timezone.now()
+    one.save()
+    page = client.get("/accounts").content.decode()
+    assert "Invited" not in page
+    assert "No password" in page
+
+
 def test_a_member_account_needs_its_member(browse):
     manager = browse("manager")
     Member.objects.create(id="m-1", name="Mia")

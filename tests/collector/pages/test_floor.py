@@ -141,6 +141,16 @@ def test_an_instructor_may_supervise_unless_they_are_a_minor_or_it_is_over(minor
     assert people() == [("Zoé Müller-Østergård", True, expected)]
 
 
+def test_who_is_blocked_or_has_left_is_here_and_supervises_nobody():
+    session("s", "m-2", NOW - MINUTE)
+    assert people() == [("Léa Fournier", False, True)]
+    block = Member.objects.get(pk="m-2").blocks.create(reason="suspended", actor="maya", at=NOW)
+    assert people() == [("Léa Fournier", False, False)]
+    block.delete()
+    Member.objects.filter(pk="m-2").update(left_on=NOW.date())
+    assert people() == [("Léa Fournier", False, False)]
+
+
 # --- orders -------------------------------------------------------------------------------------------------------
 
 

@@ -82,13 +82,13 @@ def test_a_gate_without_the_time_is_on_for_as_long_as_its_counter_says():
 )
 def test_what_forbids_its_use_is_said_in_words_and_a_word_of_a_later_gate_as_it_is(cause, said):
     station = seen(causes=[cause])
-    assert (station.state, station.word, texts(station)) == ("blocked", "Out of service", said)
+    assert (station.state, station.word, texts(station)) == ("blocked", "", said)
 
 
 def test_a_lock_is_shown_with_its_reason_the_day_and_who_set_it():
     lock("Belt broken", "2027-01-14")
     station = seen(causes=["lock-idle"])
-    assert (station.state, station.word, station.locked_by) == ("locked", "Out of service", "maya")
+    assert (station.state, station.word, station.locked_by) == ("locked", "", "maya")
     assert texts(station) == "Belt broken | Expected back: 14 Jan 2027"
 
 

@@ -56,6 +56,19 @@ def test_of_a_machine_that_no_training_opens_none_is_said_to_be_missing(desk):
     assert standing(desk)["saw"] == ("Yes", "")
 
 
+def test_a_training_to_come_is_no_earlier_one(desk):
+    trained("m-1")
+    member = Member.objects.get(pk="m-1")
+    later = today() + timedelta(days=400)
+    member.grants.create(training=Training.objects.get(name="laser"), stage="instructor", since=later)
+    (row,) = desk.get("/people/m-1").context["trainings"]
+    assert [grant.since for grant in row.coming] == [later]
+    assert row.earlier == []
+    page = text(desk.get("/people/m-1"))
+    assert "To come" in page
+    assert "Earlier" not in page
+
+
 def test_what_must_be_learnt_first_is_named_and_not_what_comes_after_it(desk):
     first = Training.objects.create(name="safety", title="Safety tour")
     Training.objects.filter(name="laser").update(prerequisite=first)

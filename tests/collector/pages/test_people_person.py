@@ -28,6 +28,13 @@ def manager(browse):
 # --- written down, changed --------------------------------------------------------------------------------------------
 
 
+def test_a_second_person_of_one_name_is_remarked_on(desk):
+    typed = {"id": "m-4", "name": "ada LOVELACE", "lang": "en", "grace_days": "0"}
+    assert "Somebody else is called ada LOVELACE too: m-1." in said(desk.post("/people/new", typed))
+    desk.get("/people")  # shows what was said
+    assert "Somebody else" not in said(desk.post("/people/new", {**typed, "id": "m-5", "name": "Grace Hopper"}))
+
+
 def test_a_person_is_written_down_under_the_next_number(desk):
     assert desk.get("/people/new").context["form"].initial["id"] == "m-4"
     typed = {"id": "m-4", "name": "  Noémie   Caron ", "lang": "fr", "grace_days": "0", "valid_until": "2030-03-01"}

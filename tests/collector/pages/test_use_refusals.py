@@ -74,5 +74,14 @@ def test_an_unknown_badge_that_has_an_owner_by_now_says_whose_it_is(used, browse
     assert "By now the badge of Zoé Müller" in page
 
 
+def test_reasons_of_the_same_words_are_one_choice_that_finds_them_all(used, browse):
+    used.refuse("badge-m-1", "m-1", NOON + 4 * MINUTE, "blocked-lock-now")
+    used.refuse("badge-m-1", "m-1", NOON + 5 * MINUTE, "blocked-lock-idle")
+    client = browse("manager")
+    choices = client.get("/use/refusals").context["form"].fields["reason"].choices
+    (word,) = [word for word, said in choices if said == "Locked by the staff"]
+    assert len(listed(client.get("/use/refusals", {"reason": word}))) == 2
+
+
 def test_an_empty_list_says_so(browse):
     assert "Nobody was refused" in text(browse("accountant").get("/use/refusals"))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from fabgate.collector.blocks import today
-from fabgate.collector.models import Grant, Member, UsageSession
+from fabgate.collector.models import Block, Grant, Member, UsageSession
 from fabgate.collector.pages import who
 from fabgate.collector.pages.floor.stations import Station
 from fabgate.collector.pages.who import Who
@@ -65,9 +65,11 @@ def _named(row: UsageSession) -> str:
 
 
 def _supervisors(people: Iterable[Who]) -> set[str]:
-    """Return which of them may supervise somebody: by their level, or as instructors of something."""
-    members = [one.member for one in people if one.member is not None and not one.member.minor]
-    found = {member.pk for member in members if member.level in Member.LEVELS[1:]}
+    """Return which of them may supervise somebody: by their level, or as instructors of something; nobody who is blocked."""
     day = today()
+    blocked = set(Block.holding(day).values_list("member", flat=True))
+    members = [one.member for one in people if one.member is not None and not one.member.minor]
+    members = [one for one in members if one.pk not in blocked and not (one.left_on and one.left_on <= day)]
+    found = {member.pk for member in members if member.level in Member.LEVELS[1:]}
     grants = Grant.said_by(day).filter(member__in=members, stage=Grant.INSTRUCTOR)
     return found | {grant.member_id for grant in grants if grant.holds_on(day)}

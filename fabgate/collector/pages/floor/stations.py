@@ -210,9 +210,9 @@ def _tell_active(station: Station, gate: Gate, at: datetime) -> None:
 def _tell_idle(station: Station, gate: Gate) -> None:
     locked, others = LOCKS & set(gate.causes), [cause for cause in gate.causes if cause not in LOCKS]
     if others:
-        station.state, station.word = "blocked", _("Out of service")
+        station.state = "blocked"
     elif locked or station.machine.lock is not None:
-        station.state, station.word = "locked", _("Out of service")
+        station.state = "locked"
     station.notes += [Note("blocked", _cause(cause), is_public=True) for cause in others]
     if locked or station.machine.lock is not None:
         _note_lock(station, is_confirmed=bool(locked))

@@ -37,12 +37,13 @@ class MachineRow:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRow:
-    """What somebody holds of a training, and everything that was said of it before."""
+    """What somebody holds of a training, everything that was said of it before, and what is to come."""
 
     training: Training
     chip: Chip
     grant: Grant | None
     earlier: list[Grant]
+    coming: list[Grant]
 
 
 def one(request: HttpRequest, pk: str) -> HttpResponse:
@@ -136,9 +137,11 @@ def _missing(machine: Machine, held: Collection[int]) -> str:
 
 def _training(training: Training, grants: list[Grant], today: date) -> TrainingRow:
     holding = [grant for grant in grants if grant.holds_on(today)]
-    if holding:
-        grant = holding[-1]
-        return TrainingRow(training, words.stage(grant.stage), grant, [one for one in grants if one is not grant])
+    held = holding[-1] if holding else None
+    earlier = [grant for grant in grants if grant.since <= today and grant is not held]
+    coming = [grant for grant in grants if grant.since > today]
+    if held is not None:
+        return TrainingRow(training, words.stage(held.stage), held, earlier, coming)
     last = grants[-1]
     if last.since > today:
         chip = Chip("starting", _("From %(day)s") % {"day": words.short(last.since)})
@@ -146,7 +149,7 @@ def _training(training: Training, grants: list[Grant], today: date) -> TrainingR
         chip = Chip("bad", _("Taken back"))
     else:
         chip = Chip("bad", _("Too old"))
-    return TrainingRow(training, chip, None, grants)
+    return TrainingRow(training, chip, None, earlier, coming)
 
 
 def _badge(row: Badge) -> dict[str, Any]:

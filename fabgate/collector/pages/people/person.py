@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -9,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector import badges, changes, roster
 from fabgate.collector.door import account_of
-from fabgate.collector.models import Account
+from fabgate.collector.models import Account, Member
 from fabgate.collector.pages import watched
 from fabgate.collector.pages.people import desk_forms, enrol, telling
 from fabgate.collector.pages.people.person_forms import NewPersonForm, PersonForm
@@ -36,6 +37,10 @@ def new(request: HttpRequest) -> HttpResponse:
             name = member.name or member.pk
             text = _("%(name)s is written down, and the badge is theirs.") if card else _("%(name)s is written down.")
             telling.tell(request, text % {"name": name}, change)
+            if others := Member.objects.filter(folded=member.folded, left_on=None).exclude(pk=member.pk)[:3]:
+                numbers = ", ".join(one.pk for one in others)
+                said = _("Somebody else is called %(name)s too: %(numbers)s. Is it the same person?")
+                messages.warning(request, said % {"name": name, "numbers": numbers})
             return telling.to_person(member)
     status = 200 if request.method == "GET" else 400
     return render(request, "people/new.html", {"form": form, "card": card}, status=status)

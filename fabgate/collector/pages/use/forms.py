@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django import forms
-from django.db.models import F, QuerySet, TextField
+from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import QueryDict
 from django.utils import timezone
@@ -148,7 +150,7 @@ class RefusalsForm(PeriodForm):
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)
-        known = sorted((words.refused([word]), word) for word in reasons.REFUSED)
+        known = sorted((words.refused([word]), word) for word in reasons.REFUSED if reasons.alike(word)[0] == word)
         self.fields["reason"].choices = [("", _("Any reason")), *((word, text) for text, word in known)]  # type: ignore[attr-defined]  # a ChoiceField
 
     def narrowed(self) -> QuerySet[Refusal]:
@@ -163,7 +165,8 @@ class RefusalsForm(PeriodForm):
             rows = rows.filter(gate__machine=wanted["machine"])
         if wanted["reason"]:
             # The list as text: both databases can look for a word in that.
-            rows = rows.annotate(said=Cast("reasons", TextField())).filter(said__contains=f'"{wanted["reason"]}"')
+            rows = rows.annotate(said=Cast("reasons", TextField()))
+            rows = rows.filter(reduce(or_, (Q(said__contains=f'"{one}"') for one in reasons.alike(wanted["reason"]))))
         return rows
 
 
