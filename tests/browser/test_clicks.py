@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import Any
 
 from tests.browser.furnish import MANAGER
 from tests.browser.house import House
+from tests.browser.window import looks, too_wide
 
 MOST = 3
 
@@ -83,3 +85,20 @@ def test_last_month_is_exported(house: House, person) -> None:
     rows = list(csv.DictReader(io.StringIO(taken.value.path().read_text(encoding="utf-8-sig"))))
     ended = {row["Ended (local)"][:7] for row in rows if row["Ended (local)"]}  # what is still open stands apart
     assert len(ended) == 1, "one month and no other"
+
+
+def test_a_name_of_one_endless_word_breaks_and_widens_no_page(house: House, person) -> None:
+    hand = at_the_floor(house, person)
+    hand.page.goto("/people/new")
+    hand.page.get_by_label("Name", exact=True).fill("A" * 120)
+    hand.click("button", "Write down")
+    hand.page.locator(".message.success").first.wait_for()
+    hand.page.goto("/people/trainings/new")
+    hand.page.locator("input[name=title]").fill("B" * 120)
+    hand.page.locator("main form button").last.click()
+    hand.page.wait_for_url(re.compile(r"/people/trainings/(?!new)"))
+    for path in ("/people", "/machines/laser", "/people/trainings"):
+        hand.page.goto(path)
+        for width in (1280, 390):
+            looks(hand.page, width, dark=False)
+            assert too_wide(hand.page) == [], (path, width)
