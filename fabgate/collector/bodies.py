@@ -31,7 +31,7 @@ def bounded(app: Any) -> Any:
         said = headers.get(b"content-length", b"0")
         if not said.isdigit() or int(said[:20]) > MAX_BYTES:
             if b"text/html" in headers.get(b"accept", b"") and await _discard(receive):
-                await app(_refused(scope), _nothing, send)
+                await app(_refused(scope), _after_nothing(receive), send)
                 return
             closing = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
             await send({"type": "http.response.start", "status": 413, "headers": closing})
@@ -73,5 +73,15 @@ async def _discard(receive: Any) -> bool:
     return False
 
 
-async def _nothing() -> Any:
-    return {"type": "http.request", "body": b"", "more_body": False}
+def _after_nothing(receive: Any) -> Any:
+    """Return what tells an app of an empty body once, and then of what happens to the connection."""
+    told = False
+
+    async def receive_after() -> Any:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    return receive_after
