@@ -271,6 +271,7 @@ def test_a_disk_that_is_full_at_the_start_is_told_and_the_gate_recovers_by_itsel
         assert any(word in found["problems"][0] for word in ("no room for the reserve", "the disk is not full"))
         assert found["causes"] == ["journal"]
         bench.daemon.post(w.Presented(digest("ada")))
+        wait(bench.daemon._inbox.empty, "the card to be seen while nothing can start")
         filler.unlink()
         bench.await_ready()
         assert bench.levels == [True, False]
