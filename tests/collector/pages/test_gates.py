@@ -77,6 +77,13 @@ def test_an_old_roster_that_is_still_the_newest_is_all_right():
     assert found.is_well
 
 
+def test_two_rosters_of_one_minute_are_told_apart_by_their_seconds():
+    minute = TODAYS // 60_000 * 60_000
+    text = of(roster_version=minute + 20_000, reported_roster=minute + 10_000).roster.text
+    assert ":10; the newest is of " in text
+    assert text.endswith(":20")
+
+
 def test_a_version_that_no_clock_ever_made_is_no_error():
     assert of(roster_version=7, reported_roster=(1 << 62)).roster.state == "ok"
 

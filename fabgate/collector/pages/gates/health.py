@@ -117,6 +117,9 @@ def _roster(gate: Gate, at: datetime, *, there: bool) -> Said:
         return Said("warn", _("Not fetched yet"))
     built, has = _built(gate.roster_version), _built(gate.reported_roster)
     if not gate.knows_roster:
+        if has == built:  # within a minute of each other
+            versions = (gate.reported_roster, gate.roster_version)
+            has, built = (f"{_at(version):%H:%M:%S}" for version in versions)
         return Said("warn", _("Has that of %(has)s; the newest is of %(built)s") % {"has": has, "built": built})
     sure = gate.roster_confirmed_at
     if there and sure is not None and at - sure > UNSURE_AFTER:
