@@ -122,7 +122,7 @@ def test_the_list_puts_first_who_should_be_looked_at(browse):
     Gate.objects.filter(name="bandsaw").update(synced=False)
     page = client.get("/gates")
     assert [one.gate.name for one in page.context["found"]] == ["bandsaw", "alpha"]
-    assert "1 of 2 gates are well" in page.content.decode()
+    assert "1 of 2 gates is well" in page.content.decode()
     assert journal.pk
 
 
