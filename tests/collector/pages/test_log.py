@@ -80,8 +80,8 @@ def test_a_field_is_told_in_the_language_of_the_page(browse, account):
     row = client.get("/log").context["rows"][0]
     assert row["fields"] == [
         ("Jours de grâce", "1", "2"),
-        ("older_than_us", "1", "2"),
         ("Note", "2026-02-31", "01/03/2026"),
+        ("older_than_us", "1", "2"),
     ]
 
 
@@ -123,7 +123,7 @@ def test_a_number_in_a_change_is_told_as_what_it_names(browse):
     training = Training.objects.create(name="saws", title="Saws")
     group = Group.objects.create(name="2b", kind="class")
     change(before={}, after={"id": 7, "machine": saw.pk, "training": training.pk, "group": group.pk, "online": False})
-    assert told(browse("manager")) == [("Machine", "", "Bandsaw"), ("Training", "", "Saws"), ("Group", "", "2b")]
+    assert told(browse("manager")) == [("Group", "", "2b"), ("Machine", "", "Bandsaw"), ("Training", "", "Saws")]
 
 
 def of(client) -> tuple[str, str]:

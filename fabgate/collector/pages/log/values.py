@@ -117,6 +117,9 @@ class Names:
         return self._trainings.get(text, text) if field in _TRAININGS else None
 
 
+_PLACES: Final = {name: place for place, name in enumerate(fields.FIELDS)}
+
+
 def told(change: Change, names: Names) -> list[tuple[str, str, str]]:
     """Return each field that a change touched: what it is called, and both values in words; rules one by one.
 
@@ -124,7 +127,8 @@ def told(change: Change, names: Names) -> list[tuple[str, str, str]]:
     """
     before, after = change.before, change.after
     found: list[tuple[str, str, str]] = []
-    for name in {**before, **after}:
+    # In the order of our own list of names, because PostgreSQL keeps none.
+    for name in sorted({**before, **after}, key=lambda name: (_PLACES.get(name, len(_PLACES)), name)):
         was, became = before.get(name), after.get(name)
         if name in UNSAID or (not before and not became):
             continue
