@@ -100,7 +100,7 @@ def _read(seen: str) -> dict[str, str]:
 
 
 def _seal(name: str, values: Iterable[str]) -> str:
-    return salted_hmac("fabgate.watched", "\0".join([name, *values])).hexdigest()[:_DIGITS]
+    return salted_hmac("fabgate.watched", "\0".join([name, *values]), algorithm="sha256").hexdigest()[:_DIGITS]
 
 
 def _held(field: forms.BoundField) -> tuple[str, ...]:
