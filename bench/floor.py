@@ -57,7 +57,7 @@ class Pass:
 def _pass(run: Run) -> Pass:
     """Measure a collector of its own: the floor of the one before would have twice as many gates."""
     home, web_port = empty(run), free_port()
-    manager = Child("bench.manager", home)
+    manager = Child("bench.manager", home, FABGATE_WEB_PORT=web_port)
     manager.ready()
     manager.ask(
         f"gates {' '.join(f'b-{number}' for number in range(GATES))}"

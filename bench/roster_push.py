@@ -26,7 +26,7 @@ WAIT_S = 30.0
 def measure(run: Run) -> list[Figure]:
     home, web_port = empty(run), free_port()
     names = [f"push-{number}" for number in range(GATES)]
-    manager = Child("bench.manager", home)
+    manager = Child("bench.manager", home, FABGATE_WEB_PORT=web_port)
     manager.ready()
     folders = manager.ask(f"gates {' '.join(names)}")
     signed_in = manager.ask("cookies 1")
