@@ -18,7 +18,7 @@ from operator import itemgetter
 from typing import Final
 
 from fabgate import wire
-from fabgate.collector import lookups, sql
+from fabgate.collector import lookups, sql, statements
 from fabgate.collector.models import Boot, Gate, Journal
 from fabgate.collector.plain import Plain
 from fabgate.collector.received import Fact
@@ -32,8 +32,6 @@ Reading = tuple[int, datetime]
 Told = tuple[int, int, Fact]
 _MS_AND_SEQ = itemgetter(0, 1)
 _BOOTS: Final = Plain(Boot)
-#: SQLite takes 32,766 parameters in a statement, older ones 999.
-_CHUNK: Final = 300
 
 
 @dataclass
@@ -82,9 +80,8 @@ def when(keys: set[BootKey]) -> dict[BootKey, When]:
 
 
 def _rows(keys: set[BootKey]) -> dict[BootKey, Boot]:
-    found, each = {}, sorted(keys)
-    for start in range(0, len(each), _CHUNK):
-        chunk = each[start : start + _CHUNK]
+    found = {}
+    for chunk in statements.chunks(sorted(keys)):
         for row in _BOOTS.where(gate_id={gate for gate, _ in chunk}, boot={boot for _, boot in chunk}):
             found[row.gate_id, row.boot] = row
     return {key: row for key, row in found.items() if key in keys}

@@ -13,7 +13,7 @@ from datetime import datetime
 from django.db.models import Max, Q
 
 from fabgate import wire
-from fabgate.collector import boots, holders, journals, rollup, sql
+from fabgate.collector import boots, holders, journals, rollup, sql, statements
 from fabgate.collector.boots import Redated
 from fabgate.collector.clocks import Off
 from fabgate.collector.models import Entry, Gate, Hole, Journal, UsageSession
@@ -23,8 +23,6 @@ from fabgate.collector.sessions import SESSION_DATA, Sight, Usage, When, absorb,
 log = logging.getLogger(__name__)
 
 _NEVER = When()
-#: SQLite takes 32,766 parameters in a statement, older ones 999.
-_CHUNK = 300
 
 
 @dataclass
@@ -187,9 +185,7 @@ def _others(followed: Followed, redated: Redated) -> set[str]:
     for old in followed.images:
         image = UsageSession.objects.filter(gate=old.gate_id, opened_in=old, opened_seq__gt=old.fork_mark)
         ids.update(image.values_list("id", flat=True))
-    names = sorted({boot for _, boot in redated.boots})
-    for start in range(0, len(names), _CHUNK):
-        some = names[start : start + _CHUNK]
+    for some in statements.chunks(sorted({boot for _, boot in redated.boots})):
         undated = Q(start_boot__in=some, start_timed=False) | Q(last_boot__in=some, last_timed=False)
         found = UsageSession.objects.filter(undated).values_list("id", "gate", "start_boot", "last_boot")
         ids.update(pk for pk, gate, first, last in found if not redated.boots.isdisjoint({(gate, first), (gate, last)}))

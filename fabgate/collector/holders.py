@@ -6,18 +6,15 @@ A snapshot: what a session says of its member stays as it was when it was heard 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from fabgate.collector import lookups
+from fabgate.collector import lookups, statements
 from fabgate.collector.models import Badge, Group
 from fabgate.collector.plain import Plain
 from fabgate.collector.sessions import OWN, Usage
-
-#: SQLite takes 32,766 parameters in a statement, older ones 999.
-_CHUNK = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ def _who(usage: Usage) -> str:
 
 def _badges(digests: Collection[str]) -> dict[str, list[_Carried]]:
     """Return every assignment of each badge."""
-    rows = [row for chunk in _chunks(sorted(digests)) for row in _BADGES.where(digest=chunk)]
+    rows = [row for chunk in statements.chunks(sorted(digests)) for row in _BADGES.where(digest=chunk)]
     groups = {row.group_id for row in rows if row.group_id is not None}
     by_pk = Group.objects.in_bulk(groups) if groups else {}
     found: dict[str, list[_Carried]] = defaultdict(list)
@@ -78,8 +75,3 @@ def _badges(digests: Collection[str]) -> dict[str, list[_Carried]]:
 
 
 _BADGES: Final = Plain(Badge)
-
-
-def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(items), _CHUNK):
-        yield items[start : start + _CHUNK]

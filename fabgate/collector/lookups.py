@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any, Final
+from typing import Any
 
 from fabgate.collector import statements
 from fabgate.collector.models import Hole
-
-#: SQLite takes 32,766 parameters in a statement, older ones 999.
-_CHUNK: Final = 300
 
 
 def holed(journals: Collection[int], *, beyond_ack: bool = False) -> set[int]:
@@ -45,9 +42,8 @@ def people(ids: Collection[str]) -> dict[str, tuple[str, str | None]]:
 
 def _asked(statement: str, wanted: Collection[Any], *before: Any) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a statement with what is `wanted` in its braces, a chunk of them at a time."""
-    each = sorted(set(wanted))
-    for start in range(0, len(each), _CHUNK):
-        places, chunk = statements.listed(each[start : start + _CHUNK])
+    for some in statements.chunks(sorted(set(wanted))):
+        places, chunk = statements.listed(some)
         with statements.cursor() as cursor:
             cursor.execute(statement.format(places), [*before, *chunk])
             found = cursor.fetchall()

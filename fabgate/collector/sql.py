@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -26,8 +26,6 @@ Number = tuple[int, int]
 #: (journal's row, first seq, last seq)
 Range = tuple[int, int, int]
 T = TypeVar("T")
-#: SQLite takes 32,766 parameters in a statement, older ones 999.
-_CHUNK = 300
 _VALUES = re.compile(r"VALUES (\([^()]*\))")
 
 _ENTRY = """
@@ -116,7 +114,7 @@ def hashes(ranges: Sequence[Range]) -> dict[Number, bytes]:
     """Return the hash under each number of `ranges` that is filled: by an entry, or by what counts in quarantine."""
     found: dict[Number, bytes] = {}
     for table, condition in (("collector_quarantine", " AND t.counts"), ("collector_entry", "")):
-        for some in _chunks(ranges, _CHUNK):
+        for some in statements.chunks(ranges):
             _places, chunk = statements.listed(some)
             # CROSS JOIN keeps SQLite from walking the big table first.
             statement = (
@@ -179,7 +177,7 @@ def load_sessions(ids: Collection[str]) -> dict[str, Usage]:
     # Locked in one order, because two who change one session (an ingest, a correction) would each undo the other's; not
     # as a key, here and wherever we lock, because rows that refer to a locked one do not change it and need not wait.
     lock = "" if connection.vendor == "sqlite" else " FOR NO KEY UPDATE"
-    for some in _chunks(sorted(ids), _CHUNK):
+    for some in statements.chunks(sorted(ids)):
         places, chunk = statements.listed(some)
         with statements.cursor() as cursor:
             cursor.execute(f"{_LOAD} WHERE id IN ({places}) ORDER BY id{lock}", chunk)
@@ -309,12 +307,7 @@ def _many(statement: str, rows: Sequence[Sequence[Any]], *, is_distinct: bool = 
             quick.executemany(statement, rows)
         return
     with connection.cursor() as cursor:
-        for chunk in _chunks(rows, _CHUNK):
+        for chunk in statements.chunks(rows):
             # Row by row, because psycopg looks for the places of the values, and remembers them for short texts only.
             several = ", ".join([cursor.mogrify(values[1], row) for row in chunk])
             cursor.execute(f"{statement[: values.start()]}VALUES {several}{statement[values.end() :]}")
-
-
-def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -7,13 +7,15 @@ seen, such as a list of another length.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from django.db import connection
 
 T = TypeVar("T")
+#: SQLite takes 32,766 parameters in a statement, older ones 999, and some rows have three. A power of two: see `listed`.
+CHUNK: Final = 256
 
 
 class Cursor(Protocol):
@@ -38,6 +40,12 @@ def cursor() -> Cursor:
     if connection.vendor == "sqlite" and not connection.queries_logged:
         return _OfSqlite()
     return connection.cursor()
+
+
+def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield `items` in parts that one statement takes."""
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]
 
 
 def listed(values: Collection[T]) -> tuple[str, list[T]]:
