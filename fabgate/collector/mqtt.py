@@ -170,20 +170,21 @@ class Link:
                     "%d messages dropped: the database does not keep up; the gates send them again", self._dropped
                 )
             return
+        topic = message.topic  # paho decodes it at each look
         beside = dict(getattr(message.properties, "UserProperty", ()) if message.properties else ())
         self._inbox.put(
             Received(
-                message.topic,
+                topic,
                 bytes(message.payload),
                 beside.get(wire.PROP_JOURNAL),
                 beside.get(wire.PROP_SEQ),
-                self._said_at(message),
+                self._said_at(topic, is_kept=message.retain),
             )
         )
 
-    def _said_at(self, message: paho.MQTTMessage) -> datetime | None:
+    def _said_at(self, topic: str, *, is_kept: bool) -> datetime | None:
         """Return when a gate said how it is: now, unless the broker kept it for us."""
-        if message.retain or not message.topic.endswith("/status"):
+        if is_kept or not topic.endswith("/status"):
             return None
         return datetime.now(UTC) if time.monotonic() - self._connected_at > QUEUE_S else None
 
