@@ -51,10 +51,11 @@ async def listening(after, sign_in):
     heard = stream.listen(after, sign_in)
 
     async def following():
-        while True:
-            event = await asyncio.wait_for(anext(heard), WAIT_S)
-            if b"event:" in event:
-                return told(event)
+        async with asyncio.timeout(WAIT_S):
+            async for event in heard:
+                if b"event:" in event:
+                    return told(event)
+        raise AssertionError("the stream has ended")
 
     try:
         yield following
@@ -109,6 +110,46 @@ def test_all_pages_hear_of_one_change_by_one_question(sign_in, monkeypatch):
             assert {(await following())[0] for following in (a, b, c)} == {last}
             assert len(stream._streams) >= 1
             assert len(set(asked)) == 1
+
+    run(story)
+
+
+def test_who_comes_while_the_last_one_is_let_go_hears_all_the_same(sign_in, monkeypatch):
+    closing, go_on = threading.Event(), threading.Event()
+    close_all = stream.connections.close_all
+
+    def slow():
+        closing.set()
+        assert go_on.wait(WAIT_S)
+        close_all()
+
+    async def story():
+        async with listening(None, sign_in) as following:
+            await following()
+            monkeypatch.setattr(stream.connections, "close_all", slow)
+        assert await asyncio.to_thread(closing.wait, WAIT_S), "the task that looks does not end"
+        async with listening(None, sign_in) as following:
+            await following()
+            go_on.set()
+            last = await aside(pulse)
+            assert (await following())[0] == last
+
+    run(story)
+
+
+def test_two_who_come_first_at_the_same_time_start_one_task(sign_in, monkeypatch):
+    asked = []
+    pulses_after = stream._pulses_after
+    monkeypatch.setattr(stream, "_pulses_after", lambda last: asked.append(last) or pulses_after(last))
+    monkeypatch.setattr(stream, "LOOK_EVERY_S", WAIT_S)
+
+    async def story():
+        async with listening(None, sign_in) as a, listening(None, sign_in) as b:
+            await asyncio.gather(a(), b())
+            assert len(asked) == 1
+            stream.end_all()
+            stream._streams[asyncio.get_running_loop()]._task.cancel()
+        stream._streams.clear()
 
     run(story)
 

@@ -45,6 +45,8 @@ class Stream:
         # One thread of its own, so that no slow page holds it back, and one connection that stays open.
         self._thread = ThreadPoolExecutor(1, "fabgate-pulse")
         self._task: asyncio.Task[None] | None = None
+        #: Two that come at the same time start one task.
+        self._starting = asyncio.Lock()
         self._recent: list[tuple[int, str, str]] = []
         self.is_ended = False
 
@@ -53,9 +55,10 @@ class Stream:
         me = object()
         self._sign_ins[me] = sign_in
         try:
-            if self._task is None or self._task.done():
-                await self._look()
-                self._task = asyncio.create_task(self._watch())
+            async with self._starting:
+                if self._task is None or self._task.done():
+                    await self._look()
+                    self._task = asyncio.create_task(self._watch())
             last = self._newest if after is None else after
             yield b"retry: 2000\n\n" + _event(last, [], [])
             while not self.is_ended and sign_in not in self._revoked:
@@ -88,6 +91,10 @@ class Stream:
         fresh = [row for row in self._recent if row[0] > last]
         return _event(self._newest, sorted({row[1] for row in fresh}), sorted({row[2] for row in fresh if row[2]}))
 
+    @property
+    def _is_wanted(self) -> bool:
+        return bool(self._sign_ins) and not self.is_ended
+
     def _wake(self) -> None:
         self._woken.set()
         self._woken = asyncio.Event()
@@ -95,24 +102,28 @@ class Stream:
     async def _watch(self) -> None:
         """Look, for as long as anybody listens. An error of the database is said once, and then waited for."""
         checked, said = time.monotonic(), ""
-        while self._sign_ins and not self.is_ended:
-            await asyncio.sleep(LOOK_EVERY_S)
-            try:
-                before = self._newest
-                await self._look()
-                if before != self._newest:
-                    self._wake()
-                if time.monotonic() - checked >= CHECK_EVERY_S:
-                    checked = time.monotonic()
-                    await self._check()
-                said = ""
-            except Exception as error:  # noqa: BLE001 (whatever it is, pages wait for it to pass)
-                if str(error) != said:
-                    log.error("open pages hear of no changes: %s", error)
-                said = str(error)
-                await self._ask(connections.close_all)
-                await asyncio.sleep(1)
-        await self._ask(connections.close_all)
+        while True:
+            while self._is_wanted:
+                await asyncio.sleep(LOOK_EVERY_S)
+                try:
+                    before = self._newest
+                    await self._look()
+                    if before != self._newest:
+                        self._wake()
+                    if time.monotonic() - checked >= CHECK_EVERY_S:
+                        checked = time.monotonic()
+                        await self._check()
+                    said = ""
+                except Exception as error:  # noqa: BLE001 (whatever it is, pages wait for it to pass)
+                    if str(error) != said:
+                        log.error("open pages hear of no changes: %s", error)
+                    said = str(error)
+                    await self._ask(connections.close_all)
+                    await asyncio.sleep(1)
+            await self._ask(connections.close_all)
+            if not self._is_wanted:
+                return
+            # Who came while the connection was closed found this task at work, and started none.
 
     async def _look(self) -> None:
         self._newest, fresh = await self._ask(_pulses_after, self._newest)
