@@ -1,7 +1,7 @@
 """The house's gates are there for as long as standard input stays open; with ``--busy``, two machines change all the time.
 
-``python -m tests.browser.feed`` stores what gates would say, as the ingest does; with ``--once`` only that one machine
-is in use now.
+``python -m tests.browser.feed`` stores what gates would say, as the ingest does; with ``--once MEMBER`` only that this
+member is at one machine now.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def main() -> None:
 
     store = Store(env.site)
     if "--once" in sys.argv:
-        on = {"session": "feed-once", "member": "m-9", "since": datetime.now(UTC), "energised_ms": 1}
+        member = sys.argv[-1]
+        on = {"session": f"feed-{member}", "member": member, "since": datetime.now(UTC), "energised_ms": 1}
         store.store([Journal(gate=ONCE, site=env.site).state(state="active", **on)], datetime.now(UTC))
         sys.stdout.write("feeding\n")
         return

@@ -87,9 +87,9 @@ class House:
         finally:
             _end(feed)
 
-    def happens(self) -> None:
-        """Let somebody begin at the CNC mill."""
-        _end(self._feed("--once"))
+    def happens(self, member: str) -> None:
+        """Let a member begin at the CNC mill."""
+        _end(self._feed("--once", member))
 
     def close(self) -> None:
         _end(self._gates)

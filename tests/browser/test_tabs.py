@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tests.browser.furnish import MANAGER
 from tests.browser.house import PATIENCE_S, House
+from tests.browser.window import Person
 
 TABS = 8
 #: Counts in the page how often what it shows has changed.
@@ -20,6 +22,11 @@ _LOOKS_NOT_BY_ITSELF = """(() => {
   const plain = window.setInterval;
   window.setInterval = (work, every_ms) => (every_ms < 60_000 ? plain(work, every_ms) : 0);
 })();"""
+
+#: The tab that is to listen next, and has not come to it yet.
+_IS_NEXT_AND_TELLS_NOBODY = """() => {
+  navigator.locks.request("fabgate-events", () => new Promise(() => {}));
+}"""
 
 
 def test_eight_floors_follow_and_another_page_opens_at_once(house: House, person) -> None:
@@ -58,6 +65,28 @@ def test_a_tab_hears_what_was_told_to_the_others_while_it_was_on_its_way(house: 
     maya = person(house.address)
     maya.sign_in(MANAGER, house.password)  # this tab listens for all
     floor = maya.page
+    late, go_on = on_its_way(maya)
+    house.happens("m-9")
+    floor.locator("#at-mill-1", has_text="Fatima Zahra").wait_for()
+    go_on()
+    late.locator("#at-mill-1", has_text="Fatima Zahra").wait_for()
+
+
+def test_a_tab_hears_it_also_when_the_one_that_listened_for_all_has_just_gone(house: House, person) -> None:
+    maya = person(house.address)
+    maya.sign_in(MANAGER, house.password)  # this tab listens for all
+    maya.open("/people/new").evaluate(_IS_NEXT_AND_TELLS_NOBODY)
+    floor = maya.open("/floor")
+    late, go_on = on_its_way(maya)
+    house.happens("m-1")
+    floor.locator("#at-mill-1", has_text="Zoé").wait_for()
+    maya.page.goto("/people/new")
+    go_on()
+    late.locator("#at-mill-1", has_text="Zoé").wait_for()
+
+
+def on_its_way(maya: Person) -> tuple[Any, Callable[[], None]]:
+    """Open the floor in a tab whose script has not arrived; return it, and what lets the script through."""
     late = maya.open()
     late.add_init_script(_LOOKS_NOT_BY_ITSELF)
     scripts: list[Any] = []
@@ -67,10 +96,7 @@ def test_a_tab_hears_what_was_told_to_the_others_while_it_was_on_its_way(house: 
     while not scripts:
         assert time.monotonic() < until, "the page asks for no script"
         late.wait_for_timeout(50)
-    house.happens()
-    floor.locator("#at-mill-1", has_text="Fatima Zahra").wait_for()
-    scripts[0].continue_()
-    late.locator("#at-mill-1", has_text="Fatima Zahra").wait_for()
+    return late, scripts[0].continue_
 
 
 def followed(floor: Any, times: int) -> None:

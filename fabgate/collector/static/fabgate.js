@@ -156,13 +156,14 @@
     for (const region of regions()) remember(region);
     channel?.addEventListener("message", (event) => {
       if (event.data.kind === "where") {
-        if (stream) channel.postMessage({ kind: "here", id: last });
+        // Whoever has heard more says so: the tab that listened for all may be the one that has just gone.
+        if (Number(last) > Number(event.data.id)) channel.postMessage({ kind: "here", id: last });
       } else if (event.data.kind === "here") {
         // It was told to the others while this page was on its way.
         if (Number(event.data.id) > Number(last)) refresh(["*"]);
       } else heard(event.data);
     });
-    channel?.postMessage({ kind: "where" });
+    channel?.postMessage({ kind: "where", id: last });
     lead();
     document.addEventListener("visibilitychange", () => {
       if (!navigator.locks || !channel) {
