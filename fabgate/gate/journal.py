@@ -111,7 +111,7 @@ def plain_write_back(path: Path) -> None:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - with every entry, while somebody waits for power
     except OSError:
         return None
     return found.st_dev, found.st_ino
@@ -471,16 +471,8 @@ class Journal:
             self.close()
             raise JournalError(f"{self.path}: the journal cannot be {what} ({error})") from error
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            with contextlib.suppress(Exception):
-                self._execute("ROLLBACK")
-            raise
-        self._execute("COMMIT")
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._execute)
 
     def _execute(self, sql: str, *values: object) -> None:
         self._db.execute(sql, values).fetchall()
@@ -488,6 +480,25 @@ class Journal:
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self._db.execute(sql, values).fetchall()
         return rows
+
+
+class _Transaction:
+    """All that is executed within it is on disk at its end, or nothing is. A class: a tap waits for its every call."""
+
+    __slots__ = ("_execute",)
+
+    def __init__(self, execute: Callable[..., None]) -> None:
+        self._execute = execute
+
+    def __enter__(self) -> None:
+        self._execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._execute("COMMIT")
+            return
+        with contextlib.suppress(Exception):
+            self._execute("ROLLBACK")
 
 
 class StoredEntry(msgspec.Struct, frozen=True):

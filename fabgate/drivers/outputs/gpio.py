@@ -50,9 +50,9 @@ class GpioOutput:
                 from fabgate.drivers.emulated import pins  # noqa: PLC0415 - a Pi never needs it
 
                 pins.install(options.pin_log)
-            from gpiozero import DigitalInputDevice, DigitalOutputDevice  # noqa: PLC0415 - 50 ms on a PC, a second on a Pi
+            from gpiozero import DigitalInputDevice, OutputDevice  # noqa: PLC0415 - 50 ms on a PC, a second on a Pi
 
-            self._line = DigitalOutputDevice(options.pin, active_high=True, initial_value=False)
+            self._line = OutputDevice(options.pin, active_high=True, initial_value=False)
             if options.readback_pin is not None:
                 closed_is_low = options.readback_closed == "low"
                 self._readback = DigitalInputDevice(options.readback_pin, pull_up=closed_is_low)
