@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from fabgate.errors import UsageError
 
@@ -75,6 +75,17 @@ END_REASONS: Final = (
     "cancelled",
     "start-timeout",
 )
+
+
+#: Numbers above this would not survive a JSON reader, nor a database.
+MAX_NUMBER: Final = 1 << 53
+MAX_ID: Final = 64
+MAX_TEXT: Final = 200
+# What a field of a gate's message may hold; decoding checks it. Plain ``str`` is text that is only ever shown.
+Count = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+Id = Annotated[str, Meta(max_length=MAX_ID)]
+JournalId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z-]{1,64}$(?!\n)")]  # "$" alone lets a line end pass
+Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -147,8 +158,8 @@ def parse_gate_topic(topic: str) -> tuple[GateTopics, str]:
 class Clock(Message, frozen=True, kw_only=True, omit_defaults=False):
     """When a fact happened on the gate's own clock: boot id, CLOCK_BOOTTIME milliseconds, wall clock synchronised."""
 
-    boot: str
-    boottime_ms: int
+    boot: Id
+    boottime_ms: Count
     synced: bool = False
 
 
@@ -162,7 +173,7 @@ class GateStarted(Data, frozen=True, kw_only=True):
     """``fabgate.gate.started.v1``: the daemon is ready; `replaces` names a journal that this new one follows."""
 
     version: str
-    replaces: str | None = None
+    replaces: JournalId | None = None
 
 
 class GateStopping(Data, frozen=True, kw_only=True):
@@ -180,8 +191,8 @@ class ClockSynced(Data, frozen=True, kw_only=True):
 class Basis(Message, frozen=True, kw_only=True):
     """Why the session was allowed. `kind` is grant, emergency, maintainer, sponsor, observe or continued."""
 
-    kind: str
-    grant: str | None = None
+    kind: Text
+    grant: Text | None = None
     stale_roster: bool = False
     would_refuse: list[str] = []
 
@@ -193,27 +204,27 @@ class SessionStarted(Data, frozen=True, kw_only=True):
     handover that the disk delayed too long.
     """
 
-    session: str
-    member: str
-    badge: str
+    session: Id
+    member: Text
+    badge: Text
     basis: Basis
-    mode: str
-    roster: int = 0
-    supervisor: str | None = None
+    mode: Text
+    roster: Count = 0
+    supervisor: Text | None = None
     purpose: str | None = None
-    continues: str | None = None
-    energised_from_ms: int | None = None
+    continues: Text | None = None
+    energised_from_ms: Count | None = None
 
 
 class SessionCounters(Data, frozen=True, kw_only=True):
     """What progress and end have in common. Counters are cumulative milliseconds of CLOCK_BOOTTIME."""
 
-    session: str
-    member: str
-    badge: str
-    energised_ms: int
-    running_ms: int
-    roster: int = 0
+    session: Id
+    member: Text
+    badge: Text
+    energised_ms: Count
+    running_ms: Count
+    roster: Count = 0
 
 
 class SessionProgress(SessionCounters, frozen=True, kw_only=True):
@@ -223,41 +234,41 @@ class SessionProgress(SessionCounters, frozen=True, kw_only=True):
 class SessionEnded(SessionCounters, frozen=True, kw_only=True):
     """``fabgate.session.ended.v1``: the true time lies in [energised_ms, energised_ms + uncertainty_ms]."""
 
-    reason: str
-    uncertainty_ms: int = 0
-    actor: str | None = None
+    reason: Text
+    uncertainty_ms: Count = 0
+    actor: Text | None = None
 
 
 class AccessRefused(Data, frozen=True, kw_only=True):
     """``fabgate.access.refused.v1``: **all** reasons at once, the worst first."""
 
-    badge: str
+    badge: Text
     reasons: list[str]
-    member: str | None = None
-    roster: int = 0
+    member: Text | None = None
+    roster: Count = 0
 
 
 class MachineBlocked(Data, frozen=True, kw_only=True):
     """``fabgate.machine.blocked.v1``: `level` is cut (power off at once) or hold (no new session)."""
 
-    cause: str
-    level: str
+    cause: Text
+    level: Text
     detail: str | None = None
 
 
 class MachineCleared(Data, frozen=True, kw_only=True):
     """``fabgate.machine.cleared.v1``: the cause is gone; `member` cleared it on site where one did."""
 
-    cause: str
-    member: str | None = None
+    cause: Text
+    member: Text | None = None
 
 
 class MachineFlagged(Data, frozen=True, kw_only=True):
     """``fabgate.machine.flagged.v1``: a member reports a defect (`kind` is report or danger)."""
 
-    kind: str
-    member: str
-    badge: str
+    kind: Text
+    member: Text
+    badge: Text
 
 
 class Fault(Data, frozen=True, kw_only=True):
@@ -269,34 +280,34 @@ class Fault(Data, frozen=True, kw_only=True):
 class RosterReplaced(Data, frozen=True, kw_only=True):
     """``fabgate.roster.replaced.v1``."""
 
-    version: int
-    members: int
+    version: Count
+    members: Count
 
 
 class RosterRejected(Data, frozen=True, kw_only=True):
     """``fabgate.roster.rejected.v1``: why the last good roster stays."""
 
     reason: str
-    version: int | None = None
+    version: Count | None = None
 
 
 class CommandExecuted(Data, frozen=True, kw_only=True):
     """``fabgate.command.executed.v1``."""
 
-    command: str
-    verb: str
-    outcome: str
-    actor: str | None = None
+    command: Text
+    verb: Text
+    outcome: Text
+    actor: Text | None = None
     reason: str | None = None
 
 
 class JournalForked(Data, frozen=True, kw_only=True):
     """``fabgate.journal.forked.v1``: first entry of the journal that a restored image opens; names the old one."""
 
-    journal: str
-    floor: int
-    head: int
-    mark: int
+    journal: JournalId
+    floor: Count
+    head: Count
+    mark: Count
 
 
 #: Every entry type that this version writes, without prefix and suffix, and what its data is.
@@ -460,8 +471,8 @@ class Ack(Message, frozen=True, kw_only=True):
 class RosterInfo(Message, frozen=True, kw_only=True):
     """Which roster the gate decides by."""
 
-    version: int
-    age_s: int | None = None
+    version: Count
+    age_s: Count | None = None
     stale: bool = False
 
 
@@ -470,29 +481,29 @@ class Status(Message, frozen=True, kw_only=True):
 
     online: bool
     version: str | None = None
-    boot: str | None = None
-    journal: str | None = None
-    floor: int = 1
-    head: int = 0
-    mark: int = 0
-    hash: str | None = None
-    collector: str | None = None
+    boot: Id | None = None
+    journal: JournalId | None = None
+    floor: Count = 1
+    head: Count = 0
+    mark: Count = 0
+    hash: Text | None = None
+    collector: Text | None = None
     roster: RosterInfo | None = None
     synced: bool = False
-    reader: str | None = None
+    reader: Text | None = None
     problems: list[str] = []
 
 
 class State(Message, frozen=True, kw_only=True):
     """Retained on ``…/state``, again every 60 s: what the machine does now. Counters are a hint, entries are truth."""
 
-    state: str
+    state: Text
     causes: list[str] = []
-    session: str | None = None
-    member: str | None = None
+    session: Id | None = None
+    member: Text | None = None
     since: datetime | None = None
-    energised_ms: int = 0
-    running_ms: int = 0
+    energised_ms: Count = 0
+    running_ms: Count = 0
 
 
 class CollectorStatus(Message, frozen=True, kw_only=True):
@@ -520,23 +531,23 @@ class Lock(Message, frozen=True, kw_only=True):
 class Command(Message, frozen=True, kw_only=True):
     """On ``…/command``: expires within 60 s of `issued`. None can switch power on."""
 
-    id: str
-    verb: str
-    boot: str
-    actor: str
+    id: Text
+    verb: Text
+    boot: Id
+    actor: Text
     issued: datetime
     expires: datetime
     reason: str | None = None
-    roster: int | None = None
+    roster: Count | None = None
     lock: Lock | None = None
-    seconds: int | None = None
+    seconds: Count | None = None
 
 
 class Reply(Message, frozen=True, kw_only=True):
     """On ``…/reply``: the outcome of one command, by its id."""
 
-    id: str
-    outcome: str
+    id: Text
+    outcome: Text
     detail: str | None = None
 
 

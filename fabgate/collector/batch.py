@@ -18,7 +18,7 @@ from fabgate import seal, wire
 from fabgate.collector import clocks, derive, floor, journals, ledger, lookups, sql
 from fabgate.collector.models import Entry, Gate, Hole, Journal, Pulse
 from fabgate.collector.plain import Plain
-from fabgate.collector.received import MAX_TEXT, Fact, Told, Unfit
+from fabgate.collector.received import Fact, Told, Unfit
 from fabgate.collector.sessions import SESSION_DATA
 
 log = logging.getLogger(__name__)
@@ -232,7 +232,7 @@ class Batch:
         gate.online, gate.head_at = status.online, None
         gate.boot = status.boot or gate.boot
         if status.online:  # the last will knows nothing of these
-            gate.reader, gate.version = status.reader or "", (status.version or "")[:MAX_TEXT]
+            gate.reader, gate.version = status.reader or "", (status.version or "")[: wire.MAX_TEXT]
             gate.problems = list(status.problems)
             gate.head, gate.mark, gate.synced = status.head, status.mark, status.synced
         if status.roster is not None:

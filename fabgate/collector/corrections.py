@@ -12,9 +12,9 @@ from typing import Final
 
 from django.db import transaction
 
+from fabgate import wire
 from fabgate.collector import changes, floor, holders, ledger, rollup, sql
 from fabgate.collector.models import Correction, Group, Member, Pulse, Review, UsageSession
-from fabgate.collector.received import MAX_INT
 from fabgate.collector.sessions import PURPOSES, Usage
 from fabgate.errors import UsageError
 
@@ -146,7 +146,7 @@ def _reason(text: str, mistakes: list[str]) -> str:
 
 def _value(field: str, new: str, mistakes: list[str]) -> str | int:
     if field == Correction.TIME:
-        if new.isascii() and new.isdigit() and int(new[:20]) <= MAX_INT:
+        if new.isascii() and new.isdigit() and int(new[:20]) <= wire.MAX_NUMBER:
             return int(new[:20])
         mistakes.append(f"time: found {new[:40]!r}, wanted a whole number of milliseconds")
     elif field == Correction.PURPOSE:

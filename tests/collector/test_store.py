@@ -141,6 +141,7 @@ def test_entry_one_must_follow_its_own_journal_id(store):
         (lambda m: replace(m, body=m.body.replace(b"900000", b'"a"')), "data"),
         (lambda m: replace(m, body=m.body.replace(b'"s-1"', b'"' + b"s" * 300 + b'"')), "data"),
         (lambda m: replace(m, body=m.body.replace(b'"s-1"', b'"s\\u0000"')), "data"),
+        (lambda m: replace(m, body=m.body.replace(b'"s-1"', b'"\\\\\\u0000"')), "data"),
         (lambda m: replace(m, body=m.body.replace(b"2026-11-24", b"0001-01-01")), "time"),
         (lambda m: replace(m, body=m.body.replace(b'03Z"', b'03"')), "time"),
     ],
@@ -171,6 +172,30 @@ def test_what_a_gate_itself_wrote_wrongly_holds_up_nothing(store):
     assert ack(store.store(journal.messages(), NOON)).seq == 3
     assert reasons() == [(2, "data", True)]
     assert bytes(Quarantine.objects.get().body) == bad.body
+
+
+def test_text_that_is_only_shown_may_be_long_and_letters_like_those_of_a_nul_are_none(store):
+    journal = Journal()
+    journal.write("gate.started", version="1")
+    journal.write("roster.rejected", reason="9 of 40 members would vanish " * 50, version=3)
+    journal.write("reader.fault", detail=r"the chip says \u0000 and \\u0000")
+    assert ack(store.store(journal.messages(), NOON)).seq == 3
+    assert reasons() == []
+
+
+def test_a_nul_in_a_field_of_a_later_version_is_kept_as_it_came(store, journal):
+    (message,) = journal.messages()[:1]
+    later = replace(message, body=message.body.replace(b'"data":{', b'"data":{"later":"\\u0000",'))
+    assert later.body != message.body
+    assert ack(store.store([later], NOON)).seq == 1
+    assert reasons() == []
+
+
+def test_the_name_of_a_journal_ends_with_its_line(store):
+    journal = Journal()
+    journal.write("gate.started", version="1", replaces="j-0\n")
+    assert ack(store.store(journal.messages(), NOON)).seq == 1
+    assert reasons() == [(1, "data", True)]
 
 
 def test_a_message_without_any_number_is_kept_and_counts_nowhere(store):
