@@ -1,6 +1,6 @@
 """How do messages get from the broker into the database? ``fabgate collector ingest`` is this loop.
 
-Take what has queued up, at most 1,000 and without lingering; store it in one transaction; publish the acks. That is
+Take what has arrived, at most 1,000 and without waiting for more; store it in one transaction; publish the acks. That is
 all: the gates resend what was not acknowledged, so that a kill at any line here loses nothing and doubles nothing.
 """
 
@@ -34,6 +34,8 @@ MAX_BATCH: Final = 1_000
 #: How long another collector's retained 'online' may take to arrive after we subscribed to it.
 LISTEN_S: Final = 1.0
 RETRY_S: Final = 1.0
+#: How long the other thread reads what has arrived before it is looked at again.
+READ_S: Final = 0.001
 #: How long a thread keeps the interpreter. paho's thread and this one take it from each other by waiting anyway; a turn
 #: of Python's 5 ms, amid a large batch, costs a tenth of the processor in a backlog.
 SWITCH_S: Final = 0.02
@@ -115,11 +117,13 @@ class Ingest:
             connection.close()
 
     def _take(self) -> list[Posted]:
-        """Return what has queued up, at most MAX_BATCH; wait only for the first."""
+        """Return what has come, at most MAX_BATCH; wait only for the first, and for what has arrived already."""
         try:
             found = [self._inbox.get(timeout=0.2)]
         except queue.Empty:
             return []
+        while self._inbox.qsize() < MAX_BATCH and self._link.has_more:
+            time.sleep(READ_S)
         while len(found) < MAX_BATCH:
             try:
                 found.append(self._inbox.get_nowait())
@@ -180,7 +184,8 @@ class Ingest:
         """Store, trying again for ever while the database cannot be written: nothing was promised yet."""
         while not self._stopping:
             try:
-                return self._store.store(messages, datetime.now(UTC))
+                with self._link.held_back():
+                    return self._store.store(messages, datetime.now(UTC))
             except (OperationalError, InterfaceError) as error:
                 log.error("%d messages cannot be stored (%s); trying again", len(messages), error)
                 connection.close()

@@ -14,10 +14,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
+import select
 import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +44,10 @@ QUEUE_S: Final = 10
 KEEPALIVE_S: Final = 30
 #: From the start of an attempt to a CONNACK that says yes.
 CONNECT_TIMEOUT_S: Final = 15.0
+#: While a batch is stored, the thread that reads waits so long before each message. Two threads that both compute take
+#: the interpreter from each other at every statement of the database, which costs a fifth of a backlog's time; what
+#: arrives waits in the socket. Not for ever: a disk that hangs must not cost the connection.
+TURN_S: Final = 1.0
 #: More than this many messages wait in RAM only when the database does not keep up: then new ones are dropped here,
 #: unacknowledged, and the gates send them again.
 MAX_WAITING: Final = 50_000
@@ -74,6 +80,7 @@ class Link:
         self.down_since = time.monotonic()
         self._connected_at = time.monotonic()
         self._dropped = 0
+        self._turn = threading.Lock()
         self._client = self._make(env)
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
@@ -86,6 +93,20 @@ class Link:
         """Whether to throw this link away: its thread died, or the broker has not said yes for too long."""
         late = not self.connected and time.monotonic() - self.down_since > CONNECT_TIMEOUT_S
         return late or not self._thread.is_alive()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether more has arrived than was read."""
+        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
+            sock = self._client.socket()
+            return sock is not None and bool(select.select([sock], [], [], 0)[0])
+        return False
+
+    @contextlib.contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Let nothing more be read meanwhile, for a while: see TURN_S."""
+        with self._turn:
+            yield
 
     def subscribe(self, filters: list[str]) -> None:
         """Subscribe with QoS 1; retained messages come again each time."""
@@ -163,6 +184,8 @@ class Link:
 
     def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         _quick_ack(client.socket())
+        if self._turn.acquire(timeout=TURN_S):
+            self._turn.release()
         if self._inbox.qsize() >= MAX_WAITING:
             self._dropped += 1
             if self._dropped % 1000 == 1:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from dataclasses import replace
 
@@ -62,6 +63,44 @@ def test_messages_that_the_database_does_not_keep_up_with_are_left_to_the_gates(
     for _ in range(3):
         full._on_message(full._client, None, mqtt.paho.MQTTMessage(topic=b"t"))
     assert inbox.qsize() == 1
+
+
+def test_what_arrives_while_a_batch_is_stored_waits_for_its_end():
+    inbox: queue.Queue[mqtt.Posted] = queue.Queue()
+    one = mqtt.Link(settings.ENVIRONMENT, collector="c", inbox=inbox)
+    arrives = threading.Thread(target=one._on_message, args=(one._client, None, mqtt.paho.MQTTMessage(topic=b"t")))
+    with one.held_back():
+        arrives.start()
+        arrives.join(0.2)
+        assert arrives.is_alive()
+        assert inbox.empty()
+    arrives.join(10)
+    assert inbox.qsize() == 1
+
+
+def test_a_disk_that_hangs_holds_back_nothing_for_ever(monkeypatch):
+    monkeypatch.setattr(mqtt, "TURN_S", 0.01)
+    inbox: queue.Queue[mqtt.Posted] = queue.Queue()
+    one = mqtt.Link(settings.ENVIRONMENT, collector="c", inbox=inbox)
+    with one.held_back():
+        one._on_message(one._client, None, mqtt.paho.MQTTMessage(topic=b"t"))
+    assert inbox.qsize() == 1
+
+
+def test_what_has_arrived_and_was_not_read_is_seen():
+    one = link(1)
+    assert not one.has_more
+    ours, theirs = socket.socketpair()
+    one._client._sock = ours
+    with theirs:
+        assert not one.has_more
+        theirs.send(b"more")
+        assert one.has_more
+        ours.recv(4)
+        assert not one.has_more
+    ours.close()
+    assert not one.has_more
+    one._client._sock = None
 
 
 def test_a_command_without_a_broker_says_so():
