@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.db import OperationalError, connection, transaction
+from django.db.models import Sum
 
 from fabgate.collector import changes, floor, roster
 from fabgate.collector.models import Entry, Gate, Machine, Pulse, Quarantine, UsageDay, UsageSession
@@ -214,3 +216,22 @@ def test_who_changes_two_things_at_once_and_an_ingest_do_not_wait_for_each_other
                 roster.rebuild()
 
     assert together(ingest, change_twice) == []
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("database")
+def test_lines_of_usage_are_foreseen_as_many_as_there_are_so_that_they_are_added_up_in_memory():
+    gates = [Gate.objects.create(name=f"gate-{n}", machine=Machine.objects.create(name=f"m-{n}")) for n in range(20)]
+    days = [date(2026, 7, 1) + timedelta(days=n) for n in range(100)]
+    sums = dict.fromkeys(("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about"), 1)
+    UsageDay.objects.bulk_create(
+        UsageDay(day=day, machine_key=one.machine_id, gate=one, used_by=f"m-{n}", category=f"c-{n}", **sums)
+        for day in days
+        for one in gates
+        for n in range(5)
+    )
+    connection.cursor().execute("ANALYZE collector_usageday")
+    lines = UsageDay.objects.values_list("machine_key", "gate", "used_by", "category").annotate(n=Sum("sessions"))
+    (plan,) = json.loads(lines.explain(format="json"))
+    assert len(lines) == 100
+    assert 50 < plan["Plan"]["Plan Rows"] < 200

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
 
 from fabgate.collector import corrections
 from fabgate.collector.models import UsageDay, UsageSession
@@ -97,6 +99,18 @@ def test_sessions_are_counted_by_the_weekday_and_hour_of_their_beginning(used):
         (NOON.weekday(), 13): 2,
     }
     assert found.most == 2
+
+
+@pytest.mark.parametrize("zone", ["Europe/Paris", "Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns"])
+def test_an_hour_is_the_sites_also_where_it_begins_within_one_of_utc(database, zone):
+    used, where = Used(), ZoneInfo(zone)
+    noon = NOON.replace(tzinfo=where).astimezone(UTC)
+    for minute in (0, 14, 15, 29, 30, 44, 45, 59, 60):
+        used.session(f"s-{minute:02}", "m-1", noon + minute * MINUTE, 1)
+    with timezone.override(where):
+        found = sums.heat(UsageSession.objects.all())
+    _, cells = found.rows[NOON.weekday()]
+    assert {hour: times for hour, (times, _) in enumerate(cells) if times} == {12: 8, 13: 1}
 
 
 def test_without_anything_chosen_it_is_this_month_with_its_neighbours(used, browse):
