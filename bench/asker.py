@@ -1,7 +1,8 @@
 """A collector's pages, asked from within their own process: view, middleware, template and database, and no network.
 
 ``python -m bench.asker`` says ``ready``; each line on stdin is an address, each answer one line of JSON: the status, the
-milliseconds, how many of them on the processor, the bytes, and by how many MiB the process grew meanwhile at the most.
+milliseconds, how many of them on the processor, the bytes, the rows of its tables, and by how many MiB the process grew
+meanwhile at the most.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from bench.usage import rss_mib
 
 _OLDER = re.compile(r'href="(\?[^"]*before=[^"]*)"')
 
+#: Every row of our tables has one head.
+_ROW = b'<th scope="row">'
+
 
 def main() -> None:
     """Answer until stdin ends."""
@@ -32,6 +36,7 @@ def main() -> None:
     account, _made = Account.objects.get_or_create(name="bench", defaults={"role": "manager", "password": "!"})
     client = Client(headers={"host": "localhost"}, SERVER_NAME="localhost")
     client.force_login(account)
+    start.settle()  # as the web process does
     print("ready", flush=True)
     for line in sys.stdin:
         print(json.dumps(_ask(client, line.strip())), flush=True)
@@ -54,6 +59,7 @@ def _ask(client: object, address: str) -> dict[str, object]:
         "ms": took_ms,
         "cpu_ms": cpu_ms,
         "bytes": size,
+        "rows": kept.count(_ROW),
         "grew_mib": _peak_mib() - before,
         "older": older[1].replace("&amp;", "&") if older else "",
         "sha256": digest.hexdigest(),

@@ -43,6 +43,8 @@ def test_the_books_are_what_pages_reports_and_files_show(run, monkeypatch, tmp_p
     with Asker(home) as asker:
         page = asker.get("/use?period=all&machine=1")
         assert page["ms"] > 0
+        ((of_machine,),) = home.rows("SELECT count(*) FROM collector_usagesession WHERE machine_id = 1")
+        assert page["rows"] == min(of_machine, 50) > 0
         file = asker.get("/use/export.csv?period=all")
         assert file["bytes"] > 300 * 100
         with pytest.raises(BenchError, match="404"):
