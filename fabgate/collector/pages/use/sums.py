@@ -11,8 +11,7 @@ from operator import add
 from typing import Any, Final, NamedTuple
 
 from django.db import connection
-from django.db.models import BigIntegerField, Count, DateTimeField, F, Func, QuerySet, Sum
-from django.db.models.functions import Cast
+from django.db.models import Count, DateTimeField, F, Func, QuerySet, Sum
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -75,9 +74,16 @@ def lines(rows: QuerySet[UsageDay], by: str | None) -> list[Line]:
     return sorted(made, key=lambda line: (-line.counted_ms, line.machine, line.who, line.category))
 
 
-def _whole(column: str) -> Cast:
-    """Return a sum: PostgreSQL adds whole numbers up to decimal ones."""
-    return Cast(Sum(column), BigIntegerField())
+class _Whole(Sum):
+    """A sum of whole numbers."""
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Add them up as floating ones: PostgreSQL makes decimals of the sum of large whole ones, which takes longer.
+
+        Exact below 2**53, which is 285,000 years of milliseconds.
+        """
+        template = "SUM(%(expressions)s::double precision)::bigint"
+        return self.as_sql(compiler, connection, template=template, **context)
 
 
 def _summed(rows: QuerySet[UsageDay], keys: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -86,11 +92,11 @@ def _summed(rows: QuerySet[UsageDay], keys: Sequence[str]) -> list[tuple[Any, ..
         rows.order_by()
         .values_list(*keys)
         .annotate(
-            n=_whole("sessions"),
-            on=_whole("counted_ms"),
-            ran=_whole("running_ms"),
-            doubts=_whole("uncertain"),
-            doubt=_whole("uncertainty_ms"),
+            n=_Whole("sessions"),
+            on=_Whole("counted_ms"),
+            ran=_Whole("running_ms"),
+            doubts=_Whole("uncertain"),
+            doubt=_Whole("uncertainty_ms"),
         )
         .query
     )
@@ -115,7 +121,7 @@ def bars(rows: QuerySet[UsageDay], period: Period) -> dict[str, Any]:
     """Return the time on by day, week or month of the period, every one of them, as the chart wants it."""
     step, title = _step(period)
     sums: dict[date, int] = defaultdict(int)
-    for day, ms in rows.order_by().values_list("day").annotate(on=Sum("counted_ms")):
+    for day, ms in rows.order_by().values_list("day").annotate(on=_Whole("counted_ms")):
         sums[step(day)] += ms
     begins = sorted({step(period.first + timedelta(days=n)) for n in range(period.days)})
     return {
