@@ -101,6 +101,19 @@ def test_sessions_are_counted_by_the_weekday_and_hour_of_their_beginning(used):
     assert found.most == 2
 
 
+def test_sums_are_whole_and_exact_however_large(used):
+    rows = UsageDay.objects.filter(used_by="m-1")
+    long_ms = 2**51 + 1
+    rows.update(counted_ms=long_ms)
+    row = rows.get()
+    row.pk, row.day = None, row.day - timedelta(days=1)
+    row.save()
+    (line,) = sums.lines(rows, sums.MEMBER)
+    (by_day,) = set(sums.bars(rows, Period(row.day, NOON.date()))["ms"])
+    assert (line.counted_ms, by_day) == (2 * long_ms, long_ms)
+    assert {type(ms) for ms in (line.sessions, line.counted_ms, line.uncertain, by_day)} == {int}
+
+
 @pytest.mark.parametrize("zone", ["Europe/Paris", "Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns"])
 def test_an_hour_is_the_sites_also_where_it_begins_within_one_of_utc(database, zone):
     used, where = Used(), ZoneInfo(zone)
