@@ -614,6 +614,20 @@ def machine_mistakes(rules: MachineRules) -> list[str]:
     return found
 
 
+def warning_mistakes(rules: MachineRules) -> dict[str, str]:
+    """Return each time that ends before its warning could begin, by its field, as ``warn_s: found …, wanted …``.
+
+    For where a person writes a warning. It is no mistake of a roster: the rules warn for a quarter of the time at most,
+    and for the sake of a beep no gate turns away who may use it.
+    """
+    times = {"limit_s": rules.limit_s, "idle_off_s": rules.idle_off_s}
+    return {
+        name: f"warn_s: found {rules.warn_s}, wanted less than {seconds} ({name}); it is the time before it"
+        for name, seconds in times.items()
+        if seconds is not None and rules.warn_s >= seconds
+    }
+
+
 class Window(Message, frozen=True, kw_only=True):
     """When a member may use the machine, in the site's time zone; `days` are ISO weekdays, 1 is Monday."""
 

@@ -351,3 +351,18 @@ def test_what_means_nothing_in_a_machines_rules_is_named(changes, wanted):
 
 def test_the_default_rules_of_a_machine_mean_something():
     assert wire.machine_mistakes(wire.MachineRules()) == []
+    assert wire.warning_mistakes(wire.MachineRules()) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"limit_s": 60, "warn_s": 59, "idle_off_s": 60}, []),
+        ({"limit_s": 60, "warn_s": 60}, ["warn_s: found 60, wanted less than 60 (limit_s); it is the time before it"]),
+        ({"idle_off_s": 9}, ["warn_s: found 120, wanted less than 9 (idle_off_s); it is the time before it"]),
+    ],
+)
+def test_a_warning_as_long_as_what_it_comes_before_is_named_but_a_gate_takes_the_roster(changes, wanted):
+    rules = wire.MachineRules(**changes)
+    assert list(wire.warning_mistakes(rules).values()) == wanted
+    assert wire.machine_mistakes(rules) == []

@@ -76,9 +76,12 @@ def changed(rules: dict[str, Any], changes: list[str], mistakes: list[str]) -> d
             except ValueError:
                 wrong.add(name)
                 mistakes.append(f"{name}: found {value!r}, wanted {_wanted(name)}")
-    told = wire.machine_mistakes(msgspec.convert(found, wire.MachineRules))
+    would_be = msgspec.convert(found, wire.MachineRules)
+    told = wire.machine_mistakes(would_be)
+    if "warn_s" in found:
+        told += wire.warning_mistakes(would_be).values()
     # A limit that could not be read is not compared with the one that was to go with it.
-    mistakes.extend(text for text in told if not (wrong & {"limit_s", "max_s"} and "(limit_s)" in text))
+    mistakes.extend(text for text in told if not any(f"({name})" in text or text.startswith(name) for name in wrong))
     return found
 
 

@@ -245,11 +245,11 @@ def _check_machine(reading: Reading) -> None:
         reading.wrong(
             "machine.max_s", f"found {max_s}, wanted {limit_s} (limit_s) or more; a session may be extended up to it"
         )
-    warn_s = values.get("machine.warn_s")
-    if limit_s is not None and warn_s is not None and warn_s >= limit_s and reading.has("machine.warn_s"):
-        reading.wrong(
-            "machine.warn_s", f"found {warn_s}, wanted less than {limit_s} (limit_s); it is the time before the limit"
-        )
+    if reading.has("machine.warn_s"):
+        times = {name: values.get(f"machine.{name}") for name in ("limit_s", "idle_off_s", "warn_s")}
+        known = wire.MachineRules(**{name: seconds for name, seconds in times.items() if seconds is not None})
+        for text in wire.warning_mistakes(known).values():
+            reading.wrong("machine.warn_s", text.removeprefix("warn_s: "))
     idle_off_s = values.get("machine.idle_off_s")
     if idle_off_s is not None and values.get("inputs.running_pin", ...) is None:
         reading.wrong("machine.idle_off_s", NO_RUN_SENSE.format(idle_off_s))

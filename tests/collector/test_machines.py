@@ -60,11 +60,20 @@ def test_an_empty_value_goes_back_to_the_default():
         ("on_stale=shrug", "wanted allow or deny"),
         ("observe_until=soon", "wanted a moment such as 2027-03-01"),
         ("max_s=5", "wanted 43200 (limit_s) or more"),
+        ("warn_s=43200", "warn_s: found 43200, wanted less than 43200 (limit_s)"),
     ],
 )
 def test_each_mistake_is_named(change, expected):
     (mistake,) = changed({}, change)[1]
     assert expected in mistake
+
+
+def test_a_warning_is_judged_by_what_it_comes_before_and_only_where_somebody_wrote_one():
+    assert changed({}, "limit_s=60") == ({"limit_s": 60}, [])
+    (mistake,) = changed({"warn_s": 90}, "limit_s=60")[1]
+    assert mistake.startswith("warn_s: found 90, wanted less than 60 (limit_s)")
+    (mistake,) = changed({"warn_s": 90_000}, "limit_s=1h")[1]
+    assert mistake.startswith("limit_s: found '1h'")
 
 
 def test_all_mistakes_are_told_at_once_and_nothing_is_changed(gate):  # noqa: F811

@@ -466,6 +466,10 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
         {"machine": "machine: {limit_s: 60, warn_s: 60}"},
         [r":7: machine.warn_s: found 60, wanted less than 60 \(limit_s\)"],
     ),
+    "a warning before it stands still": (
+        {"machine": "machine: {idle_off_s: 60, warn_s: 60}", "inputs": "inputs: {running_pin: 22}"},
+        [r":7: machine.warn_s: found 60, wanted less than 60 \(idle_off_s\)"],
+    ),
     "an emergency badge twice": (
         {"x": f"emergency_badges:\n  - {{digest: {'b' * 64}, label: a}}\n  - {{digest: {'b' * 64}, label: b}}"},
         [r":9: emergency_badges\[1\].digest: found the badge of emergency_badges\[0\] again"],

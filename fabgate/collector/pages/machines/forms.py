@@ -144,14 +144,14 @@ class RulesForm(Watched, forms.Form):
         found = {name: _kept(name, value) for name, value in cleaned.items()}
         if not self.fields["observe_until"].has_changed(self["observe_until"].initial, self["observe_until"].data):
             found["observe_until"] = self._machine.rules.get("observe_until")  # with its zone, as it was written
-        for mistake in wire.machine_mistakes(msgspec.convert(found, wire.MachineRules)):
+        would_be = msgspec.convert(found, wire.MachineRules)
+        for mistake in wire.machine_mistakes(would_be):
             field = mistake.partition(":")[0]
             self.add_error(field, str(_WRONG.get(field, _("This cannot be."))))
-        for name in ("limit_s", "idle_off_s"):
-            if found[name] is not None and found["warn_s"] >= found[name]:
-                text = _("Must be shorter than “%(other)s” (%(time)s): there would be nothing before the warning.")
-                said = {"other": words.RULES[name], "time": words.lasting(found[name])}
-                self.add_error("warn_s", text % said)
+        for name in wire.warning_mistakes(would_be):
+            text = _("Must be shorter than “%(other)s” (%(time)s): there would be nothing before the warning.")
+            said = {"other": words.RULES[name], "time": words.lasting(found[name])}
+            self.add_error("warn_s", text % said)
         self.rules = {name: value for name, value in found.items() if value is not None}
         return cleaned
 
