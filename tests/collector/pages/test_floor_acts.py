@@ -63,6 +63,11 @@ class Broker:
         return [wire.decode(one.body, wire.Command) for one in self.taken if one.topic.endswith("/command")]
 
 
+def on() -> dict[str, str]:
+    """What the button to unlock sends of the lock that is on now."""
+    return {"lock": Machine.objects.get().lock_id}
+
+
 def said(response: Any) -> str:
     return " ".join(str(message) for message in get_messages(response.wsgi_request))
 
@@ -212,24 +217,40 @@ def test_a_gate_whose_keys_are_missing_is_named_and_the_lock_stands(desk):
 def test_a_maintainer_takes_off_what_somebody_else_locked(desk, maintainer, broker):
     desk.post(LOCK, BROKEN)
     lock = Machine.objects.get().lock
-    response = maintainer.post(UNLOCK, {"next": "/gates"})
+    response = maintainer.post(UNLOCK, {**on(), "next": "/gates"})
     assert (response.status_code, response.headers["Location"]) == (303, "/gates")
     assert Machine.objects.get().lock is None
     command = broker.commands()[-1]
     assert (command.verb, command.lock) == ("unlock", lock)
 
 
+def test_a_page_that_lay_open_takes_off_no_lock_that_was_set_meanwhile(desk, maintainer, broker):
+    desk.post(LOCK, BROKEN)
+    (button,) = re.findall(r'name="lock" value="([^"]*)"', maintainer.get("/floor").content.decode())
+    assert button == Machine.objects.get().lock_id
+    maintainer.post(UNLOCK, {"lock": button})
+    desk.post(LOCK, {"why": "own", "words": "Blade is bent", "when": "now", "back": ""})
+    lock, orders = Machine.objects.get().lock, len(broker.taken)
+    for stale in ({"lock": button}, {}):
+        response = maintainer.post(UNLOCK, stale)
+        assert response.status_code == 409
+        page = " ".join(response.content.decode().split())
+        assert "This page was about an older lock. Bandsaw has another one" in page
+        assert "by desk: “Blade is bent”" in page
+    assert (Machine.objects.get().lock, len(broker.taken)) == (lock, orders)
+
+
 def test_the_desk_takes_off_its_own_lock_and_nobody_elses(desk, maintainer):
     maintainer.post(LOCK, BROKEN)
-    response = desk.post(UNLOCK)
+    response = desk.post(UNLOCK, on())
     assert response.status_code == 403
     assert "maintainer locked it" in response.content.decode()
     assert Machine.objects.get().lock is not None
     assert UNLOCK not in desk.get("/floor").content.decode()
-    maintainer.post(UNLOCK)
+    maintainer.post(UNLOCK, on())
     desk.post(LOCK, BROKEN)
     assert UNLOCK in desk.get("/floor").content.decode()
-    assert desk.post(UNLOCK).status_code == 303
+    assert desk.post(UNLOCK, on()).status_code == 303
     assert Machine.objects.get().lock is None
 
 
@@ -244,7 +265,7 @@ def test_the_desk_puts_no_lock_of_its_own_in_place_of_somebody_elses(desk, maint
 def test_a_retired_machine_stays_locked_whoever_locked_it(desk):
     desk.post(LOCK, BROKEN)
     Machine.objects.update(retired_at=datetime.now(UTC))
-    assert desk.post(UNLOCK).status_code == 409
+    assert desk.post(UNLOCK, on()).status_code == 409
     assert Machine.objects.get().lock is not None
 
 
@@ -276,7 +297,7 @@ def test_a_lock_that_no_gate_keeps_and_one_that_is_not_the_desks_stay_as_they_ar
 
 
 def test_a_lock_that_somebody_else_took_off_meanwhile_is_a_conflict(maintainer):
-    assert maintainer.post(UNLOCK).status_code == 409
+    assert maintainer.post(UNLOCK, on()).status_code == 409
 
 
 @pytest.mark.parametrize(

@@ -37,12 +37,29 @@ def test_its_own_badge_opens_its_machines_until_it_ends(desk, group, broker):
     desk.post(f"/people/groups/{group.pk}/badge", {"typed": NEW})
     (found,) = [member for member in served("laser-1").members if member.id == group.roster_id]
     assert (found.name, found.supervised) == ("2de B", True)
-    assert desk.post(f"/people/groups/{group.pk}/end").status_code == 303
+    assert desk.post(f"/people/groups/{group.pk}/end", {"over": "1"}).status_code == 303
     assert refused("laser-1")[group.roster_id] == ["no-access"]
     assert "over since" in text(desk.get(f"/people/groups/{group.pk}"))
     assert desk.post(f"/people/groups/{group.pk}/badge", {"typed": "04AABBCCDDEE00"}).status_code == 409
-    assert desk.post(f"/people/groups/{group.pk}/end").status_code == 303
+    assert desk.post(f"/people/groups/{group.pk}/end", {"over": "0"}).status_code == 303
     assert group.roster_id in {member.id for member in served("laser-1").members}
+
+
+@pytest.mark.parametrize(("wanted", "button", "verb"), [("1", "End the group", "ended"), ("0", "Begin again", "begun")])
+def test_two_who_press_the_same_button_at_once_do_not_undo_each_other(desk, browse, group, wanted, button, verb):
+    end, other = f"/people/groups/{group.pk}/end", browse("manager")
+    if wanted == "0":
+        desk.post(end, {"over": "1"})
+    page = desk.get(f"/people/groups/{group.pk}").content.decode()
+    assert f'name="over" value="{wanted}"' in page
+    assert button in page
+    assert other.post(end, {"over": wanted}).status_code == 303
+    response = desk.post(end, {"over": wanted})
+    assert response.status_code == 409
+    assert "look at the group again" in text(response)
+    group.refresh_from_db()
+    assert (group.ended_on is not None) == (wanted == "1")
+    assert Change.objects.filter(verb=f"group.{verb}").count() == 1
 
 
 def test_it_is_changed_and_what_its_list_does_not_name_belongs_to_it_no_more(desk, group):

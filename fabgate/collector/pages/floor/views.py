@@ -125,18 +125,25 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def unlock(request: HttpRequest, name: str) -> HttpResponse:
-    """Take a machine's lock off: members can begin again, and nothing starts by itself."""
+    """Take a lock off that the form names: members can begin again, and nothing starts by itself.
+
+    A page may have lain open for an hour: a lock that was set meanwhile stays, and the answer says what it is for.
+    """
     machine = get_object_or_404(Machine, name=name)
     if machine.retired_at is not None:
         text = _("%(machine)s is retired. Its sessions stay, and nobody can begin a new one.")
         raise errors.Conflict(text % {"machine": machine})
     named = request.POST.get("lock", "")
-    is_forgotten = acts.is_kept(machine, named)
-    if machine.lock is None and not is_forgotten:
-        raise errors.Conflict(_("%(machine)s is not locked any more.") % {"machine": machine})
-    if not acts.may_unlock(account_of(request), machine, is_forgotten=is_forgotten):
-        return _not_yours(request, machine)
-    about, gates = locks.take_off(machine, named if is_forgotten else None, actor=account_of(request).name)
+    with transaction.atomic():
+        machine = watched.held(machine)
+        is_forgotten = acts.is_kept(machine, named)
+        if machine.lock is None and not is_forgotten:
+            raise errors.Conflict(_("%(machine)s is not locked any more.") % {"machine": machine})
+        if not acts.may_unlock(account_of(request), machine, is_forgotten=is_forgotten):
+            return _not_yours(request, machine)
+        if machine.lock_id != named and not is_forgotten:
+            raise errors.Conflict(_another(machine))
+        about, gates = locks.take_off(machine, named, actor=account_of(request).name)
     acts.tell_lock(request, "unlock", about, machine, gates)
     return see_other(back_to(request, "floor"))
 
@@ -156,15 +163,27 @@ def _standing(machine: Machine) -> dict[str, str]:
     """Return the lock that is on, in words."""
     if machine.lock is None:
         return {"standing": ""}
-    by = who.signing_in([machine.locked_by]).get(machine.locked_by, _("Somebody"))
-    return {"standing": f"{machine.lock_reason} ({by})"}
+    return {"standing": f"{machine.lock_reason} ({_locked_by(machine)})"}
 
 
 def _not_yours(request: HttpRequest, machine: Machine) -> HttpResponse:
     """Say whose lock it is."""
-    by = who.signing_in([machine.locked_by]).get(machine.locked_by, _("Somebody"))
-    text = _("%(who)s locked it. Ask them, or a maintainer: they know why.") % {"who": by}
+    text = _("%(who)s locked it. Ask them, or a maintainer: they know why.") % {"who": _locked_by(machine)}
     return errors.page(request, 403, _("This lock is not yours"), text)
+
+
+def _another(machine: Machine) -> str:
+    """Say which lock is on by now, where a page names another one."""
+    text = _(
+        "This page was about an older lock. %(machine)s has another one since %(at)s, by %(who)s: “%(reason)s”. Look at"
+        " the machine again before you unlock it."
+    )
+    at = stations.moment(machine.locked_at) if machine.locked_at else "?"
+    return text % {"machine": machine, "at": at, "who": _locked_by(machine), "reason": machine.lock_reason}
+
+
+def _locked_by(machine: Machine) -> str:
+    return who.signing_in([machine.locked_by]).get(machine.locked_by, _("Somebody"))
 
 
 def _counted(found: list[Station]) -> list[tuple[str, str]]:

@@ -152,14 +152,18 @@ def give(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def end(request: HttpRequest, pk: int) -> HttpResponse:
-    """End a group: its badges open nothing from now on. Or begin it again."""
+    """End a group: its badges open nothing from now on. Or begin it again. The form says which of the two."""
     group = get_object_or_404(Group, pk=pk)
-    is_over = _is_over(group)
-    with changes.made(telling.actor(request), "group.begun" if is_over else "group.ended", group) as change:
-        group.ended_on = None if is_over else blocks.today()
-        group.save(update_fields=["ended_on"])
-        change.rosters = roster.versions(roster.rebuild(only_changed=True))
-    text = _("The group goes on.") if is_over else _("The group is over: its badges open nothing any more.")
+    is_over = request.POST.get("over") == "1"
+    with transaction.atomic():
+        held = watched.held(group)
+        if is_over == _is_over(held):
+            raise errors.Conflict(_("Somebody else was faster: look at the group again."))
+        with changes.made(telling.actor(request), "group.ended" if is_over else "group.begun", held) as change:
+            held.ended_on = blocks.today() if is_over else None
+            held.save(update_fields=["ended_on"])
+            change.rosters = roster.versions(roster.rebuild(only_changed=True))
+    text = _("The group is over: its badges open nothing any more.") if is_over else _("The group goes on.")
     telling.tell(request, text, change)
     return see_other(reverse("people-group", args=[pk]))
 
