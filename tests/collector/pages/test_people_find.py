@@ -81,6 +81,12 @@ def test_lists_are_narrowed_by_state_and_category(desk):
     assert "Blocked: Payment due" in text(desk.get("/people", {"state": "blocked"}))
 
 
+@pytest.mark.parametrize(("lang", "said"), [("en", "Any"), ("fr", "Toutes")])
+def test_the_filter_by_category_agrees_with_what_it_leaves_none_of_out(browse, account, lang, said):
+    page = browse(account("desk", name="guichet", lang=lang)).get("/people")
+    assert f'<option value="" selected>{said}</option>' in page.content.decode()
+
+
 def test_a_filter_that_does_not_exist_is_refused_with_a_word(desk):
     assert desk.get("/people", {"state": "dead"}).status_code == 400
     assert desk.get("/people", {"after": "nobody"}).status_code == 400

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from fabgate.collector import blocks
 from fabgate.collector.badges import Card
@@ -50,7 +50,7 @@ class FindForm(forms.Form):
                 "placeholder": _("Type, or hold a badge on the reader"),
             }
         known = Member.objects.exclude(category="").order_by("category").values_list("category", flat=True).distinct()
-        choices = [("", _("Any")), *((one, one) for one in known)]
+        choices = [("", pgettext("category", "Any")), *((one, one) for one in known)]
         self.fields["category"] = forms.ChoiceField(
             label=self.fields["category"].label, choices=choices, required=False
         )
