@@ -151,6 +151,12 @@ def span(start: time | None, to: time | None) -> Span:
     return begins, ends if ends > begins else ends + DAY_MIN
 
 
+def is_unclear(start: time, to: time) -> bool:
+    """Whether hours end in the minute in which they begin: nothing or a day. From midnight to midnight is a day."""
+    begins, ends = span(start, to)
+    return begins > 0 and ends == begins + DAY_MIN
+
+
 def _times(span: Span) -> tuple[time, time]:
     return _time(span[0]), _time(span[1])
 

@@ -133,6 +133,23 @@ def test_open_late_tonight_lengthens_today_and_nothing_else(browse, gate):
     assert windows(gate) == [(others, "09:00", "18:00"), ([weekday], "09:00", "22:30")]
 
 
+@pytest.mark.parametrize("until", ["09:00", "09:00:30"])
+def test_open_late_until_when_it_begins_is_refused_and_not_taken_for_a_day(browse, gate, until):
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(18))
+    SpecialDay.objects.create(day=today(), start=time(9), to=time(20), note="Course")
+    answer = browse("desk").post("/machines/calendar/tonight", {"to": until})
+    assert answer.status_code == 400
+    assert "It would begin at 09:00 too. Choose a later time" in text(answer)
+    assert SpecialDay.objects.get().note == "Course"
+
+
+def test_a_day_that_is_open_from_midnight_is_open_all_of_it_by_late_until_midnight(browse, gate):
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(0), to=time(18))
+    assert browse("desk").post("/machines/calendar/tonight", {"to": "00:00"}).status_code == 303
+    row = SpecialDay.objects.get()
+    assert (row.start, row.to) == (time(0), time(0))
+
+
 def test_where_it_is_open_always_nothing_is_opened_late(browse, gate):
     answer = browse("desk").post("/machines/calendar/tonight", {"to": "22:30"})
     assert answer.status_code == 400

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.dates import WEEKDAYS_ABBR
+from django.utils.formats import time_format
 from django.utils.translation import gettext as _
 
 from fabgate.collector import changes, opening, roster
@@ -61,10 +62,14 @@ def tonight(request: HttpRequest) -> HttpResponse:
         form = TonightForm(request.POST, hours=week.today_in_words(found))
         if not form.is_overtaken() and form.is_valid() and found.spans(None, now.date()) is None:
             form.add_error("to", _("No hours are set: the workshop is open always, tonight too."))
+        hours = opening.until_tonight(found, now, form.cleaned_data["to"]) if form.is_valid() else []
+        if hours and opening.is_unclear(*hours[-1]):
+            text = _("It would begin at %(time)s too. Choose a later time; one after midnight is on the next day.")
+            form.add_error("to", text % {"time": time_format(hours[-1][0], "H:i")})
         if is_right := not form.overtaken and form.is_valid():
             for row in set_before:
                 _take_out(request, row)
-            hours, note = opening.until_tonight(found, now, form.cleaned_data["to"]), _("Open late tonight")
+            note = _("Open late tonight")
             gates = _add(request, [SpecialDay(day=now.date(), start=start, to=to, note=note) for start, to in hours])
     return _told(request, gates) if is_right else _page(request, WeeklyForm(), SpecialForm(), form)
 

@@ -11,6 +11,7 @@ from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
+from fabgate.collector import opening
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Machine
 from fabgate.collector.models.calendar import WEEK
@@ -115,9 +116,9 @@ class TonightForm(Watched, forms.Form):
 
 
 def _refuse_no_hours(form: forms.Form, cleaned: dict[str, Any]) -> None:
-    """Refuse 09:00 to 09:00, which could be nothing or a day; midnight to midnight is a whole day."""
-    start = cleaned.get("start")
-    if start is not None and start == cleaned.get("to") and start != time(0):
+    """Refuse 09:00 to 09:00, which could be nothing or a day."""
+    start, to = cleaned.get("start"), cleaned.get("to")
+    if start is not None and to is not None and opening.is_unclear(start, to):
         form.add_error("to", _("It would end when it begins. For the whole day write 00:00 to 00:00."))
 
 
