@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
@@ -19,12 +19,10 @@ from fabgate import wire
 from fabgate.collector import changes, floor, roster, table
 from fabgate.collector.environ import Environment
 from fabgate.collector.models import Change, Gate, Hole, Journal, Machine, Quarantine
-from fabgate.collector.models.workshop import MAX_LIFTED
+from fabgate.collector.models.workshop import HEARTBEATS, MAX_LIFTED
 from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import UsageError
 
-#: A gate speaks every 60 s; one that missed three times is not there, whatever it said last.
-HEARTBEATS: Final = timedelta(minutes=3)
 #: Pages beside those of machines have these addresses.
 RESERVED_MACHINES: Final = frozenset({"new", "calendar"})
 

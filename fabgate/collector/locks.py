@@ -81,7 +81,8 @@ def take_off(machine: Machine, lock_id: str | None, *, actor: str) -> tuple[wire
 
 
 def tell(verb: str, about: wire.Lock, gates: list[Gate], actor: str, *, timeout_s: float = roster.PATIENCE_S) -> bool:
-    """Tell `gates` of a lock, by their rosters and, those that are online now, by an order; say whether that was sent."""
+    """Tell `gates` of a lock, by their rosters and, those that did not say goodbye, by an order; say whether that was sent."""
+    # Also to one that missed its heartbeats: it may be the collector that hears nothing, and the order would cut power.
     there = [gate for gate in gates if gate.online and gate.boot]
     commands.waits((gate for gate in gates if gate not in there), verb, actor, reason=about.reason)
     written = [commands.write(gate, verb, actor, reason=about.reason, lock=about) for gate in there]

@@ -6,7 +6,8 @@ import hashlib
 import hmac
 import secrets
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 from django.db import models
@@ -15,6 +16,8 @@ from fabgate import wire
 
 #: A gate that was away for more locks than this hears of the older ones no more, and stays locked: the safe side.
 MAX_LIFTED = 100
+#: A gate speaks every 60 s; one that missed three times is not there, whatever it said last.
+HEARTBEATS: Final = timedelta(minutes=3)
 #: Live counters that wait for the first entry of their session.
 MAX_HINTS = 20
 
@@ -138,6 +141,10 @@ class Gate(models.Model):
     def knows_roster(self) -> bool:
         """Whether the gate has reported the roster that was built for it last."""
         return self.reported_roster >= self.roster_version
+
+    def is_heard(self, at: datetime) -> bool:
+        """Whether the gate is there: it said so, and has not missed its heartbeats since."""
+        return self.online and self.seen_at is not None and at - self.seen_at < HEARTBEATS
 
     def hint(self, session: str, energised_ms: int) -> None:
         """Remember a live counter; of more sessions than MAX_HINTS the newest ones."""

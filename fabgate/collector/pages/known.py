@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from fabgate.collector import roster
-from fabgate.collector.gates import HEARTBEATS
 from fabgate.collector.models import Change, Gate
 
 #: Of so many changes of an object the newest that touched a roster is looked for.
@@ -59,7 +58,7 @@ def by(change: Change) -> Known | None:
 def _silent(gate: Gate) -> str:
     if gate.seen_at is None:
         return _("%(gate)s not heard yet") % {"gate": gate.name}
-    if gate.online and datetime.now(UTC) - gate.seen_at < HEARTBEATS:
+    if gate.is_heard(datetime.now(UTC)):
         return _("%(gate)s is being told") % {"gate": gate.name}
     seen = timezone.localtime(gate.seen_at)
     is_today = seen.date() == timezone.localdate()

@@ -169,6 +169,30 @@ def test_what_became_of_an_order_is_said_in_words(minutes_ago, outcome, expected
     assert orders.outcome(order(minutes_ago, outcome=outcome), NOW) == expected
 
 
+@pytest.mark.parametrize("outcome", ["", commands.WAITS])
+def test_an_order_to_lock_says_since_when_its_gate_is_silent_and_that_it_knows_once_it_does(outcome):
+    heard = NOW - 20 * MINUTE  # without a last will: it never said that it goes
+    Gate.objects.update(roster_version=5, reported_roster=4, seen_at=heard, online=True)
+    said = f"Its gate is silent since {stations.moment(heard)}, and hears of it when it is back"
+    for minutes_ago in (0.5, 10):
+        locked = order(minutes_ago, command="lock", outcome=outcome)
+        assert orders.outcome(locked, NOW) == ("warn", said)
+    Gate.objects.update(seen_at=NOW)
+    locked = Order.objects.get(pk=locked.pk)
+    back = "Its gate is back, and is being told" if outcome else "No answer within a minute"
+    assert orders.outcome(locked, NOW)[1] == back
+    Gate.objects.update(reported_roster=5)
+    assert orders.outcome(Order.objects.get(pk=locked.pk), NOW) == ("ok", "Its gate knows it by its roster")
+    Gate.objects.update(seen_at=None)
+    Gate.objects.update(reported_roster=4)
+    assert orders.outcome(Order.objects.get(pk=locked.pk), NOW) == ("warn", "Its gate was not heard yet")
+
+
+def test_an_order_that_no_roster_repeats_is_not_promised_to_a_silent_gate():
+    Gate.objects.update(roster_version=5, reported_roster=5, seen_at=NOW - 20 * MINUTE)
+    assert orders.outcome(order(2), NOW) == ("warn", "No answer within a minute")
+
+
 def test_orders_of_the_last_half_hour_stand_on_the_floor_with_who_gave_them(browse, account):
     account("maintainer", name="maya", display_name="Maya Durand")
     order(5, outcome="refused", detail="it expired")

@@ -187,8 +187,19 @@ def test_a_gate_that_is_silent_gets_no_order_and_hears_of_the_lock_when_it_is_ba
     assert broker.commands() == []
     order = Order.objects.get()
     assert (order.command, order.reason, order.outcome) == ("lock", "Something is broken", "waits")
-    assert "Its gate is away, and hears of it when it is back" in desk.get("/floor").content.decode()
+    page = desk.get("/floor").content.decode()
+    assert re.search("Its gate is silent since [0-9:]+, and hears of it when it is back", page)
     assert [one.retain for one in broker.taken] == [True]
+
+
+def test_a_gate_that_only_stopped_speaking_is_sent_the_order_all_the_same_and_nothing_is_promised(desk, broker):
+    Gate.objects.update(seen_at=datetime.now(UTC) - timedelta(minutes=10))
+    response = desk.post(LOCK, {**BROKEN, "when": "now"})
+    assert "saw-1 is silent since" in said(response)
+    (command,) = broker.commands()
+    assert command.verb == "lock"
+    page = desk.get("/floor").content.decode()
+    assert re.search("Its gate is silent since [0-9:]+, and hears of it when it is back", page)
 
 
 def test_the_form_warns_that_somebody_may_be_on_a_machine_whose_gate_fell_silent(desk):

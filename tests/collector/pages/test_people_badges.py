@@ -10,7 +10,7 @@ from fabgate import badge
 from fabgate.collector import roster, worker
 from fabgate.collector.badges import Card, give
 from fabgate.collector.blocks import today
-from fabgate.collector.models import Badge, Change, Group, Member
+from fabgate.collector.models import Badge, Change, Gate, Group, Member
 from fabgate.collector.start import new_key
 
 from .counter import ADA, NEW, a_broker, a_house, refused, said, served, tapped, text, trained  # noqa: F401 (fixtures)
@@ -291,6 +291,13 @@ def test_a_badge_that_is_somebodys_is_named_while_the_page_waits(desk):
     address = desk.get("/people/m-3/tap?gate=laser-1").headers["Location"]
     tapped(ADA, member="m-1", reasons=("training-missing",))
     assert "belongs to Ada Lovelace" in text(desk.get(address))
+
+
+@pytest.mark.parametrize(("minutes_ago", "is_silent"), [(1, False), (10, True)])
+def test_a_gate_that_missed_its_heartbeats_is_called_silent_while_the_page_waits(desk, minutes_ago, is_silent):
+    Gate.objects.update(online=True, seen_at=datetime.now(UTC) - timedelta(minutes=minutes_ago))
+    page = text(desk.get(desk.get("/people/m-3/tap?gate=laser-1").headers["Location"]))
+    assert ("This gate is silent" in page) == is_silent
 
 
 def test_a_gate_that_is_not_there_is_said_so(desk):

@@ -15,7 +15,7 @@ from fabgate import wire
 from fabgate.collector import commands, locks, roster
 from fabgate.collector.door import account_of
 from fabgate.collector.models import Account, Gate, Machine
-from fabgate.collector.pages.floor.stations import Station, forgotten_locks, is_heard, moment
+from fabgate.collector.pages.floor.stations import Station, forgotten_locks, moment
 from fabgate.collector.pages.floor.writing import Outcome
 from fabgate.errors import UsageError
 
@@ -58,7 +58,7 @@ def tell_lock(request: HttpRequest, verb: str, about: wire.Lock, machine: Machin
     elif not is_told:
         text = _("%(said)s The broker is away just now: its gate hears of it when they are back.")
         messages.warning(request, text % {"said": said})
-    elif silent := [gate for gate in gates if not is_heard(gate, datetime.now(UTC))]:
+    elif silent := [gate for gate in gates if not gate.is_heard(datetime.now(UTC))]:
         text = _("%(said)s %(gates)s: it hears of it when it is back.")
         messages.warning(request, text % {"said": said, "gates": ", ".join(map(_silent, silent))})
     else:
@@ -68,7 +68,7 @@ def tell_lock(request: HttpRequest, verb: str, about: wire.Lock, machine: Machin
 def give(request: HttpRequest, gate: Gate, verb: str, *, seconds: int | None = None) -> None:
     """Send an order to a gate, and say what is true now."""
     where = gate.machine or gate
-    if not is_heard(gate, datetime.now(UTC)) or not gate.boot:
+    if not gate.is_heard(datetime.now(UTC)) or not gate.boot:
         messages.error(request, _("%(gate)s. No order reaches it now.") % {"gate": _silent(gate)})
         return
     order = commands.give(gate, verb, account_of(request).name, seconds=seconds, timeout_s=roster.PAGE_S)

@@ -14,7 +14,11 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector import commands
 from fabgate.collector.models import Order
 from fabgate.collector.pages import who
+from fabgate.collector.pages.floor.stations import moment
 
+#: What is state and not only an order.
+_STATE: Final = frozenset({"lock", "unlock"})
+_UNANSWERED: Final = frozenset({"", commands.NOT_SENT, commands.WAITS})
 LATELY: Final = timedelta(minutes=30)
 MOST: Final = 6
 VERBS: Final[Mapping[str, Any]] = {
@@ -67,7 +71,19 @@ def _given(order: Order, named: Mapping[str, str], at: datetime) -> Given:
 
 
 def outcome(order: Order, at: datetime) -> tuple[str, str]:
-    """Return what became of an order: a state for its colour, and a word."""
+    """Return what became of an order: a state for its colour, and a word.
+
+    A lock that is set or taken off is in its gate's roster too: what the order did not say, the roster says later.
+    """
+    gate, is_answered = order.gate, order.outcome not in _UNANSWERED
+    if not is_answered and order.command in _STATE and gate.knows_roster:
+        return "ok", _("Its gate knows it by its roster")
+    if not is_answered and order.command in _STATE and not gate.is_heard(at):
+        if gate.seen_at is None:
+            return "warn", _("Its gate was not heard yet")
+        return "warn", _("Its gate is silent since %(at)s, and hears of it when it is back") % {
+            "at": moment(gate.seen_at)
+        }
     match order.outcome:
         case "done":
             return "ok", _("Done")
@@ -76,7 +92,7 @@ def outcome(order: Order, at: datetime) -> tuple[str, str]:
         case commands.NOT_SENT:
             return "warn", _("Not sent: the broker is away")
         case commands.WAITS:
-            return "starting", _("Its gate is away, and hears of it when it is back")
+            return "starting", _("Its gate is back, and is being told")
         case "":
             return ("starting", _("Sent")) if at <= order.until else ("warn", _("No answer within a minute"))
     return "warn", order.outcome

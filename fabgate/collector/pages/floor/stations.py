@@ -16,7 +16,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from fabgate.collector import formats, opening
-from fabgate.collector.gates import HEARTBEATS
 from fabgate.collector.models import Gate, Journal, Machine
 from fabgate.collector.pages import clocks, reasons, who
 from fabgate.collector.pages.who import Who
@@ -90,7 +89,7 @@ class Station:
     @property
     def is_reachable(self) -> bool:
         """Whether an order reaches its gate now."""
-        return self.gate is not None and bool(self.gate.boot) and is_heard(self.gate, datetime.now(UTC))
+        return self.gate is not None and bool(self.gate.boot) and self.gate.is_heard(datetime.now(UTC))
 
     @property
     def may_be_on(self) -> bool:
@@ -132,11 +131,6 @@ def forgotten_locks(gate: Gate) -> list[str]:
     return _FORGOTTEN.findall(said)
 
 
-def is_heard(gate: Gate, at: datetime) -> bool:
-    """Whether the gate is there: it said so, and has not missed its heartbeats since."""
-    return gate.online and gate.seen_at is not None and at - gate.seen_at < HEARTBEATS
-
-
 def moment(at: datetime) -> str:
     """Return a moment as people say it: its time where it is today, else with the day."""
     local, today = timezone.localtime(at), timezone.localdate()
@@ -167,7 +161,7 @@ def _tell(station: Station, people: Mapping[str, Who], behind: Mapping[int, int]
         station.state, station.word = "silent", _("Not heard yet")
         _note_lock(station, is_confirmed=True)
         return
-    if not is_heard(gate, at):
+    if not gate.is_heard(at):
         station.state = "silent"
         station.notes.append(Note("silent", _last_known(station, moment(gate.seen_at))))
         _note_lock(station, is_confirmed=gate.knows_roster)

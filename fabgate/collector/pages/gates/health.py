@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.models import Gate, Hole, Journal, Quarantine
 from fabgate.collector.pages import clocks
-from fabgate.collector.pages.floor.stations import is_heard, moment
+from fabgate.collector.pages.floor.stations import moment
 
 #: A gate asks for its roster every few minutes; one that could not make sure for so long is cut off from the web side.
 UNSURE_AFTER: Final = timedelta(hours=1)
@@ -86,7 +86,7 @@ def numbers(first: int, last: int) -> str:
 
 
 def _health(gate: Gate, journal: Journal | None, lost: int, quarantined: int, at: datetime) -> Health:
-    there = is_heard(gate, at)
+    there = gate.is_heard(at)
     return Health(
         gate=gate,
         heard=_heard(gate, there=there),

@@ -14,7 +14,7 @@ from fabgate.collector import journals
 from fabgate.collector.door import see_other
 from fabgate.collector.models import Boot, Entry, Gate, Hole, Journal, Order, Quarantine
 from fabgate.collector.pages.floor import acts, orders
-from fabgate.collector.pages.floor.stations import forgotten_locks, is_heard
+from fabgate.collector.pages.floor.stations import forgotten_locks
 from fabgate.collector.pages.gates import health
 
 #: So many boots, orders and broken messages are shown of a gate; the newest.
@@ -38,7 +38,7 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
     shown = {
         "gate": gate,
         "health": health.of([gate], at)[0],
-        "is_reachable": is_heard(gate, at) and bool(gate.boot),
+        "is_reachable": gate.is_heard(at) and bool(gate.boot),
         "forgotten": forgotten_locks(gate) if gate.machine else [],
         "missing": [_hole(hole) for hole in _lost(gate)],
         "awaited": _awaited(rows),

@@ -7,7 +7,7 @@ spell it, and it must be tapped again should the site's badge key ever change.
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from django import forms
@@ -102,8 +102,8 @@ def tap(request: HttpRequest, pk: str) -> HttpResponse:
     known = fresh.exclude(member="").last()
     context = {
         "member": member,
-        "gate": gate,
         "where": gate.machine or gate,
+        "is_heard": gate.is_heard(datetime.now(UTC)),
         "found": found,
         "held": Card.tapped(found.badge).carried() if found else None,
         "other": Member.objects.filter(pk=known.member).first() if known else None,
