@@ -55,6 +55,20 @@ def test_what_is_not_looked_at_shows_no_page(house: House, visitor) -> None:
         assert kind == "elsewhere" or not kind.startswith("text/html"), f"{route} shows a page: look at it"
 
 
+def test_on_a_phone_a_long_name_makes_room_for_the_state_beside_it(house: House, person) -> None:
+    visitor = person(house.address, lang="fr", width=390)
+    visitor.sign_in(MANAGER, house.password)
+    visitor.page.goto("/floor")
+    card = visitor.page.locator("#at-print-1")
+    one_line = card.locator(".state").bounding_box()["height"]
+    card.locator("h3 a").evaluate("(name) => { name.textContent = 'Imprimante 3D grand format'; }")
+    card.locator(".state span").evaluate("(word) => { word.textContent = 'Restée allumée'; }")
+    name, state = (card.locator(part).bounding_box() for part in ("h3", ".state"))
+    assert state["x"] >= name["x"] + name["width"]
+    assert name["y"] <= state["y"] <= name["y"] + name["height"]
+    assert state["height"] == one_line
+
+
 def test_a_page_that_is_too_wide_or_cut_or_unusable_or_english_is_found(house: House, person) -> None:
     visitor = person(house.address, lang="fr", width=360)
     visitor.sign_in(MANAGER, house.password)
