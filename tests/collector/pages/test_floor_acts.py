@@ -165,6 +165,18 @@ def test_a_lock_is_shown_as_the_display_will_cut_it_before_it_is_given(desk):
     assert "no room" not in short.content.decode()
 
 
+def test_while_a_lock_is_typed_the_page_asks_and_half_a_word_is_no_mistake(desk):
+    typed = {**BROKEN, "why": "own", "words": " ", "look": "1"}
+    assert desk.post(LOCK, typed).status_code == 400
+    response = desk.post(LOCK, typed, headers={"X-Live": "1"})
+    assert response.status_code == 200
+    assert response.context["form"].shown() == [("English", ("",) * 4), ("French", ("",) * 4)]
+    desk.post(LOCK, {**typed, "words": "Blade bent"}, headers={"X-Live": "1"})
+    assert Machine.objects.get().lock is None
+    assert desk.post(LOCK, {**typed, "look": "", "when": "idle"}, headers={"X-Live": "1"}).status_code == 200
+    assert Machine.objects.get().lock is None
+
+
 def test_a_machine_that_is_not_there_is_not_locked(desk):
     assert desk.post("/floor/machines/none/lock", BROKEN).status_code == 404
     Machine.objects.update(retired_at=datetime.now(UTC))

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector import locks
 from fabgate.collector.blocks import today
 from fabgate.collector.pages.watched import Watched
+from fabgate.display import LINES
 
 #: What is wrong most often, in words that fit the display beside the machine.
 REASONS: Final = (
@@ -87,18 +88,24 @@ class LockForm(Watched, forms.Form):
         return cleaned
 
     def shown(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Return what the display will show, in each language; nothing for what is not right yet."""
-        if not self.is_bound or not self.is_valid():
-            return []
-        back = self.cleaned_data["back"]
-        day = back.isoformat() if back else ""
-        return [(str(name), locks.shown(self.reason, day, lang)) for lang, name in settings.LANGUAGES]
+        """Return what the display will show, in each language; empty lines for what is not right yet."""
+        is_known = self.is_bound and self.is_valid()
+        empty = ("",) * LINES
+        return [
+            (str(name), (*(locks.shown(self.reason, self.day, lang) if is_known else ()), *empty)[:LINES])
+            for lang, name in settings.LANGUAGES
+        ]
 
     @property
     def is_cut(self) -> bool:
-        """Whether the display has no room for all of the reason; of a form that is right."""
-        back = self.cleaned_data["back"]
-        return locks.is_cut(self.reason, back.isoformat() if back else "")
+        """Whether the display has no room for all of the reason."""
+        return self.is_bound and self.is_valid() and locks.is_cut(self.reason, self.day)
+
+    @property
+    def day(self) -> str:
+        """Return when it is expected back, as a lock keeps it; of a form that is right."""
+        back: date | None = self.cleaned_data["back"]
+        return back.isoformat() if back else ""
 
     @property
     def reason(self) -> str:

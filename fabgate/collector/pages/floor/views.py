@@ -97,14 +97,17 @@ def write(request: HttpRequest) -> HttpResponse:
 
 
 def lock(request: HttpRequest, name: str) -> HttpResponse:
-    """Ask why and when, and lock a machine."""
+    """Ask why and when, and lock a machine. A look shows what the display will say, and changes nothing."""
     machine = get_object_or_404(Machine, name=name, retired_at=None)
     if machine.lock is not None and not acts.may_unlock(account_of(request), machine):
         return _not_yours(request, machine)  # a lock in its place would be theirs to take off
     back = back_to(request, "floor")
-    is_right, is_look = False, "look" in request.POST  # to see first what the display will show
+    is_right = False
     if request.method == "GET":
         form = LockForm(initial=_standing(machine))
+    elif "look" in request.POST:
+        form = LockForm(request.POST, initial=_standing(machine))
+        is_right = not form.is_overtaken() and form.is_valid()
     else:
         with transaction.atomic():
             machine = watched.held(machine)
@@ -112,16 +115,17 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
                 return _not_yours(request, machine)
             form = LockForm(request.POST, initial=_standing(machine))
             is_right = not form.is_overtaken() and form.is_valid()
-            if is_right and not is_look:
-                day = form.cleaned_data["back"]
-                typed = form.cleaned_data["when"], form.reason, day.isoformat() if day else ""
+            if is_right:
+                typed = form.cleaned_data["when"], form.reason, form.day
                 about, gates = locks.set_on(machine, *typed, actor=account_of(request).name)
-        if is_right and not is_look:
+        if is_right:
             acts.tell_lock(request, "lock", about, machine, gates)
             return see_other(back)
     used = [station for station in stations.now(datetime.now(UTC)) if station.machine == machine and station.may_be_on]
     shown = {"form": form, "machine": machine, "back": back, "used": used}
-    return render(request, "floor/lock.html", shown, status=200 if is_right else form.status)
+    # Half of a word is no mistake: the page itself asks while it is typed.
+    status = 200 if is_right or "X-Live" in request.headers else form.status
+    return render(request, "floor/lock.html", shown, status=status)
 
 
 def unlock(request: HttpRequest, name: str) -> HttpResponse:

@@ -1,0 +1,48 @@
+"""Is a lock shown as the display will show it while it is typed, and on demand where no script runs?"""
+
+from __future__ import annotations
+
+from tests.browser.furnish import MANAGER
+from tests.browser.house import House
+
+LOCK = "/floor/machines/cnc-mill/lock"
+WORDS = "The blade guard is bent and the new one is on order"
+CUT = "The display has no room for all of it."
+
+
+def test_the_display_follows_what_is_typed_and_nothing_is_locked_by_it(house: House, person) -> None:
+    page = at_the_form(house, person)
+    english = page.locator("#display .display").first
+    assert english.inner_text().split() == []
+    page.get_by_label("Needs cleaning").check()
+    english.filter(has_text="Needs cleaning").wait_for()
+    page.get_by_role("textbox", name="My own words").press_sequentially(WORDS)
+    english.filter(has_text="bent and the new…").wait_for()
+    assert page.get_by_label("In my own words:").is_checked()
+    page.locator("#display .message", has_text=CUT).wait_for()
+    page.get_by_role("textbox", name="My own words").fill("")
+    page.wait_for_function("() => !document.querySelector('#display .display').textContent.trim()")
+    assert page.locator("#display .message").count() == 0
+    page.get_by_role("textbox", name="My own words").fill("Blade bent")
+    page.get_by_label("Expected back").fill("2199-03-01")
+    english.filter(has_text="Back: 1 March").wait_for()
+    assert not page.get_by_role("button", name="How will it look?").is_visible()
+    page.goto("/floor")
+    assert "Blade bent" not in page.locator("#floor-machines").inner_text()
+
+
+def test_without_a_script_a_button_shows_it(house: House, person) -> None:
+    page = at_the_form(house, person, script=False)
+    page.get_by_label("In my own words:").check()
+    page.get_by_role("textbox", name="My own words").fill(WORDS)
+    page.get_by_role("button", name="How will it look?").click()
+    page.locator("#display .display", has_text="bent and the new…").first.wait_for()
+    page.locator("#display .message", has_text=CUT).wait_for()
+    assert page.get_by_role("textbox", name="My own words").input_value() == WORDS
+
+
+def at_the_form(house: House, person, **how: bool):
+    maya = person(house.address, **how)
+    maya.sign_in(MANAGER, house.password)
+    maya.page.goto(LOCK)
+    return maya.page
