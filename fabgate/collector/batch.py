@@ -63,7 +63,7 @@ class Batch:
         self._hear()
         off = clocks.note(facts, self.gates, self.now)
         used = derive.usage(facts, self.gates, self.journals, followed, off, self.now)
-        refused = floor.refusals(facts, self.gates, self.journals, self.now)
+        refused = floor.refusals(facts, self.gates, self.journals, off, self.now)
         answered = floor.answers(facts, self.told, self.gates, self.now)
         floor.in_order()  # before the gates' rows, as roster.rebuild does: or each would wait for the other
         self._save_gates()

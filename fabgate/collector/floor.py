@@ -11,6 +11,7 @@ from django.db import connection
 
 from fabgate import wire
 from fabgate.collector import sql
+from fabgate.collector.clocks import Off
 from fabgate.collector.models import Gate, Journal
 from fabgate.collector.received import Fact, Told
 
@@ -37,11 +38,13 @@ def hear_state(gate: Gate, state: wire.State, now: datetime) -> None:
 
 
 def refusals(
-    facts: Iterable[Fact], gates: Mapping[str, Gate], journals: Mapping[str, Journal], now: datetime
+    facts: Iterable[Fact], gates: Mapping[str, Gate], journals: Mapping[str, Journal], off: Off, now: datetime
 ) -> AbstractSet[str]:
-    """Store who was refused; return at which gates."""
+    """Store who was refused, and which of them by a wrong clock; return at which gates."""
     found = [(fact, fact.data) for fact in facts if isinstance(fact.data, wire.AccessRefused)]
-    sql.insert_refusals([(gates[f.gate].pk, journals[f.journal].pk, f, said) for f, said in found], now)
+    sql.insert_refusals(
+        [(gates[f.gate].pk, journals[f.journal].pk, f, said, off.get((f.journal, f.seq))) for f, said in found], now
+    )
     return {fact.gate for fact, _ in found}
 
 

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fabgate.collector.models import Entry, Gate, Pulse, Quarantine, Review, UsageDay, UsageSession
+from fabgate.collector.models import Entry, Gate, Pulse, Quarantine, Refusal, Review, UsageDay, UsageSession
 from fabgate.collector.store import Store
 
 from .gates import NOON, Journal
@@ -63,6 +63,52 @@ def row(session: str = "s-1") -> UsageSession:
 
 def off() -> int | None:
     return Gate.objects.get().clock_off_ms
+
+
+def refuse(store: Store, journal: Journal) -> Refusal:
+    """Let the gate refuse a badge, and the collector hear of it at once."""
+    journal.write("access.refused", badge="b" * 64, member=None, reasons=["unknown-badge"])
+    deliver(store, journal, journal.head)
+    return Refusal.objects.get()
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=40), timedelta(days=-40)])
+def test_a_refusal_by_a_wrong_clock_keeps_its_date_and_is_found_by_when_it_was_received(store, journal, jump):
+    begun(store, journal)
+    journal.off = jump
+    found, now = refuse(store, journal), at(journal)
+    assert found.clock_off_ms == pytest.approx(jump / SECOND * 1000, abs=5000)
+    assert (found.at, found.seen_at, found.about) == (pytest.approx(now + jump, abs=SECOND), now, now)
+    assert list(Refusal.since(now - HOUR)) == list(Refusal.since(now - HOUR, now)) == [found]
+    assert not Refusal.since(now + SECOND).exists()
+    assert not Refusal.since(now + jump - HOUR, now + jump + HOUR).exists()
+
+
+def test_a_refusal_by_a_right_clock_is_found_by_its_date_however_late_it_came(store, journal):
+    begun(store, journal)
+    journal.write("access.refused", badge="b" * 64, member=None, reasons=["unknown-badge"])
+    written = at(journal)
+    deliver(store, journal, journal.head, late=HOUR)
+    found = Refusal.objects.get()
+    assert (found.clock_off_ms, found.about, found.seen_at) == (None, found.at, written + HOUR)
+    assert list(Refusal.since(written - MINUTE, written + MINUTE)) == [found]
+
+
+def test_refusals_by_wrong_and_right_clocks_stand_in_one_order_each_found_by_an_index(store, journal):
+    begun(store, journal)
+    first = refuse(store, journal)
+    Refusal.objects.filter(pk=first.pk).update(clock_off_ms=-1, at=first.at - timedelta(days=40))
+    with CaptureQueriesContext(connection) as asked:
+        journal.write("access.refused", badge="c" * 64, member=None, reasons=["unknown-badge"])
+        deliver(store, journal, journal.head)
+        assert [row.badge[0] for row in Refusal.since(NOON)] == ["c", "b"]
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {asked[-1]['sql']}")
+            plan = " ".join(row[-1] for row in cursor.fetchall())
+        assert "refusal_at" in plan
+        assert "refusal_clock_off" in plan
+        assert "SCAN collector_refusal" not in plan
 
 
 def test_a_right_clock_raises_nothing(store, journal):

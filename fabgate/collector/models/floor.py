@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
+from django.db.models import Case, F, When
 
 from fabgate.collector.models.arrivals import Journal
 from fabgate.collector.models.workshop import Gate
@@ -23,19 +26,41 @@ class Refusal(models.Model):
     #: When it was; where the gate did not know, when it was heard of.
     at = models.DateTimeField()
     is_timed = models.BooleanField(default=True)
+    #: When it was received.
     seen_at = models.DateTimeField()
+    #: By how much the gate's clock was wrong at least when it wrote `at` (../clocks.py); ahead is more than 0.
+    clock_off_ms = models.BigIntegerField(null=True)
 
     class Meta:
-        """The newest, and the newest of a member and of a badge."""
+        """The newest, by the gate's date or where that is wrong by ours, and the newest of a member and of a badge."""
 
         indexes = [
             models.Index(fields=["at", "id"], name="refusal_at"),
+            models.Index(fields=["seen_at"], condition=models.Q(clock_off_ms__isnull=False), name="refusal_clock_off"),
             models.Index(fields=["member", "at"], condition=~models.Q(member=""), name="refusal_member"),
             models.Index(fields=["badge", "at"], condition=models.Q(member=""), name="refusal_stranger"),
         ]
 
     def __str__(self) -> str:
         return f"{self.member or 'an unknown badge'} at {self.gate_id}: {', '.join(self.reasons)}"
+
+    @property
+    def about(self) -> datetime:
+        """Return about when it was: a date that is known to be wrong counts for nothing, and when it was received does."""
+        return self.at if self.clock_off_ms is None else self.seen_at
+
+    @classmethod
+    def since(cls, first: datetime, last: datetime | None = None) -> models.QuerySet[Refusal]:
+        """Return those of which `about` is not before `first`, nor after `last`; the newest first."""
+        right = cls.objects.filter(clock_off_ms=None, at__gte=first)
+        wrong = cls.objects.filter(clock_off_ms__isnull=False, seen_at__gte=first)
+        if last is not None:
+            right, wrong = right.filter(at__lte=last), wrong.filter(seen_at__lte=last)
+        about = Case(When(clock_off_ms=None, then=F("at")), default=F("seen_at"))
+        # Two lists and no OR: each has an index, and no database finds both for one condition.
+        return cls.objects.filter(pk__in=right.values("pk").union(wrong.values("pk"), all=True)).order_by(
+            about.desc(), "-id"
+        )
 
 
 class Order(models.Model):

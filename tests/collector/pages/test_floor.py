@@ -151,6 +151,15 @@ def test_who_is_blocked_or_has_left_is_here_and_supervises_nobody():
     assert people() == [("Léa Fournier", False, False)]
 
 
+def test_who_was_refused_by_a_wrong_clock_is_named_by_when_it_was_received(browse):
+    row = refuse(1, ["expired"], member="m-1")
+    for jump in (-1, 1):
+        Refusal.objects.filter(pk=row.pk).update(at=NOW + jump * timedelta(days=40), clock_off_ms=jump)
+        assert [one.row.pk for one in refused.lately(NOW)] == [row.pk]
+        assert refused.lately(NOW + timedelta(days=39)) == []
+    assert "clock wrong: received" in browse("manager").get("/floor").content.decode()
+
+
 # --- orders -------------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from fabgate.collector import complete
-from fabgate.collector.models import Hole, Journal, Quarantine
+from fabgate.collector.models import Gate, Hole, Journal, Quarantine
 from fabgate.collector.received import Received
 from fabgate.collector.store import Store
 
@@ -61,6 +61,14 @@ def test_a_message_that_could_not_be_taken_is_shown_without_its_content(used, br
 
 def test_without_any_gate_it_says_what_will_be_here(browse):
     assert "No gate was heard yet" in text(browse("auditor").get("/use/complete"))
+
+
+def test_of_a_gate_whose_clock_is_behind_it_says_when_the_last_word_arrived(used, browse):
+    Gate.objects.filter(name="saw-1").update(clock_off_ms=-3_600_000)
+    arrived = f"{used.now:%-d %b %Y, %H:%M}"
+    shown = text(browse("auditor").get("/use/complete"))
+    assert shown.count("clock wrong: it arrived at") == 1
+    assert f"clock wrong: it arrived at {arrived}" in shown
 
 
 def test_the_last_word_is_never_later_than_its_arrival(used, browse):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from fabgate.collector.models import Badge
+from fabgate.collector.models import Badge, Refusal
 
 from .used import MINUTE, NOON, Used, machine, text
 
@@ -43,6 +43,17 @@ def test_they_are_summed_by_reason_machine_and_unknown_badge(used, browse):
     assert found["reasons"] == [("Unknown badge", 2), ("Emergency stop pressed", 1), ("Membership over", 1)]
     assert found["machines"] == [("Band saw", 3), ("Metal lathe", 1)]
     assert [(row["badge"], row["times"]) for row in found["strangers"]] == [("stranger00", 2)]
+
+
+def test_where_the_clock_was_wrong_it_says_when_it_was_received(used, browse):
+    page = "/use/refusals"
+    assert "clock wrong" not in text(browse("accountant").get(page))
+    late = Refusal.objects.get(reasons=["blocked-estop"])
+    Refusal.objects.filter(pk=late.pk).update(clock_off_ms=-3_600_000, seen_at=NOON + 63 * MINUTE)
+    shown = text(browse("manager").get(page))
+    assert shown.count("clock wrong: received") == 1
+    assert f"clock wrong: received {NOON:%-d %b %Y}, 13:03" in shown
+    assert "clock wrong: received" in text(browse("trainer").get("/people/m-2"))
 
 
 @pytest.mark.parametrize(

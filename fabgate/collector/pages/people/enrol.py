@@ -137,7 +137,8 @@ def unknown() -> list[dict[str, Any]]:
     """Return the badges that gates refused lately and that nobody has, the last one first."""
     taken = Badge.objects.filter(ended_at=None).values("digest")
     rows = (
-        Refusal.objects.filter(member="", at__gt=timezone.now() - RECENT)
+        Refusal.since(timezone.now() - RECENT)
+        .filter(member="")
         .exclude(badge__in=taken)
         .values("badge")
         .annotate(last=Max("pk"), times=Count("pk"))

@@ -25,6 +25,8 @@ class Line:
     lost: list[Hole]
     clones: list[Journal]
     until: datetime | None
+    #: When that arrived, where the gate's clock is wrong: by its own date it may seem silent since long.
+    arrived_at: datetime | None
 
     @property
     def state(self) -> str:
@@ -67,4 +69,5 @@ def _line(journal: Journal) -> Line:
         lost=list(lost.order_by("journal", "first")),
         clones=list(Journal.objects.filter(gate=journal.gate_id, cloned=True)),
         until=last.at_latest if last else None,
+        arrived_at=last.arrived_at if last and journal.gate.clock_off_ms is not None else None,
     )

@@ -221,8 +221,7 @@ def _holes(journal: Journal, moment: datetime) -> list[dict[str, Any]]:
 
 
 def _refusals(gates: list[Gate], moment: datetime) -> list[dict[str, Any]]:
-    near = Refusal.objects.filter(at__gte=moment - NEAR, at__lte=moment + NEAR, gate__in=gates).order_by("at", "id")
-    rows = list(near)
+    rows = list(Refusal.since(moment - NEAR, moment + NEAR).filter(gate__in=gates).reverse())
     names = Names(row.member for row in rows)
     return [
         {"refusal": row, "who": names[row.member] if row.member else "", "why": words.refused(row.reasons)}
