@@ -23,8 +23,8 @@ from rich.live import Live
 from fabgate.demo.events import Events
 from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.hands import Hands
-from fabgate.demo.people import NAMES
-from fabgate.demo.picture import KEYS, Machine, View, in_words, panel, picture
+from fabgate.demo.people import CARRIERS, NAMES
+from fabgate.demo.picture import CARD_KEYS, KEYS, Machine, View, in_words, panel, picture
 from fabgate.demo.script import ended_by_signals, folder_of, open_workshop, print_in_any_encoding
 from fabgate.demo.seen import Seen
 from fabgate.demo.wall import Wall
@@ -34,12 +34,11 @@ from fabgate.errors import UsageError
 REFRESH_S: Final = 0.15
 #: Long enough to see the warning come and to extend.
 TIMED_S: Final = 30
-CARD_KEYS: Final = {"a": "ada", "b": "bob", "c": "cleo", "m": "mo", "s": "stranger", "p": "phone"}
-#: What a card does, a few words for the table and a sentence for the chosen machine.
-MODES: Final = {
-    "laser-1": ("tap", "Laser 1: a card starts, the same card ends; another trained member takes over"),
-    "saw-1": ("hold", "Table saw holds the card: its key puts it in, the same key takes it out"),
-    "printer-1": ("timed", f"3D printer: a card starts {TIMED_S} s; tap again when it warns, and it goes on"),
+#: What a card does at the chosen machine, by the machine's mode.
+HINTS: Final = {
+    "tap": "a card starts, the same ends; another trained member takes over",
+    "hold": "the card stays in it: its key puts it in, the same takes it out",
+    "timed": f"a card starts {TIMED_S} s; tap again when it warns, and it goes on",
 }
 _ARROWS: Final = {b"\x1b[A": "up", b"\x1bOA": "up", b"\x1b[B": "down", b"\x1bOB": "down"}
 
@@ -84,9 +83,7 @@ class _Screen:
         self._chosen = 0
         self._events = Events(workshop.gates)
         self._hands = Hands(workshop, self._events)
-        self._wall = Wall(
-            workshop, self._hands, Seen(workshop, self._hands, {name: mode for name, (mode, _) in MODES.items()})
-        )
+        self._wall = Wall(workshop, self._hands, Seen(workshop, self._hands))
 
     def open_page(self) -> None:
         """Make a link to the wall, say it, and open it in the browser where there is one."""
@@ -172,10 +169,11 @@ class _Screen:
 
     def _view(self) -> View:
         machines = tuple(self._machine(gate) for gate in self._workshop.gates)
+        chosen = machines[self._chosen]
         return View(
             machines,
             self._chosen,
-            MODES[machines[self._chosen].gate][1],
+            f"{chosen.name}: {HINTS[chosen.mode]}",
             len(self._workshop.sessions()),
             self._wall.address,
             self._events.since(),
@@ -188,16 +186,16 @@ class _Screen:
         self._events.look(gate, journal.get("head", 0))
         since_ns = gate.observer.since_ns
         light, lines = panel(gate.shown())
-        member = str(status.get("member") or "")
+        member, lying = str(status.get("member") or ""), self._hands.lying(gate)
         return Machine(
-            name=status.get("machine", gate.name),
+            name=status.get("machine") or gate.title,
             gate=gate.name,
-            mode=MODES[gate.name][0],
+            mode=self._workshop.modes[gate.name],
             state=status.get("state", ""),
             running=running,
             causes=tuple(status.get("causes", ())),
             who=NAMES.get(member, member),
-            lying=self._hands.lying(gate).title(),
+            lying=CARRIERS.get(lying, lying),
             on_s=None if since_ns is None else (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - since_ns) / 1e9,
             linked=status.get("mqtt", {}).get("connected", False),
             head=journal.get("head", 0),

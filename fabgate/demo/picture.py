@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fabgate.demo.events import Event
+from fabgate.demo.people import CARRIERS
 from fabgate.drivers.panels import COLUMNS, LINES
 
 WIDTH: Final = 80
@@ -40,8 +41,9 @@ CAUSES: Final = {
 LIGHTS: Final = {"green": "green", "red": "red", "amber": "yellow", "white": "bold"}
 #: Heading and width of each column; with five gaps of one they fill `WIDTH`.
 COLUMNS_OF_TABLE: Final = (("", 4), ("machine", 12), ("state", 15), ("power light", 11), ("display", COLUMNS), ("record", 13))  # fmt: skip
+CARD_KEYS: Final = {"a": "ada", "b": "bob", "c": "cleo", "m": "mo", "s": "stranger", "p": "phone"}
 KEYS: Final = (
-    "card  a Ada   b Bob   c Cleo   m Mo   s stranger   p phone",
+    f"card  {'   '.join(f'{key} {CARRIERS.get(card, card)}' for key, card in CARD_KEYS.items())}",
     "keys  q quit   1 2 3 machine   n network   k kill, restart   l lock   o page",
 )
 _HEAD_LINES: Final = 1

@@ -38,10 +38,9 @@ def cards() -> list[dict[str, Any]]:
 class Seen:
     """Looks at everything; from one thread at a time."""
 
-    def __init__(self, workshop: Workshop, hands: Hands, modes: dict[str, str]) -> None:
+    def __init__(self, workshop: Workshop, hands: Hands) -> None:
         self._workshop = workshop
         self._hands = hands
-        self._modes = modes
         self._audits = {gate.name: Audit(gate) for gate in workshop.gates}
         #: Wall time of the moment at which a line came on, so that it stands still: by the observer's moment.
         self._on_at: dict[int, str] = {}
@@ -64,7 +63,7 @@ class Seen:
         return {
             "gate": gate.name,
             "title": status.get("machine") or gate.title,
-            "mode": self._modes[gate.name],
+            "mode": self._workshop.modes[gate.name],
             "state": _state(gate, status),
             "causes": status.get("causes", []),
             "who": member or None,

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fabgate import wire
 from fabgate.demo import broker
 from fabgate.demo.gate import SITE, SimulatedGate
 from fabgate.demo.network import Cable
@@ -61,6 +62,8 @@ class Workshop:
         self.web = Process(["collector", "web"], folder / "web.log", self.environment)
         self.worker = Process(["collector", "worker"], folder / "worker.log", self.environment)
         self.gates: list[SimulatedGate] = []
+        #: How the machines that were furnished behave, by their gates.
+        self.modes: dict[str, str] = {}
 
     @property
     def address(self) -> str:
@@ -94,6 +97,7 @@ class Workshop:
         made = json.loads(self._run("fabgate.demo.furnish", given=json.dumps(wanted)))
         for place in places:
             self._served(place.gate, place.title, made[place.gate])
+            self.modes[place.gate] = str(place.rules.get("mode", wire.MachineRules().mode))
 
     def _served(self, name: str, title: str, made: dict[str, str]) -> SimulatedGate:
         """Prepare a gate whose roster comes from the collector, through the same cable as everything else."""

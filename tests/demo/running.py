@@ -14,7 +14,6 @@ from typing import Any
 from fabgate.demo.events import Events
 from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.hands import Hands
-from fabgate.demo.live import MODES
 from fabgate.demo.process import wait_for
 from fabgate.demo.script import BETWEEN_TAPS_S, open_workshop
 from fabgate.demo.seen import Seen
@@ -42,8 +41,7 @@ class Demo:
     def __init__(self, workshop: Workshop) -> None:
         self.workshop = workshop
         self.hands = Hands(workshop, Events(workshop.gates))
-        modes = {name: mode for name, (mode, _) in MODES.items()}
-        self.wall = Wall(workshop, self.hands, Seen(workshop, self.hands, modes))
+        self.wall = Wall(workshop, self.hands, Seen(workshop, self.hands))
         self.browser = Browser()
         entered = self.browser.get(self.wall.link())
         assert entered.url == f"{workshop.address}/wall", entered.text

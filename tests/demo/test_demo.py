@@ -120,7 +120,7 @@ def test_a_card_stays_in_its_holder_a_dead_gate_is_seen_and_ctrl_c_ends_everythi
     terminal = Terminal(tmp_path / "live", NO_COLOR="1")
     terminal.until("3D printer")
     terminal.press("\x1b[B")  # an arrow: down to the saw
-    terminal.until("Table saw holds the card")
+    terminal.until("Table saw: the card stays in it")
     terminal.press("a")
     terminal.until("card Ada")
     terminal.until("Ada begins a session")
@@ -207,6 +207,9 @@ def test_the_workshop_speaks_french_when_it_is_asked_to(tmp_path: Path) -> None:
     link = re.search(r"opens once: (\S+)", terminal.all)
     assert link
     assert "Prenez un badge" in Browser().get(link.group(1)).text
+    terminal.press("2")
+    terminal.until("Scie à ruban: the card stays in it")
+    terminal.press("1")
     terminal.press("s")
     terminal.until("Badge inconnu")
     terminal.press("q")

@@ -10,7 +10,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from fabgate.demo.events import Event
-from fabgate.demo.picture import KEYS, STATES, Machine, View, in_words, panel, picture
+from fabgate.demo.live import HINTS
+from fabgate.demo.people import CARDS, CARRIERS
+from fabgate.demo.picture import CARD_KEYS, KEYS, STATES, Machine, View, in_words, panel, picture
+from fabgate.demo.script import TITLES
 
 LASER = Machine("Laser 1", "laser-1", "tap", head=3)
 SAW = Machine("Table saw", "saw-1", "hold", head=3)
@@ -76,6 +79,16 @@ def test_the_chosen_machine_has_a_marker_that_needs_no_colour() -> None:
     for chosen, name in enumerate(("Laser 1", "Table saw", "3D printer")):
         lines = screen(replace(VIEW, chosen=chosen))
         assert [line for line in lines if "▸" in line] == [lines[line_of(lines, f" {name}  ")]]
+
+
+def test_each_card_key_names_its_carrier_and_each_hint_fits_its_line_below_the_longest_title() -> None:
+    for key, card in CARD_KEYS.items():
+        assert f"{key} {CARRIERS.get(card, card)}" in KEYS[0]
+        assert card in CARDS
+    longest = max((title for titles in TITLES.values() for title in titles), key=len)
+    for hint in HINTS.values():
+        lines = screen(replace(VIEW, hint=f"{longest}: {hint}"))
+        assert lines[line_of(lines, f"{longest}: ")].strip() == f"{longest}: {hint}"
 
 
 @pytest.mark.parametrize("height", [6, 10, 17, 18, 19, 20, 24, 40])
