@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from fabgate.collector.members_rows import Row
 from fabgate.collector.models import Badge, Machine, Member
 
 #: Fields that are stored as they are read.
-PLAIN: Final = ("name", "lang", "level", "valid_until", "email", "category", "plan", "minor", "joined_on")
+PLAIN: Final = ("name", "lang", "level", "valid_until", "email", "category", "plan", "payer_id", "minor", "joined_on")
 
 
 def command(args: argparse.Namespace) -> int:
@@ -44,7 +45,7 @@ def write(file: members_file.File, *, actor: str) -> int:
     """Store what the file's columns say of its members, and nothing else of them; return how many are new."""
     rows, columns = file.rows, file.columns
     known = set(Member.objects.values_list("id", flat=True))
-    said = [name for name in PLAIN if name in columns]
+    said = plain_in(columns)
     members = [Member(id=row.id, **{name: getattr(row, name) for name in said}) for row in rows]
     for member in members:
         member.fold()
@@ -59,6 +60,11 @@ def write(file: members_file.File, *, actor: str) -> int:
     if "badges" in columns:
         _give_badges(file, actor)
     return len({row.id for row in rows} - known)
+
+
+def plain_in(columns: Collection[str]) -> list[str]:
+    """Return which of the PLAIN fields a file's columns speak of."""
+    return [name for name in PLAIN if name.removesuffix("_id") in columns]
 
 
 def lost_in(file: members_file.File) -> list[str]:

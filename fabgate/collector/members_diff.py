@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from fabgate.collector import blocks
-from fabgate.collector.members import PLAIN
+from fabgate.collector import blocks, members
 from fabgate.collector.members_file import File
 from fabgate.collector.members_rows import Row
 from fabgate.collector.models import Badge, Member
@@ -94,8 +93,7 @@ def difference(file: File) -> Difference:
 def _person(row: Row, member: Member | None, carried: list[str], columns: frozenset[str]) -> Person:
     compared: list[tuple[str, Any, Any]] = [
         (name, None if member is None else getattr(member, name), getattr(row, name))
-        for name in PLAIN
-        if name in columns
+        for name in members.plain_in(columns)
     ]
     if "machines" in columns:
         had = [] if member is None else sorted(machine.name for machine in member.machines.all())

@@ -6,6 +6,7 @@ Columns are named in English or French. A column that is not there says nothing 
 from __future__ import annotations
 
 import difflib
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +64,13 @@ def parse(raw: bytes, name: str = "") -> File:
     _machines(rows, mistakes)
     if "badges" not in columns:
         _strangers(rows, mistakes)
-    if "badges" in columns:
-        _left_in_hands(rows, mistakes)
+    _payers(rows, mistakes)
+    told = -1
+    while told != len(mistakes):  # whoever is left out may be who others counted on
+        told = len(mistakes)
+        if "badges" in columns:
+            _left_in_hands(rows, mistakes)
+        _left_unpaid(rows, mistakes)
     bad = _lines(mistakes)
     good = [row for row in rows if row.line not in bad]
     return File(frozenset(columns), good, table.notes, mistakes, frozenset(row.id for row in rows))
@@ -127,6 +133,34 @@ def _held_by_others(rows: list[Row], ids: dict[str, int]) -> list[Mistake]:
             text = _("badges: %(badge)s is the badge of %(whose)s already")
             mistakes.append(Mistake(lines[spelling], text % {"badge": spelling, "whose": whose}))
     return mistakes
+
+
+def _payers(rows: list[Row], mistakes: list[Mistake]) -> None:
+    """Refuse a payer who is neither a member nor to become one by this file."""
+    known = {*Member.objects.values_list("id", flat=True), *(row.id for row in rows)}
+    for row in rows:
+        if row.payer_id is not None and row.payer_id not in known:
+            near = "".join(difflib.get_close_matches(row.payer_id, known, 1))
+            text = _("payer: found no member '%(id)s'; wanted a member's id, or write them on a line of their own")
+            if near:
+                text = _("payer: found no member '%(id)s'; did you mean '%(near)s'?")
+            mistakes.append(Mistake(row.line, text % {"id": row.payer_id[:64], "near": near}))
+
+
+def _left_unpaid(rows: list[Row], mistakes: list[Mistake]) -> None:
+    """Leave out whose payer would only become a member by a line that cannot be taken."""
+    bad, known = _lines(mistakes), set(Member.objects.values_list("id", flat=True))
+    waiting: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.payer_id is not None and row.line not in bad:
+            waiting[row.payer_id].append(row)
+    nobody = [row.id for row in rows if row.line in bad and row.id not in known]
+    while nobody:
+        for row in waiting.pop(nobody.pop(), ()):
+            text = _("payer: '%(id)s' is no member yet, and their own line cannot be taken")
+            mistakes.append(Mistake(row.line, text % {"id": row.payer_id}))
+            if row.id not in known:
+                nobody.append(row.id)
 
 
 def _machines(rows: list[Row], mistakes: list[Mistake]) -> None:

@@ -18,7 +18,7 @@ from fabgate.errors import UsageError
 
 COLUMNS: Final = (
     *("id", "name", "badges", "lang", "level", "valid_until", "machines"),
-    *("email", "category", "plan", "minor", "joined_on"),
+    *("email", "category", "plan", "payer", "minor", "joined_on"),
 )
 #: The languages of the gates' displays.
 LANGS: Final = ("en", "fr")
@@ -42,6 +42,9 @@ _ALSO: Final = {
     "mineur": "minor",
     "niveau": "level",
     "nom": "name",
+    "paid_by": "payer",
+    "payeur": "payer",
+    "payé_par": "payer",
     "valable_jusqu_au": "valid_until",
     "valide_jusqu_au": "valid_until",
 }
@@ -66,6 +69,8 @@ class Row:
     email: str = ""
     category: str = ""
     plan: str = ""
+    #: Who pays for them; None: they themselves.
+    payer_id: str | None = None
     minor: bool = False
     joined_on: date | None = None
 
@@ -110,6 +115,7 @@ def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:
     row.lang = values.get("lang", "").lower() or row.lang
     row.level = values.get("level", "").lower() or row.level
     row.minor = values.get("minor", "").casefold() in _YES
+    row.payer_id = values["payer"] if values.get("payer") not in (None, "", row.id) else None
 
     def wrong(column: str, text: str, **said: object) -> None:
         mistakes.append(Mistake(line, f"{column}: {text % {'found': values[column][:40], **said}}"))

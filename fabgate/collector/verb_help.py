@@ -38,7 +38,7 @@ GATES = (
 )
 IMPORT = (
     "XLSX, or CSV separated by ',', ';' or tabs. Columns: id (which must be there), name, badges, lang, level,"
-    " valid_until, machines, email, category, plan, minor, joined_on. Several badges or machines in a cell are separated"
+    " valid_until, machines, email, category, plan, payer, minor, joined_on. Several badges or machines in a cell are separated"
     " by ';'. A column that is not there leaves what is stored alone, an empty cell clears it; members who are not in the file stay as they are."
 )
 BLOCK = (

@@ -215,13 +215,43 @@ def test_every_mistake_is_named_by_its_line_and_nothing_is_imported(env, gate, f
 
 
 def test_wrong_columns_are_named_with_what_was_meant(file):
-    others = "name, badges, lang, level, valid_until, machines, email, category, plan, minor, joined_on"
+    others = "name, badges, lang, level, valid_until, machines, email, category, plan, payer, minor, joined_on"
     assert mistakes(file, "machins,name,nom,colour\n") == [
         "line 1: found the column 'machins'; did you mean 'machines'?",
         "line 1: the column 'name' is there twice",
         f"line 1: found the column 'colour'; wanted only id, {others}",
         f"line 1: the column 'id' is missing; wanted it, and of {others} what is to change",
     ]
+
+
+def test_who_pays_is_a_member_or_on_a_line_of_the_file_and_an_empty_cell_means_they_themselves(ada, file):
+    rows = ("m-1,04A1B2C3,m-1", "m-2,,m-9", "m-3,,m-1", "m-9,,")
+    import_(file, "\n".join(("id,badges,payé par", *rows)))
+    paid = dict(Member.objects.values_list("pk", "payer"))
+    assert paid == {"m-1": None, "m-2": "m-9", "m-3": "m-1", "m-9": None}
+    import_(file, "id,name\nm-2,Bob\n")
+    assert Member.objects.get(pk="m-2").payer_id == "m-9"
+    import_(file, "id,payer\nm-2,\n")
+    assert Member.objects.get(pk="m-2").payer_id is None
+    changed = Change.objects.filter(key="m-2").latest("id")
+    assert (changed.before, changed.after) == ({"payer": "m-9"}, {"payer": None})
+
+
+def test_a_payer_who_is_no_member_is_named_by_line_with_what_to_do(ada, file):
+    assert mistakes(file, "id,badges,payer\nm-7,,m-11\nm-8,,ecole-du-rhone\nm-9,,m-8\n") == [
+        "line 2: payer: found no member 'm-11'; did you mean 'm-1'?",
+        "line 3: payer: found no member 'ecole-du-rhone'; wanted a member's id, or write them on a line of their own",
+        "line 4: payer: 'm-8' is no member yet, and their own line cannot be taken",
+    ]
+
+
+def test_whose_payer_and_whose_badge_hang_on_a_line_that_cannot_be_taken_are_all_left_out(ada, file):
+    Member.objects.create(id="m-5")
+    Badge.objects.create(spelling="04A1B2C9", digest="d9", member_id="m-5")
+    rows = ("m-2,08A1B2C3,", "m-5,,m-2", "m-6,04A1B2C9,", "m-7,,m-6", "m-8,,m-1")
+    found = members_file.parse("\n".join(("id,badges,payer", *rows)).encode())
+    assert [mistake.line for mistake in found.mistakes] == [2, 3, 4, 5]
+    assert [row.id for row in found.rows] == ["m-8"]
 
 
 # --- the log, and what many cost --------------------------------------------------------------------------------------

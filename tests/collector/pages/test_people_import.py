@@ -71,6 +71,23 @@ def test_nothing_changes_before_the_list_is_taken_and_then_all_of_it(manager, br
     assert manager.get(page.request["PATH_INFO"]).status_code == 400
 
 
+def test_who_would_pay_is_shown_by_name_before_it_is_taken(manager):
+    Member.objects.filter(pk="m-3").update(payer="m-1")
+    raw = f"id,name,badges,payeur\nm-1,Ada Lovelace,{ADA},m-9\nm-2,Zoé Müller-Østergård,{ZOE},\nm-3,Élise Noël,,\nm-9,Mairie,,\n"
+    page = look(manager, raw)
+    shown = text(page)
+    assert "Who pays: <del>they themselves</del>" in shown
+    assert "<ins>Mairie (m-9)</ins>" in shown
+    assert "<del>Ada Lovelace (m-1)</del>" in shown
+    take(manager, page)
+    assert dict(Member.objects.values_list("pk", "payer")) == {"m-1": "m-9", "m-2": None, "m-3": None, "m-9": None}
+    broken = look(
+        manager,
+        ALL.replace("badges", "badges,payer").replace("\n", ",m-99\n").replace("badges,payer,m-99", "badges,payer"),
+    )
+    assert {where for where, _what in broken.context["lines"]} == {"Line 2", "Line 3", "Line 4"}
+
+
 def test_a_workbook_is_taken_as_a_csv_is(manager):
     book = openpyxl.Workbook()
     for row in (("id", "name", "badges"), ("m-1", "Ada King", ADA), ("m-9", "Noémie", NEW)):

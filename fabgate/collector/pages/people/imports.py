@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from fabgate.collector import leaving, members, members_diff, members_file, memb
 from fabgate.collector.bodies import MAX_FILE_BYTES, MEGABYTE
 from fabgate.collector.door import see_other
 from fabgate.collector.members_diff import Difference, Field
-from fabgate.collector.models import Change
+from fabgate.collector.models import Change, Member
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.people import telling, words
 from fabgate.collector.templatetags.fabgate import NOTHING
@@ -34,6 +35,7 @@ _COLUMNS: Final = {
     "email": gettext_lazy("E-mail"),
     "category": gettext_lazy("Category"),
     "plan": gettext_lazy("Plan"),
+    "payer": gettext_lazy("Who pays (a member's number)"),
     "minor": gettext_lazy("Minor"),
     "joined_on": gettext_lazy("Member since"),
 }
@@ -121,10 +123,11 @@ def _take(request: HttpRequest, found: Difference, *, is_complete: bool) -> Chan
 
 
 def _page(request: HttpRequest, found: Difference, token: str, *, is_stale: bool = False) -> HttpResponse:
+    names = Member.names() | {row.id: row.name for row in found.file.rows if row.name}
     context = {
         "found": found,
-        "new": [(person, _shown(person.fields)) for person in found.new],
-        "changed": [(person, _shown(person.fields)) for person in found.changed],
+        "new": [(person, _shown(person.fields, names)) for person in found.new],
+        "changed": [(person, _shown(person.fields, names)) for person in found.changed],
         "lost": members.lost_in(found.file),
         "lines": _lines(found),
         "token": token,
@@ -145,8 +148,20 @@ def _lines(found: Difference) -> list[tuple[str, str]]:
     return [(where, text) for _line, where, text in sorted(shown)]
 
 
-def _shown(fields: list[Field]) -> list[tuple[Any, str, str]]:
-    return [(_COLUMNS[field.name], _text(field.before), _text(field.after)) for field in fields]
+def _shown(fields: list[Field], names: Mapping[str, str]) -> list[tuple[Any, str, str]]:
+    return [_field(field, names) for field in fields]
+
+
+def _field(field: Field, names: Mapping[str, str]) -> tuple[Any, str, str]:
+    if field.name == "payer_id":
+        return _("Who pays"), _payer(field.before, names), _payer(field.after, names)
+    return _COLUMNS[field.name], _text(field.before), _text(field.after)
+
+
+def _payer(pk: str | None, names: Mapping[str, str]) -> str:
+    if pk is None:
+        return _("they themselves")
+    return f"{names[pk]} ({pk})" if pk in names else pk
 
 
 def _text(value: Any) -> str:
