@@ -157,6 +157,11 @@ def is_unclear(start: time, to: time) -> bool:
     return begins > 0 and ends == begins + DAY_MIN
 
 
+def is_over(start: time, to: time, at: datetime) -> bool:
+    """Whether the hours of a day have ended at a moment of it."""
+    return span(start, to)[1] <= at.hour * 60 + at.minute
+
+
 def _times(span: Span) -> tuple[time, time]:
     return _time(span[0]), _time(span[1])
 

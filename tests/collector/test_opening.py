@@ -11,7 +11,7 @@ from django.db import IntegrityError
 
 from fabgate import wire
 from fabgate.collector.models import Machine, Opening, SpecialDay
-from fabgate.collector.opening import Calendar, until_tonight
+from fabgate.collector.opening import Calendar, is_over, until_tonight
 from fabgate.gate import people as gate_people
 from fabgate.rules import access
 from fabgate.rules import words as w
@@ -173,6 +173,19 @@ def test_tonight_is_todays_hours_with_a_later_end(saw):
     now = datetime(2026, 11, 25, 17, 5, tzinfo=PARIS)
     assert until_tonight(Calendar(TODAY), now, time(23)) == [(time(9), time(12)), (time(14), time(23))]
     assert until_tonight(Calendar(TODAY), now + timedelta(days=1), time(23)) == [(time(17, 5), time(23))]
+
+
+@pytest.mark.parametrize(
+    ("start", "to", "now", "expected"),
+    [
+        (time(9), time(18), time(17, 59), False),
+        (time(9), time(18), time(18), True),
+        (time(9), time(2), time(23, 59), False),
+        (time(0), time(0), time(23, 59), False),
+    ],
+)
+def test_hours_are_over_once_they_have_ended_and_those_past_midnight_never_before_it(start, to, now, expected):
+    assert is_over(start, to, datetime.combine(TODAY, now)) == expected
 
 
 def test_hours_are_of_a_machine_or_of_a_category_and_not_of_both(saw):

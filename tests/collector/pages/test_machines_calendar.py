@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from fabgate import wire
 from fabgate.collector import roster
@@ -125,12 +128,12 @@ def test_open_late_tonight_lengthens_today_and_nothing_else(browse, gate):
     client = browse("desk")
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(18))
     SpecialDay.objects.create(day=today(), start=time(9), to=time(20), note="Course")
-    assert client.post("/machines/calendar/tonight", {"to": "22:30"}).status_code == 303
+    assert client.post("/machines/calendar/tonight", {"to": "00:00"}).status_code == 303
     row = SpecialDay.objects.get()
-    assert (row.day, row.start, row.to, row.note) == (today(), time(9), time(22, 30), "Open late tonight")
+    assert (row.day, row.start, row.to, row.note) == (today(), time(9), time(0), "Open late tonight")
     weekday = today().isoweekday()
     others = [day for day in range(1, 8) if day != weekday]
-    assert windows(gate) == [(others, "09:00", "18:00"), ([weekday], "09:00", "22:30")]
+    assert windows(gate) == [(others, "09:00", "18:00"), ([weekday], "09:00", "24:00")]
 
 
 @pytest.mark.parametrize("until", ["09:00", "09:00:30"])
@@ -141,6 +144,17 @@ def test_open_late_until_when_it_begins_is_refused_and_not_taken_for_a_day(brows
     assert answer.status_code == 400
     assert "It would begin at 09:00 too. Choose a later time" in text(answer)
     assert SpecialDay.objects.get().note == "Course"
+
+
+def test_open_late_until_what_is_past_is_refused_and_closes_nothing(browse, gate, monkeypatch):
+    hour = datetime.now(UTC).hour
+    zone = f"Etc/GMT{hour - 18 if hour >= 4 else hour + 6:+d}"  # where it is about six in the evening
+    monkeypatch.setattr(settings, "ENVIRONMENT", replace(settings.ENVIRONMENT, tz=zone))
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(18))
+    answer = browse("desk").post("/machines/calendar/tonight", {"to": "10:00"})
+    assert answer.status_code == 400
+    assert re.search("It is 18:[0-9]{2} already: this would close the workshop", text(answer))
+    assert not SpecialDay.objects.exists()
 
 
 def test_a_day_that_is_open_from_midnight_is_open_all_of_it_by_late_until_midnight(browse, gate):

@@ -164,8 +164,8 @@ def test_a_day_that_somebody_closed_is_not_open_late(manager):
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start="09:00", to="18:00")
     older = sent_by(manager.get("/machines/calendar"), "seen")
     closed = SpecialDay.objects.create(day=today(), note="Strike")
-    again = manager.post("/machines/calendar/tonight", older | {"to": "22:00"})
+    again = manager.post("/machines/calendar/tonight", older | {"to": "00:00"})
     assert again.status_code == 409
     assert "<strong>closed · Strike</strong>" in again.content.decode()
     assert list(SpecialDay.objects.all()) == [closed]
-    assert manager.post("/machines/calendar/tonight", sent_by(again, "seen") | {"to": "22:00"}).status_code == 303
+    assert manager.post("/machines/calendar/tonight", sent_by(again, "seen") | {"to": "00:00"}).status_code == 303

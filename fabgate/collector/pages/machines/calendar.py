@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -63,9 +63,8 @@ def tonight(request: HttpRequest) -> HttpResponse:
         if not form.is_overtaken() and form.is_valid() and found.spans(None, now.date()) is None:
             form.add_error("to", _("No hours are set: the workshop is open always, tonight too."))
         hours = opening.until_tonight(found, now, form.cleaned_data["to"]) if form.is_valid() else []
-        if hours and opening.is_unclear(*hours[-1]):
-            text = _("It would begin at %(time)s too. Choose a later time; one after midnight is on the next day.")
-            form.add_error("to", text % {"time": time_format(hours[-1][0], "H:i")})
+        if hours and (wrong := _not_late(hours[-1], now)):
+            form.add_error("to", wrong)
         if is_right := not form.overtaken and form.is_valid():
             for row in set_before:
                 _take_out(request, row)
@@ -89,6 +88,17 @@ def remove(request: HttpRequest) -> HttpResponse:
         change = _take_out(request, row)
         gates = _rebuilt(change)
     return _told(request, gates)
+
+
+def _not_late(hours: tuple[time, time], now: datetime) -> str:
+    """Return why hours are none that are open late tonight; empty where they are."""
+    if opening.is_unclear(*hours):
+        text = _("It would begin at %(time)s too. Choose a later time; one after midnight is on the next day.")
+        return text % {"time": time_format(hours[0], "H:i")}
+    if opening.is_over(*hours, now):
+        text = _("It is %(time)s already: this would close the workshop. Choose a later time, also after midnight.")
+        return text % {"time": time_format(now, "H:i")}
+    return ""
 
 
 def _added(request: HttpRequest, rows: Iterable[Opening | SpecialDay]) -> HttpResponse:
