@@ -104,8 +104,12 @@ class Workshop:
         waiting = {row.gate_id: max(0, row.head - row.ack_seq) for row in Journal.newest()}
         heard = [(gate, (self._now - gate.seen_at).total_seconds()) for gate in gates if gate.seen_at is not None]
         label = ("gate",)
+        is_there = {gate: gate.is_heard(self._now) for gate in gates}
         yield _gauge(
-            "fabgate_gate_online", "Whether the gate is connected.", label, [((g.name,), g.online) for g in gates]
+            "fabgate_gate_online",
+            "Whether the gate is there: connected, and no heartbeat missed.",
+            label,
+            [((gate.name,), there) for gate, there in is_there.items()],
         )
         yield _gauge(
             "fabgate_gate_heard_seconds", "Since the gate said anything.", label, [((g.name,), s) for g, s in heard]
@@ -144,7 +148,7 @@ class Workshop:
             "fabgate_gate_in_use",
             "Whether a session is on.",
             label,
-            [((gate.name,), gate.online and bool(gate.session)) for gate in gates],
+            [((gate.name,), there and bool(gate.session)) for gate, there in is_there.items()],
         )
         locked = Machine.objects.filter(retired_at=None).order_by("name").values_list("name", "lock_id")
         yield _gauge(

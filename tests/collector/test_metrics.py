@@ -71,6 +71,13 @@ def test_the_workshop_is_told_in_numbers(used):
     assert ("fabgate_lately_refusals", "expired") not in found
 
 
+def test_a_gate_that_misses_its_heartbeats_is_not_there_and_nobody_uses_its_machine(used):
+    Store("lyon").store([used.state(state="active", session="s2", member="m-ada")], NOON)
+    for minutes, there in ((0, 1), (10, 0)):
+        found = numbers(NOON + timedelta(minutes=minutes))
+        assert (found["fabgate_gate_online", "laser-1"], found["fabgate_gate_in_use", "laser-1"]) == (there, there)
+
+
 def test_nobody_can_be_told_from_them(used):
     text = read().content.decode()
     assert "laser-1" in text
