@@ -167,6 +167,34 @@ def test_what_happened_while_a_browser_was_away_is_told_when_it_comes_back(sign_
     run(story)
 
 
+def test_where_one_change_is_at_no_gate_or_at_many_none_is_named(sign_in):
+    before = pulse("floor", "saw")
+    pulse("floor", "laser")
+    last = pulse("floor", "")
+
+    async def story():
+        async with listening(before, sign_in) as following:
+            await following()
+            assert await following() == (last, "pulse", {"topics": ["floor"], "gates": []})
+
+    run(story)
+
+
+def test_what_changes_while_an_event_is_sent_is_told_by_the_next_one(sign_in):
+    async def story():
+        async with listening(None, sign_in) as slow, listening(None, sign_in) as quick:
+            await slow()
+            await quick()
+            first = await aside(pulse, "lock", "saw")
+            assert (await slow())[0] == first  # and is still being sent, while more is heard of
+            assert (await quick())[0] == first
+            last = await aside(pulse, "floor", "laser")
+            assert (await quick())[0] == last
+            assert await slow() == (last, "pulse", {"topics": ["floor"], "gates": ["laser"]})
+
+    run(story)
+
+
 def test_who_missed_too_much_or_comes_from_another_database_asks_for_everything(sign_in):
     for _ in range(stream.MOST + 5):
         last = pulse()

@@ -45,6 +45,8 @@ class Stream:
         # One thread of its own, so that no slow page holds it back, and one connection that stays open.
         self._thread = ThreadPoolExecutor(1, "fabgate-pulse")
         self._task: asyncio.Task[None] | None = None
+        #: The last event, and after which one it goes on: nearly all listeners wait for the same.
+        self._told = (0, 0, b"")
         #: Two that come at the same time start one task.
         self._starting = asyncio.Lock()
         self._recent: list[tuple[int, str, str]] = []
@@ -64,8 +66,8 @@ class Stream:
             while not self.is_ended and sign_in not in self._revoked:
                 woken = self._woken
                 if self._newest != last:
-                    yield self._since(last)
-                    last = self._newest
+                    event, last = self._since(last), self._newest  # before it is sent: more may come meanwhile
+                    yield event
                     continue
                 try:
                     await asyncio.wait_for(woken.wait(), KEEP_ALIVE_S)
@@ -84,12 +86,19 @@ class Stream:
         self._wake()
 
     def _since(self, last: int) -> bytes:
+        if self._told[:2] != (last, self._newest):
+            self._told = (last, self._newest, self._changed_since(last))
+        return self._told[2]
+
+    def _changed_since(self, last: int) -> bytes:
         # Numbers that are lower than before belong to another database: a restored copy.
         known = last >= self._recent[0][0] - 1 if self._recent else False
         if not known or last > self._newest:
             return _event(self._newest, [EVERYTHING], [])
         fresh = [row for row in self._recent if row[0] > last]
-        return _event(self._newest, sorted({row[1] for row in fresh}), sorted({row[2] for row in fresh if row[2]}))
+        gates = {row[2] for row in fresh}
+        # No names at all where one is missing: who heard of some would take it that there are no others.
+        return _event(self._newest, sorted({row[1] for row in fresh}), [] if "" in gates else sorted(gates))
 
     @property
     def _is_wanted(self) -> bool:
