@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import threading
+import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -193,6 +195,30 @@ def test_what_changes_while_an_event_is_sent_is_told_by_the_next_one(sign_in):
             assert await slow() == (last, "pulse", {"topics": ["floor"], "gates": ["laser"]})
 
     run(story)
+
+
+def test_nobody_is_woken_again_at_once(sign_in, monkeypatch):
+    looks = []
+    pulses_after = stream._pulses_after
+
+    def noted(last):
+        found = pulses_after(last)
+        looks.append((time.monotonic(), found[0]))
+        return found
+
+    monkeypatch.setattr(stream, "_pulses_after", noted)
+
+    async def story():
+        async with listening(None, sign_in) as following:
+            for _ in range(3):
+                await following()
+                await aside(pulse)
+            await following()
+
+    run(story)
+    told = [at for (_, before), (at, newest) in itertools.pairwise(looks) if newest != before]
+    assert len(told) == 3
+    assert all(later - earlier >= stream.WAKE_EVERY_S for earlier, later in itertools.pairwise(told))
 
 
 def test_who_missed_too_much_or_comes_from_another_database_asks_for_everything(sign_in):

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOOK_EVERY_S: Final = 0.1
+#: Whoever was woken is not woken again sooner: no page asks more often, and many listeners cost as much as their pages.
+WAKE_EVERY_S: Final = 0.25
 #: A proxy drops a connection on which nothing comes.
 KEEP_ALIVE_S: Final = 15.0
 #: A revoked sign-in hears nothing more after so long.
@@ -119,6 +121,7 @@ class Stream:
                     await self._look()
                     if before != self._newest:
                         self._wake()
+                        await asyncio.sleep(WAKE_EVERY_S - LOOK_EVERY_S)
                     if time.monotonic() - checked >= CHECK_EVERY_S:
                         checked = time.monotonic()
                         await self._check()
