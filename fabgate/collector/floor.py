@@ -17,6 +17,8 @@ from fabgate.collector.received import Fact, Told
 
 #: How much of what a gate says of its state is kept.
 MAX_STATE: Final = 16
+#: Of more gates a pulse names none: pages ask for everything then, which costs them less than so many by name.
+MOST_NAMED: Final = 10
 #: Whoever adds pulses on PostgreSQL holds this until the transaction ends: their ids become visible in their order, so
 #: that nobody who asks for the highest id misses a lower one.
 _PULSE_LOCK: Final = 0x66616267
@@ -65,8 +67,12 @@ def answers(facts: Iterable[Fact], told: Iterable[Told], gates: Mapping[str, Gat
 
 
 def pulse(topics: Mapping[str, AbstractSet[str]], now: datetime) -> None:
-    """Say which topics changed, and at which gate where it is one. Last in a transaction."""
-    rows = [(topic, next(iter(gates)) if len(gates) == 1 else "") for topic, gates in topics.items() if gates]
+    """Say which topics changed, and at which gates where they are few. Last in a transaction."""
+    rows = [
+        (topic, gate)
+        for topic, gates in topics.items()
+        for gate in (sorted(gates) if len(gates) <= MOST_NAMED else ("",))
+    ]
     if rows:
         in_order()
         sql.insert_pulses(rows, now)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fabgate import wire
+from fabgate.collector import floor
 from fabgate.collector.models import Gate, Order, Pulse, Refusal
 from fabgate.collector.received import Received
 from fabgate.collector.store import Store
@@ -92,11 +93,12 @@ def test_a_refusal_of_a_gate_without_the_time_is_dated_by_when_it_was_heard_of(s
     assert (found.member, found.at, found.is_timed) == ("", NOON, False)
 
 
-def test_one_pulse_a_topic_tells_of_a_whole_batch(store):
-    one, other = Journal(), Journal(gate="saw-1")
-    messages = [j.write("access.refused", badge="d", reasons=["unknown-badge"]) for j in (one, one, other)]
+@pytest.mark.parametrize(("more", "named"), [(1, ["laser-1", "saw-0"]), (floor.MOST_NAMED, [""])])
+def test_a_batch_tells_each_gate_once_a_topic_and_names_none_where_they_are_many(store, more, named):
+    one, others = Journal(), [Journal(gate=f"saw-{number}") for number in range(more)]
+    messages = [j.write("access.refused", badge="d", reasons=["unknown-badge"]) for j in (one, one, *others)]
     store.store(messages, NOON)
-    assert [(pulse.topic, pulse.gate) for pulse in Pulse.objects.all()] == [("refusal", "")]
+    assert [(pulse.topic, pulse.gate) for pulse in Pulse.objects.all()] == [("refusal", gate) for gate in named]
 
 
 def order(gate: Gate, **more: Any) -> Order:

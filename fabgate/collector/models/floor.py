@@ -85,7 +85,7 @@ class Order(models.Model):
 class Pulse(models.Model):
     """Something has changed: a page that shows it asks again when the highest id is another one.
 
-    Only the newest rows are kept; `gate` is empty where more than one is concerned, or none.
+    Only the newest rows are kept; `gate` is empty where many are concerned, or none.
     """
 
     FLOOR, REFUSAL, SESSION, ORDER = "floor", "refusal", "session", "order"
