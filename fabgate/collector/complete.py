@@ -24,7 +24,7 @@ def now() -> Records:
     """Return how complete the records are now: as much as the gate that is furthest behind."""
     until: datetime | None = None
     behind = []
-    for journal in Journal.newest():
+    for journal in Journal.newest("ack_seq", "head", "gate__name", "gate__seen_at"):
         seen = journal.gate.seen_at
         if journal.ack_seq < journal.head:
             behind.append(journal.gate.name)
