@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from fabgate.collector import complete, rights, roles
 from fabgate.collector.door import PULSE
 from fabgate.collector.models import Account, Pulse
+from fabgate.collector.pages import live
 
 THEME_COOKIE: Final = "fabgate_theme"
 THEMES: Final = ("auto", "light", "dark")
@@ -80,6 +81,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     role = account.role if isinstance(account, Account) and account.is_authenticated else ""
     match = request.resolver_match
     return {
+        "is_live": live.is_asked_again(request),
         "account": account if role else None,
         "role": role,
         "barred_from": roles.barred_from(account) if isinstance(account, Account) and role else None,

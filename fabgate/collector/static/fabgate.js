@@ -4,6 +4,7 @@
 (() => {
   const MOST_OFTEN_MS = 250;
   const LEAST_OFTEN_MS = 60_000; // something that pulses do not tell: time itself
+  const WHOLE_EVERY_MS = 5_000; // on a busy floor, where the next pulse is soon, it need not wait for so long
   const sources = new WeakMap(); // keyed element → the HTML it came from, before clocks ticked in it
 
   const key = (element) => element.id || element.dataset.key || "";
@@ -51,49 +52,102 @@
       old.replaceWith(fresh);
       if (focused) document.querySelector(`#${CSS.escape(focused)}, [data-key="${CSS.escape(focused)}"]`)?.focus();
     }
-    tick();
+  }
+
+  // Swaps those children of a region that have come; false where one is new, and nobody knows where it belongs.
+  function swapPart(old, fresh) {
+    const known = new Map([...old.children].map((child) => [key(child), child]));
+    const children = [...fresh.children];
+    if (!children.every((child) => known.has(key(child)))) return false;
+    for (const child of children) swap(known.get(key(child)), child);
+    sources.delete(old); // it is no more what came last as a whole
+    return true;
   }
 
   // --- asking again ------------------------------------------------------------------------------------------------
 
-  const waiting = new Set();
+  const waiting = new Map(); // id of a region → the gates of which it heard, or null: all of it is to be asked for
+  const asked = new Map(); // id of a region → when it was asked for last
+  const whole = new Map(); // the same, of all of it
   let timer = 0;
+  let timedFor = 0;
   let isAsking = false;
+  let restsUntil = 0; // a collector that takes long is left alone for as long
+
+  const now = () => performance.now();
+  const due = (region) => (asked.get(region.id) ?? -Infinity) + Math.max(MOST_OFTEN_MS, Number(region.dataset.liveEvery ?? 0));
+
+  // Gates that are named change their own cards; what changes by time alone, or at many gates, is in all of the region.
+  function wait(region, gates) {
+    const before = waiting.has(region.id) ? waiting.get(region.id) : [];
+    const isOld = now() - (whole.get(region.id) ?? 0) > WHOLE_EVERY_MS;
+    const named = gates.length && before && !isOld ? new Set([...before, ...gates]) : null;
+    waiting.set(region.id, named && named.size <= Number(region.dataset.liveGates ?? 0) ? named : null);
+  }
+
+  function plan() {
+    const dues = regions().filter((region) => waiting.has(region.id)).map(due);
+    if (isAsking || !dues.length) return;
+    const at = Math.max(now() + MOST_OFTEN_MS / 5, restsUntil, Math.min(...dues));
+    if (timer && timedFor <= at) return;
+    clearTimeout(timer);
+    timedFor = at;
+    timer = setTimeout(ask, at - now());
+  }
 
   async function ask() {
     timer = 0;
     isAsking = true;
-    const wanted = regions().filter((region) => waiting.has(region.id));
-    waiting.clear();
-    const bySource = Map.groupBy
-      ? Map.groupBy(wanted, (region) => region.dataset.liveSrc || location.href)
-      : wanted.reduce((map, region) => {
-          const source = region.dataset.liveSrc || location.href;
-          return map.set(source, [...(map.get(source) || []), region]);
-        }, new Map());
-    for (const [source, group] of bySource) {
-      try {
-        const answer = await fetch(source, { headers: { "X-Live": "1" }, redirect: "error", cache: "no-store" });
-        if (!answer.ok) continue;
-        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-        for (const region of group) {
-          const fresh = page.getElementById(region.id);
-          if (fresh && region.isConnected) swap(region, document.importNode(fresh, true));
-        }
-      } catch {
-        // The stream says when the collector is back; what is shown stays meanwhile, marked as old.
-      }
+    const began = now();
+    const soon = began + MOST_OFTEN_MS / 5; // what would be asked for in a moment comes along
+    const bySource = new Map();
+    for (const region of regions().filter((region) => waiting.has(region.id) && due(region) <= soon)) {
+      const source = region.dataset.liveSrc || location.href;
+      bySource.set(source, [...(bySource.get(source) ?? []), region]);
     }
+    let isAnswered = true;
+    for (const [source, group] of bySource) isAnswered = (await askOne(source, group)) && isAnswered;
+    tick();
+    count();
+    restsUntil = 2 * now() - began;
     isAsking = false;
-    if (waiting.size) timer = setTimeout(ask, MOST_OFTEN_MS);
+    if (isAnswered) plan(); // else with what is heard next
   }
 
-  function refresh(topics) {
+  async function askOne(source, group) {
+    const parts = group.filter((region) => region.dataset.liveGates).map((region) => waiting.get(region.id));
+    const headers = { "X-Live": group.map((region) => region.id).join(" ") };
+    if (parts.length && parts.every(Boolean)) headers["X-Live-Gates"] = [...new Set(parts.flatMap((gates) => [...gates]))].join(" ");
+    for (const region of group) {
+      waiting.delete(region.id); // what is heard from now on may not be in the answer
+      asked.set(region.id, now());
+    }
+    try {
+      const answer = await fetch(source, { headers, redirect: "error", cache: "no-store" });
+      if (!answer.ok) throw new Error(answer.statusText);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const region of group) {
+        const fresh = page.getElementById(region.id);
+        if (!fresh || !region.isConnected) continue;
+        const isPart = fresh.hasAttribute("data-live-part");
+        if (!isPart) whole.set(region.id, asked.get(region.id));
+        if (!isPart) swap(region, document.importNode(fresh, true));
+        else if (!swapPart(region, document.importNode(fresh, true))) wait(region, []);
+      }
+      return true;
+    } catch {
+      // The stream says when the collector is back; what is shown stays meanwhile, marked as old.
+      for (const region of group) wait(region, []);
+      return false;
+    }
+  }
+
+  function refresh(topics, gates = []) {
     for (const region of regions()) {
       const wanted = region.dataset.live.split(/\s+/);
-      if (topics.includes("*") || wanted.includes("*") || topics.some((topic) => wanted.includes(topic))) waiting.add(region.id);
+      if (topics.includes("*") || wanted.includes("*") || topics.some((topic) => wanted.includes(topic))) wait(region, gates);
     }
-    if (waiting.size && !timer && !isAsking) timer = setTimeout(ask, MOST_OFTEN_MS / 5);
+    plan();
   }
 
   // --- one stream for all tabs of a browser -------------------------------------------------------------------------
@@ -108,7 +162,8 @@
     if (message.id) last = message.id;
     document.body.classList.toggle("offline", message.kind === "lost");
     // A hidden tab asks for everything once it is looked at again.
-    if (message.kind === "pulse" && !document.hidden) refresh(message.topics);
+    if (message.kind === "pulse" && !document.hidden) refresh(message.topics, message.gates);
+    if (message.kind === "hello") plan(); // what was not answered while the collector was away
   }
 
   function tell(message) {
@@ -119,7 +174,7 @@
   function open() {
     if (stream) return;
     stream = new EventSource(`${address}?after=${encodeURIComponent(last)}`);
-    stream.addEventListener("pulse", (event) => tell({ kind: "pulse", id: event.lastEventId, topics: JSON.parse(event.data).topics }));
+    stream.addEventListener("pulse", (event) => tell({ kind: "pulse", id: event.lastEventId, ...JSON.parse(event.data) }));
     stream.addEventListener("hello", (event) => tell({ kind: "hello", id: event.lastEventId }));
     stream.addEventListener("error", () => {
       tell({ kind: "lost" });
@@ -186,6 +241,15 @@
       const two = (number) => String(number).padStart(2, "0");
       const text = `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
       if (element.textContent !== text) element.textContent = text;
+    }
+  }
+
+  // Something that says how many there are of what the page shows, in an item that is there while it is any.
+  function count() {
+    for (const element of document.querySelectorAll("[data-count]")) {
+      const text = String(document.querySelectorAll(element.dataset.count).length);
+      if (element.textContent !== text) element.textContent = text;
+      element.closest("li").hidden = text === "0";
     }
   }
 

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector import STATIC, rights
+from fabgate.collector.pages import live
 from fabgate.collector.templatetags.icons import PATHS
 
 register = template.Library()
@@ -72,6 +73,19 @@ def asset(name: str) -> str:
 def may(context: template.Context, route: str, method: str = "GET") -> bool:
     """Return whether whoever reads the page may use that route: no page shows a button that would be refused."""
     return rights.may(str(context.get("role") or ""), route, method)
+
+
+@register.simple_tag(takes_context=True)
+def wanted(context: template.Context, region: str) -> bool:
+    """Return whether a live region is to be made: each is on a page that is opened, and later those that are asked for."""
+    request = context.get("request")
+    return not isinstance(request, HttpRequest) or live.asked(request).wants(region)
+
+
+@register.simple_tag
+def most_gates() -> int:
+    """Return of how many gates at most a live region is asked for in part."""
+    return live.MOST_GATES
 
 
 @register.simple_tag(takes_context=True)

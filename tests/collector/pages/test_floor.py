@@ -112,7 +112,7 @@ def test_a_badge_that_has_an_owner_by_now_asks_no_more_whose_it_is(browse):
 
 def people() -> list[tuple[str, bool, bool]]:
     """Who is here: (name, is it now, may they supervise)."""
-    return [(str(one.who), one.at is None, one.is_supervisor) for one in here.now(stations.now(NOW), NOW)]
+    return [(str(one.who), one.at is None, one.is_supervisor) for one in here.now(NOW)]
 
 
 def test_whoever_uses_a_machine_and_whoever_did_a_while_ago_is_here_each_of_them_once():

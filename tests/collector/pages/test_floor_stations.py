@@ -41,7 +41,7 @@ def active(**more: object) -> dict[str, object]:
 
 
 def lock(reason: str = "Belt broken", back: str = "") -> None:
-    machine = Machine.objects.get()
+    machine = Machine.objects.get(name="saw")
     machine.set_lock("idle", reason, back, by="maya", at=NOW)
     machine.save()
 
@@ -190,6 +190,35 @@ def test_what_is_used_locked_or_not_heard_while_it_is_closed_says_that():
     assert seen(NOW + 60 * MINUTE, state="idle").state == "silent"
     lock()
     assert seen(causes=["lock-idle"]).state == "locked"
+
+
+@pytest.mark.parametrize("state", ["idle", "blocked", "starting", "active", "finishing"])
+@pytest.mark.parametrize("more", [{}, {"online": False}, {"seen_at": NOW - 3 * MINUTE}, {"causes": ["lock-now"]}])
+def test_who_uses_a_machine_is_asked_alone_and_is_who_the_floor_shows(state, more):
+    station = seen(**active(state=state, **more))
+    assert [gate.name for gate in stations.used(NOW)] == (["saw-1"] if station.is_in_use else [])
+
+
+def test_those_in_use_come_in_the_order_of_the_floor_and_without_what_is_gone():
+    for name, category, retired in (("b", "wood", None), ("a", "wood", None), ("gone", "", NOW), ("c", "", None)):
+        machine = Machine.objects.create(name=name, category=category, retired_at=retired)
+        Gate.objects.create(name=f"at-{name}", machine=machine, online=True, seen_at=NOW)
+    Gate.objects.create(name="nowhere", online=True, seen_at=NOW)
+    Gate.objects.update(**active())
+    shown = [one.key for one in stations.now(NOW)]
+    assert shown == ["saw-1", "at-c", "at-a", "at-b"]
+    assert [gate.name for gate in stations.used(NOW)] == shown
+
+
+def test_some_stations_alone_are_what_they_are_among_all():
+    for number in range(3):
+        machine = Machine.objects.create(name=f"m-{number}")
+        Gate.objects.create(name=f"g-{number}", machine=machine, online=True, seen_at=NOW)
+    Machine.objects.create(name="without")
+    lock()
+    every = {one.key: one.shown for one in stations.now(NOW)}
+    some = stations.now(NOW, ["saw-1", "g-2", "nobody's"])
+    assert {one.key: one.shown for one in some} == {key: every[key] for key in ("saw-1", "g-2")}
 
 
 def test_only_machines_that_are_still_there_are_shown_those_of_a_kind_together():

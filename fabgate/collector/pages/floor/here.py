@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db.models import QuerySet
+
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Block, Grant, Member, UsageSession
 from fabgate.collector.pages import who
-from fabgate.collector.pages.floor.stations import Station
+from fabgate.collector.pages.floor import stations
 from fabgate.collector.pages.who import Who
 
 #: Who ended a session before that is taken to have gone home.
@@ -29,15 +31,13 @@ class Person:
     is_supervisor: bool
 
 
-def now(stations: Iterable[Station], at: datetime) -> list[Person]:
+def now(at: datetime) -> list[Person]:
     """Return who is here, those who use a machine first; each of them once."""
-    used = [station for station in stations if station.is_in_use and station.who is not None]
+    used = [gate for gate in stations.used(at) if gate.session_member]
     seen: dict[str, tuple[str, datetime | None]] = {}
-    for station in used:
-        assert station.who is not None
-        seen.setdefault(station.who.id, (str(station.machine), None))
-    sessions = [station.gate.session for station in used if station.gate is not None]
-    for helper, machine in _supervising(sessions):
+    for gate in used:
+        seen.setdefault(gate.session_member, (str(gate.machine), None))
+    for helper, machine in _supervising([gate.session for gate in used]):
         seen.setdefault(helper, (machine, None))
     for person, machine, ended in _lately(at):
         seen.setdefault(person, (machine, ended))
@@ -48,16 +48,22 @@ def now(stations: Iterable[Station], at: datetime) -> list[Person]:
 
 def _supervising(sessions: list[str]) -> list[tuple[str, str]]:
     rows = UsageSession.objects.filter(id__in=sessions).exclude(supervisor=None).exclude(supervisor="")
-    return [(row.supervisor or "", _named(row)) for row in rows.select_related("machine", "gate")]
+    return [(row.supervisor or "", _named(row)) for row in _at_machines(rows)]
 
 
 def _lately(at: datetime) -> list[tuple[str, str, datetime]]:
-    rows = UsageSession.objects.filter(ended_at__gte=at - LATELY, ended_at__lte=at).select_related("machine", "gate")
+    rows = _at_machines(UsageSession.objects.filter(ended_at__gte=at - LATELY, ended_at__lte=at))
     found = []
     for row in rows.order_by("-ended_at", "-id")[:MOST]:
         assert row.ended_at is not None
         found += [(one, _named(row), row.ended_at) for one in (row.used_by or row.member, row.supervisor) if one]
     return found
+
+
+def _at_machines(rows: QuerySet[UsageSession]) -> QuerySet[UsageSession]:
+    """Return of each session who and where it was, and none of the rest of three wide rows."""
+    people = ("member", "used_by", "supervisor", "ended_at")
+    return rows.select_related("machine", "gate").only(*people, "machine__name", "machine__title", "gate__name")
 
 
 def _named(row: UsageSession) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from django.db.models import F, Prefetch
+from django.db.models import F
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.formats import date_format
@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 
 from fabgate.collector import formats, opening
 from fabgate.collector.models import Gate, Journal, Machine
+from fabgate.collector.models.workshop import HEARTBEATS
 from fabgate.collector.pages import clocks, reasons, who
 from fabgate.collector.pages.who import Who
 from fabgate.collector.templatetags.fabgate import STATES
@@ -97,17 +98,13 @@ class Station:
         return self.is_in_use or (self.state == "silent" and self.gate is not None and self.gate.state in _BUSY)
 
 
-def now(at: datetime) -> list[Station]:
-    """Return every station, those of a kind together."""
-    machines = list(
-        Machine.objects.filter(retired_at=None).prefetch_related(Prefetch("gates", Gate.objects.order_by("name")))
-    )
-    ordered = sorted(machines, key=lambda machine: (machine.category.casefold(), str(machine).casefold(), machine.pk))
-    stations = [Station(machine, gate) for machine in ordered for gate in (*machine.gates.all(),) or (None,)]
+def now(at: datetime, names: Collection[str] | None = None) -> list[Station]:
+    """Return every station, or those of the gates of these `names`; those of a kind together."""
+    stations = _beside_machines(names)
     gates = [station.gate for station in stations if station.gate is not None]
     people = who.called(gate.session_member for gate in gates)
     behind = awaited(gates)
-    accounts = who.signing_in(machine.locked_by for machine in machines)
+    accounts = who.signing_in(station.machine.locked_by for station in stations)
     hours = opening.Calendar(timezone.localtime(at).date())
     for station in stations:
         station.locked_by = accounts.get(station.machine.locked_by, "")
@@ -116,6 +113,29 @@ def now(at: datetime) -> list[Station]:
         if station.state == "free":
             _tell_hours(station, hours, at)
     return stations
+
+
+def used(at: datetime) -> list[Gate]:
+    """Return the gates whose stations are in use, in the order of the stations, with the little that tells by whom."""
+    busy = Gate.objects.filter(state__in=_BUSY, online=True, seen_at__gt=at - HEARTBEATS)
+    there = busy.filter(machine__isnull=False, machine__retired_at=None).select_related("machine")
+    told = there.only("name", "session", "session_member", "machine__name", "machine__title", "machine__category")
+    return sorted(told, key=lambda gate: _place(gate.machine, gate.name))
+
+
+def _beside_machines(names: Collection[str] | None) -> list[Station]:
+    gates = Gate.objects.filter(machine__isnull=False, machine__retired_at=None).select_related("machine")
+    if names is not None:
+        gates = gates.filter(name__in=names)
+    found = [Station(gate.machine, gate) for gate in gates if gate.machine is not None]
+    if names is None:
+        found += [Station(machine, None) for machine in Machine.objects.filter(retired_at=None, gates=None)]
+    return sorted(found, key=lambda station: _place(station.machine, station.key))
+
+
+def _place(machine: Machine | None, name: str) -> tuple[str, str, int, str]:
+    assert machine is not None, "a gate without one is no station"
+    return machine.category.casefold(), str(machine).casefold(), machine.pk, name
 
 
 def awaited(gates: Iterable[Gate]) -> dict[int, int]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime
-from typing import Final
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -15,55 +13,23 @@ from django.utils.translation import gettext as _
 from fabgate.collector import locks, mails
 from fabgate.collector.door import account_of, back_to, see_other
 from fabgate.collector.models import Gate, Machine
-from fabgate.collector.pages import errors, watched, who
-from fabgate.collector.pages.floor import acts, here, orders, refused, stations, writing
+from fabgate.collector.pages import errors, live, watched, who
+from fabgate.collector.pages.floor import acts, stations, writing
 from fabgate.collector.pages.floor.forms import LockForm
-from fabgate.collector.pages.floor.stations import Station
-from fabgate.collector.templatetags.fabgate import STATES
+from fabgate.collector.pages.floor.shown import Shown
 from fabgate.errors import UsageError
-
-#: In which order states are counted above the machines: what needs a person first.
-_COUNTED: Final = (
-    "left-on",
-    "blocked",
-    "locked",
-    "silent",
-    "in-use",
-    "running",
-    "starting",
-    "finishing",
-    "closed",
-    "free",
-)
 
 
 def floor(request: HttpRequest) -> HttpResponse:
     """Show every machine, who is here, who was refused, and which orders were given."""
-    at = datetime.now(UTC)
-    found = stations.now(at)
-    account = account_of(request)
-    unlockable = {station.machine.pk for station in found if acts.may_unlock(account, station.machine)}
-    people = here.now(found, at)
-    shown = {
-        "stations": found,
-        "counted": _counted(found),
-        "unlockable": unlockable,
-        "people": people,
-        "has_supervisor": any(person.is_supervisor for person in people),
-        "refused": refused.lately(at),
-        "orders": orders.lately(at),
-        "more_time": acts.MORE_TIME.items(),
-        "deaf_since": _deaf_since(found),
-    }
-    return render(request, "floor/floor.html", shown)
+    shown = Shown(datetime.now(UTC), account_of(request), live.asked(request))
+    return render(request, "floor/floor.html", {"shown": shown, "more_time": acts.MORE_TIME.items()})
 
 
 def kiosk(request: HttpRequest) -> HttpResponse:
     """Show every machine on a big display, without surnames and without anything to press."""
-    at = datetime.now(UTC)
-    found = stations.now(at)
-    supervisors = [person.who.given for person in here.now(found, at) if person.is_supervisor]
-    return render(request, "floor/kiosk.html", {"stations": found, "supervisors": supervisors, "at": at})
+    shown = Shown(datetime.now(UTC), account_of(request), live.asked(request))
+    return render(request, "floor/kiosk.html", {"shown": shown})
 
 
 def closing(request: HttpRequest) -> HttpResponse:
@@ -124,7 +90,7 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
     used = [station for station in stations.now(datetime.now(UTC)) if station.machine == machine and station.may_be_on]
     shown = {"form": form, "machine": machine, "back": back, "used": used}
     # Half of a word is no mistake: the page itself asks while it is typed.
-    status = 200 if is_right or "X-Live" in request.headers else form.status
+    status = 200 if is_right or live.is_asked_again(request) else form.status
     return render(request, "floor/lock.html", shown, status=status)
 
 
@@ -188,16 +154,3 @@ def _another(machine: Machine) -> str:
 
 def _locked_by(machine: Machine) -> str:
     return who.signing_in([machine.locked_by]).get(machine.locked_by, _("Somebody"))
-
-
-def _counted(found: list[Station]) -> list[tuple[str, str]]:
-    counts = Counter(station.state for station in found)
-    return [(state, f"{STATES[state][1]} · {counts[state]}") for state in _COUNTED if counts[state]]
-
-
-def _deaf_since(found: list[Station]) -> datetime | None:
-    """Return since when nothing at all was heard: then it is the collector that hears nothing, not the gates."""
-    heard = [station.gate.seen_at for station in found if station.gate and station.gate.seen_at]
-    online = [station for station in found if station.gate and station.gate.online]
-    is_deaf = bool(online) and all(station.state == "silent" for station in found)
-    return max(heard) if is_deaf and heard else None
