@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Final
 
@@ -184,13 +185,17 @@ class Ingest:
         """Store, trying again for ever while the database cannot be written: nothing was promised yet."""
         while not self._stopping:
             try:
-                with self._link.held_back():
+                with self._alone():
                     return self._store.store(messages, datetime.now(UTC))
             except (OperationalError, InterfaceError) as error:
                 log.error("%d messages cannot be stored (%s); trying again", len(messages), error)
                 connection.close()
                 time.sleep(RETRY_S)
         return []
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Hold the reader back where the database computes in this process; a server computes beside it."""
+        return self._link.held_back() if connection.vendor == "sqlite" else nullcontext()
 
     def _publish(self, publications: list[Publication]) -> None:
         for publication in publications:
