@@ -36,6 +36,8 @@ MAX_BATCH: Final = 1_000
 #: How long another collector's retained 'online' may take to arrive after we subscribed to it.
 LISTEN_S: Final = 1.0
 RETRY_S: Final = 1.0
+#: So many messages at once are a crowd. Then full batches count, and not the wait of each message.
+CROWD: Final = 50
 #: How long the other thread reads what has arrived before it is looked at again: longer, the more there is.
 READ_FIRST_S: Final = 0.001
 READ_MOST_S: Final = 0.016
@@ -76,6 +78,8 @@ class Ingest:
         #: When the quiet time ends in which another collector's status would have arrived; None: it has ended.
         self._listen_until: float | None = None
         self._serving = False
+        #: The last batch was a large one: more comes than is stored one by one.
+        self._is_crowded = False
         self._trouble = "it has just started"
         self._beat_at = 0.0
 
@@ -99,6 +103,7 @@ class Ingest:
 
     def _turn(self) -> None:
         messages = self._handle(self._take())
+        self._is_crowded = len(messages) >= CROWD
         if messages:
             self._publish(self._persist(messages))
         if self._listen_until is not None and time.monotonic() >= self._listen_until:
@@ -124,13 +129,13 @@ class Ingest:
             connection.close()
 
     def _take(self) -> list[Posted]:
-        """Return what has come, at most MAX_BATCH; wait only for the first, and for what has arrived already."""
+        """Return what has come, at most MAX_BATCH; wait only for the first, and in a crowd for what has arrived too."""
         try:
             found = [self._inbox.get(timeout=0.2)]
         except queue.Empty:
             return []
         read_s = READ_FIRST_S
-        while self._inbox.qsize() < MAX_BATCH and self._link.has_more:
+        while self._is_crowded and self._inbox.qsize() < MAX_BATCH and self._link.has_more:
             time.sleep(read_s)
             read_s = min(read_s * 2, READ_MOST_S)
         while len(found) < MAX_BATCH:
@@ -202,8 +207,9 @@ class Ingest:
         return []
 
     def _alone(self) -> AbstractContextManager[None]:
-        """Hold the reader back where the database computes in this process; a server computes beside it."""
-        return self._link.held_back() if connection.vendor == "sqlite" else nullcontext()
+        """Hold the reader back in a crowd where the database computes in this process; a server computes beside it."""
+        is_ours = connection.vendor == "sqlite"
+        return self._link.held_back() if self._is_crowded and is_ours else nullcontext()
 
     def _publish(self, publications: list[Publication]) -> None:
         for publication in publications:
