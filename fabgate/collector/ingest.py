@@ -135,7 +135,7 @@ class Ingest:
         except queue.Empty:
             return []
         read_s = READ_FIRST_S
-        while self._is_crowded and self._inbox.qsize() < MAX_BATCH and self._link.has_more:
+        while self._is_crowded and self._inbox.qsize() < MAX_BATCH and self._link.has_more and not self._stopping:
             time.sleep(read_s)
             read_s = min(read_s * 2, READ_MOST_S)
         while len(found) < MAX_BATCH:

@@ -39,8 +39,9 @@ from fabgate.errors import FabgateError, UsageError
 log = logging.getLogger(__name__)
 
 SESSION_EXPIRY_S: Final = 7 * 86_400
-#: How long after a connect a message may still be one that the broker kept: 20,000 of them take a second.
-QUEUE_S: Final = 10
+#: How long after a connect a message may still be one that the broker kept: 20,000 of them, which are read no faster than
+#: they are stored; a slow card stores some hundred a second.
+QUEUE_S: Final = 60
 KEEPALIVE_S: Final = 30
 #: From the start of an attempt to a CONNACK that says yes.
 CONNECT_TIMEOUT_S: Final = 15.0
@@ -96,7 +97,9 @@ class Link:
 
     @property
     def has_more(self) -> bool:
-        """Whether more has arrived than was read."""
+        """Whether more has arrived than was read, and somebody is there to read it."""
+        if not self._thread.is_alive():
+            return False
         with contextlib.suppress(OSError, ValueError):  # closed meanwhile
             sock = self._client.socket()
             return sock is not None and bool(select.select([sock], [], [], 0)[0])

@@ -87,8 +87,9 @@ def test_a_disk_that_hangs_holds_back_nothing_for_ever(monkeypatch):
     assert inbox.qsize() == 1
 
 
-def test_what_has_arrived_and_was_not_read_is_seen():
+def test_what_has_arrived_and_was_not_read_is_seen(monkeypatch):
     one = link(1)
+    monkeypatch.setattr(one._thread, "is_alive", lambda: True)
     assert not one.has_more
     ours, theirs = socket.socketpair()
     one._client._sock = ours
@@ -96,6 +97,9 @@ def test_what_has_arrived_and_was_not_read_is_seen():
         assert not one.has_more
         theirs.send(b"more")
         assert one.has_more
+        monkeypatch.setattr(one._thread, "is_alive", lambda: False)
+        assert not one.has_more, "nobody will ever read it"
+        monkeypatch.setattr(one._thread, "is_alive", lambda: True)
         ours.recv(4)
         assert not one.has_more
     ours.close()
