@@ -4,6 +4,8 @@
 (() => {
   const MOST_OFTEN_MS = 250;
   const LEAST_OFTEN_MS = 60_000; // something that pulses do not tell: time itself
+  const PATIENCE_MS = 20_000; // a network that swallows an answer says nothing
+  const AGAIN_MS = 3_000;
   const WHOLE_EVERY_MS = 5_000; // on a busy floor, where the next pulse is soon, it need not wait for so long
   const sources = new WeakMap(); // keyed element → the HTML it came from, before clocks ticked in it
 
@@ -109,9 +111,9 @@
     for (const [source, group] of bySource) isAnswered = (await askOne(source, group)) && isAnswered;
     tick();
     count();
-    restsUntil = 2 * now() - began;
+    restsUntil = now() + (isAnswered ? Math.min(now() - began, AGAIN_MS) : AGAIN_MS);
     isAsking = false;
-    if (isAnswered) plan(); // else with what is heard next
+    plan();
   }
 
   async function askOne(source, group) {
@@ -123,7 +125,8 @@
       asked.set(region.id, now());
     }
     try {
-      const answer = await fetch(source, { headers, redirect: "error", cache: "no-store" });
+      const signal = AbortSignal.timeout(PATIENCE_MS);
+      const answer = await fetch(source, { headers, signal, redirect: "error", cache: "no-store" });
       if (!answer.ok) throw new Error(answer.statusText);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const region of group) {
