@@ -19,6 +19,8 @@ from fabgate import wire
 from fabgate.collector.models import Machine, Opening, SpecialDay
 
 DAY_MIN: Final = 24 * 60
+#: A night lasts until 06:00.
+NIGHT_MIN: Final = 6 * 60
 AHEAD: Final = 7
 
 #: From and to in minutes of a day; beyond DAY_MIN it is the next day.
@@ -155,6 +157,11 @@ def is_unclear(start: time, to: time) -> bool:
     """Whether hours end in the minute in which they begin: nothing or a day. From midnight to midnight is a day."""
     begins, ends = span(start, to)
     return begins > 0 and ends == begins + DAY_MIN
+
+
+def ends_tomorrow(start: time, to: time) -> bool:
+    """Whether hours go on after the night: whoever typed them may have meant an hour of this day that is past."""
+    return span(start, to)[1] > DAY_MIN + NIGHT_MIN
 
 
 def is_over(start: time, to: time, at: datetime) -> bool:

@@ -11,7 +11,7 @@ from django.db import IntegrityError
 
 from fabgate import wire
 from fabgate.collector.models import Machine, Opening, SpecialDay
-from fabgate.collector.opening import Calendar, is_over, until_tonight
+from fabgate.collector.opening import Calendar, ends_tomorrow, is_over, until_tonight
 from fabgate.gate import people as gate_people
 from fabgate.rules import access
 from fabgate.rules import words as w
@@ -186,6 +186,22 @@ def test_tonight_is_todays_hours_with_a_later_end(saw):
 )
 def test_hours_are_over_once_they_have_ended_and_those_past_midnight_never_before_it(start, to, now, expected):
     assert is_over(start, to, datetime.combine(TODAY, now)) == expected
+
+
+@pytest.mark.parametrize(
+    ("start", "to", "expected"),
+    [
+        (time(21, 5), time(21), True),
+        (time(14), time(13), True),
+        (time(14), time(6, 1), True),
+        (time(14), time(6), False),
+        (time(14), time(0), False),
+        (time(14), time(23, 59), False),
+        (time(0), time(0), False),
+    ],
+)
+def test_hours_that_end_after_the_night_are_tomorrows(start, to, expected):
+    assert ends_tomorrow(start, to) == expected
 
 
 def test_hours_are_of_a_machine_or_of_a_category_and_not_of_both(saw):

@@ -157,6 +157,17 @@ def test_open_late_until_what_is_past_is_refused_and_closes_nothing(browse, gate
     assert not SpecialDay.objects.exists()
 
 
+def test_open_late_until_an_hour_of_tomorrow_is_refused(browse, gate, monkeypatch):
+    hour = datetime.now(UTC).hour
+    zone = f"Etc/GMT{hour - 18 if hour >= 4 else hour + 6:+d}"  # where it is about six in the evening
+    monkeypatch.setattr(settings, "ENVIRONMENT", replace(settings.ENVIRONMENT, tz=zone))
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(14), to=time(18))
+    answer = browse("desk").post("/machines/calendar/tonight", {"to": "13:00"})
+    assert answer.status_code == 400
+    assert "That would be until 13:00 tomorrow. Choose a later time today" in text(answer)
+    assert not SpecialDay.objects.exists()
+
+
 def test_a_day_that_is_open_from_midnight_is_open_all_of_it_by_late_until_midnight(browse, gate):
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(0), to=time(18))
     assert browse("desk").post("/machines/calendar/tonight", {"to": "00:00"}).status_code == 303

@@ -95,6 +95,9 @@ def _not_late(hours: tuple[time, time], now: datetime) -> str:
     if opening.is_unclear(*hours):
         text = _("It would begin at %(time)s too. Choose a later time; one after midnight is on the next day.")
         return text % {"time": time_format(hours[0], "H:i")}
+    if opening.ends_tomorrow(*hours):
+        text = _("That would be until %(time)s tomorrow. Choose a later time today, or one until 06:00 in the night.")
+        return text % {"time": time_format(hours[1], "H:i")}
     if opening.is_over(*hours, now):
         text = _("It is %(time)s already: this would close the workshop. Choose a later time, also after midnight.")
         return text % {"time": time_format(now, "H:i")}
