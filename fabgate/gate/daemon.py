@@ -10,6 +10,7 @@ roster → reader → uplink.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -282,10 +283,6 @@ class Daemon:
             other_keys=list(keys.values()),
             emergency={entry.digest for entry in config.emergency_badges},
         )
-        seen = [
-            wire.decode_data(wire.decode_entry(body))
-            for body in self._journal.recent("command.executed", most=SEEN_COMMANDS)
-        ]
         self._reports = Reports(
             config,
             recorder=self._recorder,
@@ -293,7 +290,7 @@ class Daemon:
             standing=self._standing,
             desk=CommandDesk(
                 boot=self._clock.boot,
-                seen={data.command for data in seen if isinstance(data, wire.CommandExecuted)},
+                seen=self._seen_commands(),
             ),
             source=self._source,
             sensing=self._sensing,
@@ -319,6 +316,16 @@ class Daemon:
         log.info(
             "ready: %s, journal %s at entry %d", config.topics.account, self._journal.id, self._reports.stored.head
         )
+
+    def _seen_commands(self) -> set[str]:
+        """Return the ids of commands that were obeyed before: none is obeyed twice."""
+        seen = set()
+        for body in self._journal.recent("command.executed", most=SEEN_COMMANDS):
+            with contextlib.suppress(UsageError):  # what an earlier version wrote otherwise is no reason not to start
+                data = wire.decode_data(wire.decode_entry(body))
+                if isinstance(data, wire.CommandExecuted):
+                    seen.add(data.command)
+        return seen
 
     def _start_threads(self) -> None:
         assert self._source is not None

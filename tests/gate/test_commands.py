@@ -19,6 +19,7 @@ from fabgate import wire
 from fabgate.errors import SealError, UsageError
 from fabgate.gate.commands import IDS_MOST, PENDING_MOST, CommandDesk, Door, RefusedError
 from fabgate.gate.config import Machine, Mqtt, RosterSource
+from fabgate.gate.journal import Draft, Journal
 from fabgate.gate.uplink import CommandArrived, RosterNudged, _Message
 from fabgate.rules import words as w
 from fabgate.seal import Keys
@@ -340,6 +341,22 @@ def test_a_replayed_command_is_refused_also_after_the_daemon_was_started_again(b
         send(bench, once)
     assert bench.output.on
     assert outcomes(bench)[2:] == [("stop", "refused")], "recorded once, however often it is replayed"
+
+
+def test_a_command_that_an_earlier_version_wrote_otherwise_keeps_no_gate_from_starting(bench: Bench) -> None:
+    once = now(bench, "stop")
+    send(bench, once)
+    bench.stop()
+    journal = Journal(bench.config.state_dir / "journal.db", bench.config.topics)
+    journal.open()
+    clock = wire.Clock(boot="b", boottime_ms=1)
+    said = wire.CommandExecuted(clock=clock, command="c-9", verb="stop", outcome="done", actor="a" * 300)
+    journal.append([Draft("u-1", "command.executed", said, None)])
+    journal.close()
+    bench.start()
+    bench.use("ada")
+    send(bench, once)
+    assert bench.output.on, "the one that can be read is known still"
 
 
 def test_what_cannot_be_believed_never_reaches_the_loop_and_is_counted(
