@@ -211,8 +211,6 @@ def _machine(raw: Any, fallback: wire.MachineRules, mistakes: Mistakes) -> wire.
         machine_rules(rules)
     except UsageError as error:
         mistakes.found.extend(f"{mistakes.path}: {mistake}" for mistake in str(error).split("; "))
-    if "warn_s" in values:
-        mistakes.found.extend(f"{mistakes.path}: machine.{text}" for text in wire.warning_mistakes(rules).values())
     return rules
 
 

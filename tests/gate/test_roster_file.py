@@ -380,11 +380,6 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
             "members.yaml: machine.finish: found 'z', wanted wait or cut",
         ],
     ),
-    "a warning before the start": (
-        "yaml",
-        "machine: {limit_s: 60, warn_s: 60}\nmembers: [{id: a, badges: []}]",
-        ["members.yaml: machine.warn_s: found 60, wanted less than 60 (limit_s); it is the time before it"],
-    ),
     "broken yaml": ("yaml", "members: [\n  {id: a", ["members.yaml:3: "]),
     "yaml as deep as its reader goes": ("yaml", "[" * 900 + "]" * 900, ["members.yaml: found lists within lists without end"]),
     "broken json": ("json", '[\n{"id": "a",}]', ["members.json:2: "]),
