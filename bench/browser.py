@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from typing import Any
 
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-#: Notes each pulse, and of each answer that a page has fetched since when it was asked for and came.
+#: Notes each pulse with the regions that show it at once, and of each answer when it was asked for, when it came and
+#: which regions are in it.
 NOTES = """
 (() => {
   const heard = [], asked = [];
@@ -22,12 +24,17 @@ NOTES = """
   window.EventSource = class extends Plain {
     constructor(...given) {
       super(...given);
-      this.addEventListener("pulse", (event) => heard.push([Date.now(), Number(event.lastEventId)]));
+      this.addEventListener("pulse", (event) => {
+        const { topics } = JSON.parse(event.data);
+        const concerned = [...document.querySelectorAll("[data-live][id]:not([data-live-every])")].filter((region) =>
+          region.dataset.live.split(" ").some((topic) => topics.includes(topic)));
+        heard.push([Date.now(), Number(event.lastEventId), concerned.map((region) => region.id)]);
+      });
     }
   };
   const plain = window.fetch;
   window.fetch = async (...given) => {
-    const one = [Date.now(), 0];
+    const one = [Date.now(), 0, (given[1]?.headers?.["X-Live"] ?? "").split(" ")];
     asked.push(one);
     const answer = await plain(...given);
     const text = answer.text.bind(answer);
@@ -61,13 +68,15 @@ def main() -> None:
         browser.close()
 
 
-def _drawn(heard: list[list[int]], asked: list[list[int]]) -> list[tuple[float, int]]:
-    """Return for each pulse the moment at which the first answer that was asked for after it was in the page."""
+def _drawn(heard: list[Any], asked: list[Any]) -> list[tuple[float, int]]:
+    """Return for each pulse the moment at which all regions that show it were in the page, as asked for after it."""
     found = []
-    for moment, pulse in heard:
-        done = [came for began, came in asked if began >= moment and came]
-        if done:
-            found.append((min(done) / 1000, pulse))
+    for moment, pulse, regions in heard:
+        answers = [
+            [came for began, came, drawn in asked if began >= moment and came and region in drawn] for region in regions
+        ]
+        if all(answers):
+            found.append((max((min(times) for times in answers), default=moment) / 1000, pulse))
     return found
 
 
