@@ -67,7 +67,13 @@ def test_an_event_is_on_a_page_with_the_first_pulse_that_is_as_new():
         _waits([(9.9, 8)], pages)
 
 
-def test_a_browser_has_drawn_with_the_first_answer_that_it_asked_for_afterwards():
-    heard = [[1000, 4], [1200, 5]]
-    asked = [[900, 1500], [1100, 1180], [1300, 1450], [1400, 0]]
-    assert _drawn(heard, asked) == [(1.18, 4), (1.45, 5)]
+def test_a_browser_has_drawn_once_every_region_that_shows_it_was_in_an_answer_asked_for_afterwards():
+    heard = [[1000, 4, ["machines"]], [1200, 5, ["machines", "here"]], [1350, 6, ["here"]], [1380, 7, []]]
+    asked = [
+        [900, 1500, ["machines"]],
+        [1100, 1180, ["machines", "here"]],
+        [1300, 1450, ["machines"]],
+        [1300, 1470, ["here"]],
+        [1400, 0, ["here"]],
+    ]
+    assert _drawn(heard, asked) == [(1.18, 4), (1.47, 5), (1.38, 7)]
