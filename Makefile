@@ -75,11 +75,11 @@ screenshots: $(READY)  ## every page in both languages, into docs/screenshots
 bench: $(READY)  ## measure each promised figure of the gate (ONLY=id for one, the collector's too)
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
-bench-collector: $(READY)  ## the same for the collector; the first time it makes a million sessions
+bench-collector: $(READY)  ## the same for the collector (ONLY=id too); the first time it makes a million sessions
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
 	@command -v chromium >/dev/null || sh tools/apt chromium
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
-	@$(BIN)/python -m bench --set collector
+	@$(BIN)/python -m bench --set collector $(if $(ONLY),--only $(ONLY))
 
 soak: $(READY)  ## the kill tests for an hour instead of minutes
 	@FABGATE_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) -m kills -o faulthandler_timeout=0 $(ARGS)
