@@ -120,11 +120,14 @@ def looks(page: Any, width: int, *, dark: bool) -> None:
 
 
 def too_wide(page: Any) -> list[str]:
-    """Return what makes the page scroll sideways; nothing where it does not."""
+    """Return what makes the page scroll sideways; nothing where it does not, once it has drawn itself at its width."""
     found: list[str] = page.evaluate(
-        """() => {
+        """async () => {
+          const isTooWide = () => document.documentElement.scrollWidth > document.documentElement.clientWidth;
+          const until = performance.now() + 5_000; // a chart follows its page a frame later
+          while (isTooWide() && performance.now() < until) await new Promise(requestAnimationFrame);
           const width = document.documentElement.clientWidth;
-          if (document.documentElement.scrollWidth <= width) return [];
+          if (!isTooWide()) return [];
           const out = [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > width + 1);
           return out.slice(-3).map((one) => one.outerHTML.slice(0, 120)).concat(`${document.documentElement.scrollWidth} px`);
         }"""
