@@ -36,8 +36,9 @@ MAX_BATCH: Final = 1_000
 #: How long another collector's retained 'online' may take to arrive after we subscribed to it.
 LISTEN_S: Final = 1.0
 RETRY_S: Final = 1.0
-#: So many messages at once are a crowd. Then full batches count, and not the wait of each message.
-CROWD: Final = 50
+#: So many messages at once are a crowd. Then full batches count, and not the wait of each message. More than an untouched
+#: Mosquitto keeps ready for us: it drops what does not fit, so that there a reader who waits costs more than it saves.
+CROWD: Final = 900
 #: How long the other thread reads what has arrived before it is looked at again: longer, the more there is.
 READ_FIRST_S: Final = 0.001
 READ_MOST_S: Final = 0.016
