@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -20,6 +21,9 @@ from fabgate.collector.members_rows import Mistake, Row, columns_of, row_of
 from fabgate.collector.members_table import Table
 from fabgate.collector.models import Badge, Machine, Member
 from fabgate.errors import UsageError
+
+#: So many ids that nobody has are guessed at. Each guess looks at everybody, and who has more of them has another list.
+MOST_GUESSED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +142,10 @@ def _held_by_others(rows: list[Row], ids: dict[str, int]) -> list[Mistake]:
 def _payers(rows: list[Row], mistakes: list[Mistake]) -> None:
     """Refuse a payer who is neither a member nor to become one by this file."""
     known = {*Member.objects.values_list("id", flat=True), *(row.id for row in rows)}
-    for row in rows:
-        if row.payer_id is not None and row.payer_id not in known:
-            near = "".join(difflib.get_close_matches(row.payer_id, known, 1))
-            text = _("payer: found no member '%(id)s'; wanted a member's id, or write them on a line of their own")
-            if near:
-                text = _("payer: found no member '%(id)s'; did you mean '%(near)s'?")
-            mistakes.append(Mistake(row.line, text % {"id": row.payer_id[:64], "near": near}))
+    named = [(row.line, row.payer_id) for row in rows if row.payer_id is not None]
+    text = _("payer: found no member '%(id)s'; wanted a member's id, or write them on a line of their own")
+    nearly = _("payer: found no member '%(id)s'; did you mean '%(near)s'?")
+    mistakes += _unknown(named, known, text, nearly)
 
 
 def _left_unpaid(rows: list[Row], mistakes: list[Mistake]) -> None:
@@ -177,13 +178,20 @@ def _machines(rows: list[Row], mistakes: list[Mistake]) -> None:
 def _strangers(rows: list[Row], mistakes: list[Mistake]) -> None:
     """Refuse who is new in a file without badges: it changes those who are there, and the id is more likely wrong."""
     known = set(Member.objects.values_list("id", flat=True))
-    for row in rows:
-        if row.id and row.id not in known:
-            near = "".join(difflib.get_close_matches(row.id, known, 1))
-            text = _("id: found no member '%(id)s'; a new member needs the column 'badges' too")
-            if near:
-                text = _("id: found no member '%(id)s'; did you mean '%(near)s'?")
-            mistakes.append(Mistake(row.line, text % {"id": row.id, "near": near}))
+    named = [(row.line, row.id) for row in rows if row.id]
+    text = _("id: found no member '%(id)s'; a new member needs the column 'badges' too")
+    mistakes += _unknown(named, known, text, _("id: found no member '%(id)s'; did you mean '%(near)s'?"))
+
+
+def _unknown(named: Iterable[tuple[int, str]], known: set[str], text: str, nearly: str) -> list[Mistake]:
+    """Return a mistake for each (line, id) that nobody has: `text`, or `nearly` where somebody's id is nearly that."""
+    mistakes: list[Mistake] = []
+    for line, found in named:
+        if found not in known:
+            near = difflib.get_close_matches(found, known, 1) if len(mistakes) < MOST_GUESSED else []
+            said = {"id": found[:64], "near": "".join(near)}
+            mistakes.append(Mistake(line, (nearly if near else text) % said))
+    return mistakes
 
 
 def _lines(mistakes: Iterable[Mistake]) -> set[int]:

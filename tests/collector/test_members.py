@@ -245,6 +245,15 @@ def test_a_payer_who_is_no_member_is_named_by_line_with_what_to_do(ada, file):
     ]
 
 
+@pytest.mark.parametrize("head", ["id,badges,payer\n{0},,m-1{0}", "id,name\nm-1{0},A"])
+def test_of_many_ids_that_nobody_has_the_first_are_guessed_at_and_all_are_named(ada, file, head):
+    names, row = head.split("\n")
+    said = mistakes(file, "\n".join((names, *(row.format(number) for number in range(100, 140)))))
+    assert len(said) == 40
+    assert ["did you mean 'm-1'?" in text for text in said] == [True] * 20 + [False] * 20
+    assert all("found no member 'm-1" in text for text in said)
+
+
 def test_whose_payer_and_whose_badge_hang_on_a_line_that_cannot_be_taken_are_all_left_out(ada, file):
     Member.objects.create(id="m-5")
     Badge.objects.create(spelling="04A1B2C9", digest="d9", member_id="m-5")
