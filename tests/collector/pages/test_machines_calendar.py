@@ -146,10 +146,16 @@ def test_open_late_until_when_it_begins_is_refused_and_not_taken_for_a_day(brows
     assert SpecialDay.objects.get().note == "Course"
 
 
-def test_open_late_until_what_is_past_is_refused_and_closes_nothing(browse, gate, monkeypatch):
+@pytest.fixture
+def at_six(monkeypatch) -> None:
+    """Let the workshop be where it is about six in the evening."""
     hour = datetime.now(UTC).hour
-    zone = f"Etc/GMT{hour - 18 if hour >= 4 else hour + 6:+d}"  # where it is about six in the evening
+    zone = f"Etc/GMT{hour - 18 if hour >= 4 else hour + 6:+d}"
     monkeypatch.setattr(settings, "ENVIRONMENT", replace(settings.ENVIRONMENT, tz=zone))
+
+
+@pytest.mark.usefixtures("at_six")
+def test_open_late_until_what_is_past_is_refused_and_closes_nothing(browse, gate):
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(18))
     answer = browse("desk").post("/machines/calendar/tonight", {"to": "10:00"})
     assert answer.status_code == 400
@@ -157,10 +163,8 @@ def test_open_late_until_what_is_past_is_refused_and_closes_nothing(browse, gate
     assert not SpecialDay.objects.exists()
 
 
-def test_open_late_until_an_hour_of_tomorrow_is_refused(browse, gate, monkeypatch):
-    hour = datetime.now(UTC).hour
-    zone = f"Etc/GMT{hour - 18 if hour >= 4 else hour + 6:+d}"  # where it is about six in the evening
-    monkeypatch.setattr(settings, "ENVIRONMENT", replace(settings.ENVIRONMENT, tz=zone))
+@pytest.mark.usefixtures("at_six")
+def test_open_late_until_an_hour_of_tomorrow_is_refused(browse, gate):
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(14), to=time(18))
     answer = browse("desk").post("/machines/calendar/tonight", {"to": "13:00"})
     assert answer.status_code == 400
