@@ -45,7 +45,7 @@ QUEUE_S: Final = 60
 KEEPALIVE_S: Final = 30
 #: From the start of an attempt to a CONNACK that says yes.
 CONNECT_TIMEOUT_S: Final = 15.0
-#: While a batch is stored, the thread that reads waits so long before each message. Two threads that both compute take
+#: While a large batch is stored, the thread that reads waits so long before each message. Two threads that both compute take
 #: the interpreter from each other at every statement of the database, which costs a fifth of a backlog's time; what
 #: arrives waits in the socket. Not for ever: a disk that hangs must not cost the connection.
 TURN_S: Final = 1.0
