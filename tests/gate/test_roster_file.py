@@ -567,4 +567,5 @@ def test_as_many_members_as_a_file_may_have_are_read_in_time_that_grows_with_the
 
     few, most = (5_000, 20_000) if ending == "yaml" else (10_000, 100_000)
     small = min(seconds(few) for _ in range(2))
-    assert seconds(most) < 2.5 * most / few * small
+    # Whatever else the computer does only adds to the time: the least of several is that of the reader.
+    assert any(seconds(most) < 2.5 * most / few * small for _ in range(3))
