@@ -26,7 +26,7 @@ from fabgate.gate.delivery import Delivery
 #: After so many entries a gate sends the last ones once more, as after a connection that was cut: a tenth twice.
 AGAIN_EVERY, AGAIN = 100, 10
 #: How long it waits for the last acknowledgement.
-GIVE_UP_S = 75.0
+GIVE_UP_S = 300.0
 
 
 class Wanted(msgspec.Struct):

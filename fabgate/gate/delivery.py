@@ -1,7 +1,8 @@
 """Which entries are published next, and when again? The pure half of the uplink: no sockets, no clock.
 
 Entries go out in order. Nothing counts as delivered but the collector's acknowledgement, which moves the **mark**;
-the broker's PUBACK only opens the window. Everything after the mark is published again
+the broker's PUBACK only makes room for the next. How many may await the acknowledgement is in window.py. Everything
+after the mark is published again
 
 (a) on every connect,
 (b) when unacknowledged entries exist and no ack has moved for ``resend_ms``, doubling up to ``resend_max_ms``,
@@ -20,7 +21,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-from fabgate.wire import ACK_WINDOW, PUBACK_WINDOW
+from fabgate.gate.window import Window
+from fabgate.wire import PUBACK_WINDOW
 
 BELOW_MS: Final = 5_000
 _JITTER: Final = 0.2
@@ -58,6 +60,7 @@ class Delivery:
         self._jitter = jitter
         self._pause_ms = resend_ms
         self._in_flight = 0
+        self._window = Window()
         self._moved_at = 0
         self._below: int | None = None
         self._below_at: int | None = None
@@ -69,6 +72,7 @@ class Delivery:
         self.connected = True
         self._in_flight = 0
         self._pause_ms = self._resend_ms
+        self._window.begin()
         self._rewind(now_ms)
 
     def disconnect(self) -> None:
@@ -81,6 +85,7 @@ class Delivery:
             # The time without an ack counts from when there was something to acknowledge, and from nothing later: or
             # steady traffic would put publishing again off for ever.
             self._moved_at = now_ms
+            self._window.begin()
         self.head = max(self.head, head)
 
     def trimmed(self, floor: int) -> None:
@@ -107,6 +112,7 @@ class Delivery:
         self._below = self._below_at = None
         if seq == self.mark:
             return Answer.SAME
+        self._window.acknowledged(seq - self.mark)
         self.mark = seq
         self.next = max(self.next, seq + 1)
         self._moved_at = now_ms
@@ -123,7 +129,7 @@ class Delivery:
             0,
             min(
                 PUBACK_WINDOW - self._in_flight,
-                ACK_WINDOW - (self.next - 1 - self.mark),
+                self._window.size - (self.next - 1 - self.mark),
                 self.head - self.next + 1,
             ),
         )
@@ -152,6 +158,7 @@ class Delivery:
         if self.connected and self.mark < self.next - 1 and now_ms >= self._moved_at + self._pause_ms:
             doubled = min(self._pause_ms * 2, self._resend_max_ms)
             self._pause_ms = round(doubled * (1 - _JITTER * self._jitter()))
+            self._window.lost()
             again = True
         if again:
             self._rewind(now_ms)

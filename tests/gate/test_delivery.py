@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fabgate.gate.delivery import BELOW_MS, Answer, Delivery
+from fabgate.gate.window import FIRST, LEAST
 from fabgate.wire import ACK_WINDOW, PUBACK_WINDOW
 
 
@@ -41,19 +42,34 @@ def test_nothing_goes_out_while_not_connected() -> None:
 
 
 def test_at_most_twenty_wait_for_the_broker_and_four_hundred_for_the_collector() -> None:
-    delivery = stream(head=1_000)
+    delivery = stream(head=2_000)
     assert pump(delivery) == list(range(1, PUBACK_WINDOW + 1))
+    delivery.ack(1, same_history=True, now_ms=0)
+    assert pump(delivery) == []
     delivery.puback()
     assert pump(delivery) == [PUBACK_WINDOW + 1]
+    for mark in range(2, 1_000):
+        delivery.ack(mark, same_history=True, now_ms=0)
+        delivery.puback()
+        pump(delivery)
     for _ in range(2_000):
         delivery.puback()
         pump(delivery)
-    assert delivery.next - 1 == ACK_WINDOW
-    delivery.ack(100, same_history=True, now_ms=0)
+    assert delivery.next - 1 == 999 + ACK_WINDOW
+    delivery.ack(1_099, same_history=True, now_ms=0)
     for _ in range(200):
         delivery.puback()
         pump(delivery)
-    assert delivery.next - 1 == ACK_WINDOW + 100
+    assert delivery.next - 1 == 1_099 + ACK_WINDOW
+
+
+def test_a_window_that_was_too_large_is_small_when_publishing_begins_again() -> None:
+    delivery = stream(head=1_000)
+    assert len(pump(delivery)) == FIRST
+    for _ in range(FIRST):
+        delivery.puback()
+    assert delivery.due(10_000)
+    assert len(pump(delivery)) == LEAST
 
 
 def test_a_broker_that_confirms_more_than_was_sent_opens_no_window() -> None:
