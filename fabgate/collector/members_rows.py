@@ -118,7 +118,8 @@ def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:
     row.payer_id = values["payer"] if values.get("payer") not in (None, "", row.id) else None
 
     def wrong(column: str, text: str, **said: object) -> None:
-        mistakes.append(Mistake(line, f"{column}: {text % {'found': values[column][:40], **said}}"))
+        told = text % {"found": values[column][:40], **said}
+        mistakes.append(Mistake(line, f"{_('%(name)s:') % {'name': column}} {told}"))
 
     if not 0 < len(row.id) <= 64 or not row.id.isprintable():
         wrong("id", _("found '%(found)s', wanted 1 to 64 printable characters"))

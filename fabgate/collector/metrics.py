@@ -189,7 +189,7 @@ class Workshop:
         )
         lately = self._now - LATELY
         reasons: Counter[str] = Counter()
-        for found in Refusal.since(lately).values_list("reasons", flat=True).iterator():
+        for found in Refusal.between(lately).values_list("reasons", flat=True).iterator():
             reasons.update(found[:1])
         yield _gauge(
             "fabgate_lately_refusals",

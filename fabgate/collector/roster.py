@@ -112,7 +112,7 @@ def words(gates: Sequence[Gate], *, is_told: bool) -> str:
 
 def known_by(rosters: Mapping[str, int]) -> Known:
     """Return which gates decide by the rosters (gate's name → version) that were built for a change."""
-    gates = list(Gate.objects.filter(name__in=rosters).order_by("name"))
+    gates = list(Gate.objects.filter(name__in=rosters).select_related("machine").order_by("name"))
     return Known(gates, [gate for gate in gates if gate.reported_roster < rosters[gate.name]])
 
 

@@ -30,37 +30,33 @@ class Refusal(models.Model):
     seen_at = models.DateTimeField()
     #: By how much the gate's clock was wrong at least when it wrote `at` (../clocks.py); ahead is more than 0.
     clock_off_ms = models.BigIntegerField(null=True)
+    #: About when it was, and what every list goes by: a date that is known to be wrong counts for nothing, and when it
+    #: was received does. The database works it out, so that nobody can store another one.
+    about = models.GeneratedField(
+        expression=Case(When(clock_off_ms=None, then=F("at")), default=F("seen_at")),
+        output_field=models.DateTimeField(),
+        db_persist=True,
+    )
 
     class Meta:
-        """The newest, by the gate's date or where that is wrong by ours, and the newest of a member and of a badge."""
+        """The newest, and the newest of a member and of a badge."""
 
         indexes = [
-            models.Index(fields=["at", "id"], name="refusal_at"),
-            models.Index(fields=["seen_at"], condition=models.Q(clock_off_ms__isnull=False), name="refusal_clock_off"),
-            models.Index(fields=["member", "at"], condition=~models.Q(member=""), name="refusal_member"),
-            models.Index(fields=["badge", "at"], condition=models.Q(member=""), name="refusal_stranger"),
+            models.Index(fields=["about", "id"], name="refusal_about"),
+            models.Index(fields=["member", "about"], condition=~models.Q(member=""), name="refusal_member"),
+            models.Index(fields=["badge", "about"], condition=models.Q(member=""), name="refusal_stranger"),
         ]
 
     def __str__(self) -> str:
         return f"{self.member or 'an unknown badge'} at {self.gate_id}: {', '.join(self.reasons)}"
 
-    @property
-    def about(self) -> datetime:
-        """Return about when it was: a date that is known to be wrong counts for nothing, and when it was received does."""
-        return self.at if self.clock_off_ms is None else self.seen_at
-
     @classmethod
-    def since(cls, first: datetime, last: datetime | None = None) -> models.QuerySet[Refusal]:
-        """Return those of which `about` is not before `first`, nor after `last`; the newest first."""
-        right = cls.objects.filter(clock_off_ms=None, at__gte=first)
-        wrong = cls.objects.filter(clock_off_ms__isnull=False, seen_at__gte=first)
+    def between(cls, first: datetime, last: datetime | None = None) -> models.QuerySet[Refusal]:
+        """Return those of about `first` to `last`, both included; the newest first."""
+        rows = cls.objects.filter(about__gte=first)
         if last is not None:
-            right, wrong = right.filter(at__lte=last), wrong.filter(seen_at__lte=last)
-        about = Case(When(clock_off_ms=None, then=F("at")), default=F("seen_at"))
-        # Two lists and no OR: each has an index, and no database finds both for one condition.
-        return cls.objects.filter(pk__in=right.values("pk").union(wrong.values("pk"), all=True)).order_by(
-            about.desc(), "-id"
-        )
+            rows = rows.filter(about__lte=last)
+        return rows.order_by("-about", "-id")
 
 
 class Order(models.Model):

@@ -56,11 +56,13 @@ def by(change: Change) -> Known | None:
 
 
 def _silent(gate: Gate) -> str:
+    """Return why a gate does not know yet. It is called what the machine beside it is: that is what people know."""
+    name = str(gate.machine or gate)
     if gate.seen_at is None:
-        return _("%(gate)s not heard yet") % {"gate": gate.name}
+        return _("%(gate)s not heard yet") % {"gate": name}
     if gate.is_heard(datetime.now(UTC)):
-        return _("%(gate)s is being told") % {"gate": gate.name}
+        return _("%(gate)s is being told") % {"gate": name}
     seen = timezone.localtime(gate.seen_at)
     is_today = seen.date() == timezone.localdate()
     said = date_format(seen, "H:i" if is_today else "SHORT_DATETIME_FORMAT")
-    return _("%(gate)s silent since %(at)s") % {"gate": gate.name, "at": said}
+    return _("%(gate)s silent since %(at)s") % {"gate": name, "at": said}

@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const HEIGHT = 220;
+  const HEIGHT = 200;
 
   function color(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -40,7 +40,7 @@
         },
       ],
       axes: [
-        { ...axis, grid: { show: false }, space: 56, incrs: [1, 2, 5, 7, 14, 30, 60, 120], values: (_chart, ticks) => ticks.map((tick) => data.labels[tick] ?? "") },
+        { ...axis, grid: { show: false }, size: 32, space: 56, incrs: [1, 2, 5, 7, 14, 30, 60, 120], values: (_chart, ticks) => ticks.map((tick) => data.labels[tick] ?? "") },
         { ...axis, size: 56, values: (_chart, ticks) => ticks.map((tick) => `${number.format(tick)} ${data.unit}`) },
       ],
     };

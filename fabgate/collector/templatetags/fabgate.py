@@ -112,6 +112,12 @@ def duration(ms: int | None) -> str:
 
 
 @register.filter
+def called(name: str, names: Mapping[str, str]) -> str:
+    """Return what somebody is called who signs in with `name`, of those that the page knows (``who.signing_in``)."""
+    return names.get(name, name)
+
+
+@register.filter
 def at(items: list[Any], index: int) -> Any:
     """Return one of a list's items by its place."""
     return items[index]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 
 import pytest
 
 from fabgate.collector.models import Badge, Refusal
 
-from .used import MINUTE, NOON, Used, machine, text
+from .used import MINUTE, NOON, Used, body, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -54,6 +56,19 @@ def test_where_the_clock_was_wrong_it_says_when_it_was_received(used, browse):
     assert shown.count("clock wrong: received") == 1
     assert f"clock wrong: received {NOON:%-d %b %Y}, 13:03" in shown
     assert "clock wrong: received" in text(browse("trainer").get("/people/m-2"))
+
+
+def test_where_the_clock_was_wrong_lists_and_files_go_by_when_it_was_received(used, browse):
+    first = Refusal.objects.get(member="m-1")
+    years_ago = first.at.replace(year=2016)
+    Refusal.objects.filter(pk=first.pk).update(at=years_ago, clock_off_ms=-1, seen_at=NOON + 4 * MINUTE)
+    client = browse("manager")
+    assert listed(client.get("/use/refusals"))[0] == "Membership over, training missing"
+    assert client.get("/use/refusals").context["strangers"][0]["last"] == NOON + 2 * MINUTE
+    rows = list(csv.DictReader(io.StringIO(body(client.get("/use/export.csv?what=refusals")).decode("utf-8-sig"))))
+    late = f"{NOON + 4 * MINUTE:%Y-%m-%dT%H:%M:%S}.000+00:00"
+    assert [row["Received where the clock was wrong (UTC)"] for row in rows] == ["", "", "", late]
+    assert rows[-1]["When (UTC)"].startswith("2016-")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ What gates say goes through the store, as it does in life, so that sums, reviews
 
 from __future__ import annotations
 
+import hashlib
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -157,7 +158,7 @@ def _people(now: datetime) -> None:
                 training=wanted[name],
                 stage=Grant.AUTONOMOUS if name == "safety" else stages[(number + at) % len(stages)],
                 since=today - timedelta(days=40 * (number % 20) + 1),
-                trainer="maya",
+                trainer="Maya Roussel",
             )
     for number, reason in ((7, "payment-due"), (19, "suspended")):
         Block.objects.create(member_id=f"m-{number}", reason=reason, actor="maya", at=now - timedelta(days=3))
@@ -240,7 +241,7 @@ def _running(journal: Journal, session: str, started: datetime, at: int) -> Rece
 def _refusal(journal: Journal, moment: datetime, chance: random.Random) -> Received:
     number = chance.randrange(1, len(NAMES))
     if chance.random() < 0.4:
-        return journal.write("access.refused", time=moment, badge=f"{number:064x}", reasons=["unknown-badge"])
+        return journal.write("access.refused", time=moment, badge=hashlib.sha256(b"stranger %d" % number).hexdigest(), reasons=["unknown-badge"])
     reasons = chance.choice([["training-missing"], ["expired", "training-missing"], ["payment-due"]])
     return journal.write("access.refused", time=moment, badge=_digest(number), member=f"m-{number}", reasons=reasons)
 

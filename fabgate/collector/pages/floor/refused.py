@@ -28,7 +28,7 @@ class Refused:
 
 def lately(at: datetime) -> list[Refused]:
     """Return the newest refusals."""
-    rows = list(Refusal.since(at - LATELY).select_related("gate__machine")[:MOST])
+    rows = list(Refusal.between(at - LATELY).select_related("gate__machine")[:MOST])
     people = who.called(row.member for row in rows)
     owners = who.having(row.badge for row in rows if not row.member)
     return [

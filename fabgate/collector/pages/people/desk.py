@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector import badges, blocks
 from fabgate.collector.access import NOT_TRAINED, People, Standing
 from fabgate.collector.models import Badge, Block, Gate, Grant, Machine, Member, Refusal, Training, UsageSession
-from fabgate.collector.pages import known, reasons
+from fabgate.collector.pages import known, reasons, who
 from fabgate.collector.pages.people import desk_forms, telling, words
 from fabgate.collector.pages.people.words import Chip
 
@@ -62,12 +62,15 @@ def page(request: HttpRequest, member: Member, **bound: Any) -> HttpResponse:
         "give_form": desk_forms.GiveForm(auto_id="give_%s"),
         "lend_form": desk_forms.LendForm(auto_id="lend_%s"),
     } | bound
+    held_trainings = trainings(member, today)
+    said = [grant for row in held_trainings for grant in [*row.earlier, *row.coming]]
     context = {
         "member": member,
+        "names": who.signing_in([*(block.actor for block in held_blocks), *(grant.revoked_by for grant in said)]),
         "chips": words.standing(member, today, [block.reason for block in held_blocks]),
         "has_left": member.left_on is not None and member.left_on <= today,
         "machines": machines(member),
-        "trainings": trainings(member, today),
+        "trainings": held_trainings,
         "carried": [_badge(row) for row in carried],
         "ended": [_badge(row) for row in member.badges.exclude(ended_at=None).order_by("-ended_at")[:20]],
         "blocks": [(block, words.block(block.reason)) for block in held_blocks],
@@ -164,7 +167,7 @@ def _badge(row: Badge) -> dict[str, Any]:
 
 
 def _refusals(member: Member) -> list[Refusal]:
-    return list(Refusal.objects.filter(member=member.pk).select_related("gate__machine").order_by("-at", "-id")[:_LAST])
+    return list(Refusal.objects.filter(member=member.pk).select_related("gate__machine").order_by("-about", "-id")[:_LAST])
 
 
 def _refusal(row: Refusal) -> dict[str, Any]:

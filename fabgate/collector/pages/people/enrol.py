@@ -137,7 +137,7 @@ def unknown() -> list[dict[str, Any]]:
     """Return the badges that gates refused lately and that nobody has, the last one first."""
     taken = Badge.objects.filter(ended_at=None).values("digest")
     rows = (
-        Refusal.since(timezone.now() - RECENT)
+        Refusal.between(timezone.now() - RECENT)
         .filter(member="")
         .exclude(badge__in=taken)
         .values("badge")
@@ -158,7 +158,7 @@ def _where(row: Refusal) -> object:
 
 
 def _refusals(digest: str) -> list[dict[str, Any]]:
-    rows = Refusal.objects.filter(member="", badge=digest).select_related("gate__machine").order_by("-at", "-id")[:3]
+    rows = Refusal.objects.filter(member="", badge=digest).select_related("gate__machine").order_by("-about", "-id")[:3]
     return [{"row": row, "where": _where(row)} for row in rows]
 
 

@@ -158,7 +158,7 @@ class RefusalsForm(PeriodForm):
         wanted = self.cleaned_data
         rows = Refusal.objects.all()
         if self.days is not None:
-            rows = rows.filter(at__gte=self.days.start, at__lt=self.days.end)
+            rows = rows.filter(about__gte=self.days.start, about__lt=self.days.end)
         if wanted["member"]:
             rows = rows.exclude(member="").filter(member=wanted["member"])
         if wanted["machine"]:

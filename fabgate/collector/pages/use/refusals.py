@@ -25,7 +25,7 @@ def refusals(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return show(request, "refusals.html", {"form": form}, status=400)
     found = form.narrowed()
-    page = keyset.page(found.select_related("gate__machine"), "at", request.GET)
+    page = keyset.page(found.select_related("gate__machine"), "about", request.GET)
     names = Names(row.member for row in page.rows)
     shown: dict[str, Any] = {"form": form, "page": page, "is_first": not page.newer}
     shown["rows"] = [
@@ -52,7 +52,7 @@ def _sums(found: QuerySet[Refusal]) -> dict[str, Any]:
     rows = found.order_by().values_list("gate__machine__title", "gate__machine__name", "gate__name")
     for title, machine, gate, times in rows.annotate(times=Count("id")):
         machines[title or machine or gate] += times
-    unknown = found.filter(member="").order_by().values("badge").annotate(times=Count("id"), last=Max("at"))
+    unknown = found.filter(member="").order_by().values("badge").annotate(times=Count("id"), last=Max("about"))
     strangers = list(unknown.order_by("-times", "-last")[:_TOP])
     owners = who.having(row["badge"] for row in strangers)
     return {

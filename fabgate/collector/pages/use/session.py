@@ -35,7 +35,8 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
             messages.success(request, form.said())
             return see_other(reverse("use-session", args=[pk]))
     authors = [one.author for one in found.corrections]
-    called = signing_in([*authors, found.review.settled_by if found.review else ""])
+    taken_back_by = found.grant.revoked_by if found.grant else ""
+    called = signing_in([*authors, found.review.settled_by if found.review else "", taken_back_by])
     may_correct = row.reason is not None and rights.may(account_of(request).role, "use-session", "POST")
     is_own = may_correct and barred_from(account_of(request)) in row.people
     shown = {
@@ -55,6 +56,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "decision": words.said(words.DECISIONS, found.review.decision) if found.review else "",
         "history": evidence.history(found, names, called),
         "settled_by": called.get(found.review.settled_by, found.review.settled_by) if found.review else "",
+        "names": called,
         "form": form if may_correct and not is_own else None,
         "is_own": is_own,
     }

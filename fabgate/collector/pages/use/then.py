@@ -221,7 +221,7 @@ def _holes(journal: Journal, moment: datetime) -> list[dict[str, Any]]:
 
 
 def _refusals(gates: list[Gate], moment: datetime) -> list[dict[str, Any]]:
-    rows = list(Refusal.since(moment - NEAR, moment + NEAR).filter(gate__in=gates).reverse())
+    rows = list(Refusal.between(moment - NEAR, moment + NEAR).filter(gate__in=gates).reverse())
     names = Names(row.member for row in rows)
     return [
         {"refusal": row, "who": names[row.member] if row.member else "", "why": words.refused(row.reasons)}
