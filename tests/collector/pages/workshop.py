@@ -241,7 +241,12 @@ def _running(journal: Journal, session: str, started: datetime, at: int) -> Rece
 def _refusal(journal: Journal, moment: datetime, chance: random.Random) -> Received:
     number = chance.randrange(1, len(NAMES))
     if chance.random() < 0.4:
-        return journal.write("access.refused", time=moment, badge=hashlib.sha256(b"stranger %d" % number).hexdigest(), reasons=["unknown-badge"])
+        return journal.write(
+            "access.refused",
+            time=moment,
+            badge=hashlib.sha256(b"stranger %d" % number).hexdigest(),
+            reasons=["unknown-badge"],
+        )
     reasons = chance.choice([["training-missing"], ["expired", "training-missing"], ["payment-due"]])
     return journal.write("access.refused", time=moment, badge=_digest(number), member=f"m-{number}", reasons=reasons)
 

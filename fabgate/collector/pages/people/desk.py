@@ -167,7 +167,9 @@ def _badge(row: Badge) -> dict[str, Any]:
 
 
 def _refusals(member: Member) -> list[Refusal]:
-    return list(Refusal.objects.filter(member=member.pk).select_related("gate__machine").order_by("-about", "-id")[:_LAST])
+    return list(
+        Refusal.objects.filter(member=member.pk).select_related("gate__machine").order_by("-about", "-id")[:_LAST]
+    )
 
 
 def _refusal(row: Refusal) -> dict[str, Any]:
