@@ -1,7 +1,8 @@
 """The peer of the ingest: a paho subscriber that stores nothing.
 
 ``python -m bench.light_collector PORT HEAD`` says ``ready``. It counts what comes, and says how far it is after every
-hundredth entry of a gate, and after the first and the last, HEAD: gates keep the rest back until somebody has told them.
+tenth entry of a gate, and after the first and the last, HEAD: gates keep the rest back until somebody has told them, and
+one that has lost some keeps back all but ten.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from bench.people import SITE
 from fabgate import wire
 from fabgate.collector.mqtt import KEEPALIVE_S
+from fabgate.gate.window import LEAST
 
-ACK_EVERY = 100
+ACK_EVERY = LEAST
 
 
 class Subscriber:

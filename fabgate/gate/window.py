@@ -16,7 +16,7 @@ from fabgate.wire import ACK_WINDOW, PUBACK_WINDOW
 
 #: What a gate begins with, and again whenever it had nothing to deliver for a while: what it learnt then is old.
 FIRST: Final = PUBACK_WINDOW
-LEAST: Final = 5
+LEAST: Final = 10
 _SHARE: Final = 4
 
 

@@ -40,7 +40,7 @@ def test_after_a_loss_it_doubles_only_up_to_a_quarter_and_then_grows_by_one_for_
     for _ in range(6):
         sizes.append(window.size)
         window.acknowledged(window.size)
-    assert sizes == [5, 10, 20, 21, 22, 23]
+    assert sizes == [10, 20, 21, 22, 23, 24]
     assert sizes[0] == LEAST
 
 
