@@ -321,7 +321,7 @@ def test_history_tells_rules_one_by_one_in_words(browse, saw, gate):
 def test_the_page_says_which_gates_know_what_was_saved(browse, saw, gate):
     client = browse("manager")
     client.post("/machines/saw/rules", typed(saw, limit_s="90"))
-    assert "Known by 0 of 1 gate; saw-1 not heard yet" in text(client.get("/machines/saw"))
+    assert "Known by 0 of 1 gate; Bandsaw not heard yet" in text(client.get("/machines/saw"))
     gate.refresh_from_db()
     Gate.objects.update(reported_roster=gate.roster_version)
     assert "Known by 1 of 1 gate" in text(client.get("/machines/saw"))

@@ -56,6 +56,16 @@ def test_of_a_machine_that_no_training_opens_none_is_said_to_be_missing(desk):
     assert standing(desk)["saw"] == ("Yes", "")
 
 
+def test_who_blocked_and_who_took_back_is_called_by_name_and_not_by_how_they_sign_in(browse, account):
+    account("desk", name="kb", display_name="Karim Benali")
+    trained("m-1", "saw", revoked_on=today(), revoked_by="kb", reason="left it running")
+    hold(Member.objects.get(pk="m-1"), "payment-due", None, actor="kb")
+    page = text(browse("desk").get("/people/m-1"))
+    assert "by Karim Benali: left it running" in page
+    assert f"since {today():%-d %b %Y}, by Karim Benali" in page
+    assert "by kb" not in page
+
+
 def test_a_training_to_come_is_no_earlier_one(desk):
     trained("m-1")
     member = Member.objects.get(pk="m-1")
@@ -140,7 +150,7 @@ def test_the_page_says_which_gates_know_it_until_all_do(trainer):
     Gate.objects.filter(name="laser-1").update(online=False)
     grant(trainer)
     page = text(trainer.get("/people/m-1"))
-    assert "Known by 0 of 1 gate; laser-1 silent since" in page
+    assert "Known by 0 of 1 gate; Laser silent since" in page
     assert 'data-live="roster floor change"' in page
     fetched()
     assert "Known by 1 of 1 gate" in text(trainer.get("/people/m-1"))

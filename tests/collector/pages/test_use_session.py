@@ -45,7 +45,8 @@ def test_the_evidence_names_person_machine_gate_minutes_and_why_it_ended(used, b
         assert word in shown
 
 
-def test_the_evidence_says_on_what_ground_with_trainer_and_what_became_of_it(used, browse):
+def test_the_evidence_says_on_what_ground_with_trainer_and_what_became_of_it(used, browse, account):
+    account("trainer", name="eve", display_name="Eve Petit")
     training = Training.objects.create(name="saws", title="Saws")
     grant = Grant.objects.create(
         member_id="m-1",
@@ -64,7 +65,7 @@ def test_the_evidence_says_on_what_ground_with_trainer_and_what_became_of_it(use
     shown = text(browse("auditor").get("/use/s-2"))
     for word in ("Saws", "under supervision", "trainer Maya", "Bjørn Sørensen", "11:00", "old then"):
         assert word in shown
-    assert "by eve: an accident" in shown
+    assert "by Eve Petit: an accident" in shown
 
 
 def test_the_entries_are_shown_by_number_and_hash(used, browse):
