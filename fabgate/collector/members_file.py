@@ -107,24 +107,28 @@ def _collisions(rows: list[Row], mistakes: list[Mistake]) -> None:
                 text = _("badges: %(badge)s is the badge of '%(id)s' on line %(line)d")
                 mistakes.append(Mistake(row.line, text % {"badge": found, "id": member, "line": line}, line))
             holders.setdefault(found, (row.id, row.line))
-    mistakes += _held_by_others(rows, ids)
+    mistakes += _held_by_others(_carried(), rows, ids)
 
 
 def _left_in_hands(rows: list[Row], mistakes: list[Mistake]) -> None:
     """Leave out who gets the badge of somebody whose own line cannot be taken: they keep it."""
+    carried = _carried()
     while True:
         bad = _lines(mistakes)
         good = [row for row in rows if row.line not in bad]
-        more = _held_by_others(good, {row.id: row.line for row in good})
+        more = _held_by_others(carried, good, {row.id: row.line for row in good})
         if not more:
             return
         mistakes += more
 
 
-def _held_by_others(rows: list[Row], ids: dict[str, int]) -> list[Mistake]:
-    """Return a mistake for each badge that is in the hands of somebody who is not among `ids`."""
+def _carried() -> list[Badge]:
+    return list(Badge.objects.filter(ended_at=None).select_related("group").order_by("id"))
+
+
+def _held_by_others(carried: list[Badge], rows: list[Row], ids: dict[str, int]) -> list[Mistake]:
+    """Return a mistake for each of the badges `carried` that is in the hands of somebody who is not among `ids`."""
     lines = {str(found): row.line for row in rows for found in row.badges}
-    carried = list(Badge.objects.filter(ended_at=None).select_related("group").order_by("id"))
     spelled = {}
     if any(not held.spelling for held in carried):
         key = roster.badge_key(settings.ENVIRONMENT)

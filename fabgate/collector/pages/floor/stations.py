@@ -100,7 +100,17 @@ class Station:
 
 def now(at: datetime, names: Collection[str] | None = None) -> list[Station]:
     """Return every station, or those of the gates of these `names`; those of a kind together."""
-    stations = _beside_machines(names)
+    return _told(_beside_machines(names), at)
+
+
+def of(machine: Machine, at: datetime) -> list[Station]:
+    """Return the stations of one machine, by their gates' names; none of one that has left the workshop."""
+    if machine.retired_at is not None:
+        return []
+    return _told([Station(machine, gate) for gate in machine.gates.order_by("name")] or [Station(machine, None)], at)
+
+
+def _told(stations: list[Station], at: datetime) -> list[Station]:
     gates = [station.gate for station in stations if station.gate is not None]
     people = who.called(gate.session_member for gate in gates)
     behind = awaited(gates)

@@ -166,7 +166,7 @@ def page(request: HttpRequest, machine: Machine, **bound: Form) -> HttpResponse:
     told = [("machine", found.name), *(("gate", gate.name) for gate in gates)]
     shown = {
         "machine": found,
-        "stations": [station for station in stations.now(datetime.now(UTC)) if station.machine.pk == found.pk],
+        "stations": stations.of(found, datetime.now(UTC)),
         "unlockable": {found.pk} if acts.may_unlock(account_of(request), found) else set(),
         "more_time": acts.MORE_TIME.items(),
         "gates": gates,
