@@ -63,6 +63,8 @@ TEXTS: Final[dict[str, str]] = {
     "extended": "Extended\n{left} left",
     "grace": "Badge removed\nStops in {clock}\nTo continue:\nput it back",
     "finishing": "Job is running\nThe power stays on\nuntil it is done",
+    "finishing.unfelt": "Please finish\nAt most {left}\nWhen you are done:\ntap again",
+    "finishing.unfelt.hold": "Please finish\nAt most {left}\nWhen you are done:\ntake your badge",
     "run-on": "Session ending\nRuns on for {left}",
     "flag-ask": "Report a defect:\ntap your badge\nDanger: press again",
     "flag-ask.danger": "Report a danger:\ntap your badge\nDefect: press again",
@@ -173,6 +175,9 @@ def notice(
             why = f"ended.{signal.reasons[0]}" if signal.reasons else ""
             told = speak.text(why) if why in TEXTS else ""
             lines = speak.lines("ended", left=speak.duration(signal.ms), why=told)
+        case _KIND.FINISHING if signal.detail == w.UNFELT:
+            variant = "finishing.unfelt.hold" if mode is w.Mode.HOLD else "finishing.unfelt"
+            lines = speak.lines(variant, left=speak.duration(signal.ms))
         case _KIND.MISREAD | _KIND.FLAG_ASK:
             variant = f"{signal.kind}.{signal.detail}"
             lines = speak.lines(variant if variant in TEXTS else signal.kind.value)

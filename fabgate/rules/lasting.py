@@ -67,7 +67,15 @@ class Lasting(Notebook):
     def _end_grace(self, session: Session) -> None:
         """Go on: the card is in its holder again."""
         session.term.grace_until = None
-        self._signal(w.SignalKind.FINISHING if self._phase is Phase.FINISHING_JOB else w.SignalKind.GO, session=session)
+        if self._phase is Phase.FINISHING_JOB:
+            self._tell_finishing(session)
+        else:
+            self._signal(w.SignalKind.GO, session=session)
+
+    def _tell_finishing(self, session: Session) -> None:
+        """Say that power stays until the job is done: the input will tell, or else the member has to."""
+        left_ms = max(0, session.term.finish_until - self._now.boot_ms)
+        self._signal(w.SignalKind.FINISHING, session=session, ms=left_ms, detail="" if self._run_sense else w.UNFELT)
 
     def _start_grace(self, session: Session) -> None:
         # Where a job is waited for and an input says whether it runs, the card says nothing more.

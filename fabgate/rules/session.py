@@ -274,9 +274,9 @@ class Gate(Taps, Causes):
         elif self._rules.finish_wait and self._job_may_run(reason):
             self._settle_handover()
             session = self._owner()
-            session.term.finish(self._now.boot_ms, self._rules)
+            session.term.finish(self._now.boot_ms, self._rules, felt=self._run_sense)
             self._go(Step.JOB_RUNS)
-            self._signal(w.SignalKind.FINISHING, session=session)
+            self._tell_finishing(session)
         else:
             self._run_on_or_cut()
 
@@ -293,14 +293,14 @@ class Gate(Taps, Causes):
         self._settle_handover()
         session = self._owner()
         session.meter = session.meter.run(self._now.boot_ms, on=False)
-        session.term.run_on(self._now.boot_ms, self._rules)
+        session.term.run_on(self._now.boot_ms, self._rules, felt=self._run_sense)
         self._go(Step.FAN_RUNS)
         self._signal(w.SignalKind.RUN_ON, session=session, ms=session.term.run_on_until - self._now.boot_ms)
 
     def _job_said_done(self, session: Session) -> None:
         """Take the member's word that the job is done where no input says it; an input knows better than a tap."""
         if self._run_sense:
-            self._signal(w.SignalKind.FINISHING, session=session)
+            self._tell_finishing(session)
         else:
             self._run_on_or_cut()
 

@@ -74,14 +74,20 @@ class Term:
         self.limit_at = min(self.limit_at + min(by_ms, self.limit_ms), self.max_at)
         self.warned = False
 
-    def finish(self, at_ms: int, rules: MachineRules) -> None:
-        """Set the last deadlines, once: a job may run until ``finish_until``, the fan until ``off_by``."""
+    def finish(self, at_ms: int, rules: MachineRules, *, felt: bool) -> None:
+        """Set the last deadlines, once: a job may run until ``finish_until``, the fan until ``off_by``.
+
+        A job that an input feels may outlast the limit. One that nobody feels may not: at its limit the session would
+        have ended without any lock or block, and these never make it longer.
+        """
         if self.off_by is None:
             self.finish_until = at_ms + rules.finish_max_ms
+            if not felt:
+                self.finish_until = min(self.finish_until, max(at_ms, self.limit_at))
             self.off_by = self.finish_until + rules.run_on_ms
 
-    def run_on(self, at_ms: int, rules: MachineRules) -> None:
+    def run_on(self, at_ms: int, rules: MachineRules, *, felt: bool) -> None:
         """Let the fan run, within the last deadline."""
-        self.finish(at_ms, rules)
+        self.finish(at_ms, rules, felt=felt)
         assert self.off_by is not None
         self.run_on_until = min(at_ms + rules.run_on_ms, self.off_by)

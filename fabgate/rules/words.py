@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Final
 
 from fabgate.rules.value import value
 
@@ -462,6 +463,10 @@ class SignalKind(StrEnum):
     FLAGGED = "flagged"
     UNFLAGGED = "unflagged"
     IDENTIFY = "identify"  # a manager asks: which machine is this?
+
+
+#: The detail of ``SignalKind.FINISHING`` where no input says whether a job runs: its member says when it is done.
+UNFELT: Final = "unfelt"
 
 
 @value

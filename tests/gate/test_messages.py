@@ -53,7 +53,7 @@ signals = st.builds(
         st.one_of(st.sampled_from([*REASONS, *w.EndReason, *w.Cause]), st.text(max_size=30)), max_size=12
     ).map(tuple),
     ms=st.integers(min_value=-1, max_value=10 * 366 * 86_400_000),
-    detail=st.one_of(names, st.sampled_from([*MISREADS, *w.FlagKind, *w.Cause])),
+    detail=st.one_of(names, st.sampled_from([*MISREADS, *w.FlagKind, *w.Cause, w.UNFELT])),
 )
 locks = st.one_of(
     st.none(),
@@ -387,3 +387,11 @@ def catalogue(lang: str) -> dict[str, str]:
 
 def places(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def test_where_nobody_feels_a_job_its_member_is_told_how_to_end_it_and_until_when():
+    told = {"ms": 40 * 60_000, "detail": w.UNFELT}
+    assert shown(KIND.FINISHING, **told) == ("Please finish", "At most 40 min", "When you are done:", "tap again")
+    assert shown(KIND.FINISHING, mode=w.Mode.HOLD, **told)[-1] == "take your badge"
+    assert shown(KIND.FINISHING, lang="fr", **told)[1] == "Encore 40 min max"
+    assert shown(KIND.FINISHING, ms=40 * 60_000)[0] == "Job is running"

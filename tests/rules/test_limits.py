@@ -195,6 +195,32 @@ def test_without_an_input_an_end_from_elsewhere_waits_for_the_members_word(end):
     assert world.after(MIN) == ["off", "record ended s1 lock 60000", "say ended"]
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda world: world.roster(lock=w.Lock("l", now=False)),
+        lambda world: world.do(w.CheckpointLate()),
+        lambda world: (world.people.update(ada=w.Barred(("payment-due",), "m-ada")), world.roster())[1],
+    ],
+    ids=["lock", "journal", "blocked"],
+)
+def test_without_an_input_no_end_from_elsewhere_makes_a_session_longer_than_its_limit(end):
+    world = World(limit_ms=60 * MIN).start()
+    world.after(20 * MIN)
+    assert end(world)[-1] == "say finishing"
+    assert (world.said[-1].ms, world.said[-1].detail) == (40 * MIN, w.UNFELT)
+    assert world.after(40 * MIN - 1) == []
+    assert world.after(1)[0] == "off"
+    assert world.ends()[-1][2] == 60 * MIN
+
+
+def test_without_an_input_a_long_limit_leaves_no_more_time_than_a_job_may_take():
+    world = World(limit_ms=12 * H, max_ms=12 * H).start()
+    world.roster(lock=w.Lock("l", now=False))
+    assert world.said[-1].ms == 4 * H
+    assert world.after(4 * H)[0] == "off"
+
+
 def test_without_an_input_the_members_own_end_means_that_no_job_runs():
     assert World().start().tap("ada")[0] == "off"
 

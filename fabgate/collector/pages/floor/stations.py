@@ -213,7 +213,7 @@ def _tell_use(station: Station, gate: Gate, at: datetime) -> None:
     else:
         station.state = gate.state
         if gate.state == "finishing":
-            station.notes.append(Note("finishing", _("A running job ends; then the power goes off.")))
+            station.notes.append(Note("finishing", _("Whoever uses it may finish; then the power goes off.")))
     if station.machine.lock is not None or LOCKS & set(gate.causes):
         _note_lock(station, is_confirmed=bool(LOCKS & set(gate.causes)))
     station.notes += [Note("blocked", _cause(cause), is_public=True) for cause in gate.causes if cause not in LOCKS]
