@@ -32,9 +32,9 @@ from fabgate.gate import messages, systemd
 from fabgate.gate.clock import Clock, open_clock
 from fabgate.gate.commands import CommandDesk
 from fabgate.gate.config import Config, make_driver
-from fabgate.gate.facts import FactWriter, close_unfinished, describe, wall_floor
+from fabgate.gate.facts import FactWriter, close_unfinished, describe, since_checkpoint, wall_floor
 from fabgate.gate.ids import uuid7
-from fabgate.gate.journal import Change, Connect, Journal, plain_connect
+from fabgate.gate.journal import Change, Connect, Journal, OpenSession, plain_connect
 from fabgate.gate.journal import Reader as JournalReader
 from fabgate.gate.keys import badge_keys
 from fabgate.gate.locks import Locked
@@ -233,7 +233,14 @@ class Daemon:
         left = self._journal.open_session()
         closes: frozenset[str] = frozenset()
         if left is not None:
-            ended = close_unfinished(left, boot=self._clock.boot, boot_ms=now.boot_ms, clock=clock)
+            ended = close_unfinished(
+                left,
+                boot=self._clock.boot,
+                boot_ms=now.boot_ms,
+                clock=clock,
+                checkpoint_ms=self._config.journal.checkpoint_s * 1000,
+                since_ms=self._since_checkpoint(left, now),
+            )
             log.warning(
                 "a session of %s was left open: closed as %s with %d ms and an uncertainty of %d ms",
                 ended.member,
@@ -245,6 +252,12 @@ class Daemon:
             closes = frozenset({left.session})
             self._notices.show(messages.power_was_cut(self._config.lang))
         self._journal.append(drafts, Change(closes=closes))
+
+    def _since_checkpoint(self, left: OpenSession, now: w.Now) -> int | None:
+        for body in self._journal.recent("session.started", most=1):
+            with contextlib.suppress(UsageError):  # what an earlier version wrote otherwise ties no clock to another
+                return since_checkpoint(left, wire.decode_entry(body), now)
+        return None
 
     def _start(self) -> None:
         config = self._config

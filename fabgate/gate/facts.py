@@ -130,13 +130,36 @@ class FactWriter:
                 )
 
 
-def close_unfinished(session: OpenSession, *, boot: str, boot_ms: int, clock: wire.Clock) -> wire.SessionEnded:
+def since_checkpoint(session: OpenSession, started: wire.Entry, now: w.Now) -> int | None:
+    """Return how many milliseconds of wall time ago the checkpoint was; None where a clock does not know.
+
+    `started` is the entry with which the session began: it ties the clock of that boot to wall time.
+    """
+    data = wire.decode_data(started)
+    if not isinstance(data, wire.SessionStarted) or data.session != session.session or data.clock.boot != session.boot:
+        return None
+    if not isinstance(started.time, datetime) or not now.synced or now.local is None:
+        return None
+    at = started.time + timedelta(milliseconds=session.boot_ms - data.clock.boottime_ms)
+    ago_ms = round((now.local - at) / timedelta(milliseconds=1))
+    return ago_ms if ago_ms >= 0 else None
+
+
+def close_unfinished(
+    session: OpenSession, *, boot: str, boot_ms: int, clock: wire.Clock, checkpoint_ms: int, since_ms: int | None
+) -> wire.SessionEnded:
     """Return the honest end of a session that this start found open.
 
     The true time lies in [energised_ms, energised_ms + uncertainty_ms]. Within one boot the pin may have stayed high
     until now; after another boot nobody knows when power failed, but it cannot have been long after the checkpoint.
+    How long a job may have gone on behind a disk that hung is hours in most rules; so where it is known that the
+    checkpoint was written `since_ms` ago, that is the most. Beside it a whole interval of checkpoints counts in any
+    case: wall time may be wrong by a little.
     """
     same_boot = session.boot == boot
+    slack_ms = session.slack_ms
+    if since_ms is not None:
+        slack_ms = min(slack_ms, checkpoint_ms + POWER_LOSS_SLACK_MS + since_ms)
     return wire.SessionEnded(
         clock=clock,
         session=session.session,
@@ -146,7 +169,7 @@ def close_unfinished(session: OpenSession, *, boot: str, boot_ms: int, clock: wi
         energised_ms=session.energised_ms,
         running_ms=session.running_ms,
         roster=session.roster,
-        uncertainty_ms=max(0, boot_ms - session.boot_ms) if same_boot else session.slack_ms,
+        uncertainty_ms=max(0, boot_ms - session.boot_ms) if same_boot else slack_ms,
     )
 
 

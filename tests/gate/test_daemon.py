@@ -325,6 +325,22 @@ def test_a_power_cut_ends_the_open_session_with_the_doubt_of_a_late_checkpoint(b
     assert (ended.reason, ended.energised_ms, ended.uncertainty_ms) == ("power-loss", 45_000, 30_000 + 60_000)
 
 
+@pytest.mark.parametrize(("synced", "doubt_ms"), [(True, 30_000 + 60_000 + 7_000), (False, 30_000 + 60_000 + 600_000)])
+def test_a_power_cut_of_seconds_leaves_no_doubt_of_hours_where_the_clock_tells(
+    tmp_path: Path, synced: bool, doubt_ms: int
+) -> None:
+    with running(tmp_path, machine=Machine(name="Laser", finish="wait", finish_max_s=600)) as bench:
+        bench.use("ada")
+        bench.pass_(45_000)
+        bench.written()
+        bench.pull_the_plug()
+        bench.time.reboot(off_s=7)
+        bench.time.synced = synced
+        bench.start()
+        (ended,) = bench.of("session.ended")
+        assert (ended.reason, ended.energised_ms, ended.uncertainty_ms) == ("power-loss", 45_000, doubt_ms)
+
+
 @pytest.mark.parametrize(("finish", "waits_ms"), [("cut", 0), ("wait", 600_000)])
 def test_after_an_hour_of_a_hanging_disk_and_then_a_cut_the_doubt_still_holds(
     tmp_path: Path, finish: str, waits_ms: int

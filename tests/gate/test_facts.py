@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from fabgate import wire
-from fabgate.gate.facts import FactWriter, close_unfinished, describe, fitting, wall_floor
+from fabgate.gate.facts import FactWriter, close_unfinished, describe, fitting, since_checkpoint, wall_floor
 from fabgate.gate.journal import OpenSession
 from fabgate.rules import words as w
 from tests.gate.shell import NOON
@@ -128,16 +128,61 @@ LEFT = OpenSession("s-1", "m-ada", "b", 42, 60_000, 20_000, "boot-1", 100_000, 9
 CLOCK = wire.Clock(boot="x", boottime_ms=1)
 
 
+def closed(*, boot: str, boot_ms: int, since_ms: int | None = None) -> wire.SessionEnded:
+    """How what was left open ends at a gate that writes a checkpoint every fifteen seconds."""
+    return close_unfinished(LEFT, boot=boot, boot_ms=boot_ms, clock=CLOCK, checkpoint_ms=15_000, since_ms=since_ms)
+
+
 def test_what_was_left_open_ends_with_the_doubt_of_its_boot() -> None:
-    same = close_unfinished(LEFT, boot="boot-1", boot_ms=130_000, clock=CLOCK)
+    same = closed(boot="boot-1", boot_ms=130_000)
     assert (same.reason, same.energised_ms, same.running_ms, same.uncertainty_ms) == ("restart", 60_000, 20_000, 30_000)
-    other = close_unfinished(LEFT, boot="boot-2", boot_ms=4_000, clock=CLOCK)
+    other = closed(boot="boot-2", boot_ms=4_000)
     assert (other.reason, other.energised_ms, other.uncertainty_ms) == ("power-loss", 60_000, 90_000)
     assert (other.session, other.member, other.badge, other.roster) == ("s-1", "m-ada", "b", 42)
 
 
 def test_no_doubt_is_negative() -> None:
-    assert close_unfinished(LEFT, boot="boot-1", boot_ms=1, clock=CLOCK).uncertainty_ms == 0
+    assert closed(boot="boot-1", boot_ms=1).uncertainty_ms == 0
+
+
+def test_where_the_time_without_power_is_known_it_is_the_most_that_a_job_went_on_unseen() -> None:
+    assert closed(boot="boot-2", boot_ms=4_000, since_ms=10_000).uncertainty_ms == 15_000 + 60_000 + 10_000
+    assert closed(boot="boot-2", boot_ms=4_000, since_ms=0).uncertainty_ms == 75_000
+    assert closed(boot="boot-2", boot_ms=4_000, since_ms=9_000_000).uncertainty_ms == LEFT.slack_ms
+    assert closed(boot="boot-1", boot_ms=130_000, since_ms=0).uncertainty_ms == 30_000
+
+
+START = datetime(2026, 3, 14, 10, 0, tzinfo=UTC)
+
+
+def begun(*, session: str = "s-1", boot: str = "boot-1", time: datetime | None = START) -> wire.Entry:
+    """The entry of a start at the boot millisecond 40,000; the checkpoint of LEFT was a minute later."""
+    data = wire.SessionStarted(
+        clock=wire.Clock(boot=boot, boottime_ms=40_000, synced=True),
+        session=session,
+        member="m-ada",
+        badge="b",
+        basis=wire.Basis(kind="grant"),
+        mode="tap",
+        roster=42,
+    )
+    topics = wire.GateTopics("lyon", "laser-1")
+    body = wire.encode_entry(
+        topics=topics, journal="j", seq=1, prev="", uid="u", event_type="session.started", data=data, time=time
+    )
+    return wire.decode_entry(body)
+
+
+def test_how_long_ago_a_checkpoint_was_is_told_by_two_clocks_that_know_the_time() -> None:
+    def ago(entry: wire.Entry, *, synced: bool = True, seconds: int = 90) -> int | None:
+        return since_checkpoint(LEFT, entry, w.Now(4_000, START + timedelta(seconds=seconds), synced))
+
+    assert ago(begun()) == 30_000
+    assert ago(begun(), seconds=10) is None  # set back since: nobody knows
+    assert ago(begun(), synced=False) is None
+    assert ago(begun(time=None)) is None
+    assert ago(begun(boot="boot-0")) is None
+    assert ago(begun(session="s-0")) is None
 
 
 def test_an_entry_that_would_be_too_large_is_cut_and_any_other_is_left_alone() -> None:
