@@ -23,6 +23,14 @@ TEXTS: Final[dict[str, str]] = {
     "blocked-lock.no-reason": "Locked by the staff",
     "day": "{day} {month}",
 }
+#: What is wrong most often. A lock keeps it in English, and whoever reads it reads it in their own language.
+REASONS: Final = (
+    "Something is broken",
+    "Waits for a part",
+    "Maintenance",
+    "Needs cleaning",
+    "Kept for a course",
+)
 #: For languages that write a day with its month's name.
 MONTHS: Final = tuple(
     "January February March April May June July August September October November December".split()  # noqa: SIM905
@@ -48,12 +56,17 @@ def locked(catalogue: NullTranslations, reason: str, back: str | None) -> tuple[
 
     `back` is the day on which the machine is expected back, as ISO writes it; what is none is shown as it was written.
     """
-    told = clean(reason) or catalogue.gettext(TEXTS["blocked-lock.no-reason"])
+    told = reason_in(catalogue, clean(reason)) or catalogue.gettext(TEXTS["blocked-lock.no-reason"])
     if day := _day(catalogue, back) if back else "":
         lines = catalogue.gettext(TEXTS["blocked-lock.back"]).split("\n")
         return tuple(fill(line, {"reason": told, "back": day}) for line in lines)
     title, _, *rest = catalogue.gettext(TEXTS["blocked-lock"]).split("\n")
     return (title, *textwrap.wrap(told, COLUMNS, max_lines=2, placeholder=ELLIPSIS), *rest)
+
+
+def reason_in(catalogue: NullTranslations, reason: str) -> str:
+    """Return a lock's reason in a language: one of ours is translated, anybody's own words stay as they are."""
+    return catalogue.gettext(reason) if reason in REASONS else reason
 
 
 def fill(line: str, values: dict[str, str]) -> str:

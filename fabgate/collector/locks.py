@@ -13,6 +13,8 @@ import sys
 from datetime import date
 from typing import Final
 
+from django.utils.translation import get_language
+
 from fabgate import display, translations, wire
 from fabgate.collector import changes, commands, floor, roster
 from fabgate.collector.blocks import today
@@ -56,6 +58,11 @@ def set_on(machine: Machine, when: str, reason: str, back: str, *, actor: str) -
         machine.save()
         gates = _rebuilt(machine, change)
     return found, gates
+
+
+def said(reason: str) -> str:
+    """Return a lock's reason in the language of whoever reads the page."""
+    return display.reason_in(translations.for_language(get_language()), reason)
 
 
 def shown(reason: str, back: str, lang: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fabgate import translations, wire
 from fabgate.display import MONTHS
+from fabgate.display import REASONS as LOCK_REASONS
 from fabgate.drivers.panels import COLUMNS, LINES, Notice
 from fabgate.drivers.panels.text import transliterate
 from fabgate.gate.config import Config
@@ -96,7 +97,7 @@ def test_nothing_ever_says_that_the_machine_is_safe(lang):
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_text_has_a_translation_and_every_translation_a_text(lang):
-    wanted = {*TEXTS.values(), *MONTHS}
+    wanted = {*TEXTS.values(), *MONTHS, *LOCK_REASONS}
     found = catalogue(lang)
     assert wanted - found.keys() == set(), "translate these in fabgate/locale"
     assert found.keys() - wanted == {""}, "nothing says these any more"
@@ -395,3 +396,14 @@ def test_where_nobody_feels_a_job_its_member_is_told_how_to_end_it_and_until_whe
     assert shown(KIND.FINISHING, mode=w.Mode.HOLD, **told)[-1] == "take your badge"
     assert shown(KIND.FINISHING, lang="fr", **told)[1] == "Encore 40 min max"
     assert shown(KIND.FINISHING, ms=40 * 60_000)[0] == "Job is running"
+
+
+@pytest.mark.parametrize("reason", LOCK_REASONS)
+def test_a_lock_for_one_of_our_reasons_is_read_in_ones_own_language(reason):
+    lock = wire.Lock(id="l", when="idle", reason=reason)
+    blocked = {"lock": lock, "reasons": ("lock-idle",)}
+    english, french = (shown(KIND.BLOCKED, site=site, **blocked) for site in ("en", "fr"))
+    assert " ".join(english[1:-1]) == reason
+    assert " ".join(french[1:-1]) == for_language("fr").gettext(reason)
+    own = wire.Lock(id="l", when="idle", reason="La courroie")
+    assert shown(KIND.BLOCKED, lock=own, reasons=("lock-idle",))[1] == "La courroie"

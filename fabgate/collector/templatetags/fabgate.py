@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
-from fabgate.collector import STATIC, rights
+from fabgate.collector import STATIC, locks, rights
 from fabgate.collector.pages import live
 from fabgate.collector.templatetags.icons import PATHS
 
@@ -109,6 +109,12 @@ def duration(ms: int | None) -> str:
     minutes, seconds = divmod(int(ms) // 1000, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+@register.filter
+def lock_reason(reason: str) -> str:
+    """Return why a machine is locked, in the page's language where the words are ours."""
+    return locks.said(reason)
 
 
 @register.filter

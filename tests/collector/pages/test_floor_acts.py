@@ -107,6 +107,17 @@ def test_a_lock_waits_for_the_job_by_default_and_its_gate_is_told_at_once(desk, 
     )
 
 
+def test_one_of_our_reasons_is_kept_in_english_and_read_in_the_language_of_the_page(browse, account, desk):
+    french = browse(account("manager", name="fr", lang="fr"))
+    french.post(LOCK, BROKEN)
+    assert Machine.objects.get().lock_reason == "Something is broken"
+    for page in ("/floor", "/machines", "/log", LOCK):
+        shown = french.get(page).content.decode()
+        assert "Pièce cassée" in shown, page
+        assert "Something is broken" not in shown, page
+    assert "Something is broken" in desk.get("/floor").content.decode()
+
+
 def test_the_form_chooses_idle_unless_somebody_chooses_otherwise(desk):
     assert desk.get(LOCK).context["form"]["when"].value() == "idle"
 

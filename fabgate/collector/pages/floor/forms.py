@@ -7,22 +7,15 @@ from typing import Any, Final
 
 from django import forms
 from django.conf import settings
+from django.utils.functional import lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector import locks
 from fabgate.collector.blocks import today
 from fabgate.collector.pages.watched import Watched
-from fabgate.display import LINES
+from fabgate.display import LINES, REASONS
 
-#: What is wrong most often, in words that fit the display beside the machine.
-REASONS: Final = (
-    gettext_lazy("Something is broken"),
-    gettext_lazy("Waits for a part"),
-    gettext_lazy("Maintenance"),
-    gettext_lazy("Needs cleaning"),
-    gettext_lazy("Kept for a course"),
-)
 OWN: Final = "own"
 IDLE, NOW = "idle", "now"
 
@@ -36,7 +29,7 @@ class LockForm(Watched, forms.Form):
         label=gettext_lazy("Why?"),
         widget=forms.RadioSelect,
         choices=[
-            *((str(number), reason) for number, reason in enumerate(REASONS)),
+            *((str(number), lazy(locks.said, str)(reason)) for number, reason in enumerate(REASONS)),
             (OWN, gettext_lazy("In my own words:")),
         ],
         error_messages={"required": gettext_lazy("Choose a reason: members read it at the machine.")},
@@ -109,6 +102,6 @@ class LockForm(Watched, forms.Form):
 
     @property
     def reason(self) -> str:
-        """Return what members will read."""
+        """Return what members will read, each in their language where it is one of ours."""
         why = self.cleaned_data["why"]
-        return str(self.cleaned_data["words"]) if why == OWN else str(REASONS[int(why)])
+        return str(self.cleaned_data["words"]) if why == OWN else REASONS[int(why)]

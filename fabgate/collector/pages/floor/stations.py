@@ -15,7 +15,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from fabgate.collector import formats, opening
+from fabgate.collector import formats, locks, opening
 from fabgate.collector.models import Gate, Journal, Machine
 from fabgate.collector.models.workshop import HEARTBEATS
 from fabgate.collector.pages import clocks, reasons, who
@@ -261,7 +261,7 @@ def _note_lock(station: Station, *, is_confirmed: bool) -> None:
             text = _("Its gate keeps a lock that is taken off here, or that nobody here knows.")
             station.notes.append(Note("locked", text))
         return
-    station.notes.append(Note("locked", lock.reason, is_public=True))
+    station.notes.append(Note("locked", locks.said(lock.reason), is_public=True))
     if lock.back:
         station.notes.append(
             Note("locked", _("Expected back: %(day)s") % {"day": day(lock.back)}, "calendar", is_public=True)

@@ -133,7 +133,7 @@ def _standing(machine: Machine) -> dict[str, str]:
     """Return the lock that is on, in words."""
     if machine.lock is None:
         return {"standing": ""}
-    return {"standing": f"{machine.lock_reason} ({_locked_by(machine)})"}
+    return {"standing": f"{locks.said(machine.lock_reason)} ({_locked_by(machine)})"}
 
 
 def _not_yours(request: HttpRequest, machine: Machine) -> HttpResponse:
@@ -149,7 +149,7 @@ def _another(machine: Machine) -> str:
         " the machine again before you unlock it."
     )
     at = stations.moment(machine.locked_at) if machine.locked_at else "?"
-    return text % {"machine": machine, "at": at, "who": _locked_by(machine), "reason": machine.lock_reason}
+    return text % {"machine": machine, "at": at, "who": _locked_by(machine), "reason": locks.said(machine.lock_reason)}
 
 
 def _locked_by(machine: Machine) -> str:

@@ -11,7 +11,7 @@ from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate import wire
-from fabgate.collector import presets
+from fabgate.collector import locks, presets
 from fabgate.collector.models import Account, Change, Machine, OneTimeLink, Training
 from fabgate.collector.models.calendar import WEEK
 from fabgate.collector.pages import reasons, who
@@ -143,7 +143,7 @@ def told(change: Change, names: Names) -> list[tuple[str, str, str]]:
 def reason(change: Change) -> str:
     """Return why it was done: in words, where it is a program that named it, or else as somebody wrote it."""
     known = _REASONS.get(change.kind, {})
-    return str(known.get(change.reason) or _BY_ITSELF.get(change.reason, change.reason))
+    return str(known.get(change.reason) or _BY_ITSELF.get(change.reason) or locks.said(change.reason))
 
 
 def _said(kind: str, field: str, found: Any, names: Names) -> str:
@@ -162,6 +162,8 @@ def _said(kind: str, field: str, found: Any, names: Names) -> str:
 def _one(kind: str, field: str, found: Any, names: Names) -> str:
     if (named := names.named(field, found)) is not None:
         return named
+    if field == "lock_reason":
+        return locks.said(str(found))
     if field == "days" and found in WEEK:
         return str(WEEKDAYS[found - 1])
     known = _WORDS.get(f"{kind}.{field}") or _WORDS.get(field, {})
