@@ -16,6 +16,7 @@ from fabgate import wire
 from fabgate.collector import mqtt, roster
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Change, Gate, Machine, Order
+from fabgate.collector.pages.floor import longer
 from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import FabgateError
 
@@ -336,7 +337,7 @@ def test_a_lock_that_somebody_else_took_off_meanwhile_is_a_conflict(maintainer):
 
 @pytest.mark.parametrize(
     ("typed", "verb", "seconds"),
-    [("stop", "stop", None), ("extend-30", "extend", 1800), ("identify", "identify", None)],
+    [("stop", "stop", None), ("extend-1800", "extend", 1800), ("identify", "identify", None)],
 )
 def test_an_order_is_sealed_for_its_gate_and_written_down(desk, broker, typed, verb, seconds):
     response = desk.post(ORDER, {"verb": typed})
@@ -348,6 +349,25 @@ def test_an_order_is_sealed_for_its_gate_and_written_down(desk, broker, typed, v
     keys.verify(sent.seal, wire.PURPOSE_COMMAND, "lyon/saw-1", sent.body)
     order = Order.objects.get()
     assert (order.id, order.actor, order.outcome) == (command.id, "desk", "")
+
+
+@pytest.mark.parametrize(
+    ("limit_s", "offered"),
+    [
+        (600, {"extend-600": "10 min"}),
+        (30, {"extend-30": "30 s"}),
+        (2_700, {"extend-900": "15 min", "extend-1800": "30 min", "extend-2700": "45 min"}),
+        (14_400, {"extend-900": "15 min", "extend-1800": "30 min", "extend-3600": "1 h"}),
+    ],
+)
+def test_no_more_time_is_offered_than_a_gate_gives_at_once(desk, broker, limit_s, offered):
+    Machine.objects.update(rules={"limit_s": limit_s, "max_s": 86_400})
+    assert longer.choices(Machine.objects.get()) == offered
+    refused = "extend-3600" if "extend-3600" not in offered else "extend-14400"
+    assert desk.post(ORDER, {"verb": refused}).status_code == 400
+    assert not broker.taken
+    desk.post(ORDER, {"verb": next(iter(offered))})
+    assert broker.commands()[0].seconds == int(next(iter(offered)).removeprefix("extend-"))
 
 
 @pytest.mark.parametrize("verb", ["", "lock", "unlock", "start", "clear-fault", "extend", "extend-9999", "extend-"])

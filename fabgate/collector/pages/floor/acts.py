@@ -27,8 +27,6 @@ SENT: Final[Mapping[str, Any]] = {
     "fetch-roster": gettext_lazy("%(where)s was told to fetch its roster."),
     "clear-fault": gettext_lazy("%(where)s was told to try its badge reader again."),
 }
-#: What the buttons for more time say, and how many minutes they give.
-MORE_TIME: Final = {"extend-15": 15, "extend-30": 30, "extend-60": 60}
 
 
 def may_unlock(account: Account, machine: Machine, *, is_forgotten: bool = False) -> bool:

@@ -19,6 +19,7 @@ from fabgate.collector import formats, locks, opening
 from fabgate.collector.models import Gate, Journal, Machine
 from fabgate.collector.models.workshop import HEARTBEATS
 from fabgate.collector.pages import clocks, reasons, who
+from fabgate.collector.pages.floor import longer
 from fabgate.collector.pages.who import Who
 from fabgate.collector.templatetags.fabgate import STATES
 
@@ -74,10 +75,23 @@ class Station:
         return self.gate.name if self.gate else f"-{self.machine.name}"
 
     @property
+    def longer(self) -> dict[str, str]:
+        """Return the buttons that make its session longer."""
+        return longer.choices(self.machine)
+
+    @property
     def shown(self) -> str:
         """Return all that its card shows: while this is the same, so is the card."""
         machine, person = self.machine, self.who
-        about = (self.key, machine.name, machine.title, machine.lock_id, machine.lock_reason, self.locked_by)
+        about = (
+            self.key,
+            machine.name,
+            machine.title,
+            machine.lock_id,
+            machine.lock_reason,
+            self.locked_by,
+            self.longer,
+        )
         person_shown = person and (person.id, person.name, person.member is not None)
         now = (self.state, self.word, self.since, self.locked_since, person_shown, self.notes, self.is_reachable)
         return repr((about, now))

@@ -14,7 +14,7 @@ from fabgate.collector import locks, mails
 from fabgate.collector.door import account_of, back_to, see_other
 from fabgate.collector.models import Gate, Machine
 from fabgate.collector.pages import errors, live, watched, who
-from fabgate.collector.pages.floor import acts, stations, writing
+from fabgate.collector.pages.floor import acts, longer, stations, writing
 from fabgate.collector.pages.floor.forms import LockForm
 from fabgate.collector.pages.floor.shown import Shown
 from fabgate.errors import UsageError
@@ -23,7 +23,7 @@ from fabgate.errors import UsageError
 def floor(request: HttpRequest) -> HttpResponse:
     """Show every machine, who is here, who was refused, and which orders were given."""
     shown = Shown(datetime.now(UTC), account_of(request), live.asked(request))
-    return render(request, "floor/floor.html", {"shown": shown, "more_time": acts.MORE_TIME.items()})
+    return render(request, "floor/floor.html", {"shown": shown})
 
 
 def kiosk(request: HttpRequest) -> HttpResponse:
@@ -120,10 +120,10 @@ def unlock(request: HttpRequest, name: str) -> HttpResponse:
 
 def order(request: HttpRequest, name: str) -> HttpResponse:
     """Stop a session, give it more time, or let a gate show where it is."""
-    verb = acts.verb_in(request, "stop", "identify", *acts.MORE_TIME)
     gate = get_object_or_404(Gate.objects.select_related("machine"), name=name)
-    if verb in acts.MORE_TIME:
-        acts.give(request, gate, "extend", seconds=acts.MORE_TIME[verb] * 60)
+    verb = acts.verb_in(request, "stop", "identify", *(longer.choices(gate.machine) if gate.machine else ()))
+    if seconds := longer.seconds_of(verb):
+        acts.give(request, gate, "extend", seconds=seconds)
     else:
         acts.give(request, gate, verb)
     return see_other(back_to(request, "floor"))

@@ -168,7 +168,6 @@ def page(request: HttpRequest, machine: Machine, **bound: Form) -> HttpResponse:
         "machine": found,
         "stations": stations.of(found, datetime.now(UTC)),
         "unlockable": {found.pk} if acts.may_unlock(account_of(request), found) else set(),
-        "more_time": acts.MORE_TIME.items(),
         "gates": gates,
         "about": bound.get("about") or AboutForm(initial=_about(found)),
         "rules": bound.get("rules") or RulesForm(machine=found),
