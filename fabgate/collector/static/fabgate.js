@@ -210,7 +210,7 @@
   }
 
   function live() {
-    if (!address || !regions().length) return;
+    if (!address || !regions().some((region) => region.id !== "records")) return; // that alone is no reason to listen
     for (const region of regions()) remember(region);
     channel?.addEventListener("message", (event) => {
       if (event.data.kind === "where") {

@@ -45,7 +45,7 @@ def regions(page: str) -> list[str]:
 
 def test_a_page_that_is_opened_has_everything(browse):
     page = browse("manager").get("/floor").content.decode()
-    assert regions(page) == list(FLOOR)
+    assert regions(page) == ["records", *FLOOR]
     assert len(cards(page)) == live.MOST_GATES + 3
     assert "<title>" in page
     assert "data-live-part" not in page
@@ -153,3 +153,14 @@ def test_the_states_above_the_machines_are_counted_as_their_cards_are(browse):
     }
     assert shown == {name: len(re.findall(f'"card station is-{name}"', page)) for name in shown}
     assert len(re.findall("<li hidden>", page)) == len(shown) - 3
+
+
+def test_how_complete_the_records_are_is_asked_for_again_on_any_page(browse):
+    client = browse("manager")
+    for page in ("/floor", "/use", "/people"):
+        whole = client.get(page).content.decode()
+        assert whole.count('id="records" data-live="time"') == 1
+        again = client.get(page, headers={"X-Live": "records"}).content.decode()
+        assert again.count('id="records" data-live="time"') == 1
+        assert "<title>" not in again
+        assert 'id="records"' not in client.get(page, headers={"X-Live": "floor-machines"}).content.decode()

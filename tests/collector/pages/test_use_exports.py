@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import html
 import io
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -260,3 +262,16 @@ def test_a_file_is_sent_piece_by_piece_under_asgi_too(used, account):
         return b"".join([piece async for piece in response.streaming_content])
 
     assert b"s-1" in asyncio.run(take())
+
+
+@pytest.mark.parametrize("page", ["/use?period=today", "/use/usage?month=2020-01", "/use/refusals?period=today"])
+def test_a_time_in_which_nothing_was_can_be_taken_along_too(used, browse, page):
+    client = browse("accountant")
+    link = re.search(r'href="(/use/export\.csv\?[^"]*)"', client.get(page).content.decode())
+    assert link is not None
+    assert table(client.get(html.unescape(link[1]))) == []
+    assert sheet(client.get(html.unescape(link[1]).replace(".csv", ".xlsx"))) == []
+
+
+def test_a_form_with_a_mistake_offers_no_file(used, browse):
+    assert "/use/export.csv" not in browse("accountant").get("/use?period=all").content.decode()
