@@ -124,6 +124,17 @@ def test_whoever_uses_a_machine_and_whoever_did_a_while_ago_is_here_each_of_them
     assert people() == [("Zoé Müller-Østergård", True, False), ("Léa Fournier", False, True)]
 
 
+@pytest.mark.parametrize("more", [{"online": False}, {"seen_at": NOW - 20 * MINUTE}])
+def test_whoever_used_a_machine_when_its_gate_fell_silent_is_here_as_of_then(browse, more):
+    in_use(**more)
+    (found,) = here.now(NOW)
+    assert (str(found.who), found.machine, found.is_silent) == ("Zoé Müller-Østergård", "Bandsaw", True)
+    assert found.at == Gate.objects.get().seen_at
+    assert "Bandsaw · not heard since" in browse("desk").get("/floor").content.decode()
+    Gate.objects.update(seen_at=NOW - here.LATELY - MINUTE)
+    assert here.now(NOW) == []
+
+
 def test_the_supervisor_of_a_session_that_runs_is_here():
     in_use()
     session("s", "m-1", None, supervisor="m-2")
@@ -238,7 +249,7 @@ def test_every_live_region_has_an_id_and_listens_to_something_that_is_told(brows
         topics = re.search(r'data-live="([^"]*)"', tag)[1].split()
         assert topics
         told = {Pulse.FLOOR, Pulse.REFUSAL, Pulse.SESSION, Pulse.ORDER, Pulse.ROSTER, Pulse.LOCK, Pulse.CHANGE}
-        assert set(topics) <= told, tag
+        assert set(topics) <= told | {"time"}, tag  # which no pulse tells: it is asked for each minute
 
 
 def test_an_empty_workshop_is_told_what_comes_next(browse):

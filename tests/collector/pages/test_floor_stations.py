@@ -196,7 +196,10 @@ def test_what_is_used_locked_or_not_heard_while_it_is_closed_says_that():
 @pytest.mark.parametrize("more", [{}, {"online": False}, {"seen_at": NOW - 3 * MINUTE}, {"causes": ["lock-now"]}])
 def test_who_uses_a_machine_is_asked_alone_and_is_who_the_floor_shows(state, more):
     station = seen(**active(state=state, **more))
-    assert [gate.name for gate in stations.used(NOW)] == (["saw-1"] if station.is_in_use else [])
+    found = stations.used(NOW - 60 * MINUTE)
+    assert [gate.name for gate in found] == (["saw-1"] if station.may_be_on else [])
+    assert [gate.is_heard(NOW) for gate in found] == ([station.is_in_use] if station.may_be_on else [])
+    assert not stations.used(NOW + MINUTE)
 
 
 def test_those_in_use_come_in_the_order_of_the_floor_and_without_what_is_gone():
@@ -207,7 +210,7 @@ def test_those_in_use_come_in_the_order_of_the_floor_and_without_what_is_gone():
     Gate.objects.update(**active())
     shown = [one.key for one in stations.now(NOW)]
     assert shown == ["saw-1", "at-c", "at-a", "at-b"]
-    assert [gate.name for gate in stations.used(NOW)] == shown
+    assert [gate.name for gate in stations.used(NOW - MINUTE)] == shown
 
 
 def test_some_stations_alone_are_what_they_are_among_all():

@@ -23,24 +23,31 @@ MOST: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody and the machine at which they were seen; `at` is None while they use it."""
+    """Somebody and the machine at which they were seen; `at` is None while they use it.
+
+    Of a machine whose gate is silent nobody knows: then it is when that was heard last.
+    """
 
     who: Who
     machine: str
     at: datetime | None
+    is_silent: bool
     is_supervisor: bool
 
 
 def now(at: datetime) -> list[Person]:
     """Return who is here, those who use a machine first; each of them once."""
-    used = [gate for gate in stations.used(at) if gate.session_member]
-    seen: dict[str, tuple[str, datetime | None]] = {}
+    busy = [gate for gate in stations.used(at - LATELY) if gate.session_member]
+    used = [gate for gate in busy if gate.is_heard(at)]
+    seen: dict[str, tuple[str, datetime | None, bool]] = {}
     for gate in used:
-        seen.setdefault(gate.session_member, (str(gate.machine), None))
+        seen.setdefault(gate.session_member, (str(gate.machine), None, False))
     for helper, machine in _supervising([gate.session for gate in used]):
-        seen.setdefault(helper, (machine, None))
+        seen.setdefault(helper, (machine, None, False))
+    for gate in busy:
+        seen.setdefault(gate.session_member, (str(gate.machine), gate.seen_at, True))
     for person, machine, ended in _lately(at):
-        seen.setdefault(person, (machine, ended))
+        seen.setdefault(person, (machine, ended, False))
     people = who.called(seen)
     supervisors = _supervisors(people.values())
     return [Person(people[one], *where, one in supervisors) for one, where in seen.items()]

@@ -17,7 +17,6 @@ from django.utils.translation import ngettext
 
 from fabgate.collector import formats, locks, opening
 from fabgate.collector.models import Gate, Journal, Machine
-from fabgate.collector.models.workshop import HEARTBEATS
 from fabgate.collector.pages import clocks, reasons, who
 from fabgate.collector.pages.floor import longer
 from fabgate.collector.pages.who import Who
@@ -139,11 +138,15 @@ def _told(stations: list[Station], at: datetime) -> list[Station]:
     return stations
 
 
-def used(at: datetime) -> list[Gate]:
-    """Return the gates whose stations are in use, in the order of the stations, with the little that tells by whom."""
-    busy = Gate.objects.filter(state__in=_BUSY, online=True, seen_at__gt=at - HEARTBEATS)
+def used(since: datetime) -> list[Gate]:
+    """Return the gates whose stations are in use, or were when the gate fell silent, and that were heard after `since`.
+
+    In the order of the stations, with the little that tells by whom.
+    """
+    busy = Gate.objects.filter(state__in=_BUSY, seen_at__gt=since)
     there = busy.filter(machine__isnull=False, machine__retired_at=None).select_related("machine")
-    told = there.only("name", "session", "session_member", "machine__name", "machine__title", "machine__category")
+    machine = ("machine__name", "machine__title", "machine__category")
+    told = there.only("name", "session", "session_member", "online", "seen_at", *machine)
     return sorted(told, key=lambda gate: _place(gate.machine, gate.name))
 
 
