@@ -45,7 +45,7 @@ def refusals(
     """Store who was refused, and which of them by a wrong clock; return at which gates."""
     found = [(fact, fact.data) for fact in facts if isinstance(fact.data, wire.AccessRefused)]
     sql.insert_refusals(
-        [(gates[f.gate].pk, journals[f.journal].pk, f, said, off.get((f.journal, f.seq))) for f, said in found], now
+        [(gates[f.gate], journals[f.journal].pk, f, said, off.get((f.journal, f.seq))) for f, said in found], now
     )
     return {fact.gate for fact, _ in found}
 

@@ -45,8 +45,9 @@ _SESSION = (
 _LOAD = f"SELECT {', '.join(COLUMNS)} FROM collector_usagesession"  # noqa: S608
 
 _REFUSAL = """
-INSERT INTO collector_refusal (gate_id, journal_id, seq, member, badge, reasons, at, is_timed, seen_at, clock_off_ms)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+INSERT INTO collector_refusal (gate_id, machine_id, journal_id, seq, member, badge, reasons, at, is_timed, seen_at,
+    clock_off_ms)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 _PULSE = "INSERT INTO collector_pulse (topic, gate, at) VALUES (%s, %s, %s)"
 _ANSWER = """
 UPDATE collector_order SET outcome = %s, detail = %s, answered_at = %s
@@ -219,15 +220,15 @@ def save_gates(gates: Iterable[Gate]) -> None:
     _many(_GATE, sorted(rows, key=lambda row: int(row[-1])))
 
 
-def insert_refusals(rows: Sequence[tuple[int, int, Fact, wire.AccessRefused, int | None]], now: datetime) -> None:
-    """Store (gate's row, journal's row, entry, what it says, by how many milliseconds its clock was off)."""
+def insert_refusals(rows: Sequence[tuple[Gate, int, Fact, wire.AccessRefused, int | None]], now: datetime) -> None:
+    """Store (gate, journal's row, entry, what it says, by how many milliseconds its clock was off)."""
     time = _to_database()
     heard = time(now)
     _many(
         _REFUSAL,
         [
             (
-                *(gate, row, f.seq, said.member or "", said.badge, json.dumps(said.reasons)),
+                *(gate.pk, gate.machine_id, row, f.seq, said.member or "", said.badge, json.dumps(said.reasons)),
                 *(time(f.time) or heard, f.time is not None, heard, off),
             )
             for gate, row, f, said, off in rows

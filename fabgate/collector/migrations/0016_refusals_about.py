@@ -1,4 +1,4 @@
-"""When was a refusal, as far as anybody can tell? One column that every list goes by, and the indexes of it."""
+"""When was a refusal, as far as anybody can tell, and at which machine? Lists go by the one and name the other."""
 
 from django.db import migrations, models
 from django.db.models import Case, F, When
@@ -12,6 +12,23 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name='refusal',
+            name='machine',
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=models.deletion.PROTECT,
+                related_name='+',
+                to='collector.machine',
+            ),
+        ),
+        # Where the gate was moved since, nobody knows any more beside what it stood.
+        migrations.RunSQL(
+            'UPDATE collector_refusal SET machine_id ='
+            ' (SELECT machine_id FROM collector_gate WHERE collector_gate.id = collector_refusal.gate_id)',
+            migrations.RunSQL.noop,
+        ),
         migrations.RemoveIndex(model_name='refusal', name='refusal_at'),
         migrations.RemoveIndex(model_name='refusal', name='refusal_clock_off'),
         migrations.RemoveIndex(model_name='refusal', name='refusal_member'),

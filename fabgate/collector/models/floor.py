@@ -8,13 +8,15 @@ from django.db import models
 from django.db.models import Case, F, When
 
 from fabgate.collector.models.arrivals import Journal
-from fabgate.collector.models.workshop import Gate
+from fabgate.collector.models.workshop import Gate, Machine
 
 
 class Refusal(models.Model):
     """A badge that was refused, with every reason; one row an `access.refused` entry."""
 
     gate = models.ForeignKey(Gate, on_delete=models.PROTECT, related_name="refusals", db_index=False)
+    #: Beside which the gate stood when it was heard of; it may be moved since.
+    machine = models.ForeignKey(Machine, on_delete=models.PROTECT, related_name="+", null=True, db_index=False)
     #: The entry that says it: the gate's own order, whatever its clock thought.
     journal = models.ForeignKey(Journal, on_delete=models.PROTECT, related_name="+", db_index=False)
     seq = models.BigIntegerField()
@@ -49,6 +51,11 @@ class Refusal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.member or 'an unknown badge'} at {self.gate_id}: {', '.join(self.reasons)}"
+
+    @property
+    def where(self) -> Machine | Gate:
+        """Return at which machine it was, or at which gate where none stood beside it."""
+        return self.machine or self.gate
 
     @classmethod
     def between(cls, first: datetime, last: datetime | None = None) -> models.QuerySet[Refusal]:

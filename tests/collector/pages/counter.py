@@ -108,7 +108,7 @@ def tapped(
     digest = Card.spelled(badge.parse(spelling)).digest
     now, seq = datetime.now(UTC), 1 + Refusal.objects.count()
     said = {"member": member, "badge": digest, "reasons": list(reasons), "at": now, "seen_at": now}
-    Refusal.objects.create(gate=found, journal=Journal.objects.get(gate=found), seq=seq, **said)
+    Refusal.objects.create(gate=found, machine=found.machine, journal=Journal.objects.get(gate=found), seq=seq, **said)
     return digest
 
 

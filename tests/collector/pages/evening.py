@@ -46,7 +46,15 @@ def refused(gate: str, at: datetime, reasons: list[str], *, member: str = "", ba
     journal = Journal.objects.get(gate=found)
     seq = 900_000 + Refusal.objects.count()
     return Refusal.objects.create(
-        gate=found, journal=journal, seq=seq, member=member, badge=badge, reasons=reasons, at=at, seen_at=at
+        gate=found,
+        machine=found.machine,
+        journal=journal,
+        seq=seq,
+        member=member,
+        badge=badge,
+        reasons=reasons,
+        at=at,
+        seen_at=at,
     )
 
 

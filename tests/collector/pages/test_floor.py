@@ -53,7 +53,11 @@ def refuse(minutes_ago: float, reasons: list[str], *, member: str = "", badge: s
     at = NOW - minutes_ago * MINUTE
     more = {"member": member, "badge": badge, "reasons": reasons, "at": at, "seen_at": at}
     return Refusal.objects.create(
-        gate=Gate.objects.get(), journal=Journal.objects.get(), seq=Refusal.objects.count() + 1, **more
+        gate=Gate.objects.get(),
+        machine=Machine.objects.get(),
+        journal=Journal.objects.get(),
+        seq=Refusal.objects.count() + 1,
+        **more,
     )
 
 

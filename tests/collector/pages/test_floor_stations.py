@@ -202,12 +202,28 @@ def test_who_uses_a_machine_is_asked_alone_and_is_who_the_floor_shows(state, mor
     assert not stations.used(NOW + MINUTE)
 
 
+@pytest.mark.parametrize("more", [{}, {"state": "finishing"}, {"online": False}])
+def test_a_machine_that_left_the_workshop_while_it_was_on_stays_until_it_is_off(more, browse):
+    Gate.objects.update(**active(**more))
+    Machine.objects.update(retired_at=NOW)
+    machine = Machine.objects.get()
+    assert [station.key for station in stations.now(NOW)] == ["saw-1"]
+    assert [station.key for station in stations.of(machine, NOW)] == ["saw-1"]
+    desk = browse("desk")
+    page = desk.get("/floor").content.decode()
+    assert 'id="at-saw-1"' in page
+    assert "/machines/saw/lock" not in page
+    assert "Bandsaw" in desk.get("/floor/closing").content.decode()
+    Gate.objects.update(state="idle", session="")
+    assert stations.now(NOW) == stations.of(machine, NOW) == []
+
+
 def test_those_in_use_come_in_the_order_of_the_floor_and_without_what_is_gone():
     for name, category, retired in (("b", "wood", None), ("a", "wood", None), ("gone", "", NOW), ("c", "", None)):
         machine = Machine.objects.create(name=name, category=category, retired_at=retired)
         Gate.objects.create(name=f"at-{name}", machine=machine, online=True, seen_at=NOW)
     Gate.objects.create(name="nowhere", online=True, seen_at=NOW)
-    Gate.objects.update(**active())
+    Gate.objects.exclude(name="at-gone").update(**active())
     shown = [one.key for one in stations.now(NOW)]
     assert shown == ["saw-1", "at-c", "at-a", "at-b"]
     assert [gate.name for gate in stations.used(NOW - MINUTE)] == shown

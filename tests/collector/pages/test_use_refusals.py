@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from fabgate.collector.models import Badge, Refusal
+from fabgate.collector.models import Badge, Gate, Refusal
 
 from .used import MINUTE, NOON, Used, body, machine, text
 
@@ -77,6 +77,17 @@ def test_where_the_clock_was_wrong_lists_and_files_go_by_when_it_was_received(us
 )
 def test_a_filter_shows_what_fits_it(used, browse, query, count):
     assert len(listed(browse("accountant").get(f"/use/refusals?{query}"))) == count
+
+
+def test_a_refusal_stays_where_it_was_when_its_gate_is_moved(used, browse):
+    client = browse("accountant")
+    before = re.findall(r'data-label="Machine">([^<]*)<', client.get("/use/refusals").content.decode())
+    assert before == ["Band saw", "Band saw", "Metal lathe", "Band saw"]
+    Gate.objects.filter(name="saw-1").update(machine=machine("lathe"))
+    assert client.get("/use/refusals").context["machines"] == [("Band saw", 3), ("Metal lathe", 1)]
+    assert re.findall(r'data-label="Machine">([^<]*)<', client.get("/use/refusals").content.decode()) == before
+    used.refuse("badge-m-1", "m-1", NOON + 9 * MINUTE, "expired")
+    assert client.get("/use/refusals").context["machines"] == [("Band saw", 3), ("Metal lathe", 2)]
 
 
 def test_a_machine_can_be_chosen(used, browse):

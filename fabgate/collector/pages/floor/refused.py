@@ -28,13 +28,13 @@ class Refused:
 
 def lately(at: datetime) -> list[Refused]:
     """Return the newest refusals."""
-    rows = list(Refusal.between(at - LATELY).select_related("gate__machine")[:MOST])
+    rows = list(Refusal.between(at - LATELY).select_related("gate", "machine")[:MOST])
     people = who.called(row.member for row in rows)
     owners = who.having(row.badge for row in rows if not row.member)
     return [
         Refused(
             row,
-            str(row.gate.machine or row.gate),
+            str(row.where),
             people.get(row.member),
             reasons.all_refused(row.reasons),
             None if row.member else owners.get(row.badge),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.formats import date_format
@@ -28,6 +28,8 @@ STILL_FOR: Final = timedelta(minutes=3)
 _THIS_YEAR: Final = timedelta(days=300)
 #: A gate that keeps a lock which its roster has forgotten names it so (gate/reports.py).
 _FORGOTTEN: Final = re.compile(r"(?:of|,) ([0-9a-f]{32}) \(")
+#: A machine that left the workshop while it was on is forgotten when its gate has been silent for so long.
+_LEFT_ON: Final = timedelta(days=1)
 LOCKS: Final = frozenset({"lock-now", "lock-idle"})
 #: The gate's own words for a machine that somebody uses.
 _BUSY: Final = frozenset({"starting", "active", "finishing"})
@@ -113,14 +115,15 @@ class Station:
 
 def now(at: datetime, names: Collection[str] | None = None) -> list[Station]:
     """Return every station, or those of the gates of these `names`; those of a kind together."""
-    return _told(_beside_machines(names), at)
+    return _told(_beside_machines(at, names), at)
 
 
 def of(machine: Machine, at: datetime) -> list[Station]:
-    """Return the stations of one machine, by their gates' names; none of one that has left the workshop."""
-    if machine.retired_at is not None:
-        return []
-    return _told([Station(machine, gate) for gate in machine.gates.order_by("name")] or [Station(machine, None)], at)
+    """Return the stations of one machine, by their gates' names; of one that has left the workshop those still on."""
+    found = [Station(machine, gate) for gate in _there(at).filter(machine=machine).order_by("name")]
+    if not found and machine.retired_at is None:
+        found = [Station(machine, None)]
+    return _told(found, at)
 
 
 def _told(stations: list[Station], at: datetime) -> list[Station]:
@@ -143,15 +146,24 @@ def used(since: datetime) -> list[Gate]:
 
     In the order of the stations, with the little that tells by whom.
     """
-    busy = Gate.objects.filter(state__in=_BUSY, seen_at__gt=since)
-    there = busy.filter(machine__isnull=False, machine__retired_at=None).select_related("machine")
+    there = _there(since).filter(state__in=_BUSY, seen_at__gt=since)
     machine = ("machine__name", "machine__title", "machine__category")
     told = there.only("name", "session", "session_member", "online", "seen_at", *machine)
     return sorted(told, key=lambda gate: _place(gate.machine, gate.name))
 
 
-def _beside_machines(names: Collection[str] | None) -> list[Station]:
-    gates = Gate.objects.filter(machine__isnull=False, machine__retired_at=None).select_related("machine")
+def _there(at: datetime) -> QuerySet[Gate]:
+    """Return the gates beside machines of the workshop; also beside one that left it while somebody used it.
+
+    That one still has power until it is off, and somebody must be able to see and stop it.
+    """
+    still_on = Q(state__in=_BUSY, seen_at__gt=at - _LEFT_ON)
+    there = Gate.objects.filter(Q(machine__retired_at=None) | still_on, machine__isnull=False)
+    return there.select_related("machine")
+
+
+def _beside_machines(at: datetime, names: Collection[str] | None) -> list[Station]:
+    gates = _there(at)
     if names is not None:
         gates = gates.filter(name__in=names)
     found = [Station(gate.machine, gate) for gate in gates if gate.machine is not None]

@@ -168,12 +168,12 @@ def _badge(row: Badge) -> dict[str, Any]:
 
 def _refusals(member: Member) -> list[Refusal]:
     return list(
-        Refusal.objects.filter(member=member.pk).select_related("gate__machine").order_by("-about", "-id")[:_LAST]
+        Refusal.objects.filter(member=member.pk).select_related("gate", "machine").order_by("-about", "-id")[:_LAST]
     )
 
 
 def _refusal(row: Refusal) -> dict[str, Any]:
-    return {"row": row, "why": reasons.all_refused(row.reasons), "where": row.gate.machine or row.gate}
+    return {"row": row, "why": reasons.all_refused(row.reasons), "where": row.where}
 
 
 def _sessions(member: Member) -> list[dict[str, Any]]:

@@ -145,21 +145,19 @@ def unknown() -> list[dict[str, Any]]:
         .order_by("-last")[:_MOST]
     )
     found = [dict(row) for row in rows]
-    last = Refusal.objects.select_related("gate__machine").in_bulk([row["last"] for row in found])
+    last = Refusal.objects.select_related("gate", "machine").in_bulk([row["last"] for row in found])
     return [
-        {**row, "refusal": last[row["last"]], "where": _where(last[row["last"]])}
+        {**row, "refusal": last[row["last"]], "where": last[row["last"]].where}
         for row in found
         if UNKNOWN in last[row["last"]].reasons and _DIGEST.fullmatch(str(row["badge"]))
     ]
 
 
-def _where(row: Refusal) -> object:
-    return row.gate.machine or row.gate
-
-
 def _refusals(digest: str) -> list[dict[str, Any]]:
-    rows = Refusal.objects.filter(member="", badge=digest).select_related("gate__machine").order_by("-about", "-id")[:3]
-    return [{"row": row, "where": _where(row)} for row in rows]
+    rows = (
+        Refusal.objects.filter(member="", badge=digest).select_related("gate", "machine").order_by("-about", "-id")[:3]
+    )
+    return [{"row": row, "where": row.where} for row in rows]
 
 
 def _earlier(card: Card) -> dict[str, Any] | None:

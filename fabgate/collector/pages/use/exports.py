@@ -214,12 +214,12 @@ def _refusals(form: RefusalsForm) -> Table:
 
 def _refusal_rows(form: RefusalsForm) -> Iterator[Sequence[Cell]]:
     names, zone = Names(), timezone.get_default_timezone()
-    rows = form.narrowed().select_related("gate__machine").order_by("about", "id")
+    rows = form.narrowed().select_related("gate", "machine").order_by("about", "id")
     for row in rows.iterator(chunk_size=_AT_ONCE):
         who = names[row.member] if row.member else _("Unknown badge")
         yield (
             *(_utc(row.at), _local(row.at, zone), row.member, who, row.badge[:8]),
-            *(str(row.gate.machine or row.gate), row.gate.name, words.refused(row.reasons)),
+            *(str(row.where), row.gate.name, words.refused(row.reasons)),
             "" if row.clock_off_ms is None else _utc(row.seen_at),
         )
 

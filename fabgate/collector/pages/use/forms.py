@@ -162,7 +162,7 @@ class RefusalsForm(PeriodForm):
         if wanted["member"]:
             rows = rows.exclude(member="").filter(member=wanted["member"])
         if wanted["machine"]:
-            rows = rows.filter(gate__machine=wanted["machine"])
+            rows = rows.filter(machine=wanted["machine"])
         if wanted["reason"]:
             # The list as text: both databases can look for a word in that.
             rows = rows.annotate(said=Cast("reasons", TextField()))

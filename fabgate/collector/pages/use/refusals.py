@@ -25,14 +25,14 @@ def refusals(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return show(request, "refusals.html", {"form": form}, status=400)
     found = form.narrowed()
-    page = keyset.page(found.select_related("gate__machine"), "about", request.GET)
+    page = keyset.page(found.select_related("gate", "machine"), "about", request.GET)
     names = Names(row.member for row in page.rows)
     shown: dict[str, Any] = {"form": form, "page": page, "is_first": not page.newer}
     shown["rows"] = [
         {
             "refusal": row,
             "who": names[row.member] if row.member else "",
-            "machine": str(row.gate.machine or row.gate),
+            "machine": str(row.where),
             "why": words.refused(row.reasons),
         }
         for row in page.rows
@@ -49,7 +49,7 @@ def _sums(found: QuerySet[Refusal]) -> dict[str, Any]:
     # A combination of reasons is one row, whatever is in it; the worst one stands first.
     for said, times in found.order_by().values_list("reasons").annotate(times=Count("id")):
         reasons[said[0] if said else ""] += times
-    rows = found.order_by().values_list("gate__machine__title", "gate__machine__name", "gate__name")
+    rows = found.order_by().values_list("machine__title", "machine__name", "gate__name")
     for title, machine, gate, times in rows.annotate(times=Count("id")):
         machines[title or machine or gate] += times
     unknown = found.filter(member="").order_by().values("badge").annotate(times=Count("id"), last=Max("about"))
