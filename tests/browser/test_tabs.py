@@ -1,4 +1,4 @@
-"""Somebody leaves the floor open in eight tabs: does the ninth page still open at once, while all eight follow?"""
+"""Pages that stay open: eight floors in one browser, one whose person is signed out, one that a form came back to."""
 
 from __future__ import annotations
 
@@ -105,3 +105,36 @@ def followed(floor: Any, times: int) -> None:
     while floor.evaluate("window.changes") < times:
         assert time.monotonic() < until, "the page does not follow"
         floor.wait_for_timeout(50)
+
+
+def test_a_page_whose_person_is_signed_out_says_so_and_leads_back(house: House, person) -> None:
+    maya = person(house.address)
+    maya.sign_in(MANAGER, house.password)
+    maya.page.goto("/floor")
+    maya.context.clear_cookies()
+    maya.page.evaluate("document.dispatchEvent(new Event('fabgate:look'))")
+    note = maya.page.locator(".signed-out-note")
+    note.wait_for(state="visible")
+    assert not maya.page.locator(".offline-note").is_visible()
+    note.locator("a").click()
+    maya.page.wait_for_url("**/sign-in?next=/floor")
+    maya.sign_in(MANAGER, house.password)
+    maya.page.goto("/floor")
+    assert not maya.page.locator(".signed-out-note").is_visible()
+
+
+def test_a_page_that_a_refused_form_came_back_to_follows_like_any_other(house: House, person) -> None:
+    maya = person(house.address)
+    maya.sign_in(MANAGER, house.password)
+    maya.page.goto("/people/m-7")
+    maya.page.evaluate("""() => {
+      const form = document.querySelector("form[action$='/block']");
+      form.noValidate = true;
+      for (const field of form.elements) if (field.name === "reason") field.innerHTML = "";
+      form.requestSubmit();
+    }""")
+    maya.page.wait_for_url("**/people/m-7/block")
+    with maya.page.expect_response(lambda answer: "x-live" in answer.request.headers) as asked:
+        maya.page.evaluate("document.dispatchEvent(new Event('fabgate:look'))")
+    assert asked.value.status == 200
+    assert asked.value.url.endswith("/people/m-7")

@@ -6,6 +6,7 @@
   const LEAST_OFTEN_MS = 60_000; // something that pulses do not tell: time itself
   const PATIENCE_MS = 20_000; // a network that swallows an answer says nothing
   const AGAIN_MS = 3_000;
+  const page = document.body.dataset.src || location.href; // what a form came back to can only be sent, not asked for
   const WHOLE_EVERY_MS = 5_000; // on a busy floor, where the next pulse is soon, it need not wait for so long
   const sources = new WeakMap(); // keyed element → the HTML it came from, before clocks ticked in it
 
@@ -104,7 +105,7 @@
     const soon = began + MOST_OFTEN_MS / 5; // what would be asked for in a moment comes along
     const bySource = new Map();
     for (const region of regions().filter((region) => waiting.has(region.id) && due(region) <= soon)) {
-      const source = region.dataset.liveSrc || location.href;
+      const source = region.dataset.liveSrc || page;
       bySource.set(source, [...(bySource.get(source) ?? []), region]);
     }
     let isAnswered = true;
@@ -116,6 +117,9 @@
     plan();
   }
 
+  // Nothing that is asked for leads anywhere else but to the page on which one signs in.
+  const isSignIn = (answer) => answer.type === "opaqueredirect";
+
   async function askOne(source, group) {
     const parts = group.filter((region) => region.dataset.liveGates).map((region) => waiting.get(region.id));
     const headers = { "X-Live": group.map((region) => region.id).join(" ") };
@@ -126,7 +130,8 @@
     }
     try {
       const signal = AbortSignal.timeout(PATIENCE_MS);
-      const answer = await fetch(source, { headers, signal, redirect: "error", cache: "no-store" });
+      const answer = await fetch(source, { headers, signal, redirect: "manual", cache: "no-store" });
+      document.body.classList.toggle("signed-out", isSignIn(answer));
       if (!answer.ok) throw new Error(answer.statusText);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const region of group) {
@@ -184,6 +189,7 @@
       // A refused stream (signed out, or an old server) is closed for good: try again later.
       if (stream?.readyState === EventSource.CLOSED) {
         close();
+        refresh(["*"]); // which finds out whether somebody signed out here, or the collector is away
         setTimeout(() => !document.hidden && lead(), 10_000);
       }
     });

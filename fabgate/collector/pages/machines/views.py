@@ -165,6 +165,7 @@ def page(request: HttpRequest, machine: Machine, **bound: Form) -> HttpResponse:
     by_hand = found.members.filter(left_on=None).order_by("folded", "id")
     told = [("machine", found.name), *(("gate", gate.name) for gate in gates)]
     shown = {
+        "live_src": _address(found),
         "machine": found,
         "stations": stations.of(found, datetime.now(UTC)),
         "unlockable": {found.pk} if acts.may_unlock(account_of(request), found) else set(),

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -65,6 +66,7 @@ def page(request: HttpRequest, member: Member, **bound: Any) -> HttpResponse:
     held_trainings = trainings(member, today)
     said = [grant for row in held_trainings for grant in [*row.earlier, *row.coming]]
     context = {
+        "live_src": reverse("people-one", args=[member.pk]),
         "member": member,
         "names": who.signing_in([*(block.actor for block in held_blocks), *(grant.revoked_by for grant in said)]),
         "chips": words.standing(member, today, [block.reason for block in held_blocks]),

@@ -193,6 +193,7 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
 def _page(request: HttpRequest, group: Group, **bound: Any) -> HttpResponse:
     carried = group.badges.filter(ended_at=None).order_by("number", "since")
     context = {
+        "live_src": reverse("people-group", args=[group.pk]),
         "group": group,
         "kind": words.GROUP_KINDS[group.kind],
         "is_over": _is_over(group),
