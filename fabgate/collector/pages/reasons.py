@@ -1,4 +1,4 @@
-"""Why was somebody refused, and why did a session end? A gate's words, as a volunteer reads them on a page.
+"""Why was somebody refused, why did a session end, and why is a badge nobody's? A gate's words, as a volunteer reads them on a page.
 
 A word that is not listed here, such as a workshop's own reason for a block, is shown as it is.
 """
@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
+
+from fabgate.collector.models import Badge
 
 REFUSED: Final[Mapping[str, Any]] = {
     "unknown-badge": _("unknown badge"),
@@ -56,6 +58,14 @@ ENDED: Final[Mapping[str, Any]] = {
     "cancelled": _("cancelled"),
     "start-timeout": _("nothing was started"),
 }
+#: Why somebody has a badge no more.
+GIVEN_UP: Final[Mapping[str, Any]] = {
+    Badge.RETURNED: _("given back"),
+    Badge.LOST: _("reported lost"),
+    Badge.LEFT: _("person left"),
+    Badge.REPLACED: _("replaced"),
+    Badge.OVER: _("loan was over"),
+}
 
 
 def refused(reason: str) -> str:
@@ -76,3 +86,8 @@ def all_refused(reasons: Iterable[str]) -> list[str]:
 def ended(reason: str | None) -> str:
     """Return why a session ended, in words; nothing while it runs."""
     return str(ENDED.get(reason or "", reason or ""))
+
+
+def given_up(reason: str) -> str:
+    """Return why somebody has a badge no more, in words."""
+    return str(GIVEN_UP.get(reason, reason))

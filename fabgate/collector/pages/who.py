@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate.collector.models import Account, Badge, Group, Member
+from fabgate.collector.pages import reasons
 
 _GROUP, _EMERGENCY = "group:", "emergency:"
 
@@ -27,6 +30,35 @@ class Who:
         return self.name
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has a badge, or who had it last: until when, and why no longer; `until` is None while they have it."""
+
+    who: Who
+    until: datetime | None = None
+    reason: str = ""
+    #: Who wrote that down, as pages call them.
+    by: str = ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was reported lost, and nobody has got it since."""
+        return self.reason == Badge.LOST
+
+    @property
+    def said(self) -> str:
+        """Return whose it is, or was until when, and why no longer."""
+        if self.until is None:
+            return _("By now the badge of %(who)s") % {"who": self.who}
+        text = _("%(who)s had it until %(day)s (%(why)s)")
+        return text % {"who": self.who, "day": self.day, "why": reasons.given_up(self.reason)}
+
+    @property
+    def day(self) -> str:
+        """Return until when, in few letters."""
+        return date_format(timezone.localtime(self.until), "SHORT_DATE_FORMAT") if self.until else ""
+
+
 def called(ids: Iterable[str]) -> dict[str, Who]:
     """Return who each of `ids` is; the empty one is nobody, and left out."""
     wanted = {one for one in ids if one}
@@ -38,12 +70,26 @@ def called(ids: Iterable[str]) -> dict[str, Who]:
     return {one: _who(one, members.get(one), groups.get(one)) for one in wanted}
 
 
+def holding(digests: Iterable[str]) -> dict[str, Holder]:
+    """Return who has each of these badges, or had it last, by the badge's digest; those of nobody ever are left out."""
+    rows = Badge.objects.filter(digest__in=set(digests)).select_related("group").order_by("pk")
+    last = {row.digest: row for row in rows}
+    people = called(row.holder for row in last.values())
+    authors = signing_in(row.ended_by for row in last.values())
+    return {
+        digest: _holder(row, people[row.holder], authors.get(row.ended_by, _("Somebody")))
+        for digest, row in last.items()
+    }
+
+
 def having(digests: Iterable[str]) -> dict[str, Who]:
     """Return who has each of these badges now, by the badge's digest; those that nobody has are left out."""
-    carried = Badge.carried(timezone.now()).filter(digest__in=set(digests)).select_related("group")
-    holders = {row.digest: row.holder for row in carried}
-    people = called(holders.values())
-    return {digest: people[holder] for digest, holder in holders.items() if holder in people}
+    return {digest: one.who for digest, one in holding(digests).items() if one.until is None}
+
+
+def unnamed(holder: Holder | None) -> str:
+    """Return what a badge is called with which a gate let nobody in, and whose `holder` this is."""
+    return _("Lost badge") if holder is not None and holder.is_lost else _("Unknown badge")
 
 
 def signing_in(names: Iterable[str]) -> dict[str, str]:
@@ -51,6 +97,13 @@ def signing_in(names: Iterable[str]) -> dict[str, str]:
     wanted = {name for name in names if name}
     known = dict(Account.objects.filter(name__in=wanted).values_list("name", "display_name"))
     return {name: known.get(name) or name.removeprefix("cli:") for name in wanted}
+
+
+def _holder(row: Badge, who: Who, by: str) -> Holder:
+    if row.ended_at is not None:
+        return Holder(who, row.ended_at, row.end_reason, by)
+    is_over = row.until is not None and row.until <= timezone.now()  # the worker writes it down in a moment
+    return Holder(who, row.until, Badge.OVER) if is_over else Holder(who)
 
 
 def _who(one: str, member: Member | None, group: Group | None) -> Who:

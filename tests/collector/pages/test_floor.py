@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
 import pytest
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from fabgate.collector import commands
 from fabgate.collector.models import (
@@ -104,11 +106,54 @@ def test_a_badge_that_has_an_owner_by_now_asks_no_more_whose_it_is(browse):
     Badge.objects.create(digest="a" * 64, member_id="m-1")
     Badge.objects.create(digest="b" * 64, member_id="m-1", ended_at=NOW)
     newer, older = refused.lately(NOW)
-    assert (str(newer.owner), older.owner) == ("Zoé Müller-Østergård", None)
+    assert (newer.is_nobodys, older.is_nobodys) == (False, True)
     page = browse("desk").get("/floor").content.decode()
     assert f"badge={'a' * 64}" not in page
     assert f"badge={'b' * 64}" in page
     assert "By now the badge of Zoé Müller-Østergård" in page
+
+
+def lost(badge: str, reason: str = "lost") -> None:
+    row = Badge.objects.create(digest=badge, member_id="m-1")
+    row.end(reason, "desk", NOW - 60 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "title"),
+    [
+        ("badge-lost", "lost", "Lost badge"),
+        ("unknown-badge", "lost", "Lost badge"),
+        ("unknown-badge", "returned", "Unknown badge"),
+    ],
+)
+def test_a_badge_that_turns_up_says_who_had_it_and_why_no_longer(browse, reason, said, title):
+    refuse(2, [reason], badge="a" * 64)
+    lost("a" * 64, said)
+    page = browse("desk").get("/floor").content.decode()
+    assert f"<strong>{title}</strong>" in page
+    why = {"lost": "reported lost", "returned": "given back"}[said]
+    assert (
+        f"Zoé Müller-Østergård had it until {date_format(localtime(NOW - 60 * MINUTE), 'SHORT_DATE_FORMAT')} ({why})"
+        in page
+    )
+    assert ("state-warn" in page) == (said == "lost")
+    assert f"badge={'a' * 64}" in page
+
+
+def test_a_lost_badge_that_was_given_again_is_not_called_lost():
+    refuse(2, ["unknown-badge"], badge="a" * 64)
+    lost("a" * 64)
+    Badge.objects.create(digest="a" * 64, member_id="m-2")
+    (found,) = refused.lately(NOW)
+    assert (found.name, found.holder.said) == ("Unknown badge", "By now the badge of Léa Fournier")
+
+
+def test_a_loan_whose_evening_has_passed_is_nobodys_badge():
+    refuse(2, ["unknown-badge"], badge="a" * 64)
+    Badge.objects.create(digest="a" * 64, member_id="m-2", until=NOW - MINUTE)
+    (found,) = refused.lately(NOW)
+    assert found.is_nobodys
+    assert "(loan was over)" in found.holder.said
 
 
 # --- who is here --------------------------------------------------------------------------------------------------
@@ -277,10 +322,12 @@ def test_the_big_display_shows_no_surname_and_nothing_to_press(browse):
     in_use()
     session("s", "m-1", None, supervisor="m-2")
     refuse(1, ["expired"], member="m-1")
+    refuse(1, ["badge-lost"], badge="a" * 64)
+    lost("a" * 64)
     page = browse("desk").get("/floor/kiosk").content.decode()
     assert "Zoé" in page
     assert "Supervisors here: Léa" in page
-    assert not re.search("Müller|Fournier|membership", page)
+    assert not re.search("Müller|Fournier|membership|had it|[Ll]ost badge", page)
     assert "<button" not in page
     assert "<form" not in page
 

@@ -102,7 +102,7 @@ def told(client) -> list[tuple[str, str, str]]:
         ("member", {"machines": []}, {"machines": ["saw"]}, ("Machines", NOTHING, "Bandsaw")),
         ("account", {"role": "desk"}, {"role": "auditor"}, ("Role", "Desk", "Auditor")),
         ("grant", {"stage": "supervised"}, {"stage": "suspended"}, ("Stage", "With a supervisor", "Suspended")),
-        ("badge", {"end_reason": ""}, {"end_reason": "lost"}, ("Why it ended", NOTHING, "lost")),
+        ("badge", {"end_reason": ""}, {"end_reason": "lost"}, ("Why it ended", NOTHING, "reported lost")),
         ("block", {"lifted_by": ""}, {"lifted_by": "maya"}, ("Lifted by", NOTHING, "Maya P.")),
         ("opening", {"days": [1]}, {"days": [1, 7]}, ("Days", "Monday", "Monday, Sunday")),
         ("review", {"decision": ""}, {"decision": "favour"}, ("Decided", NOTHING, "in the member's favour")),

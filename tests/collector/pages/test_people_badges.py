@@ -8,7 +8,7 @@ import pytest
 
 from fabgate import badge
 from fabgate.collector import roster, worker
-from fabgate.collector.badges import Card, give
+from fabgate.collector.badges import Card, end, give
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Badge, Change, Gate, Group, Member
 from fabgate.collector.start import new_key
@@ -269,6 +269,39 @@ def test_a_new_person_is_not_half_written_down_when_the_badge_is_gone(desk):
     response = desk.post(f"/people/new?badge={found}", {"id": "m-4", "name": "Noémie", "lang": "fr", "grace_days": "0"})
     assert response.status_code == 400
     assert not Member.objects.filter(pk="m-4").exists()
+
+
+def found_again(reason: str = "lost") -> str:
+    """Let Ada's badge be reported lost, or given back, and turn up at a gate; return its digest."""
+    end(Badge.objects.get(member="m-1"), reason, actor="desk")
+    return tapped(ADA, reasons=("badge-lost",) if reason == "lost" else ("unknown-badge",))
+
+
+#: Where a badge is about to be given: to whoever is looked for, to who is not written down yet, and at the next tap.
+GIVING = ("/people/enrol?badge={badge}", "/people/new?badge={badge}", "/people/m-3/tap?gate=laser-1&after=0")
+
+
+@pytest.mark.parametrize("address", GIVING)
+def test_before_a_lost_badge_is_given_the_page_says_whose_it_was_and_who_reported_it(desk, address):
+    page = text(desk.get(address.format(badge=found_again())))
+    assert "Ada Lovelace had it until" in page
+    assert "It was reported lost by desk on" in page
+    assert "ask Ada Lovelace before somebody else gets it" in page
+
+
+@pytest.mark.parametrize("address", GIVING)
+def test_before_a_badge_that_was_given_back_is_given_the_page_says_whose_it_was(desk, address):
+    page = text(desk.get(address.format(badge=found_again("returned"))))
+    assert "Ada Lovelace had it until" in page
+    assert "(given back)" in page
+    assert "reported lost" not in page
+
+
+def test_a_lost_badge_that_turns_up_is_among_those_that_nobody_has(desk):
+    found = found_again()
+    (row,) = desk.get("/people/enrol").context["rows"]
+    assert row["badge"] == found
+    assert "(reported lost)" in text(desk.get("/people/enrol"))
 
 
 # --- the next tap -----------------------------------------------------------------------------------------------------

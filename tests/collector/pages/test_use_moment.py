@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from fabgate.collector import changes, corrections
-from fabgate.collector.models import Change, Grant, Hole, Journal, Machine, Training, UsageSession
+from fabgate.collector.models import Badge, Change, Grant, Hole, Journal, Machine, Training, UsageSession
 from fabgate.collector.pages.use import then
 
 from .used import MINUTE, NOON, Used, machine, text
@@ -158,6 +158,16 @@ def test_refusals_near_the_moment_are_told(used):
     used.refuse("b", "m-3", NOON + 10 * MINUTE, "in-use")
     assert [row["who"] for row in answer(NOON + 20 * MINUTE)["refusals"]] == ["Zoé Petit"]
     assert answer(NOON + 40 * MINUTE)["refusals"] == []
+
+
+def test_a_lost_badge_that_was_refused_near_the_moment_says_who_had_it(used, browse):
+    used.refuse("b", None, NOON + 10 * MINUTE, "badge-lost")
+    used.refuse("c", None, NOON + 11 * MINUTE, "unknown-badge")
+    Badge.objects.create(digest="b", member_id="m-3").end(Badge.LOST, "desk", NOON)
+    page = text(browse("manager").get(asked(NOON + 20 * MINUTE)))
+    assert "Lost badge: Badge was reported lost" in page
+    assert f"Zoé Petit had it until {NOON:%-d %b %Y} (reported lost)" in page
+    assert page.count("Unknown badge:") == 1
 
 
 @pytest.mark.parametrize(

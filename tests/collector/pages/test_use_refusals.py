@@ -111,6 +111,17 @@ def test_an_unknown_badge_that_has_an_owner_by_now_says_whose_it_is(used, browse
     assert "By now the badge of Zoé Müller" in page
 
 
+def test_a_badge_that_was_reported_lost_says_who_had_it(used, browse):
+    row = Badge.objects.create(digest="stranger00", member_id="m-1")
+    row.end(Badge.LOST, "desk", NOON)
+    client = browse("manager")
+    page = text(client.get("/use/refusals"))
+    had = f"Zoé Müller had it until {NOON:%-d %b %Y} (reported lost)"
+    assert page.count(had) == 3  # in each line, and where unknown badges are counted
+    assert page.count("Lost badge <code>stranger") == 2
+    assert "badge=stranger00" in page
+
+
 def test_reasons_of_the_same_words_are_one_choice_that_finds_them_all(used, browse):
     used.refuse("badge-m-1", "m-1", NOON + 4 * MINUTE, "blocked-lock-now")
     used.refuse("badge-m-1", "m-1", NOON + 5 * MINUTE, "blocked-lock-idle")

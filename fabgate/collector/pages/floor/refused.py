@@ -8,7 +8,7 @@ from typing import Final
 
 from fabgate.collector.models import Refusal
 from fabgate.collector.pages import reasons, who
-from fabgate.collector.pages.who import Who
+from fabgate.collector.pages.who import Holder, Who
 
 #: What is older is among the refusals of the tab Use.
 LATELY: Final = timedelta(hours=12)
@@ -17,27 +17,37 @@ MOST: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A refusal in words; `who` is None where nobody knew the badge, and `owner` is who has such a badge by now."""
+    """A refusal in words; `who` is None where nobody knew the badge, and `holder` is who has such a badge, or had it."""
 
     row: Refusal
     machine: str
     who: Who | None
     reasons: list[str]
-    owner: Who | None
+    holder: Holder | None
+
+    @property
+    def is_nobodys(self) -> bool:
+        """Whether nobody has such a badge now, so that it can be given to somebody."""
+        return self.who is None and (self.holder is None or self.holder.until is not None)
+
+    @property
+    def name(self) -> str:
+        """Return who it was, or else what badge."""
+        return str(self.who or who.unnamed(self.holder))
 
 
 def lately(at: datetime) -> list[Refused]:
     """Return the newest refusals."""
     rows = list(Refusal.between(at - LATELY).select_related("gate", "machine")[:MOST])
     people = who.called(row.member for row in rows)
-    owners = who.having(row.badge for row in rows if not row.member)
+    holders = who.holding(row.badge for row in rows if not row.member)
     return [
         Refused(
             row,
             str(row.where),
             people.get(row.member),
             reasons.all_refused(row.reasons),
-            None if row.member else owners.get(row.badge),
+            None if row.member else holders.get(row.badge),
         )
         for row in rows
     ]

@@ -42,7 +42,7 @@ _WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "block.reason": people_words.BLOCKS,
     "by": dict(GROUPS),
     "decision": use_words.DECISIONS,
-    "end_reason": people_words.ENDED,
+    "end_reason": reasons.GIVEN_UP,
     "form": {"csv": "CSV", "xlsx": "XLSX"},
     "group.kind": people_words.GROUP_KINDS,
     "lang": dict(settings.LANGUAGES),
@@ -69,7 +69,7 @@ _REASONS: Final[Mapping[str, Mapping[str, Any]]] = {
         OneTimeLink.INVITE: gettext_lazy("invitation"),
         OneTimeLink.RESET: gettext_lazy("new password"),
     },
-    "badge": people_words.ENDED,
+    "badge": reasons.GIVEN_UP,
     "block": people_words.BLOCKS,
 }
 _BY_ITSELF: Final[Mapping[str, Any]] = {

@@ -163,7 +163,7 @@ def _badge(row: Badge) -> dict[str, Any]:
         "kind": words.KINDS[row.kind],
         # Until midnight is until the evening before.
         "evening": row.until and timezone.localtime(row.until - timedelta(microseconds=1)).date(),
-        "ended": words.ENDED.get(row.end_reason, row.end_reason),
+        "ended": reasons.given_up(row.end_reason),
         "is_stale": row.ended_at is None and row.is_stale(badges.key_id()),
     }
 

@@ -19,15 +19,18 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector import badges, blocks
+from fabgate.collector.access import BADGE_LOST
 from fabgate.collector.badges import Card
 from fabgate.collector.door import see_other
 from fabgate.collector.models import Badge, Gate, Member, Refusal
-from fabgate.collector.pages.people import cards, desk_forms, find, telling, words
+from fabgate.collector.pages import who
+from fabgate.collector.pages.people import cards, desk_forms, find, telling
+from fabgate.collector.pages.who import Holder
 from fabgate.errors import UsageError
 
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
-#: The word with which a gate refuses a badge that it does not know.
-UNKNOWN: Final = "unknown-badge"
+#: The words with which a gate refuses a badge that it does not know, and one that was reported lost.
+NOBODYS: Final = frozenset({"unknown-badge", BADGE_LOST})
 #: Unknown badges are listed for so long.
 RECENT: Final = timedelta(days=7)
 _MOST: Final = 30
@@ -81,7 +84,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
         "q": q,
         "offered": find.shown(list(offered[:_OFFERED])) if q else [],
         "held": card.carried(),
-        "earlier": _earlier(card),
+        "earlier": earlier(card),
         "refusals": _refusals(card.digest),
     }
     return render(request, "people/enrol.html", context, status=200 if request.method == "GET" else 400)
@@ -100,12 +103,14 @@ def tap(request: HttpRequest, pk: str) -> HttpResponse:
     fresh = Refusal.objects.filter(gate=gate, pk__gt=int(after)).order_by("pk")
     found = fresh.filter(member="").last()
     known = fresh.exclude(member="").last()
+    card = Card.tapped(found.badge) if found else None
     context = {
         "member": member,
         "where": gate.machine or gate,
         "is_heard": gate.is_heard(datetime.now(UTC)),
         "found": found,
-        "held": Card.tapped(found.badge).carried() if found else None,
+        "held": card.carried() if card else None,
+        "earlier": earlier(card) if card else None,
         "other": Member.objects.filter(pk=known.member).first() if known else None,
     }
     return render(request, "people/tap.html", context)
@@ -133,6 +138,12 @@ def card_of(request: HttpRequest) -> Card | None:
     return Card.spelled(next(iter(certain.values())))
 
 
+def earlier(card: Card) -> Holder | None:
+    """Return who had a badge last, where nobody has it now."""
+    found = who.holding([card.digest]).get(card.digest)
+    return found if found is not None and found.until is not None else None
+
+
 def unknown() -> list[dict[str, Any]]:
     """Return the badges that gates refused lately and that nobody has, the last one first."""
     taken = Badge.objects.filter(ended_at=None).values("digest")
@@ -146,10 +157,16 @@ def unknown() -> list[dict[str, Any]]:
     )
     found = [dict(row) for row in rows]
     last = Refusal.objects.select_related("gate", "machine").in_bulk([row["last"] for row in found])
+    holders = who.holding(str(row["badge"]) for row in found)
     return [
-        {**row, "refusal": last[row["last"]], "where": last[row["last"]].where}
+        {
+            **row,
+            "refusal": last[row["last"]],
+            "where": last[row["last"]].where,
+            "holder": holders.get(str(row["badge"])),
+        }
         for row in found
-        if UNKNOWN in last[row["last"]].reasons and _DIGEST.fullmatch(str(row["badge"]))
+        if not NOBODYS.isdisjoint(last[row["last"]].reasons) and _DIGEST.fullmatch(str(row["badge"]))
     ]
 
 
@@ -158,9 +175,3 @@ def _refusals(digest: str) -> list[dict[str, Any]]:
         Refusal.objects.filter(member="", badge=digest).select_related("gate", "machine").order_by("-about", "-id")[:3]
     )
     return [{"row": row, "where": row.where} for row in rows]
-
-
-def _earlier(card: Card) -> dict[str, Any] | None:
-    """Return who had the badge last."""
-    row = Badge.objects.filter(digest=card.digest).exclude(ended_at=None).select_related("member", "group").last()
-    return None if row is None else {"row": row, "why": words.ENDED.get(row.end_reason, row.end_reason)}

@@ -43,7 +43,8 @@ def new(request: HttpRequest) -> HttpResponse:
                 messages.warning(request, said % {"name": name, "numbers": numbers})
             return telling.to_person(member)
     status = 200 if request.method == "GET" else 400
-    return render(request, "people/new.html", {"form": form, "card": card}, status=status)
+    context = {"form": form, "card": card, "earlier": enrol.earlier(card) if card else None}
+    return render(request, "people/new.html", context, status=status)
 
 
 def edit(request: HttpRequest, pk: str) -> HttpResponse:

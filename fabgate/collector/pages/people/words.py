@@ -29,13 +29,6 @@ KINDS: Final[Mapping[str, Any]] = {
     Badge.CLASS: gettext_lazy("of a class"),
     Badge.COMPANY: gettext_lazy("of a company"),
 }
-ENDED: Final[Mapping[str, Any]] = {
-    Badge.RETURNED: gettext_lazy("given back"),
-    Badge.LOST: gettext_lazy("lost"),
-    Badge.LEFT: gettext_lazy("person left"),
-    Badge.REPLACED: gettext_lazy("replaced"),
-    Badge.OVER: gettext_lazy("loan was over"),
-}
 GROUP_KINDS: Final[Mapping[str, Any]] = {
     Group.CLASS: gettext_lazy("Class"),
     Group.COMPANY: gettext_lazy("Company"),

@@ -27,11 +27,14 @@ def refusals(request: HttpRequest) -> HttpResponse:
     found = form.narrowed()
     page = keyset.page(found.select_related("gate", "machine"), "about", request.GET)
     names = Names(row.member for row in page.rows)
+    holders = who.holding(row.badge for row in page.rows if not row.member)
     shown: dict[str, Any] = {"form": form, "page": page, "is_first": not page.newer}
     shown["rows"] = [
         {
             "refusal": row,
             "who": names[row.member] if row.member else "",
+            "unnamed": who.unnamed(holders.get(row.badge)),
+            "holder": None if row.member else holders.get(row.badge),
             "machine": str(row.where),
             "why": words.refused(row.reasons),
         }
@@ -54,10 +57,10 @@ def _sums(found: QuerySet[Refusal]) -> dict[str, Any]:
         machines[title or machine or gate] += times
     unknown = found.filter(member="").order_by().values("badge").annotate(times=Count("id"), last=Max("about"))
     strangers = list(unknown.order_by("-times", "-last")[:_TOP])
-    owners = who.having(row["badge"] for row in strangers)
+    holders = who.holding(row["badge"] for row in strangers)
     return {
         "total": sum(reasons.values()),
         "reasons": [(words.refused([word]), times) for word, times in reasons.most_common(_TOP)],
         "machines": machines.most_common(_TOP),
-        "strangers": [{**row, "owner": owners.get(row["badge"])} for row in strangers],
+        "strangers": [{**row, "holder": holders.get(row["badge"])} for row in strangers],
     }

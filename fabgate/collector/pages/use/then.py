@@ -13,7 +13,7 @@ from fabgate import wire
 from fabgate.collector.models import Change, Entry, Gate, Grant, Hole, Journal, Machine, Member, Refusal, UsageSession
 from fabgate.collector.pages.use import evidence, words
 from fabgate.collector.pages.use.names import Names
-from fabgate.collector.pages.who import signing_in
+from fabgate.collector.pages.who import holding, signing_in, unnamed
 
 #: Refusals so near are told too.
 NEAR: Final = timedelta(minutes=15)
@@ -223,8 +223,14 @@ def _holes(journal: Journal, moment: datetime) -> list[dict[str, Any]]:
 def _refusals(gates: list[Gate], moment: datetime) -> list[dict[str, Any]]:
     rows = list(Refusal.between(moment - NEAR, moment + NEAR).filter(gate__in=gates).reverse())
     names = Names(row.member for row in rows)
+    holders = holding(row.badge for row in rows if not row.member)
     return [
-        {"refusal": row, "who": names[row.member] if row.member else "", "why": words.refused(row.reasons)}
+        {
+            "refusal": row,
+            "who": names[row.member] if row.member else unnamed(holders.get(row.badge)),
+            "holder": None if row.member else holders.get(row.badge),
+            "why": words.refused(row.reasons),
+        }
         for row in rows
     ]
 
