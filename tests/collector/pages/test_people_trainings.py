@@ -160,3 +160,21 @@ def test_the_desk_sees_the_matrix_and_ticks_nobody(browse):
     page = text(browse("desk").get("/people/trainings/who"))
     assert 'name="member"' not in page
     assert attended(browse("auditor"), "m-1").status_code == 403
+
+
+@pytest.mark.parametrize("address", ["/people/m-1", "/people/trainings/who"])
+@pytest.mark.parametrize(
+    ("role", "says", "may_add"),
+    [
+        ("manager", "There is no training yet.", True),
+        ("trainer", "A manager adds the first one, under People, Trainings.", False),
+    ],
+)
+def test_where_there_is_no_training_granting_says_who_adds_the_first(browse, role, says, may_add, address):
+    client = browse(role)
+    assert "There is no training yet" not in text(client.get(address))
+    Training.objects.all().delete()
+    page = text(client.get(address))
+    assert says in page
+    assert ('href="/people/trainings/new"' in page) == may_add
+    assert '<select name="training"' not in page

@@ -53,6 +53,11 @@ class GrantForm(forms.Form):
             label=self.fields["stage"].label, choices=choices, initial=Grant.AUTONOMOUS
         )
 
+    @property
+    def has_trainings(self) -> bool:
+        """Whether there is any to choose."""
+        return Training.objects.exists()
+
     def clean_since(self) -> date:
         """Refuse a day on which the person has left, and one that is far ahead."""
         since: date = self.cleaned_data["since"]
