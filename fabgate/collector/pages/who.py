@@ -39,6 +39,8 @@ class Holder:
     reason: str = ""
     #: Who wrote that down, as pages call them.
     by: str = ""
+    #: What is printed on the badge.
+    number: str = ""
 
     @property
     def is_lost(self) -> bool:
@@ -101,9 +103,9 @@ def signing_in(names: Iterable[str]) -> dict[str, str]:
 
 def _holder(row: Badge, who: Who, by: str) -> Holder:
     if row.ended_at is not None:
-        return Holder(who, row.ended_at, row.end_reason, by)
+        return Holder(who, row.ended_at, row.end_reason, by, row.number)
     is_over = row.until is not None and row.until <= timezone.now()  # the worker writes it down in a moment
-    return Holder(who, row.until, Badge.OVER) if is_over else Holder(who)
+    return Holder(who, row.until, Badge.OVER, number=row.number) if is_over else Holder(who, number=row.number)
 
 
 def _who(one: str, member: Member | None, group: Group | None) -> Who:

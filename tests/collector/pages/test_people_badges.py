@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from fabgate import badge
 from fabgate.collector import roster, worker
-from fabgate.collector.badges import Card, end, give
+from fabgate.collector.badges import Card, end, end_of, give
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Badge, Change, Gate, Group, Member
 from fabgate.collector.start import new_key
@@ -139,6 +140,17 @@ def test_a_loan_that_is_not_understood_is_said_at_its_field(desk, typed, until, 
     assert response.status_code == 400
     assert field in response.context["lend_form"].errors
     assert carried("m-3") == []
+
+
+def test_a_number_alone_is_no_badge_the_first_time_and_it_says_what_else_is_needed(desk):
+    response = desk.post("/people/m-3/lend", {"typed": "L9", "until": today().isoformat()})
+    (error,) = response.context["lend_form"].errors["typed"]
+    assert error.startswith("No loan badge at hand has the number “L9”. The first time that it is lent, hold it")
+    assert "write its number into the next one" in error
+    phone = desk.post("/people/m-3/lend", {"typed": "08A1B2C3", "until": today().isoformat()})
+    assert "makes up a new number each time" in str(phone.context["lend_form"].errors["typed"])
+    given = desk.post("/people/m-3/give", {"typed": "L9"})
+    assert "“L9” is no badge" in str(given.context["give_form"].errors["typed"])
 
 
 # --- ended ------------------------------------------------------------------------------------------------------------
@@ -318,6 +330,31 @@ def test_the_page_waits_for_the_next_unknown_badge_at_a_gate_and_for_no_other(de
     assert desk.get(address).context["found"] is None
     found = tapped(NEW)
     assert f"/people/enrol?badge={found}" in text(desk.get(address))
+
+
+def test_the_next_unknown_badge_at_a_gate_is_lent_too_where_the_desk_has_no_reader(desk):
+    page = text(desk.get("/people/m-3"))
+    ways = re.findall(r'<form method="get" action="/people/m-3/tap".*?name="kind" value="(\w+)"', page, re.DOTALL)
+    assert ways == ["personal", "loan"]
+    address = desk.get("/people/m-3/tap?kind=loan&gate=laser-1").headers["Location"]
+    found = tapped(NEW)
+    page = text(desk.get(address))
+    assert "Lend it to Élise Noël until this evening" in page
+    typed = dict(re.findall(r'<input type="hidden" name="(member|kind)" value="([^"]*)"', page))
+    response = desk.post(f"/people/enrol?badge={found}", {**typed, "number": "L3"})
+    assert said(response) == "Lent until this evening."
+    row = Badge.objects.get(member="m-3")
+    assert (row.kind, row.number, row.until) == ("loan", "L3", end_of(today()))
+    end(row, "returned", actor="desk")
+    tapped(NEW)
+    assert 'value="L3"' in text(desk.get(address))  # printed on it, whoever has it next
+
+
+def test_what_is_no_kind_of_badge_to_wait_for_is_one_of_their_own(desk):
+    tapped(NEW)
+    page = text(desk.get("/people/m-3/tap?gate=laser-1&after=0&kind=stolen"))
+    assert 'name="kind" value="personal"' in page
+    assert "Give it to Élise Noël" in page
 
 
 def test_a_badge_that_is_somebodys_is_named_while_the_page_waits(desk):

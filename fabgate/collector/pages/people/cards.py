@@ -44,8 +44,8 @@ def seen(found: dict[str, badge.Badge]) -> dict[str, badge.Badge]:
     return {by_digest[digest]: found[by_digest[digest]] for digest in known}
 
 
-def why_not(typed: str) -> str:
-    """Return why what was typed is no badge."""
+def why_not(typed: str, wanted: str = "") -> str:
+    """Return why what was typed is no badge, and what was `wanted`: what a reader types, unless it is said."""
     try:
         badge.parse(typed)
     except badge.RandomUidError:
@@ -55,7 +55,7 @@ def why_not(typed: str) -> str:
     except UsageError:
         pass
     text = _("“%(typed)s” is no badge. Wanted what a reader types, such as 04A1B2C3D4E5F6 or dec:0077705924.")
-    return text % {"typed": typed[:40]}
+    return (wanted or text) % {"typed": typed[:40]}
 
 
 class CardForm(forms.Form):
@@ -93,8 +93,12 @@ class CardForm(forms.Form):
         """Refuse what is no badge."""
         typed = str(self.cleaned_data["typed"])
         if not self._readings:
-            raise forms.ValidationError(why_not(typed))
+            raise forms.ValidationError(why_not(typed, self.wanted()))
         return typed
+
+    def wanted(self) -> str:
+        """Return what to say of what is no badge, with “%(typed)s” in its place; empty: what there always is to say."""
+        return ""
 
     def clean(self) -> dict[str, Any]:
         """Keep which badge it is."""

@@ -149,6 +149,13 @@ class LendForm(cards.CardForm):
             raise forms.ValidationError(taken(out))
         return super().clean_typed()
 
+    def wanted(self) -> str:
+        """Return that a number alone is known only of a badge that was lent before."""
+        return _(
+            "No loan badge at hand has the number “%(typed)s”. The first time that it is lent, hold it on the USB reader"
+            " in this field, and write its number into the next one."
+        )
+
     def clean_until(self) -> date:
         """Refuse an evening that is past."""
         until: date = self.cleaned_data["until"]

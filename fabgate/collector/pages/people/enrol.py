@@ -74,7 +74,8 @@ def enrol(request: HttpRequest) -> HttpResponse:
         except badges.Taken as error:
             form.add_error(None, desk_forms.taken(error.row))
         else:
-            telling.tell(request, _("The badge is theirs from now on."), change)
+            text = _("Lent until this evening.") if until else _("The badge is theirs from now on.")
+            telling.tell(request, text, change)
             return telling.to_person(member)
     q = request.GET.get("q", "").strip()[:100]
     offered = find.narrowed(Member.objects.all(), q, find.ALL if q else find.NOW, "").order_by("folded", "pk")
@@ -107,6 +108,7 @@ def tap(request: HttpRequest, pk: str) -> HttpResponse:
     context = {
         "member": member,
         "where": gate.machine or gate,
+        "kind": Badge.LOAN if request.GET.get("kind") == Badge.LOAN else Badge.PERSONAL,
         "is_heard": gate.is_heard(datetime.now(UTC)),
         "found": found,
         "held": card.carried() if card else None,
