@@ -45,6 +45,12 @@ def test_a_person_is_written_down_under_the_next_number(desk):
     assert Change.objects.get().verb == "member.added"
 
 
+@pytest.mark.parametrize("lang", ["en", "fr"])
+def test_the_machines_speak_to_somebody_new_as_the_page_speaks_to_whoever_writes_them_down(browse, account, lang):
+    page = browse(account("desk", name="guichet", lang=lang)).get("/people/new")
+    assert page.context["form"]["lang"].value() == lang
+
+
 @pytest.mark.parametrize(
     ("ids", "expected"), [((), "m-4"), (("0099", "0007", "0100", "0101"), "0102"), (("ada",), "m-4")]
 )

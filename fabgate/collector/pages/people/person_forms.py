@@ -7,8 +7,8 @@ from collections import Counter
 from typing import Any, Final
 
 from django import forms
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from fabgate.collector.models import Machine, Member
 from fabgate.collector.pages.people.desk_forms import DayField
@@ -156,7 +156,7 @@ class NewPersonForm(PersonForm):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.initial.setdefault("id", next_id())
-        self.initial.setdefault("lang", "fr")
+        self.initial.setdefault("lang", get_language())  # of who writes them down: most often it is theirs too
 
     def clean_id(self) -> str:
         """Refuse a number that somebody has, and what no number can be."""
