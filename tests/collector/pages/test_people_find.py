@@ -71,6 +71,11 @@ def test_who_has_left_is_found_by_name_and_listed_only_when_asked_for(desk):
     assert len(names(desk.get("/people", {"state": "all"}))) == 3
 
 
+def test_a_badge_on_which_nothing_is_printed_is_called_so_in_the_list(desk):
+    Badge.objects.filter(member="m-1").update(number="")
+    assert '<td data-label="Badges">a badge without a printed number</td>' in text(desk.get("/people"))
+
+
 def test_lists_are_narrowed_by_state_and_category(desk):
     hold(Member.objects.get(pk="m-2"), "payment-due", None, actor="maya")
     Member.objects.filter(pk="m-1").update(valid_until=today() - timedelta(days=1))
