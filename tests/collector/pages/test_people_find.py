@@ -71,6 +71,42 @@ def test_who_has_left_is_found_by_name_and_listed_only_when_asked_for(desk):
     assert len(names(desk.get("/people", {"state": "all"}))) == 3
 
 
+@pytest.mark.parametrize(
+    ("ends_in", "grace_days", "is_over"),
+    [(None, 0, False), (0, 0, False), (-1, 0, True), (-1, 30, True), (-900, 0, True)],
+)
+def test_members_now_are_those_whose_membership_is_not_over(desk, ends_in, grace_days, is_over):
+    until = None if ends_in is None else today() + timedelta(days=ends_in)
+    Member.objects.filter(pk="m-1").update(valid_until=until, grace_days=grace_days)
+    assert ("Ada Lovelace" in names(desk.get("/people"))) == (not is_over)
+    assert ("Ada Lovelace" in names(desk.get("/people", {"state": "over"}))) == is_over
+    everybody = desk.get("/people")
+    assert 'href="/people?state=all"' in text(everybody)
+    assert "Ada Lovelace" in names(desk.get("/people", {"state": "all"}))
+    assert "Show all" not in text(desk.get("/people", {"state": "all"}))
+
+
+def test_a_name_is_looked_for_among_everybody_and_the_filter_says_so(desk):
+    for pk in ("m-8", "m-9"):
+        Member.objects.create(pk=pk, name="Ada Noël", valid_until=today() - timedelta(days=900))
+    page = desk.get("/people", {"q": "noël", "state": "", "category": ""})
+    assert names(page) == ["Ada Noël", "Ada Noël", "Élise Noël"]
+    assert '<option value="all" selected>Everybody</option>' in text(page)
+    assert names(desk.get("/people", {"q": "noël", "state": "over"})) == ["Ada Noël", "Ada Noël"]
+
+
+def test_a_workshop_of_which_every_membership_is_over_is_not_called_empty(desk):
+    Member.objects.update(valid_until=today() - timedelta(days=1))
+    page = text(desk.get("/people"))
+    assert "Nobody is here yet" not in page
+    assert "look among everybody" in page
+
+
+def test_who_was_at_a_course_is_ticked_whether_or_not_the_membership_is_over(browse):
+    Member.objects.filter(pk="m-1").update(valid_until=today() - timedelta(days=1))
+    assert "Ada Lovelace" in text(browse("trainer").get("/people/trainings/who"))
+
+
 def test_a_badge_on_which_nothing_is_printed_is_called_so_in_the_list(desk):
     Badge.objects.filter(member="m-1").update(number="")
     assert '<td data-label="Badges">a badge without a printed number</td>' in text(desk.get("/people"))
@@ -82,7 +118,9 @@ def test_lists_are_narrowed_by_state_and_category(desk):
     assert names(desk.get("/people", {"state": "blocked"})) == ["Zoé Müller-Østergård"]
     assert names(desk.get("/people", {"state": "over"})) == ["Ada Lovelace"]
     assert names(desk.get("/people", {"state": "minor"})) == ["Élise Noël"]
-    assert names(desk.get("/people", {"category": "adult"})) == ["Ada Lovelace", "Zoé Müller-Østergård"]
+    assert names(desk.get("/people", {"category": "adult"})) == ["Zoé Müller-Østergård"]
+    everybody = {"category": "adult", "state": "all"}
+    assert names(desk.get("/people", everybody)) == ["Ada Lovelace", "Zoé Müller-Østergård"]
     assert "Blocked: Payment due" in text(desk.get("/people", {"state": "blocked"}))
 
 

@@ -78,7 +78,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
             telling.tell(request, text, change)
             return telling.to_person(member)
     q = request.GET.get("q", "").strip()[:100]
-    offered = find.narrowed(Member.objects.all(), q, find.ALL if q else find.NOW, "").order_by("folded", "pk")
+    offered = find.narrowed(Member.objects.all(), q, find.ALL, "").order_by("folded", "pk")
     context = {
         "form": form,
         "card": card,

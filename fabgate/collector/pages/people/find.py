@@ -23,7 +23,9 @@ from fabgate.collector.pages.people import cards, words
 from fabgate.errors import UsageError
 
 SIZE: Final = 50
-NOW, OVER, BLOCKED, MINOR, LEFT, ALL = "", "over", "blocked", "minor", "left", "all"
+#: Whose membership is not over by its date, so that who is asked to pay again is in another list: the grace after it
+#: is the machines' affair. `STAYED` is nobody's choice: everybody but who has left.
+NOW, OVER, BLOCKED, MINOR, LEFT, ALL, STAYED = "", "over", "blocked", "minor", "left", "all", "stayed"
 _STATES: Final = (
     (NOW, gettext_lazy("Members now")),
     (OVER, gettext_lazy("Membership over")),
@@ -67,20 +69,33 @@ class Page:
 
 def people(request: HttpRequest) -> HttpResponse:
     """List people; whoever is the only one that was looked for is opened at once."""
-    form = FindForm(request.GET or None, is_first=True)
+    form = FindForm(_asked(request.GET), is_first=True)
     wanted = form.cleaned_data if form.is_bound and form.is_valid() else {}
     q = str(wanted.get("q") or "").strip()
     held = carried_by(q) if q else []
-    # Who is looked for by name is found after they left, too: they are asked about most.
-    state = str(wanted.get("state") or (ALL if q else NOW))
-    rows = narrowed(Member.objects.all(), q, state, str(wanted.get("category") or ""), held)
+    state, category = str(wanted.get("state") or NOW), str(wanted.get("category") or "")
+    rows = narrowed(Member.objects.all(), q, state, category, held)
     page = by_name(rows, request.GET)
     if q and len(page.rows) == 1 and not page.before and not page.after:
         return see_other(reverse("people-one", args=[page.rows[0].pk]))
     nobodys = _nobodys(q) if q and not page.rows else None
     context = {"form": form, "page": page, "rows": shown(page.rows), "nobodys": nobodys, "q": q}
+    context["is_narrowed"] = bool(q or category or state != ALL)
+    context["is_anybody"] = bool(page.rows) or Member.objects.exists()
     context["group"] = next((row.group for row in held if row.group and row.ended_at is None), None)
     return render(request, "people/list.html", context, status=400 if form.is_bound and form.errors else 200)
+
+
+def _asked(query: QueryDict) -> QueryDict | None:
+    """Return what the form says: who is looked for by name is looked for among everybody, unless it names a list.
+
+    Who has left is asked about most.
+    """
+    if query.get("state") or not query.get("q", "").strip():
+        return query or None
+    asked = query.copy()
+    asked["state"] = ALL
+    return asked
 
 
 def carried_by(q: str) -> list[Badge]:
@@ -111,8 +126,9 @@ def narrowed(rows: QuerySet[Member], q: str, state: str, category: str, held: Se
         rows = rows.filter(is_blocked)
     elif state == MINOR:
         rows = rows.filter(minor=True)
-    elif state == OVER:
-        rows = rows.filter(valid_until__lt=today)
+    elif state in {NOW, OVER}:
+        over = Q(valid_until__isnull=False, valid_until__lt=today)
+        rows = rows.filter(over if state == OVER else ~over)
     return rows.filter(category=category) if category else rows
 
 

@@ -178,7 +178,7 @@ def matrix(request: HttpRequest) -> HttpResponse:
     finder = find.FindForm(request.GET or None)
     wanted = finder.cleaned_data if finder.is_bound and finder.is_valid() else {}
     q = str(wanted.get("q") or "").strip()
-    rows = find.narrowed(Member.objects.all(), q, find.NOW, str(wanted.get("category") or ""))
+    rows = find.narrowed(Member.objects.all(), q, find.STAYED, str(wanted.get("category") or ""))
     if group := _group(request.GET.get("group", "")):
         rows = rows.filter(groups=group)
     page = find.by_name(rows, request.GET)
