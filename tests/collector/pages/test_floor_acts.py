@@ -167,8 +167,11 @@ def test_a_lock_is_shown_as_the_display_will_cut_it_before_it_is_given(desk):
     response = desk.post(LOCK, {**BROKEN, "why": "own", "words": words, "look": "1"})
     assert response.status_code == 200
     assert response.context["form"].shown() == [
-        ("English", ("Out of service", "The blade guard is", "bent and the new…", "Do not use")),
-        ("French", ("Machine bloquée", "The blade guard is", "bent and the new…", "Ne pas utiliser")),
+        ("On the display, in English", ("Out of service", "The blade guard is", "bent and the new…", "Do not use")),
+        (
+            "On the display, in French",
+            ("Machine bloquée", "The blade guard is", "bent and the new…", "Ne pas utiliser"),
+        ),
     ]
     assert "The display has no room for all of it." in response.content.decode()
     assert Machine.objects.get().lock is None
@@ -182,7 +185,10 @@ def test_while_a_lock_is_typed_the_page_asks_and_half_a_word_is_no_mistake(desk)
     assert desk.post(LOCK, typed).status_code == 400
     response = desk.post(LOCK, typed, headers={"X-Live": "1"})
     assert response.status_code == 200
-    assert response.context["form"].shown() == [("English", ("",) * 4), ("French", ("",) * 4)]
+    assert response.context["form"].shown() == [
+        ("On the display, in English", ("",) * 4),
+        ("On the display, in French", ("",) * 4),
+    ]
     desk.post(LOCK, {**typed, "words": "Blade bent"}, headers={"X-Live": "1"})
     assert Machine.objects.get().lock is None
     assert desk.post(LOCK, {**typed, "look": "", "when": "idle"}, headers={"X-Live": "1"}).status_code == 200

@@ -48,6 +48,14 @@ def test_french_signs_stand_behind_a_space_that_keeps_them_on_their_line():
     assert not {target for target in translations.texts("fr").values() if wrong.search(target)}
 
 
+def test_one_word_says_in_french_who_belongs_to_the_workshop():
+    assert not {target for target in translations.texts("fr").values() if "adhérent" in target}
+
+
+def test_french_apostrophes_are_curved():
+    assert not {target for target in translations.texts("fr").values() if re.search(r"\w'\w", target)}
+
+
 def otherwise(ours: dict[str, str], lang: str) -> dict[str, tuple[str, str]]:
     """Return the texts that Django's own pages and forms show too, and that would say something else there by ours."""
     # As it is before ours are merged into it, of Django and every app of it that is installed.
@@ -128,6 +136,23 @@ def untranslated(text: str) -> set[str]:
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(strings.ROOT)))
 def test_a_template_shows_no_word_that_is_not_translated(path: Path):
     assert not untranslated(path.read_text(encoding="utf-8"))
+
+
+def glued(text: str) -> list[str]:
+    """Return each colon behind a value that no translation can set a space before, as French does."""
+    text = re.sub(r"{% *blocktrans.*?endblocktrans(?:late)? *%}", "", text, flags=re.DOTALL)
+    text = re.sub(r"<(pre|code|kbd)\b.*?</\1>", "", text, flags=re.DOTALL)
+    return re.findall(r"(?:}}|%})(?:</\w+>)?:", text)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(strings.ROOT)))
+def test_a_template_glues_no_colon_to_a_value(path: Path):
+    assert not glued(path.read_text(encoding="utf-8"))
+
+
+def test_the_check_finds_a_glued_colon():
+    text = "{{ a }}: b <b>{% if c %}</b>: d {% blocktranslate %}{{ e }}:{% endblocktranslate %} <code>{{ f }}:</code>"
+    assert glued(text) == ["}}:", "%}</b>:"]
 
 
 def test_the_check_finds_a_bare_word():

@@ -16,6 +16,8 @@ from fabgate.collector.blocks import today
 from fabgate.collector.pages.watched import Watched
 from fabgate.display import LINES, REASONS
 
+#: Over what the display will show, in each language.
+_ON_DISPLAY: Final = {"en": gettext_lazy("On the display, in English"), "fr": gettext_lazy("On the display, in French")}
 OWN: Final = "own"
 IDLE, NOW = "idle", "now"
 
@@ -81,12 +83,12 @@ class LockForm(Watched, forms.Form):
         return cleaned
 
     def shown(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Return what the display will show, in each language; empty lines for what is not right yet."""
+        """Return what the display will show, in each language, and what that is called; empty lines for what is not right yet."""
         is_known = self.is_bound and self.is_valid()
         empty = ("",) * LINES
         return [
-            (str(name), (*(locks.shown(self.reason, self.day, lang) if is_known else ()), *empty)[:LINES])
-            for lang, name in settings.LANGUAGES
+            (str(_ON_DISPLAY[lang]), (*(locks.shown(self.reason, self.day, lang) if is_known else ()), *empty)[:LINES])
+            for lang, _name in settings.LANGUAGES
         ]
 
     @property
