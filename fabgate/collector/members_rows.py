@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
@@ -22,31 +22,37 @@ COLUMNS: Final = (
 )
 #: The languages of the gates' displays.
 LANGS: Final = ("en", "fr")
+#: What the columns are called in other languages; one that is not here is called the same there.
+COLUMNS_IN: Final[Mapping[str, Mapping[str, str]]] = {
+    "fr": {
+        "id": "identifiant",
+        "name": "nom",
+        "lang": "langue",
+        "level": "niveau",
+        "valid_until": "valable_jusqu_au",
+        "email": "courriel",
+        "category": "catégorie",
+        "plan": "formule",
+        "payer": "payeur",
+        "minor": "mineur",
+        "joined_on": "membre_depuis",
+    }
+}
 #: What else people call the columns.
 _ALSO: Final = {
     "abonnement": "plan",
     "badge": "badges",
     "categorie": "category",
-    "catégorie": "category",
-    "courriel": "email",
     "e-mail": "email",
     "e_mail": "email",
     "expiration": "valid_until",
-    "formule": "plan",
-    "identifiant": "id",
-    "langue": "lang",
     "language": "lang",
     "machine": "machines",
     "mail": "email",
-    "membre_depuis": "joined_on",
-    "mineur": "minor",
-    "niveau": "level",
-    "nom": "name",
     "paid_by": "payer",
-    "payeur": "payer",
     "payé_par": "payer",
-    "valable_jusqu_au": "valid_until",
     "valide_jusqu_au": "valid_until",
+    **{said: name for names in COLUMNS_IN.values() for name, said in names.items()},
 }
 _YES: Final = frozenset({"1", "x", "yes", "y", "true", "oui", "o", "vrai"})
 _NO: Final = frozenset({"", "0", "no", "n", "false", "non", "faux"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from datetime import timedelta
 
 import openpyxl
@@ -12,6 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from fabgate.collector import uploads
 from fabgate.collector.blocks import today
+from fabgate.collector.members_rows import COLUMNS, columns_of
 from fabgate.collector.models import Account, Badge, Change, Member
 
 from .conftest import hashed
@@ -264,3 +266,15 @@ def test_a_list_is_kept_for_an_hour_for_its_owner_alone(manager, house):
 def test_only_a_manager_imports(browse):
     for role in ("desk", "trainer", "auditor"):
         assert upload(browse(role), ALL).status_code == 403
+
+
+@pytest.mark.parametrize(("lang", "name"), [("en", ["name"]), ("fr", ["nom", "name"])])
+def test_the_page_lists_each_column_as_its_reader_may_call_it_and_a_list_that_does_is_read(browse, account, lang, name):
+    manager = browse(account("manager", name="chef", lang=lang))
+    facts = re.findall(r"<dt>(.*?)</dt>", text(manager.get("/people/import")))
+    columns = [re.findall(r"<code>([^<]+)</code>", one) for one in facts]
+    assert columns[1] == name
+    assert columns[2] == ["badges"]  # the same in both
+    header = ",".join(names[0] for names in columns)
+    assert columns_of(header.split(","), problems := []) == list(COLUMNS)
+    assert problems == []

@@ -11,8 +11,8 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector import leaving, members, members_diff, members_file, members_rows, roster, uploads
 from fabgate.collector.bodies import MAX_FILE_BYTES, MEGABYTE
@@ -77,7 +77,8 @@ def upload(request: HttpRequest) -> HttpResponse:
             form.add_error("file", str(error).splitlines())
         else:
             return see_other(reverse("people-import-preview", args=[uploads.keep(raw)]))
-    columns = [(name, _COLUMNS[name]) for name in members_rows.COLUMNS]
+    own = members_rows.COLUMNS_IN.get(get_language() or "", {})
+    columns = [(dict.fromkeys((own.get(name, name), name)), _COLUMNS[name]) for name in members_rows.COLUMNS]
     status = 200 if request.method == "GET" else 400
     return render(request, "people/import.html", {"form": form, "columns": columns}, status=status)
 
