@@ -297,8 +297,8 @@ GIVING = ("/people/enrol?badge={badge}", "/people/new?badge={badge}", "/people/m
 def test_before_a_lost_badge_is_given_the_page_says_whose_it_was_and_who_reported_it(desk, address):
     page = text(desk.get(address.format(badge=found_again())))
     assert "Ada Lovelace had it until" in page
-    assert "It was reported lost by desk on" in page
-    assert "ask Ada Lovelace before somebody else gets it" in page
+    assert "It was reported lost by desk: ask Ada Lovelace before somebody else gets it." in page
+    assert '<a href="/people/m-1">Their page</a>' in page
 
 
 @pytest.mark.parametrize("address", GIVING)

@@ -92,6 +92,9 @@ def test_a_name_is_looked_for_among_everybody_and_the_filter_says_so(desk):
     page = desk.get("/people", {"q": "noël", "state": "", "category": ""})
     assert names(page) == ["Ada Noël", "Ada Noël", "Élise Noël"]
     assert '<option value="all" selected>Everybody</option>' in text(page)
+    nobody = text(desk.get("/people", {"q": "nobody at all"}))
+    assert "Try a part of the name, without accents if you like." in nobody
+    assert "look among everybody" not in nobody
     assert names(desk.get("/people", {"q": "noël", "state": "over"})) == ["Ada Noël", "Ada Noël"]
 
 
