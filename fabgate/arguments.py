@@ -20,8 +20,8 @@ not answer; 4 the journal cannot be used; 5 a seal is wrong. docs/reference.md t
 of gate.yaml.
 """
 _CHECK: Final = """\
-Look for every mistake in a gate.yaml, and then in the roster file that it names. Nothing is changed. Each mistake is
-one line: file, line, key, what was found, what was wanted, what to do.
+Look for every mistake in a gate.yaml and in the roster file that it names. Nothing is changed. Each mistake is one
+line: file, line, key, what was found, what was wanted, what to do.
 """
 _STATUS: Final = """\
 Tell what the gate on this computer thinks now: its state, what waits for the collector, its broker, its roster, and

@@ -1,4 +1,4 @@
-"""Is a gate.yaml right, and the roster file that it names? For ``fabgate check``: nothing is stored, no key is made.
+"""Are a gate.yaml and the roster file that it names right? For ``fabgate check``: nothing is stored, no key is made.
 
 The gate itself starts under a roster file with mistakes: the last good roster stays in force. Whoever checks is told.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fabgate import wire
 from fabgate.errors import UsageError
@@ -26,13 +27,35 @@ class Checked:
 
 
 def check(path: Path) -> Checked:
-    """Read gate.yaml, then its roster file. Raises UsageError with a line for every mistake of the first that has one."""
-    found = config.load(path)
-    if found.roster.file is None:
-        return Checked(found, None)
-    rules = found.machine.rules()
-    roster = roster_file.read(found.roster.file, key=_ANY_KEY, topics=found.topics, fallback=rules)
-    idle_off_s = roster.machine.idle_off_s
-    if idle_off_s is not None and found.inputs.running_pin is None:
-        raise UsageError(f"{found.roster.file}: machine.idle_off_s: {config.NO_RUN_SENSE.format(idle_off_s)}")
+    """Read gate.yaml and its roster file. Raises UsageError with a line for every mistake of both, gate.yaml's first."""
+    found, reading = config.look(path)
+    mistakes = reading.mistakes
+    values, roster = reading.values, None
+    file = values.get("roster.file")
+    if file is not None and file.is_file():  # where there is none, gate.yaml is told so
+        topics = wire.GateTopics(values.get("site", ""), values.get("gate", ""))
+        try:
+            roster, wrong = roster_file.look(file, key=_ANY_KEY, topics=topics, fallback=_rules(values))
+        except UsageError as error:
+            mistakes.append(str(error))
+        else:
+            idle_off_s = roster.machine.idle_off_s
+            if idle_off_s is not None and values.get("inputs.running_pin", ...) is None:
+                wrong.add(None, f"machine.idle_off_s: {config.NO_RUN_SENSE.format(idle_off_s)}")
+            if wrong.found:
+                mistakes.append(wrong.text())
+    if mistakes or found is None:
+        raise UsageError("\n".join(mistakes))
     return Checked(found, roster)
+
+
+def _rules(values: dict[str, Any]) -> wire.MachineRules:
+    """Return the rules of a gate.yaml as far as they are right: what is wrong with them is no mistake of the members."""
+    names = config.Machine.__struct_fields__
+    known = {name: values[f"machine.{name}"] for name in names if f"machine.{name}" in values}
+    limit_s, max_s = known.setdefault("limit_s", 1), known.get("max_s")
+    if max_s is not None and max_s < limit_s:
+        del known["max_s"]
+    if values.get("inputs.running_pin") is None:
+        known.pop("idle_off_s", None)
+    return config.Machine(**known).rules()

@@ -36,6 +36,8 @@ MAX_BADGE_KEY_BYTES: Final = 64
 Deadline = Annotated[int, Meta(ge=1, le=31 * DAY_S)]
 Seconds = Annotated[int, Meta(ge=0, le=31 * DAY_S)]
 Pin = Annotated[int, Meta(ge=2, le=27, description="a GPIO from 2 to 27 (BCM numbers)")]
+#: The languages of displays, as fabgate/translations.py has them.
+Lang = Literal["en", "fr"]
 Word = Annotated[str, Meta(min_length=1, description="text that is not empty")]
 
 
@@ -151,7 +153,7 @@ class Config(Section, frozen=True, kw_only=True):
     gate: str
     state_dir: Path
     demo: bool = False
-    lang: Literal["en", "fr"] = "en"
+    lang: Lang = "en"
     machine: Machine = Machine()
     reader: Driver
     output: Driver
@@ -175,16 +177,22 @@ class Config(Section, frozen=True, kw_only=True):
 
 def load(path: Path) -> Config:
     """Read and check gate.yaml. Raises UsageError with a line for every mistake."""
+    config, reading = look(path)
+    if config is None:
+        raise UsageError("\n".join(reading.mistakes))
+    return config
+
+
+def look(path: Path) -> tuple[Config | None, Reading]:
+    """Read and check gate.yaml; None where it has a mistake, and what was read. Raises UsageError for what has no keys."""
     reading = Reading(path, {Driver: _read_driver})
     config = reading.struct(reading.root(), Config, "")
     for check in (_check_names, _check_machine, _check_roster, check_url, check_mqtt, _check_rest):
         check(reading)
     for check in (_check_files, _check_hardware):
         check(reading)
-    if reading.mistakes or config is None:
-        raise UsageError("\n".join(reading.mistakes))
-    found: Config = config
-    return found
+    found: Config | None = None if reading.mistakes else config
+    return found, reading
 
 
 def driver_class(kind: str, name: str) -> Any:

@@ -47,6 +47,16 @@ def read(path: Path, *, key: bytes, topics: wire.GateTopics, fallback: wire.Mach
 
     Its members and refusals are to go through, as those of ``roster_parts.decode``.
     """
+    roster, mistakes = look(path, key=key, topics=topics, fallback=fallback)
+    if mistakes.found:
+        raise UsageError(mistakes.text())
+    return roster
+
+
+def look(
+    path: Path, *, key: bytes, topics: wire.GateTopics, fallback: wire.MachineRules
+) -> tuple[wire.Roster, Mistakes]:
+    """Read a roster file as far as it is right, with what is wrong. Raises UsageError for one that cannot be read."""
     version = _version(path)
     mistakes = Mistakes(path)
     text = text_of(path)
@@ -60,11 +70,9 @@ def read(path: Path, *, key: bytes, topics: wire.GateTopics, fallback: wire.Mach
     tz = _zone(rest.get("tz", "UTC"), mistakes)
     if not people and not mistakes.found:
         mistakes.add(None, "found no member, wanted at least one; an empty roster would lock everybody out")
-    if mistakes.found:
-        raise UsageError(mistakes.text())
     frame = wire.Roster(version=version, site=topics.site, gate=topics.gate, tz=tz, machine=machine)
     people_of: dict[str, Any] = {"members": members, "refusals": refusals}
-    return msgspec.structs.replace(frame, **people_of)
+    return msgspec.structs.replace(frame, **people_of), mistakes
 
 
 def _version(path: Path) -> int:
@@ -230,5 +238,6 @@ def _wanted(key: str) -> str:
         "badges": "a list of badges, each as text",
         "windows": "windows such as '1-5 08:00-22:00' (days 1, Monday, to 7)",
         "reasons": "a list of reasons",
+        "lang": f"{wanted(_KEYS['lang'])}; displays speak no other language",
     }
     return special.get(key) or wanted(_KEYS[key])

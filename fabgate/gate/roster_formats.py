@@ -20,6 +20,7 @@ import yaml
 
 from fabgate import wire
 from fabgate.errors import UsageError
+from fabgate.gate.config import Lang
 from fabgate.gate.config_file import near, read_text, yaml_problem
 
 #: Some 100,000 members.
@@ -31,7 +32,11 @@ MOST_TOLD: Final = 100
 #: What is shorter than this is no badge, and told as it is.
 _MASKED_FROM: Final = 4
 ABSENT: Final = ("", "~", "null", None)
-KEYS: Final = {field.encode_name: field.type for field in msgspec.structs.fields(wire.Member)} | {"reasons": list[str]}
+#: A collector may be newer and know a language more; what a person writes is more likely wrong.
+KEYS: Final = {field.encode_name: field.type for field in msgspec.structs.fields(wire.Member)} | {
+    "lang": Lang,
+    "reasons": list[str],
+}
 #: libyaml reads many members in seconds and pure Python in minutes; PyYAML's wheels carry it.
 _BASE: Final[Any] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 

@@ -1,4 +1,4 @@
-"""``fabgate check``: gate.yaml first, then the roster file that it names; nothing is made or stored."""
+"""``fabgate check``: gate.yaml and the roster file that it names, both at once; nothing is made or stored."""
 
 from __future__ import annotations
 
@@ -68,13 +68,50 @@ def test_an_idle_time_in_the_roster_file_needs_run_sense_too(gate):
     (line,) = mistakes(gate(idle))
     assert line.startswith("members.yaml: machine.idle_off_s: found 900 without inputs.running_pin, wanted both;")
     assert check(gate(idle, inputs="running_pin: 24")).roster.machine.idle_off_s == 900
+    both = mistakes(gate("machine: {idle_off_s: 900}\nmembers: [{id: a, badges: [zz]}]\n"))
+    assert [line.split(": ")[1] for line in both] == ["member 1", "machine.idle_off_s"]
 
 
-def test_a_wrong_gate_yaml_comes_first(gate, tmp_path):
+def test_the_mistakes_of_both_files_are_told_at_once_those_of_gate_yaml_first(gate, tmp_path):
+    gate("members:\n  - {id: a, badges: [zz]}\n  - {id: b, badges: [04A1B2C3], lang: de}\n")
+    (tmp_path / "gate.yaml").write_text(GATE.replace("INPUTS", "").replace("lyon", "LYON").replace("600", "10m"))
+    found = mistakes(tmp_path / "gate.yaml")
+    places = [" ".join(line.split()[:2]) for line in found]
+    assert places == [
+        "gate.yaml:1: site:",
+        "gate.yaml:4: machine.limit_s:",
+        "members.yaml:2: member",
+        "members.yaml:3: member",
+    ]
+    assert found[-1].endswith(": member 2: lang: found 'de', wanted en or fr; displays speak no other language")
+
+
+def test_members_that_cannot_be_read_are_told_beside_a_wrong_gate_yaml(gate, tmp_path):
     gate("members: nobody")
     (tmp_path / "gate.yaml").write_text(GATE.replace("INPUTS", "").replace("lyon", "LYON"))
-    (line,) = mistakes(tmp_path / "gate.yaml")
-    assert line.startswith("gate.yaml:1: site: ")
+    assert [line.split()[0] for line in mistakes(tmp_path / "gate.yaml")] == ["gate.yaml:1:", "members.yaml:"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "members_rules"),
+    [
+        ("limit_s: 1h", "max_s: 60"),
+        ("limit_s: 600, max_s: 60", "on_stale: deny"),
+        ("idle_off_s: 60", "on_stale: deny"),
+        ("mode: tapp, limit_s: 600, max_s: x", "limit_s: 90000"),
+    ],
+)
+def test_what_is_wrong_with_the_rules_of_gate_yaml_is_no_mistake_of_the_members(gate, tmp_path, rules, members_rules):
+    gate(f"machine: {{{members_rules}}}\n{ADA}")
+    (tmp_path / "gate.yaml").write_text(GATE.replace("INPUTS", "").replace("limit_s: 600", rules))
+    assert {line.split(":")[0] for line in mistakes(tmp_path / "gate.yaml")} == {"gate.yaml"}
+
+
+def test_members_that_are_not_there_are_told_once(gate, tmp_path):
+    path = gate()
+    (tmp_path / "members.yaml").unlink()
+    (line,) = mistakes(path)
+    assert line.startswith("gate.yaml:8: roster.file: found no file ")
 
 
 def test_a_collectors_roster_is_not_asked_for(gate, tmp_path):

@@ -298,6 +298,16 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
         "- {id: a, badges: [], level: boss}",
         ["members.yaml:1: member 1: level: found 'boss', wanted user, supervisor or maintainer"],
     ),
+    "a language without a catalogue": (
+        "yaml",
+        "- {id: a, badges: [], lang: de}",
+        ["members.yaml:1: member 1: lang: found 'de', wanted en or fr; displays speak no other language"],
+    ),
+    "a language without a catalogue, of somebody refused": (
+        "csv",
+        "id,badges,lang,reasons\na,04A1B2C3,FR,banned\n",
+        ["members.csv:2: member 1: lang: found 'FR', wanted en or fr; displays speak no other language"],
+    ),
     "a date as spreadsheets write it": (
         "csv",
         "id,badges,valid_until\na,04A1B2C3,01/03/2027\n",

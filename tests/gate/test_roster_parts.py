@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate import roster_parts
+from fabgate.gate.people import member as rules_member
 
 HEAD: dict[str, Any] = {"version": 5, "site": "lyon", "gate": "saw"}
 
@@ -115,6 +116,12 @@ def test_a_member_of_many_windows_is_found_whole(monkeypatch):
 def test_what_is_no_roster_is_refused(text):
     with pytest.raises(UsageError, match="found a message that is no Roster: "):
         roster_parts.decode(text.encode("utf-8", "surrogatepass"))
+
+
+def test_a_collector_may_know_a_language_that_this_gate_does_not():
+    member = {"id": "m-1", "badges": ["aa"], "lang": "de"}
+    found = roster_parts.decode(json.dumps(HEAD | {"members": [member]}).encode())
+    assert rules_member(found.members[0]).lang == "de"
 
 
 @pytest.mark.parametrize(
