@@ -88,7 +88,7 @@ def _copy_verbs(subparsers: Subparsers) -> None:
         example="/srv/copies/monday.tar.gz --replace",
         prepares=False,
     )
-    new = "a new file, whose mode is 0600, or a folder, in which it is named after the site and the time"
+    new = "a new file, NAME.tar.gz, whose mode is 0600, or a folder that is there, which names it after site and time"
     for verb, text in ((backup, new), (restore, "a file of 'backup'")):
         verb.add_argument("file", metavar="FILE", help=text)
     backup.add_argument("--keep", type=int, metavar="N", help="in a folder: delete all but the newest N of them")

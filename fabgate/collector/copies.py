@@ -48,6 +48,11 @@ def backup(args: argparse.Namespace) -> int:
         target = folder / f"{_names(env.site)}{datetime.now(UTC):%Y%m%d-%H%M%S}{_SUFFIX}"
     if target.exists():
         raise UsageError(f"found {target} already, wanted a new file; a copy never replaces one: choose another name")
+    if not target.name.endswith(_SUFFIX):
+        raise UsageError(
+            f"found no folder {target}, wanted one, or a name that ends in {_SUFFIX}; make the folder first"
+            f" (mkdir -p {target}), or choose a name such as {target.name}{_SUFFIX}"
+        )
     if not env.database.is_file():
         raise UsageError(f"found no collector database at {env.database}; wanted FABGATE_DATA to point at it")
     lock = places.use(env.data)
@@ -66,7 +71,8 @@ def backup(args: argparse.Namespace) -> int:
         # Their names are their order.
         for old in sorted(folder.glob(f"{_names(env.site)}*{_SUFFIX}"))[: -args.keep]:
             old.unlink()
-            sys.stdout.write(f"{old}: deleted, {args.keep} newer ones are there\n")
+            newer = "1 newer one is" if args.keep == 1 else f"{args.keep} newer ones are"
+            sys.stdout.write(f"{old}: deleted, {newer} there\n")
     return 0
 
 

@@ -117,6 +117,25 @@ def test_a_copy_never_replaces_a_file(home, copy, run):
     assert copy.read_bytes() == before
 
 
+def test_a_name_that_is_no_folder_and_does_not_look_like_a_copy_is_refused(home, tmp_path, run):
+    done = run(home, "backup", str(tmp_path / "copies"))
+    assert (done.returncode, done.stdout) == (2, "")
+    folder = tmp_path / "copies"
+    assert done.stderr == (
+        f"error: found no folder {folder}, wanted one, or a name that ends in .tar.gz; make the folder first"
+        f" (mkdir -p {folder}), or choose a name such as copies.tar.gz\n"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+    folder.mkdir()
+    assert run(home, "backup", str(folder)).returncode == 0, "as it was told to do"
+
+
+def test_one_copy_that_is_kept_is_one(home, tmp_path, run):
+    (tmp_path / "fabgate-lyon-20251101-020000.tar.gz").touch()
+    done = run(home, "backup", str(tmp_path), "--keep", "1")
+    assert done.stdout.endswith("20251101-020000.tar.gz: deleted, 1 newer one is there\n")
+
+
 def test_in_a_folder_a_copy_names_itself_and_the_newest_are_kept(home, tmp_path, run):
     folder = tmp_path / "copies"
     folder.mkdir()

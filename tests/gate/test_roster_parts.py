@@ -121,7 +121,7 @@ def test_what_is_no_roster_is_refused(text):
 def test_a_collector_may_know_a_language_that_this_gate_does_not():
     member = {"id": "m-1", "badges": ["aa"], "lang": "de"}
     found = roster_parts.decode(json.dumps(HEAD | {"members": [member]}).encode())
-    assert rules_member(found.members[0]).lang == "de"
+    assert rules_member(next(iter(found.members))).lang == "de"
 
 
 @pytest.mark.parametrize(
