@@ -48,6 +48,19 @@ def test_each_start_prints_another_first_link_and_the_one_before_opens_nothing(v
     assert visitor.get(f"/welcome/{new}").status_code == 200
 
 
+def test_who_has_a_dead_link_is_told_whom_to_ask_for_another(account, visitor):
+    new = "fabgate collector first-link"
+    shown = visitor.get("/welcome/none").content.decode()
+    assert new in shown
+    assert "Ask a manager" not in shown, "nobody is one"
+    shown = visitor.get("/welcome/none", headers={"Accept-Language": "fr"}).content.decode()
+    assert f"la commande «\xa0{new}\xa0»" in shown
+    account("manager")
+    shown = visitor.get("/welcome/none").content.decode()
+    assert "Ask a manager for a new one." in shown
+    assert new not in shown
+
+
 def test_there_is_no_first_link_once_there_is_a_manager(account, visitor):
     token = first()
     account("manager")

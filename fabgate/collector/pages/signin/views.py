@@ -51,6 +51,11 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
     link = OneTimeLink.open(token)
     if link is None:
         text = _("A link opens once and not for ever. Ask a manager for a new one.")
+        if not Account.has_manager():
+            text = _(
+                "A link opens once and not for ever. There is no manager yet: the command “fabgate collector first-link”"
+                " prints a new one where the collector runs."
+            )
         return errors.page(request, 404, _("This link opens nothing any more"), text)
     account = link.account or Account(role=Account.MANAGER)
     is_first = link.account is None
