@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import logging
-import re
 import sys
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -24,14 +23,15 @@ from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
 
-_WORD = re.compile(r"[a-z][a-z0-9-]{0,63}")
-
 
 def block(args: argparse.Namespace) -> int:
     """Block a member, for one reason; the same reason again only changes until when."""
     mistakes = []
-    if not _WORD.fullmatch(args.reason):
-        mistakes.append(f"--reason: found {args.reason!r}, wanted a word of lower-case letters such as payment-due")
+    known = dict(Block.REASONS)
+    if args.reason not in known:
+        near = difflib.get_close_matches(args.reason, known, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        mistakes.append(f"--reason: found {args.reason!r}, wanted one of {', '.join(known)}{hint}")
     until = _until(args.until, mistakes)
     member = find_member(args.id, mistakes)
     if mistakes or member is None:

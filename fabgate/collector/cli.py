@@ -197,7 +197,12 @@ def _barring_verbs(subparsers: Subparsers) -> None:
         example="m-117 --reason payment-due",
     )
     block.add_argument("id", metavar="ID", help="the member's id, as it was imported")
-    block.add_argument("--reason", required=True, metavar="WORD", help="such as suspended, banned or payment-due")
+    block.add_argument(
+        "--reason",
+        required=True,
+        metavar="WORD",
+        help="such as suspended, banned or payment-due; a wrong one is told the others",
+    )
     block.add_argument("--until", metavar="DATE", help="the first day on which it holds no more (default: for ever)")
     unblock = _verb(subparsers, "member-unblock", "blocks", "lift every block of a member", "unblock", example="m-117")
     unblock.add_argument("id", metavar="ID", help="the member's id, as it was imported")

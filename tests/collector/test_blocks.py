@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from fabgate import wire
 from fabgate.collector import blocks, members, roster
 from fabgate.collector.models import Block, Gate, Machine, Member
 from fabgate.errors import UsageError
+from fabgate.gate import messages
 
 from .test_members import write
 from .test_roster import add, env, fetch, served, told  # noqa: F401 (fixtures)
@@ -102,6 +105,26 @@ def test_a_block_holds_although_no_broker_answers(workshop, monkeypatch, capsys)
     blocks.block(said())
     assert sides("laser-1")[1] == {"m-1": ["payment-due"]}
     assert "when asking for its roster next" in capsys.readouterr().out
+
+
+def test_a_reason_that_no_display_has_a_number_for_is_refused_and_the_others_are_named(workshop):
+    with pytest.raises(UsageError) as caught:
+        blocks.block(said(reason="foo"))
+    known = "payment-due, no-credit, suspended, banned, no-access"
+    assert (caught.value.exit_code, str(caught.value)) == (2, f"--reason: found 'foo', wanted one of {known}")
+    with pytest.raises(UsageError, match=f"wanted one of {known}; did you mean banned[?]"):
+        blocks.block(said(reason="baned"))
+    assert not Block.objects.exists()
+    for reason in known.split(", "):
+        blocks.block(said(reason=reason))
+    assert blocks.reasons(Member.objects.get(id="m-1")) == known.split(", ")
+    assert set(known.split(", ")) < messages.REFERENCES.keys()
+
+
+def test_the_reference_names_every_reason():
+    page = Path(__file__).parents[2] / "docs" / "reference.md"
+    (line,) = (line for line in page.read_text("utf-8").splitlines() if "collector member-block ID" in line)
+    assert re.findall("`([a-z-]+)`", line) == [reason for reason, _label in Block.REASONS]
 
 
 def test_every_mistake_is_named_and_nothing_is_blocked(workshop):

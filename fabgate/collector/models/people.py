@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector.fold import folded
 from fabgate.collector.models.workshop import Machine
@@ -103,6 +104,15 @@ class Group(models.Model):
 
 class Block(models.Model):
     """Why a member may use no machine, since when and by whom; lifted ones are kept. Each reason is one block."""
+
+    #: What the gates' panels know a number for (gate/messages.py).
+    REASONS: ClassVar = [
+        ("payment-due", _("Payment due")),
+        ("no-credit", _("No credit left")),
+        ("suspended", _("Suspended")),
+        ("banned", _("Banned")),
+        ("no-access", _("Another reason")),
+    ]
 
     member = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="blocks")
     reason = models.CharField(max_length=64)

@@ -1,6 +1,6 @@
 """Why was somebody refused, why did a session end, and why is a badge nobody's? A gate's words, as a volunteer reads them on a page.
 
-A word that is not listed here, such as a workshop's own reason for a block, is shown as it is.
+A word that is not listed here, such as a reason of a workshop's own roster file, is shown as it is.
 """
 
 from __future__ import annotations

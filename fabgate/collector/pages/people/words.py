@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector.access import NOT_TRAINED
-from fabgate.collector.models import Badge, Grant, Group, Member
+from fabgate.collector.models import Badge, Block, Grant, Group, Member
 from fabgate.collector.pages import reasons
 from fabgate.collector.templatetags.fabgate import STATES as STATES_SHOWN
 
@@ -38,14 +38,8 @@ LEVELS: Final[Mapping[str, Any]] = {
     "supervisor": gettext_lazy("Supervisor"),
     "maintainer": gettext_lazy("Maintainer"),
 }
-#: Why somebody is blocked: what the gates' panels know a number for.
-BLOCKS: Final[Mapping[str, Any]] = {
-    "payment-due": gettext_lazy("Payment due"),
-    "no-credit": gettext_lazy("No credit left"),
-    "suspended": gettext_lazy("Suspended"),
-    "banned": gettext_lazy("Banned"),
-    "no-access": gettext_lazy("Another reason"),
-}
+#: Why somebody is blocked.
+BLOCKS: Final[Mapping[str, Any]] = dict(Block.REASONS)
 
 
 @dataclass(frozen=True, slots=True)
