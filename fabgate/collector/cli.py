@@ -133,12 +133,12 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "import-members",
         "members",
-        "import members and badges from a CSV file",
+        "import members and badges from a CSV or XLSX file",
         about=verb_help.IMPORT,
         example="members.csv",
         makes=True,
     )
-    people.add_argument("file", metavar="FILE.csv", help="UTF-8, or Windows-1252, which is noted")
+    people.add_argument("file", metavar="FILE", help="XLSX; or CSV in UTF-8, UTF-16 or Windows-1252, which is noted")
     add = _verb(
         subparsers,
         "gate-add",

@@ -30,7 +30,7 @@ MOST_GUESSED: Final = 20
 class File:
     """What a file says: of which `columns`, of whom, and what is to be told about it (`notes`).
 
-    `rows` are those that can be taken; of the others `mistakes` says why not. `ids` are all that the file names.
+    `rows` are those that can be taken; of the others `mistakes` says why not, in the order of lines. `ids` are all that the file names.
     """
 
     columns: frozenset[str]
@@ -77,6 +77,7 @@ def parse(raw: bytes, name: str = "") -> File:
         _left_unpaid(rows, mistakes)
     bad = _lines(mistakes)
     good = [row for row in rows if row.line not in bad]
+    mistakes.sort(key=lambda mistake: mistake.line)
     return File(frozenset(columns), good, table.notes, mistakes, frozenset(row.id for row in rows))
 
 

@@ -194,6 +194,7 @@ def test_every_mistake_is_named_by_its_line_and_nothing_is_imported(env, gate, f
         members_file.read(file)
     lines = [line.removeprefix(f"{file}, ") for line in str(caught.value).splitlines()]
     found = [(line.split(":")[0], line.split(":")[1].strip()) for line in lines]
+    assert [where for where, _what in found] == sorted(where for where, _what in found), "in one run of lines"
     assert sorted(found) == [
         ("line 3", "badges"),
         ("line 4", "badges"),
@@ -340,6 +341,15 @@ def test_badges_that_were_tapped_are_spelled_by_a_file_that_names_them(gate, fil
 
 def test_the_languages_are_those_of_the_gates():
     assert set(members_rows.LANGS) == {translations.SOURCE_LANG, *translations.LANGUAGES}
+
+
+def test_mistakes_are_told_in_the_order_of_lines_and_not_of_letters(env, gate, file):  # noqa: F811
+    good = [f"m-{n},Name,,,,," for n in range(2, 10)]
+    write(file, *good, "m-2,Again,,,,,", "m-11,Late,hello,,,,", "m-3,Again,,,,,")
+    with pytest.raises(UsageError) as caught:
+        members_file.read(file)
+    lines = [line.removeprefix(f"{file}, ").split(":")[0] for line in str(caught.value).splitlines()]
+    assert lines == ["line 10", "line 11", "line 12"]
 
 
 def test_a_file_that_is_not_there_is_said_so(file):

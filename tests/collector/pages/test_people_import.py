@@ -127,6 +127,12 @@ def test_of_two_lines_that_cannot_both_be_true_neither_is_taken(manager):
     assert [person.row.id for person in page.context["found"].new] == ["m-6"]
 
 
+def test_mistakes_stand_in_the_order_of_lines(manager):
+    many = "".join(f"m-{n},Name,\n" for n in range(20, 26))
+    page = look(manager, f"id,name,badges\nm-8,One,{NEW}\nm-9,Two,{NEW}\n{many}m-7,Ten,{NEW}\nm-6,Eleven,hello\n")
+    assert [where for where, _what in page.context["lines"]] == ["Lines 2 and 3", "Lines 2 and 10", "Line 11"]
+
+
 def test_a_badge_is_not_taken_from_somebody_whose_own_line_is_broken(manager):
     page = look(manager, f"id,name,badges,lang\nm-1,Ada,,klingon\nm-9,New,{ADA},fr\nm-8,Fine,,fr\n")
     assert [where for where, _what in page.context["lines"]] == ["Line 2", "Line 3"]

@@ -139,14 +139,14 @@ def _page(request: HttpRequest, found: Difference, token: str, *, is_stale: bool
 
 
 def _lines(found: Difference) -> list[tuple[str, str]]:
-    """Return each mistake with the lines that are left out for it."""
+    """Return each mistake with the lines that are left out for it, by the first of these."""
     shown = []
     for mistake in found.file.mistakes:
         where = _("Line %(line)d") % {"line": mistake.line}
         if mistake.also is not None:
             where = _("Lines %(first)d and %(second)d") % {"first": mistake.also, "second": mistake.line}
         shown.append((min(mistake.line, mistake.also or mistake.line), where, mistake.text))
-    return [(where, text) for _line, where, text in sorted(shown)]
+    return [(where, text) for _first, where, text in sorted(shown, key=lambda one: one[0])]
 
 
 def _shown(fields: list[Field], names: Mapping[str, str]) -> list[tuple[Any, str, str]]:
