@@ -166,7 +166,8 @@ def _parse(spelling: str) -> Badge:
         if len(compact) in _HEX_LENGTHS:
             return _hex(compact)
         if len(compact) % 2:
-            raise UsageError(f"'{text}' has {len(compact)} hex digits: a zero was lost. Write all 8, 14 or 20 digits")
+            digits = "1 hex digit" if len(compact) == 1 else f"{len(compact)} hex digits"
+            raise UsageError(f"'{text}' has {digits}: a zero was lost. Write all 8, 14 or 20 digits")
         raise UsageError(f"'{text}' has {len(compact)} hex digits, wanted 8, 14 or 20 (a UID of 4, 7 or 10 bytes)")
     raise UsageError(
         f"'{text}' is no badge: wanted hex such as 04:A1:B2:C3, or hex:, hex-reversed:, dec:, dec-reversed:, w26:, simple:"

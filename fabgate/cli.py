@@ -290,7 +290,8 @@ def roster_fetch(arguments: argparse.Namespace) -> int:
         counts = None if stored is None else {"version": stored.version, "members": stored.members}
         print(json.dumps({"ok": confirmed, "stored": counts, "refused": refused}))
     elif stored is not None:
-        print(f"ok: version {stored.version} with {stored.members} members is stored")
+        members = f"{stored.members} {'member' if stored.members == 1 else 'members'}"
+        print(f"ok: version {stored.version} with {members} is stored")
     elif confirmed:
         print("ok: the stored roster is still the newest")
     for reason in refused:

@@ -75,6 +75,11 @@ def test_no_spelling_is_two_badges(one, other):
     assert not shared or one == other
 
 
+def test_one_digit_is_one():
+    with pytest.raises(UsageError, match="'A' has 1 hex digit: a zero was lost"):
+        parse("A")
+
+
 @given(text=st.text(max_size=60) | st.text(alphabet="0123456789abcdefABCDEF:,.- x", max_size=60))
 def test_no_text_crashes_it(text):
     try:

@@ -20,10 +20,13 @@ from pathlib import Path
 import pytest
 
 import fabgate
-from fabgate import arguments, badge, cli, errors
+from fabgate import arguments, badge, cli, errors, wire
 from fabgate.drivers.emulated.control import ask
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.errors import FabgateError
+from fabgate.gate import config as gate_config
+from fabgate.gate.ids import uuid7
+from fabgate.gate.journal import Draft, Journal
 from fabgate.gate.roster_source import RosterConfirmed, RosterRefused, RosterStored
 
 LIMIT_S = 60.0
@@ -516,6 +519,18 @@ def test_rename_needs_a_journal_and_a_gate_that_stands_still(config, gate):
     refused(fabgate_("rename", "--config", gate.config), 2, "the gate is running; stop it first")
 
 
+@pytest.mark.parametrize(("count", "told"), [(1, "1 entry"), (2, "2 entries")])
+def test_rename_says_how_much_no_collector_has(config, count, told):
+    state = gate_config.load(config).state_dir
+    state.mkdir()
+    journal = Journal(state / "journal.db", wire.GateTopics("lyon", "old"))
+    journal.open()
+    data = wire.GateStarted(clock=wire.Clock(boot="b", boottime_ms=1, synced=True), version="0")
+    journal.append([Draft(uuid7(), "gate.started", data, None) for _ in range(count)])
+    journal.close()
+    refused(fabgate_("rename", "--config", config), 1, f"{told} never reached a collector")
+
+
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
@@ -650,6 +665,7 @@ class Collector:
     ("events", "confirmed", "code", "out", "err"),
     [
         ((RosterStored(5, 2),), True, 0, "ok: version 5 with 2 members is stored\n", ""),
+        ((RosterStored(5, 1),), True, 0, "ok: version 5 with 1 member is stored\n", ""),
         ((RosterConfirmed(),), True, 0, "ok: the stored roster is still the newest\n", ""),
         ((RosterRefused("wrong seal"),), False, 1, "", "refused: wrong seal\n"),
     ],
@@ -669,7 +685,7 @@ def test_roster_fetch_tells_what_became_of_it(monkeypatch, capsys, config, event
     assert capsys.readouterr() == (out, err)
     assert cli.main(["roster", "fetch", "--json", "--config", str(config)]) == code
     as_json = json.loads(capsys.readouterr().out)
-    stored = {"version": 5, "members": 2} if "version 5" in out else None
+    stored = {"version": 5, "members": events[0].members} if "version 5" in out else None
     assert as_json == {"ok": confirmed, "stored": stored, "refused": ["wrong seal"] if err else []}
     with (folder / "state" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -14,6 +14,7 @@ from typing import Final
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from fabgate import badge
 from fabgate.collector import members_table, roster
@@ -84,8 +85,10 @@ def parse(raw: bytes, name: str = "") -> File:
 def _rows(table: Table, columns: list[str], mistakes: list[Mistake]) -> Iterable[Row]:
     for line, cells in table.rows:
         if len(cells) != len(columns):
-            text = _(
-                "found %(found)d fields, wanted %(wanted)d, one a column; put a field with %(separator)s in quotes"
+            text = ngettext(
+                "found %(found)d field, wanted %(wanted)d, one a column; put a field with %(separator)s in quotes",
+                "found %(found)d fields, wanted %(wanted)d, one a column; put a field with %(separator)s in quotes",
+                len(cells),
             )
             said = {"found": len(cells), "wanted": len(columns), "separator": table.separator}
             mistakes.append(Mistake(line, text % said))

@@ -41,7 +41,7 @@ def command(args: argparse.Namespace) -> int:
     for row in quarantine:
         out.write(
             f"{row['gate'] or row['topic']!s}: in quarantine: {row['reason']}: {row['detail']}"
-            f" (entry {row['journal'] or '?'}/{row['seq'] or '?'}, {row['times']} times, last {row['last_at']})\n"
+            f" (entry {row['journal'] or '?'}/{row['seq'] or '?'}, {_times(row['times'])}, last {row['last_at']})\n"
         )
     if not missing:
         out.write("Nothing is missing.\n")
@@ -74,6 +74,10 @@ def _numbers(row: dict[str, Any]) -> str:
     if row["first"] == row["last"]:
         return f"entry {row['first']}"
     return f"entries {row['first']} to {row['last']}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _kept(row: Quarantine) -> dict[str, Any]:

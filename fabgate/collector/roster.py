@@ -107,7 +107,8 @@ def words(gates: Sequence[Gate], *, is_told: bool) -> str:
     if not gates:
         return "no gate yet"
     names = ", ".join(gate.name for gate in gates)
-    return f"{names} {'told' if is_told else 'will know when asking for its roster next'}"
+    whose = "its roster" if len(gates) == 1 else "their rosters"
+    return f"{names} {'told' if is_told else f'will know when asking for {whose} next'}"
 
 
 def known_by(rosters: Mapping[str, int]) -> Known:

@@ -52,13 +52,17 @@ def rename(config: Config, *, drain_s: float = DRAIN_S) -> str:
         return f"{old.account} is now {config.topics.account}; the old journal is kept as {kept.name}"
 
 
+def _entries(count: int) -> str:
+    return f"{count} {'entry' if count == 1 else 'entries'}"
+
+
 def _deliver(config: Config, reader: Reader, drain_s: float) -> None:
     """Publish what the collector has not confirmed, then clear the old name's retained topics."""
     _, head, mark = reader.bounds()
     if config.mqtt is None:
         if head > mark:
             raise DrainError(
-                f"{head - mark} entries were never delivered, and gate.yaml names no broker to deliver them to"
+                f"{_entries(head - mark)} never reached a collector, and gate.yaml names no broker to deliver to"
             )
         return
     told: SimpleQueue[object] = SimpleQueue()
@@ -73,7 +77,7 @@ def _deliver(config: Config, reader: Reader, drain_s: float) -> None:
                 event = told.get(timeout=max(0.0, until - time.monotonic()))
             except Empty:
                 raise DrainError(
-                    f"{head - mark} entries of {config.topics.account} are not at the collector after {drain_s:.0f} s."
+                    f"{_entries(head - mark)} of {config.topics.account} did not reach the collector in {drain_s:.0f} s."
                     " See that broker and collector run, and run this again: nothing was changed"
                 ) from None
             if isinstance(event, MarkMoved):

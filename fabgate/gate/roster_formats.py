@@ -82,7 +82,8 @@ class Mistakes:
         """Return them all, or as many as a person reads: a wrong column is wrong in a hundred thousand lines."""
         more = len(self.found) - MOST_TOLD
         told = self.found[:MOST_TOLD]
-        return "\n".join([*told, f"{self.path}: and {more} mistakes more"] if more > 0 else told)
+        rest = f"{self.path}: and {more} more {'mistake' if more == 1 else 'mistakes'}"
+        return "\n".join([*told, rest] if more > 0 else told)
 
 
 def _yaml(path: Path, text: str, mistakes: Mistakes) -> tuple[list[Person], dict[str, Any]]:

@@ -104,7 +104,7 @@ def test_a_block_holds_although_no_broker_answers(workshop, monkeypatch, capsys)
     monkeypatch.setattr(roster, "announce", lambda *_args: False)
     blocks.block(said())
     assert sides("laser-1")[1] == {"m-1": ["payment-due"]}
-    assert "when asking for its roster next" in capsys.readouterr().out
+    assert "when asking for their rosters next" in capsys.readouterr().out
 
 
 def test_a_reason_that_no_display_has_a_number_for_is_refused_and_the_others_are_named(workshop):

@@ -189,6 +189,7 @@ def test_every_mistake_is_named_by_its_line_and_nothing_is_imported(env, gate, f
         "m-4,Zoe,12345678901,,,,",
         ",Nobody,,,,,",
         "m-5,short",
+        "shorter",
     )
     with pytest.raises(UsageError) as caught:
         members_file.read(file)
@@ -207,6 +208,7 @@ def test_every_mistake_is_named_by_its_line_and_nothing_is_imported(env, gate, f
         ("line 6", "badges"),
         ("line 7", "id"),
         ("line 8", "found 2 fields, wanted 7, one a column; put a field with a ',' in quotes"),
+        ("line 9", "found 1 field, wanted 7, one a column; put a field with a ',' in quotes"),
     ]
     assert "random UID" in str(caught.value)
     assert "lang: found 'de', wanted one of en, fr" in str(caught.value)

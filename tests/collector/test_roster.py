@@ -130,6 +130,12 @@ def test_without_the_gates_own_token_there_is_no_roster(env, gate, said):
     assert fetch(env, Authorization=said).status_code == 401
 
 
+def test_whoever_is_not_told_asks_for_its_own_roster():
+    one, two = Gate(name="laser-1"), Gate(name="saw-1")
+    assert roster.words([one], is_told=False) == "laser-1 will know when asking for its roster next"
+    assert roster.words([one, two], is_told=False) == "laser-1, saw-1 will know when asking for their rosters next"
+
+
 def test_a_gate_cannot_fetch_its_neighbours_roster(env, gate):
     add("saw")
     assert fetch(env, Authorization=f"Bearer {token(env, 'saw')}").status_code == 401

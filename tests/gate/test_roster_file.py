@@ -435,10 +435,15 @@ def test_json_that_is_no_yaml_is_told_by_the_members_number(mistakes):
     assert [line[:23] for line in found] == ["members.json: member 1:", "members.json: member 2:"]
 
 
+def test_one_mistake_above_a_hundred_is_one(mistakes):
+    found = mistakes("id,badges\n" + "".join(f"m-{n},\n" for n in range(101)), "csv")
+    assert found[-1] == "members.csv: and 1 more mistake"
+
+
 def test_a_column_that_is_wrong_in_every_line_is_told_a_hundred_times_and_counted(mistakes):
     found = mistakes("id,badges,level\n" + "".join(f"m-{n},,boss\n" for n in range(1000)), "csv")
     assert len(found) == 101
-    assert found[-1] == "members.csv: and 1900 mistakes more"
+    assert found[-1] == "members.csv: and 1900 more mistakes"
 
 
 def test_a_key_of_thousands_of_letters_and_a_thousand_keys_twice_are_one_short_line(mistakes):
