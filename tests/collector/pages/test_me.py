@@ -67,6 +67,23 @@ def test_the_old_password_must_be_right_and_guessing_it_is_slowed_down(browse, a
     assert desk.check_password(PASSWORD)
 
 
+@pytest.mark.parametrize(
+    ("password", "why"),
+    [
+        ("passwordpassword", "This password is too common."),
+        ("desk-account", "This password is too much like the account&#x27;s name or address."),
+        ("nine char", "This password is too short. It must contain at least 10 characters."),
+    ],
+)
+def test_a_new_password_that_is_guessed_easily_is_refused_with_why(browse, account, password, why):
+    desk = account("desk", display_name="Desk Account")
+    response = browse(desk).post("/me/password", {"old": PASSWORD, "password": password})
+    assert response.status_code == 400
+    assert why in response.content.decode()
+    desk.refresh_from_db()
+    assert desk.check_password(PASSWORD)
+
+
 def test_strangers_keep_nobody_from_changing_their_password(visitor, account):
     desk = account("desk")
     visitor.post("/sign-in", {"name": "desk", "password": PASSWORD})

@@ -115,10 +115,28 @@ def test_a_link_of_an_account_that_is_switched_off_opens_nothing(visitor, accoun
     assert visitor.get(url).status_code == 404
 
 
-@pytest.mark.parametrize("password", ["", "short", "1234567890", "password123", "ada.lovelace"])
-def test_a_password_that_is_guessed_easily_is_refused_and_the_link_still_opens(visitor, password):
+#: What is guessed easily; the account is called ada.lovelace, and Grace Hopper by others.
+GUESSED = {
+    "": "",
+    "short": "trop court",
+    "3 chairs!": "trop court",
+    "1234567890": "trop courant",
+    "password123": "trop courant",
+    "passwordpassword": "trop courant",
+    "azerty azerty azerty ": "trop courant",
+    "aaaaaaaaaaaaa": "trop courant",
+    "ada.lovelace": "ressemble trop au nom",
+    "gracehopper1": "ressemble trop au nom",
+    "73016402958": "entièrement numérique",
+}
+
+
+@pytest.mark.parametrize(("password", "why"), GUESSED.items())
+def test_a_password_that_is_guessed_easily_is_refused_and_the_link_still_opens(visitor, password, why):
     url = f"/welcome/{first()}"
-    response = visitor.post(url, {"name": "ada.lovelace", "password": password})
+    typed = {"name": "ada.lovelace", "display_name": "Grace Hopper", "password": password}
+    response = visitor.post(url, typed, headers={"Accept-Language": "fr"})
+    assert why in "".join(response.context["form"].errors["password"])
     assert response.status_code == 400
     assert response.context["form"].errors["password"]
     assert not Account.objects.exists()

@@ -68,6 +68,11 @@ class FirstManagerForm(NewPasswordForm):
     )
     field_order = ("name", "display_name", "password")
 
+    def clean_display_name(self) -> str:
+        """Let the password, which is looked at afterwards, be none that resembles it."""
+        self._account.display_name = str(self.cleaned_data["display_name"])
+        return self._account.display_name
+
     def clean_name(self) -> str:
         """Refuse what cannot be a log-in name."""
         try:

@@ -76,7 +76,6 @@ def _let_in(request: HttpRequest, link: OneTimeLink, account: Account, form: New
             raise errors.Conflict(_("This link was used a moment ago. Sign in, or ask a manager for a new one."))
         account.set_password(form.cleaned_data["password"])
         if link.account is None:
-            account.display_name = form.cleaned_data["display_name"]
             account.save()
             changes.note(account.name, "account.added", account, reason=link.purpose)
         else:
