@@ -106,8 +106,9 @@ class HttpSource:
             if self.fetch():
                 retry_s = RETRY_FIRST_S
                 self._wanted.wait(every_s)
+            elif self._wanted.wait(min(retry_s, every_s)):
+                retry_s = RETRY_FIRST_S  # somebody knows that there is something new, and the network was back for that
             else:
-                self._wanted.wait(min(retry_s, every_s))
                 retry_s = min(retry_s * 2, every_s)
             if not self._stop.is_set():
                 self._wanted.clear()  # before the fetch: what is asked for meanwhile is another one

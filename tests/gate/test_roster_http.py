@@ -632,6 +632,34 @@ def test_after_a_failure_it_asks_again_soon_and_a_stop_ends_the_waiting(
     thread.join()
 
 
+class Hasty(threading.Event):
+    """An event that remembers how long somebody wanted to wait for it, and keeps nobody for so long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.pauses.append(timeout)
+        return super().wait(0.005)
+
+
+def test_whoever_asks_for_a_fetch_after_a_long_outage_makes_it_try_soon_again(desk: Desk) -> None:
+    desk.collector.tamper = lambda *_: (502, b"", {})  # the broker is back before the web server is
+    pauses = Hasty()
+    desk.source._wanted = pauses
+    thread = threading.Thread(target=desk.source.run)
+    thread.start()
+    try:
+        wait(lambda: len(pauses.pauses) >= 8, "a long outage")
+        assert pauses.pauses[:7] == [2, 4, 8, 16, 32, 60, 60]
+        desk.source.fetch_now()
+        wait(lambda: pauses.pauses.count(2) == 2, "the first of the short pauses")
+    finally:
+        desk.source.stop()
+        thread.join()
+
+
 # --- a file -----------------------------------------------------------------------------------------------------------
 
 
