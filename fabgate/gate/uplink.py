@@ -36,19 +36,25 @@ from fabgate.gate.config import Config
 from fabgate.gate.delivery import Answer, Delivery
 from fabgate.gate.journal import Reader
 from fabgate.gate.keys import gate_keys
+from fabgate.gate.pauses import Pauses
 from fabgate.seal import from_text, to_text
 
 log = logging.getLogger(__name__)
 
 CONNACK_S: Final = 10.0
+#: How long one attempt to reach the broker's computer lasts. Linux repeats an unanswered first packet after 1, 3 and 7 s:
+#: a new attempt comes sooner than the next repetition would.
+REACH_S: Final = 4.0
 KEEPALIVE_S: Final = 30
+#: When the kernel takes a line that swallows everything for dead: after 3 s of silence it asks each 2 s, and 8 s without
+#: an answer end the connection. MQTT's own pings need up to a minute, and meanwhile what the broker had to say waits for
+#: its TCP to try again, for about as long again as the network was away (measured: a lock 28 s late after 30 s).
+DEAD_LINE: Final = {"TCP_KEEPIDLE": 3, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 8_000}
 LOOP_S: Final = 1.0
 #: However much arrives, what is due (a heartbeat, entries) is done after so many events.
 BATCH: Final = 200
 #: Refused messages are told of at once, and again when so much time has passed: a flood fills neither log nor wire.
 REFUSED_S: Final = 60
-RECONNECT_FIRST_S: Final = 1.0
-RECONNECT_MOST_S: Final = 30.0
 _RETAINED: Final[tuple[wire.Leaf, ...]] = ("status", "state")
 
 
@@ -112,7 +118,10 @@ class _Puback(msgspec.Struct, frozen=True):
 
 
 class Uplink:
-    """One gate's connection. `post` takes what is defined above; `boot_ms` is the gate's boot clock."""
+    """One gate's connection. `post` takes what is defined above; `boot_ms` is the gate's boot clock.
+
+    `pause` waits so many seconds before the next attempt, or until the event that ends all is set.
+    """
 
     def __init__(
         self,
@@ -121,6 +130,7 @@ class Uplink:
         post: Callable[[object], None],
         *,
         boot_ms: Callable[[], int] = boottime_ms,
+        pause: Callable[[threading.Event, float], object] = threading.Event.wait,
     ) -> None:
         assert config.mqtt is not None
         self._config = config.mqtt
@@ -129,6 +139,7 @@ class Uplink:
         self._resend = config.uplink
         self._post = post
         self._boot_ms = boot_ms
+        self._pause = pause
         self._delivery = self._new_delivery()
         self._collector: str | None = config.collector_id
         self._pinned = config.collector_id is not None
@@ -151,6 +162,9 @@ class Uplink:
         self._renewed = False
         #: Whether the broker is to publish the last will when this ends; a gate that gives its name up leaves nothing.
         self._last_word = True
+        #: What the broker said at the end of the newest connection, and whether it never let the gate in.
+        self._refusal = ""
+        self._turned_away = False
         #: Message ids of entries on this connection that the broker has not confirmed; status and state have others.
         self._mids: set[int] = set()
 
@@ -199,22 +213,21 @@ class Uplink:
 
     def run_network(self) -> None:
         """Keep a connection until told to stop."""
-        pause_s = RECONNECT_FIRST_S
+        pauses = Pauses()
         while not self._stop.is_set():
+            self._refusal, self._turned_away = "", False
             try:
-                was_up = self._one_connection()
+                self._one_connection()
                 problem = "the broker closed the connection"
             except (OSError, FabgateError, ValueError) as error:
-                was_up, problem = False, f"{type(error).__name__}: {error}"
+                # A certificate that does not fit is a refusal too, by this side.
+                self._turned_away |= isinstance(error, ssl.SSLCertVerificationError)
+                problem = f"{type(error).__name__}: {error}"
             self._queue.put(LinkChanged(connected=False, problem=self._refusal or problem))
-            pause_s = RECONNECT_FIRST_S if was_up else min(pause_s * 2, RECONNECT_MOST_S)
-            self._stop.wait(pause_s)
+            self._pause(self._stop, pauses.after(refused=self._turned_away))
 
-    _refusal = ""
-
-    def _one_connection(self) -> bool:
-        """Connect and run until it breaks; say whether it was up at all."""
-        self._refusal = ""
+    def _one_connection(self) -> None:
+        """Connect and run until it breaks."""
         client = self._new_client()
         up = threading.Event()
         client.on_connect = lambda c, _u, _f, reason, _p: self._on_connect(c, reason, up)
@@ -235,7 +248,6 @@ class Uplink:
         finally:
             with contextlib.suppress(Exception):
                 client._sock_close()  # noqa: SLF001 - paho has no public way to drop a connection at once
-        return up.is_set()
 
     def _new_client(self) -> mqtt.Client:
         client = mqtt.Client(
@@ -243,7 +255,8 @@ class Uplink:
             client_id=self._topics.account.replace("/", "-"),
             protocol=MQTTProtocolVersion.MQTTv5,
         )
-        client.connect_timeout = CONNACK_S
+        # With TLS the limit holds for the handshake too, and a broker whose gates all come back at once is slow at those.
+        client.connect_timeout = REACH_S if self._config.tls is None else CONNACK_S
         if self._config.username is not None:
             password = None
             if self._config.password_file is not None:
@@ -258,7 +271,7 @@ class Uplink:
         offline = wire.encode(wire.Status(online=False))
         client.will_set(self._topics.topic("status"), offline, qos=1, retain=True)
         client.max_inflight_messages_set(wire.PUBACK_WINDOW * 2)  # entries, and status and state beside them
-        client.on_socket_open = _no_delay
+        client.on_socket_open = _opened
         # Told that somebody waits for the socket, paho leaves all writing to the loop. Else ``publish`` writes from its
         # own thread beside it, and two threads that share half-sent packets tear the stream.
         client.on_socket_register_write = lambda *_: None
@@ -269,7 +282,7 @@ class Uplink:
 
     def _on_connect(self, client: mqtt.Client, reason: Any, up: threading.Event) -> None:
         if reason.is_failure:
-            self._refusal = f"the broker refused the connection: {reason}"
+            self._refusal, self._turned_away = f"the broker refused the connection: {reason}", True
             return
         up.set()
         self._queue.put(_Connected(client))
@@ -508,6 +521,10 @@ def _properties(packet: int) -> Any:
     return Properties(packet)  # type: ignore[no-untyped-call]  # paho types this class only in part
 
 
-def _no_delay(_client: Any, _userdata: Any, sock: Any) -> None:
+def _opened(_client: Any, _userdata: Any, sock: Any) -> None:
     # Nagle against delayed acknowledgement costs 40 ms a message.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in DEAD_LINE.items():
+        if hasattr(socket, name):  # Linux has them all
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

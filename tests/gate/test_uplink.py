@@ -122,8 +122,16 @@ class Desk:
             folder, mqtt=Mqtt(host="127.0.0.1", port=port, **mqtt), uplink=options, collector_id=collector
         )
         self.append(entries)
-        self.uplink = Uplink(self.config, Reader(self.journal.path), self.posted.append, boot_ms=lambda: self.ms)
+        #: How long the uplink wanted to wait before each new attempt, in seconds; a test waits far less.
+        self.pauses: list[float] = []
+        self.uplink = Uplink(
+            self.config, Reader(self.journal.path), self.posted.append, boot_ms=lambda: self.ms, pause=self.pause
+        )
         self.threads: list[threading.Thread] = []
+
+    def pause(self, ends: threading.Event, seconds: float) -> None:
+        self.pauses.append(seconds)
+        ends.wait(0.02)
 
     def append(self, count: int) -> None:
         if count:
@@ -194,8 +202,6 @@ def ear(broker: Mosquitto) -> Iterator[Ear]:
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Desk]]:
     monkeypatch.setattr(module, "LOOP_S", 0.05)
-    monkeypatch.setattr(module, "RECONNECT_FIRST_S", 0.02)
-    monkeypatch.setattr(module, "RECONNECT_MOST_S", 0.05)
     made: list[Desk] = []
 
     def desk(port: int, **options: Any) -> Desk:
@@ -610,6 +616,21 @@ def test_nudges_and_sealed_commands_are_handed_on_and_others_are_counted(
     assert "found no seal" in desk.of(CommandsRefused)[1].detail
 
 
+def test_each_new_connection_leads_to_a_status_and_to_a_look_for_a_roster_that_was_missed(
+    broker: Mosquitto, ear: Ear, make: Callable[..., Desk]
+) -> None:
+    ear.say(f"{BASE}/roster", b'{"version":1}', retain=True)
+    desk = make(broker.port).start()
+    wait(lambda: len(desk.of(RosterNudged)) == 1, "the nudge")
+    desk.uplink.taken(RosterNudged())
+    wait(ear.statuses, "the greeting")
+    ear.heard.clear()
+    assert desk.uplink._client is not None
+    desk.uplink._client._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
+    wait(lambda: len(desk.of(RosterNudged)) == 2, "the nudge that waited at the broker")
+    wait(lambda: ear.statuses() and ear.statuses()[-1].online, "the greeting, with or without a last will before it")
+
+
 def test_a_flood_holds_up_neither_entries_nor_the_heartbeat(make: Callable[..., Desk]) -> None:
     desk = make(free_port())
     taken: list[object] = []
@@ -659,6 +680,53 @@ def test_a_broker_that_comes_late_and_is_restarted_is_found_each_time(
             wait(lambda: ear.seqs()[-5:] == [1, 2, 3, 4, 5], "everything from the mark")
     finally:
         broker.stop()
+
+
+def test_however_long_the_broker_is_away_it_is_tried_again_within_two_seconds_and_not_in_step(
+    tmp_path: Path, make: Callable[..., Desk]
+) -> None:
+    broker = Mosquitto(tmp_path / "broker")
+    desk = make(broker.port).start(up=False)
+    wait(lambda: len(desk.pauses) >= 30, "thirty attempts")
+    broker.start()
+    try:
+        wait(lambda: LinkChanged(connected=True) in desk.posted, "the connection")
+        assert all(1 <= pause <= 2 for pause in desk.pauses)
+        assert len(set(desk.pauses)) > 20, "a hundred gates would come at the same moment"
+    finally:
+        broker.stop()
+
+
+def test_a_broker_that_refuses_the_password_is_asked_ever_more_rarely_until_it_lets_the_gate_in(
+    guarded: Mosquitto, tmp_path: Path, make: Callable[..., Desk]
+) -> None:
+    secret = password(tmp_path, "wrong")
+    desk = make(guarded.port, username="lyon/laser-1", password_file=secret).start(up=False)
+    wait(lambda: len(desk.pauses) >= 6, "six refusals")
+    for pause, most in zip(desk.pauses, (4, 8, 16, 30, 30, 30), strict=False):
+        assert most / 2 <= pause <= most
+    password(tmp_path, "secret of lyon/laser-1")
+    wait(lambda: LinkChanged(connected=True) in desk.posted, "the connection")
+    refused = len(desk.pauses)
+    guarded.kill()
+    wait(lambda: len(desk.pauses) > refused, "the loss")
+    assert desk.pauses[refused] <= 2
+
+
+def test_the_kernel_asks_a_silent_line_whether_it_is_dead_and_hangs_up_within_ten_seconds(
+    broker: Mosquitto, make: Callable[..., Desk]
+) -> None:
+    desk = make(broker.port).start()
+    assert desk.uplink._client is not None
+    line = desk.uplink._client.socket()
+    assert isinstance(line, socket.socket)
+    assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    idle_s, between_s, unanswered_ms = (
+        line.getsockopt(socket.IPPROTO_TCP, option)
+        for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_USER_TIMEOUT)
+    )
+    assert idle_s + between_s < 10
+    assert 0 < unanswered_ms <= 10_000
 
 
 def test_a_broker_that_accepts_and_never_answers_is_told_and_tried_again(make: Callable[..., Desk]) -> None:
