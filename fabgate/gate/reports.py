@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.commands import CommandDesk, RefusedError
-from fabgate.gate.config import Config
+from fabgate.gate.config import NO_RUN_SENSE, Config
 from fabgate.gate.facts import FactWriter
 from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import Change, Draft, Journal
@@ -105,6 +105,14 @@ class Reports:
         """Digest badges under the key that the roster in force was made with; without a word of it, the first."""
         first = next(iter(self._badge_keys.values()))
         self._sensing.use_key(self._badge_keys.get(self._standing.badge_key_id or "", first))
+
+    def look_at_idle_off(self) -> None:
+        """Tell of a roster that wants the machine off when it stands still, where nothing says that it does."""
+        idle_off_ms = self._standing.rules().idle_off_ms
+        if idle_off_ms is not None and self._config.inputs.running_pin is None:
+            self.problems["idle-off"] = f"machine.idle_off_s: {NO_RUN_SENSE.format(idle_off_ms // 1000)}"
+        else:
+            self.problems.pop("idle-off", None)
 
     def note(self, event_type: str, data: wire.Data, now: w.Now) -> None:
         """Put down something that the rules need not know; ``write`` records it."""
@@ -202,6 +210,7 @@ class Reports:
                 self.problems.pop("roster", None)
                 self.problems.pop("roster-members", None)
                 self._look_at_locks()
+                self.look_at_idle_off()
                 data = wire.RosterReplaced(clock=self._writer.clock(now), version=version, members=members)
                 locked = self._standing.locked
                 change = Change(lock=locked.to_text()) if locked != before else Change()

@@ -29,6 +29,7 @@ from fabgate.gate.clock import Clock
 from fabgate.gate.config import ClockOptions, Config, Driver, JournalOptions, Machine, RosterSource
 from fabgate.gate.daemon import Daemon
 from fabgate.gate.journal import Draft, Reader, plain_connect
+from fabgate.gate.watching import Levels
 from fabgate.rules import words as w
 from fabgate.seal import Keys
 
@@ -257,6 +258,8 @@ class Bench:
         self.disk = Disk()
         self.output = MemoryOutput()
         self.reader = FakeReader()
+        #: What is wired to the gate's pins; without it those of this computer.
+        self.inputs: Levels | None = None
         self.said: list[str] = []
         self.daemon: Watched
         self.code: int | None = None
@@ -293,6 +296,7 @@ class Bench:
                 clock=self.time.clock(),
                 output=self.output,
                 reader=self.reader,
+                inputs=self.inputs,
                 connect=self.disk.connect,
                 notify=lambda *lines: self.said.extend(lines),
             )

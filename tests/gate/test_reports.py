@@ -12,13 +12,14 @@ import pytest
 from fabgate.drivers.panels import Notice
 from fabgate.drivers.panels.log import LogOptions
 from fabgate.errors import UsageError
-from fabgate.gate.config import Driver, Mqtt
+from fabgate.gate.config import Driver, Inputs, Mqtt
 from fabgate.gate.notices import Notices
 from fabgate.gate.roster_source import RosterConfirmed, RosterRefused
 from fabgate.gate.uplink import LinkChanged, MarkMoved, RosterNudged
 from fabgate.gate.workers import WorkerFailed, WorkerRestarted
 from fabgate.rules import words as w
-from tests.gate.shell import Bench, running, wait
+from tests.gate.shell import Bench, gate_config, running, wait, write_roster
+from tests.gate.test_watching import Wires
 
 
 @pytest.fixture
@@ -57,6 +58,34 @@ def test_a_refused_roster_is_a_problem_until_one_is_confirmed(bench: Bench) -> N
     bench.await_status(lambda found: found["problems"])
     bench.post(RosterConfirmed())
     bench.await_status(lambda found: not found["problems"])
+
+
+def test_an_idle_time_where_nothing_feels_the_machine_is_a_problem_until_one_of_both_changes(tmp_path: Path) -> None:
+    told = (
+        "idle-off: machine.idle_off_s: found 600 without inputs.running_pin, wanted both; nobody can tell that the machine"
+        " stands still. Wire run-sense (hardware/wiring.md) and name its pin, or leave idle_off_s out"
+    )
+    members = tmp_path / "roster.json"
+    bench = Bench(tmp_path)
+    try:
+        bench.start()
+        assert bench.status()["problems"] == []
+        write_roster(members, idle_off_s=600)
+        bench.await_status(lambda found: found["problems"] == [told])
+        bench.stop()
+        bench.start()  # by the roster that is stored, before any other comes
+        assert bench.await_status(lambda found: found["pid"])["problems"] == [told]
+        write_roster(members)
+        bench.await_status(lambda found: not found["problems"])
+        write_roster(members, idle_off_s=600)
+        bench.await_status(lambda found: found["problems"] == [told])
+        bench.stop()
+        bench.config = gate_config(tmp_path, inputs=Inputs(running_pin=24))
+        bench.inputs = Wires("running")
+        bench.start()
+        bench.await_status(lambda found: not found["problems"])
+    finally:
+        bench.close()
 
 
 def test_a_thread_that_runs_again_is_no_problem_any_more(bench: Bench) -> None:

@@ -103,6 +103,10 @@ def test_a_gate_that_never_wrote_has_no_entry():
     [
         ("reader: no answer", ("Its badge reader has a fault", "no answer")),
         ("thread-uplink: broken pipe", ("A part of it failed and was started again: uplink", "broken pipe")),
+        (
+            "idle-off: found 600",
+            ("It cannot feel whether its machine runs: standing still switches nothing off", "found 600"),
+        ),
         ("weather: it rains", ("weather", "it rains")),
         ("odd", ("odd", "")),
     ],
