@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fabgate.rules import words as w
+from fabgate.rules.access import SUPERVISOR_NEEDED
 from fabgate.rules.lasting import Lasting
 from fabgate.rules.owner import Phase, Session
 
@@ -60,11 +61,20 @@ class Taps(Lasting):
     def _tapped_awaiting(self, holder: w.Holder | None, badge: str) -> None:
         assert self._pending is not None
         session = self._pending.session
-        if holder is not None and holder.id != session.member and self._may_supervise(holder):
+        if badge == session.badge or (holder is not None and holder.id == session.member):
+            self._cancel(w.EndReason.CANCELLED)
+        elif holder is not None and self._may_supervise(holder):
             session.supervisor, session.supervisor_badge = holder.id, badge
             self._ask_journal(session)
         else:
             self._cancel(w.EndReason.CANCELLED)
+            self._refuse(badge, holder, self._no_supervisor(holder))
+
+    def _no_supervisor(self, holder: w.Holder | None) -> tuple[str, ...]:
+        """Return why a badge lets nobody else begin: its own reasons, and its holder's level if that is too low."""
+        reasons = self._decide(holder).reasons
+        too_low = isinstance(holder, w.Member) and not holder.level.supervises
+        return (*reasons, SUPERVISOR_NEEDED) if too_low or not reasons else reasons
 
     def _came_back(self, badge: str) -> bool:
         """Take the member's own card back into its holder after the supervisor's was shown: no second tap, that."""

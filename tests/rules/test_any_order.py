@@ -110,6 +110,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.queue: deque[w.Record] = deque()
         self.seen = Observer()
         self.in_field: str | None = None
+        #: The badge and the member of the newest wait for a supervisor.
+        self.asked: tuple[str, str | None] = ("", "")
         self.gone_since = self.ms
         self.owner_since = 0
         self.slack_ms = 0
@@ -246,7 +248,17 @@ class AnyOrder(RuleBasedStateMachine):
     def a_badge_is_put_on_the_reader(self, badge: str) -> None:
         self.lift()
         self.in_field = badge
-        self.do(w.Presented(badge))
+        before, holder = self.gate.phase, self.people.get(badge)
+        commands = self.do(w.Presented(badge))
+        if before is Phase.AWAIT_SUPERVISOR and holder is not None and not self.asks_for_supervisor(badge, holder):
+            said = [command.kind for command in commands if isinstance(command, w.Signal)]
+            assert said != [w.SignalKind.IDLE], "somebody is turned away without a word"
+        if before is not self.gate.phase is Phase.AWAIT_SUPERVISOR and holder is not None:
+            self.asked = (badge, holder.id)
+
+    def asks_for_supervisor(self, badge: str, holder: w.Holder) -> bool:
+        """Say whether a badge is that of whoever waits for a supervisor."""
+        return badge == self.asked[0] or holder.id == self.asked[1]
 
     @rule(badge=st.sampled_from(["ada", "bob"]))
     def one_of_two_badges_is_put_on_the_reader(self, badge: str) -> None:

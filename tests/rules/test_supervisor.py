@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from fabgate.rules import words as w
@@ -26,11 +28,54 @@ def test_waiting_writes_nothing_and_ends_after_half_a_minute_with_the_reason():
     assert world.after(30 * S) == ["say idle", "record refused supervisor-needed", "say refused"]
 
 
-@pytest.mark.parametrize("badge", ["kid", "ada", "eve", "stranger", "desk"])
-def test_any_other_badge_cancels(badge):
+def test_the_members_second_tap_only_cancels():
     world = World()
     world.tap("kid")
-    assert world.tap(badge) == ["say idle"]
+    assert world.tap("kid") == ["say idle"]
+
+
+def test_any_other_badge_of_the_member_only_cancels_too():
+    world = World(supervision=w.Supervision.ALWAYS)
+    world.tap("ada")
+    assert world.tap("ada's phone") == ["say idle"]
+
+
+@pytest.mark.parametrize(
+    ("badge", "reasons"),
+    [
+        ("ada", "supervisor-needed"),
+        ("late", "expired,supervisor-needed"),
+        ("late sue", "expired"),
+        ("eve", "training-missing,payment"),
+        ("desk", "supervisor-needed"),
+        ("stranger", "unknown-badge"),
+    ],
+)
+def test_any_other_badge_ends_the_waiting_and_is_refused_with_all_its_reasons(badge, reasons):
+    world = World()
+    world.people["late"] = w.Member("m-late", valid_until=date(2026, 11, 1))
+    world.people["late sue"] = w.Member("m-late-sue", level=w.Level.SUPERVISOR, valid_until=date(2026, 11, 1))
+    world.tap("kid")
+    assert world.tap(badge) == ["say idle", f"record refused {reasons}", "say refused"]
+    assert world.last.badge == badge
+    assert world.gate.state == "idle"
+    assert world.tap("kid") == ["say supervisor-needed"], "the member may begin again"
+
+
+def test_guessing_badges_is_no_easier_while_a_supervisor_is_waited_for():
+    world = World()
+    for n in range(5):
+        world.tap("kid")
+        assert world.tap(f"x{n}") == ["say idle", "record refused unknown-badge", "say refused"]
+    world.tap("kid")
+    assert world.tap("x5") == ["say idle"]
+
+
+def test_a_card_that_is_handed_to_a_supervisor_meanwhile_only_cancels():
+    world = World()
+    world.tap("kid")
+    world.people["kid"] = w.Member("m-sue", level=w.Level.SUPERVISOR)
+    assert world.tap("kid") == ["say idle"], "one card is not two people"
 
 
 def test_nobody_supervises_themselves():
