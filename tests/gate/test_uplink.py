@@ -85,6 +85,21 @@ class Ear:
         found = wire.Ack(collector=collector, journal=journal, seq=seq, hash=seal.to_text(digest))
         self.say(f"{BASE}/ack", wire.encode(found), retain=retain)
 
+    def take(self, desk: Desk, count: int, what: str) -> None:
+        """Wait for so many entries, and say meanwhile how far it is, as a collector does: else a gate keeps some back."""
+        self.announce()
+        said = 0
+
+        def have_come() -> bool:
+            nonlocal said
+            newest = len(self.seqs())
+            if newest > said:
+                said = newest
+                self.ack(desk.journal.id, said, desk.hash(said))
+            return newest >= count
+
+        wait(have_come, what)
+
 
 @contextlib.contextmanager
 def listening(port: int, **login: Any) -> Iterator[Ear]:
@@ -222,7 +237,7 @@ def test_entries_arrive_in_order_with_the_very_bytes_that_were_stored(
     broker: Mosquitto, ear: Ear, make: Callable[..., Desk]
 ) -> None:
     desk = make(broker.port, entries=120).start()
-    wait(lambda: len(ear.events()) == 120, "all entries")
+    ear.take(desk, 120, "all entries")
     desk.grow(5)
     wait(lambda: len(ear.events()) == 125, "the new ones")
     assert [message.payload for message in ear.events()] == desk.bodies()
@@ -247,7 +262,7 @@ def test_large_entries_arrive_whole_and_in_order_through_a_slow_line(
             desk.journal.append([Draft(f"u{n}", "access.refused", data, None)])
         desk.uplink.stored(desk.journal.head)
         desk.start()
-        wait(lambda: len(ear.events()) >= 60, "all entries")
+        ear.take(desk, 60, "all entries")
         assert ear.seqs() == list(range(1, 61))
         assert len(desk.of(LinkChanged)) == 1, "the stream was torn, and the broker hung up"
 
@@ -905,8 +920,8 @@ def test_entries_arrive_over_tls_with_an_own_authority_and_certificate(
     try:
         with listening(inner) as ear:
             own = Tls(ca=papers / "ca.pem", cert=papers / "gate.pem", key=papers / "gate.key")
-            make(broker.port, entries=50, tls=own).start()
-            wait(lambda: ear.seqs() == list(range(1, 51)), "the entries")
+            ear.take(make(broker.port, entries=50, tls=own).start(), 50, "the entries")
+            assert ear.seqs() == list(range(1, 51))
     finally:
         broker.stop()
 
