@@ -1,11 +1,13 @@
 """How does a badge come into somebody's hands, and out of them again? Enrolled, lent until tonight, lost, given back.
 
-An assignment begins and ends, and is never deleted or rewritten. The caller tells the gates.
+An assignment begins and ends, and is never deleted or rewritten. The caller tells the gates. A number that is printed
+on a badge stays its own from hand to hand, until another one is written of it or another badge bears it.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -72,13 +74,15 @@ def give(
     number: str = "",
     until: datetime | None = None,
 ) -> tuple[Badge, Change]:
-    """Put a badge into somebody's hands. Raises Taken while it, or its printed number, is in somebody's."""
+    """Put a badge into somebody's hands, with the number that it bears unless another one is said.
+
+    Raises Taken while it, or its printed number, is in somebody's.
+    """
     member, group = (holder, None) if isinstance(holder, Member) else (None, holder)
     given = Badge(
         spelling=card.spelling,
         digest=card.digest,
         key_id=card.key_id,
-        number=number,
         kind=kind,
         member=member,
         group=group,
@@ -87,6 +91,7 @@ def give(
     )
     try:
         with changes.made(actor, "badge.given", given) as change:
+            given.number = number = number or numbers([card.digest]).get(card.digest, "")
             _free(Badge.objects.filter(digest=card.digest), "badge", given.since)
             if number:
                 _free(Badge.objects.filter(number=number), "printed number", given.since)
@@ -118,13 +123,28 @@ def end_of(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(), ZoneInfo(settings.ENVIRONMENT.tz))
 
 
-def loans_at_hand() -> list[Badge]:
-    """Return of each numbered badge that was lent before, and that nobody has now, its last assignment, by number."""
+def numbers(digests: Iterable[str]) -> dict[str, str]:
+    """Return what is printed on each of these badges, as it was written last; without those that bear no number."""
+    rows = Badge.objects.exclude(number="").order_by("id")
+    own = dict(rows.filter(digest__in=set(digests)).values_list("digest", "number"))
+    bearers = dict(rows.filter(number__in=set(own.values())).values_list("number", "digest"))
+    return {digest: number for digest, number in own.items() if bearers[number] == digest}
+
+
+def bearing(number: str) -> Card | None:
+    """Return the badge on which a number is printed."""
+    last = Badge.objects.filter(number=number).order_by("-id").first() if number else None
+    return Card.of(last) if last is not None and numbers([last.digest]).get(last.digest) == number else None
+
+
+def loans_at_hand() -> dict[str, Card]:
+    """Return each badge that was lent before and that nobody has now, by its printed number; no lost ones."""
+    lent = Badge.objects.filter(kind=Badge.LOAN).values("digest")
     out = Badge.objects.filter(ended_at=None).values("digest")
-    last: dict[str, Badge] = {}
-    for row in Badge.objects.filter(kind=Badge.LOAN).exclude(number="").exclude(digest__in=out).order_by("id"):
-        last[row.digest] = row
-    return sorted((row for row in last.values() if row.end_reason != Badge.LOST), key=lambda row: row.number)
+    rows = Badge.objects.filter(digest__in=lent).exclude(digest__in=out).order_by("id")
+    last = {row.digest: row for row in rows}
+    printed = numbers(digest for digest, row in last.items() if row.end_reason != Badge.LOST)
+    return {printed[digest]: Card.of(last[digest]) for digest in sorted(printed, key=lambda one: printed[one])}
 
 
 def _free(rows: models.QuerySet[Badge], what: str, now: datetime) -> None:

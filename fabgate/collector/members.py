@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector import changes, members_file, roster
+from fabgate.collector import badges, changes, members_file, roster
 from fabgate.collector.members_rows import Row
 from fabgate.collector.models import Badge, Machine, Member
 
@@ -127,5 +127,8 @@ def _give_badges(file: members_file.File, actor: str) -> None:
         for (spelling, member), found in named.items()
         if (spelling, member) not in lost
     ]
+    printed = badges.numbers(row.digest for row in given)
+    for row in given:
+        row.number = printed.get(row.digest, "")
     with changes.made_all(actor, "badge.given", given, reason="import"):
         Badge.objects.bulk_create(given)

@@ -331,6 +331,12 @@ def test_a_hundred_members_cost_few_more_questions_than_two(gate, file, name, sh
     assert Member.objects.filter(name=f"{name} 101").exists()
 
 
+def test_a_badge_that_a_file_hands_on_keeps_its_printed_number(ada, file):
+    Badge.objects.update(number="77")
+    import_(file, f"{HEADER}\nm-1,Ada Lovelace,,fr,supervisor,2027-03-01,laser\nm-2,Bob,04A1B2C3,fr,user,,\n")
+    assert Badge.objects.get(member="m-2").number == "77"
+
+
 def test_badges_that_were_tapped_are_spelled_by_a_file_that_names_them(gate, file):  # noqa: F811
     key = roster.badge_key(settings.ENVIRONMENT)
     Member.objects.create(id="m-1")

@@ -118,6 +118,57 @@ def test_a_loan_ends_tonight_by_itself_and_is_lent_by_its_number_the_next_time(d
     assert sorted(carried("m-1")) == sorted([ADA, NEW])
 
 
+def lent_and_over(desk, pk: str, typed: str, number: str = "") -> Badge:
+    """Lend a badge and let its evening come."""
+    asked = {"typed": typed, "number": number, "until": today().isoformat()}
+    assert desk.post(f"/people/{pk}/lend", asked).status_code == 303
+    Badge.objects.filter(member=pk, kind="loan", ended_at=None).update(until=datetime.now(UTC) - timedelta(seconds=1))
+    worker.end_loans(datetime.now(UTC))
+    return Badge.objects.filter(member=pk, kind="loan").latest("pk")
+
+
+def test_a_badge_keeps_its_printed_number_however_it_is_handed_on(desk):
+    lent_and_over(desk, "m-3", NEW, "L1")
+    assert lent_and_over(desk, "m-2", NEW).number == "L1"
+    assert lent_and_over(desk, "m-2", "L1").number == "L1"
+    desk.post(f"/people/enrol?badge={tapped(NEW)}", {"member": "m-1", "kind": "loan"})
+    assert Badge.objects.get(member="m-1", kind="loan").number == "L1"
+
+
+def test_a_number_that_is_typed_takes_the_place_of_the_one_before(desk):
+    lent_and_over(desk, "m-3", NEW, "L1")
+    assert lent_and_over(desk, "m-2", NEW, "L2").number == "L2"
+    assert lent_and_over(desk, "m-3", NEW).number == "L2"
+    assert list(desk.get("/people/m-1").context["lend_form"].loans) == ["L2"]
+    assert desk.post("/people/m-1/lend", {"typed": "L1", "until": today().isoformat()}).status_code == 400
+
+
+def test_a_number_that_another_badge_bears_since_is_that_ones(desk):
+    lent_and_over(desk, "m-3", NEW, "L1")
+    desk.post("/people/m-2/lend", {"typed": "04AABBCCDDEE00", "number": "L1", "until": today().isoformat()})
+    assert list(desk.get("/people/m-1").context["lend_form"].loans) == []
+    assert lent_and_over(desk, "m-3", NEW).number == ""
+    again = desk.post("/people/m-1/lend", {"typed": "L1", "until": today().isoformat()})
+    assert "Zoé Müller-Østergård has this badge" in str(again.context["lend_form"].errors["typed"])
+
+
+def test_a_loan_badge_that_was_lost_by_whoever_had_it_last_is_not_at_hand(desk):
+    lent_and_over(desk, "m-3", NEW, "L1")
+    desk.post("/people/m-2/give", {"typed": NEW})
+    row = Badge.objects.get(member="m-2", spelling=NEW)
+    desk.post(f"/people/badges/{row.pk}/end", {"reason": "lost"})
+    assert list(desk.get("/people/m-1").context["lend_form"].loans) == []
+
+
+@pytest.mark.parametrize("written", ["", "L1"])
+def test_a_loan_badge_that_is_out_is_said_to_be_whose_it_is_however_it_was_lent(desk, written):
+    lent_and_over(desk, "m-3", NEW, "L1")
+    desk.post("/people/m-2/lend", {"typed": NEW, "until": today().isoformat()})
+    Badge.objects.filter(member="m-2", kind="loan").update(number=written)  # empty: as versions before this wrote it
+    again = desk.post("/people/m-1/lend", {"typed": "L1", "until": today().isoformat()})
+    assert "Zoé Müller-Østergård has this badge" in str(again.context["lend_form"].errors["typed"])
+
+
 def test_a_loan_whose_time_has_come_does_not_hold_a_badge_back(desk):
     desk.post("/people/m-3/lend", {"typed": NEW, "number": "L3", "until": today().isoformat()})
     Badge.objects.filter(number="L3").update(until=datetime.now(UTC) - timedelta(minutes=1))

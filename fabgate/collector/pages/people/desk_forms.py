@@ -10,7 +10,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector import badges, blocks
-from fabgate.collector.badges import Card
 from fabgate.collector.models import Badge, Grant, Member, Training
 from fabgate.collector.pages.people import cards, words
 
@@ -135,7 +134,7 @@ class LendForm(cards.CardForm):
         self.fields["typed"].widget.attrs["list"] = "loans"
         self.loans = badges.loans_at_hand()
         typed = str(self.data.get(self.add_prefix("typed"), "")).strip() if self.is_bound else ""
-        self._numbered = next((row for row in self.loans if row.number == typed), None) if typed else None
+        self._numbered = self.loans.get(typed)
         if self._numbered is not None:
             self.fields.pop("reading", None)
 
@@ -144,8 +143,8 @@ class LendForm(cards.CardForm):
         typed = str(self.cleaned_data["typed"]).strip()
         if self._numbered is not None:
             return typed
-        out = Badge.objects.filter(number=typed, ended_at=None).select_related("member", "group").first()
-        if out is not None:
+        bearer = badges.bearing(typed)
+        if bearer is not None and (out := bearer.carried()) is not None:
             raise forms.ValidationError(taken(out))
         return super().clean_typed()
 
@@ -166,11 +165,10 @@ class LendForm(cards.CardForm):
         return until
 
     def clean(self) -> dict[str, Any]:
-        """Keep which badge it is, with the number that it had before."""
+        """Keep which badge it is."""
         cleaned = super().clean() or self.cleaned_data
-        if self._numbered is not None and not self.errors:
-            self.card = Card.of(self._numbered)
-            cleaned["number"] = cleaned.get("number") or self._numbered.number
+        if self._numbered is not None:
+            self.card = self._numbered
         return cleaned
 
 
