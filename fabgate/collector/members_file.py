@@ -18,8 +18,8 @@ from django.utils.translation import ngettext
 
 from fabgate import badge
 from fabgate.collector import members_table, roster
-from fabgate.collector.members_rows import Mistake, Row, columns_of, row_of
-from fabgate.collector.members_table import Table
+from fabgate.collector.members_rows import Mistake, Row, columns_of, no_value, row_of
+from fabgate.collector.members_table import Missing, Table
 from fabgate.collector.models import Badge, Machine, Member
 from fabgate.errors import UsageError
 
@@ -93,7 +93,11 @@ def _rows(table: Table, columns: list[str], mistakes: list[Mistake]) -> Iterable
             said = {"found": len(cells), "wanted": len(columns), "separator": table.separator}
             mistakes.append(Mistake(line, text % said))
             continue
-        yield row_of(line, dict(zip(columns, (cell.strip() for cell in cells), strict=True)), mistakes)
+        values = dict(zip(columns, cells, strict=True))
+        missing = {name: cell for name, cell in values.items() if isinstance(cell, Missing)}
+        mistakes += [Mistake(line, no_value(name, cell)) for name, cell in missing.items()]
+        if "id" not in missing:
+            yield row_of(line, {name: "" if name in missing else values[name].strip() for name in columns}, mistakes)
 
 
 def _collisions(rows: list[Row], mistakes: list[Mistake]) -> None:

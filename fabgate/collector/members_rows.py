@@ -11,8 +11,10 @@ from typing import Final
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
+from openpyxl.utils import get_column_letter
 
 from fabgate import badge
+from fabgate.collector.members_table import Missing
 from fabgate.collector.models import Member
 from fabgate.errors import UsageError
 
@@ -96,7 +98,10 @@ class Mistake:
 def columns_of(header: Sequence[str], problems: list[str]) -> list[str]:
     """Return what each column is called here; add what is wrong with the header to `problems`."""
     columns = []
-    for cell in header:
+    for number, cell in enumerate(header, 1):
+        if isinstance(cell, Missing):
+            problems.append(no_value(get_column_letter(number), cell))
+            continue
         spelled = "_".join(cell.strip().casefold().replace("'", " ").replace("\u2019", " ").split())
         name = _ALSO.get(spelled, spelled)
         if name in columns:
@@ -109,10 +114,18 @@ def columns_of(header: Sequence[str], problems: list[str]) -> list[str]:
             said = {"found": cell.strip()[:60], "near": "".join(near), "wanted": ", ".join(COLUMNS)}
             problems.append(text % said)
         columns.append(name)
-    if "id" not in columns:
+    if "id" not in columns and not any(isinstance(cell, Missing) for cell in header):
         text = _("the column 'id' is missing; wanted it, and of %(others)s what is to change")
         problems.append(text % {"others": ", ".join(COLUMNS[1:])})
     return columns
+
+
+def no_value(column: str, cell: Missing) -> str:
+    """Return what is wrong with a cell that holds no value."""
+    text = _("holds a formula without a value: open the file in a spreadsheet and save it, or type the value")
+    if cell:
+        text = _("holds the error %(found)s: mend it in a spreadsheet, or type the value")
+    return f"{_('%(name)s:') % {'name': column}} {text % {'found': cell[:40]}}"
 
 
 def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:

@@ -14,10 +14,11 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import openpyxl
 from django.utils.translation import gettext as _
+from openpyxl.worksheet._reader import FORMULA_TAG, VALUE_TAG, WorkSheetParser
 
 from fabgate.collector.bodies import MAX_FILE_BYTES, MEGABYTE
 from fabgate.errors import UsageError
@@ -35,6 +36,12 @@ _ZIP: Final = b"PK\x03\x04"
 #: What nobody calls a file of text.
 _WORKBOOKS: Final = (".xlsx", ".xlsm", ".ods")
 _OLD_EXCEL: Final = b"\xd0\xcf\x11\xe0"
+
+
+class Missing(str):
+    """A cell without a value although it is not empty: an error as it shows it, or else a formula that nobody computed."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +108,53 @@ def _text(raw: bytes) -> tuple[str, list[str]]:
 
 def _workbook(raw: bytes) -> Table:
     _refuse_bombs(raw)
+    found: list[tuple[int, list[str]]] = []
+    first: list[str] = []
     try:
-        book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True, keep_links=False)
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # what a file says of its own size may be a lie, or a million empty rows
-        lines = enumerate(sheet.iter_rows(values_only=True, max_col=MAX_COLUMNS + 1), 1)
-        found: list[tuple[int, list[str]]] = []
-        first = _cells(next(lines, (1, ()))[1])
-        for line, values in lines:
-            found += _kept(line, _cells(values)[: len(first)], len(found), width=len(first))
-        book.close()
+        for line, values in _lines(raw):
+            if line == 1:
+                first = _cells(values)
+            else:
+                found += _kept(line, _cells(values)[: len(first)], len(found), width=len(first))
     except UsageError:
         raise
     except Exception as error:  # whatever a broken workbook makes of the library
         raise UsageError(_("cannot be read as a workbook; save it again, or as 'CSV UTF-8'")) from error
     return Table(_header(first), found, [], "")
+
+
+def _lines(raw: bytes) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the rows of the first sheet, each with its line, as they are unpacked."""
+    book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True, keep_links=False)
+    sheet: Any = book.worksheets[0]
+    with sheet._get_source() as source:  # noqa: SLF001 (the library's own way to it takes no other parser)
+        for line, cells in _Parser.of(sheet, source).parse():
+            # What a file says of its own size may be a lie, or a million empty columns.
+            within = {cell["column"]: cell["value"] for cell in cells if cell["column"] <= MAX_COLUMNS + 1}
+            yield line, [within.get(column) for column in range(1, max(within, default=0) + 1)]
+    book.close()
+
+
+class _Parser(WorkSheetParser):
+    """The library's, which takes a formula without a value for an empty cell, and an error for a text."""
+
+    @classmethod
+    def of(cls, sheet: Any, source: IO[bytes]) -> _Parser:
+        """Return one that reads a sheet from its `source`, row by row."""
+        book, texts = sheet.parent, sheet._shared_strings  # noqa: SLF001 (as above)
+        dates, spans = book._date_formats, book._timedelta_formats  # noqa: SLF001 (as above)
+        return cls(source, texts, data_only=True, epoch=book.epoch, date_formats=dates, timedelta_formats=spans)
+
+    def parse_cell(self, element: Any) -> dict[str, Any]:
+        """Return what a cell holds."""
+        cell: dict[str, Any] = super().parse_cell(element)
+        if cell["data_type"] == "e" and cell["value"]:
+            cell["value"] = Missing(cell["value"])
+        elif cell["value"] is None and element.find(FORMULA_TAG) is not None:
+            # Of a text the value may well be empty, as that of =IF(A2="","",A2) is.
+            is_empty_text = element.get("t") == "str" and element.find(VALUE_TAG) is not None
+            cell["value"] = None if is_empty_text else Missing()
+        return cell
 
 
 def _refuse_bombs(raw: bytes) -> None:
@@ -132,7 +171,7 @@ def _refuse_bombs(raw: bytes) -> None:
 
 def _kept(line: int, cells: list[str], so_far: int, *, width: int = 0) -> Iterator[tuple[int, list[str]]]:
     """Yield a row unless it is empty: a spreadsheet leaves such ones at the end."""
-    if not any(cell.strip() for cell in cells):
+    if not any(cell.strip() or isinstance(cell, Missing) for cell in cells):
         return
     if so_far >= MAX_ROWS:
         raise UsageError(_("found more than %(most)d rows; take the list in parts") % {"most": MAX_ROWS})
@@ -145,10 +184,10 @@ def _header(cells: list[str]) -> list[str]:
     return cells
 
 
-def _cells(values: tuple[Any, ...]) -> list[str]:
+def _cells(values: list[Any]) -> list[str]:
     """Return a workbook's row as text, without the empty cells behind its last one."""
     found = [_plain(value) for value in values]
-    while found and not found[-1]:
+    while found and not found[-1] and not isinstance(found[-1], Missing):
         found.pop()
     return found
 
@@ -156,6 +195,8 @@ def _cells(values: tuple[Any, ...]) -> list[str]:
 def _plain(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):

@@ -47,6 +47,54 @@ def test_a_workbook_is_read_as_what_it_shows():
     ]
 
 
+def rewritten(raw: bytes, **parts: tuple[str, str]) -> bytes:
+    """Return a workbook in which one text stands for another, by the part's name without its ending."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(raw)) as old, zipfile.ZipFile(file, "w") as new:
+        for part in old.infolist():
+            body = old.read(part).decode()
+            for name, (before, after) in parts.items():
+                if part.filename.endswith(f"{name}.xml"):
+                    assert before in body
+                    body = body.replace(before, after)
+            new.writestr(part.filename, body)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("stored", "text", "is_missing"),
+    [
+        ('<c r="B2"><f>1+1</f><v /></c>', "", True),
+        ('<c r="B2"><f>1+1</f></c>', "", True),
+        ('<c r="B2" t="str"><f>1+1</f></c>', "", True),
+        ('<c r="B2"><f t="shared" si="0"/><v></v></c>', "", True),
+        ('<c r="B2" t="str"><f>1+1</f><v></v></c>', "", False),
+        ('<c r="B2" t="str"><f>1+1</f><v>two</v></c>', "two", False),
+        ('<c r="B2"><f>1+1</f><v>2</v></c>', "2", False),
+        ('<c r="B2" t="e"><f>1+1</f><v>#REF!</v></c>', "#REF!", True),
+        ('<c r="B2" t="e"><v>#NAME?</v></c>', "#NAME?", True),
+    ],
+)
+def test_a_formula_is_what_was_stored_of_it_and_nothing_is_taken_for_a_value(stored, text, is_missing):
+    raw = workbook(("id", "name"), ("m-1", "=1+1"))
+    found = members_table.read(rewritten(raw, sheet1=('<c r="B2"><f>1+1</f><v /></c>', stored)))
+    ((_line, cells),) = found.rows
+    assert cells == ["m-1", text]
+    assert isinstance(cells[1], members_table.Missing) == is_missing
+
+
+def test_a_row_of_nothing_but_formulas_without_values_is_not_empty():
+    ((line, cells),) = members_table.read(workbook(("id", "name"), ("=A9", "=B9"))).rows
+    assert (line, [isinstance(cell, members_table.Missing) for cell in cells]) == (2, [True, True])
+    with pytest.raises(UsageError, match="more than 20000 rows"):
+        members_table.read(workbook(("id",), *[("=A1",)] * (members_table.MAX_ROWS + 1)))
+
+
+def test_a_workbook_that_names_a_row_beyond_all_is_read_at_once():
+    raw = rewritten(workbook(("id",), ("m-1",)), sheet1=('r="2"', 'r="2000000000"'))
+    assert members_table.read(raw).rows == [(2_000_000_000, ["m-1"])]
+
+
 def test_an_empty_workbook_has_no_header():
     assert members_table.read(workbook()).header == []
 

@@ -21,6 +21,9 @@ from .counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, t
 
 ALL = f"id,name,badges\nm-1,Ada Lovelace,{ADA}\nm-2,Zoé Müller-Østergård,{ZOE}\nm-3,Élise Noël,\n"
 
+#: What is said of one that a program wrote.
+FORMULA = "holds a formula without a value: open the file in a spreadsheet and save it, or type the value"
+
 
 @pytest.fixture
 def manager(browse):
@@ -30,6 +33,15 @@ def manager(browse):
 def upload(client, raw: str | bytes):
     raw = raw.encode() if isinstance(raw, str) else raw
     return client.post("/people/import", {"file": SimpleUploadedFile("list.csv", raw)})
+
+
+def sheet(*rows: tuple[object, ...]) -> bytes:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
 
 
 def look(client, raw: str | bytes):
@@ -91,14 +103,37 @@ def test_who_would_pay_is_shown_by_name_before_it_is_taken(manager):
 
 
 def test_a_workbook_is_taken_as_a_csv_is(manager):
-    book = openpyxl.Workbook()
-    for row in (("id", "name", "badges"), ("m-1", "Ada King", ADA), ("m-9", "Noémie", NEW)):
-        book.active.append(row)
-    file = io.BytesIO()
-    book.save(file)
-    take(manager, look(manager, file.getvalue()))
+    take(manager, look(manager, sheet(("id", "name", "badges"), ("m-1", "Ada King", ADA), ("m-9", "Noémie", NEW))))
     assert Member.objects.get(pk="m-1").name == "Ada King"
     assert Badge.objects.filter(spelling=NEW).exists()
+
+
+def test_a_formula_without_a_value_and_an_error_are_mistakes_and_change_nobody(manager):
+    rows = (
+        ("id", "name", "badges"),
+        ("m-1", "=A1", ADA),
+        ("=A2", "Bob", ""),
+        ("m-2", "#REF!", ""),
+        ("m-3", "Élise", ""),
+    )
+    page = look(manager, sheet(*rows))
+    assert page.context["lines"] == [
+        ("Line 2", "name: " + FORMULA),
+        ("Line 3", "id: " + FORMULA),
+        ("Line 4", "name: holds the error #REF!: mend it in a spreadsheet, or type the value"),
+    ]
+    assert take(manager, page).status_code == 303
+    assert dict(Member.objects.values_list("pk", "name")) == {
+        "m-1": "Ada Lovelace",
+        "m-2": "Zoé Müller-Østergård",
+        "m-3": "Élise",
+    }
+
+
+def test_a_column_that_is_called_by_a_formula_without_a_value_is_not_left_out(manager):
+    response = upload(manager, sheet(("id", "name", "=A1"), ("m-1", "Ada", "x")))
+    assert response.status_code == 400
+    assert response.context["form"].errors["file"] == ["line 1: C: " + FORMULA]
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------------------
