@@ -218,6 +218,26 @@ def test_limits_that_cannot_be_are_refused_in_words(browse, saw, changed, field,
     assert said in problem
 
 
+@pytest.mark.parametrize("minutes", ["-1", "0", "0.001"])
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("limit_s", "Must be longer than nothing, and at most 31 days: power always has a deadline."),
+        ("max_s", "Must be as long as the time limit or longer, and at most 31 days."),
+        ("idle_off_s", "Must be longer than nothing, and at most 31 days. Leave it empty for: never."),
+    ],
+)
+def test_no_time_at_all_is_refused_at_its_own_field_and_at_no_other(browse, saw, field, said, minutes):
+    answer = browse("manager").post("/machines/saw/rules", typed(saw, **{field: minutes}))
+    assert answer.status_code == 400
+    assert answer.context["rules"].errors == {field: [said]}
+
+
+def test_less_than_no_time_to_finish_is_refused_with_what_is_wanted(browse, saw):
+    answer = browse("manager").post("/machines/saw/rules", typed(saw, finish_max_s="-1"))
+    assert answer.context["rules"].errors == {"finish_max_s": ["Must be 0 or more, and at most 31 days."]}
+
+
 def test_a_gates_keys_are_made_and_shown_once(browse, own_data, saw):
     client = browse("manager")
     answer = client.post("/machines/saw/gates", {"gate": "saw-9"})

@@ -53,6 +53,7 @@ _WRONG: Final[Mapping[str, Any]] = {
     "max_s": gettext_lazy("Must be as long as the time limit or longer, and at most 31 days."),
     "limit_s": gettext_lazy("Must be longer than nothing, and at most 31 days: power always has a deadline."),
     "idle_off_s": gettext_lazy("Must be longer than nothing, and at most 31 days. Leave it empty for: never."),
+    "finish_max_s": gettext_lazy("Must be 0 or more, and at most 31 days."),
 }
 
 
@@ -145,10 +146,11 @@ class RulesForm(Watched, forms.Form):
         if not self.fields["observe_until"].has_changed(self["observe_until"].initial, self["observe_until"].data):
             found["observe_until"] = self._machine.rules.get("observe_until")  # with its zone, as it was written
         would_be = msgspec.convert(found, wire.MachineRules)
-        for mistake in wire.machine_mistakes(would_be):
-            field = mistake.partition(":")[0]
+        for field in dict.fromkeys(mistake.partition(":")[0] for mistake in wire.machine_mistakes(would_be)):
             self.add_error(field, str(_WRONG.get(field, _("This cannot be."))))
         for name in wire.warning_mistakes(would_be):
+            if name in self.errors:  # a time that cannot be is no measure for another
+                continue
             text = _("Must be shorter than “%(other)s” (%(time)s): there would be nothing before the warning.")
             said = {"other": words.RULES[name], "time": words.lasting(found[name])}
             self.add_error("warn_s", text % said)
