@@ -63,10 +63,32 @@ def test_a_new_training_opens_its_machines_for_who_has_it(manager):
     assert "m-1" in admitted("saw-1")
 
 
-def test_two_trainings_of_one_title_have_two_names(manager):
-    for _ in range(2):
-        manager.post("/people/trainings/new", {"title": "木工"})
-    assert set(Training.objects.filter(title="木工").values_list("name", flat=True)) == {"training", "training-2"}
+def test_two_trainings_whose_titles_make_no_short_name_have_two_of_them(manager):
+    for title in ("木工", "金工"):
+        manager.post("/people/trainings/new", {"title": title})
+    assert set(Training.objects.filter(title__endswith="工").values_list("name", flat=True)) == {
+        "training",
+        "training-2",
+    }
+
+
+@pytest.mark.parametrize("title", ["laser training", "LASER  Training", "Läser training", " Laser training "])
+def test_a_title_that_is_taken_for_another_ones_is_refused(manager, title):
+    saw = Training.objects.get(name="saw")
+    for address in ("/people/trainings/new", f"/people/trainings/{saw.pk}/edit"):
+        response = manager.post(address, {"title": title})
+        assert response.status_code == 400
+        assert "There is the training “Laser training” already." in str(response.context["form"].errors["title"])
+    assert set(Training.objects.values_list("title", flat=True)) == {"Laser training", "Saw training"}
+
+
+def test_a_training_may_change_how_its_own_title_is_written_and_one_of_two_of_old_its_machines(manager):
+    saw = Training.objects.get(name="saw")
+    assert manager.post(f"/people/trainings/{saw.pk}/edit", {"title": "SAW training"}).status_code == 303
+    Training.objects.filter(pk=saw.pk).update(title="laser training")
+    machines = [Machine.objects.get(name="laser").pk]
+    response = manager.post(f"/people/trainings/{saw.pk}/edit", {"title": "laser training", "machines": machines})
+    assert response.status_code == 303
 
 
 def test_what_is_changed_is_what_the_gates_decide_by(manager, broker):

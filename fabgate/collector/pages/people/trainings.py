@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector import blocks, changes, grants, roster
 from fabgate.collector.door import account_of, see_other
+from fabgate.collector.fold import folded
 from fabgate.collector.models import Grant, Group, Machine, Member, Training
 from fabgate.collector.pages import known, watched
 from fabgate.collector.pages.people import desk_forms, find, telling, words
@@ -68,6 +69,17 @@ class TrainingForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg] 
             widget=forms.CheckboxSelectMultiple,
         )
         self.fields["expires_after_days"].widget.attrs |= {"min": 1, "max": 36500}
+
+    def clean_title(self) -> str:
+        """Refuse a title that people would take for another training's: only case, accents or spaces tell them apart."""
+        title = str(self.cleaned_data["title"])
+        if "title" not in self.changed_data:  # two that are there already can be changed otherwise
+            return title
+        for other in Training.objects.exclude(pk=self.instance.pk):
+            if folded(str(other)) == folded(title):
+                text = _("There is the training “%(title)s” already. Choose a title that nobody takes for that one.")
+                raise forms.ValidationError(text % {"title": other})
+        return title
 
     def clean_expires_after_days(self) -> int | None:
         """Refuse a training that is over before it began."""
