@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from django.db.models import Count
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -70,6 +71,23 @@ def called(ids: Iterable[str]) -> dict[str, Who]:
     ]
     groups = {group.roster_id: group for group in Group.objects.filter(pk__in=numbers)}
     return {one: _who(one, members.get(one), groups.get(one)) for one in wanted}
+
+
+def told_apart(ids: Iterable[str]) -> dict[str, Who]:
+    """Return who each of `ids` is, with the number beside a name that is not the only one of its kind."""
+    found = called(ids)
+    names = {one.member.folded for one in found.values() if one.member is not None and one.member.name}
+    several = Member.objects.filter(folded__in=names).values("folded").annotate(n=Count("pk")).filter(n__gt=1)
+    shared = set(several.order_by().values_list("folded", flat=True)) if names else set()
+    return {
+        pk: replace(one, name=numbered(one.name, pk)) if one.member is not None and one.member.folded in shared else one
+        for pk, one in found.items()
+    }
+
+
+def numbered(name: str, pk: str) -> str:
+    """Return a name with the number that tells it from another one."""
+    return f"{name} ({pk})"
 
 
 def holding(digests: Iterable[str]) -> dict[str, Holder]:

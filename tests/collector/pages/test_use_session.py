@@ -111,6 +111,26 @@ def test_another_person_may_have_used_it_and_pays_then(used, browse):
     assert "(recorded: Zoé Müller)" in text(browse("auditor").get("/use/s-1"))
 
 
+def test_two_of_one_name_are_told_apart_in_the_choice_in_the_history_and_in_the_log(used, browse):
+    Member.objects.create(id="m-5", name="zoe MULLER")
+    client = browse("accountant")
+    form = client.get("/use/s-1").context["form"]
+    assert (form["member"].value(), form["payer"].value()) == ("Zoé Müller (m-1)", "Zoé Müller (m-1)")
+    unchanged = {"member": "Zoé Müller (m-1)", "payer": "Zoé Müller (m-1)"}
+    assert "Nothing is different" in text(client.post("/use/s-1", corrected(**unchanged)))
+    told = text(client.post("/use/s-1", corrected(**unchanged | {"member": "zoé müller"})))
+    assert "Whom of these: Zoé Müller (m-1), zoe MULLER (m-5)?" in told
+    assert client.post("/use/s-1", corrected(**unchanged | {"member": "zoe MULLER (m-5)"})).status_code == 303
+    assert UsageSession.objects.get().used_by == "m-5"
+    auditor = browse("auditor")
+    page = text(auditor.get("/use/s-1"))
+    assert "<del>Zoé Müller (m-1)</del>" in page
+    assert "<ins>zoe MULLER (m-5)</ins>" in page
+    log = text(auditor.get("/log"))
+    assert "Zoé Müller (m-1)" in log
+    assert "zoe MULLER (m-5)" in log
+
+
 def test_the_milliseconds_stay_when_nobody_changes_the_time(used, browse):
     used.begin("s-2", "m-1", NOON + 60 * MINUTE)
     used.end("s-2", "m-1", NOON + 61 * MINUTE, 60_999)

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from fabgate.collector.models import Member
+
 from .used import MINUTE, NOON, Used, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -73,6 +75,15 @@ def test_a_name_that_fits_several_people_offers_them(used, browse):
     assert "Whom do you mean?" in text(response)
     assert "?member=m-1" in text(response)
     assert "?member=m-3" in text(response)
+    assert response.context["form"].several == [("m-1", "Zoé Müller"), ("m-3", "Zoé Petit")]
+
+
+def test_those_of_one_name_are_offered_with_their_numbers(used, browse):
+    Member.objects.create(id="m-5", name="Zoe Müller")
+    response = browse("accountant").get("/use?member=zoe")
+    assert set(response.context["form"].several) == {
+        *(("m-1", "Zoé Müller (m-1)"), ("m-3", "Zoé Petit"), ("m-5", "Zoe Müller (m-5)")),
+    }
 
 
 @pytest.mark.parametrize(

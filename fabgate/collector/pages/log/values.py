@@ -91,7 +91,7 @@ class Names:
                 people |= {str(one) for name in _PEOPLE & told.keys() for one in _each(told[name])}
                 people |= {f"group:{told['group']}"} if told.get("group") else set()
                 actors |= {str(one) for name in _ACTORS & told.keys() for one in _each(told[name])}
-        self._people = who.called(people)
+        self._people = who.told_apart(people)
         self._actors = who.signing_in(actors)
         self._accounts = {str(account.pk): str(account) for account in Account.objects.only("name", "display_name")}
         self._machines = _by_both(Machine.objects.only("name", "title"))

@@ -87,7 +87,7 @@ class Evidence:
         return (ahead if off_ms > 0 else behind) % {"span": clocks.span(off_ms)}
 
     def people(self) -> Names:
-        """Return the names of everybody whom the page may mention."""
+        """Return the names of everybody whom the page may mention, each told from others of that name."""
         found: list[str | None] = [
             self.session.member,
             self.session.used_by,
@@ -97,7 +97,7 @@ class Evidence:
         for correction in self.corrections:
             if correction.field in {Correction.MEMBER, Correction.PAYER}:
                 found += [correction.old, correction.new]
-        return Names(found)
+        return Names(found, are_apart=True)
 
 
 def of(session: UsageSession) -> Evidence:

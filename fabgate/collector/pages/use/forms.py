@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from fabgate import wire
 from fabgate.collector.models import Machine, Refusal, UsageSession
-from fabgate.collector.pages import reasons
+from fabgate.collector.pages import reasons, who
 from fabgate.collector.pages.use import names, periods, words
 from fabgate.collector.pages.use.periods import Period
 
@@ -177,7 +177,8 @@ def meant(form: Any, typed: str) -> str:
     try:
         return names.one(typed)
     except names.Several as error:
-        form.several = error.found
+        apart = who.told_apart(pk for pk, _name in error.found)
+        form.several = [(pk, str(apart[pk])) for pk, _name in error.found]
         raise forms.ValidationError(_("Several people fit.")) from None
 
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.fold import folded
 from fabgate.collector.models import Group, Member
-from fabgate.collector.pages.who import called
+from fabgate.collector.pages.who import called, numbered, told_apart
 from fabgate.collector.templatetags.fabgate import NOTHING
 
 _GROUP: Final = "group:"
@@ -19,13 +19,17 @@ _NAMED: Final = 6
 
 
 class Names:
-    """The names of people and groups, by what sessions call them: of everybody, or of those who are asked for."""
+    """The names of people and groups, by what sessions call them: of everybody, or of those who are asked for.
 
-    def __init__(self, only: Iterable[str | None] | None = None) -> None:
+    Those who are asked for can be told from others of their name: then it has their number beside it.
+    """
+
+    def __init__(self, only: Iterable[str | None] | None = None, *, are_apart: bool = False) -> None:
         if only is None:
             self._found = Member.names() | _groups()
         else:
-            self._found = {one: str(found) for one, found in called(filter(None, only)).items()}
+            look_up = told_apart if are_apart else called
+            self._found = {one: str(found) for one, found in look_up(filter(None, only)).items()}
 
     def __getitem__(self, who: str | None) -> str:
         """Return what somebody is called; their id where nobody says, a dash for nobody."""
@@ -37,11 +41,14 @@ class Names:
 
 
 def find(typed: str) -> list[tuple[str, str]]:
-    """Return (id, name) of who may be meant: the one with that id or that whole name, or else all whose name fits."""
+    """Return (id, name) of who may be meant: the one with that id or that whole name, or else all whose name fits.
+
+    A name with its id behind it, as pages show it where others have that name too, is that one's.
+    """
     wanted = folded(typed)
     everybody = [*Member.objects.order_by("name", "id").values_list("id", "name"), *sorted(_groups().items())]
     for who, name in everybody:
-        if typed.strip() == who:
+        if typed.strip() in (who, numbered(name, who)):
             return [(who, name or who)]
     exact = [(who, name) for who, name in everybody if folded(name) == wanted]
     if exact:
@@ -55,7 +62,7 @@ class Several(ValidationError):  # noqa: N818 (it names what happened)
 
     def __init__(self, found: list[tuple[str, str]]) -> None:
         self.found = found[:_NAMED]
-        some = ", ".join(f"{name} ({who})" for who, name in self.found)
+        some = ", ".join(numbered(name, who) for who, name in self.found)
         more = " …" if len(found) > _NAMED else ""
         super().__init__(_("Whom of these: %(some)s%(more)s?") % {"some": some, "more": more})
 
