@@ -328,6 +328,35 @@ def test_a_lock_that_a_restored_database_forgot_is_taken_off_from_its_gates_page
     assert Machine.objects.get().lifted == [FORGOTTEN]
 
 
+def test_a_forgotten_lock_is_offered_on_its_card_to_whoever_may_take_it_off(maintainer, desk, broker):
+    button = f'name="lock" value="{FORGOTTEN}"'
+    assert button not in maintainer.get("/floor").content.decode()
+    gate_keeps()
+    for page in ("/floor", "/machines/saw", "/gates/saw-1"):
+        assert button in maintainer.get(page).content.decode(), page
+    for page in ("/floor", "/machines/saw"):
+        shown = desk.get(page).content.decode()
+        assert "Its gate keeps a lock that is taken off here" in shown
+        assert button not in shown, page
+    assert maintainer.post(UNLOCK, {"lock": FORGOTTEN}).headers["Location"] == "/floor"
+    assert broker.commands()[0].lock.id == FORGOTTEN
+    Gate.objects.update(problems=[], causes=[])
+    assert button not in maintainer.get("/floor").content.decode()
+
+
+def test_a_forgotten_lock_stands_beside_one_that_is_known_and_is_not_the_desks(maintainer, desk):
+    desk.post(LOCK, BROKEN)
+    gate_keeps()
+    known, forgotten = (f'name="lock" value="{one}"' for one in (Machine.objects.get().lock_id, FORGOTTEN))
+    shown = desk.get("/floor").content.decode()
+    assert known in shown
+    assert forgotten not in shown
+    shown = maintainer.get("/floor").content.decode()
+    assert known in shown
+    assert forgotten in shown
+    assert "Its gate keeps another lock too" in shown
+
+
 def test_a_lock_that_no_gate_keeps_and_one_that_is_not_the_desks_stay_as_they_are(maintainer, desk):
     gate_keeps()
     assert maintainer.post(UNLOCK, {"lock": "0" * 32}).status_code == 409

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -35,6 +35,17 @@ def may_unlock(account: Account, machine: Machine, *, is_forgotten: bool = False
     Of a lock that is forgotten here nobody knows who set it.
     """
     return account.role != Account.DESK or (machine.locked_by == account.name and not is_forgotten)
+
+
+def unlockable(account: Account, found: Iterable[Station]) -> set[str]:
+    """Return the ids of the locks of these stations that this person may take off, those that are forgotten here too."""
+    ids: set[str] = set()
+    for station in found:
+        if may_unlock(account, station.machine):
+            ids.add(station.machine.lock_id)
+        if may_unlock(account, station.machine, is_forgotten=True):
+            ids.update(station.forgotten)
+    return ids - {""}
 
 
 def is_kept(machine: Machine, lock_id: str) -> bool:

@@ -53,9 +53,9 @@ class Shown:
         return self._stations if self.asked.gates is None else stations.now(self.at, self.asked.gates)
 
     @property
-    def unlockable(self) -> set[int]:
-        """Return the machines of the cards whose lock this person may take off."""
-        return {station.machine.pk for station in self.cards if acts.may_unlock(self.account, station.machine)}
+    def unlockable(self) -> set[str]:
+        """Return the ids of the locks on the cards that this person may take off."""
+        return acts.unlockable(self.account, self.cards)
 
     @property
     def counted(self) -> list[tuple[str, int, str]]:

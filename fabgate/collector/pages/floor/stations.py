@@ -76,6 +76,11 @@ class Station:
         return self.gate.name if self.gate else f"-{self.machine.name}"
 
     @property
+    def forgotten(self) -> list[str]:
+        """Return the ids of the locks that its gate keeps and that nobody here knows."""
+        return forgotten_locks(self.gate) if self.gate else []
+
+    @property
     def longer(self) -> dict[str, str]:
         """Return the buttons that make its session longer."""
         return longer.choices(self.machine)
@@ -90,6 +95,8 @@ class Station:
             machine.title,
             machine.lock_id,
             machine.lock_reason,
+            machine.retired_at,
+            self.forgotten,
             self.locked_by,
             self.longer,
         )
@@ -290,6 +297,8 @@ def _note_lock(station: Station, *, is_confirmed: bool) -> None:
             text = _("Its gate keeps a lock that is taken off here, or that nobody here knows.")
             station.notes.append(Note("locked", text))
         return
+    if station.forgotten:
+        station.notes.append(Note("locked", _("Its gate keeps another lock too, that nobody here knows.")))
     station.notes.append(Note("locked", locks.said(lock.reason), is_public=True))
     if lock.back:
         station.notes.append(

@@ -160,6 +160,7 @@ def page(request: HttpRequest, machine: Machine, **bound: Form) -> HttpResponse:
     """Return the machine's page; a form that was sent and is wrong stands in the place of a fresh one."""
     found = Machine.objects.prefetch_related("trainings").get(pk=machine.pk)  # never what a form would make of it
     gates = list(found.gates.order_by("name"))
+    beside = stations.of(found, datetime.now(UTC))
     overtaken = any(isinstance(form, watched.Watched) and form.overtaken for form in bound.values())
     wrong = next((name for name, form in bound.items() if overtaken or (form.is_bound and form.errors)), "")
     by_hand = found.members.filter(left_on=None).order_by("folded", "id")
@@ -167,8 +168,8 @@ def page(request: HttpRequest, machine: Machine, **bound: Form) -> HttpResponse:
     shown = {
         "live_src": _address(found),
         "machine": found,
-        "stations": stations.of(found, datetime.now(UTC)),
-        "unlockable": {found.pk} if acts.may_unlock(account_of(request), found) else set(),
+        "stations": beside,
+        "unlockable": acts.unlockable(account_of(request), beside),
         "gates": gates,
         "about": bound.get("about") or AboutForm(initial=_about(found)),
         "rules": bound.get("rules") or RulesForm(machine=found),
