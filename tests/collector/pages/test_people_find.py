@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fabgate.collector.badges import end_of
 from fabgate.collector.blocks import hold, today
 from fabgate.collector.models import Badge, Group, Member
 
@@ -45,9 +44,42 @@ def test_a_reader_that_types_decimals_finds_the_holder_although_digits_can_be_se
     assert desk.get("/people", {"q": "0077705924"}).headers["Location"] == "/people/m-1"
 
 
-def test_a_badge_that_was_somebodys_still_finds_them(desk):
-    Badge.objects.get(member="m-1").end(Badge.LOST, "maya", end_of(today()))
-    assert desk.get("/people", {"q": ADA}).headers["Location"] == "/people/m-1"
+@pytest.mark.parametrize(("typed", "may_be_given"), [(ADA, True), ("11", False)])
+def test_a_badge_that_was_somebodys_is_said_to_be_nobodys_now_and_whose_it_was(desk, browse, typed, may_be_given):
+    Badge.objects.get(member="m-1").end(Badge.LOST, "maya", datetime.now(UTC))
+    page = text(desk.get("/people", {"q": typed}))
+    assert "Nobody has this badge now" in page
+    assert "Ada Lovelace had it until" in page
+    assert "It was reported lost by maya" in page
+    assert '<a href="/people/m-1">Their page</a>' in page
+    assert (f"/people/enrol?typed={ADA}" in page) == may_be_given
+    assert "/people/enrol?typed" not in text(browse("auditor").get("/people", {"q": typed}))
+
+
+def test_a_number_finds_who_has_the_badge_now_however_it_was_handed_on(desk):
+    old = Badge.objects.get(member="m-1")
+    old.end(Badge.RETURNED, "maya", datetime.now(UTC))
+    handed_on = Badge.objects.create(spelling=ADA, digest=old.digest, member_id="m-2")  # as versions before this did
+    assert desk.get("/people", {"q": "11"}).headers["Location"] == "/people/m-2"
+    handed_on.end(Badge.RETURNED, "maya", datetime.now(UTC))
+    assert "Zoé Müller-Østergård had it until" in text(desk.get("/people", {"q": "11"}))
+
+
+def test_whose_id_is_the_number_of_a_badge_that_nobody_has_is_found_beside_it(desk):
+    Badge.objects.filter(member="m-1").update(number="m-3")
+    Badge.objects.get(member="m-1").end(Badge.LOST, "maya", datetime.now(UTC))
+    page = desk.get("/people", {"q": "m-3"})
+    assert names(page) == ["Élise Noël"]
+    assert "Nobody has this badge now" in text(page)
+
+
+def test_a_badge_that_a_group_gave_back_is_the_groups_no_more(desk):
+    group = Group.objects.create(name="2de B", kind="class")
+    row = Badge.objects.create(spelling=NEW, digest=tapped(NEW), group=group, number="C1", kind="class")
+    row.end(Badge.RETURNED, "maya", datetime.now(UTC))
+    page = text(desk.get("/people", {"q": "C1"}))
+    assert "2de B had it until" in page
+    assert "This badge belongs to a group" not in page
 
 
 def test_a_badge_of_nobody_is_offered_to_be_enrolled(desk, browse):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 from django import forms
@@ -14,12 +15,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
-from fabgate.collector import blocks
+from fabgate.collector import badges, blocks
 from fabgate.collector.badges import Card
 from fabgate.collector.door import see_other
 from fabgate.collector.fold import folded
 from fabgate.collector.models import Badge, Block, Member
+from fabgate.collector.pages import who
 from fabgate.collector.pages.people import cards, words
+from fabgate.collector.pages.who import Holder
 from fabgate.errors import UsageError
 
 SIZE: Final = 50
@@ -72,17 +75,19 @@ def people(request: HttpRequest) -> HttpResponse:
     form = FindForm(_asked(request.GET), is_first=True)
     wanted = form.cleaned_data if form.is_bound and form.is_valid() else {}
     q = str(wanted.get("q") or "").strip()
-    held = carried_by(q) if q else []
+    digests = badges_meant(q) if q else set()
+    held = carried(digests)
     state, category = str(wanted.get("state") or NOW), str(wanted.get("category") or "")
     rows = narrowed(Member.objects.all(), q, state, category, held)
     page = by_name(rows, request.GET)
-    if q and len(page.rows) == 1 and not page.before and not page.after:
+    earlier = None if held else _earlier(digests)
+    if q and len(page.rows) == 1 and not page.before and not page.after and earlier is None:
         return see_other(reverse("people-one", args=[page.rows[0].pk]))
     nobodys = _nobodys(q) if q and not page.rows else None
-    context = {"form": form, "page": page, "rows": shown(page.rows), "nobodys": nobodys, "q": q}
+    context = {"form": form, "page": page, "rows": shown(page.rows), "nobodys": nobodys, "q": q, "earlier": earlier}
     context["is_narrowed"] = bool(q or category or state != ALL)
     context["is_anybody"] = bool(page.rows) or Member.objects.exists()
-    context["group"] = next((row.group for row in held if row.group and row.ended_at is None), None)
+    context["group"] = next((row.group for row in held if row.group), None)
     return render(request, "people/list.html", context, status=400 if form.is_bound and form.errors else 200)
 
 
@@ -98,12 +103,16 @@ def _asked(query: QueryDict) -> QueryDict | None:
     return asked
 
 
-def carried_by(q: str) -> list[Badge]:
-    """Return who has, or had, the badge that was typed, or bears the number that was; who has it now comes first."""
-    digests = [Card.spelled(one).digest for one in cards.readings(q).values()]
-    rows = Badge.objects.filter(Q(digest__in=digests) | Q(number=q)).select_related("group")
-    found = sorted(rows, key=lambda row: (row.ended_at is not None, -row.pk))
-    return [row for row in found if row.ended_at is None] or found[:1]
+def badges_meant(q: str) -> set[str]:
+    """Return the digests of the badges that were typed, and of the one on which what was typed is printed."""
+    bearer = badges.bearing(q)
+    typed = {Card.spelled(one).digest for one in cards.readings(q).values()}
+    return typed if bearer is None else typed | {bearer.digest}
+
+
+def carried(digests: Collection[str]) -> list[Badge]:
+    """Return in whose hands these badges are now."""
+    return list(Badge.objects.filter(digest__in=digests, ended_at=None).select_related("group").order_by("-pk"))
 
 
 def narrowed(rows: QuerySet[Member], q: str, state: str, category: str, held: Sequence[Badge] = ()) -> QuerySet[Member]:
@@ -165,17 +174,23 @@ def shown(members: Sequence[Member]) -> list[dict[str, Any]]:
     blocked: dict[str, list[str]] = {}
     for block in Block.holding(today).filter(member__in=[member.pk for member in members]):
         blocked.setdefault(block.member_id, []).append(block.reason)
-    carried: dict[str | None, list[Badge]] = {}
+    theirs: dict[str | None, list[Badge]] = {}
     for row in Badge.objects.filter(member__in=[member.pk for member in members], ended_at=None).order_by("since"):
-        carried.setdefault(row.member_id, []).append(row)
+        theirs.setdefault(row.member_id, []).append(row)
     return [
         {
             "member": member,
             "chips": words.standing(member, today, blocked.get(member.pk, ())),
-            "badges": carried.get(member.pk, []),
+            "badges": theirs.get(member.pk, []),
         }
         for member in members
     ]
+
+
+def _earlier(digests: Collection[str]) -> Holder | None:
+    """Return who had these badges last, where nobody has them."""
+    ended = [(holder.until, holder) for holder in who.holding(digests).values() if holder.until is not None]
+    return max(ended, key=itemgetter(0))[1] if ended else None
 
 
 def _nobodys(q: str) -> str:
