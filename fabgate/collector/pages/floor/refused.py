@@ -31,6 +31,12 @@ class Refused:
         return self.who is None and (self.holder is None or self.holder.until is not None)
 
     @property
+    def why(self) -> list[str]:
+        """Return the reasons, but for the one that the name says already: nobody knew the badge."""
+        said = reasons.refused("unknown-badge")
+        return [reason for reason in self.reasons if self.who is not None or reason != said]
+
+    @property
     def name(self) -> str:
         """Return who it was, or else what badge."""
         return str(self.who or who.unnamed(self.holder))
