@@ -90,7 +90,7 @@ def fill(sessions: int) -> None:
         for usages in _usages(sessions, gates, chance):
             _store(usages)
             rollup.add((None, usage) for usage in usages)
-            told += [usage for usage in usages if usage.review]
+            told += [usage for usage in usages if usage.doubt]
         _reviews(told)
     with connection.cursor() as cursor:
         # PostgreSQL does it by itself within a minute; nobody ever does it to the SQLite of a workshop.
@@ -151,14 +151,14 @@ def _usages(sessions: int, gates: list[tuple[int, int, int]], chance: random.Ran
             gate, machine, journal = gates[where]
             seq[where] += 2
             member = entries.member(who)
-            review = "uncertain" if doubt_ms > 60_000 else None
+            doubt = "uncertain" if doubt_ms > 60_000 else None
             made.append(
                 Usage(
                     id=uuid7(_ms(began)), gate_id=gate, machine_id=machine, member=member,
                     badge=entries.digest(who), opened_in_id=journal, opened_seq=seq[where], started_at=began,
                     start_timed=True, start_boot="boot", has_start=True, category=CATEGORIES[who % len(CATEGORIES)],
                     mode="tap", basis="grant", ended_at=began + timedelta(milliseconds=on_ms), reason=reason,
-                    energised_ms=on_ms, running_ms=on_ms // 2, uncertainty_ms=doubt_ms, review=review,
+                    energised_ms=on_ms, running_ms=on_ms // 2, uncertainty_ms=doubt_ms, doubt=doubt,
                     uncertain=doubt_ms > 0, used_by=member, payer=member, counted_ms=on_ms, has_end=True,
                     end_reason=reason, last_at=began + timedelta(milliseconds=on_ms), last_timed=True,
                     last_boot="boot", last_boottime_ms=on_ms, last_energised_ms=on_ms,
@@ -208,12 +208,13 @@ def _ms(at: datetime) -> int:
 
 def _reviews(usages: list[Any]) -> None:
     """Let all but the newest forty be settled."""
-    from fabgate.collector.models import Review
+    from fabgate.collector.models import Review, UsageSession
 
-    made = [Review(session_id=usage.id, why=usage.review, opened_at=usage.ended_at) for usage in usages]
+    made = [Review(session_id=usage.id, why=usage.doubt, opened_at=usage.ended_at) for usage in usages]
     for review in made[:-40]:
         review.settled_at, review.decision, review.settled_by = review.opened_at, "accepted", "maya"
     Review.objects.bulk_create(made, batch_size=500)
+    UsageSession.objects.filter(id__in=[review.session_id for review in made[-40:]]).update(review="uncertain")
 
 
 def main() -> None:

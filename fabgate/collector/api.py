@@ -72,7 +72,8 @@ class SessionRow(Schema):
 
     position: int = Field(ge=1, description="Its place in the list; rows never change, and none is put in between.")
     kind: str = Field(
-        description="ended, changed (by later records), corrected (by a person) or withdrawn (still open).",
+        description="ended, changed (by later records), corrected (by a person), reviewed (by a person: only `review` is"
+        " another one) or withdrawn (still open).",
         json_schema_extra={"enum": [*LedgerLine.KINDS]},
     )
     told_at: datetime
@@ -92,9 +93,12 @@ class SessionRow(Schema):
     running_ms: int = Field(ge=0)
     uncertainty_ms: int = Field(ge=0, description="The true time lies between time_ms and this much more.")
     reason: str = Field(description="Why it ended; empty when withdrawn.")
-    review: str = Field(description="Why a person is to look at it; empty: nothing.")
-    author: str = Field(description="Of a correction: who made it.")
-    why: str = Field(description="Of a correction: why.")
+    review: str = Field(
+        description="Why a person is to look at it still, such as uncertain, or contested by the member; empty: nothing, or"
+        " it was settled."
+    )
+    author: str = Field(description="Of what a person did: who.")
+    why: str = Field(description="Of what a person did: why.")
 
 
 class Sessions(Schema):

@@ -6,6 +6,7 @@ does not undo it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -15,7 +16,7 @@ from django.db import transaction
 from fabgate import wire
 from fabgate.collector import changes, floor, holders, ledger, rollup, sql
 from fabgate.collector.models import Correction, Group, Member, Pulse, Review, UsageSession
-from fabgate.collector.sessions import PURPOSES, Usage
+from fabgate.collector.sessions import PURPOSES, Usage, wait
 from fabgate.errors import UsageError
 
 #: Which column says what counts, by the field that is corrected.
@@ -53,7 +54,7 @@ def correct(session: str, field: str, new: str, *, author: str, reason: str) -> 
         row.corrected = " ".join(sorted({*row.corrected.split(), field}))
         if field == Correction.MEMBER:
             holders.note([row], now)
-        _save(before, row)
+        wait(row, None)
         correction = Correction.objects.create(
             session_id=session, field=field, old=old, new=str(value), reason=reason, author=author, at=now
         )
@@ -61,8 +62,7 @@ def correct(session: str, field: str, new: str, *, author: str, reason: str) -> 
             _settle(waiting, Review.CORRECTED, author, reason, now)
         subject = UsageSession.objects.get(pk=session)
         changes.note(author, "session.corrected", subject, reason=reason, before={field: old}, after={field: value})
-        ledger.add([(before, row)], now, author=author, why=reason)
-        floor.pulse({Pulse.SESSION: {""}}, now)
+        _save(before, row, now, author, reason)
     return correction
 
 
@@ -75,10 +75,11 @@ def contest(session: UsageSession, words: str, *, author: str) -> Review:
     words = _reason(words, mistakes)
     now = datetime.now(UTC)
     with transaction.atomic():
-        row = UsageSession.objects.select_for_update(no_key=True).get(pk=session.pk)
+        row = sql.load_sessions({session.pk})[session.pk]
         if row.reason is None:
             mistakes.append("the session has not ended yet; contest it afterwards")
-        review = Review.objects.select_for_update(no_key=True).filter(session=row).first() or Review(session=row)
+        held = Review.objects.select_for_update(no_key=True).filter(session=session).first()
+        review = held or Review(session=session)
         if review.why == Review.CONTESTED and review.settled_at is None:
             mistakes.append("it is contested already; somebody will look at it")
         if mistakes:
@@ -87,17 +88,25 @@ def contest(session: UsageSession, words: str, *, author: str) -> Review:
             review.why, review.note, review.opened_at = Review.CONTESTED, words, now
             review.settled_at, review.settled_by, review.decision = None, "", ""
             review.save()
-        floor.pulse({Pulse.SESSION: {""}}, now)
+        before = replace(row)
+        wait(row, Review.CONTESTED)
+        _save(before, row, now, author, words)
     return review
+
+
+def hold(sessions: Collection[str]) -> None:
+    """Keep others from changing `sessions` until the transaction is done: before several are settled in one.
+
+    Whoever has told of one of them must not wait for the next: ingest, which has that one, would wait to tell of its own.
+    """
+    sql.load_sessions(sessions)
 
 
 def accept(review: Review, *, author: str, note: str = "") -> None:
     """Settle a review: what the entries say may stand. Raises UsageError when somebody else was faster."""
     with transaction.atomic():
-        held = Review.objects.select_for_update(no_key=True).get(pk=review.pk)
-        _refuse_settled(held)
-        _settle(held, Review.ACCEPTED, author, note, datetime.now(UTC))
-        changes.note(author, "review.accepted", held, reason=note)
+        row, held = _waiting(review)
+        _close(row, held, Review.ACCEPTED, author, note)
     review.refresh_from_db()
 
 
@@ -108,23 +117,32 @@ def favour(review: Review, *, author: str, note: str = "") -> None:
     where the gate showed more while the machine ran.
     """
     with transaction.atomic():
-        # Held before its review, as ingest does: or each would wait for the other.
-        row = sql.load_sessions({review.session_id})[review.session_id]
-        held = Review.objects.select_for_update(no_key=True).get(pk=review.pk)
-        _refuse_settled(held)
+        row, held = _waiting(review)
         least = row.last_energised_ms if row.has_end else row.energised_ms
         if row.reason is not None and least < row.counted_ms:
             why = note or "in the member's favour"
             correct(held.session_id, Correction.TIME, str(least), author=author, reason=why)
-            held.refresh_from_db()
-        _settle(held, Review.FAVOUR, author, note, datetime.now(UTC))
-        changes.note(author, "review.favour", held, reason=note)
+            row = sql.load_sessions({row.id})[row.id]
+        _close(row, held, Review.FAVOUR, author, note)
     review.refresh_from_db()
 
 
-def _refuse_settled(review: Review) -> None:
-    if review.settled_at is not None:
-        raise UsageError(f"it was settled already by {review.settled_by or 'entries that came later'}")
+def _waiting(review: Review) -> tuple[Usage, Review]:
+    """Return a session and its review, both held. Raises UsageError where it is settled."""
+    # The session before its review, as ingest does: or each would wait for the other.
+    row = sql.load_sessions({review.session_id})[review.session_id]
+    held = Review.objects.select_for_update(no_key=True).get(pk=review.pk)
+    if held.settled_at is not None:
+        raise UsageError(f"it was settled already by {held.settled_by or 'entries that came later'}")
+    return row, held
+
+
+def _close(row: Usage, held: Review, decision: str, author: str, note: str) -> None:
+    now, before = datetime.now(UTC), replace(row)
+    _settle(held, decision, author, note, now)
+    changes.note(author, f"review.{decision}", held, reason=note)
+    wait(row, None)
+    _save(before, row, now, author, note)
 
 
 def _settle(review: Review, decision: str, by: str, note: str, now: datetime) -> None:
@@ -132,9 +150,12 @@ def _settle(review: Review, decision: str, by: str, note: str, now: datetime) ->
     review.save(update_fields=["settled_at", "settled_by", "decision", "note"])
 
 
-def _save(before: Usage, after: Usage) -> None:
+def _save(before: Usage, after: Usage, now: datetime, author: str, why: str) -> None:
+    """Write a session, and tell whoever sums, bills or looks at it. Last in a transaction."""
     sql.save_sessions([after])
     rollup.add([(before, after)])
+    ledger.add([(before, after)], now, author=author, why=why)
+    floor.pulse({Pulse.SESSION: {""}}, now)
 
 
 def _reason(text: str, mistakes: list[str]) -> str:

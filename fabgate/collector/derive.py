@@ -18,7 +18,7 @@ from fabgate.collector.boots import Redated
 from fabgate.collector.clocks import Off
 from fabgate.collector.models import Entry, Gate, Hole, Journal, UsageSession
 from fabgate.collector.received import Fact
-from fabgate.collector.sessions import SESSION_DATA, Sight, Usage, When, absorb, settle
+from fabgate.collector.sessions import CONTESTED, SESSION_DATA, Sight, Usage, When, absorb, settle
 
 log = logging.getLogger(__name__)
 
@@ -146,10 +146,10 @@ def usage(
     changed = [(before.get(session), row) for session, row in rows.items() if row != before.get(session)]
     sql.save_sessions([row for _, row in changed])
     rollup.add(changed)
-    reviewed = [row for old, row in changed if (old.review if old else None) != row.review]
+    doubted = [row for old, row in changed if (old.doubt if old else None) != row.doubt and row.review != CONTESTED]
     sql.save_reviews(
-        [(row.id, row.review) for row in reviewed if row.review is not None],
-        [row.id for row in reviewed if row.review is None],
+        [(row.id, row.doubt) for row in doubted if row.doubt is not None],
+        [row.id for row in doubted if row.doubt is None],
         now,
     )
     return changed

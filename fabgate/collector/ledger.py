@@ -17,12 +17,13 @@ TOLD: Final = (
     *("uncertainty_ms", "reason", "review"),
 )
 _told = attrgetter(*TOLD)
+_counted = attrgetter(*(name for name in TOLD if name != "review"))
 
 
 def add(pairs: Iterable[tuple[Usage | None, Usage]], now: datetime, *, author: str = "", why: str = "") -> None:
     """Write down how sessions were and are, where they have ended. Last in a transaction, as pulses are.
 
-    With an `author` it is a correction.
+    With an `author` it is a correction, or a review of what may stand.
     """
     rows = []
     for before, after in pairs:
@@ -35,7 +36,8 @@ def add(pairs: Iterable[tuple[Usage | None, Usage]], now: datetime, *, author: s
         if after.reason is None:
             kind = LedgerLine.WITHDRAWN
         elif author:
-            kind = LedgerLine.CORRECTED
+            is_same = before is not None and _counted(before) == _counted(after)
+            kind = LedgerLine.REVIEWED if is_same else LedgerLine.CORRECTED
         rows.append((after, kind))
     if rows:
         floor.in_order()

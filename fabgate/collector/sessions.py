@@ -6,7 +6,7 @@ entries change nothing (tests/collector/test_sessions.py shuffles them):
 - counters are cumulative: the maximum counts;
 - of two ends the larger value holds, *with its own uncertainty*, reason and time, as a pair;
 - a real end, however late, beats the one that is only concluded from the gate's new journal;
-- the review reason is derived anew each time, never kept;
+- what is in doubt is derived anew each time, never kept; what a person settled waits again only for another doubt;
 - what a person corrected stays corrected, whatever arrives afterwards.
 """
 
@@ -35,6 +35,8 @@ PURPOSES: Final = (OWN, "training", "maintenance", "group")
 EARLIER_HOLDER: Final = "earlier-holder"
 #: The minutes are exact and the dates are wrong: the gate's clock was.
 CLOCK: Final = "clock"
+#: The member says that it is not right: no entry that comes later answers that.
+CONTESTED: Final = "contested"
 #: Wall and boot clock of a machine run apart by less than this in a session, unless somebody sets the wall clock.
 MAX_DRIFT: Final = timedelta(seconds=60)
 #: Up to here an uncertain end is settled in the member's favour without asking anybody.
@@ -104,6 +106,7 @@ class Usage:
     running_ms: int = 0
     uncertainty_ms: int = 0
     review: str | None = None
+    doubt: str | None = None
     uncertain: bool = False
     used_by: str = ""
     payer: str = ""
@@ -174,12 +177,19 @@ def settle(usage: Usage, *, start: When, last: When, abandoned: bool, image: boo
     else:
         usage.reason = JOURNAL_LOST if abandoned else None
     usage.ended_at = None if usage.reason is None else usage.last_at or usage.not_after
-    usage.review = _review(usage, image=image)
-    usage.uncertain = usage.uncertainty_ms > 0 or usage.review is not None
+    doubt = _doubt(usage, image=image)
+    is_another, usage.doubt = doubt != usage.doubt, doubt
+    wait(usage, doubt if is_another and usage.review != CONTESTED else usage.review)
     if "member" not in usage.corrected:
         usage.used_by = usage.member
     if "time" not in usage.corrected:
         usage.counted_ms = usage.energised_ms
+
+
+def wait(usage: Usage, why: str | None) -> None:
+    """Let a session wait for a person's look, or no more (None)."""
+    usage.review = why
+    usage.uncertain = usage.uncertainty_ms > 0 or why is not None
 
 
 def _place(usage: Usage, start: When, last: When) -> None:
@@ -197,7 +207,7 @@ def _place(usage: Usage, start: When, last: When) -> None:
         usage.not_after = max(min(limits), usage.not_before or min(limits))
 
 
-def _review(usage: Usage, *, image: bool) -> str | None:
+def _doubt(usage: Usage, *, image: bool) -> str | None:
     if usage.reason is None:
         return None
     if not usage.has_end:

@@ -52,19 +52,14 @@ _PULSE = "INSERT INTO collector_pulse (topic, gate, at) VALUES (%s, %s, %s)"
 _ANSWER = """
 UPDATE collector_order SET outcome = %s, detail = %s, answered_at = %s
 WHERE id = %s AND gate_id = %s AND answered_at IS NULL"""
-#: What later entries answered is opened again by still later ones; what a person decided only by another doubt.
-_AGAIN = "collector_review.decision = 'resolved' OR collector_review.why <> excluded.why"
-_REVIEW = f"""
+#: What was settled is opened again by another doubt.
+_REVIEW = """
 INSERT INTO collector_review (session_id, why, opened_at, settled_by, decision, note) VALUES (%s, %s, %s, '', '', '')
 ON CONFLICT (session_id) DO UPDATE SET
-    why = CASE WHEN collector_review.why = 'contested' AND collector_review.settled_at IS NULL
-               THEN collector_review.why ELSE excluded.why END,
-    settled_at = CASE WHEN {_AGAIN} THEN NULL ELSE collector_review.settled_at END,
-    settled_by = CASE WHEN {_AGAIN} THEN '' ELSE collector_review.settled_by END,
-    decision = CASE WHEN {_AGAIN} THEN '' ELSE collector_review.decision END"""  # noqa: S608
+    why = excluded.why, settled_at = NULL, settled_by = '', decision = ''"""
 _RESOLVED = """
 UPDATE collector_review SET settled_at = %s, decision = 'resolved'
-WHERE session_id = %s AND settled_at IS NULL AND why <> 'contested'"""
+WHERE session_id = %s AND settled_at IS NULL"""
 _LINE_COLUMNS = (
     *("used_by", "payer", "purpose", "category", "started_at", "ended_at", "not_before", "counted_ms", "running_ms"),
     *("uncertainty_ms", "reason", "review"),

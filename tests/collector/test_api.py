@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from fabgate.collector import api, corrections
-from fabgate.collector.models import ApiKey, LedgerLine, Member
+from fabgate.collector.models import ApiKey, LedgerLine, Member, Review, UsageSession
 from fabgate.collector.store import Store
 
 from .gates import NOON, Journal
@@ -70,6 +70,17 @@ def test_corrections_come_as_new_rows_and_old_rows_stay(journal, token):
         ("s-2", "corrected", 5, "eve", "a test cut")
     ]
     assert read_all(token)[0][:5] == before
+
+
+def test_a_contest_and_its_end_come_as_new_rows(journal, token):
+    _, after = read_all(token)
+    corrections.contest(UsageSession.objects.get(pk="s-2"), "that was my twin", author="ada")
+    corrections.accept(Review.objects.get(), author="eve", note="the camera shows you")
+    rows, _ = read_all(token, after)
+    assert [(row["session"], row["kind"], row["review"], row["author"], row["why"]) for row in rows] == [
+        ("s-2", "reviewed", "contested", "ada", "that was my twin"),
+        ("s-2", "reviewed", "", "eve", "the camera shows you"),
+    ]
 
 
 def test_what_is_stored_between_two_pages_is_told_after_them_and_nothing_twice(journal, token):

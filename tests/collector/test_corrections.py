@@ -9,7 +9,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from fabgate.collector import corrections
-from fabgate.collector.models import Change, Correction, Group, Member, Review, UsageDay, UsageSession
+from fabgate.collector.models import (
+    Change,
+    Correction,
+    Group,
+    LedgerLine,
+    Member,
+    Review,
+    UsageDay,
+    UsageSession,
+)
 from fabgate.collector.store import Store
 from fabgate.errors import UsageError
 
@@ -105,6 +114,79 @@ def test_what_a_person_settled_is_not_opened_again_by_the_same_doubt(journal, st
     assert not Review.waiting().exists()
 
 
+def lines(session: str = "s-1") -> list[tuple[str, str, str, str]]:
+    rows = LedgerLine.objects.filter(session=session).order_by("pk")
+    return list(rows.values_list("kind", "review", "author", "why"))
+
+
+def waits(session: str = "s-1") -> str | None:
+    """What the session says that it waits for: the same as the queue, and as its newest line for whoever bills."""
+    review = UsageSession.objects.get(pk=session).review
+    assert review == next(iter(Review.waiting().filter(session=session).values_list("why", flat=True)), None)
+    assert (review or "") == lines(session)[-1][1]
+    day = UsageDay.objects.get(used_by=UsageSession.objects.get(pk=session).used_by, sessions__gt=0)
+    assert (
+        day.uncertain == UsageSession.objects.filter(uncertain=True, used_by=day.used_by, reason__isnull=False).count()
+    )
+    return review
+
+
+@pytest.mark.parametrize("settle", [corrections.accept, corrections.favour])
+def test_an_end_that_was_settled_waits_no_more_for_whoever_bills_either(journal, settle):
+    assert waits() == "uncertain"
+    settle(Review.objects.get(), author="eve", note="a storm")
+    assert waits() is None
+    assert lines() == [("ended", "uncertain", "", ""), ("reviewed", "", "eve", "a storm")]
+    assert UsageSession.objects.get().uncertain  # the minutes are still not exactly known
+
+
+def test_what_is_contested_waits_for_whoever_bills_until_it_is_settled(journal, store):
+    store.store([journal.start("s-2", "m-2"), journal.end("s-2", 5_000, "m-2")], NOON)
+    assert waits("s-2") is None
+    corrections.contest(UsageSession.objects.get(pk="s-2"), "that was my twin", author="bob")
+    assert waits("s-2") == "contested"
+    corrections.accept(Review.objects.get(session="s-2"), author="eve")
+    assert waits("s-2") is None
+    assert not UsageSession.objects.get(pk="s-2").uncertain
+    assert lines("s-2") == [
+        ("ended", "", "", ""),
+        ("reviewed", "contested", "bob", "that was my twin"),
+        ("reviewed", "", "eve", ""),
+    ]
+
+
+def test_a_correction_settles_it_in_the_same_line(journal):
+    correct("time", "30000")
+    assert waits() is None
+    assert lines() == [("ended", "uncertain", "", ""), ("corrected", "", "eve", "asked at the desk")]
+
+
+def test_what_was_settled_stays_so_when_entries_come_that_leave_the_same_doubt(journal, store):
+    corrections.accept(Review.objects.get(), author="eve")
+    store.store([journal.end("s-1", 60_500, reason="power-loss", uncertainty_ms=61_000)], NOON)
+    assert waits() is None
+
+
+def test_another_doubt_waits_again_and_later_entries_answer_it(journal, store):
+    corrections.accept(Review.objects.get(), author="eve")
+    store.store([journal.progress("s-1", 500_000)], NOON)
+    assert waits() == "counter-above-end"
+    store.store([journal.end("s-1", 600_000)], NOON)
+    assert waits() is None
+    assert Review.objects.get().decision == "resolved"
+    assert lines()[-1] == ("changed", "", "", "")
+
+
+def test_no_entry_answers_what_a_member_contests(journal, store):
+    corrections.contest(UsageSession.objects.get(), "that was my twin", author="ada")
+    store.store([journal.progress("s-1", 500_000)], NOON)
+    assert waits() == "contested"
+    store.store([journal.end("s-1", 600_000)], NOON)
+    assert waits() == "contested"
+    corrections.accept(Review.objects.get(), author="eve")
+    assert waits() is None
+
+
 def test_a_group_may_be_who_used_it(journal):
     group = Group.objects.create(name="5b", kind="class")
     correct("member", group.roster_id)
@@ -142,9 +224,15 @@ def test_only_what_has_ended_is_put_right(journal, store):
             corrections.correct(session, "time", "1", author="eve", reason="x")
 
 
-@pytest.mark.parametrize("settle", [corrections.favour, lambda review, author: correct("time", "0")])
+@pytest.mark.parametrize(
+    "settle",
+    [
+        *(corrections.accept, corrections.favour, lambda review, author: correct("time", "0")),
+        lambda review, author: corrections.contest(review.session, "no", author=author),
+    ],
+)
 def test_a_session_is_locked_before_its_review_whoever_settles_it(journal, settle):
-    review = Review.objects.get()
+    review = Review.objects.select_related("session").get()
     with CaptureQueriesContext(connection) as asked:
         settle(review, author="eve")
     tables = ("collector_usagesession", "collector_review")

@@ -13,12 +13,15 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
-from fabgate.collector.models import Badge, Gate, Journal, Member, Review, UsageSession
+from fabgate.collector.models import Badge, Collector, Gate, Journal, LedgerLine, Member, Review, UsageSession
 from fabgate.collector.models.badges import badge as spellings
+
+from .gates import NOON
 
 pytestmark = pytest.mark.usefixtures("database")
 
 old_rows = import_module("fabgate.collector.migrations.0003_old_rows")
+what_waits = import_module("fabgate.collector.migrations.0017_what_waits")
 
 
 def carried(spelling: str) -> Badge:
@@ -65,6 +68,51 @@ def test_what_the_entries_say_counts_and_what_is_in_doubt_waits_for_review():
         ("m-1", "m-1", "maintenance", 7, True),
     ]
     assert [(review.session_id, review.why) for review in Review.objects.all()] == [("s-2", "undated")]
+
+
+def test_what_was_settled_or_contested_before_it_was_told_is_told_now():
+    gate = Gate.objects.create(name="laser-1")
+    journal = Journal.objects.create(name="j", gate=gate)
+    Collector.objects.create(id=1, collector="c", site="lyon", rolled_tz="Europe/Paris")
+    settled = {"settled_at": NOON, "settled_by": "eve", "decision": "accepted", "note": "a storm"}
+    for pk, review, case in (
+        ("s-1", None, None),
+        ("s-2", "uncertain", {"why": "uncertain"}),
+        ("s-3", "undated", {"why": "undated", **settled}),
+        ("s-4", None, {"why": "contested", "note": "my twin"}),
+        ("s-5", "uncertain", {"why": "contested", **settled}),
+    ):
+        usage = UsageSession.objects.create(
+            id=pk,
+            gate=gate,
+            member="m-1",
+            used_by="m-1",
+            badge="d",
+            opened_in=journal,
+            reason="badge",
+            ended_at=NOON,
+            review=review,
+            uncertain=review is not None,
+        )
+        if case is not None:
+            Review.objects.create(session=usage, opened_at=NOON, **case)
+    with connection.cursor() as cursor:
+        for statement in what_waits.Migration.operations[-1].sql:
+            cursor.execute(statement)
+    assert list(UsageSession.objects.order_by("id").values_list("review", "doubt", "uncertain")) == [
+        (None, None, False),
+        ("uncertain", "uncertain", True),
+        (None, "undated", False),
+        ("contested", None, True),
+        (None, "uncertain", False),
+    ]
+    lines = LedgerLine.objects.order_by("pk").values_list("session", "kind", "review", "author", "why")
+    assert list(lines) == [
+        ("s-3", "reviewed", "", "eve", "a storm"),
+        ("s-4", "reviewed", "contested", "", "my twin"),
+        ("s-5", "reviewed", "", "eve", "a storm"),
+    ]
+    assert Collector.objects.get().rolled_tz == ""
 
 
 #: Makes the database of its environment, step by step as it once was, to the last of the migrations that are replaced.

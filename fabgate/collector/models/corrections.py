@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from fabgate.collector import sessions
 from fabgate.collector.models.usage import UsageSession
 
 
@@ -32,16 +33,15 @@ class Review(models.Model):
     Ingest opens it (sql.save_reviews), or the member who contests it: then `note` has their words until it is settled.
     """
 
-    #: The member says that it is not right: no entry that comes later answers that.
-    CONTESTED = "contested"
+    CONTESTED = sessions.CONTESTED
     #: Entries that came later answered it.
     RESOLVED = "resolved"
     #: What a person may decide; `corrected`: a correction says what is right; `favour`: in the member's favour.
     ACCEPTED, CORRECTED, FAVOUR = "accepted", "corrected", "favour"
 
     session = models.OneToOneField(UsageSession, on_delete=models.PROTECT, related_name="review_case")
-    #: The session's `review`: journal-lost, restored-image, counter-above-end, uncertain, undated, earlier-holder,
-    #: clock; or contested.
+    #: The session's `doubt`: journal-lost, restored-image, counter-above-end, uncertain, undated, earlier-holder,
+    #: clock; or contested. While it is not settled it is the session's `review`.
     why = models.CharField(max_length=40)
     opened_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True, blank=True)

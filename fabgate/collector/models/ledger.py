@@ -15,14 +15,15 @@ class LedgerLine(models.Model):
     The ids follow the order of commit (ledger.py), so that whoever has read up to one misses none below it.
     """
 
-    #: It ended; entries that came later changed it; a person put it right; it turned out not to have ended.
-    ENDED, CHANGED, CORRECTED, WITHDRAWN = "ended", "changed", "corrected", "withdrawn"
-    KINDS: ClassVar = (ENDED, CHANGED, CORRECTED, WITHDRAWN)
+    #: It ended; entries that came later changed it; a person put it right; a person contested it, or settled what was
+    #: in doubt, so that only `review` is another one; it turned out not to have ended.
+    ENDED, CHANGED, CORRECTED, REVIEWED, WITHDRAWN = "ended", "changed", "corrected", "reviewed", "withdrawn"
+    KINDS: ClassVar = (ENDED, CHANGED, CORRECTED, REVIEWED, WITHDRAWN)
 
     session = models.ForeignKey(UsageSession, on_delete=models.PROTECT, related_name="+", db_index=False)
     kind = models.CharField(max_length=10, choices=[(kind, kind) for kind in KINDS])
     at = models.DateTimeField()
-    #: Of a correction: who made it, and why.
+    #: Of what a person did: who, and why.
     author = models.CharField(max_length=200, blank=True)
     why = models.CharField(max_length=200, blank=True)
 

@@ -49,7 +49,10 @@ class UsageSession(models.Model):
     energised_ms = models.BigIntegerField(default=0)
     running_ms = models.BigIntegerField(default=0)
     uncertainty_ms = models.BigIntegerField(default=0)
+    # Why it waits for a person's look, as the queue has it: what the entries leave in doubt until somebody has settled
+    # that, or that its member contests it.
     review = models.CharField(max_length=40, null=True)  # noqa: DJ001 (NULL is: nothing to review)
+    doubt = models.CharField(max_length=40, null=True)  # noqa: DJ001 (NULL is: the entries leave none)
     uncertain = models.BooleanField(default=False)
     # What counts: what the entries say, unless a correction says otherwise (`corrected` names which fields one does).
     used_by = models.CharField(max_length=200, blank=True)

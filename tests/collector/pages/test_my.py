@@ -9,8 +9,8 @@ import pytest
 from django.conf import settings
 
 from fabgate import badge, wire
-from fabgate.collector import corrections, roster, sql
-from fabgate.collector.models import Badge, Block, Change, Gate, Machine, Member, Review, Training, UsageSession
+from fabgate.collector import corrections, roster
+from fabgate.collector.models import Badge, Block, Change, Gate, Machine, Member, Review, Training
 from fabgate.collector.pages.my import sums
 from fabgate.collector.store import Store
 from tests.collector.gates import NOON, Journal
@@ -231,15 +231,13 @@ def test_a_session_that_runs_is_shown_and_cannot_be_contested_yet(mine):
     assert mine.post("/my-minutes/sessions/s-1", {"words": "no"}).status_code == 409
 
 
-def test_what_comes_later_does_not_answer_what_a_member_contests(mine):
-    used("laser", "s-1", 30, uncertainty_ms=90_000)
-    assert Review.objects.get().why == "uncertain"
+def test_what_a_member_contests_is_not_said_to_be_inexact(mine):
+    used("laser", "s-1", 30)
     mine.post("/my-minutes/sessions/s-1", {"words": "I left at four."})
-    sql.save_reviews([("s-1", "counter-above-end")], [], NOON)
-    assert Review.objects.get().why == "contested"
-    sql.save_reviews([], ["s-1"], NOON)
-    assert Review.objects.get().settled_at is None
-    assert UsageSession.objects.get().counted_ms == 30 * MINUTE_MS
+    for page in ("/my-minutes", "/my-minutes/sessions/s-1"):
+        assert "ot exactly known" not in text(mine.get(page))
+    used("laser", "s-2", 30, uncertainty_ms=90_000)
+    assert "ot exactly known" in text(mine.get("/my-minutes/sessions/s-2"))
 
 
 def test_an_auditor_who_is_a_member_reads_and_changes_nothing(browse, account, ada):

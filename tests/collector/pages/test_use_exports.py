@@ -16,7 +16,8 @@ from django.test import AsyncClient
 from django.utils import translation
 from openpyxl import load_workbook
 
-from fabgate.collector.models import Change
+from fabgate.collector import corrections
+from fabgate.collector.models import Change, Review, UsageSession
 from fabgate.collector.pages.use import exports, files
 
 from .used import MINUTE, NOON, Used, body, machine, text
@@ -61,6 +62,20 @@ def test_sessions_come_with_names_and_exact_milliseconds(used, browse):
         "900001",
         "End uncertain",
     )
+
+
+def test_what_is_contested_or_settled_stands_in_the_file_as_in_the_queue(used, browse):
+    client = browse("accountant")
+
+    def waits() -> dict[str, tuple[str, str]]:
+        rows = table(client.get("/use/export.csv?what=sessions"))
+        return {row["Session"]: (row["To review"], row["Uncertain"]) for row in rows}
+
+    corrections.contest(UsageSession.objects.get(pk="s-1"), "I left at four", author="ada")
+    assert waits() == {"s-1": ("Contested", "yes"), "s-2": ("End uncertain", "yes")}
+    for review in Review.objects.all():
+        corrections.accept(review, author="eve")
+    assert waits() == {"s-1": ("", ""), "s-2": ("", "yes")}
 
 
 def test_what_is_still_open_belongs_to_days_that_are_not_over(used, browse):

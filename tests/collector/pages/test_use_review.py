@@ -8,6 +8,9 @@ import pytest
 
 from fabgate.collector.models import Change, LedgerLine, Review, UsageSession
 from fabgate.collector.pages.use.review import cases
+from fabgate.collector.store import Store
+from tests.collector.gates import Journal
+from tests.collector.test_postgresql import together
 
 from .used import MINUTE, NOON, Used, text
 
@@ -163,6 +166,24 @@ def test_a_manager_settles_their_own(used, browse, account):
 def test_a_contested_session_shows_the_members_words(used, browse):
     Review.objects.filter(session="s-3").update(why="contested", note="I was at the other saw")
     assert "“I was at the other saw”" in text(browse("accountant").get("/use/review"))
+
+
+@pytest.mark.postgresql
+def test_many_that_are_settled_and_what_arrives_for_them_do_not_wait_for_each_other(browse):
+    journal, store = Journal(), Store("lyon")
+    sessions = [f"s-{number:02}" for number in range(40)]
+    for session in sessions:
+        journal.start(session)
+        journal.end(session, 60_000, reason="power-loss", uncertainty_ms=61_000)
+    store.store(journal.messages(), NOON)
+    later = [journal.progress(session, 500_000) for session in reversed(sessions)]
+    client = browse("accountant")
+    wanted = {"decision": "accepted", "review": [review.pk for review in Review.objects.all()]}
+    ways = (lambda: client.post("/use/review", wanted), lambda: [store.store([one], NOON) for one in later])
+    assert together(*ways) == []
+    waiting = UsageSession.objects.exclude(review=None).values_list("id", "review")
+    assert set(waiting) == set(Review.waiting().values_list("session", "why"))
+    assert LedgerLine.objects.filter(kind="reviewed").exists()
 
 
 def test_an_empty_queue_says_so(browse):

@@ -133,6 +133,8 @@ def _row(session: UsageSession) -> dict[str, Any]:
         "machine": str(session.machine or session.gate),
         "why": reasons.ended(session.reason),
         "review": review,
+        # A contest alone leaves no doubt of the minutes.
+        "is_inexact": session.uncertainty_ms > 0 or (session.uncertain and session.doubt is not None),
         "is_contested": review is not None and review.why == Review.CONTESTED and review.settled_at is None,
         "verdict": _verdict(review),
     }

@@ -154,8 +154,8 @@ def _settle(request: HttpRequest, form: DecisionForm) -> None:
     author, note = account_of(request).name, " ".join(form.cleaned_data["note"].split())
     settled, late = 0, []
     with transaction.atomic():
-        # In the order in which everybody locks sessions, so that nobody waits for each other in a circle.
-        for one in sorted(form.cleaned_data["review"], key=lambda one: one.session_id):
+        corrections.hold({one.session_id for one in form.cleaned_data["review"]})
+        for one in form.cleaned_data["review"]:
             try:
                 decide(one, author=author, note=note)
             except UsageError:
