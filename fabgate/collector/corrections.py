@@ -114,10 +114,12 @@ def favour(review: Review, *, author: str, note: str = "") -> None:
     """Settle a review for the member: no more counts than the end itself says. Raises UsageError when settled before.
 
     An end that is uncertain counts the least that it may have been already, so that this changes the minutes only
-    where the gate showed more while the machine ran.
+    where the gate showed more while the machine ran. What a member contests leaves no doubt to give away: refused too.
     """
     with transaction.atomic():
         row, held = _waiting(review)
+        if held.why == Review.CONTESTED:
+            raise UsageError("it is contested, and leaves no doubt to give away: accept it as counted, or correct it")
         least = row.last_energised_ms if row.has_end else row.energised_ms
         if row.reason is not None and least < row.counted_ms:
             why = note or "in the member's favour"

@@ -59,6 +59,11 @@ class Review(models.Model):
     def __str__(self) -> str:
         return f"{self.session_id}: {self.why}{'' if self.settled_at is None else ' (settled)'}"
 
+    @property
+    def is_contested(self) -> bool:
+        """Whether its member waits for an answer."""
+        return self.why == self.CONTESTED and self.settled_at is None
+
     @classmethod
     def waiting(cls) -> models.QuerySet[Review]:
         """Return what is to be looked at, the oldest first."""

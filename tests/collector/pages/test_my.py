@@ -202,10 +202,25 @@ def test_what_was_decided_is_shown_and_can_be_contested_again(mine):
     mine.post("/my-minutes/sessions/s-1", {"words": "No."})
     corrections.accept(Review.objects.get(), author="maya", note="The camera shows you.")
     page = text(mine.get("/my-minutes/sessions/s-1"))
-    assert "looked at, and it stands" in page
+    assert "stands as counted" in page
     assert "The camera shows you." in page
     assert mine.post("/my-minutes/sessions/s-1", {"words": "That was my twin."}).status_code == 303
     assert Review.objects.get().settled_at is None
+
+
+def test_what_was_corrected_since_it_was_contested_is_said_to_be_so(mine):
+    used("laser", "s-1", 30)
+    corrections.correct("s-1", "time", "60000", author="maya", reason="The camera.")
+    mine.post("/my-minutes/sessions/s-1", {"words": "That is still too much."})
+    corrections.accept(Review.objects.get(), author="maya")
+    for page in ("/my-minutes", "/my-minutes/sessions/s-1"):
+        assert "stands as counted" in text(mine.get(page))
+        assert "corrected" not in text(mine.get(page))
+    mine.post("/my-minutes/sessions/s-1", {"words": "Look again."})
+    corrections.correct("s-1", "time", "30000", author="maya", reason="The other camera.")
+    for page in ("/my-minutes", "/my-minutes/sessions/s-1"):
+        assert "stands as counted" not in text(mine.get(page))
+        assert "corrected" in text(mine.get(page))
 
 
 @pytest.mark.parametrize(("words", "said"), [("", "Say in a few words"), ("x" * 201, "at most 200 characters")])

@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from fabgate.collector import corrections
 from fabgate.collector.models import Change, LedgerLine, Review, UsageSession
 from fabgate.collector.pages.use.review import cases
 from fabgate.collector.store import Store
+from fabgate.errors import UsageError
 from tests.collector.gates import Journal
 from tests.collector.test_postgresql import together
 
@@ -101,7 +103,7 @@ def test_what_somebody_else_settled_meanwhile_stays_and_the_rest_is_settled(used
     client.post("/use/review", {"decision": "favour", "review": chosen})
     by = dict(Review.objects.filter(pk__in=chosen).values_list("session", "settled_by"))
     assert by == {"s-1": "manager", "s-2": "accountant"}
-    assert "1 had been settled already, and stays so." in text(client.get("/use/review"))
+    assert "1 had been settled or contested meanwhile, and stays so." in text(client.get("/use/review"))
 
 
 @pytest.mark.parametrize(
@@ -163,9 +165,32 @@ def test_a_manager_settles_their_own(used, browse, account):
     assert client.post("/use/review", {"decision": "accepted", "review": rows("s-1")}).status_code == 303
 
 
-def test_a_contested_session_shows_the_members_words(used, browse):
-    Review.objects.filter(session="s-3").update(why="contested", note="I was at the other saw")
+@pytest.fixture
+def contested(used) -> Review:
+    used.session("s-4", "m-3", NOON + timedelta(hours=7), 30)
+    return corrections.contest(UsageSession.objects.get(pk="s-4"), "I was at the other saw", author="zoe")
+
+
+def test_a_contested_session_shows_the_members_words(contested, browse):
     assert "“I was at the other saw”" in text(browse("accountant").get("/use/review"))
+    page = text(browse("manager").get("/use/s-4"))
+    assert "Contested" in page
+    assert "“I was at the other saw”" in page
+
+
+def test_a_contest_has_no_doubt_to_give_away(contested, browse):
+    client = browse("accountant")
+    Review.objects.exclude(pk=contested.pk).delete()
+    page = text(client.get("/use/review"))
+    assert "Accept as counted" in page
+    assert 'value="favour"' not in page
+    response = client.post("/use/review", {"decision": "favour", "review": [contested.pk]})
+    assert response.status_code == 400
+    assert "accept it as counted, or correct it" in text(response)
+    with pytest.raises(UsageError, match="is contested"):
+        corrections.favour(contested, author="eve")
+    contested.refresh_from_db()
+    assert contested.settled_at is None
 
 
 @pytest.mark.postgresql

@@ -46,7 +46,8 @@ def minutes(request: HttpRequest) -> HttpResponse:
     month = _chosen(request, months)
     start, end = sums.period(month.first)
     ended = UsageSession.objects.filter(used_by=member.pk, ended_at__gte=start, ended_at__lt=end)
-    page = keyset.page(ended.select_related("machine", "gate", "review_case"), "ended_at", request.GET)
+    ended = ended.select_related("machine", "gate", "review_case").prefetch_related("corrections")
+    page = keyset.page(ended, "ended_at", request.GET)
     carried = list(member.badges.filter(ended_at=None).order_by("since", "id"))
     at = months.index(month)
     return render(
@@ -135,13 +136,14 @@ def _row(session: UsageSession) -> dict[str, Any]:
         "review": review,
         # A contest alone leaves no doubt of the minutes.
         "is_inexact": session.uncertainty_ms > 0 or (session.uncertain and session.doubt is not None),
-        "is_contested": review is not None and review.why == Review.CONTESTED and review.settled_at is None,
-        "verdict": _verdict(review),
+        "is_contested": review is not None and review.is_contested,
+        "verdict": _verdict(session, review),
     }
 
 
-def _verdict(review: Review | None) -> str:
-    """Return what was decided of a session that was contested."""
+def _verdict(session: UsageSession, review: Review | None) -> str:
+    """Return what became of a session that was contested."""
     if review is None or review.why != Review.CONTESTED or review.settled_at is None:
         return ""
-    return _("corrected") if review.decision in (Review.CORRECTED, Review.FAVOUR) else _("looked at, and it stands")
+    was_corrected = any(one.at >= review.opened_at for one in session.corrections.all())
+    return _("corrected") if was_corrected else _("stands as counted")

@@ -92,13 +92,16 @@ class DecisionForm(forms.Form):
         self._own = own
 
     def clean_review(self) -> QuerySet[Review]:
-        """Refuse what is about who decides."""
+        """Refuse what is about who decides, and to give away where there is nothing to give."""
         chosen: QuerySet[Review] = self.cleaned_data["review"]
         for one in chosen:
             if self._own in one.session.people:
                 text = _("%(name)s: somebody else at the desk has to do this for you. Nothing is done yet.")
                 name = rows([one.session])[0].who
                 raise forms.ValidationError(text % {"name": name})
+        if self.cleaned_data.get("decision") == Review.FAVOUR and any(one.is_contested for one in chosen):
+            text = _("What a member contests leaves no doubt to give away: accept it as counted, or correct it.")
+            raise forms.ValidationError(text)
         return chosen
 
 
@@ -159,7 +162,7 @@ def _settle(request: HttpRequest, form: DecisionForm) -> None:
             try:
                 decide(one, author=author, note=note)
             except UsageError:
-                late.append(one)  # somebody else was quicker: their decision stays
+                late.append(one)  # somebody else was quicker: what they did stays
             else:
                 settled += 1
     if settled:
@@ -167,7 +170,9 @@ def _settle(request: HttpRequest, form: DecisionForm) -> None:
         messages.success(request, text % {"n": settled})
     if late:
         text = ngettext(
-            "%(n)s had been settled already, and stays so.", "%(n)s had been settled already, and stay so.", len(late)
+            "%(n)s had been settled or contested meanwhile, and stays so.",
+            "%(n)s had been settled or contested meanwhile, and stay so.",
+            len(late),
         )
         messages.warning(request, text % {"n": len(late)})
     if waiting := Review.objects.filter(settled_at=None).count():
