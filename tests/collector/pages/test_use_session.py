@@ -57,6 +57,7 @@ def test_the_evidence_says_on_what_ground_with_trainer_and_what_became_of_it(use
         revoked_on=NOON.date() + timedelta(days=1),
         revoked_by="eve",
         reason="an accident",
+        created_at=NOON - 90 * MINUTE,
     )
     version = int((NOON - 60 * MINUTE).timestamp() * 1000)
     basis = wire.Basis(kind="grant", grant=str(grant.pk), stale_roster=True)
@@ -66,6 +67,43 @@ def test_the_evidence_says_on_what_ground_with_trainer_and_what_became_of_it(use
     for word in ("Saws", "under supervision", "trainer Maya", "Bjørn Sørensen", "11:00", "old then"):
         assert word in shown
     assert "by Eve Petit: an accident" in shown
+
+
+@pytest.mark.parametrize(
+    ("member", "given", "roster"),
+    [
+        ("m-2", -90, NOON - 60 * MINUTE),  # somebody else's
+        ("m-1", -30, NOON - 60 * MINUTE),  # not given yet when the roster was made
+        ("m-1", 62, None),  # nor when the session began, of whose roster nobody knows when it was made
+    ],
+)
+def test_a_training_that_had_this_number_only_after_a_restore_is_not_the_evidence(used, browse, member, given, roster):
+    saws = Training.objects.create(name="saws", title="Saws")
+    grant = Grant.objects.create(
+        member_id=member, training=saws, stage="autonomous", since=NOON.date(), created_at=NOON + given * MINUTE
+    )
+    basis = wire.Basis(kind="grant", grant=str(grant.pk))
+    version = int(roster.timestamp() * 1000) if roster else 7
+    used.begin("s-2", "m-1", NOON + 60 * MINUTE, basis=basis, roster=version)
+    used.end("s-2", "m-1", NOON + 70 * MINUTE, 600_000)
+    client = browse("auditor")
+    for address in ("/use/s-2", f"/use/moment?machine={machine()}&day={NOON:%Y-%m-%d}&time=13:05:00"):
+        shown = text(client.get(address))
+        assert "the training on record then is not in this database any more" in shown
+        assert "<strong>Saws</strong>" not in shown
+
+
+@pytest.mark.parametrize("roster", [True, False])
+def test_a_gate_whose_clock_is_a_little_behind_still_names_its_training(used, browse, roster):
+    saws = Training.objects.create(name="saws", title="Saws")
+    began = NOON + 60 * MINUTE
+    grant = Grant.objects.create(
+        member_id="m-1", training=saws, stage="autonomous", since=NOON.date(), created_at=began + timedelta(seconds=40)
+    )
+    version = int((began + timedelta(seconds=41)).timestamp() * 1000) if roster else 7
+    used.begin("s-2", "m-1", began, basis=wire.Basis(kind="grant", grant=str(grant.pk)), roster=version)
+    used.end("s-2", "m-1", NOON + 70 * MINUTE, 600_000)
+    assert "<strong>Saws</strong>" in text(browse("auditor").get("/use/s-2"))
 
 
 def test_the_entries_are_shown_by_number_and_hash(used, browse):

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from fabgate import seal, wire
 from fabgate.collector.models import Correction, Entry, Grant, Journal, Review, UsageSession
-from fabgate.collector.models.arrivals import MAX_SEQ
+from fabgate.collector.models.arrivals import AHEAD, MAX_SEQ
 from fabgate.collector.pages import clocks
 from fabgate.collector.pages.use import words
 from fabgate.collector.pages.use.names import Names
@@ -67,8 +67,12 @@ class Evidence:
     @property
     def roster_at(self) -> datetime | None:
         """Return of when the roster is by which the gate decided."""
-        version = self.start.roster if self.start else 0
-        return datetime.fromtimestamp(version / _SECOND_MS, UTC) if _FIRST_DATED <= version < 1 << 43 else None
+        return _roster_at(self.start)
+
+    @property
+    def is_grant_gone(self) -> bool:
+        """Whether the roster named a training grant that is not here: it was given after the copy that was restored."""
+        return self.grant is None and _number(self.start) is not None
 
     @property
     def is_sure_of_time(self) -> bool:
@@ -108,18 +112,35 @@ def of(session: UsageSession) -> Evidence:
         session=session,
         told=told,
         start=start,
-        grant=grant_of(start.basis if start else None),
+        grant=_grant(session, start),
         corrections=list(session.corrections.order_by("at", "id")),
         review=Review.objects.filter(session=session).first(),
     )
 
 
-def grant_of(basis: wire.Basis | None) -> Grant | None:
-    """Return the training grant that a roster named as the ground of a session."""
-    named = (basis.grant if basis else None) or ""
-    if not named.isascii() or not named.isdigit() or len(named) > 18:
+def _grant(session: UsageSession, start: wire.SessionStarted | None) -> Grant | None:
+    """Return the training grant that a roster named as the ground of a session, unless that number is another one's now.
+
+    After a restore the numbers that were given since the copy are free again: a grant counts only where it is the
+    member's, and was there when the roster was made, by this collector's own clock; where the roster does not say when
+    that was, when the session began, by the gate's.
+    """
+    number = _number(start)
+    grant = None if number is None else Grant.objects.filter(pk=number).select_related("training").first()
+    if grant is None or start is None or grant.member_id != start.member:
         return None
-    return Grant.objects.filter(pk=int(named)).select_related("training").first()
+    by = _roster_at(start) or session.started_at or session.not_after
+    return grant if by is None or grant.created_at <= by + AHEAD else None
+
+
+def _number(start: wire.SessionStarted | None) -> int | None:
+    named = (start.basis.grant if start else None) or ""
+    return int(named) if named.isascii() and named.isdigit() and len(named) <= 18 else None
+
+
+def _roster_at(start: wire.SessionStarted | None) -> datetime | None:
+    version = start.roster if start else 0
+    return datetime.fromtimestamp(version / _SECOND_MS, UTC) if _FIRST_DATED <= version < 1 << 43 else None
 
 
 def history(evidence: Evidence, names: Names, called: Mapping[str, str]) -> list[dict[str, Any]]:
