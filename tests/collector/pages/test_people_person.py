@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 
 from fabgate.collector import leaving
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Account, ApiKey, Badge, Change, Group, Machine, Member, SignIn
-from fabgate.collector.pages.people.person_forms import PersonForm, next_id
+from fabgate.collector.pages.people.numbers import next_id
+from fabgate.collector.pages.people.person_forms import PersonForm
+from fabgate.collector.store import Store
+from tests.collector.gates import NOON, Journal
 
 from .conftest import hashed
 from .counter import a_broker, a_house, admitted, said, text, trained  # noqa: F401 (fixtures)
@@ -58,6 +62,37 @@ def test_the_next_number_is_spelled_like_most_others(ids, expected):
     for pk in ids:
         Member.objects.create(id=pk)
     assert next_id() == expected
+
+
+@pytest.fixture
+def lost(house) -> None:
+    """The sessions of people whom a restored copy does not know any more: gates filled the gap with them."""
+    journal = Journal(site=settings.ENVIRONMENT.site)
+    for session, member in (("s-1", "m-66"), ("s-2", "m-66"), ("s-3", "m-7"), ("s-4", "group:99")):
+        journal.start(session, member)
+        journal.end(session, 60_000, member)
+    journal.start("s-5", "m-68")
+    Store(settings.ENVIRONMENT.site).store(journal.messages(), NOON)
+
+
+def test_a_number_that_only_sessions_name_is_not_offered(lost, desk):
+    assert next_id() == "m-69"
+    assert desk.get("/people/new").context["form"].initial["id"] == "m-69"
+
+
+def test_nobody_is_written_down_under_a_number_of_sessions_without_being_asked(lost, desk):
+    typed = {**PLAIN, "id": "m-66", "name": "Grace Hopper"}
+    response = desk.post("/people/new", typed)
+    assert response.status_code == 400
+    page = text(response)
+    assert "2 sessions of m-66 are here already, the last one of 24 Nov 2026. Is it the same person?" in page
+    assert 'name="same" id="id_same" value="m-66"' in page
+    assert not Member.objects.filter(pk="m-66").exists()
+    other = desk.post("/people/new", {**typed, "id": "m-7", "same": "m-66"})
+    assert (other.status_code, Member.objects.filter(pk="m-7").exists()) == (400, False)
+    assert "1 session of m-7 is here already" in text(other)
+    assert desk.post("/people/new", {**typed, "same": "m-66"}).status_code == 303
+    assert Member.objects.get(pk="m-66").name == "Grace Hopper"
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from typing import Any, Final
 
 from django import forms
-from django.utils.translation import get_language, gettext_lazy
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
 from fabgate.collector.models import Machine, Member
+from fabgate.collector.pages.people import numbers
 from fabgate.collector.pages.people.desk_forms import DayField
 from fabgate.collector.pages.watched import Watched
 
@@ -20,7 +21,6 @@ MOST_GRACE: Final = 366
 _MANAGERS: Final = ("level", "machines")
 #: How long somebody is a member, what they pay, and whether they need anybody beside them: what others decide of them.
 _JUDGED: Final = ("valid_until", "grace_days", "category", "plan", "payer", "minor", "supervised")
-_NUMBERED: Final = re.compile(r"(.*?)(\d{1,12})")
 _LANGS: Final = (("fr", "Français"), ("en", "English"))
 _LEVELS: Final = (
     ("user", gettext_lazy("Member")),
@@ -143,6 +143,9 @@ class PersonForm(Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django'
 class NewPersonForm(PersonForm):
     """A person who is not there yet."""
 
+    #: The number that was typed, where sessions name it: these become the new person's, if it is the same person.
+    named = ""
+
     class Meta(PersonForm.Meta):
         """With the number that they will have."""
 
@@ -155,31 +158,25 @@ class NewPersonForm(PersonForm):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.initial.setdefault("id", next_id())
+        self.initial.setdefault("id", numbers.next_id())
         self.initial.setdefault("lang", get_language())  # of who writes them down: most often it is theirs too
 
     def clean_id(self) -> str:
-        """Refuse a number that somebody has, and what no number can be."""
+        """Refuse a number that somebody has, what no number can be, and unasked one that sessions name already."""
         typed = str(self.cleaned_data["id"]).strip()
         if not typed.isprintable() or typed.startswith(("group:", "emergency:")):
             raise forms.ValidationError(_("Use letters and digits, such as m-117."))
         held = Member.objects.filter(pk=typed).first()
         if held is not None:
             raise forms.ValidationError(_("%(name)s has this number.") % {"name": held.name or held.pk})
+        count, last = numbers.sessions_of(typed)
+        if last is not None and self.data.get("same") != typed:
+            self.named = typed
+            text = ngettext(
+                "%(n)s session of %(number)s is here already, of %(day)s. Is it the same person?",
+                "%(n)s sessions of %(number)s are here already, the last one of %(day)s. Is it the same person?",
+                count,
+            )
+            day = date_format(localtime(last), "SHORT_DATE_FORMAT")
+            raise forms.ValidationError(text % {"n": count, "number": typed, "day": day})
         return typed
-
-
-def next_id() -> str:
-    """Return the number after the highest one that is spelled like most others; empty where they have none."""
-    found: Counter[str] = Counter()
-    highest: dict[str, tuple[int, int]] = {}
-    for pk in Member.objects.values_list("pk", flat=True):
-        if match := _NUMBERED.fullmatch(pk):
-            prefix, digits = match[1], match[2]
-            found[prefix] += 1
-            highest[prefix] = max(highest.get(prefix, (0, 0)), (int(digits), len(digits)))
-    if not found:
-        return ""
-    prefix = found.most_common(1)[0][0]
-    number, width = highest[prefix]
-    return f"{prefix}{number + 1:0{width}d}"

@@ -1,0 +1,61 @@
+"""Which number does a new person get, and whose may it have been? Sessions keep numbers that the list of members lost.
+
+After a restore the gates fill the gap with the sessions of whoever was written down since the copy, and these would be
+the next person's who gets that number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import datetime
+from typing import Final
+
+from django.db import connection
+from django.db.models import Count, Max
+
+from fabgate.collector.models import Member, UsageSession
+
+_NUMBERED: Final = re.compile(r"(.*?)(\d{1,12})")
+#: Everybody whose sessions have ended, by one step along their index each, however many sessions there are.
+_USERS: Final = """
+WITH RECURSIVE users (id) AS (
+    SELECT MIN(used_by) FROM collector_usagesession WHERE ended_at IS NOT NULL
+    UNION ALL
+    SELECT (SELECT MIN(s.used_by) FROM collector_usagesession s WHERE s.ended_at IS NOT NULL AND s.used_by > users.id)
+    FROM users WHERE users.id IS NOT NULL)
+SELECT id FROM users WHERE id IS NOT NULL"""
+
+
+def next_id() -> str:
+    """Return the number after the highest one that is spelled like most others; empty where they have none.
+
+    A number that only sessions name is not given again either.
+    """
+    found: Counter[str] = Counter()
+    highest: dict[str, tuple[int, int]] = {}
+    members = set(Member.objects.values_list("pk", flat=True))
+    for pk in members | _users():
+        if match := _NUMBERED.fullmatch(pk):
+            prefix, digits = match[1], match[2]
+            found[prefix] += pk in members
+            highest[prefix] = max(highest.get(prefix, (0, 0)), (int(digits), len(digits)))
+    prefix, count = next(iter(found.most_common(1)), ("", 0))
+    if not count:
+        return ""
+    number, width = highest[prefix]
+    return f"{prefix}{number + 1:0{width}d}"
+
+
+def sessions_of(pk: str) -> tuple[int, datetime | None]:
+    """Return how many sessions that have ended name a number, and when the last of them did."""
+    ended = UsageSession.objects.filter(used_by=pk, ended_at__isnull=False)
+    told = ended.aggregate(count=Count("id"), last=Max("ended_at"))
+    return told["count"], told["last"]
+
+
+def _users() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(_USERS)
+        ended = {row[0] for row in cursor.fetchall()}
+    return ended | set(UsageSession.open().values_list("used_by", flat=True))
