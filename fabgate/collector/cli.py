@@ -51,7 +51,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _service_verbs(subparsers: Subparsers) -> None:
-    _verb(subparsers, "migrate", "migrate", "bring the database up to date (every other verb does it too)", makes=True)
+    migrate = _verb(
+        subparsers, "migrate", "migrate", "bring the database up to date (every other verb does it too)", makes=True
+    )
+    migrate.add_argument(
+        "--restored",
+        action="store_true",
+        help="after pg_restore: give no number again that was given since, end sign-ins and links",
+    )
     ingest = _verb(subparsers, "ingest", "ingest", "store what the gates publish", about=verb_help.INGEST, makes=True)
     _verb(subparsers, "web", "web", "serve the pages, and rosters to the gates", about=verb_help.WEB, makes=True)
     _verb(

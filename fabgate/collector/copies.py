@@ -79,7 +79,8 @@ def backup(args: argparse.Namespace) -> int:
 def restore(args: argparse.Namespace) -> int:
     """Make the collector what it was when the copy was taken."""
     env = _environment()
-    _only_sqlite(env, "pg_restore --clean --dbname=URL fabgate.dump", "restored")
+    verbs = "pg_restore --clean --dbname=URL fabgate.dump, then `fabgate collector migrate --restored`"
+    _only_sqlite(env, verbs, "restored")
     source = Path(args.file).absolute()
     env.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with places.alone(env.data / places.STARTING), _nobody_else(env):
@@ -196,6 +197,7 @@ def _unpack(source: Path, folder: Path, env: environ.Environment) -> dict[str, A
     if site != env.site:
         raise UsageError(f"FABGATE_SITE: found {env.site!r}, but {source} is a copy of {site!r}; correct one of them")
     _check_age(folder / _DATABASE, source, str(told["fabgate"]))
+    (folder / places.RESTORED).touch()
     owner = folder.parent.stat()
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
@@ -218,7 +220,7 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) ->
 
 
 def _check_age(database: Path, source: Path, version: str) -> None:
-    """Refuse a database that this program is too old for; end what was open when the copy was taken."""
+    """Refuse a database that this program is too old for."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
         known = {path.stem for path in _MIGRATIONS.glob("[0-9]*.py")}
         rows = connection.execute("SELECT name FROM django_migrations WHERE app = 'collector'").fetchall()
@@ -227,13 +229,6 @@ def _check_age(database: Path, source: Path, version: str) -> None:
                 f"found {source} made by fabgate {version}, which knows more than {fabgate.__version__} ({newer[-1]});"
                 " install that version first"
             )
-        with connection:
-            # A browser that was signed out since then, and a link that was used, must not be let in again.
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if "django_session" in tables:
-                connection.execute("DELETE FROM django_session")
-            if "collector_onetimelink" in tables:
-                connection.execute("UPDATE collector_onetimelink SET expires_at = created_at WHERE used_at IS NULL")
 
 
 def _swap(data: Path, restored: Path) -> Path | None:

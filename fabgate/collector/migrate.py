@@ -7,11 +7,13 @@ import sys
 
 from django.conf import settings
 
-from fabgate.collector import postgresql
+from fabgate.collector import postgresql, restored
 
 
-def command(_args: argparse.Namespace) -> int:
-    """Print where the database is."""
+def command(args: argparse.Namespace) -> int:
+    """Print where the database is; do first what has to be done after it was restored by its own tools."""
+    if args.restored:
+        restored.go_on()
     env = settings.ENVIRONMENT
     where = f"the database on {postgresql.host()}" if env.database_url else str(env.database)
     sys.stdout.write(f"{where}: up to date\n")

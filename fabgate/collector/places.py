@@ -19,6 +19,8 @@ STARTING: Final = ".starting"
 RUNNING: Final = ".running"
 #: There for as long as a restore is not finished.
 RESTORING: Final = ".restoring"
+#: The mark of a restore, until the database is up to date and what must not be as it was then is not (restored.py).
+RESTORED: Final = ".restored"
 GATES: Final = "gates"
 #: What a collector is made of.
 KEPT: Final = ("collector.db", "collector.db-wal", "collector.db-shm", "secret.key", "badge.keys", GATES)

@@ -125,6 +125,7 @@ def _prepare_postgresql(found: environ.Environment, *, make: bool) -> None:
 def _migrate(found: environ.Environment) -> None:
     call_command("migrate", verbosity=0, interactive=False)
     _check_site(found.site)
+    _settle_restored(found.data)
     _sum_up(found.tz)
 
 
@@ -138,6 +139,12 @@ def _check_site(site: str) -> None:
             f"FABGATE_SITE: found {site!r}, but the database holds the site {known!r}; correct one, or set another"
             " FABGATE_DATA"
         )
+
+
+def _settle_restored(data: Path) -> None:
+    from fabgate.collector import restored  # noqa: PLC0415 (as above)
+
+    restored.settle(data)
 
 
 def _sum_up(tz: str) -> None:

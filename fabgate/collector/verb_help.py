@@ -49,7 +49,8 @@ LOCK = "A running session is not cut unless --when now says so. The machine stay
 BACKUP = (
     "The file holds the database as it is at this moment, the keys, and the gates' tokens, with a checksum of each:"
     " whoever has it can open every machine, so keep it where only you can read it. Nothing has to be stopped, and a file that"
-    " is there already is never replaced. A database on PostgreSQL is copied with pg_dump."
+    " is there already is never replaced. A database on PostgreSQL is copied with pg_dump, and restored with pg_restore"
+    " and then `migrate --restored`."
 )
 RESTORE = (
     "Stop the collector first. What was written after the copy was taken comes again from the gates, as far as they keep"

@@ -331,10 +331,46 @@ def test_what_let_somebody_in_when_the_copy_was_taken_lets_nobody_in_now(home, t
     query(home, link, "h", "invite", "x", "2026-11-01 00:00:00", later)
     assert run(home, "backup", str(copy)).returncode == 0
     assert run(home, "restore", str(copy), "--replace").returncode == 0
+    assert process(environment(home), "gates").returncode == 0
     assert query(home, "SELECT count(*) FROM django_session") == [(0,)]
     opens = "SELECT count(*) FROM collector_onetimelink WHERE used_at IS NULL AND expires_at > ?"
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
     assert query(home, opens, now) == [(0,)]
+
+
+def add(home: Path) -> tuple[int, int]:
+    """Write down a grant and a group as pages do, by the numbers that come next; return these."""
+    member = (
+        "INSERT OR IGNORE INTO collector_member (id, name, lang, level, grace_days, supervised, email, note, category,"
+    )
+    member += " minor, plan, folded) VALUES ('m-1', '', 'en', 'user', 0, 0, '', '', '', 0, '', 'm-1')"
+    training = "INSERT OR IGNORE INTO collector_training (id, name, title) VALUES (1, 'saws', '')"
+    grant = (
+        "INSERT INTO collector_grant (member_id, training_id, stage, since, trainer, revoked_by, reason, created_at)"
+    )
+    grant += " VALUES ('m-1', 1, 'autonomous', '2026-11-01', '', '', '', '2026-11-01 00:00:00')"
+    group = "INSERT INTO collector_group (name, kind, note) VALUES (hex(randomblob(8)), 'class', '')"
+    for statement in (member, training, grant, group):
+        query(home, statement)
+    return tuple(query(home, f"SELECT MAX(id) FROM collector_{table}")[0][0] for table in ("grant", "group"))
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_what_is_made_after_a_restore_has_no_number_that_a_lost_one_had(home, tmp_path, run, is_empty):
+    if not is_empty:
+        add(home)
+    copy = tmp_path / "a.tar.gz"
+    assert run(home, "backup", str(copy)).returncode == 0
+    for _ in range(3):
+        lost = [add(home) for _ in range(5)]
+        assert run(home, "restore", str(copy), "--replace").returncode == 0
+        assert process(environment(home), "gates").returncode == 0
+        grant, group = add(home)
+        assert grant > max(grant for grant, _ in lost)
+        assert group > max(group for _, group in lost)
+        again, _ = add(home)
+        assert process(environment(home), "gates").returncode == 0
+        assert add(home)[0] == again + 1  # it jumps once
 
 
 @pytest.mark.parametrize(("verb", "tool"), [("backup", "pg_dump"), ("restore", "pg_restore")])

@@ -62,6 +62,25 @@ def test_a_verb_that_would_have_nothing_to_look_at_makes_no_tables(tmp_path, url
 
 
 @pytest.mark.postgresql
+def test_what_is_made_after_a_restore_has_no_number_that_a_lost_one_had(tmp_path, url):
+    import psycopg
+
+    ours = environment(tmp_path, FABGATE_DATABASE_URL=url)
+    assert run(ours, "migrate").returncode == 0
+    group = "INSERT INTO collector_group (name, kind, note) VALUES (gen_random_uuid(), 'class', '') RETURNING id"
+    grants = "SELECT nextval(pg_get_serial_sequence('collector_grant', 'id'))"
+    with psycopg.connect(url, autocommit=True) as direct:
+        for _ in range(2):
+            lost = [(direct.execute(group).fetchone()[0], direct.execute(grants).fetchone()[0]) for _ in range(5)]
+            for table in ("grant", "group"):  # as pg_restore does
+                direct.execute(f"SELECT setval(pg_get_serial_sequence('collector_{table}', 'id'), 1, false)")
+            direct.execute("DELETE FROM collector_group")
+            assert run(ours, "migrate", "--restored").returncode == 0
+            assert direct.execute(group).fetchone()[0] > max(number for number, _ in lost)
+            assert direct.execute(grants).fetchone()[0] > max(number for _, number in lost)
+
+
+@pytest.mark.postgresql
 def test_processes_that_start_at_once_with_folders_of_their_own_wait_for_each_other(tmp_path, url):
     command = [sys.executable, "-W", "error", "-m", "fabgate.collector", "migrate"]
     started = [
