@@ -35,6 +35,8 @@ _BY: Final[dict[str, Callable[[Review], str]]] = {
     "contested": lambda review: review.session_id,
     "uncertain": lambda _review: "",
 }
+#: What leaves no minutes in doubt: there is nothing to decide in somebody's favour.
+_CERTAIN_MINUTES: Final = frozenset({"clock", "earlier-holder", Review.CONTESTED})
 _DECIDE: Final = {Review.ACCEPTED: corrections.accept, Review.FAVOUR: corrections.favour}
 
 
@@ -51,6 +53,11 @@ class Case:
     def is_power_cut(self) -> bool:
         """Whether all of them ended because the power went."""
         return all(review.session.reason == "power-loss" for review in self.reviews)
+
+    @property
+    def has_favour(self) -> bool:
+        """Whether deciding in the member's favour can be another decision than taking it as counted."""
+        return self.why not in _CERTAIN_MINUTES
 
     @property
     def is_own(self) -> bool:
