@@ -8,33 +8,49 @@ import sys
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.db import IntegrityError
 from django.utils import timezone
 
-from fabgate.collector import changes, first_link, table
+from fabgate.collector import changes, first_link, table, twice
 from fabgate.collector.models import Account, ApiKey, Member, OneTimeLink, SignIn
 from fabgate.errors import UsageError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,62}")
 
 
+class Taken(UsageError):  # noqa: N818 (it names what is in the way)
+    """Somebody has the log-in name already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"found the log-in name {name!r}, which somebody has already; wanted another one")
+
+
 def check_name(typed: str) -> str:
-    """Return a log-in name as it is kept. Raises UsageError where it cannot be one, or somebody has it."""
+    """Return a log-in name as it is kept. Raises UsageError where it cannot be one, and Taken where somebody has it."""
     name = Account.as_name(typed)
     if not _NAME.fullmatch(name):
         raise UsageError(f"found the log-in name {typed!r}, wanted letters, digits and . _ - @ +, at most 63")
     if Account.objects.filter(name=name).exists():
-        raise UsageError(f"found the log-in name {name!r}, which somebody has already; wanted another one")
+        raise Taken(name)
     return name
 
 
 def invite(
     name: str, role: str, *, actor: str, display_name: str = "", email: str = "", member: Member | None = None
 ) -> tuple[Account, str]:
-    """Make an account that nobody can sign in to yet, and return it with the token of the link that sets a password."""
+    """Make an account that nobody can sign in to yet, and return it with the token of the link that sets a password.
+
+    Raises UsageError where the name cannot be one, and Taken where somebody has it, if only since a moment ago.
+    """
     account = Account(name=check_name(name), role=role, display_name=display_name, email=email, member=member)
     account.set_unusable_password()
-    with changes.made(actor, "account.added", account):
-        account.save()
+    try:
+        with changes.made(actor, "account.added", account):
+            account.save()
+    except IntegrityError as error:
+        if not twice.is_there(error):
+            raise
+        raise Taken(account.name) from error
     return account, OneTimeLink.make(OneTimeLink.INVITE, account, actor)
 
 

@@ -57,6 +57,8 @@ def unblock(args: argparse.Namespace) -> int:
 def hold(member: Member, reason: str, until: date | None, *, actor: str) -> Change:
     """Block a member for one reason, until the day before `until`; return the change. The caller tells the gates."""
     with transaction.atomic():
+        # Two that block for one reason at once wait for each other here: there is no block yet that could be held.
+        Member.objects.select_for_update(no_key=True).get(pk=member.pk)
         held = Block.objects.select_for_update(no_key=True).filter(member=member, reason=reason, lifted_at=None).first()
         held = held or Block(member=member, reason=reason)
         with changes.made(actor, "block.set", held, reason=reason) as change:

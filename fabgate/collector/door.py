@@ -8,11 +8,12 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.contrib.auth import logout
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from fabgate.collector import bodies, rights, roles
+from fabgate.collector import bodies, rights, roles, twice
 from fabgate.collector.models import Account, Pulse, SignIn
 from fabgate.collector.pages import errors, language
 from fabgate.errors import UsageError
@@ -89,6 +90,9 @@ class Door:
             return errors.own_cause(request)
         if isinstance(error, UsageError):
             return errors.bad_request(request, error)
+        if isinstance(error, IntegrityError) and twice.is_there(error):
+            log.info("%s: found that it is there already: %s", request.path, error)
+            return errors.sent_twice(request)
         if isinstance(error, OverflowError):  # a number that no row has, or a day beyond the last one
             log.info("%s: found what is too large: %s", request.path, error)
             return errors.bad_request(request)

@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, F, Sum
 
 from fabgate import wire
-from fabgate.collector import changes, floor, roster, table
+from fabgate.collector import changes, floor, roster, table, twice
 from fabgate.collector.environ import Environment
 from fabgate.collector.models import Change, Gate, Hole, Journal, Machine, Quarantine
 from fabgate.collector.models.workshop import HEARTBEATS, MAX_LIFTED
@@ -42,6 +42,13 @@ class LetIn:
         return {name: (self.directory / name).read_text(encoding="utf-8") for name in self.FILES}
 
 
+class IsIn(UsageError):  # noqa: N818 (it names what is in the way)
+    """The gate has a token already."""
+
+    def __init__(self, name: str, token_file: Path) -> None:
+        super().__init__(f"the gate {name!r} has a token already ({token_file}); give --new-token to replace it")
+
+
 def add(args: argparse.Namespace) -> int:
     """Register a gate and print where its secrets are."""
     made = let_in(args.name, args.machine, actor=changes.cli_actor(None), new_token=args.new_token)
@@ -64,7 +71,8 @@ def add(args: argparse.Namespace) -> int:
 def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> LetIn:
     """Make a gate, the machine beside it where there is none of that name, and all that the gate must know.
 
-    Raises UsageError for a name that cannot be, and for a gate that has a token already, unless it is to get a new one.
+    Raises UsageError for a name that cannot be, and IsIn for a gate that has a token already, unless it is to get a new
+    one.
     """
     mistakes = []
     for what, called in (("gate", name), ("machine", machine)):
@@ -79,20 +87,25 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
     env: Environment = settings.ENVIRONMENT
     directory = env.gate_directory(name)
     token_file = directory / "token"
-    with transaction.atomic():
-        gate = Gate.objects.filter(name=name).first() or Gate(name=name)
-        if gate.token_hash and not new_token:
-            raise UsageError(f"the gate {name!r} has a token already ({token_file}); give --new-token to replace it")
-        with changes.made(actor, "gate.let-in", gate) as change:
-            if gate.pk is None:
-                gate.save()
-            change.rosters = _put_beside(gate, Machine.objects.get_or_create(name=machine)[0])
-            token = gate.new_token()
-            gate.save(update_fields=["token_hash"])
-        gate.refresh_from_db()
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        token_file.unlink(missing_ok=True)
-        write_secret(token_file, token + "\n")
+    try:
+        with transaction.atomic():
+            gate = Gate.objects.filter(name=name).first() or Gate(name=name)
+            if gate.token_hash and not new_token:
+                raise IsIn(name, token_file)
+            with changes.made(actor, "gate.let-in", gate) as change:
+                if gate.pk is None:
+                    gate.save()
+                change.rosters = _put_beside(gate, Machine.objects.get_or_create(name=machine)[0])
+                token = gate.new_token()
+                gate.save(update_fields=["token_hash"])
+            gate.refresh_from_db()
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            token_file.unlink(missing_ok=True)
+            write_secret(token_file, token + "\n")
+    except IntegrityError as error:
+        if not twice.is_there(error):
+            raise
+        raise IsIn(name, token_file) from error
     write_secret(directory / "seal.keys", new_key("s1"))
     (directory / "badge.keys").unlink(missing_ok=True)
     write_secret(directory / "badge.keys", env.badge_key_file.read_text(encoding="utf-8"))

@@ -30,6 +30,9 @@ def grant_command(args: argparse.Namespace) -> int:
         until=_day(args.until, "--until"),
         trainer=args.trainer or "",
     )
+    if change is None:
+        sys.stdout.write(f"{member} has {training} ({grant.stage}) from {grant.since} already; nothing changed\n")
+        return 0
     return _say(f"{member} has {training} ({grant.stage}) from {grant.since}", change)
 
 
@@ -49,8 +52,11 @@ def give(
     since: date,
     until: date | None = None,
     trainer: str = "",
-) -> tuple[Grant, Change]:
-    """Grant a training; return it, and the change with the rosters that carry it. Raises UsageError."""
+) -> tuple[Grant, Change | None]:
+    """Grant a training; return it, and the change with the rosters that carry it; None: it was granted already.
+
+    Raises UsageError.
+    """
     ((grant, change),) = _give([member], training, stage, actor, since, until, trainer)
     return grant, change
 
@@ -64,9 +70,9 @@ def give_all(
     since: date,
     until: date | None = None,
     trainer: str = "",
-) -> list[Change]:
-    """Grant a training to everybody who was there, or to nobody; the rosters are built once. Raises UsageError."""
-    return [change for _grant, change in _give(members, training, stage, actor, since, until, trainer)]
+) -> list[tuple[Grant, Change | None]]:
+    """Grant a training to everybody who was there, or to nobody, as `give` does; the rosters are built once."""
+    return _give(members, training, stage, actor, since, until, trainer)
 
 
 def revoke(grant: Grant, *, actor: str, reason: str, on: date | None = None) -> Change:
@@ -95,7 +101,7 @@ def revoke_all(member: Member, training: Training, *, actor: str, reason: str) -
 
 def _give(
     members: Sequence[Member], training: Training, stage: str, actor: str, since: date, until: date | None, trainer: str
-) -> list[tuple[Grant, Change]]:
+) -> list[tuple[Grant, Change | None]]:
     mistakes = []
     if stage not in Grant.STAGES:
         mistakes.append(f"stage: found {stage[:40]!r}, wanted {', '.join(Grant.STAGES)}")
@@ -110,16 +116,28 @@ def _give(
     ]
     if mistakes:
         raise UsageError("\n".join(mistakes))
-    given = []
+    given: dict[str, tuple[Grant, Change | None]] = {}
     with transaction.atomic():
+        # Of a form that is sent twice the second one waits here, and then finds what the first one wrote.
+        list(Member.objects.select_for_update(no_key=True).filter(pk__in=[one.pk for one in members]).order_by("pk"))
+        # What was said of that day last: who was suspended since then is granted the same once more.
+        said = Grant.objects.filter(member__in=members, training=training, since=since, revoked_on=None)
+        last = {grant.member_id: grant for grant in said.order_by("id")}
+        fresh = []
         for member in members:
+            held = last.get(member.pk)
+            if held is not None and (held.stage, held.until) == (stage, until):
+                given[member.pk] = held, None
+            else:
+                fresh.append(member)
+        for member in fresh:
             grant = Grant(member=member, training=training, stage=stage, since=since, until=until, trainer=trainer)
             with changes.made(actor, "grant.given", grant) as change:
                 grant.save()
-                if member is members[-1]:
+                if member is fresh[-1]:
                     change.rosters = roster.versions(roster.rebuild(only_changed=True))
-            given.append((grant, change))
-    return given
+            given[member.pk] = grant, change
+    return [given[member.pk] for member in members]
 
 
 def _both(args: argparse.Namespace) -> tuple[Member, Training]:

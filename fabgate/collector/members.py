@@ -10,16 +10,29 @@ from pathlib import Path
 from typing import Final
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector import badges, changes, members_file, roster
+from fabgate.collector import badges, changes, members_file, roster, twice
 from fabgate.collector.members_rows import Row
 from fabgate.collector.models import Badge, Machine, Member
+from fabgate.errors import UsageError
 
 #: Fields that are stored as they are read.
 PLAIN: Final = ("name", "lang", "level", "valid_until", "email", "category", "plan", "payer_id", "minor", "joined_on")
+
+
+class Overtaken(UsageError):  # noqa: N818 (it names what happened)
+    """Somebody else wrote down, or gave a badge to, one of the file's people at the same moment."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "somebody wrote down one of these people, or gave one of these badges away, at the same moment; take the"
+                " list once more"
+            )
+        )
 
 
 def command(args: argparse.Namespace) -> int:
@@ -42,23 +55,36 @@ def command(args: argparse.Namespace) -> int:
 
 
 def write(file: members_file.File, *, actor: str) -> int:
-    """Store what the file's columns say of its members, and nothing else of them; return how many are new."""
+    """Store what the file's columns say of its members, and nothing else of them; return how many are new.
+
+    Raises Overtaken where one of those who are new was written down, or a badge given away, since this began.
+    """
     rows, columns = file.rows, file.columns
-    known = set(Member.objects.values_list("id", flat=True))
     said = plain_in(columns)
     members = [Member(id=row.id, **{name: getattr(row, name) for name in said}) for row in rows]
     for member in members:
         member.fold()
-    with changes.made_all(actor, "member.imported", members):
-        if said:
-            written = [*said, "folded"] if "name" in said else said
-            Member.objects.bulk_create(members, update_conflicts=True, unique_fields=["id"], update_fields=written)
-        else:
-            Member.objects.bulk_create(members, ignore_conflicts=True)
-        if "machines" in columns:
-            _open_machines(rows)
-    if "badges" in columns:
-        _give_badges(file, actor)
+    try:
+        with transaction.atomic():
+            known = set(Member.objects.values_list("id", flat=True))
+            with changes.made_all(actor, "member.imported", members):
+                Member.objects.bulk_create(one for one in members if one.pk not in known)  # over nobody
+                if said:
+                    written = [*said, "folded"] if "name" in said else said
+                    Member.objects.bulk_create(
+                        (one for one in members if one.pk in known),
+                        update_conflicts=True,
+                        unique_fields=["id"],
+                        update_fields=written,
+                    )
+                if "machines" in columns:
+                    _open_machines(rows)
+            if "badges" in columns:
+                _give_badges(file, actor)
+    except IntegrityError as error:
+        if not twice.is_there(error):
+            raise
+        raise Overtaken from error
     return len({row.id for row in rows} - known)
 
 

@@ -81,6 +81,15 @@ def conflict(request: HttpRequest, text: str) -> HttpResponse:
     return page(request, 409, _("Somebody was quicker"), text)
 
 
+def sent_twice(request: HttpRequest) -> HttpResponse:
+    """Answer 409 to who would make what was made by somebody else, or by themselves, a moment ago."""
+    text = _(
+        "Somebody has just written the same, or it was sent twice. Nothing was done a second time. Look at what is there"
+        " now before you send it again."
+    )
+    return conflict(request, text)
+
+
 def own_cause(request: HttpRequest) -> HttpResponse:
     """Answer 403 to who would decide about themselves."""
     return page(request, 403, _("This is about you"), _("Somebody else at the desk has to do this for you."))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fabgate.collector.models import Badge, Machine
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.home import views
 from fabgate.errors import UsageError
@@ -45,6 +46,27 @@ def test_what_somebody_else_changed_first_is_409(browse, monkeypatch):
     response = browse("desk").get("/")
     assert response.status_code == 409
     assert "Ada locked it a moment ago." in response.content.decode()
+
+
+def test_what_is_there_already_is_409_whoever_wrote_it(browse, monkeypatch):
+    def account_of(_request):
+        Machine.objects.create(name="saw")
+        Machine.objects.create(name="saw")
+
+    monkeypatch.setattr(views, "account_of", account_of)
+    response = browse("desk").get("/")
+    assert response.status_code == 409
+    assert "or it was sent twice. Nothing was done a second time." in response.content.decode()
+
+
+def test_a_row_that_may_never_be_is_our_own_mistake(browse, monkeypatch):
+    def account_of(_request):
+        Badge.objects.create(digest="0")  # nobody's
+
+    monkeypatch.setattr(views, "account_of", account_of)
+    client = browse("desk")
+    client.raise_request_exception = False
+    assert client.get("/").status_code == 500
 
 
 def test_text_of_an_error_cannot_become_part_of_the_page(browse, monkeypatch):

@@ -29,20 +29,26 @@ def accounts(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     """Make an account; its one-time link is shown in the answer and nowhere else."""
     form = NewAccountForm(request.POST if request.method == "POST" else None)
-    if request.method != "POST" or not form.is_valid():
-        status = 200 if request.method == "GET" else 400
-        return render(request, "accounts/new.html", {"form": form}, status=status)
-    typed = form.cleaned_data
-    with transaction.atomic():
-        account, token = house.invite(
-            typed["name"],
-            typed["role"],
-            actor=account_of(request).name,
-            display_name=typed["display_name"],
-            email=typed["email"],
-            member=typed["member"],
-        )
-    return _with_link(request, account, token)
+    status = 200 if request.method == "GET" else 400
+    if request.method == "POST" and form.is_valid():
+        typed = form.cleaned_data
+        try:
+            with transaction.atomic():
+                account, token = house.invite(
+                    typed["name"],
+                    typed["role"],
+                    actor=account_of(request).name,
+                    display_name=typed["display_name"],
+                    email=typed["email"],
+                    member=typed["member"],
+                )
+        except house.Taken:
+            text = _("Somebody has just made an account of this name. Its link was shown to them, once.")
+            form.add_error("name", text)
+            status = 409
+        else:
+            return _with_link(request, account, token)
+    return render(request, "accounts/new.html", {"form": form}, status=status)
 
 
 def link(request: HttpRequest, pk: int) -> HttpResponse:

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext as _
 
 from fabgate.collector import gates as house
 from fabgate.collector.door import account_of
@@ -27,7 +28,11 @@ def add(request: HttpRequest, name: str) -> HttpResponse:
     form = GateForm(request.POST)
     if not form.is_valid():
         return views.page(request, machine, gate=form)
-    made = house.let_in(form.cleaned_data["gate"], machine.name, actor=account_of(request).name)
+    try:
+        made = house.let_in(form.cleaned_data["gate"], machine.name, actor=account_of(request).name)
+    except house.IsIn:
+        form.add_error("gate", _("Somebody has just let this gate in. What it must know was shown to them, once."))
+        return views.page(request, machine, is_late=True, gate=form)
     address = request.build_absolute_uri("/")
     if settings.ENVIRONMENT.https:
         address = address.replace("http://", "https://", 1)

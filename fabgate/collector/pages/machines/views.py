@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.contrib import messages
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from fabgate.collector import changes, locks, presets, roster
+from fabgate.collector import changes, locks, presets, roster, twice
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Change, Gate, Machine, Training
 from fabgate.collector.pages import errors, known, watched
@@ -51,17 +51,24 @@ def machines(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     """Make a machine, of a kind that says how it behaves."""
     form = NewMachineForm(request.POST or None)
+    status = 200 if request.method == "GET" else 400
     if request.method == "POST" and form.is_valid():
         typed = form.cleaned_data
         machine = Machine(name=typed["name"], title=typed["title"], category=typed["category"], note=typed["note"])
         presets.apply(machine, typed["preset"])
-        with transaction.atomic(), changes.made(account_of(request).name, "machine.added", machine):
-            machine.save()
-        messages.success(
-            request, _("%(machine)s is made. Now add the gate that stands beside it.") % {"machine": machine}
-        )
-        return see_other(_address(machine, "gates"))
-    status = 200 if request.method == "GET" else 400
+        try:
+            with changes.made(account_of(request).name, "machine.added", machine):
+                machine.save()
+        except IntegrityError as error:
+            if not twice.is_there(error):
+                raise
+            form.add_error("name", _("Somebody has just made a machine of this name."))
+            status = 409
+        else:
+            messages.success(
+                request, _("%(machine)s is made. Now add the gate that stands beside it.") % {"machine": machine}
+            )
+            return see_other(_address(machine, "gates"))
     shown = {"form": form, "cards": words.cards(None), "categories": categories()}
     return render(request, "machines/new.html", shown, status=status)
 
@@ -156,8 +163,8 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
     return see_other(_address(machine))
 
 
-def page(request: HttpRequest, machine: Machine, **bound: Form) -> HttpResponse:
-    """Return the machine's page; a form that was sent and is wrong stands in the place of a fresh one."""
+def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bound: Form) -> HttpResponse:
+    """Return the machine's page; a form that was sent and is wrong, or too late, stands in the place of a fresh one."""
     found = Machine.objects.prefetch_related("trainings").get(pk=machine.pk)  # never what a form would make of it
     gates = list(found.gates.order_by("name"))
     beside = stations.of(found, datetime.now(UTC))
@@ -189,7 +196,7 @@ def page(request: HttpRequest, machine: Machine, **bound: Form) -> HttpResponse:
         "history": history.of(*told),
         "known": known.of(*told),
     }
-    return render(request, "machines/one.html", shown, status=409 if overtaken else 400 if wrong else 200)
+    return render(request, "machines/one.html", shown, status=409 if overtaken or is_late else 400 if wrong else 200)
 
 
 def saved(request: HttpRequest, machine: Machine, place: str, gates: list[Gate]) -> HttpResponse:

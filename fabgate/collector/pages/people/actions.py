@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -30,9 +31,12 @@ def grant(request: HttpRequest, pk: str) -> HttpResponse:
         until=said["until"],
         trainer=said["trainer"],
     )
-    text = _("%(training)s: %(stage)s, from %(day)s on.")
-    stage = words.stage(given.stage).word
-    telling.tell(request, text % {"training": given.training, "stage": stage, "day": words.day(given.since)}, change)
+    about = {"training": given.training, "stage": words.stage(given.stage).word, "day": words.day(given.since)}
+    if change is None:
+        text = _("%(training)s: %(stage)s, from %(day)s on, was granted already.")
+        messages.info(request, text % about)
+    else:
+        telling.tell(request, _("%(training)s: %(stage)s, from %(day)s on.") % about, change)
     return telling.to_person(member)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import badges, blocks, changes, roster
+from fabgate.collector import badges, blocks, changes, roster, twice
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Account, Badge, Group, Machine, Member
 from fabgate.collector.pages import errors, known, watched
@@ -174,20 +174,27 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
         form = GroupForm(instance=group, is_manager=is_manager)
         return render(request, "people/group_edit.html", {"form": form, "group": group})
     verb = "group.added" if group is None else "group.updated"
-    with transaction.atomic():
-        form = GroupForm(request.POST, instance=group and watched.held(group), is_manager=is_manager)
-        if is_saved := not form.is_overtaken() and form.is_valid():
-            with changes.made(telling.actor(request), verb, form.instance) as change:
-                saved = form.save(commit=False)
-                # Of one that is there only these: a group that was ended meanwhile has ended.
-                saved.save(update_fields=["name", "kind", "payer", "note"] if group else None)
-                form.save_m2m()
-                saved.members.set(form.cleaned_data["people"])
-                change.rosters = roster.versions(roster.rebuild(only_changed=True))
+    is_saved, status = False, None
+    try:
+        with transaction.atomic():
+            form = GroupForm(request.POST, instance=group and watched.held(group), is_manager=is_manager)
+            if is_saved := not form.is_overtaken() and form.is_valid():
+                with changes.made(telling.actor(request), verb, form.instance) as change:
+                    saved = form.save(commit=False)
+                    # Of one that is there only these: a group that was ended meanwhile has ended.
+                    saved.save(update_fields=["name", "kind", "payer", "note"] if group else None)
+                    form.save_m2m()
+                    saved.members.set(form.cleaned_data["people"])
+                    change.rosters = roster.versions(roster.rebuild(only_changed=True))
+    except IntegrityError as error:
+        if not twice.is_there(error):
+            raise
+        form.add_error("name", _("Somebody has just written down a group of this name."))
+        is_saved, status = False, 409
     if is_saved:
         telling.tell(request, _("Saved."), change)
         return see_other(reverse("people-group", args=[saved.pk]))
-    return render(request, "people/group_edit.html", {"form": form, "group": group}, status=form.status)
+    return render(request, "people/group_edit.html", {"form": form, "group": group}, status=status or form.status)
 
 
 def _page(request: HttpRequest, group: Group, **bound: Any) -> HttpResponse:

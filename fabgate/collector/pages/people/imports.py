@@ -88,17 +88,18 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     raw = uploads.kept(token)
     if raw is None:
         raise UsageError(_("This list is not kept any more. Choose the file once more."))
-    found = members_diff.difference(members_file.parse(raw))
+    file = members_file.parse(raw)
     if request.method != "POST":
-        return _page(request, found, token)
-    if request.POST.get("seen") != found.fingerprint:
-        return _page(request, found, token, is_stale=True)
+        return _page(request, members_diff.difference(file), token)
     is_complete = request.POST.get("complete") == "yes"
-    if is_complete and not found.may_end:
-        raise UsageError(_("With this list nobody may be ended. Look at the preview again: it says why."))
-    if not found.new and not found.changed and not is_complete:
-        raise UsageError(_("This list changes nothing."))
-    change = _take(request, found, is_complete=is_complete)
+    try:
+        with transaction.atomic():  # what is compared here is what is written over
+            found = members_diff.difference(file)
+            change = _take(request, found, is_complete=is_complete)
+    except members.Overtaken:
+        change = None
+    if change is None:
+        return _page(request, members_diff.difference(members_file.parse(raw)), token, is_stale=True)
     uploads.forget(token)
     parts = [
         ngettext("%(n)d new person", "%(n)d new people", len(found.new)) % {"n": len(found.new)},
@@ -111,14 +112,20 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     return see_other(reverse("people"))
 
 
-def _take(request: HttpRequest, found: Difference, *, is_complete: bool) -> Change:
+def _take(request: HttpRequest, found: Difference, *, is_complete: bool) -> Change | None:
+    """Take the list; None where it would do something else than what was looked at."""
+    if request.POST.get("seen") != found.fingerprint:
+        return None
+    if is_complete and not found.may_end:
+        raise UsageError(_("With this list nobody may be ended. Look at the preview again: it says why."))
+    if not found.new and not found.changed and not is_complete:
+        raise UsageError(_("This list changes nothing."))
     actor = telling.actor(request)
     try:
-        with transaction.atomic():
-            members.write(found.to_take, actor=actor)
-            if is_complete:  # builds the rosters itself, with all that the list says
-                return leaving.leave(*found.vanished, actor=actor, reason="import")
-            return Change(rosters=roster.versions(roster.rebuild(only_changed=True)))
+        members.write(found.to_take, actor=actor)
+        if is_complete:  # builds the rosters itself, with all that the list says
+            return leaving.leave(*found.vanished, actor=actor, reason="import")
+        return Change(rosters=roster.versions(roster.rebuild(only_changed=True)))
     except leaving.LastManager:
         raise errors.Conflict(_("Nobody would be manager any more. Make somebody else manager first.")) from None
 

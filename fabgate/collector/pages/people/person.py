@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from fabgate.collector import badges, changes, roster
+from fabgate.collector import badges, changes, roster, twice
 from fabgate.collector.door import account_of
 from fabgate.collector.models import Account, Member
 from fabgate.collector.pages import watched
@@ -22,17 +22,23 @@ def new(request: HttpRequest) -> HttpResponse:
     is_manager = account_of(request).role == Account.MANAGER
     card = enrol.card_of(request)
     form = NewPersonForm(request.POST or None, is_manager=is_manager)
+    status = 200 if request.method == "GET" else 400
     if request.method == "POST" and form.is_valid():
         try:
             with transaction.atomic():
                 with changes.made(telling.actor(request), "member.added", form.instance) as change:
-                    member = form.save()
+                    member = form.add()
                     if card is None:
                         change.rosters = roster.versions(roster.rebuild(only_changed=True))
                 if card is not None:
                     _row, change = badges.give(card, member, actor=telling.actor(request))
         except badges.Taken as error:
             form.add_error(None, desk_forms.taken(error.row))
+        except IntegrityError as error:
+            if not twice.is_there(error):
+                raise
+            form.give_way()
+            status = 409
         else:
             name = member.name or member.pk
             text = _("%(name)s is written down, and the badge is theirs.") if card else _("%(name)s is written down.")
@@ -42,7 +48,6 @@ def new(request: HttpRequest) -> HttpResponse:
                 said = _("Somebody else is called %(name)s too: %(numbers)s. Is it the same person?")
                 messages.warning(request, said % {"name": name, "numbers": numbers})
             return telling.to_person(member)
-    status = 200 if request.method == "GET" else 400
     context = {"form": form, "card": card, "earlier": enrol.earlier(card) if card else None}
     return render(request, "people/new.html", context, status=status)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django import forms
+from django.http import QueryDict
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import get_language, gettext_lazy, ngettext
@@ -180,3 +181,23 @@ class NewPersonForm(PersonForm):
             day = date_format(localtime(last), "SHORT_DATE_FORMAT")
             raise forms.ValidationError(text % {"n": count, "number": typed, "day": day})
         return typed
+
+    def add(self) -> Member:
+        """Write the person down. Raises IntegrityError where somebody has got the number since `clean_id` looked."""
+        member: Member = self.save(commit=False)
+        member.save(force_insert=True)  # never over somebody else
+        self.save_m2m()
+        return member
+
+    def give_way(self) -> None:
+        """Say who has got the number meanwhile, and put the next free one into its place."""
+        number = str(self.instance.pk)
+        held = Member.objects.filter(pk=number).first()
+        data = cast("QueryDict", self.data).copy()
+        data[self.add_prefix("id")] = numbers.next_id()
+        self.data = data
+        text = _(
+            "Somebody has just been written down under %(number)s: %(name)s. If that is somebody else, send this once"
+            " more: the next free number stands here now."
+        )
+        self.add_error("id", text % {"number": number, "name": (held and held.name) or number})

@@ -8,7 +8,8 @@ from datetime import date
 from typing import Any, Final
 
 from django import forms
-from django.db import transaction
+from django.contrib import messages
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -16,7 +17,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from fabgate.collector import blocks, changes, grants, roster
+from fabgate.collector import blocks, changes, grants, roster, twice
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.fold import folded
 from fabgate.collector.models import Grant, Group, Machine, Member, Training
@@ -125,17 +126,26 @@ def trainings(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     """Write a training down."""
     form = TrainingForm(request.POST or None)
+    status = 200 if request.method == "GET" else 400
     if request.method == "POST" and form.is_valid():
         form.instance.name = _free_name(form.cleaned_data["title"])
         training = form.instance
-        with changes.made(telling.actor(request), "training.added", training) as change:
-            form.save()
-            change.rosters = roster.versions(roster.rebuild(only_changed=True))
-        telling.tell(
-            request, _("%(training)s is there now. Grant it to those who have it.") % {"training": training}, change
-        )
-        return see_other(reverse("people-training", args=[training.pk]))
-    status = 200 if request.method == "GET" else 400
+        try:
+            with changes.made(telling.actor(request), "training.added", training) as change:
+                form.save()
+                change.rosters = roster.versions(roster.rebuild(only_changed=True))
+        except IntegrityError as error:
+            if not twice.is_there(error):
+                raise
+            text = _(
+                "A training of this title has just been written down. If yours is another one, send this once more."
+            )
+            form.add_error("title", text)
+            status = 409
+        else:
+            text = _("%(training)s is there now. Grant it to those who have it.")
+            telling.tell(request, text % {"training": training}, change)
+            return see_other(reverse("people-training", args=[training.pk]))
     return render(request, "people/training_edit.html", {"form": form, "training": None}, status=status)
 
 
@@ -246,7 +256,7 @@ def _grant_all(request: HttpRequest, form: desk_forms.GrantForm) -> HttpResponse
     if gone := [one for one in people.values() if one.left_on is not None and one.left_on <= said["since"]]:
         text = _("%(name)s left on %(day)s. Let them in again first.")
         raise UsageError(text % {"name": gone[0].name or gone[0].pk, "day": words.day(gone[0].left_on)})
-    changed = grants.give_all(
+    given = grants.give_all(
         [people[pk] for pk in ids],
         said["training"],
         said["stage"],
@@ -255,8 +265,13 @@ def _grant_all(request: HttpRequest, form: desk_forms.GrantForm) -> HttpResponse
         until=said["until"],
         trainer=said["trainer"],
     )
-    text = ngettext("%(training)s granted to %(n)d person.", "%(training)s granted to %(n)d people.", len(ids))
-    telling.tell(request, text % {"training": said["training"], "n": len(ids)}, *changed)
+    changed = [change for _grant, change in given if change is not None]
+    if had := len(given) - len(changed):
+        text = ngettext("%(n)d person had been granted it already.", "%(n)d people had been granted it already.", had)
+        messages.info(request, text % {"n": had})
+    if changed:
+        text = ngettext("%(training)s granted to %(n)d person.", "%(training)s granted to %(n)d people.", len(changed))
+        telling.tell(request, text % {"training": said["training"], "n": len(changed)}, *changed)
     return see_other(reverse("people-training", args=[said["training"].pk]))
 
 

@@ -1,0 +1,204 @@
+"""What becomes of a form that is sent twice, or of two that would make the same thing at the same moment?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+
+from fabgate.collector import accounts, gates, grants, uploads
+from fabgate.collector.blocks import today
+from fabgate.collector.models import Account, Block, Change, Gate, Grant, Group, Machine, Member, Training
+from fabgate.errors import UsageError
+
+from .counter import a_broker, a_house, served, text  # noqa: F401 (fixtures)
+from .racing import at_once, sent
+
+
+def codes(answers: list[Any]) -> list[int]:
+    return sorted(answer.status_code for answer in answers)
+
+
+def lost(answers: list[Any]) -> str:
+    """Return what the one reads who came second."""
+    (answer,) = (answer for answer in answers if answer.status_code == 409)
+    return " ".join(unescape(answer.content.decode()).split())
+
+
+def field(page: str, name: str) -> str:
+    """Return what stands in a field of a page."""
+    tag = next(part.partition(">")[0] for part in page.split("<input ")[1:] if f'name="{name}"' in part)
+    return tag.partition('value="')[2].partition('"')[0]
+
+
+def another(role: str) -> Account:
+    """Return a second account of a role."""
+    found = Account(name="second", role=role)
+    found.set_unusable_password()
+    found.save()
+    return found
+
+
+# --- a person ---------------------------------------------------------------------------------------------------------
+
+
+def test_two_people_are_never_written_down_under_one_number(browse):
+    ada = {"id": "m-4", "name": "Ada King", "lang": "en", "grace_days": "0", "note": "hers"}
+    bob = {"id": "m-4", "name": "Bob Noyce", "lang": "fr", "grace_days": "0"}
+    answers = at_once(sent(browse("desk"), "/people/new", ada), sent(browse(another("desk")), "/people/new", bob))
+    assert codes(answers) == [303, 409]
+    kept = Member.objects.get(pk="m-4")
+    assert (kept.name, kept.note) in {("Ada King", "hers"), ("Bob Noyce", "")}
+    page = lost(answers)
+    assert f"Somebody has just been written down under m-4: {kept.name}." in page
+    other = {"Ada King": "Bob Noyce", "Bob Noyce": "Ada King"}[kept.name]
+    assert (field(page, "id"), field(page, "name")) == ("m-5", other)
+    assert [(one.key, one.after["name"]) for one in Change.objects.filter(verb="member.added")] == [("m-4", kept.name)]
+
+
+def test_who_came_second_sends_once_more_and_has_the_next_number(browse):
+    typed = {"id": "m-4", "name": "Ada King", "lang": "en", "grace_days": "0"}
+    desk, other = browse("desk"), browse(another("desk"))
+    answers = at_once(*(sent(client, "/people/new", typed) for client in (desk, other)))
+    again = {**typed, "id": field(lost(answers), "id"), "name": "Bob Noyce"}
+    assert other.post("/people/new", again).status_code == 303
+    assert Member.objects.get(pk="m-5").name == "Bob Noyce"
+
+
+def test_a_list_that_was_looked_at_overwrites_nobody_who_was_written_down_meanwhile(browse):
+    manager, desk = browse("manager"), browse("desk")
+    preview = f"/people/import/{uploads.keep(b'id,name,badges' + chr(10).encode() + b'm-4,Ada King,')}"
+    seen = manager.get(preview).context["found"].fingerprint
+    bob = {"id": "m-4", "name": "Bob Noyce", "lang": "en", "grace_days": "0"}
+    answers = at_once(sent(manager, preview, {"seen": seen}), sent(desk, "/people/new", bob))
+    assert codes(answers) == [303, 409]
+    first = "Ada King" if answers[0].status_code == 303 else "Bob Noyce"
+    assert Member.objects.get(pk="m-4").name == first
+
+
+# --- machines, gates, trainings, groups, accounts ---------------------------------------------------------------------
+
+
+def test_a_machine_that_is_sent_twice_is_made_once(browse):
+    typed = {"name": "drill", "title": "Drill press", "preset": "saw"}
+    answers = at_once(*(sent(browse(who), "/machines/new", typed) for who in ("manager", "maintainer")))
+    assert codes(answers) == [303, 409]
+    assert "Somebody has just made a machine of this name." in lost(answers)
+    assert Machine.objects.filter(name="drill").count() == Change.objects.filter(verb="machine.added").count() == 1
+
+
+def test_a_gate_that_is_let_in_twice_has_one_token(browse, house):
+    client, other = browse("manager"), browse(another("manager"))
+    answers = at_once(*(sent(who, "/machines/laser/gates", {"gate": "laser-9"}) for who in (client, other)))
+    assert codes(answers) == [200, 409]
+    assert "Somebody has just let this gate in." in lost(answers)
+    token = (house.gate_directory("laser-9") / "token").read_text().strip()
+    assert Gate.by_token("laser-9", token)
+    shown = next(answer for answer in answers if answer.status_code == 200)
+    assert token in shown.content.decode()
+
+
+def test_a_training_that_is_sent_twice_is_written_down_once(browse):
+    answers = at_once(
+        *(sent(browse(who), "/people/trainings/new", {"title": "Welding"}) for who in ("manager", another("manager")))
+    )
+    assert codes(answers) == [303, 409]
+    assert "A training of this title has just been written down." in lost(answers)
+    assert Training.objects.filter(title="Welding").count() == 1
+
+
+def test_a_group_that_is_sent_twice_is_written_down_once(browse):
+    typed = {"name": "Class 3B", "kind": Group.CLASS}
+    answers = at_once(*(sent(browse(who), "/people/groups/new", typed) for who in ("desk", "manager")))
+    (late,) = (answer for answer in answers if answer.status_code != 303)
+    # SQLite lets the second one look only once the first one has written.
+    assert (late.status_code, "already exists" in text(late)) in {(400, True), (409, False)}
+    assert Group.objects.count() == 1
+
+
+def test_an_account_that_is_sent_twice_is_made_once(browse):
+    typed = {"name": "karim", "role": Account.DESK}
+    answers = at_once(*(sent(browse(who), "/accounts/new", typed) for who in ("manager", another("manager"))))
+    assert codes(answers) == [200, 409]
+    assert "Somebody has just made an account of this name." in lost(answers)
+    assert Account.objects.filter(name="karim").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: accounts.invite("karim", Account.DESK, actor="cli:ada"), "which somebody has already"),
+        (lambda: gates.let_in("laser-9", "laser", actor="cli:ada"), "has a token already"),
+    ],
+)
+def test_two_commands_at_once_make_one_and_say_why_not_the_other(make, said):
+    outcomes = at_once(make, make)
+    refused = [one for one in outcomes if isinstance(one, Exception)]
+    assert [type(one) for one in refused if not isinstance(one, UsageError)] == []
+    assert len(refused) == 1
+    assert said in str(refused[0])
+
+
+# --- a person at the desk ---------------------------------------------------------------------------------------------
+
+
+def test_a_block_that_is_sent_twice_holds_once(browse):
+    answers = at_once(
+        *(sent(browse(who), "/people/m-1/block", {"reason": "payment-due"}) for who in ("desk", "manager"))
+    )
+    assert codes(answers) == [303, 303]  # the same reason again only says until when
+    assert Block.objects.filter(member="m-1", lifted_at=None).count() == 1
+
+
+def granted(member: str = "m-1", **more: str) -> dict[str, str]:
+    return {
+        "training": str(Training.objects.get(name="laser").pk),
+        "stage": Grant.AUTONOMOUS,
+        "since": str(today()),
+        "trainer": "Ines",
+        **more,
+    }
+
+
+def test_a_grant_that_is_sent_three_times_at_once_is_stored_once(browse):
+    clients = [browse(who) for who in ("trainer", "manager", another("manager"))]
+    answers = at_once(*(sent(client, "/people/m-1/grant", granted()) for client in clients))
+    assert codes(answers) == [303, 303, 303]
+    assert Grant.objects.filter(member="m-1").count() == Change.objects.filter(verb="grant.given").count() == 1
+    pages = [client.get("/people/m-1").content.decode() for client in clients]
+    assert sum("was granted already" in page for page in pages) == 2
+
+
+def test_what_somebody_lost_meanwhile_is_granted_again(browse):
+    trainer = browse("trainer")
+    for stage in (Grant.AUTONOMOUS, Grant.SUSPENDED, Grant.AUTONOMOUS):
+        assert trainer.post("/people/m-1/grant", granted(stage=stage)).status_code == 303
+    assert [one.stage for one in Grant.objects.filter(member="m-1").order_by("id")] == [
+        *(Grant.AUTONOMOUS, Grant.SUSPENDED, Grant.AUTONOMOUS)
+    ]
+    grants.revoke_all(Member.objects.get(pk="m-1"), Training.objects.get(name="laser"), actor="ines", reason="mistake")
+    trainer.post("/people/m-1/grant", granted())
+    assert Grant.objects.filter(member="m-1", revoked_on=None).count() == 1
+
+
+@pytest.mark.parametrize("change", [{"since": str(today() - timedelta(days=1))}, {"until": str(today())}])
+def test_a_grant_of_other_days_is_another_grant(browse, change):
+    trainer = browse("trainer")
+    trainer.post("/people/m-1/grant", granted())
+    trainer.post("/people/m-1/grant", granted(**change))
+    assert Grant.objects.filter(member="m-1").count() == 2
+
+
+def test_of_several_people_those_are_granted_it_who_do_not_have_it(browse):
+    trainer = browse("trainer")
+    trainer.post("/people/m-1/grant", granted())
+    typed = {**granted(), "member": ["m-1", "m-2"]}
+    answer = trainer.post("/people/trainings/who", typed)
+    assert answer.status_code == 303
+    page = trainer.get(answer.headers["Location"]).content.decode()
+    assert "Laser training granted to 1 person." in page
+    assert "1 person had been granted it already." in page
+    assert [one.member_id for one in Grant.objects.order_by("id")] == ["m-1", "m-2"]
+    assert {member.id for member in served("laser-1").members} == {"m-1", "m-2"}
