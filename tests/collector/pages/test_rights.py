@@ -1,8 +1,10 @@
-"""Is every route in the table of rights, and does the door keep to it, for every role and method?"""
+"""Do the table of rights and the door itself say what a manager reads in who_may_do_what.md, for every route, role and method?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, path, reverse
@@ -19,6 +21,39 @@ SAMPLES = {
     "PathConverter": "x",
     "MemberConverter": "x",
 }
+
+
+#: Who is not signed in, and what is not decided by a role.
+NOBODY, KEY = "nobody", "key"
+WAYS = ("GET", "POST")
+#: What a cell of the manager's table means.
+MEANS = {"-": frozenset(), "reads": frozenset({"GET"}), "changes": frozenset({"POST"}), "both": frozenset(WAYS)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the manager's table."""
+
+    what: str
+    route: str
+    cells: dict[str, str]
+
+
+def wanted() -> Iterator[Row]:
+    """Read the manager's table; a cell that is no word of it ends the reading."""
+    columns: list[str] = []
+    for line in Path(__file__).with_name("who_may_do_what.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if cells[:1] == ["what"]:
+            columns = cells[2:]
+            assert set(columns) == {*ALL, NOBODY}
+        elif cells and set(cells) != {"---"}:
+            assert len(cells) == 2 + len(columns), line
+            assert set(cells[2:]) <= {*MEANS, KEY}, line
+            yield Row(cells[0], cells[1].strip("`"), dict(zip(columns, cells[2:], strict=True)))
+
+
+WANTED = list(wanted())
 
 
 def walked(patterns=None) -> Iterator[URLPattern]:
@@ -49,32 +84,49 @@ def test_no_two_routes_share_a_name():
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("role", sorted(ALL))
-def test_the_door_keeps_to_the_table(browse, account, role):
-    who = account(role)
+def test_every_route_is_in_the_managers_table_once():
+    routes = [row.route for row in WANTED]
+    assert sorted(routes) == sorted(ROUTES)
+    assert all(row.what for row in WANTED)
+
+
+@pytest.mark.parametrize("row", WANTED, ids=lambda row: row.route)
+def test_the_table_of_rights_says_what_the_managers_table_says(row):
+    right = rights.table()[row.route]
+    is_keyed = {cell == KEY for cell in row.cells.values()}
+    assert is_keyed == {right.is_keyed}
+    if not right.is_keyed:
+        said = {role: frozenset(way for way in WAYS if right.may(role, way)) for role in sorted(ALL)}
+        open_to = {way for way in WAYS if right.is_open and (right.get if way == "GET" else right.post)}
+        assert {**said, NOBODY: frozenset(open_to)} == {who: MEANS[cell] for who, cell in row.cells.items()}
+
+
+@pytest.mark.parametrize("who", [*sorted(ALL), NOBODY])
+def test_the_door_lets_through_whom_the_managers_table_lets_through(browse, visitor, account, who):
+    signed_in = None if who == NOBODY else account(who)
     wrong = []
-    for name, right in DOORS.items():
-        for method in ("GET", "POST"):
-            client = browse(who)  # the one before may have signed out
+    for row in WANTED:
+        if row.cells[who] == KEY:
+            continue
+        for way in WAYS:
+            client = browse(signed_in) if signed_in else visitor  # the one before may have signed out
             client.raise_request_exception = False
-            response = client.generic(method, address(name))
+            response = client.generic(way, address(row.route))
             response.close()
-            assert response.headers["Cache-Control"] == "private, no-store", name
-            refused = response.status_code in (403, 405)
-            if refused == right.may(role, method):
-                wrong.append(f"{method} {name}: {response.status_code}")
+            assert response.headers["Cache-Control"] == "private, no-store", row.route
+            leads_away = signed_in is not None and row.route == "sign-out"  # which is what it is for
+            is_sent_away = response.headers.get("Location", "").startswith("/sign-in") and not leads_away
+            is_refused = response.status_code in (403, 405) or is_sent_away
+            if is_refused == (way in MEANS[row.cells[who]]):
+                wrong.append(f"{way} {row.route}: {response.status_code}")
     assert not wrong
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_nobody_passes_a_closed_door_without_signing_in(visitor, method):
-    for name, right in DOORS.items():
-        if right.is_open or not (right.get if method == "GET" else right.post):
-            continue
-        response = visitor.generic(method, address(name))
-        assert response.status_code == 303, name
-        assert response.headers["Cache-Control"] == "private, no-store", name
-        assert response.headers["Location"].startswith("/sign-in"), name
+@pytest.mark.parametrize("route", sorted(row.route for row in WANTED if KEY in row.cells.values()))
+def test_what_programs_ask_goes_by_no_role(browse, visitor, route, method):
+    answers = {client.generic(method, address(route)).status_code for client in (browse("manager"), visitor)}
+    assert len(answers) == 1
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
