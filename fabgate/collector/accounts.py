@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from fabgate.collector import changes, first_link, table, twice
@@ -60,8 +61,46 @@ def link_for(account: Account, *, actor: str) -> str:
         raise UsageError(f"the account {account.name!r} is switched off; switch it on first")
     purpose = OneTimeLink.RESET if account.has_usable_password() else OneTimeLink.INVITE
     token = OneTimeLink.make(purpose, account, actor)
-    changes.note(actor, "account.link", account, reason=purpose)
+    made = OneTimeLink.open(token)
+    assert made is not None  # a moment ago
+    changes.note(actor, "account.link", account, reason=purpose, after={"expires_at": made.expires_at.isoformat()})
     return token
+
+
+def set_password(account: Account, password: str, *, reason: str = "", but: int | None = None) -> None:
+    """Set the password that the account's owner typed, and sign it out everywhere `but` in one browser.
+
+    Written down is that there is another one now, and never anything of the password itself.
+    """
+    with transaction.atomic():
+        before: dict[str, Any] = {"password": "old" if account.has_usable_password() else ""}
+        account.set_password(password)
+        account.save(update_fields=["password"])
+        ended = SignIn.revoke(account, but=but)
+        left = _sign_ins(account)
+        changes.note(
+            account.name,
+            "account.password",
+            account,
+            reason=reason,
+            before={**before, "sign_ins": left + ended},
+            after={"password": "new", "sign_ins": left},
+        )
+
+
+def sign_out(account: Account, *, but: int | None = None, only: int | None = None) -> int:
+    """End sign-ins of an account, as its owner asks, `but` one or `only` one; return how many ended."""
+    with transaction.atomic():
+        ended = SignIn.revoke(account, but=but, only=only)
+        left = _sign_ins(account)
+        if ended:
+            before, after = {"sign_ins": left + ended}, {"sign_ins": left}
+            changes.note(account.name, "account.signed-out", account, before=before, after=after)
+    return ended
+
+
+def _sign_ins(account: Account) -> int:
+    return SignIn.objects.filter(account=account, revoked_at=None).count()
 
 
 def switch_off(account: Account, *, actor: str, reason: str = "") -> None:

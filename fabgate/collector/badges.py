@@ -92,9 +92,9 @@ def give(
     try:
         with changes.made(actor, "badge.given", given) as change:
             given.number = number = number or numbers([card.digest]).get(card.digest, "")
-            _free(Badge.objects.filter(digest=card.digest), "badge", given.since)
+            _free(Badge.objects.filter(digest=card.digest), "badge", given.since, actor)
             if number:
-                _free(Badge.objects.filter(number=number), "printed number", given.since)
+                _free(Badge.objects.filter(number=number), "printed number", given.since, actor)
             given.save()
             change.rosters = roster.versions(roster.rebuild(only_changed=True))
     except IntegrityError as error:
@@ -147,11 +147,12 @@ def loans_at_hand() -> dict[str, Card]:
     return {printed[digest]: Card.of(last[digest]) for digest in sorted(printed, key=lambda one: printed[one])}
 
 
-def _free(rows: models.QuerySet[Badge], what: str, now: datetime) -> None:
+def _free(rows: models.QuerySet[Badge], what: str, now: datetime, actor: str) -> None:
     """See to it that none of `rows` is in somebody's hands; a loan whose time has come ends now."""
     held = rows.filter(ended_at=None).select_related("member", "group").first()
     if held is None:
         return
     if held.until is None or held.until > now:
         raise Taken(what, held)
-    held.end(Badge.OVER, "its time came", held.until)
+    with changes.made(actor, "badge.ended", held, reason="its time came"):
+        held.end(Badge.OVER, "its time came", held.until)

@@ -95,7 +95,7 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
             with changes.made(actor, "gate.let-in", gate) as change:
                 if gate.pk is None:
                     gate.save()
-                change.rosters = _put_beside(gate, Machine.objects.get_or_create(name=machine)[0])
+                change.rosters = _put_beside(gate, _machine(machine, actor))
                 token = gate.new_token()
                 gate.save(update_fields=["token_hash"])
             gate.refresh_from_db()
@@ -110,6 +110,14 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
     (directory / "badge.keys").unlink(missing_ok=True)
     write_secret(directory / "badge.keys", env.badge_key_file.read_text(encoding="utf-8"))
     return LetIn(gate, directory)
+
+
+def _machine(name: str, actor: str) -> Machine:
+    """Return the machine of that name, which is made, and written down, where there is none."""
+    found, is_new = Machine.objects.get_or_create(name=name)
+    if is_new:
+        changes.note(actor, "machine.added", found, after={"name": name})
+    return found
 
 
 def move(gate: Gate, machine: Machine, *, actor: str) -> Change:

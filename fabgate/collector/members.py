@@ -129,10 +129,7 @@ def _give_badges(file: members_file.File, actor: str) -> None:
     A badge that nobody can spell, because it was enrolled by a tap, is in no file: it stays, until it is named.
     """
     key = roster.badge_key(settings.ENVIRONMENT)
-    unspelled = set(Badge.objects.filter(spelling="").values_list("digest", flat=True))
-    for found in (found for row in file.rows for found in row.badges if unspelled):
-        if badge.digest(found, key) in unspelled:
-            Badge.learn(found, key)
+    _learn(file, key, actor)
     now = datetime.now(UTC)
     named = {(str(found), row.id): found for row in file.rows for found in row.badges}
     spelled = {spelling for spelling, _member in named}
@@ -158,3 +155,14 @@ def _give_badges(file: members_file.File, actor: str) -> None:
         row.number = printed.get(row.digest, "")
     with changes.made_all(actor, "badge.given", given, reason="import"):
         Badge.objects.bulk_create(given)
+
+
+def _learn(file: members_file.File, key: bytes, actor: str) -> None:
+    """Write the spellings that a file names onto what was known by its digest only."""
+    unspelled = list(Badge.objects.filter(spelling="").order_by("id"))
+    named = {badge.digest(found, key): str(found) for row in file.rows for found in row.badges} if unspelled else {}
+    known = [row for row in unspelled if row.digest in named]
+    with changes.made_all(actor, "badge.spelled", known, reason="import"):
+        for row in known:
+            row.spelling, row.key_id = named[row.digest], ""
+        Badge.objects.bulk_update(known, ["spelling", "key_id"])

@@ -92,11 +92,6 @@ class Badge(models.Model):
         self.save(update_fields=["ended_at", "ended_by", "end_reason"])
 
     @classmethod
-    def learn(cls, found: badge.Badge, key: bytes) -> int:
-        """Write the spelling onto what was known by its digest only; return onto how many assignments."""
-        return cls.objects.filter(digest=badge.digest(found, key), spelling="").update(spelling=str(found), key_id="")
-
-    @classmethod
     def digest_again(cls, key: bytes) -> int:
         """Bring every digest up to the key in use; return how many were under another one.
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fabgate import badge
-from fabgate.collector import roster, worker
+from fabgate.collector import members, members_file, roster, worker
 from fabgate.collector.badges import Card, end, end_of, give
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Badge, Change, Gate, Group, Member
@@ -259,8 +259,15 @@ def test_a_badge_that_is_found_by_its_spelling_later_is_the_one_that_was_tapped(
     found = tapped(NEW)
     desk.post(f"/people/enrol?badge={found}", {"member": "m-3", "kind": "personal"})
     assert desk.get("/people", {"q": NEW}).headers["Location"] == "/people/m-3"
-    assert Badge.learn(badge.parse(NEW), roster.badge_key(house)) == 1
-    assert carried("m-3") == [NEW]
+    members.write(members_file.parse(f"id,badges\nm-3,{NEW}\n".encode()), actor="cli:ada")
+    (held,) = Badge.objects.filter(member="m-3")
+    assert (held.spelling, held.digest, held.key_id, held.ended_at) == (NEW, found, "", None)
+    change = Change.objects.get(verb="badge.spelled")
+    assert (change.actor, change.before, change.after) == (
+        "cli:ada",
+        {"spelling": "", "key_id": "b1"},
+        {"spelling": NEW, "key_id": ""},
+    )
 
 
 def test_two_badges_without_a_spelling_are_two_badges(desk):

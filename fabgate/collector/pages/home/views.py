@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from fabgate.collector import changes
 from fabgate.collector.door import account_of, back_to, see_other
 from fabgate.collector.models import Account
 from fabgate.collector.pages import frame
@@ -33,8 +34,9 @@ def language(request: HttpRequest) -> HttpResponse:
     if chosen not in SPOKEN:
         raise UsageError(_("Wanted one of: %(known)s.") % {"known": ", ".join(sorted(SPOKEN))})
     if isinstance(request.user, Account):
-        request.user.lang = chosen
-        request.user.save(update_fields=["lang"])
+        with changes.made(request.user.name, "account.updated", request.user):
+            request.user.lang = chosen
+            request.user.save(update_fields=["lang"])
     return _kept(request, settings.LANGUAGE_COOKIE_NAME, chosen)
 
 

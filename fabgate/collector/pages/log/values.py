@@ -48,6 +48,7 @@ _WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "lang": dict(settings.LANGUAGES),
     "level": people_words.LEVELS,
     "lock_when": {"idle": gettext_lazy("when idle"), "now": gettext_lazy("at once")},
+    "password": {"old": gettext_lazy("another one"), "new": gettext_lazy("a new one")},
     "period": dict(periods.PRESETS),
     "preset": presets.TITLES,
     "purpose": use_words.PURPOSES,

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 
-from fabgate.collector import changes, signing_in
+from fabgate.collector import accounts, signing_in
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import SignIn
 from fabgate.collector.pages import errors
@@ -35,10 +35,7 @@ def password(request: HttpRequest) -> HttpResponse:
     form = ChangePasswordForm(account, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
-            account.set_password(form.cleaned_data["password"])
-            account.save(update_fields=["password"])
-            changes.note(account.name, "account.password", account)
-            SignIn.revoke(account, but=request.session["sign_in"])
+            accounts.set_password(account, form.cleaned_data["password"], but=request.session["sign_in"])
             update_session_auth_hash(request, account)
         messages.success(request, _("Your password is changed. Other browsers were signed out."))
         return see_other(reverse("me"))
@@ -52,9 +49,9 @@ def revoke(request: HttpRequest) -> HttpResponse:
     account, own = account_of(request), request.session["sign_in"]
     which = request.POST.get("sign_in", "")
     if which == "others":
-        ended = SignIn.revoke(account, but=own)
+        ended = accounts.sign_out(account, but=own)
     elif which.isascii() and which.isdecimal() and len(which) < 19:
-        ended = SignIn.revoke(account, only=int(which))
+        ended = accounts.sign_out(account, only=int(which))
     else:
         raise UsageError(_("Choose which browser to sign out."))
     messages.success(

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from fabgate.collector import changes, devices, signing_in
+from fabgate.collector import accounts, changes, devices, signing_in
 from fabgate.collector.door import back_to, see_other
 from fabgate.collector.models import Account, OneTimeLink, SignIn
 from fabgate.collector.pages import errors
@@ -74,13 +74,11 @@ def _let_in(request: HttpRequest, link: OneTimeLink, account: Account, form: New
     with transaction.atomic():
         if not link.use() or (link.account is None and Account.has_manager()):
             raise errors.Conflict(_("This link was used a moment ago. Sign in, or ask a manager for a new one."))
-        account.set_password(form.cleaned_data["password"])
         if link.account is None:
-            account.save()
-            changes.note(account.name, "account.added", account, reason=link.purpose)
+            with changes.made(account.name, "account.added", account, reason=link.purpose):
+                account.set_password(form.cleaned_data["password"])
+                account.save()
         else:
-            account.save(update_fields=["password"])
-            changes.note(account.name, "account.password", account, reason=link.purpose)
-        SignIn.revoke(account)
+            accounts.set_password(account, form.cleaned_data["password"], reason=link.purpose)
         signing_in.enter(request, account)
     messages.success(request, _("Your password is set. Welcome!"))

@@ -1,0 +1,384 @@
+"""Does each form of the pages that changes something leave what was there before, and after, in the log?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from fabgate import badge, wire
+from fabgate.collector import badges, blocks, gates, rights, uploads
+from fabgate.collector.badges import Card
+from fabgate.collector.blocks import today
+from fabgate.collector.models import (
+    Account,
+    ApiKey,
+    Badge,
+    Block,
+    Change,
+    Gate,
+    Group,
+    Machine,
+    Member,
+    OneTimeLink,
+    Opening,
+    Training,
+)
+from fabgate.collector.store import Store
+from tests.collector.gates import Journal
+
+from .conftest import PASSWORD
+from .counter import NEW, a_broker, a_house, tapped, trained  # noqa: F401 (fixtures)
+from .test_rights import DOORS
+from .used import NOON
+
+#: What leaves no row whose before and after differ, and why that is right.
+LEFT_OUT = {
+    "sign-in": "a sign-in is a row of its own, which its owner sees under My account",
+    "sign-out": "it ends one's own sign-in here, and touches nothing that others see",
+    "theme": "it is kept in the browser alone",
+    "floor-order": "an order is a row of its own, with who gave it and what became of it",
+    "gates-order": "an order is a row of its own, with who gave it and what became of it",
+    "people-import": "the list is only kept to be looked at; who takes it is in the log",
+    "use-review": "a row says who settled it and why; the decision itself stands in the review",
+}
+NEW_PASSWORD = "seven small boats"
+BROKEN = {"why": "own", "words": "Belt broken", "when": "idle"}
+
+
+class House:
+    """The workshop at the counter, and browsers in it; `post` sends a form to a route."""
+
+    def __init__(self, browse: Callable[..., Any], account: Callable[..., Any]) -> None:
+        self.browse, self.account = browse, account
+        self.manager = browse("manager")
+
+    def post(self, route: str, typed: Any = None, *, by: Any = None, query: str = "", **places: Any) -> Any:
+        return (by or self.manager).post(reverse(route, kwargs=places) + query, typed or {})
+
+    def machine(self, name: str = "laser") -> Machine:
+        return Machine.objects.get(name=name)
+
+    def training(self) -> Training:
+        return Training.objects.get(name="laser")
+
+    def group(self) -> Group:
+        return Group.objects.create(name="Class 3B", kind=Group.CLASS)
+
+    def as_member(self) -> Any:
+        return self.browse(self.account("member", member=Member.objects.get(pk="m-1")))
+
+    def session(self) -> str:
+        """Store a session of half an hour, and return its id."""
+        journal = Journal(gate="laser-1", name="journal", boot="boot")
+        who = {"session": "s-1", "member": "m-1", "badge": "b"}
+        said = [
+            journal.write("session.started", time=NOON, **who, basis=wire.Basis(kind="grant"), mode="tap"),
+            journal.write("session.ended", time=NOON, **who, energised_ms=1_800_000, running_ms=1, reason="badge"),
+        ]
+        Store("lyon").store(said, datetime.now(UTC))
+        return "s-1"
+
+
+def _person(**more: str) -> dict[str, str]:
+    return {"name": "Grace Hopper", "lang": "en", "grace_days": "0", "level": "user", **more}
+
+
+def _rules(house: House) -> dict[str, str]:
+    from fabgate.collector.pages.machines.forms import RulesForm
+
+    found = {field.name: field.value() for field in RulesForm(machine=house.machine())}
+    sent = {
+        name: "on" if value is True else str(value)
+        for name, value in found.items()
+        if value is not None and value is not False
+    }
+    return {**sent, "price_hint": "0.20 €/min"}
+
+
+def _grant() -> dict[str, str]:
+    training = str(Training.objects.get(name="laser").pk)
+    return {"training": training, "stage": "autonomous", "since": str(today()), "trainer": "Ines"}
+
+
+def _first(house: House) -> Any:
+    Account.objects.all().delete()  # so that somebody has to be the first one
+    token = OneTimeLink.make(OneTimeLink.FIRST, None, "start")
+    return house.post("welcome", {"name": "maya", "display_name": "Maya", "password": NEW_PASSWORD}, token=token)
+
+
+def _invited(house: House) -> Any:
+    token = OneTimeLink.make(OneTimeLink.INVITE, house.account("desk"), "manager")
+    return house.post("welcome", {"password": NEW_PASSWORD}, token=token)
+
+
+def _mailed(house: House) -> Any:
+    desk = house.account("desk", email="desk@example.org")
+    return house.post("accounts-mail", {"token": OneTimeLink.make(OneTimeLink.RESET, desk, "manager")}, pk=desk.pk)
+
+
+def _written(house: House) -> Any:
+    using = {"state": "active", "session": "s-1", "session_member": "m-1", "state_since": datetime.now(UTC)}
+    Gate.objects.filter(name="laser-1").update(**using, boot="b")
+    return house.post("floor-write", {"gate": "laser-1"})
+
+
+def _unlocked(house: House) -> Any:
+    house.post("floor-lock", BROKEN, name="laser")
+    return house.post("floor-unlock", {"lock": house.machine().lock_id}, name="laser")
+
+
+def _signed_out(house: House) -> Any:
+    desk = house.account("desk")
+    here, _other = house.browse(desk), house.browse(desk)
+    return house.post("me-revoke", {"sign_in": "others"}, by=here)
+
+
+def _password(house: House) -> Any:
+    desk = house.browse("desk")
+    return house.post("me-password", {"old": PASSWORD, "password": NEW_PASSWORD}, by=desk)
+
+
+def _spoken(house: House) -> Any:
+    return house.post("language", {"language": "fr"})
+
+
+def _revoked_key(house: House) -> Any:
+    key, _token = ApiKey.make("Invoices", ["sessions:read"], made_by=None, expires_at=None)
+    return house.post("accounts-keys-revoke", pk=key.pk)
+
+
+def _taken(house: House) -> Any:
+    token = uploads.keep(b"id,name\nm-1,Ada King\n")
+    seen = house.manager.get(reverse("people-import-preview", args=[token])).context["found"].fingerprint
+    return house.post("people-import-preview", {"seen": seen}, token=token)
+
+
+def _removed(house: House) -> Any:
+    row = Opening.objects.create(days=[1], start="09:00", to="18:00")
+    return house.post("machines-calendar-remove", {"kind": "weekly", "pk": row.pk})
+
+
+def _late(house: House) -> Any:
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start="09:00", to="18:00")
+    return house.post("machines-calendar-tonight", {"to": "00:00"})
+
+
+def _corrected(house: House) -> Any:
+    pk = house.session()
+    shown = house.manager.get(reverse("use-session", args=[pk])).context["form"].initial
+    return house.post("use-session", {**shown, "purpose": "training", "reason": "a course"}, pk=pk)
+
+
+def _lifted(house: House) -> Any:
+    blocks.hold(Member.objects.get(pk="m-1"), "payment-due", None, actor="desk")
+    return house.post("people-lift", {"block": Block.objects.get().pk}, pk="m-1")
+
+
+def _taken_back(house: House) -> Any:
+    trained("m-1")
+    return house.post("people-revoke", {"training": house.training().pk, "reason": "mistake"}, pk="m-1")
+
+
+def _back(house: House) -> Any:
+    Member.objects.filter(pk="m-1").update(left_on=today() - timedelta(days=9))
+    return house.post("people-back", pk="m-1")
+
+
+def _badge_of(member: str) -> int:
+    return Badge.objects.get(member=member).pk
+
+
+#: One right form for each route; of a route that does several things, one for each.
+SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
+    "welcome": (_first, _invited),
+    "language": (_spoken,),
+    "me-password": (_password,),
+    "me-revoke": (_signed_out,),
+    "my-minutes-lost": (lambda h: h.post("my-minutes-lost", {"badge": _badge_of("m-1")}, by=h.as_member()),),
+    "my-minutes-contest": (
+        lambda h: h.post("my-minutes-contest", {"words": "not me"}, pk=h.session(), by=h.as_member()),
+    ),
+    "floor-write": (_written,),
+    "floor-lock": (lambda h: h.post("floor-lock", BROKEN, name="laser"),),
+    "floor-unlock": (_unlocked,),
+    "people-new": (lambda h: h.post("people-new", _person(id="m-4")),),
+    "people-edit": (lambda h: h.post("people-edit", _person(), pk="m-1"),),
+    "people-enrol": (
+        lambda h: h.post("people-enrol", {"member": "m-3", "kind": "personal"}, query=f"?badge={tapped(NEW)}"),
+    ),
+    "people-give": (lambda h: h.post("people-give", {"typed": NEW}, pk="m-3"),),
+    "people-lend": (lambda h: h.post("people-lend", {"typed": NEW, "number": "L1", "until": str(today())}, pk="m-3"),),
+    "people-badge-end": (lambda h: h.post("people-badge-end", {"reason": "lost"}, pk=_badge_of("m-1")),),
+    "people-block": (lambda h: h.post("people-block", {"reason": "payment-due"}, pk="m-1"),),
+    "people-lift": (_lifted,),
+    "people-grant": (lambda h: h.post("people-grant", _grant(), pk="m-1"),),
+    "people-revoke": (_taken_back,),
+    "people-leave": (lambda h: h.post("people-leave", pk="m-1"),),
+    "people-back": (_back,),
+    "people-import-preview": (_taken,),
+    "people-matrix": (lambda h: h.post("people-matrix", {**_grant(), "member": ["m-1", "m-2"]}),),
+    "people-training-new": (lambda h: h.post("people-training-new", {"title": "Welding"}),),
+    "people-training-edit": (lambda h: h.post("people-training-edit", {"title": "Laser II"}, pk=h.training().pk),),
+    "people-group-new": (lambda h: h.post("people-group-new", {"name": "Class 3B", "kind": "class"}),),
+    "people-group-edit": (lambda h: h.post("people-group-edit", {"name": "3C", "kind": "class"}, pk=h.group().pk),),
+    "people-group-badge": (lambda h: h.post("people-group-badge", {"typed": NEW}, pk=h.group().pk),),
+    "people-group-end": (lambda h: h.post("people-group-end", {"over": "1"}, pk=h.group().pk),),
+    "use-session": (_corrected,),
+    "machines-new": (lambda h: h.post("machines-new", {"name": "drill", "preset": "saw"}),),
+    "machines-one": (lambda h: h.post("machines-one", {"title": "Laser II"}, name="laser"),),
+    "machines-rules": (lambda h: h.post("machines-rules", _rules(h), name="laser"),),
+    "machines-preset": (lambda h: h.post("machines-preset", {"preset": "laser"}, name="laser"),),
+    "machines-retire": (lambda h: h.post("machines-retire", {"retired": "1"}, name="laser"),),
+    "machines-trainings": (lambda h: h.post("machines-trainings", {"trainings": []}, name="laser"),),
+    "machines-gate": (lambda h: h.post("machines-gate", {"gate": "laser-9"}, name="laser"),),
+    "machines-gate-move": (
+        lambda h: h.post("machines-gate-move", {"moved": Gate.objects.get(name="saw-1").pk}, name="laser"),
+    ),
+    "machines-calendar-weekly": (
+        lambda h: h.post("machines-calendar-weekly", {"days": ["1"], "start": "09:00", "to": "18:00"}),
+    ),
+    "machines-calendar-special": (lambda h: h.post("machines-calendar-special", {"day": str(today())}),),
+    "machines-calendar-tonight": (_late,),
+    "machines-calendar-remove": (_removed,),
+    "accounts-new": (lambda h: h.post("accounts-new", {"name": "karim", "role": "desk"}),),
+    "accounts-one": (
+        lambda h: h.post("accounts-one", {"display_name": "Karim", "role": "desk"}, pk=h.account("desk").pk),
+        lambda h: h.post("accounts-one", {"active": "0"}, pk=h.account("desk").pk),
+    ),
+    "accounts-link": (lambda h: h.post("accounts-link", pk=h.account("desk").pk),),
+    "accounts-mail": (_mailed,),
+    "accounts-keys": (
+        lambda h: h.post("accounts-keys", {"name": "Bills", "scopes": ["sessions:read"], "lasts": "90"}),
+    ),
+    "accounts-keys-revoke": (_revoked_key,),
+}
+
+
+def told(since: int) -> list[Change]:
+    """Return what was written down since a row, where it says what became of something."""
+    return [change for change in Change.objects.filter(pk__gt=since) if change.before != change.after]
+
+
+def last() -> int:
+    return Change.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+@pytest.fixture
+def there(browse, account, mail_server) -> House:
+    mail_server()
+    return House(browse, account)
+
+
+def test_each_route_to_which_a_form_is_sent_is_looked_at_or_left_out_for_a_reason():
+    sent = {name for name, right in DOORS.items() if right.post}
+    assert SENT.keys() | LEFT_OUT.keys() == sent
+    assert not SENT.keys() & LEFT_OUT.keys()
+    assert all(rights.table()[name] for name in LEFT_OUT)
+
+
+@pytest.mark.parametrize(
+    ("route", "form"),
+    [pytest.param(route, form, id=f"{route}-{n}") for route, forms in SENT.items() for n, form in enumerate(forms)],
+)
+def test_a_right_form_leaves_what_it_changed_in_the_log(there, route, form):
+    since = last()
+    answer = form(there)
+    assert answer.status_code in (200, 303), " ".join(
+        re.findall(r'class="error"[^<]*<?[^<]*|<h1>[^<]*', answer.content.decode())
+    )
+    found = told(since)
+    assert found, [str(change) for change in Change.objects.filter(pk__gt=since)]
+    assert all(change.actor for change in found)
+
+
+def test_a_change_that_is_none_leaves_nothing(there):
+    there.post("language", {"language": "fr"})
+    since = last()
+    there.post("language", {"language": "fr"})
+    assert not told(since)
+
+
+# --- what else was written down nowhere -------------------------------------------------------------------------------
+
+
+def test_a_language_is_a_change_of_the_account(there):
+    there.post("language", {"language": "fr"})
+    change = Change.objects.get(verb="account.updated")
+    assert (change.actor, change.key, change.before, change.after) == (
+        "manager",
+        "manager",
+        {"lang": ""},
+        {"lang": "fr"},
+    )
+
+
+def test_a_loan_that_was_due_is_written_down_by_whoever_gives_the_badge_on(there):
+    card = Card.spelled(badge.parse(NEW))
+    ada, zoe = (Member.objects.get(pk=pk) for pk in ("m-1", "m-2"))
+    lent, _change = badges.give(card, ada, actor="desk", kind=Badge.LOAN, number="L1", until=NOON)
+    badges.give(card, zoe, actor="karim", kind=Badge.LOAN, number="L1")
+    change = Change.objects.get(verb="badge.ended", key=str(lent.pk))
+    assert (change.actor, change.reason, change.after["end_reason"]) == ("karim", "its time came", "over")
+    assert change.before["ended_at"] is None
+
+
+def test_a_machine_that_comes_with_a_gate_is_written_down():
+    gates.let_in("drill-1", "drill", actor="cli:ada")
+    change = Change.objects.get(verb="machine.added")
+    assert (change.actor, change.key, change.after) == ("cli:ada", "drill", {"name": "drill"})
+    gates.let_in("drill-2", "drill", actor="cli:ada")
+    assert Change.objects.filter(verb="machine.added").count() == 1
+
+
+def test_the_first_manager_is_written_down_as_every_account_is(there):
+    _first(there)
+    change = Change.objects.get(verb="account.added")
+    assert (change.actor, change.key, change.reason, change.before) == ("maya", "maya", "first", {})
+    assert (change.after["role"], change.after["display_name"]) == ("manager", "Maya")
+
+
+def test_a_password_is_told_without_a_word_of_it(there):
+    _password(there)
+    change = Change.objects.get(verb="account.password")
+    assert (change.before, change.after) == ({"password": "old", "sign_ins": 1}, {"password": "new", "sign_ins": 1})
+    account = Account.objects.get(name="desk")
+    for secret in (NEW_PASSWORD, PASSWORD, account.password):
+        assert secret not in str([change.before, change.after, change.reason])
+    page = there.manager.get("/log").content.decode()
+    assert "<del>another one</del>" in page
+    assert "<ins>a new one</ins>" in page
+
+
+def test_who_is_invited_had_no_password_before(there):
+    account, token = house_invites()
+    there.post("welcome", {"password": NEW_PASSWORD}, token=token)
+    change = Change.objects.get(verb="account.password", key=account.name)
+    assert (change.before["password"], change.after["password"]) == ("", "new")
+
+
+def house_invites() -> tuple[Account, str]:
+    from fabgate.collector import accounts
+
+    return accounts.invite("karim", Account.DESK, actor="manager")
+
+
+def test_a_link_is_told_with_how_long_it_opens_the_door(there):
+    there.post("accounts-link", pk=there.account("desk").pk)
+    change = Change.objects.get(verb="account.link")
+    link = OneTimeLink.objects.get(account__name="desk")
+    assert (change.before, change.after) == ({}, {"expires_at": link.expires_at.isoformat()})
+
+
+def test_browsers_that_are_signed_out_are_counted(there):
+    _signed_out(there)
+    change = Change.objects.get(verb="account.signed-out")
+    assert (change.actor, change.key, change.before, change.after) == (
+        *("desk", "desk"),
+        {"sign_ins": 2},
+        {"sign_ins": 1},
+    )
