@@ -10,7 +10,7 @@ from datetime import date
 
 from django.db import transaction
 
-from fabgate.collector import blocks, changes, roster
+from fabgate.collector import blocks, changes, names, roster
 from fabgate.collector.models import Change, Grant, Member, Training
 from fabgate.errors import UsageError
 
@@ -28,7 +28,7 @@ def grant_command(args: argparse.Namespace) -> int:
         actor=changes.cli_actor(args.actor),
         since=since,
         until=_day(args.until, "--until"),
-        trainer=args.trainer or "",
+        trainer=names.line(args.trainer or ""),
     )
     if change is None:
         sys.stdout.write(f"{member} has {training} ({grant.stage}) from {grant.since} already; nothing changed\n")
@@ -109,6 +109,8 @@ def _give(
         mistakes.append(f"until: found {until}, wanted {since} (since) or a later day")
     if len(trainer) > _MAX_TEXT:
         mistakes.append(f"trainer: found {len(trainer)} letters, wanted at most {_MAX_TEXT}")
+    if sign := names.unseen(trainer):
+        mistakes.append(f"trainer: found {sign}, wanted a name of signs that people see; type it instead of copying it")
     mistakes += [
         f"{member} left on {member.left_on}; let them in again first"
         for member in members

@@ -16,7 +16,7 @@ from typing import Final
 from django.utils.translation import get_language
 
 from fabgate import display, translations, wire
-from fabgate.collector import changes, commands, floor, roster
+from fabgate.collector import changes, commands, floor, names, roster
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Change, Gate, Machine, Pulse
 from fabgate.collector.models.workshop import MAX_LIFTED
@@ -123,8 +123,8 @@ def _forgotten(machine: Machine, lock_id: str) -> wire.Lock:
 
 
 def _reason(text: str, mistakes: list[str]) -> str:
-    reason = " ".join(text.split())
-    if not reason or not reason.isprintable():
+    reason = names.line(text)
+    if not reason or names.unseen(reason):
         mistakes.append(f"--reason: found {text[:40]!r}, wanted words that tell members why; such as 'Belt broken'")
     elif len(reason) > MAX_REASON:
         mistakes.append(

@@ -13,7 +13,7 @@ import msgspec
 from django.db import transaction
 
 from fabgate import wire
-from fabgate.collector import changes, presets, roster
+from fabgate.collector import changes, names, presets, roster
 from fabgate.collector.models import Machine
 from fabgate.errors import UsageError
 
@@ -36,15 +36,16 @@ def command(args: argparse.Namespace) -> int:
         if machine is None:
             known = ", ".join(Machine.objects.order_by("name").values_list("name", flat=True))
             mistakes.append(f"found no machine {args.name!r}, wanted one of: {known or '(there is none yet)'}")
-        if args.title is not None and (len(args.title) > _MAX_TITLE or not args.title.isprintable()):
-            mistakes.append(f"--title: found {args.title[:40]!r}…, wanted at most {_MAX_TITLE} printable characters")
+        title = None if args.title is None else names.line(args.title)
+        if title is not None and (len(title) > _MAX_TITLE or names.unseen(title)):
+            mistakes.append(f"--title: found {title[:40]!r}…, wanted at most {_MAX_TITLE} characters that people see")
         before = (machine.rules, machine.preset, machine.title) if machine else ()
         if machine is not None and args.preset:
             presets.apply(machine, args.preset)
         rules = changed(machine.rules if machine else {}, args.rules, mistakes)
         if mistakes or machine is None:
             raise UsageError("\n".join(mistakes))
-        machine.rules, machine.title = rules, machine.title if args.title is None else args.title
+        machine.rules, machine.title = rules, machine.title if title is None else title
         is_new = (machine.rules, machine.preset, machine.title) != before
         gates = []
         if is_new:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from openpyxl.utils import get_column_letter
 
 from fabgate import badge
+from fabgate.collector import names
 from fabgate.collector.members_table import Missing
 from fabgate.collector.models import Member
 from fabgate.errors import UsageError
@@ -140,8 +141,8 @@ def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:
         told = text % {"found": values[column][:40], **said}
         mistakes.append(Mistake(line, f"{_('%(name)s:') % {'name': column}} {told}"))
 
-    if not 0 < len(row.id) <= 64 or not row.id.isprintable():
-        wrong("id", _("found '%(found)s', wanted 1 to 64 printable characters"))
+    if not 0 < len(row.id) <= 64:
+        wrong("id", _("found '%(found)s', wanted 1 to 64 characters"))
     elif row.id.startswith(("group:", "emergency:")):
         wrong("id", _("found '%(found)s', which would be taken for a group's or an emergency badge's"))
     if row.email and not _is_email(row.email):
@@ -162,11 +163,14 @@ def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:
 
 
 def _texts(row: Row, values: dict[str, str], wrong: Callable[..., None]) -> None:
+    lines = {column: names.line(values.get(column, "")) for column in _LONGEST}
+    for column, text in {"id": row.id, **lines}.items():
+        if sign := names.unseen(text):
+            wrong(column, _("found %(sign)s, a sign that nobody sees; type it instead of copying it"), sign=sign)
     for column, longest in _LONGEST.items():
-        text = values.get(column, "")
-        setattr(row, column, text)
-        if len(text) > longest or not text.isprintable():
-            wrong(column, _("found '%(found)s…', wanted at most %(most)d printable characters"), most=longest)
+        setattr(row, column, lines[column])
+        if len(lines[column]) > longest:
+            wrong(column, _("found '%(found)s…', wanted at most %(most)d characters"), most=longest)
 
 
 def _days(row: Row, values: dict[str, str], wrong: Callable[..., None]) -> None:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector import accounts
 from fabgate.collector.models import Account, Member
+from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.watched import Watched
 from fabgate.errors import UsageError
 
@@ -16,7 +17,7 @@ from fabgate.errors import UsageError
 class AccountForm(Watched, forms.Form):
     """What a manager may change of an account."""
 
-    display_name = forms.CharField(label=_("Name that others read"), max_length=120, required=False)
+    display_name = LineField(label=_("Name that others read"), max_length=120, required=False)
     email = forms.EmailField(label=_("E-mail"), required=False)
     role = forms.ChoiceField(
         label=_("Role"),

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from fabgate.collector import locks
 from fabgate.collector.blocks import today
+from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.watched import Watched
 from fabgate.display import LINES, REASONS
 
@@ -36,7 +37,7 @@ class LockForm(Watched, forms.Form):
         ],
         error_messages={"required": gettext_lazy("Choose a reason: members read it at the machine.")},
     )
-    words = forms.CharField(
+    words = LineField(
         label=gettext_lazy("My own words"),
         required=False,
         max_length=locks.MAX_REASON,
@@ -60,13 +61,6 @@ class LockForm(Watched, forms.Form):
         input_formats=["%Y-%m-%d"],
         error_messages={"invalid": gettext_lazy("Write the day as year-month-day, such as 2027-03-01.")},
     )
-
-    def clean_words(self) -> str:
-        """Return the words on one line."""
-        words = " ".join(self.cleaned_data["words"].split())
-        if not words.isprintable():
-            raise forms.ValidationError(_("Use letters and digits that a display can show."))
-        return words
 
     def clean_back(self) -> date | None:
         """Refuse a day that is past."""

@@ -20,6 +20,7 @@ from fabgate.collector import accounts, api, changes
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import ApiKey
 from fabgate.collector.pages import errors
+from fabgate.collector.pages.lines import LineField
 from fabgate.errors import UsageError
 
 #: What each scope lets a program do.
@@ -36,7 +37,7 @@ LASTS: Final = [
 class KeyForm(forms.Form):
     """A key that is not there yet."""
 
-    name = forms.CharField(
+    name = LineField(
         label=gettext_lazy("For which program?"),
         max_length=120,
         help_text=gettext_lazy("Such as “Invoices (Dolibarr)”: so that everybody knows whom it belongs to."),

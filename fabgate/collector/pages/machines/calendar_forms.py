@@ -15,6 +15,7 @@ from fabgate.collector import opening
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Machine
 from fabgate.collector.models.calendar import WEEK
+from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.machines import views
 from fabgate.collector.pages.watched import Watched
 
@@ -83,7 +84,7 @@ class SpecialForm(ScopeForm):
         error_messages=_WRONG_TIME,
         help_text=gettext_lazy("Leave both empty: closed all day."),
     )
-    note = forms.CharField(label=gettext_lazy("Why (people read it)"), required=False, max_length=120)
+    note = LineField(label=gettext_lazy("Why (people read it)"), required=False, max_length=120)
 
     def clean_day(self) -> date:
         """Refuse a day that is past."""

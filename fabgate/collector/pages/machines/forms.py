@@ -21,6 +21,7 @@ from fabgate import wire
 from fabgate.collector import presets
 from fabgate.collector.gates import RESERVED_MACHINES
 from fabgate.collector.models import Gate, Machine, Training
+from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.machines import words
 from fabgate.collector.pages.watched import Watched
 from fabgate.errors import UsageError
@@ -60,8 +61,8 @@ _WRONG: Final[Mapping[str, Any]] = {
 class AboutForm(Watched, forms.Form):
     """What people call a machine, and where lists put it."""
 
-    title = forms.CharField(label=gettext_lazy("Title"), max_length=120, required=False)
-    category = forms.CharField(
+    title = LineField(label=gettext_lazy("Title"), max_length=120, required=False)
+    category = LineField(
         label=gettext_lazy("Category"),
         max_length=60,
         required=False,
@@ -75,14 +76,6 @@ class AboutForm(Watched, forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text=gettext_lazy("For the team: where the manual is, what to oil."),
     )
-
-    def clean_title(self) -> str:
-        """Return it on one line."""
-        return _line(self.cleaned_data["title"])
-
-    def clean_category(self) -> str:
-        """Return it on one line."""
-        return _line(self.cleaned_data["category"])
 
 
 class NewMachineForm(AboutForm):
@@ -132,10 +125,6 @@ class RulesForm(Watched, forms.Form):
     def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
         """Return the fields as they belong together."""
         return [(str(title), [self[name] for name in names]) for title, names in _GROUPS]
-
-    def clean_price_hint(self) -> str:
-        """Return it on one line."""
-        return _line(self.cleaned_data["price_hint"])
 
     def clean(self) -> dict[str, Any]:
         """Ask the gates' own code what is wrong."""
@@ -253,7 +242,7 @@ def _field(name: str) -> forms.Field:
     if name == "observe_until":
         widget_at = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=_MOMENT)
         return forms.DateTimeField(label=label, required=False, help_text=help_text, widget=widget_at)
-    return forms.CharField(label=label, required=False, max_length=40, help_text=help_text)
+    return LineField(label=label, required=False, max_length=40, help_text=help_text)
 
 
 def _initial(rules: wire.MachineRules) -> dict[str, Any]:
@@ -278,10 +267,3 @@ def _kept(name: str, value: Any) -> Any:
     if name == "observe_until":
         return None if value is None else value.isoformat()
     return value or None if name == "price_hint" else value
-
-
-def _line(text: str) -> str:
-    line = " ".join(text.split())
-    if not line.isprintable():
-        raise forms.ValidationError(_("Use letters and digits that a display can show."))
-    return line

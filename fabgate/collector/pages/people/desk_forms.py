@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from fabgate.collector import badges, blocks
 from fabgate.collector.models import Badge, Grant, Member, Training
+from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.people import cards, words
 
 LONGEST_LOAN: Final = timedelta(days=366)
@@ -41,7 +42,7 @@ class GrantForm(forms.Form):
         required=False,
         help_text=gettext_lazy("Empty: as long as the training lasts."),
     )
-    trainer = forms.CharField(label=gettext_lazy("Trainer"), max_length=200)
+    trainer = LineField(label=gettext_lazy("Trainer"), max_length=200)
 
     def __init__(self, *args: Any, member: Member | None = None, trainer: str = "", **more: Any) -> None:
         more.setdefault("initial", {"since": blocks.today(), "trainer": trainer})
@@ -103,7 +104,7 @@ class BlockForm(forms.Form):
 
 
 def _number() -> forms.CharField:
-    return forms.CharField(
+    return LineField(
         label=gettext_lazy("Number printed on it"),
         max_length=40,
         required=False,

@@ -24,6 +24,7 @@ from fabgate.collector.badges import Card
 from fabgate.collector.door import see_other
 from fabgate.collector.models import Badge, Gate, Member, Refusal
 from fabgate.collector.pages import who
+from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.people import cards, desk_forms, find, telling
 from fabgate.collector.pages.who import Holder
 from fabgate.errors import UsageError
@@ -48,7 +49,7 @@ class EnrolForm(forms.Form):
             "invalid_choice": gettext_lazy("Choose whose it is."),
         },
     )
-    number = forms.CharField(label=gettext_lazy("Number printed on it"), max_length=40, required=False)
+    number = LineField(label=gettext_lazy("Number printed on it"), max_length=40, required=False)
     kind = forms.ChoiceField(
         label=gettext_lazy("It is"),
         choices=[(Badge.PERSONAL, gettext_lazy("their own")), (Badge.LOAN, gettext_lazy("lent until this evening"))],

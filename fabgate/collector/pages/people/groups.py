@@ -16,6 +16,7 @@ from fabgate.collector import badges, blocks, changes, roster, twice
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Account, Badge, Group, Machine, Member
 from fabgate.collector.pages import errors, known, watched
+from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.people import desk_forms, find, telling, words
 
 
@@ -48,6 +49,7 @@ class GroupForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # 
             "note": gettext_lazy("Note"),
         }
         help_texts = {"machines": gettext_lazy("A class is always supervised.")}
+        field_classes = {"name": LineField}
         widgets = {"note": forms.Textarea({"rows": 2})}
 
     field_order = ("name", "kind", "payer", "people", "machines", "note")

@@ -11,7 +11,9 @@ from django.utils.timezone import localtime
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
+from fabgate.collector import names
 from fabgate.collector.models import Machine, Member
+from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.people import numbers
 from fabgate.collector.pages.people.desk_forms import DayField
 from fabgate.collector.pages.watched import Watched
@@ -68,7 +70,10 @@ class PersonForm(Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django'
             "category": gettext_lazy("What the statistics count them as."),
             "note": gettext_lazy("Whoever is at the desk reads it; the machines do not."),
         }
-        field_classes = {"valid_until": DayField, "joined_on": DayField}
+        field_classes = {
+            **dict.fromkeys(("name", "category", "plan"), LineField),
+            **dict.fromkeys(("valid_until", "joined_on"), DayField),
+        }
         widgets = {
             "lang": forms.Select(choices=_LANGS),
             "note": forms.Textarea({"rows": 2}),
@@ -111,10 +116,6 @@ class PersonForm(Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django'
             if self.add_prefix(name) in self.data:
                 self.add_error(name, _("Somebody else at the desk has to do this for you."))
         return cleaned
-
-    def clean_name(self) -> str:
-        """Take a name as one line."""
-        return " ".join(str(self.cleaned_data["name"]).split())
 
     def clean_lang(self) -> str:
         """Take a language that displays speak."""
@@ -165,7 +166,7 @@ class NewPersonForm(PersonForm):
     def clean_id(self) -> str:
         """Refuse a number that somebody has, what no number can be, and unasked one that sessions name already."""
         typed = str(self.cleaned_data["id"]).strip()
-        if not typed.isprintable() or typed.startswith(("group:", "emergency:")):
+        if names.unseen(typed) or typed.startswith(("group:", "emergency:")):
             raise forms.ValidationError(_("Use letters and digits, such as m-117."))
         held = Member.objects.filter(pk=typed).first()
         if held is not None:

@@ -22,6 +22,7 @@ from fabgate.collector.door import account_of, see_other
 from fabgate.collector.fold import folded
 from fabgate.collector.models import Grant, Group, Machine, Member, Training
 from fabgate.collector.pages import known, watched
+from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.people import desk_forms, find, telling, words
 from fabgate.collector.pages.people.words import Chip
 from fabgate.collector.roles import barred_from
@@ -50,6 +51,7 @@ class TrainingForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg] 
             "expires_after_days": gettext_lazy("Empty: it is learnt once and for all."),
             "prerequisite": gettext_lazy("Without this one it opens nothing, such as the safety tour."),
         }
+        field_classes = {"title": LineField}
         widgets = {"machines": forms.CheckboxSelectMultiple, "description": forms.Textarea({"rows": 3})}
 
     def __init__(self, *args: Any, **more: Any) -> None:

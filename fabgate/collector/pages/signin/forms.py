@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector import accounts
 from fabgate.collector.models import Account
+from fabgate.collector.pages.lines import LineField
 from fabgate.errors import UsageError
 
 
@@ -60,7 +61,7 @@ class FirstManagerForm(NewPasswordForm):
         help_text=_("Such as ada. Letters, digits and . _ - @ +"),
         widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "autofocus": True}),
     )
-    display_name = forms.CharField(
+    display_name = LineField(
         label=_("Name that others read"),
         max_length=120,
         required=False,

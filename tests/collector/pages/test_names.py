@@ -1,0 +1,111 @@
+"""Is a name what it looks like, however it came in: by a page, in a list, or by command?"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from fabgate.collector import grants, locks, machines, members_file, names
+from fabgate.collector.blocks import today
+from fabgate.collector.models import Group, Machine, Member, Training
+from fabgate.errors import UsageError
+
+#: Turns what follows, takes no room, is a mark of an encoding, moves a terminal, is drawn as nothing.
+UNSEEN = ["\u202e", "\u200b", "\ufeff", "\x1b", "\u200f", "\u00ad", "\u3164"]
+#: Whatever is a space to somebody.
+SPACES = ["\u2028", "\u00a0", "\t", "\n", "\u202f", "  ", "\x85"]
+
+
+@pytest.mark.parametrize("sign", UNSEEN)
+def test_a_sign_that_nobody_sees_is_found(sign):
+    assert names.unseen(names.line(f"Ada{sign}Lovelace")) == f"U+{ord(sign):04X}"
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_every_kind_of_space_becomes_one(space):
+    assert names.line(f" Ada{space}Lovelace{space}") == "Ada Lovelace"
+
+
+@pytest.mark.parametrize(
+    "name", ["Zoé Müller-Østergård", "O\u2019Neill", "Łęcka", "山田 太郎", "עדה", "ada 🛠", "नमस्ते", "a=1;b"]
+)
+def test_names_that_people_have_are_names(name):
+    assert (names.line(name), names.unseen(name)) == (name, "")
+
+
+@pytest.fixture
+def manager(browse, own_data, told) -> Any:
+    Machine.objects.create(name="saw")
+    Member.objects.create(id="m-1", name="Ada King")
+    return browse("manager")
+
+
+PERSON = {"lang": "en", "grace_days": "0", "level": "user"}
+#: A route, what stands in its path, what is typed besides, and each field that is a name.
+FORMS = [
+    ("people-new", {}, {**PERSON, "id": "m-4", "name": "Ada"}, ("name", "category", "plan")),
+    ("people-edit", {"pk": "m-1"}, {**PERSON, "name": "Ada"}, ("name", "category", "plan")),
+    ("people-group-new", {}, {"kind": Group.CLASS, "name": "3B"}, ("name",)),
+    ("people-training-new", {}, {"title": "Laser"}, ("title",)),
+    ("machines-new", {}, {"name": "drill", "preset": "saw"}, ("title", "category")),
+    ("machines-one", {"name": "saw"}, {}, ("title", "category")),
+    ("accounts-new", {}, {"name": "karim", "role": "desk"}, ("display_name",)),
+    ("accounts-keys", {}, {"name": "Bills", "scopes": ["sessions:read"]}, ("name",)),
+    ("machines-calendar-special", {}, {"day": str(today())}, ("note",)),
+    ("floor-lock", {"name": "saw"}, {"why": "own", "when": "idle"}, ("words",)),
+]
+
+
+@pytest.mark.parametrize("sign", ["\u202e", "\u200b", "\ufeff"])
+@pytest.mark.parametrize(
+    ("route", "places", "typed", "field"),
+    [pytest.param(*form[:3], field, id=f"{form[0]}-{field}") for form in FORMS for field in form[3]],
+)
+def test_a_page_names_the_sign_that_it_does_not_take(manager, route, places, typed, field, sign):
+    answer = manager.post(reverse(route, kwargs=places), {**typed, field: f"Ada{sign}B"})
+    assert answer.status_code == 400
+    assert f"a sign that nobody sees (U+{ord(sign):04X})" in answer.content.decode()
+
+
+def test_a_page_makes_one_line_of_a_name(manager):
+    typed = {**PERSON, "id": "m-4", "name": "Ada\u2028\u00a0Lovelace", "category": "young\tadult"}
+    assert manager.post("/people/new", typed).status_code == 303
+    found = Member.objects.get(pk="m-4")
+    assert (found.name, found.folded, found.category) == ("Ada Lovelace", "ada lovelace", "young adult")
+
+
+@pytest.mark.parametrize("sign", UNSEEN)
+@pytest.mark.parametrize("column", ["id", "name", "category", "plan"])
+def test_a_list_names_the_sign_that_it_does_not_take(database, column, sign):
+    said = {"id": "m-4", "name": "Ada", "category": "x", "plan": "y", "badges": ""}
+    row = ",".join({**said, column: f"a{sign}b"}.values())
+    found = members_file.parse(f"{','.join(said)}\n{row}\n".encode())
+    assert [str(one) for one in found.mistakes] == [
+        f"line 2: {column}: found U+{ord(sign):04X}, a sign that nobody sees; type it instead of copying it"
+    ]
+
+
+def test_a_number_is_taken_as_it_is_or_not_at_all(database):
+    found = members_file.parse("id,name,badges\nm\u00a04,Ada,\n".encode())
+    assert "id: found U+00A0" in str(found.mistakes[0])
+
+
+def test_a_list_makes_one_line_of_a_name(database):
+    found = members_file.parse('id,name,badges\nm-4,"Ada\u2028\u00a0 Lovelace",\n'.encode())
+    assert [row.name for row in found.rows] == ["Ada Lovelace"]
+
+
+@pytest.mark.parametrize("sign", UNSEEN)
+def test_a_command_does_not_take_it_either(database, sign):
+    Machine.objects.create(name="saw")
+    training = Training.objects.create(name="saw")
+    ada = Member.objects.create(id="m-1")
+    with pytest.raises(UsageError, match="characters that people see"):
+        machines.command(Namespace(name="saw", rules=[], preset=None, title=f"Sa{sign}w"))
+    with pytest.raises(UsageError, match=r"trainer: found U\+"):
+        grants.give(ada, training, "autonomous", actor="cli:ada", since=today(), trainer=f"In{sign}es")
+    with pytest.raises(UsageError, match="--reason: found"):
+        locks.lock(Namespace(gate="saw-1", reason=f"Belt{sign}", back=None, when="idle", actor="ada"))
