@@ -11,7 +11,7 @@ import codecs
 import csv
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import IO, Any, Final
@@ -29,8 +29,13 @@ MAX_COLUMNS: Final = 100
 MAX_UNPACKED: Final = 60 * 1024 * 1024
 MAX_RATIO: Final = 200
 MAX_PARTS: Final = 2_000
+#: Tags of all its parts: the library holds those of a whole row in memory, and takes microseconds for each.
+MAX_TAGS: Final = 2_000_000
+#: A spreadsheet has no line beyond this one.
+LAST_LINE: Final = 1_048_576
 #: Less than this is no bomb, however well it packs.
 _SMALL: Final = 1024 * 1024
+_PIECE: Final = 1024 * 1024
 _BOMS: Final = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _ZIP: Final = b"PK\x03\x04"
 #: What nobody calls a file of text.
@@ -129,6 +134,8 @@ def _lines(raw: bytes) -> Iterator[tuple[int, list[Any]]]:
     sheet: Any = book.worksheets[0]
     with sheet._get_source() as source:  # noqa: SLF001 (the library's own way to it takes no other parser)
         for line, cells in _Parser.of(sheet, source).parse():
+            if line > LAST_LINE:
+                raise UsageError(_("found a line beyond %(last)d; no sheet has one") % {"last": LAST_LINE})
             # What a file says of its own size may be a lie, or a million empty columns.
             within = {cell["column"]: cell["value"] for cell in cells if cell["column"] <= MAX_COLUMNS + 1}
             yield line, [within.get(column) for column in range(1, max(within, default=0) + 1)]
@@ -161,12 +168,23 @@ def _refuse_bombs(raw: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             parts = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+            unpacked = sum(part.file_size for part in parts)
+            is_bomb = unpacked > MAX_UNPACKED or (unpacked > _SMALL and unpacked > MAX_RATIO * len(raw))
+            is_bomb = is_bomb or len(parts) > MAX_PARTS or _tags(archive, parts) > MAX_TAGS
+    except Exception as error:  # whatever a broken archive makes of the library
         raise UsageError(_("cannot be read as a workbook; save it again, or as 'CSV UTF-8'")) from error
-    unpacked = sum(part.file_size for part in parts)
-    is_bomb = unpacked > _SMALL and unpacked > MAX_RATIO * len(raw)
-    if unpacked > MAX_UNPACKED or is_bomb or len(parts) > MAX_PARTS:
+    if is_bomb:
         raise UsageError(_("this workbook unpacks to far more than a list of people; nothing of it was read"))
+
+
+def _tags(archive: zipfile.ZipFile, parts: Sequence[zipfile.ZipInfo]) -> int:
+    """Count what opens a tag, a piece at a time; in pictures, too, for any part may be the sheet."""
+    found = 0
+    for part in parts:
+        with archive.open(part) as file:
+            while piece := file.read(_PIECE):
+                found += piece.count(b"<")
+    return found
 
 
 def _kept(line: int, cells: list[str], so_far: int, *, width: int = 0) -> Iterator[tuple[int, list[str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import zipfile
 from datetime import date, datetime
 from typing import Any
@@ -50,7 +51,7 @@ def test_a_workbook_is_read_as_what_it_shows():
 def rewritten(raw: bytes, **parts: tuple[str, str]) -> bytes:
     """Return a workbook in which one text stands for another, by the part's name without its ending."""
     file = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(raw)) as old, zipfile.ZipFile(file, "w") as new:
+    with zipfile.ZipFile(io.BytesIO(raw)) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
         for part in old.infolist():
             body = old.read(part).decode()
             for name, (before, after) in parts.items():
@@ -88,11 +89,6 @@ def test_a_row_of_nothing_but_formulas_without_values_is_not_empty():
     assert (line, [isinstance(cell, members_table.Missing) for cell in cells]) == (2, [True, True])
     with pytest.raises(UsageError, match="more than 20000 rows"):
         members_table.read(workbook(("id",), *[("=A1",)] * (members_table.MAX_ROWS + 1)))
-
-
-def test_a_workbook_that_names_a_row_beyond_all_is_read_at_once():
-    raw = rewritten(workbook(("id",), ("m-1",)), sheet1=('r="2"', 'r="2000000000"'))
-    assert members_table.read(raw).rows == [(2_000_000_000, ["m-1"])]
 
 
 def test_an_empty_workbook_has_no_header():
@@ -139,7 +135,10 @@ def test_a_workbook_with_entities_that_grow_is_refused():
         f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9)
     )
     file = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(workbook(("id",), ("m-1",)))) as old, zipfile.ZipFile(file, "w") as new:
+    with (
+        zipfile.ZipFile(io.BytesIO(workbook(("id",), ("m-1",)))) as old,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
         for part in old.infolist():
             body = old.read(part)
             if part.filename == "xl/workbook.xml":
@@ -160,16 +159,37 @@ def test_too_many_bytes_rows_and_columns_are_refused():
 
 
 def test_a_workbook_that_lies_about_its_size_is_read_to_its_end_and_no_further():
-    with zipfile.ZipFile(io.BytesIO(workbook(("id",), ("m-1",), ("m-2",)))) as old:
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w") as new:
-            for part in old.infolist():
-                body = old.read(part)
-                if part.filename.endswith("sheet1.xml"):
-                    body = body.replace(b'ref="A1:A3"', b'ref="A1:XFD1048576"')
-                    assert b"XFD1048576" in body
-                new.writestr(part.filename, body)
-    assert [line for line, _cells in members_table.read(file.getvalue()).rows] == [2, 3]
+    raw = rewritten(workbook(("id",), ("m-1",), ("m-2",)), sheet1=('ref="A1:A3"', 'ref="A1:XFD1048576"'))
+    assert [line for line, _cells in members_table.read(raw).rows] == [2, 3]
+
+
+def test_a_sheet_whose_last_line_was_touched_is_read_and_what_stands_there_is_told_by_its_line():
+    sheet = workbook(("id",), ("m-1",))
+    touched = rewritten(sheet, sheet1=("</sheetData>", '<row r="1048576"/></sheetData>'))
+    assert members_table.read(touched).rows == [(2, ["m-1"])]
+    cell = '<row r="1048576"><c r="A1048576" t="inlineStr"><is><t>m-2</t></is></c></row></sheetData>'
+    assert members_table.read(rewritten(sheet, sheet1=("</sheetData>", cell))).rows == [
+        (2, ["m-1"]),
+        (1048576, ["m-2"]),
+    ]
+
+
+@pytest.mark.parametrize("line", [members_table.LAST_LINE + 1, 2_000_000_000])
+def test_a_line_that_no_sheet_has_is_refused_before_the_lines_up_to_it_are_counted(line):
+    raw = rewritten(workbook(("id",), ("m-1",)), sheet1=("</sheetData>", f'<row r="{line}"/></sheetData>'))
+    assert len(raw) < 10_000
+    assert problem(raw) == "found a line beyond 1048576; no sheet has one"
+
+
+@pytest.mark.parametrize("tag", ["<row/>", "<x/>"])
+def test_millions_of_empty_tags_are_refused_unread(tag):
+    flood = tag * (members_table.MAX_TAGS + 1)
+    file = io.BytesIO(rewritten(workbook(("id",), ("m-1",)), sheet1=("</sheetData>", f"{flood}</sheetData>")))
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("xl/media/photo.jpg", random.Random(1).randbytes(100_000))
+    assert len(flood) < members_table.MAX_UNPACKED
+    assert len(flood) < members_table.MAX_RATIO * len(file.getvalue())
+    assert "unpacks to far more" in problem(file.getvalue())
 
 
 def test_a_file_that_only_has_the_name_of_a_workbook_is_refused_as_one():
