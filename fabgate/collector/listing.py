@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from fabgate.collector import table
+from fabgate.collector.formulas import kept_texts
 from fabgate.collector.models import Member, UsageSession
 from fabgate.collector.usage import interval
 
@@ -66,10 +67,10 @@ def lines(start: datetime, end: datetime, zone: tzinfo) -> Iterator[dict[str, An
 
 
 def write_csv(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
-    """Write exact milliseconds, and moments with their offset."""
+    """Write exact milliseconds, moments with their offset, and texts that no spreadsheet computes."""
     writer = csv.DictWriter(out, list(COLUMNS), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(kept_texts(row) for row in rows)
 
 
 def write_json(rows: Iterator[dict[str, Any]], out: TextIO) -> None:

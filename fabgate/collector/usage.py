@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from fabgate.collector import table
+from fabgate.collector.formulas import kept_texts
 from fabgate.collector.models import Member, UsageSession
 from fabgate.errors import UsageError
 
@@ -136,7 +137,7 @@ def write_csv(report: Report, out: TextIO) -> None:
     names = [field.name for field in fields(Line) if field.name != "until"]
     writer = csv.DictWriter(out, names, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(asdict(line) for line in (*report.lines, *report.open))
+    writer.writerows(kept_texts(asdict(line)) for line in (*report.lines, *report.open))
 
 
 def write_json(report: Report, out: TextIO) -> None:

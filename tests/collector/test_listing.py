@@ -94,6 +94,16 @@ def test_csv_and_json_hold_the_same(day, capsys):
     assert lines == [{key: "" if value is None else str(value) for key, value in row.items()} for row in objects]
 
 
+def test_no_name_is_computed_by_a_spreadsheet(day, capsys):
+    Member.objects.filter(id="m-1").update(name='=HYPERLINK("http://x","y");=1+1')
+    safe = """'=HYPERLINK("http://x","y");'=1+1"""
+    assert {row["name"] for row in csv.DictReader(io.StringIO(printed("csv", capsys)))} == {safe, ""}
+    out = io.StringIO()
+    usage.write_csv(usage.collect(NOON, NOON + timedelta(hours=1)), out)
+    assert {row["name"] for row in csv.DictReader(io.StringIO(out.getvalue()))} == {safe, ""}
+    assert json.loads(printed("json", capsys).splitlines()[0])["name"].startswith("=HYPERLINK")
+
+
 def test_the_table_says_about_open_and_why_to_look(day, capsys):
     lines = printed(None, capsys).splitlines()
     assert lines[-1] == "4 sessions"

