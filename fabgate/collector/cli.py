@@ -296,9 +296,19 @@ def _verb(
             start = import_module("fabgate.collector.start")
         except ModuleNotFoundError as error:
             raise UsageError(f"the collector is not installed ({error}): pip install 'fabgate[collector]'") from error
-        if prepares:  # first: models can be imported only once Django is set up
-            start.prepare(make=makes, process=name if name in SERVICES else "")
-        code: int = getattr(import_module(f"fabgate.collector.{module}"), function)(args)
+        try:
+            if prepares:  # first: models can be imported only once Django is set up
+                start.prepare(make=makes, process=name if name in SERVICES else "")
+            code: int = getattr(import_module(f"fabgate.collector.{module}"), function)(args)
+        except FabgateError:
+            raise
+        except Exception as error:
+            if not import_module("fabgate.collector.full").is_full(error):
+                raise
+            raise FabgateError(
+                f"{name}: found a disk that is full, and what was to be written was not kept; make room where FABGATE_DATA"
+                " (or the database, or what takes the output) is, and call it once more"
+            ) from error
         return code
 
     # Filled here and then left alone: argparse would break the example wherever it is long, dates at their hyphens.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +18,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, F, Sum
 
 from fabgate import wire
-from fabgate.collector import changes, floor, roster, table, twice
+from fabgate.collector import changes, floor, places, roster, table, twice
 from fabgate.collector.environ import Environment
 from fabgate.collector.models import Change, Gate, Hole, Journal, Machine, Quarantine
 from fabgate.collector.models.workshop import HEARTBEATS, MAX_LIFTED
 from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import UsageError
 
+#: Behind the name of a file that is written, and does not count yet.
+_READY: Final = ".new"
 #: Pages beside those of machines have these addresses.
 RESERVED_MACHINES: Final = frozenset({"new", "calendar"})
 
@@ -86,12 +90,11 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
         raise UsageError("\n".join(mistakes))
     env: Environment = settings.ENVIRONMENT
     directory = env.gate_directory(name)
-    token_file = directory / "token"
     try:
-        with transaction.atomic():
+        with _all_or_none(directory) as write, transaction.atomic():
             gate = Gate.objects.filter(name=name).first() or Gate(name=name)
             if gate.token_hash and not new_token:
-                raise IsIn(name, token_file)
+                raise IsIn(name, directory / "token")
             with changes.made(actor, "gate.let-in", gate) as change:
                 if gate.pk is None:
                     gate.save()
@@ -99,16 +102,14 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
                 token = gate.new_token()
                 gate.save(update_fields=["token_hash"])
             gate.refresh_from_db()
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            token_file.unlink(missing_ok=True)
-            write_secret(token_file, token + "\n")
+            write("token", token + "\n")
+            if not (directory / "seal.keys").exists():
+                write("seal.keys", new_key("s1"))
+            write("badge.keys", env.badge_key_file.read_text(encoding="utf-8"))
     except IntegrityError as error:
         if not twice.is_there(error):
             raise
-        raise IsIn(name, token_file) from error
-    write_secret(directory / "seal.keys", new_key("s1"))
-    (directory / "badge.keys").unlink(missing_ok=True)
-    write_secret(directory / "badge.keys", env.badge_key_file.read_text(encoding="utf-8"))
+        raise IsIn(name, directory / "token") from error
     return LetIn(gate, directory)
 
 
@@ -118,6 +119,34 @@ def _machine(name: str, actor: str) -> Machine:
     if is_new:
         changes.note(actor, "machine.added", found, after={"name": name})
     return found
+
+
+@contextmanager
+def _all_or_none(directory: Path) -> Iterator[Callable[[str, str], None]]:
+    """Give what writes a secret, by name; they take their places together at the end, or none does.
+
+    Committed first: what is written has room by then, and until then the secrets that were there count.
+    """
+    ready: list[Path] = []
+
+    def write(name: str, text: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = directory / f"{name}{_READY}"
+        path.unlink(missing_ok=True)  # of a process that was killed
+        ready.append(path)
+        write_secret(path, text)
+
+    try:
+        yield write
+    except BaseException:
+        for path in ready:
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            directory.rmdir()  # stays where it holds anything
+        raise
+    for path in ready:
+        path.replace(path.with_suffix(""))
+    places.sync_directory(directory)
 
 
 def move(gate: Gate, machine: Machine, *, actor: str) -> Change:

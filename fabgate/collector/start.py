@@ -73,10 +73,14 @@ def write_secret(path: Path, text: str) -> bool:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return False
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:  # a full disk: an empty file would be taken for the secret ever after
+        path.unlink(missing_ok=True)
+        raise
     places.sync_directory(path.parent)
     return True
 

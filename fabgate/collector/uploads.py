@@ -24,8 +24,12 @@ def keep(raw: bytes) -> str:
             old.unlink(missing_ok=True)
     token = secrets.token_hex(16)
     handle = os.open(folder / token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(raw)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw)
+    except OSError:  # a full disk
+        forget(token)
+        raise
     return token
 
 

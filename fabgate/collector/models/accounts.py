@@ -17,6 +17,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from fabgate.collector.full import unless_full
+
 #: How long a one-time link opens the door.
 LINK_LASTS: Final = {"first": timedelta(days=1), "invite": timedelta(days=7), "reset": timedelta(hours=2)}
 #: Failed sign-ins are counted over this time; more than so many, of a name or from an address, and nobody gets in.
@@ -167,7 +169,8 @@ class SignIn(models.Model):
         """Keep when it was last used, to the minute."""
         now = timezone.now()
         if now - self.seen_at >= SEEN_EVERY:
-            type(self).objects.filter(pk=self.pk).update(seen_at=now)
+            with unless_full():
+                type(self).objects.filter(pk=self.pk).update(seen_at=now)
 
 
 class FailedSignIn(models.Model):
@@ -253,7 +256,8 @@ class ApiKey(models.Model):
         now = timezone.now()
         key = cls.living().filter(token_hash=hash_of(token)).first()
         if key is not None and (key.last_used_at is None or now - key.last_used_at >= SEEN_EVERY):
-            cls.objects.filter(pk=key.pk).update(last_used_at=now)
+            with unless_full():
+                cls.objects.filter(pk=key.pk).update(last_used_at=now)
         return key
 
 

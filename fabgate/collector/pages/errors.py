@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import DisallowedHost, SuspiciousOperation
@@ -10,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from fabgate.collector import bodies
+from fabgate.collector import bodies, full
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +52,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form that did not come from one of our pages, or whose cookie is missing."""
-    # By the name of its route: the path of a one-time link is a secret.
-    route = request.resolver_match.view_name if request.resolver_match else "no route"
-    log.info("%s: a form was refused: %s", route, reason)
+    log.info("%s: a form was refused: %s", _route(request), reason)
     text = _(
         "The form was open for too long, or the browser sent no cookie. Go back, load the page again and send it once"
         " more. If the address begins with http: this collector expects https (FABGATE_HTTPS)."
@@ -110,9 +110,23 @@ def too_many(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest, *_args: Any) -> HttpResponse:
-    """Answer 500. Nothing is looked up for it: the database may be what fails."""
+    """Answer 507 where a disk is full, else 500. Nothing is looked up for it: the database may be what fails."""
+    status = 500
     title = _("Something broke here")
     text = _("It is not your fault. Try again; if it stays, whoever runs the collector finds the reason in its log.")
+    if full.is_full(sys.exception()):
+        status = HTTPStatus.INSUFFICIENT_STORAGE
+        title = _("The collector's disk is full")
+        text = _(
+            "This could not be written, and nothing of it was kept. Machines go on, and gates keep their records"
+            " themselves. Tell whoever runs the collector to make room on its disk, and then do it once more."
+        )
+        log.error("%s %s: the disk is full, nothing was written", request.method, _route(request))
     if request.path.startswith("/api/"):
-        return HttpResponse(f"{title}\n", status=500, content_type="text/plain; charset=utf-8")
-    return HttpResponse(render_to_string("errors/broken.html", {"title": title, "text": text}), status=500)
+        return JsonResponse({"detail": f"{title}. {text}"}, status=status)
+    return HttpResponse(render_to_string("errors/broken.html", {"title": title, "text": text}), status=status)
+
+
+def _route(request: HttpRequest) -> str:
+    """Return the name of a route: the path of a one-time link is a secret."""
+    return request.resolver_match.view_name if request.resolver_match else "no route"
