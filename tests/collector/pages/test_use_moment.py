@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import html
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
 
 from fabgate.collector import changes, corrections
 from fabgate.collector.models import Badge, Change, Grant, Hole, Journal, Machine, Training, UsageSession
@@ -215,3 +219,54 @@ def test_the_page_of_a_session_leads_to_the_second_in_which_it_began(used, brows
 
 def test_the_page_asks_first(used, browse):
     assert "One machine and one moment" in text(browse("auditor").get("/use/moment"))
+
+
+@pytest.fixture
+def in_paris():
+    with timezone.override(ZoneInfo("Europe/Paris")):
+        yield
+
+
+@pytest.fixture
+def night(used, in_paris):
+    """The night in which the clocks went back: one session in each of the hours from 02:00 to 03:00."""
+    for name, hour in (("s-1", 0), ("s-2", 1)):
+        began = datetime(2025, 10, 26, hour, 10, tzinfo=UTC)
+        ended = began + 40 * MINUTE
+        UsageSession.objects.filter(pk=name).update(started_at=began, ended_at=ended, last_at=ended)
+
+
+def test_of_an_hour_that_came_twice_both_moments_can_be_asked(night, browse):
+    client = browse("auditor")
+    asked = f"/use/moment?machine={machine()}&day=2025-10-26&time=02:30"
+    first, second = client.get(asked), client.get(f"{asked}&fold=1")
+    assert [cover.who for cover in first.context["covers"]] == ["Zoé Müller"]
+    assert [cover.who for cover in second.context["covers"]] == ["Bjørn Sørensen"]
+    assert "02:30:00 came twice" in text(first)
+    assert "at 02:30:00 (UTC+02:00)" in text(first)
+    assert "at 02:30:00 (UTC+01:00)" in text(second)
+    assert "02:10:00</time> (UTC+01:00)" in text(second)
+    (other,) = re.findall(r'href="(\?[^"]*fold=[^"]*)"', first.content.decode())
+    again = client.get(f"/use/moment{html.unescape(other)}")
+    assert [cover.who for cover in again.context["covers"]] == ["Bjørn Sørensen"]
+
+
+def test_an_hour_that_came_once_has_no_offset(used, in_paris, browse):
+    shown = text(browse("auditor").get(f"/use/moment?machine={machine()}&day=2025-10-26&time=04:30"))
+    assert "came twice" not in shown
+    assert "UTC" not in shown
+
+
+def test_a_session_of_the_second_hour_asks_for_the_second_moment(night, browse):
+    client = browse("auditor")
+    assert "fold=1" in client.get("/use/s-2").content.decode()
+    assert "fold=1" not in client.get("/use/s-1").content.decode()
+    assert "02:10</time> (UTC+01:00)" in text(client.get("/use/s-2"))
+
+
+def test_a_time_that_the_clocks_left_out_is_said_to_be_none(used, in_paris, browse):
+    answer = browse("auditor").get(f"/use/moment?machine={machine()}&day=2025-03-30&time=02:30")
+    assert answer.status_code == 400
+    assert "This time never was" in text(answer)
+    assert "01:30 (UTC+01:00) or 03:30 (UTC+02:00)" in text(answer)
+    assert "Nobody" not in text(answer)

@@ -5,7 +5,7 @@ Everything is told as it was recorded then, and beside it what became known sinc
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Any
 
 from django import forms
@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from fabgate.collector import folds
 from fabgate.collector.models import Machine
 from fabgate.collector.pages.use import forms as filters
 from fabgate.collector.pages.use import then
@@ -21,7 +22,9 @@ from fabgate.collector.pages.use.frame import show
 
 
 class MomentForm(forms.Form):
-    """Which machine, and when."""
+    """Which machine, and when. After it was found valid, `moments` are those at which clocks showed it."""
+
+    moments: list[datetime]
 
     machine = forms.ModelChoiceField(
         label=gettext_lazy("Machine"), queryset=Machine.objects.order_by("title", "name"), empty_label=None
@@ -42,11 +45,26 @@ class MomentForm(forms.Form):
             )
         return day
 
-    @property
-    def moment(self) -> datetime:
-        """Return the moment; of an hour that comes twice when the clocks go back, the first one."""
-        at: time = self.cleaned_data["time"]
-        return timezone.make_aware(datetime.combine(self.cleaned_data["day"], at))
+    def clean(self) -> dict[str, Any]:
+        """Find the moments that are asked for: two in an hour that came twice. Refuse a time that never was."""
+        typed: dict[str, Any] = self.cleaned_data
+        if "day" not in typed or "time" not in typed:
+            return typed
+        zone, local = timezone.get_current_timezone(), datetime.combine(typed["day"], typed["time"])
+        self.moments = folds.moments(local, zone)
+        if not self.moments:
+            before, after = folds.beside(local, zone)
+            text = _(
+                "This time never was: the clocks were put forward. Ask for %(before)s (%(early)s) or %(after)s (%(late)s)."
+            )
+            said = {"before": f"{before:%H:%M}", "after": f"{after:%H:%M}"}
+            said |= {"early": folds.offset(before), "late": folds.offset(after)}
+            self.add_error("time", text % said)
+        return typed
+
+    def moment(self, *, second: bool) -> datetime:
+        """Return the moment; of an hour that came twice the first one, or the `second`."""
+        return self.moments[-1 if second else 0]
 
 
 def moment(request: HttpRequest) -> HttpResponse:
@@ -55,7 +73,8 @@ def moment(request: HttpRequest) -> HttpResponse:
     if not form.is_bound or not form.is_valid():
         return show(request, "moment.html", {"form": form}, status=400 if form.is_bound else 200)
     machine: Machine = form.cleaned_data["machine"]
-    shown: dict[str, Any] = {"form": form, "machine": machine, "moment": form.moment}
-    if form.moment > timezone.now():
+    at = form.moment(second=request.GET.get("fold") == "1")
+    shown: dict[str, Any] = {"form": form, "machine": machine, "moment": at, "moments": form.moments}
+    if at > timezone.now():
         return show(request, "moment.html", shown | {"is_future": True})
-    return show(request, "moment.html", shown | then.answer(machine, form.moment))
+    return show(request, "moment.html", shown | then.answer(machine, at))

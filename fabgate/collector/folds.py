@@ -1,0 +1,31 @@
+"""Which local times come twice, because the clocks go back, and which never, because they go forward?
+
+PEP 495: of a time that comes twice `fold` says which is meant; one that never was is told by not coming back from UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, tzinfo
+
+
+def moments(local: datetime, zone: tzinfo) -> list[datetime]:
+    """Return the moments, in UTC, at which clocks of `zone` showed `local`: one, two in their order, or none."""
+    both = {local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
+    return [moment for moment in sorted(both) if moment.astimezone(zone).replace(tzinfo=None) == local]
+
+
+def beside(local: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
+    """Return the times before and after the jump that left out `local`, as far from each other as the clocks jumped."""
+    early, late = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC).astimezone(zone) for fold in (1, 0))
+    return early, late
+
+
+def came_twice(moment: datetime) -> bool:
+    """Return whether clocks of its own zone show the time of `moment` twice."""
+    return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset()
+
+
+def offset(moment: datetime) -> str:
+    """Return how far clocks are from UTC at a moment, as UTC+02:00, seconds left out."""
+    hours_minutes = f"{moment:%z}"
+    return f"UTC{hours_minutes[:3]}:{hours_minutes[3:5]}"

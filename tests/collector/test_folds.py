@@ -1,0 +1,54 @@
+"""A time that clocks show twice is two moments, and one that they leave out is none."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fabgate.collector import folds
+
+PARIS, LORD_HOWE = ZoneInfo("Europe/Paris"), ZoneInfo("Australia/Lord_Howe")
+
+
+def local(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("zone", "asked", "found"),
+    [
+        (PARIS, "2026-10-25 01:59:59", ["2026-10-24 23:59:59"]),
+        (PARIS, "2026-10-25 02:00", ["2026-10-25 00:00", "2026-10-25 01:00"]),
+        (PARIS, "2026-10-25 02:30", ["2026-10-25 00:30", "2026-10-25 01:30"]),
+        (PARIS, "2026-10-25 03:00", ["2026-10-25 02:00"]),
+        (PARIS, "2026-03-29 01:59", ["2026-03-29 00:59"]),
+        (PARIS, "2026-03-29 02:30", []),
+        (PARIS, "2026-03-29 03:00", ["2026-03-29 01:00"]),
+        (LORD_HOWE, "2026-04-05 01:45", ["2026-04-04 14:45", "2026-04-04 15:15"]),
+        (LORD_HOWE, "2026-10-04 02:15", []),
+        (UTC, "2026-10-25 02:30", ["2026-10-25 02:30"]),
+    ],
+)
+def test_a_time_is_one_moment_or_two_or_none(zone, asked, found):
+    assert folds.moments(local(asked), zone) == [utc(text) for text in found]
+
+
+def test_beside_a_time_that_never_was_stand_those_before_and_after_the_jump():
+    before, after = folds.beside(local("2026-03-29 02:30"), PARIS)
+    assert (f"{before:%H:%M}", folds.offset(before)) == ("01:30", "UTC+01:00")
+    assert (f"{after:%H:%M}", folds.offset(after)) == ("03:30", "UTC+02:00")
+
+
+def test_each_of_the_two_moments_says_that_it_came_twice_and_how_far_from_utc():
+    both = [moment.astimezone(PARIS) for moment in folds.moments(local("2026-10-25 02:30"), PARIS)]
+    assert [(folds.came_twice(moment), folds.offset(moment)) for moment in both] == [
+        (True, "UTC+02:00"),
+        (True, "UTC+01:00"),
+    ]
+    assert not folds.came_twice(utc("2026-10-25 02:30").astimezone(PARIS))
