@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from fabgate.collector import changes, first_link, table, twice
 from fabgate.collector.models import Account, ApiKey, Member, OneTimeLink, SignIn
@@ -23,14 +24,18 @@ class Taken(UsageError):  # noqa: N818 (it names what is in the way)
     """Somebody has the log-in name already."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"found the log-in name {name!r}, which somebody has already; wanted another one")
+        super().__init__(
+            _("found the log-in name '%(found)s', which somebody has already; wanted another one") % {"found": name}
+        )
 
 
 def check_name(typed: str) -> str:
     """Return a log-in name as it is kept. Raises UsageError where it cannot be one, and Taken where somebody has it."""
     name = Account.as_name(typed)
     if not _NAME.fullmatch(name):
-        raise UsageError(f"found the log-in name {typed!r}, wanted letters, digits and . _ - @ +, at most 63")
+        raise UsageError(
+            _("found the log-in name '%(found)s', wanted letters, digits and . _ - @ +, at most 63") % {"found": typed}
+        )
     if Account.objects.filter(name=name).exists():
         raise Taken(name)
     return name
@@ -58,7 +63,7 @@ def invite(
 def link_for(account: Account, *, actor: str) -> str:
     """Return the token of a link that sets a new password for `account`. Raises UsageError for an inactive one."""
     if not account.is_active:
-        raise UsageError(f"the account {account.name!r} is switched off; switch it on first")
+        raise UsageError(_("the account '%(name)s' is switched off; switch it on first") % {"name": account.name})
     purpose = OneTimeLink.RESET if account.has_usable_password() else OneTimeLink.INVITE
     token = OneTimeLink.make(purpose, account, actor)
     made = OneTimeLink.open(token)
@@ -115,7 +120,7 @@ def revoke(key: ApiKey, *, actor: str, reason: str = "") -> None:
     """Let a key open nothing any more, from now on. Raises UsageError for one that was revoked already."""
     with changes.made(actor, "key.revoked", key, reason=reason):
         if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
-            raise UsageError(f"the key {key} was revoked already")
+            raise UsageError(_("the key %(key)s was revoked already") % {"key": key})
 
 
 def add(args: argparse.Namespace) -> int:

@@ -57,7 +57,8 @@ class Taken(UsageError):  # noqa: N818 (it names what is in the way)
 
     def __init__(self, what: str, row: Badge) -> None:
         self.row = row
-        super().__init__(f"the {what} is in use since {row.since:%Y-%m-%d}: {row}; end that first")
+        said = {"what": what, "day": f"{row.since:%Y-%m-%d}", "row": row}
+        super().__init__(_("the %(what)s is in use since %(day)s: %(row)s; end that first") % said)
 
 
 def key_id() -> str:

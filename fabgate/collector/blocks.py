@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
+from django.utils.translation import gettext as _
 
 from fabgate.collector import changes, roster
 from fabgate.collector.models import Block, Change, Gate, Member
@@ -75,7 +76,7 @@ def lift(member: Member, *, only: int | None = None, actor: str, why: str = "") 
         wanted = member.blocks.filter(lifted_at=None)
         held = list((wanted if only is None else wanted.filter(pk=only)).select_for_update(no_key=True))
         if not held:
-            raise UsageError(f"{member} is not blocked")
+            raise UsageError(_("%(member)s is not blocked") % {"member": member})
         for found in held:
             with changes.made(actor, "block.lifted", found, reason=why) as change:
                 found.lifted_at, found.lifted_by = datetime.now(UTC), _short(actor)

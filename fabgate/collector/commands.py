@@ -12,6 +12,7 @@ from typing import Final
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from fabgate import wire
 from fabgate.collector import floor, roster
@@ -39,11 +40,18 @@ def give(
 ) -> Order:
     """Send one order, and return it; its outcome comes with the gate's reply. Raises UsageError."""
     if verb not in GIVEN:
-        raise UsageError(f"found the order {verb!r}, wanted one of {', '.join(GIVEN)}")
+        raise UsageError(
+            _("found the order '%(found)s', wanted one of %(wanted)s") % {"found": verb, "wanted": ", ".join(GIVEN)}
+        )
     if not gate.online or not gate.boot:
-        raise UsageError(f"{gate.name} is offline: no order reaches it now; try again once it is back")
+        raise UsageError(
+            _("%(gate)s is offline: no order reaches it now; try again once it is back") % {"gate": gate.name}
+        )
     if (verb == "extend") != (seconds is not None) or (seconds is not None and not 0 < seconds <= wire.MAX_SECONDS):
-        raise UsageError(f"found {seconds} seconds for {verb}, wanted 1 to {wire.MAX_SECONDS}, and for extend only")
+        raise UsageError(
+            _("found %(found)s seconds for %(verb)s, wanted 1 to %(most)d, and for extend only")
+            % {"found": seconds, "verb": verb, "most": wire.MAX_SECONDS}
+        )
     order, message = write(gate, verb, actor, reason=reason, seconds=seconds)
     if not send([], [(order, message)], timeout_s=timeout_s):
         order.refresh_from_db()

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from fabgate import wire
 from fabgate.collector import changes, floor, holders, ledger, rollup, sql
@@ -41,15 +42,15 @@ def correct(session: str, field: str, new: str, *, author: str, reason: str) -> 
     with transaction.atomic():
         row = sql.load_sessions({session}).get(session)
         if row is None:
-            mistakes.append(f"found no session {session[:64]!r}")
+            mistakes.append(_("found no session '%(found)s'") % {"found": session[:64]})
         elif row.reason is None:
-            mistakes.append("the session has not ended yet; correct it afterwards")
+            mistakes.append(_("the session has not ended yet; correct it afterwards"))
         if mistakes or row is None:
             raise UsageError("\n".join(mistakes))
         before, column = replace(row), _COLUMN[field]
         old = str(getattr(row, column))
         if old == str(value):
-            raise UsageError(f"{field}: it is {old!r} already")
+            raise UsageError(_("%(field)s: it is '%(value)s' already") % {"field": field, "value": old})
         setattr(row, column, value)
         row.corrected = " ".join(sorted({*row.corrected.split(), field}))
         if field == Correction.MEMBER:
@@ -77,11 +78,11 @@ def contest(session: UsageSession, words: str, *, author: str) -> Review:
     with transaction.atomic():
         row = sql.load_sessions({session.pk})[session.pk]
         if row.reason is None:
-            mistakes.append("the session has not ended yet; contest it afterwards")
+            mistakes.append(_("the session has not ended yet; contest it afterwards"))
         held = Review.objects.select_for_update(no_key=True).filter(session=session).first()
         review = held or Review(session=session)
         if review.why == Review.CONTESTED and review.settled_at is None:
-            mistakes.append("it is contested already; somebody will look at it")
+            mistakes.append(_("it is contested already; somebody will look at it"))
         if mistakes:
             raise UsageError("\n".join(mistakes))
         with changes.made(author, "review.contested", review, reason=words):
@@ -119,7 +120,9 @@ def favour(review: Review, *, author: str, note: str = "") -> None:
     with transaction.atomic():
         row, held = _waiting(review)
         if held.why == Review.CONTESTED:
-            raise UsageError("it is contested, and leaves no doubt to give away: accept it as counted, or correct it")
+            raise UsageError(
+                _("it is contested, and leaves no doubt to give away: accept it as counted, or correct it")
+            )
         least = row.last_energised_ms if row.has_end else row.energised_ms
         if row.reason is not None and least < row.counted_ms:
             why = note or "in the member's favour"
@@ -135,7 +138,11 @@ def _waiting(review: Review) -> tuple[Usage, Review]:
     row = sql.load_sessions({review.session_id})[review.session_id]
     held = Review.objects.select_for_update(no_key=True).get(pk=review.pk)
     if held.settled_at is not None:
-        raise UsageError(f"it was settled already by {held.settled_by or 'entries that came later'}")
+        raise UsageError(
+            _("it was settled already by %(who)s") % {"who": held.settled_by}
+            if held.settled_by
+            else _("it was settled already by entries that came later")
+        )
     return row, held
 
 
@@ -163,7 +170,8 @@ def _save(before: Usage, after: Usage, now: datetime, author: str, why: str) -> 
 def _reason(text: str, mistakes: list[str]) -> str:
     reason = " ".join(text.split())
     if not 0 < len(reason) <= MAX_REASON:
-        mistakes.append(f"reason: found {len(reason)} letters, wanted 1 to {MAX_REASON} that say why")
+        text = _("reason: found %(found)d letters, wanted 1 to %(most)d that say why")
+        mistakes.append(text % {"found": len(reason), "most": MAX_REASON})
     return reason
 
 
@@ -171,15 +179,18 @@ def _value(field: str, new: str, mistakes: list[str]) -> str | int:
     if field == Correction.TIME:
         if new.isascii() and new.isdigit() and int(new[:20]) <= wire.MAX_NUMBER:
             return int(new[:20])
-        mistakes.append(f"time: found {new[:40]!r}, wanted a whole number of milliseconds")
+        mistakes.append(_("time: found '%(found)s', wanted a whole number of milliseconds") % {"found": new[:40]})
     elif field == Correction.PURPOSE:
         if new not in PURPOSES:
-            mistakes.append(f"purpose: found {new[:40]!r}, wanted {', '.join(PURPOSES)}")
+            said = {"found": new[:40], "wanted": ", ".join(PURPOSES)}
+            mistakes.append(_("purpose: found '%(found)s', wanted %(wanted)s") % said)
     elif field in (Correction.MEMBER, Correction.PAYER):
         if not _is_somebody(new):
-            mistakes.append(f"{field}: found nobody called {new[:64]!r}, wanted the id of a member")
+            text = _("%(field)s: found nobody called '%(found)s', wanted the id of a member")
+            mistakes.append(text % {"field": field, "found": new[:64]})
     else:
-        mistakes.append(f"found the field {field[:40]!r}, wanted {', '.join(Correction.FIELDS)}")
+        said = {"found": field[:40], "wanted": ", ".join(Correction.FIELDS)}
+        mistakes.append(_("found the field '%(found)s', wanted %(wanted)s") % said)
     return new
 
 

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count, F, Sum
+from django.utils.translation import gettext as _
 
 from fabgate import wire
 from fabgate.collector import changes, floor, places, roster, table, twice
@@ -50,7 +51,10 @@ class IsIn(UsageError):  # noqa: N818 (it names what is in the way)
     """The gate has a token already."""
 
     def __init__(self, name: str, token_file: Path) -> None:
-        super().__init__(f"the gate {name!r} has a token already ({token_file}); give --new-token to replace it")
+        super().__init__(
+            _("the gate '%(name)s' has a token already (%(file)s); give --new-token to replace it")
+            % {"name": name, "file": token_file}
+        )
 
 
 def add(args: argparse.Namespace) -> int:
@@ -85,7 +89,8 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
         except UsageError as error:
             mistakes.append(str(error))
     if machine in RESERVED_MACHINES:
-        mistakes.append(f"a machine cannot be called {machine!r}: a page has that address; choose another name")
+        text = _("a machine cannot be called '%(name)s': a page has that address; choose another name")
+        mistakes.append(text % {"name": machine})
     if mistakes:
         raise UsageError("\n".join(mistakes))
     env: Environment = settings.ENVIRONMENT

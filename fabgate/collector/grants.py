@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from fabgate.collector import blocks, changes, names, roster
 from fabgate.collector.models import Change, Grant, Member, Training
@@ -79,11 +80,16 @@ def revoke(grant: Grant, *, actor: str, reason: str, on: date | None = None) -> 
     """Take one grant back, from today on or from a day; it stays written down. Raises UsageError."""
     on = on or blocks.today()
     if not reason.strip() or len(reason) > _MAX_TEXT:
-        raise UsageError(f"reason: found {len(reason.strip())} letters, wanted 1 to {_MAX_TEXT} that say why")
+        raise UsageError(
+            _("reason: found %(found)d letters, wanted 1 to %(most)d that say why")
+            % {"found": len(reason.strip()), "most": _MAX_TEXT}
+        )
     with changes.made(actor, "grant.revoked", grant, reason=reason) as change:
         held = Grant.objects.select_for_update(no_key=True).get(pk=grant.pk)
         if held.revoked_on is not None:
-            raise UsageError(f"it was taken back already, on {held.revoked_on} by {held.revoked_by}")
+            raise UsageError(
+                _("it was taken back already, on %(day)s by %(who)s") % {"day": held.revoked_on, "who": held.revoked_by}
+            )
         held.revoked_on, held.revoked_by, held.reason = on, actor, reason
         held.save(update_fields=["revoked_on", "revoked_by", "reason"])
         change.rosters = roster.versions(roster.rebuild(only_changed=True))
@@ -95,7 +101,10 @@ def revoke_all(member: Member, training: Training, *, actor: str, reason: str) -
     """Take back every grant of a training that a member still has. Raises UsageError where there is none."""
     held = list(Grant.objects.filter(member=member, training=training, revoked_on=None).order_by("since", "id"))
     if not held:
-        raise UsageError(f"{member} does not have {training}; there is nothing to take back")
+        raise UsageError(
+            _("%(member)s does not have %(training)s; there is nothing to take back")
+            % {"member": member, "training": training}
+        )
     return [revoke(grant, actor=actor, reason=reason) for grant in held]
 
 
@@ -104,15 +113,21 @@ def _give(
 ) -> list[tuple[Grant, Change | None]]:
     mistakes = []
     if stage not in Grant.STAGES:
-        mistakes.append(f"stage: found {stage[:40]!r}, wanted {', '.join(Grant.STAGES)}")
+        said: dict[str, object] = {"found": stage[:40], "wanted": ", ".join(Grant.STAGES)}
+        mistakes.append(_("stage: found '%(found)s', wanted %(wanted)s") % said)
     if until is not None and until < since:
-        mistakes.append(f"until: found {until}, wanted {since} (since) or a later day")
+        said = {"found": until, "since": since}
+        mistakes.append(_("until: found %(found)s, wanted %(since)s (since) or a later day") % said)
     if len(trainer) > _MAX_TEXT:
-        mistakes.append(f"trainer: found {len(trainer)} letters, wanted at most {_MAX_TEXT}")
+        said = {"found": len(trainer), "most": _MAX_TEXT}
+        mistakes.append(_("trainer: found %(found)d letters, wanted at most %(most)d") % said)
     if sign := names.unseen(trainer):
-        mistakes.append(f"trainer: found {sign}, wanted a name of signs that people see; type it instead of copying it")
+        mistakes.append(
+            _("trainer: found %(sign)s, wanted a name of signs that people see; type it instead of copying it")
+            % {"sign": sign}
+        )
     mistakes += [
-        f"{member} left on {member.left_on}; let them in again first"
+        _("%(member)s left on %(day)s; let them in again first") % {"member": member, "day": member.left_on}
         for member in members
         if member.left_on is not None and member.left_on <= since
     ]

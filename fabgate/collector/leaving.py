@@ -13,6 +13,7 @@ from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from fabgate.collector import accounts, blocks, changes, roster
 from fabgate.collector.models import Account, ApiKey, Badge, Change, Grant, Group, Member, Training
@@ -62,7 +63,8 @@ def leave(*members: Member, actor: str, reason: str = "") -> Change:
             change = _leave(Member.objects.select_for_update(no_key=True).get(pk=member.pk), actor, reason)
         if not Account.has_manager() and Account.objects.filter(member__in=members, role=Account.MANAGER).exists():
             raise LastManager(
-                f"{', '.join(map(str, members))}: nobody would be manager; make somebody else manager first"
+                _("%(names)s: nobody would be manager; make somebody else manager first")
+                % {"names": ", ".join(map(str, members))}
             )
         change.rosters = roster.versions(roster.rebuild(only_changed=True))
         change.save(update_fields=["rosters"])
@@ -86,7 +88,7 @@ def come_back(member: Member, *, actor: str) -> Change:
 def _leave(member: Member, actor: str, reason: str) -> Change:
     today = blocks.today()
     if member.left_on is not None and member.left_on <= today:
-        raise UsageError(f"{member} left on {member.left_on} already")
+        raise UsageError(_("%(member)s left on %(day)s already") % {"member": member, "day": member.left_on})
     found = ties(member)
     for key in found.keys:
         accounts.revoke(key, actor=actor, reason=_GONE)

@@ -14,6 +14,7 @@ from datetime import date
 from typing import Final
 
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from fabgate import display, translations, wire
 from fabgate.collector import changes, commands, floor, names, roster
@@ -81,7 +82,7 @@ def take_off(machine: Machine, lock_id: str | None, *, actor: str) -> tuple[wire
         machine = _again(machine)
         lifted = _forgotten(machine, lock_id) if lock_id else machine.lift_lock()
         if lifted is None:
-            raise UsageError(f"{machine.name} is not locked; there is nothing to take off")
+            raise UsageError(_("%(machine)s is not locked; there is nothing to take off") % {"machine": machine.name})
         machine.save()
         gates = _rebuilt(machine, change)
     return lifted, gates
@@ -115,9 +116,8 @@ def _forgotten(machine: Machine, lock_id: str) -> wire.Lock:
         assert lifted is not None
         return lifted
     if not lock_id.isascii() or not lock_id.isalnum() or len(lock_id) > MAX_LOCK_ID:
-        raise UsageError(
-            f"--lock: found {lock_id[:40]!r}, wanted the id of the lock that the gate's problem 'lock' names"
-        )
+        text = _("--lock: found '%(found)s', wanted the id of the lock that the gate's problem 'lock' names")
+        raise UsageError(text % {"found": lock_id[:40]})
     machine.lifted = [*machine.lifted, lock_id][-MAX_LIFTED:]
     return wire.Lock(id=lock_id, when="idle", reason="")
 

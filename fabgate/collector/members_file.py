@@ -62,7 +62,7 @@ def parse(raw: bytes, name: str = "") -> File:
     problems: list[str] = []
     columns = columns_of(table.header, problems)
     if problems:
-        raise UsageError("\n".join(f"line 1: {problem}" for problem in problems))
+        raise UsageError("\n".join(_("line 1: %(problem)s") % {"problem": problem} for problem in problems))
     mistakes: list[Mistake] = []
     rows = list(_rows(table, columns, mistakes))
     _collisions(rows, mistakes)

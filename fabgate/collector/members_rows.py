@@ -158,7 +158,7 @@ def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:
         try:
             row.badges.append(badge.parse(spelling))
         except UsageError as error:
-            mistakes.append(Mistake(line, f"badges: {_why_not(spelling, error)}"))
+            mistakes.append(Mistake(line, f"{_('%(name)s:') % {'name': 'badges'}} {_why_not(spelling, error)}"))
     return row
 
 

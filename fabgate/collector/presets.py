@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector.models import Machine
@@ -121,6 +122,9 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
 def apply(machine: Machine, name: str) -> None:
     """Give `machine` a preset's rules. The caller saves it and rebuilds the rosters. Raises UsageError."""
     if name not in PRESETS:
-        raise UsageError(f"found the preset {name!r}, wanted one of {', '.join(PRESETS)}")
+        raise UsageError(
+            gettext("found the preset '%(found)s', wanted one of %(wanted)s")
+            % {"found": name, "wanted": ", ".join(PRESETS)}
+        )
     own = {rule: value for rule, value in machine.rules.items() if rule in _OWN}
     machine.rules, machine.preset = {**PRESETS[name], **own}, name

@@ -242,3 +242,10 @@ def test_without_a_server_or_an_address_nothing_is_offered(browse, account, mail
     mail_server()
     assert 'name="token"' in manager.post(f"/accounts/{desk.pk}/link").content.decode()
     assert 'name="token"' not in manager.post(f"/accounts/{other.pk}/link").content.decode()
+
+
+def test_that_an_account_is_switched_off_is_said_in_ones_own_language(account, browse):
+    other = account("auditor", is_active=False)
+    answer = browse(account("manager", lang="fr")).post(f"/accounts/{other.pk}/link")
+    assert answer.status_code == 400
+    assert "le compte «\u00a0auditor\u00a0» est désactivé" in answer.content.decode()

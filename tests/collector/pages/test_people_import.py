@@ -319,3 +319,11 @@ def test_the_page_lists_each_column_as_its_reader_may_call_it_and_a_list_that_do
     header = ",".join(names[0] for names in columns)
     assert columns_of(header.split(","), problems := []) == list(COLUMNS)
     assert problems == []
+
+
+def test_the_line_of_a_mistake_in_the_columns_is_said_in_ones_own_language(account, browse):
+    file = SimpleUploadedFile("people.csv", b"nobody,knows\n1,2\n")
+    answer = browse(account("manager", lang="fr")).post("/people/import", {"file": file})
+    assert answer.status_code == 400
+    assert "ligne 1\u00a0: " in answer.content.decode()
+    assert "line 1" not in answer.content.decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,7 +12,7 @@ from django.utils import translation
 from django.utils.translation import gettext, ngettext, pgettext, trans_real
 
 from fabgate.collector import translations
-from tests.collector.pages import strings
+from tests.collector.pages import mistakes, strings
 
 TEMPLATES = sorted((strings.ROOT / "templates").rglob("*.html"))
 #: Names, which are the same in every language.
@@ -25,6 +26,32 @@ def test_every_string_has_its_translation(lang):
     known = translations.texts(lang)
     missing = {text: where for text, where in strings.all_of_them().items() if text not in known}
     assert not missing
+
+
+def test_no_mistake_that_a_page_can_show_is_plain_english():
+    assert not mistakes.untranslated()
+
+
+def test_mistakes_of_the_model_are_found_from_the_pages():
+    found = mistakes.reached()
+    assert {mistakes.Place("accounts", "link_for"), mistakes.Place("members_file", "parse")} <= found
+    assert mistakes.Place("copies", "backup") not in found
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ('raise UsageError(f"{name} is off")', [" is off"]),
+        ('raise UsageError(_("%(name)s is off") % {"name": name})', []),
+        ('mistakes.append("nothing")', ["nothing"]),
+        ('mistakes = [f"no {n}" for n in names]', ["no "]),
+        ('raise UsageError("\\n".join(_("line") for _ in found))', []),
+        ('log.info("nobody sees it")', []),
+    ],
+)
+def test_words_that_nobody_translated_are_told_from_others(code, words):
+    found = [word.value for said in mistakes.said(ast.parse(code)) for word in mistakes.plain(said)]
+    assert found == words
 
 
 @pytest.mark.parametrize("lang", translations.LANGUAGES)
