@@ -9,7 +9,7 @@ import ipaddress
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from email.headerregistry import Address
 from pathlib import Path
@@ -26,6 +26,31 @@ EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 (compared, not bo
 #: A name, an IPv4 or an IPv6 address.
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%\w+)?")
 
+PREFIX: Final = "FABGATE_"
+#: What others of ours read, who may be at work on the same computer; the names that the collector reads are in environ.py.
+ELSEWHERE: Final[Mapping[str, str]] = {
+    "FABGATE_COLLECTOR_ENV": "systemd/collector-verb: the file of the environment",
+    "FABGATE_BIN": "systemd/collector-verb: where the program lies",
+    "FABGATE_SOAK": "tests: longer runs",
+    "FABGATE_MODEL_RUNS": "tests: how many runs of a model",
+    "FABGATE_TEST_DATABASE_URL": "tests: a PostgreSQL",
+}
+#: What people write who know other programs.
+_ALSO: Final = {"TIMEZONE": "TZ", "TIME_ZONE": "TZ", "DB_URL": "DATABASE_URL", "PROXY": "PROXIES"}
+_LISTED: Final = "one that docs/reference.md names"
+
+
+def nearest(name: str, known: Collection[str]) -> list[str]:
+    """Return which of the `known` names may have been meant, the most likely first; at most three."""
+    said = name.upper().removeprefix(PREFIX)
+    ends = {one.removeprefix(PREFIX): one for one in sorted(known)}
+    if said in ends:
+        return [ends[said]]
+    words = {*said.split("_")}
+    akin = [one for one in ends if words <= {*one.split("_")}]
+    found = akin or get_close_matches(_ALSO.get(said, said), ends, 3, 0.6)
+    return [ends[one] for one in found[:3]]
+
 
 class Reader:
     """Reads values and remembers what was wrong with them."""
@@ -40,12 +65,12 @@ class Reader:
         return self._environ.get(name, "")
 
     def check_names(self) -> None:
-        """Name each variable that nobody has asked for and that looks like one that is not set: a slip of the pen."""
-        for name in sorted(name for name in self._environ if name.startswith("FABGATE_") and name not in self._asked):
-            meant = [
-                near for near in get_close_matches(name, sorted(self._asked), 1, 0.89) if near not in self._environ
-            ]
-            self.mistakes += [f"{name}: found a variable that nobody reads, wanted {near}; rename it" for near in meant]
+        """Name each variable that begins like ours and that nobody reads: what it says would be left out in silence."""
+        for name in sorted(self._environ):
+            if name.upper().startswith(PREFIX) and name not in self._asked | ELSEWHERE.keys():
+                near = nearest(name, self._asked)
+                wanted, act = (" or ".join(near), "rename it, or unset it") if near else (_LISTED, "unset it")
+                self.mistakes.append(f"{name}: found a variable that nobody reads, wanted {wanted}; {act}")
 
     def text(self, name: str, default: str = "") -> str:
         """Return what is said."""

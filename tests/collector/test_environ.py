@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fabgate.collector import environ
+from fabgate.collector.given import ELSEWHERE
 from fabgate.errors import UsageError
 
 
@@ -45,7 +46,8 @@ def test_a_missing_site_is_a_mistake_only_where_it_is_needed():
         environ.read({}, need_site=True)
 
 
-REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference.md"
 
 
 @pytest.fixture
@@ -229,12 +231,40 @@ def test_a_secret_is_here_or_in_a_file_and_never_shown(tmp_path):
         ("FABGATE_ALLOWED_HOST", "FABGATE_ALLOWED_HOSTS"),
         ("FABGATE_MQTT_PASSWORD", "FABGATE_MQTT_PASSWORD_FILE"),
         ("FABGATE_WEBPORT", "FABGATE_WEB_PORT"),
+        ("FABGATE_PORT", "FABGATE_MQTT_PORT or FABGATE_WEB_PORT"),
+        ("FABGATE_HOSTS", "FABGATE_ALLOWED_HOSTS"),
+        ("FABGATE_PROXY", "FABGATE_PROXIES"),
+        ("FABGATE_DATABASE", "FABGATE_DATABASE_URL or FABGATE_DATABASE_URL_FILE"),
+        ("FABGATE_DB_URL", "FABGATE_DATABASE_URL"),
+        ("FABGATE_TIMEZONE", "FABGATE_TZ"),
+        ("FABGATE_SMTP", "FABGATE_SMTP_URL or FABGATE_SMTP_URL_FILE"),
+        ("fabgate_https", "FABGATE_HTTPS"),
+        ("Fabgate_Site", "FABGATE_SITE"),
     ],
 )
-def test_a_slip_of_the_pen_is_told_with_what_was_meant(slip, meant):
-    assert mistakes(**{slip: "x"}) == [f"{slip}: found a variable that nobody reads, wanted {meant}; rename it"]
+def test_a_variable_that_nobody_reads_is_told_with_what_was_meant(slip, meant):
+    (told,) = mistakes(**{slip: "x"})
+    assert told.startswith(f"{slip}: found a variable that nobody reads, wanted {meant}")
+    assert told.endswith("; rename it, or unset it")
 
 
-def test_a_variable_of_somebody_else_or_beside_the_right_one_is_left_alone():
-    assert mistakes(FABGATE_SOAK="1", FABGATE_BIN="/x", FABGATE_TEST_DATABASE_URL="x", FABGATE_COLLECTOR_ENV="x") == []
-    assert mistakes(FABGATE_WEBPORT="x", FABGATE_WEB_PORT="80") == []
+def test_a_variable_that_is_like_none_of_ours_is_a_mistake_too_also_beside_the_right_one():
+    assert mistakes(FABGATE_SECRET="x") == [
+        "FABGATE_SECRET: found a variable that nobody reads, wanted one that docs/reference.md names; unset it"
+    ]
+    assert len(mistakes(FABGATE_WEBPORT="x", FABGATE_WEB_PORT="80")) == 1
+
+
+def test_what_others_of_ours_read_and_what_is_not_ours_is_left_alone():
+    assert mistakes(**dict.fromkeys(ELSEWHERE, "x"), PATH="/bin", FABGATEWAY="x") == []
+
+
+def test_every_variable_that_a_file_of_ours_reads_is_known():
+    files = [ROOT / "Makefile", *(ROOT / "systemd").iterdir()]
+    files += [path for folder in ("fabgate", "tools", "tests") for path in (ROOT / folder).rglob("*.py")]
+    read = re.compile(r"""environ(?:\.get\(|\[)"(FABGATE_[A-Z_]+)"|\$\{(FABGATE_[A-Z_]+)|@(FABGATE_[A-Z_]+)=""")
+    texts = [path.read_text("utf-8") for path in files if path.is_file()]
+    found = {name for text in texts for names in read.findall(text) for name in names if name}
+    assert found - set(re.findall(r'"(FABGATE_[A-Z_]+)"', inspect.getsource(environ))) == ELSEWHERE.keys()
+    told = REFERENCE.read_text("utf-8")
+    assert all(f"`{name}`" in told for name in ELSEWHERE)
