@@ -138,8 +138,8 @@ def _give(
         # Of a form that is sent twice the second one waits here, and then finds what the first one wrote.
         list(Member.objects.select_for_update(no_key=True).filter(pk__in=[one.pk for one in members]).order_by("pk"))
         # What was said of that day last: who was suspended since then is granted the same once more.
-        said = Grant.objects.filter(member__in=members, training=training, since=since, revoked_on=None)
-        last = {grant.member_id: grant for grant in said.order_by("id")}
+        standing = Grant.objects.filter(member__in=members, training=training, since=since, revoked_on=None)
+        last = {grant.member_id: grant for grant in standing.order_by("id")}
         fresh = []
         for member in members:
             held = last.get(member.pk)
