@@ -298,7 +298,8 @@ def _verb(
             raise UsageError(f"the collector is not installed ({error}): pip install 'fabgate[collector]'") from error
         try:
             if prepares:  # first: models can be imported only once Django is set up
-                start.prepare(make=makes, process=name if name in SERVICES else "")
+                serves = name in SERVICES
+                start.prepare(make=makes, owns=serves, process=name if serves else "")
             code: int = getattr(import_module(f"fabgate.collector.{module}"), function)(args)
         except FabgateError:
             raise

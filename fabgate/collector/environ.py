@@ -25,6 +25,8 @@ class Environment:
     site: str
     data: Path
     tz: str
+    #: Whether somebody said so: what the database lives in is changed by a word only, never by its absence.
+    is_tz_said: bool = field(compare=False)
     mqtt_host: str
     mqtt_port: int
     mqtt_username: str | None
@@ -87,6 +89,7 @@ def read(environ: Mapping[str, str], *, need_site: bool) -> Environment:
         site=reader.site("FABGATE_SITE", required=need_site),
         data=Path(reader.text("FABGATE_DATA", DEFAULT_DATA)).absolute(),
         tz=reader.zone("FABGATE_TZ", "UTC"),
+        is_tz_said=reader.is_set("FABGATE_TZ"),
         mqtt_host=reader.host("FABGATE_MQTT_HOST", "127.0.0.1"),
         mqtt_port=reader.port("FABGATE_MQTT_PORT", 8883 if ca else 1883),
         mqtt_username=reader.text("FABGATE_MQTT_USERNAME") or None,

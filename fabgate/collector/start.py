@@ -11,11 +11,15 @@ import logging
 import os
 import secrets
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import django
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
 from fabgate.collector import environ, logs, places, postgresql
 from fabgate.errors import FabgateError, UsageError
@@ -23,11 +27,12 @@ from fabgate.errors import FabgateError, UsageError
 log = logging.getLogger(__name__)
 
 
-def prepare(*, make: bool = True, process: str = "") -> environ.Environment:
+def prepare(*, make: bool = True, owns: bool = False, process: str = "") -> environ.Environment:
     """Bring keys and tables up to date, set up Django, and return the environment.
 
     Where there is no database yet it is made, and where is said on stderr; unless `make` is False, for verbs that
-    would have nothing to look at: an empty one beside the true one only misleads. `process` begins each line of the log.
+    would have nothing to look at: an empty one beside the true one only misleads. Whoever `owns` the
+    collector may take it to another time zone; others live in the one that it has. `process` begins each line of the log.
     Raises UsageError with one line for each mistake in the environment.
     """
     found = environ.read(os.environ, need_site=True)
@@ -47,15 +52,16 @@ def prepare(*, make: bool = True, process: str = "") -> environ.Environment:
             write_secret(found.badge_key_file, new_key("b1"))
             os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fabgate.collector.settings")
             if found.database_url:
-                _prepare_postgresql(found, make=make)
+                _prepare_postgresql(found, make=make, owns=owns)
             else:
-                _prepare_sqlite(found)
+                _prepare_sqlite(found, owns=owns)
     except OSError as error:
         raise UsageError(
             f"FABGATE_DATA: found {str(found.data)!r}, which cannot be used ({error.strerror or error}); wanted a"
             " directory that this account may write"
         ) from error
-    return found
+    environment: environ.Environment = settings.ENVIRONMENT
+    return environment
 
 
 def settle() -> None:
@@ -99,17 +105,17 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _prepare_sqlite(found: environ.Environment) -> None:
+def _prepare_sqlite(found: environ.Environment, *, owns: bool) -> None:
     is_new = not found.database.exists()
     django.setup()
-    _migrate(found)
+    _migrate(found, owns=owns)
     connection.close()
     if is_new:
         found.database.chmod(0o600)
         places.sync_directory(found.data)  # without it, a power cut may lose the whole file with what was acknowledged
 
 
-def _prepare_postgresql(found: environ.Environment, *, make: bool) -> None:
+def _prepare_postgresql(found: environ.Environment, *, make: bool, owns: bool) -> None:
     postgresql.check_library()
     django.setup()
     postgresql.connect()
@@ -122,37 +128,49 @@ def _prepare_postgresql(found: environ.Environment, *, make: bool) -> None:
                     " run` to make one"
                 )
             sys.stderr.write(f"note: making a new collector in {where}, and keys in {found.data}\n")
-        _migrate(found)
+        _migrate(found, owns=owns)
     connection.close()
 
 
-def _migrate(found: environ.Environment) -> None:
+def _migrate(found: environ.Environment, *, owns: bool) -> None:
     call_command("migrate", verbosity=0, interactive=False)
-    _check_site(found.site)
-    _settle_restored(found.data)
-    _sum_up(found.tz)
-
-
-def _check_site(site: str) -> None:
     # The app registry is ready only now, so the models cannot be imported above.
+    from fabgate.collector import restored  # noqa: PLC0415
     from fabgate.collector.models import Collector  # noqa: PLC0415
 
-    known = Collector.get(site).site
-    if known != site:
+    known = Collector.get(found.site)
+    _check_site(found.site, known.site)
+    restored.settle(found.data)
+    _check_zone(found, known.rolled_tz, owns=owns)
+
+
+def _check_site(found: str, known: str) -> None:
+    if known != found:
         raise FabgateError(
-            f"FABGATE_SITE: found {site!r}, but the database holds the site {known!r}; correct one, or set another"
+            f"FABGATE_SITE: found {found!r}, but the database holds the site {known!r}; correct one, or set another"
             " FABGATE_DATA"
         )
 
 
-def _settle_restored(data: Path) -> None:
-    from fabgate.collector import restored  # noqa: PLC0415 (as above)
-
-    restored.settle(data)
-
-
-def _sum_up(tz: str) -> None:
+def _check_zone(found: environ.Environment, known: str, *, owns: bool) -> None:
+    """Live in the zone of the database: sums of days and rosters are made in it, and nobody else's shall be mixed in."""
     from fabgate.collector import rollup  # noqa: PLC0415 (as above)
 
-    if rollup.ensure(tz):
-        log.info("the sums of days are those of %s now", tz)
+    if not known or (owns and found.is_tz_said):
+        if rollup.ensure(found.tz) or known not in {"", found.tz}:
+            log.info("the sums of days are those of %s now", found.tz)
+    elif found.is_tz_said and found.tz != known:
+        raise UsageError(
+            f"FABGATE_TZ: found {found.tz!r}, but the collector lives in {known!r}; unset it, or set it for"
+            " `fabgate collector run` (or its units) and restart that: it takes the collector to another zone"
+        )
+    else:
+        _live_in(known)
+
+
+def _live_in(tz: str) -> None:
+    """Make what Django was set up with, before the database could be asked, that of the database."""
+    settings.ENVIRONMENT = replace(settings.ENVIRONMENT, tz=tz)
+    settings.TIME_ZONE = os.environ["TZ"] = tz
+    time.tzset()
+    timezone.get_default_timezone.cache_clear()

@@ -208,3 +208,87 @@ def until_healthy(port: int) -> None:
             return False
 
     until(healthy)
+
+
+# --- the time zone ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_paris(tmp_path) -> Path:
+    """A collector that was served from Paris once."""
+    home = tmp_path / "data"
+    assert (
+        run(environment(home, FABGATE_TZ="Europe/Paris"), "gate-add", "laser-1", "--machine", "laser").returncode == 0
+    )
+    return home
+
+
+def zone_of(home: Path) -> str:
+    with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection:
+        return connection.execute("SELECT rolled_tz FROM collector_collector").fetchone()[0]
+
+
+def zone_of_roster(home: Path) -> str:
+    with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection:
+        return json.loads(connection.execute("SELECT body FROM collector_servedroster").fetchone()[0])["tz"]
+
+
+def test_a_verb_without_a_zone_lives_in_that_of_the_database(in_paris):
+    done = run(environment(in_paris), "lock", "laser-1", "--reason", "Belt")
+    assert done.returncode == 0, done.stderr
+    assert "sums of days" not in done.stderr
+    assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Europe/Paris", "Europe/Paris")
+
+
+def test_a_verb_reads_and_prints_dates_in_the_zone_of_the_database(in_paris):
+    period = ("--from", "2026-07-01", "--to", "2026-07-02", "--json")
+    of_the_database, said = (
+        run(environment(in_paris, **tz), "usage", *period) for tz in ({}, {"FABGATE_TZ": "Europe/Paris"})
+    )
+    assert of_the_database.returncode == 0, of_the_database.stderr
+    assert of_the_database.stdout == said.stdout
+    assert "2026-07-01T00:00:00+02:00" in of_the_database.stdout
+
+
+def test_a_verb_with_another_zone_than_the_database_is_refused(in_paris):
+    done = run(environment(in_paris, FABGATE_TZ="Asia/Tokyo"), "accounts")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: FABGATE_TZ: found 'Asia/Tokyo', but the collector lives in 'Europe/Paris'; unset it, or set it for"
+        " `fabgate collector run` (or its units) and restart that: it takes the collector to another zone\n"
+    )
+    assert zone_of(in_paris) == "Europe/Paris"
+
+
+def served(home: Path, **more: str) -> str:
+    """Serve the pages until they are there, and return the log."""
+    port, log = free_port(), home.with_name("log")
+    env = environment(home, FABGATE_WEB_PORT=str(port), **more)
+    with log.open("w") as file:
+        web = subprocess.Popen([sys.executable, "-m", "fabgate.collector", "web"], env=env, stderr=file)
+    try:
+        until(lambda: web.poll() is not None or answers(port))
+    finally:
+        web.terminate()
+        code = web.wait(WAIT_S)
+    assert code == 0, log.read_text()
+    return log.read_text()
+
+
+def answers(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).close()
+    except urllib.error.HTTPError:
+        return True  # nothing is stored, and it says so
+    except OSError:
+        return False
+    return True
+
+
+def test_what_serves_takes_the_collector_to_another_zone_when_told_to_and_not_for_want_of_a_word(in_paris):
+    changed = "the sums of days are those of Asia/Tokyo now"
+    assert "sums of days" not in served(in_paris)
+    assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Europe/Paris", "Europe/Paris")
+    assert served(in_paris, FABGATE_TZ="Asia/Tokyo").count(changed) == 1
+    assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Asia/Tokyo", "Asia/Tokyo")
+    assert changed not in served(in_paris, FABGATE_TZ="Asia/Tokyo")
