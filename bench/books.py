@@ -49,7 +49,7 @@ def kept(run: Run, sessions: int) -> Home:
         run.say(f"making {sessions:,} sessions, once")
         known.mkdir(parents=True, exist_ok=True)
         (known / ".gitignore").write_text("*\n", encoding="ascii")
-        for left in known.glob("collector.db*"):
+        for left in (*known.glob("collector.db*"), *known.glob("badge.keys")):
             left.unlink()
         Child("bench.books", Home(known), str(sessions)).end()
         (known / "made").touch()

@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from fabgate import wire
-from fabgate.collector import start
+from fabgate.collector import places, start
 from fabgate.collector.environ import Environment
 from fabgate.collector.models import Heartbeat
 from fabgate.collector.mqtt import Connected, Link, Lost, Posted
@@ -71,6 +71,8 @@ class Ingest:
     def __init__(self, env: Environment, *, takeover: bool = False) -> None:
         self._env = env
         self._takeover = takeover
+        #: Which file is open: a name may be given to another one, and what is in one without a name is lost.
+        self._file = places.identity(env.database)
         self._store = Store(env.site)
         self._inbox: queue.SimpleQueue[Posted] = queue.SimpleQueue()
         self._link = Link(env, collector=self._store.collector, inbox=self._inbox)
@@ -89,7 +91,7 @@ class Ingest:
         self._stopping = True
 
     def run(self) -> None:
-        """Store until stopped. Raises FabgateError when another collector serves the site."""
+        """Store until stopped. Raises FabgateError when another collector serves the site, or the database is gone."""
         log.info("collector %s of %s: broker %s:%d", self._store.collector, self._env.site, *self._broker)
         self._link.start()
         try:
@@ -123,6 +125,7 @@ class Ingest:
         if trouble == self._trouble and time.monotonic() < self._beat_at:
             return
         self._trouble, self._beat_at = trouble, time.monotonic() + BEAT_S
+        self._check_file()
         try:
             Heartbeat.beat(Heartbeat.INGEST, datetime.now(UTC), trouble)
         except (DatabaseError, InterfaceError) as error:
@@ -202,6 +205,7 @@ class Ingest:
                 with self._alone():
                     return self._store.store(messages, datetime.now(UTC))
             except (OperationalError, InterfaceError) as error:
+                self._check_file()
                 log.error("%d messages cannot be stored (%s); trying again", len(messages), error)
                 connection.close()
                 time.sleep(RETRY_S)
@@ -213,5 +217,18 @@ class Ingest:
         return self._link.held_back() if self._is_crowded and is_ours else nullcontext()
 
     def _publish(self, publications: list[Publication]) -> None:
+        if publications:
+            self._check_file()
         for publication in publications:
             self._link.publish(publication.topic, publication.body)
+
+    def _check_file(self) -> None:
+        """Raise FabgateError where the file that is open has lost its name: nobody could ever read what goes into it."""
+        if self._env.database_url:
+            return  # a server looks after its own
+        found = places.identity(self._env.database)
+        if found is None or found != self._file:
+            raise FabgateError(
+                f"found {self._env.database} {'gone' if found is None else 'replaced by another file'} while it was in"
+                " use, wanted the file that was opened: nothing more is acknowledged. Put it back, or restore a copy"
+            )

@@ -73,3 +73,12 @@ def sync_file(path: Path) -> None:
 
 
 sync_directory = sync_file
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return which file has this name now; None where there is none, or nobody may know."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -61,7 +61,8 @@ TEMPLATES = [
 DATABASES: dict[str, Any] = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": str(ENVIRONMENT.database),
+        # Never made by opening it: one that was deleted is missed, and no empty one takes its place.
+        "NAME": f"{ENVIRONMENT.database.as_uri()}?mode=rw",
         "OPTIONS": {
             # IMMEDIATE, because a transaction that reads first and then wants to write is refused at once, without the
             # timeout, when somebody else wrote in between. FULL, because what is acknowledged must survive a power

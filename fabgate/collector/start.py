@@ -38,7 +38,7 @@ def prepare(*, make: bool = True, owns: bool = False, process: str = "") -> envi
     found = environ.read(os.environ, need_site=True)
     logs.set_up(found.log, process)
     try:
-        if not make and not found.database_url and not _is_there(found.database):
+        if not make and not found.database_url and not any(map(_is_there, (found.badge_key_file, found.database))):
             raise UsageError(
                 f"found no collector database at {found.database}; wanted FABGATE_DATA to point at it, or"
                 " `fabgate collector run` to make one"
@@ -47,14 +47,21 @@ def prepare(*, make: bool = True, owns: bool = False, process: str = "") -> envi
         with places.alone(found.data / places.STARTING):
             places.use(found.data)
             if not found.database_url and not _is_there(found.database):
+                if _is_there(found.badge_key_file):
+                    raise UsageError(
+                        f"found the keys of a collector in {found.data}, but no {found.database.name}; wanted its"
+                        " database: put it back, or a copy by `fabgate collector restore FILE --replace`; where there"
+                        " shall be none, move the keys away"
+                    )
                 sys.stderr.write(f"note: making a new collector in {found.data}: database and keys (FABGATE_DATA)\n")
             write_secret(found.secret_key_file, secrets.token_urlsafe(48) + "\n")
-            write_secret(found.badge_key_file, new_key("b1"))
             os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fabgate.collector.settings")
             if found.database_url:
                 _prepare_postgresql(found, make=make, owns=owns)
             else:
                 _prepare_sqlite(found, owns=owns)
+            # Last, because with it there was a collector: a first start that is cut off may be repeated.
+            write_secret(found.badge_key_file, new_key("b1"))
     except OSError as error:
         raise UsageError(
             f"FABGATE_DATA: found {str(found.data)!r}, which cannot be used ({error.strerror or error}); wanted a"
@@ -107,11 +114,11 @@ def _is_there(path: Path) -> bool:
 
 def _prepare_sqlite(found: environ.Environment, *, owns: bool) -> None:
     is_new = not found.database.exists()
+    found.database.touch(0o600)  # nobody else makes one (settings.py)
     django.setup()
     _migrate(found, owns=owns)
     connection.close()
     if is_new:
-        found.database.chmod(0o600)
         places.sync_directory(found.data)  # without it, a power cut may lose the whole file with what was acknowledged
 
 
@@ -173,4 +180,4 @@ def _live_in(tz: str) -> None:
     settings.ENVIRONMENT = replace(settings.ENVIRONMENT, tz=tz)
     settings.TIME_ZONE = os.environ["TZ"] = tz
     time.tzset()
-    timezone.get_default_timezone.cache_clear()
+    timezone.get_default_timezone.cache_clear()  # type: ignore[attr-defined]  # the stubs know no caches

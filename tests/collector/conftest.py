@@ -53,6 +53,7 @@ def template() -> Iterator[Path]:
     from django.core.management import call_command
     from django.db import connection
 
+    (_HOME / "collector.db").touch()
     call_command("migrate", verbosity=0, interactive=False)
     connection.close()
     yield _HOME / "collector.db"

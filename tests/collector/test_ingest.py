@@ -159,6 +159,45 @@ def test_what_a_gate_publishes_is_stored_and_acknowledged_with_its_hash(broker, 
     assert dict(ingest.rows("SELECT id, energised_ms FROM collector_usagesession WHERE reason = 'badge'")) == wanted
 
 
+def test_what_is_in_a_deleted_file_is_never_acknowledged_and_no_empty_one_takes_its_place(broker, start):
+    journal = Journal()
+    journal.write("gate.started", version="1")
+    ingest = start("c")
+    with uplink(broker, journal) as gate:
+        gate.wait_for_collector()
+        gate.deliver()
+        for file in ingest.home.glob("collector.db*"):
+            file.unlink()
+        gate.publish(journal.start("s-1"))
+        _, errors = ingest.process.communicate(timeout=WAIT_S)
+        assert ingest.process.returncode == 1, errors
+        assert f"error: found {ingest.home}/collector.db gone while it was in use" in errors
+        gate.wait_for_collector(online=False)
+        acks = [gate.acks.get_nowait().seq for _ in range(gate.acks.qsize())]
+        assert set(acks) <= {1}
+    again = start("c")
+    _, errors = again.process.communicate(timeout=WAIT_S)
+    assert again.process.returncode == 2
+    assert errors == (
+        f"error: found the keys of a collector in {ingest.home}, but no collector.db; wanted its database: put it back,"
+        " or a copy by `fabgate collector restore FILE --replace`; where there shall be none, move the keys away\n"
+    )
+    assert list(ingest.home.glob("collector.db*")) == []
+
+
+def test_a_database_that_another_file_replaced_is_noticed_without_a_message(broker, start):
+    ingest = start("c")
+    with uplink(broker, Journal()) as gate:
+        gate.wait_for_collector()
+        database = ingest.home / "collector.db"
+        other = database.with_name("other.db")
+        other.touch()
+        other.rename(database)
+        _, errors = ingest.process.communicate(timeout=WAIT_S)
+    assert ingest.process.returncode == 1, errors
+    assert "collector.db replaced by another file while it was in use" in errors
+
+
 def test_kill_9_of_the_ingest_in_mid_stream_loses_nothing_and_doubles_nothing(broker, start):
     journal, wanted = a_day(700)
     running = [start("c")]

@@ -133,6 +133,7 @@ _AT_ONCE = "import django; django.setup(); from django.core.management import ca
 def made(data: Path, *programs: str) -> dict[str, object]:
     """Return the tables, with their columns and keys, and the indexes in the order in which they were made."""
     settings = {"DJANGO_SETTINGS_MODULE": "fabgate.collector.settings", "FABGATE_SITE": "lyon"}
+    (data / "collector.db").touch()
     for program in programs:
         environment = {**settings, "FABGATE_DATA": str(data), "PYTHONPATH": ":".join(sys.path)}
         subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True)
