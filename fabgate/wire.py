@@ -80,10 +80,13 @@ END_REASONS: Final = (
 
 #: Numbers above this would not survive a JSON reader, nor a database.
 MAX_NUMBER: Final = 1 << 53
+#: No session lasts longer than a year: a gate's rules allow 31 days, and as many for a job to end (MAX_SECONDS).
+MAX_DURATION_MS: Final = 366 * 86_400_000
 MAX_ID: Final = 64
 MAX_TEXT: Final = 200
 # What a field of a gate's message may hold; decoding checks it. Plain ``str`` is text that is only ever shown.
 Count = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+DurationMs = Annotated[int, Meta(ge=0, le=MAX_DURATION_MS)]
 Id = Annotated[str, Meta(max_length=MAX_ID)]
 JournalId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z-]{1,64}$(?!\n)")]  # "$" alone lets a line end pass
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
@@ -223,8 +226,8 @@ class SessionCounters(Data, frozen=True, kw_only=True):
     session: Id
     member: Text
     badge: Text
-    energised_ms: Count
-    running_ms: Count
+    energised_ms: DurationMs
+    running_ms: DurationMs
     roster: Count = 0
 
 
@@ -236,7 +239,7 @@ class SessionEnded(SessionCounters, frozen=True, kw_only=True):
     """``fabgate.session.ended.v1``: the true time lies in [energised_ms, energised_ms + uncertainty_ms]."""
 
     reason: Text
-    uncertainty_ms: Count = 0
+    uncertainty_ms: DurationMs = 0
     actor: Text | None = None
 
 
@@ -503,8 +506,8 @@ class State(Message, frozen=True, kw_only=True):
     session: Id | None = None
     member: Text | None = None
     since: datetime | None = None
-    energised_ms: Count = 0
-    running_ms: Count = 0
+    energised_ms: DurationMs = 0
+    running_ms: DurationMs = 0
 
 
 class CollectorStatus(Message, frozen=True, kw_only=True):

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 #: No age of a roster is believed beyond this: a year.
 _OLDEST_S = 366 * 86_400
+#: Nor a version that is further ahead of our clock, in milliseconds, but for our own: one word of a gate, never taken
+#: back, would number all its rosters beyond what any message can carry.
+_AHEAD_MS: Final = 86_400_000
 
 
 class Batch:
@@ -236,9 +239,7 @@ class Batch:
             gate.problems = list(status.problems)
             gate.head, gate.mark, gate.synced = status.head, status.mark, status.synced
         if status.roster is not None:
-            gate.reported_roster = max(gate.reported_roster, status.roster.version)
-            if (age_s := status.roster.age_s) is not None:
-                gate.roster_confirmed_at = self.now - timedelta(seconds=min(age_s, _OLDEST_S))
+            self._hear_roster(gate, status.roster)
         if status.journal is None:
             return  # the last will knows nothing of the journal
         journal = self.journals[status.journal]
@@ -257,6 +258,16 @@ class Batch:
         if status.mark != journal.ack_seq or (status.hash or "") not in {"", seal.to_text(bytes(journal.ack_hash))}:
             self.touched.add(journal.name)
             self.asked.add(journal.name)
+
+    def _hear_roster(self, gate: Gate, roster: wire.RosterInfo) -> None:
+        if roster.version > max(gate.roster_version, round(self.now.timestamp() * 1000) + _AHEAD_MS):
+            problem = f"roster-ahead: version {roster.version} is more than a day ahead of the collector's clock"
+            if problem not in gate.problems:
+                gate.problems = [*gate.problems, problem]
+            return
+        gate.reported_roster = max(gate.reported_roster, roster.version)
+        if roster.age_s is not None:
+            gate.roster_confirmed_at = self.now - timedelta(seconds=min(roster.age_s, _OLDEST_S))
 
     def _move_acks(self) -> None:
         arrived = {row for row, _, _ in self.new}

@@ -169,7 +169,8 @@ def close_unfinished(
         energised_ms=session.energised_ms,
         running_ms=session.running_ms,
         roster=session.roster,
-        uncertainty_ms=max(0, boot_ms - session.boot_ms) if same_boot else slack_ms,
+        # A gate that nobody started for a year within one boot would say more than anybody believes.
+        uncertainty_ms=min(max(0, boot_ms - session.boot_ms), wire.MAX_DURATION_MS) if same_boot else slack_ms,
     )
 
 

@@ -71,3 +71,27 @@ def test_a_gate_that_does_not_know_the_age_takes_nothing_back(store, journal):
     store.store([journal.status(roster=wire.RosterInfo(version=1, age_s=0))], NOON)
     store.store([journal.status(roster=wire.RosterInfo(version=1))], NOON + MINUTE)
     assert Gate.objects.get().roster_confirmed_at == NOON
+
+
+def test_a_roster_of_days_to_come_is_not_believed_and_said_among_the_gates_problems(store, journal):
+    noon_ms, day_ms = round(NOON.timestamp() * 1000), 86_400_000
+    honest, ahead, wild = noon_ms + day_ms, noon_ms + day_ms + 1, 1 << 53
+    for version, believed in ((honest, honest), (ahead, honest), (wild, honest), (honest - 5, honest)):
+        said = journal.status(roster=wire.RosterInfo(version=version, age_s=0), problems=["reader: x"])
+        store.store([said], NOON)
+        gate = Gate.objects.get()
+        assert gate.reported_roster == believed
+        found = [problem for problem in gate.problems if problem.startswith("roster-ahead: ")]
+        assert ("reader: x" in gate.problems, [str(version) in text for text in found]) == (
+            True,
+            [True] if version > honest else [],
+        )
+
+
+def test_a_roster_of_the_collectors_own_is_believed_although_its_clock_was_set_back_since(store, journal):
+    store.store([journal.status()], NOON)
+    version = round(NOON.timestamp() * 1000) + 5 * 86_400_000
+    Gate.objects.update(roster_version=version)
+    store.store([journal.status(roster=wire.RosterInfo(version=version, age_s=0))], NOON)
+    gate = Gate.objects.get()
+    assert (gate.reported_roster, gate.problems) == (version, [])

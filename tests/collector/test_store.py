@@ -138,6 +138,7 @@ def test_entry_one_must_follow_its_own_journal_id(store):
         (lambda m: replace(m, body=m.body.replace(b'"prev":"', b'"prev":"x')), "data"),
         (lambda m: replace(m, body=m.body.replace(b"900000", b"-1")), "data"),
         (lambda m: replace(m, body=m.body.replace(b"900000", b"99999999999999999999")), "data"),
+        (lambda m: replace(m, body=m.body.replace(b"900000", b"31622400001")), "data"),  # a year and a millisecond
         (lambda m: replace(m, body=m.body.replace(b"900000", b'"a"')), "data"),
         (lambda m: replace(m, body=m.body.replace(b'"s-1"', b'"' + b"s" * 300 + b'"')), "data"),
         (lambda m: replace(m, body=m.body.replace(b'"s-1"', b'"s\\u0000"')), "data"),
@@ -162,6 +163,23 @@ def test_a_broken_entry_is_quarantined_under_its_number_and_the_ack_passes_it(st
     assert reasons()[-1] == (4, "fork", False)
     store.store(journal.fork().messages(), NOON)
     assert UsageSession.objects.get().energised_ms == 1_234_567
+
+
+@pytest.mark.parametrize("name", ["energised_ms", "running_ms", "uncertainty_ms"])
+def test_no_session_is_believed_to_last_longer_than_a_year(store, name):
+    year = 366 * 24 * 3_600_000
+    journal = Journal()
+    for number, ms in enumerate((year, year + 1, 1 << 53)):
+        journal.start(f"s-{number}")
+        journal.end(f"s-{number}", **{"energised_ms": 1, name: ms})
+    assert ack(store.store(journal.messages(), NOON)).seq == 6
+    assert reasons() == [(4, "data", True), (6, "data", True)]
+    assert list(UsageSession.objects.exclude(reason=None).values_list("id", name)) == [("s-0", year)]
+    if name != "uncertainty_ms":  # the others are counters of the state, too
+        for ms in (year, year + 1):
+            store.store([journal.state(state="active", session="s-1", **{name: ms})], NOON)
+        assert reasons()[-1][1] == "undecodable"
+        assert getattr(Gate.objects.get(), name) == year
 
 
 def test_what_a_gate_itself_wrote_wrongly_holds_up_nothing(store):

@@ -9,7 +9,15 @@ import msgspec
 import pytest
 
 from fabgate import wire
-from fabgate.gate.facts import FactWriter, close_unfinished, describe, fitting, since_checkpoint, wall_floor
+from fabgate.gate.facts import (
+    POWER_LOSS_SLACK_MS,
+    FactWriter,
+    close_unfinished,
+    describe,
+    fitting,
+    since_checkpoint,
+    wall_floor,
+)
 from fabgate.gate.journal import OpenSession
 from fabgate.rules import words as w
 from tests.gate.shell import NOON
@@ -143,6 +151,17 @@ def test_what_was_left_open_ends_with_the_doubt_of_its_boot() -> None:
 
 def test_no_doubt_is_negative() -> None:
     assert closed(boot="boot-1", boot_ms=1).uncertainty_ms == 0
+
+
+def test_no_doubt_is_longer_than_anybody_believes_however_long_a_gate_was_not_started() -> None:
+    found = closed(boot="boot-1", boot_ms=5 * 366 * 86_400_000)
+    assert found.uncertainty_ms == 366 * 86_400_000
+    assert wire.decode(wire.encode(found), wire.SessionEnded) == found
+
+
+def test_no_rule_of_a_machine_lets_a_session_or_its_doubt_last_so_long() -> None:
+    longest_ms = wire.MAX_SECONDS * 1000  # each of max_s, finish_max_s and run_on_s
+    assert 3 * longest_ms + 900_000 + POWER_LOSS_SLACK_MS < wire.MAX_DURATION_MS
 
 
 def test_where_the_time_without_power_is_known_it_is_the_most_that_a_job_went_on_unseen() -> None:

@@ -18,7 +18,7 @@ from fabgate.collector.pages.floor.stations import moment
 
 #: A gate asks for its roster every few minutes; one that could not make sure for so long is cut off from the web side.
 UNSURE_AFTER: Final = timedelta(hours=1)
-#: What a gate's problems begin with, as gate/reports.py calls them.
+#: What a gate's problems begin with, as gate/reports.py calls them; `roster-ahead` is batch.py's.
 PROBLEMS: Final[Mapping[str, Any]] = {
     "command": gettext_lazy("A command was refused"),
     "idle-off": gettext_lazy("It cannot feel whether its machine runs: standing still switches nothing off"),
@@ -27,6 +27,7 @@ PROBLEMS: Final[Mapping[str, Any]] = {
     "lock": gettext_lazy("It keeps a lock that its roster does not know"),
     "reader": gettext_lazy("Its badge reader has a fault"),
     "roster": gettext_lazy("It did not take its roster"),
+    "roster-ahead": gettext_lazy("It names a roster of days to come, which is not believed"),
     "roster-members": gettext_lazy("Too many people vanished from its roster: it kept those it knew"),
 }
 
