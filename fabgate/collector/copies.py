@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import fabgate
-from fabgate.collector import environ, places
+from fabgate.collector import environ, full, places
 from fabgate.errors import FabgateError, UsageError
 
 LIST: Final = "list.json"
@@ -59,10 +60,10 @@ def backup(args: argparse.Namespace) -> int:
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fabgate-copy-") as name:
             made = _pack(env, Path(name))
-            # A link, because it fails where somebody was faster; a rename would replace what is there.
-            target.hardlink_to(made)
+            _put(made, target)
             places.sync_directory(target.parent)
     except OSError as error:
+        _refuse_full(error, target.parent)
         raise UsageError(f"found {target}, which cannot be written ({error.strerror or error})") from error
     finally:
         os.close(lock)
@@ -110,7 +111,32 @@ def restore(args: argparse.Namespace) -> int:
 def _environment() -> environ.Environment:
     """Return what a copy has to know: nothing that is wrong with the broker shall keep one from being taken."""
     needed = ("FABGATE_SITE", "FABGATE_DATA", "FABGATE_DATABASE_URL", "FABGATE_DATABASE_URL_FILE")
-    return environ.read({name: value for name, value in os.environ.items() if name in needed}, need_site=True)
+    return environ.read(os.environ, need_site=True, only=needed)
+
+
+def _put(made: Path, target: Path) -> None:
+    """Give the finished file its name. Raises FileExistsError where somebody was faster."""
+    # Not a rename alone: it would replace what is there.
+    try:
+        target.hardlink_to(made)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT, and what many computers share, know no links
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            made.replace(target)  # what it replaces is ours and empty
+        except OSError:
+            target.unlink()
+            raise
+
+
+def _refuse_full(error: OSError, folder: Path) -> None:
+    """Raise UsageError where `error` says that the disk of `folder` is full."""
+    if full.is_full(error):
+        raise UsageError(
+            f"found the disk of {folder} full, wanted room for database and keys, and for both once more while a copy"
+            " is made of them; make room, or choose another disk"
+        ) from error
 
 
 def _names(site: str) -> str:
@@ -148,7 +174,7 @@ def _pack(env: environ.Environment, folder: Path) -> Path:
 
 
 def _copy_database(source: Path, target: Path) -> None:
-    """Copy what is committed now, while others go on writing."""
+    """Copy what is committed now, while others go on writing. Raises OSError where there is no room for it."""
     target.touch(0o600)
     try:
         with (
@@ -159,6 +185,8 @@ def _copy_database(source: Path, target: Path) -> None:
             new.execute("PRAGMA journal_mode=DELETE")  # one file
             found = new.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as error:
+        if full.is_full(error):  # the copy's disk: the source is only read
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         found = str(error)
     if found != "ok":
         raise FabgateError(f"found {source} damaged ({found}), wanted a sound database; restore an older copy")
@@ -184,6 +212,8 @@ def _unpack(source: Path, folder: Path, env: environ.Environment) -> dict[str, A
     except FileNotFoundError as error:
         raise UsageError(f"found no copy of a collector at {source} ({error.strerror})") from error
     except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, OSError):
+            _refuse_full(error, env.data)
         raise UsageError(
             f"found {source}, which is no whole copy of a collector ({error}); wanted a file of 'backup'"
         ) from error

@@ -6,7 +6,7 @@ what to do), and all of them are told at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from email.headerregistry import Address
 from pathlib import Path
@@ -77,12 +77,13 @@ class Environment:
         return self.data / "gates" / gate
 
 
-def read(environ: Mapping[str, str], *, need_site: bool) -> Environment:
+def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] | None = None) -> Environment:
     """Return what `environ` says. Raises UsageError with one line for each mistake.
 
-    `need_site` is False for tools that only look at the project (mypy, makemigrations): they have no site.
+    `need_site` is False for tools that only look at the project (mypy, makemigrations): they have no site. `only` names
+    the variables that concern the caller; what is wrong with the others is none of its business.
     """
-    reader = Reader(environ)
+    reader = Reader(environ, only)
     ca = reader.file("FABGATE_MQTT_CA")
     web_host = reader.host("FABGATE_WEB_HOST", "127.0.0.1")
     found = Environment(

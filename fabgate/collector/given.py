@@ -55,20 +55,24 @@ def nearest(name: str, known: Collection[str]) -> list[str]:
 class Reader:
     """Reads values and remembers what was wrong with them."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], only: Collection[str] | None = None) -> None:
+        """Read `environ`; of `only` some variables, if they are named, as if the others were not set."""
         self._environ = environ
+        self._only = only
         self._asked: set[str] = set()
         self.mistakes: list[str] = []
 
     def _get(self, name: str) -> str:
         self._asked.add(name)
-        return self._environ.get(name, "")
+        return self._environ.get(name, "") if self._only is None or name in self._only else ""
 
     def check_names(self) -> None:
         """Name each variable that begins like ours and that nobody reads: what it says would be left out in silence."""
         for name in sorted(self._environ):
             if name.upper().startswith(PREFIX) and name not in self._asked | ELSEWHERE.keys():
                 near = nearest(name, self._asked)
+                if self._only is not None and not set(near) & set(self._only):
+                    continue
                 wanted, act = (" or ".join(near), "rename it, or unset it") if near else (_LISTED, "unset it")
                 self.mistakes.append(f"{name}: found a variable that nobody reads, wanted {wanted}; {act}")
 

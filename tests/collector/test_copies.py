@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import io
 import json
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -164,6 +166,67 @@ def test_keeping_none_or_beside_a_file_is_refused(home, tmp_path, run, arguments
 
 def test_a_broker_that_is_set_up_wrongly_keeps_no_copy_from_being_taken(home, tmp_path, run):
     assert run(home, "backup", str(tmp_path / "a.tar.gz"), FABGATE_MQTT_CA="/none").returncode == 0
+
+
+def test_a_slip_of_the_pen_in_what_names_the_database_keeps_another_one_from_being_copied(home, tmp_path, run):
+    done = run(home, "backup", str(tmp_path / "a.tar.gz"), FABGATE_DATABASE_UR="postgresql://db/fabgate")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: FABGATE_DATABASE_UR: found a variable that nobody reads, wanted FABGATE_DATABASE_URL or"
+        " FABGATE_DATABASE_URL_FILE; rename it, or unset it\n"
+    )
+    assert not (tmp_path / "a.tar.gz").exists()
+    assert run(home, "backup", str(tmp_path / "a.tar.gz"), FABGATE_MQTT_HOTS="x").returncode == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A disk with room for a few pages, and no more."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk can be mounted by root only")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_is_called_full_and_no_sound_database_damaged(home, copy, small_disk, run):
+    full = f"error: found the disk of {small_disk}"
+    for arguments, data in ((("backup", str(small_disk / "a.tar.gz")), home), (("restore", str(copy)), small_disk)):
+        done = run(data, *arguments)
+        assert (done.returncode, done.stderr[: len(full)], "damaged" in done.stderr) == (2, full, False)
+    assert not (small_disk / "a.tar.gz").exists()
+
+
+@pytest.fixture
+def no_links(monkeypatch) -> list[Path]:
+    """A disk without links; what is named here is made by somebody else at the moment when one is tried."""
+    faster: list[Path] = []
+
+    def refuse(_self: Path, _target: Path) -> None:
+        for path in faster:
+            path.write_text("theirs")
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    return faster
+
+
+def test_where_a_disk_knows_no_links_a_copy_is_made_all_the_same(home, tmp_path, run, no_links):
+    copy = tmp_path / "a.tar.gz"
+    done = run(home, "backup", str(copy))
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert run(tmp_path / "other", "restore", str(copy)).returncode == 0
+
+
+def test_where_a_disk_knows_no_links_whoever_was_faster_keeps_the_file(home, tmp_path, run, no_links):
+    copy = tmp_path / "a.tar.gz"
+    no_links.append(copy)
+    done = run(home, "backup", str(copy))
+    assert (done.returncode, done.stderr) == (2, f"error: found {copy}, which cannot be written (File exists)\n")
+    assert copy.read_text() == "theirs"
 
 
 def test_a_copy_that_cannot_be_written_leaves_nothing(home, tmp_path, run):
