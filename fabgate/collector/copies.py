@@ -80,8 +80,7 @@ def backup(args: argparse.Namespace) -> int:
 def restore(args: argparse.Namespace) -> int:
     """Make the collector what it was when the copy was taken."""
     env = _environment()
-    verbs = "pg_restore --clean --dbname=URL fabgate.dump, then `fabgate collector migrate --restored`"
-    _only_sqlite(env, verbs, "restored")
+    _only_sqlite(env, "pg_restore --clean --dbname=URL fabgate.dump", "restored")
     source = Path(args.file).absolute()
     env.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with places.alone(env.data / places.STARTING), _nobody_else(env):

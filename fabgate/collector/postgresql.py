@@ -57,6 +57,20 @@ def host() -> str:
     return str(connection.settings_dict["HOST"] or "this computer")
 
 
+def place() -> str:
+    """Return what no copy shares with its original: the server and its timeline, the database, and the table of links.
+
+    A dump makes its tables anew, and a server that was set back to a moment begins another timeline.
+    """
+    return str(
+        _ask(
+            "SELECT concat_ws('/', (SELECT system_identifier FROM pg_control_system()),"
+            " (SELECT timeline_id FROM pg_control_checkpoint()),"
+            " (SELECT oid FROM pg_database WHERE datname = current_database()), 'collector_onetimelink'::regclass::oid)"
+        )
+    )
+
+
 def is_empty() -> bool:
     """Return whether no collector was made in the database yet."""
     return "collector_collector" not in connection.introspection.table_names()

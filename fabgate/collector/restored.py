@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Final
@@ -10,8 +11,10 @@ from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.db.models import F
 
-from fabgate.collector import places
-from fabgate.collector.models import Grant, Group, OneTimeLink
+from fabgate.collector import places, postgresql
+from fabgate.collector.models import Collector, Grant, Group, OneTimeLink
+
+log = logging.getLogger(__name__)
 
 #: What others know by its number: rosters and sessions name grants and groups so, and keep the numbers that were lost.
 _NAMED: Final = (Grant, Group)
@@ -24,6 +27,18 @@ def settle(data: Path) -> None:
         go_on()
         mark.unlink()
         places.sync_directory(data)
+
+
+def notice(row: Collector) -> None:
+    """Do it where the database is another one than at the last start: the server's own tools leave no mark."""
+    if connection.vendor != "postgresql" or (place := postgresql.place()) == row.place:
+        return
+    with transaction.atomic():
+        if row.place:  # else it is new: nobody was let in yet
+            go_on()
+            log.warning("the database was restored, or moved: everybody signs in again, and one-time links are closed")
+        row.place = place
+        row.save(update_fields=["place"])
 
 
 def go_on() -> None:

@@ -148,6 +148,7 @@ def _migrate(found: environ.Environment, *, owns: bool) -> None:
     known = Collector.get(found.site)
     _check_site(found.site, known.site)
     restored.settle(found.data)
+    restored.notice(known)
     _check_zone(found, known.rolled_tz, owns=owns)
 
 

@@ -106,6 +106,41 @@ def test_a_database_that_cannot_hold_every_name_is_refused(tmp_path, url):
     assert "found the encoding SQL_ASCII, wanted UTF8" in done.stderr
 
 
+@pytest.mark.postgresql
+def test_a_restored_dump_lets_nobody_in_who_was_let_in_before_and_a_start_alone_shuts_nobody_out(tmp_path, url):
+    import psycopg
+
+    home = environment(tmp_path / "data", FABGATE_DATABASE_URL=url)
+
+    told_of_it = "the database was restored, or moved: everybody signs in again, and one-time links are closed"
+
+    def open_now() -> tuple[int, int]:
+        with psycopg.connect(url) as direct:
+            links = "SELECT count(*) FROM collector_onetimelink WHERE used_at IS NULL AND expires_at > now()"
+            return direct.execute(f"SELECT ({links}), (SELECT count(*) FROM django_session)").fetchone()
+
+    assert run(home, "account-add", "ada", "--role", "manager").returncode == 2  # nothing there yet
+    assert run(home, "migrate").returncode == 0
+    assert run(home, "account-add", "ada", "--role", "manager").returncode == 0
+    with psycopg.connect(url) as direct:
+        direct.execute("INSERT INTO django_session VALUES ('k', 'd', now() + interval '1 day')")
+    assert run(home, "accounts").returncode == 0
+    assert open_now() == (1, 1)
+    dump = str(tmp_path / "fabgate.dump")
+    subprocess.run(["pg_dump", "--format=custom", f"--file={dump}", url], check=True)
+    with psycopg.connect(url) as direct:
+        direct.execute("UPDATE collector_onetimelink SET used_at = now()")
+        direct.execute("DELETE FROM django_session")
+    subprocess.run(["pg_restore", "--clean", f"--dbname={url}", dump], check=True)
+    assert open_now() == (1, 1)
+    done = run(home, "accounts")
+    assert told_of_it in done.stderr
+    assert (done.returncode, open_now()) == (0, (0, 0))
+    assert run(home, "account-link", "ada").returncode == 0
+    assert told_of_it not in run(home, "accounts").stderr
+    assert open_now() == (1, 0)
+
+
 def together(*works) -> list[BaseException]:
     """Run each in a thread with a connection of its own; return what they raised."""
     raised: list[BaseException] = []

@@ -16,6 +16,8 @@ class Collector(models.Model):
     site = models.CharField(max_length=63)
     #: The time zone whose days UsageDay sums up; another one, or none: it is to be made anew (rollup.py).
     rolled_tz = models.CharField(max_length=63, blank=True)
+    #: Which database on which server this was at the last start (postgresql.py): a copy that was restored is another.
+    place = models.CharField(max_length=200, blank=True)
 
     class Meta:
         """There is one row."""
