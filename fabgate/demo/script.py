@@ -34,7 +34,7 @@ HOLDER: Final = "saw-1"
 #: What the machines are called, by the language of the workshop.
 TITLES: Final = {
     "en": ("Laser 1", "Table saw", "3D printer"),
-    "fr": ("Laser 1", "Scie sur table", "Imprimante"),
+    "fr": ("Laser 1", "Scie", "Imprimante"),
 }
 #: Bytes of a folder's path: Linux gives a socket's address 107, and the longest name in the folder is a gate's.
 LONGEST_PATH: Final = 107 - len("/printer-1.sock")
