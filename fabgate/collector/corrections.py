@@ -149,14 +149,14 @@ def _waiting(review: Review) -> tuple[Usage, Review]:
 def _close(row: Usage, held: Review, decision: str, author: str, note: str) -> None:
     now, before = datetime.now(UTC), replace(row)
     _settle(held, decision, author, note, now)
-    changes.note(author, f"review.{decision}", held, reason=note)
     wait(row, None)
     _save(before, row, now, author, note)
 
 
 def _settle(review: Review, decision: str, by: str, note: str, now: datetime) -> None:
-    review.settled_at, review.settled_by, review.decision, review.note = now, by, decision, note[:MAX_REASON]
-    review.save(update_fields=["settled_at", "settled_by", "decision", "note"])
+    with changes.made(by, f"review.{decision}", review, reason=note):
+        review.settled_at, review.settled_by, review.decision, review.note = now, by, decision, note[:MAX_REASON]
+        review.save(update_fields=["settled_at", "settled_by", "decision", "note"])
 
 
 def _save(before: Usage, after: Usage, now: datetime, author: str, why: str) -> None:
@@ -177,9 +177,10 @@ def _reason(text: str, mistakes: list[str]) -> str:
 
 def _value(field: str, new: str, mistakes: list[str]) -> str | int:
     if field == Correction.TIME:
-        if new.isascii() and new.isdigit() and int(new[:20]) <= wire.MAX_NUMBER:
+        if new.isascii() and new.isdigit() and int(new[:20]) <= wire.MAX_DURATION_MS:
             return int(new[:20])
-        mistakes.append(_("time: found '%(found)s', wanted a whole number of milliseconds") % {"found": new[:40]})
+        text = _("time: found '%(found)s', wanted a whole number of milliseconds, at most 366 days of them")
+        mistakes.append(text % {"found": new[:40]})
     elif field == Correction.PURPOSE:
         if new not in PURPOSES:
             said = {"found": new[:40], "wanted": ", ".join(PURPOSES)}

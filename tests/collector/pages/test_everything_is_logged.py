@@ -11,7 +11,7 @@ import pytest
 from django.urls import reverse
 
 from fabgate import badge, wire
-from fabgate.collector import badges, blocks, gates, rights, uploads
+from fabgate.collector import badges, blocks, corrections, gates, rights, uploads
 from fabgate.collector.badges import Card
 from fabgate.collector.blocks import today
 from fabgate.collector.models import (
@@ -27,6 +27,7 @@ from fabgate.collector.models import (
     OneTimeLink,
     Opening,
     Training,
+    UsageSession,
 )
 from fabgate.collector.store import Store
 from tests.collector.gates import Journal
@@ -44,7 +45,6 @@ LEFT_OUT = {
     "floor-order": "an order is a row of its own, with who gave it and what became of it",
     "gates-order": "an order is a row of its own, with who gave it and what became of it",
     "people-import": "the list is only kept to be looked at; who takes it is in the log",
-    "use-review": "a row says who settled it and why; the decision itself stands in the review",
 }
 NEW_PASSWORD = "seven small boats"
 BROKEN = {"why": "own", "words": "Belt broken", "when": "idle"}
@@ -174,6 +174,11 @@ def _corrected(house: House) -> Any:
     return house.post("use-session", {**shown, "purpose": "training", "reason": "a course"}, pk=pk)
 
 
+def _settled(house: House) -> Any:
+    review = corrections.contest(UsageSession.objects.get(pk=house.session()), "not me", author="zoe")
+    return house.post("use-review", {"decision": "accepted", "review": [review.pk]})
+
+
 def _lifted(house: House) -> Any:
     blocks.hold(Member.objects.get(pk="m-1"), "payment-due", None, actor="desk")
     return house.post("people-lift", {"block": Block.objects.get().pk}, pk="m-1")
@@ -229,6 +234,7 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "people-group-badge": (lambda h: h.post("people-group-badge", {"typed": NEW}, pk=h.group().pk),),
     "people-group-end": (lambda h: h.post("people-group-end", {"over": "1"}, pk=h.group().pk),),
     "use-session": (_corrected,),
+    "use-review": (_settled,),
     "machines-new": (lambda h: h.post("machines-new", {"name": "drill", "preset": "saw"}),),
     "machines-one": (lambda h: h.post("machines-one", {"title": "Laser II"}, name="laser"),),
     "machines-rules": (lambda h: h.post("machines-rules", _rules(h), name="laser"),),

@@ -57,6 +57,7 @@ VERBS: Final = {
     "member.updated": gettext_lazy("member changed"),
     "review.accepted": gettext_lazy("review settled"),
     "review.contested": gettext_lazy("session contested"),
+    "review.corrected": gettext_lazy("review settled by a correction"),
     "review.favour": gettext_lazy("review settled in the member's favour"),
     "session.corrected": gettext_lazy("session corrected"),
     "training.added": gettext_lazy("training added"),
