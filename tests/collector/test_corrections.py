@@ -61,7 +61,8 @@ def test_another_member_is_the_user_from_then_on_everywhere(journal):
         *("member", "m-1", "m-2"),
         *("eve", "asked at the desk"),
     )
-    assert (Change.objects.get(verb="session.corrected").before, Change.objects.get().after) == ({"member": "m-1"}, {"member": "m-2"})
+    told = Change.objects.get(verb="session.corrected")
+    assert (told.before, told.after) == ({"member": "m-1"}, {"member": "m-2"})
 
 
 def test_each_correction_is_a_row_and_the_newest_holds(journal):
