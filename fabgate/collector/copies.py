@@ -260,22 +260,30 @@ def _check_age(database: Path, source: Path, version: str) -> None:
             )
 
 
+def _make_aside(data: Path) -> Path:
+    """Make the folder for what is put aside, under a name that no earlier restore of the same second took."""
+    named = f"before-restore-{time.strftime('%Y%m%d-%H%M%S')}"
+    taken = len(list(data.glob(f"{named}*")))
+    aside = data / (f"{named}-{taken + 1}" if taken else named)
+    aside.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        shutil.chown(aside, data.stat().st_uid, data.stat().st_gid)
+    return aside
+
+
 def _swap(data: Path, restored: Path) -> Path | None:
     """Put what is in `data` aside and what was restored in its place; return where the old is."""
-    aside = data / f"before-restore-{time.strftime('%Y%m%d-%H%M%S')}"
     old = [data / name for name in places.KEPT if (data / name).exists()]
-    if old:
-        aside.mkdir(mode=0o700)
-        if os.geteuid() == 0:
-            shutil.chown(aside, data.stat().st_uid, data.stat().st_gid)
+    aside = _make_aside(data) if old else None
     for path in old:
+        assert aside is not None
         path.rename(aside / path.name)
     for path in list(restored.iterdir()):
         path.rename(data / path.name)
     places.sync_directory(data)
     restored.rmdir()
     places.sync_directory(data)
-    return aside if old else None
+    return aside
 
 
 @contextlib.contextmanager

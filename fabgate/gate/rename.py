@@ -6,6 +6,7 @@ old file is kept beside the new one under a name of its own; nothing is ever del
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import threading
 import time
@@ -43,11 +44,11 @@ def rename(config: Config, *, drain_s: float = DRAIN_S) -> str:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise UsageError(f"{config.state_dir}: the gate is running; stop it first") from error
-        reader = Reader(path)
-        old, name = reader.topics, reader.id
-        if old == config.topics:
-            return f"the gate is called {old.account} already"
-        _deliver(msgspec.structs.replace(config, site=old.site, gate=old.gate), reader, drain_s)
+        with contextlib.closing(Reader(path)) as reader:
+            old, name = reader.topics, reader.id
+            if old == config.topics:
+                return f"the gate is called {old.account} already"
+            _deliver(msgspec.structs.replace(config, site=old.site, gate=old.gate), reader, drain_s)
         kept = _set_aside(path, old, name)
         return f"{old.account} is now {config.topics.account}; the old journal is kept as {kept.name}"
 
