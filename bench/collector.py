@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -237,9 +236,3 @@ def copy(source: Path, target: Path) -> Path:
     subprocess.run(["cp", "--reflink=auto", str(source), str(target)], check=True)
     os.utime(target)
     return target
-
-
-def with_keys_of(home: Home, other: Home) -> None:
-    """Give a collector the keys of another."""
-    for name in ("secret.key", "badge.keys"):
-        shutil.copy(other.data / name, home.data / name)

@@ -15,7 +15,7 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-#: The longest pause while nobody answers, and the first one after a refusal.
+#: The longest pause while nobody answers; twice as long after a refusal, and so on.
 AWAY_S: Final = 2.0
 #: The longest pause while the broker refuses.
 REFUSED_S: Final = 30.0
@@ -31,6 +31,6 @@ class Pauses:
     def after(self, *, refused: bool) -> float:
         """Return how long to wait after a connection that broke or never was, or that the broker refused."""
         self._refusals = self._refusals + 1 if refused else 0
-        # Nobody counts to where the power would overflow: from the fifth refusal on it is the longest.
+        # Nobody counts to where the power would overflow: from the fourth refusal on it is the longest.
         most = min(AWAY_S * 2.0 ** min(self._refusals, 10), REFUSED_S)
         return most * (1 + self._dice()) / 2

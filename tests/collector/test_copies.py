@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from fabgate.collector import cli, places
+from tests.support import disk
 
 from .test_cli import environment
 from .test_cli import run as process
@@ -182,13 +183,8 @@ def test_a_slip_of_the_pen_in_what_names_the_database_keeps_another_one_from_bei
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
     """A disk with room for a few pages, and no more."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk can be mounted by root only")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with disk.small_disk(tmp_path / "small", 64) as folder:
+        yield folder
 
 
 def test_a_full_disk_is_called_full_and_no_sound_database_damaged(home, copy, small_disk, run):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,32 +12,15 @@ import pytest
 from django.db import OperationalError
 
 from fabgate.collector import full
+from tests.support import disk
 
 from .test_cli import environment, run
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small tmpfs")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("no tmpfs can be mounted here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(folder: Path, *, but: int = 0) -> Path:
-    """Leave no room on the disk of `folder`, but for so many bytes."""
-    filler = folder / "filler"
-    with filler.open("ab", buffering=0) as out, contextlib.suppress(OSError):
-        while True:
-            out.write(bytes(4096))
-    if but:
-        os.truncate(filler, filler.stat().st_size - but)
-    return filler
+    with disk.small_disk(tmp_path / "small", 8 * 1024) as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("room", [0, 65536])
@@ -48,7 +29,7 @@ def test_a_gate_is_let_in_whole_or_not_at_all(small_disk, room):
     assert run(env, "gate-add", "saw-1", "--machine", "saw").returncode == 0
     gates = small_disk / "data" / "gates"
     token = (gates / "saw-1" / "token").read_text()
-    filler = fill(small_disk, but=room)
+    filler = disk.fill(small_disk, but=room)
     added = run(env, "gate-add", "laser-1", "--machine", "laser")
     renewed = run(env, "gate-add", "saw-1", "--machine", "saw", "--new-token")
     for done in (added, renewed):

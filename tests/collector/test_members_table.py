@@ -6,23 +6,13 @@ import io
 import random
 import zipfile
 from datetime import date, datetime
-from typing import Any
 
-import openpyxl
 import pytest
 
 from fabgate.collector import members_table
 from fabgate.collector.bodies import MAX_FILE_BYTES
 from fabgate.errors import UsageError
-
-
-def workbook(*rows: tuple[Any, ...]) -> bytes:
-    book = openpyxl.Workbook()
-    for row in rows:
-        book.active.append(row)
-    file = io.BytesIO()
-    book.save(file)
-    return file.getvalue()
+from tests.collector.workbooks import workbook
 
 
 def problem(raw: bytes) -> str:

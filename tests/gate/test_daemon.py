@@ -24,6 +24,7 @@ from fabgate.gate.journal import Journal, Reader
 from fabgate.gate.workers import WorkerFailed
 from fabgate.rules import words as w
 from tests.gate.shell import CARDS, Bench, FakeReader, Time, digest, drafts, gate_config, running, wait, write_roster
+from tests.support.disk import fill, small_disk
 
 
 @pytest.fixture
@@ -200,32 +201,6 @@ def test_a_journal_of_another_gate_is_never_written(cold: Bench) -> None:
     found = cold.await_status(lambda status: status["problems"])
     assert "belongs to lyon/saw" in found["problems"][0]
     assert cold.levels == []
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, size_kib: int) -> Iterator[Path]:
-    """Mount a small tmpfs where this is allowed."""
-    folder.mkdir()
-    if (
-        os.getuid() != 0
-        or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs", folder], check=False, capture_output=True
-        ).returncode
-    ):
-        pytest.skip("only root can mount a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Leave no room at all on the disk of `folder`."""
-    filler = folder / "filler"
-    with filler.open("ab", buffering=0) as out, contextlib.suppress(OSError):
-        while True:
-            out.write(bytes(4096))
-    return filler
 
 
 def test_on_a_full_disk_a_session_still_ends_from_the_reserve_which_is_restored_later(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sqlite3
@@ -31,6 +30,7 @@ from fabgate.gate.journal import (
     plain_write_back,
 )
 from fabgate.seal import ZERO_HASH, entry_hash, first_prev, from_text
+from tests.support import disk
 
 TOPICS = wire.GateTopics("lyon", "laser-1")
 CLOCK = wire.Clock(boot="6f1c2a5e-0000-4000-8000-000000000001", boottime_ms=1, synced=True)
@@ -652,20 +652,8 @@ def test_a_body_of_another_type_or_that_is_no_entry_is_a_break_and_no_crash(jour
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small tmpfs")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={RESERVE_BYTES + 384 * 1024}", "none", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with disk.small_disk(tmp_path / "small", RESERVE_BYTES // 1024 + 384) as folder:
+        yield folder
 
 
 def _fill(made: Journal) -> int:
@@ -705,10 +693,7 @@ def test_on_a_full_disk_nothing_is_lost_and_the_freed_reserve_lets_the_last_entr
 
 
 def test_a_journal_that_has_no_room_to_be_made_can_be_made_once_there_is(small_disk):
-    filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
+    filler = disk.fill(small_disk)
     made = Journal(small_disk / "journal.db", TOPICS)
     with pytest.raises(JournalError, match="Check that the disk is not full and not read-only"):
         made.open()

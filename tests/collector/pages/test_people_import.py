@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from datetime import timedelta
 
-import openpyxl
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
@@ -15,6 +13,7 @@ from fabgate.collector import uploads
 from fabgate.collector.blocks import today
 from fabgate.collector.members_rows import COLUMNS, columns_of
 from fabgate.collector.models import Account, Badge, Change, Member
+from tests.collector.workbooks import workbook
 
 from .conftest import hashed
 from .counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
@@ -33,15 +32,6 @@ def manager(browse):
 def upload(client, raw: str | bytes):
     raw = raw.encode() if isinstance(raw, str) else raw
     return client.post("/people/import", {"file": SimpleUploadedFile("list.csv", raw)})
-
-
-def sheet(*rows: tuple[object, ...]) -> bytes:
-    book = openpyxl.Workbook()
-    for row in rows:
-        book.active.append(row)
-    file = io.BytesIO()
-    book.save(file)
-    return file.getvalue()
 
 
 def look(client, raw: str | bytes):
@@ -103,7 +93,7 @@ def test_who_would_pay_is_shown_by_name_before_it_is_taken(manager):
 
 
 def test_a_workbook_is_taken_as_a_csv_is(manager):
-    take(manager, look(manager, sheet(("id", "name", "badges"), ("m-1", "Ada King", ADA), ("m-9", "Noémie", NEW))))
+    take(manager, look(manager, workbook(("id", "name", "badges"), ("m-1", "Ada King", ADA), ("m-9", "Noémie", NEW))))
     assert Member.objects.get(pk="m-1").name == "Ada King"
     assert Badge.objects.filter(spelling=NEW).exists()
 
@@ -116,7 +106,7 @@ def test_a_formula_without_a_value_and_an_error_are_mistakes_and_change_nobody(m
         ("m-2", "#REF!", ""),
         ("m-3", "Élise", ""),
     )
-    page = look(manager, sheet(*rows))
+    page = look(manager, workbook(*rows))
     assert page.context["lines"] == [
         ("Line 2", "name: " + FORMULA),
         ("Line 3", "id: " + FORMULA),
@@ -131,7 +121,7 @@ def test_a_formula_without_a_value_and_an_error_are_mistakes_and_change_nobody(m
 
 
 def test_a_column_that_is_called_by_a_formula_without_a_value_is_not_left_out(manager):
-    response = upload(manager, sheet(("id", "name", "=A1"), ("m-1", "Ada", "x")))
+    response = upload(manager, workbook(("id", "name", "=A1"), ("m-1", "Ada", "x")))
     assert response.status_code == 400
     assert response.context["form"].errors["file"] == ["line 1: C: " + FORMULA]
 
