@@ -52,11 +52,11 @@ _PULSE = "INSERT INTO collector_pulse (topic, gate, at) VALUES (%s, %s, %s)"
 _ANSWER = """
 UPDATE collector_order SET outcome = %s, detail = %s, answered_at = %s
 WHERE id = %s AND gate_id = %s AND answered_at IS NULL"""
-#: What was settled is opened again by another doubt.
+#: What was settled is opened again by another doubt, of which no note was made yet.
 _REVIEW = """
 INSERT INTO collector_review (session_id, why, opened_at, settled_by, decision, note) VALUES (%s, %s, %s, '', '', '')
 ON CONFLICT (session_id) DO UPDATE SET
-    why = excluded.why, settled_at = NULL, settled_by = '', decision = ''"""
+    why = excluded.why, opened_at = excluded.opened_at, settled_at = NULL, settled_by = '', decision = '', note = ''"""
 _RESOLVED = """
 UPDATE collector_review SET settled_at = %s, decision = 'resolved'
 WHERE session_id = %s AND settled_at IS NULL"""

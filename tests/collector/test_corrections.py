@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.db import connection
@@ -169,9 +169,12 @@ def test_what_was_settled_stays_so_when_entries_come_that_leave_the_same_doubt(j
 
 
 def test_another_doubt_waits_again_and_later_entries_answer_it(journal, store):
-    corrections.accept(Review.objects.get(), author="eve")
-    store.store([journal.progress("s-1", 500_000)], NOON)
+    corrections.accept(Review.objects.get(), author="eve", note="a storm")
+    later = NOON + timedelta(days=3)
+    store.store([journal.progress("s-1", 500_000)], later)
     assert waits() == "counter-above-end"
+    opened = Review.objects.get()
+    assert (opened.note, opened.opened_at) == ("", later)  # what was said of the other one stays in the log
     store.store([journal.end("s-1", 600_000)], NOON)
     assert waits() is None
     assert Review.objects.get().decision == "resolved"
