@@ -140,7 +140,7 @@ def new(request: HttpRequest) -> HttpResponse:
             if not twice.is_there(error):
                 raise
             text = _(
-                "A training of this title has just been written down. If yours is another one, send this once more."
+                "A training of this title has just been written down. If yours is another one, choose another title."
             )
             form.add_error("title", text)
             status = 409
