@@ -53,7 +53,7 @@ class People:
         self.badges: dict[str, list[str]] = defaultdict(list)
         #: Of who has nothing but loans, the last day of the last one.
         self.loans: dict[str, date | None] = {}
-        carried = Badge.carried(now).filter(**which).select_related("member", "group").order_by("spelling", "digest")
+        carried = Badge.carried(now).filter(**which).select_related("group").order_by("spelling", "digest")
         self.groups: dict[str, Group] = {}
         for row in carried:
             self.badges[row.holder].append(row.digest)

@@ -7,7 +7,7 @@ on a badge stays its own from hand to hand, until another one is written of it o
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -17,7 +17,7 @@ from django.db import IntegrityError, models
 from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector import changes, roster
+from fabgate.collector import changes, roster, sql, statements
 from fabgate.collector.models import Badge, Change, Group, Member
 from fabgate.errors import UsageError
 
@@ -106,6 +106,21 @@ def give(
     return given, change
 
 
+def store(given: Sequence[Badge]) -> None:
+    """Store assignments that begin now, many at once; each gets its number."""
+    sql.insert(given)
+    rows = {row.digest: row for row in given}
+    for digest, pk in statements.among(Badge.objects.filter(ended_at=None), "digest", list(rows), "pk"):
+        rows[digest].pk = pk
+
+
+def end_all(rows: Sequence[Badge], reason: str, by: str, at: datetime) -> None:
+    """End assignments, many at once. The caller writes it down and rebuilds the rosters."""
+    for row in rows:
+        row.ended_at, row.ended_by, row.end_reason = at, by, reason
+    sql.update(rows, ["ended_at", "ended_by", "end_reason"])
+
+
 def end(row: Badge, reason: str, *, actor: str) -> Change:
     """Take a badge out of its holder's hands: returned, lost, … Raises UsageError where it has ended already."""
     with changes.made(actor, "badge.lost" if reason == Badge.LOST else "badge.ended", row, reason=reason) as change:
@@ -127,8 +142,8 @@ def end_of(day: date) -> datetime:
 def numbers(digests: Iterable[str]) -> dict[str, str]:
     """Return what is printed on each of these badges, as it was written last; without those that bear no number."""
     rows = Badge.objects.exclude(number="").order_by("id")
-    own = dict(rows.filter(digest__in=set(digests)).values_list("digest", "number"))
-    bearers = dict(rows.filter(number__in=set(own.values())).values_list("number", "digest"))
+    own = dict(statements.among(rows, "digest", sorted(set(digests)), "number"))
+    bearers = dict(statements.among(rows, "number", sorted(set(own.values())), "digest"))
     return {digest: number for digest, number in own.items() if bearers[number] == digest}
 
 

@@ -7,6 +7,7 @@ end for them is listed: nothing of a workshop may depend on one person.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -15,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from fabgate.collector import accounts, blocks, changes, roster
+from fabgate.collector import accounts, badges, blocks, changes, roster, sql, statements
 from fabgate.collector.models import Account, ApiKey, Badge, Change, Grant, Group, Member, Training
 from fabgate.errors import UsageError
 
@@ -58,19 +59,32 @@ def leave(*members: Member, actor: str, reason: str = "") -> Change:
 
     As LastManager where nobody would be manager any more.
     """
+    today, ids = blocks.today(), sorted(member.pk for member in members)
     with transaction.atomic():
-        for member in members:
-            change = _leave(Member.objects.select_for_update(no_key=True).get(pk=member.pk), actor, reason)
-        if not Account.has_manager() and Account.objects.filter(member__in=members, role=Account.MANAGER).exists():
-            raise LastManager(
-                _("%(names)s: nobody would be manager; make somebody else manager first")
-                % {"names": ", ".join(map(str, members))}
-            )
-        change.rosters = roster.versions(roster.rebuild(only_changed=True))
-        change.save(update_fields=["rosters"])
+        held = [
+            member
+            for some in statements.chunks(ids)
+            for member in Member.objects.select_for_update(no_key=True).filter(pk__in=some).order_by("pk")
+        ]
+        for member in held:
+            if member.left_on is not None and member.left_on <= today:
+                raise UsageError(_("%(member)s left on %(day)s already") % {"member": member, "day": member.left_on})
+        _end_all(set(ids), actor)
+        for member in held:
+            member.left_on = today
+        with changes.made_all(actor, "member.left", held[:-1], reason=reason):
+            sql.update(held[:-1], ["left_on"])
+        with changes.made(actor, "member.left", held[-1], reason=reason) as change:
+            held[-1].save(update_fields=["left_on"])
+            if not Account.has_manager() and _led(ids):
+                raise LastManager(
+                    _("%(names)s: nobody would be manager; make somebody else manager first")
+                    % {"names": ", ".join(map(str, members))}
+                )
+            change.rosters = roster.versions(roster.rebuild(only_changed=True))
     for member in members:
-        member.refresh_from_db()
-    log.info("%s left; ended by %s", ", ".join(member.pk for member in members), actor)
+        member.left_on = today
+    log.info("%s left; ended by %s", ", ".join(ids), actor)
     return change
 
 
@@ -85,22 +99,24 @@ def come_back(member: Member, *, actor: str) -> Change:
     return change
 
 
-def _leave(member: Member, actor: str, reason: str) -> Change:
-    today = blocks.today()
-    if member.left_on is not None and member.left_on <= today:
-        raise UsageError(_("%(member)s left on %(day)s already") % {"member": member, "day": member.left_on})
-    found = ties(member)
-    for key in found.keys:
+def _end_all(ids: Collection[str], actor: str) -> None:
+    """End keys, accounts and badges of these members."""
+    theirs = [one for one in Account.objects.exclude(member=None).order_by("name") if one.member_id in ids]
+    for key in ApiKey.living().filter(made_by__in=theirs).order_by("name"):
         accounts.revoke(key, actor=actor, reason=_GONE)
-    for account in found.accounts:
-        accounts.switch_off(account, actor=actor, reason=_GONE)
-    for row in found.badges:
-        with changes.made(actor, "badge.ended", row, reason=_GONE):
-            row.end(Badge.LEFT, actor, timezone.now())
-    with changes.made(actor, "member.left", member, reason=reason) as change:
-        member.left_on = today
-        member.save(update_fields=["left_on"])
-    return change
+    for account in theirs:
+        if account.is_active:
+            accounts.switch_off(account, actor=actor, reason=_GONE)
+    carried = Badge.objects.filter(ended_at=None, member__isnull=False).order_by("since", "id")
+    ended = [row for row in carried if row.member_id in ids]
+    with changes.made_all(actor, "badge.ended", ended, reason=_GONE):
+        badges.end_all(ended, Badge.LEFT, actor, timezone.now())
+
+
+def _led(ids: Collection[str]) -> bool:
+    """Return whether a manager is among these members."""
+    managers = Account.objects.filter(role=Account.MANAGER, member__isnull=False).values_list("member", flat=True)
+    return not set(managers).isdisjoint(ids)
 
 
 def _alone(member: Member, today: date) -> list[Training]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector import badges, changes, members_file, roster, twice
+from fabgate.collector import badges, changes, members_file, roster, sql, statements, twice
 from fabgate.collector.members_rows import Row
 from fabgate.collector.models import Badge, Machine, Member
 from fabgate.errors import UsageError
@@ -40,8 +41,9 @@ def command(args: argparse.Namespace) -> int:
     file = members_file.read(Path(args.file))
     for note in file.notes:
         sys.stderr.write(f"note: {note}\n")
+    prepared = prepare(file)
     with transaction.atomic():
-        new = write(file, actor=changes.cli_actor(None))
+        new = write(prepared, actor=changes.cli_actor(None))
         gates = roster.rebuild()
     for note in lost_in(file):
         sys.stderr.write(f"note: {note}\n")
@@ -54,29 +56,37 @@ def command(args: argparse.Namespace) -> int:
     return 0
 
 
-def write(file: members_file.File, *, actor: str) -> int:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a file says, and its people as they are to be stored."""
+
+    file: members_file.File
+    members: list[Member]
+
+
+def prepare(file: members_file.File) -> Prepared:
+    """Make what is stored of a file: before the transaction, because on SQLite nobody else writes while that lasts."""
+    said = plain_in(file.columns)
+    members = [Member(id=row.id, **{name: getattr(row, name) for name in said}) for row in file.rows]
+    for member in members:
+        member.fold()
+    return Prepared(file, members)
+
+
+def write(prepared: Prepared, *, actor: str) -> int:
     """Store what the file's columns say of its members, and nothing else of them; return how many are new.
 
     Raises Overtaken where one of those who are new was written down, or a badge given away, since this began.
     """
+    file, members = prepared.file, prepared.members
     rows, columns = file.rows, file.columns
     said = plain_in(columns)
-    members = [Member(id=row.id, **{name: getattr(row, name) for name in said}) for row in rows]
-    for member in members:
-        member.fold()
     try:
         with transaction.atomic():
             known = set(Member.objects.values_list("id", flat=True))
             with changes.made_all(actor, "member.imported", members):
-                Member.objects.bulk_create(one for one in members if one.pk not in known)  # over nobody
-                if said:
-                    written = [*said, "folded"] if "name" in said else said
-                    Member.objects.bulk_create(
-                        (one for one in members if one.pk in known),
-                        update_conflicts=True,
-                        unique_fields=["id"],
-                        update_fields=written,
-                    )
+                sql.insert([one for one in members if one.pk not in known])  # over nobody
+                sql.update([one for one in members if one.pk in known], [*said, "folded"] if "name" in said else said)
                 if "machines" in columns:
                     _open_machines(rows)
             if "badges" in columns:
@@ -110,17 +120,14 @@ def _open_machines(rows: list[Row]) -> None:
     machines = dict(Machine.objects.values_list("name", "pk"))
     wanted = {(row.id, machines[name]) for row in rows for name in row.machines}
     links = Member.machines.through.objects
+    named = {row.id for row in rows}
     held = {
-        (member, machine): pk
-        for pk, member, machine in links.filter(member__in=[row.id for row in rows]).values_list(
-            "pk", "member", "machine"
-        )
+        (member, machine): pk for pk, member, machine in links.values_list("pk", "member", "machine") if member in named
     }
-    links.filter(pk__in=[pk for link, pk in held.items() if link not in wanted]).delete()
-    links.bulk_create(
-        Member.machines.through(member_id=member, machine_id=machine)
-        for member, machine in sorted(wanted - held.keys())
-    )
+    for some in statements.chunks([pk for link, pk in held.items() if link not in wanted]):
+        links.filter(pk__in=some).delete()
+    fresh = sorted(wanted - held.keys())
+    sql.insert([Member.machines.through(member_id=member, machine_id=machine) for member, machine in fresh])
 
 
 def _give_badges(file: members_file.File, actor: str) -> None:
@@ -133,17 +140,18 @@ def _give_badges(file: members_file.File, actor: str) -> None:
     now = datetime.now(UTC)
     named = {(str(found), row.id): found for row in file.rows for found in row.badges}
     spelled = {spelling for spelling, _member in named}
-    held = Badge.objects.filter(ended_at=None, member__in=[row.id for row in file.rows]).order_by("id")
+    people = {row.id for row in file.rows}
     ended = []
-    for row in held:
+    for row in Badge.objects.filter(ended_at=None, member__isnull=False).order_by("id"):
+        if row.member_id not in people:
+            continue
         if (row.spelling, row.member_id) in named:
             del named[row.spelling, row.member_id or ""]
         elif row.spelling and (row.kind == Badge.PERSONAL or row.spelling in spelled):
             ended.append(row)
     # First all that go: two members may swap theirs in one file.
     with changes.made_all(actor, "badge.ended", ended, reason="import"):
-        going = Badge.objects.filter(pk__in=[row.pk for row in ended])
-        going.update(ended_at=now, ended_by=actor, end_reason=Badge.REPLACED)
+        badges.end_all(ended, Badge.REPLACED, actor, now)
     lost = set(Badge.lost().values_list("spelling", "member"))
     given = [
         Badge(spelling=spelling, digest=badge.digest(found, key), member_id=member, since=now)
@@ -154,7 +162,7 @@ def _give_badges(file: members_file.File, actor: str) -> None:
     for row in given:
         row.number = printed.get(row.digest, "")
     with changes.made_all(actor, "badge.given", given, reason="import"):
-        Badge.objects.bulk_create(given)
+        badges.store(given)
 
 
 def _learn(file: members_file.File, key: bytes, actor: str) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from django.db import DEFAULT_DB_ALIAS
 
 from fabgate.collector import blocks, members
 from fabgate.collector.members_file import File
@@ -72,13 +75,36 @@ class Difference:
         return hashlib.sha256(repr((said, gone, [str(one) for one in self.file.mistakes])).encode()).hexdigest()
 
 
-def difference(file: File) -> Difference:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everybody as they are written down; one that is equal to another says that nothing has changed between them.
+
+    So a list is compared before anybody is kept waiting, and found to be still right in the transaction that takes it.
+    """
+
+    members: list[tuple[Any, ...]]
+    #: (member's id, machine's name)
+    machines: list[tuple[str, str]]
+    #: (member's id, spelling) of the badges that a file speaks of: people's own, as they are spelled.
+    badges: list[tuple[str, str]]
+
+    @classmethod
+    def now(cls) -> Known:
+        """Read everybody."""
+        machines = Member.machines.through.objects.order_by("pk").values_list("member", "machine__name")
+        carried = Badge.objects.filter(ended_at=None, member__isnull=False, kind=Badge.PERSONAL).exclude(spelling="")
+        badges = carried.order_by("pk").values_list("member", "spelling")
+        return cls(list(Member.objects.order_by("pk").values_list(*_columns())), list(machines), list(badges))
+
+
+def difference(file: File, known: Known) -> Difference:
     """Compare a file with who is known."""
-    known = Member.objects.prefetch_related("machines").in_bulk()
-    carried = _carried(known)
-    people = [_person(row, known.get(row.id), carried.get(row.id, []), file.columns) for row in file.rows]
+    columns = _columns()
+    members = {one.pk: one for one in (Member.from_db(DEFAULT_DB_ALIAS, columns, row) for row in known.members)}
+    opened, carried = _by_member(known.machines), _by_member(known.badges)
+    people = [_person(row, members.get(row.id), opened[row.id], carried[row.id], file.columns) for row in file.rows]
     today = blocks.today()
-    now = [member for member in known.values() if member.left_on is None or member.left_on > today]
+    now = [member for member in members.values() if member.left_on is None or member.left_on > today]
     vanished = sorted((member for member in now if member.pk not in file.ids), key=lambda member: member.folded)
     return Difference(
         file=file,
@@ -90,14 +116,13 @@ def difference(file: File) -> Difference:
     )
 
 
-def _person(row: Row, member: Member | None, carried: list[str], columns: frozenset[str]) -> Person:
+def _person(row: Row, member: Member | None, opened: list[str], carried: list[str], columns: frozenset[str]) -> Person:
     compared: list[tuple[str, Any, Any]] = [
         (name, None if member is None else getattr(member, name), getattr(row, name))
         for name in members.plain_in(columns)
     ]
     if "machines" in columns:
-        had = [] if member is None else sorted(machine.name for machine in member.machines.all())
-        compared.append(("machines", had, sorted(set(row.machines))))
+        compared.append(("machines", sorted(opened), sorted(set(row.machines))))
     if "badges" in columns:
         compared.append(("badges", sorted(carried), sorted(map(str, row.badges))))
     fields = [
@@ -108,10 +133,12 @@ def _person(row: Row, member: Member | None, carried: list[str], columns: frozen
     return Person(row, member, fields)
 
 
-def _carried(known: Iterable[str]) -> dict[str | None, list[str]]:
-    """Return the badges that a file speaks of: people's own, as they are spelled."""
-    found: dict[str | None, list[str]] = {pk: [] for pk in known}
-    rows = Badge.objects.filter(ended_at=None, member__isnull=False, kind=Badge.PERSONAL).exclude(spelling="")
-    for holder, spelling in rows.values_list("member", "spelling"):
-        found.setdefault(holder, []).append(spelling)
+def _by_member(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for member, what in pairs:
+        found[member].append(what)
     return found
+
+
+def _columns() -> list[str]:
+    return [field.attname for field in Member._meta.concrete_fields]  # noqa: SLF001 (Django's name for it)

@@ -1,4 +1,4 @@
-"""Which statements does ingest run by hand, and why by hand?
+"""Which statements does ingest run by hand, and an import of members, and why by hand?
 
 The ORM stores 35,000 rows a second in batches of 1,000 where ``executemany`` stores 150,000. Everything here is plain
 SQL that SQLite and PostgreSQL both take.
@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from django.db import connection
+from django.db import connection, models
 
 from fabgate import wire
 from fabgate.collector import statements
@@ -49,6 +49,9 @@ INSERT INTO collector_refusal (gate_id, machine_id, journal_id, seq, member, bad
     clock_off_ms)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 _PULSE = "INSERT INTO collector_pulse (topic, gate, at) VALUES (%s, %s, %s)"
+_CHANGE = """
+INSERT INTO collector_change (at, actor, verb, kind, key, before, after, reason, rosters)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '{}')"""
 _ANSWER = """
 UPDATE collector_order SET outcome = %s, detail = %s, answered_at = %s
 WHERE id = %s AND gate_id = %s AND answered_at IS NULL"""
@@ -273,9 +276,52 @@ def add_days(rows: Sequence[tuple[Any, ...]]) -> None:
     _many(_DAY, [(day(row[0]), *row[1:]) for row in rows])
 
 
+def insert_changes(
+    rows: Iterable[tuple[str, str, Any, Any]], now: datetime, *, actor: str, verb: str, reason: str
+) -> None:
+    """Write (kind, key, before, after) into the audit log."""
+    at = _to_database()(now)
+    _many(
+        _CHANGE,
+        [
+            (at, actor, verb, kind, key, json.dumps(before), json.dumps(after), reason)
+            for kind, key, before, after in rows
+        ],
+    )
+
+
+def insert(objects: Sequence[models.Model]) -> None:
+    """Store new objects of one model, each with its own id or all without one."""
+    if not objects:
+        return
+    meta = objects[0]._meta  # noqa: SLF001 (Django's name for its documented API)
+    fields = [field for field in meta.concrete_fields if not field.primary_key or objects[0].pk is not None]
+    columns, places = ", ".join(str(field.column) for field in fields), ", ".join(["%s"] * len(fields))
+    statement = f"INSERT INTO {meta.db_table} ({columns}) VALUES ({places})"  # noqa: S608
+    _many(statement, _rows(objects, [field.attname for field in fields]))
+
+
+def update(objects: Sequence[models.Model], names: Sequence[str]) -> None:
+    """Write these fields of objects of one model onto their rows; ids of others by their attribute, such as payer_id."""
+    if not objects or not names:
+        return
+    meta = objects[0]._meta  # noqa: SLF001 (as above)
+    columns = [field.column for name in names for field in meta.concrete_fields if field.attname == name]
+    said = ", ".join(f"{column} = %s" for column in columns)
+    statement = f"UPDATE {meta.db_table} SET {said} WHERE {meta.pk.column} = %s"  # noqa: S608
+    _many(statement, _rows(objects, [*names, meta.pk.attname]))
+
+
+def _rows(objects: Sequence[models.Model], names: Sequence[str]) -> list[list[Any]]:
+    time = _to_database()
+    return [[_plain(getattr(one, name), time) for name in names] for one in objects]
+
+
 def _plain(value: Any, time: Callable[[datetime | None], Any]) -> Any:
     if isinstance(value, datetime):
         return time(value)
+    if isinstance(value, date):
+        return connection.ops.adapt_datefield_value(value)
     return json.dumps(value) if isinstance(value, (dict, list)) else value
 
 

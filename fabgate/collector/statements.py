@@ -11,11 +11,13 @@ from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
-from django.db import connection
+from django.db import connection, models
 
 T = TypeVar("T")
 #: SQLite takes 32,766 parameters in a statement, older ones 999, and some rows have three. A power of two: see `listed`.
 CHUNK: Final = 256
+#: Of more than that all rows are read: to write so long a list into statements takes longer.
+MOST_LISTED: Final = 2_000
 
 
 class Cursor(Protocol):
@@ -54,6 +56,16 @@ def listed(values: Collection[T]) -> tuple[str, list[T]]:
     if found:
         found += found[-1:] * ((1 << (len(found) - 1).bit_length()) - len(found))
     return ", ".join(["%s"] * len(found)), found
+
+
+def among(rows: models.QuerySet[Any], column: str, wanted: Sequence[Any], *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Yield this column and the others of those of `rows` where it is among what is `wanted`, each once."""
+    if len(wanted) > MOST_LISTED:
+        some = set(wanted)
+        yield from (row for row in rows.values_list(column, *columns).iterator() if row[0] in some)
+        return
+    for chunk in chunks(wanted):
+        yield from rows.filter(**{f"{column}__in": chunk}).values_list(column, *columns)
 
 
 class _OfSqlite:

@@ -75,7 +75,7 @@ def _people(file: Path) -> None:
     from fabgate.collector import changes, members, members_file, roster  # noqa: PLC0415
     from fabgate.collector.models import Badge, Member  # noqa: PLC0415
 
-    members.write(members_file.read(file), actor=ACTOR)
+    members.write(members.prepare(members_file.read(file)), actor=ACTOR)
     minor = Member.objects.get(id=MINOR)
     with changes.made(ACTOR, "member.updated", minor):
         minor.minor = True

@@ -317,7 +317,7 @@ def asked(file: Path, text: str) -> int:
     found = members_file.parse(text.encode())
     assert not found.mistakes
     with CaptureQueriesContext(connection) as queries:
-        members.write(found, actor="eve")
+        members.write(members.prepare(found), actor="eve")
     return len(queries)
 
 

@@ -97,11 +97,14 @@ class Badge(models.Model):
 
         A badge that nobody can spell keeps its own.
         """
-        stale = []
-        for row in cls.objects.exclude(spelling="").iterator():
-            fresh = badge.digest(badge.parse(row.spelling), key)
-            if row.digest != fresh:
-                row.digest = fresh
-                stale.append(row)
-        cls.objects.bulk_update(stale, ["digest"], batch_size=300)
-        return len(stale)
+        stale = {}
+        # With every change of people, and nearly always there is nothing to do: without an instance of each.
+        for pk, spelling, digest in cls.objects.exclude(spelling="").values_list("pk", "spelling", "digest").iterator():
+            fresh = badge.digest(badge.parse(spelling), key)
+            if digest != fresh:
+                stale[pk] = fresh
+        rows = cls.objects.in_bulk(stale)
+        for pk, row in rows.items():
+            row.digest = stale[pk]
+        cls.objects.bulk_update(rows.values(), ["digest"], batch_size=300)
+        return len(rows)

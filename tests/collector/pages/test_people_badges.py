@@ -259,7 +259,7 @@ def test_a_badge_that_is_found_by_its_spelling_later_is_the_one_that_was_tapped(
     found = tapped(NEW)
     desk.post(f"/people/enrol?badge={found}", {"member": "m-3", "kind": "personal"})
     assert desk.get("/people", {"q": NEW}).headers["Location"] == "/people/m-3"
-    members.write(members_file.parse(f"id,badges\nm-3,{NEW}\n".encode()), actor="cli:ada")
+    members.write(members.prepare(members_file.parse(f"id,badges\nm-3,{NEW}\n".encode())), actor="cli:ada")
     (held,) = Badge.objects.filter(member="m-3")
     assert (held.spelling, held.digest, held.key_id, held.ended_at) == (NEW, found, "", None)
     change = Change.objects.get(verb="badge.spelled")

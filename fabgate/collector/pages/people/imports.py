@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector import leaving, members, members_diff, members_file, members_rows, roster, uploads
 from fabgate.collector.bodies import MAX_FILE_BYTES, MEGABYTE
 from fabgate.collector.door import see_other
-from fabgate.collector.members_diff import Difference, Field
+from fabgate.collector.members_diff import Difference, Field, Known
 from fabgate.collector.models import Change, Member
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.people import telling, words
@@ -89,17 +89,25 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     if raw is None:
         raise UsageError(_("This list is not kept any more. Choose the file once more."))
     file = members_file.parse(raw)
+    known = Known.now()
+    found = members_diff.difference(file, known)
     if request.method != "POST":
-        return _page(request, members_diff.difference(file), token)
+        return _page(request, found, token)
+    if request.POST.get("seen") != found.fingerprint:
+        return _page(request, found, token, is_stale=True)
     is_complete = request.POST.get("complete") == "yes"
+    prepared = members.prepare(found.to_take)
     try:
-        with transaction.atomic():  # what is compared here is what is written over
-            found = members_diff.difference(file)
-            change = _take(request, found, is_complete=is_complete)
+        with transaction.atomic():  # nobody else writes from here on, so all that can be done is done before
+            if (now := Known.now()) != known:  # what is compared is what is written over
+                found = members_diff.difference(file, now)
+                prepared = members.prepare(found.to_take)
+            change = _take(request, found, prepared, is_complete=is_complete)
     except members.Overtaken:
         change = None
     if change is None:
-        return _page(request, members_diff.difference(members_file.parse(raw)), token, is_stale=True)
+        found = members_diff.difference(members_file.parse(raw), Known.now())
+        return _page(request, found, token, is_stale=True)
     uploads.forget(token)
     parts = [
         ngettext("%(n)d new person", "%(n)d new people", len(found.new)) % {"n": len(found.new)},
@@ -112,7 +120,7 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     return see_other(reverse("people"))
 
 
-def _take(request: HttpRequest, found: Difference, *, is_complete: bool) -> Change | None:
+def _take(request: HttpRequest, found: Difference, prepared: members.Prepared, *, is_complete: bool) -> Change | None:
     """Take the list; None where it would do something else than what was looked at."""
     if request.POST.get("seen") != found.fingerprint:
         return None
@@ -122,7 +130,7 @@ def _take(request: HttpRequest, found: Difference, *, is_complete: bool) -> Chan
         raise UsageError(_("This list changes nothing."))
     actor = telling.actor(request)
     try:
-        members.write(found.to_take, actor=actor)
+        members.write(prepared, actor=actor)
         if is_complete:  # builds the rosters itself, with all that the list says
             return leaving.leave(*found.vanished, actor=actor, reason="import")
         return Change(rosters=roster.versions(roster.rebuild(only_changed=True)))
