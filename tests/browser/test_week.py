@@ -230,7 +230,7 @@ def sends(floor: Any, button: str) -> None:
 
 def known(page: Any) -> None:
     """The page says by itself when the gate decides by it."""
-    page.locator("#known", has_text="Known by 1 of 1 gate").wait_for()
+    page.locator("#known", has_text="Known by 1 of the 1 gate that it concerns").wait_for()
 
 
 def seen(floor: Any, region: str, *words: str) -> None:

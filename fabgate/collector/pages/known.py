@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -33,9 +34,12 @@ class Known:
 
 def of(*objects: tuple[str, str]) -> Known | None:
     """Return who knows the newest change of any of these objects (kind, key); None where no gate is concerned."""
-    named = Q(pk=None)
+    keys: dict[str, list[str]] = defaultdict(list)
     for kind, key in objects:
-        named |= Q(kind=kind, key=key)
+        keys[kind].append(key)
+    named = Q(pk=None)
+    for kind, some in keys.items():  # a list, because SQLite takes no more than a thousand conditions
+        named |= Q(kind=kind, key__in=some)
     recent = Change.objects.filter(named).order_by("-at", "-id")[:_RECENT]
     change = next((change for change in recent if change.rosters), None)
     return None if change is None else by(change)
@@ -46,7 +50,11 @@ def by(change: Change) -> Known | None:
     found = roster.known_by(change.rosters)
     if not found.gates:
         return None
-    counted = ngettext("Known by %(known)d of %(all)d gate", "Known by %(known)d of %(all)d gates", len(found.gates))
+    counted = ngettext(
+        "Known by %(known)d of the %(all)d gate that it concerns",
+        "Known by %(known)d of the %(all)d gates that it concerns",
+        len(found.gates),
+    )
     counted %= {"known": found.count, "all": len(found.gates)}
     parts = [counted]
     parts += [_silent(gate) for gate in found.waiting[:_NAMED]]

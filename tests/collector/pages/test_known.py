@@ -35,7 +35,7 @@ def test_a_change_that_every_gate_knows_is_all_right():
     gate("laser", reported=7)
     found = known.by(change(saw=5, laser=5))
     assert found is not None
-    assert (found.state, found.text) == ("ok", "Known by 2 of 2 gates")
+    assert (found.state, found.text) == ("ok", "Known by 2 of the 2 gates that it concerns")
 
 
 def test_gates_that_do_not_know_yet_are_named_with_why():
@@ -45,7 +45,7 @@ def test_gates_that_do_not_know_yet_are_named_with_why():
     found = known.by(change(bandsaw=5, drill=5, lathe=5))
     assert found is not None
     assert found.state == "warn"
-    assert found.text.startswith("Known by 0 of 3 gates; bandsaw silent since 1 Mar 2026, 14:02")
+    assert found.text.startswith("Known by 0 of the 3 gates that it concerns; bandsaw silent since 1 Mar 2026, 14:02")
     assert found.text.endswith("; drill is being told; lathe not heard yet")
 
 
@@ -80,4 +80,12 @@ def test_it_is_said_in_french_too():
     with translation.override("fr"):
         found = known.by(change(saw=5))
     assert found is not None
-    assert found.text == "Connu de 1 borne sur 1"
+    assert found.text == "Connu de 1 borne sur 1 concernée"
+
+
+def test_of_somebody_who_had_more_badges_than_a_statement_has_conditions_it_is_known_too():
+    gate("saw", reported=5)
+    newest = Change.objects.create(at=NOW, actor="maya", verb="badge.given", kind="badge", key="7", rosters={"saw": 5})
+    found = known.of(("member", "m-1"), *(("badge", str(number)) for number in range(5_000)))
+    assert found is not None
+    assert found.change == newest

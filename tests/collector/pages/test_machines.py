@@ -341,10 +341,10 @@ def test_history_tells_rules_one_by_one_in_words(browse, saw, gate):
 def test_the_page_says_which_gates_know_what_was_saved(browse, saw, gate):
     client = browse("manager")
     client.post("/machines/saw/rules", typed(saw, limit_s="90"))
-    assert "Known by 0 of 1 gate; Bandsaw not heard yet" in text(client.get("/machines/saw"))
+    assert "Known by 0 of the 1 gate that it concerns; Bandsaw not heard yet" in text(client.get("/machines/saw"))
     gate.refresh_from_db()
     Gate.objects.update(reported_roster=gate.roster_version)
-    assert "Known by 1 of 1 gate" in text(client.get("/machines/saw"))
+    assert "Known by 1 of the 1 gate that it concerns" in text(client.get("/machines/saw"))
 
 
 def test_a_broker_that_is_away_is_said_and_the_rules_are_saved_all_the_same(browse, saw, gate, monkeypatch):

@@ -62,7 +62,7 @@ def test_weekly_hours_are_in_the_roster_at_once_and_bind_all_but_maintainers(bro
     assert [message.topic for message in told] == ["fabgate/v1/lyon/saw-1/roster"]
     page = text(answer)
     assert "Mon\N{EN DASH}Sun" in page
-    assert "Known by 0 of 1 gate" in page
+    assert "Known by 0 of the 1 gate that it concerns" in page
 
 
 def test_hours_of_a_category_are_those_of_its_machines_only(browse, gate):

@@ -155,7 +155,7 @@ def test_a_lost_badge_opens_nothing_from_that_moment_on(mine, ada, told):
     answer = mine.post("/my-minutes/lost", {"badge": row.pk}, follow=True)
     assert answer.redirect_chain == [("/my-minutes", 303)]
     assert "declared lost" in text(answer)
-    assert "Known by 0 of 1 gate" in text(answer)
+    assert "Known by 0 of the 1 gate that it concerns" in text(answer)
     row.refresh_from_db()
     assert (row.end_reason, row.ended_by) == ("lost", "ada")
     gate.refresh_from_db()

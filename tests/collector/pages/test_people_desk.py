@@ -150,10 +150,10 @@ def test_the_page_says_which_gates_know_it_until_all_do(trainer):
     Gate.objects.filter(name="laser-1").update(online=False)
     grant(trainer)
     page = text(trainer.get("/people/m-1"))
-    assert "Known by 0 of 1 gate; Laser silent since" in page
+    assert "Known by 0 of the 1 gate that it concerns; Laser silent since" in page
     assert 'data-live="roster floor change"' in page
     fetched()
-    assert "Known by 1 of 1 gate" in text(trainer.get("/people/m-1"))
+    assert "Known by 1 of the 1 gate that it concerns" in text(trainer.get("/people/m-1"))
     Change.objects.update(at=Change.objects.get().at - timedelta(days=2))
     assert "Known by" not in text(trainer.get("/people/m-1"))
 
