@@ -17,7 +17,7 @@ from django.db import IntegrityError, models
 from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector import changes, roster, sql, statements
+from fabgate.collector import blocks, changes, roster, sql, statements
 from fabgate.collector.models import Badge, Change, Group, Member
 from fabgate.errors import UsageError
 
@@ -77,7 +77,7 @@ def give(
 ) -> tuple[Badge, Change]:
     """Put a badge into somebody's hands, with the number that it bears unless another one is said.
 
-    Raises Taken while it, or its printed number, is in somebody's.
+    Raises Taken while it, or its printed number, is in somebody's, and UsageError where the holder has left, or is over.
     """
     member, group = (holder, None) if isinstance(holder, Member) else (None, holder)
     given = Badge(
@@ -92,6 +92,7 @@ def give(
     )
     try:
         with changes.made(actor, "badge.given", given) as change:
+            _is_there(holder)
             given.number = number = number or numbers([card.digest]).get(card.digest, "")
             _free(Badge.objects.filter(digest=card.digest), "badge", given.since, actor)
             if number:
@@ -161,6 +162,17 @@ def loans_at_hand() -> dict[str, Card]:
     last = {row.digest: row for row in rows}
     printed = numbers(digest for digest, row in last.items() if row.end_reason != Badge.LOST)
     return {printed[digest]: Card.of(last[digest]) for digest in sorted(printed, key=lambda one: printed[one])}
+
+
+def _is_there(holder: Member | Group) -> None:
+    """Refuse who has left: a badge would open nothing. Whoever ends them at this moment waits, and ends the badge too."""
+    held = type(holder).objects.select_for_update(no_key=True).get(pk=holder.pk)
+    if isinstance(held, Member):
+        if held.left_on is not None and held.left_on <= blocks.today():
+            text = _("%(member)s left on %(day)s; let them in again first")
+            raise UsageError(text % {"member": held, "day": held.left_on})
+    elif held.ended_on is not None and held.ended_on <= blocks.today():
+        raise UsageError(_("This group is over. Begin it again first."))
 
 
 def _free(rows: models.QuerySet[Badge], what: str, now: datetime, actor: str) -> None:

@@ -57,6 +57,14 @@ class Holder:
         return text % {"who": self.who, "day": self.day, "why": reasons.given_up(self.reason)}
 
     @property
+    def asked(self) -> str:
+        """Return of a lost badge whom to ask before somebody else gets it."""
+        text = _(
+            "%(who)s had it until %(day)s. It was reported lost by %(by)s: ask %(who)s before somebody else gets it."
+        )
+        return text % {"who": self.who, "day": self.day, "by": self.by}
+
+    @property
     def day(self) -> str:
         """Return until when, in few letters."""
         return date_format(timezone.localtime(self.until), "SHORT_DATE_FORMAT") if self.until else ""

@@ -341,6 +341,96 @@ def test_a_new_person_is_not_half_written_down_when_the_badge_is_gone(desk):
     assert not Member.objects.filter(pk="m-4").exists()
 
 
+PERSON = {"id": "m-4", "name": "Noémie", "lang": "fr", "grace_days": "0"}
+
+
+@pytest.mark.parametrize("typed", [NEW, "04:aa:bb:cc:dd:ee:ff", f"dec:{int(NEW, 16)}"])
+def test_one_form_writes_a_person_down_with_the_badge_on_the_reader(desk, broker, typed):
+    assert 'name="typed"' in text(desk.get("/people/new"))
+    response = desk.post("/people/new", {**PERSON, "typed": typed, "number": "77"})
+    assert (response.status_code, said(response)) == (303, "Noémie is written down, and the badge is theirs.")
+    row = Badge.objects.get(spelling=NEW)
+    assert (row.holder, row.kind, row.number) == ("m-4", "personal", "77")
+    assert [change.verb for change in Change.objects.order_by("id")] == ["member.added", "badge.given"]
+    assert broker.told
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ({"typed": ADA}, "Ada Lovelace has this badge, or one with this number, since"),
+        ({"typed": NEW, "number": "12"}, "Ada Lovelace has this badge, or one with this number, since"),
+        ({"typed": "08A1B2C3"}, "makes up a new number each time"),
+        ({"typed": "0077705924"}, "These digits can be several badges"),
+        ({"typed": "hello"}, "“hello” is no badge"),
+        ({"number": "77"}, "A printed number alone is no badge"),
+        ({"typed": "0402B2C3D4E580"}, "It was reported lost by Desk: ask Zoé Müller-Østergård before"),
+    ],
+)
+def test_a_new_person_is_not_half_written_down_where_the_badge_is_none_of_theirs(browse, account, typed, expected):
+    desk = browse(account("desk", name="guichet", display_name="Desk"))
+    Badge.objects.filter(spelling=ADA).update(number="12")
+    end(Badge.objects.get(member="m-2"), Badge.LOST, actor="guichet")
+    response = desk.post("/people/new", {**PERSON, **typed})
+    assert (response.status_code, expected in text(response)) == (400, True)
+    assert response.context["badge_form"].errors
+    assert not response.context["form"].errors
+    assert not Member.objects.filter(pk="m-4").exists()
+
+
+def test_what_is_wrong_with_the_person_is_said_with_what_is_wrong_with_the_badge(desk):
+    response = desk.post("/people/new", {**PERSON, "name": "", "typed": "hello"})
+    assert (response.status_code, set(response.context["form"].errors)) == (400, {"name"})
+    assert set(response.context["badge_form"].errors) == {"typed"}
+
+
+@pytest.mark.parametrize(
+    "address", ["/people/m-3/give", "/people/m-3/lend", "/people/groups/{group}/badge", "/people/new"]
+)
+def test_a_lost_badge_on_the_reader_is_said_to_be_lost_and_given_once_somebody_says_that_it_was_found(desk, address):
+    group = Group.objects.create(name="5b", kind="class")
+    end(Badge.objects.get(member="m-1"), Badge.LOST, actor="cli:maya")
+    end(Badge.objects.get(member="m-2"), Badge.LOST, actor="cli:maya")
+    typed = {**PERSON, "typed": ADA, "until": f"{today()}"}
+    found, other = {"found": ADA}, {"found": "0402B2C3D4E580"}
+    for more in ({}, other):
+        response = desk.post(address.format(group=group.pk), {**typed, **more})
+        assert response.status_code == 400
+        assert "It was reported lost by maya: ask Ada Lovelace before somebody else gets it." in text(response)
+        assert f'value="{ADA}"' in text(response)
+        assert not Badge.objects.filter(ended_at=None).exists()
+    assert desk.post(address.format(group=group.pk), {**typed, **found}).status_code == 303
+    assert Badge.objects.get(ended_at=None).spelling == ADA
+
+
+def test_whoever_lost_a_badge_gets_it_back_without_a_question(desk):
+    end(Badge.objects.get(member="m-1"), Badge.LOST, actor="cli:maya")
+    assert desk.post("/people/m-1/give", {"typed": ADA}).status_code == 303
+    assert carried("m-1") == [ADA]
+
+
+def test_a_lost_badge_whose_digits_can_be_several_is_asked_about_once_it_is_known_which(desk):
+    one, another = badge.parse("dec:0077705924"), badge.parse("dec-reversed:0077705924")
+    for found in (one, another):
+        row, _change = give(Card.spelled(found), Member.objects.get(pk="m-1"), actor="cli:maya")
+        end(row, Badge.LOST, actor="cli:maya")
+    typed = {"typed": "0077705924", "reading": "dec:0077705924"}
+    assert "ask Ada Lovelace before" not in text(desk.post("/people/m-3/give", {"typed": "0077705924"}))
+    assert "ask Ada Lovelace before" in text(desk.post("/people/m-3/give", typed))
+    assert desk.post("/people/m-3/give", {**typed, "found": str(another)}).status_code == 400
+    assert desk.post("/people/m-3/give", {**typed, "found": str(one)}).status_code == 303
+    assert carried("m-3") == [str(one)]
+
+
+@pytest.mark.parametrize("address", ["/people/m-3/give", "/people/m-3/lend", "/people/enrol?typed={badge}"])
+def test_who_has_left_gets_no_badge(desk, address):
+    Member.objects.filter(pk="m-3").update(left_on=today())
+    typed = {"typed": NEW, "until": f"{today()}", "member": "m-3", "kind": "personal"}
+    response = desk.post(address.format(badge=NEW), typed)
+    assert (response.status_code, "let them in again first" in text(response)) == (400, True)
+    assert not Badge.objects.filter(spelling=NEW).exists()
+
+
 def found_again(reason: str = "lost") -> str:
     """Let Ada's badge be reported lost, or given back, and turn up at a gate; return its digest."""
     end(Badge.objects.get(member="m-1"), reason, actor="desk")

@@ -83,7 +83,7 @@ def lift(request: HttpRequest, pk: str) -> HttpResponse:
 def give(request: HttpRequest, pk: str) -> HttpResponse:
     """Give a person a badge of their own."""
     member = telling.member_of(pk)
-    form = desk_forms.GiveForm(request.POST, auto_id="give_%s")
+    form = desk_forms.GiveForm(request.POST, auto_id="give_%s", holder=member.pk)
     if form.is_valid():
         try:
             _row, change = badges.give(
@@ -100,7 +100,7 @@ def give(request: HttpRequest, pk: str) -> HttpResponse:
 def lend(request: HttpRequest, pk: str) -> HttpResponse:
     """Lend a person a badge until an evening."""
     member = telling.member_of(pk)
-    form = desk_forms.LendForm(request.POST, auto_id="lend_%s")
+    form = desk_forms.LendForm(request.POST, auto_id="lend_%s", holder=member.pk)
     if form.is_valid():
         until = form.cleaned_data["until"]
         try:

@@ -15,6 +15,8 @@ from django.utils.translation import gettext_lazy
 from fabgate import badge
 from fabgate.collector.badges import Card
 from fabgate.collector.models import Badge, Refusal
+from fabgate.collector.pages import who
+from fabgate.collector.pages.who import Holder
 from fabgate.errors import UsageError
 
 _READINGS: Final = {
@@ -61,7 +63,8 @@ def why_not(typed: str, wanted: str = "") -> str:
 class CardForm(forms.Form):
     """A form in which a badge is typed. Where that can be several, it asks which one, and only then.
 
-    After it was found valid, `card` is the badge.
+    Of one that was reported lost it says so, and asks whether it was found, unless whoever lost it gets it (`holder`, as
+    rosters call them). After it was found valid, `card` is the badge.
     """
 
     card: Card
@@ -72,7 +75,7 @@ class CardForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
     )
 
-    def __init__(self, *args: Any, **more: Any) -> None:
+    def __init__(self, *args: Any, holder: str = "", **more: Any) -> None:
         super().__init__(*args, **more)
         self._readings = readings(str(self.data.get(self.add_prefix("typed"), ""))) if self.is_bound else {}
         if len(self._readings) > 1 and len(certain := seen(self._readings)) == 1:
@@ -88,6 +91,20 @@ class CardForm(forms.Form):
                     "required": _("Choose one. Not sure? Tap the badge on a gate first, then type it again.")
                 },
             )
+        self._lost = _lost_by_others(self._chosen(), holder)
+        if self._lost is not None:
+            self.fields["found"] = forms.BooleanField(
+                label=_("It was found, and becomes theirs"),
+                required=False,
+                widget=forms.CheckboxInput({"value": str(self._chosen())}),
+            )
+        self.order_fields(self.field_order)
+
+    def _chosen(self) -> badge.Badge | None:
+        """Return which badge was typed; None while that can be several."""
+        if len(self._readings) == 1:
+            return next(iter(self._readings.values()))
+        return self._readings.get(str(self.data.get(self.add_prefix("reading"), "")))
 
     def clean_typed(self) -> str:
         """Refuse what is no badge."""
@@ -103,7 +120,19 @@ class CardForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Keep which badge it is."""
         cleaned = super().clean() or self.cleaned_data
-        chosen = cleaned.get("reading") or next(iter(self._readings), "")
-        if not self.errors and chosen:
-            self.card = Card.spelled(self._readings[chosen])
+        chosen = self._chosen()
+        # Found is the badge of which that was said, and not another one that was typed into its place.
+        if self._lost is not None and self.data.get(self.add_prefix("found")) != str(chosen):
+            self.add_error("found", self._lost.asked)
+        if not self.errors and chosen is not None:
+            self.card = Card.spelled(chosen)
         return cleaned
+
+
+def _lost_by_others(found: badge.Badge | None, holder: str) -> Holder | None:
+    """Return by whom a badge was lost that nobody has found, unless by its next `holder`."""
+    if found is None:
+        return None
+    digest = Card.spelled(found).digest
+    last = who.holding([digest]).get(digest)
+    return last if last is not None and last.is_lost and last.who.id != holder else None

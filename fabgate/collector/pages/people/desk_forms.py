@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector import badges, blocks
+from fabgate.collector.badges import Card
 from fabgate.collector.models import Badge, Grant, Member, Training
 from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.people import cards, words
@@ -116,7 +117,34 @@ class GiveForm(cards.CardForm):
     """A badge that becomes a person's own, or a group's."""
 
     number = _number()
-    field_order = ("typed", "reading", "number")
+    field_order = ("typed", "reading", "found", "number")
+
+
+class FirstBadgeForm(GiveForm):
+    """The badge of whoever is written down, if there is one at hand."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["typed"].required = False
+        self.fields["typed"].help_text = _(
+            "Hold it on the USB reader, or type what the reader says. Empty: they get one later."
+        )
+
+    @property
+    def first(self) -> Card | None:
+        """Return the badge, of a valid form; None where there is none."""
+        return getattr(self, "card", None)
+
+    def clean_typed(self) -> str:
+        """Take none, too."""
+        return super().clean_typed() if self.cleaned_data["typed"] else ""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a number that would be of no badge."""
+        cleaned = super().clean()
+        if cleaned.get("number") and not self.errors and self.first is None:
+            self.add_error("typed", _("A printed number alone is no badge: hold the badge on the reader, too."))
+        return cleaned
 
 
 class LendForm(cards.CardForm):
@@ -124,7 +152,7 @@ class LendForm(cards.CardForm):
 
     number = _number()
     until = DayField(label=gettext_lazy("Until the evening of"), help_text=gettext_lazy("It ends by itself."))
-    field_order = ("typed", "reading", "number", "until")
+    field_order = ("typed", "reading", "found", "number", "until")
 
     def __init__(self, *args: Any, **more: Any) -> None:
         more.setdefault("initial", {"until": blocks.today()})
@@ -138,6 +166,8 @@ class LendForm(cards.CardForm):
         self._numbered = self.loans.get(typed)
         if self._numbered is not None:
             self.fields.pop("reading", None)
+            self.fields.pop("found", None)
+            self._lost = None
 
     def clean_typed(self) -> str:
         """Take a number that was lent before for its badge; say so where it is lent now."""

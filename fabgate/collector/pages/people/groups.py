@@ -139,7 +139,7 @@ def give(request: HttpRequest, pk: int) -> HttpResponse:
     group = get_object_or_404(Group, pk=pk)
     if _is_over(group):
         raise errors.Conflict(_("This group is over. Begin it again first."))
-    form = desk_forms.GiveForm(request.POST, auto_id="give_%s")
+    form = desk_forms.GiveForm(request.POST, auto_id="give_%s", holder=group.roster_id)
     if form.is_valid():
         kind = Badge.CLASS if group.kind == Group.CLASS else Badge.COMPANY
         number = form.cleaned_data["number"]

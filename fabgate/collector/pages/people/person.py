@@ -18,12 +18,17 @@ from fabgate.collector.roles import barred_from
 
 
 def new(request: HttpRequest) -> HttpResponse:
-    """Write a person down; whoever comes from an unknown badge gets it with that."""
+    """Write a person down, with the unknown badge from which they come, or the one that is typed: both, or neither."""
     is_manager = account_of(request).role == Account.MANAGER
-    card = enrol.card_of(request)
+    known = card = enrol.card_of(request)
     form = NewPersonForm(request.POST or None, is_manager=is_manager)
+    badge_form = desk_forms.FirstBadgeForm(request.POST or None, auto_id="badge_%s") if known is None else None
     status = 200 if request.method == "GET" else 400
-    if request.method == "POST" and form.is_valid():
+    is_badge_valid = badge_form is None or badge_form.is_valid()  # asked first, so that each says what is wrong with it
+    if request.method == "POST" and form.is_valid() and is_badge_valid:
+        number = ""
+        if badge_form is not None:
+            card, number = badge_form.first, badge_form.cleaned_data["number"]
         try:
             with transaction.atomic():
                 with changes.made(telling.actor(request), "member.added", form.instance) as change:
@@ -31,9 +36,10 @@ def new(request: HttpRequest) -> HttpResponse:
                     if card is None:
                         change.rosters = roster.versions(roster.rebuild(only_changed=True))
                 if card is not None:
-                    _row, change = badges.give(card, member, actor=telling.actor(request))
+                    _row, change = badges.give(card, member, actor=telling.actor(request), number=number)
         except badges.Taken as error:
-            form.add_error(None, desk_forms.taken(error.row))
+            field, at = (None, form) if badge_form is None else ("typed", badge_form)
+            at.add_error(field, desk_forms.taken(error.row))
         except IntegrityError as error:
             if not twice.is_there(error):
                 raise
@@ -48,7 +54,8 @@ def new(request: HttpRequest) -> HttpResponse:
                 said = _("Somebody else is called %(name)s too: %(numbers)s. Is it the same person?")
                 messages.warning(request, said % {"name": name, "numbers": numbers})
             return telling.to_person(member)
-    context = {"form": form, "card": card, "earlier": enrol.earlier(card) if card else None}
+    earlier = enrol.earlier(known) if known else None
+    context = {"form": form, "badge_form": badge_form, "card": known, "earlier": earlier}
     return render(request, "people/new.html", context, status=status)
 
 
