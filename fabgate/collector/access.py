@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from django.conf import settings
+
 from fabgate.collector.models import Badge, Block, Grant, Group, Machine, Member, Training
 
 #: The reasons that a gate's panel knows (gate/messages.py), the worst first.
@@ -68,7 +70,7 @@ class People:
             self.group_machines[group].add(machine)
         #: (digest, language) of the badges that are lost.
         self.lost = [
-            (row.digest, row.member.lang if row.member else "en")
+            (row.digest, row.member.lang if row.member else settings.ENVIRONMENT.lang)
             for row in Badge.lost().filter(**which).select_related("member").order_by("spelling", "digest")
         ]
         self.blocks: dict[str, list[str]] = defaultdict(list)

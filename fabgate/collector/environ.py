@@ -10,12 +10,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from email.headerregistry import Address
 from pathlib import Path
+from typing import Final
 
 from fabgate.collector import DEFAULT_DATA
 from fabgate.collector.given import EVERYWHERE, Reader, bracketed, is_loopback
 from fabgate.collector.logs import FORMS
 from fabgate.collector.smtp import Server
 from fabgate.errors import UsageError
+
+#: The languages of the gates' displays, as fabgate/translations.py has them; the first one unless another is said.
+LANGS: Final = ("en", "fr")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,8 @@ class Environment:
     tz: str
     #: Whether somebody said so: what the database lives in is changed by a word only, never by its absence.
     is_tz_said: bool = field(compare=False)
+    #: What machines speak to who has no language of their own.
+    lang: str
     mqtt_host: str
     mqtt_port: int
     mqtt_username: str | None
@@ -91,6 +97,7 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
         data=Path(reader.text("FABGATE_DATA", DEFAULT_DATA)).absolute(),
         tz=reader.zone("FABGATE_TZ", "UTC"),
         is_tz_said=reader.is_set("FABGATE_TZ"),
+        lang=reader.one_of("FABGATE_LANG", LANGS),
         mqtt_host=reader.host("FABGATE_MQTT_HOST", "127.0.0.1"),
         mqtt_port=reader.port("FABGATE_MQTT_PORT", 8883 if ca else 1883),
         mqtt_username=reader.text("FABGATE_MQTT_USERNAME") or None,

@@ -67,7 +67,8 @@ class Prepared:
 def prepare(file: members_file.File) -> Prepared:
     """Make what is stored of a file: before the transaction, because on SQLite nobody else writes while that lasts."""
     said = plain_in(file.columns)
-    members = [Member(id=row.id, **{name: getattr(row, name) for name in said}) for row in file.rows]
+    # Whoever is new has a language, too, where the file says nothing of it.
+    members = [Member(id=row.id, **{name: getattr(row, name) for name in {*said, "lang"}}) for row in file.rows]
     for member in members:
         member.fold()
     return Prepared(file, members)

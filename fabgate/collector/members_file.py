@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from fabgate import badge
-from fabgate.collector import members_table, roster
+from fabgate.collector import members_table, names, roster
 from fabgate.collector.members_rows import Mistake, Row, columns_of, no_value, row_of
 from fabgate.collector.members_table import Missing, Table
 from fabgate.collector.models import Badge, Machine, Member
@@ -107,13 +107,17 @@ def _collisions(rows: list[Row], mistakes: list[Mistake]) -> None:
     for row in rows:
         if row.id in ids:
             text = _("id: '%(id)s' is on line %(line)d already")
-            mistakes.append(Mistake(row.line, text % {"id": row.id, "line": ids[row.id]}, ids[row.id]))
+            mistakes.append(
+                Mistake(row.line, text % {"id": names.shown(row.id[:64]), "line": ids[row.id]}, ids[row.id])
+            )
         ids.setdefault(row.id, row.line)
         for found in map(str, row.badges):
             if found in holders:
                 member, line = holders[found]
                 text = _("badges: %(badge)s is the badge of '%(id)s' on line %(line)d")
-                mistakes.append(Mistake(row.line, text % {"badge": found, "id": member, "line": line}, line))
+                mistakes.append(
+                    Mistake(row.line, text % {"badge": found, "id": names.shown(member[:64]), "line": line}, line)
+                )
             holders.setdefault(found, (row.id, row.line))
     mistakes += _held_by_others(_carried(), rows, ids)
 
@@ -171,7 +175,7 @@ def _left_unpaid(rows: list[Row], mistakes: list[Mistake]) -> None:
     while nobody:
         for row in waiting.pop(nobody.pop(), ()):
             text = _("payer: '%(id)s' is no member yet, and their own line cannot be taken")
-            mistakes.append(Mistake(row.line, text % {"id": row.payer_id}))
+            mistakes.append(Mistake(row.line, text % {"id": names.shown((row.payer_id or "")[:64])}))
             if row.id not in known:
                 nobody.append(row.id)
 
@@ -184,7 +188,7 @@ def _machines(rows: list[Row], mistakes: list[Mistake]) -> None:
             if name not in known:
                 text = _("machines: found '%(found)s', wanted one of: %(wanted)s")
                 wanted = ", ".join(sorted(known)) or nothing
-                mistakes.append(Mistake(row.line, text % {"found": name[:63], "wanted": wanted}))
+                mistakes.append(Mistake(row.line, text % {"found": names.shown(name[:63]), "wanted": wanted}))
 
 
 def _strangers(rows: list[Row], mistakes: list[Mistake]) -> None:
@@ -201,7 +205,7 @@ def _unknown(named: Iterable[tuple[int, str]], known: set[str], text: str, nearl
     for line, found in named:
         if found not in known:
             near = difflib.get_close_matches(found, known, 1) if len(mistakes) < MOST_GUESSED else []
-            said = {"id": found[:64], "near": "".join(near)}
+            said = {"id": names.shown(found[:64]), "near": "".join(near)}
             mistakes.append(Mistake(line, (nearly if near else text) % said))
     return mistakes
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
@@ -15,6 +16,7 @@ from openpyxl.utils import get_column_letter
 
 from fabgate import badge
 from fabgate.collector import names
+from fabgate.collector.environ import LANGS
 from fabgate.collector.members_table import Missing
 from fabgate.collector.models import Member
 from fabgate.errors import UsageError
@@ -23,8 +25,6 @@ COLUMNS: Final = (
     *("id", "name", "badges", "lang", "level", "valid_until", "machines"),
     *("email", "category", "plan", "payer", "minor", "joined_on"),
 )
-#: The languages of the gates' displays.
-LANGS: Final = ("en", "fr")
 #: What the columns are called in other languages; one that is not here is called the same there.
 COLUMNS_IN: Final[Mapping[str, Mapping[str, str]]] = {
     "fr": {
@@ -112,7 +112,7 @@ def columns_of(header: Sequence[str], problems: list[str]) -> list[str]:
             text = _("found the column '%(found)s'; did you mean '%(near)s'?")
             if not near:
                 text = _("found the column '%(found)s'; wanted only %(wanted)s")
-            said = {"found": cell.strip()[:60], "near": "".join(near), "wanted": ", ".join(COLUMNS)}
+            said = {"found": names.shown(cell.strip()[:60]), "near": "".join(near), "wanted": ", ".join(COLUMNS)}
             problems.append(text % said)
         columns.append(name)
     if "id" not in columns and not any(isinstance(cell, Missing) for cell in header):
@@ -126,19 +126,19 @@ def no_value(column: str, cell: Missing) -> str:
     text = _("holds a formula without a value: open the file in a spreadsheet and save it, or type the value")
     if cell:
         text = _("holds the error %(found)s: mend it in a spreadsheet, or type the value")
-    return f"{_('%(name)s:') % {'name': column}} {text % {'found': cell[:40]}}"
+    return f"{_('%(name)s:') % {'name': column}} {text % {'found': names.shown(cell[:40])}}"
 
 
 def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:
     """Return what a line says of a member; add what is wrong with it to `mistakes`."""
     row = Row(line, values["id"], machines=_parts(values.get("machines", "")), email=values.get("email", ""))
-    row.lang = values.get("lang", "").lower() or row.lang
+    row.lang = values.get("lang", "").lower() or settings.ENVIRONMENT.lang
     row.level = values.get("level", "").lower() or row.level
     row.minor = values.get("minor", "").casefold() in _YES
     row.payer_id = values["payer"] if values.get("payer") not in (None, "", row.id) else None
 
     def wrong(column: str, text: str, **said: object) -> None:
-        told = text % {"found": values[column][:40], **said}
+        told = text % {"found": names.shown(values[column][:40]), **said}
         mistakes.append(Mistake(line, f"{_('%(name)s:') % {'name': column}} {told}"))
 
     if not 0 < len(row.id) <= 64:
@@ -184,7 +184,7 @@ def _days(row: Row, values: dict[str, str], wrong: Callable[..., None]) -> None:
 
 def _why_not(spelling: str, error: UsageError) -> str:
     """Return why something is no badge."""
-    said = {"found": spelling[:40]}
+    said = {"found": names.shown(spelling[:40])}
     if isinstance(error, badge.RandomUidError):
         text = _("%(found)s is a random UID: a phone, or a card that makes up a new one each time; use another card")
         return text % said

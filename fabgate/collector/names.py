@@ -20,3 +20,8 @@ def line(text: str) -> str:
 def unseen(text: str) -> str:
     """Return the first sign of a line that nobody sees, such as U+202E; nothing where each of them is seen."""
     return next((f"U+{ord(sign):04X}" for sign in text if sign in _BLANK or not sign.isprintable()), "")
+
+
+def shown(text: str) -> str:
+    """Return what was found as it can be shown: each sign that nobody sees by its number, such as [U+202E]."""
+    return "".join(f"[{sign}]" if (sign := unseen(one)) else one for one in text)

@@ -153,7 +153,7 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
         is_over = group.ended_on is not None and group.ended_on <= people.today
         if is_over or machine.pk not in people.group_machines[group.pk]:
             reasons = [NO_ACCESS if is_over else NOT_TRAINED]
-            refusals.append(wire.Refusal(badges=badges, reasons=reasons, id=name))
+            refusals.append(wire.Refusal(badges=badges, reasons=reasons, id=name, lang=env.lang))
         else:
             until = people.loans.get(name)
             members.append(
@@ -161,6 +161,7 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
                     id=name,
                     badges=badges,
                     name=group.name,
+                    lang=env.lang,
                     valid_until=until.isoformat() if until else None,
                     supervised=group.kind == group.CLASS,
                 )

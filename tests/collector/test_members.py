@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import codecs
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from fabgate import badge, translations
 from fabgate.collector import members, members_file, members_rows, roster
-from fabgate.collector.models import Badge, Change, Machine, Member
+from fabgate.collector.models import Badge, Change, Group, Machine, Member
 from fabgate.errors import FabgateError, UsageError
 
 from .test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
@@ -104,6 +105,31 @@ def test_an_absent_column_leaves_what_is_stored_alone_and_an_empty_cell_clears(
     assert everything(ada) == {**before, column: stored}
     import_(file, f"id,{column}\nm-1,\n")
     assert everything(ada) == {**before, column: cleared}
+
+
+def test_whoever_is_new_has_the_workshops_language_where_the_file_says_none(env, ada, gate, file, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(settings, "ENVIRONMENT", replace(env, lang="fr"))
+    Member.objects.update(lang="en")
+    import_(file, "id,badges\nm-1,04A1B2C3\nm-2,04A1B2C4\n")
+    assert dict(Member.objects.values_list("id", "lang")) == {"m-1": "en", "m-2": "fr"}
+    import_(file, "id,lang,badges\nm-1,,04A1B2C3\nm-2,EN,04A1B2C4\n")
+    assert dict(Member.objects.values_list("id", "lang")) == {"m-1": "fr", "m-2": "en"}
+
+
+def test_a_groups_badge_is_spoken_to_in_the_workshops_language(env, gate, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(settings, "ENVIRONMENT", replace(env, lang="fr"))
+    closed, opened = (Group.objects.create(name=name, kind="class") for name in ("5b", "6a"))
+    opened.machines.add(gate.machine)
+    for number, group in enumerate((closed, opened, closed)):
+        Badge.objects.create(spelling=f"04A1B2C{number}", digest=f"{number}", group=group)
+    Badge.objects.get(digest="2").end(Badge.LOST, "eve", datetime.now(UTC))
+    roster.rebuild()
+    found = served(gate)
+    assert [member.lang for member in found.members] == ["fr"]
+    assert [(refusal.reasons, refusal.lang) for refusal in found.refusals] == [
+        (["training-missing"], "fr"),
+        (["badge-lost"], "fr"),
+    ]
 
 
 def test_a_file_of_ids_alone_changes_nobody(ada, file):

@@ -88,6 +88,28 @@ def test_a_list_names_the_sign_that_it_does_not_take(database, column, sign):
     ]
 
 
+@pytest.mark.parametrize("sign", UNSEEN)
+@pytest.mark.parametrize(
+    "column", ["email", "lang", "level", "valid_until", "machines", "minor", "joined_on", "payer", "badges"]
+)
+def test_what_a_mistake_quotes_of_a_list_shows_what_nobody_sees(database, column, sign):
+    said = {"id": "m-4", "badges": ""} | {column: f"a{sign}b"}
+    rows = [",".join(said), ",".join(f'"{cell}"' for cell in said.values())]
+    (mistake,) = members_file.parse(chr(10).join(rows).encode()).mistakes
+    assert names.unseen(str(mistake)) == ""
+    assert f"a[U+{ord(sign):04X}]b" in str(mistake)
+
+
+@pytest.mark.parametrize("sign", UNSEEN)
+def test_what_a_mistake_quotes_of_a_header_and_of_an_id_does_so_too(database, sign):
+    with pytest.raises(UsageError) as caught:
+        members_file.parse(f"id,x{sign}y".encode())
+    assert f"found the column 'x[U+{ord(sign):04X}]y'" in str(caught.value)
+    found = members_file.parse(f"id,badges\nm{sign}4,04A1B2C3\nm{sign}4,04A1B2C3".encode())
+    assert all(names.unseen(str(one)) == "" for one in found.mistakes)
+    assert f"line 3: id: 'm[U+{ord(sign):04X}]4' is on line 2 already" in [str(one) for one in found.mistakes]
+
+
 def test_a_number_is_taken_as_it_is_or_not_at_all(database):
     found = members_file.parse("id,name,badges\nm\u00a04,Ada,\n".encode())
     assert "id: found U+00A0" in str(found.mistakes[0])
