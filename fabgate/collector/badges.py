@@ -142,10 +142,16 @@ def end_of(day: date) -> datetime:
 
 def numbers(digests: Iterable[str]) -> dict[str, str]:
     """Return what is printed on each of these badges, as it was written last; without those that bear no number."""
-    rows = Badge.objects.exclude(number="").order_by("id")
-    own = dict(statements.among(rows, "digest", sorted(set(digests)), "number"))
-    bearers = dict(statements.among(rows, "number", sorted(set(own.values())), "digest"))
+    own = _written_last("digest", sorted(set(digests)), "number")
+    bearers = _written_last("number", sorted(set(own.values())), "digest")
     return {digest: number for digest, number in own.items() if bearers[number] == digest}
+
+
+def _written_last(column: str, wanted: Sequence[str], told: str) -> dict[str, str]:
+    """Return what the last assignment that has a number tells, by what it has in a column, of those that are wanted."""
+    newest = Badge.objects.exclude(number="").order_by().values(column).annotate(last=models.Max("pk"))
+    last = {pk: value for value, pk in statements.among(newest, column, wanted, "last")}
+    return {last[pk]: str(said) for pk, said in statements.among(Badge.objects.all(), "pk", list(last), told)}
 
 
 def bearing(number: str) -> Card | None:
@@ -158,8 +164,9 @@ def loans_at_hand() -> dict[str, Card]:
     """Return each badge that was lent before and that nobody has now, by its printed number; no lost ones."""
     lent = Badge.objects.filter(kind=Badge.LOAN).values("digest")
     out = Badge.objects.filter(ended_at=None).values("digest")
-    rows = Badge.objects.filter(digest__in=lent).exclude(digest__in=out).order_by("id")
-    last = {row.digest: row for row in rows}
+    rows = Badge.objects.filter(digest__in=lent).exclude(digest__in=out)
+    newest = rows.order_by().values("digest").annotate(last=models.Max("pk"))  # of years of evenings, one each
+    last = {row.digest: row for row in Badge.objects.filter(pk__in=[one["last"] for one in newest])}
     printed = numbers(digest for digest, row in last.items() if row.end_reason != Badge.LOST)
     return {printed[digest]: Card.of(last[digest]) for digest in sorted(printed, key=lambda one: printed[one])}
 

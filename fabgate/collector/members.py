@@ -12,10 +12,11 @@ from typing import Final
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector import badges, changes, members_file, roster, sql, statements, twice
+from fabgate.collector import badges, blocks, changes, members_file, roster, sql, statements, twice
 from fabgate.collector.members_rows import Row
 from fabgate.collector.models import Badge, Machine, Member
 from fabgate.errors import UsageError
@@ -41,11 +42,11 @@ def command(args: argparse.Namespace) -> int:
     file = members_file.read(Path(args.file))
     for note in file.notes:
         sys.stderr.write(f"note: {note}\n")
-    prepared = prepare(file)
+    prepared, said = prepare(file), [*lost_in(file), *left_in(file)]
     with transaction.atomic():
         new = write(prepared, actor=changes.cli_actor(None))
         gates = roster.rebuild()
-    for note in lost_in(file):
+    for note in said:
         sys.stderr.write(f"note: {note}\n")
     count = len(file.rows)
     badges = sum(len(row.badges) for row in file.rows)
@@ -105,15 +106,44 @@ def plain_in(columns: Collection[str]) -> list[str]:
 
 
 def lost_in(file: members_file.File) -> list[str]:
-    """Return what is to be told about badges in the file that were declared lost: those stay lost."""
-    lost = set(Badge.lost().values_list("spelling", "member"))
+    """Return what is to be told about badges in the file that were reported lost, before it is taken.
+
+    Whoever lost one does not get it back by an old list; somebody else gets it, as they would at the desk.
+    """
+    lost = {
+        one.digest: (one.member_id, one.member_id or str(one.group)) for one in Badge.lost().select_related("group")
+    }
+    key = roster.badge_key(settings.ENVIRONMENT) if lost else b""
+    said = []
+    for row, found in _badges_of(file.rows) if lost else ():
+        member, who = lost.get(badge.digest(found, key), ("", ""))
+        text = _("line %(line)d: the badge %(badge)s of %(id)s was declared lost; it opens nothing")
+        if member != row.id:
+            text = _(
+                "line %(line)d: the badge %(badge)s of %(id)s was reported lost by %(who)s; ask %(who)s before it is taken"
+            )
+        if who:
+            said.append(text % {"line": row.line, "badge": found.masked(), "id": row.id, "who": who})
+    return said
+
+
+def left_in(file: members_file.File) -> list[str]:
+    """Return what is to be told about who has left: their badges, which would open nothing, stay with nobody."""
+    left = dict(_left().values_list("id", "left_on"))
+    text = _("line %(line)d: %(id)s left on %(day)s; let them in again first, then take the list for their badges")
     return [
-        _("line %(line)d: the badge %(badge)s of %(id)s was declared lost; it opens nothing")
-        % {"line": row.line, "badge": found.masked(), "id": row.id}
+        text % {"line": row.line, "id": row.id, "day": left[row.id]}
         for row in file.rows
-        for found in row.badges
-        if (str(found), row.id) in lost
+        if row.badges and row.id in left
     ]
+
+
+def _left() -> QuerySet[Member]:
+    return Member.objects.filter(left_on__isnull=False, left_on__lte=blocks.today())
+
+
+def _badges_of(rows: list[Row]) -> list[tuple[Row, badge.Badge]]:
+    return [(row, found) for row in rows for found in row.badges]
 
 
 def _open_machines(rows: list[Row]) -> None:
@@ -139,7 +169,8 @@ def _give_badges(file: members_file.File, actor: str) -> None:
     key = roster.badge_key(settings.ENVIRONMENT)
     _learn(file, key, actor)
     now = datetime.now(UTC)
-    named = {(str(found), row.id): found for row in file.rows for found in row.badges}
+    left = set(_left().values_list("id", flat=True))
+    named = {(str(found), row.id): found for row, found in _badges_of(file.rows) if row.id not in left}
     spelled = {spelling for spelling, _member in named}
     people = {row.id for row in file.rows}
     ended = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -87,6 +87,8 @@ class Known:
     machines: list[tuple[str, str]]
     #: (member's id, spelling) of the badges that a file speaks of: people's own, as they are spelled.
     badges: list[tuple[str, str]]
+    #: The same of those that they lost: a list gives nobody one of these back.
+    lost: list[tuple[str, str]]
 
     @classmethod
     def now(cls) -> Known:
@@ -94,17 +96,19 @@ class Known:
         machines = Member.machines.through.objects.order_by("pk").values_list("member", "machine__name")
         carried = Badge.objects.filter(ended_at=None, member__isnull=False, kind=Badge.PERSONAL).exclude(spelling="")
         badges = carried.order_by("pk").values_list("member", "spelling")
-        return cls(list(Member.objects.order_by("pk").values_list(*_columns())), list(machines), list(badges))
+        lost = Badge.lost().filter(member__isnull=False).order_by("pk").values_list("member", "spelling")
+        people = Member.objects.order_by("pk").values_list(*_columns())
+        return cls(list(people), list(machines), list(badges), list(lost))
 
 
 def difference(file: File, known: Known) -> Difference:
     """Compare a file with who is known."""
     columns = _columns()
-    members = {one.pk: one for one in (Member.from_db(DEFAULT_DB_ALIAS, columns, row) for row in known.members)}
-    opened, carried = _by_member(known.machines), _by_member(known.badges)
-    people = [_person(row, members.get(row.id), opened[row.id], carried[row.id], file.columns) for row in file.rows]
+    there = {one.pk: one for one in (Member.from_db(DEFAULT_DB_ALIAS, columns, row) for row in known.members)}
+    opened, carried, lost = _by_member(known.machines), _by_member(known.badges), set(known.lost)
+    people = [_person(row, there.get(row.id), opened[row.id], carried[row.id], file.columns, lost) for row in file.rows]
     today = blocks.today()
-    now = [member for member in members.values() if member.left_on is None or member.left_on > today]
+    now = [member for member in there.values() if member.left_on is None or member.left_on > today]
     vanished = sorted((member for member in now if member.pk not in file.ids), key=lambda member: member.folded)
     return Difference(
         file=file,
@@ -116,15 +120,24 @@ def difference(file: File, known: Known) -> Difference:
     )
 
 
-def _person(row: Row, member: Member | None, opened: list[str], carried: list[str], columns: frozenset[str]) -> Person:
+def _person(
+    row: Row,
+    member: Member | None,
+    opened: list[str],
+    carried: list[str],
+    columns: frozenset[str],
+    lost: Collection[tuple[str, str]],
+) -> Person:
     compared: list[tuple[str, Any, Any]] = [
         (name, None if member is None else getattr(member, name), getattr(row, name))
         for name in members.plain_in(columns)
     ]
     if "machines" in columns:
         compared.append(("machines", sorted(opened), sorted(set(row.machines))))
-    if "badges" in columns:
-        compared.append(("badges", sorted(carried), sorted(map(str, row.badges))))
+    has_left = member is not None and member.left_on is not None and member.left_on <= blocks.today()
+    if "badges" in columns and not has_left:  # a list gives them none
+        named = [one for one in map(str, row.badges) if (row.id, one) not in lost]
+        compared.append(("badges", sorted(carried), sorted(named)))
     fields = [
         Field(name, before, after)
         for name, before, after in compared

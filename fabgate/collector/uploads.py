@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +21,9 @@ def keep(raw: bytes) -> str:
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for old in folder.iterdir():
-        if time.time() - old.stat().st_mtime > KEPT_S:
-            old.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # somebody else who uploads a list has just forgotten it
+            if time.time() - old.stat().st_mtime > KEPT_S:
+                old.unlink()
     token = secrets.token_hex(16)
     handle = os.open(folder / token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -10,10 +10,10 @@ import pytest
 
 from fabgate.collector import accounts, gates, grants, uploads
 from fabgate.collector.blocks import today
-from fabgate.collector.models import Account, Block, Change, Gate, Grant, Group, Machine, Member, Training
+from fabgate.collector.models import Account, Badge, Block, Change, Gate, Grant, Group, Machine, Member, Training
 from fabgate.errors import UsageError
 
-from .counter import a_broker, a_house, served, text  # noqa: F401 (fixtures)
+from .counter import NEW, a_broker, a_house, served, text  # noqa: F401 (fixtures)
 from .racing import at_once, sent
 
 
@@ -202,3 +202,12 @@ def test_of_several_people_those_are_granted_it_who_do_not_have_it(browse):
     assert "1 person had been granted it already." in page
     assert [one.member_id for one in Grant.objects.order_by("id")] == ["m-1", "m-2"]
     assert {member.id for member in served("laser-1").members} == {"m-1", "m-2"}
+
+
+def test_a_badge_that_is_given_to_somebody_while_they_leave_stays_with_nobody(browse):
+    sends = sent(browse("manager"), "/people/m-3/leave", {}), sent(browse("desk"), "/people/m-3/give", {"typed": NEW})
+    left, given = at_once(*sends)
+    assert left.status_code == 303
+    assert given.status_code in {303, 400}
+    assert Member.objects.get(pk="m-3").left_on == today()
+    assert not Badge.objects.filter(member="m-3", ended_at=None).exists()

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 
 from fabgate.collector import uploads
 from fabgate.collector.blocks import today
@@ -209,6 +210,36 @@ def test_a_file_must_be_chosen_and_be_no_larger_than_a_list_of_people(manager):
     response = upload(manager, b"id\n" + b"x" * (5 * 1024 * 1024))
     assert response.status_code == 400
     assert "a list of people has at most 5 MB" in text(response)
+
+
+# --- badges to look at ------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_badge_of_whoever_lost_it_is_no_change_and_of_somebody_else_is_told_before_it_is_taken(manager):
+    for pk in ("m-1", "m-2"):
+        Badge.objects.get(member=pk).end(Badge.LOST, "maya", timezone.now())
+    page = look(manager, f"id,badges\nm-1,{ADA}\nm-3,{ZOE}\n")
+    assert [person.row.id for person in page.context["found"].changed] == ["m-3"]
+    assert "line 2: the badge 7B-..80 of m-1 was declared lost; it opens nothing" in text(page)
+    assert "line 3: the badge 7B-..80 of m-3 was reported lost by m-2; ask m-2 before it is taken" in text(page)
+    take(manager, page)
+    assert dict(Badge.objects.filter(ended_at=None).values_list("spelling", "member")) == {ZOE: "m-3"}
+
+
+def test_who_has_left_gets_no_badge_by_a_list_and_that_is_told(manager):
+    Member.objects.filter(pk="m-3").update(left_on=today())
+    page = look(manager, f"id,name,badges\nm-3,Élise N.,{NEW}\n")
+    assert f"line 2: m-3 left on {today()}; let them in again first" in text(page)
+    assert [field.name for person in page.context["found"].changed for field in person.fields] == ["name"]
+    take(manager, page)
+    assert Member.objects.get(pk="m-3").name == "Élise N."
+    assert not Badge.objects.filter(spelling=NEW).exists()
+
+
+def test_what_somebody_else_forgot_meanwhile_is_in_nobodys_way(house):
+    (house.data / "uploads").mkdir(parents=True)
+    (house.data / "uploads" / "gone").symlink_to(house.data / "nowhere")
+    assert uploads.kept(uploads.keep(b"id")) == b"id"
 
 
 # --- who is not in it -------------------------------------------------------------------------------------------------

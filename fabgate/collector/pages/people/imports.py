@@ -144,7 +144,7 @@ def _page(request: HttpRequest, found: Difference, token: str, *, is_stale: bool
         "found": found,
         "new": [(person, _shown(person.fields, names)) for person in found.new],
         "changed": [(person, _shown(person.fields, names)) for person in found.changed],
-        "lost": members.lost_in(found.file),
+        "told": [*members.lost_in(found.file), *members.left_in(found.file)],
         "lines": _lines(found),
         "token": token,
         "is_stale": is_stale,
