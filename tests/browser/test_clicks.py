@@ -49,6 +49,21 @@ def test_somebody_new_whose_badge_was_refused_is_let_in(house: House, person) ->
     assert hand.clicks <= MOST
 
 
+def test_somebody_new_is_written_down_with_the_badge_on_the_reader(house: House, person) -> None:
+    hand = at_the_floor(house, person)
+    hand.click("link", "People", within=".tabs")
+    hand.click("button", "New person")
+    for width in (1280, 390):
+        looks(hand.page, width, dark=False)
+        assert too_wide(hand.page) == [], width
+    hand.page.get_by_label("Name", exact=True).fill("Grace Hopper")
+    badge = hand.page.get_by_label("Badge", exact=True)
+    badge.fill("04C0FFEE123480")
+    badge.press("Enter")  # as a reader does
+    hand.page.locator(".message.success", has_text="the badge is theirs").wait_for()
+    assert hand.clicks <= MOST
+
+
 def test_a_member_who_was_refused_gets_the_training(house: House, person) -> None:
     hand = at_the_floor(house, person)
     refused = hand.page.locator("#floor-refused li", has_text="training missing").locator("p a").first

@@ -211,3 +211,13 @@ def test_a_badge_that_is_given_to_somebody_while_they_leave_stays_with_nobody(br
     assert given.status_code in {303, 400}
     assert Member.objects.get(pk="m-3").left_on == today()
     assert not Badge.objects.filter(member="m-3", ended_at=None).exists()
+
+
+def test_a_badge_that_two_new_people_get_at_once_is_of_one_and_the_other_is_not_half_written_down(browse):
+    ada = {"id": "m-4", "name": "Ada King", "lang": "en", "grace_days": "0", "typed": NEW}
+    bob = {**ada, "id": "m-5", "name": "Bob Noyce"}
+    answers = at_once(sent(browse("desk"), "/people/new", ada), sent(browse(another("desk")), "/people/new", bob))
+    assert codes(answers) == [303, 400]
+    refused = next(answer for answer in answers if answer.status_code == 400)
+    assert set(refused.context["badge_form"].errors) == {"typed"}
+    assert list(Member.objects.filter(pk__in=["m-4", "m-5"])) == [Badge.objects.get(spelling=NEW).member]

@@ -15,6 +15,7 @@ from fabgate.collector.pages import watched
 from fabgate.collector.pages.people import desk_forms, enrol, telling
 from fabgate.collector.pages.people.person_forms import NewPersonForm, PersonForm
 from fabgate.collector.roles import barred_from
+from fabgate.errors import UsageError
 
 
 def new(request: HttpRequest) -> HttpResponse:
@@ -37,9 +38,9 @@ def new(request: HttpRequest) -> HttpResponse:
                         change.rosters = roster.versions(roster.rebuild(only_changed=True))
                 if card is not None:
                     _row, change = badges.give(card, member, actor=telling.actor(request), number=number)
-        except badges.Taken as error:
+        except UsageError as error:  # the badge is somebody's, perhaps since a moment ago
             field, at = (None, form) if badge_form is None else ("typed", badge_form)
-            at.add_error(field, desk_forms.taken(error.row))
+            at.add_error(field, desk_forms.taken(error.row) if isinstance(error, badges.Taken) else str(error))
         except IntegrityError as error:
             if not twice.is_there(error):
                 raise
