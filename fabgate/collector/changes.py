@@ -145,11 +145,14 @@ def _plain(value: Any) -> Any:
 
 
 def _told(meta: Options[Any]) -> list[models.Field[Any, Any]]:
-    """Return the columns that are told."""
+    """Return the columns that are told; of a model that names them in `DECIDED`, those that a person decides."""
+    decided = getattr(meta.model, "DECIDED", None)
     return [
         field
         for field in meta.concrete_fields
-        if field.name not in _UNTOLD and not isinstance(field, models.BinaryField)
+        if field.name not in _UNTOLD
+        and not isinstance(field, models.BinaryField)
+        and (decided is None or field.name in decided)
     ]
 
 

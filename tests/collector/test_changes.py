@@ -9,6 +9,8 @@ import pytest
 from fabgate.collector import changes
 from fabgate.collector.models import Change, Gate, Group, Machine, Member, Pulse
 
+from .gates import NOON
+
 pytestmark = pytest.mark.usefixtures("database")
 
 
@@ -52,6 +54,19 @@ def test_nothing_changed_is_nothing_told():
         ada.save()
     assert not Change.objects.exists()
     assert not Pulse.objects.exists()
+
+
+def test_what_a_gate_says_of_itself_meanwhile_is_no_change_of_whoever_moves_it():
+    saw, lathe = Machine.objects.create(name="saw"), Machine.objects.create(name="lathe")
+    gate = Gate(name="saw-1", machine=saw)
+    with changes.made("eve", "gate.let-in", gate):
+        gate.save()
+    with changes.made("eve", "gate.moved", gate):
+        Gate.objects.update(synced=False, problems=["reader: no answer"], state="active", seen_at=NOON)
+        Gate.objects.update(machine=lathe)
+    let_in, moved = Change.objects.order_by("id")
+    assert (let_in.before, let_in.after) == ({}, {"name": "saw-1", "machine": saw.pk})
+    assert (moved.before, moved.after) == ({"machine": saw.pk}, {"machine": lathe.pk})
 
 
 def test_a_secret_is_never_told():

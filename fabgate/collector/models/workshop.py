@@ -7,7 +7,7 @@ import hmac
 import secrets
 import uuid
 from datetime import datetime, timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 from django.db import models
@@ -80,6 +80,9 @@ class Machine(models.Model):
 
 class Gate(models.Model):
     """A gate: its secrets' hashes, the roster that is served to it, and what it last said of itself."""
+
+    #: What people decide of it, and the log tells. It may say something of itself at the moment of a change.
+    DECIDED: ClassVar = frozenset({"name", "machine"})
 
     name = models.CharField(max_length=63, unique=True)
     machine = models.ForeignKey(Machine, null=True, blank=True, on_delete=models.PROTECT, related_name="gates")

@@ -26,16 +26,16 @@ from fabgate.collector.pages.use.usage import GROUPS
 from fabgate.collector.templatetags.fabgate import NOTHING, duration
 
 #: Which fields name somebody, and which name who did it.
-_PEOPLE: Final = frozenset({"member", "members", "payer", "session_member"})
+_PEOPLE: Final = frozenset({"member", "members", "payer"})
 _ACTORS: Final = frozenset(
     {"actor", "ended_by", "lifted_by", "locked_by", "made_by", "revoked_by", "settled_by", "trainer"}
 )
 _MACHINES: Final = frozenset({"machine", "machines"})
 _TRAININGS: Final = frozenset({"prerequisite", "training", "trainings"})
 #: Durations, in milliseconds.
-_LASTING_MS: Final = frozenset({"energised_ms", "running_ms", "time"})
-#: Numbers that programs look things up by: nobody reads them.
-UNSAID: Final = frozenset({"id", "lock_id"})
+_LASTING_MS: Final = frozenset({"time"})
+#: Numbers that programs look things up by, which nobody reads; and in rows of older versions what nobody decided.
+UNSAID: Final = frozenset({"id", "lock_id", "synced"})
 #: The words of a field, whatever it is a field of; one with the kind before it is only meant there.
 _WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "badge.kind": people_words.KINDS,
