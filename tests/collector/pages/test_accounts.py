@@ -27,6 +27,15 @@ def test_an_invited_person_sets_their_own_password_by_the_link_that_is_shown_onc
     assert [change.verb for change in Change.objects.order_by("id")] == ["account.added", "account.password"]
 
 
+def test_a_role_is_chosen_and_nobody_is_made_a_manager_by_not_looking(browse):
+    manager = browse("manager")
+    page = manager.get("/accounts/new").content.decode()
+    assert '<option value="" selected>Choose one</option>' in page
+    assert " selected>Manager" not in page
+    assert manager.post("/accounts/new", {"name": "bob", "role": ""}).status_code == 400
+    assert not Account.objects.filter(name="bob").exists()
+
+
 def test_who_has_no_password_is_invited_only_until_they_were_here(browse, account):
     one = account("desk", name="lea")
     one.set_unusable_password()

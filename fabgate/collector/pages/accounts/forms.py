@@ -50,7 +50,7 @@ class AccountForm(Watched, forms.Form):
 
 
 class NewAccountForm(AccountForm):
-    """An account that is not there yet."""
+    """An account that is not there yet; nobody becomes a manager because a list was not looked at."""
 
     name = forms.CharField(
         label=_("Name to sign in with"),
@@ -59,6 +59,12 @@ class NewAccountForm(AccountForm):
         widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off"}),
     )
     field_order = ("name", "display_name", "role", "email", "member")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        role = self.fields["role"]
+        assert isinstance(role, forms.ChoiceField)
+        role.choices = [("", _("Choose one")), *Account.ROLES]
 
     def clean_name(self) -> str:
         """Refuse what cannot be a log-in name."""
