@@ -108,6 +108,19 @@ def test_a_lock_waits_for_the_job_by_default_and_its_gate_is_told_at_once(desk, 
     )
 
 
+@pytest.mark.parametrize(
+    ("when", "more", "is_said"),
+    [
+        ("idle", {}, "Bandsaw locks once it is idle. Its gate was told."),
+        ("now", {}, "Bandsaw is locked. Its gate was told."),
+        ("idle", {"online": False}, "Bandsaw locks once it is idle. saw-1 is silent since"),
+    ],
+)
+def test_a_lock_that_waits_for_whoever_uses_the_machine_is_not_said_to_hold_yet(desk, when, more, is_said):
+    Gate.objects.update(state="active", session="s", state_since=datetime.now(UTC), **more)
+    assert said(desk.post(LOCK, {**BROKEN, "when": when})).startswith(is_said)
+
+
 def test_one_of_our_reasons_is_kept_in_english_and_read_in_the_language_of_the_page(browse, account, desk):
     french = browse(account("manager", name="fr", lang="fr"))
     french.post(LOCK, BROKEN)

@@ -15,6 +15,7 @@ from fabgate import wire
 from fabgate.collector import commands, locks, roster
 from fabgate.collector.door import account_of
 from fabgate.collector.models import Account, Gate, Machine
+from fabgate.collector.pages.floor import stations
 from fabgate.collector.pages.floor.stations import Station, forgotten_locks, moment
 from fabgate.collector.pages.floor.writing import Outcome
 from fabgate.errors import UsageError
@@ -55,7 +56,12 @@ def is_kept(machine: Machine, lock_id: str) -> bool:
 
 def tell_lock(request: HttpRequest, verb: str, about: wire.Lock, machine: Machine, gates: list[Gate]) -> None:
     """Tell the gates of a lock that was set or taken off, and the person what is true now."""
-    said = _("%(machine)s is locked.") if verb == "lock" else _("%(machine)s is not locked any more.")
+    if verb == "unlock":
+        said = _("%(machine)s is not locked any more.")
+    elif about.when == "idle" and any(station.may_be_on for station in stations.of(machine, datetime.now(UTC))):
+        said = _("%(machine)s locks once it is idle.")
+    else:
+        said = _("%(machine)s is locked.")
     said %= {"machine": machine}
     try:
         is_told = locks.tell(verb, about, gates, account_of(request).name, timeout_s=roster.PAGE_S)
