@@ -204,18 +204,19 @@ def test_who_uses_a_machine_is_asked_alone_and_is_who_the_floor_shows(state, mor
 
 @pytest.mark.parametrize("more", [{}, {"state": "finishing"}, {"online": False}])
 def test_a_machine_that_left_the_workshop_while_it_was_on_stays_until_it_is_off(more, browse):
-    Gate.objects.update(**active(**more))
-    Machine.objects.update(retired_at=NOW)
+    now = datetime.now(UTC)  # pages have no other
+    Gate.objects.update(**active(seen_at=now, **more))
+    Machine.objects.update(retired_at=now)
     machine = Machine.objects.get()
-    assert [station.key for station in stations.now(NOW)] == ["saw-1"]
-    assert [station.key for station in stations.of(machine, NOW)] == ["saw-1"]
+    assert [station.key for station in stations.now(now)] == ["saw-1"]
+    assert [station.key for station in stations.of(machine, now)] == ["saw-1"]
     desk = browse("desk")
     page = desk.get("/floor").content.decode()
     assert 'id="at-saw-1"' in page
     assert "/machines/saw/lock" not in page
     assert "Bandsaw" in desk.get("/floor/closing").content.decode()
     Gate.objects.update(state="idle", session="")
-    assert stations.now(NOW) == stations.of(machine, NOW) == []
+    assert stations.now(now) == stations.of(machine, now) == []
 
 
 def test_those_in_use_come_in_the_order_of_the_floor_and_without_what_is_gone():
