@@ -56,6 +56,12 @@ def test_a_change_is_told_with_before_and_after(browse, account):
         assert part in text
 
 
+def test_a_reason_that_stands_among_the_fields_is_told_once(browse):
+    change(kind="block", verb="block.set", before={}, after={"reason": "payment-due"}, reason="payment-due")
+    row = browse("auditor").get("/log").context["rows"][0]
+    assert (row["fields"], row["reason"]) == ([("Reason", "", "Payment due")], "")
+
+
 def logged() -> set[str]:
     """Every field that is ever written down: of what changes, of a correction, of an export, of a machine's trainings."""
     # Sessions and the collector itself are written down by what was asked, and never by their columns.

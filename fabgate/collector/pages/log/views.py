@@ -29,6 +29,7 @@ def log(request: HttpRequest) -> HttpResponse:
 
 def _row(change: Change, names: values.Names, subjects: Subjects) -> dict[str, Any]:
     called, key = subjects.called(change)
+    fields, reason = values.told(change, names), values.reason(change)
     return {
         "change": change,
         "actor": names.actor(change.actor),
@@ -36,6 +37,6 @@ def _row(change: Change, names: values.Names, subjects: Subjects) -> dict[str, A
         "kind": words.kind(change.kind),
         "of": called,
         "key": key,
-        "fields": values.told(change, names),
-        "reason": values.reason(change),
+        "fields": fields,
+        "reason": "" if reason in (became for _name, _was, became in fields) else reason,  # a block's is a field of it
     }
