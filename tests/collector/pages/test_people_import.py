@@ -142,9 +142,17 @@ def test_broken_lines_are_named_and_the_others_can_be_taken(manager):
     assert [where for where, _what in page.context["lines"]] == ["Line 3", "Line 4", "Line 4", "Line 4"]
     assert "is a random UID" in page.context["lines"][0][1]
     assert "Take the other 2" in text(page)
+    assert "The others can be taken now." in text(page)
     assert take(manager, page).status_code == 303
     assert set(Member.objects.values_list("pk", flat=True)) == {"m-1", "m-2", "m-3", "m-9"}
     assert Member.objects.get(pk="m-9").minor
+
+
+def test_where_every_line_is_broken_no_others_are_promised(manager):
+    page = text(look(manager, "id,name,badges\nm-7,Phone,08A1B2C3\n"))
+    assert "Mend them in the list and import it again." in page
+    assert "There is nothing to take." in page
+    assert "The others can be taken now." not in page
 
 
 def test_of_two_lines_that_cannot_both_be_true_neither_is_taken(manager):
