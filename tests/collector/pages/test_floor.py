@@ -137,6 +137,7 @@ def test_a_badge_that_turns_up_says_who_had_it_and_why_no_longer(browse, reason,
         in page
     )
     assert ("state-warn" in page) == (said == "lost")
+    assert 'class="why"' not in page  # which the title says
     assert f"badge={'a' * 64}" in page
 
 

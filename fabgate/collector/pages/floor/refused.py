@@ -32,9 +32,11 @@ class Refused:
 
     @property
     def why(self) -> list[str]:
-        """Return the reasons, but for the one that the name says already: nobody knew the badge."""
-        said = reasons.refused("unknown-badge")
-        return [reason for reason in self.reasons if self.who is not None or reason != said]
+        """Return the reasons, but for the one that the name says already: nobody knew the badge, or it was lost."""
+        said = {reasons.refused("unknown-badge")}
+        if self.holder is not None and self.holder.is_lost:
+            said.add(reasons.refused("badge-lost"))
+        return [reason for reason in self.reasons if self.who is not None or reason not in said]
 
     @property
     def name(self) -> str:
