@@ -182,6 +182,20 @@ def test_the_check_finds_a_glued_colon():
     assert glued(text) == ["}}:", "%}</b>:"]
 
 
+def quoted(text: str) -> list[str]:
+    """Return each value in English quotation marks that no translation can turn into others."""
+    return re.findall(r"“{{[^}]*}}", re.sub(r"{% *blocktrans.*?endblocktrans(?:late)? *%}", "", text, flags=re.DOTALL))
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(strings.ROOT)))
+def test_a_template_quotes_a_value_as_its_readers_language_does(path: Path):
+    assert not quoted(path.read_text(encoding="utf-8"))
+
+
+def test_the_check_finds_a_value_in_english_marks():
+    assert quoted("“{{ a }}” {% blocktranslate %}“{{ b }}”{% endblocktranslate %}") == ["“{{ a }}"]
+
+
 def test_the_check_finds_a_bare_word():
     assert untranslated('<p title="Two">One {% translate "Three" %}{{ four }}</p>') == {"One", "Two"}
 
