@@ -223,6 +223,25 @@ def test_what_was_corrected_since_it_was_contested_is_said_to_be_so(mine):
         assert "corrected" in text(mine.get(page))
 
 
+def test_what_is_put_down_as_another_ones_is_said_to_whoever_contested_it(mine, browse, account):
+    Member.objects.create(id="m-2", name="Bob")
+    used("laser", "s-1", 30)
+    mine.post("/my-minutes/sessions/s-1", {"words": "I left at four."})
+    corrections.correct("s-1", "member", "m-2", author="maya", reason="The camera shows another one.")
+    for page in ("/my-minutes", "/my-minutes/sessions/s-1"):
+        shown = text(mine.get(page))
+        assert "“The camera shows another one.”" in shown, page
+        assert "Bob" not in shown
+        assert "0:30:00" not in shown
+    assert mine.post("/my-minutes/sessions/s-1", {"words": "mine"}).status_code == 404
+    assert "Not mine any more" not in text(mine.get("/my-minutes?month=2026-10"))
+    bob = browse(account("member", name="bob", member=Member.objects.get(pk="m-2")))
+    assert "Not mine any more" not in text(bob.get("/my-minutes"))
+    corrections.correct("s-1", "member", "m-1", author="maya", reason="No, it was you.")
+    assert "Not mine any more" not in text(mine.get("/my-minutes"))
+    assert "0:30:00" in text(mine.get("/my-minutes/sessions/s-1"))
+
+
 @pytest.mark.parametrize(("words", "said"), [("", "Say in a few words"), ("x" * 201, "at most 200 characters")])
 def test_words_that_say_nothing_or_too_much_are_refused(mine, words, said):
     used("laser", "s-1", 30)

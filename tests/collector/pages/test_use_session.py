@@ -127,7 +127,7 @@ def test_the_entries_are_shown_by_number_and_hash(used, browse):
 
 def test_a_correction_is_a_new_row_that_counts_in_the_sums_and_in_the_log(used, browse):
     response = browse("accountant").post("/use/s-1", corrected(time="0:20:00", purpose="maintenance"))
-    assert (response.status_code, response["Location"]) == (303, "/use/s-1")
+    assert (response.status_code, response["Location"]) == (303, "/use/s-1#main")
     rows = Correction.objects.order_by("field").values_list("field", "old", "new", "author", "reason")
     assert list(rows) == [
         ("purpose", "own", "maintenance", "accountant", "she said so"),

@@ -18,7 +18,7 @@ from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Badge, Gate, Member, Review, UsageSession
 from fabgate.collector.pages import errors, keyset, known, reasons
 from fabgate.collector.pages.machines import week
-from fabgate.collector.pages.my import allowed, sums
+from fabgate.collector.pages.my import allowed, moved, sums
 from fabgate.collector.pages.my.sums import Month
 from fabgate.errors import UsageError
 
@@ -61,6 +61,7 @@ def minutes(request: HttpRequest) -> HttpResponse:
             "older_month": months[at + 1] if at + 1 < len(months) else None,
             "rows": [_row(session) for session in page.rows],
             "page": page,
+            "moved": moved.told(member.pk, moved.away(member.pk).filter(ended_at__gte=start, ended_at__lt=end)),
             "open": [_row(one) for one in UsageSession.open().filter(used_by=member.pk)],
             "badges": carried,
             "allowed": allowed.machines(member),
@@ -72,8 +73,10 @@ def minutes(request: HttpRequest) -> HttpResponse:
 
 
 def contest(request: HttpRequest, pk: str) -> HttpResponse:
-    """Show one of my sessions, and take what I say against it."""
+    """Show one of my sessions, and take what I say against it; of one that is mine no more, what became of it."""
     member = _member(request)
+    if request.method == "GET" and (taken := moved.told(member.pk, moved.away(member.pk).filter(pk=pk))):
+        return render(request, "my/moved.html", {"one": taken[0]})
     rows = UsageSession.objects.select_related("machine", "gate", "review_case")
     session = get_object_or_404(rows, pk=pk, used_by=member.pk)
     form = ContestForm(request.POST or None)

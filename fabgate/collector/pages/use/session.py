@@ -33,7 +33,8 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         form, is_saved = _correct(request, row, names)
         if is_saved:
             messages.success(request, form.said())
-            return see_other(reverse("use-session", args=[pk]))
+            # With a place of its own: a browser that came by "#correct" would keep it, and not see what is said above.
+            return see_other(f"{reverse('use-session', args=[pk])}#main")
     authors = [one.author for one in found.corrections]
     taken_back_by = found.grant.revoked_by if found.grant else ""
     called = signing_in([*authors, found.review.settled_by if found.review else "", taken_back_by])
