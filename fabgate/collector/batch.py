@@ -65,9 +65,10 @@ class Batch:
         followed = derive.follow(facts, self.journals, self.now)
         self._hear()
         off = clocks.note(facts, self.gates, self.now)
-        used = derive.usage(facts, self.gates, self.journals, followed, off, self.now)
         refused = floor.refusals(facts, self.gates, self.journals, off, self.now)
+        # Before any sum of days: whoever has those holds what orders are told under (rollup.add).
         answered = floor.answers(facts, self.told, self.gates, self.now)
+        used = derive.usage(facts, self.gates, self.journals, followed, off, self.now)
         floor.in_order()  # before the gates' rows, as roster.rebuild does: or each would wait for the other
         self._save_gates()
         self._move_acks()

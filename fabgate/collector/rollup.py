@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import transaction
 
-from fabgate.collector import sql
+from fabgate.collector import floor, sql
 from fabgate.collector.models import Collector, UsageDay, UsageSession
 from fabgate.collector.sessions import COLUMNS, Usage
 
@@ -31,13 +31,16 @@ def add(pairs: Iterable[tuple[Usage | None, Usage]]) -> None:
         for usage, sign in ((before, -1), (after, 1)):
             if usage is not None and usage.reason is not None and usage.ended_at is not None:
                 _count(sums, usage, sign, zone)
-    # In one order, so that two writers do not wait for each other in a circle.
+    # A day's row is only taken by whoever may tell of it already, or a correction, which tells of itself first, and an
+    # ingest would wait for each other.
+    floor.in_order()
     sql.add_days([(*key, *sums[key]) for key in sorted(sums) if any(sums[key])])
 
 
 def ensure(tz: str) -> bool:
     """Make the sums anew where they are those of another zone, or an older collector's; say whether there were any."""
     with transaction.atomic():
+        floor.in_order()  # nobody adds to them meanwhile
         row = Collector.objects.select_for_update(no_key=True).filter(id=1).first()
         if row is None or row.rolled_tz == tz:
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import date, timedelta
 
 import pytest
@@ -23,6 +24,8 @@ from fabgate.collector.store import Store
 from fabgate.errors import UsageError
 
 from .gates import NOON, Journal
+from .test_cli import WAIT_S
+from .test_postgresql import together
 
 
 @pytest.fixture
@@ -228,13 +231,14 @@ def test_only_what_has_ended_is_put_right(journal, store):
             corrections.correct(session, "time", "1", author="eve", reason="x")
 
 
-@pytest.mark.parametrize(
-    "settle",
-    [
-        *(corrections.accept, corrections.favour, lambda review, author: correct("time", "0")),
-        lambda review, author: corrections.contest(review.session, "no", author=author),
-    ],
-)
+#: What a person may do about a session that waits.
+WAYS = [
+    *(corrections.accept, corrections.favour, lambda review, author: correct("time", "0")),
+    lambda review, author: corrections.contest(review.session, "no", author=author),
+]
+
+
+@pytest.mark.parametrize("settle", WAYS)
 def test_a_session_is_locked_before_its_review_whoever_settles_it(journal, settle):
     review = Review.objects.select_related("session").get()
     with CaptureQueriesContext(connection) as asked:
@@ -242,3 +246,36 @@ def test_a_session_is_locked_before_its_review_whoever_settles_it(journal, settl
     tables = ("collector_usagesession", "collector_review")
     read = [name for query in asked for name in tables if f"FROM {name}" in query["sql"].replace('"', "")]
     assert read[:2] == ["collector_usagesession", "collector_review"]
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("act", WAYS)
+def test_what_is_put_right_and_what_arrives_of_the_same_person_do_not_wait_for_each_other(store, act):
+    journal = Journal()
+    store.store([journal.start("s-1"), journal.progress("s-1", 90_000), journal.end("s-1", 60_000)], NOON)
+    review = Review.objects.select_related("session").get()
+    more = [journal.start("s-2"), journal.end("s-2", 5_000)]
+    # The desk asks for its turn to tell of it first, when ingest has taken all that it takes before.
+    arrived, asked = threading.Event(), threading.Event()
+
+    def desk(execute, query, *rest):
+        if "pg_advisory" in query:
+            arrived.wait(WAIT_S)
+        done = execute(query, *rest)
+        if "pg_advisory" in query:
+            asked.set()
+        return done
+
+    def ingest(execute, query, *rest):
+        if "pg_advisory" in query:
+            arrived.set()
+            asked.wait(WAIT_S)
+        return execute(query, *rest)
+
+    def run(wrapper, work) -> None:
+        with connection.execute_wrapper(wrapper):
+            work()
+
+    works = (lambda: run(desk, lambda: act(review, author="eve")), lambda: run(ingest, lambda: store.store(more, NOON)))
+    assert together(*works) == []
+    assert [(row.sessions, row.used_by) for row in UsageDay.objects.all()] == [(2, "m-1")]
