@@ -9,9 +9,11 @@ import pytest
 from fabgate import wire
 from fabgate.collector import corrections
 from fabgate.collector.models import (
+    Badge,
     Change,
     Correction,
     Grant,
+    Group,
     Machine,
     Member,
     Review,
@@ -147,6 +149,33 @@ def test_another_person_may_have_used_it_and_pays_then(used, browse):
     session = UsageSession.objects.get()
     assert (session.used_by, session.payer, session.member) == ("m-2", "m-2", "m-1")
     assert "(recorded: Zoé Müller)" in text(browse("auditor").get("/use/s-1"))
+
+
+def test_another_person_may_have_used_it_and_who_pays_is_said_too(used, browse):
+    sent = corrected(member="bjorn sorensen", payer="bjorn sorensen", purpose="training")
+    assert browse("accountant").post("/use/s-1", sent).status_code == 303
+    session = UsageSession.objects.get()
+    assert (session.used_by, session.payer, session.purpose) == ("m-2", "m-2", "training")
+    assert set(session.corrected.split()) == {"member", "payer", "purpose"}
+
+
+def test_a_purpose_that_follows_from_the_badge_of_a_group_can_be_said_too(used, browse):
+    group = Group.objects.create(name="Club")
+    Badge.objects.create(digest="badge-m-1", group=group, since=NOON - MINUTE)
+    sent = corrected(member="bjorn sorensen", purpose="group")
+    assert browse("accountant").post("/use/s-1", sent).status_code == 303
+    session = UsageSession.objects.get()
+    assert (session.used_by, session.purpose) == ("m-2", "group")
+
+
+def test_the_time_can_be_put_right_of_whoever_has_the_longest_name(used, browse):
+    zoe = Member.objects.get(pk="m-1")
+    zoe.name = "Z" * 120
+    zoe.save()
+    Member.objects.create(id="m-5", name=zoe.name)
+    client = browse("accountant")
+    shown = client.get("/use/s-1").context["form"]["member"].value()
+    assert client.post("/use/s-1", corrected(member=shown, payer=shown, time="0:20:00")).status_code == 303
 
 
 def test_two_of_one_name_are_told_apart_in_the_choice_in_the_history_and_in_the_log(used, browse):

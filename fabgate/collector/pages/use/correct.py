@@ -21,8 +21,10 @@ from fabgate.collector.pages.watched import Watched
 _CLOCK: Final = re.compile(r"(\d{1,4}):([0-5]\d)(?::([0-5]\d))?")
 _SECOND_MS: Final = 1000
 _MINUTES: Final = re.compile(r"(\d{1,5}) ?(?:min)?")
-#: In which order they are written: who pays follows from who used it, unless somebody says so too.
-_ORDER: Final = (Correction.MEMBER, Correction.PAYER, Correction.PURPOSE, Correction.TIME)
+#: In which order they are written: who pays, and for what it was, follow from who used it, unless that is said before.
+_ORDER: Final = (Correction.PAYER, Correction.PURPOSE, Correction.TIME, Correction.MEMBER)
+#: Letters of a name with its number behind it.
+_LONGEST: Final = 330
 
 
 class CorrectionForm(Watched, forms.Form):
@@ -34,8 +36,8 @@ class CorrectionForm(Watched, forms.Form):
         help_text=gettext_lazy("1:25 is 1 hour 25 minutes, 0:00:45 is 45 seconds, 85 alone is 85 minutes."),
         widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
     )
-    member = forms.CharField(label=gettext_lazy("Person"), max_length=120)
-    payer = forms.CharField(label=gettext_lazy("Payer"), max_length=120)
+    member = forms.CharField(label=gettext_lazy("Person"), max_length=_LONGEST)
+    payer = forms.CharField(label=gettext_lazy("Payer"), max_length=_LONGEST)
     purpose = forms.ChoiceField(label=gettext_lazy("Purpose"), choices=list(words.PURPOSES.items()))
     reason = forms.CharField(
         label=gettext_lazy("Why"),
