@@ -88,6 +88,7 @@ MAX_TEXT: Final = 200
 Count = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 DurationMs = Annotated[int, Meta(ge=0, le=MAX_DURATION_MS)]
 Id = Annotated[str, Meta(max_length=MAX_ID)]
+SessionId = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]  # what has no name has no page either
 JournalId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z-]{1,64}$(?!\n)")]  # "$" alone lets a line end pass
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 
@@ -208,7 +209,7 @@ class SessionStarted(Data, frozen=True, kw_only=True):
     handover that the disk delayed too long.
     """
 
-    session: Id
+    session: SessionId
     member: Text
     badge: Text
     basis: Basis
@@ -223,7 +224,7 @@ class SessionStarted(Data, frozen=True, kw_only=True):
 class SessionCounters(Data, frozen=True, kw_only=True):
     """What progress and end have in common. Counters are cumulative milliseconds of CLOCK_BOOTTIME."""
 
-    session: Id
+    session: SessionId
     member: Text
     badge: Text
     energised_ms: DurationMs
