@@ -114,6 +114,14 @@ class Reports:
         else:
             self.problems.pop("idle-off", None)
 
+    def look_at_locks(self) -> None:
+        """Tell of locks that nobody may know how to take off: a collector restored from a copy has forgotten them."""
+        found = ", ".join(f"{lock.id} ({lock.reason})" for lock in self._standing.unnamed_locks())
+        if found:
+            self.problems["lock"] = f"the roster does not know of {found}; a lock falls only when its id is named"
+        else:
+            self.problems.pop("lock", None)
+
     def note(self, event_type: str, data: wire.Data, now: w.Now) -> None:
         """Put down something that the rules need not know; ``write`` records it."""
         self._note(self._writer.draft(event_type, data, now))
@@ -209,7 +217,7 @@ class Reports:
                 self.choose_badge_key()
                 self.problems.pop("roster", None)
                 self.problems.pop("roster-members", None)
-                self._look_at_locks()
+                self.look_at_locks()
                 self.look_at_idle_off()
                 data = wire.RosterReplaced(clock=self._writer.clock(now), version=version, members=members)
                 locked = self._standing.locked
@@ -218,7 +226,7 @@ class Reports:
                 return self._standing.changed(now, members=True)
             case RosterConfirmed():
                 self.problems.pop("roster", None)
-                self._look_at_locks()
+                self.look_at_locks()
                 return self._standing.changed(now)
             case RosterRefused(reason, refused, detail):
                 # Members that are kept although they vanished stay a problem until a roster comes without that.
@@ -229,14 +237,6 @@ class Reports:
                 self.note("roster.rejected", rejected, now)
                 return []
         return None
-
-    def _look_at_locks(self) -> None:
-        """Tell of locks that nobody may know how to take off: a collector restored from a copy has forgotten them."""
-        found = ", ".join(f"{lock.id} ({lock.reason})" for lock in self._standing.unnamed_locks())
-        if found:
-            self.problems["lock"] = f"the roster does not know of {found}; a lock falls only when its id is named"
-        else:
-            self.problems.pop("lock", None)
 
     def _of_network(self, event: object, now: w.Now) -> list[w.Event] | None:
         match event:
@@ -301,7 +301,7 @@ class Reports:
                 if locked is None:
                     return [], Change(), ("refused", "a newer roster or command has said otherwise")
                 self._standing.locked = locked
-                self._look_at_locks()
+                self.look_at_locks()
                 self._fetch()
                 if command.verb == "unlock" and locked.lock is not None:
                     done = ("done", f"still locked: {locked.lock.reason}")
