@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
-from fabgate.collector import STATIC, folds, locks, rights
+from fabgate.collector import STATIC, local_times, locks, rights
 from fabgate.collector.pages import live
 from fabgate.collector.templatetags.icons import PATHS
 
@@ -115,13 +115,13 @@ def duration(ms: int | None) -> str:
 @register.filter(expects_localtime=True)
 def which(moment: datetime | None) -> str:
     """Return, to stand behind a time that came twice, which of the two it is: how far clocks were from UTC."""
-    return f" ({folds.offset(moment)})" if moment is not None and folds.came_twice(moment) else ""
+    return f" ({local_times.offset(moment)})" if moment is not None and local_times.came_twice(moment) else ""
 
 
 @register.filter(expects_localtime=True)
 def is_second(moment: datetime) -> bool:
     """Return whether it is the second moment at which clocks showed this time."""
-    return moment.fold == 1 and folds.came_twice(moment)
+    return moment.fold == 1 and local_times.came_twice(moment)
 
 
 @register.filter

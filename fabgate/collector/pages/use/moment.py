@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import folds
+from fabgate.collector import local_times
 from fabgate.collector.models import Machine
 from fabgate.collector.pages.use import forms as filters
 from fabgate.collector.pages.use import then
@@ -51,14 +51,14 @@ class MomentForm(forms.Form):
         if "day" not in typed or "time" not in typed:
             return typed
         zone, local = timezone.get_current_timezone(), datetime.combine(typed["day"], typed["time"])
-        self.moments = folds.moments(local, zone)
+        self.moments = local_times.moments(local, zone)
         if not self.moments:
-            before, after = folds.beside(local, zone)
+            before, after = local_times.beside(local, zone)
             text = _(
                 "This time never was: the clocks were put forward. Ask for %(before)s (%(early)s) or %(after)s (%(late)s)."
             )
             said = {"before": f"{before:%H:%M}", "after": f"{after:%H:%M}"}
-            said |= {"early": folds.offset(before), "late": folds.offset(after)}
+            said |= {"early": local_times.offset(before), "late": local_times.offset(after)}
             self.add_error("time", text % said)
         return typed
 

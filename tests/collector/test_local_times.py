@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fabgate.collector import folds
+from fabgate.collector import local_times
 
 PARIS, LORD_HOWE = ZoneInfo("Europe/Paris"), ZoneInfo("Australia/Lord_Howe")
 
@@ -36,19 +36,19 @@ def utc(text: str) -> datetime:
     ],
 )
 def test_a_time_is_one_moment_or_two_or_none(zone, asked, found):
-    assert folds.moments(local(asked), zone) == [utc(text) for text in found]
+    assert local_times.moments(local(asked), zone) == [utc(text) for text in found]
 
 
 def test_beside_a_time_that_never_was_stand_those_before_and_after_the_jump():
-    before, after = folds.beside(local("2026-03-29 02:30"), PARIS)
-    assert (f"{before:%H:%M}", folds.offset(before)) == ("01:30", "UTC+01:00")
-    assert (f"{after:%H:%M}", folds.offset(after)) == ("03:30", "UTC+02:00")
+    before, after = local_times.beside(local("2026-03-29 02:30"), PARIS)
+    assert (f"{before:%H:%M}", local_times.offset(before)) == ("01:30", "UTC+01:00")
+    assert (f"{after:%H:%M}", local_times.offset(after)) == ("03:30", "UTC+02:00")
 
 
 def test_each_of_the_two_moments_says_that_it_came_twice_and_how_far_from_utc():
-    both = [moment.astimezone(PARIS) for moment in folds.moments(local("2026-10-25 02:30"), PARIS)]
-    assert [(folds.came_twice(moment), folds.offset(moment)) for moment in both] == [
+    both = [moment.astimezone(PARIS) for moment in local_times.moments(local("2026-10-25 02:30"), PARIS)]
+    assert [(local_times.came_twice(moment), local_times.offset(moment)) for moment in both] == [
         (True, "UTC+02:00"),
         (True, "UTC+01:00"),
     ]
-    assert not folds.came_twice(utc("2026-10-25 02:30").astimezone(PARIS))
+    assert not local_times.came_twice(utc("2026-10-25 02:30").astimezone(PARIS))
