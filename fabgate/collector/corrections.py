@@ -47,22 +47,13 @@ def correct(session: str, field: str, new: str, *, author: str, reason: str) -> 
             mistakes.append(_("the session has not ended yet; correct it afterwards"))
         if mistakes or row is None:
             raise UsageError("\n".join(mistakes))
-        before, column = replace(row), _COLUMN[field]
-        old = str(getattr(row, column))
-        if old == str(value):
+        before = replace(row)
+        if (old := str(getattr(row, _COLUMN[field]))) == str(value):
             raise UsageError(_("%(field)s: it is '%(value)s' already") % {"field": field, "value": old})
-        setattr(row, column, value)
-        row.corrected = " ".join(sorted({*row.corrected.split(), field}))
-        if field == Correction.MEMBER:
-            holders.note([row], now)
+        correction = _put(row, field, value, now, author, reason)
         wait(row, None)
-        correction = Correction.objects.create(
-            session_id=session, field=field, old=old, new=str(value), reason=reason, author=author, at=now
-        )
         if (waiting := Review.objects.filter(session=session, settled_at=None).first()) is not None:
             _settle(waiting, Review.CORRECTED, author, reason, now)
-        subject = UsageSession.objects.get(pk=session)
-        changes.note(author, "session.corrected", subject, reason=reason, before={field: old}, after={field: value})
         _save(before, row, now, author, reason)
     return correction
 
@@ -107,7 +98,7 @@ def accept(review: Review, *, author: str, note: str = "") -> None:
     """Settle a review: what the entries say may stand. Raises UsageError when somebody else was faster."""
     with transaction.atomic():
         row, held = _waiting(review)
-        _close(row, held, Review.ACCEPTED, author, note)
+        _close(replace(row), row, held, Review.ACCEPTED, author, note)
     review.refresh_from_db()
 
 
@@ -123,12 +114,11 @@ def favour(review: Review, *, author: str, note: str = "") -> None:
             raise UsageError(
                 _("it is contested, and leaves no doubt to give away: accept it as counted, or correct it")
             )
-        least = row.last_energised_ms if row.has_end else row.energised_ms
+        before, least = replace(row), row.last_energised_ms if row.has_end else row.energised_ms
         if row.reason is not None and least < row.counted_ms:
-            why = note or "in the member's favour"
-            correct(held.session_id, Correction.TIME, str(least), author=author, reason=why)
-            row = sql.load_sessions({row.id})[row.id]
-        _close(row, held, Review.FAVOUR, author, note)
+            why = note or _("in the member's favour")
+            _put(row, Correction.TIME, least, datetime.now(UTC), author, why)
+        _close(before, row, held, Review.FAVOUR, author, note)
     review.refresh_from_db()
 
 
@@ -146,8 +136,24 @@ def _waiting(review: Review) -> tuple[Usage, Review]:
     return row, held
 
 
-def _close(row: Usage, held: Review, decision: str, author: str, note: str) -> None:
-    now, before = datetime.now(UTC), replace(row)
+def _put(row: Usage, field: str, value: str | int, now: datetime, author: str, reason: str) -> Correction:
+    """Write down that one field of a session says something else from now on."""
+    column = _COLUMN[field]
+    old = str(getattr(row, column))
+    setattr(row, column, value)
+    row.corrected = " ".join(sorted({*row.corrected.split(), field}))
+    if field == Correction.MEMBER:
+        holders.note([row], now)
+    correction = Correction.objects.create(
+        session_id=row.id, field=field, old=old, new=str(value), reason=reason, author=author, at=now
+    )
+    subject = UsageSession(pk=row.id)
+    changes.note(author, "session.corrected", subject, reason=reason, before={field: old}, after={field: value})
+    return correction
+
+
+def _close(before: Usage, row: Usage, held: Review, decision: str, author: str, note: str) -> None:
+    now = datetime.now(UTC)
     _settle(held, decision, author, note, now)
     wait(row, None)
     _save(before, row, now, author, note)

@@ -58,7 +58,8 @@ def test_several_are_settled_at_once_with_author_and_note(used, browse):
     assert "1 more waits." in shown
 
 
-def test_in_the_members_favour_counts_no_more_than_the_end_says(used, browse):
+def given_away(used: Used) -> list[int]:
+    """A session whose gate showed more than the end that it wrote."""
     used.begin("s-4", "m-1", NOON + timedelta(hours=8))
     used.write(
         "saw-1",
@@ -71,13 +72,30 @@ def test_in_the_members_favour_counts_no_more_than_the_end_says(used, browse):
         running_ms=0,
     )
     used.end("s-4", "m-1", NOON + timedelta(hours=8, minutes=16), 600_000, reason="restart")
+    return rows("s-4")
+
+
+def test_in_the_members_favour_counts_no_more_than_the_end_says(used, browse):
+    given_away(used)
     session = UsageSession.objects.get(pk="s-4")
     assert (session.counted_ms, session.review) == (900_000, "counter-above-end")
     browse("accountant").post("/use/review", {"decision": "favour", "review": rows("s-4", "s-3")})
     assert UsageSession.objects.get(pk="s-4").counted_ms == 600_000
     assert UsageSession.objects.get(pk="s-3").counted_ms == 1_800_000
     assert set(Review.objects.filter(session__in=["s-3", "s-4"]).values_list("decision", flat=True)) == {"favour"}
-    assert LedgerLine.objects.filter(session="s-4").latest("pk").kind == "corrected"
+    told = LedgerLine.objects.filter(session="s-4").order_by("pk").values_list("kind", "counted_ms", "review")
+    assert list(told) == [("ended", 900_000, "counter-above-end"), ("corrected", 600_000, "")]
+
+
+def test_what_is_decided_in_the_members_favour_is_one_row_of_the_log_in_the_language_of_who_decides(
+    used, browse, account
+):
+    browse(account("accountant", lang="fr")).post("/use/review", {"decision": "favour", "review": given_away(used)})
+    kept = Change.objects.filter(verb__in=["session.corrected", "review.corrected", "review.favour"])
+    assert sorted(kept.values_list("verb", "reason")) == [
+        ("review.favour", ""),
+        ("session.corrected", "en faveur du membre"),
+    ]
 
 
 def test_another_doubt_that_arrives_later_opens_it_again(used, browse):
