@@ -120,6 +120,17 @@ def test_a_badge_that_was_reported_lost_says_who_had_it(used, browse):
     assert page.count(had) == 3  # in each line, and where unknown badges are counted
     assert page.count("Lost badge <code>stranger") == 2
     assert "badge=stranger00" in page
+    taken = csv.DictReader(io.StringIO(body(client.get("/use/export.csv?what=refusals")).decode("utf-8-sig")))
+    assert [row["Person"] for row in taken if row["Badge"] == "stranger"] == ["Lost badge", "Lost badge"]
+
+
+@pytest.mark.parametrize("member", ["m-77", "m/77"])
+def test_somebody_who_is_not_known_here_has_no_page_to_go_to(used, browse, member):
+    used.refuse("badge-m-77", member, NOON + 5 * MINUTE, "no-access")
+    client = browse("manager")
+    page = text(client.get("/use/refusals"))
+    assert f'<td data-label="Person">{member}</td>' in page
+    assert 'href="/people/m-1"' in page
 
 
 def test_reasons_of_the_same_words_are_one_choice_that_finds_them_all(used, browse):

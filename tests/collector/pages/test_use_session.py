@@ -22,6 +22,7 @@ from fabgate.collector.models import (
     UsageSession,
 )
 from fabgate.collector.store import Store
+from fabgate.collector.templatetags.fabgate import NOTHING
 
 from .tabs import sent_by
 from .used import MINUTE, NOON, Used, machine, text
@@ -292,6 +293,18 @@ def test_what_was_to_be_looked_at_says_so_until_it_is_settled(used, browse):
 def test_a_member_without_a_name_is_called_by_their_number(used, browse):
     Member.objects.filter(pk="m-1").update(name="")
     assert "<h1>m-1 · Band saw</h1>" in text(browse("auditor").get("/use/s-1"))
+
+
+@pytest.mark.parametrize("member", ["m-77", "m/77", ""])
+def test_a_person_who_is_not_known_here_has_no_page_to_go_to(used, browse, member):
+    used.session("s-2", member, NOON + 60 * MINUTE, 5)
+    client = browse("manager")
+    page = text(client.get("/use/s-2"))
+    assert f'<dd>{member or NOTHING} <span class="soft">· not in the list of people</span></dd>' in page
+    assert "/people/m-77" not in page
+    known = text(client.get("/use/s-1"))
+    assert 'href="/people/m-1"' in known
+    assert "not in the list of people" not in known
 
 
 def test_a_session_that_nobody_knows_is_not_found(used, browse):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
+from itertools import islice
 from typing import Any, Final
 
 from django import forms
@@ -24,6 +25,7 @@ from fabgate.collector.pages.use.forms import PeriodForm, RefusalsForm, Sessions
 from fabgate.collector.pages.use.names import Names
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.usage import UsageForm
+from fabgate.collector.pages.who import holding, unnamed
 from fabgate.errors import UsageError
 
 #: Rows that are fetched at once.
@@ -214,14 +216,16 @@ def _refusals(form: RefusalsForm) -> Table:
 
 def _refusal_rows(form: RefusalsForm) -> Iterator[Sequence[Cell]]:
     names, zone = Names(), timezone.get_default_timezone()
-    rows = form.narrowed().select_related("gate", "machine").order_by("about", "id")
-    for row in rows.iterator(chunk_size=_AT_ONCE):
-        who = names[row.member] if row.member else _("Unknown badge")
-        yield (
-            *(_utc(row.at), _local(row.at, zone), row.member, who, row.badge[:8]),
-            *(str(row.where), row.gate.name, words.refused(row.reasons)),
-            "" if row.clock_off_ms is None else _utc(row.seen_at),
-        )
+    rows = form.narrowed().select_related("gate", "machine").order_by("about", "id").iterator(chunk_size=_AT_ONCE)
+    while some := list(islice(rows, _AT_ONCE)):
+        holders = holding(row.badge for row in some if not row.member)
+        for row in some:
+            called = names[row.member] if row.member else unnamed(holders.get(row.badge))
+            yield (
+                *(_utc(row.at), _local(row.at, zone), row.member, called, row.badge[:8]),
+                *(str(row.where), row.gate.name, words.refused(row.reasons)),
+                "" if row.clock_off_ms is None else _utc(row.seen_at),
+            )
 
 
 def _utc(moment: datetime | None) -> str:

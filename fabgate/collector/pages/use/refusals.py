@@ -13,7 +13,6 @@ from fabgate.collector.pages import keyset, who
 from fabgate.collector.pages.use import words
 from fabgate.collector.pages.use.forms import RefusalsForm
 from fabgate.collector.pages.use.frame import show
-from fabgate.collector.pages.use.names import Names
 
 #: What is summed up is shown up to here.
 _TOP: Final = 8
@@ -26,13 +25,13 @@ def refusals(request: HttpRequest) -> HttpResponse:
         return show(request, "refusals.html", {"form": form}, status=400)
     found = form.narrowed()
     page = keyset.page(found.select_related("gate", "machine"), "about", request.GET)
-    names = Names(row.member for row in page.rows)
+    people = who.called(row.member for row in page.rows)
     holders = who.holding(row.badge for row in page.rows if not row.member)
     shown: dict[str, Any] = {"form": form, "page": page, "is_first": not page.newer}
     shown["rows"] = [
         {
             "refusal": row,
-            "who": names[row.member] if row.member else "",
+            "who": people.get(row.member),
             "unnamed": who.unnamed(holders.get(row.badge)),
             "holder": None if row.member else holders.get(row.badge),
             "machine": str(row.where),

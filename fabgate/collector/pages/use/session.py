@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from fabgate.collector import rights
 from fabgate.collector.door import account_of, refuse_own_cause, see_other
-from fabgate.collector.models import UsageSession
+from fabgate.collector.models import Member, UsageSession
 from fabgate.collector.pages import watched
 from fabgate.collector.pages.use import evidence, words
 from fabgate.collector.pages.use.correct import CorrectionForm
@@ -44,6 +44,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "one": row,
         "found": found,
         "who": names[row.used_by],
+        "is_known": Member.objects.filter(pk=row.used_by).exists(),
         "payer": names[row.payer],
         "recorded": names[row.member],
         "supervisor": names[row.supervisor],
