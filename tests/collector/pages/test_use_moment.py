@@ -11,8 +11,9 @@ import pytest
 from django.utils import timezone
 
 from fabgate.collector import changes, corrections
-from fabgate.collector.models import Badge, Change, Grant, Hole, Journal, Machine, Training, UsageSession
+from fabgate.collector.models import Badge, Change, Gate, Grant, Hole, Journal, Machine, Training, UsageSession
 from fabgate.collector.pages.use import then
+from fabgate.collector.store import Store
 
 from .used import MINUTE, NOON, Used, machine, text
 
@@ -65,9 +66,26 @@ def test_an_uncertain_end_may_cover_a_moment_after_it(used):
     assert answer(NOON + 116 * MINUTE)["covers"] == []
 
 
-def test_an_open_session_covers_now(used):
-    used.begin("s-3", "m-3", used.now - 5 * MINUTE)
-    assert [cover.who for cover in answer(used.now)["covers"]] == ["Zoé Petit"]
+def test_an_open_session_covers_now_while_its_gate_is_heard_and_perhaps_what_came_after_its_last_word(used, browse):
+    began = used.now - timedelta(hours=5)
+    used.begin("s-3", "m-3", began)
+    journal, store = used.journals["saw-1"], Store("lyon")
+
+    def covered() -> list[tuple[str, str]]:
+        moments = (began, began + 90 * MINUTE, used.now)
+        return [(cover.who, cover.perhaps) for moment in moments for cover in answer(moment)["covers"]]
+
+    assert covered() == [("Zoé Petit", ""), ("Zoé Petit", "unheard"), ("Zoé Petit", "unheard")]
+    store.store([journal.status(), journal.state(state="active", session="s-3")], used.now)
+    assert covered() == [("Zoé Petit", "")] * 3
+    Gate.objects.filter(name="saw-1").update(seen_at=began + 120 * MINUTE)
+    assert covered() == [("Zoé Petit", ""), ("Zoé Petit", ""), ("Zoé Petit", "unheard")]
+    shown = text(browse("auditor").get(asked(used.now)))
+    assert "Was using it" not in shown
+    assert f"It was open when the gate was last heard of, {began + 120 * MINUTE:%-d %b %Y, %H:%M};" in shown
+    # Another session is at the machine by now: the end of this one is on its way.
+    Gate.objects.filter(name="saw-1").update(session="s-4", seen_at=used.now)
+    assert covered()[1:] == [("Zoé Petit", "unheard")] * 2
 
 
 def test_of_a_moment_that_has_not_come_yet_nothing_else_is_said(used, browse):
@@ -172,6 +190,16 @@ def test_a_lost_badge_that_was_refused_near_the_moment_says_who_had_it(used, bro
     assert "Lost badge: Badge was reported lost" in page
     assert f"Zoé Petit had it until {NOON:%-d %b %Y} (reported lost)" in page
     assert page.count("Unknown badge:") == 1
+
+
+def test_a_refusal_is_told_of_the_machine_at_which_it_was(used):
+    used.refuse("badge-m-3", "m-3", NOON + 10 * MINUTE, "in-use")
+    Gate.objects.filter(name="saw-1").update(machine=machine("lathe"))
+    used.refuse("badge-m-1", "m-1", NOON + 12 * MINUTE, "in-use")
+    here, there = (Machine.objects.get(name=name) for name in ("bandsaw", "lathe"))
+    at = NOON + 20 * MINUTE
+    assert [row["who"] for row in then.answer(here, at)["refusals"]] == ["Zoé Petit"]
+    assert [row["who"] for row in then.answer(there, at)["refusals"]] == ["Zoé Müller"]
 
 
 @pytest.mark.parametrize(

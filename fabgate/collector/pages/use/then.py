@@ -33,6 +33,8 @@ class Cover:
     supervisor: str
     #: Why it is not sure that the machine was on at the moment; empty where it is.
     perhaps: str
+    #: When it was last heard that the machine was on; None where that is now, or the session has ended.
+    heard_at: datetime | None
     grants: list[dict[str, Any]]
     was_trained: bool
     by_hand: bool
@@ -58,7 +60,7 @@ def answer(machine: Machine, moment: datetime) -> dict[str, Any]:
         "after": after and {"session": after, "who": beside[after.used_by]},
         "locks": _locks(machine, moment),
         "gates": [_gate(gate, moment) for gate in gates],
-        "refusals": _refusals(gates, moment),
+        "refusals": _refusals(machine, moment),
     }
 
 
@@ -80,7 +82,8 @@ def _covers(session: UsageSession, moment: datetime) -> str | None:
     if start is not None and start > moment:
         return None
     if session.reason is None:
-        return ""
+        heard_at = _heard_at(session)
+        return "" if heard_at is None or moment <= heard_at else "unheard"
     end = session.last_at or session.ended_at
     assert session.ended_at is not None
     if session.is_about:
@@ -89,6 +92,15 @@ def _covers(session: UsageSession, moment: datetime) -> str | None:
     if moment <= end:
         return ""
     return "uncertain" if moment <= end + timedelta(milliseconds=session.uncertainty_ms) else None
+
+
+def _heard_at(session: UsageSession) -> datetime | None:
+    """Return when the gate last told of an open session; None where it does so now."""
+    gate = session.gate
+    last = session.last_at or session.last_arrived_at
+    if gate.session != session.pk or gate.seen_at is None:
+        return last
+    return None if gate.is_heard(timezone.now()) else max(filter(None, (gate.seen_at, last)))
 
 
 def _cover(session: UsageSession, perhaps: str, machine: Machine, moment: datetime, names: Names) -> Cover:
@@ -100,6 +112,7 @@ def _cover(session: UsageSession, perhaps: str, machine: Machine, moment: dateti
         recorded=names[session.member],
         supervisor=names[session.supervisor] if session.supervisor else "",
         perhaps=perhaps,
+        heard_at=_heard_at(session) if session.reason is None else None,
         grants=grants,
         was_trained=any(row["held"] for row in grants),
         by_hand=Member.machines.through.objects.filter(member=session.used_by, machine=machine.pk).exists(),
@@ -220,8 +233,9 @@ def _holes(journal: Journal, moment: datetime) -> list[dict[str, Any]]:
     return found
 
 
-def _refusals(gates: list[Gate], moment: datetime) -> list[dict[str, Any]]:
-    rows = list(Refusal.between(moment - NEAR, moment + NEAR).filter(gate__in=gates).reverse())
+def _refusals(machine: Machine, moment: datetime) -> list[dict[str, Any]]:
+    """Return who was refused at this machine, whichever gate stands beside it today."""
+    rows = list(Refusal.between(moment - NEAR, moment + NEAR).filter(machine=machine).reverse())
     names = Names(row.member for row in rows)
     holders = holding(row.badge for row in rows if not row.member)
     return [
