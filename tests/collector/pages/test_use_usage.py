@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from fabgate.collector import corrections
-from fabgate.collector.models import UsageDay, UsageSession
+from fabgate.collector.models import Machine, UsageDay, UsageSession
 from fabgate.collector.pages.use import sums
 from fabgate.collector.pages.use.periods import Period
 
@@ -52,6 +52,23 @@ def lines(response) -> list[tuple[str, str, str]]:
 def test_the_sums_are_by_what_was_chosen_with_a_total(used, browse, by, wanted):
     found = lines(browse("accountant").get(f"/use/usage?{DAYS}&by={by}"))
     assert found == [*wanted, ("Total", "3", "1:00:00")]
+
+
+@pytest.mark.parametrize(("by", "more"), [("machine", ""), ("machine-member", " · {}")])
+def test_two_machines_of_one_title_are_two_lines_told_apart(used, browse, by, more):
+    Machine.objects.filter(name="lathe").update(title="Band saw")
+    client = browse("accountant")
+    page = client.get(f"/use/usage?{DAYS}&by={by}")
+    wanted = [
+        ("Band saw (bandsaw)", "Zoé Müller", "2", "0:40:00"),
+        ("Band saw (lathe)", "Bjørn Sørensen", "1", "0:20:00"),
+    ]
+    assert lines(page)[:-1] == [(machine + more.format(who), *told) for machine, who, *told in wanted]
+    choices = [label for _key, label in page.context["form"].fields["machine"].choices]
+    assert {"Band saw (bandsaw)", "Band saw (lathe)"} < set(choices)
+    assert {"Band saw (bandsaw)", "Band saw (lathe)"} == {
+        label for _key, label in client.get("/use/moment").context["form"].fields["machine"].choices
+    }
 
 
 def test_only_what_was_chosen_is_summed(used, browse):

@@ -18,11 +18,11 @@ from django.utils.translation import gettext as _
 from fabgate import wire
 from fabgate.collector import changes
 from fabgate.collector.door import account_of
-from fabgate.collector.models import Collector, Gate, Machine
+from fabgate.collector.models import Collector, Gate
 from fabgate.collector.pages.use import files, sums, words
 from fabgate.collector.pages.use.files import Cell, Column, Table
 from fabgate.collector.pages.use.forms import PeriodForm, RefusalsForm, SessionsForm
-from fabgate.collector.pages.use.names import Names
+from fabgate.collector.pages.use.names import Names, machines
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.usage import UsageForm
 from fabgate.collector.pages.who import holding, unnamed
@@ -122,8 +122,7 @@ _COLUMNS: Final = (
 
 def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
     names, zone = Names(), timezone.get_default_timezone()
-    machines = {machine.pk: str(machine) for machine in Machine.objects.only("name", "title")}
-    gates = dict(Gate.objects.values_list("id", "name"))
+    titles, gates = machines(), dict(Gate.objects.values_list("id", "name"))
     # Said once and not for each of a hundred thousand rows.
     ends = {word: words.ended(word) for word in wire.END_REASONS}
     bases = {word: str(text) for word, text in words.BASES.items()}
@@ -141,7 +140,7 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
             not_before, not_after = row[18:]
             yield (
                 *(session, who, names[who], category, payer, names[payer], purposes.get(purpose, purpose)),
-                *(machines.get(machine) or gates.get(gate, ""), gates.get(gate, "")),
+                *(titles.get(machine) or gates.get(gate, ""), gates.get(gate, "")),
                 *(*moments.both(started), *moments.both(end)),
                 *(counted_ms, counted_ms, running_ms, uncertainty_ms),
                 *(ends.get(reason, reason) if reason else _("still open"), bases.get(basis, basis)),

@@ -186,7 +186,8 @@ def machine_choices(empty: Any = None) -> list[tuple[str, Any]]:
     """Return the machines to choose from, those that have left the workshop at the end."""
     machines = Machine.objects.order_by("retired_at", "title", "name")
     there = sorted(machines, key=lambda machine: (machine.retired_at is not None, str(machine).casefold()))
-    named = [(str(machine.pk), str(machine)) for machine in there]
+    titles = names.machines()
+    named = [(str(machine.pk), titles[machine.pk]) for machine in there]
     return [("", _("Any machine") if empty is None else empty), *named]
 
 

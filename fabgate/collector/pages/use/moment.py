@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector import local_times
 from fabgate.collector.models import Machine
 from fabgate.collector.pages.use import forms as filters
-from fabgate.collector.pages.use import then
+from fabgate.collector.pages.use import names, then
 from fabgate.collector.pages.use.frame import show
 
 
@@ -35,6 +35,11 @@ class MomentForm(forms.Form):
         widget=forms.TimeInput({"type": "time", "step": 1}, format="%H:%M:%S"),
         input_formats=["%H:%M:%S", "%H:%M"],
     )
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        titles = names.machines()
+        self.fields["machine"].label_from_instance = lambda machine: titles[machine.pk]  # type: ignore[attr-defined]  # a ModelChoiceField
 
     def clean_day(self) -> date:
         """Refuse years that no record can be of."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -9,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from fabgate.collector.fold import folded
-from fabgate.collector.models import Group, Member
+from fabgate.collector.models import Group, Machine, Member
 from fabgate.collector.pages.who import called, numbered, told_apart
 from fabgate.collector.templatetags.fabgate import NOTHING
 
@@ -75,6 +76,13 @@ def one(typed: str) -> str:
     if len(found) > 1:
         raise Several(found)
     return found[0][0]
+
+
+def machines() -> dict[int, str]:
+    """Return what each machine is called, by its row: its title, and its name behind one that another has too."""
+    rows = list(Machine.objects.only("name", "title"))
+    times = Counter(map(str, rows))
+    return {row.pk: str(row) if times[str(row)] == 1 else numbered(str(row), row.name) for row in rows}
 
 
 def _groups() -> dict[str, str]:

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from fabgate.collector.models import Refusal
 from fabgate.collector.pages import keyset, who
-from fabgate.collector.pages.use import words
+from fabgate.collector.pages.use import names, words
 from fabgate.collector.pages.use.forms import RefusalsForm
 from fabgate.collector.pages.use.frame import show
 
@@ -51,9 +51,9 @@ def _sums(found: QuerySet[Refusal]) -> dict[str, Any]:
     # A combination of reasons is one row, whatever is in it; the worst one stands first.
     for said, times in found.order_by().values_list("reasons").annotate(times=Count("id")):
         reasons[said[0] if said else ""] += times
-    rows = found.order_by().values_list("machine__title", "machine__name", "gate__name")
-    for title, machine, gate, times in rows.annotate(times=Count("id")):
-        machines[title or machine or gate] += times
+    titles, rows = names.machines(), found.order_by().values_list("machine", "gate__name")
+    for machine, gate, times in rows.annotate(times=Count("id")):
+        machines[titles.get(machine) or gate] += times
     unknown = found.filter(member="").order_by().values("badge").annotate(times=Count("id"), last=Max("about"))
     strangers = list(unknown.order_by("-times", "-last")[:_TOP])
     holders = who.holding(row["badge"] for row in strangers)

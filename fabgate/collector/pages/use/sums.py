@@ -17,8 +17,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate.collector import formats
-from fabgate.collector.models import Gate, Machine, UsageDay, UsageSession
-from fabgate.collector.pages.use.names import Names
+from fabgate.collector.models import Gate, UsageDay, UsageSession
+from fabgate.collector.pages.use import names
 from fabgate.collector.pages.use.periods import Period
 
 MACHINE, MEMBER, CATEGORY, BOTH = "machine", "member", "category", "machine-member"
@@ -57,18 +57,18 @@ class Line(NamedTuple):
 def lines(rows: QuerySet[UsageDay], by: str | None) -> list[Line]:
     """Return the sums of `rows`, the longest time first; None: by machine, member and category at once."""
     keys = _ALL if by is None else _KEYS[by]
-    names = Names() if "used_by" in keys else None
+    people = names.Names() if "used_by" in keys else None
     where = _machines() if "machine_key" in keys else None
-    summed: dict[tuple[str, str, str], tuple[int, ...]] = {}
+    summed: dict[tuple[tuple[int, int], str, str], tuple[int, ...]] = {}
     width, (who, what) = len(keys), (keys.index(name) if name in keys else None for name in ("used_by", "category"))
     for row in _summed(rows, keys):
         # Two gates of one machine are one line, and so is a machine that has had another gate.
-        machine = where(row[0], row[1]) if where else ""
+        machine = (row[0], 0 if row[0] else row[1]) if where else (0, 0)
         key = machine, "" if who is None else row[who], "" if what is None else row[what]
         values, known = row[width:], summed.get(key)
         summed[key] = values if known is None else tuple(map(add, known, values))
     made = [
-        Line(machine, member, names[member] if names else "", category, *values)
+        Line(where(*machine) if where else "", member, people[member] if people else "", category, *values)
         for (machine, member, category), values in summed.items()
     ]
     return sorted(made, key=lambda line: (-line.counted_ms, line.machine, line.who, line.category))
@@ -158,7 +158,7 @@ def _label(day: date, step: Callable[[date], date]) -> str:
 
 
 def _machines() -> Callable[[int, int], str]:
-    machines = {machine.pk: str(machine) for machine in Machine.objects.only("name", "title")}
+    machines = names.machines()
     gates = dict(Gate.objects.values_list("id", "name"))
     return lambda machine, gate: machines.get(machine) or gates.get(gate) or str(gate)
 
