@@ -8,7 +8,7 @@ import pytest
 
 import fabgate.collector
 from tests.browser import english, routes, walk
-from tests.browser.furnish import MANAGER, NO_PAGES, WALL
+from tests.browser.furnish import MANAGER, MEMBER, NO_PAGES, WALL
 from tests.browser.house import House
 from tests.browser.window import cut, too_wide, unusable
 
@@ -67,6 +67,25 @@ def test_on_a_phone_a_long_name_makes_room_for_the_state_beside_it(house: House,
     assert state["x"] >= name["x"] + name["width"]
     assert name["y"] <= state["y"] <= name["y"] + name["height"]
     assert state["height"] == one_line
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_long_state_squeezes_no_date_beside_it(house: House, person, width: int) -> None:
+    visitor = person(house.address, lang="en", width=width)
+    visitor.sign_in(MEMBER, house.password)
+    visitor.page.goto("/my-minutes")
+    row = visitor.page.locator(".mine .table tbody tr").first
+    date = row.locator("time").first
+    one_line = date.bounding_box()["height"]
+    row.locator(".actions a").evaluate("(word) => { word.textContent = 'stands as it was counted'; }")
+    assert date.bounding_box()["height"] == one_line
+    time, word = (row.locator(part).bounding_box() for part in (".how-long", ".actions a"))
+    assert width == 1280 or abs(time["x"] + time["width"] - word["x"] - word["width"]) < 1
+    held = visitor.page.locator(".mine .may small", has_text="since").first
+    beside = held.locator("xpath=ancestor::li").locator(".state span")
+    before = held.bounding_box()["height"]
+    beside.evaluate("(word) => { word.textContent = 'only with a supervisor nearby'; }")
+    assert held.bounding_box()["height"] <= before
 
 
 def test_a_page_that_is_too_wide_or_cut_or_unusable_or_english_is_found(house: House, person) -> None:
