@@ -12,18 +12,20 @@ import csv
 import json
 import sys
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, tzinfo
+from datetime import datetime, time, tzinfo
 from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from fabgate.collector import table
+from fabgate.collector import local_times, table
 from fabgate.collector.formulas import kept_texts
 from fabgate.collector.models import Member, UsageSession
 from fabgate.errors import UsageError
 
 TOTAL = "total"
+#: Beyond these no zone can be reckoned with: the calendar ends.
+_YEARS = range(1900, 9999)
 #: The columns of numbers.
 _RIGHT = (2, 3, 4)
 
@@ -84,12 +86,30 @@ def interval(start: str, end: str, tz: str | None) -> tuple[datetime, datetime]:
         except ValueError:
             mistakes.append(f"{option}: found {text!r}, wanted a moment such as 2026-11-01 or 2026-11-01T08:00+01:00")
             continue
-        moments.append(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+        if moment.year not in _YEARS:
+            mistakes.append(f"{option}: found {text!r}, wanted a year from {_YEARS[0]} to {_YEARS[-1]}")
+        elif moment.tzinfo is None and zone is not None:
+            moment, mistake = _in_zone(text, moment, zone)
+            mistakes += [f"{option}: {mistake}"] if mistake else []
+        moments.append(moment)
     if not mistakes and moments[0] >= moments[1]:
         mistakes.append(f"--to: found {end!r}, wanted a moment after --from ({start})")
     if mistakes:
         raise UsageError("\n".join(mistakes))
     return moments[0], moments[1]
+
+
+def _in_zone(text: str, local: datetime, zone: tzinfo) -> tuple[datetime, str]:
+    """Return when clocks of `zone` show `local`, and what is wrong with that. A day begins where its midnight would be."""
+    found = local.replace(tzinfo=zone)
+    if local.time() == time():
+        return found, ""
+    shown = local_times.moments(local, zone)
+    if len(shown) == 1:
+        return found, ""
+    why = "came twice" if shown else "never was"
+    meant = [moment.astimezone(zone) for moment in shown] or local_times.beside(local, zone)
+    return found, f"found {text!r}, which {why} in {zone}, wanted {' or '.join(one.isoformat() for one in meant)}"
 
 
 def collect(start: datetime, end: datetime) -> Report:

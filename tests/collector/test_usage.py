@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -137,6 +137,42 @@ def test_a_session_keeps_the_machine_that_its_gate_had(database):
 def test_moments_without_an_offset_are_in_the_time_zone_asked_for():
     start, end = usage.interval("2026-11-01", "2026-12-01T08:00+00:00", "Europe/Paris")
     assert (start.isoformat(), end.isoformat()) == ("2026-11-01T00:00:00+01:00", "2026-12-01T08:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            "2026-10-25T02:30",
+            "came twice in Europe/Paris, wanted 2026-10-25T02:30:00+02:00 or 2026-10-25T02:30:00+01:00",
+        ),
+        (
+            "2026-03-29T02:30",
+            "never was in Europe/Paris, wanted 2026-03-29T01:30:00+01:00 or 2026-03-29T03:30:00+02:00",
+        ),
+    ],
+)
+def test_a_moment_that_came_twice_or_never_is_asked_about(asked, told):
+    with pytest.raises(UsageError) as caught:
+        usage.interval(asked, "2026-12-01", "Europe/Paris")
+    assert str(caught.value) == f"--from: found '{asked}', which {told}"
+    start, _ = usage.interval("2026-10-25T02:30+01:00", "2026-12-01", "Europe/Paris")
+    assert start.astimezone(UTC) == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+
+
+def test_a_day_without_midnight_begins_where_it_would_have_been():
+    start, _ = usage.interval("2026-03-29", "2026-03-30", "Asia/Beirut")
+    assert start.astimezone(UTC) == datetime(2026, 3, 28, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Paris", "America/New_York"])
+def test_no_moment_at_the_end_of_the_calendar_is_reckoned_with(database, zone):
+    with pytest.raises(UsageError) as caught:
+        usage.interval("0001-01-01T00:30", "9999-12-31", zone)
+    assert [line.partition(", wanted a year ")[2] for line in str(caught.value).splitlines()] == [
+        "from 1900 to 9998"
+    ] * 2
+    assert usage.collect(*usage.interval("1900-01-01", "9998-12-31", zone)).lines == []
 
 
 def test_every_wrong_argument_is_named():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
 
-from fabgate.collector.models import Member
+from fabgate.collector.models import Member, Refusal, UsageSession
 
 from .used import MINUTE, NOON, Used, machine, text
 
@@ -131,3 +133,21 @@ def test_an_empty_list_says_what_to_do(browse):
     client = browse("accountant")
     assert "As soon as somebody taps a badge" in text(client.get("/use"))
     assert "Show the last 31 days" in text(client.get("/use?period=today"))
+
+
+def test_in_the_night_in_which_the_clocks_go_back_every_list_says_which_hour_it_was(used, browse, account):
+    """Of an hour that came twice a session seems to end before it began."""
+    began, ended = (datetime(2025, 10, 26, hour, minute, tzinfo=UTC) for hour, minute in ((0, 50), (1, 10)))
+    UsageSession.objects.filter(pk="s-1").update(started_at=began, ended_at=ended)
+    used.refuse("badge-m-1", "m-1", NOON + 300 * MINUTE, "expired")
+    Refusal.objects.update(at=ended)
+    zoe = browse(account("manager", member_id="m-1"))
+    first, second = "(UTC+02:00)", "(UTC+01:00)"
+    with timezone.override(ZoneInfo("Europe/Paris")):
+        day = "first=2025-10-26&last=2025-10-26"
+        (row,) = zoe.get(f"/use?{day}").context["rows"]
+        assert row.span == f"26 Oct 2025 02:50 {first} \N{EN DASH} 02:10 {second}"
+        assert f"02:10</time> {second}" in text(zoe.get(f"/use/refusals?{day}"))
+        own = text(zoe.get("/my-minutes/sessions/s-1"))
+        assert f"02:50 {first}" in own
+        assert f"02:10 {second}" in own

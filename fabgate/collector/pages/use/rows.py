@@ -15,6 +15,7 @@ from django.utils.translation import get_language
 from fabgate.collector.models import UsageSession
 from fabgate.collector.pages.use import words
 from fabgate.collector.pages.use.names import Names
+from fabgate.collector.templatetags.fabgate import which
 
 _TO: Final = "\N{EN DASH}"
 
@@ -43,12 +44,12 @@ class Row:
         """
         start, end = self.session.started_at or self.session.not_before, self.session.ended_at
         began, ended = start and timezone.localtime(start), end and timezone.localtime(end)
-        first = f"{_day(began.date(), get_language())} {began:%H:%M}" if began else "?"
+        first = f"{_day(began.date(), get_language())} {began:%H:%M}{which(began)}" if began else "?"
         if ended is None:
             return first
         is_other = began is None or began.date() != ended.date()
         last = f"{_day(ended.date(), get_language())} {ended:%H:%M}" if is_other else f"{ended:%H:%M}"
-        return f"{first} {_TO} {last}"
+        return f"{first} {_TO} {last}{which(ended)}"
 
 
 def rows(sessions: Sequence[UsageSession]) -> list[Row]:
