@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from fabgate.collector import corrections
 from fabgate.collector.models import Change, LedgerLine, Review, UsageSession
@@ -36,6 +38,22 @@ def rows(*sessions: str) -> list[int]:
 def test_what_ended_in_one_power_cut_is_one_case(used):
     found = [[one.session_id for one in case.reviews] for case in cases(Review.waiting())]
     assert found == [["s-1", "s-2"], ["s-3"]]
+
+
+def test_many_cases_ask_the_database_no_more_often_than_few(used, browse):
+    client = browse("accountant")
+
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            client.get("/use/review")
+        return len(queries)
+
+    asked()  # whatever is looked up only once
+    few = asked()
+    for number in range(6, 12):
+        used.session(f"s-{number}", f"m-{number % 3 + 1}", NOON + timedelta(hours=number), 30, **CUT)
+    assert len(cases(Review.waiting())) == 8
+    assert asked() == few
 
 
 def test_a_doubt_of_up_to_a_minute_is_not_asked_about(used, browse):

@@ -48,6 +48,8 @@ class Case:
     reviews: list[Review] = field(default_factory=list)
     #: Who looks at it, as a member; what is about them, others decide.
     own: str | None = None
+    #: A line for each.
+    rows: list[tuple[Review, Row]] = field(default_factory=list)
 
     @property
     def is_power_cut(self) -> bool:
@@ -68,11 +70,6 @@ class Case:
     def at(self) -> datetime | None:
         """Return when the first of them ended."""
         return self.reviews[0].session.ended_at
-
-    @property
-    def rows(self) -> list[tuple[Review, Row]]:
-        """Return a line for each."""
-        return list(zip(self.reviews, rows([review.session for review in self.reviews]), strict=True))
 
     @property
     def sums(self) -> dict[str, int]:
@@ -130,9 +127,11 @@ def review(request: HttpRequest) -> HttpResponse:
 
 def whys(reviews: Iterable[Review], own: str | None) -> list[dict[str, Any]]:
     """Return the cases of each kind, with what that kind means, said once. What is about `own` others decide."""
-    kinds: dict[str, list[Case]] = {}
-    for case in cases(reviews):
-        case.own = own
+    waiting, kinds = list(reviews), dict[str, list[Case]]()
+    # All at once: people would be looked up for each case otherwise.
+    lines = dict(zip(waiting, rows([one.session for one in waiting]), strict=True))
+    for case in cases(waiting):
+        case.own, case.rows = own, [(one, lines[one]) for one in case.reviews]
         kinds.setdefault(case.why, []).append(case)
     return [{"words": words.why(why), "cases": found} for why, found in kinds.items()]
 
