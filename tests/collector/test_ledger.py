@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
+from django.db import connection
 
 from fabgate.collector import corrections
 from fabgate.collector.models import LedgerLine, Member
 from fabgate.collector.store import Store
 
 from .gates import NOON, Journal
+from .test_cli import WAIT_S
+from .test_postgresql import together
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -67,3 +73,42 @@ def test_an_end_that_was_only_concluded_is_withdrawn_when_the_journal_lives_on(j
     assert told() == [("s-1", "ended", 5_000, "m-1")]
     Store("lyon").store([journal.end("s-1", 6_000)], NOON)
     assert told()[-1] == ("s-1", "changed", 6_000, "m-1")
+
+
+@pytest.mark.postgresql
+def test_whoever_reads_on_misses_no_line_that_is_committed_later(journal):
+    """An ingest has its number already when somebody at the desk asks for theirs: they wait for each other's commit."""
+    store, read = Store("lyon"), []
+    store.store([*journal.messages(), journal.start("s-1"), journal.end("s-1", 6_000)], NOON)
+    numbered, asked = threading.Event(), threading.Event()
+
+    def pause(execute, query, *rest):
+        done = execute(query, *rest)
+        if "INSERT INTO collector_ledgerline" in query:
+            numbered.set()
+            assert asked.wait(WAIT_S)
+        return done
+
+    def ingest() -> None:
+        with connection.execute_wrapper(pause):
+            store.store([journal.start("s-2"), journal.end("s-2", 5_000)], NOON)
+
+    def desk() -> None:
+        assert numbered.wait(WAIT_S)
+        corrections.correct("s-1", "time", "1", author="eve", reason="x")
+        read.extend(told())
+
+    def reader() -> None:
+        """Look while the desk waits."""
+        assert numbered.wait(WAIT_S)
+        deadline = time.monotonic() + WAIT_S
+        with connection.cursor() as cursor:
+            while time.monotonic() < deadline:
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+                if cursor.fetchone()[0]:
+                    break
+        assert [session for session, *_ in told()] == ["s-1"]
+        asked.set()
+
+    assert together(ingest, desk, reader) == []
+    assert [session for session, *_ in read] == ["s-1", "s-2", "s-1"]
