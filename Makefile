@@ -81,8 +81,8 @@ bench-collector: $(READY)  ## the same for the collector (ONLY=id too); the firs
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
 	@$(BIN)/python -m bench --set collector $(if $(ONLY),--only $(ONLY))
 
-soak: $(READY)  ## the kill tests for an hour instead of minutes
-	@FABGATE_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) -m kills -o faulthandler_timeout=0 $(ARGS)
+soak: $(READY)  ## ten times as many kills, 100,000 power cuts, and all that chance chooses, many times over (an hour)
+	@FABGATE_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'kills or chance' -o faulthandler_timeout=0 $(ARGS)
 
 mutants: $(READY)  ## break the rules by hand in ten ways; each must be caught
 	@$(BIN)/python -m tests.mutants

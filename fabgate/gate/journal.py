@@ -7,7 +7,8 @@ leaving an anchor from which the chain can still be checked.
 Why it is written as it is (measured, see docs/decisions/0003):
 
 * WAL with ``synchronous=FULL``: with NORMAL a power cut loses acknowledged rows.
-* The directory is fsynced once the file is made: otherwise a cut may bring the empty directory back.
+* A new file is made whole beside its name and renamed: a cut in the middle of SQLite's own first page would leave a file
+  that is no database. The directory is fsynced: otherwise a cut may bring the empty directory back.
 * A COMMIT that raised may be durable all the same. So the caller makes the uids, and ``append`` may be called again
   with the same drafts after any error: it re-opens the file, looks, and writes only what is not there.
 * What a fresh look finds may be in memory only: a commit whose fsync failed, or whose process was killed before it. So
@@ -40,6 +41,10 @@ RESERVE_BYTES: Final = 1024 * 1024
 #: Entries are written and read once, in order. SQLite's 2 MiB for each connection would fill and never be looked at.
 SMALL_CACHE: Final = "PRAGMA cache_size=-256"
 Connect = Callable[[str], Any]
+#: What SQLite keeps beside a database.
+BESIDE: Final = ("-wal", "-shm", "-journal")
+#: Where a database says that it is in WAL mode: 2 to write and to read (sqlite.org/fileformat2.html, 1.3.3).
+_FILE_VERSIONS: Final = slice(18, 20)
 
 _SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -96,6 +101,23 @@ def plain_connect(path: str) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
 
 
+def plain_begin(path: Path, image: bytes) -> None:
+    """Make a database of these bytes, whole and durable or not at all; there is none.
+
+    What another one left beside the name goes first: SQLite would play its WAL into this one.
+    """
+    for end in BESIDE:
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    fsync_directory(path.parent)
+    fresh = path.with_name(f"{path.name}.new")
+    with fresh.open("wb") as file:
+        file.write(image)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    fsync_directory(path.parent)
+
+
 def plain_write_back(path: Path) -> None:
     """Write a file's bytes again and sync them; nothing when there is no file.
 
@@ -127,6 +149,7 @@ class Journal:
         *,
         connect: Connect = plain_connect,
         sync_directory: Callable[[Path], None] = fsync_directory,
+        begin: Callable[[Path, bytes], None] = plain_begin,
         write_back: Callable[[Path], None] = plain_write_back,
         reserve: Path | None = None,
     ) -> None:
@@ -145,6 +168,7 @@ class Journal:
         self._file: tuple[int, int] | None = None
         self._connect = connect
         self._sync_directory = sync_directory
+        self._begin = begin
         self._write_back = write_back
         self._db: Any = None
         #: Nothing was appended since the file was opened: what is asked for may be there already.
@@ -156,14 +180,15 @@ class Journal:
     def open(self) -> None:
         """Open or make the file. Raises JournalError when it cannot be written, read or is another gate's."""
         try:
+            if not self.path.exists() or self.path.stat().st_size == 0:
+                self._begin(self.path, self._image())
+                self.is_new = True
             self._write_back(self.path.with_name(f"{self.path.name}-wal"))
             self._db = self._connect(str(self.path))
             self._execute("PRAGMA journal_mode=WAL")
             self._execute("PRAGMA synchronous=FULL")
             self._execute("PRAGMA wal_autocheckpoint=200")
             self._execute(SMALL_CACHE)
-            if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
-                self._create()
             self._sync_directory(self.path.parent)
             self._load()
             self._file = _identity(self.path)
@@ -182,24 +207,29 @@ class Journal:
                 " Check that the disk is not full and not read-only"
             ) from error
 
-    def _create(self) -> None:
-        self.is_new = True
-        with self._transaction():
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                self._execute(statement)
-            journal = uuid7().replace("-", "")
-            for key, value in (
-                ("schema", SCHEMA_VERSION),
-                ("journal", journal),
-                ("site", self.topics.site),
-                ("gate", self.topics.gate),
-                ("mark", 0),
-                ("anchor_seq", 0),
-                ("anchor_hash", first_prev(journal)),
-            ):
-                self._execute("INSERT INTO meta VALUES (?, ?)", key, value)
+    def _image(self) -> bytes:
+        """Return the bytes of an empty journal with a new id."""
+        journal = uuid7().replace("-", "")
+        with contextlib.closing(sqlite3.connect(":memory:")) as memory:
+            memory.executescript(_SCHEMA)
+            meta = {
+                "schema": SCHEMA_VERSION,
+                "journal": journal,
+                "site": self.topics.site,
+                "gate": self.topics.gate,
+                "mark": 0,
+                "anchor_seq": 0,
+                "anchor_hash": first_prev(journal),
+            }
+            memory.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+            memory.commit()
+            image = bytearray(memory.serialize())
+        image[_FILE_VERSIONS] = b"\x02\x02"
+        return bytes(image)
 
     def _load(self) -> None:
+        if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
+            raise KeyError("meta")
         meta = dict(self._rows("SELECT key, value FROM meta"))
         if meta["schema"] != SCHEMA_VERSION:
             raise JournalError(

@@ -28,6 +28,8 @@ from typing import Any, Final, Literal
 
 import apsw
 
+from fabgate.gate.journal import BESIDE
+
 SECTOR: Final = 512
 Mode = Literal["drop", "subset", "torn"]
 Error = Literal["EIO", "ENOSPC"]
@@ -89,7 +91,7 @@ _HalfWritten = tuple[Platter, tuple[int, bytes | None]]
 
 
 class Disk:
-    """One disk with one folder. ``connect`` and ``sync_directory`` and ``write_back`` are what a Journal takes."""
+    """One disk with one folder. ``connect``, ``sync_directory``, ``begin`` and ``write_back`` are what a Journal takes."""
 
     def __init__(self, folder: Path, random: Random, *, mode: Mode = "drop", forgetful: bool = False) -> None:
         self.folder = folder
@@ -127,6 +129,27 @@ class Disk:
         with _as_os_error():
             self.step("sync directory")
         self.names_synced()
+
+    def begin(self, path: Path, image: bytes) -> None:
+        """Make a whole new file, without what stands beside its name."""
+        with _as_os_error():
+            for end in BESIDE:
+                if (left := str(path) + end) in self._names:
+                    self.step(f"delete {Path(left).name}")
+                    Path(left).unlink()
+                    self.deleted(left)
+            self.sync_directory(path.parent)
+            fresh = path.with_name(f"{path.name}.new")
+            platter, write = self.opened(str(fresh), create=True), (0, image)
+            self.step(f"write {fresh.name}", half=(platter, write))
+            fresh.write_bytes(image)
+            platter.dirty += [(0, None), write]
+            self.sync(platter, f"sync {fresh.name}")
+            self.step(f"rename {fresh.name}")
+            fresh.replace(path)
+            self._rename(str(path), platter)
+            self._rename(str(fresh), None)
+            self.sync_directory(path.parent)
 
     def write_back(self, path: Path) -> None:
         """Write a file's bytes again and sync it."""

@@ -158,6 +158,28 @@ def test_a_damaged_meta_table_is_an_error_and_no_traceback(spoil, journal):
         journal.open()
 
 
+def test_what_a_journal_left_behind_is_not_played_into_the_next_one(journal):
+    journal.append([refused(), refused()])
+    old = journal.id
+    put_aside = journal.path.with_name("journal.old")
+    left = {end: journal.path.with_name(f"journal.db{end}").read_bytes() for end in ("-wal", "-shm")}
+    journal.close()
+    journal.path.rename(put_aside)
+    for end, content in left.items():
+        journal.path.with_name(f"journal.db{end}").write_bytes(content)
+    journal.open()
+    assert journal.is_new
+    assert journal.id != old
+    assert journal.head == 0
+    assert journal.append([refused()]) == 1
+
+
+def test_another_programs_database_is_no_journal(tmp_path):
+    sql(tmp_path / "journal.db", "CREATE TABLE song (title TEXT)")
+    with pytest.raises(JournalError, match=r"no journal or is damaged.*Put it aside"):
+        Journal(tmp_path / "journal.db", TOPICS).open()
+
+
 def test_a_reader_of_a_file_without_meta_says_so(journal):
     journal.close()
     sql(journal.path, "DELETE FROM meta")

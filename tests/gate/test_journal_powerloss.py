@@ -36,7 +36,12 @@ def folder() -> Iterator[Path]:
 
 
 def journal_on(disk: Disk, **changes: Any) -> Journal:
-    tools = {"connect": disk.connect, "sync_directory": disk.sync_directory, "write_back": disk.write_back}
+    tools = {
+        "connect": disk.connect,
+        "sync_directory": disk.sync_directory,
+        "begin": disk.begin,
+        "write_back": disk.write_back,
+    }
     return Journal(disk.folder / "journal.db", TOPICS, **(tools | changes))
 
 
@@ -273,6 +278,7 @@ def fits(known: Known, found: dict[str, Any]) -> bool:
     }
 
 
+@pytest.mark.chance
 @pytest.mark.parametrize("seed", range(LIVES))
 def test_nothing_that_was_promised_is_lost_however_the_power_fails(seed, folder):
     random = Random(seed)

@@ -544,6 +544,7 @@ def a_day(seed: int, steps: int) -> None:
     machine.teardown()
 
 
+@pytest.mark.chance
 @pytest.mark.parametrize("part", range(4))
 def test_the_rules_hold_through_long_days(part):
     days = 1_000 * _SOAK if _SOAK else 60
