@@ -57,7 +57,7 @@ def _service_verbs(subparsers: Subparsers) -> None:
     migrate.add_argument(
         "--restored",
         action="store_true",
-        help="after a PostgreSQL was put back with all its files: give no number again, end sign-ins and links",
+        help="after a database was put back with all its files: give no number again, end sign-ins, links and keys",
     )
     ingest = _verb(subparsers, "ingest", "ingest", "store what the gates publish", about=verb_help.INGEST, makes=True)
     _verb(subparsers, "web", "web", "serve the pages, and rosters to the gates", about=verb_help.WEB, makes=True)

@@ -2,7 +2,7 @@
 
 A copy is a tar file, compressed: the database as it was at one moment, the keys, the gates' tokens, and a list of all
 of them with their SHA-256. Taking one disturbs nobody. A restored collector acknowledges less than its gates have sent,
-so that they send the rest again, and every roster is built anew at its start: nothing else has to be done.
+so that they send the rest again, and every roster is built anew at its start. What people had changed since is gone.
 """
 
 from __future__ import annotations
@@ -103,7 +103,11 @@ def restore(args: argparse.Namespace) -> int:
     sys.stdout.write(f"The collector is as it was on {made:%Y-%m-%d at %H:%M}.\n")
     if aside:
         sys.stdout.write(f"What was there is in {aside}: delete it once all is well.\n")
-    sys.stdout.write("Start it: its gates fill the gap, and the rosters are built anew. Everybody signs in again.\n")
+    sys.stdout.write(
+        "Start it: its gates fill the gap, and the rosters are built anew. Everybody signs in again, and programs need new"
+        " keys.\nWhat was done on pages and by commands since then is to be done once more, first what shut somebody out:"
+        " lost badges, blocks, accounts switched off, gates' new tokens.\n"
+    )
     return 0
 
 

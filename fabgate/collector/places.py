@@ -21,6 +21,8 @@ RUNNING: Final = ".running"
 RESTORING: Final = ".restoring"
 #: The mark of a restore, until the database is up to date and what must not be as it was then is not (restored.py).
 RESTORED: Final = ".restored"
+#: How far a SQLite database had counted when it was last seen (restored.py). In no copy: it tells them apart.
+COUNTED: Final = ".counted"
 GATES: Final = "gates"
 #: What a collector is made of.
 KEPT: Final = ("collector.db", "collector.db-wal", "collector.db-shm", "secret.key", "badge.keys", GATES)

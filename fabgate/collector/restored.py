@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 from typing import Final
@@ -10,12 +11,16 @@ from typing import Final
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.db.models import F
+from django.utils import timezone
 
-from fabgate.collector import places, postgresql
-from fabgate.collector.models import Collector, Grant, Group, OneTimeLink
+from fabgate.collector import accounts, changes, places, postgresql
+from fabgate.collector.full import unless_full
+from fabgate.collector.models import ApiKey, Collector, Grant, Group, OneTimeLink, SignIn
 
 log = logging.getLogger(__name__)
 
+ACTOR: Final = "start"
+REASON: Final = "collector.restored"
 #: What others know by its number: rosters and sessions name grants and groups so, and keep the numbers that were lost.
 _NAMED: Final = (Grant, Group)
 
@@ -25,20 +30,45 @@ def settle(data: Path) -> None:
     mark = data / places.RESTORED
     if mark.exists():
         go_on()
+        if connection.vendor == "sqlite":
+            _count_beyond(data)
         mark.unlink()
         places.sync_directory(data)
 
 
-def notice(row: Collector) -> None:
-    """Do it where the database is another one than at the last start: the server's own tools leave no mark."""
-    if connection.vendor != "postgresql" or (place := postgresql.place()) == row.place:
-        return
-    with transaction.atomic():
-        if row.place:  # else it is new: nobody was let in yet
-            go_on()
-            log.warning("the database was restored, or moved: everybody signs in again, and one-time links are closed")
-        row.place = place
-        row.save(update_fields=["place"])
+def notice(data: Path) -> None:
+    """Do it where the database is another one than was seen last: tools that are not ours leave no mark."""
+    row = Collector.objects.get()
+    if connection.vendor == "sqlite":
+        if _number(row.place) < _counted(data):
+            with transaction.atomic():
+                _go_on_unasked()
+            _count_beyond(data)
+    elif (place := postgresql.place()) != row.place:
+        with transaction.atomic():
+            if row.place:  # else it is new: nobody was let in yet
+                _go_on_unasked()
+            row.place = place
+            row.save(update_fields=["place"])
+
+
+def count(data: Path) -> None:
+    """Go on counting, in a SQLite database and beside it: one that was put back, by whatever tool, has counted less.
+
+    For services, at their start and once a minute: what is put back within that minute is not told from what was there.
+    """
+    if connection.vendor == "sqlite":
+        notice(data)
+        with unless_full():
+            _count_beyond(data)
+
+
+def _go_on_unasked() -> None:
+    go_on()
+    log.warning(
+        "the database was restored, or moved: everybody signs in again, one-time links are closed, and keys of programs"
+        " are revoked"
+    )
 
 
 def go_on() -> None:
@@ -49,9 +79,42 @@ def go_on() -> None:
         # restore. Only now, because a migration that writes a table anew on SQLite would forget it.
         for model in _NAMED:
             _jump(model._meta.db_table, time.time_ns() // 1_000_000)  # noqa: SLF001 (Django's name for it)
-        # A browser that was signed out since then, and a link that was used, must not be let in again.
+        # A browser that was signed out since then, a link that was used, and a key that was revoked must not be let in
+        # again; and nobody knows which of them were.
         Session.objects.all().delete()
+        SignIn.objects.filter(revoked_at=None).update(revoked_at=timezone.now())
         OneTimeLink.objects.filter(used_at=None).update(expires_at=F("created_at"))
+        for key in ApiKey.living():
+            accounts.revoke(key, actor=ACTOR, reason=REASON)
+        changes.note(ACTOR, REASON, Collector.objects.get())
+
+
+def _count_beyond(data: Path) -> None:
+    """Count one more than database and file know. First the database: that it lags behind is what tells a copy."""
+    with transaction.atomic():
+        row = Collector.objects.get()
+        number = max(_number(row.place), _counted(data)) + 1
+        row.place = str(number)
+        row.save(update_fields=["place"])
+    file, fresh = data / places.COUNTED, data / f"{places.COUNTED}.{os.getpid()}"
+    try:
+        fresh.write_text(f"{number}\n", encoding="ascii")
+        fresh.replace(file)
+    except OSError as error:  # the number before stands: it tells an older copy only
+        fresh.unlink(missing_ok=True)
+        log.warning("%s: not written: %s", file, error.strerror or error)
+
+
+def _counted(data: Path) -> int:
+    try:
+        return _number((data / places.COUNTED).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def _number(text: str) -> int:
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
 
 
 def _jump(table: str, number: int) -> None:

@@ -148,7 +148,9 @@ def _migrate(found: environ.Environment, *, owns: bool) -> None:
     known = Collector.get(found.site)
     _check_site(found.site, known.site)
     restored.settle(found.data)
-    restored.notice(known)
+    restored.notice(found.data)
+    if owns:
+        restored.count(found.data)
     _check_zone(found, known.rolled_tz, owns=owns)
 
 

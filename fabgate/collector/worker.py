@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from fabgate.collector import blocks, changes, roster
+from fabgate.collector import blocks, changes, restored, roster
 from fabgate.collector.models import Badge, Gate, Heartbeat, Pulse
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,18 @@ def command(_args: argparse.Namespace) -> int:
     worker = Worker()
     while not stopping.is_set():
         worker.turn(datetime.now(UTC))
+        _count()
         connection.close()  # nothing is held open for a minute
         stopping.wait(EVERY_S)
     return 0
+
+
+def _count() -> None:
+    """Go on counting, so that a database that is put back is noticed; not this minute, where it is busy."""
+    try:
+        restored.count(settings.ENVIRONMENT.data)
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("not counted this minute: %s", error)
 
 
 class Worker:

@@ -382,19 +382,87 @@ def test_a_copy_of_a_newer_collector_is_refused(home, tmp_path, run):
     assert "(0999_later); install that version first" in done.stderr
 
 
-def test_what_let_somebody_in_when_the_copy_was_taken_lets_nobody_in_now(home, tmp_path, run):
-    copy = tmp_path / "a.tar.gz"
+def let_somebody_in(home: Path) -> None:
+    """Leave a browser that is signed in, an invitation and a key of a program."""
     later = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%d %H:%M:%S")
     query(home, "INSERT INTO django_session VALUES ('k', 'd', ?)", later)
+    account = "INSERT INTO collector_account (password, name, display_name, email, role, lang, is_active, created_at)"
+    query(home, account + " VALUES ('', 'ada', '', '', 'manager', '', 1, '2026-11-01 00:00:00')")
+    sign_in = "INSERT INTO collector_signin (account_id, at, seen_at, address, user_agent)"
+    query(home, sign_in + " SELECT id, '2026-11-01 00:00:00', '2026-11-01 00:00:00', '', '' FROM collector_account")
     link = "INSERT INTO collector_onetimelink (token_hash, purpose, made_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?)"
     query(home, link, "h", "invite", "x", "2026-11-01 00:00:00", later)
-    assert run(home, "backup", str(copy)).returncode == 0
-    assert run(home, "restore", str(copy), "--replace").returncode == 0
-    assert process(environment(home), "gates").returncode == 0
-    assert query(home, "SELECT count(*) FROM django_session") == [(0,)]
-    opens = "SELECT count(*) FROM collector_onetimelink WHERE used_at IS NULL AND expires_at > ?"
+    key = "INSERT INTO collector_apikey (name, prefix, token_hash, scopes, created_at)"
+    query(home, key + " VALUES ('Invoices', 'fg_', 'h', '[]', '2026-11-01 00:00:00')")
+
+
+def who_gets_in(home: Path) -> tuple[int, ...]:
+    """Return how many browsers, as pages count them and as their owner sees them, links and keys open something."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    assert query(home, opens, now) == [(0,)]
+    opens = "SELECT count(*) FROM collector_onetimelink WHERE used_at IS NULL AND expires_at > ?"
+    ((links,),) = query(home, opens, now)
+    tables = (
+        "django_session",
+        "collector_signin WHERE revoked_at IS NULL",
+        "collector_apikey WHERE revoked_at IS NULL",
+    )
+    sessions, sign_ins, keys = (query(home, f"SELECT count(*) FROM {table}")[0][0] for table in tables)
+    return sessions, sign_ins, links, keys
+
+
+def test_what_let_somebody_in_when_the_copy_was_taken_lets_nobody_in_now(home, tmp_path, run):
+    copy = tmp_path / "a.tar.gz"
+    let_somebody_in(home)
+    assert run(home, "backup", str(copy)).returncode == 0
+    query(home, "UPDATE collector_apikey SET revoked_at = '2026-11-02 00:00:00'")
+    told = run(home, "restore", str(copy), "--replace").stdout
+    assert "Everybody signs in again, and programs need new keys." in told
+    assert who_gets_in(home) == (1, 1, 1, 1)
+    assert process(environment(home), "gates").returncode == 0
+    assert who_gets_in(home) == (0, 0, 0, 0)
+    log = query(home, "SELECT actor, verb, reason FROM collector_change ORDER BY id DESC LIMIT 2")
+    assert log == [("start", "collector.restored", ""), ("start", "key.revoked", "collector.restored")]
+    assert process(environment(home), "gates").returncode == 0
+    assert query(home, "SELECT count(*) FROM collector_change WHERE verb = 'collector.restored'") == [(1,)]
+
+
+def counted(home: Path) -> None:
+    """Start something that goes on for longer than a verb, and end it."""
+    started = "from fabgate.collector import start; start.prepare(owns=True)"
+    assert subprocess.run([sys.executable, "-c", started], env=environment(home), check=False).returncode == 0
+
+
+def test_a_database_that_was_put_back_by_other_tools_lets_nobody_in_either(home, tmp_path):
+    let_somebody_in(home)
+    counted(home)
+    copy = shutil.copyfile(home / "collector.db", tmp_path / "yesterday")
+    assert process(environment(home), "gates").returncode == 0
+    assert who_gets_in(home) == (1, 1, 1, 1)  # a start alone shuts nobody out
+    counted(home)
+    shutil.copyfile(copy, home / "collector.db")
+    lost = add(home)
+    shutil.copyfile(copy, home / "collector.db")
+    done = process(environment(home), "gates")
+    assert "the database was restored, or moved: everybody signs in again" in done.stderr
+    assert (done.returncode, who_gets_in(home)) == (0, (0, 0, 0, 0))
+    assert add(home) > lost
+    assert "restored" not in process(environment(home), "gates").stderr
+
+
+def test_a_collector_that_is_moved_or_whose_counting_was_lost_shuts_nobody_out(home, tmp_path):
+    let_somebody_in(home)
+    counted(home)
+    moved = shutil.copytree(home, tmp_path / "moved")
+    (home / places.COUNTED).write_text("")  # as a power cut leaves it
+    for place in (home, moved):
+        counted(place)
+        assert who_gets_in(place) == (1, 1, 1, 1)
+
+
+def test_a_copy_holds_no_counting_of_its_own(home, copy):
+    counted(home)
+    with tarfile.open(copy) as archive:
+        assert places.COUNTED not in archive.getnames()
 
 
 def add(home: Path) -> tuple[int, int]:

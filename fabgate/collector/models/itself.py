@@ -16,7 +16,8 @@ class Collector(models.Model):
     site = models.CharField(max_length=63)
     #: The time zone whose days UsageDay sums up; another one, or none: it is to be made anew (rollup.py).
     rolled_tz = models.CharField(max_length=63, blank=True)
-    #: Which database on which server this was at the last start (postgresql.py): a copy that was restored is another.
+    #: What tells a copy that was restored: which database on which server this was at the last start (postgresql.py),
+    #: or on SQLite how far it has counted (restored.py).
     place = models.CharField(max_length=200, blank=True)
 
     class Meta:

@@ -17,7 +17,7 @@ from fabgate.collector.models.calendar import WEEK
 from fabgate.collector.pages import reasons, who
 from fabgate.collector.pages.keys.views import SCOPES
 from fabgate.collector.pages.log import fields
-from fabgate.collector.pages.log.words import value
+from fabgate.collector.pages.log.words import VERBS, value
 from fabgate.collector.pages.machines import words as rule_words
 from fabgate.collector.pages.people import words as people_words
 from fabgate.collector.pages.use import periods
@@ -70,6 +70,7 @@ _REASONS: Final[Mapping[str, Mapping[str, Any]]] = {
         OneTimeLink.INVITE: gettext_lazy("invitation"),
         OneTimeLink.RESET: gettext_lazy("new password"),
     },
+    "apikey": {verb: VERBS[verb] for verb in ("account.deactivated", "collector.restored")},
     "badge": reasons.GIVEN_UP,
     "block": people_words.BLOCKS,
 }

@@ -29,6 +29,7 @@ VERBS: Final = {
     "badge.spelled": gettext_lazy("spelling of the badge learnt"),
     "block.lifted": gettext_lazy("block lifted"),
     "block.set": gettext_lazy("blocked"),
+    "collector.restored": gettext_lazy("database put back from a copy"),
     "data.exported": gettext_lazy("data exported"),
     "gate.let-in": gettext_lazy("gate let in"),
     "gate.moved": gettext_lazy("gate moved"),
