@@ -10,7 +10,22 @@ import pytest
 
 from fabgate.collector import accounts, gates, grants, uploads
 from fabgate.collector.blocks import today
-from fabgate.collector.models import Account, Badge, Block, Change, Gate, Grant, Group, Machine, Member, Training
+from fabgate.collector.models import (
+    Account,
+    ApiKey,
+    Badge,
+    Block,
+    Change,
+    Gate,
+    Grant,
+    Group,
+    Machine,
+    Member,
+    Opening,
+    SpecialDay,
+    Training,
+)
+from fabgate.collector.models.calendar import WEEK
 from fabgate.errors import UsageError
 
 from .counter import NEW, a_broker, a_house, served, text  # noqa: F401 (fixtures)
@@ -33,9 +48,9 @@ def field(page: str, name: str) -> str:
     return tag.partition('value="')[2].partition('"')[0]
 
 
-def another(role: str) -> Account:
+def another(role: str, name: str = "second") -> Account:
     """Return a second account of a role."""
-    found = Account(name="second", role=role)
+    found = Account(name=name, role=role)
     found.set_unusable_password()
     found.save()
     return found
@@ -221,3 +236,67 @@ def test_a_badge_that_two_new_people_get_at_once_is_of_one_and_the_other_is_not_
     refused = next(answer for answer in answers if answer.status_code == 400)
     assert set(refused.context["badge_form"].errors) == {"typed"}
     assert list(Member.objects.filter(pk__in=["m-4", "m-5"])) == [Badge.objects.get(spelling=NEW).member]
+
+
+def test_two_managers_who_take_the_role_from_each_other_at_once_leave_one(browse, account):
+    both = [account("manager", name) for name in ("ada", "bob")]
+    others = both[::-1]
+    sends = [
+        sent(browse(who), f"/accounts/{other.pk}", {"role": "desk"}) for who, other in zip(both, others, strict=True)
+    ]
+    answers = at_once(*sends)
+    assert codes(answers) == [303, 409]
+    assert "Nobody would be manager any more." in lost(answers)
+    assert Account.objects.filter(role="manager", is_active=True).count() == 1
+
+
+def test_a_key_that_is_sent_twice_is_made_once(browse):
+    typed = {"name": "Invoices", "scopes": "sessions:read", "lasts": "365"}
+    manager, other = browse("manager"), browse(another("manager"))
+    answers = at_once(*(sent(who, "/accounts/keys", typed) for who in (manager, other)))
+    assert codes(answers) == [200, 409]
+    assert "A key of this name works already" in lost(answers)
+    key = ApiKey.objects.get()
+    assert Change.objects.filter(verb="key.made").count() == 1
+    assert manager.post(f"/accounts/keys/{key.pk}/revoke").status_code == 303
+    assert other.post("/accounts/keys", typed).status_code == 200  # in the place of one that opens nothing
+
+
+# --- opening hours ----------------------------------------------------------------------------------------------------
+
+WEEKLY = {"scope": "", "days": ["1", "2"], "start": "09:00", "to": "18:00"}
+CLOSED = {"scope": "machine:laser", "day": str(today() + timedelta(days=3)), "start": "", "to": "", "note": "Repair"}
+
+
+@pytest.mark.parametrize(("place", "typed", "model"), [("weekly", WEEKLY, Opening), ("special", CLOSED, SpecialDay)])
+def test_hours_that_are_sent_twice_are_set_once(browse, place, typed, model):
+    address = f"/machines/calendar/{place}"
+    answers = at_once(*(sent(browse(who), address, typed) for who in ("manager", another("manager"))))
+    assert codes(answers) == [303, 409]
+    assert "This is set already" in lost(answers)
+    assert model.objects.count() == Change.objects.filter(verb="hours.set").count() == 1
+    other = {**typed, "scope": "machine:saw"}
+    assert browse(another("manager", "third")).post(address, other).status_code == 303
+    assert model.objects.count() == 2
+
+
+def test_of_two_who_take_the_same_hours_out_one_is_told_that_they_are_gone(browse):
+    row = Opening.objects.create(days=[1], start="09:00", to="18:00")
+    typed = {"kind": "weekly", "pk": str(row.pk)}
+    answers = at_once(
+        *(sent(browse(who), "/machines/calendar/remove", typed) for who in ("manager", another("manager")))
+    )
+    assert codes(answers) == [303, 409]
+    assert "It is gone already" in lost(answers)
+    assert Change.objects.filter(verb="hours.removed").count() == 1
+
+
+def test_of_two_who_keep_the_workshop_open_at_once_the_second_reads_what_the_first_set(browse, monkeypatch):
+    Opening.objects.create(days=[*WEEK], start="12:00", to="18:00")
+    clients = [browse(who) for who in ("manager", another("manager"))]
+    seen = [client.get("/machines/calendar").context["tonight"].seen for client in clients]
+    evenings = [{"to": to, "seen": seal} for to, seal in zip(("01:00", "02:00"), seen, strict=True)]
+    sends = zip(clients, evenings, strict=True)
+    answers = at_once(*(sent(client, "/machines/calendar/tonight", typed) for client, typed in sends))
+    assert codes(answers) == [303, 409]
+    assert SpecialDay.objects.count() == 1

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from fabgate.collector import accounts as house
-from fabgate.collector import changes, mails
+from fabgate.collector import changes, floor, mails
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Account, ApiKey, OneTimeLink
 from fabgate.collector.pages import errors, watched
@@ -105,7 +105,7 @@ def _saved(request: HttpRequest, account: Account) -> AccountForm | None:
                 setattr(row, name, form.cleaned_data[name])
             # Only these: a password that was set meanwhile holds.
             row.save(update_fields=["display_name", "email", "role", "member"])
-            _keep_a_manager()
+        _keep_a_manager()
     return None
 
 
@@ -117,6 +117,7 @@ def _shown(account: Account) -> dict[str, str]:
 def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpResponse:
     actor = account_of(request).name
     with transaction.atomic():
+        account = watched.held(account)  # before its keys, as whoever saves it has it: or each would wait for the other
         if is_active:
             with changes.made(actor, "account.activated", account):
                 account.is_active = True
@@ -134,7 +135,8 @@ def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpR
 
 
 def _keep_a_manager() -> None:
-    """Undo what would leave nobody to let people in; called inside the transaction."""
+    """Undo what would leave nobody to let people in; called last inside the transaction."""
+    floor.in_order()  # two who take the role from each other: the second looks when the first is done
     if not Account.has_manager():
         raise errors.Conflict(_("Nobody would be manager any more. Make somebody else manager first."))
 

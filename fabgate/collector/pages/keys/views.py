@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import accounts, api, changes
+from fabgate.collector import accounts, api, changes, floor
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import ApiKey
 from fabgate.collector.pages import errors
@@ -56,12 +56,20 @@ def keys(request: HttpRequest) -> HttpResponse:
     """List the keys; make one, whose token is shown in the answer and nowhere else."""
     form = KeyForm(request.POST if request.method == "POST" else None, initial={"scopes": list(SCOPES)})
     shown: dict[str, Any] = {"form": form}
+    status = 200 if request.method == "GET" else 400
     if request.method == "POST" and form.is_valid():
-        made, token = _make(request, form.cleaned_data)
-        shown = {"form": KeyForm(initial={"scopes": list(SCOPES)}), "made": made, "token": token}
-        form = shown["form"]
+        if found := _make(request, form.cleaned_data):
+            made, token = found
+            shown = {"form": KeyForm(initial={"scopes": list(SCOPES)}), "made": made, "token": token}
+            status = 200
+        else:
+            text = _(
+                "A key of this name works already; it was shown when it was made. Revoke it, or choose another name."
+            )
+            form.add_error("name", text)
+            status = 409
     shown["keys"] = [_row(key) for key in ApiKey.objects.select_related("made_by").order_by(_LIVING, "-created_at")]
-    return render(request, "keys/keys.html", shown, status=400 if form.is_bound and form.errors else 200)
+    return render(request, "keys/keys.html", shown, status=status)
 
 
 _LIVING: Final = F("revoked_at").asc(nulls_first=True)
@@ -78,11 +86,15 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     return see_other(reverse("accounts-keys"))
 
 
-def _make(request: HttpRequest, typed: dict[str, Any]) -> tuple[ApiKey, str]:
+def _make(request: HttpRequest, typed: dict[str, Any]) -> tuple[ApiKey, str] | None:
+    """Make a key; None where one of its name works: people tell them apart by it, and a form may be sent twice."""
     account = account_of(request)
     expires_at = timezone.now() + timedelta(days=int(typed["lasts"])) if typed["lasts"] else None
     with transaction.atomic():
-        key, token = ApiKey.make(typed["name"].strip(), typed["scopes"], made_by=account, expires_at=expires_at)
+        floor.in_order()  # whoever sends the same at once looks when this is done
+        if ApiKey.living().filter(name=typed["name"]).exists():
+            return None
+        key, token = ApiKey.make(typed["name"], typed["scopes"], made_by=account, expires_at=expires_at)
         told = {"name": key.name, "scopes": key.scopes, "expires_at": expires_at and expires_at.isoformat()}
         changes.note(account.name, "key.made", key, after=told)
     return key, token

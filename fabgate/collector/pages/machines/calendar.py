@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -17,7 +17,7 @@ from django.utils.dates import WEEKDAYS_ABBR
 from django.utils.formats import time_format
 from django.utils.translation import gettext as _
 
-from fabgate.collector import changes, opening, roster
+from fabgate.collector import changes, floor, opening, roster
 from fabgate.collector.blocks import today
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Change, Opening, SpecialDay
@@ -25,6 +25,8 @@ from fabgate.collector.pages import errors, known
 from fabgate.collector.pages.machines import week
 from fabgate.collector.pages.machines.calendar_forms import SpecialForm, TonightForm, WeeklyForm
 from fabgate.collector.templatetags.fabgate import NOTHING
+
+FormT = TypeVar("FormT", WeeklyForm, SpecialForm)
 
 
 def calendar(request: HttpRequest) -> HttpResponse:
@@ -40,7 +42,7 @@ def weekly(request: HttpRequest) -> HttpResponse:
         return _page(request, form, SpecialForm())
     typed = form.cleaned_data
     row = Opening(days=sorted(typed["days"]), start=typed["start"], to=typed["to"], **form.meant())
-    return _added(request, [row])
+    return _added(request, row) or _page(request, _set_already(form), SpecialForm(), status=409)
 
 
 def special(request: HttpRequest) -> HttpResponse:
@@ -50,13 +52,14 @@ def special(request: HttpRequest) -> HttpResponse:
         return _page(request, WeeklyForm(), form)
     typed = form.cleaned_data
     row = SpecialDay(day=typed["day"], start=typed["start"], to=typed["to"], note=typed["note"].strip(), **form.meant())
-    return _added(request, [row])
+    return _added(request, row) or _page(request, WeeklyForm(), _set_already(form), status=409)
 
 
 def tonight(request: HttpRequest) -> HttpResponse:
     """Keep the workshop open late tonight: today's hours, the last of them longer."""
     now = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
     with transaction.atomic():
+        _one_by_one()
         rows = SpecialDay.objects.filter(day=now.date(), machine=None, category="").select_for_update(no_key=True)
         set_before, found = list(rows), opening.Calendar(now.date())
         form = TonightForm(request.POST, hours=week.today_in_words(found))
@@ -76,18 +79,21 @@ def tonight(request: HttpRequest) -> HttpResponse:
 def remove(request: HttpRequest) -> HttpResponse:
     """Take hours or a special day out again; the log keeps them."""
     pk = request.POST.get("pk", "")
-    row: Opening | SpecialDay | None = None
-    if pk.isascii() and pk.isdigit() and len(pk) < 18:
-        if request.POST.get("kind") == "weekly":
-            row = Opening.objects.filter(pk=int(pk)).first()
-        elif request.POST.get("kind") == "special":
-            row = SpecialDay.objects.filter(pk=int(pk)).first()
-    if row is None:
-        raise errors.Conflict(_("It is gone already: somebody else was faster."))
+    model: type[Opening | SpecialDay] | None = _KINDS.get(request.POST.get("kind", ""))
     with transaction.atomic():
+        _one_by_one()
+        row = None
+        if model is not None and pk.isascii() and pk.isdigit() and len(pk) < 18:
+            row = model.objects.filter(pk=int(pk)).select_for_update(no_key=True).first()
+        if row is None:
+            raise errors.Conflict(_("It is gone already: somebody else was faster."))
         change = _take_out(request, row)
         gates = _rebuilt(change)
     return _told(request, gates)
+
+
+#: What a form calls them.
+_KINDS: Final[Mapping[str, type[Opening | SpecialDay]]] = {"weekly": Opening, "special": SpecialDay}
 
 
 def _not_late(hours: tuple[time, time], now: datetime) -> str:
@@ -104,8 +110,25 @@ def _not_late(hours: tuple[time, time], now: datetime) -> str:
     return ""
 
 
-def _added(request: HttpRequest, rows: Iterable[Opening | SpecialDay]) -> HttpResponse:
-    return _told(request, _add(request, rows))
+def _added(request: HttpRequest, row: Opening | SpecialDay) -> HttpResponse | None:
+    """Add a row, and tell the gates; None where it is there already."""
+    with transaction.atomic():
+        _one_by_one()
+        same = {name: getattr(row, name) for name in changes.fields_of(type(row)) if name != "id"}
+        if type(row).objects.filter(**same).exists():
+            return None
+        gates = _add(request, [row])
+    return _told(request, gates)
+
+
+def _one_by_one() -> None:
+    """Let whoever sends the same at once look when this one is done; first in a transaction, and only then held rows."""
+    floor.in_order()
+
+
+def _set_already(form: FormT) -> FormT:
+    form.add_error("scope", _("This is set already: by somebody else a moment ago, or it was sent twice."))
+    return form
 
 
 def _add(request: HttpRequest, rows: Iterable[Opening | SpecialDay]) -> list[Any]:
@@ -140,7 +163,12 @@ def _told(request: HttpRequest, gates: list[Any]) -> HttpResponse:
 
 
 def _page(
-    request: HttpRequest, weekly_form: WeeklyForm, special_form: SpecialForm, tonight_form: TonightForm | None = None
+    request: HttpRequest,
+    weekly_form: WeeklyForm,
+    special_form: SpecialForm,
+    tonight_form: TonightForm | None = None,
+    *,
+    status: int = 400,
 ) -> HttpResponse:
     now = today()
     tonight_form = tonight_form or TonightForm(hours=week.today_in_words(opening.Calendar(now)))
@@ -165,7 +193,10 @@ def _page(
         "tonight": tonight_form,
         "known": known.by(newest) if newest is not None and newest.rosters else None,
     }
-    status = 409 if tonight_form.overtaken else 400 if any(form.is_bound for form in forms) else 200
+    if tonight_form.overtaken:
+        status = 409
+    elif not any(form.is_bound for form in forms):
+        status = 200
     return render(request, "machines/calendar.html", shown, status=status)
 
 
