@@ -91,7 +91,7 @@ class Door:
         if isinstance(error, UsageError):
             return errors.bad_request(request, error)
         if isinstance(error, IntegrityError) and twice.is_there(error):
-            log.info("%s: found that it is there already: %s", request.path, error)
+            log.info("%s: found that it is there already: %s", errors.route(request), error)
             return errors.sent_twice(request)
         if isinstance(error, OverflowError):  # a number that no row has, or a day beyond the last one
             log.info("%s: found what is too large: %s", request.path, error)

@@ -24,6 +24,7 @@ def set_up(form: str, process: str) -> None:
         return
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json(process) if form == JSON else _Text(process))
+    handler.addFilter(_without_link)
     if form == JSON:
         sys.excepthook = _last_word
     root.addHandler(handler)
@@ -33,6 +34,16 @@ def set_up(form: str, process: str) -> None:
     logging.getLogger("django.request").setLevel(logging.ERROR)
     # Of a form that is refused too; and Django's line has the path, which of a one-time link is a secret.
     logging.getLogger("django.security.csrf").setLevel(logging.ERROR)
+
+
+def _without_link(record: logging.LogRecord) -> bool:
+    """Say of what broke behind a one-time link which page it was, and never the link: it may open something still."""
+    request = vars(record).pop("request", None)  # Django's, whose own text is the path
+    match = getattr(request, "resolver_match", None)
+    token = match.kwargs.get("token") if match else None
+    if token and isinstance(record.args, tuple):
+        record.args = tuple(one.replace(token, "…") if isinstance(one, str) else one for one in record.args)
+    return True
 
 
 def _last_word(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -9,8 +9,10 @@ import sys
 from datetime import datetime, timedelta
 
 import pytest
+from django.test import Client
 
 from fabgate.collector import logs
+from fabgate.collector.models import OneTimeLink
 
 
 @pytest.fixture
@@ -48,6 +50,22 @@ def test_a_refused_form_is_told_of_once_and_without_its_path(begin):
     lines = begin("text", "web")
     logging.getLogger("django.security.csrf").warning("Forbidden (CSRF cookie not set.): /welcome/secret")
     assert lines() == []
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_breaks_behind_a_one_time_link_does_not_tell_the_link(begin, form, database, monkeypatch):
+    def broken(_token):
+        raise OSError(28, "No space left on device")
+
+    lines = begin(form, "web")
+    token = OneTimeLink.make(OneTimeLink.FIRST, None, "start")
+    monkeypatch.setattr(OneTimeLink, "open", broken)
+    client = Client(raise_request_exception=False, headers={"host": "localhost"})
+    assert client.get(f"/welcome/{token}").status_code == 507
+    said = "\n".join(lines())
+    assert "welcome" in said
+    assert "No space left on device" in said
+    assert token not in said
 
 
 def test_an_address_that_somebody_asks_for_writes_no_line_of_its_own(begin):

@@ -52,7 +52,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form that did not come from one of our pages, or whose cookie is missing."""
-    log.info("%s: a form was refused: %s", _route(request), reason)
+    log.info("%s: a form was refused: %s", route(request), reason)
     text = _(
         "The form was open for too long, or the browser sent no cookie. Go back, load the page again and send it once"
         " more. If the address begins with http: this collector expects https (FABGATE_HTTPS)."
@@ -121,12 +121,12 @@ def server_error(request: HttpRequest, *_args: Any) -> HttpResponse:
             "This could not be written, and nothing of it was kept. Machines go on, and gates keep their records"
             " themselves. Tell whoever runs the collector to make room on its disk, and then do it once more."
         )
-        log.error("%s %s: the disk is full, nothing was written", request.method, _route(request))
+        log.error("%s %s: the disk is full, nothing was written", request.method, route(request))
     if request.path.startswith("/api/"):
         return JsonResponse({"detail": f"{title}. {text}"}, status=status)
     return HttpResponse(render_to_string("errors/broken.html", {"title": title, "text": text}), status=status)
 
 
-def _route(request: HttpRequest) -> str:
+def route(request: HttpRequest) -> str:
     """Return the name of a route: the path of a one-time link is a secret."""
     return request.resolver_match.view_name if request.resolver_match else "no route"
