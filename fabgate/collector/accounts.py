@@ -73,7 +73,7 @@ def link_for(account: Account, *, actor: str) -> str:
 
 
 def set_password(account: Account, password: str, *, reason: str = "", but: int | None = None) -> None:
-    """Set the password that the account's owner typed, and sign it out everywhere `but` in one browser.
+    """Set the password that the account's owner typed, and sign it out everywhere `but` in one browser; no link resets it.
 
     Written down is that there is another one now, and never anything of the password itself.
     """
@@ -82,6 +82,7 @@ def set_password(account: Account, password: str, *, reason: str = "", but: int 
         account.set_password(password)
         account.save(update_fields=["password"])
         ended = SignIn.revoke(account, but=but)
+        OneTimeLink.close(account)  # whoever sets a password because a stranger may have such a link is rid of it
         left = _sign_ins(account)
         changes.note(
             account.name,
@@ -114,6 +115,7 @@ def switch_off(account: Account, *, actor: str, reason: str = "") -> None:
         account.is_active = False
         account.save(update_fields=["is_active"])
         SignIn.revoke(account)
+        OneTimeLink.close(account)  # switched on again it would open
 
 
 def revoke(key: ApiKey, *, actor: str, reason: str = "") -> None:

@@ -107,7 +107,7 @@ class OneTimeLink(models.Model):
     def make(cls, purpose: str, account: Account | None, made_by: str) -> str:
         """Make a link and return its token. The links that `account` had before open nothing any more."""
         now = timezone.now()
-        cls.objects.filter(account=account, used_at=None, expires_at__gt=now).update(expires_at=now)
+        cls.close(account)
         token = secrets.token_urlsafe(32)
         cls.objects.create(
             token_hash=hash_of(token),
@@ -118,6 +118,12 @@ class OneTimeLink(models.Model):
             expires_at=now + LINK_LASTS[purpose],
         )
         return token
+
+    @classmethod
+    def close(cls, account: Account | None) -> None:
+        """Let no link of `account` (none: of the first manager) open anything any more."""
+        now = timezone.now()
+        cls.objects.filter(account=account, used_at=None, expires_at__gt=now).update(expires_at=now)
 
     @classmethod
     def open(cls, token: str) -> OneTimeLink | None:

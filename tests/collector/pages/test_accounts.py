@@ -103,6 +103,7 @@ def test_switching_off_ends_sign_ins_and_links_and_can_be_undone(browse, account
     assert OneTimeLink.open(token) is None
     assert manager.post(f"/accounts/{desk.pk}/link").status_code == 400
     manager.post(f"/accounts/{desk.pk}", {"active": "1"})
+    assert OneTimeLink.open(token) is None
     assert browse(desk).get("/me").status_code == 200
 
 

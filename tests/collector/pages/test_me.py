@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fabgate.collector.models import FailedSignIn, SignIn, accounts
+from fabgate.collector.models import FailedSignIn, OneTimeLink, SignIn, accounts
 from fabgate.collector.pages.me import browsers
 from tests.collector.pages.conftest import PASSWORD
 
@@ -52,6 +52,13 @@ def test_a_new_password_signs_other_browsers_out_and_keeps_this_one(browse, acco
     desk.refresh_from_db()
     assert desk.check_password(NEW)
     assert (here.get("/me").status_code, other.get("/me").status_code) == (200, 303)
+
+
+def test_a_new_password_closes_the_link_that_would_reset_it(browse, account):
+    desk = account("desk")
+    token = OneTimeLink.make(OneTimeLink.RESET, desk, "manager")
+    assert browse(desk).post("/me/password", {"old": PASSWORD, "password": NEW}).status_code == 303
+    assert OneTimeLink.open(token) is None
 
 
 def test_the_old_password_must_be_right_and_guessing_it_is_slowed_down(browse, account):

@@ -48,6 +48,18 @@ def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(visitor, accou
     assert said[0] == said[1] != []
 
 
+def test_where_there_is_no_manager_nobody_is_sent_to_one(visitor, account):
+    def told() -> str:
+        return visitor.post("/sign-in", {"name": "ada", "password": "x"}).content.decode()
+
+    account("desk")
+    assert "fabgate collector first-link" in told()
+    assert "ask a manager" not in told()
+    account("manager")
+    assert "ask a manager for a new link" in told()
+    assert "first-link" not in told()
+
+
 def test_an_unknown_name_costs_a_hash_too(visitor, account, monkeypatch):
     hashed = []
     from django.contrib.auth.hashers import Argon2PasswordHasher

@@ -33,7 +33,13 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         if account is not None:
             signing_in.enter(request, account)
             return devices.remember(request, see_other(back), account)
-        form.add_error(None, _("No account has this name and password. Try again, or ask a manager for a new link."))
+        text = _("No account has this name and password. Try again, or ask a manager for a new link.")
+        if not Account.has_manager():
+            text = _(
+                "No account has this name and password. There is no manager yet: the command “fabgate collector first-link”"
+                " prints a link for the first one where the collector runs."
+            )
+        form.add_error(None, text)
     status = 200 if request.method == "GET" else 400
     return render(request, "signin/sign_in.html", {"form": form, "next": back}, status=status)
 
