@@ -17,7 +17,7 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from fabgate.collector.models import Gate, Heartbeat
+from fabgate.collector.models import Collector, Gate, Heartbeat
 
 #: How old the last sign of life of a process may be, in seconds.
 HEARD_WITHIN_S: Final = {Heartbeat.INGEST: 60, Heartbeat.WORKER: 180}
@@ -55,6 +55,7 @@ def look(now: datetime) -> Health:
     try:
         beats = {beat.name: beat for beat in Heartbeat.objects.all()}
         gates = of_gates()
+        zone = Collector.zone_trouble(settings.ENVIRONMENT.tz)
     except (DatabaseError, InterfaceError):
         # Its own words may name hosts and accounts, and whoever asks is unknown: they are in the log of `web`.
         return Health({"database": {"ok": False}, **found}, ("the database does not answer", *troubles))
@@ -63,6 +64,8 @@ def look(now: datetime) -> Health:
         troubles.append(
             f"the clock of {wrong} gate{'s' if wrong > 1 else ''} is wrong: the page Gates says by how much"
         )
+    if zone:
+        troubles.append(f"web: {zone}")
     for name, within_s in HEARD_WITHIN_S.items():
         found[name], trouble = _process(name, beats.get(name), within_s, now)
         troubles += [trouble] if trouble else []

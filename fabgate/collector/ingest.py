@@ -24,7 +24,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from fabgate import wire
 from fabgate.collector import places, start
 from fabgate.collector.environ import Environment
-from fabgate.collector.models import Heartbeat
+from fabgate.collector.models import Collector, Heartbeat
 from fabgate.collector.mqtt import Connected, Link, Lost, Posted
 from fabgate.collector.received import Received
 from fabgate.collector.store import Publication, Store
@@ -127,6 +127,7 @@ class Ingest:
         self._trouble, self._beat_at = trouble, time.monotonic() + BEAT_S
         self._check_file()
         try:
+            trouble = trouble or Collector.zone_trouble(settings.ENVIRONMENT.tz)
             Heartbeat.beat(Heartbeat.INGEST, datetime.now(UTC), trouble)
         except (DatabaseError, InterfaceError) as error:
             log.warning("cannot say that it is alive: %s", error)

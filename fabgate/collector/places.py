@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ COUNTED: Final = ".counted"
 GATES: Final = "gates"
 #: What a collector is made of.
 KEPT: Final = ("collector.db", "collector.db-wal", "collector.db-shm", "secret.key", "badge.keys", GATES)
+_LOOK_EVERY_S: Final = 0.1
 
 
 @contextmanager
@@ -52,6 +54,25 @@ def use(data: Path) -> int:
     handle = os.open(data / RUNNING, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(handle, fcntl.LOCK_SH)
     return handle
+
+
+def is_left_alone(handle: int, within_s: float) -> bool:
+    """Wait until nobody else uses the folder of which `handle` is our own lock, for `within_s` seconds at most.
+
+    For whoever holds STARTING too: nobody can come meanwhile. The lock is shared again afterwards.
+    """
+    until = time.monotonic() + within_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            found = False
+        else:
+            found = True
+        if found or time.monotonic() >= until:
+            fcntl.flock(handle, fcntl.LOCK_SH)
+            return found
+        time.sleep(_LOOK_EVERY_S)
 
 
 def lock_out(data: Path) -> int | None:

@@ -14,6 +14,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import django
 from django.conf import settings
@@ -25,6 +26,9 @@ from fabgate.collector import environ, logs, places, postgresql
 from fabgate.errors import FabgateError, UsageError
 
 log = logging.getLogger(__name__)
+
+#: So long the services that are told to restart together may take to end (their units: TimeoutStopSec).
+OTHERS_END_S: Final = 30.0
 
 
 def prepare(*, make: bool = True, owns: bool = False, process: str = "") -> environ.Environment:
@@ -45,7 +49,7 @@ def prepare(*, make: bool = True, owns: bool = False, process: str = "") -> envi
             )
         found.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         with places.alone(found.data / places.STARTING):
-            places.use(found.data)
+            handle = places.use(found.data)
             if not found.database_url and not _is_there(found.database):
                 if _is_there(found.badge_key_file):
                     raise UsageError(
@@ -57,9 +61,9 @@ def prepare(*, make: bool = True, owns: bool = False, process: str = "") -> envi
             write_secret(found.secret_key_file, secrets.token_urlsafe(48) + "\n")
             os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fabgate.collector.settings")
             if found.database_url:
-                _prepare_postgresql(found, make=make, owns=owns)
+                _prepare_postgresql(found, make=make, owns=owns, handle=handle)
             else:
-                _prepare_sqlite(found, owns=owns)
+                _prepare_sqlite(found, owns=owns, handle=handle)
             # Last, because with it there was a collector: a first start that is cut off may be repeated.
             write_secret(found.badge_key_file, new_key("b1"))
     except OSError as error:
@@ -112,17 +116,17 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _prepare_sqlite(found: environ.Environment, *, owns: bool) -> None:
+def _prepare_sqlite(found: environ.Environment, *, owns: bool, handle: int) -> None:
     is_new = not found.database.exists()
     found.database.touch(0o600)  # nobody else makes one (settings.py)
     django.setup()
-    _migrate(found, owns=owns)
+    _migrate(found, owns=owns, handle=handle)
     connection.close()
     if is_new:
         places.sync_directory(found.data)  # without it, a power cut may lose the whole file with what was acknowledged
 
 
-def _prepare_postgresql(found: environ.Environment, *, make: bool, owns: bool) -> None:
+def _prepare_postgresql(found: environ.Environment, *, make: bool, owns: bool, handle: int) -> None:
     postgresql.check_library()
     django.setup()
     postgresql.connect()
@@ -135,11 +139,11 @@ def _prepare_postgresql(found: environ.Environment, *, make: bool, owns: bool) -
                     " run` to make one"
                 )
             sys.stderr.write(f"note: making a new collector in {where}, and keys in {found.data}\n")
-        _migrate(found, owns=owns)
+        _migrate(found, owns=owns, handle=handle)
     connection.close()
 
 
-def _migrate(found: environ.Environment, *, owns: bool) -> None:
+def _migrate(found: environ.Environment, *, owns: bool, handle: int) -> None:
     call_command("migrate", verbosity=0, interactive=False)
     # The app registry is ready only now, so the models cannot be imported above.
     from fabgate.collector import restored  # noqa: PLC0415
@@ -151,7 +155,7 @@ def _migrate(found: environ.Environment, *, owns: bool) -> None:
     restored.notice(found.data)
     if owns:
         restored.count(found.data)
-    _check_zone(found, known.rolled_tz, owns=owns)
+    _check_zone(found, known.rolled_tz, owns=owns, handle=handle)
 
 
 def _check_site(found: str, known: str) -> None:
@@ -162,11 +166,17 @@ def _check_site(found: str, known: str) -> None:
         )
 
 
-def _check_zone(found: environ.Environment, known: str, *, owns: bool) -> None:
+def _check_zone(found: environ.Environment, known: str, *, owns: bool, handle: int) -> None:
     """Live in the zone of the database: sums of days and rosters are made in it, and nobody else's shall be mixed in."""
     from fabgate.collector import rollup  # noqa: PLC0415 (as above)
 
     if not known or (owns and found.is_tz_said):
+        if known not in {"", found.tz} and not places.is_left_alone(handle, OTHERS_END_S):
+            raise UsageError(
+                f"FABGATE_TZ: found {found.tz!r}, but the collector lives in {known!r}, and other processes of it run;"
+                " set the same for all of them (/etc/fabgate/collector.env), or unset it, and restart them together"
+                " (systemctl restart fabgate-collector.target)"
+            )
         if rollup.ensure(found.tz) or known not in {"", found.tz}:
             log.info("the sums of days are those of %s now", found.tz)
     elif found.is_tz_said and found.tz != known:

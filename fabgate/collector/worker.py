@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from fabgate.collector import blocks, changes, restored, roster
-from fabgate.collector.models import Badge, Gate, Heartbeat, Pulse
+from fabgate.collector.models import Badge, Collector, Gate, Heartbeat, Pulse
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Worker:
                 roster.announce(gates)
             if gone := Pulse.prune():
                 log.debug("%d old pulses deleted", gone)
-            Heartbeat.beat(Heartbeat.WORKER, now)
+            Heartbeat.beat(Heartbeat.WORKER, now, Collector.zone_trouble(settings.ENVIRONMENT.tz))
         except (DatabaseError, InterfaceError) as error:
             log.warning("not done this minute: %s", error)
             return []

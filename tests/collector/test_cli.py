@@ -292,3 +292,32 @@ def test_what_serves_takes_the_collector_to_another_zone_when_told_to_and_not_fo
     assert served(in_paris, FABGATE_TZ="Asia/Tokyo").count(changed) == 1
     assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Asia/Tokyo", "Asia/Tokyo")
     assert changed not in served(in_paris, FABGATE_TZ="Asia/Tokyo")
+
+
+def test_no_service_takes_the_collector_to_another_zone_while_another_one_runs(in_paris):
+    start = "from fabgate.collector import start; start.OTHERS_END_S = {}; start.prepare(owns=True)"
+    tokyo = environment(in_paris, FABGATE_TZ="Asia/Tokyo")
+    worker = subprocess.Popen([sys.executable, "-m", "fabgate.collector", "worker"], env=environment(in_paris))
+    try:
+        beats = "SELECT count(*) FROM collector_heartbeat"
+        with contextlib.closing(sqlite3.connect(in_paris / "collector.db")) as connection:
+            until(lambda: connection.execute(beats).fetchone() == (1,))
+        done = subprocess.run(
+            [sys.executable, "-c", start.format(0)], env=tokyo, check=False, capture_output=True, text=True
+        )
+        assert "UsageError: FABGATE_TZ: found 'Asia/Tokyo', but the collector lives in 'Europe/Paris'" in done.stderr
+        assert "set the same for all of them" in done.stderr
+        assert zone_of(in_paris) == "Europe/Paris"
+        waits = subprocess.Popen([sys.executable, "-c", start.format(WAIT_S)], env=tokyo)
+        until(lambda: is_waiting(waits.pid, in_paris / ".starting"))
+    finally:
+        worker.terminate()
+        worker.wait(WAIT_S)
+    assert waits.wait(WAIT_S) == 0  # they were restarted together
+    assert zone_of(in_paris) == "Asia/Tokyo"
+
+
+def is_waiting(pid: int, lock: Path) -> bool:
+    """Whether a process holds the lock of those that start."""
+    place = f":{lock.stat().st_ino} "
+    return any(place in line and f" {pid} " in line for line in Path("/proc/locks").read_text().splitlines())

@@ -13,7 +13,9 @@ from django.test import Client
 
 from fabgate.collector import health
 from fabgate.collector.ingest import Ingest
-from fabgate.collector.models import Gate, Heartbeat, Machine
+from fabgate.collector.models import Collector, Gate, Heartbeat, Machine
+from fabgate.collector.start import new_key, write_secret
+from fabgate.collector.worker import Worker
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -48,6 +50,19 @@ def test_what_troubles_a_process_is_told(well):
     answer = Client().get("/healthz")
     assert answer.status_code == 503
     assert answer.json()["troubles"] == ["ingest: no connection to broker.lan"]
+
+
+def test_a_process_that_lives_in_another_zone_than_the_database_says_so(well, tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "ENVIRONMENT", replace(settings.ENVIRONMENT, data=tmp_path))
+    write_secret(settings.ENVIRONMENT.badge_key_file, new_key("b1"))
+    ours = settings.ENVIRONMENT.tz
+    Collector.objects.create(id=1, collector="c", site="lyon", rolled_tz=ours)
+    Worker().turn(datetime.now(UTC))
+    assert health.look(datetime.now(UTC)).troubles == ()
+    Collector.objects.update(rolled_tz="Asia/Tokyo")  # as a service on another computer does
+    Worker().turn(datetime.now(UTC))
+    said = f"it lives in {ours}, but the collector in Asia/Tokyo: set one FABGATE_TZ for all, and restart them"
+    assert health.look(datetime.now(UTC)).troubles == (f"web: {said}", f"worker: {said}")
 
 
 def test_processes_that_were_never_started_are_to_be_started():

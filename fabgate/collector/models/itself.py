@@ -33,6 +33,17 @@ class Collector(models.Model):
         """Return the row, made with a random id (and `site`) at the first call."""
         return cls.objects.get_or_create(id=1, defaults={"collector": uuid.uuid4().hex, "site": site})[0]
 
+    @classmethod
+    def zone_trouble(cls, tz: str) -> str:
+        """Return what is wrong where a process lives in another zone: it was taken elsewhere while that one ran.
+
+        On one computer nobody can (start.py); on PostgreSQL another computer may.
+        """
+        known = cls.objects.filter(id=1).values_list("rolled_tz", flat=True).first()
+        if not known or known == tz:
+            return ""
+        return f"it lives in {tz}, but the collector in {known}: set one FABGATE_TZ for all, and restart them"
+
 
 class Heartbeat(models.Model):
     """When one of our processes last said that it is alive, and what troubled it then; one row a process.
