@@ -13,7 +13,7 @@ import termios
 import threading
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from rich.live import Live
 from fabgate.demo.events import Events
 from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.hands import Hands
-from fabgate.demo.people import CARRIERS, NAMES
+from fabgate.demo.people import OWNERS
 from fabgate.demo.picture import CARD_KEYS, KEYS, Machine, View, in_words, panel, picture
 from fabgate.demo.script import ended_by_signals, folder_of, open_workshop, print_in_any_encoding
 from fabgate.demo.seen import Seen
@@ -168,7 +168,8 @@ class _Screen:
     # --- what is to be seen -------------------------------------------------------------------------------------------
 
     def _view(self) -> View:
-        machines = tuple(self._machine(gate) for gate in self._workshop.gates)
+        called = self._workshop.called()
+        machines = tuple(self._machine(gate, *called) for gate in self._workshop.gates)
         chosen = machines[self._chosen]
         return View(
             machines,
@@ -179,7 +180,7 @@ class _Screen:
             self._events.since(),
         )
 
-    def _machine(self, gate: SimulatedGate) -> Machine:
+    def _machine(self, gate: SimulatedGate, titles: Mapping[str, str], names: Mapping[str, str]) -> Machine:
         status: dict[str, Any] = gate.status()
         journal = status.get("journal", {})
         running = gate.process.running
@@ -188,14 +189,14 @@ class _Screen:
         light, lines = panel(gate.shown())
         member, lying = str(status.get("member") or ""), self._hands.lying(gate)
         return Machine(
-            name=status.get("machine") or gate.title,
+            name=titles.get(gate.name) or status.get("machine") or gate.title,
             gate=gate.name,
             mode=self._workshop.modes[gate.name],
             state=status.get("state", ""),
             running=running,
             causes=tuple(status.get("causes", ())),
-            who=NAMES.get(member, member),
-            lying=CARRIERS.get(lying, lying),
+            who=names.get(member, member),
+            lying=names.get(OWNERS.get(lying, ""), lying),
             on_s=None if since_ns is None else (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - since_ns) / 1e9,
             linked=status.get("mqtt", {}).get("connected", False),
             head=journal.get("head", 0),

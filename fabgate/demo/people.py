@@ -58,8 +58,10 @@ KINDS: Final = {
     "phone": "phone",
 }
 NAMES: Final = {person.id: person.name for person in MEMBERS}
-#: The name of whoever shows a card; there is none where nobody knows them.
-CARRIERS: Final = {person.card: person.name for person in MEMBERS} | {"lost": NAMES[LOSER]}
+#: Whose each card is; nobody's where nobody knows them.
+OWNERS: Final = {person.card: person.id for person in MEMBERS} | {"lost": LOSER}
+#: The names of those.
+CARRIERS: Final = {card: NAMES[owner] for card, owner in OWNERS.items()}
 
 
 def members_file(

@@ -20,7 +20,7 @@ from fabgate import wire
 from fabgate.demo import broker
 from fabgate.demo.gate import SITE, SimulatedGate
 from fabgate.demo.network import Cable
-from fabgate.demo.people import members_file
+from fabgate.demo.people import NAMES, members_file
 from fabgate.demo.ports import free_port
 from fabgate.demo.process import DemoError, Process, wait_for
 
@@ -160,15 +160,31 @@ class Workshop:
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return the collector's sessions."""
-        path = self.folder / "collector" / "collector.db"
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-            rows = db.execute(
-                "SELECT id, member, energised_ms, uncertainty_ms, reason FROM collector_usagesession"
-            ).fetchall()
+        rows = self._asked("SELECT id, member, energised_ms, uncertainty_ms, reason FROM collector_usagesession")
         return [
             dict(zip(("session", "member", "energised_ms", "uncertainty_ms", "reason"), row, strict=True))
             for row in rows
         ]
+
+    def called(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Return what machines, by their gates, and people, by their numbers, are called now: pages may rename both."""
+        titles, names = {}, dict(NAMES)
+        rows = self._asked(
+            "SELECT gate.name, machine.title, roster.body FROM collector_gate gate"
+            " JOIN collector_machine machine ON machine.id = gate.machine_id"
+            " LEFT JOIN collector_servedroster roster ON roster.gate_id = gate.id"
+        )
+        for gate, title, body in rows:
+            titles[gate] = title
+            if body:
+                names |= {one.id: one.name for one in wire.decode(body, wire.Roster).members if one.name}
+        return titles, names
+
+    def _asked(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask the collector's database, which is read only."""
+        path = self.folder / "collector" / "collector.db"
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            return db.execute(query).fetchall()
 
     def usage(self, *arguments: str) -> str:
         """Return what ``fabgate collector usage`` prints."""

@@ -158,6 +158,27 @@ def test_a_terminal_without_accents_that_cannot_place_text_gets_lines_and_sigter
     assert audit.returncode == 0
 
 
+def test_the_table_calls_machines_and_people_as_the_pages_do_by_now(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path / "live")
+    terminal.until("Laser 1")
+    (environ,) = {
+        Path(f"/proc/{pid}/environ").read_bytes()
+        for pid in terminal.processes()
+        if b"collector\0web" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    }
+    env = dict(line.split("=", 1) for line in environ.decode().split("\0") if line)
+    (tmp_path / "renamed.csv").write_text("id,name\nm-1,Grace Martin\n")
+    verbs = (["machine-set", "laser", "--title", "Big laser"], ["import-members", str(tmp_path / "renamed.csv")])
+    terminal.press("2")  # the saw, in whose holder a card stays
+    for verb in verbs:
+        subprocess.run([*FABGATE, "collector", *verb], env=env, check=True, capture_output=True)
+    terminal.until("Big laser")
+    terminal.press("a")
+    terminal.until("card Grace")
+    terminal.press("q")
+    assert terminal.ended() == 0
+
+
 def test_a_demo_that_is_killed_leaves_no_gate_behind(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path / "live")
     terminal.until("3D printer")
