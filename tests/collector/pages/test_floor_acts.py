@@ -418,6 +418,31 @@ def test_no_more_time_is_offered_than_a_gate_gives_at_once(desk, broker, limit_s
     assert broker.commands()[0].seconds == int(next(iter(offered)).removeprefix("extend-"))
 
 
+def test_a_page_that_lay_open_stops_and_extends_nobody_who_came_after(desk, broker):
+    def buttons(page: str) -> dict[str, str]:
+        return {
+            verb: address
+            for address, verb in re.findall(rf'formaction="({ORDER}[^"]*)" name="verb" value="(.+?)"', page)
+        }
+
+    Gate.objects.update(state="active", session="s-1", session_member="m-1")
+    lay_open = [buttons(desk.get(page).content.decode()) for page in ("/floor", "/floor/closing")]
+    assert [sorted(found) for found in lay_open] == [
+        ["extend-1800", "extend-3600", "extend-900", "identify", "stop"],
+        ["stop"],
+    ]
+    Gate.objects.update(session="s-2", session_member="m-2")
+    for address, verb in ((found[verb], verb) for found in lay_open for verb in found):
+        if verb != "identify":
+            answer = desk.post(address, {"verb": verb})
+            assert answer.status_code == 409
+            assert "a session that has ended. Look at who uses Bandsaw now." in answer.content.decode()
+    assert not broker.commands()
+    now = buttons(desk.get("/floor").content.decode())
+    assert desk.post(now["stop"], {"verb": "stop"}).status_code == 303
+    assert [one.verb for one in broker.commands()] == ["stop"]
+
+
 @pytest.mark.parametrize("verb", ["", "lock", "unlock", "start", "clear-fault", "extend", "extend-9999", "extend-"])
 def test_an_order_that_is_none_of_the_floors_is_refused(desk, broker, verb):
     assert desk.post(ORDER, {"verb": verb}).status_code == 400

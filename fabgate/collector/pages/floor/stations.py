@@ -101,7 +101,17 @@ class Station:
             self.longer,
         )
         person_shown = person and (person.id, person.name, person.member is not None)
-        now = (self.state, self.word, self.since, self.locked_since, person_shown, self.notes, self.is_reachable)
+        session = self.gate.session if self.gate else ""  # of which its buttons are
+        now = (
+            self.state,
+            self.word,
+            self.since,
+            self.locked_since,
+            person_shown,
+            self.notes,
+            self.is_reachable,
+            session,
+        )
         return repr((about, now))
 
     @property

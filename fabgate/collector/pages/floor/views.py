@@ -119,9 +119,16 @@ def unlock(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def order(request: HttpRequest, name: str) -> HttpResponse:
-    """Stop a session, give it more time, or let a gate show where it is."""
+    """Stop a session, give it more time, or let a gate show where it is.
+
+    The button says of which session it is: a page may have lain open, and the next person is not to be stopped by it.
+    """
     gate = get_object_or_404(Gate.objects.select_related("machine"), name=name)
     verb = acts.verb_in(request, "stop", "identify", *(longer.choices(gate.machine) if gate.machine else ()))
+    meant = request.GET.get("session", "")
+    if verb != "identify" and meant and meant != gate.session:
+        text = _("This page was about a session that has ended. Look at who uses %(machine)s now.")
+        raise errors.Conflict(text % {"machine": gate.machine or gate})
     if seconds := longer.seconds_of(verb):
         acts.give(request, gate, "extend", seconds=seconds)
     else:
