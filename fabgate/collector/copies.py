@@ -13,6 +13,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -69,8 +70,9 @@ def backup(args: argparse.Namespace) -> int:
         os.close(lock)
     sys.stdout.write(f"{target}: {target.stat().st_size} bytes, SHA-256 {_sum(target)}\n")
     if folder and args.keep:
-        # Their names are their order.
-        for old in sorted(folder.glob(f"{_names(env.site)}*{_SUFFIX}"))[: -args.keep]:
+        # Their names are their order. Of nobody else: the site lyon-2 may keep its copies here too.
+        named = re.compile(re.escape(_names(env.site)) + r"\d{8}-\d{6}" + re.escape(_SUFFIX))
+        for old in sorted(path for path in folder.iterdir() if named.fullmatch(path.name))[: -args.keep]:
             old.unlink()
             newer = "1 newer one is" if args.keep == 1 else f"{args.keep} newer ones are"
             sys.stdout.write(f"{old}: deleted, {newer} there\n")

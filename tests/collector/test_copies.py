@@ -142,15 +142,16 @@ def test_one_copy_that_is_kept_is_one(home, tmp_path, run):
 def test_in_a_folder_a_copy_names_itself_and_the_newest_are_kept(home, tmp_path, run):
     folder = tmp_path / "copies"
     folder.mkdir()
+    others = {"fabgate-paris-1.tar.gz", "fabgate-lyon-2-20251101-020000.tar.gz", "fabgate-lyon-before-the-move.tar.gz"}
     for name in (
         "fabgate-lyon-20251101-020000.tar.gz",
         "fabgate-lyon-20251102-020000.tar.gz",
-        "fabgate-paris-1.tar.gz",
+        *others,
     ):
         (folder / name).touch()
     done = run(home, "backup", str(folder), "--keep", "2")
     assert done.returncode == 0, done.stderr
-    made = {path.name for path in folder.iterdir()} - {"fabgate-lyon-20251102-020000.tar.gz", "fabgate-paris-1.tar.gz"}
+    made = {path.name for path in folder.iterdir()} - {"fabgate-lyon-20251102-020000.tar.gz", *others}
     (name,) = made
     assert re.fullmatch(r"fabgate-lyon-\d{8}-\d{6}\.tar\.gz", name)
     assert "20251101-020000.tar.gz: deleted, 2 newer ones are there" in done.stdout
