@@ -7,7 +7,6 @@ fast path, for a gate that is online now; it belongs to the roster version that 
 from __future__ import annotations
 
 import argparse
-import getpass
 import logging
 import sys
 from datetime import date
@@ -159,7 +158,7 @@ def _machine_of(name: str, mistakes: list[str]) -> Machine:
 
 
 def _tell(verb: str, about: wire.Lock, machine: Machine, gates: list[Gate], actor: str | None) -> int:
-    who = actor or getpass.getuser()
+    who = changes.cli_actor(actor)  # as the audit log has it: never taken for the account of that name
     log.info("%s of %s by %s: %s", verb, machine.name, who, about.reason)
     is_told = tell(verb, about, gates, who) if gates else False
     sys.stdout.write(f"{machine} is {verb}ed; {roster.words(gates, is_told=is_told)}\n")

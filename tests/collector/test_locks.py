@@ -10,7 +10,7 @@ import pytest
 from fabgate import wire
 from fabgate.collector import locks
 from fabgate.collector.blocks import today
-from fabgate.collector.models import Gate, Machine
+from fabgate.collector.models import Change, Gate, Machine, Order
 from fabgate.errors import UsageError
 from fabgate.gate import messages
 from fabgate.rules import words as w
@@ -54,6 +54,14 @@ def test_every_mistake_is_told_at_once(gate):  # noqa: F811
 def test_today_is_a_day_on_which_a_machine_may_be_back(gate, told):  # noqa: F811
     locks.lock(said(back=today()))
     assert served(gate).machine.lock.back == today().isoformat()
+
+
+def test_an_order_from_the_command_line_is_nobodys_who_signs_in_under_that_name(gate, told):  # noqa: F811
+    locks.lock(said())
+    locks.unlock(argparse.Namespace(gate="laser-1", lock=None, actor="eve"))
+    assert set(Order.objects.values_list("command", "actor")) == {("lock", "cli:eve"), ("unlock", "cli:eve")}
+    logged = Change.objects.filter(verb__in=("machine.locked", "machine.unlocked"))
+    assert set(logged.values_list("actor", flat=True)) == {"cli:eve"}
 
 
 def display(lock: wire.Lock) -> str:
