@@ -31,6 +31,8 @@ REASONS: Final = (
     "Needs cleaning",
     "Kept for a course",
 )
+#: Why a machine is locked that left the workshop: nobody chooses that.
+RETIRED: Final = "Retired"
 #: For languages that write a day with its month's name.
 MONTHS: Final = tuple(
     "January February March April May June July August September October November December".split()  # noqa: SIM905
@@ -66,7 +68,7 @@ def locked(catalogue: NullTranslations, reason: str, back: str | None) -> tuple[
 
 def reason_in(catalogue: NullTranslations, reason: str) -> str:
     """Return a lock's reason in a language: one of ours is translated, anybody's own words stay as they are."""
-    return catalogue.gettext(reason) if reason in REASONS else reason
+    return catalogue.gettext(reason) if reason in {*REASONS, RETIRED} else reason
 
 
 def fill(line: str, values: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fabgate import wire
-from fabgate.collector import changes, gates, presets, roster
+from fabgate.collector import changes, gates, locks, presets, roster
 from fabgate.collector.models import Change, Gate, Group, Machine, Member, Training
 from fabgate.errors import FabgateError, UsageError
 
@@ -310,6 +310,15 @@ def test_a_retired_machine_leaves_the_lists_and_lets_nobody_begin(browse, saw, g
         "machine.locked",
         "machine.returned",
     }
+
+
+def test_that_a_machine_is_retired_is_read_at_it_in_ones_own_language(browse, account, saw, gate):
+    assert browse(account("manager", lang="fr")).post("/machines/saw/retire", {"retired": "1"}).status_code == 303
+    reason = served(gate).machine.lock.reason
+    assert ["Retired" in locks.shown(reason, "", "en"), "À la retraite" in locks.shown(reason, "", "fr")] == [
+        True,
+        True,
+    ]
 
 
 def test_a_retired_machine_is_locked_before_a_gate_stands_beside_it(browse, saw):

@@ -28,6 +28,7 @@ from fabgate.collector.pages.machines.forms import (
     RulesForm,
     TrainingsForm,
 )
+from fabgate.display import RETIRED
 
 #: So many of those who are let in by hand are named; the list of people has them all.
 _MOST: Final = 40
@@ -151,7 +152,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
             held.retired_at = datetime.now(UTC) if is_over else None
             held.save(update_fields=["retired_at"])
         if is_over and held.lock is None:  # without a gate too: one may be moved here
-            gates = locks.set_on(held, "idle", _("Retired"), "", actor=account_of(request).name)[1]
+            gates = locks.set_on(held, "idle", RETIRED, "", actor=account_of(request).name)[1]
     if gates:
         roster.announce(gates, timeout_s=roster.PAGE_S)
     text = (
