@@ -252,15 +252,24 @@ def publish_once(env: Environment, messages: list[Outgoing], *, timeout_s: float
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
     log_in(client, env)
     client.connect_timeout = timeout_s
+    refused: dict[int, str] = {}
+
+    def answered(_client: Any, _userdata: Any, mid: int, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            refused[mid] = str(reason)
+
+    client.on_publish = answered  # called before a message counts as published
     deadline = time.monotonic() + timeout_s
     try:
         client.connect(env.mqtt_host, env.mqtt_port, keepalive=KEEPALIVE_S)
         client.loop_start()
         sent = [client.publish(m.topic, m.body, qos=1, retain=m.retain, properties=m.properties()) for m in messages]
-        for info in sent:
+        for message, info in zip(messages, sent, strict=True):
             info.wait_for_publish(max(0.0, deadline - time.monotonic()))
             if not info.is_published():
                 raise FabgateError(f"the broker did not take a message within {timeout_s:g} s")
+            if why := refused.get(info.mid):
+                raise FabgateError(f"the broker refused {message.topic} ({why}): look at its access list")
     except (OSError, ValueError, RuntimeError) as error:
         raise FabgateError(f"the broker {env.mqtt_host}:{env.mqtt_port} cannot be reached ({error})") from error
     finally:

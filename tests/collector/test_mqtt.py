@@ -16,6 +16,7 @@ from django.conf import settings
 
 from fabgate.collector import mqtt
 from fabgate.errors import FabgateError, UsageError
+from tests.support.mosquitto import mosquitto
 
 
 def link(port: int) -> mqtt.Link:
@@ -119,6 +120,18 @@ def test_a_broker_that_takes_the_connection_and_says_nothing_is_waited_for_no_lo
         with pytest.raises(FabgateError, match=r"did not take a message within 0\.2 s"):
             mqtt.publish_once(env, [mqtt.Outgoing("t", b"")], timeout_s=0.2)
         assert time.monotonic() - began < 5
+
+
+def test_what_the_access_list_of_the_broker_refuses_is_not_said_to_be_sent(tmp_path):
+    rules = tmp_path / "acl"
+    rules.write_text("topic readwrite fabgate/v1/lyon/laser-1/roster\n")
+    nudge = mqtt.Outgoing("fabgate/v1/lyon/laser-1/roster", b"{}", retain=True)
+    order = mqtt.Outgoing("fabgate/v1/lyon/laser-1/command", b"{}")
+    with mosquitto(tmp_path / "broker", acl_file=rules) as broker:
+        env = replace(settings.ENVIRONMENT, mqtt_host="127.0.0.1", mqtt_port=broker.port)
+        mqtt.publish_once(env, [nudge])  # nobody listens: it is taken all the same
+        with pytest.raises(FabgateError, match=r"refused fabgate/v1/lyon/laser-1/command \(Not authorized\)"):
+            mqtt.publish_once(env, [nudge, order])
 
 
 def test_an_unreadable_password_names_its_variable(tmp_path):
