@@ -122,6 +122,8 @@ class Ingest:
     def _beat(self) -> None:
         """Say that this process is alive: now and then, and at once when something has changed."""
         trouble = "" if self._serving and self._link.connected else f"no connection to {self._broker[0]}"
+        if not trouble and self._link.is_refused:
+            trouble = "the broker refuses what is published: look at its access list"
         if trouble == self._trouble and time.monotonic() < self._beat_at:
             return
         self._trouble, self._beat_at = trouble, time.monotonic() + BEAT_S

@@ -52,6 +52,8 @@ TURN_S: Final = 1.0
 #: More than this many messages wait in RAM only when the database does not keep up: then new ones are dropped here,
 #: unacknowledged, and the gates send them again.
 MAX_WAITING: Final = 50_000
+#: A refusal is told for so long, in seconds: while gates speak, the next one comes within a minute.
+REFUSED_S: Final = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Link:
         self.down_since = time.monotonic()
         self._connected_at = time.monotonic()
         self._dropped = 0
+        self._refused_at = -REFUSED_S
         self._turn = threading.Lock()
         self._client = self._make(env)
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
@@ -94,6 +97,11 @@ class Link:
         """Whether to throw this link away: its thread died, or the broker has not said yes for too long."""
         late = not self.connected and time.monotonic() - self.down_since > CONNECT_TIMEOUT_S
         return late or not self._thread.is_alive()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the broker lately let us publish something not: then no gate may hear what is stored."""
+        return time.monotonic() - self._refused_at < REFUSED_S
 
     @property
     def has_more(self) -> bool:
@@ -143,6 +151,7 @@ class Link:
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
+        client.on_publish = self._on_publish
         client.on_socket_open = self._on_socket_open
         client.reconnect_delay_set(1, 5)
         will = self._status(online=False)
@@ -184,6 +193,12 @@ class Link:
 
     def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         self._fell(str(code))
+
+    def _on_publish(self, _client: paho.Client, _data: Any, _mid: int, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            if not self.is_refused:
+                log.error("the broker refuses what is published (%s): look at its access list", reason)
+            self._refused_at = time.monotonic()
 
     def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         _quick_ack(client.socket())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -112,6 +113,9 @@ def test_an_ingest_says_at_once_when_its_broker_comes_and_goes():
     Heartbeat.objects.all().delete()
     ingest._beat()
     assert not Heartbeat.objects.exists(), "the same again is said only now and then"
+    ingest._link._refused_at = time.monotonic()
+    ingest._beat()
+    assert told() == "the broker refuses what is published: look at its access list"
     ingest._link.connected = False
     ingest._beat()
     assert told() == "no connection to broker.lan"

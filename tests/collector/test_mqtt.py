@@ -134,6 +134,21 @@ def test_what_the_access_list_of_the_broker_refuses_is_not_said_to_be_sent(tmp_p
             mqtt.publish_once(env, [nudge, order])
 
 
+def test_a_link_notices_that_its_acknowledgements_are_refused(tmp_path, caplog):
+    rules = tmp_path / "acl"
+    rules.write_text("topic readwrite fabgate/v1/lyon/collector/status\n")
+    with mosquitto(tmp_path / "broker", acl_file=rules) as broker:
+        one = link(broker.port)
+        one.start()
+        assert one._inbox.get(timeout=10) == mqtt.Connected()
+        one.say_online(online=True).wait_for_publish(10)
+        assert not one.is_refused
+        one._client.publish("fabgate/v1/lyon/laser-1/ack", b"{}", qos=1).wait_for_publish(10)
+        assert one.is_refused
+        one.stop(orderly=True)
+    assert "the broker refuses what is published (Not authorized)" in caplog.text
+
+
 def test_an_unreadable_password_names_its_variable(tmp_path):
     env = replace(settings.ENVIRONMENT, mqtt_username="u", mqtt_password_file=tmp_path / "none")
     with pytest.raises(UsageError, match="FABGATE_MQTT_PASSWORD_FILE"):
