@@ -117,3 +117,21 @@ def test_a_name_of_one_endless_word_breaks_and_widens_no_page(house: House, pers
         for width in (1280, 390):
             looks(hand.page, width, dark=False)
             assert too_wide(hand.page) == [], (path, width)
+
+
+#: Click twice, and say of each time whether the form was kept from being sent.
+TWICE = """button => {
+  const kept = [];
+  document.addEventListener("submit", (event) => kept.push(event.defaultPrevented));
+  button.click();
+  button.click();
+  return kept;
+}"""
+
+
+def test_a_double_click_sends_once_so_that_what_is_shown_once_is_shown(house: House, person) -> None:
+    page = at_the_floor(house, person).page
+    page.goto(f"{house.address}/accounts/keys")
+    page.get_by_label("For which program?").fill("Clicked twice")
+    assert page.get_by_role("button", name="Make the key").evaluate(TWICE) == [False, True]
+    page.locator(".message.success", has_text="The key of Clicked twice").wait_for()

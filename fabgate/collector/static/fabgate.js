@@ -283,6 +283,16 @@
       menu.querySelector("summary").focus();
     }
   });
+  // Who clicks twice means it once; and of a link or a key that is shown once, the second answer would hide the first.
+  const TWICE_MS = 1_000;
+  let sent = { by: null, at: -Infinity };
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post" || form.hasAttribute("data-send")) return;
+    const by = event.submitter ?? form;
+    if (by === sent.by && now() - sent.at < TWICE_MS) event.preventDefault();
+    else sent = { by, at: now() };
+  });
   document.addEventListener("change", (event) => {
     const form = event.target.form;
     if (form?.hasAttribute("data-send")) form.requestSubmit();
