@@ -76,7 +76,8 @@ class Clock:
         self.floor: datetime | None = None
         self.boot_ms = boot_ms
         self._wall = wall
-        self._synced = synced or {"kernel": kernel_synced, "timesyncd": _TIMESYNCD.exists}.get(source, _yes)
+        vouched: dict[str, Callable[[], bool]] = {"kernel": kernel_synced, "timesyncd": _TIMESYNCD.exists}
+        self._synced = synced or vouched.get(source, _yes)
 
     def now(self) -> Now:
         """Read the clock."""
