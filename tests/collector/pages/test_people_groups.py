@@ -33,6 +33,29 @@ def test_a_class_is_written_down_and_listed(desk, group):
     assert (change.verb, change.after["members"]) == ("group.added", ["m-1", "m-3"])
 
 
+def test_people_and_payer_may_be_typed_by_name(desk, group):
+    typed = {
+        "name": "2de B",
+        "kind": "class",
+        "people": "ada LOVELACE\nzoe muller\nm-1",
+        "payer": "Zoé Müller-Østergård (m-2)",
+    }
+    assert desk.post(f"/people/groups/{group.pk}/edit", typed).status_code == 303
+    assert {member.pk for member in group.members.all()} == {"m-1", "m-2"}
+    group.refresh_from_db()
+    assert group.payer_id == "m-2"
+
+
+def test_a_name_of_several_people_asks_which_of_them(desk, group):
+    Member.objects.create(id="m-4", name="Adá Lovelace")
+    typed = {"name": "2de B", "kind": "class", "people": "Ada Lovelace\nAda Lovelace (m-4)\nnobody (m-1)"}
+    errors = desk.post(f"/people/groups/{group.pk}/edit", typed).context["form"].errors["people"]
+    assert sorted(errors) == [
+        "No member has the number or the name “nobody (m-1)”.",
+        "Whom of these: Ada Lovelace (m-1), Adá Lovelace (m-4)?",
+    ]
+
+
 def test_its_own_badge_opens_its_machines_until_it_ends(desk, group, broker):
     desk.post(f"/people/groups/{group.pk}/badge", {"typed": NEW})
     (found,) = [member for member in served("laser-1").members if member.id == group.roster_id]

@@ -107,7 +107,7 @@ def test_nobody_is_written_down_under_a_number_of_sessions_without_being_asked(l
         ("email", "nowhere", "valid email"),
         ("lang", "de", "French and English"),
         ("valid_until", "01/03/2027", "valid date"),
-        ("payer", "m-99", "No member has this number"),
+        ("payer", "m-99", "No member has the number or the name “m-99”"),
         ("grace_days", "-1", "greater than or equal"),
         ("grace_days", "367", "at most 366"),
     ],

@@ -8,8 +8,9 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector import accounts
-from fabgate.collector.models import Account, Member
+from fabgate.collector.models import Account
 from fabgate.collector.pages.lines import LineField
+from fabgate.collector.pages.member_field import MemberField
 from fabgate.collector.pages.watched import Watched
 from fabgate.errors import UsageError
 
@@ -24,22 +25,10 @@ class AccountForm(Watched, forms.Form):
         choices=Account.ROLES,
         help_text=_("A manager may do everything, an auditor may read everything, a member sees their own minutes."),
     )
-    member = forms.CharField(
+    member = MemberField(
         label=_("Member"),
-        max_length=64,
-        required=False,
-        help_text=_("The member's number, if this person is a member: then they see their own minutes."),
+        help_text=_("Their number or name, if this person is a member: then they see their own minutes."),
     )
-
-    def clean_member(self) -> Member | None:
-        """Return the member of that number."""
-        typed = self.cleaned_data["member"].strip()
-        if not typed:
-            return None
-        found = Member.objects.filter(pk=typed).first()
-        if found is None:
-            raise forms.ValidationError(_("No member has this number."))
-        return found
 
     def clean(self) -> dict[str, Any]:
         """Ask for the member of an account that is for nothing else."""

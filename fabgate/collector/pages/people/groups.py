@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.db import IntegrityError, transaction
@@ -17,24 +17,26 @@ from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Account, Badge, Group, Machine, Member
 from fabgate.collector.pages import errors, known, watched
 from fabgate.collector.pages.lines import LineField
+from fabgate.collector.pages.member_field import MemberField, meant
 from fabgate.collector.pages.people import desk_forms, find, telling, words
+
+#: Lines that are told at once.
+MOST_TOLD: Final = 20
 
 
 class GroupForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
-    """A class or a company. Who belongs to it is a list of numbers, so that it can be pasted."""
+    """A class or a company. Who belongs to it is a list of lines, so that it can be pasted."""
 
-    payer = forms.CharField(
+    payer = MemberField(
         label=gettext_lazy("Who pays"),
-        max_length=64,
-        required=False,
-        help_text=gettext_lazy("The number of a member, such as the school's. Empty: the group itself."),
+        help_text=gettext_lazy("A member, such as the school, by number or name. Empty: the group itself."),
     )
     people = forms.CharField(
         label=gettext_lazy("Who belongs to it"),
         max_length=20_000,
         required=False,
         widget=forms.Textarea({"rows": 4}),
-        help_text=gettext_lazy("Members' numbers, one a line."),
+        help_text=gettext_lazy("Members' numbers or names, one a line."),
     )
 
     class Meta:
@@ -71,23 +73,21 @@ class GroupForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # 
             widget=forms.CheckboxSelectMultiple,
         )
 
-    def clean_payer(self) -> Member | None:
-        """Return who pays."""
-        typed = str(self.cleaned_data["payer"]).strip()
-        found = Member.objects.filter(pk=typed).first() if typed else None
-        if typed and found is None:
-            raise forms.ValidationError(_("No member has this number."))
-        return found
-
     def clean_people(self) -> list[Member]:
-        """Return who belongs to it; name every number that nobody has."""
+        """Return who belongs to it; tell of every line by which nobody, or more than one, is meant."""
         lines = str(self.cleaned_data["people"]).splitlines()
         wanted = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-        found = Member.objects.in_bulk(wanted)
-        if missing := [pk for pk in wanted if pk not in found]:
-            text = _("No member has the number %(number)s.")
-            raise forms.ValidationError([text % {"number": pk[:64]} for pk in missing[:20]])
-        return [found[pk] for pk in wanted]
+        found, wrong = Member.objects.in_bulk(wanted), []
+        for line in wanted:
+            try:
+                found[line] = found.get(line) or meant(line)
+            except forms.ValidationError as error:
+                wrong += error.messages
+            if len(wrong) == MOST_TOLD:
+                break
+        if wrong:
+            raise forms.ValidationError(wrong)
+        return list({found[line].pk: found[line] for line in wanted}.values())
 
     def clean(self) -> dict[str, Any]:
         """Leave it to a manager to open machines to who is neither trained nor supervised."""

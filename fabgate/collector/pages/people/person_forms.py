@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector import names
 from fabgate.collector.models import Machine, Member
 from fabgate.collector.pages.lines import LineField
+from fabgate.collector.pages.member_field import MemberField
 from fabgate.collector.pages.people import numbers
 from fabgate.collector.pages.people.desk_forms import DayField
 from fabgate.collector.pages.watched import Watched
@@ -35,11 +36,9 @@ _LEVELS: Final = (
 class PersonForm(Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
     """A person who is there already."""
 
-    payer = forms.CharField(
+    payer = MemberField(
         label=gettext_lazy("Who pays"),
-        max_length=64,
-        required=False,
-        help_text=gettext_lazy("The number of the member who pays for them, such as a parent. Empty: they themselves."),
+        help_text=gettext_lazy("The member who pays for them, by number or name. Empty: they themselves."),
     )
 
     class Meta:
@@ -132,14 +131,9 @@ class PersonForm(Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django'
         return days
 
     def clean_payer(self) -> Member | None:
-        """Return who pays."""
-        typed = str(self.cleaned_data["payer"]).strip()
-        if not typed or typed == self.instance.pk:
-            return None
-        found = Member.objects.filter(pk=typed).first()
-        if found is None:
-            raise forms.ValidationError(_("No member has this number."))
-        return found
+        """Return who pays; nobody else where it is they themselves."""
+        found: Member | None = self.cleaned_data["payer"]
+        return None if found is not None and found.pk == self.instance.pk else found
 
 
 class NewPersonForm(PersonForm):

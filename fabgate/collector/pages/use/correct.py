@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from fabgate import wire
 from fabgate.collector import corrections
 from fabgate.collector.models import Correction, UsageSession
+from fabgate.collector.pages.member_field import LONGEST
 from fabgate.collector.pages.use import names, words
 from fabgate.collector.pages.use.evidence import clock
 from fabgate.collector.pages.watched import Watched
@@ -23,8 +24,6 @@ _SECOND_MS: Final = 1000
 _MINUTES: Final = re.compile(r"(\d{1,5}) ?(?:min)?")
 #: In which order they are written: who pays, and for what it was, follow from who used it, unless that is said before.
 _ORDER: Final = (Correction.PAYER, Correction.PURPOSE, Correction.TIME, Correction.MEMBER)
-#: Letters of a name with its number behind it.
-_LONGEST: Final = 330
 
 
 class CorrectionForm(Watched, forms.Form):
@@ -36,8 +35,8 @@ class CorrectionForm(Watched, forms.Form):
         help_text=gettext_lazy("1:25 is 1 hour 25 minutes, 0:00:45 is 45 seconds, 85 alone is 85 minutes."),
         widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
     )
-    member = forms.CharField(label=gettext_lazy("Person"), max_length=_LONGEST)
-    payer = forms.CharField(label=gettext_lazy("Payer"), max_length=_LONGEST)
+    member = forms.CharField(label=gettext_lazy("Person"), max_length=LONGEST)
+    payer = forms.CharField(label=gettext_lazy("Payer"), max_length=LONGEST)
     purpose = forms.ChoiceField(label=gettext_lazy("Purpose"), choices=list(words.PURPOSES.items()))
     reason = forms.CharField(
         label=gettext_lazy("Why"),
