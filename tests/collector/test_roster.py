@@ -202,7 +202,7 @@ def test_a_lock_is_in_every_roster_until_it_is_lifted_by_its_id(env, gate, told)
     assert wire.decode(nudge.body, wire.RosterNudge).version == gate.roster_version
     roster.gate_keys(env, "laser-1").verify(command.seal, wire.PURPOSE_COMMAND, "lyon/laser-1", command.body)
     order = wire.decode(command.body, wire.Command)
-    assert (order.verb, order.boot, order.actor, order.lock) == ("lock", "boot-7", "eve", lock)
+    assert (order.verb, order.boot, order.actor, order.lock) == ("lock", "boot-7", "cli:eve", lock)
     assert (order.roster, command.retain, command.expiry_s) == (gate.roster_version, False, 60)
     locks.unlock(arguments)
     rules = served(gate).machine

@@ -209,6 +209,9 @@ def test_on_a_full_disk_a_session_still_ends_from_the_reserve_which_is_restored_
         write_roster(roster)
         config = gate_config(tmp_path, state_dir=folder)
         with running(tmp_path, state_dir=folder, roster=config.roster) as bench:
+            for _ in range(8):  # so much that the file has to grow, or its WAL would be folded into it and make room
+                bench.use("ada")
+                bench.tap("ada")
             bench.use("ada")
             reserve = folder / "reserve"
             assert reserve.stat().st_size == 1024 * 1024
@@ -216,7 +219,7 @@ def test_on_a_full_disk_a_session_still_ends_from_the_reserve_which_is_restored_
             bench.pass_(7_000)
             bench.tap("ada")
             assert not bench.output.on
-            bench.await_entry("session.ended")
+            wait(lambda: len(bench.of("session.ended")) == 9, "the session's end on disk")
             assert not reserve.exists()
             assert bench.causes == ["journal"]
             found = bench.await_status(lambda status: status["problems"])
@@ -226,7 +229,7 @@ def test_on_a_full_disk_a_session_still_ends_from_the_reserve_which_is_restored_
             filler.unlink()
             wait(lambda: not bench.causes, "the all-clear")
             assert reserve.stat().st_size == 1024 * 1024
-            assert [ended.energised_ms for ended in bench.of("session.ended")] == [7_000]
+            assert [ended.energised_ms for ended in bench.of("session.ended")][-1] == 7_000
             bench.use("bob")
 
 
