@@ -30,6 +30,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from fabgate import wire
 from fabgate.errors import FabgateError, UsageError
+from fabgate.gate.beside import packer
 from fabgate.gate.clock import boottime_ms
 from fabgate.gate.commands import Door
 from fabgate.gate.config import Config
@@ -469,19 +470,13 @@ class Uplink:
             self._post(MarkMoved(self._delivery.mark))
 
     def _pump(self) -> None:
-        room = 0 if self._forking else self._delivery.room()
+        room, beside = 0 if self._forking else self._delivery.room(), packer(self._journal.id)
         while room > 0 and self._client is not None:
             entries = self._journal.after(self._delivery.next - 1, most=room)
             if not entries:
                 return
             for entry in entries:
-                properties = _properties(PacketTypes.PUBLISH)
-                properties.ContentType = wire.CONTENT_TYPE
-                properties.UserProperty = [
-                    (wire.PROP_JOURNAL, self._journal.id),
-                    (wire.PROP_SEQ, str(entry.seq)),
-                ]
-                topic = self._topics.event(entry.type)
+                topic, properties = self._topics.event(entry.type), beside(entry.seq)
                 self._mids.add(self._client.publish(topic, entry.body, qos=1, properties=properties).mid)
                 self._delivery.sent(entry.seq)
             room = self._delivery.room()
