@@ -24,8 +24,8 @@ _CUTS: Final = re.compile(r"[,;\t\r\n]")
 
 def kept_text(text: str) -> str:
     """Return a text of which no spreadsheet computes a part."""
-    # Nearly every text has neither, and a file has millions of them.
-    if text[:1].isalnum() and not _CUTS.search(text):
+    # Nearly every text is empty or has neither, and a file has millions of them.
+    if not text or (text[0].isalnum() and not _CUTS.search(text)):
         return text
     return _BEFORE.sub("'", text)
 
