@@ -118,6 +118,18 @@ def test_sessions_are_counted_by_the_weekday_and_hour_of_their_beginning(used):
     assert found.most == 2
 
 
+@pytest.mark.parametrize("by", [sums.MACHINE, sums.MEMBER, sums.CATEGORY, sums.BOTH])
+def test_the_longest_lines_are_the_first_of_all_of_them(used, by):
+    rows = UsageDay.objects.all()
+    every = sums.lines(rows, by)
+    for most in (1, 2, 9):
+        found = sums.longest(rows, by, most)
+        assert found.lines == every[:most]
+        assert found.found == len(every)
+        assert found.total[4:] == tuple(map(sum, zip(*(line[4:] for line in every), strict=True)))
+    assert sums.longest(rows.filter(used_by="nobody"), by, 9) == ([], sums.Line("", "", "", "", 0, 0, 0, 0, 0), 0)
+
+
 def test_sums_are_whole_and_exact_however_large(used):
     rows = UsageDay.objects.filter(used_by="m-1")
     long_ms = 2**51 + 1

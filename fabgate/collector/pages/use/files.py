@@ -36,6 +36,8 @@ _SPECIAL: Final = re.compile("[&<>\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 _SEPARATOR: Final = {"fr": ";"}
 #: Bytes that are handed on at once.
 _CHUNK: Final = 64 * 1024
+#: Texts of a CSV file that are remembered.
+_REMEMBERED: Final = 10_000
 #: A sheet has no more rows than this.
 MAX_ROWS: Final = 1_048_576
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -169,6 +171,16 @@ class _Clocks(dict[int, str]):
         return self[second]
 
 
+class _Kept(dict[str, str]):
+    """Texts as ``kept_text`` has them: most are the same as some rows before, and the latest are remembered."""
+
+    def __missing__(self, text: str) -> str:
+        if len(self) == _REMEMBERED:
+            self.clear()
+        self[text] = kept_text(text)
+        return self[text]
+
+
 def _xml(text: str) -> str:
     """Return a text as XML may hold it; what XML cannot hold is left out."""
     return escape(_NO_XML.sub("", text)) if _SPECIAL.search(text) else text
@@ -179,10 +191,10 @@ def _csv(table: Table, separator: str) -> Iterator[bytes]:
     out.write("\ufeff")
     writer = csv.writer(out, delimiter=separator, lineterminator="\r\n")
     writer.writerow([column.head for column in table.columns])
-    clocks = _Clocks()
+    clocks, kept = _Clocks(), _Kept()
     spans = [place for place, column in enumerate(table.columns) if column.kind == DURATION]
     for row in table.rows:
-        cells = [kept_text(cell) if cell.__class__ is str else cell for cell in row]
+        cells = [kept[cell] if cell.__class__ is str else cell for cell in row]
         for place in spans:
             cells[place] = clocks[row[place] // 1000]  # type: ignore[operator]  # milliseconds
         writer.writerow(cells)

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cache
-from operator import add
 from typing import Any, Final, NamedTuple
 
 from django.db import connection
-from django.db.models import Count, DateTimeField, F, Func, QuerySet, Sum
+from django.db.models import BigIntegerField, Case, Count, DateTimeField, F, Func, QuerySet, Sum, When
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -22,14 +21,16 @@ from fabgate.collector.pages.use import names
 from fabgate.collector.pages.use.periods import Period
 
 MACHINE, MEMBER, CATEGORY, BOTH = "machine", "member", "category", "machine-member"
-#: The columns of the sums that tell the lines apart: the machine's two first.
+#: The columns of the sums that tell the lines apart: the machine first, and the gate where there is none.
 _KEYS: Final = {
-    MACHINE: ("machine_key", "gate"),
+    MACHINE: ("machine_key", "place"),
     MEMBER: ("used_by",),
     CATEGORY: ("category",),
-    BOTH: ("machine_key", "gate", "used_by"),
+    BOTH: ("machine_key", "place", "used_by"),
 }
-_ALL: Final = ("machine_key", "gate", "used_by", "category")
+_ALL: Final = ("machine_key", "place", "used_by", "category")
+#: What is summed, as ``Line`` has it.
+_SUMS: Final = ("sessions", "counted_ms", "running_ms", "uncertain", "uncertainty_ms")
 #: Bars by day up to here, by week up to there, and then by month.
 _DAYS, _WEEKS = 62, 370
 
@@ -54,22 +55,51 @@ class Line(NamedTuple):
         return " · ".join(parts) or self.category or _("not stated")
 
 
+class Longest(NamedTuple):
+    """The lines with the longest time, the longest first; what all lines add up to, and how many were found."""
+
+    lines: list[Line]
+    total: Line
+    found: int
+
+
 def lines(rows: QuerySet[UsageDay], by: str | None) -> list[Line]:
     """Return the sums of `rows`, the longest time first; None: by machine, member and category at once."""
     keys = _ALL if by is None else _KEYS[by]
-    people = names.Names() if "used_by" in keys else None
+    return _lines(_rows(*_summed(rows, keys)), keys, names.Names() if "used_by" in keys else None)
+
+
+def longest(rows: QuerySet[UsageDay], by: str, most: int) -> Longest:
+    """Return the `most` longest lines: of thousands a month the database hands over only those."""
+    keys = _KEYS[by]
+    sql, params = _summed(rows, keys)
+    quoted = connection.ops.quote_name
+    # As a row beside each line, because sums over a window take as long as all the rest.
+    totals = ", ".join(f"CAST(SUM({quoted(f'{name}_')}) AS bigint)" for name in _SUMS)
+    order = ", ".join([f"{quoted('counted_ms_')} DESC", *map(quoted, keys)])
+    found = _rows(
+        f"WITH t AS ({sql}) SELECT t.*, s.* FROM t, (SELECT COUNT(*), {totals} FROM t) s ORDER BY {order} LIMIT %s",  # noqa: S608
+        (*params, most),
+    )
+    width = len(keys) + len(_SUMS)
+    shown = [row[:width] for row in found]
+    people = names.Names(row[keys.index("used_by")] for row in shown) if "used_by" in keys else None
+    count, *total = found[0][width:] if found else [0] * (1 + len(_SUMS))
+    return Longest(_lines(shown, keys, people), Line("", "", "", "", *total), count)
+
+
+def _lines(rows: Iterable[tuple[Any, ...]], keys: Sequence[str], people: names.Names | None) -> list[Line]:
     where = _machines() if "machine_key" in keys else None
-    summed: dict[tuple[tuple[int, int], str, str], tuple[int, ...]] = {}
     width, (who, what) = len(keys), (keys.index(name) if name in keys else None for name in ("used_by", "category"))
-    for row in _summed(rows, keys):
-        # Two gates of one machine are one line, and so is a machine that has had another gate.
-        machine = (row[0], 0 if row[0] else row[1]) if where else (0, 0)
-        key = machine, "" if who is None else row[who], "" if what is None else row[what]
-        values, known = row[width:], summed.get(key)
-        summed[key] = values if known is None else tuple(map(add, known, values))
     made = [
-        Line(where(*machine) if where else "", member, people[member] if people else "", category, *values)
-        for (machine, member, category), values in summed.items()
+        Line(
+            where(row[0], row[1]) if where else "",
+            "" if who is None else row[who],
+            people[row[who]] if people and who is not None else "",
+            "" if what is None else row[what],
+            *row[width:],
+        )
+        for row in rows
     ]
     return sorted(made, key=lambda line: (-line.counted_ms, line.machine, line.who, line.category))
 
@@ -86,35 +116,19 @@ class _Whole(Sum):
         return self.as_sql(compiler, connection, template=template, **context)
 
 
-def _summed(rows: QuerySet[UsageDay], keys: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Return `keys` and sums as the database has them: Django's look at each value takes as long as all the rest."""
-    query = (
-        rows.order_by()
-        .values_list(*keys)
-        .annotate(
-            n=_Whole("sessions"),
-            on=_Whole("counted_ms"),
-            ran=_Whole("running_ms"),
-            doubts=_Whole("uncertain"),
-            doubt=_Whole("uncertainty_ms"),
-        )
-        .query
-    )
+def _summed(rows: QuerySet[UsageDay], keys: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that gives `keys` and sums, and its parameters."""
+    # Two gates of one machine are one line, and so is a machine that has had another gate.
+    place = Case(When(machine_key=0, then=F("gate")), default=0, output_field=BigIntegerField())
+    query = rows.order_by().annotate(place=place).values_list(*keys)
+    return query.annotate(**{f"{name}_": _Whole(name) for name in _SUMS}).query.sql_with_params()
+
+
+def _rows(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return what the database has: Django's look at each value takes as long as all the rest."""
     with connection.cursor() as cursor:
-        cursor.execute(*query.sql_with_params())
+        cursor.execute(sql, params)
         return list(cursor.fetchall())
-
-
-def total(made: Iterable[Line]) -> Line:
-    """Return what lines add up to."""
-    sessions, counted_ms, running_ms, uncertain, uncertainty_ms = 0, 0, 0, 0, 0
-    for line in made:
-        sessions += line.sessions
-        counted_ms += line.counted_ms
-        running_ms += line.running_ms
-        uncertain += line.uncertain
-        uncertainty_ms += line.uncertainty_ms
-    return Line("", "", "", "", sessions, counted_ms, running_ms, uncertain, uncertainty_ms)
 
 
 def bars(rows: QuerySet[UsageDay], period: Period) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def usage(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return show(request, "usage.html", {"form": form}, status=400)
     rows = form.narrowed()
-    lines = sums.lines(rows, form.cleaned_data["by"])
+    lines, total, count = sums.longest(rows, form.cleaned_data["by"], _SHOWN)
     sessions = form.sessions() if lines else None
     bars = sums.bars(rows, form.period) if lines else None
     shown = {
@@ -150,9 +150,9 @@ def usage(request: HttpRequest) -> HttpResponse:
         "before": f"{form.period.first - timedelta(days=1):%Y-%m}",
         "after": f"{form.period.last + timedelta(days=1):%Y-%m}",
         "by": dict(form.fields["by"].choices)[form.cleaned_data["by"]],  # type: ignore[attr-defined]  # a ChoiceField
-        "lines": lines[:_SHOWN],
-        "hidden": max(0, len(lines) - _SHOWN),
-        "total": sums.total(lines),
+        "lines": lines,
+        "hidden": count - len(lines),
+        "total": total,
         "most": lines[0].counted_ms if lines else 0,
         "bars": bars,
         "numbers": list(zip(bars["labels"], bars["ms"], strict=True)) if bars else [],
