@@ -19,6 +19,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from fabgate import seal, wire
 from fabgate.gate.config import Mqtt, UplinkOptions
@@ -257,7 +259,9 @@ class Client:
         if "/event/" in topic:
             found = _DECODE(body)
             number = [(wire.PROP_JOURNAL, found.journal), (wire.PROP_SEQ, str(found.seq))]
-            assert properties.UserProperty == number, "the number beside an entry is another one's"
+            beside = Properties(PacketTypes.PUBLISH)
+            beside.unpack(properties.pack())
+            assert beside.UserProperty == number, "the number beside an entry is another one's"
         self._mid += 1
         self._world.published(topic, body, self._mid)
         return self
