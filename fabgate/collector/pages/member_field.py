@@ -7,14 +7,11 @@ from typing import Any, Final
 from django import forms
 from django.utils.translation import gettext as _
 
-from fabgate.collector.fold import folded
 from fabgate.collector.models import Member
-from fabgate.collector.pages.who import numbered
+from fabgate.collector.pages.use.names import Several, find
 
 #: Letters of a name with its number behind it.
 LONGEST: Final = 330
-#: So many are named where a name fits several.
-_NAMED: Final = 6
 
 
 class MemberField(forms.CharField):
@@ -30,24 +27,10 @@ class MemberField(forms.CharField):
 
 
 def meant(typed: str) -> Member:
-    """Return the member with that number; or with that whole name, without accents too; or whose name alone fits.
-
-    A name with its number behind it, as pages show it, is that one's. Raises ValidationError: nobody, or several.
-    """
-    wanted, number = folded(typed), typed.rpartition("(")[2].removesuffix(")")
-    for one in Member.objects.filter(pk__in={typed, number}):
-        if typed == one.pk or wanted == folded(numbered(one.name, one.pk)):
-            return one
-    found = list(Member.objects.filter(folded=wanted).exclude(folded="")[: _NAMED + 1])
-    if not found and wanted:
-        rows = Member.objects.order_by("folded", "pk")
-        for part in wanted.split():
-            rows = rows.filter(folded__contains=part)
-        found = list(rows[: _NAMED + 1])
+    """Return the member who is meant (names.find). Raises ValidationError: nobody, or several."""
+    found = find(typed, groups=False)
     if not found:
         raise forms.ValidationError(_("No member has the number or the name “%(typed)s”.") % {"typed": typed[:64]})
     if len(found) > 1:
-        some = ", ".join(numbered(one.name, one.pk) for one in found[:_NAMED])
-        more = " …" if len(found) > _NAMED else ""
-        raise forms.ValidationError(_("Whom of these: %(some)s%(more)s?") % {"some": some, "more": more})
-    return found[0]
+        raise Several(found)
+    return Member.objects.get(pk=found[0][0])

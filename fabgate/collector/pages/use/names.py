@@ -41,21 +41,28 @@ class Names:
         return self._found[who]
 
 
-def find(typed: str) -> list[tuple[str, str]]:
-    """Return (id, name) of who may be meant: the one with that id or that whole name, or else all whose name fits.
+def find(typed: str, *, groups: bool = True) -> list[tuple[str, str]]:
+    """Return (id, name) of who may be meant: the one with that id or that whole name, or else some whose name fits.
 
-    A name with its id behind it, as pages show it where others have that name too, is that one's.
+    A name with its id behind it, as pages show it where others have that name too, is that one's. Accents and capitals
+    may be missing. `groups`: whether one of these may be meant too.
     """
-    wanted = folded(typed)
-    everybody = [*Member.objects.order_by("name", "id").values_list("id", "name"), *sorted(_groups().items())]
-    for who, name in everybody:
-        if typed.strip() in (who, numbered(name, who)):
+    typed, wanted = typed.strip(), folded(typed)
+    others = sorted(_groups().items()) if groups else []
+    members = Member.objects.order_by("name", "id").values_list("id", "name")
+    id_behind = typed.rpartition("(")[2].removesuffix(")")
+    for who, name in [*members.filter(pk__in={typed, id_behind}), *others]:
+        if typed == who or wanted == folded(numbered(name, who)):
             return [(who, name or who)]
-    exact = [(who, name) for who, name in everybody if folded(name) == wanted]
+    if not wanted:
+        return []
+    exact = [*members.filter(folded=wanted), *(one for one in others if folded(one[1]) == wanted)]
     if exact:
         return exact
-    parts = wanted.split()
-    return [(who, name) for who, name in everybody if parts and all(part in folded(name) for part in parts)]
+    for part in wanted.split():
+        members = members.filter(folded__contains=part)
+    fitting = [one for one in others if all(part in folded(one[1]) for part in wanted.split())]
+    return [*members[: _NAMED + 1], *fitting]
 
 
 class Several(ValidationError):  # noqa: N818 (it names what happened)
