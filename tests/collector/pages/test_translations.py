@@ -152,7 +152,7 @@ class Shown(HTMLParser):
 def untranslated(text: str) -> set[str]:
     text = re.sub(r"{% *comment.*?endcomment *%}|{#.*?#}", "", text, flags=re.DOTALL)
     text = re.sub(r"{% *blocktrans.*?endblocktrans(?:late)? *%}", "", text, flags=re.DOTALL)
-    text = re.sub(r"{%.*?%}|{{.*?}}", "", text, flags=re.DOTALL)
+    text = re.sub(r"{%.*?%}|{{.*?}}|{\w*}", "", text, flags=re.DOTALL)  # the last one is a cell of {% each %}
     text = re.sub(r"<(pre|code|kbd)\b.*?</\1>", "", text, flags=re.DOTALL)  # what is typed, word for word
     shown = Shown()
     shown.feed(text)

@@ -146,7 +146,7 @@ def test_in_the_night_in_which_the_clocks_go_back_every_list_says_which_hour_it_
     with timezone.override(ZoneInfo("Europe/Paris")):
         day = "first=2025-10-26&last=2025-10-26"
         (row,) = zoe.get(f"/use?{day}").context["rows"]
-        assert row.span == f"26 Oct 2025 02:50 {first} \N{EN DASH} 02:10 {second}"
+        assert row["span"] == f"26 Oct 2025 02:50 {first} \N{EN DASH} 02:10 {second}"
         assert f"02:10</time> {second}" in text(zoe.get(f"/use/refusals?{day}"))
         own = text(zoe.get("/my-minutes/sessions/s-1"))
         assert f"02:50 {first}" in own

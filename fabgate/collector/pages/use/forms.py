@@ -10,8 +10,11 @@ from typing import Any
 from django import forms
 from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
+from django.forms.utils import flatatt
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -32,12 +35,31 @@ class DayInput(forms.DateInput):
         super().__init__({"type": "date"}, format="%Y-%m-%d")
 
 
+class Choice(forms.Select):
+    """A choice without groups, made at once: by Django's templates the three above a list take as long as its rows."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        """Return it as Django's own template has it."""
+        del renderer
+        widget = self.get_context(name, value, attrs)["widget"]
+        options = format_html_join(
+            "",
+            '<option value="{}"{}>{}</option>',
+            (
+                (one["value"], flatatt(one["attrs"]), one["label"])
+                for _group, some, _number in widget["optgroups"]
+                for one in some
+            ),
+        )
+        return format_html('<select name="{}"{}>{}</select>', widget["name"], flatatt(widget["attrs"]), options)
+
+
 class PeriodForm(forms.Form):
     """Which days, of whom, and which machine."""
 
     member = forms.CharField(label=gettext_lazy("Person"), max_length=120, required=False)
-    machine = forms.ChoiceField(label=gettext_lazy("Machine"), required=False)
-    period = forms.ChoiceField(label=gettext_lazy("When"), choices=periods.PRESETS, required=False)
+    machine = forms.ChoiceField(label=gettext_lazy("Machine"), required=False, widget=Choice)
+    period = forms.ChoiceField(label=gettext_lazy("When"), choices=periods.PRESETS, required=False, widget=Choice)
     first = forms.DateField(label=gettext_lazy("From"), required=False, widget=DayInput())
     last = forms.DateField(label=gettext_lazy("To"), required=False, widget=DayInput())
 
@@ -99,7 +121,7 @@ class PeriodForm(forms.Form):
 class SessionsForm(PeriodForm):
     """Which sessions."""
 
-    reason = forms.ChoiceField(label=gettext_lazy("Why it ended"), required=False)
+    reason = forms.ChoiceField(label=gettext_lazy("Why it ended"), required=False, widget=Choice)
     uncertain = forms.BooleanField(label=gettext_lazy("Only uncertain ones"), required=False)
     field_order = ("member", "machine", "period", "first", "last", "reason", "uncertain")
 
@@ -145,7 +167,7 @@ class SessionsForm(PeriodForm):
 class RefusalsForm(PeriodForm):
     """Which refusals."""
 
-    reason = forms.ChoiceField(label=gettext_lazy("Reason"), required=False)
+    reason = forms.ChoiceField(label=gettext_lazy("Reason"), required=False, widget=Choice)
     field_order = ("member", "machine", "reason", "period", "first", "last")
 
     def __init__(self, data: QueryDict) -> None:
@@ -184,10 +206,9 @@ def meant(form: Any, typed: str) -> str:
 
 def machine_choices(empty: Any = None) -> list[tuple[str, Any]]:
     """Return the machines to choose from, those that have left the workshop at the end."""
-    machines = Machine.objects.order_by("retired_at", "title", "name")
+    machines = Machine.objects.order_by("retired_at", "title", "name").only("retired_at", "title", "name")
     there = sorted(machines, key=lambda machine: (machine.retired_at is not None, str(machine).casefold()))
-    titles = names.machines()
-    named = [(str(machine.pk), titles[machine.pk]) for machine in there]
+    named = [(str(pk), title) for pk, title in names.titles(there).items()]
     return [("", _("Any machine") if empty is None else empty), *named]
 
 

@@ -87,7 +87,12 @@ def one(typed: str) -> str:
 
 def machines() -> dict[int, str]:
     """Return what each machine is called, by its row: its title, and its name behind one that another has too."""
-    rows = list(Machine.objects.only("name", "title"))
+    return titles(Machine.objects.only("name", "title"))
+
+
+def titles(machines: Iterable[Machine]) -> dict[int, str]:
+    """Return what each of all `machines` is called, in their order."""
+    rows = list(machines)
     times = Counter(map(str, rows))
     return {row.pk: str(row) if times[str(row)] == 1 else numbered(str(row), row.name) for row in rows}
 

@@ -8,15 +8,23 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, Final
 
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.html import format_html
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
-from fabgate.collector.models import UsageSession
+from fabgate.collector.models import Review, UsageSession
 from fabgate.collector.pages.use import words
 from fabgate.collector.pages.use.names import Names
-from fabgate.collector.templatetags.fabgate import which
+from fabgate.collector.templatetags.fabgate import duration, state, which
 
+#: What a line needs; of the machine's and the gate's many columns their names.
+SHOWN: Final = (
+    *("used_by", "started_at", "ended_at", "not_before", "not_after", "counted_ms", "running_ms", "uncertainty_ms"),
+    *("reason", "uncertain", "review", "corrected", "machine__name", "machine__title", "gate__name"),
+)
 _TO: Final = "\N{EN DASH}"
 
 
@@ -40,8 +48,17 @@ class Row:
     def span(self) -> str:
         """Return from when to when it was, or between what it lies; the second day only where it is another one.
 
-        Made here and not in the template, because there are two a row and fifty rows on a page.
+        In front of it stands whether only its limits are known. Made here and not in the template, because there are two
+        a row and fifty rows on a page.
         """
+        if self.session.is_about:
+            return format_html(
+                '<span title="{}">≈ </span>{}', _("The date is not known: these are its limits."), self._limits
+            )
+        return self._limits
+
+    @property
+    def _limits(self) -> str:
         start, end = self.session.started_at or self.session.not_before, self.session.ended_at
         began, ended = start and timezone.localtime(start), end and timezone.localtime(end)
         first = f"{_day(began.date(), get_language())} {began:%H:%M}{which(began)}" if began else "?"
@@ -50,6 +67,32 @@ class Row:
         is_other = began is None or began.date() != ended.date()
         last = f"{_day(ended.date(), get_language())} {ended:%H:%M}" if is_other else f"{ended:%H:%M}"
         return f"{first} {_TO} {last}{which(ended)}"
+
+    @property
+    def doubt(self) -> str:
+        """Return a mark that its minutes are not exactly known, or why somebody is to look at it; empty: neither."""
+        session = self.session
+        if not session.uncertain:
+            return ""
+        if session.uncertainty_ms and session.review != Review.CONTESTED:
+            return state("uncertain", _("uncertain, up to %(more)s more") % {"more": duration(session.uncertainty_ms)})
+        return state("uncertain", self.review)
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """Return the cells of the list, by name."""
+        session, time_on = self.session, duration(self.session.counted_ms)
+        if session.corrected and "time" in session.corrected:
+            time_on = format_html('{}<span class="mark" title="{}">*</span>', time_on, _("corrected"))
+        return {
+            "url": reverse("use-session", args=[session.id]),
+            "who": self.who,
+            "machine": self.machine,
+            "span": self.span,
+            "time_on": time_on,
+            "running": duration(session.running_ms),
+            "why": format_html("{} {}", self.why, self.doubt) if session.uncertain else self.why,
+        }
 
 
 def rows(sessions: Sequence[UsageSession]) -> list[Row]:

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from fabgate.collector.pages import keyset
 from fabgate.collector.pages.use.forms import SessionsForm
 from fabgate.collector.pages.use.frame import show
-from fabgate.collector.pages.use.rows import rows
+from fabgate.collector.pages.use.rows import SHOWN, rows
 
 
 def sessions(request: HttpRequest) -> HttpResponse:
@@ -15,11 +15,11 @@ def sessions(request: HttpRequest) -> HttpResponse:
     form = SessionsForm(request.GET)
     if not form.is_valid():
         return show(request, "sessions.html", {"form": form}, status=400)
-    page = keyset.page(form.narrowed().select_related("machine", "gate"), "ended_at", request.GET)
+    page = keyset.page(form.narrowed().select_related("machine", "gate").only(*SHOWN), "ended_at", request.GET)
     shown = {
         "form": form,
         "page": page,
-        "rows": rows(page.rows),
+        "rows": [row.cells for row in rows(page.rows)],
         "open": [] if page.newer else rows(list(form.open())),
         "is_first": not page.newer,
     }

@@ -11,13 +11,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.models import Member, UsageDay, UsageSession
 from fabgate.collector.pages.use import periods, sums
-from fabgate.collector.pages.use.forms import DayInput, machine_choices, meant
+from fabgate.collector.pages.use.forms import Choice, DayInput, machine_choices, meant
 from fabgate.collector.pages.use.frame import show
 from fabgate.collector.pages.use.periods import Period
+from fabgate.collector.templatetags.fabgate import NOTHING, duration, state
 
 _MONTH: Final = re.compile(r"(20\d\d|21\d\d)-(0[1-9]|1[0-2])")
 #: So many lines are read; a file has all of them.
@@ -45,13 +46,14 @@ class UsageForm(forms.Form):
     )
     first = forms.DateField(label=gettext_lazy("or from"), required=False, widget=DayInput())
     last = forms.DateField(label=gettext_lazy("to"), required=False, widget=DayInput())
-    machine = forms.ChoiceField(label=gettext_lazy("Machine"), required=False)
+    machine = forms.ChoiceField(label=gettext_lazy("Machine"), required=False, widget=Choice)
     member = forms.CharField(label=gettext_lazy("Person"), max_length=120, required=False)
-    category = forms.ChoiceField(label=gettext_lazy("Category"), required=False)
+    category = forms.ChoiceField(label=gettext_lazy("Category"), required=False, widget=Choice)
     by = forms.ChoiceField(
         label=gettext_lazy("One line for each"),
         required=False,
         choices=GROUPS,
+        widget=Choice,
     )
 
     def __init__(self, data: QueryDict) -> None:
@@ -150,14 +152,39 @@ def usage(request: HttpRequest) -> HttpResponse:
         "before": f"{form.period.first - timedelta(days=1):%Y-%m}",
         "after": f"{form.period.last + timedelta(days=1):%Y-%m}",
         "by": dict(form.fields["by"].choices)[form.cleaned_data["by"]],  # type: ignore[attr-defined]  # a ChoiceField
-        "lines": lines,
+        "lines": [_cells(line) for line in lines],
         "hidden": count - len(lines),
         "total": total,
         "most": lines[0].counted_ms if lines else 0,
         "bars": bars,
-        "numbers": list(zip(bars["labels"], bars["ms"], strict=True)) if bars else [],
-        "heat": sums.heat(sessions) if sessions is not None else None,
-        "hours": range(24),
+        "numbers": [(label, duration(ms)) for label, ms in zip(bars["labels"], bars["ms"], strict=True)]
+        if bars
+        else [],
+        "heat": _heat(sessions) if sessions is not None else None,
+        "hours": [(hour,) for hour in range(24)],
         "title": date_format(form.period.first, "YEAR_MONTH_FORMAT"),
     }
     return show(request, "usage.html", shown)
+
+
+def _heat(sessions: QuerySet[UsageSession]) -> list[tuple[str, list[tuple[str, int]]]]:
+    """Return each weekday's cells, an hour each: how many sessions began, and how strong it is painted."""
+    rows = sums.heat(sessions).rows
+    return [(day, [(str(times) if times else "", strength) for times, strength in cells]) for day, cells in rows]
+
+
+def _cells(line: sums.Line) -> dict[str, str]:
+    return {
+        "title": line.title,
+        "sessions": str(line.sessions),
+        "time_on": duration(line.counted_ms),
+        "running": duration(line.running_ms),
+        "ms": str(line.counted_ms),
+        "uncertain": _doubt(line) if line.uncertain else NOTHING,
+    }
+
+
+def _doubt(line: sums.Line) -> str:
+    more = duration(line.uncertainty_ms)
+    text = ngettext("%(n)s, up to %(more)s more", "%(n)s, up to %(more)s more", line.uncertain)
+    return state("uncertain", text % {"n": line.uncertain, "more": more})
