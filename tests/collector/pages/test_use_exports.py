@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.http import QueryDict
 from django.test import AsyncClient
 from django.utils import translation
 from openpyxl import load_workbook
@@ -45,8 +46,10 @@ def sheet(response: Any) -> list[dict[str, Any]]:
     return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
 
 
-def plain(rows: list[list[files.Cell]]) -> files.Table:
-    return files.Table("Some", [files.Column(head) for head in "abc"], rows)
+def some(rows: list[list[files.Cell]], kinds: str) -> files.Table:
+    return files.Table(
+        "Some", [files.Column(head, kind) for head, kind in zip("abc", kinds.split(), strict=True)], rows
+    )
 
 
 def test_sessions_come_with_names_and_exact_milliseconds(used, browse):
@@ -174,15 +177,52 @@ def test_a_file_is_named_after_the_days_that_it_covers(used, browse, query, name
 
 @pytest.mark.parametrize("text", ["=1+2", "+1", "-1", "@SUM(A1)"])
 def test_no_cell_of_a_csv_begins_like_a_formula(text):
-    content = b"".join(files._csv(plain([[text, f"a{text}", -1]]), ",")).decode("utf-8-sig")
+    content = b"".join(files._csv(some([[text, f"a{text}", -1]], "text text number"), ",")).decode("utf-8-sig")
     assert list(csv.reader(io.StringIO(content, newline="")))[1] == [f"'{text}", f"a{text}", "-1"]
+
+
+#: What a cell of each kind may be. What is no text is written down unseen: none of it begins as a formula does.
+CELLS = {
+    files.TEXT: r"(?s).*",
+    files.NUMBER: r"\d+",
+    files.PLAIN: r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00)?",
+    files.DURATION: r"\d+",
+    files.MOMENT: r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d)?",
+    files.DAY: r"\d{4}-\d\d-\d\d",
+}
+
+
+@pytest.mark.parametrize("what", ["sessions", "usage", "refusals"])
+def test_each_column_holds_what_it_says(used, what):
+    used.begin("s-3", "m-1", NOON + 120 * MINUTE)
+    form, take = exports._WHAT[what]
+    asked: Any = form(QueryDict("period=all" if what == "sessions" else f"first={NOON:%Y-%m-%d}&last={NOON:%Y-%m-%d}"))
+    assert asked.is_valid(), asked.errors
+    made = take(asked)
+    rows = list(made.rows)
+    assert rows
+    for row in rows:
+        for column, cell in zip(made.columns, row, strict=True):
+            assert isinstance(cell, int) == (column.kind in {files.NUMBER, files.DURATION}), column
+            assert re.fullmatch(CELLS[column.kind], str(cell)), column
+
+
+@pytest.mark.parametrize("count", [0, 1, files._AT_ONCE, 2 * files._AT_ONCE + 1])
+def test_no_row_is_lost_between_two_looks(count, tmp_path):
+    rows: list[list[files.Cell]] = [[f"who {n}", n, n * 1000] for n in range(count)]
+    content = b"".join(files._csv(some(rows, "text number duration"), ",")).decode("utf-8-sig")
+    assert [line.split(",")[1] for line in content.splitlines()[1:]] == [str(n) for n in range(count)]
+    with (tmp_path / "sheet.xlsx").open("w+b") as file:
+        files.write_xlsx(file, some(rows, "text number duration"))
+    found = list(load_workbook(tmp_path / "sheet.xlsx").active.values)[1:]
+    assert [(who, number) for who, number, _span in found] == [(who, number) for who, number, _ms in rows]
 
 
 def test_a_sheet_holds_what_xml_cannot_and_what_looks_like_xml(tmp_path):
     with (tmp_path / "sheet.xlsx").open("w+b") as file:
-        files.write_xlsx(file, plain([["<b>&amp;", "x\0y\x1f", None], ["", 7, "Zoé\nMüller"]]))
+        files.write_xlsx(file, some([["<b>&amp;", None, "x\0y\x1f"], ["", 7, "Zoé\nMüller"]], "text number text"))
     rows = list(load_workbook(tmp_path / "sheet.xlsx").active.values)
-    assert rows == [("a", "b", "c"), ("<b>&amp;", "xy", None), (None, 7, "Zoé\nMüller")]
+    assert rows == [("a", "b", "c"), ("<b>&amp;", None, "xy"), (None, 7, "Zoé\nMüller")]
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Paris", "Asia/Kolkata", "Australia/Lord_Howe"])

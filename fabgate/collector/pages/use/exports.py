@@ -85,32 +85,37 @@ def _mistakes(form: forms.Form) -> str:
     return " ".join(str(text) for texts in form.errors.values() for text in texts)
 
 
-def _plain(*heads: str) -> list[Column]:
-    return [Column(head) for head in heads]
+def _of(kind: str, *heads: str) -> list[Column]:
+    return [Column(head, kind) for head in heads]
 
 
 def _sessions(form: SessionsForm) -> Table:
     columns = (
-        *_plain(_("Session"), _("Person number"), _("Person"), _("Category"), _("Payer number"), _("Payer")),
-        *_plain(_("Purpose"), _("Machine"), _("Gate")),
-        *(Column(_("Started (UTC)")), Column(_("Started (local)"), files.MOMENT)),
-        *(Column(_("Ended (UTC)")), Column(_("Ended (local)"), files.MOMENT)),
-        *(Column(_("Time on"), files.DURATION), Column(_("Time on (ms)")), Column(_("Running (ms)"))),
-        *_plain(_("Uncertainty (ms)"), _("Why it ended"), _("Let in because"), _("Supervisor"), _("Uncertain")),
-        *_plain(_("To review"), _("Corrected"), _("Not before (UTC)"), _("Not after (UTC)")),
+        *_of(files.TEXT, _("Session"), _("Person number"), _("Person"), _("Category"), _("Payer number"), _("Payer")),
+        *_of(files.TEXT, _("Purpose"), _("Machine"), _("Gate")),
+        *(Column(_("Started (UTC)"), files.PLAIN), Column(_("Started (local)"), files.MOMENT)),
+        *(Column(_("Ended (UTC)"), files.PLAIN), Column(_("Ended (local)"), files.MOMENT)),
+        Column(_("Time on"), files.DURATION),
+        *_of(files.NUMBER, _("Time on (ms)"), _("Running (ms)"), _("Uncertainty (ms)")),
+        *_of(files.TEXT, _("Why it ended"), _("Let in because"), _("Supervisor"), _("Uncertain")),
+        *_of(files.TEXT, _("To review"), _("Corrected")),
+        *_of(files.PLAIN, _("Not before (UTC)"), _("Not after (UTC)")),
     )
     return Table(_("Sessions"), columns, _session_rows(form))
 
 
 class _Bare(Func):
-    """A column as the database has it: nobody makes 100,000 dates of texts only to write them down again."""
+    """A column as the database has it: nobody makes 100,000 dates of texts only to write them down again.
+
+    A flag is 0 or 1 on SQLite then.
+    """
 
     template = "%(expressions)s"
     output_field = TextField()
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
         """Make an expression of it: the type that a column was declared with makes a date of it already in sqlite3."""
-        return self.as_sql(compiler, connection, template="(%(expressions)s || '')", **context)
+        return self.as_sql(compiler, connection, template="(+%(expressions)s)", **context)
 
 
 _COLUMNS: Final = (
@@ -141,16 +146,19 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
             yield (
                 *(session, who, names[who], category, payer, names[payer], purposes.get(purpose, purpose)),
                 *(titles.get(machine) or gates.get(gate, ""), gates.get(gate, "")),
-                *(*moments.both(started), *moments.both(end)),
+                *(moments.both(started) if started else _NO_MOMENT),
+                *(moments.both(end) if end else _NO_MOMENT),
                 *(counted_ms, counted_ms, running_ms, uncertainty_ms),
                 *(ends.get(reason, reason) if reason else _("still open"), bases.get(basis, basis)),
                 names[supervisor] if supervisor else "",
                 *(yes if uncertain else "", words.why(review)[0] if review else "", corrected),
-                *(moments.both(not_before)[0], moments.both(not_after)[0]),
+                moments.both(not_before)[0] if not_before else "",
+                moments.both(not_after)[0] if not_after else "",
             )
 
 
-_BARE: Final = ("started_at", "ended_at", "not_before", "not_after")
+_BARE: Final = ("started_at", "ended_at", "uncertain", "not_before", "not_after")
+_NO_MOMENT: Final = ("", "")
 
 
 class _Moments:
@@ -158,40 +166,49 @@ class _Moments:
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
-        self._hours: dict[str, tuple[str, str] | None] = {}
+        self._hours = _Hours(zone)
 
-    def both(self, found: str | datetime | None) -> tuple[str, str]:
+    def both(self, found: str | datetime) -> tuple[str, str]:
         """Return a moment as ISO 8601 has it, in UTC and local; SQLite has texts, PostgreSQL has moments."""
-        if found is None:
-            return "", ""
-        if not isinstance(found, str):
+        if found.__class__ is not str:
+            assert isinstance(found, datetime)
             return _utc(found), _local(found, self._zone)
-        hour, rest = found[:13], found[13:]
-        if hour not in self._hours:
-            self._hours[hour] = self._hour(hour)
-        rest = rest[:10] if len(rest) > 6 else f"{rest}.000"
-        local = self._hours[hour]
-        if local is None:
+        hour = self._hours[found[:13]]
+        if hour is None:
             moment = datetime.fromisoformat(f"{found}+00:00")
             return _utc(moment), _local(moment, self._zone)
-        return f"{hour[:10]}T{hour[11:]}{rest}+00:00", f"{local[0]}{rest}{local[1]}"
+        utc, local, offset = hour
+        rest = found[13:23] if len(found) > _TO_THE_SECOND else f"{found[13:]}.000"
+        return f"{utc}{rest}+00:00", f"{local}{rest}{offset}"
 
-    def _hour(self, hour: str) -> tuple[str, str] | None:
-        """Return date and hour in the zone, and its offset; None where minutes differ too, or the offset changes."""
+
+_TO_THE_SECOND: Final = len("2026-11-26 16:30:58")
+
+
+class _Hours(dict[str, tuple[str, str, str] | None]):
+    """Day and hour in UTC and in a zone, and its offset, by how SQLite begins the moments in it.
+
+    None where minutes differ too, or the offset changes within the hour.
+    """
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+
+    def __missing__(self, hour: str) -> tuple[str, str, str] | None:
         first = datetime.fromisoformat(f"{hour}:00:00+00:00").astimezone(self._zone)
         last = datetime.fromisoformat(f"{hour}:59:59+00:00").astimezone(self._zone)
-        if first.minute or first.second or first.utcoffset() != last.utcoffset():
-            return None
-        text = first.isoformat()
-        return text[:13], text[19:]
+        text, self[hour] = first.isoformat(), None
+        if not (first.minute or first.second) and first.utcoffset() == last.utcoffset():
+            self[hour] = f"{hour[:10]}T{hour[11:]}", text[:13], text[19:]
+        return self[hour]
 
 
 def _usage(form: UsageForm) -> Table:
     columns = (
         *(Column(_("From"), files.DAY), Column(_("To"), files.DAY)),
-        *_plain(_("Machine"), _("Person number"), _("Person"), _("Category"), _("Sessions")),
-        *(Column(_("Time on"), files.DURATION), Column(_("Time on (ms)")), Column(_("Running (ms)"))),
-        *_plain(_("Uncertain"), _("Uncertainty (ms)")),
+        *_of(files.TEXT, _("Machine"), _("Person number"), _("Person"), _("Category")),
+        *(Column(_("Sessions"), files.NUMBER), Column(_("Time on"), files.DURATION)),
+        *_of(files.NUMBER, _("Time on (ms)"), _("Running (ms)"), _("Uncertain"), _("Uncertainty (ms)")),
     )
     first, last = form.period.first.isoformat(), form.period.last.isoformat()
     rows = (
@@ -206,9 +223,9 @@ def _usage(form: UsageForm) -> Table:
 
 def _refusals(form: RefusalsForm) -> Table:
     columns = (
-        *(Column(_("When (UTC)")), Column(_("When (local)"), files.MOMENT)),
-        *_plain(_("Person number"), _("Person"), _("Badge"), _("Machine"), _("Gate"), _("Why not")),
-        Column(_("Received where the clock was wrong (UTC)")),
+        *(Column(_("When (UTC)"), files.PLAIN), Column(_("When (local)"), files.MOMENT)),
+        *_of(files.TEXT, _("Person number"), _("Person"), _("Badge"), _("Machine"), _("Gate"), _("Why not")),
+        Column(_("Received where the clock was wrong (UTC)"), files.PLAIN),
     )
     return Table(_("Refusals"), columns, _refusal_rows(form))
 
