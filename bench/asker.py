@@ -1,8 +1,8 @@
 """A collector's pages, asked from within their own process: view, middleware, template and database, and no network.
 
 ``python -m bench.asker`` says ``ready``; each line on stdin is an address, each answer one line of JSON: the status, the
-milliseconds, how many of them on the processor, the bytes, the rows of its tables, and by how many MiB the process grew
-meanwhile at the most.
+milliseconds, the computer's pace (pace.py) before and after, the worse of the two, the bytes, the rows of its tables, and
+by how many MiB the process grew meanwhile at the most.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from bench.pace import Pace
 from bench.usage import rss_mib
 
 _OLDER = re.compile(r'href="(\?[^"]*before=[^"]*)"')
@@ -37,27 +38,30 @@ def main() -> None:
     client = Client(headers={"host": "localhost"}, SERVER_NAME="localhost")
     client.force_login(account)
     start.settle()  # as the web process does
+    pace = Pace()
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps(_ask(client, line.strip())), flush=True)
+        print(json.dumps(_ask(client, line.strip(), pace)), flush=True)
 
 
-def _ask(client: object, address: str) -> dict[str, object]:
+def _ask(client: object, address: str, pace: Pace) -> dict[str, object]:
+    pace.wait()
+    paced = pace.now()
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here
     before = rss_mib(os.getpid())
-    began_s, cpu_s = time.perf_counter(), time.process_time()
+    began_s = time.perf_counter()
     response = client.get(address)  # type: ignore[attr-defined]  # Django's, which is imported late
     size, kept, digest = 0, b"", hashlib.sha256()
     for chunk in response if response.streaming else [response.content]:
         size += len(chunk)
         digest.update(chunk)
         kept = chunk if not response.streaming else b""
-    took_ms, cpu_ms = (time.perf_counter() - began_s) * 1000, (time.process_time() - cpu_s) * 1000
+    took_ms = (time.perf_counter() - began_s) * 1000
     older = _OLDER.search(kept.decode())
     return {
         "status": response.status_code,
         "ms": took_ms,
-        "cpu_ms": cpu_ms,
+        "pace": max(paced, pace.now()),
         "bytes": size,
         "rows": kept.count(_ROW),
         "grew_mib": _peak_mib() - before,

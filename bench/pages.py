@@ -84,6 +84,7 @@ def measure(run: Run) -> list[Figure]:
     worst_time = max(times, key=lambda name: median(times[name]))
     every = [f"{name} {median(times[name]):.1f} ms, {median(ratios[name]):.2f} x" for name in asked]
     every += [f"{name} {median(times[name]):.1f} ms" for name in alone]
+    every += [large.paced] if large.paced else []
     return [
         run.figure(
             "the worst list that both have, at a million against 10,000",

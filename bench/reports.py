@@ -39,5 +39,5 @@ def _figures(run: Run, asker: Asker, addresses: dict[str, str], where: str) -> l
         asker.ms(address)
         passes = [median(asker.ms(address) for _ in range(TIMES)) for _ in range(PASSES)]
         run.say(f"{where}, {what}: {median(passes):.1f} ms")
-        figures.append(run.figure(f"{what}, a million sessions, {where}", "ms", passes, LIMIT_MS))
+        figures.append(run.figure(f"{what}, a million sessions, {where}", "ms", passes, LIMIT_MS, note=asker.paced))
     return figures
