@@ -31,12 +31,13 @@ from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
 from fabgate.collector.formulas import kept_text
 from fabgate.collector.pages.use.evidence import clock
 
-Cell = str | int | None
+Cell = str | int
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SPECIAL: Final = re.compile("[&<>\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 _SEPARATOR: Final = {"fr": ";"}
 #: Bytes that are handed on at once.
 _CHUNK: Final = 64 * 1024
+_LINE_END: Final = "\r\n"
 #: Rows that are looked at together.
 _AT_ONCE: Final = 250
 #: Texts of a file that are remembered.
@@ -49,8 +50,6 @@ XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.
 #: What a column holds: what somebody called something; a whole number; a text of ours that no other row has, such as a
 #: moment in UTC; milliseconds; a local moment in ISO 8601; a day in ISO 8601.
 TEXT, NUMBER, PLAIN, DURATION, MOMENT, DAY = "text", "number", "plain", "duration", "moment", "day"
-#: What nobody else may write a letter of: no spreadsheet takes a part of it for a formula.
-_OURS: Final = {NUMBER, PLAIN, MOMENT, DAY}
 _SHOWN: Final = {DURATION: "[h]:mm:ss", MOMENT: "yyyy-mm-dd hh:mm:ss", DAY: "yyyy-mm-dd"}
 _WIDTH: Final = {DURATION: 12, MOMENT: 19, DAY: 12}
 #: The day that spreadsheets count as 0.
@@ -157,7 +156,7 @@ def _write(sheet: Any, table: Table, styles: Mapping[str, int]) -> None:
             rest = as_xml[column.kind]
             made.append(
                 [
-                    "" if cell is None or cell == "" else f'<c r="{letter}{number}"{rest(cell)}</c>'
+                    "" if cell == "" else f'<c r="{letter}{number}"{rest(cell)}</c>'
                     for number, cell in zip(numbers, cells, strict=True)
                 ]
             )
@@ -203,48 +202,47 @@ class _Remembered(dict[str, str]):
         self[text] = self.made(text)
         return self[text]
 
-    @staticmethod
-    def made(text: str) -> str:
+    def made(self, text: str) -> str:
         """Return it as the file has it."""
         raise NotImplementedError
 
 
-class _Kept(_Remembered):
-    """As CSV has them."""
+class _Quoted(_Remembered):
+    """As CSV has them. The library looks at each letter of a line, so it is asked once a text, and lines are joined."""
 
-    made = staticmethod(kept_text)
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
+
+    def made(self, text: str) -> str:
+        """Return a cell of which no spreadsheet computes a part, in quotes where it needs them."""
+        if not text or (text[0].isalnum() and text.replace("-", "").isalnum()):
+            return text  # and the ids of sessions, of which there are as many as lines
+        out = io.StringIO()
+        csv.writer(out, delimiter=self._separator, lineterminator=_LINE_END).writerow([kept_text(text)])
+        return out.getvalue().removesuffix(_LINE_END)
 
 
 class _Inline(_Remembered):
     """As a sheet has them: the rest of a cell behind its place."""
 
-    @staticmethod
-    def made(text: str) -> str:
+    def made(self, text: str) -> str:
         """Return it as XML; what XML cannot hold is left out."""
         text = escape(_NO_XML.sub("", text)) if _SPECIAL.search(text) else text
         return f' t="inlineStr"><is><t>{text}</t></is>'
 
 
 def _csv(table: Table, separator: str) -> Iterator[bytes]:
-    out = io.StringIO()
-    out.write("\ufeff")
-    writer = csv.writer(out, delimiter=separator, lineterminator="\r\n")
-    writer.writerow([column.head for column in table.columns])
-    clocks, kept = _Clocks(), _Kept()
+    texts, clocks = _Quoted(separator), _Clocks()
+    yield f"\ufeff{separator.join(texts[column.head] for column in table.columns)}{_LINE_END}".encode()
+    as_csv: dict[str, Callable[[Any], str]] = {
+        TEXT: texts.__getitem__,
+        NUMBER: str,
+        DURATION: lambda ms: clocks[ms // 1000],
+        **dict.fromkeys((PLAIN, MOMENT, DAY), str),
+    }
     for columns in _by_column(table.rows):
-        made = [
-            [clocks[ms // 1000] for ms in cells]
-            if column.kind == DURATION
-            else cells
-            if column.kind in _OURS
-            else [kept[cell] for cell in cells]
-            for column, cells in zip(table.columns, columns, strict=True)
-        ]
-        writer.writerows(zip(*made, strict=True))
-        yield out.getvalue().encode()
-        out.seek(0)
-        out.truncate()
-    yield out.getvalue().encode()
+        made = [map(as_csv[column.kind], cells) for column, cells in zip(table.columns, columns, strict=True)]
+        yield "".join([separator.join(cells) + _LINE_END for cells in zip(*made, strict=True)]).encode()
 
 
 def _in_language(language: str | None, chunks: Iterator[bytes]) -> Iterator[bytes]:
