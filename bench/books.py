@@ -93,8 +93,8 @@ def fill(sessions: int) -> None:
             told += [usage for usage in usages if usage.doubt]
         _reviews(told)
     with connection.cursor() as cursor:
-        # PostgreSQL does it by itself within a minute; nobody ever does it to the SQLite of a workshop.
-        cursor.execute("PRAGMA journal_mode=WAL" if connection.vendor == "sqlite" else "ANALYZE")
+        # PostgreSQL does it by itself within a minute or so; nobody ever does it to the SQLite of a workshop.
+        cursor.execute("PRAGMA journal_mode=WAL" if connection.vendor == "sqlite" else "VACUUM ANALYZE")
     connection.close()
 
 
