@@ -180,7 +180,8 @@ def _refusal(row: Refusal) -> dict[str, Any]:
 
 def _sessions(member: Member) -> list[dict[str, Any]]:
     rows = UsageSession.objects.filter(used_by=member.pk).select_related("machine", "gate")
-    running = rows.filter(ended_at=None).order_by("-started_at")[:_LAST]
+    # Of all that are open, not of all that are this person's: they may be thousands, and no index tells the open ones.
+    running = UsageSession.open().filter(used_by=member.pk).order_by("-started_at")[:_LAST]
     ended = rows.filter(ended_at__isnull=False).order_by("-ended_at", "-id")[:_LAST]
     return [
         {"row": row, "where": row.machine or row.gate, "why": reasons.ended(row.reason)} for row in [*running, *ended]
