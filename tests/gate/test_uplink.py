@@ -170,9 +170,16 @@ class Desk:
                 thread.start()
         if up:
             wait(lambda: LinkChanged(connected=True) in self.posted, "the connection")
-            # The status follows the subscriptions: once the broker has it, nothing said to the gate is missed.
-            wait(lambda: self.uplink._client is None or 2 not in self.uplink._client._out_messages, "the subscription")
+            wait(self._is_subscribed, "the subscription")
         return self
+
+    def _is_subscribed(self) -> bool:
+        """Whether nothing said to the gate is missed: the broker has what follows the subscriptions (1), the status (2).
+
+        The state (3) is published last: by then the status was, too.
+        """
+        client = self.uplink._client
+        return client is None or (client._last_mid >= 3 and 2 not in client._out_messages)
 
     def pass_(self, ms: int) -> None:
         """Let time pass, and wake the uplink as its own timer would."""
