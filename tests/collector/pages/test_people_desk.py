@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from fabgate.collector.blocks import hold, today
-from fabgate.collector.models import Block, Change, Gate, Grant, Machine, Member, Training
+from fabgate.collector.models import Badge, Block, Change, Gate, Grant, Machine, Member, Training
 
-from .counter import a_broker, a_house, admitted, fetched, refused, said, tapped, text, trained  # noqa: F401 (fixtures)
+from .counter import NEW, a_broker, a_house, admitted, fetched, refused, said, tapped, text, trained  # noqa: F401 (fixtures)
 
 
 @pytest.fixture
@@ -108,6 +108,45 @@ def test_a_training_that_is_too_old_or_was_taken_back_stays_in_sight(desk):
 def test_the_last_refusals_are_in_words(desk):
     tapped("0401B2C3D4E580", member="m-1", reasons=("payment-due", "training-missing"))
     assert "payment due, training missing" in text(desk.get("/people/m-1"))
+
+
+def lately(client, pk: str = "m-3") -> list[tuple[str, bool]]:
+    rows = client.get(f"/people/{pk}").context["refusals"]
+    return [(", ".join(row["why"]), row["is_before"]) for row in rows]
+
+
+def gave_back(client, member: str) -> None:
+    held = Badge.objects.get(member=member, spelling=NEW)
+    assert client.post(f"/people/badges/{held.pk}/end", {"reason": "returned"}).status_code == 303
+
+
+def test_a_badge_that_was_refused_before_it_was_theirs_is_no_never(desk):
+    tapped(NEW)
+    desk.post("/people/m-3/give", {"typed": NEW})
+    assert lately(desk) == [("unknown badge", True)]
+    assert "before the badge was theirs" in text(desk.get("/people/m-3"))
+    tapped(NEW)  # by a gate that had not fetched its roster yet
+    tapped(NEW, member="m-3", reasons=("training-missing",))
+    assert lately(desk) == [("training missing", False), ("unknown badge", False), ("unknown badge", True)]
+
+
+def test_what_somebody_met_who_had_the_badge_before_is_not_told_of_who_has_it_now(desk):
+    tapped(NEW)  # before anybody had it: it was on its way to the first one
+    desk.post("/people/m-1/give", {"typed": NEW})
+    tapped(NEW)
+    gave_back(desk, "m-1")
+    desk.post("/people/m-3/give", {"typed": NEW})
+    assert lately(desk) == []
+    assert "Never." in text(desk.get("/people/m-3"))
+
+
+def test_a_badge_that_lay_at_the_desk_between_two_people_was_refused_to_the_second(desk):
+    desk.post("/people/m-1/give", {"typed": NEW})
+    gave_back(desk, "m-1")
+    tapped(NEW)
+    desk.post("/people/m-3/give", {"typed": NEW})
+    assert lately(desk) == [("unknown badge", True)]
+    assert lately(desk, "m-1") == []
 
 
 def test_a_person_who_is_not_there_is_said_so(desk):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -78,7 +78,7 @@ def page(request: HttpRequest, member: Member, **bound: Any) -> HttpResponse:
         "blocks": [(block, words.block(block.reason)) for block in held_blocks],
         "groups": member.groups.order_by("name"),
         "pays_for": member.pays_for.order_by("folded")[:10],
-        "refusals": [_refusal(row) for row in _refusals(member)],
+        "refusals": [_refusal(row, {one.digest: one.since for one in carried}) for row in _refusals(member, carried)],
         "sessions": _sessions(member),
         "gates": Gate.objects.filter(machine__isnull=False).select_related("machine").order_by("name"),
         "known": _known(member),
@@ -168,14 +168,38 @@ def _badge(row: Badge) -> dict[str, Any]:
     }
 
 
-def _refusals(member: Member) -> list[Refusal]:
-    return list(
-        Refusal.objects.filter(member=member.pk).select_related("gate", "machine").order_by("-about", "-id")[:_LAST]
-    )
+def _refusals(member: Member, carried: Collection[Badge]) -> list[Refusal]:
+    """Return the last refusals of a member, and of the badges `carried` by them which a gate did not know as theirs.
+
+    Those of a badge that somebody had before count from when that one had it no more: what came before was theirs.
+    """
+    own = Refusal.objects.exclude(member="").filter(member=member.pk)
+    strangers = [
+        Refusal.objects.filter(member="", badge=digest, **({} if since is None else {"about__gte": since}))
+        for digest, since in _free_since(carried).items()
+    ]
+    found = [
+        row
+        for rows in (own, *strangers)
+        for row in rows.select_related("gate", "machine").order_by("-about", "-id")[:_LAST]
+    ]
+    return sorted(found, key=lambda row: (row.about, row.pk), reverse=True)[:_LAST]
 
 
-def _refusal(row: Refusal) -> dict[str, Any]:
-    return {"row": row, "why": reasons.all_refused(row.reasons), "where": row.where}
+def _free_since(carried: Collection[Badge]) -> dict[str, datetime | None]:
+    """Return of each badge when whoever had it before lost or gave it back; None where nobody had."""
+    found: dict[str, datetime | None] = {row.digest: None for row in carried}
+    now = {row.pk for row in carried}
+    for row in Badge.objects.filter(digest__in=found).exclude(pk__in=now).only("digest", "ended_at"):
+        before = found[row.digest]
+        if row.ended_at is not None and (before is None or row.ended_at > before):
+            found[row.digest] = row.ended_at
+    return found
+
+
+def _refusal(row: Refusal, since: Mapping[str, datetime]) -> dict[str, Any]:
+    is_before = not row.member and row.about < since[row.badge]
+    return {"row": row, "why": reasons.all_refused(row.reasons), "where": row.where, "is_before": is_before}
 
 
 def _sessions(member: Member) -> list[dict[str, Any]]:
