@@ -55,6 +55,11 @@ class Difference:
         return len(self.vanished) > MAX_VANISHING * self.members_now
 
     @property
+    def is_addition(self) -> bool:
+        """Whether it brings people, changes nobody and leaves most out: a class that begins, and not half of a list."""
+        return self.too_many_vanish and bool(self.new) and not self.changed
+
+    @property
     def may_end(self) -> bool:
         """Whether those who are missing may be ended: nothing of the file is in doubt, and they are not too many."""
         return bool(self.vanished) and not self.too_many_vanish and not self.file.mistakes

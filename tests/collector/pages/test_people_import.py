@@ -20,6 +20,8 @@ from .conftest import hashed
 from .counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
 
 ALL = f"id,name,badges\nm-1,Ada Lovelace,{ADA}\nm-2,Zoé Müller-Østergård,{ZOE}\nm-3,Élise Noël,\n"
+#: A class of seven.
+NEWCOMERS = "".join(f"c-{number},Pupil {number},\n" for number in range(7))
 
 #: What is said of one that a program wrote.
 FORMULA = "holds a formula without a value: open the file in a spreadsheet and save it, or type the value"
@@ -285,6 +287,21 @@ def test_a_list_from_which_more_than_a_fifth_vanish_ends_nobody(manager, many):
     assert 'name="complete"' not in text(page)
     assert take(manager, page, complete="yes").status_code == 400
     assert not Member.objects.exclude(left_on=None).exists()
+
+
+def test_a_class_that_is_added_to_a_workshop_is_no_half_of_a_list(manager, many):
+    page = look(manager, f"id,name,badges\nm-1,Ada Lovelace,{ADA}\n{NEWCOMERS}")
+    assert "half a list" not in text(page)
+    assert 'class="message warning"' not in text(page)
+    assert "this list only adds people" in text(page)
+    assert 'name="complete"' not in text(page)
+    assert said(take(manager, page)) == "The list is taken: 7 new people, 0 changed."
+    assert not Member.objects.exclude(left_on=None).exists()
+
+
+def test_half_of_a_list_that_changes_people_too_is_called_so(manager, many):
+    page = look(manager, f"id,name,badges\nm-1,Ada King,{ADA}\n{NEWCOMERS}")
+    assert "this looks like half a list" in text(page)
 
 
 def test_while_a_line_is_broken_nobody_is_ended_by_a_list(manager, many):
