@@ -12,6 +12,7 @@ from typing import Final
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from fabgate import wire
@@ -27,6 +28,21 @@ GIVEN: Final = ("stop", "extend", "identify", "fetch-roster", "clear-fault")
 NOT_SENT: Final = "not-sent"
 #: Of a gate that was not there: nothing was sent, and its roster says it once it is back.
 WAITS: Final = "waits"
+#: What became of an order that its gate did not follow (gate/reports.py).
+_REFUSED: Final = "refused"
+#: Each counts: two of them are twice the time.
+_COUNTS: Final = "extend"
+#: Whoever asks for more time again so soon has clicked twice, or has not seen that somebody else was quicker.
+SAME_S: Final = 10
+
+
+class Asked(UsageError):  # noqa: N818 (it names what happened)
+    """The same was asked for a moment ago, by `order`: twice it would count twice."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        text = _("%(gate)s was told to go on for longer a moment ago; see what it answers, then ask again")
+        super().__init__(text % {"gate": order.gate.name})
 
 
 def give(
@@ -38,7 +54,10 @@ def give(
     seconds: int | None = None,
     timeout_s: float = roster.PATIENCE_S,
 ) -> Order:
-    """Send one order, and return it; its outcome comes with the gate's reply. Raises UsageError."""
+    """Send one order, and return it; its outcome comes with the gate's reply. Raises UsageError.
+
+    Raises Asked where it is to extend a session that was extended a moment ago, or where that is not answered yet.
+    """
     if verb not in GIVEN:
         raise UsageError(
             _("found the order '%(found)s', wanted one of %(wanted)s") % {"found": verb, "wanted": ", ".join(GIVEN)}
@@ -52,10 +71,23 @@ def give(
             _("found %(found)s seconds for %(verb)s, wanted 1 to %(most)d, and for extend only")
             % {"found": seconds, "verb": verb, "most": wire.MAX_SECONDS}
         )
-    order, message = write(gate, verb, actor, reason=reason, seconds=seconds)
+    with transaction.atomic():
+        if verb == _COUNTS and (before := _asked(gate, verb)) is not None:
+            raise Asked(before)
+        order, message = write(gate, verb, actor, reason=reason, seconds=seconds)
     if not send([], [(order, message)], timeout_s=timeout_s):
         order.refresh_from_db()
     return order
+
+
+def _asked(gate: Gate, verb: str) -> Order | None:
+    """Return the order that says the same and is under way, or was a moment ago. Of two who ask at once one waits here."""
+    Gate.objects.select_for_update(no_key=True).get(pk=gate.pk)
+    now = datetime.now(UTC)
+    under_way = Q(outcome="", until__gte=now)
+    done = Q(at__gt=now - timedelta(seconds=SAME_S)) & ~Q(outcome__in=(NOT_SENT, _REFUSED))
+    lately = now - timedelta(seconds=wire.COMMAND_LIFE_S)
+    return Order.objects.filter(under_way | done, gate=gate, command=verb, at__gte=lately).order_by("-at").first()
 
 
 def send(

@@ -22,10 +22,12 @@ from fabgate.collector.models import (
     Machine,
     Member,
     Opening,
+    Order,
     SpecialDay,
     Training,
 )
 from fabgate.collector.models.calendar import WEEK
+from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import UsageError
 
 from .counter import NEW, a_broker, a_house, served, text  # noqa: F401 (fixtures)
@@ -300,3 +302,17 @@ def test_of_two_who_keep_the_workshop_open_at_once_the_second_reads_what_the_fir
     answers = at_once(*(sent(client, "/machines/calendar/tonight", typed) for client, typed in sends))
     assert codes(answers) == [303, 409]
     assert SpecialDay.objects.count() == 1
+
+
+# --- an order ---------------------------------------------------------------------------------------------------------
+
+
+def test_of_two_clicks_at_once_one_makes_a_session_longer(browse, house, broker):
+    own = house.gate_directory("laser-1")
+    own.mkdir(parents=True)
+    write_secret(own / "seal.keys", new_key("s1"))
+    Gate.objects.filter(name="laser-1").update(boot="boot-7", state="active", session="s")
+    more = "/floor/gates/laser-1/order?session=s"
+    answers = at_once(*(sent(browse(who), more, {"verb": "extend-1800"}) for who in ("desk", another("desk"))))
+    assert codes(answers) == [303, 303]
+    assert (Order.objects.count(), broker.told) == (1, ["laser-1"])

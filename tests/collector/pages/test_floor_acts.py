@@ -418,6 +418,32 @@ def test_no_more_time_is_offered_than_a_gate_gives_at_once(desk, broker, limit_s
     assert broker.commands()[0].seconds == int(next(iter(offered)).removeprefix("extend-"))
 
 
+def test_a_second_click_gives_no_second_half_hour(desk, manager, broker):
+    for client in (desk, manager):  # impatient, or in another tab, or somebody else
+        first_or_second = client.post(ORDER, {"verb": "extend-1800"})
+        assert first_or_second.status_code == 303
+    assert said(first_or_second).startswith("Bandsaw was told to go on for longer a moment ago, by desk: that counts")
+    assert [one.seconds for one in broker.commands()] == [1800]
+    assert Order.objects.count() == 1
+    Order.objects.update(outcome="done")
+    assert "that counts once" in said(desk.post(ORDER, {"verb": "extend-900"}))
+    assert desk.post(ORDER, {"verb": "stop"}).status_code == 303
+    assert [one.verb for one in broker.commands()] == ["extend", "stop"]
+
+
+@pytest.mark.parametrize(
+    ("age_s", "outcome", "is_given"),
+    [(30, "", False), (30, "done", True), (61, "", True), (1, "refused", True), (1, "not-sent", True)],
+)
+def test_more_time_is_given_again_once_it_is_known_what_became_of_the_last(desk, broker, age_s, outcome, is_given):
+    desk.post(ORDER, {"verb": "extend-1800"})
+    order = Order.objects.get()
+    before = timedelta(seconds=age_s)
+    Order.objects.update(outcome=outcome, at=order.at - before, until=order.until - before)
+    desk.post(ORDER, {"verb": "extend-1800"})
+    assert len(broker.commands()) == 1 + is_given
+
+
 def test_a_page_that_lay_open_stops_and_extends_nobody_who_came_after(desk, broker):
     def buttons(page: str) -> dict[str, str]:
         return {

@@ -15,6 +15,7 @@ from fabgate import wire
 from fabgate.collector import commands, locks, roster
 from fabgate.collector.door import account_of
 from fabgate.collector.models import Account, Gate, Machine
+from fabgate.collector.pages import who
 from fabgate.collector.pages.floor import stations
 from fabgate.collector.pages.floor.stations import Station, forgotten_locks, moment
 from fabgate.collector.pages.floor.writing import Outcome
@@ -86,7 +87,16 @@ def give(request: HttpRequest, gate: Gate, verb: str, *, seconds: int | None = N
     if not gate.is_heard(datetime.now(UTC)) or not gate.boot:
         messages.error(request, _("%(gate)s. No order reaches it now.") % {"gate": _silent(gate)})
         return
-    order = commands.give(gate, verb, account_of(request).name, seconds=seconds, timeout_s=roster.PAGE_S)
+    try:
+        order = commands.give(gate, verb, account_of(request).name, seconds=seconds, timeout_s=roster.PAGE_S)
+    except commands.Asked as error:
+        asked_by = who.signing_in([error.order.actor]).get(error.order.actor, _("Somebody"))
+        text = _(
+            "%(where)s was told to go on for longer a moment ago, by %(who)s: that counts once. See what its gate answers;"
+            " then it can be given still more."
+        )
+        messages.warning(request, text % {"where": where, "who": asked_by})
+        return
     if order.outcome == commands.NOT_SENT:
         messages.error(
             request, _("The broker is away just now: nothing was sent to %(where)s. Try again.") % {"where": where}
