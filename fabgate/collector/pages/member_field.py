@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.models import Member
 from fabgate.collector.pages.use.names import Several, find
+from fabgate.collector.pages.who import numbered
 
 #: Letters of a name with its number behind it.
 LONGEST: Final = 330
@@ -24,6 +25,13 @@ class MemberField(forms.CharField):
         """Return who is meant. Raises ValidationError as ``meant`` does."""
         typed = str(super().clean(value)).strip()
         return meant(typed) if typed else None
+
+
+def written(member: Member | None) -> str:
+    """Return what stands in a form for somebody who is in it: the name, and the number by which they are meant."""
+    if member is None:
+        return ""
+    return numbered(member.name, member.pk) if member.name else member.pk
 
 
 def meant(typed: str) -> Member:

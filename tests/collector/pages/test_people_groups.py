@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Change, Group, Machine, Member
@@ -44,6 +46,48 @@ def test_people_and_payer_may_be_typed_by_name(desk, group):
     assert {member.pk for member in group.members.all()} == {"m-1", "m-2"}
     group.refresh_from_db()
     assert group.payer_id == "m-2"
+
+
+def test_the_form_names_who_is_in_it_and_what_it_shows_can_be_saved_as_it_is(desk, group):
+    Member.objects.create(id="m-4", name="Ada Lovelace")
+    Member.objects.create(id="m-5")
+    group.members.add("m-4", "m-5")
+    page = desk.get(f"/people/groups/{group.pk}/edit")
+    form = page.context["form"]
+    shown = {name: form[name].value() for name in ("name", "kind", "payer", "people")}
+    assert shown["payer"] == "Zoé Müller-Østergård (m-2)"
+    assert shown["people"].split("\n") == ["Ada Lovelace (m-1)", "Ada Lovelace (m-4)", "Élise Noël (m-3)", "m-5"]
+    answer = desk.post(f"/people/groups/{group.pk}/edit", {**shown, "seen": form.seen})
+    assert answer.status_code == 303
+    assert {member.pk for member in group.members.all()} == {"m-1", "m-3", "m-4", "m-5"}
+    group.refresh_from_db()
+    assert group.payer_id == "m-2"
+
+
+def test_who_was_renamed_while_the_form_was_open_stays_in_the_group(desk, group):
+    form = desk.get(f"/people/groups/{group.pk}/edit").context["form"]
+    typed = {name: form[name].value() for name in ("name", "kind", "payer", "people")}
+    Member.objects.filter(pk="m-1").update(name="Ada King")
+    answer = desk.post(f"/people/groups/{group.pk}/edit", {**typed, "seen": form.seen})
+    assert answer.status_code == 409
+    assert "Ada King (m-1)" in text(answer)
+    again = answer.context["form"]
+    typed["people"] = again["people"].value()
+    assert desk.post(f"/people/groups/{group.pk}/edit", {**typed, "seen": again.seen}).status_code == 303
+    assert {member.pk for member in group.members.all()} == {"m-1", "m-3"}
+
+
+def test_a_school_of_hundreds_is_saved_as_it_is_shown_and_found_in_one_go(desk, group):
+    pupils = [Member(id=f"m-{n}", name=f"Somebody whose name is quite a long one {n}") for n in range(100, 700)]
+    for one in pupils:
+        one.fold()
+    group.members.set(Member.objects.bulk_create(pupils))
+    form = desk.get(f"/people/groups/{group.pk}/edit").context["form"]
+    typed = {name: form[name].value() for name in ("name", "kind", "payer", "people")}
+    with CaptureQueriesContext(connection) as asked:
+        assert desk.post(f"/people/groups/{group.pk}/edit", {**typed, "seen": form.seen}).status_code == 303
+    assert group.members.count() == 600
+    assert len(asked) < 100
 
 
 def test_a_name_of_several_people_asks_which_of_them(desk, group):

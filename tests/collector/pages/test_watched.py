@@ -51,7 +51,7 @@ class Case:
 CASES = {
     "person": Case("/people/m-1/edit", "/people/m-1/edit", {"email": "new@example.org"}, {"name": "Ada King"}, "new@example.org"),
     "person's flag": Case("/people/m-1/edit", "/people/m-1/edit", {"minor": "on"}, {"note": "a note"}, "<strong>yes</strong>"),
-    "group": Case("/people/groups/1/edit", "/people/groups/1/edit", {"people": "m-1\nm-2"}, {"name": "2de C"}, "m-1 m-2"),
+    "group": Case("/people/groups/1/edit", "/people/groups/1/edit", {"people": "m-1\nm-2"}, {"name": "2de C"}, "(m-1) Zoé Müller-Østergård (m-2)"),
     "training": Case("/people/trainings/1/edit", "/people/trainings/1/edit", {"description": "Read it"}, {"expires_after_days": "9"}, "Read it"),
     "account": Case("/accounts/{account}", "/accounts/{account}", {"role": "trainer"}, {"display_name": "Theo"}, "Trainer"),
     "machine": Case("/machines/saw", "/machines/saw", {"title": "Big saw"}, {"note": "oil it"}, "Big saw"),

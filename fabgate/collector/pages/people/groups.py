@@ -17,8 +17,9 @@ from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Account, Badge, Group, Machine, Member
 from fabgate.collector.pages import errors, known, watched
 from fabgate.collector.pages.lines import LineField
-from fabgate.collector.pages.member_field import MemberField, meant
+from fabgate.collector.pages.member_field import MemberField, meant, written
 from fabgate.collector.pages.people import desk_forms, find, telling, words
+from fabgate.collector.pages.use import names
 
 #: Lines that are told at once.
 MOST_TOLD: Final = 20
@@ -33,7 +34,7 @@ class GroupForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # 
     )
     people = forms.CharField(
         label=gettext_lazy("Who belongs to it"),
-        max_length=20_000,
+        max_length=100_000,
         required=False,
         widget=forms.Textarea({"rows": 4}),
         help_text=gettext_lazy("Members' numbers or names, one a line."),
@@ -59,9 +60,9 @@ class GroupForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # 
     def __init__(self, *args: Any, is_manager: bool, **more: Any) -> None:
         super().__init__(*args, **more)
         self._is_manager = is_manager
-        self.initial["payer"] = self.instance.payer_id or ""
+        self.initial["payer"] = written(self.instance.payer)
         if self.instance.pk:
-            self.initial["people"] = "\n".join(self.instance.members.order_by("pk").values_list("pk", flat=True))
+            self.initial["people"] = "\n".join(map(written, self.instance.members.order_by("folded", "pk")))
         self.fields["kind"] = forms.ChoiceField(
             label=self.fields["kind"].label, choices=list(words.GROUP_KINDS.items()), widget=forms.RadioSelect
         )
@@ -77,7 +78,7 @@ class GroupForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # 
         """Return who belongs to it; tell of every line by which nobody, or more than one, is meant."""
         lines = str(self.cleaned_data["people"]).splitlines()
         wanted = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-        found, wrong = Member.objects.in_bulk(wanted), []
+        found, wrong = names.by_number(wanted), []
         for line in wanted:
             try:
                 found[line] = found.get(line) or meant(line)

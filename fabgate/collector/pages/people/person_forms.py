@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector import names
 from fabgate.collector.models import Machine, Member
 from fabgate.collector.pages.lines import LineField
-from fabgate.collector.pages.member_field import MemberField
+from fabgate.collector.pages.member_field import MemberField, written
 from fabgate.collector.pages.people import numbers
 from fabgate.collector.pages.people.desk_forms import DayField
 from fabgate.collector.pages.watched import Watched
@@ -86,7 +86,7 @@ class PersonForm(Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django'
         if is_own:
             for name in _JUDGED:
                 self.fields[name].disabled = True
-        self.initial["payer"] = self.instance.payer_id or ""
+        self.initial["payer"] = written(self.instance.payer)
         if not is_manager:
             for name in _MANAGERS:
                 del self.fields[name]
