@@ -215,6 +215,8 @@ def _barring_verbs(subparsers: Subparsers) -> None:
     unblock.add_argument("id", metavar="ID", help="the member's id, as it was imported")
     for verb in (lock, unlock, block, unblock):
         verb.add_argument("--actor", metavar="NAME", help="who does it (default: this account)")
+    for verb in (lock, unlock):
+        verb.add_argument("--json", action="store_true", help="what is true now, and who uses it, as JSON")
 
 
 def _training_verbs(subparsers: Subparsers) -> None:

@@ -7,9 +7,10 @@ fast path, for a gate that is online now; it belongs to the roster version that 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 
 from django.utils.translation import get_language
@@ -20,6 +21,7 @@ from fabgate.collector import changes, commands, floor, names, roster
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Change, Gate, Machine, Pulse
 from fabgate.collector.models.workshop import MAX_LIFTED
+from fabgate.collector.pages.who import called
 from fabgate.display import COLUMNS, ELLIPSIS
 from fabgate.errors import UsageError
 
@@ -40,14 +42,14 @@ def lock(args: argparse.Namespace) -> int:
     if is_cut(reason, back):
         lines = 1 if back else 2
         sys.stderr.write(f"note: the display has room for {lines * COLUMNS} letters of the reason; it cuts the rest\n")
-    return _tell("lock", set_lock, machine, gates, args.actor)
+    return _tell("lock", set_lock, machine, gates, args)
 
 
 def unlock(args: argparse.Namespace) -> int:
     """Take the lock off. This never switches anything on: it lets members begin again."""
     machine = _machine_of(args.gate, [])
     lifted, gates = take_off(machine, args.lock, actor=changes.cli_actor(args.actor))
-    return _tell("unlock", lifted, machine, gates, args.actor)
+    return _tell("unlock", lifted, machine, gates, args)
 
 
 def set_on(machine: Machine, when: str, reason: str, back: str, *, actor: str) -> tuple[wire.Lock, list[Gate]]:
@@ -157,9 +159,37 @@ def _machine_of(name: str, mistakes: list[str]) -> Machine:
     return gate.machine
 
 
-def _tell(verb: str, about: wire.Lock, machine: Machine, gates: list[Gate], actor: str | None) -> int:
-    who = changes.cli_actor(actor)  # as the audit log has it: never taken for the account of that name
+def _tell(verb: str, about: wire.Lock, machine: Machine, gates: list[Gate], args: argparse.Namespace) -> int:
+    who = changes.cli_actor(args.actor)  # as the audit log has it: never taken for the account of that name
     log.info("%s of %s by %s: %s", verb, machine.name, who, about.reason)
-    is_told = tell(verb, about, gates, who) if gates else False
-    sys.stdout.write(f"{machine} is {verb}ed; {roster.words(gates, is_told=is_told)}\n")
+    now, is_told = datetime.now(UTC), tell(verb, about, gates, who) if gates else False
+    used = [gate for gate in gates if gate.state in Gate.BUSY]
+    waits = verb == "lock" and about.when == "idle" and bool(used)
+    if args.json:
+        found = {
+            "machine": machine.name,
+            "lock": about.id,
+            "state": "unlocked" if verb == "unlock" else "locks-once-idle" if waits else "locked",
+            "used_by": [{"gate": gate.name, "member": gate.session_member or None} for gate in used],
+            "gates": [{"gate": gate.name, "told": is_told, "heard": gate.is_heard(now)} for gate in gates],
+        }
+        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+        return 0
+    parts = [f"{machine} locks once it is idle" if waits else f"{machine} is {verb}ed"]
+    parts += _used(used, now) if verb == "lock" else []
+    silent = [gate for gate in gates if is_told and not gate.is_heard(now)]
+    if len(silent) < len(gates) or not gates:
+        parts.append(roster.words([gate for gate in gates if gate not in silent], is_told=is_told))
+    parts += [f"{gate} is silent and hears of it when it is back" for gate in silent]
+    sys.stdout.write(f"{'; '.join(parts)}\n")
     return 0
+
+
+def _used(gates: list[Gate], now: datetime) -> list[str]:
+    """Return who uses the machine, or did when its gate was heard last."""
+    people = called(gate.session_member for gate in gates)
+    return [
+        f"{people.get(gate.session_member, 'somebody')} "
+        + ("is using it now" if gate.is_heard(now) else f"was using it when {gate} was heard last")
+        for gate in gates
+    ]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from datetime import timedelta
+import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from fabgate import wire
 from fabgate.collector import locks
 from fabgate.collector.blocks import today
-from fabgate.collector.models import Change, Gate, Machine, Order
+from fabgate.collector.models import Change, Gate, Machine, Member, Order
 from fabgate.errors import UsageError
 from fabgate.gate import messages
 from fabgate.rules import words as w
@@ -19,7 +20,7 @@ from .test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
 
 
 def said(reason: str = "Belt broken", back: object = None, gate: str = "laser-1") -> argparse.Namespace:  # noqa: F811
-    return argparse.Namespace(gate=gate, when="idle", reason=reason, back=back and str(back), actor="eve")
+    return argparse.Namespace(gate=gate, when="idle", reason=reason, back=back and str(back), actor="eve", json=False)
 
 
 @pytest.mark.parametrize(
@@ -58,10 +59,52 @@ def test_today_is_a_day_on_which_a_machine_may_be_back(gate, told):  # noqa: F81
 
 def test_an_order_from_the_command_line_is_nobodys_who_signs_in_under_that_name(gate, told):  # noqa: F811
     locks.lock(said())
-    locks.unlock(argparse.Namespace(gate="laser-1", lock=None, actor="eve"))
+    locks.unlock(argparse.Namespace(gate="laser-1", lock=None, actor="eve", json=False))
     assert set(Order.objects.values_list("command", "actor")) == {("lock", "cli:eve"), ("unlock", "cli:eve")}
     logged = Change.objects.filter(verb__in=("machine.locked", "machine.unlocked"))
     assert set(logged.values_list("actor", flat=True)) == {"cli:eve"}
+
+
+SILENT = "Ada was using it when laser-1 was heard last; laser-1 is silent and hears of it when it is back"
+
+
+@pytest.mark.parametrize(
+    ("when", "state", "more", "words", "said_state"),
+    [
+        ("idle", "active", {}, "laser locks once it is idle; Ada is using it now; laser-1 told", "locks-once-idle"),
+        ("idle", "finishing", {}, "laser locks once it is idle; Ada is using it now; laser-1 told", "locks-once-idle"),
+        ("now", "active", {}, "laser is locked; Ada is using it now; laser-1 told", "locked"),
+        ("idle", "idle", {"session_member": ""}, "laser is locked; laser-1 told", "locked"),
+        ("idle", "active", {"online": False}, f"laser locks once it is idle; {SILENT}", "locks-once-idle"),
+    ],
+)
+def test_what_is_said_of_a_lock_is_true_while_somebody_uses_the_machine(
+    gate,  # noqa: F811
+    told,  # noqa: F811
+    capsys,
+    when,
+    state,
+    more,
+    words,
+    said_state,
+):
+    Member.objects.create(id="m-1", name="Ada")
+    busy = {"online": True, "seen_at": datetime.now(UTC), "boot": "boot-7", "state": state, "session_member": "m-1"}
+    Gate.objects.update(**busy | more)
+    capsys.readouterr()
+    arguments = said()
+    arguments.when = when
+    locks.lock(arguments)
+    assert capsys.readouterr().out == f"{words}\n"
+    arguments.json = True
+    locks.lock(arguments)
+    found = json.loads(capsys.readouterr().out)
+    assert (found["machine"], found["lock"], found["state"]) == ("laser", Machine.objects.get().lock_id, said_state)
+    assert found["used_by"] == ([] if state == "idle" else [{"gate": "laser-1", "member": "m-1"}])
+    assert found["gates"] == [{"gate": "laser-1", "told": True, "heard": "online" not in more}]
+    arguments.lock = None
+    locks.unlock(arguments)
+    assert json.loads(capsys.readouterr().out)["state"] == "unlocked"
 
 
 def display(lock: wire.Lock) -> str:
@@ -81,9 +124,9 @@ def test_it_says_so_when_the_display_cuts_a_reason_and_only_then(gate, told, cap
 def test_a_lock_that_a_restored_database_forgot_is_lifted_by_its_id_and_a_made_up_one_is_refused(gate, told):  # noqa: F811
     forgotten = "5f1c" * 8
     Gate.objects.update(online=True, boot="boot-7")
-    locks.unlock(argparse.Namespace(gate="laser-1", lock=forgotten, actor="eve"))
+    locks.unlock(argparse.Namespace(gate="laser-1", lock=forgotten, actor="eve", json=False))
     assert forgotten in served(gate).machine.lifted
     order = wire.decode(told[0].body, wire.Command)
     assert (order.verb, order.lock.id) == ("unlock", forgotten)
     with pytest.raises(UsageError, match="--lock: found 'no such id!', wanted the id"):
-        locks.unlock(argparse.Namespace(gate="laser-1", lock="no such id!", actor="eve"))
+        locks.unlock(argparse.Namespace(gate="laser-1", lock="no such id!", actor="eve", json=False))

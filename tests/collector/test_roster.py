@@ -191,7 +191,7 @@ def test_a_version_rises_with_every_build_above_what_the_gate_reported_and_the_c
 def test_a_lock_is_in_every_roster_until_it_is_lifted_by_its_id(env, gate, told):
     Gate.objects.update(online=True, boot="boot-7")
     arguments = argparse.Namespace(
-        gate="laser-1", when="now", reason="belt broken", back="2099-03-14", actor="eve", lock=None
+        gate="laser-1", when="now", reason="belt broken", back="2099-03-14", actor="eve", lock=None, json=False
     )
     locks.lock(arguments)
     lock = served(gate).machine.lock
@@ -212,14 +212,14 @@ def test_a_lock_is_in_every_roster_until_it_is_lifted_by_its_id(env, gate, told)
 
 
 def test_a_lock_holds_although_no_broker_answers(gate, capsys):
-    locks.lock(argparse.Namespace(gate="laser-1", when="idle", reason="x", back=None, actor=None))
+    locks.lock(argparse.Namespace(gate="laser-1", when="idle", reason="x", back=None, actor=None, json=False))
     assert served(gate).machine.lock is not None
     assert "when asking for its roster next" in capsys.readouterr().out
 
 
 def test_locking_an_unknown_gate_names_the_known_ones(gate):
     with pytest.raises(UsageError, match="wanted one of: laser-1"):
-        locks.lock(argparse.Namespace(gate="lasser", when="idle", reason="x", back=None, actor=None))
+        locks.lock(argparse.Namespace(gate="lasser", when="idle", reason="x", back=None, actor=None, json=False))
 
 
 def test_gates_lists_what_is_known(gate, capsys):

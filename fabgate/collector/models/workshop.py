@@ -83,6 +83,8 @@ class Gate(models.Model):
 
     #: What people decide of it, and the log tells. It may say something of itself at the moment of a change.
     DECIDED: ClassVar = frozenset({"name", "machine"})
+    #: Its own words, in `state`, for a machine that somebody uses.
+    BUSY: ClassVar = frozenset({"starting", "active", "finishing"})
 
     name = models.CharField(max_length=63, unique=True)
     machine = models.ForeignKey(Machine, null=True, blank=True, on_delete=models.PROTECT, related_name="gates")

@@ -130,4 +130,4 @@ def test_a_command_does_not_take_it_either(database, sign):
     with pytest.raises(UsageError, match=r"trainer: found U\+"):
         grants.give(ada, training, "autonomous", actor="cli:ada", since=today(), trainer=f"In{sign}es")
     with pytest.raises(UsageError, match="--reason: found"):
-        locks.lock(Namespace(gate="saw-1", reason=f"Belt{sign}", back=None, when="idle", actor="ada"))
+        locks.lock(Namespace(gate="saw-1", reason=f"Belt{sign}", back=None, when="idle", actor="ada", json=False))

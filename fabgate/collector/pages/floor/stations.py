@@ -31,8 +31,6 @@ _FORGOTTEN: Final = re.compile(r"(?:of|,) ([0-9a-f]{32}) \(")
 #: A machine that left the workshop while it was on is forgotten when its gate has been silent for so long.
 _LEFT_ON: Final = timedelta(days=1)
 LOCKS: Final = frozenset({"lock-now", "lock-idle"})
-#: The gate's own words for a machine that somebody uses.
-_BUSY: Final = frozenset({"starting", "active", "finishing"})
 IN_USE: Final = frozenset({"in-use", "running", "left-on", "starting", "finishing"})
 
 
@@ -127,7 +125,7 @@ class Station:
     @property
     def may_be_on(self) -> bool:
         """Whether it is on, or was when its gate fell silent."""
-        return self.is_in_use or (self.state == "silent" and self.gate is not None and self.gate.state in _BUSY)
+        return self.is_in_use or (self.state == "silent" and self.gate is not None and self.gate.state in Gate.BUSY)
 
 
 def now(at: datetime, names: Collection[str] | None = None) -> list[Station]:
@@ -163,7 +161,7 @@ def used(since: datetime) -> list[Gate]:
 
     In the order of the stations, with the little that tells by whom.
     """
-    there = _there(since).filter(state__in=_BUSY, seen_at__gt=since)
+    there = _there(since).filter(state__in=Gate.BUSY, seen_at__gt=since)
     machine = ("machine__name", "machine__title", "machine__category")
     told = there.only("name", "session", "session_member", "online", "seen_at", *machine)
     return sorted(told, key=lambda gate: _place(gate.machine, gate.name))
@@ -174,7 +172,7 @@ def _there(at: datetime) -> QuerySet[Gate]:
 
     That one still has power until it is off, and somebody must be able to see and stop it.
     """
-    still_on = Q(state__in=_BUSY, seen_at__gt=at - _LEFT_ON)
+    still_on = Q(state__in=Gate.BUSY, seen_at__gt=at - _LEFT_ON)
     there = Gate.objects.filter(Q(machine__retired_at=None) | still_on, machine__isnull=False)
     return there.select_related("machine")
 
@@ -242,7 +240,7 @@ def _tell(station: Station, people: Mapping[str, Who], behind: Mapping[int, int]
         station.notes.append(Note("silent", _last_known(station, moment(gate.seen_at))))
         _note_lock(station, is_confirmed=gate.knows_roster)
         return
-    if gate.state in _BUSY:
+    if gate.state in Gate.BUSY:
         _tell_use(station, gate, at)
     else:
         _tell_idle(station, gate)
@@ -342,7 +340,7 @@ def _cause(cause: str) -> str:
 def _last_known(station: Station, at: str) -> str:
     gate = station.gate
     assert gate is not None
-    if gate.state in _BUSY:
+    if gate.state in Gate.BUSY:
         name = station.who.name if station.who else _("somebody")
         return _("Not heard since %(at)s; %(who)s was using it then.") % {"at": at, "who": name}
     return _("Not heard since %(at)s; nobody was using it then.") % {"at": at}
