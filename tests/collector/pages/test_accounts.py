@@ -57,6 +57,12 @@ def test_a_member_account_needs_its_member(browse):
     refused = manager.post("/accounts/new", {"name": "mia", "role": "member", "member": "m-2"})
     assert "member" in refused.context["form"].errors
     assert manager.post("/accounts/new", {"name": "mia", "role": "member", "member": "m-1"}).status_code == 200
+    mia = Account.objects.get(name="mia")
+    assert mia.member_id == "m-1"
+    form = manager.get(f"/accounts/{mia.pk}").context["form"]
+    shown = {name: form[name].value() for name in form.fields}
+    assert shown["member"] == "Mia (m-1)"
+    assert manager.post(f"/accounts/{mia.pk}", {**shown, "seen": form.seen}).status_code == 303
     assert Account.objects.get(name="mia").member_id == "m-1"
 
 

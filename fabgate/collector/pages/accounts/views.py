@@ -17,6 +17,7 @@ from fabgate.collector.models import Account, ApiKey, OneTimeLink
 from fabgate.collector.pages import errors, watched
 from fabgate.collector.pages.accounts import letters
 from fabgate.collector.pages.accounts.forms import AccountForm, NewAccountForm
+from fabgate.collector.pages.member_field import written
 from fabgate.errors import UsageError
 
 
@@ -111,7 +112,7 @@ def _saved(request: HttpRequest, account: Account) -> AccountForm | None:
 
 def _shown(account: Account) -> dict[str, str]:
     shown = {"display_name": account.display_name, "email": account.email, "role": account.role}
-    return {**shown, "member": account.member_id or ""}
+    return {**shown, "member": written(account.member)}
 
 
 def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpResponse:
