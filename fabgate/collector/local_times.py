@@ -29,3 +29,8 @@ def offset(moment: datetime) -> str:
     """Return how far clocks are from UTC at a moment, as UTC+02:00, seconds left out."""
     hours_minutes = f"{moment:%z}"
     return f"UTC{hours_minutes[:3]}:{hours_minutes[3:5]}"
+
+
+def which(moment: datetime) -> str:
+    """Return, to stand behind a time that came twice, which of the two it is: how far clocks were from UTC."""
+    return f" ({offset(moment)})" if came_twice(moment) else ""

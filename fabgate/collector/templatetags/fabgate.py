@@ -12,6 +12,7 @@ from typing import Any, Final
 from django import template
 from django.conf import settings
 from django.http import HttpRequest, QueryDict
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
@@ -125,7 +126,13 @@ def duration(ms: int | None) -> str:
 @register.filter(expects_localtime=True)
 def which(moment: datetime | None) -> str:
     """Return, to stand behind a time that came twice, which of the two it is: how far clocks were from UTC."""
-    return f" ({local_times.offset(moment)})" if moment is not None and local_times.came_twice(moment) else ""
+    return local_times.which(moment) if moment is not None else ""
+
+
+@register.filter(expects_localtime=True)
+def clock(moment: datetime | None, form: str = "H:i") -> str:
+    """Return what clocks showed at a moment, and which of two such times it was; to stand within a sentence."""
+    return f"{date_format(moment, form)}{local_times.which(moment)}" if moment is not None else ""
 
 
 @register.filter(expects_localtime=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
@@ -392,3 +394,24 @@ def test_a_card_that_is_kept_is_never_shown_to_another_role_in_another_language_
     assert "Band saw" in page
     assert "Bandsaw" not in page
     assert "Zoé M." in page
+
+
+@pytest.mark.parametrize(("hour", "which"), [(0, "(UTC+02:00)"), (1, "(UTC+01:00)")])
+def test_in_the_night_in_which_the_clocks_go_back_the_floor_says_which_hour_it_was(browse, hour, which):
+    at = datetime(2025, 10, 26, hour, 30, tzinfo=UTC)
+    client = browse("manager")
+    in_use(state_since=at)
+    refuse(5, ["training-missing"], member="m-1")
+    Refusal.objects.update(at=at, clock_off_ms=-86_400_000)  # its gate's clock is a day slow: it still stands there
+    with timezone.override(ZoneInfo("Europe/Paris")):
+        pages = {page: client.get(page).content.decode() for page in ("/floor", "/floor/kiosk", "/floor/closing")}
+        lock = client.get("/floor/machines/saw/lock").content.decode()
+        person = client.get("/people/m-1").content.decode()
+        assert stations.moment(at) == f"26 Oct 2025, 02:30 {which}"
+        assert stations.moment(at + timedelta(hours=2)).endswith(":30")
+    assert f"since 02:30 {which}</time>" in pages["/floor"]
+    assert f">02:30 {which}</time>" in pages["/floor"]
+    assert f"since 02:30 {which}</time>" in pages["/floor/kiosk"]
+    assert f">26 Oct 2025, 02:30 {which}</time>" in pages["/floor/closing"]
+    assert f"has been using it since 02:30 {which}." in lock
+    assert f"26 Oct 2025, 02:30 {which}</time>" in person

@@ -15,7 +15,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from fabgate.collector import formats, locks, opening
+from fabgate.collector import formats, local_times, locks, opening
 from fabgate.collector.models import Gate, Journal, Machine
 from fabgate.collector.pages import clocks, reasons, who
 from fabgate.collector.pages.floor import longer
@@ -206,16 +206,17 @@ def forgotten_locks(gate: Gate) -> list[str]:
 
 
 def moment(at: datetime) -> str:
-    """Return a moment as people say it: its time where it is today, else with the day."""
+    """Return a moment as people say it: its time where it is today, else with the day; of one that came twice, which."""
     local, today = timezone.localtime(at), timezone.localdate()
-    said = date_format(local, "H:i")
+    which = local_times.which(local)
+    said = f"{date_format(local, 'H:i')}{which}"
     if local.date() == today:
         return said
     if local.date() == today - timedelta(days=1):
         return _("yesterday %(time)s") % {"time": said}
     if today - local.date() < _THIS_YEAR:
-        return formats.short(local, "j M H:i")
-    return date_format(local, "SHORT_DATETIME_FORMAT")
+        return f"{formats.short(local, 'j M H:i')}{which}"
+    return f"{date_format(local, 'SHORT_DATETIME_FORMAT')}{which}"
 
 
 def day(text: str) -> str:
