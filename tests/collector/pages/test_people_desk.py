@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from fabgate.collector.blocks import hold, today
 from fabgate.collector.models import Badge, Block, Change, Gate, Grant, Machine, Member, Training
+from tests.collector.postgresql import SERVER
 
 from .counter import NEW, a_broker, a_house, admitted, fetched, refused, said, tapped, text, trained  # noqa: F401 (fixtures)
 
@@ -147,6 +150,19 @@ def test_a_badge_that_lay_at_the_desk_between_two_people_was_refused_to_the_seco
     desk.post("/people/m-3/give", {"typed": NEW})
     assert lately(desk) == [("unknown badge", True)]
     assert lately(desk, "m-1") == []
+
+
+@pytest.mark.skipif(bool(SERVER), reason="PostgreSQL reads a small table as a whole")
+def test_refusals_of_one_person_are_found_without_reading_those_of_everybody(desk):
+    with CaptureQueriesContext(connection) as asked:
+        desk.get("/people/m-1")
+    about = [one["sql"] for one in asked if 'FROM "collector_refusal"' in one["sql"]]
+    assert about
+    for sql in about:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            plan = " ".join(row[-1] for row in cursor.fetchall())
+        assert "SCAN collector_refusal" not in plan, sql
 
 
 def test_a_person_who_is_not_there_is_said_so(desk):
