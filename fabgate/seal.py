@@ -87,7 +87,10 @@ class Keys:
         key = self.by_id.get(kid)
         if key is None:
             known = ", ".join(self.by_id)
-            raise SealError(f"the {purpose} for {gate} is sealed with key '{kid[:32]}'; this side knows {known}")
+            raise SealError(
+                f"the {purpose} for {gate} is sealed with key '{kid[:32]}'; this side knows {known}: copy the newest key"
+                " file here, and restart"
+            )
         # Compared as text: base64 has several spellings of the same bytes, and only one was written.
         wanted = base64.b64encode(_mac(key, purpose, gate, payload))
         if not hmac.compare_digest(encoded.encode(errors="replace"), wanted):

@@ -157,7 +157,7 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
     )
     add.add_argument("name", metavar="NAME")
     add.add_argument("--machine", required=True, metavar="NAME", help="made where there is none of that name")
-    add.add_argument("--new-token", action="store_true", help="replace the token of a gate that has one")
+    add.add_argument("--new-token", action="store_true", help="replace token and seal key of a gate that has them")
     add.add_argument("--json", action="store_true", help="the same, as JSON")
     machine = _verb(
         subparsers,

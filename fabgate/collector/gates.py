@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -60,9 +61,11 @@ class IsIn(UsageError):  # noqa: N818 (it names what is in the way)
 def add(args: argparse.Namespace) -> int:
     """Register a gate and print where its secrets are."""
     made = let_in(args.name, args.machine, actor=changes.cli_actor(None), new_token=args.new_token)
+    account = wire.GateTopics(settings.ENVIRONMENT.site, args.name).account
     found = {
         "gate": args.name,
         "machine": args.machine,
+        "broker_account": account,
         "token_file": str(made.directory / "token"),
         "gate_key_file": str(made.directory / "seal.keys"),
         "badge_key_file": str(made.directory / "badge.keys"),
@@ -73,6 +76,14 @@ def add(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write("".join(f"{key}: {value}\n" for key, value in found.items()))
         sys.stdout.write("Now copy the three files to the gate, see docs/install.md, part 3.\n")
+    if args.new_token:
+        # On stderr, as whoever reads JSON is a program, and this is for a person.
+        sys.stderr.write(
+            "note: the token and the seal key of before count for nothing here from now on; until the gate has the new"
+            " files and is restarted, it decides by the roster that it has, and hears of no lock\n"
+            f"note: the broker still takes the old password of {account}: give the account another one, and reload the"
+            ' broker (docs/install.md, "A gate was stolen")\n'
+        )
     return 0
 
 
@@ -80,7 +91,7 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
     """Make a gate, the machine beside it where there is none of that name, and all that the gate must know.
 
     Raises UsageError for a name that cannot be, and IsIn for a gate that has a token already, unless it is to get a new
-    one.
+    one. With the token its seal key is another one, too: whoever has the old card has both (docs/decisions/0025).
     """
     mistakes = []
     for what, called in (("gate", name), ("machine", machine)):
@@ -100,7 +111,7 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
             gate = Gate.objects.filter(name=name).first() or Gate(name=name)
             if gate.token_hash and not new_token:
                 raise IsIn(name, directory / "token")
-            with changes.made(actor, "gate.let-in", gate) as change:
+            with changes.made(actor, "gate.renewed" if gate.token_hash else "gate.let-in", gate) as change:
                 if gate.pk is None:
                     gate.save()
                 change.rosters = _put_beside(gate, _machine(machine, actor))
@@ -108,8 +119,9 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
                 gate.save(update_fields=["token_hash"])
             gate.refresh_from_db()
             write("token", token + "\n")
-            if not (directory / "seal.keys").exists():
-                write("seal.keys", new_key("s1"))
+            # A random id, never one that was there before: also after a copy was restored, which has forgotten some. So
+            # a gate that still holds an older key says which one it lacks, and not that a roster was tampered with.
+            write("seal.keys", new_key(f"s-{secrets.token_hex(4)}"))
             write("badge.keys", env.badge_key_file.read_text(encoding="utf-8"))
     except IntegrityError as error:
         if not twice.is_there(error):

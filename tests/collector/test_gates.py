@@ -13,9 +13,11 @@ from django.test import Client
 
 from fabgate import wire
 from fabgate.collector import gates, locks, roster
-from fabgate.collector.models import Gate, Machine
+from fabgate.collector.models import Change, Gate, Machine
 from fabgate.collector.store import Store
+from fabgate.errors import SealError
 from fabgate.gate.locks import Locked
+from fabgate.seal import Keys
 
 from .gates import Journal
 from .test_roster import add, env, gate, token, told  # noqa: F401 (fixtures)
@@ -172,6 +174,83 @@ def test_a_lock_that_fell_while_the_gate_was_away_falls_beside_another_machine_t
     let_in_again("saw")
     let_in_again("mill")
     assert hears(kept, env).locks == ()
+
+
+# --- stolen, or copied ------------------------------------------------------------------------------------------------
+
+
+def card_of(env, name: str = "laser-1") -> dict[str, str]:  # noqa: F811
+    """Copy what stands on a gate's card."""
+    return {file: (env.gate_directory(name) / file).read_text() for file in gates.LetIn.FILES}
+
+
+def test_a_gate_that_is_let_in_again_shares_no_secret_of_its_own_with_the_card_of_before(env, gate):  # noqa: F811
+    before = card_of(env)
+    let_in_again("laser")
+    after = card_of(env)
+    assert after["token"] != before["token"]
+    old, new = (Keys.parse(card["seal.keys"]).by_id for card in (before, after))
+    assert not set(old) & set(new)
+    assert not set(old.values()) & set(new.values())
+    assert after["badge.keys"] == before["badge.keys"]
+
+
+def test_the_card_of_before_neither_opens_a_roster_nor_seals_one_that_the_new_card_believes(env, gate):  # noqa: F811
+    before = card_of(env)
+    let_in_again("laser")
+    nonce = "0123456789abcdef"
+    said = {"Authorization": f"Bearer {before['token'].strip()}", wire.HEADER_NONCE: nonce}
+    assert Client().get("/api/v1/gates/laser-1/roster", headers=said).status_code == 401
+    said["Authorization"] = f"Bearer {token(env)}"
+    answer = Client().get("/api/v1/gates/laser-1/roster", headers=said)
+    own, thiefs = (Keys.parse(card["seal.keys"]) for card in (card_of(env), before))
+    covered = wire.sealed_roster(answer.content, nonce)
+    own.verify(answer.headers[wire.HEADER_SEAL], wire.PURPOSE_ROSTER, "lyon/laser-1", covered)
+    with pytest.raises(SealError):
+        own.verify(
+            thiefs.seal(wire.PURPOSE_COMMAND, "lyon/laser-1", b"{}"), wire.PURPOSE_COMMAND, "lyon/laser-1", b"{}"
+        )
+
+
+def test_a_gate_that_still_has_the_old_files_is_told_which_to_copy(env, gate):  # noqa: F811
+    old = Keys.parse(card_of(env)["seal.keys"])
+    let_in_again("laser")
+    with pytest.raises(
+        SealError, match=r"is sealed with key 's-[0-9a-f]{8}'; this side knows .*: copy the newest key file"
+    ):
+        old.verify(
+            roster.gate_keys(env, "laser-1").seal(wire.PURPOSE_COMMAND, "lyon/laser-1", b"{}"),
+            wire.PURPOSE_COMMAND,
+            "lyon/laser-1",
+            b"{}",
+        )
+
+
+def test_until_a_gate_has_its_new_files_the_list_shows_that_it_knows_an_older_roster(show, env):  # noqa: F811
+    store(Journal().status(roster=wire.RosterInfo(version=Gate.objects.get().roster_version)))
+    assert show().roster == "newest"
+    let_in_again("laser")
+    assert show().roster == "an older one"
+    hears(Locked(), env)
+    assert show().roster == "newest"
+
+
+def test_that_its_secrets_were_renewed_is_in_the_audit_log_without_them(env, gate):  # noqa: F811
+    let_in_again("laser")
+    first, second = Change.objects.filter(kind="gate").order_by("id")
+    assert (first.verb, second.verb, second.actor, second.key) == ("gate.let-in", "gate.renewed", "eve", "laser-1")
+    assert not any(text.strip() in str(vars(second)) for text in card_of(env).values())
+
+
+def test_whoever_renews_them_is_told_that_the_broker_has_a_password_of_its_own(env, gate, capsys):  # noqa: F811
+    again = argparse.Namespace(name="laser-1", machine="laser", new_token=True, json=True)
+    capsys.readouterr()
+    gates.add(again)
+    said = capsys.readouterr()
+    assert json.loads(said.out)["broker_account"] == "lyon/laser-1"
+    assert "old password of lyon/laser-1" in said.err
+    add("saw-1", "saw")
+    assert capsys.readouterr().err == ""
 
 
 def test_what_a_gate_said_of_itself_stays_when_it_gets_a_new_token(env, gate):  # noqa: F811

@@ -122,6 +122,8 @@ def test_a_gate_that_is_let_in_beside_another_machine_leaves_the_lock_of_the_fir
     workshop.collector("lock", "laser-1", "--when", "now", "--reason", "Broken belt")
     wait_for("the lock", lambda: gate.status().get("causes") == ["lock-now"])
     workshop.collector("gate-add", "laser-1", "--machine", "spare", "--new-token")
+    assert gate.process.end() == 0
+    gate.start()  # which reads its new seal key
     wait_for("the lock to fall", lambda: not gate.status().get("causes"))
     workshop.collector("lock", "laser-1", "--when", "idle", "--reason", "No training yet")
     wait_for("the lock of the second machine", lambda: gate.status().get("causes") == ["lock-idle"])

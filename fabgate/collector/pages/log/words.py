@@ -33,6 +33,7 @@ VERBS: Final = {
     "data.exported": gettext_lazy("data exported"),
     "gate.let-in": gettext_lazy("gate let in"),
     "gate.moved": gettext_lazy("gate moved"),
+    "gate.renewed": gettext_lazy("token and seal key of the gate renewed"),
     "grant.given": gettext_lazy("training granted"),
     "grant.revoked": gettext_lazy("training taken back"),
     "group.added": gettext_lazy("group written down"),
