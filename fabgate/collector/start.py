@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import django
 from django.conf import settings
@@ -24,6 +24,9 @@ from django.utils import timezone
 
 from fabgate.collector import environ, logs, places, postgresql
 from fabgate.errors import FabgateError, UsageError
+
+if TYPE_CHECKING:
+    from fabgate.collector.models import Collector
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +158,7 @@ def _migrate(found: environ.Environment, *, owns: bool, handle: int) -> None:
     restored.notice(found.data)
     if owns:
         restored.count(found.data)
-    _check_zone(found, known.rolled_tz, owns=owns, handle=handle)
+    _check_zone(found, known, owns=owns, handle=handle)
 
 
 def _check_site(found: str, known: str) -> None:
@@ -166,26 +169,29 @@ def _check_site(found: str, known: str) -> None:
         )
 
 
-def _check_zone(found: environ.Environment, known: str, *, owns: bool, handle: int) -> None:
+def _check_zone(found: environ.Environment, row: Collector, *, owns: bool, handle: int) -> None:
     """Live in the zone of the database: sums of days and rosters are made in it, and nobody else's shall be mixed in."""
     from fabgate.collector import rollup  # noqa: PLC0415 (as above)
 
-    if not known or (owns and found.is_tz_said):
-        if known not in {"", found.tz} and not places.is_left_alone(handle, OTHERS_END_S):
-            raise UsageError(
-                f"FABGATE_TZ: found {found.tz!r}, but the collector lives in {known!r}, and other processes of it run;"
-                " set the same for all of them (/etc/fabgate/collector.env), or unset it, and restart them together"
-                " (systemctl restart fabgate-collector.target)"
-            )
-        if rollup.ensure(found.tz) or known not in {"", found.tz}:
-            log.info("the sums of days are those of %s now", found.tz)
-    elif found.is_tz_said and found.tz != known:
+    known = row.zone
+    tz = found.tz if owns and found.is_tz_said else known or found.tz
+    if found.is_tz_said and found.tz != tz:
         raise UsageError(
             f"FABGATE_TZ: found {found.tz!r}, but the collector lives in {known!r}; unset it, or set it for"
             " `fabgate collector run` (or its units) and restart that: it takes the collector to another zone"
         )
-    else:
-        _live_in(known)
+    if known not in {"", tz} and not places.is_left_alone(handle, OTHERS_END_S):
+        raise UsageError(
+            f"FABGATE_TZ: found {found.tz!r}, but the collector lives in {known!r}, and other processes of it run;"
+            " set the same for all of them (/etc/fabgate/collector.env), or unset it, and restart them together"
+            " (systemctl restart fabgate-collector.target)"
+        )
+    if not found.is_tz_said:
+        if not known and not owns:
+            return  # nobody has said yet where it lives: whoever owns it does, and sums up all that there is
+        _live_in(tz)
+    if row.rolled_tz != tz and (rollup.ensure(tz) or known not in {"", tz}):
+        log.info("the sums of days are those of %s now", tz)
 
 
 def _live_in(tz: str) -> None:

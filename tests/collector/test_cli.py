@@ -240,6 +240,29 @@ def test_a_verb_without_a_zone_lives_in_that_of_the_database(in_paris):
     assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Europe/Paris", "Europe/Paris")
 
 
+def test_a_verb_that_finds_sums_to_be_made_anew_makes_them_in_the_zone_of_the_database(in_paris):
+    with contextlib.closing(sqlite3.connect(in_paris / "collector.db")) as connection, connection:
+        connection.execute("UPDATE collector_collector SET rolled_tz = '-Europe/Paris'")  # as migration 0017 does
+    refused = run(environment(in_paris, FABGATE_TZ="Asia/Tokyo"), "accounts")
+    assert "the collector lives in 'Europe/Paris'" in refused.stderr
+    done = run(environment(in_paris), "lock", "laser-1", "--reason", "Belt")
+    assert done.returncode == 0, done.stderr
+    assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Europe/Paris", "Europe/Paris")
+
+
+def test_a_verb_that_was_told_no_zone_settles_none_for_a_new_collector(tmp_path):
+    home = tmp_path / "data"
+    assert run(environment(home), "gate-add", "laser-1", "--machine", "laser").returncode == 0
+    assert zone_of(home) == ""
+    assert run(environment(home, FABGATE_TZ="Europe/Paris"), "accounts").returncode == 0
+    assert zone_of(home) == "Europe/Paris"
+
+
+def test_what_serves_settles_the_zone_of_a_new_collector_by_its_default(tmp_path):
+    assert "the collector lives" not in served(tmp_path / "data")
+    assert zone_of(tmp_path / "data") == "UTC"
+
+
 def test_a_verb_reads_and_prints_dates_in_the_zone_of_the_database(in_paris):
     period = ("--from", "2026-07-01", "--to", "2026-07-02", "--json")
     of_the_database, said = (

@@ -112,7 +112,7 @@ def test_what_was_settled_or_contested_before_it_was_told_is_told_now():
         ("s-4", "reviewed", "contested", "", "my twin"),
         ("s-5", "reviewed", "", "eve", "a storm"),
     ]
-    assert Collector.objects.get().rolled_tz == ""
+    assert (Collector.objects.get().rolled_tz, Collector.objects.get().zone) == ("-Europe/Paris", "Europe/Paris")
 
 
 #: Makes the database of its environment, step by step as it once was, to the last of the migrations that are replaced.

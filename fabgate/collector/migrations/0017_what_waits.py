@@ -22,10 +22,11 @@ SELECT s.id, 'reviewed', CURRENT_TIMESTAMP, r.settled_by, r.note, s.used_by, s.p
     COALESCE(s.review, '')
 FROM collector_usagesession s JOIN collector_review r ON r.session_id = s.id
 WHERE s.reason IS NOT NULL AND {_DIFFER} ORDER BY s.ended_at, s.id"""  # noqa: S608
-#: The sums of days say how many are uncertain: they are made anew at the start, where that is other than it was.
+#: The sums of days say how many are uncertain: they are made anew at the start, where that is other than it was. In the
+#: zone of before (Collector.ANEW): whoever starts first may not know which one the collector lives in.
 _SUM_ANEW = f"""
-UPDATE collector_collector SET rolled_tz = ''
-WHERE EXISTS (SELECT 1 FROM collector_usagesession s WHERE {_DIFFER})"""  # noqa: S608
+UPDATE collector_collector SET rolled_tz = '-' || rolled_tz
+WHERE rolled_tz <> '' AND EXISTS (SELECT 1 FROM collector_usagesession s WHERE {_DIFFER})"""  # noqa: S608
 _BACK = "UPDATE collector_usagesession SET review = doubt"
 
 

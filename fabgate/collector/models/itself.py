@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import Final
 
 from django.db import models
 
@@ -11,10 +12,13 @@ from django.db import models
 class Collector(models.Model):
     """The one row that says who this database is. An emptied or new collector has another id, and gates notice."""
 
+    #: Before the name of a zone: the collector lives in it, and the sums are to be made anew.
+    ANEW: Final = "-"
+
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     collector = models.CharField(max_length=64)
     site = models.CharField(max_length=63)
-    #: The time zone whose days UsageDay sums up; another one, or none: it is to be made anew (rollup.py).
+    #: The time zone whose days UsageDay sums up; another one, none, or ANEW before it: it is to be made anew (rollup.py).
     rolled_tz = models.CharField(max_length=63, blank=True)
     #: What tells a copy that was restored: which database on which server this was at the last start (postgresql.py),
     #: or on SQLite how far it has counted (restored.py).
@@ -28,6 +32,11 @@ class Collector(models.Model):
     def __str__(self) -> str:
         return self.collector
 
+    @property
+    def zone(self) -> str:
+        """Return the time zone that it lives in; empty where nobody has said one yet."""
+        return self.rolled_tz.removeprefix(self.ANEW)
+
     @classmethod
     def get(cls, site: str) -> Collector:
         """Return the row, made with a random id (and `site`) at the first call."""
@@ -39,10 +48,10 @@ class Collector(models.Model):
 
         On one computer nobody can (start.py); on PostgreSQL another computer may.
         """
-        known = cls.objects.filter(id=1).values_list("rolled_tz", flat=True).first()
-        if not known or known == tz:
+        row = cls.objects.filter(id=1).first()
+        if row is None or row.zone in {"", tz}:
             return ""
-        return f"it lives in {tz}, but the collector in {known}: set one FABGATE_TZ for all, and restart them"
+        return f"it lives in {tz}, but the collector in {row.zone}: set one FABGATE_TZ for all, and restart them"
 
 
 class Heartbeat(models.Model):
