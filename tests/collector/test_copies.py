@@ -25,7 +25,7 @@ import pytest
 from fabgate.collector import cli, places
 from tests.support import disk
 
-from .test_cli import environment
+from .test_cli import WAIT_S, environment, until
 from .test_cli import run as process
 
 
@@ -448,6 +448,36 @@ def test_a_database_that_was_put_back_by_other_tools_lets_nobody_in_either(home,
     assert (done.returncode, who_gets_in(home)) == (0, (0, 0, 0, 0))
     assert add(home) > lost
     assert "restored" not in process(environment(home), "gates").stderr
+
+
+def test_a_worker_that_runs_notices_a_database_that_is_put_back_under_it(home):
+    def place() -> int:
+        return int(query(home, "SELECT place FROM collector_collector")[0][0] or 0)
+
+    let_somebody_in(home)
+    quick = "import argparse; from fabgate.collector import start; start.prepare(owns=True); from fabgate.collector import worker"
+    quick += "; worker.EVERY_S = 0.05; worker.command(argparse.Namespace())"
+    with (
+        contextlib.closing(sqlite3.connect(home / "collector.db")) as living,
+        contextlib.closing(sqlite3.connect(":memory:")) as yesterday,
+    ):
+        worker = subprocess.Popen([sys.executable, "-c", quick], env=environment(home))
+        try:
+            until(lambda: place() > 1)  # beyond what it counted at its start
+            living.backup(yesterday)
+            copied = place()
+            until(lambda: place() > copied + 1)
+            assert who_gets_in(home) == (1, 1, 1, 1)  # minutes alone shut nobody out
+            yesterday.backup(living)
+            until(lambda: who_gets_in(home) == (0, 0, 0, 0))
+            restored = place()
+            until(lambda: place() > restored)  # and it goes on
+        finally:
+            worker.terminate()
+            code = worker.wait(WAIT_S)
+    assert code == 0
+    log = "SELECT actor FROM collector_change WHERE verb = 'collector.restored'"
+    assert query(home, log) == [("start",)]
 
 
 def test_a_collector_that_is_moved_or_whose_counting_was_lost_shuts_nobody_out(home, tmp_path):
