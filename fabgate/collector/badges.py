@@ -13,11 +13,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import IntegrityError, models
+from django.db import IntegrityError, models, transaction
 from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector import blocks, changes, roster, sql, statements
+from fabgate.collector import blocks, changes, floor, roster, sql, statements
 from fabgate.collector.models import Badge, Change, Group, Member
 from fabgate.errors import UsageError
 
@@ -91,7 +91,7 @@ def give(
         until=until,
     )
     try:
-        with changes.made(actor, "badge.given", given) as change:
+        with transaction.atomic(), floor.told_last(), changes.made(actor, "badge.given", given) as change:
             _is_there(holder)
             given.number = number = number or numbers([card.digest]).get(card.digest, "")
             _free(Badge.objects.filter(digest=card.digest), "badge", given.since, actor)

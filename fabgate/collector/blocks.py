@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils.translation import gettext as _
 
-from fabgate.collector import changes, roster
+from fabgate.collector import changes, floor, roster
 from fabgate.collector.models import Block, Change, Gate, Member
 from fabgate.errors import UsageError
 
@@ -101,7 +101,7 @@ def lift_ended() -> list[Gate]:
     try:
         if not ended.exists():
             return []
-        with transaction.atomic():
+        with transaction.atomic(), floor.told_last():
             held = list(ended.select_related("member").select_for_update(of=("self",), no_key=True))
             if not held:  # another thread was faster
                 return []

@@ -11,7 +11,7 @@ from datetime import date
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from fabgate.collector import blocks, changes, names, roster
+from fabgate.collector import blocks, changes, floor, names, roster
 from fabgate.collector.models import Change, Grant, Member, Training
 from fabgate.errors import UsageError
 
@@ -134,7 +134,7 @@ def _give(
     if mistakes:
         raise UsageError("\n".join(mistakes))
     given: dict[str, tuple[Grant, Change | None]] = {}
-    with transaction.atomic():
+    with transaction.atomic(), floor.told_last():
         # Of a form that is sent twice the second one waits here, and then finds what the first one wrote.
         list(Member.objects.select_for_update(no_key=True).filter(pk__in=[one.pk for one in members]).order_by("pk"))
         # What was said of that day last: who was suspended since then is granted the same once more.

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector import badges, blocks, changes, members_file, roster, sql, statements, twice
+from fabgate.collector import badges, blocks, changes, floor, members_file, roster, sql, statements, twice
 from fabgate.collector.members_rows import Row
 from fabgate.collector.models import Badge, Machine, Member
 from fabgate.errors import UsageError
@@ -43,7 +43,7 @@ def command(args: argparse.Namespace) -> int:
     for note in file.notes:
         sys.stderr.write(f"note: {note}\n")
     prepared, said = prepare(file), [*lost_in(file), *left_in(file)]
-    with transaction.atomic():
+    with transaction.atomic(), floor.told_last():
         new = write(prepared, actor=changes.cli_actor(None))
         gates = roster.rebuild()
     for note in said:

@@ -52,6 +52,9 @@ _PULSE = "INSERT INTO collector_pulse (topic, gate, at) VALUES (%s, %s, %s)"
 _CHANGE = """
 INSERT INTO collector_change (at, actor, verb, kind, key, before, after, reason, rosters)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '{}')"""
+_ROSTER = """
+INSERT INTO collector_servedroster (gate_id, body) VALUES (%s, %s)
+ON CONFLICT (gate_id) DO UPDATE SET body = excluded.body"""
 _ANSWER = """
 UPDATE collector_order SET outcome = %s, detail = %s, answered_at = %s
 WHERE id = %s AND gate_id = %s AND answered_at IS NULL"""
@@ -238,6 +241,19 @@ def insert_pulses(rows: Iterable[tuple[str, str]], now: datetime) -> None:
     """Say that (topic, gate) changed."""
     at = _to_database()(now)
     _many(_PULSE, [(topic, gate, at) for topic, gate in rows])
+
+
+def save_rosters(rows: Sequence[tuple[int, bytes]]) -> None:
+    """Store what gates (their rows) are served from now on."""
+    if connection.vendor == "sqlite":
+        _many(_ROSTER, rows)
+        return
+    import psycopg  # noqa: PLC0415 (only where PostgreSQL is used)
+
+    # Apart from the statement, as bytes: written into it as hexadecimal digits, a megabyte takes five times as long.
+    with psycopg.Cursor(connection.connection) as cursor:
+        for row in rows:
+            cursor.execute(_ROSTER, row, prepare=False)
 
 
 def save_answers(rows: Iterable[tuple[int, str, str, str]], now: datetime) -> None:

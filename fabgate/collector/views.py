@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import time
 
@@ -12,7 +11,7 @@ from django.utils.http import http_date
 from django.views.decorators.http import require_safe
 
 from fabgate import wire
-from fabgate.collector import blocks, roster
+from fabgate.collector import blocks, packed, roster
 from fabgate.collector.models import Gate
 from fabgate.errors import UsageError
 from fabgate.seal import Keys
@@ -54,12 +53,13 @@ def gate_roster(request: HttpRequest, gate: str) -> HttpResponse:
 
 
 def _whole(row: Gate, keys: Keys, account: str, nonce: str, *, compress: bool) -> HttpResponse:
-    body = row.roster
+    small = row.packed_roster
+    body = packed.unpack(small)
     answer = HttpResponse(content_type="application/json")
     answer.headers[wire.HEADER_SEAL] = keys.seal(wire.PURPOSE_ROSTER, account, wire.sealed_roster(body, nonce))
     if compress:
         answer.headers["Content-Encoding"] = "gzip"
-    answer.content = gzip.compress(body, 5, mtime=0) if compress else body
+    answer.content = small if compress else body
     return answer
 
 

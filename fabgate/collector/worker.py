@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from fabgate.collector import blocks, changes, restored, roster
+from fabgate.collector import blocks, changes, floor, restored, roster
 from fabgate.collector.models import Badge, Collector, Gate, Heartbeat, Pulse
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Worker:
     def _due(self, now: datetime) -> list[Gate]:
         today = now.astimezone(ZoneInfo(settings.ENVIRONMENT.tz)).date()
         lifted = blocks.lift_ended()
-        with transaction.atomic():
+        with transaction.atomic(), floor.told_last():
             over = end_loans(now)
             changed = roster.rebuild(only_changed=True) if over or today != self._seen else []
         self._seen = today

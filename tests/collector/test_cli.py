@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gzip
 import json
 import os
 import shlex
@@ -230,7 +231,8 @@ def zone_of(home: Path) -> str:
 
 def zone_of_roster(home: Path) -> str:
     with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection:
-        return json.loads(connection.execute("SELECT body FROM collector_servedroster").fetchone()[0])["tz"]
+        (packed,) = connection.execute("SELECT body FROM collector_servedroster").fetchone()
+        return json.loads(gzip.decompress(packed))["tz"]
 
 
 def test_a_verb_without_a_zone_lives_in_that_of_the_database(in_paris):

@@ -18,7 +18,7 @@ from django.test import Client
 
 from fabgate import badge, wire
 from fabgate.collector import gates, locks, mqtt, roster
-from fabgate.collector.models import Badge, Gate, Machine, Member
+from fabgate.collector.models import Badge, Gate, Machine, Member, ServedRoster
 from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import SealError, UsageError
 from fabgate.seal import Keys
@@ -107,6 +107,18 @@ def test_the_seal_covers_the_body_after_content_decoding(env, gate):
     answer = fetch(env, **{"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
     body = gzip.decompress(answer.content)
+    roster.gate_keys(env, "laser-1").verify(
+        answer.headers[wire.HEADER_SEAL], wire.PURPOSE_ROSTER, "lyon/laser-1", wire.sealed_roster(body, NONCE)
+    )
+
+
+@pytest.mark.parametrize("encoding", ["gzip", ""])
+def test_a_roster_that_an_older_collector_stored_as_it_is_is_served_all_the_same(env, gate, encoding):
+    body = gate.roster
+    ServedRoster.objects.update(body=body)
+    assert Gate.objects.get().roster == body
+    answer = fetch(env, **{"Accept-Encoding": encoding})
+    assert (gzip.decompress(answer.content) if encoding else answer.content) == body
     roster.gate_keys(env, "laser-1").verify(
         answer.headers[wire.HEADER_SEAL], wire.PURPOSE_ROSTER, "lyon/laser-1", wire.sealed_roster(body, NONCE)
     )

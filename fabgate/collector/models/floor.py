@@ -104,9 +104,10 @@ class Pulse(models.Model):
         return f"{self.topic} {self.gate}".strip()
 
     @classmethod
-    def newest(cls) -> int:
-        """Return the highest id; 0 before anything happened."""
-        last = cls.objects.order_by("-id").values_list("id", flat=True).first()
+    def newest(cls, *topics: str) -> int:
+        """Return the highest id, or that of some topics only; 0 before anything happened."""
+        told = cls.objects.filter(topic__in=topics) if topics else cls.objects
+        last = told.order_by("-id").values_list("id", flat=True).first()
         return last or 0
 
     @classmethod

@@ -13,6 +13,7 @@ import msgspec
 from django.db import models
 
 from fabgate import wire
+from fabgate.collector import packed
 
 #: A gate that was away for more locks than this hears of the older ones no more, and stays locked: the safe side.
 MAX_LIFTED = 100
@@ -140,6 +141,14 @@ class Gate(models.Model):
     @property
     def roster(self) -> bytes:
         """Return the roster that is served to it, read anew; empty where none was built."""
+        return packed.unpack(self._stored_roster())
+
+    @property
+    def packed_roster(self) -> bytes:
+        """Return the same as gzip."""
+        return packed.pack(self._stored_roster())
+
+    def _stored_roster(self) -> bytes:
         return bytes(ServedRoster.objects.filter(gate=self).values_list("body", flat=True).first() or b"")
 
     @property
@@ -180,6 +189,7 @@ class ServedRoster(models.Model):
     """What a gate is served. Apart from its gate, which is read wherever a session is shown: a large one has megabytes."""
 
     gate = models.OneToOneField(Gate, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    #: As packed.py has it.
     body = models.BinaryField()
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
-from fabgate.collector import leaving, members, members_diff, members_file, members_rows, roster, uploads
+from fabgate.collector import floor, leaving, members, members_diff, members_file, members_rows, roster, uploads
 from fabgate.collector.bodies import MAX_FILE_BYTES, MEGABYTE
 from fabgate.collector.door import see_other
 from fabgate.collector.members_diff import Difference, Field, Known
@@ -98,7 +98,10 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     is_complete = request.POST.get("complete") == "yes"
     prepared = members.prepare(found.to_take)
     try:
-        with transaction.atomic():  # nobody else writes from here on, so all that can be done is done before
+        with (
+            transaction.atomic(),
+            floor.told_last(),
+        ):  # nobody else writes from here on, so all that can be done is done before
             if (now := Known.now()) != known:  # what is compared is what is written over
                 found = members_diff.difference(file, now)
                 prepared = members.prepare(found.to_take)
