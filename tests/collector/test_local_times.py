@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from fabgate import collector
 from fabgate.collector import local_times
 
 PARIS, LORD_HOWE = ZoneInfo("Europe/Paris"), ZoneInfo("Australia/Lord_Howe")
@@ -52,3 +55,16 @@ def test_each_of_the_two_moments_says_that_it_came_twice_and_how_far_from_utc():
         (True, "UTC+01:00"),
     ]
     assert not local_times.came_twice(utc("2026-10-25 02:30").astimezone(PARIS))
+
+
+#: A time of day in a template, and of what.
+SHOWN = re.compile(r"""([\w.]+)\|date:["'](?:SHORT_DATETIME_FORMAT|H:i(?::s)?)["']""")
+#: What is no sentence but an address, and what asks which of the two is meant.
+ELSEWHERE = ("&amp;time={{ one.started_at|date:", "came twice")
+TEMPLATES = Path(collector.__file__).with_name("templates")
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.html")), ids=lambda path: str(path.relative_to(TEMPLATES)))
+def test_no_page_shows_a_time_without_saying_which_of_two_it_was(path):
+    lines = [line for line in path.read_text("utf-8").splitlines() if not any(word in line for word in ELSEWHERE)]
+    assert [found[0] for line in lines for found in SHOWN.finditer(line) if f"{found[1]}|which" not in line] == []
