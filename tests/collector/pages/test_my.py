@@ -286,3 +286,9 @@ def test_a_session_whose_gate_calls_it_anything_can_be_contested(mine):
     assert mine.get("/my-minutes").status_code == 200
     assert mine.post("/my-minutes/sessions/2026/11/12%20%233%3F", {"words": "I left at four."}).status_code == 303
     assert Review.objects.get().session_id == "2026/11/12 #3?"
+
+
+def test_a_line_end_in_what_a_gate_calls_a_session_hides_nobodys_minutes(mine):
+    used("laser", "a\nb", 30)
+    assert 'href="/my-minutes/sessions/a%0Ab"' in text(mine.get("/my-minutes"))
+    assert mine.get("/my-minutes/sessions/a%0Ab").status_code == 200

@@ -18,7 +18,7 @@ SAMPLES = {
     "IntConverter": 999_999,
     "StringConverter": "x",
     "SlugConverter": "x",
-    "PathConverter": "x",
+    "SessionConverter": "x",
     "MemberConverter": "x",
 }
 

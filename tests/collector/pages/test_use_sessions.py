@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
 
 from fabgate.collector.models import Member, Refusal, UsageSession
+from fabgate.collector.pages.ids import SESSION, TAKEN_OF_SESSIONS
+from fabgate.collector.pages.use import urls
 
 from .used import MINUTE, NOON, Used, machine, text
 
@@ -35,6 +39,22 @@ def test_sessions_are_listed_by_their_end_with_names_and_the_newest_first(used, 
     assert listed(response) == ["s-3", "s-2", "s-1"]
     assert "Zoé Müller" in text(response)
     assert "0:30:00" in text(response)
+
+
+@pytest.mark.parametrize("called", ["a\nb", "2026/11/12 #3?", "usage", "export.csv", "..", "~0A", "<b>{url}</b>%s"])
+def test_a_session_is_listed_and_its_link_opens_it_whatever_its_gate_calls_it(used, browse, called):
+    used.session(called, "m-2", NOON + 180 * MINUTE, 7, uncertainty_ms=900_000)
+    client = browse("accountant")
+    first = re.findall(r'<th scope="row"><a href="([^"]+)"', client.get("/use").content.decode())[0]
+    page = client.get(urljoin("http://localhost/use", html.unescape(first)))
+    assert page.context["one"].pk == called
+    assert "Bjørn Sørensen" in text(client.get("/use/review"))
+    assert client.get(f"/use/moment?machine={machine()}&day={NOON:%Y-%m-%d}&time=15:03").status_code == 200
+
+
+def test_no_session_stands_where_a_page_of_its_own_is():
+    beside = {re.sub("^use/", "", str(one.pattern)) for one in urls.urlpatterns} - {"use", f"<{SESSION}:pk>"}
+    assert beside == TAKEN_OF_SESSIONS
 
 
 def test_an_uncertain_end_is_flagged_in_the_list(used, browse):

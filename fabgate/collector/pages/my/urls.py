@@ -7,6 +7,7 @@ from typing import Final
 from django.urls import path
 
 from fabgate.collector.models import Account
+from fabgate.collector.pages.ids import SESSION
 from fabgate.collector.pages.my import views
 from fabgate.collector.roles import ALL, Right
 
@@ -14,7 +15,7 @@ urlpatterns = [
     path("my-minutes", views.minutes, name="my-minutes"),
     path("my-minutes/lost", views.lost, name="my-minutes-lost"),
     # A session's id is whatever its gate called it.
-    path("my-minutes/sessions/<path:pk>", views.contest, name="my-minutes-contest"),
+    path(f"my-minutes/sessions/<{SESSION}:pk>", views.contest, name="my-minutes-contest"),
 ]
 # An auditor changes nothing, not even about themselves.
 _OWN: Final = ALL - {Account.AUDITOR}

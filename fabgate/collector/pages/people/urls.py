@@ -11,8 +11,8 @@ from typing import Final
 from django.urls import path, register_converter
 
 from fabgate.collector.models import Account
+from fabgate.collector.pages.ids import MemberConverter
 from fabgate.collector.pages.people import actions, desk, enrol, find, groups, imports, person, trainings
-from fabgate.collector.pages.people.ids import MemberConverter
 from fabgate.collector.roles import Right, reads, writes
 
 register_converter(MemberConverter, "member")

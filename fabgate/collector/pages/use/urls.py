@@ -7,6 +7,7 @@ from typing import Final
 from django.urls import path
 
 from fabgate.collector.models import Account
+from fabgate.collector.pages.ids import SESSION
 from fabgate.collector.pages.use import complete, exports, moment, refusals, review, session, sessions, usage
 from fabgate.collector.roles import Right, reads, writes
 
@@ -23,7 +24,7 @@ urlpatterns = [
     path("use/export.csv", exports.as_csv, name="use-export-csv"),
     path("use/export.xlsx", exports.as_xlsx, name="use-export-xlsx"),
     # Last: a session's id is whatever its gate called it.
-    path("use/<path:pk>", session.session, name="use-session"),
+    path(f"use/<{SESSION}:pk>", session.session, name="use-session"),
 ]
 RIGHTS: Final = {
     "use": Right(get=_READ),
