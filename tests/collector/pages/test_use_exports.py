@@ -7,9 +7,11 @@ import csv
 import html
 import io
 import re
+import zipfile
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -234,6 +236,35 @@ def test_a_sheet_holds_what_xml_cannot_and_what_looks_like_xml(tmp_path):
         files.write_xlsx(file, some([["<b>&amp;", 0, "x\0y\x1f"], ["", 7, "Zoé\nMüller"]], "text number text"))
     rows = list(load_workbook(tmp_path / "sheet.xlsx").active.values)
     assert rows == [("a", "b", "c"), ("<b>&amp;", 0, "xy"), (None, 7, "Zoé\nMüller")]
+
+
+def test_a_sheet_shows_blanks_and_codes_as_people_wrote_them(tmp_path):
+    texts = ["  two before", "one behind ", "line\n", "_x0041_ and _X0041_", "a_b"]
+    with (tmp_path / "sheet.xlsx").open("w+b") as file:
+        files.write_xlsx(file, some([[text] for text in texts], "text"))
+    cells = ElementTree.fromstring(zipfile.ZipFile(tmp_path / "sheet.xlsx").read("xl/worksheets/sheet1.xml")).iter(
+        "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}t"
+    )
+    # As the format has it (ECMA-376, ST_Xstring): blanks at the ends count where that is said, and a code is escaped.
+    kept = "{http://www.w3.org/XML/1998/namespace}space"
+    assert [(cell.text, cell.get(kept) == "preserve") for cell in cells][1:] == [
+        (texts[0], True),
+        (texts[1], True),
+        (texts[2], True),
+        ("_x005F_x0041_ and _X0041_", False),
+        ("a_b", False),
+    ]
+
+
+@pytest.mark.parametrize("sign", ["x", "\N{DROMEDARY CAMEL}"])
+def test_a_text_that_no_cell_has_room_for_is_cut_in_a_sheet_and_whole_in_a_csv(tmp_path, sign):
+    whole = f"<{sign * 60_000}"
+    with (tmp_path / "sheet.xlsx").open("w+b") as file:
+        files.write_xlsx(file, some([[whole]], "text"))
+    found = load_workbook(tmp_path / "sheet.xlsx").active["A2"].value
+    assert (found[-1], whole.startswith(found[:-1])) == ("…", True)
+    assert files.MAX_CELL - 1 <= len(found.encode("utf-16-le")) // 2 <= files.MAX_CELL
+    assert whole in b"".join(files._csv(some([[whole]], "text"), ",")).decode()
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Paris", "Asia/Kolkata", "Australia/Lord_Howe"])

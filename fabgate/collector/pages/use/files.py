@@ -33,7 +33,10 @@ from fabgate.collector.pages.use.evidence import clock
 
 Cell = str | int
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_SPECIAL: Final = re.compile("[&<>\x00-\x1f\ud800-\udfff\ufffe\uffff]")
+#: Spreadsheets read ``_x0041_`` as "A".
+_CODE: Final = re.compile("_x[0-9A-Fa-f]{4}_")
+#: Signs of texts that a sheet may not have as they are; most texts have none of them.
+_SPECIAL: Final = re.compile(r"[&<>_\s\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 _SEPARATOR: Final = {"fr": ";"}
 #: Bytes that are handed on at once.
 _CHUNK: Final = 64 * 1024
@@ -44,6 +47,8 @@ _AT_ONCE: Final = 250
 _REMEMBERED: Final = 10_000
 #: A sheet has no more rows than this.
 MAX_ROWS: Final = 1_048_576
+#: Units of UTF-16 in a cell; spreadsheets take a file with a longer one for a broken one.
+MAX_CELL: Final = 32_767
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -226,9 +231,18 @@ class _Inline(_Remembered):
     """As a sheet has them: the rest of a cell behind its place."""
 
     def made(self, text: str) -> str:
-        """Return it as XML; what XML cannot hold is left out."""
-        text = escape(_NO_XML.sub("", text)) if _SPECIAL.search(text) else text
-        return f' t="inlineStr"><is><t>{text}</t></is>'
+        """Return it as XML; what XML cannot hold is left out, and so is the rest of what no cell has room for."""
+        if not _SPECIAL.search(text) and len(text) <= MAX_CELL // 2:
+            return f' t="inlineStr"><is><t>{text}</t></is>'
+        text = _shortened(_NO_XML.sub("", text))
+        keep = "" if text == text.strip() else ' xml:space="preserve"'
+        text = escape(_CODE.sub(r"_x005F\g<0>", text))
+        return f' t="inlineStr"><is><t{keep}>{text}</t></is>'
+
+
+def _shortened(text: str) -> str:
+    units = text.encode("utf-16-le")
+    return text if len(units) <= 2 * MAX_CELL else f"{units[: 2 * MAX_CELL - 2].decode('utf-16-le', 'ignore')}…"
 
 
 def _csv(table: Table, separator: str) -> Iterator[bytes]:
