@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -26,6 +26,7 @@ from fabgate.collector import corrections
 from fabgate.collector.formulas import kept_text
 from fabgate.collector.models import Change, Review, UsageSession
 from fabgate.collector.pages.use import exports, files
+from fabgate.collector.templatetags.fabgate import NOTHING
 
 from .used import MINUTE, NOON, Used, body, machine, text
 
@@ -220,6 +221,26 @@ def test_each_column_holds_what_it_says(used, what):
             assert re.fullmatch(CELLS[column.kind], str(cell)), column
 
 
+def test_a_session_that_ends_while_the_file_is_written_stands_in_it_once(used):
+    used.begin("s-now", "m-1", used.now - MINUTE)
+    form = exports._AnySessions(QueryDict("period=all"))
+    assert form.is_valid(), form.errors
+    rows = iter(exports._sessions(form).rows)
+    found = [next(rows)]
+    used.end("s-now", "m-1", used.now, 60_000)
+    assert sorted(row[0] for row in [*found, *rows]) == ["s-1", "s-2", "s-now"]
+
+
+def test_a_session_that_ended_for_a_reason_that_its_gate_does_not_say_is_not_called_open(used, browse):
+    used.session("s-3", "m-1", NOON + 120 * MINUTE, 5, reason="")
+    client = browse("accountant")
+    rows = {row["Session"]: row["Why it ended"] for row in table(client.get("/use/export.csv"))}
+    assert (rows["s-3"], "still open" in rows.values()) == (NOTHING, False)
+    for page in ("/use/s-3", f"/use/moment?machine={machine()}&day={NOON:%Y-%m-%d}&time=14:02"):
+        assert f"{NOTHING} still open" not in text(client.get(page)), page
+        assert f"{NOTHING} <time" in text(client.get(page)), page
+
+
 @pytest.mark.parametrize("count", [0, 1, files._AT_ONCE, 2 * files._AT_ONCE + 1])
 def test_no_row_is_lost_between_two_looks(count, tmp_path):
     rows: list[list[files.Cell]] = [[f"who {n}", n, n * 1000] for n in range(count)]
@@ -242,7 +263,7 @@ def test_a_sheet_shows_blanks_and_codes_as_people_wrote_them(tmp_path):
     texts = ["  two before", "one behind ", "line\n", "_x0041_ and _X0041_", "a_b"]
     with (tmp_path / "sheet.xlsx").open("w+b") as file:
         files.write_xlsx(file, some([[text] for text in texts], "text"))
-    cells = ElementTree.fromstring(zipfile.ZipFile(tmp_path / "sheet.xlsx").read("xl/worksheets/sheet1.xml")).iter(
+    cells = ET.fromstring(zipfile.ZipFile(tmp_path / "sheet.xlsx").read("xl/worksheets/sheet1.xml")).iter(
         "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}t"
     )
     # As the format has it (ECMA-376, ST_Xstring): blanks at the ends count where that is said, and a code is escaped.

@@ -26,6 +26,7 @@ from fabgate.collector.pages.use.names import Names, machines
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.usage import UsageForm
 from fabgate.collector.pages.who import holding, unnamed
+from fabgate.collector.templatetags.fabgate import NOTHING
 from fabgate.errors import UsageError
 
 #: Rows that are fetched at once.
@@ -132,14 +133,20 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
     ends = {word: words.ended(word) for word in wire.END_REASONS}
     bases = {word: str(text) for word, text in words.BASES.items()}
     purposes = {word: str(text) for word, text in words.PURPOSES.items()}
-    yes = _("yes")
-    ended: Any = form.narrowed().order_by("ended_at", "id")
-    still: Any = form.open()
+    yes, open_word = _("yes"), _("still open")
     moments = _Moments(zone)
     bare = {f"{name}_bare": _Bare(F(name)) for name in _BARE}
     columns = [f"{name}_bare" if name in _BARE else name for name in _COLUMNS]
-    for rows in (ended, still):
-        for row in rows.annotate(**bare).values_list(*columns).iterator(chunk_size=_AT_ONCE):
+
+    def found(rows: Any) -> Any:
+        return rows.annotate(**bare).values_list(*columns)
+
+    # Asked for before those that have ended, which take minutes to send: one that ends meanwhile would be in neither.
+    still = list(found(form.open()))
+    seen = {row[0] for row in still}
+    ended = found(form.narrowed().order_by("ended_at", "id")).iterator(chunk_size=_AT_ONCE)
+    for rows in ((row for row in ended if row[0] not in seen), still):
+        for row in rows:
             session, who, category, payer, purpose, machine, gate, started, end, counted_ms = row[:10]
             running_ms, uncertainty_ms, reason, basis, supervisor, uncertain, review, corrected = row[10:18]
             not_before, not_after = row[18:]
@@ -149,7 +156,7 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
                 *(moments.both(started) if started else _NO_MOMENT),
                 *(moments.both(end) if end else _NO_MOMENT),
                 *(counted_ms, counted_ms, running_ms, uncertainty_ms),
-                *(ends.get(reason, reason) if reason else _("still open"), bases.get(basis, basis)),
+                *(open_word if reason is None else ends.get(reason, reason) or NOTHING, bases.get(basis, basis)),
                 names[supervisor] if supervisor else "",
                 *(yes if uncertain else "", words.why(review)[0] if review else "", corrected),
                 moments.both(not_before)[0] if not_before else "",
