@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from fabgate.collector import corrections
-from fabgate.collector.models import Machine, UsageDay, UsageSession
+from fabgate.collector.models import Machine, Member, UsageDay, UsageSession
 from fabgate.collector.pages.use import sums
 from fabgate.collector.pages.use.periods import Period
 
@@ -76,7 +76,17 @@ def test_only_what_was_chosen_is_summed(used, browse):
     assert lines(client.get(f"/use/usage?{DAYS}&member=bjorn"))[-1] == ("Total", "1", "0:20:00")
     assert lines(client.get(f"/use/usage?{DAYS}&machine={machine()}"))[-1] == ("Total", "2", "0:40:00")
     assert lines(client.get(f"/use/usage?{DAYS}&category=student"))[-1] == ("Total", "2", "0:40:00")
-    assert "Nobody used anything" in text(client.get(f"/use/usage?{DAYS}&category=-"))
+    assert "Nobody used anything" in text(client.get(f"/use/usage?{DAYS}&category=+"))
+
+
+def test_a_category_that_is_written_as_a_dash_is_not_taken_for_none(used, browse):
+    Member.objects.filter(pk="m-2").update(category="-")
+    used.session("s-dash", "m-2", NOON + 240 * MINUTE, 7)
+    used.session("s-none", "m-3", NOON + 300 * MINUTE, 9)
+    client = browse("accountant")
+    for asked, who, other in (("-", "Bjørn Sørensen", "Zoé Petit"), ("+", "Zoé Petit", "Bjørn Sørensen")):
+        shown = text(client.get(f"/use/usage?{DAYS}&by=member&category={asked}")).partition("<tbody>")[2]
+        assert (who in shown, other in shown) == (True, False)
 
 
 def test_a_correction_counts_in_the_sums(used, browse):

@@ -25,8 +25,8 @@ _MONTH: Final = re.compile(r"(20\d\d|21\d\d)-(0[1-9]|1[0-2])")
 _SHOWN: Final = 100
 #: When sessions begin is counted anew each time: not over more than this, unless of one person or machine.
 _HEAT_DAYS: Final = 92
-#: What stands for members of no category.
-_NONE: Final = "-"
+#: What stands for members of no category: no category is a blank, but one may be a dash, as lists have it for none.
+_NONE: Final = " "
 
 
 #: What a line of the table may stand for.
