@@ -54,7 +54,7 @@ def each(content: str, rows: Iterable[Mapping[str, Any] | Sequence[Any]]) -> Saf
 
 
 @register.simple_tag
-@lru_cache(500)  # on each page the same ones; a label may have a name in it
+@lru_cache(500, typed=True)  # on each page the same ones; a label may have a name in it, and be safe as it is or not
 def icon(name: str, label: str = "") -> SafeString:
     """Return an icon as inline SVG; with a `label` where it stands alone, else it is silent to screen readers."""
     aria = format_html('role="img" aria-label="{}"', label) if label else mark_safe('aria-hidden="true"')
