@@ -24,7 +24,7 @@ from openpyxl import load_workbook
 
 from fabgate.collector import corrections
 from fabgate.collector.formulas import kept_text
-from fabgate.collector.models import Change, Review, UsageSession
+from fabgate.collector.models import Change, Correction, Review, UsageSession
 from fabgate.collector.pages.use import exports, files
 from fabgate.collector.templatetags.fabgate import NOTHING
 
@@ -368,6 +368,17 @@ def test_more_rows_than_a_sheet_has_are_refused_with_what_to_do(used, browse, mo
     response = browse("accountant").get("/use/export.xlsx")
     assert response.status_code == 400
     assert "take them as CSV" in response.content.decode()
+    assert not Change.objects.filter(verb="data.exported").exists()
+
+
+@pytest.mark.parametrize(
+    ("language", "column", "said"), [("en", "Corrected", "Payer, Time on"), ("fr", "Corrigée", "Payeur, Durée")]
+)
+def test_what_was_put_right_is_said_in_the_language_of_the_file(used, browse, language, column, said):
+    for field, value in ((Correction.TIME, "60000"), (Correction.PAYER, "m-3")):
+        corrections.correct("s-1", field, value, author="eve", reason="x")
+    row = table(browse("accountant").get("/use/export.csv", headers={"accept-language": language}))[0]
+    assert row[column] == said
 
 
 def test_a_file_is_sent_piece_by_piece_under_asgi_too(used, account):

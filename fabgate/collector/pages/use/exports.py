@@ -70,10 +70,12 @@ def _export(request: HttpRequest, write: Callable[..., HttpResponseBase]) -> Htt
     table = take(asked)
     given = {name: value for name, value in request.GET.items() if value and name != "what"}
     taken = {"what": what, "form": write.__name__.removeprefix("as_"), **given}
-    # Who took which people's data along is in the log; it is written before the first byte leaves.
-    changes.note(account_of(request).name, "data.exported", Collector.get(settings.ENVIRONMENT.site), after=taken)
     days = asked.days if isinstance(asked, PeriodForm) else asked.period
-    return write(request, _named(table, days), table)
+    answer = write(request, _named(table, days), table)
+    # Who took which people's data along is in the log; it is written before the first byte leaves, and not where none
+    # does, because a sheet has not so many rows.
+    changes.note(account_of(request).name, "data.exported", Collector.get(settings.ENVIRONMENT.site), after=taken)
+    return answer
 
 
 def _named(table: Table, days: Period | None) -> str:
@@ -133,7 +135,7 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
     ends = {word: words.ended(word) for word in wire.END_REASONS}
     bases = {word: str(text) for word, text in words.BASES.items()}
     purposes = {word: str(text) for word, text in words.PURPOSES.items()}
-    yes, open_word = _("yes"), _("still open")
+    yes, open_word, put_right = _("yes"), _("still open"), _PutRight()
     moments = _Moments(zone)
     bare = {f"{name}_bare": _Bare(F(name)) for name in _BARE}
     columns = [f"{name}_bare" if name in _BARE else name for name in _COLUMNS]
@@ -158,10 +160,18 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
                 *(counted_ms, counted_ms, running_ms, uncertainty_ms),
                 *(open_word if reason is None else ends.get(reason, reason) or NOTHING, bases.get(basis, basis)),
                 names[supervisor] if supervisor else "",
-                *(yes if uncertain else "", words.why(review)[0] if review else "", corrected),
+                *(yes if uncertain else "", words.why(review)[0] if review else "", put_right[corrected]),
                 moments.both(not_before)[0] if not_before else "",
                 moments.both(not_after)[0] if not_after else "",
             )
+
+
+class _PutRight(dict[str, str]):
+    """Which fields of a session were put right, in words; each few of them are said once."""
+
+    def __missing__(self, corrected: str) -> str:
+        self[corrected] = ", ".join(words.said(words.FIELDS, field) for field in corrected.split())
+        return self[corrected]
 
 
 _BARE: Final = ("started_at", "ended_at", "uncertain", "not_before", "not_after")
