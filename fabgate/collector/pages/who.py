@@ -81,6 +81,11 @@ def called(ids: Iterable[str]) -> dict[str, Who]:
     return {one: _who(one, members.get(one), groups.get(one)) for one in wanted}
 
 
+def unlisted(one: str) -> Who:
+    """Return who one is whom no list here has, or has no name of: for who has looked already."""
+    return _who(one, None, None)
+
+
 def told_apart(ids: Iterable[str]) -> dict[str, Who]:
     """Return who each of `ids` is, with the number beside a name that is not the only one of its kind."""
     found = called(ids)

@@ -15,8 +15,10 @@ from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
 from django.http import QueryDict
 from django.test import AsyncClient
+from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
@@ -239,6 +241,23 @@ def test_a_session_that_ended_for_a_reason_that_its_gate_does_not_say_is_not_cal
     for page in ("/use/s-3", f"/use/moment?machine={machine()}&day={NOON:%Y-%m-%d}&time=14:02"):
         assert f"{NOTHING} still open" not in text(client.get(page)), page
         assert f"{NOTHING} <time" in text(client.get(page)), page
+
+
+@pytest.mark.parametrize("what", ["sessions", "usage", "refusals"])
+def test_a_file_asks_for_no_name_by_itself(used, browse, what):
+    client, asked = browse("accountant"), []
+    days = f"first={NOON:%Y-%m-%d}&last={NOON:%Y-%m-%d}"
+    client.get("/use")
+    for batch in range(2):
+        for number in range(batch * 20, batch * 20 + 3 + 17 * batch):
+            who = f"emergency:{number}" if number % 2 else f"gone-{number}"
+            used.session(f"s-{who}", who, NOON + (61 + number * 5) * MINUTE, 3)
+            used.refuse(f"{number:064x}", who, NOON + (65 + number * 5) * MINUTE, "expired")
+        with CaptureQueriesContext(connection) as queries:
+            rows = table(client.get(f"/use/export.csv?what={what}&{days}"))
+        asked.append(len(queries))
+        assert {"gone-0", "Emergency badge 1"} <= {row["Person"] for row in rows}
+    assert asked[0] == asked[1]
 
 
 @pytest.mark.parametrize("count", [0, 1, files._AT_ONCE, 2 * files._AT_ONCE + 1])

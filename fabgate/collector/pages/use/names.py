@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.fold import folded
 from fabgate.collector.models import Group, Machine, Member
-from fabgate.collector.pages.who import called, numbered, told_apart
+from fabgate.collector.pages.who import called, numbered, told_apart, unlisted
 from fabgate.collector.templatetags.fabgate import NOTHING
 
 _GROUP: Final = "group:"
@@ -26,6 +26,7 @@ class Names:
     """
 
     def __init__(self, only: Iterable[str | None] | None = None, *, are_apart: bool = False) -> None:
+        self._has_all = only is None
         if only is None:
             self._found = Member.names() | _groups()
         else:
@@ -37,7 +38,8 @@ class Names:
         if not who:
             return NOTHING
         if who not in self._found:
-            self._found |= {one: str(found) for one, found in called([who]).items()} or {who: who}
+            # A file may be of thousands of whom only a number is known: they are not asked for one by one.
+            self._found[who] = str(unlisted(who) if self._has_all else called([who])[who])
         return self._found[who]
 
 
