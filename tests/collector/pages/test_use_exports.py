@@ -243,6 +243,20 @@ def test_a_session_that_ended_for_a_reason_that_its_gate_does_not_say_is_not_cal
         assert f"{NOTHING} <time" in text(client.get(page)), page
 
 
+def test_a_refusal_whose_time_nobody_knows_is_not_told_as_if_it_were_known(used, browse):
+    used.journals["lathe-1"].synced = False
+    used.refuse("e" * 64, "m-2", used.now, "expired", gate="lathe-1")
+    client = browse("accountant")
+    rows = table(client.get("/use/export.csv?what=refusals"))
+    assert [(row["Badge"], row["Time not known, heard of then"]) for row in rows] == [
+        ("b" * 8, ""),
+        ("e" * 8, "yes"),
+    ]
+    asked = f"machine={machine('lathe')}&day={used.now:%Y-%m-%d}&time={used.now:%H:%M:%S}"
+    assert "≈ </span>" in text(client.get(f"/use/moment?{asked}"))
+    assert "≈ </span>" not in text(client.get(f"/use/moment?machine={machine()}&day={NOON:%Y-%m-%d}&time=12:05"))
+
+
 @pytest.mark.parametrize("what", ["sessions", "usage", "refusals"])
 def test_a_file_asks_for_no_name_by_itself(used, browse, what):
     client, asked = browse("accountant"), []

@@ -40,6 +40,16 @@ def test_what_ended_in_one_power_cut_is_one_case(used):
     assert found == [["s-1", "s-2"], ["s-3"]]
 
 
+def test_a_case_whose_date_nobody_knows_is_not_headed_by_one(used, browse):
+    used.journals["lathe-1"] = Journal(gate="lathe-1", name="new", boot="new", synced=False)
+    used.session("s-4", "m-1", used.now, 30, gate="lathe-1")
+    heads = {
+        "s-4" in case: "≈ </span>" in case.partition("</h3>")[0]
+        for case in text(browse("accountant").get("/use/review")).split("<h3>")[1:]
+    }
+    assert heads == {True: True, False: False}
+
+
 def test_many_cases_ask_the_database_no_more_often_than_few(used, browse):
     client = browse("accountant")
 

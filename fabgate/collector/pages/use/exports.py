@@ -243,12 +243,13 @@ def _refusals(form: RefusalsForm) -> Table:
         *(Column(_("When (UTC)"), files.PLAIN), Column(_("When (local)"), files.MOMENT)),
         *_of(files.TEXT, _("Person number"), _("Person"), _("Badge"), _("Machine"), _("Gate"), _("Why not")),
         Column(_("Received where the clock was wrong (UTC)"), files.PLAIN),
+        Column(_("Time not known, heard of then"), files.TEXT),
     )
     return Table(_("Refusals"), columns, _refusal_rows(form))
 
 
 def _refusal_rows(form: RefusalsForm) -> Iterator[Sequence[Cell]]:
-    names, zone = Names(), timezone.get_default_timezone()
+    names, zone, yes = Names(), timezone.get_default_timezone(), _("yes")
     rows = form.narrowed().select_related("gate", "machine").order_by("about", "id").iterator(chunk_size=_AT_ONCE)
     while some := list(islice(rows, _AT_ONCE)):
         holders = holding(row.badge for row in some if not row.member)
@@ -258,6 +259,7 @@ def _refusal_rows(form: RefusalsForm) -> Iterator[Sequence[Cell]]:
                 *(_utc(row.at), _local(row.at, zone), row.member, called, row.badge[:8]),
                 *(str(row.where), row.gate.name, words.refused(row.reasons)),
                 "" if row.clock_off_ms is None else _utc(row.seen_at),
+                "" if row.is_timed else yes,
             )
 
 

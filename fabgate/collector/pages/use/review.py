@@ -72,6 +72,11 @@ class Case:
         return self.reviews[0].session.ended_at
 
     @property
+    def is_about(self) -> bool:
+        """Whether nobody knows when the first of them ended, only by when."""
+        return self.reviews[0].session.is_about
+
+    @property
     def sums(self) -> dict[str, int]:
         """Return what they add up to."""
         return sums([review.session for review in self.reviews])
