@@ -53,7 +53,6 @@ def records(request: HttpRequest) -> HttpResponse:
     shown = {
         "now": complete.now(),
         "lines": lines,
-        "entries": sum(line.journal.ack_seq for line in lines),
         "quarantine": list(quarantine[:_SHOWN]),
     }
     return show(request, "complete.html", shown)
