@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 T = TypeVar("T")
 #: SQLite takes 32,766 parameters in a statement, older ones 999, and some rows have three. A power of two: see `listed`.
@@ -37,11 +38,15 @@ class Cursor(Protocol):
         """Return what it found."""
 
 
+def database() -> BaseDatabaseWrapper:
+    """Return the connection of this thread itself: behind the name `connection` it is looked for at each use."""
+    return connections[DEFAULT_DB_ALIAS]
+
+
 def cursor() -> Cursor:
     """Return a cursor, as a context manager; what goes wrong is raised as Django's errors."""
-    if connection.vendor == "sqlite" and not connection.queries_logged:
-        return _OfSqlite()
-    return connection.cursor()
+    mine = database()
+    return _OfSqlite(mine) if mine.vendor == "sqlite" and not mine.queries_logged else mine.cursor()
 
 
 def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -71,10 +76,13 @@ def among(rows: models.QuerySet[Any], column: str, wanted: Sequence[Any], *colum
 class _OfSqlite:
     """The driver's own cursor on Django's connection."""
 
+    def __init__(self, database: BaseDatabaseWrapper) -> None:
+        self._database = database
+        self._errors = database.wrap_database_errors
+
     def __enter__(self) -> Self:
-        connection.ensure_connection()
-        self._errors = connection.wrap_database_errors
-        self._cursor: sqlite3.Cursor = connection.connection.cursor()
+        self._database.ensure_connection()
+        self._cursor: sqlite3.Cursor = self._database.connection.cursor()
         return self
 
     def __exit__(
