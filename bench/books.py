@@ -93,8 +93,12 @@ def fill(sessions: int) -> None:
             told += [usage for usage in usages if usage.doubt]
         _reviews(told)
     with connection.cursor() as cursor:
-        # PostgreSQL does it by itself within a minute or so; nobody ever does it to the SQLite of a workshop.
-        cursor.execute("PRAGMA journal_mode=WAL" if connection.vendor == "sqlite" else "VACUUM ANALYZE")
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA journal_mode=WAL")  # and nothing else: nobody tidies up the SQLite of a workshop
+        else:
+            # PostgreSQL does both by itself within minutes; what made the books is not to be still written meanwhile.
+            cursor.execute("VACUUM ANALYZE")
+            cursor.execute("CHECKPOINT")
     connection.close()
 
 
