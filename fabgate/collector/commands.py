@@ -81,8 +81,11 @@ def give(
 
 
 def _asked(gate: Gate, verb: str) -> Order | None:
-    """Return the order that says the same and is under way, or was a moment ago. Of two who ask at once one waits here."""
-    Gate.objects.select_for_update(no_key=True).get(pk=gate.pk)
+    """Return the order that says the same and is under way, or was a moment ago. Of two who ask at once one waits here.
+
+    For the order of telling, not for the gate: the ingest takes that one after it.
+    """
+    floor.in_order()
     now = datetime.now(UTC)
     under_way = Q(outcome="", until__gte=now)
     done = Q(at__gt=now - timedelta(seconds=SAME_S)) & ~Q(outcome__in=(NOT_SENT, _REFUSED))

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from fabgate.collector import changes, floor, members, roster
-from fabgate.collector.models import Change, Gate, Member, Pulse, UsageSession
+from fabgate.collector import changes, commands, floor, members, roster
+from fabgate.collector.models import Change, Gate, Member, Order, Pulse, UsageSession
 from fabgate.collector.store import Store
 
 from .gates import NOON, Journal
@@ -108,6 +108,37 @@ def test_what_a_gate_reports_is_stored_while_an_import_builds_its_rosters(people
     assert UsageSession.objects.get().reason == "badge"
     assert names(gate) == {"m-1": "Ada", "m-2": "Person", "m-3": "Cleo"}
     assert Change.objects.filter(verb="member.imported").count() == 2
+
+
+@beside_others
+def test_more_time_is_asked_for_while_the_gate_is_being_stored(gate, told):  # noqa: F811
+    gate.online, gate.boot = True, "boot-7"
+    gate.save()
+    comes, failed = threading.Event(), []
+
+    def look(execute: Any, sql: str, *rest: Any) -> Any:
+        if "pg_advisory_xact_lock" in sql:
+            comes.set()
+        return execute(sql, *rest)
+
+    def ask() -> None:
+        try:
+            with connection.execute_wrapper(look):
+                commands.give(gate, "extend", "eve", seconds=600)
+        except Exception as error:  # noqa: BLE001 (looked at below)
+            failed.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=ask, daemon=True)
+    with transaction.atomic():  # as an ingest does: first the order of telling, then the gates
+        floor.in_order()
+        thread.start()
+        assert comes.wait(WAIT_S)
+        Gate.objects.filter(pk=gate.pk).update(reader="ok")
+    thread.join(WAIT_S)
+    assert not failed
+    assert Order.objects.get().command == "extend"
 
 
 @beside_others
