@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from itertools import islice
 from typing import IO, Any, Final, cast
 from xml.sax.saxutils import escape
@@ -142,7 +143,7 @@ def _write(sheet: Any, table: Table, styles: Mapping[str, int]) -> None:
     write = sheet.row_data_fh.write
     span = styles[DURATION]
     as_xml: dict[str, Callable[[Any], str]] = {
-        TEXT: _Inline().__getitem__,
+        TEXT: _Remembered(_inline).__getitem__,
         NUMBER: lambda number: f"><v>{number}</v>",
         PLAIN: lambda text: f' t="inlineStr"><is><t>{text}</t></is>',
         DURATION: lambda ms: f' s="{span}"><v>{ms / _DAY_MS:.9f}</v>',
@@ -201,43 +202,36 @@ class _Clocks(dict[int, str]):
 class _Remembered(dict[str, str]):
     """Texts as a file has them: most are the same as some rows before, and the latest are remembered."""
 
+    def __init__(self, made: Callable[[str], str]) -> None:
+        self._made = made
+
     def __missing__(self, text: str) -> str:
         if len(self) == _REMEMBERED:
             self.clear()
-        self[text] = self.made(text)
+        self[text] = self._made(text)
         return self[text]
 
-    def made(self, text: str) -> str:
-        """Return it as the file has it."""
-        raise NotImplementedError
+
+def _quoted(text: str, separator: str) -> str:
+    """Return a cell of CSV of which no spreadsheet computes a part, in quotes where it needs them.
+
+    The library looks at each letter of a line, so it is asked once a text, and lines are joined.
+    """
+    if not text or (text[0].isalnum() and text.replace("-", "").isalnum()):
+        return text  # and the ids of sessions, of which there are as many as lines
+    out = io.StringIO()
+    csv.writer(out, delimiter=separator, lineterminator=_LINE_END).writerow([kept_text(text)])
+    return out.getvalue().removesuffix(_LINE_END)
 
 
-class _Quoted(_Remembered):
-    """As CSV has them. The library looks at each letter of a line, so it is asked once a text, and lines are joined."""
-
-    def __init__(self, separator: str) -> None:
-        self._separator = separator
-
-    def made(self, text: str) -> str:
-        """Return a cell of which no spreadsheet computes a part, in quotes where it needs them."""
-        if not text or (text[0].isalnum() and text.replace("-", "").isalnum()):
-            return text  # and the ids of sessions, of which there are as many as lines
-        out = io.StringIO()
-        csv.writer(out, delimiter=self._separator, lineterminator=_LINE_END).writerow([kept_text(text)])
-        return out.getvalue().removesuffix(_LINE_END)
-
-
-class _Inline(_Remembered):
-    """As a sheet has them: the rest of a cell behind its place."""
-
-    def made(self, text: str) -> str:
-        """Return it as XML; what XML cannot hold is left out, and so is the rest of what no cell has room for."""
-        if not _SPECIAL.search(text) and len(text) <= MAX_CELL // 2:
-            return f' t="inlineStr"><is><t>{text}</t></is>'
-        text = _shortened(_NO_XML.sub("", text))
-        keep = "" if text == text.strip() else ' xml:space="preserve"'
-        text = escape(_CODE.sub(r"_x005F\g<0>", text))
-        return f' t="inlineStr"><is><t{keep}>{text}</t></is>'
+def _inline(text: str) -> str:
+    """Return the rest of a sheet's cell behind its place: what XML cannot hold, and no cell has room for, is left out."""
+    if not _SPECIAL.search(text) and len(text) <= MAX_CELL // 2:
+        return f' t="inlineStr"><is><t>{text}</t></is>'
+    text = _shortened(_NO_XML.sub("", text))
+    keep = "" if text == text.strip() else ' xml:space="preserve"'
+    text = escape(_CODE.sub(r"_x005F\g<0>", text))
+    return f' t="inlineStr"><is><t{keep}>{text}</t></is>'
 
 
 def _shortened(text: str) -> str:
@@ -246,7 +240,7 @@ def _shortened(text: str) -> str:
 
 
 def _csv(table: Table, separator: str) -> Iterator[bytes]:
-    texts, clocks = _Quoted(separator), _Clocks()
+    texts, clocks = _Remembered(partial(_quoted, separator=separator)), _Clocks()
     yield f"\ufeff{separator.join(texts[column.head] for column in table.columns)}{_LINE_END}".encode()
     as_csv: dict[str, Callable[[Any], str]] = {
         TEXT: texts.__getitem__,

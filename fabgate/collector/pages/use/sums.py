@@ -11,7 +11,19 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from django.db import connection
-from django.db.models import Aggregate, BigIntegerField, Case, Count, F, Func, QuerySet, Sum, TextField, When
+from django.db.models import (
+    Aggregate,
+    BigIntegerField,
+    Case,
+    Count,
+    DateTimeField,
+    F,
+    Func,
+    QuerySet,
+    Sum,
+    TextField,
+    When,
+)
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -228,11 +240,12 @@ def heat(sessions: QuerySet[UsageSession]) -> Heat:
 
 def _beginnings(sessions: QuerySet[UsageSession], zone: tzinfo) -> Iterable[tuple[datetime, int]]:
     """Return hours, or quarters of one, in which sessions began, and how many did."""
-    slot = Func(F("started_at"), template=_CUT[connection.vendor][_needs_quarters(zone)], output_field=TextField())
+    cut = _CUT[connection.vendor][_needs_quarters(zone)]
     if connection.vendor == "sqlite":  # it would sort what it groups, which takes as long again as to read it
-        texts = sessions.aggregate(all=_Listed(slot))["all"]
+        texts = sessions.aggregate(all=_Listed(Func(F("started_at"), template=cut, output_field=TextField())))["all"]
         counted = Counter(texts.split(",") if texts else ())
         return [(datetime.fromisoformat(f"{text}+00:00"), times) for text, times in counted.items()]
+    slot = Func(F("started_at"), template=cut, output_field=DateTimeField())
     return sessions.annotate(slot=slot).values_list("slot").annotate(times=Count("*"))
 
 
