@@ -98,10 +98,8 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     is_complete = request.POST.get("complete") == "yes"
     prepared = members.prepare(found.to_take)
     try:
-        with (
-            transaction.atomic(),
-            floor.told_last(),
-        ):  # nobody else writes from here on, so all that can be done is done before
+        # Nobody else writes on SQLite from here on, so all that can be done is done before.
+        with transaction.atomic(), floor.told_last():
             if (now := Known.now()) != known:  # what is compared is what is written over
                 found = members_diff.difference(file, now)
                 prepared = members.prepare(found.to_take)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from fabgate.collector import badges, changes, roster, twice
+from fabgate.collector import badges, changes, floor, roster, twice
 from fabgate.collector.door import account_of
 from fabgate.collector.models import Account, Member
 from fabgate.collector.pages import watched
@@ -31,7 +31,7 @@ def new(request: HttpRequest) -> HttpResponse:
         if badge_form is not None:
             card, number = badge_form.first, badge_form.cleaned_data["number"]
         try:
-            with transaction.atomic():
+            with transaction.atomic(), floor.told_last():
                 with changes.made(telling.actor(request), "member.added", form.instance) as change:
                     member = form.add()
                     if card is None:
