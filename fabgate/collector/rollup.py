@@ -1,7 +1,7 @@
-"""What does a day add up to? The sums in UsageDay, kept by difference and made anew where they cannot be trusted.
+"""What do a day and a month add up to? Their sums, kept by difference and made anew where they cannot be trusted.
 
 A session counts on the site's day of its end. Whoever changes one hands over the row as it was and as it is: what it
-was is taken off and what it is is added, in the same transaction, so that a month is never the sum of a million rows.
+was is taken off and what it is is added, in the same transaction, so that a year is never the sum of a million rows.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from django.conf import settings
 from django.db import transaction
 
 from fabgate.collector import floor, sql
-from fabgate.collector.models import Collector, UsageDay, UsageSession
+from fabgate.collector.models import Collector, UsageDay, UsageMonth, UsageSession
 from fabgate.collector.sessions import COLUMNS, Usage
 
-#: Day, machine's row (0: none), gate's row, member, category.
+#: Day, or a month's first one, machine's row (0: none), gate's row, member, category.
 Key = tuple[date, int, int, str, str]
 _SUMS = 6
 
@@ -31,10 +31,10 @@ def add(pairs: Iterable[tuple[Usage | None, Usage]]) -> None:
         for usage, sign in ((before, -1), (after, 1)):
             if usage is not None and usage.reason is not None and usage.ended_at is not None:
                 _count(sums, usage, sign, zone)
-    # A day's row is only taken by whoever may tell of it already, or a correction, which tells of itself first, and an
+    # A sum's row is only taken by whoever may tell of it already, or a correction, which tells of itself first, and an
     # ingest would wait for each other.
     floor.in_order()
-    sql.add_days([(*key, *sums[key]) for key in sorted(sums) if any(sums[key])])
+    _add(sums)
 
 
 def ensure(tz: str) -> bool:
@@ -45,15 +45,26 @@ def ensure(tz: str) -> bool:
         if row is None or row.rolled_tz == tz:
             return False
         UsageDay.objects.all().delete()
+        UsageMonth.objects.all().delete()
         sums: dict[Key, list[int]] = {}
         zone = ZoneInfo(tz)
         ended = UsageSession.objects.filter(reason__isnull=False, ended_at__isnull=False)
         for values in ended.values_list(*COLUMNS).iterator(chunk_size=2_000):
             _count(sums, Usage(*values), 1, zone)
-        sql.add_days([(*key, *sums[key]) for key in sorted(sums)])
+        _add(sums)
         row.rolled_tz = tz
         row.save(update_fields=["rolled_tz"])
     return bool(sums)
+
+
+def _add(days: dict[Key, list[int]]) -> None:
+    months: dict[Key, list[int]] = {}
+    for (day, machine, gate, member, category), line in days.items():
+        month = months.setdefault((day.replace(day=1), machine, gate, member, category), [0] * _SUMS)
+        for place, value in enumerate(line):
+            month[place] += value
+    for model, sums in ((UsageDay, days), (UsageMonth, months)):
+        sql.add_sums(model, [(*key, *sums[key]) for key in sorted(sums) if any(sums[key])])
 
 
 def _count(sums: dict[Key, list[int]], usage: Usage, sign: int, zone: ZoneInfo) -> None:

@@ -17,7 +17,7 @@ from django.db import connection, models
 
 from fabgate import wire
 from fabgate.collector import statements
-from fabgate.collector.models import Boot, Gate, Journal
+from fabgate.collector.models import Boot, Gate, Journal, UsageDay, UsageMonth, UsageSums
 from fabgate.collector.received import Fact, Unfit
 from fabgate.collector.sessions import COLUMNS, Usage
 
@@ -74,13 +74,16 @@ _LINE = (
     f"INSERT INTO collector_ledgerline (session_id, kind, at, author, why, {', '.join(_LINE_COLUMNS)})"  # noqa: S608
     f" VALUES ({', '.join(['%s'] * (5 + len(_LINE_COLUMNS)))})"
 )
-_DAY_SUMS = ("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about")
-_DAY = (
-    f"INSERT INTO collector_usageday (day, machine_key, gate_id, used_by, category, {', '.join(_DAY_SUMS)})"  # noqa: S608
-    f" VALUES ({', '.join(['%s'] * (5 + len(_DAY_SUMS)))})"
-    " ON CONFLICT (day, machine_key, gate_id, used_by, category) DO UPDATE SET"
-    f" {', '.join(f'{c} = collector_usageday.{c} + excluded.{c}' for c in _DAY_SUMS)}"
-)
+_SUMS = ("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about")
+_ADD: dict[type[UsageSums], str] = {
+    model: (
+        f"INSERT INTO {table} AS t (day, machine_key, gate_id, used_by, category, {', '.join(_SUMS)})"  # noqa: S608
+        f" VALUES ({', '.join(['%s'] * (5 + len(_SUMS)))})"
+        " ON CONFLICT (day, machine_key, gate_id, used_by, category) DO UPDATE SET"
+        f" {', '.join(f'{c} = t.{c} + excluded.{c}' for c in _SUMS)}"
+    )
+    for model, table in ((UsageDay, "collector_usageday"), (UsageMonth, "collector_usagemonth"))
+}
 _GATE_COLUMNS = (
     *("online", "boot", "journal", "reported_roster", "seen_at", "hints", "state", "causes", "session"),
     *("session_member", "state_since", "energised_ms", "running_ms", "problems", "reader", "version", "head", "mark"),
@@ -286,10 +289,10 @@ def insert_lines(rows: Iterable[tuple[Usage, str]], now: datetime, author: str, 
     )
 
 
-def add_days(rows: Sequence[tuple[Any, ...]]) -> None:
-    """Add to the sums of days: their key, then what each is to grow by."""
+def add_sums(model: type[UsageSums], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add to the sums of days or months: their key, then what each is to grow by."""
     day = connection.ops.adapt_datefield_value
-    _many(_DAY, [(day(row[0]), *row[1:]) for row in rows])
+    _many(_ADD[model], [(day(row[0]), *row[1:]) for row in rows])
 
 
 def insert_changes(

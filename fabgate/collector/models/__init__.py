@@ -10,8 +10,9 @@ from fabgate.collector.models.floor import Order, Pulse, Refusal
 from fabgate.collector.models.itself import Collector, Heartbeat
 from fabgate.collector.models.ledger import LedgerLine
 from fabgate.collector.models.people import Block, Group, Member
+from fabgate.collector.models.sums import UsageDay, UsageMonth, UsageSums
 from fabgate.collector.models.trainings import Grant, Training
-from fabgate.collector.models.usage import UsageDay, UsageSession
+from fabgate.collector.models.usage import UsageSession
 from fabgate.collector.models.workshop import Gate, Machine, ServedRoster
 
 __all__ = [
@@ -46,5 +47,7 @@ __all__ = [
     "SpecialDay",
     "Training",
     "UsageDay",
+    "UsageMonth",
     "UsageSession",
+    "UsageSums",
 ]

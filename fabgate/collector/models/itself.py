@@ -18,7 +18,7 @@ class Collector(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     collector = models.CharField(max_length=64)
     site = models.CharField(max_length=63)
-    #: The time zone whose days UsageDay sums up; another one, none, or ANEW before it: it is to be made anew (rollup.py).
+    #: The time zone whose days and months are summed up; another one, none, or ANEW before it: it is to be made anew (rollup.py).
     rolled_tz = models.CharField(max_length=63, blank=True)
     #: What tells a copy that was restored: which database on which server this was at the last start (postgresql.py),
     #: or on SQLite how far it has counted (restored.py).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -169,39 +169,3 @@ class UsageSession(models.Model):
     def placed_between(cls, start: datetime, end: datetime) -> QuerySet[UsageSession]:
         """Return those of ``ended_between`` of which nobody knows when they were: their boot never synchronised."""
         return cls.ended_between(start, end).filter(not_after__isnull=False)
-
-
-class UsageDay(models.Model):
-    """The sums of what ended on one local day: by machine, member and category, so that a month is few rows.
-
-    Ingest and corrections keep it in the transaction that changes a session (rollup.py); it can be made anew.
-    """
-
-    #: The site's day on which the sessions ended.
-    day = models.DateField()
-    #: The machine's row, 0 where the gate had none: NULL would not be the same twice.
-    machine_key = models.BigIntegerField()
-    gate = models.ForeignKey(Gate, on_delete=models.PROTECT, related_name="+", db_index=False)
-    used_by = models.CharField(max_length=200)
-    category = models.CharField(max_length=60, blank=True)
-    sessions = models.BigIntegerField()
-    counted_ms = models.BigIntegerField()
-    running_ms = models.BigIntegerField()
-    uncertainty_ms = models.BigIntegerField()
-    uncertain = models.BigIntegerField()
-    about = models.BigIntegerField()
-
-    class Meta:
-        """One row a day and who used what; read by periods of days."""
-
-        constraints = [
-            models.UniqueConstraint(fields=["day", "machine_key", "gate", "used_by", "category"], name="usage_day_once")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.day}: {self.used_by} on {self.machine_key}"
-
-    @classmethod
-    def between(cls, first: date, last: date) -> QuerySet[UsageDay]:
-        """Return the rows of the days from `first` to `last`, both included; those that became empty left out."""
-        return cls.objects.filter(day__gte=first, day__lte=last, sessions__gt=0)

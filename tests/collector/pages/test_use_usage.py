@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.http import QueryDict
 from django.utils import timezone
 
 from fabgate.collector import corrections
-from fabgate.collector.models import Machine, Member, UsageDay, UsageSession
+from fabgate.collector.models import Machine, Member, UsageDay, UsageMonth, UsageSession
 from fabgate.collector.pages.use import sums
 from fabgate.collector.pages.use.periods import Period
+from fabgate.collector.pages.use.usage import UsageForm
 
 from .used import MINUTE, NOON, Used, machine, text
 
@@ -138,6 +140,32 @@ def test_the_longest_lines_are_the_first_of_all_of_them(used, by):
         assert found.found == len(every)
         assert found.total[4:] == tuple(map(sum, zip(*(line[4:] for line in every), strict=True)))
     assert sums.longest(rows.filter(used_by="nobody"), by, 9) == ([], sums.Line("", "", "", "", 0, 0, 0, 0, 0), 0)
+
+
+@pytest.mark.parametrize(
+    ("years", "days", "model", "bars"),
+    [
+        (0, 0, UsageMonth, UsageDay),
+        (2, 0, UsageMonth, UsageMonth),
+        (0, 1, UsageDay, UsageDay),
+        (2, 1, UsageDay, UsageDay),
+    ],
+)
+def test_whole_months_are_read_as_such_and_say_what_their_days_do(used, years, days, model, bars):
+    this = NOON.replace(day=1)
+    used.session("s-4", "m-1", this - 20 * MINUTE - timedelta(hours=12), 40)  # its end is in another month
+    used.session("s-5", "m-2", this - timedelta(days=3), 20)
+    used.session("s-6", "m-2", this - timedelta(days=20), 20)
+    first = (this - timedelta(days=1)).replace(day=1)
+    first = first.replace(year=first.year - years) + timedelta(days=days)
+    last = (this + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+    form = UsageForm(QueryDict(f"first={first:%Y-%m-%d}&last={last:%Y-%m-%d}"))
+    assert form.is_valid(), form.errors
+    days = UsageDay.between(form.period.first, form.period.last)
+    assert (form.narrowed().model, form.by_bar().model) == (model, bars)
+    assert sums.lines(form.narrowed(), None) == sums.lines(days, None) != []
+    assert sums.bars(form.by_bar(), form.period) == sums.bars(days, form.period)
+    assert sum(sums.bars(days, form.period)["ms"]) == sum(line.counted_ms for line in sums.lines(days, None))
 
 
 def test_sums_are_whole_and_exact_however_large(used):

@@ -36,6 +36,11 @@ class Period:
         return (self.last - self.first).days + 1
 
     @property
+    def is_months(self) -> bool:
+        """Say whether it is a month, or months, from the first day to the last."""
+        return self.first.day == 1 and (self.last + timedelta(days=1)).day == 1
+
+    @property
     def start(self) -> datetime:
         """Return the moment at which the first day begins where the site is."""
         return midnight(self.first)

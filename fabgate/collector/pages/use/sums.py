@@ -1,4 +1,4 @@
-"""How much was each machine used, by whom, and when? Asked of the sums by day, so that years are few rows."""
+"""How much was each machine used, by whom, and when? Asked of the sums of days and months, so that years are few rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate.collector import formats
-from fabgate.collector.models import Gate, UsageDay, UsageSession
+from fabgate.collector.models import Gate, UsageSession, UsageSums
 from fabgate.collector.pages.use import names
 from fabgate.collector.pages.use.periods import Period
 
@@ -76,13 +76,13 @@ class Longest(NamedTuple):
     found: int
 
 
-def lines(rows: QuerySet[UsageDay], by: str | None) -> list[Line]:
+def lines(rows: QuerySet[UsageSums], by: str | None) -> list[Line]:
     """Return the sums of `rows`, the longest time first; None: by machine, member and category at once."""
     keys = _ALL if by is None else _KEYS[by]
     return _lines(_rows(*_summed(rows, keys)), keys, names.Names() if "used_by" in keys else None)
 
 
-def longest(rows: QuerySet[UsageDay], by: str, most: int) -> Longest:
+def longest(rows: QuerySet[UsageSums], by: str, most: int) -> Longest:
     """Return the `most` longest lines: of thousands a month the database hands over only those."""
     keys = _KEYS[by]
     sql, params = _summed(rows, keys)
@@ -131,7 +131,7 @@ class _Whole(Sum):
         return self.as_sql(compiler, connection, template=template, **context)
 
 
-def _summed(rows: QuerySet[UsageDay], keys: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
+def _summed(rows: QuerySet[UsageSums], keys: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
     """Return the statement that gives `keys` and sums, and its parameters."""
     # Two gates of one machine are one line, and so is a machine that has had another gate.
     place = Case(When(machine_key=0, then=F("gate")), default=0, output_field=BigIntegerField())
@@ -146,7 +146,7 @@ def _rows(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def bars(rows: QuerySet[UsageDay], period: Period) -> dict[str, Any]:
+def bars(rows: QuerySet[UsageSums], period: Period) -> dict[str, Any]:
     """Return the time on by day, week or month of the period, every one of them, as the chart wants it."""
     step, title = _step(period)
     sums: dict[date, int] = defaultdict(int)
@@ -160,6 +160,11 @@ def bars(rows: QuerySet[UsageDay], period: Period) -> dict[str, Any]:
         "hours": [round(sums[day] / 3_600_000, 3) for day in begins],
         "ms": [sums[day] for day in begins],
     }
+
+
+def bars_are_months(period: Period) -> bool:
+    """Say whether it is so long that each of its bars is a month."""
+    return _step(period)[0] is _month
 
 
 def _step(period: Period) -> tuple[Callable[[date], date], str]:

@@ -13,7 +13,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from fabgate.collector.models import Member, UsageDay, UsageSession
+from fabgate.collector.models import Member, UsageDay, UsageMonth, UsageSession, UsageSums
 from fabgate.collector.pages.use import periods, sums
 from fabgate.collector.pages.use.forms import Choice, DayInput, machine_choices, meant
 from fabgate.collector.pages.use.frame import show
@@ -109,10 +109,17 @@ class UsageForm(forms.Form):
         found: Period = self.cleaned_data["period"]
         return found
 
-    def narrowed(self) -> QuerySet[UsageDay]:
-        """Return the sums by day that are looked for."""
+    def narrowed(self) -> QuerySet[UsageSums]:
+        """Return the sums that are looked for, as few as there are: of months, unless days of one's own cut one."""
+        return self._of(UsageMonth if self.period.is_months else UsageDay)
+
+    def by_bar(self) -> QuerySet[UsageSums]:
+        """Return the same of the days, or months, that the chart has bars of."""
+        return self._of(UsageMonth if self.period.is_months and sums.bars_are_months(self.period) else UsageDay)
+
+    def _of(self, model: type[UsageSums]) -> QuerySet[UsageSums]:
         wanted = self.cleaned_data
-        rows = UsageDay.between(self.period.first, self.period.last)
+        rows = model.between(self.period.first, self.period.last)
         if wanted["machine"]:
             rows = rows.filter(machine_key=int(wanted["machine"]))
         if wanted["member"]:
@@ -141,14 +148,13 @@ def usage(request: HttpRequest) -> HttpResponse:
     form = UsageForm(request.GET)
     if not form.is_valid():
         return show(request, "usage.html", {"form": form}, status=400)
-    rows = form.narrowed()
-    lines, total, count = sums.longest(rows, form.cleaned_data["by"], _SHOWN)
+    lines, total, count = sums.longest(form.narrowed(), form.cleaned_data["by"], _SHOWN)
     sessions = form.sessions() if lines else None
-    bars = sums.bars(rows, form.period) if lines else None
+    bars = sums.bars(form.by_bar(), form.period) if lines else None
     shown = {
         "form": form,
         "period": form.period,
-        "is_month": Period.month(form.period.first.year, form.period.first.month) == form.period,
+        "is_month": form.period.is_months and form.period.days <= 31,
         "before": f"{form.period.first - timedelta(days=1):%Y-%m}",
         "after": f"{form.period.last + timedelta(days=1):%Y-%m}",
         "by": dict(form.fields["by"].choices)[form.cleaned_data["by"]],  # type: ignore[attr-defined]  # a ChoiceField
