@@ -1,6 +1,7 @@
 """How soon is an event on every page, and do other pages suffer? 100 gates, 50 event streams and one browser.
 
-In each pass nothing happens for a while, and then 25 events a second; two other pages are asked for all the time. The
+In each pass nothing happens for a while, then 25 events a second, and then nothing again: a computer that changes its
+pace meanwhile (pace.py) did so for both. Two other pages are asked for all the time; each is compared with itself. The
 wait of an event is that from a gate's publish to the moment at which a page hears of the pulse of its transaction.
 """
 
@@ -10,7 +11,7 @@ import itertools
 import json
 import time
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import requests
@@ -23,6 +24,7 @@ from bench.light_gates import Told, Wanted
 from fabgate.demo.ports import free_port
 
 GATES, LISTENERS, RATE, ENTRIES = 100, 50, 25.0, 3
+#: How long it is quiet, before and after.
 QUIET_S, ASK_EVERY_S = 4.0, 0.1
 #: They show as many rows in both spells: no event here is of a person or ends a session.
 OTHERS = ("/people", "/use/usage")
@@ -34,10 +36,10 @@ def measure(run: Run) -> list[Figure]:
         one = _pass(run)
         heard_ms.append(one.heard_ms)
         drawn_ms.append(one.drawn_ms)
-        slowed.append(one.busy_ms / one.quiet_ms)
+        slowed.append(one.slowed)
         run.say(
-            f"pass {number}: heard p99 {one.heard_ms:.0f} ms, drawn p99 {one.drawn_ms:.0f} ms, other pages"
-            f" {one.quiet_ms:.0f} ms and {one.busy_ms:.0f} ms"
+            f"pass {number}: heard p99 {one.heard_ms:.0f} ms, drawn p99 {one.drawn_ms:.0f} ms, other pages:"
+            f" {', '.join(f'{quiet:.0f} ms and {busy:.0f} ms' for quiet, busy in one.others_ms)}"
         )
     return [
         run.figure("event to each of 50 pages, p99", "ms", heard_ms, 500),
@@ -48,12 +50,16 @@ def measure(run: Run) -> list[Figure]:
 
 @dataclass(frozen=True)
 class Pass:
-    """What one collector did: the waits at the 99th percentile, and the medians of the other pages."""
+    """What one collector did: waits at the 99th percentile; each other page's median while it was quiet, and busy."""
 
     heard_ms: float
     drawn_ms: float
-    quiet_ms: float
-    busy_ms: float
+    others_ms: list[tuple[float, float]]
+
+    @property
+    def slowed(self) -> float:
+        """Return how many times as long the other pages took while it was busy."""
+        return mean(busy / quiet for quiet, busy in self.others_ms)
 
 
 def _pass(run: Run) -> Pass:
@@ -98,13 +104,13 @@ class Pages:
             raise BenchError(f"{path} was answered with {answer.status_code}")
         return (time.perf_counter() - began_s) * 1000
 
-    def while_(self, seconds: float) -> list[float]:
-        """Return how long they take meanwhile."""
-        until, found = time.monotonic() + seconds, []
+    def while_(self, seconds: float) -> dict[str, list[float]]:
+        """Return how long each takes meanwhile."""
+        until, found = time.monotonic() + seconds, {path: list[float]() for path in OTHERS}
         for path in itertools.cycle(OTHERS):
             if time.monotonic() >= until:
                 return found
-            found.append(self.ms(path))
+            found[path].append(self.ms(path))
             time.sleep(ASK_EVERY_S)
         raise AssertionError
 
@@ -116,19 +122,19 @@ def _watched(home: Home, port: int, pages: Pages, listeners: Child, browser: Chi
         pages.while_(1)  # what connecting made known is over
         listeners.ask("clear")
         browser.ask("clear")
-        quiet = pages.while_(QUIET_S)
+        before = pages.while_(QUIET_S)
         gates.go()
         busy = pages.while_(GATES * (ENTRIES - 1) / RATE - 0.5)
         told = gates.told()
-        time.sleep(1)
+        pages.while_(1)  # what the last events made known is over
+        after = pages.while_(QUIET_S)
     finally:
         gates.kill()
     pulses = _pulses(home, told)
     return Pass(
         heard_ms=percentile(_waits(pulses, listeners.ask("heard")), 0.99),
         drawn_ms=percentile(_waits(pulses, [browser.ask("drawn")]), 0.99),
-        quiet_ms=median(quiet),
-        busy_ms=median(busy),
+        others_ms=[(median(before[path] + after[path]), median(busy[path])) for path in OTHERS],
     )
 
 
