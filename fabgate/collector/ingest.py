@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from fabgate import wire
-from fabgate.collector import places, start
+from fabgate.collector import beside, places, start
 from fabgate.collector.environ import Environment
 from fabgate.collector.models import Collector, Heartbeat
 from fabgate.collector.mqtt import Connected, Link, Lost, Posted
@@ -61,6 +61,7 @@ def command(args: argparse.Namespace) -> int:
     start.settle()
     gc.set_threshold(LOOK_EVERY)
     sys.setswitchinterval(SWITCH_S)
+    beside.read_quickly()
     ingest.run()
     return 0
 
