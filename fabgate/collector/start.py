@@ -20,8 +20,10 @@ import django
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+import fabgate
 from fabgate.collector import environ, logs, places, postgresql
 from fabgate.errors import FabgateError, UsageError
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_APP: Final = "collector"
 #: So long the services that are told to restart together may take to end (their units: TimeoutStopSec).
 OTHERS_END_S: Final = 30.0
 
@@ -147,6 +150,7 @@ def _prepare_postgresql(found: environ.Environment, *, make: bool, owns: bool, h
 
 
 def _migrate(found: environ.Environment, *, owns: bool, handle: int) -> None:
+    _check_version(owns=owns, handle=handle)
     call_command("migrate", verbosity=0, interactive=False)
     # The app registry is ready only now, so the models cannot be imported above.
     from fabgate.collector import restored  # noqa: PLC0415
@@ -159,6 +163,27 @@ def _migrate(found: environ.Environment, *, owns: bool, handle: int) -> None:
     if owns:
         restored.count(found.data)
     _check_zone(found, known, owns=owns, handle=handle)
+
+
+def _check_version(*, owns: bool, handle: int) -> None:
+    """Let nobody write as another version has it: what one adds up (rollup.py) the other does not know of.
+
+    Raises UsageError for a database of a newer version; and for an older one while others use it, unless they end: a
+    service waits for that, as they are told to restart together.
+    """
+    executor = MigrationExecutor(connection)
+    applied = executor.loader.applied_migrations
+    if newer := sorted(name for app, name in applied.keys() - executor.loader.disk_migrations.keys() if app == _APP):
+        raise UsageError(
+            f"found a database that knows more than fabgate {fabgate.__version__} ({newer[-1]}); install the version that"
+            " used it last, or a newer one"
+        )
+    is_older = bool(applied) and bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    if is_older and not places.is_left_alone(handle, OTHERS_END_S if owns else 0):
+        raise UsageError(
+            f"found a database of a version before fabgate {fabgate.__version__}, and other processes that use it; restart"
+            " `fabgate collector run` (or systemctl restart fabgate-collector.target), or stop them first"
+        )
 
 
 def _check_site(found: str, known: str) -> None:

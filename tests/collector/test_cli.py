@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.collector import DEFAULT_DATA, cli
+from fabgate.collector import DEFAULT_DATA, cli, places
 from fabgate.demo.ports import free_port
 from tests.support.mosquitto import mosquitto
 
@@ -340,6 +340,46 @@ def test_no_service_takes_the_collector_to_another_zone_while_another_one_runs(i
         worker.wait(WAIT_S)
     assert waits.wait(WAIT_S) == 0  # they were restarted together
     assert zone_of(in_paris) == "Asia/Tokyo"
+
+
+def step_back(home: Path) -> None:
+    """Make a database what the version before the sums of months left."""
+    code = "from django.core.management import call_command as call; call('migrate', 'collector', '0018', verbosity=0)"
+    made = {**environment(home), "DJANGO_SETTINGS_MODULE": "fabgate.collector.settings"}
+    subprocess.run([sys.executable, "-c", f"import django; django.setup(); {code}"], env=made, check=True)
+
+
+def has_months(home: Path) -> bool:
+    with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection:
+        found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'collector_usagemonth'")
+        return found.fetchone() == (1,)
+
+
+def test_an_older_database_is_brought_up_to_date_by_nobody_while_a_process_that_knows_only_that_still_writes(in_paris):
+    step_back(in_paris)
+    older = places.use(in_paris)  # as each process does until it ends
+    try:
+        done = run(environment(in_paris), "accounts")
+        assert (done.returncode, done.stdout, has_months(in_paris)) == (2, "", False)
+        assert "found a database of a version before fabgate" in done.stderr
+        start = f"from fabgate.collector import start; start.OTHERS_END_S = {WAIT_S}; start.prepare(owns=True)"
+        waits = subprocess.Popen([sys.executable, "-c", start], env=environment(in_paris))
+        until(lambda: is_waiting(waits.pid, in_paris / ".starting"))
+        assert not has_months(in_paris)
+    finally:
+        os.close(older)
+    assert waits.wait(WAIT_S) == 0  # they were restarted together
+    assert has_months(in_paris)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(in_paris):
+    with contextlib.closing(sqlite3.connect(in_paris / "collector.db")) as connection, connection:
+        applied = "INSERT INTO django_migrations (app, name, applied) VALUES ('collector', '0999_later', '2030-01-01')"
+        connection.execute(applied)
+    done = run(environment(in_paris), "lock", "laser-1", "--reason", "Belt")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "knows more than fabgate" in done.stderr
+    assert "(0999_later)" in done.stderr
 
 
 def is_waiting(pid: int, lock: Path) -> bool:
