@@ -21,7 +21,7 @@ MAX_TOPIC: Final = 400
 _JOURNAL = re.compile(r"[0-9A-Za-z-]{1,64}")
 _DECIMAL = re.compile(r"[1-9][0-9]{0,15}")
 #: Wall clocks outside of this are wrong, whatever they say; it also keeps time arithmetic from overflowing.
-_YEARS = range(2000, 2200)
+YEARS: Final = range(2000, 2200)
 
 
 class Received(Struct, frozen=True, gc=False):
@@ -257,8 +257,8 @@ def _is_topic_of(topic: str, event_type: str, topics: wire.GateTopics) -> bool:
 
 
 def _utc(time: datetime) -> datetime:
-    if time.tzinfo is None or time.year not in _YEARS:
-        raise _No("time", f"found {time!r}, wanted a time with an offset, between {_YEARS[0]} and {_YEARS[-1]}")
+    if time.tzinfo is None or time.year not in YEARS:
+        raise _No("time", f"found {time!r}, wanted a time with an offset, between {YEARS[0]} and {YEARS[-1]}")
     return time if time.tzinfo is UTC else time.astimezone(UTC)
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from fabgate import wire
+from fabgate.collector.received import YEARS
 
 if TYPE_CHECKING:
     from fabgate.collector.models import UsageSession
@@ -65,9 +66,13 @@ class Tie:
     boottime_ms: int
     at: datetime
 
-    def date(self, boottime_ms: int) -> datetime:
-        """Return the wall time of `boottime_ms` of the same boot."""
-        return self.at + timedelta(milliseconds=boottime_ms - self.boottime_ms)
+    def date(self, boottime_ms: int) -> datetime | None:
+        """Return the wall time of `boottime_ms` of the same boot; None for one that cannot be: no gate runs for so long."""
+        try:
+            found = self.at + timedelta(milliseconds=boottime_ms - self.boottime_ms)
+        except OverflowError:  # a clock's word may be any number, and the calendar ends
+            return None
+        return found if found.year in YEARS else None
 
 
 @dataclass(frozen=True, slots=True)

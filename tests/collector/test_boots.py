@@ -9,7 +9,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fabgate.collector.models import Boot, UsageSession
+from fabgate.collector.models import Boot, Quarantine, UsageSession
 from fabgate.collector.store import Store
 
 from .gates import NOON, Journal
@@ -218,3 +218,19 @@ def test_any_order_of_arrival_places_each_session_between_the_same_moments_and_c
         assert sum(counted) == len(wanted)
         assert Boot.objects.count() == len(boots)
         transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize(("said_ms", "synced_ms"), [(2**53, 5_000), (5_000, 2**53 - 9_000), (2**48, 5_000), (2**46, 5_000)])
+def test_a_boot_clock_that_cannot_be_dates_nothing_and_stops_nothing(said_ms, synced_ms):
+    journal = Journal(synced=False)
+    journal.boottime_ms = said_ms - 2_000
+    use(journal, "s-1")
+    store = Store("lyon")
+    store.store(journal.messages(), ARRIVAL)
+    journal.boottime_ms = synced_ms - 1_000
+    journal.write("clock.synced", time=NOON)
+    use(journal, "s-2")
+    store.store(journal.messages(), ARRIVAL + HOUR)
+    assert not Quarantine.objects.exists()
+    assert (row().ended_at, row().review, row().energised_ms) == (ARRIVAL, "undated", 60_000)
+    assert row("s-2").review is None
