@@ -15,7 +15,7 @@ from fabgate import wire
 from fabgate.collector import sql
 from fabgate.collector.clocks import Off
 from fabgate.collector.models import Gate, Journal
-from fabgate.collector.received import Fact, Told
+from fabgate.collector.received import Fact, Told, can_be
 
 #: How much of what a gate says of its state is kept.
 MAX_STATE: Final = 16
@@ -38,7 +38,7 @@ def hear_state(gate: Gate, state: wire.State, now: datetime) -> None:
         gate.ran_at = None
     gate.state, gate.causes = state.state[:MAX_STATE], list(state.causes)
     gate.session, gate.session_member = state.session or "", state.member or ""
-    gate.state_since = state.since if state.since is not None and state.since.tzinfo is not None else None
+    gate.state_since = state.since if state.since is not None and can_be(state.since) else None
     gate.energised_ms, gate.running_ms = state.energised_ms, state.running_ms
     if state.session:
         gate.hint(state.session, state.energised_ms)

@@ -133,6 +133,11 @@ def _told(message: Received, topics: wire.GateTopics, kind: type[wire.Status | w
     return Told(topics.gate, found, message.at)
 
 
+def can_be(time: datetime) -> bool:
+    """Whether a time that a gate says is one: with an offset, and of a year that can be reckoned and shown."""
+    return time.tzinfo is not None and time.year in YEARS
+
+
 def _entry(message: Received, topics: wire.GateTopics) -> Fact:
     entry, journal, seq = _envelope(message, topics)
     try:
@@ -257,7 +262,7 @@ def _is_topic_of(topic: str, event_type: str, topics: wire.GateTopics) -> bool:
 
 
 def _utc(time: datetime) -> datetime:
-    if time.tzinfo is None or time.year not in YEARS:
+    if not can_be(time):
         raise _No("time", f"found {time!r}, wanted a time with an offset, between {YEARS[0]} and {YEARS[-1]}")
     return time if time.tzinfo is UTC else time.astimezone(UTC)
 

@@ -220,7 +220,9 @@ def test_any_order_of_arrival_places_each_session_between_the_same_moments_and_c
         transaction.set_rollback(True)
 
 
-@pytest.mark.parametrize(("said_ms", "synced_ms"), [(2**53, 5_000), (5_000, 2**53 - 9_000), (2**48, 5_000), (2**46, 5_000)])
+@pytest.mark.parametrize(
+    ("said_ms", "synced_ms"), [(2**53, 5_000), (5_000, 2**53 - 9_000), (2**48, 5_000), (2**46, 5_000)]
+)
 def test_a_boot_clock_that_cannot_be_dates_nothing_and_stops_nothing(said_ms, synced_ms):
     journal = Journal(synced=False)
     journal.boottime_ms = said_ms - 2_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
@@ -12,6 +13,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
+from fabgate import wire
 from fabgate.collector import commands
 from fabgate.collector.models import (
     Badge,
@@ -22,11 +24,14 @@ from fabgate.collector.models import (
     Member,
     Order,
     Pulse,
+    Quarantine,
     Refusal,
     Training,
     UsageSession,
 )
 from fabgate.collector.pages.floor import here, orders, refused, stations
+from fabgate.collector.received import Received
+from fabgate.collector.store import Store
 
 NOW = datetime.now(UTC)
 MINUTE = timedelta(minutes=1)
@@ -394,6 +399,21 @@ def test_a_card_that_is_kept_is_never_shown_to_another_role_in_another_language_
     assert "Band saw" in page
     assert "Bandsaw" not in page
     assert "Zoé M." in page
+
+
+@pytest.mark.parametrize("said", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00+00:00", "0001-01-01T00:00:00+14:00"])
+def test_a_gate_that_names_a_moment_beyond_the_calendar_takes_no_page_from_anybody(browse, said):
+    client = browse("manager")
+    topics = wire.GateTopics("lyon", "saw-1")
+    state = {"state": "active", "session": "s", "member": "m-1", "since": said, "energised_ms": 60_000}
+    heard = Received(topics.topic("state"), json.dumps(state).encode())
+    Gate.objects.update(online=True)
+    Store("lyon").store([heard], datetime.now(UTC))
+    assert not Quarantine.objects.exists()
+    for zone in ("Europe/Paris", "America/New_York"):
+        with timezone.override(ZoneInfo(zone)):
+            for page in ("/floor", "/floor/kiosk", "/floor/closing", "/floor/machines/saw/lock"):
+                assert client.get(page).status_code == 200, page
 
 
 @pytest.mark.parametrize(("hour", "which"), [(0, "(UTC+02:00)"), (1, "(UTC+01:00)")])
