@@ -8,7 +8,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -39,13 +39,11 @@ class LetIn:
 
     gate: Gate
     directory: Path
+    #: What stands in each file. Secrets: whoever reads them can speak for the gate.
+    texts: dict[str, str] = field(repr=False)
 
     #: What is copied to the gate, each a file of its `directory`.
     FILES: ClassVar = ("token", "seal.keys", "badge.keys")
-
-    def texts(self) -> dict[str, str]:
-        """Return what stands in each file. Secrets: whoever reads them can speak for the gate."""
-        return {name: (self.directory / name).read_text(encoding="utf-8") for name in self.FILES}
 
 
 class IsIn(UsageError):  # noqa: N818 (it names what is in the way)
@@ -107,7 +105,9 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
     env: Environment = settings.ENVIRONMENT
     directory = env.gate_directory(name)
     try:
-        with _all_or_none(directory) as write, transaction.atomic():
+        # From before the commit until the files are there: of two at once a gate would get the token of one and the seal
+        # key of the other.
+        with places.alone(env.data / places.LETTING_IN), _all_or_none(directory) as write, transaction.atomic():
             gate = Gate.objects.filter(name=name).first() or Gate(name=name)
             if gate.token_hash and not new_token:
                 raise IsIn(name, directory / "token")
@@ -118,16 +118,17 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
                 token = gate.new_token()
                 gate.save(update_fields=["token_hash"])
             gate.refresh_from_db()
-            write("token", token + "\n")
             # A random id, never one that was there before: also after a copy was restored, which has forgotten some. So
             # a gate that still holds an older key says which one it lacks, and not that a roster was tampered with.
-            write("seal.keys", new_key(f"s-{secrets.token_hex(4)}"))
-            write("badge.keys", env.badge_key_file.read_text(encoding="utf-8"))
+            made = token + "\n", new_key(f"s-{secrets.token_hex(4)}"), env.badge_key_file.read_text(encoding="utf-8")
+            texts = dict(zip(LetIn.FILES, made, strict=True))
+            for file, text in texts.items():
+                write(file, text)
     except IntegrityError as error:
         if not twice.is_there(error):
             raise
         raise IsIn(name, directory / "token") from error
-    return LetIn(gate, directory)
+    return LetIn(gate, directory, texts)
 
 
 def _machine(name: str, actor: str) -> Machine:

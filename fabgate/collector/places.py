@@ -15,9 +15,11 @@ from typing import Final
 
 from fabgate.errors import UsageError
 
-#: Locks: processes that start wait for each other; those that run hold the other one.
+#: Locks: processes that start wait for each other; those that run hold the next one.
 STARTING: Final = ".starting"
 RUNNING: Final = ".running"
+#: Whoever makes a gate's secrets holds this until all of its files, and their row, are of one making.
+LETTING_IN: Final = ".letting-in"
 #: There for as long as a restore is not finished.
 RESTORING: Final = ".restoring"
 #: The mark of a restore, until the database is up to date and what must not be as it was then is not (restored.py).

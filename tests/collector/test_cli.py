@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gzip
+import hashlib
 import json
 import os
 import shlex
@@ -260,6 +261,40 @@ def test_a_verb_that_was_told_no_zone_settles_none_for_a_new_collector(tmp_path)
     assert zone_of(home) == "Europe/Paris"
 
 
+def test_whoever_lets_a_gate_in_again_waits_for_another_whose_files_are_not_there_yet(in_paris):
+    folder = in_paris / "gates" / "laser-1"
+    before = {file.name: file.read_text() for file in folder.iterdir()}
+    with places.alone(in_paris / places.LETTING_IN):
+        again = ("gate-add", "laser-1", "--machine", "laser", "--new-token")
+        both = [
+            subprocess.Popen(
+                [sys.executable, "-m", "fabgate.collector", *again],
+                env=environment(in_paris),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            for _ in range(2)
+        ]
+        until(lambda: all(is_waiting(one.pid, in_paris / places.LETTING_IN) for one in both))
+        assert {file.name: file.read_text() for file in folder.iterdir()} == before
+        assert token_hash(in_paris) == hashed(before["token"])
+    assert [one.wait(WAIT_S) for one in both] == [0, 0]
+    after = {file.name: file.read_text() for file in folder.iterdir()}
+    assert after.keys() == before.keys()
+    assert after["token"] != before["token"]
+    assert after["seal.keys"] != before["seal.keys"]
+    assert token_hash(in_paris) == hashed(after["token"])
+
+
+def token_hash(home: Path) -> str:
+    with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection:
+        return connection.execute("SELECT token_hash FROM collector_gate WHERE name = 'laser-1'").fetchone()[0]
+
+
+def hashed(token: str) -> str:
+    return hashlib.sha256(token.strip().encode()).hexdigest()
+
+
 def test_what_serves_settles_the_zone_of_a_new_collector_by_its_default(tmp_path):
     assert "the collector lives" not in served(tmp_path / "data")
     assert zone_of(tmp_path / "data") == "UTC"
@@ -383,6 +418,6 @@ def test_a_database_of_a_newer_version_is_left_alone(in_paris):
 
 
 def is_waiting(pid: int, lock: Path) -> bool:
-    """Whether a process holds the lock of those that start."""
+    """Whether a process holds a lock, or waits for it."""
     place = f":{lock.stat().st_ino} "
     return any(place in line and f" {pid} " in line for line in Path("/proc/locks").read_text().splitlines())

@@ -39,7 +39,7 @@ def add(request: HttpRequest, name: str) -> HttpResponse:
     shown = {
         "machine": machine,
         "gate": made.gate,
-        "files": list(made.texts().items()),
+        "files": list(made.texts.items()),
         "yaml": _yaml(made.gate, address.rstrip("/")),
         "commands": COMMANDS,
     }
