@@ -24,6 +24,8 @@ MOST_NAMED: Final = 10
 #: Whoever adds pulses on PostgreSQL holds this until the transaction ends: their ids become visible in their order, so
 #: that nobody who asks for the highest id misses a lower one.
 _PULSE_LOCK: Final = 0x66616267
+#: Whoever changes opening hours on PostgreSQL holds this.
+_HOURS_LOCK: Final = 0x66616269
 _kept_back: ContextVar[list[tuple[Mapping[str, AbstractSet[str]], datetime]] | None] = ContextVar(
     "_kept_back", default=None
 )
@@ -120,6 +122,16 @@ def in_order() -> None:
 
     Ids become visible in their order then: who asks for what lies beyond the highest id misses no lower one.
     """
+    _wait_for(_PULSE_LOCK)
+
+
+def hours_in_order() -> None:
+    """Let no other transaction change opening hours before this one is done. Before anything else that is waited for."""
+    _wait_for(_HOURS_LOCK)
+
+
+def _wait_for(lock: int) -> None:
+    """Hold a lock until the transaction ends. SQLite lets one write at a time anyway."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_PULSE_LOCK])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock])

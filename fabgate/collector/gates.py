@@ -107,7 +107,12 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
     try:
         # From before the commit until the files are there: of two at once a gate would get the token of one and the seal
         # key of the other.
-        with places.alone(env.data / places.LETTING_IN), _all_or_none(directory) as write, transaction.atomic():
+        with (
+            places.alone(env.data / places.LETTING_IN),
+            _all_or_none(directory) as write,
+            transaction.atomic(),
+            floor.told_last(),
+        ):
             gate = Gate.objects.filter(name=name).first() or Gate(name=name)
             if gate.token_hash and not new_token:
                 raise IsIn(name, directory / "token")
@@ -175,21 +180,34 @@ def move(gate: Gate, machine: Machine, *, actor: str) -> Change:
 
 
 def _put_beside(gate: Gate, machine: Machine) -> dict[str, int]:
-    """Let a gate stand beside a machine, and return the rosters that say so; called inside the change.
+    """Let a gate stand beside a machine, and return the rosters that say so; called inside the change."""
+    machine = Machine.objects.select_for_update(no_key=True).get(pk=machine.pk)
+    planned = _planned(gate, machine)  # before others wait
+    floor.in_order()  # between machine and gate, as for locks: or two would wait for each other
+    gate = Gate.objects.select_for_update(no_key=True).get(pk=gate.pk)
+    _stand(gate, machine)
+    machine.save(update_fields=["lifted"])
+    gate.save(update_fields=["machine"])
+    return roster.versions(roster.rebuild([*machine.gates.all()], planned=planned))
+
+
+def _planned(gate: Gate, machine: Machine) -> roster.Plan:
+    """Build the rosters of a machine's gates as if that one stood there already."""
+    gate, machine = Gate.objects.get(pk=gate.pk), Machine.objects.get(pk=machine.pk)
+    _stand(gate, machine)
+    return roster.plan([*machine.gates.exclude(pk=gate.pk), gate])
+
+
+def _stand(gate: Gate, machine: Machine) -> None:
+    """Say that a gate stands beside a machine.
 
     A gate lifts a lock only when it is named. So what was locked at the machine before counts as taken off here.
     """
-    machine = Machine.objects.select_for_update(no_key=True).get(pk=machine.pk)
-    floor.in_order()  # between machine and gate, as for locks: or two would wait for each other
-    gate = Gate.objects.select_for_update(no_key=True).get(pk=gate.pk)
     before = gate.machine
     if before is not None and before.pk != machine.pk:
         kept = [*before.lifted, *([before.lock_id] if before.lock_id else [])]
         machine.lifted = [*machine.lifted, *(one for one in kept if one != machine.lock_id)][-MAX_LIFTED:]
-        machine.save(update_fields=["lifted"])
     gate.machine = machine
-    gate.save(update_fields=["machine"])
-    return roster.versions(roster.rebuild([*machine.gates.all()]))
 
 
 def show(args: argparse.Namespace) -> int:

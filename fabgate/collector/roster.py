@@ -56,32 +56,31 @@ def gate_keys(env: Environment, gate: str) -> Keys:
     return Keys.load(env.gate_directory(gate) / "seal.keys")
 
 
-def rebuild(gates: Iterable[Gate] | None = None, *, only_changed: bool = False) -> list[Gate]:
+def rebuild(
+    gates: Iterable[Gate] | None = None, *, only_changed: bool = False, planned: Plan | None = None
+) -> list[Gate]:
     """Build the rosters of `gates` (of all that have a machine) anew; return the gates, each with its new version.
 
-    With `only_changed` a gate whose roster would say the same keeps it, and is not returned.
+    With `only_changed` a gate whose roster would say the same keeps it, and is not returned. What was `planned` for these
+    gates is taken where nobody has changed anything since.
     """
-    env: Environment = settings.ENVIRONMENT
-    kid = next(iter(badge_keys(env).by_id))
     with transaction.atomic():
-        Badge.digest_again(badge_key(env))
         wanted = Gate.objects.filter(machine__isnull=False).select_related("machine").order_by("name")
         if gates is not None:
             wanted = wanted.filter(pk__in=[gate.pk for gate in gates])
         # Before the lock: of many people this takes seconds, and the ingest waits for whoever has it.
         for _ in range(TRIES):
-            seen = Pulse.newest(*_DECIDING)
-            drafts = _drafts(list(wanted.all()), env, kid, only_changed=only_changed)
-            if Pulse.newest(*_DECIDING) == seen:
+            if planned is not None and planned.is_up_to_date():
                 break
+            planned = plan(wanted.all(), only_changed=only_changed)
         floor.check_now()
         floor.in_order()  # before the gates, as ingest does; whoever changes two things has it since the first
         held = {gate.pk: gate for gate in wanted.select_for_update(of=("self",), no_key=True).order_by("pk")}
-        if Pulse.newest(*_DECIDING) != seen:
+        if planned is None or not planned.is_up_to_date():
             # Somebody has changed something meanwhile, and may have built without what we change. Nobody does now.
-            drafts = _drafts(sorted(held.values(), key=lambda gate: gate.name), env, kid, only_changed=only_changed)
+            planned = plan(sorted(held.values(), key=lambda gate: gate.name), only_changed=only_changed)
         built, served = [], []
-        for drafted in drafts:
+        for drafted in planned.drafts:
             gate = held[drafted.gate]
             draft = drafted.at_least(max(gate.roster_version, gate.reported_roster) + 1)
             gate.roster_version = draft.roster.version
@@ -112,8 +111,27 @@ class _Draft:
         return self.of(self.gate, msgspec.structs.replace(self.roster, version=version))
 
 
-def _drafts(gates: Iterable[Gate], env: Environment, kid: str, *, only_changed: bool) -> list[_Draft]:
-    """Build what `gates` are to be served; with `only_changed`, of those for whom it would say something else."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What gates are to be served, as of what everybody knows by then."""
+
+    seen: int
+    drafts: list[_Draft]
+
+    def is_up_to_date(self) -> bool:
+        """Whether nobody has changed anything since, that others know of."""
+        return Pulse.newest(*_DECIDING) == self.seen
+
+
+def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
+    """Build what `gates`, each as it is given, are to be served; with `only_changed`, where it would say something else.
+
+    Before the order of telling is taken (floor.in_order), by whoever must not change `gates` until they hold it.
+    """
+    env: Environment = settings.ENVIRONMENT
+    kid = next(iter(badge_keys(env).by_id))
+    seen = Pulse.newest(*_DECIDING)
+    Badge.digest_again(badge_key(env))
     people = People(datetime.now(ZoneInfo(env.tz)))
     calendar = Calendar(people.today)
     drafts = []
@@ -123,7 +141,7 @@ def _drafts(gates: Iterable[Gate], env: Environment, kid: str, *, only_changed: 
             continue
         version = max(gate.roster_version + 1, gate.reported_roster + 1, time.time_ns() // 1_000_000)
         drafts.append(_Draft.of(gate.pk, msgspec.structs.replace(found, version=version)))
-    return drafts
+    return Plan(seen, drafts)
 
 
 def announce(gates: Iterable[Gate], more: Iterable[Outgoing] = (), *, timeout_s: float = PATIENCE_S) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, time, timedelta
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
@@ -58,8 +59,7 @@ def special(request: HttpRequest) -> HttpResponse:
 def tonight(request: HttpRequest) -> HttpResponse:
     """Keep the workshop open late tonight: today's hours, the last of them longer."""
     now = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
-    with transaction.atomic():
-        _one_by_one()
+    with _one_by_one():
         rows = SpecialDay.objects.filter(day=now.date(), machine=None, category="").select_for_update(no_key=True)
         set_before, found = list(rows), opening.Calendar(now.date())
         form = TonightForm(request.POST, hours=week.today_in_words(found))
@@ -80,8 +80,7 @@ def remove(request: HttpRequest) -> HttpResponse:
     """Take hours or a special day out again; the log keeps them."""
     pk = request.POST.get("pk", "")
     model: type[Opening | SpecialDay] | None = _KINDS.get(request.POST.get("kind", ""))
-    with transaction.atomic():
-        _one_by_one()
+    with _one_by_one():
         row = None
         if model is not None and pk.isascii() and pk.isdigit() and len(pk) < 18:
             row = model.objects.filter(pk=int(pk)).select_for_update(no_key=True).first()
@@ -112,8 +111,7 @@ def _not_late(hours: tuple[time, time], now: datetime) -> str:
 
 def _added(request: HttpRequest, row: Opening | SpecialDay) -> HttpResponse | None:
     """Add a row, and tell the gates; None where it is there already."""
-    with transaction.atomic():
-        _one_by_one()
+    with _one_by_one():
         same = {name: getattr(row, name) for name in changes.fields_of(type(row)) if name != "id"}
         if type(row).objects.filter(**same).exists():
             return None
@@ -121,9 +119,12 @@ def _added(request: HttpRequest, row: Opening | SpecialDay) -> HttpResponse | No
     return _told(request, gates)
 
 
-def _one_by_one() -> None:
-    """Let whoever sends the same at once look when this one is done; first in a transaction, and only then held rows."""
-    floor.in_order()
+@contextmanager
+def _one_by_one() -> Iterator[None]:
+    """Let whoever sends the same at once look when this one is done; gates' entries wait for the end of it only."""
+    with transaction.atomic(), floor.told_last():
+        floor.hours_in_order()
+        yield
 
 
 def _set_already(form: FormT) -> FormT:
