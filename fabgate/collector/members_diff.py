@@ -51,7 +51,7 @@ class Difference:
 
     @property
     def too_many_vanish(self) -> bool:
-        """Whether so many are missing that nobody may be ended by this file."""
+        """Whether so many are missing that it takes more than a tick to end them."""
         return len(self.vanished) > MAX_VANISHING * self.members_now
 
     @property
@@ -63,6 +63,12 @@ class Difference:
     def may_end(self) -> bool:
         """Whether those who are missing may be ended: nothing of the file is in doubt, and they are not too many."""
         return bool(self.vanished) and not self.too_many_vanish and not self.file.mistakes
+
+    @property
+    def may_end_counted(self) -> bool:
+        """Whether they may be ended although they are many, by somebody who says how many: it names some who stay."""
+        stay = len(self.changed) + self.unchanged
+        return self.too_many_vanish and stay > 0 and not self.file.mistakes
 
     @property
     def to_take(self) -> File:

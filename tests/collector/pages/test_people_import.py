@@ -289,6 +289,43 @@ def test_a_list_from_which_more_than_a_fifth_vanish_ends_nobody(manager, many):
     assert not Member.objects.exclude(left_on=None).exists()
 
 
+@pytest.mark.parametrize("wrong", ["4", "yes", "03", "٣"])
+def test_whoever_says_how_many_of_more_than_a_fifth_have_left_ends_them_and_a_wrong_number_changes_nothing(
+    manager, many, broker, wrong
+):
+    whole = ALL.replace("Ada Lovelace", "Ada King") + "".join(many[:-3])
+    page = look(manager, whole)
+    assert 'name="left"' in text(page)
+    refused = take(manager, page, left=wrong)
+    assert refused.status_code == 400
+    assert f"You wrote “{wrong}”, but 3 people are not in the list" in text(refused)
+    assert not Member.objects.exclude(left_on=None).exists()
+    assert Member.objects.get(pk="m-1").name == "Ada Lovelace"
+    assert "3 have left" in said(take(manager, page, left=" 3 "))
+    assert set(Member.objects.filter(left_on=today()).values_list("pk", flat=True)) == {"m-17", "m-18", "m-19"}
+    assert set(Change.objects.filter(verb="member.left").values_list("key", flat=True)) == {"m-17", "m-18", "m-19"}
+
+
+def test_a_whole_list_with_nothing_but_newcomers_and_people_who_left_can_be_counted_too(manager, many):
+    page = look(manager, ALL + "".join(many[:-3]) + "m-30,Newcomer,\n")
+    assert "this list only adds people" in text(page)
+    assert "1 new person, 0 changed, 3 have left" in said(take(manager, page, left="3"))
+
+
+def test_who_counts_those_who_left_is_asked_again_where_it_is_not_the_same_any_more(manager, many):
+    page = look(manager, ALL + "".join(many[:-3]))
+    Member.objects.create(id="m-40", name="Meanwhile")
+    assert take(manager, page, left="3").status_code == 409
+    assert not Member.objects.exclude(left_on=None).exists()
+
+
+def test_a_list_that_names_nobody_who_is_there_ends_nobody(manager, many):
+    page = look(manager, f"id,name,badges\n{NEWCOMERS}")
+    assert 'name="left"' not in text(page)
+    assert take(manager, page, left=str(len(page.context["found"].vanished))).status_code == 400
+    assert not Member.objects.exclude(left_on=None).exists()
+
+
 def test_a_class_that_is_added_to_a_workshop_is_no_half_of_a_list(manager, many):
     page = look(manager, f"id,name,badges\nm-1,Ada Lovelace,{ADA}\n{NEWCOMERS}")
     assert "half a list" not in text(page)

@@ -39,6 +39,8 @@ _COLUMNS: Final = {
     "minor": gettext_lazy("Minor"),
     "joined_on": gettext_lazy("Member since"),
 }
+#: So much is shown again of what somebody wrote for how many have left.
+_MOST_TYPED: Final = 20
 
 
 class UploadForm(forms.Form):
@@ -95,7 +97,10 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
         return _page(request, found, token)
     if request.POST.get("seen") != found.fingerprint:
         return _page(request, found, token, is_stale=True)
-    is_complete = request.POST.get("complete") == "yes"
+    left = " ".join(request.POST.get("left", "").split())
+    if left and left != str(len(found.vanished)):
+        return _page(request, found, token, miscounted=left)
+    is_complete = request.POST.get("complete") == "yes" or bool(left)
     prepared = members.prepare(found.to_take)
     try:
         # Nobody else writes on SQLite from here on, so all that can be done is done before.
@@ -103,7 +108,7 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
             if (now := Known.now()) != known:  # what is compared is what is written over
                 found = members_diff.difference(file, now)
                 prepared = members.prepare(found.to_take)
-            change = _take(request, found, prepared, is_complete=is_complete)
+            change = _take(request, found, prepared, is_complete=is_complete, left=left)
     except members.Overtaken:
         change = None
     if change is None:
@@ -121,11 +126,17 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     return see_other(reverse("people"))
 
 
-def _take(request: HttpRequest, found: Difference, prepared: members.Prepared, *, is_complete: bool) -> Change | None:
-    """Take the list; None where it would do something else than what was looked at."""
+def _take(
+    request: HttpRequest, found: Difference, prepared: members.Prepared, *, is_complete: bool, left: str
+) -> Change | None:
+    """Take the list; None where it would do something else than what was looked at.
+
+    Of whom it is complete for leave those whom it does not name; where they are many, only if `left` says how many.
+    """
     if request.POST.get("seen") != found.fingerprint:
         return None
-    if is_complete and not found.may_end:
+    is_counted = found.may_end_counted and left == str(len(found.vanished))
+    if is_complete and not (found.may_end or is_counted):
         raise UsageError(_("With this list nobody may be ended. Look at the preview again: it says why."))
     if not found.new and not found.changed and not is_complete:
         raise UsageError(_("This list changes nothing."))
@@ -139,7 +150,9 @@ def _take(request: HttpRequest, found: Difference, prepared: members.Prepared, *
         raise errors.Conflict(_("Nobody would be manager any more. Make somebody else manager first.")) from None
 
 
-def _page(request: HttpRequest, found: Difference, token: str, *, is_stale: bool = False) -> HttpResponse:
+def _page(
+    request: HttpRequest, found: Difference, token: str, *, is_stale: bool = False, miscounted: str = ""
+) -> HttpResponse:
     names = Member.names() | {row.id: row.name for row in found.file.rows if row.name}
     context = {
         "found": found,
@@ -149,9 +162,11 @@ def _page(request: HttpRequest, found: Difference, token: str, *, is_stale: bool
         "lines": _lines(found),
         "token": token,
         "is_stale": is_stale,
+        "miscounted": miscounted[:_MOST_TYPED],
         "takes": len(found.new) + len(found.changed),
     }
-    return render(request, "people/import_preview.html", context, status=409 if is_stale else 200)
+    status = 409 if is_stale else 400 if miscounted else 200
+    return render(request, "people/import_preview.html", context, status=status)
 
 
 def _lines(found: Difference) -> list[tuple[str, str]]:
