@@ -72,7 +72,7 @@ def hold(member: Member, reason: str, until: date | None, *, actor: str) -> Chan
 
 def lift(member: Member, *, only: int | None = None, actor: str, why: str = "") -> Change:
     """Lift every block of a member, or `only` one; return the last change. Raises UsageError where there is none."""
-    with transaction.atomic():
+    with transaction.atomic(), floor.told_last():
         wanted = member.blocks.filter(lifted_at=None)
         held = list((wanted if only is None else wanted.filter(pk=only)).select_for_update(no_key=True))
         if not held:

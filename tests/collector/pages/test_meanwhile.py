@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 
-from fabgate.collector import floor, gates, roster
+from fabgate.collector import blocks, floor, gates, roster
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Gate, Machine, Member, SpecialDay
 from tests.collector.test_postgresql import together
@@ -44,6 +44,7 @@ ACTS = {
     "a gate beside another machine": lambda client: client.post(
         "/machines/mill/gates/move", {"moved": Gate.objects.get().pk}
     ),
+    "two blocks lifted": lambda _client: blocks.lift(Member(pk="m-1"), actor="eve"),
     "a gate let in": lambda _client: gates.let_in("mill-1", "mill", actor="eve"),
     "a gate let in beside a new machine": lambda _client: gates.let_in("lathe-1", "lathe", actor="eve"),
     "a gate let in again": lambda _client: renew("saw"),
@@ -56,6 +57,9 @@ def test_whoever_builds_rosters_keeps_nobody_from_telling(browse, gate, act):
     client = browse("manager")
     if act == "late tonight":
         client.post("/machines/calendar/weekly", {**WEEKLY, "days": list("1234567")})
+    if act == "two blocks lifted":
+        for reason in ("payment-due", "conduct"):
+            blocks.hold(Member.objects.get(), reason, None, actor="eve")
     before, told = Gate.objects.get(pk=gate.pk).roster_version, []
 
     def tell() -> None:
