@@ -41,12 +41,14 @@ def test_who_is_at_the_laser_is_seen_at_once(house: House, person) -> None:
 
 def test_somebody_new_whose_badge_was_refused_is_let_in(house: House, person) -> None:
     hand = at_the_floor(house, person)
-    hand.click("link", "Whose is it?", within="#floor-refused")
-    hand.click("link", "Somebody who is not written down yet")
+    hand.click("link", "New person", within="#floor-refused")
     hand.page.get_by_label("Name", exact=True).fill("Noémie Aubert")
+    hand.click("checkbox", "3D printing")
     hand.click("button", "Write down")
     hand.page.locator(".message.success", has_text="the badge is theirs").wait_for()
     assert hand.clicks <= MOST
+    printer = hand.page.locator("section[aria-labelledby=machines-title] li").filter(has_text="3D printer A")
+    printer.get_by_text("Yes", exact=True).wait_for()
 
 
 def test_somebody_new_is_written_down_with_the_badge_on_the_reader(house: House, person) -> None:

@@ -101,10 +101,13 @@ def test_refusals_of_yesterday_are_no_news():
 def test_an_unknown_badge_leads_to_the_page_that_asks_whose_it_is(browse):
     badge = "a" * 64
     refuse(2, ["unknown-badge"], badge=badge)
-    assert f"badge={badge}" in browse("desk").get("/floor").content.decode()
+    desk = browse("desk").get("/floor").content.decode()
+    assert f"/people/enrol?badge={badge}" in desk
+    assert f"/people/new?badge={badge}" in desk
     page = browse("maintainer").get("/floor").content.decode()
     assert "Unknown badge" in page
     assert "Whose is it?" not in page
+    assert "New person" not in page
 
 
 def test_a_badge_that_has_an_owner_by_now_asks_no_more_whose_it_is(browse):

@@ -11,15 +11,32 @@ from fabgate import badge
 from fabgate.collector import members, members_file, roster, worker
 from fabgate.collector.badges import Card, end, end_of, give
 from fabgate.collector.blocks import today
-from fabgate.collector.models import Badge, Change, Gate, Group, Member
+from fabgate.collector.models import Badge, Change, Gate, Grant, Group, Member, Training
 from fabgate.collector.start import new_key
 
-from .counter import ADA, NEW, a_broker, a_house, refused, said, served, tapped, text, trained  # noqa: F401 (fixtures)
+from .counter import (
+    ADA,
+    NEW,
+    a_broker,  # noqa: F401 (fixtures)
+    a_house,  # noqa: F401
+    admitted,
+    refused,
+    said,
+    served,
+    tapped,
+    text,
+    trained,
+)
 
 
 @pytest.fixture
 def desk(browse):
     return browse("desk")
+
+
+@pytest.fixture
+def manager(browse):
+    return browse("manager")
 
 
 def digest(spelling: str) -> str:
@@ -333,11 +350,43 @@ def test_a_person_who_is_not_written_down_yet_gets_the_badge_with_that(desk):
     assert [change.verb for change in Change.objects.order_by("id")] == ["member.added", "badge.given"]
 
 
-def test_a_new_person_is_not_half_written_down_when_the_badge_is_gone(desk):
+def test_a_new_person_is_let_in_with_badge_and_training_in_one_go(manager):
     found = tapped(NEW)
-    give(Card.tapped(found), Member.objects.get(pk="m-1"), actor="maya")
-    response = desk.post(f"/people/new?badge={found}", {"id": "m-4", "name": "Noémie", "lang": "fr", "grace_days": "0"})
-    assert response.status_code == 400
+    ticked = {"level": "user", "trainings": [str(Training.objects.get(name="laser").pk)]}
+    response = manager.post(f"/people/new?badge={found}", {**PERSON, **ticked})
+    assert (response.status_code, response.headers["Location"]) == (303, "/people/m-4")
+    assert [member.badges for member in served("laser-1").members if member.id == "m-4"] == [[found]]
+    assert "m-4" not in admitted("saw-1")
+    given = Grant.objects.get(member="m-4")
+    assert (given.stage, given.since, given.trainer) == (Grant.AUTONOMOUS, today(), "manager")
+    verbs = ["member.added", "grant.given", "badge.given"]
+    assert [change.verb for change in Change.objects.order_by("id")] == verbs
+
+
+def test_the_desk_that_grants_no_training_grants_none_to_somebody_new(desk):
+    assert 'name="trainings"' not in text(desk.get("/people/new"))
+    ticked = {"trainings": [str(Training.objects.get(name="laser").pk)]}
+    assert desk.post("/people/new", {**PERSON, **ticked}).status_code == 303
+    assert not Grant.objects.filter(member="m-4").exists()
+
+
+def test_where_there_is_no_training_yet_machines_are_offered_in_its_place(manager):
+    folded = '<details class="act" id="more"'
+    unfolded, _, more = text(manager.get("/people/new")).partition(folded)
+    assert ('name="trainings"' in unfolded, 'name="machines"' in unfolded) == (True, False)
+    assert 'name="machines"' in more
+    Training.objects.all().delete()
+    unfolded, _, more = text(manager.get("/people/new")).partition(folded)
+    assert 'name="machines"' in unfolded
+    assert 'name="machines"' not in more
+
+
+def test_a_new_person_is_not_half_written_down_when_the_badge_is_gone(manager):
+    taken = tapped(NEW)
+    give(Card.tapped(taken), Member.objects.get(pk="m-1"), actor="maya")
+    ticked = {"level": "user", "trainings": [str(Training.objects.get(name="laser").pk)]}
+    assert manager.post(f"/people/new?badge={taken}", {**PERSON, **ticked}).status_code == 400
+    assert not Grant.objects.filter(member="m-4").exists()
     assert not Member.objects.filter(pk="m-4").exists()
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from fabgate.collector import badges, changes, floor, roster, twice
+from fabgate.collector import badges, changes, floor, grants, roster, twice
+from fabgate.collector.blocks import today
 from fabgate.collector.door import account_of
-from fabgate.collector.models import Account, Member
+from fabgate.collector.models import Account, Change, Grant, Member
 from fabgate.collector.pages import watched
 from fabgate.collector.pages.people import desk_forms, enrol, telling
 from fabgate.collector.pages.people.person_forms import NewPersonForm, PersonForm
@@ -19,7 +22,7 @@ from fabgate.errors import UsageError
 
 
 def new(request: HttpRequest) -> HttpResponse:
-    """Write a person down, with the unknown badge from which they come, or the one that is typed: both, or neither."""
+    """Write a person down, with trainings and the badge that nobody has, or that is typed: all of it, or nothing."""
     is_manager = account_of(request).role == Account.MANAGER
     known = card = enrol.card_of(request)
     form = NewPersonForm(request.POST or None, is_manager=is_manager)
@@ -36,8 +39,10 @@ def new(request: HttpRequest) -> HttpResponse:
                     member = form.add()
                     if card is None:
                         change.rosters = roster.versions(roster.rebuild(only_changed=True))
+                told = [change, *_trained(request, member, form)]
                 if card is not None:
                     _row, change = badges.give(card, member, actor=telling.actor(request), number=number)
+                    told.append(change)
         except UsageError as error:  # the badge is somebody's, perhaps since a moment ago
             field, at = (None, form) if badge_form is None else ("typed", badge_form)
             at.add_error(field, desk_forms.taken(error.row) if isinstance(error, badges.Taken) else str(error))
@@ -49,7 +54,7 @@ def new(request: HttpRequest) -> HttpResponse:
         else:
             name = member.name or member.pk
             text = _("%(name)s is written down, and the badge is theirs.") if card else _("%(name)s is written down.")
-            telling.tell(request, text % {"name": name}, change)
+            telling.tell(request, text % {"name": name}, *told)
             if others := Member.objects.filter(folded=member.folded, left_on=None).exclude(pk=member.pk)[:3]:
                 numbers = ", ".join(one.pk for one in others)
                 said = _("Somebody else is called %(name)s too: %(numbers)s. Is it the same person?")
@@ -58,6 +63,21 @@ def new(request: HttpRequest) -> HttpResponse:
     earlier = enrol.earlier(known) if known else None
     context = {"form": form, "badge_form": badge_form, "card": known, "earlier": earlier}
     return render(request, "people/new.html", context, status=status)
+
+
+def _trained(request: HttpRequest, member: Member, form: NewPersonForm) -> Iterator[Change]:
+    """Grant what is ticked, as the form on a person's page does when only the training is chosen."""
+    for training in form.trained():
+        _grant, change = grants.give(
+            member,
+            training,
+            Grant.AUTONOMOUS,
+            actor=telling.actor(request),
+            since=today(),
+            trainer=str(account_of(request)),
+        )
+        if change is not None:
+            yield change
 
 
 def edit(request: HttpRequest, pk: str) -> HttpResponse:

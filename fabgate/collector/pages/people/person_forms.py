@@ -12,7 +12,7 @@ from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
 from fabgate.collector import names
-from fabgate.collector.models import Machine, Member
+from fabgate.collector.models import Machine, Member, Training
 from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.member_field import MemberField, written
 from fabgate.collector.pages.people import numbers
@@ -152,8 +152,15 @@ class NewPersonForm(PersonForm):
             "id": gettext_lazy("How your own member list calls them. It cannot be changed later."),
         }
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
+    def __init__(self, *args: Any, is_manager: bool, **more: Any) -> None:
+        super().__init__(*args, is_manager=is_manager, **more)
+        if is_manager and (trainings := Training.objects.order_by("title", "name")):
+            self.fields["trainings"] = forms.ModelMultipleChoiceField(
+                trainings,
+                label=gettext_lazy("Trainings that they have, from today on"),
+                required=False,
+                widget=forms.CheckboxSelectMultiple,
+            )
         self.initial.setdefault("id", numbers.next_id())
         self.initial.setdefault("lang", get_language())  # of who writes them down: most often it is theirs too
 
@@ -183,6 +190,10 @@ class NewPersonForm(PersonForm):
         member.save(force_insert=True)  # never over somebody else
         self.save_m2m()
         return member
+
+    def trained(self) -> list[Training]:
+        """Return the trainings that are ticked; to whoever grants none, none are offered."""
+        return list(self.cleaned_data.get("trainings", ()))
 
     def give_way(self) -> None:
         """Say who has got the number meanwhile, and put the next free one into its place."""
