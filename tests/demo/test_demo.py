@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,9 @@ def test_the_scripted_day_ends_with_books_that_agree(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "agree to the millisecond" in done.stdout
+    lines = done.stdout.splitlines()
+    after_off = [below.split()[0] for line, below in pairwise(lines) if re.search(r"(taps|then) off$|: off at", line)]
+    assert after_off == ["off"] * 5, done.stdout  # what the display shows by then, not before
     for words in ("kill -9", "the network is cut", "Bob takes over", "broken belt", "m-1 Ada"):
         assert words in done.stdout
     status = subprocess.run(
