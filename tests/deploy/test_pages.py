@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -52,6 +55,17 @@ def test_every_fabgate_command_on_a_page_exists(page, where, call):
     else:
         # A verb in a sentence may stand there without its arguments.
         assert understood(arguments if where == "block" else [*arguments, "--help"]), f"{page}: fabgate {call}"
+
+
+def test_the_first_verb_of_the_collector_on_the_page_works_where_there_is_none_yet(tmp_path):
+    """On an empty folder most verbs refuse: a volunteer who follows the page must not meet that."""
+    verb = next(call.split() for where, call in calls(INSTALL) if where == "block" and call.startswith("collector "))
+    env = {**os.environ, "FABGATE_SITE": "lyon", "FABGATE_DATA": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "fabgate", *verb], env=env, check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "collector.db").exists()
 
 
 def test_what_is_called_not_there_yet_is_not_there_yet():
