@@ -204,7 +204,7 @@ def _number(text: str, *, most_bytes: int) -> int:
         raise UsageError(f"'{text}' is no decimal number")
     value = int(text[:40])  # more digits than any badge has, and fewer than int() refuses
     if value >= 1 << (8 * most_bytes):
-        raise UsageError(f"'{text}' is larger than {most_bytes} bytes")
+        raise UsageError(f"'{text}' is larger than it can be, wanted 0 to {(1 << (8 * most_bytes)) - 1}")
     return value
 
 

@@ -186,9 +186,10 @@ def _explain(error: Any, *, as_json: bool) -> int:
         cards = {spelling: str(found) for spelling, _, found in error.readings}
         print(json.dumps({"spellings": None, "digest": None, "readings": cards}, indent=2))
         return UsageError.exit_code
-    rows = [f"  {spelling:<24}{found!s:<24}{reading}" for spelling, reading, found in error.readings]
-    if not rows:
+    if not error.readings:
         raise error
+    wide = max(24, *(2 + len(text) for spelling, _, found in error.readings for text in (spelling, str(found))))
+    rows = [f"  {spelling:<{wide}}{found!s:<{wide}}{reading}" for spelling, reading, found in error.readings]
     hint = "not sure? Lay the card on a reader: fabgate badge --config gate.yaml"
     raise UsageError("\n".join([f"{error.problem}; write the one that is meant:", *rows, hint]))
 

@@ -392,6 +392,7 @@ def test_badge_digest_is_the_one_under_the_gates_key(gate):
         ("77705923123", "a number can be two different cards"),
         ("hello", "is no badge: wanted hex such as 04:A1:B2:C3"),
         ("880401B2", "cascade tag"),
+        ("w26:256,1", "'256' is larger than it can be, wanted 0 to 255"),
     ],
 )
 def test_badge_says_why_a_spelling_is_none(spelling, expected):
@@ -414,6 +415,13 @@ def test_badge_of_digits_alone_shows_each_card_that_they_can_be():
     for spelling, card in readings.items():
         assert json.loads(fabgate_("badge", spelling, "--json").stdout)["spellings"]["canonical"] == card
     refused(fabgate_("badge", "9" * 30), 2, f"write dec:{'9' * 30}")
+
+
+def test_badge_of_many_digits_keeps_spelling_and_card_apart():
+    digits = "9" * 23
+    done = fabgate_("badge", digits)
+    assert re.findall(r"\bdec:\d+ +[0-9A-F]{20} ", done.stderr), done.stderr
+    assert re.findall(r"\bdec-reversed:\d+ +[0-9A-F]{20} ", done.stderr), done.stderr
 
 
 def test_badge_leaves_the_reader_of_a_running_gate_alone(gate):

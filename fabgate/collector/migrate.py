@@ -14,6 +14,10 @@ def command(args: argparse.Namespace) -> int:
     """Print where the database is; do first what has to be done after it was restored by its own tools."""
     if args.restored:
         restored.go_on()
+        sys.stdout.write(
+            "taken as put back: trainings and groups get numbers that were never given, everybody signs in again,"
+            " one-time links are closed, and keys of programs are revoked\n"
+        )
     env = settings.ENVIRONMENT
     where = f"the database on {postgresql.host()}" if env.database_url else str(env.database)
     sys.stdout.write(f"{where}: up to date\n")

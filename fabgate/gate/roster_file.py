@@ -134,7 +134,7 @@ def _person(raw: Any, wrong: Callable[[str], None]) -> tuple[wire.Member, list[s
                 listed = _listed(key, value) if key in _LISTS else value
                 values[key] = msgspec.convert(listed, _KEYS[key], strict=False)
             except (msgspec.ValidationError, RecursionError):
-                found_text = "something else" if key == "badges" else shown(value)
+                found_text = "something else" if key == "badges" else shown(_culprit(key, value))
                 wrong(f"{key}: found {found_text}, wanted {_wanted(key)}")
     for key in ("id", "badges"):
         if raw.get(key) in ABSENT:
@@ -155,6 +155,13 @@ def _listed(key: str, value: Any) -> Any:
     if key == "windows" and isinstance(value, list):
         return [_window(part) if isinstance(part, str) else part for part in value]
     return value
+
+
+def _culprit(key: str, value: Any) -> Any:
+    """Return what of a list is wrong, where that is known: of windows the first text that is none."""
+    listed = _listed(key, value) if key == "windows" else None
+    texts = [part for part in listed if isinstance(part, str)] if isinstance(listed, list) else []
+    return texts[0] if texts else value
 
 
 def _parts(key: str, piece: str) -> list[str]:

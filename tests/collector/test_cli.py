@@ -55,6 +55,14 @@ def test_wrong_values_end_with_code_2_and_a_line_each(tmp_path):
     ]
 
 
+def test_what_was_put_back_is_said_to_be_taken_so(tmp_path):
+    assert "put back" not in run(environment(tmp_path), "migrate").stdout
+    done = run(environment(tmp_path), "migrate", "--restored")
+    assert done.returncode == 0
+    assert done.stdout.startswith("taken as put back: ")
+    assert "everybody signs in again" in done.stdout
+
+
 def test_a_directory_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     done = run(environment(tmp_path / "file" / "data"), "migrate")

@@ -318,6 +318,11 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
         "id,badges,windows\na,04A1B2C3,mo-fr 8-22\n",
         ["members.csv:2: member 1: windows: found 'mo-fr 8-22', wanted windows such as '1-5 08:00-22:00'"],
     ),
+    "a window that is none, in a list": (
+        "yaml",
+        "- {id: a, badges: [], windows: [1-5 08:00-22:00, 8-9 08:00-22:00]}",
+        ["members.yaml:1: member 1: windows: found '8-9 08:00-22:00', wanted windows such as '1-5 08:00-22:00'"],
+    ),
     "a window of no hour": (
         "csv",
         "id,badges,windows\na,04A1B2C3,1-5 08:00-25:00\n",
