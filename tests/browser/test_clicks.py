@@ -102,6 +102,12 @@ def test_last_month_is_exported(house: House, person) -> None:
     rows = list(csv.DictReader(io.StringIO(taken.value.path().read_text(encoding="utf-8-sig"))))
     ended = {row["Ended (local)"][:7] for row in rows if row["Ended (local)"]}  # what is still open stands apart
     assert len(ended) == 1, "one month and no other"
+    counted = [row for row in rows if row["Ended (local)"]]
+    assert all(row["Person"] for row in counted)
+    hand.page.goto(f"/use/usage?month={ended.pop()}")
+    total = hand.page.locator("main table tfoot tr").first.inner_text().split()
+    on_s = sum(int(row["Time on (ms)"]) for row in counted) // 1000
+    assert total[:3] == ["Total", str(len(counted)), f"{on_s // 3600}:{on_s // 60 % 60:02}:{on_s % 60:02}"]
 
 
 def test_a_name_of_one_endless_word_breaks_and_widens_no_page(house: House, person) -> None:
