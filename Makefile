@@ -45,7 +45,7 @@ $(READY): | $(BIN)/python
 	@touch $@ $(DEMO_READY)
 
 demo: $(DEMO_READY)  ## a workshop on this computer, played for you: gate, broker, collector, minutes
-	@$(BIN)/fabgate demo --script && echo && echo "Now open the floor yourself, and tap badges on it:  $(BIN)/fabgate demo"
+	@$(BIN)/fabgate demo --script && echo && echo "Now open the workshop yourself, and tap badges in it:  $(BIN)/fabgate demo"
 
 test: $(READY)  ## every test, real broker, PostgreSQL and browser included (14 minutes at most)
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
