@@ -157,7 +157,10 @@ class NewPersonForm(PersonForm):
         if is_manager and (trainings := Training.objects.order_by("title", "name")):
             self.fields["trainings"] = forms.ModelMultipleChoiceField(
                 trainings,
-                label=gettext_lazy("Trainings that they have, from today on"),
+                label=gettext_lazy("Trainings that they have"),
+                help_text=gettext_lazy(
+                    "From today on, with you as the trainer. Another day or trainer: grant it on their page instead."
+                ),
                 required=False,
                 widget=forms.CheckboxSelectMultiple,
             )
