@@ -19,7 +19,7 @@ from django.conf import settings
 from fabgate.collector import table
 from fabgate.collector.formulas import kept_texts
 from fabgate.collector.models import Member, UsageSession
-from fabgate.collector.usage import interval
+from fabgate.collector.usage import between, interval
 
 #: Column → width in the table for people.
 COLUMNS = {
@@ -54,6 +54,8 @@ def command(args: argparse.Namespace) -> int:
     start, end = interval(args.start, args.end, args.tz)
     rows = lines(start, end, ZoneInfo(args.tz or settings.TIME_ZONE))
     write = {"csv": write_csv, "json": write_json}.get(args.form, write_table)
+    if write is write_table:
+        sys.stdout.write(f"Sessions {between(start, end)} (by their end; h:mm:ss)\n\n")
     write(rows, sys.stdout)
     return 0
 

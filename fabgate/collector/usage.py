@@ -175,7 +175,7 @@ def write_json(report: Report, out: TextIO) -> None:
 
 def write_table(report: Report, out: TextIO) -> None:
     """Write a table for people: hours, minutes and seconds; a '~' where they are not exactly known."""
-    out.write(f"Usage from {_moment(report.start)} to {_moment(report.end)} (by the end of a session; h:mm:ss)\n\n")
+    out.write(f"Usage {between(report.start, report.end)} (by the end of a session; h:mm:ss)\n\n")
     head = ("member", "machine", "sessions", "time on", "of it running", "")
     rows = [_cells(line) for line in report.lines]
     if rows:
@@ -218,6 +218,11 @@ def _single(state: str, session: UsageSession, names: dict[str, str]) -> Line:
 
 def _iso(moment: datetime | None) -> str:
     return moment.isoformat() if moment else ""
+
+
+def between(start: datetime, end: datetime) -> str:
+    """Return an interval in words."""
+    return f"from {_moment(start)} to {_moment(end)}"
 
 
 def _moment(moment: datetime) -> str:

@@ -105,8 +105,9 @@ def test_no_name_is_computed_by_a_spreadsheet(day, capsys):
 
 
 def test_the_table_says_about_open_and_why_to_look(day, capsys):
-    lines = printed(None, capsys).splitlines()
-    assert lines[-1] == "4 sessions"
+    which, nothing, *lines = printed(None, capsys).splitlines()
+    assert re.fullmatch(r"Sessions from \d{4}-\d\d-\d\d \d\d:\d\d \w+ to .* \(by their end; h:mm:ss\)", which)
+    assert (nothing, lines[-1]) == ("", "4 sessions")
     head, plain, uncertain, about, still = lines[:-1]
     assert re.split(r"  +", head) == [
         *("member", "machine", "start", "end", "time on", "running", "up to more", "reason", "allowed by", "review")
