@@ -11,7 +11,7 @@ from fabgate import badge
 from fabgate.collector import members, members_file, roster, worker
 from fabgate.collector.badges import Card, end, end_of, give
 from fabgate.collector.blocks import today
-from fabgate.collector.models import Badge, Change, Gate, Grant, Group, Member, Training
+from fabgate.collector.models import Badge, Change, Gate, Grant, Group, Member, Refusal, Training
 from fabgate.collector.start import new_key
 
 from .counter import (
@@ -270,6 +270,22 @@ def test_an_unknown_badge_is_listed_and_given_to_whoever_it_belongs_to(desk):
     assert (held.spelling, held.digest, held.key_id) == ("", found, "b1")
     assert desk.get("/people/enrol").context["rows"] == []
     assert "enrolled by a tap" in text(desk.get("/people/m-3"))
+
+
+@pytest.mark.parametrize("address", ["/people/enrol", "/people/m-3", "/floor", "/use/refusals"])
+def test_a_refusal_of_which_nobody_knows_when_it_was_is_marked_alike_on_every_page(browse, address):
+    tapped(NEW, member="" if address == "/people/enrol" else "m-3")
+    manager = browse("manager")
+    assert "≈" not in text(manager.get(address))
+    Refusal.objects.update(is_timed=False)
+    assert "≈ </span>" in text(manager.get(address))
+
+
+def test_whose_badge_is_asked_says_where_nobody_knows_when_it_was_refused(desk):
+    found = tapped(NEW)
+    assert "did not know the time" not in text(desk.get("/people/enrol", {"badge": found}))
+    Refusal.objects.update(is_timed=False)
+    assert "did not know the time" in text(desk.get("/people/enrol", {"badge": found}))
 
 
 def test_a_badge_that_is_found_by_its_spelling_later_is_the_one_that_was_tapped(desk, house):
