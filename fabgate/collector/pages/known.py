@@ -60,7 +60,7 @@ def by(change: Change) -> Known | None:
     parts += [_silent(gate) for gate in found.waiting[:_NAMED]]
     if (more := len(found.waiting) - _NAMED) > 0:
         parts.append(ngettext("and %d more", "and %d more", more) % more)
-    return Known("ok" if not found.waiting else "warn", "; ".join(parts), counted, change)
+    return Known("ok" if not found.waiting else "warn", _("; ").join(parts), counted, change)
 
 
 def _silent(gate: Gate) -> str:

@@ -83,6 +83,17 @@ def test_it_is_said_in_french_too():
     assert found.text == "Connu de 1 borne sur 1 concernée"
 
 
+def test_in_french_one_gate_of_several_is_counted_as_one():
+    gate("saw", reported=5)
+    gate("laser", reported=4)
+    with translation.override("fr"):
+        found = known.by(change(saw=5, laser=5))
+    assert found is not None
+    counted, _, waiting = found.text.partition("\N{NARROW NO-BREAK SPACE}; ")
+    assert counted == "Connu de 1 des 2 bornes concernées"
+    assert waiting == "laser pas encore entendue"
+
+
 def test_of_somebody_who_had_more_badges_than_a_statement_has_conditions_it_is_known_too():
     gate("saw", reported=5)
     newest = Change.objects.create(at=NOW, actor="maya", verb="badge.given", kind="badge", key="7", rosters={"saw": 5})

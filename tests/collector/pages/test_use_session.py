@@ -67,7 +67,7 @@ def test_the_evidence_says_on_what_ground_with_trainer_and_what_became_of_it(use
     used.begin("s-2", "m-1", NOON + 60 * MINUTE, basis=basis, supervisor="m-2", roster=version)
     used.end("s-2", "m-1", NOON + 70 * MINUTE, 600_000)
     shown = text(browse("auditor").get("/use/s-2"))
-    for word in ("Saws", "under supervision", "trainer Maya", "Bjørn Sørensen", "11:00", "old then"):
+    for word in ("Saws", "with a supervisor", "trainer Maya", "Bjørn Sørensen", "11:00", "old then"):
         assert word in shown
     assert "by Eve Petit: an accident" in shown
 

@@ -49,7 +49,7 @@ class TrainingForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg] 
         }
         help_texts = {
             "expires_after_days": gettext_lazy("Empty: it is learnt once and for all."),
-            "prerequisite": gettext_lazy("Without this one it opens nothing, such as the safety tour."),
+            "prerequisite": gettext_lazy("Such as the safety tour: without it this training opens nothing."),
         }
         field_classes = {"title": LineField}
         widgets = {"machines": forms.CheckboxSelectMultiple, "description": forms.Textarea({"rows": 3})}

@@ -26,8 +26,8 @@ PURPOSES: Final[Mapping[str, Any]] = {
     "group": _("Group"),
 }
 STAGES: Final[Mapping[str, Any]] = {
-    "supervised": _("under supervision"),
-    "autonomous": _("alone"),
+    "supervised": _("with a supervisor"),
+    "autonomous": _("on their own"),
     "instructor": _("instructor"),
     "suspended": _("suspended"),
 }
