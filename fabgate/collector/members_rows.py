@@ -142,7 +142,8 @@ def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:
         mistakes.append(Mistake(line, f"{_('%(name)s:') % {'name': column}} {told}"))
 
     if not 0 < len(row.id) <= 64:
-        wrong("id", _("found '%(found)s', wanted 1 to 64 characters"))
+        empty = _("found nothing, wanted 1 to 64 characters")
+        wrong("id", _("found '%(found)s', wanted 1 to 64 characters") if row.id else empty)
     elif row.id.startswith(("group:", "emergency:")):
         wrong("id", _("found '%(found)s', which would be taken for a group's or an emergency badge's"))
     if row.email and not _is_email(row.email):

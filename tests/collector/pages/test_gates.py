@@ -161,6 +161,18 @@ def test_a_gate_without_holes_says_so(browse):
     assert "Nothing is missing." in browse("auditor").get("/gates/bandsaw").content.decode()
 
 
+def test_a_start_that_goes_on_has_no_end_yet(browse):
+    journal = Journal.objects.get()
+    hour = timedelta(hours=1)
+    for boot, ago in (("b-1", 3), ("b-2", 1)):
+        said = {"first_at": NOW - ago * hour, "last_at": NOW - (ago - 1) * hour}
+        Boot.objects.create(gate=Gate.objects.get(), boot=boot, journal=journal, seq=1, from_ms=0, **said)
+    page = browse("auditor").get("/gates/bandsaw").content.decode()
+    assert page.count("; last entry ") == 1
+    running = page.partition("; last entry ")[2]
+    assert ">now<" in running.partition("</li>")[0]
+
+
 def test_boots_orders_clones_and_broken_messages_are_shown(browse):
     gate, journal = Gate.objects.get(), Journal.objects.get()
     old = Journal.objects.create(name="j-1", gate=gate, cloned=True, superseded_by=journal)

@@ -52,7 +52,7 @@ def test_a_change_is_told_with_before_and_after(browse, account):
     account("manager", name="ada", display_name="Ada L.")
     change(reason="clearer <name>")
     text = browse("auditor").get("/log").content.decode()
-    for part in ("Ada L.", "machine changed", "<del>Old</del>", "<ins>New</ins>", "clearer &lt;name&gt;"):
+    for part in ("Ada L.", "machine changed", "Title:</span> <del>Old</del>", "<ins>New</ins>", "clearer &lt;name&gt;"):
         assert part in text
 
 

@@ -73,6 +73,15 @@ def test_a_month_is_summed_by_machine_and_only_what_is_mine_is_shown(mine):
     assert "s-4" not in page
 
 
+@pytest.mark.parametrize(
+    ("days", "said"), [(0, "Member until"), (-1, "Membership ended on"), (-40, "Membership ended on")]
+)
+def test_a_membership_that_is_over_is_not_said_to_go_on(mine, ada, days, said):
+    last = NOON.date() + timedelta(days=days)
+    Member.objects.filter(pk=ada.pk).update(valid_until=last)
+    assert f"{said} {last.day} {last:%b %Y}<" in text(mine.get("/my-minutes"))
+
+
 def test_another_month_is_one_click_away(mine):
     used("laser", "s-1", 30)
     used("laser", "s-2", 15, at=NOON - timedelta(days=40))

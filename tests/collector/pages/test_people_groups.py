@@ -100,6 +100,14 @@ def test_a_name_of_several_people_asks_which_of_them(desk, group):
     ]
 
 
+def test_what_opens_nothing_is_not_supervised_at_that(desk, group):
+    assert "always supervised" in text(desk.get(f"/people/groups/{group.pk}"))
+    group.machines.clear()
+    page = text(desk.get(f"/people/groups/{group.pk}"))
+    assert ">nothing<" in page
+    assert "always supervised" not in page
+
+
 def test_its_own_badge_opens_its_machines_until_it_ends(desk, group, broker):
     desk.post(f"/people/groups/{group.pk}/badge", {"typed": NEW})
     (found,) = [member for member in served("laser-1").members if member.id == group.roster_id]

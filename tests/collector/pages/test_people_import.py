@@ -50,6 +50,26 @@ def take(client, page, **more):
     return client.post(page.request["PATH_INFO"], {"seen": page.context["found"].fingerprint, **more})
 
 
+@pytest.mark.parametrize("lang", ["en", "fr"])
+def test_what_the_page_says_that_cells_hold_is_taken(manager, lang):
+    Account.objects.update(lang=lang)
+    shown = [
+        (names, [str(one) for one in written])
+        for names, _title, written in manager.get("/people/import").context["columns"]
+    ]
+    assert [len(written) for _names, written in shown if written] == [2, 3, 1, 2, 1]
+    for names, written in shown:
+        for name in names if written else ():
+            for cell in written:
+                page = look(manager, f"id,badges,{name}\nm-1,{ADA},{cell}\n")
+                assert not page.context["lines"], (name, cell)
+
+
+def test_a_line_without_a_number_says_that_nothing_stands_there(manager):
+    page = look(manager, f"id,name,badges\nm-1,Ada,{ADA}\n,Nobody,{NEW}\n")
+    assert page.context["lines"] == [("Line 3", "id: found nothing, wanted 1 to 64 characters")]
+
+
 def test_nothing_changes_before_the_list_is_taken_and_then_all_of_it(manager, broker):
     trained("m-2")
     page = look(

@@ -139,6 +139,18 @@ def test_the_matrix_shows_people_by_trainings(trainer):
     assert cells["m-3"] == {"laser": None, "saw": None}
 
 
+def test_every_sign_of_the_matrix_is_explained_above_it(trainer):
+    for number, stage in enumerate(Grant.STAGES):
+        Member.objects.create(id=f"n-{number}", name=f"Nadia {number}")
+        trained(f"n-{number}", stage=stage)
+    trained("m-2", until=today() - timedelta(days=1))
+    page = trainer.get("/people/trainings/who")
+    signs = {(cell.state, cell.word) for row in page.context["rows"] for cell in row["cells"] if cell}
+    assert ("bad", "Too old") in signs
+    assert len(signs) == len(Grant.STAGES) + 1
+    assert signs == {(chip.state, chip.word) for chip in page.context["stages"]}
+
+
 def test_the_matrix_is_narrowed_to_a_class(trainer):
     group = Group.objects.create(name="2de B", kind="class")
     group.members.add("m-3")

@@ -20,6 +20,7 @@ from fabgate.collector.pages import errors, keyset, known, reasons
 from fabgate.collector.pages.machines import week
 from fabgate.collector.pages.my import allowed, moved, sums
 from fabgate.collector.pages.my.sums import Month
+from fabgate.collector.pages.people import words
 from fabgate.errors import UsageError
 
 
@@ -55,6 +56,7 @@ def minutes(request: HttpRequest) -> HttpResponse:
         "my/minutes.html",
         {
             "member": member,
+            "membership": words.membership(member, today()),
             "month": month,
             "months": months,
             "newer_month": months[at - 1] if at else None,

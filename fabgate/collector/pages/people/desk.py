@@ -153,7 +153,7 @@ def _training(training: Training, grants: list[Grant], today: date) -> TrainingR
     elif last.revoked_on is not None and last.revoked_on <= today:
         chip = Chip("bad", _("Taken back"))
     else:
-        chip = Chip("bad", _("Too old"))
+        chip = words.too_old()
     return TrainingRow(training, chip, None, earlier, coming)
 
 

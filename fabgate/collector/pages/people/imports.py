@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector import floor, leaving, members, members_diff, members_file, members_rows, roster, uploads
 from fabgate.collector.bodies import MAX_FILE_BYTES, MEGABYTE
 from fabgate.collector.door import see_other
+from fabgate.collector.environ import LANGS
 from fabgate.collector.members_diff import Difference, Field, Known
 from fabgate.collector.models import Change, Member
 from fabgate.collector.pages import errors
@@ -41,6 +42,14 @@ _COLUMNS: Final = {
 }
 #: So much is shown again of what somebody wrote for how many have left.
 _MOST_TYPED: Final = 20
+#: What a cell of these columns holds, as it is written there.
+_WRITTEN: Final = {
+    "lang": LANGS,
+    "level": Member.LEVELS,
+    "valid_until": ("2027-03-01",),
+    "minor": (gettext_lazy("yes"), gettext_lazy("no")),
+    "joined_on": ("2026-03-01",),
+}
 
 
 class UploadForm(forms.Form):
@@ -80,7 +89,10 @@ def upload(request: HttpRequest) -> HttpResponse:
         else:
             return see_other(reverse("people-import-preview", args=[uploads.keep(raw)]))
     own = members_rows.COLUMNS_IN.get(get_language() or "", {})
-    columns = [(dict.fromkeys((own.get(name, name), name)), _COLUMNS[name]) for name in members_rows.COLUMNS]
+    columns = [
+        (dict.fromkeys((own.get(name, name), name)), _COLUMNS[name], _WRITTEN.get(name, ()))
+        for name in members_rows.COLUMNS
+    ]
     status = 200 if request.method == "GET" else 400
     return render(request, "people/import.html", {"form": form, "columns": columns}, status=status)
 

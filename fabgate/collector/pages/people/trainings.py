@@ -224,7 +224,7 @@ def matrix(request: HttpRequest) -> HttpResponse:
         "group": group,
         "groups": Group.objects.filter(ended_on=None).order_by("name"),
         "chosen": chosen,
-        "stages": [words.stage(stage) for stage in Grant.STAGES],
+        "stages": [*(words.stage(stage) for stage in Grant.STAGES), words.too_old()],
     }
     return render(request, "people/matrix.html", context, status=200 if request.method == "GET" else 400)
 
@@ -235,7 +235,7 @@ def held(today: date, members: list[str] | None = None) -> dict[tuple[str, int],
     if members is not None:
         said = said.filter(member__in=members)
     found: dict[tuple[str, int], Chip] = {}
-    over = Chip("bad", _("Too old"))
+    over = words.too_old()
     for grant in said:
         key = grant.member_id, grant.training_id
         if grant.holds_on(today):

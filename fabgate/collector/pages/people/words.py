@@ -61,6 +61,11 @@ def stage(name: str) -> Chip:
     return Chip(state, str(word))
 
 
+def too_old() -> Chip:
+    """Return how it stands with a training that is to be done again."""
+    return Chip("bad", _("Too old"))
+
+
 def block(reason: str) -> str:
     """Return why somebody is blocked."""
     return str(BLOCKS[reason]) if reason in BLOCKS else reasons.refused(reason)
@@ -90,7 +95,7 @@ def standing(member: Member, today: date, blocks: Iterable[str] = ()) -> list[Ch
         return [Chip("silent", _("Left on %(day)s") % {"day": short(member.left_on)})]
     if held := [block(reason) for reason in blocks]:
         found.append(Chip("blocked", _("Blocked: %(why)s") % {"why": ", ".join(held)}))
-    found.append(_membership(member, today))
+    found.append(membership(member, today))
     if member.minor:
         found.append(Chip("starting", _("Minor: never alone")))
     elif member.supervised:
@@ -106,12 +111,13 @@ def is_over(member: Member, today: date) -> bool:
     return until is not None and until + timedelta(days=min(member.grace_days, (date.max - until).days)) < today
 
 
-def _membership(member: Member, today: date) -> Chip:
+def membership(member: Member, today: date) -> Chip:
+    """Return until when somebody is a member, or since when no more; the last day is one of theirs."""
     until = member.valid_until
     if until is None:
         return Chip("ok", _("Member"))
     if until >= today:
         return Chip("ok", _("Member until %(day)s") % {"day": short(until)})
     if is_over(member, today):
-        return Chip("bad", _("Over since %(day)s") % {"day": short(until)})
-    return Chip("warn", _("Over since %(day)s, days of grace") % {"day": short(until)})
+        return Chip("bad", _("Membership ended on %(day)s") % {"day": short(until)})
+    return Chip("warn", _("Membership ended on %(day)s, days of grace") % {"day": short(until)})

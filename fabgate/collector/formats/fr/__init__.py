@@ -1,0 +1,1 @@
+"""French, with a word before the hour."""
