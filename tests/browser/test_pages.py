@@ -69,6 +69,20 @@ def test_on_a_phone_a_long_name_makes_room_for_the_state_beside_it(house: House,
     assert state["height"] == one_line
 
 
+@pytest.mark.parametrize("lang", ["en", "fr"])
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_the_bar_holds_whoever_is_signed_in_however_long_their_name(
+    house: House, person, lang: str, width: int
+) -> None:
+    visitor = person(house.address, lang=lang, width=width)
+    visitor.sign_in(MANAGER, house.password)
+    account = visitor.page.locator(".bar .menu").last
+    account.locator("summary span").evaluate("(name) => { name.textContent = 'Françoise'.repeat(9); }")
+    account.locator(".who strong").evaluate("(name) => { name.textContent = 'Françoise'.repeat(9); }")
+    account.locator("summary").click()
+    assert not too_wide(visitor.page)
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_long_state_squeezes_no_date_beside_it(house: House, person, width: int) -> None:
     visitor = person(house.address, lang="en", width=width)

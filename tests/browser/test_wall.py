@@ -15,6 +15,8 @@ from tests.demo.running import Demo
 
 #: The narrowest telephone on which the wall is looked at.
 NARROW = 320
+#: Wide enough for words in the bar, and not for long ones.
+TABLET = 768
 
 
 @pytest.fixture
@@ -115,6 +117,8 @@ def test_it_is_usable_whole_and_in_its_language(person, demo: Demo, lang: str) -
     wrong = walk.wrong_with(visitor, lang, WALL["wall"], names=names)
     looks(visitor.page, NARROW, dark=lang == "fr")
     wrong += [*too_wide(visitor.page), *unusable(visitor.page)]
+    looks(visitor.page, TABLET, dark=lang == "en")
+    wrong += too_wide(visitor.page)
     wrong += walk.wrong_with(visitor, lang, WALL["wall-enter"], status=404, names=names)
     assert not wrong, "\n".join(wrong)
 
