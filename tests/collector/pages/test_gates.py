@@ -71,6 +71,17 @@ def test_what_is_wrong_with_a_gate_is_said_in_words_and_it_is_not_well(said, par
     assert not found.is_well
 
 
+def test_what_a_silent_gate_said_last_is_not_said_to_be_so_now():
+    here, gone = of(), of(online=False)
+    assert [(one.state, one.text) for one in (here.clock, here.reader)] == [("ok", "Knows the time"), ("ok", "Well")]
+    assert [(one.state, one.text) for one in (gone.clock, gone.reader)] == [
+        ("silent", "Knew the time"),
+        ("silent", "Was well"),
+    ]
+    broken = of(online=False, reader="fault", synced=False)
+    assert (broken.clock.state, broken.reader.state) == ("warn", "bad")
+
+
 def test_an_old_roster_that_is_still_the_newest_is_all_right():
     found = of(roster_version=TODAYS - 9 * DAY_MS, reported_roster=TODAYS - 9 * DAY_MS)
     assert found.roster.text.startswith("Has the newest (")

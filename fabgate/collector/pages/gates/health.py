@@ -94,8 +94,8 @@ def _health(gate: Gate, journal: Journal | None, lost: int, quarantined: int, at
         heard=_heard(gate, there=there),
         roster=_roster(gate, at, there=there),
         records=_records(journal),
-        clock=_clock(gate),
-        reader=_reader(gate),
+        clock=_clock(gate, there=there),
+        reader=_reader(gate, there=there),
         problems=[_problem(text) for text in gate.problems],
         lost=lost,
         quarantined=quarantined,
@@ -151,18 +151,22 @@ def _records(journal: Journal | None) -> Said:
     return Said("ok", text % {"n": journal.ack_seq})
 
 
-def _clock(gate: Gate) -> Said:
+def _clock(gate: Gate, *, there: bool) -> Said:
     if gate.seen_at is None:
         return Said("silent", _("not known"))
     if gate.clock_off_ms is not None:
         ahead, behind = _("At least %(span)s ahead of the collector's"), _("At least %(span)s behind the collector's")
         return Said("bad", (ahead if gate.clock_off_ms > 0 else behind) % {"span": clocks.span(gate.clock_off_ms)})
+    if gate.synced and not there:
+        return Said("silent", _("Knew the time"))
     return Said("ok", _("Knows the time")) if gate.synced else Said("warn", _("Does not know the time"))
 
 
-def _reader(gate: Gate) -> Said:
+def _reader(gate: Gate, *, there: bool) -> Said:
     if not gate.reader:
         return Said("silent", _("not known"))
+    if gate.reader == "ok" and not there:
+        return Said("silent", _("Was well"))
     return Said("ok", _("Well")) if gate.reader == "ok" else Said("bad", _("Has a fault"))
 
 
