@@ -83,6 +83,24 @@ def test_the_bar_holds_whoever_is_signed_in_however_long_their_name(
     assert not too_wide(visitor.page)
 
 
+@pytest.mark.parametrize("lang", ["en", "fr"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_menu_that_is_opened_lies_whole_within_the_window(house: House, person, lang: str, width: int) -> None:
+    visitor = person(house.address, lang=lang, width=width)
+    visitor.sign_in(MANAGER, house.password)
+    for menu, parts in (
+        (visitor.page.locator(".bar .menu").first, "a"),
+        (visitor.page.locator(".bar .menu").last, "button"),
+    ):
+        menu.locator("summary").click()
+        items = [item.bounding_box() for item in menu.locator(".sheet").locator(parts).all()]
+        assert len(items) > 3
+        assert all(item["x"] >= 0 and item["x"] + item["width"] <= width for item in items), items
+        below = sorted({item["y"] for item in items})
+        assert parts == "button" or below == [item["y"] for item in items], "one below the other"
+        menu.locator("summary").click()
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_long_state_squeezes_no_date_beside_it(house: House, person, width: int) -> None:
     visitor = person(house.address, lang="en", width=width)
