@@ -220,13 +220,14 @@ def _session(journal: Journal, session: str, started: datetime, chance: random.R
     ended: dict[str, Any] = {"reason": chance.choice(["badge"] * 6 + ["idle", "button", "limit"])}
     if chance.random() < 0.04:
         ended = {"reason": "power-loss", "uncertainty_ms": 90_000}
+    on_ms = minutes * MINUTE_MS + chance.randrange(MINUTE_MS)
     begin = journal.write("session.started", time=started, **who, basis=wire.Basis(kind="grant"), mode="tap")
-    journal.boottime_ms += minutes * MINUTE_MS - 1000  # both clocks of a gate go at one pace
+    journal.boottime_ms += on_ms - 1000  # both clocks of a gate go at one pace
     end = journal.write(
         "session.ended",
-        time=started + timedelta(minutes=minutes),
+        time=started + timedelta(milliseconds=on_ms),
         **who,
-        energised_ms=minutes * MINUTE_MS + chance.randrange(MINUTE_MS),
+        energised_ms=on_ms,
         running_ms=int(minutes * MINUTE_MS * 0.6),
         **ended,
     )
