@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 from html import unescape
 from typing import Any
 
 import pytest
 
-from fabgate.collector import accounts, gates, grants, uploads
+from fabgate.collector import accounts, gates, grants, places, uploads
 from fabgate.collector.blocks import today
 from fabgate.collector.models import (
     Account,
@@ -32,6 +33,12 @@ from fabgate.errors import UsageError
 
 from .counter import NEW, a_broker, a_house, served, text  # noqa: F401 (fixtures)
 from .racing import at_once, sent
+
+
+@pytest.fixture
+def on_two_computers(monkeypatch):
+    """They share the database, and no folder: on one, who lets a gate in waits for the other (test_cli.py)."""
+    monkeypatch.setattr(places, "alone", lambda _lock: nullcontext())
 
 
 def codes(answers: list[Any]) -> list[int]:
@@ -106,6 +113,7 @@ def test_a_machine_that_is_sent_twice_is_made_once(browse):
     assert Machine.objects.filter(name="drill").count() == Change.objects.filter(verb="machine.added").count() == 1
 
 
+@pytest.mark.usefixtures("on_two_computers")
 def test_a_gate_that_is_let_in_twice_has_one_token(browse, house):
     client, other = browse("manager"), browse(another("manager"))
     answers = at_once(*(sent(who, "/machines/laser/gates", {"gate": "laser-9"}) for who in (client, other)))
@@ -150,6 +158,7 @@ def test_an_account_that_is_sent_twice_is_made_once(browse):
         (lambda: gates.let_in("laser-9", "laser", actor="cli:ada"), "has a token already"),
     ],
 )
+@pytest.mark.usefixtures("on_two_computers")
 def test_two_commands_at_once_make_one_and_say_why_not_the_other(make, said):
     outcomes = at_once(make, make)
     refused = [one for one in outcomes if isinstance(one, Exception)]
