@@ -31,7 +31,7 @@ def settle(data: Path) -> None:
     if mark.exists():
         go_on()
         if connection.vendor == "sqlite":
-            _count_beyond(data)
+            _count_beyond(data, is_settled=True)
         mark.unlink()
         places.sync_directory(data)
 
@@ -41,8 +41,6 @@ def notice(data: Path) -> None:
     row = Collector.objects.get()
     if connection.vendor == "sqlite":
         if _number(row.place) < _counted(data):
-            with transaction.atomic():
-                _go_on_unasked()
             _count_beyond(data)
     elif (place := postgresql.place()) != row.place:
         with transaction.atomic():
@@ -89,11 +87,17 @@ def go_on() -> None:
         changes.note(ACTOR, REASON, Collector.objects.get())
 
 
-def _count_beyond(data: Path) -> None:
-    """Count one more than database and file know. First the database: that it lags behind is what tells a copy."""
+def _count_beyond(data: Path, *, is_settled: bool = False) -> None:
+    """Count one more than database and file know. First the database: that it lags behind is what tells a copy.
+
+    One that lags behind is gone on from in the same transaction, unless that `is_settled`: looked at before, it may have
+    been put back since, and would have counted on as if it never had been.
+    """
     with transaction.atomic():
-        row = Collector.objects.get()
-        number = max(_number(row.place), _counted(data)) + 1
+        row, counted = Collector.objects.get(), _counted(data)
+        if _number(row.place) < counted and not is_settled:
+            _go_on_unasked()
+        number = max(_number(row.place), counted) + 1
         row.place = str(number)
         row.save(update_fields=["place"])
     file, fresh = data / places.COUNTED, data / f"{places.COUNTED}.{os.getpid()}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fabgate import wire
-from fabgate.collector.models import Entry, Hole, Quarantine, UsageSession
+from fabgate.collector import places, restored
+from fabgate.collector.models import Change, Collector, Entry, Hole, Quarantine, UsageSession
 from fabgate.collector.models import Journal as Row
 from fabgate.collector.store import Store
 
@@ -87,3 +90,23 @@ def test_a_restored_collector_ends_in_the_same_tables_as_one_that_never_was(
     deliver(restored, gate.journal)
     assert tables(forked=len(gate.journals) > len(journals)) == never
     assert not Quarantine.objects.exists()
+
+
+@pytest.mark.sqlite
+def test_a_database_that_is_put_back_while_it_is_counted_on_is_noticed(database: Path):
+    def put_back(execute, sql, *rest):
+        found = execute(sql, *rest)
+        if "collector_collector" in sql and not looked:
+            looked.append(sql)
+            with contextlib.closing(sqlite3.connect(database)) as tool, tool:
+                tool.execute("UPDATE collector_collector SET place = '3'")
+        return found
+
+    Collector.objects.create(id=1, collector="c", site="lyon", place="7")
+    (database.parent / places.COUNTED).write_text("7\n")
+    looked: list[str] = []
+    with connection.execute_wrapper(put_back):
+        restored.count(database.parent)
+    assert looked
+    assert Collector.objects.get().place == (database.parent / places.COUNTED).read_text().strip() == "8"
+    assert list(Change.objects.values_list("verb", flat=True)) == ["collector.restored"]
