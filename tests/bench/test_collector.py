@@ -37,6 +37,7 @@ def test_the_books_are_what_pages_reports_and_files_show(run, monkeypatch, tmp_p
     home = books.kept(run, 300)
     ((sessions, on_ms),) = home.rows("SELECT count(*), sum(counted_ms) FROM collector_usagesession")
     ((days, sums_ms),) = home.rows("SELECT sum(sessions), sum(counted_ms) FROM collector_usageday")
+    assert home.rows("SELECT sum(sessions), sum(counted_ms) FROM collector_usagemonth") == [(days, sums_ms)]
     ((entries,),) = home.rows("SELECT count(*) FROM collector_entry")
     assert (sessions, days, entries) == (300, 300, 600)
     assert on_ms == sums_ms
