@@ -47,7 +47,7 @@ $(READY): | $(BIN)/python
 demo: $(DEMO_READY)  ## a workshop on this computer, played for you: gate, broker, collector, minutes
 	@$(BIN)/fabgate demo --script && echo && echo "Now open the workshop yourself, and tap badges in it:  $(BIN)/fabgate demo"
 
-test: $(READY)  ## every test, real broker, PostgreSQL and browser included (14 minutes at most)
+test: $(READY)  ## every test, real broker, PostgreSQL and browser included (15 minutes at most)
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
 	@command -v strace >/dev/null || sh tools/apt strace
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
