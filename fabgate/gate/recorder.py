@@ -17,7 +17,6 @@ import msgspec
 
 from fabgate.errors import JournalError
 from fabgate.gate.journal import NO_CHANGE, Change, Draft, Journal
-from fabgate.rules.words import Committed
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +42,15 @@ class CheckpointKept(msgspec.Struct, frozen=True):
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """Entries up to `head` are on disk; `unacknowledged` of them no collector has confirmed."""
+    """Entries up to `head` are on disk; `unacknowledged` of them no collector has confirmed.
+
+    With them the record `token` got there, when that was asked for with one. It is one event with the rest, and the
+    last that its write leads to: whoever waits for power waits for this thread to let go of the interpreter.
+    """
 
     head: int
     unacknowledged: int
+    token: int | None = None
 
 
 class Renewed(msgspec.Struct, frozen=True):
@@ -108,7 +112,7 @@ class Recorder:
     # --- called by others ---------------------------------------------------------------------------------------------
 
     def append(self, drafts: Sequence[Draft], change: Change = NO_CHANGE, *, token: int | None = None) -> None:
-        """Queue one transaction; ``Committed(token)`` follows when it is on disk."""
+        """Queue one transaction; ``Stored`` with this token follows when it is on disk."""
         self._queue.put(_Append(token, drafts, change))
 
     def checkpoint(self, session: str, *, energised_ms: int, running_ms: int, boot_ms: int) -> None:
@@ -167,9 +171,15 @@ class Recorder:
     def _append(self, job: _Append) -> None:
         if not self._until_written(lambda: self._journal.append(job.drafts, job.change), ends=bool(job.change.closes)):
             return
-        if job.token is not None:
-            self._post(Committed(job.token))
-        self._post(Stored(self._journal.head, self._journal.unacknowledged))
+        self._post(Stored(self._journal.head, self._journal.unacknowledged, job.token))
+        if job.change.opens is not None:
+            self._fold()  # the next one to wait for power is a session away
+
+    def _fold(self) -> None:
+        try:
+            self._journal.fold()
+        except JournalError as error:
+            self._fell_sick(error)
 
     def _fork(self, job: _Fork) -> None:
         first: list[Draft] = []

@@ -157,11 +157,10 @@ class Reports:
                 return self.journal_problem("sick", None)
             case CheckpointKept():
                 return self.journal_problem("late", None)
-            case Stored(head, unacknowledged):
+            case Stored(_, unacknowledged, token):
                 self.stored = event
-                if self.uplink is not None:
-                    self.uplink.stored(head)
-                return self._fullness(unacknowledged)
+                confirmed: list[w.Event] = [] if token is None else [w.Committed(token)]
+                return confirmed + self._fullness(unacknowledged)
             case Renewed(journal, head):
                 log.warning("the journal goes on as %s from entry %d", journal, head)
                 self.journal_id = journal

@@ -144,6 +144,8 @@ class Disk:
         self.broken = ""
         #: So many of the next commits are durable and raise all the same.
         self.phantoms = 0
+        #: It breaks with this sentence once one more commit is durable.
+        self.breaks_after = ""
         self.commits = 0
 
     def hold(self) -> None:
@@ -165,6 +167,7 @@ class Disk:
         self.check()
         found = commit()
         self.commits += 1
+        self.broken, self.breaks_after = self.breaks_after or self.broken, ""
         if self.phantoms:
             self.phantoms -= 1
             raise sqlite3.OperationalError("disk I/O error (after the fact)")
@@ -183,7 +186,7 @@ class _Connection:
     def execute(self, sql: str, values: tuple[object, ...] = ()) -> Any:
         if sql == "COMMIT":
             return self._disk.commit(lambda: self._db.execute(sql))
-        if sql.startswith("BEGIN"):
+        if sql.startswith(("BEGIN", "PRAGMA wal_checkpoint")):
             self._disk.check()
         return self._db.execute(sql, values)
 

@@ -20,6 +20,7 @@ from fabgate import wire
 from fabgate.errors import JournalError, UsageError
 from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import (
+    FOLD_AFTER,
     RESERVE_BYTES,
     Change,
     Draft,
@@ -350,6 +351,42 @@ def test_recent_entries_of_a_type_come_newest_first(journal):
     journal.append(drafts)
     found = [wire.decode_entry(body).uid for body in journal.recent("access.refused", most=2)]
     assert found == [drafts[3].uid, drafts[2].uid]
+
+
+def test_a_fold_brings_the_wal_into_the_file_once_it_is_worth_it(journal, tmp_path):
+    written = [refused() for _ in range(FOLD_AFTER)]
+    for draft in written[:-1]:
+        journal.append([draft])
+    journal.fold()
+    assert _without_its_wal(journal, tmp_path) == []
+    journal.append(written[-1:])
+    journal.fold()
+    assert _without_its_wal(journal, tmp_path) == [draft.uid for draft in written]
+
+
+def test_what_a_reader_keeps_from_being_folded_is_folded_later(journal, tmp_path):
+    journal.append([refused()])
+    looking = plain_connect(str(journal.path))
+    looking.execute("BEGIN")
+    looking.execute("SELECT count(*) FROM entry").fetchone()
+    written = [refused() for _ in range(2 * FOLD_AFTER)]
+    for draft in written[:FOLD_AFTER]:
+        journal.append([draft])
+    journal.fold()
+    assert _without_its_wal(journal, tmp_path) == []
+    looking.close()
+    for draft in written[FOLD_AFTER:]:
+        journal.append([draft])
+    journal.fold()
+    assert _without_its_wal(journal, tmp_path)[1:] == [draft.uid for draft in written]
+
+
+def _without_its_wal(journal: Journal, folder: Path) -> list[str]:
+    """The uids that the file has by itself."""
+    copy = folder / "copy" / "journal.db"
+    copy.parent.mkdir(exist_ok=True)
+    shutil.copy(journal.path, copy)
+    return uids(copy)
 
 
 def test_two_writers_cannot_share_a_number(journal):

@@ -10,9 +10,8 @@ import pytest
 
 from fabgate import wire
 from fabgate.errors import JournalError
-from fabgate.gate.journal import Change, Journal, OpenSession
+from fabgate.gate.journal import FOLD_AFTER, Change, Journal, OpenSession
 from fabgate.gate.recorder import CheckpointKept, JournalSick, JournalWell, Recorder, Renewed, Stored
-from fabgate.rules.words import Committed
 from tests.gate.shell import Disk, drafts, wait
 
 TOPICS = wire.GateTopics("lyon", "laser-1")
@@ -56,6 +55,13 @@ class Desk:
     def of(self, kind: type) -> list[object]:
         return [event for event in self.posted if isinstance(event, kind)]
 
+    def await_record(self, token: int) -> None:
+        wait(lambda: token in self.records(), f"the record {token} on disk")
+
+    def records(self) -> list[int]:
+        """The tokens of the records that were confirmed, in order."""
+        return [event.token for event in self.posted if isinstance(event, Stored) and event.token is not None]
+
     def uids(self) -> list[str]:
         self.journal.open()
         return [row[0] for row in self.journal._rows("SELECT uid FROM entry ORDER BY seq")]
@@ -72,9 +78,9 @@ def test_what_is_on_disk_is_confirmed_in_order(desk: Desk) -> None:
     desk.start()
     for token in range(1, 4):
         desk.recorder.append(drafts(2, first=2 * token - 1), token=token)
-    desk.await_(Committed(3))
-    desk.await_(Stored(6, 6))
-    assert desk.of(Committed) == [Committed(1), Committed(2), Committed(3)]
+    desk.await_record(3)
+    assert desk.of(Stored)[-1] == Stored(6, 6, token=3)
+    assert desk.records() == [1, 2, 3]
     desk.end()
     assert desk.uids() == [f"u{n}" for n in range(1, 7)]
 
@@ -86,9 +92,9 @@ def test_a_failing_write_is_told_once_tried_again_with_growing_pauses_and_writte
     wait(lambda: len(desk.pauses) >= 6, "six tries")
     assert desk.pauses[:6] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
     assert len(desk.of(JournalSick)) == 1
-    assert desk.of(Committed) == []
+    assert desk.records() == []
     desk.disk.broken = ""
-    desk.await_(Committed(1))
+    desk.await_record(1)
     desk.await_(JournalWell())
     desk.end()
     assert desk.uids() == ["u1"]
@@ -99,7 +105,7 @@ def test_a_commit_that_raised_and_was_durable_is_found_and_not_repeated(desk: De
     desk.start()
     desk.recorder.append(drafts(1), token=1)
     desk.recorder.append(drafts(1, first=2), token=2)
-    desk.await_(Committed(2))
+    desk.await_record(2)
     desk.end()
     assert desk.uids() == ["u1", "u2"]
 
@@ -108,7 +114,7 @@ def test_the_end_of_a_session_may_have_the_reserve_and_the_cause_stays_until_the
     reserve = desk.journal._reserve
     desk.start()
     desk.recorder.append(drafts(1), Change(opens=RUNNING), token=1)
-    desk.await_(Committed(1))
+    desk.await_record(1)
     desk.disk.broken = "database or disk is full"
     freed = threading.Event()
 
@@ -126,7 +132,7 @@ def test_the_end_of_a_session_may_have_the_reserve_and_the_cause_stays_until_the
 
     desk.journal.free_reserve = free  # type: ignore[method-assign]
     desk.recorder.append(drafts(1, first=2), Change(closes=frozenset({"s-1"})), token=2)
-    desk.await_(Committed(2))
+    desk.await_record(2)
     assert freed.is_set()
     assert desk.pauses == [], "the room was there at once"
     assert desk.of(JournalWell) == []
@@ -134,6 +140,34 @@ def test_the_end_of_a_session_may_have_the_reserve_and_the_cause_stays_until_the
     (reserve / "in the way").unlink()
     reserve.rmdir()
     desk.await_(JournalWell())
+
+
+def test_the_wal_is_folded_once_somebody_has_power_and_never_before(desk: Desk) -> None:
+    told: list[int] = []
+    fold, desk.journal.fold = desk.journal.fold, lambda: told.append(len(desk.records()))  # type: ignore[method-assign]
+    desk.start()
+    desk.recorder.append(drafts(1), token=1)
+    desk.recorder.append(drafts(1, first=2), Change(opens=RUNNING), token=2)
+    desk.recorder.append(drafts(1, first=3), Change(closes=frozenset({"s-1"})), token=3)
+    desk.await_record(3)
+    assert told == [2], "once the start was confirmed"
+    desk.journal.fold = fold  # type: ignore[method-assign]
+
+
+def test_a_fold_that_fails_is_told_and_loses_nothing(desk: Desk) -> None:
+    desk.start()
+    for n in range(1, FOLD_AFTER):
+        desk.recorder.append(drafts(1, first=n), token=n)
+    desk.await_record(FOLD_AFTER - 1)
+    desk.disk.breaks_after = "database or disk is full"
+    desk.recorder.append(drafts(1, first=FOLD_AFTER), Change(opens=RUNNING), token=FOLD_AFTER)
+    desk.await_record(FOLD_AFTER)
+    wait(lambda: desk.of(JournalSick), "that it is told")
+    assert desk.of(JournalWell) == []
+    desk.disk.broken = ""
+    desk.await_(JournalWell())
+    desk.end()
+    assert desk.uids() == [f"u{n}" for n in range(1, FOLD_AFTER + 1)]
 
 
 def test_an_entry_that_ends_nothing_does_not_get_the_reserve(desk: Desk) -> None:
@@ -147,7 +181,7 @@ def test_an_entry_that_ends_nothing_does_not_get_the_reserve(desk: Desk) -> None
 def test_of_checkpoints_that_piled_up_only_the_newest_is_written(desk: Desk) -> None:
     desk.start()
     desk.recorder.append(drafts(1), Change(opens=RUNNING), token=1)
-    desk.await_(Committed(1))
+    desk.await_record(1)
     desk.disk.hold()
     desk.recorder.append(drafts(1, first=2), token=2)
     desk.disk.held.wait()
@@ -167,7 +201,7 @@ def test_of_checkpoints_that_piled_up_only_the_newest_is_written(desk: Desk) -> 
 def test_a_checkpoint_and_a_mark_that_failed_are_written_once_the_disk_recovers(desk: Desk) -> None:
     desk.start()
     desk.recorder.append(drafts(3), Change(opens=RUNNING), token=1)
-    desk.await_(Committed(1))
+    desk.await_record(1)
     desk.disk.broken = "disk I/O error"
     desk.recorder.checkpoint("s-1", energised_ms=1_000, running_ms=0, boot_ms=1_000)
     desk.recorder.acknowledge(2)
@@ -202,7 +236,7 @@ def test_a_renewed_journal_is_told_with_its_head(desk: Desk) -> None:
 def test_a_renewal_that_raised_and_was_durable_is_not_done_twice(desk: Desk) -> None:
     desk.start()
     desk.recorder.append(drafts(3), token=1)
-    desk.await_(Committed(1))
+    desk.await_record(1)
     desk.disk.phantoms = 1
     made = []
 
@@ -220,7 +254,7 @@ def test_a_renewal_that_raised_and_was_durable_is_not_done_twice(desk: Desk) -> 
 def test_a_renewal_that_failed_is_tried_again(desk: Desk) -> None:
     desk.start()
     desk.recorder.append(drafts(1), token=1)
-    desk.await_(Committed(1))
+    desk.await_record(1)
     desk.disk.broken = "disk I/O error"
     desk.recorder.fork("j-new", lambda _: drafts(1, uid="f")[0])
     wait(lambda: len(desk.pauses) > 2, "tries")
@@ -234,7 +268,7 @@ def test_a_stop_writes_what_is_queued(desk: Desk) -> None:
     desk.recorder.stop()
     desk.start()
     desk.thread.join()
-    assert desk.of(Committed) == [Committed(1)]
+    assert desk.records() == [1]
 
 
 def test_a_stop_gives_up_on_what_fails_with_a_line_in_the_log(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
@@ -244,7 +278,7 @@ def test_a_stop_gives_up_on_what_fails_with_a_line_in_the_log(desk: Desk, caplog
     desk.recorder.stop()
     desk.start()
     desk.thread.join()
-    assert desk.of(Committed) == desk.of(Renewed) == []
+    assert desk.records() == desk.of(Renewed) == []
     assert caplog.text.count("stopping with an entry that could not be written") == 2
     assert "Traceback" not in caplog.text
 
@@ -262,5 +296,5 @@ def test_a_fault_nobody_foresaw_keeps_what_was_being_written_and_clears_after_a_
     with pytest.raises(ZeroDivisionError):
         desk.recorder.run()
     desk.start()
-    desk.await_(Committed(1))
+    desk.await_record(1)
     desk.await_(JournalWell())
