@@ -7,27 +7,19 @@ milliseconds: the gap is the time between two things done. Where ptrace is not a
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import shutil
-import signal
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from bench import people
 from bench.gates import GateProcess, boottime_ns, wait_for, write_config
 from bench.harness import Figure, Run, percentile
+from bench.syncs import NotAllowedError, delayed_syncs
 
 HANG_S = 10
 STOPS = 3
 TICK_S = 0.002
 OFF_MS, GAP_MS = 50, 100
-
-
-class NotAllowedError(Exception):
-    """ptrace is not allowed here."""
 
 
 def measure(run: Run) -> list[Figure]:
@@ -55,7 +47,7 @@ def _stall(run: Run, gate: GateProcess, *, last: bool) -> tuple[float, list[floa
     """Return the milliseconds until the power was off, and the gaps of the loop."""
     gate.order(f"present {people.badge(7)}")
     gate.changed(on=True)
-    with _hanging_disk(gate):
+    with delayed_syncs(gate.pid, f"{HANG_S}s"):
         wait_for("a sync that hangs", lambda: _hangs(gate.pid))
         began_s = time.monotonic()
         gate.order(f"feed {TICK_S} tick")
@@ -78,25 +70,6 @@ def _stall(run: Run, gate: GateProcess, *, last: bool) -> tuple[float, list[floa
         f" p99.9 {percentile(gaps, 0.999):.1f} ms, max {max(gaps):.1f} ms"
     )
     return off_ms, gaps
-
-
-@contextlib.contextmanager
-def _hanging_disk(gate: GateProcess) -> Iterator[None]:
-    """Let every sync of the process hang before it begins. Raises NotAllowedError."""
-    if shutil.which("strace") is None:
-        raise NotAllowedError("strace is not installed")
-    hang = f"inject=fsync,fdatasync:delay_enter={HANG_S}s"
-    command = ["strace", "-f", "-p", str(gate.pid), "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", hang]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
-        assert tracer.stderr
-        said = tracer.stderr.readline()
-        if "attached" not in said:
-            raise NotAllowedError(said.strip())
-        try:
-            yield
-        finally:
-            tracer.send_signal(signal.SIGINT)  # it lets go of the process; what hangs goes on
-            tracer.stderr.read()
 
 
 def _hangs(pid: int) -> bool:

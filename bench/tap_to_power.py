@@ -1,7 +1,10 @@
 """How long from a badge at the inbox to a machine with power? The whole daemon, the journal row on disk first.
 
 The peer is the least that a durable record can cost: the same bytes appended to a file, and fdatasync. The two take
-turns. A p99 says something about the gate only where the disk itself was quiet, so it is judged in passes in which the
+turns. At last both do so once more with every sync held up for five milliseconds, as a good card takes: what the gate
+adds to a sync is the same on each disk, and gates stand on cards.
+
+A p99 says something about the gate only where the disk itself was quiet, so it is judged in passes in which the
 bare p99 was at most four times the bare p50; passes are added until five are quiet, or the time is used up.
 """
 
@@ -16,10 +19,14 @@ from pathlib import Path
 from bench import people
 from bench.gates import LocalGate, wait_for, write_config
 from bench.harness import PASSES, Figure, Run, percentile
+from bench.syncs import NotAllowedError, delayed_syncs
 from fabgate.drivers.readers.simulated import SimulatedOptions, SimulatedReader
 from fabgate.gate.journal import Reader, StoredEntry
 
 TAPS = 700
+CARD_TAPS = 100
+#: What a sync of a good SD card takes.
+CARD = "5ms"
 MOST_PASSES = 10
 #: A pass counts for the p99 when the bare p99 is at most this many times the bare p50.
 QUIET = 4
@@ -50,14 +57,30 @@ def measure(run: Run) -> list[Figure]:
                 f"pass {len(p50s)}: p50 {tap:.0f} us, bare {bare:.0f} us, {tap / bare:.2f} x;"
                 f" p99 {tap99:.0f} us, bare {bare99:.0f} us, {tap99 / bare99:.2f} x{'' if quiet else ' (noisy disk)'}"
             )
+        cards, card_note = _on_a_card(run, pair)
         pair.close()
     note = f"judged in {len(p99s)} quiet passes; in {noisy} the disk was noisy" if noisy else ""
     return [
         run.figure("p50 / bare append+fdatasync", "ratio", p50s, 2),
         run.figure("p99 / bare append+fdatasync", "ratio", p99s, 3, note=note),
+        run.figure(f"p50 / bare, syncs of {CARD}", "ratio", cards, 2, note=card_note),
         run.figure("p50", "us", gate_p50s),
         run.figure("bare p50", "us", bare_p50s, note="the peer: the bytes of the session's first entry"),
     ]
+
+
+def _on_a_card(run: Run, pair: Pair) -> tuple[list[float], str]:
+    """Return the ratios with slow syncs, and what to say of them."""
+    ratios = []
+    try:
+        with delayed_syncs(os.getpid(), CARD):
+            for _ in range(PASSES):
+                tap, bare = map(statistics.median, pair.measure(CARD_TAPS))
+                ratios.append(tap / bare)
+                run.say(f"syncs of {CARD}: p50 {tap:.0f} us, bare {bare:.0f} us, {ratios[-1]:.2f} x")
+    except NotAllowedError as error:
+        return [], f"not measured: {error}"
+    return ratios, "held up by strace, which slows the gate too"
 
 
 class Pair:
