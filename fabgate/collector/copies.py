@@ -55,6 +55,10 @@ def backup(args: argparse.Namespace) -> int:
             f"found no folder {target}, wanted one, or a name that ends in {_SUFFIX}; make the folder first"
             f" (mkdir -p {target}), or choose a name such as {target.name}{_SUFFIX}"
         )
+    if not target.parent.is_dir():
+        raise UsageError(
+            f"found no folder {target.parent}, wanted one for the copy; make it first: mkdir -p {target.parent}"
+        )
     if not env.database.is_file():
         raise UsageError(f"found no collector database at {env.database}; wanted FABGATE_DATA to point at it")
     lock = places.use(env.data)

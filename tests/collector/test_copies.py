@@ -226,10 +226,10 @@ def test_where_a_disk_knows_no_links_whoever_was_faster_keeps_the_file(home, tmp
     assert copy.read_text() == "theirs"
 
 
-def test_a_copy_that_cannot_be_written_leaves_nothing(home, tmp_path, run):
+def test_a_copy_in_a_folder_that_is_not_there_says_how_to_make_it(home, tmp_path, run):
     done = run(home, "backup", str(tmp_path / "none" / "a.tar.gz"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert "cannot be written (No such file or directory)" in done.stderr
+    assert f"found no folder {tmp_path / 'none'}, wanted one for the copy; make it first: mkdir -p" in done.stderr
 
 
 def test_a_copy_of_no_collector_is_refused_and_makes_none(tmp_path, run):
