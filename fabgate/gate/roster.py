@@ -31,7 +31,7 @@ VANISH_SHARE: Final = 0.2
 #: So many may vanish whatever their share: in a workshop of four, one who leaves is a quarter.
 VANISH_FEW: Final = 5
 #: What reading a damaged file raises: SQLite, or whatever meets what SQLite still gives.
-_DAMAGE: Final = (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError)
+_DAMAGE: Final = (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError, OverflowError)
 _FIND: Final = "SELECT person.body FROM badge JOIN person USING (person) WHERE badge.digest = ?"
 
 
@@ -107,11 +107,12 @@ class Directory:
         for person, id_, body in self._db.execute("SELECT person, id, body FROM person WHERE admitted = 1"):
             if only is None or id_ in only:
                 stored = msgspec.json.decode(body, type=Stored).member
-                assert stored is not None
+                if stored is None:
+                    raise ValueError(f"no member in row {person}")
                 found[int(person)] = msgspec.structs.replace(stored, badges=[])
         for person, digest in self._db.execute("SELECT person, digest FROM badge"):
             if person in found:
-                found[person].badges.append(bytes(digest).hex())
+                found[person].badges.append(bytes.hex(digest))
         return {member.id: member for member in found.values()}
 
     def close(self) -> None:

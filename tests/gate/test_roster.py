@@ -285,6 +285,30 @@ def test_a_damaged_row_admits_nobody_and_is_a_usage_error(path, opened, change):
         opened().find(digest(0))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        'UPDATE person SET body = CAST(\'{"memver":{"id":"m","badges":[]}}\' AS BLOB)',
+        "UPDATE badge SET digest = 1000000000000",
+        "UPDATE badge SET digest = 'text'",
+        "UPDATE badge SET digest = 1.5",
+    ],
+)
+def test_a_damaged_row_is_a_usage_error_for_the_guard_too(path, opened, change):
+    store(of(people(1)), path)
+    alter(path, change)
+    with pytest.raises(UsageError, match="the stored roster is damaged"):
+        opened().all_members()
+
+
+@pytest.mark.parametrize("key", ["version", "members", "fresh_for_s"])
+def test_a_number_without_end_is_no_roster(path, key):
+    store(of(people(1)), path)
+    alter(path, f"UPDATE meta SET value = 9e999 WHERE key = '{key}'")
+    with pytest.raises(UsageError, match="no usable roster"):
+        Directory(path)
+
+
 def test_damage_below_sqlite_is_a_usage_error_for_the_guard_too(path, opened):
     store(of(people(500)), path)
     directory = opened()
