@@ -49,6 +49,8 @@ SMALL_CACHE: Final = "PRAGMA cache_size=-256"
 Connect = Callable[[str], Any]
 #: What SQLite keeps beside a database.
 BESIDE: Final = ("-wal", "-shm", "-journal")
+#: What reading a damaged file raises beside SQLite's errors: whatever meets what SQLite still gives.
+_DAMAGE: Final = (LookupError, TypeError, ValueError, OverflowError, msgspec.MsgspecError)
 #: Where a database says that it is in WAL mode: 2 to write and to read (sqlite.org/fileformat2.html, 1.3.3).
 _FILE_VERSIONS: Final = slice(18, 20)
 
@@ -137,6 +139,28 @@ def plain_write_back(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Tell a file that cannot be read from a mistake of ours: a worn card gives back other bytes, in any place."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise JournalError(f"{path}: the journal cannot be read ({error})") from error
+    except _DAMAGE as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> JournalError:
+    return JournalError(f"{path}: the file is no journal or is damaged ({error!r}). Put it aside to start a new one")
+
+
+def _blob(found: object) -> bytes:
+    """Return the bytes of a column. Raises TypeError for any other kind: of a number bytes() would make so many."""
+    if not isinstance(found, bytes):
+        raise TypeError(f"found {type(found).__name__}, wanted bytes")
+    return found
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         found = os.stat(path)  # noqa: PTH116 - with every entry, while somebody waits for power
@@ -203,11 +227,9 @@ class Journal:
         except JournalError:
             self.close()
             raise
-        except (KeyError, TypeError, ValueError) as error:
+        except _DAMAGE as error:
             self.close()
-            raise JournalError(
-                f"{self.path}: the file is no journal or is damaged ({error!r}). Put it aside to start a new one"
-            ) from error
+            raise _damaged(self.path, error) from error
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise JournalError(
@@ -252,11 +274,11 @@ class Journal:
             )
         self.id = str(meta["journal"])
         self.mark = int(meta["mark"])
-        self.anchor = (int(meta["anchor_seq"]), bytes(meta["anchor_hash"]))
+        self.anchor = (int(meta["anchor_seq"]), _blob(meta["anchor_hash"]))
         self._copied = int(meta.get("copied", 0))
         last = self._rows("SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1")
         self._reopened = True
-        self.head, self._head_hash = (int(last[0][0]), bytes(last[0][1])) if last else self.anchor
+        self.head, self._head_hash = (int(last[0][0]), _blob(last[0][1])) if last else self.anchor
 
     def close(self) -> None:
         """Close the file. Never raises."""
@@ -368,7 +390,9 @@ class Journal:
             last = max(old or 0, min(self.mark, self.head - most))
             if last <= floor:
                 return 0
-            anchor = bytes(self._rows("SELECT hash FROM entry WHERE seq = ?", last)[0][0])
+            found = self._rows("SELECT hash FROM entry WHERE seq = ?", last)
+            with _readable(self.path):
+                anchor = _blob(found[0][0])
             with self._transaction():
                 self._execute("UPDATE meta SET value = ? WHERE key = 'anchor_seq'", last)
                 self._execute("UPDATE meta SET value = ? WHERE key = 'anchor_hash'", anchor)
@@ -410,14 +434,15 @@ class Journal:
                 head, prev = 1, self._put_draft(journal, 1, anchor, first)
                 for seq, uid, kind, at_ms, old_hash, body in kept:
                     head += 1
-                    copy = wire.copy_entry(
-                        wire.decode_entry(bytes(body)),
-                        topics=self.topics,
-                        journal=journal,
-                        seq=head,
-                        prev=to_text(prev),
-                        copyof=f"{self.id}/{seq}/{to_text(bytes(old_hash))}",
-                    )
+                    with _readable(self.path):
+                        copy = wire.copy_entry(
+                            wire.decode_entry(_blob(body)),
+                            topics=self.topics,
+                            journal=journal,
+                            seq=head,
+                            prev=to_text(prev),
+                            copyof=f"{self.id}/{seq}/{to_text(_blob(old_hash))}",
+                        )
                     prev = self._put(head, uid, kind, at_ms, copy)
                 for key, value in (("journal", journal), ("mark", 0), ("anchor_seq", 0), ("anchor_hash", anchor)):
                     self._execute("UPDATE meta SET value = ? WHERE key = ?", value, key)
@@ -471,30 +496,37 @@ class Journal:
         return self.head - confirmed - max(0, self._copied - max(confirmed, 1))
 
     def open_session(self) -> OpenSession | None:
-        """Return the checkpoint of a session that was not ended."""
-        rows = self._rows(
-            "SELECT session, member, badge, roster, energised_ms, running_ms, boot, boot_ms, slack_ms FROM open_session"
-        )
-        return OpenSession(*rows[0]) if rows else None
+        """Return the checkpoint of a session that was not ended. Raises JournalError where the file is damaged."""
+        fields = OpenSession.__struct_fields__
+        with _readable(self.path):
+            rows = self._rows(f"SELECT {', '.join(fields)} FROM open_session")  # noqa: S608 - our own names
+            return msgspec.convert(dict(zip(fields, rows[0], strict=True)), OpenSession) if rows else None
 
     def latched(self) -> frozenset[str]:
-        """Return the causes and flags that outlive a restart."""
-        return frozenset(str(row[0]) for row in self._rows("SELECT word FROM latched"))
+        """Return the causes and flags that outlive a restart. Raises JournalError where the file is damaged."""
+        with _readable(self.path):
+            return frozenset(str(row[0]) for row in self._rows("SELECT word FROM latched"))
 
     def lock(self) -> str | None:
-        """Return what is known of the machine's lock, as ``Change.lock`` put it."""
-        rows = self._rows("SELECT value FROM meta WHERE key = 'lock'")
-        return str(rows[0][0]) if rows else None
+        """Return what is known of the machine's lock, as ``Change.lock`` put it. Raises JournalError at damage."""
+        with _readable(self.path):
+            rows = self._rows("SELECT value FROM meta WHERE key = 'lock'")
+            return str(rows[0][0]) if rows else None
 
     def recent(self, event_type: str, *, most: int) -> list[bytes]:
-        """Return the last entries of a type, as stored, the newest first."""
-        rows = self._rows("SELECT body FROM entry WHERE type = ? ORDER BY seq DESC LIMIT ?", event_type, most)
-        return [bytes(row[0]) for row in rows]
+        """Return the last entries of a type, as stored, the newest first. Raises JournalError at damage."""
+        sql = "SELECT body FROM entry WHERE type = ? ORDER BY seq DESC LIMIT ?"
+        with _readable(self.path):
+            return [_blob(row[0]) for row in self._rows(sql, event_type, most)]
 
     def last_time_ms(self) -> int | None:
-        """Return the latest wall time on record (Unix milliseconds): no later moment can be before it."""
-        found = self._rows("SELECT max(at_ms) FROM entry")[0][0]
-        return None if found is None else int(found)
+        """Return the latest wall time on record (Unix milliseconds): no later moment can be before it.
+
+        Raises JournalError at damage.
+        """
+        with _readable(self.path):
+            found = self._rows("SELECT max(at_ms) FROM entry")[0][0]
+            return None if found is None else int(found)
 
     def _holds(self, drafts: Sequence[Draft]) -> bool:
         # Only the last few entries can be those of a retry: the writer waits for each one.
@@ -560,7 +592,7 @@ class StoredEntry(msgspec.Struct, frozen=True):
 
 
 class Reader:
-    """A read-only view of a journal, for another thread or process."""
+    """A read-only view of a journal, for another thread or process. Where the file is damaged, JournalError says so."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -573,51 +605,53 @@ class Reader:
         except sqlite3.Error as error:
             raise JournalError(f"{path}: the journal cannot be read ({error})") from error
         try:
-            self._rows(SMALL_CACHE)
-            meta = dict(self._rows("SELECT key, value FROM meta"))
-            self.id = str(meta["journal"])
-            self.topics = wire.GateTopics(str(meta["site"]), str(meta["gate"]))
-        except KeyError as error:
-            self.close()
-            raise JournalError(f"{path}: the file is no journal or is damaged ({error!r})") from error
+            with _readable(path):
+                self._rows(SMALL_CACHE)
+                meta = dict(self._rows("SELECT key, value FROM meta"))
+                self.id = str(meta["journal"])
+                self.topics = wire.GateTopics(str(meta["site"]), str(meta["gate"]))
         except JournalError:
             self.close()
             raise
 
     def after(self, seq: int, *, most: int) -> list[StoredEntry]:
         """Return the entries after `seq`, in order, at most `most`."""
-        rows = self._rows("SELECT seq, type, body FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", seq, most)
-        return [StoredEntry(int(n), str(kind), bytes(body)) for n, kind, body in rows]
+        with _readable(self.path):
+            rows = self._rows("SELECT seq, type, body FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", seq, most)
+            return [StoredEntry(int(n), str(kind), _blob(body)) for n, kind, body in rows]
 
     def hash_at(self, seq: int) -> bytes | None:
         """Return the hash of an entry, of the anchor, or of nothing (zero); None when it is not known here."""
         if seq == 0:
             return ZERO_HASH
-        rows = self._rows("SELECT hash FROM entry WHERE seq = ?", seq)
-        if not rows:
+        with _readable(self.path):
+            rows = self._rows("SELECT hash FROM entry WHERE seq = ?", seq)
+            if rows:
+                return _blob(rows[0][0])
             anchor_seq, anchor = self._anchor()
             return anchor if anchor_seq == seq else None
-        return bytes(rows[0][0])
 
     def bounds(self) -> tuple[int, int, int]:
         """Return floor, head and mark."""
-        floor = self._anchor()[0] + 1
-        head = self._rows("SELECT max(seq) FROM entry")[0][0]
-        mark = self._rows("SELECT value FROM meta WHERE key = 'mark'")[0][0]
-        return floor, floor - 1 if head is None else int(head), int(mark)
+        with _readable(self.path):
+            floor = self._anchor()[0] + 1
+            head = self._rows("SELECT max(seq) FROM entry")[0][0]
+            mark = self._rows("SELECT value FROM meta WHERE key = 'mark'")[0][0]
+            return floor, floor - 1 if head is None else int(head), int(mark)
 
     def first_break(self) -> int | None:
         """Check the chain from the anchor; return the number of the first entry that does not follow, or None.
 
         The last entries can be cut off unseen where no collector has acknowledged them: nothing follows them.
         """
-        self._rows("BEGIN")  # one view: the writer may trim meanwhile
-        try:
-            seq, prev = self._anchor()
-            broken = first_break(self._links(seq), after=seq, prev=prev)
-            _, head, mark = self.bounds()
-        finally:
-            self._rows("COMMIT")
+        with _readable(self.path):
+            self._rows("BEGIN")  # one view: the writer may trim meanwhile
+            try:
+                seq, prev = self._anchor()
+                broken = first_break(self._links(seq), after=seq, prev=prev)
+                _, head, mark = self.bounds()
+            finally:
+                self._rows("COMMIT")
         return head + 1 if broken is None and mark > head else broken
 
     def _links(self, after: int) -> Iterator[tuple[int, bytes, bytes]]:
@@ -632,13 +666,10 @@ class Reader:
 
     def _anchor(self) -> tuple[int, bytes]:
         meta = dict(self._rows("SELECT key, value FROM meta WHERE key LIKE 'anchor%'"))
-        return int(meta["anchor_seq"]), bytes(meta["anchor_hash"])
+        return int(meta["anchor_seq"]), _blob(meta["anchor_hash"])
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        try:
-            return self._db.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            raise JournalError(f"{self.path}: the journal cannot be read ({error})") from error
+        return self._db.execute(sql, values).fetchall()
 
     def close(self) -> None:
         """Close the view."""

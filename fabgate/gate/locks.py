@@ -14,6 +14,7 @@ from __future__ import annotations
 import msgspec
 
 from fabgate import wire
+from fabgate.errors import JournalError
 
 
 class Locked(msgspec.Struct, frozen=True):
@@ -56,10 +57,22 @@ class Locked(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_text(cls, text: str | None) -> Locked:
-        """Read what the journal kept."""
+        """Read what the journal kept. Raises JournalError where it is damaged: a machine is not unlocked by a guess."""
         if text is None:
             return cls()
-        found = msgspec.json.decode(text)
-        one = found.get("lock")  # as it was kept when there was one lock at most
-        locks = found.get("locks", [] if one is None else [one])
-        return cls(msgspec.convert(locks, tuple[wire.Lock, ...]), found["version"])
+        try:
+            found = msgspec.json.decode(text, type=_Kept)
+        except msgspec.MsgspecError as error:
+            raise JournalError(
+                f"the machine's lock on record is damaged ({error})."
+                " Put journal.db aside to start a new one, and lock the machine again where it was locked"
+            ) from error
+        return cls(found.locks or (() if found.lock is None else (found.lock,)), found.version)
+
+
+class _Kept(msgspec.Struct):
+    """What the journal keeps; `lock` where an earlier version wrote it, when there was one at most."""
+
+    version: int
+    locks: tuple[wire.Lock, ...] = ()
+    lock: wire.Lock | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fabgate import wire
+from fabgate.errors import JournalError
 from fabgate.gate.locks import Locked
 from tests.gate.shell import running, wait, write_roster
 from tests.gate.test_commands import now, send
@@ -110,6 +111,14 @@ def test_a_lock_that_an_earlier_version_kept_still_holds() -> None:
     kept = '{"lock":{"id":"l-1","when":"now","reason":"broken belt","back":"Friday"},"version":5}'
     assert Locked.from_text(kept) == held(BELT, version=5)
     assert Locked.from_text('{"lock":null,"version":5}') == held(version=5)
+
+
+@pytest.mark.parametrize(
+    "kept", ["", "\x00", "[]", '{"version": "5"}', '{"locks": [{}], "version": 5}', '{"locks": []}']
+)
+def test_a_damaged_lock_is_an_error_that_says_what_to_do_and_no_open_machine(kept):
+    with pytest.raises(JournalError, match=r"lock on record is damaged .*Put journal\.db aside"):
+        Locked.from_text(kept)
 
 
 def test_a_lock_that_the_collector_has_forgotten_is_told_by_its_id(tmp_path: Path) -> None:
