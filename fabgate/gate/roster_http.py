@@ -11,6 +11,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import secrets
 import threading
 from collections.abc import Callable, Collection
@@ -37,6 +38,8 @@ TIMEOUT_S: Final = 10
 WHOLE_TIMEOUT_S: Final = 180
 MAX_BYTES: Final = 64 * 1024 * 1024
 RETRY_FIRST_S: Final = 2.0
+#: Where Python says which object it means: older urllib3 (that of Debian 13 too) name a new connection so at each try.
+_ADDRESS: Final = re.compile(r"<([\w.]+) object at 0x[0-9a-f]+>", re.IGNORECASE)
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -119,7 +122,7 @@ class HttpSource:
             self._fetch()
         except (OSError, ValueError, FabgateError) as error:
             # requests' errors are OSErrors; a token that is no text is a ValueError.
-            reason = str(error)
+            reason = _ADDRESS.sub(r"\1", str(error))  # or each try would be news, and an entry in the journal
             if reason != self._refused:
                 self._refused = reason
                 self._post(RosterRefused(reason))

@@ -495,6 +495,22 @@ def test_a_damaged_stored_roster_is_replaced(desk: Desk) -> None:
     assert desk.fetch() == [RosterStored(101, 1)]
 
 
+def test_a_collector_that_stays_away_is_told_once_however_the_system_says_so(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = iter(
+        f"Caused by NewConnectionError('<urllib3.connection.HTTPConnection object at 0x7fc687a{n}>: no route to host')"
+        for n in range(3)
+    )
+
+    def refuse(_limit_s: float) -> object:
+        raise OSError(next(away))
+
+    monkeypatch.setattr("fabgate.gate.roster_session.session", refuse)
+    assert "urllib3.connection.HTTPConnection: no route" in desk.refused()
+    assert desk.fetch() == desk.fetch() == []
+
+
 # --- age --------------------------------------------------------------------------------------------------------------
 
 
