@@ -272,6 +272,7 @@ def roster_fetch(arguments: argparse.Namespace) -> int:
     """Fetch and store the roster once; exit code 1 when the collector gave none that can be taken."""
     from fabgate.gate import config as gate_config
     from fabgate.gate.clock import Clock
+    from fabgate.gate.roster import is_whole
     from fabgate.gate.roster_http import HttpSource
     from fabgate.gate.roster_source import RosterRefused, RosterStored
 
@@ -283,7 +284,10 @@ def roster_fetch(arguments: argparse.Namespace) -> int:
     config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     told: list[object] = []
     clock = Clock(config.clock.source)
-    source = HttpSource(config, config.state_dir / "roster.db", told.append, boot=clock.boot, now=clock.now)
+    stored_in = config.state_dir / "roster.db"
+    source = HttpSource(config, stored_in, told.append, boot=clock.boot, now=clock.now)
+    if stored_in.exists() and not is_whole(stored_in):
+        source.mend()
     confirmed = source.fetch()
     stored = next((event for event in told if isinstance(event, RosterStored)), None)
     refused = [event.reason for event in told if isinstance(event, RosterRefused)]

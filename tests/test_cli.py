@@ -659,9 +659,13 @@ class Collector:
 
     events: tuple[object, ...] = ()
     confirmed = True
+    mended = 0
 
     def __init__(self, _config, _path, post, **_):
         self.post = post
+
+    def mend(self):
+        type(self).mended += 1
 
     def fetch(self):
         for event in self.events:
@@ -688,6 +692,7 @@ def test_roster_fetch_tells_what_became_of_it(monkeypatch, capsys, config, event
     config.write_text(f"{text}gate_key_file: seal\nbadge_key_file: badges\n")
     monkeypatch.setattr(Collector, "events", events)
     monkeypatch.setattr(Collector, "confirmed", confirmed)
+    monkeypatch.setattr(Collector, "mended", 0)
     monkeypatch.setattr(roster_http, "HttpSource", Collector)
     assert cli.main(["roster", "fetch", "--config", str(config)]) == code
     assert capsys.readouterr() == (out, err)
@@ -695,6 +700,10 @@ def test_roster_fetch_tells_what_became_of_it(monkeypatch, capsys, config, event
     as_json = json.loads(capsys.readouterr().out)
     stored = {"version": 5, "members": events[0].members} if "version 5" in out else None
     assert as_json == {"ok": confirmed, "stored": stored, "refused": ["wrong seal"] if err else []}
+    assert Collector.mended == 0
+    (folder / "state" / "roster.db").write_bytes(b"damaged")
+    assert cli.main(["roster", "fetch", "--config", str(config)]) == code
+    assert (Collector.mended, capsys.readouterr()) == (1, (out, err)), "it asks for all of it"
     with (folder / "state" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert cli.main(["roster", "fetch", "--config", str(config)]) == 2

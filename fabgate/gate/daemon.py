@@ -279,6 +279,7 @@ class Daemon:
                 topics=config.topics,
                 fallback=config.machine.rules(),
             )
+        self._standing.mend = self._source.mend
         self._gate = Gate(
             self._standing.look_up,
             self._standing.rules(),

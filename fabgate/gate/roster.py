@@ -229,6 +229,16 @@ class _Content:
         return self._hash.digest()
 
 
+def is_whole(path: Path) -> bool:
+    """Say whether there is a stored roster and all of its members can be read."""
+    try:
+        with contextlib.closing(Directory(path)) as directory:
+            directory.all_members()
+    except UsageError:
+        return False
+    return True
+
+
 def is_stored(roster: wire.Roster, path: Path) -> bool:
     """Say whether the stored roster has this version and says the same in all. Raises UsageError at a broken badge."""
     try:

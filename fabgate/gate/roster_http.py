@@ -87,6 +87,9 @@ class HttpSource:
         self._verify = True if config.roster.ca is None else str(config.roster.ca)
         self._stop = threading.Event()
         self._wanted = threading.Event()
+        self._damaged = threading.Event()
+        #: What is stored is damaged: the next roster takes its place, even where it is the same one.
+        self._anew = False
         self._badge_keys = badge_keys
         self._refused: str | None = None
         #: What is known of the stored roster; only this thread replaces it, others read it whole.
@@ -99,6 +102,11 @@ class HttpSource:
 
     def fetch_now(self) -> None:
         """Ask for a fetch at once; any thread may."""
+        self._wanted.set()
+
+    def mend(self) -> None:
+        """Say that the stored roster is damaged: it is fetched whole and stored anew; any thread may."""
+        self._damaged.set()
         self._wanted.set()
 
     def run(self) -> None:
@@ -139,7 +147,10 @@ class HttpSource:
             "Authorization": f"Bearer {self._token_file.read_text(encoding='utf-8').strip()}",
             wire.HEADER_NONCE: nonce,
         }
-        if receipt is not None and receipt.etag:
+        if self._damaged.is_set():
+            self._damaged.clear()
+            self._anew = True
+        if receipt is not None and receipt.etag and not self._anew:
             headers["If-None-Match"] = receipt.etag
         try:
             with session(self._whole_timeout_s) as asking:
@@ -183,11 +194,12 @@ class HttpSource:
                     f"found roster version {roster.version}, and {receipt.version} is here already: an older roster never"
                     " replaces a newer one"
                 )
-            if roster.version == receipt.version and receipt.hash:
+            if roster.version == receipt.version and receipt.hash and not self._anew:
                 self._keep(receipt)
                 self._post(RosterConfirmed())
                 return
-        refusal = replace_stored(roster, self._stored).refusal
+        refusal = replace_stored(roster, self._stored, anew=self._anew).refusal
+        self._anew = False
         self._keep(Receipt(version=roster.version, hash=digest, etag=answer.headers.get("ETag", "")))
         self._post(RosterStored(roster.version, len(roster.members)))
         if refusal is not None:

@@ -83,11 +83,18 @@ class FileSource:
         self._last: Stamp | None = None
         self._seen: Stamp | None = None
         self._refused: str | None = None
+        self._damaged = threading.Event()
+        #: What is stored is damaged: what is read next takes its place, even where it says the same.
+        self._anew = False
         self._stop = threading.Event()
 
     def stop(self) -> None:
         """Ask the thread to end."""
         self._stop.set()
+
+    def mend(self) -> None:
+        """Say that the stored roster is damaged: it is read and stored anew; any thread may."""
+        self._damaged.set()
 
     def run(self) -> None:
         """Follow the file until told to stop."""
@@ -97,6 +104,9 @@ class FileSource:
 
     def look(self) -> None:
         """Read the file if it changed since it was read, and not since the last look."""
+        if self._damaged.is_set():
+            self._damaged.clear()
+            self._anew, self._seen = True, None
         stamp = _stamp(self._path)
         before, self._last = self._last, stamp
         if stamp == before and stamp != self._seen:
@@ -115,7 +125,9 @@ class FileSource:
                 roster,
                 self._stored,
                 confirm_hint="give them reasons, which also tells them why, or remove at most {} at a time",
+                anew=self._anew,
             )
+            self._anew = False
         except UsageError as error:
             if str(error) != self._refused:
                 reason = self._in_public(str(error)) if version is None else str(error)
@@ -177,9 +189,13 @@ class Replaced(NamedTuple):
 
 
 def replace_stored(
-    roster: wire.Roster, path: Path, *, confirm_hint: str = "a manager has to confirm it at the collector"
+    roster: wire.Roster,
+    path: Path,
+    *,
+    confirm_hint: str = "a manager has to confirm it at the collector",
+    anew: bool = False,
 ) -> Replaced:
-    """Put `roster` in place of the stored one, unless that says the same already.
+    """Put `roster` in place of the stored one, unless that says the same already and need not be made `anew`.
 
     When too many members vanish without a word, those keep what they had; whoever is refused or changed follows the
     new roster all the same, and so does the machine: a block and a lock always apply. A {} in `confirm_hint` becomes
@@ -198,7 +214,7 @@ def replace_stored(
                 f" {confirm_hint.format(most_to_vanish(before))}"
             )
             roster = msgspec.structs.replace(roster, members=Joined(roster.members, kept))
-    changed = not is_stored(roster, path)
+    changed = anew or not is_stored(roster, path)
     if changed:
         store(roster, path)
     return Replaced(changed, refusal)

@@ -41,6 +41,9 @@ class Standing:
         self._seen: dict[str, tuple[Directory, w.Holder]] = {}
         self._grows_old = config.roster.url is not None
         self.age_ms = age_ms
+        #: Called once for each roster that turns out to be damaged: whoever gets rosters stores it anew.
+        self.mend: Callable[[], None] = lambda: None
+        self._damaged: Directory | None = None
         self.locked = Locked()
         #: Why there was no roster when it was last asked for: a start asks twice, and says it once.
         self._lacking = ""
@@ -69,7 +72,10 @@ class Standing:
         try:
             return self._find(digest)
         except UsageError as error:
-            log.error("%s: nobody is known until another one comes", error)
+            log.error("%s: nobody is known until it is stored anew", error)
+            if self._damaged is not self._directory:
+                self._damaged = self._directory
+                self.mend()
             return None
 
     def _find(self, digest: str) -> w.Holder | None:

@@ -846,16 +846,22 @@ def test_a_roster_that_changes_takes_effect_at_once(bench: Bench) -> None:
     assert bench.of("access.refused")[-1].reasons == ["unknown-badge"]
 
 
+def damage(bench: Bench) -> None:
+    """Spoil all of the stored roster but the header of its file."""
+    stored = bench.config.state_dir / "roster.db"
+    with stored.open("r+b") as file:
+        file.seek(24)
+        file.write(b"\xff" * (stored.stat().st_size - 24))
+
+
 def test_a_damaged_roster_knows_nobody_and_cuts_nobody(bench: Bench) -> None:
     # So many that no look-up has brought all of the file into memory.
     crowd = tuple(f"04AA{number:04X}" for number in range(1_000))
     write_roster(bench.config.roster.file, people=(*CARDS, *crowd), limit_s=90)  # type: ignore[arg-type]
     wait(lambda: bench.daemon._gate.rules.limit_ms == 90_000, "a large roster")
     bench.use("ada")
-    stored = bench.config.state_dir / "roster.db"
-    with stored.open("r+b") as file:
-        file.seek(24)
-        file.write(b"\xff" * (stored.stat().st_size - 24))
+    bench.config.roster.file.unlink()  # type: ignore[union-attr]  # nothing is there to mend it with
+    damage(bench)
     bench.tap(crowd[-1])
     assert bench.output.on
     bench.tap("ada")
@@ -866,6 +872,21 @@ def test_a_damaged_roster_knows_nobody_and_cuts_nobody(bench: Bench) -> None:
     write_roster(bench.config.roster.file, people=tuple(CARDS), limit_s=60)  # type: ignore[arg-type]
     wait(lambda: bench.daemon._gate.rules.limit_ms == 60_000, "a whole roster")
     bench.use("bob")
+
+
+def test_a_damaged_roster_is_mended_by_the_first_badge_that_finds_it_so(bench: Bench) -> None:
+    crowd = tuple(f"04AA{number:04X}" for number in range(1_000))
+    write_roster(bench.config.roster.file, people=(*CARDS, *crowd), limit_s=90)  # type: ignore[arg-type]
+    wait(lambda: bench.daemon._gate.rules.limit_ms == 90_000, "a large roster")
+    stored = bench.config.state_dir / "roster.db"
+    before = stored.stat().st_ino
+    damage(bench)
+    bench.tap(crowd[-1])
+    wait(lambda: stored.stat().st_ino != before, "the same file, read and stored anew")
+    bench.await_entry("roster.replaced", 3)
+    bench.settle()
+    bench.use(crowd[-1])
+    assert len(bench.of("roster.replaced")) == 3, "once is enough"
 
 
 def test_a_session_longer_than_any_entry_may_be_is_cut_to_fit(bench: Bench) -> None:

@@ -495,6 +495,28 @@ def test_a_damaged_stored_roster_is_replaced(desk: Desk) -> None:
     assert desk.fetch() == [RosterStored(101, 1)]
 
 
+def test_a_stored_roster_that_turns_out_to_be_damaged_is_fetched_anew_though_nothing_changed(desk: Desk) -> None:
+    desk.fetch()
+    whole = desk.stored.read_bytes()
+    desk.stored.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    desk.source = desk.make()
+    assert desk.fetch() == [RosterConfirmed()], "what says which one it is is whole"
+    desk.source.mend()
+    assert desk.fetch() == [RosterStored(100, 5)]
+    assert desk.members() == {f"m-{who}" for who in CARDS}
+    assert desk.fetch() == [RosterConfirmed()]
+    assert desk.collector.answered[-1][0] == 304
+
+
+def test_a_damaged_roster_is_no_reason_to_take_an_older_one(desk: Desk) -> None:
+    desk.fetch()
+    desk.source.mend()
+    desk.collector.current = roster(99)
+    assert "an older roster never replaces a newer one" in desk.refused()
+    desk.collector.current = roster(100)
+    assert desk.fetch() == [RosterStored(100, 5)], "what was wanted anew still is"
+
+
 def test_a_collector_that_stays_away_is_told_once_however_the_system_says_so(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
