@@ -119,6 +119,7 @@ class Daemon:
             checkpoint_ms=config.journal.checkpoint_s * 1000,
             roster=lambda: self._standing.version,
         )
+        self._badge_keys: dict[str, bytes] = {}
         self._gate: Gate
         self._reports: Reports
         self._sensing: Sensing | None = None
@@ -196,6 +197,8 @@ class Daemon:
             try:
                 self._journal.open()
                 self._journal.keep_reserve()
+                # Before this start is an entry: a gate that cannot run is started again each second, for days.
+                self._badge_keys = badge_keys(self._config)
                 self._begin_journal()
             except (JournalError, sqlite3.Error) as error:
                 self._journal.close()
@@ -261,7 +264,7 @@ class Daemon:
 
     def _start(self) -> None:
         config = self._config
-        keys = badge_keys(config)
+        keys = self._badge_keys
         key = next(iter(keys.values()))
         stored = config.state_dir / "roster.db"
         if config.roster.url is not None:

@@ -846,6 +846,23 @@ def test_a_roster_that_changes_takes_effect_at_once(bench: Bench) -> None:
     assert bench.of("access.refused")[-1].reasons == ["unknown-badge"]
 
 
+@pytest.mark.parametrize("content", [b"", b"torn"])
+def test_a_gate_whose_badge_key_is_torn_does_not_fill_its_journal_with_starts(tmp_path: Path, content: bytes) -> None:
+    with running(tmp_path, badge_key_file=None) as bench:
+        bench.stop()
+        starts = len(bench.of("gate.started"))
+        key = bench.config.state_dir / "badge.key"
+        whole = key.read_bytes()
+        key.write_bytes(content)
+        for _ in range(3):
+            bench.start(ready=False).join()
+            assert isinstance(bench.error, UsageError)
+        assert len(bench.of("gate.started")) == starts
+        key.write_bytes(whole)
+        bench.start()
+        assert len(bench.of("gate.started")) == starts + 1
+
+
 def damage(bench: Bench) -> None:
     """Spoil all of the stored roster but the header of its file."""
     stored = bench.config.state_dir / "roster.db"
