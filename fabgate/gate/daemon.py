@@ -582,8 +582,8 @@ class Daemon:
             self._uplink.tell(state)
         if self._uplink is not None and (self._told is None or status != self._told[1]):
             self._uplink.tell(status)
-        if self._uplink is not None and (self._told is None or reports.stored.head != self._told[3].head):
-            self._uplink.stored(reports.stored.head)
+        if self._uplink is not None and (self._told is None or reports.stored != self._told[3]):
+            self._uplink.stored(reports.stored.head)  # with a mark, too: entries may have been trimmed behind it
         self._told = told
         self._status_file.write(*told)
 

@@ -150,6 +150,8 @@ class Uplink:
         self._status = wire.Status(online=True)
         self._state: wire.State | None = None
         self._beat_at = 0
+        #: The floor of the last status.
+        self._floor_told = 0
         self._early_ack: wire.Ack | None = None
         self._door = Door(account=config.topics.account, keys=gate_keys(config))
         #: Nudges posted, and nudges that the loop has taken; each is written by one thread.
@@ -172,7 +174,7 @@ class Uplink:
     # --- called by the daemon -----------------------------------------------------------------------------------------
 
     def stored(self, head: int) -> None:
-        """Say that the journal grew."""
+        """Say that the journal grew, or that entries may have been trimmed."""
         self._queue.put(head)
 
     def tell(self, message: wire.Status | wire.State) -> None:
@@ -341,7 +343,7 @@ class Uplink:
         match event:
             case int(head):
                 self._delivery.stored(head, self._boot_ms())
-                if self._journal.bounds()[0] != self._delivery.floor:
+                if self._journal.bounds()[0] != self._floor_told:
                     self._publish_status()  # the collector passes over what was trimmed and never arrived
             case wire.Status():
                 self._status = event
@@ -493,6 +495,7 @@ class Uplink:
         if self._client is None or self._forking:
             return
         floor, head, _ = self._journal.bounds()
+        self._floor_told = floor
         self._delivery.trimmed(floor)
         mark = self._delivery.mark
         known = self._journal.hash_at(mark)

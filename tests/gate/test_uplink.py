@@ -25,7 +25,7 @@ from fabgate import seal, wire
 from fabgate.demo.ports import free_port
 from fabgate.errors import JournalError, UsageError
 from fabgate.gate import uplink as module
-from fabgate.gate.config import Mqtt, Tls, UplinkOptions
+from fabgate.gate.config import JournalOptions, Mqtt, Tls, UplinkOptions
 from fabgate.gate.journal import Draft, Journal, Reader
 from fabgate.gate.uplink import (
     BATCH,
@@ -374,6 +374,12 @@ def test_a_change_of_the_floor_is_told_at_once(broker: Mosquitto, ear: Ear, make
     desk.journal.trim(before_ms=0, most=4)
     desk.uplink.stored(9)
     wait(lambda: ear.statuses()[-1].floor == 6, "the new floor")
+    ear.announce()
+    desk.journal.trim(before_ms=0, most=1)
+    ear.ack(desk.journal.id, 9, desk.hash(9))
+    wait(lambda: desk.uplink._delivery.floor == 9, "an ack after which the floor is known, and not told")
+    desk.uplink.stored(9)
+    wait(lambda: ear.statuses()[-1].floor == 9, "that floor")
 
 
 def test_an_orderly_stop_and_a_lost_gate_both_leave_it_offline(
@@ -969,6 +975,32 @@ def test_a_command_reaches_the_machine_and_is_answered(broker: Mosquitto, ear: E
         assert kinds[0] == "gate/started"
         assert ear.statuses()[-1].boot == "boot-1"
         assert "m-ada" in "".join(m.payload.decode() for m in ear.on(f"{BASE}/state"))
+    finally:
+        bench.close()
+
+
+def test_a_floor_that_moves_while_nothing_else_happens_is_told_before_the_next_heartbeat(
+    broker: Mosquitto, ear: Ear, tmp_path: Path
+) -> None:
+    options = JournalOptions(keep_days=1)
+    bench = Bench(tmp_path / "gate", mqtt=Mqtt(host="127.0.0.1", port=broker.port), journal=options)
+    try:
+        bench.start()
+        bench.use("ada")
+        bench.tap("ada")
+        bench.written()
+        bench.time.wall += 3 * 86_400
+        bench.settle()
+        bench.written()
+        wait(lambda: [m.topic for m in ear.events()][-1].endswith("clock/synced"), "the newest entry")
+        with contextlib.closing(Reader(bench.journal)) as reader:
+            head = reader.bounds()[1]
+            journal, digest = reader.id, reader.hash_at(head)
+        assert digest is not None
+        ear.announce()
+        wait(lambda: ear.statuses()[-1].collector == COLLECTOR, "the collector")
+        ear.ack(journal, head, digest)
+        wait(lambda: ear.statuses()[-1].floor == head, "the new floor")
     finally:
         bench.close()
 
