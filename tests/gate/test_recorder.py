@@ -298,3 +298,23 @@ def test_a_fault_nobody_foresaw_keeps_what_was_being_written_and_clears_after_a_
     desk.start()
     desk.await_record(1)
     desk.await_(JournalWell())
+
+
+def test_a_fault_nobody_foresaw_behind_a_record_writes_it_no_second_time(desk: Desk) -> None:
+    fold, broken = desk.journal.fold, iter([MemoryError("of SQLite")])
+
+    def greedy() -> None:
+        for error in broken:
+            raise error
+        fold()
+
+    desk.journal.fold = greedy  # type: ignore[method-assign]
+    desk.recorder.append(drafts(2), Change(opens=RUNNING), token=1)
+    desk.recorder.append(drafts(1, first=3), token=2)
+    with pytest.raises(MemoryError):
+        desk.recorder.run()
+    desk.start()
+    desk.await_record(2)
+    desk.await_(JournalWell())
+    desk.end()
+    assert desk.uids() == ["u1", "u2", "u3"]
