@@ -103,6 +103,7 @@ class Delivery:
         if seq < self.floor - 1:
             seq, same_history = self.floor - 1, True  # older than what is kept: nothing is left to compare
         if seq > self.head or not same_history:
+            self._below = self._below_at = None  # of this journal nobody asks for anything again
             return Answer.FORK
         if seq < self.mark:
             if self._below_at is None:

@@ -181,6 +181,14 @@ def test_another_hash_or_a_number_that_was_never_written_is_another_history() ->
     assert stream(floor=5, mark=4).ack(4, same_history=False, now_ms=0) is Answer.FORK
 
 
+def test_a_lower_ack_that_waits_moves_no_mark_once_the_journal_forks() -> None:
+    delivery = stream(mark=9)
+    assert delivery.ack(6, same_history=True, now_ms=0) is Answer.BELOW
+    assert delivery.ack(8, same_history=False, now_ms=1_000) is Answer.FORK
+    assert not delivery.due(BELOW_MS)
+    assert delivery.mark == 9, "the file may hold another journal by then, of which 6 is no mark"
+
+
 def test_the_mark_is_never_below_the_oldest_entry() -> None:
     assert Delivery(floor=8, head=10, mark=3).mark == 7
     delivery = stream(mark=0)
