@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from fabgate.arguments import parser
-from fabgate.errors import FabgateError, UsageError
+from fabgate.errors import FabgateError, JournalError, UsageError
+
+#: No journal has more entries: SQLite's largest number.
+_LARGEST = (1 << 63) - 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -103,9 +106,9 @@ def status(arguments: argparse.Namespace) -> int:
     path = _where(arguments) / "status.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        found["alive"] = _alive(found["pid"])
+        found["alive"] = _alive(found["pid"], path.with_name("lock"))
         shown = rows(found, alive=found["alive"], now=datetime.now(UTC))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
             f"{path}: no status ({reason}); is the gate running, and is this its state directory?"
@@ -126,10 +129,20 @@ def journal(arguments: argparse.Namespace) -> int:
     from fabgate.gate.journal import Reader
 
     with closing(Reader(_where(arguments) / "journal.db")) as reader:
-        after = arguments.after
+        after = max(0, min(arguments.after, _LARGEST))
         while entries := reader.after(after, most=500):
             for stored in entries:
-                print(stored.body.decode() if arguments.json else shown.entry(stored.body))
+                if arguments.json:
+                    print(stored.body.decode(errors="backslashreplace"))
+                    continue
+                try:
+                    line = shown.entry(stored.body)
+                except UsageError as error:
+                    raise JournalError(
+                        f"entry {stored.seq} cannot be read ({error}); fabgate audit verify says from where on the"
+                        f" journal is damaged, --after {stored.seq} goes on behind it"
+                    ) from error
+                print(line)
             after = entries[-1].seq
     return 0
 
@@ -351,5 +364,11 @@ def _gate_runs(state_dir: Path) -> bool:
     return False
 
 
-def _alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+def _alive(pid: int, lock: Path) -> bool:
+    """Say whether the gate with this number runs: after a restart of the computer its number may be another's."""
+    if not Path(f"/proc/{pid}").exists():
+        return False
+    try:
+        return not lock.exists() or _gate_runs(lock.parent)
+    except OSError:
+        return True  # its lock is not ours to look at

@@ -267,6 +267,34 @@ def test_status_without_a_status_is_one_clear_line(tmp_path, content):
     refused(fabgate_("status", "--state-dir", tmp_path), 2, r"status\.json: no status \(.*\); is the gate running")
 
 
+@pytest.mark.parametrize("content", ['{"pid": 1, "mqtt": [], "roster": null}', "[" * 100_000])
+def test_a_status_of_another_kind_is_one_clear_line(tmp_path, content):
+    (tmp_path / "status.json").write_text(content)
+    refused(fabgate_("status", "--state-dir", tmp_path), 2, r"status\.json: no status \(.*\); is the gate running")
+
+
+def test_a_gate_whose_number_another_process_has_does_not_run(tmp_path, capsys):
+    found = {
+        "machine": "Saw",
+        "site": "lyon",
+        "gate": "saw",
+        "pid": os.getpid(),
+        "state": "active",
+        "journal": {"head": 5, "unacknowledged": 2},
+        "mqtt": {"connected": True, "problem": ""},
+        "roster": None,
+        "clock_synced": True,
+        "problems": [],
+    }
+    (tmp_path / "status.json").write_text(json.dumps(found))
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert cli.main(["status", "--state-dir", str(tmp_path)]) == 0
+        assert f"running, pid {os.getpid()}" in capsys.readouterr().out
+    assert cli.main(["status", "--state-dir", str(tmp_path)]) == 1
+    assert "NOT RUNNING" in capsys.readouterr().out
+
+
 def test_status_shows_problems_and_then_ends_with_1(tmp_path, capsys):
     found = {
         "machine": "Saw",
@@ -322,6 +350,47 @@ def test_journal_as_json_is_the_stored_entries_and_after_goes_on(gate):
     later = fabgate_("journal", "--state-dir", gate.state, "--json", "--after", "2").stdout.splitlines()
     assert [json.loads(line) for line in later] == entries[2:]
     assert fabgate_("journal", "--state-dir", gate.state, "--after", "100000").stdout == ""
+
+
+@pytest.mark.parametrize("after", ["99999999999999999999999", "-99999999999999999999999"])
+def test_no_number_is_too_large_to_go_on_after(gate, after):
+    done = fabgate_("journal", "--state-dir", gate.state, f"--after={after}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ("gate.started" in done.stdout) == (after[0] == "-")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "journal", "verify"),
+    [
+        ("UPDATE entry SET body = x'ff00fe' WHERE seq = 1", "entry 1 cannot be read", None),
+        ("UPDATE entry SET body = 'text' WHERE seq = 1", "entry 1 cannot be read", None),
+        (
+            "UPDATE meta SET value = 12345678901234 WHERE key = 'anchor_hash'",
+            None,
+            "is damaged",
+        ),
+        ("UPDATE meta SET value = 'x' WHERE key = 'anchor_seq'", None, "is damaged"),
+        ("DELETE FROM meta WHERE key LIKE 'anchor%'", None, "is damaged"),
+        ("UPDATE meta SET value = 'y' WHERE key = 'mark'", None, "is damaged"),
+    ],
+)
+def test_a_damaged_journal_is_one_clear_line(tmp_path, capsys, spoil, journal, verify):
+    found = Journal(tmp_path / "journal.db", wire.GateTopics("lyon", "saw"))
+    found.open()
+    data = wire.GateStopping(clock=wire.Clock(boot="b", boottime_ms=1, synced=False), reason="SIGTERM")
+    found.append([Draft("u1", "gate.stopping", data, None)])
+    found.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal.db")) as db:
+        db.execute(spoil)
+        db.commit()
+    where = ["--state-dir", str(tmp_path)]
+    assert cli.main(["journal", *where]) == (4 if journal else 0)
+    assert re.search(journal or "^$", capsys.readouterr().err)
+    assert cli.main(["journal", "--json", *where]) == 0
+    capsys.readouterr()
+    for more in ([], ["--json"]):
+        assert cli.main(["audit", "verify", *more, *where]) == (4 if verify else 1)
+        assert re.search(verify or "^$", capsys.readouterr().err)
 
 
 def test_journal_into_a_pipe_that_closes_is_no_error(gate):

@@ -616,8 +616,9 @@ class Reader:
 
     def after(self, seq: int, *, most: int) -> list[StoredEntry]:
         """Return the entries after `seq`, in order, at most `most`."""
+        page = "SELECT seq, type, CAST(body AS BLOB) FROM entry WHERE seq > ? ORDER BY seq LIMIT ?"
         with _readable(self.path):
-            rows = self._rows("SELECT seq, type, body FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", seq, most)
+            rows = self._rows(page, seq, most)
             return [StoredEntry(int(n), str(kind), _blob(body)) for n, kind, body in rows]
 
     def hash_at(self, seq: int) -> bytes | None:
