@@ -200,8 +200,11 @@ class HttpSource:
                 return
         refusal = replace_stored(roster, self._stored, anew=self._anew).refusal
         self._anew = False
-        self._keep(Receipt(version=roster.version, hash=digest, etag=answer.headers.get("ETag", "")))
-        self._post(RosterStored(roster.version, len(roster.members)))
+        try:
+            self._keep(Receipt(version=roster.version, hash=digest, etag=answer.headers.get("ETag", "")))
+        finally:
+            # Whatever became of the receipt: who is barred in the new roster must not be admitted by the one before.
+            self._post(RosterStored(roster.version, len(roster.members)))
         if refusal is not None:
             self._post(RosterRefused(refusal, roster.version))
 
@@ -221,10 +224,12 @@ class HttpSource:
         except UsageError:
             return None
         try:
-            return msgspec.json.decode(self._receipt_path.read_bytes(), type=Receipt)
+            receipt = msgspec.json.decode(self._receipt_path.read_bytes(), type=Receipt)
         except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
-            # Its roster is whole, and no older one replaces that all the same.
-            return Receipt(version=version, hash="")
+            receipt = None
+        # Without its own receipt (it is damaged, or still that of the roster before) the roster is whole, and no older
+        # one replaces it all the same.
+        return receipt if receipt is not None and receipt.version == version else Receipt(version=version, hash="")
 
     def age_ms(self, now: Now) -> int | None:
         """Return how long ago the roster was last confirmed, as far as this boot or the wall clock can tell."""
@@ -236,13 +241,13 @@ class HttpSource:
         wall_ms = round(now.local.timestamp() * 1000) if now.synced and now.local is not None else None
         fresh = self._receipt_path.with_suffix(".new")
         kept = msgspec.structs.replace(receipt, boot=self._boot, boot_ms=now.boot_ms, wall_ms=wall_ms)
+        self._receipt = kept  # it holds for as long as this process runs, also where the disk does not take it
         with fresh.open("wb") as file:
             file.write(msgspec.json.encode(kept))
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._receipt_path)
         fsync_directory(self._receipt_path.parent)
-        self._receipt = kept
 
 
 def age_ms(receipt: Receipt | None, now: Now, boot: str) -> int | None:

@@ -508,6 +508,26 @@ def test_a_stored_roster_that_turns_out_to_be_damaged_is_fetched_anew_though_not
     assert desk.collector.answered[-1][0] == 304
 
 
+def test_a_roster_is_in_force_though_its_receipt_cannot_be_written(desk: Desk) -> None:
+    desk.fetch()
+    receipt = desk.stored.with_suffix(".json")
+    before = receipt.read_bytes()
+    receipt.unlink()
+    receipt.mkdir()
+    desk.collector.current = roster(101, ("ada", "bob", "max", "sue"))
+    stored, refused = desk.fetch()
+    assert stored == RosterStored(101, 4)
+    assert isinstance(refused, RosterRefused)
+    assert "Is a directory" in refused.reason
+    assert desk.age_ms() == 0
+    assert desk.fetch() == [], "it is told once"
+    receipt.rmdir()
+    receipt.write_bytes(before)
+    desk.source = desk.make()
+    desk.collector.current = roster(100)
+    assert "found roster version 100, and 101 is here already" in desk.refused(), "the receipt was that of another one"
+
+
 def test_a_damaged_roster_is_no_reason_to_take_an_older_one(desk: Desk) -> None:
     desk.fetch()
     desk.source.mend()
