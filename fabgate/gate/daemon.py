@@ -509,7 +509,9 @@ class Daemon:
         if hangs and "reader" not in self._reports.problems:
             told = ReaderFault(f"the reader has not answered for {silent_ms // 1000} s")
         elif self._reader_hangs and not hangs:
-            told = ReaderRecovered("the reader answers again")
+            self._reader_hangs = False
+            if self._sensing.well:  # else it answered once and failed: its thread told that, and will tell the rest
+                told = ReaderRecovered("the reader answers again")
         if told is not None:
             self._reader_hangs = hangs
             for event in self._reports.translate(told, now):

@@ -108,5 +108,5 @@ def previous_journal(state_dir: Path) -> str | None:
     """Return the id of the journal that a new one follows, or None."""
     try:
         return (state_dir / PREVIOUS).read_text(encoding="ascii").strip() or None
-    except OSError:
+    except (OSError, ValueError):  # damaged: then nobody knows
         return None

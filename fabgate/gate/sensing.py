@@ -57,7 +57,8 @@ class Sensing:
         self._stop = threading.Event()
         self._reopen = threading.Event()
         self._recoveries = 0
-        self._well = True
+        #: Whether it answered when it was last asked; a poll that hangs changes nothing.
+        self.well = True
         #: When the reader was last seen to answer: a poll that hangs looks like nothing else.
         self.looked_at_ms = boot_ms()
 
@@ -80,9 +81,9 @@ class Sensing:
             try:
                 self._reader.open()
                 self.looked_at_ms = self._boot_ms()  # or the long silence before would count as the next fault
-                if not self._well:
+                if not self.well:
                     self._post(ReaderRecovered("the reader answers again"))
-                pause_s, self._well = REOPEN_FIRST_S, True
+                pause_s, self.well = REOPEN_FIRST_S, True
                 self._look_until_stopped()
             except HardwareError as error:
                 self._lost(str(error))
@@ -96,9 +97,9 @@ class Sensing:
     def _lost(self, why: str) -> None:
         for event in self._presence.lost():
             self._post(self._digested(event))
-        if self._well:
+        if self.well:
             self._post(ReaderFault(why))
-        self._well = False
+        self.well = False
         self._reader.close()
 
     def _look_until_stopped(self) -> None:

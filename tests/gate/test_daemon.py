@@ -505,6 +505,21 @@ def test_a_poll_that_hangs_is_a_fault_until_it_comes_back(bench: Bench) -> None:
     assert len(bench.of("reader.recovered")) == 1
 
 
+def test_a_reader_that_hung_answers_once_and_fails_is_not_taken_for_well(bench: Bench) -> None:
+    bench.reader.answers.clear()
+    bench.reader.hanging.wait()
+    bench.pass_(6_000)
+    assert bench.causes == ["reader"]
+    bench.reader.answers.set()
+    bench.reader.looked()
+    bench.reader.plugged = False
+    bench.await_status(lambda found: "reader: the fake reader is unplugged" in found["problems"])
+    bench.settle()
+    assert bench.causes == ["reader"]
+    bench.tap("ada")
+    assert bench.state == "idle"
+
+
 def test_a_tap_session_outlives_a_dead_reader_and_a_hold_session_ends_after_its_grace(tmp_path: Path) -> None:
     for mode, on_after in (("tap", True), ("hold", False)):
         with running(tmp_path / mode, machine=Machine(mode=mode, finish="cut", grace_s=10)) as bench:
