@@ -11,6 +11,7 @@ from typing import Final
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from openpyxl.utils import get_column_letter
 
@@ -96,6 +97,11 @@ class Mistake:
         return f"line {self.line}: {self.text}"
 
 
+def called(column: str) -> str:
+    """Return what a column is called in the language of whoever reads that."""
+    return COLUMNS_IN.get(get_language() or "", {}).get(column, column)
+
+
 def columns_of(header: Sequence[str], problems: list[str]) -> list[str]:
     """Return what each column is called here; add what is wrong with the header to `problems`."""
     columns = []
@@ -106,18 +112,18 @@ def columns_of(header: Sequence[str], problems: list[str]) -> list[str]:
         spelled = "_".join(cell.strip().casefold().replace("'", " ").replace("\u2019", " ").split())
         name = _ALSO.get(spelled, spelled)
         if name in columns:
-            problems.append(_("the column '%(name)s' is there twice") % {"name": name})
+            problems.append(_("the column '%(name)s' is there twice") % {"name": called(name)})
         elif name not in COLUMNS:
             near = difflib.get_close_matches(spelled, [*COLUMNS, *_ALSO], 1)
             text = _("found the column '%(found)s'; did you mean '%(near)s'?")
             if not near:
                 text = _("found the column '%(found)s'; wanted only %(wanted)s")
-            said = {"found": names.shown(cell.strip()[:60]), "near": "".join(near), "wanted": ", ".join(COLUMNS)}
-            problems.append(text % said)
+            said = {"found": names.shown(cell.strip()[:60]), "near": "".join(near)}
+            problems.append(text % {**said, "wanted": ", ".join(map(called, COLUMNS))})
         columns.append(name)
     if "id" not in columns and not any(isinstance(cell, Missing) for cell in header):
-        text = _("the column 'id' is missing; wanted it, and of %(others)s what is to change")
-        problems.append(text % {"others": ", ".join(COLUMNS[1:])})
+        text = _("the column '%(name)s' is missing; wanted it, and of %(others)s what is to change")
+        problems.append(text % {"name": called("id"), "others": ", ".join(map(called, COLUMNS[1:]))})
     return columns
 
 
@@ -126,7 +132,7 @@ def no_value(column: str, cell: Missing) -> str:
     text = _("holds a formula without a value: open the file in a spreadsheet and save it, or type the value")
     if cell:
         text = _("holds the error %(found)s: mend it in a spreadsheet, or type the value")
-    return f"{_('%(name)s:') % {'name': column}} {text % {'found': names.shown(cell[:40])}}"
+    return f"{_('%(name)s:') % {'name': called(column)}} {text % {'found': names.shown(cell[:40])}}"
 
 
 def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:
@@ -139,7 +145,7 @@ def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:
 
     def wrong(column: str, text: str, **said: object) -> None:
         told = text % {"found": names.shown(values[column][:40]), **said}
-        mistakes.append(Mistake(line, f"{_('%(name)s:') % {'name': column}} {told}"))
+        mistakes.append(Mistake(line, f"{_('%(name)s:') % {'name': called(column)}} {told}"))
 
     if not 0 < len(row.id) <= 64:
         empty = _("found nothing, wanted 1 to 64 characters")
@@ -159,7 +165,7 @@ def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:
         try:
             row.badges.append(badge.parse(spelling))
         except UsageError as error:
-            mistakes.append(Mistake(line, f"{_('%(name)s:') % {'name': 'badges'}} {_why_not(spelling, error)}"))
+            mistakes.append(Mistake(line, f"{_('%(name)s:') % {'name': called('badges')}} {_why_not(spelling, error)}"))
     return row
 
 

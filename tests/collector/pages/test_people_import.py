@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 from datetime import timedelta
@@ -430,3 +431,26 @@ def test_the_line_of_a_mistake_in_the_columns_is_said_in_ones_own_language(accou
     assert answer.status_code == 400
     assert "ligne 1\u00a0: " in answer.content.decode()
     assert "line 1" not in answer.content.decode()
+
+
+def test_a_column_in_a_mistake_is_called_as_in_its_readers_language(account, browse):
+    manager = browse(account("manager", lang="fr"))
+    for content, told in (
+        ("nom\nAda", "la colonne « identifiant » manque ; il la faut, et parmi nom, badges, langue, niveau"),
+        ("identifiant,id\nada,ada", "« identifiant »"),
+        ("identifiant,name,quoi\nada,Ada,1", "identifiant, nom, badges"),
+    ):
+        file = SimpleUploadedFile("people.csv", content.encode())
+        assert told in shown(manager.post("/people/import", {"file": file})), content
+    lines = "identifiant,nom,niveau,payeur,valable_jusqu_au,mineur\nada,Ada,chef,eve,01/03/2027,peut-être\n"
+    answer = shown(look(manager, lines))
+    for told in ("niveau : ", "payeur : ", "valable_jusqu_au : ", "mineur : "):
+        assert told in answer
+    for english in ("level", "payer : ", "valid_until", "minor"):
+        assert english not in answer
+
+
+def shown(answer) -> str:
+    """What a person reads: no tags, and each kind of space a plain one."""
+    plain = html.unescape(re.sub(r"<[^>]+>", " ", text(answer)))
+    return " ".join(plain.split())

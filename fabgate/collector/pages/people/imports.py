@@ -11,8 +11,8 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector import floor, leaving, members, members_diff, members_file, members_rows, roster, uploads
 from fabgate.collector.bodies import MAX_FILE_BYTES, MEGABYTE
@@ -88,9 +88,8 @@ def upload(request: HttpRequest) -> HttpResponse:
             form.add_error("file", str(error).splitlines())
         else:
             return see_other(reverse("people-import-preview", args=[uploads.keep(raw)]))
-    own = members_rows.COLUMNS_IN.get(get_language() or "", {})
     columns = [
-        (dict.fromkeys((own.get(name, name), name)), _COLUMNS[name], _WRITTEN.get(name, ()))
+        (dict.fromkeys((members_rows.called(name), name)), _COLUMNS[name], _WRITTEN.get(name, ()))
         for name in members_rows.COLUMNS
     ]
     status = 200 if request.method == "GET" else 400
