@@ -9,6 +9,7 @@ import hashlib
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.test import Client
@@ -129,7 +130,7 @@ def _machines() -> None:
 
 
 def _people(now: datetime) -> None:
-    today = now.date()
+    today = now.astimezone(ZoneInfo(settings.ENVIRONMENT.tz)).date()  # where the workshop is, as the pages count days
     for number, name in enumerate(NAMES, 1):
         Member.objects.create(
             id=f"m-{number}",
