@@ -81,7 +81,7 @@ bench-collector: $(READY)  ## the same for the collector (ONLY=id too); the firs
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
 	@$(BIN)/python -m bench --set collector $(if $(ONLY),--only $(ONLY))
 
-soak: $(READY)  ## ten times as many kills, 100,000 power cuts, and all that chance chooses, many times over (an hour)
+soak: $(READY)  ## ten times as many kills, 100,000 power cuts, and all that chance chooses, many times over (ten minutes on a PC)
 	@FABGATE_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'kills or chance' -o faulthandler_timeout=0 $(ARGS)
 
 mutants: $(READY)  ## break the rules by hand in ten ways; each must be caught
