@@ -22,7 +22,8 @@ from bench.peers import broker, light_collector
 from fabgate import wire
 from fabgate.gate.clock import boot_id
 from fabgate.gate.ids import uuid7
-from fabgate.gate.journal import Draft, Journal, Reader
+from fabgate.gate.journal import Draft, Journal
+from fabgate.gate.journal_reader import Reader
 
 ENTRIES = 20_000
 

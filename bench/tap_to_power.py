@@ -21,7 +21,7 @@ from bench.gates import LocalGate, wait_for, write_config
 from bench.harness import PASSES, Figure, Run, percentile
 from bench.syncs import NotAllowedError, delayed_syncs
 from fabgate.drivers.readers.simulated import SimulatedOptions, SimulatedReader
-from fabgate.gate.journal import Reader, StoredEntry
+from fabgate.gate.journal_reader import Reader, StoredEntry
 
 TAPS = 700
 CARD_TAPS = 100

@@ -126,7 +126,7 @@ def journal(arguments: argparse.Namespace) -> int:
     from contextlib import closing
 
     from fabgate.gate import shown
-    from fabgate.gate.journal import Reader
+    from fabgate.gate.journal_reader import Reader
 
     with closing(Reader(_where(arguments) / "journal.db")) as reader:
         after = max(0, min(arguments.after, _LARGEST))
@@ -151,7 +151,7 @@ def audit_verify(arguments: argparse.Namespace) -> int:
     """Check the chain; exit code 1 when it is broken."""
     from contextlib import closing
 
-    from fabgate.gate.journal import Reader
+    from fabgate.gate.journal_reader import Reader
 
     with closing(Reader(_where(arguments) / "journal.db")) as reader:
         floor, head, mark = reader.bounds()

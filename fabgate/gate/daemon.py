@@ -35,7 +35,7 @@ from fabgate.gate.config import Config, make_driver
 from fabgate.gate.facts import FactWriter, close_unfinished, describe, since_checkpoint, wall_floor
 from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import Change, Connect, Journal, OpenSession, plain_connect
-from fabgate.gate.journal import Reader as JournalReader
+from fabgate.gate.journal_reader import Reader as JournalReader
 from fabgate.gate.keys import badge_keys
 from fabgate.gate.locks import Locked
 from fabgate.gate.notices import Notices

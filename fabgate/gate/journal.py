@@ -17,7 +17,7 @@ Why it is written as it is (measured, see docs/decisions/0003):
 * What the WAL holds is brought into the file by ``fold``, when nobody waits: left to SQLite it happens within a commit,
   two more syncs of it, and one tap in eighty stood behind them.
 
-One thread writes. Readers open the file read-only (``Reader``); WAL lets them.
+One thread writes. Readers open the file read-only (``journal_reader``); WAL lets them.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ from typing import Any, Final
 import msgspec
 
 from fabgate import wire
-from fabgate.errors import JournalError, SealError, UsageError
+from fabgate.errors import JournalError
 from fabgate.gate.clock import fsync_directory
 from fabgate.gate.ids import uuid7
-from fabgate.seal import ZERO_HASH, entry_hash, first_break, first_prev, from_text, to_text
+from fabgate.gate.journal_reader import DAMAGE, SMALL_CACHE, blob, damaged, readable
+from fabgate.seal import entry_hash, first_prev, to_text
 
 SCHEMA_VERSION: Final = 1
 RESERVE_BYTES: Final = 1024 * 1024
@@ -44,13 +45,9 @@ RESERVE_BYTES: Final = 1024 * 1024
 FOLD_AFTER: Final = 40
 #: At so many pages SQLite folds it within a commit: for a gate on which nothing starts for long.
 FOLD_SOON: Final = "PRAGMA wal_autocheckpoint=400"
-#: Entries are written and read once, in order. SQLite's 2 MiB for each connection would fill and never be looked at.
-SMALL_CACHE: Final = "PRAGMA cache_size=-256"
 Connect = Callable[[str], Any]
 #: What SQLite keeps beside a database.
 BESIDE: Final = ("-wal", "-shm", "-journal")
-#: What reading a damaged file raises beside SQLite's errors: whatever meets what SQLite still gives.
-_DAMAGE: Final = (LookupError, TypeError, ValueError, OverflowError, msgspec.MsgspecError)
 #: Where a database says that it is in WAL mode: 2 to write and to read (sqlite.org/fileformat2.html, 1.3.3).
 _FILE_VERSIONS: Final = slice(18, 20)
 
@@ -139,28 +136,6 @@ def plain_write_back(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Tell a file that cannot be read from a mistake of ours: a worn card gives back other bytes, in any place."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise JournalError(f"{path}: the journal cannot be read ({error})") from error
-    except _DAMAGE as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> JournalError:
-    return JournalError(f"{path}: the file is no journal or is damaged ({error!r}). Put it aside to start a new one")
-
-
-def _blob(found: object) -> bytes:
-    """Return the bytes of a column. Raises TypeError for any other kind: of a number bytes() would make so many."""
-    if not isinstance(found, bytes):
-        raise TypeError(f"found {type(found).__name__}, wanted bytes")
-    return found
-
-
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         found = os.stat(path)  # noqa: PTH116 - with every entry, while somebody waits for power
@@ -227,9 +202,9 @@ class Journal:
         except JournalError:
             self.close()
             raise
-        except _DAMAGE as error:
+        except DAMAGE as error:
             self.close()
-            raise _damaged(self.path, error) from error
+            raise damaged(self.path, error) from error
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise JournalError(
@@ -274,11 +249,11 @@ class Journal:
             )
         self.id = str(meta["journal"])
         self.mark = int(meta["mark"])
-        self.anchor = (int(meta["anchor_seq"]), _blob(meta["anchor_hash"]))
+        self.anchor = (int(meta["anchor_seq"]), blob(meta["anchor_hash"]))
         self._copied = int(meta.get("copied", 0))
         last = self._rows("SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1")
         self._reopened = True
-        self.head, self._head_hash = (int(last[0][0]), _blob(last[0][1])) if last else self.anchor
+        self.head, self._head_hash = (int(last[0][0]), blob(last[0][1])) if last else self.anchor
 
     def close(self) -> None:
         """Close the file. Never raises."""
@@ -391,8 +366,8 @@ class Journal:
             if last <= floor:
                 return 0
             found = self._rows("SELECT hash FROM entry WHERE seq = ?", last)
-            with _readable(self.path):
-                anchor = _blob(found[0][0])
+            with readable(self.path):
+                anchor = blob(found[0][0])
             with self._transaction():
                 self._execute("UPDATE meta SET value = ? WHERE key = 'anchor_seq'", last)
                 self._execute("UPDATE meta SET value = ? WHERE key = 'anchor_hash'", anchor)
@@ -434,14 +409,14 @@ class Journal:
                 head, prev = 1, self._put_draft(journal, 1, anchor, first)
                 for seq, uid, kind, at_ms, old_hash, body in kept:
                     head += 1
-                    with _readable(self.path):
+                    with readable(self.path):
                         copy = wire.copy_entry(
-                            wire.decode_entry(_blob(body)),
+                            wire.decode_entry(blob(body)),
                             topics=self.topics,
                             journal=journal,
                             seq=head,
                             prev=to_text(prev),
-                            copyof=f"{self.id}/{seq}/{to_text(_blob(old_hash))}",
+                            copyof=f"{self.id}/{seq}/{to_text(blob(old_hash))}",
                         )
                     prev = self._put(head, uid, kind, at_ms, copy)
                 for key, value in (("journal", journal), ("mark", 0), ("anchor_seq", 0), ("anchor_hash", anchor)):
@@ -498,33 +473,33 @@ class Journal:
     def open_session(self) -> OpenSession | None:
         """Return the checkpoint of a session that was not ended. Raises JournalError where the file is damaged."""
         fields = OpenSession.__struct_fields__
-        with _readable(self.path):
+        with readable(self.path):
             rows = self._rows(f"SELECT {', '.join(fields)} FROM open_session")  # noqa: S608 - our own names
             return msgspec.convert(dict(zip(fields, rows[0], strict=True)), OpenSession) if rows else None
 
     def latched(self) -> frozenset[str]:
         """Return the causes and flags that outlive a restart. Raises JournalError where the file is damaged."""
-        with _readable(self.path):
+        with readable(self.path):
             return frozenset(str(row[0]) for row in self._rows("SELECT word FROM latched"))
 
     def lock(self) -> str | None:
         """Return what is known of the machine's lock, as ``Change.lock`` put it. Raises JournalError at damage."""
-        with _readable(self.path):
+        with readable(self.path):
             rows = self._rows("SELECT value FROM meta WHERE key = 'lock'")
             return str(rows[0][0]) if rows else None
 
     def recent(self, event_type: str, *, most: int) -> list[bytes]:
         """Return the last entries of a type, as stored, the newest first. Raises JournalError at damage."""
         sql = "SELECT body FROM entry WHERE type = ? ORDER BY seq DESC LIMIT ?"
-        with _readable(self.path):
-            return [_blob(row[0]) for row in self._rows(sql, event_type, most)]
+        with readable(self.path):
+            return [blob(row[0]) for row in self._rows(sql, event_type, most)]
 
     def last_time_ms(self) -> int | None:
         """Return the latest wall time on record (Unix milliseconds): no later moment can be before it.
 
         Raises JournalError at damage.
         """
-        with _readable(self.path):
+        with readable(self.path):
             found = self._rows("SELECT max(at_ms) FROM entry")[0][0]
             return None if found is None else int(found)
 
@@ -581,108 +556,3 @@ class _Transaction:
             return
         with contextlib.suppress(Exception):
             self._execute("ROLLBACK")
-
-
-class StoredEntry(msgspec.Struct, frozen=True):
-    """One entry as it is published. `body` are the stored bytes."""
-
-    seq: int
-    type: str
-    body: bytes
-
-
-class Reader:
-    """A read-only view of a journal, for another thread or process. Where the file is damaged, JournalError says so."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        if not path.is_file():
-            # Asked here: a connection that sqlite3 cannot open is never closed, and newer Pythons complain of it.
-            raise JournalError(f"{path}: the journal cannot be read (there is no such file)")
-        try:
-            address = f"{path.absolute().as_uri()}?mode=ro"
-            self._db = sqlite3.connect(address, uri=True, check_same_thread=False, timeout=5)
-        except sqlite3.Error as error:
-            raise JournalError(f"{path}: the journal cannot be read ({error})") from error
-        try:
-            with _readable(path):
-                self._rows(SMALL_CACHE)
-                meta = dict(self._rows("SELECT key, value FROM meta"))
-                self.id = str(meta["journal"])
-                self.topics = wire.GateTopics(str(meta["site"]), str(meta["gate"]))
-        except JournalError:
-            self.close()
-            raise
-
-    def after(self, seq: int, *, most: int) -> list[StoredEntry]:
-        """Return the entries after `seq`, in order, at most `most`."""
-        page = "SELECT seq, type, CAST(body AS BLOB) FROM entry WHERE seq > ? ORDER BY seq LIMIT ?"
-        with _readable(self.path):
-            rows = self._rows(page, seq, most)
-            return [StoredEntry(int(n), str(kind), _blob(body)) for n, kind, body in rows]
-
-    def hash_at(self, seq: int) -> bytes | None:
-        """Return the hash of an entry, of the anchor, or of nothing (zero); None when it is not known here."""
-        if seq == 0:
-            return ZERO_HASH
-        with _readable(self.path):
-            rows = self._rows("SELECT hash FROM entry WHERE seq = ?", seq)
-            if rows:
-                return _blob(rows[0][0])
-            anchor_seq, anchor = self._anchor()
-            return anchor if anchor_seq == seq else None
-
-    def bounds(self) -> tuple[int, int, int]:
-        """Return floor, head and mark."""
-        with _readable(self.path):
-            floor = self._anchor()[0] + 1
-            head = self._rows("SELECT max(seq) FROM entry")[0][0]
-            mark = self._rows("SELECT value FROM meta WHERE key = 'mark'")[0][0]
-            return floor, floor - 1 if head is None else int(head), int(mark)
-
-    def first_break(self) -> int | None:
-        """Check the chain from the anchor; return the number of the first entry that does not follow, or None.
-
-        The last entries can be cut off unseen where no collector has acknowledged them: nothing follows them.
-        """
-        with _readable(self.path):
-            self._rows("BEGIN")  # one view: the writer may trim meanwhile
-            try:
-                seq, prev = self._anchor()
-                broken = first_break(self._links(seq), after=seq, prev=prev)
-                _, head, mark = self.bounds()
-            finally:
-                self._rows("COMMIT")
-        return head + 1 if broken is None and mark > head else broken
-
-    def _links(self, after: int) -> Iterator[tuple[int, bytes, bytes]]:
-        page = (
-            "SELECT seq, uid, type, CAST(hash AS BLOB), CAST(body AS BLOB) FROM entry"
-            " WHERE seq > ? ORDER BY seq LIMIT 500"
-        )
-        while rows := self._rows(page, after):
-            for seq, uid, kind, stored_hash, body in rows:
-                yield int(seq), _carried(int(seq), uid, kind, stored_hash, body), body
-            after = int(rows[-1][0])
-
-    def _anchor(self) -> tuple[int, bytes]:
-        meta = dict(self._rows("SELECT key, value FROM meta WHERE key LIKE 'anchor%'"))
-        return int(meta["anchor_seq"]), _blob(meta["anchor_hash"])
-
-    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        return self._db.execute(sql, values).fetchall()
-
-    def close(self) -> None:
-        """Close the view."""
-        self._db.close()
-
-
-def _carried(seq: int, uid: str, kind: str, stored_hash: bytes, body: bytes) -> bytes:
-    """Return the ``prev`` that an entry carries, or nothing when its row does not agree with its bytes."""
-    try:
-        entry = wire.decode_entry(body)
-        prev = from_text(entry.prev)
-    except (UsageError, SealError):
-        return b""
-    row = (seq, uid, wire.full_type(kind), stored_hash)
-    return prev if row == (entry.seq, entry.uid, entry.type, entry_hash(body)) else b""

@@ -19,7 +19,8 @@ import msgspec
 from fabgate import wire
 from fabgate.errors import FabgateError, UsageError
 from fabgate.gate.config import Config
-from fabgate.gate.journal import Journal, Reader
+from fabgate.gate.journal import Journal
+from fabgate.gate.journal_reader import Reader
 from fabgate.gate.uplink import MarkMoved, Uplink
 
 DRAIN_S: Final = 60.0

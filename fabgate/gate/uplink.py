@@ -35,7 +35,7 @@ from fabgate.gate.clock import boottime_ms
 from fabgate.gate.commands import Door
 from fabgate.gate.config import Config
 from fabgate.gate.delivery import Answer, Delivery
-from fabgate.gate.journal import Reader
+from fabgate.gate.journal_reader import Reader
 from fabgate.gate.keys import gate_keys
 from fabgate.gate.pauses import Pauses
 from fabgate.seal import from_text, to_text

@@ -14,7 +14,8 @@ from fabgate.demo.process import wait_for
 from fabgate.demo.workshop import Workshop
 from fabgate.gate import config as gate_config
 from fabgate.gate.ids import uuid7
-from fabgate.gate.journal import Draft, Journal, Reader
+from fabgate.gate.journal import Draft, Journal
+from fabgate.gate.journal_reader import Reader
 from fabgate.gate.uplink import MarkMoved, Uplink
 from tests.e2e import ledger
 

@@ -28,7 +28,8 @@ from fabgate.gate import roster_source
 from fabgate.gate.clock import Clock
 from fabgate.gate.config import ClockOptions, Config, Driver, JournalOptions, Machine, RosterSource
 from fabgate.gate.daemon import Daemon
-from fabgate.gate.journal import Draft, Reader, plain_connect
+from fabgate.gate.journal import Draft, plain_connect
+from fabgate.gate.journal_reader import Reader
 from fabgate.gate.watching import Levels
 from fabgate.rules import words as w
 from fabgate.seal import Keys

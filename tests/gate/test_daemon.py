@@ -20,7 +20,8 @@ from fabgate.drivers.readers import Misread, MisreadReason
 from fabgate.errors import JournalError, UsageError
 from fabgate.gate import daemon as module
 from fabgate.gate.config import EmergencyBadge, Inputs, JournalOptions, Machine
-from fabgate.gate.journal import Journal, Reader
+from fabgate.gate.journal import Journal
+from fabgate.gate.journal_reader import Reader
 from fabgate.gate.workers import WorkerFailed
 from fabgate.rules import words as w
 from tests.gate.shell import CARDS, Bench, FakeReader, Time, digest, drafts, gate_config, running, wait, write_roster

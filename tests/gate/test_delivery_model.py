@@ -24,7 +24,7 @@ from paho.mqtt.properties import Properties
 
 from fabgate import seal, wire
 from fabgate.gate.config import Mqtt, UplinkOptions
-from fabgate.gate.journal import StoredEntry
+from fabgate.gate.journal_reader import StoredEntry
 from fabgate.gate.recorder import Renewed
 from fabgate.gate.uplink import ForkFound, LinkChanged, MarkMoved, Uplink, _Connected, _Message, _Puback
 from tests.gate.shell import gate_config

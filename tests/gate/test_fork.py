@@ -12,7 +12,7 @@ import pytest
 
 from fabgate import wire
 from fabgate.gate.config import JournalOptions, Mqtt
-from fabgate.gate.journal import Reader
+from fabgate.gate.journal_reader import Reader
 from fabgate.gate.uplink import ForkFound
 from tests.gate.shell import Bench, running, wait
 from tests.gate.test_uplink import BASE, Ear, listening, needs_broker

@@ -27,10 +27,10 @@ from fabgate.gate.journal import (
     Draft,
     Journal,
     OpenSession,
-    Reader,
     plain_connect,
     plain_write_back,
 )
+from fabgate.gate.journal_reader import Reader
 from fabgate.seal import ZERO_HASH, entry_hash, first_prev, from_text
 from tests.support import disk
 

@@ -23,7 +23,8 @@ from pathlib import Path
 import pytest
 
 from fabgate import wire
-from fabgate.gate.journal import Change, Draft, Journal, OpenSession, Reader
+from fabgate.gate.journal import Change, Draft, Journal, OpenSession
+from fabgate.gate.journal_reader import Reader
 from tests.gate.disk import folder_in_memory
 
 ROOT = Path(__file__).parents[2]

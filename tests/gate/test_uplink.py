@@ -26,7 +26,8 @@ from fabgate.demo.ports import free_port
 from fabgate.errors import JournalError, UsageError
 from fabgate.gate import uplink as module
 from fabgate.gate.config import JournalOptions, Mqtt, Tls, UplinkOptions
-from fabgate.gate.journal import Draft, Journal, Reader
+from fabgate.gate.journal import Draft, Journal
+from fabgate.gate.journal_reader import Reader
 from fabgate.gate.uplink import (
     BATCH,
     CommandArrived,
