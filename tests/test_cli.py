@@ -267,6 +267,20 @@ def test_status_without_a_status_is_one_clear_line(tmp_path, content):
     refused(fabgate_("status", "--state-dir", tmp_path), 2, r"status\.json: no status \(.*\); is the gate running")
 
 
+#: What a gate writes while somebody works and nothing is wrong.
+STATUS = {
+    "machine": "Saw",
+    "site": "lyon",
+    "gate": "saw",
+    "state": "active",
+    "journal": {"head": 5, "unacknowledged": 2},
+    "mqtt": {"connected": True, "problem": ""},
+    "roster": None,
+    "clock_synced": True,
+    "problems": [],
+}
+
+
 @pytest.mark.parametrize("content", ['{"pid": 1, "mqtt": [], "roster": null}', "[" * 100_000])
 def test_a_status_of_another_kind_is_one_clear_line(tmp_path, content):
     (tmp_path / "status.json").write_text(content)
@@ -274,18 +288,7 @@ def test_a_status_of_another_kind_is_one_clear_line(tmp_path, content):
 
 
 def test_a_gate_whose_number_another_process_has_does_not_run(tmp_path, capsys):
-    found = {
-        "machine": "Saw",
-        "site": "lyon",
-        "gate": "saw",
-        "pid": os.getpid(),
-        "state": "active",
-        "journal": {"head": 5, "unacknowledged": 2},
-        "mqtt": {"connected": True, "problem": ""},
-        "roster": None,
-        "clock_synced": True,
-        "problems": [],
-    }
+    found = STATUS | {"pid": os.getpid()}
     (tmp_path / "status.json").write_text(json.dumps(found))
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -296,17 +299,11 @@ def test_a_gate_whose_number_another_process_has_does_not_run(tmp_path, capsys):
 
 
 def test_status_shows_problems_and_then_ends_with_1(tmp_path, capsys):
-    found = {
-        "machine": "Saw",
-        "site": "lyon",
-        "gate": "saw",
+    found = STATUS | {
         "pid": os.getpid(),
-        "state": "active",
         "member": "m-1",
         "causes": ["flag"],
-        "journal": {"head": 5, "unacknowledged": 2},
         "mqtt": {"connected": False, "problem": "refused"},
-        "roster": None,
         "clock_synced": False,
         "problems": ["reader: gone"],
     }
@@ -364,11 +361,7 @@ def test_no_number_is_too_large_to_go_on_after(gate, after):
     [
         ("UPDATE entry SET body = x'ff00fe' WHERE seq = 1", "entry 1 cannot be read", None),
         ("UPDATE entry SET body = 'text' WHERE seq = 1", "entry 1 cannot be read", None),
-        (
-            "UPDATE meta SET value = 12345678901234 WHERE key = 'anchor_hash'",
-            None,
-            "is damaged",
-        ),
+        ("UPDATE meta SET value = 12345678901234 WHERE key = 'anchor_hash'", None, "is damaged"),
         ("UPDATE meta SET value = 'x' WHERE key = 'anchor_seq'", None, "is damaged"),
         ("DELETE FROM meta WHERE key LIKE 'anchor%'", None, "is damaged"),
         ("UPDATE meta SET value = 'y' WHERE key = 'mark'", None, "is damaged"),

@@ -507,13 +507,13 @@ class Daemon:
         hangs = silent_ms > READER_LATE_MS
         told: ReaderFault | ReaderRecovered | None = None
         if hangs and "reader" not in self._reports.problems:
+            self._reader_hangs = True
             told = ReaderFault(f"the reader has not answered for {silent_ms // 1000} s")
         elif self._reader_hangs and not hangs:
             self._reader_hangs = False
             if self._sensing.well:  # else it answered once and failed: its thread told that, and will tell the rest
                 told = ReaderRecovered("the reader answers again")
         if told is not None:
-            self._reader_hangs = hangs
             for event in self._reports.translate(told, now):
                 self._handle(event, now)
 

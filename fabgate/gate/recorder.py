@@ -142,9 +142,9 @@ class Recorder:
             self._run()
         except Exception:
             self._sick = True  # whoever starts this again says so: then it has to be cleared by a write that succeeds
-            self._journal.close()  # what is taken up again may be on disk: only a file that is opened anew is looked at
             raise
-        self._journal.close()
+        finally:
+            self._journal.close()  # what is taken up again may be on disk: only a file that is opened anew is looked at
 
     def _run(self) -> None:
         while True:

@@ -87,7 +87,6 @@ class HttpSource:
         self._verify = True if config.roster.ca is None else str(config.roster.ca)
         self._stop = threading.Event()
         self._wanted = threading.Event()
-        self._damaged = threading.Event()
         #: What is stored is damaged: the next roster takes its place, even where it is the same one.
         self._anew = False
         self._badge_keys = badge_keys
@@ -106,7 +105,7 @@ class HttpSource:
 
     def mend(self) -> None:
         """Say that the stored roster is damaged: it is fetched whole and stored anew; any thread may."""
-        self._damaged.set()
+        self._anew = True
         self._wanted.set()
 
     def run(self) -> None:
@@ -147,9 +146,6 @@ class HttpSource:
             "Authorization": f"Bearer {self._token_file.read_text(encoding='utf-8').strip()}",
             wire.HEADER_NONCE: nonce,
         }
-        if self._damaged.is_set():
-            self._damaged.clear()
-            self._anew = True
         if receipt is not None and receipt.etag and not self._anew:
             headers["If-None-Match"] = receipt.etag
         try:
@@ -199,7 +195,7 @@ class HttpSource:
                 self._post(RosterConfirmed())
                 return
         refusal = replace_stored(roster, self._stored, anew=self._anew).refusal
-        self._anew = False
+        self._anew = False  # said meanwhile, it was of the file that is gone; what is there now is looked at afresh
         try:
             self._keep(Receipt(version=roster.version, hash=digest, etag=answer.headers.get("ETag", "")))
         finally:

@@ -230,6 +230,7 @@ def test_a_copy_in_a_folder_that_is_not_there_says_how_to_make_it(home, tmp_path
     done = run(home, "backup", str(tmp_path / "none" / "a.tar.gz"))
     assert (done.returncode, done.stdout) == (2, "")
     assert f"found no folder {tmp_path / 'none'}, wanted one for the copy; make it first: mkdir -p" in done.stderr
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_copy_of_no_collector_is_refused_and_makes_none(tmp_path, run):

@@ -144,14 +144,13 @@ def test_the_end_of_a_session_may_have_the_reserve_and_the_cause_stays_until_the
 
 def test_the_wal_is_folded_once_somebody_has_power_and_never_before(desk: Desk) -> None:
     told: list[int] = []
-    fold, desk.journal.fold = desk.journal.fold, lambda: told.append(len(desk.records()))  # type: ignore[method-assign]
+    desk.journal.fold = lambda: told.append(len(desk.records()))  # type: ignore[method-assign]
     desk.start()
     desk.recorder.append(drafts(1), token=1)
     desk.recorder.append(drafts(1, first=2), Change(opens=RUNNING), token=2)
     desk.recorder.append(drafts(1, first=3), Change(closes=frozenset({"s-1"})), token=3)
     desk.await_record(3)
     assert told == [2], "once the start was confirmed"
-    desk.journal.fold = fold  # type: ignore[method-assign]
 
 
 def test_a_fold_that_fails_is_told_and_loses_nothing(desk: Desk) -> None:
