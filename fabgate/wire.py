@@ -641,6 +641,10 @@ class Window(Message, frozen=True, kw_only=True):
     to: str
 
 
+#: A group's badges are in a roster under an id that begins so. No person's id does.
+GROUP_PREFIX: Final = "group:"
+
+
 class Member(Message, frozen=True, kw_only=True):
     """A member whom the machine knows. `badges` are digests; `name` is a given name for the display."""
 

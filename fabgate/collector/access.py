@@ -24,8 +24,6 @@ NOT_TRAINED: Final = "training-missing"
 BADGE_LOST: Final = "badge-lost"
 OUTSIDE_HOURS: Final = "outside-hours"
 _WORST: Final = (SUSPENDED, EXPIRED, NOT_TRAINED)
-#: So long after they left gates are told that they did: one that was switched off for the summer learns it, too.
-_REMEMBERED: Final = timedelta(days=366)
 _STAGES: Final = (Grant.SUPERVISED, Grant.AUTONOMOUS, Grant.INSTRUCTOR)
 
 
@@ -56,15 +54,14 @@ class People:
         #: Of who has nothing but loans, the last day of the last one.
         self.loans: dict[str, date | None] = {}
         carried = Badge.carried(now).filter(**which).select_related("group").order_by("spelling", "digest")
-        self.groups: dict[str, Group] = {}
+        #: By roster id: every group, also those that have no badge and those that are over.
+        self.groups = {group.roster_id: group for group in (Group.objects.order_by("id") if only is None else ())}
         for row in carried:
             self.badges[row.holder].append(row.digest)
             # Until midnight is until the day before.
             last = row.until and (row.until.astimezone(now.tzinfo) - timedelta(microseconds=1)).date()
             known = self.loans.get(row.holder, last)
             self.loans[row.holder] = max(known, last) if known and last else None
-            if row.member_id is None and row.group is not None:
-                self.groups[row.holder] = row.group
         self.group_machines: dict[int, set[int]] = defaultdict(set)
         for group, machine in Group.machines.through.objects.values_list("group", "machine"):
             self.group_machines[group].add(machine)
@@ -106,10 +103,6 @@ class People:
     def is_taught(self, machine: Machine) -> bool:
         """Return whether any training opens `machine`; one that none opens is only for who is let in by hand."""
         return bool(self._covering[machine.pk])
-
-    def is_long_gone(self, member: Member) -> bool:
-        """Return whether `member` left so long ago that no gate can still have them in its last good roster."""
-        return member.left_on is not None and member.left_on <= self.today - _REMEMBERED
 
     def valid_until(self, member: Member, standing: Standing) -> tuple[date | None, int]:
         """Return the last day that the roster may name, and the days of grace after it.

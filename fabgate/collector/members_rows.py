@@ -15,7 +15,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from openpyxl.utils import get_column_letter
 
-from fabgate import badge
+from fabgate import badge, wire
 from fabgate.collector import names
 from fabgate.collector.environ import LANGS
 from fabgate.collector.members_table import Missing
@@ -150,7 +150,7 @@ def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:
     if not 0 < len(row.id) <= 64:
         empty = _("found nothing, wanted 1 to 64 characters")
         wrong("id", _("found '%(found)s', wanted 1 to 64 characters") if row.id else empty)
-    elif row.id.startswith(("group:", "emergency:")):
+    elif row.id.startswith((wire.GROUP_PREFIX, "emergency:")):
         wrong("id", _("found '%(found)s', which would be taken for a group's or an emergency badge's"))
     if row.email and not _is_email(row.email):
         wrong("email", _("found '%(found)s', wanted an e-mail address or nothing"))

@@ -196,6 +196,11 @@ class Known:
 
 
 def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid: str) -> wire.Roster:
+    """Build what `gate` is to be served.
+
+    It names every member and every group: those without a badge, those who left and the groups that are over too. A
+    gate's guard takes who is missing for the victim of a broken export, and they keep what they had.
+    """
     machine = gate.machine
     assert machine is not None
     members, refusals = [], []
@@ -204,8 +209,7 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
         standing = people.standing(member, machine)
         if not standing.reasons:
             members.append(_member(member, badges, standing, people))
-        elif badges or not people.is_long_gone(member):
-            # Named without any badge too, so that a gate's guard sees nobody vanish and lets nobody stay.
+        else:
             reasons = list(standing.reasons)
             refusals.append(wire.Refusal(badges=badges, reasons=reasons, id=member.id, lang=member.lang))
     for name, group in people.groups.items():

@@ -294,6 +294,14 @@ def vanished(last: Iterable[str], roster: wire.Roster) -> set[str]:
     return gone
 
 
+def people_in(ids: Iterable[str]) -> int:
+    """Return how many of these ids are people's. The others are groups', which say nothing about an export.
+
+    Collectors of before named a group only while it had a badge: one that is missing gave its badge back.
+    """
+    return sum(not id_.startswith(wire.GROUP_PREFIX) for id_ in ids)
+
+
 def most_to_vanish(before: int) -> int:
     """Return how many of so many members may vanish at once without a word.
 

@@ -19,7 +19,7 @@ import msgspec
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate import roster_file
-from fabgate.gate.roster import Directory, is_stored, looks_shrunk, most_to_vanish, store, vanished
+from fabgate.gate.roster import Directory, is_stored, looks_shrunk, most_to_vanish, people_in, store, vanished
 from fabgate.gate.roster_parts import Joined, Packed
 
 #: A file is read once it was the same in two looks: an editor or a copy that pauses for longer than this is not noticed.
@@ -203,8 +203,9 @@ def replace_stored(
     take; the stored one stays.
     """
     refusal = None
-    gone, before = (set[str](), 0) if roster.shrink_confirmed else _gone(path, roster)
-    if looks_shrunk(len(gone), before, roster):
+    last = set[str]() if roster.shrink_confirmed else _last_ids(path)
+    gone, before = vanished(last, roster), len(last)
+    if looks_shrunk(people_in(gone), people_in(last), roster):
         kept = _kept(path, gone, roster)
         if len(kept):
             names = ", ".join(sorted(gone)[:3])
@@ -233,14 +234,13 @@ def _kept(path: Path, gone: set[str], roster: wire.Roster) -> Packed[wire.Member
     return kept
 
 
-def _gone(path: Path, roster: wire.Roster) -> tuple[set[str], int]:
-    """Return who of the stored roster would vanish, and of how many; nobody where it is missing or damaged."""
+def _last_ids(path: Path) -> set[str]:
+    """Return the ids that the stored roster admits; none where it is missing or damaged."""
     try:
         with contextlib.closing(Directory(path)) as directory:
-            last = directory.member_ids()
+            return directory.member_ids()
     except UsageError:
-        return set(), 0
-    return vanished(last, roster), len(last)
+        return set()
 
 
 def _last_members(path: Path, only: set[str]) -> dict[str, wire.Member]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from fabgate import wire
 from fabgate.collector.fold import folded
 from fabgate.collector.models.workshop import Machine
 
@@ -94,7 +95,7 @@ class Group(models.Model):
     @property
     def roster_id(self) -> str:
         """Return what the group is called in rosters and sessions, where a member's id would stand."""
-        return f"group:{self.pk}"
+        return f"{wire.GROUP_PREFIX}{self.pk}"
 
     @property
     def payer_id_or_own(self) -> str:

@@ -11,10 +11,11 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from fabgate import wire
 from fabgate.collector.models import Account, Badge, Group, Member
 from fabgate.collector.pages import reasons
 
-_GROUP, _EMERGENCY = "group:", "emergency:"
+_GROUP, _EMERGENCY = wire.GROUP_PREFIX, "emergency:"
 
 
 @dataclass(frozen=True, slots=True)

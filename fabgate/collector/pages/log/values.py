@@ -91,7 +91,7 @@ class Names:
             actors.add(change.actor)
             for told in (change.before, change.after):
                 people |= {str(one) for name in _PEOPLE & told.keys() for one in _each(told[name])}
-                people |= {f"group:{told['group']}"} if told.get("group") else set()
+                people |= {f"{wire.GROUP_PREFIX}{told['group']}"} if told.get("group") else set()
                 actors |= {str(one) for name in _ACTORS & told.keys() for one in _each(told[name])}
         self._people = who.told_apart(people)
         self._actors = who.signing_in(actors)
@@ -109,7 +109,7 @@ class Names:
         if field in _PEOPLE:
             return str(self._people.get(text, text))
         if field == "group":
-            return str(self._people.get(f"group:{text}", text))
+            return str(self._people.get(f"{wire.GROUP_PREFIX}{text}", text))
         if field == "made_by" and text in self._accounts:
             return self._accounts[text]
         if field in _ACTORS:

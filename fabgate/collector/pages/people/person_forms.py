@@ -11,6 +11,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
+from fabgate import wire
 from fabgate.collector import names
 from fabgate.collector.models import Machine, Member, Training
 from fabgate.collector.pages.lines import LineField
@@ -170,7 +171,7 @@ class NewPersonForm(PersonForm):
     def clean_id(self) -> str:
         """Refuse a number that somebody has, what no number can be, and unasked one that sessions name already."""
         typed = str(self.cleaned_data["id"]).strip()
-        if names.unseen(typed) or typed.startswith(("group:", "emergency:")):
+        if names.unseen(typed) or typed.startswith((wire.GROUP_PREFIX, "emergency:")):
             raise forms.ValidationError(_("Use letters and digits, such as m-117."))
         held = Member.objects.filter(pk=typed).first()
         if held is not None:

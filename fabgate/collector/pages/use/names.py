@@ -9,12 +9,12 @@ from typing import Final
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from fabgate import wire
 from fabgate.collector.fold import folded
 from fabgate.collector.models import Group, Machine, Member
 from fabgate.collector.pages.who import called, numbered, told_apart, unlisted
 from fabgate.collector.templatetags.fabgate import NOTHING
 
-_GROUP: Final = "group:"
 #: So many people are named where a name fits several.
 _NAMED: Final = 6
 
@@ -119,4 +119,4 @@ def _id_behind(typed: str) -> str:
 
 
 def _groups() -> dict[str, str]:
-    return {f"{_GROUP}{pk}": name for pk, name in Group.objects.values_list("id", "name")}
+    return {f"{wire.GROUP_PREFIX}{pk}": name for pk, name in Group.objects.values_list("id", "name")}
