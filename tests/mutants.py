@@ -40,23 +40,10 @@ FAULTS = [
     Fault(
         "the record before the off",
         """\
-        self._power_off()
-        self._settle_handover()
-        session = self._owner()
-        self._session = None
-        meter = session.meter.stop(self._now.boot_ms)
-        self._go(Step.ENDED)
-        self._record(self._ended(session, session.end_reason, meter, actor=session.end_actor), *facts)
+            others = [command for command in self._out if not isinstance(command, w.SetPower)]
+            self._out = [w.SetPower(on=False), *others]
 """,
-        """\
-        self._settle_handover()
-        session = self._owner()
-        self._session = None
-        meter = session.meter.stop(self._now.boot_ms)
-        self._record(self._ended(session, session.end_reason, meter, actor=session.end_actor), *facts)
-        self._power_off()
-        self._go(Step.ENDED)
-""",
+        "            self._out.append(w.SetPower(on=False))\n",
     ),
     Fault(
         "nothing is decided again when the start is on disk",

@@ -7,5 +7,5 @@ is an argument.
 
 Two rules carry it. Power goes on only after the journal has confirmed that the session's start is on disk; power goes
 off before anything is journalled. Both can be seen in ``session``: ``SetPower(on=True)`` is written in one place, in
-the answer to ``Committed``; and every end puts ``SetPower(on=False)`` in front of its ``Record``.
+the answer to ``Committed``; and ``SetPower(on=False)`` is the first command of every answer that holds it.
 """

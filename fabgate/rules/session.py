@@ -7,8 +7,9 @@ Two rules carry the safety case:
 
 1. Power goes on only after the journal has confirmed that the session's start is on disk. ``SetPower(on=True)`` is
    written once, in ``_committed``.
-2. Power goes off before anything is journalled. Every end goes through ``_cut``, whose first command is the off. A
-   handover is the one end without it: the next session's start is on disk in the same transaction.
+2. Power goes off before anything is journalled. Every end goes through ``_cut``, and ``_power_off`` puts the off in
+   front of all that the same answer holds. A handover is the one end without it: the next session's start is on disk
+   in the same transaction.
 
 What was asked of the journal is never unasked, because a commit that is late may still happen. A start that was
 cancelled is answered by an end with 0 ms behind it; a handover that was cancelled by an end of the newcomer and a
@@ -320,8 +321,14 @@ class Gate(Taps, Causes):
         self._signal(w.SignalKind.ENDED, session=session, ms=meter.energised_ms, reasons=(session.end_reason,))
 
     def _power_off(self) -> None:
+        """Put the off in front of all that this answer holds.
+
+        One event may lead to a record before it leads to an end: a cause that is noted, a deadline that was overdue.
+        And a session may be over as it begins; then its power never goes on.
+        """
         if self._rules.mode is not w.Mode.AUDIT:
-            self._out.append(w.SetPower(on=False))
+            others = [command for command in self._out if not isinstance(command, w.SetPower)]
+            self._out = [w.SetPower(on=False), *others]
 
     def _stop_pressed(self, actor: str | None) -> None:
         reason = w.EndReason.REMOTE if actor else w.EndReason.BUTTON

@@ -11,6 +11,14 @@ from fabgate.rules import words as w
 START_MS = 3_000
 
 
+def check_off_first(commands: list[w.Command]) -> None:
+    """Check that an answer that switches off does so first and once, and does not switch on as well."""
+    switches = [(place, command.on) for place, command in enumerate(commands) if isinstance(command, w.SetPower)]
+    if any(not on for _, on in switches):
+        assert switches == [(0, False)], f"off is not the first command, or not the only switch: {commands}"
+    assert len(switches) <= 1, f"one answer switches twice: {commands}"
+
+
 class Observer:
     """Watches one machine. `audit` sessions are counted by what the gate says to be active."""
 
@@ -37,6 +45,7 @@ class Observer:
 
     def watch(self, event: w.Event, commands: list[w.Command], at_ms: int, *, audit: bool) -> None:
         """Take what the gate ordered in answer to one event."""
+        check_off_first(commands)
         for command in commands:
             if isinstance(command, w.SetPower):
                 if command.on:

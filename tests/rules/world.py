@@ -13,6 +13,7 @@ from itertools import count
 
 from fabgate.rules import words as w
 from fabgate.rules.session import Gate
+from tests.rules.observer import check_off_first
 
 NOON = datetime(2026, 11, 24, 12, 0)  # a Tuesday  # noqa: DTZ001 - the site's zone, as the gate hands it over
 
@@ -78,6 +79,7 @@ class World:
 
     def do(self, event: w.Event) -> list[str]:
         commands = self.gate.handle(event, self.now)
+        check_off_first(commands)
         for command in commands:
             if isinstance(command, w.SetPower):
                 self.power = command.on
