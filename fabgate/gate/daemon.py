@@ -66,6 +66,8 @@ CLOSED_LOOK_MS: Final = 100
 CHECKPOINT_LATE_MS: Final = 60_000 - 2 * CHECK_MS
 #: A reader whose look takes this long hangs.
 READER_LATE_MS: Final = 5_000
+#: How often the journal's files are looked at while nothing is written to them.
+FILES_LOOK_MS: Final = 10_000
 #: Inputs whose look takes this long hang.
 INPUTS_LATE_MS: Final = 1_500
 CLOCK_STEP: Final = timedelta(seconds=1)
@@ -139,6 +141,7 @@ class Daemon:
         self._wall_minus_boot = timedelta()
         self._synced = False
         self._fed_ms = 0
+        self._files_looked_ms = 0
         self._reader_hangs = False
         self._told: Any = None
         self._since = Since()
@@ -480,6 +483,7 @@ class Daemon:
         """Look at what no thread reports: the contactor, a hanging disk or reader, the roster's age, the wall clock."""
         self._watch_contactor(now)
         self._watch_checkpoint(now)
+        self._watch_files(now)
         self._watch_reader(now)
         self._watch_inputs(now)
         for event in self._standing.changed(now):
@@ -531,6 +535,12 @@ class Daemon:
         if self._checkpoints_asked and now.boot_ms - self._checkpoints_asked[0] > CHECKPOINT_LATE_MS:
             for event in self._reports.journal_problem("late", "the disk does not answer"):
                 self._handle(event, now)
+
+    def _watch_files(self, now: w.Now) -> None:
+        """Have the journal's thread see whether the files are still its own: the next tap should not be the first to."""
+        if now.boot_ms - self._files_looked_ms >= FILES_LOOK_MS:
+            self._files_looked_ms = now.boot_ms
+            self._recorder.look()
 
     def _watch_clock(self, now: w.Now) -> None:
         """Tie the boot clock to wall time when it becomes known, and again after each step above a second."""

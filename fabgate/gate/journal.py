@@ -15,7 +15,9 @@ Why it is written as it is (measured, see docs/decisions/0003):
   the WAL that is there is written and synced again before it is believed.
 * On a full disk even DELETE fails: a reserve file is kept, to be freed for the end of a running session.
 * What the WAL holds is brought into the file by ``fold``, when nobody waits: left to SQLite it happens within a commit,
-  two more syncs of it, and one tap in eighty stood behind them.
+  two more syncs of it, and one tap in eighty stood behind them. So it is not left to SQLite at all.
+* A file without a name can be written and is gone with the process. So a commit counts only once both files have been
+  looked at again (``journal_files``).
 
 One thread writes. Readers open the file read-only (``journal_reader``); WAL lets them.
 """
@@ -23,6 +25,7 @@ One thread writes. Readers open the file read-only (``journal_reader``); WAL let
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -36,20 +39,24 @@ from fabgate import wire
 from fabgate.errors import JournalError
 from fabgate.gate.clock import fsync_directory
 from fabgate.gate.ids import uuid7
-from fabgate.gate.journal_reader import DAMAGE, SMALL_CACHE, blob, damaged, readable
-from fabgate.seal import entry_hash, first_prev, to_text
+from fabgate.gate.journal_files import JournalFiles, Stamp, plain_begin, plain_write_back, same_file
+from fabgate.gate.journal_reader import DAMAGE, SMALL_CACHE, Reader, blob, damaged, readable
+from fabgate.seal import ZERO_HASH, entry_hash, first_prev, to_text
+
+log = logging.getLogger(__name__)
 
 SCHEMA_VERSION: Final = 1
 RESERVE_BYTES: Final = 1024 * 1024
 #: After so many transactions (two to four pages each) the WAL is worth folding.
 FOLD_AFTER: Final = 40
-#: At so many pages SQLite folds it within a commit: for a gate on which nothing starts for long.
-FOLD_SOON: Final = "PRAGMA wal_autocheckpoint=400"
+#: After so many it is folded as soon as nothing else is to be written: for a gate on which nothing starts for long.
+FOLD_SOON: Final = 160
 Connect = Callable[[str], Any]
-#: What SQLite keeps beside a database.
-BESIDE: Final = ("-wal", "-shm", "-journal")
 #: Where a database says that it is in WAL mode: 2 to write and to read (sqlite.org/fileformat2.html, 1.3.3).
 _FILE_VERSIONS: Final = slice(18, 20)
+
+#: SQLite folds nothing by itself, neither within a commit nor unseen.
+NO_FOLD: Final = "PRAGMA wal_autocheckpoint=0"
 
 _SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -101,47 +108,33 @@ class Change(msgspec.Struct, frozen=True):
 NO_CHANGE: Final = Change()
 
 
+class _Holding(msgspec.Struct, frozen=True):
+    """What the transactions so far add up to, beside the entries."""
+
+    session: OpenSession | None = None
+    latched: frozenset[str] = frozenset()
+    lock: str | None = None
+
+    def after(self, change: Change) -> _Holding:
+        """Return it after a change, as ``Journal._apply`` writes it."""
+        ended = self.session is not None and self.session.session in change.closes
+        session = change.opens or (None if ended else self.session)
+        lock = self.lock if change.lock is None else change.lock
+        return _Holding(session, (self.latched | change.latch) - change.unlatch, lock)
+
+    def at(self, session: str, energised_ms: int, running_ms: int, boot_ms: int) -> _Holding:
+        """Return it after a checkpoint of a session; the same when that one is not open."""
+        if self.session is None or self.session.session != session:
+            return self
+        counted = msgspec.structs.replace(
+            self.session, energised_ms=energised_ms, running_ms=running_ms, boot_ms=boot_ms
+        )
+        return msgspec.structs.replace(self, session=counted)
+
+
 def plain_connect(path: str) -> sqlite3.Connection:
     """Open the standard way: no implicit transactions; used by whichever thread owns the journal."""
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
-
-
-def plain_begin(path: Path, image: bytes) -> None:
-    """Make a database of these bytes, whole and durable or not at all; there is none.
-
-    What another one left beside the name goes first: SQLite would play its WAL into this one.
-    """
-    for end in BESIDE:
-        path.with_name(path.name + end).unlink(missing_ok=True)
-    fsync_directory(path.parent)
-    fresh = path.with_name(f"{path.name}.new")
-    with fresh.open("wb") as file:
-        file.write(image)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    fsync_directory(path.parent)
-
-
-def plain_write_back(path: Path) -> None:
-    """Write a file's bytes again and sync them; nothing when there is no file.
-
-    A sync alone is not enough: after one that failed, Linux counts the pages as written and the next one succeeds.
-    """
-    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
-        content = file.read()
-        file.seek(0)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - with every entry, while somebody waits for power
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 class Journal:
@@ -169,8 +162,13 @@ class Journal:
         #: Up to this number, and from 2 on, stand copies of what a collector had confirmed in the journal before.
         self._copied = 0
         self._head_hash = b""
-        #: Which file is open: a name may be given to another one.
-        self._file: tuple[int, int] | None = None
+        self._files = JournalFiles(path)
+        #: The open session, the latched words and the lock: what holds now, in whichever file it has to be written.
+        self._holding = _Holding()
+        #: What of that a file that took the place of ours does not say yet.
+        self._to_carry: _Holding | None = None
+        #: Called when another file than before is written from now on, or other bytes: readers have to open it again.
+        self.taken_over: Callable[[], None] = lambda: None
         self._connect = connect
         self._sync_directory = sync_directory
         self._begin = begin
@@ -186,6 +184,7 @@ class Journal:
 
     def open(self) -> None:
         """Open or make the file. Raises JournalError when it cannot be written, read or is another gate's."""
+        before, holding = self._files.main, self._holding
         try:
             if not self.path.exists() or self.path.stat().st_size == 0:
                 self._begin(self.path, self._image())
@@ -194,11 +193,14 @@ class Journal:
             self._db = self._connect(str(self.path))
             self._execute("PRAGMA journal_mode=WAL")
             self._execute("PRAGMA synchronous=FULL")
-            self._execute(FOLD_SOON)
+            self._execute(NO_FOLD)
             self._execute(SMALL_CACHE)
             self._sync_directory(self.path.parent)
             self._load()
-            self._file = _identity(self.path)
+            self._files.learn()
+            if before is not None and not same_file(before, self._files.main):
+                self._to_carry = self._to_carry or holding
+            self._carry()
         except JournalError:
             self.close()
             raise
@@ -254,6 +256,22 @@ class Journal:
         last = self._rows("SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1")
         self._reopened = True
         self.head, self._head_hash = (int(last[0][0]), blob(last[0][1])) if last else self.anchor
+        self._holding = _Holding(self.open_session(), self.latched(), self.lock())
+
+    def _carry(self) -> None:
+        """Write what holds now into the file that took the place of ours: it may say nothing, or what held once."""
+        carried = self._to_carry
+        if carried is None:
+            return
+        with self._transaction():
+            self._execute("DELETE FROM open_session")
+            self._execute("DELETE FROM latched")
+            self._execute("DELETE FROM meta WHERE key = 'lock'")
+            self._apply(Change(opens=carried.session, latch=carried.latched, lock=carried.lock))
+        if not self._files.took_transaction():
+            raise JournalError(self._not_ours())
+        self._to_carry, self._holding = None, carried
+        self.taken_over()
 
     def close(self) -> None:
         """Close the file. Never raises."""
@@ -283,6 +301,8 @@ class Journal:
                 prev = self._put_draft(self.id, seq, prev, draft)
             self._apply(change)
         self.head, self._head_hash = seq, prev
+        if change != NO_CHANGE:
+            self._holding = self._holding.after(change)
 
     def _put_draft(self, journal: str, seq: int, prev: bytes, draft: Draft) -> bytes:
         body = wire.encode_entry(
@@ -338,6 +358,7 @@ class Journal:
                 boot_ms,
                 session,
             )
+        self._holding = self._holding.at(session, energised_ms, running_ms, boot_ms)
 
     def acknowledge(self, seq: int) -> None:
         """Move the mark to `seq`, forwards or, when a collector was restored from a copy, backwards.
@@ -382,9 +403,20 @@ class Journal:
         """
         if self._unfolded < FOLD_AFTER:
             return
-        with self._certain_or_closed("folded"):
+        with self._certain_or_closed("folded", folds=True):
             self._execute("PRAGMA wal_checkpoint(PASSIVE)")  # a reader in its way leaves the rest for the next time
             self._unfolded = 0
+
+    @property
+    def has_much_to_fold(self) -> bool:
+        """Whether the WAL should be folded although nobody has used the machine."""
+        return self._unfolded >= FOLD_SOON
+
+    def look(self) -> None:
+        """See whether both files are still ours. Raises JournalError where they are not, until there is a way back."""
+        if self._db is None or not self._files.are_ours():
+            with self._certain_or_closed("read"):
+                pass
 
     def renew(self, journal: str, first: Draft) -> int:
         """Become another journal, in one transaction: `first`, then a copy of every entry that is kept.
@@ -511,14 +543,13 @@ class Journal:
     # --- the connection -----------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _certain_or_closed(self, what: str) -> Iterator[None]:
-        """Let a failure close the file: after a failed fsync only what a fresh look finds can be trusted."""
-        if self._db is not None and _identity(self.path) != self._file:
-            # Not opened anew: another file has another past, and whoever reads the old one would never know.
-            raise JournalError(
-                f"{self.path}: the file was moved or removed while the gate runs; what is written now would be lost."
-                " Put it back, or restart the gate to begin a new journal"
-            )
+    def _certain_or_closed(self, what: str, *, folds: bool = False) -> Iterator[None]:
+        """Let a failure close the file: after a failed fsync only what a fresh look finds can be trusted.
+
+        What was written counts once the named files have it.
+        """
+        if self._db is not None and not self._files.are_ours():
+            self._find_a_way_back()
         if self._db is None:
             self.open()
         try:
@@ -526,6 +557,85 @@ class Journal:
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise JournalError(f"{self.path}: the journal cannot be {what} ({error})") from error
+        if not (self._files.took_fold() if folds else self._files.took_transaction()):
+            self._reopened = True  # what is written again may be there
+            raise JournalError(self._not_ours())
+
+    def _not_ours(self) -> str:
+        return (
+            f"{self.path}: the file or its -wal was moved, removed or replaced while the gate runs; what is written now"
+            " would be lost. Put it back within ten seconds, or a new journal begins"
+        )
+
+    def _find_a_way_back(self) -> None:
+        """Close what is open, so that the named file can be opened and holds what can be saved.
+
+        Raises JournalError as long as our file may be put back, or cannot be saved yet. Returns with the connection
+        open where the bytes are ours after all: another program's SQLite folded them.
+        """
+        main, wal = self._files.look()
+        try:
+            if not same_file(main, self._files.main):
+                self._give_up(wal)
+            elif main == self._files.main and not same_file(wal, self._files.wal):
+                self._save_into_main()
+            elif same_file(wal, self._files.wal) and self._is_whole():
+                log.warning("%s: another program wrote to the file; all entries are there", self.path)
+                self._files.learn()
+                self._reopened = True
+                return
+            else:
+                aside = self._files.put_aside(self.id, self._sync_directory)
+                self._let_go()
+                raise JournalError(
+                    f"{self.path}: another program wrote over the file or its -wal; both are kept as {aside.name}, and a"
+                    " new journal begins"
+                )
+        except (sqlite3.Error, OSError) as error:
+            raise JournalError(f"{self._not_ours()} ({error})") from error
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self.close()  # SQLite sees that the file moved, and neither folds into it nor removes what stands beside the name
+        self._to_carry = self._holding
+
+    def _save_into_main(self) -> None:
+        """Bring what the WAL without a name holds into the main file: it is open, and can be read."""
+        self._fold_all()
+        self._files.drop_wal()
+        self._sync_directory(self.path.parent)
+        log.warning("%s: the -wal was moved, removed or replaced; all entries were saved", self.path)
+
+    def _give_up(self, wal: Stamp | None) -> None:
+        """Let go of a main file without its name; what stands in its place is opened as it is found."""
+        if not self._files.stay_away():
+            raise JournalError(self._not_ours())
+        with contextlib.suppress(sqlite3.Error, JournalError):
+            self._fold_all()  # whoever has it now has it whole
+        if same_file(wal, self._files.wal):
+            self._files.drop_wal()  # it is the old file's; SQLite would play it into this one
+        self._files.drop_index()
+        self._sync_directory(self.path.parent)
+        log.error("%s: the file stayed away; what stands there now is the journal", self.path)
+
+    def _fold_all(self) -> None:
+        """Fold the whole WAL and begin it again. Raises JournalError where a reader is in the way for long."""
+        busy = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+        if busy:
+            raise JournalError(self._not_ours())
+
+    def _is_whole(self) -> bool:
+        """Whether a fresh look at the named files finds a whole chain that holds our last entry."""
+        try:
+            with contextlib.closing(Reader(self.path)) as reader:
+                return (
+                    reader.id == self.id
+                    and reader.is_sound()
+                    and reader.first_break() is None
+                    and reader.hash_at(self.head) == (self._head_hash if self.head else ZERO_HASH)
+                )
+        except JournalError:
+            return False
 
     def _transaction(self) -> _Transaction:
         self._unfolded += 1

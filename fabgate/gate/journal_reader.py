@@ -104,6 +104,11 @@ class Reader:
             mark = self._rows("SELECT value FROM meta WHERE key = 'mark'")[0][0]
             return floor, floor - 1 if head is None else int(head), int(mark)
 
+    def is_sound(self) -> bool:
+        """Whether SQLite finds no mistake in the file's own structure. Reads all of it."""
+        with readable(self.path):
+            return self._rows("PRAGMA quick_check(1)") == [("ok",)]
+
     def first_break(self) -> int | None:
         """Check the chain from the anchor; return the number of the first entry that does not follow, or None.
 

@@ -60,6 +60,14 @@ class Renewed(msgspec.Struct, frozen=True):
     head: int
 
 
+class Reopened(msgspec.Struct, frozen=True):
+    """What is written from now on is another file, or other bytes, because somebody touched the journal's files."""
+
+    journal: str
+    head: int
+    unacknowledged: int
+
+
 class _Fork(msgspec.Struct, frozen=True):
     """Continue as journal `new`; `first` makes the entry that names the old one."""
 
@@ -81,6 +89,7 @@ class _Checkpoint(msgspec.Struct, frozen=True):
 
 
 _END: Final = object()
+_LOOK: Final = object()
 
 
 class Recorder:
@@ -107,7 +116,10 @@ class Recorder:
         self._current: object = None
         # The newest wins: a disk that was stalled for a minute must not replay two old checkpoints.
         self._latest_checkpoint: _Checkpoint | None = None
-        self._latest_mark: int | None = None
+        self._latest_mark: tuple[int, int | None] | None = None
+        #: How often the journal became another one, or another file. A mark of the one before confirms nothing here.
+        self._generation = 0
+        journal.taken_over = self._taken_over
 
     # --- called by others ---------------------------------------------------------------------------------------------
 
@@ -120,10 +132,18 @@ class Recorder:
         self._latest_checkpoint = _Checkpoint(session, energised_ms, running_ms, boot_ms)
         self._queue.put(_Checkpoint)
 
-    def acknowledge(self, seq: int) -> None:
-        """Queue a new mark."""
-        self._latest_mark = seq
+    def acknowledge(self, seq: int, generation: int | None = None) -> None:
+        """Queue a new mark; nothing where the journal is not the one any more that had that `generation`.
+
+        The generation is how many ``Renewed`` and ``Reopened`` there were before.
+        """
+        self._latest_mark = (seq, generation)
         self._queue.put(int)
+
+    def look(self) -> None:
+        """Have the journal's files looked at, unless something else is to be done with them anyway."""
+        if self._queue.empty():
+            self._queue.put(_LOOK)
 
     def fork(self, new: str, first: Callable[[Journal], Draft]) -> None:
         """Queue that the journal continues under the id `new`; ``Renewed`` follows."""
@@ -158,6 +178,8 @@ class Recorder:
                 break
             self._do(self._current)
             self._current = None
+            if self._journal.has_much_to_fold and self._queue.empty():
+                self._fold()
 
     def _do(self, job: object) -> None:
         if isinstance(job, _Append):
@@ -166,6 +188,8 @@ class Recorder:
             self._fork(job)
         elif job is _Checkpoint:
             self._write_checkpoint()
+        elif job is _LOOK:
+            self._look()
         else:
             self._write_mark()
 
@@ -182,6 +206,17 @@ class Recorder:
         except JournalError as error:
             self._fell_sick(error)
 
+    def _look(self) -> None:
+        try:
+            self._journal.look()
+        except JournalError as error:
+            self._fell_sick(error)  # the probe looks again
+
+    def _taken_over(self) -> None:
+        journal = self._journal
+        self._generation += 1
+        self._post(Reopened(journal.id, journal.head, journal.unacknowledged))
+
     def _fork(self, job: _Fork) -> None:
         first: list[Draft] = []
 
@@ -192,6 +227,7 @@ class Recorder:
             self._latest_mark = None  # it was the old journal's
 
         if self._until_written(renew, ends=False):
+            self._generation += 1
             self._post(Renewed(job.new, self._journal.head))
 
     def _until_written(self, write: Callable[[], object], *, ends: bool) -> bool:
@@ -233,13 +269,16 @@ class Recorder:
 
     def _write_mark(self) -> None:
         latest, self._latest_mark = self._latest_mark, None
-        if latest is None or latest == self._journal.mark:
+        if latest is None:
             return
         try:
-            self._journal.acknowledge(latest)
+            self._journal.look()  # what is found may be another journal, and this mark not its own
+            if latest[0] == self._journal.mark or latest[1] not in (None, self._generation):
+                return
+            self._journal.acknowledge(latest[0])
             self._keep(self._journal)
         except JournalError as error:
-            self._latest_mark = latest if self._latest_mark is None else self._latest_mark  # the probe tries again
+            self._latest_mark = self._latest_mark or latest  # the probe tries again
             self._fell_sick(error)
         else:
             self._post(Stored(self._journal.head, self._journal.unacknowledged))

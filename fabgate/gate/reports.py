@@ -16,7 +16,7 @@ from fabgate.gate.config import NO_RUN_SENSE, Config
 from fabgate.gate.facts import FactWriter
 from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import Change, Draft, Journal
-from fabgate.gate.recorder import CheckpointKept, JournalSick, JournalWell, Recorder, Renewed, Stored
+from fabgate.gate.recorder import CheckpointKept, JournalSick, JournalWell, Recorder, Renewed, Reopened, Stored
 from fabgate.gate.roster_http import HttpSource
 from fabgate.gate.roster_source import FileSource, RosterConfirmed, RosterRefused, RosterStored
 from fabgate.gate.sensing import ReaderFault, ReaderRecovered, Sensing
@@ -162,19 +162,25 @@ class Reports:
                 confirmed: list[w.Event] = [] if token is None else [w.Committed(token)]
                 return confirmed + self._fullness(unacknowledged)
             case Renewed(journal, head):
-                log.warning("the journal goes on as %s from entry %d", journal, head)
-                self.journal_id = journal
-                self.stored = Stored(head, self.stored.unacknowledged + 1)  # the entry that names the fork; see renew
-                if self.uplink is not None:
-                    self.uplink.renewed()
-                return self._fullness(self.stored.unacknowledged)
-            case MarkMoved(seq):
-                self._recorder.acknowledge(seq)
+                # One more waits than before: the entry that names the fork; see ``Journal.renew``.
+                return self._goes_on(journal, head, self.stored.unacknowledged + 1)
+            case Reopened(journal, head, unacknowledged):
+                return self._goes_on(journal, head, unacknowledged)
+            case MarkMoved(seq, generation):
+                self._recorder.acknowledge(seq, generation)
                 return []
             case ForkFound():
                 self._recorder.fork(uuid7().replace("-", ""), lambda journal: self._forked(journal, now))
                 return []
         return None
+
+    def _goes_on(self, journal: str, head: int, unacknowledged: int) -> list[w.Event]:
+        log.warning("the journal goes on as %s from entry %d", journal, head)
+        self.journal_id = journal
+        self.stored = Stored(head, unacknowledged)
+        if self.uplink is not None:
+            self.uplink.renewed()
+        return self._fullness(unacknowledged)
 
     def _fullness(self, unacknowledged: int) -> list[w.Event]:
         most = self._config.journal.max_entries

@@ -60,9 +60,10 @@ _RETAINED: Final[tuple[wire.Leaf, ...]] = ("status", "state")
 
 
 class MarkMoved(msgspec.Struct, frozen=True):
-    """The collector confirms everything up to `seq`."""
+    """The collector confirms everything up to `seq` of the journal that was read after so many ``Uplink.renewed``."""
 
     seq: int
+    generation: int = 0
 
 
 class LinkChanged(msgspec.Struct, frozen=True):
@@ -163,6 +164,9 @@ class Uplink:
         self._forking = False
         #: The file holds another journal, which is not read yet.
         self._renewed = False
+        #: How often that was said, and how often it had been said when the journal that is delivered was opened.
+        self._renewals = 0
+        self._generation = 0
         #: Whether the broker is to publish the last will when this ends; a gate that gives its name up leaves nothing.
         self._last_word = True
         #: What the broker said at the end of the newest connection, and whether it never let the gate in.
@@ -328,7 +332,7 @@ class Uplink:
             self._publish_status()
         if self._delivery.mark != mark:
             # Kept in the journal too: what a restored collector lacks is no longer acknowledged, nor trimmed.
-            self._post(MarkMoved(self._delivery.mark))
+            self._post(MarkMoved(self._delivery.mark, self._generation))
         if self._boot_ms() >= self._beat_at:
             self._beat()
         self._pump()
@@ -368,6 +372,7 @@ class Uplink:
                     self._client.publish(self._topics.topic("reply"), wire.encode(event), qos=1)
             case _ if event is Reader:
                 self._renewed = self._forking = True
+                self._renewals += 1
             case _Message():
                 self._message(event)
 
@@ -380,6 +385,7 @@ class Uplink:
         self._journal.close()
         self._journal = fresh
         self._delivery = self._new_delivery()
+        self._generation = self._renewals
         self._renewed = self._forking = False
         self._mids.clear()
         if self._client is not None:
@@ -469,7 +475,7 @@ class Uplink:
             log.error("the collector has another history of journal %s at entry %d", ack.journal, ack.seq)
             self._post(ForkFound())
         if self._delivery.mark != mark:
-            self._post(MarkMoved(self._delivery.mark))
+            self._post(MarkMoved(self._delivery.mark, self._generation))
 
     def _pump(self) -> None:
         room, beside = 0 if self._forking else self._delivery.room(), packer(self._journal.id)

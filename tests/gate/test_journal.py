@@ -27,8 +27,8 @@ from fabgate.gate.journal import (
     Journal,
     OpenSession,
     plain_connect,
-    plain_write_back,
 )
+from fabgate.gate.journal_files import plain_write_back
 from fabgate.gate.journal_reader import Reader
 from fabgate.seal import ZERO_HASH, entry_hash, first_prev, from_text
 from tests.support import disk

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
@@ -17,7 +17,7 @@ import pytest
 from fabgate import wire
 from fabgate.errors import JournalError
 from fabgate.gate.ids import uuid7
-from fabgate.gate.journal import FOLD_AFTER, FOLD_SOON, NO_CHANGE, Change, Draft, Journal, OpenSession
+from fabgate.gate.journal import FOLD_AFTER, NO_CHANGE, Change, Draft, Journal, OpenSession
 from fabgate.seal import first_break, first_prev, from_text
 from tests.gate.disk import Disk, Platter, folder_in_memory
 
@@ -105,13 +105,14 @@ class Life:
         self.interrupted: tuple[list[Draft], Change] | None = None
         self.interrupted_renewal: tuple[str, Draft] | None = None
         self.count = 0
+        #: After about so many steps the WAL is folded.
+        self.fold_every = 150
 
     def run_until_stopped(self, journal: Journal | None = None) -> None:
         """Work, and after a failure go on, as the recorder does, until nothing answers any more."""
         while not self.disk.off:
             if journal is None:
-                pages = self.random.choice((1, 5, 20, 400))
-                self.disk.instead = {FOLD_SOON: f"PRAGMA wal_autocheckpoint={pages}"}
+                self.fold_every = self.random.choice((1, 2, 8, 150))
                 journal = journal_on(self.disk)
             try:
                 journal.open()
@@ -122,6 +123,8 @@ class Life:
                     self._renew(journal, *self.interrupted_renewal)
                 while True:
                     self._step(journal)
+                    if self.random.randrange(self.fold_every) == 0:
+                        self.fold(journal)
             except JournalError:
                 assert self.disk.off or self.disk.has_failed
                 self.disk.heal()
@@ -150,8 +153,6 @@ class Life:
             self.trim(journal)
         elif chance < 0.97:
             self.renew(journal)
-        elif chance < 0.985:
-            self.fold(journal)
         else:
             journal.close()
 
@@ -312,7 +313,7 @@ def reopen(life: Life, journal: Journal) -> None:
     life.append_something(journal)
 
 
-ACTS = {
+ACTS: dict[str, Callable[[Life, Journal], None]] = {
     "open": lambda life, journal: None,
     "start": Life.start_session,
     "end": Life.end_session,
@@ -326,7 +327,18 @@ ACTS = {
 }
 
 
-def steps_that_fail(folder: Path, act: str, *, pages: int = 400, **how: Any) -> Iterator[tuple[Life, Journal, bool]]:
+def and_fold(act: Callable[[Life, Journal], None]) -> Callable[[Life, Journal], None]:
+    def both(life: Life, journal: Journal) -> None:
+        act(life, journal)
+        life.fold(journal)
+
+    return both
+
+
+ACTS |= {f"{name} and fold": and_fold(act) for name, act in ACTS.items() if name not in ("open", "fold")}
+
+
+def steps_that_fail(folder: Path, act: str, **how: Any) -> Iterator[tuple[Life, Journal, bool]]:
     """Do `act` on a prepared journal again and again, the n-th write or sync failing; yield what was left."""
     forgetful = how.pop("forgetful", False)
     for n in count(1):
@@ -334,16 +346,16 @@ def steps_that_fail(folder: Path, act: str, *, pages: int = 400, **how: Any) -> 
             left.unlink()
         random = Random(0)
         disk = Disk(folder, random, mode=Random(n).choice(("drop", "subset", "torn")), forgetful=forgetful)
-        disk.instead = {FOLD_SOON: f"PRAGMA wal_autocheckpoint={pages}"}
         life = Life(disk, random)
         journal = journal_on(disk)
         if act != "open":
             journal.open()
             for _ in range(3):
                 life.append_something(journal)
-            if act == "start" and life.known.opened:
+            starts = act.startswith("start")
+            if starts and life.known.opened:
                 life.end_session(journal)
-            elif act != "start" and not life.known.opened:
+            elif not starts and not life.known.opened:
                 life.start_session(journal)
             life.acknowledge(journal, journal.head)
         random.seed(n)
@@ -369,16 +381,11 @@ def steps_that_fail(folder: Path, act: str, *, pages: int = 400, **how: Any) -> 
 @pytest.mark.parametrize("forgetful", [False, True], ids=["dirty", "forgotten"])
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
-@pytest.mark.parametrize(
-    ("act", "pages"),
-    [pytest.param(act, 400, id=act) for act in ACTS]
-    # With a WAL checkpoint in each commit nothing is left to fold.
-    + [pytest.param(act, 1, id=f"{act} with WAL checkpoint") for act in ACTS if act != "fold"],
-)
+@pytest.mark.parametrize("act", ACTS)
 def test_each_write_and_sync_may_fail_and_what_returned_is_there_and_what_did_not_can_be_said_again(
-    act, error, for_ever, forgetful, pages, folder
+    act, error, for_ever, forgetful, folder
 ):
-    how = {"error": error, "for_ever": for_ever, "forgetful": forgetful, "pages": pages}
+    how = {"error": error, "for_ever": for_ever, "forgetful": forgetful}
     for life, journal, returned in steps_that_fail(folder, act, **how):
         disk = life.disk
         if for_ever and not returned and life.interrupted:

@@ -514,7 +514,9 @@ def test_another_history_of_the_journal_is_a_fork_that_is_told_once_and_ends_the
     assert ear.seqs() == [1, 2, 3, 4, 5, 6, 7]
     assert {dict(message.properties.UserProperty)["journal"] for message in ear.events()} == {"j2"}
     ear.ack("j2", 7, desk.hash(7))
-    wait(lambda: MarkMoved(7) in desk.posted, "the mark")
+    wait(
+        lambda: MarkMoved(7, generation=1) in desk.posted, "the mark of the journal that was read after it was renewed"
+    )
 
 
 class Fragile(Reader):
