@@ -29,11 +29,15 @@ OPENED_BY: Final = {"sign-in": "", "welcome": ""}
 def main() -> None:
     """Fill it and print what there is to see."""
     start.prepare()
+    json.dump(fill(), sys.stdout)
+
+
+def fill() -> dict[str, Any]:
+    """Fill the collector that Django is set up for; return its addresses, names and password."""
     _people_and_machines()
     _this_hour()
     _done_by_hand()
-    found = {"pages": _pages(), "no_pages": _no_pages(), "names": _names(), "password": PASSWORD}
-    json.dump(found, sys.stdout)
+    return {"pages": _pages(), "no_pages": _no_pages(), "names": _names(), "password": PASSWORD}
 
 
 def _people_and_machines() -> None:

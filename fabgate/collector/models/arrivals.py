@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from django.db import models
 
 from fabgate import seal, wire
+from fabgate.collector.models.fields import Flag
 from fabgate.collector.models.workshop import Gate
 
 #: So far beyond its arrival an entry cannot be dated. Two right clocks are within a second of each other; the rest is
@@ -84,7 +85,7 @@ class Entry(models.Model):
     occurred_at = models.DateTimeField(null=True)
     copyof = models.CharField(max_length=200, null=True)  # noqa: DJ001 (absent on the wire is NULL here)
     #: The fact is stored under another number too, and counted there.
-    is_copy = models.BooleanField(default=False)
+    is_copy = Flag(default=False)
 
     class Meta:
         """Once by number, and once by fact."""
@@ -140,7 +141,7 @@ class Quarantine(models.Model):
     detail = models.TextField(blank=True)
     hash = models.BinaryField()
     body = models.BinaryField()
-    counts = models.BooleanField(default=False)
+    counts = Flag(default=False)
     times = models.BigIntegerField(default=1)
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()

@@ -10,6 +10,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from fabgate.collector.models.arrivals import Journal
+from fabgate.collector.models.fields import Flag
 from fabgate.collector.models.workshop import Gate, Machine
 
 _ENDED = Q(ended_at__isnull=False)
@@ -33,7 +34,7 @@ class UsageSession(models.Model):
     badge = models.CharField(max_length=200)
 
     started_at = models.DateTimeField(null=True)
-    start_timed = models.BooleanField(default=False)  # the entry carried the time; else it follows from the boot's
+    start_timed = Flag(default=False)  # the entry carried the time; else it follows from the boot's
     start_boot = models.CharField(max_length=64, blank=True)
     start_boottime_ms = models.BigIntegerField(default=0)
     has_start = models.BooleanField(default=False)
@@ -53,7 +54,7 @@ class UsageSession(models.Model):
     # that, or that its member contests it.
     review = models.CharField(max_length=40, null=True)  # noqa: DJ001 (NULL is: nothing to review)
     doubt = models.CharField(max_length=40, null=True)  # noqa: DJ001 (NULL is: the entries leave none)
-    uncertain = models.BooleanField(default=False)
+    uncertain = Flag(default=False)
     # What counts: what the entries say, unless a correction says otherwise (`corrected` names which fields one does).
     used_by = models.CharField(max_length=200, blank=True)
     payer = models.CharField(max_length=200, blank=True)
@@ -65,11 +66,11 @@ class UsageSession(models.Model):
     not_after = models.DateTimeField(null=True)
 
     # The latest fact: the end that holds, or else the entry with the highest counters.
-    has_end = models.BooleanField(default=False)
+    has_end = Flag(default=False)
     end_reason = models.CharField(max_length=200, blank=True)
     last_at = models.DateTimeField(null=True)
     last_arrived_at = models.DateTimeField(null=True)  # kept where the entry itself carries no time
-    last_timed = models.BooleanField(default=False)
+    last_timed = Flag(default=False)
     last_boot = models.CharField(max_length=64, blank=True)
     last_boottime_ms = models.BigIntegerField(default=0)
     last_energised_ms = models.BigIntegerField(default=0)

@@ -58,7 +58,7 @@ def about(station: Station) -> Mail | None:
 def lately(at: datetime) -> dict[str, datetime]:
     """Return of which sessions somebody was written to within the pause, and when."""
     found: dict[str, datetime] = {}
-    for change in Change.objects.filter(at__gt=at - PAUSE, verb__in=(MAILED, NOT_MAILED)).order_by("id"):
+    for change in Change.objects.filter(at__gt=at - PAUSE, verb__in=(MAILED, NOT_MAILED)).order_by("at", "id"):
         if change.verb == MAILED:
             found[change.after["session"]] = change.at
         else:

@@ -1,0 +1,224 @@
+"""Is what grows with the years found along an index, by every version of Django, in a database made by any of them?
+
+SQLite uses a partial index only where the text of a query says what the index's condition says (docs/decisions/0033).
+`tests/collector/indexes` holds the indexes with such conditions as versions of Django have made them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import shutil
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from django.apps import apps
+from django.db import connection, models
+from django.test import Client
+
+from fabgate import wire
+from fabgate.collector import corrections, gates, roster
+from fabgate.collector.models import Account, ApiKey, UsageSession
+from fabgate.collector.models.fields import Flag
+from fabgate.collector.received import Received
+from fabgate.collector.store import Store
+from fabgate.collector.worker import Worker
+from tests.browser import furnish
+from tests.collector.gates import Journal
+from tests.collector.plans import Asked, Walk, listening, plans
+
+flags = import_module("fabgate.collector.migrations.0020_flags")
+pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite alone goes by the text of a condition")
+
+#: As these versions of Django have made them; 6.0 wrote what 5.2 did.
+MADE_BY: Final = {path.stem: path for path in (Path(__file__).parents[1] / "indexes").glob("*.sql")}
+#: Says something else than we write.
+OTHER: Final = "django-6.1"
+#: What grows with the years; everything else is as large as the workshop.
+GROWING: Final = {
+    f"collector_{name}"
+    for name in ("boot", "change", "entry", "ledgerline", "refusal", "usageday", "usagemonth", "usagesession")
+}
+#: Walks that are short, or seldom. Indexes of few rows:
+SHORT: Final = {"session_open", "session_unended"}
+#: What is read from its newest end on, as far as a page reaches.
+NEWEST: Final = re.compile(r"ORDER BY .* DESC LIMIT \d+$")
+#: Who was refused without being a member: no index has badge and date in an order that fits.
+STRANGERS: Final = "refusal_stranger"
+#: What a restored image of a gate's card had ended: asked once for each image.
+OF_AN_IMAGE: Final = '"opened_seq" > '
+
+
+@pytest.fixture
+def asked(own_data: Any, told: list[Any]) -> Asked:
+    """What ingest, pages, API, rosters and the worker ask of a workshop that has been open for two months."""
+    found = furnish.fill()
+    now = datetime.now(UTC)
+    with listening() as statements:
+        _gates_say(now)
+        _programs_ask(own_data)
+        roster.rebuild()
+        Worker().turn(now + timedelta(days=2))  # the loan is over
+        _people_look(found["pages"])
+        corrections.correct("s-undated", "purpose", "maintenance", author="maya", reason="the spindle")
+    return statements
+
+
+def _gates_say(now: datetime) -> None:
+    """Deliver what is seldom: a boot without a date, one that gets its date later, a journal that forks, rubbish."""
+    store = Store("lyon")
+    journal = Journal(gate="hall-1")
+    journal.write("gate.started", version="1", time=now - timedelta(hours=9))
+    journal.start("s-before")
+    journal.write("access.refused", badge="b" * 64, reasons=["unknown-badge"])
+    journal.boot, journal.synced = "boot-2", False
+    journal.write("gate.started", version="1")
+    journal.start("s-undated")
+    journal.end("s-undated", 60_000)
+    store.store([*journal.messages(), journal.status(), journal.state(state="idle")], now)
+    store.store([journal.write("clock.synced", time=now)], now)
+    lost = journal.write("gate.stopping", reason="x")
+    store.store([Received(lost.topic, b"{", journal.name, str(journal.head + 5))], now)
+    new = journal.fork(mark=2)
+    store.store(new.messages(), now)
+    store.store([new.status(floor=2), *journal.messages()], now)
+    store.greetings()
+
+
+def _programs_ask(env: Any) -> None:
+    gates.add(argparse.Namespace(name="hall-2", machine="laser", new_token=False, json=False))
+    token = (env.gate_directory("hall-2") / "token").read_text().strip()
+    key = ApiKey.make("Invoices", ["sessions:read"], made_by=None, expires_at=None)[1]
+    for path, headers in (
+        ("/api/v1/gates/hall-2/roster", {"Authorization": f"Bearer {token}", wire.HEADER_NONCE: "n" * 16}),
+        ("/api/v1/sessions?limit=5", {"Authorization": f"Bearer {key}"}),
+        ("/metrics", {}),
+        ("/healthz", {}),
+    ):
+        answer = Client(headers={"host": "localhost", **headers}).get(path)
+        assert answer.status_code == 200 or path == "/healthz", (path, answer.content)  # which says that no ingest runs
+
+
+def _people_look(pages: list[dict[str, str]]) -> None:
+    """Open every page, and the lists by each of their filters."""
+    who = ["", "&member=m-1", "&machine=1", "&member=m-1&machine=1"]
+    sessions = [f"/use?period={when}{one}" for one in who for when in ("last-month", "all") if one or when != "all"]
+    lists = [
+        *sessions,
+        *(f"{one}&reason=badge" for one in sessions),
+        *(f"{one}&uncertain=on" for one in sessions),
+        *(f"/use/refusals?period=last-month{one}" for one in who),
+        *(f"/use/usage?period=last-month{one}" for one in who),
+    ]
+    for page in [*pages, *({"path": path, "as": furnish.MANAGER} for path in lists)]:
+        client = Client(headers={"host": "localhost"}, SERVER_NAME="localhost")
+        if page["as"]:
+            client.force_login(Account.objects.get(name=page["as"]))
+        answer = client.get(page["path"])
+        assert answer.status_code in {200, 303, 404}, page
+
+
+def is_long(walk: Walk) -> bool:
+    """Return whether the walk becomes longer with the years."""
+    is_short = walk.index in {*SHORT, STRANGERS} or NEWEST.search(walk.statement) or OF_AN_IMAGE in walk.statement
+    return walk.table in GROWING and not is_short
+
+
+def make_as(version: str, file: Path) -> None:
+    """Go on with a database whose indexes were made by another version of Django."""
+    connection.close()
+    shutil.copyfile(connection.settings_dict["NAME"], file)
+    connection.settings_dict["NAME"] = str(file)
+    with connection.cursor() as cursor:
+        for statement in filter(None, map(str.strip, MADE_BY[version].read_text().split(";"))):
+            (name,) = re.findall(r'INDEX "(\w+)"', statement)
+            cursor.execute(f"DROP INDEX {name}")
+            cursor.execute(statement)
+
+
+def bring_up_to_date() -> None:
+    with connection.schema_editor(atomic=False) as schema:
+        flags.make_again(apps, schema)
+
+
+def made() -> dict[str, str]:
+    """Return the indexes as they were made."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+        return dict(cursor.fetchall())
+
+
+def test_what_grows_is_found_along_an_index_whichever_django_made_the_database(asked, tmp_path):
+    found = plans(asked)
+    assert list(filter(is_long, found.walks)) == []
+    assert {name for _, name in flags._INDEXES} <= found.indexes  # or nobody needs it
+    for version in MADE_BY:
+        make_as(version, tmp_path / version)
+        if version == OTHER:  # or this test could not fail
+            assert set(filter(is_long, plans(asked).walks))
+            assert not plans(asked).indexes & {name for _, name in flags._INDEXES}
+        bring_up_to_date()
+        again = plans(asked)
+        assert (version, list(filter(is_long, again.walks))) == (version, [])
+        assert again.indexes == found.indexes
+
+
+@pytest.mark.parametrize("version", MADE_BY)
+def test_only_an_index_that_says_something_else_is_made_again_and_the_log_says_how_far_it_is(
+    database, tmp_path, caplog, version
+):
+    wanted = made()
+    make_as(version, tmp_path / "made")
+    other = [name for name, statement in made().items() if statement != wanted[name]]
+    with caplog.at_level(logging.INFO):
+        bring_up_to_date()
+    assert made() == wanted
+    said = [record.getMessage() for record in caplog.records if "rows again" in record.getMessage()]
+    assert len(said) == len(other) == (len(flags._INDEXES) if version == OTHER else 0)
+    assert all(f"({number} of {len(said)})" in line for number, line in enumerate(said, 1))
+
+
+def test_after_an_interruption_every_index_is_there_and_the_next_start_goes_on(database, tmp_path):
+    wanted = made()
+    make_as(OTHER, tmp_path / "made")
+    before = made()
+
+    def stop(execute: Any, statement: str, *more: Any) -> Any:
+        if "CREATE INDEX" in statement and "session_open" in statement:
+            raise KeyboardInterrupt
+        return execute(statement, *more)
+
+    with pytest.raises(KeyboardInterrupt), connection.execute_wrapper(stop):
+        bring_up_to_date()
+    halfway = made()
+    assert halfway.keys() == wanted.keys()
+    assert {halfway[name] == wanted[name] for _, name in flags._INDEXES} == {True, False}
+    assert halfway["session_open"] == before["session_open"]
+    bring_up_to_date()
+    assert made() == wanted
+
+
+def test_conditions_name_no_other_yes_or_no(database):
+    """Of a plain BooleanField each version of Django would write something else."""
+    for model in apps.get_app_config("collector").get_models():
+        for one in (*model._meta.indexes, *model._meta.constraints):
+            for name in _named(getattr(one, "condition", None)):
+                field = model._meta.get_field(name)
+                assert isinstance(field, Flag) or not isinstance(field, models.BooleanField), (one.name, name)
+
+
+def _named(condition: models.Q | None) -> set[str]:
+    """Return the fields that a condition names."""
+    if condition is None:
+        return set()
+    parts = [_named(one) if isinstance(one, models.Q) else {one[0].split("__")[0]} for one in condition.children]
+    return set().union(*parts)
+
+
+def test_a_flag_is_compared_with_yes_or_no_alone(database):
+    with pytest.raises(TypeError, match="wanted True or False"):
+        list(UsageSession.objects.filter(has_end=models.F("uncertain")))
