@@ -633,6 +633,22 @@ def warning_mistakes(rules: MachineRules) -> dict[str, str]:
     }
 
 
+def holder_mistake(rules: MachineRules) -> str | None:
+    """Return ``grace_s: found …, wanted …`` where a second person is needed and a card can never leave its holder.
+
+    The member's card has to leave for the supervisor's, and hold mode without a grace time ends the session at that.
+    For where a person writes the rules. It is no mistake of a roster: a gate refuses whoever needs a supervisor, and
+    serves everybody else.
+    """
+    second = "sponsor: true" if rules.sponsor else f"supervisor: {rules.supervisor}"
+    if rules.mode != "hold" or rules.grace_s > 0 or (rules.supervisor == "never" and not rules.sponsor):
+        return None
+    return (
+        f"grace_s: found 0 with mode: hold and {second}, wanted 1 or more; the member's card has to leave its holder for"
+        " the supervisor's. Or set supervisor: never and sponsor: false"
+    )
+
+
 class Window(Message, frozen=True, kw_only=True):
     """When a member may use the machine, in the site's time zone; `days` are ISO weekdays, 1 is Monday."""
 

@@ -366,3 +366,21 @@ def test_a_warning_as_long_as_what_it_comes_before_is_named_but_a_gate_takes_the
     rules = wire.MachineRules(**changes)
     assert list(wire.warning_mistakes(rules).values()) == wanted
     assert wire.machine_mistakes(rules) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({}, "with mode: hold and supervisor: minors, wanted 1 or more;"),
+        ({"supervisor": "always"}, "with mode: hold and supervisor: always, wanted 1 or more;"),
+        ({"supervisor": "never", "sponsor": True}, "with mode: hold and sponsor: true, wanted 1 or more;"),
+        ({"supervisor": "never"}, None),
+        ({"grace_s": 1}, None),
+        ({"mode": "tap"}, None),
+    ],
+)
+def test_a_holder_without_grace_where_a_second_card_is_needed_is_named_but_a_gate_takes_the_roster(changes, wanted):
+    rules = wire.MachineRules(**{"mode": "hold", "grace_s": 0, **changes})
+    found = wire.holder_mistake(rules)
+    assert found is None if wanted is None else found.startswith(f"grace_s: found 0 {wanted}")
+    assert wire.machine_mistakes(rules) == []

@@ -81,6 +81,9 @@ def changed(rules: dict[str, Any], changes: list[str], mistakes: list[str]) -> d
     told = wire.machine_mistakes(would_be)
     if "warn_s" in found:
         told += wire.warning_mistakes(would_be).values()
+    without_grace = wire.holder_mistake(would_be)
+    if without_grace is not None:
+        told.append(without_grace)
     # A limit that could not be read is not compared with the one that was to go with it.
     mistakes.extend(text for text in told if not any(f"({name})" in text or text.startswith(name) for name in wrong))
     return found

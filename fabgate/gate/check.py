@@ -29,8 +29,11 @@ class Checked:
 def check(path: Path) -> Checked:
     """Read gate.yaml and its roster file. Raises UsageError with a line for every mistake of both, gate.yaml's first."""
     found, reading = config.look(path)
-    mistakes = reading.mistakes
     values, roster = reading.values, None
+    without_grace = wire.holder_mistake(_rules(values))
+    if without_grace is not None:
+        reading.wrong("machine.grace_s", without_grace.removeprefix("grace_s: "))
+    mistakes = reading.mistakes
     file = values.get("roster.file")
     if file is not None and file.is_file():  # where there is none, gate.yaml is told so
         topics = wire.GateTopics(values.get("site", ""), values.get("gate", ""))
@@ -42,6 +45,8 @@ def check(path: Path) -> Checked:
             idle_off_s = roster.machine.idle_off_s
             if idle_off_s is not None and values.get("inputs.running_pin", ...) is None:
                 wrong.add(None, f"machine.idle_off_s: {config.NO_RUN_SENSE.format(idle_off_s)}")
+            if without_grace is None and (text := wire.holder_mistake(roster.machine)) is not None:
+                wrong.add(None, f"machine.{text}")
             if wrong.found:
                 mistakes.append(wrong.text())
     if mistakes or found is None:

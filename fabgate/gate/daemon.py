@@ -319,7 +319,7 @@ class Daemon:
         )
         self._reports.journal_id = self._journal.id
         self._reports.choose_badge_key()
-        self._reports.look_at_idle_off()
+        self._reports.look_at_rules()
         self._reports.look_at_locks()
         if config.mqtt is not None:
             reader = JournalReader(self._journal.path)

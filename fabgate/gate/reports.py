@@ -106,9 +106,15 @@ class Reports:
         first = next(iter(self._badge_keys.values()))
         self._sensing.use_key(self._badge_keys.get(self._standing.badge_key_id or "", first))
 
-    def look_at_idle_off(self) -> None:
-        """Tell of a roster that wants the machine off when it stands still, where nothing says that it does."""
-        idle_off_ms = self._standing.rules().idle_off_ms
+    def look_at_rules(self) -> None:
+        """Report rules that this gate cannot keep as they are written: ``fabgate check`` calls them mistakes."""
+        rules = self._standing.rules()
+        without_grace = wire.holder_mistake(self._standing.machine)
+        if without_grace is not None:
+            self.problems["grace"] = f"machine.{without_grace}"
+        else:
+            self.problems.pop("grace", None)
+        idle_off_ms = rules.idle_off_ms
         if idle_off_ms is not None and self._config.inputs.running_pin is None:
             self.problems["idle-off"] = f"machine.idle_off_s: {NO_RUN_SENSE.format(idle_off_ms // 1000)}"
         else:
@@ -223,7 +229,7 @@ class Reports:
                 self.problems.pop("roster", None)
                 self.problems.pop("roster-members", None)
                 self.look_at_locks()
-                self.look_at_idle_off()
+                self.look_at_rules()
                 data = wire.RosterReplaced(clock=self._writer.clock(now), version=version, members=members)
                 locked = self._standing.locked
                 change = Change(lock=locked.to_text()) if locked != before else Change()

@@ -114,10 +114,14 @@ class Standing:
         if self._directory is not None:
             self._directory.close()
 
+    @property
+    def machine(self) -> wire.MachineRules:
+        """Return the machine's rules as the roster has them, or gate.yaml where there is no roster."""
+        return self._fallback if self._directory is None else self._directory.machine
+
     def rules(self) -> w.MachineRules:
         """Return the machine's rules, with the lock that holds."""
-        machine = self._fallback if self._directory is None else self._directory.machine
-        return machine_rules(msgspec.structs.replace(machine, lock=self.locked.lock))
+        return machine_rules(msgspec.structs.replace(self.machine, lock=self.locked.lock))
 
     def unnamed_locks(self) -> tuple[wire.Lock, ...]:
         """Return the locks that stand although the roster, which is the last word, does not have them."""

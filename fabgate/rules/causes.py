@@ -50,6 +50,8 @@ class Causes(Lasting):
         if self._causes.pop(cause, None) is None:
             return
         self._record(w.Cleared(cause, member))
+        if cause is w.Cause.READER and self._session is not None and self._session.present:
+            self._put_back(self._session.badge)  # the reader had only hung: the card never left
         if self._phase is Phase.IDLE:
             self._tell_worst()
 

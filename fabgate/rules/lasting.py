@@ -64,12 +64,21 @@ class Lasting(Notebook):
             session.term.add(by_ms)
             self._signal(w.SignalKind.EXTENDED, session=session, ms=session.term.limit_at - self._now.boot_ms)
 
+    def _put_back(self, badge: str) -> None:
+        """Take that `badge` is in the holder, for whatever reason it was put there: no grace runs for it."""
+        for session in (self._session, self._pending.session if self._pending is not None else None):
+            if session is not None and session.badge == badge:
+                session.present = True
+        session = self._session
+        if session is not None and session.badge == badge and session.term.grace_until is not None:
+            self._end_grace(session)
+
     def _end_grace(self, session: Session) -> None:
         """Go on: the card is in its holder again."""
         session.term.grace_until = None
         if self._phase is Phase.FINISHING_JOB:
             self._tell_finishing(session)
-        else:
+        elif self._phase is Phase.ACTIVE:
             self._signal(w.SignalKind.GO, session=session)
 
     def _tell_finishing(self, session: Session) -> None:

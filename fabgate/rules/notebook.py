@@ -126,7 +126,12 @@ class Notebook(ABC):
 
     def _may_sponsor(self, holder: w.Holder) -> bool:
         """Say whether a badge opens a session for a stranger; never under a cause, whatever its holder may do alone."""
-        return self._rules.sponsor and not self._causes and self._may_supervise(holder)
+        return self._rules.sponsor and self._cards_may_change and not self._causes and self._may_supervise(holder)
+
+    @property
+    def _cards_may_change(self) -> bool:
+        """Whether the member's card may leave for a supervisor's: in hold mode only a grace time allows that."""
+        return self._rules.mode is not w.Mode.HOLD or self._rules.grace_ms > 0
 
     def _new_session(
         self,

@@ -48,6 +48,7 @@ class Session:
     meter: Meter = field(default_factory=Meter)
     supervisor: str | None = None
     supervisor_badge: str | None = None
+    #: Whether the card was last seen in its holder. Only hold mode asks.
     present: bool = True
     end_reason: w.EndReason = w.EndReason.BADGE
     end_actor: str | None = None

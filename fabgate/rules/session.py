@@ -214,6 +214,8 @@ class Gate(Taps, Causes):
     def _still_may(self, session: Session) -> bool:
         if self._phase is Phase.HANDING_OVER and not self._rules.handover:
             return False
+        if not session.present and not self._cards_may_change:
+            return False
         supervisor = self._holder(session.supervisor_badge, session.supervisor)
         if session.sponsored:
             return supervisor is not None and self._may_sponsor(supervisor) and not self._guest_barred(session)

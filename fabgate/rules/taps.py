@@ -22,6 +22,7 @@ class Taps(Lasting):
         if guest is not None and self._look_up(guest) is not None:
             guest = None  # another roster came since: it is no stranger's any more
         if self._flags.asking and holder is not None and holder.id is not None:
+            self._put_back(badge)
             self._flagged_by(badge, holder)
         elif self._phase is Phase.IDLE:
             self._tapped_idle(badge, holder, guest)
@@ -29,6 +30,7 @@ class Taps(Lasting):
             self._tapped_awaiting(holder, badge)
         elif self._phase in (Phase.AWAIT_JOURNAL, Phase.HANDING_OVER):
             if not self._came_back(badge):
+                self._put_back(badge)
                 self._cancel(w.EndReason.CANCELLED)
         elif self._phase is Phase.RUN_ON:
             self._tapped_run_on(badge, holder, guest)
@@ -37,9 +39,7 @@ class Taps(Lasting):
 
     def _lies(self, badge: str) -> None:
         """Take a card that nobody tapped: it can only prove that the holder of a session never lost it."""
-        session = self._session
-        if session is not None and session.badge == badge and session.term.grace_until is not None:
-            self._end_grace(session)
+        self._put_back(badge)
 
     def _tapped_idle(self, badge: str, holder: w.Holder | None, guest: str | None) -> None:
         if w.Cause.OUTPUT in self._causes and holder is not None and self._level(holder) is w.Level.MAINTAINER:
@@ -53,6 +53,8 @@ class Taps(Lasting):
             session = self._new_session(guest, holder, basis, supervisor=holder.id, supervisor_badge=badge)
             session.present = False  # the card in the field is the sponsor's
             self._ask_journal(session)
+        elif decision.needs_supervisor and not self._cards_may_change:
+            self._refuse(badge, holder, (SUPERVISOR_NEEDED,))
         elif decision.needs_supervisor:
             self._ask_supervisor(self._new_session(badge, holder, decision.basis))
         else:
@@ -113,7 +115,7 @@ class Taps(Lasting):
         elif self._phase is Phase.FINISHING_JOB:
             self._job_said_done(session)
         elif self._rules.mode is w.Mode.HOLD and same_card:
-            session.term.grace_until = None
+            session.term.grace_until, session.present = None, True
             if not self._extend(session):
                 self._signal(w.SignalKind.GO, session=session)
         elif self._rules.mode is w.Mode.TIMED and same_card:
@@ -149,4 +151,5 @@ class Taps(Lasting):
             if pending.token is not None:
                 self._cancel(w.EndReason.CANCELLED)
         elif self._session is not None and self._session.badge == badge:
+            self._session.present = False
             self._start_grace(self._session)

@@ -60,11 +60,12 @@ def test_an_empty_value_goes_back_to_the_default():
         ("on_stale=shrug", "wanted allow or deny"),
         ("observe_until=soon", "wanted a moment such as 2027-03-01"),
         ("max_s=5", "wanted 43200 (limit_s) or more"),
+        ("mode=hold grace_s=0", "grace_s: found 0 with mode: hold and supervisor: minors, wanted 1 or more"),
         ("warn_s=43200", "warn_s: found 43200, wanted less than 43200 (limit_s)"),
     ],
 )
 def test_each_mistake_is_named(change, expected):
-    (mistake,) = changed({}, change)[1]
+    (mistake,) = changed({}, *change.split(" "))[1]
     assert expected in mistake
 
 

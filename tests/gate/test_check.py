@@ -72,6 +72,19 @@ def test_an_idle_time_in_the_roster_file_needs_run_sense_too(gate):
     assert [line.split(": ")[1] for line in both] == ["member 1", "machine.idle_off_s"]
 
 
+def test_a_holder_without_grace_is_a_mistake_where_a_supervisors_card_is_needed(gate, tmp_path):
+    wanted = "machine.grace_s: found 0 with mode: hold and supervisor: minors, wanted 1 or more;"
+    (line,) = mistakes(gate(f"machine: {{mode: hold, grace_s: 0}}\n{ADA}"))
+    assert line.startswith(f"members.yaml: {wanted}")
+    gate()
+    (tmp_path / "gate.yaml").write_text(
+        GATE.replace("INPUTS", "").replace("limit_s: 600", "limit_s: 600, mode: hold, grace_s: 0")
+    )
+    (line,) = mistakes(tmp_path / "gate.yaml")
+    assert line.startswith(f"gate.yaml:4: {wanted}")
+    assert check(gate(f"machine: {{mode: hold, grace_s: 0, supervisor: never}}\n{ADA}")).roster.machine.grace_s == 0
+
+
 def test_the_mistakes_of_both_files_are_told_at_once_those_of_gate_yaml_first(gate, tmp_path):
     gate("members:\n  - {id: a, badges: [zz]}\n  - {id: b, badges: [04A1B2C3], lang: de}\n")
     (tmp_path / "gate.yaml").write_text(GATE.replace("INPUTS", "").replace("lyon", "LYON").replace("600", "10m"))

@@ -88,6 +88,15 @@ def test_an_idle_time_where_nothing_feels_the_machine_is_a_problem_until_one_of_
         bench.close()
 
 
+def test_a_holder_without_grace_where_a_supervisors_card_is_needed_is_a_problem_and_the_gate_runs(bench: Bench) -> None:
+    members = bench.config.roster.file
+    assert members is not None
+    write_roster(members, mode="hold", grace_s=0)
+    bench.await_status(lambda found: any("grace: machine.grace_s: found 0" in text for text in found["problems"]))
+    write_roster(members, mode="hold", grace_s=1)
+    bench.await_status(lambda found: not found["problems"])
+
+
 def test_a_thread_that_runs_again_is_no_problem_any_more(bench: Bench) -> None:
     bench.post(WorkerFailed("uplink", "ValueError: x"))
     bench.await_status(lambda found: found["problems"] == ["thread-uplink: ValueError: x"])

@@ -458,6 +458,9 @@ class AnyOrder(RuleBasedStateMachine):
         session, hold = self.gate.session, self.gate.rules.mode is w.Mode.HOLD
         if hold and phase in OWN_RULES and session is not None and self.in_field != session.badge and not self.behind:
             assert self.ms - self.gone_since < max(1, self.most("grace_ms")), "power for an empty holder"
+        if hold and phase in OWN_RULES and session is not None and self.in_field == session.badge:
+            reader_sick = w.Cause.READER in self.causes
+            assert reader_sick or session.term.grace_until is None, "a card that is in its holder counts as removed"
 
     def teardown(self) -> None:
         """Let everybody leave and the disk recover; a machine with a mad run-sense input must still go off by itself."""

@@ -166,6 +166,92 @@ def test_in_hold_mode_a_card_that_was_left_in_the_holder_starts_nothing():
     assert world.after(60 * MIN) == []
 
 
+def test_in_hold_mode_who_reports_a_defect_with_their_own_card_and_puts_it_back_goes_on():
+    world = hold().start()
+    world.ask_flag()
+    world.lift("ada")
+    assert world.tap("ada") == ["say go", "record flagged report", "say flagged"]
+    assert world.after(60 * S) == []
+    assert world.power
+
+
+def test_in_hold_mode_a_report_while_a_job_is_finished_does_not_end_it_either():
+    world = hold().start()
+    world.happens(w.Cause.LOCK_IDLE, "belt")
+    world.ask_flag()
+    world.lift("ada")
+    assert world.tap("ada")[-1] == "say flagged"
+    world.after(60 * S)
+    assert world.power
+
+
+def test_in_hold_mode_the_first_card_that_comes_back_in_a_handover_ends_its_grace_and_the_handover():
+    world = hold(handover=True).start("ada")
+    world.lift("ada")
+    world.tap("bob")
+    assert world.tap("ada") == ["record ended s2 cancelled 0 + started s3", "say go"]
+    assert world.after(60 * S) == []
+    assert world.power
+
+
+def test_in_hold_mode_a_reader_that_hung_and_never_lost_the_card_ends_no_session():
+    world = hold().start()
+    assert world.happens(w.Cause.READER, "no answer for 5 s") == ["record blocked reader", "say grace"]
+    world.after(4 * S)
+    assert world.is_over(w.Cause.READER) == ["record cleared reader", "say go"]
+    assert world.after(60 * S) == []
+    assert world.power
+
+
+def test_in_hold_mode_a_reader_that_answers_again_and_sees_no_card_lets_the_grace_run():
+    world = hold().start()
+    world.lift("ada")
+    world.happens(w.Cause.READER)
+    assert world.is_over(w.Cause.READER) == ["record cleared reader"]
+    assert world.after(10 * S)[:2] == ["off", "record ended s1 removed 10000"]
+
+
+def test_in_hold_mode_the_members_card_that_is_swapped_back_in_while_the_disk_is_slow_counts():
+    world = hold()
+    for badge in ("kid", "sue"):
+        world.tap(badge)
+        world.lift(badge)
+    assert world.do(w.Lying("kid")) == []
+    assert world.commit() == ["on", "say go"]
+    assert world.after(60 * S) == []
+    assert world.power
+
+
+# --- hold without any grace ---
+
+
+def test_in_hold_mode_without_grace_nobody_starts_whose_card_has_to_leave_for_a_supervisors():
+    world = hold(grace_ms=0)
+    assert world.tap("kid") == ["record refused supervisor-needed", "say refused"]
+    assert world.start("ada").power
+    out = world.lift("ada")
+    assert out[0] == "off"
+    assert "record ended s1 removed 0" in out
+
+
+def test_in_hold_mode_without_grace_no_guest_is_sponsored():
+    world = hold(grace_ms=0, sponsor=True)
+    world.tap("stranger")
+    world.lift("stranger")
+    world.tap("sue")
+    assert isinstance(world.last, w.Started)
+    assert (world.last.badge, world.last.basis.kind) == ("sue", "grant")
+
+
+def test_in_hold_mode_a_grace_that_a_roster_takes_away_during_the_start_leaves_the_power_off():
+    world = hold()
+    world.tap("kid")
+    world.lift("kid")
+    world.tap("sue")
+    world.roster(grace_ms=0)
+    assert world.commit() == ["record ended s1 cancelled 0", "say idle"]
+
+
 # --- timed ---
 
 

@@ -141,6 +141,7 @@ def test_a_time_of_seconds_that_a_command_set_survives_the_form(browse, saw):
         ({"mode": "dance"}, "Select a valid choice"),
         ({"observe_until": "tomorrow"}, "Enter a valid date/time"),
         ({"warn_s": "-1"}, "greater than or equal to 0"),
+        ({"grace_s": "0"}, "nobody can begin who needs a supervisor"),
     ],
 )
 def test_rules_that_a_gate_would_refuse_are_refused_here_beside_their_field(browse, saw, gate, wrong, said):

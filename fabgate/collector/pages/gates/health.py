@@ -21,6 +21,7 @@ UNSURE_AFTER: Final = timedelta(hours=1)
 #: What a gate's problems begin with, as gate/reports.py calls them; `roster-ahead` is batch.py's.
 PROBLEMS: Final[Mapping[str, Any]] = {
     "command": gettext_lazy("A command was refused"),
+    "grace": gettext_lazy("Whoever needs a supervisor cannot begin: their card may not leave its holder"),
     "idle-off": gettext_lazy("It cannot feel whether its machine runs: standing still switches nothing off"),
     "journal": gettext_lazy("It cannot keep its records"),
     "journal-full": gettext_lazy("Its records fill up"),

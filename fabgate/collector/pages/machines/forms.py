@@ -57,6 +57,11 @@ _WRONG: Final[Mapping[str, Any]] = {
     "finish_max_s": gettext_lazy("Must be 0 or more, and at most 31 days."),
 }
 
+_WITHOUT_GRACE: Final = gettext_lazy(
+    "Must be 1 or more, or nobody can begin who needs a supervisor: their card has to leave its holder for the"
+    " supervisor's."
+)
+
 
 class AboutForm(Watched, forms.Form):
     """What people call a machine, and where lists put it."""
@@ -143,6 +148,8 @@ class RulesForm(Watched, forms.Form):
             text = _("Must be shorter than “%(other)s” (%(time)s): there would be nothing before the warning.")
             said = {"other": words.RULES[name], "time": words.lasting(found[name])}
             self.add_error("warn_s", text % said)
+        if "grace_s" not in self.errors and wire.holder_mistake(would_be) is not None:
+            self.add_error("grace_s", str(_WITHOUT_GRACE))
         self.rules = {name: value for name, value in found.items() if value is not None}
         return cleaned
 
