@@ -407,6 +407,14 @@ class Journal:
             self._execute("PRAGMA wal_checkpoint(PASSIVE)")  # a reader in its way leaves the rest for the next time
             self._unfolded = 0
 
+    def fold_all(self) -> bool:
+        """Bring the whole WAL into the file; say whether no reader was in the way. For a file that is to be moved.
+
+        Raises JournalError when the file cannot be written.
+        """
+        with self._certain_or_closed("folded", folds=True):
+            return self._fold_all()
+
     @property
     def has_much_to_fold(self) -> bool:
         """Whether the WAL should be folded although nobody has used the machine."""
@@ -601,7 +609,8 @@ class Journal:
 
     def _save_into_main(self) -> None:
         """Bring what the WAL without a name holds into the main file: it is open, and can be read."""
-        self._fold_all()
+        if not self._fold_all():
+            raise JournalError(f"{self._not_ours()} (it cannot be saved yet: somebody reads the journal)")
         self._files.drop_wal()
         self._sync_directory(self.path.parent)
         log.warning("%s: the -wal was moved, removed or replaced; all entries were saved", self.path)
@@ -610,7 +619,7 @@ class Journal:
         """Let go of a main file without its name; what stands in its place is opened as it is found."""
         if not self._files.stay_away():
             raise JournalError(self._not_ours())
-        with contextlib.suppress(sqlite3.Error, JournalError):
+        with contextlib.suppress(sqlite3.Error):
             self._fold_all()  # whoever has it now has it whole
         if same_file(wal, self._files.wal):
             self._files.drop_wal()  # it is the old file's; SQLite would play it into this one
@@ -618,11 +627,10 @@ class Journal:
         self._sync_directory(self.path.parent)
         log.error("%s: the file stayed away; what stands there now is the journal", self.path)
 
-    def _fold_all(self) -> None:
-        """Fold the whole WAL and begin it again. Raises JournalError where a reader is in the way for long."""
-        busy = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
-        if busy:
-            raise JournalError(self._not_ours())
+    def _fold_all(self) -> bool:
+        """Fold the whole WAL and begin it again from its start, unless a reader stays in the way for seconds."""
+        blocked: int = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+        return not blocked
 
     def _is_whole(self) -> bool:
         """Whether a fresh look at the named files finds a whole chain that holds our last entry."""

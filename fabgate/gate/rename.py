@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import threading
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ import msgspec
 
 from fabgate import wire
 from fabgate.errors import FabgateError, UsageError
+from fabgate.gate.clock import fsync_directory
 from fabgate.gate.config import Config
 from fabgate.gate.journal import Journal
 from fabgate.gate.journal_reader import Reader
@@ -25,6 +27,8 @@ from fabgate.gate.uplink import MarkMoved, Uplink
 
 DRAIN_S: Final = 60.0
 CLEAR_S: Final = 2.0
+#: How long a process that reads the old journal may go on.
+READER_S: Final = 10.0
 PREVIOUS: Final = "previous-journal"
 
 
@@ -93,16 +97,45 @@ def _deliver(config: Config, reader: Reader, drain_s: float) -> None:
 
 
 def _set_aside(path: Path, old: wire.GateTopics, name: str) -> Path:
-    # Opened and closed once, so that the WAL is in the file before the file moves.
-    journal = Journal(path, old)
-    journal.open()
-    journal.close()
+    """Give the whole journal another file name; return it. Raises UsageError while somebody is reading it."""
+    _fold(path, old)
     kept = path.with_name(f"journal-{old.site}-{old.gate}-{name}.db")
-    (path.parent / PREVIOUS).write_text(name, encoding="ascii")
+    with (path.parent / PREVIOUS).open("w", encoding="ascii") as note:
+        note.write(name)
+        note.flush()
+        os.fsync(note.fileno())
     path.replace(kept)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+    fsync_directory(path.parent)
     return kept
+
+
+def _fold(path: Path, old: wire.GateTopics) -> None:
+    """Bring the whole WAL into the file before the file moves.
+
+    Closing the journal would do so, but only where no other process has it open.
+    """
+    with contextlib.closing(Journal(path, old)) as journal:
+        until = time.monotonic() + READER_S
+        while not journal.fold_all():
+            if time.monotonic() < until:
+                continue
+            raise UsageError(
+                f"{path}: it is being read by {_readers(path) or 'another process'}; end that, and run this again:"
+                " nothing was changed"
+            )
+
+
+def _readers(path: Path) -> str:
+    """Return which other processes have a file open, as far as this one may know."""
+    found = {}
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # it ended, or is another user's
+            pid = int(link.parts[2])
+            if pid != os.getpid() and link.samefile(path):
+                found[pid] = (Path("/proc") / str(pid) / "exe").readlink().name
+    return ", ".join(f"process {pid} ({name})" for pid, name in sorted(found.items()))
 
 
 def previous_journal(state_dir: Path) -> str | None:
