@@ -16,8 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from bench.people import SITE
 from fabgate import wire
-from fabgate.collector.mqtt import KEEPALIVE_S
 from fabgate.gate.window import LEAST
+from fabgate.mqtt.client import KEEPALIVE_S
 
 ACK_EVERY = LEAST
 

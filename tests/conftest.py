@@ -6,9 +6,14 @@ No example has a time limit: this runs beside other things, and nothing here is 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import is_hypothesis_test, settings
+
+from tests.support.certificates import make_certificates
+from tests.support.mosquitto import MOSQUITTO, Mosquitto
 
 settings.register_profile("test", deadline=None, derandomize=True)
 settings.register_profile("soak", deadline=None, max_examples=1_000)
@@ -20,3 +25,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
             item.add_marker("chance")
+
+
+@pytest.fixture(scope="session")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workshop's authority and certificates; see tests/support/certificates.py."""
+    return make_certificates(tmp_path_factory.mktemp("papers"))
+
+
+@pytest.fixture(params=["plain", "tls"])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mosquitto]:
+    """A running broker. Everything that uses it runs twice: the gate or collector on `port` without TLS, and with it.
+
+    The tests' own clients listen on `plain_port`.
+    """
+    if not Path(MOSQUITTO).exists():
+        pytest.skip("no mosquitto here: apt install mosquitto")
+    with_tls: Path | None = request.getfixturevalue("papers") if request.param == "tls" else None
+    found = Mosquitto(tmp_path / "broker", papers=with_tls).start()
+    yield found
+    found.stop()

@@ -33,11 +33,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "translations": {"po"},
     "seal": {"errors"},
     "wire": {"errors"},
+    "mqtt": {"wire"},
     "rules": set(),
     "drivers": {"badge", "display", "errors"},
     "testing": {"drivers", "errors"},
-    "gate": {"fabgate", "rules", "drivers", "wire", "seal", "badge", "display", "translations", "errors"},
-    "collector": {"fabgate", "wire", "seal", "badge", "po", "display", "translations", "errors"},
+    "gate": {"fabgate", "rules", "drivers", "mqtt", "wire", "seal", "badge", "display", "translations", "errors"},
+    "collector": {"fabgate", "mqtt", "wire", "seal", "badge", "po", "display", "translations", "errors"},
     "demo": {"fabgate", "collector", "gate", "rules", "drivers", "wire", "seal", "badge", "errors"},
     "arguments": {"fabgate", "collector", "errors"},
     "cli": {"fabgate", "arguments", "demo", "collector", "gate", "drivers", "wire", "seal", "badge", "errors"},
@@ -139,13 +140,25 @@ def test_django_is_nowhere_outside_collector_and_demo():
             assert room(path) in ("collector", "demo"), path
 
 
+def test_paho_is_made_and_driven_in_one_room():
+    assert {named(path) for path in FILES if "paho" in others(path) and room(path) != "mqtt"} == {
+        "collector/mqtt.py",
+        "gate/uplink.py",
+    }
+    assert [named(path) for path, _ in calls("Client")] == ["mqtt/client.py"]
+    for name in ("loop_read", "loop_write", "loop_misc"):
+        assert [named(path) for path, _ in calls(name)] == ["mqtt/driver.py"]
+    for name in ("loop", "loop_start", "loop_forever"):  # paho's own, which do not watch themselves
+        assert not calls(name)
+
+
 def test_a_gate_imports_only_what_it_installs():
     setup = ConfigParser()
     setup.read(ROOT.parent / "setup.cfg")
     required = {line.split()[0] for line in setup["options"]["install_requires"].split("\n") if line.strip()}
     assert required == {"msgspec", "paho-mqtt", "pyyaml", "requests"}
     for path in FILES:
-        if room(path) in ("gate", "wire", "badge", "seal", "errors", "arguments", "cli"):
+        if room(path) in ("gate", "mqtt", "wire", "badge", "seal", "errors", "arguments", "cli"):
             assert {DISTRIBUTION.get(name, name) for name in others(path)} <= required, path
 
 

@@ -22,13 +22,14 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from fabgate import wire
-from fabgate.collector import beside, places, start
+from fabgate.collector import places, start
 from fabgate.collector.environ import Environment
 from fabgate.collector.models import Collector, Heartbeat
 from fabgate.collector.mqtt import Connected, Link, Lost, Posted
 from fabgate.collector.received import Received
 from fabgate.collector.store import Publication, Store
 from fabgate.errors import FabgateError
+from fabgate.mqtt.properties import read_quickly
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def command(args: argparse.Namespace) -> int:
     start.settle()
     gc.set_threshold(LOOK_EVERY)
     sys.setswitchinterval(SWITCH_S)
-    beside.read_quickly()
+    read_quickly()
     ingest.run()
     return 0
 

@@ -1,9 +1,6 @@
-"""How is the collector connected to the broker? One paho client that is watched, because paho does not watch itself.
+"""How is the collector connected to the broker? By one client (fabgate/mqtt) in a thread of its own, which is watched.
 
-What cost others days (see docs): an exception in a callback kills paho's thread while ``is_connected()`` stays True;
-``connect()`` raises when the broker is down and nothing times out a missing CONNACK; Nagle's algorithm against delayed
-acknowledgement costs 40 ms a round. So callbacks only put into a queue, a connection that is not up after a while is
-thrown away with its thread, and both socket options are set on every socket.
+Callbacks only put into a queue. A connection that is not up after a while is thrown away with its thread.
 
 PUBACK is sent by paho when the message is in our queue in RAM. That is right: a PUBACK promises nothing here, the
 gates resend whatever the collector has not acknowledged itself.
@@ -14,8 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
-import select
-import socket
 import ssl
 import threading
 import time
@@ -26,15 +21,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from fabgate import wire
 from fabgate.collector.environ import Environment
 from fabgate.collector.received import Received
 from fabgate.errors import FabgateError, UsageError
+from fabgate.mqtt.client import acknowledge_quickly, connect, new_client, new_properties
+from fabgate.mqtt.driver import Driver
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +37,9 @@ SESSION_EXPIRY_S: Final = 7 * 86_400
 #: How long after a connect a message may still be one that the broker kept: 20,000 of them, which are read no faster than
 #: they are stored; a slow card stores some hundred a second.
 QUEUE_S: Final = 60
-KEEPALIVE_S: Final = 30
+#: How long to wait before the next attempt to connect: twice as long each time, from the first to the longest.
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 5.0
 #: From the start of an attempt to a CONNACK that says yes.
 CONNECT_TIMEOUT_S: Final = 15.0
 #: While a large batch is stored, the thread that reads waits so long before each message. Two threads that both compute take
@@ -85,7 +82,11 @@ class Link:
         self._dropped = 0
         self._refused_at = -REFUSED_S
         self._turn = threading.Lock()
+        self._address = env.mqtt_host, env.mqtt_port
+        self._ends = threading.Event()
+        self._pause_s = FIRST_PAUSE_S
         self._client = self._make(env)
+        self._driver = Driver(self._client)
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
     def start(self) -> None:
@@ -106,12 +107,7 @@ class Link:
     @property
     def has_more(self) -> bool:
         """Whether more has arrived than was read, and somebody is there to read it."""
-        if not self._thread.is_alive():
-            return False
-        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
-            sock = self._client.socket()
-            return sock is not None and bool(select.select([sock], [], [], 0)[0])
-        return False
+        return self._driver.has_unread
 
     @contextlib.contextmanager
     def held_back(self) -> Iterator[None]:
@@ -139,29 +135,20 @@ class Link:
         with contextlib.suppress(ValueError, RuntimeError):
             if orderly and self.connected:
                 self.say_online(online=False).wait_for_publish(2)
-        self._client.disconnect()
+        self._ends.set()
+        self._driver.wake()
         if self._thread.is_alive():
             self._thread.join(2)
 
     def _make(self, env: Environment) -> paho.Client:
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id=f"fabgate-collector-{self._collector}", protocol=paho.MQTTv5
-        )
+        client = new_client(f"fabgate-collector-{self._collector}", _tls_context(env))
         client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
-        client.on_socket_open = self._on_socket_open
-        client.reconnect_delay_set(1, 5)
         will = self._status(online=False)
         client.will_set(wire.collector_status_topic(env.site), will, qos=1, retain=True)
-        log_in(client, env)
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho types it only in part
-        properties.SessionExpiryInterval = SESSION_EXPIRY_S
-        client.connect_async(
-            env.mqtt_host, env.mqtt_port, keepalive=KEEPALIVE_S, clean_start=False, properties=properties
-        )
+        _log_in(client, env)
         return client
 
     def _status(self, *, online: bool) -> bytes:
@@ -169,15 +156,32 @@ class Link:
 
     def _run(self) -> None:
         try:
-            self._client.loop_forever(retry_first_connection=True)
+            while not self._ends.is_set():
+                self._one_connection()
+                self._ends.wait(self._pause_s)
+                self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
         except Exception as error:  # whatever it is, the ingest makes a new link
-            log.exception("paho's thread died")
+            log.exception("the thread of the connection died")
             self._fell(f"{type(error).__name__}: {error}")
+        finally:
+            self._driver.close()
+
+    def _one_connection(self) -> None:
+        """Connect, and read and write until the connection breaks or is ended."""
+        try:
+            connect(self._client, *self._address, keep_session_s=SESSION_EXPIRY_S)
+        except (OSError, ValueError) as error:
+            self._fell(f"{type(error).__name__}: {error}")
+            return
+        self._driver.run(lambda: not self._ends.is_set())
+        if self._ends.is_set():
+            self._driver.say_goodbye()
 
     def _fell(self, why: str) -> None:
         if self.connected:
             self.connected, self.down_since = False, time.monotonic()
-        self._inbox.put(Lost(why))
+        if not self._ends.is_set():  # who ended it knows, and may have begun a new link on the same inbox
+            self._inbox.put(Lost(why))
 
     # Callbacks run in paho's thread: they post, and nothing else.
 
@@ -186,10 +190,8 @@ class Link:
             self._fell(f"the broker refused: {code}")
             return
         self.connected, self._connected_at = True, time.monotonic()
+        self._pause_s = FIRST_PAUSE_S
         self._inbox.put(Connected())
-
-    def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
-        self._fell("the broker does not answer")
 
     def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         self._fell(str(code))
@@ -201,7 +203,7 @@ class Link:
             self._refused_at = time.monotonic()
 
     def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        _quick_ack(client.socket())
+        acknowledge_quickly(client.socket())
         if self._turn.acquire(timeout=TURN_S):
             self._turn.release()
         if self._inbox.qsize() >= MAX_WAITING:
@@ -229,15 +231,9 @@ class Link:
             return None
         return datetime.now(UTC) if time.monotonic() - self._connected_at > QUEUE_S else None
 
-    def _on_socket_open(self, _client: paho.Client, _data: Any, sock: Any) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _quick_ack(sock)
 
-
-def log_in(client: paho.Client, env: Environment) -> None:
-    """Give a client the account and the certificates of the environment. Raises UsageError."""
-    if env.mqtt_ca:
-        client.tls_set_context(_tls(env))
+def _log_in(client: paho.Client, env: Environment) -> None:
+    """Give a client the account of the environment. Raises UsageError."""
     if env.mqtt_username:
         client.username_pw_set(env.mqtt_username, _password(env.mqtt_password_file))
 
@@ -252,9 +248,9 @@ class Outgoing:
     expiry_s: int | None = None
     seal: str | None = None
 
-    def properties(self) -> Properties:
+    def properties(self) -> Any:
         """Return what travels beside the body."""
-        found = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho types it only in part
+        found = new_properties(PacketTypes.PUBLISH)
         if self.expiry_s is not None:
             found.MessageExpiryInterval = self.expiry_s
         if self.seal is not None:
@@ -264,32 +260,42 @@ class Outgoing:
 
 def publish_once(env: Environment, messages: list[Outgoing], *, timeout_s: float = 5.0) -> None:
     """Publish from a command, over a connection of its own. Raises FabgateError if it cannot."""
-    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
-    log_in(client, env)
+    client = new_client("", _tls_context(env))
+    _log_in(client, env)
     client.connect_timeout = timeout_s
-    refused: dict[int, str] = {}
+    refusals: dict[int, str] = {}
+    turned_away: list[str] = []
+
+    def connected(_client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            turned_away.append(str(reason))
 
     def answered(_client: Any, _userdata: Any, mid: int, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            refused[mid] = str(reason)
+            refusals[mid] = str(reason)
 
+    client.on_connect = connected
     client.on_publish = answered  # called before a message counts as published
+    driver = Driver(client)
     deadline = time.monotonic() + timeout_s
     try:
-        client.connect(env.mqtt_host, env.mqtt_port, keepalive=KEEPALIVE_S)
-        client.loop_start()
+        connect(client, env.mqtt_host, env.mqtt_port)
         sent = [client.publish(m.topic, m.body, qos=1, retain=m.retain, properties=m.properties()) for m in messages]
+        driver.run(
+            lambda: time.monotonic() < deadline and not all(info.is_published() for info in sent), turn_s=timeout_s / 10
+        )
+        if turned_away:
+            raise FabgateError(f"the broker refused the connection ({turned_away[0]}): look at its accounts")
         for message, info in zip(messages, sent, strict=True):
-            info.wait_for_publish(max(0.0, deadline - time.monotonic()))
             if not info.is_published():
                 raise FabgateError(f"the broker did not take a message within {timeout_s:g} s")
-            if why := refused.get(info.mid):
+            if why := refusals.get(info.mid):
                 raise FabgateError(f"the broker refused {message.topic} ({why}): look at its access list")
+        driver.say_goodbye()
     except (OSError, ValueError, RuntimeError) as error:
         raise FabgateError(f"the broker {env.mqtt_host}:{env.mqtt_port} cannot be reached ({error})") from error
     finally:
-        client.disconnect()
-        client.loop_stop()
+        driver.close()
 
 
 def _password(path: Path | None) -> str | None:
@@ -301,7 +307,10 @@ def _password(path: Path | None) -> str | None:
         raise UsageError(f"FABGATE_MQTT_PASSWORD_FILE: {path} cannot be read ({error})") from error
 
 
-def _tls(env: Environment) -> ssl.SSLContext:
+def _tls_context(env: Environment) -> ssl.SSLContext | None:
+    """Return the certificates of the environment; None for a broker without TLS. Raises UsageError."""
+    if not env.mqtt_ca:
+        return None
     try:
         context = ssl.create_default_context(cafile=str(env.mqtt_ca))
     except OSError as error:  # ssl.SSLError is one
@@ -316,9 +325,3 @@ def _tls(env: Environment) -> ssl.SSLContext:
                 f" in PEM and its key without a passphrase ({error})"
             ) from error
     return context
-
-
-def _quick_ack(sock: Any) -> None:
-    """Acknowledge at once what comes next; the kernel forgets this, so it is said again for every message."""
-    with contextlib.suppress(OSError, AttributeError):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

@@ -1,8 +1,7 @@
 """How do entries reach the collector? Over MQTT 5, from the journal, again and again until it acknowledges them.
 
-Two threads. *network* owns paho: it connects, runs its loop, and is its own watchdog (paho has no CONNACK timeout,
-and an exception in a callback kills its thread while ``is_connected`` stays true; here such an end is noticed and the
-connection made anew). Callbacks only queue. *uplink* takes that queue, asks ``Delivery`` what to send, reads it from
+Two threads. *network* owns paho: it connects, drives it (fabgate/mqtt), and is its own watchdog, because paho has no
+CONNACK timeout. Callbacks only queue. *uplink* takes that queue, asks ``Delivery`` what to send, reads it from
 the journal and publishes the stored bytes.
 
 Nothing here can switch a machine: what arrives is posted to the daemon's inbox.
@@ -10,9 +9,7 @@ Nothing here can switch a machine: what arrives is posted to the daemon's inbox.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -21,16 +18,11 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 import msgspec
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
+import paho.mqtt.client as paho
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from fabgate import wire
 from fabgate.errors import FabgateError, UsageError
-from fabgate.gate.beside import packer
 from fabgate.gate.clock import boottime_ms
 from fabgate.gate.commands import Door
 from fabgate.gate.config import Config
@@ -38,20 +30,14 @@ from fabgate.gate.delivery import Answer, Delivery
 from fabgate.gate.journal_reader import Reader
 from fabgate.gate.keys import gate_keys
 from fabgate.gate.pauses import Pauses
+from fabgate.mqtt.client import connect, new_client
+from fabgate.mqtt.driver import Driver
+from fabgate.mqtt.properties import packer
 from fabgate.seal import from_text, to_text
 
 log = logging.getLogger(__name__)
 
 CONNACK_S: Final = 10.0
-#: How long one attempt to reach the broker's computer lasts. Linux repeats an unanswered first packet after 1, 3 and 7 s:
-#: a new attempt comes sooner than the next repetition would.
-REACH_S: Final = 4.0
-KEEPALIVE_S: Final = 30
-#: When the kernel takes a line that swallows everything for dead: after 3 s of silence it asks each 2 s, and 8 s without
-#: an answer end the connection. MQTT's own pings need up to a minute, and meanwhile what the broker had to say waits for
-#: its TCP to try again, for about as long again as the network was away (measured: a lock 28 s late after 30 s).
-DEAD_LINE: Final = {"TCP_KEEPIDLE": 3, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 8_000}
-LOOP_S: Final = 1.0
 #: However much arrives, what is due (a heartbeat, entries) is done after so many events.
 BATCH: Final = 200
 #: Refused messages are told of at once, and again when so much time has passed: a flood fills neither log nor wire.
@@ -105,7 +91,7 @@ class _Refusals:
 
 
 class _Connected(msgspec.Struct, frozen=True):
-    client: mqtt.Client
+    client: paho.Client
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -147,7 +133,9 @@ class Uplink:
         self._pinned = config.collector_id is not None
         self._queue: SimpleQueue[object] = SimpleQueue()
         self._stop = threading.Event()
-        self._client: mqtt.Client | None = None
+        self._client: paho.Client | None = None
+        #: What drives the newest connection.
+        self._driver: Driver | None = None
         self._status = wire.Status(online=True)
         self._state: wire.State | None = None
         self._beat_at = 0
@@ -214,6 +202,8 @@ class Uplink:
     def stop(self) -> None:
         """Ask both threads to end."""
         self._stop.set()
+        if self._driver is not None:
+            self._driver.wake()
         self._queue.put(None)
 
     # --- the network thread -------------------------------------------------------------------------------------------
@@ -238,56 +228,49 @@ class Uplink:
         client = self._new_client()
         up = threading.Event()
         client.on_connect = lambda c, _u, _f, reason, _p: self._on_connect(c, reason, up)
-        properties = _properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = 0  # the journal is the queue; the broker keeps nothing for a gate
+        driver = self._driver = Driver(client)
         try:
-            client.connect(self._config.host, self._config.port, KEEPALIVE_S, clean_start=True, properties=properties)
+            connect(client, self._config.host, self._config.port)  # the journal is the queue: the broker keeps nothing
             give_up_ms = self._boot_ms() + round(CONNACK_S * 1000)
-            while not self._stop.is_set() and client.loop(timeout=LOOP_S) is MQTTErrorCode.MQTT_ERR_SUCCESS:
+
+            def goes_on() -> bool:
                 if not up.is_set() and self._boot_ms() > give_up_ms:
                     self._refusal = f"the broker did not answer within {CONNACK_S:.0f} s"
-                    break
+                    return False
+                return not self._stop.is_set()
+
+            driver.run(goes_on)
             if self._stop.is_set():
                 # Not a plain goodbye: the broker would then drop the last will, and the gate look online for ever.
-                goodbye = "Disconnect with will message" if self._last_word else "Normal disconnection"
-                client.disconnect(ReasonCode(PacketTypes.DISCONNECT, goodbye))
-                client.loop(timeout=0.1)
+                driver.say_goodbye("Disconnect with will message" if self._last_word else "Normal disconnection")
         finally:
-            with contextlib.suppress(Exception):
-                client._sock_close()  # noqa: SLF001 - paho has no public way to drop a connection at once
+            driver.close()
 
-    def _new_client(self) -> mqtt.Client:
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._topics.account.replace("/", "-"),
-            protocol=MQTTProtocolVersion.MQTTv5,
-        )
-        # With TLS the limit holds for the handshake too, and a broker whose gates all come back at once is slow at those.
-        client.connect_timeout = REACH_S if self._config.tls is None else CONNACK_S
+    def _new_client(self) -> paho.Client:
+        client = new_client(self._topics.account.replace("/", "-"), self._tls())
         if self._config.username is not None:
             password = None
             if self._config.password_file is not None:
                 password = self._config.password_file.read_text(encoding="utf-8").strip()
             client.username_pw_set(self._config.username, password)
-        if self._config.tls is not None:
-            tls = self._config.tls
-            context = ssl.create_default_context(cafile=str(tls.ca))
-            if tls.cert is not None:
-                context.load_cert_chain(tls.cert, tls.key)
-            client.tls_set_context(context)
         offline = wire.encode(wire.Status(online=False))
         client.will_set(self._topics.topic("status"), offline, qos=1, retain=True)
         client.max_inflight_messages_set(wire.PUBACK_WINDOW * 2)  # entries, and status and state beside them
-        client.on_socket_open = _opened
-        # Told that somebody waits for the socket, paho leaves all writing to the loop. Else ``publish`` writes from its
-        # own thread beside it, and two threads that share half-sent packets tear the stream.
-        client.on_socket_register_write = lambda *_: None
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         return client
 
-    def _on_connect(self, client: mqtt.Client, reason: Any, up: threading.Event) -> None:
+    def _tls(self) -> ssl.SSLContext | None:
+        tls = self._config.tls
+        if tls is None:
+            return None
+        context = ssl.create_default_context(cafile=str(tls.ca))
+        if tls.cert is not None:
+            context.load_cert_chain(tls.cert, tls.key)
+        return context
+
+    def _on_connect(self, client: paho.Client, reason: Any, up: threading.Event) -> None:
         if reason.is_failure:
             self._refusal, self._turned_away = f"the broker refused the connection: {reason}", True
             return
@@ -299,7 +282,7 @@ class Uplink:
             # "Session taken over" stands for a second gate of this name: a cloned card.
             self._refusal = f"the broker ended the connection: {reason}"
 
-    def _on_message(self, _client: Any, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, _client: Any, _userdata: Any, message: paho.MQTTMessage) -> None:
         found = dict(getattr(message.properties, "UserProperty", None) or ())
         self._queue.put(_Message(message.topic, bytes(message.payload), found.get(wire.PROP_SEAL)))
 
@@ -392,7 +375,7 @@ class Uplink:
             self._delivery.connect(self._boot_ms())
             self._publish_status()
 
-    def _came_up(self, client: mqtt.Client) -> None:
+    def _came_up(self, client: paho.Client) -> None:
         self._client = client
         self._mids.clear()
         client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._subscriptions()])
@@ -519,16 +502,3 @@ class Uplink:
     def _publish_state(self) -> None:
         if self._client is not None and self._state is not None:
             self._client.publish(self._topics.topic("state"), wire.encode(self._state), qos=1, retain=True)
-
-
-def _properties(packet: int) -> Any:
-    return Properties(packet)  # type: ignore[no-untyped-call]  # paho types this class only in part
-
-
-def _opened(_client: Any, _userdata: Any, sock: Any) -> None:
-    # Nagle against delayed acknowledgement costs 40 ms a message.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in DEAD_LINE.items():
-        if hasattr(socket, name):  # Linux has them all
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

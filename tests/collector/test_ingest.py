@@ -20,7 +20,7 @@ from paho.mqtt.properties import Properties
 
 from fabgate import seal, wire
 from fabgate.collector.received import Received
-from tests.support.mosquitto import Mosquitto, mosquitto
+from tests.support.mosquitto import Mosquitto
 
 from .gates import Journal
 
@@ -28,19 +28,15 @@ pytestmark = pytest.mark.broker
 WAIT_S = 60
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
 class Ingest:
     """``python -m fabgate.collector ingest`` as a process."""
 
-    def __init__(self, home: Path, port: int, *arguments: str) -> None:
+    def __init__(self, home: Path, broker: Mosquitto, *arguments: str) -> None:
         self.home = home
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FABGATE_")}
-        environment |= {"FABGATE_SITE": "lyon", "FABGATE_DATA": str(home), "FABGATE_MQTT_PORT": str(port)}
+        environment |= {"FABGATE_SITE": "lyon", "FABGATE_DATA": str(home), "FABGATE_MQTT_PORT": str(broker.port)}
+        if broker.ca:
+            environment["FABGATE_MQTT_CA"] = str(broker.ca)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "fabgate.collector", "ingest", *arguments],
             env=environment,
@@ -71,7 +67,7 @@ def start(broker: Mosquitto, tmp_path: Path) -> Iterator[Callable[..., Ingest]]:
     started: list[Ingest] = []
 
     def begin(home: str, *arguments: str) -> Ingest:
-        started.append(Ingest(tmp_path / home, broker.port, *arguments))
+        started.append(Ingest(tmp_path / home, broker, *arguments))
         return started[-1]
 
     yield begin

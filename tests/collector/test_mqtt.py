@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import queue
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -19,9 +20,33 @@ from fabgate.errors import FabgateError, UsageError
 from tests.support.mosquitto import mosquitto
 
 
-def link(port: int) -> mqtt.Link:
-    env = replace(settings.ENVIRONMENT, mqtt_host="127.0.0.1", mqtt_port=port)
+def link(port: int, ca: Path | None = None) -> mqtt.Link:
+    env = replace(settings.ENVIRONMENT, mqtt_host="127.0.0.1", mqtt_port=port, mqtt_ca=ca)
     return mqtt.Link(env, collector="c", inbox=queue.Queue())
+
+
+@contextmanager
+def accepted(server: socket.socket, papers: Path | None) -> Iterator[socket.socket]:
+    """Give the first connection to a server, behind TLS where there are papers."""
+    sock, _ = server.accept()
+    if papers:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(papers / "broker.pem", papers / "broker.key")
+        sock = context.wrap_socket(sock, server_side=True)
+    with sock:
+        yield sock
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+CONNACK = b"\x20\x03\x00\x00\x00"
+#: Two messages with the topic "t", QoS 0.
+TWO_MESSAGES = b"\x30\x04\x00\x01t\x00" * 2
 
 
 def test_a_broker_that_takes_the_connection_and_says_nothing_is_given_up(monkeypatch):
@@ -37,24 +62,56 @@ def test_a_broker_that_takes_the_connection_and_says_nothing_is_given_up(monkeyp
         accepted.close()
 
 
-def test_an_exception_that_kills_pahos_thread_is_noticed(monkeypatch):
-    inbox: queue.Queue[mqtt.Posted] = queue.Queue()
-    dying = mqtt.Link(settings.ENVIRONMENT, collector="c", inbox=inbox)
-    dying.connected = True
-    monkeypatch.setattr(dying._client, "loop_forever", lambda **_: 1 / 0)
-    dying.start()
-    lost = inbox.get(timeout=10)
-    assert isinstance(lost, mqtt.Lost)
-    assert "ZeroDivisionError" in lost.why
-    dying._thread.join(10)
-    assert dying.is_stuck
-    assert not dying.connected
+def test_an_exception_that_kills_the_thread_is_noticed(caplog):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        dying = link(server.getsockname()[1])
+        dying._client.on_connect = lambda *_: 1 / 0
+        dying.connected = True
+        dying.start()
+        with accepted(server, None) as broker:
+            broker.sendall(CONNACK)
+            lost = dying._inbox.get(timeout=60)
+            assert isinstance(lost, mqtt.Lost)
+            assert "ZeroDivisionError" in lost.why
+            dying._thread.join(60)
+            assert dying.is_stuck
+            assert not dying.connected
+            broker.recv(1000)  # CONNECT
+            assert broker.recv(1000) == b"", "the socket is closed"
+    assert "ZeroDivisionError" in caplog.text
 
 
-def test_every_socket_has_no_delay_set():
-    with socket.socket() as sock:
-        link(1)._client.on_socket_open(None, None, sock)
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+def test_a_link_that_is_thrown_away_never_comes_up_and_takes_nothing_more():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        old = link(server.getsockname()[1])
+        old.start()
+        with accepted(server, None) as broker:
+            assert broker.recv(1000)[0] == 0x10  # CONNECT
+            old.stop(orderly=False)
+            assert broker.recv(1000)[0] == 0xE0, "DISCONNECT, so that its last will is dropped"
+            assert broker.recv(1000) == b""
+        assert not old._thread.is_alive()
+    assert old._inbox.empty(), "what it posts would be taken for a word of the new link"
+
+
+@pytest.mark.broker
+def test_only_one_thread_writes_to_the_socket(broker, monkeypatch):
+    writers = set()
+    write = mqtt.paho.Client._sock_send
+    monkeypatch.setattr(
+        mqtt.paho.Client,
+        "_sock_send",
+        lambda client, data: (client is one._client and writers.add(threading.get_ident())) or write(client, data),
+    )
+    one = link(broker.port, broker.ca)
+    one.start()
+    assert one._inbox.get(timeout=60) == mqtt.Connected()
+    one.say_online(online=True).wait_for_publish(60)
+    one.subscribe(["fabgate/#"])
+    one.publish("fabgate/v1/lyon/laser-1/ack", b"{}")
+    assert one._inbox.get(timeout=60).topic.startswith("fabgate/v1/lyon/")
+    one.stop(orderly=True)
+    assert writers == {one._thread.ident}
 
 
 def test_messages_that_the_database_does_not_keep_up_with_are_left_to_the_gates(monkeypatch):
@@ -88,24 +145,32 @@ def test_a_disk_that_hangs_holds_back_nothing_for_ever(monkeypatch):
     assert inbox.qsize() == 1
 
 
-def test_what_has_arrived_and_was_not_read_is_seen(monkeypatch):
-    one = link(1)
-    monkeypatch.setattr(one._thread, "is_alive", lambda: True)
+@pytest.mark.parametrize("is_secret", [False, True], ids=["plain", "tls"])
+def test_what_has_arrived_and_was_not_read_is_seen(papers, is_secret):
+    entered, goes_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def hold(*_args) -> None:
+        entered.release()
+        assert goes_on.acquire(timeout=60)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        one = link(server.getsockname()[1], papers / "ca.pem" if is_secret else None)
+        one._client.on_message = hold
+        assert not one.has_more, "nobody is there to read it"
+        one.start()
+        with accepted(server, papers if is_secret else None) as broker:
+            broker.sendall(CONNACK)
+            until(lambda: one.connected and not one.has_more)
+            broker.sendall(TWO_MESSAGES)  # one record of TLS: whoever reads the first has decrypted the second
+            assert entered.acquire(timeout=60)
+            assert one.has_more, "the second message"
+            goes_on.release()
+            assert entered.acquire(timeout=60)
+            goes_on.release()
+            until(lambda: not one.has_more)
+        until(lambda: not one.connected)
+        one.stop(orderly=False)
     assert not one.has_more
-    ours, theirs = socket.socketpair()
-    one._client._sock = ours
-    with theirs:
-        assert not one.has_more
-        theirs.send(b"more")
-        assert one.has_more
-        monkeypatch.setattr(one._thread, "is_alive", lambda: False)
-        assert not one.has_more, "nobody will ever read it"
-        monkeypatch.setattr(one._thread, "is_alive", lambda: True)
-        ours.recv(4)
-        assert not one.has_more
-    ours.close()
-    assert not one.has_more
-    one._client._sock = None
 
 
 def test_a_command_without_a_broker_says_so():
@@ -155,27 +220,6 @@ def test_an_unreadable_password_names_its_variable(tmp_path):
         mqtt.Link(env, collector="c", inbox=queue.Queue())
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """A workshop's authority, and what it signed: of the broker, and of the collector."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed here")
-    home = tmp_path_factory.mktemp("certificates")
-
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=home, check=True, capture_output=True)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=workshop",
-            "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
-    for name in ("broker", "collector"):
-        alt = ("-addext", "subjectAltName=IP:127.0.0.1") if name == "broker" else ()
-        openssl("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", *alt,
-                "-addext", "basicConstraints=critical,CA:false", "-CA", "ca.pem", "-CAkey", "ca.key")  # fmt: skip
-    openssl("pkey", "-in", "collector.key", "-aes256", "-passout", "pass:secret", "-out", "locked.key")
-    return home
-
-
 def secured(home, port: int = 1, key: str = "collector.key", cert: str = "collector.pem"):
     return replace(
         settings.ENVIRONMENT,
@@ -187,13 +231,13 @@ def secured(home, port: int = 1, key: str = "collector.key", cert: str = "collec
     )
 
 
-def test_the_collector_shows_its_certificate_to_a_broker_that_asks(certificates):
+def test_the_collector_shows_its_certificate_to_a_broker_that_asks(papers):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates / "broker.pem", certificates / "broker.key")
-    context.load_verify_locations(certificates / "ca.pem")
+    context.load_cert_chain(papers / "broker.pem", papers / "broker.key")
+    context.load_verify_locations(papers / "ca.pem")
     context.verify_mode = ssl.CERT_REQUIRED
     with socket.create_server(("127.0.0.1", 0)) as broker:
-        env = secured(certificates, broker.getsockname()[1])
+        env = secured(papers, broker.getsockname()[1])
         shown = mqtt.Link(env, collector="c", inbox=queue.Queue())
         shown.start()
         accepted, _ = broker.accept()
@@ -206,13 +250,13 @@ def test_the_collector_shows_its_certificate_to_a_broker_that_asks(certificates)
 @pytest.mark.parametrize(
     "wrong", [{"key": "broker.key"}, {"key": "locked.key"}, {"key": "ca.pem"}, {"cert": "collector.key"}]
 )
-def test_a_certificate_whose_key_is_another_locked_or_none_is_told_at_once(certificates, wrong):
+def test_a_certificate_whose_key_is_another_locked_or_none_is_told_at_once(papers, wrong):
     with pytest.raises(UsageError, match=r"FABGATE_MQTT_CERT and FABGATE_MQTT_KEY: found .*without a passphrase"):
-        mqtt.Link(secured(certificates, **wrong), collector="c", inbox=queue.Queue())
+        mqtt.Link(secured(papers, **wrong), collector="c", inbox=queue.Queue())
 
 
-def test_an_authority_that_is_none_is_told_at_once(certificates):
-    env = replace(secured(certificates), mqtt_ca=certificates / "ca.key")
+def test_an_authority_that_is_none_is_told_at_once(papers):
+    env = replace(secured(papers), mqtt_ca=papers / "ca.key")
     with pytest.raises(UsageError, match=r"FABGATE_MQTT_CA: .* is no certificate authority"):
         mqtt.Link(env, collector="c", inbox=queue.Queue())
 

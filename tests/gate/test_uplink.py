@@ -24,7 +24,6 @@ from paho.mqtt.properties import Properties
 from fabgate import seal, wire
 from fabgate.demo.ports import free_port
 from fabgate.errors import JournalError, UsageError
-from fabgate.gate import uplink as module
 from fabgate.gate.config import JournalOptions, Mqtt, Tls, UplinkOptions
 from fabgate.gate.journal import Draft, Journal
 from fabgate.gate.journal_reader import Reader
@@ -122,6 +121,10 @@ def listening(port: int, **login: Any) -> Iterator[Ear]:
         client.loop_stop()
 
 
+def way_to(broker: Mosquitto) -> Mqtt:
+    return Mqtt(host="127.0.0.1", port=broker.port, tls=Tls(ca=broker.ca) if broker.ca else None)
+
+
 class Desk:
     """A journal, its uplink in two threads, and what the uplink posted. Time is moved by hand."""
 
@@ -210,24 +213,19 @@ class Desk:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    found = Mosquitto(tmp_path / "broker").start()
-    yield found
-    found.stop()
-
-
-@pytest.fixture
 def ear(broker: Mosquitto) -> Iterator[Ear]:
-    with listening(broker.port) as found:
+    with listening(broker.plain_port) as found:
         yield found
 
 
 @pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Desk]]:
-    monkeypatch.setattr(module, "LOOP_S", 0.05)
+def make(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Desk]]:
+    broker: Mosquitto | None = request.getfixturevalue("broker") if "broker" in request.fixturenames else None
     made: list[Desk] = []
 
     def desk(port: int, **options: Any) -> Desk:
+        if broker is not None and broker.ca:
+            options.setdefault("tls", Tls(ca=broker.ca))
         made.append(Desk(tmp_path / f"gate-{len(made)}", port, **options))
         return made[-1]
 
@@ -363,7 +361,7 @@ def test_status_and_state_come_on_connect_with_each_change_and_with_the_heartbea
     wait(lambda: ear.on(f"{BASE}/state"), "the new state")
     desk.pass_(60_001)
     wait(lambda: ear.statuses() and len(ear.on(f"{BASE}/state")) == 2, "the heartbeat")
-    with listening(broker.port) as late:
+    with listening(broker.plain_port) as late:
         wait(lambda: late.statuses() and late.on(f"{BASE}/state"), "what is retained")
         assert late.on(f"{BASE}/status")[0].retain
 
@@ -406,7 +404,7 @@ def test_a_name_that_is_given_up_leaves_nothing_retained(
     wait(lambda: ear.statuses() and ear.on(f"{BASE}/state"), "the greetings")
     assert desk.uplink.clear_retained(timeout_s=20)
     desk.stop()
-    with listening(broker.port) as late:
+    with listening(broker.plain_port) as late:
         late.announce()
         wait(lambda: late.heard, "the mark of the end")
         assert not late.on(f"{BASE}/status")
@@ -799,7 +797,7 @@ def test_something_that_is_no_broker_is_told_and_tried_again(make: Callable[...,
 def test_a_second_gate_of_the_same_name_is_told(broker: Mosquitto, make: Callable[..., Desk]) -> None:
     desk = make(broker.port).start()
     clone = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="lyon-laser-1", protocol=paho.MQTTv5)
-    clone.connect("127.0.0.1", broker.port)
+    clone.connect("127.0.0.1", broker.plain_port)
     try:
         clone.loop(1.0)
         wait(lambda: any("Session taken over" in link.problem for link in desk.of(LinkChanged)), "the problem")
@@ -898,43 +896,13 @@ def test_a_gate_can_neither_speak_as_its_neighbour_nor_write_its_own_acks(
 # --- TLS --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An authority, a certificate for 127.0.0.1, one for the gate, and an authority that nobody knows."""
-    tool = shutil.which("openssl")
-    if tool is None:
-        pytest.skip("no openssl here")
-    folder = tmp_path_factory.mktemp("papers")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run([tool, *arguments], cwd=folder, check=True, capture_output=True)
-
-    new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    for name in ("ca", "other-ca"):
-        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
-        named = ("-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
-        openssl(*new, "-x509", "-days", "2", *usage, *named)
-    # Python 3.13 checks as strictly as RFC 5280 says: each certificate names the key that signed it, and its own use.
-    (folder / "san").write_text(
-        "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\n"
-        "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
-    )
-    for name in ("broker", "gate"):
-        openssl(*new, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san")
-        openssl("x509", "-req", "-in", f"{name}.csr", *signing, "-out", f"{name}.pem")
-    return folder
-
-
 def test_entries_arrive_over_tls_with_an_own_authority_and_certificate(
     tmp_path: Path, papers: Path, make: Callable[..., Desk]
 ) -> None:
     tls = (papers / "broker.pem", papers / "broker.key", papers / "ca.pem")
-    inner = free_port()
-    lines = (f"listener {inner} 127.0.0.1",)
-    broker = Mosquitto(tmp_path / "broker", tls=tls, lines=lines).start()
+    broker = Mosquitto(tmp_path / "broker", tls=tls, plain_port=free_port()).start()
     try:
-        with listening(inner) as ear:
+        with listening(broker.plain_port) as ear:
             own = Tls(ca=papers / "ca.pem", cert=papers / "gate.pem", key=papers / "gate.key")
             ear.take(make(broker.port, entries=50, tls=own).start(), 50, "the entries")
             assert ear.seqs() == list(range(1, 51))
@@ -963,7 +931,7 @@ def test_a_broker_whose_authority_is_not_known_is_not_trusted(
 
 
 def test_a_command_reaches_the_machine_and_is_answered(broker: Mosquitto, ear: Ear, tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "gate", mqtt=Mqtt(host="127.0.0.1", port=broker.port))
+    bench = Bench(tmp_path / "gate", mqtt=way_to(broker))
     try:
         bench.start()
         bench.await_status(lambda status: status["mqtt"]["connected"])
@@ -986,7 +954,7 @@ def test_a_floor_that_moves_while_nothing_else_happens_is_told_before_the_next_h
     broker: Mosquitto, ear: Ear, tmp_path: Path
 ) -> None:
     options = JournalOptions(keep_days=1)
-    bench = Bench(tmp_path / "gate", mqtt=Mqtt(host="127.0.0.1", port=broker.port), journal=options)
+    bench = Bench(tmp_path / "gate", mqtt=way_to(broker), journal=options)
     try:
         bench.start()
         bench.use("ada")

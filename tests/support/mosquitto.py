@@ -26,6 +26,7 @@ class Mosquitto:
 
     `lines` are added to its configuration; a `password_file` (made by mosquitto_passwd) ends anonymous access, an
     `acl_file` limits the accounts, `tls` is (certificate, key) or (certificate, key, authority for client certificates).
+    With `papers` (see certificates.py) `port` speaks TLS, and tests listen without it on `plain_port`.
     """
 
     directory: Path
@@ -34,7 +35,19 @@ class Mosquitto:
     password_file: Path | None = None
     acl_file: Path | None = None
     tls: tuple[Path, ...] | None = None
+    papers: Path | None = None
+    plain_port: int = 0
     process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        if self.papers:
+            self.tls = (self.papers / "broker.pem", self.papers / "broker.key")
+        self.plain_port = self.plain_port or (free_port() if self.papers else self.port)
+
+    @property
+    def ca(self) -> Path | None:
+        """Return whom its clients have to trust; None without TLS."""
+        return self.papers / "ca.pem" if self.papers else None
 
     @property
     def log(self) -> Path:
@@ -59,6 +72,8 @@ class Mosquitto:
             lines += [f"certfile {self.tls[0]}", f"keyfile {self.tls[1]}"]
             if len(self.tls) > 2:
                 lines += [f"cafile {self.tls[2]}", "require_certificate true"]
+        if self.plain_port != self.port:
+            lines.append(f"listener {self.plain_port} 127.0.0.1")
         return "\n".join([*lines, *self.lines]) + "\n"
 
     def start(self, *, timeout_s: float = 10.0) -> Mosquitto:
@@ -76,10 +91,16 @@ class Mosquitto:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            if all(self._takes_connections(port) for port in {self.port, self.plain_port}):
                 return self
             time.sleep(0.02)
         raise RuntimeError(f"Mosquitto did not start: {self.log.read_text() if self.log.exists() else 'no log'}")
+
+    @staticmethod
+    def _takes_connections(port: int) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        return False
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -103,7 +124,7 @@ class Mosquitto:
     def client(self, **options: Any) -> Iterator[paho.Client]:
         """Give a connected MQTT 5 client whose loop runs; `options` go to paho.Client."""
         client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5, **options)
-        client.connect("127.0.0.1", self.port)
+        client.connect("127.0.0.1", self.plain_port)
         client.loop_start()
         try:
             yield client

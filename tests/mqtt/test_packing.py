@@ -8,7 +8,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from fabgate import wire
-from fabgate.gate.beside import packer
+from fabgate.mqtt.properties import packer
 
 
 @given(journal=st.text("0123456789abcdef-", min_size=1, max_size=64), seq=st.integers(1, (1 << 63) - 1))

@@ -1,15 +1,19 @@
-"""What stands beside a message on the wire? Read as paho reads it, in a twentieth of the time.
+"""How are the MQTT 5 properties of an entry packed and read quickly?
 
-paho reads any property of any packet, and looks through the names of all of them for each: 50 us a message, half of what
-it takes to receive one, and a quarter of what it takes to store one. Beside an entry stand a content type and two texts.
+paho packs and reads any property of any packet and looks through the names of all of them for each: 50 us to pack those of
+an entry, more than a quarter of the time in which a gate delivers a backlog; 50 us to read them, half of what it takes to
+receive a message. An entry always carries the same three: a content type, its journal and its number.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, cast
 
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.properties import Properties, VariableByteIntegers
+
+from fabgate import wire
 
 #: MQTT 5, 2.2.2.2: the identifiers of properties.
 _CONTENT_TYPE: Final = 0x03
@@ -22,8 +26,34 @@ _as_paho_does: Final[Any] = Properties.unpack
 _NEW: Final = len(vars(Properties(_PUBLISH)))  # type: ignore[no-untyped-call]
 
 
+class _Packed:
+    """The properties of one PUBLISH. paho asks them for nothing but this."""
+
+    __slots__ = ("_bytes",)
+
+    def __init__(self, packed: bytes) -> None:
+        self._bytes = packed
+
+    def pack(self) -> bytes:
+        return self._bytes
+
+
+def packer(journal: str) -> Callable[[int], Properties]:
+    """Return a function that makes the properties of an entry of this journal from its number."""
+    user = bytes((_USER_PROPERTY,))
+    every = bytes((_CONTENT_TYPE,)) + _text(wire.CONTENT_TYPE) + user + _text(wire.PROP_JOURNAL) + _text(journal)
+    every += user + _text(wire.PROP_SEQ)
+
+    def pack(seq: int) -> Properties:
+        packed = every + _text(str(seq))
+        length: bytes = VariableByteIntegers.encode(len(packed))  # type: ignore[no-untyped-call]
+        return cast("Properties", _Packed(length + packed))
+
+    return pack
+
+
 def read_quickly() -> None:
-    """Let paho read what stands beside messages by ``unpack``, in all of this process."""
+    """Let paho read the properties of messages by ``unpack``, in all of this process."""
     Properties.unpack = unpack  # type: ignore[method-assign]
 
 
@@ -66,3 +96,8 @@ def _texts(buffer: bytes) -> dict[str, Any] | None:
         else:
             return None
     return found
+
+
+def _text(text: str) -> bytes:
+    raw = text.encode()
+    return len(raw).to_bytes(2, "big") + raw

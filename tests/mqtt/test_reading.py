@@ -11,8 +11,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from fabgate import wire
-from fabgate.collector import beside
-from fabgate.gate.beside import packer
+from fabgate.mqtt import properties as module
+from fabgate.mqtt.properties import packer
 
 PRIVATE = {"packetType", "types", "names", "properties"}
 TEXTS = st.one_of(st.text("abcdef0123456789-", max_size=40), st.text(max_size=6))
@@ -48,7 +48,7 @@ def packed(content_type: str | None, pairs: list[tuple[str, str]], expiry_s: int
 )
 def test_whatever_stands_there_is_read_as_paho_reads_it(content_type, pairs, expiry_s, payload):
     buffer = packed(content_type, pairs, expiry_s) + payload
-    assert read(beside.unpack, buffer) == read(Properties.unpack, buffer)
+    assert read(module.unpack, buffer) == read(Properties.unpack, buffer)
 
 
 @given(st.binary(max_size=40), st.sampled_from([PacketTypes.PUBLISH, PacketTypes.CONNACK, PacketTypes.PUBACK]))
@@ -63,7 +63,7 @@ def test_whatever_stands_there_is_read_as_paho_reads_it(content_type, pairs, exp
 @example(b"\x04\x1f\x00\x01a", PacketTypes.PUBACK)  # of another packet
 @example(b"\x04\x03\x00\x01a", PacketTypes.PUBACK)
 def test_nonsense_is_refused_as_paho_refuses_it(buffer, kind):
-    assert read(beside.unpack, buffer, kind) == read(Properties.unpack, buffer, kind)
+    assert read(module.unpack, buffer, kind) == read(Properties.unpack, buffer, kind)
 
 
 @given(st.binary(max_size=30))
@@ -71,28 +71,28 @@ def test_a_broken_block_is_refused_as_paho_refuses_it(noise):
     whole = packer("0f" * 16)(4711).pack()
     for place in range(0, len(whole), 5):
         buffer = whole[:place] + noise + whole[place + len(noise) :]
-        assert read(beside.unpack, buffer) == read(Properties.unpack, buffer)
+        assert read(module.unpack, buffer) == read(Properties.unpack, buffer)
 
 
 def test_what_was_read_before_is_forgotten():
     properties = Properties(PacketTypes.PUBLISH)
     properties.ContentType = "before"
-    beside.unpack(properties, packer("0f" * 16)(7).pack())
-    beside.unpack(properties, packer("0e" * 16)(8).pack())
+    module.unpack(properties, packer("0f" * 16)(7).pack())
+    module.unpack(properties, packer("0e" * 16)(8).pack())
     assert properties.ContentType == wire.CONTENT_TYPE
     assert dict(properties.UserProperty) == {wire.PROP_JOURNAL: "0e" * 16, wire.PROP_SEQ: "8"}
 
 
 def test_an_entry_never_needs_paho(monkeypatch):
-    monkeypatch.setattr(beside, "_as_paho_does", None)
-    found, length = read(beside.unpack, packer("0f" * 16)(4711).pack() + b"the entry")
+    monkeypatch.setattr(module, "_as_paho_does", None)
+    found, length = read(module.unpack, packer("0f" * 16)(4711).pack() + b"the entry")
     assert dict(found["UserProperty"]) == {wire.PROP_JOURNAL: "0f" * 16, wire.PROP_SEQ: "4711"}
     assert length == len(packer("0f" * 16)(4711).pack())
 
 
 def test_paho_reads_by_it_only_where_it_was_told_to():
     code = (
-        "from paho.mqtt.properties import Properties as P; before = P.unpack; from fabgate.collector import beside;"
-        " assert P.unpack is before; beside.read_quickly(); assert P.unpack is beside.unpack"
+        "from paho.mqtt.properties import Properties as P; before = P.unpack; from fabgate.mqtt import properties as module;"
+        " assert P.unpack is before; module.read_quickly(); assert P.unpack is module.unpack"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

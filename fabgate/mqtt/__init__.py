@@ -1,0 +1,1 @@
+"""How do gate and collector use paho, the MQTT library? Clients, the loop that drives them, and their properties."""

@@ -1,0 +1,70 @@
+"""How is a paho client made and connected, by gate and collector alike?
+
+Every client speaks MQTT 5, and every socket gets the options below. How it is driven afterwards: see driver.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from typing import Any, Final
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+#: How long one attempt to reach the broker's computer lasts. Linux repeats an unanswered first packet after 1, 3 and 7 s:
+#: a new attempt comes sooner than the next repetition would.
+REACH_S: Final = 4.0
+#: The same with TLS, where the limit holds for the handshake too: a broker to which all gates come back at once is slow
+#: at handshakes.
+HANDSHAKE_S: Final = 10.0
+KEEPALIVE_S: Final = 30
+#: When the kernel takes a line that swallows everything for dead: after 3 s of silence it asks each 2 s, and 8 s without
+#: an answer end the connection. MQTT's own pings need up to a minute, and meanwhile what the broker had to say waits for
+#: its TCP to try again, for about as long again as the network was away (measured: a lock 28 s late after 30 s).
+DEAD_LINE: Final = {"TCP_KEEPIDLE": 3, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 8_000}
+
+
+def new_client(client_id: str, tls: ssl.SSLContext | None = None) -> paho.Client:
+    """Return a client that is not connected yet; `tls` is None for a broker without TLS."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5)
+    client.connect_timeout = REACH_S if tls is None else HANDSHAKE_S
+    if tls is not None:
+        client.tls_set_context(tls)
+    client.on_socket_open = _set_options
+    return client
+
+
+def connect(client: paho.Client, host: str, port: int, *, keep_session_s: int = 0) -> None:
+    """Open the connection and queue CONNECT, which the client's driver then sends. Blocks as long as REACH_S says.
+
+    For `keep_session_s` seconds after an end the broker keeps subscriptions and messages for this client; with 0 it
+    keeps nothing, and each connection begins empty. Raises OSError or ValueError when the broker cannot be reached.
+    """
+    properties = new_properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = keep_session_s
+    client.connect(host, port, KEEPALIVE_S, clean_start=not keep_session_s, properties=properties)
+
+
+def new_properties(packet_type: int) -> Any:
+    """Return empty properties for one type of packet (see PacketTypes)."""
+    return Properties(packet_type)  # type: ignore[no-untyped-call]  # paho types this class only in part
+
+
+def acknowledge_quickly(sock: Any) -> None:
+    """Let the kernel acknowledge what comes next at once. It forgets this, so it is repeated for every message."""
+    with contextlib.suppress(OSError, AttributeError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+def _set_options(_client: Any, _userdata: Any, sock: Any) -> None:
+    # Nagle's algorithm against delayed acknowledgement costs 40 ms a message.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in DEAD_LINE.items():
+        if hasattr(socket, name):  # Linux has them all
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    acknowledge_quickly(sock)
