@@ -24,8 +24,6 @@ from fabgate.gate.journal_reader import Reader
 
 SITE: Final = "demo"
 PIN: Final = 17
-#: A reader must have seen its field empty before a card in it counts as a tap.
-EMPTY_FIELD_S: Final = 0.4
 #: A Pi without a clock chip keeps the time on disk so often, and after a power cut goes on from there.
 TIME_KEPT_EVERY_S: Final = 600
 #: And the network tells it the time so long after it is back.
@@ -95,8 +93,6 @@ class SimulatedGate:
         wait_for(f"{self.name} to be ready", lambda: self._takes_badges() or not self.process.running)
         if not self.process.running:
             raise DemoError(f"{self.name} did not start:\n{self.process.words()}")
-
-        time.sleep(EMPTY_FIELD_S)
 
     def cut_power(self) -> None:
         """Let the mains fail: the daemon dies as it stands, and the line falls."""

@@ -32,8 +32,8 @@ def lay(socket: Path, uid: str, *, for_ms: int) -> None:
 
 
 def place(socket: Path, uid: str) -> None:
-    """Lay a card down and leave it there. Raises HardwareError."""
-    _ask(socket, {"do": "place", "uid": _plain(uid)})
+    """Lay a card down and leave it there, as a person would. Raises HardwareError."""
+    _ask(socket, {"do": "place", "uid": _plain(uid), "waits": True})
 
 
 def remove(socket: Path) -> None:

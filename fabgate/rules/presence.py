@@ -1,76 +1,110 @@
-"""What counts as a tap? Many looks of a reader go in, one event a presentation comes out.
+"""When does a card on the reader count as a tap?
 
-A reader looks some twenty times a second and may miss a card for a moment (a hand, a motor starting). So a card is
-*presented* at its first good reading and *removed* only after it has been out of sight for `absent_ms`; in between it
-is there. A card that lies there when the reader begins to see (after a start, or a fault) was tapped by nobody: it is
-only *lying* until the field was seen empty. Another card in sight means that the first one has gone. A card that cannot be read is told once until the
-field is empty again or a card is read.
+A reader is polled some twenty times a second. Each poll reads one card, finds a card that it cannot read (a torn read,
+two cards, a phone), or finds nothing. ``Presence`` turns polls into events. Two definitions decide:
+
+* The field is *empty* once every poll for `empty_ms` found nothing, in at least ``EMPTY_POLLS`` polls.
+* A card *arrives* when it is read and was not read since the field was last empty. Only an arrival is ``Presented``.
+
+Every other card that shows up is ``Lying``: nobody tapped it, so it starts nothing. That is each card before the first
+empty field after a start or a fault of the reader, and a card that shows up again after a second card, a phone or a
+bad contact hid it. A card that replaces another on the reader arrives like any other if it was not read before: a
+supervisor can lay their card in place of the member's.
+
+A card in the field may be missed for a moment (a hand, a motor that starts). It is ``Removed`` when it was not read for
+`absent_ms`, whether the polls found nothing or could not read it, and when another card is read.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from fabgate.rules.words import Event, Lying, Misread, Presented, Removed
+
+#: Fewer polls prove no empty field, however far apart they are: a poll that was held up looked at nothing meanwhile.
+EMPTY_POLLS: Final = 5
+#: After so many different cards without an empty field, every further card is lying: what is remembered has an end.
+MAX_CARDS: Final = 32
 
 
 class Presence:
-    """Turns looks into events for one reader. `absent_ms` is how long a card may be out of sight; times are boot ms."""
+    """Turns the polls of one reader into events. All times are boot milliseconds.
 
-    def __init__(self, *, absent_ms: int = 600, misread_ms: int = 250, empty_ms: int = 100) -> None:
+    `empty_ms` must not be shorter than `absent_ms`: a card that is still taken for present has not left.
+    """
+
+    def __init__(self, *, absent_ms: int = 600, misread_ms: int = 250, empty_ms: int = 600) -> None:
         self._absent_ms = absent_ms
         self._misread_ms = misread_ms
         self._empty_ms = empty_ms
+        #: The card in the field, and when it was last read.
         self._badge: str | None = None
-        self._seen_at = 0
+        self._read_at = 0
+        #: The cards that were read since the field was last empty. None until it was empty once.
+        self._read: set[str] | None = None
+        #: The unbroken run of polls that found nothing: when it began, and how many they are.
+        self._nothing_since = 0
+        self._nothing_polls = 0
         self._misread_since: int | None = None
-        self._misread_told = False
-        #: Whether the field was seen empty, so that a card in it has come; since when it is seen empty.
-        self._was_empty = False
-        self._empty_since: int | None = None
+        self._misread_reported = False
 
     def saw(self, badge: str, at_ms: int) -> list[Event]:
-        """Take a look that read `badge`."""
-        self._misread_since, self._misread_told = None, False
-        self._seen_at = at_ms
+        """Handle a poll that read `badge`."""
+        self._nothing_polls = 0
+        self._misread_since, self._misread_reported = None, False
+        self._read_at = at_ms
         if badge == self._badge:
             return []
         gone, self._badge = self._badge, badge
-        if gone is not None:
-            return [Removed(gone), Presented(badge)]
-        return [Presented(badge) if self._was_empty else Lying(badge)]
+        removed: list[Event] = [] if gone is None else [Removed(gone)]
+        return [*removed, Presented(badge) if self._arrives(badge) else Lying(badge)]
 
     def misread(self, why: str, at_ms: int) -> list[Event]:
-        """Take a look that found a card and could not read it.
+        """Handle a poll that found a card and could not read it.
 
-        A card on its way in or out is torn for a look or two; only one that stays so is worth telling. And while a
-        known card lies there, a bad look is a miss, not a new card.
+        A card on its way in or out is torn for a poll or two, so only a card that stays unreadable is reported, and
+        once. While a known card is present, a bad read counts as a miss of that card.
         """
-        self._empty_since = None
+        self._nothing_polls = 0
         if self._misread_since is None:
             self._misread_since = at_ms
         if self._badge is not None:
-            return self.nothing(at_ms)
-        if self._misread_told or at_ms - self._misread_since < self._misread_ms:
+            return self._out_of_sight(at_ms)
+        if self._misread_reported or at_ms - self._misread_since < self._misread_ms:
             return []
-        self._misread_told = True
+        self._misread_reported = True
         return [Misread(why)]
 
     def nothing(self, at_ms: int) -> list[Event]:
-        """Take a look that found no card."""
-        if self._badge is None:
-            self._misread_since, self._misread_told = None, False
-            if self._empty_since is None:
-                self._empty_since = at_ms
-            self._was_empty = self._was_empty or at_ms - self._empty_since >= self._empty_ms
-            return []
-        if at_ms - self._seen_at < self._absent_ms:
-            return []
-        gone, self._badge = self._badge, None
-        self._was_empty = True
-        return [Removed(gone)]
+        """Handle a poll that found no card."""
+        if self._nothing_polls == 0:
+            self._nothing_since = at_ms
+        self._nothing_polls += 1
+        if self._nothing_polls >= EMPTY_POLLS and at_ms - self._nothing_since >= self._empty_ms:
+            self._read = set()
+        if self._badge is not None:
+            return self._out_of_sight(at_ms)
+        self._misread_since, self._misread_reported = None, False
+        return []
 
     def lost(self) -> list[Event]:
-        """Take the loss of the reader: what lay there can no longer be proven."""
+        """Handle a failure of the reader: what was on it, and whether it was empty, can no longer be proven."""
         gone, self._badge = self._badge, None
-        self._misread_since, self._misread_told = None, False
-        self._was_empty, self._empty_since = False, None
+        self._read, self._nothing_polls = None, 0
+        self._misread_since, self._misread_reported = None, False
+        return [] if gone is None else [Removed(gone)]
+
+    def _arrives(self, badge: str) -> bool:
+        if self._read is None or badge in self._read:
+            return False
+        if len(self._read) == MAX_CARDS:
+            self._read = None
+            return False
+        self._read.add(badge)
+        return True
+
+    def _out_of_sight(self, at_ms: int) -> list[Event]:
+        if at_ms - self._read_at < self._absent_ms:
+            return []
+        gone, self._badge = self._badge, None
         return [] if gone is None else [Removed(gone)]

@@ -38,7 +38,12 @@ class Taps(Lasting):
             self._tapped_in_use(badge, holder)
 
     def _lies(self, badge: str) -> None:
-        """Take a card that nobody tapped: it can only prove that the holder of a session never lost it."""
+        """Handle a card that did not arrive: it starts, ends and permits nothing.
+
+        In hold mode it can prove that the member's card is in its holder (again), for a session and for a start.
+        """
+        if self._pending is not None and self._came_back(badge):
+            return
         self._put_back(badge)
 
     def _tapped_idle(self, badge: str, holder: w.Holder | None, guest: str | None) -> None:

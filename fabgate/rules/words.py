@@ -180,14 +180,14 @@ class Basis:
 
 @value
 class Presented:
-    """A badge came into the field. `badge` is its digest."""
+    """A badge arrived at the reader: somebody tapped it (``presence`` says when). `badge` is its digest."""
 
     badge: str
 
 
 @value
 class Lying:
-    """A badge lay there when the reader began to see: nobody tapped it, so it starts and ends nothing."""
+    """A badge is on the reader and did not arrive: nobody tapped it, so it starts and ends nothing."""
 
     badge: str
 

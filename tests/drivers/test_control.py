@@ -11,10 +11,13 @@ import pytest
 from fabgate.drivers.emulated import ChipBench
 from fabgate.drivers.emulated.cards import Card as Plastic
 from fabgate.drivers.emulated.chip import Chip
-from fabgate.drivers.emulated.control import ControlServer, ask, bench_at, release
+from fabgate.drivers.emulated.control import EMPTY_POLLS, LONGEST_WAIT_S, ControlServer, ask, bench_at, release
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.simulated import SimulatedBench, SimulatedReader
 from fabgate.errors import HardwareError, UsageError
+from fabgate.gate.sensing import POLL_S
+from fabgate.rules.presence import Presence
+from fabgate.rules.words import Presented
 from fabgate.testing import ManualClock
 
 UID = "04A1B2C3"
@@ -26,6 +29,7 @@ class Diary:
     def __init__(self):
         self.told = []
         self.placed = threading.Event()
+        self.empty_polls = EMPTY_POLLS
 
     def place(self, uid, *, torn):
         self.told.append(("place", uid.hex().upper(), torn))
@@ -114,7 +118,7 @@ def test_each_order_reaches_the_bench(server, path, diary):
         (b'{"do": "explode"}', "found 'explode' as 'do'"),
         (b'{"do": ["place"]}', "as 'do'"),
         (b'{"do": "plug", "uid": "04A1B2C3"}', "found 'uid' beside 'plug', wanted nothing"),
-        (b'{"do": "place", "uid": "04A1B2C3", "for_ms": 5}', "found 'for_ms' beside 'place', wanted torn, uid"),
+        (b'{"do": "place", "uid": "04A1B2C3", "for_ms": 5}', "found 'for_ms' beside 'place', wanted torn, uid, waits"),
         (b'{"do": "place"}', "found None as uid"),
         (b'{"do": "place", "uid": 77705923}', "found 77705923 as uid, wanted hex in quotes"),
         (b'{"do": "place", "uid": "4A1B2C3"}', "pairs of hex digits"),
@@ -122,6 +126,7 @@ def test_each_order_reaches_the_bench(server, path, diary):
         (b'{"do": "place", "uid": "88A1B2C3"}', "cascade tag"),
         (b'{"do": "place", "uid": "04A1B2C3", "torn": -1}', "found -1 as 'torn'"),
         (b'{"do": "place", "uid": "04A1B2C3", "torn": true}', "found True as 'torn'"),
+        (b'{"do": "place", "uid": "04A1B2C3", "waits": 1}', "found 1 as 'waits', wanted true or false"),
         (b'{"do": "tap", "uid": "04A1B2C3", "for_ms": 20}', "found 20 as 'for_ms', wanted 100 to 60000"),
         (b'{"do": "tap", "uid": "04A1B2C3", "for_ms": "long"}', "as 'for_ms'"),
         (b'{"do": "remove", "uid": "FFFFFFFF"}', "found no card, wanted FFFFFFFF: place it first"),
@@ -160,6 +165,35 @@ def test_a_tap_is_held_and_answered_when_the_card_is_gone(server, client, path, 
     server.wake()
     assert answer(client) == {"ok": True}
     assert diary.told[-1] == ("remove", UID)
+
+
+@pytest.mark.parametrize("request_", [{"do": "tap", "uid": UID}, {"do": "place", "uid": UID, "waits": True}])
+def test_a_hand_waits_until_the_reader_has_seen_the_empty_field(server, client, path, diary, request_):
+    diary.empty_polls = EMPTY_POLLS - 1
+    client.sendall(json.dumps(request_).encode() + b"\n")
+    assert ask(path, {"do": "plug"}) == {"ok": True}  # the request before was received
+    assert diary.told == ["plug"]
+    diary.empty_polls = EMPTY_POLLS
+    assert diary.placed.wait(5)
+
+
+def test_a_hand_waits_neither_over_a_card_nor_for_a_reader_that_does_not_poll(server, client, diary):
+    diary.empty_polls = None
+    client.sendall(json.dumps({"do": "place", "uid": UID, "waits": True}).encode() + b"\n")
+    assert answer(client) == {"ok": True}
+    diary.placed.clear()
+    diary.empty_polls = 0
+    client.sendall(json.dumps({"do": "tap", "uid": UID}).encode() + b"\n")
+    server._clock.sleep(LONGEST_WAIT_S)
+    assert diary.placed.wait(5)
+
+
+def test_a_hand_waits_for_as_many_polls_as_the_rules_want(path):
+    """The Reader contract and ``fabgate.rules.presence`` say when a card counts as tapped."""
+    presence = Presence()
+    for poll in range(EMPTY_POLLS):
+        presence.nothing(round(poll * POLL_S * 1000))
+    assert presence.saw("a", 1_000) == [Presented("a")]
 
 
 def test_a_tap_whose_client_hung_up_is_ended_all_the_same(server, client, path, diary):

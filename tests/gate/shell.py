@@ -128,10 +128,10 @@ class FakeReader:
     def lift(self) -> None:
         self.seen = None
 
-    def looked(self) -> None:
-        """Wait until a poll began and ended after this call."""
-        upto = self.polls + 2
-        wait(lambda: self.polls >= upto, "a look of the reader")
+    def looked(self, polls: int = 1) -> None:
+        """Wait until that many polls began and ended after this call."""
+        upto = self.polls + 1 + polls
+        wait(lambda: self.polls >= upto, "a poll of the reader")
 
 
 class Disk:

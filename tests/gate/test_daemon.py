@@ -16,7 +16,7 @@ import pytest
 
 from fabgate import wire
 from fabgate.drivers.outputs.memory import MemoryOutput
-from fabgate.drivers.readers import Misread, MisreadReason
+from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.errors import JournalError, UsageError
 from fabgate.gate import daemon as module
 from fabgate.gate.config import EmergencyBadge, Inputs, JournalOptions, Machine
@@ -24,6 +24,7 @@ from fabgate.gate.journal import Journal
 from fabgate.gate.journal_reader import Reader
 from fabgate.gate.workers import WorkerFailed
 from fabgate.rules import words as w
+from fabgate.rules.presence import EMPTY_POLLS
 from tests.gate.shell import CARDS, Bench, FakeReader, Time, digest, drafts, gate_config, running, wait, write_roster
 from tests.support.disk import fill, small_disk
 
@@ -72,13 +73,13 @@ def test_a_disk_that_takes_longer_than_three_seconds_starts_nothing(bench: Bench
 
 
 def test_a_card_on_the_reader_starts_and_ends_a_session(bench: Bench) -> None:
-    bench.reader.looked()
-    bench.pass_(500)  # the field is seen empty
+    bench.reader.looked(EMPTY_POLLS)
+    bench.pass_(1_000)  # the field is empty
     bench.reader.looked()
     bench.reader.lay("ada")
     wait(lambda: bench.output.on, "power")
     bench.reader.lift()
-    bench.reader.looked()
+    bench.reader.looked(EMPTY_POLLS)
     bench.pass_(1_000)
     bench.reader.looked()
     bench.settle()
@@ -95,8 +96,14 @@ def test_a_card_that_lies_on_the_reader_at_a_start_powers_nothing(tmp_path: Path
     bench.reader.lay("ada")
     bench.start()
     try:
-        bench.reader.looked()
-        bench.pass_(5_000)
+        for seen in (Misread(MisreadReason.TORN), Misread(MisreadReason.RANDOM_UID), Card(bytes.fromhex(CARDS["max"]))):
+            bench.reader.looked()
+            bench.pass_(5_000)
+            bench.reader.seen = seen  # something is held over the card and taken away
+            bench.reader.looked()
+            bench.pass_(5_000)
+            bench.reader.looked()
+            bench.reader.lay("ada")
         bench.reader.looked()
         bench.settle()
         assert bench.levels == []

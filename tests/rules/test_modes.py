@@ -88,6 +88,37 @@ def test_in_hold_mode_the_members_card_may_come_back_while_the_disk_is_slow_and_
     assert out == ["record ended s1 cancelled 0", "say idle"]
 
 
+def test_in_hold_mode_the_members_card_that_lies_in_its_holder_again_needs_no_tap():
+    world = hold()
+    for badge in ("kid", "sue"):
+        world.tap(badge)
+        world.lift(badge)
+    assert world.do(w.Lying("kid")) == []
+    assert world.commit() == ["on", "say go"]
+    assert world.after(MIN) == []
+    assert world.power
+
+
+def test_in_hold_mode_a_card_that_lies_there_again_takes_no_cancelled_start_back():
+    world = hold()
+    world.tap("ada")
+    assert world.lift("ada") == ["record ended s1 cancelled 0", "say idle"]
+    assert world.do(w.Lying("ada")) == []
+    assert world.commit() == []
+    assert not world.power
+
+
+@pytest.mark.parametrize("mode", list(w.Mode))
+def test_a_supervisors_card_that_only_lies_there_gives_no_consent(mode: w.Mode) -> None:
+    world = World(mode=mode)
+    world.tap("kid")
+    assert world.do(w.Lying("sue")) == []
+    assert world.phase == "await-supervisor"
+    world.do(w.Lying("stranger"))
+    world.after(30_000)
+    assert not world.power
+
+
 def test_in_hold_mode_a_second_look_of_the_supervisor_cancels():
     world = hold()
     for badge in ("kid", "sue"):

@@ -19,6 +19,11 @@ class ChipBench:
     def __init__(self, chip: Chip) -> None:
         self.chip = chip
 
+    @property
+    def empty_polls(self) -> int | None:
+        """How many polls in a row have found the field empty; None while a card is there."""
+        return self.chip.empty_polls
+
     def place(self, uid: bytes, *, torn: int | None) -> None:
         """Lay a card down; a single-size UID starting with 08 becomes a card with random UIDs. Raises UsageError."""
         if len(uid) == 4 and uid[0] == RANDOM_FIRST_BYTE:

@@ -78,6 +78,7 @@ class Chip:
         self.transfers = 0
         self.resets = 0
         self.field = Field()
+        self._empty_polls = 0
         self._reset()
 
     # -- the bus ----------------------------------------------------------------------------------------------
@@ -139,6 +140,12 @@ class Chip:
         """Whether the field is on (Tx1RFEn or Tx2RFEn)."""
         return bool(self._regs[Reg.TX_CONTROL] & ANTENNA)
 
+    @property
+    def empty_polls(self) -> int | None:
+        """How many frames in a row went out to an empty field, one a poll; None while a card is there."""
+        with self._lock:
+            return None if self.field.has_cards else self._empty_polls
+
     # -- time -------------------------------------------------------------------------------------------------
 
     def _now(self) -> float:
@@ -170,6 +177,7 @@ class Chip:
         self._timer = Timer(self._regs)
         self._crc = 0xFFFF
         self.resets += 1
+        self._empty_polls = 0
         self.field.power(on=False)
 
     def _read(self, register: int) -> int:
@@ -282,6 +290,7 @@ class Chip:
         heard = None
         # Cards of type A hear modulation only at 100 % ASK (ISO/IEC 14443-2 section 8.1); the reset value is less.
         if frame and self.antenna_on and self._regs[Reg.TX_ASK] & FORCE_100_ASK and not self._fast():
+            self._empty_polls = 0 if self.field.has_cards else self._empty_polls + 1
             heard = self.field.say(frame)
         sent_at = self._now() + self._air_s(frame)
         self._due.append(_Due(sent_at, lambda at: self._sent(at, listen=listen)))

@@ -4,6 +4,7 @@ By a line of JSON to a UNIX socket, answered by a line of JSON:
 
 =====================================================  ========================================================
 ``{"do": "place", "uid": "04A1B2C3", "torn": 2}``      lay a card down; with torn it is gone after so many answers
+``{"do": "place", "uid": "04A1B2C3", "waits": true}``  lay a card down as a person does
 ``{"do": "remove", "uid": "04A1B2C3"}``                take it away; without uid all cards
 ``{"do": "tap", "uid": "04A1B2C3", "for_ms": 300}``    place, hold, remove; answered when it is removed
 ``{"do": "unplug"}``, ``{"do": "plug"}``               pull and put back the ribbon
@@ -11,7 +12,9 @@ By a line of JSON to a UNIX socket, answered by a line of JSON:
 =====================================================  ========================================================
 
 A single-size UID that starts with 08 is a random one: such a card shows another each time the field comes on. The
-answer is ``{"ok": true}`` or ``{"ok": false, "error": "…"}``. One daemon thread serves all connections, so a tap
+answer is ``{"ok": true}`` or ``{"ok": false, "error": "…"}``. A tap, and a place that
+waits, lays the card onto an empty field only after the reader has seen that it is empty: a person is not faster. Over a
+card that is there already, it does not wait. One daemon thread serves all connections, so a tap
 that is being held keeps nobody waiting. The socket is for its owner only (mode 0600) and never for production.
 """
 
@@ -38,10 +41,20 @@ DEFAULT_TAP_MS = 300
 #: Two polls of a 20 Hz reader: a shorter tap could fall between them.
 SHORTEST_TAP_MS = 100
 LONGEST_TAP_MS = 60_000
+#: A gate counts a card as tapped only after polls found the field empty for 0.6 s (the Reader contract). A reader polls
+#: every 50 ms at most.
+EMPTY_POLLS = 14
+#: A reader that does not poll, because its gate hangs, is tapped all the same.
+LONGEST_WAIT_S = 3.0
+_LOOK_S = 0.02
 
 
 class Bench(Protocol):
     """What the control socket works on: an emulated chip's surroundings, or a simulated reader's."""
+
+    @property
+    def empty_polls(self) -> int | None:
+        """How many polls in a row have found the field empty; None while a card is there."""
 
     def place(self, uid: bytes, *, torn: int | None) -> None:
         """Lay a card down. Raises UsageError."""
@@ -90,6 +103,16 @@ class _Client:
 
 
 @dataclass(slots=True)
+class _Coming:
+    """A card that waits for the reader to see the empty field, until `until` at most; `for_s` is None for a place."""
+
+    until: float
+    uid: bytes
+    for_s: float | None
+    client: _Client
+
+
+@dataclass(slots=True)
 class _Held:
     """A tapped card that is taken away at `until`."""
 
@@ -108,6 +131,7 @@ class ControlServer:
         self.path = path
         self._bench = bench
         self._clock = clock
+        self._coming: list[_Coming] = []
         self._held: list[_Held] = []
         self._listener = _listen(path)
         self._wake, self._woken = socket.socketpair()
@@ -140,6 +164,8 @@ class ControlServer:
         while not self._stopping:
             next_end = min((held.until for held in self._held), default=None)
             wait_s = None if next_end is None else max(0.0, next_end - self._clock())
+            if self._coming:
+                wait_s = _LOOK_S if wait_s is None else min(wait_s, _LOOK_S)
             for key, _ in self._selector.select(wait_s):
                 if key.fileobj is self._listener:
                     self._accept()
@@ -147,6 +173,7 @@ class ControlServer:
                     self._woken.recv(64)
                 else:
                     self._receive(key.data)
+            self._lay_down()
             self._end_taps()
         for key in list(self._selector.get_map().values()):
             if isinstance(key.fileobj, socket.socket):
@@ -188,14 +215,16 @@ class ControlServer:
         """Do what one line asks; return whether its answer has to wait."""
         request = _decode(line)
         do = request["do"]
+        if do == "place" and _flag(request, "waits"):
+            self._coming.append(_Coming(self._clock() + LONGEST_WAIT_S, parse_uid(request.get("uid")), None, client))
+            return True
         if do == "place":
             self._bench.place(parse_uid(request.get("uid")), torn=_torn(request.get("torn")))
         elif do == "remove":
             self._bench.remove(None if request.get("uid") is None else parse_uid(request["uid"]))
         elif do == "tap":
             uid, for_ms = parse_uid(request.get("uid")), _for_ms(request.get("for_ms", DEFAULT_TAP_MS))
-            self._bench.place(uid, torn=None)
-            self._held.append(_Held(self._clock() + for_ms / 1000, uid, client))
+            self._coming.append(_Coming(self._clock() + LONGEST_WAIT_S, uid, for_ms / 1000, client))
             return True
         elif do == "unplug":
             self._bench.unplug()
@@ -204,6 +233,23 @@ class ControlServer:
         else:
             self._bench.brown_out()
         return False
+
+    def _lay_down(self) -> None:
+        coming, self._coming = self._coming, []
+        for card in coming:
+            polls = self._bench.empty_polls
+            if polls is not None and polls < EMPTY_POLLS and self._clock() < card.until:
+                self._coming.append(card)
+                continue
+            try:
+                self._bench.place(card.uid, torn=None)
+            except UsageError as error:
+                self._answer(card.client, str(error))
+                continue
+            if card.for_s is None:
+                self._answer(card.client)
+            else:
+                self._held.append(_Held(self._clock() + card.for_s, card.uid, card.client))
 
     def _end_taps(self) -> None:
         now = self._clock()
@@ -247,7 +293,7 @@ def release(path: str) -> None:
 
 
 _FIELDS = {
-    "place": {"uid", "torn"},
+    "place": {"uid", "torn", "waits"},
     "remove": {"uid"},
     "tap": {"uid", "for_ms"},
     "unplug": set[str](),
@@ -280,6 +326,13 @@ def _torn(value: object) -> int | None:
     if value is None or (type(value) is int and value >= 0):
         return value
     raise UsageError(f"found {value!r} as 'torn', wanted a number of answers from 0")
+
+
+def _flag(request: Mapping[str, object], name: str) -> bool:
+    value = request.get(name, False)
+    if isinstance(value, bool):
+        return value
+    raise UsageError(f"found {value!r} as {name!r}, wanted true or false")
 
 
 def _for_ms(value: object) -> int:

@@ -27,6 +27,11 @@ class Field:
         self.cards: list[Card] = []
         self.on = False
 
+    @property
+    def has_cards(self) -> bool:
+        """Whether a card is there that can still answer."""
+        return any(not card.gone for card in self.cards)
+
     def place(self, card: Card) -> None:
         """Lay a card down. Raises UsageError when one with this UID lies there already."""
         self.cards = [one for one in self.cards if not one.gone]

@@ -7,6 +7,10 @@ A reader MUST:
 * return from ``poll`` within about 100 ms, whether or not a card is there;
 * return a ``Card`` only when its whole UID was read and every check that the protocol has (BCC, CRC, cascade bits)
   agreed; anything else is a ``Misread`` or ``None``. Never a guess;
+* return ``None`` only when it looked and no card answered. A card that answered incompletely, or together with another,
+  is a ``Misread``; a poll that could not look raises. The gate takes a card for tapped only after it saw the field
+  empty: polls that find nothing for 0.6 s without a break (``fabgate.rules.presence``). A reader that says ``None``
+  over a card that lies there would turn that card into a tap;
 * raise ``HardwareError`` from ``open`` or ``poll`` when the device is gone, so that "unplugged" never looks like
   "no card";
 * set ``continuous`` to whether a card that stays is seen by every poll (only then can it prove presence).

@@ -30,6 +30,13 @@ class SimulatedBench:
         self._answers_left: dict[bytes, int | None] = {}
         self._plugged = True
         self._brown_outs = 0
+        self._empty_polls = 0
+
+    @property
+    def empty_polls(self) -> int | None:
+        """How many polls in a row have found the field empty; None while a card is there."""
+        with self._lock:
+            return None if any(left != 0 for left in self._answers_left.values()) else self._empty_polls
 
     def place(self, uid: bytes, *, torn: int | None) -> None:
         """Lay a card down that is gone after `torn` answers. Raises UsageError when it lies there."""
@@ -52,7 +59,7 @@ class SimulatedBench:
     def unplug(self) -> None:
         """Make the reader go away."""
         with self._lock:
-            self._plugged = False
+            self._plugged, self._empty_polls = False, 0
 
     def plug(self) -> None:
         """Make the reader come back."""
@@ -75,6 +82,7 @@ class SimulatedBench:
             self.check()
             upsets, self._brown_outs = self._brown_outs, 0
             here = [uid for uid, left in self._answers_left.items() if left != 0]
+            self._empty_polls = 0 if here else self._empty_polls + 1
             whole = [self._spend(uid) for uid in here]
         if len(here) > 1:
             return Misread(MisreadReason.TWO_CARDS), upsets
