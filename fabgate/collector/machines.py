@@ -98,6 +98,8 @@ def _value(name: str, text: str) -> Any:
         return _BOOLEANS[text.lower()]
     if int in kinds:
         return int(text)
+    if (name, text) == ("supervisor", "never"):
+        return "minors"  # what it means (docs/decisions/0042)
     if datetime in kinds:
         return datetime.fromisoformat(text).isoformat()
     return text

@@ -93,7 +93,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "run_on_s": 5 * MINUTE,
         "warm_up_s": 5 * MINUTE,
         "handover": False,
-        "supervisor": "never",
+        "supervisor": "minors",
         "sponsor": True,
         "on_stale": "allow",
         "attended": False,

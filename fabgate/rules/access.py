@@ -82,7 +82,7 @@ def may_supervise(holder: Holder | None, *, rules: MachineRules, causes: Abstrac
     """Say whether this badge can open a session for somebody else: a supervisor who could use the machine too."""
     return (
         isinstance(holder, Member)
-        and holder.level.supervises
+        and holder.rank.supervises
         and decide(holder, rules=rules, causes=causes, stale=False, now=now).basis is not None
     )
 
@@ -94,7 +94,7 @@ def _blocks(holder: Holder | None, causes: AbstractSet[Cause]) -> tuple[str, ...
 def _exempt(holder: Holder | None, cause: Cause) -> bool:
     if cause is Cause.STALE:
         return isinstance(holder, Emergency)
-    return cause is Cause.FLAG and isinstance(holder, Member) and holder.level is Level.MAINTAINER
+    return cause is Cause.FLAG and isinstance(holder, Member) and holder.rank is Level.MAINTAINER
 
 
 def _own_reasons(holder: Holder | None, rules: MachineRules, now: Now) -> tuple[str, ...]:
@@ -136,6 +136,4 @@ def _observed(holder: Holder | None, rules: MachineRules, now: Now) -> bool:
 
 
 def _needs_supervisor(member: Member, rules: MachineRules) -> bool:
-    if member.level.supervises or rules.supervision is Supervision.NEVER:
-        return False
-    return rules.supervision is Supervision.ALWAYS or member.supervised
+    return member.supervised or (rules.supervision is Supervision.ALWAYS and not member.rank.supervises)

@@ -114,7 +114,7 @@ class Notebook(ABC):
     def _level(self, holder: w.Holder) -> w.Level:
         """Return what a person may do beyond using the machine: nothing once the roster no longer admits them."""
         admitted = isinstance(holder, w.Member) and self._person(holder).basis is not None
-        return holder.level if isinstance(holder, w.Member) and admitted else w.Level.USER
+        return holder.rank if isinstance(holder, w.Member) and admitted else w.Level.USER
 
     def _guest_barred(self, session: Session) -> bool:
         """Say whether a guest's badge has turned out to be one that the roster refuses: nobody answers for that."""

@@ -80,7 +80,7 @@ class Taps(Lasting):
     def _no_supervisor(self, holder: w.Holder | None) -> tuple[str, ...]:
         """Return why a badge lets nobody else begin: its own reasons, and its holder's level if that is too low."""
         reasons = self._decide(holder).reasons
-        too_low = isinstance(holder, w.Member) and not holder.level.supervises
+        too_low = isinstance(holder, w.Member) and not holder.rank.supervises
         return (*reasons, SUPERVISOR_NEEDED) if too_low or not reasons else reasons
 
     def _came_back(self, badge: str) -> bool:

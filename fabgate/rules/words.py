@@ -41,7 +41,7 @@ class Mode(StrEnum):
 class Supervision(StrEnum):
     """Who needs a supervisor's badge beside the own one."""
 
-    NEVER = "never"
+    NEVER = "never"  # the same as `minors`: older configurations and rosters say it
     MINORS = "minors"  # members whom the roster marks `supervised`
     ALWAYS = "always"
 
@@ -139,6 +139,11 @@ class Member:
     windows: tuple[Window, ...] = ()
     limit_ms: int | None = None
     supervised: bool = False
+
+    @property
+    def rank(self) -> Level:
+        """What they may do here beyond using the machine: nothing where they need a supervisor themselves."""
+        return Level.USER if self.supervised else self.level
 
 
 @value

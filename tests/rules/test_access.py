@@ -193,7 +193,7 @@ def test_the_opening_weeks_end_on_time_and_need_a_clock():
 @pytest.mark.parametrize(
     ("supervision", "of_kid", "of_ada", "of_sue"),
     [
-        (w.Supervision.NEVER, False, False, False),
+        (w.Supervision.NEVER, True, False, False),
         (w.Supervision.MINORS, True, False, False),
         (w.Supervision.ALWAYS, True, True, False),
     ],
@@ -201,6 +201,16 @@ def test_the_opening_weeks_end_on_time_and_need_a_clock():
 def test_who_needs_a_supervisor_is_the_machines_rule(supervision, of_kid, of_ada, of_sue):
     needs = [ask(holder, supervision=supervision).needs_supervisor for holder in (KID, ADA, SUE)]
     assert needs == [of_kid, of_ada, of_sue]
+
+
+@pytest.mark.parametrize("level", list(w.Level))
+def test_who_always_needs_a_supervisor_needs_one_at_every_level_and_has_no_rank(level):
+    ward = w.Member("m-ward", level=level, supervised=True)
+    now = w.Now(0, TUESDAY, True)
+    assert ask(ward).needs_supervisor
+    assert ask(ward, supervision=w.Supervision.ALWAYS).needs_supervisor
+    assert not may_supervise(ward, rules=w.MachineRules(), causes=frozenset(), now=now)
+    assert ask(ward, causes=[w.Cause.FLAG]).reasons == ("blocked-flag",)
 
 
 def test_a_supervisor_is_somebody_who_could_use_the_machine_too():

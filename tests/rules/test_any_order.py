@@ -179,7 +179,10 @@ class AnyOrder(RuleBasedStateMachine):
             assert fact.supervisor is not None or not decision.needs_supervisor
         if fact.supervisor is not None:
             assert any(
-                isinstance(holder, w.Member) and holder.id == fact.supervisor and holder.level.supervises
+                isinstance(holder, w.Member)
+                and holder.id == fact.supervisor
+                and holder.level.supervises
+                and not holder.supervised
                 for holder in self.people.values()
             )
 
@@ -372,7 +375,8 @@ class AnyOrder(RuleBasedStateMachine):
         if holder is None or fate == "barred":
             self.people[badge] = w.Barred(("blocked",), f"m-{badge}")
         elif fate == "supervised":
-            self.people[badge] = w.Member(f"m-{badge}", supervised=True)
+            level = getattr(holder, "level", w.Level.USER)
+            self.people[badge] = w.Member(f"m-{badge}", level=level, supervised=True)
         elif fate == "swapped":
             self.people[badge] = w.Member(f"m-new-{badge}")
         self.roster(self.all_rules[-1], stale=self.stale)

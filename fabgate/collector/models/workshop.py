@@ -73,10 +73,15 @@ class Machine(models.Model):
         return lock
 
     def wire_rules(self) -> wire.MachineRules:
-        """Return the machine's part of a roster."""
-        return msgspec.convert(
-            {**self.rules, "lock": msgspec.to_builtins(self.lock), "lifted": self.lifted}, wire.MachineRules
-        )
+        """Return the machine's part of a roster.
+
+        `supervisor: never`, which older versions stored, is served as `minors`: gates of before would let minors and
+        classes in alone (docs/decisions/0042).
+        """
+        said = {**self.rules, "lock": msgspec.to_builtins(self.lock), "lifted": self.lifted}
+        if said.get("supervisor") == "never":
+            said["supervisor"] = "minors"
+        return msgspec.convert(said, wire.MachineRules)
 
 
 class Gate(models.Model):

@@ -224,7 +224,8 @@ _GROUPS: Final = (
 def _field(name: str) -> forms.Field:
     label, help_text, longest = words.RULES[name], _HELP.get(name, ""), words.lasting(wire.MAX_SECONDS)
     if name in wire.MACHINE_WORDS:
-        choices = [(word, words.WORDS[name, word]) for word in wire.MACHINE_WORDS[name]]
+        # "never" means what "minors" does: only what was stored before says it.
+        choices = [(word, words.WORDS[name, word]) for word in wire.MACHINE_WORDS[name] if word != "never"]
         return forms.ChoiceField(label=label, choices=choices, help_text=help_text)
     if name in _YES_NO:
         return forms.BooleanField(label=label, required=False, help_text=help_text)
