@@ -1,4 +1,4 @@
-"""Who may use which machine today, and why not? What rosters are built from, and what the desk shows of a person.
+"""Who may use which machine today, and why not? One answer, from which rosters are built and pages are written.
 
 A machine is open to a member who was let in by hand (``Member.machines``), or who holds a training that covers it and
 everything that the training wants first. Of a training the newest grant that holds says the stage. Who is suspended
@@ -18,6 +18,7 @@ from fabgate.collector.models import Badge, Block, Grant, Group, Machine, Member
 
 #: The reasons that a gate's panel knows (gate/messages.py), the worst first.
 NO_ACCESS: Final = "no-access"
+MEMBERSHIP_OVER: Final = "expired"
 SUSPENDED: Final = "suspended"
 EXPIRED: Final = "training-expired"
 NOT_TRAINED: Final = "training-missing"
@@ -25,14 +26,49 @@ BADGE_LOST: Final = "badge-lost"
 OUTSIDE_HOURS: Final = "outside-hours"
 _WORST: Final = (SUSPENDED, EXPIRED, NOT_TRAINED)
 _STAGES: Final = (Grant.SUPERVISED, Grant.AUTONOMOUS, Grant.INSTRUCTOR)
+_USER, _SUPERVISOR, _MAINTAINER = Member.LEVELS
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a member stands with a machine. `reasons` are why not; without any they may use it.
+    """Where a member, or a group, stands with a machine today. `reasons` are why not; without any they may use it."""
 
-    `grant` is what lets them in, None: by hand. `last_day` is when that ends, None: not by itself. `suspended_on` is the
-    first day of a suspension that is written down already and has not begun, None: there is none.
+    reasons: tuple[str, ...] = ()
+    #: What lets them in; None: by hand, or with a group's badge.
+    grant: Grant | None = None
+    is_instructor: bool = False
+    #: What they may do at this machine beyond using it: one of Member.LEVELS.
+    level: str = _USER
+    #: Whether somebody must be beside them: as a minor, by their stage, or because it is written down of them.
+    is_supervised: bool = False
+    #: The same, or because this machine wants it of everybody of their level.
+    needs_supervisor: bool = False
+    #: The last day that a roster may name, None: no end; and the days of grace after it.
+    valid_until: date | None = None
+    grace_days: int = 0
+
+    @property
+    def last_day(self) -> date | None:
+        """Return the last day on which they may use it, with the days of grace; None: no end."""
+        return self.valid_until and _after(self.valid_until, self.grace_days)
+
+    @property
+    def comes_at_all_hours(self) -> bool:
+        """Whether opening hours do not hold for them: maintainers come when nobody else does."""
+        return self.level == _MAINTAINER
+
+    @property
+    def is_barred(self) -> bool:
+        """Whether a roster refuses them. A membership alone that is over is left to the gate and its clock."""
+        return any(reason != MEMBERSHIP_OVER for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """What trainings, or a manager's hand, say of a member and a machine. `reasons` are why they do not let them in.
+
+    `last_day` is when that ends, None: not by itself. `suspended_on` is the first day of a suspension that is written
+    down already and has not begun, None: there is none.
     """
 
     reasons: tuple[str, ...] = ()
@@ -88,75 +124,112 @@ class People:
             "training", "machine"
         ):
             self._covering[machine].append(self._trainings[training])
-        self._held: dict[tuple[str, int], Standing] = {}
+        self._held: dict[tuple[str, int], _Trained] = {}
+        self._always_supervised: dict[int, bool] = {}
 
     def standing(self, member: Member, machine: Machine) -> Standing:
-        """Return where `member` stands with `machine`, of all that is known; blocks first."""
+        """Return where `member` stands with `machine`, with every reason of all that is known; blocks first."""
+        found = self._trained(member, machine)
         reasons = list(self.blocks[member.id])
         if member.left_on is not None and member.left_on <= self.today:
             reasons.append(NO_ACCESS)
-        found = self._trained(member, machine)
-        if reasons:
-            return Standing((*reasons, *found.reasons))
-        return found
+        if is_over(member, self.today):
+            reasons.append(MEMBERSHIP_OVER)
+        is_supervised = member.minor or member.supervised or found.is_supervised
+        level = _SUPERVISOR if found.is_instructor and member.level == _USER else member.level
+        if is_supervised:
+            # Whoever needs a supervisor here supervises nobody here, and clears nothing, whatever they are elsewhere.
+            level = _USER
+        until, grace_days = self._valid_until(member, found)
+        return Standing(
+            reasons=(*reasons, *found.reasons),
+            grant=found.grant,
+            is_instructor=found.is_instructor,
+            level=level,
+            is_supervised=is_supervised,
+            needs_supervisor=is_supervised or self._wants_supervisor(machine, level),
+            valid_until=until,
+            grace_days=grace_days,
+        )
+
+    def group_standing(self, group: Group, machine: Machine) -> Standing:
+        """Return where a badge that `group` carries itself stands with `machine`; a class is always supervised."""
+        reasons = []
+        if group.ended_on is not None and group.ended_on <= self.today:
+            reasons.append(NO_ACCESS)
+        if machine.pk not in self.group_machines[group.pk]:
+            reasons.append(NOT_TRAINED)
+        is_class = group.kind == Group.CLASS
+        return Standing(
+            reasons=tuple(reasons),
+            is_supervised=is_class,
+            needs_supervisor=is_class or self._wants_supervisor(machine, _USER),
+            valid_until=self.loans.get(group.roster_id),
+        )
 
     def is_taught(self, machine: Machine) -> bool:
         """Return whether any training opens `machine`; one that none opens is only for who is let in by hand."""
         return bool(self._covering[machine.pk])
 
-    def valid_until(self, member: Member, standing: Standing) -> tuple[date | None, int]:
+    def _wants_supervisor(self, machine: Machine, level: str) -> bool:
+        """Whether a machine's own rules want a supervisor beside somebody of that level."""
+        if machine.pk not in self._always_supervised:
+            self._always_supervised[machine.pk] = machine.wire_rules().supervisor == "always"
+        return level == _USER and self._always_supervised[machine.pk]
+
+    def _valid_until(self, member: Member, found: _Trained) -> tuple[date | None, int]:
         """Return the last day that the roster may name, and the days of grace after it.
 
         A membership has its grace; a training, a loan, and who is to leave or to be suspended on a day have none: a gate
         that hears nothing until then still keeps to it.
         """
         until, grace = member.valid_until, member.grace_days
-        ends = standing.last_day, self.loans.get(member.id), _before(member.left_on), _before(standing.suspended_on)
+        ends = found.last_day, self.loans.get(member.id), _before(member.left_on), _before(found.suspended_on)
         for end in ends:
-            if end is not None and (until is None or end.toordinal() < until.toordinal() + grace):
+            if end is not None and (until is None or end < _after(until, grace)):
                 until, grace = end, 0
         return until, grace
 
-    def _trained(self, member: Member, machine: Machine) -> Standing:
+    def _trained(self, member: Member, machine: Machine) -> _Trained:
         found = [self._held_training(member.id, training) for training in self._covering[machine.pk]]
         by_hand = machine.pk in self._by_hand[member.id]
         if any(SUSPENDED in one.reasons for one in found):
-            return Standing((SUSPENDED,))
+            return _Trained((SUSPENDED,))
         held = [one for one in found if not one.reasons]
         # Whose training it is does not matter: a suspension from any of them shuts the machine.
         suspended_on = _first(*(one.suspended_on for one in found))
         if by_hand:
-            return Standing(is_instructor=any(one.is_instructor for one in held), suspended_on=suspended_on)
+            return _Trained(is_instructor=any(one.is_instructor for one in held), suspended_on=suspended_on)
         if held:
             return replace(max(held, key=_rank), suspended_on=suspended_on)
         said = {reason for one in found for reason in one.reasons}
-        return Standing((next((reason for reason in _WORST if reason in said), NOT_TRAINED),))
+        return _Trained((next((reason for reason in _WORST if reason in said), NOT_TRAINED),))
 
-    def _held_training(self, member: str, training: Training) -> Standing:
+    def _held_training(self, member: str, training: Training) -> _Trained:
         """Return what `member` holds of a training, with what it wants first."""
         key = member, training.pk
         if key not in self._held:
-            self._held[key] = Standing((NOT_TRAINED,))  # for trainings that want each other first: nobody has those
+            self._held[key] = _Trained((NOT_TRAINED,))  # for trainings that want each other first: nobody has those
             self._held[key] = self._hold(member, training)
         return self._held[key]
 
-    def _hold(self, member: str, training: Training) -> Standing:
+    def _hold(self, member: str, training: Training) -> _Trained:
         said = self._grants.get((member, training.pk), [])
         holding = [grant for grant in said if grant.holds_on(self.today)]
         suspended_on = self._suspended_on(member, training)
         if not holding:
-            return Standing((EXPIRED if said else NOT_TRAINED,), suspended_on=suspended_on)
+            return _Trained((EXPIRED if said else NOT_TRAINED,), suspended_on=suspended_on)
         grant = holding[-1]
         if grant.stage == Grant.SUSPENDED:
-            return Standing((SUSPENDED,))
+            return _Trained((SUSPENDED,))
         last_day = _first(grant.last_day, _before(grant.revoked_on))
         if training.prerequisite_id is not None:
             first = self._held_training(member, self._trainings[training.prerequisite_id])
             suspended_on = _first(suspended_on, first.suspended_on)
             if first.reasons:
-                return Standing(first.reasons, suspended_on=suspended_on)
+                return _Trained(first.reasons, suspended_on=suspended_on)
             last_day = _first(last_day, first.last_day)
-        return Standing(
+        return _Trained(
             grant=grant,
             is_supervised=grant.stage == Grant.SUPERVISED,
             is_instructor=grant.stage == Grant.INSTRUCTOR,
@@ -176,6 +249,16 @@ class People:
         return None
 
 
+def is_over(member: Member, day: date) -> bool:
+    """Whether the membership, and the days of grace after it, are over on `day`."""
+    return member.valid_until is not None and _after(member.valid_until, member.grace_days) < day
+
+
+def _after(day: date, days: int) -> date:
+    """Return the day so many days later, or the last day that there is."""
+    return day + timedelta(days=min(days, (date.max - day).days))
+
+
 def _before(day: date | None) -> date | None:
     """Return the day before, of a day that is to come."""
     return None if day is None else day - timedelta(days=1)
@@ -186,7 +269,7 @@ def _first(*days: date | None) -> date | None:
     return min((day for day in days if day is not None), default=None)
 
 
-def _rank(held: Standing) -> tuple[int, date]:
+def _rank(held: _Trained) -> tuple[int, date]:
     """Order by stage, and then by how long it lasts."""
     assert held.grant is not None
     return _STAGES.index(held.grant.stage), held.last_day or date.max

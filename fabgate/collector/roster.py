@@ -20,9 +20,9 @@ from django.db import transaction
 
 from fabgate import wire
 from fabgate.collector import floor, packed, sql
-from fabgate.collector.access import BADGE_LOST, NO_ACCESS, NOT_TRAINED, OUTSIDE_HOURS, People, Standing
+from fabgate.collector.access import BADGE_LOST, OUTSIDE_HOURS, People
 from fabgate.collector.environ import Environment
-from fabgate.collector.models import Badge, Gate, Member, Pulse
+from fabgate.collector.models import Badge, Gate, Pulse
 from fabgate.collector.mqtt import Outgoing, publish_once
 from fabgate.collector.opening import Calendar
 from fabgate.collector.store import nudge
@@ -203,37 +203,34 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
     """
     machine = gate.machine
     assert machine is not None
-    members, refusals = [], []
-    for member in people.members:
-        badges = people.badges[member.id]
-        standing = people.standing(member, machine)
-        if not standing.reasons:
-            members.append(_member(member, badges, standing, people))
-        else:
-            reasons = list(standing.reasons)
-            refusals.append(wire.Refusal(badges=badges, reasons=reasons, id=member.id, lang=member.lang))
-    for name, group in people.groups.items():
-        badges = people.badges[name]
-        is_over = group.ended_on is not None and group.ended_on <= people.today
-        if is_over or machine.pk not in people.group_machines[group.pk]:
-            reasons = [NO_ACCESS if is_over else NOT_TRAINED]
-            refusals.append(wire.Refusal(badges=badges, reasons=reasons, id=name, lang=env.lang))
-        else:
-            until = people.loans.get(name)
-            members.append(
-                wire.Member(
-                    id=name,
-                    badges=badges,
-                    name=group.name,
-                    lang=env.lang,
-                    valid_until=until.isoformat() if until else None,
-                    supervised=group.kind == group.CLASS,
-                )
-            )
+    found = [
+        *((one.id, one.given_name, one.lang, people.standing(one, machine)) for one in people.members),
+        *((name, one.name, env.lang, people.group_standing(one, machine)) for name, one in people.groups.items()),
+    ]
     hours = calendar.windows(machine)
-    if hours is not None:
-        members, shut_out = _within_hours(members, hours)
-        refusals += shut_out
+    members, refusals = [], []
+    for id_, name, lang, standing in found:
+        # No window at all would mean always: whoever finds no open hour in the whole week is refused.
+        shut_out = [OUTSIDE_HOURS] if hours == [] and not standing.comes_at_all_hours else []
+        if standing.is_barred or shut_out:
+            reasons = [*standing.reasons, *shut_out]
+            refusals.append(wire.Refusal(badges=people.badges[id_], reasons=reasons, id=id_, lang=lang))
+            continue
+        until = standing.valid_until
+        members.append(
+            wire.Member(
+                id=id_,
+                badges=people.badges[id_],
+                name=name,
+                lang=lang,
+                level=standing.level,
+                basis=str(standing.grant.pk) if standing.grant else None,
+                valid_until=until.isoformat() if until else None,
+                grace_days=standing.grace_days,
+                windows=[] if standing.comes_at_all_hours else hours or [],
+                supervised=standing.is_supervised,
+            )
+        )
     refusals += [wire.Refusal(badges=[digest], reasons=[BADGE_LOST], lang=lang) for digest, lang in people.lost]
     return wire.Roster(
         version=gate.roster_version,
@@ -244,40 +241,4 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
         machine=machine.wire_rules(),
         members=members,
         refusals=refusals,
-    )
-
-
-def _within_hours(members: list[wire.Member], hours: list[wire.Window]) -> tuple[list[wire.Member], list[wire.Refusal]]:
-    """Give each member the machine's hours, but for maintainers: they come when nobody else does.
-
-    A member without any window may come at all times. So whoever finds no open hour in the whole week is refused.
-    """
-    if hours:
-        return [
-            member if member.level == "maintainer" else msgspec.structs.replace(member, windows=hours)
-            for member in members
-        ], []
-    return [member for member in members if member.level == "maintainer"], [
-        wire.Refusal(badges=member.badges, reasons=[OUTSIDE_HOURS], id=member.id, lang=member.lang)
-        for member in members
-        if member.level != "maintainer"
-    ]
-
-
-def _member(member: Member, badges: list[str], standing: Standing, people: People) -> wire.Member:
-    until, grace_days = people.valid_until(member, standing)
-    level = "supervisor" if standing.is_instructor and member.level == "user" else member.level
-    # Minors supervise nobody, whatever they have learnt; nor does who is to be supervised here supervise others.
-    if member.minor or (standing.is_supervised and level == "supervisor"):
-        level = "user"
-    return wire.Member(
-        id=member.id,
-        badges=badges,
-        name=member.given_name,
-        lang=member.lang,
-        level=level,
-        basis=str(standing.grant.pk) if standing.grant else None,
-        valid_until=until.isoformat() if until else None,
-        grace_days=grace_days,
-        supervised=member.supervised or member.minor or standing.is_supervised,
     )

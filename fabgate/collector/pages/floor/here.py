@@ -9,6 +9,7 @@ from typing import Final
 
 from django.db.models import QuerySet
 
+from fabgate.collector.access import is_over
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Block, Grant, Member, UsageSession
 from fabgate.collector.pages import who
@@ -81,8 +82,9 @@ def _supervisors(people: Iterable[Who]) -> set[str]:
     """Return which of them may supervise somebody: by their level, or as instructors of something; nobody who is blocked."""
     day = today()
     blocked = set(Block.holding(day).values_list("member", flat=True))
-    members = [one.member for one in people if one.member is not None and not one.member.minor]
-    members = [one for one in members if one.pk not in blocked and not (one.left_on and one.left_on <= day)]
+    members = [one.member for one in people if one.member is not None and one.member.pk not in blocked]
+    members = [one for one in members if not (one.minor or one.supervised or is_over(one, day))]
+    members = [one for one in members if not (one.left_on and one.left_on <= day)]
     found = {member.pk for member in members if member.level in Member.LEVELS[1:]}
     grants = Grant.said_by(day).filter(member__in=members, stage=Grant.INSTRUCTOR)
     return found | {grant.member_id for grant in grants if grant.holds_on(day)}

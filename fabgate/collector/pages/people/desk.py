@@ -97,7 +97,7 @@ def machines(member: Member) -> list[MachineRow]:
     }
     wanted = Machine.objects.filter(retired_at=None).prefetch_related("trainings__prerequisite")
     rows = [
-        _machine(member, machine, people.standing(member, machine), people, held)
+        _machine(machine, people.standing(member, machine), people, held)
         for machine in wanted.order_by("title", "name")
     ]
     return sorted(rows, key=lambda row: row.chip.state == "bad")
@@ -112,21 +112,18 @@ def trainings(member: Member, today: date) -> list[TrainingRow]:
     return sorted(rows, key=lambda row: (row.grant is None, str(row.training)))
 
 
-def _machine(member: Member, machine: Machine, standing: Standing, people: People, held: Collection[int]) -> MachineRow:
-    found = list(standing.reasons)
-    if words.is_over(member, people.today):
-        found.append("expired")
-    if found:
-        why = words.refused(found, is_taught=people.is_taught(machine))
-        if NOT_TRAINED in found and (missing := _missing(machine, held)):
+def _machine(machine: Machine, standing: Standing, people: People, held: Collection[int]) -> MachineRow:
+    if standing.reasons:
+        why = words.refused(standing.reasons, is_taught=people.is_taught(machine))
+        if NOT_TRAINED in standing.reasons and (missing := _missing(machine, held)):
             said = reasons.refused(NOT_TRAINED)
             why[why.index(said)] = _("%(why)s: %(which)s") % {"why": said, "which": missing}
         return MachineRow(machine, Chip("bad", _("No")), why, None)
-    until, grace = people.valid_until(member, standing)
-    last = until + timedelta(days=min(grace, (date.max - until).days)) if until else None
-    if standing.is_supervised or member.minor or member.supervised:
-        return MachineRow(machine, Chip("warn", _("With a supervisor")), [], last)
-    return MachineRow(machine, Chip("ok", _("Instructor") if standing.is_instructor else _("Yes")), [], last)
+    if standing.needs_supervisor:
+        return MachineRow(machine, Chip("warn", _("With a supervisor")), [], standing.last_day)
+    return MachineRow(
+        machine, Chip("ok", _("Instructor") if standing.is_instructor else _("Yes")), [], standing.last_day
+    )
 
 
 def _missing(machine: Machine, held: Collection[int]) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Final
 
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector.access import NOT_TRAINED
+from fabgate.collector.access import NOT_TRAINED, is_over
 from fabgate.collector.models import Badge, Block, Grant, Group, Member
 from fabgate.collector.pages import reasons
 from fabgate.collector.templatetags.fabgate import STATES as STATES_SHOWN
@@ -100,15 +100,9 @@ def standing(member: Member, today: date, blocks: Iterable[str] = ()) -> list[Ch
         found.append(Chip("starting", _("Minor: never alone")))
     elif member.supervised:
         found.append(Chip("starting", _("Never alone")))
-    if member.level != "user":
+    elif member.level != "user":  # who may not be alone is beside nobody
         found.append(Chip("in-use", str(LEVELS[member.level])))
     return found
-
-
-def is_over(member: Member, today: date) -> bool:
-    """Whether the membership, and the days of grace after it, are over."""
-    until = member.valid_until
-    return until is not None and until + timedelta(days=min(member.grace_days, (date.max - until).days)) < today
 
 
 def membership(member: Member, today: date) -> Chip:
