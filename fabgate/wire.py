@@ -60,7 +60,7 @@ NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 RESERVED_NAMES: Final = frozenset({"collector", "roster"})
 
 END_REASONS: Final = (
-    "badge",  # the member's own tap, or another badge of the same member
+    "badge",  # the member's own tap, another badge of the same member, or the supervisor who opened it (`actor`)
     "button",
     "removed",  # hold mode: the card left and the grace time passed
     "handover",

@@ -47,7 +47,7 @@ FAULTS = [
     ),
     Fault(
         "nothing is decided again when the start is on disk",
-        "        if not self._still_may(pending.session):\n",
+        "        if not self._decide_again():  # so that a late disk never powers an empty room\n",
         "        if False:\n",
     ),
     Fault(

@@ -75,6 +75,7 @@ class Causes(Lasting):
             if not there:
                 self._clear(cause, None)
         self._recheck()
+        self._decide_again()
 
     def _flag_due(self) -> None:
         self._tell_flag(self._flags.due(self._now.boot_ms))

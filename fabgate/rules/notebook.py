@@ -142,7 +142,6 @@ class Notebook(ABC):
         supervisor: str | None = None,
         supervisor_badge: str | None = None,
     ) -> Session:
-        limit_ms = (holder.limit_ms if isinstance(holder, w.Member) else None) or self._rules.limit_ms
         return Session(
             id=self._new_id(),
             member=holder.id or "",
@@ -150,10 +149,15 @@ class Notebook(ABC):
             lang=getattr(holder, "lang", "en"),
             badge=badge,
             basis=basis,
-            term=Term(limit_ms),
+            term=self._term(holder),
             supervisor=supervisor,
             supervisor_badge=supervisor_badge,
         )
+
+    def _term(self, holder: w.Holder | None) -> Term:
+        """Return how long `holder` may use the machine by the rules of this moment."""
+        limit_ms = (holder.limit_ms if isinstance(holder, w.Member) else None) or self._rules.limit_ms
+        return Term(limit_ms, self._rules.max_ms)
 
     # --- facts --------------------------------------------------------------------------------------------------------
 
@@ -191,6 +195,13 @@ class Notebook(ABC):
         lang = None if holder is None or not isinstance(holder, w.Member | w.Barred) else holder.lang
         self._signal(w.SignalKind.REFUSED, lang=lang, reasons=reasons)
 
+    def _turn_away(self, session: Session, reasons: tuple[str, ...]) -> None:
+        """Refuse whoever waits to begin: nobody tapped that badge now, so it is no stranger's who may be sponsored."""
+        holder = self._holder(session.badge, session.member)
+        if self._strangers.known(session.badge, reasons, self._now.boot_ms):
+            self._record(w.Refused(session.badge, None if holder is None else holder.id, reasons))
+        self._signal(w.SignalKind.REFUSED, lang=session.lang, reasons=reasons)
+
     # --- words --------------------------------------------------------------------------------------------------------
 
     def _signal(
@@ -220,6 +231,9 @@ class Notebook(ABC):
 
     @abstractmethod
     def _ask_journal(self, session: Session) -> None: ...
+
+    @abstractmethod
+    def _decide_again(self) -> bool: ...
 
     @abstractmethod
     def _hand_over(self, newcomer: Session) -> None: ...

@@ -31,7 +31,7 @@ from enum import StrEnum
 from typing import Final
 
 from fabgate.rules import words as w
-from fabgate.rules.access import SUPERVISOR_NEEDED
+from fabgate.rules.access import IN_USE, SUPERVISOR_NEEDED, Decision
 from fabgate.rules.causes import Causes
 from fabgate.rules.lasting import PROGRESS_MS
 from fabgate.rules.meter import Meter
@@ -191,9 +191,7 @@ class Gate(Taps, Causes):
         pending = self._pending
         if pending is None or pending.token != token:
             return
-        if not self._still_may(pending.session):
-            # Everything is decided again, so that a late disk never powers an empty room.
-            self._cancel(w.EndReason.CANCELLED)
+        if not self._decide_again():  # so that a late disk never powers an empty room
             return
         session, at = pending.session, self._now.boot_ms
         self._pending = None
@@ -211,16 +209,48 @@ class Gate(Taps, Causes):
         if self._rules.mode is w.Mode.HOLD and not session.present:
             self._start_grace(session)
 
-    def _still_may(self, session: Session) -> bool:
-        if self._phase is Phase.HANDING_OVER and not self._rules.handover:
+    def _decide_again(self) -> bool:
+        """Decide again on what waits; say whether it may still begin. Who may not is told every reason."""
+        if self._pending is None:
             return False
-        if not session.present and not self._cards_may_change:
-            return False
+        session = self._pending.session
         supervisor = self._holder(session.supervisor_badge, session.supervisor)
+        answers = supervisor if session.sponsored else self._holder(session.badge, session.member)
+        decision = self._decide(answers)
+        reasons = self._why_no_longer(session, supervisor, decision)
+        if reasons is not None:
+            self._cancel(w.EndReason.CANCELLED)
+            self._turn_away(session, reasons)
+            return False
+        assert decision.basis is not None
+        basis = replace(decision.basis, kind="sponsor") if session.sponsored else decision.basis
+        if self._phase is Phase.AWAIT_SUPERVISOR:  # nothing is recorded yet
+            session.basis, session.term = basis, self._term(answers)
+        elif basis != session.basis:
+            # The record names another right than the one by which they would use the machine now.
+            self._cancel(w.EndReason.CANCELLED)
+            self._signal(w.SignalKind.REFUSED, lang=session.lang, reasons=(w.EndReason.START_TIMEOUT,))
+            return False
+        session.term.at_most(self._term(answers))
+        return True
+
+    def _why_no_longer(
+        self, session: Session, supervisor: w.Holder | None, decision: Decision
+    ) -> tuple[str, ...] | None:
+        """Return every reason why what waits may not begin any more, or None; `decision` is on who answers for it."""
+        if self._phase is Phase.HANDING_OVER and not self._rules.handover:
+            return (IN_USE,)
+        if self._guest_barred(session):
+            return self._decide(self._look_up(session.badge)).reasons
+        if decision.basis is None:
+            return (SUPERVISOR_NEEDED,) if session.sponsored else decision.reasons
+        waits = self._phase is Phase.AWAIT_SUPERVISOR
+        card_is_out = waits or not session.present
         if session.sponsored:
-            return supervisor is not None and self._may_sponsor(supervisor) and not self._guest_barred(session)
-        decision = self._decide(self._holder(session.badge, session.member))
-        return decision.basis is not None and (not decision.needs_supervisor or self._may_supervise(supervisor))
+            opened = supervisor is not None and self._may_sponsor(supervisor)
+        else:
+            opened = waits or not decision.needs_supervisor or self._may_supervise(supervisor)
+        return None if opened and (self._cards_may_change or not card_is_out) else (SUPERVISOR_NEEDED,)
 
     def _cancel(self, reason: w.EndReason) -> None:
         """Give up what waits, and say so."""
@@ -260,11 +290,11 @@ class Gate(Taps, Causes):
     def _too_late(self) -> None:
         assert self._pending is not None
         session = self._pending.session
-        if self._phase is Phase.AWAIT_SUPERVISOR:
-            self._cancel(w.EndReason.CANCELLED)
-            self._refuse(session.badge, self._look_up(session.badge), (SUPERVISOR_NEEDED,))
-        else:
+        if self._phase is not Phase.AWAIT_SUPERVISOR:
             self._cancel(w.EndReason.START_TIMEOUT)
+        elif self._decide_again():
+            self._cancel(w.EndReason.CANCELLED)
+            self._turn_away(session, (SUPERVISOR_NEEDED,))
 
     # --- a session ends -----------------------------------------------------------------------------------------------
 

@@ -71,8 +71,9 @@ class Taps(Lasting):
         if badge == session.badge or (holder is not None and holder.id == session.member):
             self._cancel(w.EndReason.CANCELLED)
         elif holder is not None and self._may_supervise(holder):
-            session.supervisor, session.supervisor_badge = holder.id, badge
-            self._ask_journal(session)
+            if self._decide_again():
+                session.supervisor, session.supervisor_badge = holder.id, badge
+                self._ask_journal(session)
         else:
             self._cancel(w.EndReason.CANCELLED)
             self._refuse(badge, holder, self._no_supervisor(holder))
@@ -106,6 +107,11 @@ class Taps(Lasting):
         if badge == session.badge or (holder is not None and holder.id == session.member):
             self._own_tap(session, badge)
             return
+        if session.supervisor is not None and (
+            badge == session.supervisor_badge or (holder is not None and holder.id == session.supervisor)
+        ):
+            self._supervisor_ends(session, badge)
+            return
         decision = self._decide(holder)
         takes_over = self._rules.handover and self._phase is Phase.ACTIVE
         if not takes_over or holder is None or decision.basis is None or decision.needs_supervisor:
@@ -130,6 +136,14 @@ class Taps(Lasting):
         elif not self._extend(session):
             self._flags.hold(badge, self._now.boot_ms)
             self._wish_end(w.EndReason.BADGE)
+
+    def _supervisor_ends(self, session: Session, badge: str) -> None:
+        """End what a supervisor answers for: their badge switches off, and never gives more time."""
+        if self._phase is Phase.FINISHING_JOB:
+            self._job_said_done(session)
+        else:
+            self._flags.hold(badge, self._now.boot_ms)
+            self._wish_end(w.EndReason.BADGE, actor=session.supervisor)
 
     def _flagged_by(self, badge: str, holder: w.Holder) -> None:
         danger = w.Cause.FLAG in self._causes

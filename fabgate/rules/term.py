@@ -13,9 +13,14 @@ from fabgate.rules.words import MachineRules
 
 @dataclass(slots=True)
 class Term:
-    """The times of one session, in boot milliseconds. `limit_ms` is the member's own limit or the machine's."""
+    """The times of one session, in boot milliseconds.
+
+    `limit_ms` is the member's own limit or the machine's, `max_ms` the longest: by the rules under which the session
+    was asked for, or those under which it began, whichever were shorter. Later rules change neither.
+    """
 
     limit_ms: int
+    max_ms: int
     limit_at: int = 0
     max_at: int = 0
     still_since: int = 0
@@ -25,9 +30,13 @@ class Term:
     off_by: int | None = None
     run_on_until: int = 0
 
+    def at_most(self, other: Term) -> None:
+        """Take the shorter of each limit, before the session begins."""
+        self.limit_ms, self.max_ms = min(self.limit_ms, other.limit_ms), min(self.max_ms, other.max_ms)
+
     def begin(self, at_ms: int, rules: MachineRules) -> None:
         """Count from `at_ms`: the machine has power now. Idling counts only once it had time to warm up."""
-        self.max_at = at_ms + rules.max_ms
+        self.max_at = at_ms + self.max_ms
         self.limit_at = min(at_ms + self.limit_ms, self.max_at)
         self.still_since = at_ms + rules.warm_up_ms
 
@@ -55,9 +64,11 @@ class Term:
         return min(limit, idle_at - min(rules.warn_ms, rules.idle_off_ms // 4))
 
     def extend(self, at_ms: int, rules: MachineRules, *, still: bool) -> bool:
-        """Give a full limit more from now, never beyond the longest; say whether the end moved.
+        """Give a full limit more from now, never beyond the longest; say whether that put the end off.
 
-        Where it cannot move, nothing is changed: that tap ends the session, or no tap could.
+        It does where the limit moves, and where a longer idle time ends the warning. Else nothing is changed: that tap
+        ends the session, or no tap could. At the longest a warning that begins before the machine idles for long would
+        otherwise let each tap extend the idle time by what passed since the one before.
         """
         longer = replace(
             self,
@@ -65,6 +76,8 @@ class Term:
             still_since=max(self.still_since, at_ms),  # warming up is not idling
         )
         if longer.ends_at(rules, still=still) <= self.ends_at(rules, still=still):
+            return False
+        if longer.limit_at == self.limit_at and longer.warn_at(rules, still=still) <= at_ms:
             return False
         self.limit_at, self.still_since, self.warned = longer.limit_at, longer.still_since, False
         return True

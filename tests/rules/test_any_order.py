@@ -177,6 +177,9 @@ class AnyOrder(RuleBasedStateMachine):
             decision = decide(holder, rules=rules, causes=self.causes, stale=self.stale, now=self.now)
             assert decision.basis is not None
             assert fact.supervisor is not None or not decision.needs_supervisor
+            assert decision.basis == fact.basis, "the record names another right"
+            limit_ms = getattr(holder, "limit_ms", None) or rules.limit_ms
+            assert self.gate.session.term.limit_at - self.ms <= min(limit_ms, rules.max_ms), "longer than allowed now"
         if fact.supervisor is not None:
             assert any(
                 isinstance(holder, w.Member)

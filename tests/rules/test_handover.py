@@ -57,7 +57,7 @@ CANCELS = {
     "the first member's tap": (lambda world: world.tap("ada"), "cancelled"),
     "a hold cause": (lambda world: world.happens(w.Cause.READER), "cancelled"),
     "refused at the last moment": (lambda world: (world.people.pop("bob"), world.commit())[1], "cancelled"),
-    "no handovers any more": (lambda world: (world.roster(handover=False), world.commit())[1], "cancelled"),
+    "no handovers any more": (lambda world: world.roster(handover=False), "cancelled"),
 }
 
 

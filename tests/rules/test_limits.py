@@ -58,6 +58,36 @@ def test_a_limit_above_the_longest_is_the_longest():
     assert world.after(1 * H)[-2] == "record ended s1 limit 3600000"
 
 
+def test_a_warning_longer_than_the_idle_time_lets_a_tap_end_at_the_longest():
+    world = World(run_sense=True, limit_ms=60 * MIN, max_ms=60 * MIN, warn_ms=10 * MIN, idle_off_ms=5 * MIN).start()
+    for _ in range(12):
+        world.after(4 * MIN)
+        if world.said[-1].kind is w.SignalKind.WARNING:
+            world.tap("ada")
+    world.after(3 * MIN)
+    assert world.said[-1].kind is w.SignalKind.WARNING
+    assert world.tap("ada")[:2] == ["off", "record ended s1 badge 3060000"]
+
+
+@pytest.mark.parametrize("max_ms", [60 * MIN, 61 * MIN, 90 * MIN, 24 * H])
+@pytest.mark.parametrize("idle_off_ms", [None, 1 * MIN, 5 * MIN, 30 * MIN])
+@pytest.mark.parametrize("warn_ms", [0, 2 * MIN, 10 * MIN, 2 * H])
+def test_of_two_taps_in_a_row_the_second_ends_at_the_latest(max_ms, idle_off_ms, warn_ms):
+    rules = {"limit_ms": 60 * MIN, "max_ms": max_ms, "idle_off_ms": idle_off_ms, "warn_ms": warn_ms}
+    for minute in range(1, 62):
+        world = World(run_sense=True, **rules).start()
+        world.running(True)
+        world.after(minute * MIN - 30 * S)
+        world.running(False)
+        world.after(45 * S)
+        if world.power:
+            world.tap("ada")
+            world.after(5 * S)
+        if world.power:
+            world.tap("ada")
+        assert not world.power, minute
+
+
 def test_a_manager_gives_more_time_up_to_a_limit_at_once_and_the_longest_in_all():
     world = World(limit_ms=60 * MIN, max_ms=130 * MIN).start()
     world.after(30 * MIN)

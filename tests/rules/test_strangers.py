@@ -107,17 +107,23 @@ def test_a_maintainer_sponsors_nobody_on_a_flagged_machine_but_may_work_there():
     "change",
     [
         lambda world: world.roster(sponsor=False),
-        lambda world: (world.people.update(sue=w.Member("m-sue")), world.roster()),
-        lambda world: (world.people.pop("sue"), world.roster()),
+        lambda world: (world.people.update(sue=w.Member("m-sue")), world.roster())[1],
+        lambda world: (world.people.pop("sue"), world.roster())[1],
+        lambda world: (world.people.update(sue=w.Member("m-sue")), world.commit())[1],
     ],
-    ids=["no more sponsors", "no supervisor any more", "not known any more"],
+    ids=["no more sponsors", "no supervisor any more", "not known any more", "seen when it is on disk"],
 )
-def test_a_sponsored_start_is_decided_again_when_it_is_on_disk(change):
+def test_a_sponsored_start_is_decided_again_with_each_roster_and_when_it_is_on_disk(change):
     world = World(sponsor=True)
     world.tap("stranger")
     world.tap("sue")
-    change(world)
-    assert world.commit() == ["record ended s1 cancelled 0", "say idle"]
+    assert change(world) == [
+        "record ended s1 cancelled 0",
+        "say idle",
+        "record refused supervisor-needed",
+        "say refused",
+    ]
+    assert world.commit() == []
 
 
 def test_a_sponsor_who_is_blocked_ends_the_guests_session():
@@ -167,8 +173,8 @@ def test_a_guest_who_is_barred_before_the_start_is_on_disk_does_not_start():
     world.tap("stranger")
     world.tap("sue")
     world.people["stranger"] = BARRED_NOW
-    world.roster()
-    assert world.commit() == ["record ended s1 cancelled 0", "say idle"]
+    assert world.roster() == ["record ended s1 cancelled 0", "say idle", "record refused banned", "say refused"]
+    assert world.commit() == []
 
 
 def test_a_guest_who_is_barred_in_mid_session_is_ended_as_a_member_would_be():

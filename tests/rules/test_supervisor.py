@@ -85,30 +85,135 @@ def test_nobody_supervises_themselves():
     assert world.tap("sue") == ["say idle"]
 
 
-def test_the_members_tap_ends_and_the_supervisors_does_not():
+@pytest.mark.parametrize("badge", ["kid", "sue", "sue's key"])
+def test_the_member_and_the_supervisor_who_opened_the_session_may_end_it(badge):
+    world = World()
+    world.people["sue's key"] = world.people["sue"]
+    world.tap("kid")
+    world.start("sue")
+    assert world.tap(badge) == ["off", "record ended s1 badge 0", "say ended"]
+    assert isinstance(world.last, w.Ended)
+    assert world.last.actor == (None if badge == "kid" else "m-sue")
+
+
+def test_another_supervisor_does_not_end_it():
     world = World()
     world.tap("kid")
     world.start("sue")
-    assert world.tap("sue")[0] == "record refused in-use"
-    assert world.tap("kid")[0] == "off"
+    assert world.tap("max")[0] == "record refused in-use"
+    assert world.power
+
+
+def test_the_supervisors_badge_ends_although_they_left_the_roster():
+    world = World()
+    world.tap("kid")
+    world.start("sue")
+    del world.people["sue"]
+    assert world.tap("sue")[0] == "off"
+
+
+def test_the_supervisors_badge_ends_what_the_members_would_extend():
+    world = World(limit_ms=60 * MIN)
+    world.tap("kid")
+    world.start("sue")
+    world.after(59 * MIN)
+    assert world.tap("sue")[0] == "off"
+    world = World(limit_ms=60 * MIN, mode=w.Mode.TIMED)
+    world.tap("kid")
+    world.start("sue")
+    assert world.tap("sue")[0] == "off"
+
+
+def test_the_supervisors_badge_takes_nothing_over_where_handovers_are_allowed():
+    world = World(handover=True)
+    world.tap("kid")
+    world.start("sue")
+    assert world.tap("sue") == ["off", "record ended s1 badge 0", "say ended"]
+
+
+def test_the_supervisors_badge_lets_a_running_job_end_as_the_members_does():
+    world = World(run_sense=True)
+    world.tap("kid")
+    world.start("sue")
+    world.running(True)
+    assert world.tap("sue") == ["say finishing"]
+    assert world.tap("sue") == ["say finishing"]
+    assert world.running(False)[:2] == ["off", "record ended s1 badge 0"]
+
+
+def test_the_supervisor_says_that_a_job_is_done_that_no_input_feels():
+    world = World()
+    world.tap("kid")
+    world.start("sue")
+    world.happens(w.Cause.LOCK_IDLE)
+    assert world.tap("sue")[0] == "off"
+
+
+# --- a roster that comes while a supervisor is awaited ---
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "reason"),
     [
-        lambda people: people.pop("sue"),
-        lambda people: people.update(sue=w.Member("m-sue")),
-        lambda people: people.update(sue=w.Member("m-other", level=w.Level.SUPERVISOR)),
-        lambda people: people.pop("kid"),
+        (lambda people: people.pop("kid"), "unknown-badge"),
+        (lambda people: people.update(kid=w.Barred(("payment-due",), "m-kid")), "payment-due"),
+        (lambda people: people.update(kid=w.Member("m-other", supervised=True)), "unknown-badge"),
+    ],
+    ids=["unlisted", "barred", "somebody else's badge now"],
+)
+def test_who_may_no_longer_start_is_told_why_while_a_supervisor_is_awaited(change, reason):
+    world = World(sponsor=True)
+    world.tap("kid")
+    change(world.people)
+    assert world.roster() == ["say idle", f"record refused {reason}", "say refused"]
+    assert world.phase == "idle"
+    world.tap("sue")
+    assert isinstance(world.last, w.Started)
+    assert (world.last.badge, world.last.basis.kind) == ("sue", "grant"), "nobody tapped that badge as a stranger's"
+
+
+def test_a_window_that_closes_while_a_supervisor_is_awaited_is_told_as_the_reason():
+    world = World()
+    world.people["kid"] = w.Member("m-kid", supervised=True, windows=(w.Window(frozenset({2}), 0, 12 * 60 + 1),))
+    world.after(50 * S)
+    world.tap("kid")
+    world.after(20 * S)
+    assert world.tap("sue") == ["say idle", "record refused outside-hours", "say refused"]
+    world = World()
+    world.people["kid"] = w.Member("m-kid", supervised=True, windows=(w.Window(frozenset({2}), 0, 12 * 60 + 1),))
+    world.after(50 * S)
+    world.tap("kid")
+    assert world.after(30 * S) == ["say idle", "record refused outside-hours", "say refused"]
+
+
+def test_the_session_that_a_supervisor_opens_is_by_the_rules_of_that_moment():
+    world = World(limit_ms=60 * MIN)
+    world.tap("kid")
+    world.people["kid"] = w.Member("m-kid", "Kid", supervised=True, grant="g-9", limit_ms=5 * MIN)
+    world.roster()
+    world.tap("sue")
+    assert isinstance(world.last, w.Started)
+    assert world.last.basis.grant == "g-9"
+    world.commit()
+    assert (world.power, world.said[-1].ms) == (True, 5 * MIN)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda people: people.pop("sue"), "supervisor-needed"),
+        (lambda people: people.update(sue=w.Member("m-sue")), "supervisor-needed"),
+        (lambda people: people.update(sue=w.Member("m-other", level=w.Level.SUPERVISOR)), "supervisor-needed"),
+        (lambda people: people.pop("kid"), "unknown-badge"),
     ],
     ids=["supervisor gone", "no supervisor any more", "another supervisor's badge now", "member gone"],
 )
-def test_both_are_decided_again_when_the_start_is_on_disk(change):
+def test_both_are_decided_again_when_the_start_is_on_disk(change, reason):
     world = World()
     world.tap("kid")
     world.tap("sue")
     change(world.people)
-    assert world.commit() == ["record ended s1 cancelled 0", "say idle"]
+    assert world.commit() == ["record ended s1 cancelled 0", "say idle", f"record refused {reason}", "say refused"]
 
 
 def test_a_supervisor_who_leaves_the_roster_later_does_not_end_the_session():

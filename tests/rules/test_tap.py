@@ -142,23 +142,90 @@ def test_the_confirmation_of_a_cancelled_start_does_not_power_the_next_one():
     assert world.do(w.Committed(3)) == ["on", "say go"]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda people: people.pop("ada"),
-        lambda people: people.update(ada=w.Barred(("blocked",), "m-ada")),
-        lambda people: people.update(ada=w.Member("m-ada", supervised=True)),
-        lambda people: people.update(ada=w.Member("m-new")),
-    ],
-    ids=["gone", "blocked", "needs a supervisor now", "the badge is somebody else's now"],
-)
-def test_everything_is_decided_again_when_the_start_is_on_disk(change):
+CHANGES = {
+    "gone": (lambda people: people.pop("ada"), "unknown-badge"),
+    "blocked": (lambda people: people.update(ada=w.Barred(("blocked",), "m-ada")), "blocked"),
+    "needs a supervisor now": (
+        lambda people: people.update(ada=w.Member("m-ada", grant="g-1", supervised=True)),
+        "supervisor-needed",
+    ),
+    "the badge is somebody else's now": (lambda people: people.update(ada=w.Member("m-new")), "unknown-badge"),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), CHANGES.values(), ids=CHANGES)
+def test_everything_is_decided_again_when_the_start_is_on_disk(change, reason):
     world = World()
     world.tap("ada")
     change(world.people)
-    world.roster()
-    assert world.commit() == ["record ended s1 cancelled 0", "say idle"]
+    assert world.commit() == ["record ended s1 cancelled 0", "say idle", f"record refused {reason}", "say refused"]
     assert not world.power
+
+
+@pytest.mark.parametrize(("change", "reason"), CHANGES.values(), ids=CHANGES)
+def test_everything_is_decided_again_when_a_roster_comes_while_the_disk_is_slow(change, reason):
+    world = World()
+    world.tap("ada")
+    change(world.people)
+    assert world.roster() == ["record ended s1 cancelled 0", "say idle", f"record refused {reason}", "say refused"]
+    assert world.commit() == []
+
+
+def test_a_start_by_another_right_than_the_recorded_one_has_to_be_tapped_for_again():
+    world = World()
+    world.tap("ada")
+    world.people["ada"] = w.Member("m-ada", "Ada", "fr", grant="g-new")
+    assert world.commit() == ["record ended s1 cancelled 0", "say idle", "say refused"]
+    assert world.said[-1].reasons == ("start-timeout",)
+    world.tap("ada")
+    assert isinstance(world.last, w.Started)
+    assert world.last.basis == w.Basis("grant", grant="g-new")
+
+
+@pytest.mark.parametrize(
+    ("lower", "limit"),
+    [
+        (lambda world: world.roster(limit_ms=10 * MIN), 10),
+        (lambda world: world.roster(max_ms=20 * MIN), 20),
+        (lambda world: world.people.update(ada=w.Member("m-ada", grant="g-1", limit_ms=5 * MIN)), 5),
+    ],
+    ids=["the machine's limit", "the longest", "the member's limit"],
+)
+def test_a_limit_that_is_lowered_while_the_disk_is_slow_holds(lower, limit):
+    world = World(limit_ms=60 * MIN)
+    world.tap("ada")
+    lower(world)
+    world.commit()
+    assert world.said[-1].ms == limit * MIN
+    world.after(limit * MIN)
+    assert not world.power
+
+
+def test_a_limit_that_is_raised_while_the_disk_is_slow_holds_from_the_next_session_on():
+    world = World(limit_ms=10 * MIN, max_ms=20 * MIN)
+    world.tap("ada")
+    world.people["ada"] = w.Member("m-ada", grant="g-1", limit_ms=30 * MIN)
+    world.roster(limit_ms=60 * MIN, max_ms=120 * MIN)
+    world.commit()
+    assert world.said[-1].ms == 10 * MIN
+    world.do(w.Extend(60 * MIN, "boss"))
+    world.do(w.Extend(60 * MIN, "boss"))
+    assert world.said[-1].ms == 20 * MIN
+
+
+@pytest.mark.parametrize("mode", [w.Mode.TAP, w.Mode.TIMED, w.Mode.AUDIT])
+@pytest.mark.parametrize("handover", [False, True])
+def test_only_in_hold_mode_a_card_that_leaves_cancels_a_start(mode, handover):
+    world = World(mode=mode, handover=handover)
+    world.tap("ada")
+    assert world.lift("ada") == []
+    world.commit()
+    assert world.phase == "active"
+    if handover:
+        world.tap("bob")
+        assert world.lift("bob") == []
+        world.commit()
+        assert world.gate.session.member == "m-bob"
 
 
 def test_a_window_that_closed_while_the_disk_was_slow_is_seen():
@@ -167,7 +234,8 @@ def test_a_window_that_closed_while_the_disk_was_slow_is_seen():
     world.after(59 * S)
     world.tap("ada")
     world.after(1 * S)
-    assert world.commit() == ["record ended s1 cancelled 0", "say idle"]
+    out = world.commit()
+    assert out == ["record ended s1 cancelled 0", "say idle", "record refused outside-hours", "say refused"]
 
 
 # --- checkpoints and progress ---
