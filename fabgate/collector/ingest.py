@@ -83,6 +83,8 @@ class Ingest:
         #: When the quiet time ends in which another collector's status would have arrived; None: it has ended.
         self._listen_until: float | None = None
         self._serving = False
+        #: When every gate is to hear what is stored of it (monotonic seconds); None: it was published.
+        self._greet_at: float | None = None
         #: The last batch was a large one: more comes than is stored one by one.
         self._is_crowded = False
         self._trouble = "it has just started"
@@ -114,6 +116,8 @@ class Ingest:
         if self._listen_until is not None and time.monotonic() >= self._listen_until:
             self._listen_until = None
             self._serve()
+        if self._greet_at is not None and time.monotonic() >= self._greet_at:
+            self._greet_gates()
         if self._link.is_stuck:
             log.error("no connection to %s:%d for a while: starting a new one", *self._broker)
             self._link.stop(orderly=False)
@@ -183,8 +187,24 @@ class Ingest:
         # In this order: the subscription brings the retained status, which has to be ours by then (--takeover).
         self._link.say_online(online=True)
         self._link.subscribe(wire.collector_subscriptions(self._env.site))
-        self._publish(self._store.greetings())
+        self._greet_at = time.monotonic()
         log.info("serving %s", self._env.site)
+
+    def _greet_gates(self) -> None:
+        """Publish how far each journal is stored and which rosters there are; later where the database is away.
+
+        What arrives meanwhile waits for the same database in ``_persist``, and nothing is acknowledged.
+        """
+        self._greet_at = None
+        try:
+            greetings = self._store.greetings()
+        except (OperationalError, InterfaceError) as error:
+            self._check_file()
+            log.error("what is stored of each gate cannot be read (%s); trying again", error)
+            connection.close()
+            self._greet_at = time.monotonic() + RETRY_S
+            return
+        self._publish(greetings)
 
     def _hear_collector(self, body: bytes) -> None:
         try:

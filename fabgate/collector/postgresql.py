@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.db import DatabaseError, connection
 
-from fabgate.errors import UsageError
+from fabgate.errors import FabgateError, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,15 @@ def check_library() -> None:
 
 
 def connect() -> None:
-    """Connect. Raises UsageError, without the URL: it may carry a password."""
+    """Connect. Raises FabgateError, without the URL: it may carry a password.
+
+    Not UsageError: a server that restarts refuses in the same words as a wrong URL, and `run` ends for wrong input.
+    """
     try:
         connection.ensure_connection()
     except DatabaseError as error:  # also one that is too old
         why = " ".join(str(error).split())
-        raise UsageError(
+        raise FabgateError(
             f"FABGATE_DATABASE_URL: found a database on {host()} that cannot be used ({why}); start it, or correct the"
             " URL"
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -18,17 +19,20 @@ from fabgate.collector import changes, floor, roster
 from fabgate.collector.models import Entry, Gate, Machine, Pulse, Quarantine, UsageDay, UsageSession
 from fabgate.collector.models import Journal as Row
 from fabgate.collector.store import Store
+from fabgate.demo.ports import free_port
+from tests.support.mosquitto import mosquitto
 
 from . import postgresql
 from .gates import NOON, Journal
-from .test_cli import WAIT_S, environment, run
+from .test_cli import WAIT_S, children, environment, run, until, until_healthy
+from .test_ingest import uplink
 from .test_roster import env, gate, told  # noqa: F401 (fixtures)
 
 
 def test_a_server_that_does_not_answer_is_told_without_the_password(tmp_path):
     url = "postgresql://ada:verysecret@127.0.0.1:1/fabgate"
     done = run(environment(tmp_path, FABGATE_DATABASE_URL=url), "migrate")
-    assert done.returncode == 2
+    assert done.returncode == 1, "2 is for what no later attempt can mend: `run` would end for good"
     assert done.stderr.startswith("error: FABGATE_DATABASE_URL: found a database on 127.0.0.1 that cannot be used (")
     assert len(done.stderr.splitlines()) == 1
     assert "verysecret" not in done.stderr
@@ -289,3 +293,48 @@ def test_lines_of_usage_are_foreseen_as_many_as_there_are_so_that_they_are_added
     (plan,) = json.loads(lines.explain(format="json"))
     assert len(lines) == 100
     assert 50 < plan["Plan"]["Plan Rows"] < 200
+
+
+@pytest.mark.broker
+@pytest.mark.postgresql
+def test_a_collector_outlives_a_database_that_is_away_while_the_broker_restarts(tmp_path, url):
+    import psycopg
+
+    name = url.rsplit("/", 1)[1]
+    log = tmp_path / "log"
+    journal = Journal()
+    journal.write("gate.started", version="1")
+
+    def let_in(word: str) -> None:
+        with psycopg.connect(f"{postgresql.SERVER}/postgres", autocommit=True) as direct:
+            direct.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {word}')
+            direct.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+    with mosquitto(tmp_path / "broker") as broker, log.open("w") as errors:
+        port = free_port()
+        env = environment(
+            tmp_path / "data",
+            FABGATE_DATABASE_URL=url,
+            FABGATE_MQTT_PORT=str(broker.port),
+            FABGATE_WEB_PORT=str(port),
+        )
+        running = subprocess.Popen([sys.executable, "-m", "fabgate.collector", "run"], env=env, stderr=errors)
+        try:
+            until_healthy(port)
+            ingest = next(pid for pid, verb in children(running.pid).items() if verb == "ingest")
+            let_in("false")
+            broker.kill()
+            broker.start()
+            until(lambda: "cannot be read" in log.read_text() or running.poll() is not None)
+            assert running.poll() is None, log.read_text()
+            # One that is started while the database is away comes back too: that is no mistake in its input.
+            os.kill(next(pid for pid, verb in children(running.pid).items() if verb == "worker"), signal.SIGKILL)
+            until(lambda: "worker ended with code 1" in log.read_text() or running.poll() is not None)
+            let_in("true")
+            until_healthy(port)
+            assert ingest in children(running.pid)
+            with uplink(broker, journal) as gate:
+                assert gate.deliver().seq == journal.head
+        finally:
+            running.terminate()
+            assert running.wait(WAIT_S) == 0, log.read_text()
