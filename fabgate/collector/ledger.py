@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from operator import attrgetter
-from typing import Final
 
-from fabgate.collector import floor, sql
+from fabgate.collector import counted, floor, sql
 from fabgate.collector.models import LedgerLine
 from fabgate.collector.sessions import Usage
 
-#: What a line says of a session; while all of it is the same there is nothing to tell.
-TOLD: Final = (
-    *("used_by", "payer", "purpose", "category", "started_at", "ended_at", "not_before", "counted_ms", "running_ms"),
-    *("uncertainty_ms", "reason", "review"),
-)
-_told = attrgetter(*TOLD)
-_counted = attrgetter(*(name for name in TOLD if name != "review"))
+
+def _counted(row: Usage) -> tuple[object, ...]:
+    """Return what a line says of a session but for its review; while that is the same too, there is nothing to tell."""
+    return (
+        *(row.used_by, row.payer, row.purpose, row.category, row.started_at, row.ended_at, row.not_before),
+        *(row.counted_ms, counted.running_ms(row), counted.uncertainty_ms(row), row.reason),
+    )
+
+
+def _told(row: Usage) -> tuple[object, ...]:
+    return (*_counted(row), row.review)
 
 
 def add(pairs: Iterable[tuple[Usage | None, Usage]], now: datetime, *, author: str = "", why: str = "") -> None:

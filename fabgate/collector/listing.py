@@ -39,6 +39,7 @@ COLUMNS = {
     "review": 0,
     "not_before": 0,
     "not_after": 0,
+    "corrected": 0,
 }
 _HEADS = {
     "name": "member",
@@ -114,13 +115,14 @@ def _line(state: str, session: UsageSession, names: dict[str, str], zone: tzinfo
         "start": _at(session.started_at, zone),
         "end": _at(session.ended_at, zone),
         "energised_ms": session.counted_ms,
-        "running_ms": session.running_ms,
-        "uncertainty_ms": session.uncertainty_ms,
+        "running_ms": session.counted_running_ms,
+        "uncertainty_ms": session.counted_uncertainty_ms,
         "reason": session.reason,
         "basis": session.basis,
         "review": session.review,
         "not_before": _at(session.not_before, zone),
         "not_after": _at(session.not_after, zone),
+        "corrected": session.corrected,
     }
 
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import transaction
 
-from fabgate.collector import floor, sql
+from fabgate.collector import counted, floor, sql
 from fabgate.collector.models import Collector, UsageDay, UsageMonth, UsageSession
 from fabgate.collector.sessions import COLUMNS, Usage
 
@@ -73,6 +73,7 @@ def _count(sums: dict[Key, list[int]], usage: Usage, sign: int, zone: ZoneInfo) 
     key = day, usage.machine_id or 0, usage.gate_id, usage.used_by, usage.category
     line = sums.setdefault(key, [0] * _SUMS)
     about = usage.not_after is not None
-    values: tuple[Any, ...] = (1, usage.counted_ms, usage.running_ms, usage.uncertainty_ms, usage.uncertain, about)
+    running_ms, uncertainty_ms = counted.running_ms(usage), counted.uncertainty_ms(usage)
+    values: tuple[Any, ...] = (1, usage.counted_ms, running_ms, uncertainty_ms, usage.uncertain, about)
     for place, value in enumerate(values):
         line[place] += sign * value

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from fabgate import wire
+from fabgate.collector import counted
 from fabgate.collector.received import YEARS
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ JOURNAL_LOST: Final = "journal-lost"
 #: Nobody knows when it was: a boot never synchronised.
 UNDATED: Final = "undated"
 #: Ends that a gate concludes at its start from the last checkpoint.
-CONCLUDED: Final = frozenset({"restart", "power-loss"})
+CONCLUDED: Final = counted.WRITTEN_LATER
 #: What a session can be for, and the one that is not said.
 OWN: Final = "own"
 PURPOSES: Final = (OWN, "training", "maintenance", "group")
@@ -194,7 +195,7 @@ def settle(usage: Usage, *, start: When, last: When, abandoned: bool, image: boo
 def wait(usage: Usage, why: str | None) -> None:
     """Let a session wait for a person's look, or no more (None)."""
     usage.review = why
-    usage.uncertain = usage.uncertainty_ms > 0 or why is not None
+    usage.uncertain = counted.uncertainty_ms(usage) > 0 or why is not None
 
 
 def _place(usage: Usage, start: When, last: When) -> None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from django.db import connection, models
 
 from fabgate import wire
-from fabgate.collector import statements
+from fabgate.collector import counted, statements
 from fabgate.collector.models import Boot, Gate, Journal, UsageDay, UsageMonth, UsageSums
 from fabgate.collector.received import Fact, Unfit
 from fabgate.collector.sessions import COLUMNS, Usage
@@ -282,7 +282,7 @@ def insert_lines(rows: Iterable[tuple[Usage, str]], now: datetime, author: str, 
             (
                 *(usage.id, kind, at, author, why, usage.used_by, usage.payer, usage.purpose, usage.category),
                 *(time(usage.started_at), time(usage.ended_at), time(usage.not_before), usage.counted_ms),
-                *(usage.running_ms, usage.uncertainty_ms, usage.reason or "", usage.review or ""),
+                *(counted.running_ms(usage), counted.uncertainty_ms(usage), usage.reason or "", usage.review or ""),
             )
             for usage, kind in rows
         ],

@@ -70,6 +70,7 @@ def test_each_session_is_a_line_in_the_order_of_the_ends_with_names_and_times_in
         "review": None,
         "not_before": None,
         "not_after": None,
+        "corrected": "",
     }
     about = rows()[2]
     assert (about["start"], about["review"]) == (None, "undated")

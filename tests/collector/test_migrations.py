@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 old_rows = import_module("fabgate.collector.migrations.0003_old_rows")
 what_waits = import_module("fabgate.collector.migrations.0017_what_waits")
+corrected_figures = import_module("fabgate.collector.migrations.0021_corrected_figures")
 
 
 def carried(spelling: str) -> Badge:
@@ -113,6 +114,26 @@ def test_what_was_settled_or_contested_before_it_was_told_is_told_now():
         ("s-5", "reviewed", "", "eve", "a storm"),
     ]
     assert (Collector.objects.get().rolled_tz, Collector.objects.get().zone) == ("-Europe/Paris", "Europe/Paris")
+
+
+def test_a_time_that_was_corrected_before_takes_its_other_figures_along_and_billing_is_told():
+    gate = Gate.objects.create(name="laser-1")
+    journal = Journal.objects.create(name="j", gate=gate)
+    Collector.objects.create(id=1, collector="c", site="lyon", rolled_tz="Europe/Paris")
+    said = {"gate": gate, "member": "m-1", "used_by": "m-1", "badge": "d", "opened_in": journal, "uncertain": True}
+    for pk, more in {
+        "s-1": {"corrected": "time", "running_ms": 40, "uncertainty_ms": 5},
+        "s-2": {"corrected": "member time", "running_ms": 4},
+        "s-3": {"corrected": "member", "running_ms": 40, "uncertainty_ms": 5},
+    }.items():
+        UsageSession.objects.create(id=pk, counted_ms=10, reason="badge", ended_at=NOON, **said, **more)
+    with connection.cursor() as cursor:
+        for statement in corrected_figures.Migration.operations[-1].sql:
+            cursor.execute(statement)
+    assert dict(UsageSession.objects.values_list("id", "uncertain")) == {"s-1": False, "s-2": False, "s-3": True}
+    lines = LedgerLine.objects.values_list("session", "kind", "counted_ms", "running_ms", "uncertainty_ms")
+    assert list(lines) == [("s-1", "changed", 10, 10, 0)]
+    assert Collector.objects.get().rolled_tz == "-Europe/Paris"
 
 
 #: Makes the database of its environment, step by step as it once was, to the last of the migrations that are replaced.

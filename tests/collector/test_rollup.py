@@ -44,8 +44,8 @@ def counted(zone: str, cut: Callable[[date], date] = lambda day: day) -> Counter
         values = {
             "sessions": 1,
             "counted_ms": row.counted_ms,
-            "running_ms": row.running_ms,
-            "uncertainty_ms": row.uncertainty_ms,
+            "running_ms": min(row.running_ms, row.counted_ms) if "time" in row.corrected else row.running_ms,
+            "uncertainty_ms": 0 if "time" in row.corrected else row.uncertainty_ms,
             "uncertain": int(row.is_uncertain),
             "about": int(row.is_about),
         }

@@ -6,15 +6,20 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models
-from django.db.models import Count, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Case, Count, F, Q, QuerySet, Sum, Value, When
+from django.db.models.functions import Coalesce, Least
 
+from fabgate.collector import counted
 from fabgate.collector.models.arrivals import Journal
 from fabgate.collector.models.fields import Flag
 from fabgate.collector.models.workshop import Gate, Machine
 
 _ENDED = Q(ended_at__isnull=False)
 _UNCERTAIN = _ENDED & Q(uncertain=True)
+#: As counted.py has it, for sums over many rows.
+_IS_TIME_CORRECTED = Q(corrected__contains=counted.TIME)
+_RUNNING_MS = Case(When(_IS_TIME_CORRECTED, then=Least("running_ms", "counted_ms")), default=F("running_ms"))
+_UNCERTAINTY_MS = Case(When(_IS_TIME_CORRECTED, then=Value(0, models.BigIntegerField())), default=F("uncertainty_ms"))
 
 
 class UsageSession(models.Model):
@@ -114,7 +119,32 @@ class UsageSession(models.Model):
     @property
     def is_uncertain(self) -> bool:
         """Whether the minutes are not exactly known."""
-        return self.uncertainty_ms > 0 or self.review is not None
+        return self.counted_uncertainty_ms > 0 or self.review is not None
+
+    @property
+    def counted_running_ms(self) -> int:
+        """Return for how many milliseconds a job ran, as it counts."""
+        return counted.running_ms(self)
+
+    @property
+    def counted_uncertainty_ms(self) -> int:
+        """Return how many milliseconds more than what counts it may have been."""
+        return counted.uncertainty_ms(self)
+
+    @property
+    def counted_until(self) -> datetime | None:
+        """Return until when it counts; `ended_at` is the moment by which it is listed and summed."""
+        return counted.until(self)
+
+    @property
+    def recorded_until(self) -> datetime | None:
+        """Return until when the machine was on by the gate's own entries."""
+        return counted.recorded_until(self)
+
+    @property
+    def is_time_corrected(self) -> bool:
+        """Whether a person put right how long the machine was on."""
+        return counted.is_time_corrected(self)
 
     @property
     def is_about(self) -> bool:
@@ -150,12 +180,12 @@ class UsageSession(models.Model):
             .values("used_by", "where")
             .annotate(
                 # First, because a sum below hides the column of its own name.
-                uncertain=Count("id", filter=Q(uncertainty_ms__gt=0) | Q(review__isnull=False)),
+                uncertain=Count("id", filter=Q(uncertain=True)),
                 about=Count("id", filter=Q(not_after__isnull=False)),
                 sessions=Count("id"),
                 energised_ms=Sum("counted_ms"),
-                running_ms=Sum("running_ms"),
-                uncertainty_ms=Sum("uncertainty_ms"),
+                running_ms=Sum(_RUNNING_MS),
+                uncertainty_ms=Sum(_UNCERTAINTY_MS),
             )
             .order_by("used_by", "where")
         )

@@ -158,7 +158,7 @@ def test_what_blocked_the_machine_then_is_told_from_the_gates_own_entries(used):
     used.write("saw-1", "machine.blocked", NOON + 100 * MINUTE, cause="estop", level="cut")
     used.write("saw-1", "machine.blocked", NOON + 101 * MINUTE, cause="flag", level="hold")
     used.write("saw-1", "machine.cleared", NOON + 110 * MINUTE, cause="estop")
-    causes = {minutes: answer(NOON + minutes * MINUTE)["gates"][0]["causes"] for minutes in (50, 105, 115)}
+    causes = {minutes: answer(NOON + minutes * MINUTE)["gates"][0].causes for minutes in (50, 105, 115)}
     assert causes == {
         50: [],
         105: ["A danger was reported", "Emergency stop pressed"],
@@ -171,8 +171,8 @@ def test_records_that_are_missing_around_the_moment_are_told_and_others_are_not(
     used.journals["saw-1"].write("gate.stopping", reason="x", time=NOON + 100 * MINUTE)
     used.write("saw-1", "gate.stopping", NOON + 120 * MINUTE, reason="x")
     Hole.objects.create(journal=journal, first=6, last=6, state=Hole.LOST, found_at=NOON)
-    assert answer(NOON + 10 * MINUTE)["gates"][0]["holes"] == []
-    assert answer(NOON + 100 * MINUTE)["gates"][0]["holes"][0]["count"] == 1
+    assert answer(NOON + 10 * MINUTE)["gates"][0].holes == []
+    assert answer(NOON + 100 * MINUTE)["gates"][0].holes[0].count == 1
     assert "Records are missing" in text(browse("auditor").get(asked(NOON + 100 * MINUTE)))
 
 
@@ -222,7 +222,7 @@ def test_a_machine_that_nobody_has_used_and_that_has_no_gate_has_its_page(used, 
     new = Machine.objects.create(name="new", title="New")
     response = browse("auditor").get(asked(NOON, "new"))
     assert response.status_code == 200
-    assert "This machine has no gate now." in text(response)
+    assert "No gate stood beside this machine at that moment." in text(response)
     assert new.title in text(response)
 
 
@@ -231,7 +231,7 @@ def test_a_moment_is_asked_for_to_the_second_and_told_so(used, browse):
     second = timedelta(seconds=1)
     used.begin("s-3", "m-3", NOON + 90 * MINUTE + 30 * second)
     used.end("s-3", "m-3", NOON + 90 * MINUTE + 50 * second, 20_000)
-    for at, who in ((29, "Nobody"), (31, "Zoé Petit"), (51, "Nobody")):
+    for at, who in ((29, "Nobody"), (31, "Zoé Petit"), (51, "Nobody on record")):
         moment = NOON + 90 * MINUTE + at * second
         shown = text(client.get(f"{asked(moment)}:{at}"))
         assert f"<h2>{who}</h2>" in shown

@@ -21,6 +21,7 @@ from fabgate.collector.pages.machines import week
 from fabgate.collector.pages.my import allowed, moved, sums
 from fabgate.collector.pages.my.sums import Month
 from fabgate.collector.pages.people import words
+from fabgate.collector.pages.use import words as use_words
 from fabgate.errors import UsageError
 
 
@@ -140,7 +141,8 @@ def _row(session: UsageSession) -> dict[str, Any]:
         "why": reasons.ended(session.reason),
         "review": review,
         # A contest alone leaves no doubt of the minutes.
-        "is_inexact": session.uncertainty_ms > 0 or (session.uncertain and session.doubt is not None),
+        "is_inexact": session.counted_uncertainty_ms > 0 or (session.uncertain and session.doubt is not None),
+        "corrected": use_words.corrected(session.corrected),
         "is_contested": review is not None and review.is_contested,
         "verdict": _verdict(session, review),
     }

@@ -16,7 +16,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from fabgate import wire
-from fabgate.collector import changes
+from fabgate.collector import changes, counted
 from fabgate.collector.door import account_of
 from fabgate.collector.models import Collector, Gate
 from fabgate.collector.pages.use import files, sums, words
@@ -152,6 +152,8 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
             session, who, category, payer, purpose, machine, gate, started, end, counted_ms = row[:10]
             running_ms, uncertainty_ms, reason, basis, supervisor, uncertain, review, corrected = row[10:18]
             not_before, not_after = row[18:]
+            if corrected and counted.TIME in corrected:  # as counted.py has it
+                running_ms, uncertainty_ms = min(running_ms, counted_ms), 0
             yield (
                 *(session, who, names[who], category, payer, names[payer], purposes.get(purpose, purpose)),
                 *(titles.get(machine) or gates.get(gate, ""), gates.get(gate, "")),
@@ -170,7 +172,7 @@ class _PutRight(dict[str, str]):
     """Which fields of a session were put right, in words; each few of them are said once."""
 
     def __missing__(self, corrected: str) -> str:
-        self[corrected] = ", ".join(words.said(words.FIELDS, field) for field in corrected.split())
+        self[corrected] = words.corrected(corrected)
         return self[corrected]
 
 

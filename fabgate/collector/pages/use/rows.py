@@ -23,7 +23,8 @@ from fabgate.collector.templatetags.fabgate import duration, state, which
 #: What a line needs; of the machine's and the gate's many columns their names.
 SHOWN: Final = (
     *("used_by", "started_at", "ended_at", "not_before", "not_after", "counted_ms", "running_ms", "uncertainty_ms"),
-    *("reason", "uncertain", "review", "corrected", "machine__name", "machine__title", "gate__name"),
+    *("reason", "uncertain", "review", "corrected", "energised_ms", "machine__name", "machine__title"),
+    "gate__name",
 )
 _TO: Final = "\N{EN DASH}"
 
@@ -59,7 +60,7 @@ class Row:
 
     @property
     def _limits(self) -> str:
-        start, end = self.session.started_at or self.session.not_before, self.session.ended_at
+        start, end = self.session.started_at or self.session.not_before, self.session.counted_until
         began, ended = start and timezone.localtime(start), end and timezone.localtime(end)
         first = f"{_day(began.date(), get_language())} {began:%H:%M}{which(began)}" if began else "?"
         if ended is None:
@@ -74,25 +75,33 @@ class Row:
         session = self.session
         if not session.uncertain:
             return ""
-        if session.uncertainty_ms and session.review != Review.CONTESTED:
-            return state("uncertain", _("uncertain, up to %(more)s more") % {"more": duration(session.uncertainty_ms)})
+        more_ms = session.counted_uncertainty_ms
+        if more_ms and session.review != Review.CONTESTED:
+            return state("uncertain", _("uncertain, up to %(more)s more") % {"more": duration(more_ms)})
         return state("uncertain", self.review)
 
     @property
     def cells(self) -> dict[str, str]:
         """Return the cells of the list, by name."""
-        session, time_on = self.session, duration(self.session.counted_ms)
-        if session.corrected and "time" in session.corrected:
-            time_on = format_html('{}<span class="mark" title="{}">*</span>', time_on, _("corrected"))
+        session = self.session
         return {
             "url": reverse("use-session", args=[session.id]),
             "who": self.who,
             "machine": self.machine,
             "span": self.span,
-            "time_on": time_on,
-            "running": duration(session.running_ms),
+            "time_on": self.time_on,
+            "running": duration(session.counted_running_ms),
             "why": format_html("{} {}", self.why, self.doubt) if session.uncertain else self.why,
         }
+
+    @property
+    def time_on(self) -> str:
+        """Return the time on, with a mark that names the fields that were corrected."""
+        time_on = duration(self.session.counted_ms)
+        if not self.session.corrected:
+            return time_on
+        title = _("corrected: %(fields)s") % {"fields": words.corrected(self.session.corrected)}
+        return format_html('{}<span class="mark" title="{}">*</span>', time_on, title)
 
 
 def rows(sessions: Sequence[UsageSession]) -> list[Row]:
@@ -115,5 +124,5 @@ def sums(sessions: Sequence[UsageSession]) -> dict[str, Any]:
     return {
         "sessions": len(sessions),
         "counted_ms": sum(session.counted_ms for session in sessions),
-        "uncertainty_ms": sum(session.uncertainty_ms for session in sessions),
+        "uncertainty_ms": sum(session.counted_uncertainty_ms for session in sessions),
     }

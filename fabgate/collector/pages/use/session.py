@@ -52,6 +52,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "ended": words.ended(row.reason),
         "purpose": words.said(words.PURPOSES, row.purpose),
         "mode": words.said(words.MODES, row.mode),
+        "corrected": words.corrected(row.corrected),
         "stage": words.said(words.STAGES, found.grant.stage) if found.grant else "",
         "would_refuse": words.refused(found.start.basis.would_refuse) if found.start else "",
         "review": words.why(row.review or (found.review.why if found.review else None)),

@@ -103,6 +103,11 @@ def refused(said_reasons: Iterable[str]) -> str:
     return capfirst(", ".join(reasons.all_refused(said_reasons)))
 
 
+def corrected(fields: str) -> str:
+    """Return which fields of a session were corrected; empty where none was."""
+    return ", ".join(said(FIELDS, field) for field in fields.split())
+
+
 def cause(word: str) -> str:
     """Return what blocked a machine."""
     return capfirst(reasons.refused(f"blocked-{word}"))

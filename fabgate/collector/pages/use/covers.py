@@ -1,0 +1,205 @@
+"""Which sessions cover a moment at a machine, surely or perhaps?
+
+No list is cut off here: a page that says "nobody" relies on it. A session covers the moment surely while its start and
+the end that counts lie around it, and perhaps where the records leave that open. What may cover it is looked for in
+parts, each of which an index answers, however many sessions the machine has had since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from fabgate.collector.models import Correction, Entry, Journal, Machine, Review, UsageSession
+from fabgate.collector.sessions import CONCLUDED, JOURNAL_LOST, MAX_UNREVIEWED_MS, was_set
+
+_MS: Final = timedelta(milliseconds=1)
+#: Why a session covers a moment only perhaps; SURE where nothing leaves that open.
+SURE, UNCERTAIN, UNDATED, UNHEARD, LOST, CLOCK, CORRECTED = (
+    *("", "uncertain", "undated", "unheard", "lost", "clock", "corrected"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The sessions at a machine around a moment.
+
+    `covering` has each session that covers it, with why that is not sure, the earliest start first. `before` went off
+    last before the moment, `after` began first after it.
+    """
+
+    covering: list[tuple[UsageSession, str]]
+    before: UsageSession | None
+    after: UsageSession | None
+
+
+def around(machine: Machine, moment: datetime) -> Around:
+    """Return what there was at a machine at a moment, and beside it."""
+    candidates = _candidates(machine, moment)
+    covering = [(one, why) for one in candidates if (why := perhaps(one, moment)) is not None]
+    covered = {one.pk for one, _ in covering}
+    # The machine went off before the moment, though the end may have been written down after it.
+    passed = [one for one in candidates if one.pk not in covered and (_went_off(one) or moment) < moment]
+    known = covered | {one.pk for one in candidates if (_began(one) or moment) <= moment}
+    rows = _at(machine).filter(ended_at__isnull=False).exclude(pk__in=known)
+    last = rows.filter(ended_at__lt=moment).order_by("-ended_at", "-id").first()
+    went_off = [one for one in (*passed, last) if one is not None]
+    return Around(
+        covering=sorted(covering, key=lambda found: (_began(found[0]) or moment, found[0].pk)),
+        before=max(went_off, key=lambda one: (_went_off(one) or moment, one.pk), default=None),
+        after=_first_after(machine, moment, rows),
+    )
+
+
+def perhaps(session: UsageSession, moment: datetime) -> str | None:
+    """Return None where the session does not cover the moment, SURE where it does, and else why it only may."""
+    start = _began(session)
+    if session.reason is None:
+        if start is not None and start > moment:
+            return None
+        heard = heard_at(session)
+        return SURE if heard is None or moment <= heard else UNHEARD
+    end = session.counted_until
+    assert end is not None
+    if session.is_about:
+        return UNDATED if (start is None or start <= moment) and moment <= end else None
+    if session.clock_off_ms is not None or was_set(session):
+        return CLOCK if any(first <= moment <= last for first, last in _spans(session)) else None
+    if start is None:
+        return _without_start(session, moment, end)
+    if moment < start:
+        return None
+    return SURE if moment <= end else _after_end(session, moment, end)
+
+
+def heard_at(session: UsageSession) -> datetime | None:
+    """Return when the gate last told of an open session; None where it does so now."""
+    gate = session.gate
+    last = session.last_at or session.last_arrived_at
+    if gate.session != session.pk or gate.seen_at is None:
+        return last
+    return None if gate.is_heard(timezone.now()) else max(filter(None, (gate.seen_at, last)))
+
+
+def _at(machine: Machine) -> QuerySet[UsageSession]:
+    return UsageSession.objects.filter(machine=machine).select_related("machine", "gate", "opened_in")
+
+
+def _candidates(machine: Machine, moment: datetime) -> list[UsageSession]:
+    """Return every session that may cover the moment."""
+    rows = _at(machine)
+    reviewed = rows.filter(pk__in=Review.objects.values("session"))
+    parts = (
+        _lasting(machine, moment),
+        # An end of up to so much uncertainty has no review; every other doubt has one.
+        rows.filter(
+            uncertain=True, ended_at__lt=moment, ended_at__gte=moment - timedelta(milliseconds=MAX_UNREVIEWED_MS)
+        ),
+        reviewed.filter(Q(reason=JOURNAL_LOST) | Q(uncertainty_ms__gt=0), ended_at__lt=moment),
+        reviewed.filter(clock_off_ms__isnull=False),
+        reviewed.filter(start_timed=True, last_timed=True, start_boot=F("last_boot")),
+        rows.filter(pk__in=Correction.objects.filter(field=Correction.TIME).values("session"), ended_at__lt=moment),
+        UsageSession.open().filter(machine=machine).select_related("opened_in"),
+    )
+    return list({one.pk: one for part in parts for one in part}.values())
+
+
+def _lasting(machine: Machine, moment: datetime) -> QuerySet[UsageSession]:
+    """Return the sessions that began before the moment and ended after it, by their dates or by the limits of those.
+
+    Asked of all machines first, because the index of ends has the starts in it, and few sessions last at one moment.
+    """
+    ended = UsageSession.objects.filter(ended_at__isnull=False, ended_at__gte=moment)
+    lasting = ended.filter(Q(started_at__lte=moment) | Q(started_at__isnull=True)).values("pk")
+    can_be = Q(started_at__isnull=False) | Q(not_before__isnull=True) | Q(not_before__lte=moment)
+    return _at(machine).filter(can_be, pk__in=lasting)
+
+
+def _began(session: UsageSession) -> datetime | None:
+    return session.started_at or session.not_before
+
+
+def _went_off(session: UsageSession) -> datetime | None:
+    return None if session.reason is None else session.counted_until
+
+
+def _after_end(session: UsageSession, moment: datetime, end: datetime) -> str | None:
+    """Return why a session may cover a moment after the end that counts; None where it does not."""
+    if session.is_time_corrected:
+        recorded = session.recorded_until
+        assert recorded is not None
+        return CORRECTED if moment <= recorded + session.uncertainty_ms * _MS else None
+    if moment <= end + session.uncertainty_ms * _MS:
+        return UNCERTAIN
+    if session.reason == JOURNAL_LOST and not session.has_end:
+        next_word = _next_word(session.opened_in)
+        return LOST if next_word is None or moment <= next_word else None
+    return None
+
+
+def _without_start(session: UsageSession, moment: datetime, end: datetime) -> str | None:
+    """Return the same of a session whose start never arrived: it was on for as long as it counts, until its end."""
+    if moment > end:
+        return _after_end(session, moment, end)
+    if session.reason in CONCLUDED:
+        # The end is dated by the gate's next start: nobody knows how long before that the power failed. One gate writes
+        # one session at a time.
+        before = UsageSession.objects.filter(gate=session.gate_id, ended_at__lt=session.ended_at)
+        last = before.order_by("-ended_at", "-id").values_list("ended_at", flat=True).first()
+        return UNDATED if last is None or moment > last else None
+    return SURE if moment >= end - session.counted_ms * _MS else None
+
+
+def _spans(session: UsageSession) -> Iterator[tuple[datetime, datetime]]:
+    """Yield when a session whose dates are known to be wrong may have been."""
+    start, end = session.started_at, session.recorded_until
+    assert end is not None
+    on = max(session.energised_ms, session.counted_ms) * _MS
+    more = session.uncertainty_ms * _MS
+    if was_set(session):  # one of the two dates is right
+        assert start is not None
+        lasted = max((session.last_boottime_ms - session.start_boottime_ms) * _MS, on)
+        yield start, start + lasted + more
+        yield end - lasted, end + more
+        yield min(start, end), max(start, end)
+        return
+    start = start or end - on
+    off = (session.clock_off_ms or 0) * _MS
+    yield (start - off, end + more) if off > timedelta() else (start, end - off + more)
+
+
+def _next_word(journal: Journal) -> datetime | None:
+    """Return the first time that the gate wrote down once it had another journal; None where it has not."""
+    seen = set()
+    following = journal.superseded_by
+    while following is not None and following.pk not in seen:
+        seen.add(following.pk)
+        own = Entry.objects.filter(journal=following, occurred_at__isnull=False, copyof__isnull=True)
+        at = own.order_by("seq").values_list("occurred_at", flat=True).first()
+        if at is not None:
+            return at
+        following = following.superseded_by
+    return None
+
+
+def _first_after(machine: Machine, moment: datetime, rows: QuerySet[UsageSession]) -> UsageSession | None:
+    """Return the session that began first after the moment; `rows`: what has ended, but for what is known already.
+
+    Whatever began before the one that ended first was still on when that one began.
+    """
+    first = rows.filter(ended_at__gte=moment).order_by("ended_at", "id").first()
+    found: list[UsageSession] = [] if first is None else [first]
+    if first is not None and first.started_at is not None:
+        found += _lasting(machine, first.started_at).filter(started_at__gt=moment)
+    found += UsageSession.open().filter(machine=machine, started_at__gt=moment)
+    undated = first if first is not None and _began(first) is None else None
+    return min(_later(found, moment), key=lambda one: (_began(one) or moment, one.pk), default=undated)
+
+
+def _later(sessions: Iterable[UsageSession], moment: datetime) -> Iterator[UsageSession]:
+    return (one for one in sessions if (began := _began(one)) is not None and began > moment)

@@ -1,0 +1,195 @@
+"""How complete are the records of a machine at a moment? Of each gate that stood beside it then, what may be missing.
+
+That nobody used the machine is proven where no session covers the moment (covers.py), and every gate that stood beside
+it has told all that it wrote around that moment.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+from django.utils import timezone
+
+from fabgate import wire
+from fabgate.collector import journals
+from fabgate.collector.models import Change, Entry, Gate, Hole, Journal, Machine, UsageMonth
+from fabgate.collector.pages.use import words
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Numbers of a journal that are not here, between whose neighbours the moment lies."""
+
+    first: int
+    last: int
+    #: The gate still has them, or may have; else they are lost.
+    is_awaited: bool
+
+    @property
+    def count(self) -> int:
+        """Return how many they are."""
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a gate had written down by the moment, and how complete that is."""
+
+    gate: Gate
+    #: What blocked the machine then, in words.
+    causes: list[str]
+    #: The last dated entry before the moment, and the first one after it.
+    last: Entry | None
+    next: Entry | None
+    is_synced: bool | None
+    holes: list[Missing]
+    #: How many entries of any time are still on their way.
+    awaited: int
+    #: Nothing that the gate wrote before is awaited; None where the gate has never been heard.
+    until: datetime | None
+    #: Whether it was writing by then, and nothing that it wrote about the moment can be missing.
+    is_complete: bool
+
+    @property
+    def missing(self) -> int:
+        """Return how many entries are missing that may be of the moment."""
+        return sum(hole.count for hole in self.holes)
+
+
+def of(machine: Machine, moment: datetime) -> list[Word]:
+    """Return the word of each gate that stood beside a machine at a moment, by name."""
+    return [_word(gate, moment) for gate in concerned(machine, moment)]
+
+
+def concerned(machine: Machine, moment: datetime) -> list[Gate]:
+    """Return the gates that stood beside a machine at a moment, as the log has it.
+
+    Of a gate that the log does not know, those count that stand there now, or have sessions of the machine.
+    """
+    moves: dict[str, list[Change]] = {}
+    for change in Change.objects.filter(kind="gate").order_by("at", "id"):
+        if "machine" in change.before or "machine" in change.after:
+            moves.setdefault(change.key, []).append(change)
+    used = set(UsageMonth.objects.filter(machine_key=machine.pk).values_list("gate", flat=True).distinct())
+    found = []
+    for gate in Gate.objects.order_by("name"):
+        log = moves.get(gate.name)
+        stood = _stood(log, moment) == machine.pk if log else gate.machine_id == machine.pk or gate.pk in used
+        if stood:
+            found.append(gate)
+    return found
+
+
+def _stood(log: list[Change], moment: datetime) -> int | None:
+    """Return beside which machine (its row) a gate stood at a moment, from its changes in their order."""
+    place: int | None = log[0].before.get("machine", log[0].after.get("machine"))
+    for change in log:
+        if change.at <= moment:
+            place = change.after.get("machine")
+    return place
+
+
+def _word(gate: Gate, moment: datetime) -> Word:
+    own = list(Journal.objects.filter(gate=gate).order_by("id"))
+    place = next((found for journal in reversed(own) if (found := _place(journal, moment))), None)
+    missing = [(journal, one) for journal in own for one in _missing(journal)]
+    holes = [one for journal, one in missing if _may_hold(journal, one, moment)]
+    until = _until(gate, own)
+    return Word(
+        gate=gate,
+        causes=_causes(place) if place else [],
+        last=place,
+        next=_next(place) if place else None,
+        is_synced=_is_synced(place) if place else None,
+        holes=holes,
+        awaited=sum(one.count for _, one in missing if one.is_awaited),
+        until=until,
+        is_complete=place is not None and not holes and until is not None and until >= moment,
+    )
+
+
+def _missing(journal: Journal) -> list[Missing]:
+    """Return the numbers of a journal that are not here: named lost, or awaited."""
+    lost = Hole.objects.filter(journal=journal, state=Hole.LOST).order_by("first").values_list("first", "last")
+    found = [Missing(first, last, is_awaited=False) for first, last in lost]
+    last = Entry.objects.filter(journal=journal).order_by("-seq").values_list("seq", flat=True).first() or 0
+    # Of a journal that ended, what is missing was named lost.
+    head = last if journal.superseded_by_id else max(last, journal.head)
+    awaited = journals.missing(journal, min(head, journal.last_own))
+    return found + [Missing(first, end, is_awaited=True) for first, end in awaited]
+
+
+def _may_hold(journal: Journal, missing: Missing, moment: datetime) -> bool:
+    """Say whether missing numbers may be of the moment: it lies between the dates of their neighbours."""
+    dated = Entry.objects.filter(journal=journal, occurred_at__isnull=False)
+    before = dated.filter(seq__lt=missing.first).order_by("-seq").values_list("occurred_at", flat=True).first()
+    after = dated.filter(seq__gt=missing.last).order_by("seq").values_list("occurred_at", flat=True).first()
+    return (before is None or before <= moment) and (after is None or after >= moment)
+
+
+def _until(gate: Gate, own: list[Journal]) -> datetime | None:
+    """Return up to when nothing is awaited: now, or when the gate was last heard, if all that it had said is stored."""
+    living = [journal for journal in own if journal.superseded_by_id is None]
+    told = [last.at_latest for journal in own if (last := _last(journal))]
+    newest = max(told, default=None)
+    if any(journal.ack_seq < journal.head for journal in living) or gate.seen_at is None:
+        return newest
+    now = timezone.now()
+    seen = now if gate.is_heard(now) else gate.seen_at
+    return seen if newest is None else max(newest, seen)
+
+
+def _last(journal: Journal) -> Entry | None:
+    stored = Entry.objects.filter(journal=journal)
+    if journal.superseded_by_id is None:
+        stored = stored.filter(seq__lte=journal.ack_seq)
+    return stored.order_by("-seq").first()
+
+
+def _place(journal: Journal, moment: datetime) -> Entry | None:
+    """Return the last entry that a journal dates before the moment; found by halving, for no index has the time."""
+    bounds = Entry.objects.filter(journal=journal).order_by("seq")
+    first, last = bounds.first(), bounds.last()
+    if first is None or last is None:
+        return None
+
+    def is_later(seq: int) -> bool:
+        dated = Entry.objects.filter(journal=journal, seq__gte=seq, occurred_at__isnull=False).order_by("seq")
+        at = dated.values_list("occurred_at", flat=True).first()
+        return at is None or at > moment
+
+    beyond = bisect.bisect_left(range(first.seq, last.seq + 1), x=True, key=is_later) + first.seq
+    dated = Entry.objects.filter(journal=journal, seq__lt=beyond, occurred_at__lte=moment)
+    return dated.order_by("-seq").first()
+
+
+def _next(entry: Entry) -> Entry | None:
+    later = Entry.objects.filter(journal=entry.journal_id, seq__gt=entry.seq, occurred_at__isnull=False)
+    return later.order_by("seq").first()
+
+
+def _is_synced(entry: Entry) -> bool | None:
+    data = _data(entry)
+    return data.clock.synced if data is not None else None
+
+
+def _causes(place: Entry) -> list[str]:
+    """Return what blocked the machine then, in words: each that was raised and not cleared by that entry."""
+    held: dict[str, bool] = {}
+    told = Q(type="machine.blocked") | Q(type="machine.cleared")
+    rows = Entry.objects.filter(told, journal=place.journal_id, seq__lte=place.seq).only("body")
+    for entry in rows.order_by("-seq").iterator(chunk_size=200):
+        data = _data(entry)
+        if isinstance(data, wire.MachineBlocked | wire.MachineCleared):
+            held.setdefault(data.cause, isinstance(data, wire.MachineBlocked))
+    return [words.cause(cause) for cause, is_held in held.items() if is_held]
+
+
+def _data(entry: Entry) -> wire.Data | None:
+    try:
+        return wire.decode_data(entry.decode())
+    except ValueError:
+        return None
