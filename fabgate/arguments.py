@@ -33,6 +33,11 @@ Print the entries of a gate's journal, the oldest first. Badges are shown by the
 _AUDIT: Final = """\
 Walk the journal's chain from its anchor: each entry holds the hash of the one before. Exit code 1 when it is broken.
 """
+_UNTAPPED: Final = """\
+List the sessions that may have begun without a tap, because of a mistake in gates before docs/decisions/0058: starts
+within ten seconds of a start of the gate, of a fault of its reader, of another badge, or of the member's own session
+that ended by itself. Some of them are honest: docs/untapped.md says how to judge them.
+"""
 _BADGE: Final = """\
 Show a badge in all its spellings; without SPELLING, wait for a card on the gate's reader (the gate must not run).
 
@@ -116,12 +121,16 @@ def _gate_verbs(verbs: Any) -> None:
     verb.add_argument("--after", type=int, default=0, metavar="SEQ", help="only entries after this number")
     _json(verb, "the stored entries as they are, one a line")
 
-    verb = verbs.add_parser("audit", help="check that no entry was changed or removed")
+    verb = verbs.add_parser("audit", help="check the journal: its chain, and how its sessions began")
     audits = verb.add_subparsers(required=True, metavar="WHAT")
     short = "walk the journal's chain from its anchor"
     verb = _verb(audits, "verify", "audit_verify", short, _AUDIT, "fabgate audit verify --config gate.yaml")
     _state_dir(verb)
     _json(verb, "the journal, its bounds and its first broken entry, as JSON")
+    short = "list the sessions that may have begun without a tap"
+    verb = _verb(audits, "untapped", "audit_untapped", short, _UNTAPPED, "fabgate audit untapped --config gate.yaml")
+    _state_dir(verb)
+    _json(verb, "one JSON object a line: the entry of the start, its cause, and the milliseconds between them")
 
 
 def _badge_verbs(verbs: Any) -> None:

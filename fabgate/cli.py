@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -129,21 +129,18 @@ def journal(arguments: argparse.Namespace) -> int:
     from fabgate.gate.journal_reader import Reader
 
     with closing(Reader(_where(arguments) / "journal.db")) as reader:
-        after = max(0, min(arguments.after, _LARGEST))
-        while entries := reader.after(after, most=500):
-            for stored in entries:
-                if arguments.json:
-                    print(stored.body.decode(errors="backslashreplace"))
-                    continue
-                try:
-                    line = shown.entry(stored.body)
-                except UsageError as error:
-                    raise JournalError(
-                        f"entry {stored.seq} cannot be read ({error}); fabgate audit verify says from where on the"
-                        f" journal is damaged, --after {stored.seq} goes on behind it"
-                    ) from error
-                print(line)
-            after = entries[-1].seq
+        for stored in _stored(reader, after=max(0, min(arguments.after, _LARGEST))):
+            if arguments.json:
+                print(stored.body.decode(errors="backslashreplace"))
+                continue
+            try:
+                line = shown.entry(stored.body)
+            except UsageError as error:
+                raise JournalError(
+                    f"entry {stored.seq} cannot be read ({error}); fabgate audit verify says from where on the"
+                    f" journal is damaged, --after {stored.seq} goes on behind it"
+                ) from error
+            print(line)
     return 0
 
 
@@ -163,6 +160,42 @@ def audit_verify(arguments: argparse.Namespace) -> int:
     else:
         print(f"BROKEN at entry {broken} of journal {reader.id}: it was changed, or what stood before it was")
     return 0 if broken is None else 1
+
+
+def audit_untapped(arguments: argparse.Namespace) -> int:
+    """List the sessions that may have begun without a tap."""
+    from contextlib import closing
+
+    from fabgate import untapped, wire
+    from fabgate.gate import shown
+    from fabgate.gate.journal_reader import Reader
+
+    seq, body, count = 0, b"", 0
+    with closing(Reader(_where(arguments) / "journal.db")) as reader:
+
+        def entries() -> Iterator[wire.Entry]:
+            nonlocal seq, body
+            for stored in _stored(reader):
+                seq, body = stored.seq, stored.body
+                yield wire.decode_entry(body)
+
+        try:
+            for doubt in untapped.untapped(entries()):
+                count += 1
+                if arguments.json:
+                    entry = json.loads(body)
+                    print(json.dumps({"cause": doubt.cause, "after_ms": doubt.after_ms, "entry": entry}))
+                else:
+                    print(
+                        f"{shown.entry(body)}\n{'':8}{untapped.CAUSES[doubt.cause]} {doubt.after_ms / 1000:.1f} s before"
+                    )
+        except UsageError as error:
+            raise JournalError(
+                f"entry {seq} cannot be read ({error}); fabgate audit verify says from where on the journal is damaged"
+            ) from error
+    if not arguments.json:
+        print(f"{count or 'no'} session{'' if count == 1 else 's'} may have begun without a tap")
+    return 0
 
 
 def badge(arguments: argparse.Namespace) -> int:
@@ -349,6 +382,13 @@ def _where(arguments: argparse.Namespace) -> Path:
     if arguments.state_dir is not None:
         return Path(arguments.state_dir)
     return config.load(arguments.config).state_dir
+
+
+def _stored(reader: Any, *, after: int = 0) -> Iterator[Any]:
+    """Yield the entries of a journal after a number, a page at a time."""
+    while entries := reader.after(after, most=500):
+        yield from entries
+        after = entries[-1].seq
 
 
 def _gate_runs(state_dir: Path) -> bool:

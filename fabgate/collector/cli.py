@@ -121,6 +121,11 @@ def _listing_verbs(subparsers: Subparsers) -> None:
         example=verb_help.MONTH,
     )
     _period(sessions, json_help="exact milliseconds, one JSON object a line")
+    sessions.add_argument(
+        "--untapped",
+        action="store_true",
+        help="only those that may have begun without a tap, and why (docs/untapped.md)",
+    )
     holes = _verb(
         subparsers,
         "holes",

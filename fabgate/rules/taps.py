@@ -42,8 +42,6 @@ class Taps(Lasting):
 
         In hold mode it can prove that the member's card is in its holder (again), for a session and for a start.
         """
-        if self._pending is not None and self._came_back(badge):
-            return
         self._put_back(badge)
 
     def _tapped_idle(self, badge: str, holder: w.Holder | None, guest: str | None) -> None:

@@ -5,6 +5,7 @@ Few secondary indices: it is they that slow ingest as history grows (to 0.31 at 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import models
@@ -55,6 +56,12 @@ class Journal(models.Model):
     def last_own(self) -> int:
         """Return the last number that can be the gate's own: what lies beyond in a forked journal is a clone's."""
         return MAX_SEQ if self.fork_head is None else self.fork_head
+
+    def facts(self, *types: str) -> Iterator[wire.Entry]:
+        """Yield its entries of these types (short names) in order, without copies of what another journal has."""
+        rows = Entry.objects.filter(journal=self, type__in=types, is_copy=False).order_by("seq").only("body")
+        for row in rows.iterator(chunk_size=2_000):
+            yield row.decode()
 
     @classmethod
     def newest(cls, *only: str) -> list[Journal]:
