@@ -7,6 +7,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(shell cksum setup.cfg | cut -d' ' -f1)
 DEMO_READY := $(VENV)/demo-$(shell cksum setup.cfg | cut -d' ' -f1)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# The other interpreters' environments that are ready too: bench-collector measures there what depends on Django most.
+OTHERS := $(filter-out $(VENV)/,$(dir $(wildcard .venv-*/$(notdir $(READY)))))
 # How many test processes; 'auto' is one a core.
 JOBS   ?= auto
 # More arguments for pytest: make test ARGS='-k journal'
@@ -79,7 +81,7 @@ bench-collector: $(READY)  ## the same for the collector (ONLY=id too); the firs
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
 	@command -v chromium >/dev/null || sh tools/apt chromium
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
-	@$(BIN)/python -m bench --set collector $(if $(ONLY),--only $(ONLY))
+	@$(BIN)/python -m bench --set collector $(if $(ONLY),--only $(ONLY)) $(OTHERS:%=--beside %bin/python)
 
 soak: $(READY)  ## ten times as many kills, 100,000 power cuts, and all that chance chooses, many times over (ten minutes on a PC)
 	@FABGATE_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'kills or chance' -o faulthandler_timeout=0 $(ARGS)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import logging
 import os
+import platform
 import shutil
+import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from bench.harness import RESULTS, Figure, Run, disk, save, table
@@ -48,6 +53,9 @@ COLLECTOR_IDS = (
 IDS = GATE_IDS + COLLECTOR_IDS
 #: What `--set` names; the first one is what runs where nothing is said.
 SETS = {"gate": GATE_IDS, "collector": COLLECTOR_IDS, "all": IDS}
+#: What `--beside` measures on another interpreter too: what depends most on Django, SQLite and Python.
+TWICE = ("ingest", "pages")
+ROOT = Path(__file__).parents[1]
 
 
 def main(argv: Sequence[str] | None = None, *, results: Path = RESULTS) -> int:
@@ -55,6 +63,14 @@ def main(argv: Sequence[str] | None = None, *, results: Path = RESULTS) -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--only", metavar="ID", help=f"one of: {', '.join(IDS)}")
     parser.add_argument("--set", choices=SETS, default="gate", help="which of them, where --only names none")
+    parser.add_argument("--results", metavar="FILE", type=Path, default=results, help="where the figures are written")
+    parser.add_argument(
+        "--beside",
+        metavar="PYTHON",
+        action="append",
+        default=[],
+        help=f"another environment's interpreter, which measures {' and '.join(TWICE)} too, each after our own",
+    )
     args = parser.parse_args(argv)
     only = args.only
     if only is not None and only not in IDS:
@@ -66,11 +82,15 @@ def main(argv: Sequence[str] | None = None, *, results: Path = RESULTS) -> int:
     for id_ in SETS[args.set] if only is None else (only,):
         try:
             figures += measure(id_)
+            for python in args.beside if id_ in TWICE else ():
+                figures += measured_by(python, id_)
         except Exception:  # noqa: BLE001 - whatever broke in one measurement, the others are worth having
             traceback.print_exc()
             broken.append(id_)
-    save(figures, results)
-    print(f"\n{table(figures)}\n\n{time.monotonic() - began_s:.0f} s, {os.cpu_count()} cores, {disk(RESULTS.parent)}")
+    save(figures, args.results)
+    print(
+        f"\n{table(figures)}\n\n{time.monotonic() - began_s:.0f} s, {os.cpu_count()} cores, {disk(RESULTS.parent)}, {versions()}"
+    )
     if broken:
         print(f"error: these measurements broke: {', '.join(broken)}", file=sys.stderr)
     return 1 if broken else 0
@@ -95,6 +115,26 @@ def measure(id_: str) -> list[Figure]:
         log.close()
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(sockets, ignore_errors=True)
+
+
+def versions() -> str:
+    """Return what measures: Python, and what stores and serves in it."""
+    return f"Python {platform.python_version()}, Django {version('Django')}, SQLite {sqlite3.sqlite_version}"
+
+
+def measured_by(python: str, id_: str) -> list[Figure]:
+    """Let another interpreter run one benchmark; return its figures, which name it. Raises CalledProcessError."""
+    asked = "from bench.__main__ import versions; print(versions())"
+    told = subprocess.run([python, "-c", asked], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+    print(f"{id_}, by {told}:", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="fabgate-bench-"))
+    try:
+        results = folder / "results.json"
+        subprocess.run([python, "-m", "bench", "--only", id_, "--results", str(results)], cwd=ROOT, check=True)
+        rows = json.loads(results.read_text(encoding="utf-8"))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return [Figure.of(row, by=told.split(",")[0]) for row in rows]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PASSES = 5
 RESULTS = Path(__file__).with_name("results.json")
@@ -58,6 +59,13 @@ class Figure:
             "passes": list(self.passes),
             "note": self.note,
         }
+
+    @classmethod
+    def of(cls, row: dict[str, Any], *, by: str) -> Figure:
+        """Return the figure of a row of another's ``results.json``; `by` names that other in what it says."""
+        sign, _, goal = row["goal"].partition(" ")
+        what, limit, note = f"{row['what']} ({by})", float(goal) if goal else None, row["note"]
+        return cls(row["id"], what, row["unit"], row["passes"], limit, at_least=sign == ">=", note=note)
 
 
 class Run:

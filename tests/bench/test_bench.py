@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,17 @@ def test_a_measurement_writes_its_figures(tmp_path, capsys):
     assert [row["meets"] for row in rows] == [True, True, True, True, None]
     assert [row["value"] for row in rows if row["meets"] is None] == [2013]
     assert "no card, the stock package" in capsys.readouterr().out
+
+
+def test_another_interpreter_measures_after_our_own_and_its_figures_name_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "TWICE", ("spi-transfers",))
+    results = tmp_path / "results.json"
+    assert bench.main(["--only", "spi-transfers", "--beside", sys.executable], results=results) == 0
+    rows = json.loads(results.read_text())
+    own, other = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+    name = f" (Python {platform.python_version()})"
+    assert [row | {"what": row["what"] + name} for row in own] == other
+    assert f"spi-transfers, by {bench.versions()}:" in capsys.readouterr().out
 
 
 def test_an_unknown_measurement_is_refused_and_the_known_ones_are_named():
