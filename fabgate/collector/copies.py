@@ -24,7 +24,9 @@ import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 import fabgate
 from fabgate.collector import environ, full, places
@@ -105,8 +107,7 @@ def restore(args: argparse.Namespace) -> int:
             shutil.rmtree(unfinished)
             raise
         aside = _swap(env.data, unfinished)
-    made = datetime.fromisoformat(told["at"]).astimezone()
-    sys.stdout.write(f"The collector is as it was on {made:%Y-%m-%d at %H:%M}.\n")
+    sys.stdout.write(f"The collector is as it was on {told.at:%Y-%m-%d at %H:%M}.\n")
     if aside:
         sys.stdout.write(f"What was there is in {aside}: delete it once all is well.\n")
     sys.stdout.write(
@@ -208,34 +209,45 @@ def _keys(data: Path) -> dict[str, Path]:
     return {str(path.relative_to(data)): path for path in found}
 
 
-def _unpack(source: Path, folder: Path, env: environ.Environment) -> dict[str, Any]:
+class _Told(msgspec.Struct):
+    """The list of a copy: which version made it, of which site, when, and the SHA-256 of each file by its name."""
+
+    fabgate: str
+    site: str
+    at: datetime
+    files: dict[str, str]
+
+
+def _unpack(source: Path, folder: Path, env: environ.Environment) -> _Told:
     """Put the files of a copy into `folder`, all of them right, and return its list."""
     try:
         with tarfile.open(source, "r:gz") as archive:
             for member in archive:
                 _extract(archive, member, folder)
-        told: dict[str, Any] = json.loads((folder / LIST).read_text(encoding="utf-8"))
+        told = msgspec.json.decode((folder / LIST).read_bytes(), type=_Told)
         (folder / LIST).unlink()
-        listed, site = dict(told["files"]), str(told["site"])
-        datetime.fromisoformat(told["at"])
+        told.at = told.at.astimezone()
     except FileNotFoundError as error:
         raise UsageError(f"found no copy of a collector at {source} ({error.strerror})") from error
-    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, KeyError, TypeError) as error:
+    except _NO_COPY as error:
         if isinstance(error, OSError):
             _refuse_full(error, env.data)
         raise UsageError(
             f"found {source}, which is no whole copy of a collector ({error}); wanted a file of 'backup'"
         ) from error
     there = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    wrong = sorted(n for n in {*there, *listed} if n not in there or n not in listed or _sum(there[n]) != listed[n])
+    names = sorted({*there, *told.files})
+    wrong = [n for n in names if n not in there or n not in told.files or _sum(there[n]) != told.files[n]]
     if wrong or _DATABASE not in there:
         raise UsageError(
             f"found {source} damaged ({', '.join(wrong) or _DATABASE}: missing, added or changed since it was made);"
             " wanted a whole copy: take another one"
         )
-    if site != env.site:
-        raise UsageError(f"FABGATE_SITE: found {env.site!r}, but {source} is a copy of {site!r}; correct one of them")
-    _check_age(folder / _DATABASE, source, str(told["fabgate"]))
+    if told.site != env.site:
+        raise UsageError(
+            f"FABGATE_SITE: found {env.site!r}, but {source} is a copy of {told.site!r}; correct one of them"
+        )
+    _check_age(folder / _DATABASE, source, told.fabgate)
     (folder / places.RESTORED).touch()
     owner = folder.parent.stat()
     for path in (folder, *folder.rglob("*")):
@@ -246,11 +258,20 @@ def _unpack(source: Path, folder: Path, env: environ.Environment) -> dict[str, A
     return told
 
 
+#: What a file may be refused by that is no copy: by the disk, gzip, tar, the list, and the date in it.
+_NO_COPY: Final = (
+    *(OSError, EOFError, zlib.error, tarfile.TarError, ValueError, LookupError),
+    *(msgspec.MsgspecError, RecursionError, OverflowError),
+)
+
+
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
     """Write one file of a copy; nothing that could lie outside of `folder`, or be anything but a file."""
     parts = Path(member.name).parts
     file = archive.extractfile(member) if member.isreg() else None
-    if file is None or ".." in parts or parts[0] not in {LIST, *places.KEPT}:
+    # Everything but the gates' files lies at the top.
+    is_ours = (len(parts) == 1 and parts[0] in _AT_TOP) or (len(parts) > 1 and parts[0] == places.GATES)
+    if file is None or ".." in parts or not is_ours:
         raise ValueError(f"{member.name!r} does not belong into one")
     target = folder / member.name
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -258,16 +279,25 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) ->
         shutil.copyfileobj(file, out)
 
 
+_AT_TOP: Final = {LIST, *places.KEPT} - {places.GATES}
+
+
 def _check_age(database: Path, source: Path, version: str) -> None:
-    """Refuse a database that this program is too old for."""
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        known = {path.stem for path in _MIGRATIONS.glob("[0-9]*.py")}
-        rows = connection.execute("SELECT name FROM django_migrations WHERE app = 'collector'").fetchall()
-        if newer := sorted({name for (name,) in rows} - known):
-            raise UsageError(
-                f"found {source} made by fabgate {version}, which knows more than {fabgate.__version__} ({newer[-1]});"
-                " install that version first"
-            )
+    """Refuse a database that this program is too old for, and what is no database of a collector."""
+    known = {path.stem for path in _MIGRATIONS.glob("[0-9]*.py")}
+    try:
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            rows = connection.execute("SELECT name FROM django_migrations WHERE app = 'collector'").fetchall()
+    except sqlite3.Error as error:
+        raise UsageError(
+            f"found {source}, in which {_DATABASE} is no database of a collector ({error}); wanted a file of 'backup':"
+            " take another one"
+        ) from error
+    if newer := sorted({str(name) for (name,) in rows} - known):
+        raise UsageError(
+            f"found {source} made by fabgate {version}, which knows more than {fabgate.__version__} ({newer[-1]});"
+            " install that version first"
+        )
 
 
 def _make_aside(data: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -367,6 +368,50 @@ def test_what_is_no_copy_is_refused_with_a_line(copy, tmp_path, broken, run):
     done = run(tmp_path / "other", "restore", str(file))
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert done.stderr.startswith(f"error: found {'no copy of a collector at ' if broken == 'none' else ''}{file}")
+
+
+def listed(copy: Path, **changed: object) -> bytes:
+    """Return the list of a copy with other words in it; None leaves one out."""
+    with tarfile.open(copy) as archive:
+        told = json.load(archive.extractfile("list.json")) | changed
+    return json.dumps({name: value for name, value in told.items() if value is not None}).encode()
+
+
+def with_database(copy: Path, body: bytes) -> dict[str, bytes]:
+    """Return a database, and the list of a copy that has its checksum."""
+    with tarfile.open(copy) as archive:
+        files = json.load(archive.extractfile("list.json"))["files"]
+    files |= {"collector.db": hashlib.sha256(body).hexdigest()}
+    return {"collector_db": body, "list_json": listed(copy, files=files)}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (lambda copy: with_database(copy, b"no database" * 99), "no database of a collector (file is not a database)"),
+        (lambda copy: with_database(copy, b""), "no database of a collector (no such table: django_migrations)"),
+        (lambda copy: {"list_json": listed(copy, fabgate=None)}, "no whole copy"),
+        (lambda copy: {"list_json": listed(copy, at="0001-01-01T00:00:00")}, "no whole copy"),
+        (lambda copy: {"list_json": listed(copy, at="9999-12-31T23:59:59-14:00")}, "no whole copy"),
+        (lambda copy: {"list_json": listed(copy, files=["a"])}, "no whole copy"),
+        (lambda copy: {"list_json": b"[" * 100_000}, "no whole copy"),
+        (lambda copy: {"list_json": listed(copy)[:-1] + b',"more":' + b"[" * 100_000}, "no whole copy"),
+        (lambda copy: {"__": b"x"}, "does not belong into one"),
+        (lambda copy: {"": b"x"}, "does not belong into one"),
+        (lambda copy: {"_": b"x"}, "does not belong into one"),
+        (lambda copy: {"gates": b"x"}, "does not belong into one"),
+        (lambda copy: {"badge_keys__x": b"x"}, "does not belong into one"),
+    ],
+    ids=[
+        *("rubbish for a database", "empty database", "no version", "year 1", "year 9999", "files in a list"),
+        *("deep list", "deep word", "root", "no name", "dot", "gates as a file", "keys as a folder"),
+    ],
+)
+def test_a_copy_with_fitting_checksums_that_is_wrong_inside_is_refused_with_a_line(copy, tmp_path, changed, told, run):
+    done = run(tmp_path / "other", "restore", str(rewritten(copy, **changed(copy))))
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+    assert told in done.stderr
+    assert not (tmp_path / "other" / "collector.db").exists()
 
 
 def test_a_copy_of_another_site_is_refused(copy, tmp_path, run):
