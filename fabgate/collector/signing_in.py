@@ -10,14 +10,19 @@ from __future__ import annotations
 import ipaddress
 import logging
 import threading
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import authenticate, login
 from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.models import Session
+from django.db.models import Q
 from django.http import HttpRequest
 
-from fabgate.collector import devices
+from fabgate.collector import devices, statements
 from fabgate.collector.models import Account, FailedSignIn, SignIn
+from fabgate.collector.models.accounts import SEEN_EVERY
 
 log = logging.getLogger(__name__)
 #: So many passwords are looked at at once: each takes 100 MB and a processor for a moment, and anybody may send one.
@@ -80,6 +85,22 @@ def counted_as(request: HttpRequest) -> str:
     if found.version == 4:
         return address
     return str(found.ipv4_mapped or ipaddress.IPv6Network((int(found), _OWN_BITS), strict=False))
+
+
+def forget_expired(now: datetime) -> int:
+    """Delete the sessions that are over, and what was kept of their sign-ins; return how many. The worker does it.
+
+    Also sign-ins that were revoked, or not seen, for as long as a session lasts: no session can name them any more.
+    """
+    over = Session.objects.filter(expire_date__lt=now)
+    expired = {pk for session in over.iterator() if isinstance(pk := session.get_decoded().get("sign_in"), int)}
+    # A session is kept anew in a request only, which is noted to the minute.
+    before = now - timedelta(seconds=settings.SESSION_COOKIE_AGE) - 2 * SEEN_EVERY
+    for some in statements.chunks(sorted(expired)):
+        SignIn.objects.filter(pk__in=some).delete()
+    SignIn.objects.filter(Q(revoked_at__lt=before) | Q(seen_at__lt=before)).delete()
+    gone, _ = over.delete()
+    return gone
 
 
 def _remember(request: HttpRequest, user: Account, **_more: Any) -> None:

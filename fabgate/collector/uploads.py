@@ -20,10 +20,7 @@ def keep(raw: bytes) -> str:
     """Keep a file, and forget those that waited for too long; return the name under which it is found again."""
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for old in folder.iterdir():
-        with suppress(FileNotFoundError):  # somebody else who uploads a list has just forgotten it
-            if time.time() - old.stat().st_mtime > KEPT_S:
-                old.unlink()
+    forget_old()
     token = secrets.token_hex(16)
     handle = os.open(folder / token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -50,6 +47,20 @@ def forget(token: str) -> None:
     """Delete a file that was taken."""
     if _TOKEN.fullmatch(token):
         (_folder() / token).unlink(missing_ok=True)
+
+
+def forget_old() -> int:
+    """Delete the files that waited for too long; return how many. The worker does it each minute."""
+    gone = 0
+    try:
+        for old in _folder().iterdir():
+            with suppress(FileNotFoundError):  # somebody else has just deleted it
+                if time.time() - old.stat().st_mtime > KEPT_S:
+                    old.unlink()
+                    gone += 1
+    except FileNotFoundError:  # nobody has ever uploaded a list
+        return 0
+    return gone
 
 
 def _folder() -> Path:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from fabgate.collector import blocks, changes, floor, restored, roster
+from fabgate.collector import blocks, changes, floor, restored, roster, signing_in, uploads
 from fabgate.collector.models import Badge, Collector, Gate, Heartbeat, Pulse
 
 log = logging.getLogger(__name__)
@@ -60,13 +60,24 @@ class Worker:
             gates = self._due(now)
             if gates:
                 roster.announce(gates)
-            if gone := Pulse.prune():
-                log.debug("%d old pulses deleted", gone)
+            self._tidy(now)
             Heartbeat.beat(Heartbeat.WORKER, now, Collector.zone_trouble(settings.ENVIRONMENT.tz))
         except (DatabaseError, InterfaceError) as error:
             log.warning("not done this minute: %s", error)
             return []
         return gates
+
+    def _tidy(self, now: datetime) -> None:
+        """Delete what was kept for a while only."""
+        if gone := Pulse.prune():
+            log.debug("%d old pulses deleted", gone)
+        if gone := signing_in.forget_expired(now):
+            log.info("%d sign-ins that were over deleted", gone)
+        try:
+            if gone := uploads.forget_old():
+                log.info("%d lists that somebody uploaded and did not take deleted", gone)
+        except OSError as error:
+            log.warning("old uploads are not deleted: %s", error)
 
     def _due(self, now: datetime) -> list[Gate]:
         today = now.astimezone(ZoneInfo(settings.ENVIRONMENT.tz)).date()

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import OperationalError
+from django.test import Client
 
-from fabgate.collector import blocks, roster
-from fabgate.collector.models import Badge, Block, Change, Grant, Heartbeat, Member, Pulse, Training
+from fabgate.collector import blocks, roster, uploads
+from fabgate.collector.models import (
+    Account,
+    Badge,
+    Block,
+    Change,
+    Grant,
+    Heartbeat,
+    Member,
+    Pulse,
+    SignIn,
+    Training,
+)
 from fabgate.collector.worker import Worker
 
 from .test_access import give_badge, grant
@@ -98,4 +113,67 @@ def test_a_busy_database_is_tried_again_a_minute_later(ada, gate, monkeypatch): 
 def test_a_worker_says_that_it_lives_each_time_it_has_looked():
     now = datetime.now(UTC)
     Worker().turn(now)
+    assert Heartbeat.objects.get(name="worker").at == now
+
+
+# --- what was kept for a while only -----------------------------------------------------------------------------------
+
+
+def browser_of(account: Account) -> Client:
+    client = Client(headers={"host": "localhost"}, SERVER_NAME="localhost")
+    client.force_login(account)
+    return client
+
+
+@pytest.fixture
+def karim(gate) -> Account:  # noqa: F811
+    return Account.objects.create(name="karim", role=Account.DESK)
+
+
+def test_a_sign_in_that_is_over_leaves_nothing_behind(karim):
+    begun = datetime.now(UTC)
+    old, young = browser_of(karim), browser_of(karim)
+    _first, second = SignIn.objects.order_by("pk")
+    over = begun + timedelta(seconds=settings.SESSION_COOKIE_AGE)
+    Session.objects.filter(pk=young.session.session_key).update(expire_date=over + timedelta(days=1))
+    SignIn.objects.filter(pk=second.pk).update(seen_at=over)
+    Worker().turn(over - timedelta(minutes=1))
+    assert (Session.objects.count(), SignIn.objects.count()) == (2, 2)
+    Worker().turn(over + timedelta(minutes=1))
+    assert [row.pk for row in Session.objects.all()] == [young.session.session_key]
+    assert list(SignIn.objects.all()) == [second]
+    assert old.get("/me").headers["Location"].startswith("/sign-in")
+    assert young.get("/me").status_code == 200
+
+
+@pytest.mark.parametrize("end", ["revoked", "another secret key"])
+def test_a_sign_in_that_no_session_can_name_any_more_goes_too(karim, end):
+    client, now = browser_of(karim), datetime.now(UTC)
+    if end == "revoked":
+        SignIn.revoke(karim)
+        client.get("/me")  # which ends the session
+    else:
+        Session.objects.update(session_data="nobody can read it")
+    Worker().turn(now + timedelta(days=13))
+    assert SignIn.objects.count() == 1
+    Worker().turn(now + timedelta(days=15))
+    assert (Session.objects.count(), SignIn.objects.count()) == (0, 0)
+
+
+def test_a_list_that_nobody_took_is_deleted_after_an_hour(gate):  # noqa: F811
+    token = uploads.keep(b"id,name\nm-1,Ada King\n")
+    file = settings.ENVIRONMENT.data / "uploads" / token
+    Worker().turn(datetime.now(UTC))
+    assert file.exists()
+    old = file.stat().st_mtime - timedelta(hours=1, minutes=1).total_seconds()
+    os.utime(file, (old, old))
+    Worker().turn(datetime.now(UTC))
+    assert not file.exists()
+
+
+def test_uploads_that_cannot_be_deleted_keep_the_worker_from_nothing(gate, caplog):  # noqa: F811
+    now = datetime.now(UTC)
+    (settings.ENVIRONMENT.data / "uploads").write_text("no folder")
+    Worker().turn(now)
+    assert "old uploads are not deleted" in caplog.text
     assert Heartbeat.objects.get(name="worker").at == now
