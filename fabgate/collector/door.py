@@ -34,8 +34,11 @@ class Door:
         if any("\0" in value for value in request.COOKIES.values()):
             # Not a page: that would ask for the session that such a cookie names.
             return HttpResponse("found a NUL in a cookie\n", status=400, content_type="text/plain; charset=utf-8")
+        is_head = request.method == "HEAD"  # below it becomes a GET
         response = self._answer(request)
-        if not response.streaming and response.status_code != 304:
+        if is_head and response.streaming:
+            response = _without_stream(response)
+        elif not response.streaming and response.status_code != 304:
             response.headers.setdefault("Content-Length", str(len(response.content)))
         # People's data: no shared computer's browser and no proxy keeps them; what may be kept says so by itself.
         response.headers.setdefault("Cache-Control", "private, no-store")
@@ -97,6 +100,14 @@ class Door:
             log.info("%s: found what is too large: %s", request.path, error)
             return errors.bad_request(request)
         return None
+
+
+def _without_stream(streaming: HttpResponse) -> HttpResponse:
+    """Return the head of an answer whose body is made while it is sent: a HEAD would wait for all of it, or for ever."""
+    head = HttpResponse(status=streaming.status_code, headers=dict(streaming.items()))
+    head.cookies = streaming.cookies
+    streaming.close()
+    return head
 
 
 def _speak(account: Account | None) -> None:

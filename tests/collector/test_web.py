@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import http.client
 import os
 import re
 import signal
@@ -19,10 +20,11 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.test import Client
 
 from fabgate import wire
 from fabgate.collector import gates, roster, web
-from fabgate.collector.models import Gate
+from fabgate.collector.models import Account, Gate
 from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import UsageError
 from tests.support.mosquitto import free_port
@@ -110,6 +112,20 @@ def test_what_is_too_large_is_answered_with_a_page_or_a_line(address, accept, sa
         return
     with caught.value as answer:
         assert (answer.code, said in answer.read().decode()) == (413, True)
+
+
+def test_after_a_head_of_the_event_stream_the_connection_goes_on(env, address):
+    client = Client(headers={"host": "localhost"}, SERVER_NAME="localhost")
+    client.force_login(Account.objects.create(name="karim", role=Account.DESK))
+    host, port = address.removeprefix("http://").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=WAIT_S)
+    cookie = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"}
+    with contextlib.closing(connection):
+        connection.request("HEAD", "/floor/events", headers=cookie)
+        head = connection.getresponse()
+        assert (head.status, head.headers["Content-Type"], head.read()) == (200, "text/event-stream", b"")
+        connection.request("GET", "/me", headers=cookie)
+        assert connection.getresponse().status == 200
 
 
 def test_a_port_that_is_taken_is_told_with_what_to_do(env):

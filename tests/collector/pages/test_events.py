@@ -297,6 +297,16 @@ def test_the_stream_is_one_for_browsers_and_proxies(browse):
     assert response.headers["X-Accel-Buffering"] == "no"
 
 
+@pytest.mark.parametrize("path", ["/floor/events", "/use/export.csv?what=sessions", "/use/export.xlsx?what=sessions"])
+def test_head_of_what_is_streamed_ends_and_tells_what_get_does(browse, path):
+    client = browse("accountant")
+    told, head = client.get(path), client.head(path)
+    told.close()
+    assert not head.streaming
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers == told.headers
+
+
 def test_one_sign_in_keeps_no_more_connections_than_a_few_browsers_need(browse, monkeypatch):
     client = browse("desk")
     assert client.get("/me").status_code == 200
