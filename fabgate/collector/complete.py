@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import OuterRef, Subquery
+
+from fabgate.collector import journals, statements
 from fabgate.collector.models import Entry, Hole, Journal
 
 
@@ -22,19 +26,34 @@ class Records:
 
 def now() -> Records:
     """Return how complete the records are now: as much as the gate that is furthest behind."""
-    until: datetime | None = None
-    behind = []
-    for journal in Journal.newest("ack_seq", "head", "gate__name", "gate__seen_at"):
-        seen = journal.gate.seen_at
-        if journal.ack_seq < journal.head:
-            behind.append(journal.gate.name)
-            seen = _last_stored(journal)
-        if seen is not None:
-            until = seen if until is None else min(until, seen)
+    newest = Journal.newest("ack_seq", "head", "gate__name", "gate__seen_at")
+    behind = [journal for journal in newest if journal.ack_seq < journal.head]
+    stored = last_stored(behind, is_acknowledged=True)
+    said = [journal.gate.seen_at for journal in newest if journal not in behind]
+    said += [stored[journal.pk].at_latest for journal in behind if journal.pk in stored]
     lost = sum(hole.last - hole.first + 1 for hole in Hole.objects.filter(state=Hole.LOST).only("first", "last"))
-    return Records(until=until, behind=tuple(behind), lost=lost)
+    return Records(
+        until=min(filter(None, said), default=None),
+        behind=tuple(journal.gate.name for journal in behind),
+        lost=lost,
+    )
 
 
-def _last_stored(journal: Journal) -> datetime | None:
-    last = Entry.objects.filter(journal=journal, seq__lte=journal.ack_seq).order_by("-seq").first()
-    return None if last is None else last.at_latest
+def last_stored(wanted: Collection[Journal], *, is_acknowledged: bool = False) -> dict[int, Entry]:
+    """Return the entry of the highest number of each journal, by its row; or of those that it may forget by now."""
+    own = Entry.objects.filter(journal=OuterRef("pk")).order_by("-seq")
+    if is_acknowledged:
+        own = own.filter(seq__lte=OuterRef("ack_seq"))
+    rows = Journal.objects.annotate(last=Subquery(own.values("pk")[:1])).filter(last__isnull=False)
+    found = dict(statements.among(rows, "pk", [journal.pk for journal in wanted], "last"))
+    dates = Entry.objects.only("journal", "seq", "arrived_at", "occurred_at").in_bulk(list(found.values()))
+    return {journal: dates[last] for journal, last in found.items()}
+
+
+def awaited(rows: Collection[Journal]) -> dict[int, list[tuple[int, int]]]:
+    """Return for each journal, by its row, the numbers that are on their way, in runs.
+
+    Later ones are here, or the gate has said that it has them.
+    """
+    heads = {pk: entry.seq for pk, entry in last_stored(rows).items()}
+    return journals.missing_of([(one, min(max(one.head, heads.get(one.pk, 0)), one.last_own)) for one in rows])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q
 
 from fabgate import seal
+from fabgate.collector import sql, statements
 from fabgate.collector.models import Entry, Hole, Journal, Quarantine
 
 Range = tuple[int, int]
@@ -57,14 +59,23 @@ def hash_at(journal: Journal, seq: int) -> bytes:
 
 def missing(journal: Journal, last: int) -> list[Range]:
     """Return what has not arrived up to the number `last` and is not named lost."""
-    if last <= journal.ack_seq:
-        return []
-    known = Hole.objects.filter(journal=journal, last__gt=journal.ack_seq).exclude(state=Hole.FILLED)
-    there: Iterator[Range] = heapq.merge(
-        ((number, number) for number in _numbers(journal, journal.ack_seq, last)),
-        sorted(known.values_list("first", "last")),
-    )
-    return list(_gaps(there, journal.ack_seq + 1, last))
+    return missing_of([(journal, last)])[journal.pk]
+
+
+def missing_of(wanted: Collection[tuple[Journal, int]]) -> dict[int, list[Range]]:
+    """Return for each journal, by its row, what has not arrived up to its number and is not named lost.
+
+    Asked at once for all of them, however many they are.
+    """
+    behind = {journal.pk: (journal.ack_seq + 1, last) for journal, last in wanted if last > journal.ack_seq}
+    there: dict[int, list[Range]] = defaultdict(list)
+    for pk, low, high in sql.runs([(pk, *numbers) for pk, numbers in behind.items()]):
+        there[pk].append((low, high))
+    named = Hole.objects.exclude(state=Hole.FILLED)
+    for pk, first, end in statements.among(named, "journal", list(behind), "first", "last"):
+        there[pk].append((first, end))
+    gaps = {pk: list(_gaps(iter(sorted(there[pk])), *numbers)) for pk, numbers in behind.items()}
+    return {journal.pk: gaps.get(journal.pk, []) for journal, _ in wanted}
 
 
 def name_missing(journal: Journal, last: int, now: datetime) -> list[Range]:
@@ -136,11 +147,9 @@ def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
     return ended
 
 
-def _numbers(journal: Journal, after: int, last: int | None = None) -> Iterator[int]:
+def _numbers(journal: Journal, after: int) -> Iterator[int]:
     """Yield the stored numbers above `after`, in order, reading no further than the caller does."""
     beyond = Q(journal=journal, seq__gt=after)
-    if last is not None:
-        beyond &= Q(seq__lte=last)
     quarantined = Quarantine.objects.filter(beyond, counts=True).order_by("seq").values_list("seq", flat=True)
     entries = Entry.objects.filter(beyond).order_by("seq").values_list("seq", flat=True)
     return heapq.merge(entries.iterator(chunk_size=500), quarantined.iterator(chunk_size=500))

@@ -11,10 +11,8 @@ import json
 import sys
 from typing import Any
 
-from django.db.models import Max
-
-from fabgate.collector import journals
-from fabgate.collector.models import Entry, Hole, Journal, Quarantine
+from fabgate.collector import complete, journals
+from fabgate.collector.models import Hole, Journal, Quarantine
 
 FOUND = 1
 
@@ -58,12 +56,10 @@ def _missing() -> list[dict[str, Any]]:
 
 def _awaited() -> list[dict[str, Any]]:
     """Return the gaps that entries beyond them show. What only a clone wrote awaits nothing."""
-    last = dict(Entry.objects.values_list("journal").annotate(last=Max("seq")).order_by())
-    return [
-        _range(journal, first, end)
-        for journal in Journal.objects.select_related("gate").order_by("id")
-        for first, end in journals.missing(journal, min(last.get(journal.pk, 0), journal.last_own))
-    ]
+    rows = list(Journal.objects.select_related("gate").order_by("id"))
+    last = {pk: entry.seq for pk, entry in complete.last_stored(rows).items()}
+    found = journals.missing_of([(journal, min(last.get(journal.pk, 0), journal.last_own)) for journal in rows])
+    return [_range(journal, first, end) for journal in rows for first, end in found[journal.pk]]
 
 
 def _range(journal: Journal, first: int, last: int, **more: str) -> dict[str, Any]:

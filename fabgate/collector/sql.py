@@ -133,6 +133,28 @@ def hashes(ranges: Sequence[Range]) -> dict[Number, bytes]:
     return found
 
 
+def runs(ranges: Sequence[Range]) -> list[Range]:
+    """Return which numbers of `ranges`, one a journal, are filled: each unbroken run of them, in no order.
+
+    By an entry, or by what counts in quarantine; a run that both fill is told in parts.
+    """
+    found: list[Range] = []
+    for table, condition in (("collector_quarantine", " AND t.counts"), ("collector_entry", "")):
+        for some in statements.chunks(ranges):
+            # CROSS JOIN as above. Numbers that follow each other differ from their places by the same.
+            statement = (
+                f"WITH wanted (journal_id, low, high) AS (VALUES {', '.join(['(%s, %s, %s)'] * len(some))})"  # noqa: S608
+                " SELECT journal_id, MIN(seq), MAX(seq) FROM (SELECT t.journal_id, t.seq,"
+                " t.seq - ROW_NUMBER() OVER (PARTITION BY t.journal_id ORDER BY t.seq) AS run"
+                f" FROM wanted CROSS JOIN {table} AS t WHERE t.journal_id = wanted.journal_id"
+                f" AND t.seq BETWEEN wanted.low AND wanted.high{condition}) AS numbered GROUP BY journal_id, run"
+            )
+            with statements.cursor() as cursor:
+                cursor.execute(statement, [value for wanted in some for value in wanted])
+                found += [(int(journal), int(low), int(high)) for journal, low, high in cursor.fetchall()]
+    return found
+
+
 def insert_entries(rows: Sequence[tuple[int, Fact, bool]], now: datetime) -> None:
     """Store (journal's row, entry, whether it is a copy)."""
     time = _to_database()

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from fabgate.collector import complete
 from fabgate.collector.models import Gate, Hole, Journal, Quarantine
 from fabgate.collector.received import Received
 from fabgate.collector.store import Store
+from tests.collector.gates import Journal as Gates
 
 from .used import NOON, Used, text
 
@@ -80,3 +83,23 @@ def test_the_last_word_is_never_later_than_its_arrival(used, browse):
     assert f"{used.now:%Y}" in shown
     assert f"{ahead:%Y}" not in shown
     assert complete.now().until == used.now
+
+
+def test_however_many_gates_there_are_as_much_is_asked(browse):
+    client, asked = browse("auditor"), []
+    for some in (range(3), range(3, 40)):
+        for number in some:
+            journal = Gates(gate=f"gate-{number}")
+            for _ in range(6):
+                journal.write("gate.stopping", reason="x")
+            sent = [journal.message(seq) for seq in (1, 2, 4, 6)]
+            Store("lyon").store([*sent, journal.status(head=8)], NOON)
+            row = Journal.objects.get(name=journal.name)
+            Hole.objects.create(journal=row, first=3, last=3, state=Hole.LOST, found_at=NOON)
+            Journal.objects.filter(pk=row.pk).update(cloned=True)
+        with CaptureQueriesContext(connection) as queries:
+            shown = text(client.get("/use/complete"))
+        assert shown.count("entry 3 is missing") == shown.count("entries 7 to 8 are awaited") == some.stop
+        assert shown.count("entry 5 is awaited") == shown.count("a copied card?") == some.stop
+        asked.append(len(queries))
+    assert asked[0] == asked[1]

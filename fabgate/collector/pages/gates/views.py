@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
-from fabgate.collector import journals
+from fabgate.collector import complete
 from fabgate.collector.door import see_other
-from fabgate.collector.models import Boot, Entry, Gate, Hole, Journal, Order, Quarantine
+from fabgate.collector.models import Boot, Gate, Hole, Journal, Order, Quarantine
 from fabgate.collector.pages.floor import acts, orders
 from fabgate.collector.pages.floor.stations import forgotten_locks
 from fabgate.collector.pages.gates import health
@@ -72,9 +71,9 @@ def _hole(hole: Hole) -> dict[str, Any]:
 
 def _awaited(rows: list[Journal]) -> list[dict[str, Any]]:
     """Return the gaps that later entries show, and what the gate says it has written beyond them."""
-    last = dict(Entry.objects.filter(journal__in=rows).values_list("journal").annotate(last=Max("seq")).order_by())
+    found = complete.awaited(rows)
     return [
         {"numbers": health.numbers(first, end), "journal": journal.name}
         for journal in rows
-        for first, end in journals.missing(journal, min(max(last.get(journal.pk, 0), journal.head), journal.last_own))
+        for first, end in found[journal.pk]
     ]

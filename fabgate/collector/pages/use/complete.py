@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
 
-from fabgate.collector import complete, journals
+from fabgate.collector import complete
 from fabgate.collector.models import Entry, Hole, Journal, Quarantine
 from fabgate.collector.pages.use.frame import show
 
@@ -48,25 +49,33 @@ class Line:
 
 def records(request: HttpRequest) -> HttpResponse:
     """Show what every gate has said that is stored here, and what is missing of it."""
-    lines = [_line(journal) for journal in sorted(Journal.newest(), key=lambda journal: journal.gate.name)]
     quarantine = Quarantine.objects.select_related("gate").defer("body").order_by("-last_at", "-id")
     shown = {
         "now": complete.now(),
-        "lines": lines,
+        "lines": _lines(sorted(Journal.newest(), key=lambda journal: journal.gate.name)),
         "quarantine": list(quarantine[:_SHOWN]),
     }
     return show(request, "complete.html", shown)
 
 
-def _line(journal: Journal) -> Line:
-    last = Entry.objects.filter(journal=journal).order_by("-seq").first()
-    head = max(journal.head, last.seq if last else 0)
-    lost = Hole.objects.filter(journal__gate=journal.gate_id, state=Hole.LOST).select_related("journal")
-    return Line(
-        journal=journal,
-        awaited=journals.missing(journal, min(head, journal.last_own)),
-        lost=list(lost.order_by("journal", "first")),
-        clones=list(Journal.objects.filter(gate=journal.gate_id, cloned=True)),
-        until=last.at_latest if last else None,
-        arrived_at=last.arrived_at if last and journal.gate.clock_off_ms is not None else None,
-    )
+def _lines(newest: list[Journal]) -> list[Line]:
+    """Return a line for each of these journals: each question is asked once for all gates."""
+    stored = complete.last_stored(newest)
+    awaited = complete.awaited(newest)
+    lost: dict[int, list[Hole]] = defaultdict(list)
+    for hole in Hole.objects.filter(state=Hole.LOST).select_related("journal").order_by("journal", "first"):
+        lost[hole.journal.gate_id].append(hole)
+    clones: dict[int, list[Journal]] = defaultdict(list)
+    for clone in Journal.objects.filter(cloned=True).order_by("id"):
+        clones[clone.gate_id].append(clone)
+    return [
+        Line(one, awaited[one.pk], lost[one.gate_id], clones[one.gate_id], *_moments(one, stored.get(one.pk)))
+        for one in newest
+    ]
+
+
+def _moments(journal: Journal, last: Entry | None) -> tuple[datetime | None, datetime | None]:
+    """Return when the last entry was written, and when it arrived where its gate's clock is wrong."""
+    if last is None:
+        return None, None
+    return last.at_latest, last.arrived_at if journal.gate.clock_off_ms is not None else None
