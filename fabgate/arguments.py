@@ -60,6 +60,11 @@ rules. Who is known and refused is not listed.
 _ROSTER_FETCH: Final = """\
 Ask the collector for the roster once, and store it. A gate that runs does so by itself.
 """
+_ROSTER_ADOPT: Final = """\
+Allow the gate to take a roster that it does not take by itself: the first of a collector after a members file, that of
+another collector, a members file after a collector, or one from which too many members are missing. Says what will
+change. It holds once, for the roster that is offered now.
+"""
 _RENAME: Final = """\
 Give the gate the name that its gate.yaml has now. Its old journal ends, and a new one begins; everything has to be at
 the collector first, and the gate must not run.
@@ -168,6 +173,10 @@ def _roster_verbs(verbs: Any) -> None:
     fetch = _verb(rosters, "fetch", "roster_fetch", short, _ROSTER_FETCH, "fabgate roster fetch --config gate.yaml")
     _config(fetch)
     _json(fetch, "what was stored, and what was refused, as JSON")
+
+    short = "allow one roster of another source, or one that lost many members"
+    adopt = _verb(rosters, "adopt", "roster_adopt", short, _ROSTER_ADOPT, "fabgate roster adopt --config gate.yaml")
+    _config(adopt)
 
     short = "give the gate the new name that its gate.yaml has"
     verb = _verb(verbs, "rename", "rename", short, _RENAME, "fabgate rename --config gate.yaml")

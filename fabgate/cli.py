@@ -350,6 +350,19 @@ def roster_fetch(arguments: argparse.Namespace) -> int:
     return 0 if confirmed else 1
 
 
+def roster_adopt(arguments: argparse.Namespace) -> int:
+    """Allow the gate to take a roster that it does not take by itself."""
+    from fabgate.gate import config as gate_config
+    from fabgate.gate.roster_adopt import adopt
+
+    config = gate_config.load(arguments.config)
+    for line in adopt(config):
+        print(line)
+    when = "within seconds" if _gate_runs(config.state_dir) else "when it starts"
+    print(f"ok: the gate takes this roster {when}, whole and once; if another one is offered by then, adopt again")
+    return 0
+
+
 def rename(arguments: argparse.Namespace) -> int:
     """Give the gate the name of its configuration."""
     from fabgate.gate import config as gate_config

@@ -283,10 +283,11 @@ class Fault(Data, frozen=True, kw_only=True):
 
 
 class RosterReplaced(Data, frozen=True, kw_only=True):
-    """``fabgate.roster.replaced.v1``."""
+    """``fabgate.roster.replaced.v1``; `adopted` where a person on the gate allowed it (``fabgate roster adopt``)."""
 
     version: Count
     members: Count
+    adopted: bool = False
 
 
 class RosterRejected(Data, frozen=True, kw_only=True):
@@ -479,6 +480,8 @@ class RosterInfo(Message, frozen=True, kw_only=True):
     version: Count
     age_s: Count | None = None
     stale: bool = False
+    #: ``file``, or ``collector:`` and the id of the collector that made it; absent where that is not known.
+    source: Text | None = None
 
 
 class Status(Message, frozen=True, kw_only=True):
@@ -544,6 +547,8 @@ class Command(Message, frozen=True, kw_only=True):
     expires: datetime
     reason: str | None = None
     roster: Count | None = None
+    #: The id of the collector whose roster version `roster` is.
+    collector: Text | None = None
     lock: Lock | None = None
     seconds: Count | None = None
 
@@ -695,7 +700,9 @@ class Roster(Message, frozen=True, kw_only=True):
     tz: str = "UTC"
     fresh_for_s: int = 604_800
     badge_key_id: str | None = None
-    #: A manager confirms that so many members are meant to vanish.
+    #: The id of the collector's database (as in ``…/collector/status``): versions are compared only within it.
+    collector: Text | None = None
+    #: So many members are meant to vanish. The collector of this package names everybody who leaves, and never sets it.
     shrink_confirmed: bool = False
     machine: MachineRules = MachineRules()
     members: list[Member] = []

@@ -27,6 +27,7 @@ from fabgate.errors import FabgateError
 from fabgate.gate import config as gate_config
 from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import Draft, Journal
+from fabgate.gate.roster import store
 from fabgate.gate.roster_source import RosterConfirmed, RosterRefused, RosterStored
 
 LIMIT_S = 60.0
@@ -601,6 +602,22 @@ def test_roster_show_of_none_or_a_broken_one_is_one_clear_line(tmp_path):
 
 def test_roster_fetch_of_a_file_says_that_there_is_nothing_to_fetch(config):
     refused(fabgate_("roster", "fetch", "--config", config), 2, "the roster is a file; there is nothing to fetch")
+
+
+def test_roster_adopt_says_what_changes_and_when_it_does(config, monkeypatch, capsys):
+    state = gate_config.load(config).state_dir
+    refused(fabgate_("roster", "adopt", "--config", config), 2, "badge.key: no badge key yet|no stored roster")
+    state.mkdir(exist_ok=True)
+    (state / "badge.key").write_bytes(bytes(32))
+    roster = wire.Roster(version=5, site="lyon", gate="laser-1", members=[wire.Member(id="m-9", badges=[])])
+    store(roster, state / "roster.db", source="collector:c-1")
+    done = fabgate_("roster", "adopt", "--config", config)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "in force: version 5 of the collector c-1, 1 member\n" in done.stdout
+    assert "no longer members: 1 (m-9)\n" in done.stdout
+    assert "ok: the gate takes this roster when it starts, whole and once" in done.stdout
+    store(roster, state / "roster.db", source="file")
+    refused(fabgate_("roster", "adopt", "--config", config), 2, "found nothing to adopt")
 
 
 def test_rename_needs_a_journal_and_a_gate_that_stands_still(config, gate):

@@ -33,8 +33,10 @@ _AHEAD_MS: Final = 86_400_000
 class Batch:
     """One transaction's worth of messages, read already."""
 
-    def __init__(self, messages: Sequence[Fact | Unfit | Told], now: datetime) -> None:
+    def __init__(self, messages: Sequence[Fact | Unfit | Told], now: datetime, *, collector: str) -> None:
         self.now = now
+        #: The id of this collector's database.
+        self.collector = collector
         self.numbered = [m for m in messages if isinstance(m, (Fact, Unfit))]
         self.told = [m for m in messages if isinstance(m, Told)]
         self.gates = _gates({m.gate for m in messages if m.gate})
@@ -261,6 +263,10 @@ class Batch:
             self.asked.add(journal.name)
 
     def _hear_roster(self, gate: Gate, roster: wire.RosterInfo) -> None:
+        if roster.source not in (None, "collector", f"collector:{self.collector}"):
+            # Its members file, or another collector: that version was made by another clock and says nothing here.
+            gate.reported_roster, gate.roster_confirmed_at = 0, None
+            return
         if roster.version > max(gate.roster_version, round(self.now.timestamp() * 1000) + _AHEAD_MS):
             problem = f"roster-ahead: version {roster.version} is more than a day ahead of the collector's clock"
             if problem not in gate.problems:

@@ -157,11 +157,20 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
         "gates",
         "let a gate in: its machine, token and keys",
         "add",
-        example="laser-1 --machine laser",
+        about=verb_help.GATE_ADD,
+        example="laser-1 --machine laser --rules limit_s=7200 mode=hold",
         makes=True,
     )
     add.add_argument("name", metavar="NAME")
     add.add_argument("--machine", required=True, metavar="NAME", help="made where there is none of that name")
+    add.add_argument(
+        "--rules",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="RULE=VALUE",
+        help="of the machine, as in machine-set",
+    )
     add.add_argument("--new-token", action="store_true", help="replace token and seal key of a gate that has them")
     add.add_argument("--json", action="store_true", help="the same, as JSON")
     machine = _verb(

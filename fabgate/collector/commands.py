@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from fabgate import wire
 from fabgate.collector import floor, roster
 from fabgate.collector.environ import Environment
-from fabgate.collector.models import Gate, Order, Pulse
+from fabgate.collector.models import Collector, Gate, Order, Pulse
 from fabgate.collector.mqtt import Outgoing
 from fabgate.errors import UsageError
 
@@ -154,6 +154,7 @@ def write(
         expires=now + timedelta(seconds=wire.COMMAND_LIFE_S),
         reason=reason or None,
         roster=None if lock is None else gate.roster_version,
+        collector=None if lock is None else Collector.get(env.site).collector,
         lock=lock,
         seconds=seconds,
     )

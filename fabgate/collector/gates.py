@@ -1,4 +1,7 @@
-"""Which gates are there, and how is a new one let in? ``gate-add`` makes all that a gate must know, as files."""
+"""Which gates are there, and how is a new one let in? ``gate-add`` makes all that a gate must know, as files.
+
+It takes and prints the rules of the machine, because they replace those of the gate's own gate.yaml.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import argparse
 import json
 import secrets
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +23,7 @@ from django.db.models import Count, F, Sum
 from django.utils.translation import gettext as _
 
 from fabgate import wire
-from fabgate.collector import changes, floor, places, roster, table, twice
+from fabgate.collector import changes, floor, machines, places, roster, table, twice
 from fabgate.collector.environ import Environment
 from fabgate.collector.models import Change, Gate, Hole, Journal, Machine, Quarantine
 from fabgate.collector.models.workshop import HEARTBEATS, MAX_LIFTED
@@ -58,7 +61,10 @@ class IsIn(UsageError):  # noqa: N818 (it names what is in the way)
 
 def add(args: argparse.Namespace) -> int:
     """Register a gate and print where its secrets are."""
-    made = let_in(args.name, args.machine, actor=changes.cli_actor(None), new_token=args.new_token)
+    actor = changes.cli_actor(None)
+    made = let_in(args.name, args.machine, actor=actor, new_token=args.new_token, rules=args.rules)
+    assert made.gate.machine is not None
+    rules = machines.in_force(made.gate.machine)
     account = wire.GateTopics(settings.ENVIRONMENT.site, args.name).account
     found = {
         "gate": args.name,
@@ -70,9 +76,14 @@ def add(args: argparse.Namespace) -> int:
         "roster_path": f"/api/v1/gates/{args.name}/roster",
     }
     if args.json:
-        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+        sys.stdout.write(json.dumps({**found, "machine_rules": rules}, indent=2) + "\n")
     else:
+        found["machine_rules"] = machines.as_arguments(rules)
         sys.stdout.write("".join(f"{key}: {value}\n" for key, value in found.items()))
+        sys.stdout.write(
+            "Whatever 'machine:' of the gate's gate.yaml says, these rules hold. Change them with"
+            f" 'fabgate collector machine-set {args.machine} RULE=VALUE', or on the machine's page.\n"
+        )
         sys.stdout.write("Now copy the three files to the gate, see docs/install.md, part 3.\n")
     if args.new_token:
         # On stderr, as whoever reads JSON is a program, and this is for a person.
@@ -85,8 +96,10 @@ def add(args: argparse.Namespace) -> int:
     return 0
 
 
-def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> LetIn:
+def let_in(name: str, machine: str, *, actor: str, new_token: bool = False, rules: Sequence[str] = ()) -> LetIn:
     """Make a gate, the machine beside it where there is none of that name, and all that the gate must know.
+
+    `rules` are rules of the machine to change, each as ``name=value``.
 
     Raises UsageError for a name that cannot be, and IsIn for a gate that has a token already, unless it is to get a new
     one. With the token its seal key is another one, too: whoever has the old card has both (docs/decisions/0025).
@@ -100,6 +113,8 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
     if machine in RESERVED_MACHINES:
         text = _("a machine cannot be called '%(name)s': a page has that address; choose another name")
         mistakes.append(text % {"name": machine})
+    before = Machine.objects.filter(name=machine).first()
+    machines.changed({} if before is None else before.rules, list(rules), mistakes)
     if mistakes:
         raise UsageError("\n".join(mistakes))
     env: Environment = settings.ENVIRONMENT
@@ -119,7 +134,7 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
             with changes.made(actor, "gate.renewed" if gate.token_hash else "gate.let-in", gate) as change:
                 if gate.pk is None:
                     gate.save()
-                change.rosters = _put_beside(gate, _machine(machine, actor))
+                change.rosters = _put_beside(gate, _machine(machine, actor, rules))
                 token = gate.new_token()
                 gate.save(update_fields=["token_hash"])
             gate.refresh_from_db()
@@ -136,11 +151,21 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False) -> L
     return LetIn(gate, directory, texts)
 
 
-def _machine(name: str, actor: str) -> Machine:
-    """Return the machine of that name, which is made, and written down, where there is none."""
-    found, is_new = Machine.objects.get_or_create(name=name)
+def _machine(name: str, actor: str, rules: Sequence[str]) -> Machine:
+    """Return the machine of that name with these rules changed; it is made where there is none. The log has both."""
+    _, is_new = Machine.objects.get_or_create(name=name)
+    found = Machine.objects.select_for_update(no_key=True).get(name=name)
+    mistakes: list[str] = []
+    changed = machines.changed(found.rules, list(rules), mistakes)
+    if mistakes:  # somebody changed the machine meanwhile
+        raise UsageError("\n".join(mistakes))
     if is_new:
-        changes.note(actor, "machine.added", found, after={"name": name})
+        changes.note(actor, "machine.added", found, after={"name": name, **({"rules": changed} if changed else {})})
+    if changed != found.rules:
+        log: AbstractContextManager[object] = nullcontext() if is_new else changes.made(actor, "machine.updated", found)
+        with log:
+            found.rules = changed
+            found.save(update_fields=["rules"])
     return found
 
 

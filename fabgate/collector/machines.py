@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import shlex
 import sys
 from datetime import datetime
 from typing import Any, Final, get_args
@@ -87,6 +88,18 @@ def changed(rules: dict[str, Any], changes: list[str], mistakes: list[str]) -> d
     # A limit that could not be read is not compared with the one that was to go with it.
     mistakes.extend(text for text in told if not any(f"({name})" in text or text.startswith(name) for name in wrong))
     return found
+
+
+def in_force(machine: Machine) -> dict[str, Any]:
+    """Return every rule of a machine, defaults included, without its lock; a rule without a value is left out."""
+    found = machine.wire_rules()
+    rules = {name: msgspec.to_builtins(getattr(found, name)) for name in _FIELDS}
+    return {name: value for name, value in rules.items() if value is not None}
+
+
+def as_arguments(rules: dict[str, Any]) -> str:
+    """Return rules as ``RULE=VALUE …``: what ``machine-set`` and ``gate-add`` take."""
+    return " ".join(shlex.quote(f"{name}={_shown(value)}") for name, value in rules.items())
 
 
 def _value(name: str, text: str) -> Any:

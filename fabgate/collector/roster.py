@@ -22,7 +22,7 @@ from fabgate import wire
 from fabgate.collector import floor, packed, sql
 from fabgate.collector.access import BADGE_LOST, OUTSIDE_HOURS, People
 from fabgate.collector.environ import Environment
-from fabgate.collector.models import Badge, Gate, Pulse
+from fabgate.collector.models import Badge, Collector, Gate, Pulse
 from fabgate.collector.mqtt import Outgoing, publish_once
 from fabgate.collector.opening import Calendar
 from fabgate.collector.store import nudge
@@ -238,6 +238,7 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
         gate=gate.name,
         tz=env.tz,
         badge_key_id=kid,
+        collector=Collector.get(env.site).collector,
         machine=machine.wire_rules(),
         members=members,
         refusals=refusals,

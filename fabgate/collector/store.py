@@ -75,7 +75,7 @@ class Store:
         if not items:
             return []
         with transaction.atomic():
-            batch = Batch(items, now)
+            batch = Batch(items, now, collector=self.collector)
             batch.run()
         return self._acks(batch, now)
 

@@ -36,6 +36,10 @@ GATES = (
     "'entries' says up to which number everything that the gate wrote is stored, and how far it has written beyond"
     " that; 'roster' whether the gate has fetched the newest one."
 )
+GATE_ADD = (
+    "Prints where the token and the keys of the gate are, and every rule of its machine: they replace what 'machine:' of"
+    " the gate's gate.yaml says, so give those that must not change, such as limit_s."
+)
 IMPORT = (
     "XLSX, or CSV separated by ',', ';' or tabs. Columns: id (which must be there), name, badges, lang, level,"
     " valid_until, machines, email, category, plan, payer, minor, joined_on. Several badges or machines in a cell are separated"

@@ -18,6 +18,7 @@ from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import Change, Draft, Journal
 from fabgate.gate.recorder import CheckpointKept, JournalSick, JournalWell, Recorder, Renewed, Reopened, Stored
 from fabgate.gate.roster_http import HttpSource
+from fabgate.gate.roster_origin import of_collector
 from fabgate.gate.roster_source import FileSource, RosterConfirmed, RosterRefused, RosterStored
 from fabgate.gate.sensing import ReaderFault, ReaderRecovered, Sensing
 from fabgate.gate.standing import Standing
@@ -222,7 +223,7 @@ class Reports:
 
     def _of_roster(self, event: object, now: w.Now) -> list[w.Event] | None:
         match event:
-            case RosterStored(version, members):
+            case RosterStored(version, members, adopted):
                 before = self._standing.locked
                 self._standing.reload()
                 self.choose_badge_key()
@@ -230,7 +231,10 @@ class Reports:
                 self.problems.pop("roster-members", None)
                 self.look_at_locks()
                 self.look_at_rules()
-                data = wire.RosterReplaced(clock=self._writer.clock(now), version=version, members=members)
+                if adopted:
+                    log.warning("a person on this gate adopted the roster version %d", version)
+                clock = self._writer.clock(now)
+                data = wire.RosterReplaced(clock=clock, version=version, members=members, adopted=adopted)
                 locked = self._standing.locked
                 change = Change(lock=locked.to_text()) if locked != before else Change()
                 self._note(self._writer.draft("roster.replaced", data, now), change)
@@ -305,7 +309,12 @@ class Reports:
                 assert command.lock is not None
                 assert command.roster is not None
                 locked = self._standing.locked.by_command(
-                    command.verb, command.lock, command.roster, self._standing.version
+                    command.verb,
+                    command.lock,
+                    command.roster,
+                    self._standing.version,
+                    source="" if command.collector is None else of_collector(command.collector),
+                    roster_source=self._standing.source,
                 )
                 if locked is None and self._standing.locked.agrees(command.verb, command.lock):
                     return [], Change(), ("done", "the roster had said so already")

@@ -59,6 +59,8 @@ class Directory:
             self.badge_key_id: str | None = meta["badge_key_id"]
             #: What ``content`` said of the roster when it was stored; none where an earlier version stored it.
             self.content: bytes | None = meta.get("content")
+            #: Where it came from (fabgate.gate.roster_origin); empty where an earlier version stored it.
+            self.source: str = str(meta.get("source", ""))
             self.machine = wire.decode(meta["machine"], wire.MachineRules)
             machine_rules(self.machine)
         except (*_DAMAGE, KeyError) as error:
@@ -123,17 +125,17 @@ class Directory:
         return UsageError(f"{self._path}: the stored roster is damaged ({error}); fetch or save it again")
 
 
-def store(roster: wire.Roster, path: Path) -> None:
+def store(roster: wire.Roster, path: Path, *, source: str = "") -> None:
     """Put a roster in place of the stored one, durably and whole. Raises UsageError; the stored one then stays.
 
-    All mistakes are found before anything is replaced, and a disk that is full or broken replaces nothing.
+    `source` is where it came from (fabgate.gate.roster_origin). All mistakes are found before anything is replaced, and a disk that is full or broken replaces nothing.
     """
     _check(roster)
     fresh = path.with_suffix(".new")
     try:
         fresh.unlink(missing_ok=True)
         os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        _write(roster, fresh)
+        _write(roster, fresh, source)
         fresh.replace(path)
         fsync_directory(path.parent)
     except (UsageError, sqlite3.Error, OSError) as error:
@@ -157,7 +159,7 @@ def _check(roster: wire.Roster) -> None:
         member(found)
 
 
-def _write(roster: wire.Roster, fresh: Path) -> None:
+def _write(roster: wire.Roster, fresh: Path, source: str) -> None:
     with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as db:
         # The file is useless until it is renamed, so it needs no journal of its own: one fsync at the end.
         db.execute("PRAGMA journal_mode=OFF")
@@ -166,7 +168,7 @@ def _write(roster: wire.Roster, fresh: Path) -> None:
         db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID")
         db.execute("CREATE TABLE person (person INTEGER PRIMARY KEY, id TEXT, admitted INTEGER, body BLOB)")
         db.execute("CREATE TABLE badge (digest BLOB PRIMARY KEY, person INTEGER NOT NULL) WITHOUT ROWID")
-        _fill(db, roster)
+        _fill(db, roster, source)
         db.execute("COMMIT")
     fd = os.open(fresh, os.O_RDONLY)
     try:
@@ -175,7 +177,7 @@ def _write(roster: wire.Roster, fresh: Path) -> None:
         os.close(fd)
 
 
-def _fill(db: sqlite3.Connection, roster: wire.Roster) -> None:
+def _fill(db: sqlite3.Connection, roster: wire.Roster, source: str) -> None:
     content = _Content(roster)
     # Row by row, and sorted by SQLite: lists of 100,000, and sorting them, would hold up the loop that owns the power.
     db.execute("CREATE TEMP TABLE loose (digest BLOB, person INTEGER)")
@@ -193,6 +195,7 @@ def _fill(db: sqlite3.Connection, roster: wire.Roster) -> None:
         "badge_key_id": roster.badge_key_id,
         "machine": wire.encode(roster.machine),
         "content": content.digest(),
+        "source": source,
     }
     db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
 
@@ -239,19 +242,24 @@ def is_whole(path: Path) -> bool:
     return True
 
 
-def is_stored(roster: wire.Roster, path: Path) -> bool:
-    """Say whether the stored roster has this version and says the same in all. Raises UsageError at a broken badge."""
+def is_stored(roster: wire.Roster, path: Path, *, source: str = "") -> bool:
+    """Whether the stored roster has this version, source and content. Raises UsageError at a badge that is no digest."""
     try:
         with contextlib.closing(Directory(path)) as directory:
-            version, stored = directory.version, directory.content
+            version, stored, stored_source = directory.version, directory.content, directory.source
     except UsageError:
         return False
-    if version != roster.version or stored is None:
+    if (version, stored_source) != (roster.version, source) or stored is None:
         return False
+    return content_of(roster) == stored
+
+
+def content_of(roster: wire.Roster) -> bytes:
+    """Return a hash of everything in a roster. Raises UsageError at a badge that is no digest."""
     content = _Content(roster)
     for row in _rows(roster):
         content.add(row)
-    return content.digest() == stored
+    return content.digest()
 
 
 def _digest_bytes(text: str) -> bytes:

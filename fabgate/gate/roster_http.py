@@ -2,7 +2,7 @@
 
 The answer's seal covers the gate's own nonce, so that an old answer cannot be played again; that of a 304 also covers
 version and date, so that "nothing changed" is as trustworthy as a roster. Age counts from the last such confirmation.
-A version never goes back.
+The version of one collector never goes back; a roster of another source needs a person on the gate (roster_origin).
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ import msgspec
 
 from fabgate import wire
 from fabgate.errors import FabgateError, SealError, UsageError
-from fabgate.gate import roster_parts
+from fabgate.gate import roster_origin, roster_parts
 from fabgate.gate.clock import fsync_directory
 from fabgate.gate.config import Config
 from fabgate.gate.roster import Directory
+from fabgate.gate.roster_origin import Relation
 from fabgate.gate.roster_source import RosterConfirmed, RosterRefused, RosterStored, replace_stored
 from fabgate.rules.words import Now
 from fabgate.seal import Keys, entry_hash, to_text
@@ -38,6 +39,8 @@ TIMEOUT_S: Final = 10
 WHOLE_TIMEOUT_S: Final = 180
 MAX_BYTES: Final = 64 * 1024 * 1024
 RETRY_FIRST_S: Final = 2.0
+#: How often to look, between two fetches, whether a person on the gate adopted a roster.
+ADOPTION_EVERY_S: Final = 1.0
 #: Where Python says which object it means: older urllib3 (that of Debian 13 too) name a new connection so at each try.
 _ADDRESS: Final = re.compile(r"<([\w.]+) object at 0x[0-9a-f]+>", re.IGNORECASE)
 
@@ -91,6 +94,9 @@ class HttpSource:
         self._anew = False
         self._badge_keys = badge_keys
         self._refused: str | None = None
+        self._adoptions = roster_origin.Adoptions(stored)
+        #: Where the stored roster came from.
+        self._source = ""
         #: What is known of the stored roster; only this thread replaces it, others read it whole.
         self._receipt = self._read_receipt()
 
@@ -115,13 +121,34 @@ class HttpSource:
         while not self._stop.is_set():
             if self.fetch():
                 retry_s = RETRY_FIRST_S
-                self._wanted.wait(every_s)
-            elif self._wanted.wait(min(retry_s, every_s)):
+                self._pause(every_s)
+            elif self._pause(min(retry_s, every_s)):
                 retry_s = RETRY_FIRST_S  # somebody knows that there is something new, and the network was back for that
             else:
                 retry_s = min(retry_s * 2, every_s)
             if not self._stop.is_set():
                 self._wanted.clear()  # before the fetch: what is asked for meanwhile is another one
+
+    def _pause(self, most_s: float) -> bool:
+        """Wait; return early, and True, when somebody asks for a fetch or adopts a roster."""
+        left_s = most_s
+        while left_s > 0:
+            if self._wanted.wait(min(left_s, ADOPTION_EVERY_S)) or self._adoptions.arrived():
+                return True
+            left_s -= ADOPTION_EVERY_S
+        return False
+
+    def offered(self) -> tuple[wire.Roster, str]:
+        """Return what the collector offers now, and its source; nothing is stored.
+
+        Raises UsageError, SealError or OSError for an answer that is not a roster which this gate may believe.
+        """
+        nonce = secrets.token_urlsafe(16)
+        answer, body = self._ask(nonce, etag="")
+        if answer.status_code != 200:
+            raise self._unexpected(answer)
+        roster = self._verified(answer, body, nonce)
+        return roster, roster_origin.of_collector(roster.collector)
 
     def fetch(self) -> bool:
         """Ask once; say whether the collector confirmed or gave a roster. What is wrong is posted, once."""
@@ -138,35 +165,43 @@ class HttpSource:
         return True
 
     def _fetch(self) -> None:
-        from fabgate.gate.roster_session import CutError, session  # noqa: PLC0415 - requests: a second on a Pi
-
         receipt = self._receipt
         nonce = secrets.token_urlsafe(16)
+        whole = receipt is None or self._anew or self._adoptions.waits()
+        answer, body = self._ask(nonce, etag="" if receipt is None or whole else receipt.etag)
+        if answer.status_code == 304 and receipt is not None:
+            self._confirmed(answer, receipt, nonce)
+        elif answer.status_code == 200:
+            self._new_roster(self._verified(answer, body, nonce), answer, body, receipt)
+        else:
+            raise self._unexpected(answer)
+
+    def _ask(self, nonce: str, *, etag: str) -> tuple[Any, bytes]:
+        """Return the collector's answer, and its body where it is a roster. Raises UsageError or OSError."""
+        from fabgate.gate.roster_session import CutError, session  # noqa: PLC0415 - requests: a second on a Pi
+
         headers = {
             "Authorization": f"Bearer {self._token_file.read_text(encoding='utf-8').strip()}",
             wire.HEADER_NONCE: nonce,
         }
-        if receipt is not None and receipt.etag and not self._anew:
-            headers["If-None-Match"] = receipt.etag
+        if etag:
+            headers["If-None-Match"] = etag
         try:
             with session(self._whole_timeout_s) as asking:
                 answer = asking.get(
                     self._url, headers=headers, timeout=self._timeout_s, verify=self._verify, stream=True
                 )
-                body = _read(answer, self._url) if answer.status_code == 200 else b""
+                return answer, _read(answer, self._url) if answer.status_code == 200 else b""
         except CutError:
             raise UsageError(
                 f"{self._url}: found no whole answer after {self._whole_timeout_s:g} s, wanted one in that time; the"
                 " network or the collector is too slow, or something between them holds the answer back"
             ) from None
-        if answer.status_code == 304 and receipt is not None:
-            self._confirmed(answer, receipt, nonce)
-        elif answer.status_code == 200:
-            self._new_roster(answer, body, receipt, nonce)
-        else:
-            raise UsageError(
-                f"{self._url}: found HTTP {answer.status_code}, wanted 200 or 304; check the token and the gate's name"
-            )
+
+    def _unexpected(self, answer: Any) -> UsageError:
+        return UsageError(
+            f"{self._url}: found HTTP {answer.status_code}, wanted 200 or 304; check the token and the gate's name"
+        )
 
     def _confirmed(self, answer: Any, receipt: Receipt, nonce: str) -> None:
         covered = wire.sealed_same(receipt.version, answer.headers.get("Date", ""), nonce)
@@ -175,34 +210,57 @@ class HttpSource:
         self._keep(receipt)
         self._post(RosterConfirmed())
 
-    def _new_roster(self, answer: Any, body: bytes, receipt: Receipt | None, nonce: str) -> None:
+    def _verified(self, answer: Any, body: bytes, nonce: str) -> wire.Roster:
+        """Return the roster of an answer. Raises SealError or UsageError where it is not one that this gate may use."""
         seal = answer.headers.get(wire.HEADER_SEAL)
         self._keys.verify(seal, wire.PURPOSE_ROSTER, self._topics.account, wire.sealed_roster(body, nonce))
         roster = roster_parts.decode(body)
         if (roster.site, roster.gate) != (self._topics.site, self._topics.gate):
             raise SealError(f"found the roster of {roster.site}/{roster.gate}, wanted that of {self._topics.account}")
         self._check_badge_key(roster.badge_key_id)
+        return roster
+
+    def _new_roster(self, roster: wire.Roster, answer: Any, body: bytes, receipt: Receipt | None) -> None:
+        source = roster_origin.of_collector(roster.collector)
         digest = to_text(entry_hash(body))
+        adopted = False
         if receipt is not None and self._stored.exists():
-            other = roster.version == receipt.version and receipt.hash not in ("", digest)
-            if roster.version < receipt.version or other:
-                raise UsageError(
-                    f"found roster version {roster.version}, and {receipt.version} is here already: an older roster never"
-                    " replaces a newer one"
-                )
-            if roster.version == receipt.version and receipt.hash and not self._anew:
+            related = roster_origin.relation(self._source, source)
+            adopted = self._adoptions.allows(roster, source)
+            # An adoption changes the source. Within one source nothing takes a newer roster's place.
+            if related is Relation.SAME or not adopted:
+                self._check_order(roster, digest, receipt, related, source)
+            if roster.version == receipt.version and receipt.hash and not self._anew and not adopted:
                 self._keep(receipt)
                 self._post(RosterConfirmed())
                 return
-        refusal = replace_stored(roster, self._stored, anew=self._anew).refusal
+            source = source if adopted else roster_origin.merged(self._source, source)
+        refusal = replace_stored(roster, self._stored, source=source, anew=self._anew, whole=adopted).refusal
+        self._source = source
+        if adopted:
+            self._adoptions.use_up()
         self._anew = False  # said meanwhile, it was of the file that is gone; what is there now is looked at afresh
         try:
             self._keep(Receipt(version=roster.version, hash=digest, etag=answer.headers.get("ETag", "")))
         finally:
             # Whatever became of the receipt: who is barred in the new roster must not be admitted by the one before.
-            self._post(RosterStored(roster.version, len(roster.members)))
+            self._post(RosterStored(roster.version, len(roster.members), adopted=adopted))
         if refusal is not None:
             self._post(RosterRefused(refusal, roster.version))
+
+    def _check_order(self, roster: wire.Roster, digest: str, receipt: Receipt, related: Relation, source: str) -> None:
+        """Raise UsageError for a roster that may not take the place of the stored one by itself."""
+        if related is Relation.OTHER:
+            if not self._anew:  # a damaged roster, under which nobody is known, is not worth keeping
+                raise UsageError(roster_origin.refusal(self._source, source))
+            return
+        other = roster.version == receipt.version and receipt.hash not in ("", digest)
+        if roster.version < receipt.version or other:
+            hint = "" if related is Relation.SAME else f". If it is of another source, {roster_origin.HOW}"
+            raise UsageError(
+                f"found roster version {roster.version}, and {receipt.version} is here already: an older roster never"
+                f" replaces a newer one{hint}"
+            )
 
     def _check_badge_key(self, kid: str | None) -> None:
         if kid is not None and self._badge_keys and kid not in self._badge_keys:
@@ -216,7 +274,7 @@ class HttpSource:
     def _read_receipt(self) -> Receipt | None:
         try:
             with contextlib.closing(Directory(self._stored)) as directory:
-                version = directory.version
+                version, self._source = directory.version, directory.source
         except UsageError:
             return None
         try:

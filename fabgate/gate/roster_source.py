@@ -18,7 +18,7 @@ import msgspec
 
 from fabgate import wire
 from fabgate.errors import UsageError
-from fabgate.gate import roster_file
+from fabgate.gate import roster_file, roster_origin
 from fabgate.gate.roster import Directory, is_stored, looks_shrunk, most_to_vanish, people_in, store, vanished
 from fabgate.gate.roster_parts import Joined, Packed
 
@@ -30,10 +30,11 @@ Stamp = tuple[int, ...]
 
 
 class RosterStored(msgspec.Struct, frozen=True):
-    """A new roster is in place."""
+    """A new roster is in place; `adopted` where a person on the gate allowed it (roster_origin)."""
 
     version: int
     members: int
+    adopted: bool = False
 
 
 class RosterRefused(msgspec.Struct, frozen=True):
@@ -83,6 +84,7 @@ class FileSource:
         self._last: Stamp | None = None
         self._seen: Stamp | None = None
         self._refused: str | None = None
+        self._adoptions = roster_origin.Adoptions(stored)
         self._damaged = threading.Event()
         #: What is stored is damaged: what is read next takes its place, even where it says the same.
         self._anew = False
@@ -103,13 +105,13 @@ class FileSource:
             self._stop.wait(LOOK_EVERY_S)
 
     def look(self) -> None:
-        """Read the file if it changed since it was read, and not since the last look."""
+        """Read the file if it changed since it was read, or a person adopts it, and not since the last look."""
         if self._damaged.is_set():
             self._damaged.clear()
             self._anew, self._seen = True, None
         stamp = _stamp(self._path)
         before, self._last = self._last, stamp
-        if stamp == before and stamp != self._seen:
+        if stamp == before and (stamp != self._seen or self._adoptions.waits()):
             with _without_collector():
                 self._take(stamp)
 
@@ -120,13 +122,19 @@ class FileSource:
             if roster is None:
                 return
             version = roster.version
+            adopted = self._adoptions.allows(roster, roster_origin.FILE)
+            self._check_source(stamp, adopted=adopted)
             self._seen = None  # until it is stored: a full disk is no reason to wait for another change
             changed, refusal = replace_stored(
                 roster,
                 self._stored,
-                confirm_hint="give them reasons, which also tells them why, or remove at most {} at a time",
+                source=roster_origin.FILE,
+                confirm_hint=f"give them reasons, which also tells them why, remove at most {{}} at a time, or {roster_origin.HOW}",
                 anew=self._anew,
+                whole=adopted,
             )
+            if adopted:
+                self._adoptions.use_up()
             self._anew = False
         except UsageError as error:
             if str(error) != self._refused:
@@ -135,9 +143,18 @@ class FileSource:
             self._refused = str(error)
             return
         self._seen, self._refused = stamp, None
-        self._post(RosterStored(version, len(roster.members)) if changed else RosterConfirmed())
+        self._post(RosterStored(version, len(roster.members), adopted=adopted) if changed else RosterConfirmed())
         if refusal is not None:
             self._post(RosterRefused(refusal, version))
+
+    def _check_source(self, stamp: Stamp | None, *, adopted: bool) -> None:
+        """Raise UsageError where a collector's roster is in force and nobody adopted the file."""
+        stored = roster_origin.Which.stored(self._stored)
+        if stored is None or adopted or self._anew:
+            return
+        if roster_origin.relation(stored.source, roster_origin.FILE) is roster_origin.Relation.OTHER:
+            self._seen = stamp  # it is read again when it changes, or when a person adopts it
+            raise UsageError(roster_origin.refusal(stored.source, roster_origin.FILE))
 
     def _read(self, stamp: Stamp | None) -> wire.Roster | None:
         """Read the file; return None where it changed meanwhile. Raises UsageError for a file with mistakes."""
@@ -192,10 +209,14 @@ def replace_stored(
     roster: wire.Roster,
     path: Path,
     *,
-    confirm_hint: str = "a manager has to confirm it at the collector",
+    source: str = "",
+    confirm_hint: str = f"{roster_origin.HOW}; if not, add them at the collector again",
     anew: bool = False,
+    whole: bool = False,
 ) -> Replaced:
     """Put `roster` in place of the stored one, unless that says the same already and need not be made `anew`.
+
+    `source` is where it came from; `whole` takes it without the guard below, because a person adopted it.
 
     When too many members vanish without a word, those keep what they had; whoever is refused or changed follows the
     new roster all the same, and so does the machine: a block and a lock always apply. A {} in `confirm_hint` becomes
@@ -203,9 +224,8 @@ def replace_stored(
     take; the stored one stays.
     """
     refusal = None
-    last = set[str]() if roster.shrink_confirmed else _last_ids(path)
-    gone, before = vanished(last, roster), len(last)
-    if looks_shrunk(people_in(gone), people_in(last), roster):
+    gone, before, shrunk = (set[str](), 0, False) if whole else would_vanish(path, roster)
+    if shrunk:
         kept = _kept(path, gone, roster)
         if len(kept):
             names = ", ".join(sorted(gone)[:3])
@@ -215,9 +235,9 @@ def replace_stored(
                 f" {confirm_hint.format(most_to_vanish(before))}"
             )
             roster = msgspec.structs.replace(roster, members=Joined(roster.members, kept))
-    changed = anew or not is_stored(roster, path)
+    changed = anew or not is_stored(roster, path, source=source)
     if changed:
-        store(roster, path)
+        store(roster, path, source=source)
     return Replaced(changed, refusal)
 
 
@@ -234,13 +254,20 @@ def _kept(path: Path, gone: set[str], roster: wire.Roster) -> Packed[wire.Member
     return kept
 
 
-def _last_ids(path: Path) -> set[str]:
-    """Return the ids that the stored roster admits; none where it is missing or damaged."""
+def would_vanish(path: Path, roster: wire.Roster) -> tuple[set[str], int, bool]:
+    """Return who of the stored roster would vanish, of how many, and whether those are too many for the guard.
+
+    Nobody where the stored one is missing or damaged, or where the collector says that so many are meant to.
+    """
+    if roster.shrink_confirmed:
+        return set(), 0, False
     try:
         with contextlib.closing(Directory(path)) as directory:
-            return directory.member_ids()
+            last = directory.member_ids()
     except UsageError:
-        return set()
+        return set(), 0, False
+    gone = vanished(last, roster)
+    return gone, len(last), looks_shrunk(people_in(gone), people_in(last), roster)
 
 
 def _last_members(path: Path, only: set[str]) -> dict[str, wire.Member]:

@@ -20,6 +20,7 @@ from fabgate.gate.config import Config
 from fabgate.gate.locks import Locked
 from fabgate.gate.people import machine_rules
 from fabgate.gate.roster import Directory
+from fabgate.gate.roster_origin import Relation, relation
 from fabgate.rules import words as w
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,11 @@ class Standing:
     def version(self) -> int:
         """Return the version of the roster in force, 0 when there is none."""
         return 0 if self._directory is None else self._directory.version
+
+    @property
+    def source(self) -> str:
+        """Return where the roster in force came from (roster_origin), empty where that is not known."""
+        return "" if self._directory is None else self._directory.source
 
     @property
     def badge_key_id(self) -> str | None:
@@ -105,7 +111,7 @@ class Standing:
             self._lacking = str(error)
             return
         old, self._directory = self._directory, fresh
-        self.locked = self.locked.by_roster(fresh.machine, fresh.version)
+        self.locked = self.locked.by_roster(fresh.machine, fresh.version, fresh.source)
         if old is not None:
             old.close()
 
@@ -126,6 +132,8 @@ class Standing:
     def unnamed_locks(self) -> tuple[wire.Lock, ...]:
         """Return the locks that stand although the roster, which is the last word, does not have them."""
         if self._directory is None or self._directory.version < self.locked.version:
+            return ()
+        if relation(self._directory.source, self.locked.source) is Relation.OTHER:
             return ()
         own = self._directory.machine.lock
         return tuple(lock for lock in self.locked.locks if own is None or lock.id != own.id)
@@ -153,4 +161,6 @@ class Standing:
             return None
         age_ms = self.age_ms(now)
         age_s = None if age_ms is None else age_ms // 60_000 * 60
-        return wire.RosterInfo(version=self._directory.version, age_s=age_s, stale=self.is_stale(now))
+        return wire.RosterInfo(
+            version=self._directory.version, age_s=age_s, stale=self.is_stale(now), source=self.source or None
+        )

@@ -154,7 +154,8 @@ def test_a_database_of_another_site_is_refused(tmp_path):
 
 def test_a_workshop_is_set_up_by_commands(tmp_path):
     env = environment(tmp_path / "data")
-    assert run(env, "gate-add", "laser-1", "--machine", "laser", "--json").returncode == 0
+    made = run(env, "gate-add", "laser-1", "--machine", "laser", "--rules", "limit_s=7200", "mode=hold", "--json")
+    assert json.loads(made.stdout)["machine_rules"]["limit_s"] == 7200
     (tmp_path / "m.csv").write_text("id,badges,machines\nm-1,04A1B2C3,laser\n")
     done = run(env, "import-members", str(tmp_path / "m.csv"))
     assert (done.returncode, done.stdout) == (

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from fabgate import wire
-from fabgate.collector.models import Gate, Pulse
+from fabgate.collector.models import Collector, Gate, Pulse
 from fabgate.collector.store import Store
 
 from .gates import NOON, Journal
@@ -95,3 +95,25 @@ def test_a_roster_of_the_collectors_own_is_believed_although_its_clock_was_set_b
     store.store([journal.status(roster=wire.RosterInfo(version=version, age_s=0))], NOON)
     gate = Gate.objects.get()
     assert (gate.reported_roster, gate.problems) == (version, [])
+
+
+@pytest.mark.parametrize("source", ["file", "collector:another"])
+def test_a_roster_of_another_source_is_none_of_this_collectors_whatever_its_version(store, journal, source):
+    """The time of a members file, or another collector's clock, made that version."""
+    store.store([journal.status()], NOON)
+    Gate.objects.update(roster_version=500)
+    store.store([journal.status(roster=wire.RosterInfo(version=500, age_s=0))], NOON)
+    assert Gate.objects.get().knows_roster
+    for version in (501, 1 << 53):
+        store.store([journal.status(roster=wire.RosterInfo(version=version, age_s=0, source=source))], NOON)
+        gate = Gate.objects.get()
+        assert (gate.knows_roster, gate.reported_roster, gate.roster_confirmed_at) == (False, 0, None)
+        assert gate.problems == []
+
+
+def test_a_roster_is_this_collectors_where_the_gate_says_so_or_cannot_say(store, journal):
+    own = f"collector:{Collector.get('lyon').collector}"
+    store.store([journal.status()], NOON)
+    for version, source in ((500, own), (501, None), (502, "collector")):
+        store.store([journal.status(roster=wire.RosterInfo(version=version, source=source))], NOON)
+        assert Gate.objects.get().reported_roster == version

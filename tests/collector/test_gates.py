@@ -15,7 +15,7 @@ from fabgate import wire
 from fabgate.collector import gates, locks, roster
 from fabgate.collector.models import Change, Gate, Machine
 from fabgate.collector.store import Store
-from fabgate.errors import SealError
+from fabgate.errors import SealError, UsageError
 from fabgate.gate.locks import Locked
 from fabgate.seal import Keys
 
@@ -243,7 +243,7 @@ def test_that_its_secrets_were_renewed_is_in_the_audit_log_without_them(env, gat
 
 
 def test_whoever_renews_them_is_told_that_the_broker_has_a_password_of_its_own(env, gate, capsys):  # noqa: F811
-    again = argparse.Namespace(name="laser-1", machine="laser", new_token=True, json=True)
+    again = argparse.Namespace(name="laser-1", machine="laser", rules=[], new_token=True, json=True)
     capsys.readouterr()
     gates.add(again)
     said = capsys.readouterr()
@@ -258,3 +258,62 @@ def test_what_a_gate_said_of_itself_stays_when_it_gets_a_new_token(env, gate):  
     let_in_again("laser")
     found = Gate.objects.get(name="laser-1")
     assert (found.online, found.reported_roster) == (True, 7)
+
+
+# --- with the machine's rules -----------------------------------------------------------------------------------------
+
+
+def gate_add(*rules: str, name: str = "laser-1", machine: str = "laser", **options: bool) -> int:
+    said = {"json": False, "new_token": False, **options}
+    return gates.add(argparse.Namespace(name=name, machine=machine, rules=list(rules), **said))
+
+
+def test_a_gate_is_let_in_with_the_rules_of_its_machine_which_are_printed(env, capsys):  # noqa: F811
+    assert gate_add("limit_s=7200", "mode=hold") == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("machine_rules: ")]
+    rules = dict(rule.split("=") for rule in line.split()[1:])
+    assert rules.items() >= {"limit_s": "7200", "mode": "hold", "max_s": "86400", "handover": "no"}.items()
+    served = wire.decode(bytes(Gate.objects.get().roster), wire.Roster)
+    assert (served.machine.limit_s, served.machine.mode) == (7200, "hold")
+    change = Change.objects.get(verb="machine.added")
+    assert change.after == {"name": "laser", "rules": {"limit_s": 7200, "mode": "hold"}}
+
+
+def test_the_rules_that_are_printed_can_be_given_again(env, capsys):  # noqa: F811
+    gate_add("limit_s=7200", "idle_off_s=600", "handover=yes")
+    printed = capsys.readouterr().out.split("machine_rules: ")[1].splitlines()[0].split()
+    gate_add(*printed, name="saw-1", machine="saw")
+    laser, saw = Machine.objects.get(name="laser"), Machine.objects.get(name="saw")
+    assert laser.wire_rules() == saw.wire_rules()
+
+
+def test_a_limit_that_nobody_gave_is_not_silent(env, capsys):  # noqa: F811
+    gate_add()
+    out = capsys.readouterr().out
+    assert "limit_s=43200" in out
+    assert "Whatever 'machine:' of the gate's gate.yaml says, these rules hold" in out
+
+
+def test_the_rules_of_a_machine_that_is_there_stay_and_those_that_are_named_change(env, capsys):  # noqa: F811
+    gate_add("limit_s=7200")
+    gate_add("warn_s=60", name="laser-2")
+    assert Machine.objects.get().rules == {"limit_s": 7200, "warn_s": 60}
+    assert "limit_s=7200" in capsys.readouterr().out
+    first = Gate.objects.get(name="laser-1")
+    assert wire.decode(bytes(first.roster), wire.Roster).machine.warn_s == 60
+    assert Change.objects.filter(verb="machine.updated").get().after["rules"] == {"limit_s": 7200, "warn_s": 60}
+
+
+def test_a_wrong_rule_lets_nobody_in_and_is_named_with_every_other_mistake(env):  # noqa: F811
+    with pytest.raises(UsageError) as caught:
+        gate_add("limit=7200", "warn_s=soon", name="Laser 1")
+    assert len(str(caught.value).splitlines()) == 3
+    assert not Gate.objects.exists()
+    assert not Machine.objects.exists()
+
+
+def test_json_has_the_rules_too(env, capsys):  # noqa: F811
+    gate_add("limit_s=7200", json=True)
+    found = json.loads(capsys.readouterr().out)["machine_rules"]
+    assert (found["limit_s"], found["max_s"], found["handover"]) == (7200, 86_400, False)
+    assert not {"lock", "lifted"} & found.keys()

@@ -18,7 +18,7 @@ from django.test import Client
 
 from fabgate import badge, wire
 from fabgate.collector import gates, locks, mqtt, roster
-from fabgate.collector.models import Badge, Gate, Machine, Member, ServedRoster
+from fabgate.collector.models import Badge, Collector, Gate, Machine, Member, ServedRoster
 from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import SealError, UsageError
 from fabgate.seal import Keys
@@ -46,7 +46,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[mqtt.Outgoing]:
 
 
 def add(name: str = "laser-1", machine: str = "laser", **more: Any) -> None:
-    gates.add(argparse.Namespace(name=name, machine=machine, new_token=False, json=True, **more))
+    gates.add(argparse.Namespace(name=name, machine=machine, rules=[], new_token=False, json=True, **more))
 
 
 @pytest.fixture
@@ -100,6 +100,7 @@ def test_a_roster_is_sealed_for_its_gate_and_for_the_nonce_that_was_sent(env, ga
     with pytest.raises(SealError):
         keys.verify(seal, wire.PURPOSE_ROSTER, "lyon/laser-1", wire.sealed_roster(answer.content, NONCE[::-1]))
     found = wire.decode(answer.content, wire.Roster)
+    assert found.collector == Collector.get("lyon").collector, "so that its versions are compared with no other's"
     assert (found.site, found.gate, found.version, found.badge_key_id) == ("lyon", "laser-1", gate.roster_version, "b1")
 
 
@@ -214,6 +215,7 @@ def test_a_lock_is_in_every_roster_until_it_is_lifted_by_its_id(env, gate, told)
     assert wire.decode(nudge.body, wire.RosterNudge).version == gate.roster_version
     roster.gate_keys(env, "laser-1").verify(command.seal, wire.PURPOSE_COMMAND, "lyon/laser-1", command.body)
     order = wire.decode(command.body, wire.Command)
+    assert order.collector == Collector.get("lyon").collector
     assert (order.verb, order.boot, order.actor, order.lock) == ("lock", "boot-7", "cli:eve", lock)
     assert (order.roster, command.retain, command.expiry_s) == (gate.roster_version, False, 60)
     locks.unlock(arguments)

@@ -54,7 +54,7 @@ def fetch(url: str, **headers: str) -> Any:
 
 
 def test_a_roster_is_served_and_its_sealed_date_is_the_only_one(env, address):
-    gates.add(argparse.Namespace(name="laser-1", machine="laser", new_token=False, json=False))
+    gates.add(argparse.Namespace(name="laser-1", machine="laser", rules=[], new_token=False, json=False))
     gate = Gate.objects.get()
     token = (env.gate_directory("laser-1") / "token").read_text().strip()
     headers = {"Authorization": f"Bearer {token}", wire.HEADER_NONCE: NONCE}

@@ -20,8 +20,8 @@ def rules(lock: wire.Lock | None = None, *lifted: str) -> wire.MachineRules:
     return wire.MachineRules(lock=lock, lifted=list(lifted))
 
 
-def held(*locks: wire.Lock, version: int) -> Locked:
-    return Locked(locks, version)
+def held(*locks: wire.Lock, version: int, source: str = "") -> Locked:
+    return Locked(locks, version, source)
 
 
 def test_a_roster_locks() -> None:
@@ -42,6 +42,27 @@ def test_an_older_roster_does_not_lock_what_a_newer_word_unlocked() -> None:
     assert held(version=9).by_roster(rules(BELT), 8) == held(version=9)
     assert held(DUST, version=9).by_roster(rules(BELT), 8) == held(DUST, version=9)
     assert held(version=9).by_roster(rules(BELT), 9) == held(BELT, version=9)
+
+
+@pytest.mark.parametrize("other", ["file", "collector:b"])
+def test_versions_of_two_sources_are_not_compared_so_a_lock_of_the_new_one_holds(other: str) -> None:
+    kept = held(DUST, version=9, source="collector:a")
+    assert kept.by_roster(rules(BELT), 8, other) == held(DUST, BELT, version=8, source=other)
+    assert kept.by_roster(rules(), 8, other).locks == (DUST,), "and one of the old source stays until it is named"
+    assert kept.by_roster(rules(None, "l-2"), 8, other).locks == ()
+    assert kept.by_roster(rules(BELT), 8, "collector:a").locks == (DUST,), "within one source the older one is none"
+    assert kept.by_roster(rules(BELT), 8).locks == (DUST,), "nor where nobody knows the source"
+
+
+def test_a_command_of_a_collector_is_not_compared_with_the_time_of_a_members_file() -> None:
+    under_file = held(version=9, source="file")
+    found = under_file.by_command("lock", BELT, 5, 9, source="collector:a", roster_source="file")
+    assert found == held(BELT, version=5, source="collector:a")
+    assert under_file.by_command("lock", BELT, 5, 9, source="", roster_source="file") is None, "an earlier collector"
+    assert found.by_command("unlock", BELT, 5, 9, source="collector:a", roster_source="file") is None, (
+        "older than its own"
+    )
+    assert found.by_command("unlock", BELT, 6, 9, source="collector:a", roster_source="file") is not None
 
 
 def test_a_lock_stands_beside_another_one_until_each_is_named() -> None:

@@ -454,7 +454,7 @@ def test_when_too_many_vanish_without_a_word_they_stay_and_all_else_applies(desk
     assert isinstance(refused, RosterRefused)
     assert refused.version == 101
     assert "6 of 8 members would vanish without a word (m-a, m-b, m-bob…)" in refused.reason
-    assert "confirm it at the collector" in refused.reason
+    assert "run 'fabgate roster adopt' on this gate; if not, add them at the collector again" in refused.reason
     assert desk.members() == {"m-ada", "m-bob", "m-max", "m-sue", "m-a", "m-b", "m-c"}
     with contextlib.closing(Directory(desk.stored)) as directory:
         assert directory.find(digest("eve")) == w.Barred(("blocked",), "m-eve")
@@ -462,7 +462,7 @@ def test_when_too_many_vanish_without_a_word_they_stay_and_all_else_applies(desk
     assert desk.fetch() == [RosterConfirmed()]
 
 
-def test_a_manager_confirms_that_they_are_meant_to_vanish(desk: Desk) -> None:
+def test_a_collector_that_says_that_they_are_meant_to_vanish_is_believed(desk: Desk) -> None:
     desk.fetch()
     desk.collector.current = roster(101, ("ada",), shrink_confirmed=True)
     assert desk.fetch() == [RosterStored(101, 1)]
@@ -702,7 +702,10 @@ class Hasty(threading.Event):
         return super().wait(0.005)
 
 
-def test_whoever_asks_for_a_fetch_after_a_long_outage_makes_it_try_soon_again(desk: Desk) -> None:
+def test_whoever_asks_for_a_fetch_after_a_long_outage_makes_it_try_soon_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ADOPTION_EVERY_S", 3600.0)  # each pause is one wait
     desk.collector.tamper = lambda *_: (502, b"", {})  # the broker is back before the web server is
     pauses = Hasty()
     desk.source._wanted = pauses
@@ -886,7 +889,7 @@ def test_a_roster_file_that_shrank_keeps_those_who_vanished(tmp_path: Path) -> N
     assert isinstance(stored, RosterStored)
     assert isinstance(refused, RosterRefused)
     assert "6 of 10 members would vanish" in refused.reason
-    assert "or remove at most 5 at a time" in refused.reason
+    assert "remove at most 5 at a time, or run 'fabgate roster adopt' on this gate" in refused.reason
     desk.source = desk.make()
     assert desk.read() == [RosterConfirmed(), refused], "after a restart it still is a problem, and no news"
 
