@@ -9,7 +9,7 @@ import argparse
 import json
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +34,10 @@ from fabgate.errors import UsageError
 _READY: Final = ".new"
 #: Pages beside those of machines have these addresses.
 RESERVED_MACHINES: Final = frozenset({"new", "calendar"})
+
+
+#: Given the rules of a machine and a list to add mistakes to, returns the rules that it is to have.
+ChangeRules = Callable[[dict[str, Any], list[str]], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,13 @@ class IsIn(UsageError):  # noqa: N818 (it names what is in the way)
 def add(args: argparse.Namespace) -> int:
     """Register a gate and print where its secrets are."""
     actor = changes.cli_actor(None)
-    made = let_in(args.name, args.machine, actor=actor, new_token=args.new_token, rules=args.rules)
+    made = let_in(
+        args.name,
+        args.machine,
+        actor=actor,
+        new_token=args.new_token,
+        change_rules=lambda rules, mistakes: machines.changed(rules, args.rules, mistakes),
+    )
     assert made.gate.machine is not None
     rules = machines.in_force(made.gate.machine)
     account = wire.GateTopics(settings.ENVIRONMENT.site, args.name).account
@@ -96,10 +106,17 @@ def add(args: argparse.Namespace) -> int:
     return 0
 
 
-def let_in(name: str, machine: str, *, actor: str, new_token: bool = False, rules: Sequence[str] = ()) -> LetIn:
+def let_in(
+    name: str,
+    machine: str,
+    *,
+    actor: str,
+    new_token: bool = False,
+    change_rules: ChangeRules = lambda rules, _mistakes: rules,
+) -> LetIn:
     """Make a gate, the machine beside it where there is none of that name, and all that the gate must know.
 
-    `rules` are rules of the machine to change, each as ``name=value``.
+    `change_rules` returns the rules of the machine, given those that it has, and adds what is wrong with them.
 
     Raises UsageError for a name that cannot be, and IsIn for a gate that has a token already, unless it is to get a new
     one. With the token its seal key is another one, too: whoever has the old card has both (docs/decisions/0025).
@@ -114,7 +131,7 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False, rule
         text = _("a machine cannot be called '%(name)s': a page has that address; choose another name")
         mistakes.append(text % {"name": machine})
     before = Machine.objects.filter(name=machine).first()
-    machines.changed({} if before is None else before.rules, list(rules), mistakes)
+    change_rules({} if before is None else before.rules, mistakes)
     if mistakes:
         raise UsageError("\n".join(mistakes))
     env: Environment = settings.ENVIRONMENT
@@ -134,7 +151,7 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False, rule
             with changes.made(actor, "gate.renewed" if gate.token_hash else "gate.let-in", gate) as change:
                 if gate.pk is None:
                     gate.save()
-                change.rosters = _put_beside(gate, _machine(machine, actor, rules))
+                change.rosters = _put_beside(gate, _machine(machine, actor, change_rules))
                 token = gate.new_token()
                 gate.save(update_fields=["token_hash"])
             gate.refresh_from_db()
@@ -151,12 +168,12 @@ def let_in(name: str, machine: str, *, actor: str, new_token: bool = False, rule
     return LetIn(gate, directory, texts)
 
 
-def _machine(name: str, actor: str, rules: Sequence[str]) -> Machine:
+def _machine(name: str, actor: str, change_rules: ChangeRules) -> Machine:
     """Return the machine of that name with these rules changed; it is made where there is none. The log has both."""
     _, is_new = Machine.objects.get_or_create(name=name)
     found = Machine.objects.select_for_update(no_key=True).get(name=name)
     mistakes: list[str] = []
-    changed = machines.changed(found.rules, list(rules), mistakes)
+    changed = change_rules(found.rules, mistakes)
     if mistakes:  # somebody changed the machine meanwhile
         raise UsageError("\n".join(mistakes))
     if is_new:

@@ -373,7 +373,7 @@ def test_a_gate_goes_from_its_bench_to_a_collector_that_let_it_in_before(
     assert bench.causes == ["lock-now"], "a lock of the new source is not older than what the file said"
     found = bench.await_status(lambda status: not status["problems"])
     assert found["roster"]["source"] == "collector:c-new"
-    assert [entry.adopted for entry in bench.of("roster.replaced")] == [False, True]
+    assert [entry.adopted for entry in bench.await_entry("roster.replaced", 2)] == [False, True]
     bench.stop()
     bench.start()
     assert bench.causes == ["lock-now"]
