@@ -97,7 +97,7 @@ def test_untapped_lists_only_starts_that_may_have_had_no_tap_and_why(day, capsys
     ]
     text = printed(None, capsys, untapped=True)
     assert text.startswith("Sessions that may have begun without a tap from ")
-    assert text.endswith("the gate was started 1.0 s before\n2 sessions\n")
+    assert text.endswith("the gate was started 3.0 s before\n2 sessions\n")
 
 
 def test_csv_and_json_hold_the_same(day, capsys):
