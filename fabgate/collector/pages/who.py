@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,7 +13,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate import wire
-from fabgate.collector.models import Account, Badge, Group, Member
+from fabgate.collector.models import Account, Badge, Group, Member, Refusal
 from fabgate.collector.pages import reasons
 
 _GROUP, _EMERGENCY = wire.GROUP_PREFIX, "emergency:"
@@ -43,6 +44,8 @@ class Holder:
     by: str = ""
     #: What is printed on the badge.
     number: str = ""
+    #: They had it at the moment that is asked about, which is not now.
+    is_then: bool = False
 
     @property
     def is_lost(self) -> bool:
@@ -53,7 +56,8 @@ class Holder:
     def said(self) -> str:
         """Return whose it is, or was until when, and why no longer."""
         if self.until is None:
-            return _("By now the badge of %(who)s") % {"who": self.who}
+            text = _("Then the badge of %(who)s") if self.is_then else _("By now the badge of %(who)s")
+            return text % {"who": self.who}
         text = _("%(who)s had it until %(day)s (%(why)s)")
         return text % {"who": self.who, "day": self.day, "why": reasons.given_up(self.reason)}
 
@@ -116,6 +120,30 @@ def holding(digests: Iterable[str]) -> dict[str, Holder]:
     }
 
 
+def at_the_time(refusals: Iterable[Refusal]) -> dict[int, Holder]:
+    """Return who had the badge of each refusal at its time, or had had it last, by the refusal's id.
+
+    A refusal says something of its own time: who got the badge later, or lost it later, is nobody's business there.
+    Those of a known member are left out, and those of a badge that nobody had had.
+    """
+    wanted = [row for row in refusals if not row.member]
+    given: dict[str, list[Badge]] = defaultdict(list)
+    rows = Badge.objects.filter(digest__in={row.badge for row in wanted}).select_related("group")
+    for row in rows.order_by("since", "pk"):
+        given[row.digest].append(row)
+    found = {}
+    for refusal in wanted:
+        before = [row for row in given[refusal.badge] if row.since <= refusal.about]
+        if before:
+            found[refusal.pk] = before[-1], refusal.about
+    people = called(row.holder for row, _at in found.values())
+    authors = signing_in(row.ended_by for row, _at in found.values())
+    return {
+        pk: _holder(row, people[row.holder], authors.get(row.ended_by, _("Somebody")), at)
+        for pk, (row, at) in found.items()
+    }
+
+
 def having(digests: Iterable[str]) -> dict[str, Who]:
     """Return who has each of these badges now, by the badge's digest; those that nobody has are left out."""
     return {digest: one.who for digest, one in holding(digests).items() if one.until is None}
@@ -133,11 +161,14 @@ def signing_in(names: Iterable[str]) -> dict[str, str]:
     return {name: known.get(name) or name.removeprefix("cli:") for name in wanted}
 
 
-def _holder(row: Badge, who: Who, by: str) -> Holder:
-    if row.ended_at is not None:
+def _holder(row: Badge, who: Who, by: str, at: datetime | None = None) -> Holder:
+    """Return the assignment as it is now, or as it was `at` a moment."""
+    moment = at or timezone.now()
+    if row.ended_at is not None and (at is None or row.ended_at <= moment):
         return Holder(who, row.ended_at, row.end_reason, by, row.number)
-    is_over = row.until is not None and row.until <= timezone.now()  # the worker writes it down in a moment
-    return Holder(who, row.until, Badge.OVER, number=row.number) if is_over else Holder(who, number=row.number)
+    if row.until is not None and row.until <= moment:  # the worker writes it down in a moment
+        return Holder(who, row.until, Badge.OVER, number=row.number)
+    return Holder(who, number=row.number, is_then=at is not None)
 
 
 def _who(one: str, member: Member | None, group: Group | None) -> Who:

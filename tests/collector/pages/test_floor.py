@@ -124,7 +124,7 @@ def test_a_badge_that_has_an_owner_by_now_asks_no_more_whose_it_is(browse):
 
 
 def lost(badge: str, reason: str = "lost") -> None:
-    row = Badge.objects.create(digest=badge, member_id="m-1")
+    row = Badge.objects.create(digest=badge, member_id="m-1", since=NOW - 600 * MINUTE)
     row.end(reason, "desk", NOW - 60 * MINUTE)
 
 
@@ -151,17 +151,26 @@ def test_a_badge_that_turns_up_says_who_had_it_and_why_no_longer(browse, reason,
     assert f"badge={'a' * 64}" in page
 
 
-def test_a_lost_badge_that_was_given_again_is_not_called_lost():
+def test_a_badge_that_was_lost_when_it_was_refused_says_so_and_who_got_it_since():
     refuse(2, ["unknown-badge"], badge="a" * 64)
     lost("a" * 64)
-    Badge.objects.create(digest="a" * 64, member_id="m-2")
+    Badge.objects.create(digest="a" * 64, member_id="m-2", since=NOW - MINUTE)
     (found,) = refused.lately(NOW)
-    assert (found.name, found.holder.said) == ("Unknown badge", "By now the badge of Léa Fournier")
+    assert (found.name, found.holder.who.name, found.is_nobodys) == ("Lost badge", "Zoé Müller-Østergård", False)
+    assert found.owner.said == "By now the badge of Léa Fournier"
+
+
+def test_a_badge_that_was_lost_after_it_was_refused_is_not_called_lost():
+    refuse(90, ["unknown-badge"], badge="a" * 64)
+    lost("a" * 64)
+    (found,) = refused.lately(NOW)
+    assert (found.name, found.holder.said) == ("Unknown badge", "Then the badge of Zoé Müller-Østergård")
+    assert found.is_nobodys
 
 
 def test_a_loan_whose_evening_has_passed_is_nobodys_badge():
     refuse(2, ["unknown-badge"], badge="a" * 64)
-    Badge.objects.create(digest="a" * 64, member_id="m-2", until=NOW - MINUTE)
+    Badge.objects.create(digest="a" * 64, member_id="m-2", since=NOW - 600 * MINUTE, until=NOW - 3 * MINUTE)
     (found,) = refused.lately(NOW)
     assert found.is_nobodys
     assert "(loan was over)" in found.holder.said

@@ -260,7 +260,7 @@ def test_a_refusal_whose_time_nobody_knows_is_not_told_as_if_it_were_known(used,
 @pytest.mark.parametrize("what", ["sessions", "usage", "refusals"])
 def test_a_file_asks_for_no_name_by_itself(used, browse, what):
     client, asked = browse("accountant"), []
-    days = f"first={NOON:%Y-%m-%d}&last={NOON:%Y-%m-%d}"
+    days = f"first={NOON:%Y-%m-%d}&last={NOON:%Y-%m-%d}&by=machine-member"
     client.get("/use")
     for batch in range(2):
         for number in range(batch * 20, batch * 20 + 3 + 17 * batch):
@@ -349,13 +349,41 @@ def test_open_sessions_come_last_without_an_end(used, browse):
     assert (row["Session"], row["Ended (UTC)"], row["Why it ended"]) == ("s-3", "", "still open")
 
 
-def test_usage_is_by_machine_member_and_category(used, browse):
-    query = f"what=usage&first={NOON:%Y-%m-%d}&last={NOON:%Y-%m-%d}"
-    rows = table(browse("accountant").get(f"/use/export.csv?{query}"))
-    assert [(row["Machine"], row["Person"], row["Category"], row["Time on (ms)"]) for row in rows] == [
-        ("Band saw", "Zoé Müller", "student", "1799877"),
-        ("Metal lathe", "'=1+2", "", "1200000"),
+NAMES = {"Person", "Person number"}
+
+
+@pytest.mark.parametrize(
+    ("by", "heads", "lines"),
+    [
+        ("", ["Machine"], [["Band saw"], ["Metal lathe"]]),
+        ("machine", ["Machine"], [["Band saw"], ["Metal lathe"]]),
+        ("member", ["Person number", "Person"], [["m-1", "Zoé Müller"], ["m-4", "'=1+2"]]),
+        (
+            "machine-member",
+            ["Machine", "Person number", "Person"],
+            [["Band saw", "m-1", "Zoé Müller"], ["Metal lathe", "m-4", "'=1+2"]],
+        ),
+        ("category", ["Category"], [["student"], ["not stated"]]),
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_a_file_of_usage_has_the_lines_of_the_page_and_names_only_where_the_page_has_them(
+    used, browse, by, heads, lines, form
+):
+    client, query = browse("accountant"), f"what=usage&first={NOON:%Y-%m-%d}&last={NOON:%Y-%m-%d}&by={by}"
+    response = client.get(f"/use/export.{form}?{query}")
+    rows = table(response) if form == "csv" else sheet(response)
+    assert [[str(row[head]) for head in heads] for row in rows] == [
+        [text.lstrip("'") if form == "xlsx" else text for text in line] for line in lines
     ]
+    assert [int(row["Time on (ms)"]) for row in rows] == [1_799_877, 1_200_000]
+    assert (NAMES & rows[0].keys()) == (NAMES & set(heads))
+    shown = client.get(f"/use/usage?{query}").context["lines"]
+    assert [(line["ms"], line["sessions"]) for line in shown] == [
+        (str(row["Time on (ms)"]), str(row["Sessions"])) for row in rows
+    ]
+    if not NAMES & set(heads):
+        assert not any("Müller" in str(value) or value == "m-1" for row in rows for value in row.values())
 
 
 def test_refusals_come_with_every_reason(used, browse):

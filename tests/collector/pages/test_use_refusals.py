@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -112,7 +113,7 @@ def test_an_unknown_badge_that_has_an_owner_by_now_says_whose_it_is(used, browse
 
 
 def test_a_badge_that_was_reported_lost_says_who_had_it(used, browse):
-    row = Badge.objects.create(digest="stranger00", member_id="m-1")
+    row = Badge.objects.create(digest="stranger00", member_id="m-1", since=NOON - timedelta(days=9))
     row.end(Badge.LOST, "desk", NOON)
     client = browse("manager")
     page = text(client.get("/use/refusals"))
@@ -122,6 +123,33 @@ def test_a_badge_that_was_reported_lost_says_who_had_it(used, browse):
     assert "badge=stranger00" in page
     taken = csv.DictReader(io.StringIO(body(client.get("/use/export.csv?what=refusals")).decode("utf-8-sig")))
     assert [row["Person"] for row in taken if row["Badge"] == "stranger"] == ["Lost badge", "Lost badge"]
+
+
+def lines(client) -> list[str]:
+    """What each refusal of the strange badge is labelled, the newest first; on the page and in the file."""
+    page = text(client.get("/use/refusals")).partition("<tbody>")[2]
+    shown = re.findall(r"<span>([^<]*?) <code>stranger</code>(?:<br><small[^>]*>([^<]*))?", page)
+    taken = csv.DictReader(io.StringIO(body(client.get("/use/export.csv?what=refusals")).decode("utf-8-sig")))
+    assert [row["Person"] for row in taken if row["Badge"] == "stranger"] == [name for name, _ in reversed(shown)]
+    return [f"{name}: {said}" for name, said in shown]
+
+
+def test_a_refusal_is_labelled_by_who_had_the_badge_at_its_time_and_not_by_who_has_it_now(used, browse):
+    """It was refused twice; between the two it was given to somebody, who lost it, and then to somebody else."""
+    first, second = Refusal.objects.filter(badge="stranger00").order_by("about")
+    client = browse("manager")
+    assert lines(client) == ["Unknown badge: ", "Unknown badge: "]
+    between = first.about + (second.about - first.about) / 3
+    row = Badge.objects.create(digest="stranger00", member_id="m-1", since=between)
+    had = f"Zoé Müller had it until {NOON:%-d %b %Y} (reported lost)"
+    assert lines(client) == ["Unknown badge: Then the badge of Zoé Müller", "Unknown badge: "]
+    row.end(Badge.LOST, "desk", between + (second.about - between) / 2)
+    assert lines(client) == [f"Lost badge: {had}", "Unknown badge: "]
+    Badge.objects.create(digest="stranger00", member_id="m-2", since=second.about + timedelta(hours=1))
+    assert lines(client) == [f"Lost badge: {had}", "Unknown badge: "]
+    page = client.get("/use/refusals").content.decode()
+    assert "badge=stranger00" not in page  # it is somebody's: nothing is offered any more
+    assert "By now the badge of Bjørn Sørensen" in page
 
 
 @pytest.mark.parametrize("member", ["m-77", "m/77"])

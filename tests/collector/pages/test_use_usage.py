@@ -163,9 +163,9 @@ def test_whole_months_are_read_as_such_and_say_what_their_days_do(used, years, d
     assert form.is_valid(), form.errors
     days = UsageDay.between(form.period.first, form.period.last)
     assert (form.narrowed().model, form.by_bar().model) == (model, bars)
-    assert sums.lines(form.narrowed(), None) == sums.lines(days, None) != []
+    assert sums.lines(form.narrowed(), sums.BOTH) == sums.lines(days, sums.BOTH) != []
     assert sums.bars(form.by_bar(), form.period) == sums.bars(days, form.period)
-    assert sum(sums.bars(days, form.period)["ms"]) == sum(line.counted_ms for line in sums.lines(days, None))
+    assert sum(sums.bars(days, form.period)["ms"]) == sum(line.counted_ms for line in sums.lines(days, sums.BOTH))
 
 
 def test_sums_are_whole_and_exact_however_large(used):

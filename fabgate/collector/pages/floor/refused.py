@@ -17,18 +17,32 @@ MOST: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A refusal in words; `who` is None where nobody knew the badge, and `holder` is who has such a badge, or had it."""
+    """A refusal in words; `who` is None where nobody knew the badge.
+
+    `holder` is who had the badge then, or had had it last; `now` is who has it today, or had it last: for what is
+    offered.
+    """
 
     row: Refusal
     machine: str
     who: Who | None
     reasons: list[str]
     holder: Holder | None
+    now: Holder | None
+
+    @property
+    def owner(self) -> Holder | None:
+        """Return who has got the badge since; None where nobody has, or who had it then has it still."""
+        is_given = self.now is not None and self.now.until is None
+        is_same = (
+            self.holder is not None and self.holder.until is None and self.holder.who == (self.now and self.now.who)
+        )
+        return self.now if is_given and not is_same else None
 
     @property
     def is_nobodys(self) -> bool:
         """Whether nobody has such a badge now, so that it can be given to somebody."""
-        return self.who is None and (self.holder is None or self.holder.until is not None)
+        return self.who is None and (self.now is None or self.now.until is not None)
 
     @property
     def why(self) -> list[str]:
@@ -48,14 +62,15 @@ def lately(at: datetime) -> list[Refused]:
     """Return the newest refusals."""
     rows = list(Refusal.between(at - LATELY).select_related("gate", "machine")[:MOST])
     people = who.called(row.member for row in rows)
-    holders = who.holding(row.badge for row in rows if not row.member)
+    then, now = who.at_the_time(rows), who.holding(row.badge for row in rows if not row.member)
     return [
         Refused(
             row,
             str(row.where),
             people.get(row.member),
             reasons.all_refused(row.reasons),
-            None if row.member else holders.get(row.badge),
+            then.get(row.pk),
+            None if row.member else now.get(row.badge),
         )
         for row in rows
     ]

@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from fabgate import wire
 from fabgate.collector import changes, counted
@@ -25,7 +26,7 @@ from fabgate.collector.pages.use.forms import PeriodForm, RefusalsForm, Sessions
 from fabgate.collector.pages.use.names import Names, machines
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.usage import UsageForm
-from fabgate.collector.pages.who import holding, unnamed
+from fabgate.collector.pages.who import at_the_time, unnamed
 from fabgate.collector.templatetags.fabgate import NOTHING
 from fabgate.errors import UsageError
 
@@ -223,21 +224,33 @@ class _Hours(dict[str, tuple[str, str, str] | None]):
 
 
 def _usage(form: UsageForm) -> Table:
+    """Return the lines that the page shows: names stand in the file only where the page has a line for each person."""
+    heads, _cells = _LINES[form.cleaned_data["by"]]
     columns = (
         *(Column(_("From"), files.DAY), Column(_("To"), files.DAY)),
-        *_of(files.TEXT, _("Machine"), _("Person number"), _("Person"), _("Category")),
+        *_of(files.TEXT, *(str(head) for head in heads)),
         *(Column(_("Sessions"), files.NUMBER), Column(_("Time on"), files.DURATION)),
         *_of(files.NUMBER, _("Time on (ms)"), _("Running (ms)"), _("Uncertain"), _("Uncertainty (ms)")),
     )
-    first, last = form.period.first.isoformat(), form.period.last.isoformat()
-    rows = (
-        (
-            *(first, last, line.machine, line.member, line.who, line.category, line.sessions),
-            *(line.counted_ms, line.counted_ms, line.running_ms, line.uncertain, line.uncertainty_ms),
-        )
-        for line in sums.lines(form.narrowed(), None)
-    )
-    return Table(_("Usage"), columns, rows)
+    return Table(_("Usage"), columns, _usage_rows(form))
+
+
+def _usage_rows(form: UsageForm) -> Iterator[Sequence[Cell]]:
+    first, last, by = form.period.first.isoformat(), form.period.last.isoformat(), form.cleaned_data["by"]
+    for line in sums.lines(form.narrowed(), by):
+        cells: list[Cell] = [first, last, *_LINES[by][1](line), line.sessions]
+        cells += [line.counted_ms, line.counted_ms, line.running_ms, line.uncertain, line.uncertainty_ms]
+        yield cells
+
+
+_PERSON: Final = (gettext_lazy("Person number"), gettext_lazy("Person"))
+#: What a file of usage has in front of its sums, by what the page has a line for: the heads, and a line's cells.
+_LINES: Final[dict[str, tuple[tuple[Any, ...], Callable[[sums.Line], tuple[str, ...]]]]] = {
+    sums.MACHINE: ((gettext_lazy("Machine"),), lambda line: (line.machine,)),
+    sums.MEMBER: (_PERSON, lambda line: (line.member, line.who)),
+    sums.BOTH: ((gettext_lazy("Machine"), *_PERSON), lambda line: (line.machine, line.member, line.who)),
+    sums.CATEGORY: ((gettext_lazy("Category"),), lambda line: (line.title,)),
+}
 
 
 def _refusals(form: RefusalsForm) -> Table:
@@ -254,9 +267,9 @@ def _refusal_rows(form: RefusalsForm) -> Iterator[Sequence[Cell]]:
     names, zone, yes = Names(), timezone.get_default_timezone(), _("yes")
     rows = form.narrowed().select_related("gate", "machine").order_by("about", "id").iterator(chunk_size=_AT_ONCE)
     while some := list(islice(rows, _AT_ONCE)):
-        holders = holding(row.badge for row in some if not row.member)
+        holders = at_the_time(some)
         for row in some:
-            called = names[row.member] if row.member else unnamed(holders.get(row.badge))
+            called = names[row.member] if row.member else unnamed(holders.get(row.pk))
             yield (
                 *(_utc(row.at), _local(row.at, zone), row.member, called, row.badge[:8]),
                 *(str(row.where), row.gate.name, words.refused(row.reasons)),

@@ -26,14 +26,14 @@ def refusals(request: HttpRequest) -> HttpResponse:
     found = form.narrowed()
     page = keyset.page(found.select_related("gate", "machine"), "about", request.GET)
     people = who.called(row.member for row in page.rows)
-    holders = who.holding(row.badge for row in page.rows if not row.member)
+    holders = who.at_the_time(page.rows)
     shown: dict[str, Any] = {"form": form, "page": page, "is_first": not page.newer}
     shown["rows"] = [
         {
             "refusal": row,
             "who": people.get(row.member),
-            "unnamed": who.unnamed(holders.get(row.badge)),
-            "holder": None if row.member else holders.get(row.badge),
+            "unnamed": who.unnamed(holders.get(row.pk)),
+            "holder": holders.get(row.pk),
             "machine": str(row.where),
             "why": words.refused(row.reasons),
         }

@@ -41,7 +41,6 @@ _KEYS: Final = {
     CATEGORY: ("category",),
     BOTH: ("machine_key", "place", "used_by"),
 }
-_ALL: Final = ("machine_key", "place", "used_by", "category")
 #: What is summed, as ``Line`` has it.
 _SUMS: Final = ("sessions", "counted_ms", "running_ms", "uncertain", "uncertainty_ms")
 #: Bars by day up to here, by week up to there, and then by month.
@@ -76,9 +75,9 @@ class Longest(NamedTuple):
     found: int
 
 
-def lines(rows: QuerySet[UsageSums], by: str | None) -> list[Line]:
-    """Return the sums of `rows`, the longest time first; None: by machine, member and category at once."""
-    keys = _ALL if by is None else _KEYS[by]
+def lines(rows: QuerySet[UsageSums], by: str) -> list[Line]:
+    """Return the sums of `rows`, one for each of what `by` names, the longest time first."""
+    keys = _KEYS[by]
     return _lines(_rows(*_summed(rows, keys)), keys, names.Names() if "used_by" in keys else None)
 
 

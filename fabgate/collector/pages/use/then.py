@@ -11,7 +11,7 @@ from django.utils import timezone
 from fabgate.collector.models import Change, Grant, Machine, Member, Refusal, UsageSession
 from fabgate.collector.pages.use import covers, evidence, proof, words
 from fabgate.collector.pages.use.names import Names
-from fabgate.collector.pages.who import holding, signing_in, unnamed
+from fabgate.collector.pages.who import at_the_time, signing_in, unnamed
 
 #: Refusals so near are told too.
 NEAR: Final = timedelta(minutes=15)
@@ -122,12 +122,12 @@ def _refusals(machine: Machine, moment: datetime) -> list[dict[str, Any]]:
     """Return who was refused at this machine, whichever gate stands beside it today."""
     rows = list(Refusal.between(moment - NEAR, moment + NEAR).filter(machine=machine).reverse())
     names = Names(row.member for row in rows)
-    holders = holding(row.badge for row in rows if not row.member)
+    holders = at_the_time(rows)
     return [
         {
             "refusal": row,
-            "who": names[row.member] if row.member else unnamed(holders.get(row.badge)),
-            "holder": None if row.member else holders.get(row.badge),
+            "who": names[row.member] if row.member else unnamed(holders.get(row.pk)),
+            "holder": holders.get(row.pk),
             "why": words.refused(row.reasons),
         }
         for row in rows
