@@ -27,6 +27,7 @@ from fabgate.gate.clock import boottime_ms
 from fabgate.gate.commands import Door
 from fabgate.gate.config import Config
 from fabgate.gate.delivery import Answer, Delivery
+from fabgate.gate.endings import Endings
 from fabgate.gate.journal_reader import Reader
 from fabgate.gate.keys import gate_keys
 from fabgate.gate.pauses import Pauses
@@ -160,6 +161,8 @@ class Uplink:
         #: What the broker said at the end of the newest connection, and whether it never let the gate in.
         self._refusal = ""
         self._turned_away = False
+        #: When the broker accepted the gate on the newest connection, in boot milliseconds.
+        self._accepted_ms: int | None = None
         #: Message ids of entries on this connection that the broker has not confirmed; status and state have others.
         self._mids: set[int] = set()
 
@@ -210,17 +213,19 @@ class Uplink:
 
     def run_network(self) -> None:
         """Keep a connection until told to stop."""
-        pauses = Pauses()
+        pauses, endings = Pauses(), Endings(self._topics.account)
         while not self._stop.is_set():
-            self._refusal, self._turned_away = "", False
+            self._refusal, self._turned_away, self._accepted_ms = "", False, None
+            error_text = ""
             try:
                 self._one_connection()
-                problem = "the broker closed the connection"
             except (OSError, FabgateError, ValueError) as error:
                 # A certificate that does not fit is a refusal too, by this side.
                 self._turned_away |= isinstance(error, ssl.SSLCertVerificationError)
-                problem = f"{type(error).__name__}: {error}"
-            self._queue.put(LinkChanged(connected=False, problem=self._refusal or problem))
+                error_text = f"{type(error).__name__}: {error}"
+            lasted_ms = None if self._accepted_ms is None else self._boot_ms() - self._accepted_ms
+            problem = endings.problem(self._refusal or error_text, lasted_ms=lasted_ms)
+            self._queue.put(LinkChanged(connected=False, problem=problem))
             self._pause(self._stop, pauses.after(refused=self._turned_away))
 
     def _one_connection(self) -> None:
@@ -275,11 +280,11 @@ class Uplink:
             self._refusal, self._turned_away = f"the broker refused the connection: {reason}", True
             return
         up.set()
+        self._accepted_ms = self._boot_ms()
         self._queue.put(_Connected(client))
 
     def _on_disconnect(self, _client: Any, _userdata: Any, flags: Any, reason: Any, _properties: Any) -> None:
         if flags.is_disconnect_packet_from_server:
-            # "Session taken over" stands for a second gate of this name: a cloned card.
             self._refusal = f"the broker ended the connection: {reason}"
 
     def _on_message(self, _client: Any, _userdata: Any, message: paho.MQTTMessage) -> None:

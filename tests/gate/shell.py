@@ -11,14 +11,12 @@ import contextlib
 import json
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 
 from fabgate import badge, wire
 from fabgate.drivers.outputs.memory import MemoryOutput
@@ -33,8 +31,8 @@ from fabgate.gate.journal_reader import Reader
 from fabgate.gate.watching import Levels
 from fabgate.rules import words as w
 from fabgate.seal import Keys
+from tests.support.patience import HANGS_S, wait
 
-LIMIT_S = 20.0
 roster_source.LOOK_EVERY_S = 0.1  # type: ignore[misc]  # a file is read at the second look: no test waits a second for it
 BADGE_KEY = b"a badge key of a test workshop.."
 GATE_KEY = b"the key of laser-1, and of no other"
@@ -44,18 +42,6 @@ NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 #: Everybody's card.
 CARDS = {"ada": "04A1B2C3", "bob": "04A1B2C4", "max": "04A1B2C5", "sue": "04A1B2C6", "eve": "04A1B2C7"}
 LEVELS = {"max": "maintainer", "sue": "supervisor"}
-
-
-def wait(condition: Callable[[], Any], what: str = "what the test waits for", limit_s: float = LIMIT_S) -> Any:
-    """Return what `condition` gives once it is true; fail when that takes far longer than it should."""
-    until = time.monotonic() + limit_s
-    while True:
-        found = condition()
-        if found:
-            return found
-        if time.monotonic() > until:
-            pytest.fail(f"{what} did not happen within {limit_s} s")
-        time.sleep(0.002)
 
 
 def digest(who: str) -> str:
@@ -318,7 +304,7 @@ class Bench:
     def join(self) -> None:
         """Wait until the daemon has ended."""
         if self._thread is not None:
-            self._thread.join(LIMIT_S)
+            self._thread.join(HANGS_S)
             assert self.over, "the daemon did not end"
 
     def stop(self) -> int | None:

@@ -42,6 +42,7 @@ from fabgate.gate.workers import WorkerFailed, Workers
 from tests.gate.shell import Bench, drafts, gate_config, wait
 from tests.gate.test_commands import command, now, sealed
 from tests.support.mosquitto import MOSQUITTO, Mosquitto
+from tests.support.patience import HANGS_S
 
 TOPICS = wire.GateTopics("lyon", "laser-1")
 BASE = "fabgate/v1/lyon/laser-1"
@@ -75,7 +76,7 @@ class Ear:
         found = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         for name, value in properties.items():
             setattr(found, name, value)
-        self.client.publish(topic, body, qos=1, retain=retain, properties=found).wait_for_publish(20)
+        self.client.publish(topic, body, qos=1, retain=retain, properties=found).wait_for_publish(HANGS_S)
 
     def announce(self, collector: str = COLLECTOR) -> None:
         status = wire.CollectorStatus(online=True, collector=collector)
@@ -114,7 +115,7 @@ def listening(port: int, **login: Any) -> Iterator[Ear]:
     client.connect("127.0.0.1", port)
     client.loop_start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(HANGS_S)
         yield ear
     finally:
         client.disconnect()
@@ -206,7 +207,7 @@ class Desk:
     def stop(self) -> None:
         self.uplink.stop()
         for thread in self.threads:
-            thread.join(20)
+            thread.join(HANGS_S)
             assert not thread.is_alive()
         self.journal.close()
         self.uplink._journal.close()
@@ -402,7 +403,7 @@ def test_a_name_that_is_given_up_leaves_nothing_retained(
 ) -> None:
     desk = make(broker.port).start()
     wait(lambda: ear.statuses() and ear.on(f"{BASE}/state"), "the greetings")
-    assert desk.uplink.clear_retained(timeout_s=20)
+    assert desk.uplink.clear_retained(timeout_s=HANGS_S)
     desk.stop()
     with listening(broker.plain_port) as late:
         late.announce()
@@ -795,12 +796,19 @@ def test_something_that_is_no_broker_is_told_and_tried_again(make: Callable[...,
 
 
 def test_a_second_gate_of_the_same_name_is_told(broker: Mosquitto, make: Callable[..., Desk]) -> None:
+    """Mosquitto 2.0.21 (Debian 13) says that the session was taken over; 2.0.11 (Debian 12) closes without a word."""
     desk = make(broker.port).start()
     clone = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="lyon-laser-1", protocol=paho.MQTTv5)
-    clone.connect("127.0.0.1", broker.plain_port)
+
+    def is_told() -> bool:
+        links = desk.of(LinkChanged)
+        if links[-1].connected:  # the gate threw the clone out, which comes back as a gate would
+            clone.connect("127.0.0.1", broker.plain_port)
+            clone.loop(1.0)
+        return any("look for a second gate that is named lyon/laser-1" in link.problem for link in links)
+
     try:
-        clone.loop(1.0)
-        wait(lambda: any("Session taken over" in link.problem for link in desk.of(LinkChanged)), "the problem")
+        wait(is_told, "the problem")
     finally:
         clone.disconnect()
         clone.loop(0.2)
@@ -885,7 +893,7 @@ def test_a_gate_can_neither_speak_as_its_neighbour_nor_write_its_own_acks(
             f"{BASE}/roster",
             "fabgate/v1/lyon/collector/status",
         ):
-            client.publish(topic, b"forged", qos=1).wait_for_publish(20)
+            client.publish(topic, b"forged", qos=1).wait_for_publish(HANGS_S)
         ear.announce()
         ear.ack(desk.journal.id, 2, desk.hash(2))
         wait(lambda: MarkMoved(2) in desk.posted, "the true ack")

@@ -39,6 +39,8 @@ class MailServer:
     #: What happens elsewhere when a verb is said, before it is answered.
     meanwhile: Callable[[str], None] = lambda _verb: None
     port: int = 0
+    #: How many connections were made so far.
+    connections: int = 0
     taken: list[tuple[str, EmailMessage]] = field(default_factory=list)
     #: Each verb in its order, and whether it came through TLS.
     said: list[tuple[str, bool]] = field(default_factory=list)
@@ -58,6 +60,7 @@ class MailServer:
 class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         server: MailServer = self.server.mail  # type: ignore[attr-defined]
+        server.connections += 1
         try:
             if server.has_implicit_tls:
                 self._secure()

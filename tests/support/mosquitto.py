@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from fabgate.demo.ports import free_port
+from tests.support.patience import HANGS_S, wait
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
@@ -76,31 +77,26 @@ class Mosquitto:
             lines.append(f"listener {self.plain_port} 127.0.0.1")
         return "\n".join([*lines, *self.lines]) + "\n"
 
-    def start(self, *, timeout_s: float = 10.0) -> Mosquitto:
-        """Start it and return when it takes connections."""
+    def start(self) -> Mosquitto:
+        """Start it and return when it takes connections on each port that its configuration names."""
         self.directory.mkdir(parents=True, exist_ok=True)
         config = self.directory / "mosquitto.conf"
-        config.write_text(self.config())
+        text = self.config()
+        config.write_text(text)
         for path in (self.password_file, self.acl_file):
             if path:
                 path.chmod(0o600)  # Mosquitto warns about readable ones
         self.process = subprocess.Popen(
             [MOSQUITTO, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-            if all(self._takes_connections(port) for port in {self.port, self.plain_port}):
-                return self
-            time.sleep(0.02)
-        raise RuntimeError(f"Mosquitto did not start: {self.log.read_text() if self.log.exists() else 'no log'}")
+        for port in re.findall(r"^listener (\d+)", text, re.MULTILINE):
+            wait(lambda port=int(port): self._has_ended() or _answers(port), f"Mosquitto on port {port}")
+        if self._has_ended():
+            raise RuntimeError(f"Mosquitto did not start: {self.log.read_text() if self.log.exists() else 'no log'}")
+        return self
 
-    @staticmethod
-    def _takes_connections(port: int) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-        return False
+    def _has_ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -114,7 +110,7 @@ class Mosquitto:
         if self.process is not None:
             self.process.terminate()
             try:
-                self.process.wait(5)
+                self.process.wait(HANGS_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -142,3 +138,9 @@ def mosquitto(directory: Path, **options: Any) -> Iterator[Mosquitto]:
         yield broker
     finally:
         broker.stop()
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=HANGS_S):
+        return True
+    return False
