@@ -1,6 +1,7 @@
 """How do property tests run here? The same every time in ``make test``, and at random in the soak.
 
-No example has a time limit: this runs beside other things, and nothing here is a timed test.
+No example has a time limit, and none has to be made within one (which is what `too_slow` would hold it to): this runs
+beside other things, and nothing here is a timed test.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import is_hypothesis_test, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from tests.support.certificates import make_certificates
 from tests.support.mosquitto import MOSQUITTO, Mosquitto
 
-settings.register_profile("test", deadline=None, derandomize=True)
-settings.register_profile("soak", deadline=None, max_examples=1_000)
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("test", UNTIMED, derandomize=True)
+settings.register_profile("soak", UNTIMED, max_examples=1_000)
 settings.load_profile("soak" if os.environ.get("FABGATE_SOAK") else "test")
 
 

@@ -18,6 +18,7 @@ import fabgate
 from fabgate import wire
 from fabgate.gate import config
 from fabgate.rules import words as w
+from tests.support.patience import HANGS_S
 
 ROOT = Path(fabgate.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -191,7 +192,7 @@ def test_a_gate_that_starts_has_not_imported_what_it_may_never_need():
     program = (
         "import sys, fabgate.gate.daemon, fabgate.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=HANGS_S)
     loaded = set(done.stdout.split())
     assert "paho" in loaded or "msgspec" in loaded
     assert not loaded & {"requests", "django", "gpiozero", "mfrc522", "spidev", "rich", "iotcore", "pytest", "asyncio"}

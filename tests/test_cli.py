@@ -29,8 +29,8 @@ from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import Draft, Journal
 from fabgate.gate.roster import store
 from fabgate.gate.roster_source import RosterConfirmed, RosterRefused, RosterStored
+from tests.support.patience import HANGS_S
 
-LIMIT_S = 60.0
 CONFIG = """\
 site: lyon
 gate: laser-1
@@ -54,7 +54,7 @@ def fabgate_(*arguments: object) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-W", "error", "-m", "fabgate", *words],
         capture_output=True,
         text=True,
-        timeout=LIMIT_S,
+        timeout=HANGS_S,
         check=False,
     )
 
@@ -81,7 +81,7 @@ def refused(done: subprocess.CompletedProcess[str], code: int, expected: str) ->
 
 
 def wait(condition, what: str):
-    until = time.monotonic() + LIMIT_S
+    until = time.monotonic() + HANGS_S
     while not (found := condition()):
         assert time.monotonic() < until, f"{what} did not happen"
         time.sleep(0.01)
@@ -122,7 +122,7 @@ class RunningGate:
 
     def stop(self) -> str:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.communicate(timeout=LIMIT_S)[0]
+        return self.process.communicate(timeout=HANGS_S)[0]
 
 
 @pytest.fixture(scope="module")
@@ -530,7 +530,7 @@ def test_badge_waits_for_a_card_and_explains_it(config):
     ask(control, {"do": "place", "uid": "08123456"})
     ask(control, {"do": "remove"})
     ask(control, {"do": "place", "uid": "04A1B2C3D4E5F6"})
-    out, told = process.communicate(timeout=LIMIT_S)
+    out, told = process.communicate(timeout=HANGS_S)
     assert process.returncode == 0
     assert json.loads(out)["spellings"]["canonical"] == "04A1B2C3D4E5F6"
     assert "lay a card on the reader" in told

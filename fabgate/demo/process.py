@@ -17,7 +17,8 @@ from typing import Final
 from fabgate.demo import guard
 from fabgate.errors import FabgateError
 
-WAIT_S: Final = 20.0
+#: What has not come by then never will; a slow computer with much to do needs a fraction of it.
+WAIT_S: Final = 120.0
 LOOK_S: Final = 0.02
 
 

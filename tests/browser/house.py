@@ -118,7 +118,7 @@ def _end(feed: subprocess.Popen[bytes]) -> None:
 def answers(address: str) -> bool:
     """Whether a collector's pages can be opened there."""
     try:
-        urllib.request.urlopen(f"{address}/healthz", timeout=5).close()
+        urllib.request.urlopen(f"{address}/healthz", timeout=PATIENCE_S).close()
     except urllib.error.HTTPError:
         return True  # it answers; what it misses may start later
     except OSError:

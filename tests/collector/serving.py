@@ -8,8 +8,7 @@ from contextlib import contextmanager
 
 from fabgate.collector import web
 from fabgate.collector.environ import Environment
-
-WAIT_S = 60
+from tests.support.patience import HANGS_S
 
 
 @contextmanager
@@ -23,5 +22,5 @@ def serving(env: Environment) -> Iterator[str]:
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(WAIT_S)
+        thread.join(HANGS_S)
         assert not thread.is_alive()

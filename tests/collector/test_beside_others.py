@@ -14,12 +14,12 @@ from django.db import connection, transaction
 from fabgate.collector import changes, commands, floor, members, roster
 from fabgate.collector.models import Change, Gate, Member, Order, Pulse, UsageSession
 from fabgate.collector.store import Store
+from tests.support.patience import HANGS_S
 
 from .gates import NOON, Journal
 from .test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
 
 beside_others = pytest.mark.skipif(connection.vendor != "postgresql", reason="on SQLite there is one writer at a time")
-WAIT_S = 20
 
 
 def elsewhere(work: Callable[[], Any]) -> None:
@@ -36,7 +36,7 @@ def elsewhere(work: Callable[[], Any]) -> None:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(WAIT_S)
+    thread.join(HANGS_S)
     assert not thread.is_alive(), "it waits for whoever builds rosters"
     if failed:
         raise failed[0]
@@ -134,9 +134,9 @@ def test_more_time_is_asked_for_while_the_gate_is_being_stored(gate, told):  # n
     with transaction.atomic():  # as an ingest does: first the order of telling, then the gates
         floor.in_order()
         thread.start()
-        assert comes.wait(WAIT_S)
+        assert comes.wait(HANGS_S)
         Gate.objects.filter(pk=gate.pk).update(reader="ok")
-    thread.join(WAIT_S)
+    thread.join(HANGS_S)
     assert not failed
     assert Order.objects.get().command == "extend"
 

@@ -24,8 +24,8 @@ import pytest
 from fabgate.collector import DEFAULT_DATA, cli, places
 from fabgate.demo.ports import free_port
 from tests.support.mosquitto import mosquitto
+from tests.support.patience import HANGS_S
 
-WAIT_S = 60
 MAKING = "note: making a new collector in {home}: database and keys (FABGATE_DATA)\n"
 PERIOD = ("--from", "2026-11-01", "--to", "2026-12-01")
 
@@ -42,7 +42,7 @@ def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str
         env=env,
         capture_output=True,
         text=True,
-        timeout=WAIT_S,
+        timeout=HANGS_S,
     )
 
 
@@ -83,7 +83,7 @@ def test_the_first_start_makes_secrets_that_only_their_owner_reads_and_no_start_
 def test_processes_that_start_at_once_wait_for_each_other(tmp_path):
     command = [sys.executable, "-m", "fabgate.collector", "migrate"]
     started = [subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE) for _ in range(4)]
-    ended = [(p.communicate(timeout=WAIT_S)[1].decode(), p.returncode) for p in started]
+    ended = [(p.communicate(timeout=HANGS_S)[1].decode(), p.returncode) for p in started]
     assert sorted(ended) == [("", 0)] * 3 + [(MAKING.format(home=tmp_path), 0)]
 
 
@@ -187,7 +187,7 @@ def test_run_keeps_ingest_web_and_worker_alive(tmp_path):
             until_healthy(port)
         finally:
             running.terminate()
-            _, errors = running.communicate(timeout=WAIT_S)
+            _, errors = running.communicate(timeout=HANGS_S)
         assert running.returncode == 0, errors.decode()
     with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -204,7 +204,7 @@ def children(parent: int) -> dict[int, str]:
 
 
 def until(condition) -> None:
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + HANGS_S
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -213,7 +213,7 @@ def until(condition) -> None:
 def until_healthy(port: int) -> None:
     def healthy() -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=HANGS_S) as answer:
                 return json.load(answer)["ok"] is True
         except (urllib.error.URLError, OSError):
             return False
@@ -287,7 +287,7 @@ def test_whoever_lets_a_gate_in_again_waits_for_another_whose_files_are_not_ther
         until(lambda: all(is_waiting(one.pid, in_paris / places.LETTING_IN) for one in both))
         assert {file.name: file.read_text() for file in folder.iterdir()} == before
         assert token_hash(in_paris) == hashed(before["token"])
-    assert [one.wait(WAIT_S) for one in both] == [0, 0]
+    assert [one.wait(HANGS_S) for one in both] == [0, 0]
     after = {file.name: file.read_text() for file in folder.iterdir()}
     assert after.keys() == before.keys()
     assert after["token"] != before["token"]
@@ -339,14 +339,14 @@ def served(home: Path, **more: str) -> str:
         until(lambda: web.poll() is not None or answers(port))
     finally:
         web.terminate()
-        code = web.wait(WAIT_S)
+        code = web.wait(HANGS_S)
     assert code == 0, log.read_text()
     return log.read_text()
 
 
 def answers(port: int) -> bool:
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).close()
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=HANGS_S).close()
     except urllib.error.HTTPError:
         return True  # nothing is stored, and it says so
     except OSError:
@@ -377,12 +377,12 @@ def test_no_service_takes_the_collector_to_another_zone_while_another_one_runs(i
         assert "UsageError: FABGATE_TZ: found 'Asia/Tokyo', but the collector lives in 'Europe/Paris'" in done.stderr
         assert "set the same for all of them" in done.stderr
         assert zone_of(in_paris) == "Europe/Paris"
-        waits = subprocess.Popen([sys.executable, "-c", start.format(WAIT_S)], env=tokyo)
+        waits = subprocess.Popen([sys.executable, "-c", start.format(HANGS_S)], env=tokyo)
         until(lambda: is_waiting(waits.pid, in_paris / ".starting"))
     finally:
         worker.terminate()
-        worker.wait(WAIT_S)
-    assert waits.wait(WAIT_S) == 0  # they were restarted together
+        worker.wait(HANGS_S)
+    assert waits.wait(HANGS_S) == 0  # they were restarted together
     assert zone_of(in_paris) == "Asia/Tokyo"
 
 
@@ -406,13 +406,13 @@ def test_an_older_database_is_brought_up_to_date_by_nobody_while_a_process_that_
         done = run(environment(in_paris), "accounts")
         assert (done.returncode, done.stdout, has_months(in_paris)) == (2, "", False)
         assert "found a database of a version before fabgate" in done.stderr
-        start = f"from fabgate.collector import start; start.OTHERS_END_S = {WAIT_S}; start.prepare(owns=True)"
+        start = f"from fabgate.collector import start; start.OTHERS_END_S = {HANGS_S}; start.prepare(owns=True)"
         waits = subprocess.Popen([sys.executable, "-c", start], env=environment(in_paris))
         until(lambda: is_waiting(waits.pid, in_paris / ".starting"))
         assert not has_months(in_paris)
     finally:
         os.close(older)
-    assert waits.wait(WAIT_S) == 0  # they were restarted together
+    assert waits.wait(HANGS_S) == 0  # they were restarted together
     assert has_months(in_paris)
 
 

@@ -25,8 +25,9 @@ import pytest
 
 from fabgate.collector import cli, places
 from tests.support import disk
+from tests.support.patience import HANGS_S
 
-from .test_cli import WAIT_S, environment, until
+from .test_cli import environment, until
 from .test_cli import run as process
 
 
@@ -313,7 +314,7 @@ def test_a_running_collector_is_not_replaced_under_its_feet(home, copy, run):
 
 
 def until_held(home: Path) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + HANGS_S
     while (handle := places.lock_out(home)) is not None:
         os.close(handle)
         assert time.monotonic() < until
@@ -520,7 +521,7 @@ def test_a_worker_that_runs_notices_a_database_that_is_put_back_under_it(home):
             until(lambda: place() > restored)  # and it goes on
         finally:
             worker.terminate()
-            code = worker.wait(WAIT_S)
+            code = worker.wait(HANGS_S)
     assert code == 0
     log = "SELECT actor FROM collector_change WHERE verb = 'collector.restored'"
     assert query(home, log) == [("start",)]

@@ -22,9 +22,9 @@ from fabgate.collector.models import (
 )
 from fabgate.collector.store import Store
 from fabgate.errors import UsageError
+from tests.support.patience import HANGS_S
 
 from .gates import NOON, Journal
-from .test_cli import WAIT_S
 from .test_postgresql import together
 
 
@@ -260,7 +260,7 @@ def test_what_is_put_right_and_what_arrives_of_the_same_person_do_not_wait_for_e
 
     def desk(execute, query, *rest):
         if "pg_advisory" in query:
-            arrived.wait(WAIT_S)
+            arrived.wait(HANGS_S)
         done = execute(query, *rest)
         if "pg_advisory" in query:
             asked.set()
@@ -269,7 +269,7 @@ def test_what_is_put_right_and_what_arrives_of_the_same_person_do_not_wait_for_e
     def ingest(execute, query, *rest):
         if "pg_advisory" in query:
             arrived.set()
-            asked.wait(WAIT_S)
+            asked.wait(HANGS_S)
         return execute(query, *rest)
 
     def run(wrapper, work) -> None:

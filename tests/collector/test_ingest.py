@@ -21,11 +21,11 @@ from paho.mqtt.properties import Properties
 from fabgate import seal, wire
 from fabgate.collector.received import Received
 from tests.support.mosquitto import Mosquitto
+from tests.support.patience import HANGS_S
 
 from .gates import Journal
 
 pytestmark = pytest.mark.broker
-WAIT_S = 60
 
 
 class Ingest:
@@ -50,7 +50,7 @@ class Ingest:
 
     def stop(self) -> tuple[int, str]:
         self.process.send_signal(signal.SIGTERM)
-        _, errors = self.process.communicate(timeout=WAIT_S)
+        _, errors = self.process.communicate(timeout=HANGS_S)
         return self.process.returncode, errors
 
     def rows(self, statement: str) -> list[tuple]:
@@ -100,7 +100,7 @@ class Uplink:
         self.client.publish(message.topic, message.body, qos=1, properties=properties)
 
     def wait_for_collector(self, *, online: bool = True) -> str:
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + HANGS_S
         while True:
             status = self.statuses.get(timeout=max(0.0, deadline - time.monotonic()))
             if status.online is online:
@@ -109,7 +109,7 @@ class Uplink:
     def deliver(self) -> wire.Ack:
         """Send until everything is acknowledged, resending from the mark when no ack moves for a while."""
         mark = 0
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + HANGS_S
         while time.monotonic() < deadline:
             for message in self.journal.messages(mark + 1):
                 self.publish(message)
@@ -165,14 +165,14 @@ def test_what_is_in_a_deleted_file_is_never_acknowledged_and_no_empty_one_takes_
         for file in ingest.home.glob("collector.db*"):
             file.unlink()
         gate.publish(journal.start("s-1"))
-        _, errors = ingest.process.communicate(timeout=WAIT_S)
+        _, errors = ingest.process.communicate(timeout=HANGS_S)
         assert ingest.process.returncode == 1, errors
         assert f"error: found {ingest.home}/collector.db gone while it was in use" in errors
         gate.wait_for_collector(online=False)
         acks = [gate.acks.get_nowait().seq for _ in range(gate.acks.qsize())]
         assert set(acks) <= {1}
     again = start("c")
-    _, errors = again.process.communicate(timeout=WAIT_S)
+    _, errors = again.process.communicate(timeout=HANGS_S)
     assert again.process.returncode == 2
     assert errors == (
         f"error: found the keys of a collector in {ingest.home}, but no collector.db; wanted its database: put it back,"
@@ -189,7 +189,7 @@ def test_a_database_that_another_file_replaced_is_noticed_without_a_message(brok
         other = database.with_name("other.db")
         other.touch()
         other.rename(database)
-        _, errors = ingest.process.communicate(timeout=WAIT_S)
+        _, errors = ingest.process.communicate(timeout=HANGS_S)
     assert ingest.process.returncode == 1, errors
     assert "collector.db replaced by another file while it was in use" in errors
 
@@ -267,13 +267,13 @@ def test_a_second_collector_refuses_to_start_and_a_takeover_ends_the_first(broke
     with uplink(broker, journal) as gate:
         one = gate.wait_for_collector()
         second = start("d")
-        _, errors = second.process.communicate(timeout=WAIT_S)
+        _, errors = second.process.communicate(timeout=HANGS_S)
         assert second.process.returncode == 1
         assert f"found the collector '{one}' online" in errors
         third = start("d", "--takeover")
         other = gate.wait_for_collector()
         assert other != one
-        _, errors = first.process.communicate(timeout=WAIT_S)
+        _, errors = first.process.communicate(timeout=HANGS_S)
         assert first.process.returncode == 1
         assert gate.deliver().collector == other
         assert third.stop()[0] == 0

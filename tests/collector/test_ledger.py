@@ -11,9 +11,9 @@ from django.db import connection
 from fabgate.collector import corrections
 from fabgate.collector.models import LedgerLine, Member
 from fabgate.collector.store import Store
+from tests.support.patience import HANGS_S
 
 from .gates import NOON, Journal
-from .test_cli import WAIT_S
 from .test_postgresql import together
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -86,7 +86,7 @@ def test_whoever_reads_on_misses_no_line_that_is_committed_later(journal):
         done = execute(query, *rest)
         if "INSERT INTO collector_ledgerline" in query:
             numbered.set()
-            assert asked.wait(WAIT_S)
+            assert asked.wait(HANGS_S)
         return done
 
     def ingest() -> None:
@@ -94,14 +94,14 @@ def test_whoever_reads_on_misses_no_line_that_is_committed_later(journal):
             store.store([journal.start("s-2"), journal.end("s-2", 5_000)], NOON)
 
     def desk() -> None:
-        assert numbered.wait(WAIT_S)
+        assert numbered.wait(HANGS_S)
         corrections.correct("s-1", "time", "1", author="eve", reason="x")
         read.extend(told())
 
     def reader() -> None:
         """Look while the desk waits."""
-        assert numbered.wait(WAIT_S)
-        deadline = time.monotonic() + WAIT_S
+        assert numbered.wait(HANGS_S)
+        deadline = time.monotonic() + HANGS_S
         with connection.cursor() as cursor:
             while time.monotonic() < deadline:
                 cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")

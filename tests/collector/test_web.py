@@ -28,8 +28,9 @@ from fabgate.collector.models import Account, Gate
 from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import UsageError
 from tests.support.mosquitto import free_port
+from tests.support.patience import HANGS_S
 
-from .serving import WAIT_S, serving
+from .serving import serving
 
 NONCE = "0123456789abcdef"
 
@@ -50,7 +51,7 @@ def address(env) -> Iterator[str]:
 
 
 def fetch(url: str, **headers: str) -> Any:
-    return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=WAIT_S)
+    return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=HANGS_S)
 
 
 def test_a_roster_is_served_and_its_sealed_date_is_the_only_one(env, address):
@@ -106,7 +107,7 @@ def test_what_is_too_large_is_answered_with_a_page_or_a_line(address, accept, sa
         {"Accept": accept, "Accept-Language": "fr", "Content-Type": "multipart/form-data; boundary=x"},
     )
     with pytest.raises(urllib.error.URLError) as caught:
-        urllib.request.urlopen(sent, timeout=WAIT_S)
+        urllib.request.urlopen(sent, timeout=HANGS_S)
     if not isinstance(caught.value, urllib.error.HTTPError):
         assert accept == "*/*"  # it is not listened to, and may hear nothing
         return
@@ -151,12 +152,12 @@ def test_it_prints_the_first_link_and_ends_well_when_told_to_although_a_page_lis
         assert link.startswith(f"http://127.0.0.1:{port}/welcome/")
         until_it_answers(port)
         opener = signed_in(link)
-        with opener.open(f"http://127.0.0.1:{port}/floor/events", timeout=WAIT_S) as stream:
+        with opener.open(f"http://127.0.0.1:{port}/floor/events", timeout=HANGS_S) as stream:
             assert stream.readline() == b"retry: 2000\n"
             running.send_signal(number)
             rest = stream.read()  # ends with the server
         assert b"event: hello" in rest
-        _, errors = running.communicate(timeout=WAIT_S)
+        _, errors = running.communicate(timeout=HANGS_S)
     finally:
         running.kill()
         running.wait()
@@ -166,16 +167,16 @@ def test_it_prints_the_first_link_and_ends_well_when_told_to_although_a_page_lis
 
 def signed_in(link: str) -> urllib.request.OpenerDirector:
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-    with opener.open(link, timeout=WAIT_S) as page:
+    with opener.open(link, timeout=HANGS_S) as page:
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.read().decode())[1]
     fields = {"csrfmiddlewaretoken": token, "name": "ada", "password": "three green chairs"}
-    with opener.open(link, urllib.parse.urlencode(fields).encode(), timeout=WAIT_S) as page:
+    with opener.open(link, urllib.parse.urlencode(fields).encode(), timeout=HANGS_S) as page:
         assert not page.url.endswith("/sign-in")
     return opener
 
 
 def until_it_answers(port: int) -> None:
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + HANGS_S
     while True:
         try:
             with fetch(f"http://127.0.0.1:{port}/sign-in"):

@@ -10,6 +10,8 @@ import urllib.request
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
 
+from tests.support.patience import HANGS_S
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -43,7 +45,7 @@ class Browser:
 
     def _open(self, request: urllib.request.Request) -> Answer:
         try:
-            with self._opener.open(request, timeout=30) as response:
+            with self._opener.open(request, timeout=HANGS_S) as response:
                 answer = Answer(response.status, response.url, response.read().decode())
         except urllib.error.HTTPError as error:
             with error:

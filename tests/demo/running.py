@@ -20,6 +20,7 @@ from fabgate.demo.seen import Seen
 from fabgate.demo.wall import Wall
 from fabgate.demo.workshop import Workshop
 from tests.demo.browser import Answer, Browser
+from tests.support.patience import HANGS_S
 
 
 @contextmanager
@@ -90,7 +91,7 @@ class Demo:
 
     def ask(self, line: bytes) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(20)
+            client.settimeout(HANGS_S)
             client.connect(str(self.workshop.wall_socket))
             client.sendall(line + b"\n")
             answer: dict[str, Any] = json.loads(client.makefile("rb").readline())

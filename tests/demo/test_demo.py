@@ -19,6 +19,7 @@ import pytest
 
 from fabgate.demo.live import has_display
 from tests.demo.browser import Browser
+from tests.support.patience import HANGS_S
 
 FABGATE = [sys.executable, "-m", "fabgate"]
 
@@ -64,8 +65,8 @@ class Terminal:
             os.execv(sys.executable, [*FABGATE, "demo", *quiet, "--data", str(folder), *arguments])
         self.settings = termios.tcgetattr(self.fd)
 
-    def until(self, words: str, *, limit_s: float = 60) -> None:
-        end = time.monotonic() + limit_s
+    def until(self, words: str) -> None:
+        end = time.monotonic() + HANGS_S
         while words not in self.shown:
             assert time.monotonic() < end, f"{words!r} was never shown: {self.shown[-2000:]}"
             if select.select([self.fd], [], [], 0.5)[0]:
@@ -81,7 +82,7 @@ class Terminal:
         os.write(self.fd, key.encode())
 
     def ended(self) -> int:
-        end = time.monotonic() + 30
+        end = time.monotonic() + HANGS_S
         while time.monotonic() < end:
             if select.select([self.fd], [], [], 0.2)[0]:
                 try:
@@ -192,7 +193,7 @@ def test_a_demo_that_is_killed_leaves_no_gate_behind(tmp_path: Path) -> None:
     assert len(left) >= 6
     os.kill(terminal.pid, signal.SIGKILL)
     os.waitpid(terminal.pid, 0)
-    end = time.monotonic() + 30
+    end = time.monotonic() + HANGS_S
     while terminal.processes():
         assert time.monotonic() < end, f"of {left} these still run: {terminal.processes()}"
         time.sleep(0.1)
@@ -249,7 +250,7 @@ def test_where_there_is_a_display_the_browser_opens_the_link(tmp_path: Path) -> 
     terminal.until("3D printer")
     link = re.search(r"opens once: (\S+)", terminal.all)
     assert link
-    end = time.monotonic() + 30
+    end = time.monotonic() + HANGS_S
     while not (tmp_path / "asked").exists():
         assert time.monotonic() < end, "no browser was asked to open anything"
         time.sleep(0.05)

@@ -20,6 +20,7 @@ from fabgate.demo.seen import _state
 from fabgate.drivers.emulated import control
 from fabgate.drivers.readers.simulated import SimulatedOptions, SimulatedReader
 from fabgate.errors import HardwareError, UsageError
+from tests.support.patience import HANGS_S
 
 
 @pytest.fixture
@@ -52,14 +53,14 @@ def said(sock: socket.socket, text: bytes) -> bytes:
 
 def test_a_cable_carries_until_it_is_pulled_and_again_when_it_is_plugged(echo) -> None:
     cable = Cable(echo)
-    with socket.create_connection(("127.0.0.1", cable.port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", cable.port), timeout=HANGS_S) as sock:
         assert said(sock, b"hello") == b"hello"
         cable.pull()
         assert sock.recv(100) == b""
-    with socket.create_connection(("127.0.0.1", cable.port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", cable.port), timeout=HANGS_S) as sock:
         assert sock.recv(100) == b""  # refused while it is pulled
     cable.plug()
-    with socket.create_connection(("127.0.0.1", cable.port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", cable.port), timeout=HANGS_S) as sock:
         assert said(sock, b"again") == b"again"
     cable.close()
 
@@ -69,12 +70,12 @@ def test_one_wire_leads_to_several_servers_and_is_pulled_as_one(echo) -> None:
     second = cable.lead_to(echo)
     assert not cable.is_pulled
     for port in (cable.port, second):
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        with socket.create_connection(("127.0.0.1", port), timeout=HANGS_S) as sock:
             assert said(sock, b"hello") == b"hello"
     cable.pull()
     assert cable.is_pulled
     for port in (cable.port, second):
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        with socket.create_connection(("127.0.0.1", port), timeout=HANGS_S) as sock:
             assert sock.recv(100) == b""
     cable.close()
 
@@ -83,7 +84,7 @@ def test_a_cable_to_nowhere_closes_what_connects() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     cable = Cable(port)
-    with socket.create_connection(("127.0.0.1", cable.port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", cable.port), timeout=HANGS_S) as sock:
         assert sock.recv(100) == b""
     cable.close()
 

@@ -23,6 +23,7 @@ from fabgate import wire
 from fabgate.demo.ports import free_port
 from tests.deploy.places import CONFIG, DOCS, blocks
 from tests.support.mosquitto import MOSQUITTO, Mosquitto
+from tests.support.patience import HANGS_S
 
 pytestmark = [
     pytest.mark.broker,
@@ -113,21 +114,21 @@ class Client:
         self.paho.on_disconnect = lambda *_: self.lost.set()
         self.paho.connect("127.0.0.1", port)
         self.paho.loop_start()
-        self.greeting = str(self._answers.get(timeout=10))
+        self.greeting = str(self._answers.get(timeout=HANGS_S))
 
     def publish(self, topic: str, payload: bytes = b"{}", *, retain: bool = False) -> str:
         """Publish with QoS 1; return why the broker refuses, or "Success"."""
         self.paho.publish(topic, payload, qos=1, retain=retain)
-        reason = self._answers.get(timeout=10)
+        reason = self._answers.get(timeout=HANGS_S)
         return str(reason) if reason.is_failure else "Success"  # success, too, is that nobody listens
 
     def subscribe(self, topic: str) -> None:
         self.paho.subscribe(topic, qos=1)
-        self._answers.get(timeout=10)
+        self._answers.get(timeout=HANGS_S)
 
     def hears(self) -> tuple[str, bytes] | None:
         try:
-            return self.heard.get(timeout=10)
+            return self.heard.get(timeout=HANGS_S)
         except Empty:
             return None
 
@@ -248,7 +249,7 @@ def test_the_broker_speaks_tls_only(broker):
     plain = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
     plain.on_connect = lambda *found: greetings.append(found)
     plain.connect("127.0.0.1", broker.port)
-    while plain.loop(timeout=5) == paho.MQTT_ERR_SUCCESS:
+    while plain.loop(timeout=HANGS_S) == paho.MQTT_ERR_SUCCESS:
         pass
     assert greetings == []
 
@@ -344,7 +345,7 @@ def test_without_a_certificate_of_the_workshop_nobody_comes_in(broker, authority
     client.tls_set_context(context)
     with contextlib.suppress(OSError):
         client.connect("127.0.0.1", broker.certificate_port)
-        while client.loop(timeout=5) == paho.MQTT_ERR_SUCCESS:
+        while client.loop(timeout=HANGS_S) == paho.MQTT_ERR_SUCCESS:
             pass
     assert greetings == []
 

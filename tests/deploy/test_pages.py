@@ -13,6 +13,7 @@ import pytest
 from fabgate.arguments import parser
 from fabgate.gate import config
 from tests.deploy.places import CONFIG, DOCS, HARDWARE, ROOT, SYSTEMD, blocks
+from tests.support.patience import HANGS_S
 
 INSTALL = DOCS / "install.md"
 PAGES = [INSTALL, *sorted(HARDWARE.glob("*.md"))]
@@ -62,7 +63,7 @@ def test_the_first_verb_of_the_collector_on_the_page_works_where_there_is_none_y
     verb = next(call.split() for where, call in calls(INSTALL) if where == "block" and call.startswith("collector "))
     env = {**os.environ, "FABGATE_SITE": "lyon", "FABGATE_DATA": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-m", "fabgate", *verb], env=env, check=False, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "fabgate", *verb], env=env, check=False, capture_output=True, text=True, timeout=HANGS_S
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "collector.db").exists()

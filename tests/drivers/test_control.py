@@ -19,6 +19,7 @@ from fabgate.gate.sensing import POLL_S
 from fabgate.rules.presence import Presence
 from fabgate.rules.words import Presented
 from fabgate.testing import ManualClock
+from tests.support.patience import HANGS_S, wait
 
 UID = "04A1B2C3"
 
@@ -70,7 +71,7 @@ def server(path, diary):
 @pytest.fixture
 def client(server):
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(5)
+        client.settimeout(HANGS_S)
         client.connect(server.path)
         yield client
 
@@ -157,7 +158,7 @@ def test_requests_may_come_in_pieces_and_in_heaps(client, diary):
 
 def test_a_tap_is_held_and_answered_when_the_card_is_gone(server, client, path, diary):
     client.sendall(json.dumps({"do": "tap", "uid": UID, "for_ms": 300}).encode() + b"\n")
-    assert diary.placed.wait(5)
+    assert diary.placed.wait(HANGS_S)
     server._clock.sleep(0.299)
     assert ask(path, {"do": "plug"}) == {"ok": True}  # nobody waits for the tap
     assert diary.told == [("place", UID, None), "plug"]
@@ -198,7 +199,7 @@ def test_a_hand_waits_for_as_many_polls_as_the_rules_want(path):
 
 def test_a_tap_whose_client_hung_up_is_ended_all_the_same(server, client, path, diary):
     client.sendall(json.dumps({"do": "tap", "uid": UID}).encode() + b"\n")
-    assert diary.placed.wait(5)
+    assert diary.placed.wait(HANGS_S)
     client.close()
     assert ask(path, {"do": "plug"}) == {"ok": True}
     server._clock.sleep(1)
@@ -209,29 +210,29 @@ def test_a_tap_whose_client_hung_up_is_ended_all_the_same(server, client, path, 
 
 def test_a_tapped_card_that_was_taken_away_meanwhile_is_no_error(server, client, diary):
     client.sendall(b'{"do": "tap", "uid": "FFFFFFFF"}\n')  # the diary refuses to remove this one
-    assert diary.placed.wait(5)
+    assert diary.placed.wait(HANGS_S)
     server._clock.sleep(1)
     server.wake()
     assert answer(client) == {"ok": True}
 
 
 def test_a_tap_is_long_enough_for_a_reader_that_polls_at_20_hz(path):
-    bench_at(path, SimulatedBench)
-    reader = SimulatedReader(SimulatedReader.Options(control_socket=path))
-    reader.open()
-    done, seen = threading.Event(), []
-
-    def poll():
-        while not done.wait(0.05):
-            seen.append(reader.poll())
-
-    poller = threading.Thread(target=poll)
-    poller.start()
-    assert ask(path, {"do": "tap", "uid": UID, "for_ms": 300}) == {"ok": True}
-    done.set()
-    poller.join()
-    release(path)
-    assert Card(bytes.fromhex(UID)) in seen
+    bench, clock, seen = SimulatedBench(), ManualClock(), []
+    server = ControlServer(path, bench, clock=clock)
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            client.sendall(json.dumps({"do": "tap", "uid": UID, "for_ms": 300}).encode() + b"\n")
+            wait(lambda: bench.look()[0] is not None, "the card")
+            while (found := bench.look()[0]) is not None:
+                seen.append(found)
+                clock.sleep(0.05)
+                for _ in range(2):  # whoever is answered twice knows that the clock was looked at in between
+                    assert ask(path, {"do": "plug"}) == {"ok": True}
+    finally:
+        server.stop()
+    assert len(seen) >= 6
+    assert set(seen) == {Card(bytes.fromhex(UID))}
 
 
 def test_the_socket_is_for_its_owner_only(server, path):

@@ -18,6 +18,7 @@ from fabgate.drivers.outputs.contract import OutputContract
 from fabgate.drivers.outputs.gpio import GpioOptions, GpioOutput
 from fabgate.drivers.outputs.memory import MemoryOptions, MemoryOutput
 from fabgate.errors import HardwareError
+from tests.support.patience import HANGS_S
 
 PIN, MIRROR = 17, 27
 
@@ -282,6 +283,6 @@ def test_a_killed_gate_closes_the_pipe_that_is_the_line_falling(tmp_path):
     )
     fd = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     os.set_blocking(fd, True)
-    subprocess.run([sys.executable, "-c", program], check=False, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=False, timeout=HANGS_S)
     with os.fdopen(fd) as observer:
         assert [line.split()[1:] for line in observer] == [["17", "1"]]

@@ -89,4 +89,4 @@ def _settle(workshop: Workshop, gates: list[SimulatedGate]) -> None:
             lay(gate.socket, CARDS[who], for_ms=150)
             time.sleep(0.8)  # the card must be seen to leave before it can be tapped again
     for gate in gates:
-        wait_for(f"{gate.name} to be confirmed", gate.settled, timeout_s=90)
+        wait_for(f"{gate.name} to be confirmed", gate.settled)

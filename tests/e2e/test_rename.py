@@ -32,7 +32,7 @@ def test_a_renamed_gate_delivers_under_its_old_name_first_and_names_the_old_jour
     gate.config.write_text(json.dumps({**config, "gate": "laser-2"}))
 
     gate.process.start()
-    wait_for("the refusal of another's journal", lambda: "fabgate rename" in gate.process.words(), timeout_s=10)
+    wait_for("the refusal of another's journal", lambda: "fabgate rename" in gate.process.words())
     gate.process.end()
 
     gate.cable.plug()

@@ -57,7 +57,7 @@ def test_a_restored_sd_image_goes_on_in_a_new_journal_and_counts_nothing_twice(w
     gate.start()
     use(gate, "ada")
     wait_for("another journal", lambda: ledger.journal_id(gate) != old)
-    wait_for("delivery", gate.settled, timeout_s=60)
+    wait_for("delivery", gate.settled)
 
     assert before < session_ids(workshop)
     assert len(session_ids(workshop)) == 3
@@ -80,8 +80,8 @@ def test_a_collector_restored_from_yesterdays_copy_is_filled_again(workshop: Wor
     workshop.collector("restore", str(copy), "--replace")
     assert len(session_ids(workshop)) == 1
     workshop.ingest.start()
-    wait_for("the gap to be filled", lambda: len(session_ids(workshop)) == 3, timeout_s=60)
-    wait_for("delivery", gate.settled, timeout_s=60)
+    wait_for("the gap to be filled", lambda: len(session_ids(workshop)) == 3)
+    wait_for("delivery", gate.settled)
     heads = ledger.journal(gate)
     assert gate.process.end() == 0
     assert ledger.disagreements(workshop, gate, heads) == []
@@ -98,9 +98,7 @@ def test_an_emptied_collector_is_filled_from_the_oldest_entry_kept(workshop: Wor
     path = workshop.folder / "collector" / "collector.db"
     wait_for("a new database", path.exists)
     wait_for(
-        "the entries again",
-        lambda: len(ledger.stored(workshop, ledger.journal_id(gate))) >= len(ledger.journal(gate)),
-        timeout_s=60,
+        "the entries again", lambda: len(ledger.stored(workshop, ledger.journal_id(gate))) >= len(ledger.journal(gate))
     )
     heads = ledger.journal(gate)
     assert gate.process.end() == 0
@@ -117,7 +115,7 @@ def test_a_new_card_starts_a_new_journal_and_the_old_sessions_stay(workshop: Wor
     gate.start()
     assert not gate.observer.on
     use(gate, "ada")
-    wait_for("delivery", gate.settled, timeout_s=60)
+    wait_for("delivery", gate.settled)
     rows = {row["reason"]: row for row in workshop.sessions()}
     assert set(rows) == {"badge", "journal-lost"}
     assert rows["journal-lost"]["member"] == "m-2"

@@ -1,11 +1,10 @@
-"""Real collector, real gates: a block is obeyed within two seconds, and a lock survives a night and a new card."""
+"""Real collector, real gates: a block is obeyed as soon as the gate is nudged, and a lock survives a night and a new card."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,13 +19,17 @@ from tests.e2e.test_restored import use
 
 pytestmark = [pytest.mark.broker]
 
-KNOWN_WITHIN_S = 2.0
+#: A gate that asks for a newer roster so seldom has been nudged where it knows of one. How soon: `make bench ONLY=roster-push`.
+SELDOM_S = 86_400
 
 
 def bring_up(workshop: Workshop) -> SimulatedGate:
     gate = workshop.let_in("laser-1", "laser", "Laser 1", limit_s=600)
     workshop.collector("import-members", str(members_file(workshop.folder, machines=frozenset({"laser"}))))
     workshop.start_collector()
+    config = json.loads(gate.config.read_text())
+    config["roster"]["fetch_every_s"] = SELDOM_S
+    gate.config.write_text(json.dumps(config))
     gate.start()
     use(gate, "bob")
     wait_for("delivery", gate.delivered)
@@ -38,21 +41,15 @@ def without_bob(folder: Path) -> Path:
     return members_file(folder, machines=frozenset({"laser"}), without="Bob")
 
 
-def known_within(limit_s: float, what: str, found: Callable[[], bool]) -> None:
-    began = time.monotonic()
-    wait_for(what, found)
-    assert time.monotonic() - began <= limit_s
-
-
 def version(gate: SimulatedGate) -> int:
     return int((gate.status().get("roster") or {}).get("version", 0))
 
 
-def test_a_member_blocked_at_the_collector_is_refused_within_two_seconds(workshop: Workshop) -> None:
+def test_a_member_blocked_at_the_collector_is_refused_once_the_gate_is_nudged(workshop: Workshop) -> None:
     gate = bring_up(workshop)
     before = version(gate)
     workshop.collector("import-members", str(without_bob(workshop.folder)))
-    known_within(KNOWN_WITHIN_S, "the new roster", lambda: version(gate) > before)
+    wait_for("the new roster", lambda: version(gate) > before)
     lay(gate.socket, CARDS["bob"], for_ms=150)
     wait_for("the refusal", lambda: refused(gate, "training-missing"))
     assert not gate.observer.on
@@ -75,7 +72,7 @@ def test_a_block_is_obeyed_although_the_collector_was_restored_from_yesterdays_c
     wait_for("a rebuilt roster", lambda: version(gate) > today)
     restored = version(gate)
     workshop.collector("import-members", str(without_bob(workshop.folder)))
-    known_within(KNOWN_WITHIN_S, "the block", lambda: version(gate) > restored)
+    wait_for("the block", lambda: version(gate) > restored)
     lay(gate.socket, CARDS["bob"], for_ms=150)
     wait_for("the refusal", lambda: refused(gate, "training-missing"))
 

@@ -85,7 +85,7 @@ def test_fifty_gates_are_delivered_whole_though_the_broker_drops_messages(worksh
         "the broker to drop messages", lambda: "discard" in log.read_text().lower() or "drop" in log.read_text().lower()
     )
     workshop.ingest.start()
-    wait_for("all acknowledgements", lambda: all(gate.mark == ENTRIES for gate in gates), timeout_s=90)
+    wait_for("all acknowledgements", lambda: all(gate.mark == ENTRIES for gate in gates))
     for gate in gates:
         gate.uplink.stop()
     for gate in gates:

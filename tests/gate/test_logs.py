@@ -6,6 +6,7 @@ import logging
 import threading
 
 from fabgate.gate.logs import MOST_WAITING, unblocked_logging
+from tests.support.patience import HANGS_S
 
 
 class Stuck(logging.Handler):
@@ -17,7 +18,7 @@ class Stuck(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.let_go.wait(30)
+        self.let_go.wait(HANGS_S)
         self.lines.append(record.getMessage())
 
 

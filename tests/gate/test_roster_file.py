@@ -6,7 +6,6 @@ import json
 import os
 import re
 import socket
-import time
 from pathlib import Path
 
 import msgspec
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from fabgate import badge, wire
 from fabgate.errors import UsageError
 from fabgate.gate import roster_file, roster_formats
+from tests.support.work import instructions
 
 KEY = b"a badge key of some workshop...."
 TOPICS = wire.GateTopics("lyon", "saw")
@@ -571,21 +571,26 @@ def test_aliases_are_read_once_and_never_fill_the_memory(read, mistakes):
 # --- a hundred thousand -----------------------------------------------------------------------------------------------
 
 
+def people_as(ending: str, count: int) -> str:
+    """So many members with a badge each, as a file of that ending."""
+    people = [(f"m-{n}", f"dec:{1_000_000_000 + n}") for n in range(count)]
+    if ending == "csv":
+        return "id,badges\n" + "".join(f"{one},{card}\n" for one, card in people)
+    rows = [{"id": one, "badges": [card]} for one, card in people]
+    return json.dumps(rows) if ending == "json" else "\n".join(f"- {json.dumps(row)}" for row in rows)
+
+
+@pytest.mark.parametrize(("ending", "most"), [("yaml", 20_000), ("json", 100_000), ("csv", 100_000)])
+def test_as_many_members_as_a_file_may_have_are_read(read, ending, most):
+    assert len(read(people_as(ending, most), ending).members) == most
+
+
 @pytest.mark.parametrize("ending", ["yaml", "json", "csv"])
-def test_as_many_members_as_a_file_may_have_are_read_in_time_that_grows_with_them_alone(read, ending):
-    def text(count: int) -> str:
-        people = [(f"m-{n}", f"dec:{1_000_000_000 + n}") for n in range(count)]
-        if ending == "csv":
-            return "id,badges\n" + "".join(f"{one},{card}\n" for one, card in people)
-        rows = [{"id": one, "badges": [card]} for one, card in people]
-        return json.dumps(rows) if ending == "json" else "\n".join(f"- {json.dumps(row)}" for row in rows)
+def test_the_work_of_reading_grows_with_the_members_alone(read, ending):
+    def work(count: int) -> int:
+        text = people_as(ending, count)
+        return instructions(lambda: read(text, ending))
 
-    def seconds(count: int) -> float:
-        start = time.process_time()
-        assert len(read(text(count), ending).members) == count
-        return time.process_time() - start
-
-    few, most = (5_000, 20_000) if ending == "yaml" else (10_000, 100_000)
-    small = min(seconds(few) for _ in range(2))
-    # Whatever else the computer does only adds to the time: the least of several is that of the reader.
-    assert any(seconds(most) < 2.5 * most / few * small for _ in range(3))
+    few, many = work(200), work(1_000)
+    assert few > 200
+    assert many < 5.1 * few

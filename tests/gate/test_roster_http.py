@@ -29,6 +29,7 @@ from fabgate.gate.uplink import RosterNudged
 from fabgate.rules import words as w
 from fabgate.seal import Keys
 from tests.gate.shell import BADGE_KEY, CARDS, KEYS, LEVELS, NOON, Bench, Time, digest, gate_config, wait, write_roster
+from tests.support.patience import HANGS_S
 
 WEEK_MS = 7 * 86_400_000
 
@@ -93,7 +94,7 @@ class Server:
                 assert self.path == "/api/v1/gates/laser-1/roster"
                 collector.asked.append(asked)
                 if collector.silent is not None:
-                    collector.silent.wait(30)
+                    collector.silent.wait(HANGS_S)
                     return
                 status, body, headers = collector.answer(asked)
                 if collector.tamper is not None:
@@ -643,7 +644,7 @@ def test_a_member_who_was_blocked_is_refused_right_after_the_nudge(desk: Desk, b
     refusal = wire.Refusal(badges=[digest("ada")], reasons=["payment", "training-missing"], id="m-ada")
     desk.collector.current = roster(101, ("bob", "max", "sue", "eve"), refusals=[refusal])
     bench.post(RosterNudged())
-    wait(lambda: bench.daemon._standing.version == 101, "the roster", limit_s=2.0)
+    wait(lambda: bench.daemon._standing.version == 101, "the roster")
     bench.settle()
     bench.tap("ada")
     bench.written()

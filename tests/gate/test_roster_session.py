@@ -20,6 +20,7 @@ from fabgate.gate.roster_http import HttpSource
 from fabgate.gate.roster_source import RosterConfirmed, RosterRefused, RosterStored
 from tests.gate.shell import Time, gate_config, key_file
 from tests.gate.test_roster_http import Collector, Server
+from tests.support.patience import HANGS_S
 
 HEAD = b"HTTP/1.1 200 OK\r\nDate: Tue, 24 Nov 2026 12:00:00 GMT\r\n"
 
@@ -105,7 +106,7 @@ def test_a_server_that_sends_a_letter_now_and_then_is_cut_off(tmp_path: Path, sc
             " one in that time; the network or the collector is too slow, or something between them holds the answer"
             " back"
         )
-        assert server.hung_up.wait(20), "the connection is closed, not left to itself"
+        assert server.hung_up.wait(HANGS_S), "the connection is closed, not left to itself"
     finally:
         server.close()
 
@@ -118,7 +119,7 @@ def test_no_thread_is_left_of_an_answer_that_was_whole_in_time(tmp_path: Path) -
         assert gate.fetch() == [RosterStored(100, 5)]
         timers = [one for one in threading.enumerate() if isinstance(one, threading.Timer)]
         for timer in timers:
-            timer.join(20)  # it was told to end, and does so long before its time
+            timer.join(HANGS_S)  # it was told to end, and does so long before its time
         assert gate.fetch() == [RosterConfirmed()]
     finally:
         server.close()

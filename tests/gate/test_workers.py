@@ -10,6 +10,7 @@ import pytest
 from fabgate.gate import workers as module
 from fabgate.gate.workers import WorkerFailed, WorkerRestarted, Workers
 from tests.gate.shell import wait
+from tests.support.patience import HANGS_S
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +35,8 @@ def test_a_thread_that_raised_is_told_and_started_again_until_it_returns() -> No
     workers = Workers(told.append)
     done = threading.Event()
     workers.start("reader", failing(4, done.set))
-    assert done.wait(20)
-    assert workers.stop(timeout_s=20) == []
+    assert done.wait(HANGS_S)
+    assert workers.stop(timeout_s=HANGS_S) == []
     assert told == [
         event
         for n in range(4)
@@ -49,7 +50,7 @@ def test_a_thread_that_ran_well_before_it_failed_is_started_again_soon(monkeypat
     workers = Workers(told.append)
     workers.start("uplink", failing(3))
     wait(lambda: told.count(WorkerRestarted("uplink")) == 3, "the restarts")
-    workers.stop(timeout_s=20)
+    workers.stop(timeout_s=HANGS_S)
 
 
 def test_nothing_is_started_again_once_all_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +59,7 @@ def test_nothing_is_started_again_once_all_is_stopped(monkeypatch: pytest.Monkey
     workers = Workers(told.append)
     workers.start("panel", failing(1_000))
     wait(lambda: told, "the failure")
-    assert workers.stop(timeout_s=20) == []
+    assert workers.stop(timeout_s=HANGS_S) == []
     assert told == [WorkerFailed("panel", "ZeroDivisionError: failure 0")]
 
 
@@ -75,4 +76,4 @@ def test_those_that_do_not_end_are_named() -> None:
     started.wait()
     assert workers.stop(timeout_s=0.05) == ["journal"]
     forever.set()
-    assert workers.stop(timeout_s=20) == []
+    assert workers.stop(timeout_s=HANGS_S) == []

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from tests.support.patience import HANGS_S
+
 #: How a statement begins that writes, or keeps others from writing.
 _WRITES = re.compile(r"\s*(BEGIN|INSERT|UPDATE|DELETE)\b|.*\bFOR (NO KEY )?UPDATE\b|.*\bpg_advisory", re.DOTALL)
 #: A request that writes nothing never comes to the meeting.
-_PATIENCE_S = 20
 
 
 def at_once(*works: Callable[[], Any]) -> list[Any]:
@@ -32,7 +33,7 @@ def at_once(*works: Callable[[], Any]) -> list[Any]:
             if not has_met and _WRITES.match(sql):
                 has_met = True
                 with suppress(threading.BrokenBarrierError):
-                    meeting.wait(_PATIENCE_S)
+                    meeting.wait(HANGS_S)
             return execute(sql, *rest)
 
         try:

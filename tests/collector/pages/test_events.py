@@ -15,8 +15,7 @@ from django.utils import timezone
 
 from fabgate.collector.models import Pulse, SignIn
 from fabgate.collector.pages.events import stream
-
-WAIT_S = 20
+from tests.support.patience import HANGS_S
 
 
 def pulse(topic: str = "floor", gate: str = "saw") -> int:
@@ -43,7 +42,7 @@ def told(event: bytes) -> tuple[int, str, dict]:
 
 
 async def to_its_end(heard) -> None:
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(HANGS_S):
         async for _event in heard:
             pass
 
@@ -53,7 +52,7 @@ async def listening(after, sign_in):
     heard = stream.listen(after, sign_in)
 
     async def following():
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(HANGS_S):
             async for event in heard:
                 if b"event:" in event:
                     return told(event)
@@ -74,7 +73,7 @@ async def until_quiet() -> None:
     """Wait for the task that looks, which ends once nobody listens."""
     own = stream._streams.pop(asyncio.get_running_loop(), None)
     if own and own._task:
-        await asyncio.wait_for(own._task, WAIT_S)
+        await asyncio.wait_for(own._task, HANGS_S)
 
 
 def run(story) -> None:
@@ -122,14 +121,14 @@ def test_who_comes_while_the_last_one_is_let_go_hears_all_the_same(sign_in, monk
 
     def slow():
         closing.set()
-        assert go_on.wait(WAIT_S)
+        assert go_on.wait(HANGS_S)
         close_all()
 
     async def story():
         async with listening(None, sign_in) as following:
             await following()
             monkeypatch.setattr(stream.connections, "close_all", slow)
-        assert await asyncio.to_thread(closing.wait, WAIT_S), "the task that looks does not end"
+        assert await asyncio.to_thread(closing.wait, HANGS_S), "the task that looks does not end"
         async with listening(None, sign_in) as following:
             await following()
             go_on.set()
@@ -255,7 +254,7 @@ def test_a_quiet_stream_is_kept_alive(sign_in, monkeypatch):
     async def story():
         heard = stream.listen(None, sign_in)
         await anext(heard)
-        assert (await asyncio.wait_for(anext(heard), WAIT_S)).startswith(b": ")
+        assert (await asyncio.wait_for(anext(heard), HANGS_S)).startswith(b": ")
         await heard.aclose()
 
     run(story)

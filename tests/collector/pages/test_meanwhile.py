@@ -13,10 +13,10 @@ from fabgate.collector import blocks, floor, gates, roster
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Gate, Machine, Member, SpecialDay
 from tests.collector.test_postgresql import together
+from tests.support.patience import HANGS_S
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.usefixtures("own_data", "told")]
 
-WAIT_S = 30.0
 WEEKLY = {"scope": "", "days": ["1"], "start": "09:00", "to": "18:00"}
 
 
@@ -73,7 +73,7 @@ def test_whoever_builds_rosters_keeps_nobody_from_telling(browse, gate, act):
                 told.append(cursor.fetchone()[0])
 
     def build() -> None:
-        reading.wait(WAIT_S)
+        reading.wait(HANGS_S)
         ACTS[act](client)
 
     reading = threading.Event()
@@ -84,7 +84,7 @@ def test_whoever_builds_rosters_keeps_nobody_from_telling(browse, gate, act):
 
 def until_somebody_waits_for_members() -> None:
     waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'collector_member'::regclass AND NOT granted"
-    until = time.monotonic() + WAIT_S
+    until = time.monotonic() + HANGS_S
     with connection.cursor() as cursor:
         while time.monotonic() < until:
             cursor.execute(waiting)
