@@ -25,7 +25,7 @@ from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.people import CARDS
 from fabgate.demo.picture import panel
 from fabgate.demo.process import DemoError, wait_for
-from fabgate.demo.taps import lay, place, remove
+from fabgate.demo.taps import BETWEEN_TAPS_S, hold, lay, place, remove
 from fabgate.demo.workshop import Place, Workshop
 from fabgate.errors import UsageError
 
@@ -38,8 +38,6 @@ TITLES: Final = {
 }
 #: Bytes of a folder's path: Linux gives a socket's address 107, and the longest name in the folder is a gate's.
 LONGEST_PATH: Final = 107 - len("/printer-1.sock")
-#: Two taps of one card closer than this are one: the card must be seen to leave in between.
-BETWEEN_TAPS_S: Final = 1.1
 
 
 def run(data: Path | None, *, lang: str | None = None) -> int:
@@ -251,8 +249,7 @@ def refused(gate: SimulatedGate, reason: str) -> bool:
 
 
 def _tap(gate: SimulatedGate, who: str, what: str, seen: Callable[[], bool]) -> None:
-    lay(gate.socket, CARDS[who], for_ms=150)
-    wait_for(f"the gate to answer: {what}", seen)
+    hold(gate.socket, CARDS[who], f"the gate to answer: {what}", seen)
     _say(gate.name, what, gate.shown())
 
 

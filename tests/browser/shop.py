@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import time
@@ -10,17 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from fabgate.demo.gate import SimulatedGate
-from fabgate.demo.process import DemoError, Process, wait_for
-from fabgate.demo.script import BETWEEN_TAPS_S
-from fabgate.demo.taps import place, remove
+from fabgate.demo.process import Process, wait_for
+from fabgate.demo.taps import BETWEEN_TAPS_S, hold
 from fabgate.demo.workshop import Workshop
 from tests.browser.house import PATIENCE_S, answers
 
 GATE, MACHINE, TITLE = "laser-1", "laser", "Laser 1"
 #: What a gate writes down when somebody has tapped.
 ANSWERS = {f"fabgate.{kind}.v1" for kind in ("session.started", "session.ended", "access.refused")}
-#: Seconds after which somebody takes the card away and lays it down anew.
-AGAIN_AFTER_S = 20
 
 
 class Shop:
@@ -52,16 +48,10 @@ class Shop:
         return self.workshop.address
 
     def tap(self, card: str) -> None:
-        """Lay a card on the reader until the gate has written down what it makes of it."""
+        """Hold a card to the reader until the gate has written down what it makes of it."""
         before = len(self.gate.entries())
-        until = time.monotonic() + PATIENCE_S
-        while not self._answered(before):
-            assert time.monotonic() < until, f"the gate does not answer a tap: {self.gate.shown()}"
-            time.sleep(BETWEEN_TAPS_S)  # of the reader, which takes two that are closer together for one
-            place(self.gate.socket, card)
-            with contextlib.suppress(DemoError):  # a reader without processor time may miss a card, or the end of one
-                wait_for("an answer", lambda: self._answered(before), timeout_s=AGAIN_AFTER_S)
-            remove(self.gate.socket)
+        time.sleep(BETWEEN_TAPS_S)
+        hold(self.gate.socket, card, "an answer to a tap", lambda: self._answered(before))
 
     def until(self, what: str, found: Any) -> None:
         wait_for(what, found, timeout_s=PATIENCE_S)

@@ -15,8 +15,9 @@ from fabgate.demo.events import Events
 from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.hands import Hands
 from fabgate.demo.process import wait_for
-from fabgate.demo.script import BETWEEN_TAPS_S, open_workshop
+from fabgate.demo.script import open_workshop
 from fabgate.demo.seen import Seen
+from fabgate.demo.taps import BETWEEN_TAPS_S
 from fabgate.demo.wall import Wall
 from fabgate.demo.workshop import Workshop
 from tests.demo.browser import Answer, Browser

@@ -11,7 +11,7 @@ import pytest
 from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.people import CARDS, roster
 from fabgate.demo.process import wait_for
-from fabgate.demo.taps import lay
+from fabgate.demo.taps import hold
 from fabgate.demo.workshop import Workshop
 from tests.e2e import ledger
 
@@ -20,11 +20,9 @@ pytestmark = [pytest.mark.broker]
 
 def use(gate: SimulatedGate, who: str, *, for_s: float = 0.9) -> None:
     """One whole session; the card must be seen to leave before it can be tapped again."""
-    lay(gate.socket, CARDS[who], for_ms=120)
-    wait_for("power", lambda: gate.observer.on)
+    hold(gate.socket, CARDS[who], "power", lambda: gate.observer.on)
     time.sleep(for_s)
-    lay(gate.socket, CARDS[who], for_ms=120)
-    wait_for("the end", lambda: not gate.observer.on and gate.status()["state"] == "idle")
+    hold(gate.socket, CARDS[who], "the end", lambda: not gate.observer.on and gate.status()["state"] == "idle")
 
 
 def opened(workshop: Workshop) -> SimulatedGate:
@@ -107,8 +105,7 @@ def test_an_emptied_collector_is_filled_from_the_oldest_entry_kept(workshop: Wor
 
 def test_a_new_card_starts_a_new_journal_and_the_old_sessions_stay(workshop: Workshop) -> None:
     gate = opened(workshop)
-    lay(gate.socket, CARDS["bob"], for_ms=120)
-    wait_for("power", lambda: gate.observer.on)
+    hold(gate.socket, CARDS["bob"], "power", lambda: gate.observer.on)
     wait_for("delivery", gate.delivered)
     gate.process.end(signal.SIGKILL)
     shutil.rmtree(gate.state_dir)

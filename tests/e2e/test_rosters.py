@@ -13,7 +13,7 @@ from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.people import CARDS, members_file
 from fabgate.demo.process import wait_for
 from fabgate.demo.script import refused
-from fabgate.demo.taps import lay
+from fabgate.demo.taps import hold
 from fabgate.demo.workshop import Workshop
 from tests.e2e.test_restored import use
 
@@ -50,8 +50,7 @@ def test_a_member_blocked_at_the_collector_is_refused_once_the_gate_is_nudged(wo
     before = version(gate)
     workshop.collector("import-members", str(without_bob(workshop.folder)))
     wait_for("the new roster", lambda: version(gate) > before)
-    lay(gate.socket, CARDS["bob"], for_ms=150)
-    wait_for("the refusal", lambda: refused(gate, "training-missing"))
+    hold(gate.socket, CARDS["bob"], "the refusal", lambda: refused(gate, "training-missing"))
     assert not gate.observer.on
     assert not any("roster" in problem for problem in gate.status()["problems"])  # not mistaken for a shrunken one
     use(gate, "ada")
@@ -73,8 +72,7 @@ def test_a_block_is_obeyed_although_the_collector_was_restored_from_yesterdays_c
     restored = version(gate)
     workshop.collector("import-members", str(without_bob(workshop.folder)))
     wait_for("the block", lambda: version(gate) > restored)
-    lay(gate.socket, CARDS["bob"], for_ms=150)
-    wait_for("the refusal", lambda: refused(gate, "training-missing"))
+    hold(gate.socket, CARDS["bob"], "the refusal", lambda: refused(gate, "training-missing"))
 
 
 def test_a_lock_survives_a_night_off_a_new_card_and_a_restored_collector(workshop: Workshop) -> None:
@@ -90,8 +88,7 @@ def test_a_lock_survives_a_night_off_a_new_card_and_a_restored_collector(worksho
         assert process.end() == 0
     gate.start()
     assert gate.status().get("causes") == ["lock-now"]
-    lay(gate.socket, CARDS["ada"], for_ms=150)
-    wait_for("the refusal", lambda: refused(gate, "blocked-lock-now"))
+    hold(gate.socket, CARDS["ada"], "the refusal", lambda: refused(gate, "blocked-lock-now"))
 
     # Yesterday's collector knows nothing of the lock, and must not lift it.
     workshop.collector("restore", str(copy), "--replace")
@@ -106,8 +103,7 @@ def test_a_lock_survives_a_night_off_a_new_card_and_a_restored_collector(worksho
     shutil.rmtree(gate.state_dir)
     gate.start()
     wait_for("the lock again", lambda: gate.status().get("causes") == ["lock-now"])
-    lay(gate.socket, CARDS["ada"], for_ms=150)
-    wait_for("the refusal", lambda: refused(gate, "blocked-lock-now"))
+    hold(gate.socket, CARDS["ada"], "the refusal", lambda: refused(gate, "blocked-lock-now"))
     assert not gate.observer.on
     workshop.collector("unlock", "laser-1")
     wait_for("the lock to fall", lambda: not gate.status().get("causes"))
