@@ -39,7 +39,7 @@ def accepted(server: socket.socket, papers: Path | None) -> Iterator[socket.sock
 
 
 def until(condition) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANGS_S
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -119,7 +119,7 @@ def test_after_a_head_of_the_event_stream_the_connection_goes_on(env, address):
     client = Client(headers={"host": "localhost"}, SERVER_NAME="localhost")
     client.force_login(Account.objects.create(name="karim", role=Account.DESK))
     host, port = address.removeprefix("http://").split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=WAIT_S)
+    connection = http.client.HTTPConnection(host, int(port), timeout=HANGS_S)
     cookie = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"}
     with contextlib.closing(connection):
         connection.request("HEAD", "/floor/events", headers=cookie)

@@ -16,6 +16,9 @@ UID = "04A1B2C3"
 class Starved:
     """A reader without processor time: it misses each card that comes before the `nth`."""
 
+    #: It does not count its polls: a card comes at once.
+    empty_polls = None
+
     def __init__(self, *, nth: int) -> None:
         self.nth = nth
         self.told: list[str] = []

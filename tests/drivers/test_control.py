@@ -175,7 +175,7 @@ def test_a_hand_waits_until_the_reader_has_seen_the_empty_field(server, client, 
     assert ask(path, {"do": "plug"}) == {"ok": True}  # the request before was received
     assert diary.told == ["plug"]
     diary.empty_polls = EMPTY_POLLS
-    assert diary.placed.wait(5)
+    assert diary.placed.wait(HANGS_S)
 
 
 def test_a_hand_waits_neither_over_a_card_nor_for_a_reader_that_does_not_poll(server, client, diary):
@@ -186,7 +186,7 @@ def test_a_hand_waits_neither_over_a_card_nor_for_a_reader_that_does_not_poll(se
     diary.empty_polls = 0
     client.sendall(json.dumps({"do": "tap", "uid": UID}).encode() + b"\n")
     server._clock.sleep(LONGEST_WAIT_S)
-    assert diary.placed.wait(5)
+    assert diary.placed.wait(HANGS_S)
 
 
 def test_a_hand_waits_for_as_many_polls_as_the_rules_want(path):

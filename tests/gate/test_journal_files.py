@@ -23,6 +23,7 @@ from fabgate.gate.journal_files import PUT_BACK_TRIES
 from fabgate.gate.journal_reader import Reader
 from tests.gate.shell import running, wait
 from tests.gate.test_journal import SESSION, TOPICS, refused, started, uids
+from tests.support.patience import HANGS_S
 
 Strike = Callable[[Path], None]
 
@@ -310,7 +311,7 @@ def test_a_start_whose_wal_was_removed_has_no_power_until_it_is_on_disk(tmp_path
         gate.written()
         gate.disk.hold()
         gate.tap("ada")
-        assert gate.disk.held.wait(20)
+        assert gate.disk.held.wait(HANGS_S)
         remove_wal(gate.journal)
         gate.disk.go_on()
         wait(lambda: gate.causes == ["journal"], "the cause")

@@ -12,12 +12,12 @@ import pytest
 from fabgate.mqtt.client import connect, new_client
 from fabgate.mqtt.driver import Driver
 from tests.support.mosquitto import Mosquitto
+from tests.support.patience import HANGS_S
 
 pytestmark = pytest.mark.broker
 
 #: A turn that no test waits for: where nothing wakes the loop, nothing is sent.
 NEVER_S = 3_600.0
-WAIT_S = 60.0
 
 
 def tls(broker: Mosquitto) -> ssl.SSLContext | None:
@@ -40,13 +40,13 @@ def driven(broker: Mosquitto, *, turn_s: float = NEVER_S, goes_on: Callable[[], 
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert up.wait(WAIT_S)
+    assert up.wait(HANGS_S)
     try:
         yield client, driver
     finally:
         ends.set()
         driver.wake()
-        thread.join(WAIT_S)
+        thread.join(HANGS_S)
         assert not thread.is_alive()
         assert client.socket() is None
 
@@ -57,7 +57,7 @@ def test_a_packet_of_another_thread_is_sent_at_once_while_the_loop_waits(broker)
             while not driver._is_waiting:
                 pass
             told = client.publish("t", b"", qos=1)
-            told.wait_for_publish(WAIT_S)
+            told.wait_for_publish(HANGS_S)
             assert told.is_published()
 
 
@@ -67,13 +67,13 @@ def test_no_packet_is_forgotten_however_many_threads_queue_them(broker):
         def publish() -> None:
             # One after the other: each has to wake a loop that may be about to wait.
             for _ in range(300):
-                client.publish("t", b"x" * 50, qos=1).wait_for_publish(WAIT_S)
+                client.publish("t", b"x" * 50, qos=1).wait_for_publish(HANGS_S)
 
         threads = [threading.Thread(target=publish) for _ in range(3)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(WAIT_S * 3)
+            thread.join(HANGS_S)
         assert not client._out_messages
 
 
