@@ -14,9 +14,10 @@ from django.utils.translation import gettext_lazy
 
 from fabgate.collector import badges, blocks, changes, roster, twice
 from fabgate.collector.door import account_of, see_other
-from fabgate.collector.models import Account, Badge, Group, Machine, Member
+from fabgate.collector.models import Account, Badge, Group, Member
 from fabgate.collector.pages import errors, known, watched
 from fabgate.collector.pages.lines import LineField
+from fabgate.collector.pages.machines_field import MachinesField
 from fabgate.collector.pages.member_field import MemberField, meant, written
 from fabgate.collector.pages.people import desk_forms, find, telling, words
 from fabgate.collector.pages.use import names
@@ -66,12 +67,10 @@ class GroupForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # 
         self.fields["kind"] = forms.ChoiceField(
             label=self.fields["kind"].label, choices=list(words.GROUP_KINDS.items()), widget=forms.RadioSelect
         )
-        self.fields["machines"] = forms.ModelMultipleChoiceField(
-            Machine.objects.filter(retired_at=None).order_by("title", "name"),
+        self.fields["machines"] = MachinesField(
+            self.instance.machines if self.instance.pk else None,
             label=self.fields["machines"].label,
             help_text=self.fields["machines"].help_text,
-            required=False,
-            widget=forms.CheckboxSelectMultiple,
         )
 
     def clean_people(self) -> list[Member]:

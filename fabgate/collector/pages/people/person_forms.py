@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 
 from fabgate import wire
 from fabgate.collector import names
-from fabgate.collector.models import Machine, Member, Training
+from fabgate.collector.models import Member, Training
 from fabgate.collector.pages.lines import LineField
+from fabgate.collector.pages.machines_field import MachinesField
 from fabgate.collector.pages.member_field import MemberField, written
 from fabgate.collector.pages.people import numbers
 from fabgate.collector.pages.people.desk_forms import DayField
@@ -93,11 +94,9 @@ class PersonForm(Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django'
                 del self.fields[name]
         else:
             self.fields["level"].widget = forms.Select(choices=_LEVELS)
-            self.fields["machines"] = forms.ModelMultipleChoiceField(
-                Machine.objects.filter(retired_at=None).order_by("title", "name"),
+            self.fields["machines"] = MachinesField(
+                None if self.instance._state.adding else self.instance.machines,  # noqa: SLF001 (Django's name for it)
                 label=self.fields["machines"].label,
-                required=False,
-                widget=forms.CheckboxSelectMultiple,
             )
         self.fields["name"].required = True
         self.categories = Member.objects.exclude(category="").values_list("category", flat=True).distinct()

@@ -20,9 +20,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from fabgate.collector import blocks, changes, grants, roster, twice
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.fold import folded
-from fabgate.collector.models import Grant, Group, Machine, Member, Training
+from fabgate.collector.models import Grant, Group, Member, Training
 from fabgate.collector.pages import known, watched
 from fabgate.collector.pages.lines import LineField
+from fabgate.collector.pages.machines_field import MachinesField
 from fabgate.collector.pages.people import desk_forms, find, telling, words
 from fabgate.collector.pages.people.words import Chip
 from fabgate.collector.roles import barred_from
@@ -65,11 +66,9 @@ class TrainingForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg] 
             required=False,
             empty_label=_("Nothing"),
         )
-        self.fields["machines"] = forms.ModelMultipleChoiceField(
-            Machine.objects.filter(retired_at=None).order_by("title", "name"),
+        self.fields["machines"] = MachinesField(
+            self.instance.machines if self.instance.pk else None,
             label=self.fields["machines"].label,
-            required=False,
-            widget=forms.CheckboxSelectMultiple,
         )
         self.fields["expires_after_days"].widget.attrs |= {"min": 1, "max": 36500}
 
