@@ -302,7 +302,7 @@ def roster_show(arguments: argparse.Namespace) -> int:
     from fabgate.gate.roster import Directory
 
     with closing(Directory(_where(arguments) / "roster.db")) as directory:
-        people = list(directory.all_members().values())
+        people = directory.all_members()
     version, tz, machine = directory.version, directory.tz, directory.machine
     if arguments.json:
         found = {"version": version, "members": directory.members, "tz": tz, "machine": msgspec.to_builtins(machine)}

@@ -689,10 +689,15 @@ class Refusal(Message, frozen=True, kw_only=True):
     reasons: list[str]
     id: str | None = None
     lang: str = "en"
+    #: The machine's hours do not hold for them, as for maintainers.
+    at_all_hours: bool = False
 
 
 class Roster(Message, frozen=True, kw_only=True):
-    """What one gate needs: served sealed over HTTP as ``GET /api/v1/gates/<gate>/roster``."""
+    """What one gate needs: served sealed over HTTP as ``GET /api/v1/gates/<gate>/roster``.
+
+    A member may be in it more than once, each time with other badges: a badge that is lent has its own `valid_until`.
+    """
 
     version: int
     site: str
@@ -707,6 +712,8 @@ class Roster(Message, frozen=True, kw_only=True):
     machine: MachineRules = MachineRules()
     members: list[Member] = []
     refusals: list[Refusal] = []
+    #: When the machine is open, for who is refused: outside them that is one reason more. Members have their own windows.
+    hours: list[Window] = []
 
 
 # --- bytes ------------------------------------------------------------------------------------------------------------

@@ -47,6 +47,12 @@ class Standing:
     valid_until: date | None = None
     grace_days: int = 0
 
+    def until(self, lent_until: date | None) -> tuple[date | None, int]:
+        """Return the last day and the days of grace that a roster names for badges that are lent until a day."""
+        if lent_until is None or (self.last_day is not None and self.last_day < lent_until):
+            return self.valid_until, self.grace_days
+        return lent_until, 0
+
     @property
     def last_day(self) -> date | None:
         """Return the last day on which they may use it, with the days of grace; None: no end."""
@@ -86,16 +92,17 @@ class People:
         self.today = now.date()
         self.members = list(Member.objects.order_by("id")) if only is None else [only]
         which = {} if only is None else {"member": only}
-        self.badges: dict[str, list[str]] = defaultdict(list)
+        #: By holder: the badges, by the last day of what is lent; None: theirs for good.
+        self.badges: dict[str, dict[date | None, list[str]]] = defaultdict(lambda: defaultdict(list))
         #: Of who has nothing but loans, the last day of the last one.
         self.loans: dict[str, date | None] = {}
-        carried = Badge.carried(now).filter(**which).select_related("group").order_by("spelling", "digest")
+        carried = Badge.in_hands(now).filter(**which).select_related("group").order_by("spelling", "digest")
         #: By roster id: every group, also those that have no badge and those that are over.
         self.groups = {group.roster_id: group for group in (Group.objects.order_by("id") if only is None else ())}
         for row in carried:
-            self.badges[row.holder].append(row.digest)
             # Until midnight is until the day before.
             last = row.until and (row.until.astimezone(now.tzinfo) - timedelta(microseconds=1)).date()
+            self.badges[row.holder][last].append(row.digest)
             known = self.loans.get(row.holder, last)
             self.loans[row.holder] = max(known, last) if known and last else None
         self.group_machines: dict[int, set[int]] = defaultdict(set)
@@ -202,8 +209,11 @@ class People:
             return _Trained(is_instructor=any(one.is_instructor for one in held), suspended_on=suspended_on)
         if held:
             return replace(max(held, key=_rank), suspended_on=suspended_on)
-        said = {reason for one in found for reason in one.reasons}
-        return _Trained((next((reason for reason in _WORST if reason in said), NOT_TRAINED),))
+        # Of several trainings that would open it the one is told of which least is missing.
+        lacks = [one.reasons for one in found]
+        return _Trained(
+            min(lacks, key=lambda reasons: (len(reasons), _WORST.index(reasons[0])), default=(NOT_TRAINED,))
+        )
 
     def _held_training(self, member: str, training: Training) -> _Trained:
         """Return what `member` holds of a training, with what it wants first."""
@@ -218,7 +228,10 @@ class People:
         holding = [grant for grant in said if grant.holds_on(self.today)]
         suspended_on = self._suspended_on(member, training)
         if not holding:
-            return _Trained((EXPIRED if said else NOT_TRAINED,), suspended_on=suspended_on)
+            lacks = {EXPIRED if said else NOT_TRAINED}
+            if training.prerequisite_id is not None:
+                lacks.update(self._held_training(member, self._trainings[training.prerequisite_id]).reasons)
+            return _Trained(tuple(sorted(lacks, key=_WORST.index)), suspended_on=suspended_on)
         grant = holding[-1]
         if grant.stage == Grant.SUSPENDED:
             return _Trained((SUSPENDED,))

@@ -212,25 +212,35 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
     for id_, name, lang, standing in found:
         # No window at all would mean always: whoever finds no open hour in the whole week is refused.
         shut_out = [OUTSIDE_HOURS] if hours == [] and not standing.comes_at_all_hours else []
+        hands = people.badges[id_]
         if standing.is_barred or shut_out:
-            reasons = [*standing.reasons, *shut_out]
-            refusals.append(wire.Refusal(badges=people.badges[id_], reasons=reasons, id=id_, lang=lang))
-            continue
-        until = standing.valid_until
-        members.append(
-            wire.Member(
-                id=id_,
-                badges=people.badges[id_],
-                name=name,
-                lang=lang,
-                level=standing.level,
-                basis=str(standing.grant.pk) if standing.grant else None,
-                valid_until=until.isoformat() if until else None,
-                grace_days=standing.grace_days,
-                windows=[] if standing.comes_at_all_hours else hours or [],
-                supervised=standing.is_supervised,
+            refusals.append(
+                wire.Refusal(
+                    badges=[digest for badges in hands.values() for digest in badges],
+                    reasons=[*standing.reasons, *shut_out],
+                    id=id_,
+                    lang=lang,
+                    at_all_hours=standing.comes_at_all_hours,
+                )
             )
-        )
+            continue
+        # What is lent ends by itself, whatever else they have: it has a row of its own, behind that of their own badges.
+        for lent_until in sorted(hands or [None], key=lambda last: (last is not None, last)):
+            until, grace_days = standing.until(lent_until)
+            members.append(
+                wire.Member(
+                    id=id_,
+                    badges=hands[lent_until],
+                    name=name,
+                    lang=lang,
+                    level=standing.level,
+                    basis=str(standing.grant.pk) if standing.grant else None,
+                    valid_until=until.isoformat() if until else None,
+                    grace_days=grace_days,
+                    windows=[] if standing.comes_at_all_hours else hours or [],
+                    supervised=standing.is_supervised,
+                )
+            )
     refusals += [wire.Refusal(badges=[digest], reasons=[BADGE_LOST], lang=lang) for digest, lang in people.lost]
     return wire.Roster(
         version=gate.roster_version,
@@ -242,4 +252,5 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
         machine=machine.wire_rules(),
         members=members,
         refusals=refusals,
+        hours=hours or [],
     )

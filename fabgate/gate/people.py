@@ -37,9 +37,22 @@ def member(found: wire.Member) -> w.Member:
     return made
 
 
-def barred(found: wire.Refusal) -> w.Barred:
-    """Return the rules' word for a badge that is known and refused."""
-    return w.Barred(reasons=tuple(found.reasons) or ("no-access",), id=found.id, lang=found.lang)
+def barred(found: wire.Refusal, hours: tuple[w.Window, ...] = ()) -> w.Barred:
+    """Return the rules' word for a badge that is known and refused. `hours` are the machine's.
+
+    Of a badge without a person, such as a lost one, nobody knows whether hours hold for who taps it.
+    """
+    windows = () if found.id is None or found.at_all_hours else hours
+    return w.Barred(reasons=tuple(found.reasons) or ("no-access",), id=found.id, lang=found.lang, windows=windows)
+
+
+def hours(found: list[wire.Window]) -> tuple[w.Window, ...]:
+    """Return a machine's hours. Raises UsageError naming every time and weekday that does not exist."""
+    wrong: list[str] = []
+    made = tuple(_window(window, wrong) for window in found)
+    if wrong:
+        raise UsageError(f"hours: {'; '.join(wrong)}")
+    return made
 
 
 def machine_rules(found: wire.MachineRules) -> w.MachineRules:
@@ -68,13 +81,13 @@ def machine_rules(found: wire.MachineRules) -> w.MachineRules:
     )
 
 
-def holder(blob: bytes) -> w.Holder:
-    """Return the holder that a row of the stored roster describes."""
+def holder(blob: bytes, hours: tuple[w.Window, ...] = ()) -> w.Holder:
+    """Return the holder that a row of the stored roster describes; `hours` are its machine's."""
     found = _STORED.decode(blob)
     return (
         member(found.member)
         if found.member is not None
-        else barred(found.refusal or wire.Refusal(badges=[], reasons=[]))
+        else barred(found.refusal or wire.Refusal(badges=[], reasons=[]), hours)
     )
 
 

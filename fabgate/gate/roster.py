@@ -23,7 +23,7 @@ import msgspec
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.clock import fsync_directory
-from fabgate.gate.people import Stored, holder, machine_rules, member
+from fabgate.gate.people import Stored, holder, hours, machine_rules, member
 from fabgate.rules import words as w
 
 #: Of the members of the last good roster, this share may vanish without appearing in `refusals`.
@@ -63,6 +63,8 @@ class Directory:
             self.source: str = str(meta.get("source", ""))
             self.machine = wire.decode(meta["machine"], wire.MachineRules)
             machine_rules(self.machine)
+            # A roster that was stored by an earlier version has none.
+            self._hours = hours(msgspec.json.decode(meta.get("hours", b"[]"), type=list[wire.Window]))
         except (*_DAMAGE, KeyError) as error:
             self._db.close()
             raise UsageError(f"{path}: no usable roster ({error})") from error
@@ -74,21 +76,24 @@ class Directory:
         """
         try:
             row = self._db.execute(_FIND, (bytes.fromhex(digest),)).fetchone()
-            return None if row is None else holder(row[0])
+            return None if row is None else holder(row[0], self._hours)
         except _DAMAGE as error:
             raise self._damaged(error) from error
 
     def find_member(self, member: str) -> w.Holder | None:
-        """Return a member by id, admitted or refused. Slower than ``find``: there is no index for it."""
+        """Return a member by id, admitted or refused; of several rows the first, which is that of their own badges.
+
+        Slower than ``find``: there is no index for it.
+        """
         try:
-            sql = "SELECT body FROM person WHERE id = ? ORDER BY admitted LIMIT 1"
+            sql = "SELECT body FROM person WHERE id = ? ORDER BY admitted, person LIMIT 1"
             row = self._db.execute(sql, (member,)).fetchone()
-            return None if row is None else holder(row[0])
+            return None if row is None else holder(row[0], self._hours)
         except _DAMAGE as error:
             raise self._damaged(error) from error
 
-    def all_members(self, only: Collection[str] | None = None) -> dict[str, wire.Member]:
-        """Return all members, or `only` those, by id with their badges: for the guard, which keeps those that vanish.
+    def all_members(self, only: Collection[str] | None = None) -> list[wire.Member]:
+        """Return all members, or `only` those, with their badges: for the guard, which keeps those that vanish.
 
         Raises UsageError when the file is damaged.
         """
@@ -104,7 +109,7 @@ class Directory:
         except _DAMAGE as error:
             raise self._damaged(error) from error
 
-    def _all_members(self, only: Collection[str] | None) -> dict[str, wire.Member]:
+    def _all_members(self, only: Collection[str] | None) -> list[wire.Member]:
         found: dict[int, wire.Member] = {}
         for person, id_, body in self._db.execute("SELECT person, id, body FROM person WHERE admitted = 1"):
             if only is None or id_ in only:
@@ -115,7 +120,7 @@ class Directory:
         for person, digest in self._db.execute("SELECT person, digest FROM badge"):
             if person in found:
                 found[person].badges.append(bytes.hex(digest))
-        return {member.id: member for member in found.values()}
+        return list(found.values())
 
     def close(self) -> None:
         """Close the file."""
@@ -150,6 +155,7 @@ def store(roster: wire.Roster, path: Path, *, source: str = "") -> None:
 
 def _check(roster: wire.Roster) -> None:
     machine_rules(roster.machine)
+    hours(roster.hours)
     _zone(roster.tz)
     if not 0 <= roster.version < 1 << 63:
         raise UsageError(f"the roster has the version {roster.version}, wanted 0 to {(1 << 63) - 1}")
@@ -194,6 +200,7 @@ def _fill(db: sqlite3.Connection, roster: wire.Roster, source: str) -> None:
         "fresh_for_s": roster.fresh_for_s,
         "badge_key_id": roster.badge_key_id,
         "machine": wire.encode(roster.machine),
+        "hours": msgspec.json.encode(roster.hours),
         "content": content.digest(),
         "source": source,
     }

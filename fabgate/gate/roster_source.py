@@ -244,12 +244,11 @@ def replace_stored(
 def _kept(path: Path, gone: set[str], roster: wire.Roster) -> Packed[wire.Member]:
     """Return the members who would vanish, without the badges that somebody else has now."""
     last = _last_members(path, gone)
-    theirs = {badge for found in last.values() for badge in found.badges}
+    theirs = {badge for found in last for badge in found.badges}
     given = itertools.chain((one.badges for one in roster.members), (one.badges for one in roster.refusals))
     taken = {badge.lower() for badges in given for badge in badges if badge.lower() in theirs}
     kept = Packed(wire.Member)
-    for id_ in sorted(last):
-        found = last.pop(id_)
+    for found in sorted(last, key=lambda found: found.id):
         kept.append(msgspec.structs.replace(found, badges=[one for one in found.badges if one not in taken]))
     return kept
 
@@ -270,10 +269,10 @@ def would_vanish(path: Path, roster: wire.Roster) -> tuple[set[str], int, bool]:
     return gone, len(last), looks_shrunk(people_in(gone), people_in(last), roster)
 
 
-def _last_members(path: Path, only: set[str]) -> dict[str, wire.Member]:
+def _last_members(path: Path, only: set[str]) -> list[wire.Member]:
     """Return these members of the stored roster; nobody where it is missing or damaged, for it is to be replaced then."""
     try:
         with contextlib.closing(Directory(path)) as directory:
             return directory.all_members(only)
     except UsageError:
-        return {}
+        return []

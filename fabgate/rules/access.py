@@ -102,19 +102,21 @@ def _own_reasons(holder: Holder | None, rules: MachineRules, now: Now) -> tuple[
         return (UNKNOWN_BADGE,)
     if isinstance(holder, Emergency):
         return ()
-    if not isinstance(holder, Member):
-        return holder.reasons
-    found: list[str] = []
-    if rules.deny_when_stale and not now.synced:
+    found = [] if isinstance(holder, Member) else list(holder.reasons)
+    if isinstance(holder, Member) and rules.deny_when_stale and not now.synced:
         found.append(CLOCK_UNKNOWN)
     # Without any known time nothing can be judged by it; `deny_when_stale` is for machines where that is too little.
     if now.local is not None:
-        # Counted in days since year 1: "for ever" is often written 9999-12-31, and no date lies behind that one.
-        if holder.valid_until and now.local.toordinal() > holder.valid_until.toordinal() + holder.grace_days:
+        if isinstance(holder, Member) and _is_over(holder, now.local):
             found.append(EXPIRED)
         if holder.windows and not any(_within(window, now.local) for window in holder.windows):
             found.append(OUTSIDE_HOURS)
     return tuple(found)
+
+
+def _is_over(member: Member, local: datetime) -> bool:
+    # Counted in days since year 1: "for ever" is often written 9999-12-31, and no date lies behind that one.
+    return member.valid_until is not None and local.toordinal() > member.valid_until.toordinal() + member.grace_days
 
 
 def _within(window: Window, local: datetime) -> bool:

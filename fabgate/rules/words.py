@@ -153,6 +153,7 @@ class Barred:
     reasons: tuple[str, ...]
     id: str | None = None
     lang: str = "en"
+    windows: tuple[Window, ...] = ()
 
 
 @value

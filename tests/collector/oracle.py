@@ -125,8 +125,9 @@ def of_person(shop: Workshop, person: Person, machine: Machine, day: int) -> Ans
     if any("suspended" in missing for _stage, missing in held):
         reasons.add("suspended")
     elif machine.name not in person.by_hand and not stages:
-        missing = [why for _stage, whys in held for why in whys]
-        reasons.add("training-expired" if "training-expired" in missing else "training-missing")
+        # Of several trainings that would open it, the one of which least is missing; first one that is only too old.
+        lacks = [missing for _stage, missing in held] or [{"training-missing"}]
+        reasons |= min(lacks, key=lambda missing: (len(missing), "training-expired" not in missing))
     is_ward = person.minor or person.supervised
     is_ward = is_ward or (machine.name not in person.by_hand and stages != [] and set(stages) == {"supervised"})
     is_instructor = "instructor" in stages
@@ -143,16 +144,14 @@ def held_on(shop: Workshop, person: Person, training: Training, day: int) -> tup
     """Return the stage that a person has of a training on a day, or None and what is missing."""
     said = [one for one in person.said if one.training == training.name and _counts(one, day)]
     holding = [one for one in said if not _is_over(one, training, day)]
-    missing: set[str] = set()
-    if not holding:
-        return None, {"training-expired" if said else "training-missing"}
-    newest = max(enumerate(holding), key=lambda pair: (pair[1].since, pair[0]))[1]
-    if newest.stage == "suspended":
+    missing: set[str] = set() if holding else {"training-expired" if said else "training-missing"}
+    newest = max(enumerate(holding), key=lambda pair: (pair[1].since, pair[0]))[1] if holding else None
+    if newest is not None and newest.stage == "suspended":
         return None, {"suspended"}
     first = next((one for one in shop.trainings if one.name == training.first), None)
     if first is not None:
-        _stage, missing = held_on(shop, person, first, day)
-    return (None, missing) if missing else (newest.stage, set())
+        missing = missing | held_on(shop, person, first, day)[1]
+    return (None, missing) if missing or newest is None else (newest.stage, set())
 
 
 def _counts(said: Said, day: int) -> bool:

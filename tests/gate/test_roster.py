@@ -82,7 +82,7 @@ def test_machine_zone_age_and_version_are_stored_with_the_people(path, opened):
 def test_all_members_come_back_with_their_badges_and_without_those_refused(path, opened):
     members = [*people(3), wire.Member(id="m-9", badges=[])]
     store(of(members, [wire.Refusal(badges=[digest(7)], reasons=["x"])]), path)
-    assert opened().all_members() == {found.id: found for found in members}
+    assert opened().all_members() == members
 
 
 def test_the_file_is_for_its_owner_alone_and_nothing_lies_beside_it(path, opened):
@@ -475,3 +475,15 @@ def test_a_look_up_among_a_hundred_thousand_is_as_much_work_as_among_a_thousand(
     store(of(people(1_000)), small)
     store(of(people(100_000)), large)
     assert 0 < most_steps_of_a_look_up(large, 100_000) <= most_steps_of_a_look_up(small, 1_000)
+
+
+def test_hours_that_do_not_exist_are_no_roster(path):
+    hours = [wire.Window(days=[8], start="08:00", to="26:00")]
+    with pytest.raises(UsageError, match="hours: windows: found the days"):
+        store(of(people(1), hours=hours), path)
+
+
+def test_a_roster_that_an_earlier_version_stored_has_no_hours(path, opened):
+    store(of(people(1), [wire.Refusal(badges=[digest(7)], reasons=["x"], id="m-7")]), path)
+    alter(path, "DELETE FROM meta WHERE key = 'hours'")
+    assert opened().find(digest(7)) == w.Barred(("x",), "m-7")

@@ -168,7 +168,7 @@ class Desk:
 
     def members(self) -> set[str]:
         with contextlib.closing(Directory(self.stored)) as directory:
-            return set(directory.all_members())
+            return directory.member_ids()
 
     def age_ms(self) -> int | None:
         return self.source.age_ms(self.time.clock().now())

@@ -220,3 +220,10 @@ def test_a_supervisor_is_somebody_who_could_use_the_machine_too():
     assert [may(holder) for holder in (SUE, MAX, ADA, EVE, DESK, None)] == [True, True, False, False, False, False]
     assert not may(SUE, w.Cause.FLAG)
     assert not may(w.Member("m", level=w.Level.SUPERVISOR, valid_until=date(2020, 1, 1)))
+
+
+def test_who_is_refused_hears_of_the_hours_too():
+    eve = w.Barred(("payment",), "m-eve", windows=(w.Window(frozenset({1}), 0, 60),))
+    assert ask(eve).reasons == ("payment", "outside-hours")
+    assert ask(eve, local=None).reasons == ("payment",)
+    assert ask(eve, observe_until=SOON).basis == w.Basis("observe", would_refuse=("payment", "outside-hours"))

@@ -72,10 +72,13 @@ class Badge(models.Model):
         return not self.spelling and self.key_id != key_id
 
     @classmethod
-    def carried(cls, at: datetime) -> models.QuerySet[Badge]:
-        """Return the badges that were in somebody's hands at a moment, and opened something by themselves."""
-        goes_on = Q(ended_at=None) | Q(ended_at__gt=at)
-        return cls.objects.filter(goes_on, Q(until=None) | Q(until__gt=at), since__lte=at)
+    def in_hands(cls, now: datetime) -> models.QuerySet[Badge]:
+        """Return the badges that are in somebody's hands and open something; `now` only ends what is lent.
+
+        When they were given and ended is not compared with `now`: where the clock was set back, a badge that was given or
+        lost a moment ago would have been so in the future, and stand in rosters twice, or not at all.
+        """
+        return cls.objects.filter(Q(until=None) | Q(until__gt=now), ended_at=None)
 
     @classmethod
     def lost(cls) -> models.QuerySet[Badge]:

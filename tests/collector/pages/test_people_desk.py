@@ -47,7 +47,7 @@ def test_each_machine_is_yes_supervised_or_no_with_every_reason(desk):
     Member.objects.filter(pk="m-1").update(valid_until=today() - timedelta(days=1))
     assert standing(desk) == {
         "laser": ("No", "payment due, membership over"),
-        "saw": ("No", "payment due, training missing: Saw training, membership over"),
+        "saw": ("No", "payment due, membership over, training missing: Saw training"),
     }
 
 
