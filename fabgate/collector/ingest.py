@@ -24,8 +24,9 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from fabgate import wire
 from fabgate.collector import places, start
 from fabgate.collector.environ import Environment
+from fabgate.collector.inbox import Connected, Inbox, Lost, Posted
 from fabgate.collector.models import Collector, Heartbeat
-from fabgate.collector.mqtt import Connected, Link, Lost, Posted
+from fabgate.collector.mqtt import Link
 from fabgate.collector.received import Received
 from fabgate.collector.store import Publication, Store
 from fabgate.errors import FabgateError
@@ -34,6 +35,8 @@ from fabgate.mqtt.properties import read_quickly
 log = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 1_000
+#: A batch is held several times over while it is stored: as it came, decoded, and as rows.
+MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 #: How long another collector's retained 'online' may take to arrive after we subscribed to it.
 LISTEN_S: Final = 1.0
 RETRY_S: Final = 1.0
@@ -76,7 +79,7 @@ class Ingest:
         #: Which file is open: a name may be given to another one, and what is in one without a name is lost.
         self._file = places.identity(env.database)
         self._store = Store(env.site)
-        self._inbox: queue.SimpleQueue[Posted] = queue.SimpleQueue()
+        self._inbox = Inbox()
         self._link = Link(env, collector=self._store.collector, inbox=self._inbox)
         self._status_topic = wire.collector_status_topic(env.site)
         self._stopping = False
@@ -144,19 +147,25 @@ class Ingest:
     def _take(self) -> list[Posted]:
         """Return what has come, at most MAX_BATCH; wait only for the first, and in a crowd for what has arrived too."""
         try:
-            found = [self._inbox.get(timeout=0.2)]
+            found = [self._inbox.get(timeout_s=0.2)]
         except queue.Empty:
             return []
         read_s = READ_FIRST_S
-        while self._is_crowded and self._inbox.qsize() < MAX_BATCH and self._link.has_more and not self._stopping:
+        while self._is_crowded and not self._is_batch_full() and self._link.has_more and not self._stopping:
             time.sleep(read_s)
             read_s = min(read_s * 2, READ_MOST_S)
-        while len(found) < MAX_BATCH:
+        left = MAX_BATCH_BYTES
+        while len(found) < MAX_BATCH and left > 0:
             try:
-                found.append(self._inbox.get_nowait())
+                found.append(self._inbox.get())
             except queue.Empty:
                 break
+            if isinstance(last := found[-1], Received):
+                left -= len(last.body)
         return found
+
+    def _is_batch_full(self) -> bool:
+        return self._inbox.count >= MAX_BATCH or self._inbox.bytes >= MAX_BATCH_BYTES
 
     def _handle(self, posted: Sequence[Posted]) -> list[Received]:
         messages = []

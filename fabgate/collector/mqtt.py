@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 import ssl
 import threading
 import time
@@ -26,6 +25,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from fabgate import wire
 from fabgate.collector.environ import Environment
+from fabgate.collector.inbox import Connected, Inbox, Lost
 from fabgate.collector.received import Received
 from fabgate.errors import FabgateError, UsageError
 from fabgate.mqtt.client import acknowledge_quickly, connect, new_client, new_properties
@@ -46,32 +46,14 @@ CONNECT_TIMEOUT_S: Final = 15.0
 #: the interpreter from each other at every statement of the database, which costs a fifth of a backlog's time; what
 #: arrives waits in the socket. Not for ever: a disk that hangs must not cost the connection.
 TURN_S: Final = 1.0
-#: More than this many messages wait in RAM only when the database does not keep up: then new ones are dropped here,
-#: unacknowledged, and the gates send them again.
-MAX_WAITING: Final = 50_000
 #: A refusal is told for so long, in seconds: while gates speak, the next one comes within a minute.
 REFUSED_S: Final = 90.0
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """The broker said yes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The connection is gone, or paho's thread is; paho (or the ingest) tries again."""
-
-    why: str
-
-
-Posted = Received | Connected | Lost
 
 
 class Link:
     """One client and its thread. Everything that happens is posted to `inbox`."""
 
-    def __init__(self, env: Environment, *, collector: str, inbox: queue.SimpleQueue[Posted]) -> None:
+    def __init__(self, env: Environment, *, collector: str, inbox: Inbox) -> None:
         self._inbox = inbox
         self._collector = collector
         self._site = env.site
@@ -181,7 +163,7 @@ class Link:
         if self.connected:
             self.connected, self.down_since = False, time.monotonic()
         if not self._ends.is_set():  # who ended it knows, and may have begun a new link on the same inbox
-            self._inbox.put(Lost(why))
+            self._inbox.post(Lost(why))
 
     # Callbacks run in paho's thread: they post, and nothing else.
 
@@ -191,7 +173,7 @@ class Link:
             return
         self.connected, self._connected_at = True, time.monotonic()
         self._pause_s = FIRST_PAUSE_S
-        self._inbox.put(Connected())
+        self._inbox.post(Connected())
 
     def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         self._fell(str(code))
@@ -206,24 +188,23 @@ class Link:
         acknowledge_quickly(client.socket())
         if self._turn.acquire(timeout=TURN_S):
             self._turn.release()
-        if self._inbox.qsize() >= MAX_WAITING:
+        topic = message.topic  # paho decodes it at each look
+        beside = dict(getattr(message.properties, "UserProperty", ()) if message.properties else ())
+        received = Received(
+            topic,
+            bytes(message.payload),
+            beside.get(wire.PROP_JOURNAL),
+            beside.get(wire.PROP_SEQ),
+            self._said_at(topic, is_kept=message.retain),
+        )
+        if not self._inbox.offer(received):
             self._dropped += 1
             if self._dropped % 1000 == 1:
                 log.error(
-                    "%d messages dropped: the database does not keep up; the gates send them again", self._dropped
+                    "%d messages dropped, the last one on %s: more arrives than is stored; the gates send it again",
+                    self._dropped,
+                    topic[:200],
                 )
-            return
-        topic = message.topic  # paho decodes it at each look
-        beside = dict(getattr(message.properties, "UserProperty", ()) if message.properties else ())
-        self._inbox.put(
-            Received(
-                topic,
-                bytes(message.payload),
-                beside.get(wire.PROP_JOURNAL),
-                beside.get(wire.PROP_SEQ),
-                self._said_at(topic, is_kept=message.retain),
-            )
-        )
 
     def _said_at(self, topic: str, *, is_kept: bool) -> datetime | None:
         """Return when a gate said how it is: now, unless the broker kept it for us."""

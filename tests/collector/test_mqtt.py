@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import socket
 import ssl
 import threading
@@ -15,7 +14,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from fabgate.collector import inbox as waiting
 from fabgate.collector import mqtt
+from fabgate.collector.inbox import Connected, Inbox, Lost
 from fabgate.errors import FabgateError, UsageError
 from tests.support.mosquitto import mosquitto
 from tests.support.patience import HANGS_S, wait
@@ -23,7 +24,7 @@ from tests.support.patience import HANGS_S, wait
 
 def link(port: int, ca: Path | None = None) -> mqtt.Link:
     env = replace(settings.ENVIRONMENT, mqtt_host="127.0.0.1", mqtt_port=port, mqtt_ca=ca)
-    return mqtt.Link(env, collector="c", inbox=queue.Queue())
+    return mqtt.Link(env, collector="c", inbox=Inbox())
 
 
 @contextmanager
@@ -69,8 +70,8 @@ def test_an_exception_that_kills_the_thread_is_noticed(caplog):
         dying.start()
         with accepted(server, None) as broker:
             broker.sendall(CONNACK)
-            lost = dying._inbox.get(timeout=HANGS_S)
-            assert isinstance(lost, mqtt.Lost)
+            lost = dying._inbox.get(timeout_s=HANGS_S)
+            assert isinstance(lost, Lost)
             assert "ZeroDivisionError" in lost.why
             dying._thread.join(HANGS_S)
             assert dying.is_stuck
@@ -90,7 +91,7 @@ def test_a_link_that_is_thrown_away_never_comes_up_and_takes_nothing_more():
             assert broker.recv(1000)[0] == 0xE0, "DISCONNECT, so that its last will is dropped"
             assert broker.recv(1000) == b""
         assert not old._thread.is_alive()
-    assert old._inbox.empty(), "what it posts would be taken for a word of the new link"
+    assert old._inbox.count == 0, "what it posts would be taken for a word of the new link"
 
 
 @pytest.mark.broker
@@ -104,44 +105,44 @@ def test_only_one_thread_writes_to_the_socket(broker, monkeypatch):
     )
     one = link(broker.port, broker.ca)
     one.start()
-    assert one._inbox.get(timeout=HANGS_S) == mqtt.Connected()
+    assert one._inbox.get(timeout_s=HANGS_S) == Connected()
     one.say_online(online=True).wait_for_publish(HANGS_S)
     one.subscribe(["fabgate/#"])
     one.publish("fabgate/v1/lyon/laser-1/ack", b"{}")
-    assert one._inbox.get(timeout=HANGS_S).topic.startswith("fabgate/v1/lyon/")
+    assert one._inbox.get(timeout_s=HANGS_S).topic.startswith("fabgate/v1/lyon/")
     one.stop(orderly=True)
     assert writers == {one._thread.ident}
 
 
 def test_messages_that_the_database_does_not_keep_up_with_are_left_to_the_gates(monkeypatch):
-    monkeypatch.setattr(mqtt, "MAX_WAITING", 1)
-    inbox: queue.Queue[mqtt.Posted] = queue.Queue()
+    monkeypatch.setattr(waiting, "MAX_WAITING", 1)
+    inbox = Inbox()
     full = mqtt.Link(settings.ENVIRONMENT, collector="c", inbox=inbox)
     for _ in range(3):
         full._on_message(full._client, None, mqtt.paho.MQTTMessage(topic=b"t"))
-    assert inbox.qsize() == 1
+    assert inbox.count == 1
 
 
 def test_what_arrives_while_a_batch_is_stored_waits_for_its_end():
-    inbox: queue.Queue[mqtt.Posted] = queue.Queue()
+    inbox = Inbox()
     one = mqtt.Link(settings.ENVIRONMENT, collector="c", inbox=inbox)
     arrives = threading.Thread(target=one._on_message, args=(one._client, None, mqtt.paho.MQTTMessage(topic=b"t")))
     with one.held_back():
         arrives.start()
         arrives.join(0.2)
         assert arrives.is_alive()
-        assert inbox.empty()
+        assert inbox.count == 0
     arrives.join(HANGS_S)
-    assert inbox.qsize() == 1
+    assert inbox.count == 1
 
 
 def test_a_disk_that_hangs_holds_back_nothing_for_ever(monkeypatch):
     monkeypatch.setattr(mqtt, "TURN_S", 0.01)
-    inbox: queue.Queue[mqtt.Posted] = queue.Queue()
+    inbox = Inbox()
     one = mqtt.Link(settings.ENVIRONMENT, collector="c", inbox=inbox)
     with one.held_back():
         one._on_message(one._client, None, mqtt.paho.MQTTMessage(topic=b"t"))
-    assert inbox.qsize() == 1
+    assert inbox.count == 1
 
 
 @pytest.mark.parametrize("is_secret", [False, True], ids=["plain", "tls"])
@@ -202,7 +203,7 @@ def test_a_link_notices_that_its_acknowledgements_are_refused(tmp_path, caplog):
     with mosquitto(tmp_path / "broker", acl_file=rules) as broker:
         one = link(broker.port)
         one.start()
-        assert one._inbox.get(timeout=HANGS_S) == mqtt.Connected()
+        assert one._inbox.get(timeout_s=HANGS_S) == Connected()
         one.say_online(online=True).wait_for_publish(HANGS_S)
         assert not one.is_refused
         one._client.publish("fabgate/v1/lyon/laser-1/ack", b"{}", qos=1).wait_for_publish(HANGS_S)
@@ -214,7 +215,7 @@ def test_a_link_notices_that_its_acknowledgements_are_refused(tmp_path, caplog):
 def test_an_unreadable_password_names_its_variable(tmp_path):
     env = replace(settings.ENVIRONMENT, mqtt_username="u", mqtt_password_file=tmp_path / "none")
     with pytest.raises(UsageError, match="FABGATE_MQTT_PASSWORD_FILE"):
-        mqtt.Link(env, collector="c", inbox=queue.Queue())
+        mqtt.Link(env, collector="c", inbox=Inbox())
 
 
 def secured(home, port: int = 1, key: str = "collector.key", cert: str = "collector.pem"):
@@ -235,7 +236,7 @@ def test_the_collector_shows_its_certificate_to_a_broker_that_asks(papers):
     context.verify_mode = ssl.CERT_REQUIRED
     with socket.create_server(("127.0.0.1", 0)) as broker:
         env = secured(papers, broker.getsockname()[1])
-        shown = mqtt.Link(env, collector="c", inbox=queue.Queue())
+        shown = mqtt.Link(env, collector="c", inbox=Inbox())
         shown.start()
         accepted, _ = broker.accept()
         with context.wrap_socket(accepted, server_side=True) as stream:
@@ -249,13 +250,13 @@ def test_the_collector_shows_its_certificate_to_a_broker_that_asks(papers):
 )
 def test_a_certificate_whose_key_is_another_locked_or_none_is_told_at_once(papers, wrong):
     with pytest.raises(UsageError, match=r"FABGATE_MQTT_CERT and FABGATE_MQTT_KEY: found .*without a passphrase"):
-        mqtt.Link(secured(papers, **wrong), collector="c", inbox=queue.Queue())
+        mqtt.Link(secured(papers, **wrong), collector="c", inbox=Inbox())
 
 
 def test_an_authority_that_is_none_is_told_at_once(papers):
     env = replace(secured(papers), mqtt_ca=papers / "ca.key")
     with pytest.raises(UsageError, match=r"FABGATE_MQTT_CA: .* is no certificate authority"):
-        mqtt.Link(env, collector="c", inbox=queue.Queue())
+        mqtt.Link(env, collector="c", inbox=Inbox())
 
 
 @pytest.mark.parametrize(
@@ -268,10 +269,10 @@ def test_an_authority_that_is_none_is_told_at_once(papers):
     ],
 )
 def test_only_a_status_that_did_not_wait_in_the_broker_is_told_with_its_time(leaf, is_kept, age_s, is_told):
-    inbox: queue.Queue[mqtt.Posted] = queue.Queue()
+    inbox = Inbox()
     one = mqtt.Link(settings.ENVIRONMENT, collector="c", inbox=inbox)
     one._connected_at = time.monotonic() - age_s
     message = mqtt.paho.MQTTMessage(topic=f"fabgate/v1/lyon/laser-1/{leaf}".encode())
     message.retain = is_kept
     one._on_message(one._client, None, message)
-    assert (inbox.get_nowait().at is not None) == is_told
+    assert (inbox.get().at is not None) == is_told
