@@ -106,11 +106,11 @@ class Batch:
                 wanted.setdefault(told.message.journal, told.gate)
         found = {journal.name: journal for journal in _JOURNALS.where(name=wanted)} if wanted else {}
         by_pk = {gate.pk: gate for gate in self.gates.values()}
-        for name, gate in wanted.items():
-            if name not in found:
-                found[name] = Journal.objects.create(name=name, gate=self.gates[gate])
-            elif found[name].gate_id in by_pk:
-                found[name].gate = by_pk[found[name].gate_id]  # one object a gate: what it reports is read back
+        for journal in found.values():
+            if journal.gate_id in by_pk:
+                journal.gate = by_pk[journal.gate_id]  # one object a gate: what it reports is read back
+        made = [Journal(name=name, gate=self.gates[gate]) for name, gate in wanted.items() if name not in found]
+        found.update((journal.name, journal) for journal in Journal.objects.bulk_create(made))
         return found
 
     def _sort_out(self) -> None:
@@ -239,7 +239,7 @@ class Batch:
         gate.boot = status.boot or gate.boot
         if status.online:  # the last will knows nothing of these
             gate.reader, gate.version = status.reader or "", (status.version or "")[: wire.MAX_TEXT]
-            gate.problems = list(status.problems)
+            gate.problems = floor.brief(status.problems)
             gate.head, gate.mark, gate.synced = status.head, status.mark, status.synced
         if status.roster is not None:
             self._hear_roster(gate, status.roster)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +19,10 @@ from fabgate.collector.received import Fact, Told, can_be
 
 #: How much of what a gate says of its state is kept.
 MAX_STATE: Final = 16
+#: So many causes, problems and reasons of a gate are kept for pages, and so much of each: there are nine causes, and no
+#: gate has as many problems. The entries themselves are kept as they came.
+MOST_WORDS: Final = 32
+MAX_WORD: Final = 500
 #: Of more gates a pulse names none: pages ask for everything then, which costs them less than so many by name.
 MOST_NAMED: Final = 10
 #: Whoever adds pulses on PostgreSQL holds this until the transaction ends: their ids become visible in their order, so
@@ -38,12 +42,17 @@ def hear_state(gate: Gate, state: wire.State, now: datetime) -> None:
         gate.ran_at = now
     elif not is_same:
         gate.ran_at = None
-    gate.state, gate.causes = state.state[:MAX_STATE], list(state.causes)
+    gate.state, gate.causes = state.state[:MAX_STATE], brief(state.causes)
     gate.session, gate.session_member = state.session or "", state.member or ""
     gate.state_since = state.since if state.since is not None and can_be(state.since) else None
     gate.energised_ms, gate.running_ms = state.energised_ms, state.running_ms
     if state.session:
         gate.hint(state.session, state.energised_ms)
+
+
+def brief(words: Sequence[str]) -> list[str]:
+    """Return what is kept of a list that a gate says."""
+    return [word[:MAX_WORD] for word in words[:MOST_WORDS]]
 
 
 def refusals(
@@ -52,7 +61,11 @@ def refusals(
     """Store who was refused, and which of them by a wrong clock; return at which gates."""
     found = [(fact, fact.data) for fact in facts if isinstance(fact.data, wire.AccessRefused)]
     sql.insert_refusals(
-        [(gates[f.gate], journals[f.journal].pk, f, said, off.get((f.journal, f.seq))) for f, said in found], now
+        [
+            (gates[f.gate], journals[f.journal].pk, f, said, brief(said.reasons), off.get((f.journal, f.seq)))
+            for f, said in found
+        ],
+        now,
     )
     return {fact.gate for fact, _ in found}
 
@@ -69,7 +82,7 @@ def answers(facts: Iterable[Fact], told: Iterable[Told], gates: Mapping[str, Gat
         for fact in facts
         if isinstance(fact.data, wire.CommandExecuted)
     ]
-    sql.save_answers([(gates[gate].pk, order, said, why) for gate, order, said, why in found], now)
+    sql.save_answers([(gates[gate].pk, order, said, why[:MAX_WORD]) for gate, order, said, why in found], now)
     return {gate for gate, *_ in found}
 
 

@@ -246,18 +246,20 @@ def save_gates(gates: Iterable[Gate]) -> None:
     _many(_GATE, sorted(rows, key=lambda row: int(row[-1])))
 
 
-def insert_refusals(rows: Sequence[tuple[Gate, int, Fact, wire.AccessRefused, int | None]], now: datetime) -> None:
-    """Store (gate, journal's row, entry, what it says, by how many milliseconds its clock was off)."""
+def insert_refusals(
+    rows: Sequence[tuple[Gate, int, Fact, wire.AccessRefused, list[str], int | None]], now: datetime
+) -> None:
+    """Store (gate, journal's row, entry, what it says, reasons to show, by how many milliseconds its clock was off)."""
     time = _to_database()
     heard = time(now)
     _many(
         _REFUSAL,
         [
             (
-                *(gate.pk, gate.machine_id, row, f.seq, said.member or "", said.badge, json.dumps(said.reasons)),
+                *(gate.pk, gate.machine_id, row, f.seq, said.member or "", said.badge, json.dumps(reasons)),
                 *(time(f.time) or heard, f.time is not None, heard, off),
             )
-            for gate, row, f, said, off in rows
+            for gate, row, f, said, reasons, off in rows
         ],
     )
 

@@ -55,6 +55,25 @@ def test_what_a_machine_does_is_kept_as_its_gate_says_it(store, journal):
     assert (gate.state, gate.causes, gate.session, gate.session_member, gate.state_since) == ("idle", [], "", "", None)
 
 
+def test_what_a_gate_says_of_itself_has_a_size(store, journal):
+    """4,500 causes made the floor a megabyte."""
+    flood = [f"cause-{n}" for n in range(4_500)]
+    state = told(journal, "state", wire.State(state="idle", causes=flood))
+    store.store([state, journal.status(problems=flood)], NOON)
+    store.store([journal.write("access.refused", badge="b", reasons=["x" * 20_000, *flood[:500]])], NOON)
+    gate = Gate.objects.get(name="laser-1")
+    assert gate.causes == flood[: floor.MOST_WORDS]
+    assert gate.problems == flood[: floor.MOST_WORDS]
+    assert Refusal.objects.get().reasons == ["x" * floor.MAX_WORD, *flood[: floor.MOST_WORDS - 1]]
+
+
+def test_an_answer_has_a_size(store, journal):
+    store.store([journal.status()], NOON)
+    order(Gate.objects.get())
+    store.store([told(journal, "reply", wire.Reply(id="c-1", outcome="done", detail="x" * 60_000))], NOON)
+    assert len(Order.objects.get().detail) == floor.MAX_WORD
+
+
 def test_the_last_will_takes_nothing_away_but_that_it_is_there(store, journal):
     store.store([journal.status(reader="ok", version="1.2", problems=["clock"])], NOON)
     store.store([Received(journal.topics.topic("status"), wire.encode(wire.Status(online=False)))], NOON)
