@@ -32,6 +32,8 @@ Reading = tuple[int, datetime]
 Told = tuple[int, int, Fact]
 _MS_AND_SEQ = itemgetter(0, 1)
 _BOOTS: Final = Plain(Boot)
+#: So many journals are looked through for a dated entry, each way: a gate may have had thousands without one.
+MOST_WALKED: Final = 100
 
 
 @dataclass
@@ -138,8 +140,8 @@ def _last_before(row: Boot) -> datetime | None:
     """Return the time of the last dated entry before a boot."""
     journal: Journal | None = row.journal
     boots = Boot.objects.filter(seq__lt=row.seq)
-    seen = set()
-    while journal is not None and journal.pk not in seen:
+    seen: set[int] = set()
+    while journal is not None and journal.pk not in seen and len(seen) < MOST_WALKED:
         seen.add(journal.pk)
         found = boots.filter(journal=journal, first_at__isnull=False).order_by("-seq").first()
         if found is not None:
@@ -155,8 +157,8 @@ def _first_after(row: Boot) -> datetime | None:
     """Return the time of the first dated entry after a boot."""
     journal: Journal | None = row.journal
     boots = Boot.objects.filter(seq__gt=row.seq)
-    seen = set()
-    while journal is not None and journal.pk not in seen:
+    seen: set[int] = set()
+    while journal is not None and journal.pk not in seen and len(seen) < MOST_WALKED:
         seen.add(journal.pk)
         found = boots.filter(journal=journal, first_at__isnull=False).order_by("seq").first()
         if found is not None:

@@ -95,20 +95,29 @@ def _end_journals(gates: Collection[int], known: dict[str, Journal]) -> list[Jou
     """
     if not gates:
         return []
-    for other in Journal.objects.filter(gate__in=gates):
-        known.setdefault(other.name, other)
-    mine: dict[int, dict[int, Journal]] = {gate: {} for gate in sorted(gates)}
-    for journal in known.values():
-        if journal.gate_id in mine:
-            mine[journal.gate_id][journal.pk] = journal
+    mine: dict[int, list[journals.Kin]] = {gate: [] for gate in sorted(gates)}
+    now: dict[int, int | None] = {}
+    rows = Journal.objects.filter(gate__in=gates).order_by("id")  # `follow` has saved its changes
+    columns = ("gate_id", "superseded_by_id", "id", "name", "predecessor", "is_root")
+    for gate, ended_by, pk, name, predecessor, is_root in rows.values_list(*columns).iterator():
+        mine[gate].append(journals.Kin(pk, name, predecessor, is_root))
+        now[pk] = ended_by
+    changed = {
+        pk: successor
+        for own in mine.values()
+        for pk, successor in journals.successors(own).items()
+        if now[pk] != successor
+    }
+    by_pk = {journal.pk: journal for journal in known.values()}
+    for some in statements.chunks(sorted(changed.keys() - by_pk.keys())):
+        by_pk.update(Journal.objects.in_bulk(some))
     ended = []
-    for own in mine.values():
-        after = journals.successors([journals.Kin(j.pk, j.name, j.predecessor, j.is_root) for j in own.values()])
-        for pk, successor in after.items():
-            if own[pk].superseded_by_id != successor:
-                own[pk].superseded_by_id = successor
-                own[pk].save(update_fields=["superseded_by"])
-                ended += [own[pk]] if successor is not None else []
+    for pk, successor in changed.items():
+        journal = known[by_pk[pk].name] = by_pk[pk]
+        journal.superseded_by_id = successor
+        journal.save(update_fields=["superseded_by"])
+        if successor is not None and now[pk] is None:
+            ended.append(journal)
     return ended
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+import sys
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -120,16 +122,20 @@ def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
 
     A journal that another names is ended by that one. Journals that nothing ties together cannot be told apart by
     what they hold, so there the order counts in which the collector first heard of them: a chain that is known to
-    begin anew ends those before it. Computed anew from all that is known, so that late entries can put it right.
+    begin anew ends those before it, back to the last one that did. Computed from all that is known, so that late entries
+    can correct it; one more journal changes what is said of its neighbours only.
     """
     ended: dict[int, int | None] = {kin.pk: None for kin in gate}
     by_name = {kin.name: kin for kin in gate}
     chain = {kin.name: kin.name for kin in gate}  # name → a name that all of its chain share
 
     def head(name: str) -> str:
-        while chain[name] != name:
-            name = chain[name]
-        return name
+        top = name
+        while chain[top] != top:
+            top = chain[top]
+        while chain[name] != top:  # the next look is short: a chain may have thousands
+            chain[name], name = top, chain[name]
+        return top
 
     for kin in gate:
         older = by_name.get(kin.predecessor)
@@ -139,11 +145,11 @@ def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
     first_heard: dict[str, int] = {}
     for kin in gate:
         first_heard[head(kin.name)] = min(kin.pk, first_heard.get(head(kin.name), kin.pk))
-    anew = max((kin for kin in gate if kin.is_root), key=lambda kin: first_heard[head(kin.name)], default=None)
-    if anew is not None:
-        for kin in gate:
-            if ended[kin.pk] is None and first_heard[head(kin.name)] < first_heard[head(anew.name)]:
-                ended[kin.pk] = anew.pk
+    roots = sorted((first_heard[head(kin.name)], kin.pk) for kin in gate if kin.is_root)
+    for kin in gate:
+        if ended[kin.pk] is None:
+            later = bisect_right(roots, (first_heard[head(kin.name)], sys.maxsize))
+            ended[kin.pk] = roots[later][1] if later < len(roots) else None
     return ended
 
 

@@ -45,6 +45,20 @@ def test_a_journal_that_begins_anew_ends_what_was_heard_of_before():
     assert successors([Kin(1, "a", "", True), Kin(2, "b", "a", False), Kin(3, "c", "", True)]) == {1: 2, 2: 3, 3: None}
 
 
+def test_each_beginning_ends_what_was_heard_of_since_the_one_before():
+    gate = [Kin(1, "a", "", True), Kin(2, "lost", "", False), Kin(3, "b", "", True), Kin(4, "c", "", True)]
+    assert successors(gate) == {1: 3, 2: 3, 3: 4, 4: None}
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.booleans()), min_size=1, max_size=30))
+def test_one_more_journal_that_begins_anew_changes_nothing_for_those_that_have_ended(rows):
+    gate = [Kin(pk, f"j-{pk}", "" if is_root else f"j-{named}", is_root) for pk, (named, is_root) in enumerate(rows, 1)]
+    before = successors(gate)
+    after = successors([*gate, Kin(99, "j-99", "", True)])
+    assert all(after[pk] == ended for pk, ended in before.items() if ended is not None)
+    assert after[99] is None
+
+
 def test_a_journal_whose_first_entry_is_not_known_ends_none():
     assert successors([Kin(1, "a", "", True), Kin(2, "b", "", False)]) == {1: None, 2: None}
 

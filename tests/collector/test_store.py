@@ -3,6 +3,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from msgspec.structs import replace
 
 from fabgate import seal, wire
@@ -508,3 +510,24 @@ def test_on_connect_each_gate_hears_of_the_journal_that_it_writes_now(store, jou
     store.store(journal.messages(), NOON)
     said = ack(store.greetings())
     assert (said.journal, said.seq) == (journal.name, 1)
+
+
+@pytest.mark.parametrize("is_chain", [False, True], ids=["each begins anew", "each names the one before"])
+def test_one_more_journal_costs_as_much_after_hundreds_as_after_a_few(store, is_chain):
+    def begun(number: int) -> list[Received]:
+        journal = Journal(name=f"j-{number}")
+        journal.write("gate.started", version="1", replaces=f"j-{number - 1}" if is_chain and number else None)
+        return journal.messages()
+
+    def statements_of_one_more(number: int) -> int:
+        with CaptureQueriesContext(connection) as asked:
+            store.store(begun(number), NOON)
+            store.greetings()
+        return len(asked)
+
+    for number in range(5):
+        store.store(begun(number), NOON)
+    few = statements_of_one_more(5)
+    store.store([message for number in range(6, 300) for message in begun(number)], NOON)
+    assert statements_of_one_more(300) == few
+    assert len(store.greetings()) == 1
