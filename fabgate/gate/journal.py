@@ -55,14 +55,22 @@ Connect = Callable[[str], Any]
 #: Where a database says that it is in WAL mode: 2 to write and to read (sqlite.org/fileformat2.html, 1.3.3).
 _FILE_VERSIONS: Final = slice(18, 20)
 
+#: So many entries are copied at a time: a tap that comes meanwhile waits for no more of them.
+SLICE: Final = 250
+_INSERT: Final = {
+    "entry": "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)",
+    "entry_new": "INSERT INTO entry_new VALUES (?, ?, ?, ?, ?, ?)",
+}
 #: SQLite folds nothing by itself, neither within a commit nor unseen.
 NO_FOLD: Final = "PRAGMA wal_autocheckpoint=0"
 
-_SCHEMA: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
-CREATE TABLE entry (
+_ENTRIES: Final = """
+CREATE TABLE {} (
     seq INTEGER PRIMARY KEY, uid TEXT NOT NULL, type TEXT NOT NULL, at_ms INTEGER, hash BLOB NOT NULL, body BLOB NOT NULL
 );
+"""
+_SCHEMA: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 CREATE TABLE open_session (
     one INTEGER PRIMARY KEY CHECK (one = 1), session TEXT NOT NULL, member TEXT NOT NULL, badge TEXT NOT NULL,
     roster INTEGER NOT NULL, energised_ms INTEGER NOT NULL, running_ms INTEGER NOT NULL,
@@ -162,6 +170,9 @@ class Journal:
         #: Up to this number, and from 2 on, stand copies of what a collector had confirmed in the journal before.
         self._copied = 0
         self._head_hash = b""
+        #: How many entries ``renew_some`` copies at a time.
+        self.slice = SLICE
+        self._has_leftovers = False
         self._files = JournalFiles(path)
         #: The open session, the latched words and the lock: what holds now, in whichever file it has to be written.
         self._holding = _Holding()
@@ -218,7 +229,7 @@ class Journal:
         """Return the bytes of an empty journal with a new id."""
         journal = uuid7().replace("-", "")
         with contextlib.closing(sqlite3.connect(":memory:")) as memory:
-            memory.executescript(_SCHEMA)
+            memory.executescript(_ENTRIES.format("entry") + _SCHEMA)
             meta = {
                 "schema": SCHEMA_VERSION,
                 "journal": journal,
@@ -257,6 +268,7 @@ class Journal:
         self._reopened = True
         self.head, self._head_hash = (int(last[0][0]), blob(last[0][1])) if last else self.anchor
         self._holding = _Holding(self.open_session(), self.latched(), self.lock())
+        self._has_leftovers = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name IN ('entry_new', 'entry_old')"))
 
     def _carry(self) -> None:
         """Write what holds now into the file that took the place of ours: it may say nothing, or what held once."""
@@ -304,7 +316,7 @@ class Journal:
         if change != NO_CHANGE:
             self._holding = self._holding.after(change)
 
-    def _put_draft(self, journal: str, seq: int, prev: bytes, draft: Draft) -> bytes:
+    def _put_draft(self, journal: str, seq: int, prev: bytes, draft: Draft, *, table: str = "entry") -> bytes:
         body = wire.encode_entry(
             topics=self.topics,
             journal=journal,
@@ -316,12 +328,12 @@ class Journal:
             time=draft.time,
         )
         at_ms = None if draft.time is None else round(draft.time.timestamp() * 1000)
-        return self._put(seq, draft.uid, draft.type, at_ms, body)
+        return self._put(seq, draft.uid, draft.type, at_ms, body, table=table)
 
-    def _put(self, seq: int, uid: str, kind: str, at_ms: int | None, body: bytes) -> bytes:
+    def _put(self, seq: int, uid: str, kind: str, at_ms: int | None, body: bytes, *, table: str = "entry") -> bytes:
         """Insert one entry; return its hash, which the next one carries."""
         digest = entry_hash(body)
-        self._execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", seq, uid, kind, at_ms, digest, body)
+        self._execute(_INSERT[table], seq, uid, kind, at_ms, digest, body)
         return digest
 
     def _apply(self, change: Change) -> None:
@@ -379,6 +391,8 @@ class Journal:
         """
         with self._certain_or_closed("trimmed"):
             floor = self.anchor[0]
+            if self._meta("renewal") is not None:
+                return 0  # the copies are counted by what is there
             # Asked with every mark, so from the old end: while nothing there is old, the first row ends the look.
             recent = self._rows("SELECT seq FROM entry WHERE at_ms >= ? ORDER BY seq LIMIT 1", before_ms)
             upto = min(self.mark, recent[0][0] - 1) if recent else self.mark
@@ -396,12 +410,14 @@ class Journal:
             self.anchor = (last, anchor)
             return last - floor
 
-    def fold(self) -> None:
+    def fold(self, *, at_least: int = FOLD_AFTER) -> None:
         """Bring what the WAL holds into the file where it is worth it. To be called when nobody waits for the disk.
+
+        It is after so many transactions.
 
         Raises JournalError when the file cannot be written; what was confirmed stays in the WAL.
         """
-        if self._unfolded < FOLD_AFTER:
+        if self._unfolded < at_least:
             return
         with self._certain_or_closed("folded", folds=True):
             self._execute("PRAGMA wal_checkpoint(PASSIVE)")  # a reader in its way leaves the rest for the next time
@@ -427,10 +443,20 @@ class Journal:
                 pass
 
     def renew(self, journal: str, first: Draft) -> int:
-        """Become another journal, in one transaction: `first`, then a copy of every entry that is kept.
+        """Become another journal at once; return the new head. See ``renew_some``."""
+        while not self.renew_some(journal, first):
+            pass
+        return self.head
 
-        A copy keeps uid, type, time and data, and names its first original; returns the new head. For a journal whose
-        past the collector knows otherwise (a restored image): nothing may be lost, and no number used twice.
+    def renew_some(self, journal: str, first: Draft) -> bool:
+        """Go one step towards being another journal; say whether it is that now: `first`, then a copy of each entry kept.
+
+        A copy keeps uid, type, time and data, and names its first original. For a journal whose past the collector
+        knows otherwise (a restored image): nothing may be lost, and no number used twice.
+
+        The copies are made beside the entries, `SLICE` at a time, and take their place in the last step. Between two
+        steps the journal is written as ever; what comes meanwhile is copied too. After a kill the steps go on where
+        they stopped when they are asked for under the same name, and begin again under another.
 
         Copies of what was confirmed before are kept like the others until the new journal is confirmed that far: a
         collector restored from a copy is filled from them, and entry 1, which tells it of the fork, stands before
@@ -439,14 +465,18 @@ class Journal:
         """
         with self._certain_or_closed("renewed"):
             if self.id == journal:
-                return self.head  # an earlier try that raised was durable
-            kept = self._rows("SELECT seq, uid, type, at_ms, hash, body FROM entry ORDER BY seq")
+                return True  # an earlier try that raised was durable
+            if self._meta("renewal") != journal:
+                if not self._remove_some():
+                    self._begin_renewal(journal, first)
+                return False
+            at = self._meta("renewal_at")
+            page = "SELECT seq, uid, type, at_ms, hash, body FROM entry WHERE seq > ? ORDER BY seq LIMIT ?"
+            kept = self._rows(page, at, self.slice)
+            head, prev = self._rows("SELECT seq, hash FROM entry_new ORDER BY seq DESC LIMIT 1")[0]
+            is_last = len(kept) < self.slice
             anchor = first_prev(journal)
-            confirmed = sum(seq <= max(self.mark, self._copied) for seq, *_ in kept)
-            copied = confirmed and 1 + confirmed
             with self._transaction():
-                self._execute("DELETE FROM entry")
-                head, prev = 1, self._put_draft(journal, 1, anchor, first)
                 for seq, uid, kind, at_ms, old_hash, body in kept:
                     head += 1
                     with readable(self.path):
@@ -458,14 +488,71 @@ class Journal:
                             prev=to_text(prev),
                             copyof=f"{self.id}/{seq}/{to_text(blob(old_hash))}",
                         )
-                    prev = self._put(head, uid, kind, at_ms, copy)
-                for key, value in (("journal", journal), ("mark", 0), ("anchor_seq", 0), ("anchor_hash", anchor)):
-                    self._execute("UPDATE meta SET value = ? WHERE key = ?", value, key)
-                self._execute("INSERT OR REPLACE INTO meta VALUES ('copied', ?)", copied)
-            self._copied = copied
-            self.id, self.mark, self.anchor = journal, 0, (0, anchor)
-            self.head, self._head_hash = head, prev
-        return self.head
+                    prev = self._put(head, uid, kind, at_ms, copy, table="entry_new")
+                if kept:
+                    self._set_meta("renewal_at", kept[-1][0])
+                if is_last:
+                    copied = self._put_in_place(journal, anchor)
+            if is_last:
+                self._copied = copied
+                self.id, self.mark, self.anchor = journal, 0, (0, anchor)
+                self.head, self._head_hash = head, prev
+            return is_last
+
+    def _begin_renewal(self, journal: str, first: Draft) -> None:
+        with self._transaction():
+            self._execute(_ENTRIES.format("entry_new"))
+            self._put_draft(journal, 1, first_prev(journal), first, table="entry_new")
+            self._set_meta("renewal", journal)
+            self._set_meta("renewal_at", 0)
+            self._has_leftovers = True
+
+    def _put_in_place(self, journal: str, anchor: bytes) -> int:
+        """Let the copies be the entries; return up to which number they are of what was confirmed, 0 for none."""
+        upto = max(self.mark, self._copied)
+        confirmed = self._rows("SELECT count(*) FROM entry WHERE seq <= ?", upto)[0][0]
+        copied: int = confirmed and 1 + confirmed
+        self._execute("ALTER TABLE entry RENAME TO entry_old")
+        self._execute("ALTER TABLE entry_new RENAME TO entry")
+        for key, value in (("journal", journal), ("mark", 0), ("anchor_seq", 0), ("anchor_hash", anchor)):
+            self._set_meta(key, value)
+        self._set_meta("copied", copied)
+        self._execute("DELETE FROM meta WHERE key LIKE 'renewal%'")
+        return copied
+
+    def tidy_some(self) -> None:
+        """Remove a piece of what a renewal left: the entries that were copied, or copies that were never used."""
+        with self._certain_or_closed("tidied"):
+            self._has_leftovers = self._remove_some()
+
+    @property
+    def has_leftovers(self) -> bool:
+        """Whether there may be something for ``tidy_some`` to remove."""
+        return self._has_leftovers
+
+    def _remove_some(self) -> bool:
+        """Remove a piece of a table that no renewal needs any more; say whether there was one."""
+        sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('entry_new', 'entry_old')"
+        found = self._rows(sql)
+        if not found:
+            return False
+        table = found[0][0]
+        with self._transaction():
+            self._execute("DELETE FROM meta WHERE key LIKE 'renewal%'")
+            self._execute(
+                f"DELETE FROM {table} WHERE seq IN (SELECT seq FROM {table} ORDER BY seq LIMIT ?)",  # noqa: S608 - one of two names
+                4 * self.slice,
+            )
+            if not self._rows(f"SELECT 1 FROM {table} LIMIT 1"):  # noqa: S608 - as above
+                self._execute(f"DROP TABLE {table}")
+        return True
+
+    def _meta(self, key: str) -> Any:
+        found = self._rows("SELECT value FROM meta WHERE key = ?", key)
+        return found[0][0] if found else None
+
+    def _set_meta(self, key: str, value: object) -> None:
+        self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
 
     # --- the reserve --------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 RETRY_FIRST_S: Final = 0.5
 RETRY_MOST_S: Final = 5.0
 PROBE_S: Final = 2.0
+#: The longest rest between two pieces of work that nobody waits for.
+REST_MOST_S: Final = 1.0
 
 
 class JournalSick(msgspec.Struct, frozen=True):
@@ -120,6 +123,11 @@ class Recorder:
         #: How often the journal became another one, or another file. A mark of the one before confirms nothing here.
         self._generation = 0
         journal.taken_over = self._taken_over
+        #: The journal is on its way to become another one; the entry that names the old one is made once.
+        self._renewal: _Fork | None = None
+        self._first: Draft | None = None
+        self._fold_next = False
+        self._rest_until_s = 0.0
 
     # --- called by others ---------------------------------------------------------------------------------------------
 
@@ -169,23 +177,22 @@ class Recorder:
     def _run(self) -> None:
         while True:
             if self._current is None:
+                spare = self._has_spare_work()
                 try:
-                    self._current = self._queue.get(timeout=PROBE_S if self._sick else None)
+                    self._current = self._queue.get(timeout=self._patience_s(spare=spare))
                 except Empty:
-                    self._probe()
+                    self._spare_work() if spare else self._probe()
                     continue
             if self._current is _END:
                 break
             self._do(self._current)
             self._current = None
-            if self._journal.has_much_to_fold and self._queue.empty():
-                self._fold()
 
     def _do(self, job: object) -> None:
         if isinstance(job, _Append):
             self._append(job)
         elif isinstance(job, _Fork):
-            self._fork(job)
+            self._renewal, self._first = job, None
         elif job is _Checkpoint:
             self._write_checkpoint()
         elif job is _LOOK:
@@ -214,19 +221,49 @@ class Recorder:
 
     def _taken_over(self) -> None:
         journal = self._journal
+        self._renewal = None  # it was for the file before
         self._generation += 1
         self._post(Reopened(journal.id, journal.head, journal.unacknowledged))
 
-    def _fork(self, job: _Fork) -> None:
-        first: list[Draft] = []
+    # --- what is done while nothing else is asked for: a piece at a time, so that nobody waits for more than one ---------
 
-        def renew() -> None:
-            if not first:
-                first.append(job.first(self._journal))
-            self._journal.renew(job.new, first[0])
-            self._latest_mark = None  # it was the old journal's
+    def _has_spare_work(self) -> bool:
+        if self._sick:
+            return False  # the probe comes first
+        journal = self._journal
+        return self._renewal is not None or self._fold_next or journal.has_leftovers or journal.has_much_to_fold
 
-        if self._until_written(renew, ends=False):
+    def _patience_s(self, *, spare: bool) -> float | None:
+        """Return for how long the next job is waited for, or None where there is nothing else to do."""
+        if spare:
+            return max(0.0, self._rest_until_s - time.monotonic())
+        return PROBE_S if self._sick else None
+
+    def _spare_work(self) -> None:
+        began_s = time.monotonic()
+        self._do_spare_work()
+        ended_s = time.monotonic()
+        self._rest_until_s = ended_s + min(ended_s - began_s, REST_MOST_S)  # half of the time is for other jobs
+
+    def _do_spare_work(self) -> None:
+        try:
+            if self._fold_next or self._journal.has_much_to_fold:
+                self._journal.fold(at_least=1)
+                self._fold_next = False
+                return
+            self._fold_next = True  # or the WAL would become as large as all that is copied
+            if self._renewal is not None:
+                self._renew_some(self._renewal)
+            else:
+                self._journal.tidy_some()
+        except JournalError as error:
+            self._fell_sick(error)
+
+    def _renew_some(self, job: _Fork) -> None:
+        if self._first is None:
+            self._first = job.first(self._journal)
+        if self._journal.renew_some(job.new, self._first):
+            self._renewal = self._first = self._latest_mark = None  # the mark was the old journal's
             self._generation += 1
             self._post(Renewed(job.new, self._journal.head))
 

@@ -26,6 +26,8 @@ from fabgate.gate.uplink import (
     CommandArrived,
     CommandsRefused,
     ForkFound,
+    HistoryAgrees,
+    HistoryDiffers,
     LinkChanged,
     MarkMoved,
     RosterNudged,
@@ -267,6 +269,12 @@ class Reports:
             case CommandArrived(command):
                 self._taken(event)
                 return self._command(command, now)
+            case HistoryDiffers(detail):
+                self.problems["fork"] = detail
+                return []
+            case HistoryAgrees():
+                self.problems.pop("fork", None)
+                return []
             case CommandsRefused(count, detail):
                 # Whoever sent them is not known: no answer, no entry, or the journal could be filled from afar.
                 self.problems["command"] = f"{count} refused since the start; the last one: {detail}"

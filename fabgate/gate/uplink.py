@@ -28,6 +28,7 @@ from fabgate.gate.commands import Door
 from fabgate.gate.config import Config
 from fabgate.gate.delivery import Answer, Delivery
 from fabgate.gate.endings import Endings
+from fabgate.gate.forks import Forks
 from fabgate.gate.journal_reader import Reader
 from fabgate.gate.keys import gate_keys
 from fabgate.gate.pauses import Pauses
@@ -62,6 +63,16 @@ class LinkChanged(msgspec.Struct, frozen=True):
 
 class ForkFound(msgspec.Struct, frozen=True):
     """The collector has another history of this journal: a restored image, or a cloned card."""
+
+
+class HistoryDiffers(msgspec.Struct, frozen=True):
+    """The collector has another entry than this journal; `detail` says which, and when a fork follows."""
+
+    detail: str
+
+
+class HistoryAgrees(msgspec.Struct, frozen=True):
+    """After one or more forks the collector confirms what this journal holds."""
 
 
 class CommandArrived(msgspec.Struct, frozen=True):
@@ -151,6 +162,7 @@ class Uplink:
         #: The collector knows another history. Nothing of the old journal is published any more: the file becomes
         #: another one at a moment that this thread does not see.
         self._forking = False
+        self._forks = Forks()
         #: The file holds another journal, which is not read yet.
         self._renewed = False
         #: How often that was said, and how often it had been said when the journal that is delivered was opened.
@@ -315,6 +327,9 @@ class Uplink:
         self._take(event)
         if self._renewed:
             self._begin_journal()
+        if self._forks.due(self._boot_ms()):
+            self._forking = True
+            self._post(ForkFound())
         mark = self._delivery.mark
         if self._delivery.due(self._boot_ms()):
             self._publish_status()
@@ -328,7 +343,9 @@ class Uplink:
     def _timeout_s(self) -> float:
         if self._renewed:
             return 0.0
-        soonest = min(self._delivery.deadline() or self._beat_at, self._beat_at)
+        soonest = min(
+            self._delivery.deadline() or self._beat_at, self._forks.deadline() or self._beat_at, self._beat_at
+        )
         return min(60.0, max(0.0, (soonest - self._boot_ms()) / 1000)) if self._client else 60.0
 
     def _take(self, event: object) -> None:  # noqa: C901 - one line an event, read as a table
@@ -373,6 +390,7 @@ class Uplink:
         self._journal.close()
         self._journal = fresh
         self._delivery = self._new_delivery()
+        self._forks.begin(self._delivery.head)
         self._generation = self._renewals
         self._renewed = self._forking = False
         self._mids.clear()
@@ -459,14 +477,27 @@ class Uplink:
         same = ours is not None and ours == from_text(ack.hash)
         answer = self._delivery.ack(ack.seq, same_history=same, now_ms=self._boot_ms())
         if answer is Answer.FORK:
-            self._forking = True
-            log.error("the collector has another history of journal %s at entry %d", ack.journal, ack.seq)
-            self._post(ForkFound())
+            self._differs(ack)
+        elif same and ack.seq and self._forks.agrees(ack.seq, self._boot_ms()):
+            self._post(HistoryAgrees())
         if self._delivery.mark != mark:
             self._post(MarkMoved(self._delivery.mark, self._generation))
 
+    def _differs(self, ack: wire.Ack) -> None:
+        if not self._forks.differs(ack.seq, self._boot_ms()):
+            return
+        wait_min = self._forks.wait_ms // 60_000
+        when = f"in {wait_min} min" if wait_min else "now"
+        detail = (
+            f"the collector has another entry {ack.seq} of journal {ack.journal}: the journal goes on under another id"
+            f" {when} ({self._forks.count} times so far). That is right after an image of the card was put back; else the"
+            " collector is at fault"
+        )
+        log.error("%s", detail)
+        self._post(HistoryDiffers(detail))
+
     def _pump(self) -> None:
-        room, beside = 0 if self._forking else self._delivery.room(), packer(self._journal.id)
+        room, beside = 0 if self._forking or self._forks.is_waiting else self._delivery.room(), packer(self._journal.id)
         while room > 0 and self._client is not None:
             entries = self._journal.after(self._delivery.next - 1, most=room)
             if not entries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -530,6 +531,45 @@ def test_a_renewed_journal_copies_every_entry_that_is_kept_and_names_its_first_o
     assert [wire.decode_data(copy) for copy in copies[2:]] == [drafts[1].data, drafts[2].data]
     assert journal.open_session() == SESSION
     assert journal.append([refused()]) == 5
+
+
+def test_what_is_written_while_a_journal_is_renewed_is_copied_too(journal):
+    journal.slice = 2
+    journal.append([refused() for _ in range(5)])
+    first = Draft(
+        uuid7(), "journal.forked", wire.JournalForked(clock=CLOCK, journal=journal.id, floor=1, head=5, mark=0), START
+    )
+    while not journal.renew_some("new", first):
+        if journal.head < 9:
+            journal.append([refused()], Change(opens=SESSION, latch=frozenset({"danger"})))
+    assert (journal.id, journal.head, journal.mark, journal.unacknowledged) == ("new", 10, 0, 10)
+    with contextlib.closing(Reader(journal.path)) as view:
+        assert view.first_break() is None
+        assert len({wire.decode_entry(entry.body).uid for entry in view.after(0, most=99)}) == 10
+    assert journal.open_session() == SESSION
+    assert journal.trim(before_ms=0, most=2) == 0
+
+
+def test_a_renewal_that_a_restart_ended_changes_nothing_and_begins_again_under_another_name(journal):
+    journal.slice = 2
+    before = [refused() for _ in range(9)]
+    journal.append(before)
+    data = wire.JournalForked(clock=CLOCK, journal=journal.id, floor=1, head=9, mark=0)
+    one, two = (Draft(uuid7(), "journal.forked", data, START) for _ in range(2))
+    old = journal.id
+    for _ in range(3):
+        assert not journal.renew_some("new", one)
+    journal.close()
+    again = Journal(journal.path, TOPICS)
+    again.open()
+    assert (again.id, again.head) == (old, 9)
+    assert uids(again.path) == [draft.uid for draft in before]
+    assert again.has_leftovers
+    assert again.renew("newer", two) == 10
+    assert uids(again.path) == [two.uid, *(draft.uid for draft in before)]
+    while again.has_leftovers:
+        again.tidy_some()
+    again.close()
 
 
 # --- the reader -------------------------------------------------------------------------------------------------------

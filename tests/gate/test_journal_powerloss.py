@@ -42,7 +42,9 @@ def journal_on(disk: Disk, **changes: Any) -> Journal:
         "begin": disk.begin,
         "write_back": disk.write_back,
     }
-    return Journal(disk.folder / "journal.db", TOPICS, **(tools | changes))
+    journal = Journal(disk.folder / "journal.db", TOPICS, **(tools | changes))
+    journal.slice = 4  # so that a renewal has many steps
+    return journal
 
 
 def clock() -> wire.Clock:
@@ -151,8 +153,10 @@ class Life:
             self.acknowledge(journal)
         elif chance < 0.95:
             self.trim(journal)
-        elif chance < 0.97:
+        elif chance < 0.96:
             self.renew(journal)
+        elif chance < 0.98:
+            journal.tidy_some()
         else:
             journal.close()
 

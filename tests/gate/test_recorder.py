@@ -10,6 +10,7 @@ import pytest
 
 from fabgate import wire
 from fabgate.errors import JournalError
+from fabgate.gate import recorder
 from fabgate.gate.journal import FOLD_AFTER, Change, Journal, OpenSession
 from fabgate.gate.recorder import CheckpointKept, JournalSick, JournalWell, Recorder, Renewed, Stored
 from tests.gate.shell import Disk, drafts, wait
@@ -29,10 +30,17 @@ class Desk:
         self.posted: list[object] = []
         self.kept: list[int] = []
         self.pauses: list[float] = []
+        #: How many commits there had been when a record was confirmed.
+        self.commits_at: dict[int | None, int] = {}
         self.recorder = Recorder(
-            self.journal, self.posted.append, keep=lambda journal: self.kept.append(journal.mark), wait=self.wait
+            self.journal, self.post, keep=lambda journal: self.kept.append(journal.mark), wait=self.wait
         )
         self.thread = threading.Thread(target=self.recorder.run)
+
+    def post(self, event: object) -> None:
+        if isinstance(event, Stored):
+            self.commits_at[event.token] = self.disk.commits
+        self.posted.append(event)
 
     def wait(self, pause_s: float) -> bool:
         """The pause between two tries: as short as can be."""
@@ -250,16 +258,54 @@ def test_a_renewal_that_raised_and_was_durable_is_not_done_twice(desk: Desk) -> 
     assert desk.uids() == ["f1", "u1", "u2", "u3"]
 
 
-def test_a_renewal_that_failed_is_tried_again(desk: Desk) -> None:
+def test_a_renewal_that_failed_is_tried_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "PROBE_S", 0.01)
     desk.start()
     desk.recorder.append(drafts(1), token=1)
     desk.await_record(1)
     desk.disk.broken = "disk I/O error"
     desk.recorder.fork("j-new", lambda _: drafts(1, uid="f")[0])
-    wait(lambda: len(desk.pauses) > 2, "tries")
+    wait(lambda: desk.of(JournalSick), "the failure")
     desk.disk.broken = ""
     desk.await_(Renewed("j-new", 2))
     desk.await_(JournalWell())
+
+
+def test_who_waits_for_the_disk_during_a_renewal_waits_for_one_step_of_it(desk: Desk) -> None:
+    desk.journal.slice = 4
+    desk.recorder.append(drafts(100), token=1)
+    desk.start()
+    desk.await_record(1)
+    desk.disk.hold()
+    desk.recorder.fork("j-new", lambda _: drafts(1, uid="f")[0])
+    assert desk.disk.held.wait(20)
+    before = desk.disk.commits
+    for token in (2, 3):
+        desk.recorder.append(drafts(1, first=100 + token), token=token)
+    desk.disk.go_on()
+    desk.await_(Renewed("j-new", 103))
+    done = [event for event in desk.posted if isinstance(event, Renewed) or getattr(event, "token", None) in (2, 3)]
+    assert [getattr(event, "token", None) for event in done] == [2, 3, None], (
+        "both were stored before the copying ended"
+    )
+    assert desk.commits_at[2] - before <= 2, "the step that was under way, and the entry itself"
+    assert desk.commits_at[3] - before <= 3
+    assert desk.disk.commits - before > 20
+    desk.end()
+    assert desk.uids() == ["f1", *(f"u{n}" for n in range(1, 101)), "u102", "u103"]
+
+
+def test_what_a_renewal_leaves_is_removed_piece_by_piece(desk: Desk) -> None:
+    desk.journal.slice = 4
+    desk.recorder.append(drafts(100), token=1)
+    desk.recorder.fork("j-new", lambda _: drafts(1, uid="f")[0])
+    desk.start()
+    desk.await_(Renewed("j-new", 101))
+    wait(lambda: not desk.recorder._has_spare_work(), "the end of the tidying")
+    desk.end()
+    desk.journal.open()
+    tables = {row[0] for row in desk.journal._rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables == {"entry", "meta", "open_session", "latched"}
 
 
 def test_a_stop_writes_what_is_queued(desk: Desk) -> None:
@@ -278,7 +324,7 @@ def test_a_stop_gives_up_on_what_fails_with_a_line_in_the_log(desk: Desk, caplog
     desk.start()
     desk.thread.join()
     assert desk.records() == desk.of(Renewed) == []
-    assert caplog.text.count("stopping with an entry that could not be written") == 2
+    assert caplog.text.count("stopping with an entry that could not be written") == 1
     assert "Traceback" not in caplog.text
 
 

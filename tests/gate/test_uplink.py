@@ -559,7 +559,8 @@ def test_acks_that_come_between_a_fork_and_the_new_journal_move_nothing(make: Ca
 
     ack(4, b"\x01" * 32)
     ack(2, desk.hash(2))  # it would be taken for one of the new journal, where number 2 is another entry
-    assert desk.posted == [ForkFound()]
+    assert desk.of(ForkFound) == [ForkFound()]
+    assert desk.of(MarkMoved) == []
 
 
 def test_an_ack_below_what_is_kept_is_no_fork(broker: Mosquitto, ear: Ear, make: Callable[..., Desk]) -> None:
