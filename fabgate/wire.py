@@ -174,20 +174,26 @@ class Data(Message, frozen=True, kw_only=True, omit_defaults=False):
     clock: Clock
 
 
-class GateStarted(Data, frozen=True, kw_only=True):
+class PacedData(Data, frozen=True, kw_only=True, omit_defaults=False):
+    """What something broken may say again and again: `unrecorded` of the same source were left out before this one."""
+
+    unrecorded: Count | UnsetType = UNSET
+
+
+class GateStarted(PacedData, frozen=True, kw_only=True):
     """``fabgate.gate.started.v1``: the daemon is ready; `replaces` names a journal that this new one follows."""
 
     version: str
     replaces: JournalId | None = None
 
 
-class GateStopping(Data, frozen=True, kw_only=True):
+class GateStopping(PacedData, frozen=True, kw_only=True):
     """``fabgate.gate.stopping.v1``: an orderly stop."""
 
     reason: str
 
 
-class ClockSynced(Data, frozen=True, kw_only=True):
+class ClockSynced(PacedData, frozen=True, kw_only=True):
     """``fabgate.clock.synced.v1``: ties a boot's clock to wall time; again after each wall step above 1 s."""
 
     step_ms: int | None = None
@@ -244,7 +250,7 @@ class SessionEnded(SessionCounters, frozen=True, kw_only=True):
     actor: Text | None = None
 
 
-class AccessRefused(Data, frozen=True, kw_only=True):
+class AccessRefused(PacedData, frozen=True, kw_only=True):
     """``fabgate.access.refused.v1``: **all** reasons at once, the worst first."""
 
     badge: Text
@@ -253,7 +259,7 @@ class AccessRefused(Data, frozen=True, kw_only=True):
     roster: Count = 0
 
 
-class MachineBlocked(Data, frozen=True, kw_only=True):
+class MachineBlocked(PacedData, frozen=True, kw_only=True):
     """``fabgate.machine.blocked.v1``: `level` is cut (power off at once) or hold (no new session)."""
 
     cause: Text
@@ -261,7 +267,7 @@ class MachineBlocked(Data, frozen=True, kw_only=True):
     detail: str | None = None
 
 
-class MachineCleared(Data, frozen=True, kw_only=True):
+class MachineCleared(PacedData, frozen=True, kw_only=True):
     """``fabgate.machine.cleared.v1``: the cause is gone; `member` cleared it on site where one did."""
 
     cause: Text
@@ -276,13 +282,13 @@ class MachineFlagged(Data, frozen=True, kw_only=True):
     badge: Text
 
 
-class Fault(Data, frozen=True, kw_only=True):
+class Fault(PacedData, frozen=True, kw_only=True):
     """``fabgate.reader.fault.v1``, ``…reader.recovered.v1``, ``…output.fault.v1``."""
 
     detail: str
 
 
-class RosterReplaced(Data, frozen=True, kw_only=True):
+class RosterReplaced(PacedData, frozen=True, kw_only=True):
     """``fabgate.roster.replaced.v1``; `adopted` where a person on the gate allowed it (``fabgate roster adopt``)."""
 
     version: Count
@@ -290,14 +296,14 @@ class RosterReplaced(Data, frozen=True, kw_only=True):
     adopted: bool = False
 
 
-class RosterRejected(Data, frozen=True, kw_only=True):
+class RosterRejected(PacedData, frozen=True, kw_only=True):
     """``fabgate.roster.rejected.v1``: why the last good roster stays."""
 
     reason: str
     version: Count | None = None
 
 
-class CommandExecuted(Data, frozen=True, kw_only=True):
+class CommandExecuted(PacedData, frozen=True, kw_only=True):
     """``fabgate.command.executed.v1``."""
 
     command: Text

@@ -32,6 +32,7 @@ from fabgate.gate import messages, systemd
 from fabgate.gate.clock import Clock, open_clock
 from fabgate.gate.commands import CommandDesk
 from fabgate.gate.config import Config, make_driver
+from fabgate.gate.episodes import CROWD, Episodes, is_crowd
 from fabgate.gate.facts import FactWriter, close_unfinished, describe, since_checkpoint, wall_floor
 from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import Change, Connect, Journal, OpenSession, plain_connect
@@ -122,6 +123,7 @@ class Daemon:
             roster=lambda: self._standing.version,
         )
         self._badge_keys: dict[str, bytes] = {}
+        self._episodes = Episodes()
         self._gate: Gate
         self._reports: Reports
         self._sensing: Sensing | None = None
@@ -257,7 +259,10 @@ class Daemon:
             drafts.append(self._writer.draft("session.ended", ended, now))
             closes = frozenset({left.session})
             self._notices.show(messages.power_was_cut(self._config.lang))
-        self._journal.append(drafts, Change(closes=closes))
+        self._episodes = Episodes(crowded=is_crowd(self._journal.recent_types(most=CROWD)))
+        admitted = self._episodes.admit(drafts, now.boot_ms)
+        if admitted:
+            self._journal.append(admitted, Change(closes=closes))
 
     def _since_checkpoint(self, left: OpenSession, now: w.Now) -> int | None:
         for body in self._journal.recent("session.started", most=1):
@@ -316,6 +321,7 @@ class Daemon:
             sensing=self._sensing,
             signal=self._show,
             badge_keys=keys,
+            episodes=self._episodes,
         )
         self._reports.journal_id = self._journal.id
         self._reports.choose_badge_key()
@@ -332,7 +338,7 @@ class Daemon:
         self._start_threads()
         self._wall_minus_boot = self._clock.wall_minus_boot()
         self._watch_clock(now)
-        self._reports.write()
+        self._reports.write(now)
         self._tell(now)
         self._notify("READY=1", "STATUS=ready")
         log.info(
@@ -382,7 +388,7 @@ class Daemon:
         """Do what an event leaves to be done once power is as it should be: look, record, tell, feed the watchdog."""
         self._show_untold()
         self._check(now)
-        self._reports.write()
+        self._reports.write(now)
         self._tell(now)
         if feed_s is not None and now.boot_ms - self._fed_ms >= feed_s * 1000:
             self._fed_ms = now.boot_ms
@@ -404,7 +410,7 @@ class Daemon:
         self._show_untold()
         stopping = wire.GateStopping(clock=self._writer.clock(now), reason=self._stop_reason)
         self._reports.note("gate.stopping", stopping, now)
-        self._reports.write()
+        self._reports.write(now)
 
     def _end(self) -> None:
         self._notify("STOPPING=1")
@@ -441,7 +447,7 @@ class Daemon:
                 self._set_power(now, on=on)
             case w.Record(token, facts, at):
                 drafts, change = self._writer.drafts(facts, at, self._gate.rules)
-                self._recorder.append(drafts, change, token=token)
+                self._recorder.append(self._episodes.admit(drafts, at.boot_ms), change, token=token)
                 self._hurried = self._hurried or self._gate.state == "starting"
                 self._untold.append(command)
             case w.Checkpoint(session, energised_ms, running_ms, at):
@@ -486,7 +492,7 @@ class Daemon:
         self._watch_files(now)
         self._watch_reader(now)
         self._watch_inputs(now)
-        for event in self._standing.changed(now):
+        for event in [*self._standing.changed(now), *self._reports.look_at_reader(now)]:
             self._handle(event, now)
         self._watch_clock(now)
 

@@ -621,6 +621,11 @@ class Journal:
         with readable(self.path):
             return [blob(row[0]) for row in self._rows(sql, event_type, most)]
 
+    def recent_types(self, *, most: int) -> list[str]:
+        """Return the types of the last entries, the newest first. Raises JournalError at damage."""
+        with readable(self.path):
+            return [str(row[0]) for row in self._rows("SELECT type FROM entry ORDER BY seq DESC LIMIT ?", most)]
+
     def last_time_ms(self) -> int | None:
         """Return the latest wall time on record (Unix milliseconds): no later moment can be before it.
 

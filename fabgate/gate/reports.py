@@ -13,15 +13,17 @@ from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.commands import CommandDesk, RefusedError
 from fabgate.gate.config import NO_RUN_SENSE, Config
+from fabgate.gate.episodes import Episodes
 from fabgate.gate.facts import FactWriter
 from fabgate.gate.ids import uuid7
-from fabgate.gate.journal import Change, Draft, Journal
+from fabgate.gate.journal import NO_CHANGE, Change, Draft, Journal
 from fabgate.gate.recorder import CheckpointKept, JournalSick, JournalWell, Recorder, Renewed, Reopened, Stored
 from fabgate.gate.roster_http import HttpSource
 from fabgate.gate.roster_origin import of_collector
 from fabgate.gate.roster_source import FileSource, RosterConfirmed, RosterRefused, RosterStored
 from fabgate.gate.sensing import ReaderFault, ReaderRecovered, Sensing
 from fabgate.gate.standing import Standing
+from fabgate.gate.unsteady import STEADY_MS, Unsteady
 from fabgate.gate.uplink import (
     CommandArrived,
     CommandsRefused,
@@ -71,6 +73,7 @@ class Reports:
         sensing: Sensing,
         signal: Callable[[w.Signal], None],
         badge_keys: Mapping[str, bytes],
+        episodes: Episodes,
     ) -> None:
         self._config = config
         self._recorder = recorder
@@ -81,6 +84,8 @@ class Reports:
         self._sensing = sensing
         self._signal = signal
         self._badge_keys = badge_keys
+        self._episodes = episodes
+        self._unsteady = Unsteady()
         self._notes: list[tuple[Draft, Change]] = []
         self._journal_problems: dict[str, str] = {}
         self.uplink: Uplink | None = None
@@ -138,11 +143,16 @@ class Reports:
     def _note(self, draft: Draft, change: Change | None = None) -> None:
         self._notes.append((draft, change or Change()))
 
-    def write(self) -> None:
+    def write(self, now: w.Now) -> None:
         """Record what was put down. Called once the rules' orders are carried out: off comes before any record."""
         notes, self._notes = self._notes, []
         for draft, change in notes:
-            self._recorder.append([draft], change)
+            admitted = self._episodes.admit([draft], now.boot_ms)
+            if admitted or change != NO_CHANGE:
+                self._recorder.append(admitted, change)
+        due = self._episodes.due(now.boot_ms)
+        if due:
+            self._recorder.append(due)
 
     def journal_problem(self, key: str, detail: str | None) -> list[w.Event]:
         """Note or (with None) drop a reason why the journal cannot be relied on; the cause follows the last one."""
@@ -214,14 +224,30 @@ class Reports:
     def _of_reader(self, event: object, now: w.Now) -> list[w.Event] | None:
         match event:
             case ReaderFault(detail):
-                self.note("reader.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
-                self.problems["reader"] = detail
-                return [w.CauseRaised(w.Cause.READER, detail)]
+                return self._reader_fault(detail, now)
             case ReaderRecovered(detail):
                 self.note("reader.recovered", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
+                unsteady = self._unsteady.recovered(now.boot_ms)
+                if unsteady:
+                    return self._reader_fault(unsteady, now)
                 self.problems.pop("reader", None)
                 return [w.CauseCleared(w.Cause.READER)]
         return None
+
+    def _reader_fault(self, detail: str, now: w.Now) -> list[w.Event]:
+        self.note("reader.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
+        self.problems["reader"] = detail
+        return [w.CauseRaised(w.Cause.READER, detail)]
+
+    def look_at_reader(self, now: w.Now) -> list[w.Event]:
+        """Believe a reader that kept recovering once it has answered for long enough."""
+        sensing = self._sensing
+        if not (sensing.well and self._unsteady.is_over(now.boot_ms, looked_at_ms=sensing.looked_at_ms)):
+            return []
+        detail = f"the reader has answered for {STEADY_MS // 60_000} minutes"
+        self.note("reader.recovered", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
+        self.problems.pop("reader", None)
+        return [w.CauseCleared(w.Cause.READER)]
 
     def _of_roster(self, event: object, now: w.Now) -> list[w.Event] | None:
         match event:
