@@ -201,6 +201,8 @@ def test_the_target_starts_every_part_of_the_collector_and_stops_them():
     assert set(target["Wants"][0].split()) == {unit.name for unit in COLLECTOR}
     for unit in COLLECTOR:
         assert settings(unit)["PartOf"] == ["fabgate-collector.target"]
+        # Then `systemctl stop` of the target comes back once they have ended: a restore is refused while one runs.
+        assert "fabgate-collector.target" in settings(unit)["After"][0].split()
         assert settings(unit)["EnvironmentFile"] == ["/etc/fabgate/collector.env"]
 
 
