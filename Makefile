@@ -75,6 +75,7 @@ screenshots: $(READY)  ## every page in both languages, into docs/screenshots
 	@$(BIN)/python -m tests.browser.screenshots
 
 bench: $(READY)  ## measure each promised figure of the gate (ONLY=id for one, the collector's too)
+	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
 bench-collector: $(READY)  ## the same for the collector (ONLY=id too); the first time it makes a million sessions

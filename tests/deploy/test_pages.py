@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -27,7 +28,9 @@ def calls(page) -> list[tuple[str, str]]:
     lines += [("prose", quoted) for quoted in re.findall(r"`([^`\n]+)`", prose)]
     found = []
     for where, line in lines:
-        if call := re.fullmatch(r"(?:.*/bin/)?(fabgate|fabgate-collector) (.*)", line):
+        if not line.startswith("ln ") and (
+            call := re.fullmatch(r"(?:.*/bin/)?(fabgate|fabgate-collector) (.*?)(?: &&)?", line)
+        ):
             found.append((where, ("collector " if call.group(1) == "fabgate-collector" else "") + call.group(2)))
     return found
 
@@ -69,6 +72,22 @@ def test_the_first_verb_of_the_collector_on_the_page_works_where_there_is_none_y
     assert (tmp_path / "collector.db").exists()
 
 
+@pytest.mark.parametrize("restored", [True, False])
+def test_a_collector_whose_restore_was_refused_is_not_started(tmp_path, restored):
+    (block,) = (block for block in blocks(INSTALL, "sh") if "fabgate-collector restore" in block)
+    done = tmp_path / "done"
+    code = {"systemctl": 0, "fabgate-collector": 0 if restored else 2}
+    for program, exit_code in code.items():
+        (tmp_path / program).write_text(f'#!/bin/sh\necho "$(basename "$0") $1" >>{done}\nexit {exit_code}\n')
+        (tmp_path / program).chmod(0o755)
+    # As it is pasted into a shell, which goes on after a line that failed.
+    subprocess.run(["sh"], input=block, text=True, check=False, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert done.read_text().splitlines() == [
+        *("systemctl stop", "fabgate-collector restore"),
+        *(["systemctl start"] if restored else []),
+    ]
+
+
 def test_what_is_called_not_there_yet_is_not_there_yet():
     for verb in NOT_YET:
         assert not understood([verb, "--help"]), f"{verb} is there now: take it off the list in install.md"
@@ -96,7 +115,7 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
-def test_the_gate_of_the_page_is_a_right_configuration(tmp_path):
+def test_the_gate_of_the_page_is_a_right_configuration(tmp_path, papers):
     alone, members, joined = blocks(INSTALL, "yaml")
     (tmp_path / "members.yaml").write_text(members)
     (tmp_path / "gate.yaml").write_text(alone.replace("/etc/fabgate", str(tmp_path)))
@@ -108,8 +127,9 @@ def test_the_gate_of_the_page_is_a_right_configuration(tmp_path):
     roster = roster_file.read(found.roster.file, key=bytes(32), topics=found.topics, fallback=found.machine.rules())
     assert [member.name for member in roster.members] == ["Ada"]
 
-    for name in ("token", "ca.crt", "mqtt.password"):
+    for name in ("token", "mqtt.password"):
         (tmp_path / name).touch()
+    shutil.copy(papers / "ca.pem", tmp_path / "ca.crt")
     for name in ("seal.keys", "badge.keys"):
         (tmp_path / name).write_text("s1:" + "A" * 43 + "=\n")
     with_collector = re.sub(r"^roster:.*\n", joined, alone, flags=re.MULTILINE)
@@ -132,3 +152,63 @@ def test_the_collectors_settings_on_the_page_are_read_without_a_mistake(tmp_path
         found[name] = str(tmp_path / "file")
     (tmp_path / "file").touch()
     assert environ.read(found, need_site=True).mqtt_port == 8883
+
+
+# --- gate and collector on one computer -------------------------------------------------------------------------------
+
+
+def commands(page=INSTALL) -> list[str]:
+    return [line for block in blocks(page, "sh") for line in block.replace("\\\n", " ").splitlines()]
+
+
+def test_gate_and_collector_enter_the_same_folder_and_share_no_secret():
+    made = [line for line in commands() if line.startswith("install -d") and line.endswith(" /etc/fabgate")]
+    assert made == ["install -d -m 755 /etc/fabgate"] * 2
+    collectors = set(
+        re.findall(r"^install -m 640 -g fabgate-collector \S+ /etc/fabgate/(\S+)$", "\n".join(commands()), re.MULTILINE)
+    )
+    assert "collector.password" in collectors
+    joined = blocks(INSTALL, "yaml")[2]
+    assert not collectors & set(re.findall(r"[\w.]+", joined))
+
+
+def test_the_environment_of_the_program_is_not_made_twice():
+    assert "test -x /opt/fabgate/bin/python || python3 -m venv /opt/fabgate" in commands()
+
+
+def test_what_the_page_calls_by_name_is_on_the_path():
+    assert "ln -sf /opt/fabgate/bin/fabgate /usr/local/bin/fabgate" in commands()
+    installed = " ".join(line for line in commands() if "apt install" in line).split()
+    for program in ("curl", "openssl", "nginx"):
+        assert program in installed
+
+
+def test_the_broker_finds_its_files_with_its_own_owner_and_group():
+    """Mosquitto warns about each other one, and says that a later version will refuse it."""
+    for line in commands():
+        if line.startswith("install") and " -o mosquitto " in line:
+            assert " -g mosquitto " in line
+
+
+def test_who_types_the_name_alone_gets_to_the_pages():
+    (nginx,) = blocks(INSTALL, "nginx")
+    assert "listen 80;" in nginx
+    assert "return 301 https://$host$request_uri;" in nginx
+
+
+def test_the_gates_own_setting_says_which_authority_signed_for_the_collector():
+    assert "ca: ca.crt}" in blocks(INSTALL, "yaml")[2].splitlines()[0]
+    for page in (*PAGES, DOCS / "reference.md", SYSTEMD / "fabgate-gate.service"):
+        assert "REQUESTS_CA_BUNDLE" not in page.read_text(), page.name
+
+
+def test_a_switch_to_postgresql_says_what_becomes_of_the_data_and_of_the_copies():
+    text = INSTALL.read_text().partition("**PostgreSQL**")[2].partition("**Members**")[0]
+    assert "starts empty" in text
+    assert "systemctl disable --now fabgate-collector-backup.timer" in text
+
+
+@pytest.mark.parametrize("target", ["test", "bench", "bench-collector"])
+def test_what_needs_a_broker_installs_it_first(target):
+    rule = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert "sh tools/apt mosquitto" in rule[1]
