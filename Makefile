@@ -87,7 +87,7 @@ bench-collector: $(READY)  ## the same for the collector (ONLY=id too); the firs
 soak: $(READY)  ## ten times as many kills, 100,000 power cuts, and all that chance chooses, many times over (ten minutes on a PC)
 	@FABGATE_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'kills or chance' -o faulthandler_timeout=0 $(ARGS)
 
-mutants: $(READY)  ## break the rules by hand in ten ways; each must be caught
+mutants: $(READY)  ## break the rules by hand, one fault at a time; each must be caught
 	@$(BIN)/python -m tests.mutants
 
 coverage: $(READY)  ## branch coverage of the rules, the gate and the drivers

@@ -1,4 +1,4 @@
-"""Do the tests of the rules notice when a rule is broken? Ten faults, made by hand, one at a time.
+"""Do the tests of the rules notice when a rule is broken? Faults made by hand, one at a time.
 
 Each fault replaces a piece of source that must occur exactly once in ``fabgate/rules``, in a temporary copy; the tests
 of the rules then run against the copy and must fail. The working tree is never touched. Exit code 1 if a fault goes
@@ -57,7 +57,7 @@ FAULTS = [
     ),
     Fault(
         "a handover without the disk",
-        "        self._go(Step.HANDOVER)\n        self._signal(w.SignalKind.WAIT, session=newcomer)\n",
+        "        self._go(Step.HANDOVER)\n",
         "        self._go(Step.HANDOVER)\n        self._committed(token)\n",
     ),
     Fault(
@@ -84,6 +84,16 @@ FAULTS = [
         "the fan's run-on is counted as work",
         "        session.meter = session.meter.run(self._now.boot_ms, on=False)\n",
         "",
+    ),
+    Fault(
+        "the panel asks for a supervisor while the disk is awaited",
+        "        kind = SignalKind.SUPERVISOR if phase is Phase.AWAIT_SUPERVISOR else SignalKind.WAIT\n",
+        "        kind = SignalKind.WAIT if pending.session.supervisor is None else SignalKind.SUPERVISOR\n",
+    ),
+    Fault(
+        "a limit falls without a warning",
+        "            due += [warn_at] if warn_at > self._now.boot_ms else []\n",
+        "            pass\n",
     ),
 ]
 

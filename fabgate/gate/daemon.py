@@ -33,6 +33,7 @@ from fabgate.gate.clock import Clock, open_clock
 from fabgate.gate.commands import CommandDesk
 from fabgate.gate.config import Config, make_driver
 from fabgate.gate.episodes import CROWD, Episodes, is_crowd
+from fabgate.gate.face import Face
 from fabgate.gate.facts import FactWriter, close_unfinished, describe, since_checkpoint, wall_floor
 from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import Change, Connect, Journal, OpenSession, plain_connect
@@ -114,6 +115,7 @@ class Daemon:
         self._workers = Workers(self.post)
         self._recorder = Recorder(self._journal, self.post, keep=self._keep_journal)
         self._notices = Notices(config.panel)
+        self._face = Face(self._notices, config.machine.name or config.gate, config.lang)
         self._status_file = StatusFile(config.state_dir / "status.json", config)
         self._standing = Standing(config)
         self._writer = FactWriter(
@@ -258,7 +260,7 @@ class Daemon:
             )
             drafts.append(self._writer.draft("session.ended", ended, now))
             closes = frozenset({left.session})
-            self._notices.show(messages.power_was_cut(self._config.lang))
+            self._face.power_was_cut()
         self._episodes = Episodes(crowded=is_crowd(self._journal.recent_types(most=CROWD)))
         admitted = self._episodes.admit(drafts, now.boot_ms)
         if admitted:
@@ -319,7 +321,8 @@ class Daemon:
             ),
             source=self._source,
             sensing=self._sensing,
-            signal=self._show,
+            signal=self._untold.append,
+            extension_ms=self._gate.extension_ms,
             badge_keys=keys,
             episodes=self._episodes,
         )
@@ -339,6 +342,7 @@ class Daemon:
         self._wall_minus_boot = self._clock.wall_minus_boot()
         self._watch_clock(now)
         self._reports.write(now)
+        self._show_untold(now)
         self._tell(now)
         self._notify("READY=1", "STATUS=ready")
         log.info(
@@ -386,8 +390,9 @@ class Daemon:
 
     def _follow_up(self, now: w.Now, feed_s: float | None) -> None:
         """Do what an event leaves to be done once power is as it should be: look, record, tell, feed the watchdog."""
-        self._show_untold()
+        self._show_untold(now)
         self._check(now)
+        self._show_untold(now)
         self._reports.write(now)
         self._tell(now)
         if feed_s is not None and now.boot_ms - self._fed_ms >= feed_s * 1000:
@@ -407,7 +412,7 @@ class Daemon:
         """End what runs, off first, and say that this stop was meant."""
         self._stopping = True
         self._handle(event, now)
-        self._show_untold()
+        self._show_untold(now)
         stopping = wire.GateStopping(clock=self._writer.clock(now), reason=self._stop_reason)
         self._reports.note("gate.stopping", stopping, now)
         self._reports.write(now)
@@ -455,24 +460,26 @@ class Daemon:
                 self._recorder.checkpoint(session, energised_ms=energised_ms, running_ms=running_ms, boot_ms=at.boot_ms)
             case w.Signal():
                 self._untold.append(command)
-            case w.ClearFault(member):
+            case w.ClearFault(member, lang):
                 if self._output.read_back() is not True:
                     self.post(w.CauseCleared(w.Cause.OUTPUT, member))
+                else:
+                    self._untold.append(w.Signal(w.SignalKind.REFUSED, lang=lang, reasons=(messages.STILL_CLOSED,)))
 
-    def _show_untold(self) -> None:
-        untold, self._untold = self._untold, []
+    def _show_untold(self, now: w.Now) -> None:
+        """Log what was recorded; show what has just happened, and what is."""
+        untold = self._untold.copy()
+        self._untold.clear()
         for command in untold:
-            if isinstance(command, w.Signal):
-                self._show(command)
-                continue
-            for fact in command.facts:
+            for fact in command.facts if isinstance(command, w.Record) else ():
                 log.info("%s", describe(fact))
-
-    def _show(self, told: w.Signal) -> None:
-        machine = self._config.machine.name or self._config.gate
-        lock, mode = self._standing.locked.lock, self._gate.rules.mode
-        notice = messages.notice(told, machine, lang=self._config.lang, mode=mode, lock=lock)
-        self._notices.show(notice, then=messages.DARK if told.kind is w.SignalKind.ENDED else None)
+        self._face.show(
+            [command for command in untold if isinstance(command, w.Signal)],
+            self._gate.shown,
+            mode=self._gate.rules.mode,
+            lock=self._standing.locked.lock,
+            boot_ms=now.boot_ms,
+        )
 
     def _set_power(self, now: w.Now, *, on: bool) -> None:
         try:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import structs
+
 from fabgate import display, translations, wire
 from fabgate.display import COLUMNS, LINES, cut
 from fabgate.drivers.panels import Notice
@@ -18,6 +20,10 @@ from fabgate.rules import access
 from fabgate.rules import words as w
 
 _KIND: Final = w.SignalKind
+#: What a maintainer reads whose badge could not clear a fault of the output.
+STILL_CLOSED: Final = "output-still-closed"
+#: What happened is shown for so long where nothing else is said, and at most so long where the machine is blocked.
+MOMENT_S: Final = 5.0
 #: Light and sound of each kind; the text stands in `TEXTS` under the same word.
 _LOOKS: Final[dict[w.SignalKind, tuple[str, str]]] = {
     _KIND.IDLE: ("off", ""),
@@ -39,13 +45,12 @@ _LOOKS: Final[dict[w.SignalKind, tuple[str, str]]] = {
     _KIND.IDENTIFY: ("white blink", "tick"),
 }
 
-#: Seconds after which a notice gives way to what stood before: whoever works must not look at a stranger's refusal.
+#: Seconds after which what has happened gives way to what is: whoever works must not look at a stranger's refusal.
 _PASSES_S: Final[dict[w.SignalKind, float]] = {
-    _KIND.WAIT: 5,
     _KIND.ENDED: 30,
     _KIND.REFUSED: 8,
     _KIND.MISREAD: 5,
-    _KIND.FLAG_ASK: 30,
+    _KIND.EXTENDED: 8,
     _KIND.FLAGGED: 8,
     _KIND.UNFLAGGED: 8,
     _KIND.IDENTIFY: 10,
@@ -60,6 +65,7 @@ TEXTS: Final[dict[str, str]] = {
     "go.limit": "For {left} at most",
     "ended": "Session ended\n{left}\n{why}\nPlease clean up",
     "warning": "Stops in {clock}\nTo continue:\ntap your badge",
+    "warning.last": "Stops in {clock}\nNo more time:\nplease finish",
     "extended": "Extended\n{left} left",
     "grace": "Badge removed\nStops in {clock}\nTo continue:\nput it back",
     "finishing": "Job is running\nThe power stays on\nuntil it is done",
@@ -94,6 +100,7 @@ TEXTS: Final[dict[str, str]] = {
     "training-missing": "Not allowed\n{machine} training\nmissing: ask a\nsupervisor",
     "training-expired": "Not allowed\n{machine} training\ntoo old: ask a\nsupervisor",
     "start-timeout": "Not ready\nNothing was started\nTap again",
+    "output-still-closed": "Fault not cleared\nThe contactor is\nstill closed",
     # refusals that are nobody else's business
     "private": "No access now\nPlease see the\nfront desk (ref. {ref})",
     # what forbids use of the machine
@@ -178,6 +185,8 @@ def notice(
         case _KIND.FINISHING if signal.detail == w.UNFELT:
             variant = "finishing.unfelt.hold" if mode is w.Mode.HOLD else "finishing.unfelt"
             lines = speak.lines(variant, left=speak.duration(signal.ms))
+        case _KIND.WARNING if signal.detail == w.LAST:
+            lines = speak.lines("warning.last", clock=_clock(signal.ms))
         case _KIND.MISREAD | _KIND.FLAG_ASK:
             variant = f"{signal.kind}.{signal.detail}"
             lines = speak.lines(variant if variant in TEXTS else signal.kind.value)
@@ -185,6 +194,24 @@ def notice(
             left, clock = speak.duration(signal.ms), _clock(signal.ms)
             lines = speak.lines(signal.kind.value, left=left, clock=clock, actor=signal.detail)
     return Notice(light, sound, lines, _PASSES_S.get(signal.kind, 0))
+
+
+def moment(
+    signal: w.Signal,
+    machine: str,
+    *,
+    lang: str = translations.SOURCE_LANG,
+    mode: w.Mode = w.Mode.TAP,
+    lock: wire.Lock | None = None,
+    blocked: bool = False,
+) -> Notice:
+    """Return what the panel shows for some seconds for what has just happened.
+
+    `blocked` says that something forbids use of the machine now: that must not be hidden for long.
+    """
+    told = notice(signal, machine, lang=lang, mode=mode, lock=lock)
+    for_s = told.for_s or MOMENT_S
+    return structs.replace(told, for_s=min(for_s, MOMENT_S) if blocked else for_s)
 
 
 #: What stands where nobody uses the machine and nothing forbids it.
@@ -227,7 +254,7 @@ class _Speaker:
     ) -> tuple[str, ...]:
         if reason in _LOCKS:
             return display.locked(self._catalogue, lock.reason if lock else detail, lock.back if lock else None)
-        if reason in PUBLIC:
+        if reason in PUBLIC or reason == STILL_CLOSED:
             return self.lines(_SAME.get(reason, reason))
         return self.lines(otherwise, ref=str(REFERENCES.get(reason, OTHER_REFERENCE)))
 

@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 class Notices:
     """The panel's thread; without a panel in the configuration notices go to the log.
 
-    A notice that passes (``Notice.for_s``) is followed by the last one that does not, without its sound.
+    A notice that passes (``Notice.for_s``) is followed by what stands: the last notice that does not pass, without its
+    sound, or what was given as `then`, whose sound is heard once.
     """
 
     def __init__(self, section: Driver | None) -> None:
@@ -27,7 +28,7 @@ class Notices:
         self._lasting = DARK
 
     def show(self, notice: Notice, *, then: Notice | None = None) -> None:
-        """Queue a notice; once it has passed, `then` is shown instead of what stood before."""
+        """Queue a notice; once it has passed, `then` is shown and stands instead of what stood before."""
         self._queue.put((notice, then))
 
     def stop(self) -> None:
@@ -46,7 +47,7 @@ class Notices:
                 try:
                     told = self._queue.get(timeout=passes_s)
                 except Empty:
-                    told = self._lasting, None
+                    told = self._lasting, None  # it does not pass, so it stands from now on without its sound
                 if told is None:
                     return
                 notice, then = told
@@ -55,8 +56,10 @@ class Notices:
                 else:
                     panel.show(notice)
                 passes_s = notice.for_s or None
-                if passes_s is None or then is not None:
-                    self._lasting = msgspec.structs.replace(then or notice, sound="")
+                if then is not None:
+                    self._lasting = then
+                elif passes_s is None:
+                    self._lasting = msgspec.structs.replace(notice, sound="")
         finally:
             if panel is not None:
                 panel.close()

@@ -72,6 +72,7 @@ class Reports:
         source: FileSource | HttpSource,
         sensing: Sensing,
         signal: Callable[[w.Signal], None],
+        extension_ms: Callable[[int], int | None],
         badge_keys: Mapping[str, bytes],
         episodes: Episodes,
     ) -> None:
@@ -83,6 +84,7 @@ class Reports:
         self._source = source
         self._sensing = sensing
         self._signal = signal
+        self._extension_ms = extension_ms
         self._badge_keys = badge_keys
         self._episodes = episodes
         self._unsteady = Unsteady()
@@ -363,7 +365,7 @@ class Reports:
             case "stop":
                 return [w.StopPressed(actor=command.actor)], Change(), done
             case "extend":
-                return [w.Extend((command.seconds or 0) * 1000, command.actor)], Change(), done
+                return self._extend((command.seconds or 0) * 1000, command.actor)
             case "fetch-roster":
                 self._fetch()
             case "identify":
@@ -372,6 +374,15 @@ class Reports:
                 # Only the reader: an output or a welded contactor needs a maintainer's eyes on site.
                 self._sensing.reopen()
         return [], Change(), done
+
+    def _extend(self, by_ms: int, actor: str) -> tuple[list[w.Event], Change, tuple[str, str]]:
+        given_ms = self._extension_ms(by_ms)
+        if given_ms is None:
+            return [], Change(), ("refused", "no session runs that could get more time")
+        if given_ms <= 0:
+            return [], Change(), ("refused", "the session may last no longer: it has its longest time already")
+        part = "" if given_ms == by_ms else f"{given_ms // 1000} s of {by_ms // 1000} s: a session gets no more"
+        return [w.Extend(by_ms, actor)], Change(), ("done", part)
 
     def _answer(
         self, command: wire.Command, outcome: str, detail: str, now: w.Now, change: Change | None = None

@@ -2,7 +2,7 @@
 
 Read in this order: ``words`` (the vocabulary), ``access`` (who), ``session`` (when); then what ``session`` stands on:
 ``owner``, ``taps``, ``causes``, ``lasting``, ``notebook``; then ``term`` and ``meter`` (how long), ``flags``,
-``strangers``, ``presence`` (what counts as a tap). Nothing here does anything: events go in, commands come out, time
+``strangers``, ``presence`` (what counts as a tap), ``panel`` (what people see). Nothing here does anything: events go in, commands come out, time
 is an argument.
 
 Two rules carry it. Power goes on only after the journal has confirmed that the session's start is on disk; power goes

@@ -14,7 +14,7 @@ from fabgate.rules.owner import Phase
 
 
 class Causes(Lasting):
-    """Causes, rosters, and the flag's button."""
+    """Causes and rosters."""
 
     def _raise(self, cause: w.Cause, detail: str) -> None:
         known = cause in self._causes
@@ -37,8 +37,6 @@ class Causes(Lasting):
                 self._wish_end(w.EndReason.LOCK)
             elif cause is w.Cause.READER and self._rules.mode is w.Mode.HOLD and self._session is not None:
                 self._start_grace(self._session)
-        if self._session is None:
-            self._tell_worst()
 
     def _checkpoint_late(self, detail: str) -> None:
         """End a session that runs unrecorded, as a lock would: one failed write alone only forbids the next start."""
@@ -52,8 +50,6 @@ class Causes(Lasting):
         self._record(w.Cleared(cause, member))
         if cause is w.Cause.READER and self._session is not None and self._session.present:
             self._put_back(self._session.badge)  # the reader had only hung: the card never left
-        if self._phase is Phase.IDLE:
-            self._tell_worst()
 
     def _roster_changed(self, rules: w.MachineRules, *, stale: bool) -> None:
         # The mode of a session is the one it began with: power that audit mode does not switch would otherwise stay on,
@@ -62,7 +58,7 @@ class Causes(Lasting):
         if self._session is not None and rules.idle_off_ms != self._rules.idle_off_ms:
             # Another idle time counts from now: nobody loses power to one that they were not warned of.
             term = self._session.term
-            term.still_since, term.warned = max(term.still_since, self._now.boot_ms), False
+            term.still_since = max(term.still_since, self._now.boot_ms)
         self._rules = rules if self._phase is Phase.IDLE else replace(rules, mode=self._rules.mode)
         self._stale = stale
         wanted = {w.Cause.LOCK_NOW: False, w.Cause.LOCK_IDLE: False, w.Cause.STALE: stale and rules.deny_when_stale}
@@ -76,10 +72,3 @@ class Causes(Lasting):
                 self._clear(cause, None)
         self._recheck()
         self._decide_again()
-
-    def _flag_due(self) -> None:
-        self._tell_flag(self._flags.due(self._now.boot_ms))
-
-    def _tell_flag(self, kind: str | None) -> None:
-        if kind is not None:
-            self._signal(w.SignalKind.FLAG_ASK, detail=kind)

@@ -47,16 +47,19 @@ class Flags:
         """Whether the next known badge raises or clears a flag."""
         return self._ask_until is not None
 
-    def pressed(self, at_ms: int, *, down: bool) -> str | None:
-        """Take the button. Returns the kind that is now asked for when that changed."""
+    @property
+    def asked(self) -> FlagKind | None:
+        """Which flag the next known badge raises or clears; None while no question is open."""
+        return None if self._ask_until is None else self._kind
+
+    def pressed(self, at_ms: int, *, down: bool) -> None:
+        """Take the button: a short press while a question is open changes what it asks for."""
         if not down:
             self._pressed_at = None
         elif self.asking:
             self._kind = FlagKind.DANGER if self._kind is FlagKind.REPORT else FlagKind.REPORT
-            return self._kind
         else:
             self._pressed_at = at_ms
-        return None
 
     def hold(self, badge: str, at_ms: int) -> None:
         """Begin to count how long the badge that ended a session stays; only a reader that proves presence can say."""
@@ -79,18 +82,17 @@ class Flags:
         )
         return min(at for at in times if at is not None)
 
-    def due(self, at_ms: int) -> str | None:
-        """Take that time passed. Returns the kind that is asked for when a question begins."""
+    def due(self, at_ms: int) -> None:
+        """Take that time passed: a question begins, or ends without an answer."""
         if self._ask_until is not None and at_ms >= self._ask_until:
             self._ask_until = None
         pressed = self._pressed_at is not None and at_ms >= self._pressed_at + PRESS_MS
         held = self._held is not None and at_ms >= self._held[1] + HOLD_MS
         if not pressed and not held:
-            return None
+            return
         self._pressed_at = self._held = None
         self._kind = FlagKind.REPORT
         self._ask_until = at_ms + ASK_MS
-        return self._kind
 
     def badge(self, badge: str, member: str, level: Level, *, danger: bool) -> tuple[tuple[Fact, ...], SignalKind]:
         """Answer the question with a known member's badge. Returns what goes on record, and what to tell.

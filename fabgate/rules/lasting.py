@@ -1,4 +1,4 @@
-"""What happens while a session lasts? Checkpoints and progress, the warning, more time, the grace of an empty holder.
+"""What happens while a session lasts? Checkpoints and progress, more time, the grace of an empty holder.
 
 And whether its member may still use the machine at all: who is blocked or expires in mid-session is never cut, but
 ended as a lock would.
@@ -44,23 +44,26 @@ class Lasting(Notebook):
         if self._person(self._holder(badge, session.member)).basis is None or self._guest_barred(session):
             self._wish_end(w.EndReason.REVOKED)
 
-    def _warn(self) -> None:
-        session = self._owner()
-        session.term.warned = True
-        ends_at = session.term.ends_at(self._rules, still=self._still)
-        self._signal(w.SignalKind.WARNING, session=session, ms=max(0, ends_at - self._now.boot_ms))
-
-    def _extend(self, session: Session) -> bool:
-        """Extend a session that was warned; say whether that was possible."""
-        at = self._now.boot_ms
-        if not session.term.warned or not session.term.extend(at, self._rules, still=self._still):
+    def _extend(self, session: Session, *, always: bool = False) -> bool:
+        """Extend a session that is soon over, or `always`; say whether that was possible."""
+        at, term = self._now.boot_ms, session.term
+        soon_over = always or term.soon_over(at, self._rules, still=self._still)
+        if not soon_over or not term.extend(at, self._rules, still=self._still):
             return False
         self._signal(w.SignalKind.EXTENDED, session=session, ms=session.term.limit_at - at)
         return True
 
+    def extension_ms(self, by_ms: int) -> int | None:
+        """Return by how much a manager who gives `by_ms` would put the end off; None where no session can take it."""
+        session = self._session
+        if session is None or self._phase not in (Phase.ACTIVE, Phase.HANDING_OVER):
+            return None
+        return session.term.addition_ms(by_ms)
+
     def _extend_remotely(self, by_ms: int) -> None:
         session = self._session
-        if session is not None and self._phase in (Phase.ACTIVE, Phase.HANDING_OVER):
+        if self.extension_ms(by_ms):
+            assert session is not None
             session.term.add(by_ms)
             self._signal(w.SignalKind.EXTENDED, session=session, ms=session.term.limit_at - self._now.boot_ms)
 
@@ -71,15 +74,7 @@ class Lasting(Notebook):
                 session.present = True
         session = self._session
         if session is not None and session.badge == badge and session.term.grace_until is not None:
-            self._end_grace(session)
-
-    def _end_grace(self, session: Session) -> None:
-        """Go on: the card is in its holder again."""
-        session.term.grace_until = None
-        if self._phase is Phase.FINISHING_JOB:
-            self._tell_finishing(session)
-        elif self._phase is Phase.ACTIVE:
-            self._signal(w.SignalKind.GO, session=session)
+            session.term.grace_until = None
 
     def _tell_finishing(self, session: Session) -> None:
         """Say that power stays until the job is done: the input will tell, or else the member has to."""
@@ -93,4 +88,3 @@ class Lasting(Notebook):
         )
         if session.term.grace_until is None and counts:
             session.term.grace_until = self._now.boot_ms + self._rules.grace_ms
-            self._signal(w.SignalKind.GRACE, session=session, ms=self._rules.grace_ms)

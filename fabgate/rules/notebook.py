@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from fabgate.rules import panel
 from fabgate.rules import words as w
 from fabgate.rules.access import IN_USE, Decision, decide, may_supervise
 from fabgate.rules.flags import Flags
@@ -86,6 +87,21 @@ class Notebook(ABC):
     def rules(self) -> w.MachineRules:
         """Return the rules in force."""
         return self._rules
+
+    @property
+    def shown(self) -> w.Shown:
+        """Return what the panel shows until the state changes."""
+        return panel.shown(
+            self._phase,
+            self._session,
+            self._pending,
+            {cause: self._causes[cause] for cause in self.causes},
+            asked=self._flags.asked,
+            rules=self._rules,
+            still=self._still,
+            felt=self._run_sense,
+            at_ms=self._now.boot_ms,
+        )
 
     # --- who is who ---------------------------------------------------------------------------------------------------
 
@@ -217,12 +233,6 @@ class Notebook(ABC):
         if session is not None:
             lang = session.lang
         self._out.append(w.Signal(kind, session.name if session else "", lang, reasons, ms, detail))
-
-    def _tell_worst(self) -> None:
-        """Say what the machine waits for: a badge, or that the worst of the causes goes."""
-        worst = self.causes[:1]
-        kind = w.SignalKind.BLOCKED if worst else w.SignalKind.IDLE
-        self._signal(kind, reasons=tuple(worst), detail="".join(self._causes[cause] for cause in worst))
 
     # --- the verbs of session -----------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ session that continues the first one.
 
 This file is the path of the power: the table, the events, the deadlines, how a session begins and how it ends. What
 stands around it: ``taps`` (what a badge means), ``causes`` (what forbids use), ``lasting`` (what happens meanwhile),
+``panel`` (what people see for each state),
 ``notebook`` (what is known, and how it is told); they order power through the verbs below and by no other way.
 
 The table is obeyed: ``_go`` looks every step up, and a step that is not there stops the daemon, which means power
@@ -104,7 +105,7 @@ class Gate(Taps, Causes):
             case w.Running(on):
                 self._run_sensed(on=on)
             case w.FlagPressed(down):
-                self._tell_flag(self._flags.pressed(now.boot_ms, down=down))
+                self._flags.pressed(now.boot_ms, down=down)
             case w.CauseRaised(cause, detail):
                 self._raise(cause, detail)
             case w.CauseCleared(cause, member):
@@ -124,8 +125,15 @@ class Gate(Taps, Causes):
         return self._out
 
     def deadline(self) -> int | None:
-        """Return the boot milliseconds at which a ``Tick`` is due, or None."""
-        return min((at for at, _ in self._timers()), default=None)
+        """Return the boot milliseconds at which a ``Tick`` is due, or None.
+
+        Nothing is ordered at the moment from which a session is soon over; the panel shows that from then on.
+        """
+        due = [at for at, _ in self._timers()]
+        if self._session is not None and self._phase in (Phase.ACTIVE, Phase.HANDING_OVER):
+            warn_at = self._session.term.warn_at(self._rules, still=self._still)
+            due += [warn_at] if warn_at > self._now.boot_ms else []
+        return min(due, default=None)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -151,11 +159,9 @@ class Gate(Taps, Causes):
                     yield idle_at, self._idled
                 if term.grace_until is not None:
                     yield term.grace_until, self._grace_over
-                if not term.warned:
-                    yield term.warn_at(self._rules, still=self._still), self._warn
         flag_at = self._flags.deadline()
         if flag_at is not None:
-            yield flag_at, self._flag_due
+            yield flag_at, lambda: self._flags.due(self._now.boot_ms)
 
     def _overdue(self) -> None:
         while True:
@@ -169,13 +175,11 @@ class Gate(Taps, Causes):
     def _ask_supervisor(self, session: Session) -> None:
         self._pending = Pending(session, self._now.boot_ms + SUPERVISOR_MS)
         self._go(Step.NEEDS_SUPERVISOR)
-        self._signal(w.SignalKind.SUPERVISOR, session=session, ms=SUPERVISOR_MS)
 
     def _ask_journal(self, session: Session) -> None:
         token = self._record(self._started(session))
         self._pending = Pending(session, self._now.boot_ms + JOURNAL_MS, token)
         self._go(Step.AUTHORISED)
-        self._signal(w.SignalKind.WAIT, session=session)
 
     def _hand_over(self, newcomer: Session) -> None:
         at = self._now.boot_ms
@@ -185,7 +189,6 @@ class Gate(Taps, Causes):
         token = self._record(ended, self._started(newcomer, energised_from_ms=at))
         self._pending = Pending(newcomer, at + JOURNAL_MS, token)
         self._go(Step.HANDOVER)
-        self._signal(w.SignalKind.WAIT, session=newcomer)
 
     def _committed(self, token: int) -> None:
         pending = self._pending
@@ -205,7 +208,6 @@ class Gate(Taps, Causes):
         session.term.begin(at, self._rules)
         session.checkpoint_at = at + self._checkpoint_ms
         session.progress_at = at + PROGRESS_MS
-        self._signal(w.SignalKind.GO, session=session, ms=session.term.limit_at - at)
         if self._rules.mode is w.Mode.HOLD and not session.present:
             self._start_grace(session)
 
@@ -253,14 +255,12 @@ class Gate(Taps, Causes):
         return None if opened and (self._cards_may_change or not card_is_out) else (SUPERVISOR_NEEDED,)
 
     def _cancel(self, reason: w.EndReason) -> None:
-        """Give up what waits, and say so."""
+        """Give up what waits. Whoever cancels sees it at once; that the disk was too slow has to be said."""
+        assert self._pending is not None
+        lang = self._pending.session.lang
         self._give_up(reason)
-        if self._session is not None:
-            self._signal(w.SignalKind.GO, session=self._session)
-        else:
-            self._signal(
-                w.SignalKind.IDLE if reason is w.EndReason.CANCELLED else w.SignalKind.REFUSED, reasons=(reason,)
-            )
+        if reason is w.EndReason.START_TIMEOUT:
+            self._signal(w.SignalKind.REFUSED, lang=lang, reasons=(reason,))
 
     def _cancel_start(self) -> None:
         if self._pending is not None:
@@ -309,7 +309,6 @@ class Gate(Taps, Causes):
             session = self._owner()
             session.term.finish(self._now.boot_ms, self._rules, felt=self._run_sense)
             self._go(Step.JOB_RUNS)
-            self._tell_finishing(session)
         else:
             self._run_on_or_cut()
 
@@ -328,7 +327,6 @@ class Gate(Taps, Causes):
         session.meter = session.meter.run(self._now.boot_ms, on=False)
         session.term.run_on(self._now.boot_ms, self._rules, felt=self._run_sense)
         self._go(Step.FAN_RUNS)
-        self._signal(w.SignalKind.RUN_ON, session=session, ms=session.term.run_on_until - self._now.boot_ms)
 
     def _job_said_done(self, session: Session) -> None:
         """Take the member's word that the job is done where no input says it; an input knows better than a tap."""
@@ -394,8 +392,6 @@ class Gate(Taps, Causes):
             term.still_since = max(term.still_since, at)
         if self._phase is Phase.FINISHING_JOB and not on:
             self._run_on_or_cut()
-        elif on and term.warned and at < term.warn_at(self._rules, still=False):
-            term.warned = False  # it was the idling that was warned of
 
     def _limit_reached(self) -> None:
         self._wish_end(w.EndReason.LIMIT)

@@ -46,7 +46,7 @@ class Taps(Lasting):
 
     def _tapped_idle(self, badge: str, holder: w.Holder | None, guest: str | None) -> None:
         if w.Cause.OUTPUT in self._causes and holder is not None and self._level(holder) is w.Level.MAINTAINER:
-            self._out.append(w.ClearFault(holder.id or ""))
+            self._out.append(w.ClearFault(holder.id or "", getattr(holder, "lang", None)))
             return
         decision = self._decide(holder)
         if holder is None or decision.basis is None:
@@ -120,17 +120,16 @@ class Taps(Lasting):
     def _own_tap(self, session: Session, badge: str) -> None:
         same_card = badge == session.badge
         if self._phase is Phase.FINISHING_JOB and self._rules.mode is w.Mode.HOLD and same_card:
-            self._end_grace(session)  # back in its holder; what says that the job is done is taking it out
+            self._put_back(badge)  # what says that the job is done is taking it out
         elif self._phase is Phase.FINISHING_JOB:
             self._job_said_done(session)
         elif self._rules.mode is w.Mode.HOLD and same_card:
-            session.term.grace_until, session.present = None, True
-            if not self._extend(session):
-                self._signal(w.SignalKind.GO, session=session)
+            self._put_back(badge)
+            self._extend(session)
         elif self._rules.mode is w.Mode.TIMED and same_card:
-            session.term.warned = True
-            if not self._extend(session):
-                self._signal(w.SignalKind.WARNING, session=session, ms=session.term.limit_at - self._now.boot_ms)
+            if not self._extend(session, always=True):
+                left_ms = session.term.limit_at - self._now.boot_ms
+                self._signal(w.SignalKind.WARNING, session=session, ms=left_ms, detail=w.LAST)
         elif not self._extend(session):
             self._flags.hold(badge, self._now.boot_ms)
             self._wish_end(w.EndReason.BADGE)

@@ -24,7 +24,6 @@ class Term:
     limit_at: int = 0
     max_at: int = 0
     still_since: int = 0
-    warned: bool = False
     grace_until: int | None = None
     finish_until: int = 0
     off_by: int | None = None
@@ -63,6 +62,23 @@ class Term:
             return limit
         return min(limit, idle_at - min(rules.warn_ms, rules.idle_off_ms // 4))
 
+    def soon_over(self, at_ms: int, rules: MachineRules, *, still: bool) -> bool:
+        """Say whether the end is so near that people are warned, and a tap extends."""
+        return at_ms >= self.warn_at(rules, still=still)
+
+    def extended(self, at_ms: int, rules: MachineRules, *, still: bool) -> Term | None:
+        """Return the term that a tap gives, or None where it gives no time."""
+        longer = replace(
+            self,
+            limit_at=min(max(self.limit_at, at_ms + self.limit_ms), self.max_at),
+            still_since=max(self.still_since, at_ms),  # warming up is not idling
+        )
+        if longer.ends_at(rules, still=still) <= self.ends_at(rules, still=still):
+            return None
+        if longer.limit_at == self.limit_at and longer.warn_at(rules, still=still) <= at_ms:
+            return None
+        return longer
+
     def extend(self, at_ms: int, rules: MachineRules, *, still: bool) -> bool:
         """Give a full limit more from now, never beyond the longest; say whether that put the end off.
 
@@ -70,22 +86,19 @@ class Term:
         ends the session, or no tap could. At the longest a warning that begins before the machine idles for long would
         otherwise let each tap extend the idle time by what passed since the one before.
         """
-        longer = replace(
-            self,
-            limit_at=min(max(self.limit_at, at_ms + self.limit_ms), self.max_at),
-            still_since=max(self.still_since, at_ms),  # warming up is not idling
-        )
-        if longer.ends_at(rules, still=still) <= self.ends_at(rules, still=still):
+        longer = self.extended(at_ms, rules, still=still)
+        if longer is None:
             return False
-        if longer.limit_at == self.limit_at and longer.warn_at(rules, still=still) <= at_ms:
-            return False
-        self.limit_at, self.still_since, self.warned = longer.limit_at, longer.still_since, False
+        self.limit_at, self.still_since = longer.limit_at, longer.still_since
         return True
 
+    def addition_ms(self, by_ms: int) -> int:
+        """Return how much of `by_ms` a manager can give: at most the limit at once, never beyond the longest."""
+        return min(by_ms, self.limit_ms, self.max_at - self.limit_at)
+
     def add(self, by_ms: int) -> None:
-        """Give more time from afar: at most the limit at once, never beyond the longest."""
-        self.limit_at = min(self.limit_at + min(by_ms, self.limit_ms), self.max_at)
-        self.warned = False
+        """Give more time from afar."""
+        self.limit_at += self.addition_ms(by_ms)
 
     def finish(self, at_ms: int, rules: MachineRules, *, felt: bool) -> None:
         """Set the last deadlines, once: a job may run until ``finish_until``, the fan until ``off_by``.

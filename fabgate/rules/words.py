@@ -444,13 +444,17 @@ class Checkpoint:
 
 @value
 class ClearFault:
-    """A maintainer on site asks to clear the output fault; answer ``CauseCleared`` when the hardware agrees."""
+    """A maintainer on site asks to clear the output fault; answer ``CauseCleared`` when the hardware agrees.
+
+    Else tell them, in their language `lang`.
+    """
 
     member: str
+    lang: str | None = None
 
 
 class SignalKind(StrEnum):
-    """What people are told, by light, sound and words."""
+    """What people are told, by light, sound and words: what is (`Shown`), or what has just happened (`Signal`)."""
 
     IDLE = "idle"
     WAIT = "wait"
@@ -473,11 +477,13 @@ class SignalKind(StrEnum):
 
 #: The detail of ``SignalKind.FINISHING`` where no input says whether a job runs: its member says when it is done.
 UNFELT: Final = "unfelt"
+#: The detail of ``SignalKind.WARNING`` where no tap gives more time.
+LAST: Final = "last"
 
 
 @value
 class Signal:
-    """Tell the person at the machine. `ms` is minutes used, or time left, as the kind has it."""
+    """Tell the person at the machine what has just happened. `ms` is time used or time left, as the kind has it."""
 
     kind: SignalKind
     name: str = ""
@@ -485,6 +491,26 @@ class Signal:
     reasons: tuple[str, ...] = ()
     ms: int = 0
     detail: str = ""
+
+
+@value
+class Shown:
+    """What the panel shows for as long as the state stays as it is; ``panel`` says what that is for each state.
+
+    `until_ms` is the boot time at which what is shown ends by itself, where it does.
+    """
+
+    kind: SignalKind
+    name: str = ""
+    lang: str | None = None
+    reasons: tuple[str, ...] = ()
+    until_ms: int | None = None
+    detail: str = ""
+
+    def at(self, boot_ms: int) -> Signal:
+        """Return it as it reads at `boot_ms`."""
+        ms = 0 if self.until_ms is None else max(0, self.until_ms - boot_ms)
+        return Signal(self.kind, self.name, self.lang, self.reasons, ms, self.detail)
 
 
 Command = SetPower | Record | Checkpoint | ClearFault | Signal

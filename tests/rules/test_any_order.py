@@ -17,8 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from fabgate.rules import words as w
 from fabgate.rules.access import decide
-from fabgate.rules.session import STATE_OF, Gate, Phase
+from fabgate.rules.session import STATE_OF, Gate, Phase, Session
 from tests.rules.observer import Observer
+from tests.rules.panel_oracle import LIGHT, must_show
 from tests.rules.world import NOON, people
 
 # The same examples at every run, so that a red test stays red; FABGATE_SOAK looks further, at random.
@@ -110,6 +111,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.queue: deque[w.Record] = deque()
         self.seen = Observer()
         self.in_field: str | None = None
+        #: The reader failed since the card was put there.
+        self.blind = False
         #: The badge and the member of the newest wait for a supervisor.
         self.asked: tuple[str, str | None] = ("", "")
         self.gone_since = self.ms
@@ -135,7 +138,11 @@ class AnyOrder(RuleBasedStateMachine):
 
     def do(self, event: w.Event) -> list[w.Command]:
         before, audit = self.gate.phase, self.gate.rules.mode is w.Mode.AUDIT
+        shown, rules, session, behind = self.gate.shown, self.gate.rules, self.gate.session, self.behind
         commands = self.gate.handle(event, self.now)
+        # Another roster may bring an idle time of nothing, which no wire carries.
+        if before in OWN_RULES and session is not None and not behind and not isinstance(event, w.RosterChanged):
+            self.ends_announced(commands, shown.kind, rules, session)
         self.behind = False
         after = self.gate.phase
         if audit and before is Phase.AWAIT_JOURNAL and after in POWERED:
@@ -149,6 +156,17 @@ class AnyOrder(RuleBasedStateMachine):
             self.went_off(event, before)
         self.finishing_since = None if after in OWN_RULES or after not in POWERED else self.finishing_since or self.ms
         return commands
+
+    def ends_announced(
+        self, commands: list[w.Command], shown: w.SignalKind, rules: w.MachineRules, session: Session
+    ) -> None:
+        """Check that an end by the clock was shown before, on a panel that did not have to say what a tap means."""
+        times = {w.EndReason.LIMIT: session.term.limit_ms, w.EndReason.IDLE: rules.idle_off_ms or 0}
+        for command in commands:
+            for fact in command.facts if isinstance(command, w.Record) else ():
+                if isinstance(fact, w.Ended) and min(rules.warn_ms, times.get(fact.reason, 0) // 4) > 0:
+                    others = (w.SignalKind.GRACE, w.SignalKind.WAIT, w.SignalKind.FLAG_ASK)
+                    assert shown in (w.SignalKind.WARNING, *others), "an end that nobody announced"
 
     def began(self, token: int) -> None:
         """Check a session against the world as it is at the moment when power rises or changes hands."""
@@ -253,12 +271,12 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(badge=st.sampled_from(BADGES))
     def a_badge_is_put_on_the_reader(self, badge: str) -> None:
         self.lift()
-        self.in_field = badge
+        self.in_field, self.blind = badge, False
         before, holder = self.gate.phase, self.people.get(badge)
         commands = self.do(w.Presented(badge))
         if before is Phase.AWAIT_SUPERVISOR and holder is not None and not self.asks_for_supervisor(badge, holder):
             said = [command.kind for command in commands if isinstance(command, w.Signal)]
-            assert said != [w.SignalKind.IDLE], "somebody is turned away without a word"
+            assert said or self.gate.phase is not Phase.IDLE, "somebody is turned away without a word"
         if before is not self.gate.phase is Phase.AWAIT_SUPERVISOR and holder is not None:
             self.asked = (badge, holder.id)
 
@@ -347,6 +365,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(cause=st.sampled_from(w.Cause))
     def a_cause_is_raised(self, cause: w.Cause) -> None:
+        self.blind = self.blind or (cause is w.Cause.READER and cause not in self.causes)
         self.causes.add(cause)
         self.do(w.CauseRaised(cause))
         if cause in w.CUT and self.gate.rules.mode is not w.Mode.AUDIT:
@@ -354,6 +373,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(cause=st.sampled_from(w.Cause))
     def a_cause_is_cleared(self, cause: w.Cause) -> None:
+        self.blind = self.blind and cause is not w.Cause.READER
         self.causes.discard(cause)
         self.do(w.CauseCleared(cause))
 
@@ -433,6 +453,34 @@ class AnyOrder(RuleBasedStateMachine):
         self.owners_hold(phase)
         self.causes_hold(phase)
         self.deadlines_hold(phase)
+        self.panel_holds(phase)
+
+    def panel_holds(self, phase: Phase) -> None:
+        """What is shown is what is: see ``panel_oracle``, which says so from what happened in the workshop."""
+        shown, session = self.gate.shown, self.gate.session
+        light = LIGHT[shown.kind]
+        if shown.kind is not w.SignalKind.FLAG_ASK:
+            assert light.startswith("green") is (phase in POWERED or phase is Phase.AWAIT_JOURNAL), "a wrong light"
+        if self.behind:
+            return  # nobody asked the gate for a while, so that deadlines have passed that it could not act upon
+        holder_empty = (
+            self.gate.rules.mode is w.Mode.HOLD
+            and session is not None
+            and (self.in_field != session.badge or self.blind)
+        )
+        wanted = must_show(
+            self.gate,
+            self.ms,
+            causes=self.causes,
+            works=self.works,
+            run_sense=self.run_sense,
+            card_out=holder_empty,
+        )
+        assert shown.kind is wanted, f"shows {shown}, {wanted} is what is"
+        if shown.kind is w.SignalKind.BLOCKED:
+            assert shown.reasons == (min(self.causes, key=list(w.Cause).index),), "not the worst cause"
+        if shown.until_ms is not None:
+            assert shown.until_ms > self.ms, "a time left that is over"
 
     def owners_hold(self, phase: Phase) -> None:
         session = self.gate.session
@@ -466,8 +514,7 @@ class AnyOrder(RuleBasedStateMachine):
         if hold and phase in OWN_RULES and session is not None and self.in_field != session.badge and not self.behind:
             assert self.ms - self.gone_since < max(1, self.most("grace_ms")), "power for an empty holder"
         if hold and phase in OWN_RULES and session is not None and self.in_field == session.badge:
-            reader_sick = w.Cause.READER in self.causes
-            assert reader_sick or session.term.grace_until is None, "a card that is in its holder counts as removed"
+            assert self.blind or session.term.grace_until is None, "a card that is in its holder counts as removed"
 
     def teardown(self) -> None:
         """Let everybody leave and the disk recover; a machine with a mad run-sense input must still go off by itself."""

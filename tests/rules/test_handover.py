@@ -20,22 +20,22 @@ def handing(**options):
 def test_one_transaction_ends_one_session_and_starts_the_next_and_power_stays_on():
     world = World(handover=True).start("ada")
     world.after(MIN)
-    assert world.tap("bob") == ["record ended s1 handover 60000 + started s2", "say wait"]
+    assert world.tap("bob") == ["record ended s1 handover 60000 + started s2", "show wait"]
     assert isinstance(world.last, w.Started)
     assert world.last.energised_from_ms == world.ms
     assert world.gate.session is not None
     assert world.gate.session.member == "m-ada"
     world.after(2 * S)
-    assert world.commit() == ["say go"]
+    assert world.commit() == ["show go"]
     assert world.gate.session.member == "m-bob"
     world.after(MIN)
-    assert world.tap("bob") == ["off", "record ended s2 badge 62000", "say ended"]
+    assert world.tap("bob") == ["off", "record ended s2 badge 62000", "say ended", "show idle"]
 
 
 def test_the_newcomer_gets_a_full_time_of_their_own():
     world = handing(limit_ms=10 * MIN)
     world.commit()
-    assert world.after(10 * MIN) == ["say warning", "off", "record ended s2 limit 600000", "say ended"]
+    assert world.after(10 * MIN) == ["show warning", "off", "record ended s2 limit 600000", "say ended", "show idle"]
 
 
 def test_work_is_split_at_the_newcomers_tap():
@@ -79,7 +79,8 @@ def test_a_handover_that_fails_leaves_the_first_in_charge_and_loses_no_milliseco
 def test_the_warning_and_the_limit_of_the_first_go_on():
     world = handing(limit_ms=10 * MIN)
     world.after(3 * S)
-    assert world.after(9 * MIN - 3 * S)[-3:] == ["off", "record ended s3 limit 540000", "say ended"]
+    out = world.after(9 * MIN - 3 * S)
+    assert out == ["show warning", "off", "record ended s3 limit 540000", "say ended", "show idle"]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_an_end_in_the_middle_is_off_first_and_the_first_members(event, end):
     world.after(1 * S)
     out = event(world)
     assert out[:4] == ["off", "record ended s2 cancelled 0 + started s3", end, "say ended"]
-    assert "say go" not in out
+    assert "show go" not in out
     assert world.commit() == []
     assert sum(ended[2] for ended in world.ends()) == 61_000
 
@@ -105,14 +106,14 @@ def test_an_end_in_the_middle_is_off_first_and_the_first_members(event, end):
 def test_a_stop_in_the_middle_of_a_job_settles_the_handover_and_waits_for_the_job():
     world = handing(run_sense=True)
     world.running(True)
-    assert world.stop() == ["record ended s2 cancelled 0 + started s3", "say finishing"]
+    assert world.stop() == ["record ended s2 cancelled 0 + started s3", "show finishing"]
     assert world.commit() == []
     assert world.running(False)[:2] == ["off", "record ended s3 button 0"]
 
 
 def test_a_stop_in_the_middle_lets_the_fan_run_on():
     world = handing(run_on_ms=30 * S)
-    assert world.stop() == ["record ended s2 cancelled 0 + started s3", "say run-on"]
+    assert world.stop() == ["record ended s2 cancelled 0 + started s3", "show run-on"]
 
 
 def test_checkpoints_and_progress_wait_until_it_is_settled():
@@ -122,7 +123,7 @@ def test_checkpoints_and_progress_wait_until_it_is_settled():
     world.ms += 2 * S
     assert world.do(w.Tick()) == []
     assert world.gate.deadline() == world.ms + 1 * S
-    assert world.gate.handle(w.Committed(world.waiting.pop().token), world.now)[-1].kind == "go"
+    assert world.do(w.Committed(world.waiting.pop().token)) == ["show go"]
 
 
 @pytest.mark.parametrize(
@@ -156,8 +157,8 @@ def test_in_hold_mode_the_newcomers_card_must_stay():
 def test_in_hold_mode_the_first_members_card_may_leave_meanwhile():
     world = World(handover=True, mode=w.Mode.HOLD).start("ada")
     world.tap("bob")
-    assert world.lift("ada") == ["say grace"]
-    assert world.commit() == ["say go"]
+    assert world.lift("ada") == []
+    assert world.commit() == ["show go"]
     assert world.after(MIN) == []
 
 

@@ -28,16 +28,16 @@ def hold(**rules):
 
 def test_in_hold_mode_a_card_that_leaves_starts_a_grace_time():
     world = hold().start()
-    assert world.lift("ada") == ["say grace"]
+    assert world.lift("ada") == ["show grace"]
     assert world.after(9_999) == []
-    assert world.after(1) == ["off", "record ended s1 removed 10000", "say ended"]
+    assert world.after(1) == ["off", "record ended s1 removed 10000", "say ended", "show idle"]
 
 
 def test_in_hold_mode_a_card_that_returns_in_time_goes_on():
     world = hold().start()
     world.lift("ada")
     world.after(9_999)
-    assert world.tap("ada") == ["say go"]
+    assert world.tap("ada") == ["show go"]
     assert world.after(MIN) == []
     world.lift("bob")
     assert world.after(MIN) == []
@@ -45,32 +45,32 @@ def test_in_hold_mode_a_card_that_returns_in_time_goes_on():
 
 def test_in_hold_mode_lifting_and_returning_extends_a_session_that_was_warned():
     world = hold(limit_ms=10 * MIN).start()
-    assert world.after(8 * MIN) == ["say warning"]
+    assert world.after(8 * MIN) == ["show warning"]
     world.lift("ada")
-    assert world.tap("ada") == ["say extended"]
+    assert world.tap("ada") == ["say extended", "show go"]
 
 
 def test_in_hold_mode_a_card_lifted_before_the_start_is_on_disk_cancels_it():
     world = hold()
     world.tap("ada")
-    assert world.lift("ada") == ["record ended s1 cancelled 0", "say idle"]
+    assert world.lift("ada") == ["record ended s1 cancelled 0", "show idle"]
     assert world.commit() == []
 
 
 def test_in_hold_mode_another_card_of_the_member_ends_the_session():
     world = hold().start()
     world.lift("ada")
-    assert world.tap("ada's phone") == ["off", "record ended s1 badge 0", "say ended"]
+    assert world.tap("ada's phone") == ["off", "record ended s1 badge 0", "say ended", "show idle"]
 
 
 def test_in_hold_mode_the_members_card_leaves_for_the_supervisors_and_must_come_back():
     world = hold()
-    assert world.tap("kid") == ["say supervisor-needed"]
+    assert world.tap("kid") == ["show supervisor-needed"]
     assert world.lift("kid") == []
-    assert world.tap("sue") == ["record started s1", "say wait"]
+    assert world.tap("sue") == ["record started s1", "show wait"]
     world.lift("sue")
-    assert world.commit() == ["on", "say go", "say grace"]
-    assert world.tap("kid") == ["say go"]
+    assert world.commit() == ["on", "show grace"]
+    assert world.tap("kid") == ["show go"]
     assert world.after(MIN) == []
 
 
@@ -80,12 +80,12 @@ def test_in_hold_mode_the_members_card_may_come_back_while_the_disk_is_slow_and_
         world.tap(badge)
         world.lift(badge)
     assert world.tap("kid") == []
-    assert world.commit() == ["on", "say go"]
+    assert world.commit() == ["on", "show go"]
     world = hold()
     for badge in ("kid", "sue", "kid"):
         world.tap(badge)
         out = world.lift(badge)
-    assert out == ["record ended s1 cancelled 0", "say idle"]
+    assert out == ["record ended s1 cancelled 0", "show idle"]
 
 
 def test_in_hold_mode_the_members_card_that_lies_in_its_holder_again_needs_no_tap():
@@ -94,7 +94,7 @@ def test_in_hold_mode_the_members_card_that_lies_in_its_holder_again_needs_no_ta
         world.tap(badge)
         world.lift(badge)
     assert world.do(w.Lying("kid")) == []
-    assert world.commit() == ["on", "say go"]
+    assert world.commit() == ["on", "show go"]
     assert world.after(MIN) == []
     assert world.power
 
@@ -102,7 +102,7 @@ def test_in_hold_mode_the_members_card_that_lies_in_its_holder_again_needs_no_ta
 def test_in_hold_mode_a_card_that_lies_there_again_takes_no_cancelled_start_back():
     world = hold()
     world.tap("ada")
-    assert world.lift("ada") == ["record ended s1 cancelled 0", "say idle"]
+    assert world.lift("ada") == ["record ended s1 cancelled 0", "show idle"]
     assert world.do(w.Lying("ada")) == []
     assert world.commit() == []
     assert not world.power
@@ -124,13 +124,13 @@ def test_in_hold_mode_a_second_look_of_the_supervisor_cancels():
     for badge in ("kid", "sue"):
         world.tap(badge)
         world.lift(badge)
-    assert world.tap("sue") == ["record ended s1 cancelled 0", "say idle"]
+    assert world.tap("sue") == ["record ended s1 cancelled 0", "show idle"]
 
 
 def test_in_hold_mode_a_dead_reader_ends_the_session_after_its_grace():
     world = hold().start()
-    assert world.happens(w.Cause.READER, "no answer") == ["record blocked reader", "say grace"]
-    assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "say ended"]
+    assert world.happens(w.Cause.READER, "no answer") == ["record blocked reader", "show grace"]
+    assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "say ended", "show blocked"]
 
 
 def test_in_hold_mode_a_reader_that_dies_after_the_card_left_gives_no_second_grace():
@@ -145,9 +145,9 @@ def test_in_hold_mode_a_running_job_is_finished_after_the_grace():
     world = hold(run_sense=True).start()
     world.running(True)
     world.lift("ada")
-    assert world.after(10 * S) == ["say finishing"]
+    assert world.after(10 * S) == ["show finishing"]
     assert world.lift("ada") == []
-    assert world.running(False) == ["off", "record ended s1 removed 10000", "say ended"]
+    assert world.running(False) == ["off", "record ended s1 removed 10000", "say ended", "show idle"]
 
 
 def block_ada(world: World) -> list[str]:
@@ -158,9 +158,9 @@ def block_ada(world: World) -> list[str]:
 @pytest.mark.parametrize("end", [lambda world: world.happens(w.Cause.LOCK_IDLE, "belt"), block_ada])
 def test_in_hold_mode_taking_the_card_out_ends_even_what_waits_for_a_job_that_nobody_feels(end):
     world = hold().start()
-    assert end(world)[-1] == "say finishing"
+    assert end(world)[-1] == "show finishing"
     assert world.power
-    assert world.lift("ada") == ["say grace"]
+    assert world.lift("ada") == ["show grace"]
     assert world.after(10 * S)[0] == "off"
     assert not world.power
 
@@ -179,7 +179,7 @@ def test_in_hold_mode_a_card_that_comes_back_in_time_lets_the_job_go_on():
     world.happens(w.Cause.LOCK_IDLE, "belt")
     world.lift("ada")
     world.after(4 * S)
-    assert world.tap("ada") == ["say finishing"]
+    assert world.tap("ada") == ["show finishing"]
     assert world.after(60 * S) == []
     assert world.power
 
@@ -201,7 +201,7 @@ def test_in_hold_mode_who_reports_a_defect_with_their_own_card_and_puts_it_back_
     world = hold().start()
     world.ask_flag()
     world.lift("ada")
-    assert world.tap("ada") == ["say go", "record flagged report", "say flagged"]
+    assert world.tap("ada") == ["record flagged report", "say flagged", "show go"]
     assert world.after(60 * S) == []
     assert world.power
 
@@ -211,7 +211,7 @@ def test_in_hold_mode_a_report_while_a_job_is_finished_does_not_end_it_either():
     world.happens(w.Cause.LOCK_IDLE, "belt")
     world.ask_flag()
     world.lift("ada")
-    assert world.tap("ada")[-1] == "say flagged"
+    assert world.tap("ada")[-2:] == ["say flagged", "show finishing"]
     world.after(60 * S)
     assert world.power
 
@@ -220,16 +220,16 @@ def test_in_hold_mode_the_first_card_that_comes_back_in_a_handover_ends_its_grac
     world = hold(handover=True).start("ada")
     world.lift("ada")
     world.tap("bob")
-    assert world.tap("ada") == ["record ended s2 cancelled 0 + started s3", "say go"]
+    assert world.tap("ada") == ["record ended s2 cancelled 0 + started s3", "show go"]
     assert world.after(60 * S) == []
     assert world.power
 
 
 def test_in_hold_mode_a_reader_that_hung_and_never_lost_the_card_ends_no_session():
     world = hold().start()
-    assert world.happens(w.Cause.READER, "no answer for 5 s") == ["record blocked reader", "say grace"]
+    assert world.happens(w.Cause.READER, "no answer for 5 s") == ["record blocked reader", "show grace"]
     world.after(4 * S)
-    assert world.is_over(w.Cause.READER) == ["record cleared reader", "say go"]
+    assert world.is_over(w.Cause.READER) == ["record cleared reader", "show go"]
     assert world.after(60 * S) == []
     assert world.power
 
@@ -248,7 +248,7 @@ def test_in_hold_mode_the_members_card_that_is_swapped_back_in_while_the_disk_is
         world.tap(badge)
         world.lift(badge)
     assert world.do(w.Lying("kid")) == []
-    assert world.commit() == ["on", "say go"]
+    assert world.commit() == ["on", "show go"]
     assert world.after(60 * S) == []
     assert world.power
 
@@ -291,7 +291,7 @@ def test_in_timed_mode_each_tap_gives_the_full_time_from_now():
     world.after(5 * MIN)
     assert world.tap("ada") == ["say extended"]
     assert world.said[-1].ms == 20 * MIN
-    assert world.after(20 * MIN)[-3:] == ["off", "record ended s1 limit 1500000", "say ended"]
+    assert world.after(20 * MIN)[-4:] == ["off", "record ended s1 limit 1500000", "say ended", "show idle"]
 
 
 def test_in_timed_mode_no_tap_gives_more_than_the_longest_time():
@@ -300,7 +300,8 @@ def test_in_timed_mode_no_tap_gives_more_than_the_longest_time():
     assert world.tap("ada") == ["say extended"]
     assert world.tap("ada") == ["say warning"]
     assert world.said[-1].ms == 15 * MIN
-    assert world.after(15 * MIN) == ["off", "record ended s1 limit 1800000", "say ended"]
+    out = world.after(15 * MIN)
+    assert out == ["show warning", "off", "record ended s1 limit 1800000", "say ended", "show idle"]
 
 
 def test_in_timed_mode_stop_and_another_card_of_the_member_end():
@@ -321,22 +322,22 @@ def test_in_timed_mode_a_tap_while_it_warms_up_does_not_shorten_the_idle_time():
 
 def test_in_audit_mode_nothing_is_switched_and_use_is_recorded():
     world = World(mode=w.Mode.AUDIT)
-    assert world.tap("ada") == ["record started s1", "say wait"]
-    assert world.commit() == ["say go"]
+    assert world.tap("ada") == ["record started s1", "show wait"]
+    assert world.commit() == ["show go"]
     assert (world.gate.state, world.gate.powered) == ("active", False)
     world.after(5 * S)
-    assert world.tap("ada") == ["record ended s1 badge 5000", "say ended"]
+    assert world.tap("ada") == ["record ended s1 badge 5000", "say ended", "show idle"]
 
 
 def test_in_audit_mode_there_is_no_power_to_hold_for_a_job_or_a_fan():
     world = World(mode=w.Mode.AUDIT, run_sense=True, run_on_ms=MIN).start()
     world.running(True)
-    assert world.stop() == ["record ended s1 button 0", "say ended"]
+    assert world.stop() == ["record ended s1 button 0", "say ended", "show idle"]
 
 
 def test_in_audit_mode_causes_end_the_session_and_switch_nothing():
     world = World(mode=w.Mode.AUDIT).start()
-    assert world.happens(w.Cause.ESTOP) == ["record ended s1 fault 0 + blocked estop", "say ended", "say blocked"]
+    assert world.happens(w.Cause.ESTOP) == ["record ended s1 fault 0 + blocked estop", "say ended", "show blocked"]
 
 
 def test_a_mode_that_comes_in_the_middle_waits_for_the_end_of_the_session():
@@ -346,9 +347,9 @@ def test_a_mode_that_comes_in_the_middle_waits_for_the_end_of_the_session():
     assert world.tap("ada")[0] == "off"
     assert world.gate.rules.mode is w.Mode.AUDIT
     world.tap("ada")
-    assert world.commit() == ["say go"]
+    assert world.commit() == ["show go"]
     world.roster(mode=w.Mode.TAP)
-    assert world.stop() == ["record ended s2 button 0", "say ended"]
+    assert world.stop() == ["record ended s2 button 0", "say ended", "show idle"]
     assert world.start().power
 
 

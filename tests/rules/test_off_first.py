@@ -21,7 +21,7 @@ def late(world: World, ms: int, event: w.Event) -> list[str]:
 def test_a_lock_when_idle_on_a_machine_that_stands_still() -> None:
     world = World(run_sense=True).start()
     out = world.roster(lock=w.Lock("l", now=False))
-    assert out == ["off", "record blocked lock-idle", "record ended s1 lock 0", "say ended", "say blocked"]
+    assert out == ["off", "record blocked lock-idle", "record ended s1 lock 0", "say ended", "show blocked"]
 
 
 def test_a_checkpoint_that_never_reached_the_disk() -> None:
@@ -31,6 +31,7 @@ def test_a_checkpoint_that_never_reached_the_disk() -> None:
         "record blocked journal",
         "record ended s1 fault 0",
         "say ended",
+        "show blocked",
     ]
 
 

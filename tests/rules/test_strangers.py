@@ -35,8 +35,8 @@ def test_known_badges_work_during_the_pause(badge):
     world = World()
     for n in range(5):
         world.tap(f"x{n}")
-    assert world.tap(badge) == ["record started s1", "say wait"]
-    assert world.commit() == ["on", "say go"]
+    assert world.tap(badge) == ["record started s1", "show wait"]
+    assert world.commit() == ["on", "show go"]
     assert world.tap(badge)[0] == "off"
 
 
@@ -56,12 +56,12 @@ def test_a_supervisor_opens_a_session_for_a_badge_that_nobody_knows():
     world = World(sponsor=True)
     world.tap("stranger")
     world.after(29_999)
-    assert world.tap("sue") == ["record started s1", "say wait"]
+    assert world.tap("sue") == ["record started s1", "show wait"]
     started = world.last
     assert isinstance(started, w.Started)
     assert (started.member, started.badge, started.supervisor) == ("m-sue", "stranger", "m-sue")
     assert started.basis == w.Basis("sponsor", grant="g-4")
-    assert world.commit() == ["on", "say go"]
+    assert world.commit() == ["on", "show go"]
 
 
 @pytest.mark.parametrize("badge", ["stranger", "sue"])
@@ -69,7 +69,7 @@ def test_the_guest_and_the_sponsor_can_both_end_it(badge):
     world = World(sponsor=True)
     world.tap("stranger")
     world.start("sue").after(MIN)
-    assert world.tap(badge) == ["off", "record ended s1 badge 60000", "say ended"]
+    assert world.tap(badge) == ["off", "record ended s1 badge 60000", "say ended", "show idle"]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_maintainer_sponsors_nobody_on_a_flagged_machine_but_may_work_there():
     started = world.last
     assert isinstance(started, w.Started)
     assert (started.badge, started.basis.kind) == ("max", "maintainer")
-    assert world.commit() == ["on", "say go"]
+    assert world.commit() == ["on", "show go"]
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_a_sponsored_start_is_decided_again_with_each_roster_and_when_it_is_on_d
     world.tap("sue")
     assert change(world) == [
         "record ended s1 cancelled 0",
-        "say idle",
         "record refused supervisor-needed",
         "say refused",
+        "show idle",
     ]
     assert world.commit() == []
 
@@ -131,7 +131,7 @@ def test_a_sponsor_who_is_blocked_ends_the_guests_session():
     world.tap("stranger")
     world.start("sue")
     world.people["sue"] = w.Barred(("blocked",), "m-sue")
-    assert world.roster() == ["off", "record ended s1 revoked 0", "say ended"]
+    assert world.roster() == ["off", "record ended s1 revoked 0", "say ended", "show idle"]
 
 
 def test_a_guest_goes_on_after_a_handover_that_was_cancelled():
@@ -149,8 +149,8 @@ def test_in_hold_mode_the_guests_card_must_come_back_into_the_holder():
     for badge in ("stranger", "sue"):
         world.tap(badge)
         world.lift(badge)
-    assert world.commit() == ["on", "say go", "say grace"]
-    assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "say ended"]
+    assert world.commit() == ["on", "show grace"]
+    assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "say ended", "show idle"]
 
 
 BARRED_NOW = w.Barred(("banned",), "m-x")
@@ -173,7 +173,7 @@ def test_a_guest_who_is_barred_before_the_start_is_on_disk_does_not_start():
     world.tap("stranger")
     world.tap("sue")
     world.people["stranger"] = BARRED_NOW
-    assert world.roster() == ["record ended s1 cancelled 0", "say idle", "record refused banned", "say refused"]
+    assert world.roster() == ["record ended s1 cancelled 0", "record refused banned", "say refused", "show idle"]
     assert world.commit() == []
 
 
@@ -182,7 +182,7 @@ def test_a_guest_who_is_barred_in_mid_session_is_ended_as_a_member_would_be():
     world.tap("stranger")
     world.start("sue")
     world.people["stranger"] = BARRED_NOW
-    assert world.roster() == ["off", "record ended s1 revoked 0", "say ended"]
+    assert world.roster() == ["off", "record ended s1 revoked 0", "say ended", "show idle"]
 
 
 def test_a_guest_who_becomes_a_member_in_mid_session_goes_on():

@@ -10,16 +10,16 @@ from tests.rules.world import MIN, S, World
 
 def test_power_goes_on_only_after_the_start_is_on_disk():
     world = World()
-    assert world.tap("ada") == ["record started s1", "say wait"]
+    assert world.tap("ada") == ["record started s1", "show wait"]
     assert (world.power, world.gate.state, world.phase) == (False, "starting", "await-journal")
-    assert world.commit() == ["on", "say go"]
+    assert world.commit() == ["on", "show go"]
     assert (world.power, world.gate.state, world.phase) == (True, "active", "active")
 
 
 def test_power_goes_off_before_anything_is_recorded():
     world = World().start()
     world.after(5 * MIN)
-    assert world.tap("ada") == ["off", "record ended s1 badge 300000", "say ended"]
+    assert world.tap("ada") == ["off", "record ended s1 badge 300000", "say ended", "show idle"]
     assert world.gate.state == "idle"
 
 
@@ -33,12 +33,12 @@ def test_the_record_says_who_when_and_by_what_right():
 
 def test_stop_ends_like_a_tap():
     world = World().start()
-    assert world.stop() == ["off", "record ended s1 button 0", "say ended"]
+    assert world.stop() == ["off", "record ended s1 button 0", "say ended", "show idle"]
 
 
 def test_a_manager_far_away_stops_and_the_record_names_them():
     world = World().start()
-    assert world.stop("m-boss") == ["off", "record ended s1 remote 0", "say ended"]
+    assert world.stop("m-boss") == ["off", "record ended s1 remote 0", "say ended", "show idle"]
     assert world.last == w.Ended("s1", "m-ada", "ada", w.EndReason.REMOTE, 0, 0, "m-boss")
 
 
@@ -50,7 +50,7 @@ def test_a_second_badge_of_the_same_member_ends_the_session():
 def test_the_badge_that_began_ends_even_when_nobody_knows_it_any_more():
     world = World().start("ada")
     del world.people["ada"]
-    assert world.tap("ada") == ["off", "record ended s1 badge 0", "say ended"]
+    assert world.tap("ada") == ["off", "record ended s1 badge 0", "say ended", "show idle"]
 
 
 def test_another_card_is_refused_while_the_machine_is_used():
@@ -112,8 +112,8 @@ def test_a_start_whose_disk_takes_three_seconds_is_given_up_and_said_so():
     world = World()
     world.tap("ada")
     assert world.after(2_999) == []
-    assert world.after(1) == ["record ended s1 start-timeout 0", "say refused"]
-    assert world.said[-1].reasons == ("start-timeout",)
+    assert world.after(1) == ["record ended s1 start-timeout 0", "say refused", "show idle"]
+    assert world.said[-2].reasons == ("start-timeout",)
     assert world.commit() == []
 
 
@@ -121,25 +121,25 @@ def test_a_confirmation_that_is_late_by_a_stalled_loop_never_sets_power():
     world = World()
     world.tap("ada")
     world.ms += 3_000
-    assert world.do(w.Committed(1)) == ["record ended s1 start-timeout 0", "say refused"]
+    assert world.do(w.Committed(1)) == ["record ended s1 start-timeout 0", "say refused", "show idle"]
 
 
 def test_a_confirmation_in_the_last_millisecond_counts():
     world = World()
     world.tap("ada")
     world.after(2_999)
-    assert world.commit() == ["on", "say go"]
+    assert world.commit() == ["on", "show go"]
 
 
 def test_the_confirmation_of_a_cancelled_start_does_not_power_the_next_one():
     world = World()
     world.tap("ada")
     world.tap("ada")
-    assert world.tap("bob") == ["record started s2", "say wait"]
+    assert world.tap("bob") == ["record started s2", "show wait"]
     assert world.do(w.Committed(1)) == []
     assert world.do(w.Committed(2)) == []
     assert not world.power
-    assert world.do(w.Committed(3)) == ["on", "say go"]
+    assert world.do(w.Committed(3)) == ["on", "show go"]
 
 
 CHANGES = {
@@ -158,7 +158,7 @@ def test_everything_is_decided_again_when_the_start_is_on_disk(change, reason):
     world = World()
     world.tap("ada")
     change(world.people)
-    assert world.commit() == ["record ended s1 cancelled 0", "say idle", f"record refused {reason}", "say refused"]
+    assert world.commit() == ["record ended s1 cancelled 0", f"record refused {reason}", "say refused", "show idle"]
     assert not world.power
 
 
@@ -167,7 +167,7 @@ def test_everything_is_decided_again_when_a_roster_comes_while_the_disk_is_slow(
     world = World()
     world.tap("ada")
     change(world.people)
-    assert world.roster() == ["record ended s1 cancelled 0", "say idle", f"record refused {reason}", "say refused"]
+    assert world.roster() == ["record ended s1 cancelled 0", f"record refused {reason}", "say refused", "show idle"]
     assert world.commit() == []
 
 
@@ -175,8 +175,8 @@ def test_a_start_by_another_right_than_the_recorded_one_has_to_be_tapped_for_aga
     world = World()
     world.tap("ada")
     world.people["ada"] = w.Member("m-ada", "Ada", "fr", grant="g-new")
-    assert world.commit() == ["record ended s1 cancelled 0", "say idle", "say refused"]
-    assert world.said[-1].reasons == ("start-timeout",)
+    assert world.commit() == ["record ended s1 cancelled 0", "say refused", "show idle"]
+    assert world.said[-2].reasons == ("start-timeout",)
     world.tap("ada")
     assert isinstance(world.last, w.Started)
     assert world.last.basis == w.Basis("grant", grant="g-new")
@@ -235,7 +235,7 @@ def test_a_window_that_closed_while_the_disk_was_slow_is_seen():
     world.tap("ada")
     world.after(1 * S)
     out = world.commit()
-    assert out == ["record ended s1 cancelled 0", "say idle", "record refused outside-hours", "say refused"]
+    assert out == ["record ended s1 cancelled 0", "record refused outside-hours", "say refused", "show idle"]
 
 
 # --- checkpoints and progress ---
@@ -292,18 +292,21 @@ def _phase(*steps, **options):
 
 PHASES = [
     (_phase(), []),
-    (_phase(lambda world: world.tap("kid")), ["say idle"]),
-    (_phase(lambda world: world.tap("ada")), ["record ended s1 cancelled 0", "say idle"]),
-    (_phase(World.start), ["record ended s1 restart 0", "say ended"]),
+    (_phase(lambda world: world.tap("kid")), ["show idle"]),
+    (_phase(lambda world: world.tap("ada")), ["record ended s1 cancelled 0", "show idle"]),
+    (_phase(World.start), ["record ended s1 restart 0", "say ended", "show idle"]),
     (
         _phase(World.start, lambda world: world.tap("bob"), handover=True),
-        ["record ended s2 cancelled 0 + started s3", "record ended s3 restart 0", "say ended"],
+        ["record ended s2 cancelled 0 + started s3", "record ended s3 restart 0", "say ended", "show idle"],
     ),
     (
         _phase(World.start, lambda world: world.running(True), World.stop, run_sense=True),
-        ["record ended s1 restart 0", "say ended"],
+        ["record ended s1 restart 0", "say ended", "show idle"],
     ),
-    (_phase(World.start, lambda world: world.stop("boss"), run_on_ms=MIN), ["record ended s1 restart 0", "say ended"]),
+    (
+        _phase(World.start, lambda world: world.stop("boss"), run_on_ms=MIN),
+        ["record ended s1 restart 0", "say ended", "show idle"],
+    ),
 ]
 
 

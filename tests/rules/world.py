@@ -1,7 +1,8 @@
 """A workshop of paper for the tests of the rules: people, one machine, a clock that is moved by hand, a slow journal.
 
 Every order that the gate gives is told as one short line, so that a story can assert what happened and in which order:
-``off``, then ``record ended s1 badge 5000``.
+``off``, then ``record ended s1 badge 5000``, then ``say ended``. Behind them stands what the panel shows from then on,
+where that is another kind of thing than before: ``show idle``. `said` holds both, as they read at that moment.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class World:
         self.facts: list[w.Fact] = []
         self.said: list[w.Signal] = []
         self.power = False
+        self.panel = self.gate.shown
 
     # --- time and events ---
 
@@ -89,7 +91,14 @@ class World:
             elif isinstance(command, w.Signal):
                 self.said.append(command)
         assert self.power is self.gate.powered
-        return [told(command) for command in commands]
+        return [told(command) for command in commands] + self._look()
+
+    def _look(self) -> list[str]:
+        """Look at the panel; a line says what kind of thing it shows now where that changed."""
+        before, self.panel = self.panel, self.gate.shown
+        if self.panel != before:
+            self.said.append(self.panel.at(self.ms))
+        return [f"show {self.panel.kind}"] if self.panel.kind is not before.kind else []
 
     def after(self, ms: int) -> list[str]:
         """Let time pass, asking the gate at each of its deadlines. Checkpoints and progress are left out."""

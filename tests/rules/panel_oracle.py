@@ -1,0 +1,61 @@
+"""What must be lit? Said by somebody who looks at the machine and at what people do, not at the rules' own words.
+
+It knows the events, the orders that the gate gave, the rules of the machine and the clock. It keeps its own account of
+who waits, who uses the machine, when their time is over and whether their card is in its holder, and reads from it what
+the panel has to say. From the gate itself it takes the phase, the term of the session, and whether a question is open.
+"""
+
+from __future__ import annotations
+
+from fabgate.rules import words as w
+from fabgate.rules.session import Gate, Phase
+
+KIND = w.SignalKind
+LIGHT = {
+    KIND.IDLE: "off",
+    KIND.BLOCKED: "amber",
+    KIND.SUPERVISOR: "amber blink",
+    KIND.FLAG_ASK: "amber blink",
+    KIND.WAIT: "green blink",
+    KIND.WARNING: "green blink",
+    KIND.GRACE: "green blink",
+    KIND.FINISHING: "green blink",
+    KIND.RUN_ON: "green blink",
+    KIND.GO: "green",
+}
+
+
+def soon_over(gate: Gate, now_ms: int, *, works: bool, run_sense: bool) -> bool:
+    """Whether the session ends so soon that it must be said: within the warning, and within a quarter of the time."""
+    rules, session = gate.rules, gate.session
+    assert session is not None
+    term = session.term
+    limit_warns = term.limit_at - min(rules.warn_ms, term.limit_ms // 4)
+    if now_ms >= limit_warns:
+        return True
+    if rules.idle_off_ms is None or not run_sense or works:
+        return False
+    idle_ends = term.still_since + rules.idle_off_ms
+    return now_ms >= idle_ends - min(rules.warn_ms, rules.idle_off_ms // 4)
+
+
+def must_show(
+    gate: Gate, now_ms: int, *, causes: set[w.Cause], works: bool, run_sense: bool, card_out: bool
+) -> w.SignalKind:
+    """Return what kind of thing must be shown; `causes` are those that the workshop knows of, `card_out` its holder's."""
+    if gate._flags.asking:
+        return KIND.FLAG_ASK
+    match gate.phase:
+        case Phase.IDLE:
+            return KIND.BLOCKED if causes else KIND.IDLE
+        case Phase.AWAIT_SUPERVISOR:
+            return KIND.SUPERVISOR
+        case Phase.AWAIT_JOURNAL | Phase.HANDING_OVER:
+            return KIND.WAIT
+        case Phase.RUN_ON:
+            return KIND.RUN_ON
+        case Phase.FINISHING_JOB:
+            return KIND.GRACE if card_out and not run_sense else KIND.FINISHING
+    if card_out:
+        return KIND.GRACE
+    return KIND.WARNING if soon_over(gate, now_ms, works=works, run_sense=run_sense) else KIND.GO
