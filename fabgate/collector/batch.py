@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Final
 
 from fabgate import seal, wire
-from fabgate.collector import clocks, derive, floor, journals, ledger, lookups, sql
+from fabgate.collector import clocks, derive, floor, journals, ledger, lookups, quarantine, sql
 from fabgate.collector.models import Entry, Gate, Hole, Journal, Pulse
 from fabgate.collector.plain import Plain
 from fabgate.collector.received import Fact, Told, Unfit
@@ -43,6 +43,7 @@ class Batch:
         self.hints = {name: dict(gate.hints) for name, gate in self.gates.items()}
         self.shown = {name: gate.shown for name, gate in self.gates.items()}
         self.clocks = {name: gate.clock_off_ms for name, gate in self.gates.items()}
+        self.dropped = {name: gate.quarantine_dropped for name, gate in self.gates.items()}
         self.journals = self._journals()
         #: The hash under each number that the batch names or touches, and the last number of each range of them.
         self.known: dict[sql.Number, bytes] = {}
@@ -61,7 +62,9 @@ class Batch:
         """Store everything. Afterwards `touched` names the journals whose acks are due."""
         self._sort_out()
         sql.insert_entries(self.new, self.now)
-        sql.insert_quarantine(self.quarantined, self.now)
+        dropped = quarantine.store(self.quarantined, self.now)
+        for gate in self.gates.values():
+            gate.quarantine_dropped += dropped[gate.pk]
         self._fill_holes()
         facts = self._facts()
         followed = derive.follow(facts, self.journals, self.now)
@@ -230,7 +233,10 @@ class Batch:
         changed = [
             gate
             for name, gate in self.gates.items()
-            if name in heard or gate.hints != self.hints[name] or gate.clock_off_ms != self.clocks[name]
+            if name in heard
+            or gate.hints != self.hints[name]
+            or gate.clock_off_ms != self.clocks[name]
+            or gate.quarantine_dropped != self.dropped[name]
         ]
         sql.save_gates(changed)
 

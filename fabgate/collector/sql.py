@@ -87,7 +87,7 @@ _ADD: dict[type[UsageSums], str] = {
 _GATE_COLUMNS = (
     *("online", "boot", "journal", "reported_roster", "seen_at", "hints", "state", "causes", "session"),
     *("session_member", "state_since", "energised_ms", "running_ms", "problems", "reader", "version", "head", "mark"),
-    *("ran_at", "synced", "roster_confirmed_at", "head_at", "clock_off_ms"),
+    *("ran_at", "synced", "roster_confirmed_at", "head_at", "clock_off_ms", "quarantine_dropped"),
 )
 _GATE = f"UPDATE collector_gate SET {', '.join(f'{c} = %s' for c in _GATE_COLUMNS)} WHERE id = %s"  # noqa: S608
 

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from fabgate.collector import blocks, changes, floor, restored, roster, signing_in, uploads
+from fabgate.collector import blocks, changes, floor, quarantine, restored, roster, signing_in, uploads
 from fabgate.collector.models import Badge, Collector, Gate, Heartbeat, Pulse
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,8 @@ class Worker:
         """Delete what was kept for a while only."""
         if gone := Pulse.prune():
             log.debug("%d old pulses deleted", gone)
+        if gone := quarantine.expire(now):
+            log.info("%d messages deleted that were in quarantine for %d days", gone, quarantine.KEPT.days)
         if gone := signing_in.forget_expired(now):
             log.info("%d sign-ins that were over deleted", gone)
         try:

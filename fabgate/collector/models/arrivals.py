@@ -159,6 +159,7 @@ class Quarantine(models.Model):
         """The same broken message again only counts."""
 
         verbose_name_plural = "quarantine"
+        indexes = [models.Index(fields=["gate", "counts", "id"], name="quarantine_of_gate")]
         constraints = [
             models.UniqueConstraint(fields=["journal_name", "seq", "hash", "topic"], name="quarantine_once"),
             models.UniqueConstraint(

@@ -131,6 +131,8 @@ class Gate(models.Model):
     mark = models.BigIntegerField(default=0)
     #: When it said that its journal ends at `head`; None where it may have been said before.
     head_at = models.DateTimeField(null=True, blank=True)
+    #: How many of its messages in quarantine were deleted because newer ones took their room (../quarantine.py).
+    quarantine_dropped = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
         return self.name

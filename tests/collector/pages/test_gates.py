@@ -205,8 +205,12 @@ def test_boots_orders_clones_and_broken_messages_are_shown(browse):
         first_at=NOW,
         last_at=NOW,
     )
+    gate.quarantine_dropped = 7_000
+    gate.save()
     page = browse("maintainer").get("/gates/bandsaw").content.decode()
     for text in (
+        "the newest 1000 are kept, 4.0\xa0MB at most, for 90 days",
+        "7000 older ones were deleted",
         "At an unknown time: its clock was never set",
         "Something else still writes an old journal",
         "eve · Belt",

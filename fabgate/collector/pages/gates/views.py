@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
-from fabgate.collector import complete
+from fabgate.collector import complete, quarantine
 from fabgate.collector.door import see_other
 from fabgate.collector.models import Boot, Gate, Hole, Journal, Order, Quarantine
 from fabgate.collector.pages.floor import acts, orders
@@ -46,6 +46,7 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
         "boots": Boot.objects.filter(gate=gate).order_by("-journal", "-seq")[:MOST],
         "orders": orders.said(Order.objects.filter(gate=gate), MOST, at),
         "quarantine": Quarantine.objects.filter(gate=gate).defer("body").order_by("-last_at", "-id")[:MOST],
+        "quota": {"rows": quarantine.MOST_ROWS, "bytes": quarantine.MOST_BYTES, "days": quarantine.KEPT.days},
         "verbs": [(verb, orders.VERBS[verb]) for verb in _VERBS],
     }
     return render(request, "gates/one.html", shown)
