@@ -455,6 +455,9 @@ class Uplink:
         if self._pinned and status.collector != self._collector:
             log.warning("refused the collector %s: gate.yaml obeys %s only", status.collector, self._collector)
             return
+        if status.collector != self._collector and not status.online:
+            log.info("not followed: the collector %s, which is announced as offline", status.collector)
+            return  # the last will of one that ran before may be published after another one took over
         if status.collector != self._collector:
             log.info("the site's collector is %s", status.collector)
             self._collector = status.collector

@@ -15,6 +15,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from fabgate import wire
+
 #: How long one attempt to reach the broker's computer lasts. Linux repeats an unanswered first packet after 1, 3 and 7 s:
 #: a new attempt comes sooner than the next repetition would.
 REACH_S: Final = 4.0
@@ -22,6 +24,9 @@ REACH_S: Final = 4.0
 #: at handshakes.
 HANDSHAKE_S: Final = 10.0
 KEEPALIVE_S: Final = 30
+#: The largest packet that the broker may send us (MQTT 5, 3.1.2.11.4): it drops what is larger, and paho, which holds a
+#: packet several times over, never sees it. Our largest message, its topic of some 400 bytes, and properties.
+MAX_PACKET_BYTES: Final = wire.MAX_MESSAGE_BYTES + 4 * 1024
 #: When the kernel takes a line that swallows everything for dead: after 3 s of silence it asks each 2 s, and 8 s without
 #: an answer end the connection. MQTT's own pings need up to a minute, and meanwhile what the broker had to say waits for
 #: its TCP to try again, for about as long again as the network was away (measured: a lock 28 s late after 30 s).
@@ -46,6 +51,7 @@ def connect(client: paho.Client, host: str, port: int, *, keep_session_s: int = 
     """
     properties = new_properties(PacketTypes.CONNECT)
     properties.SessionExpiryInterval = keep_session_s
+    properties.MaximumPacketSize = MAX_PACKET_BYTES
     client.connect(host, port, KEEPALIVE_S, clean_start=not keep_session_s, properties=properties)
 
 

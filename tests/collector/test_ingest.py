@@ -250,15 +250,17 @@ def test_a_broken_message_stops_nothing(broker, start):
     ingest = start("c")
     with uplink(broker, journal) as gate:
         gate.deliver()  # 'online' comes a moment before the subscription; an ack proves that somebody listens
-        for body in (b"", b"{", b"\xff" * 10, b"[" * 100_000, b"x" * 200_000):
+        for body in (b"", b"{", b"\xff" * 10, b"[" * 60_000, b"x" * (wire.MAX_MESSAGE_BYTES + 1)):
             gate.publish(Received(journal.topics.event("gate.started"), body))
             gate.publish(Received(journal.topics.topic("status"), body))
             gate.publish(Received(journal.topics.topic("state"), body))
+        gate.publish(Received(journal.topics.event("gate.started"), b"x" * 1_000_000))  # the broker keeps it out
         journal.start("s-last", "m-1")
         journal.end("s-last", 77, "m-1")
         assert gate.deliver().seq == journal.head
         assert ingest.stop()[0] == 0
     assert ingest.rows("SELECT count(*) FROM collector_quarantine WHERE NOT counts")[0][0] >= 10
+    assert ingest.rows("SELECT count(*) FROM collector_quarantine WHERE detail LIKE '1000000 bytes%'") == [(0,)]
 
 
 def test_a_second_collector_refuses_to_start_and_a_takeover_ends_the_first(broker, start):

@@ -78,8 +78,8 @@ class Ear:
             setattr(found, name, value)
         self.client.publish(topic, body, qos=1, retain=retain, properties=found).wait_for_publish(HANGS_S)
 
-    def announce(self, collector: str = COLLECTOR) -> None:
-        status = wire.CollectorStatus(online=True, collector=collector)
+    def announce(self, collector: str = COLLECTOR, *, online: bool = True) -> None:
+        status = wire.CollectorStatus(online=online, collector=collector)
         self.say("fabgate/v1/lyon/collector/status", wire.encode(status), retain=True)
 
     def ack(self, journal: str, seq: int, digest: bytes, collector: str = COLLECTOR, *, retain: bool = False) -> None:
@@ -473,6 +473,36 @@ def test_an_ack_of_another_collector_or_another_journal_is_not_ours(
     assert desk.of(ForkFound) == []
 
 
+def test_a_collector_that_is_announced_as_offline_is_not_followed(
+    broker: Mosquitto, ear: Ear, make: Callable[..., Desk]
+) -> None:
+    desk = make(broker.port, entries=4).start()
+    ear.announce()
+    ear.ack(desk.journal.id, 2, desk.hash(2))
+    wait(lambda: MarkMoved(2) in desk.posted, "the mark")
+    ear.announce("collector-2", online=False)  # the last will of one that ran before, published late
+    ear.ack(desk.journal.id, 4, desk.hash(4), "collector-2")
+    ear.ack(desk.journal.id, 3, desk.hash(3))
+    wait(lambda: MarkMoved(3) in desk.posted, "the mark of the one that is online")
+    assert MarkMoved(4) not in desk.posted
+    ear.announce("collector-2")
+    wait(lambda: MarkMoved(4) in desk.posted or ear.statuses()[-1].collector == "collector-2", "the other one")
+    ear.ack(desk.journal.id, 4, desk.hash(4), "collector-2")
+    wait(lambda: MarkMoved(4) in desk.posted, "the mark of one that took over")
+
+
+def test_a_message_larger_than_any_of_ours_is_kept_out_by_the_broker(
+    broker: Mosquitto, ear: Ear, make: Callable[..., Desk], caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = make(broker.port, entries=1).start()
+    ear.announce()
+    ear.say(f"{BASE}/ack", b"x" * 1_000_000)
+    ear.ack(desk.journal.id, 1, desk.hash(1))
+    wait(lambda: MarkMoved(1) in desk.posted, "what follows")
+    assert "refused a message" not in caplog.text, "1 MB was read to be refused"
+    assert len(desk.of(LinkChanged)) == 1
+
+
 def test_a_configured_collector_is_obeyed_before_it_announces_itself_and_no_other_ever(
     broker: Mosquitto, ear: Ear, make: Callable[..., Desk]
 ) -> None:
@@ -595,7 +625,7 @@ def test_an_ack_below_what_is_kept_is_no_fork(broker: Mosquitto, ear: Ear, make:
         b'{"collector":"collector-1","journal":"%j","seq":' + b"9" * 40 + b',"hash":""}',
         b'{"collector":"collector-1","journal":"%j","seq":"3","hash":""}',
         b"[" * 60_000,
-        b"x" * 70_000,
+        b"x" * (wire.MAX_MESSAGE_BYTES + 1),
     ],
 )
 def test_a_message_that_makes_no_sense_is_a_line_in_the_log_and_nothing_else(
