@@ -37,9 +37,13 @@ def _say_what_it_is(headers: Any, _path: str, _url: str) -> None:
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fabgate.collector.settings")
+_django = get_asgi_application()
+# What it asks for has to be set up.
+from fabgate.collector.lanes import in_turn  # noqa: E402
+
 application = dated(
     ServeStaticASGI(
-        bounded(get_asgi_application()),
+        bounded(in_turn(_django)),
         root=STATIC,
         prefix="static/",
         max_age=MAX_AGE_S,

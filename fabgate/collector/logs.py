@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final
@@ -34,6 +35,25 @@ def set_up(form: str, process: str) -> None:
     logging.getLogger("django.request").setLevel(logging.ERROR)
     # Of a form that is refused too; and Django's line has the path, which of a one-time link is a secret.
     logging.getLogger("django.security.csrf").setLevel(logging.ERROR)
+
+
+class Seldom:
+    """Warns at most once in `every_s` seconds, and says how often it was silent: a crowd is to fill no log."""
+
+    def __init__(self, log: logging.Logger, every_s: float = 10.0) -> None:
+        self._log, self._every_s = log, every_s
+        self._next_s = 0.0
+        self._silent = 0
+
+    def __call__(self, text: str, *values: object) -> None:
+        """Warn, or count."""
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            self._silent += 1
+            return
+        more = f" (and {self._silent} more)" if self._silent else ""
+        self._next_s, self._silent = now_s + self._every_s, 0
+        self._log.warning(text + more, *values)
 
 
 def _without_link(record: logging.LogRecord) -> bool:

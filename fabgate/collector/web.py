@@ -12,14 +12,12 @@ from types import FrameType
 import uvicorn
 from django.conf import settings
 
-from fabgate.collector import first_link, postgresql, rights, roster, start
+from fabgate.collector import connections, first_link, postgresql, rights, roster, start
 from fabgate.collector.environ import Environment
 from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
 
-#: A connection that asks for nothing more is kept for so long.
-KEEP_ALIVE_S = 30
 #: What is under way at the end gets so long to finish.
 STOP_S = 5
 
@@ -65,15 +63,17 @@ def server(env: Environment) -> Server:
     """Return the server, for a socket of `listen`."""
     from fabgate.collector.asgi import application  # noqa: PLC0415 (it sets Django up)
 
+    guard = connections.Guard(env.proxies)
     config = uvicorn.Config(
         application,
+        http=type("GuardedConnection", (connections.Connection,), {"guard": guard}),
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,  # asgi.py adds it where there is none
         forwarded_allow_ips=env.proxies,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_keep_alive=round(connections.IDLE_S),
         timeout_graceful_shutdown=STOP_S,
     )
     return Server(config)

@@ -10,9 +10,11 @@ from typing import Any
 from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from fabgate.collector import bodies, full
+from fabgate.collector.pages import language
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +124,21 @@ def server_error(request: HttpRequest, *_args: Any) -> HttpResponse:
             " themselves. Tell whoever runs the collector to make room on its disk, and then do it once more."
         )
         log.error("%s %s: the disk is full, nothing was written", request.method, route(request))
+    return _bare(request, status, title, text)
+
+
+def busy(request: HttpRequest, retry_after_s: int) -> HttpResponse:
+    """Answer 503 where too many ask at once, in a page for which nothing is looked up."""
+    with translation.override(language.of_browser(request)):
+        text = _("Nothing was done yet. Wait a few seconds, and do it once more.")
+        response = _bare(request, HTTPStatus.SERVICE_UNAVAILABLE, _("Too many people ask at once"), text)
+    response.headers["Retry-After"] = str(retry_after_s)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _bare(request: HttpRequest, status: int, title: str, text: str) -> HttpResponse:
+    """Return a page that is made without the database."""
     if request.path.startswith("/api/"):
         return JsonResponse({"detail": f"{title}. {text}"}, status=status)
     return HttpResponse(render_to_string("errors/broken.html", {"title": title, "text": text}), status=status)

@@ -24,7 +24,7 @@ class LanguageMiddleware:
         """Answer in the right language, and say which."""
         if request.path.startswith(_FOR_PROGRAMS):
             return self._get_response(request)
-        with translation.override(_of_browser(request)):
+        with translation.override(of_browser(request)):
             response = self._get_response(request)
             response.headers.setdefault("Content-Language", translation.get_language() or "en")
         patch_vary_headers(response, ("Accept-Language", "Cookie"))
@@ -37,7 +37,8 @@ def use(lang: str) -> None:
         translation.activate(lang)
 
 
-def _of_browser(request: HttpRequest) -> str:
+def of_browser(request: HttpRequest) -> str:
+    """Return the language that was chosen in this browser, or that it asks for."""
     chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
     if chosen in SPOKEN:
         return chosen
