@@ -26,15 +26,20 @@ HEAD_S: Final = 10.0
 BODY_S: Final = 120.0
 IDLE_S: Final = 30.0
 TAKE_S: Final = 60.0
+#: So long nobody has to make room: in a crowd those who have just come are about to send.
+GRACE_S: Final = 1.0
 #: At once, of all and of one address: a school behind one address has a hundred browsers with a few each.
 MOST: Final = 1_000
 MOST_OF_ADDRESS: Final = 400
+#: So many are taken at once, before any of them is looked at.
+BACKLOG: Final = 256
 #: Open files: of a connection whose page is open (its own, and three of SQLite), and of everything else.
 _FILES_EACH: Final = 4
-_OTHER_FILES: Final = 300
+_OTHER_FILES: Final = 400
+_BUSY_TEXT: Final = b"Too many connections. Try again shortly.\n"
 _BUSY: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\nretry-after: 5\r\n"
-    b"connection: close\r\ncontent-length: 40\r\n\r\nToo many connections. Try again shortly.\n"
+    b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(_BUSY_TEXT), _BUSY_TEXT)
 )
 _LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -58,7 +63,7 @@ class Guard:
         self._open: dict[Connection, str] = {}
 
     def let_in(self, new: Connection) -> bool:
-        """Make room for a new connection and keep it; False where all others are being answered."""
+        """Make room for a new connection and keep it; False where no other has waited for long."""
         address = new.client[0] if new.client else ""
         own = [one for one, its in self._open.items() if its == address]
         if len(own) >= self._most_of_address and not self._is_proxy(address):
@@ -83,8 +88,9 @@ class Guard:
 
 
 def _end_one(among: list[Connection]) -> bool:
-    """End the connection that has waited longest for what it is to send; False where there is none."""
-    waiting = [one for one in among if one.phase is not Phase.ANSWER]
+    """End the connection that has waited longest for what it is to send; False where none has for long."""
+    before_s = asyncio.get_running_loop().time() - GRACE_S
+    waiting = [one for one in among if one.phase is not Phase.ANSWER and one.since_s <= before_s]
     if not waiting:
         return False
     oldest = min(waiting, key=lambda one: (one.phase, one.since_s))

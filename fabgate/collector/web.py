@@ -68,6 +68,7 @@ def server(env: Environment) -> Server:
         application,
         http=type("GuardedConnection", (connections.Connection,), {"guard": guard}),
         lifespan="off",
+        backlog=connections.BACKLOG,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -83,7 +84,7 @@ def listen(env: Environment) -> socket.socket:
     """Return the bound socket. Raises UsageError when the address cannot be had."""
     try:
         family = socket.AF_INET6 if ":" in env.web_host else socket.AF_INET
-        return socket.create_server((env.web_host, env.web_port), family=family, backlog=1024)
+        return socket.create_server((env.web_host, env.web_port), family=family, backlog=connections.BACKLOG)
     except OSError as error:
         raise UsageError(
             f"FABGATE_WEB_HOST and FABGATE_WEB_PORT: found {env.web_host}:{env.web_port}, which cannot be had"

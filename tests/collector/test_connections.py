@@ -16,7 +16,7 @@ from fabgate.collector.start import new_key, write_secret
 
 from .serving import WAIT_S, serving
 
-HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+HEAD = b"GET /api/v1/gates/laser-1/roster HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def call(env) -> Iterator[Any]:
 
 
 def is_answered(caller: Caller) -> bool:
-    return caller.send(HEAD + b"\r\n").answer() in {b"HTTP/1.1 200 OK", b"HTTP/1.1 503 Service Unavailable"}
+    return caller.send(HEAD + b"\r\n").answer() == b"HTTP/1.1 401 Unauthorized"
 
 
 @pytest.fixture
@@ -112,6 +112,7 @@ def test_who_asks_for_nothing_more_is_not_kept_and_hears_nothing(env, monkeypatc
 @pytest.mark.parametrize("limit", ["MOST", "MOST_OF_ADDRESS"])
 def test_half_sent_requests_make_room_for_whole_ones(env, monkeypatch, limit):
     monkeypatch.setattr(connections, limit, 10)
+    monkeypatch.setattr(connections, "GRACE_S", 0.0)
     with ExitStack() as stack:
         address = stack.enter_context(serving(env))
         half = []
@@ -119,3 +120,24 @@ def test_half_sent_requests_make_room_for_whole_ones(env, monkeypatch, limit):
             half.append(Caller(address, stack).send(HEAD))
             assert is_answered(Caller(address, stack))
         assert [caller.heard() for caller in half[:20]] == [b""] * 20
+
+
+def test_who_has_just_come_makes_room_for_nobody(env, monkeypatch):
+    monkeypatch.setattr(connections, "MOST", 3)
+    monkeypatch.setattr(connections, "GRACE_S", 600.0)
+    with ExitStack() as stack:
+        address = stack.enter_context(serving(env))
+        first = [Caller(address, stack).send(HEAD) for _ in range(3)]
+        refused = Caller(address, stack).heard()
+        assert refused.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        assert b"\r\nretry-after: 5\r\n" in refused
+        for caller in first:
+            assert caller.send(b"\r\n").answer() == b"HTTP/1.1 401 Unauthorized"
+
+
+def test_a_proxy_hands_on_more_than_one_address_may(env, monkeypatch):
+    monkeypatch.setattr(connections, "MOST_OF_ADDRESS", 2)
+    monkeypatch.setattr(connections, "GRACE_S", 600.0)
+    with ExitStack() as stack:
+        address = stack.enter_context(serving(replace(env, proxies="10.0.0.1, 127.0.0.0/8")))
+        assert all(is_answered(Caller(address, stack)) for _ in range(5))
