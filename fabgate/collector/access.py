@@ -2,13 +2,15 @@
 
 A machine is open to a member who was let in by hand (``Member.machines``), or who holds a training that covers it and
 everything that the training wants first. Of a training the newest grant that holds says the stage. Who is suspended
-from a training uses none of its machines, whatever else lets them in.
+from a training, or from what it wants first, uses none of its machines, whatever else lets them in: until the suspension
+ends by itself or is taken back (docs/decisions/0044).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -24,7 +26,7 @@ EXPIRED: Final = "training-expired"
 NOT_TRAINED: Final = "training-missing"
 BADGE_LOST: Final = "badge-lost"
 OUTSIDE_HOURS: Final = "outside-hours"
-_WORST: Final = (SUSPENDED, EXPIRED, NOT_TRAINED)
+_WORST: Final = (EXPIRED, NOT_TRAINED)
 _STAGES: Final = (Grant.SUPERVISED, Grant.AUTONOMOUS, Grant.INSTRUCTOR)
 _USER, _SUPERVISOR, _MAINTAINER = Member.LEVELS
 
@@ -43,20 +45,19 @@ class Standing:
     is_supervised: bool = False
     #: The same, or because this machine wants it of everybody of their level.
     needs_supervisor: bool = False
-    #: The last day that a roster may name, None: no end; and the days of grace after it.
+    #: The last day that a roster may name, None: no end; and the days of grace after it. From the next day on they may
+    #: not use the machine, or no longer alone, or no longer stand beside others there.
     valid_until: date | None = None
     grace_days: int = 0
+    #: The last day on which they may use it in any way, with the days of grace; None: no end.
+    last_day: date | None = None
 
     def until(self, lent_until: date | None) -> tuple[date | None, int]:
         """Return the last day and the days of grace that a roster names for badges that are lent until a day."""
-        if lent_until is None or (self.last_day is not None and self.last_day < lent_until):
+        own = self.valid_until and _after(self.valid_until, self.grace_days)
+        if lent_until is None or (own is not None and own < lent_until):
             return self.valid_until, self.grace_days
         return lent_until, 0
-
-    @property
-    def last_day(self) -> date | None:
-        """Return the last day on which they may use it, with the days of grace; None: no end."""
-        return self.valid_until and _after(self.valid_until, self.grace_days)
 
     @property
     def comes_at_all_hours(self) -> bool:
@@ -70,19 +71,22 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Trained:
-    """What trainings, or a manager's hand, say of a member and a machine. `reasons` are why they do not let them in.
+class _Held:
+    """What somebody has of one training on a day, with what it wants first: what is missing, or at which stage."""
 
-    `last_day` is when that ends, None: not by itself. `suspended_on` is the first day of a suspension that is written
-    down already and has not begun, None: there is none.
-    """
+    lacks: tuple[str, ...] = ()
+    is_suspended: bool = False
+    grant: Grant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """What all trainings, or a manager's hand, say of somebody and a machine on a day."""
 
     reasons: tuple[str, ...] = ()
     grant: Grant | None = None
     is_supervised: bool = False
     is_instructor: bool = False
-    last_day: date | None = None
-    suspended_on: date | None = None
 
 
 class People:
@@ -101,7 +105,7 @@ class People:
         self.groups = {group.roster_id: group for group in (Group.objects.order_by("id") if only is None else ())}
         for row in carried:
             # Until midnight is until the day before.
-            last = row.until and (row.until.astimezone(now.tzinfo) - timedelta(microseconds=1)).date()
+            last = row.until and (row.until - timedelta(microseconds=1)).astimezone(now.tzinfo).date()
             self.badges[row.holder][last].append(row.digest)
             known = self.loans.get(row.holder, last)
             self.loans[row.holder] = max(known, last) if known and last else None
@@ -119,24 +123,23 @@ class People:
         self._by_hand: dict[str, set[int]] = defaultdict(set)
         for member, machine in Member.machines.through.objects.filter(**which).values_list("member", "machine"):
             self._by_hand[member].add(machine)
+        #: Also those that begin later.
         self._grants: dict[tuple[str, int], list[Grant]] = defaultdict(list)
-        for grant in Grant.said_by(self.today).filter(**which):
+        for grant in Grant.not_taken_back(self.today).filter(**which):
             self._grants[grant.member_id, grant.training_id].append(grant)
-        self._coming: dict[tuple[str, int], list[Grant]] = defaultdict(list)
-        for grant in Grant.coming(self.today).filter(**which):
-            self._coming[grant.member_id, grant.training_id].append(grant)
         self._trainings = Training.objects.in_bulk()
         self._covering: dict[int, list[Training]] = defaultdict(list)
         for training, machine in Training.machines.through.objects.order_by("training").values_list(
             "training", "machine"
         ):
             self._covering[machine].append(self._trainings[training])
-        self._held: dict[tuple[str, int], _Trained] = {}
+        self._held: dict[tuple[str, int, date], _Held] = {}
+        self._changing: dict[tuple[str, int], frozenset[date]] = {}
         self._always_supervised: dict[int, bool] = {}
 
     def standing(self, member: Member, machine: Machine) -> Standing:
         """Return where `member` stands with `machine`, with every reason of all that is known; blocks first."""
-        found = self._trained(member, machine)
+        found = self._trained(member.id, machine, self.today)
         reasons = list(self.blocks[member.id])
         if member.left_on is not None and member.left_on <= self.today:
             reasons.append(NO_ACCESS)
@@ -147,7 +150,9 @@ class People:
         if is_supervised:
             # Whoever needs a supervisor here supervises nobody here, and clears nothing, whatever they are elsewhere.
             level = _USER
-        until, grace_days = self._valid_until(member, found)
+        as_now, at_all = self._ends(member, machine, found)
+        valid_until, grace_days = self._valid_until(member, as_now)
+        last, grace = self._valid_until(member, at_all)
         return Standing(
             reasons=(*reasons, *found.reasons),
             grant=found.grant,
@@ -155,8 +160,9 @@ class People:
             level=level,
             is_supervised=is_supervised,
             needs_supervisor=is_supervised or self._wants_supervisor(machine, level),
-            valid_until=until,
+            valid_until=valid_until,
             grace_days=grace_days,
+            last_day=last and _after(last, grace),
         )
 
     def group_standing(self, group: Group, machine: Machine) -> Standing:
@@ -184,82 +190,87 @@ class People:
             self._always_supervised[machine.pk] = machine.wire_rules().supervisor == "always"
         return level == _USER and self._always_supervised[machine.pk]
 
-    def _valid_until(self, member: Member, found: _Trained) -> tuple[date | None, int]:
-        """Return the last day that the roster may name, and the days of grace after it.
+    def _valid_until(self, member: Member, ends_on: date | None) -> tuple[date | None, int]:
+        """Return the last day, and the days of grace after it, where what somebody has learnt ends on a day.
 
-        A membership has its grace; a training, a loan, and who is to leave or to be suspended on a day have none: a gate
-        that hears nothing until then still keeps to it.
+        A membership has its grace; a training, a loan, and who is to leave on a day have none: a gate that hears nothing
+        until then still keeps to it.
         """
         until, grace = member.valid_until, member.grace_days
-        ends = found.last_day, self.loans.get(member.id), _before(member.left_on), _before(found.suspended_on)
-        for end in ends:
+        for end in (ends_on, self.loans.get(member.id), _before(member.left_on)):
             if end is not None and (until is None or end < _after(until, grace)):
                 until, grace = end, 0
         return until, grace
 
-    def _trained(self, member: Member, machine: Machine) -> _Trained:
-        found = [self._held_training(member.id, training) for training in self._covering[machine.pk]]
-        by_hand = machine.pk in self._by_hand[member.id]
-        if any(SUSPENDED in one.reasons for one in found):
-            return _Trained((SUSPENDED,))
-        held = [one for one in found if not one.reasons]
-        # Whose training it is does not matter: a suspension from any of them shuts the machine.
-        suspended_on = _first(*(one.suspended_on for one in found))
-        if by_hand:
-            return _Trained(is_instructor=any(one.is_instructor for one in held), suspended_on=suspended_on)
-        if held:
-            return replace(max(held, key=_rank), suspended_on=suspended_on)
-        # Of several trainings that would open it the one is told of which least is missing.
-        lacks = [one.reasons for one in found]
+    def _ends(self, member: Member, machine: Machine, now: _Trained) -> tuple[date | None, date | None]:
+        """Return the last day on which trainings let somebody in as `now`, and the last on which they do in any way."""
+        covering = self._covering[machine.pk]
+        days = frozenset[date]().union(*(self._changes(member.id, training) for training in covering))
+        as_now = at_all = None
+        for day in sorted(days) if not now.reasons else ():
+            then = self._trained(member.id, machine, day)
+            loses_rank = now.is_instructor and not then.is_instructor and member.level == _USER
+            if as_now is None and (then.reasons or (then.is_supervised and not now.is_supervised) or loses_rank):
+                as_now = _before(day)
+            if then.reasons:
+                at_all = _before(day)
+                break
+        return as_now, at_all
+
+    def _trained(self, member: str, machine: Machine, day: date) -> _Trained:
+        found = [self._held_on(member, training, day) for training in self._covering[machine.pk]]
+        by_hand = machine.pk in self._by_hand[member]
+        held = [one for one in found if one.grant is not None]
+        # Whose training it is does not matter: a suspension from any of them, or from what it wants first, shuts it.
+        reasons = [SUSPENDED] if any(one.is_suspended for one in found) else []
+        if not by_hand:
+            # Of several trainings that would open it the one is told of which least is missing.
+            lacks = [one.lacks for one in found]
+            reasons += min(lacks, key=_by_weight) if lacks else [NOT_TRAINED]
+        best = None if by_hand else max((one.grant for one in held if one.grant), key=_rank, default=None)
         return _Trained(
-            min(lacks, key=lambda reasons: (len(reasons), _WORST.index(reasons[0])), default=(NOT_TRAINED,))
+            tuple(reasons),
+            grant=best,
+            is_supervised=best is not None and best.stage == Grant.SUPERVISED,
+            is_instructor=any(one.grant and one.grant.stage == Grant.INSTRUCTOR for one in held),
         )
 
-    def _held_training(self, member: str, training: Training) -> _Trained:
-        """Return what `member` holds of a training, with what it wants first."""
-        key = member, training.pk
+    def _held_on(self, member: str, training: Training, day: date) -> _Held:
+        """Return what `member` has of a training on a day."""
+        key = member, training.pk, day
         if key not in self._held:
-            self._held[key] = _Trained((NOT_TRAINED,))  # for trainings that want each other first: nobody has those
-            self._held[key] = self._hold(member, training)
+            self._held[key] = _Held((NOT_TRAINED,))  # for trainings that want each other first: nobody has those
+            self._held[key] = self._hold(member, training, day)
         return self._held[key]
 
-    def _hold(self, member: str, training: Training) -> _Trained:
-        said = self._grants.get((member, training.pk), [])
-        holding = [grant for grant in said if grant.holds_on(self.today)]
-        suspended_on = self._suspended_on(member, training)
-        if not holding:
-            lacks = {EXPIRED if said else NOT_TRAINED}
-            if training.prerequisite_id is not None:
-                lacks.update(self._held_training(member, self._trainings[training.prerequisite_id]).reasons)
-            return _Trained(tuple(sorted(lacks, key=_WORST.index)), suspended_on=suspended_on)
-        grant = holding[-1]
-        if grant.stage == Grant.SUSPENDED:
-            return _Trained((SUSPENDED,))
-        last_day = _first(grant.last_day, _before(grant.revoked_on))
+    def _hold(self, member: str, training: Training, day: date) -> _Held:
+        counting = [grant for grant in self._grants.get((member, training.pk), ()) if grant.counts_on(day)]
+        said = [grant for grant in counting if grant.stage != Grant.SUSPENDED]
+        holding = [grant for grant in said if grant.holds_on(day)]
+        is_suspended = any(grant.stage == Grant.SUSPENDED and grant.holds_on(day) for grant in counting)
+        lacks = set() if holding else {EXPIRED if said else NOT_TRAINED}
         if training.prerequisite_id is not None:
-            first = self._held_training(member, self._trainings[training.prerequisite_id])
-            suspended_on = _first(suspended_on, first.suspended_on)
-            if first.reasons:
-                return _Trained(first.reasons, suspended_on=suspended_on)
-            last_day = _first(last_day, first.last_day)
-        return _Trained(
-            grant=grant,
-            is_supervised=grant.stage == Grant.SUPERVISED,
-            is_instructor=grant.stage == Grant.INSTRUCTOR,
-            last_day=last_day,
-            suspended_on=suspended_on,
-        )
+            first = self._held_on(member, self._trainings[training.prerequisite_id], day)
+            lacks.update(first.lacks)
+            is_suspended = is_suspended or first.is_suspended
+        is_open = not lacks and not is_suspended
+        return _Held(tuple(sorted(lacks, key=_WORST.index)), is_suspended, holding[-1] if is_open else None)
 
-    def _suspended_on(self, member: str, training: Training) -> date | None:
-        """Return the first day after today on which what holds of a training will be a suspension."""
+    def _changes(self, member: str, training: Training) -> frozenset[date]:
+        """Return the days after today on which a grant of a training, or of what it wants first, begins or ends."""
         key = member, training.pk
-        coming = self._coming.get(key, [])
-        for grant in coming:
-            if grant.stage == Grant.SUSPENDED:
-                then = [one for one in (*self._grants.get(key, []), *coming) if one.holds_on(grant.since)]
-                if then and then[-1] is grant:
-                    return grant.since
-        return None
+        if key not in self._changing:
+            self._changing[key] = frozenset()  # for trainings that want each other first
+            days = {
+                day
+                for grant in self._grants.get(key, ())
+                for day in (grant.since, grant.revoked_on, _next(grant.last_day))
+                if day is not None and day > self.today
+            }
+            if training.prerequisite_id is not None:
+                days |= self._changes(member, self._trainings[training.prerequisite_id])
+            self._changing[key] = frozenset(days)
+        return self._changing[key]
 
 
 def is_over(member: Member, day: date) -> bool:
@@ -273,16 +284,21 @@ def _after(day: date, days: int) -> date:
 
 
 def _before(day: date | None) -> date | None:
-    """Return the day before, of a day that is to come."""
+    """Return the day before."""
     return None if day is None else day - timedelta(days=1)
 
 
-def _first(*days: date | None) -> date | None:
-    """Return the earliest of the days that there are."""
-    return min((day for day in days if day is not None), default=None)
+def _next(day: date | None) -> date | None:
+    """Return the day after, where there is one."""
+    return None if day is None or day == date.max else day + timedelta(days=1)
 
 
-def _rank(held: _Trained) -> tuple[int, date]:
+def _by_weight(lacks: Iterable[str]) -> list[int]:
+    """Order by how much is missing, and then by how bad it is."""
+    found = [_WORST.index(one) for one in lacks]
+    return [len(found), *found]
+
+
+def _rank(grant: Grant) -> tuple[int, date]:
     """Order by stage, and then by how long it lasts."""
-    assert held.grant is not None
-    return _STAGES.index(held.grant.stage), held.last_day or date.max
+    return _STAGES.index(grant.stage), grant.last_day or date.max

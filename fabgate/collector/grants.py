@@ -137,7 +137,8 @@ def _give(
     with transaction.atomic(), floor.told_last():
         # Of a form that is sent twice the second one waits here, and then finds what the first one wrote.
         list(Member.objects.select_for_update(no_key=True).filter(pk__in=[one.pk for one in members]).order_by("pk"))
-        # What was said of that day last: who was suspended since then is granted the same once more.
+        _refuse_suspended(members, training, stage, since)
+        # What was said of that day last.
         standing = Grant.objects.filter(member__in=members, training=training, since=since, revoked_on=None)
         last = {grant.member_id: grant for grant in standing.order_by("id")}
         fresh = []
@@ -155,6 +156,21 @@ def _give(
                     change.rosters = roster.versions(roster.rebuild(only_changed=True))
             given[member.pk] = grant, change
     return [given[member.pk] for member in members]
+
+
+def _refuse_suspended(members: Sequence[Member], training: Training, stage: str, day: date) -> None:
+    """Raise UsageError where a suspension holds on a day: what is granted would open nothing (docs/decisions/0044)."""
+    if stage == Grant.SUSPENDED:
+        return
+    said = Grant.objects.filter(member__in=members, training=training, stage=Grant.SUSPENDED, revoked_on=None)
+    text = _("%(member)s is suspended from %(training)s since %(day)s; take the suspension back first")
+    mistakes = [
+        text % {"member": grant.member, "training": training, "day": grant.since}
+        for grant in said.select_related("member", "training").order_by("member__folded", "since")
+        if grant.holds_on(day)
+    ]
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
 
 
 def _both(args: argparse.Namespace) -> tuple[Member, Training]:

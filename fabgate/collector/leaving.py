@@ -121,9 +121,13 @@ def _led(ids: Collection[str]) -> bool:
 
 def _alone(member: Member, today: date) -> list[Training]:
     """Return the trainings that only this member may teach."""
+    said: dict[tuple[int, str], list[Grant]] = {}
+    for grant in Grant.said_by(today).filter(member__left_on=None):
+        said.setdefault((grant.training_id, grant.member_id), []).append(grant)
     teachers: dict[int, set[str]] = {}
-    for grant in Grant.said_by(today).filter(stage=Grant.INSTRUCTOR, member__left_on=None):
-        if grant.holds_on(today):
-            teachers.setdefault(grant.training_id, set()).add(grant.member_id)
+    for (training, who), grants in said.items():
+        deciding = Grant.deciding(grants, today)
+        if deciding is not None and deciding.stage == Grant.INSTRUCTOR:
+            teachers.setdefault(training, set()).add(who)
     alone = [training for training, who in teachers.items() if who == {member.pk}]
     return list(Training.objects.filter(pk__in=alone).order_by("name"))

@@ -81,6 +81,9 @@ def take_off(machine: Machine, lock_id: str | None, *, actor: str) -> tuple[wire
     """Take a machine's lock off, or the one of that id that this database has forgotten. Raises UsageError."""
     with changes.made(actor, "machine.unlocked", machine) as change:
         machine = _again(machine)
+        if machine.retired_at is not None and (not lock_id or lock_id == machine.lock_id):
+            text = _("%(machine)s is retired, and stays locked; bring it back on its page first")
+            raise UsageError(text % {"machine": machine.name})
         lifted = _forgotten(machine, lock_id) if lock_id else machine.lift_lock()
         if lifted is None:
             raise UsageError(_("%(machine)s is not locked; there is nothing to take off") % {"machine": machine.name})

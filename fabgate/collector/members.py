@@ -177,7 +177,8 @@ def _give_badges(file: members_file.File, actor: str) -> None:
     for row in Badge.objects.filter(ended_at=None, member__isnull=False).order_by("id"):
         if row.member_id not in people:
             continue
-        if (row.spelling, row.member_id) in named:
+        # A list that names a badge as somebody's makes it theirs for good: what was lent ends, and is given once more.
+        if (row.spelling, row.member_id) in named and row.kind != Badge.LOAN:
             del named[row.spelling, row.member_id or ""]
         elif row.spelling and (row.kind == Badge.PERSONAL or row.spelling in spelled):
             ended.append(row)

@@ -121,12 +121,12 @@ def of_person(shop: Workshop, person: Person, machine: Machine, day: int) -> Ans
         reasons.add("expired")
     covering = [training for training in shop.trainings if machine.name in training.machines]
     held = [held_on(shop, person, training, day) for training in covering]
-    stages = [stage for stage, _missing in held if stage is not None]
+    stages = [stage for stage, missing in held if stage is not None and not missing]
     if any("suspended" in missing for _stage, missing in held):
         reasons.add("suspended")
-    elif machine.name not in person.by_hand and not stages:
+    if machine.name not in person.by_hand:
         # Of several trainings that would open it, the one of which least is missing; first one that is only too old.
-        lacks = [missing for _stage, missing in held] or [{"training-missing"}]
+        lacks = [missing - {"suspended"} for _stage, missing in held] or [{"training-missing"}]
         reasons |= min(lacks, key=lambda missing: (len(missing), "training-expired" not in missing))
     is_ward = person.minor or person.supervised
     is_ward = is_ward or (machine.name not in person.by_hand and stages != [] and set(stages) == {"supervised"})
@@ -141,17 +141,19 @@ def of_person(shop: Workshop, person: Person, machine: Machine, day: int) -> Ans
 
 
 def held_on(shop: Workshop, person: Person, training: Training, day: int) -> tuple[str | None, set[str]]:
-    """Return the stage that a person has of a training on a day, or None and what is missing."""
+    """Return the stage that a person has of a training on a day, and what is missing or in the way."""
     said = [one for one in person.said if one.training == training.name and _counts(one, day)]
-    holding = [one for one in said if not _is_over(one, training, day)]
-    missing: set[str] = set() if holding else {"training-expired" if said else "training-missing"}
-    newest = max(enumerate(holding), key=lambda pair: (pair[1].since, pair[0]))[1] if holding else None
-    if newest is not None and newest.stage == "suspended":
-        return None, {"suspended"}
+    learnt = [one for one in said if one.stage != "suspended"]
+    holding = [one for one in learnt if not _is_over(one, training, day)]
+    missing = set() if holding else {"training-expired" if learnt else "training-missing"}
+    # A suspension holds until its own end or until it is taken back, whatever was said after it.
+    if any(one.stage == "suspended" and (one.until is None or day <= one.until) for one in said):
+        missing.add("suspended")
     first = next((one for one in shop.trainings if one.name == training.first), None)
     if first is not None:
-        missing = missing | held_on(shop, person, first, day)[1]
-    return (None, missing) if missing or newest is None else (newest.stage, set())
+        missing |= held_on(shop, person, first, day)[1]
+    newest = max(enumerate(holding), key=lambda pair: (pair[1].since, pair[0]))[1] if holding else None
+    return newest and newest.stage, missing
 
 
 def _counts(said: Said, day: int) -> bool:
@@ -163,6 +165,12 @@ def _is_over(said: Said, training: Training, day: int) -> bool:
     if training.expires_after_days is not None:
         ends.append(said.since + training.expires_after_days)
     return any(day > end for end in ends)
+
+
+def last_day(shop: Workshop, person: Person, machine: Machine) -> int | None:
+    """Return the last day on which a person who may use a machine today still may; None: there is no end in sight."""
+    ends = (day - 1 for day in range(1, 60) if of_person(shop, person, machine, day).reasons)
+    return next(ends, None)
 
 
 def of_group(group: Group, machine: Machine, day: int) -> Answer:

@@ -88,6 +88,10 @@ def check_gate(written: Written, beside: Beside, day: int, minute: int) -> None:
                 assert set(said.reasons) == wanted.reasons | ({"outside-hours"} if shut else set()), where
             if card.last_day is not None and card.last_day < day:
                 assert said.basis is None, where
+            until_then = {workshops.answer(written, card.holder, machine.name, one) for one in range(day + 1)}
+            is_lent = card.last_day is None or day <= card.last_day
+            if until_then == {wanted} and not wanted.reasons and not shut and is_lent:
+                assert said.basis is not None, where
             if said.basis is None:
                 assert not may, where
                 continue
@@ -113,6 +117,17 @@ def check_pages(written: Written) -> None:
             state = "bad" if wanted.reasons else "warn" if wanted.needs_supervisor else "ok"
             assert (row.chip.state, own[row.machine.name].state) == (state, state), where
             assert {in_words(why) for why in row.why} == set(map(reasons.refused, wanted.reasons)), where
+            if not wanted.reasons:
+                assert row.until == last_day(written, person, row.machine.name), where
+
+
+def last_day(written: Written, person: oracle.Person, name: str) -> date | None:
+    """Return until when the desk is to say that a person may use a machine: with what they have lent, if only that."""
+    machine = next(one for one in written.shop.machines if one.name == name)
+    lent = [card.last_day for card in written.cards if card.holder == person.id and not card.gave_up]
+    ends = [end for end in (oracle.last_day(written.shop, person, machine),) if end is not None]
+    ends += [max(day for day in lent if day is not None)] if lent and None not in lent else []
+    return today() + timedelta(days=min(ends)) if ends else None
 
 
 def in_words(why: str) -> str:

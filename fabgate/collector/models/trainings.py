@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
 
@@ -59,8 +60,11 @@ class Grant(models.Model):
 
     @property
     def last_day(self) -> date | None:
-        """Return the last day on which it holds by itself; None: it does not end."""
-        days = self.training.expires_after_days
+        """Return the last day on which it holds by itself; None: it does not end.
+
+        A suspension does not grow old with the training: it holds until its own end.
+        """
+        days = None if self.stage == self.SUSPENDED else self.training.expires_after_days
         ends = [self.until] if self.until else []
         if days is not None:
             ends.append(self.since + timedelta(days=min(days, (date.max - self.since).days)))
@@ -75,13 +79,23 @@ class Grant(models.Model):
         return self.counts_on(day) and (self.last_day is None or day <= self.last_day)
 
     @classmethod
-    def coming(cls, day: date) -> models.QuerySet[Grant]:
-        """Return the grants that begin only after `day`, in the order in which they do."""
-        found = cls.objects.filter(models.Q(revoked_on=None) | models.Q(revoked_on__gt=day), since__gt=day)
-        return found.select_related("training").order_by("since", "id")
+    def deciding(cls, said: Iterable[Grant], day: date) -> Grant | None:
+        """Return which of a member's grants of one training says where they stand on a day; None: none holds.
+
+        A suspension that holds outweighs what was said after it; else the newest grant that holds decides. `said` are in
+        the order in which they began.
+        """
+        holding = [grant for grant in said if grant.holds_on(day)]
+        suspended = [grant for grant in holding if grant.stage == cls.SUSPENDED]
+        return [*holding, *suspended][-1] if holding else None
+
+    @classmethod
+    def not_taken_back(cls, day: date) -> models.QuerySet[Grant]:
+        """Return the grants that count on `day` or later, expired ones too, in the order in which they begin."""
+        still = models.Q(revoked_on=None) | models.Q(revoked_on__gt=day)
+        return cls.objects.filter(still).select_related("training").order_by("since", "id")
 
     @classmethod
     def said_by(cls, day: date) -> models.QuerySet[Grant]:
         """Return the grants that count on `day`, expired ones too, in the order in which they began."""
-        still = models.Q(revoked_on=None) | models.Q(revoked_on__gt=day)
-        return cls.objects.filter(still, since__lte=day).select_related("training").order_by("since", "id")
+        return cls.not_taken_back(day).filter(since__lte=day)

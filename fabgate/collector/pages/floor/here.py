@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -86,5 +87,8 @@ def _supervisors(people: Iterable[Who]) -> set[str]:
     members = [one for one in members if not (one.minor or one.supervised or is_over(one, day))]
     members = [one for one in members if not (one.left_on and one.left_on <= day)]
     found = {member.pk for member in members if member.level in Member.LEVELS[1:]}
-    grants = Grant.said_by(day).filter(member__in=members, stage=Grant.INSTRUCTOR)
-    return found | {grant.member_id for grant in grants if grant.holds_on(day)}
+    said: dict[tuple[str, int], list[Grant]] = defaultdict(list)
+    for grant in Grant.said_by(day).filter(member__in=members):
+        said[grant.member_id, grant.training_id].append(grant)
+    deciding = [Grant.deciding(grants, day) for grants in said.values()]
+    return found | {grant.member_id for grant in deciding if grant is not None and grant.stage == Grant.INSTRUCTOR}

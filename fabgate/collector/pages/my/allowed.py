@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -37,10 +38,13 @@ def machines(member: Member) -> list[Allowed]:
 
 
 def trainings(member: Member, today: date) -> list[dict[str, Any]]:
-    """Return the trainings that the member holds or held: of each the newest word."""
-    newest = {grant.training_id: grant for grant in Grant.said_by(today).filter(member=member)}
+    """Return the trainings that the member holds or held: of each the word that decides, or the last one."""
+    said: dict[int, list[Grant]] = defaultdict(list)
+    for grant in Grant.said_by(today).filter(member=member):
+        said[grant.training_id].append(grant)
+    telling = [Grant.deciding(grants, today) or grants[-1] for grants in said.values()]
     rows = []
-    for grant in sorted(newest.values(), key=lambda grant: str(grant.training).casefold()):
+    for grant in sorted(telling, key=lambda grant: str(grant.training).casefold()):
         is_over = not grant.holds_on(today)
         chip = words.Chip("bad", _("Too old: do it again")) if is_over else _stage(grant.stage)
         rows.append({"grant": grant, "chip": chip, "last_day": grant.last_day})

@@ -92,9 +92,8 @@ def machines(member: Member) -> list[MachineRow]:
     """Return how it stands with every machine, as its gates will have it; the open ones first."""
     now = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
     people = People(now, only=member)
-    held = {
-        grant.training_id for grant in Grant.said_by(people.today).filter(member=member) if grant.holds_on(people.today)
-    }
+    learnt = Grant.said_by(people.today).filter(member=member).exclude(stage=Grant.SUSPENDED)
+    held = {grant.training_id for grant in learnt if grant.holds_on(people.today)}
     wanted = Machine.objects.filter(retired_at=None).prefetch_related("trainings__prerequisite")
     rows = [
         _machine(machine, people.standing(member, machine), people, held)
@@ -138,8 +137,7 @@ def _missing(machine: Machine, held: Collection[int]) -> str:
 
 
 def _training(training: Training, grants: list[Grant], today: date) -> TrainingRow:
-    holding = [grant for grant in grants if grant.holds_on(today)]
-    held = holding[-1] if holding else None
+    held = Grant.deciding(grants, today)
     earlier = [grant for grant in grants if grant.since <= today and grant is not held]
     coming = [grant for grant in grants if grant.since > today]
     if held is not None:

@@ -173,12 +173,14 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a training, and who holds it."""
     training = get_object_or_404(Training.objects.select_related("prerequisite"), pk=pk)
     today = blocks.today()
-    newest: dict[str, Holding] = {}
+    said: dict[str, list[Grant]] = defaultdict(list)
     for grant in Grant.said_by(today).filter(training=training, member__left_on=None).select_related("member"):
-        newest[grant.member_id] = Holding(
-            grant.member, grant, words.stage(grant.stage), is_over=not grant.holds_on(today)
-        )
-    holders = sorted(newest.values(), key=lambda one: (one.is_over, one.member.folded))
+        said[grant.member_id].append(grant)
+    telling = [Grant.deciding(grants, today) or grants[-1] for grants in said.values()]
+    found = [
+        Holding(grant.member, grant, words.stage(grant.stage), is_over=not grant.holds_on(today)) for grant in telling
+    ]
+    holders = sorted(found, key=lambda one: (one.is_over, one.member.folded))
     context = {
         "training": training,
         "machines": training.machines.order_by("title", "name"),
@@ -233,14 +235,16 @@ def held(today: date, members: list[str] | None = None) -> dict[tuple[str, int],
     said = Grant.said_by(today).filter(member__left_on=None)
     if members is not None:
         said = said.filter(member__in=members)
-    found: dict[tuple[str, int], Chip] = {}
-    over = words.too_old()
+    by_both: dict[tuple[str, int], list[Grant]] = defaultdict(list)
     for grant in said:
-        key = grant.member_id, grant.training_id
-        if grant.holds_on(today):
-            found[key] = words.stage(grant.stage)
+        by_both[grant.member_id, grant.training_id].append(grant)
+    found: dict[tuple[str, int], Chip] = {}
+    for key, both in by_both.items():
+        deciding = Grant.deciding(both, today)
+        if deciding is not None:
+            found[key] = words.stage(deciding.stage)
         elif members is not None:
-            found.setdefault(key, over)
+            found[key] = words.too_old()
     return found
 
 

@@ -67,6 +67,7 @@ def answer(machine: Machine, moment: datetime) -> dict[str, Any]:
 def _cover(session: UsageSession, perhaps: str, machine: Machine, moment: datetime, names: Names) -> Cover:
     found = evidence.of(session)
     grants = [_grant(grant, moment) for grant in _grants(session.used_by, machine)]
+    suspended = {row["grant"].training_id for row in grants if row["suspends"]}
     return Cover(
         found=found,
         who=names[session.used_by],
@@ -75,7 +76,7 @@ def _cover(session: UsageSession, perhaps: str, machine: Machine, moment: dateti
         perhaps=perhaps,
         heard_at=covers.heard_at(session) if session.reason is None else None,
         grants=grants,
-        was_trained=any(row["held"] for row in grants),
+        was_trained=any(row["held"] and row["grant"].training_id not in suspended for row in grants),
         by_hand=Member.machines.through.objects.filter(member=session.used_by, machine=machine.pk).exists(),
         stage=words.said(words.STAGES, found.grant.stage) if found.grant else "",
         corrected=words.corrected(session.corrected),
@@ -97,6 +98,7 @@ def _grant(grant: Grant, moment: datetime) -> dict[str, Any]:
         "grant": grant,
         "stage": words.said(words.STAGES, grant.stage),
         "held": known and grant.holds_on(day) and grant.stage != Grant.SUSPENDED,
+        "suspends": known and grant.holds_on(day) and grant.stage == Grant.SUSPENDED,
         "is_late": not known,
         "is_over": grant.last_day is not None and grant.last_day < day,
         "was_revoked": grant.revoked_on is not None and grant.revoked_on <= day,
