@@ -44,9 +44,9 @@ def check(path: Path) -> Checked:
         else:
             idle_off_s = roster.machine.idle_off_s
             if idle_off_s is not None and values.get("inputs.running_pin", ...) is None:
-                wrong.add(None, f"machine.idle_off_s: {config.NO_RUN_SENSE.format(idle_off_s)}")
+                wrong.at("machine.idle_off_s", config.NO_RUN_SENSE.format(idle_off_s))
             if without_grace is None and (text := wire.holder_mistake(roster.machine)) is not None:
-                wrong.add(None, f"machine.{text}")
+                wrong.at("machine.grace_s", text.removeprefix("grace_s: "))
             if wrong.found:
                 mistakes.append(wrong.text())
     if mistakes or found is None:

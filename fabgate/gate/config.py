@@ -13,7 +13,7 @@ import yaml
 from msgspec import Meta, Struct
 
 from fabgate import wire
-from fabgate.errors import UsageError
+from fabgate.errors import FabgateError, UsageError
 from fabgate.gate.config_file import Reading, join, near, shown
 from fabgate.gate.config_network import check_mqtt, check_url
 from fabgate.seal import Keys
@@ -202,7 +202,7 @@ def driver_class(kind: str, name: str) -> Any:
         raise UsageError(f"found the {kind} driver {name!r}, wanted {near(name, sorted(points))}")
     try:
         found = points[name].load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # A stranger's driver, or the library below it, may raise anything: RPi.GPIO raises RuntimeError on a PC.
         raise UsageError(
             f"found the {kind} driver {name!r}, which cannot be loaded ({type(error).__name__}: {error}); its package"
@@ -214,8 +214,17 @@ def driver_class(kind: str, name: str) -> Any:
 
 
 def make_driver(kind: str, section: Driver) -> Any:
-    """Return a driver, constructed and not yet open."""
-    return driver_class(kind, section.driver)(section.options)
+    """Return a driver, constructed and not yet open. Raises UsageError, also for a driver that cannot be constructed."""
+    try:
+        return driver_class(kind, section.driver)(section.options)
+    except FabgateError:
+        raise
+    except (Exception, SystemExit) as error:
+        # A stranger's driver may raise anything, and what it raises names neither it nor the file.
+        raise UsageError(
+            f"found the {kind} driver {section.driver!r}, which cannot be made ({type(error).__name__}: {error}); it must"
+            " do nothing before it is opened: report it to its author"
+        ) from error
 
 
 def _read_driver(reading: Reading, nodes: dict[str, Any], where: str) -> Driver | None:

@@ -18,9 +18,12 @@ import yaml
 from msgspec import Struct
 
 from fabgate.errors import UsageError
+from fabgate.gate.yaml_tree import inspect
 
 #: The annotated example has 9 KiB: what is larger than this is some other file.
 MAX_BYTES: Final = 256 * 1024
+#: So many values may be there with all aliases written out.
+MOST_VALUES: Final = 128 * 1024
 _PLAIN_INT: Final = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
 _INT: Final = "tag:yaml.org,2002:int"
 _NULL: Final = "tag:yaml.org,2002:null"
@@ -53,6 +56,17 @@ class Reading:
             raise UsageError(f"{self._path}: found lists within lists without end, wanted keys and values") from error
         if not isinstance(root, yaml.MappingNode):
             raise UsageError(f"{self._path}:1: found {shown(root)}, wanted keys and values such as 'site: lyon'")
+        resolver: Any = yaml.SafeLoader("")
+
+        def implicit(node: Any) -> str:
+            plain = not node.style
+            return str(resolver.resolve(yaml.ScalarNode, node.value, (plain, not plain)))
+
+        def wrong(node: Any, key: str, text: str) -> None:
+            self.wrong(key or "?", text, node=node)
+
+        inspect(root, str(self._path), most=MOST_VALUES, implicit=implicit, wrong=wrong)
+        resolver.dispose()
         return root
 
     @property
@@ -149,7 +163,7 @@ class Reading:
         try:
             raw = loader.construct_object(node, deep=True)
             found = msgspec.convert(raw, kind, dec_hook=self._as_path)
-        except (msgspec.ValidationError, yaml.YAMLError, ValueError, RecursionError):
+        except (msgspec.ValidationError, yaml.YAMLError, ValueError, OverflowError, RecursionError):
             self.wrong(where, f"found {shown(node)}, wanted {wanted(kind)}{_hint(node, raw, kind, where)}", node=node)
             return None
         finally:

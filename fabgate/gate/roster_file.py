@@ -28,14 +28,27 @@ import msgspec
 from fabgate import badge, wire
 from fabgate.errors import UsageError
 from fabgate.gate.config_file import near, wanted
-from fabgate.gate.people import machine_rules, member
-from fabgate.gate.roster_formats import ABSENT, KEYS, Mistakes, Person, masked, parse, shown, text_of, with_lines
+from fabgate.gate.people import member
+from fabgate.gate.roster_formats import (
+    ABSENT,
+    KEYS,
+    Mistakes,
+    Parsed,
+    Person,
+    masked,
+    parse,
+    shown,
+    text_of,
+    with_lines,
+)
 from fabgate.gate.roster_parts import Packed
 
 _LISTS: Final = ("badges", "windows", "reasons")
 _WIEGAND: Final = re.compile(r"(?:w26:)?\s*\d{1,3}\s*,\s*\d{1,5}", re.IGNORECASE)
 _WINDOW: Final = re.compile(r"([1-7](?:\s*[-,]\s*[1-7])*)\s+(\d{1,2}:\d\d)\s*-\s*(\d{1,2}:\d\d)")
 _KEYS: Final = KEYS
+#: What may be beside the members.
+_BESIDE: Final = ("machine", "tz")
 _MACHINE: Final = {field.encode_name: field.type for field in msgspec.structs.fields(wire.MachineRules)}
 
 #: What else may be where a file should be, and is waited for without end or has no content.
@@ -60,19 +73,37 @@ def look(
     version = _version(path)
     mistakes = Mistakes(path)
     text = text_of(path)
-    people, rest = parse(path, text, mistakes)
+    parsed = parse(path, text, mistakes)
     before = list(mistakes.found)
-    members, refusals = _people(people, key, mistakes)
-    if len(mistakes.found) > len(before) and people[0][0] is None:
+    roster = _roster(parsed, version, mistakes, key=key, topics=topics, fallback=fallback)
+    if mistakes.found and not parsed.has_lines:
         mistakes.found = before
-        _people(with_lines(text, people), key, mistakes)
-    machine = _machine(rest.get("machine"), fallback, mistakes)
-    tz = _zone(rest.get("tz", "UTC"), mistakes)
-    if not people and not mistakes.found:
+        lined = with_lines(path, text, parsed, mistakes)
+        roster = _roster(lined, version, mistakes, key=key, topics=topics, fallback=fallback)
+    return roster, mistakes
+
+
+def _roster(
+    parsed: Parsed,
+    version: int,
+    mistakes: Mistakes,
+    *,
+    key: bytes,
+    topics: wire.GateTopics,
+    fallback: wire.MachineRules,
+) -> wire.Roster:
+    had_mistakes = bool(mistakes.found)
+    for name in parsed.rest:
+        if name not in _BESIDE:
+            mistakes.at(str(name), f"found an unknown key, wanted {near(str(name), ('members', *_BESIDE))}")
+    machine = _machine(parsed.rest.get("machine"), fallback, mistakes)
+    tz = _zone(parsed.rest.get("tz", "UTC"), mistakes)
+    members, refusals = _people(parsed.people, key, mistakes)
+    if not parsed.people and not had_mistakes:
         mistakes.add(None, "found no member, wanted at least one; an empty roster would lock everybody out")
     frame = wire.Roster(version=version, site=topics.site, gate=topics.gate, tz=tz, machine=machine)
     people_of: dict[str, Any] = {"members": members, "refusals": refusals}
-    return msgspec.structs.replace(frame, **people_of), mistakes
+    return msgspec.structs.replace(frame, **people_of)
 
 
 def _version(path: Path) -> int:
@@ -208,24 +239,23 @@ def _machine(raw: Any, fallback: wire.MachineRules, mistakes: Mistakes) -> wire.
     if raw in ABSENT:
         return fallback
     if not isinstance(raw, dict):
-        mistakes.add(None, f"machine: found {shown(raw)}, wanted keys and values such as limit_s: 7200")
+        mistakes.at("machine", f"found {shown(raw)}, wanted keys and values such as limit_s: 7200")
         return fallback
     values: dict[str, Any] = {}
     for key, value in raw.items():
         if key not in _MACHINE:
-            mistakes.add(None, f"machine.{str(key)[:60]}: found an unknown key, wanted {near(str(key), _MACHINE)}")
+            mistakes.at(f"machine.{key}", f"found an unknown key, wanted {near(str(key), _MACHINE)}")
             continue
         try:
             values[key] = msgspec.convert(None if value in ABSENT else value, _MACHINE[key], strict=False)
         except (msgspec.ValidationError, RecursionError):
-            mistakes.add(None, f"machine.{key}: found {shown(value)}, wanted {wanted(_MACHINE[key])}")
+            mistakes.at(f"machine.{key}", f"found {shown(value)}, wanted {wanted(_MACHINE[key])}")
     if "limit_s" in values and "max_s" not in values:
         values["max_s"] = max(values["limit_s"], fallback.max_s)
     rules = msgspec.structs.replace(fallback, **values)
-    try:
-        machine_rules(rules)
-    except UsageError as error:
-        mistakes.found.extend(f"{mistakes.path}: {mistake}" for mistake in str(error).split("; "))
+    for mistake in wire.machine_mistakes(rules):
+        name, _, text = mistake.partition(": ")
+        mistakes.at(f"machine.{name}", text)
     return rules
 
 
@@ -233,7 +263,7 @@ def _zone(name: Any, mistakes: Mistakes) -> str:
     try:
         return ZoneInfo(name).key
     except (KeyError, TypeError, ValueError, OSError, AttributeError):
-        mistakes.add(None, f"tz: found {shown(name)}, wanted a time zone such as Europe/Paris")
+        mistakes.at("tz", f"found {shown(name)}, wanted a time zone such as Europe/Paris")
         return "UTC"
 
 

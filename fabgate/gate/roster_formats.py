@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import yaml
@@ -22,11 +22,14 @@ from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.config import Lang
 from fabgate.gate.config_file import near, read_text, yaml_problem
+from fabgate.gate.yaml_tree import inspect, line_of
 
 #: Some 100,000 members.
 MAX_BYTES: Final = 16 * 1024 * 1024
 #: Some 10,000 members.
 YAML_MAX_BYTES: Final = 1024 * 1024
+#: So many values may be in a YAML file with all aliases written out: two letters each, of a file as large as it may be.
+MOST_VALUES: Final = YAML_MAX_BYTES // 2
 #: So many mistakes are told; the others are counted.
 MOST_TOLD: Final = 100
 #: What is shorter than this is no badge, and told as it is.
@@ -39,6 +42,10 @@ KEYS: Final = {field.encode_name: field.type for field in msgspec.structs.fields
 }
 #: libyaml reads many members in seconds and pure Python in minutes; PyYAML's wheels carry it.
 _BASE: Final[Any] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+#: What that loader takes every value for.
+_TEXT: Final = "tag:yaml.org,2002:str"
+#: A key is told by its start.
+_LONGEST_KEY: Final = 60
 
 #: A person as the file has it: its line, or None where the format shows none, and its keys.
 Person = tuple[int | None, Any]
@@ -55,15 +62,42 @@ def text_of(path: Path) -> str:
     return text
 
 
-def parse(path: Path, text: str, mistakes: Mistakes) -> tuple[list[Person], dict[str, Any]]:
-    """Return the people of a file, and what stands beside them. Raises UsageError for one that is of no such format."""
+class Parsed(NamedTuple):
+    """What a file says: its people, and what it says beside them by key.
+
+    `has_lines` is False where the format shows no lines: ``with_lines`` finds them.
+    """
+
+    people: list[Person]
+    rest: dict[str, Any]
+    has_lines: bool = True
+
+
+def parse(path: Path, text: str, mistakes: Mistakes) -> Parsed:
+    """Return what a file says. Raises UsageError for one that is not of its format at all."""
     return _PARSERS.get(path.suffix.lower(), _yaml)(path, text, mistakes)
 
 
-def with_lines(text: str, people: list[Person]) -> list[Person]:
-    """Return the people of a JSON file with their lines, which cost more than the file: only who needs them asks."""
-    lines = _json_lines(text, people) if len(text) <= YAML_MAX_BYTES else [None] * len(people)
-    return list(zip(lines, [raw for _, raw in people], strict=True))
+def with_lines(path: Path, text: str, found: Parsed, mistakes: Mistakes) -> Parsed:
+    """Return what a JSON file says with its lines, which cost more than the file: only who needs them asks.
+
+    Nearly all JSON is YAML. Where it is not, `found` comes back, and a member's number has to do. What `mistakes` had
+    of keys that are there twice gets lines, too.
+    """
+    if len(text) > YAML_MAX_BYTES:
+        return found
+    twice = Mistakes(path)
+    try:
+        root = yaml.compose(text, Loader=_BASE)
+        _Plain(twice).value(root)
+        people = list(_lines(root))
+    except (yaml.YAMLError, RecursionError):
+        return found
+    if len(people) != len(found.people):
+        return found
+    mistakes.found, mistakes.lines = twice.found or mistakes.found, _lines_beside(root)
+    raws = [raw for _, raw in found.people]
+    return Parsed(list(zip(people, raws, strict=True)), found.rest)
 
 
 class Mistakes:
@@ -72,11 +106,19 @@ class Mistakes:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.found: list[str] = []
+        #: The lines of what is beside the members, by dotted key, as far as the format shows them.
+        self.lines: dict[str, int] = {}
 
     def add(self, line: int | None, text: str) -> None:
         """Note one, at a line where it has one."""
         where = "" if line is None else f":{line}"
         self.found.append(f"{self.path}{where}: {' '.join(text.split())}")
+
+    def at(self, key: str, text: str) -> None:
+        """Note one at the line of a dotted key, or of the section that it is missing from."""
+        known = key[:_LONGEST_KEY]
+        line = self.lines.get(known) or self.lines.get(known.partition(".")[0])
+        self.add(line, f"{known}: {text}")
 
     def text(self) -> str:
         """Return them all, or as many as a person reads: a wrong column is wrong in a hundred thousand lines."""
@@ -86,20 +128,28 @@ class Mistakes:
         return "\n".join([*told, rest] if more > 0 else told)
 
 
-def _yaml(path: Path, text: str, mistakes: Mistakes) -> tuple[list[Person], dict[str, Any]]:
+def _yaml(path: Path, text: str, mistakes: Mistakes) -> Parsed:
     # Everything stays text: in YAML 1.1 the badge 12:34:56:10 is a number to the base of 60.
     try:
         root = yaml.compose(text, Loader=_BASE)
+        inspect(
+            root,
+            str(path),
+            most=MOST_VALUES,
+            implicit=lambda _: _TEXT,
+            wrong=lambda node, _, problem: mistakes.add(line_of(node), problem),
+        )
         found = _Plain(mistakes).value(root)
     except yaml.YAMLError as error:
         raise UsageError(f"{path}{yaml_problem(error)}") from error
     except RecursionError as error:
         raise UsageError(f"{path}: found lists within lists without end, wanted members") from error
-    people, rest = _members_of(path, found)
-    return list(zip(_lines(root), people, strict=True)), rest
+    mistakes.lines = _lines_beside(root)
+    people, rest = _members_of(path, found, mistakes)
+    return Parsed(list(zip(_lines(root), people, strict=True)), rest)
 
 
-def _json(path: Path, text: str, mistakes: Mistakes) -> tuple[list[Person], dict[str, Any]]:
+def _json(path: Path, text: str, mistakes: Mistakes) -> Parsed:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
         if len(made) < len(pairs):
@@ -113,37 +163,42 @@ def _json(path: Path, text: str, mistakes: Mistakes) -> tuple[list[Person], dict
         raise UsageError(f"{path}:{error.lineno}: {error.msg}; it is no JSON from column {error.colno} on") from error
     except (RecursionError, ValueError) as error:
         raise UsageError(f"{path}: found lists without end or a number without end, wanted members") from error
-    people, rest = _members_of(path, found)
-    return [(None, raw) for raw in people], rest
+    people, rest = _members_of(path, found, mistakes)
+    return Parsed([(None, raw) for raw in people], rest, has_lines=False)
 
 
-def _json_lines(text: str, people: list[Person]) -> list[int | None]:
-    """Return the members' lines. Nearly all JSON is YAML; where it is not, a member's number has to do."""
-    try:
-        lines: list[int | None] = list(_lines(yaml.compose(text, Loader=_BASE)))
-    except (yaml.YAMLError, RecursionError):
-        lines = []
-    return lines if len(lines) == len(people) else [None] * len(people)
-
-
-def _members_of(path: Path, found: Any) -> tuple[list[Any], dict[str, Any]]:
+def _members_of(path: Path, found: Any, mistakes: Mistakes) -> tuple[list[Any], dict[str, Any]]:
+    """Return the members, and what is beside them. Raises UsageError for what is neither a list nor has keys."""
     if isinstance(found, list):
-        found = {"members": found}
-    if not isinstance(found, dict) or not isinstance(found.get("members"), list):
+        return found, {}
+    if not isinstance(found, dict):
         raise UsageError(f"{path}: found {shown(found)}, wanted 'members:' with a list of members")
-    for key in found:
-        if key not in ("members", "machine", "tz"):
-            raise UsageError(
-                f"{path}: {str(key)[:60]}: found an unknown key, wanted {near(str(key), ('members', 'machine', 'tz'))}"
-            )
-    return found["members"], found
+    rest = {key: value for key, value in found.items() if key != "members"}
+    people = found.get("members")
+    if "members" in found and not isinstance(people, list):
+        mistakes.at("members", f"found {shown(people)}, wanted a list of members")
+    elif people is None:
+        mistakes.add(None, f"found {shown(found)}, wanted 'members:' with a list of members")
+    return (people if isinstance(people, list) else []), rest
 
 
 def _lines(root: Any) -> Iterator[int]:
     """Return the line of each member of a composed file."""
     if isinstance(root, yaml.MappingNode):
-        root = [value for key, value in root.value if key.value == "members"][-1]
-    return (node.start_mark.line + 1 for node in root.value)
+        root = next((value for key, value in reversed(root.value) if key.value == "members"), None)
+    if isinstance(root, yaml.SequenceNode):
+        yield from map(line_of, root.value)
+
+
+def _lines_beside(root: Any) -> dict[str, int]:
+    """Return the lines of what is beside the members, and of the members' key, by dotted key."""
+    found: dict[str, int] = {}
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        name = str(key.value)[:_LONGEST_KEY]
+        found[name] = line_of(key)
+        if name == "machine" and isinstance(value, yaml.MappingNode):
+            found.update((f"{name}.{str(inner.value)[:_LONGEST_KEY]}", line_of(inner)) for inner, _ in value.value)
+    return found
 
 
 class _Plain:
@@ -166,32 +221,24 @@ class _Plain:
         found: dict[Any, Any] = {}
         self._made[node] = found
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._mistakes.add(line_of(key_node), f"found {shown(self.value(key_node))} as a key, wanted a word")
+                continue
             key = str(key_node.value)
             if key in found:
-                self._mistakes.add(key_node.start_mark.line + 1, f"{key}: found again, wanted once")
+                self._mistakes.add(line_of(key_node), f"{key[:_LONGEST_KEY]}: found again, wanted once")
             found[key] = self.value(value_node)
         return found
 
 
-def _csv(path: Path, text: str, mistakes: Mistakes) -> tuple[list[Person], dict[str, Any]]:
+def _csv(path: Path, text: str, mistakes: Mistakes) -> Parsed:
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     people: list[Person] = []
     try:
         columns = [name.strip().lower() for name in next(rows, [])]
-        for name in columns:
-            if columns.count(name) > 1:
-                raise UsageError(f"{path}:1: found the column {name!r} twice, wanted it once")
-            if name not in KEYS:
-                shown = (
-                    masked(name, name)[:60] if any(map(str.isdecimal, name)) else name
-                )  # a first row may be a member
-                raise UsageError(f"{path}:1: found the column {shown!r}, wanted {near(name, KEYS)}")
-        if not {"id", "badges"} <= set(columns):
-            raise UsageError(
-                f"{path}:1: found the columns {', '.join(columns) or 'of none'}, wanted at least id and badges"
-            )
+        _check_columns(path, columns)
         for row in rows:
             if not any(cell.strip() for cell in row):
                 continue  # a spreadsheet leaves empty rows at the end
@@ -204,7 +251,28 @@ def _csv(path: Path, text: str, mistakes: Mistakes) -> tuple[list[Person], dict[
             people.append((rows.line_num, {key: value for key, value in cells.items() if value}))
     except csv.Error as error:
         raise UsageError(f"{path}:{rows.line_num}: {error}; is a quote open?") from error
-    return people, {}
+    return Parsed(people, {})
+
+
+def _check_columns(path: Path, columns: list[str]) -> None:
+    """Raise UsageError with each column that is wrong: nothing can be read below a wrong head."""
+    head = Mistakes(path)
+    is_head = not columns or not KEYS.keys().isdisjoint(columns)
+    for number, name in enumerate(columns if is_head else columns[:1]):
+        if name in columns[:number]:
+            head.add(1, f"found the column {_column(name)!r} twice, wanted it once")
+        elif name not in KEYS:
+            head.add(1, f"found the column {_column(name)!r}, wanted {near(name, KEYS)}")
+    if is_head and not {"id", "badges"} <= set(columns):
+        told = ", ".join(map(_column, columns)) or "of none"
+        head.add(1, f"found the columns {told}, wanted at least id and badges")
+    if head.found:
+        raise UsageError(head.text())
+
+
+def _column(name: str) -> str:
+    """Return a column's name as a message has it: the first row may be a member, with a badge."""
+    return masked(name, name)[:60] if any(map(str.isdecimal, name)) else name[:60]
 
 
 _PARSERS: Final = {".csv": _csv, ".json": _json}

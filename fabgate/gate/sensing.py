@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
-from fabgate.badge import Badge, Kind, digest
-from fabgate.drivers.readers import Card, MisreadReason, Reader
+from fabgate.badge import UID_LENGTHS, Badge, Kind, digest
+from fabgate.drivers.readers import Card, Misread, MisreadReason, Reader
 from fabgate.errors import HardwareError
 from fabgate.rules import words as w
 from fabgate.rules.presence import Presence
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 POLL_S: Final = 0.05
 REOPEN_FIRST_S: Final = 0.5
@@ -46,6 +52,9 @@ class Sensing:
         emergency: AbstractSet[str] = frozenset(),
     ) -> None:
         self._reader = reader
+        kind = type(reader)
+        #: What a fault calls the driver: it may be a stranger's.
+        self._driver = f"the reader driver {kind.__module__}.{kind.__qualname__}"
         self._post = post
         self._badge_key = badge_key
         self._other_keys = other_keys
@@ -79,20 +88,16 @@ class Sensing:
         pause_s = REOPEN_FIRST_S
         while not self._stop.is_set():
             try:
-                self._reader.open()
+                self._ask(self._reader.open)
                 self.looked_at_ms = self._boot_ms()  # or the long silence before would count as the next fault
-                if not self.well:
-                    self._post(ReaderRecovered("the reader answers again"))
-                pause_s, self.well = REOPEN_FIRST_S, True
                 self._look_until_stopped()
             except HardwareError as error:
+                if self.well:
+                    pause_s = REOPEN_FIRST_S
                 self._lost(str(error))
                 self._stop.wait(pause_s)
                 pause_s = min(pause_s * 2, REOPEN_MOST_S)
-            except Exception as error:
-                self._lost(f"{type(error).__name__}: {error}")  # a driver's mistake; this thread is started again
-                raise
-        self._reader.close()
+        self._close()
 
     def _lost(self, why: str) -> None:
         for event in self._presence.lost():
@@ -100,12 +105,33 @@ class Sensing:
         if self.well:
             self._post(ReaderFault(why))
         self.well = False
-        self._reader.close()
+        self._close()
+
+    def _close(self) -> None:
+        # Whatever closing brings up, the reader is opened again or the thread ends: there is nothing else to do.
+        with contextlib.suppress(HardwareError):
+            self._ask(self._reader.close)
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        """Call the driver. Raises HardwareError, also for a mistake of the driver, which may even be sys.exit()."""
+        try:
+            return call()
+        except HardwareError:
+            raise
+        except BaseException as error:
+            # A stranger's driver may raise anything, and this thread is the only one that would hear of it.
+            if self.well:
+                log.exception("%s failed", self._driver)
+            raise HardwareError(f"{self._driver} raised {type(error).__name__}: {error}") from error
 
     def _look_until_stopped(self) -> None:
         self._reopen.clear()
         while not self._stop.is_set() and not self._reopen.is_set():
-            for event in self._look():
+            events = self._look()
+            if not self.well:  # said only now: a driver may open, and still never read a card
+                self.well = True
+                self._post(ReaderRecovered("the reader answers again"))
+            for event in events:
                 self._post(self._digested(event))
             if self._reader.recoveries > self._recoveries:
                 self._recoveries = self._reader.recoveries
@@ -113,8 +139,9 @@ class Sensing:
             self._stop.wait(POLL_S)
 
     def _look(self) -> list[w.Event]:
-        seen = self._reader.poll()
+        seen = self._ask(self._reader.poll)
         at_ms = self.looked_at_ms = self._boot_ms()
+        self._check(seen)
         if seen is None:
             return self._presence.nothing(at_ms)
         if isinstance(seen, Card):
@@ -123,6 +150,22 @@ class Sensing:
                 return self._presence.misread(MisreadReason.RANDOM_UID, at_ms)
             return self._presence.saw(seen.uid.hex(), at_ms)
         return self._presence.misread(seen.reason, at_ms)
+
+    def _check(self, seen: object) -> None:
+        """Raise HardwareError for what no reader may return (fabgate.drivers.readers)."""
+        if isinstance(seen, Card):
+            uid: object = seen.uid
+            if not isinstance(uid, bytes):
+                found, wanted = f"a UID of the type {type(uid).__name__}", "bytes"
+            elif len(uid) not in UID_LENGTHS:
+                found, wanted = f"a UID of {len(uid)} bytes", "4, 7 or 10"
+            else:
+                return
+        elif seen is None or isinstance(seen, Misread):
+            return
+        else:
+            found, wanted = f"the type {type(seen).__name__}", "a Card, a Misread or None"
+        raise HardwareError(f"{self._driver} returned {found}, wanted {wanted}")
 
     def _digested(self, event: w.Event) -> w.Event:
         """Return the event with the card's digest. A card stays the same card when the site changes its key."""

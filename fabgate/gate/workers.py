@@ -54,8 +54,8 @@ class Workers:
             try:
                 run()
                 return
-            except Exception as error:
-                # The last resort of a thread that owns no power: tell, and try again.
+            except (Exception, SystemExit) as error:
+                # The last resort of a thread that owns no power: tell, and try again. A driver may call sys.exit().
                 log.exception("the thread %s failed", name)
                 self._post(WorkerFailed(name, f"{type(error).__name__}: {error}"))
             if time.monotonic() - began_s > RESTART_MOST_S:

@@ -66,7 +66,7 @@ def test_one_badge_of_two_people_is_found_without_the_gates_key(gate):
 def test_an_idle_time_in_the_roster_file_needs_run_sense_too(gate):
     idle = f"machine: {{idle_off_s: 900}}\n{ADA}"
     (line,) = mistakes(gate(idle))
-    assert line.startswith("members.yaml: machine.idle_off_s: found 900 without inputs.running_pin, wanted both;")
+    assert line.startswith("members.yaml:1: machine.idle_off_s: found 900 without inputs.running_pin, wanted both;")
     assert check(gate(idle, inputs="running_pin: 24")).roster.machine.idle_off_s == 900
     both = mistakes(gate("machine: {idle_off_s: 900}\nmembers: [{id: a, badges: [zz]}]\n"))
     assert [line.split(": ")[1] for line in both] == ["member 1", "machine.idle_off_s"]
@@ -75,7 +75,7 @@ def test_an_idle_time_in_the_roster_file_needs_run_sense_too(gate):
 def test_a_holder_without_grace_is_a_mistake_where_a_supervisors_card_is_needed(gate, tmp_path):
     wanted = "machine.grace_s: found 0 with mode: hold and supervisor: minors, wanted 1 or more;"
     (line,) = mistakes(gate(f"machine: {{mode: hold, grace_s: 0}}\n{ADA}"))
-    assert line.startswith(f"members.yaml: {wanted}")
+    assert line.startswith(f"members.yaml:1: {wanted}")
     gate()
     (tmp_path / "gate.yaml").write_text(
         GATE.replace("INPUTS", "").replace("limit_s: 600", "limit_s: 600, mode: hold, grace_s: 0")
@@ -102,7 +102,7 @@ def test_the_mistakes_of_both_files_are_told_at_once_those_of_gate_yaml_first(ga
 def test_members_that_cannot_be_read_are_told_beside_a_wrong_gate_yaml(gate, tmp_path):
     gate("members: nobody")
     (tmp_path / "gate.yaml").write_text(GATE.replace("INPUTS", "").replace("lyon", "LYON"))
-    assert [line.split()[0] for line in mistakes(tmp_path / "gate.yaml")] == ["gate.yaml:1:", "members.yaml:"]
+    assert [line.split()[0] for line in mistakes(tmp_path / "gate.yaml")] == ["gate.yaml:1:", "members.yaml:1:"]
 
 
 @pytest.mark.parametrize(

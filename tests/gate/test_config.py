@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import NoneType, UnionType
@@ -259,7 +260,7 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
         {"x": "emergency_badges: {digest: a}"},
         [":7: emergency_badges: found keys and values, wanted a list"],
     ),
-    "an unknown tag": ({"x": "lang: !hey en"}, [":7: lang: found 'en', wanted en or fr"]),
+    "an unknown tag": ({"x": "lang: !hey en"}, [":7: lang: found the tag !hey, wanted a value without one; leave it out"]),
     "a leading zero": (
         {"output": "output: {driver: gpio, pin: 017}"},
         [":5: output.pin: found '017', wanted a whole number from 0 to 27; write it without leading zeros and colons"],
@@ -575,10 +576,9 @@ def test_aliases_and_endless_ones_are_mistakes_and_never_fill_the_memory(mistake
         f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]"
         for before, name in zip("abcdefgh", "bcdefghi", strict=True)
     )
-    found = mistakes(x=f"{bomb}\nmachine: {{warn_s: *i}}")
-    assert any("machine.warn_s: found a list, wanted a whole number" in line for line in found)
-    assert any("clock: found a list" in line for line in mistakes(x="clock: &a [*a]"))
-    assert any("machine.name: found a list" in line for line in mistakes(x="machine: {name: &a [*a]}"))
+    assert any("with its aliases written out" in line for line in mistakes(x=f"{bomb}\nmachine: {{warn_s: *i}}"))
+    assert any("found a value that holds itself" in line for line in mistakes(x="clock: &a [*a]"))
+    assert any("found a value that holds itself" in line for line in mistakes(x="machine: {name: &a [*a]}"))
 
 
 # --- drivers of strangers ---------------------------------------------------------------------------------------------
@@ -611,6 +611,8 @@ def strangers(monkeypatch):
         "shapeless": f"{__name__}:Shapeless",
         "gone": "no_such_package:Reader",
         "moody": f"{__name__}:moody_attribute",
+        "leaving": f"{__name__}:leaving_attribute",
+        "unmade": f"{__name__}:Unmade",
     }
     monkeypatch.setattr(
         config,
@@ -625,7 +627,21 @@ def strangers(monkeypatch):
 def __getattr__(name: str) -> Any:
     if name == "moody_attribute":
         raise RuntimeError("This module can only be run on a Raspberry Pi!\nReally.")
+    if name == "leaving_attribute":
+        raise SystemExit("no licence")
     raise AttributeError(name)
+
+
+class Unmade(NfcReader):
+    """A stranger's reader that ends the program where it should keep its options."""
+
+    def __init__(self, options: NfcOptions) -> None:
+        sys.exit("no port")
+
+
+def test_a_driver_that_cannot_be_made_is_one_line_that_names_it(strangers):
+    with pytest.raises(UsageError, match=r"the reader driver 'unmade', which cannot be made \(SystemExit: no port\)"):
+        config.make_driver("reader", Driver(driver="unmade", options=NfcOptions()))
 
 
 def test_hold_mode_needs_a_reader_that_goes_on_seeing_the_card(strangers, mistakes, load):
@@ -643,6 +659,7 @@ def test_hold_mode_with_a_continuous_reader_is_right(load):
     [
         ("gone", r"which cannot be loaded \(ModuleNotFoundError: .*pip install 'fabgate\[pi\]'"),
         ("moody", r"which cannot be loaded \(RuntimeError: This module can only be run on a Raspberry Pi! Really.\)"),
+        ("leaving", r"which cannot be loaded \(SystemExit: no licence\)"),
         ("shapeless", "without Options, wanted a msgspec Struct; tell its author"),
     ],
 )

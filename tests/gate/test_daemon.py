@@ -552,12 +552,14 @@ def test_a_reader_that_repaired_itself_is_noted(bench: Bench) -> None:
 # --- threads that die -------------------------------------------------------------------------------------------------
 
 
-def test_a_readers_thread_that_dies_blocks_is_started_again_and_clears(bench: Bench) -> None:
+def test_a_bug_of_the_readers_driver_blocks_is_tried_again_and_clears(bench: Bench) -> None:
     bench.reader.buggy = True
     bench.await_entry("reader.fault")
     wait(lambda: not bench.causes, "the all-clear")
     bench.written()
-    assert [data.detail for data in bench.of("reader.fault")] == ["ZeroDivisionError: a bug of the driver"]
+    assert [data.detail for data in bench.of("reader.fault")] == [
+        "the reader driver tests.gate.shell.FakeReader raised ZeroDivisionError: a bug of the driver"
+    ]
     assert [data.cause for data in bench.of("machine.blocked")] == ["reader"]
     bench.await_status(lambda found: not found["problems"])
     bench.use("ada")

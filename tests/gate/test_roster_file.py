@@ -373,26 +373,26 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     "a key twice in json": (
         "json",
         '[{"id": "a", "id": "b", "badges": []}]',
-        ["members.json: id: found twice in keys and values, wanted once"],
+        ["members.json:1: id: found again, wanted once"],
     ),
-    "an unknown key of the file": ("yaml", "membres: []\nmembers: []", ["members.yaml: membres: found an unknown key, wanted one of its own; did you mean members?"]),
+    "an unknown key of the file": ("yaml", "membres: []\nmembers: []", ["members.yaml:1: membres: found an unknown key, wanted one of its own; did you mean members?", "members.yaml: found no member"]),
     "no members": ("yaml", "tz: UTC", ["members.yaml: found keys and values, wanted 'members:' with a list of members"]),
-    "members that are no list": ("yaml", "members: 5", ["members.yaml: found keys and values, wanted 'members:'"]),
+    "members that are no list": ("yaml", "members: 5", ["members.yaml:1: members: found '5', wanted a list of members"]),
     "an empty list": ("json", "[]", ["members.json: found no member, wanted at least one; an empty roster would lock"]),
     "an empty file": ("yaml", "", ["members.yaml: found nothing, wanted 'members:' with a list of members"]),
     "a word": ("yaml", "hello", ["members.yaml: found 'hello', wanted 'members:'"]),
-    "an unknown zone": ("yaml", "tz: Lyon\nmembers: [{id: a, badges: []}]", ["members.yaml: tz: found 'Lyon', wanted a time zone"]),
-    "a zone that is a list": ("yaml", "tz: [a]\nmembers: [{id: a, badges: []}]", ["members.yaml: tz: found a list, wanted"]),
-    "a zone that is nothing": ("json", '{"tz": null, "members": [{"id": "a", "badges": []}]}', ["members.json: tz: found nothing, wanted"]),
-    "a machine that is a word": ("yaml", "machine: saw\nmembers: [{id: a, badges: []}]", ["members.yaml: machine: found 'saw', wanted keys"]),
+    "an unknown zone": ("yaml", "tz: Lyon\nmembers: [{id: a, badges: []}]", ["members.yaml:1: tz: found 'Lyon', wanted a time zone"]),
+    "a zone that is a list": ("yaml", "tz: [a]\nmembers: [{id: a, badges: []}]", ["members.yaml:1: tz: found a list, wanted"]),
+    "a zone that is nothing": ("json", '{"tz": null, "members": [{"id": "a", "badges": []}]}', ["members.json:1: tz: found nothing, wanted"]),
+    "a machine that is a word": ("yaml", "machine: saw\nmembers: [{id: a, badges: []}]", ["members.yaml:1: machine: found 'saw', wanted keys"]),
     "mistakes of a machine": (
         "yaml",
         "machine: {mod: tap, limit_s: x, mode: y, finish: z}\nmembers: [{id: a, badges: []}]",
         [
-            "members.yaml: machine.mod: found an unknown key, wanted one of its own; did you mean mode?",
-            "members.yaml: machine.limit_s: found 'x', wanted a whole number",
-            "members.yaml: machine.mode: found 'y', wanted tap, hold, timed or audit",
-            "members.yaml: machine.finish: found 'z', wanted wait or cut",
+            "members.yaml:1: machine.mod: found an unknown key, wanted one of its own; did you mean mode?",
+            "members.yaml:1: machine.limit_s: found 'x', wanted a whole number",
+            "members.yaml:1: machine.mode: found 'y', wanted tap, hold, timed or audit",
+            "members.yaml:1: machine.finish: found 'z', wanted wait or cut",
         ],
     ),
     "broken yaml": ("yaml", "members: [\n  {id: a", ["members.yaml:3: "]),
@@ -563,9 +563,7 @@ def test_aliases_are_read_once_and_never_fill_the_memory(read, mistakes):
         f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]"
         for before, name in zip("abcdefgh", "bcdefghi", strict=True)
     )
-    assert "found an unknown key" in mistakes(f"a: &a [z]\n{bomb}\nmembers: *i")[0]
-    assert "found a list" in mistakes("members: &m [*m]")[0]
-    assert mistakes("members: [&m {id: *m, badges: []}]")
+    assert "with its aliases written out" in mistakes(f"a: &a [z]\n{bomb}\nmembers: *i")[0]
 
 
 # --- a hundred thousand -----------------------------------------------------------------------------------------------

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from fabgate.drivers.readers import Misread, MisreadReason
+from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.gate import sensing as module
 from fabgate.gate.sensing import ReaderFault, ReaderRecovered, Sensing
 from fabgate.rules import words as w
@@ -15,8 +16,8 @@ from tests.gate.shell import BADGE_KEY, FakeReader, digest, wait
 
 
 class Desk:
-    def __init__(self) -> None:
-        self.reader = FakeReader()
+    def __init__(self, reader: FakeReader | None = None) -> None:
+        self.reader = reader or FakeReader()
         self.posted: list[object] = []
         self.ms = 1_000
         self.sensing = Sensing(self.reader, self.posted.append, badge_key=BADGE_KEY, boot_ms=lambda: self.ms)
@@ -106,13 +107,56 @@ def test_it_opens_the_reader_anew_when_asked(desk: Desk) -> None:
     wait(lambda: desk.reader.opened == opened + 1, "the reader to be opened")
 
 
-def test_a_bug_of_the_driver_is_a_fault_that_ends_when_the_thread_runs_again() -> None:
-    desk = Desk()
-    desk.reader.buggy = True
-    with pytest.raises(ZeroDivisionError):
-        desk.sensing.run()
-    assert desk.posted == [ReaderFault("ZeroDivisionError: a bug of the driver")]
+class Misbehaving(FakeReader):
+    """A stranger's driver. `poll` raises, or returns, whatever it is given for as long as it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.does: object = None
+        self.asked = 0
+
+    def open(self) -> None:
+        self.asked += 1
+        super().open()
+
+    def poll(self) -> Any:
+        found = super().poll()
+        if isinstance(self.does, BaseException):
+            raise self.does
+        return found if self.does is None else self.does
+
+
+NAME = "the reader driver tests.gate.test_sensing.Misbehaving"
+
+
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        (ZeroDivisionError("a bug"), f"{NAME} raised ZeroDivisionError: a bug"),
+        (SystemExit("bye"), f"{NAME} raised SystemExit: bye"),
+        (KeyboardInterrupt(), f"{NAME} raised KeyboardInterrupt: "),
+        (Card(b"\x04\xa1\xb2"), f"{NAME} returned a UID of 3 bytes, wanted 4, 7 or 10"),
+        (Card(b"\x04\xa1\xb2\xc3\xd4"), f"{NAME} returned a UID of 5 bytes, wanted 4, 7 or 10"),
+        (Card("04A1B2C3"), f"{NAME} returned a UID of the type str, wanted bytes"),  # type: ignore[arg-type]
+        ("04A1B2C3", f"{NAME} returned the type str, wanted a Card, a Misread or None"),
+    ],
+)
+def test_a_driver_that_misbehaves_is_one_fault_that_names_it_and_ends_when_it_behaves(
+    monkeypatch: pytest.MonkeyPatch, does: object, told: str
+) -> None:
+    monkeypatch.setattr(module, "POLL_S", 0.002)
+    monkeypatch.setattr(module, "REOPEN_FIRST_S", 0.002)
+    monkeypatch.setattr(module, "REOPEN_MOST_S", 0.002)
+    desk = Desk(Misbehaving())
+    assert isinstance(desk.reader, Misbehaving)
+    desk.reader.does = does
     desk.thread.start()
+    wait(lambda: desk.reader.asked > 10, "several tries")  # type: ignore[attr-defined]
+    assert desk.posted == [ReaderFault(told)], (
+        "one fault, however often it is tried, and nobody is told that it is well"
+    )
+    desk.reader.does = None
     desk.await_(ReaderRecovered("the reader answers again"))
+    assert len(desk.posted) == 2
     desk.sensing.stop()
     desk.thread.join()

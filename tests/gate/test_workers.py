@@ -44,6 +44,23 @@ def test_a_thread_that_raised_is_told_and_started_again_until_it_returns() -> No
     ]
 
 
+def test_a_thread_that_a_driver_ended_with_sys_exit_is_told_and_started_again() -> None:
+    posted: list[object] = []
+    done = threading.Event()
+    raised = iter([SystemExit("bye")])
+
+    def run() -> None:
+        for error in raised:
+            raise error
+        done.set()
+
+    workers = Workers(posted.append)
+    workers.start("panel", run)
+    assert done.wait(HANGS_S)
+    assert posted == [WorkerFailed("panel", "SystemExit: bye"), WorkerRestarted("panel")]
+    assert workers.stop(timeout_s=HANGS_S) == []
+
+
 def test_a_thread_that_ran_well_before_it_failed_is_started_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RESTART_MOST_S", 0.0)
     told: list[object] = []
