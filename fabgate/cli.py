@@ -156,7 +156,11 @@ def audit_verify(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"journal": reader.id, "floor": floor, "head": head, "mark": mark, "first_break": broken}))
     elif broken is None:
-        print(f"ok: entries {floor} to {head} of journal {reader.id} are whole; acknowledged up to {mark}")
+        gone = f"; entries up to {floor - 1} were not kept, and no collector has those after {mark}"
+        print(
+            f"ok: entries {floor} to {head} of journal {reader.id} are whole; acknowledged up to {mark}"
+            f"{gone if floor - 1 > mark else ''}"
+        )
     else:
         print(f"BROKEN at entry {broken} of journal {reader.id}: it was changed, or what stood before it was")
     return 0 if broken is None else 1

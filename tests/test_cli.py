@@ -288,6 +288,18 @@ def test_a_status_of_another_kind_is_one_clear_line(tmp_path, content):
     refused(fabgate_("status", "--state-dir", tmp_path), 2, r"status\.json: no status \(.*\); is the gate running")
 
 
+def test_status_says_from_which_entry_on_a_gate_without_a_collector_has_its_journal(tmp_path, capsys):
+    found = STATUS | {
+        "pid": 1,
+        "mqtt": {"configured": False, "connected": False, "problem": ""},
+        "journal": {"floor": 201, "head": 1200, "unacknowledged": 1000, "newest_kept": 1000},
+    }
+    (tmp_path / "status.json").write_text(json.dumps(found))
+    cli.main(["status", "--state-dir", str(tmp_path)])
+    wanted = "entries 201 to 1200, no broker configured; the newest 1000 are kept, older ones are gone"
+    assert wanted in capsys.readouterr().out
+
+
 def test_a_gate_whose_number_another_process_has_does_not_run(tmp_path, capsys):
     found = STATUS | {"pid": os.getpid()}
     (tmp_path / "status.json").write_text(json.dumps(found))
@@ -426,6 +438,21 @@ def test_audit_verify_says_that_the_chain_is_whole(gate):
     found = json.loads(fabgate_("audit", "verify", "--config", gate.config, "--json").stdout)
     assert found["first_break"] is None
     assert (found["floor"], found["mark"]) == (1, 0)
+
+
+def test_audit_verify_says_which_entries_nobody_has(tmp_path, capsys):
+    found = Journal(tmp_path / "journal.db", wire.GateTopics("lyon", "saw"))
+    data = wire.GateStopping(clock=wire.Clock(boot="b", boottime_ms=1, synced=False), reason="SIGTERM")
+    found.append([Draft(f"u{n}", "gate.stopping", data, None) for n in range(1, 11)])
+    found.acknowledge(2)
+    assert found.keep_newest(4) == 6
+    assert found.keep_newest(4) == 0
+    found.close()
+    assert cli.main(["audit", "verify", "--state-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == (
+        f"ok: entries 7 to 10 of journal {found.id} are whole; acknowledged up to 2; entries up to 6 were not kept, and no"
+        " collector has those after 2\n"
+    )
 
 
 def test_audit_verify_names_the_entry_that_was_changed_and_ends_with_1(tmp_path):

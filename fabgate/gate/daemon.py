@@ -113,7 +113,8 @@ class Daemon:
         )
         self._journal = Journal(config.state_dir / "journal.db", config.topics, connect=connect)
         self._workers = Workers(self.post)
-        self._recorder = Recorder(self._journal, self.post, keep=self._keep_journal)
+        newest = config.journal.max_entries if config.mqtt is None else None  # nothing is ever confirmed
+        self._recorder = Recorder(self._journal, self.post, keep=self._keep_journal, keep_newest=newest)
         self._notices = Notices(config.panel)
         self._face = Face(self._notices, config.machine.name or config.gate, config.lang)
         self._status_file = StatusFile(config.state_dir / "status.json", config)
@@ -335,7 +336,8 @@ class Daemon:
             self._uplink = Uplink(config, reader, self.post, boot_ms=self._clock.boot_ms)
             self._reports.uplink = self._uplink
         now = self._clock.now()
-        full = self._reports.translate(Stored(self._journal.head, self._journal.unacknowledged), now)
+        kept = Stored(self._journal.head, self._journal.unacknowledged, floor=self._journal.floor)
+        full = self._reports.translate(kept, now)
         for event in [*full, *self._standing.changed(now)]:
             self._handle(event, now)
         self._start_threads()

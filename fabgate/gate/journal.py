@@ -390,7 +390,6 @@ class Journal:
         that has one, for most gates start before their clock is set.
         """
         with self._certain_or_closed("trimmed"):
-            floor = self.anchor[0]
             if self._meta("renewal") is not None:
                 return 0  # the copies are counted by what is there
             # Asked with every mark, so from the old end: while nothing there is old, the first row ends the look.
@@ -398,17 +397,36 @@ class Journal:
             upto = min(self.mark, recent[0][0] - 1) if recent else self.mark
             old = self._rows("SELECT max(seq) FROM entry WHERE seq <= ? AND at_ms < ?", upto, before_ms)[0][0]
             last = max(old or 0, min(self.mark, self.head - most))
-            if last <= floor:
-                return 0
-            found = self._rows("SELECT hash FROM entry WHERE seq = ?", last)
-            with readable(self.path):
-                anchor = blob(found[0][0])
-            with self._transaction():
-                self._execute("UPDATE meta SET value = ? WHERE key = 'anchor_seq'", last)
-                self._execute("UPDATE meta SET value = ? WHERE key = 'anchor_hash'", anchor)
-                self._execute("DELETE FROM entry WHERE seq <= ?", last)
-            self.anchor = (last, anchor)
-            return last - floor
+            return self._forget(last)
+
+    def _forget(self, last: int) -> int:
+        """Forget the entries up to `last`, which becomes the anchor; return how many went."""
+        floor = self.anchor[0]
+        if last <= floor:
+            return 0
+        found = self._rows("SELECT hash FROM entry WHERE seq = ?", last)
+        with readable(self.path):
+            anchor = blob(found[0][0])
+        with self._transaction():
+            self._execute("UPDATE meta SET value = ? WHERE key = 'anchor_seq'", last)
+            self._execute("UPDATE meta SET value = ? WHERE key = 'anchor_hash'", anchor)
+            self._execute("DELETE FROM entry WHERE seq <= ?", last)
+        self.anchor = (last, anchor)
+        return last - floor
+
+    def keep_newest(self, most: int) -> int:
+        """Forget the oldest entries above `most`, whether a collector confirmed them or not; return how many went.
+
+        For a gate without a collector. At most `SLICE` go at a time: whoever waits for the disk waits for no more. The
+        anchor says from where on the chain is whole.
+        """
+        with self._certain_or_closed("trimmed"):
+            return self._forget(min(self.head - most, self.anchor[0] + self.slice))
+
+    @property
+    def kept(self) -> int:
+        """Return how many entries are kept."""
+        return self.head - self.anchor[0]
 
     def fold(self, *, at_least: int = FOLD_AFTER) -> None:
         """Bring what the WAL holds into the file where it is worth it. To be called when nobody waits for the disk.

@@ -54,6 +54,8 @@ class Stored(msgspec.Struct, frozen=True):
     head: int
     unacknowledged: int
     token: int | None = None
+    #: The oldest entry that is kept.
+    floor: int = 1
 
 
 class Renewed(msgspec.Struct, frozen=True):
@@ -96,7 +98,10 @@ _LOOK: Final = object()
 
 
 class Recorder:
-    """The journal's thread. `post` takes the events it makes; `wait` waits so many seconds or until told to stop."""
+    """The journal's thread. `post` takes the events it makes; `wait` waits so many seconds or until told to stop.
+
+    `keep_newest`: how many entries are kept of a journal that no collector confirms; None where one does.
+    """
 
     def __init__(
         self,
@@ -104,6 +109,7 @@ class Recorder:
         post: Callable[[object], None],
         *,
         keep: Callable[[Journal], None] = lambda _: None,
+        keep_newest: int | None = None,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         self._journal = journal
@@ -127,6 +133,7 @@ class Recorder:
         self._renewal: _Fork | None = None
         self._first: Draft | None = None
         self._fold_next = False
+        self._keep_newest = keep_newest
         self._rest_until_s = 0.0
 
     # --- called by others ---------------------------------------------------------------------------------------------
@@ -203,9 +210,13 @@ class Recorder:
     def _append(self, job: _Append) -> None:
         if not self._until_written(lambda: self._journal.append(job.drafts, job.change), ends=bool(job.change.closes)):
             return
-        self._post(Stored(self._journal.head, self._journal.unacknowledged, job.token))
+        self._post(self._stored(job.token))
         if job.change.opens is not None:
             self._fold()  # the next one to wait for power is a session away
+
+    def _stored(self, token: int | None = None) -> Stored:
+        journal = self._journal
+        return Stored(journal.head, journal.unacknowledged, token, journal.floor)
 
     def _fold(self) -> None:
         try:
@@ -231,7 +242,18 @@ class Recorder:
         if self._sick:
             return False  # the probe comes first
         journal = self._journal
-        return self._renewal is not None or self._fold_next or journal.has_leftovers or journal.has_much_to_fold
+        return (
+            self._renewal is not None
+            or self._fold_next
+            or journal.has_leftovers
+            or journal.has_much_to_fold
+            or self._has_too_many()
+        )
+
+    def _has_too_many(self) -> bool:
+        """Whether the oldest entries are to be forgotten: a hundredth more than are kept, or each entry would cost two."""
+        most = self._keep_newest
+        return most is not None and self._journal.kept > most + most // 100
 
     def _patience_s(self, *, spare: bool) -> float | None:
         """Return for how long the next job is waited for, or None where there is nothing else to do."""
@@ -254,8 +276,10 @@ class Recorder:
             self._fold_next = True  # or the WAL would become as large as all that is copied
             if self._renewal is not None:
                 self._renew_some(self._renewal)
-            else:
+            elif self._journal.has_leftovers:
                 self._journal.tidy_some()
+            elif self._keep_newest is not None and self._journal.keep_newest(self._keep_newest):
+                self._post(self._stored())
         except JournalError as error:
             self._fell_sick(error)
 
@@ -318,7 +342,7 @@ class Recorder:
             self._latest_mark = self._latest_mark or latest  # the probe tries again
             self._fell_sick(error)
         else:
-            self._post(Stored(self._journal.head, self._journal.unacknowledged))
+            self._post(self._stored())
 
     def _fell_sick(self, error: JournalError) -> None:
         if not self._sick:

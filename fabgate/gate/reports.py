@@ -178,7 +178,7 @@ class Reports:
                 return self.journal_problem("sick", None)
             case CheckpointKept():
                 return self.journal_problem("late", None)
-            case Stored(_, unacknowledged, token):
+            case Stored(_, unacknowledged, token, _):
                 self.stored = event
                 confirmed: list[w.Event] = [] if token is None else [w.Committed(token)]
                 return confirmed + self._fullness(unacknowledged)
@@ -204,6 +204,8 @@ class Reports:
         return self._fullness(unacknowledged)
 
     def _fullness(self, unacknowledged: int) -> list[w.Event]:
+        if self._config.mqtt is None:
+            return [w.CauseCleared(w.Cause.JOURNAL_FULL)]  # the newest are kept, and nothing waits
         most = self._config.journal.max_entries
         detail = f"{unacknowledged} of {most} entries wait for the collector"
         if unacknowledged >= most * 0.8:

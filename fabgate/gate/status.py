@@ -34,16 +34,21 @@ def rows(found: dict[str, Any], *, alive: bool, now: datetime) -> list[tuple[str
     causes = f" (blocked: {', '.join(found['causes'])})" if found.get("causes") else ""
     member = f" by {found['member']}" if found.get("member") else ""
     mqtt, roster = found["mqtt"], found["roster"]
+    journal = found["journal"]
+    entries = f"entry {journal['head']}"
     if mqtt.get("configured", True):
-        waiting = f"{found['journal']['unacknowledged']} not yet at the collector"
+        waiting = f"{journal['unacknowledged']} not yet at the collector"
         link = "connected" if mqtt["connected"] else mqtt["problem"]
     else:
         waiting, link = "no broker configured; kept here", "not configured"
+        if journal.get("floor", 1) > 1:
+            entries = f"entries {journal['floor']} to {journal['head']}"
+            waiting = f"no broker configured; the newest {journal['newest_kept']} are kept, older ones are gone"
     shown = {
         "machine": f"{found['machine']} ({found['site']}/{found['gate']})",
         "process": f"running, pid {found['pid']}" if alive else "NOT RUNNING",
         "state": f"{found['state']}{member}{causes}",
-        "journal": f"entry {found['journal']['head']}, {waiting}",
+        "journal": f"{entries}, {waiting}",
         "broker": link,
         "roster": roster_version(roster["version"], now) if roster else "none",
         "wall clock": "synchronised" if found["clock_synced"] else "not synchronised",
@@ -74,7 +79,13 @@ class StatusFile:
                 "version": status.version,
                 "boot": status.boot,
                 **msgspec.to_builtins(state),
-                "journal": {"id": journal, "head": stored.head, "unacknowledged": stored.unacknowledged},
+                "journal": {
+                    "id": journal,
+                    "floor": stored.floor,
+                    "head": stored.head,
+                    "unacknowledged": stored.unacknowledged,
+                    "newest_kept": self._config.journal.max_entries if self._config.mqtt is None else None,
+                },
                 "mqtt": {
                     "configured": self._config.mqtt is not None,
                     "connected": link.connected,

@@ -19,7 +19,7 @@ from fabgate.drivers.outputs.memory import MemoryOutput
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.errors import JournalError, UsageError
 from fabgate.gate import daemon as module
-from fabgate.gate.config import EmergencyBadge, Inputs, JournalOptions, Machine
+from fabgate.gate.config import EmergencyBadge, Inputs, JournalOptions, Machine, Mqtt
 from fabgate.gate.journal import Journal
 from fabgate.gate.journal_reader import Reader
 from fabgate.gate.workers import WorkerFailed
@@ -27,6 +27,9 @@ from fabgate.rules import words as w
 from fabgate.rules.presence import EMPTY_POLLS
 from tests.gate.shell import CARDS, Bench, FakeReader, Time, digest, drafts, gate_config, running, wait, write_roster
 from tests.support.disk import fill, small_disk
+
+#: A broker that nobody runs: what is written waits for a collector.
+NOWHERE = Mqtt(host="127.0.0.1", port=1)
 
 
 @pytest.fixture
@@ -726,7 +729,7 @@ def test_a_checkpoint_that_hung_and_then_failed_blocks_no_longer_than_the_disk_i
 def test_a_journal_that_only_unacknowledged_entries_fill_warns_at_80_percent_and_blocks_when_full(
     tmp_path: Path,
 ) -> None:
-    with running(tmp_path, journal=JournalOptions(max_entries=20)) as bench:
+    with running(tmp_path, journal=JournalOptions(max_entries=20), mqtt=NOWHERE) as bench:
         bench.written()
         while bench.daemon._reports.stored.unacknowledged < 15:
             bench.tap("eve")  # a session a tap, then its end
@@ -754,8 +757,32 @@ def test_a_journal_that_only_unacknowledged_entries_fill_warns_at_80_percent_and
         bench.use("ada")
 
 
+def test_a_gate_without_a_collector_keeps_the_newest_entries_and_goes_on(tmp_path: Path) -> None:
+    with running(tmp_path, journal=JournalOptions(max_entries=40)) as bench:
+        for _ in range(60):
+            bench.use("ada")
+            bench.tap("ada")
+            bench.written()
+            assert bench.causes == []
+        bench.written()
+        wait(lambda: not bench.daemon._recorder._has_spare_work(), "the end of the tidying")
+        kept = bench.entries()
+        assert len(kept) == 40
+        assert [kind for kind, _ in kept[-2:]] == ["session.started", "session.ended"]
+        with contextlib.closing(Reader(bench.journal)) as reader:
+            floor, head, mark = reader.bounds()
+            assert (head - floor + 1, mark) == (40, 0)
+            assert reader.first_break() is None
+        bench.await_status(lambda found: found["journal"]["floor"] == floor and not found["problems"])
+        bench.stop()
+        bench.start()
+        bench.written()
+        assert bench.causes == []
+        bench.use("ada")
+
+
 def test_acknowledged_entries_are_trimmed_by_age_and_also_without_a_clock_by_number(tmp_path: Path) -> None:
-    with running(tmp_path, journal=JournalOptions(max_entries=10, keep_days=1)) as bench:
+    with running(tmp_path, journal=JournalOptions(max_entries=10, keep_days=1), mqtt=NOWHERE) as bench:
         for _ in range(6):
             bench.use("ada")
             bench.tap("ada")

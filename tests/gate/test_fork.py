@@ -18,6 +18,9 @@ from tests.gate.shell import Bench, running, wait
 from tests.gate.test_uplink import BASE, Ear, listening, needs_broker
 from tests.support.mosquitto import Mosquitto
 
+#: A broker that nobody runs: what is written waits for a collector.
+NOWHERE = Mqtt(host="127.0.0.1", port=1)
+
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
@@ -108,7 +111,7 @@ def test_a_running_session_goes_on_through_a_fork(bench: Bench) -> None:
 
 
 def test_what_a_collector_confirmed_before_a_renewal_does_not_fill_the_new_journal(tmp_path: Path) -> None:
-    with running(tmp_path, journal=JournalOptions(max_entries=16)) as bench:
+    with running(tmp_path, journal=JournalOptions(max_entries=16), mqtt=NOWHERE) as bench:
         bench.written()
         head = bench.daemon._journal.head
         bench.daemon._recorder.acknowledge(head)
@@ -144,7 +147,7 @@ def test_what_a_collector_confirmed_before_a_renewal_does_not_fill_the_new_journ
 
 
 def test_a_fork_of_a_full_journal_is_full(tmp_path: Path) -> None:
-    with running(tmp_path, journal=JournalOptions(max_entries=6)) as bench:
+    with running(tmp_path, journal=JournalOptions(max_entries=6), mqtt=NOWHERE) as bench:
         while not bench.causes:
             bench.tap("eve")
             bench.written()

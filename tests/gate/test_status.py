@@ -47,7 +47,8 @@ def test_the_newest_status_is_what_can_be_read(desk: Desk) -> None:
     for n in range(50):
         desk.write(f"problem {n}")
     wait(lambda: desk.path.exists() and desk.read()["problems"] == ["problem 49"], "the newest")
-    assert desk.read()["journal"] == {"id": "j", "head": 7, "unacknowledged": 2}
+    wanted = {"id": "j", "floor": 1, "head": 7, "unacknowledged": 2, "newest_kept": 100_000}
+    assert desk.read()["journal"] == wanted
     assert desk.read()["machine"] == "Laser"
 
 
