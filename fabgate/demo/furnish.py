@@ -60,7 +60,9 @@ def _place(place: dict[str, Any]) -> dict[str, Any]:
 
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        gates.add(argparse.Namespace(name=place["gate"], machine=place["machine"], new_token=False, json=True))
+        gates.add(
+            argparse.Namespace(name=place["gate"], machine=place["machine"], rules=[], new_token=False, json=True)
+        )
     machine = Machine.objects.get(name=place["machine"])
     with changes.made(ACTOR, "machine.updated", machine):
         machine.title, machine.rules = place["title"], place["rules"]

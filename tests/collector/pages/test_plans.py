@@ -90,7 +90,7 @@ def _gates_say(now: datetime) -> None:
 
 
 def _programs_ask(env: Any) -> None:
-    gates.add(argparse.Namespace(name="hall-2", machine="laser", new_token=False, json=False))
+    gates.add(argparse.Namespace(name="hall-2", machine="laser", rules=[], new_token=False, json=False))
     token = (env.gate_directory("hall-2") / "token").read_text().strip()
     key = ApiKey.make("Invoices", ["sessions:read"], made_by=None, expires_at=None)[1]
     for path, headers in (
