@@ -87,10 +87,13 @@ class Episodes:
         """Return what is written of `drafts`, in order, behind what a person's entry needs to be understood."""
         admitted: list[Draft] = []
         for draft in drafts:
+            if draft.type in _PERSONS:
+                if self._waiting:
+                    admitted += self._all_waiting()
+                admitted.append(draft)
+                continue
             name = _source(draft)
             if name is None:
-                if draft.type in _PERSONS:
-                    admitted += self._all_waiting()
                 admitted.append(draft)
             elif (counted := self._count(name, draft, now_ms)) is not None:
                 admitted.append(counted)

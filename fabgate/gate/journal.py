@@ -79,8 +79,7 @@ class Journal(RenewableJournal):
                 prev = self._put_draft(self.id, seq, prev, draft)
             self._apply(change)
         self.head, self._head_hash = seq, prev
-        if change != NO_CHANGE:
-            self._holding = self._holding.after(change)
+        self._changes.append(change)  # added up later: a tap waits here
 
     def checkpoint(self, session: str, *, energised_ms: int, running_ms: int, boot_ms: int) -> None:
         """Replace the counters of the open session, durably; nothing when it is not the one that is open."""
@@ -159,6 +158,7 @@ class Journal(RenewableJournal):
         """
         if self._unfolded < at_least:
             return
+        self._holding  # noqa: B018 - adds up what changed: nobody waits now
         with self._certain_or_closed("folded", folds=True):
             self._execute("PRAGMA wal_checkpoint(PASSIVE)")  # a reader in its way leaves the rest for the next time
             self._unfolded = 0

@@ -92,9 +92,10 @@ class JournalFiles:
 
     def took_transaction(self) -> bool:
         """Learn what our transaction changed; say whether it went into the named files, and nobody wrote meanwhile."""
-        main, wal = self.look()
-        grew = wal is not None and (self.wal is None or (same_file(wal, self.wal) and wal[2] >= self.wal[2]))
-        if main != self.main or not grew:
+        before, wal = self.wal, _stamp(self._wal_name)
+        if wal is None or _stamp(self._main_name) != self.main:
+            return False
+        if before is not None and (wal[1] != before[1] or wal[2] < before[2] or wal[0] != before[0]):
             return False
         self.wal = wal
         return True

@@ -89,8 +89,10 @@ class JournalStore:
         self.slice = SLICE
         self._has_leftovers = False
         self._files = JournalFiles(path)
-        #: The open session, the latched words and the lock: what holds now, in whichever file it has to be written.
-        self._holding = Holding()
+        #: The open session, the latched words and the lock, and the changes of them that are not in there yet: what holds
+        #: now, in whichever file it has to be written.
+        self._held = Holding()
+        self._changes: list[Change] = []
         #: What of that a file that took the place of ours does not say yet.
         self._to_carry: Holding | None = None
         #: Called when another file than before is written from now on, or other bytes: readers have to open it again.
@@ -199,6 +201,18 @@ class JournalStore:
             raise JournalError(self._not_ours())
         self._to_carry, self._holding = None, carried
         self.taken_over()
+
+    @property
+    def _holding(self) -> Holding:
+        for change in self._changes:
+            self._held = self._held.after(change)
+        self._changes.clear()
+        return self._held
+
+    @_holding.setter
+    def _holding(self, holding: Holding) -> None:
+        self._changes.clear()
+        self._held = holding
 
     def close(self) -> None:
         """Close the file. Never raises."""
