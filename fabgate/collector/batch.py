@@ -7,7 +7,7 @@ that does not follow the one before it, is a fork: it is kept in quarantine, nev
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -73,10 +73,11 @@ class Batch:
         refused = floor.refusals(facts, self.gates, self.journals, off, self.now)
         # Before any sum of days: whoever has those holds what orders are told under (rollup.add).
         answered = floor.answers(facts, self.told, self.gates, self.now)
-        used = derive.usage(facts, self.gates, self.journals, followed, off, self.now)
+        moved, passed = self._advance_all()
+        used = derive.usage(facts, self.gates, self.journals, followed, off, passed, self.now)
         floor.in_order()  # before the gates' rows, as roster.rebuild does: or each would wait for the other
         self._save_gates()
-        self._move_acks()
+        sql.save_acks(moved)
         users = {fact.gate for fact in facts if isinstance(fact.data, SESSION_DATA)}
         turned = {name for name, shown in self.shown.items() if shown != self.gates[name].shown}
         ledger.add(used, self.now)
@@ -282,17 +283,25 @@ class Batch:
         if roster.age_s is not None:
             gate.roster_confirmed_at = self.now - timedelta(seconds=min(roster.age_s, _OLDEST_S))
 
-    def _move_acks(self) -> None:
-        arrived = {row for row, _, _ in self.new}
+    def _advance_all(self) -> tuple[list[Journal], set[str]]:
+        """Move the acks of the journals; return those that moved, and the sessions whose end they passed.
+
+        Of ends that arrived before, beyond a gap: now that nothing is awaited below them, it is known what never came.
+        """
+        arrived = Counter(row for row, _, _ in self.new)
+        passed: set[str] = set()
         holed = lookups.holed([journal.pk for journal in self.journals.values()], beyond_ack=True)
         moved = []
         for name, journal in self.journals.items():
+            was = journal.ack_seq
             if self._advance(journal, is_holed=journal.pk in holed):
+                if journal.ack_seq - was > arrived[journal.pk]:
+                    passed |= _ended_in(journal, was)
                 self.touched.add(name)
                 moved.append(journal)
             elif journal.pk in arrived and name not in self.asked:
                 self.beyond_gap.add(name)
-        sql.save_acks(moved)
+        return moved, passed
 
     def _advance(self, journal: Journal, *, is_holed: bool) -> bool:
         """Move the ack: from what was looked up already where that is enough, else by asking the database."""
@@ -305,6 +314,17 @@ class Batch:
             return False  # the number after the ack was not there before, or the ack would have been higher
         journal.ack_seq, journal.ack_hash = seq, self.known[journal.pk, seq]
         return True
+
+
+def _ended_in(journal: Journal, after: int) -> set[str]:
+    """Return the sessions whose end a journal has beyond the number `after`, up to its ack."""
+    found = set()
+    rows = Entry.objects.filter(journal=journal, seq__gt=after, seq__lte=journal.ack_seq, type="session.ended")
+    for entry in rows.iterator(chunk_size=500):
+        data = wire.decode_data(entry.decode())
+        if isinstance(data, wire.SessionEnded):
+            found.add(data.session)
+    return found
 
 
 _GATES: Final = Plain(Gate)

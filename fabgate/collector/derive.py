@@ -13,12 +13,23 @@ from datetime import datetime
 from django.db.models import Max, Q
 
 from fabgate import wire
-from fabgate.collector import boots, holders, journals, rollup, sql, statements
+from fabgate.collector import boots, holders, journals, overlaps, rollup, sql, statements
 from fabgate.collector.boots import Redated
 from fabgate.collector.clocks import Off
 from fabgate.collector.models import Entry, Gate, Hole, Journal, UsageSession
 from fabgate.collector.received import Fact
-from fabgate.collector.sessions import CONTESTED, SESSION_DATA, Sight, Usage, When, absorb, settle
+from fabgate.collector.sessions import (
+    CONTESTED,
+    NO_START,
+    OVERLAP,
+    SESSION_DATA,
+    Sight,
+    Usage,
+    When,
+    absorb,
+    conclude,
+    judge,
+)
 
 log = logging.getLogger(__name__)
 
@@ -127,16 +138,18 @@ def usage(
     known: dict[str, Journal],
     followed: Followed,
     off: Off,
+    passed: set[str],
     now: datetime,
 ) -> list[tuple[Usage | None, Usage]]:
     """Bring the session rows up to date with new entries, new boot times and ended journals.
 
+    `known` has how far each journal reaches now, and `passed` the sessions whose end that has passed without a change.
     Returns those that changed, each as it was and as it is. Takes the live counters of sessions that have a row off `gates`; the caller saves those.
     """
     news = [(f, f.data) for f in facts if isinstance(f.data, SESSION_DATA)]
     redated = boots.note(facts, gates, known)
     hinted = {session for gate in gates.values() for session in gate.hints}
-    rows = sql.load_sessions({data.session for _, data in news} | _others(followed, redated) | hinted)
+    rows = sql.load_sessions({data.session for _, data in news} | _others(followed, redated) | hinted | passed)
     before = {session: sql.copy_of(row) for session, row in rows.items()}
     for fact, data in news:
         gate, origin = gates[fact.gate], known[fact.origin[0]]
@@ -151,7 +164,7 @@ def usage(
             if rows[session].gate_id == gate.id:
                 rows[session].hint_ms = max(rows[session].hint_ms, hint_ms)
     holders.note([row for session, row in rows.items() if _is_new(row, before.get(session))], now)
-    _settle(list(rows.values()), known.values())
+    _settle(rows, before, known.values())
     changed = [(before.get(session), row) for session, row in rows.items() if row != before.get(session)]
     sql.save_sessions([row for _, row in changed])
     rollup.add(changed)
@@ -169,20 +182,45 @@ def _is_new(row: Usage, before: Usage | None) -> bool:
     return before is None or (before.member, before.badge, before.has_start) != (row.member, row.badge, row.has_start)
 
 
-def _settle(rows: Sequence[Usage], known: Iterable[Journal]) -> None:
+def _settle(rows: dict[str, Usage], before: dict[str, Usage], known: Iterable[Journal]) -> None:
+    """Conclude what follows for `rows`, and for what overlaps them: it is added to `rows`, and to `before` as it was."""
     by_pk = {journal.pk: journal for journal in known}
+    _conclude(list(rows.values()), by_pk)
+    overlapping, others = overlaps.find(rows.values(), before)
+    if others:
+        more = sql.load_sessions(others)
+        before |= {session: sql.copy_of(row) for session, row in more.items()}
+        _conclude(list(more.values()), by_pk)
+        rows |= more
+        overlapping, _ = overlaps.find(rows.values(), before)
+    for row in rows.values():
+        journal = by_pk[row.opened_in_id]
+        impossible = OVERLAP if row.id in overlapping else NO_START if _is_start_lost(row, journal) else None
+        image = journal.fork_mark is not None and row.opened_seq > journal.fork_mark
+        judge(row, image=image, impossible=impossible)
+
+
+def _is_start_lost(row: Usage, journal: Journal) -> bool:
+    """Whether an ended session's start cannot arrive any more: up to the end nothing is awaited."""
+    return row.has_end and not row.has_start and (journal.ack_seq >= row.opened_seq or _is_over(journal))
+
+
+def _is_over(journal: Journal) -> bool:
+    return journal.superseded_by_id is not None
+
+
+def _conclude(rows: Sequence[Usage], by_pk: dict[int, Journal]) -> None:
     by_pk.update(Journal.objects.in_bulk({row.opened_in_id for row in rows} - set(by_pk)))
     undated = {(row.gate_id, row.start_boot) for row in rows if row.has_start and not row.start_timed}
     undated |= {(row.gate_id, row.last_boot) for row in rows if not row.last_timed}
     when = boots.when(undated)
     for row in rows:
         journal = by_pk[row.opened_in_id]
-        settle(
+        conclude(
             row,
             start=when.get((row.gate_id, row.start_boot), _NEVER),
             last=when.get((row.gate_id, row.last_boot), _NEVER),
-            abandoned=journal.superseded_by_id is not None and row.opened_seq <= journal.last_own,
-            image=journal.fork_mark is not None and row.opened_seq > journal.fork_mark,
+            abandoned=_is_over(journal) and row.opened_seq <= journal.last_own,
         )
 
 

@@ -43,6 +43,15 @@ CONTESTED: Final = "contested"
 MAX_DRIFT: Final = timedelta(seconds=60)
 #: Up to here an uncertain end is settled in the member's favour without asking anybody.
 MAX_UNREVIEWED_MS: Final = 60_000
+#: What cannot be (docs/decisions/0038). The counter says more than the time between start and end; a job ran for longer
+#: than the machine was on.
+TOO_MUCH_TIME: Final = "time-above-clock"
+TOO_MUCH_RUNNING: Final = "running-above-time"
+#: Nor can two sessions of a gate be at one time, or an end without a start (overlaps.py, derive.py).
+OVERLAP: Final = "overlap"
+NO_START: Final = "no-start"
+#: Start, end and counters are read from one clock; they are rounded to milliseconds one by one.
+_ROUNDING_MS: Final = 1_000
 
 SessionData = wire.SessionStarted | wire.SessionCounters
 SESSION_DATA: Final = (wire.SessionStarted, wire.SessionCounters)
@@ -131,6 +140,7 @@ class Usage:
     last_energised_ms: int = 0
     hint_ms: int = 0
     clock_off_ms: int | None = None
+    early_ms: int = 0
 
 
 COLUMNS: Final = tuple(field.name for field in fields(Usage))
@@ -167,11 +177,18 @@ def absorb(usage: Usage | None, data: SessionData, sight: Sight) -> Usage:
     return usage
 
 
-def settle(usage: Usage, *, start: When, last: When, abandoned: bool, image: bool) -> None:
-    """Conclude what follows from all that is known: dates, the end and whether a person must look.
+def settle(
+    usage: Usage, *, start: When, last: When, abandoned: bool, image: bool, impossible: str | None = None
+) -> None:
+    """Conclude what follows from all that is known: dates, the end and whether a person must look."""
+    conclude(usage, start=start, last=last, abandoned=abandoned)
+    judge(usage, image=image, impossible=impossible)
+
+
+def conclude(usage: Usage, *, start: When, last: When, abandoned: bool) -> None:
+    """Conclude when a session was, and how it ended.
 
     `start` and `last` are the boots of the first and the latest fact. `abandoned`: the gate writes another journal now.
-    `image`: the end was written by a restored image of unknown age.
     """
     if usage.has_start and not usage.start_timed:
         usage.started_at = start.tie.date(usage.start_boottime_ms) if start.tie else None
@@ -183,7 +200,15 @@ def settle(usage: Usage, *, start: When, last: When, abandoned: bool, image: boo
     else:
         usage.reason = JOURNAL_LOST if abandoned else None
     usage.ended_at = None if usage.reason is None else usage.last_at or usage.not_after
-    doubt = _doubt(usage, image=image)
+
+
+def judge(usage: Usage, *, image: bool, impossible: str | None) -> None:
+    """Say why a person must look at a session, if they must, and what counts.
+
+    `image`: the end was written by a restored image of unknown age. `impossible`: what cannot be of it as it stands
+    among others.
+    """
+    doubt = _doubt(usage, image=image, impossible=impossible)
     is_another, usage.doubt = doubt != usage.doubt, doubt
     wait(usage, doubt if is_another and usage.review != CONTESTED else usage.review)
     if "member" not in usage.corrected:
@@ -213,11 +238,13 @@ def _place(usage: Usage, start: When, last: When) -> None:
         usage.not_after = max(min(limits), usage.not_before or min(limits))
 
 
-def _doubt(usage: Usage, *, image: bool) -> str | None:
+def _doubt(usage: Usage, *, image: bool, impossible: str | None) -> str | None:
     if usage.reason is None:
         return None
     if not usage.has_end:
         return JOURNAL_LOST
+    if (found := _impossible(usage) or impossible) is not None:
+        return found
     if image and usage.end_reason in CONCLUDED:
         return "restored-image"
     if max(usage.hint_ms, usage.energised_ms) > usage.last_energised_ms + usage.uncertainty_ms:
@@ -229,6 +256,28 @@ def _doubt(usage: Usage, *, image: bool) -> str | None:
     if usage.earlier_holder:
         return EARLIER_HOLDER
     return CLOCK if usage.clock_off_ms is not None or was_set(usage) else None
+
+
+def _impossible(usage: Usage) -> str | None:
+    """Return what the figures of an ended session cannot be; None where they can."""
+    if usage.running_ms > usage.energised_ms:
+        return TOO_MUCH_RUNNING
+    most_ms = _between_ms(usage)
+    return TOO_MUCH_TIME if most_ms is not None and usage.last_energised_ms > most_ms else None
+
+
+def _between_ms(usage: Usage) -> int | None:
+    """Return how long the machine can have been on between start and end; None where no clock says.
+
+    The boot clock says it where both were of one boot, and else the wall clock where both have a date.
+    """
+    if not usage.has_start:
+        return None
+    if usage.start_boot == usage.last_boot:
+        return usage.last_boottime_ms - usage.start_boottime_ms + usage.early_ms + _ROUNDING_MS
+    if usage.started_at is None or usage.last_at is None:
+        return None
+    return (usage.last_at - usage.started_at + MAX_DRIFT) // timedelta(milliseconds=1) + usage.early_ms
 
 
 def was_set(usage: Usage | UsageSession) -> bool:
@@ -246,6 +295,8 @@ def _start(usage: Usage, data: wire.SessionStarted, sight: Sight) -> None:
     usage.member, usage.badge = data.member, data.badge
     usage.start_timed, usage.started_at = sight.time is not None, sight.time
     usage.start_boot, usage.start_boottime_ms = data.clock.boot, data.clock.boottime_ms
+    on_from_ms = data.energised_from_ms
+    usage.early_ms = 0 if on_from_ms is None else max(0, data.clock.boottime_ms - on_from_ms)
     usage.mode, usage.basis, usage.supervisor = data.mode, data.basis.kind, data.supervisor
     if "purpose" not in usage.corrected:
         told = data.purpose if data.purpose in PURPOSES else OWN

@@ -157,7 +157,7 @@ def runs(ranges: Sequence[Range]) -> list[Range]:
 
 def insert_entries(rows: Sequence[tuple[int, Fact, bool]], now: datetime) -> None:
     """Store (journal's row, entry, whether it is a copy)."""
-    time = _to_database()
+    time = to_database()
     arrived = time(now)
     _many(
         _ENTRY,
@@ -170,7 +170,7 @@ def insert_entries(rows: Sequence[tuple[int, Fact, bool]], now: datetime) -> Non
 
 def insert_quarantine(rows: Sequence[tuple[int | None, int | None, Unfit, bool]], now: datetime) -> None:
     """Store (gate's row, journal's row, message, whether it counts); the same message again is only counted."""
-    at = _to_database()(now)
+    at = to_database()(now)
     _many(
         _QUARANTINE,
         [
@@ -191,7 +191,7 @@ def save_acks(journals: Sequence[Journal]) -> None:
 
 def save_boots(boots: Iterable[Boot]) -> None:
     """Write rows, new or not: each boot once."""
-    time = _to_database()
+    time = to_database()
     _many(
         _BOOT,
         [[time(getattr(boot, c)) if c.endswith("_at") else getattr(boot, c) for c in _BOOT_COLUMNS] for boot in boots],
@@ -224,7 +224,7 @@ def copy_of(usage: Usage) -> Usage:
 
 def save_sessions(usages: Collection[Usage]) -> None:
     """Write rows, new or not: each id once, because PostgreSQL refuses a batch that holds one twice."""
-    rows, time = [], _to_database()
+    rows, time = [], to_database()
     for usage in usages:
         row = list(_columns(usage))
         for column in _DATES:
@@ -241,7 +241,7 @@ _DATES = tuple(
 
 def save_gates(gates: Iterable[Gate]) -> None:
     """Write what gates said of themselves, and nothing else of them."""
-    time = _to_database()
+    time = to_database()
     rows = [[*(_plain(getattr(gate, c), time) for c in _GATE_COLUMNS), gate.pk] for gate in gates]
     _many(_GATE, sorted(rows, key=lambda row: int(row[-1])))
 
@@ -250,7 +250,7 @@ def insert_refusals(
     rows: Sequence[tuple[Gate, int, Fact, wire.AccessRefused, list[str], int | None]], now: datetime
 ) -> None:
     """Store (gate, journal's row, entry, what it says, reasons to show, by how many milliseconds its clock was off)."""
-    time = _to_database()
+    time = to_database()
     heard = time(now)
     _many(
         _REFUSAL,
@@ -266,7 +266,7 @@ def insert_refusals(
 
 def insert_pulses(rows: Iterable[tuple[str, str]], now: datetime) -> None:
     """Say that (topic, gate) changed."""
-    at = _to_database()(now)
+    at = to_database()(now)
     _many(_PULSE, [(topic, gate, at) for topic, gate in rows])
 
 
@@ -285,20 +285,20 @@ def save_rosters(rows: Sequence[tuple[int, bytes]]) -> None:
 
 def save_answers(rows: Iterable[tuple[int, str, str, str]], now: datetime) -> None:
     """Write (gate's row, command's id, outcome, detail) onto the orders that await an answer: the first one stays."""
-    at = _to_database()(now)
+    at = to_database()(now)
     _many(_ANSWER, [(outcome, detail, at, command, gate) for gate, command, outcome, detail in rows])
 
 
 def save_reviews(waiting: Iterable[tuple[str, str]], resolved: Iterable[str], now: datetime) -> None:
     """Open a review for (session, why), and settle those of the sessions that later entries made certain."""
-    at = _to_database()(now)
+    at = to_database()(now)
     _many(_REVIEW, [(session, why, at) for session, why in waiting])
     _many(_RESOLVED, [(at, session) for session in resolved])
 
 
 def insert_lines(rows: Iterable[tuple[Usage, str]], now: datetime, author: str, why: str) -> None:
     """Add (session, kind) to the ledger, as the session is now."""
-    time = _to_database()
+    time = to_database()
     at = time(now)
     _many(
         _LINE,
@@ -323,7 +323,7 @@ def insert_changes(
     rows: Iterable[tuple[str, str, Any, Any]], now: datetime, *, actor: str, verb: str, reason: str
 ) -> None:
     """Write (kind, key, before, after) into the audit log."""
-    at = _to_database()(now)
+    at = to_database()(now)
     _many(
         _CHANGE,
         [
@@ -356,7 +356,7 @@ def update(objects: Sequence[models.Model], names: Sequence[str]) -> None:
 
 
 def _rows(objects: Sequence[models.Model], names: Sequence[str]) -> list[list[Any]]:
-    time = _to_database()
+    time = to_database()
     return [[_plain(getattr(one, name), time) for name in names] for one in objects]
 
 
@@ -368,7 +368,7 @@ def _plain(value: Any, time: Callable[[datetime | None], Any]) -> Any:
     return json.dumps(value) if isinstance(value, (dict, list)) else value
 
 
-def _to_database() -> Callable[[datetime | None], Any]:
+def to_database() -> Callable[[datetime | None], Any]:
     """Return what turns a time into what the database holds: by hand for SQLite, where Django takes 10 us for one."""
     if connection.vendor == "sqlite":
         return _sqlite_time

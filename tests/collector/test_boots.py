@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fabgate.collector.models import Boot, Quarantine, UsageSession
 from fabgate.collector.store import Store
 
-from .gates import NOON, Journal
+from .gates import BOOTED_MS, NOON, Journal
 from .postgresql import EXAMPLES
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -220,16 +220,20 @@ def test_any_order_of_arrival_places_each_session_between_the_same_moments_and_c
         transaction.set_rollback(True)
 
 
+#: Long enough after the boot for what a session counts.
+SOON_MS = BOOTED_MS + 5_000
+
+
 @pytest.mark.parametrize(
-    ("said_ms", "synced_ms"), [(2**53, 5_000), (5_000, 2**53 - 9_000), (2**48, 5_000), (2**46, 5_000)]
+    ("said_ms", "synced_ms"), [(2**53, SOON_MS), (SOON_MS, 2**53 - 9_000), (2**48, SOON_MS), (2**46, SOON_MS)]
 )
 def test_a_boot_clock_that_cannot_be_dates_nothing_and_stops_nothing(said_ms, synced_ms):
     journal = Journal(synced=False)
-    journal.boottime_ms = said_ms - 2_000
+    journal.boottime_ms = said_ms - 2_000 - BOOTED_MS
     use(journal, "s-1")
     store = Store("lyon")
     store.store(journal.messages(), ARRIVAL)
-    journal.boottime_ms = synced_ms - 1_000
+    journal.boottime_ms = synced_ms - 1_000 - BOOTED_MS
     journal.write("clock.synced", time=NOON)
     use(journal, "s-2")
     store.store(journal.messages(), ARRIVAL + HOUR)

@@ -28,6 +28,7 @@ def journal() -> Journal:
 
 def start(journal: Journal, session: str = "s-1", **more: Any):
     said = {"member": "m-1", "badge": "d-1", "basis": wire.Basis(kind="grant"), "mode": "tap", **more}
+    said.setdefault("energised_from_ms", 0)
     return journal.write("session.started", session=session, **said)
 
 
@@ -134,8 +135,8 @@ def test_a_loan_that_was_over_at_the_tap_is_one_though_nobody_has_ended_it(store
 
 
 def test_a_review_opens_above_a_minute_only_and_later_entries_settle_it(store, journal):
-    store.store([start(journal), start(journal, "s-2")], NOON)
-    store.store([end(journal, uncertainty_ms=60_000), end(journal, "s-2", uncertainty_ms=60_001)], NOON)
+    store.store([start(journal), end(journal, uncertainty_ms=60_000)], NOON)
+    store.store([start(journal, "s-2"), end(journal, "s-2", uncertainty_ms=60_001)], NOON)
     assert [(review.session_id, review.why) for review in Review.waiting()] == [("s-2", "uncertain")]
     assert found().uncertain is True  # flagged everywhere, and settled without asking
     store.store([end(journal, "s-2", energised_ms=900_000)], NOON + HOUR)

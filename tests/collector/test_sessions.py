@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,6 +94,81 @@ def test_a_real_end_wins_over_an_abandoned_journal_even_with_a_lower_value():
 def test_only_an_end_concluded_at_a_start_is_doubted_for_a_restored_image():
     assert conclude((1, ended(5, reason="power-loss")), image=True).review == "restored-image"
     assert conclude((1, ended(5)), image=True).review is None
+
+
+def at(ms: int, boot: str = "b") -> wire.Clock:
+    return wire.Clock(boot=boot, boottime_ms=ms)
+
+
+def session(*, on_ms: int, start: wire.Clock, end: wire.Clock, wall_s: int | None = None, **more):
+    """A session whose start and end were written at these clocks, `wall_s` apart by the wall clock (None: no dates)."""
+    early = more.pop("energised_from_ms", None)
+    began = wire.SessionStarted(
+        clock=start,
+        session="s",
+        member="m",
+        badge="d",
+        basis=wire.Basis(kind="grant"),
+        mode="tap",
+        energised_from_ms=early,
+    )
+    said = {"running_ms": 0, "reason": "badge", **more}
+    done = wire.SessionEnded(clock=end, session="s", member="m", badge="d", energised_ms=on_ms, **said)
+    times = (None, None) if wall_s is None else (NOON, NOON + timedelta(seconds=wall_s))
+    row = None
+    for seq, (fact, time) in enumerate(zip((began, done), times, strict=True), 1):
+        row = absorb(row, fact, Sight(1, None, 1, seq, time, NOON))
+    settle(row, start=When(), last=When(), abandoned=False, image=False)
+    return row
+
+
+@pytest.mark.parametrize(
+    ("on_ms", "more", "review"),
+    [
+        (60_000, {}, None),
+        (61_000, {}, None),  # clocks are rounded
+        (61_001, {}, "time-above-clock"),
+        (90_000, {"energised_from_ms": 70_000}, None),  # a handover: it had power already
+        (90_000, {"energised_from_ms": 80_000}, "time-above-clock"),
+        (60_000, {"running_ms": 60_000}, None),
+        (60_000, {"running_ms": 60_001}, "running-above-time"),
+        (10**9, {"reason": "power-loss", "uncertainty_ms": 900_000}, "time-above-clock"),
+    ],
+)
+def test_within_one_boot_its_clock_bounds_the_time_on_and_that_bounds_the_job(on_ms, more, review):
+    row = session(on_ms=on_ms, start=at(100_000), end=at(160_000), wall_s=60, **more)
+    assert (row.review, row.doubt, row.uncertain) == (review, review, review is not None)
+    assert (row.energised_ms, row.counted_ms) == (on_ms, on_ms)  # marked, and not cut
+
+
+@pytest.mark.parametrize(
+    ("on_ms", "wall_s", "review"),
+    [
+        (3_600_000, 3_600, None),
+        (3_660_000, 3_600, None),  # wall clocks run apart by up to a minute
+        (3_660_001, 3_600, "time-above-clock"),
+        (1, -61, "time-above-clock"),
+    ],
+)
+def test_across_boots_the_wall_clock_bounds_it_where_both_ends_have_a_date(on_ms, wall_s, review):
+    told = {"on_ms": on_ms, "start": at(10**9), "end": at(5_000, "c"), "reason": "power-loss"}
+    assert session(wall_s=wall_s, **told).review == review
+    assert session(wall_s=None, **told).review == "undated"
+
+
+def test_an_end_without_its_start_is_bounded_by_nothing():
+    assert conclude((1, ended(10**9))).review is None
+
+
+@given(
+    st.integers(0, 10**7), st.integers(0, 10**7), st.integers(0, 2 * 10**7), st.integers(0, 2 * 10**7), st.booleans()
+)
+def test_whatever_a_gate_counts_the_figures_stay_and_what_cannot_be_is_marked(start, lasted, on, ran, same_boot):
+    end = at(start + lasted) if same_boot else at(5_000, "c")
+    row = session(on_ms=on, start=at(start), end=end, wall_s=lasted // 1000, running_ms=ran)
+    most = lasted + 1_000 if same_boot else lasted // 1000 * 1000 + 60_000
+    assert (row.review in {"time-above-clock", "running-above-time"}) == (ran > on or on > most)
+    assert (row.counted_ms, row.running_ms) == (on, ran)
 
 
 def test_another_gate_changes_nothing():

@@ -84,6 +84,8 @@ class UsageSession(models.Model):
     hint_ms = models.BigIntegerField(default=0)  # the highest live counter seen: compared, never counted
     # By how much the gate's clock was wrong at least when it wrote these entries (../clocks.py); ahead is more than 0.
     clock_off_ms = models.BigIntegerField(null=True)
+    # For how long the machine had power already when the start was written: in a handover, and after one that came late.
+    early_ms = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         """What is looked up often, or among many."""

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from fabgate.collector import corrections
+from fabgate.collector import corrections, sessions
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Review
 from fabgate.collector.pages.use import words
@@ -35,8 +35,13 @@ _BY: Final[dict[str, Callable[[Review], str]]] = {
     "contested": lambda review: review.session_id,
     "uncertain": lambda _review: "",
 }
-#: What leaves no minutes in doubt: there is nothing to decide in somebody's favour.
-_CERTAIN_MINUTES: Final = frozenset({"clock", "earlier-holder", Review.CONTESTED})
+#: Where nothing can be decided in somebody's favour: the minutes are certain, or the end itself cannot be right.
+_NO_FAVOUR: Final = frozenset(
+    {
+        *("clock", "earlier-holder", Review.CONTESTED),
+        *(sessions.TOO_MUCH_TIME, sessions.TOO_MUCH_RUNNING, sessions.OVERLAP, sessions.NO_START),
+    }
+)
 _DECIDE: Final = {Review.ACCEPTED: corrections.accept, Review.FAVOUR: corrections.favour}
 
 
@@ -59,7 +64,7 @@ class Case:
     @property
     def has_favour(self) -> bool:
         """Whether deciding in the member's favour can be another decision than taking it as counted."""
-        return self.why not in _CERTAIN_MINUTES
+        return self.why not in _NO_FAVOUR
 
     @property
     def is_own(self) -> bool:

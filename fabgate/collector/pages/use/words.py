@@ -41,6 +41,22 @@ REVIEWS: Final[Mapping[str, tuple[Any, Any]]] = {
         _("End never heard"),
         _("The gate's memory was replaced before it could tell how the session ended. What it last said counts."),
     ),
+    "time-above-clock": (
+        _("Longer than its dates allow"),
+        _("The gate counted more minutes than there were between the start and the end that it wrote down."),
+    ),
+    "running-above-time": (
+        _("Running longer than on"),
+        _("The gate counted a job that ran for longer than the machine was on."),
+    ),
+    "overlap": (
+        _("Two at one time"),
+        _("The gate wrote down two sessions of one time; a machine has one user at a time."),
+    ),
+    "no-start": (
+        _("Start missing"),
+        _("The gate wrote down an end, and its start is lost: who was let in, and why, is not on record."),
+    ),
     "restored-image": (
         _("Gate was restored"),
         _("The end was written by a gate that came back from an older copy of its card. It may have missed something."),

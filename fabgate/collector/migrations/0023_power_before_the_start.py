@@ -1,0 +1,19 @@
+"""For how long did a machine have power before a session's start was written? Nothing is known of those before."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    """A column with the database's own default: no row is written."""
+
+    dependencies = [
+        ('collector', '0022_quarantine_of_gates'),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name='usagesession',
+            name='early_ms',
+            field=models.BigIntegerField(db_default=0, default=0),
+        ),
+    ]

@@ -1,0 +1,172 @@
+"""Which sessions of one gate overlap? A gate writes one session after the other, so that one of two cannot be right.
+
+In a handover, and where a session goes on after one, the first has ended when the second begins. What was cancelled
+before power went on is no use of the machine and overlaps nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import Any, Final
+
+from django.db import connection
+from msgspec import Struct
+
+from fabgate.collector import sql, statements
+from fabgate.collector.counted import WRITTEN_LATER
+from fabgate.collector.sessions import MAX_DRIFT, Usage, was_set
+
+_MS: Final = timedelta(milliseconds=1)
+#: No session lasts longer than the longest that rules may allow (wire.MachineRules: 31 days), and a job that ends.
+_LONGEST: Final = timedelta(days=40)
+_COLUMNS: Final = (
+    *("id", "gate_id", "start_boot", "start_boottime_ms", "last_boot", "last_boottime_ms", "started_at", "ended_at"),
+    *("reason", "energised_ms", "uncertainty_ms"),
+)
+#: Asked of all gates of a batch at once. SQLite is to take the index of the machine; gates without one share NULL.
+_STORED: Final = (
+    f"SELECT {', '.join(f's.{column}' for column in _COLUMNS)}, s.machine_id FROM wanted CROSS JOIN"  # noqa: S608
+    " collector_usagesession s WHERE {place} AND s.gate_id + 0 = wanted.gate AND s.ended_at > wanted.first"
+    " AND s.ended_at < wanted.most AND s.started_at < wanted.last AND s.has_start AND s.not_after IS NULL"
+    " AND s.clock_off_ms IS NULL"
+)
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+#: A gate, and the machine beside which it stood.
+_Place = tuple[int, int | None]
+
+
+class Span(Struct, frozen=True, gc=False):
+    """From when to when a session was, by the clock of its boot and by the wall clock."""
+
+    id: str
+    gate_id: int
+    start_boot: str
+    start_ms: int
+    last_boot: str
+    last_ms: int
+    began: datetime
+    ended: datetime
+
+    def overlaps(self, other: Span) -> bool:
+        """Whether both were at one time: by the wall clock, and by the boot clock where it counted for both."""
+        if self.began >= other.ended or other.began >= self.ended:
+            return False
+        if self.start_boot == self.last_boot == other.start_boot == other.last_boot:
+            return self.start_ms < other.last_ms and other.start_ms < self.last_ms
+        return self.began + MAX_DRIFT < other.ended and other.began + MAX_DRIFT < self.ended
+
+
+def find(rows: Collection[Usage], before: Mapping[str, Usage]) -> tuple[set[str], set[str]]:
+    """Return which of `rows` overlap another session of their gate, and which others overlap them or did `before`.
+
+    Nearly always nothing overlaps, and then that is seen from the dates alone: with every batch, so that it costs little.
+    """
+    of_place: dict[_Place, list[Usage]] = defaultdict(list)
+    was: dict[_Place, list[Span]] = defaultdict(list)
+    for row in rows:
+        if row.reason is not None:
+            of_place[row.gate_id, row.machine_id].append(row)
+        old = before.get(row.id)
+        if old is not None and old.reason is not None and (span := _span(old)) is not None:
+            was[row.gate_id, row.machine_id].append(span)
+    stored = _stored(of_place, was)
+    known = {row.id for row in rows} if stored else set()
+    found: set[str] = set()
+    others: set[str] = set()
+    for place in of_place.keys() | was.keys():
+        there = [span for span in stored.get(place, ()) if span.id not in known]
+        if not was[place] and _are_apart(of_place[place], there):
+            continue
+        mine = [span for row in of_place[place] if (span := _span(row)) is not None]
+        own = {span.id for span in mine}
+        for one, other in _pairs([*mine, *there]):
+            found |= {one.id, other.id} & own
+            others |= {one.id, other.id} - own
+        others |= {span.id for span in there for old in was[place] if span.overlaps(old)}
+    return found, others
+
+
+def _are_apart(rows: list[Usage], there: list[Span]) -> bool:
+    """Say whether each session began when the one before had ended, by the dates of their entries."""
+    dates = [(row.started_at or _NEVER, row.ended_at or _NEVER) for row in rows]
+    dates += [(span.began, span.ended) for span in there]
+    last = _NEVER
+    for began, ended in sorted(dates):
+        if began < last:
+            return False
+        last = max(last, ended)
+    return True
+
+
+def _pairs(spans: list[Span]) -> Iterator[tuple[Span, Span]]:
+    """Yield each two spans of one gate that overlap."""
+    of_gate: dict[int, list[Span]] = defaultdict(list)
+    for span in spans:
+        of_gate[span.gate_id].append(span)
+    for some in of_gate.values():
+        some.sort(key=lambda span: (span.began, span.id))
+        running: list[Span] = []
+        for span in some:
+            running = [one for one in running if one.ended > span.began]
+            yield from ((one, span) for one in running if one.overlaps(span))
+            running.append(span)
+
+
+def _span(row: Usage) -> Span | None:
+    """Return when a session was; None for one that is open, has no dates or wrong ones, or never had power."""
+    if row.reason is None or not row.has_start or row.not_after is not None or row.clock_off_ms is not None:
+        return None
+    if row.started_at is None or row.ended_at is None or was_set(row):
+        return None
+    return _made(*_columns(row))
+
+
+def _made(*values: Any) -> Span | None:
+    *head, began, ended, reason, energised_ms, uncertainty_ms = values
+    if not energised_ms and not uncertainty_ms:
+        return None
+    if reason in WRITTEN_LATER:  # the end carries the date of the gate's next start
+        ended = min(ended, began + (energised_ms + uncertainty_ms) * _MS)
+    session, gate, *clocks = head
+    start_boot, start_ms, last_boot, last_ms = clocks
+    return Span(session, gate, start_boot, start_ms, last_boot, last_ms, began, ended)
+
+
+_columns = attrgetter(*_COLUMNS)
+
+
+def _stored(rows: Mapping[_Place, list[Usage]], was: Mapping[_Place, list[Span]]) -> dict[_Place, list[Span]]:
+    """Return the stored sessions of each place that may overlap its `rows`, or what they were."""
+    time = sql.to_database()
+    placed: list[list[Any]] = []
+    nowhere: list[list[Any]] = []
+    for gate, machine in rows.keys() | was.keys():
+        dates = [(row.started_at, row.ended_at) for row in rows.get((gate, machine), ()) if row.started_at]
+        dates += [(span.began, span.ended) for span in was.get((gate, machine), ())]
+        if dates:
+            first, last = min(began for began, _ in dates), max(ended for _, ended in dates if ended)
+            wanted = [machine or 0, gate, time(first), time(last), time(last + _LONGEST)]
+            (nowhere if machine is None else placed).append(wanted)
+    found: dict[_Place, list[Span]] = defaultdict(list)
+    for place, asked in (("s.machine_id = wanted.machine", placed), ("s.machine_id IS NULL", nowhere)):
+        for some in statements.chunks(asked):
+            for row in set(_asked(place, some)):
+                values: list[Any] = [
+                    one.replace(tzinfo=UTC) if isinstance(one, datetime) and not one.tzinfo else one for one in row
+                ]
+                if (span := _made(*values[:-1])) is not None:
+                    found[span.gate_id, values[-1]].append(span)
+    return found
+
+
+def _asked(place: str, wanted: Sequence[list[Any]]) -> list[tuple[Any, ...]]:
+    _places, some = statements.listed(wanted)  # few lengths, so that SQLite knows the statement
+    moment = "%s" if connection.vendor == "sqlite" else "CAST(%s AS timestamptz)"
+    values = ", ".join([f"(%s, %s, {moment}, {moment}, {moment})"] * len(some))
+    statement = f"WITH wanted (machine, gate, first, last, most) AS (VALUES {values}) {_STORED.format(place=place)}"
+    with statements.cursor() as cursor:
+        cursor.execute(statement, [value for row in some for value in row])
+        return cursor.fetchall()

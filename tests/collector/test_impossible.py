@@ -1,0 +1,188 @@
+"""Is each session that cannot be marked, in whatever order its entries come, and nothing that can be?"""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.http import QueryDict
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fabgate import wire
+from fabgate.collector import api, listing
+from fabgate.collector.models import LedgerLine, Member, Review, UsageSession
+from fabgate.collector.pages.use import exports
+from fabgate.collector.store import Store
+
+from .gates import NOON, Journal
+from .postgresql import EXAMPLES
+
+pytestmark = pytest.mark.usefixtures("database")
+
+LATER = NOON + timedelta(days=2)
+
+
+@pytest.fixture
+def journal() -> Journal:
+    journal = Journal()
+    journal.write("gate.started", version="1")
+    return journal
+
+
+def store(*messages) -> None:
+    Store("lyon").store(list(messages), LATER)
+
+
+def reviews() -> dict[str, str | None]:
+    return dict(UsageSession.objects.values_list("id", "review"))
+
+
+def overlapping(journal: Journal) -> None:
+    """Two sessions of which the second begins while the first goes on, and a third one after both."""
+    journal.start("s-1")
+    journal.start("s-2", "m-2")
+    journal.end("s-1", 1_000)
+    journal.end("s-2", 1_000, "m-2")
+    journal.start("s-3")
+    journal.end("s-3", 1_000)
+
+
+def test_sessions_of_one_gate_that_overlap_are_marked_and_others_are_not(journal):
+    overlapping(journal)
+    store(*journal.messages())
+    assert reviews() == {"s-1": "overlap", "s-2": "overlap", "s-3": None}
+    other = Journal(gate="saw-1")
+    other.start("t-1")
+    other.end("t-1", 1_000)
+    store(*other.messages())
+    assert reviews()["t-1"] is None  # another gate's, at the same time
+
+
+def test_one_that_was_stored_and_settled_before_is_marked_when_the_other_one_comes(journal):
+    overlapping(journal)
+    second = [message for message in journal.messages() if b'"s-2"' in message.body]
+    store(*(message for message in journal.messages() if message not in second))
+    assert reviews() == {"s-1": None, "s-3": None}
+    store(*second)
+    assert reviews() == {"s-1": "overlap", "s-2": "overlap", "s-3": None}
+    kinds = LedgerLine.objects.filter(session="s-1").order_by("pk").values_list("kind", "review")
+    assert list(kinds) == [("ended", ""), ("changed", "overlap")]
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_whatever_order_entries_come_in_the_same_sessions_are_marked(data):
+    """Random spells of use, some of which overlap, some of which end in another boot."""
+    journal = Journal()
+    journal.write("gate.started", version="1")
+    begun: list[str] = []
+    for number in range(data.draw(st.integers(2, 7))):
+        if begun and data.draw(st.booleans()):
+            session = begun.pop(data.draw(st.integers(0, len(begun) - 1)))
+            journal.end(session, data.draw(st.integers(0, 3)) * 500)
+        elif data.draw(st.integers(0, 5)) == 0:
+            journal.boot, journal.boottime_ms = f"boot-{number}", journal.boottime_ms + 600_000
+            journal.write("gate.started", version="1")
+        else:
+            begun.append(f"s-{number}")
+            journal.start(begun[-1])
+    for session in begun:
+        journal.end(session, 700)
+    found = []
+    for order in (journal.messages(), data.draw(st.permutations(journal.messages()))):
+        size = data.draw(st.integers(1, 6))
+        with transaction.atomic():
+            for first in range(0, len(order), size):
+                store(*order[first : first + size])
+            found.append(list(UsageSession.objects.order_by("id").values_list("id", "doubt", "review", "uncertain")))
+            transaction.set_rollback(True)
+    assert found[0] == found[1]
+
+
+def test_a_handover_what_goes_on_after_one_and_what_was_cancelled_overlap_nothing(journal):
+    journal.start("s-1")
+    journal.end("s-1", 1_000, reason="handover")
+    journal.boottime_ms -= 1000  # one transaction of the gate's journal: the same millisecond
+    journal.start("s-2", "m-2")
+    journal.start("s-3")  # the disk was late, so that the first one goes on
+    journal.end("s-2", 0, "m-2", reason="start-timeout")
+    journal.end("s-3", 2_000)
+    store(*journal.messages())
+    assert reviews() == {"s-1": None, "s-2": None, "s-3": None}
+
+
+def test_an_end_whose_start_is_lost_is_marked_once_it_cannot_come_any_more(journal):
+    start = journal.start("s-1")
+    end = journal.end("s-1", 1_000)
+    store(journal.message(1), end)
+    assert reviews() == {"s-1": None}  # the start is on its way
+    store(journal.status(floor=3))
+    assert reviews() == {"s-1": "no-start"}
+    store(start)
+    assert reviews() == {"s-1": None}
+    assert Review.objects.get().decision == "resolved"
+
+
+def test_an_end_without_a_start_in_a_journal_without_gaps_is_marked_at_once(journal):
+    journal.end("s-1", 1_000)
+    store(*journal.messages())
+    assert reviews() == {"s-1": "no-start"}
+
+
+def test_an_end_that_came_beyond_a_gap_is_looked_at_again_when_the_gap_is_filled_without_its_start(journal):
+    journal.write("gate.stopping", reason="x")
+    journal.end("s-1", 1_000)
+    store(journal.message(1), journal.message(3))
+    assert reviews() == {"s-1": None}
+    store(journal.message(2))
+    assert reviews() == {"s-1": "no-start"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"member": "somebody-from-a-file"},
+        {"member": "emergency:key", "basis": wire.Basis(kind="emergency")},
+        {"member": "m-1", "basis": wire.Basis(kind="sponsor"), "supervisor": "m-2"},
+    ],
+)
+def test_what_is_no_impossibility_is_not_marked(journal, said):
+    who = {"session": "s-1", "badge": "d1", "basis": wire.Basis(kind="grant"), **said}
+    journal.write("session.started", mode="tap", **who)
+    journal.boottime_ms += 5_000
+    journal.end("s-1", 5_000, said["member"])
+    store(*journal.messages())
+    assert reviews() == {"s-1": None}
+
+
+def test_a_boot_that_never_synchronised_is_undated_and_nothing_else(journal):
+    journal.boot, journal.synced = "boot-2", False
+    overlapping(journal)
+    store(*journal.messages())
+    assert set(reviews().values()) == {"undated"}
+
+
+def test_what_cannot_be_is_uncertain_in_files_in_lists_and_for_whoever_bills(journal):
+    Member.objects.create(id="m-1", name="Ada")
+    overlapping(journal)
+    store(*journal.messages())
+    form = exports._AnySessions(QueryDict("period=all"))
+    assert form.is_valid()
+    table = exports._sessions(form)
+    heads = [column.head for column in table.columns]
+    rows = {row[0]: dict(zip(heads, row, strict=True)) for row in table.rows}
+    assert {pk: (row["Uncertain"], row["To review"], row["Time on (ms)"]) for pk, row in rows.items()} == {
+        "s-1": ("yes", "Two at one time", 1_000),
+        "s-2": ("yes", "Two at one time", 1_000),
+        "s-3": ("", "", 1_000),
+    }
+    told = api.sessions(None, after="0", limit=10)["sessions"]  # type: ignore[arg-type]  # it looks at no request
+    assert {row["session"]: row["review"] for row in told} == {"s-1": "overlap", "s-2": "overlap", "s-3": ""}
+    out = io.StringIO()
+    listing.write_csv(listing.lines(NOON, LATER, NOON.tzinfo), out)
+    out.seek(0)
+    assert {row["session"]: row["review"] for row in csv.DictReader(out)}["s-1"] == "overlap"
