@@ -596,6 +596,11 @@ class MachineRules(Message, frozen=True, kw_only=True):
     price_hint: str | None = None
 
 
+def longest_s(rules: MachineRules) -> int:
+    """Return for how many seconds one session may keep a machine on: extended, with a job that ends and the run-on."""
+    return rules.max_s + rules.run_on_s + (rules.finish_max_s if rules.finish == "wait" else 0)
+
+
 #: The words that a machine's rules know, by field.
 MACHINE_WORDS: Final = {
     "mode": ("tap", "hold", "timed", "audit"),

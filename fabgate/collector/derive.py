@@ -9,11 +9,12 @@ import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from django.db.models import Max, Q
 
 from fabgate import wire
-from fabgate.collector import boots, holders, journals, overlaps, rollup, sql, statements
+from fabgate.collector import boots, holders, journals, lookups, overlaps, rollup, sql, statements
 from fabgate.collector.boots import Redated
 from fabgate.collector.clocks import Off
 from fabgate.collector.models import Entry, Gate, Hole, Journal, UsageSession
@@ -23,6 +24,7 @@ from fabgate.collector.sessions import (
     NO_START,
     OVERLAP,
     SESSION_DATA,
+    UNBOUNDED_MS,
     Sight,
     Usage,
     When,
@@ -34,6 +36,8 @@ from fabgate.collector.sessions import (
 log = logging.getLogger(__name__)
 
 _NEVER = When()
+#: So late a gate may switch off after a limit, in seconds.
+LATE_S: Final = 60
 
 
 @dataclass
@@ -151,10 +155,20 @@ def usage(
     hinted = {session for gate in gates.values() for session in gate.hints}
     rows = sql.load_sessions({data.session for _, data in news} | _others(followed, redated) | hinted | passed)
     before = {session: sql.copy_of(row) for session, row in rows.items()}
+    longest_s = lookups.longest_s({data.roster for _, data in news if data.roster})
     for fact, data in news:
         gate, origin = gates[fact.gate], known[fact.origin[0]]
         clock_off_ms = off.get((fact.journal, fact.seq)) if off else None
-        sight = Sight(gate.id, gate.machine_id, origin.id, fact.origin[1], fact.time, now, clock_off_ms)
+        sight = Sight(
+            gate.id,
+            gate.machine_id,
+            origin.id,
+            fact.origin[1],
+            fact.time,
+            now,
+            clock_off_ms,
+            _allowed_ms(longest_s.get((gate.id, data.roster))),
+        )
         rows[data.session] = row = absorb(rows.get(data.session), data, sight)
         if row.gate_id != gate.id:
             log.error("%s entry %d is about the session %s of another gate", fact.gate, fact.seq, data.session)
@@ -175,6 +189,11 @@ def usage(
         now,
     )
     return changed
+
+
+def _allowed_ms(longest_s: int | None) -> int:
+    """Return for how long a session may last, rounded up: limits are looked at now and then."""
+    return UNBOUNDED_MS if longest_s is None else (longest_s + LATE_S) * 1000
 
 
 def _is_new(row: Usage, before: Usage | None) -> bool:

@@ -34,6 +34,12 @@ def places_of(uids: Collection[str]) -> dict[str, tuple[int, tuple[int, int]]]:
     return {uid: (gate, (journal, seq)) for uid, gate, journal, seq in _asked(statement, uids)}
 
 
+def longest_s(versions: Collection[int]) -> dict[tuple[int, int], int]:
+    """Return by (gate's row, version) for how many seconds a session may last by each roster of `versions`."""
+    rows = _asked("SELECT gate_id, version, longest_s FROM collector_rosterlimit WHERE version IN ({})", versions)
+    return {(gate, version): longest for gate, version, longest in rows}
+
+
 def people(ids: Collection[str]) -> dict[str, tuple[str, str | None]]:
     """Return of each member what they are counted as, and who pays for them."""
     rows = _asked("SELECT id, category, payer_id FROM collector_member WHERE id IN ({})", ids)

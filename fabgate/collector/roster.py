@@ -22,7 +22,7 @@ from fabgate import wire
 from fabgate.collector import floor, packed, sql
 from fabgate.collector.access import BADGE_LOST, OUTSIDE_HOURS, People
 from fabgate.collector.environ import Environment
-from fabgate.collector.models import Badge, Collector, Gate, Pulse
+from fabgate.collector.models import Badge, Collector, Gate, Pulse, RosterLimit
 from fabgate.collector.mqtt import Outgoing, publish_once
 from fabgate.collector.opening import Calendar
 from fabgate.collector.store import nudge
@@ -79,15 +79,20 @@ def rebuild(
         if planned is None or not planned.is_up_to_date():
             # Somebody has changed something meanwhile, and may have built without what we change. Nobody does now.
             planned = plan(sorted(held.values(), key=lambda gate: gate.name), only_changed=only_changed)
-        built, served = [], []
+        built, served, limits = [], [], []
         for drafted in planned.drafts:
             gate = held[drafted.gate]
             draft = drafted.at_least(max(gate.roster_version, gate.reported_roster) + 1)
             gate.roster_version = draft.roster.version
             gate.save(update_fields=["roster_version"])
             served.append((gate.pk, draft.stored))
+            longest_s = wire.longest_s(draft.roster.machine)
+            limits.append(RosterLimit(gate=gate, version=gate.roster_version, longest_s=longest_s))
             built.append(gate)
         sql.save_rosters(served)
+        RosterLimit.objects.bulk_create(
+            limits, update_conflicts=True, unique_fields=["version", "gate"], update_fields=["longest_s"]
+        )
         floor.pulse({Pulse.ROSTER: {gate.name for gate in built}}, datetime.now(UTC))
     return built
 

@@ -50,6 +50,10 @@ TOO_MUCH_RUNNING: Final = "running-above-time"
 #: Nor can two sessions of a gate be at one time, or an end without a start (overlaps.py, derive.py).
 OVERLAP: Final = "overlap"
 NO_START: Final = "no-start"
+#: It lasted longer than the roster allowed by which its gate decided.
+TOO_LONG: Final = "longer-than-allowed"
+#: A roster that this collector never served may have allowed anything.
+UNBOUNDED_MS: Final = 1 << 62
 #: Start, end and counters are read from one clock; they are rounded to milliseconds one by one.
 _ROUNDING_MS: Final = 1_000
 
@@ -67,6 +71,8 @@ class Sight(Struct, frozen=True):
     time: datetime | None
     arrived_at: datetime
     clock_off_ms: int | None = None
+    #: For how long a session may last by the roster that the entry names.
+    allowed_ms: int = UNBOUNDED_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,7 @@ class Usage:
     hint_ms: int = 0
     clock_off_ms: int | None = None
     early_ms: int = 0
+    allowed_ms: int | None = None
 
 
 COLUMNS: Final = tuple(field.name for field in fields(Usage))
@@ -160,11 +167,15 @@ def absorb(usage: Usage | None, data: SessionData, sight: Sight) -> Usage:
             badge=data.badge,
             opened_in_id=sight.journal_id,
             opened_seq=sight.seq,
+            allowed_ms=sight.allowed_ms,
         )
     elif usage.gate_id != sight.gate_id:
         return usage
     if sight.clock_off_ms is not None:
         usage.clock_off_ms = max(sight.clock_off_ms, usage.clock_off_ms or 0, key=lambda ms: (abs(ms), ms))
+    # By the most generous of its rosters: another one may have come into force while it went on.
+    if usage.allowed_ms is not None:
+        usage.allowed_ms = max(sight.allowed_ms, usage.allowed_ms)
     if isinstance(data, wire.SessionStarted):
         _start(usage, data, sight)
         _look(usage, data, sight, energised_ms=0)
@@ -263,7 +274,9 @@ def _impossible(usage: Usage) -> str | None:
     if usage.running_ms > usage.energised_ms:
         return TOO_MUCH_RUNNING
     most_ms = _between_ms(usage)
-    return TOO_MUCH_TIME if most_ms is not None and usage.last_energised_ms > most_ms else None
+    if most_ms is not None and usage.last_energised_ms > most_ms:
+        return TOO_MUCH_TIME
+    return TOO_LONG if usage.allowed_ms is not None and usage.energised_ms > usage.allowed_ms else None
 
 
 def _between_ms(usage: Usage) -> int | None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fabgate import wire
 from fabgate.collector import api, listing
-from fabgate.collector.models import LedgerLine, Member, Review, UsageSession
+from fabgate.collector.models import Gate, LedgerLine, Machine, Member, Review, RosterLimit, UsageSession
 from fabgate.collector.pages.use import exports
 from fabgate.collector.store import Store
 
@@ -157,6 +157,40 @@ def test_what_is_no_impossibility_is_not_marked(journal, said):
     journal.end("s-1", 5_000, said["member"])
     store(*journal.messages())
     assert reviews() == {"s-1": None}
+
+
+HOUR_MS = 3_600_000
+
+
+def long(journal: Journal, session: str, versions: tuple[int, int], hours: float) -> None:
+    """A session that begins by one roster and ends by another, and lasts so many hours."""
+    who = {"session": session, "member": "m-1", "badge": "d1"}
+    journal.write("session.started", mode="tap", basis=wire.Basis(kind="grant"), roster=versions[0], **who)
+    journal.boottime_ms += round(hours * HOUR_MS)
+    on_ms = round(hours * HOUR_MS)
+    journal.write("session.ended", energised_ms=on_ms, running_ms=0, reason="limit", roster=versions[1], **who)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "hours", "review"),
+    [
+        (100, 100, 3, None),
+        (100, 100, 3.1, "longer-than-allowed"),
+        (200, 200, 9, None),  # by the rules that came later it may
+        (100, 200, 9, None),  # and those came into force meanwhile
+        (200, 200, 11, "longer-than-allowed"),
+        (7, 7, 700, None),  # a roster of another source may allow anything
+        (0, 0, 700, None),
+    ],
+)
+def test_a_session_longer_than_its_own_roster_allowed_is_marked(journal, first, last, hours, review):
+    gate = Gate.objects.create(name="laser-1", machine=Machine.objects.create(name="laser"))
+    for version, longest_s in ((100, 3 * 3600), (200, 10 * 3600)):
+        RosterLimit.objects.create(gate=gate, version=version, longest_s=longest_s)
+    RosterLimit.objects.create(gate=Gate.objects.create(name="saw-1"), version=7, longest_s=1)
+    long(journal, "s-1", (first, last), hours)
+    Store("lyon").store(journal.messages(), LATER + timedelta(days=60))
+    assert reviews() == {"s-1": review}
 
 
 def test_a_boot_that_never_synchronised_is_undated_and_nothing_else(journal):

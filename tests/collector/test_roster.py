@@ -18,7 +18,7 @@ from django.test import Client
 
 from fabgate import badge, wire
 from fabgate.collector import gates, locks, mqtt, roster
-from fabgate.collector.models import Badge, Collector, Gate, Machine, Member, ServedRoster
+from fabgate.collector.models import Badge, Collector, Gate, Machine, Member, RosterLimit, ServedRoster
 from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import SealError, UsageError
 from fabgate.seal import Keys
@@ -247,3 +247,15 @@ def test_gates_lists_what_is_known(gate, capsys):
         "entries": "none yet",
         "roster": "not fetched yet",
     }
+
+
+def test_each_roster_that_is_served_leaves_what_it_allowed(env):
+    rules = {"limit_s": 3600, "max_s": 7200, "finish_max_s": 600, "run_on_s": 30}
+    machine = Machine.objects.create(name="laser", rules=rules)
+    gate = Gate.objects.create(name="laser-1", machine=machine)
+    (built,) = roster.rebuild()
+    machine.rules = {**rules, "max_s": 10_000, "finish": "cut"}
+    machine.save()
+    (later,) = roster.rebuild()
+    limits = RosterLimit.objects.filter(gate=gate).order_by("version").values_list("version", "longest_s")
+    assert list(limits) == [(built.roster_version, 7_830), (later.roster_version, 10_030)]

@@ -13,7 +13,7 @@ from fabgate.collector.models.people import Block, Group, Member
 from fabgate.collector.models.sums import UsageDay, UsageMonth, UsageSums
 from fabgate.collector.models.trainings import Grant, Training
 from fabgate.collector.models.usage import UsageSession
-from fabgate.collector.models.workshop import Gate, Machine, ServedRoster
+from fabgate.collector.models.workshop import Gate, Machine, RosterLimit, ServedRoster
 
 __all__ = [
     "Account",
@@ -42,6 +42,7 @@ __all__ = [
     "Quarantine",
     "Refusal",
     "Review",
+    "RosterLimit",
     "ServedRoster",
     "SignIn",
     "SpecialDay",

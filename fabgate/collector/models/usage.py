@@ -86,6 +86,8 @@ class UsageSession(models.Model):
     clock_off_ms = models.BigIntegerField(null=True)
     # For how long the machine had power already when the start was written: in a handover, and after one that came late.
     early_ms = models.BigIntegerField(default=0, db_default=0)
+    # For how long it may last by the rosters that its entries name (RosterLimit); NULL: stored before that was kept.
+    allowed_ms = models.BigIntegerField(null=True)
 
     class Meta:
         """What is looked up often, or among many."""

@@ -192,6 +192,26 @@ def _token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+class RosterLimit(models.Model):
+    """The longest session that a roster allowed: all that is kept of rosters of before.
+
+    A session names the version that its gate decided by; one that this collector never served has no row.
+    """
+
+    gate = models.ForeignKey(Gate, on_delete=models.CASCADE, related_name="+", db_index=False)
+    version = models.BigIntegerField()
+    #: With the extensions, a job that ends and the fan's run-on.
+    longest_s = models.BigIntegerField()
+
+    class Meta:
+        """Once by version."""
+
+        constraints = [models.UniqueConstraint(fields=["version", "gate"], name="roster_limit_once")]
+
+    def __str__(self) -> str:
+        return f"{self.gate_id}/{self.version}: {self.longest_s} s"
+
+
 class ServedRoster(models.Model):
     """What a gate is served. Apart from its gate, which is read wherever a session is shown: a large one has megabytes."""
 

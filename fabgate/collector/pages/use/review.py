@@ -39,7 +39,7 @@ _BY: Final[dict[str, Callable[[Review], str]]] = {
 _NO_FAVOUR: Final = frozenset(
     {
         *("clock", "earlier-holder", Review.CONTESTED),
-        *(sessions.TOO_MUCH_TIME, sessions.TOO_MUCH_RUNNING, sessions.OVERLAP, sessions.NO_START),
+        *(sessions.TOO_MUCH_TIME, sessions.TOO_MUCH_RUNNING, sessions.TOO_LONG, sessions.OVERLAP, sessions.NO_START),
     }
 )
 _DECIDE: Final = {Review.ACCEPTED: corrections.accept, Review.FAVOUR: corrections.favour}

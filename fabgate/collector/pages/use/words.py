@@ -49,6 +49,10 @@ REVIEWS: Final[Mapping[str, tuple[Any, Any]]] = {
         _("Running longer than on"),
         _("The gate counted a job that ran for longer than the machine was on."),
     ),
+    "longer-than-allowed": (
+        _("Longer than allowed"),
+        _("The machine was on for longer than the rules allowed by which its gate decided."),
+    ),
     "overlap": (
         _("Two at one time"),
         _("The gate wrote down two sessions of one time; a machine has one user at a time."),
