@@ -13,8 +13,9 @@ from django.conf import settings
 
 from fabgate.collector import connections
 from fabgate.collector.start import new_key, write_secret
+from tests.support.patience import HANGS_S
 
-from .serving import WAIT_S, serving
+from .serving import serving
 
 HEAD = b"GET /api/v1/gates/laser-1/roster HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -33,7 +34,7 @@ class Caller:
 
     def __init__(self, address: str, stack: ExitStack) -> None:
         host, port = address.removeprefix("http://").split(":")
-        self.socket = stack.enter_context(socket.create_connection((host, int(port)), timeout=WAIT_S))
+        self.socket = stack.enter_context(socket.create_connection((host, int(port)), timeout=HANGS_S))
 
     def send(self, data: bytes) -> Caller:
         self.socket.sendall(data)

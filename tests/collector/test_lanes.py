@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from fabgate.collector import lanes, signing_in
 from fabgate.collector.lanes import FullError, Lane
 from fabgate.collector.start import new_key, write_secret
+from tests.support.patience import HANGS_S
 
-from .serving import WAIT_S, serving
+from .serving import serving
 
 # --- one lane ---------------------------------------------------------------------------------------------------------
 
@@ -153,7 +154,7 @@ def looked_at(monkeypatch) -> Iterator[threading.Event]:
     release = threading.Event()
 
     def authenticate(*_args: Any, **_named: Any) -> None:
-        assert release.wait(WAIT_S)
+        assert release.wait(HANGS_S)
 
     monkeypatch.setattr(signing_in, "authenticate", authenticate)
     yield release
@@ -161,7 +162,7 @@ def looked_at(monkeypatch) -> Iterator[threading.Event]:
 
 
 def asked(address: str, method: str, path: str, body: str = "", **headers: str) -> tuple[int, Any, str]:
-    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=WAIT_S)
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=HANGS_S)
     with closing(connection):
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
@@ -185,9 +186,9 @@ def test_four_hundred_who_sign_in_at_once_break_nothing_and_stop_neither_gates_n
             assert json.loads(asked(address, "GET", "/healthz")[2])["troubles"]
             assert asked(address, "GET", "/api/v1/gates/laser-1/roster")[0] == 401
             assert asked(address, "GET", "/sign-in")[0] == 200
-            list(islice(as_completed(answers, WAIT_S), 370))  # for thirty there is room
+            list(islice(as_completed(answers, HANGS_S), 370))  # for thirty there is room
             looked_at.set()
-            found = [answer.result(WAIT_S) for answer in answers]
+            found = [answer.result(HANGS_S) for answer in answers]
     statuses = {status for status, _, _ in found}
     assert statuses <= {200, 400, 403, 429, 503}, statuses
     busy = [(headers, text) for status, headers, text in found if status == 503]

@@ -49,6 +49,8 @@ SHORT: Final = {"session_open", "session_unended"}
 NEWEST: Final = re.compile(r"ORDER BY .* DESC LIMIT \d+$")
 #: Who was refused without being a member: no index has badge and date in an order that fits.
 STRANGERS: Final = "refusal_stranger"
+#: Which gates ever stood beside a machine: one page asks the sums of months, a row a person, machine and month.
+EVER: Final = 'SELECT DISTINCT "collector_usagemonth"."gate_id"'
 #: What a restored image of a gate's card had ended: asked once for each image.
 OF_AN_IMAGE: Final = '"opened_seq" > '
 
@@ -124,7 +126,8 @@ def _people_look(pages: list[dict[str, str]]) -> None:
 
 def is_long(walk: Walk) -> bool:
     """Return whether the walk becomes longer with the years."""
-    is_short = walk.index in {*SHORT, STRANGERS} or NEWEST.search(walk.statement) or OF_AN_IMAGE in walk.statement
+    is_seldom = OF_AN_IMAGE in walk.statement or walk.statement.startswith(EVER)
+    is_short = walk.index in {*SHORT, STRANGERS} or NEWEST.search(walk.statement) or is_seldom
     return walk.table in GROWING and not is_short
 
 
