@@ -101,12 +101,13 @@ def check(arguments: argparse.Namespace) -> int:
 
 def status(arguments: argparse.Namespace) -> int:
     """Tell what the gate thinks now; exit code 1 when it has a problem."""
-    from fabgate.gate.status import rows
+    from fabgate.gate.status import rows, with_age
 
     path = _where(arguments) / "status.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         found["alive"] = _alive(found["pid"], path.with_name("lock"))
+        found = with_age(found, path.with_name("roster.json"), datetime.now(UTC))
         shown = rows(found, alive=found["alive"], now=datetime.now(UTC))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -17,6 +17,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import fabgate
@@ -25,9 +26,11 @@ from fabgate.drivers.emulated.control import ask
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.errors import FabgateError
 from fabgate.gate import config as gate_config
+from fabgate.gate.clock import boot_id, boottime_ms
 from fabgate.gate.ids import uuid7
 from fabgate.gate.journal import Draft, Journal
 from fabgate.gate.roster import store
+from fabgate.gate.roster_http import Receipt
 from fabgate.gate.roster_source import RosterConfirmed, RosterRefused, RosterStored
 from tests.support.patience import HANGS_S
 
@@ -332,6 +335,24 @@ def test_status_shows_problems_and_then_ends_with_1(tmp_path, capsys):
         "reader: gone",
     ):
         assert text in shown
+
+
+def test_status_computes_the_age_of_the_roster_when_it_is_asked(tmp_path, capsys):
+    found = STATUS | {"pid": os.getpid(), "clock_synced": True, "problems": [], "roster": {"version": 5}}
+    (tmp_path / "status.json").write_text(json.dumps(found))
+
+    def age_s() -> int | None:
+        cli.main(["status", "--state-dir", str(tmp_path), "--json"])
+        age: int | None = json.loads(capsys.readouterr().out)["roster"]["age_s"]
+        return age
+
+    assert age_s() is None, "a roster of a file grows no older"
+    receipt = Receipt(version=5, hash="", boot=boot_id(), boot_ms=boottime_ms() - 600_000)
+    (tmp_path / "roster.json").write_bytes(msgspec.json.encode(receipt))
+    assert age_s() >= 600
+    assert age_s() < 600 + 3600
+    (tmp_path / "roster.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(receipt, version=4)))
+    assert age_s() is None, "the receipt is that of another roster"
 
 
 def test_status_and_others_without_a_configuration_say_which_they_looked_for(tmp_path):

@@ -49,7 +49,7 @@ from fabgate.gate.roster_source import FileSource
 from fabgate.gate.sensing import ReaderFault, ReaderRecovered, Sensing
 from fabgate.gate.since import Since
 from fabgate.gate.standing import Standing
-from fabgate.gate.status import StatusFile
+from fabgate.gate.status import StatusFile, without_age
 from fabgate.gate.uplink import LinkChanged, Uplink
 from fabgate.gate.watching import Levels, Watching, pins
 from fabgate.gate.workers import Workers
@@ -149,6 +149,8 @@ class Daemon:
         self._files_looked_ms = 0
         self._reader_hangs = False
         self._told: Any = None
+        #: The same as far as status.json has it: an age alone wears out no card.
+        self._shown_in_file: Any = None
         self._since = Since()
         self._lock_file: int | None = None
 
@@ -611,8 +613,11 @@ class Daemon:
             self._uplink.tell(status)
         if self._uplink is not None and (self._told is None or reports.stored != self._told[3]):
             self._uplink.stored(reports.stored.head)  # with a mark, too: entries may have been trimmed behind it
+        ageless = (state, without_age(status), *told[2:])
+        if ageless != self._shown_in_file:
+            self._shown_in_file = ageless
+            self._status_file.write(*told)
         self._told = told
-        self._status_file.write(*told)
 
 
 def run(config: Config) -> int:

@@ -39,6 +39,8 @@ TIMEOUT_S: Final = 10
 WHOLE_TIMEOUT_S: Final = 180
 MAX_BYTES: Final = 64 * 1024 * 1024
 RETRY_FIRST_S: Final = 2.0
+#: How often a confirmation that changes nothing else is written: a card is worn out by each minute of a year.
+RECEIPT_EVERY_MS: Final = 15 * 60_000
 #: How often to look, between two fetches, whether a person on the gate adopted a roster.
 ADOPTION_EVERY_S: Final = 1.0
 #: Where Python says which object it means: older urllib3 (that of Debian 13 too) name a new connection so at each try.
@@ -99,6 +101,8 @@ class HttpSource:
         self._source = ""
         #: What is known of the stored roster; only this thread replaces it, others read it whole.
         self._receipt = self._read_receipt()
+        #: The receipt as it is on disk, as far as this process wrote it.
+        self._written: Receipt | None = None
 
     def stop(self) -> None:
         """Ask the thread to end."""
@@ -128,6 +132,9 @@ class HttpSource:
                 retry_s = min(retry_s * 2, every_s)
             if not self._stop.is_set():
                 self._wanted.clear()  # before the fetch: what is asked for meanwhile is another one
+        if self._receipt is not None and self._written != self._receipt and self._receipt.boot == self._boot:
+            with contextlib.suppress(OSError):  # the one on disk is older: the roster looks older than it is
+                self._write(self._receipt)
 
     def _pause(self, most_s: float) -> bool:
         """Wait; return early, and True, when somebody asks for a fetch or adopts a roster."""
@@ -277,10 +284,7 @@ class HttpSource:
                 version, self._source = directory.version, directory.source
         except UsageError:
             return None
-        try:
-            receipt = msgspec.json.decode(self._receipt_path.read_bytes(), type=Receipt)
-        except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
-            receipt = None
+        receipt = read_receipt(self._receipt_path)
         # Without its own receipt (it is damaged, or still that of the roster before) the roster is whole, and no older
         # one replaces it all the same.
         return receipt if receipt is not None and receipt.version == version else Receipt(version=version, hash="")
@@ -290,18 +294,40 @@ class HttpSource:
         return age_ms(self._receipt, now, self._boot)
 
     def _keep(self, receipt: Receipt) -> None:
+        """Remember that this roster was confirmed now; on disk where that is due, or another roster came."""
         now = self._now()
         # A wall clock that nobody vouches for may be years ahead, and the roster would never grow old.
         wall_ms = round(now.local.timestamp() * 1000) if now.synced and now.local is not None else None
-        fresh = self._receipt_path.with_suffix(".new")
         kept = msgspec.structs.replace(receipt, boot=self._boot, boot_ms=now.boot_ms, wall_ms=wall_ms)
         self._receipt = kept  # it holds for as long as this process runs, also where the disk does not take it
+        written = self._written
+        if written is not None and (kept.version, kept.hash, kept.etag) == (
+            written.version,
+            written.hash,
+            written.etag,
+        ):
+            is_first_dated = written.wall_ms is None and kept.wall_ms is not None
+            if kept.boot_ms - written.boot_ms < RECEIPT_EVERY_MS and not is_first_dated:
+                return
+        self._write(kept)
+
+    def _write(self, receipt: Receipt) -> None:
+        fresh = self._receipt_path.with_suffix(".new")
         with fresh.open("wb") as file:
-            file.write(msgspec.json.encode(kept))
+            file.write(msgspec.json.encode(receipt))
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._receipt_path)
         fsync_directory(self._receipt_path.parent)
+        self._written = receipt
+
+
+def read_receipt(path: Path) -> Receipt | None:
+    """Return the receipt next to a stored roster, or None where there is none that can be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Receipt)
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
+        return None
 
 
 def age_ms(receipt: Receipt | None, now: Now, boot: str) -> int | None:

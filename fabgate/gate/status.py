@@ -1,4 +1,8 @@
-"""What does the gate think now? ``status.json`` in the state directory, always whole, and how a terminal shows it."""
+"""What does the gate think now? ``status.json`` in the state directory, always whole, and how a terminal shows it.
+
+The file is written when something happened. What changes with time alone, the age of the roster, is not in it: who reads
+the file computes it.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,13 @@ from typing import Any, Final
 import msgspec
 
 from fabgate import wire
+from fabgate.gate.clock import boot_id, boottime_ms
 from fabgate.gate.config import Config
 from fabgate.gate.recorder import Stored
+from fabgate.gate.roster_http import age_ms, read_receipt
 from fabgate.gate.shown import roster_version
 from fabgate.gate.uplink import LinkChanged
+from fabgate.rules.words import Now
 
 RETRY_S: Final = 2.0
 #: So long after a change what came until then is written: in the first moments of a tap the processor and the disk
@@ -59,6 +66,29 @@ def rows(found: dict[str, Any], *, alive: bool, now: datetime) -> list[tuple[str
     return [*shown.items(), *(("problem", str(problem)) for problem in found["problems"])]
 
 
+def with_age(found: dict[str, Any], receipt_path: Path, now: datetime) -> dict[str, Any]:
+    """Return a status that was read from the file with the age of its roster at `now`, as ``roster.age_s``.
+
+    The age is that of the confirmation on disk, which may be 15 minutes older than the last one. It is None for a roster
+    that cannot grow old (a file's), and where neither the boot clock nor the wall clock can tell.
+    """
+    roster = found["roster"]
+    if not roster:
+        return found
+    receipt = read_receipt(receipt_path)
+    if receipt is not None and receipt.version != roster["version"]:
+        receipt = None
+    known_ms = age_ms(receipt, Now(boottime_ms(), now, synced=True), boot_id())
+    return {**found, "roster": {**roster, "age_s": None if known_ms is None else known_ms // 1000}}
+
+
+def without_age(status: wire.Status) -> wire.Status:
+    """Return a status without what changes although nothing happens: the age of its roster."""
+    if status.roster is None:
+        return status
+    return msgspec.structs.replace(status, roster=msgspec.structs.replace(status.roster, age_s=None))
+
+
 class StatusFile:
     """Writes the newest status from a thread of its own: a hanging disk must not hold up the loop."""
 
@@ -91,7 +121,7 @@ class StatusFile:
                     "connected": link.connected,
                     "problem": link.problem,
                 },
-                "roster": msgspec.to_builtins(status.roster),
+                "roster": msgspec.to_builtins(without_age(status).roster),
                 "clock_synced": status.synced,
                 "problems": list(status.problems),
             }

@@ -257,6 +257,7 @@ def test_what_is_known_of_the_roster_is_on_disk_before_it_takes_the_place_of_wha
 
     monkeypatch.setattr(os, "fsync", fsync_)
     monkeypatch.setattr(Path, "replace", replace_)
+    desk.time.ms += module.RECEIPT_EVERY_MS
     assert desk.fetch() == [RosterConfirmed()]
     fresh = desk.stored.with_suffix(".new").name
     assert done == [f"fsync {fresh}", f"rename {fresh}", f"fsync {desk.stored.parent.name}"]
@@ -578,6 +579,66 @@ def test_age_survives_a_restart_by_the_boot_clock_and_a_reboot_by_the_wall_clock
     assert desk.age_ms() is None, "a confirmation from the future says nothing of its age"
 
 
+class Receipts:
+    """The receipt on disk, and how often it was written."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._path = desk.stored.with_suffix(".json")
+        self._last = self._inode()
+        self.written = 0
+
+    def _inode(self) -> tuple[int, int]:
+        found = self._path.stat()
+        return found.st_ino, found.st_mtime_ns
+
+    def look(self) -> int:
+        now = self._inode()
+        self.written += now != self._last
+        self._last = now
+        return self.written
+
+
+def test_a_day_of_confirmations_writes_a_receipt_each_quarter_of_an_hour(desk: Desk) -> None:
+    desk.fetch()
+    receipts = Receipts(desk)
+    for _ in range(120):
+        desk.time.ms += 60_000
+        assert desk.fetch() == [RosterConfirmed()]
+        assert desk.age_ms() == 0, "what this process knows is exact"
+        receipts.look()
+    assert receipts.written == 8
+
+
+def test_after_a_power_cut_the_age_errs_towards_old_and_by_a_quarter_of_an_hour_at_most(desk: Desk) -> None:
+    desk.fetch()
+    for minutes in range(1, 40):
+        desk.time.ms += 60_000
+        desk.fetch()
+        left = desk.make()  # as after a kill: nothing was written at the end
+        age_ms = left.age_ms(desk.time.clock().now())
+        assert age_ms == minutes % 15 * 60_000
+
+
+def test_an_orderly_end_leaves_the_last_confirmation(desk: Desk) -> None:
+    desk.fetch()
+    desk.time.ms += 60_000
+    thread = threading.Thread(target=desk.source.run)
+    thread.start()
+    wait(lambda: RosterConfirmed() in desk.posted, "the confirmation")
+    desk.source.stop()
+    thread.join()
+    assert desk.make().age_ms(desk.time.clock().now()) == 0
+
+
+def test_an_end_on_a_full_disk_is_an_end(desk: Desk) -> None:
+    desk.fetch()
+    desk.time.ms += 60_000
+    desk.fetch()
+    desk.stored.with_suffix(".new").mkdir()
+    desk.source.stop()
+    desk.source.run()
+
+
 def test_without_any_time_nobody_knows_the_age() -> None:
     now = w.Now(1, NOON, synced=True)
     assert age_ms(None, now, "b") is None
@@ -620,9 +681,24 @@ def test_seven_days_without_a_change_but_confirmed_are_never_stale_and_then_cut_
     assert not bench.daemon._standing.is_stale(bench.time.clock().now())
     bench.pass_(1)
     found = bench.await_status(lambda status: status["roster"].get("stale"))
-    assert found["roster"]["age_s"] == 604_800
+    assert "age_s" not in found["roster"], "it would change the file each minute; whoever shows it computes it"
+    assert bench.daemon._standing.info(bench.time.clock().now()).age_s == 604_800  # type: ignore[union-attr]
     bench.use("ada")
     assert bench.of("session.started")[-1].basis.stale_roster is True
+
+
+def test_while_only_its_age_changes_the_status_is_not_written_again(desk: Desk, bench: Bench) -> None:
+    status = bench.config.state_dir / "status.json"
+    bench.await_status(lambda found: "source" in found["roster"] or found["roster"]["version"] == 100)
+    bench.settle()
+    told: list[object] = []
+    bench.daemon._status_file.write = lambda *_: told.append(_)  # type: ignore[method-assign,assignment]
+    for _ in range(30):
+        bench.pass_(60_000)
+    assert told == []
+    bench.pass_(WEEK_MS)
+    wait(lambda: told, "the status that says that it is stale")
+    assert status.exists()
 
 
 def test_a_machine_that_denies_when_stale_blocks_until_the_collector_confirms(desk: Desk, bench: Bench) -> None:
