@@ -87,7 +87,7 @@ class Site:
 
     def members(self) -> set[str]:
         with contextlib.closing(Directory(self.stored)) as directory:
-            return set(directory.all_members())
+            return {member.id for member in directory.all_members()}
 
     @property
     def source(self) -> str:
