@@ -124,11 +124,24 @@ def concerned(row: Opening | SpecialDay) -> list[Machine]:
     return list(wanted)
 
 
-def until_tonight(calendar: Calendar, start: datetime, to: time) -> list[tuple[time, time]]:
-    """Return today's hours with the last of them reaching to `to`; where there are none, from `start` on."""
-    spans = list(calendar.spans(None, start.date()) or [])
-    begins = spans[-1][0] if spans else start.hour * 60 + start.minute
-    return [*(_times(span) for span in spans[:-1]), (_time(begins), to)]
+def night_at(calendar: Calendar, now: datetime) -> date:
+    """Return the day of the night that is running or to come: until 06:00 it is the day before, if that had hours."""
+    before = now.date() - timedelta(days=1)
+    is_running = now.hour * 60 + now.minute < NIGHT_MIN and calendar.spans(None, before) != []
+    return before if is_running else now.date()
+
+
+def until_tonight(calendar: Calendar, now: datetime, to: time) -> list[tuple[time, time]]:
+    """Return the workshop's hours of `night_at` with those of the night, which come last, reaching to `to`.
+
+    Where there are none, they begin `now`; in the small hours after a day without hours, today's own stay beside them.
+    """
+    spans = list(calendar.spans(None, night_at(calendar, now)) or [])
+    minute = now.hour * 60 + now.minute
+    if night_at(calendar, now) == now.date() and minute < NIGHT_MIN:
+        return [*map(_times, spans), (_time(minute), to)]
+    begins = spans[-1][0] if spans else minute
+    return [*map(_times, spans[:-1]), (_time(begins), to)]
 
 
 def _scopes(machine: Machine | None) -> list[_Scope]:
@@ -164,9 +177,9 @@ def ends_tomorrow(start: time, to: time) -> bool:
     return span(start, to)[1] > DAY_MIN + NIGHT_MIN
 
 
-def is_over(start: time, to: time, at: datetime) -> bool:
-    """Whether the hours of a day have ended at a moment of it."""
-    return span(start, to)[1] <= at.hour * 60 + at.minute
+def is_over(day: date, start: time, to: time, at: datetime) -> bool:
+    """Whether the hours of a day have ended at a moment of it, or of the night after it."""
+    return span(start, to)[1] <= (at.date() - day).days * DAY_MIN + at.hour * 60 + at.minute
 
 
 def _times(span: Span) -> tuple[time, time]:

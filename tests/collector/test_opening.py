@@ -185,7 +185,12 @@ def test_tonight_is_todays_hours_with_a_later_end(saw):
     ],
 )
 def test_hours_are_over_once_they_have_ended_and_those_past_midnight_never_before_it(start, to, now, expected):
-    assert is_over(start, to, datetime.combine(TODAY, now)) == expected
+    assert is_over(TODAY, start, to, datetime.combine(TODAY, now)) == expected
+
+
+@pytest.mark.parametrize(("now", "expected"), [(time(1, 59), False), (time(2), True)])
+def test_hours_of_last_night_are_over_once_it_has_ended(now, expected):
+    assert is_over(TODAY - timedelta(days=1), time(9), time(2), datetime.combine(TODAY, now)) == expected
 
 
 @pytest.mark.parametrize(

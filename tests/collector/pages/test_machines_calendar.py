@@ -6,14 +6,16 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
 
 from fabgate import wire
-from fabgate.collector import roster
+from fabgate.collector import opening, roster
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Badge, Change, Gate, Group, Machine, Member, Opening, SpecialDay
+from fabgate.collector.pages.machines import calendar
 from fabgate.collector.worker import Worker
 
 pytestmark = pytest.mark.usefixtures("own_data", "told")
@@ -124,6 +126,7 @@ def test_a_member_who_finds_no_open_hour_all_week_is_refused_and_not_let_in_alwa
     assert [(one.id, one.reasons) for one in found.refusals] == [("m-1", ["outside-hours"])]
 
 
+@pytest.mark.usefixtures("at_six")
 def test_open_late_tonight_lengthens_today_and_nothing_else(browse, gate):
     client = browse("desk")
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(18))
@@ -136,6 +139,7 @@ def test_open_late_tonight_lengthens_today_and_nothing_else(browse, gate):
     assert windows(gate) == [(others, "09:00", "18:00"), ([weekday], "09:00", "24:00")]
 
 
+@pytest.mark.usefixtures("at_six")
 @pytest.mark.parametrize("until", ["09:00", "09:00:30"])
 def test_open_late_until_when_it_begins_is_refused_and_not_taken_for_a_day(browse, gate, until):
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(18))
@@ -172,11 +176,61 @@ def test_open_late_until_an_hour_of_tomorrow_is_refused(browse, gate):
     assert not SpecialDay.objects.exists()
 
 
+@pytest.mark.usefixtures("at_six")
 def test_a_day_that_is_open_from_midnight_is_open_all_of_it_by_late_until_midnight(browse, gate):
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(0), to=time(18))
     assert browse("desk").post("/machines/calendar/tonight", {"to": "00:00"}).status_code == 303
     row = SpecialDay.objects.get()
     assert (row.start, row.to) == (time(0), time(0))
+
+
+@pytest.fixture
+def at_half_past_midnight(monkeypatch) -> datetime:
+    """Let the workshop be where it is half an hour after midnight."""
+    found = datetime.combine(today(), time(0, 30), ZoneInfo(settings.ENVIRONMENT.tz))
+    monkeypatch.setattr(calendar, "_now", lambda: found)
+    return found
+
+
+def test_open_late_after_midnight_means_the_night_that_is_running(browse, gate, at_half_past_midnight):
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(1))
+    client = browse("desk")
+    assert "Until 06:00 this is the night that is running." in text(client.get("/machines/calendar"))
+    assert client.post("/machines/calendar/tonight", {"to": "03:00"}).status_code == 303
+    row = SpecialDay.objects.get()
+    assert (row.day, row.start, row.to) == (today() - timedelta(days=1), time(9), time(3))
+    found = opening.Calendar(today())
+    machine = Machine.objects.get(name="saw")
+    assert [found.is_open(machine, at_half_past_midnight.replace(hour=hour)) for hour in (2, 3, 9)] == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_open_late_after_midnight_until_what_is_past_is_refused(browse, gate, at_half_past_midnight):
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(1))
+    assert browse("desk").post("/machines/calendar/tonight", {"to": "00:15"}).status_code == 400
+    assert not SpecialDay.objects.exists()
+
+
+def test_open_late_after_midnight_behind_a_closed_day_begins_now_and_leaves_today_as_it_is(
+    browse, gate, at_half_past_midnight
+):
+    Opening.objects.create(days=[today().isoweekday()], start=time(9), to=time(18))
+    assert browse("desk").post("/machines/calendar/tonight", {"to": "02:00"}).status_code == 303
+    rows = SpecialDay.objects.order_by("start").values_list("day", "start", "to")
+    assert list(rows) == [(today(), time(0, 30), time(2)), (today(), time(9), time(18))]
+
+
+def test_a_day_that_is_closed_keeps_the_tail_of_last_night_and_the_form_says_so(browse, gate):
+    client = browse("manager")
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(20), to=time(2))
+    client.post("/machines/calendar/special", {"scope": "", "day": today().isoformat()})
+    assert "What is open in the night before ends when it says." in text(client.get("/machines/calendar"))
+    machine, midnight = Machine.objects.get(name="saw"), datetime.combine(today(), time())
+    found = opening.Calendar(today())
+    assert [found.is_open(machine, midnight.replace(hour=hour)) for hour in (1, 2, 21)] == [True, False, False]
 
 
 def test_where_it_is_open_always_nothing_is_opened_late(browse, gate):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -57,22 +57,24 @@ def special(request: HttpRequest) -> HttpResponse:
 
 
 def tonight(request: HttpRequest) -> HttpResponse:
-    """Keep the workshop open late tonight: today's hours, the last of them longer."""
-    now = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
+    """Keep the workshop open late tonight: today's hours, the last of them longer; until 06:00 those of the day before."""
+    now = _now()
     with _one_by_one():
-        rows = SpecialDay.objects.filter(day=now.date(), machine=None, category="").select_for_update(no_key=True)
-        set_before, found = list(rows), opening.Calendar(now.date())
-        form = TonightForm(request.POST, hours=week.today_in_words(found))
-        if not form.is_overtaken() and form.is_valid() and found.spans(None, now.date()) is None:
+        found = opening.Calendar(now.date())
+        day = opening.night_at(found, now)
+        rows = SpecialDay.objects.filter(day=day, machine=None, category="").select_for_update(no_key=True)
+        set_before = list(rows)
+        form = TonightForm(request.POST, hours=week.tonight_in_words(found, now))
+        if not form.is_overtaken() and form.is_valid() and found.spans(None, day) is None:
             form.add_error("to", _("No hours are set: the workshop is open always, tonight too."))
         hours = opening.until_tonight(found, now, form.cleaned_data["to"]) if form.is_valid() else []
-        if hours and (wrong := _not_late(hours[-1], now)):
+        if hours and (wrong := _not_late(day, hours[-1], now)):
             form.add_error("to", wrong)
         if is_right := not form.overtaken and form.is_valid():
             for row in set_before:
                 _take_out(request, row)
             note = _("Open late tonight")
-            gates = _add(request, [SpecialDay(day=now.date(), start=start, to=to, note=note) for start, to in hours])
+            gates = _add(request, [SpecialDay(day=day, start=start, to=to, note=note) for start, to in hours])
     return _told(request, gates) if is_right else _page(request, WeeklyForm(), SpecialForm(), form)
 
 
@@ -95,7 +97,12 @@ def remove(request: HttpRequest) -> HttpResponse:
 _KINDS: Final[Mapping[str, type[Opening | SpecialDay]]] = {"weekly": Opening, "special": SpecialDay}
 
 
-def _not_late(hours: tuple[time, time], now: datetime) -> str:
+def _now() -> datetime:
+    """Return the time it is where the site is."""
+    return datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
+
+
+def _not_late(day: date, hours: tuple[time, time], now: datetime) -> str:
     """Return why hours are none that are open late tonight; empty where they are."""
     if opening.is_unclear(*hours):
         text = _("It would begin at %(time)s too. Choose a later time; one after midnight is on the next day.")
@@ -103,7 +110,7 @@ def _not_late(hours: tuple[time, time], now: datetime) -> str:
     if opening.ends_tomorrow(*hours):
         text = _("That would be until %(time)s tomorrow. Choose a later time today, or one until 06:00 in the night.")
         return text % {"time": time_format(hours[1], "H:i")}
-    if opening.is_over(*hours, now):
+    if opening.is_over(day, *hours, now):
         text = _("It is %(time)s already: this would close the workshop. Choose a later time, also after midnight.")
         return text % {"time": time_format(now, "H:i")}
     return ""
@@ -172,7 +179,7 @@ def _page(
     status: int = 400,
 ) -> HttpResponse:
     now = today()
-    tonight_form = tonight_form or TonightForm(hours=week.today_in_words(opening.Calendar(now)))
+    tonight_form = tonight_form or TonightForm(hours=week.tonight_in_words(opening.Calendar(now), _now()))
     hours = [
         {"row": row, "scope": _scope(row), "days": _days(row.days), "hours": week.span(opening.span(row.start, row.to))}
         for row in Opening.objects.select_related("machine").order_by("machine__name", "category", "start", "id")

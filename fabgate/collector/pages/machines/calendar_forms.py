@@ -82,7 +82,7 @@ class SpecialForm(ScopeForm):
         required=False,
         widget=_TIME,
         error_messages=_WRONG_TIME,
-        help_text=gettext_lazy("Leave both empty: closed all day."),
+        help_text=gettext_lazy("Leave both empty: closed all day. What is open in the night before ends when it says."),
     )
     note = LineField(label=gettext_lazy("Why (people read it)"), required=False, max_length=120)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from django.utils.translation import gettext as _
@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector import formats
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Machine
-from fabgate.collector.opening import AHEAD, DAY_MIN, Calendar, Span, clock
+from fabgate.collector.opening import AHEAD, DAY_MIN, Calendar, Span, clock, night_at
 from fabgate.collector.templatetags.fabgate import NOTHING
 
 DAYS: Final = range(AHEAD)
@@ -40,10 +40,11 @@ def ahead(machine: Machine | None = None) -> list[Day] | None:
     return [_day_of(day, spans, calendar.notes(machine, day), is_today=day == now) for day, spans in found]
 
 
-def today_in_words(calendar: Calendar) -> str:
-    """Return the workshop's hours of today, with what is written on the day."""
-    hours = ", ".join(_said(calendar.spans(None, calendar.today)))
-    return " · ".join([hours, *calendar.notes(None, calendar.today)])
+def tonight_in_words(calendar: Calendar, now: datetime) -> str:
+    """Return the workshop's hours of the day whose night it is, with what is written on that day."""
+    day = night_at(calendar, now)
+    hours = ", ".join(_said(calendar.spans(None, day)))
+    return " · ".join([hours, *calendar.notes(None, day)])
 
 
 def _day_of(day: date, spans: list[Span] | None, notes: list[str], *, is_today: bool) -> Day:
