@@ -9,10 +9,9 @@ ends by itself or is taken back (docs/decisions/0044).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.conf import settings
 
@@ -31,8 +30,7 @@ _STAGES: Final = (Grant.SUPERVISED, Grant.AUTONOMOUS, Grant.INSTRUCTOR)
 _USER, _SUPERVISOR, _MAINTAINER = Member.LEVELS
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Where a member, or a group, stands with a machine today. `reasons` are why not; without any they may use it."""
 
     reasons: tuple[str, ...] = ()
@@ -67,11 +65,10 @@ class Standing:
     @property
     def is_barred(self) -> bool:
         """Whether a roster refuses them. A membership alone that is over is left to the gate and its clock."""
-        return any(reason != MEMBERSHIP_OVER for reason in self.reasons)
+        return self.reasons not in {(), (MEMBERSHIP_OVER,)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(NamedTuple):
     """What somebody has of one training on a day, with what it wants first: what is missing, or at which stage."""
 
     lacks: tuple[str, ...] = ()
@@ -79,8 +76,7 @@ class _Held:
     grant: Grant | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Trained:
+class _Trained(NamedTuple):
     """What all trainings, or a manager's hand, say of somebody and a machine on a day."""
 
     reasons: tuple[str, ...] = ()
@@ -134,7 +130,6 @@ class People:
         ):
             self._covering[machine].append(self._trainings[training])
         self._held: dict[tuple[str, int, date], _Held] = {}
-        self._changing: dict[tuple[str, int], frozenset[date]] = {}
         self._always_supervised: dict[int, bool] = {}
 
     def standing(self, member: Member, machine: Machine) -> Standing:
@@ -152,7 +147,7 @@ class People:
             level = _USER
         as_now, at_all = self._ends(member, machine, found)
         valid_until, grace_days = self._valid_until(member, as_now)
-        last, grace = self._valid_until(member, at_all)
+        last, grace = (valid_until, grace_days) if at_all == as_now else self._valid_until(member, at_all)
         return Standing(
             reasons=(*reasons, *found.reasons),
             grant=found.grant,
@@ -197,17 +192,25 @@ class People:
         until then still keeps to it.
         """
         until, grace = member.valid_until, member.grace_days
-        for end in (ends_on, self.loans.get(member.id), _before(member.left_on)):
+        ends = ends_on, self.loans.get(member.id), _before(member.left_on)
+        for end in ends if ends != (None, None, None) else ():
             if end is not None and (until is None or end < _after(until, grace)):
                 until, grace = end, 0
         return until, grace
 
     def _ends(self, member: Member, machine: Machine, now: _Trained) -> tuple[date | None, date | None]:
         """Return the last day on which trainings let somebody in as `now`, and the last on which they do in any way."""
+        if now.reasons:
+            return None, None
         covering = self._covering[machine.pk]
-        days = frozenset[date]().union(*(self._changes(member.id, training) for training in covering))
+        if now.grant is not None and len(covering) == 1 and covering[0].prerequisite_id is None:
+            said = self._grants[member.id, covering[0].pk]
+            if len(said) == 1:  # nearly always; the way below comes to the same
+                end = _first(said[0].last_day, _before(said[0].revoked_on))
+                return end, end
+        days = {day for training in covering for day in self._changes(member.id, training)}
         as_now = at_all = None
-        for day in sorted(days) if not now.reasons else ():
+        for day in sorted(days):
             then = self._trained(member.id, machine, day)
             loses_rank = now.is_instructor and not then.is_instructor and member.level == _USER
             if as_now is None and (then.reasons or (then.is_supervised and not now.is_supervised) or loses_rank):
@@ -219,20 +222,20 @@ class People:
 
     def _trained(self, member: str, machine: Machine, day: date) -> _Trained:
         found = [self._held_on(member, training, day) for training in self._covering[machine.pk]]
-        by_hand = machine.pk in self._by_hand[member]
-        held = [one for one in found if one.grant is not None]
         # Whose training it is does not matter: a suspension from any of them, or from what it wants first, shuts it.
-        reasons = [SUSPENDED] if any(one.is_suspended for one in found) else []
-        if not by_hand:
+        reasons = (SUSPENDED,) if any(one.is_suspended for one in found) else ()
+        held = [one.grant for one in found if one.grant is not None]
+        if machine.pk in self._by_hand[member]:
+            return _Trained(reasons, is_instructor=any(grant.stage == Grant.INSTRUCTOR for grant in held))
+        if not held:
             # Of several trainings that would open it the one is told of which least is missing.
-            lacks = [one.lacks for one in found]
-            reasons += min(lacks, key=_by_weight) if lacks else [NOT_TRAINED]
-        best = None if by_hand else max((one.grant for one in held if one.grant), key=_rank, default=None)
+            return _Trained((*reasons, *min((one.lacks for one in found), key=_by_weight, default=(NOT_TRAINED,))))
+        best = max(held, key=_rank) if len(held) > 1 else held[0]
         return _Trained(
-            tuple(reasons),
+            reasons,
             grant=best,
-            is_supervised=best is not None and best.stage == Grant.SUPERVISED,
-            is_instructor=any(one.grant and one.grant.stage == Grant.INSTRUCTOR for one in held),
+            is_supervised=best.stage == Grant.SUPERVISED,
+            is_instructor=any(grant.stage == Grant.INSTRUCTOR for grant in held),
         )
 
     def _held_on(self, member: str, training: Training, day: date) -> _Held:
@@ -244,33 +247,31 @@ class People:
         return self._held[key]
 
     def _hold(self, member: str, training: Training, day: date) -> _Held:
-        counting = [grant for grant in self._grants.get((member, training.pk), ()) if grant.counts_on(day)]
-        said = [grant for grant in counting if grant.stage != Grant.SUSPENDED]
-        holding = [grant for grant in said if grant.holds_on(day)]
-        is_suspended = any(grant.stage == Grant.SUSPENDED and grant.holds_on(day) for grant in counting)
-        lacks = set() if holding else {EXPIRED if said else NOT_TRAINED}
+        was_said = is_suspended = False
+        newest = None
+        for grant in self._grants.get((member, training.pk), ()):
+            if not grant.counts_on(day):
+                continue
+            is_suspension, last = grant.stage == Grant.SUSPENDED, grant.last_day
+            was_said = was_said or not is_suspension
+            if last is None or day <= last:
+                is_suspended, newest = is_suspended or is_suspension, newest if is_suspension else grant
+        lacks = () if newest else (EXPIRED,) if was_said else (NOT_TRAINED,)
         if training.prerequisite_id is not None:
             first = self._held_on(member, self._trainings[training.prerequisite_id], day)
-            lacks.update(first.lacks)
+            lacks = tuple(sorted({*lacks, *first.lacks}, key=_WORST.index))
             is_suspended = is_suspended or first.is_suspended
-        is_open = not lacks and not is_suspended
-        return _Held(tuple(sorted(lacks, key=_WORST.index)), is_suspended, holding[-1] if is_open else None)
+        return _Held(lacks, is_suspended, None if lacks or is_suspended else newest)
 
-    def _changes(self, member: str, training: Training) -> frozenset[date]:
-        """Return the days after today on which a grant of a training, or of what it wants first, begins or ends."""
-        key = member, training.pk
-        if key not in self._changing:
-            self._changing[key] = frozenset()  # for trainings that want each other first
-            days = {
-                day
-                for grant in self._grants.get(key, ())
-                for day in (grant.since, grant.revoked_on, _next(grant.last_day))
-                if day is not None and day > self.today
-            }
-            if training.prerequisite_id is not None:
-                days |= self._changes(member, self._trainings[training.prerequisite_id])
-            self._changing[key] = frozenset(days)
-        return self._changing[key]
+    def _changes(self, member: str, training: Training, *later: int) -> Iterator[date]:
+        """Yield the days after today on which a grant of a training, or of what it wants first, begins or ends."""
+        for grant in self._grants.get((member, training.pk), ()):
+            for day in (grant.since, grant.revoked_on, _next(grant.last_day)):
+                if day is not None and day > self.today:
+                    yield day
+        first = training.prerequisite_id
+        if first is not None and first not in later:  # trainings may want each other first
+            yield from self._changes(member, self._trainings[first], training.pk, *later)
 
 
 def is_over(member: Member, day: date) -> bool:
@@ -291,6 +292,11 @@ def _before(day: date | None) -> date | None:
 def _next(day: date | None) -> date | None:
     """Return the day after, where there is one."""
     return None if day is None or day == date.max else day + timedelta(days=1)
+
+
+def _first(*days: date | None) -> date | None:
+    """Return the earliest of the days that there are."""
+    return min((day for day in days if day is not None), default=None)
 
 
 def _by_weight(lacks: Iterable[str]) -> list[int]:

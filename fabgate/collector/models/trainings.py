@@ -76,7 +76,10 @@ class Grant(models.Model):
 
     def holds_on(self, day: date) -> bool:
         """Whether it counts on `day` and has not expired."""
-        return self.counts_on(day) and (self.last_day is None or day <= self.last_day)
+        if not self.counts_on(day):
+            return False
+        last = self.last_day  # it is computed each time
+        return last is None or day <= last
 
     @classmethod
     def deciding(cls, said: Iterable[Grant], day: date) -> Grant | None:
