@@ -26,7 +26,9 @@ GPIOSET_1 = """#!/bin/sh
 echo "$2 $3" >> "$DRIVEN"
 """
 BUSY = '#!/bin/sh\necho "gpioset: unable to request lines: Device or resource busy" >&2\nexit 1\n'
-HANGING = "#!/bin/sh\nexec sleep 60\n"
+HANGING = "#!/bin/sh\nexec sleep 600\n"
+#: What `timeout` ends with where it had to give up; so nobody waits for that here.
+GIVEN_UP = "#!/bin/sh\nexit 124\n"
 
 
 class Pi:
@@ -58,7 +60,7 @@ class Pi:
     def gate_yaml(self, text: str) -> None:
         (self.etc / "gate.yaml").write_text(text)
 
-    def line_off(self, *before: str, patience: str | None = "0.5") -> subprocess.CompletedProcess[str]:
+    def line_off(self, *before: str, patience: float | None = HANGS_S) -> subprocess.CompletedProcess[str]:
         """Run it; `patience` is how many seconds a helper has, None is as shipped."""
         env = {
             "PATH": str(self.bin),
@@ -68,7 +70,7 @@ class Pi:
             "DRIVEN": str(self.driven),
         }
         if patience is not None:
-            env["LINE_OFF_PATIENCE"] = patience
+            env["LINE_OFF_PATIENCE"] = str(patience)
         return subprocess.run(
             [*before, LINE_OFF], env=env, capture_output=True, text=True, check=False, timeout=HANGS_S
         )
@@ -206,7 +208,7 @@ def test_on_a_pi_5_it_finds_the_chip_behind_the_header_by_its_driver(pi):
 # --- when gpioset does not do it --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("gpioset", [None, BUSY, HANGING], ids=["missing", "failing", "hanging"])
+@pytest.mark.parametrize("gpioset", [None, BUSY, GIVEN_UP], ids=["missing", "failing", "hanging"])
 def test_without_a_working_gpioset_python_asks_the_kernel_itself(pi, gpioset):
     if gpioset:
         pi.has("gpioset", gpioset)
@@ -266,6 +268,14 @@ def test_a_line_that_cannot_be_driven_is_told_with_the_kernels_own_words(pi):
         "<2>line-off: GPIO 17 of gpiochip0 CANNOT BE DRIVEN LOW: gpioset failed, then Inappropriate ioctl for device"
         " (exit code 3)\n"
     )
+
+
+def test_helpers_that_hang_are_given_up(pi):
+    pi.has("gpioset", HANGING)
+    pi.has("python3", HANGING)
+    done = pi.line_off(patience=0.1)
+    assert done.returncode == 3
+    assert "CANNOT BE DRIVEN LOW: gpioset hung, then" in done.stderr
 
 
 def test_helpers_that_hang_are_given_less_than_the_units_time_to_stop(pi, tmp_path):

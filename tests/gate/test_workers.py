@@ -91,6 +91,7 @@ def test_those_that_do_not_end_are_named() -> None:
     workers.start("journal", hang)
     workers.start("panel", lambda: None)
     started.wait()
+    wait(lambda: [one.is_alive() for one in workers._threads].count(True) == 1, "the panel's end")
     assert workers.stop(timeout_s=0.05) == ["journal"]
     forever.set()
     assert workers.stop(timeout_s=HANGS_S) == []
