@@ -8,4 +8,4 @@ from bench.harness import Figure, Run
 
 
 def measure(run: Run) -> list[Figure]:
-    return ingesting.against_peer(run, lambda _pass: empty(run), 0.5, "20,000 entries")
+    return ingesting.against_peer(run, lambda _pass: empty(run), 0.42, "20,000 entries")

@@ -8,4 +8,4 @@ from bench.harness import Figure, Run
 
 
 def measure(run: Run) -> list[Figure]:
-    return ingesting.against_peer(run, lambda _pass: empty(run), 0.25, "20,000 entries, broker untouched", tuned=False)
+    return ingesting.against_peer(run, lambda _pass: empty(run), 0.21, "20,000 entries, broker untouched", tuned=False)

@@ -1,4 +1,7 @@
-"""How fast is a backlog stored, against a paho subscriber that stores nothing? Both sides take turns within a pass.
+"""How fast is a backlog stored, against a paho subscriber that stores nothing? All sides take turns within a pass.
+
+The peer reads the properties of a message as the ingest does (decision 0027). Beside it stands the same subscriber with
+paho's own reader: that one is what somebody gets who installs paho.
 
 A pass: twenty gates deliver a thousand entries each, a tenth of them twice, from the moment they all begin until each
 has heard that its last one is safe. The gates are the same for both sides, and so is the broker.
@@ -43,10 +46,10 @@ class Pace:
         return cls(told.entries / told.took_s, (cpu_s(pid) - before_s) * 1e6 / told.entries), told
 
 
-def peer(run: Run, *, tuned: bool) -> Pace:
-    """Return how the light collector takes it."""
+def peer(run: Run, *, tuned: bool, stock: bool = False) -> Pace:
+    """Return how the light collector takes it, `stock` as paho reads by itself."""
     with broker(run, tuned=tuned) as port:
-        light = Child("bench.light_collector", None, str(port), str(ENTRIES))
+        light = Child("bench.light_collector", None, str(port), str(ENTRIES), *(["stock"] if stock else []))
         try:
             light.ready()
             return Pace.of(light.pid, lambda: backlog(port, "peer"))[0]
@@ -67,22 +70,28 @@ def against_peer(run: Run, make: Callable[[int], Home], goal: float, what: str, 
     """Return the figures of a collector that `make` makes for each pass."""
     rates: list[Pace] = []
     peers: list[Pace] = []
+    stocks: list[Pace] = []
     for number in range(1, PASSES + 1):
         home = make(number)
         sides = [
             lambda: peers.append(peer(run, tuned=tuned)),
+            lambda: stocks.append(peer(run, tuned=tuned, stock=True)),
             lambda: rates.append(
                 ours(run, home, f"p{number}", tuned=tuned)  # noqa: B023 (called in this very pass)
             ),
         ]
         for side in sides if number % 2 else reversed(sides):
             side()
-        run.say(f"pass {number}: {rates[-1].rate:.0f}/s stored, {peers[-1].rate:.0f}/s by the peer")
+        run.say(
+            f"pass {number}: {rates[-1].rate:.0f}/s stored, {peers[-1].rate:.0f}/s by the peer,"
+            f" {stocks[-1].rate:.0f}/s by paho's own reader"
+        )
     ratios = [mine.rate / other.rate for mine, other in zip(rates, peers, strict=True)]
     return [
         run.figure(f"{what}, against a subscriber that stores nothing", "ratio", ratios, goal, at_least=True),
         run.figure("entries stored", "1/s", [one.rate for one in rates]),
         run.figure("entries that the subscriber takes", "1/s", [one.rate for one in peers]),
+        run.figure("entries that it takes with paho's own reader", "1/s", [one.rate for one in stocks]),
         run.figure("processor time for an entry", "us", [one.cpu_us for one in rates]),
         run.figure("processor time of the subscriber", "us", [one.cpu_us for one in peers]),
     ]

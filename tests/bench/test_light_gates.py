@@ -72,10 +72,11 @@ def test_messages_are_whole_however_the_network_cuts_them(cut):
     assert asyncio.run(_heard(cut)) == [("some/topic", b"body" * 50)] * 3
 
 
-def test_all_is_told_over_a_real_broker_and_a_tenth_of_it_twice(tmp_path):
+@pytest.mark.parametrize("reader", [[], ["stock"]], ids=["as the ingest reads", "as paho reads"])
+def test_all_is_told_over_a_real_broker_and_a_tenth_of_it_twice(tmp_path, reader):
     run = Run("light", tmp_path, tmp_path)
     with broker(run) as port:
-        light = Child("bench.light_collector", None, str(port), "250")
+        light = Child("bench.light_collector", None, str(port), "250", *reader)
         try:
             light.ready()
             gates = Gates(Wanted(port=port, prefix="g", gates=3, entries=250))
