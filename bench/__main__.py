@@ -32,6 +32,7 @@ GATE_IDS = (
     "spi-transfers",
     "chain",
     "idle-cpu",
+    "idle-writes",
     "memory",
     "start",
     "flush",

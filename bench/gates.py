@@ -189,10 +189,12 @@ class Notified:
 class GateProcess:
     """A gate in a process of its own: ``fabgate run``, or with `child` the same daemon that also obeys its stdin.
 
+    `module` runs it in place of ``fabgate run``; it takes the configuration as its only argument.
+
     Each change of its pin comes to ``changes`` as (on, CLOCK_BOOTTIME nanoseconds), through a pipe.
     """
 
-    def __init__(self, config: Path, notify_socket: str, *, child: bool = False) -> None:
+    def __init__(self, config: Path, notify_socket: str, *, child: bool = False, module: str = "") -> None:
         folder = config.parent
         self.state_dir = folder / "state"
         self._log = folder / "log"
@@ -206,6 +208,8 @@ class GateProcess:
         threading.Thread(target=self._watch, args=(pins,), daemon=True).start()
         self._notified = Notified(notify_socket)
         command = ["-m", "bench.child", str(config)] if child else ["-m", "fabgate", "run", "--config", str(config)]
+        if module:
+            command = ["-m", module, str(config)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *command],

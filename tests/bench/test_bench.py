@@ -26,6 +26,7 @@ OF_THE_GATE = [
     "spi-transfers",
     "chain",
     "idle-cpu",
+    "idle-writes",
     "memory",
     "start",
     "flush",
