@@ -134,14 +134,14 @@ def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
     Before the order of telling is taken (floor.in_order), by whoever must not change `gates` until they hold it.
     """
     env: Environment = settings.ENVIRONMENT
-    kid = next(iter(badge_keys(env).by_id))
+    kid, collector = next(iter(badge_keys(env).by_id)), Collector.get(env.site).collector
     seen = Pulse.newest(*_DECIDING)
     Badge.digest_again(badge_key(env))
     people = People(datetime.now(ZoneInfo(env.tz)))
     calendar = Calendar(people.today)
     drafts = []
     for gate in gates:
-        found = _build(gate, people, calendar, env, kid)
+        found = _build(gate, people, calendar, env, kid, collector)
         if only_changed and wire.encode(found) == gate.roster:
             continue
         version = max(gate.roster_version + 1, gate.reported_roster + 1, time.time_ns() // 1_000_000)
@@ -200,7 +200,7 @@ class Known:
         return len(self.gates) - len(self.waiting)
 
 
-def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid: str) -> wire.Roster:
+def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid: str, collector: str) -> wire.Roster:
     """Build what `gate` is to be served.
 
     It names every member and every group: those without a badge, those who left and the groups that are over too. A
@@ -253,7 +253,7 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
         gate=gate.name,
         tz=env.tz,
         badge_key_id=kid,
-        collector=Collector.get(env.site).collector,
+        collector=collector,
         machine=machine.wire_rules(),
         members=members,
         refusals=refusals,

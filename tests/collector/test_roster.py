@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from fabgate import badge, wire
 from fabgate.collector import gates, locks, mqtt, roster
@@ -259,3 +261,14 @@ def test_each_roster_that_is_served_leaves_what_it_allowed(env):
     (later,) = roster.rebuild()
     limits = RosterLimit.objects.filter(gate=gate).order_by("version").values_list("version", "longest_s")
     assert list(limits) == [(built.roster_version, 7_830), (later.roster_version, 10_030)]
+
+
+def test_one_more_gate_does_not_ask_once_more_which_collector_this_is(env, gate):
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            roster.plan(Gate.objects.select_related("machine"))
+        return sum("collector_collector" in query["sql"] for query in queries)
+
+    first = asked()
+    add("laser-2", "laser")
+    assert asked() == first
