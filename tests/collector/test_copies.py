@@ -437,7 +437,10 @@ def let_somebody_in(home: Path) -> None:
     account = "INSERT INTO collector_account (password, name, display_name, email, role, lang, is_active, created_at)"
     query(home, account + " VALUES ('', 'ada', '', '', 'manager', '', 1, '2026-11-01 00:00:00')")
     sign_in = "INSERT INTO collector_signin (account_id, at, seen_at, address, user_agent)"
-    query(home, sign_in + " SELECT id, '2026-11-01 00:00:00', '2026-11-01 00:00:00', '', '' FROM collector_account")
+    now = datetime.now(UTC).strftime(
+        "%Y-%m-%d %H:%M:%S"
+    )  # the worker deletes what was not seen for as long as it lasts
+    query(home, sign_in + " SELECT id, ?, ?, '', '' FROM collector_account", now, now)
     link = "INSERT INTO collector_onetimelink (token_hash, purpose, made_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?)"
     query(home, link, "h", "invite", "x", "2026-11-01 00:00:00", later)
     key = "INSERT INTO collector_apikey (name, prefix, token_hash, scopes, created_at)"
