@@ -591,4 +591,6 @@ def test_the_work_of_reading_grows_with_the_members_alone(read, ending):
 
     few, many = work(200), work(1_000)
     assert few > 200
-    assert many < 5.1 * few
+    # Five times as many members are 25 times the work where it grows with their square. Python 3.13 counts a little less
+    # at the beginning than 3.11 does.
+    assert many < 7.5 * few
