@@ -178,13 +178,14 @@ def test_a_hand_waits_until_the_reader_has_seen_the_empty_field(server, client, 
     assert diary.placed.wait(HANGS_S)
 
 
-def test_a_hand_waits_neither_over_a_card_nor_for_a_reader_that_does_not_poll(server, client, diary):
+def test_a_hand_waits_neither_over_a_card_nor_for_a_reader_that_does_not_poll(server, client, path, diary):
     diary.empty_polls = None
     client.sendall(json.dumps({"do": "place", "uid": UID, "waits": True}).encode() + b"\n")
     assert answer(client) == {"ok": True}
     diary.placed.clear()
     diary.empty_polls = 0
     client.sendall(json.dumps({"do": "tap", "uid": UID}).encode() + b"\n")
+    assert ask(path, {"do": "plug"}) == {"ok": True}  # the tap was received: its wait begins before the clock moves
     server._clock.sleep(LONGEST_WAIT_S)
     assert diary.placed.wait(HANGS_S)
 
