@@ -54,6 +54,7 @@ test: $(READY)  ## every test, real broker, PostgreSQL and browser included (15 
 	@command -v strace >/dev/null || sh tools/apt strace
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
 	@command -v chromium >/dev/null || sh tools/apt chromium
+	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # Playwright's driver, not in a bare Debian 12
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=$(PAGES) $(ARGS)
 	@echo "the collector once more, on PostgreSQL"
 	@$(BIN)/python -m tests.support.postgresql $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/collector $(ARGS)
@@ -62,6 +63,7 @@ test: $(READY)  ## every test, real broker, PostgreSQL and browser included (15 
 
 browser: $(READY)  ## the pages in a real Chromium: a workshop's week, axe, widths, themes, languages
 	@command -v chromium >/dev/null || sh tools/apt chromium
+	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # Playwright's driver, not in a bare Debian 12
 	@$(IN_BROWSER)
 
 check: $(READY)  ## ruff (wide) and mypy --strict
@@ -71,6 +73,7 @@ check: $(READY)  ## ruff (wide) and mypy --strict
 
 screenshots: $(READY)  ## every page in both languages, into docs/screenshots
 	@command -v chromium >/dev/null || sh tools/apt chromium
+	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # Playwright's driver, not in a bare Debian 12
 	@command -v pngquant >/dev/null || sh tools/apt pngquant
 	@$(BIN)/python -m tests.browser.screenshots
 
@@ -81,6 +84,7 @@ bench: $(READY)  ## measure each promised figure of the gate (ONLY=id for one, t
 bench-collector: $(READY)  ## the same for the collector (ONLY=id too); the first time it makes a million sessions
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
 	@command -v chromium >/dev/null || sh tools/apt chromium
+	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # Playwright's driver, not in a bare Debian 12
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
 	@$(BIN)/python -m bench --set collector $(if $(ONLY),--only $(ONLY)) $(OTHERS:%=--beside %bin/python)
 
