@@ -5,32 +5,62 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
+from typing import Final, NamedTuple
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from fabgate.collector import blocks, changes, floor, names, roster
+from fabgate.collector.effects import Effect, effect
 from fabgate.collector.models import Change, Grant, Member, Training
 from fabgate.errors import UsageError
 
 _MAX_TEXT = 200
+#: Why somebody among many is granted nothing: they are suspended, hold more, or hold as much (docs/decisions/0060).
+SUSPENDED, MORE, AS_MUCH = "suspended", "more", "as-much"
+KEPT: Final = (SUSPENDED, MORE, AS_MUCH)
+
+
+class Lowers(UsageError):  # noqa: N818 (it names what happened)
+    """A grant would leave a member less than they hold, and the caller did not say that this is meant."""
+
+    def __init__(self, held: Grant, stage: str) -> None:
+        self.held = held
+        text = _("%(member)s holds %(training)s as %(held)s, from %(since)s; %(stage)s would leave them less")
+        said = {"member": held.member, "training": held.training, "held": held.stage}
+        super().__init__(text % {**said, "since": held.since, "stage": stage})
+
+
+class Outcome(NamedTuple):
+    """What became of one member to whom a training was granted together with others."""
+
+    member: Member
+    #: With the rosters that carry it, in the last change of all; None: nothing was granted.
+    change: Change | None
+    #: One of KEPT; empty where it was granted.
+    kept: str = ""
 
 
 def grant_command(args: argparse.Namespace) -> int:
     """Grant a training from the command line, and tell the gates."""
     member, training = _both(args)
     since = _day(args.since, "--since") or blocks.today()
-    grant, change = give(
-        member,
-        training,
-        args.stage,
-        actor=changes.cli_actor(args.actor),
-        since=since,
-        until=_day(args.until, "--until"),
-        trainer=names.line(args.trainer or ""),
-    )
+    try:
+        grant, change = give(
+            member,
+            training,
+            args.stage,
+            actor=changes.cli_actor(args.actor),
+            since=since,
+            until=_day(args.until, "--until"),
+            trainer=names.line(args.trainer or ""),
+            lowers=args.lower,
+        )
+    except Lowers as error:
+        raise UsageError(f"{error}; if that is meant, add --lower") from None
     if change is None:
         sys.stdout.write(f"{member} has {training} ({grant.stage}) from {grant.since} already; nothing changed\n")
         return 0
@@ -53,13 +83,26 @@ def give(
     since: date,
     until: date | None = None,
     trainer: str = "",
+    lowers: bool = False,
 ) -> tuple[Grant, Change | None]:
     """Grant a training; return it, and the change with the rosters that carry it; None: it was granted already.
 
-    Raises UsageError.
+    Raises UsageError, and Lowers where the member holds more and `lowers` does not say that less is meant.
     """
-    ((grant, change),) = _give([member], training, stage, actor, since, until, trainer)
-    return grant, change
+    _check([member], stage, since, until, trainer)
+    with transaction.atomic(), floor.told_last():
+        said = _said_of([member], training, since)[member.pk]
+        if held := _suspension(said, since) if stage != Grant.SUSPENDED else None:
+            text = _("%(member)s is suspended from %(training)s since %(day)s; take the suspension back first")
+            raise UsageError(text % {"member": member, "training": training, "day": held.since})
+        same = [grant for grant in said if grant.since == since and grant.revoked_on is None]
+        if same and (same[-1].stage, same[-1].until) == (stage, until):
+            return same[-1], None
+        grant = Grant(member=member, training=training, stage=stage, since=since, until=until, trainer=trainer)
+        lowered = effect(said, grant, blocks.today()).lowered
+        if lowered is not None and stage != Grant.SUSPENDED and not lowers:
+            raise Lowers(lowered, stage)
+        return grant, _write([grant], actor)[0]
 
 
 def give_all(
@@ -71,9 +114,25 @@ def give_all(
     since: date,
     until: date | None = None,
     trainer: str = "",
-) -> list[tuple[Grant, Change | None]]:
-    """Grant a training to everybody who was there, or to nobody, as `give` does; the rosters are built once."""
-    return _give(members, training, stage, actor, since, until, trainer)
+) -> list[Outcome]:
+    """Grant a training to those of many whom it gives more; the rosters are built once.
+
+    The others keep what they have, and their outcome says why: nothing that is said of many lowers one of them or lifts
+    a suspension. To suspend many is meant for each of them. Raises UsageError, and then nothing was granted.
+    """
+    _check(members, stage, since, until, trainer)
+    with transaction.atomic(), floor.told_last():
+        said, today = _said_of(members, training, since), blocks.today()
+        kept: dict[str, str] = {}
+        fresh = []
+        for member in members:
+            grant = Grant(member=member, training=training, stage=stage, since=since, until=until, trainer=trainer)
+            if why := _kept(said[member.pk], grant, effect(said[member.pk], grant, today)):
+                kept[member.pk] = why
+            else:
+                fresh.append(grant)
+        written = dict(zip((grant.member_id for grant in fresh), _write(fresh, actor), strict=True))
+    return [Outcome(one, written.get(one.pk), kept.get(one.pk, "")) for one in members]
 
 
 def revoke(grant: Grant, *, actor: str, reason: str, on: date | None = None) -> Change:
@@ -108,9 +167,7 @@ def revoke_all(member: Member, training: Training, *, actor: str, reason: str) -
     return [revoke(grant, actor=actor, reason=reason) for grant in held]
 
 
-def _give(
-    members: Sequence[Member], training: Training, stage: str, actor: str, since: date, until: date | None, trainer: str
-) -> list[tuple[Grant, Change | None]]:
+def _check(members: Sequence[Member], stage: str, since: date, until: date | None, trainer: str) -> None:
     mistakes = []
     if stage not in Grant.STAGES:
         said: dict[str, object] = {"found": stage[:40], "wanted": ", ".join(Grant.STAGES)}
@@ -133,44 +190,49 @@ def _give(
     ]
     if mistakes:
         raise UsageError("\n".join(mistakes))
-    given: dict[str, tuple[Grant, Change | None]] = {}
-    with transaction.atomic(), floor.told_last():
-        # Of a form that is sent twice the second one waits here, and then finds what the first one wrote.
-        list(Member.objects.select_for_update(no_key=True).filter(pk__in=[one.pk for one in members]).order_by("pk"))
-        _refuse_suspended(members, training, stage, since)
-        # What was said of that day last.
-        standing = Grant.objects.filter(member__in=members, training=training, since=since, revoked_on=None)
-        last = {grant.member_id: grant for grant in standing.order_by("id")}
-        fresh = []
-        for member in members:
-            held = last.get(member.pk)
-            if held is not None and (held.stage, held.until) == (stage, until):
-                given[member.pk] = held, None
-            else:
-                fresh.append(member)
-        for member in fresh:
-            grant = Grant(member=member, training=training, stage=stage, since=since, until=until, trainer=trainer)
-            with changes.made(actor, "grant.given", grant) as change:
-                grant.save()
-                if member is fresh[-1]:
-                    change.rosters = roster.versions(roster.rebuild(only_changed=True))
-            given[member.pk] = grant, change
-    return [given[member.pk] for member in members]
 
 
-def _refuse_suspended(members: Sequence[Member], training: Training, stage: str, day: date) -> None:
-    """Raise UsageError where a suspension holds on a day: what is granted would open nothing (docs/decisions/0044)."""
-    if stage == Grant.SUSPENDED:
-        return
-    said = Grant.objects.filter(member__in=members, training=training, stage=Grant.SUSPENDED, revoked_on=None)
-    text = _("%(member)s is suspended from %(training)s since %(day)s; take the suspension back first")
-    mistakes = [
-        text % {"member": grant.member, "training": training, "day": grant.since}
-        for grant in said.select_related("member", "training").order_by("member__folded", "since")
-        if grant.holds_on(day)
-    ]
-    if mistakes:
-        raise UsageError("\n".join(mistakes))
+def _said_of(members: Sequence[Member], training: Training, since: date) -> dict[str, list[Grant]]:
+    """Return what was said of members and a training that counts on a day or later, while no other request changes it.
+
+    Of a form that is sent twice the second request waits here, and then finds what the first one wrote.
+    """
+    list(Member.objects.select_for_update(no_key=True).filter(pk__in=[one.pk for one in members]).order_by("pk"))
+    found: dict[str, list[Grant]] = defaultdict(list)
+    said = Grant.not_taken_back(since).filter(member__in=members, training=training)
+    for grant in said.select_related("member", "training"):
+        found[grant.member_id].append(grant)
+    return found
+
+
+def _suspension(said: Sequence[Grant], since: date) -> Grant | None:
+    """Return the suspension that holds on the first day of a grant, or today (docs/decisions/0044)."""
+    days = {since, max(since, blocks.today())}
+    suspended = (grant for grant in said if grant.stage == Grant.SUSPENDED)
+    return next((grant for grant in suspended if any(map(grant.holds_on, days))), None)
+
+
+def _kept(said: Sequence[Grant], fresh: Grant, found: Effect) -> str:
+    """Return why one of many keeps what they have: one of KEPT; empty: they are granted `fresh`."""
+    if fresh.stage == Grant.SUSPENDED:
+        return "" if found.lowered is not None else AS_MUCH
+    if _suspension(said, fresh.since) is not None:
+        return SUSPENDED
+    if found.lowered is not None:
+        return MORE
+    return "" if found.gains else AS_MUCH
+
+
+def _write(grants: Sequence[Grant], actor: str) -> list[Change]:
+    """Store grants, each with a change of its own; the last one carries the rosters."""
+    written = []
+    for grant in grants:
+        with changes.made(actor, "grant.given", grant) as change:
+            grant.save()
+            if grant is grants[-1]:
+                change.rosters = roster.versions(roster.rebuild(only_changed=True))
+        written.append(change)
+    return written
 
 
 def _both(args: argparse.Namespace) -> tuple[Member, Training]:

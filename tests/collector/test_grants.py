@@ -26,6 +26,7 @@ def laser(gate, told) -> Training:  # noqa: F811
 
 def args(**said) -> argparse.Namespace:
     usual = {"id": "m-1", "training": "laser", "stage": "autonomous", "since": None, "until": None, "trainer": None}
+    usual |= {"lower": False}
     return argparse.Namespace(**{**usual, "actor": "eve", "reason": "Ran it alone", **said})
 
 
@@ -71,6 +72,15 @@ def test_nonsense_is_refused_and_grants_nothing(laser, said, wrong):
         grants.grant_command(args(**said))
     assert not Grant.objects.exists()
     assert not Change.objects.filter(verb="grant.given").exists()
+
+
+def test_an_instructor_is_lowered_by_command_only_with_a_word_that_says_so(laser):
+    grants.grant_command(args(stage="instructor"))
+    with pytest.raises(UsageError, match=r"m-1 \(Ada\) holds laser as instructor.*if that is meant, add --lower"):
+        grants.grant_command(args())
+    assert [grant.stage for grant in Grant.objects.all()] == ["instructor"]
+    grants.grant_command(args(lower=True))
+    assert [grant.stage for grant in Grant.objects.order_by("id")] == ["instructor", "autonomous"]
 
 
 def test_nobody_is_granted_anything_after_they_left(laser):

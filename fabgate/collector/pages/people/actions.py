@@ -22,15 +22,20 @@ def grant(request: HttpRequest, pk: str) -> HttpResponse:
     if not form.is_valid():
         return desk.page(request, member, grant_form=form)
     said = form.cleaned_data
-    given, change = grants.give(
-        member,
-        said["training"],
-        said["stage"],
-        actor=telling.actor(request),
-        since=said["since"],
-        until=said["until"],
-        trainer=said["trainer"],
-    )
+    try:
+        given, change = grants.give(
+            member,
+            said["training"],
+            said["stage"],
+            actor=telling.actor(request),
+            since=said["since"],
+            until=said["until"],
+            trainer=said["trainer"],
+            lowers=form.is_lowering_meant,
+        )
+    except grants.Lowers as error:
+        form.ask_to_lower(error.held)
+        return desk.page(request, member, grant_form=form)
     about = {"training": given.training, "stage": words.stage(given.stage).word, "day": words.day(given.since)}
     if change is None:
         text = _("%(training)s: %(stage)s, from %(day)s on, was granted already.")

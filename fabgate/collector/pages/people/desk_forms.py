@@ -55,6 +55,25 @@ class GrantForm(forms.Form):
         )
 
     @property
+    def is_lowering_meant(self) -> bool:
+        """Whether a valid form says that this stage of this training is meant, although the person holds more."""
+        return self.data.get(self.add_prefix("lower")) == self._lowering
+
+    @property
+    def _lowering(self) -> str:
+        """Return what the tick confirms: it counts for no other training and no other stage."""
+        return f"{self.cleaned_data['training'].pk}-{self.cleaned_data['stage']}"
+
+    def ask_to_lower(self, held: Grant) -> None:
+        """Show a valid form again, with a tick that confirms that less than what is `held` is meant."""
+        self.fields["lower"] = forms.BooleanField(
+            label=_("Yes, lower it"), required=False, widget=forms.CheckboxInput({"value": self._lowering})
+        )
+        text = _("They hold it already: %(stage)s, %(until)s. This would leave them less. Nothing is done yet.")
+        until = _("until %(day)s") % {"day": words.day(held.last_day)} if held.last_day else _("no end")
+        self.add_error("lower", text % {"stage": words.stage(held.stage).word, "until": until})
+
+    @property
     def has_trainings(self) -> bool:
         """Whether there is any to choose."""
         return Training.objects.exists()

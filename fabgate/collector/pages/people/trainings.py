@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any, Final
 
 from django import forms
-from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -31,6 +30,12 @@ from fabgate.errors import UsageError
 
 #: So many people are granted a training at once.
 _MOST: Final = 200
+#: Why somebody among them keeps what they have.
+_KEPT: Final = {
+    grants.SUSPENDED: gettext_lazy("Suspended: nothing was granted. Take the suspension back first, on their page."),
+    grants.MORE: gettext_lazy("They hold more already: nothing was granted. To lower it, grant it on their page."),
+    grants.AS_MUCH: gettext_lazy("This holds for them already."),
+}
 
 
 class TrainingForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
@@ -270,13 +275,14 @@ def _grant_all(request: HttpRequest, form: desk_forms.GrantForm) -> HttpResponse
         until=said["until"],
         trainer=said["trainer"],
     )
-    changed = [change for _grant, change in given if change is not None]
-    if had := len(given) - len(changed):
-        text = ngettext("%(n)d person had been granted it already.", "%(n)d people had been granted it already.", had)
-        messages.info(request, text % {"n": had})
-    if changed:
+    if changed := [one.change for one in given if one.change is not None]:
         text = ngettext("%(training)s granted to %(n)d person.", "%(training)s granted to %(n)d people.", len(changed))
         telling.tell(request, text % {"training": said["training"], "n": len(changed)}, *changed)
+    kept = [(_KEPT[why], [one.member for one in given if one.kept == why]) for why in grants.KEPT]
+    if kept := [(text, members) for text, members in kept if members]:
+        # All of them: messages have room for a few names only. To send it once more changes nothing.
+        context = {"training": said["training"], "stage": words.stage(said["stage"]), "kept": kept}
+        return render(request, "people/granted.html", context)
     return see_other(reverse("people-training", args=[said["training"].pk]))
 
 
