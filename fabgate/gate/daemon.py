@@ -46,7 +46,7 @@ from fabgate.gate.rename import previous_journal
 from fabgate.gate.reports import Reports
 from fabgate.gate.roster_http import HttpSource
 from fabgate.gate.roster_source import FileSource
-from fabgate.gate.sensing import ReaderFault, ReaderRecovered, Sensing
+from fabgate.gate.sensing import LATE_MS, ReaderFault, ReaderRecovered, Sensing
 from fabgate.gate.since import Since
 from fabgate.gate.standing import Standing
 from fabgate.gate.status import StatusFile, without_age
@@ -66,8 +66,6 @@ CLOSED_LOOK_MS: Final = 100
 #: A checkpoint that is not on disk after this long: the disk hangs, and a session must not run on unrecorded. It is 60 s
 #: in the design, and the uncertainty after a power cut counts on them: so two looks earlier.
 CHECKPOINT_LATE_MS: Final = 60_000 - 2 * CHECK_MS
-#: A reader whose look takes this long hangs.
-READER_LATE_MS: Final = 5_000
 #: How often the journal's files are looked at while nothing is written to them.
 FILES_LOOK_MS: Final = 10_000
 #: Inputs whose look takes this long hang.
@@ -525,7 +523,7 @@ class Daemon:
         """Notice a poll that hangs, and that it came back: the reader's thread knows of neither."""
         assert self._sensing is not None
         silent_ms = now.boot_ms - self._sensing.looked_at_ms
-        hangs = silent_ms > READER_LATE_MS
+        hangs = silent_ms > LATE_MS
         told: ReaderFault | ReaderRecovered | None = None
         if hangs and "reader" not in self._reports.problems:
             self._reader_hangs = True

@@ -24,6 +24,8 @@ T = TypeVar("T")
 POLL_S: Final = 0.05
 REOPEN_FIRST_S: Final = 0.5
 REOPEN_MOST_S: Final = 10.0
+#: A reader whose poll takes this long hangs.
+LATE_MS: Final = 5_000
 
 
 class ReaderFault(msgspec.Struct, frozen=True):
@@ -65,7 +67,9 @@ class Sensing:
         self._presence = Presence()
         self._stop = threading.Event()
         self._reopen = threading.Event()
+        #: The driver's count of recoveries when it was last read, and whether it grew with the last poll.
         self._recoveries = 0
+        self._repaired = False
         #: Whether it answered when it was last asked; a poll that hangs changes nothing.
         self.well = True
         #: When the reader was last seen to answer: a poll that hangs looks like nothing else.
@@ -88,16 +92,17 @@ class Sensing:
         pause_s = REOPEN_FIRST_S
         while not self._stop.is_set():
             try:
+                self._presence.restarted()
                 self._ask(self._reader.open)
                 self.looked_at_ms = self._boot_ms()  # or the long silence before would count as the next fault
                 self._look_until_stopped()
+                self._close()
             except HardwareError as error:
                 if self.well:
                     pause_s = REOPEN_FIRST_S
                 self._lost(str(error))
                 self._stop.wait(pause_s)
                 pause_s = min(pause_s * 2, REOPEN_MOST_S)
-        self._close()
 
     def _lost(self, why: str) -> None:
         for event in self._presence.lost():
@@ -126,6 +131,7 @@ class Sensing:
 
     def _look_until_stopped(self) -> None:
         self._reopen.clear()
+        self._recoveries = min(self._recoveries, self._recovered())  # some drivers count from 0 after each opening
         while not self._stop.is_set() and not self._reopen.is_set():
             events = self._look()
             if not self.well:  # said only now: a driver may open, and still never read a card
@@ -133,15 +139,21 @@ class Sensing:
                 self._post(ReaderRecovered("the reader answers again"))
             for event in events:
                 self._post(self._digested(event))
-            if self._reader.recoveries > self._recoveries:
-                self._recoveries = self._reader.recoveries
+            if self._repaired:
+                self._repaired = False
                 self._post(ReaderRecovered("the reader had lost its settings and was configured again"))
             self._stop.wait(POLL_S)
 
     def _look(self) -> list[w.Event]:
         seen = self._ask(self._reader.poll)
-        at_ms = self.looked_at_ms = self._boot_ms()
+        before_ms, at_ms = self.looked_at_ms, self._boot_ms()
+        self.looked_at_ms = at_ms
         self._check(seen)
+        recoveries = self._recovered()
+        if recoveries > self._recoveries:
+            self._recoveries, self._repaired = recoveries, True
+        if self._repaired or at_ms - before_ms > LATE_MS:
+            self._presence.restarted()
         if seen is None:
             return self._presence.nothing(at_ms)
         if isinstance(seen, Card):
@@ -150,6 +162,13 @@ class Sensing:
                 return self._presence.misread(MisreadReason.RANDOM_UID, at_ms)
             return self._presence.saw(seen.uid.hex(), at_ms)
         return self._presence.misread(seen.reason, at_ms)
+
+    def _recovered(self) -> int:
+        """Return how often the driver says that it repaired the reader. Raises HardwareError."""
+        found: object = self._ask(lambda: self._reader.recoveries)
+        if not isinstance(found, int):
+            raise HardwareError(f"{self._driver} has recoveries of the type {type(found).__name__}, wanted an int")
+        return found
 
     def _check(self, seen: object) -> None:
         """Raise HardwareError for what no reader may return (fabgate.drivers.readers)."""

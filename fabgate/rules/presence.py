@@ -3,13 +3,17 @@
 A reader is polled some twenty times a second. Each poll reads one card, finds a card that it cannot read (a torn read,
 two cards, a phone), or finds nothing. ``Presence`` turns polls into events. Two definitions decide:
 
-* The field is *empty* once every poll for `empty_ms` found nothing, in at least ``EMPTY_POLLS`` polls.
+* The field is *empty* once every poll for `empty_ms` found nothing. A pause between two polls counts as at most
+  ``PAUSE_MS`` of that time: a poll that was held up looked at nothing meanwhile.
 * A card *arrives* when it is read and was not read since the field was last empty. Only an arrival is ``Presented``.
 
-Every other card that shows up is ``Lying``: nobody tapped it, so it starts nothing. That is each card before the first
-empty field after a start or a fault of the reader, and a card that shows up again after a second card, a phone or a
-bad contact hid it. A card that replaces another on the reader arrives like any other if it was not read before: a
-supervisor can lay their card in place of the member's.
+Every other card that shows up is ``Lying``: nobody tapped it, so it starts nothing. There are two kinds:
+
+* Each card before the first empty field after a start or a fault of the reader, or after it was configured again.
+* A card that shows up again after a second card, a phone or a bad contact hid it.
+
+A card that replaces another on the reader arrives like any other if it was not read before: a supervisor can lay their
+card in place of the member's.
 
 A card in the field may be missed for a moment (a hand, a motor that starts). It is ``Removed`` when it was not read for
 `absent_ms`, whether the polls found nothing or could not read it, and when another card is read.
@@ -21,8 +25,8 @@ from typing import Final
 
 from fabgate.rules.words import Event, Lying, Misread, Presented, Removed
 
-#: Fewer polls prove no empty field, however far apart they are: a poll that was held up looked at nothing meanwhile.
-EMPTY_POLLS: Final = 5
+#: A good reader needs 100 ms for a poll, and the gate waits 50 ms between two. So 600 ms are at least five polls.
+PAUSE_MS: Final = 150
 #: After so many different cards without an empty field, every further card is lying: what is remembered has an end.
 MAX_CARDS: Final = 32
 
@@ -42,15 +46,15 @@ class Presence:
         self._read_at = 0
         #: The cards that were read since the field was last empty. None until it was empty once.
         self._read: set[str] | None = None
-        #: The unbroken run of polls that found nothing: when it began, and how many they are.
-        self._nothing_since = 0
-        self._nothing_polls = 0
+        #: The unbroken run of polls that found nothing: its newest poll (None while there is no run), and how long it is.
+        self._nothing_at: int | None = None
+        self._nothing_ms = 0
         self._misread_since: int | None = None
         self._misread_reported = False
 
     def saw(self, badge: str, at_ms: int) -> list[Event]:
         """Handle a poll that read `badge`."""
-        self._nothing_polls = 0
+        self._break_run()
         self._misread_since, self._misread_reported = None, False
         self._read_at = at_ms
         if badge == self._badge:
@@ -65,7 +69,7 @@ class Presence:
         A card on its way in or out is torn for a poll or two, so only a card that stays unreadable is reported, and
         once. While a known card is present, a bad read counts as a miss of that card.
         """
-        self._nothing_polls = 0
+        self._break_run()
         if self._misread_since is None:
             self._misread_since = at_ms
         if self._badge is not None:
@@ -77,10 +81,10 @@ class Presence:
 
     def nothing(self, at_ms: int) -> list[Event]:
         """Handle a poll that found no card."""
-        if self._nothing_polls == 0:
-            self._nothing_since = at_ms
-        self._nothing_polls += 1
-        if self._nothing_polls >= EMPTY_POLLS and at_ms - self._nothing_since >= self._empty_ms:
+        if self._nothing_at is not None:
+            self._nothing_ms += min(at_ms - self._nothing_at, PAUSE_MS)
+        self._nothing_at = at_ms
+        if self._nothing_ms >= self._empty_ms:
             self._read = set()
         if self._badge is not None:
             return self._out_of_sight(at_ms)
@@ -89,10 +93,21 @@ class Presence:
 
     def lost(self) -> list[Event]:
         """Handle a failure of the reader: what was on it, and whether it was empty, can no longer be proven."""
+        self.restarted()
         gone, self._badge = self._badge, None
-        self._read, self._nothing_polls = None, 0
         self._misread_since, self._misread_reported = None, False
         return [] if gone is None else [Removed(gone)]
+
+    def restarted(self) -> None:
+        """Handle that the reader was opened or configured again, or that a poll hung.
+
+        The reader may have been deaf before, so its empty polls prove nothing. The card that it read last stays present.
+        """
+        self._read = None
+        self._break_run()
+
+    def _break_run(self) -> None:
+        self._nothing_at, self._nothing_ms = None, 0
 
     def _arrives(self, badge: str) -> bool:
         if self._read is None or badge in self._read:

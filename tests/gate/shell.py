@@ -87,9 +87,18 @@ class FakeReader:
         self.hanging = threading.Event()
         self.answers = threading.Event()
         self.answers.set()
+        #: "open" and "close" in the order in which they were called.
+        self.calls: list[str] = []
+        #: Called once, at the next open or poll.
+        self.before_open: Callable[[], None] | None = None
+        self.before_poll: Callable[[], None] | None = None
 
     def open(self) -> None:
         self.opened += 1
+        self.calls.append("open")
+        before, self.before_open = self.before_open, None
+        if before is not None:
+            before()
         if not self.plugged:
             raise HardwareError("the fake reader is unplugged")
 
@@ -97,6 +106,9 @@ class FakeReader:
         if not self.answers.is_set():
             self.hanging.set()
             self.answers.wait()
+        before, self.before_poll = self.before_poll, None
+        if before is not None:
+            before()
         if not self.plugged:
             raise HardwareError("the fake reader is unplugged")
         if self.buggy:
@@ -106,7 +118,12 @@ class FakeReader:
         return self.seen
 
     def close(self) -> None:
-        pass
+        self.calls.append("close")
+
+    def recover_with(self, who: str) -> None:
+        """Repair itself, and see the card that it had missed."""
+        self.recoveries += 1
+        self.lay(who)
 
     def lay(self, who: str) -> None:
         self.seen = Card(bytes.fromhex(CARDS.get(who, who)))
@@ -353,6 +370,13 @@ class Bench:
             self.daemon._sensing.looked_at_ms = self.time.ms + ms
         self.time.ms += ms
         self.settle()
+
+    def see_empty_field(self) -> None:
+        """Let one second pass in which the reader sees that no card is there: the next one counts as tapped."""
+        self.reader.looked()
+        for _ in range(5):
+            self.pass_(200)
+            self.reader.looked()
 
     def tap(self, who: str) -> None:
         """Show a badge, as the reader's thread would tell it, and take it away."""

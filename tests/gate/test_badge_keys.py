@@ -12,7 +12,6 @@ from fabgate import badge, wire
 from fabgate.gate.config import RosterSource
 from fabgate.gate.keys import OWN_KEY, badge_keys
 from fabgate.gate.roster_source import RosterRefused
-from fabgate.rules.presence import EMPTY_POLLS
 from tests.gate.shell import BADGE_KEY, CARDS, Bench, gate_config, wait
 from tests.gate.test_roster_http import Collector, Desk, Server, roster
 
@@ -64,9 +63,7 @@ def test_a_member_is_known_before_and_after_the_key_changed(bench: Bench, collec
     bench.daemon._source.fetch_now()
     wait(lambda: bench.daemon._standing.badge_key_id == "k2", "the new roster")
     bench.settle()
-    bench.reader.looked(EMPTY_POLLS)
-    bench.pass_(1_000)  # the field is empty
-    bench.reader.looked()
+    bench.see_empty_field()
     bench.reader.lay("ada")
     wait(lambda: bench.output.on, "power under the new key")
 

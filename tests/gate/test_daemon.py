@@ -24,7 +24,6 @@ from fabgate.gate.journal import Journal
 from fabgate.gate.journal_reader import Reader
 from fabgate.gate.workers import WorkerFailed
 from fabgate.rules import words as w
-from fabgate.rules.presence import EMPTY_POLLS
 from tests.gate.shell import CARDS, Bench, FakeReader, Time, digest, drafts, gate_config, running, wait, write_roster
 from tests.support.disk import fill, small_disk
 
@@ -76,15 +75,11 @@ def test_a_disk_that_takes_longer_than_three_seconds_starts_nothing(bench: Bench
 
 
 def test_a_card_on_the_reader_starts_and_ends_a_session(bench: Bench) -> None:
-    bench.reader.looked(EMPTY_POLLS)
-    bench.pass_(1_000)  # the field is empty
-    bench.reader.looked()
+    bench.see_empty_field()
     bench.reader.lay("ada")
     wait(lambda: bench.output.on, "power")
     bench.reader.lift()
-    bench.reader.looked(EMPTY_POLLS)
-    bench.pass_(1_000)
-    bench.reader.looked()
+    bench.see_empty_field()
     bench.settle()
     bench.reader.lay("ada")
     wait(lambda: not bench.output.on, "the end of power")

@@ -38,8 +38,8 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(module, "REOPEN_FIRST_S", 0.002)
     found = Desk()
     found.thread.start()
-    found.pass_(500)
-    found.pass_(500)  # the field is seen empty: what comes now was laid there
+    for _ in range(5):
+        found.pass_(150)  # the field is seen empty: what comes now was laid there
     yield found
     found.sensing.stop()
     found.thread.join()
@@ -105,6 +105,59 @@ def test_it_opens_the_reader_anew_when_asked(desk: Desk) -> None:
     opened = desk.reader.opened
     desk.sensing.reopen()
     wait(lambda: desk.reader.opened == opened + 1, "the reader to be opened")
+
+
+def test_it_closes_the_reader_before_it_opens_it_again(desk: Desk) -> None:
+    calls = desk.reader.calls
+    desk.reader.looked()
+    desk.sensing.reopen()
+    wait(lambda: calls[-2:] == ["close", "open"], "the reader to be closed and opened")
+
+
+def test_a_card_that_a_deaf_reader_missed_does_not_tap_when_the_reader_is_opened_again(desk: Desk) -> None:
+    desk.reader.before_open = lambda: desk.reader.lay("ada")  # it had lain there, and the reader did not see it
+    desk.sensing.reopen()
+    desk.await_(w.Lying(digest("ada")))
+    desk.reader.looked()
+    assert desk.posted == [w.Lying(digest("ada"))]
+
+
+def test_a_card_that_a_reader_missed_before_it_repaired_itself_does_not_tap(desk: Desk) -> None:
+    desk.reader.before_poll = lambda: desk.reader.recover_with("ada")
+    desk.await_(w.Lying(digest("ada")))
+    assert not [event for event in desk.posted if isinstance(event, w.Presented)]
+
+
+def test_a_reader_that_counts_from_nought_when_it_is_opened_still_says_that_it_repaired_itself(desk: Desk) -> None:
+    repaired = ReaderRecovered("the reader had lost its settings and was configured again")
+    desk.reader.recoveries = 2
+    desk.await_(repaired)
+    desk.reader.before_open = lambda: setattr(desk.reader, "recoveries", 0)
+    opened = desk.reader.opened
+    desk.sensing.reopen()
+    wait(lambda: desk.reader.opened > opened, "the reader to be opened")
+    desk.reader.looked()
+    desk.reader.recoveries = 1
+    wait(lambda: desk.posted.count(repaired) == 2, "the second repair")
+
+
+def test_a_card_that_is_found_after_a_poll_hung_does_not_tap(desk: Desk) -> None:
+    desk.reader.answers.clear()
+    desk.reader.hanging.wait()
+    desk.ms += module.LATE_MS + 1
+    desk.reader.lay("ada")
+    desk.reader.answers.set()
+    desk.await_(w.Lying(digest("ada")))
+    assert desk.posted == [w.Lying(digest("ada"))]
+
+
+@pytest.mark.parametrize("recoveries", [None, "many"])
+def test_a_driver_that_does_not_count_its_recoveries_is_a_fault(desk: Desk, recoveries: Any) -> None:
+    desk.reader.recoveries = recoveries
+    wait(lambda: any(isinstance(event, ReaderFault) and "recoveries" in event.detail for event in desk.posted), "it")
+    assert desk.thread.is_alive()
+    desk.reader.recoveries = 0
+    desk.await_(ReaderRecovered("the reader answers again"))
 
 
 class Misbehaving(FakeReader):

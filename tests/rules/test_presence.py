@@ -112,6 +112,40 @@ def test_two_empty_polls_with_a_long_pause_between_them_prove_nothing():
     assert presence.saw("a", 60_050) == [Lying("a")]
 
 
+@pytest.mark.parametrize("held_up_ms", [400, 5_000, 3_600_000])
+def test_a_card_that_is_missed_while_polls_are_held_up_does_not_tap_by_itself(held_up_ms: int):
+    field = empty_field()
+    field.card("a")
+    field.empty(200)
+    field.ms += held_up_ms  # nobody looked meanwhile
+    assert field.empty() == [Removed("a")]
+    assert field.card("a") == [Lying("a")]
+
+
+def test_a_slow_reader_sees_an_empty_field_too():
+    presence = Presence()
+    for poll in range(5):
+        presence.nothing(poll * 400)
+    assert presence.saw("a", 2_000) == [Presented("a")]
+
+
+def test_a_field_that_a_reader_saw_empty_before_it_was_set_up_again_proves_nothing():
+    field = empty_field()
+    field.presence.restarted()
+    assert field.card("a") == [Lying("a")]
+    field.empty(1_000)
+    assert field.card("a") == [Presented("a")]
+
+
+def test_a_card_stays_where_it_is_while_its_reader_is_set_up_again():
+    field = empty_field()
+    field.card("a")
+    field.presence.restarted()
+    assert field.card("a", 1_000) == []
+    assert field.empty(1_000) == [Removed("a")]
+    assert field.card("a") == [Presented("a")]
+
+
 @pytest.mark.parametrize("torn_ms", [50, 900, 10_000])
 def test_a_card_that_could_not_be_read_at_the_start_did_not_arrive(torn_ms: int):
     field = Field()

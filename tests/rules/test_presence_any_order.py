@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fabgate.rules import words as w
-from fabgate.rules.presence import EMPTY_POLLS, Presence
+from fabgate.rules.presence import PAUSE_MS, Presence
 from fabgate.rules.session import Gate
 from tests.rules.world import NOON, people
 
@@ -36,15 +36,18 @@ def arrives(history: Sequence[Poll]) -> bool:
     if badge in ("empty", "torn", "error"):
         return False
     run: list[Poll] = []  # empty polls, from the latest backwards
+    empty_ms = 0
     for poll in reversed(history[:-1]):
         if poll.found == "empty":
+            if run:
+                empty_ms += min(run[-1].at_ms - poll.at_ms, PAUSE_MS)
             run.append(poll)
-            if len(run) >= EMPTY_POLLS and run[0].at_ms - run[-1].at_ms >= EMPTY_MS:
+            if empty_ms >= EMPTY_MS:
                 return True
         elif poll.found in (badge, "error"):
             return False
         else:
-            run = []
+            run, empty_ms = [], 0
     return False
 
 
