@@ -103,13 +103,14 @@ class Term:
     def finish(self, at_ms: int, rules: MachineRules, *, felt: bool) -> None:
         """Set the last deadlines, once: a job may run until ``finish_until``, the fan until ``off_by``.
 
+        Both count from the limit at the latest, also where the gate was held up and handles the limit late.
         A job that an input feels may outlast the limit. One that nobody feels may not: at its limit the session would
         have ended without any lock or block, and these never make it longer.
         """
         if self.off_by is None:
-            self.finish_until = at_ms + rules.finish_max_ms
+            self.finish_until = min(at_ms, self.limit_at) + rules.finish_max_ms
             if not felt:
-                self.finish_until = min(self.finish_until, max(at_ms, self.limit_at))
+                self.finish_until = min(self.finish_until, self.limit_at)
             self.off_by = self.finish_until + rules.run_on_ms
 
     def run_on(self, at_ms: int, rules: MachineRules, *, felt: bool) -> None:

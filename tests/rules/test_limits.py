@@ -349,6 +349,19 @@ def test_power_always_has_a_deadline_even_if_nobody_ever_comes_back():
 def test_a_stalled_loop_catches_up_at_the_next_event():
     world = World(run_sense=True, run_on_ms=MIN).start()
     world.running(True)
-    world.ms += 20 * H
+    world.ms += 13 * H
     assert world.do(w.Misread("torn"))[-1] == "show finishing"
     assert world.gate.deadline() > world.ms
+    world.after(4 * H)
+    assert world.ends() == [("s1", "limit", 16 * H + MIN, 16 * H)]
+
+
+@pytest.mark.parametrize("run_sense", [True, False])
+@pytest.mark.parametrize("ends", ["by itself", "by a lock"])
+def test_a_loop_that_stalled_beyond_every_deadline_gives_no_more_time(run_sense: bool, ends: str):
+    world = World(run_sense=run_sense, run_on_ms=MIN).start()
+    world.running(run_sense)
+    if ends == "by a lock":
+        world.roster(lock=w.Lock("l", now=False))
+    world.ms += 20 * H
+    assert world.do(w.Misread("torn"))[0] == "off"
