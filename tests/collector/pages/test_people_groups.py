@@ -19,10 +19,16 @@ def desk(browse):
 
 
 @pytest.fixture
+def manager(browse):
+    return browse("manager")
+
+
+@pytest.fixture
 def group(desk) -> Group:
     laser = Machine.objects.get(name="laser").pk
-    typed = {"name": "2de B", "kind": "class", "people": " m-3 \nm-1\nm-3\n", "payer": "m-2", "machines": [laser]}
+    typed = {"name": "2de B", "kind": "class", "people": " m-3 \nm-1\nm-3\n", "machines": [laser]}
     assert desk.post("/people/groups/new", typed).status_code == 303
+    Group.objects.update(payer="m-2")
     return Group.objects.get()
 
 
@@ -35,57 +41,57 @@ def test_a_class_is_written_down_and_listed(desk, group):
     assert (change.verb, change.after["members"]) == ("group.added", ["m-1", "m-3"])
 
 
-def test_people_and_payer_may_be_typed_by_name(desk, group):
+def test_people_and_payer_may_be_typed_by_name(manager, group):
     typed = {
         "name": "2de B",
         "kind": "class",
         "people": "ada LOVELACE\nzoe muller\nm-1",
         "payer": "Zoé Müller-Østergård (m-2)",
     }
-    assert desk.post(f"/people/groups/{group.pk}/edit", typed).status_code == 303
+    assert manager.post(f"/people/groups/{group.pk}/edit", typed).status_code == 303
     assert {member.pk for member in group.members.all()} == {"m-1", "m-2"}
     group.refresh_from_db()
     assert group.payer_id == "m-2"
 
 
-def test_the_form_names_who_is_in_it_and_what_it_shows_can_be_saved_as_it_is(desk, group):
+def test_the_form_names_who_is_in_it_and_what_it_shows_can_be_saved_as_it_is(manager, group):
     Member.objects.create(id="m-4", name="Ada Lovelace")
     Member.objects.create(id="m-5")
     group.members.add("m-4", "m-5")
-    page = desk.get(f"/people/groups/{group.pk}/edit")
+    page = manager.get(f"/people/groups/{group.pk}/edit")
     form = page.context["form"]
     shown = {name: form[name].value() for name in ("name", "kind", "payer", "people")}
     assert shown["payer"] == "Zoé Müller-Østergård (m-2)"
     assert shown["people"].split("\n") == ["Ada Lovelace (m-1)", "Ada Lovelace (m-4)", "Élise Noël (m-3)", "m-5"]
-    answer = desk.post(f"/people/groups/{group.pk}/edit", {**shown, "seen": form.seen})
+    answer = manager.post(f"/people/groups/{group.pk}/edit", {**shown, "seen": form.seen})
     assert answer.status_code == 303
     assert {member.pk for member in group.members.all()} == {"m-1", "m-3", "m-4", "m-5"}
     group.refresh_from_db()
     assert group.payer_id == "m-2"
 
 
-def test_who_was_renamed_while_the_form_was_open_stays_in_the_group(desk, group):
-    form = desk.get(f"/people/groups/{group.pk}/edit").context["form"]
+def test_who_was_renamed_while_the_form_was_open_stays_in_the_group(manager, group):
+    form = manager.get(f"/people/groups/{group.pk}/edit").context["form"]
     typed = {name: form[name].value() for name in ("name", "kind", "payer", "people")}
     Member.objects.filter(pk="m-1").update(name="Ada King")
-    answer = desk.post(f"/people/groups/{group.pk}/edit", {**typed, "seen": form.seen})
+    answer = manager.post(f"/people/groups/{group.pk}/edit", {**typed, "seen": form.seen})
     assert answer.status_code == 409
     assert "Ada King (m-1)" in text(answer)
     again = answer.context["form"]
     typed["people"] = again["people"].value()
-    assert desk.post(f"/people/groups/{group.pk}/edit", {**typed, "seen": again.seen}).status_code == 303
+    assert manager.post(f"/people/groups/{group.pk}/edit", {**typed, "seen": again.seen}).status_code == 303
     assert {member.pk for member in group.members.all()} == {"m-1", "m-3"}
 
 
-def test_a_school_of_hundreds_is_saved_as_it_is_shown_and_found_in_one_go(desk, group):
+def test_a_school_of_hundreds_is_saved_as_it_is_shown_and_found_in_one_go(manager, group):
     pupils = [Member(id=f"m-{n}", name=f"Somebody whose name is quite a long one {n}") for n in range(100, 700)]
     for one in pupils:
         one.fold()
     group.members.set(Member.objects.bulk_create(pupils))
-    form = desk.get(f"/people/groups/{group.pk}/edit").context["form"]
+    form = manager.get(f"/people/groups/{group.pk}/edit").context["form"]
     typed = {name: form[name].value() for name in ("name", "kind", "payer", "people")}
     with CaptureQueriesContext(connection) as asked:
-        assert desk.post(f"/people/groups/{group.pk}/edit", {**typed, "seen": form.seen}).status_code == 303
+        assert manager.post(f"/people/groups/{group.pk}/edit", {**typed, "seen": form.seen}).status_code == 303
     assert group.members.count() == 600
     assert len(asked) < 100
 
@@ -156,9 +162,9 @@ def test_it_is_changed_and_what_its_list_does_not_name_belongs_to_it_no_more(des
         ("machines", "99"),
     ],
 )
-def test_a_group_that_is_not_understood_is_said_at_its_field(desk, group, field, value):
+def test_a_group_that_is_not_understood_is_said_at_its_field(manager, group, field, value):
     Group.objects.create(name="Other", kind="company")
-    response = desk.post(f"/people/groups/{group.pk}/edit", {"name": "2de B", "kind": "class", field: value})
+    response = manager.post(f"/people/groups/{group.pk}/edit", {"name": "2de B", "kind": "class", field: value})
     assert response.status_code == 400
     assert field in response.context["form"].errors
     if field == "people":

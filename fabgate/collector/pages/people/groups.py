@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector import badges, blocks, changes, roster, twice
-from fabgate.collector.door import account_of, see_other
+from fabgate.collector.door import account_of, refuse_own_cause, see_other
 from fabgate.collector.models import Account, Badge, Group, Member
 from fabgate.collector.pages import errors, known, watched
 from fabgate.collector.pages.lines import LineField
@@ -24,6 +24,25 @@ from fabgate.collector.pages.use import names
 
 #: Lines that are told at once.
 MOST_TOLD: Final = 20
+
+
+class PayerForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+    """Who pays for a group."""
+
+    payer = MemberField(
+        label=gettext_lazy("Who pays"),
+        help_text=gettext_lazy("A member, such as the school, by number or name. Empty: the group itself."),
+    )
+
+    class Meta:
+        """Nothing else of it."""
+
+        model = Group
+        fields = ("payer",)
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.initial["payer"] = written(self.instance.payer)
 
 
 class GroupForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
@@ -61,7 +80,10 @@ class GroupForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # 
     def __init__(self, *args: Any, is_manager: bool, **more: Any) -> None:
         super().__init__(*args, **more)
         self._is_manager = is_manager
-        self.initial["payer"] = written(self.instance.payer)
+        if is_manager:
+            self.initial["payer"] = written(self.instance.payer)
+        else:
+            del self.fields["payer"]
         if self.instance.pk:
             self.initial["people"] = "\n".join(map(written, self.instance.members.order_by("folded", "pk")))
         self.fields["kind"] = forms.ChoiceField(
@@ -90,8 +112,10 @@ class GroupForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # 
         return list({found[line].pk: found[line] for line in wanted}.values())
 
     def clean(self) -> dict[str, Any]:
-        """Leave it to a manager to open machines to who is neither trained nor supervised."""
+        """Leave who pays, and machines for people who are neither trained nor supervised, to a manager."""
         cleaned = super().clean() or self.cleaned_data
+        if not self._is_manager and self.add_prefix("payer") in self.data:
+            self.add_error(None, _("A manager or an accountant chooses who pays. Nothing is saved yet."))
         if not self._is_manager and cleaned.get("kind") == Group.COMPANY:
             was_company = self.instance.pk and self.instance.kind == Group.COMPANY
             had = set(self.instance.machines.all()) if was_company else set()
@@ -132,6 +156,29 @@ def new(request: HttpRequest) -> HttpResponse:
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a group."""
     return _save(request, get_object_or_404(Group, pk=pk))
+
+
+def payer(request: HttpRequest, pk: int) -> HttpResponse:
+    """Choose who pays for a group."""
+    group = get_object_or_404(Group, pk=pk)
+    with transaction.atomic():
+        held = watched.held(group)
+        form = PayerForm(request.POST, instance=held, auto_id="payer_%s")
+        _refuse_own_bill(request, held)
+        if is_saved := not form.is_overtaken() and form.is_valid():
+            _refuse_own_bill(request, form.instance)
+            with changes.made(telling.actor(request), "group.updated", held) as change:
+                form.instance.save(update_fields=["payer"])
+    if not is_saved:
+        return _page(request, group, status=form.status, payer_form=form)
+    telling.tell(request, _("Saved."), change)
+    return see_other(reverse("people-group", args=[pk]))
+
+
+def _refuse_own_bill(request: HttpRequest, group: Group) -> None:
+    """Raise errors.OwnCause where the person who asks pays for a group, or belongs to it."""
+    members = group.members.values_list("pk", flat=True)
+    refuse_own_cause(request, *members, *([group.payer_id] if group.payer_id else []))
 
 
 def give(request: HttpRequest, pk: int) -> HttpResponse:
@@ -184,7 +231,9 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
                 with changes.made(telling.actor(request), verb, form.instance) as change:
                     saved = form.save(commit=False)
                     # Of one that is there only these: a group that was ended meanwhile has ended.
-                    saved.save(update_fields=["name", "kind", "payer", "note"] if group else None)
+                    saved.save(
+                        update_fields=["name", "kind", *(["payer"] if is_manager else []), "note"] if group else None
+                    )
                     form.save_m2m()
                     saved.members.set(form.cleaned_data["people"])
                     change.rosters = roster.versions(roster.rebuild(only_changed=True))
@@ -199,7 +248,7 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
     return render(request, "people/group_edit.html", {"form": form, "group": group}, status=status or form.status)
 
 
-def _page(request: HttpRequest, group: Group, **bound: Any) -> HttpResponse:
+def _page(request: HttpRequest, group: Group, *, status: int = 400, **bound: Any) -> HttpResponse:
     carried = group.badges.filter(ended_at=None).order_by("number", "since")
     context = {
         "live_src": reverse("people-group", args=[group.pk]),
@@ -211,9 +260,10 @@ def _page(request: HttpRequest, group: Group, **bound: Any) -> HttpResponse:
         "badges": [{"row": row, "is_stale": row.is_stale(badges.key_id())} for row in carried],
         "known": known.of(("group", group.name), *(("badge", str(row.pk)) for row in group.badges.all())),
         "give_form": desk_forms.GiveForm(auto_id="give_%s"),
+        "payer_form": PayerForm(instance=group, auto_id="payer_%s"),
         **bound,
     }
-    return render(request, "people/group.html", context, status=400 if bound else 200)
+    return render(request, "people/group.html", context, status=status if bound else 200)
 
 
 def _is_over(group: Group) -> bool:

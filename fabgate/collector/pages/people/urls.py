@@ -1,7 +1,7 @@
 """Which routes are about people, and who may use them?
 
 The desk finds people, writes them down, enrols and lends badges, and blocks. Trainers read, and grant or take back
-trainings. Who leaves, whole lists, and what a training opens are the manager's.
+trainings. Accountants say who pays for a group. Who leaves, whole lists, and what a training opens are the manager's.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ urlpatterns = [
     path("people/groups/new", groups.new, name="people-group-new"),
     path("people/groups/<int:pk>", groups.one, name="people-group"),
     path("people/groups/<int:pk>/edit", groups.edit, name="people-group-edit"),
+    path("people/groups/<int:pk>/payer", groups.payer, name="people-group-payer"),
     path("people/groups/<int:pk>/badge", groups.give, name="people-group-badge"),
     path("people/groups/<int:pk>/end", groups.end, name="people-group-end"),
     path("people/badges/<int:pk>/end", actions.end_badge, name="people-badge-end"),
@@ -64,10 +65,11 @@ RIGHTS: Final = {
     "people-matrix": Right(get=_READ, post=_TRAINER),
     "people-training": Right(get=_READ),
     "people-training-edit": _MANAGERS,
-    "people-groups": Right(get=_READ),
+    "people-groups": Right(get=_READ | {Account.ACCOUNTANT}),
     "people-group-new": _FORM,
-    "people-group": Right(get=_READ),
+    "people-group": Right(get=_READ | {Account.ACCOUNTANT}),
     "people-group-edit": _FORM,
+    "people-group-payer": Right(get=_NOBODY, post=writes(Account.ACCOUNTANT)),
     "people-group-badge": Right(get=_NOBODY, post=_DESK),
     "people-group-end": Right(get=_NOBODY, post=_DESK),
     "people-badge-end": Right(get=_NOBODY, post=_DESK),
