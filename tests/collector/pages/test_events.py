@@ -303,7 +303,13 @@ def test_head_of_what_is_streamed_ends_and_tells_what_get_does(browse, path):
     told.close()
     assert not head.streaming
     assert (head.status_code, head.content) == (200, b"")
-    assert head.headers == told.headers
+    # A workbook holds the second of its making, which packs into a byte more or less.
+    assert ("Content-Length" in head.headers) is ("Content-Length" in told.headers)
+    assert without_length(head.headers) == without_length(told.headers)
+
+
+def without_length(headers):
+    return {name: value for name, value in headers.items() if name != "Content-Length"}
 
 
 def test_one_sign_in_keeps_no_more_connections_than_a_few_browsers_need(browse, monkeypatch):
