@@ -25,7 +25,7 @@ OTHER_BADGE: Final = "other-badge"
 OWN_END: Final = "own-end"
 CAUSES: Final = {
     RESTART: "the gate was started",
-    READER: "the reader failed or recovered",
+    READER: "the reader failed, recovered or was opened again",
     OTHER_BADGE: "another badge was on the reader",
     OWN_END: "the member's own session had ended without a tap",
 }
@@ -34,6 +34,7 @@ TYPES: Final = (
     "gate.started",
     "reader.fault",
     "reader.recovered",
+    "command.executed",
     "access.refused",
     "session.started",
     "session.ended",
@@ -53,7 +54,7 @@ class _Seen:
     """What happened on one boot of one gate that a false start can have followed. Times are boot milliseconds."""
 
     boot: str
-    #: When a start of the gate or a fault of its reader last left open what lay on the reader, and which of the two.
+    #: When a start of the gate, or a fault or an opening of its reader, last left open what lay on the reader, and which of the two.
     blind: tuple[int, str] | None = None
     #: When each badge was last on the reader, as far as entries say.
     badges: dict[str, int] = field(default_factory=dict)
@@ -67,6 +68,8 @@ class _Seen:
             case wire.GateStarted():
                 self.blind = (at, RESTART)
             case wire.Fault() if wire.short_type(entry.type) in TYPES:
+                self.blind = (at, READER)
+            case wire.CommandExecuted(verb="clear-fault", outcome="done"):
                 self.blind = (at, READER)
             case wire.AccessRefused() | wire.SessionStarted() | wire.SessionEnded(reason="badge"):
                 self.badges[data.badge] = at

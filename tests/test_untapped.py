@@ -76,6 +76,16 @@ def test_a_start_within_seconds_of_a_fault_of_the_reader_is_listed(kind):
     assert Journal().write(kind, 0, detail="x").start("s1", "ada", 9_999).doubts() == [Untapped("s1", READER, 9_999)]
 
 
+@pytest.mark.parametrize(
+    ("verb", "outcome", "listed"),
+    [("clear-fault", "done", True), ("clear-fault", "refused", False), ("identify", "done", False)],
+)
+def test_a_start_within_seconds_of_a_reader_that_was_opened_again_from_afar_is_listed(verb, outcome, listed):
+    journal = Journal().write("command.executed", 1_000, command="c1", verb=verb, outcome=outcome, actor="boss")
+    journal.start("s1", "ada", 1_700)
+    assert journal.doubts() == ([Untapped("s1", READER, 700)] if listed else [])
+
+
 def test_a_fault_of_the_output_explains_nothing():
     assert Journal().write("output.fault", 0, detail="x").start("s1", "ada", 100).doubts() == []
 

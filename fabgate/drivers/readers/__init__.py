@@ -16,7 +16,9 @@ A reader MUST:
 * set ``continuous`` to whether a card that stays is seen by every poll (only then can it prove presence).
 
 A reader MAY recover by itself from a transient upset (a brown-out that reset the chip) and then count it in
-``recoveries``, an int, in the same poll. The gate takes no card for tapped then until it has seen the field empty again. It must never block for ever and never start threads of its own.
+``recoveries``, an int, in the same poll. The gate then takes no card for tapped until it has seen the field empty again.
+
+A reader MUST never block for ever and never start threads of its own.
 """
 
 from __future__ import annotations
