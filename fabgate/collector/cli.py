@@ -258,7 +258,7 @@ def _training_verbs(subparsers: Subparsers) -> None:
     grant.add_argument("--stage", choices=stages, default="autonomous", help="default: %(default)s")
     grant.add_argument("--since", metavar="DATE", help="the first day (default: today)")
     grant.add_argument("--until", metavar="DATE", help="the last day (default: as the training has it)")
-    grant.add_argument("--trainer", metavar="NAME", help="who trained them")
+    grant.add_argument("--trainer", metavar="NAME", help="who trained them: a member or an account")
     grant.add_argument("--lower", action="store_true", help="grant it although they hold a higher stage already")
     revoke.add_argument("--reason", required=True, metavar="TEXT", help="why; kept with the grant")
 

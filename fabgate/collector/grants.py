@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from fabgate.collector import blocks, changes, floor, names, roster
+from fabgate.collector import blocks, changes, floor, names, roster, trainers
 from fabgate.collector.effects import Effect, effect
-from fabgate.collector.models import Change, Grant, Member, Training
+from fabgate.collector.models import Account, Change, Grant, Member, Training
 from fabgate.errors import UsageError
 
 _MAX_TEXT = 200
@@ -79,7 +79,7 @@ def give(
     training: Training,
     stage: str,
     *,
-    actor: str,
+    actor: Account | str,
     since: date,
     until: date | None = None,
     trainer: str = "",
@@ -87,9 +87,10 @@ def give(
 ) -> tuple[Grant, Change | None]:
     """Grant a training; return it, and the change with the rosters that carry it; None: it was granted already.
 
-    Raises UsageError, and Lowers where the member holds more and `lowers` does not say that less is meant.
+    An account as `actor` keeps to what it may grant (trainers.py); a name acts as the site itself. Raises UsageError, and
+    Lowers where the member holds more and `lowers` does not say that less is meant.
     """
-    _check([member], stage, since, until, trainer)
+    trainer = _checked([member], training, stage, actor, since, until, trainer)
     with transaction.atomic(), floor.told_last():
         said = _said_of([member], training, since)[member.pk]
         if held := _suspension(said, since) if stage != Grant.SUSPENDED else None:
@@ -110,7 +111,7 @@ def give_all(
     training: Training,
     stage: str,
     *,
-    actor: str,
+    actor: Account | str,
     since: date,
     until: date | None = None,
     trainer: str = "",
@@ -120,7 +121,7 @@ def give_all(
     The others keep what they have, and their outcome says why: nothing that is said of many lowers one of them or lifts
     a suspension. To suspend many is meant for each of them. Raises UsageError, and then nothing was granted.
     """
-    _check(members, stage, since, until, trainer)
+    trainer = _checked(members, training, stage, actor, since, until, trainer)
     with transaction.atomic(), floor.told_last():
         said, today = _said_of(members, training, since), blocks.today()
         kept: dict[str, str] = {}
@@ -156,18 +157,31 @@ def revoke(grant: Grant, *, actor: str, reason: str, on: date | None = None) -> 
     return change
 
 
-def revoke_all(member: Member, training: Training, *, actor: str, reason: str) -> list[Change]:
-    """Take back every grant of a training that a member still has. Raises UsageError where there is none."""
+def revoke_all(member: Member, training: Training, *, actor: Account | str, reason: str) -> list[Change]:
+    """Take back every grant of a training that a member still has. Raises UsageError: not theirs, or there is none."""
+    if isinstance(actor, Account):
+        trainers.refuse_others(actor, training)
     held = list(Grant.objects.filter(member=member, training=training, revoked_on=None).order_by("since", "id"))
     if not held:
         raise UsageError(
             _("%(member)s does not have %(training)s; there is nothing to take back")
             % {"member": member, "training": training}
         )
-    return [revoke(grant, actor=actor, reason=reason) for grant in held]
+    return [revoke(grant, actor=_called(actor), reason=reason) for grant in held]
 
 
-def _check(members: Sequence[Member], stage: str, since: date, until: date | None, trainer: str) -> None:
+def _checked(
+    members: Sequence[Member],
+    training: Training,
+    stage: str,
+    actor: Account | str,
+    since: date,
+    until: date | None,
+    trainer: str,
+) -> str:
+    """Return how the trainer is written down. Raises UsageError."""
+    if isinstance(actor, Account):
+        trainers.refuse(actor, training, stage, since, blocks.today())
     mistakes = []
     if stage not in Grant.STAGES:
         said: dict[str, object] = {"found": stage[:40], "wanted": ", ".join(Grant.STAGES)}
@@ -190,6 +204,7 @@ def _check(members: Sequence[Member], stage: str, since: date, until: date | Non
     ]
     if mistakes:
         raise UsageError("\n".join(mistakes))
+    return trainers.named(trainer) if trainer else ""
 
 
 def _said_of(members: Sequence[Member], training: Training, since: date) -> dict[str, list[Grant]]:
@@ -223,16 +238,20 @@ def _kept(said: Sequence[Grant], fresh: Grant, found: Effect) -> str:
     return "" if found.gains else AS_MUCH
 
 
-def _write(grants: Sequence[Grant], actor: str) -> list[Change]:
+def _write(grants: Sequence[Grant], actor: Account | str) -> list[Change]:
     """Store grants, each with a change of its own; the last one carries the rosters."""
     written = []
     for grant in grants:
-        with changes.made(actor, "grant.given", grant) as change:
+        with changes.made(_called(actor), "grant.given", grant) as change:
             grant.save()
             if grant is grants[-1]:
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
         written.append(change)
     return written
+
+
+def _called(actor: Account | str) -> str:
+    return actor.name if isinstance(actor, Account) else actor
 
 
 def _both(args: argparse.Namespace) -> tuple[Member, Training]:

@@ -31,7 +31,7 @@ def args(**said) -> argparse.Namespace:
 
 
 def test_what_is_granted_is_in_the_roster_told_and_written_down(laser, gate, told, capsys):  # noqa: F811
-    grants.grant_command(args(trainer="Bob"))
+    grants.grant_command(args(trainer="Ada"))
     assert [member.id for member in served(gate).members] == ["m-1"]
     assert [message.retain for message in told] == [True]
     assert "m-1 (Ada) has laser (autonomous)" in capsys.readouterr().out

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
+from fabgate.collector.models.accounts import Account
 from fabgate.collector.models.people import Member
 from fabgate.collector.models.workshop import Machine
 
@@ -24,6 +25,8 @@ class Training(models.Model):
     )
     #: What must be held too, such as the workshop's safety tour.
     prerequisite = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="opens")
+    #: The accounts of role trainer that grant it and take it back, beside managers; none: each trainer does.
+    trainers: models.ManyToManyField[Account, Any] = models.ManyToManyField(Account, blank=True, related_name="trains")
     #: So many days after a grant's `since` it is to be done again.
     expires_after_days = models.PositiveIntegerField(null=True, blank=True)
 

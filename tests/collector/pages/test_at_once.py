@@ -183,7 +183,7 @@ def granted(member: str = "m-1", **more: str) -> dict[str, str]:
         "training": str(Training.objects.get(name="laser").pk),
         "stage": Grant.AUTONOMOUS,
         "since": str(today()),
-        "trainer": "Ines",
+        "trainer": "m-1",
         **more,
     }
 

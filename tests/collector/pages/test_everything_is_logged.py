@@ -102,7 +102,7 @@ def _rules(house: House) -> dict[str, str]:
 
 def _grant() -> dict[str, str]:
     training = str(Training.objects.get(name="laser").pk)
-    return {"training": training, "stage": "autonomous", "since": str(today()), "trainer": "Ines"}
+    return {"training": training, "stage": "autonomous", "since": str(today()), "trainer": "m-1"}
 
 
 def _first(house: House) -> Any:

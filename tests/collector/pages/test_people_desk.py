@@ -31,7 +31,7 @@ def standing(client, pk: str = "m-1") -> dict[str, tuple[str, str]]:
 
 
 def grant(client, pk: str = "m-1", **more):
-    said = {"training": Training.objects.get(name="laser").pk, "stage": "autonomous", "trainer": "Maya"}
+    said = {"training": Training.objects.get(name="laser").pk, "stage": "autonomous", "trainer": "m-1"}
     return client.post(f"/people/{pk}/grant", {**said, "since": today().isoformat(), **more})
 
 
@@ -224,7 +224,7 @@ def test_a_broker_that_is_away_is_said_and_the_grant_holds(trainer, broker):
     ("field", "value", "expected"),
     [
         ("training", "", "This field is required"),
-        ("training", "9999", "no such training"),
+        ("training", "9999", "You may not grant this training, or it is gone"),
         ("stage", "king", "not one of the available choices"),
         ("since", "01/03/2027", "valid date"),
         ("trainer", "", "This field is required"),

@@ -161,7 +161,7 @@ def test_the_matrix_is_narrowed_to_a_class(trainer):
 
 def attended(client, *members: str, **more):
     day = (today() - timedelta(days=2)).isoformat()
-    typed = {"training": laser().pk, "stage": "supervised", "since": day, "trainer": "Maya", **more}
+    typed = {"training": laser().pk, "stage": "supervised", "since": day, "trainer": "m-1", **more}
     return client.post("/people/trainings/who", {**typed, "member": list(members)})
 
 

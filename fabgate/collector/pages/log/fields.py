@@ -87,6 +87,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "title": gettext_lazy("Title"),
     "to": gettext_lazy("Open until"),
     "trainer": gettext_lazy("Trainer"),
+    "trainers": gettext_lazy("Who trains it"),
     "training": gettext_lazy("Training"),
     "trainings": gettext_lazy("Trainings"),
     "uncertain": gettext_lazy("Only uncertain ones"),

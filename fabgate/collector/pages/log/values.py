@@ -28,7 +28,7 @@ from fabgate.collector.templatetags.fabgate import NOTHING, duration
 #: Which fields name somebody, and which name who did it.
 _PEOPLE: Final = frozenset({"member", "members", "payer"})
 _ACTORS: Final = frozenset(
-    {"actor", "ended_by", "lifted_by", "locked_by", "made_by", "revoked_by", "settled_by", "trainer"}
+    {"actor", "ended_by", "lifted_by", "locked_by", "made_by", "revoked_by", "settled_by", "trainer", "trainers"}
 )
 _MACHINES: Final = frozenset({"machine", "machines"})
 _TRAININGS: Final = frozenset({"prerequisite", "training", "trainings"})

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 
 from fabgate.collector import badges, blocks, floor, grants, leaving
+from fabgate.collector.door import account_of
 from fabgate.collector.models import Badge, Training
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.people import desk, desk_forms, telling, words
@@ -18,7 +19,7 @@ from fabgate.errors import UsageError
 def grant(request: HttpRequest, pk: str) -> HttpResponse:
     """Grant a training, or another stage of it."""
     member = telling.judged(request, pk)
-    form = desk_forms.GrantForm(request.POST, auto_id="grant_%s", member=member)
+    form = desk_forms.GrantForm(request.POST, auto_id="grant_%s", account=account_of(request), member=member)
     if not form.is_valid():
         return desk.page(request, member, grant_form=form)
     said = form.cleaned_data
@@ -27,7 +28,7 @@ def grant(request: HttpRequest, pk: str) -> HttpResponse:
             member,
             said["training"],
             said["stage"],
-            actor=telling.actor(request),
+            actor=account_of(request),
             since=said["since"],
             until=said["until"],
             trainer=said["trainer"],
@@ -55,7 +56,7 @@ def revoke(request: HttpRequest, pk: str) -> HttpResponse:
     if not member.grants.filter(training=training, revoked_on=None).exists():
         raise errors.Conflict(_("%(training)s was taken back already.") % {"training": training})
     with transaction.atomic(), floor.told_last():
-        changed = grants.revoke_all(member, training, actor=telling.actor(request), reason=form.cleaned_data["reason"])
+        changed = grants.revoke_all(member, training, actor=account_of(request), reason=form.cleaned_data["reason"])
     telling.tell(request, _("%(training)s is taken back, from today on.") % {"training": training}, *changed)
     return telling.to_person(member)
 

@@ -15,8 +15,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from fabgate.collector import badges, blocks
+from fabgate.collector import badges, blocks, trainers
 from fabgate.collector.access import NOT_TRAINED, People, Standing
+from fabgate.collector.door import account_of
 from fabgate.collector.models import Badge, Block, Gate, Grant, Machine, Member, Refusal, Training, UsageSession
 from fabgate.collector.pages import known, reasons, who
 from fabgate.collector.pages.people import desk_forms, telling, words
@@ -58,7 +59,7 @@ def page(request: HttpRequest, member: Member, **bound: Any) -> HttpResponse:
     held_blocks = list(Block.holding(today).filter(member=member))
     carried = list(member.badges.filter(ended_at=None).order_by("since", "id"))
     forms: dict[str, Any] = {
-        "grant_form": desk_forms.GrantForm(auto_id="grant_%s", trainer=str(request.user)),
+        "grant_form": desk_forms.GrantForm(auto_id="grant_%s", account=account_of(request)),
         "block_form": desk_forms.BlockForm(auto_id="block_%s"),
         "give_form": desk_forms.GiveForm(auto_id="give_%s"),
         "lend_form": desk_forms.LendForm(auto_id="lend_%s"),
@@ -73,6 +74,7 @@ def page(request: HttpRequest, member: Member, **bound: Any) -> HttpResponse:
         "has_left": member.left_on is not None and member.left_on <= today,
         "machines": machines(member),
         "trainings": held_trainings,
+        "trained": set(trainers.trained_by(account_of(request)).values_list("pk", flat=True)),
         "carried": [_badge(row) for row in carried],
         "ended": [_badge(row) for row in member.badges.exclude(ended_at=None).order_by("-ended_at")[:20]],
         "blocks": [(block, words.block(block.reason)) for block in held_blocks],

@@ -9,11 +9,12 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import badges, blocks
+from fabgate.collector import badges, blocks, trainers
 from fabgate.collector.badges import Card
-from fabgate.collector.models import Badge, Grant, Member, Training
+from fabgate.collector.models import Account, Badge, Grant, Member, Training
 from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.people import cards, words
+from fabgate.errors import UsageError
 
 LONGEST_LOAN: Final = timedelta(days=366)
 
@@ -34,7 +35,9 @@ class GrantForm(forms.Form):
         Training.objects.order_by("title", "name"),
         label=gettext_lazy("Training"),
         empty_label=gettext_lazy("Choose…"),
-        error_messages={"invalid_choice": gettext_lazy("There is no such training any more. Choose another.")},
+        error_messages={
+            "invalid_choice": gettext_lazy("You may not grant this training, or it is gone. Choose another.")
+        },
     )
     stage = forms.ChoiceField(label=gettext_lazy("From now on"), initial=Grant.AUTONOMOUS)
     since = DayField(label=gettext_lazy("Since"))
@@ -43,15 +46,29 @@ class GrantForm(forms.Form):
         required=False,
         help_text=gettext_lazy("Empty: as long as the training lasts."),
     )
-    trainer = LineField(label=gettext_lazy("Trainer"), max_length=200)
+    trainer = LineField(
+        label=gettext_lazy("Trainer"),
+        max_length=200,
+        help_text=gettext_lazy("A member by number or name, or somebody who signs in here."),
+    )
 
-    def __init__(self, *args: Any, member: Member | None = None, trainer: str = "", **more: Any) -> None:
-        more.setdefault("initial", {"since": blocks.today(), "trainer": trainer})
+    def __init__(self, *args: Any, account: Account, member: Member | None = None, **more: Any) -> None:
+        """`account` is who grants it: the form offers what they may grant, and names them as the trainer."""
+        more.setdefault("initial", {"since": blocks.today(), "trainer": str(account)})
         super().__init__(*args, **more)
         self._member = member
-        choices = [(stage, word) for stage, (_state, word) in words.STAGES.items()]
+        self._account = account
+        self.trained = trainers.trained_by(account).order_by("title", "name")
+        training = self.fields["training"]
+        assert isinstance(training, forms.ModelChoiceField)
+        training.queryset = self.trained
+        is_refused = self.data.get(self.add_prefix("stage")) == Grant.INSTRUCTOR
+        choices = [(stage, words.STAGES[stage][1]) for stage in words.STAGES if stage in trainers.stages_of(account)]
         self.fields["stage"] = forms.ChoiceField(
-            label=self.fields["stage"].label, choices=choices, initial=Grant.AUTONOMOUS
+            label=self.fields["stage"].label,
+            choices=choices,
+            initial=Grant.AUTONOMOUS,
+            error_messages={"invalid_choice": trainers.only_managers()} if is_refused else None,
         )
 
     @property
@@ -76,17 +93,31 @@ class GrantForm(forms.Form):
     @property
     def has_trainings(self) -> bool:
         """Whether there is any to choose."""
-        return Training.objects.exists()
+        return self.trained.exists()
+
+    @property
+    def has_others(self) -> bool:
+        """Whether there are trainings, of which others are the trainers."""
+        return not self.has_trainings and Training.objects.exists()
 
     def clean_since(self) -> date:
-        """Refuse a day on which the person has left, and one that is far ahead."""
+        """Refuse a day on which the person has left, and one that only a manager may choose."""
         since: date = self.cleaned_data["since"]
+        if since < trainers.earliest(self._account, blocks.today()):
+            raise forms.ValidationError(trainers.too_far_back())
         if self._member is not None and self._member.left_on is not None and self._member.left_on <= since:
             text = _("%(name)s left on %(day)s. Let them in again first.")
             raise forms.ValidationError(
                 text % {"name": self._member.name or self._member.pk, "day": words.day(self._member.left_on)}
             )
         return since
+
+    def clean_trainer(self) -> str:
+        """Refuse who is not on record."""
+        try:
+            return trainers.named(str(self.cleaned_data["trainer"]))
+        except UsageError as error:
+            raise forms.ValidationError(str(error)) from None
 
     def clean(self) -> dict[str, Any]:
         """Refuse an end before the beginning."""

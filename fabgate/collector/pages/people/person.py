@@ -72,7 +72,7 @@ def _trained(request: HttpRequest, member: Member, form: NewPersonForm) -> Itera
             member,
             training,
             Grant.AUTONOMOUS,
-            actor=telling.actor(request),
+            actor=account_of(request),
             since=today(),
             trainer=str(account_of(request)),
         )

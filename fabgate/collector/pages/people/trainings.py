@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django import forms
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -19,7 +20,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from fabgate.collector import blocks, changes, grants, roster, twice
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.fold import folded
-from fabgate.collector.models import Grant, Group, Member, Training
+from fabgate.collector.models import Account, Grant, Group, Member, Training
 from fabgate.collector.pages import known, watched
 from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.machines_field import MachinesField
@@ -45,15 +46,17 @@ class TrainingForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg] 
         """In the order in which one thinks of it."""
 
         model = Training
-        fields = ("title", "machines", "prerequisite", "expires_after_days", "description")
+        fields = ("title", "machines", "trainers", "prerequisite", "expires_after_days", "description")
         labels = {
             "title": gettext_lazy("Training"),
             "machines": gettext_lazy("Opens"),
+            "trainers": gettext_lazy("Who trains it"),
             "prerequisite": gettext_lazy("Wants first"),
             "expires_after_days": gettext_lazy("To be done again after (days)"),
             "description": gettext_lazy("What it is about"),
         }
         help_texts = {
+            "trainers": gettext_lazy("They and managers grant it and take it back. No tick: each trainer does."),
             "expires_after_days": gettext_lazy("Empty: it is learnt once and for all."),
             "prerequisite": gettext_lazy("Such as the safety tour: without it this training opens nothing."),
         }
@@ -74,6 +77,16 @@ class TrainingForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg] 
         self.fields["machines"] = MachinesField(
             self.instance.machines if self.instance.pk else None,
             label=self.fields["machines"].label,
+        )
+        # Those who cannot sign in now stay named: left out, their training would become each trainer's.
+        named = self.instance.trainers.values("pk") if self.instance.pk else []
+        trainers = Account.objects.filter(Q(role=Account.TRAINER, is_active=True) | Q(pk__in=named))
+        self.fields["trainers"] = forms.ModelMultipleChoiceField(
+            trainers.order_by("display_name", "name"),
+            label=self.fields["trainers"].label,
+            help_text=self.fields["trainers"].help_text,
+            required=False,
+            widget=forms.CheckboxSelectMultiple,
         )
         self.fields["expires_after_days"].widget.attrs |= {"min": 1, "max": 36500}
 
@@ -189,6 +202,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "training": training,
         "machines": training.machines.order_by("title", "name"),
+        "trainers": training.trainers.order_by("display_name", "name"),
         "opens": training.opens.order_by("title", "name"),
         "holders": holders,
         "known": known.of(("training", training.name)),
@@ -198,7 +212,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
 
 def matrix(request: HttpRequest) -> HttpResponse:
     """Show people by trainings; grant one of them to several people who were there."""
-    form = desk_forms.GrantForm(request.POST or None, auto_id="grant_%s", trainer=str(request.user))
+    form = desk_forms.GrantForm(request.POST or None, auto_id="grant_%s", account=account_of(request))
     if request.method == "POST" and form.is_valid():
         own = barred_from(account_of(request))
         if own not in request.POST.getlist("member"):
@@ -270,7 +284,7 @@ def _grant_all(request: HttpRequest, form: desk_forms.GrantForm) -> HttpResponse
         [people[pk] for pk in ids],
         said["training"],
         said["stage"],
-        actor=telling.actor(request),
+        actor=account_of(request),
         since=said["since"],
         until=said["until"],
         trainer=said["trainer"],
