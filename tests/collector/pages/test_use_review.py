@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.db import connection
@@ -48,6 +49,29 @@ def test_a_case_whose_date_nobody_knows_is_not_headed_by_one(used, browse):
         for case in text(browse("accountant").get("/use/review")).split("<h3>")[1:]
     }
     assert heads == {True: True, False: False}
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [
+        ("en", "What to do: let the gate's clock synchronise. On the gate, “timedatectl” says whether"),
+        ("fr", "Que faire : laissez l'horloge de la borne se synchroniser. Sur la borne, « timedatectl » dit"),
+    ],
+)
+def test_sessions_of_a_clock_that_was_never_right_say_what_to_do(used, browse, account, lang, said):
+    client = browse(account("accountant", lang=lang))
+
+    def shown(page: str) -> str:
+        plain = unescape(text(client.get(page))).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+        return " ".join(plain.replace("\N{NARROW NO-BREAK SPACE}", " ").replace("\N{NO-BREAK SPACE}", " ").split())
+
+    assert said not in shown("/use/review") + shown("/use/s-1")
+    used.journals["lathe-1"] = journal = Journal(gate="lathe-1", name="new", boot="new", synced=False)
+    used.begin("s-4", "m-1", used.now, "lathe-1")
+    journal.boottime_ms += 1_800_000
+    used.end("s-4", "m-1", used.now, 1_800_000, "lathe-1")
+    assert shown("/use/review").count(said) == 1
+    assert said in shown("/use/s-4")
 
 
 def test_many_cases_ask_the_database_no_more_often_than_few(used, browse):

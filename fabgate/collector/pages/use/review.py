@@ -143,7 +143,7 @@ def whys(reviews: Iterable[Review], own: str | None) -> list[dict[str, Any]]:
     for case in cases(waiting):
         case.own, case.rows = own, [(one, lines[one]) for one in case.reviews]
         kinds.setdefault(case.why, []).append(case)
-    return [{"words": words.why(why), "cases": found} for why, found in kinds.items()]
+    return [{"words": words.why(why), "remedy": words.remedy(why), "cases": found} for why, found in kinds.items()]
 
 
 def cases(reviews: Iterable[Review]) -> list[Case]:

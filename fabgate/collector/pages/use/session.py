@@ -56,6 +56,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "stage": words.said(words.STAGES, found.grant.stage) if found.grant else "",
         "would_refuse": words.refused(found.start.basis.would_refuse) if found.start else "",
         "review": words.why(row.review or (found.review.why if found.review else None)),
+        "remedy": words.remedy(row.review),
         "decision": words.said(words.DECISIONS, found.review.decision) if found.review else "",
         "history": evidence.history(found, names, called),
         "settled_by": called.get(found.review.settled_by, found.review.settled_by) if found.review else "",

@@ -83,6 +83,14 @@ REVIEWS: Final[Mapping[str, tuple[Any, Any]]] = {
     ),
     "contested": (_("Contested"), _("The member says that this is not right.")),
 }
+#: What to do so that there are fewer such sessions, and about those that there are.
+REMEDIES: Final[Mapping[str, Any]] = {
+    "undated": _(
+        "What to do: let the gate's clock synchronise. On the gate, “timedatectl” says whether it does; where it does"
+        " not, give the gate a time server that it can reach (docs/install.md). Sessions since its last start then get"
+        " their dates by themselves. For the others, accept the session as counted, or correct its time on."
+    ),
+}
 DECISIONS: Final[Mapping[str, Any]] = {
     "accepted": _("accepted as recorded"),
     "corrected": _("corrected"),
@@ -137,3 +145,8 @@ def why(word: str | None) -> tuple[str, str]:
     """Return why a session is to be looked at: in short, and in full."""
     short, long = REVIEWS.get(word or "", (word or NOTHING, ""))
     return str(short), str(long)
+
+
+def remedy(word: str | None) -> str:
+    """Return what to do about the cause of a review; "" where the page's own buttons say it."""
+    return str(REMEDIES.get(word or "", ""))
