@@ -17,6 +17,7 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
+from fabgate.collector import certificates
 from fabgate.collector.models import Collector, Gate, Heartbeat
 
 #: How old the last sign of life of a process may be, in seconds.
@@ -66,6 +67,10 @@ def look(now: datetime) -> Health:
         )
     if zone:
         troubles.append(f"web: {zone}")
+    ends = beats[Heartbeat.INGEST].broker_until if Heartbeat.INGEST in beats else None
+    found["broker_certificate"] = {"ends": ends and ends.isoformat()}
+    if due := certificates.trouble(ends, now):
+        troubles.append(due)
     for name, within_s in HEARD_WITHIN_S.items():
         found[name], trouble = _process(name, beats.get(name), within_s, now)
         troubles += [trouble] if trouble else []

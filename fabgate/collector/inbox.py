@@ -35,6 +35,8 @@ class Lost:
     """The connection is gone, or its thread is; another attempt follows."""
 
     why: str
+    #: What is wrong with the dates of the broker's certificate; "" where something else is wrong.
+    certificate: str = ""
 
 
 Posted = Received | Connected | Lost

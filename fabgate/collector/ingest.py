@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from fabgate import wire
-from fabgate.collector import places, start
+from fabgate.collector import certificates, places, start
 from fabgate.collector.environ import Environment
 from fabgate.collector.inbox import Connected, Inbox, Lost, Posted
 from fabgate.collector.models import Collector, Heartbeat
@@ -91,6 +91,8 @@ class Ingest:
         #: The last batch was a large one: more comes than is stored one by one.
         self._is_crowded = False
         self._trouble = "it has just started"
+        #: What is wrong with the dates of the broker's certificate, as the last attempt to connect showed.
+        self._certificate = ""
         self._beat_at = 0.0
 
     def stop(self) -> None:
@@ -130,7 +132,9 @@ class Ingest:
 
     def _beat(self) -> None:
         """Say that this process is alive: now and then, and at once when something has changed."""
-        trouble = "" if self._serving and self._link.connected else f"no connection to {self._broker[0]}"
+        trouble = ""
+        if not (self._serving and self._link.connected):
+            trouble = ": ".join(filter(None, (f"no connection to {self._broker[0]}", self._certificate)))
         if not trouble and self._link.is_refused:
             trouble = "the broker refuses what is published: look at its access list"
         if trouble == self._trouble and time.monotonic() < self._beat_at:
@@ -139,7 +143,8 @@ class Ingest:
         self._check_file()
         try:
             trouble = trouble or Collector.zone_trouble(settings.ENVIRONMENT.tz)
-            Heartbeat.beat(Heartbeat.INGEST, datetime.now(UTC), trouble)
+            known = {"broker_until": self._link.certificate_ends} if self._link.connected else {}
+            Heartbeat.beat(Heartbeat.INGEST, datetime.now(UTC), trouble, **known)
         except (DatabaseError, InterfaceError) as error:
             log.warning("cannot say that it is alive: %s", error)
             connection.close()
@@ -174,6 +179,7 @@ class Ingest:
                 self._greet()
             elif isinstance(item, Lost):
                 log.warning("no connection to %s:%d: %s", *self._broker, item.why)
+                self._certificate = item.certificate
                 self._listen_until = None
             elif item.topic == self._status_topic:
                 self._hear_collector(item.body)
@@ -185,6 +191,9 @@ class Ingest:
     def _greet(self) -> None:
         """Listen first: a second collector on one site would take the gates from the first."""
         log.info("connected to %s:%d", *self._broker)
+        self._certificate = ""
+        if said := certificates.trouble(self._link.certificate_ends, datetime.now(UTC)):
+            log.warning("%s", said)
         self._link.subscribe([self._status_topic])
         if self._serving:
             self._serve()

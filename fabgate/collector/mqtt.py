@@ -28,7 +28,15 @@ from fabgate.collector.environ import Environment
 from fabgate.collector.inbox import Connected, Inbox, Lost
 from fabgate.collector.received import Received
 from fabgate.errors import FabgateError, UsageError
-from fabgate.mqtt.client import acknowledge_quickly, connect, new_client, new_properties
+from fabgate.mqtt.client import (
+    acknowledge_quickly,
+    certificate_ends,
+    certificate_trouble,
+    connect,
+    described,
+    new_client,
+    new_properties,
+)
 from fabgate.mqtt.driver import Driver
 
 log = logging.getLogger(__name__)
@@ -58,6 +66,8 @@ class Link:
         self._collector = collector
         self._site = env.site
         self.connected = False
+        #: When the certificate of the broker ends, as the newest connection showed; None without TLS.
+        self.certificate_ends: datetime | None = None
         #: Since when there is no connection (monotonic seconds).
         self.down_since = time.monotonic()
         self._connected_at = time.monotonic()
@@ -153,24 +163,25 @@ class Link:
         try:
             connect(self._client, *self._address, keep_session_s=SESSION_EXPIRY_S)
         except (OSError, ValueError) as error:
-            self._fell(f"{type(error).__name__}: {error}")
+            self._fell(described(error), certificate=certificate_trouble(error))
             return
         self._driver.run(lambda: not self._ends.is_set())
         if self._ends.is_set():
             self._driver.say_goodbye()
 
-    def _fell(self, why: str) -> None:
+    def _fell(self, why: str, *, certificate: str = "") -> None:
         if self.connected:
             self.connected, self.down_since = False, time.monotonic()
         if not self._ends.is_set():  # who ended it knows, and may have begun a new link on the same inbox
-            self._inbox.post(Lost(why))
+            self._inbox.post(Lost(why, certificate))
 
     # Callbacks run in paho's thread: they post, and nothing else.
 
-    def _on_connect(self, _client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
+    def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         if code.is_failure:
             self._fell(f"the broker refused: {code}")
             return
+        self.certificate_ends = certificate_ends(client)
         self.connected, self._connected_at = True, time.monotonic()
         self._pause_s = FIRST_PAUSE_S
         self._inbox.post(Connected())
@@ -274,7 +285,8 @@ def publish_once(env: Environment, messages: list[Outgoing], *, timeout_s: float
                 raise FabgateError(f"the broker refused {message.topic} ({why}): look at its access list")
         driver.say_goodbye()
     except (OSError, ValueError, RuntimeError) as error:
-        raise FabgateError(f"the broker {env.mqtt_host}:{env.mqtt_port} cannot be reached ({error})") from error
+        why = certificate_trouble(error) or str(error)
+        raise FabgateError(f"the broker {env.mqtt_host}:{env.mqtt_port} cannot be reached ({why})") from error
     finally:
         driver.close()
 

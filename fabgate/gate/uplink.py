@@ -32,7 +32,7 @@ from fabgate.gate.forks import Forks
 from fabgate.gate.journal_reader import Reader
 from fabgate.gate.keys import gate_keys
 from fabgate.gate.pauses import Pauses
-from fabgate.mqtt.client import connect, new_client
+from fabgate.mqtt.client import connect, described, new_client
 from fabgate.mqtt.driver import Driver
 from fabgate.mqtt.properties import packer
 from fabgate.seal import from_text, to_text
@@ -234,7 +234,7 @@ class Uplink:
             except (OSError, FabgateError, ValueError) as error:
                 # A certificate that does not fit is a refusal too, by this side.
                 self._turned_away |= isinstance(error, ssl.SSLCertVerificationError)
-                error_text = f"{type(error).__name__}: {error}"
+                error_text = described(error)
             lasted_ms = None if self._accepted_ms is None else self._boot_ms() - self._accepted_ms
             problem = endings.problem(self._refusal or error_text, lasted_ms=lasted_ms)
             self._queue.put(LinkChanged(connected=False, problem=problem))

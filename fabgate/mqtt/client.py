@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import paho.mqtt.client as paho
@@ -32,6 +33,12 @@ MAX_PACKET_BYTES: Final = wire.MAX_MESSAGE_BYTES + 4 * 1024
 #: its TCP to try again, for about as long again as the network was away (measured: a lock 28 s late after 30 s).
 DEAD_LINE: Final = {"TCP_KEEPIDLE": 3, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 8_000}
 
+#: What OpenSSL's verification finds of a certificate's dates (X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED).
+_DATES: Final = {
+    9: "the broker's certificate is not valid yet: look at the clock of this computer and at the certificate's dates",
+    10: "the broker's certificate has expired: renew it (docs/install.md, “Renew the broker's certificate”)",
+}
+
 
 def new_client(client_id: str, tls: ssl.SSLContext | None = None) -> paho.Client:
     """Return a client that is not connected yet; `tls` is None for a broker without TLS."""
@@ -53,6 +60,28 @@ def connect(client: paho.Client, host: str, port: int, *, keep_session_s: int = 
     properties.SessionExpiryInterval = keep_session_s
     properties.MaximumPacketSize = MAX_PACKET_BYTES
     client.connect(host, port, KEEPALIVE_S, clean_start=not keep_session_s, properties=properties)
+
+
+def certificate_ends(client: paho.Client) -> datetime | None:
+    """Return when the certificate of the broker that `client` is connected to ends; None without TLS."""
+    sock = client.socket()
+    if not isinstance(sock, ssl.SSLSocket):
+        return None
+    ends = (sock.getpeercert() or {}).get("notAfter")
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None
+
+
+def certificate_trouble(error: Exception) -> str:
+    """Return what is wrong with the dates of the broker's certificate, and what to do; "" for any other error.
+
+    OpenSSL does not say which certificate of the chain it is: an authority that has expired reads the same.
+    """
+    return _DATES.get(error.verify_code, "") if isinstance(error, ssl.SSLCertVerificationError) else ""
+
+
+def described(error: Exception) -> str:
+    """Return in words why there is no connection."""
+    return certificate_trouble(error) or f"{type(error).__name__}: {error}"
 
 
 def new_properties(packet_type: int) -> Any:

@@ -122,7 +122,7 @@ def test_an_ingest_says_at_once_when_its_broker_comes_and_goes():
 
 
 def test_an_ingest_that_cannot_say_that_it_lives_goes_on(monkeypatch, caplog):
-    def broken(*_):
+    def broken(*_, **_known):
         raise DatabaseError("locked")
 
     monkeypatch.setattr(Heartbeat, "beat", broken)

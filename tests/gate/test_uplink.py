@@ -41,6 +41,7 @@ from fabgate.gate.uplink import (
 from fabgate.gate.workers import WorkerFailed, Workers
 from tests.gate.shell import Bench, drafts, gate_config, wait
 from tests.gate.test_commands import command, now, sealed
+from tests.support.certificates import make_certificates, sign
 from tests.support.mosquitto import MOSQUITTO, Mosquitto
 from tests.support.patience import HANGS_S
 
@@ -962,6 +963,21 @@ def test_a_broker_whose_authority_is_not_known_is_not_trusted(
         plain = make(broker.port).start(up=False)
         wait(lambda: plain.of(LinkChanged), "the problem")
         assert not plain.of(LinkChanged)[0].connected
+    finally:
+        broker.stop()
+
+
+# paho forgets to close the socket of a handshake that failed.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_gate_names_an_expired_certificate_of_its_broker(tmp_path: Path, make: Callable[..., Desk]) -> None:
+    own = tmp_path / "papers"
+    own.mkdir()
+    sign(make_certificates(own), "broker", days=-1)
+    broker = Mosquitto(tmp_path / "broker", papers=own).start()
+    try:
+        desk = make(broker.port, tls=Tls(ca=own / "ca.pem")).start(up=False)
+        wait(lambda: desk.of(LinkChanged), "the problem")
+        assert desk.of(LinkChanged)[0].problem.startswith("the broker's certificate has expired: renew it")
     finally:
         broker.stop()
 

@@ -66,11 +66,13 @@ class Heartbeat(models.Model):
     at = models.DateTimeField()
     #: What keeps it from its work, such as a broker that does not answer; empty while it does it.
     trouble = models.CharField(max_length=200, blank=True)
+    #: Of the ingest: when the certificate ends that the broker showed last; None without TLS, and before it connected.
+    broker_until = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.trouble or 'well'}"
 
     @classmethod
-    def beat(cls, name: str, at: datetime, trouble: str = "") -> None:
-        """Say that a process is alive."""
-        cls.objects.update_or_create(name=name, defaults={"at": at, "trouble": trouble[:200]})
+    def beat(cls, name: str, at: datetime, trouble: str = "", **known: datetime | None) -> None:
+        """Say that a process is alive. What is not in `known` (`broker_until`) stays as it was said before."""
+        cls.objects.update_or_create(name=name, defaults={"at": at, "trouble": trouble[:200], **known})

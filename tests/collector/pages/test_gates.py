@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
+from django.template.defaultfilters import date
+from django.utils import timezone, translation
 
 from fabgate.collector import roster
-from fabgate.collector.models import Boot, Entry, Gate, Hole, Journal, Machine, Order, Quarantine
+from fabgate.collector.models import Boot, Entry, Gate, Heartbeat, Hole, Journal, Machine, Order, Quarantine
 from fabgate.collector.pages.gates import health
 from fabgate.seal import Keys
 
@@ -145,6 +148,31 @@ def test_before_the_first_gate_the_list_says_what_to_do(browse):
     Journal.objects.all().delete()
     Gate.objects.all().delete()
     assert "No gate yet" in browse("maintainer").get("/gates").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("left", "lang", "said"),
+    [
+        (timedelta(days=10, hours=1), "en", "The broker's certificate ends on %s (in 10 days)."),
+        (timedelta(days=1, hours=1), "fr", "Le certificat du serveur MQTT expire le %s (dans 1 jour)."),
+        (timedelta(minutes=50), "en", "The broker's certificate ends on %s (in less than a day)."),
+        (timedelta(minutes=-1), "en", "The broker's certificate expired on %s."),
+        (timedelta(minutes=-1), "fr", "Le certificat du serveur MQTT a expiré le %s."),
+        (timedelta(days=31), "en", ""),
+        (None, "en", ""),
+    ],
+)
+def test_a_certificate_of_the_broker_that_is_to_be_renewed_is_told_above_the_gates(browse, account, left, lang, said):
+    ends = None if left is None else NOW + left
+    Heartbeat.beat(Heartbeat.INGEST, NOW, broker_until=ends)
+    page = unescape(browse(account("maintainer", lang=lang)).get("/gates").content.decode()).replace(
+        "\N{RIGHT SINGLE QUOTATION MARK}", "'"
+    )
+    if said:
+        with translation.override(lang):
+            assert said % date(timezone.localtime(ends), "SHORT_DATE_FORMAT") in page
+    else:
+        assert "The broker's certificate" not in page
 
 
 def test_what_is_missing_is_named_by_number_and_so_is_what_is_awaited(browse):

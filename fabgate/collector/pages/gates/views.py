@@ -14,7 +14,7 @@ from fabgate.collector.door import see_other
 from fabgate.collector.models import Boot, Gate, Hole, Journal, Order, Quarantine
 from fabgate.collector.pages.floor import acts, orders
 from fabgate.collector.pages.floor.stations import forgotten_locks
-from fabgate.collector.pages.gates import health
+from fabgate.collector.pages.gates import broker, health
 
 #: So many boots, orders and broken messages are shown of a gate; the newest.
 MOST: Final = 10
@@ -26,7 +26,8 @@ def gates(request: HttpRequest) -> HttpResponse:
     at = datetime.now(UTC)
     found = health.of(Gate.objects.select_related("machine").order_by("name"), at)
     found.sort(key=lambda one: one.is_well)
-    return render(request, "gates/list.html", {"found": found, "well": sum(one.is_well for one in found)})
+    shown = {"found": found, "well": sum(one.is_well for one in found), "certificate": broker.certificate(at)}
+    return render(request, "gates/list.html", shown)
 
 
 def one(request: HttpRequest, name: str) -> HttpResponse:
