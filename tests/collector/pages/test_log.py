@@ -251,3 +251,11 @@ def test_a_day_at_an_end_of_the_calendar_is_refused(browse, field, day):
 def test_a_cursor_that_the_list_never_gave_is_refused(browse, cursor):
     client = browse("manager")
     assert [client.get("/log", {side: cursor}).status_code for side in ("before", "after")] == [400, 400]
+
+
+def test_what_was_done_by_command_is_told_from_what_an_account_of_that_name_did(browse, account):
+    account("desk", name="maya")
+    change(0, key="laser", actor="maya")
+    change(0, key="saw", actor="cli:maya")
+    page = browse("manager").get("/log").content.decode()
+    assert page.count("maya (command line)") == 1
