@@ -47,8 +47,6 @@ class Standing(NamedTuple):
     #: not use the machine, or no longer alone, or no longer stand beside others there.
     valid_until: date | None = None
     grace_days: int = 0
-    #: The last day on which they may use it in any way, with the days of grace; None: no end.
-    last_day: date | None = None
 
     def until(self, lent_until: date | None) -> tuple[date | None, int]:
         """Return the last day and the days of grace that a roster names for badges that are lent until a day."""
@@ -65,7 +63,14 @@ class Standing(NamedTuple):
     @property
     def is_barred(self) -> bool:
         """Whether a roster refuses them. A membership alone that is over is left to the gate and its clock."""
-        return self.reasons not in {(), (MEMBERSHIP_OVER,)}
+        return self.reasons not in ((), (MEMBERSHIP_OVER,))
+
+
+class _Said(NamedTuple):
+    """A grant, and its last day: ``Grant.last_day`` computes it each time, and many machines and days need it."""
+
+    grant: Grant
+    last_day: date | None
 
 
 class _Held(NamedTuple):
@@ -96,15 +101,22 @@ class People:
         self.badges: dict[str, dict[date | None, list[str]]] = defaultdict(lambda: defaultdict(list))
         #: Of who has nothing but loans, the last day of the last one.
         self.loans: dict[str, date | None] = {}
-        carried = Badge.in_hands(now).filter(**which).select_related("group").order_by("spelling", "digest")
+        carried = list(
+            Badge.in_hands(now)
+            .filter(**which)
+            .order_by("spelling", "digest")
+            .values_list("member", "group", "digest", "until")
+        )
         #: By roster id: every group, also those that have no badge and those that are over.
         self.groups = {group.roster_id: group for group in (Group.objects.order_by("id") if only is None else ())}
-        for row in carried:
+        roster_ids = {group.pk: roster_id for roster_id, group in self.groups.items()}
+        for member, group, digest, until in carried:
+            holder = member or roster_ids[group]
             # Until midnight is until the day before.
-            last = row.until and (row.until - timedelta(microseconds=1)).astimezone(now.tzinfo).date()
-            self.badges[row.holder][last].append(row.digest)
-            known = self.loans.get(row.holder, last)
-            self.loans[row.holder] = max(known, last) if known and last else None
+            last = until and (until - timedelta(microseconds=1)).astimezone(now.tzinfo).date()
+            self.badges[holder][last].append(digest)
+            known = self.loans.get(holder, last)
+            self.loans[holder] = max(known, last) if known and last else None
         self.group_machines: dict[int, set[int]] = defaultdict(set)
         for group, machine in Group.machines.through.objects.values_list("group", "machine"):
             self.group_machines[group].add(machine)
@@ -120,14 +132,17 @@ class People:
         for member, machine in Member.machines.through.objects.filter(**which).values_list("member", "machine"):
             self._by_hand[member].add(machine)
         #: Also those that begin later.
-        self._grants: dict[tuple[str, int], list[Grant]] = defaultdict(list)
-        for grant in Grant.not_taken_back(self.today).filter(**which):
-            self._grants[grant.member_id, grant.training_id].append(grant)
-        self._trainings = Training.objects.in_bulk()
+        self._grants: dict[tuple[str, int], list[_Said]] = defaultdict(list)
+        # There are thousands: without the columns that are not needed here, and without a training of its own each.
+        unneeded = "created_at", "trainer", "revoked_by", "reason"
+        grants = list(Grant.not_taken_back(self.today).filter(**which).select_related(None).defer(*unneeded))
+        opens = list(Training.machines.through.objects.order_by("training").values_list("training", "machine"))
+        self._trainings = Training.objects.in_bulk()  # after what names them: another process may add one meanwhile
+        for grant in grants:
+            grant.training = self._trainings[grant.training_id]  # one object for all of its grants
+            self._grants[grant.member_id, grant.training_id].append(_Said(grant, grant.last_day))
         self._covering: dict[int, list[Training]] = defaultdict(list)
-        for training, machine in Training.machines.through.objects.order_by("training").values_list(
-            "training", "machine"
-        ):
+        for training, machine in opens:
             self._covering[machine].append(self._trainings[training])
         self._held: dict[tuple[str, int, date], _Held] = {}
         self._always_supervised: dict[int, bool] = {}
@@ -135,7 +150,7 @@ class People:
     def standing(self, member: Member, machine: Machine) -> Standing:
         """Return where `member` stands with `machine`, with every reason of all that is known; blocks first."""
         found = self._trained(member.id, machine, self.today)
-        reasons = list(self.blocks[member.id])
+        reasons = list(self.blocks.get(member.id, ()))
         if member.left_on is not None and member.left_on <= self.today:
             reasons.append(NO_ACCESS)
         if is_over(member, self.today):
@@ -145,9 +160,7 @@ class People:
         if is_supervised:
             # Whoever needs a supervisor here supervises nobody here, and clears nothing, whatever they are elsewhere.
             level = _USER
-        as_now, at_all = self._ends(member, machine, found)
-        valid_until, grace_days = self._valid_until(member, as_now)
-        last, grace = (valid_until, grace_days) if at_all == as_now else self._valid_until(member, at_all)
+        valid_until, grace_days = self._valid_until(member, self._ends_on(member, machine, found))
         return Standing(
             reasons=(*reasons, *found.reasons),
             grant=found.grant,
@@ -157,8 +170,13 @@ class People:
             needs_supervisor=is_supervised or self._wants_supervisor(machine, level),
             valid_until=valid_until,
             grace_days=grace_days,
-            last_day=last and _after(last, grace),
         )
+
+    def last_day(self, member: Member, machine: Machine) -> date | None:
+        """Return the last day on which `member` may use `machine` in any way, with the days of grace; None: no end."""
+        found = self._trained(member.id, machine, self.today)
+        last, grace = self._valid_until(member, self._ends_on(member, machine, found, in_any_way=True))
+        return last and _after(last, grace)
 
     def group_standing(self, group: Group, machine: Machine) -> Standing:
         """Return where a badge that `group` carries itself stands with `machine`; a class is always supervised."""
@@ -198,61 +216,60 @@ class People:
                 until, grace = end, 0
         return until, grace
 
-    def _ends(self, member: Member, machine: Machine, now: _Trained) -> tuple[date | None, date | None]:
-        """Return the last day on which trainings let somebody in as `now`, and the last on which they do in any way."""
+    def _ends_on(self, member: Member, machine: Machine, now: _Trained, *, in_any_way: bool = False) -> date | None:
+        """Return the last day on which trainings let somebody in as `now`, or `in_any_way`; None: no end."""
         if now.reasons:
-            return None, None
+            return None
         covering = self._covering[machine.pk]
         if now.grant is not None and len(covering) == 1 and covering[0].prerequisite_id is None:
             said = self._grants[member.id, covering[0].pk]
             if len(said) == 1:  # nearly always; the way below comes to the same
-                end = _first(said[0].last_day, _before(said[0].revoked_on))
-                return end, end
+                return _first(said[0].last_day, _before(said[0].grant.revoked_on))
         days = {day for training in covering for day in self._changes(member.id, training)}
-        as_now = at_all = None
         for day in sorted(days):
             then = self._trained(member.id, machine, day)
             loses_rank = now.is_instructor and not then.is_instructor and member.level == _USER
-            if as_now is None and (then.reasons or (then.is_supervised and not now.is_supervised) or loses_rank):
-                as_now = _before(day)
-            if then.reasons:
-                at_all = _before(day)
-                break
-        return as_now, at_all
+            is_less = (then.is_supervised and not now.is_supervised) or loses_rank
+            if then.reasons or (is_less and not in_any_way):
+                return _before(day)
+        return None
 
     def _trained(self, member: str, machine: Machine, day: date) -> _Trained:
         found = [self._held_on(member, training, day) for training in self._covering[machine.pk]]
         # Whose training it is does not matter: a suspension from any of them, or from what it wants first, shuts it.
-        reasons = (SUSPENDED,) if any(one.is_suspended for one in found) else ()
-        held = [one.grant for one in found if one.grant is not None]
-        if machine.pk in self._by_hand[member]:
-            return _Trained(reasons, is_instructor=any(grant.stage == Grant.INSTRUCTOR for grant in held))
+        is_suspended = is_instructor = False
+        held = []
+        for one in found:
+            is_suspended = is_suspended or one.is_suspended
+            if one.grant is not None:
+                held.append(one.grant)
+                is_instructor = is_instructor or one.grant.stage == Grant.INSTRUCTOR
+        reasons = (SUSPENDED,) if is_suspended else ()
+        if machine.pk in self._by_hand.get(member, ()):
+            return _Trained(reasons, is_instructor=is_instructor)
         if not held:
             # Of several trainings that would open it the one is told of which least is missing.
-            return _Trained((*reasons, *min((one.lacks for one in found), key=_by_weight, default=(NOT_TRAINED,))))
+            lacks = [one.lacks for one in found] or [(NOT_TRAINED,)]
+            return _Trained((*reasons, *(min(lacks, key=_by_weight) if len(lacks) > 1 else lacks[0])))
         best = max(held, key=_rank) if len(held) > 1 else held[0]
-        return _Trained(
-            reasons,
-            grant=best,
-            is_supervised=best.stage == Grant.SUPERVISED,
-            is_instructor=any(grant.stage == Grant.INSTRUCTOR for grant in held),
-        )
+        return _Trained(reasons, best, best.stage == Grant.SUPERVISED, is_instructor)
 
     def _held_on(self, member: str, training: Training, day: date) -> _Held:
         """Return what `member` has of a training on a day."""
         key = member, training.pk, day
-        if key not in self._held:
+        held = self._held.get(key)
+        if held is None:
             self._held[key] = _Held((NOT_TRAINED,))  # for trainings that want each other first: nobody has those
-            self._held[key] = self._hold(member, training, day)
-        return self._held[key]
+            held = self._held[key] = self._hold(member, training, day)
+        return held
 
     def _hold(self, member: str, training: Training, day: date) -> _Held:
         was_said = is_suspended = False
         newest = None
-        for grant in self._grants.get((member, training.pk), ()):
+        for grant, last in self._grants.get((member, training.pk), ()):
             if not grant.counts_on(day):
                 continue
-            is_suspension, last = grant.stage == Grant.SUSPENDED, grant.last_day
+            is_suspension = grant.stage == Grant.SUSPENDED
             was_said = was_said or not is_suspension
             if last is None or day <= last:
                 is_suspended, newest = is_suspended or is_suspension, newest if is_suspension else grant
@@ -265,8 +282,8 @@ class People:
 
     def _changes(self, member: str, training: Training, *later: int) -> Iterator[date]:
         """Yield the days after today on which a grant of a training, or of what it wants first, begins or ends."""
-        for grant in self._grants.get((member, training.pk), ()):
-            for day in (grant.since, grant.revoked_on, _next(grant.last_day)):
+        for grant, last in self._grants.get((member, training.pk), ()):
+            for day in (grant.since, grant.revoked_on, _next(last)):
                 if day is not None and day > self.today:
                     yield day
         first = training.prerequisite_id

@@ -63,7 +63,7 @@ class Member(models.Model):
     @property
     def given_name(self) -> str:
         """Return what a machine's display may show."""
-        return self.name.split()[0] if self.name.split() else ""
+        return next(iter(self.name.split()), "")
 
     @classmethod
     def names(cls) -> dict[str, str]:

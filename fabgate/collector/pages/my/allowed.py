@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from fabgate.collector.access import People, Standing
+from fabgate.collector.access import People
 from fabgate.collector.models import Grant, Machine, Member
 from fabgate.collector.pages.people import words
 
@@ -31,7 +31,7 @@ def machines(member: Member) -> list[Allowed]:
     """Return every machine, those that are open to the member first."""
     people = People(datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)), only=member)
     found = [
-        _allowed(machine, people.standing(member, machine), people)
+        _allowed(machine, member, people)
         for machine in Machine.objects.filter(retired_at=None).order_by("title", "name")
     ]
     return sorted(found, key=lambda one: (one.state == "bad", str(one.machine).casefold()))
@@ -57,11 +57,12 @@ def _stage(name: str) -> words.Chip:
     return words.Chip(chip.state, _("On your own")) if name == Grant.AUTONOMOUS else chip
 
 
-def _allowed(machine: Machine, standing: Standing, people: People) -> Allowed:
+def _allowed(machine: Machine, member: Member, people: People) -> Allowed:
+    standing = people.standing(member, machine)
     refused = words.refused(standing.reasons, is_taught=people.is_taught(machine))
     if refused:
         return Allowed(machine, "bad", _("No"), ", ".join(refused))
-    until = standing.last_day
+    until = people.last_day(member, machine)
     why = _("until %(day)s") % {"day": date_format(until, "SHORT_DATE_FORMAT")} if until else ""
     if standing.needs_supervisor:
         return Allowed(machine, "warn", _("With a supervisor"), why)

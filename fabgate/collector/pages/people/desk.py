@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from fabgate.collector import badges, blocks, trainers
-from fabgate.collector.access import NOT_TRAINED, People, Standing
+from fabgate.collector.access import NOT_TRAINED, People
 from fabgate.collector.door import account_of
 from fabgate.collector.models import Badge, Block, Gate, Grant, Machine, Member, Refusal, Training, UsageSession
 from fabgate.collector.pages import known, reasons, who
@@ -97,10 +97,7 @@ def machines(member: Member) -> list[MachineRow]:
     learnt = Grant.said_by(people.today).filter(member=member).exclude(stage=Grant.SUSPENDED)
     held = {grant.training_id for grant in learnt if grant.holds_on(people.today)}
     wanted = Machine.objects.filter(retired_at=None).prefetch_related("trainings__prerequisite")
-    rows = [
-        _machine(machine, people.standing(member, machine), people, held)
-        for machine in wanted.order_by("title", "name")
-    ]
+    rows = [_machine(machine, member, people, held) for machine in wanted.order_by("title", "name")]
     return sorted(rows, key=lambda row: row.chip.state == "bad")
 
 
@@ -113,18 +110,18 @@ def trainings(member: Member, today: date) -> list[TrainingRow]:
     return sorted(rows, key=lambda row: (row.grant is None, str(row.training)))
 
 
-def _machine(machine: Machine, standing: Standing, people: People, held: Collection[int]) -> MachineRow:
+def _machine(machine: Machine, member: Member, people: People, held: Collection[int]) -> MachineRow:
+    standing = people.standing(member, machine)
     if standing.reasons:
         why = words.refused(standing.reasons, is_taught=people.is_taught(machine))
         if NOT_TRAINED in standing.reasons and (missing := _missing(machine, held)):
             said = reasons.refused(NOT_TRAINED)
             why[why.index(said)] = _("%(why)s: %(which)s") % {"why": said, "which": missing}
         return MachineRow(machine, Chip("bad", _("No")), why, None)
+    until = people.last_day(member, machine)
     if standing.needs_supervisor:
-        return MachineRow(machine, Chip("warn", _("With a supervisor")), [], standing.last_day)
-    return MachineRow(
-        machine, Chip("ok", _("Instructor") if standing.is_instructor else _("Yes")), [], standing.last_day
-    )
+        return MachineRow(machine, Chip("warn", _("With a supervisor")), [], until)
+    return MachineRow(machine, Chip("ok", _("Instructor") if standing.is_instructor else _("Yes")), [], until)
 
 
 def _missing(machine: Machine, held: Collection[int]) -> str:
