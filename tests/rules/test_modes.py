@@ -88,17 +88,6 @@ def test_in_hold_mode_the_members_card_may_come_back_while_the_disk_is_slow_and_
     assert out == ["record ended s1 cancelled 0", "show idle"]
 
 
-def test_in_hold_mode_the_members_card_that_lies_in_its_holder_again_needs_no_tap():
-    world = hold()
-    for badge in ("kid", "sue"):
-        world.tap(badge)
-        world.lift(badge)
-    assert world.do(w.Lying("kid")) == []
-    assert world.commit() == ["on", "show go"]
-    assert world.after(MIN) == []
-    assert world.power
-
-
 def test_in_hold_mode_a_card_that_lies_there_again_takes_no_cancelled_start_back():
     world = hold()
     world.tap("ada")
