@@ -53,12 +53,14 @@ def make_again(apps, schema):
         with schema.connection.cursor() as cursor:
             cursor.execute(f'SELECT MAX(rowid) FROM collector_{model}')  # to count them takes as long as to make one
             rows = cursor.fetchone()[0] or 0
-        log.info('making the index %s of about %s rows again (%d of %d)', name, f'{rows:,}', number, len(left))
+        if rows:  # in a database that has just begun there is nothing to wait for
+            log.info('making the index %s of about %s rows again (%d of %d)', name, f'{rows:,}', number, len(left))
         began_s = time.monotonic()
         with transaction.atomic(using=schema.connection.alias):
             schema.execute(f'DROP INDEX IF EXISTS "{name}"')
             schema.execute(statement, params=None)
-        log.info('made the index %s in %.1f s', name, time.monotonic() - began_s)
+        if rows:
+            log.info('made the index %s in %.1f s', name, time.monotonic() - began_s)
 
 
 def _statement(model, name, schema):
