@@ -61,7 +61,7 @@ def everything(member: Member) -> dict[str, object]:
         "lang": member.lang,
         "level": member.level,
         "valid_until": member.valid_until,
-        "machines": [machine.name for machine in member.machines.all()],
+        "machines": sorted(machine.name for machine in member.machines.all()),
     }
 
 
