@@ -41,8 +41,8 @@ DEFAULT_TAP_MS = 300
 #: Two polls of a 20 Hz reader: a shorter tap could fall between them.
 SHORTEST_TAP_MS = 100
 LONGEST_TAP_MS = 60_000
-#: A gate counts a card as tapped only after polls found the field empty for 0.6 s (the Reader contract). A reader polls
-#: every 50 ms at most.
+#: A gate counts a card as tapped only after polls found the field empty for 0.6 s (the Reader contract). It waits at
+#: least 50 ms between two polls, so this many polls take longer than that.
 EMPTY_POLLS = 14
 #: A reader that does not poll, because its gate hangs, is tapped all the same.
 LONGEST_WAIT_S = 3.0
