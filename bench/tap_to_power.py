@@ -10,18 +10,15 @@ bare p99 was at most four times the bare p50; passes are added until five are qu
 
 from __future__ import annotations
 
-import os
-import random
 import statistics
-import time
-from pathlib import Path
+import sys
 
 from bench import people
-from bench.gates import LocalGate, wait_for, write_config
+from bench.gates import LocalGate, write_config
 from bench.harness import PASSES, Figure, Run, percentile
-from bench.syncs import NotAllowedError, delayed_syncs
+from bench.syncs import NotAllowedError, run_with_slow_syncs
+from bench.tap_pair import Pair
 from fabgate.drivers.readers.simulated import SimulatedOptions, SimulatedReader
-from fabgate.gate.journal_reader import Reader, StoredEntry
 
 TAPS = 700
 CARD_TAPS = 100
@@ -57,8 +54,8 @@ def measure(run: Run) -> list[Figure]:
                 f"pass {len(p50s)}: p50 {tap:.0f} us, bare {bare:.0f} us, {tap / bare:.2f} x;"
                 f" p99 {tap99:.0f} us, bare {bare99:.0f} us, {tap99 / bare99:.2f} x{'' if quiet else ' (noisy disk)'}"
             )
-        cards, card_note = _on_a_card(run, pair)
         pair.close()
+    cards, card_note = _on_a_card(run)
     note = f"judged in {len(p99s)} quiet passes; in {noisy} the disk was noisy" if noisy else ""
     return [
         run.figure("p50 / bare append+fdatasync", "ratio", p50s, 2),
@@ -69,56 +66,17 @@ def measure(run: Run) -> list[Figure]:
     ]
 
 
-def _on_a_card(run: Run, pair: Pair) -> tuple[list[float], str]:
-    """Return the ratios with slow syncs, and what to say of them."""
+def _on_a_card(run: Run) -> tuple[list[float], str]:
+    """Return the ratios with slow syncs, and a note where there are none."""
     ratios = []
+    folder = run.fresh("card")
+    people.stored(folder / "100k.db", people.LARGE)
     try:
-        with delayed_syncs(os.getpid(), CARD):
-            for _ in range(PASSES):
-                tap, bare = map(statistics.median, pair.measure(CARD_TAPS))
-                ratios.append(tap / bare)
-                run.say(f"syncs of {CARD}: p50 {tap:.0f} us, bare {bare:.0f} us, {ratios[-1]:.2f} x")
+        command = [sys.executable, "-m", "bench.tap_pair", str(folder), run.socket(), str(PASSES), str(CARD_TAPS)]
+        for line in run_with_slow_syncs(command, CARD):
+            tap, bare = map(float, line.split())
+            ratios.append(tap / bare)
+            run.say(f"syncs of {CARD}: p50 {tap:.0f} us, bare {bare:.0f} us, {ratios[-1]:.2f} x")
     except NotAllowedError as error:
         return [], f"not measured: {error}"
-    return ratios, "held up by strace, which slows the gate too"
-
-
-class Pair:
-    """A gate and a bare file on the same disk, in turns."""
-
-    def __init__(self, gate: LocalGate, folder: Path) -> None:
-        self._gate = gate
-        self._journal = Reader(folder / "state" / "journal.db")
-        self._fd = os.open(folder / "bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        self._choose = random.Random(2)  # the same in each run
-        _, self._head, _ = self._journal.bounds()
-
-    def measure(self, count: int) -> tuple[list[float], list[float]]:
-        """Return the microseconds of `count` taps, and those of as many bare appends."""
-        taps, bares = [], []
-        for _ in range(count):
-            taps.append(self._gate.tap(people.badge(self._choose.randrange(people.LARGE))))
-            self._gate.stop()
-            bares.append(self._bare(self._settled()))
-        return taps, bares
-
-    def _settled(self) -> bytes:
-        """Wait until the session's end is on disk too; return the bytes of its start."""
-        entries = wait_for("the session's end on disk", self._ended, look_s=0.0005)
-        self._head = entries[-1].seq
-        return next(one.body for one in entries if one.type == "session.started")
-
-    def _ended(self) -> list[StoredEntry]:
-        entries = self._journal.after(self._head, most=20)
-        return entries if any(one.type == "session.ended" for one in entries) else []
-
-    def _bare(self, body: bytes) -> float:
-        began_ns = time.perf_counter_ns()
-        os.write(self._fd, body)
-        os.fdatasync(self._fd)
-        return (time.perf_counter_ns() - began_ns) / 1000
-
-    def close(self) -> None:
-        """Let go of both files."""
-        self._journal.close()
-        os.close(self._fd)
+    return ratios, ""
