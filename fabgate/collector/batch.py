@@ -43,6 +43,7 @@ class Batch:
         self.hints = {name: dict(gate.hints) for name, gate in self.gates.items()}
         self.shown = {name: gate.shown for name, gate in self.gates.items()}
         self.clocks = {name: gate.clock_off_ms for name, gate in self.gates.items()}
+        self.earliest = {name: gate.earliest_at for name, gate in self.gates.items()}
         self.dropped = {name: gate.quarantine_dropped for name, gate in self.gates.items()}
         self.journals = self._journals()
         #: The hash under each number that the batch names or touches, and the last number of each range of them.
@@ -237,6 +238,7 @@ class Batch:
             if name in heard
             or gate.hints != self.hints[name]
             or gate.clock_off_ms != self.clocks[name]
+            or gate.earliest_at != self.earliest[name]
             or gate.quarantine_dropped != self.dropped[name]
         ]
         sql.save_gates(changed)

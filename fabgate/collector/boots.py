@@ -28,6 +28,8 @@ from fabgate.collector.sessions import Tie, When
 BootKey = tuple[int, str]
 #: A reading of a boot's clock, and the wall time of it.
 Reading = tuple[int, datetime]
+#: A journal's row, and a number in it.
+Place = tuple[int, int]
 #: An entry, behind its reading and its number.
 Told = tuple[int, int, Fact]
 _MS_AND_SEQ = itemgetter(0, 1)
@@ -42,6 +44,8 @@ class Redated:
 
     boots: set[BootKey] = field(default_factory=set)
     gates: set[int] = field(default_factory=set)
+    #: Where boots with a date begin of which place or date changed, or did before, by the row of their gate.
+    dated: dict[int, set[Place]] = field(default_factory=lambda: defaultdict(set))
 
 
 def note(facts: Iterable[Fact], gates: Mapping[str, Gate], known: Mapping[str, Journal]) -> Redated:
@@ -61,7 +65,9 @@ def note(facts: Iterable[Fact], gates: Mapping[str, Gate], known: Mapping[str, J
         if before is not None and _kept(before) == _kept(row):
             continue
         changed.append(row)
-        if row.first_at is None or before is None or _tie(before) != _tie(row):
+        if row.first_at is not None and (before is None or _tie_and_place(before) != _tie_and_place(row)):
+            found.dated[row.gate_id] |= {(one.journal_id, one.seq) for one in (row, before or row)}
+        if row.first_at is None or before is None or tie_of(before) != tie_of(row):
             found.boots.add(key)
         if row.first_at is not None and (before is None or _place(before) != _place(row)):
             found.gates.add(row.gate_id)
@@ -76,9 +82,15 @@ def when(keys: set[BootKey]) -> dict[BootKey, When]:
     """Return what is known of each boot of `keys`."""
     found = {}
     for key, row in _rows(keys).items():
-        tie = _tie(row)
+        tie = tie_of(row)
         found[key] = When(tie=tie) if tie else When(not_before=_last_before(row), not_after=_first_after(row))
     return found
+
+
+def tie_of(row: Boot) -> Tie | None:
+    """Return what ties a boot's clock to wall time: its latest clock.synced, or else its first entry with a time."""
+    readings = (*_reading(row.tie_ms, row.tie_at), *_reading(row.first_ms, row.first_at))
+    return Tie(*readings[0]) if readings else None
 
 
 def _rows(keys: set[BootKey]) -> dict[BootKey, Boot]:
@@ -110,6 +122,10 @@ def _kept(row: Boot) -> tuple[object, ...]:
     return (*_place(row), row.tie_ms, row.tie_at, row.last_ms, row.last_at)
 
 
+def _tie_and_place(row: Boot) -> tuple[object, ...]:
+    return (*_place(row), tie_of(row))
+
+
 def _place(row: Boot) -> tuple[object, ...]:
     """Return what decides how others are placed that stand before this boot."""
     return row.journal_id, row.seq, row.from_ms, row.first_ms, row.first_at
@@ -117,11 +133,6 @@ def _place(row: Boot) -> tuple[object, ...]:
 
 def _reading(ms: int | None, at: datetime | None) -> list[Reading]:
     return [] if ms is None or at is None else [(ms, at)]
-
-
-def _tie(row: Boot) -> Tie | None:
-    readings = (*_reading(row.tie_ms, row.tie_at), *_reading(row.first_ms, row.first_at))
-    return Tie(*readings[0]) if readings else None
 
 
 def _followed_by_undated(rows: list[Boot], known: Mapping[int, Journal]) -> set[int]:

@@ -14,12 +14,13 @@ from typing import Final
 from django.db.models import Max, Q
 
 from fabgate import wire
-from fabgate.collector import boots, holders, journals, lookups, overlaps, rollup, sql, statements
+from fabgate.collector import boots, firsts, holders, journals, lookups, overlaps, rollup, sql, statements
 from fabgate.collector.boots import Redated
 from fabgate.collector.clocks import Off
 from fabgate.collector.models import Entry, Gate, Hole, Journal, UsageSession
 from fabgate.collector.received import Fact
 from fabgate.collector.sessions import (
+    BEFORE_FIRST,
     CONTESTED,
     NO_START,
     OVERLAP,
@@ -30,6 +31,7 @@ from fabgate.collector.sessions import (
     When,
     absorb,
     conclude,
+    is_before,
     judge,
 )
 
@@ -152,8 +154,17 @@ def usage(
     """
     news = [(f, f.data) for f in facts if isinstance(f.data, SESSION_DATA)]
     redated = boots.note(facts, gates, known)
+    early = firsts.note(redated.dated, gates.values())
+    if early:
+        redated.boots |= firsts.boots_before(early)
     hinted = {session for gate in gates.values() for session in gate.hints}
-    rows = sql.load_sessions({data.session for _, data in news} | _others(followed, redated) | hinted | passed)
+    rows = sql.load_sessions(
+        {data.session for _, data in news}
+        | _others(followed, redated)
+        | hinted
+        | passed
+        | firsts.sessions_before(early)
+    )
     before = {session: sql.copy_of(row) for session, row in rows.items()}
     longest_s = lookups.longest_s({data.roster for _, data in news if data.roster})
     for fact, data in news:
@@ -178,7 +189,7 @@ def usage(
             if rows[session].gate_id == gate.id:
                 rows[session].hint_ms = max(rows[session].hint_ms, hint_ms)
     holders.note([row for session, row in rows.items() if _is_new(row, before.get(session))], now)
-    _settle(rows, before, known.values())
+    _settle(rows, before, known.values(), {gate.pk: gate.earliest_at for gate in gates.values()})
     changed = [(before.get(session), row) for session, row in rows.items() if row != before.get(session)]
     sql.save_sessions([row for _, row in changed])
     rollup.add(changed)
@@ -201,7 +212,12 @@ def _is_new(row: Usage, before: Usage | None) -> bool:
     return before is None or (before.member, before.badge, before.has_start) != (row.member, row.badge, row.has_start)
 
 
-def _settle(rows: dict[str, Usage], before: dict[str, Usage], known: Iterable[Journal]) -> None:
+def _settle(
+    rows: dict[str, Usage],
+    before: dict[str, Usage],
+    known: Iterable[Journal],
+    earliest: dict[int, datetime | None],
+) -> None:
     """Conclude what follows for `rows`, and for what overlaps them: it is added to `rows`, and to `before` as it was."""
     by_pk = {journal.pk: journal for journal in known}
     _conclude(list(rows.values()), by_pk)
@@ -212,9 +228,17 @@ def _settle(rows: dict[str, Usage], before: dict[str, Usage], known: Iterable[Jo
         _conclude(list(more.values()), by_pk)
         rows |= more
         overlapping, _ = overlaps.find(rows.values(), before)
+    others_gates = {row.gate_id for row in rows.values()} - earliest.keys()  # an entry may name another gate's session
+    earliest |= dict(Gate.objects.filter(pk__in=others_gates).values_list("pk", "earliest_at")) if others_gates else {}
     for row in rows.values():
         journal = by_pk[row.opened_in_id]
-        impossible = OVERLAP if row.id in overlapping else NO_START if _is_start_lost(row, journal) else None
+        impossible = None
+        if is_before(row, earliest[row.gate_id]):
+            impossible = BEFORE_FIRST
+        elif row.id in overlapping:
+            impossible = OVERLAP
+        elif _is_start_lost(row, journal):
+            impossible = NO_START
         image = journal.fork_mark is not None and row.opened_seq > journal.fork_mark
         judge(row, image=image, impossible=impossible)
 

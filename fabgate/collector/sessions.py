@@ -50,6 +50,8 @@ TOO_MUCH_RUNNING: Final = "running-above-time"
 #: Nor can two sessions of a gate be at one time, or an end without a start (overlaps.py, derive.py).
 OVERLAP: Final = "overlap"
 NO_START: Final = "no-start"
+#: Nor can one be dated before its gate wrote anything (firsts.py).
+BEFORE_FIRST: Final = "before-first"
 #: It lasted longer than the roster allowed by which its gate decided.
 TOO_LONG: Final = "longer-than-allowed"
 #: A roster that this collector never served may have allowed anything.
@@ -291,6 +293,17 @@ def _between_ms(usage: Usage) -> int | None:
     if usage.started_at is None or usage.last_at is None:
         return None
     return (usage.last_at - usage.started_at + MAX_DRIFT) // timedelta(milliseconds=1) + usage.early_ms
+
+
+def is_before(usage: Usage, moment: datetime | None) -> bool:
+    """Whether a session's start or its latest fact is dated before `moment`; None is before everything.
+
+    Not where the clock itself is known to have been wrong: that is CLOCK, and says more.
+    """
+    if moment is None or usage.clock_off_ms is not None:
+        return False
+    is_early = any(at is not None and at < moment for at in (usage.started_at, usage.last_at))
+    return is_early and not was_set(usage)
 
 
 def was_set(usage: Usage | UsageSession) -> bool:

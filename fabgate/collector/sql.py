@@ -88,6 +88,7 @@ _GATE_COLUMNS = (
     *("online", "boot", "journal", "reported_roster", "seen_at", "hints", "state", "causes", "session"),
     *("session_member", "state_since", "energised_ms", "running_ms", "problems", "reader", "version", "head", "mark"),
     *("ran_at", "synced", "roster_confirmed_at", "head_at", "clock_off_ms", "quarantine_dropped"),
+    "earliest_at",
 )
 _GATE = f"UPDATE collector_gate SET {', '.join(f'{c} = %s' for c in _GATE_COLUMNS)} WHERE id = %s"  # noqa: S608
 

@@ -26,7 +26,7 @@ SESSIONS = (
     " says that nobody knows it exactly: the session lies between not_before and not_after, which CSV and JSON show,"
     " and counts by the latter. The true time on lies between energised_ms and energised_ms + uncertainty_ms. A review"
     " reason says why a person should look: journal-lost, time-above-clock, running-above-time,"
-    " longer-than-allowed, overlap, no-start,"
+    " longer-than-allowed, before-first, overlap, no-start,"
     " restored-image, counter-above-end, uncertain, undated,"
     " earlier-holder, clock."
 )

@@ -41,7 +41,7 @@ class Review(models.Model):
 
     session = models.OneToOneField(UsageSession, on_delete=models.PROTECT, related_name="review_case")
     #: The session's `doubt`: journal-lost, time-above-clock, running-above-time,
-    #: longer-than-allowed, overlap,
+    #: longer-than-allowed, before-first, overlap,
     #: no-start, restored-image, counter-above-end,
     #: uncertain, undated, earlier-holder, clock; or contested. While it is not settled it is the session's `review`.
     why = models.CharField(max_length=40)

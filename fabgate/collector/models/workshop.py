@@ -122,6 +122,8 @@ class Gate(models.Model):
     synced = models.BooleanField(default=True)
     #: By how much its clock is wrong at least, as its last entry showed (../clocks.py); ahead of ours is more than 0.
     clock_off_ms = models.BigIntegerField(null=True, blank=True)
+    #: No entry of it can be dated before (../firsts.py); None where it never wrote one with a date.
+    earliest_at = models.DateTimeField(null=True, blank=True)
     #: When it last made sure that it decides by the newest roster there is.
     roster_confirmed_at = models.DateTimeField(null=True, blank=True)
     problems = models.JSONField(default=list, blank=True)

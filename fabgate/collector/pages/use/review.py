@@ -40,6 +40,7 @@ _NO_FAVOUR: Final = frozenset(
     {
         *("clock", "earlier-holder", Review.CONTESTED),
         *(sessions.TOO_MUCH_TIME, sessions.TOO_MUCH_RUNNING, sessions.TOO_LONG, sessions.OVERLAP, sessions.NO_START),
+        sessions.BEFORE_FIRST,
     }
 )
 _DECIDE: Final = {Review.ACCEPTED: corrections.accept, Review.FAVOUR: corrections.favour}

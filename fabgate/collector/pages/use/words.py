@@ -53,6 +53,12 @@ REVIEWS: Final[Mapping[str, tuple[Any, Any]]] = {
         _("Longer than allowed"),
         _("The machine was on for longer than the rules allowed by which its gate decided."),
     ),
+    "before-first": (
+        _("Dated before its gate"),
+        _(
+            "The date is more than a day before the first day on which the gate wrote anything: one of the two is wrong."
+        ),
+    ),
     "overlap": (
         _("Two at one time"),
         _("The gate wrote down two sessions of one time; a machine has one user at a time."),
