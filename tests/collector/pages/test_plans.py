@@ -29,7 +29,7 @@ from fabgate.collector.store import Store
 from fabgate.collector.worker import Worker
 from tests.browser import furnish
 from tests.collector.gates import Journal
-from tests.collector.plans import Asked, Walk, listening, plans
+from tests.collector.plans import GROWING, Asked, Walk, listening, plans
 
 flags = import_module("fabgate.collector.migrations.0020_flags")
 pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite alone goes by the text of a condition")
@@ -38,11 +38,6 @@ pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite al
 MADE_BY: Final = {path.stem: path for path in (Path(__file__).parents[1] / "indexes").glob("*.sql")}
 #: Says something else than we write.
 OTHER: Final = "django-6.1"
-#: What grows with the years; everything else is as large as the workshop.
-GROWING: Final = {
-    f"collector_{name}"
-    for name in ("boot", "change", "entry", "ledgerline", "refusal", "usageday", "usagemonth", "usagesession")
-}
 #: Walks that are short, or seldom. Indexes of few rows:
 SHORT: Final = {"session_open", "session_unended"}
 #: What is read from its newest end on, as far as a page reaches.
