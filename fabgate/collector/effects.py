@@ -24,14 +24,14 @@ class Effect(NamedTuple):
 def effect(said: Sequence[Grant], fresh: Grant, today: date) -> Effect:
     """Return what `fresh` changes for a member, of whom `said` was said before, in the order in which it began.
 
-    Only the days on which a grant begins or ends can differ. A grant that is dated back lowers what is held from `today`
-    on, not what was held before.
+    What it changes begins on its own first day, or when another grant ends: a grant that begins later decides with it as
+    without it. A grant that is dated back lowers what is held from `today` on, not what was held before.
     """
     days = {fresh.since, max(fresh.since, today)}
-    for grant in (*said, fresh):
+    for grant in said:
         ends = grant.last_day
         after = None if ends is None or ends == date.max else ends + timedelta(days=1)
-        days |= {day for day in (grant.since, grant.revoked_on, after) if day is not None and day > fresh.since}
+        days |= {day for day in (grant.revoked_on, after) if day is not None and day > fresh.since}
     together = sorted([*said, fresh], key=lambda grant: grant.since)  # of one day the newest stays last
     gains, lowered = False, None
     for day in sorted(days):
