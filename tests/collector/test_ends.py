@@ -73,6 +73,33 @@ def test_who_instructs_by_hand_does_not_go_on_when_that_ends(gate, ada, laser): 
     assert (admitted(gate).level, last_day(gate)) == ("supervisor", day(2).isoformat())
 
 
+def test_of_several_ends_to_come_the_first_one_is_the_last_day(gate, ada, laser):  # noqa: F811
+    grant(ada, laser, until=day(2))
+    grant(ada, laser, since=5, until=day(8))
+    assert last_day(gate) == day(2).isoformat()
+
+
+def test_what_is_taken_back_on_a_day_to_come_ends_before_it_beside_what_was_granted_earlier(gate, ada, laser):  # noqa: F811
+    grant(ada, laser, since=-9, until=day(-6))
+    grant(ada, laser, revoked_on=day(3))
+    assert last_day(gate) == day(2).isoformat()
+
+
+@pytest.mark.parametrize(("days", "until", "last"), [(7, 4, 2), (9, 3, 3), (9, 9, 4)])
+def test_a_grant_ends_with_its_own_last_day_or_its_trainings_whichever_comes_first(
+    gate,  # noqa: F811
+    ada,  # noqa: F811
+    laser,  # noqa: F811
+    days,
+    until,
+    last,
+):
+    laser.expires_after_days = days
+    laser.save()
+    grant(ada, laser, until=day(until))
+    assert last_day(gate) == day(last).isoformat()
+
+
 def test_a_training_wanted_first_that_is_renewed_ahead_is_no_end(gate, ada, laser):  # noqa: F811
     laser.prerequisite = type(laser).objects.create(name="tour", expires_after_days=10)
     laser.save()
@@ -155,8 +182,9 @@ def test_every_page_shows_the_suspension_and_not_what_was_granted_after_it(gate,
 def test_nothing_is_granted_to_who_is_suspended_until_the_suspension_is_taken_back(gate, ada, laser):  # noqa: F811
     held = grant(ada, laser, "suspended", since=-3, until=day(5))
     mo = Member.objects.create(id="m-2")
-    with pytest.raises(UsageError, match=r"m-1.*is suspended from laser since .*; take the suspension back first"):
-        grants.give(ada, laser, "autonomous", actor="eve", since=day(0))
+    for since in (day(0), day(-10)):  # dated back to before the suspension, it would hold today too
+        with pytest.raises(UsageError, match=r"m-1.*is suspended from laser since .*; take the suspension back first"):
+            grants.give(ada, laser, "autonomous", actor="eve", since=since)
     given = grants.give_all([mo, ada], laser, "autonomous", actor="eve", since=day(0))
     assert [(one.member, one.kept) for one in given] == [(mo, ""), (ada, grants.SUSPENDED)]
     grants.revoke_all(mo, laser, actor="eve", reason="a mistake")
