@@ -162,22 +162,24 @@ def test_what_is_no_impossibility_is_not_marked(journal, said):
 HOUR_MS = 3_600_000
 
 
-def long(journal: Journal, session: str, versions: tuple[int, int], hours: float) -> None:
+def long(journal: Journal, session: str, versions: tuple[int, int], hours: float, **more: object) -> None:
     """A session that begins by one roster and ends by another, and lasts so many hours."""
     who = {"session": session, "member": "m-1", "badge": "d1"}
     journal.write("session.started", mode="tap", basis=wire.Basis(kind="grant"), roster=versions[0], **who)
     journal.boottime_ms += round(hours * HOUR_MS)
-    on_ms = round(hours * HOUR_MS)
-    journal.write("session.ended", energised_ms=on_ms, running_ms=0, reason="limit", roster=versions[1], **who)
+    said = {"energised_ms": round(hours * HOUR_MS), "running_ms": 0, "reason": "limit", **more}
+    journal.write("session.ended", roster=versions[1], **who, **said)
 
 
 @pytest.mark.parametrize(
     ("first", "last", "hours", "review"),
     [
         (100, 100, 3, None),
-        (100, 100, 3.1, "longer-than-allowed"),
+        (100, 100, 3 + 60 / 3600, None),  # a limit is looked at now and then
+        (100, 100, 3 + 60.001 / 3600, "longer-than-allowed"),
         (200, 200, 9, None),  # by the rules that came later it may
         (100, 200, 9, None),  # and those came into force meanwhile
+        (200, 100, 9, None),  # it began by rules that allowed it
         (200, 200, 11, "longer-than-allowed"),
         (7, 7, 700, None),  # a roster of another source may allow anything
         (0, 0, 700, None),
@@ -191,6 +193,28 @@ def test_a_session_longer_than_its_own_roster_allowed_is_marked(journal, first, 
     long(journal, "s-1", (first, last), hours)
     Store("lyon").store(journal.messages(), LATER + timedelta(days=60))
     assert reviews() == {"s-1": review}
+
+
+@pytest.fixture
+def limited(journal) -> int:
+    """Return the version of a roster by which a session lasts three hours at most."""
+    gate = Gate.objects.create(name="laser-1", machine=Machine.objects.create(name="laser"))
+    return RosterLimit.objects.create(gate=gate, version=100, longest_s=3 * 3600).version
+
+
+def test_what_may_have_been_longer_than_allowed_was_not_for_certain(journal, limited):
+    long(journal, "s-1", (limited, limited), 3, reason="power-loss", uncertainty_ms=HOUR_MS)
+    store(*journal.messages())
+    assert reviews() == {"s-1": "uncertain"}
+
+
+def test_of_a_session_that_began_before_limits_were_kept_none_is_known(journal, limited):
+    long(journal, "s-1", (limited, limited), 9)
+    *begin, end = journal.messages()
+    store(*begin)
+    UsageSession.objects.update(allowed_ms=None)
+    store(end)
+    assert reviews() == {"s-1": None}
 
 
 def test_a_boot_that_never_synchronised_is_undated_and_nothing_else(journal):
