@@ -14,8 +14,8 @@ from fabgate.collector.received import Received
 KB_60 = b"x" * 60_000
 
 
-def message(gate: str, body: bytes = KB_60) -> Received:
-    return Received(f"fabgate/v1/lyon/{gate}/event/gate/started", body)
+def message(gate: str, body: bytes = KB_60, leaf: str = "event/gate/started") -> Received:
+    return Received(f"fabgate/v1/lyon/{gate}/{leaf}", body)
 
 
 def test_a_flood_of_large_messages_takes_a_bounded_amount_of_memory():
@@ -28,8 +28,8 @@ def test_a_flood_of_large_messages_takes_a_bounded_amount_of_memory():
 
 def test_one_gate_that_floods_leaves_room_for_the_others():
     inbox = Inbox()
-    for _ in range(8_000):
-        inbox.offer(message("mad"))
+    for n in range(8_000):
+        inbox.offer(message("mad", leaf=f"event/gate/{n}"))  # what it calls its messages changes nothing
     assert inbox.bytes <= module.MAX_BYTES_OF_ONE
     assert inbox.offer(message("laser-1"))
 
@@ -56,6 +56,14 @@ def test_a_message_larger_than_a_limit_is_taken_alone_so_that_it_can_be_refused(
     inbox = Inbox()
     assert inbox.offer(message("laser-1", b"x" * size))
     assert not inbox.offer(message("laser-1"))
+
+
+def test_a_message_too_large_for_one_gate_is_taken_beside_those_of_others():
+    inbox = Inbox()
+    assert inbox.offer(message("saw-1"))
+    assert inbox.offer(message("laser-1", b"x" * (module.MAX_BYTES_OF_ONE + 1)))
+    assert not inbox.offer(message("laser-1"))
+    assert inbox.offer(message("saw-1"))
 
 
 def test_a_word_about_the_connection_always_fits(monkeypatch):

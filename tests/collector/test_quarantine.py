@@ -8,7 +8,7 @@ import pytest
 from django.db.models import Sum
 from django.db.models.functions import Length
 
-from fabgate.collector import quarantine
+from fabgate.collector import quarantine, statements
 from fabgate.collector.models import Gate, Quarantine
 from fabgate.collector.received import Received
 from fabgate.collector.store import Store
@@ -38,7 +38,8 @@ def test_one_gate_fills_no_disk_and_hides_no_evidence_of_another(store):
     for first in range(0, 300, 50):
         store.store([broken(n, 60_000) for n in range(first, first + 50)], NOON)
     kept = Quarantine.objects.filter(gate__name="laser-1").count()
-    assert kept_bytes("laser-1") <= quarantine.MOST_BYTES
+    assert kept_bytes("laser-1") == kept * 60_000 <= quarantine.MOST_BYTES, "each of them whole"
+    assert kept_bytes("laser-1") + 60_000 > quarantine.MOST_BYTES, "as many as there is room for"
     assert Quarantine.objects.filter(gate__name="saw-1").count() == 3
     assert Gate.objects.get(name="laser-1").quarantine_dropped == 300 - kept
     assert Gate.objects.get(name="saw-1").quarantine_dropped == 0
@@ -55,6 +56,13 @@ def test_many_small_messages_are_too_many_too(store, monkeypatch):
     assert Gate.objects.get().quarantine_dropped == 15
 
 
+def test_of_a_batch_that_is_far_too_much_all_that_is_beyond_goes(store, monkeypatch):
+    monkeypatch.setattr(quarantine, "MOST_ROWS", 2)
+    monkeypatch.setattr(statements, "CHUNK", 3)
+    store.store([broken(n) for n in range(12)], NOON)
+    assert [row.body[:8] for row in Quarantine.objects.order_by("id")] == [b"00000010", b"00000011"]
+
+
 def test_topics_of_no_gate_have_the_same_quota(store, monkeypatch):
     monkeypatch.setattr(quarantine, "MOST_ROWS", 10)
     store.store([Received("fabgate/v1/lyon", b"%d" % n) for n in range(25)], NOON)
@@ -69,6 +77,9 @@ def test_what_fills_a_number_is_never_dropped_so_that_the_ack_still_passes_it(st
     numbered = [Received(topic, b"{" + b"x" * 60_000, journal.name, str(seq)) for seq in range(2, 12)]
     acked = ack(store.store([*journal.messages(), *numbered], NOON))
     assert acked.seq == 11
+    store.store([broken(1), broken(2)], NOON)  # of these one is kept: what fills a number takes no room of theirs
+    assert list(Quarantine.objects.filter(counts=False).values_list("body", flat=True)) == [broken(2).body]
+    Quarantine.objects.filter(counts=False).delete()
     assert Quarantine.objects.filter(counts=True).count() == 10
     assert kept_bytes("laser-1") == 10 * quarantine.MOST_OF_NUMBERED
     assert quarantine.expire(NOON + quarantine.KEPT * 2) == 0
