@@ -210,9 +210,12 @@ class Uplink:
             return False
         self._last_word = False
         cleared = [client.publish(self._topics.topic(leaf), b"", qos=1, retain=True) for leaf in _RETAINED]
-        for info in cleared:
-            info.wait_for_publish(timeout_s)
-        return all(info.is_published() for info in cleared)
+        try:
+            for info in cleared:
+                info.wait_for_publish(timeout_s)
+            return all(info.is_published() for info in cleared)
+        except (RuntimeError, ValueError):  # paho's words for a connection that went meanwhile, and for a full queue
+            return False
 
     def stop(self) -> None:
         """Ask both threads to end."""

@@ -417,6 +417,12 @@ def test_nothing_can_be_cleared_without_a_connection(make: Callable[..., Desk]) 
     assert not make(free_port()).uplink.clear_retained(timeout_s=1)
 
 
+def test_nothing_is_cleared_by_a_connection_that_went_a_moment_ago(make: Callable[..., Desk]) -> None:
+    uplink = make(free_port()).uplink
+    uplink._client = uplink._new_client()  # it is not connected any more, and the uplink has not heard of that yet
+    assert not uplink.clear_retained(timeout_s=1)
+
+
 def test_a_reply_is_published(broker: Mosquitto, ear: Ear, make: Callable[..., Desk]) -> None:
     desk = make(broker.port)
     desk.uplink._take(wire.Reply(id="c-0", outcome="done"))  # nobody is there to hear it
