@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from html import unescape
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -51,6 +52,12 @@ def test_a_case_whose_date_nobody_knows_is_not_headed_by_one(used, browse):
     assert heads == {True: True, False: False}
 
 
+def plain(client: Any, page: str) -> str:
+    """Return what a page says, in plain apostrophes and spaces."""
+    found = unescape(text(client.get(page))).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    return " ".join(found.replace("\N{NARROW NO-BREAK SPACE}", " ").replace("\N{NO-BREAK SPACE}", " ").split())
+
+
 @pytest.mark.parametrize(
     ("lang", "said"),
     [
@@ -60,18 +67,29 @@ def test_a_case_whose_date_nobody_knows_is_not_headed_by_one(used, browse):
 )
 def test_sessions_of_a_clock_that_was_never_right_say_what_to_do(used, browse, account, lang, said):
     client = browse(account("accountant", lang=lang))
-
-    def shown(page: str) -> str:
-        plain = unescape(text(client.get(page))).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-        return " ".join(plain.replace("\N{NARROW NO-BREAK SPACE}", " ").replace("\N{NO-BREAK SPACE}", " ").split())
-
-    assert said not in shown("/use/review") + shown("/use/s-1")
+    assert said not in plain(client, "/use/review") + plain(client, "/use/s-1")
     used.journals["lathe-1"] = journal = Journal(gate="lathe-1", name="new", boot="new", synced=False)
     used.begin("s-4", "m-1", used.now, "lathe-1")
     journal.boottime_ms += 1_800_000
     used.end("s-4", "m-1", used.now, 1_800_000, "lathe-1")
-    assert shown("/use/review").count(said) == 1
-    assert said in shown("/use/s-4")
+    assert plain(client, "/use/review").count(said) == 1
+    assert said in plain(client, "/use/s-4")
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [
+        ("en", "What to do: compare the gate's clock with one that is right. On the gate, “timedatectl” shows its time"),
+        ("fr", "Que faire : comparez l'horloge de la borne à une horloge juste. Sur la borne, « timedatectl » montre"),
+    ],
+)
+def test_sessions_of_a_clock_that_was_wrong_say_what_to_do(used, browse, account, lang, said):
+    client = browse(account("accountant", lang=lang))
+    assert said not in plain(client, "/use/review") + plain(client, "/use/s-1")
+    used.session("s-4", "m-1", used.now + timedelta(hours=2), 30, gate="lathe-1")
+    assert UsageSession.objects.get(pk="s-4").review == "clock"
+    assert plain(client, "/use/review").count(said) == 1
+    assert said in plain(client, "/use/s-4")
 
 
 def test_many_cases_ask_the_database_no_more_often_than_few(used, browse):
