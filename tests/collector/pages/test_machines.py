@@ -64,6 +64,17 @@ def test_the_list_shows_each_machine_and_what_it_does(browse, gate):
     assert "saw-1" in page
 
 
+@pytest.mark.parametrize("path", ["/machines", "/machines/saw", "/people/m-1"])
+def test_the_trainings_that_open_a_machine_are_named_in_their_order(browse, saw, path):
+    for title in ("Turning", "Basics", "Cutting"):
+        saw.trainings.add(Training.objects.create(name=title.lower(), title=title))
+    Member.objects.create(id="m-1", name="Ada")
+    page = text(browse("auditor").get(path))  # who changes nothing reads their names as one line
+    named = page[: page.rindex("Turning")]
+    assert "Cutting" in named
+    assert named.rindex("Basics") < named.rindex("Cutting")
+
+
 def test_a_workshop_without_machines_is_told_what_to_do(browse):
     assert "Add a machine" in text(browse("manager").get("/machines"))
     assert "Add a machine" not in text(browse("desk").get("/machines"))

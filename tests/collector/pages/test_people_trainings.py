@@ -34,6 +34,15 @@ def test_trainings_are_listed_with_how_many_hold_them(trainer):
     assert "/people/trainings/new" not in text(page)
 
 
+def test_what_a_training_opens_is_listed_by_name_however_it_was_ticked(trainer):
+    opens = [Machine.objects.create(name=f"m-{title}", title=title) for title in ("Drill", "Anvil", "Crane")]
+    shop = Training.objects.create(name="shop")
+    shop.machines.set(opens)
+    rows = trainer.get("/people/trainings").context["rows"]
+    (found,) = [row["machines"] for row in rows if row["training"] == shop]
+    assert [machine.title for machine in found] == ["Anvil", "Crane", "Drill"]
+
+
 def test_one_training_shows_who_has_it_and_who_had_it_for_too_long(trainer):
     trained("m-2", stage="supervised")
     trained("m-1", until=today() - timedelta(days=1))

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.contrib import messages
 from django.db import IntegrityError, transaction
+from django.db.models import Prefetch, QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -34,9 +35,14 @@ from fabgate.display import RETIRED
 _MOST: Final = 40
 
 
+def _with_trainings() -> QuerySet[Machine]:
+    """Return the machines, each with the trainings that open it in the order of their titles."""
+    return Machine.objects.prefetch_related(Prefetch("trainings", Training.objects.order_by("title", "name")))
+
+
 def machines(request: HttpRequest) -> HttpResponse:
     """List the machines with what each does now; those that are retired apart."""
-    found = Machine.objects.prefetch_related("trainings").order_by("title", "name")
+    found = _with_trainings().order_by("title", "name")
     now: dict[int, list[Station]] = {}
     for station in stations.now(datetime.now(UTC)):
         now.setdefault(station.machine.pk, []).append(station)
@@ -166,7 +172,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
 
 def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bound: Form) -> HttpResponse:
     """Return the machine's page; a form that was sent and is wrong, or too late, stands in the place of a fresh one."""
-    found = Machine.objects.prefetch_related("trainings").get(pk=machine.pk)  # never what a form would make of it
+    found = _with_trainings().get(pk=machine.pk)  # never what a form would make of it
     gates = list(found.gates.order_by("name"))
     beside = stations.of(found, datetime.now(UTC))
     overtaken = any(isinstance(form, watched.Watched) and form.overtaken for form in bound.values())

@@ -9,6 +9,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -96,7 +97,8 @@ def machines(member: Member) -> list[MachineRow]:
     people = People(now, only=member)
     learnt = Grant.said_by(people.today).filter(member=member).exclude(stage=Grant.SUSPENDED)
     held = {grant.training_id for grant in learnt if grant.holds_on(people.today)}
-    wanted = Machine.objects.filter(retired_at=None).prefetch_related("trainings__prerequisite")
+    trainings = Prefetch("trainings", Training.objects.select_related("prerequisite").order_by("title", "name"))
+    wanted = Machine.objects.filter(retired_at=None).prefetch_related(trainings)
     rows = [_machine(machine, member, people, held) for machine in wanted.order_by("title", "name")]
     return sorted(rows, key=lambda row: row.chip.state == "bad")
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django import forms
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Prefetch, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from fabgate.collector import blocks, changes, grants, roster, twice
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.fold import folded
-from fabgate.collector.models import Account, Grant, Group, Member, Training
+from fabgate.collector.models import Account, Grant, Group, Machine, Member, Training
 from fabgate.collector.pages import known, watched
 from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.machines_field import MachinesField
@@ -134,7 +134,8 @@ class Holding:
 
 def trainings(request: HttpRequest) -> HttpResponse:
     """List the trainings."""
-    rows = Training.objects.select_related("prerequisite").prefetch_related("machines").order_by("title", "name")
+    machines = Prefetch("machines", Machine.objects.order_by("title", "name"))
+    rows = Training.objects.select_related("prerequisite").prefetch_related(machines).order_by("title", "name")
     counts: dict[int, int] = defaultdict(int)
     for _member, training in held(blocks.today()):
         counts[training] += 1
