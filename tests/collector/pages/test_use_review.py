@@ -79,7 +79,10 @@ def test_sessions_of_a_clock_that_was_never_right_say_what_to_do(used, browse, a
 @pytest.mark.parametrize(
     ("lang", "said"),
     [
-        ("en", "What to do: compare the gate's clock with one that is right. On the gate, “timedatectl” shows its time"),
+        (
+            "en",
+            "What to do: compare the gate's clock with one that is right. On the gate, “timedatectl” shows its time",
+        ),
         ("fr", "Que faire : comparez l'horloge de la borne à une horloge juste. Sur la borne, « timedatectl » montre"),
     ],
 )
