@@ -74,7 +74,7 @@ class _Said(NamedTuple):
 
 
 class _Held(NamedTuple):
-    """What somebody has of one training on a day, with what it wants first: what is missing, or at which stage."""
+    """What somebody has of one training on a day: what is missing, or at which stage they hold it."""
 
     lacks: tuple[str, ...] = ()
     is_suspended: bool = False
@@ -88,6 +88,19 @@ class _Trained(NamedTuple):
     grant: Grant | None = None
     is_supervised: bool = False
     is_instructor: bool = False
+
+
+class _Rank(NamedTuple):
+    """What somebody may do at a machine that they may use."""
+
+    level: str
+    is_supervised: bool
+    needs_supervisor: bool
+
+    def is_less_than(self, other: _Rank) -> bool:
+        """Whether it takes anything away: to work alone, or to stand beside others."""
+        loses_alone = self.needs_supervisor and not other.needs_supervisor
+        return loses_alone or (self.level == _USER and other.level != _USER)
 
 
 class People:
@@ -150,24 +163,20 @@ class People:
     def standing(self, member: Member, machine: Machine) -> Standing:
         """Return where `member` stands with `machine`, with every reason of all that is known; blocks first."""
         found = self._trained(member.id, machine, self.today)
+        rank = self._rank(member, machine, found)
         reasons = list(self.blocks.get(member.id, ()))
         if member.left_on is not None and member.left_on <= self.today:
             reasons.append(NO_ACCESS)
         if is_over(member, self.today):
             reasons.append(MEMBERSHIP_OVER)
-        is_supervised = member.minor or member.supervised or found.is_supervised
-        level = _SUPERVISOR if found.is_instructor and member.level == _USER else member.level
-        if is_supervised:
-            # Whoever needs a supervisor here supervises nobody here, and clears nothing, whatever they are elsewhere.
-            level = _USER
         valid_until, grace_days = self._valid_until(member, self._ends_on(member, machine, found))
         return Standing(
             reasons=(*reasons, *found.reasons),
             grant=found.grant,
             is_instructor=found.is_instructor,
-            level=level,
-            is_supervised=is_supervised,
-            needs_supervisor=is_supervised or self._wants_supervisor(machine, level),
+            level=rank.level,
+            is_supervised=rank.is_supervised,
+            needs_supervisor=rank.needs_supervisor,
             valid_until=valid_until,
             grace_days=grace_days,
         )
@@ -197,6 +206,16 @@ class People:
         """Return whether any training opens `machine`; one that none opens is only for who is let in by hand."""
         return bool(self._covering[machine.pk])
 
+    def _rank(self, member: Member, machine: Machine, trained: _Trained) -> _Rank:
+        """Return what `member` may do at `machine`, where trainings say `trained`."""
+        is_supervised = member.minor or member.supervised or trained.is_supervised
+        if is_supervised:
+            # Who needs a supervisor here supervises no one here, and clears nothing, whatever they are elsewhere.
+            level = _USER
+        else:
+            level = _SUPERVISOR if trained.is_instructor and member.level == _USER else member.level
+        return _Rank(level, is_supervised, is_supervised or self._wants_supervisor(machine, level))
+
     def _wants_supervisor(self, machine: Machine, level: str) -> bool:
         """Whether a machine's own rules want a supervisor beside somebody of that level."""
         if machine.pk not in self._always_supervised:
@@ -225,12 +244,11 @@ class People:
             said = self._grants[member.id, covering[0].pk]
             if len(said) == 1:  # nearly always; the way below comes to the same
                 return _first(said[0].last_day, _before(said[0].grant.revoked_on))
+        rank = self._rank(member, machine, now)
         days = {day for training in covering for day in self._changes(member.id, training)}
         for day in sorted(days):
             then = self._trained(member.id, machine, day)
-            loses_rank = now.is_instructor and not then.is_instructor and member.level == _USER
-            is_less = (then.is_supervised and not now.is_supervised) or loses_rank
-            if then.reasons or (is_less and not in_any_way):
+            if then.reasons or (self._rank(member, machine, then).is_less_than(rank) and not in_any_way):
                 return _before(day)
         return None
 
@@ -255,11 +273,29 @@ class People:
         return _Trained(reasons, best, best.stage == Grant.SUPERVISED, is_instructor)
 
     def _held_on(self, member: str, training: Training, day: date) -> _Held:
-        """Return what `member` has of a training on a day."""
+        """Return what `member` has of a training on a day, with everything that it wants first."""
+        found = self._own(member, training, day)
+        if training.prerequisite_id is None:
+            return found
+        lacks, is_suspended, walked = set(found.lacks), found.is_suspended, {training.pk}
+        first = training.prerequisite_id
+        while first is not None:
+            if first in walked:  # trainings that want each other first: nobody has those
+                lacks.add(NOT_TRAINED)
+                break
+            walked.add(first)
+            one = self._own(member, self._trainings[first], day)
+            lacks.update(one.lacks)
+            is_suspended = is_suspended or one.is_suspended
+            first = self._trainings[first].prerequisite_id
+        is_held = not lacks and not is_suspended
+        return _Held(tuple(sorted(lacks, key=_WORST.index)), is_suspended, found.grant if is_held else None)
+
+    def _own(self, member: str, training: Training, day: date) -> _Held:
+        """Return what `member` has of a training alone on a day."""
         key = member, training.pk, day
         held = self._held.get(key)
         if held is None:
-            self._held[key] = _Held((NOT_TRAINED,))  # for trainings that want each other first: nobody has those
             held = self._held[key] = self._hold(member, training, day)
         return held
 
@@ -274,11 +310,7 @@ class People:
             if last is None or day <= last:
                 is_suspended, newest = is_suspended or is_suspension, newest if is_suspension else grant
         lacks = () if newest else (EXPIRED,) if was_said else (NOT_TRAINED,)
-        if training.prerequisite_id is not None:
-            first = self._held_on(member, self._trainings[training.prerequisite_id], day)
-            lacks = tuple(sorted({*lacks, *first.lacks}, key=_WORST.index))
-            is_suspended = is_suspended or first.is_suspended
-        return _Held(lacks, is_suspended, None if lacks or is_suspended else newest)
+        return _Held(lacks, is_suspended, None if is_suspended else newest)
 
     def _changes(self, member: str, training: Training, *later: int) -> Iterator[date]:
         """Yield the days after today on which a grant of a training, or of what it wants first, begins or ends."""

@@ -416,3 +416,43 @@ def test_a_gate_that_hears_nothing_keeps_to_what_was_dated_ahead(gate, ada, lase
         now = w.Now(boot_ms=0, local=noon + timedelta(days=days), synced=True)
         said = decide(member, rules=w.MachineRules(), causes=set(), stale=False, now=now)
         assert said.reasons == reasons
+
+
+@pytest.mark.parametrize(
+    ("about", "before", "after"),
+    [
+        ({"minor": True}, "autonomous", "supervised"),
+        ({"minor": True}, "instructor", "autonomous"),
+        ({"supervised": True, "level": "maintainer"}, "instructor", "supervised"),
+    ],
+)
+def test_who_is_never_alone_loses_nothing_by_a_lower_stage(gate, ada, laser, about, before, after):  # noqa: F811
+    Member.objects.update(**about)
+    grant(ada, laser, before)
+    grant(ada, laser, after, since=2)
+    assert last_day(gate) is None
+    assert admitted(gate).supervised
+
+
+def test_where_everybody_needs_a_supervisor_only_who_supervises_loses_by_a_lower_stage(gate, ada, laser):  # noqa: F811
+    gate.machine.rules = {"supervisor": "always"}
+    gate.machine.save()
+    grant(ada, laser, "autonomous")
+    grant(ada, laser, "supervised", since=2)
+    assert last_day(gate) is None
+    grant(ada, laser, "instructor", since=-1)
+    assert last_day(gate) == day(1).isoformat()
+
+
+@pytest.mark.parametrize("first", ["laser-1", "plotter"])
+def test_a_suspension_shuts_what_wants_it_first_whichever_machine_is_asked_about_first(gate, ada, laser, first):  # noqa: F811
+    plotter = Machine.objects.create(name="plotter")
+    other = Training.objects.create(name="other", prerequisite=laser)
+    other.machines.add(plotter)
+    laser.prerequisite = other
+    laser.save()
+    grant(ada, laser, "suspended")
+    ada.machines.add(gate.machine, plotter)
+    people = People(datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)))
+    asked = sorted([gate.machine, plotter], key=lambda machine: machine.name != first)
+    assert [people.standing(ada, machine).reasons for machine in asked] == [("suspended",), ("suspended",)]
