@@ -2,7 +2,8 @@
 
 A machine goes by hours of its own where it has some, else by those of its category, else by the workshop's. A special
 day of as narrow a scope replaces that day's hours. One of a wider scope only takes away: a machine with hours of its
-own opens no longer because the workshop does, and not at all on a day on which the workshop is closed.
+own opens no longer because the workshop does, and not at all on a day on which the workshop is closed. It takes nothing
+away where the workshop is open for as long as on every week, or for longer (docs/decisions/0066).
 
 A roster's windows know weekdays and no dates. So it carries the next seven days, each as its own weekday, cut at
 midnight; the worker builds it anew every day, and after seven days without a collector a roster is too old anyway.
@@ -61,6 +62,9 @@ class Calendar:
         own = self._hours_of(machine)
         if own is None or usual is None or scopes.index(said) <= scopes.index(own):
             return special
+        everywhere = self._usual[said].get(day.isoweekday(), []) if said in self._usual else None
+        if special and everywhere is not None and covers(everywhere, special):
+            return usual  # it was lengthened, such as by "open late tonight"
         return [(max(a, c), min(b, d)) for a, b in usual for c, d in special if max(a, c) < min(b, d)]
 
     def is_open(self, machine: Machine, at: datetime) -> bool:
@@ -112,6 +116,12 @@ def clock(minutes: int) -> str:
     """Return minutes of a day as HH:MM; the end of a day is 24:00, the next day's begin at 00:00 again."""
     shown = minutes if minutes <= DAY_MIN else minutes - DAY_MIN
     return f"{shown // 60:02}:{shown % 60:02}"
+
+
+def covers(hours: Iterable[Span], by: Iterable[Span]) -> bool:
+    """Whether each minute of `hours` is one of `by` too."""
+    whole = _merged(by)
+    return all(any(start <= begins and ends <= end for start, end in whole) for begins, ends in _merged(hours))
 
 
 def concerned(row: Opening | SpecialDay) -> list[Machine]:

@@ -214,7 +214,11 @@ def _hours_of(shop: Workshop, machine: Machine, day: int) -> list[tuple[int, int
     that_day = [] if any(one.start is None for one in rows) else _spans(rows)
     if own is None or scopes.index(said) <= scopes.index(own):
         return that_day
-    # A special day of a wider scope only takes away.
+    # A special day of a wider scope only takes away, and nothing where that scope is open at least as long as usual.
+    weekly_there = [one for one in weekly if one.scope == said]
+    usual_there = _spans(one for one in weekly_there if weekday in one.weekdays)
+    if weekly_there and that_day and all(_covers(that_day, m) for span in usual_there for m in range(*span)):
+        return _spans(usual or [])
     return [
         (max(start, begins), min(end, ends))
         for start, end in _spans(usual or [])

@@ -119,6 +119,40 @@ def test_a_machines_own_special_day_outweighs_that_the_workshop_is_closed(saw):
     assert windows(saw) == [([3], "13:00", "14:00")]
 
 
+@pytest.mark.parametrize(
+    ("that_day", "own"),
+    [
+        ("09:00-22:00", ("08:00", "23:00")),  # as long as usual and longer: nothing is taken away
+        ("08:00-18:00", ("08:00", "23:00")),
+        ("10:00-22:00", ("10:00", "22:00")),  # an hour of the usual ones is missing
+        ("09:00-17:00", ("09:00", "17:00")),
+        ("", None),  # closed
+    ],
+)
+def test_a_day_on_which_the_workshop_is_open_for_longer_takes_no_hour_from_who_has_hours_of_their_own(
+    saw, that_day, own
+):
+    weekly([3], "09:00", "18:00")
+    weekly([3], "08:00", "23:00", category="wood")
+    special(TODAY, that_day)
+    assert windows(saw) == ([([3], *own)] if own else [])
+
+
+def test_a_holiday_shuts_who_has_hours_of_their_own_also_where_the_workshop_is_never_open_on_that_weekday(saw):
+    weekly([1], "09:00", "18:00")
+    weekly([3], "08:00", "23:00", machine=saw)
+    special(TODAY, "10:00-12:00")
+    assert windows(saw) == [([3], "08:00", "23:00")]
+    special(TODAY)
+    assert windows(saw) == []
+
+
+def test_where_the_workshop_is_always_open_a_day_with_hours_takes_away(saw):
+    weekly([3], "08:00", "23:00", category="wood")
+    special(TODAY, "09:00-18:00")
+    assert windows(saw) == [([3], "09:00", "18:00")]
+
+
 def test_closed_outweighs_hours_of_the_same_day(saw):
     weekly([3, 4], "09:00", "18:00")
     special(TODAY, "13:00-14:00")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -84,3 +85,13 @@ def told(monkeypatch) -> list[Any]:
     sent: list[Any] = []
     monkeypatch.setattr(roster, "publish_once", lambda _env, messages, **_more: sent.extend(messages))
     return sent
+
+
+@pytest.fixture
+def at_six(monkeypatch) -> None:
+    """Let the workshop be where it is about six in the evening."""
+    from django.conf import settings
+
+    hour = datetime.now(UTC).hour
+    zone = f"Etc/GMT{hour - 18 if hour >= 4 else hour + 6:+d}"
+    monkeypatch.setattr(settings, "ENVIRONMENT", replace(settings.ENVIRONMENT, tz=zone))

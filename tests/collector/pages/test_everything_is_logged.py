@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.urls import reverse
@@ -29,6 +30,7 @@ from fabgate.collector.models import (
     Training,
     UsageSession,
 )
+from fabgate.collector.pages.machines import calendar
 from fabgate.collector.store import Store
 from tests.collector.gates import Journal
 
@@ -165,7 +167,9 @@ def _removed(house: House) -> Any:
 
 def _late(house: House) -> Any:
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start="09:00", to="18:00")
-    return house.post("machines-calendar-tonight", {"to": "00:00"})
+    evening = datetime.combine(today(), time(18), UTC)  # in the small hours "tonight" is the day before
+    with mock.patch.object(calendar, "_now", return_value=evening):
+        return house.post("machines-calendar-tonight", {"to": "00:00"})
 
 
 def _corrected(house: House) -> Any:

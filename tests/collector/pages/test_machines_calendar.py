@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -150,14 +149,6 @@ def test_open_late_until_when_it_begins_is_refused_and_not_taken_for_a_day(brows
     assert SpecialDay.objects.get().note == "Course"
 
 
-@pytest.fixture
-def at_six(monkeypatch) -> None:
-    """Let the workshop be where it is about six in the evening."""
-    hour = datetime.now(UTC).hour
-    zone = f"Etc/GMT{hour - 18 if hour >= 4 else hour + 6:+d}"
-    monkeypatch.setattr(settings, "ENVIRONMENT", replace(settings.ENVIRONMENT, tz=zone))
-
-
 @pytest.mark.usefixtures("at_six")
 def test_open_late_until_what_is_past_is_refused_and_closes_nothing(browse, gate):
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(18))
@@ -165,6 +156,42 @@ def test_open_late_until_what_is_past_is_refused_and_closes_nothing(browse, gate
     assert answer.status_code == 400
     assert re.search("It is 18:[0-9]{2} already: this would close the workshop", text(answer))
     assert not SpecialDay.objects.exists()
+
+
+@pytest.mark.usefixtures("at_six")
+def test_open_late_shortens_neither_the_hours_of_a_category_nor_those_of_a_machine(browse, gate):
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(18))
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(8), to=time(23), category="wood")
+    roster.rebuild()
+    before = windows(gate)
+    assert browse("desk").post("/machines/calendar/tonight", {"to": "21:00"}).status_code == 303
+    assert windows(gate) == before == [([1, 2, 3, 4, 5, 6, 7], "08:00", "23:00")]
+
+
+@pytest.mark.usefixtures("at_six")
+def test_open_late_until_before_the_usual_end_is_refused_and_closes_nothing(browse, gate):
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(0))
+    answer = browse("desk").post("/machines/calendar/tonight", {"to": "23:00"})
+    assert answer.status_code == 400
+    assert "It is open until 24:00 anyway. Choose a later time" in text(answer)
+    assert not SpecialDay.objects.exists()
+
+
+@pytest.mark.usefixtures("at_six")
+def test_open_late_is_put_right_by_an_earlier_time_that_is_still_late(browse, gate):
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(18))
+    client = browse("desk")
+    for until in ("23:00", "22:00"):
+        assert client.post("/machines/calendar/tonight", {"to": until}).status_code == 303
+    assert SpecialDay.objects.get().to == time(22)
+
+
+@pytest.mark.usefixtures("at_six")
+def test_open_late_lengthens_a_day_that_was_shortened_by_less_than_it_lost(browse, gate):
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(22))
+    SpecialDay.objects.create(day=today(), start=time(9), to=time(19), note="Eve")
+    assert browse("desk").post("/machines/calendar/tonight", {"to": "21:00"}).status_code == 303
+    assert SpecialDay.objects.get().to == time(21)
 
 
 @pytest.mark.usefixtures("at_six")

@@ -52,6 +52,7 @@ ACTS = {
 }
 
 
+@pytest.mark.usefixtures("at_six")  # in the small hours an hour of the night may be past
 @pytest.mark.parametrize("act", ACTS)
 def test_whoever_builds_rosters_keeps_nobody_from_telling(browse, gate, act):
     client = browse("manager")

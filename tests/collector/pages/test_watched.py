@@ -160,6 +160,7 @@ def test_a_lock_takes_the_place_of_no_lock_that_its_form_did_not_show(manager, b
     assert Machine.objects.get(name="saw").lock_reason == "Something is broken"
 
 
+@pytest.mark.usefixtures("at_six")  # in the small hours "tonight" is the day before
 def test_a_day_that_somebody_closed_is_not_open_late(manager):
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start="09:00", to="18:00")
     older = sent_by(manager.get("/machines/calendar"), "seen")

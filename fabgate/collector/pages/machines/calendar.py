@@ -68,7 +68,7 @@ def tonight(request: HttpRequest) -> HttpResponse:
         if not form.is_overtaken() and form.is_valid() and found.spans(None, day) is None:
             form.add_error("to", _("No hours are set: the workshop is open always, tonight too."))
         hours = opening.until_tonight(found, now, form.cleaned_data["to"]) if form.is_valid() else []
-        if hours and (wrong := _not_late(day, hours[-1], now)):
+        if hours and (wrong := _not_late(day, hours[-1], now) or _shortens(found, day, hours)):
             form.add_error("to", wrong)
         if is_right := not form.overtaken and form.is_valid():
             for row in set_before:
@@ -114,6 +114,20 @@ def _not_late(day: date, hours: tuple[time, time], now: datetime) -> str:
         text = _("It is %(time)s already: this would close the workshop. Choose a later time, also after midnight.")
         return text % {"time": time_format(now, "H:i")}
     return ""
+
+
+def _shortens(calendar: opening.Calendar, day: date, hours: Iterable[tuple[time, time]]) -> str:
+    """Return why hours would close the workshop earlier than it closes anyway; empty where they do not.
+
+    They may be shorter than what was set for this day, if not than the usual hours: a time that was mistyped is put right.
+    """
+    late = [opening.span(*one) for one in hours]
+    usual, set_now = calendar.usual(None, day.isoweekday()), calendar.spans(None, day)
+    if any(one is not None and opening.covers(one, late) for one in (usual, set_now)):
+        return ""
+    ends = opening.clock(max(end for _start, end in set_now or []))
+    text = _("It is open until %(time)s anyway. Choose a later time. To close earlier, add a day instead.")
+    return text % {"time": ends}
 
 
 def _added(request: HttpRequest, row: Opening | SpecialDay) -> HttpResponse | None:
