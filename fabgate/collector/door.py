@@ -141,9 +141,12 @@ def account_of(request: HttpRequest) -> Account:
     return request.user
 
 
-def refuse_own_cause(request: HttpRequest, *members: str) -> None:
-    """Raise errors.OwnCause where one of `members`, of whom something is decided, is the person who asks for it."""
-    if roles.barred_from(account_of(request)) in members:
+def refuse_own_cause(request: HttpRequest, *concerned: str) -> None:
+    """Raise errors.OwnCause where a decision about `concerned` is one about the person who asks for it.
+
+    `concerned` are members and groups, as sessions name them.
+    """
+    if not roles.own_causes(account_of(request)).isdisjoint(concerned):
         raise errors.OwnCause
 
 

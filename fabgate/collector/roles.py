@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from fabgate.collector.models import Account
+from django.db.models import Q
+
+from fabgate.collector.models import Account, Group
 
 ALL: Final = frozenset(role for role, _label in Account.ROLES)
 
@@ -45,6 +47,18 @@ def barred_from(account: Account) -> str | None:
     None for who is no member, and for a manager: somebody has to decide in a workshop of one, and the log shows it.
     """
     return None if account.role == Account.MANAGER else account.member_id
+
+
+def own_causes(account: Account) -> frozenset[str]:
+    """Return of whom, as sessions name them, `account` decides nothing: its member, and that member's groups.
+
+    A group is theirs if they belong to it or pay for it, also after it has ended (docs/decisions/0068).
+    """
+    own = barred_from(account)
+    if own is None:
+        return frozenset()
+    groups = Group.objects.filter(Q(members=own) | Q(payer=own))
+    return frozenset({own, *(group.roster_id for group in groups)})
 
 
 #: Pages that are each person's own: of everybody who is signed in.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from fabgate import wire
 from fabgate.collector.blocks import hold, today
-from fabgate.collector.models import Account, Block, Change, Grant, Member, Training
+from fabgate.collector.models import Account, Block, Change, Correction, Grant, Group, Member, Review, Training
 from fabgate.collector.roles import barred_from
+from fabgate.collector.store import Store
+from tests.collector.gates import Journal
 
 from .counter import a_broker, a_house, text, trained  # noqa: F401 (fixtures)
+from .used import NOON
 
 ELSE = "Somebody else at the desk has to do this for you."
 
@@ -139,3 +143,63 @@ def test_a_list_with_oneself_in_it_is_refused_by_name_and_nobody_is_granted_anyt
     assert 'value="m-2"' in page
     assert 'name="member" value="m-1"' not in page
     assert client.post("/people/trainings/who", {**sent, "member": ["m-2"]}).status_code == 303
+
+
+# --- one's group ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["belongs", "pays", "is over"])
+def company(request) -> Group:
+    """A company to which m-1 belongs, now or until it ended, or for which they pay."""
+    found = Group.objects.create(name="Foo SARL", kind=Group.COMPANY)
+    if request.param == "pays":
+        Group.objects.update(payer="m-1")
+    else:
+        found.members.add("m-1")
+    if request.param == "is over":
+        Group.objects.update(ended_on=today())
+    return found
+
+
+@pytest.fixture
+def on_the_bill(company) -> str:
+    """A session of half an hour on the company's badge; the company pays for itself."""
+    journal = Journal(gate="laser-1", name="journal", boot="boot")
+    who = {"session": "s-1", "member": company.roster_id, "badge": "b"}
+    said = [
+        journal.write("session.started", time=NOON, **who, basis=wire.Basis(kind="manual"), mode="tap"),
+        journal.write("session.ended", time=NOON, **who, energised_ms=1_800_000, running_ms=1, reason="badge"),
+    ]
+    Store("lyon").store(said, datetime.now(UTC))
+    Review.objects.get_or_create(session_id="s-1", defaults={"why": "uncertain", "opened_at": NOON})
+    return "s-1"
+
+
+def shortened(company: Group) -> dict[str, str]:
+    called = {"member": company.name, "payer": company.name, "purpose": "own"}
+    return {**called, "time": "0:00:01", "reason": "it was less"}
+
+
+def test_an_accountant_neither_corrects_nor_settles_what_their_group_used(ada, company, on_the_bill):
+    client = ada("accountant")
+    response = client.post(f"/use/{on_the_bill}", shortened(company))
+    assert response.status_code == 403
+    assert ELSE in text(response)
+    page = client.get(f"/use/{on_the_bill}")
+    assert page.context["form"] is None
+    assert ELSE in text(page)
+    waiting = Review.objects.get()
+    listed = text(client.get("/use/review"))
+    assert f'value="{waiting.pk}"' not in listed
+    assert f'href="/use/{on_the_bill}#correct"' not in listed
+    assert client.post("/use/review", {"decision": "favour", "review": waiting.pk}).status_code == 400
+    waiting.refresh_from_db()
+    assert waiting.settled_at is None
+    assert not Correction.objects.exists()
+
+
+def test_others_correct_and_settle_what_a_group_used(browse, account, ada, company, on_the_bill):
+    other = browse(account("accountant", member_id="m-2"))
+    assert other.post("/use/review", {"decision": "accepted", "review": Review.objects.get().pk}).status_code == 303
+    assert other.post(f"/use/{on_the_bill}", shortened(company)).status_code == 303
+    assert ada("manager").post(f"/use/{on_the_bill}", {**shortened(company), "time": "0:00:02"}).status_code == 303

@@ -176,9 +176,8 @@ def payer(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _refuse_own_bill(request: HttpRequest, group: Group) -> None:
-    """Raise errors.OwnCause where the person who asks pays for a group, or belongs to it."""
-    members = group.members.values_list("pk", flat=True)
-    refuse_own_cause(request, *members, *([group.payer_id] if group.payer_id else []))
+    """Raise errors.OwnCause where the person who asks belongs to a group, pays for it, or would pay for it."""
+    refuse_own_cause(request, group.roster_id, group.payer_id_or_own)
 
 
 def give(request: HttpRequest, pk: int) -> HttpResponse:

@@ -22,7 +22,7 @@ from fabgate.collector.models import Review
 from fabgate.collector.pages.use import words
 from fabgate.collector.pages.use.frame import show
 from fabgate.collector.pages.use.rows import Row, rows, sums
-from fabgate.collector.roles import barred_from
+from fabgate.collector.roles import own_causes
 from fabgate.errors import UsageError
 
 #: Ends so near to each other have one cause: the power went, or the gates were restarted.
@@ -52,10 +52,8 @@ class Case:
 
     why: str
     reviews: list[Review] = field(default_factory=list)
-    #: Who looks at it, as a member; what is about them, others decide.
-    own: str | None = None
-    #: A line for each.
-    rows: list[tuple[Review, Row]] = field(default_factory=list)
+    #: A line for each, and whether it is about who looks at it: that others decide.
+    rows: list[tuple[Review, Row, bool]] = field(default_factory=list)
 
     @property
     def is_power_cut(self) -> bool:
@@ -70,7 +68,7 @@ class Case:
     @property
     def is_own(self) -> bool:
         """Whether all of it is about who looks at it."""
-        return all(self.own in review.session.people for review in self.reviews)
+        return all(is_own for _review, _row, is_own in self.rows)
 
     @property
     def at(self) -> datetime | None:
@@ -102,7 +100,7 @@ class DecisionForm(forms.Form):
     )
     note = forms.CharField(required=False, max_length=corrections.MAX_REASON)
 
-    def __init__(self, data: QueryDict, *, own: str | None) -> None:
+    def __init__(self, data: QueryDict, *, own: frozenset[str]) -> None:
         super().__init__(data)
         self._own = own
 
@@ -110,7 +108,7 @@ class DecisionForm(forms.Form):
         """Refuse what is about who decides, and to give away where there is nothing to give."""
         chosen: QuerySet[Review] = self.cleaned_data["review"]
         for one in chosen:
-            if self._own in one.session.people:
+            if not self._own.isdisjoint(one.session.people):
                 text = _("%(name)s: somebody else at the desk has to do this for you. Nothing is done yet.")
                 name = rows([one.session])[0].who
                 raise forms.ValidationError(text % {"name": name})
@@ -122,7 +120,7 @@ class DecisionForm(forms.Form):
 
 def review(request: HttpRequest) -> HttpResponse:
     """Show what waits for a decision; take one for several at once."""
-    own = barred_from(account_of(request))
+    own = own_causes(account_of(request))
     form = DecisionForm(request.POST, own=own) if request.method == "POST" else None
     if form is not None and form.is_valid():
         _settle(request, form)
@@ -136,13 +134,13 @@ def review(request: HttpRequest) -> HttpResponse:
     return show(request, "review.html", shown, status=400 if form else 200)
 
 
-def whys(reviews: Iterable[Review], own: str | None) -> list[dict[str, Any]]:
+def whys(reviews: Iterable[Review], own: frozenset[str]) -> list[dict[str, Any]]:
     """Return the cases of each kind, with what that kind means, said once. What is about `own` others decide."""
     waiting, kinds = list(reviews), dict[str, list[Case]]()
     # All at once: people would be looked up for each case otherwise.
     lines = dict(zip(waiting, rows([one.session for one in waiting]), strict=True))
     for case in cases(waiting):
-        case.own, case.rows = own, [(one, lines[one]) for one in case.reviews]
+        case.rows = [(one, lines[one], not own.isdisjoint(one.session.people)) for one in case.reviews]
         kinds.setdefault(case.why, []).append(case)
     return [{"words": words.why(why), "remedy": words.remedy(why), "cases": found} for why, found in kinds.items()]
 

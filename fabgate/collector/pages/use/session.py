@@ -17,7 +17,7 @@ from fabgate.collector.pages.use.correct import CorrectionForm
 from fabgate.collector.pages.use.frame import show
 from fabgate.collector.pages.use.names import Names
 from fabgate.collector.pages.who import signing_in
-from fabgate.collector.roles import barred_from
+from fabgate.collector.roles import own_causes
 from fabgate.errors import UsageError
 
 
@@ -39,7 +39,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
     taken_back_by = found.grant.revoked_by if found.grant else ""
     called = signing_in([*authors, found.review.settled_by if found.review else "", taken_back_by])
     may_correct = row.reason is not None and rights.may(account_of(request).role, "use-session", "POST")
-    is_own = may_correct and barred_from(account_of(request)) in row.people
+    is_own = may_correct and not own_causes(account_of(request)).isdisjoint(row.people)
     shown = {
         "one": row,
         "found": found,
