@@ -212,6 +212,8 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         "people-group-edit": ({"pk": group.pk}, [""]),
         "people-import-preview": ({"token": uploads.keep(_list())}, [""]),
         "people-leave": ({"pk": "m-3"}, [""]),
+        "people-payer": ({"pk": "m-3"}, [""]),
+        "people-payers": ({}, ["", "?q=zo"]),
         "people-tap": ({"pk": "m-3"}, ["?gate=laser-1"]),
         "people-training": ({"pk": training.pk}, [""]),
         "people-training-edit": ({"pk": training.pk}, [""]),

@@ -8,7 +8,7 @@ from typing import Final
 from django.urls import register_converter
 
 #: Words that are pages of their own: below /people, and below /use.
-TAKEN: Final = frozenset({"new", "enrol", "import", "trainings", "groups", "badges"})
+TAKEN: Final = frozenset({"new", "enrol", "import", "trainings", "groups", "payers", "badges"})
 TAKEN_OF_SESSIONS: Final = frozenset({"usage", "refusals", "moment", "review", "complete", "export.csv", "export.xlsx"})
 #: What the converter of a session is called in a path; two areas have pages of one.
 SESSION: Final = "session"

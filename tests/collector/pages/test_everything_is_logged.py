@@ -235,6 +235,7 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "people-training-edit": (lambda h: h.post("people-training-edit", {"title": "Laser II"}, pk=h.training().pk),),
     "people-group-new": (lambda h: h.post("people-group-new", {"name": "Class 3B", "kind": "class"}),),
     "people-group-edit": (lambda h: h.post("people-group-edit", {"name": "3C", "kind": "class"}, pk=h.group().pk),),
+    "people-payer": (lambda h: h.post("people-payer", {"payer": "m-1"}, pk="m-2"),),
     "people-group-payer": (lambda h: h.post("people-group-payer", {"payer": "m-1"}, pk=h.group().pk),),
     "people-group-badge": (lambda h: h.post("people-group-badge", {"typed": NEW}, pk=h.group().pk),),
     "people-group-end": (lambda h: h.post("people-group-end", {"over": "1"}, pk=h.group().pk),),

@@ -102,7 +102,7 @@ def test_the_desk_changes_its_own_name_and_not_its_own_membership(ada):
     page = client.get("/people/m-1/edit")
     assert "what is greyed out" in text(page)
     disabled = {name for name, field in page.context["form"].fields.items() if field.disabled}
-    assert disabled == {"valid_until", "grace_days", "category", "plan", "payer", "minor", "supervised"}
+    assert disabled == {"valid_until", "grace_days", "category", "plan", "minor", "supervised"}
     assert client.post("/people/m-1/edit", {"name": "Ada King", "lang": "fr"}).status_code == 303
     found = Member.objects.get(pk="m-1")
     assert (found.name, found.lang, found.valid_until, found.minor, found.plan) == (
@@ -114,9 +114,9 @@ def test_the_desk_changes_its_own_name_and_not_its_own_membership(ada):
     )
 
 
-@pytest.mark.parametrize("field", ["valid_until", "grace_days", "plan", "payer", "category"])
+@pytest.mark.parametrize("field", ["valid_until", "grace_days", "plan", "category"])
 def test_what_is_greyed_out_and_sent_all_the_same_is_refused_at_its_field(ada, field):
-    sent = {"valid_until": "2031-01-01", "grace_days": "9", "plan": "free", "payer": "m-2", "category": "staff"}[field]
+    sent = {"valid_until": "2031-01-01", "grace_days": "9", "plan": "free", "category": "staff"}[field]
     response = ada("desk").post("/people/m-1/edit", {"name": "Ada King", "lang": "en", field: sent})
     assert response.status_code == 400
     assert response.context["form"].errors[field] == [ELSE]

@@ -20,29 +20,11 @@ from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.machines_field import MachinesField
 from fabgate.collector.pages.member_field import MemberField, meant, written
 from fabgate.collector.pages.people import desk_forms, find, telling, words
+from fabgate.collector.pages.people.payer_forms import GroupPayerForm, refuse_payer
 from fabgate.collector.pages.use import names
 
 #: Lines that are told at once.
 MOST_TOLD: Final = 20
-
-
-class PayerForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
-    """Who pays for a group."""
-
-    payer = MemberField(
-        label=gettext_lazy("Who pays"),
-        help_text=gettext_lazy("A member, such as the school, by number or name. Empty: the group itself."),
-    )
-
-    class Meta:
-        """Nothing else of it."""
-
-        model = Group
-        fields = ("payer",)
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self.initial["payer"] = written(self.instance.payer)
 
 
 class GroupForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
@@ -114,8 +96,7 @@ class GroupForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # 
     def clean(self) -> dict[str, Any]:
         """Leave who pays, and machines for people who are neither trained nor supervised, to a manager."""
         cleaned = super().clean() or self.cleaned_data
-        if not self._is_manager and self.add_prefix("payer") in self.data:
-            self.add_error(None, _("A manager or an accountant chooses who pays. Nothing is saved yet."))
+        refuse_payer(self)
         if not self._is_manager and cleaned.get("kind") == Group.COMPANY:
             was_company = self.instance.pk and self.instance.kind == Group.COMPANY
             had = set(self.instance.machines.all()) if was_company else set()
@@ -163,7 +144,7 @@ def payer(request: HttpRequest, pk: int) -> HttpResponse:
     group = get_object_or_404(Group, pk=pk)
     with transaction.atomic():
         held = watched.held(group)
-        form = PayerForm(request.POST, instance=held, auto_id="payer_%s")
+        form = GroupPayerForm(request.POST, instance=held, auto_id="payer_%s")
         _refuse_own_bill(request, held)
         if is_saved := not form.is_overtaken() and form.is_valid():
             _refuse_own_bill(request, form.instance)
@@ -259,7 +240,7 @@ def _page(request: HttpRequest, group: Group, *, status: int = 400, **bound: Any
         "badges": [{"row": row, "is_stale": row.is_stale(badges.key_id())} for row in carried],
         "known": known.of(("group", group.name), *(("badge", str(row.pk)) for row in group.badges.all())),
         "give_form": desk_forms.GiveForm(auto_id="give_%s"),
-        "payer_form": PayerForm(instance=group, auto_id="payer_%s"),
+        "payer_form": GroupPayerForm(instance=group, auto_id="payer_%s"),
         **bound,
     }
     return render(request, "people/group.html", context, status=status if bound else 200)

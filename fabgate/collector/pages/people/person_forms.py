@@ -16,17 +16,16 @@ from fabgate.collector import names
 from fabgate.collector.models import Member, Training
 from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.machines_field import MachinesField
-from fabgate.collector.pages.member_field import MemberField, written
 from fabgate.collector.pages.people import numbers
 from fabgate.collector.pages.people.desk_forms import DayField
-from fabgate.collector.pages.watched import Watched
+from fabgate.collector.pages.people.payer_forms import PersonPayerForm, refuse_payer
 
 #: Days.
 MOST_GRACE: Final = 366
-#: Fields that open machines by themselves.
-_MANAGERS: Final = ("level", "machines")
+#: Fields that open machines by themselves, and the one that moves bills (docs/decisions/0067).
+_MANAGERS: Final = ("level", "machines", "payer")
 #: How long somebody is a member, what they pay, and whether they need anybody beside them: what others decide of them.
-_JUDGED: Final = ("valid_until", "grace_days", "category", "plan", "payer", "minor", "supervised")
+_JUDGED: Final = ("valid_until", "grace_days", "category", "plan", "minor", "supervised")
 _LANGS: Final = (("fr", "Français"), ("en", "English"))
 _LEVELS: Final = (
     ("user", gettext_lazy("Member")),
@@ -35,13 +34,8 @@ _LEVELS: Final = (
 )
 
 
-class PersonForm(Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+class PersonForm(PersonPayerForm):
     """A person who is there already."""
-
-    payer = MemberField(
-        label=gettext_lazy("Who pays"),
-        help_text=gettext_lazy("The member who pays for them, by number or name. Empty: they themselves."),
-    )
 
     class Meta:
         """In the order in which a desk asks."""
@@ -88,7 +82,6 @@ class PersonForm(Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django'
         if is_own:
             for name in _JUDGED:
                 self.fields[name].disabled = True
-        self.initial["payer"] = written(self.instance.payer)
         if not is_manager:
             for name in _MANAGERS:
                 del self.fields[name]
@@ -109,8 +102,12 @@ class PersonForm(Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django'
         self.save_m2m()
 
     def clean(self) -> dict[str, Any]:
-        """Refuse what somebody would decide about themselves: no browser sends a field that is greyed out."""
+        """Refuse what somebody would decide about themselves, and a payer that is not theirs to choose.
+
+        No browser sends a field that is greyed out, or not there.
+        """
         cleaned = super().clean() or self.cleaned_data
+        refuse_payer(self)
         for name in _JUDGED if self.is_own else ():
             if self.add_prefix(name) in self.data:
                 self.add_error(name, _("Somebody else at the desk has to do this for you."))
@@ -129,11 +126,6 @@ class PersonForm(Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django'
         if days > MOST_GRACE:
             raise forms.ValidationError(_("Choose at most %(most)d days.") % {"most": MOST_GRACE})
         return days
-
-    def clean_payer(self) -> Member | None:
-        """Return who pays; nobody else where it is they themselves."""
-        found: Member | None = self.cleaned_data["payer"]
-        return None if found is not None and found.pk == self.instance.pk else found
 
 
 class NewPersonForm(PersonForm):

@@ -1,7 +1,7 @@
 """Which routes are about people, and who may use them?
 
 The desk finds people, writes them down, enrols and lends badges, and blocks. Trainers read, and grant or take back
-trainings. Accountants say who pays for a group. Who leaves, whole lists, and what a training opens are the manager's.
+trainings. Accountants say who pays for a person or a group. Who leaves, whole lists, and what a training opens are the manager's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from django.urls import path, register_converter
 
 from fabgate.collector.models import Account
 from fabgate.collector.pages.ids import MemberConverter
-from fabgate.collector.pages.people import actions, desk, enrol, find, groups, imports, person, trainings
+from fabgate.collector.pages.people import actions, desk, enrol, find, groups, imports, payers, person, trainings
 from fabgate.collector.roles import Right, reads, writes
 
 register_converter(MemberConverter, "member")
@@ -35,9 +35,11 @@ urlpatterns = [
     path("people/groups/<int:pk>/payer", groups.payer, name="people-group-payer"),
     path("people/groups/<int:pk>/badge", groups.give, name="people-group-badge"),
     path("people/groups/<int:pk>/end", groups.end, name="people-group-end"),
+    path("people/payers", payers.payers, name="people-payers"),
     path("people/badges/<int:pk>/end", actions.end_badge, name="people-badge-end"),
     path("people/<member:pk>", desk.one, name="people-one"),
     path("people/<member:pk>/edit", person.edit, name="people-edit"),
+    path("people/<member:pk>/payer", payers.payer, name="people-payer"),
     path("people/<member:pk>/grant", actions.grant, name="people-grant"),
     path("people/<member:pk>/revoke", actions.revoke, name="people-revoke"),
     path("people/<member:pk>/block", actions.block, name="people-block"),
@@ -72,6 +74,8 @@ RIGHTS: Final = {
     "people-group-payer": Right(get=_NOBODY, post=writes(Account.ACCOUNTANT)),
     "people-group-badge": Right(get=_NOBODY, post=_DESK),
     "people-group-end": Right(get=_NOBODY, post=_DESK),
+    "people-payers": Right(get=reads(Account.ACCOUNTANT)),
+    "people-payer": Right(get=reads(Account.ACCOUNTANT), post=writes(Account.ACCOUNTANT)),
     "people-badge-end": Right(get=_NOBODY, post=_DESK),
     "people-one": Right(get=_READ),
     "people-edit": _FORM,
