@@ -7,7 +7,7 @@ that does not follow the one before it, is a fork: it is kept in quarantine, nev
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -114,7 +114,11 @@ class Batch:
         for journal in found.values():
             if journal.gate_id in by_pk:
                 journal.gate = by_pk[journal.gate_id]  # one object a gate: what it reports is read back
-        made = [Journal(name=name, gate=self.gates[gate]) for name, gate in wanted.items() if name not in found]
+        new = [name for name in wanted if name not in found]
+        if len(new) > 1:  # journals that nothing ties together are told apart by which was heard of first
+            heard = {name: place for place, name in enumerate(dict.fromkeys(m.journal for m in self.numbered))}
+            new.sort(key=lambda name: heard.get(name, len(heard)))
+        made = [Journal(name=name, gate=self.gates[wanted[name]]) for name in new]
         found.update((journal.name, journal) for journal in Journal.objects.bulk_create(made))
         return found
 
@@ -290,14 +294,17 @@ class Batch:
 
         Of ends that arrived before, beyond a gap: now that nothing is awaited below them, it is known what never came.
         """
-        arrived = Counter(row for row, _, _ in self.new)
+        arrived: dict[int, list[int]] = defaultdict(list)
+        for row, fact, _ in self.new:
+            arrived[row].append(fact.seq)
         passed: set[str] = set()
         holed = lookups.holed([journal.pk for journal in self.journals.values()], beyond_ack=True)
         moved = []
         for name, journal in self.journals.items():
             was = journal.ack_seq
             if self._advance(journal, is_holed=journal.pk in holed):
-                if journal.ack_seq - was > arrived[journal.pk]:
+                # What arrived beyond another gap is not among what the ack passed.
+                if journal.ack_seq - was > sum(seq <= journal.ack_seq for seq in arrived[journal.pk]):
                     passed |= _ended_in(journal, was)
                 self.touched.add(name)
                 moved.append(journal)

@@ -244,3 +244,23 @@ def test_what_cannot_be_is_uncertain_in_files_in_lists_and_for_whoever_bills(jou
     listing.write_csv(listing.lines(NOON, LATER, NOON.tzinfo), out)
     out.seek(0)
     assert {row["session"]: row["review"] for row in csv.DictReader(out)}["s-1"] == "overlap"
+
+
+def test_an_end_that_a_gap_hid_is_looked_at_when_a_batch_fills_the_gap_and_opens_another_one(journal):
+    journal.end("s-1", 1_000)
+    journal.write("gate.stopping", reason="x")
+    later = journal.write("gate.stopping", reason="x")
+    store(journal.message(2))
+    assert reviews() == {"s-1": None}
+    store(journal.message(1), later)
+    assert reviews() == {"s-1": "no-start"}
+
+
+def test_of_two_journals_that_begin_anew_in_one_batch_the_one_that_was_heard_first_has_ended(journal):
+    """The collector was away while a gate's card was replaced, and nothing ties the two journals together."""
+    journal.start("s-1")
+    new = Journal(boot="boot-2")
+    new.write("gate.started", version="1")
+    new.start("s-2")
+    store(*journal.messages(), *new.messages())
+    assert reviews() == {"s-1": "journal-lost", "s-2": None}
