@@ -209,7 +209,11 @@ def _allowed_ms(longest_s: int | None) -> int:
 
 def _is_new(row: Usage, before: Usage | None) -> bool:
     """Whether who uses the machine has just become known."""
-    return before is None or (before.member, before.badge, before.has_start) != (row.member, row.badge, row.has_start)
+    return before is None or _told(before) != _told(row)
+
+
+def _told(row: Usage) -> tuple[object, ...]:
+    return row.member, row.badge, row.has_start, row.start_boottime_ms
 
 
 def _settle(

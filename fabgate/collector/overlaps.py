@@ -17,11 +17,9 @@ from msgspec import Struct
 
 from fabgate.collector import sql, statements
 from fabgate.collector.counted import WRITTEN_LATER
-from fabgate.collector.sessions import MAX_DRIFT, Usage, was_set
+from fabgate.collector.sessions import LONGEST, MAX_DRIFT, Usage, was_set
 
 _MS: Final = timedelta(milliseconds=1)
-#: No session lasts longer than the longest that rules may allow (wire.MachineRules: 31 days), and a job that ends.
-_LONGEST: Final = timedelta(days=40)
 _COLUMNS: Final = (
     *("id", "gate_id", "start_boot", "start_boottime_ms", "last_boot", "last_boottime_ms", "started_at", "ended_at"),
     *("reason", "energised_ms", "uncertainty_ms"),
@@ -130,6 +128,8 @@ def _made(*values: Any) -> Span | None:
         return None
     if reason in WRITTEN_LATER:  # the end carries the date of the gate's next start
         ended = min(ended, began + (energised_ms + uncertainty_ms) * _MS)
+    if ended - began > LONGEST:  # what is that long is marked by itself (TOO_LONG), and nothing that is in it
+        return None
     session, gate, *clocks = head
     start_boot, start_ms, last_boot, last_ms = clocks
     return Span(session, gate, start_boot, start_ms, last_boot, last_ms, began, ended)
@@ -148,7 +148,7 @@ def _stored(rows: Mapping[_Place, list[Usage]], was: Mapping[_Place, list[Span]]
         dates += [(span.began, span.ended) for span in was.get((gate, machine), ())]
         if dates:
             first, last = min(began for began, _ in dates), max(ended for _, ended in dates if ended)
-            wanted = [machine or 0, gate, time(first), time(last), time(last + _LONGEST)]
+            wanted = [machine or 0, gate, time(first), time(last), time(last + LONGEST)]
             (nowhere if machine is None else placed).append(wanted)
     found: dict[_Place, list[Span]] = defaultdict(list)
     for place, asked in (("s.machine_id = wanted.machine", placed), ("s.machine_id IS NULL", nowhere)):

@@ -12,6 +12,7 @@ entries change nothing (tests/collector/test_sessions.py shuffles them):
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -54,10 +55,13 @@ NO_START: Final = "no-start"
 BEFORE_FIRST: Final = "before-first"
 #: It lasted longer than the roster allowed by which its gate decided.
 TOO_LONG: Final = "longer-than-allowed"
-#: A roster that this collector never served may have allowed anything.
+#: Whatever a roster said: no rules allow a longest session, a job that ends and a run-on of more than this together.
+LONGEST: Final = timedelta(seconds=3 * wire.MAX_SECONDS) + MAX_DRIFT
+#: A roster that this collector never served may have allowed anything, up to LONGEST.
 UNBOUNDED_MS: Final = 1 << 62
 #: Start, end and counters are read from one clock; they are rounded to milliseconds one by one.
 _ROUNDING_MS: Final = 1_000
+_LONGEST_MS: Final = LONGEST // timedelta(milliseconds=1)
 
 SessionData = wire.SessionStarted | wire.SessionCounters
 SESSION_DATA: Final = (wire.SessionStarted, wire.SessionCounters)
@@ -278,7 +282,11 @@ def _impossible(usage: Usage) -> str | None:
     most_ms = _between_ms(usage)
     if most_ms is not None and usage.last_energised_ms > most_ms:
         return TOO_MUCH_TIME
-    return TOO_LONG if usage.allowed_ms is not None and usage.energised_ms > usage.allowed_ms else None
+    if usage.energised_ms > min(_LONGEST_MS, _LONGEST_MS if usage.allowed_ms is None else usage.allowed_ms):
+        return TOO_LONG
+    if most_ms is None or usage.end_reason in CONCLUDED:  # written down at the next start, whenever that was
+        return None
+    return TOO_LONG if most_ms - usage.early_ms > _LONGEST_MS else None
 
 
 def _between_ms(usage: Usage) -> int | None:
@@ -317,6 +325,22 @@ def was_set(usage: Usage | UsageSession) -> bool:
 
 
 def _start(usage: Usage, data: wire.SessionStarted, sight: Sight) -> None:
+    """Take the session's start from an entry. Of two, which only a broken gate writes, the earlier one counts."""
+    if usage.has_start and _start_key(usage) <= _start_key(_with_start(copy(usage), data, sight)):
+        return
+    _with_start(usage, data, sight)
+
+
+def _start_key(usage: Usage) -> tuple[object, ...]:
+    """Return by what starts are told apart; no two that differ are alike, or the one that came last would count."""
+    wall = usage.started_at if usage.start_timed else None
+    return (
+        *(usage.start_boottime_ms, usage.start_boot, wall is not None, wall and wall.timestamp(), -usage.early_ms),
+        *(usage.member, usage.badge, usage.mode, usage.basis, usage.supervisor or "", usage.purpose),
+    )
+
+
+def _with_start(usage: Usage, data: wire.SessionStarted, sight: Sight) -> Usage:
     usage.has_start = True
     usage.member, usage.badge = data.member, data.badge
     usage.start_timed, usage.started_at = sight.time is not None, sight.time
@@ -327,6 +351,7 @@ def _start(usage: Usage, data: wire.SessionStarted, sight: Sight) -> None:
     if "purpose" not in usage.corrected:
         told = data.purpose if data.purpose in PURPOSES else OWN
         usage.purpose = "maintenance" if told == OWN and usage.basis == "maintainer" else told
+    return usage
 
 
 def _look(usage: Usage, data: SessionData, sight: Sight, *, energised_ms: int) -> None:

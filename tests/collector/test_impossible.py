@@ -18,7 +18,7 @@ from fabgate.collector.models import Gate, LedgerLine, Machine, Member, Review, 
 from fabgate.collector.pages.use import exports
 from fabgate.collector.store import Store
 
-from .gates import NOON, Journal
+from .gates import BOOTED_MS, NOON, Journal
 from .postgresql import EXAMPLES
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -254,6 +254,44 @@ def test_an_end_that_a_gap_hid_is_looked_at_when_a_batch_fills_the_gap_and_opens
     assert reviews() == {"s-1": None}
     store(journal.message(1), later)
     assert reviews() == {"s-1": "no-start"}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0), (0, 2, 1)])
+def test_of_two_starts_of_a_session_the_same_one_counts_in_whatever_order_they_come(journal, order):
+    journal.start("s-1", "m-1")
+    journal.boottime_ms += 60_000
+    journal.start("s-1", "m-2")
+    journal.end("s-1", 30_000, "m-2")
+    messages = journal.messages()[1:]
+    store(journal.message(1))
+    for number in order:
+        store(messages[number])
+    row = UsageSession.objects.get()
+    assert (row.member, row.start_boottime_ms) == ("m-1", BOOTED_MS + 2_000)
+    assert reviews() == {"s-1": None}
+
+
+@pytest.mark.parametrize("is_long_one_first", [True, False])
+@pytest.mark.parametrize(("days", "marked"), [(93, ("overlap", "overlap")), (94, ("longer-than-allowed", None))])
+def test_a_session_of_months_is_judged_with_what_is_in_it_whichever_of_them_comes_first(
+    journal, days, marked, is_long_one_first
+):
+    started = journal.start("s-1")
+    short = [journal.start("s-2"), journal.end("s-2", 1_000)]
+    journal.boottime_ms += days * 24 * HOUR_MS - 3_000
+    long_one = [started, journal.end("s-1", 1_000)]
+    for some in (long_one, short) if is_long_one_first else (short, long_one):
+        Store("lyon").store(some, LATER + timedelta(days=200))
+    assert reviews() == dict(zip(("s-1", "s-2"), marked, strict=True))
+
+
+def test_an_end_that_was_written_down_months_later_is_not_too_long(journal):
+    journal.start("s-1")
+    journal.boottime_ms += 200 * 24 * HOUR_MS
+    journal.write("gate.started", version="1")
+    journal.end("s-1", 1_000, reason="power-loss", uncertainty_ms=59_000)
+    Store("lyon").store(journal.messages(), LATER + timedelta(days=300))
+    assert reviews() == {"s-1": None}
 
 
 def test_of_two_journals_that_begin_anew_in_one_batch_the_one_that_was_heard_first_has_ended(journal):
