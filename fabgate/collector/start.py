@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Final
 
 import django
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 import fabgate
-from fabgate.collector import environ, logs, places, postgresql
+from fabgate.collector import environ, logs, migrating, places, postgresql
 from fabgate.errors import FabgateError, UsageError
 
 if TYPE_CHECKING:
@@ -150,8 +149,7 @@ def _prepare_postgresql(found: environ.Environment, *, make: bool, owns: bool, h
 
 
 def _migrate(found: environ.Environment, *, owns: bool, handle: int) -> None:
-    _check_version(owns=owns, handle=handle)
-    call_command("migrate", verbosity=0, interactive=False)
+    migrating.migrate(_check_version(owns=owns, handle=handle))
     # The app registry is ready only now, so the models cannot be imported above.
     from fabgate.collector import restored  # noqa: PLC0415
     from fabgate.collector.models import Collector  # noqa: PLC0415
@@ -165,11 +163,12 @@ def _migrate(found: environ.Environment, *, owns: bool, handle: int) -> None:
     _check_zone(found, known, owns=owns, handle=handle)
 
 
-def _check_version(*, owns: bool, handle: int) -> None:
+def _check_version(*, owns: bool, handle: int) -> list[str]:
     """Let nobody write as another version has it: what one adds up (rollup.py) the other does not know of.
 
-    Raises UsageError for a database of a newer version; and for an older one while others use it, unless they end: a
-    service waits for that, as they are told to restart together.
+    Returns the names of the migrations that an older database lacks; none for one that is new or up to date. Raises
+    UsageError for a database of a newer version; and for an older one while others use it, unless they end: a service
+    waits for that, as they are told to restart together.
     """
     executor = MigrationExecutor(connection)
     applied = executor.loader.applied_migrations
@@ -178,12 +177,13 @@ def _check_version(*, owns: bool, handle: int) -> None:
             f"found a database that knows more than fabgate {fabgate.__version__} ({newer[-1]}); install the version that"
             " used it last, or a newer one"
         )
-    is_older = bool(applied) and bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
-    if is_older and not places.is_left_alone(handle, OTHERS_END_S if owns else 0):
+    left = [step.name for step, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())] if applied else []
+    if left and not places.is_left_alone(handle, OTHERS_END_S if owns else 0):
         raise UsageError(
             f"found a database of a version before fabgate {fabgate.__version__}, and other processes that use it; restart"
             " `fabgate collector run` (or systemctl restart fabgate-collector.target), or stop them first"
         )
+    return left
 
 
 def _check_site(found: str, known: str) -> None:

@@ -15,11 +15,6 @@ from django.db import connection
 
 #: Statements that were run, each with the values that it was run with first.
 Asked = dict[str, Any]
-#: What grows with the years; everything else is as large as the workshop.
-GROWING: Final = {
-    f"collector_{name}"
-    for name in ("boot", "change", "entry", "ledgerline", "refusal", "usageday", "usagemonth", "usagesession")
-}
 _READS: Final = re.compile(r"\s*(SELECT|WITH|UPDATE|DELETE|INSERT)\b", re.IGNORECASE)
 _TABLE: Final = re.compile(r'\b(collector_\w+)"?(?:\s+(?:AS\s+)?"?(\w+))?', re.IGNORECASE)
 _SCAN: Final = re.compile(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?$")

@@ -14,11 +14,11 @@ from django.apps import apps
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
+from fabgate.collector.migrating import GROWING
 from fabgate.collector.models import Badge, Collector, Gate, Journal, LedgerLine, Member, Review, UsageSession
 from fabgate.collector.models.badges import badge as spellings
 
 from .gates import NOON
-from .plans import GROWING
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -150,16 +150,25 @@ executor.loader = MigrationLoader(connection, replace_migrations=False)
 replaced = executor.loader.get_migration("collector", "0001_squashed_0013").replaces
 executor.migrate([replaced[-1]])
 """
+#: The same, to the last of those that were written before anybody asked how long they take where much is stored.
+_UNASKED = "0019_sums_of_months"
+_AS_BEFORE = _STEP_BY_STEP.replace("replaced[-1]", f"('collector', '{_UNASKED}')")
 _AT_ONCE = "import django; django.setup(); from django.core.management import call_command; call_command('migrate')"
+
+
+def run(data: Path, program: str) -> list[str]:
+    """Run a program in the collector of a folder; return the lines that it writes."""
+    settings = {"DJANGO_SETTINGS_MODULE": "fabgate.collector.settings", "FABGATE_SITE": "lyon"}
+    (data / "collector.db").touch()
+    environment = {**settings, "FABGATE_DATA": str(data), "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
+    return done.stdout.splitlines() + done.stderr.splitlines()
 
 
 def made(data: Path, *programs: str) -> dict[str, object]:
     """Return the tables, with their columns and keys, and the indexes in the order in which they were made."""
-    settings = {"DJANGO_SETTINGS_MODULE": "fabgate.collector.settings", "FABGATE_SITE": "lyon"}
-    (data / "collector.db").touch()
     for program in programs:
-        environment = {**settings, "FABGATE_DATA": str(data), "PYTHONPATH": ":".join(sys.path)}
-        subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True)
+        run(data, program)
     with closing(sqlite3.connect(data / "collector.db")) as db:
         found: dict[str, object] = {}
         for kind, name, sql in db.execute("SELECT type, name, sql FROM sqlite_master ORDER BY rowid"):
@@ -190,10 +199,6 @@ def test_a_database_is_the_same_whether_it_was_made_at_once_or_step_by_step(tmp_
     assert made(tmp_path / "halfway", halfway, _AT_ONCE) == new
 
 
-#: Those up to this one were written before anybody asked how long they take where much is stored.
-_UNASKED = "0019_sums_of_months"
-
-
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL changes tables without copying them")
 def test_no_migration_copies_a_table_that_grows_with_the_years():
     """To add a column SQLite's Django copies the table and makes its indexes again, in one transaction, saying nothing."""
@@ -203,3 +208,30 @@ def test_no_migration_copies_a_table_that_grows_with_the_years():
     for key in sorted(later):
         statements = " ".join(loader.collect_sql([(loader.graph.nodes[key], False)]))
         assert [table for table in sorted(GROWING) if f"new__{table}" in statements] == [], key
+
+
+#: Starts as every verb does; each look at foreign keys is one line.
+_START = """
+from django.db.backends.signals import connection_created
+def wrapped(execute, statement, *more):
+    if "foreign_key_check" in statement:
+        print(statement)
+    return execute(statement, *more)
+connection_created.connect(lambda connection, **_: connection.execute_wrappers.append(wrapped), weak=False)
+from fabgate.collector import start
+start.prepare(owns=True)
+"""
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL looks at what a statement changes")
+def test_an_update_reads_no_table_that_grows_for_its_keys_and_says_how_far_it_is(tmp_path):
+    """SQLite's Django looks at all keys of the database after each migration, saying nothing."""
+    run(tmp_path, _AS_BEFORE)
+    said = run(tmp_path, _START)
+    looks = [line for line in said if line.startswith("PRAGMA")]
+    assert 'PRAGMA foreign_key_check("collector_gate")' in looks
+    assert [line for line in looks if line.endswith("check") or any(f'"{table}"' in line for table in GROWING)] == []
+    steps = [line for line in said if "bringing the database up to date" in line]
+    assert "0020_flags (1 of " in steps[0]
+    assert f"({len(steps)} of {len(steps)})" in steps[-1]
+    assert not [line for line in run(tmp_path, _START) if "database" in line or line.startswith("PRAGMA")]

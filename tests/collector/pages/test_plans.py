@@ -22,6 +22,7 @@ from django.test import Client
 
 from fabgate import wire
 from fabgate.collector import corrections, gates, roster
+from fabgate.collector.migrating import GROWING
 from fabgate.collector.models import Account, ApiKey, UsageSession
 from fabgate.collector.models.fields import Flag
 from fabgate.collector.received import Received
@@ -29,7 +30,7 @@ from fabgate.collector.store import Store
 from fabgate.collector.worker import Worker
 from tests.browser import furnish
 from tests.collector.gates import Journal
-from tests.collector.plans import GROWING, Asked, Walk, listening, plans
+from tests.collector.plans import Asked, Walk, listening, plans
 
 flags = import_module("fabgate.collector.migrations.0020_flags")
 pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite alone goes by the text of a condition")
