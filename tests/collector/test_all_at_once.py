@@ -79,10 +79,11 @@ def test_a_badge_that_was_lost_a_moment_from_now_is_lost_and_the_roster_can_be_s
     assert reasons(gate, row, tmp_path) == ("badge-lost",)
 
 
-def test_a_badge_that_changed_hands_a_moment_from_now_is_its_new_holders(gate, ada, laser, tmp_path):  # noqa: F811
+@pytest.mark.parametrize("reason", [Badge.RETURNED, Badge.LOST])
+def test_a_badge_that_changed_hands_a_moment_from_now_is_its_new_holders(gate, ada, laser, tmp_path, reason):  # noqa: F811
     grant(ada, laser)
     then = datetime.now(ZoneInfo("UTC")) + timedelta(seconds=30)
-    Badge.objects.get().end(Badge.RETURNED, "eve", then)
+    Badge.objects.get().end(reason, "eve", then)
     mo = Member.objects.create(id="m-2")
     row = give_badge(mo, since=then)
     assert reasons(gate, row, tmp_path) == ("training-missing",)
@@ -102,10 +103,11 @@ def test_a_loan_ends_at_its_midnight_beside_what_else_somebody_has(gate, ada, la
     assert reasons(gate, own, tmp_path, 4) == ()
 
 
-def test_a_loan_does_not_outlast_what_ends_before_it(gate, ada, laser, tmp_path):  # noqa: F811
+@pytest.mark.parametrize(("grace_days", "lent_for"), [(1, 3), (1, 1), (3, 1)])
+def test_a_loan_and_what_ends_beside_it_end_with_the_first_of_them(gate, ada, laser, tmp_path, grace_days, lent_for):  # noqa: F811
     grant(ada, laser)
-    Member.objects.update(valid_until=day(0), grace_days=1)
-    lent = give_badge(ada, "04A1B2C4", kind="loan", until=badges.end_of(day(3)))
+    Member.objects.update(valid_until=day(0), grace_days=grace_days)
+    lent = give_badge(ada, "04A1B2C4", kind="loan", until=badges.end_of(day(lent_for)))
     assert [reasons(gate, lent, tmp_path, days) for days in (0, 1, 2)] == [(), (), ("expired",)]
     assert today() == day(0)
 

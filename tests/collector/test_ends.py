@@ -109,6 +109,22 @@ def test_a_training_wanted_first_that_is_renewed_ahead_is_no_end(gate, ada, lase
     assert shown(ada) == ("Yes", day(14))
 
 
+def test_on_its_last_day_a_grant_holds_on_a_page_and_on_the_next_it_is_too_old(gate, ada, laser):  # noqa: F811
+    given = grant(ada, laser, until=day(0))
+    assert shown(ada) == ("Yes", day(0))
+    for chip in (lambda on: desk.trainings(ada, on)[0].chip, lambda on: allowed.trainings(ada, on)[0]["chip"]):
+        assert chip(day(0)).state != "bad"
+        assert chip(day(1)).state == "bad"
+    assert [Grant.deciding([given], on) for on in (day(0), day(1))] == [given, None]
+
+
+@pytest.mark.parametrize(("grace_days", "found"), [(2, ("Yes", day(0))), (1, ("No", None))])
+def test_a_membership_is_over_for_a_page_when_its_days_of_grace_are(gate, ada, laser, grace_days, found):  # noqa: F811
+    grant(ada, laser)
+    Member.objects.update(valid_until=day(-2), grace_days=grace_days)
+    assert shown(Member.objects.get()) == found
+
+
 def test_a_members_own_page_says_when_the_membership_ends(gate, ada, laser):  # noqa: F811
     grant(ada, laser)
     Member.objects.update(valid_until=day(3))
