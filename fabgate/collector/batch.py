@@ -17,6 +17,7 @@ from typing import Final
 from fabgate import seal, wire
 from fabgate.collector import clocks, derive, floor, journals, ledger, lookups, quarantine, sql
 from fabgate.collector.models import Entry, Gate, Hole, Journal, Pulse
+from fabgate.collector.models.arrivals import MAX_SEQ
 from fabgate.collector.plain import Plain
 from fabgate.collector.received import Fact, Told, Unfit
 from fabgate.collector.sessions import SESSION_DATA
@@ -68,14 +69,18 @@ class Batch:
             gate.quarantine_dropped += dropped[gate.pk]
         self._fill_holes()
         facts = self._facts()
-        followed = derive.follow(facts, self.journals, self.now)
-        self._hear()
+        followed = derive.follow(facts, self.journals)
+        self._hear(followed)
+        lost = derive.name_lost(followed, self.now)
         off = clocks.note(facts, self.gates, self.now)
         refused = floor.refusals(facts, self.gates, self.journals, off, self.now)
         # Before any sum of days: whoever has those holds what orders are told under (rollup.add).
         answered = floor.answers(facts, self.told, self.gates, self.now)
         moved, passed = self._advance_all()
-        used = derive.usage(facts, self.gates, self.journals, followed, off, passed, self.now)
+        for old in lost:
+            passed |= _ended_in(old, old.ack_seq)
+        copies = [fact for _, fact, is_copy in self.new if is_copy]
+        used = derive.usage(facts, self.gates, self.journals, followed, off, passed, copies, self.now)
         floor.in_order()  # before the gates' rows, as roster.rebuild does: or each would wait for the other
         self._save_gates()
         sql.save_acks(moved)
@@ -221,8 +226,9 @@ class Batch:
             for row in holed & set(numbers):
                 journals.fill(by_pk[row], numbers[row], state, self.now)
 
-    def _hear(self) -> None:
-        """Take what the gates say of themselves."""
+    def _hear(self, followed: derive.Followed) -> None:
+        """Take what the gates say of themselves. Adds to `followed` what changes because a gate writes another journal."""
+        wrote = {gate.pk: gate.journal for gate in self.gates.values()}
         for told in self.told:
             gate, message = self.gates[told.gate], told.message
             was_online = gate.online
@@ -233,6 +239,13 @@ class Batch:
             # The broker repeats the retained words of a gate that is gone whenever the collector connects.
             if was_online or gate.online or gate.seen_at is None:
                 gate.seen_at = self.now
+        turned = {gate.pk for gate in self.gates.values() if gate.journal != wrote[gate.pk]}
+        if not turned:
+            return
+        followed.gates |= turned
+        # Nothing was named of one that had ended, while its gate wrote it all the same.
+        old_ones = Journal.objects.filter(gate__in=turned, name__in=[wrote[pk] for pk in turned])
+        followed.ended.update((old.pk, old) for old in old_ones if old.superseded_by_id is not None)
 
     def _save_gates(self) -> None:
         heard = {told.gate for told in self.told}
@@ -305,7 +318,7 @@ class Batch:
             if self._advance(journal, is_holed=journal.pk in holed):
                 # What arrived beyond another gap is not among what the ack passed.
                 if journal.ack_seq - was > sum(seq <= journal.ack_seq for seq in arrived[journal.pk]):
-                    passed |= _ended_in(journal, was)
+                    passed |= _ended_in(journal, was, journal.ack_seq)
                 self.touched.add(name)
                 moved.append(journal)
             elif journal.pk in arrived and name not in self.asked:
@@ -325,10 +338,10 @@ class Batch:
         return True
 
 
-def _ended_in(journal: Journal, after: int) -> set[str]:
-    """Return the sessions whose end a journal has beyond the number `after`, up to its ack."""
+def _ended_in(journal: Journal, after: int, upto: int = MAX_SEQ) -> set[str]:
+    """Return the sessions whose end a journal has beyond the number `after`, up to `upto`."""
     found = set()
-    rows = Entry.objects.filter(journal=journal, seq__gt=after, seq__lte=journal.ack_seq, type="session.ended")
+    rows = Entry.objects.filter(journal=journal, seq__gt=after, seq__lte=upto, type="session.ended")
     for entry in rows.iterator(chunk_size=500):
         data = wire.decode_data(entry.decode())
         if isinstance(data, wire.SessionEnded):

@@ -6,7 +6,7 @@ Nothing here depends on the order in which entries arrive; what each rule does t
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -48,6 +48,10 @@ class Followed:
 
     gates: set[int] = field(default_factory=set)
     images: list[Journal] = field(default_factory=list)
+    #: Journals that have ended, now or before: what is missing in them is to be named.
+    ended: dict[int, Journal] = field(default_factory=dict)
+    #: Of those that had ended before, the ones that something arrived of. One may be written again: see ``name_lost``.
+    late: dict[int, Journal] = field(default_factory=dict)
 
 
 #: What a journal's first entry may be, and names another journal in.
@@ -61,20 +65,19 @@ def named_journal(data: wire.Data | None) -> str | None:
     return data.journal if isinstance(data, wire.JournalForked) else None
 
 
-def follow(facts: Sequence[Fact], known: dict[str, Journal], now: datetime) -> Followed:
-    """Note which journals ended, and name what never arrived of them. Adds the journals that it changes to `known`.
+def follow(facts: Sequence[Fact], known: dict[str, Journal]) -> Followed:
+    """Note which journals ended. Adds the journals that it changes to `known`.
 
     `facts` are in the order of their arrival, because a fork is told from what comes after it.
     """
     found = Followed()
-    late: dict[int, Journal] = {}
     for index, fact in enumerate(facts):
         journal = known[fact.origin[0]]
         forked = fact.data if isinstance(fact.data, wire.JournalForked) else None
         if fact.origin[1] != 1 and forked is None:
             _watch_for_clone(fact, known[fact.journal])
             if journal.superseded_by_id is not None:
-                late[journal.pk] = journal
+                found.late[journal.pk] = journal
             continue
         named = known.get(named_journal(fact.data) or "")
         if named is not None and named.gate_id != journal.gate_id:
@@ -86,9 +89,7 @@ def follow(facts: Sequence[Fact], known: dict[str, Journal], now: datetime) -> F
             found.images.append(named)
         journal.save(update_fields=["predecessor", "is_root"])
         found.gates.add(journal.gate_id)
-    ended = _end_journals(found.gates, known)
-    for old in {old.pk: old for old in (*late.values(), *ended, *found.images)}.values():
-        _name_lost(old, now)
+    found.ended = {old.pk: old for old in (*_end_journals(found.gates, known), *found.images)}
     return found
 
 
@@ -145,26 +146,24 @@ def usage(
     followed: Followed,
     off: Off,
     passed: set[str],
+    copies: Iterable[Fact],
     now: datetime,
 ) -> list[tuple[Usage | None, Usage]]:
     """Bring the session rows up to date with new entries, new boot times and ended journals.
 
-    `known` has how far each journal reaches now, and `passed` the sessions whose end that has passed without a change.
+    `copies` are new entries whose originals are stored: they say which sessions another journal goes on with. `known`
+    has how far each journal reaches now, and `passed` the sessions whose end that has passed without a change.
     Returns those that changed, each as it was and as it is. Takes the live counters of sessions that have a row off `gates`; the caller saves those.
     """
     news = [(f, f.data) for f in facts if isinstance(f.data, SESSION_DATA)]
+    reported = {gate.id: gate.journal for gate in gates.values()}
     redated = boots.note(facts, gates, known)
     early = firsts.note(redated.dated, gates.values())
     if early:
         redated.boots |= firsts.boots_before(early)
     hinted = {session for gate in gates.values() for session in gate.hints}
-    rows = sql.load_sessions(
-        {data.session for _, data in news}
-        | _others(followed, redated)
-        | hinted
-        | passed
-        | firsts.sessions_before(early)
-    )
+    others = _others(followed, redated) | _copied(copies) | firsts.sessions_before(early)
+    rows = sql.load_sessions({data.session for _, data in news} | others | hinted | passed)
     before = {session: sql.copy_of(row) for session, row in rows.items()}
     longest_s = lookups.longest_s({data.roster for _, data in news if data.roster})
     for fact, data in news:
@@ -189,7 +188,7 @@ def usage(
             if rows[session].gate_id == gate.id:
                 rows[session].hint_ms = max(rows[session].hint_ms, hint_ms)
     holders.note([row for session, row in rows.items() if _is_new(row, before.get(session))], now)
-    _settle(rows, before, known.values(), {gate.pk: gate.earliest_at for gate in gates.values()})
+    _settle(rows, before, known.values(), reported, {gate.pk: gate.earliest_at for gate in gates.values()})
     changed = [(before.get(session), row) for session, row in rows.items() if row != before.get(session)]
     sql.save_sessions([row for _, row in changed])
     rollup.add(changed)
@@ -220,16 +219,17 @@ def _settle(
     rows: dict[str, Usage],
     before: dict[str, Usage],
     known: Iterable[Journal],
+    reported: Mapping[int, str],
     earliest: dict[int, datetime | None],
 ) -> None:
     """Conclude what follows for `rows`, and for what overlaps them: it is added to `rows`, and to `before` as it was."""
     by_pk = {journal.pk: journal for journal in known}
-    _conclude(list(rows.values()), by_pk)
+    over = _conclude(list(rows.values()), by_pk, reported)
     overlapping, others = overlaps.find(rows.values(), before)
     if others:
         more = sql.load_sessions(others)
         before |= {session: sql.copy_of(row) for session, row in more.items()}
-        _conclude(list(more.values()), by_pk)
+        over |= _conclude(list(more.values()), by_pk, reported)
         rows |= more
         overlapping, _ = overlaps.find(rows.values(), before)
     others_gates = {row.gate_id for row in rows.values()} - earliest.keys()  # an entry may name another gate's session
@@ -241,34 +241,95 @@ def _settle(
             impossible = BEFORE_FIRST
         elif row.id in overlapping:
             impossible = OVERLAP
-        elif _is_start_lost(row, journal):
+        elif _is_start_lost(row, journal, is_over=journal.pk in over):
             impossible = NO_START
         image = journal.fork_mark is not None and row.opened_seq > journal.fork_mark
         judge(row, image=image, impossible=impossible)
 
 
-def _is_start_lost(row: Usage, journal: Journal) -> bool:
+def _is_start_lost(row: Usage, journal: Journal, *, is_over: bool) -> bool:
     """Whether an ended session's start cannot arrive any more: up to the end nothing is awaited."""
-    return row.has_end and not row.has_start and (journal.ack_seq >= row.opened_seq or _is_over(journal))
+    return row.has_end and not row.has_start and (journal.ack_seq >= row.opened_seq or is_over)
 
 
-def _is_over(journal: Journal) -> bool:
-    return journal.superseded_by_id is not None
-
-
-def _conclude(rows: Sequence[Usage], by_pk: dict[int, Journal]) -> None:
+def _conclude(rows: Sequence[Usage], by_pk: dict[int, Journal], reported: Mapping[int, str]) -> set[int]:
+    """Conclude when `rows` were and how they ended; return which of their journals are over, by their rows."""
     by_pk.update(Journal.objects.in_bulk({row.opened_in_id for row in rows} - set(by_pk)))
     undated = {(row.gate_id, row.start_boot) for row in rows if row.has_start and not row.start_timed}
     undated |= {(row.gate_id, row.last_boot) for row in rows if not row.last_timed}
     when = boots.when(undated)
+    over = _over([by_pk[pk] for pk in {row.opened_in_id for row in rows}], reported)
+    abandoned = _abandoned([row for row in rows if not row.has_end and row.opened_in_id in over], by_pk, reported)
     for row in rows:
-        journal = by_pk[row.opened_in_id]
         conclude(
             row,
             start=when.get((row.gate_id, row.start_boot), _NEVER),
             last=when.get((row.gate_id, row.last_boot), _NEVER),
-            abandoned=_is_over(journal) and row.opened_seq <= journal.last_own,
+            abandoned=row.id in abandoned,
         )
+    return over
+
+
+def _over(some: Collection[Journal], reported: Mapping[int, str]) -> set[int]:
+    """Return which journals are over, by their rows: their gate writes another one now.
+
+    `reported`: by gate, which journal it said it writes. That may be one that had ended: an older card was put back, and
+    what was written since is over instead (docs/decisions/0063).
+    """
+    unasked = {journal.gate_id for journal in some} - reported.keys()  # an entry may name another gate's session
+    if unasked:
+        reported = {**reported, **dict(Gate.objects.filter(pk__in=unasked).values_list("pk", "journal"))}
+    others = [journal for journal in some if journal.name != reported.get(journal.gate_id)]
+    alive = {journal.gate_id for journal in others if journal.superseded_by_id is None}
+    names = [name for gate in alive if (name := reported.get(gate))]
+    back: set[int] = set()
+    if names:
+        ended = Journal.objects.filter(name__in=names, gate__in=alive, superseded_by__isnull=False)
+        back.update(ended.values_list("gate_id", flat=True))
+    return {journal.pk for journal in others if journal.superseded_by_id is not None or journal.gate_id in back}
+
+
+def _abandoned(rows: Sequence[Usage], by_pk: Mapping[int, Journal], reported: Mapping[int, str]) -> set[str]:
+    """Return which of `rows`, open ones of journals that are over, no journal goes on with."""
+    places: dict[tuple[str, str], str] = {}
+    forked: set[int] = set()
+    for row in rows:
+        journal = by_pk[row.opened_in_id]
+        if journal.fork_head is not None:
+            forked.add(row.gate_id)
+            if journal.cloned and row.opened_seq > journal.fork_head:
+                continue  # the clone goes on with it
+        places[row.id, f"{journal.name}/{row.opened_seq}/"] = row.id
+    if forked:
+        for place in _gone_on_with(forked, {origin for _, origin in places}, reported):
+            places.pop(place, None)
+    return set(places.values())
+
+
+def _gone_on_with(gates: Collection[int], origins: set[str], reported: Mapping[int, str]) -> Iterator[tuple[str, str]]:
+    """Yield (session, origin) for each of `origins` that a journal has a copy of which is not over.
+
+    An origin is a journal and a number, as ``copyof`` begins. A card and its image may both have written it.
+    """
+    after_others = Journal.objects.filter(gate__in=gates).exclude(predecessor="")
+    living = {journal.pk for journal in after_others} - _over(after_others, reported)
+    copies = Entry.objects.filter(journal__in=living, type__startswith="session.", copyof__isnull=False)
+    for pk, copyof in copies.values_list("pk", "copyof").iterator():
+        journal, seq, _hash = (copyof or "//").split("/", 2)
+        origin = f"{journal}/{seq}/"
+        if origin in origins:
+            data = wire.decode_data(Entry.objects.get(pk=pk).decode())
+            if isinstance(data, SESSION_DATA):
+                yield data.session, origin
+
+
+def _copied(copies: Iterable[Fact]) -> set[str]:
+    """Return the open sessions that another journal has entries of."""
+    named = sorted({fact.data.session for fact in copies if isinstance(fact.data, SESSION_DATA)})
+    found: set[str] = set()
+    for some in statements.chunks(named):
+        found.update(UsageSession.objects.filter(pk__in=some, has_end=False).values_list("pk", flat=True))
+    return found
 
 
 def _others(followed: Followed, redated: Redated) -> set[str]:
@@ -289,17 +350,31 @@ def _others(followed: Followed, redated: Redated) -> set[str]:
     return ids
 
 
-def _name_lost(old: Journal, now: datetime) -> None:
-    """Name what will never arrive of an ended journal: up to its last known head, unless the next one copied it."""
+def name_lost(followed: Followed, now: datetime) -> list[Journal]:
+    """Name what will never arrive of the journals that ended; return those of which there was any.
+
+    Not of one that its gate writes again: it may be on its way.
+    """
+    again = {pk for pk, old in followed.late.items() if old.name == old.gate.journal}
+    old_ones = {pk: old for pk, old in followed.late.items() if pk not in again} | followed.ended
+    return [old for old in old_ones.values() if _name_lost(old, now)]
+
+
+def _name_lost(old: Journal, now: datetime) -> bool:
+    """Name what will never arrive of an ended journal: up to its last known head, unless the next one copied it.
+
+    Say whether there was any.
+    """
     stored = Entry.objects.filter(journal=old).aggregate(last=Max("seq"))["last"] or 0
     missing = journals.name_missing(old, min(max(old.head, old.fork_head or 0, stored), old.last_own), now)
     if not missing:
-        return
+        return False
     log.error("%s: of the ended journal, entries %s are missing", old.name, missing)
     copies = Entry.objects.filter(journal__gate=old.gate_id, copyof__startswith=f"{old.name}/")
     copied = {int(copyof.split("/")[1]) for copyof in copies.values_list("copyof", flat=True) if copyof}
     if copied:
         journals.fill(old, copied, Hole.COPIED, now)
+    return True
 
 
 def _watch_for_clone(fact: Fact, journal: Journal) -> None:

@@ -36,12 +36,14 @@ def reach(numbers: Iterable[int], passed: list[Range], start: int) -> int:
 
 
 def advance(journal: Journal) -> bool:
-    """Move the journal's ack as far as its rows allow; say whether it moved. The caller saves it."""
-    passed = list(
-        Hole.objects.filter(journal=journal, last__gt=journal.ack_seq)
-        .exclude(state=Hole.FILLED)
-        .values_list("first", "last")
-    )
+    """Move the journal's ack as far as its rows allow; say whether it moved. The caller saves it.
+
+    It passes a named hole below the journal's floor only. The gate still has what comes after the floor, or another
+    card of it has, and forgets what is acknowledged (docs/decisions/0063).
+    """
+    holes = Hole.objects.filter(journal=journal, last__gt=journal.ack_seq, first__lt=journal.floor)
+    named = holes.exclude(state=Hole.FILLED).values_list("first", "last")
+    passed = [(first, min(last, journal.floor - 1)) for first, last in named]
     seq = reach(_numbers(journal, journal.ack_seq), passed, journal.ack_seq)
     if seq == journal.ack_seq:
         return False
@@ -120,7 +122,8 @@ class Kin:
 def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
     """Return for each journal of one gate the one that ended it, or None for what is alive.
 
-    A journal that another names is ended by that one. Journals that nothing ties together cannot be told apart by
+    A journal that another names is ended by that one; of two that name the same one, as a card that was restored twice
+    writes them, the first to be heard of is ended by the next. Journals that nothing ties together cannot be told apart by
     what they hold, so there the order counts in which the collector first heard of them: a chain that is known to
     begin anew ends those before it, back to the last one that did. Computed from all that is known, so that late entries
     can correct it; one more journal changes what is said of its neighbours only.
@@ -142,6 +145,9 @@ def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
         if older is not None and older.pk != kin.pk:
             ended[older.pk] = max(kin.pk, ended[older.pk] or 0)
             chain[head(kin.name)] = head(older.name)
+    alive = sorted(kin.pk for kin in gate if ended[kin.pk] is None)
+    heads = {kin.pk: head(kin.name) for kin in gate}
+    ended |= _by_the_next([(heads[pk], pk) for pk in alive])
     first_heard: dict[str, int] = {}
     for kin in gate:
         first_heard[head(kin.name)] = min(kin.pk, first_heard.get(head(kin.name), kin.pk))
@@ -150,6 +156,17 @@ def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
         if ended[kin.pk] is None:
             later = bisect_right(roots, (first_heard[head(kin.name)], sys.maxsize))
             ended[kin.pk] = roots[later][1] if later < len(roots) else None
+    return ended
+
+
+def _by_the_next(tips: Iterable[tuple[str, int]]) -> dict[int, int | None]:
+    """Return for each journal that the next one of its chain ended which one that is. `tips`: (chain, journal's row)."""
+    last: dict[str, int] = {}
+    ended: dict[int, int | None] = {}
+    for chain, pk in tips:
+        if chain in last:
+            ended[last[chain]] = pk
+        last[chain] = pk
     return ended
 
 

@@ -190,7 +190,7 @@ def test_what_comes_late_to_an_older_journal_clears_its_number_and_names_those_b
     assert holes() == [(2, 3, "lost")]
     store.store([journal.message(2)], NOON)
     assert holes() == [(2, 2, "filled"), (3, 3, "lost")]
-    assert Row.objects.get(name=journal.name).ack_seq == 4
+    assert Row.objects.get(name=journal.name).ack_seq == 2  # whoever sends it late may have the third too
 
 
 def test_journal_forked_names_the_old_journals_remaining_holes(store, journal):

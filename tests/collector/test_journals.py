@@ -45,6 +45,12 @@ def test_a_journal_that_begins_anew_ends_what_was_heard_of_before():
     assert successors([Kin(1, "a", "", True), Kin(2, "b", "a", False), Kin(3, "c", "", True)]) == {1: 2, 2: 3, 3: None}
 
 
+def test_of_journals_that_name_the_same_one_each_is_ended_by_the_next():
+    gate = [Kin(1, "a", "", True), Kin(2, "b", "a", False), Kin(3, "c", "b", False), Kin(4, "d", "a", False)]
+    assert successors(gate) == {1: 4, 2: 3, 3: 4, 4: None}
+    assert successors([*gate, Kin(5, "e", "", True)]) == {1: 4, 2: 3, 3: 4, 4: 5, 5: None}
+
+
 def test_each_beginning_ends_what_was_heard_of_since_the_one_before():
     gate = [Kin(1, "a", "", True), Kin(2, "lost", "", False), Kin(3, "b", "", True), Kin(4, "c", "", True)]
     assert successors(gate) == {1: 3, 2: 3, 3: 4, 4: None}
