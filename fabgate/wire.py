@@ -146,7 +146,12 @@ def collector_status_topic(site: str) -> str:
 
 def collector_subscriptions(site: str) -> list[str]:
     """Return the topic filters that a collector of `site` subscribes to."""
-    return [f"{ROOT}/{site}/+/{leaf}" for leaf in ("event/#", "status", "state", "reply")]
+    return gate_subscriptions(site, "+")
+
+
+def gate_subscriptions(site: str, gate: str) -> list[str]:
+    """Return the topic filters of what one gate says; ``+`` stands for every gate."""
+    return [f"{ROOT}/{site}/{gate}/{leaf}" for leaf in ("event/#", "status", "state", "reply")]
 
 
 def parse_gate_topic(topic: str) -> tuple[GateTopics, str]:

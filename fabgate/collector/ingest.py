@@ -24,8 +24,9 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from fabgate import wire
 from fabgate.collector import certificates, places, start
 from fabgate.collector.environ import Environment
+from fabgate.collector.floods import Floods
 from fabgate.collector.inbox import Connected, Inbox, Lost, Posted
-from fabgate.collector.models import Collector, Heartbeat
+from fabgate.collector.models import Collector, Gate, Heartbeat
 from fabgate.collector.mqtt import Link
 from fabgate.collector.received import Received
 from fabgate.collector.store import Publication, Store
@@ -37,12 +38,21 @@ log = logging.getLogger(__name__)
 MAX_BATCH: Final = 1_000
 #: A batch is held several times over while it is stored: as it came, decoded, and as rows.
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
+#: While a gate floods: what the others send waits for the end of a batch, so that batches are shorter then.
+FLOODED_BATCH: Final = 200
+FLOODED_BATCH_BYTES: Final = 1024 * 1024
 #: How long another collector's retained 'online' may take to arrive after we subscribed to it.
 LISTEN_S: Final = 1.0
 RETRY_S: Final = 1.0
 #: So many messages at once are a crowd. Then full batches count, and not the wait of each message. More than an untouched
 #: Mosquitto keeps ready for us: it drops what does not fit, so that there a reader who waits costs more than it saves.
 CROWD: Final = 900
+#: A batch that took longer waited for a disk or a database that was away.
+STORED_WITHIN_S: Final = 5.0
+#: So long what arrives is read before each batch while a gate floods.
+FLOODED_READ_S: Final = 0.2
+#: How long nothing is stored so that the other thread reads what a flood left in the broker: 20,000 messages.
+DRAIN_S: Final = 3.0
 #: How long the other thread reads what has arrived before it is looked at again: longer, the more there is.
 READ_FIRST_S: Final = 0.001
 READ_MOST_S: Final = 0.016
@@ -90,6 +100,7 @@ class Ingest:
         self._greet_at: float | None = None
         #: The last batch was a large one: more comes than is stored one by one.
         self._is_crowded = False
+        self._floods = Floods()
         self._trouble = "it has just started"
         #: What is wrong with the dates of the broker's certificate, as the last attempt to connect showed.
         self._certificate = ""
@@ -117,7 +128,12 @@ class Ingest:
         messages = self._handle(self._take())
         self._is_crowded = len(messages) >= CROWD
         if messages:
+            began_s, cpu_s = time.monotonic(), time.thread_time()
             self._publish(self._persist(messages))
+            self._inbox.stored(messages, time.thread_time() - cpu_s)
+            if time.monotonic() - began_s > STORED_WITHIN_S:
+                self._inbox.refused()  # nothing was stored for a while: honest gates, too, have sent all of theirs again
+        self._watch_floods()
         if self._listen_until is not None and time.monotonic() >= self._listen_until:
             self._listen_until = None
             self._serve()
@@ -129,6 +145,22 @@ class Ingest:
             self._link = Link(self._env, collector=self._store.collector, inbox=self._inbox)
             self._link.start()
         self._beat()
+
+    def _watch_floods(self) -> None:
+        """Shut out who floods. What the broker has queued of it is read first: behind it the others wait."""
+        refused = self._inbox.refused()
+        if not (self._serving and self._link.connected):
+            return
+        if self._floods.look(refused, time.monotonic()):
+            self._subscribe()
+        if refused:
+            self._read_on(DRAIN_S)
+
+    def _read_on(self, most_s: float) -> None:
+        """Store nothing until all that has arrived was read: whoever floods is found out sooner, and the others too."""
+        until_s = time.monotonic() + most_s
+        while self._link.has_more and time.monotonic() < until_s and not self._stopping:
+            time.sleep(READ_MOST_S)
 
     def _beat(self) -> None:
         """Say that this process is alive: now and then, and at once when something has changed."""
@@ -159,15 +191,10 @@ class Ingest:
         while self._is_crowded and not self._is_batch_full() and self._link.has_more and not self._stopping:
             time.sleep(read_s)
             read_s = min(read_s * 2, READ_MOST_S)
-        left = MAX_BATCH_BYTES
-        while len(found) < MAX_BATCH and left > 0:
-            try:
-                found.append(self._inbox.get())
-            except queue.Empty:
-                break
-            if isinstance(last := found[-1], Received):
-                left -= len(last.body)
-        return found
+        if self._inbox.is_flooded:
+            self._read_on(FLOODED_READ_S)
+        most = (FLOODED_BATCH, FLOODED_BATCH_BYTES) if self._inbox.is_flooded else (MAX_BATCH, MAX_BATCH_BYTES)
+        return [*found, *self._inbox.take(most[0] - 1, most[1])]
 
     def _is_batch_full(self) -> bool:
         return self._inbox.count >= MAX_BATCH or self._inbox.bytes >= MAX_BATCH_BYTES
@@ -204,9 +231,37 @@ class Ingest:
         self._serving = True
         # In this order: the subscription brings the retained status, which has to be ours by then (--takeover).
         self._link.say_online(online=True)
-        self._link.subscribe(wire.collector_subscriptions(self._env.site))
+        self._subscribe()
         self._greet_at = time.monotonic()
         log.info("serving %s", self._env.site)
+
+    def _subscribe(self) -> None:
+        """Subscribe to every gate, known or not; while gates are shut out, to each of the others that is known.
+
+        The broker keeps the subscriptions of a collector that ended, and MQTT has no "all but this one".
+        """
+        site, shut = self._env.site, self._floods.shut
+        try:
+            known = Gate.objects.order_by("name").values_list("name", flat=True)
+            single = {name: wire.gate_subscriptions(site, name) for name in known}
+        except (DatabaseError, InterfaceError) as error:
+            log.error("which gates there are cannot be read (%s)", error)
+            connection.close()
+            single = {name: wire.gate_subscriptions(site, name) for name in shut}
+            shut = frozenset()
+        everybody = wire.collector_subscriptions(site)
+        if shut:
+            log.error(
+                "more arrives from %s than one gate may send: not listening to that for a while",
+                ", ".join(sorted(shut)),
+            )
+            self._link.subscribe(
+                [one for name, own in single.items() if name not in shut for one in own], retained=False
+            )
+            self._link.unsubscribe([*everybody, *(one for name in shut for one in wire.gate_subscriptions(site, name))])
+        else:
+            self._link.subscribe(everybody)
+            self._link.unsubscribe([one for own in single.values() for one in own])
 
     def _greet_gates(self) -> None:
         """Publish how far each journal is stored and which rosters there are; later where the database is away.

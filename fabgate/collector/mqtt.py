@@ -13,7 +13,7 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +54,11 @@ CONNECT_TIMEOUT_S: Final = 15.0
 #: the interpreter from each other at every statement of the database, which costs a fifth of a backlog's time; what
 #: arrives waits in the socket. Not for ever: a disk that hangs must not cost the connection.
 TURN_S: Final = 1.0
+#: MQTT 5, 3.8.3.1: what a broker does with its retained messages when somebody subscribes.
+_SEND_RETAINED: Final = 0
+_KEEP_RETAINED: Final = 2
+#: So many filters a packet.
+_FILTERS: Final = 100
 #: A refusal is told for so long, in seconds: while gates speak, the next one comes within a minute.
 REFUSED_S: Final = 90.0
 
@@ -107,9 +112,16 @@ class Link:
         with self._turn:
             yield
 
-    def subscribe(self, filters: list[str]) -> None:
-        """Subscribe with QoS 1; retained messages come again each time."""
-        self._client.subscribe([(name, SubscribeOptions(qos=1)) for name in filters])
+    def subscribe(self, filters: Sequence[str], *, retained: bool = True) -> None:
+        """Subscribe with QoS 1; retained messages come again each time, unless told not to."""
+        options = SubscribeOptions(qos=1, retainHandling=_SEND_RETAINED if retained else _KEEP_RETAINED)
+        for some in _some(filters):
+            self._client.subscribe([(name, options) for name in some])
+
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        """Subscribe no longer; to what there was no subscription to, nothing happens."""
+        for some in _some(filters):
+            self._client.unsubscribe(some)
 
     def publish(self, topic: str, body: bytes) -> None:
         """Publish retained with QoS 1. While there is no connection nothing is kept: it is said again on connect."""
@@ -222,6 +234,12 @@ class Link:
         if is_kept or not topic.endswith("/status"):
             return None
         return datetime.now(UTC) if time.monotonic() - self._connected_at > QUEUE_S else None
+
+
+def _some(filters: Sequence[str]) -> Iterator[list[str]]:
+    """Yield `filters` in packets of a size that any broker takes."""
+    for first in range(0, len(filters), _FILTERS):
+        yield list(filters[first : first + _FILTERS])
 
 
 def _log_in(client: paho.Client, env: Environment) -> None:

@@ -7,7 +7,7 @@ before power went on is no use of the machine and overlaps nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
@@ -17,13 +17,28 @@ from msgspec import Struct
 
 from fabgate.collector import sql, statements
 from fabgate.collector.counted import WRITTEN_LATER
-from fabgate.collector.sessions import LONGEST, MAX_DRIFT, Usage, was_set
+from fabgate.collector.sessions import (
+    JOURNAL_LOST,
+    LONGEST,
+    MAX_DRIFT,
+    OVERLAP,
+    TOO_LONG,
+    TOO_MUCH_RUNNING,
+    TOO_MUCH_TIME,
+    Usage,
+    was_set,
+)
 
 _MS: Final = timedelta(milliseconds=1)
 _COLUMNS: Final = (
     *("id", "gate_id", "start_boot", "start_boottime_ms", "last_boot", "last_boottime_ms", "started_at", "ended_at"),
-    *("reason", "energised_ms", "uncertainty_ms"),
+    *("reason", "energised_ms", "uncertainty_ms", "doubt"),
 )
+#: So many sessions of one gate are compared with each other at one moment of the wall clock. It may have been set back a
+#: few times, which the boot clocks tell; no machine has more at once, and then all of them are in doubt unseen.
+MOST_AT_ONCE: Final = 50
+#: Doubts that another overlap does not change.
+_AS_GRAVE: Final = frozenset({OVERLAP, JOURNAL_LOST, TOO_MUCH_TIME, TOO_MUCH_RUNNING, TOO_LONG})
 #: Asked of all gates of a batch at once. SQLite is to take the index of the machine; gates without one share NULL.
 _STORED: Final = (
     f"SELECT {', '.join(f's.{column}' for column in _COLUMNS)}, s.machine_id FROM wanted CROSS JOIN"  # noqa: S608
@@ -47,6 +62,8 @@ class Span(Struct, frozen=True, gc=False):
     last_ms: int
     began: datetime
     ended: datetime
+    #: What was doubted of it so far.
+    doubt: str | None = None
 
     def overlaps(self, other: Span) -> bool:
         """Whether both were at one time: by the wall clock, and by the boot clock where it counted for both."""
@@ -58,8 +75,9 @@ class Span(Struct, frozen=True, gc=False):
 
 
 def find(rows: Collection[Usage], before: Mapping[str, Usage]) -> tuple[set[str], set[str]]:
-    """Return which of `rows` overlap another session of their gate, and which others overlap them or did `before`.
+    """Return which of `rows` overlap another session of their gate, and of which others that is to be asked again.
 
+    Of those that overlap them now and are not in doubt for it yet, and of those that are and overlapped them `before`.
     Nearly always nothing overlaps, and then that is seen from the dates alone: with every batch, so that it costs little.
     """
     of_place: dict[_Place, list[Usage]] = defaultdict(list)
@@ -79,12 +97,19 @@ def find(rows: Collection[Usage], before: Mapping[str, Usage]) -> tuple[set[str]
         if not was[place] and _are_apart(of_place[place], there):
             continue
         mine = [span for row in of_place[place] if (span := _span(row)) is not None]
-        own = {span.id for span in mine}
-        for one, other in _pairs([*mine, *there]):
-            found |= {one.id, other.id} & own
-            others |= {one.id, other.id} - own
-        others |= {span.id for span in there for old in was[place] if span.overlaps(old)}
+        overlap = _overlapping(mine, there)
+        found |= {span.id for span in mine if span.id in overlap}
+        others |= {span.id for span in there if span.id in overlap and span.doubt not in _AS_GRAVE}
+        if moved := _moved(was[place], mine):
+            overlapped = _overlapping(moved, there)
+            others |= {span.id for span in there if span.id in overlapped and span.doubt == OVERLAP}
     return found, others
+
+
+def _moved(was: list[Span], now: list[Span]) -> list[Span]:
+    """Return those of the spans of before that are not the same now."""
+    dates = {span.id: (span.began, span.ended, span.start_ms, span.last_ms) for span in now}
+    return [span for span in was if dates.get(span.id) != (span.began, span.ended, span.start_ms, span.last_ms)]
 
 
 def _are_apart(rows: list[Usage], there: list[Span]) -> bool:
@@ -99,18 +124,27 @@ def _are_apart(rows: list[Usage], there: list[Span]) -> bool:
     return True
 
 
-def _pairs(spans: list[Span]) -> Iterator[tuple[Span, Span]]:
-    """Yield each two spans of one gate that overlap."""
-    of_gate: dict[int, list[Span]] = defaultdict(list)
-    for span in spans:
-        of_gate[span.gate_id].append(span)
-    for some in of_gate.values():
-        some.sort(key=lambda span: (span.began, span.id))
-        running: list[Span] = []
-        for span in some:
-            running = [one for one in running if one.ended > span.began]
-            yield from ((one, span) for one in running if one.overlaps(span))
-            running.append(span)
+def _overlapping(mine: list[Span], there: list[Span]) -> set[str]:
+    """Return which of `mine` overlap any other span, and which of `there` overlap one of `mine`.
+
+    All of one gate. With more than MOST_AT_ONCE at one time, all of these; so that the work grows with the spans, and not
+    with the pairs of them.
+    """
+    own = {span.id for span in mine}
+    found: set[str] = set()
+    running: list[Span] = []
+    for span in sorted([*mine, *there], key=lambda span: (span.began, span.id)):
+        running = [one for one in running if one.ended > span.began]
+        if len(running) >= MOST_AT_ONCE:
+            found.add(span.id)
+            found |= {one.id for one in running}
+            running.remove(min(running, key=lambda one: one.ended))
+        else:
+            for one in running:
+                if (one.id in own or span.id in own) and one.overlaps(span):
+                    found |= {one.id, span.id}
+        running.append(span)
+    return found
 
 
 def _span(row: Usage) -> Span | None:
@@ -123,7 +157,7 @@ def _span(row: Usage) -> Span | None:
 
 
 def _made(*values: Any) -> Span | None:
-    *head, began, ended, reason, energised_ms, uncertainty_ms = values
+    *head, began, ended, reason, energised_ms, uncertainty_ms, doubt = values
     if not energised_ms and not uncertainty_ms:
         return None
     if reason in WRITTEN_LATER:  # the end carries the date of the gate's next start
@@ -132,7 +166,7 @@ def _made(*values: Any) -> Span | None:
         return None
     session, gate, *clocks = head
     start_boot, start_ms, last_boot, last_ms = clocks
-    return Span(session, gate, start_boot, start_ms, last_boot, last_ms, began, ended)
+    return Span(session, gate, start_boot, start_ms, last_boot, last_ms, began, ended, doubt)
 
 
 _columns = attrgetter(*_COLUMNS)

@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fabgate import wire
-from fabgate.collector import api, listing
+from fabgate.collector import api, listing, overlaps, sql
 from fabgate.collector.models import Gate, LedgerLine, Machine, Member, Review, RosterLimit, UsageSession
 from fabgate.collector.pages.use import exports
 from fabgate.collector.store import Store
+from tests.support.work import instructions
 
 from .gates import BOOTED_MS, NOON, Journal
 from .postgresql import EXAMPLES
@@ -71,6 +72,51 @@ def test_one_that_was_stored_and_settled_before_is_marked_when_the_other_one_com
     assert reviews() == {"s-1": "overlap", "s-2": "overlap", "s-3": None}
     kinds = LedgerLine.objects.filter(session="s-1").order_by("pk").values_list("kind", "review")
     assert list(kinds) == [("ended", ""), ("changed", "overlap")]
+
+
+def spans(first: int, count: int, *, apart_ms: int = 0) -> list[overlaps.Span]:
+    """Sessions of one boot that all were in the same hour by the wall clock; the boot clock says `apart_ms` apart."""
+    hour = NOON + timedelta(hours=1)
+    return [
+        overlaps.Span(f"s-{n:05}", 1, "b", n * apart_ms, "b", n * apart_ms + 1_000, NOON, hour, None)
+        for n in range(first, first + count)
+    ]
+
+
+def test_looking_at_sessions_that_all_overlap_takes_work_by_their_number_and_not_by_their_pairs():
+    # One gate's account, in other hands, stored 10,000 of them; each further batch compared all with all, for minutes.
+    def work(count: int) -> int:
+        return instructions(lambda: overlaps._overlapping(spans(0, 50), spans(50, count)))
+
+    assert work(2_000) < 3 * work(1_000)
+
+
+def test_a_clock_that_was_set_back_a_few_times_lets_nothing_overlap():
+    few = overlaps.MOST_AT_ONCE
+    assert overlaps._overlapping(spans(0, few, apart_ms=5_000), []) == set()
+
+
+def test_more_sessions_at_one_time_than_any_machine_has_are_all_in_doubt():
+    most = overlaps.MOST_AT_ONCE
+    found = overlaps._overlapping(spans(0, 5, apart_ms=5_000), spans(5, 2 * most, apart_ms=5_000))
+    assert found >= {span.id for span in spans(0, 5)}
+
+
+@pytest.mark.parametrize("minutes", [1, 600])
+def test_sessions_that_are_marked_are_not_asked_again_for_each_further_one(journal, minutes):
+    journal.start("s-0")
+    for number in range(1, 4):
+        journal.start(f"s-{number}")
+    for number in range(4):
+        journal.end(f"s-{number}", minutes * 60_000)
+    store(*journal.messages())
+    marked = reviews()
+    assert None not in marked.values()
+    journal.start("s-9")
+    journal.end("s-9", 1_000)
+    store(*journal.messages(journal.head - 1))
+    rows = sql.load_sessions(["s-9"])
+    assert overlaps.find(rows.values(), {})[1] == set()
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import queue
+from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fabgate import wire
 from fabgate.collector import inbox as module
@@ -66,13 +69,132 @@ def test_a_message_too_large_for_one_gate_is_taken_beside_those_of_others():
     assert inbox.offer(message("saw-1"))
 
 
-def test_a_word_about_the_connection_always_fits(monkeypatch):
+def test_a_word_about_the_connection_always_fits_and_comes_first(monkeypatch):
     monkeypatch.setattr(module, "MAX_WAITING", 1)
     inbox = Inbox()
     assert inbox.offer(message("laser-1", b""))
     assert not inbox.offer(message("laser-2", b""))
     inbox.post(Lost("away"))
     inbox.post(Connected())
-    assert [inbox.get(timeout_s=1) for _ in range(3)][1:] == [Lost("away"), Connected()]
+    assert [inbox.get(timeout_s=1) for _ in range(3)] == [Lost("away"), Connected(), message("laser-1", b"")]
     with pytest.raises(queue.Empty):
         inbox.get()
+
+
+def test_a_gate_that_sends_without_end_delays_the_others_by_a_turn():
+    inbox = Inbox()
+    for _ in range(2 * wire.ACK_WINDOW):
+        inbox.offer(message("mad", b"{}"))
+    inbox.offer(message("laser-1", b"{}"))
+    inbox.offer(message("saw-1", b"{}"))
+    first = [inbox.get().topic.split("/")[3] for _ in range(100)]
+    assert {"laser-1", "saw-1"} < set(first)
+
+
+def test_turns_are_of_the_same_size_in_bytes():
+    inbox = Inbox()
+    for _ in range(250):
+        inbox.offer(message("mad"))
+        for _ in range(7):
+            inbox.offer(message("laser-1", b"x" * 500))
+    taken = Counter()
+    for one in inbox.take(1_000, 1_000_000):
+        taken[one.topic.split("/")[3]] += len(one.body) + len(one.topic) + module.OVERHEAD_BYTES
+    assert taken["mad"] == pytest.approx(taken["laser-1"], abs=len(KB_60) + 2 * module.TURN_BYTES)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 40_000)), max_size=60), st.integers(1, 20))
+def test_each_gates_messages_come_out_once_and_in_their_order(sent, most):
+    inbox = Inbox()
+    offered = [message(gate, number.to_bytes(2, "big") + bytes(size)) for number, (gate, size) in enumerate(sent)]
+    assert all(inbox.offer(one) for one in offered)
+    found = []
+    while inbox.count:
+        found += inbox.take(most, 100_000)
+    assert inbox.bytes == 0
+    for gate in "abc":
+        topic = message(gate).topic
+        assert [one for one in found if one.topic == topic] == [one for one in offered if one.topic == topic]
+
+
+class Clock:
+    """Monotonic seconds that a test moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_whose_messages_take_long_to_store_rests_as_long_and_the_others_do_not_wait():
+    clock = Clock()
+    inbox = Inbox(clock)
+    for _ in range(300):
+        inbox.offer(message("mad", b"{}"))
+    batch = [inbox.get(), *inbox.take(199, 1_000_000)]
+    inbox.stored(batch, module.BATCH_S + 20.0)
+    inbox.offer(message("laser-1", b"{}"))
+    assert inbox.get().topic == message("laser-1").topic
+    with pytest.raises(queue.Empty):
+        inbox.get()
+    clock.now_s += 19.9
+    with pytest.raises(queue.Empty):
+        inbox.get()
+    clock.now_s += 0.2
+    again = [inbox.get(), *inbox.take(999, 1_000_000)]
+    assert len(again) == 2, "each took a tenth of a second"
+    assert inbox.count == 98
+
+
+def test_who_has_one_message_in_a_batch_that_took_long_hardly_rests():
+    clock = Clock()
+    inbox = Inbox(clock)
+    batch = [*[message("mad", b"{}")] * 199, message("laser-1", b"{}")]
+    inbox.stored(batch, module.BATCH_S + 20.0)
+    inbox.offer(message("laser-1", b"{}"))
+    clock.now_s += 0.1
+    assert inbox.get().topic == message("laser-1").topic
+
+
+def test_who_is_cheap_again_gets_full_turns_again():
+    clock = Clock()
+    inbox = Inbox(clock)
+    inbox.stored([message("mad", b"{}")], module.BATCH_S + 1.0)
+    inbox.stored([message("mad", b"{}")], module.BATCH_S)
+    clock.now_s += 1.0
+    for _ in range(50):
+        inbox.offer(message("mad", b"{}"))
+    assert len([inbox.get(), *inbox.take(999, 1_000_000)]) == 50
+
+
+def test_a_costly_batch_that_was_never_stored_stops_nobody():
+    clock = Clock()
+    inbox = Inbox(clock)
+    inbox.stored([message("mad", b"{}")], module.BATCH_S + 1.0)
+    clock.now_s += 1.0
+    for _ in range(2):
+        inbox.offer(message("mad", b"{}"))
+        assert inbox.get().topic == message("mad").topic
+
+
+def test_usual_batches_let_nobody_rest():
+    inbox = Inbox()
+    batch = [message("laser-1", b"{}")] * wire.ACK_WINDOW
+    inbox.stored(batch, module.BATCH_S + len(batch) * module.COSTLY_S * 0.9)
+    inbox.offer(batch[0])
+    assert inbox.get() == batch[0]
+
+
+def test_who_sends_more_than_its_window_is_known_before_it_is_refused():
+    inbox = Inbox()
+    for _ in range(2 * wire.ACK_WINDOW):
+        inbox.offer(message("laser-1", b"{}"))
+    assert not inbox.is_flooded
+    while inbox.offer(message("laser-1", b"{}")):
+        pass
+    assert inbox.is_flooded
+    assert inbox.refused() == {"laser-1"}
+    assert inbox.refused() == set()
+    inbox.take(10_000, 1_000_000_000)
+    assert not inbox.is_flooded

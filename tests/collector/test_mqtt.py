@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from fabgate import wire
 from fabgate.collector import inbox as waiting
 from fabgate.collector import mqtt
 from fabgate.collector.inbox import Connected, Inbox, Lost
@@ -112,6 +113,23 @@ def test_only_one_thread_writes_to_the_socket(broker, monkeypatch):
     assert one._inbox.get(timeout_s=HANGS_S).topic.startswith("fabgate/v1/lyon/")
     one.stop(orderly=True)
     assert writers == {one._thread.ident}
+
+
+def test_a_gate_that_is_shut_out_is_not_heard_and_the_others_are(broker):
+    one = link(broker.port, broker.ca)
+    one.start()
+    assert one._inbox.get(timeout_s=HANGS_S) == Connected()
+    everybody = wire.collector_subscriptions("lyon")
+    one.subscribe(everybody)
+    one.subscribe(wire.gate_subscriptions("lyon", "saw-1"), retained=False)
+    one.unsubscribe(everybody)
+    one.unsubscribe(wire.gate_subscriptions("lyon", "never-was"))
+    for gate in ("mad", "saw-1"):  # in the order of their packets: the broker knows the subscriptions by then
+        one.publish(f"fabgate/v1/lyon/{gate}/state", b"{}")
+    assert one._inbox.get(timeout_s=HANGS_S).topic == "fabgate/v1/lyon/saw-1/state"
+    one.subscribe(everybody)
+    assert one._inbox.get(timeout_s=HANGS_S).topic.endswith("/state"), "what it said last comes when it is let in again"
+    one.stop(orderly=True)
 
 
 def test_messages_that_the_database_does_not_keep_up_with_are_left_to_the_gates(monkeypatch):
