@@ -141,6 +141,39 @@ def test_a_time_of_seconds_that_a_command_set_survives_the_form(browse, saw):
 
 
 @pytest.mark.parametrize(
+    ("stored", "sent", "is_taken"),
+    [
+        (None, "2027-03-01T18:00", False),
+        ("2027-03-01T18:00:00", "2027-03-01T18:01", False),
+        ("2027-03-01T18:00:00+00:00", "2028-01-01T00:00", False),
+        ("2020-03-01T18:00:00", "2027-03-01T18:00", False),
+        ("2027-03-01T18:00:00", "2027-03-01T18:00", True),
+        ("2027-03-01T18:00:00", "2027-02-01T18:00", True),
+        ("2027-03-01T18:00:00", "", True),
+        (None, "", True),
+    ],
+)
+def test_a_maintainer_ends_opening_weeks_and_only_a_manager_begins_or_prolongs_them(
+    browse, saw, gate, stored, sent, is_taken
+):
+    """Until then everybody is let in, also who holds no training or is blocked: the maintainer themselves, too."""
+    saw.rules |= {"observe_until": stored} if stored else {}
+    saw.save()
+    before, form = saw.rules, typed(saw, observe_until=sent, price_hint="5")
+    answer = browse("maintainer").post("/machines/saw/rules", form)
+    saw.refresh_from_db()
+    if is_taken:
+        assert answer.status_code == 303
+        assert (saw.rules["price_hint"], "observe_until" in saw.rules) == ("5", bool(sent))
+        return
+    assert answer.status_code == 400
+    assert "Only a manager opens a machine to everybody, or for longer." in text(answer)
+    assert saw.rules == before
+    assert browse("manager").post("/machines/saw/rules", form).status_code == 303
+    assert served(gate).machine.observe_until is not None
+
+
+@pytest.mark.parametrize(
     ("wrong", "said"),
     [
         ({"limit_s": "0"}, "power always has a deadline"),

@@ -117,12 +117,16 @@ class NewMachineForm(AboutForm):
 
 
 class RulesForm(Watched, forms.Form):
-    """Every rule of a machine. After it was found valid, `rules` are what the machine keeps."""
+    """Every rule of a machine. After it was found valid, `rules` are what the machine keeps.
+
+    `may_open`: whether who sends it may open the machine to everybody, or for longer (docs/decisions/0068).
+    """
 
     rules: dict[str, Any]
 
-    def __init__(self, data: QueryDict | None = None, *, machine: Machine) -> None:
+    def __init__(self, data: QueryDict | None = None, *, machine: Machine, may_open: bool = False) -> None:
         self._machine = machine
+        self._may_open = may_open
         super().__init__(data, initial=_initial(machine.wire_rules()))
         for name in words.RULES:
             self.fields[name] = _field(name)
@@ -139,6 +143,9 @@ class RulesForm(Watched, forms.Form):
         found = {name: _kept(name, value) for name, value in cleaned.items()}
         if not self.fields["observe_until"].has_changed(self["observe_until"].initial, self["observe_until"].data):
             found["observe_until"] = self._machine.rules.get("observe_until")  # with its zone, as it was written
+        elif not self._may_open and self._opens_for_longer(cleaned["observe_until"]):
+            text = _("Only a manager opens a machine to everybody, or for longer. Choose an earlier time, or none.")
+            self.add_error("observe_until", text)
         would_be = msgspec.convert(found, wire.MachineRules)
         for field in dict.fromkeys(mistake.partition(":")[0] for mistake in wire.machine_mistakes(would_be)):
             self.add_error(field, str(_WRONG.get(field, _("This cannot be."))))
@@ -152,6 +159,10 @@ class RulesForm(Watched, forms.Form):
             self.add_error("grace_s", str(_WITHOUT_GRACE))
         self.rules = {name: value for name, value in found.items() if value is not None}
         return cleaned
+
+    def _opens_for_longer(self, until: datetime | None) -> bool:
+        was = self._machine.wire_rules().observe_until
+        return until is not None and (was is None or until > _local(was))
 
 
 class TrainingsForm(Watched, forms.Form):

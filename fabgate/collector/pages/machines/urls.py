@@ -37,7 +37,7 @@ RIGHTS: Final = {
     "machines-rules": Right(get=_NOBODY, post=_SETS_UP),
     "machines-preset": Right(get=_NOBODY, post=_SETS_UP),
     "machines-retire": Right(get=_NOBODY, post=_SETS_UP),
-    # Who is let in, and what a gate must know, is for the manager to say.
+    # Who is let in, and what a gate must know, is for the manager to say; RulesForm keeps opening weeks to them.
     "machines-trainings": Right(get=_NOBODY, post=writes()),
     "machines-gate": Right(get=_NOBODY, post=writes()),
     "machines-gate-move": Right(get=_NOBODY, post=_SETS_UP),

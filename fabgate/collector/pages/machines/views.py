@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector import changes, locks, presets, roster, twice
 from fabgate.collector.door import account_of, see_other
-from fabgate.collector.models import Change, Gate, Machine, Training
+from fabgate.collector.models import Account, Change, Gate, Machine, Training
 from fabgate.collector.pages import errors, known, watched
 from fabgate.collector.pages.floor import acts, stations
 from fabgate.collector.pages.floor.stations import Station
@@ -105,7 +105,8 @@ def rules(request: HttpRequest, name: str) -> HttpResponse:
     machine = get_object_or_404(Machine, name=name)
     with transaction.atomic():
         held = watched.held(machine)
-        form = RulesForm(request.POST, machine=held)
+        may_open = account_of(request).role == Account.MANAGER
+        form = RulesForm(request.POST, machine=held, may_open=may_open)
         if is_right := not form.is_overtaken() and form.is_valid():
             with changes.made(account_of(request).name, "machine.updated", machine) as change:
                 held.rules = form.rules
