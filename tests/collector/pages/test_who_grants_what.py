@@ -71,6 +71,11 @@ def test_instructors_and_days_long_past_are_a_managers(browse, bo, way, said):
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_day_a_month_back_is_still_a_trainers(browse, bo, way):
+    assert send(browse(bo), way, since=(LONG_AGO + timedelta(days=1)).isoformat()).status_code == 303
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_the_trainer_who_is_named_is_a_person_on_record(browse, bo, way):
     client = browse(bo)
     response = send(client, way, trainer="Dr. Nobody")
@@ -111,6 +116,16 @@ def test_underneath_the_pages_the_same_rules_hold_and_the_site_itself_is_free_of
         for give in (grants.give, lambda one, *more, **said: grants.give_all([one], *more, **said)):
             with pytest.raises(UsageError, match="Only its trainers and managers"):
                 give(ada, laser(), "autonomous", actor=who, since=today())
+    laser().trainers.add(bo)
+    for give in (grants.give, lambda one, *more, **said: grants.give_all([one], *more, **said)):
+        with pytest.raises(UsageError, match="Only a manager makes instructors"):
+            give(ada, laser(), "instructor", actor=bo, since=today())
+        with pytest.raises(UsageError, match="Only a manager dates a grant more than a month back"):
+            give(ada, laser(), "autonomous", actor=bo, since=LONG_AGO)
+    assert not Grant.objects.exists()
+    grants.give(ada, laser(), "supervised", actor=bo, since=LONG_AGO + timedelta(days=1))
+    Grant.objects.all().delete()
+    Change.objects.all().delete()
     grants.give(ada, laser(), "instructor", actor="cli:maya", since=LONG_AGO)
     assert Change.objects.get().actor == "cli:maya"
     with pytest.raises(UsageError, match=r"Dr\. Nobody"):
