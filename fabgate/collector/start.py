@@ -6,6 +6,7 @@ Nothing is ever overwritten, and two processes that start at once wait for each 
 from __future__ import annotations
 
 import base64
+import errno
 import gc
 import logging
 import os
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _APP: Final = "collector"
+#: What no later attempt mends: the path is none for a directory of this account.
+_NEVER_USABLE: Final = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+        *(errno.ELOOP, errno.ENAMETOOLONG),
+    }
+)
 #: So long the services that are told to restart together may take to end (their units: TimeoutStopSec).
 OTHERS_END_S: Final = 30.0
 
@@ -42,7 +50,8 @@ def prepare(*, make: bool = True, owns: bool = False, process: str = "") -> envi
     Where there is no database yet it is made, and where is said on stderr; unless `make` is False, for verbs that
     would have nothing to look at: an empty one beside the true one only misleads. Whoever `owns` the
     collector may take it to another time zone; others live in the one that it has. `process` begins each line of the log.
-    Raises UsageError with one line for each mistake in the environment.
+    Raises UsageError with one line for each mistake in the environment, and FabgateError where the disk or the database is
+    away, or full.
     """
     found = environ.read(os.environ, need_site=True)
     logs.set_up(found.log, process)
@@ -72,9 +81,14 @@ def prepare(*, make: bool = True, owns: bool = False, process: str = "") -> envi
             # Last, because with it there was a collector: a first start that is cut off may be repeated.
             write_secret(found.badge_key_file, new_key("b1"))
     except OSError as error:
-        raise UsageError(
-            f"FABGATE_DATA: found {str(found.data)!r}, which cannot be used ({error.strerror or error}); wanted a"
-            " directory that this account may write"
+        where, why = f"FABGATE_DATA: found {str(found.data)!r}", error.strerror or error
+        if error.errno in _NEVER_USABLE:
+            raise UsageError(
+                f"{where}, which cannot be used ({why}); wanted a directory that this account may write"
+            ) from error
+        # Not UsageError: `run` ends for wrong input, and a disk that is full or away comes back.
+        raise FabgateError(
+            f"{where}, which cannot be used now ({why}); make room on its disk, or see that the disk is there"
         ) from error
     environment: environ.Environment = settings.ENVIRONMENT
     return environment

@@ -70,6 +70,28 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path):
     assert done.stderr.startswith("error: FABGATE_DATA: found")
 
 
+#: Starts where no file can be opened any more, and says with which code that ends.
+_TOO_MANY_FILES = """
+import resource
+from zoneinfo import ZoneInfo
+from fabgate.collector import start
+from fabgate.errors import FabgateError
+ZoneInfo("UTC")  # it is read from a file, once
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+try:
+    start.prepare()
+except FabgateError as error:
+    print(error.exit_code, error)
+"""
+
+
+def test_a_directory_that_cannot_be_used_for_a_while_ends_no_collector_for_good(tmp_path):
+    ours = environment(tmp_path)
+    done = subprocess.run([sys.executable, "-c", _TOO_MANY_FILES], env=ours, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("1 FABGATE_DATA: found"), "2 is for what no later attempt can mend"
+    assert "cannot be used now (Too many open files)" in done.stdout
+
+
 def test_the_first_start_makes_secrets_that_only_their_owner_reads_and_no_start_changes_them(tmp_path):
     home = tmp_path / "data"
     assert run(environment(home), "migrate").returncode == 0
