@@ -46,8 +46,10 @@ def test_a_training_that_names_its_trainers_is_granted_by_these_and_by_managers(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_training_that_names_no_trainer_is_granted_by_each_trainer(browse, bo, way):
-    assert send(browse(bo), way).status_code == 303
+@pytest.mark.parametrize("stage", ["supervised", "autonomous", "suspended"])
+def test_a_training_that_names_no_trainer_is_granted_by_each_trainer(browse, bo, way, stage):
+    assert send(browse(bo), way, stage=stage).status_code == 303
+    assert Grant.objects.get().stage == stage
 
 
 def test_a_trainer_takes_back_only_what_they_train(browse, account, bo):
