@@ -278,7 +278,7 @@ class People:
         if training.prerequisite_id is None:
             return found
         lacks, is_suspended, walked = set(found.lacks), found.is_suspended, {training.pk}
-        first = training.prerequisite_id
+        first: int | None = training.prerequisite_id
         while first is not None:
             if first in walked:  # trainings that want each other first: nobody has those
                 lacks.add(NOT_TRAINED)
