@@ -80,6 +80,11 @@ class Badge:
         """Whether ISO/IEC 14443-3 says that this UID is made anew each time (single size, first byte 08)."""
         return self.kind is Kind.ISO14443A and len(self.raw) == 4 and self.raw[0] == 0x08
 
+    @property
+    def is_half(self) -> bool:
+        """Whether this is the first half of a 7-byte UID, as some libraries cut it: many cards have the same."""
+        return self.kind is Kind.ISO14443A and len(self.raw) == 4 and self.raw[0] == CASCADE_TAG
+
     def __str__(self) -> str:
         """Return the canonical spelling: upper-case hex, or ``w26:facility,number``.
 
@@ -96,8 +101,12 @@ class Badge:
 
 
 def from_uid(uid: bytes) -> Badge:
-    """Return the badge of a UID as a reader gives it. Raises RandomUidError for a random one."""
+    """Return the badge of a UID as a reader gives it.
+
+    Raises UsageError for half of one, or one of another length, and RandomUidError for a random one.
+    """
     badge = Badge(Kind.ISO14443A, bytes(uid))
+    _refuse_half(badge, str(badge))
     _refuse_random(badge)
     return badge
 
@@ -183,13 +192,9 @@ def _hex(text: str) -> Badge:
     compact = re.sub(r"[\s:.-]", "", text)
     if not _HEX.fullmatch(compact) or len(compact) not in _HEX_LENGTHS:
         raise UsageError(f"'{text}' is no UID: wanted 8, 14 or 20 hex digits")
-    raw = bytes.fromhex(compact)
-    if len(raw) == 4 and raw[0] == CASCADE_TAG:
-        raise UsageError(
-            f"'{text}' starts with the cascade tag 88: it is half of a 7-byte UID, as some libraries cut it."
-            " Read the card again with 'fabgate badge'"
-        )
-    return Badge(Kind.ISO14443A, raw)
+    badge = Badge(Kind.ISO14443A, bytes.fromhex(compact))
+    _refuse_half(badge, text)
+    return badge
 
 
 def _hex_reversed(text: str) -> Badge:
@@ -259,6 +264,14 @@ _PREFIXES = {
     "w26": _wiegand,
     "simple": _simple,
 }
+
+
+def _refuse_half(badge: Badge, text: str) -> None:
+    if badge.is_half:
+        raise UsageError(
+            f"'{text}' starts with the cascade tag 88: it is half of a 7-byte UID, as some libraries cut it."
+            " Read the card again with 'fabgate badge'"
+        )
 
 
 def _refuse_random(badge: Badge) -> None:

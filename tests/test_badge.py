@@ -143,9 +143,13 @@ def test_a_uid_that_is_made_anew_each_time_is_refused_in_every_spelling(rest):
 
 @given(rest=st.binary(min_size=3, max_size=3))
 def test_half_of_a_seven_byte_uid_is_refused_in_every_spelling(rest):
-    for spelling in spellings(Badge(Kind.ISO14443A, bytes([CASCADE_TAG]) + rest)).values():
+    badge = Badge(Kind.ISO14443A, bytes([CASCADE_TAG]) + rest)
+    assert badge.is_half
+    for spelling in spellings(badge).values():
         with pytest.raises(UsageError, match="7-byte"):
             parse(spelling)
+    with pytest.raises(UsageError, match="7-byte"):
+        from_uid(badge.raw)
 
 
 @given(uid=uids)

@@ -178,6 +178,8 @@ class Sensing:
                 found, wanted = f"a UID of the type {type(uid).__name__}", "bytes"
             elif len(uid) not in UID_LENGTHS:
                 found, wanted = f"a UID of {len(uid)} bytes", "4, 7 or 10"
+            elif Badge(Kind.ISO14443A, uid).is_half:
+                found, wanted = "half of a 7-byte UID (it starts with the cascade tag 88)", "all"
             else:
                 return
         elif seen is None or isinstance(seen, Misread):

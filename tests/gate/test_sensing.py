@@ -190,6 +190,10 @@ NAME = "the reader driver tests.gate.test_sensing.Misbehaving"
         (KeyboardInterrupt(), f"{NAME} raised KeyboardInterrupt: "),
         (Card(b"\x04\xa1\xb2"), f"{NAME} returned a UID of 3 bytes, wanted 4, 7 or 10"),
         (Card(b"\x04\xa1\xb2\xc3\xd4"), f"{NAME} returned a UID of 5 bytes, wanted 4, 7 or 10"),
+        (
+            Card(b"\x88\x04\xa1\xb2"),
+            f"{NAME} returned half of a 7-byte UID (it starts with the cascade tag 88), wanted all",
+        ),
         (Card("04A1B2C3"), f"{NAME} returned a UID of the type str, wanted bytes"),  # type: ignore[arg-type]
         ("04A1B2C3", f"{NAME} returned the type str, wanted a Card, a Misread or None"),
     ],
