@@ -28,6 +28,7 @@ from fabgate.gate.config import Config
 from fabgate.gate.roster import Directory
 from fabgate.gate.roster_origin import Relation
 from fabgate.gate.roster_source import RosterConfirmed, RosterRefused, RosterStored, replace_stored
+from fabgate.mqtt import certificates
 from fabgate.rules.words import Now
 from fabgate.seal import Keys, entry_hash, to_text
 
@@ -204,6 +205,10 @@ class HttpSource:
                 f"{self._url}: found no whole answer after {self._whole_timeout_s:g} s, wanted one in that time; the"
                 " network or the collector is too slow, or something between them holds the answer back"
             ) from None
+        except OSError as error:
+            if why := certificates.trouble(error, "collector's"):
+                raise UsageError(f"{self._url}: {why}") from error
+            raise
 
     def _unexpected(self, answer: Any) -> UsageError:
         return UsageError(

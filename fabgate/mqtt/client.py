@@ -17,6 +17,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from fabgate import wire
+from fabgate.mqtt import certificates
 
 #: How long one attempt to reach the broker's computer lasts. Linux repeats an unanswered first packet after 1, 3 and 7 s:
 #: a new attempt comes sooner than the next repetition would.
@@ -32,12 +33,6 @@ MAX_PACKET_BYTES: Final = wire.MAX_MESSAGE_BYTES + 4 * 1024
 #: an answer end the connection. MQTT's own pings need up to a minute, and meanwhile what the broker had to say waits for
 #: its TCP to try again, for about as long again as the network was away (measured: a lock 28 s late after 30 s).
 DEAD_LINE: Final = {"TCP_KEEPIDLE": 3, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 8_000}
-
-#: What OpenSSL's verification finds of a certificate's dates (X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED).
-_DATES: Final = {
-    9: "the broker's certificate is not valid yet: look at the clock of this computer and at the certificate's dates",
-    10: "the broker's certificate has expired: renew it (docs/install.md, “Renew the broker's certificate”)",
-}
 
 
 def new_client(client_id: str, tls: ssl.SSLContext | None = None) -> paho.Client:
@@ -72,11 +67,8 @@ def certificate_ends(client: paho.Client) -> datetime | None:
 
 
 def certificate_trouble(error: Exception) -> str:
-    """Return what is wrong with the dates of the broker's certificate, and what to do; "" for any other error.
-
-    OpenSSL does not say which certificate of the chain it is: an authority that has expired reads the same.
-    """
-    return _DATES.get(error.verify_code, "") if isinstance(error, ssl.SSLCertVerificationError) else ""
+    """Return what is wrong with the dates of the broker's certificate, and what to do; "" for any other error."""
+    return certificates.trouble(error, "broker's")
 
 
 def described(error: Exception) -> str:

@@ -20,6 +20,7 @@ from fabgate.gate.roster_http import HttpSource
 from fabgate.gate.roster_source import RosterConfirmed, RosterRefused, RosterStored
 from tests.gate.shell import Time, gate_config, key_file
 from tests.gate.test_roster_http import Collector, Server
+from tests.support.certificates import make_certificates, sign
 from tests.support.patience import HANGS_S
 
 HEAD = b"HTTP/1.1 200 OK\r\nDate: Tue, 24 Nov 2026 12:00:00 GMT\r\n"
@@ -182,6 +183,35 @@ def test_a_collector_of_another_authority_or_of_none_that_is_known_hears_no_toke
     for ca in (papers / "other-ca.pem", None):
         assert "certificate verify failed" in Gate(tmp_path, f"https://127.0.0.1:{secure.port}", ca=ca).refused()
     assert secure.asked == []
+
+
+@pytest.mark.parametrize(
+    ("days", "in_days", "said"),
+    [
+        (
+            -1,
+            -2,
+            "the collector's certificate has expired: renew it (docs/install.md, “Renew the broker's certificate”)",
+        ),
+        (9, 5, "the collector's certificate is not valid yet: look at the clock of this computer"),
+    ],
+)
+def test_a_collector_whose_certificate_is_out_of_its_dates_is_told_so(
+    tmp_path: Path, days: int, in_days: int, said: str
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    sign(make_certificates(own), "collector", days=days, in_days=in_days)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own / "collector.pem", own / "collector.key")
+    collector = Collector()
+    server = Server(collector, tls=context)
+    gate = Gate(tmp_path, f"https://127.0.0.1:{collector.port}", ca=own / "ca.pem")
+    try:
+        assert gate.refused().startswith(f"https://127.0.0.1:{collector.port}/api/v1/gates/laser-1/roster: {said}")
+    finally:
+        server.close()
+    assert collector.asked == []
 
 
 def test_an_authority_that_went_away_is_told(tmp_path: Path, secure: Collector) -> None:
