@@ -33,6 +33,14 @@ class Training(models.Model):
     def __str__(self) -> str:
         return self.title or self.name
 
+    def with_first(self) -> list[Training]:
+        """Return this training and all that must be held too: what it wants first, what that wants first, and so on."""
+        found, after = [self], self.prerequisite
+        while after is not None and after not in found:
+            found.append(after)
+            after = after.prerequisite
+        return found
+
 
 class Grant(models.Model):
     """What a trainer said of a member and a training: from `since` on they are at `stage`."""

@@ -89,6 +89,18 @@ def test_what_must_be_learnt_first_is_named_and_not_what_comes_after_it(desk):
     assert standing(desk)["laser"] == ("No", "training missing: Safety tour")
 
 
+def test_of_what_is_to_be_learnt_one_after_the_other_the_first_is_named(desk):
+    first = Training.objects.create(name="fire", title="Fire drill")
+    tour = Training.objects.create(name="safety", title="Safety tour", prerequisite=first)
+    Training.objects.filter(name="laser").update(prerequisite=tour)
+    assert standing(desk)["laser"] == ("No", "training missing: Fire drill")
+    trained("m-1")
+    trained("m-1", "safety")
+    assert standing(desk)["laser"] == ("No", "training missing: Fire drill")
+    trained("m-1", "fire")
+    assert standing(desk)["laser"] == ("Yes", "")
+
+
 def test_a_membership_in_its_days_of_grace_still_opens(desk):
     trained("m-1")
     Member.objects.filter(pk="m-1").update(valid_until=today() - timedelta(days=2), grace_days=3)

@@ -133,6 +133,34 @@ def test_a_training_is_told_as_it_was_on_record_then_and_what_became_of_it(used,
     assert told in text(browse("auditor").get(asked(NOON + 10 * MINUTE)))
 
 
+@pytest.mark.parametrize(
+    ("stages", "was_trained"),
+    [
+        ({"saws": "autonomous", "tour": "autonomous", "fire": "supervised"}, True),
+        ({"tour": "autonomous", "fire": "autonomous"}, False),  # only what the training wants first
+        ({"saws": "autonomous", "fire": "autonomous"}, False),
+        ({"saws": "autonomous", "tour": "autonomous"}, False),
+        ({"saws": "suspended", "tour": "autonomous", "fire": "autonomous"}, False),
+        ({"saws": "autonomous", "tour": "autonomous", "fire": "suspended"}, False),
+        ({"planes": "autonomous"}, True),  # another training of the machine
+        ({"planes": "autonomous", "saws": "suspended"}, False),  # a suspension from one shuts the machine
+    ],
+)
+def test_trained_is_who_held_a_training_and_all_that_it_wants_first(used, stages, was_trained):
+    fire = Training.objects.create(name="fire")
+    tour = Training.objects.create(name="tour", prerequisite=fire)
+    planes = Training.objects.create(name="planes")
+    saws = Training.objects.create(name="saws", prerequisite=tour)
+    for training in (planes, saws):
+        training.machines.add(Machine.objects.get(name="bandsaw"))
+    for name, stage in stages.items():
+        said = {"stage": stage, "since": NOON.date() - timedelta(days=30), "created_at": NOON - timedelta(days=30)}
+        Grant.objects.create(member_id="m-1", training=Training.objects.get(name=name), **said)
+    (cover,) = answer(NOON + 10 * MINUTE)["covers"]
+    assert cover.was_trained is was_trained
+    assert {row["grant"].training.name for row in cover.grants} == stages.keys()
+
+
 def test_a_person_who_was_corrected_since_is_told_with_who_was_recorded(used, browse):
     corrections.correct("s-1", "member", "m-3", author="eve", reason="x")
     shown = text(browse("auditor").get(asked(NOON + 10 * MINUTE)))

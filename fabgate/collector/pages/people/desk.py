@@ -130,10 +130,7 @@ def _missing(machine: Machine, held: Collection[int]) -> str:
     """Return which trainings would open a machine: of each the one that is to be learnt first."""
     found = []
     for training in machine.trainings.all():
-        first = training.prerequisite
-        lacks = first if first is not None and first.pk not in held else training
-        if lacks.pk not in held:
-            found.append(str(lacks))
+        found += [str(one) for one in training.with_first() if one.pk not in held][-1:]
     return _(" or ").join(dict.fromkeys(found))
 
 

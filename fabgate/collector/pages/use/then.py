@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -66,8 +67,8 @@ def answer(machine: Machine, moment: datetime) -> dict[str, Any]:
 
 def _cover(session: UsageSession, perhaps: str, machine: Machine, moment: datetime, names: Names) -> Cover:
     found = evidence.of(session)
-    grants = [_grant(grant, moment) for grant in _grants(session.used_by, machine)]
-    suspended = {row["grant"].training_id for row in grants if row["suspends"]}
+    ways = [[one.pk for one in training.with_first()] for training in machine.trainings.all()]
+    grants = [_grant(grant, moment) for grant in _grants(session.used_by, {pk for way in ways for pk in way})]
     return Cover(
         found=found,
         who=names[session.used_by],
@@ -76,18 +77,26 @@ def _cover(session: UsageSession, perhaps: str, machine: Machine, moment: dateti
         perhaps=perhaps,
         heard_at=covers.heard_at(session) if session.reason is None else None,
         grants=grants,
-        was_trained=any(row["held"] and row["grant"].training_id not in suspended for row in grants),
+        was_trained=_was_trained(ways, grants),
         by_hand=Member.machines.through.objects.filter(member=session.used_by, machine=machine.pk).exists(),
         stage=words.said(words.STAGES, found.grant.stage) if found.grant else "",
         corrected=words.corrected(session.corrected),
     )
 
 
-def _grants(member: str, machine: Machine) -> list[Grant]:
-    """Return everything that was ever said of a member and the trainings of a machine, and what those want first."""
-    wanted = set(machine.trainings.values_list("pk", flat=True))
-    first = set(machine.trainings.exclude(prerequisite=None).values_list("prerequisite", flat=True))
-    rows = Grant.objects.filter(member=member, training__in=wanted | first).select_related("training")
+def _was_trained(ways: Iterable[Collection[int]], grants: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether trainings let somebody in: one of the `ways`, each with what it wants first, is held and none is suspended.
+
+    It is the rule by which rosters are built (access.py), of what was on record then.
+    """
+    held = {row["grant"].training_id for row in grants if row["held"]}
+    suspended = {row["grant"].training_id for row in grants if row["suspends"]}
+    return any(held.issuperset(way) for way in ways) and all(suspended.isdisjoint(way) for way in ways)
+
+
+def _grants(member: str, trainings: Collection[int]) -> list[Grant]:
+    """Return everything that was ever said of a member and these trainings."""
+    rows = Grant.objects.filter(member=member, training__in=trainings).select_related("training")
     return list(rows.order_by("training__title", "since", "id"))
 
 
