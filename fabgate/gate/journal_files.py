@@ -12,12 +12,18 @@ device, inode, size or time of modification is somebody else's.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from fabgate.errors import JournalError
 from fabgate.gate.clock import fsync_directory
+from fabgate.gate.journal_reader import Reader
+
+log = logging.getLogger(__name__)
 
 #: What SQLite keeps beside a database.
 BESIDE: Final = ("-wal", "-shm", "-journal")
@@ -31,8 +37,13 @@ Stamp = tuple[int, int, int, int]
 def plain_begin(path: Path, image: bytes) -> None:
     """Make a database of these bytes, whole and durable or not at all; there is none.
 
-    What another one left beside the name goes first: SQLite would play its WAL into this one.
+    What another one left beside the name goes first: SQLite would play its WAL into this one. A WAL that holds anything is
+    kept under another name: its main file may be found again.
     """
+    with contextlib.suppress(FileNotFoundError):
+        if path.with_name(f"{path.name}-wal").stat().st_size:
+            kept = put_wal_aside(path, "unknown")
+            log.error("%s: there was a -wal without its file; it is kept as %s", path, kept.name)
     for end in BESIDE:
         path.with_name(path.name + end).unlink(missing_ok=True)
     fsync_directory(path.parent)
@@ -127,9 +138,7 @@ class JournalFiles:
 
     def put_aside(self, journal: str, sync_directory: Callable[[Path], None]) -> Path:
         """Give both files other names, under which a person finds them; return the main one's."""
-        number = 1
-        while (aside := self._path.with_name(f"journal-aside-{journal[-8:]}-{number}.db")).exists():
-            number += 1
+        aside = _free_name(self._path, journal[-8:])
         self._path.rename(aside)
         with contextlib.suppress(FileNotFoundError):
             Path(self._wal_name).rename(f"{aside}-wal")
@@ -137,10 +146,76 @@ class JournalFiles:
         sync_directory(self._path.parent)
         return aside
 
+    def put_wal_aside(self, journal: str) -> Path:
+        """Give the WAL alone another name; return it."""
+        return put_wal_aside(self._path, journal[-8:])
+
+
+def refuse_link(path: Path) -> None:
+    """Raise JournalError where a journal's name is a link: its WAL would be where nobody looks for it."""
+    if path.is_symlink():
+        raise JournalError(
+            f"{path}: found a link to {path.readlink()}, wanted the journal itself: its -wal has to be beside it. Move"
+            " both files back here, or let state_dir name the folder where they are"
+        )
+
+
+def part_strange_wal(path: Path) -> Path | None:
+    """Rename a WAL that is not of this main file, such as of the journal that an older copy replaced; return its name.
+
+    SQLite does not notice: it would play one journal's pages into another. A WAL goes on where its main file ends, so
+    that the entries in both together are a chain. Only where they are none, and the main file alone is whole, is it
+    another one's. To be called while nobody has the file open. Raises OSError.
+    """
+    wal = path.with_name(f"{path.name}-wal")
+    try:
+        if not wal.stat().st_size or _goes_on(path):
+            return None
+    except (FileNotFoundError, JournalError, sqlite3.Error):
+        return None  # none, or a file that cannot be read: whoever opens it says so
+    kept = put_wal_aside(path, "unknown")
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    return kept
+
+
+def _goes_on(path: Path) -> bool:
+    """Whether a main file and its WAL are one journal, as far as they can tell."""
+    alone_db = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
+    with contextlib.closing(alone_db), contextlib.closing(Reader(path)) as both:
+        try:
+            alone = Reader(path, alone_db)
+            _, head, _ = alone.bounds()
+            known = alone.hash_at(head) or b""
+        except JournalError:
+            return True  # a kill within a fold leaves a main file that only its WAL completes
+        with contextlib.suppress(JournalError):
+            is_next = both.id == alone.id and head >= both.bounds()[0] - 1 and both.hash_at(head) == known
+            if is_next and both.first_break(after=(head, known)) is None:
+                return True
+            if both.is_sound() and both.first_break() is None:
+                return True
+        return not (alone.is_sound() and alone.first_break() is None)
+
+
+def put_wal_aside(path: Path, what: str) -> Path:
+    """Rename the WAL of a main file `path` that is not there, so that it can be put back with it; return its new name."""
+    kept = Path(f"{_free_name(path, what)}-wal")
+    Path(f"{path}-wal").rename(kept)
+    return kept
+
+
+def _free_name(path: Path, what: str) -> Path:
+    """Return a name for a journal that is put aside, which neither a file nor a WAL has."""
+    number = 1
+    while any(path.with_name(f"journal-aside-{what}-{number}.db{end}").exists() for end in ("", "-wal")):
+        number += 1
+    return path.with_name(f"journal-aside-{what}-{number}.db")
+
 
 def _stamp(name: str) -> Stamp | None:
     try:
-        found = os.stat(name)  # noqa: PTH116 - with every entry, while somebody waits for power
+        # A link is another file: SQLite keeps the WAL beside what it points to.
+        found = os.lstat(name)  # with every entry, while somebody waits for power
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

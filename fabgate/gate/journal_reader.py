@@ -58,25 +58,32 @@ class StoredEntry(msgspec.Struct, frozen=True):
 class Reader:
     """A read-only view of a journal, for another thread or process. Where the file is damaged, JournalError says so."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, db: sqlite3.Connection | None = None) -> None:
+        """Open `path`, or read by a connection that is open already and stays the caller's."""
         self.path = path
-        if not path.is_file():
-            # Asked here: a connection that sqlite3 cannot open is never closed, and newer Pythons complain of it.
-            raise JournalError(f"{path}: the journal cannot be read (there is no such file)")
-        try:
-            address = f"{path.absolute().as_uri()}?mode=ro"
-            self._db = sqlite3.connect(address, uri=True, check_same_thread=False, timeout=5)
-        except sqlite3.Error as error:
-            raise JournalError(f"{path}: the journal cannot be read ({error})") from error
+        self._is_own = db is None
+        self._db = self._open(path) if db is None else db
         try:
             with readable(path):
-                self._rows(SMALL_CACHE)
+                if db is None:
+                    self._rows(SMALL_CACHE)
                 meta = dict(self._rows("SELECT key, value FROM meta"))
                 self.id = str(meta["journal"])
                 self.topics = wire.GateTopics(str(meta["site"]), str(meta["gate"]))
         except JournalError:
             self.close()
             raise
+
+    @staticmethod
+    def _open(path: Path) -> sqlite3.Connection:
+        if not path.is_file():
+            # Asked here: a connection that sqlite3 cannot open is never closed, and newer Pythons complain of it.
+            raise JournalError(f"{path}: the journal cannot be read (there is no such file)")
+        try:
+            address = f"{path.absolute().as_uri()}?mode=ro"
+            return sqlite3.connect(address, uri=True, check_same_thread=False, timeout=5)
+        except sqlite3.Error as error:
+            raise JournalError(f"{path}: the journal cannot be read ({error})") from error
 
     def after(self, seq: int, *, most: int) -> list[StoredEntry]:
         """Return the entries after `seq`, in order, at most `most`."""
@@ -109,15 +116,16 @@ class Reader:
         with readable(self.path):
             return self._rows("PRAGMA quick_check(1)") == [("ok",)]
 
-    def first_break(self) -> int | None:
+    def first_break(self, *, after: tuple[int, bytes] | None = None) -> int | None:
         """Check the chain from the anchor; return the number of the first entry that does not follow, or None.
 
-        The last entries can be cut off unseen where no collector has acknowledged them: nothing follows them.
+        `after`: check it from the entry of this number and hash on. The last entries can be cut off unseen where no
+        collector has acknowledged them: nothing follows them.
         """
         with readable(self.path):
             self._rows("BEGIN")  # one view: the writer may trim meanwhile
             try:
-                seq, prev = self._anchor()
+                seq, prev = self._anchor() if after is None else after
                 broken = first_break(self._links(seq), after=seq, prev=prev)
                 _, head, mark = self.bounds()
             finally:
@@ -143,7 +151,8 @@ class Reader:
 
     def close(self) -> None:
         """Close the view."""
-        self._db.close()
+        if self._is_own:
+            self._db.close()
 
 
 def _carried(seq: int, uid: str, kind: str, stored_hash: bytes, body: bytes) -> bytes:

@@ -19,7 +19,15 @@ from fabgate.errors import JournalError
 from fabgate.gate.clock import fsync_directory
 from fabgate.gate.ids import uuid7
 from fabgate.gate.journal_changes import Change, Draft, Holding, OpenSession
-from fabgate.gate.journal_files import JournalFiles, Stamp, plain_begin, plain_write_back, same_file
+from fabgate.gate.journal_files import (
+    JournalFiles,
+    Stamp,
+    part_strange_wal,
+    plain_begin,
+    plain_write_back,
+    refuse_link,
+    same_file,
+)
 from fabgate.gate.journal_reader import DAMAGE, SMALL_CACHE, Reader, blob, damaged, readable
 from fabgate.seal import ZERO_HASH, entry_hash, first_prev, to_text
 
@@ -114,9 +122,12 @@ class JournalStore:
         """Open or make the file. Raises JournalError when it cannot be written, read or is another gate's."""
         before, holding = self._files.main, self._holding
         try:
+            refuse_link(self.path)
             if not self.path.exists() or self.path.stat().st_size == 0:
                 self._begin(self.path, self._image())
                 self.is_new = True
+            elif strange := part_strange_wal(self.path):
+                log.error("%s: its -wal was of another file, and is kept as %s", self.path, strange.name)
             self._write_back(self.path.with_name(f"{self.path.name}-wal"))
             self._db = self._connect(str(self.path))
             self._execute("PRAGMA journal_mode=WAL")
@@ -322,7 +333,7 @@ class JournalStore:
         try:
             if not same_file(main, self._files.main):
                 self._give_up(wal)
-            elif main == self._files.main and not same_file(wal, self._files.wal):
+            elif not same_file(wal, self._files.wal) and (main == self._files.main or self._is_whole(self._db)):
                 self._save_into_main()
             elif same_file(wal, self._files.wal) and self._is_whole():
                 log.warning("%s: another program wrote to the file; all entries are there", self.path)
@@ -356,10 +367,16 @@ class JournalStore:
         """Let go of a main file without its name; what stands in its place is opened as it is found."""
         if not self._files.stay_away():
             raise JournalError(self._not_ours())
+        is_folded = False
         with contextlib.suppress(sqlite3.Error):
-            self._fold_all()  # whoever has it now has it whole
+            is_folded = self._fold_all()  # whoever has it now has it whole
         if same_file(wal, self._files.wal):
-            self._files.drop_wal()  # it is the old file's; SQLite would play it into this one
+            # It is the old file's; SQLite would play it into this one.
+            if is_folded:
+                self._files.drop_wal()
+            else:
+                kept = self._files.put_wal_aside(self.id)
+                log.error("%s: its -wal could not be folded into it and is kept as %s", self.path, kept.name)
         self._files.drop_index()
         self._sync_directory(self.path.parent)
         log.error("%s: the file stayed away; what stands there now is the journal", self.path)
@@ -369,17 +386,22 @@ class JournalStore:
         blocked: int = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
         return not blocked
 
-    def _is_whole(self) -> bool:
-        """Whether a fresh look at the named files finds a whole chain that holds our last entry."""
+    def _is_whole(self, db: Any = None) -> bool:
+        """Whether a fresh look at the named files, or by the open connection `db`, finds a whole chain to our last entry.
+
+        What the connection still has in memory is read from the files again.
+        """
         try:
-            with contextlib.closing(Reader(self.path)) as reader:
+            if db is not None:
+                self._execute("PRAGMA shrink_memory")
+            with contextlib.closing(Reader(self.path, db)) as reader:
                 return (
                     reader.id == self.id
                     and reader.is_sound()
                     and reader.first_break() is None
                     and reader.hash_at(self.head) == (self._head_hash if self.head else ZERO_HASH)
                 )
-        except JournalError:
+        except (JournalError, sqlite3.Error):
             return False
 
     def _transaction(self) -> _Transaction:
