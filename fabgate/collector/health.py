@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 
 from fabgate.collector import certificates
 from fabgate.collector.models import Collector, Gate, Heartbeat
+from fabgate.collector.models.workshop import TOO_MUCH_FOR
 
 #: How old the last sign of life of a process may be, in seconds.
 HEARD_WITHIN_S: Final = {Heartbeat.INGEST: 60, Heartbeat.WORKER: 180}
@@ -55,7 +56,7 @@ def look(now: datetime) -> Health:
     troubles = [] if free >= DISK_BYTES else [f"only {free // 1_000_000} MB are free in FABGATE_DATA"]
     try:
         beats = {beat.name: beat for beat in Heartbeat.objects.all()}
-        gates = of_gates()
+        gates = of_gates(now)
         zone = Collector.zone_trouble(settings.ENVIRONMENT.tz)
     except (DatabaseError, InterfaceError):
         # Its own words may name hosts and accounts, and whoever asks is unknown: they are in the log of `web`.
@@ -65,6 +66,9 @@ def look(now: datetime) -> Health:
         troubles.append(
             f"the clock of {wrong} gate{'s' if wrong > 1 else ''} is wrong: the page Gates says by how much"
         )
+    if loud := gates["too_much"]:
+        many = f"{loud} gates send more than a gate may: the page Gates says which" if loud > 1 else ""
+        troubles.append(many or "1 gate sends more than a gate may: the page Gates says which")
     if zone:
         troubles.append(f"web: {zone}")
     ends = beats[Heartbeat.INGEST].broker_until if Heartbeat.INGEST in beats else None
@@ -77,10 +81,14 @@ def look(now: datetime) -> Health:
     return Health(found, tuple(troubles))
 
 
-def of_gates() -> dict[str, int]:
-    """Return how many gates there are of machines in use, how many say nothing, and how many have a wrong clock."""
+def of_gates(now: datetime) -> dict[str, int]:
+    """Return how many gates there are of machines in use, how many say nothing, and how many have a wrong clock.
+
+    And how many of all gates, with a machine or without, send too much.
+    """
     gates = Gate.objects.filter(machine__retired_at=None).exclude(machine=None)
-    return gates.aggregate(
+    loud = Gate.objects.filter(too_much_at__gt=now - TOO_MUCH_FOR).count()
+    return {"too_much": loud} | gates.aggregate(
         known=Count("id"),
         silent=Count("id", filter=Q(online=False)),
         wrong_clock=Count("id", filter=Q(clock_off_ms__isnull=False)),

@@ -3,7 +3,7 @@
 The connection's thread puts messages in, the ingest takes them out: in turns of the same size for each account, so that
 a gate that sends without end delays the others by a turn and not by all that it sent. More than fits waits only when the
 database does not keep up, or when a gate floods it. Then messages are dropped, unacknowledged, and the gates send them
-again. Decided in docs/decisions/0031 and 0069.
+again. Decided in docs/decisions/0031, 0069 and 0070.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Final
 
 from fabgate import wire
+from fabgate.collector.allowance import Allowance
 from fabgate.collector.received import Received
 
 MAX_WAITING: Final = 50_000
@@ -87,6 +88,7 @@ class Inbox:
         self._resting: dict[str, float] = {}
         #: How many of theirs the batch holds so far.
         self._taken: Counter[str] = Counter()
+        self._allowances: dict[str, Allowance] = {}
         #: Who had more waiting than a gate that keeps to its window, and still has something waiting.
         self._flooding: set[str] = set()
         self._refused: set[str] = set()
@@ -109,6 +111,13 @@ class Inbox:
                 self._refused.add(name)
                 return False
             if self._count and (self._bytes + size > MAX_BYTES or self._count >= MAX_WAITING):
+                return False
+            now_s = self._clock()
+            allowance = self._allowances.get(name)
+            if allowance is None:
+                allowance = self._allowances[name] = Allowance(now_s)
+            if not allowance.spend(len(message.body), now_s):
+                self._refused.add(name)
                 return False
             if account is None:
                 account = self._accounts[name] = _Account()
@@ -217,7 +226,7 @@ class Inbox:
         return bool(self._flooding)
 
     def refused(self) -> set[str]:
-        """Return the gates that were refused for what they have waiting themselves, since this was asked last."""
+        """Return the gates that were refused for what they sent themselves, since this was asked last."""
         with self._ready:
             found, self._refused = self._refused, set()
         return {name.rpartition("/")[2] for name in found}

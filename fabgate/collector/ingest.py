@@ -19,14 +19,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from fabgate import wire
-from fabgate.collector import certificates, places, start
+from fabgate.collector import certificates, floor, places, start
 from fabgate.collector.environ import Environment
 from fabgate.collector.floods import Floods
 from fabgate.collector.inbox import Connected, Inbox, Lost, Posted
-from fabgate.collector.models import Collector, Gate, Heartbeat
+from fabgate.collector.models import Collector, Gate, Heartbeat, Pulse
 from fabgate.collector.mqtt import Link
 from fabgate.collector.received import Received
 from fabgate.collector.store import Publication, Store
@@ -155,6 +155,18 @@ class Ingest:
             self._subscribe()
         if refused:
             self._read_on(DRAIN_S)
+            self._name_loud(refused)
+
+    def _name_loud(self, gates: set[str]) -> None:
+        """Let pages and /healthz say which gates send too much."""
+        try:
+            with transaction.atomic():
+                now = datetime.now(UTC)
+                if Gate.objects.filter(name__in=gates).update(too_much_at=now):
+                    floor.pulse({Pulse.FLOOR: gates}, now)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("cannot say that %s sends too much: %s", ", ".join(sorted(gates)), error)
+            connection.close()
 
     def _read_on(self, most_s: float) -> None:
         """Store nothing until all that has arrived was read: whoever floods is found out sooner, and the others too."""

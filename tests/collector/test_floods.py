@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from django.conf import settings
 
@@ -95,6 +97,7 @@ def test_the_broker_queues_nothing_of_a_gate_that_floods_and_everything_of_the_o
     assert serving._link.filters == everybody
     flood(serving, "mad")
     serving._watch_floods()
+    assert [gate.name for gate in Gate.objects.all() if gate.sends_too_much(datetime.now(UTC))] == ["mad"]
     others = {one for gate in ("laser-1", "saw-1") for one in wire.gate_subscriptions("lyon", gate)}
     assert serving._link.filters == others
     serving._inbox.take(10_000, 1_000_000_000)

@@ -32,7 +32,10 @@ def test_all_is_well_while_its_processes_are_heard_and_the_database_answers(well
     answer = Client().get("/healthz")
     found = answer.json()
     assert (answer.status_code, found["ok"], found["troubles"]) == (200, True, [])
-    assert (found["database"], found["gates"]) == ({"ok": True}, {"known": 0, "silent": 0, "wrong_clock": 0})
+    assert (found["database"], found["gates"]) == (
+        {"ok": True},
+        {"too_much": 0, "known": 0, "silent": 0, "wrong_clock": 0},
+    )
     assert (found["ingest"]["heard_s"] < 60, found["ingest"]["within_s"]) == (True, 60)
     assert found["disk"]["free_bytes"] > 0
 
@@ -95,7 +98,7 @@ def test_silent_gates_are_counted_but_make_nobody_ill_and_retired_machines_have_
     Gate.objects.create(name="old-1", machine=old)
     Gate.objects.create(name="spare")
     found = health.look(datetime.now(UTC))
-    assert (found.found["gates"], found.is_well) == ({"known": 2, "silent": 1, "wrong_clock": 0}, True)
+    assert (found.found["gates"], found.is_well) == ({"too_much": 0, "known": 2, "silent": 1, "wrong_clock": 0}, True)
 
 
 def test_only_reading_is_possible(well):
@@ -135,3 +138,19 @@ def test_a_gate_whose_clock_is_wrong_is_somebodys_to_look_at_without_saying_whic
     found = health.look(datetime.now(UTC))
     assert found.found["gates"]["wrong_clock"] == 1
     assert found.troubles == ("the clock of 1 gate is wrong: the page Gates says by how much",)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["mad"], "1 gate sends more than a gate may: the page Gates says which"),
+        (["mad", "saw"], "2 gates send more than a gate may: the page Gates says which"),
+    ],
+)
+def test_a_gate_that_sends_too_much_is_somebodys_to_look_at_for_an_hour(well, names, said):
+    now = datetime.now(UTC)
+    for name in names:
+        Gate.objects.create(name=name, too_much_at=now)
+    assert health.look(now).troubles == (said,)
+    Gate.objects.update(too_much_at=now - timedelta(hours=1))
+    assert health.look(now).troubles == ()

@@ -19,6 +19,8 @@ from fabgate.collector import packed
 MAX_LIFTED = 100
 #: A gate speaks every 60 s; one that missed three times is not there, whatever it said last.
 HEARTBEATS: Final = timedelta(minutes=3)
+#: For so long it is told of a gate that it sends too much.
+TOO_MUCH_FOR: Final = timedelta(hours=1)
 #: Live counters that wait for the first entry of their session.
 MAX_HINTS = 20
 
@@ -135,6 +137,8 @@ class Gate(models.Model):
     head_at = models.DateTimeField(null=True, blank=True)
     #: How many of its messages in quarantine were deleted because newer ones took their room (../quarantine.py).
     quarantine_dropped = models.BigIntegerField(default=0)
+    #: When something of it was refused last because it sends more than one gate may (../floods.py, ../allowance.py).
+    too_much_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.name
@@ -164,6 +168,10 @@ class Gate(models.Model):
     def knows_roster(self) -> bool:
         """Whether the gate has reported the roster that was built for it last."""
         return self.reported_roster >= self.roster_version
+
+    def sends_too_much(self, at: datetime) -> bool:
+        """Whether it lately sent more than one gate may: it has a fault, or somebody else has its account."""
+        return self.too_much_at is not None and at - self.too_much_at < TOO_MUCH_FOR
 
     def is_heard(self, at: datetime) -> bool:
         """Whether the gate is there: it said so, and has not missed its heartbeats since."""

@@ -129,6 +129,13 @@ def test_what_a_gate_says_of_its_problems_is_put_in_words_and_kept_where_there_a
     assert of(problems=[said]).problems == [expected]
 
 
+def test_a_gate_that_sends_too_much_is_named_for_an_hour():
+    ((said, detail),) = of(too_much_at=NOW).problems
+    assert said.startswith("It sends more than a gate may")
+    assert not detail, "only what the gate itself says is English for everybody"
+    assert of(too_much_at=NOW - timedelta(hours=1)).is_well
+
+
 def test_the_list_puts_first_who_should_be_looked_at(browse):
     Gate.objects.create(name="alpha", machine=Machine.objects.get(), online=True, seen_at=NOW, reader="ok")
     Gate.objects.filter(name="alpha").update(roster_version=TODAYS, reported_roster=TODAYS)

@@ -97,7 +97,7 @@ def _health(gate: Gate, journal: Journal | None, lost: int, quarantined: int, at
         records=_records(journal),
         clock=_clock(gate, there=there),
         reader=_reader(gate, there=there),
-        problems=[_problem(text) for text in gate.problems],
+        problems=[*_too_much(gate, at), *(_problem(text) for text in gate.problems)],
         lost=lost,
         quarantined=quarantined,
     )
@@ -169,6 +169,15 @@ def _reader(gate: Gate, *, there: bool) -> Said:
     if gate.reader == "ok" and not there:
         return Said("silent", _("Was well"))
     return Said("ok", _("Well")) if gate.reader == "ok" else Said("bad", _("Has a fault"))
+
+
+def _too_much(gate: Gate, at: datetime) -> list[tuple[str, str]]:
+    if not gate.sends_too_much(at):
+        return []
+    text = _(
+        "It sends more than a gate may, and is heard only now and then. It has a fault, or somebody else uses its account."
+    )
+    return [(text, "")]
 
 
 def _problem(text: str) -> tuple[str, str]:
