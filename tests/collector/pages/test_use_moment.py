@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone
 
+from fabgate import wire
 from fabgate.collector import changes, corrections
 from fabgate.collector.models import Badge, Change, Gate, Grant, Hole, Journal, Machine, Training, UsageSession
 from fabgate.collector.pages.use import then
 from fabgate.collector.store import Store
 
-from .used import MINUTE, NOON, Used, machine, text
+from .used import BOOTED, MINUTE, NOON, Used, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -103,6 +104,25 @@ def test_the_clock_of_an_open_session_is_not_said_to_have_been_right_at_its_end(
         shown = text(client.get(page))
         assert "was synchronised at the start, and has been so far" in shown
         assert "at the end" not in shown
+
+
+def test_a_session_dated_before_its_gates_first_day_may_have_been_at_any_moment_since(used, browse):
+    journal, long_ago = used.journals["saw-1"], NOON - timedelta(days=7_000)
+    said = {"session": "s-3", "member": "m-3", "badge": "badge-m-3"}
+    journal.boottime_ms = (NOON + 90 * MINUTE - BOOTED) // timedelta(milliseconds=1)
+    begun = journal.write(
+        "session.started", time=long_ago, **said, basis=wire.Basis(kind="grant"), mode="tap", energised_from_ms=0
+    )
+    ended = journal.write("session.ended", time=long_ago, **said, reason="badge", energised_ms=600_000, running_ms=0)
+    Store("lyon").store([begun, ended], used.now)
+    assert UsageSession.objects.get(pk="s-3").review == "before-first"
+    for at in (NOON - timedelta(days=79), NOON + 95 * MINUTE, used.now - MINUTE, long_ago):
+        assert [(cover.who, cover.perhaps) for cover in answer(at)["covers"]] == [("Zoé Petit", "clock")]
+    for at in (NOON - timedelta(days=90), used.now + MINUTE):
+        assert answer(at)["covers"] == []
+    shown = text(browse("auditor").get(asked(NOON + 95 * MINUTE)))
+    assert "gave a date before the gate" in shown
+    assert "was synchronised at the start and at the end" not in shown
 
 
 def test_a_session_without_a_date_may_cover_what_it_lies_between(used):

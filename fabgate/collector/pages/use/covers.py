@@ -16,7 +16,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from fabgate.collector.models import Correction, Entry, Journal, Machine, Review, UsageSession
-from fabgate.collector.sessions import CONCLUDED, JOURNAL_LOST, MAX_UNREVIEWED_MS, was_set
+from fabgate.collector.sessions import BEFORE_FIRST, CONCLUDED, JOURNAL_LOST, MAX_UNREVIEWED_MS, was_set
 
 _MS: Final = timedelta(milliseconds=1)
 #: Why a session covers a moment only perhaps; SURE where nothing leaves that open.
@@ -68,7 +68,7 @@ def perhaps(session: UsageSession, moment: datetime) -> str | None:
     assert end is not None
     if session.is_about:
         return UNDATED if (start is None or start <= moment) and moment <= end else None
-    if session.clock_off_ms is not None or was_set(session):
+    if session.clock_off_ms is not None or was_set(session) or session.doubt == BEFORE_FIRST:
         return CLOCK if any(first <= moment <= last for first, last in _spans(session)) else None
     if start is None:
         return _without_start(session, moment, end)
@@ -101,7 +101,7 @@ def _candidates(machine: Machine, moment: datetime) -> list[UsageSession]:
             uncertain=True, ended_at__lt=moment, ended_at__gte=moment - timedelta(milliseconds=MAX_UNREVIEWED_MS)
         ),
         reviewed.filter(Q(reason=JOURNAL_LOST) | Q(uncertainty_ms__gt=0), ended_at__lt=moment),
-        reviewed.filter(clock_off_ms__isnull=False),
+        reviewed.filter(Q(clock_off_ms__isnull=False) | Q(doubt=BEFORE_FIRST)),
         reviewed.filter(start_timed=True, last_timed=True, start_boot=F("last_boot")),
         rows.filter(pk__in=Correction.objects.filter(field=Correction.TIME).values("session"), ended_at__lt=moment),
         UsageSession.open().filter(machine=machine).select_related("opened_in"),
@@ -169,6 +169,8 @@ def _spans(session: UsageSession) -> Iterator[tuple[datetime, datetime]]:
         yield min(start, end), max(start, end)
         return
     start = start or end - on
+    if session.doubt == BEFORE_FIRST and session.gate.earliest_at is not None:  # or since, until it was here
+        yield session.gate.earliest_at, Review.objects.values_list("opened_at", flat=True).get(session=session)
     off = (session.clock_off_ms or 0) * _MS
     yield (start - off, end + more) if off > timedelta() else (start, end - off + more)
 

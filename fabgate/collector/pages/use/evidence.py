@@ -19,7 +19,7 @@ from fabgate.collector.models.arrivals import AHEAD, MAX_SEQ
 from fabgate.collector.pages import clocks
 from fabgate.collector.pages.use import words
 from fabgate.collector.pages.use.names import Names
-from fabgate.collector.sessions import was_set
+from fabgate.collector.sessions import BEFORE_FIRST, was_set
 
 #: How far back, and how far on, entries are looked through: a session of a month writes 2,976 of its own.
 _BACK, _ON = 4_000, 200
@@ -83,6 +83,8 @@ class Evidence:
     @property
     def wrong_clock(self) -> str:
         """Return how it is known that the dates are wrong, in words; empty where nothing says so."""
+        if self.session.doubt == BEFORE_FIRST:
+            return _("gave a date before the gate's first day: only the minutes are exact")
         off_ms = self.session.clock_off_ms
         if off_ms is None:
             return _("was set while the session went on: only the minutes are exact") if was_set(self.session) else ""
