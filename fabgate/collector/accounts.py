@@ -30,13 +30,16 @@ class Taken(UsageError):  # noqa: N818 (it names what is in the way)
 
 
 def check_name(typed: str) -> str:
-    """Return a log-in name as it is kept. Raises UsageError where it cannot be one, and Taken where somebody has it."""
+    """Return a log-in name as it is kept. Raises UsageError where it cannot be one, and Taken where somebody has it.
+
+    Also taken are the names under which the log has what no person did.
+    """
     name = Account.as_name(typed)
     if not _NAME.fullmatch(name):
         raise UsageError(
             _("found the log-in name '%(found)s', wanted letters, digits and . _ - @ +, at most 63") % {"found": typed}
         )
-    if Account.objects.filter(name=name).exists():
+    if name in {changes.WORKER, changes.START} or Account.objects.filter(name=name).exists():
         raise Taken(name)
     return name
 

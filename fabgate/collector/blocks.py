@@ -63,7 +63,7 @@ def hold(member: Member, reason: str, until: date | None, *, actor: str) -> Chan
         held = Block.objects.select_for_update(no_key=True).filter(member=member, reason=reason, lifted_at=None).first()
         held = held or Block(member=member, reason=reason)
         with changes.made(actor, "block.set", held, reason=reason) as change:
-            held.until, held.actor, held.at = until, _short(actor), datetime.now(UTC)
+            held.until, held.actor, held.at = until, actor, datetime.now(UTC)
             held.save()
             change.rosters = roster.versions(roster.rebuild())
     log.info("%s blocked by %s: %s%s", member.id, actor, reason, f" until {until}" if until else "")
@@ -79,7 +79,7 @@ def lift(member: Member, *, only: int | None = None, actor: str, why: str = "") 
             raise UsageError(_("%(member)s is not blocked") % {"member": member})
         for found in held:
             with changes.made(actor, "block.lifted", found, reason=why) as change:
-                found.lifted_at, found.lifted_by = datetime.now(UTC), _short(actor)
+                found.lifted_at, found.lifted_by = datetime.now(UTC), actor
                 found.save(update_fields=["lifted_at", "lifted_by"])
                 if found is held[-1]:
                     change.rosters = roster.versions(roster.rebuild())
@@ -107,7 +107,7 @@ def lift_ended() -> list[Gate]:
                 return []
             for found in held:
                 log.info("%s unblocked: %s held until %s", found.member_id, found.reason, found.until)
-                with changes.made("worker", "block.lifted", found, reason="its day came"):
+                with changes.made(changes.WORKER, "block.lifted", found, reason="its day came"):
                     found.lifted_at, found.lifted_by = datetime.now(UTC), "its day came"
                     found.save(update_fields=["lifted_at", "lifted_by"])
             return roster.rebuild()
@@ -129,11 +129,6 @@ def find_member(wanted: str, mistakes: list[str]) -> Member | None:
         hint = f"did you mean {' or '.join(near)}?" if near else "wanted the id of an imported member"
         mistakes.append(f"found no member {wanted!r}; {hint}")
     return member
-
-
-def _short(actor: str) -> str:
-    """Return a name as a block keeps it."""
-    return actor.removeprefix("cli:")
 
 
 def _until(text: str | None, mistakes: list[str]) -> date | None:

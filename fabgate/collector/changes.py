@@ -29,9 +29,16 @@ _Stored = Mapping[Any, Mapping[str, Any]]
 _UNTOLD: Final = frozenset({"password", "token_hash", "digest", "roster_version", "folded"})
 
 
+#: Who did what no person did: the worker, and a process that starts. No account is called so.
+WORKER: Final = "worker"
+START: Final = "start"
+#: With what the name of a person at the command line begins; no account's name does.
+CLI: Final = "cli:"
+
+
 def cli_actor(named: str | None) -> str:
     """Return who gives a command: the one who was named, or else this account."""
-    return f"cli:{named or getpass.getuser()}"
+    return f"{CLI}{named or getpass.getuser()}"
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from fabgate.collector.models import ApiKey, Collector, Grant, Group, OneTimeLin
 
 log = logging.getLogger(__name__)
 
-ACTOR: Final = "start"
 REASON: Final = "collector.restored"
 #: What others know by its number: rosters and sessions name grants and groups so, and keep the numbers that were lost.
 _NAMED: Final = (Grant, Group)
@@ -83,8 +82,8 @@ def go_on() -> None:
         SignIn.objects.filter(revoked_at=None).update(revoked_at=timezone.now())
         OneTimeLink.objects.filter(used_at=None).update(expires_at=F("created_at"))
         for key in ApiKey.living():
-            accounts.revoke(key, actor=ACTOR, reason=REASON)
-        changes.note(ACTOR, REASON, Collector.objects.get())
+            accounts.revoke(key, actor=changes.START, reason=REASON)
+        changes.note(changes.START, REASON, Collector.objects.get())
 
 
 def _count_beyond(data: Path, *, is_settled: bool = False) -> None:

@@ -23,7 +23,6 @@ from fabgate.collector.models import Badge, Collector, Gate, Heartbeat, Pulse
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 60.0
-ACTOR: Final = "worker"
 
 
 def command(_args: argparse.Namespace) -> int:
@@ -97,8 +96,8 @@ def end_loans(now: datetime) -> list[Badge]:
     due = Badge.objects.filter(ended_at=None, until__lte=now).order_by("id")
     ended = []
     for row in due.select_related("member", "group").select_for_update(of=("self",), no_key=True):
-        with changes.made(ACTOR, "badge.ended", row, reason="its time came"):
-            row.end(Badge.OVER, ACTOR, row.until or now)
+        with changes.made(changes.WORKER, "badge.ended", row, reason="its time came"):
+            row.end(Badge.OVER, changes.WORKER, row.until or now)
         log.info("badge %d of %s ended: its time came", row.pk, row.holder)
         ended.append(row)
     return ended

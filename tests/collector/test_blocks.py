@@ -61,8 +61,8 @@ def test_unblocking_lifts_every_reason_and_keeps_who_did_what(workshop):
     blocks.unblock(said())
     assert sides("laser-1") == (["m-1", "m-2"], {})
     assert [(b.reason, b.actor, b.lifted_by) for b in Block.objects.order_by("id")] == [
-        ("payment-due", "eve", "eve"),
-        ("banned", "eve", "eve"),
+        ("payment-due", "cli:eve", "cli:eve"),
+        ("banned", "cli:eve", "cli:eve"),
     ]
     with pytest.raises(UsageError, match="is not blocked"):
         blocks.unblock(said())

@@ -13,6 +13,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate import wire
+from fabgate.collector import changes
 from fabgate.collector.models import Account, Badge, Group, Member, Refusal
 from fabgate.collector.pages import reasons
 
@@ -155,10 +156,19 @@ def unnamed(holder: Holder | None) -> str:
 
 
 def signing_in(names: Iterable[str]) -> dict[str, str]:
-    """Return what those are called who sign in with `names`; whoever gives commands keeps their own name."""
+    """Return what those are called who sign in with `names`.
+
+    A verb on the command line has the name that it was given, and that it was one: anybody there may give any name.
+    """
     wanted = {name for name in names if name}
     known = dict(Account.objects.filter(name__in=wanted).values_list("name", "display_name"))
-    return {name: known.get(name) or name.removeprefix("cli:") for name in wanted}
+    return {name: known.get(name) or _by_command(name) for name in wanted}
+
+
+def _by_command(name: str) -> str:
+    if not name.startswith(changes.CLI):
+        return name
+    return _("%(name)s (command line)") % {"name": name.removeprefix(changes.CLI)}
 
 
 def _holder(row: Badge, who: Who, by: str, at: datetime | None = None) -> Holder:

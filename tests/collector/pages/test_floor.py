@@ -289,7 +289,7 @@ def test_orders_of_the_last_half_hour_stand_on_the_floor_with_who_gave_them(brow
     order(1, actor="cli:eve")
     found = orders.lately(NOW)
     assert [(one.actor, one.where, one.what) for one in found] == [
-        ("eve", "Bandsaw", "Stop"),
+        ("eve (command line)", "Bandsaw", "Stop"),
         ("Maya Durand", "Bandsaw", "Stop"),
     ]
     page = browse("trainer").get("/floor").content.decode()

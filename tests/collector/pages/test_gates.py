@@ -248,7 +248,7 @@ def test_boots_orders_clones_and_broken_messages_are_shown(browse):
         "7000 older ones were deleted",
         "At an unknown time: its clock was never set",
         "Something else still writes an old journal",
-        "eve · Belt",
+        "eve (command line) · Belt",
         "1 message in quarantine",
         "other bytes",
         "2 journals, by number",

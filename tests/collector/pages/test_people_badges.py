@@ -460,7 +460,9 @@ def test_a_lost_badge_on_the_reader_is_said_to_be_lost_and_given_once_somebody_s
     for more in ({}, other):
         response = desk.post(address.format(group=group.pk), {**typed, **more})
         assert response.status_code == 400
-        assert "It was reported lost by maya: ask Ada Lovelace before somebody else gets it." in text(response)
+        assert "It was reported lost by maya (command line): ask Ada Lovelace before somebody else gets it." in text(
+            response
+        )
         assert f'value="{ADA}"' in text(response)
         assert not Badge.objects.filter(ended_at=None).exists()
     assert desk.post(address.format(group=group.pk), {**typed, **found}).status_code == 303

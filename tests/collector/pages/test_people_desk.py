@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from fabgate.collector import blocks, grants, locks
 from fabgate.collector.blocks import hold, today
 from fabgate.collector.models import Badge, Block, Change, Gate, Grant, Machine, Member, Training
 from tests.collector.postgresql import SERVER
@@ -67,6 +69,21 @@ def test_who_blocked_and_who_took_back_is_called_by_name_and_not_by_how_they_sig
     assert "by Karim Benali: left it running" in page
     assert f"since {today():%-d %b %Y}, by Karim Benali" in page
     assert "by kb" not in page
+
+
+def test_what_a_command_did_is_told_from_what_an_account_of_that_name_did(browse, account):
+    account("desk", name="kb", display_name="Karim Benali")
+    blocks.block(Namespace(id="m-1", reason="payment-due", until=None, actor="kb"))
+    trained("m-1", "saw")
+    saw = Training.objects.get(name="saw")
+    grants.revoke_all(Member.objects.get(pk="m-1"), saw, actor="cli:kb", reason="left it running")
+    laser = Machine.objects.get(name="laser")
+    locks.set_on(laser, "idle", "Belt broken", "", actor="cli:kb")
+    page, floor = text(browse("manager").get("/people/m-1")), text(browse("desk").get("/floor/machines/laser/lock"))
+    assert "by kb (command line): left it running" in page
+    assert f"since {today():%-d %b %Y}, by kb (command line)" in page
+    assert "kb (command line) locked it." in floor
+    assert "Karim Benali" not in page + floor.partition("<main")[2]
 
 
 def test_a_training_to_come_is_no_earlier_one(desk):

@@ -8,7 +8,6 @@ from typing import Any, Final
 import msgspec
 from django.conf import settings
 from django.utils.dates import WEEKDAYS
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate import wire
@@ -101,9 +100,8 @@ class Names:
         self._trainings = _by_both(Training.objects.only("name", "title"))
 
     def actor(self, name: str) -> str:
-        """Return who did it; of a verb on the command line, the name that it was given, and that it was one."""
-        called = self._actors.get(name, name)
-        return _("%(name)s (command line)") % {"name": called} if name.startswith("cli:") else called
+        """Return who did it."""
+        return self._actors.get(name, name)
 
     def named(self, field: str, one: Any) -> str | None:
         """Return what a field of this name names; None where it is no field that names something."""
