@@ -221,6 +221,22 @@ def test_an_instructor_may_supervise_unless_they_are_a_minor_or_it_is_over(minor
     assert people() == [("Zoé Müller-Østergård", True, expected)]
 
 
+@pytest.mark.parametrize(
+    ("stage", "until", "expected"),
+    [("supervised", None, True), ("autonomous", -1, False), ("suspended", None, False), (None, None, False)],
+)
+def test_an_instructor_without_what_the_training_wants_first_supervises_nobody(stage, until, expected):
+    day = NOW.date() - timedelta(days=9)
+    tour = Training.objects.create(name="tour")
+    saws = Training.objects.create(name="saws", prerequisite=tour)
+    Grant.objects.create(member_id="m-1", training=saws, stage=Grant.INSTRUCTOR, since=day)
+    if stage is not None:
+        last = None if until is None else NOW.date() + timedelta(days=until)
+        Grant.objects.create(member_id="m-1", training=tour, stage=stage, since=day, until=last)
+    in_use()
+    assert people() == [("Zoé Müller-Østergård", True, expected)]
+
+
 def test_who_is_blocked_or_has_left_is_here_and_supervises_nobody():
     session("s", "m-2", NOW - MINUTE)
     assert people() == [("Léa Fournier", False, True)]

@@ -88,7 +88,13 @@ def _supervisors(people: Iterable[Who]) -> set[str]:
     members = [one for one in members if not (one.left_on and one.left_on <= day)]
     found = {member.pk for member in members if member.level in Member.LEVELS[1:]}
     said: dict[tuple[str, int], list[Grant]] = defaultdict(list)
-    for grant in Grant.said_by(day).filter(member__in=members):
+    for grant in Grant.said_by(day).select_related("training__prerequisite").filter(member__in=members):
         said[grant.member_id, grant.training_id].append(grant)
-    deciding = [Grant.deciding(grants, day) for grants in said.values()]
-    return found | {grant.member_id for grant in deciding if grant is not None and grant.stage == Grant.INSTRUCTOR}
+    deciding = {key: grant for key, grants in said.items() if (grant := Grant.deciding(grants, day)) is not None}
+    holds = {key for key, grant in deciding.items() if grant.stage != Grant.SUSPENDED}
+    taught = [grant for grant in deciding.values() if grant.stage == Grant.INSTRUCTOR]
+    return found | {
+        grant.member_id
+        for grant in taught
+        if holds.issuperset((grant.member_id, one.pk) for one in grant.training.with_first())
+    }
