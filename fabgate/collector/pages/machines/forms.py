@@ -46,7 +46,10 @@ _HELP: Final[Mapping[str, Any]] = {
     "sponsor": gettext_lazy("An unknown badge, then a supervisor's within 30 seconds."),
     "attended": gettext_lazy("Two such machines at once on one badge are looked into; a 3D printer at night is not."),
     "on_stale": gettext_lazy("After seven days without the collector."),
-    "observe_until": gettext_lazy("Until then every known member is let in, and who would have been refused is noted."),
+    "observe_until": gettext_lazy(
+        "Until then every known member is let in, including blocked people and minors without a supervisor. What would"
+        " have been a refusal is recorded."
+    ),
     "price_hint": gettext_lazy("Such as 0.20 €/min."),
 }
 #: What is said where the gates' own code finds a rule wrong.
