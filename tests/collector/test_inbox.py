@@ -17,8 +17,8 @@ from fabgate.collector.received import Received
 KB_60 = b"x" * 60_000
 
 
-def message(gate: str, body: bytes = KB_60, leaf: str = "event/gate/started") -> Received:
-    return Received(f"fabgate/v1/lyon/{gate}/{leaf}", body)
+def message(gate: str, body: bytes = KB_60, leaf: str = "event/session/ended") -> Received:
+    return Received(f"fabgate/v1/lyon/{gate}/{leaf}", body, "j-1", "7")
 
 
 def test_a_flood_of_large_messages_takes_a_bounded_amount_of_memory():
@@ -198,3 +198,21 @@ def test_who_sends_more_than_its_window_is_known_before_it_is_refused():
     assert inbox.refused() == set()
     inbox.take(10_000, 1_000_000_000)
     assert not inbox.is_flooded
+
+
+@pytest.mark.parametrize(
+    ("leaf", "seq", "most"),
+    [
+        ("event/session/ended", "7", 100),
+        ("state", None, 100),
+        ("event/gate/started", "1", 10),
+        ("event/gate/started", None, 10),
+        ("event/journal/forked", "7", 10),
+        ("status", None, 10),
+    ],
+)
+def test_a_batch_holds_fewer_of_what_may_change_other_journals(leaf, seq, most):
+    inbox = Inbox()
+    for _ in range(200):
+        inbox.offer(Received(f"fabgate/v1/lyon/mad/{leaf}", b"{}", "j-1", seq))
+    assert len(inbox.take(100, 1_000_000)) == most
