@@ -206,25 +206,25 @@ class Batch:
 
     def _fill_holes(self) -> None:
         """Take what arrived out of the holes of its journal, and what arrived as a copy out of its first original's."""
-        copies = [fact for _, fact, _ in self.new if fact.copyof is not None]
+        copied: dict[int, set[int]] = defaultdict(set)
+        for row, fact, _ in self.new:
+            if fact.copyof is not None:
+                copied[self.journals[fact.origin[0]].pk].add(row)
         named = {row for row, _, _ in self.new} | {row for _, row, _, _ in self.quarantined if row is not None}
-        named |= {self.journals[fact.origin[0]].pk for fact in copies}
-        holed = lookups.holed(named)
+        holed = lookups.holed(named | copied.keys())
         if not holed:
             return
         arrived: dict[int, set[int]] = defaultdict(set)
-        copied: dict[int, set[int]] = defaultdict(set)
         for row, fact, _ in self.new:
             arrived[row].add(fact.seq)
-        for fact in copies:
-            copied[self.journals[fact.origin[0]].pk].add(fact.origin[1])
         for _, row_or_none, unfit, counts in self.quarantined:
             if counts and row_or_none is not None:
                 arrived[row_or_none].add(unfit.seq)
         by_pk = {journal.pk: journal for journal in self.journals.values()}
-        for state, numbers in ((Hole.FILLED, arrived), (Hole.COPIED, copied)):
-            for row in holed & set(numbers):
-                journals.fill(by_pk[row], numbers[row], state, self.now)
+        for row in holed & arrived.keys():
+            journals.fill(by_pk[row], arrived[row], Hole.FILLED, self.now)
+        for row in holed & copied.keys():
+            journals.fill_copied(by_pk[row], self.now, by=copied[row])
 
     def _hear(self, followed: derive.Followed) -> None:
         """Take what the gates say of themselves. Adds to `followed` what changes because a gate writes another journal."""

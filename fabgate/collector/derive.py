@@ -17,7 +17,7 @@ from fabgate import wire
 from fabgate.collector import boots, firsts, holders, journals, lookups, overlaps, rollup, sql, statements
 from fabgate.collector.boots import Redated
 from fabgate.collector.clocks import Off
-from fabgate.collector.models import Entry, Gate, Hole, Journal, UsageSession
+from fabgate.collector.models import Entry, Gate, Journal, UsageSession
 from fabgate.collector.received import Fact
 from fabgate.collector.sessions import (
     BEFORE_FIRST,
@@ -370,10 +370,7 @@ def _name_lost(old: Journal, now: datetime) -> bool:
     if not missing:
         return False
     log.error("%s: of the ended journal, entries %s are missing", old.name, missing)
-    copies = Entry.objects.filter(journal__gate=old.gate_id, copyof__startswith=f"{old.name}/")
-    copied = {int(copyof.split("/")[1]) for copyof in copies.values_list("copyof", flat=True) if copyof}
-    if copied:
-        journals.fill(old, copied, Hole.COPIED, now)
+    journals.fill_copied(old, now)
     return True
 
 

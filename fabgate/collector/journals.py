@@ -109,6 +109,46 @@ def fill(journal: Journal, numbers: Iterable[int], state: str, now: datetime) ->
         )
 
 
+def fill_copied(old: Journal, now: datetime, *, by: Collection[int] = ()) -> None:
+    """Take out of the journal's holes what is there as copies, of the same history as the rest of the journal.
+
+    `by`: the rows of journals that have copies although it is not known yet which journal they follow.
+
+    A card and its image both write on after the copy was made, under the same numbers. Where an entry beyond a hole is
+    stored, it carries the hash of the hole's last one; copies of another entry stand for none of the hole's.
+    """
+    if not Hole.objects.filter(journal=old, state=Hole.LOST).exists():
+        return
+    forks = Journal.objects.filter(~Q(predecessor="") | Q(pk__in=by), gate=old.gate_id)
+    found = Entry.objects.filter(journal__in=forks, copyof__startswith=f"{old.name}/")
+    copies: dict[int, dict[int, str]] = defaultdict(dict)
+    for fork, copyof in found.values_list("journal_id", "copyof"):
+        _name, seq, digest = (copyof or "//").split("/", 2)
+        copies[fork][int(seq)] = digest
+    holes = Hole.objects.filter(journal=old).exclude(state=Hole.FILLED).order_by("first").values_list("first", "last")
+    numbers: set[int] = set()
+    for first, last in _joined(holes):
+        beyond = Entry.objects.filter(journal=old, seq=last + 1).first()
+        for hashes in copies.values():
+            if beyond is None or hashes.get(last) == beyond.decode().prev:
+                numbers |= {seq for seq in hashes if first <= seq <= last}
+    if numbers:
+        fill(old, numbers, Hole.COPIED, now)
+
+
+def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
+    """Yield ranges (ascending) with those joined that follow each other without a gap."""
+    first, last = 0, -1
+    for low, high in ranges:
+        if low > last + 1:
+            if first <= last:
+                yield first, last
+            first = low
+        last = max(last, high)
+    if first <= last:
+        yield first, last
+
+
 @dataclass(frozen=True, slots=True)
 class Kin:
     """A journal among those of its gate: what it names, and whether its first entry is known to name none."""

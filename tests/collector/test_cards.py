@@ -156,3 +156,33 @@ def test_the_second_fork_of_an_image_ends_the_first(store):
     found = {row.name: row for row in Row.objects.select_related("superseded_by")}
     assert found[first.name].superseded_by == found[second.name]
     assert found[second.name].superseded_by is None
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_copies_of_what_an_image_wrote_stand_for_nothing_that_its_card_had(store, together):
+    card = begun("one")
+    image = Journal(name=card.name, boot="restored", bodies=list(card.bodies))
+    image.types, image.uids = list(card.types), list(card.uids)
+    for number in range(4):
+        card.write("access.refused", badge=f"d{number}", reasons=["unknown-badge"])
+    store.store([card.message(1), card.message(5)], NOON)  # the broker lost 2 to 4, and then the card failed
+    image.write("gate.started", version="1")
+    for number in range(3):
+        image.write("access.refused", badge=f"e{number}", reasons=["unknown-badge"])
+    fork = image.fork().messages()
+    for batch in [fork] if together else [[message] for message in fork]:
+        store.store(batch, NOON)
+    assert list(Hole.objects.values_list("first", "last", "state")) == [(2, 4, Hole.LOST)]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_copies_of_what_lies_before_a_stored_entry_of_the_same_card_stand_for_it(store, together):
+    card = begun("one")
+    for number in range(4):
+        card.write("access.refused", badge=f"d{number}", reasons=["unknown-badge"])
+    store.store([card.message(1), card.message(5)], NOON)
+    fork = card.fork().messages()
+    for batch in [fork] if together else [[message] for message in fork]:
+        store.store(batch, NOON)
+    assert [(first, last) for first, last in Hole.objects.filter(state=Hole.LOST).values_list("first", "last")] == []
+    assert {state for (state,) in Hole.objects.values_list("state")} == {Hole.COPIED}
