@@ -11,7 +11,7 @@ from django.db import IntegrityError
 
 from fabgate import wire
 from fabgate.collector.models import Machine, Opening, SpecialDay
-from fabgate.collector.opening import Calendar, ends_tomorrow, is_over, until_tonight
+from fabgate.collector.opening import Calendar, ends_tomorrow, is_over, night_at, until_tonight
 from fabgate.gate import people as gate_people
 from fabgate.rules import access
 from fabgate.rules import words as w
@@ -207,6 +207,26 @@ def test_tonight_is_todays_hours_with_a_later_end(saw):
     now = datetime(2026, 11, 25, 17, 5, tzinfo=PARIS)
     assert until_tonight(Calendar(TODAY), now, time(23)) == [(time(9), time(12)), (time(14), time(23))]
     assert until_tonight(Calendar(TODAY), now + timedelta(days=1), time(23)) == [(time(17, 5), time(23))]
+
+
+@pytest.mark.parametrize(("now", "ahead"), [(time(0, 30), -1), (time(5, 59), -1), (time(6), 0), (time(23), 0)])
+def test_until_six_in_the_morning_it_is_the_night_of_the_day_before(now, ahead):
+    weekly([2, 3], "09:00", "18:00")
+    assert night_at(Calendar(TODAY), datetime.combine(TODAY, now, PARIS)) == TODAY + timedelta(days=ahead)
+
+
+def test_no_night_is_running_after_a_day_without_hours_but_one_is_where_it_is_always_open():
+    small_hours = datetime.combine(TODAY, time(0, 30), PARIS)
+    assert night_at(Calendar(TODAY), small_hours) == TODAY - timedelta(days=1)
+    weekly([3], "09:00", "18:00")
+    assert night_at(Calendar(TODAY), small_hours) == TODAY
+
+
+def test_after_midnight_the_hours_of_the_day_before_get_a_later_end():
+    weekly([2], "09:00", "01:00")
+    weekly([3], "14:00", "18:00")
+    small_hours = datetime.combine(TODAY, time(0, 30), PARIS)
+    assert until_tonight(Calendar(TODAY), small_hours, time(3)) == [(time(9), time(3))]
 
 
 @pytest.mark.parametrize(

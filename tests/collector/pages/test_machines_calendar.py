@@ -235,10 +235,42 @@ def test_open_late_after_midnight_means_the_night_that_is_running(browse, gate, 
     ]
 
 
-def test_open_late_after_midnight_until_what_is_past_is_refused(browse, gate, at_half_past_midnight):
+def test_open_late_after_midnight_replaces_what_was_set_for_the_day_before_and_nothing_else(
+    browse, gate, at_half_past_midnight
+):
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(1))
-    assert browse("desk").post("/machines/calendar/tonight", {"to": "00:15"}).status_code == 400
+    yesterday, machine = today() - timedelta(days=1), Machine.objects.get(name="saw")
+    SpecialDay.objects.create(day=yesterday, start=time(9), to=time(2), note="Course")
+    others = [
+        SpecialDay.objects.create(day=today(), note="Holiday"),
+        SpecialDay.objects.create(day=yesterday, machine=machine, start=time(10), to=time(12)),
+        SpecialDay.objects.create(day=yesterday, category="wood", start=time(10), to=time(13)),
+    ]
+    client = browse("desk")
+    shown = client.get("/machines/calendar").context
+    assert "Course" in shown["tonight"]["hours"].value()
+    assert [one["row"].note for one in shown["days"] if one["row"].day == yesterday and not one["scope"]] == ["Course"]
+    assert client.post("/machines/calendar/tonight", {"to": "03:00"}).status_code == 303
+    (row,) = SpecialDay.objects.exclude(pk__in=[one.pk for one in others])
+    assert (row.day, row.start, row.to, row.note) == (yesterday, time(9), time(3), "Open late tonight")
+    assert SpecialDay.objects.count() == 4
+
+
+@pytest.mark.parametrize("usual_end", [time(0), time(1)])
+def test_open_late_after_midnight_until_what_is_past_is_refused(browse, gate, at_half_past_midnight, usual_end):
+    Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=usual_end)
+    answer = browse("desk").post("/machines/calendar/tonight", {"to": "00:15"})
+    assert answer.status_code == 400
+    assert "It is 00:30 already: this would close the workshop" in text(answer)
     assert not SpecialDay.objects.exists()
+
+
+def test_in_a_night_that_is_always_open_nothing_is_opened_late_before_a_holiday(browse, gate, at_half_past_midnight):
+    SpecialDay.objects.create(day=today(), note="Holiday")
+    answer = browse("desk").post("/machines/calendar/tonight", {"to": "03:00"})
+    assert answer.status_code == 400
+    assert "the workshop is open always, tonight too" in text(answer)
+    assert SpecialDay.objects.get().note == "Holiday"
 
 
 def test_open_late_after_midnight_behind_a_closed_day_begins_now_and_leaves_today_as_it_is(
