@@ -17,9 +17,9 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from fabgate.collector import certificates
 from fabgate.collector.models import Collector, Gate, Heartbeat
 from fabgate.collector.models.workshop import TOO_MUCH_FOR
+from fabgate.mqtt import certificates
 
 #: How old the last sign of life of a process may be, in seconds.
 HEARD_WITHIN_S: Final = {Heartbeat.INGEST: 60, Heartbeat.WORKER: 180}
@@ -73,7 +73,7 @@ def look(now: datetime) -> Health:
         troubles.append(f"web: {zone}")
     ends = beats[Heartbeat.INGEST].broker_until if Heartbeat.INGEST in beats else None
     found["broker_certificate"] = {"ends": ends and ends.isoformat()}
-    if due := certificates.trouble(ends, now):
+    if due := certificates.ending(ends, now, "broker's"):
         troubles.append(due)
     for name, within_s in HEARD_WITHIN_S.items():
         found[name], trouble = _process(name, beats.get(name), within_s, now)

@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from fabgate import wire
-from fabgate.collector import certificates, floor, places, start
+from fabgate.collector import floor, places, start
 from fabgate.collector.environ import Environment
 from fabgate.collector.floods import Floods
 from fabgate.collector.inbox import Connected, Inbox, Lost, Posted
@@ -31,6 +31,7 @@ from fabgate.collector.mqtt import Link
 from fabgate.collector.received import Received
 from fabgate.collector.store import Publication, Store
 from fabgate.errors import FabgateError
+from fabgate.mqtt import certificates
 from fabgate.mqtt.properties import read_quickly
 
 log = logging.getLogger(__name__)
@@ -231,7 +232,7 @@ class Ingest:
         """Listen first: a second collector on one site would take the gates from the first."""
         log.info("connected to %s:%d", *self._broker)
         self._certificate = ""
-        if said := certificates.trouble(self._link.certificate_ends, datetime.now(UTC)):
+        if said := certificates.ending(self._link.certificate_ends, datetime.now(UTC), "broker's"):
             log.warning("%s", said)
         self._link.subscribe([self._status_topic])
         if self._serving:

@@ -503,6 +503,7 @@ class Daemon:
         self._watch_inputs(now)
         for event in [*self._standing.changed(now), *self._reports.look_at_reader(now)]:
             self._handle(event, now)
+        self._reports.look_at_certificate(now)
         self._watch_clock(now)
 
     def _watch_contactor(self, now: w.Now) -> None:

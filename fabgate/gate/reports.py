@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from fabgate import wire
 from fabgate.errors import UsageError
@@ -32,10 +33,12 @@ from fabgate.gate.uplink import (
     HistoryDiffers,
     LinkChanged,
     MarkMoved,
+    OwnCertificate,
     RosterNudged,
     Uplink,
 )
 from fabgate.gate.workers import WorkerFailed, WorkerRestarted
+from fabgate.mqtt import certificates
 from fabgate.rules import words as w
 
 log = logging.getLogger(__name__)
@@ -93,6 +96,8 @@ class Reports:
         self.uplink: Uplink | None = None
         self.problems: dict[str, str] = {}
         self.link = LinkChanged(connected=False, problem="not connected yet")
+        #: Of the gate's own certificate, with which it connects to the broker.
+        self._certificate_ends: datetime | None = None
         self.stored = Stored(0, 0)
         self.journal_id = ""
 
@@ -243,6 +248,17 @@ class Reports:
         self.problems["reader"] = detail
         return [w.CauseRaised(w.Cause.READER, detail)]
 
+    def look_at_certificate(self, now: w.Now) -> None:
+        """Say that the gate's own certificate is to be renewed, as soon as it is; by a clock that can be trusted."""
+        local = now.local if now.synced else None
+        said = "" if local is None else certificates.ending(self._certificate_ends, local, "gate's own")
+        if said and "certificate" not in self.problems:
+            log.warning("%s", said)
+        if said:
+            self.problems["certificate"] = said
+        else:
+            self.problems.pop("certificate", None)
+
     def look_at_reader(self, now: w.Now) -> list[w.Event]:
         """Believe a reader that kept recovering once it has answered for long enough."""
         sensing = self._sensing
@@ -291,6 +307,9 @@ class Reports:
                 if problem and problem != self.link.problem:
                     log.warning("no connection to the broker: %s", problem)
                 self.link = event
+                return []
+            case OwnCertificate(ends):
+                self._certificate_ends = ends
                 return []
             case RosterNudged():
                 self._taken(event)  # before the roster is asked for: a nudge that comes meanwhile is another one

@@ -14,6 +14,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from fabgate.gate.forks import Forks
 from fabgate.gate.journal_reader import Reader
 from fabgate.gate.keys import gate_keys
 from fabgate.gate.pauses import Pauses
+from fabgate.mqtt import certificates
 from fabgate.mqtt.client import connect, described, new_client
 from fabgate.mqtt.driver import Driver
 from fabgate.mqtt.properties import packer
@@ -59,6 +61,12 @@ class LinkChanged(msgspec.Struct, frozen=True):
 
     connected: bool
     problem: str = ""
+
+
+class OwnCertificate(msgspec.Struct, frozen=True):
+    """When the certificate ends with which the gate connects; None where that is unknown."""
+
+    ends: datetime | None
 
 
 class ForkFound(msgspec.Struct, frozen=True):
@@ -173,6 +181,8 @@ class Uplink:
         #: What the broker said at the end of the newest connection, and whether it never let the gate in.
         self._refusal = ""
         self._turned_away = False
+        #: As the loop was told last.
+        self._own_certificate: OwnCertificate | None = None
         #: When the broker accepted the gate on the newest connection, in boot milliseconds.
         self._accepted_ms: int | None = None
         #: Message ids of entries on this connection that the broker has not confirmed; status and state have others.
@@ -288,6 +298,7 @@ class Uplink:
         context = ssl.create_default_context(cafile=str(tls.ca))
         if tls.cert is not None:
             context.load_cert_chain(tls.cert, tls.key)
+            self._queue.put(OwnCertificate(certificates.ends(tls.cert)))
         return context
 
     def _on_connect(self, client: paho.Client, reason: Any, up: threading.Event) -> None:
@@ -365,6 +376,10 @@ class Uplink:
                 self._publish_state()
             case _Connected(client):
                 self._came_up(client)
+            case OwnCertificate():
+                if event != self._own_certificate:
+                    self._own_certificate = event
+                    self._post(event)
             case LinkChanged():
                 self._client = None
                 self._delivery.disconnect()

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
-#: What OpenSSL's verification finds of dates: X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED.
-_DATES: Final = {
-    9: "the {whose} certificate is not valid yet: look at the clock of this computer and at the certificate's dates",
-    10: "the {whose} certificate has expired: renew it (docs/install.md, “Renew the broker's certificate”)",
+#: A certificate that ends so soon is to be renewed now: nothing connects with it once it has ended.
+RENEW_WITHIN: Final = timedelta(days=30)
+#: What to do about one that ends, by whose it is.
+_RENEW: Final = {
+    "broker's": "renew it (docs/install.md, “Renew the broker's certificate”)",
+    "collector's": "renew it (docs/install.md, “Renew the broker's certificate”)",
+    "gate's own": "put a new one into the file that mqtt.tls.cert names, then systemctl restart fabgate-gate",
 }
+#: What OpenSSL's verification finds of dates: X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED.
+_NOT_YET, _EXPIRED = 9, 10
+_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+#: Tags of ASN.1 (X.690): the version of a certificate, and a time with two digits for the year.
+_VERSION, _UTC_TIME = 0xA0, 0x17
 
 
 def trouble(error: BaseException, whose: str) -> str:
@@ -19,7 +31,59 @@ def trouble(error: BaseException, whose: str) -> str:
     is: an authority that has expired reads the same.
     """
     found = _verification(error)
-    return "" if found is None else _DATES.get(found.verify_code, "").format(whose=whose)
+    if found is not None and found.verify_code == _NOT_YET:
+        return f"the {whose} certificate is not valid yet: look at the clock of this computer and at the certificate's dates"
+    return f"the {whose} certificate has expired: {_RENEW[whose]}" if found and found.verify_code == _EXPIRED else ""
+
+
+def is_due(ends: datetime | None, now: datetime) -> bool:
+    """Return whether the certificate is to be renewed; `ends` is None where it is unknown or there is no TLS."""
+    return ends is not None and ends - now <= RENEW_WITHIN
+
+
+def ending(ends: datetime | None, now: datetime, whose: str) -> str:
+    """Return in words what is to be done about the end of a certificate; "" where nothing is. The day is that of UTC."""
+    if ends is None or not is_due(ends, now):
+        return ""
+    if ends <= now:
+        return f"the {whose} certificate expired on {ends:%Y-%m-%d}: {_RENEW[whose]}"
+    days = (ends - now).days
+    left = "less than a day" if not days else f"{days} day{'s' if days > 1 else ''}"
+    return f"the {whose} certificate ends on {ends:%Y-%m-%d}, in {left}: {_RENEW[whose]}"
+
+
+def ends(path: Path) -> datetime | None:
+    """Return when the first certificate of a PEM file ends (RFC 5280, 4.1.2.5); None where the file holds none.
+
+    Raises OSError where it cannot be read. Python's ssl reads the dates of a peer's certificate only.
+    """
+    found = _PEM.search(path.read_text(encoding="ascii", errors="replace"))
+    if found is None:
+        return None
+    try:
+        (_, certificate), *_ = _parts(ssl.PEM_cert_to_DER_cert(found[0]))
+        (_, signed), *_ = _parts(certificate)
+        fields = [content for tag, content in _parts(signed) if tag != _VERSION]
+        _number, _algorithm, _issuer, validity, *_ = fields
+        _, (tag, written) = _parts(validity)
+        text = written.decode("ascii")
+        if tag == _UTC_TIME:
+            text = ("20" if text < "50" else "19") + text
+        return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+    except (ValueError, IndexError):  # what is in the file is no certificate; OpenSSL says so when it loads it
+        return None
+
+
+def _parts(der: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield tag and content of each value in `der`, one after the other (X.690, 8.1)."""
+    at = 0
+    while at < len(der):
+        tag, size, at = der[at], der[at + 1], at + 2
+        if size >= 0x80:
+            wide = size - 0x80
+            size, at = int.from_bytes(der[at : at + wide], "big"), at + wide
+        yield tag, der[at : at + size]
+        at += size
 
 
 def _verification(error: BaseException | None) -> ssl.SSLCertVerificationError | None:

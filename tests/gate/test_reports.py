@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from fabgate.errors import UsageError
 from fabgate.gate.config import Driver, Inputs, Mqtt
 from fabgate.gate.notices import Notices
 from fabgate.gate.roster_source import RosterConfirmed, RosterRefused
-from fabgate.gate.uplink import LinkChanged, MarkMoved, RosterNudged
+from fabgate.gate.uplink import LinkChanged, MarkMoved, OwnCertificate, RosterNudged
 from fabgate.gate.workers import WorkerFailed, WorkerRestarted
 from fabgate.rules import words as w
 from tests.gate.shell import Bench, gate_config, running, wait, write_roster
@@ -45,6 +46,19 @@ def test_the_link_is_shown_and_each_problem_is_logged_once(bench: Bench, caplog:
         bench.post(LinkChanged(connected=False, problem="no route to host"))
     bench.await_status(lambda found: found["mqtt"]["problem"] == "no route to host")
     assert caplog.text.count("no route to host") == 1
+
+
+def test_the_gates_own_certificate_is_a_problem_from_30_days_before_its_end_until_it_is_renewed(bench: Bench) -> None:
+    now = bench.time.clock().now().local
+    assert now is not None
+    bench.post(OwnCertificate(now + timedelta(days=12, hours=1)))
+    (said,) = bench.await_status(lambda found: found["problems"])["problems"]
+    assert "certificate: the gate's own certificate ends on " in said
+    assert ", in 12 days: put a new one into the file that mqtt.tls.cert names" in said
+    bench.post(OwnCertificate(now + timedelta(days=365)))
+    bench.await_status(lambda found: not found["problems"])
+    bench.post(OwnCertificate(now - timedelta(days=1)))
+    assert "certificate expired on" in bench.await_status(lambda found: found["problems"])["problems"][0]
 
 
 def test_a_nudge_is_nothing_to_a_gate_with_a_file(bench: Bench) -> None:

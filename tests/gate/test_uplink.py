@@ -34,11 +34,13 @@ from fabgate.gate.uplink import (
     ForkFound,
     LinkChanged,
     MarkMoved,
+    OwnCertificate,
     RosterNudged,
     Uplink,
     _Message,
 )
 from fabgate.gate.workers import WorkerFailed, Workers
+from fabgate.mqtt import certificates
 from tests.gate.shell import Bench, drafts, gate_config, wait
 from tests.gate.test_commands import command, now, sealed
 from tests.support.certificates import make_certificates, sign
@@ -950,8 +952,10 @@ def test_entries_arrive_over_tls_with_an_own_authority_and_certificate(
     try:
         with listening(broker.plain_port) as ear:
             own = Tls(ca=papers / "ca.pem", cert=papers / "gate.pem", key=papers / "gate.key")
-            ear.take(make(broker.port, entries=50, tls=own).start(), 50, "the entries")
+            desk = make(broker.port, entries=50, tls=own).start()
+            ear.take(desk, 50, "the entries")
             assert ear.seqs() == list(range(1, 51))
+            assert desk.of(OwnCertificate) == [OwnCertificate(certificates.ends(papers / "gate.pem"))]
     finally:
         broker.stop()
 

@@ -121,6 +121,7 @@ def test_a_gate_that_never_wrote_has_no_entry():
             "idle-off: found 600",
             ("It cannot feel whether its machine runs: standing still switches nothing off", "found 600"),
         ),
+        ("certificate: in 12 days", ("Its certificate for the broker has to be renewed", "in 12 days")),
         ("weather: it rains", ("weather", "it rains")),
         ("odd", ("odd", "")),
     ],

@@ -9,8 +9,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from fabgate.collector import certificates
 from fabgate.collector.models import Heartbeat
+from fabgate.mqtt import certificates
 
 
 def certificate(at: datetime) -> str:

@@ -20,6 +20,7 @@ from fabgate.collector.pages.floor.stations import moment
 UNSURE_AFTER: Final = timedelta(hours=1)
 #: What a gate's problems begin with, as gate/reports.py calls them; `roster-ahead` is batch.py's.
 PROBLEMS: Final[Mapping[str, Any]] = {
+    "certificate": gettext_lazy("Its certificate for the broker has to be renewed"),
     "command": gettext_lazy("A command was refused"),
     "grace": gettext_lazy("Whoever needs a supervisor cannot begin: their card may not leave its holder"),
     "idle-off": gettext_lazy("It cannot feel whether its machine runs: standing still switches nothing off"),
