@@ -148,9 +148,11 @@ class JournalStore:
             raise damaged(self.path, error) from error
         except (sqlite3.Error, OSError) as error:
             self.close()
+            advice = "Check that the disk is not full and not read-only"
+            if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                advice = "The file is damaged: put it aside to start a new one"
             raise JournalError(
-                f"{self.path}: the journal cannot be opened ({error}); no session can start until it can."
-                " Check that the disk is not full and not read-only"
+                f"{self.path}: the journal cannot be opened ({error}); no session can start until it can. {advice}"
             ) from error
 
     def _image(self) -> bytes:

@@ -192,6 +192,13 @@ def test_the_wal_of_the_journal_that_an_older_copy_replaced_is_not_played_into_t
     assert [name.endswith("-wal") for name in aside(path)] == [True]
 
 
+def test_what_to_do_with_a_file_that_is_no_database_is_not_to_look_at_the_disk(tmp_path):
+    path = tmp_path / "journal.db"
+    path.write_bytes(b"no database" * 1_000)
+    with pytest.raises(JournalError, match="damaged: put it aside"):
+        Journal(path, TOPICS).open()
+
+
 _STEPS: dict[str, Callable[[Journal], object]] = {
     "append": lambda journal: journal.append([refused() for _ in range(4)]),
     "start": lambda journal: journal.append([started()], Change(opens=SESSION)),
