@@ -93,6 +93,8 @@ def test_sessions_of_a_clock_that_was_wrong_say_what_to_do(used, browse, account
     assert UsageSession.objects.get(pk="s-4").review == "clock"
     assert plain(client, "/use/review").count(said) == 1
     assert said in plain(client, "/use/s-4")
+    UsageSession.objects.filter(pk="s-1").update(review="before-first")
+    assert said in plain(client, "/use/s-1")
 
 
 def test_many_cases_ask_the_database_no_more_often_than_few(used, browse):

@@ -89,6 +89,12 @@ REVIEWS: Final[Mapping[str, tuple[Any, Any]]] = {
     ),
     "contested": (_("Contested"), _("The member says that this is not right.")),
 }
+_WRONG_CLOCK: Final = _(
+    "What to do: compare the gate's clock with one that is right. On the gate, “timedatectl” shows its time, and"
+    " whether it synchronises; where it does not, give the gate a time server that it can reach (docs/install.md)."
+    " Where the clocks of all gates seem wrong, look at the collector's own. The dates of these sessions stay as the"
+    " gate wrote them: accept them as counted."
+)
 #: What to do so that there are fewer such sessions, and about those that there are.
 REMEDIES: Final[Mapping[str, Any]] = {
     "undated": _(
@@ -96,12 +102,8 @@ REMEDIES: Final[Mapping[str, Any]] = {
         " not, give the gate a time server that it can reach (docs/install.md). Sessions since its last start then get"
         " their dates by themselves. For the others, accept the session as counted, or correct its time on."
     ),
-    "clock": _(
-        "What to do: compare the gate's clock with one that is right. On the gate, “timedatectl” shows its time, and"
-        " whether it synchronises; where it does not, give the gate a time server that it can reach (docs/install.md)."
-        " Where the clocks of all gates seem wrong, look at the collector's own. The dates of these sessions stay as the"
-        " gate wrote them: accept them as counted."
-    ),
+    "clock": _WRONG_CLOCK,
+    "before-first": _WRONG_CLOCK,
 }
 DECISIONS: Final[Mapping[str, Any]] = {
     "accepted": _("accepted as recorded"),
