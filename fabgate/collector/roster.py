@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -121,11 +121,14 @@ class Plan:
     """What gates are to be served, as of what everybody knows by then."""
 
     seen: int
+    #: For which day of the site.
+    day: date
     drafts: list[_Draft]
 
     def is_up_to_date(self) -> bool:
-        """Whether nobody has changed anything since, that others know of."""
-        return Pulse.newest(*_DECIDING) == self.seen
+        """Whether it is still that day, and nobody has changed anything since, that others know of."""
+        today = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).date()
+        return today == self.day and Pulse.newest(*_DECIDING) == self.seen
 
 
 def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
@@ -146,7 +149,7 @@ def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
             continue
         version = max(gate.roster_version + 1, gate.reported_roster + 1, time.time_ns() // 1_000_000)
         drafts.append(_Draft.of(gate.pk, msgspec.structs.replace(found, version=version)))
-    return Plan(seen, drafts)
+    return Plan(seen, people.today, drafts)
 
 
 def announce(gates: Iterable[Gate], more: Iterable[Outgoing] = (), *, timeout_s: float = PATIENCE_S) -> bool:

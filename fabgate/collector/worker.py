@@ -48,10 +48,15 @@ def _count() -> None:
 
 
 class Worker:
-    """Remembers only the day that it has seen: on a new one every roster is looked at."""
+    """Remembers the day for which it has looked at every roster: on a new one, it looks at all of them again.
+
+    It does so as well where somebody has built rosters since for another day: the server's clock was wrong then.
+    """
 
     def __init__(self) -> None:
         self._seen: date | None = None
+        #: The newest pulse of rosters that it has seen.
+        self._pulse = 0
 
     def turn(self, now: datetime) -> list[Gate]:
         """Do what is due, and tell the gates; return those. A busy database is tried again a minute later."""
@@ -81,12 +86,15 @@ class Worker:
             log.warning("old uploads are not deleted: %s", error)
 
     def _due(self, now: datetime) -> list[Gate]:
-        today = now.astimezone(ZoneInfo(settings.ENVIRONMENT.tz)).date()
+        zone = ZoneInfo(settings.ENVIRONMENT.tz)
+        today = now.astimezone(zone).date()
         lifted = blocks.lift_ended()
+        built = dict(Pulse.objects.filter(topic=Pulse.ROSTER, pk__gt=self._pulse).values_list("pk", "at"))
+        is_other_day = today != self._seen or any(at.astimezone(zone).date() != today for at in built.values())
         with transaction.atomic(), floor.told_last():
             over = end_loans(now)
-            changed = roster.rebuild(only_changed=True) if over or today != self._seen else []
-        self._seen = today
+            changed = roster.rebuild(only_changed=True) if over or is_other_day else []
+        self._seen, self._pulse = today, max(built, default=self._pulse)
         return list({gate.pk: gate for gate in (*lifted, *changed)}.values())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from fabgate import badge, wire
 from fabgate.collector import leaving, roster
 from fabgate.collector.access import People
 from fabgate.collector.models import Badge, Block, Gate, Grant, Group, Machine, Member, Training
+from fabgate.collector.worker import Worker
 from fabgate.gate import people
 from fabgate.gate.roster import Directory, store
 from fabgate.gate.roster_source import replace_stored
@@ -456,3 +457,51 @@ def test_a_suspension_shuts_what_wants_it_first_whichever_machine_is_asked_about
     people = People(datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)))
     asked = sorted([gate.machine, plotter], key=lambda machine: machine.name != first)
     assert [people.standing(ada, machine).reasons for machine in asked] == [("suspended",), ("suspended",)]
+
+
+class Clock:
+    """The collector's clock, which is set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).replace(hour=23, minute=59)
+        monkeypatch.setattr(roster, "datetime", self)
+
+    def now(self, zone: tzinfo) -> datetime:
+        """Return what it says."""
+        return self.at.astimezone(zone)
+
+
+def test_rosters_that_are_planned_before_midnight_and_stored_after_it_are_those_of_the_new_day(
+    gate,  # noqa: F811
+    ada,
+    laser,
+    monkeypatch,
+):
+    clock = Clock(monkeypatch)
+    grant(ada, laser, since=1)
+    planned = roster.plan([gate])
+    clock.at += timedelta(minutes=2)
+    roster.rebuild(planned=planned)
+    assert [member.id for member in served(gate).members] == ["m-1"]
+
+
+def test_rosters_that_were_built_while_the_clock_was_wrong_are_those_of_today_a_minute_later(
+    gate,  # noqa: F811
+    ada,
+    laser,
+    monkeypatch,
+):
+    clock, worker = Clock(monkeypatch), Worker()
+    clock.at = clock.at.replace(hour=12)
+    grant(ada, laser, since=0)
+    worker.turn(clock.at)
+    assert [member.id for member in served(gate).members] == ["m-1"]
+    clock.at -= timedelta(days=1)
+    roster.rebuild()
+    assert served(gate).members == []
+    clock.at += timedelta(days=1, minutes=1)
+    worker.turn(clock.at)
+    assert [member.id for member in served(gate).members] == ["m-1"]
+    version = served(gate).version
+    worker.turn(clock.at)
+    assert served(gate).version == version

@@ -90,9 +90,9 @@ def _supervisors(people: Iterable[Who]) -> set[str]:
     said: dict[tuple[str, int], list[Grant]] = defaultdict(list)
     for grant in Grant.said_by(day).select_related("training__prerequisite").filter(member__in=members):
         said[grant.member_id, grant.training_id].append(grant)
-    deciding = {key: grant for key, grants in said.items() if (grant := Grant.deciding(grants, day)) is not None}
-    holds = {key for key, grant in deciding.items() if grant.stage != Grant.SUSPENDED}
-    taught = [grant for grant in deciding.values() if grant.stage == Grant.INSTRUCTOR]
+    deciding = [one for grants in said.values() if (one := Grant.deciding(grants, day)) is not None]
+    holds = {(one.member_id, one.training_id) for one in deciding if one.stage != Grant.SUSPENDED}
+    taught = [one for one in deciding if one.stage == Grant.INSTRUCTOR]
     return found | {
         grant.member_id
         for grant in taught
