@@ -134,10 +134,15 @@ def concerned(row: Opening | SpecialDay) -> list[Machine]:
     return list(wanted)
 
 
+def is_small_hour(now: datetime) -> bool:
+    """Whether it is after midnight and still night."""
+    return now.hour * 60 + now.minute < NIGHT_MIN
+
+
 def night_at(calendar: Calendar, now: datetime) -> date:
     """Return the day of the night that is running or to come: until 06:00 it is the day before, if that had hours."""
     before = now.date() - timedelta(days=1)
-    is_running = now.hour * 60 + now.minute < NIGHT_MIN and calendar.spans(None, before) != []
+    is_running = is_small_hour(now) and calendar.spans(None, before) != []
     return before if is_running else now.date()
 
 
@@ -148,7 +153,7 @@ def until_tonight(calendar: Calendar, now: datetime, to: time) -> list[tuple[tim
     """
     spans = list(calendar.spans(None, night_at(calendar, now)) or [])
     minute = now.hour * 60 + now.minute
-    if night_at(calendar, now) == now.date() and minute < NIGHT_MIN:
+    if night_at(calendar, now) == now.date() and is_small_hour(now):
         return [*map(_times, spans), (_time(minute), to)]
     begins = spans[-1][0] if spans else minute
     return [*map(_times, spans[:-1]), (_time(begins), to)]

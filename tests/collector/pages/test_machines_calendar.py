@@ -282,6 +282,15 @@ def test_open_late_after_midnight_behind_a_closed_day_begins_now_and_leaves_toda
     assert list(rows) == [(today(), time(0, 30), time(2)), (today(), time(9), time(18))]
 
 
+@pytest.mark.parametrize("until", ["00:00", "06:01", "23:00"])
+def test_open_late_after_midnight_behind_a_closed_day_opens_no_day(browse, gate, at_half_past_midnight, until):
+    Opening.objects.create(days=[today().isoweekday()], start=time(9), to=time(18))
+    answer = browse("desk").post("/machines/calendar/tonight", {"to": until})
+    assert answer.status_code == 400
+    assert "Choose a time from now until 06:00" in text(answer)
+    assert not SpecialDay.objects.exists()
+
+
 def test_a_day_that_is_closed_keeps_the_tail_of_last_night_and_the_form_says_so(browse, gate):
     client = browse("manager")
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(20), to=time(2))

@@ -104,6 +104,8 @@ def _now() -> datetime:
 
 def _not_late(day: date, hours: tuple[time, time], now: datetime) -> str:
     """Return why hours are none that are open late tonight; empty where they are."""
+    if opening.is_small_hour(now) and day == now.date() and opening.span(*hours)[1] > opening.NIGHT_MIN:
+        return _("It is night, after a day without hours. Choose a time from now until 06:00, or add a day.")
     if opening.is_unclear(*hours):
         text = _("It would begin at %(time)s too. Choose a later time; one after midnight is on the next day.")
         return text % {"time": time_format(hours[0], "H:i")}
