@@ -9,6 +9,7 @@ gates resend whatever the collector has not acknowledged itself.
 from __future__ import annotations
 
 import contextlib
+import hmac
 import logging
 import ssl
 import threading
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import paho.mqtt.client as paho
+from django.conf import settings
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
@@ -145,7 +147,7 @@ class Link:
             self._thread.join(2)
 
     def _make(self, env: Environment) -> paho.Client:
-        client = new_client(f"fabgate-collector-{self._collector}", _tls_context(env))
+        client = new_client(_client_id(self._collector), _tls_context(env))
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -234,6 +236,16 @@ class Link:
         if is_kept or not topic.endswith("/status"):
             return None
         return datetime.now(UTC) if time.monotonic() - self._connected_at > QUEUE_S else None
+
+
+def _client_id(collector: str) -> str:
+    """Return the name of the collector's session in the broker, the same after each start.
+
+    Whoever connects by it throws the collector out. Its id is no secret, every gate reads it; so the name is made with
+    the key that is one.
+    """
+    digest = hmac.new(settings.SECRET_KEY.encode(), f"mqtt client {collector}".encode(), "sha256").hexdigest()
+    return f"fabgate-{digest[:32]}"
 
 
 def _some(filters: Sequence[str]) -> Iterator[list[str]]:

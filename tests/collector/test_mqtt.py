@@ -18,6 +18,7 @@ from fabgate import wire
 from fabgate.collector import inbox as waiting
 from fabgate.collector import mqtt
 from fabgate.collector.inbox import Connected, Inbox, Lost
+from fabgate.collector.received import Received
 from fabgate.errors import FabgateError, UsageError
 from tests.support.mosquitto import mosquitto
 from tests.support.patience import HANGS_S, wait
@@ -113,6 +114,28 @@ def test_only_one_thread_writes_to_the_socket(broker, monkeypatch):
     assert one._inbox.get(timeout_s=HANGS_S).topic.startswith("fabgate/v1/lyon/")
     one.stop(orderly=True)
     assert writers == {one._thread.ident}
+
+
+def test_who_knows_the_collectors_id_cannot_throw_it_out_of_the_broker(broker):
+    one = link(broker.port, broker.ca)
+    one.start()
+    assert one._inbox.get(timeout_s=HANGS_S) == Connected()
+    for name in ("c", "fabgate-c", "fabgate-collector-c"):  # of the collector "c"; the last was its name once
+        with broker.client(client_id=name) as other:
+            wait(other.is_connected, "the other client")
+    one.subscribe(["fabgate/#"])
+    one.publish("fabgate/v1/lyon/laser-1/ack", b"{}")
+    found = one._inbox.get(timeout_s=HANGS_S)
+    assert isinstance(found, Received), found
+    one.stop(orderly=True)
+
+
+def test_its_name_in_the_broker_stays_and_is_made_with_its_secret(monkeypatch):
+    name = mqtt._client_id("c")
+    assert mqtt._client_id("c") == name
+    assert mqtt._client_id("d") != name
+    monkeypatch.setattr(settings, "SECRET_KEY", "another")
+    assert mqtt._client_id("c") != name
 
 
 def test_a_gate_that_is_shut_out_is_not_heard_and_the_others_are(broker):
