@@ -231,7 +231,7 @@ def test_a_gate_that_is_silent_gets_no_order_and_hears_of_the_lock_when_it_is_ba
     order = Order.objects.get()
     assert (order.command, order.reason, order.outcome) == ("lock", "Something is broken", "waits")
     page = desk.get("/floor").content.decode()
-    assert re.search("Its gate is silent since [0-9:]+, and hears of it when it is back", page)
+    assert re.search("Its gate is silent since [^<]*[0-9:]+, and hears of it when it is back", page)
     assert [one.retain for one in broker.taken] == [True]
 
 
@@ -242,7 +242,7 @@ def test_a_gate_that_only_stopped_speaking_is_sent_the_order_all_the_same_and_no
     (command,) = broker.commands()
     assert command.verb == "lock"
     page = desk.get("/floor").content.decode()
-    assert re.search("Its gate is silent since [0-9:]+, and hears of it when it is back", page)
+    assert re.search("Its gate is silent since [^<]*[0-9:]+, and hears of it when it is back", page)
 
 
 def test_the_form_warns_that_somebody_may_be_on_a_machine_whose_gate_fell_silent(desk):
