@@ -231,6 +231,11 @@ class Inbox:
         """Whether an account sends more than one may, and something of it still waits."""
         return bool(self._flooding)
 
+    @property
+    def has_refused(self) -> bool:
+        """Whether `refused` has gates to return."""
+        return bool(self._refused)
+
     def refused(self) -> set[str]:
         """Return the gates that were refused for what they sent themselves, since this was asked last."""
         with self._ready:

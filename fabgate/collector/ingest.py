@@ -51,7 +51,7 @@ CROWD: Final = 900
 #: A batch that took longer waited for a disk or a database that was away.
 STORED_WITHIN_S: Final = 5.0
 #: So long what arrives is read before each batch while a gate floods.
-FLOODED_READ_S: Final = 0.2
+FLOODED_READ_S: Final = 1.0
 #: How long nothing is stored so that the other thread reads what a flood left in the broker: 20,000 messages.
 DRAIN_S: Final = 3.0
 #: How long the other thread reads what has arrived before it is looked at again: longer, the more there is.
@@ -155,8 +155,8 @@ class Ingest:
         if self._floods.look(refused, time.monotonic()):
             self._subscribe()
         if refused:
-            self._read_on(DRAIN_S)
             self._name_loud(refused)
+            self._read_on(DRAIN_S)
 
     def _name_loud(self, gates: set[str]) -> None:
         """Let pages and /healthz say which gates send too much."""
@@ -169,10 +169,12 @@ class Ingest:
             log.warning("cannot say that %s sends too much: %s", ", ".join(sorted(gates)), error)
             connection.close()
 
-    def _read_on(self, most_s: float) -> None:
-        """Store nothing until all that has arrived was read: whoever floods is found out sooner, and the others too."""
+    def _read_on(self, most_s: float, *, or_refused: bool = False) -> None:
+        """Store nothing until all that has arrived was read, or a gate was refused: so it is found out sooner."""
         until_s = time.monotonic() + most_s
         while self._link.has_more and time.monotonic() < until_s and not self._stopping:
+            if or_refused and self._inbox.has_refused:
+                return
             time.sleep(READ_MOST_S)
 
     def _beat(self) -> None:
@@ -205,7 +207,7 @@ class Ingest:
             time.sleep(read_s)
             read_s = min(read_s * 2, READ_MOST_S)
         if self._inbox.is_flooded:
-            self._read_on(FLOODED_READ_S)
+            self._read_on(FLOODED_READ_S, or_refused=True)
         most = (FLOODED_BATCH, FLOODED_BATCH_BYTES) if self._inbox.is_flooded else (MAX_BATCH, MAX_BATCH_BYTES)
         return [*found, *self._inbox.take(most[0] - 1, most[1])]
 

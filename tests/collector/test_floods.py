@@ -106,6 +106,26 @@ def test_the_broker_queues_nothing_of_a_gate_that_floods_and_everything_of_the_o
     assert serving._link.filters == everybody
 
 
+def test_while_a_gate_floods_what_arrives_is_read_until_it_is_found_out(serving):
+    topic = "fabgate/v1/lyon/mad/event/x/y"
+    for _ in range(2 * wire.ACK_WINDOW + 1):
+        serving._inbox.offer(Received(topic, b"{}", "j-1", "7"))
+    reads = []
+
+    class Reader(Broker):
+        @property
+        def has_more(self) -> bool:  # the other thread, which reads while this one waits
+            reads.append(serving._inbox.count)
+            for _ in range(500):
+                serving._inbox.offer(Received(topic, b"{}", "j-1", "7"))
+            return True
+
+    serving._link = Reader()
+    assert len(serving._take()) == ingest.FLOODED_BATCH
+    assert 0 < len(reads) < 10
+    assert serving._inbox.refused() == {"mad"}
+
+
 def test_a_collector_that_begins_anew_hears_everybody_whatever_the_broker_kept(serving):
     serving._link.filters = set(wire.gate_subscriptions("lyon", "saw-1"))
     serving._serve()
