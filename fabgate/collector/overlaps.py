@@ -26,6 +26,7 @@ from fabgate.collector.sessions import (
     TOO_MUCH_RUNNING,
     TOO_MUCH_TIME,
     Usage,
+    are_apart,
     was_set,
 )
 
@@ -41,7 +42,7 @@ MOST_AT_ONCE: Final = 50
 _AS_GRAVE: Final = frozenset({OVERLAP, JOURNAL_LOST, TOO_MUCH_TIME, TOO_MUCH_RUNNING, TOO_LONG})
 #: Asked of all gates of a batch at once. SQLite is to take the index of the machine; gates without one share NULL.
 _STORED: Final = (
-    f"SELECT {', '.join(f's.{column}' for column in _COLUMNS)}, s.machine_id FROM wanted CROSS JOIN"  # noqa: S608
+    f"SELECT {', '.join(f's.{column}' for column in _COLUMNS)}, s.start_timed, s.last_timed, s.machine_id FROM wanted CROSS JOIN"  # noqa: S608
     " collector_usagesession s WHERE {place} AND s.gate_id + 0 = wanted.gate AND s.ended_at > wanted.first"
     " AND s.ended_at < wanted.most AND s.started_at < wanted.last AND s.has_start AND s.not_after IS NULL"
     " AND s.clock_off_ms IS NULL"
@@ -191,9 +192,17 @@ def _stored(rows: Mapping[_Place, list[Usage]], was: Mapping[_Place, list[Span]]
                 values: list[Any] = [
                     one.replace(tzinfo=UTC) if isinstance(one, datetime) and not one.tzinfo else one for one in row
                 ]
-                if (span := _made(*values[:-1])) is not None:
-                    found[span.gate_id, values[-1]].append(span)
+                *columns, start_timed, last_timed, machine = values
+                span = _made(*columns)
+                if span is not None and not (start_timed and last_timed and _was_set(columns)):
+                    found[span.gate_id, machine].append(span)
     return found
+
+
+def _was_set(columns: Sequence[Any]) -> bool:
+    """Say of a stored session what sessions.was_set says of a row: an end that was written later has been cut in its span."""
+    start_boot, start_ms, last_boot, last_ms, began, ended = columns[2:8]
+    return start_boot == last_boot and are_apart(began, ended, last_ms - start_ms)
 
 
 def _asked(place: str, wanted: Sequence[list[Any]]) -> list[tuple[Any, ...]]:

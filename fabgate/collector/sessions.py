@@ -320,8 +320,12 @@ def was_set(usage: Usage | UsageSession) -> bool:
         return False
     assert usage.started_at is not None
     assert usage.last_at is not None
-    wall = usage.last_at - usage.started_at
-    return abs(wall - timedelta(milliseconds=usage.last_boottime_ms - usage.start_boottime_ms)) > MAX_DRIFT
+    return are_apart(usage.started_at, usage.last_at, usage.last_boottime_ms - usage.start_boottime_ms)
+
+
+def are_apart(began: datetime, ended: datetime, boottime_ms: int) -> bool:
+    """Whether the wall clock says another time between two moments than the clock of their boot."""
+    return abs(ended - began - timedelta(milliseconds=boottime_ms)) > MAX_DRIFT
 
 
 def _start(usage: Usage, data: wire.SessionStarted, sight: Sight) -> None:

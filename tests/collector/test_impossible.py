@@ -348,3 +348,15 @@ def test_of_two_journals_that_begin_anew_in_one_batch_the_one_that_was_heard_fir
     new.start("s-2")
     store(*journal.messages(), *new.messages())
     assert reviews() == {"s-1": "journal-lost", "s-2": None}
+
+
+@pytest.mark.parametrize("is_set_one_first", [True, False])
+def test_a_session_whose_clock_was_set_accuses_no_other_one_whichever_of_them_comes_first(journal, is_set_one_first):
+    started = journal.start("s-1")
+    journal.off = timedelta(hours=1)
+    ended = journal.end("s-1", 10**9 * 2)
+    journal.boot, journal.off, journal.boottime_ms = "boot-2", timedelta(), 600_000
+    later = [journal.start("s-2", "m-2"), journal.end("s-2", 1_000, "m-2")]
+    for some in ([started, ended], later) if is_set_one_first else (later, [started, ended]):
+        store(journal.message(1), *some)
+    assert reviews() == {"s-1": "time-above-clock", "s-2": None}
