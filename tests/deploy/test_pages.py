@@ -99,7 +99,7 @@ def test_every_file_that_is_installed_is_shipped():
     assert named
     for name in named:
         assert (ROOT / name).is_file(), name
-    for name in re.findall(r"fabgate-collector[a-z-]*\.(?:target|service)", text):
+    for name in re.findall(r"fabgate-collector[a-z@-]*\.(?:target|service)", text):
         assert (SYSTEMD / name).is_file(), name
 
 

@@ -14,7 +14,8 @@ from tests.deploy.places import SYSTEMD
 
 UNITS = sorted([*SYSTEMD.glob("*.service"), *SYSTEMD.glob("*.target"), *SYSTEMD.glob("*.timer")])
 GATE = SYSTEMD / "fabgate-gate.service"
-COLLECTOR = [SYSTEMD / f"fabgate-collector-{part}.service" for part in ("ingest", "web", "worker")]
+COLLECTOR = SYSTEMD / "fabgate-collector@.service"
+PROCESSES = ("ingest", "web", "worker")
 BACKUP = SYSTEMD / "fabgate-collector-backup.service"
 
 needs_systemd = pytest.mark.skipif(
@@ -35,11 +36,14 @@ def settings(unit) -> dict[str, list[str]]:
 
 @needs_systemd
 def test_systemd_finds_no_fault_in_the_units(tmp_path):
-    # It looks for the programs too: a copy names one that exists here.
+    # It looks for the programs too: a copy names one that exists here. Of a template it checks each instance.
+    copies = []
     for unit in UNITS:
         text = re.sub(r"(/opt/fabgate/bin/fabgate|/usr/lib/fabgate/line-off)", shutil.which("true"), unit.read_text())
-        (tmp_path / unit.name).write_text(text)
-    copies = [tmp_path / unit.name for unit in UNITS]
+        names = [f"fabgate-collector@{name}.service" for name in PROCESSES] if unit == COLLECTOR else [unit.name]
+        copies += [tmp_path / name for name in names]
+        for copy in copies[-len(names) :]:
+            copy.write_text(text)
     done = subprocess.run(["systemd-analyze", "verify", *copies], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -122,13 +126,13 @@ def left_open(unit: Path, folder: Path) -> set[str]:
 
 
 @needs_systemd
-@pytest.mark.parametrize("unit", [GATE, *COLLECTOR, BACKUP], ids=lambda unit: unit.stem)
+@pytest.mark.parametrize("unit", [GATE, COLLECTOR, BACKUP], ids=lambda unit: unit.stem)
 def test_a_unit_leaves_open_only_what_it_needs(unit, tmp_path):
     needed = NETWORK | PINS_AND_CLOCK if unit == GATE else NETWORK
     assert left_open(unit, tmp_path) <= needed
 
 
-@pytest.mark.parametrize("unit", [GATE, *COLLECTOR, BACKUP], ids=lambda unit: unit.stem)
+@pytest.mark.parametrize("unit", [GATE, COLLECTOR, BACKUP], ids=lambda unit: unit.stem)
 def test_a_unit_says_each_line_that_shuts_it_in(unit):
     said = settings(unit)
     assert {name: said.get(name) for name in SHUTS_IN} == {name: [value] for name, value in SHUTS_IN.items()}
@@ -185,9 +189,8 @@ def test_of_all_devices_only_pins_and_reader_can_be_opened():
     assert gate["DevicePolicy"] == ["closed"]
     assert gate["DeviceAllow"] == ["char-gpiochip rw", "char-spi rw"]
     assert gate["SupplementaryGroups"] == ["gpio spi"]
-    for unit in COLLECTOR:
-        assert settings(unit)["PrivateDevices"] == ["yes"]
-        assert "DeviceAllow" not in settings(unit)
+    assert settings(COLLECTOR)["PrivateDevices"] == ["yes"]
+    assert "DeviceAllow" not in settings(COLLECTOR)
 
 
 def test_no_unit_waits_for_the_network():
@@ -198,19 +201,21 @@ def test_no_unit_waits_for_the_network():
 
 def test_the_target_starts_every_part_of_the_collector_and_stops_them():
     target = settings(SYSTEMD / "fabgate-collector.target")
-    assert set(target["Wants"][0].split()) == {unit.name for unit in COLLECTOR}
-    for unit in COLLECTOR:
-        assert settings(unit)["PartOf"] == ["fabgate-collector.target"]
-        # Then `systemctl stop` of the target comes back once they have ended: a restore is refused while one runs.
-        assert "fabgate-collector.target" in settings(unit)["After"][0].split()
-        assert settings(unit)["EnvironmentFile"] == ["/etc/fabgate/collector.env"]
+    assert set(target["Wants"][0].split()) == {f"fabgate-collector@{name}.service" for name in PROCESSES}
+    process = settings(COLLECTOR)
+    assert process["PartOf"] == ["fabgate-collector.target"]
+    # Then `systemctl stop` of the target comes back once they have ended: a restore is refused while one runs.
+    assert "fabgate-collector.target" in process["After"][0].split()
+    assert process["EnvironmentFile"] == ["/etc/fabgate/collector.env"]
 
 
 def test_the_units_run_verbs_that_exist():
     from fabgate.arguments import parser
 
-    for unit in (GATE, *COLLECTOR, BACKUP):
-        program, *arguments = settings(unit)["ExecStart"][0].split()
+    commands = [settings(unit)["ExecStart"][0] for unit in (GATE, BACKUP)]
+    commands += [settings(COLLECTOR)["ExecStart"][0].replace("%i", name) for name in PROCESSES]
+    for command in commands:
+        program, *arguments = command.split()
         assert program == "/opt/fabgate/bin/fabgate"
         parser().parse_args(arguments)
 
@@ -231,5 +236,5 @@ def test_every_part_of_the_collector_has_time_to_end_before_it_is_killed():
     # Importing it would want Django to be set up.
     web = (Path(run.__file__).with_name("web.py")).read_text()
     stop_s = int(re.search(r"^STOP_S = (\d+)$", web, re.MULTILINE)[1])
-    assert stop_s < int(settings(SYSTEMD / "fabgate-collector-web.service")["TimeoutStopSec"][0])
+    assert stop_s < int(settings(COLLECTOR)["TimeoutStopSec"][0])
     assert stop_s < run.STOP_S
