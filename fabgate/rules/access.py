@@ -15,9 +15,9 @@ observe_until    every known member, whatever the roster says, and what would ha
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import datetime
 
-from fabgate.rules.value import value
 from fabgate.rules.words import (
     Basis,
     Cause,
@@ -39,7 +39,7 @@ SUPERVISOR_NEEDED = "supervisor-needed"
 IN_USE = "in-use"
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The answer to one badge. `basis` is None when refused; `reasons` then holds all of them, the worst first."""
 

@@ -6,12 +6,10 @@ machine did its work; the run-on is never part of it. Both are whole millisecond
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from fabgate.rules.value import value
+from dataclasses import dataclass, replace
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Meter:
     """Counters of one session; every method returns a new meter. Times are milliseconds of CLOCK_BOOTTIME."""
 

@@ -6,14 +6,13 @@ Everything is a value (a frozen dataclass); times are integer milliseconds of CL
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
-from fabgate.rules.value import value
 
-
-@value
+@dataclass(frozen=True, slots=True)
 class Now:
     """The time of one event.
 
@@ -46,7 +45,7 @@ class Supervision(StrEnum):
     ALWAYS = "always"
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Lock:
     """A manager's lock. `now` cuts power; otherwise it waits until the machine is idle."""
 
@@ -56,7 +55,7 @@ class Lock:
     back: str | None = None
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class MachineRules:
     """How the machine behaves. All durations are milliseconds."""
 
@@ -116,7 +115,7 @@ class Level(StrEnum):
         return self is not Level.USER
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Window:
     """When a member may start: ISO weekdays, and minutes of the local day. `to_min` ≤ `from_min` wraps midnight."""
 
@@ -125,7 +124,7 @@ class Window:
     to_min: int
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Member:
     """Somebody whom the roster admits."""
 
@@ -146,7 +145,7 @@ class Member:
         return Level.USER if self.supervised else self.level
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Barred:
     """Somebody whom the roster knows and refuses, with every reason. `id` is None where only the badge is known."""
 
@@ -156,7 +155,7 @@ class Barred:
     windows: tuple[Window, ...] = ()
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Emergency:
     """A badge of the gate's own configuration that needs no roster."""
 
@@ -171,7 +170,7 @@ class Emergency:
 Holder = Member | Barred | Emergency
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Basis:
     """Why a session was allowed. `kind` is grant, emergency, maintainer, sponsor, observe or continued."""
 
@@ -184,56 +183,56 @@ class Basis:
 # --- events: what happened --------------------------------------------------------------------------------------------
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Presented:
     """A badge arrived at the reader: somebody tapped it (``presence`` says when). `badge` is its digest."""
 
     badge: str
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Lying:
     """A badge is on the reader and did not arrive: nobody tapped it, so it starts and ends nothing."""
 
     badge: str
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Removed:
     """The badge left the field. Only readers that prove presence say so."""
 
     badge: str
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Misread:
     """A card is there and could not be read."""
 
     why: str
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class StopPressed:
     """The stop button, or a remote stop when `actor` is set."""
 
     actor: str | None = None
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Running:
     """The machine began or ceased to do its work (the run-sense input)."""
 
     on: bool
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class FlagPressed:
     """The flag button went down or up."""
 
     down: bool
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class CauseRaised:
     """Something forbids use."""
 
@@ -241,7 +240,7 @@ class CauseRaised:
     detail: str = ""
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class CauseCleared:
     """It no longer does; `member` cleared it on site where one did."""
 
@@ -249,14 +248,14 @@ class CauseCleared:
     member: str | None = None
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class CheckpointLate:
     """No checkpoint of the running session has reached the disk for so long that its minutes are in doubt."""
 
     detail: str = ""
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class RosterChanged:
     """New rules, new members, or another age. The look-up answers from the new members already."""
 
@@ -264,7 +263,7 @@ class RosterChanged:
     stale: bool = False
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Extend:
     """A manager gives the running session more time."""
 
@@ -272,19 +271,19 @@ class Extend:
     actor: str
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Committed:
     """The journal confirms that a `Record` is on disk."""
 
     token: int
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time passed: a deadline came."""
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The daemon is about to end."""
 
@@ -338,7 +337,7 @@ class FlagKind(StrEnum):
     DANGER = "danger"  # also blocks once the session has ended
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Started:
     """A session begins; power follows once this is on disk. `energised_from_ms` is set where power is on already."""
 
@@ -352,7 +351,7 @@ class Started:
     energised_from_ms: int | None = None
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a long session has come."""
 
@@ -363,7 +362,7 @@ class Progress:
     running_ms: int
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A session is over."""
 
@@ -376,7 +375,7 @@ class Ended:
     actor: str | None = None
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Refused:
     """A badge was refused, with all reasons, the worst first."""
 
@@ -385,7 +384,7 @@ class Refused:
     reasons: tuple[str, ...]
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Blocked:
     """A cause arose."""
 
@@ -393,7 +392,7 @@ class Blocked:
     detail: str = ""
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Cleared:
     """A cause or a reported defect is gone; `member` cleared it on site where one did."""
 
@@ -401,7 +400,7 @@ class Cleared:
     member: str | None = None
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Flagged:
     """A member reports a defect."""
 
@@ -416,14 +415,14 @@ Fact = Started | Progress | Ended | Refused | Blocked | Cleared | Flagged
 # --- commands: what is ordered ----------------------------------------------------------------------------------------
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class SetPower:
     """Switch the machine's power."""
 
     on: bool
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Record:
     """Put facts on disk in one transaction, in order after all records before, and answer ``Committed(token)``."""
 
@@ -432,7 +431,7 @@ class Record:
     at: Now
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """Replace the durable checkpoint of the running session: what it is worth should power fail now."""
 
@@ -442,7 +441,7 @@ class Checkpoint:
     at: Now
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class ClearFault:
     """A maintainer on site asks to clear the output fault; answer ``CauseCleared`` when the hardware agrees.
 
@@ -481,7 +480,7 @@ UNFELT: Final = "unfelt"
 LAST: Final = "last"
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Signal:
     """Tell the person at the machine what has just happened. `ms` is time used or time left, as the kind has it."""
 
@@ -493,7 +492,7 @@ class Signal:
     detail: str = ""
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Shown:
     """What the panel shows for as long as the state stays as it is; ``panel`` says what that is for each state.
 
