@@ -24,6 +24,7 @@ from bench import entries
 from bench.collector import Child, Home, copy
 from bench.gates import ROOT
 from bench.harness import Run
+from fabgate.collector import session_rows
 from fabgate.gate.ids import uuid7
 
 CACHE = Path(__file__).with_name(".cache")
@@ -174,12 +175,11 @@ def _usages(sessions: int, gates: list[tuple[int, int, int]], chance: random.Ran
 def _store(usages: list[Any]) -> None:
     from django.db import connection
 
-    from fabgate.collector import sql
     from fabgate.collector.sessions import COLUMNS
 
     rows = _entries(usages)
     if connection.vendor == "sqlite":
-        sql.save_sessions(usages)
+        session_rows.save_sessions(usages)
         with connection.cursor() as cursor:
             cursor.executemany(f"INSERT INTO collector_entry ({_ENTRY}) VALUES ({','.join(['%s'] * 9)})", rows)
         return

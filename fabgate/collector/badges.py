@@ -17,7 +17,7 @@ from django.db import IntegrityError, models, transaction
 from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector import blocks, changes, floor, roster, sql, statements
+from fabgate.collector import blocks, bulk, changes, pulse, roster, statements
 from fabgate.collector.models import Badge, Change, Group, Member
 from fabgate.errors import UsageError
 
@@ -91,7 +91,7 @@ def give(
         until=until,
     )
     try:
-        with transaction.atomic(), floor.told_last(), changes.made(actor, "badge.given", given) as change:
+        with transaction.atomic(), pulse.told_last(), changes.made(actor, "badge.given", given) as change:
             _is_there(holder)
             given.number = number = number or numbers([card.digest]).get(card.digest, "")
             _free(Badge.objects.filter(digest=card.digest), "badge", given.since, actor)
@@ -109,7 +109,7 @@ def give(
 
 def store(given: Sequence[Badge]) -> None:
     """Store assignments that begin now, many at once; each gets its number."""
-    sql.insert(given)
+    bulk.insert(given)
     rows = {row.digest: row for row in given}
     for digest, pk in statements.among(Badge.objects.filter(ended_at=None), "digest", list(rows), "pk"):
         rows[digest].pk = pk
@@ -119,7 +119,7 @@ def end_all(rows: Sequence[Badge], reason: str, by: str, at: datetime) -> None:
     """End assignments, many at once. The caller writes it down and rebuilds the rosters."""
     for row in rows:
         row.ended_at, row.ended_by, row.end_reason = at, by, reason
-    sql.update(rows, ["ended_at", "ended_by", "end_reason"])
+    bulk.update(rows, ["ended_at", "ended_by", "end_reason"])
 
 
 def end(row: Badge, reason: str, *, actor: str) -> Change:

@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Final
 
 from fabgate import seal, wire
-from fabgate.collector import clocks, derive, floor, journals, ledger, lookups, quarantine, sql
+from fabgate.collector import clocks, derive, entry_rows, floor, journals, ledger, lookups, pulse, quarantine
 from fabgate.collector.models import Entry, Gate, Hole, Journal, Pulse
 from fabgate.collector.models.arrivals import MAX_SEQ
 from fabgate.collector.plain import Plain
@@ -48,8 +48,8 @@ class Batch:
         self.dropped = {name: gate.quarantine_dropped for name, gate in self.gates.items()}
         self.journals = self._journals()
         #: The hash under each number that the batch names or touches, and the last number of each range of them.
-        self.known: dict[sql.Number, bytes] = {}
-        self.edges: set[sql.Number] = set()
+        self.known: dict[entry_rows.Number, bytes] = {}
+        self.edges: set[entry_rows.Number] = set()
         self.new: list[tuple[int, Fact, bool]] = []
         self.quarantined: list[tuple[int | None, int | None, Unfit, bool]] = []
         #: Journals whose ack is to be published, and those of them where only entries beyond a gap arrived.
@@ -63,7 +63,7 @@ class Batch:
     def run(self) -> None:
         """Store everything. Afterwards `touched` names the journals whose acks are due."""
         self._sort_out()
-        sql.insert_entries(self.new, self.now)
+        entry_rows.insert_entries(self.new, self.now)
         dropped = quarantine.store(self.quarantined, self.now)
         for gate in self.gates.values():
             gate.quarantine_dropped += dropped[gate.pk]
@@ -81,13 +81,13 @@ class Batch:
             passed |= _ended_in(old, old.ack_seq)
         copies = [fact for _, fact, is_copy in self.new if is_copy]
         used = derive.usage(facts, self.gates, self.journals, followed, off, passed, copies, self.now)
-        floor.in_order()  # before the gates' rows, as roster.rebuild does: or each would wait for the other
+        pulse.in_order()  # before the gates' rows, as roster.rebuild does: or each would wait for the other
         self._save_gates()
-        sql.save_acks(moved)
+        entry_rows.save_acks(moved)
         users = {fact.gate for fact in facts if isinstance(fact.data, SESSION_DATA)}
         turned = {name for name, shown in self.shown.items() if shown != self.gates[name].shown}
         ledger.add(used, self.now)
-        floor.pulse(
+        pulse.pulse(
             {
                 Pulse.FLOOR: turned,
                 Pulse.REFUSAL: refused,
@@ -139,9 +139,9 @@ class Batch:
                 self.touched.add(row.name)
         # By number, so that each entry is checked against the one before; sorting is stable, the first comer stays.
         mine.sort(key=itemgetter(0, 1))
-        ranges = sql.around((pk, seq) for pk, seq, _, _ in mine)
+        ranges = entry_rows.around((pk, seq) for pk, seq, _, _ in mine)
         self.edges = {(pk, last) for pk, _, last in ranges}
-        self.known = known = sql.hashes(ranges)
+        self.known = known = entry_rows.hashes(ranges)
         stored = frozenset(known)
         uids = lookups.places_of({message.uid for _, _, message, _ in mine if isinstance(message, Fact)})
         for pk, seq, message, row in mine:
@@ -169,7 +169,9 @@ class Batch:
             return None
         return row
 
-    def _break(self, fact: Fact, row: Journal, stored: frozenset[sql.Number]) -> tuple[sql.Number, str] | None:
+    def _break(
+        self, fact: Fact, row: Journal, stored: frozenset[entry_rows.Number]
+    ) -> tuple[entry_rows.Number, str] | None:
         """Return with which stored neighbour the entry breaks the chain, and how."""
         before = (row.id, fact.seq - 1)
         expected = seal.first_prev(row.name) if fact.seq == 1 else self.known.get(before)
@@ -182,7 +184,7 @@ class Batch:
                 return after, "the prev of the entry after is not its hash"
         return None
 
-    def _fork(self, message: Fact | Unfit, row: Journal, witness: sql.Number, detail: str) -> None:
+    def _fork(self, message: Fact | Unfit, row: Journal, witness: entry_rows.Number, detail: str) -> None:
         """Quarantine, never to count, what cannot be true beside the stored number `witness`."""
         log.error("fork in %s/%s entry %d: %s", message.gate, message.journal, message.seq, detail)
         self._quarantine(_as_unfit(message, "fork", detail), row, counts=False)
@@ -258,7 +260,7 @@ class Batch:
             or gate.earliest_at != self.earliest[name]
             or gate.quarantine_dropped != self.dropped[name]
         ]
-        sql.save_gates(changed)
+        floor.save_gates(changed)
 
     def _hear_status(self, gate: Gate, status: wire.Status, at: datetime | None) -> None:
         gate.online, gate.head_at = status.online, None

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils.translation import gettext as _
 
-from fabgate.collector import changes, floor, roster
+from fabgate.collector import changes, pulse, roster
 from fabgate.collector.models import Block, Change, Gate, Member
 from fabgate.errors import UsageError
 
@@ -72,7 +72,7 @@ def hold(member: Member, reason: str, until: date | None, *, actor: str) -> Chan
 
 def lift(member: Member, *, only: int | None = None, actor: str, why: str = "") -> Change:
     """Lift every block of a member, or `only` one; return the last change. Raises UsageError where there is none."""
-    with transaction.atomic(), floor.told_last():
+    with transaction.atomic(), pulse.told_last():
         wanted = member.blocks.filter(lifted_at=None)
         held = list((wanted if only is None else wanted.filter(pk=only)).select_for_update(no_key=True))
         if not held:
@@ -101,7 +101,7 @@ def lift_ended() -> list[Gate]:
     try:
         if not ended.exists():
             return []
-        with transaction.atomic(), floor.told_last():
+        with transaction.atomic(), pulse.told_last():
             held = list(ended.select_related("member").select_for_update(of=("self",), no_key=True))
             if not held:  # another thread was faster
                 return []

@@ -18,11 +18,20 @@ from operator import itemgetter
 from typing import Final
 
 from fabgate import wire
-from fabgate.collector import lookups, sql, statements
+from fabgate.collector import bulk, lookups, statements
 from fabgate.collector.models import Boot, Gate, Journal
 from fabgate.collector.plain import Plain
 from fabgate.collector.received import Fact
 from fabgate.collector.sessions import Tie, When
+
+_BOOT_COLUMNS = (
+    *("gate_id", "boot", "journal_id", "seq", "from_ms"),
+    *("tie_ms", "tie_at", "first_ms", "first_at", "last_ms", "last_at"),
+)
+_BOOT = (
+    f"INSERT INTO collector_boot ({', '.join(_BOOT_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_BOOT_COLUMNS))})"  # noqa: S608
+    f" ON CONFLICT (gate_id, boot) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _BOOT_COLUMNS[2:])}"
+)
 
 #: (gate's row, boot id)
 BootKey = tuple[int, str]
@@ -74,7 +83,7 @@ def note(facts: Iterable[Fact], gates: Mapping[str, Gate], known: Mapping[str, J
         elif row.first_at is not None:
             ends_moved.append(row)
     found.gates |= _followed_by_undated(ends_moved, {journal.pk: journal for journal in known.values()})
-    sql.save_boots(changed)
+    save_boots(changed)
     return found
 
 
@@ -177,3 +186,12 @@ def _first_after(row: Boot) -> datetime | None:
         journal = journal.superseded_by
         boots = Boot.objects.all()
     return None
+
+
+def save_boots(boots: Iterable[Boot]) -> None:
+    """Write rows, new or not: each boot once."""
+    time = bulk.to_database()
+    bulk.many(
+        _BOOT,
+        [[time(getattr(boot, c)) if c.endswith("_at") else getattr(boot, c) for c in _BOOT_COLUMNS] for boot in boots],
+    )

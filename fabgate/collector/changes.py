@@ -11,7 +11,8 @@ either the change and its row are there, or neither is.
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from operator import itemgetter
@@ -20,8 +21,12 @@ from typing import Any, Final
 from django.db import models, transaction
 from django.db.models.options import Options
 
-from fabgate.collector import floor, sql, statements
+from fabgate.collector import bulk, pulse, statements
 from fabgate.collector.models import Change, Pulse
+
+_CHANGE = """
+INSERT INTO collector_change (at, actor, verb, kind, key, before, after, reason, rosters)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '{}')"""
 
 #: What is stored of objects, by id.
 _Stored = Mapping[Any, Mapping[str, Any]]
@@ -68,9 +73,9 @@ def made_all(actor: str, verb: str, objects: Sequence[models.Model], *, reason: 
             was, became = _changed(obj, before, after)
             if was or became:
                 told.append((_meta(obj).model_name or "", key_of(obj), was, became))
-        sql.insert_changes(told, at, actor=actor, verb=verb, reason=reason)
+        insert_changes(told, at, actor=actor, verb=verb, reason=reason)
         if told:
-            floor.pulse({Pulse.CHANGE: {""}}, at)
+            pulse.pulse({Pulse.CHANGE: {""}}, at)
 
 
 def note(
@@ -105,7 +110,7 @@ def fields_of(model: type[models.Model]) -> list[str]:
 def _write(change: Change, obj: models.Model) -> None:
     change.kind, change.key = _meta(obj).model_name or "", key_of(obj)
     change.save()
-    floor.pulse({Pulse.CHANGE: {""}}, change.at)
+    pulse.pulse({Pulse.CHANGE: {""}}, change.at)
 
 
 def _changed(obj: models.Model, before: _Stored, after: _Stored) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -170,3 +175,17 @@ def _own_name(meta: Options[Any]) -> models.Field[Any, Any] | None:
 
 def _meta(obj: models.Model | type[models.Model]) -> Options[Any]:
     return obj._meta  # noqa: SLF001 (Django's name for it)
+
+
+def insert_changes(
+    rows: Iterable[tuple[str, str, Any, Any]], now: datetime, *, actor: str, verb: str, reason: str
+) -> None:
+    """Write (kind, key, before, after) into the audit log."""
+    at = bulk.to_database()(now)
+    bulk.many(
+        _CHANGE,
+        [
+            (at, actor, verb, kind, key, json.dumps(before), json.dumps(after), reason)
+            for kind, key, before, after in rows
+        ],
+    )

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from fabgate import wire
-from fabgate.collector import floor, roster
+from fabgate.collector import pulse, roster
 from fabgate.collector.environ import Environment
 from fabgate.collector.models import Collector, Gate, Order, Pulse
 from fabgate.collector.mqtt import Outgoing
@@ -85,7 +85,7 @@ def _asked(gate: Gate, verb: str) -> Order | None:
 
     For the order of telling, not for the gate: the ingest takes that one after it.
     """
-    floor.in_order()
+    pulse.in_order()
     now = datetime.now(UTC)
     under_way = Q(outcome="", until__gte=now)
     done = Q(at__gt=now - timedelta(seconds=SAME_S)) & ~Q(outcome__in=(NOT_SENT, _REFUSED))
@@ -105,7 +105,7 @@ def send(
     now, ids = datetime.now(UTC), [order.pk for order, _message in written]
     with transaction.atomic():
         Order.objects.filter(pk__in=ids, answered_at=None).update(outcome=NOT_SENT, answered_at=now)
-        floor.pulse({Pulse.ORDER: {order.gate.name for order, _message in written}}, now)
+        pulse.pulse({Pulse.ORDER: {order.gate.name for order, _message in written}}, now)
     return False
 
 
@@ -129,7 +129,7 @@ def waits(gates: Iterable[Gate], verb: str, actor: str, *, reason: str = "") -> 
         ]
         if written:
             Order.objects.bulk_create(written)
-            floor.pulse({Pulse.ORDER: {order.gate.name for order in written}}, now)
+            pulse.pulse({Pulse.ORDER: {order.gate.name for order in written}}, now)
 
 
 def write(
@@ -164,5 +164,5 @@ def write(
         order = Order.objects.create(
             id=command.id, gate=gate, command=verb, actor=actor, reason=reason, at=now, until=command.expires
         )
-        floor.pulse({Pulse.ORDER: {gate.name}}, now)
+        pulse.pulse({Pulse.ORDER: {gate.name}}, now)
     return order, Outgoing(topics.topic("command"), body, expiry_s=wire.COMMAND_LIFE_S, seal=seal)

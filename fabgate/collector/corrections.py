@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from fabgate import wire
-from fabgate.collector import changes, floor, holders, ledger, rollup, sql
+from fabgate.collector import changes, holders, ledger, pulse, rollup, session_rows
 from fabgate.collector.models import Correction, Group, Member, Pulse, Review, UsageSession
 from fabgate.collector.sessions import PURPOSES, Usage, wait
 from fabgate.errors import UsageError
@@ -40,7 +40,7 @@ def correct(session: str, field: str, new: str, *, author: str, reason: str) -> 
     value = _value(field, new.strip(), mistakes)
     now = datetime.now(UTC)
     with transaction.atomic():
-        row = sql.load_sessions({session}).get(session)
+        row = session_rows.load_sessions({session}).get(session)
         if row is None:
             mistakes.append(_("found no session '%(found)s'") % {"found": session[:64]})
         elif row.reason is None:
@@ -67,7 +67,7 @@ def contest(session: UsageSession, words: str, *, author: str) -> Review:
     words = _reason(words, mistakes)
     now = datetime.now(UTC)
     with transaction.atomic():
-        row = sql.load_sessions({session.pk})[session.pk]
+        row = session_rows.load_sessions({session.pk})[session.pk]
         if row.reason is None:
             mistakes.append(_("the session has not ended yet; contest it afterwards"))
         held = Review.objects.select_for_update(no_key=True).filter(session=session).first()
@@ -91,7 +91,7 @@ def hold(sessions: Collection[str]) -> None:
 
     Whoever has told of one of them must not wait for the next: ingest, which has that one, would wait to tell of its own.
     """
-    sql.load_sessions(sessions)
+    session_rows.load_sessions(sessions)
 
 
 def accept(review: Review, *, author: str, note: str = "") -> None:
@@ -125,7 +125,7 @@ def favour(review: Review, *, author: str, note: str = "") -> None:
 def _waiting(review: Review) -> tuple[Usage, Review]:
     """Return a session and its review, both held. Raises UsageError where it is settled."""
     # The session before its review, as ingest does: or each would wait for the other.
-    row = sql.load_sessions({review.session_id})[review.session_id]
+    row = session_rows.load_sessions({review.session_id})[review.session_id]
     held = Review.objects.select_for_update(no_key=True).get(pk=review.pk)
     if held.settled_at is not None:
         raise UsageError(
@@ -167,10 +167,10 @@ def _settle(review: Review, decision: str, by: str, note: str, now: datetime) ->
 
 def _save(before: Usage, after: Usage, now: datetime, author: str, why: str) -> None:
     """Write a session, and tell whoever sums, bills or looks at it. Last in a transaction."""
-    sql.save_sessions([after])
+    session_rows.save_sessions([after])
     rollup.add([(before, after)])
     ledger.add([(before, after)], now, author=author, why=why)
-    floor.pulse({Pulse.SESSION: {""}}, now)
+    pulse.pulse({Pulse.SESSION: {""}}, now)
 
 
 def _reason(text: str, mistakes: list[str]) -> str:

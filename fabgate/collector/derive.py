@@ -14,7 +14,7 @@ from typing import Final
 from django.db.models import Max, Q
 
 from fabgate import wire
-from fabgate.collector import boots, firsts, holders, journals, lookups, overlaps, rollup, sql, statements
+from fabgate.collector import boots, firsts, holders, journals, lookups, overlaps, rollup, session_rows, statements
 from fabgate.collector.boots import Redated
 from fabgate.collector.clocks import Off
 from fabgate.collector.models import Entry, Gate, Journal, UsageSession
@@ -163,8 +163,8 @@ def usage(
         redated.boots |= firsts.boots_before(early)
     hinted = {session for gate in gates.values() for session in gate.hints}
     others = _others(followed, redated) | _copied(copies) | firsts.sessions_before(early)
-    rows = sql.load_sessions({data.session for _, data in news} | others | hinted | passed)
-    before = {session: sql.copy_of(row) for session, row in rows.items()}
+    rows = session_rows.load_sessions({data.session for _, data in news} | others | hinted | passed)
+    before = {session: session_rows.copy_of(row) for session, row in rows.items()}
     longest_s = lookups.longest_s({data.roster for _, data in news if data.roster})
     for fact, data in news:
         gate, origin = gates[fact.gate], known[fact.origin[0]]
@@ -190,10 +190,10 @@ def usage(
     holders.note([row for session, row in rows.items() if _is_new(row, before.get(session))], now)
     _settle(rows, before, known.values(), reported, {gate.pk: gate.earliest_at for gate in gates.values()})
     changed = [(before.get(session), row) for session, row in rows.items() if row != before.get(session)]
-    sql.save_sessions([row for _, row in changed])
+    session_rows.save_sessions([row for _, row in changed])
     rollup.add(changed)
     doubted = [row for old, row in changed if (old.doubt if old else None) != row.doubt and row.review != CONTESTED]
-    sql.save_reviews(
+    session_rows.save_reviews(
         [(row.id, row.doubt) for row in doubted if row.doubt is not None],
         [row.id for row in doubted if row.doubt is None],
         now,
@@ -227,8 +227,8 @@ def _settle(
     over = _conclude(list(rows.values()), by_pk, reported)
     overlapping, others = overlaps.find(rows.values(), before)
     if others:
-        more = sql.load_sessions(others)
-        before |= {session: sql.copy_of(row) for session, row in more.items()}
+        more = session_rows.load_sessions(others)
+        before |= {session: session_rows.copy_of(row) for session, row in more.items()}
         over |= _conclude(list(more.values()), by_pk, reported)
         rows |= more
         overlapping, _ = overlaps.find(rows.values(), before)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import datetime
 from typing import Final
 
-from django.db import connection
-
 from fabgate import wire
-from fabgate.collector import sql
+from fabgate.collector import bulk
 from fabgate.collector.clocks import Off
 from fabgate.collector.models import Gate, Journal
 from fabgate.collector.received import Fact, Told, can_be
+
+_REFUSAL = """
+INSERT INTO collector_refusal (gate_id, machine_id, journal_id, seq, member, badge, reasons, at, is_timed, seen_at,
+    clock_off_ms)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+_ANSWER = """
+UPDATE collector_order SET outcome = %s, detail = %s, answered_at = %s
+WHERE id = %s AND gate_id = %s AND answered_at IS NULL"""
+_GATE_COLUMNS = (
+    *("online", "boot", "journal", "reported_roster", "seen_at", "hints", "state", "causes", "session"),
+    *("session_member", "state_since", "energised_ms", "running_ms", "problems", "reader", "version", "head", "mark"),
+    *("ran_at", "synced", "roster_confirmed_at", "head_at", "clock_off_ms", "quarantine_dropped"),
+    "earliest_at",
+)
+_GATE = f"UPDATE collector_gate SET {', '.join(f'{c} = %s' for c in _GATE_COLUMNS)} WHERE id = %s"  # noqa: S608
 
 #: How much of what a gate says of its state is kept.
 MAX_STATE: Final = 16
@@ -23,16 +35,6 @@ MAX_STATE: Final = 16
 #: gate has as many problems. The entries themselves are kept as they came.
 MOST_WORDS: Final = 32
 MAX_WORD: Final = 500
-#: Of more gates a pulse names none: pages ask for everything then, which costs them less than so many by name.
-MOST_NAMED: Final = 10
-#: Whoever adds pulses on PostgreSQL holds this until the transaction ends: their ids become visible in their order, so
-#: that nobody who asks for the highest id misses a lower one.
-_PULSE_LOCK: Final = 0x66616267
-#: Whoever changes opening hours on PostgreSQL holds this.
-_HOURS_LOCK: Final = 0x66616269
-_kept_back: ContextVar[list[tuple[Mapping[str, AbstractSet[str]], datetime]] | None] = ContextVar(
-    "_kept_back", default=None
-)
 
 
 def hear_state(gate: Gate, state: wire.State, now: datetime) -> None:
@@ -60,7 +62,7 @@ def refusals(
 ) -> AbstractSet[str]:
     """Store who was refused, and which of them by a wrong clock; return at which gates."""
     found = [(fact, fact.data) for fact in facts if isinstance(fact.data, wire.AccessRefused)]
-    sql.insert_refusals(
+    insert_refusals(
         [
             (gates[f.gate], journals[f.journal].pk, f, said, brief(said.reasons), off.get((f.journal, f.seq)))
             for f, said in found
@@ -82,69 +84,36 @@ def answers(facts: Iterable[Fact], told: Iterable[Told], gates: Mapping[str, Gat
         for fact in facts
         if isinstance(fact.data, wire.CommandExecuted)
     ]
-    sql.save_answers([(gates[gate].pk, order, said, why[:MAX_WORD]) for gate, order, said, why in found], now)
+    save_answers([(gates[gate].pk, order, said, why[:MAX_WORD]) for gate, order, said, why in found], now)
     return {gate for gate, *_ in found}
 
 
-@contextmanager
-def told_last() -> Iterator[None]:
-    """Keep back what the block says until its end, for one that takes long: others that tell something wait from then on.
-
-    Inside the transaction, around all of it. Where the block fails nothing is said.
-    """
-    if _kept_back.get() is not None:
-        yield
-        return
-    kept: list[tuple[Mapping[str, AbstractSet[str]], datetime]] = []
-    token = _kept_back.set(kept)
-    try:
-        yield
-    finally:
-        _kept_back.reset(token)
-    topics: dict[str, set[str]] = {}
-    for said, _at in kept:
-        for topic, gates in said.items():
-            topics.setdefault(topic, set()).update(gates)
-    if kept:
-        pulse(topics, kept[-1][1])
+def save_gates(gates: Iterable[Gate]) -> None:
+    """Write what gates said of themselves, and nothing else of them."""
+    time = bulk.to_database()
+    rows = [[*(bulk.plain(getattr(gate, c), time) for c in _GATE_COLUMNS), gate.pk] for gate in gates]
+    bulk.many(_GATE, sorted(rows, key=lambda row: int(row[-1])))
 
 
-def pulse(topics: Mapping[str, AbstractSet[str]], now: datetime) -> None:
-    """Say which topics changed, and at which gates where they are few. Last in a transaction."""
-    if (kept := _kept_back.get()) is not None:
-        kept.append((topics, now))
-        return
-    rows = [
-        (topic, gate)
-        for topic, gates in topics.items()
-        for gate in (sorted(gates) if len(gates) <= MOST_NAMED else ("",))
-    ]
-    if rows:
-        in_order()
-        sql.insert_pulses(rows, now)
+def insert_refusals(
+    rows: Sequence[tuple[Gate, int, Fact, wire.AccessRefused, list[str], int | None]], now: datetime
+) -> None:
+    """Store (gate, journal's row, entry, what it says, reasons to show, by how many milliseconds its clock was off)."""
+    time = bulk.to_database()
+    heard = time(now)
+    bulk.many(
+        _REFUSAL,
+        [
+            (
+                *(gate.pk, gate.machine_id, row, f.seq, said.member or "", said.badge, json.dumps(reasons)),
+                *(time(f.time) or heard, f.time is not None, heard, off),
+            )
+            for gate, row, f, said, reasons, off in rows
+        ],
+    )
 
 
-def check_now() -> None:
-    """Let PostgreSQL check now what it would check at the commit, while others wait: 400,000 keys take five seconds."""
-    if connection.vendor == "postgresql":
-        connection.check_constraints()
-
-
-def in_order() -> None:
-    """Let no other transaction number its pulses, or lines of the ledger, before this one is done.
-
-    Ids become visible in their order then: who asks for what lies beyond the highest id misses no lower one.
-    """
-    _wait_for(_PULSE_LOCK)
-
-
-def hours_in_order() -> None:
-    """Let no other transaction change opening hours before this one is done. Before anything else that is waited for."""
-    _wait_for(_HOURS_LOCK)
-
-
-def _wait_for(lock: int) -> None:
-    """Hold a lock until the transaction ends. SQLite lets one write at a time anyway."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
+def save_answers(rows: Iterable[tuple[int, str, str, str]], now: datetime) -> None:
+    """Write (gate's row, command's id, outcome, detail) onto the orders that await an answer: the first one stays."""
+    at = bulk.to_database()(now)
+    bulk.many(_ANSWER, [(outcome, detail, at, command, gate) for gate, command, outcome, detail in rows])

@@ -23,7 +23,7 @@ from django.db.models import Count, F, Sum
 from django.utils.translation import gettext as _
 
 from fabgate import wire
-from fabgate.collector import changes, floor, machines, places, roster, table, twice
+from fabgate.collector import changes, machines, places, pulse, roster, table, twice
 from fabgate.collector.environ import Environment
 from fabgate.collector.models import Change, Gate, Hole, Journal, Machine, Quarantine
 from fabgate.collector.models.workshop import HEARTBEATS, MAX_LIFTED
@@ -143,7 +143,7 @@ def let_in(
             places.alone(env.data / places.LETTING_IN),
             _all_or_none(directory) as write,
             transaction.atomic(),
-            floor.told_last(),
+            pulse.told_last(),
         ):
             gate = Gate.objects.filter(name=name).first() or Gate(name=name)
             if gate.token_hash and not new_token:
@@ -225,7 +225,7 @@ def _put_beside(gate: Gate, machine: Machine) -> dict[str, int]:
     """Let a gate stand beside a machine, and return the rosters that say so; called inside the change."""
     machine = Machine.objects.select_for_update(no_key=True).get(pk=machine.pk)
     planned = _planned(gate, machine)  # before others wait
-    floor.in_order()  # between machine and gate, as for locks: or two would wait for each other
+    pulse.in_order()  # between machine and gate, as for locks: or two would wait for each other
     gate = Gate.objects.select_for_update(no_key=True).get(pk=gate.pk)
     _stand(gate, machine)
     machine.save(update_fields=["lifted"])

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from fabgate.collector import blocks, changes, floor, names, roster, trainers
+from fabgate.collector import blocks, changes, names, pulse, roster, trainers
 from fabgate.collector.effects import Effect, effect
 from fabgate.collector.models import Account, Change, Grant, Member, Training
 from fabgate.errors import UsageError
@@ -91,7 +91,7 @@ def give(
     Lowers where the member holds more and `lowers` does not say that less is meant.
     """
     trainer = _checked([member], training, stage, actor, since, until, trainer)
-    with transaction.atomic(), floor.told_last():
+    with transaction.atomic(), pulse.told_last():
         said = _said_of([member], training, since)[member.pk]
         if held := _suspension(said, since) if stage != Grant.SUSPENDED else None:
             text = _("%(member)s is suspended from %(training)s since %(day)s; take the suspension back first")
@@ -122,7 +122,7 @@ def give_all(
     a suspension. To suspend many is meant for each of them. Raises UsageError, and then nothing was granted.
     """
     trainer = _checked(members, training, stage, actor, since, until, trainer)
-    with transaction.atomic(), floor.told_last():
+    with transaction.atomic(), pulse.told_last():
         said, today = _said_of(members, training, since), blocks.today()
         kept: dict[str, str] = {}
         fresh = []

@@ -13,7 +13,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from fabgate import seal
-from fabgate.collector import sql, statements
+from fabgate.collector import entry_rows, statements
 from fabgate.collector.models import Entry, Hole, Journal, Quarantine
 
 Range = tuple[int, int]
@@ -73,7 +73,7 @@ def missing_of(wanted: Collection[tuple[Journal, int]]) -> dict[int, list[Range]
     """
     behind = {journal.pk: (journal.ack_seq + 1, last) for journal, last in wanted if last > journal.ack_seq}
     there: dict[int, list[Range]] = defaultdict(list)
-    for pk, low, high in sql.runs([(pk, *numbers) for pk, numbers in behind.items()]):
+    for pk, low, high in entry_rows.runs([(pk, *numbers) for pk, numbers in behind.items()]):
         there[pk].append((low, high))
     named = Hole.objects.exclude(state=Hole.FILLED)
     for pk, first, end in statements.among(named, "journal", list(behind), "first", "last"):

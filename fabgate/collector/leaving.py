@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from fabgate.collector import accounts, badges, blocks, changes, floor, roster, sql, statements
+from fabgate.collector import accounts, badges, blocks, bulk, changes, pulse, roster, statements
 from fabgate.collector.models import Account, ApiKey, Badge, Change, Grant, Group, Member, Training
 from fabgate.errors import UsageError
 
@@ -60,7 +60,7 @@ def leave(*members: Member, actor: str, reason: str = "") -> Change:
     As LastManager where nobody would be manager any more.
     """
     today, ids = blocks.today(), sorted(member.pk for member in members)
-    with transaction.atomic(), floor.told_last():
+    with transaction.atomic(), pulse.told_last():
         held = [
             member
             for some in statements.chunks(ids)
@@ -73,7 +73,7 @@ def leave(*members: Member, actor: str, reason: str = "") -> Change:
         for member in held:
             member.left_on = today
         with changes.made_all(actor, "member.left", held[:-1], reason=reason):
-            sql.update(held[:-1], ["left_on"])
+            bulk.update(held[:-1], ["left_on"])
         with changes.made(actor, "member.left", held[-1], reason=reason) as change:
             held[-1].save(update_fields=["left_on"])
             if not Account.has_manager() and _led(ids):

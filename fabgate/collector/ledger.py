@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from fabgate.collector import counted, floor, sql
+from fabgate.collector import bulk, counted, pulse
 from fabgate.collector.models import LedgerLine
 from fabgate.collector.sessions import Usage
+
+_LINE_COLUMNS = (
+    *("used_by", "payer", "purpose", "category", "started_at", "ended_at", "not_before", "counted_ms", "running_ms"),
+    *("uncertainty_ms", "reason", "review"),
+)
+_LINE = (
+    f"INSERT INTO collector_ledgerline (session_id, kind, at, author, why, {', '.join(_LINE_COLUMNS)})"  # noqa: S608
+    f" VALUES ({', '.join(['%s'] * (5 + len(_LINE_COLUMNS)))})"
+)
 
 
 def _counted(row: Usage) -> tuple[object, ...]:
@@ -42,6 +51,23 @@ def add(pairs: Iterable[tuple[Usage | None, Usage]], now: datetime, *, author: s
             kind = LedgerLine.REVIEWED if is_same else LedgerLine.CORRECTED
         rows.append((after, kind))
     if rows:
-        floor.in_order()
+        pulse.in_order()
         rows.sort(key=lambda row: (row[0].ended_at or now, row[0].id))
-        sql.insert_lines(rows, now, author, why)
+        insert_lines(rows, now, author, why)
+
+
+def insert_lines(rows: Iterable[tuple[Usage, str]], now: datetime, author: str, why: str) -> None:
+    """Add (session, kind) to the ledger, as the session is now."""
+    time = bulk.to_database()
+    at = time(now)
+    bulk.many(
+        _LINE,
+        [
+            (
+                *(usage.id, kind, at, author, why, usage.used_by, usage.payer, usage.purpose, usage.category),
+                *(time(usage.started_at), time(usage.ended_at), time(usage.not_before), usage.counted_ms),
+                *(counted.running_ms(usage), counted.uncertainty_ms(usage), usage.reason or "", usage.review or ""),
+            )
+            for usage, kind in rows
+        ],
+    )

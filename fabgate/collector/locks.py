@@ -17,7 +17,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from fabgate import display, translations, wire
-from fabgate.collector import changes, commands, floor, names, roster
+from fabgate.collector import changes, commands, names, pulse, roster
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Change, Gate, Machine, Pulse
 from fabgate.collector.models.workshop import MAX_LIFTED
@@ -109,7 +109,7 @@ def _again(machine: Machine) -> Machine:
 def _rebuilt(machine: Machine, change: Change) -> list[Gate]:
     gates = roster.rebuild(machine.gates.all())
     change.rosters = roster.versions(gates)
-    floor.pulse({Pulse.LOCK: {gate.name for gate in gates}}, change.at)
+    pulse.pulse({Pulse.LOCK: {gate.name for gate in gates}}, change.at)
     return gates
 
 

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector import badges, blocks, changes, floor, members_file, roster, sql, statements, twice
+from fabgate.collector import badges, blocks, bulk, changes, members_file, pulse, roster, statements, twice
 from fabgate.collector.members_rows import Row
 from fabgate.collector.models import Badge, Machine, Member
 from fabgate.errors import UsageError
@@ -43,7 +43,7 @@ def command(args: argparse.Namespace) -> int:
     for note in file.notes:
         sys.stderr.write(f"note: {note}\n")
     prepared, said = prepare(file), [*lost_in(file), *left_in(file)]
-    with transaction.atomic(), floor.told_last():
+    with transaction.atomic(), pulse.told_last():
         new = write(prepared, actor=changes.cli_actor(None))
         gates = roster.rebuild()
     for note in said:
@@ -87,8 +87,8 @@ def write(prepared: Prepared, *, actor: str) -> int:
         with transaction.atomic():
             known = set(Member.objects.values_list("id", flat=True))
             with changes.made_all(actor, "member.imported", members):
-                sql.insert([one for one in members if one.pk not in known])  # over nobody
-                sql.update([one for one in members if one.pk in known], [*said, "folded"] if "name" in said else said)
+                bulk.insert([one for one in members if one.pk not in known])  # over nobody
+                bulk.update([one for one in members if one.pk in known], [*said, "folded"] if "name" in said else said)
                 if "machines" in columns:
                     _open_machines(rows)
             if "badges" in columns:
@@ -158,7 +158,7 @@ def _open_machines(rows: list[Row]) -> None:
     for some in statements.chunks([pk for link, pk in held.items() if link not in wanted]):
         links.filter(pk__in=some).delete()
     fresh = sorted(wanted - held.keys())
-    sql.insert([Member.machines.through(member_id=member, machine_id=machine) for member, machine in fresh])
+    bulk.insert([Member.machines.through(member_id=member, machine_id=machine) for member, machine in fresh])
 
 
 def _give_badges(file: members_file.File, actor: str) -> None:

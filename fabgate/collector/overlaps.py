@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.db import connection
 from msgspec import Struct
 
-from fabgate.collector import sql, statements
+from fabgate.collector import bulk, statements
 from fabgate.collector.counted import WRITTEN_LATER
 from fabgate.collector.sessions import (
     JOURNAL_LOST,
@@ -175,7 +175,7 @@ _columns = attrgetter(*_COLUMNS)
 
 def _stored(rows: Mapping[_Place, list[Usage]], was: Mapping[_Place, list[Span]]) -> dict[_Place, list[Span]]:
     """Return the stored sessions of each place that may overlap its `rows`, or what they were."""
-    time = sql.to_database()
+    time = bulk.to_database()
     placed: list[list[Any]] = []
     nowhere: list[list[Any]] = []
     for gate, machine in rows.keys() | was.keys():

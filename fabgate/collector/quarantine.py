@@ -15,9 +15,16 @@ from typing import Final
 
 from django.db.models.functions import Length
 
-from fabgate.collector import sql, statements
+from fabgate.collector import bulk, statements
 from fabgate.collector.models import Quarantine
 from fabgate.collector.received import Unfit
+
+_QUARANTINE = """
+INSERT INTO collector_quarantine (gate_id, topic, journal_id, journal_name, seq, reason, detail, hash, body, counts,
+    times, first_at, last_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 1, %s, %s)
+ON CONFLICT (journal_name, seq, hash, topic) DO UPDATE SET times = collector_quarantine.times + 1,
+    counts = excluded.counts OR collector_quarantine.counts, last_at = excluded.last_at"""
 
 #: Of what fills no number, so many messages and bytes are kept of each gate, the newest.
 MOST_ROWS: Final = 1_000
@@ -33,7 +40,7 @@ Row = tuple[int | None, int | None, Unfit, bool]
 
 def store(rows: Sequence[Row], now: datetime) -> Counter[int | None]:
     """Store `rows`; return how many older messages of each gate (its row) went for them."""
-    sql.insert_quarantine([_cut(row) for row in rows], now)
+    insert_quarantine([_cut(row) for row in rows], now)
     dropped: Counter[int | None] = Counter()
     for gate in {gate for gate, _, _, counts in rows if not counts}:
         if beyond := _beyond(gate):
@@ -68,3 +75,16 @@ def _beyond(gate: int | None) -> list[int]:
 def _delete(rows: Iterable[int]) -> None:
     for some in statements.chunks(list(rows)):
         Quarantine.objects.filter(id__in=some).delete()
+
+
+def insert_quarantine(rows: Sequence[tuple[int | None, int | None, Unfit, bool]], now: datetime) -> None:
+    """Store (gate's row, journal's row, message, whether it counts); the same message again is only counted."""
+    at = bulk.to_database()(now)
+    bulk.many(
+        _QUARANTINE,
+        [
+            (gate, u.topic, journal, u.journal, u.seq, u.reason, u.detail, u.hash, u.body, counts, at, at)
+            for gate, journal, u, counts in rows
+        ],
+        is_distinct=False,  # the same message may come twice in a batch
+    )

@@ -6,17 +6,28 @@ was is taken off and what it is is added, in the same transaction, so that a yea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
-from fabgate.collector import counted, floor, sql
-from fabgate.collector.models import Collector, UsageDay, UsageMonth, UsageSession
+from fabgate.collector import bulk, counted, pulse
+from fabgate.collector.models import Collector, UsageDay, UsageMonth, UsageSession, UsageSums
 from fabgate.collector.sessions import COLUMNS, Usage
+
+_SUM_COLUMNS = ("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about")
+_ADD: dict[type[UsageSums], str] = {
+    model: (
+        f"INSERT INTO {table} AS t (day, machine_key, gate_id, used_by, category, {', '.join(_SUM_COLUMNS)})"  # noqa: S608
+        f" VALUES ({', '.join(['%s'] * (5 + len(_SUM_COLUMNS)))})"
+        " ON CONFLICT (day, machine_key, gate_id, used_by, category) DO UPDATE SET"
+        f" {', '.join(f'{c} = t.{c} + excluded.{c}' for c in _SUM_COLUMNS)}"
+    )
+    for model, table in ((UsageDay, "collector_usageday"), (UsageMonth, "collector_usagemonth"))
+}
 
 #: Day, or a month's first one, machine's row (0: none), gate's row, member, category.
 Key = tuple[date, int, int, str, str]
@@ -33,14 +44,14 @@ def add(pairs: Iterable[tuple[Usage | None, Usage]]) -> None:
                 _count(sums, usage, sign, zone)
     # A sum's row is only taken by whoever may tell of it already, or a correction, which tells of itself first, and an
     # ingest would wait for each other.
-    floor.in_order()
+    pulse.in_order()
     _add(sums)
 
 
 def ensure(tz: str) -> bool:
     """Make the sums anew where they are those of another zone, or an older collector's; say whether there were any."""
     with transaction.atomic():
-        floor.in_order()  # nobody adds to them meanwhile
+        pulse.in_order()  # nobody adds to them meanwhile
         row = Collector.objects.select_for_update(no_key=True).filter(id=1).first()
         if row is None or row.rolled_tz == tz:
             return False
@@ -64,7 +75,7 @@ def _add(days: dict[Key, list[int]]) -> None:
         for place, value in enumerate(line):
             month[place] += value
     for model, sums in ((UsageDay, days), (UsageMonth, months)):
-        sql.add_sums(model, [(*key, *sums[key]) for key in sorted(sums) if any(sums[key])])
+        add_sums(model, [(*key, *sums[key]) for key in sorted(sums) if any(sums[key])])
 
 
 def _count(sums: dict[Key, list[int]], usage: Usage, sign: int, zone: ZoneInfo) -> None:
@@ -77,3 +88,9 @@ def _count(sums: dict[Key, list[int]], usage: Usage, sign: int, zone: ZoneInfo) 
     values: tuple[Any, ...] = (1, usage.counted_ms, running_ms, uncertainty_ms, usage.uncertain, about)
     for place, value in enumerate(values):
         line[place] += sign * value
+
+
+def add_sums(model: type[UsageSums], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add to the sums of days or months: their key, then what each is to grow by."""
+    day = connection.ops.adapt_datefield_value
+    bulk.many(_ADD[model], [(day(row[0]), *row[1:]) for row in rows])

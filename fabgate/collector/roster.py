@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from fabgate import wire
-from fabgate.collector import floor, packed, sql
+from fabgate.collector import bulk, packed, pulse
 from fabgate.collector.access import BADGE_LOST, OUTSIDE_HOURS, People
 from fabgate.collector.environ import Environment
 from fabgate.collector.models import Badge, Collector, Gate, Pulse, RosterLimit
@@ -28,6 +28,10 @@ from fabgate.collector.opening import Calendar
 from fabgate.collector.store import nudge
 from fabgate.errors import FabgateError
 from fabgate.seal import Keys
+
+_ROSTER = """
+INSERT INTO collector_servedroster (gate_id, body) VALUES (%s, %s)
+ON CONFLICT (gate_id) DO UPDATE SET body = excluded.body"""
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +77,8 @@ def rebuild(
             if planned is not None and planned.is_up_to_date():
                 break
             planned = plan(wanted.all(), only_changed=only_changed)
-        floor.check_now()
-        floor.in_order()  # before the gates, as ingest does; whoever changes two things has it since the first
+        pulse.check_now()
+        pulse.in_order()  # before the gates, as ingest does; whoever changes two things has it since the first
         held = {gate.pk: gate for gate in wanted.select_for_update(of=("self",), no_key=True).order_by("pk")}
         if planned is None or not planned.is_up_to_date():
             # Somebody has changed something meanwhile, and may have built without what we change. Nobody does now.
@@ -89,11 +93,11 @@ def rebuild(
             longest_s = wire.longest_s(draft.roster.machine)
             limits.append(RosterLimit(gate=gate, version=gate.roster_version, longest_s=longest_s))
             built.append(gate)
-        sql.save_rosters(served)
+        save_rosters(served)
         RosterLimit.objects.bulk_create(
             limits, update_conflicts=True, unique_fields=["version", "gate"], update_fields=["longest_s"]
         )
-        floor.pulse({Pulse.ROSTER: {gate.name for gate in built}}, datetime.now(UTC))
+        pulse.pulse({Pulse.ROSTER: {gate.name for gate in built}}, datetime.now(UTC))
     return built
 
 
@@ -134,7 +138,7 @@ class Plan:
 def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
     """Build what `gates`, each as it is given, are to be served; with `only_changed`, where it would say something else.
 
-    Before the order of telling is taken (floor.in_order), by whoever must not change `gates` until they hold it.
+    Before the order of telling is taken (pulse.in_order), by whoever must not change `gates` until they hold it.
     """
     env: Environment = settings.ENVIRONMENT
     kid, collector = next(iter(badge_keys(env).by_id)), Collector.get(env.site).collector
@@ -262,3 +266,16 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
         refusals=refusals,
         hours=hours or [],
     )
+
+
+def save_rosters(rows: Sequence[tuple[int, bytes]]) -> None:
+    """Store what gates (their rows) are served from now on."""
+    if connection.vendor == "sqlite":
+        bulk.many(_ROSTER, rows)
+        return
+    import psycopg  # noqa: PLC0415 (only where PostgreSQL is used)
+
+    # Apart from the statement, as bytes: written into it as hexadecimal digits, a megabyte takes five times as long.
+    with psycopg.Cursor(connection.connection) as cursor:
+        for row in rows:
+            cursor.execute(_ROSTER, row, prepare=False)

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from fabgate.collector import blocks, changes, floor, quarantine, restored, roster, signing_in, uploads
+from fabgate.collector import blocks, changes, pulse, quarantine, restored, roster, signing_in, uploads
 from fabgate.collector.models import Badge, Collector, Gate, Heartbeat, Pulse
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Worker:
         lifted = blocks.lift_ended()
         built = dict(Pulse.objects.filter(topic=Pulse.ROSTER, pk__gt=self._pulse).values_list("pk", "at"))
         is_other_day = today != self._seen or any(at.astimezone(zone).date() != today for at in built.values())
-        with transaction.atomic(), floor.told_last():
+        with transaction.atomic(), pulse.told_last():
             over = end_loans(now)
             changed = roster.rebuild(only_changed=True) if over or is_other_day else []
         self._seen, self._pulse = today, max(built, default=self._pulse)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from fabgate.collector import changes, commands, floor, members, roster
+from fabgate.collector import changes, commands, members, pulse, roster
 from fabgate.collector.models import Change, Gate, Member, Order, Pulse, UsageSession
 from fabgate.collector.store import Store
 from tests.support.patience import HANGS_S
@@ -132,7 +132,7 @@ def test_more_time_is_asked_for_while_the_gate_is_being_stored(gate, told):  # n
 
     thread = threading.Thread(target=ask, daemon=True)
     with transaction.atomic():  # as an ingest does: first the order of telling, then the gates
-        floor.in_order()
+        pulse.in_order()
         thread.start()
         assert comes.wait(HANGS_S)
         Gate.objects.filter(pk=gate.pk).update(reader="ok")
@@ -153,20 +153,20 @@ def test_what_is_kept_back_is_told_at_the_end_and_where_it_fails_never(database)
     def at_the_end() -> set[tuple[str, str]]:
         return set(Pulse.objects.values_list("topic", "gate"))
 
-    with transaction.atomic(), floor.told_last():
-        with floor.told_last():
-            floor.pulse({Pulse.CHANGE: {""}}, NOON)
-        floor.pulse({Pulse.ROSTER: {"laser-1"}, Pulse.CHANGE: {""}}, NOON)
+    with transaction.atomic(), pulse.told_last():
+        with pulse.told_last():
+            pulse.pulse({Pulse.CHANGE: {""}}, NOON)
+        pulse.pulse({Pulse.ROSTER: {"laser-1"}, Pulse.CHANGE: {""}}, NOON)
         assert at_the_end() == set()
     assert at_the_end() == {("change", ""), ("roster", "laser-1")}
     assert Pulse.objects.count() == 2
 
     def fail() -> None:
-        with transaction.atomic(), floor.told_last():
-            floor.pulse({Pulse.CHANGE: {""}}, NOON)
+        with transaction.atomic(), pulse.told_last():
+            pulse.pulse({Pulse.CHANGE: {""}}, NOON)
             raise ValueError
 
     with pytest.raises(ValueError, match=r"^$"):
         fail()
-    floor.pulse({Pulse.FLOOR: {""}}, NOON)
+    pulse.pulse({Pulse.FLOOR: {""}}, NOON)
     assert Pulse.objects.count() == 3

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fabgate import wire
-from fabgate.collector import floor
+from fabgate.collector import floor, pulse
 from fabgate.collector.models import Gate, Order, Pulse, Refusal
 from fabgate.collector.received import Received
 from fabgate.collector.store import Store
@@ -112,7 +112,7 @@ def test_a_refusal_of_a_gate_without_the_time_is_dated_by_when_it_was_heard_of(s
     assert (found.member, found.at, found.is_timed) == ("", NOON, False)
 
 
-@pytest.mark.parametrize(("more", "named"), [(1, ["laser-1", "saw-0"]), (floor.MOST_NAMED, [""])])
+@pytest.mark.parametrize(("more", "named"), [(1, ["laser-1", "saw-0"]), (pulse.MOST_NAMED, [""])])
 def test_a_batch_tells_each_gate_once_a_topic_and_names_none_where_they_are_many(store, more, named):
     one, others = Journal(), [Journal(gate=f"saw-{number}") for number in range(more)]
     messages = [j.write("access.refused", badge="d", reasons=["unknown-badge"]) for j in (one, one, *others)]

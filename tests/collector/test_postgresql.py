@@ -15,7 +15,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.db.models import Sum
 
-from fabgate.collector import changes, floor, roster
+from fabgate.collector import changes, pulse, roster
 from fabgate.collector.models import Entry, Gate, Machine, Pulse, Quarantine, UsageDay, UsageSession
 from fabgate.collector.models import Journal as Row
 from fabgate.collector.store import Store
@@ -209,14 +209,14 @@ def test_whoever_asks_for_the_newest_pulse_misses_none_that_is_committed_later()
 
     def slow() -> None:
         with transaction.atomic():
-            floor.pulse({Pulse.FLOOR: {"a"}}, NOON)
+            pulse.pulse({Pulse.FLOOR: {"a"}}, NOON)
             begun.set()
             connection.cursor().execute("SELECT pg_sleep(0.3)")
 
     def quick() -> None:
         begun.wait(HANGS_S)
         with transaction.atomic():
-            floor.pulse({Pulse.FLOOR: {"b"}}, NOON)
+            pulse.pulse({Pulse.FLOOR: {"b"}}, NOON)
         seen.extend(Pulse.objects.order_by("id").values_list("gate", flat=True))
 
     assert together(slow, quick) == []

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.test.signals import template_rendered
 from django.urls import get_resolver
 
-from fabgate.collector import floor, rights
+from fabgate.collector import pulse, rights
 from fabgate.collector.models import Account, Pulse
 from fabgate.collector.pages import frame
 from fabgate.demo.picture import KEYS
@@ -149,7 +149,7 @@ def test_two_collectors_on_one_host_do_not_sign_each_other_out(tmp_path):
 
 def test_what_changes_while_a_page_is_made_is_told_to_it_afterwards(browse):
     def change(**_more):
-        floor.pulse({Pulse.FLOOR: {"laser-1"}}, datetime.now(UTC))
+        pulse.pulse({Pulse.FLOOR: {"laser-1"}}, datetime.now(UTC))
 
     client = browse("manager")
     change()

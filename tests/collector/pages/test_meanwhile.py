@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 
-from fabgate.collector import blocks, floor, gates, roster
+from fabgate.collector import blocks, gates, pulse, roster
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Gate, Machine, Member, SpecialDay
 from tests.collector.test_postgresql import together
@@ -70,7 +70,7 @@ def test_whoever_builds_rosters_keeps_nobody_from_telling(browse, gate, act):
             reading.set()
             until_somebody_waits_for_members()
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [floor._PULSE_LOCK])
+                cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [pulse._PULSE_LOCK])
                 told.append(cursor.fetchone()[0])
 
     def build() -> None:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from fabgate.collector import accounts as house
-from fabgate.collector import changes, floor, mails
+from fabgate.collector import changes, mails, pulse
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Account, ApiKey, OneTimeLink
 from fabgate.collector.pages import errors, watched
@@ -137,7 +137,7 @@ def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpR
 
 def _keep_a_manager() -> None:
     """Undo what would leave nobody to let people in; called last inside the transaction."""
-    floor.in_order()  # two who take the role from each other: the second looks when the first is done
+    pulse.in_order()  # two who take the role from each other: the second looks when the first is done
     if not Account.has_manager():
         raise errors.Conflict(_("Nobody would be manager any more. Make somebody else manager first."))
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import accounts, api, changes, floor
+from fabgate.collector import accounts, api, changes, pulse
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import ApiKey
 from fabgate.collector.pages import errors
@@ -91,7 +91,7 @@ def _make(request: HttpRequest, typed: dict[str, Any]) -> tuple[ApiKey, str] | N
     account = account_of(request)
     expires_at = timezone.now() + timedelta(days=int(typed["lasts"])) if typed["lasts"] else None
     with transaction.atomic():
-        floor.in_order()  # whoever sends the same at once looks when this is done
+        pulse.in_order()  # whoever sends the same at once looks when this is done
         if ApiKey.living().filter(name=typed["name"]).exists():
             return None
         key, token = ApiKey.make(typed["name"], typed["scopes"], made_by=account, expires_at=expires_at)

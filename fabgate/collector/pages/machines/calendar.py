@@ -18,7 +18,7 @@ from django.utils.dates import WEEKDAYS_ABBR
 from django.utils.formats import time_format
 from django.utils.translation import gettext as _
 
-from fabgate.collector import changes, floor, opening, roster
+from fabgate.collector import changes, opening, pulse, roster
 from fabgate.collector.blocks import today
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Change, Opening, SpecialDay
@@ -145,8 +145,8 @@ def _added(request: HttpRequest, row: Opening | SpecialDay) -> HttpResponse | No
 @contextmanager
 def _one_by_one() -> Iterator[None]:
     """Let whoever sends the same at once look when this one is done; gates' entries wait for the end of it only."""
-    with transaction.atomic(), floor.told_last():
-        floor.hours_in_order()
+    with transaction.atomic(), pulse.told_last():
+        pulse.hours_in_order()
         yield
 
 

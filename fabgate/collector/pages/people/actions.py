@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 
-from fabgate.collector import badges, blocks, floor, grants, leaving
+from fabgate.collector import badges, blocks, grants, leaving, pulse
 from fabgate.collector.door import account_of
 from fabgate.collector.models import Badge, Training
 from fabgate.collector.pages import errors
@@ -55,7 +55,7 @@ def revoke(request: HttpRequest, pk: str) -> HttpResponse:
         raise UsageError(_("Say in a few words why %(training)s is taken back.") % {"training": training})
     if not member.grants.filter(training=training, revoked_on=None).exists():
         raise errors.Conflict(_("%(training)s was taken back already.") % {"training": training})
-    with transaction.atomic(), floor.told_last():
+    with transaction.atomic(), pulse.told_last():
         changed = grants.revoke_all(member, training, actor=account_of(request), reason=form.cleaned_data["reason"])
     telling.tell(request, _("%(training)s is taken back, from today on.") % {"training": training}, *changed)
     return telling.to_person(member)

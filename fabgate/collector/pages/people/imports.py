@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from fabgate.collector import floor, leaving, members, members_diff, members_file, members_rows, roster, uploads
+from fabgate.collector import leaving, members, members_diff, members_file, members_rows, pulse, roster, uploads
 from fabgate.collector.bodies import MAX_FILE_BYTES, MEGABYTE
 from fabgate.collector.door import see_other
 from fabgate.collector.environ import LANGS
@@ -115,7 +115,7 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     prepared = members.prepare(found.to_take)
     try:
         # Nobody else writes on SQLite from here on, so all that can be done is done before.
-        with transaction.atomic(), floor.told_last():
+        with transaction.atomic(), pulse.told_last():
             if (now := Known.now()) != known:  # what is compared is what is written over
                 found = members_diff.difference(file, now)
                 prepared = members.prepare(found.to_take)

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from fabgate.collector import badges, changes, floor, grants, roster, twice
+from fabgate.collector import badges, changes, grants, pulse, roster, twice
 from fabgate.collector.blocks import today
 from fabgate.collector.door import account_of
 from fabgate.collector.models import Account, Change, Grant, Member
@@ -34,7 +34,7 @@ def new(request: HttpRequest) -> HttpResponse:
         if badge_form is not None:
             card, number = badge_form.first, badge_form.cleaned_data["number"]
         try:
-            with transaction.atomic(), floor.told_last():
+            with transaction.atomic(), pulse.told_last():
                 with changes.made(telling.actor(request), "member.added", form.instance) as change:
                     member = form.add()
                     if card is None:
