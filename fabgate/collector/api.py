@@ -24,8 +24,8 @@ from ninja.errors import AuthenticationError, ValidationError
 from ninja.security import HttpBearer
 
 from fabgate.collector.models import ApiKey, LedgerLine
+from fabgate.collector.models.words import PURPOSES
 from fabgate.collector.pages.who import called
-from fabgate.collector.sessions import PURPOSES
 
 #: What a key may be for.
 SESSIONS_READ: Final = "sessions:read"

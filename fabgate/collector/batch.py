@@ -19,8 +19,7 @@ from fabgate.collector import clocks, derive, entry_rows, floor, journals, ledge
 from fabgate.collector.models import Entry, Gate, Hole, Journal, Pulse
 from fabgate.collector.models.arrivals import MAX_SEQ
 from fabgate.collector.plain import Plain
-from fabgate.collector.received import Fact, Told, Unfit
-from fabgate.collector.sessions import SESSION_DATA
+from fabgate.collector.received import SESSION_DATA, Fact, Told, Unfit
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from fabgate.collector import bulk, lookups, statements
 from fabgate.collector.models import Boot, Gate, Journal
 from fabgate.collector.plain import Plain
 from fabgate.collector.received import Fact
-from fabgate.collector.sessions import Tie, When
+from fabgate.collector.wall_time import Tie, When
 
 _BOOT_COLUMNS = (
     *("gate_id", "boot", "journal_id", "seq", "from_ms"),

@@ -17,7 +17,8 @@ from django.utils.translation import gettext as _
 from fabgate import wire
 from fabgate.collector import changes, holders, ledger, pulse, rollup, session_rows
 from fabgate.collector.models import Correction, Group, Member, Pulse, Review, UsageSession
-from fabgate.collector.sessions import PURPOSES, Usage, wait
+from fabgate.collector.models.words import PURPOSES
+from fabgate.collector.sessions import Usage, wait
 from fabgate.errors import UsageError
 
 #: Which column says what counts, by the field that is corrected.

@@ -18,22 +18,21 @@ from fabgate.collector import boots, firsts, holders, journals, lookups, overlap
 from fabgate.collector.boots import Redated
 from fabgate.collector.clocks import Off
 from fabgate.collector.models import Entry, Gate, Journal, UsageSession
-from fabgate.collector.received import Fact
+from fabgate.collector.models.words import CONTESTED
+from fabgate.collector.received import SESSION_DATA, Fact
 from fabgate.collector.sessions import (
     BEFORE_FIRST,
-    CONTESTED,
     NO_START,
     OVERLAP,
-    SESSION_DATA,
     UNBOUNDED_MS,
     Sight,
     Usage,
-    When,
     absorb,
     conclude,
     is_before,
     judge,
 )
+from fabgate.collector.wall_time import When
 
 log = logging.getLogger(__name__)
 

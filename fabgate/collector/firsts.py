@@ -19,7 +19,7 @@ from django.db.models.functions import RowNumber
 from fabgate import wire
 from fabgate.collector.boots import Place, tie_of
 from fabgate.collector.models import Boot, Entry, Gate, Journal
-from fabgate.collector.sessions import SESSION_DATA
+from fabgate.collector.received import SESSION_DATA
 
 #: A clock that is a little wrong, or in another zone, is no impossibility: a day before the first one is allowed.
 TOLERANCE: Final = timedelta(days=1)

@@ -25,9 +25,9 @@ from django.utils.translation import gettext as _
 from fabgate import wire
 from fabgate.collector import changes, machines, places, pulse, roster, table, twice
 from fabgate.collector.environ import Environment
+from fabgate.collector.key_files import new_key, write_secret
 from fabgate.collector.models import Change, Gate, Hole, Journal, Machine, Quarantine
 from fabgate.collector.models.workshop import HEARTBEATS, MAX_LIFTED
-from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import UsageError
 
 #: Behind the name of a file that is written, and does not count yet.

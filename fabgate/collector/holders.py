@@ -13,8 +13,9 @@ from typing import Final
 
 from fabgate.collector import lookups, statements
 from fabgate.collector.models import Badge, Group
+from fabgate.collector.models.words import OWN
 from fabgate.collector.plain import Plain
-from fabgate.collector.sessions import OWN, Usage
+from fabgate.collector.sessions import Usage
 
 
 @dataclass(frozen=True, slots=True)

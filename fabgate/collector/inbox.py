@@ -20,7 +20,7 @@ from typing import Final
 
 from fabgate import wire
 from fabgate.collector.allowance import Allowance
-from fabgate.collector.received import Received
+from fabgate.collector.message import Received
 
 MAX_WAITING: Final = 50_000
 #: Entries have less than a kilobyte, so that honest gates meet the limit of messages first.

@@ -22,13 +22,13 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from fabgate import wire
-from fabgate.collector import floor, places, start
+from fabgate.collector import places, pulse, start
 from fabgate.collector.environ import Environment
 from fabgate.collector.floods import Floods
 from fabgate.collector.inbox import Connected, Inbox, Lost, Posted
+from fabgate.collector.message import Received
 from fabgate.collector.models import Collector, Gate, Heartbeat, Pulse
 from fabgate.collector.mqtt import Link
-from fabgate.collector.received import Received
 from fabgate.collector.store import Publication, Store
 from fabgate.errors import FabgateError
 from fabgate.mqtt import certificates
@@ -164,7 +164,7 @@ class Ingest:
             with transaction.atomic():
                 now = datetime.now(UTC)
                 if Gate.objects.filter(name__in=gates).update(too_much_at=now):
-                    floor.pulse({Pulse.FLOOR: gates}, now)
+                    pulse.pulse({Pulse.FLOOR: gates}, now)
         except (DatabaseError, InterfaceError) as error:
             log.warning("cannot say that %s sends too much: %s", ", ".join(sorted(gates)), error)
             connection.close()

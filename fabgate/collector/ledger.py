@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from fabgate.collector import bulk, counted, pulse
-from fabgate.collector.models import LedgerLine
+from fabgate.collector import bulk, pulse
+from fabgate.collector.models import LedgerLine, counted
 from fabgate.collector.sessions import Usage
 
 _LINE_COLUMNS = (

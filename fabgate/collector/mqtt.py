@@ -28,7 +28,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from fabgate import wire
 from fabgate.collector.environ import Environment
 from fabgate.collector.inbox import Connected, Inbox, Lost
-from fabgate.collector.received import Received
+from fabgate.collector.message import Received
 from fabgate.errors import FabgateError, UsageError
 from fabgate.mqtt.client import (
     acknowledge_quickly,

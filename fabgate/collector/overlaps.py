@@ -16,9 +16,9 @@ from django.db import connection
 from msgspec import Struct
 
 from fabgate.collector import bulk, statements
-from fabgate.collector.counted import WRITTEN_LATER
+from fabgate.collector.models.counted import WRITTEN_LATER
+from fabgate.collector.models.words import JOURNAL_LOST
 from fabgate.collector.sessions import (
-    JOURNAL_LOST,
     LONGEST,
     MAX_DRIFT,
     OVERLAP,

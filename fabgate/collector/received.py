@@ -15,26 +15,16 @@ from typing import Final
 from msgspec import UNSET, Struct
 
 from fabgate import seal, wire
+from fabgate.collector.message import Received
+from fabgate.collector.wall_time import YEARS
 from fabgate.errors import UsageError
 
 MAX_TOPIC: Final = 400
 _JOURNAL = re.compile(r"[0-9A-Za-z-]{1,64}")
 _DECIMAL = re.compile(r"[1-9][0-9]{0,15}")
-#: Wall clocks outside of this are wrong, whatever they say; it also keeps time arithmetic from overflowing.
-YEARS: Final = range(2000, 2200)
-
-
-class Received(Struct, frozen=True, gc=False):
-    """A message as MQTT brought it. `journal` and `seq` are its user properties.
-
-    `at` is when a gate's status was said; None where it may have waited in the broker, or nobody asks.
-    """
-
-    topic: str
-    body: bytes
-    journal: str | None = None
-    seq: str | None = None
-    at: datetime | None = None
+#: What an entry of a session holds.
+SessionData = wire.SessionStarted | wire.SessionCounters
+SESSION_DATA: Final = (wire.SessionStarted, wire.SessionCounters)
 
 
 class Fact(Struct, frozen=True, kw_only=True, gc=False):

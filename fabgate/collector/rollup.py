@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection, transaction
 
-from fabgate.collector import bulk, counted, pulse
-from fabgate.collector.models import Collector, UsageDay, UsageMonth, UsageSession, UsageSums
+from fabgate.collector import bulk, pulse
+from fabgate.collector.models import Collector, UsageDay, UsageMonth, UsageSession, UsageSums, counted
 from fabgate.collector.sessions import COLUMNS, Usage
 
 _SUM_COLUMNS = ("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about")

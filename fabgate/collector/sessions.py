@@ -20,26 +20,16 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from fabgate import wire
-from fabgate.collector import counted
-from fabgate.collector.received import YEARS
+from fabgate.collector.models import counted
+from fabgate.collector.models.words import CLOCK, CONTESTED, EARLIER_HOLDER, JOURNAL_LOST, OWN, PURPOSES, UNDATED
+from fabgate.collector.received import SessionData
+from fabgate.collector.wall_time import When
 
 if TYPE_CHECKING:
     from fabgate.collector.models import UsageSession
 
-JOURNAL_LOST: Final = "journal-lost"
-#: Nobody knows when it was: a boot never synchronised.
-UNDATED: Final = "undated"
 #: Ends that a gate concludes at its start from the last checkpoint.
 CONCLUDED: Final = counted.WRITTEN_LATER
-#: What a session can be for, and the one that is not said.
-OWN: Final = "own"
-PURPOSES: Final = (OWN, "training", "maintenance", "group")
-#: The badge was not the member's any more: the gate decided by an old roster.
-EARLIER_HOLDER: Final = "earlier-holder"
-#: The minutes are exact and the dates are wrong: the gate's clock was.
-CLOCK: Final = "clock"
-#: The member says that it is not right: no entry that comes later answers that.
-CONTESTED: Final = "contested"
 #: Wall and boot clock of a machine run apart by less than this in a session, unless somebody sets the wall clock.
 MAX_DRIFT: Final = timedelta(seconds=60)
 #: Up to here an uncertain end is settled in the member's favour without asking anybody.
@@ -63,9 +53,6 @@ UNBOUNDED_MS: Final = 1 << 62
 _ROUNDING_MS: Final = 1_000
 _LONGEST_MS: Final = LONGEST // timedelta(milliseconds=1)
 
-SessionData = wire.SessionStarted | wire.SessionCounters
-SESSION_DATA: Final = (wire.SessionStarted, wire.SessionCounters)
-
 
 class Sight(Struct, frozen=True):
     """Where and when an entry of a session was first written (a copy's original journal and number)."""
@@ -79,31 +66,6 @@ class Sight(Struct, frozen=True):
     clock_off_ms: int | None = None
     #: For how long a session may last by the roster that the entry names.
     allowed_ms: int = UNBOUNDED_MS
-
-
-@dataclass(frozen=True, slots=True)
-class Tie:
-    """What ties a boot's clock to wall time."""
-
-    boottime_ms: int
-    at: datetime
-
-    def date(self, boottime_ms: int) -> datetime | None:
-        """Return the wall time of `boottime_ms` of the same boot; None for one that cannot be: no gate runs for so long."""
-        try:
-            found = self.at + timedelta(milliseconds=boottime_ms - self.boottime_ms)
-        except OverflowError:  # a clock's word may be any number, and the calendar ends
-            return None
-        return found if found.year in YEARS else None
-
-
-@dataclass(frozen=True, slots=True)
-class When:
-    """What is known of a boot: the tie of its clock, or else the last dated entry before it and the first after it."""
-
-    tie: Tie | None = None
-    not_before: datetime | None = None
-    not_after: datetime | None = None
 
 
 @dataclass(slots=True)

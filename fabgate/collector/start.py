@@ -5,7 +5,6 @@ Nothing is ever overwritten, and two processes that start at once wait for each 
 
 from __future__ import annotations
 
-import base64
 import errno
 import gc
 import logging
@@ -25,6 +24,7 @@ from django.utils import timezone
 
 import fabgate
 from fabgate.collector import environ, logs, migrating, places, postgresql
+from fabgate.collector.key_files import new_key, write_secret
 from fabgate.errors import FabgateError, UsageError
 
 if TYPE_CHECKING:
@@ -101,29 +101,6 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def write_secret(path: Path, text: str) -> bool:
-    """Write a new file of mode 0600, durably. Returns False, and leaves it alone, where there is one already."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return False
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:  # a full disk: an empty file would be taken for the secret ever after
-        path.unlink(missing_ok=True)
-        raise
-    places.sync_directory(path.parent)
-    return True
-
-
-def new_key(kid: str) -> str:
-    """Return one line of a key file: a fresh 32-byte key under the id `kid`."""
-    return f"{kid}:{base64.b64encode(secrets.token_bytes(32)).decode()}\n"
 
 
 def _is_there(path: Path) -> bool:

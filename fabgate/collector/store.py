@@ -16,8 +16,9 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from fabgate import seal, wire
 from fabgate.collector import received
 from fabgate.collector.batch import Batch
+from fabgate.collector.message import Received
 from fabgate.collector.models import Collector, Gate, Journal
-from fabgate.collector.received import Received, Unfit
+from fabgate.collector.received import Unfit
 
 log = logging.getLogger(__name__)
 

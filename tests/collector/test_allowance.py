@@ -7,7 +7,7 @@ import pytest
 from fabgate.collector import allowance
 from fabgate.collector.allowance import MOST_BYTES, STORED_BYTES, Allowance
 from fabgate.collector.inbox import Inbox
-from fabgate.collector.received import Received
+from fabgate.collector.message import Received
 
 DAY_S = 86_400.0
 MIB = 1024 * 1024

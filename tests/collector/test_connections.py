@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 
 from fabgate.collector import connections
-from fabgate.collector.start import new_key, write_secret
+from fabgate.collector.key_files import new_key, write_secret
 from tests.support.patience import HANGS_S
 
 from .serving import serving

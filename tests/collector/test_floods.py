@@ -10,8 +10,8 @@ from django.conf import settings
 from fabgate import wire
 from fabgate.collector import floods, ingest
 from fabgate.collector.floods import Floods
+from fabgate.collector.message import Received
 from fabgate.collector.models import Gate
-from fabgate.collector.received import Received
 
 from .gates import Journal
 

@@ -9,8 +9,8 @@ import pytest
 
 from fabgate import wire
 from fabgate.collector import floor, pulse
+from fabgate.collector.message import Received
 from fabgate.collector.models import Gate, Order, Pulse, Refusal
-from fabgate.collector.received import Received
 from fabgate.collector.store import Store
 
 from .gates import NOON, Journal

@@ -14,8 +14,8 @@ from django.test import Client
 
 from fabgate.collector import health
 from fabgate.collector.ingest import Ingest
+from fabgate.collector.key_files import new_key, write_secret
 from fabgate.collector.models import Collector, Gate, Heartbeat, Machine
-from fabgate.collector.start import new_key, write_secret
 from fabgate.collector.worker import Worker
 
 pytestmark = pytest.mark.usefixtures("database")

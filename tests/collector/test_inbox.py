@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fabgate import wire
 from fabgate.collector import inbox as module
 from fabgate.collector.inbox import Connected, Inbox, Lost
-from fabgate.collector.received import Received
+from fabgate.collector.message import Received
 
 KB_60 = b"x" * 60_000
 

@@ -19,7 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from fabgate import seal, wire
-from fabgate.collector.received import Received
+from fabgate.collector.message import Received
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import HANGS_S
 

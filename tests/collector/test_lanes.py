@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fabgate.collector import lanes, signing_in
+from fabgate.collector.key_files import new_key, write_secret
 from fabgate.collector.lanes import FullError, Lane
-from fabgate.collector.start import new_key, write_secret
 from tests.support.patience import HANGS_S
 
 from .serving import serving

@@ -18,7 +18,7 @@ from fabgate import wire
 from fabgate.collector import inbox as waiting
 from fabgate.collector import mqtt
 from fabgate.collector.inbox import Connected, Inbox, Lost
-from fabgate.collector.received import Received
+from fabgate.collector.message import Received
 from fabgate.errors import FabgateError, UsageError
 from tests.support.mosquitto import mosquitto
 from tests.support.patience import HANGS_S, wait

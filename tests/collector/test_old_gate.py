@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from fabgate import wire
+from fabgate.collector.message import Received
 from fabgate.collector.models import Entry, Gate, Quarantine, UsageSession
-from fabgate.collector.received import Received
 from fabgate.collector.store import Store
 from tests.support import recording
 

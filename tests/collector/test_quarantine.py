@@ -9,8 +9,8 @@ from django.db.models import Sum
 from django.db.models.functions import Length
 
 from fabgate.collector import quarantine, statements
+from fabgate.collector.message import Received
 from fabgate.collector.models import Gate, Quarantine
-from fabgate.collector.received import Received
 from fabgate.collector.store import Store
 from fabgate.collector.worker import Worker
 

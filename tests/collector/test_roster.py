@@ -20,8 +20,8 @@ from django.test.utils import CaptureQueriesContext
 
 from fabgate import badge, wire
 from fabgate.collector import gates, locks, mqtt, roster
+from fabgate.collector.key_files import new_key, write_secret
 from fabgate.collector.models import Badge, Collector, Gate, Machine, Member, RosterLimit, ServedRoster
-from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import SealError, UsageError
 from fabgate.seal import Keys
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fabgate import wire
-from fabgate.collector.sessions import Sight, Tie, When, absorb, settle
+from fabgate.collector.sessions import Sight, absorb, settle
+from fabgate.collector.wall_time import Tie, When
 
 from .gates import NOON
 

@@ -8,9 +8,9 @@ from django.test.utils import CaptureQueriesContext
 from msgspec.structs import replace
 
 from fabgate import seal, wire
+from fabgate.collector.message import Received
 from fabgate.collector.models import Boot, Entry, Gate, Hole, LedgerLine, Quarantine, UsageSession
 from fabgate.collector.models import Journal as Row
-from fabgate.collector.received import Received
 from fabgate.collector.store import Store
 
 from .gates import NOON, Journal, ack

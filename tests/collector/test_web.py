@@ -24,8 +24,8 @@ from django.test import Client
 
 from fabgate import wire
 from fabgate.collector import gates, roster, web
+from fabgate.collector.key_files import new_key, write_secret
 from fabgate.collector.models import Account, Gate
-from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import UsageError
 from tests.support.mosquitto import free_port
 from tests.support.patience import HANGS_S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from fabgate.collector import sessions
+from fabgate.collector.models import words
 from fabgate.collector.models.usage import UsageSession
 
 
@@ -33,7 +33,7 @@ class Review(models.Model):
     Ingest opens it (sql.save_reviews), or the member who contests it: then `note` has their words until it is settled.
     """
 
-    CONTESTED = sessions.CONTESTED
+    CONTESTED = words.CONTESTED
     #: Entries that came later answered it.
     RESOLVED = "resolved"
     #: What a person may decide; `corrected`: a correction says what is right; `favour`: in the member's favour.

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Case, Count, F, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Coalesce, Least
 
-from fabgate.collector import counted
+from fabgate.collector.models import counted
 from fabgate.collector.models.arrivals import Journal
 from fabgate.collector.models.fields import Flag
 from fabgate.collector.models.workshop import Gate, Machine

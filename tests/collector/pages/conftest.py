@@ -68,7 +68,7 @@ def own_data(database, tmp_path, monkeypatch) -> Any:
     """The environment with a data directory of its own, a badge key in it, and no broker."""
     from django.conf import settings
 
-    from fabgate.collector.start import new_key, write_secret
+    from fabgate.collector.key_files import new_key, write_secret
 
     found = replace(settings.ENVIRONMENT, data=tmp_path / "data", mqtt_port=1)
     found.data.mkdir()

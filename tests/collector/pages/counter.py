@@ -18,8 +18,8 @@ from fabgate import badge, wire
 from fabgate.collector import mqtt, roster
 from fabgate.collector.badges import Card
 from fabgate.collector.blocks import today
+from fabgate.collector.key_files import new_key, write_secret
 from fabgate.collector.models import Badge, Gate, Grant, Journal, Machine, Member, Refusal, Training
-from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import FabgateError
 
 ADA, ZOE, NEW = "0401B2C3D4E580", "0402B2C3D4E580", "04AABBCCDDEEFF"

@@ -11,6 +11,7 @@ import pytest
 
 from fabgate.collector import accounts, gates, grants, places, uploads
 from fabgate.collector.blocks import today
+from fabgate.collector.key_files import new_key, write_secret
 from fabgate.collector.models import (
     Account,
     ApiKey,
@@ -28,7 +29,6 @@ from fabgate.collector.models import (
     Training,
 )
 from fabgate.collector.models.calendar import WEEK
-from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import UsageError
 
 from .counter import NEW, a_broker, a_house, served, text  # noqa: F401 (fixtures)

@@ -15,6 +15,7 @@ from django.utils.timezone import localtime
 
 from fabgate import wire
 from fabgate.collector import commands
+from fabgate.collector.message import Received
 from fabgate.collector.models import (
     Badge,
     Gate,
@@ -30,7 +31,6 @@ from fabgate.collector.models import (
     UsageSession,
 )
 from fabgate.collector.pages.floor import here, orders, refused, stations
-from fabgate.collector.received import Received
 from fabgate.collector.store import Store
 
 NOW = datetime.now(UTC)

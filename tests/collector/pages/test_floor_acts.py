@@ -15,9 +15,9 @@ from django.contrib.messages import get_messages
 from fabgate import wire
 from fabgate.collector import mqtt, roster
 from fabgate.collector.blocks import today
+from fabgate.collector.key_files import new_key, write_secret
 from fabgate.collector.models import Change, Gate, Machine, Order
 from fabgate.collector.pages.floor import longer
-from fabgate.collector.start import new_key, write_secret
 from fabgate.errors import FabgateError
 
 LOCK = "/floor/machines/saw/lock"

@@ -11,8 +11,8 @@ from fabgate import badge
 from fabgate.collector import members, members_file, roster, worker
 from fabgate.collector.badges import Card, end, end_of, give
 from fabgate.collector.blocks import today
+from fabgate.collector.key_files import new_key
 from fabgate.collector.models import Badge, Change, Gate, Grant, Group, Member, Refusal, Training
-from fabgate.collector.start import new_key
 
 from .counter import (
     ADA,

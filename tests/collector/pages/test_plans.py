@@ -22,10 +22,10 @@ from django.test import Client
 
 from fabgate import wire
 from fabgate.collector import corrections, gates, roster
+from fabgate.collector.message import Received
 from fabgate.collector.migrating import GROWING
 from fabgate.collector.models import Account, ApiKey, UsageSession
 from fabgate.collector.models.fields import Flag
-from fabgate.collector.received import Received
 from fabgate.collector.store import Store
 from fabgate.collector.worker import Worker
 from tests.browser import furnish

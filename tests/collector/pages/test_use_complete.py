@@ -9,8 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from fabgate.collector import complete
+from fabgate.collector.message import Received
 from fabgate.collector.models import Gate, Hole, Journal, Quarantine
-from fabgate.collector.received import Received
 from fabgate.collector.store import Store
 from tests.collector.gates import Journal as Gates
 

@@ -16,6 +16,8 @@ from django.test import Client
 
 from fabgate import badge, wire
 from fabgate.collector import presets, roster
+from fabgate.collector.key_files import new_key, write_secret
+from fabgate.collector.message import Received
 from fabgate.collector.models import (
     Account,
     Badge,
@@ -26,8 +28,6 @@ from fabgate.collector.models import (
     Member,
     Training,
 )
-from fabgate.collector.received import Received
-from fabgate.collector.start import new_key, write_secret
 from fabgate.collector.store import Store
 from tests.collector.gates import Journal
 

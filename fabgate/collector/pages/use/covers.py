@@ -16,7 +16,8 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from fabgate.collector.models import Correction, Entry, Journal, Machine, Review, UsageSession
-from fabgate.collector.sessions import BEFORE_FIRST, CONCLUDED, JOURNAL_LOST, MAX_UNREVIEWED_MS, was_set
+from fabgate.collector.models.words import JOURNAL_LOST
+from fabgate.collector.sessions import BEFORE_FIRST, CONCLUDED, MAX_UNREVIEWED_MS, was_set
 
 _MS: Final = timedelta(milliseconds=1)
 #: Why a session covers a moment only perhaps; SURE where nothing leaves that open.

@@ -17,9 +17,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate import wire
-from fabgate.collector import changes, counted
+from fabgate.collector import changes
 from fabgate.collector.door import account_of
-from fabgate.collector.models import Collector, Gate
+from fabgate.collector.models import Collector, Gate, counted
 from fabgate.collector.pages.use import files, sums, words
 from fabgate.collector.pages.use.files import Cell, Column, Table
 from fabgate.collector.pages.use.forms import PeriodForm, RefusalsForm, SessionsForm

@@ -6,11 +6,7 @@ The columns keep what the gate wrote, because entries may still arrive and a cor
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from fabgate.collector.models import UsageSession
-    from fabgate.collector.sessions import Usage
+from typing import Protocol
 
 #: The field of a correction that changes how long the machine was on.
 TIME = "time"
@@ -18,22 +14,45 @@ TIME = "time"
 WRITTEN_LATER = frozenset({"restart", "power-loss"})
 
 
-def is_time_corrected(row: Usage | UsageSession) -> bool:
+class Row(Protocol):
+    """A session: a row of the database, or the one that a batch works on."""
+
+    @property
+    def corrected(self) -> str: ...
+    @property
+    def energised_ms(self) -> int: ...
+    @property
+    def running_ms(self) -> int: ...
+    @property
+    def counted_ms(self) -> int: ...
+    @property
+    def uncertainty_ms(self) -> int: ...
+    @property
+    def started_at(self) -> datetime | None: ...
+    @property
+    def ended_at(self) -> datetime | None: ...
+    @property
+    def not_after(self) -> datetime | None: ...
+    @property
+    def reason(self) -> str | None: ...
+
+
+def is_time_corrected(row: Row) -> bool:
     """Say whether a person put right how long the machine was on."""
     return TIME in row.corrected  # no other field has it in its name
 
 
-def running_ms(row: Usage | UsageSession) -> int:
+def running_ms(row: Row) -> int:
     """Return for how many milliseconds a job ran: after a correction never longer than the machine was on."""
     return min(row.running_ms, row.counted_ms) if is_time_corrected(row) else row.running_ms
 
 
-def uncertainty_ms(row: Usage | UsageSession) -> int:
+def uncertainty_ms(row: Row) -> int:
     """Return how many milliseconds more it may have been: 0 after a correction, which says how long it was."""
     return 0 if is_time_corrected(row) else row.uncertainty_ms
 
 
-def recorded_until(row: Usage | UsageSession) -> datetime | None:
+def recorded_until(row: Row) -> datetime | None:
     """Return until when the entries say that the machine was on; None while the session is open.
 
     An end that the gate wrote down at its next start carries the time of that start; the machine went off before.
@@ -46,7 +65,7 @@ def recorded_until(row: Usage | UsageSession) -> datetime | None:
     return end
 
 
-def until(row: Usage | UsageSession) -> datetime | None:
+def until(row: Row) -> datetime | None:
     """Return until when the session counts: a corrected time counts from the start. None while the session is open."""
     end = recorded_until(row)
     if end is None or row.not_after is not None or not is_time_corrected(row):
