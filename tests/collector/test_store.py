@@ -487,13 +487,13 @@ def test_a_bug_in_the_store_quarantines_the_message_and_not_the_batch(store, jou
 def test_a_database_that_cannot_be_written_loses_nothing(store, journal, monkeypatch):
     from django.db import OperationalError
 
-    from fabgate.collector import sql
+    from fabgate.collector import session_rows
 
     def locked(*_):
         raise OperationalError("database is locked")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sql, "save_sessions", locked)
+        patch.setattr(session_rows, "save_sessions", locked)
         with pytest.raises(OperationalError):
             store.store(journal.messages(), NOON)
     assert not Entry.objects.exists()

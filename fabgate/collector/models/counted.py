@@ -17,24 +17,15 @@ WRITTEN_LATER = frozenset({"restart", "power-loss"})
 class Row(Protocol):
     """A session: a row of the database, or the one that a batch works on."""
 
-    @property
-    def corrected(self) -> str: ...
-    @property
-    def energised_ms(self) -> int: ...
-    @property
-    def running_ms(self) -> int: ...
-    @property
-    def counted_ms(self) -> int: ...
-    @property
-    def uncertainty_ms(self) -> int: ...
-    @property
-    def started_at(self) -> datetime | None: ...
-    @property
-    def ended_at(self) -> datetime | None: ...
-    @property
-    def not_after(self) -> datetime | None: ...
-    @property
-    def reason(self) -> str | None: ...
+    corrected: str
+    energised_ms: int
+    running_ms: int
+    counted_ms: int
+    uncertainty_ms: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    not_after: datetime | None
+    reason: str | None
 
 
 def is_time_corrected(row: Row) -> bool:

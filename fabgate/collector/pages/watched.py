@@ -21,7 +21,7 @@ from django.utils.formats import date_format, time_format
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from fabgate.collector.templatetags.fabgate import NOTHING
+from fabgate.collector.pages.formatting import NOTHING
 
 _Row = TypeVar("_Row", bound=models.Model)
 #: How the hidden field is called.

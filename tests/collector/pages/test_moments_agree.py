@@ -11,9 +11,9 @@ import pytest
 from fabgate import wire
 from fabgate.collector import changes, corrections
 from fabgate.collector.models import Gate, Hole, Machine, Review, UsageSession
+from fabgate.collector.pages.formatting import duration
 from fabgate.collector.pages.use import then
 from fabgate.collector.store import Store
-from fabgate.collector.templatetags.fabgate import duration
 from tests.collector.gates import Journal as Writer
 
 from .used import BOOTED, MINUTE, NOON, Used, text

@@ -27,8 +27,8 @@ from openpyxl import load_workbook
 from fabgate.collector import corrections
 from fabgate.collector.formulas import kept_text
 from fabgate.collector.models import Change, Correction, Review, UsageSession
+from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.use import exports, files
-from fabgate.collector.templatetags.fabgate import NOTHING
 
 from .used import MINUTE, NOON, Used, body, machine, text
 

@@ -21,8 +21,8 @@ from fabgate.collector.models import (
     UsageDay,
     UsageSession,
 )
+from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.store import Store
-from fabgate.collector.templatetags.fabgate import NOTHING
 
 from .tabs import sent_by
 from .used import MINUTE, NOON, Used, machine, text

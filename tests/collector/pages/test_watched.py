@@ -19,7 +19,7 @@ from fabgate.collector.models import (
     SpecialDay,
     Training,
 )
-from fabgate.collector.templatetags.fabgate import NOTHING
+from fabgate.collector.pages.formatting import NOTHING
 
 from .counter import a_broker, a_house  # noqa: F401 (fixtures)
 from .tabs import sent_by

@@ -19,8 +19,8 @@ from fabgate.collector import formats, local_times, locks, opening
 from fabgate.collector.models import Gate, Journal, Machine
 from fabgate.collector.pages import clocks, reasons, who
 from fabgate.collector.pages.floor import longer
+from fabgate.collector.pages.formatting import STATES
 from fabgate.collector.pages.who import Who
-from fabgate.collector.templatetags.fabgate import STATES
 
 #: A gate speaks once a minute of how long the job has run; one that did not run for so long was left on.
 STILL_FOR: Final = timedelta(minutes=3)

@@ -23,7 +23,7 @@ from fabgate.collector.models import (
     UsageSession,
 )
 from fabgate.collector.pages import who
-from fabgate.collector.templatetags.fabgate import NOTHING
+from fabgate.collector.pages.formatting import NOTHING
 
 #: What has a name of its own beside the key by which the log knows it: both are shown.
 _NAMED: Final[dict[str, Callable[[set[str]], dict[str, str]]]] = {

@@ -15,6 +15,7 @@ from fabgate.collector import locks, presets
 from fabgate.collector.models import Account, Change, Machine, OneTimeLink, Training
 from fabgate.collector.models.calendar import WEEK
 from fabgate.collector.pages import reasons, who
+from fabgate.collector.pages.formatting import NOTHING, duration
 from fabgate.collector.pages.keys.views import SCOPES
 from fabgate.collector.pages.log import fields
 from fabgate.collector.pages.log.words import VERBS, value
@@ -23,7 +24,6 @@ from fabgate.collector.pages.people import words as people_words
 from fabgate.collector.pages.use import periods
 from fabgate.collector.pages.use import words as use_words
 from fabgate.collector.pages.use.usage import GROUPS
-from fabgate.collector.templatetags.fabgate import NOTHING, duration
 
 #: Which fields name somebody, and which name who did it.
 _PEOPLE: Final = frozenset({"member", "members", "payer"})

@@ -23,9 +23,9 @@ from fabgate.collector.blocks import today
 from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Change, Opening, SpecialDay
 from fabgate.collector.pages import errors, known
+from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.machines import week
 from fabgate.collector.pages.machines.calendar_forms import SpecialForm, TonightForm, WeeklyForm
-from fabgate.collector.templatetags.fabgate import NOTHING
 
 FormT = TypeVar("FormT", WeeklyForm, SpecialForm)
 

@@ -12,7 +12,7 @@ from fabgate.collector import formats
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Machine
 from fabgate.collector.opening import AHEAD, DAY_MIN, Calendar, Span, clock, night_at
-from fabgate.collector.templatetags.fabgate import NOTHING
+from fabgate.collector.pages.formatting import NOTHING
 
 DAYS: Final = range(AHEAD)
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from fabgate import wire
 from fabgate.collector import presets
 from fabgate.collector.models import Machine
-from fabgate.collector.templatetags.fabgate import NOTHING
+from fabgate.collector.pages.formatting import NOTHING
 
 #: What each rule is called.
 RULES: Final[Mapping[str, Any]] = {

@@ -21,8 +21,8 @@ from fabgate.collector.environ import LANGS
 from fabgate.collector.members_diff import Difference, Field, Known
 from fabgate.collector.models import Change, Member
 from fabgate.collector.pages import errors
+from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.people import telling, words
-from fabgate.collector.templatetags.fabgate import NOTHING
 from fabgate.errors import UsageError
 
 _COLUMNS: Final = {

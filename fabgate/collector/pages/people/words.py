@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector.access import NOT_TRAINED, is_over
 from fabgate.collector.models import Badge, Block, Grant, Group, Member
 from fabgate.collector.pages import reasons
-from fabgate.collector.templatetags.fabgate import STATES as STATES_SHOWN
+from fabgate.collector.pages.formatting import STATES as STATES_SHOWN
 
 #: A grant's stage: the state whose colour and icon it has, and its word.
 STAGES: Final[Mapping[str, tuple[str, Any]]] = {

@@ -20,6 +20,7 @@ from fabgate import wire
 from fabgate.collector import changes
 from fabgate.collector.door import account_of
 from fabgate.collector.models import Collector, Gate, counted
+from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.use import files, sums, words
 from fabgate.collector.pages.use.files import Cell, Column, Table
 from fabgate.collector.pages.use.forms import PeriodForm, RefusalsForm, SessionsForm
@@ -27,7 +28,6 @@ from fabgate.collector.pages.use.names import Names, machines
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.usage import UsageForm
 from fabgate.collector.pages.who import at_the_time, unnamed
-from fabgate.collector.templatetags.fabgate import NOTHING
 from fabgate.errors import UsageError
 
 #: Rows that are fetched at once.

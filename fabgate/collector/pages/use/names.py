@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from fabgate import wire
 from fabgate.collector.fold import folded
 from fabgate.collector.models import Group, Machine, Member
+from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.who import called, numbered, told_apart, unlisted
-from fabgate.collector.templatetags.fabgate import NOTHING
 
 #: So many people are named where a name fits several.
 _NAMED: Final = 6

@@ -16,9 +16,9 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from fabgate.collector.models import Review, UsageSession
+from fabgate.collector.pages.formatting import duration, state, which
 from fabgate.collector.pages.use import words
 from fabgate.collector.pages.use.names import Names
-from fabgate.collector.templatetags.fabgate import duration, state, which
 
 #: What a line needs; of the machine's and the gate's many columns their names.
 SHOWN: Final = (

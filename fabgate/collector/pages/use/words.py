@@ -9,7 +9,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector.pages import reasons
-from fabgate.collector.templatetags.fabgate import NOTHING
+from fabgate.collector.pages.formatting import NOTHING
 
 BASES: Final[Mapping[str, Any]] = {
     "grant": _("May use this machine"),

@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.pages import reasons
+from fabgate.collector.pages.formatting import duration
 from fabgate.collector.pages.who import Who
-from fabgate.collector.templatetags.fabgate import duration
 
 KINDS: Final[Mapping[str, Any]] = {
     "member": gettext_lazy("Member"),
