@@ -29,7 +29,8 @@ from fabgate.collector.inbox import Connected, Inbox, Lost, Posted
 from fabgate.collector.message import Received
 from fabgate.collector.models import Collector, Gate, Heartbeat, Pulse
 from fabgate.collector.mqtt import Link
-from fabgate.collector.store import Publication, Store
+from fabgate.collector.publication import Publication
+from fabgate.collector.store import Store
 from fabgate.errors import FabgateError
 from fabgate.mqtt import certificates
 from fabgate.mqtt.properties import read_quickly

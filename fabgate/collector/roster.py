@@ -25,7 +25,7 @@ from fabgate.collector.environ import Environment
 from fabgate.collector.models import Badge, Collector, Gate, Pulse, RosterLimit
 from fabgate.collector.mqtt import Outgoing, publish_once
 from fabgate.collector.opening import Calendar
-from fabgate.collector.store import nudge
+from fabgate.collector.publication import nudge
 from fabgate.errors import FabgateError
 from fabgate.seal import Keys
 

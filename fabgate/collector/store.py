@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
@@ -18,20 +17,13 @@ from fabgate.collector import received
 from fabgate.collector.batch import Batch
 from fabgate.collector.message import Received
 from fabgate.collector.models import Collector, Gate, Journal
+from fabgate.collector.publication import Publication, nudge
 from fabgate.collector.received import Unfit
 
 log = logging.getLogger(__name__)
 
 #: An entry that arrives beyond a gap moves nothing; saying so once a second is enough.
 GAP_ACK_EVERY = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """A retained message to a gate."""
-
-    topic: str
-    body: bytes
 
 
 class Store:
@@ -120,9 +112,3 @@ class Store:
         except DatabaseError:
             log.exception("a message on %s cannot even be quarantined: it is dropped", message.topic[:200])
             return []
-
-
-def nudge(site: str, gate: Gate) -> Publication:
-    """Return the message that tells a gate which roster version there is to fetch."""
-    topics = wire.GateTopics(site, gate.name)
-    return Publication(topics.topic("roster"), wire.encode(wire.RosterNudge(version=gate.roster_version)))

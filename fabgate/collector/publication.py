@@ -1,0 +1,22 @@
+"""What does the collector publish to a gate?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fabgate import wire
+from fabgate.collector.models import Gate
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A retained message to a gate."""
+
+    topic: str
+    body: bytes
+
+
+def nudge(site: str, gate: Gate) -> Publication:
+    """Return the message that tells a gate which roster version there is to fetch."""
+    topics = wire.GateTopics(site, gate.name)
+    return Publication(topics.topic("roster"), wire.encode(wire.RosterNudge(version=gate.roster_version)))
