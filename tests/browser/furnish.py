@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
-from fabgate.collector import secrets, start
+from fabgate.collector import key_files, start
 
 #: What signs in, and the only password here.
 PASSWORD: Final = "three green chairs"
@@ -81,7 +81,7 @@ def _this_hour() -> None:
     Gate.objects.create(name="drill-1", machine=machine, token_hash="x" * 64)
     own = settings.ENVIRONMENT.gate_directory("drill-1")
     own.mkdir(parents=True)
-    secrets.write_secret(own / "seal.keys", secrets.new_key("s1"))
+    key_files.write_secret(own / "seal.keys", key_files.new_key("s1"))
     now = datetime.now(UTC)
     journal = Journal(gate="drill-1", site=settings.ENVIRONMENT.site)
     said = [journal.write("gate.started", time=now - timedelta(days=1), version="1.0.0")]
