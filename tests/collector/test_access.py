@@ -22,7 +22,7 @@ from fabgate.gate.roster_source import replace_stored
 from fabgate.rules import words as w
 from fabgate.rules.access import decide
 
-from .test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
+from tests.collector.test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.usefixtures("told")
 

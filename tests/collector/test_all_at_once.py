@@ -17,8 +17,8 @@ from fabgate.gate.roster_source import replace_stored
 from fabgate.rules import words as w
 from fabgate.rules.access import decide
 
-from .test_access import ada, built, day, give_badge, grant, laser, today  # noqa: F401 (fixtures)
-from .test_roster import env, gate, told  # noqa: F401 (fixtures)
+from tests.collector.test_access import ada, built, day, give_badge, grant, laser, today  # noqa: F401 (fixtures)
+from tests.collector.test_roster import env, gate, told  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.usefixtures("told")
 

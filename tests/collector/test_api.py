@@ -17,7 +17,7 @@ from fabgate.collector import api, corrections
 from fabgate.collector.models import ApiKey, LedgerLine, Member, Review, UsageSession
 from fabgate.collector.store import Store
 
-from .gates import NOON, Journal
+from tests.collector.gates import NOON, Journal
 
 pytestmark = pytest.mark.usefixtures("database")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.json"

@@ -23,8 +23,8 @@ from fabgate.collector.models import ApiKey, LedgerLine, Member
 from fabgate.collector.store import Store
 from tests.support.patience import HANGS_S
 
-from .gates import NOON, Journal
-from .serving import serving
+from tests.collector.gates import NOON, Journal
+from tests.collector.serving import serving
 
 SEED, EXAMPLES = "1", "10"
 PROGRAM = Path(sys.executable).with_name("schemathesis")

@@ -20,8 +20,8 @@ from fabgate.collector.models import Gate, LedgerLine, Review, UsageSession
 from fabgate.collector.pages.use import exports
 from fabgate.collector.store import Store
 
-from .gates import NOON, Journal
-from .postgresql import EXAMPLES
+from tests.collector.gates import NOON, Journal
+from tests.collector.postgresql import EXAMPLES
 
 pytestmark = pytest.mark.usefixtures("database")
 

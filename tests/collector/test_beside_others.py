@@ -16,8 +16,8 @@ from fabgate.collector.models import Change, Gate, Member, Order, Pulse, UsageSe
 from fabgate.collector.store import Store
 from tests.support.patience import HANGS_S
 
-from .gates import NOON, Journal
-from .test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
+from tests.collector.gates import NOON, Journal
+from tests.collector.test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
 
 beside_others = pytest.mark.skipif(connection.vendor != "postgresql", reason="on SQLite there is one writer at a time")
 

@@ -15,8 +15,8 @@ from fabgate.collector.models import Block, Gate, Machine, Member
 from fabgate.errors import UsageError
 from fabgate.gate import messages
 
-from .test_members import write
-from .test_roster import add, env, fetch, served, told  # noqa: F401 (fixtures)
+from tests.collector.test_members import write
+from tests.collector.test_roster import add, env, fetch, served, told  # noqa: F401 (fixtures)
 
 
 @pytest.fixture

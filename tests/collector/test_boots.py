@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from fabgate.collector.models import Boot, Quarantine, UsageSession
 from fabgate.collector.store import Store
 
-from .gates import BOOTED_MS, NOON, Journal
-from .postgresql import EXAMPLES
+from tests.collector.gates import BOOTED_MS, NOON, Journal
+from tests.collector.postgresql import EXAMPLES
 
 pytestmark = pytest.mark.usefixtures("database")
 HOUR = timedelta(hours=1)

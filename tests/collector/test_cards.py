@@ -9,7 +9,7 @@ from fabgate.collector.models import Hole, UsageSession
 from fabgate.collector.models import Journal as Row
 from fabgate.collector.store import Store
 
-from .gates import NOON, Journal, ack
+from tests.collector.gates import NOON, Journal, ack
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -9,7 +9,7 @@ import pytest
 from fabgate.collector import changes
 from fabgate.collector.models import Change, Gate, Group, Machine, Member, Pulse
 
-from .gates import NOON
+from tests.collector.gates import NOON
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from fabgate.collector.models import Entry, Gate, Pulse, Quarantine, Refusal, Review, UsageDay, UsageSession
 from fabgate.collector.store import Store
 
-from .gates import NOON, Journal
-from .postgresql import EXAMPLES
+from tests.collector.gates import NOON, Journal
+from tests.collector.postgresql import EXAMPLES
 
 HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
 

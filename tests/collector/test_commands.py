@@ -11,7 +11,7 @@ from fabgate.collector import commands, roster
 from fabgate.collector.models import Gate, Order, Pulse
 from fabgate.errors import UsageError
 
-from .test_roster import env, gate, told  # noqa: F401 (fixtures)
+from tests.collector.test_roster import env, gate, told  # noqa: F401 (fixtures)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from fabgate.collector import connections
 from fabgate.collector.key_files import new_key, write_secret
 from tests.support.patience import HANGS_S
 
-from .serving import serving
+from tests.collector.serving import serving
 
 HEAD = b"GET /api/v1/gates/laser-1/roster HTTP/1.1\r\nHost: localhost\r\n"
 

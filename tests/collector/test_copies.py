@@ -27,8 +27,8 @@ from fabgate.collector import cli, places
 from tests.support import disk
 from tests.support.patience import HANGS_S
 
-from .test_cli import environment, until
-from .test_cli import run as process
+from tests.collector.test_cli import environment, until
+from tests.collector.test_cli import run as process
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,8 @@ from fabgate.collector.store import Store
 from fabgate.errors import UsageError
 from tests.support.patience import HANGS_S
 
-from .gates import NOON, Journal
-from .test_postgresql import together
+from tests.collector.gates import NOON, Journal
+from tests.collector.test_postgresql import together
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from fabgate.collector.pages.my import allowed
 from fabgate.collector.pages.people import desk
 from fabgate.errors import UsageError
 
-from .test_access import ada, admitted, day, give_badge, grant, laser, last_day, refused  # noqa: F401 (fixtures)
-from .test_members import import_
-from .test_roster import env, gate, told  # noqa: F401 (fixtures)
+from tests.collector.test_access import ada, admitted, day, give_badge, grant, laser, last_day, refused  # noqa: F401 (fixtures)
+from tests.collector.test_members import import_
+from tests.collector.test_roster import env, gate, told  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.usefixtures("told")
 

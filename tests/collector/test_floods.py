@@ -13,7 +13,7 @@ from fabgate.collector.floods import Floods
 from fabgate.collector.message import Received
 from fabgate.collector.models import Gate
 
-from .gates import Journal
+from tests.collector.gates import Journal
 
 
 def test_a_gate_that_floods_is_shut_out_and_let_in_again():

@@ -13,7 +13,7 @@ from fabgate.collector.message import Received
 from fabgate.collector.models import Gate, Order, Pulse, Refusal
 from fabgate.collector.store import Store
 
-from .gates import NOON, Journal
+from tests.collector.gates import NOON, Journal
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from fabgate.collector.models import Entry, Hole, Quarantine, UsageSession
 from fabgate.collector.models import Journal as Row
 from fabgate.collector.store import Store
 
-from .gates import NOON, Journal, ack
+from tests.collector.gates import NOON, Journal, ack
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -14,7 +14,7 @@ from django.db import OperationalError
 from fabgate.collector import full
 from tests.support import disk
 
-from .test_cli import environment, run
+from tests.collector.test_cli import environment, run
 
 
 @pytest.fixture

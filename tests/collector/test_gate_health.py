@@ -10,7 +10,7 @@ from fabgate import wire
 from fabgate.collector.models import Collector, Gate, Pulse
 from fabgate.collector.store import Store
 
-from .gates import NOON, Journal
+from tests.collector.gates import NOON, Journal
 
 MINUTE = timedelta(minutes=1)
 

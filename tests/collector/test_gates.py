@@ -19,8 +19,8 @@ from fabgate.errors import SealError, UsageError
 from fabgate.gate.locks import Locked
 from fabgate.seal import Keys
 
-from .gates import Journal
-from .test_roster import add, env, gate, token, told  # noqa: F401 (fixtures)
+from tests.collector.gates import Journal
+from tests.collector.test_roster import add, env, gate, token, told  # noqa: F401 (fixtures)
 
 NOW = datetime.now(UTC)
 

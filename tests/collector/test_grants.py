@@ -11,8 +11,8 @@ from fabgate.collector import blocks, grants
 from fabgate.collector.models import Change, Gate, Grant, Member, Training
 from fabgate.errors import UsageError
 
-from .test_access import give_badge
-from .test_roster import env, gate, served, told  # noqa: F401 (fixtures)
+from tests.collector.test_access import give_badge
+from tests.collector.test_roster import env, gate, served, told  # noqa: F401 (fixtures)
 
 
 @pytest.fixture

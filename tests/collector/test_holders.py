@@ -11,7 +11,7 @@ from fabgate import wire
 from fabgate.collector.models import Badge, Group, Member, Review, UsageSession
 from fabgate.collector.store import Store
 
-from .gates import NOON, Journal
+from tests.collector.gates import NOON, Journal
 
 HOUR = timedelta(hours=1)
 

@@ -19,8 +19,8 @@ from fabgate.collector.pages.use import exports
 from fabgate.collector.store import Store
 from tests.support.work import instructions
 
-from .gates import BOOTED_MS, NOON, Journal
-from .postgresql import EXAMPLES
+from tests.collector.gates import BOOTED_MS, NOON, Journal
+from tests.collector.postgresql import EXAMPLES
 
 pytestmark = pytest.mark.usefixtures("database")
 

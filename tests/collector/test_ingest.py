@@ -23,7 +23,7 @@ from fabgate.collector.message import Received
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import HANGS_S
 
-from .gates import Journal
+from tests.collector.gates import Journal
 
 pytestmark = pytest.mark.broker
 

@@ -24,7 +24,7 @@ from fabgate.collector.key_files import new_key, write_secret
 from fabgate.collector.lanes import FullError, Lane
 from tests.support.patience import HANGS_S
 
-from .serving import serving
+from tests.collector.serving import serving
 
 # --- one lane ---------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from fabgate.collector import leaving
 from fabgate.collector.badges import Card
 from fabgate.collector.models import Account, ApiKey, Badge, Change, Member
 
-from .test_roster import env  # noqa: F401 (fixture)
+from tests.collector.test_roster import env  # noqa: F401 (fixture)
 
 
 def people(first: int, count: int) -> list[Member]:

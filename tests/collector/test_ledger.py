@@ -13,8 +13,8 @@ from fabgate.collector.models import LedgerLine, Member
 from fabgate.collector.store import Store
 from tests.support.patience import HANGS_S
 
-from .gates import NOON, Journal
-from .test_postgresql import together
+from tests.collector.gates import NOON, Journal
+from tests.collector.test_postgresql import together
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -16,7 +16,7 @@ from fabgate.errors import UsageError
 from fabgate.gate import messages
 from fabgate.rules import words as w
 
-from .test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
+from tests.collector.test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
 
 
 def said(reason: str = "Belt broken", back: object = None, gate: str = "laser-1") -> argparse.Namespace:  # noqa: F811

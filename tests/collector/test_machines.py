@@ -10,7 +10,7 @@ from fabgate.collector import machines, presets
 from fabgate.collector.models import Gate, Machine
 from fabgate.errors import UsageError
 
-from .test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
+from tests.collector.test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
 
 
 def changed(rules, *changes):

@@ -16,7 +16,7 @@ from fabgate.collector.mails import Mail
 from fabgate.errors import UsageError
 from tests.support.mailserver import certificate_in, serving
 
-from .mailing import use_mail
+from tests.collector.mailing import use_mail
 
 ADA = Mail("ada@example.org", "The saw is still on", "Hello Ada,\n\nthe saw is still on.\n")
 BOB = Mail("bob@example.org", "The laser is still on", "Hello Bob\n")

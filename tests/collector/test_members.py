@@ -18,7 +18,7 @@ from fabgate.collector import members, members_file, members_rows, roster
 from fabgate.collector.models import Badge, Change, Group, Machine, Member
 from fabgate.errors import FabgateError, UsageError
 
-from .test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
+from tests.collector.test_roster import add, env, gate, served, told  # noqa: F401 (fixtures)
 
 HEADER = "id,name,badges,lang,level,valid_until,machines"
 

@@ -17,7 +17,7 @@ from fabgate.collector.metrics import Workshop
 from fabgate.collector.models import Gate, Heartbeat, Machine, Member
 from fabgate.collector.store import Store
 
-from .gates import NOON, Journal
+from tests.collector.gates import NOON, Journal
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 pytestmark = pytest.mark.usefixtures("database")

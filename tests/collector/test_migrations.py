@@ -18,7 +18,7 @@ from fabgate.collector.migrating import GROWING
 from fabgate.collector.models import Badge, Collector, Gate, Journal, LedgerLine, Member, Review, UsageSession
 from fabgate.collector.models.badges import badge as spellings
 
-from .gates import NOON
+from tests.collector.gates import NOON
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -18,8 +18,8 @@ from fabgate.gate.roster import Directory
 from fabgate.gate.roster_source import replace_stored
 from fabgate.rules import words as w
 
-from .test_access import built, day, give_badge
-from .test_roster import env, gate, told  # noqa: F401 (fixtures)
+from tests.collector.test_access import built, day, give_badge
+from tests.collector.test_roster import env, gate, told  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.usefixtures("told")
 

@@ -16,8 +16,8 @@ from fabgate.gate import people
 from fabgate.rules import words as w
 from fabgate.rules.access import decide
 
-from .test_access import built, give_badge
-from .test_roster import env, gate, told  # noqa: F401 (fixtures)
+from tests.collector.test_access import built, give_badge
+from tests.collector.test_roster import env, gate, told  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.usefixtures("told")
 

@@ -14,7 +14,7 @@ from django.http import QueryDict
 from fabgate.collector.models import Machine, Member, UsageDay
 from fabgate.collector.pages.use.forms import SessionsForm
 
-from .gates import NOON
+from tests.collector.gates import NOON
 
 pytestmark = [
     pytest.mark.usefixtures("database"),

@@ -23,11 +23,11 @@ from fabgate.demo.ports import free_port
 from tests.support.mosquitto import mosquitto
 from tests.support.patience import HANGS_S
 
-from . import postgresql
-from .gates import NOON, Journal
-from .test_cli import children, environment, run, until, until_healthy
-from .test_ingest import uplink
-from .test_roster import env, gate, told  # noqa: F401 (fixtures)
+from tests.collector import postgresql
+from tests.collector.gates import NOON, Journal
+from tests.collector.test_cli import children, environment, run, until, until_healthy
+from tests.collector.test_ingest import uplink
+from tests.collector.test_roster import env, gate, told  # noqa: F401 (fixtures)
 
 
 def test_a_server_that_does_not_answer_is_told_without_the_password(tmp_path):

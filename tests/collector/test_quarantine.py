@@ -14,8 +14,8 @@ from fabgate.collector.models import Gate, Quarantine
 from fabgate.collector.store import Store
 from fabgate.collector.worker import Worker
 
-from .gates import NOON, Journal, ack
-from .test_roster import env  # noqa: F401 (a fixture: the worker wants keys)
+from tests.collector.gates import NOON, Journal, ack
+from tests.collector.test_roster import env  # noqa: F401 (a fixture: the worker wants keys)
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -18,8 +18,8 @@ from fabgate.collector.models import Change, Collector, Entry, Hole, Quarantine,
 from fabgate.collector.models import Journal as Row
 from fabgate.collector.store import Store
 
-from .gates import NOON, Journal
-from .test_store_property import MOVES, Gate
+from tests.collector.gates import NOON, Journal
+from tests.collector.test_store_property import MOVES, Gate
 
 #: A lost card cannot be asked again; a journal that forks copies what it has.
 CONTINUING = [move for move in MOVES if move != "replace"]

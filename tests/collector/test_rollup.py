@@ -19,7 +19,7 @@ from fabgate.collector import corrections, rollup
 from fabgate.collector.models import Collector, Gate, Machine, Member, UsageDay, UsageMonth, UsageSession, UsageSums
 from fabgate.collector.store import Store
 
-from .gates import NOON, Journal
+from tests.collector.gates import NOON, Journal
 
 sums_of_months = import_module("fabgate.collector.migrations.0019_sums_of_months")
 #: When the entries of a history have arrived.

@@ -12,7 +12,7 @@ from fabgate import wire
 from fabgate.collector.sessions import Sight, absorb, settle
 from fabgate.collector.wall_time import Tie, When
 
-from .gates import NOON
+from tests.collector.gates import NOON
 
 
 def clock(ms: int) -> wire.Clock:

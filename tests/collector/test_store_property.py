@@ -14,8 +14,8 @@ from fabgate.collector.models import Entry, Hole, Quarantine, UsageSession
 from fabgate.collector.models import Journal as Row
 from fabgate.collector.store import Store
 
-from .gates import NOON, Journal
-from .postgresql import EXAMPLES
+from tests.collector.gates import NOON, Journal
+from tests.collector.postgresql import EXAMPLES
 
 #: What sessions are made of comes often, or few would ever end.
 OFTEN = ["start", "progress", "end"]

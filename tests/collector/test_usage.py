@@ -13,7 +13,7 @@ from fabgate.collector.models import Machine, Member, UsageSession
 from fabgate.collector.store import Store
 from fabgate.errors import UsageError
 
-from .gates import NOON, Journal
+from tests.collector.gates import NOON, Journal
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -30,7 +30,7 @@ from fabgate.errors import UsageError
 from tests.support.mosquitto import free_port
 from tests.support.patience import HANGS_S
 
-from .serving import serving
+from tests.collector.serving import serving
 
 NONCE = "0123456789abcdef"
 

@@ -34,8 +34,8 @@ from fabgate.rules.access import decide, may_supervise
 from tests.collector import oracle, workshops
 from tests.collector.workshops import Written
 
-from .postgresql import SERVER
-from .test_roster import add, env, told  # noqa: F401 (fixtures)
+from tests.collector.postgresql import SERVER
+from tests.collector.test_roster import add, env, told  # noqa: F401 (fixtures)
 
 EXAMPLES = 500 if os.environ.get("FABGATE_SOAK") else 8 if SERVER else 30
 

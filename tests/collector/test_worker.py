@@ -26,8 +26,8 @@ from fabgate.collector.models import (
 )
 from fabgate.collector.worker import Worker
 
-from .test_access import give_badge, grant
-from .test_roster import env, gate, served, told  # noqa: F401 (fixtures)
+from tests.collector.test_access import give_badge, grant
+from tests.collector.test_roster import env, gate, served, told  # noqa: F401 (fixtures)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 from fabgate.collector.models import Gate, Hole, Journal, Machine, Order, Refusal
 
-from . import workshop
+from tests.collector.pages import workshop
 
 
 def begins(now: datetime, *, sessions: int = 160) -> None:

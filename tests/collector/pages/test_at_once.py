@@ -31,8 +31,8 @@ from fabgate.collector.models import (
 from fabgate.collector.models.calendar import WEEK
 from fabgate.errors import UsageError
 
-from .counter import NEW, a_broker, a_house, served, text  # noqa: F401 (fixtures)
-from .racing import at_once, sent
+from tests.collector.pages.counter import NEW, a_broker, a_house, served, text  # noqa: F401 (fixtures)
+from tests.collector.pages.racing import at_once, sent
 
 
 @pytest.fixture

@@ -34,10 +34,10 @@ from fabgate.collector.pages.machines import calendar
 from fabgate.collector.store import Store
 from tests.collector.gates import Journal
 
-from .conftest import PASSWORD
-from .counter import NEW, a_broker, a_house, tapped, trained  # noqa: F401 (fixtures)
-from .test_rights import DOORS
-from .used import NOON
+from tests.collector.pages.conftest import PASSWORD
+from tests.collector.pages.counter import NEW, a_broker, a_house, tapped, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.test_rights import DOORS
+from tests.collector.pages.used import NOON
 
 #: What leaves no row whose before and after differ, and why that is right.
 LEFT_OUT = {

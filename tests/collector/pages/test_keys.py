@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from fabgate.collector.models import ApiKey, Change
 
-from .used import text
+from tests.collector.pages.used import text
 
 pytestmark = pytest.mark.usefixtures("database")
 SENT = {"name": "Invoices", "scopes": ["sessions:read"], "lasts": "90"}

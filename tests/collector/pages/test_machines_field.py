@@ -8,7 +8,7 @@ import pytest
 
 from fabgate.collector.models import Group, Machine, Member, Training
 
-from .counter import a_broker, a_house, text  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import a_broker, a_house, text  # noqa: F401 (fixtures)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from fabgate.collector.pages.use import then
 from fabgate.collector.store import Store
 from tests.collector.gates import Journal as Writer
 
-from .used import BOOTED, MINUTE, NOON, Used, text
+from tests.collector.pages.used import BOOTED, MINUTE, NOON, Used, text
 
 pytestmark = pytest.mark.usefixtures("database")
 

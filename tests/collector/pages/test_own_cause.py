@@ -13,8 +13,8 @@ from fabgate.collector.roles import barred_from
 from fabgate.collector.store import Store
 from tests.collector.gates import Journal
 
-from .counter import a_broker, a_house, text, trained  # noqa: F401 (fixtures)
-from .used import NOON
+from tests.collector.pages.counter import a_broker, a_house, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.used import NOON
 
 ELSE = "Somebody else at the desk has to do this for you."
 

@@ -14,7 +14,7 @@ from fabgate.collector.blocks import today
 from fabgate.collector.key_files import new_key
 from fabgate.collector.models import Badge, Change, Gate, Grant, Group, Member, Refusal, Training
 
-from .counter import (
+from tests.collector.pages.counter import (
     ADA,
     NEW,
     a_broker,  # noqa: F401 (fixtures)

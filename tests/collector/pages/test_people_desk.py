@@ -14,7 +14,7 @@ from fabgate.collector.blocks import hold, today
 from fabgate.collector.models import Badge, Block, Change, Gate, Grant, Machine, Member, Training
 from tests.collector.postgresql import SERVER
 
-from .counter import NEW, a_broker, a_house, admitted, fetched, refused, said, tapped, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import NEW, a_broker, a_house, admitted, fetched, refused, said, tapped, text, trained  # noqa: F401 (fixtures)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from fabgate.collector.blocks import hold, today
 from fabgate.collector.models import Badge, Group, Member
 
-from .counter import ADA, NEW, a_broker, a_house, tapped, text  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import ADA, NEW, a_broker, a_house, tapped, text  # noqa: F401 (fixtures)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from fabgate.collector.blocks import today
 from fabgate.collector.models import Change, Group, Machine, Member
 from fabgate.collector.pages.people.groups import GroupForm
 
-from .counter import NEW, a_broker, a_house, refused, served, text  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import NEW, a_broker, a_house, refused, served, text  # noqa: F401 (fixtures)
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from fabgate.collector.members_rows import COLUMNS, columns_of
 from fabgate.collector.models import Account, Badge, Change, Member
 from tests.collector.workbooks import workbook
 
-from .conftest import hashed
-from .counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.conftest import hashed
+from tests.collector.pages.counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
 
 ALL = f"id,name,badges\nm-1,Ada Lovelace,{ADA}\nm-2,Zoé Müller-Østergård,{ZOE}\nm-3,Élise Noël,\n"
 #: A class of seven.

@@ -13,8 +13,8 @@ from fabgate.collector.pages.people.person_forms import PersonForm
 from fabgate.collector.store import Store
 from tests.collector.gates import NOON, Journal
 
-from .conftest import hashed
-from .counter import a_broker, a_house, admitted, said, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.conftest import hashed
+from tests.collector.pages.counter import a_broker, a_house, admitted, said, text, trained  # noqa: F401 (fixtures)
 
 PLAIN = {"name": "Ada Lovelace", "lang": "en", "grace_days": "0"}
 

@@ -9,7 +9,7 @@ import pytest
 from fabgate.collector.blocks import today
 from fabgate.collector.models import Change, Grant, Group, Machine, Member, Training
 
-from .counter import a_broker, a_house, admitted, said, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import a_broker, a_house, admitted, said, text, trained  # noqa: F401 (fixtures)
 
 
 @pytest.fixture

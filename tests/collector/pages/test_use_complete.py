@@ -14,7 +14,7 @@ from fabgate.collector.models import Gate, Hole, Journal, Quarantine
 from fabgate.collector.store import Store
 from tests.collector.gates import Journal as Gates
 
-from .used import NOON, Used, text
+from tests.collector.pages.used import NOON, Used, text
 
 pytestmark = pytest.mark.usefixtures("database")
 

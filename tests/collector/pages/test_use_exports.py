@@ -30,7 +30,7 @@ from fabgate.collector.models import Change, Correction, Review, UsageSession
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.use import exports, files
 
-from .used import MINUTE, NOON, Used, body, machine, text
+from tests.collector.pages.used import MINUTE, NOON, Used, body, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
 

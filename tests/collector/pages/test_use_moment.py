@@ -16,7 +16,7 @@ from fabgate.collector.models import Badge, Change, Gate, Grant, Hole, Journal, 
 from fabgate.collector.pages.use import then
 from fabgate.collector.store import Store
 
-from .used import BOOTED, MINUTE, NOON, Used, machine, text
+from tests.collector.pages.used import BOOTED, MINUTE, NOON, Used, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -11,7 +11,7 @@ import pytest
 
 from fabgate.collector.models import Badge, Gate, Refusal
 
-from .used import MINUTE, NOON, Used, body, machine, text
+from tests.collector.pages.used import MINUTE, NOON, Used, body, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
 

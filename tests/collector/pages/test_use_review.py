@@ -18,7 +18,7 @@ from fabgate.errors import UsageError
 from tests.collector.gates import Journal
 from tests.collector.test_postgresql import together
 
-from .used import MINUTE, NOON, Used, text
+from tests.collector.pages.used import MINUTE, NOON, Used, text
 
 pytestmark = pytest.mark.usefixtures("database")
 CUT = {"reason": "power-loss", "uncertainty_ms": 900_000}

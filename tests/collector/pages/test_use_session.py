@@ -24,8 +24,8 @@ from fabgate.collector.models import (
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.store import Store
 
-from .tabs import sent_by
-from .used import MINUTE, NOON, Used, machine, text
+from tests.collector.pages.tabs import sent_by
+from tests.collector.pages.used import MINUTE, NOON, Used, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -17,7 +17,7 @@ from fabgate.collector.pages.use import sums
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.usage import UsageForm
 
-from .used import MINUTE, NOON, Used, machine, text
+from tests.collector.pages.used import MINUTE, NOON, Used, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
 DAYS = f"first={NOON:%Y-%m-%d}&last={NOON:%Y-%m-%d}"

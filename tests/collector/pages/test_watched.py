@@ -21,8 +21,8 @@ from fabgate.collector.models import (
 )
 from fabgate.collector.pages.formatting import NOTHING
 
-from .counter import a_broker, a_house  # noqa: F401 (fixtures)
-from .tabs import sent_by
+from tests.collector.pages.counter import a_broker, a_house  # noqa: F401 (fixtures)
+from tests.collector.pages.tabs import sent_by
 
 
 @dataclass(frozen=True)

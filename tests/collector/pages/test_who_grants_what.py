@@ -11,7 +11,7 @@ from fabgate.collector.blocks import today
 from fabgate.collector.models import Account, Change, Grant, Member, Training
 from fabgate.errors import UsageError
 
-from .counter import a_broker, a_house, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import a_broker, a_house, text, trained  # noqa: F401 (fixtures)
 
 WAYS = ["one", "many"]
 LONG_AGO = today() - timedelta(days=32)
