@@ -27,7 +27,7 @@ _ROW = b'<th scope="row">'
 def main() -> None:
     """Answer until stdin ends."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "fabgate.collector.settings"
-    from fabgate.collector import start
+    from fabgate.collector.processes import start
 
     start.prepare()
     from django.test import Client

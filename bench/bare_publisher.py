@@ -15,7 +15,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from fabgate.gate.journal_reader import Reader
+from fabgate.gate.journal.reader import Reader
 
 WINDOW = 20
 

@@ -24,8 +24,7 @@ from bench import entries
 from bench.collector import Child, Home, copy
 from bench.gates import ROOT
 from bench.harness import Run
-from fabgate.collector import session_rows
-from fabgate.gate.ids import uuid7
+from fabgate.gate.journal.ids import uuid7
 
 CACHE = Path(__file__).with_name(".cache")
 MACHINES = 20
@@ -70,7 +69,7 @@ def _state() -> str:
     found = hashlib.sha256(Path(__file__).read_bytes())
     for path in sorted((ROOT / "fabgate/collector/migrations").glob("0*.py")):
         found.update(path.read_bytes())
-    found.update((ROOT / "fabgate/collector/sessions.py").read_bytes())
+    found.update((ROOT / "fabgate/collector/sessions/merge.py").read_bytes())
     return f"{datetime.now(UTC):%Y%m}-{found.hexdigest()[:12]}"
 
 
@@ -78,7 +77,7 @@ def fill(sessions: int) -> None:
     """Make it, in the database that Django is set up for."""
     from django.db import connection, transaction
 
-    from fabgate.collector import rollup
+    from fabgate.collector.sessions import sums
 
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
@@ -90,7 +89,7 @@ def fill(sessions: int) -> None:
         told: list[Any] = []
         for usages in _usages(sessions, gates, chance):
             _store(usages)
-            rollup.add((None, usage) for usage in usages)
+            sums.add((None, usage) for usage in usages)
             told += [usage for usage in usages if usage.doubt]
         _reviews(told)
     with connection.cursor() as cursor:
@@ -130,7 +129,7 @@ def _workshop() -> list[tuple[int, int, int]]:
 
 
 def _usages(sessions: int, gates: list[tuple[int, int, int]], chance: random.Random) -> Iterator[list[Any]]:
-    from fabgate.collector.sessions import Usage
+    from fabgate.collector.sessions.merge import Usage
 
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     days = [today - timedelta(days=DAYS - day) for day in range(DAYS)]
@@ -175,7 +174,8 @@ def _usages(sessions: int, gates: list[tuple[int, int, int]], chance: random.Ran
 def _store(usages: list[Any]) -> None:
     from django.db import connection
 
-    from fabgate.collector.sessions import COLUMNS
+    from fabgate.collector.sessions import rows as session_rows
+    from fabgate.collector.sessions.merge import COLUMNS
 
     rows = _entries(usages)
     if connection.vendor == "sqlite":
@@ -224,7 +224,7 @@ def _reviews(usages: list[Any]) -> None:
 def main() -> None:
     """Make the collector of the environment."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "fabgate.collector.settings"
-    from fabgate.collector import start
+    from fabgate.collector.processes import start
 
     with contextlib.redirect_stderr(io.StringIO()):  # a note about a new collector is no news here
         start.prepare()

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fabgate.gate import config as gate_config
+from fabgate.gate.config import gate_yaml as gate_config
 from fabgate.gate.daemon import Daemon
 from fabgate.rules import words as w
 

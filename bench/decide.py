@@ -14,9 +14,9 @@ from pathlib import Path
 from bench import people
 from bench.gates import write_config
 from bench.harness import PASSES, Figure, Run, percentile
-from fabgate.gate import config as gate_config
-from fabgate.gate.ids import uuid7
-from fabgate.gate.standing import Standing
+from fabgate.gate.config import gate_yaml as gate_config
+from fabgate.gate.journal.ids import uuid7
+from fabgate.gate.roster.in_force import Standing
 from fabgate.rules import words as w
 from fabgate.rules.session import Gate
 

@@ -15,7 +15,7 @@ from functools import cache
 
 from bench.people import SITE
 from fabgate import seal, wire
-from fabgate.gate.ids import uuid7
+from fabgate.gate.journal.ids import uuid7
 
 MEMBERS = 400
 MINUTE_MS = 60_000

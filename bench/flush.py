@@ -21,9 +21,9 @@ from bench.harness import PASSES, Figure, Run
 from bench.peers import broker, light_collector
 from fabgate import wire
 from fabgate.gate.clock import boot_id
-from fabgate.gate.ids import uuid7
-from fabgate.gate.journal import Draft, Journal
-from fabgate.gate.journal_reader import Reader
+from fabgate.gate.journal.ids import uuid7
+from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.writer import Draft, Journal
 
 ENTRIES = 20_000
 

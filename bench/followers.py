@@ -28,11 +28,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from bench.people import SITE
 from fabgate import wire
-from fabgate.gate import config as gate_config
-from fabgate.gate import roster_parts
-from fabgate.gate.roster import Directory
-from fabgate.gate.roster_http import HttpSource
-from fabgate.gate.roster_source import RosterRefused, RosterStored
+from fabgate.gate.config import gate_yaml as gate_config
+from fabgate.gate.roster import parts
+from fabgate.gate.roster.directory import Directory
+from fabgate.gate.roster.http_source import HttpSource
+from fabgate.gate.roster.source import RosterRefused, RosterStored
 from fabgate.rules.words import Member, Now
 from fabgate.seal import Keys
 
@@ -123,7 +123,7 @@ class LightFollower:
             body = gzip.decompress(answer.read())
         seal = answer.headers.get(wire.HEADER_SEAL)
         self._keys.verify(seal, wire.PURPOSE_ROSTER, self._account, wire.sealed_roster(body, nonce))
-        return roster_parts.decode(body)
+        return parts.decode(body)
 
 
 def _now() -> Now:

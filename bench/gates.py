@@ -23,10 +23,10 @@ import msgspec
 from bench.people import BADGE_KEY, GATE, GATE_KEY, SITE
 from fabgate.drivers.outputs.gpio import GpioOptions, GpioOutput
 from fabgate.drivers.readers import Reader
-from fabgate.gate import config as gate_config
+from fabgate.gate.config import gate_yaml as gate_config
 from fabgate.gate.daemon import Daemon
-from fabgate.gate.roster import Directory
-from fabgate.gate.roster_http import Receipt
+from fabgate.gate.roster.directory import Directory
+from fabgate.gate.roster.http_source import Receipt
 from fabgate.rules import words as w
 
 ROOT = Path(__file__).parents[1]

@@ -22,7 +22,9 @@ from bench.gates import GateProcess, collector, write_config
 from bench.harness import Figure, Run
 from bench.peers import broker, connected, light_collector
 from fabgate import wire
-from fabgate.gate import config, daemon, roster_http
+from fabgate.gate import daemon
+from fabgate.gate.config import gate_yaml
+from fabgate.gate.roster import http_source
 
 #: So much faster than a gate's own time is everything that it does by the clock.
 FASTER = 60
@@ -108,5 +110,5 @@ def _do(*command: str) -> None:
 
 
 if __name__ == "__main__":
-    roster_http.RECEIPT_EVERY_MS //= FASTER  # type: ignore[misc]  # a constant of the gate: here its hour is a minute
-    sys.exit(daemon.run(config.load(Path(sys.argv[1]))))
+    http_source.RECEIPT_EVERY_MS //= FASTER  # type: ignore[misc]  # a constant of the gate: here its hour is a minute
+    sys.exit(daemon.run(gate_yaml.load(Path(sys.argv[1]))))

@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from bench.people import SITE
 from fabgate import wire
-from fabgate.gate.window import LEAST
+from fabgate.gate.uplink.window import LEAST
 from fabgate.mqtt.client import KEEPALIVE_S
 from fabgate.mqtt.properties import read_quickly
 

@@ -2,7 +2,7 @@
 
 ``python -m bench.light_gates`` reads one line of JSON that is `Wanted`, connects its gates and says ``ready``. The next
 line starts them; when everything is acknowledged it prints one line of JSON, `Told`. What is published when is decided
-by the gate's own fabgate.gate.delivery.
+by the gate's own fabgate.gate.uplink.delivery.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench import entries
 from bench.light_mqtt import Client, publish
 from bench.people import SITE
 from fabgate import wire
-from fabgate.gate.delivery import Delivery
+from fabgate.gate.uplink.delivery import Delivery
 
 #: After so many entries a gate sends the last ones once more, as after a connection that was cut: a tenth twice.
 AGAIN_EVERY, AGAIN = 100, 10

@@ -15,7 +15,7 @@ import sys
 def main() -> None:
     """Obey until stdin ends."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "fabgate.collector.settings"
-    from fabgate.collector import start
+    from fabgate.collector.processes import start
 
     start.prepare()
     print("ready", flush=True)
@@ -42,10 +42,11 @@ def _cookies(count: int) -> dict[str, object]:
 
 
 def _gates(names: list[str]) -> list[str]:
-    from fabgate.collector import gates, roster
+    from fabgate.collector.access import roster
+    from fabgate.collector.machines import enrol_gate
     from fabgate.collector.models import Machine, Member
 
-    found = [str(gates.let_in(name, f"machine-of-{name}", actor="cli:bench").directory) for name in names]
+    found = [str(enrol_gate.let_in(name, f"machine-of-{name}", actor="cli:bench").directory) for name in names]
     machines = list(Machine.objects.filter(name__startswith="machine-of-"))
     for member in Member.objects.all():
         member.machines.add(*machines)

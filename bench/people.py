@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fabgate import wire
 from fabgate.badge import Badge, Kind, digest
-from fabgate.gate.roster import store
+from fabgate.gate.roster.directory import store
 
 SITE, GATE = "bench", "laser-1"
 BADGE_KEY = b"the badge key of the benchmarks."

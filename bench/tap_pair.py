@@ -16,7 +16,7 @@ from pathlib import Path
 from bench import people
 from bench.gates import LocalGate, wait_for, write_config
 from fabgate.drivers.readers.simulated import SimulatedOptions, SimulatedReader
-from fabgate.gate.journal_reader import Reader, StoredEntry
+from fabgate.gate.journal.reader import Reader, StoredEntry
 
 
 class Pair:

@@ -216,7 +216,7 @@ def _json(verb: argparse.ArgumentParser, text: str) -> None:
 
 def _collector(verb: argparse.ArgumentParser) -> None:
     try:
-        add_verbs = import_module("fabgate.collector.cli").add_verbs
+        add_verbs = import_module("fabgate.collector.cli.verbs").add_verbs
     except ImportError as error:
         missing = f"the collector is not installed ({error}): pip install 'fabgate[collector]'"
 

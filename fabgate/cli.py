@@ -65,18 +65,19 @@ def _complain(text: str) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run a gate until SIGTERM."""
     gc.disable()  # what is imported stays: looking through it for garbage would only lengthen the start, and later a tap
-    from fabgate.gate import config, daemon
+    from fabgate.gate import daemon
+    from fabgate.gate.config import gate_yaml
     from fabgate.gate.logs import unblocked_logging
 
     gc.freeze()
     gc.enable()
     with unblocked_logging():
-        return daemon.run(config.load(arguments.config))
+        return daemon.run(gate_yaml.load(arguments.config))
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Look for every mistake in a configuration and its roster file."""
-    from fabgate.gate.check import check as check_all
+    from fabgate.gate.terminal.check import check as check_all
 
     try:
         found = check_all(arguments.file)
@@ -126,8 +127,8 @@ def journal(arguments: argparse.Namespace) -> int:
     """Print entries."""
     from contextlib import closing
 
-    from fabgate.gate import shown
-    from fabgate.gate.journal_reader import Reader
+    from fabgate.gate.journal.reader import Reader
+    from fabgate.gate.terminal import lists
 
     with closing(Reader(_where(arguments) / "journal.db")) as reader:
         for stored in _stored(reader, after=max(0, min(arguments.after, _LARGEST))):
@@ -135,7 +136,7 @@ def journal(arguments: argparse.Namespace) -> int:
                 print(stored.body.decode(errors="backslashreplace"))
                 continue
             try:
-                line = shown.entry(stored.body)
+                line = lists.entry(stored.body)
             except UsageError as error:
                 raise JournalError(
                     f"entry {stored.seq} cannot be read ({error}); fabgate audit verify says from where on the"
@@ -149,7 +150,7 @@ def audit_verify(arguments: argparse.Namespace) -> int:
     """Check the chain; exit code 1 when it is broken."""
     from contextlib import closing
 
-    from fabgate.gate.journal_reader import Reader
+    from fabgate.gate.journal.reader import Reader
 
     with closing(Reader(_where(arguments) / "journal.db")) as reader:
         floor, head, mark = reader.bounds()
@@ -172,8 +173,8 @@ def audit_untapped(arguments: argparse.Namespace) -> int:
     from contextlib import closing
 
     from fabgate import untapped, wire
-    from fabgate.gate import shown
-    from fabgate.gate.journal_reader import Reader
+    from fabgate.gate.journal.reader import Reader
+    from fabgate.gate.terminal import lists
 
     seq, body, count = 0, b"", 0
     with closing(Reader(_where(arguments) / "journal.db")) as reader:
@@ -192,7 +193,7 @@ def audit_untapped(arguments: argparse.Namespace) -> int:
                     print(json.dumps({"cause": doubt.cause, "after_ms": doubt.after_ms, "entry": entry}))
                 else:
                     print(
-                        f"{shown.entry(body)}\n{'':8}{untapped.CAUSES[doubt.cause]} {doubt.after_ms / 1000:.1f} s before"
+                        f"{lists.entry(body)}\n{'':8}{untapped.CAUSES[doubt.cause]} {doubt.after_ms / 1000:.1f} s before"
                     )
         except UsageError as error:
             raise JournalError(
@@ -213,12 +214,12 @@ def badge(arguments: argparse.Namespace) -> int:
         return _explain(error, as_json=arguments.json)
     digest = None
     if arguments.digest:
-        from fabgate.gate import config
-        from fabgate.gate.keys import badge_key
+        from fabgate.gate.config import gate_yaml
+        from fabgate.gate.config.keys import badge_key
 
         if arguments.config is None:
             raise UsageError("a digest needs the gate's badge key: say --config gate.yaml")
-        digest = badges.digest(found, badge_key(config.load(arguments.config), make=False))
+        digest = badges.digest(found, badge_key(gate_yaml.load(arguments.config), make=False))
     names = badges.spellings(found)
     if arguments.json:
         print(json.dumps({"spellings": names, "digest": digest}, indent=2))
@@ -248,7 +249,7 @@ def _explain(error: Any, *, as_json: bool) -> int:
 def _read_card(arguments: argparse.Namespace) -> Any:
     from fabgate.badge import from_uid
     from fabgate.drivers.readers import Card, Misread
-    from fabgate.gate import config as gate_config
+    from fabgate.gate.config import gate_yaml as gate_config
 
     if arguments.config is None:
         raise UsageError("which card? Give a spelling, or --config gate.yaml to read one from its reader")
@@ -303,8 +304,8 @@ def roster_show(arguments: argparse.Namespace) -> int:
 
     import msgspec
 
-    from fabgate.gate import shown
-    from fabgate.gate.roster import Directory
+    from fabgate.gate.roster.directory import Directory
+    from fabgate.gate.terminal import lists
 
     with closing(Directory(_where(arguments) / "roster.db")) as directory:
         people = directory.all_members()
@@ -314,18 +315,18 @@ def roster_show(arguments: argparse.Namespace) -> int:
         listed = [{**msgspec.to_builtins(member), "badges": len(member.badges)} for member in people]
         print(json.dumps({**found, "people": listed}, indent=2))
         return 0
-    for line in shown.roster(version, tz, machine, people, datetime.now(UTC)):
+    for line in lists.roster(version, tz, machine, people, datetime.now(UTC)):
         print(line)
     return 0
 
 
 def roster_fetch(arguments: argparse.Namespace) -> int:
     """Fetch and store the roster once; exit code 1 when the collector gave none that can be taken."""
-    from fabgate.gate import config as gate_config
     from fabgate.gate.clock import Clock
-    from fabgate.gate.roster import is_whole
-    from fabgate.gate.roster_http import HttpSource
-    from fabgate.gate.roster_source import RosterRefused, RosterStored
+    from fabgate.gate.config import gate_yaml as gate_config
+    from fabgate.gate.roster.directory import is_whole
+    from fabgate.gate.roster.http_source import HttpSource
+    from fabgate.gate.roster.source import RosterRefused, RosterStored
 
     config = gate_config.load(arguments.config)
     if config.roster.url is None:
@@ -357,8 +358,8 @@ def roster_fetch(arguments: argparse.Namespace) -> int:
 
 def roster_adopt(arguments: argparse.Namespace) -> int:
     """Allow the gate to take a roster that it does not take by itself."""
-    from fabgate.gate import config as gate_config
-    from fabgate.gate.roster_adopt import adopt
+    from fabgate.gate.config import gate_yaml as gate_config
+    from fabgate.gate.roster.adopt import adopt
 
     config = gate_config.load(arguments.config)
     for line in adopt(config):
@@ -370,8 +371,8 @@ def roster_adopt(arguments: argparse.Namespace) -> int:
 
 def rename(arguments: argparse.Namespace) -> int:
     """Give the gate the name of its configuration."""
-    from fabgate.gate import config as gate_config
-    from fabgate.gate import rename as renaming
+    from fabgate.gate.config import gate_yaml as gate_config
+    from fabgate.gate.terminal import rename as renaming
 
     print(renaming.rename(gate_config.load(arguments.config)))
     return 0
@@ -395,11 +396,11 @@ def demo(arguments: argparse.Namespace) -> int:
 
 def _where(arguments: argparse.Namespace) -> Path:
     """Return the state directory that is meant."""
-    from fabgate.gate import config
+    from fabgate.gate.config import gate_yaml
 
     if arguments.state_dir is not None:
         return Path(arguments.state_dir)
-    return config.load(arguments.config).state_dir
+    return gate_yaml.load(arguments.config).state_dir
 
 
 def _stored(reader: Any, *, after: int = 0) -> Iterator[Any]:

@@ -16,7 +16,7 @@ LINES: Final = 4
 COLUMNS: Final = 20
 ELLIPSIS: Final = "…"
 
-#: What a locked machine says; the gate's other texts are in gate/messages.py.
+#: What a locked machine says; the gate's other texts are in gate/panel/messages.py.
 TEXTS: Final[dict[str, str]] = {
     "blocked-lock": "Out of service\n{reason}\nDo not use",
     "blocked-lock.back": "Out of service\n{reason}\nDo not use\nBack: {back}",

@@ -17,7 +17,7 @@ from fabgate.po import compiled, read_po
 log = logging.getLogger(__name__)
 
 SOURCE_LANG: Final = "en"
-#: Languages with a catalogue. Another one: copy ``fr``, translate, and name it here and in ``gate/config.py``.
+#: Languages with a catalogue. Another one: copy ``fr``, translate, and name it here and in ``gate/config/gate_yaml.py``.
 LANGUAGES: Final = ("fr",)
 
 

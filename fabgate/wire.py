@@ -33,7 +33,7 @@ SPEC_VERSION: Final = "1.0"
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_ENTRY_BYTES: Final = 32 * 1024
 #: At most this many entries await the broker's PUBACK, and the collector's acknowledgement (fewer where a broker drops
-#: them: gate/window.py).
+#: them: gate/uplink/window.py).
 PUBACK_WINDOW: Final = 20
 ACK_WINDOW: Final = 400
 #: `status` is published at least this often: without the heartbeat one lost ack stalls the stream for ever.

@@ -16,7 +16,7 @@ import pytest
 
 import fabgate
 from fabgate import wire
-from fabgate.gate import config
+from fabgate.gate.config import gate_yaml
 from fabgate.rules import words as w
 from tests.support.patience import HANGS_S
 
@@ -168,8 +168,8 @@ def test_django_is_nowhere_outside_collector_and_demo():
 
 def test_paho_is_made_and_driven_in_one_room():
     assert {named(path) for path in FILES if "paho" in others(path) and room(path) != "mqtt"} == {
-        "collector/mqtt.py",
-        "gate/uplink.py",
+        "collector/broker/link.py",
+        "gate/uplink/connection.py",
     }
     assert [named(path) for path, _ in calls("Client")] == ["mqtt/client.py"]
     for name in ("loop_read", "loop_write", "loop_misc"):
@@ -199,11 +199,13 @@ def test_a_gate_that_starts_has_not_imported_what_it_may_never_need():
 
 
 def test_every_entry_point_is_one_of_our_classes_and_keeps_its_options():
-    for kind, group in config.KINDS.items():
-        points = {point.name: point for point in config.entry_points(group=group) if point.value.startswith("fabgate.")}
+    for kind, group in gate_yaml.KINDS.items():
+        points = {
+            point.name: point for point in gate_yaml.entry_points(group=group) if point.value.startswith("fabgate.")
+        }
         assert points, kind
         for name in points:
-            assert config.driver_class(kind, name).__module__.startswith(f"fabgate.drivers.{kind}s.")
+            assert gate_yaml.driver_class(kind, name).__module__.startswith(f"fabgate.drivers.{kind}s.")
 
 
 # --- power ------------------------------------------------------------------------------------------------------------
@@ -248,11 +250,12 @@ def test_the_rules_end_sessions_for_the_reasons_that_the_wire_knows():
 
 
 def test_fallbacks_in_gate_yaml_and_rules_in_a_roster_have_the_same_names_and_defaults():
-    fallback = config.Machine().rules()
+    fallback = gate_yaml.Machine().rules()
     assert fallback == wire.MachineRules()
     only_in_rosters = {"observe_until", "attended", "lock", "lifted", "price_hint"}
     assert (
-        set(config.Machine.__struct_fields__) - {"name"} == set(wire.MachineRules.__struct_fields__) - only_in_rosters
+        set(gate_yaml.Machine.__struct_fields__) - {"name"}
+        == set(wire.MachineRules.__struct_fields__) - only_in_rosters
     )
 
 

@@ -25,13 +25,13 @@ from fabgate import arguments, badge, cli, errors, wire
 from fabgate.drivers.emulated.control import ask
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.errors import FabgateError
-from fabgate.gate import config as gate_config
 from fabgate.gate.clock import boot_id, boottime_ms
-from fabgate.gate.ids import uuid7
-from fabgate.gate.journal import Draft, Journal
-from fabgate.gate.roster import store
-from fabgate.gate.roster_http import Receipt
-from fabgate.gate.roster_source import RosterConfirmed, RosterRefused, RosterStored
+from fabgate.gate.config import gate_yaml as gate_config
+from fabgate.gate.journal.ids import uuid7
+from fabgate.gate.journal.writer import Draft, Journal
+from fabgate.gate.roster.directory import store
+from fabgate.gate.roster.http_source import Receipt
+from fabgate.gate.roster.source import RosterConfirmed, RosterRefused, RosterStored
 from tests.support.patience import HANGS_S
 
 CONFIG = """\
@@ -779,7 +779,7 @@ class Sleeper:
 
 
 def test_badge_says_once_why_a_card_was_not_read(monkeypatch, config, capsys):
-    from fabgate.gate import config as gate_config
+    from fabgate.gate.config import gate_yaml as gate_config
 
     monkeypatch.setattr(gate_config, "make_driver", lambda kind, section: Sleeper(section))
     assert cli.main(["badge", "--config", str(config)]) == 0
@@ -829,7 +829,7 @@ class Collector:
     ],
 )
 def test_roster_fetch_tells_what_became_of_it(monkeypatch, capsys, config, events, confirmed, code, out, err):
-    from fabgate.gate import roster_http
+    from fabgate.gate.roster import http_source
 
     folder = config.parent
     for name in ("token", "seal", "badges"):
@@ -839,7 +839,7 @@ def test_roster_fetch_tells_what_became_of_it(monkeypatch, capsys, config, event
     monkeypatch.setattr(Collector, "events", events)
     monkeypatch.setattr(Collector, "confirmed", confirmed)
     monkeypatch.setattr(Collector, "mended", 0)
-    monkeypatch.setattr(roster_http, "HttpSource", Collector)
+    monkeypatch.setattr(http_source, "HttpSource", Collector)
     assert cli.main(["roster", "fetch", "--config", str(config)]) == code
     assert capsys.readouterr() == (out, err)
     assert cli.main(["roster", "fetch", "--json", "--config", str(config)]) == code
@@ -867,7 +867,7 @@ def test_an_entry_whose_clock_was_not_known_says_so(tmp_path, capsys):
 
 
 def test_without_the_collector_and_the_demo_their_verbs_say_what_to_install(monkeypatch, capsys):
-    for name in ("fabgate.collector.cli", "fabgate.demo", "fabgate.demo.live", "fabgate.demo.script"):
+    for name in ("fabgate.collector.cli.verbs", "fabgate.demo", "fabgate.demo.live", "fabgate.demo.script"):
         monkeypatch.setitem(sys.modules, name, None)
     assert cli.main(["collector", "usage", "--from", "x"]) == 2
     assert "the collector is not installed" in capsys.readouterr().err

@@ -11,13 +11,14 @@ import msgspec
 import pytest
 
 from fabgate import arguments, badge, errors, wire
-from fabgate.collector import environ
+from fabgate.collector.base import environ
 from fabgate.errors import FabgateError
-from fabgate.gate import messages, roster_file
-from fabgate.gate.check import check
-from fabgate.gate.config import Config
+from fabgate.gate.config.gate_yaml import Config
+from fabgate.gate.panel import messages
+from fabgate.gate.roster import file
+from fabgate.gate.terminal.check import check
 from fabgate.rules import words as w
-from tests.gate.test_config import keys_of
+from tests.gate.config.test_gate_yaml import keys_of
 from tests.test_cli import every_verb
 
 ROOT = Path(__file__).parents[1]
@@ -71,7 +72,7 @@ def test_the_defaults_are_those_of_the_code():
 
 
 def test_every_key_of_a_roster_file_is_there():
-    assert set(first("Roster files")) == set(roster_file._KEYS)
+    assert set(first("Roster files")) == set(file._KEYS)
 
 
 def test_every_spelling_of_a_badge_is_read_and_every_prefix_is_told():

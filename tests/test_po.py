@@ -1,4 +1,4 @@
-"""Are catalogues read and compiled as gettext would? What gates need of it is in tests/gate/test_messages.py."""
+"""Are catalogues read and compiled as gettext would? What gates need of it is in tests/gate/panel/test_messages.py."""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ def main() -> None:
     import django  # noqa: PLC0415 (it reads the environment)
 
     django.setup()
-    from fabgate.collector import api  # noqa: PLC0415 (it needs the settings)
+    from fabgate.collector.api import sessions  # noqa: PLC0415 (it needs the settings)
 
-    FILE.write_text(json.dumps(api.document(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    FILE.write_text(json.dumps(sessions.document(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

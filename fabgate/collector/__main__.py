@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from fabgate.collector.cli import main
+from fabgate.collector.cli.verbs import main
 
 sys.exit(main())

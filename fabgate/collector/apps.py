@@ -15,7 +15,8 @@ class CollectorConfig(AppConfig):
     def ready(self) -> None:
         """Fill Django's catalogues with ours, and keep what is known of every sign-in."""
         # Models can be imported only now.
-        from fabgate.collector import signing_in, translations  # noqa: PLC0415
+        from fabgate.collector.accounts import sign_in  # noqa: PLC0415
+        from fabgate.collector.base import translations  # noqa: PLC0415
 
         translations.load()
-        signing_in.connect()
+        sign_in.connect()

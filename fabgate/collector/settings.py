@@ -13,7 +13,7 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from fabgate.collector import environ
+from fabgate.collector.base import environ
 
 ENVIRONMENT = environ.read(os.environ, need_site=False)
 
@@ -21,7 +21,7 @@ SECRET_KEY = ENVIRONMENT.secret_key_file.read_text().strip() if ENVIRONMENT.secr
 DEBUG = False
 ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
 ROOT_URLCONF = "fabgate.collector.urls"
-ASGI_APPLICATION = "fabgate.collector.asgi.application"
+ASGI_APPLICATION = "fabgate.collector.processes.asgi.application"
 INSTALLED_APPS = [
     "fabgate.collector",
     # Only what sign-in needs; there is no admin: every page here is one of ours.
@@ -41,7 +41,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "fabgate.collector.door.Door",
+    "fabgate.collector.pages.access_control.Door",
 ]
 TEMPLATES = [
     {
@@ -52,7 +52,7 @@ TEMPLATES = [
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.messages.context_processors.messages",
-                "fabgate.collector.pages.frame.context",
+                "fabgate.collector.pages.layout.context",
             ],
         },
     }
@@ -81,11 +81,11 @@ AUTH_USER_MODEL = "collector.Account"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {
-        "NAME": "fabgate.collector.passwords.SimilarityValidator",
+        "NAME": "fabgate.collector.accounts.passwords.SimilarityValidator",
         "OPTIONS": {"user_attributes": ("name", "display_name", "email")},
     },
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
-    {"NAME": "fabgate.collector.passwords.CommonPasswordValidator"},
+    {"NAME": "fabgate.collector.accounts.passwords.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "sign-in"
@@ -138,5 +138,5 @@ LANGUAGE_COOKIE_SAMESITE = "Lax"
 # Uploads are lists of people; nothing bigger is taken into memory.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
-# Our processes set up logging themselves (start.py): one line per decision, on stderr, for journald.
+# Our processes set up logging themselves (processes/start.py): one line per decision, on stderr, for journald.
 LOGGING_CONFIG = None

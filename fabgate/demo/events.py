@@ -14,7 +14,7 @@ from fabgate import wire
 from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.people import NAMES
 from fabgate.errors import JournalError
-from fabgate.gate.journal_reader import Reader
+from fabgate.gate.journal.reader import Reader
 
 KEPT: Final = 100
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from fabgate import badge
-from fabgate.collector import environ, start
+from fabgate.collector.base import environ
+from fabgate.collector.processes import start
 from fabgate.demo import tables
 from fabgate.demo.people import CARDS, LOSER, MINOR
 from fabgate.errors import FabgateError
@@ -55,16 +56,17 @@ def _furnish(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def _place(place: dict[str, Any]) -> dict[str, Any]:
-    from fabgate.collector import changes, gates  # noqa: PLC0415
+    from fabgate.collector.db import audit  # noqa: PLC0415
+    from fabgate.collector.machines import enrol_gate  # noqa: PLC0415
     from fabgate.collector.models import Machine  # noqa: PLC0415
 
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        gates.add(
+        enrol_gate.add(
             argparse.Namespace(name=place["gate"], machine=place["machine"], rules=[], new_token=False, json=True)
         )
     machine = Machine.objects.get(name=place["machine"])
-    with changes.made(ACTOR, "machine.updated", machine):
+    with audit.made(ACTOR, "machine.updated", machine):
         machine.title, machine.rules = place["title"], place["rules"]
         machine.save()
     found: dict[str, Any] = json.loads(said.getvalue())
@@ -74,30 +76,33 @@ def _place(place: dict[str, Any]) -> dict[str, Any]:
 def _people(file: Path) -> None:
     from django.conf import settings  # noqa: PLC0415
 
-    from fabgate.collector import changes, members, members_file, roster  # noqa: PLC0415
+    from fabgate.collector.access import roster  # noqa: PLC0415
+    from fabgate.collector.db import audit  # noqa: PLC0415
     from fabgate.collector.models import Badge, Member  # noqa: PLC0415
+    from fabgate.collector.people.import_list import file as members_file  # noqa: PLC0415
+    from fabgate.collector.people.import_list import store  # noqa: PLC0415
 
-    members.write(members.prepare(members_file.read(file)), actor=ACTOR)
+    store.write(store.prepare(members_file.read(file)), actor=ACTOR)
     minor = Member.objects.get(id=MINOR)
-    with changes.made(ACTOR, "member.updated", minor):
+    with audit.made(ACTOR, "member.updated", minor):
         minor.minor = True
         minor.save()
     spelling, now = badge.parse(CARDS["lost"]), datetime.now(UTC)
     digest = badge.digest(spelling, roster.badge_key(settings.ENVIRONMENT))
     lost = Badge(spelling=str(spelling), digest=digest, member_id=LOSER, since=now)
-    with changes.made(ACTOR, "badge.given", lost):
+    with audit.made(ACTOR, "badge.given", lost):
         lost.save()
-    with changes.made(ACTOR, "badge.ended", lost):
+    with audit.made(ACTOR, "badge.ended", lost):
         lost.end(Badge.LOST, ACTOR, now)
 
 
 def _account(lang: str) -> None:
-    from fabgate.collector import changes  # noqa: PLC0415
+    from fabgate.collector.db import audit  # noqa: PLC0415
     from fabgate.collector.models import Account  # noqa: PLC0415
 
     account = Account(name=ACCOUNT, display_name="Demo", role=Account.MANAGER, lang=lang)
     account.set_unusable_password()
-    with changes.made(ACTOR, "account.added", account):
+    with audit.made(ACTOR, "account.added", account):
         account.save()
 
 

@@ -20,7 +20,7 @@ from fabgate.demo.observer import Observer
 from fabgate.demo.process import DemoError, Process, wait_for
 from fabgate.drivers.emulated.clock import EMULATED_FILE, Played
 from fabgate.gate.clock import boot_id, boottime_ms
-from fabgate.gate.journal_reader import Reader
+from fabgate.gate.journal.reader import Reader
 
 SITE: Final = "demo"
 PIN: Final = 17

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fabgate import wire
-from fabgate.collector import packed
+from fabgate.collector.base import roster_gzip
 from fabgate.demo import broker
 from fabgate.demo.gate import SITE, SimulatedGate
 from fabgate.demo.network import Cable
@@ -178,7 +178,9 @@ class Workshop:
         for gate, title, body in rows:
             titles[gate] = title
             if body:
-                names |= {one.id: one.name for one in wire.decode(packed.unpack(body), wire.Roster).members if one.name}
+                names |= {
+                    one.id: one.name for one in wire.decode(roster_gzip.unpack(body), wire.Roster).members if one.name
+                }
         return titles, names
 
     def _asked(self, query: str) -> list[tuple[Any, ...]]:

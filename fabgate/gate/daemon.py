@@ -28,30 +28,31 @@ from fabgate.drivers.inputs import GpioInputs
 from fabgate.drivers.outputs import Output
 from fabgate.drivers.readers import Reader
 from fabgate.errors import FabgateError, HardwareError, JournalError, UsageError
-from fabgate.gate import messages, systemd
+from fabgate.gate import systemd
 from fabgate.gate.clock import Clock, open_clock
-from fabgate.gate.commands import CommandDesk
-from fabgate.gate.config import Config, make_driver
-from fabgate.gate.episodes import CROWD, Episodes, is_crowd
-from fabgate.gate.face import Face
-from fabgate.gate.facts import FactWriter, close_unfinished, describe, since_checkpoint, wall_floor
-from fabgate.gate.ids import uuid7
-from fabgate.gate.journal import Change, Connect, Journal, OpenSession, plain_connect
-from fabgate.gate.journal_reader import Reader as JournalReader
-from fabgate.gate.keys import badge_keys
-from fabgate.gate.locks import Locked
-from fabgate.gate.notices import Notices
-from fabgate.gate.recorder import Recorder, Stored
-from fabgate.gate.rename import previous_journal
+from fabgate.gate.config.gate_yaml import Config, make_driver
+from fabgate.gate.config.keys import badge_keys
+from fabgate.gate.inputs_thread import Levels, Watching, pins
+from fabgate.gate.journal.episodes import CROWD, Episodes, is_crowd
+from fabgate.gate.journal.facts import FactWriter, close_unfinished, describe, since_checkpoint, wall_floor
+from fabgate.gate.journal.ids import uuid7
+from fabgate.gate.journal.reader import Reader as JournalReader
+from fabgate.gate.journal.recorder import Recorder, Stored
+from fabgate.gate.journal.writer import Change, Connect, Journal, OpenSession, plain_connect
+from fabgate.gate.panel import messages
+from fabgate.gate.panel.face import Face
+from fabgate.gate.panel.notices import Notices
+from fabgate.gate.reader_thread import LATE_MS, ReaderFault, ReaderRecovered, Sensing
 from fabgate.gate.reports import Reports
-from fabgate.gate.roster_http import HttpSource
-from fabgate.gate.roster_source import FileSource
-from fabgate.gate.sensing import LATE_MS, ReaderFault, ReaderRecovered, Sensing
+from fabgate.gate.roster.http_source import HttpSource
+from fabgate.gate.roster.in_force import Standing
+from fabgate.gate.roster.locks import Locked
+from fabgate.gate.roster.source import FileSource
 from fabgate.gate.since import Since
-from fabgate.gate.standing import Standing
 from fabgate.gate.status import StatusFile, without_age
-from fabgate.gate.uplink import LinkChanged, Uplink
-from fabgate.gate.watching import Levels, Watching, pins
+from fabgate.gate.terminal.rename import previous_journal
+from fabgate.gate.uplink.commands import CommandDesk
+from fabgate.gate.uplink.connection import LinkChanged, Uplink
 from fabgate.gate.workers import Workers
 from fabgate.rules import words as w
 from fabgate.rules.session import Gate

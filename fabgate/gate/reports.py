@@ -12,20 +12,20 @@ from datetime import datetime
 
 from fabgate import wire
 from fabgate.errors import UsageError
-from fabgate.gate.commands import CommandDesk, RefusedError
-from fabgate.gate.config import NO_RUN_SENSE, Config
-from fabgate.gate.episodes import Episodes
-from fabgate.gate.facts import FactWriter
-from fabgate.gate.ids import uuid7
-from fabgate.gate.journal import NO_CHANGE, Change, Draft, Journal
-from fabgate.gate.recorder import CheckpointKept, JournalSick, JournalWell, Recorder, Renewed, Reopened, Stored
-from fabgate.gate.roster_http import HttpSource
-from fabgate.gate.roster_origin import of_collector
-from fabgate.gate.roster_source import FileSource, RosterConfirmed, RosterRefused, RosterStored
-from fabgate.gate.sensing import ReaderFault, ReaderRecovered, Sensing
-from fabgate.gate.standing import Standing
-from fabgate.gate.unsteady import STEADY_MS, Unsteady
-from fabgate.gate.uplink import (
+from fabgate.gate.config.gate_yaml import NO_RUN_SENSE, Config
+from fabgate.gate.journal.episodes import Episodes
+from fabgate.gate.journal.facts import FactWriter
+from fabgate.gate.journal.ids import uuid7
+from fabgate.gate.journal.recorder import CheckpointKept, JournalSick, JournalWell, Recorder, Renewed, Reopened, Stored
+from fabgate.gate.journal.writer import NO_CHANGE, Change, Draft, Journal
+from fabgate.gate.reader_thread import ReaderFault, ReaderRecovered, Sensing
+from fabgate.gate.roster.http_source import HttpSource
+from fabgate.gate.roster.in_force import Standing
+from fabgate.gate.roster.origin import of_collector
+from fabgate.gate.roster.source import FileSource, RosterConfirmed, RosterRefused, RosterStored
+from fabgate.gate.unsteady_reader import STEADY_MS, Unsteady
+from fabgate.gate.uplink.commands import CommandDesk, RefusedError
+from fabgate.gate.uplink.connection import (
     CommandArrived,
     CommandsRefused,
     ForkFound,

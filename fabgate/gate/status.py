@@ -18,11 +18,11 @@ import msgspec
 
 from fabgate import wire
 from fabgate.gate.clock import boot_id, boottime_ms
-from fabgate.gate.config import Config
-from fabgate.gate.recorder import Stored
-from fabgate.gate.roster_http import age_ms, read_receipt
-from fabgate.gate.shown import roster_version
-from fabgate.gate.uplink import LinkChanged
+from fabgate.gate.config.gate_yaml import Config
+from fabgate.gate.journal.recorder import Stored
+from fabgate.gate.roster.http_source import age_ms, read_receipt
+from fabgate.gate.terminal.lists import roster_version
+from fabgate.gate.uplink.connection import LinkChanged
 from fabgate.rules.words import Now
 
 RETRY_S: Final = 2.0

@@ -12,8 +12,8 @@ from bench.harness import Run
 from bench.light_gates import Wanted
 from bench.people import SITE
 from fabgate import seal, wire
-from fabgate.collector.message import Received
-from fabgate.collector.received import Fact, read
+from fabgate.collector.broker.message import Received
+from fabgate.collector.entries.decode import Fact, read
 
 
 def test_a_journal_is_a_chain_of_entries_that_a_collector_takes():

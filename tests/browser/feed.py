@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from fabgate.collector import start
+from fabgate.collector.processes import start
 
 #: Seconds between two things that happen, and between two heartbeats.
 EVERY_S: Final = 0.2
@@ -27,8 +27,8 @@ def main() -> None:
     env = start.prepare(make=False)
     from django.db.models import F
 
+    from fabgate.collector.intake.store import Store
     from fabgate.collector.models import Gate
-    from fabgate.collector.store import Store
     from tests.collector.gates import Journal
 
     store = Store(env.site)

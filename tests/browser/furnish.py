@@ -12,7 +12,8 @@ import sys
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
-from fabgate.collector import key_files, start
+from fabgate.collector.base import key_files
+from fabgate.collector.processes import start
 
 #: What signs in, and the only password here.
 PASSWORD: Final = "three green chairs"
@@ -42,7 +43,7 @@ def fill() -> dict[str, Any]:
 
 def _people_and_machines() -> None:
     # Models can be imported only once Django is set up.
-    from fabgate.collector import changes
+    from fabgate.collector.db import audit
     from fabgate.collector.models import Account, Machine, Member
     from tests.collector.pages import workshop
 
@@ -57,10 +58,10 @@ def _people_and_machines() -> None:
         account = Account(name=name, role=role, display_name=shown)
         account.member = Member.objects.get(pk=member) if member else None
         account.set_password(PASSWORD)
-        with changes.made("first-link", "account.added", account):
+        with audit.made("first-link", "account.added", account):
             account.save()
     laser = Machine.objects.get(name="laser")
-    with changes.made(MANAGER, "machine.updated", laser):
+    with audit.made(MANAGER, "machine.updated", laser):
         laser.note = "Lens cleaned every Monday."
         laser.save()
 
@@ -69,9 +70,9 @@ def _this_hour() -> None:
     """A drill, at which three people were refused lately: a stranger, one without the training, one who owes money."""
     from django.conf import settings
 
-    from fabgate.collector import presets
+    from fabgate.collector.intake.store import Store
+    from fabgate.collector.machines import presets
     from fabgate.collector.models import Gate, Machine
-    from fabgate.collector.store import Store
     from tests.collector.gates import Journal
     from tests.collector.pages import workshop
 
@@ -99,8 +100,10 @@ def _this_hour() -> None:
 def _done_by_hand() -> None:
     """What people did on the pages: a loan, a group, opening hours, a block, a correction, a key, a command."""
     from fabgate import badge
-    from fabgate.collector import badges, blocks, changes, corrections
+    from fabgate.collector.db import audit
     from fabgate.collector.models import ApiKey, Badge, Gate, Group, Member, Opening, Order, SpecialDay, UsageSession
+    from fabgate.collector.people import badges, blocks
+    from fabgate.collector.sessions import corrections
 
     now = datetime.now(UTC)
     loan = badges.Card.spelled(badge.parse("04F1B2C3D4E580"))
@@ -113,7 +116,7 @@ def _done_by_hand() -> None:
         until=badges.end_of(blocks.today()),
     )
     school = Group(name="Collège Jean Moulin, 3e B", kind=Group.CLASS)
-    with changes.made(MANAGER, "group.added", school):
+    with audit.made(MANAGER, "group.added", school):
         school.save()
         school.members.set(Member.objects.filter(pk__in=["m-13", "m-26", "m-39"]))
     badges.give(
@@ -134,8 +137,8 @@ def _done_by_hand() -> None:
 def _pages() -> list[dict[str, str]]:
     from django.urls import NoReverseMatch, reverse
 
-    from fabgate.collector import rights
     from fabgate.collector.models import Account
+    from fabgate.collector.pages import rights
 
     chosen = _chosen()
     found = []
@@ -159,7 +162,7 @@ def _pages() -> list[dict[str, str]]:
 def _no_pages() -> dict[str, str]:
     from django.urls import reverse
 
-    from fabgate.collector import rights
+    from fabgate.collector.pages import rights
 
     return {route: reverse(route) for route in sorted(NO_PAGES & rights.table().keys())}
 
@@ -175,7 +178,6 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
     """Return, by route, the places of its path and the query strings with which it is looked at."""
     from django.utils import timezone
 
-    from fabgate.collector import uploads
     from fabgate.collector.models import (
         Account,
         Group,
@@ -185,6 +187,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         Training,
         UsageSession,
     )
+    from fabgate.collector.people.import_list import uploads
 
     desk = Account.objects.get(name="karim")
     laser = Machine.objects.get(name="laser")

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fabgate.collector import web
-from fabgate.collector.environ import Environment
+from fabgate.collector.base.environ import Environment
+from fabgate.collector.processes import web
 from tests.support.patience import HANGS_S
 
 

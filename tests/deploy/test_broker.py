@@ -88,7 +88,7 @@ def broker(tmp_path_factory, authority) -> Iterator[Shipped]:
 
 
 def trusting(authority: Path) -> ssl.SSLContext:
-    """As fabgate.gate.uplink makes it; the name in the certificate is looked at by a test of its own."""
+    """As fabgate.gate.uplink.connection makes it; the name in the certificate is looked at by a test of its own."""
     context = ssl.create_default_context(cafile=str(authority / "ca.crt"))
     context.check_hostname = False
     return context

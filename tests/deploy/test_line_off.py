@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.gate import config
+from fabgate.gate.config import gate_yaml as config
 from tests.deploy.places import SYSTEMD
 from tests.support.patience import HANGS_S
 

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from fabgate.arguments import parser
-from fabgate.gate import config
+from fabgate.gate.config import gate_yaml
 from tests.deploy.places import CONFIG, DOCS, HARDWARE, ROOT, SYSTEMD, blocks
 from tests.support.patience import HANGS_S
 
@@ -119,12 +119,12 @@ def test_the_gate_of_the_page_is_a_right_configuration(tmp_path, papers):
     alone, members, joined = blocks(INSTALL, "yaml")
     (tmp_path / "members.yaml").write_text(members)
     (tmp_path / "gate.yaml").write_text(alone.replace("/etc/fabgate", str(tmp_path)))
-    assert config.load(tmp_path / "gate.yaml").topics.account == "lyon/laser-1"
+    assert gate_yaml.load(tmp_path / "gate.yaml").topics.account == "lyon/laser-1"
 
-    from fabgate.gate import roster_file
+    from fabgate.gate.roster import file
 
-    found = config.load(tmp_path / "gate.yaml")
-    roster = roster_file.read(found.roster.file, key=bytes(32), topics=found.topics, fallback=found.machine.rules())
+    found = gate_yaml.load(tmp_path / "gate.yaml")
+    roster = file.read(found.roster.file, key=bytes(32), topics=found.topics, fallback=found.machine.rules())
     assert [member.name for member in roster.members] == ["Ada"]
 
     for name in ("token", "mqtt.password"):
@@ -134,7 +134,7 @@ def test_the_gate_of_the_page_is_a_right_configuration(tmp_path, papers):
         (tmp_path / name).write_text("s1:" + "A" * 43 + "=\n")
     with_collector = re.sub(r"^roster:.*\n", joined, alone, flags=re.MULTILINE)
     (tmp_path / "gate.yaml").write_text(with_collector)
-    assert config.load(tmp_path / "gate.yaml").mqtt.port == 8883
+    assert gate_yaml.load(tmp_path / "gate.yaml").mqtt.port == 8883
 
 
 def test_the_accounts_of_the_page_are_those_of_the_access_list():
@@ -144,7 +144,7 @@ def test_the_accounts_of_the_page_are_those_of_the_access_list():
 
 
 def test_the_collectors_settings_on_the_page_are_read_without_a_mistake(tmp_path):
-    from fabgate.collector import environ
+    from fabgate.collector.base import environ
 
     (block,) = blocks(INSTALL, "ini")
     found = dict(line.split("=", 1) for line in block.splitlines())

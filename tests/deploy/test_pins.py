@@ -13,7 +13,7 @@ from gpiozero.pins.mock import MockFactory
 
 from fabgate.drivers.outputs.gpio import GpioOptions, GpioOutput
 from fabgate.drivers.readers.mfrc522 import Mfrc522Options
-from fabgate.gate import config
+from fabgate.gate.config import gate_yaml
 from tests.deploy.places import CONFIG, HARDWARE, blocks
 
 TABLE = yaml.safe_load((HARDWARE / "pins.yaml").read_text())
@@ -45,7 +45,7 @@ def test_no_pin_is_used_twice():
 
 def test_the_relay_is_on_a_pin_that_is_low_while_the_pi_starts():
     assert GPIO["output.pin"] not in UNSAFE
-    assert frozenset(range(28)) - UNSAFE == config.SAFE_OUTPUT_PINS
+    assert frozenset(range(28)) - UNSAFE == gate_yaml.SAFE_OUTPUT_PINS
 
 
 def test_the_readers_defaults_are_the_tables():
@@ -57,7 +57,7 @@ def test_the_readers_defaults_are_the_tables():
 
 
 def test_every_input_of_the_gate_and_no_other_has_a_place():
-    inputs = {f"inputs.{name}" for name in config.Inputs.__struct_fields__}
+    inputs = {f"inputs.{name}" for name in gate_yaml.Inputs.__struct_fields__}
     assert {key for key in GPIO if key.startswith("inputs.")} == inputs
 
 
@@ -92,7 +92,7 @@ def test_the_example_of_the_wiring_page_is_a_configuration_with_these_pins(tmp_p
     (tmp_path / "gate.yaml").write_text(
         "site: lyon\ngate: laser-1\nstate_dir: state\nroster: {file: members.yaml}\n" + example
     )
-    assert_pins_are_the_tables(config.load(tmp_path / "gate.yaml"))
+    assert_pins_are_the_tables(gate_yaml.load(tmp_path / "gate.yaml"))
 
 
 def test_the_drawing_shows_every_pin_of_the_table_with_its_place_and_nothing_else():
@@ -139,7 +139,7 @@ def test_the_annotated_gate_yaml_uses_these_pins():
         assert found == TABLE["readback_closed"]
 
 
-def assert_pins_are_the_tables(found: config.Config) -> None:
+def assert_pins_are_the_tables(found: gate_yaml.Config) -> None:
     assert found.output.options.pin == GPIO["output.pin"]
     assert found.output.options.readback_pin == GPIO["output.readback_pin"]
     assert found.output.options.readback_closed == TABLE["readback_closed"]

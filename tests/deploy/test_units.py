@@ -231,7 +231,7 @@ def test_a_copy_is_made_every_night_into_a_folder_of_its_own_without_the_network
 
 
 def test_every_part_of_the_collector_has_time_to_end_before_it_is_killed():
-    from fabgate.collector import run
+    from fabgate.collector.processes import run
 
     # Importing it would want Django to be set up.
     web = (Path(run.__file__).with_name("web.py")).read_text()

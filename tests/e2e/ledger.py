@@ -9,7 +9,7 @@ from fabgate import wire
 from fabgate.demo import books
 from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.workshop import Workshop
-from fabgate.gate.journal_reader import Reader
+from fabgate.gate.journal.reader import Reader
 
 
 def journal(gate: SimulatedGate) -> dict[int, bytes]:

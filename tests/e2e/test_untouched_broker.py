@@ -12,11 +12,11 @@ from fabgate import wire
 from fabgate.demo.gate import SITE
 from fabgate.demo.process import wait_for
 from fabgate.demo.workshop import Workshop
-from fabgate.gate import config as gate_config
-from fabgate.gate.ids import uuid7
-from fabgate.gate.journal import Draft, Journal
-from fabgate.gate.journal_reader import Reader
-from fabgate.gate.uplink import MarkMoved, Uplink
+from fabgate.gate.config import gate_yaml as gate_config
+from fabgate.gate.journal.ids import uuid7
+from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.writer import Draft, Journal
+from fabgate.gate.uplink.connection import MarkMoved, Uplink
 from tests.e2e import ledger
 
 pytestmark = [pytest.mark.broker]

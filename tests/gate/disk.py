@@ -28,7 +28,7 @@ from typing import Any, Final, Literal
 
 import apsw
 
-from fabgate.gate.journal_files import BESIDE
+from fabgate.gate.journal.files import BESIDE
 
 SECTOR: Final = 512
 Mode = Literal["drop", "subset", "torn"]

@@ -22,18 +22,18 @@ from fabgate import badge, wire
 from fabgate.drivers.outputs.memory import MemoryOutput
 from fabgate.drivers.readers import Card, Misread
 from fabgate.errors import HardwareError
-from fabgate.gate import roster_source
 from fabgate.gate.clock import Clock
-from fabgate.gate.config import ClockOptions, Config, Driver, JournalOptions, Machine, RosterSource
+from fabgate.gate.config.gate_yaml import ClockOptions, Config, Driver, JournalOptions, Machine, RosterSource
 from fabgate.gate.daemon import Daemon
-from fabgate.gate.journal import Draft, plain_connect
-from fabgate.gate.journal_reader import Reader
-from fabgate.gate.watching import Levels
+from fabgate.gate.inputs_thread import Levels
+from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.writer import Draft, plain_connect
+from fabgate.gate.roster import source
 from fabgate.rules import words as w
 from fabgate.seal import Keys
 from tests.support.patience import HANGS_S, wait
 
-roster_source.LOOK_EVERY_S = 0.1  # type: ignore[misc]  # a file is read at the second look: no test waits a second for it
+source.LOOK_EVERY_S = 0.1  # type: ignore[misc]  # a file is read at the second look: no test waits a second for it
 BADGE_KEY = b"a badge key of a test workshop.."
 GATE_KEY = b"the key of laser-1, and of no other"
 KEYS = Keys({"k1": GATE_KEY})

@@ -19,9 +19,9 @@ from fabgate.drivers.outputs.memory import MemoryOutput
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.errors import JournalError, UsageError
 from fabgate.gate import daemon as module
-from fabgate.gate.config import EmergencyBadge, Inputs, JournalOptions, Machine, Mqtt
-from fabgate.gate.journal import Journal
-from fabgate.gate.journal_reader import Reader
+from fabgate.gate.config.gate_yaml import EmergencyBadge, Inputs, JournalOptions, Machine, Mqtt
+from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.writer import Journal
 from fabgate.gate.workers import WorkerFailed
 from fabgate.rules import words as w
 from tests.gate.shell import CARDS, Bench, FakeReader, Time, digest, drafts, gate_config, running, wait, write_roster

@@ -13,14 +13,14 @@ import pytest
 from fabgate.drivers.panels import Notice
 from fabgate.drivers.panels.log import LogOptions
 from fabgate.errors import UsageError
-from fabgate.gate.config import Driver, Inputs, Mqtt
-from fabgate.gate.notices import Notices
-from fabgate.gate.roster_source import RosterConfirmed, RosterRefused
-from fabgate.gate.uplink import LinkChanged, MarkMoved, OwnCertificate, RosterNudged
+from fabgate.gate.config.gate_yaml import Driver, Inputs, Mqtt
+from fabgate.gate.panel.notices import Notices
+from fabgate.gate.roster.source import RosterConfirmed, RosterRefused
+from fabgate.gate.uplink.connection import LinkChanged, MarkMoved, OwnCertificate, RosterNudged
 from fabgate.gate.workers import WorkerFailed, WorkerRestarted
 from fabgate.rules import words as w
 from tests.gate.shell import Bench, gate_config, running, wait, write_roster
-from tests.gate.test_watching import Wires
+from tests.gate.test_inputs_thread import Wires
 
 
 @pytest.fixture

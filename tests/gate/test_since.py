@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from fabgate.gate.config import Machine
+from fabgate.gate.config.gate_yaml import Machine
 from fabgate.gate.since import Since
 from fabgate.rules import words as w
 from tests.gate.shell import NOON, running

@@ -12,9 +12,9 @@ import pytest
 
 from fabgate import wire
 from fabgate.gate import status as module
-from fabgate.gate.recorder import Stored
+from fabgate.gate.journal.recorder import Stored
 from fabgate.gate.status import StatusFile
-from fabgate.gate.uplink import LinkChanged
+from fabgate.gate.uplink.connection import LinkChanged
 from tests.gate.shell import gate_config, wait
 
 

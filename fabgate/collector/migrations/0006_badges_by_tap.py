@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from fabgate.collector.fold import folded
+from fabgate.collector.base.search_key import folded
 
 
 def fold(apps, _editor):

@@ -17,7 +17,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from fabgate.collector.full import unless_full
+from fabgate.collector.base.disk_full import unless_full
 
 #: How long a one-time link opens the door.
 LINK_LASTS: Final = {"first": timedelta(days=1), "invite": timedelta(days=7), "reset": timedelta(hours=2)}
@@ -182,7 +182,7 @@ class SignIn(models.Model):
 class FailedSignIn(models.Model):
     """Somebody typed a wrong name or password: counted, so that guessing takes for ever."""
 
-    #: The name that was typed; or a browser in which that account had signed in before (devices.py).
+    #: The name that was typed; or a browser in which that account had signed in before (accounts/known_browsers.py).
     name = models.CharField(max_length=63)
     address = models.CharField(max_length=45)
     at = models.DateTimeField(default=timezone.now)

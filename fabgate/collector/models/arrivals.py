@@ -172,7 +172,7 @@ class Quarantine(models.Model):
 
 
 class Boot(models.Model):
-    """When a boot was, as far as its entries tell; how rows come to be is in ../boots.py.
+    """When a boot was, as far as its entries tell; how rows come to be is in entries/boots.py.
 
     Each pair is a reading of the boot's clock (`…_ms`) and the wall time of it (`…_at`). Without a `first_at` nothing
     of the boot is dated: it never synchronised, or the entry that says so has not arrived.

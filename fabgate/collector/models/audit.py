@@ -1,4 +1,4 @@
-"""Who changed which data, when, and what did it say before? Rows are only ever added (changes.py writes them)."""
+"""Who changed which data, when, and what did it say before? Rows are only ever added (db/audit.py writes them)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When is the workshop open, or one class of machines, or one machine? What follows from it is in ../opening.py."""
+"""When is the workshop open, or one class of machines, or one machine? What follows from it is in access/opening_hours.py."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Refusal(models.Model):
     is_timed = models.BooleanField(default=True)
     #: When it was received.
     seen_at = models.DateTimeField()
-    #: By how much the gate's clock was wrong at least when it wrote `at` (../clocks.py); ahead is more than 0.
+    #: By how much the gate's clock was wrong at least when it wrote `at` (entries/gate_clocks.py); ahead is more than 0.
     clock_off_ms = models.BigIntegerField(null=True)
     #: About when it was, and what every list goes by: a date that is known to be wrong counts for nothing, and when it
     #: was received does. The database works it out, so that nobody can store another one.

@@ -18,10 +18,10 @@ class Collector(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     collector = models.CharField(max_length=64)
     site = models.CharField(max_length=63)
-    #: The time zone whose days and months are summed up; another one, none, or ANEW before it: it is to be made anew (rollup.py).
+    #: The time zone whose days and months are summed up; another one, none, or ANEW before it: it is to be made anew (sessions/sums.py).
     rolled_tz = models.CharField(max_length=63, blank=True)
-    #: What tells a copy that was restored: which database on which server this was at the last start (postgresql.py),
-    #: or on SQLite how far it has counted (restored.py).
+    #: What tells a copy that was restored: which database on which server this was at the last start (db/postgresql.py),
+    #: or on SQLite how far it has counted (processes/restored_database.py).
     place = models.CharField(max_length=200, blank=True)
 
     class Meta:
@@ -46,7 +46,7 @@ class Collector(models.Model):
     def zone_trouble(cls, tz: str) -> str:
         """Return what is wrong where a process lives in another zone: it was taken elsewhere while that one ran.
 
-        On one computer nobody can (start.py); on PostgreSQL another computer may.
+        On one computer nobody can (processes/start.py); on PostgreSQL another computer may.
         """
         row = cls.objects.filter(id=1).first()
         if row is None or row.zone in {"", tz}:
@@ -57,7 +57,7 @@ class Collector(models.Model):
 class Heartbeat(models.Model):
     """When one of our processes last said that it is alive, and what troubled it then; one row a process.
 
-    The web process tells others by it (health.py): it cannot look into processes that may run on another computer.
+    The web process tells others by it (api/health.py): it cannot look into processes that may run on another computer.
     """
 
     INGEST, WORKER = "ingest", "worker"

@@ -9,7 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from fabgate import wire
-from fabgate.collector.fold import folded
+from fabgate.collector.base.search_key import folded
 from fabgate.collector.models.workshop import Machine
 
 
@@ -38,7 +38,7 @@ class Member(models.Model):
     #: The first day on which they are no member any more.
     left_on = models.DateField(null=True, blank=True)
     machines: models.ManyToManyField[Machine, Any] = models.ManyToManyField(Machine, blank=True, related_name="members")
-    #: What lists are sorted by and names are found by (fold.py); follows from the name, or from the id without one.
+    #: What lists are sorted by and names are found by (base/search_key.py); follows from the name, or from the id without one.
     folded = models.CharField(max_length=300, editable=False, default="")
 
     class Meta:
@@ -106,7 +106,7 @@ class Group(models.Model):
 class Block(models.Model):
     """Why a member may use no machine, since when and by whom; lifted ones are kept. Each reason is one block."""
 
-    #: What the gates' panels know a number for (gate/messages.py).
+    #: What the gates' panels know a number for (gate/panel/messages.py).
     REASONS: ClassVar = [
         ("payment-due", _("Payment due")),
         ("no-credit", _("No credit left")),

@@ -1,4 +1,4 @@
-"""Who used which machine, and for how long? One row a session; how rows come to be is in ../sessions.py."""
+"""Who used which machine, and for how long? One row a session; how rows come to be is in sessions/merge.py."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class UsageSession(models.Model):
     opened_in = models.ForeignKey(Journal, on_delete=models.PROTECT, related_name="+", db_index=False)
     opened_seq = models.BigIntegerField(default=0)
     hint_ms = models.BigIntegerField(default=0)  # the highest live counter seen: compared, never counted
-    # By how much the gate's clock was wrong at least when it wrote these entries (../clocks.py); ahead is more than 0.
+    # By how much the gate's clock was wrong at least when it wrote these entries (entries/gate_clocks.py); ahead is more than 0.
     clock_off_ms = models.BigIntegerField(null=True)
     # For how long the machine had power already when the start was written: in a handover, and after one that came late.
     early_ms = models.BigIntegerField(default=0, db_default=0)

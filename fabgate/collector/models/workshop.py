@@ -13,7 +13,7 @@ import msgspec
 from django.db import models
 
 from fabgate import wire
-from fabgate.collector import packed
+from fabgate.collector.base import roster_gzip
 
 #: A gate that was away for more locks than this hears of the older ones no more, and stays locked: the safe side.
 MAX_LIFTED = 100
@@ -36,7 +36,7 @@ class Machine(models.Model):
     #: It left the workshop then; its sessions stay.
     retired_at = models.DateTimeField(null=True, blank=True)
     rules = models.JSONField(default=dict, blank=True)
-    #: The preset (presets.py) whose values `rules` last took; they may have been changed since.
+    #: The preset (machines/presets.py) whose values `rules` last took; they may have been changed since.
     preset = models.CharField(max_length=20, blank=True)
     lock_id = models.CharField(max_length=64, blank=True)
     lock_when = models.CharField(max_length=8, blank=True)
@@ -122,9 +122,9 @@ class Gate(models.Model):
     ran_at = models.DateTimeField(null=True, blank=True)
     # And of itself.
     synced = models.BooleanField(default=True)
-    #: By how much its clock is wrong at least, as its last entry showed (../clocks.py); ahead of ours is more than 0.
+    #: By how much its clock is wrong at least, as its last entry showed (entries/gate_clocks.py); ahead of ours is more than 0.
     clock_off_ms = models.BigIntegerField(null=True, blank=True)
-    #: No entry of it can be dated before (../firsts.py); None where it never wrote one with a date.
+    #: No entry of it can be dated before (entries/first_dates.py); None where it never wrote one with a date.
     earliest_at = models.DateTimeField(null=True, blank=True)
     #: When it last made sure that it decides by the newest roster there is.
     roster_confirmed_at = models.DateTimeField(null=True, blank=True)
@@ -135,9 +135,9 @@ class Gate(models.Model):
     mark = models.BigIntegerField(default=0)
     #: When it said that its journal ends at `head`; None where it may have been said before.
     head_at = models.DateTimeField(null=True, blank=True)
-    #: How many of its messages in quarantine were deleted because newer ones took their room (../quarantine.py).
+    #: How many of its messages in quarantine were deleted because newer ones took their room (intake/quarantine.py).
     quarantine_dropped = models.BigIntegerField(default=0)
-    #: When something of it was refused last because it sends more than one gate may (../floods.py, ../allowance.py).
+    #: When something of it was refused last because it sends more than one gate may (broker/floods.py, broker/allowance.py).
     too_much_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
@@ -154,12 +154,12 @@ class Gate(models.Model):
     @property
     def roster(self) -> bytes:
         """Return the roster that is served to it, read anew; empty where none was built."""
-        return packed.unpack(self._stored_roster())
+        return roster_gzip.unpack(self._stored_roster())
 
     @property
     def packed_roster(self) -> bytes:
         """Return the same as gzip."""
-        return packed.pack(self._stored_roster())
+        return roster_gzip.pack(self._stored_roster())
 
     def _stored_roster(self) -> bytes:
         return bytes(ServedRoster.objects.filter(gate=self).values_list("body", flat=True).first() or b"")
@@ -226,7 +226,7 @@ class ServedRoster(models.Model):
     """What a gate is served. Apart from its gate, which is read wherever a session is shown: a large one has megabytes."""
 
     gate = models.OneToOneField(Gate, primary_key=True, on_delete=models.CASCADE, related_name="+")
-    #: As packed.py has it.
+    #: As base/roster_gzip.py has it.
     body = models.BinaryField()
 
     def __str__(self) -> str:

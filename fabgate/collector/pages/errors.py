@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from fabgate.collector import bodies, full
+from fabgate.collector.base import body_limit, disk_full
 from fabgate.collector.pages import language
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def own_cause(request: HttpRequest) -> HttpResponse:
 def too_large(request: HttpRequest) -> HttpResponse:
     """Answer 413."""
     text = _("At most %(most)d MB are taken at once. Go back, and choose a smaller file.")
-    return page(request, 413, _("This is too large"), text % {"most": bodies.MAX_FILE_BYTES // bodies.MEGABYTE})
+    return page(request, 413, _("This is too large"), text % {"most": body_limit.MAX_FILE_BYTES // body_limit.MEGABYTE})
 
 
 def too_many(request: HttpRequest) -> HttpResponse:
@@ -116,7 +116,7 @@ def server_error(request: HttpRequest, *_args: Any) -> HttpResponse:
     status = 500
     title = _("Something broke here")
     text = _("It is not your fault. Try again; if it stays, whoever runs the collector finds the reason in its log.")
-    if full.is_full(sys.exception()):
+    if disk_full.is_full(sys.exception()):
         status = HTTPStatus.INSUFFICIENT_STORAGE
         title = _("The collector's disk is full")
         text = _(

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
-from fabgate.collector import local_times
+from fabgate.collector.base import local_times
 from fabgate.collector.pages.icons import PATHS
 
 #: What stands where there is nothing: an en dash.

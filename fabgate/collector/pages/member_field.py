@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.models import Member
 from fabgate.collector.pages.use.names import Several, find
-from fabgate.collector.pages.who import numbered
+from fabgate.collector.people.display_names import numbered
 
 #: Letters of a name with its number behind it.
 LONGEST: Final = 330

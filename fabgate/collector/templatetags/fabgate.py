@@ -15,8 +15,10 @@ from django.http import HttpRequest, QueryDict
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from fabgate.collector import STATIC, local_times, locks, rights
-from fabgate.collector.pages import formatting, live
+from fabgate.collector import STATIC
+from fabgate.collector.base import local_times
+from fabgate.collector.machines import locks
+from fabgate.collector.pages import formatting, live_regions, rights
 
 register = template.Library()
 register.simple_tag(formatting.icon)
@@ -54,13 +56,13 @@ def may(context: template.Context, route: str, method: str = "GET") -> bool:
 def wanted(context: template.Context, region: str) -> bool:
     """Return whether a live region is to be made: each is on a page that is opened, and later those that are asked for."""
     request = context.get("request")
-    return not isinstance(request, HttpRequest) or live.asked(request).wants(region)
+    return not isinstance(request, HttpRequest) or live_regions.asked(request).wants(region)
 
 
 @register.simple_tag
 def most_gates() -> int:
     """Return of how many gates at most a live region is asked for in part."""
-    return live.MOST_GATES
+    return live_regions.MOST_GATES
 
 
 @register.simple_tag(takes_context=True)

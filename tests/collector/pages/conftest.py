@@ -68,7 +68,7 @@ def own_data(database, tmp_path, monkeypatch) -> Any:
     """The environment with a data directory of its own, a badge key in it, and no broker."""
     from django.conf import settings
 
-    from fabgate.collector.key_files import new_key, write_secret
+    from fabgate.collector.base.key_files import new_key, write_secret
 
     found = replace(settings.ENVIRONMENT, data=tmp_path / "data", mqtt_port=1)
     found.data.mkdir()
@@ -80,7 +80,7 @@ def own_data(database, tmp_path, monkeypatch) -> Any:
 @pytest.fixture
 def told(monkeypatch) -> list[Any]:
     """What would have been published."""
-    from fabgate.collector import roster
+    from fabgate.collector.access import roster
 
     sent: list[Any] = []
     monkeypatch.setattr(roster, "publish_once", lambda _env, messages, **_more: sent.extend(messages))

@@ -15,11 +15,12 @@ from django.conf import settings
 from django.contrib.messages import get_messages
 
 from fabgate import badge, wire
-from fabgate.collector import mqtt, roster
-from fabgate.collector.badges import Card
-from fabgate.collector.blocks import today
-from fabgate.collector.key_files import new_key, write_secret
+from fabgate.collector.access import roster
+from fabgate.collector.base.key_files import new_key, write_secret
+from fabgate.collector.broker import link
 from fabgate.collector.models import Badge, Gate, Grant, Journal, Machine, Member, Refusal, Training
+from fabgate.collector.people.badges import Card
+from fabgate.collector.people.blocks import today
 from fabgate.errors import FabgateError
 
 ADA, ZOE, NEW = "0401B2C3D4E580", "0402B2C3D4E580", "04AABBCCDDEEFF"
@@ -33,7 +34,7 @@ class Broker:
         self.told: list[str] = []
         self.patience_s: list[float] = []
 
-    def publish_once(self, _env: Any, messages: list[mqtt.Outgoing], *, timeout_s: float) -> None:
+    def publish_once(self, _env: Any, messages: list[link.Outgoing], *, timeout_s: float) -> None:
         self.patience_s.append(timeout_s)
         if self.is_away:
             raise FabgateError("the broker cannot be reached")

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fabgate.collector.models import Gate, Hole, Journal, Machine, Order, Refusal
-
 from tests.collector.pages import workshop
 
 

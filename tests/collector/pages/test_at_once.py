@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from fabgate.collector import accounts, gates, grants, places, uploads
-from fabgate.collector.blocks import today
-from fabgate.collector.key_files import new_key, write_secret
+from fabgate.collector.accounts import manage
+from fabgate.collector.base import data_folder
+from fabgate.collector.base.key_files import new_key, write_secret
+from fabgate.collector.machines import enrol_gate
 from fabgate.collector.models import (
     Account,
     ApiKey,
@@ -29,8 +30,10 @@ from fabgate.collector.models import (
     Training,
 )
 from fabgate.collector.models.calendar import WEEK
+from fabgate.collector.people import trainings
+from fabgate.collector.people.blocks import today
+from fabgate.collector.people.import_list import uploads
 from fabgate.errors import UsageError
-
 from tests.collector.pages.counter import NEW, a_broker, a_house, served, text  # noqa: F401 (fixtures)
 from tests.collector.pages.racing import at_once, sent
 
@@ -38,7 +41,7 @@ from tests.collector.pages.racing import at_once, sent
 @pytest.fixture
 def on_two_computers(monkeypatch):
     """They share the database, and no folder: on one, who lets a gate in waits for the other (test_cli.py)."""
-    monkeypatch.setattr(places, "alone", lambda _lock: nullcontext())
+    monkeypatch.setattr(data_folder, "alone", lambda _lock: nullcontext())
 
 
 def codes(answers: list[Any]) -> list[int]:
@@ -154,8 +157,8 @@ def test_an_account_that_is_sent_twice_is_made_once(browse):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: accounts.invite("karim", Account.DESK, actor="cli:ada"), "which somebody has already"),
-        (lambda: gates.let_in("laser-9", "laser", actor="cli:ada"), "has a token already"),
+        (lambda: manage.invite("karim", Account.DESK, actor="cli:ada"), "which somebody has already"),
+        (lambda: enrol_gate.let_in("laser-9", "laser", actor="cli:ada"), "has a token already"),
     ],
 )
 @pytest.mark.usefixtures("on_two_computers")
@@ -201,7 +204,9 @@ def test_what_somebody_lost_meanwhile_is_granted_again(browse):
     trainer = browse("trainer")
     for stage in (Grant.AUTONOMOUS, Grant.SUSPENDED):
         assert trainer.post("/people/m-1/grant", granted(stage=stage)).status_code == 303
-    grants.revoke_all(Member.objects.get(pk="m-1"), Training.objects.get(name="laser"), actor="ines", reason="mistake")
+    trainings.revoke_all(
+        Member.objects.get(pk="m-1"), Training.objects.get(name="laser"), actor="ines", reason="mistake"
+    )
     trainer.post("/people/m-1/grant", granted())
     assert Grant.objects.filter(member="m-1", revoked_on=None).count() == 1
 

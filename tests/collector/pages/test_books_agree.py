@@ -17,14 +17,15 @@ from django.conf import settings as django_settings
 from django.http import QueryDict
 from django.utils import timezone
 
-from fabgate.collector import api, corrections, listing, usage
+from fabgate.collector.api import sessions as api
+from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, LedgerLine, Machine, Member, Review, UsageSession
 from fabgate.collector.pages.use import exports, sums
 from fabgate.collector.pages.use.usage import UsageForm
-from fabgate.collector.store import Store
+from fabgate.collector.sessions import corrections, listing, report
 from fabgate.errors import UsageError
 from tests.collector.gates import NOON
-from tests.collector.test_store_property import Gate as Story
+from tests.collector.intake.test_store_property import Gate as Story
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -109,14 +110,14 @@ def act(what: str, number: int) -> None:
 def told(first: date, last: date) -> dict[str, Any]:
     """What each of them says of some days."""
     start, end, _ = (f"{day:%Y-%m-%d}" for day in (first, last + timedelta(days=1), last))
-    since, until = usage.interval(start, end, "Europe/Paris")
+    since, until = report.interval(start, end, "Europe/Paris")
     said = QueryDict(f"first={first}&last={last}&by={sums.BOTH}")
     form, chosen = UsageForm(said), exports._AnySessions(said)
     assert form.is_valid()
     assert chosen.is_valid()
     lines = sums.lines(form.narrowed(), sums.BOTH)
     out = io.StringIO()
-    usage.write_json(usage.collect(since, until), out)
+    report.write_json(report.collect(since, until), out)
     printed = [row for row in listing.lines(since, until, PARIS) if row["state"] == "ended"]
     listed = io.StringIO()
     listing.write_csv(iter(printed), listed)
@@ -177,11 +178,11 @@ def test_pages_files_commands_and_the_api_agree_to_the_millisecond(in_paris, see
         pass
     assert consumer.positions == list(LedgerLine.objects.order_by("pk").values_list("pk", flat=True))
     assert {"ended", "changed", "corrected"} <= set(LedgerLine.objects.values_list("kind", flat=True))
-    wholly = consumer.sums(*usage.interval(f"{ALL[0]}", f"{ALL[1]}", "Europe/Paris"))
+    wholly = consumer.sums(*report.interval(f"{ALL[0]}", f"{ALL[1]}", "Europe/Paris"))
     assert sum(sessions for sessions, *_ in wholly.values()) > 10
     for first, last in (*((day, day) for day in DAYS), ALL):
         found = told(first, last)
-        wanted = consumer.sums(*usage.interval(f"{first}", f"{last + timedelta(days=1)}", "Europe/Paris"))
+        wanted = consumer.sums(*report.interval(f"{first}", f"{last + timedelta(days=1)}", "Europe/Paris"))
         bars = found.pop("bars")["ms"]
         assert found == dict.fromkeys(found, wanted)
         assert sum(bars) == sum(on for _, on, _, _ in wanted.values())

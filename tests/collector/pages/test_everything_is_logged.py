@@ -12,9 +12,8 @@ import pytest
 from django.urls import reverse
 
 from fabgate import badge, wire
-from fabgate.collector import badges, blocks, corrections, gates, rights, uploads
-from fabgate.collector.badges import Card
-from fabgate.collector.blocks import today
+from fabgate.collector.intake.store import Store
+from fabgate.collector.machines import enrol_gate
 from fabgate.collector.models import (
     Account,
     ApiKey,
@@ -30,10 +29,14 @@ from fabgate.collector.models import (
     Training,
     UsageSession,
 )
+from fabgate.collector.pages import rights
 from fabgate.collector.pages.machines import calendar
-from fabgate.collector.store import Store
+from fabgate.collector.people import badges, blocks
+from fabgate.collector.people.badges import Card
+from fabgate.collector.people.blocks import today
+from fabgate.collector.people.import_list import uploads
+from fabgate.collector.sessions import corrections
 from tests.collector.gates import Journal
-
 from tests.collector.pages.conftest import PASSWORD
 from tests.collector.pages.counter import NEW, a_broker, a_house, tapped, trained  # noqa: F401 (fixtures)
 from tests.collector.pages.test_rights import DOORS
@@ -340,10 +343,10 @@ def test_a_loan_that_was_due_is_written_down_by_whoever_gives_the_badge_on(there
 
 
 def test_a_machine_that_comes_with_a_gate_is_written_down():
-    gates.let_in("drill-1", "drill", actor="cli:ada")
+    enrol_gate.let_in("drill-1", "drill", actor="cli:ada")
     change = Change.objects.get(verb="machine.added")
     assert (change.actor, change.key, change.after) == ("cli:ada", "drill", {"name": "drill"})
-    gates.let_in("drill-2", "drill", actor="cli:ada")
+    enrol_gate.let_in("drill-2", "drill", actor="cli:ada")
     assert Change.objects.filter(verb="machine.added").count() == 1
 
 
@@ -374,9 +377,9 @@ def test_who_is_invited_had_no_password_before(there):
 
 
 def house_invites() -> tuple[Account, str]:
-    from fabgate.collector import accounts
+    from fabgate.collector.accounts import manage
 
-    return accounts.invite("karim", Account.DESK, actor="manager")
+    return manage.invite("karim", Account.DESK, actor="manager")
 
 
 def test_a_link_is_told_with_how_long_it_opens_the_door(there):

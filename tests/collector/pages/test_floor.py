@@ -14,8 +14,9 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
 from fabgate import wire
-from fabgate.collector import commands
-from fabgate.collector.message import Received
+from fabgate.collector.broker.message import Received
+from fabgate.collector.intake.store import Store
+from fabgate.collector.machines import commands
 from fabgate.collector.models import (
     Badge,
     Gate,
@@ -31,7 +32,6 @@ from fabgate.collector.models import (
     UsageSession,
 )
 from fabgate.collector.pages.floor import here, orders, refused, stations
-from fabgate.collector.store import Store
 
 NOW = datetime.now(UTC)
 MINUTE = timedelta(minutes=1)

@@ -13,11 +13,12 @@ from django.conf import settings
 from django.contrib.messages import get_messages
 
 from fabgate import wire
-from fabgate.collector import mqtt, roster
-from fabgate.collector.blocks import today
-from fabgate.collector.key_files import new_key, write_secret
+from fabgate.collector.access import roster
+from fabgate.collector.base.key_files import new_key, write_secret
+from fabgate.collector.broker import link as mqtt
 from fabgate.collector.models import Change, Gate, Machine, Order
 from fabgate.collector.pages.floor import longer
+from fabgate.collector.people.blocks import today
 from fabgate.errors import FabgateError
 
 LOCK = "/floor/machines/saw/lock"

@@ -12,7 +12,7 @@ from django.contrib.messages import get_messages
 from django.db import connection
 from django.utils import timezone
 
-from fabgate.collector import smtp
+from fabgate.collector.base import smtp
 from fabgate.collector.models import Change, Gate, Journal, Machine, Member
 from tests.collector.mailing import use_mail
 

@@ -14,9 +14,9 @@ from django.conf import settings
 from django.test.signals import template_rendered
 from django.urls import get_resolver
 
-from fabgate.collector import pulse, rights
+from fabgate.collector.db import pulse
 from fabgate.collector.models import Account, Pulse
-from fabgate.collector.pages import frame
+from fabgate.collector.pages import layout, rights
 from fabgate.demo.picture import KEYS
 
 
@@ -24,7 +24,7 @@ def test_a_role_sees_the_tabs_that_it_may_open_and_no_other(browse):
     for role, _label in Account.ROLES:
         page = browse(role).get("/me")
         shown = {tab["route"] for tab in [*page.context["tabs"], *page.context["more"]]}
-        open_to = {tab.route for tab in (*frame.TABS, *frame.MORE) if rights.may(role, tab.route)}
+        open_to = {tab.route for tab in (*layout.TABS, *layout.MORE) if rights.may(role, tab.route)}
         # Who is no member has no minutes to look at.
         assert shown == open_to - (set() if role == Account.MEMBER else {"my-minutes"})
 
@@ -44,7 +44,7 @@ def test_the_tab_of_a_page_is_marked(browse):
 
 def test_a_page_that_is_not_built_yet_has_no_tab():
     built = {pattern.name for area in rights.areas() for pattern in area.urlpatterns}
-    assert {way["route"] for way in frame.ways(Account.MANAGER, (*frame.TABS, *frame.MORE))} <= built
+    assert {way["route"] for way in layout.ways(Account.MANAGER, (*layout.TABS, *layout.MORE))} <= built
     assert get_resolver().reverse("home") == ""
 
 

@@ -12,8 +12,8 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from fabgate.collector import uploads
 from fabgate.collector.models import ApiKey, SignIn, Training
+from fabgate.collector.people.import_list import uploads
 
 pytestmark = pytest.mark.sqlite
 

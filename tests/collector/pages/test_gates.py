@@ -10,7 +10,7 @@ import pytest
 from django.template.defaultfilters import date
 from django.utils import timezone, translation
 
-from fabgate.collector import roster
+from fabgate.collector.access import roster
 from fabgate.collector.models import Boot, Entry, Gate, Heartbeat, Hole, Journal, Machine, Order, Quarantine
 from fabgate.collector.pages.gates import health
 from fabgate.seal import Keys

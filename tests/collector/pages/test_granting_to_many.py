@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from fabgate.collector.blocks import today
 from fabgate.collector.models import Grant, Training
-
+from fabgate.collector.people.blocks import today
 from tests.collector.pages.counter import a_broker, a_house, admitted, refused, said, served, text, trained  # noqa: F401 (fixtures)
 
 

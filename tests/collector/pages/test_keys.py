@@ -9,7 +9,6 @@ import pytest
 from django.utils import timezone
 
 from fabgate.collector.models import ApiKey, Change
-
 from tests.collector.pages.used import text
 
 pytestmark = pytest.mark.usefixtures("database")

@@ -9,7 +9,7 @@ import pytest
 from django.utils import translation
 
 from fabgate.collector.models import Change, Gate
-from fabgate.collector.pages import known
+from fabgate.collector.pages import gates_informed
 
 pytestmark = pytest.mark.usefixtures("database")
 NOW = datetime.now(UTC)
@@ -33,7 +33,7 @@ def change(key: str = "m-1", *, minutes: int = 0, **rosters: int) -> Change:
 def test_a_change_that_every_gate_knows_is_all_right():
     gate("saw", reported=5)
     gate("laser", reported=7)
-    found = known.by(change(saw=5, laser=5))
+    found = gates_informed.by(change(saw=5, laser=5))
     assert found is not None
     assert (found.state, found.text) == ("ok", "Known by 2 of the 2 gates that it concerns")
 
@@ -42,7 +42,7 @@ def test_gates_that_do_not_know_yet_are_named_with_why():
     gate("bandsaw", online=False, seen_at=datetime(2026, 3, 1, 14, 2, tzinfo=UTC))
     gate("drill", online=True, seen_at=NOW)
     gate("lathe")
-    found = known.by(change(bandsaw=5, drill=5, lathe=5))
+    found = gates_informed.by(change(bandsaw=5, drill=5, lathe=5))
     assert found is not None
     assert found.state == "warn"
     assert found.text.startswith("Known by 0 of the 3 gates that it concerns; bandsaw silent since 1 Mar 2026, 14:02")
@@ -53,15 +53,15 @@ def test_of_many_gates_only_some_are_named():
     names = [f"gate-{number}" for number in range(6)]
     for name in names:
         gate(name)
-    found = known.by(change(**dict.fromkeys(names, 5)))
+    found = gates_informed.by(change(**dict.fromkeys(names, 5)))
     assert found is not None
     assert found.text.endswith("gate-2 not heard yet; and 3 more")
 
 
 def test_what_touched_no_gate_says_nothing():
-    assert known.by(change()) is None
-    assert known.by(change(gone=5)) is None  # a gate that is there no more
-    assert known.of() is None
+    assert gates_informed.by(change()) is None
+    assert gates_informed.by(change(gone=5)) is None  # a gate that is there no more
+    assert gates_informed.of() is None
 
 
 def test_of_an_object_the_newest_change_that_touched_a_roster_counts():
@@ -70,7 +70,7 @@ def test_of_an_object_the_newest_change_that_touched_a_roster_counts():
     change(minutes=1, saw=5)
     change(minutes=2)
     change("m-2", minutes=3, saw=9)
-    found = known.of(("member", "m-1"))
+    found = gates_informed.of(("member", "m-1"))
     assert found is not None
     assert found.state == "ok"
 
@@ -78,7 +78,7 @@ def test_of_an_object_the_newest_change_that_touched_a_roster_counts():
 def test_it_is_said_in_french_too():
     gate("saw", reported=5)
     with translation.override("fr"):
-        found = known.by(change(saw=5))
+        found = gates_informed.by(change(saw=5))
     assert found is not None
     assert found.text == "Connu de 1 borne sur 1 concernée"
 
@@ -87,7 +87,7 @@ def test_in_french_one_gate_of_several_is_counted_as_one():
     gate("saw", reported=5)
     gate("laser", reported=4)
     with translation.override("fr"):
-        found = known.by(change(saw=5, laser=5))
+        found = gates_informed.by(change(saw=5, laser=5))
     assert found is not None
     counted, _, waiting = found.text.partition("\N{NARROW NO-BREAK SPACE}; ")
     assert counted == "Connu de 1 des 2 bornes concernées"
@@ -97,6 +97,6 @@ def test_in_french_one_gate_of_several_is_counted_as_one():
 def test_of_somebody_who_had_more_badges_than_a_statement_has_conditions_it_is_known_too():
     gate("saw", reported=5)
     newest = Change.objects.create(at=NOW, actor="maya", verb="badge.given", kind="badge", key="7", rosters={"saw": 5})
-    found = known.of(("member", "m-1"), *(("badge", str(number)) for number in range(5_000)))
+    found = gates_informed.of(("member", "m-1"), *(("badge", str(number)) for number in range(5_000)))
     assert found is not None
     assert found.change == newest

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from fabgate.collector.models import Gate, Machine, Member
-from fabgate.collector.pages import live
+from fabgate.collector.pages import live_regions
 
 FLOOR = ("floor-deaf", "floor-machines", "floor-refused", "floor-here", "floor-orders")
 
@@ -19,7 +19,7 @@ FLOOR = ("floor-deaf", "floor-machines", "floor-refused", "floor-here", "floor-o
 @pytest.fixture(autouse=True)
 def workshop(database) -> None:
     now = datetime.now(UTC)
-    for number in range(live.MOST_GATES + 2):
+    for number in range(live_regions.MOST_GATES + 2):
         machine = Machine.objects.create(name=f"m-{number}", title=f"Machine {number:02}")
         more = {"state": "active", "session": f"s-{number}", "session_member": "ada", "state_since": now}
         Gate.objects.create(name=f"g-{number}", machine=machine, online=True, seen_at=now, boot="b", **more)
@@ -46,7 +46,7 @@ def regions(page: str) -> list[str]:
 def test_a_page_that_is_opened_has_everything(browse):
     page = browse("manager").get("/floor").content.decode()
     assert regions(page) == ["records", *FLOOR]
-    assert len(cards(page)) == live.MOST_GATES + 3
+    assert len(cards(page)) == live_regions.MOST_GATES + 3
     assert "<title>" in page
     assert "data-live-part" not in page
 
@@ -103,7 +103,7 @@ def test_of_gates_that_are_gone_nothing_comes_and_nobody_is_told_that_there_is_n
 
 @pytest.mark.parametrize(("more", "is_part"), [(0, True), (1, False)])
 def test_of_too_many_gates_everything_comes(browse, more, is_part):
-    named = " ".join(f"g-{number}" for number in range(live.MOST_GATES + more))
+    named = " ".join(f"g-{number}" for number in range(live_regions.MOST_GATES + more))
     page = again(browse("desk"), "floor-machines", gates=named)
     assert ("data-live-part" in page) == is_part
     assert ("at--without" in page) == (not is_part)
@@ -111,7 +111,7 @@ def test_of_too_many_gates_everything_comes(browse, more, is_part):
 
 def test_the_page_is_told_of_how_many_gates_it_may_ask(browse):
     page = browse("desk").get("/floor").content.decode()
-    assert re.search(r'id="floor-machines"[^>]* data-live-gates="(\d+)"', page)[1] == str(live.MOST_GATES)
+    assert re.search(r'id="floor-machines"[^>]* data-live-gates="(\d+)"', page)[1] == str(live_regions.MOST_GATES)
 
 
 def test_who_may_do_less_sees_no_more_of_a_part(browse):
@@ -147,7 +147,7 @@ def test_the_states_above_the_machines_are_counted_as_their_cards_are(browse):
     page = browse("manager").get("/floor").content.decode()
     shown = {name: int(count) for name, count in re.findall(r'data-count=".station.is-([\w-]+)">(\d+)<', page)}
     assert {name: count for name, count in shown.items() if count} == {
-        "in-use": live.MOST_GATES + 1,
+        "in-use": live_regions.MOST_GATES + 1,
         "free": 1,
         "silent": 1,
     }

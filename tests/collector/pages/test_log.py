@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.apps import apps
 
-from fabgate.collector import changes
+from fabgate.collector.db import audit
 from fabgate.collector.models import (
     Block,
     Change,
@@ -67,7 +67,7 @@ def logged() -> set[str]:
     # Sessions and the collector itself are written down by what was asked, and never by their columns.
     models = {apps.get_model("collector", kind) for kind in words.KINDS} - {UsageSession, Collector}
     asked = {name for form, _take in exports._WHAT.values() for name in form.base_fields}
-    return {name for model in models for name in changes.fields_of(model)} | {*Correction.FIELDS, *asked} | NOTED
+    return {name for model in models for name in audit.fields_of(model)} | {*Correction.FIELDS, *asked} | NOTED
 
 
 NOTED = {"what", "form", "trainings", "password", "sign_ins"}

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from fabgate import wire
-from fabgate.collector import changes, gates, locks, presets, roster
+from fabgate.collector.access import roster
+from fabgate.collector.db import audit
+from fabgate.collector.machines import enrol_gate, locks, presets
 from fabgate.collector.models import Change, Gate, Group, Machine, Member, Training
 from fabgate.errors import FabgateError, UsageError
 
@@ -384,7 +386,7 @@ def test_what_a_machine_is_called_is_changed_and_told_in_its_history(browse, saw
 
 
 def test_history_tells_rules_one_by_one_in_words(browse, saw, gate):
-    with changes.made("maya", "machine.updated", saw):
+    with audit.made("maya", "machine.updated", saw):
         saw.rules = {**saw.rules, "limit_s": 5400}
         saw.save()
     page = text(browse("auditor").get("/machines/saw"))
@@ -429,5 +431,5 @@ def test_a_machine_that_is_not_there_is_not_found(browse):
 @pytest.mark.parametrize("name", ["new", "calendar"])
 def test_no_command_makes_a_machine_whose_page_nobody_could_open(name):
     with pytest.raises(UsageError, match="a page has that address"):
-        gates.let_in("saw-9", name, actor="cli:maya")
+        enrol_gate.let_in("saw-9", name, actor="cli:maya")
     assert not Machine.objects.exists()

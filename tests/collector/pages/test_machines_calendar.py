@@ -11,11 +11,11 @@ import pytest
 from django.conf import settings
 
 from fabgate import wire
-from fabgate.collector import opening, roster
-from fabgate.collector.blocks import today
+from fabgate.collector.access import opening_hours, roster
 from fabgate.collector.models import Badge, Change, Gate, Group, Machine, Member, Opening, SpecialDay
 from fabgate.collector.pages.machines import calendar
-from fabgate.collector.worker import Worker
+from fabgate.collector.people.blocks import today
+from fabgate.collector.processes.worker import Worker
 
 pytestmark = pytest.mark.usefixtures("own_data", "told")
 
@@ -226,7 +226,7 @@ def test_open_late_after_midnight_means_the_night_that_is_running(browse, gate, 
     assert client.post("/machines/calendar/tonight", {"to": "03:00"}).status_code == 303
     row = SpecialDay.objects.get()
     assert (row.day, row.start, row.to) == (today() - timedelta(days=1), time(9), time(3))
-    found = opening.Calendar(today())
+    found = opening_hours.Calendar(today())
     machine = Machine.objects.get(name="saw")
     assert [found.is_open(machine, at_half_past_midnight.replace(hour=hour)) for hour in (2, 3, 9)] == [
         True,
@@ -297,7 +297,7 @@ def test_a_day_that_is_closed_keeps_the_tail_of_last_night_and_the_form_says_so(
     client.post("/machines/calendar/special", {"scope": "", "day": today().isoformat()})
     assert "What is open in the night before ends when it says." in text(client.get("/machines/calendar"))
     machine, midnight = Machine.objects.get(name="saw"), datetime.combine(today(), time())
-    found = opening.Calendar(today())
+    found = opening_hours.Calendar(today())
     assert [found.is_open(machine, midnight.replace(hour=hour)) for hour in (1, 2, 21)] == [True, False, False]
 
 

@@ -9,10 +9,13 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 
-from fabgate.collector import blocks, gates, pulse, roster
-from fabgate.collector.blocks import today
+from fabgate.collector.access import roster
+from fabgate.collector.db import pulse
+from fabgate.collector.machines import enrol_gate
 from fabgate.collector.models import Gate, Machine, Member, SpecialDay
-from tests.collector.test_postgresql import together
+from fabgate.collector.people import blocks
+from fabgate.collector.people.blocks import today
+from tests.collector.db.test_postgresql import together
 from tests.support.patience import HANGS_S
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.usefixtures("own_data", "told")]
@@ -25,14 +28,14 @@ def gate(own_data) -> Gate:
     saw = Machine.objects.create(name="saw", title="Bandsaw", category="wood")
     Machine.objects.create(name="mill")
     Member.objects.create(id="m-1", name="Ada").machines.add(saw)
-    found = gates.let_in("saw-1", "saw", actor="eve").gate
+    found = enrol_gate.let_in("saw-1", "saw", actor="eve").gate
     SpecialDay.objects.create(day=today() + timedelta(days=1), note="Holiday")
     roster.rebuild()
     return found
 
 
 def renew(machine: str) -> None:
-    gates.let_in("saw-1", machine, actor="eve", new_token=True)
+    enrol_gate.let_in("saw-1", machine, actor="eve", new_token=True)
 
 
 ACTS = {
@@ -45,8 +48,8 @@ ACTS = {
         "/machines/mill/gates/move", {"moved": Gate.objects.get().pk}
     ),
     "two blocks lifted": lambda _client: blocks.lift(Member(pk="m-1"), actor="eve"),
-    "a gate let in": lambda _client: gates.let_in("mill-1", "mill", actor="eve"),
-    "a gate let in beside a new machine": lambda _client: gates.let_in("lathe-1", "lathe", actor="eve"),
+    "a gate let in": lambda _client: enrol_gate.let_in("mill-1", "mill", actor="eve"),
+    "a gate let in beside a new machine": lambda _client: enrol_gate.let_in("lathe-1", "lathe", actor="eve"),
     "a gate let in again": lambda _client: renew("saw"),
     "a gate let in again beside another machine": lambda _client: renew("mill"),
 }

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from fabgate import wire
-from fabgate.collector import changes, corrections
+from fabgate.collector.db import audit
+from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, Hole, Machine, Review, UsageSession
 from fabgate.collector.pages.formatting import duration
 from fabgate.collector.pages.use import then
-from fabgate.collector.store import Store
+from fabgate.collector.sessions import corrections
 from tests.collector.gates import Journal as Writer
-
 from tests.collector.pages.used import BOOTED, MINUTE, NOON, Used, text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -247,7 +247,7 @@ def test_nobody_is_proven_only_where_each_gate_that_stood_there_has_told_everyth
 
 def test_a_gate_that_was_moved_since_still_answers_for_the_machine_at_which_it_stood(bandsaw):
     gate = Gate.objects.get(name="saw-2")
-    with changes.made("eve", "gate.moved", gate):
+    with audit.made("eve", "gate.moved", gate):
         gate.machine = Machine.objects.get(name="lathe")
         gate.save()
     names = [row.gate.name for row in then.answer(bandsaw, NOON)["gates"]]

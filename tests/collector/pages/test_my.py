@@ -9,10 +9,11 @@ import pytest
 from django.conf import settings
 
 from fabgate import badge, wire
-from fabgate.collector import corrections, roster
+from fabgate.collector.access import roster
+from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Badge, Block, Change, Gate, Machine, Member, Review, Training
 from fabgate.collector.pages.my import sums
-from fabgate.collector.store import Store
+from fabgate.collector.sessions import corrections
 from tests.collector.gates import NOON, Journal
 
 MINUTE_MS = 60_000

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from fabgate.collector import grants, locks, machines, members_file, names
-from fabgate.collector.blocks import today
+from fabgate.collector.machines import locks, rules
 from fabgate.collector.models import Group, Machine, Member, Training
+from fabgate.collector.people import names, trainings
+from fabgate.collector.people.blocks import today
+from fabgate.collector.people.import_list import file
 from fabgate.errors import UsageError
 
 #: Turns what follows, takes no room, is a mark of an encoding, moves a terminal, is drawn as nothing.
@@ -82,7 +84,7 @@ def test_a_page_makes_one_line_of_a_name(manager):
 def test_a_list_names_the_sign_that_it_does_not_take(database, column, sign):
     said = {"id": "m-4", "name": "Ada", "category": "x", "plan": "y", "badges": ""}
     row = ",".join({**said, column: f"a{sign}b"}.values())
-    found = members_file.parse(f"{','.join(said)}\n{row}\n".encode())
+    found = file.parse(f"{','.join(said)}\n{row}\n".encode())
     assert [str(one) for one in found.mistakes] == [
         f"line 2: {column}: found U+{ord(sign):04X}, a sign that nobody sees; type it instead of copying it"
     ]
@@ -95,7 +97,7 @@ def test_a_list_names_the_sign_that_it_does_not_take(database, column, sign):
 def test_what_a_mistake_quotes_of_a_list_shows_what_nobody_sees(database, column, sign):
     said = {"id": "m-4", "badges": ""} | {column: f"a{sign}b"}
     rows = [",".join(said), ",".join(f'"{cell}"' for cell in said.values())]
-    (mistake,) = members_file.parse(chr(10).join(rows).encode()).mistakes
+    (mistake,) = file.parse(chr(10).join(rows).encode()).mistakes
     assert names.unseen(str(mistake)) == ""
     assert f"a[U+{ord(sign):04X}]b" in str(mistake)
 
@@ -103,20 +105,20 @@ def test_what_a_mistake_quotes_of_a_list_shows_what_nobody_sees(database, column
 @pytest.mark.parametrize("sign", UNSEEN)
 def test_what_a_mistake_quotes_of_a_header_and_of_an_id_does_so_too(database, sign):
     with pytest.raises(UsageError) as caught:
-        members_file.parse(f"id,x{sign}y".encode())
+        file.parse(f"id,x{sign}y".encode())
     assert f"found the column 'x[U+{ord(sign):04X}]y'" in str(caught.value)
-    found = members_file.parse(f"id,badges\nm{sign}4,04A1B2C3\nm{sign}4,04A1B2C3".encode())
+    found = file.parse(f"id,badges\nm{sign}4,04A1B2C3\nm{sign}4,04A1B2C3".encode())
     assert all(names.unseen(str(one)) == "" for one in found.mistakes)
     assert f"line 3: id: 'm[U+{ord(sign):04X}]4' is on line 2 already" in [str(one) for one in found.mistakes]
 
 
 def test_a_number_is_taken_as_it_is_or_not_at_all(database):
-    found = members_file.parse("id,name,badges\nm\u00a04,Ada,\n".encode())
+    found = file.parse("id,name,badges\nm\u00a04,Ada,\n".encode())
     assert "id: found U+00A0" in str(found.mistakes[0])
 
 
 def test_a_list_makes_one_line_of_a_name(database):
-    found = members_file.parse('id,name,badges\nm-4,"Ada\u2028\u00a0 Lovelace",\n'.encode())
+    found = file.parse('id,name,badges\nm-4,"Ada\u2028\u00a0 Lovelace",\n'.encode())
     assert [row.name for row in found.rows] == ["Ada Lovelace"]
 
 
@@ -126,8 +128,8 @@ def test_a_command_does_not_take_it_either(database, sign):
     training = Training.objects.create(name="saw")
     ada = Member.objects.create(id="m-1")
     with pytest.raises(UsageError, match="characters that people see"):
-        machines.command(Namespace(name="saw", rules=[], preset=None, title=f"Sa{sign}w"))
+        rules.command(Namespace(name="saw", rules=[], preset=None, title=f"Sa{sign}w"))
     with pytest.raises(UsageError, match=r"trainer: found U\+"):
-        grants.give(ada, training, "autonomous", actor="cli:ada", since=today(), trainer=f"In{sign}es")
+        trainings.give(ada, training, "autonomous", actor="cli:ada", since=today(), trainer=f"In{sign}es")
     with pytest.raises(UsageError, match="--reason: found"):
         locks.lock(Namespace(gate="saw-1", reason=f"Belt{sign}", back=None, when="idle", actor="ada", json=False))

@@ -7,12 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fabgate import wire
-from fabgate.collector.blocks import hold, today
+from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Account, Block, Change, Correction, Grant, Group, Member, Review, Training
-from fabgate.collector.roles import barred_from
-from fabgate.collector.store import Store
+from fabgate.collector.pages.roles import barred_from
+from fabgate.collector.people.blocks import hold, today
 from tests.collector.gates import Journal
-
 from tests.collector.pages.counter import a_broker, a_house, text, trained  # noqa: F401 (fixtures)
 from tests.collector.pages.used import NOON
 

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fabgate import badge
-from fabgate.collector import members, members_file, roster, worker
-from fabgate.collector.badges import Card, end, end_of, give
-from fabgate.collector.blocks import today
-from fabgate.collector.key_files import new_key
+from fabgate.collector.access import roster
+from fabgate.collector.base.key_files import new_key
 from fabgate.collector.models import Badge, Change, Gate, Grant, Group, Member, Refusal, Training
-
+from fabgate.collector.people.badges import Card, end, end_of, give
+from fabgate.collector.people.blocks import today
+from fabgate.collector.people.import_list import file, store
+from fabgate.collector.processes import worker
 from tests.collector.pages.counter import (
     ADA,
     NEW,
@@ -292,7 +293,7 @@ def test_a_badge_that_is_found_by_its_spelling_later_is_the_one_that_was_tapped(
     found = tapped(NEW)
     desk.post(f"/people/enrol?badge={found}", {"member": "m-3", "kind": "personal"})
     assert desk.get("/people", {"q": NEW}).headers["Location"] == "/people/m-3"
-    members.write(members.prepare(members_file.parse(f"id,badges\nm-3,{NEW}\n".encode())), actor="cli:ada")
+    store.write(store.prepare(file.parse(f"id,badges\nm-3,{NEW}\n".encode())), actor="cli:ada")
     (held,) = Badge.objects.filter(member="m-3")
     assert (held.spelling, held.digest, held.key_id, held.ended_at) == (NEW, found, "", None)
     change = Change.objects.get(verb="badge.spelled")

@@ -9,12 +9,23 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from fabgate.collector import blocks, grants, locks
-from fabgate.collector.blocks import hold, today
+from fabgate.collector.machines import locks
 from fabgate.collector.models import Badge, Block, Change, Gate, Grant, Machine, Member, Training
+from fabgate.collector.people import blocks, trainings
+from fabgate.collector.people.blocks import hold, today
+from tests.collector.pages.counter import (  # noqa: F401 (fixtures)
+    NEW,
+    a_broker,
+    a_house,
+    admitted,
+    fetched,
+    refused,
+    said,
+    tapped,
+    text,
+    trained,
+)
 from tests.collector.postgresql import SERVER
-
-from tests.collector.pages.counter import NEW, a_broker, a_house, admitted, fetched, refused, said, tapped, text, trained  # noqa: F401 (fixtures)
 
 
 @pytest.fixture
@@ -76,7 +87,7 @@ def test_what_a_command_did_is_told_from_what_an_account_of_that_name_did(browse
     blocks.block(Namespace(id="m-1", reason="payment-due", until=None, actor="kb"))
     trained("m-1", "saw")
     saw = Training.objects.get(name="saw")
-    grants.revoke_all(Member.objects.get(pk="m-1"), saw, actor="cli:kb", reason="left it running")
+    trainings.revoke_all(Member.objects.get(pk="m-1"), saw, actor="cli:kb", reason="left it running")
     laser = Machine.objects.get(name="laser")
     locks.set_on(laser, "idle", "Belt broken", "", actor="cli:kb")
     page, floor = text(browse("manager").get("/people/m-1")), text(browse("desk").get("/floor/machines/laser/lock"))

@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fabgate.collector.blocks import hold, today
 from fabgate.collector.models import Badge, Group, Member
-
+from fabgate.collector.people.blocks import hold, today
 from tests.collector.pages.counter import ADA, NEW, a_broker, a_house, tapped, text  # noqa: F401 (fixtures)
 
 
@@ -38,7 +37,7 @@ def test_a_single_hit_is_opened_at_once_however_it_was_looked_for(desk, typed):
 def test_a_reader_that_types_decimals_finds_the_holder_although_digits_can_be_several_cards(desk):
     Badge.objects.filter(member="m-1").delete()
     from fabgate import badge
-    from fabgate.collector.badges import Card, give
+    from fabgate.collector.people.badges import Card, give
 
     give(Card.spelled(badge.parse("dec:0077705924")), Member.objects.get(pk="m-1"), actor="maya")
     assert desk.get("/people", {"q": "0077705924"}).headers["Location"] == "/people/m-1"

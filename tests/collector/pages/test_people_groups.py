@@ -6,10 +6,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from fabgate.collector.blocks import today
 from fabgate.collector.models import Change, Group, Machine, Member
 from fabgate.collector.pages.people.groups import GroupForm
-
+from fabgate.collector.people.blocks import today
 from tests.collector.pages.counter import NEW, a_broker, a_house, refused, served, text  # noqa: F401 (fixtures)
 
 

@@ -11,14 +11,13 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from fabgate.collector import uploads
-from fabgate.collector.blocks import today
-from fabgate.collector.members_rows import COLUMNS, columns_of
 from fabgate.collector.models import Account, Badge, Change, Member
-from tests.collector.workbooks import workbook
-
+from fabgate.collector.people.blocks import today
+from fabgate.collector.people.import_list import uploads
+from fabgate.collector.people.import_list.rows import COLUMNS, columns_of
 from tests.collector.pages.conftest import hashed
 from tests.collector.pages.counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
+from tests.collector.workbooks import workbook
 
 ALL = f"id,name,badges\nm-1,Ada Lovelace,{ADA}\nm-2,Zoé Müller-Østergård,{ZOE}\nm-3,Élise Noël,\n"
 #: A class of seven.

@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 from django.conf import settings
 
-from fabgate.collector import leaving
-from fabgate.collector.blocks import today
+from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Account, ApiKey, Badge, Change, Group, Machine, Member, SignIn
 from fabgate.collector.pages.people.numbers import next_id
 from fabgate.collector.pages.people.person_forms import PersonForm
-from fabgate.collector.store import Store
+from fabgate.collector.people import leaving
+from fabgate.collector.people.blocks import today
 from tests.collector.gates import NOON, Journal
-
 from tests.collector.pages.conftest import hashed
 from tests.collector.pages.counter import a_broker, a_house, admitted, said, text, trained  # noqa: F401 (fixtures)
 

@@ -21,13 +21,15 @@ from django.db import connection, models
 from django.test import Client
 
 from fabgate import wire
-from fabgate.collector import corrections, gates, roster
-from fabgate.collector.message import Received
-from fabgate.collector.migrating import GROWING
+from fabgate.collector.access import roster
+from fabgate.collector.broker.message import Received
+from fabgate.collector.intake.store import Store
+from fabgate.collector.machines import enrol_gate
 from fabgate.collector.models import Account, ApiKey, UsageSession
 from fabgate.collector.models.fields import Flag
-from fabgate.collector.store import Store
-from fabgate.collector.worker import Worker
+from fabgate.collector.processes.migration import GROWING
+from fabgate.collector.processes.worker import Worker
+from fabgate.collector.sessions import corrections
 from tests.browser import furnish
 from tests.collector.gates import Journal
 from tests.collector.plans import Asked, Walk, listening, plans
@@ -88,7 +90,7 @@ def _gates_say(now: datetime) -> None:
 
 
 def _programs_ask(env: Any) -> None:
-    gates.add(argparse.Namespace(name="hall-2", machine="laser", rules=[], new_token=False, json=False))
+    enrol_gate.add(argparse.Namespace(name="hall-2", machine="laser", rules=[], new_token=False, json=False))
     token = (env.gate_directory("hall-2") / "token").read_text().strip()
     key = ApiKey.make("Invoices", ["sessions:read"], made_by=None, expires_at=None)[1]
     for path, headers in (

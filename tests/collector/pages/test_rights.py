@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, path, reverse
 
-from fabgate.collector import rights
 from fabgate.collector.models import Account
-from fabgate.collector.roles import ALL, OWN, Right, reads, writes
+from fabgate.collector.pages import rights
+from fabgate.collector.pages.roles import ALL, OWN, Right, reads, writes
 
 #: A value for each kind of place in a path.
 SAMPLES = {

@@ -9,7 +9,8 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from fabgate.collector import devices, signing_in
+from fabgate.collector.accounts import known_browsers
+from fabgate.collector.accounts import sign_in as signing_in
 from fabgate.collector.models import Account, FailedSignIn, SignIn, accounts
 from tests.collector.pages.conftest import PASSWORD
 
@@ -123,7 +124,7 @@ def failed(name="desk", times=accounts.MAX_FAILURES_OF_NAME, address="10.0.0.1")
 def known(visitor, account):
     """A browser in which the desk signed in once, and signed out."""
     account("desk")
-    cookie = sign_in(visitor).cookies[devices.COOKIE]
+    cookie = sign_in(visitor).cookies[known_browsers.COOKIE]
     assert (cookie["httponly"], cookie["samesite"], cookie["max-age"]) == (True, "Lax", 365 * 24 * 3600)
     assert visitor.post("/sign-out").status_code == 303
     return visitor
@@ -163,17 +164,19 @@ def test_a_browser_knows_only_the_accounts_that_signed_in_in_it(known, account):
 
 def test_a_cookie_that_nobody_signed_opens_nothing(known):
     failed()
-    known.cookies[devices.COOKIE] = known.cookies[devices.COOKIE].value[:-1] + "!"
+    known.cookies[known_browsers.COOKIE] = known.cookies[known_browsers.COOKIE].value[:-1] + "!"
     assert sign_in(known).status_code == 429
 
 
 def test_a_browser_remembers_those_who_signed_in_last():
     request = RequestFactory().get("/")
-    for n in range(devices.MOST + 1):
-        response = devices.remember(request, HttpResponse(), Account(name=f"n{n}"))
-        request.COOKIES[devices.COOKIE] = response.cookies[devices.COOKIE].value
-    known = [name for name in (f"n{n}" for n in range(devices.MOST + 1)) if devices.counted_as(request, name)]
-    assert known == [f"n{n}" for n in range(1, devices.MOST + 1)]
+    for n in range(known_browsers.MOST + 1):
+        response = known_browsers.remember(request, HttpResponse(), Account(name=f"n{n}"))
+        request.COOKIES[known_browsers.COOKIE] = response.cookies[known_browsers.COOKIE].value
+    known = [
+        name for name in (f"n{n}" for n in range(known_browsers.MOST + 1)) if known_browsers.counted_as(request, name)
+    ]
+    assert known == [f"n{n}" for n in range(1, known_browsers.MOST + 1)]
 
 
 def test_signing_out_ends_the_session(browse):

@@ -11,7 +11,7 @@ import pytest
 from django.utils import translation
 from django.utils.translation import gettext, ngettext, pgettext, trans_real
 
-from fabgate.collector import translations
+from fabgate.collector.base import translations
 from tests.collector.pages import mistakes, strings
 
 TEMPLATES = sorted((strings.ROOT / "templates").rglob("*.html"))

@@ -8,12 +8,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from fabgate.collector import complete
-from fabgate.collector.message import Received
+from fabgate.collector.broker.message import Received
+from fabgate.collector.entries import completeness
+from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, Hole, Journal, Quarantine
-from fabgate.collector.store import Store
 from tests.collector.gates import Journal as Gates
-
 from tests.collector.pages.used import NOON, Used, text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -82,7 +81,7 @@ def test_the_last_word_is_never_later_than_its_arrival(used, browse):
     shown = text(browse("auditor").get("/use/complete"))
     assert f"{used.now:%Y}" in shown
     assert f"{ahead:%Y}" not in shown
-    assert complete.now().until == used.now
+    assert completeness.now().until == used.now
 
 
 def test_however_many_gates_there_are_as_much_is_asked(browse):

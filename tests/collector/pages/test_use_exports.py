@@ -24,12 +24,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
-from fabgate.collector import corrections
-from fabgate.collector.formulas import kept_text
 from fabgate.collector.models import Change, Correction, Review, UsageSession
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.use import exports, files
-
+from fabgate.collector.sessions import corrections
+from fabgate.collector.sessions.csv_safety import kept_text
 from tests.collector.pages.used import MINUTE, NOON, Used, body, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")

@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 
 from fabgate.collector.models import Badge, Gate, Refusal
-
 from tests.collector.pages.used import MINUTE, NOON, Used, body, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")

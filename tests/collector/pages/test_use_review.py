@@ -10,14 +10,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from fabgate.collector import corrections
+from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Change, LedgerLine, Review, UsageSession
 from fabgate.collector.pages.use.review import cases
-from fabgate.collector.store import Store
+from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
+from tests.collector.db.test_postgresql import together
 from tests.collector.gates import Journal
-from tests.collector.test_postgresql import together
-
 from tests.collector.pages.used import MINUTE, NOON, Used, text
 
 pytestmark = pytest.mark.usefixtures("database")

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from fabgate import wire
-from fabgate.collector import corrections
+from fabgate.collector.intake.store import Store
 from fabgate.collector.models import (
     Badge,
     Change,
@@ -22,8 +22,7 @@ from fabgate.collector.models import (
     UsageSession,
 )
 from fabgate.collector.pages.formatting import NOTHING
-from fabgate.collector.store import Store
-
+from fabgate.collector.sessions import corrections
 from tests.collector.pages.tabs import sent_by
 from tests.collector.pages.used import MINUTE, NOON, Used, machine, text
 

@@ -14,7 +14,6 @@ from django.utils import timezone
 from fabgate.collector.models import Member, Refusal, UsageSession
 from fabgate.collector.pages.ids import SESSION, TAKEN_OF_SESSIONS
 from fabgate.collector.pages.use import urls
-
 from tests.collector.pages.used import MINUTE, NOON, Used, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")

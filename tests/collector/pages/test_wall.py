@@ -11,11 +11,11 @@ import pytest
 from django.urls import NoReverseMatch, get_resolver, reverse
 from django.utils import translation
 
-from fabgate.collector import rights
 from fabgate.collector.models import Member
+from fabgate.collector.pages import rights
 from fabgate.collector.pages.wall import urls, words
 from fabgate.collector.pages.wall.line import Gone, ask
-from fabgate.collector.pages.who import Who
+from fabgate.collector.people.display_names import Who
 
 SEEN: dict[str, Any] = {
     "gate": "laser-1",
@@ -73,7 +73,7 @@ def test_a_true_workshop_has_no_route_no_right_and_no_tab_of_it(browse):
 def test_a_simulated_one_has_it_and_only_who_is_signed_in_may_use_it(tmp_path):
     program = (
         "import django; django.setup()\n"
-        "from fabgate.collector import rights\n"
+        "from fabgate.collector.pages import rights\n"
         "rows = {name: row for name, row in rights.table().items() if name.startswith('wall')}\n"
         "print(sorted(rows), [name for name, row in rows.items() if row.is_open or row.is_keyed])\n"
         "print(rights.may('auditor', 'wall-do', 'POST'), rights.may('auditor', 'wall'), rights.may('', 'wall'))\n"

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from fabgate.collector import presets
-from fabgate.collector.blocks import today
+from fabgate.collector.machines import presets
 from fabgate.collector.models import (
     Account,
     Group,
@@ -20,7 +19,7 @@ from fabgate.collector.models import (
     Training,
 )
 from fabgate.collector.pages.formatting import NOTHING
-
+from fabgate.collector.people.blocks import today
 from tests.collector.pages.counter import a_broker, a_house  # noqa: F401 (fixtures)
 from tests.collector.pages.tabs import sent_by
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from fabgate.collector import first_link
+from fabgate.collector.accounts import first_link
 from fabgate.collector.models import Account, Change, OneTimeLink, SignIn
 from fabgate.errors import UsageError
 

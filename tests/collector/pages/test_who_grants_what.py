@@ -6,11 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from fabgate.collector import grants
-from fabgate.collector.blocks import today
 from fabgate.collector.models import Account, Change, Grant, Member, Training
+from fabgate.collector.people import trainings
+from fabgate.collector.people.blocks import today
 from fabgate.errors import UsageError
-
 from tests.collector.pages.counter import a_broker, a_house, text, trained  # noqa: F401 (fixtures)
 
 WAYS = ["one", "many"]
@@ -115,23 +114,23 @@ def test_underneath_the_pages_the_same_rules_hold_and_the_site_itself_is_free_of
     laser().trainers.add(account("trainer", "cy"))
     ada = Member.objects.get(pk="m-1")
     for who in (bo, account("desk")):
-        for give in (grants.give, lambda one, *more, **said: grants.give_all([one], *more, **said)):
+        for give in (trainings.give, lambda one, *more, **said: trainings.give_all([one], *more, **said)):
             with pytest.raises(UsageError, match="Only its trainers and managers"):
                 give(ada, laser(), "autonomous", actor=who, since=today())
     laser().trainers.add(bo)
-    for give in (grants.give, lambda one, *more, **said: grants.give_all([one], *more, **said)):
+    for give in (trainings.give, lambda one, *more, **said: trainings.give_all([one], *more, **said)):
         with pytest.raises(UsageError, match="Only a manager makes instructors"):
             give(ada, laser(), "instructor", actor=bo, since=today())
         with pytest.raises(UsageError, match="Only a manager dates a grant more than a month back"):
             give(ada, laser(), "autonomous", actor=bo, since=LONG_AGO)
     assert not Grant.objects.exists()
-    grants.give(ada, laser(), "supervised", actor=bo, since=LONG_AGO + timedelta(days=1))
+    trainings.give(ada, laser(), "supervised", actor=bo, since=LONG_AGO + timedelta(days=1))
     Grant.objects.all().delete()
     Change.objects.all().delete()
-    grants.give(ada, laser(), "instructor", actor="cli:maya", since=LONG_AGO)
+    trainings.give(ada, laser(), "instructor", actor="cli:maya", since=LONG_AGO)
     assert Change.objects.get().actor == "cli:maya"
     with pytest.raises(UsageError, match=r"Dr\. Nobody"):
-        grants.give(ada, laser(), "autonomous", actor="cli:maya", since=today(), trainer="Dr. Nobody")
+        trainings.give(ada, laser(), "autonomous", actor="cli:maya", since=today(), trainer="Dr. Nobody")
 
 
 # --- who trains it ----------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fabgate import wire
+from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, Machine, Member
-from fabgate.collector.store import Store
 from tests.collector.gates import Journal
 
 #: Noon of the day before yesterday, where the site is (its zone is UTC in tests).

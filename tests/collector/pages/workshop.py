@@ -15,9 +15,11 @@ from django.conf import settings
 from django.test import Client
 
 from fabgate import badge, wire
-from fabgate.collector import presets, roster
-from fabgate.collector.key_files import new_key, write_secret
-from fabgate.collector.message import Received
+from fabgate.collector.access import roster
+from fabgate.collector.base.key_files import new_key, write_secret
+from fabgate.collector.broker.message import Received
+from fabgate.collector.intake.store import Store
+from fabgate.collector.machines import presets
 from fabgate.collector.models import (
     Account,
     Badge,
@@ -28,7 +30,6 @@ from fabgate.collector.models import (
     Member,
     Training,
 )
-from fabgate.collector.store import Store
 from tests.collector.gates import Journal
 
 #: gate, machine, title, category, preset

@@ -7,11 +7,11 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from fabgate.collector import accounts
+from fabgate.collector.accounts import manage
 from fabgate.collector.models import Account
-from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.member_field import MemberField
-from fabgate.collector.pages.watched import Watched
+from fabgate.collector.pages.name_field import LineField
+from fabgate.collector.pages.stale_form import Watched
 from fabgate.errors import UsageError
 
 
@@ -58,7 +58,7 @@ class NewAccountForm(AccountForm):
     def clean_name(self) -> str:
         """Refuse what cannot be a log-in name."""
         try:
-            return accounts.check_name(self.cleaned_data["name"])
+            return manage.check_name(self.cleaned_data["name"])
         except UsageError:
             raise forms.ValidationError(
                 _("Use letters, digits and . _ - @ + for it, and a name that nobody else has.")

@@ -6,8 +6,8 @@ from django.utils import timezone, translation
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from fabgate.collector.mails import Mail
 from fabgate.collector.models import OneTimeLink
+from fabgate.collector.people.mails import Mail
 
 
 def with_link(link: OneTimeLink, address: str) -> Mail:

@@ -7,7 +7,7 @@ from typing import Final
 from django.urls import path
 
 from fabgate.collector.pages.accounts import views
-from fabgate.collector.roles import Right, reads, writes
+from fabgate.collector.pages.roles import Right, reads, writes
 
 urlpatterns = [
     path("accounts", views.accounts, name="accounts"),

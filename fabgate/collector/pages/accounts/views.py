@@ -10,14 +10,15 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from fabgate.collector import accounts as house
-from fabgate.collector import changes, mails, pulse
-from fabgate.collector.door import account_of, see_other
+from fabgate.collector.accounts import manage as house
+from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import Account, ApiKey, OneTimeLink
-from fabgate.collector.pages import errors, watched
+from fabgate.collector.pages import errors, stale_form
+from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.accounts import letters
 from fabgate.collector.pages.accounts.forms import AccountForm, NewAccountForm
 from fabgate.collector.pages.member_field import written
+from fabgate.collector.people import mails
 from fabgate.errors import UsageError
 
 
@@ -72,7 +73,7 @@ def mail(request: HttpRequest, pk: int) -> HttpResponse:
         raise UsageError(_("No mail server is set, or no e-mail address is known. Send the link yourself."))
     (problem,) = mails.send([letters.with_link(found, _address(request, token))])
     verb = "account.not-mailed" if problem else "account.mailed"
-    changes.note(account_of(request).name, verb, account, reason=problem[:200], after={"email": account.email})
+    audit.note(account_of(request).name, verb, account, reason=problem[:200], after={"email": account.email})
     about = {"name": account, "email": account.email, "why": problem}
     if problem:
         messages.error(request, _("The link could not be sent to %(email)s: %(why)s.") % about)
@@ -97,11 +98,11 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
 def _saved(request: HttpRequest, account: Account) -> AccountForm | None:
     """Save what was typed; return the form where it cannot be."""
     with transaction.atomic():
-        row = watched.held(account)
+        row = stale_form.held(account)
         form = AccountForm(request.POST, initial=_shown(row))
         if form.is_overtaken() or not form.is_valid():
             return form
-        with changes.made(account_of(request).name, "account.updated", row):
+        with audit.made(account_of(request).name, "account.updated", row):
             for name in ("display_name", "email", "role", "member"):
                 setattr(row, name, form.cleaned_data[name])
             # Only these: a password that was set meanwhile holds.
@@ -118,9 +119,11 @@ def _shown(account: Account) -> dict[str, str]:
 def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpResponse:
     actor = account_of(request).name
     with transaction.atomic():
-        account = watched.held(account)  # before its keys, as whoever saves it has it: or each would wait for the other
+        account = stale_form.held(
+            account
+        )  # before its keys, as whoever saves it has it: or each would wait for the other
         if is_active:
-            with changes.made(actor, "account.activated", account):
+            with audit.made(actor, "account.activated", account):
                 account.is_active = True
                 account.save(update_fields=["is_active"])
         else:

@@ -7,7 +7,7 @@ from typing import Final
 from django.urls import path
 
 from fabgate.collector.pages.events import views
-from fabgate.collector.roles import ALL, Right
+from fabgate.collector.pages.roles import ALL, Right
 
 urlpatterns = [path("floor/events", views.events, name="floor-events")]
 #: It says which kind of thing has changed and where, never what it says now: pages ask for that, with their own rights.

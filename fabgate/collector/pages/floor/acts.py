@@ -12,13 +12,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate import wire
-from fabgate.collector import commands, locks, roster
-from fabgate.collector.door import account_of
+from fabgate.collector.access import roster
+from fabgate.collector.machines import commands, locks
 from fabgate.collector.models import Account, Gate, Machine
-from fabgate.collector.pages import who
+from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.floor import stations
 from fabgate.collector.pages.floor.stations import Station, forgotten_locks, moment
 from fabgate.collector.pages.floor.writing import Outcome
+from fabgate.collector.people import display_names
 from fabgate.errors import UsageError
 
 #: What is said when an order was sent; what the gate makes of it is told live.
@@ -90,7 +91,7 @@ def give(request: HttpRequest, gate: Gate, verb: str, *, seconds: int | None = N
     try:
         order = commands.give(gate, verb, account_of(request).name, seconds=seconds, timeout_s=roster.PAGE_S)
     except commands.Asked as error:
-        asked_by = who.signing_in([error.order.actor]).get(error.order.actor, _("Somebody"))
+        asked_by = display_names.signing_in([error.order.actor]).get(error.order.actor, _("Somebody"))
         text = _(
             "%(where)s was told to go on for longer a moment ago, by %(who)s: that counts once. See what its gate answers;"
             " then it can be given still more."

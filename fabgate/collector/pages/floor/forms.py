@@ -11,10 +11,10 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import locks
-from fabgate.collector.blocks import today
-from fabgate.collector.pages.lines import LineField
-from fabgate.collector.pages.watched import Watched
+from fabgate.collector.machines import locks
+from fabgate.collector.pages.name_field import LineField
+from fabgate.collector.pages.stale_form import Watched
+from fabgate.collector.people.blocks import today
 from fabgate.display import LINES, REASONS
 
 #: Over what the display will show, in each language.

@@ -10,12 +10,12 @@ from typing import Final
 
 from django.db.models import QuerySet
 
-from fabgate.collector.access import is_over
-from fabgate.collector.blocks import today
+from fabgate.collector.access.eligibility import is_over
 from fabgate.collector.models import Block, Grant, Member, UsageSession
-from fabgate.collector.pages import who
 from fabgate.collector.pages.floor import stations
-from fabgate.collector.pages.who import Who
+from fabgate.collector.people import display_names
+from fabgate.collector.people.blocks import today
+from fabgate.collector.people.display_names import Who
 
 #: Who ended a session before that is taken to have gone home.
 LATELY: Final = timedelta(hours=2)
@@ -50,7 +50,7 @@ def now(at: datetime) -> list[Person]:
         seen.setdefault(gate.session_member, (str(gate.machine), gate.seen_at, True))
     for person, machine, ended in _lately(at):
         seen.setdefault(person, (machine, ended, False))
-    people = who.called(seen)
+    people = display_names.called(seen)
     supervisors = _supervisors(people.values())
     return [Person(people[one], *where, one in supervisors) for one, where in seen.items()]
 

@@ -11,10 +11,10 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import commands
+from fabgate.collector.machines import commands
 from fabgate.collector.models import Order
-from fabgate.collector.pages import who
 from fabgate.collector.pages.floor.stations import moment
+from fabgate.collector.people import display_names
 
 #: What is state and not only an order.
 _STATE: Final = frozenset({"lock", "unlock"})
@@ -53,7 +53,7 @@ def lately(at: datetime) -> list[Given]:
 def said(orders: QuerySet[Order], most: int, at: datetime) -> list[Given]:
     """Return the newest of `orders` in words."""
     rows = list(orders.select_related("gate__machine").order_by("-at", "-pk")[:most])
-    named = who.signing_in(row.actor for row in rows)
+    named = display_names.signing_in(row.actor for row in rows)
     return [_given(row, named, at) for row in rows]
 
 

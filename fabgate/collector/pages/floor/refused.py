@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from fabgate.collector.models import Refusal
-from fabgate.collector.pages import reasons, who
-from fabgate.collector.pages.who import Holder, Who
+from fabgate.collector.people import display_names, reasons
+from fabgate.collector.people.display_names import Holder, Who
 
 #: What is older is among the refusals of the tab Use.
 LATELY: Final = timedelta(hours=12)
@@ -55,14 +55,14 @@ class Refused:
     @property
     def name(self) -> str:
         """Return who it was, or else what badge."""
-        return str(self.who or who.unnamed(self.holder))
+        return str(self.who or display_names.unnamed(self.holder))
 
 
 def lately(at: datetime) -> list[Refused]:
     """Return the newest refusals."""
     rows = list(Refusal.between(at - LATELY).select_related("gate", "machine")[:MOST])
-    people = who.called(row.member for row in rows)
-    then, now = who.at_the_time(rows), who.holding(row.badge for row in rows if not row.member)
+    people = display_names.called(row.member for row in rows)
+    then, now = display_names.at_the_time(rows), display_names.holding(row.badge for row in rows if not row.member)
     return [
         Refused(
             row,

@@ -17,7 +17,7 @@ from fabgate.collector.pages.floor.orders import Given
 from fabgate.collector.pages.floor.refused import Refused
 from fabgate.collector.pages.floor.stations import Station
 from fabgate.collector.pages.formatting import STATES
-from fabgate.collector.pages.live import Asked
+from fabgate.collector.pages.live_regions import Asked
 
 #: In which order states are counted above the machines: what needs a person first.
 _COUNTED: Final = (

@@ -15,12 +15,16 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from fabgate.collector import formats, local_times, locks, opening
+from fabgate.collector import formats
+from fabgate.collector.access import opening_hours
+from fabgate.collector.base import local_times
+from fabgate.collector.machines import locks
 from fabgate.collector.models import Gate, Journal, Machine
-from fabgate.collector.pages import clocks, reasons, who
+from fabgate.collector.pages import clocks
 from fabgate.collector.pages.floor import longer
 from fabgate.collector.pages.formatting import STATES
-from fabgate.collector.pages.who import Who
+from fabgate.collector.people import display_names, reasons
+from fabgate.collector.people.display_names import Who
 
 #: A gate speaks once a minute of how long the job has run; one that did not run for so long was left on.
 STILL_FOR: Final = timedelta(minutes=3)
@@ -143,10 +147,10 @@ def of(machine: Machine, at: datetime) -> list[Station]:
 
 def _told(stations: list[Station], at: datetime) -> list[Station]:
     gates = [station.gate for station in stations if station.gate is not None]
-    people = who.called(gate.session_member for gate in gates)
+    people = display_names.called(gate.session_member for gate in gates)
     behind = awaited(gates)
-    accounts = who.signing_in(station.machine.locked_by for station in stations)
-    hours = opening.Calendar(timezone.localtime(at).date())
+    accounts = display_names.signing_in(station.machine.locked_by for station in stations)
+    hours = opening_hours.Calendar(timezone.localtime(at).date())
     for station in stations:
         station.locked_by = accounts.get(station.machine.locked_by, "")
         station.locked_since = moment(station.machine.locked_at) if station.machine.locked_at else ""
@@ -287,7 +291,7 @@ def _tell_idle(station: Station, gate: Gate) -> None:
         _note_lock(station, is_confirmed=bool(locked))
 
 
-def _tell_hours(station: Station, hours: opening.Calendar, at: datetime) -> None:
+def _tell_hours(station: Station, hours: opening_hours.Calendar, at: datetime) -> None:
     """Say of a machine that could be used that it is closed now: its gate lets nobody begin but maintainers."""
     local = timezone.localtime(at)
     if hours.is_open(station.machine, local):

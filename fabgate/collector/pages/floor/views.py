@@ -10,25 +10,26 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from fabgate.collector import locks, mails
-from fabgate.collector.door import account_of, back_to, see_other
+from fabgate.collector.machines import locks
 from fabgate.collector.models import Gate, Machine
-from fabgate.collector.pages import errors, live, watched, who
+from fabgate.collector.pages import errors, live_regions, stale_form
+from fabgate.collector.pages.access_control import account_of, back_to, see_other
 from fabgate.collector.pages.floor import acts, longer, stations, writing
 from fabgate.collector.pages.floor.forms import LockForm
 from fabgate.collector.pages.floor.shown import Shown
+from fabgate.collector.people import display_names, mails
 from fabgate.errors import UsageError
 
 
 def floor(request: HttpRequest) -> HttpResponse:
     """Show every machine, who is here, who was refused, and which orders were given."""
-    shown = Shown(datetime.now(UTC), account_of(request), live.asked(request))
+    shown = Shown(datetime.now(UTC), account_of(request), live_regions.asked(request))
     return render(request, "floor/floor.html", {"shown": shown})
 
 
 def kiosk(request: HttpRequest) -> HttpResponse:
     """Show every machine on a big display, without surnames and without anything to press."""
-    shown = Shown(datetime.now(UTC), account_of(request), live.asked(request))
+    shown = Shown(datetime.now(UTC), account_of(request), live_regions.asked(request))
     return render(request, "floor/kiosk.html", {"shown": shown})
 
 
@@ -76,7 +77,7 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
         is_right = not form.is_overtaken() and form.is_valid()
     else:
         with transaction.atomic():
-            machine = watched.held(machine)
+            machine = stale_form.held(machine)
             if machine.lock is not None and not acts.may_unlock(account_of(request), machine):
                 return _not_yours(request, machine)
             form = LockForm(request.POST, initial=_standing(machine))
@@ -90,7 +91,7 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
     used = [station for station in stations.now(datetime.now(UTC)) if station.machine == machine and station.may_be_on]
     shown = {"form": form, "machine": machine, "back": back, "used": used}
     # Half of a word is no mistake: the page itself asks while it is typed.
-    status = 200 if is_right or live.is_asked_again(request) else form.status
+    status = 200 if is_right or live_regions.is_asked_again(request) else form.status
     return render(request, "floor/lock.html", shown, status=status)
 
 
@@ -105,7 +106,7 @@ def unlock(request: HttpRequest, name: str) -> HttpResponse:
         raise errors.Conflict(text % {"machine": machine})
     named = request.POST.get("lock", "")
     with transaction.atomic():
-        machine = watched.held(machine)
+        machine = stale_form.held(machine)
         is_forgotten = acts.is_kept(machine, named)
         if machine.lock is None and not is_forgotten:
             raise errors.Conflict(_("%(machine)s is not locked any more.") % {"machine": machine})
@@ -160,4 +161,4 @@ def _another(machine: Machine) -> str:
 
 
 def _locked_by(machine: Machine) -> str:
-    return who.signing_in([machine.locked_by]).get(machine.locked_by, _("Somebody"))
+    return display_names.signing_in([machine.locked_by]).get(machine.locked_by, _("Somebody"))

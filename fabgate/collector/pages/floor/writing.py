@@ -15,10 +15,11 @@ from django.db import transaction
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from fabgate.collector import changes, mails
-from fabgate.collector.mails import Mail
+from fabgate.collector.db import audit
 from fabgate.collector.models import Change, Member
 from fabgate.collector.pages.floor.stations import Station, moment
+from fabgate.collector.people import mails
+from fabgate.collector.people.mails import Mail
 
 #: How long nobody is written to again about the same session.
 PAUSE: Final = timedelta(hours=1)
@@ -72,7 +73,7 @@ def write(stations: Iterable[Station], at: datetime, actor: str) -> list[Outcome
     problems = mails.send([mail for _station, mail in begun]) if begun else []
     for (station, mail), problem in zip(begun, problems, strict=True):
         if problem:
-            changes.note(actor, NOT_MAILED, _member(station), reason=problem[:200], after=_said(station, mail))
+            audit.note(actor, NOT_MAILED, _member(station), reason=problem[:200], after=_said(station, mail))
     return [Outcome(station, problem) for (station, _mail), problem in zip(begun, problems, strict=True)]
 
 
@@ -83,7 +84,7 @@ def _begin(station: Station, mail: Mail, at: datetime, actor: str) -> bool:
         said = _said(station, mail)
         if said["session"] in lately(at):
             return False
-        changes.note(actor, MAILED, member, after=said)
+        audit.note(actor, MAILED, member, after=said)
         return True
 
 

@@ -18,7 +18,7 @@ from fabgate.collector.pages.floor.stations import moment
 
 #: A gate asks for its roster every few minutes; one that could not make sure for so long is cut off from the web side.
 UNSURE_AFTER: Final = timedelta(hours=1)
-#: What a gate's problems begin with, as gate/reports.py calls them; `roster-ahead` is batch.py's.
+#: What a gate's problems begin with, as gate/reports.py calls them; `roster-ahead` is intake/batch.py's.
 PROBLEMS: Final[Mapping[str, Any]] = {
     "certificate": gettext_lazy("Its certificate for the broker has to be renewed"),
     "command": gettext_lazy("A command was refused"),

@@ -9,9 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
-from fabgate.collector import complete, quarantine
-from fabgate.collector.door import see_other
+from fabgate.collector.entries import completeness
+from fabgate.collector.intake import quarantine
 from fabgate.collector.models import Boot, Gate, Hole, Journal, Order, Quarantine
+from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.floor import acts, orders
 from fabgate.collector.pages.floor.stations import forgotten_locks
 from fabgate.collector.pages.gates import broker, health
@@ -73,7 +74,7 @@ def _hole(hole: Hole) -> dict[str, Any]:
 
 def _awaited(rows: list[Journal]) -> list[dict[str, Any]]:
     """Return the gaps that later entries show, and what the gate says it has written beyond them."""
-    found = complete.awaited(rows)
+    found = completeness.awaited(rows)
     return [
         {"numbers": health.numbers(first, end), "journal": journal.name}
         for journal in rows

@@ -7,7 +7,7 @@ from typing import Final
 from django.urls import path
 
 from fabgate.collector.pages.home import views
-from fabgate.collector.roles import ALL, OPEN, Right
+from fabgate.collector.pages.roles import ALL, OPEN, Right
 
 urlpatterns = [
     path("", views.home, name="home"),

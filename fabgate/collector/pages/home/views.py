@@ -7,25 +7,25 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from fabgate.collector import changes
-from fabgate.collector.door import account_of, back_to, see_other
+from fabgate.collector.db import audit
 from fabgate.collector.models import Account
-from fabgate.collector.pages import frame
+from fabgate.collector.pages import layout
+from fabgate.collector.pages.access_control import account_of, back_to, see_other
 from fabgate.collector.pages.language import SPOKEN
 from fabgate.errors import UsageError
 
 
 def home(request: HttpRequest) -> HttpResponse:
     """Go to the first page of this person's role."""
-    return see_other(reverse(frame.first_way(account_of(request).role)))
+    return see_other(reverse(layout.first_way(account_of(request).role)))
 
 
 def theme(request: HttpRequest) -> HttpResponse:
     """Keep the chosen colours in this browser."""
     chosen = request.POST.get("theme", "")
-    if chosen not in frame.THEMES:
-        raise UsageError(_("Wanted one of: %(known)s.") % {"known": ", ".join(frame.THEMES)})
-    return _kept(request, frame.THEME_COOKIE, chosen)
+    if chosen not in layout.THEMES:
+        raise UsageError(_("Wanted one of: %(known)s.") % {"known": ", ".join(layout.THEMES)})
+    return _kept(request, layout.THEME_COOKIE, chosen)
 
 
 def language(request: HttpRequest) -> HttpResponse:
@@ -34,7 +34,7 @@ def language(request: HttpRequest) -> HttpResponse:
     if chosen not in SPOKEN:
         raise UsageError(_("Wanted one of: %(known)s.") % {"known": ", ".join(sorted(SPOKEN))})
     if isinstance(request.user, Account):
-        with changes.made(request.user.name, "account.updated", request.user):
+        with audit.made(request.user.name, "account.updated", request.user):
             request.user.lang = chosen
             request.user.save(update_fields=["lang"])
     return _kept(request, settings.LANGUAGE_COOKIE_NAME, chosen)

@@ -16,15 +16,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import accounts, api, changes, pulse
-from fabgate.collector.door import account_of, see_other
+from fabgate.collector.accounts import manage
+from fabgate.collector.api import sessions
+from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import ApiKey
 from fabgate.collector.pages import errors
-from fabgate.collector.pages.lines import LineField
+from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.name_field import LineField
 from fabgate.errors import UsageError
 
 #: What each scope lets a program do.
-SCOPES: Final = {api.SESSIONS_READ: gettext_lazy("Read sessions and their corrections, with names")}
+SCOPES: Final = {sessions.SESSIONS_READ: gettext_lazy("Read sessions and their corrections, with names")}
 #: Days; nothing lasts for ever by itself.
 LASTS: Final = [
     ("90", gettext_lazy("three months")),
@@ -79,7 +81,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Let a key open nothing any more, from now on."""
     key = get_object_or_404(ApiKey, pk=pk)
     try:
-        accounts.revoke(key, actor=account_of(request).name)
+        manage.revoke(key, actor=account_of(request).name)
     except UsageError:
         raise errors.Conflict(_("This key was revoked already.")) from None
     messages.success(request, _("“%(name)s” opens nothing any more.") % {"name": key.name})
@@ -96,7 +98,7 @@ def _make(request: HttpRequest, typed: dict[str, Any]) -> tuple[ApiKey, str] | N
             return None
         key, token = ApiKey.make(typed["name"], typed["scopes"], made_by=account, expires_at=expires_at)
         told = {"name": key.name, "scopes": key.scopes, "expires_at": expires_at and expires_at.isoformat()}
-        changes.note(account.name, "key.made", key, after=told)
+        audit.note(account.name, "key.made", key, after=told)
     return key, token
 
 

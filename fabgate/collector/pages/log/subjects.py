@@ -7,7 +7,7 @@ from typing import Final
 
 from django.db.models import Q
 
-from fabgate.collector.fold import folded
+from fabgate.collector.base.search_key import folded
 from fabgate.collector.models import (
     Account,
     ApiKey,
@@ -22,8 +22,8 @@ from fabgate.collector.models import (
     Training,
     UsageSession,
 )
-from fabgate.collector.pages import who
 from fabgate.collector.pages.formatting import NOTHING
+from fabgate.collector.people import display_names
 
 #: What has a name of its own beside the key by which the log knows it: both are shown.
 _NAMED: Final[dict[str, Callable[[set[str]], dict[str, str]]]] = {
@@ -92,7 +92,7 @@ _MOST: Final = 500
 
 def _badges(keys: set[str]) -> dict[str, str]:
     rows = {str(row.pk): row for row in Badge.objects.filter(pk__in=_numbers(keys)).select_related("group")}
-    people = who.called(row.holder for row in rows.values())
+    people = display_names.called(row.holder for row in rows.values())
     return {key: str(people.get(row.holder, row.holder)) for key, row in rows.items()}
 
 
@@ -118,7 +118,7 @@ def _reviews(keys: set[str]) -> dict[str, str]:
 
 def _sessions(keys: set[str]) -> dict[str, str]:
     rows = list(UsageSession.objects.filter(pk__in=keys).select_related("machine", "gate"))
-    people = who.called(row.used_by for row in rows)
+    people = display_names.called(row.used_by for row in rows)
     return {row.pk: f"{people.get(row.used_by, NOTHING)}, {row.machine or row.gate}" for row in rows}
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from django.urls import path
 
 from fabgate.collector.pages.log import views
-from fabgate.collector.roles import Right, reads
+from fabgate.collector.pages.roles import Right, reads
 
 urlpatterns = [path("log", views.log, name="log")]
 RIGHTS: Final = {"log": Right(get=reads())}

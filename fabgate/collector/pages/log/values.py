@@ -11,10 +11,9 @@ from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate import wire
-from fabgate.collector import locks, presets
+from fabgate.collector.machines import locks, presets
 from fabgate.collector.models import Account, Change, Machine, OneTimeLink, Training
 from fabgate.collector.models.calendar import WEEK
-from fabgate.collector.pages import reasons, who
 from fabgate.collector.pages.formatting import NOTHING, duration
 from fabgate.collector.pages.keys.views import SCOPES
 from fabgate.collector.pages.log import fields
@@ -24,6 +23,7 @@ from fabgate.collector.pages.people import words as people_words
 from fabgate.collector.pages.use import periods
 from fabgate.collector.pages.use import words as use_words
 from fabgate.collector.pages.use.usage import GROUPS
+from fabgate.collector.people import display_names, reasons
 
 #: Which fields name somebody, and which name who did it.
 _PEOPLE: Final = frozenset({"member", "members", "payer"})
@@ -93,8 +93,8 @@ class Names:
                 people |= {str(one) for name in _PEOPLE & told.keys() for one in _each(told[name])}
                 people |= {f"{wire.GROUP_PREFIX}{told['group']}"} if told.get("group") else set()
                 actors |= {str(one) for name in _ACTORS & told.keys() for one in _each(told[name])}
-        self._people = who.told_apart(people)
-        self._actors = who.signing_in(actors)
+        self._people = display_names.told_apart(people)
+        self._actors = display_names.signing_in(actors)
         self._accounts = {str(account.pk): str(account) for account in Account.objects.only("name", "display_name")}
         self._machines = _by_both(Machine.objects.only("name", "title"))
         self._trainings = _by_both(Training.objects.only("name", "title"))

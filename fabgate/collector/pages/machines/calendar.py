@@ -18,14 +18,15 @@ from django.utils.dates import WEEKDAYS_ABBR
 from django.utils.formats import time_format
 from django.utils.translation import gettext as _
 
-from fabgate.collector import changes, opening, pulse, roster
-from fabgate.collector.blocks import today
-from fabgate.collector.door import account_of, see_other
+from fabgate.collector.access import opening_hours, roster
+from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import Change, Opening, SpecialDay
-from fabgate.collector.pages import errors, known
+from fabgate.collector.pages import errors, gates_informed
+from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.machines import week
 from fabgate.collector.pages.machines.calendar_forms import SpecialForm, TonightForm, WeeklyForm
+from fabgate.collector.people.blocks import today
 
 FormT = TypeVar("FormT", WeeklyForm, SpecialForm)
 
@@ -60,14 +61,14 @@ def tonight(request: HttpRequest) -> HttpResponse:
     """Keep the workshop open late tonight: today's hours, the last of them longer; until 06:00 those of the day before."""
     now = _now()
     with _one_by_one():
-        found = opening.Calendar(now.date())
-        day = opening.night_at(found, now)
+        found = opening_hours.Calendar(now.date())
+        day = opening_hours.night_at(found, now)
         rows = SpecialDay.objects.filter(day=day, machine=None, category="").select_for_update(no_key=True)
         set_before = list(rows)
         form = TonightForm(request.POST, hours=week.tonight_in_words(found, now))
         if not form.is_overtaken() and form.is_valid() and found.spans(None, day) is None:
             form.add_error("to", _("No hours are set: the workshop is open always, tonight too."))
-        hours = opening.until_tonight(found, now, form.cleaned_data["to"]) if form.is_valid() else []
+        hours = opening_hours.until_tonight(found, now, form.cleaned_data["to"]) if form.is_valid() else []
         if hours and (wrong := _not_late(day, hours[-1], now) or _shortens(found, day, hours)):
             form.add_error("to", wrong)
         if is_right := not form.overtaken and form.is_valid():
@@ -104,30 +105,34 @@ def _now() -> datetime:
 
 def _not_late(day: date, hours: tuple[time, time], now: datetime) -> str:
     """Return why hours are none that are open late tonight; empty where they are."""
-    if opening.is_small_hour(now) and day == now.date() and opening.span(*hours)[1] > opening.NIGHT_MIN:
+    if (
+        opening_hours.is_small_hour(now)
+        and day == now.date()
+        and opening_hours.span(*hours)[1] > opening_hours.NIGHT_MIN
+    ):
         return _("It is night, after a day without hours. Choose a time from now until 06:00, or add a day.")
-    if opening.is_unclear(*hours):
+    if opening_hours.is_unclear(*hours):
         text = _("It would begin at %(time)s too. Choose a later time; one after midnight is on the next day.")
         return text % {"time": time_format(hours[0], "H:i")}
-    if opening.ends_tomorrow(*hours):
+    if opening_hours.ends_tomorrow(*hours):
         text = _("That would be until %(time)s tomorrow. Choose a later time today, or one until 06:00 in the night.")
         return text % {"time": time_format(hours[1], "H:i")}
-    if opening.is_over(day, *hours, now):
+    if opening_hours.is_over(day, *hours, now):
         text = _("It is %(time)s already: this would close the workshop. Choose a later time, also after midnight.")
         return text % {"time": time_format(now, "H:i")}
     return ""
 
 
-def _shortens(calendar: opening.Calendar, day: date, hours: Iterable[tuple[time, time]]) -> str:
+def _shortens(calendar: opening_hours.Calendar, day: date, hours: Iterable[tuple[time, time]]) -> str:
     """Return why hours would close the workshop earlier than it closes anyway; empty where they do not.
 
     They may be shorter than what was set for this day, if not than the usual hours: a time that was mistyped is put right.
     """
-    late = [opening.span(*one) for one in hours]
+    late = [opening_hours.span(*one) for one in hours]
     usual, set_now = calendar.usual(None, day.isoweekday()), calendar.spans(None, day)
-    if any(one is not None and opening.covers(one, late) for one in (usual, set_now)):
+    if any(one is not None and opening_hours.covers(one, late) for one in (usual, set_now)):
         return ""
-    ends = opening.clock(max(end for _start, end in set_now or []))
+    ends = opening_hours.clock(max(end for _start, end in set_now or []))
     text = _("It is open until %(time)s anyway. Choose a later time. To close earlier, add a day instead.")
     return text % {"time": ends}
 
@@ -135,7 +140,7 @@ def _shortens(calendar: opening.Calendar, day: date, hours: Iterable[tuple[time,
 def _added(request: HttpRequest, row: Opening | SpecialDay) -> HttpResponse | None:
     """Add a row, and tell the gates; None where it is there already."""
     with _one_by_one():
-        same = {name: getattr(row, name) for name in changes.fields_of(type(row)) if name != "id"}
+        same = {name: getattr(row, name) for name in audit.fields_of(type(row)) if name != "id"}
         if type(row).objects.filter(**same).exists():
             return None
         gates = _add(request, [row])
@@ -158,13 +163,13 @@ def _set_already(form: FormT) -> FormT:
 def _add(request: HttpRequest, rows: Iterable[Opening | SpecialDay]) -> list[Any]:
     with transaction.atomic():
         for row in rows:
-            with changes.made(account_of(request).name, "hours.set", row) as change:
+            with audit.made(account_of(request).name, "hours.set", row) as change:
                 row.save()
         return _rebuilt(change)
 
 
 def _take_out(request: HttpRequest, row: Opening | SpecialDay) -> Change:
-    with changes.made(account_of(request).name, "hours.removed", row) as change:
+    with audit.made(account_of(request).name, "hours.removed", row) as change:
         type(row).objects.filter(pk=row.pk).delete()  # the object itself keeps its id, for the log
     return change
 
@@ -195,13 +200,22 @@ def _page(
     status: int = 400,
 ) -> HttpResponse:
     now = today()
-    tonight_form = tonight_form or TonightForm(hours=week.tonight_in_words(opening.Calendar(now), _now()))
+    tonight_form = tonight_form or TonightForm(hours=week.tonight_in_words(opening_hours.Calendar(now), _now()))
     hours = [
-        {"row": row, "scope": _scope(row), "days": _days(row.days), "hours": week.span(opening.span(row.start, row.to))}
+        {
+            "row": row,
+            "scope": _scope(row),
+            "days": _days(row.days),
+            "hours": week.span(opening_hours.span(row.start, row.to)),
+        }
         for row in Opening.objects.select_related("machine").order_by("machine__name", "category", "start", "id")
     ]
     days = [
-        {"row": row, "scope": _scope(row), "hours": week.span(opening.span(row.start, row.to)) if row.start else ""}
+        {
+            "row": row,
+            "scope": _scope(row),
+            "hours": week.span(opening_hours.span(row.start, row.to)) if row.start else "",
+        }
         for row in SpecialDay.objects.filter(day__gte=now - timedelta(days=1))
         .select_related("machine")
         .order_by("day", "machine__name", "category", "start", "id")
@@ -215,7 +229,7 @@ def _page(
         "weekly": weekly_form,
         "special": special_form,
         "tonight": tonight_form,
-        "known": known.by(newest) if newest is not None and newest.rosters else None,
+        "known": gates_informed.by(newest) if newest is not None and newest.rosters else None,
     }
     if tonight_form.overtaken:
         status = 409

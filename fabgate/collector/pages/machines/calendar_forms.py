@@ -11,13 +11,13 @@ from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from fabgate.collector import opening
-from fabgate.collector.blocks import today
+from fabgate.collector.access import opening_hours
 from fabgate.collector.models import Machine
 from fabgate.collector.models.calendar import WEEK
-from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.machines import views
-from fabgate.collector.pages.watched import Watched
+from fabgate.collector.pages.name_field import LineField
+from fabgate.collector.pages.stale_form import Watched
+from fabgate.collector.people.blocks import today
 
 _TIME: Final = forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
 _WRONG_TIME: Final = {"invalid": gettext_lazy("Write a time such as 18:30.")}
@@ -119,7 +119,7 @@ class TonightForm(Watched, forms.Form):
 def _refuse_no_hours(form: forms.Form, cleaned: dict[str, Any]) -> None:
     """Refuse 09:00 to 09:00, which could be nothing or a day."""
     start, to = cleaned.get("start"), cleaned.get("to")
-    if start is not None and to is not None and opening.is_unclear(start, to):
+    if start is not None and to is not None and opening_hours.is_unclear(start, to):
         form.add_error("to", _("It would end when it begins. For the whole day write 00:00 to 00:00."))
 
 

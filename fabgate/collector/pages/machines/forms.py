@@ -18,12 +18,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate import wire
-from fabgate.collector import presets
-from fabgate.collector.gates import RESERVED_MACHINES
+from fabgate.collector.machines import presets
+from fabgate.collector.machines.enrol_gate import RESERVED_MACHINES
 from fabgate.collector.models import Gate, Machine, Training
-from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.machines import words
-from fabgate.collector.pages.watched import Watched
+from fabgate.collector.pages.name_field import LineField
+from fabgate.collector.pages.stale_form import Watched
 from fabgate.errors import UsageError
 
 _MINUTES: Final = ("limit_s", "max_s", "idle_off_s", "finish_max_s")

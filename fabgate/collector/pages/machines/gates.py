@@ -10,10 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 
-from fabgate.collector import gates as house
-from fabgate.collector.door import account_of
-from fabgate.collector.environ import Environment
+from fabgate.collector.base.environ import Environment
+from fabgate.collector.machines import enrol_gate as house
 from fabgate.collector.models import Gate, Machine
+from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.machines import views
 from fabgate.collector.pages.machines.forms import GateForm, MoveForm
 

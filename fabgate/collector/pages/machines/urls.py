@@ -8,7 +8,7 @@ from django.urls import path
 
 from fabgate.collector.models import Account
 from fabgate.collector.pages.machines import calendar, gates, views
-from fabgate.collector.roles import Right, reads, writes
+from fabgate.collector.pages.roles import Right, reads, writes
 
 urlpatterns = [
     path("machines", views.machines, name="machines"),

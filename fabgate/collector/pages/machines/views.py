@@ -14,10 +14,13 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from fabgate.collector import changes, locks, presets, roster, twice
-from fabgate.collector.door import account_of, see_other
+from fabgate.collector.access import roster
+from fabgate.collector.base import duplicate
+from fabgate.collector.db import audit
+from fabgate.collector.machines import locks, presets
 from fabgate.collector.models import Account, Change, Gate, Machine, Training
-from fabgate.collector.pages import errors, known, watched
+from fabgate.collector.pages import errors, gates_informed, stale_form
+from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.floor import acts, stations
 from fabgate.collector.pages.floor.stations import Station
 from fabgate.collector.pages.machines import history, week, words
@@ -64,10 +67,10 @@ def new(request: HttpRequest) -> HttpResponse:
         machine = Machine(name=typed["name"], title=typed["title"], category=typed["category"], note=typed["note"])
         presets.apply(machine, typed["preset"])
         try:
-            with changes.made(account_of(request).name, "machine.added", machine):
+            with audit.made(account_of(request).name, "machine.added", machine):
                 machine.save()
         except IntegrityError as error:
-            if not twice.is_there(error):
+            if not duplicate.is_there(error):
                 raise
             form.add_error("name", _("Somebody has just made a machine of this name."))
             status = 409
@@ -86,10 +89,10 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
     if request.method == "GET":
         return page(request, machine)
     with transaction.atomic():
-        held = watched.held(machine)
+        held = stale_form.held(machine)
         form = AboutForm(request.POST, initial=_about(held))
         if is_right := not form.is_overtaken() and form.is_valid():
-            with changes.made(account_of(request).name, "machine.updated", machine) as change:
+            with audit.made(account_of(request).name, "machine.updated", machine) as change:
                 is_moved = held.category != form.cleaned_data["category"]
                 for field in ("title", "category", "note"):
                     setattr(held, field, form.cleaned_data[field])
@@ -104,11 +107,11 @@ def rules(request: HttpRequest, name: str) -> HttpResponse:
     """Change how a machine behaves."""
     machine = get_object_or_404(Machine, name=name)
     with transaction.atomic():
-        held = watched.held(machine)
+        held = stale_form.held(machine)
         may_open = account_of(request).role == Account.MANAGER
         form = RulesForm(request.POST, machine=held, may_open=may_open)
         if is_right := not form.is_overtaken() and form.is_valid():
-            with changes.made(account_of(request).name, "machine.updated", machine) as change:
+            with audit.made(account_of(request).name, "machine.updated", machine) as change:
                 held.rules = form.rules
                 gates = _behaves(held, change)
     return saved(request, machine, "rules", gates) if is_right else page(request, machine, rules=form)
@@ -117,9 +120,9 @@ def rules(request: HttpRequest, name: str) -> HttpResponse:
 def preset(request: HttpRequest, name: str) -> HttpResponse:
     """Set all rules of a machine to those of its kind."""
     machine = get_object_or_404(Machine, name=name)
-    with changes.made(account_of(request).name, "machine.updated", machine) as change:
-        held = watched.held(machine)
-        if (seen := request.POST.get(watched.SEEN)) and RulesForm(machine=held).changed_since(seen):
+    with audit.made(account_of(request).name, "machine.updated", machine) as change:
+        held = stale_form.held(machine)
+        if (seen := request.POST.get(stale_form.SEEN)) and RulesForm(machine=held).changed_since(seen):
             raise errors.Conflict(_("Somebody else was faster: look at the machine again."))
         presets.apply(held, request.POST.get("preset", ""))
         gates = _behaves(held, change)
@@ -130,7 +133,7 @@ def trainings(request: HttpRequest, name: str) -> HttpResponse:
     """Choose which trainings open a machine."""
     machine = get_object_or_404(Machine, name=name)
     with transaction.atomic():
-        held = watched.held(machine)
+        held = stale_form.held(machine)
         form = TrainingsForm(request.POST, initial={"trainings": held.trainings.all()})
         if is_right := not form.is_overtaken() and form.is_valid():
             before = sorted(held.trainings.values_list("name", flat=True))
@@ -139,7 +142,7 @@ def trainings(request: HttpRequest, name: str) -> HttpResponse:
             gates = roster.rebuild(held.gates.all(), only_changed=True)
             if before != after:
                 was, now = {"trainings": before}, {"trainings": after}
-                change = changes.note(account_of(request).name, "machine.updated", held, before=was, after=now)
+                change = audit.note(account_of(request).name, "machine.updated", held, before=was, after=now)
                 change.rosters = roster.versions(gates)
                 change.save(update_fields=["rosters"])
     return saved(request, machine, "trainings", gates) if is_right else page(request, machine, trainings=form)
@@ -151,11 +154,11 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
     is_over = request.POST.get("retired") == "1"
     gates: list[Gate] = []
     with transaction.atomic():
-        held = watched.held(machine)
+        held = stale_form.held(machine)
         if is_over == (held.retired_at is not None):
             raise errors.Conflict(_("Somebody else was faster: look at the machine again."))
         verb = "machine.retired" if is_over else "machine.returned"
-        with changes.made(account_of(request).name, verb, held):
+        with audit.made(account_of(request).name, verb, held):
             held.retired_at = datetime.now(UTC) if is_over else None
             held.save(update_fields=["retired_at"])
         if is_over and held.lock is None:  # without a gate too: one may be moved here
@@ -176,7 +179,7 @@ def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bou
     found = _with_trainings().get(pk=machine.pk)  # never what a form would make of it
     gates = list(found.gates.order_by("name"))
     beside = stations.of(found, datetime.now(UTC))
-    overtaken = any(isinstance(form, watched.Watched) and form.overtaken for form in bound.values())
+    overtaken = any(isinstance(form, stale_form.Watched) and form.overtaken for form in bound.values())
     wrong = next((name for name, form in bound.items() if overtaken or (form.is_bound and form.errors)), "")
     by_hand = found.members.filter(left_on=None).order_by("folded", "id")
     told = [("machine", found.name), *(("gate", gate.name) for gate in gates)]
@@ -202,7 +205,7 @@ def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bou
         "categories": categories(),
         "week": week.ahead(found),
         "history": history.of(*told),
-        "known": known.of(*told),
+        "known": gates_informed.of(*told),
     }
     return render(request, "machines/one.html", shown, status=409 if overtaken or is_late else 400 if wrong else 200)
 

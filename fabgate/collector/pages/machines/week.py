@@ -9,10 +9,10 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from fabgate.collector import formats
-from fabgate.collector.blocks import today
+from fabgate.collector.access.opening_hours import AHEAD, DAY_MIN, Calendar, Span, clock, night_at
 from fabgate.collector.models import Machine
-from fabgate.collector.opening import AHEAD, DAY_MIN, Calendar, Span, clock, night_at
 from fabgate.collector.pages.formatting import NOTHING
+from fabgate.collector.people.blocks import today
 
 DAYS: Final = range(AHEAD)
 

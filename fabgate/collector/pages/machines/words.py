@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate import wire
-from fabgate.collector import presets
+from fabgate.collector.machines import presets
 from fabgate.collector.models import Machine
 from fabgate.collector.pages.formatting import NOTHING
 

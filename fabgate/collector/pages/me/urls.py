@@ -7,7 +7,7 @@ from typing import Final
 from django.urls import path
 
 from fabgate.collector.pages.me import views
-from fabgate.collector.roles import ALL, OWN, Right
+from fabgate.collector.pages.roles import ALL, OWN, Right
 
 _SEND = Right(get=frozenset(), post=ALL)
 

@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 
-from fabgate.collector import accounts, signing_in
-from fabgate.collector.door import account_of, see_other
+from fabgate.collector.accounts import manage, sign_in
 from fabgate.collector.models import SignIn
 from fabgate.collector.pages import errors
+from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.me import browsers
 from fabgate.collector.pages.me.forms import ChangePasswordForm
 from fabgate.errors import UsageError
@@ -30,17 +30,17 @@ def me(request: HttpRequest) -> HttpResponse:
 def password(request: HttpRequest) -> HttpResponse:
     """Change the password; every other browser is signed out."""
     account = account_of(request)
-    if request.method == "POST" and signing_in.is_too_many(request, account.name):
+    if request.method == "POST" and sign_in.is_too_many(request, account.name):
         return errors.too_many(request)
     form = ChangePasswordForm(account, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
-            accounts.set_password(account, form.cleaned_data["password"], but=request.session["sign_in"])
+            manage.set_password(account, form.cleaned_data["password"], but=request.session["sign_in"])
             update_session_auth_hash(request, account)
         messages.success(request, _("Your password is changed. Other browsers were signed out."))
         return see_other(reverse("me"))
     if "old" in form.errors:
-        signing_in.note_failure(request, account.name)
+        sign_in.note_failure(request, account.name)
     return render(request, "me/password.html", {"form": form}, status=200 if request.method == "GET" else 400)
 
 
@@ -49,9 +49,9 @@ def revoke(request: HttpRequest) -> HttpResponse:
     account, own = account_of(request), request.session["sign_in"]
     which = request.POST.get("sign_in", "")
     if which == "others":
-        ended = accounts.sign_out(account, but=own)
+        ended = manage.sign_out(account, but=own)
     elif which.isascii() and which.isdecimal() and len(which) < 19:
-        ended = accounts.sign_out(account, only=int(which))
+        ended = manage.sign_out(account, only=int(which))
     else:
         raise UsageError(_("Choose which browser to sign out."))
     messages.success(

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from fabgate.collector.access import People
+from fabgate.collector.access.eligibility import People
 from fabgate.collector.models import Grant, Machine, Member
 from fabgate.collector.pages.people import words
 

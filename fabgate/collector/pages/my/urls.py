@@ -9,7 +9,7 @@ from django.urls import path
 from fabgate.collector.models import Account
 from fabgate.collector.pages.ids import SESSION
 from fabgate.collector.pages.my import views
-from fabgate.collector.roles import ALL, Right
+from fabgate.collector.pages.roles import ALL, Right
 
 urlpatterns = [
     path("my-minutes", views.minutes, name="my-minutes"),

@@ -12,16 +12,18 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import badges, corrections, roster
-from fabgate.collector.blocks import today
-from fabgate.collector.door import account_of, see_other
+from fabgate.collector.access import roster
 from fabgate.collector.models import Badge, Gate, Member, Review, UsageSession
-from fabgate.collector.pages import errors, keyset, known, reasons
+from fabgate.collector.pages import errors, gates_informed, keyset
+from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.machines import week
 from fabgate.collector.pages.my import allowed, moved, sums
 from fabgate.collector.pages.my.sums import Month
 from fabgate.collector.pages.people import words
 from fabgate.collector.pages.use import words as use_words
+from fabgate.collector.people import badges, reasons
+from fabgate.collector.people.blocks import today
+from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 
 
@@ -70,7 +72,9 @@ def minutes(request: HttpRequest) -> HttpResponse:
             "allowed": allowed.machines(member),
             "week": week.ahead(),
             "trainings": allowed.trainings(member, today()),
-            "known": known.of(*(("badge", str(row.pk)) for row in member.badges.filter(end_reason=Badge.LOST))),
+            "known": gates_informed.of(
+                *(("badge", str(row.pk)) for row in member.badges.filter(end_reason=Badge.LOST))
+            ),
         },
     )
 

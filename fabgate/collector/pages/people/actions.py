@@ -8,11 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 
-from fabgate.collector import badges, blocks, grants, leaving, pulse
-from fabgate.collector.door import account_of
+from fabgate.collector.db import pulse
 from fabgate.collector.models import Badge, Training
 from fabgate.collector.pages import errors
+from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.people import desk, desk_forms, telling, words
+from fabgate.collector.people import badges, blocks, leaving, trainings
 from fabgate.errors import UsageError
 
 
@@ -24,7 +25,7 @@ def grant(request: HttpRequest, pk: str) -> HttpResponse:
         return desk.page(request, member, grant_form=form)
     said = form.cleaned_data
     try:
-        given, change = grants.give(
+        given, change = trainings.give(
             member,
             said["training"],
             said["stage"],
@@ -34,7 +35,7 @@ def grant(request: HttpRequest, pk: str) -> HttpResponse:
             trainer=said["trainer"],
             lowers=form.is_lowering_meant,
         )
-    except grants.Lowers as error:
+    except trainings.Lowers as error:
         form.ask_to_lower(error.held)
         return desk.page(request, member, grant_form=form)
     about = {"training": given.training, "stage": words.stage(given.stage).word, "day": words.day(given.since)}
@@ -56,7 +57,7 @@ def revoke(request: HttpRequest, pk: str) -> HttpResponse:
     if not member.grants.filter(training=training, revoked_on=None).exists():
         raise errors.Conflict(_("%(training)s was taken back already.") % {"training": training})
     with transaction.atomic(), pulse.told_last():
-        changed = grants.revoke_all(member, training, actor=account_of(request), reason=form.cleaned_data["reason"])
+        changed = trainings.revoke_all(member, training, actor=account_of(request), reason=form.cleaned_data["reason"])
     telling.tell(request, _("%(training)s is taken back, from today on.") % {"training": training}, *changed)
     return telling.to_person(member)
 

@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate import badge
-from fabgate.collector.badges import Card
 from fabgate.collector.models import Badge, Refusal
-from fabgate.collector.pages import who
-from fabgate.collector.pages.who import Holder
+from fabgate.collector.people import display_names
+from fabgate.collector.people.badges import Card
+from fabgate.collector.people.display_names import Holder
 from fabgate.errors import UsageError
 
 _READINGS: Final = {
@@ -134,5 +134,5 @@ def _lost_by_others(found: badge.Badge | None, holder: str) -> Holder | None:
     if found is None:
         return None
     digest = Card.spelled(found).digest
-    last = who.holding([digest]).get(digest)
+    last = display_names.holding([digest]).get(digest)
     return last if last is not None and last.is_lost and last.who.id != holder else None

@@ -16,13 +16,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from fabgate.collector import badges, blocks, trainers
-from fabgate.collector.access import NOT_TRAINED, People
-from fabgate.collector.door import account_of
+from fabgate.collector.access.eligibility import NOT_TRAINED, People
 from fabgate.collector.models import Badge, Block, Gate, Grant, Machine, Member, Refusal, Training, UsageSession
-from fabgate.collector.pages import known, reasons, who
+from fabgate.collector.pages import gates_informed
+from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.people import desk_forms, telling, words
 from fabgate.collector.pages.people.words import Chip
+from fabgate.collector.people import badges, blocks, display_names, reasons, trainers
 
 #: So many of the last refusals and sessions.
 _LAST: Final = 5
@@ -70,7 +70,9 @@ def page(request: HttpRequest, member: Member, **bound: Any) -> HttpResponse:
     context = {
         "live_src": reverse("people-one", args=[member.pk]),
         "member": member,
-        "names": who.signing_in([*(block.actor for block in held_blocks), *(grant.revoked_by for grant in said)]),
+        "names": display_names.signing_in(
+            [*(block.actor for block in held_blocks), *(grant.revoked_by for grant in said)]
+        ),
         "chips": words.standing(member, today, [block.reason for block in held_blocks]),
         "has_left": member.left_on is not None and member.left_on <= today,
         "machines": machines(member),
@@ -205,9 +207,9 @@ def _sessions(member: Member) -> list[dict[str, Any]]:
     ][:_LAST]
 
 
-def _known(member: Member) -> known.Known | None:
+def _known(member: Member) -> gates_informed.Known | None:
     """Return who knows the newest change; of one that every gate has known for a day nobody asks any more."""
-    found = known.of(
+    found = gates_informed.of(
         ("member", member.pk),
         *(("grant", str(pk)) for pk in member.grants.values_list("pk", flat=True)),
         *(("badge", str(pk)) for pk in member.badges.values_list("pk", flat=True)),

@@ -9,11 +9,11 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import badges, blocks, trainers
-from fabgate.collector.badges import Card
 from fabgate.collector.models import Account, Badge, Grant, Member, Training
-from fabgate.collector.pages.lines import LineField
+from fabgate.collector.pages.name_field import LineField
 from fabgate.collector.pages.people import cards, words
+from fabgate.collector.people import badges, blocks, trainers
+from fabgate.collector.people.badges import Card
 from fabgate.errors import UsageError
 
 LONGEST_LOAN: Final = timedelta(days=366)

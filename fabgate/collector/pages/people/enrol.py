@@ -18,15 +18,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import badges, blocks
-from fabgate.collector.access import BADGE_LOST
-from fabgate.collector.badges import Card
-from fabgate.collector.door import see_other
+from fabgate.collector.access.eligibility import BADGE_LOST
 from fabgate.collector.models import Badge, Gate, Member, Refusal
-from fabgate.collector.pages import who
-from fabgate.collector.pages.lines import LineField
+from fabgate.collector.pages.access_control import see_other
+from fabgate.collector.pages.name_field import LineField
 from fabgate.collector.pages.people import cards, desk_forms, find, telling
-from fabgate.collector.pages.who import Holder
+from fabgate.collector.people import badges, blocks, display_names
+from fabgate.collector.people.badges import Card
+from fabgate.collector.people.display_names import Holder
 from fabgate.errors import UsageError
 
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
@@ -143,7 +142,7 @@ def card_of(request: HttpRequest) -> Card | None:
 
 def earlier(card: Card) -> Holder | None:
     """Return who had a badge last, where nobody has it now."""
-    found = who.holding([card.digest]).get(card.digest)
+    found = display_names.holding([card.digest]).get(card.digest)
     return found if found is not None and found.until is not None else None
 
 
@@ -160,7 +159,7 @@ def unknown() -> list[dict[str, Any]]:
     )
     found = [dict(row) for row in rows]
     last = Refusal.objects.select_related("gate", "machine").in_bulk([row["last"] for row in found])
-    holders = who.holding(str(row["badge"]) for row in found)
+    holders = display_names.holding(str(row["badge"]) for row in found)
     return [
         {
             **row,

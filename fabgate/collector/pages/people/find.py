@@ -15,14 +15,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
-from fabgate.collector import badges, blocks
-from fabgate.collector.badges import Card
-from fabgate.collector.door import see_other
-from fabgate.collector.fold import folded
+from fabgate.collector.base.search_key import folded
 from fabgate.collector.models import Badge, Block, Member
-from fabgate.collector.pages import who
+from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.people import cards, words
-from fabgate.collector.pages.who import Holder
+from fabgate.collector.people import badges, blocks, display_names
+from fabgate.collector.people.badges import Card
+from fabgate.collector.people.display_names import Holder
 from fabgate.errors import UsageError
 
 SIZE: Final = 50
@@ -189,7 +188,7 @@ def shown(members: Sequence[Member]) -> list[dict[str, Any]]:
 
 def _earlier(digests: Collection[str]) -> Holder | None:
     """Return who had these badges last, where nobody has them."""
-    ended = [(holder.until, holder) for holder in who.holding(digests).values() if holder.until is not None]
+    ended = [(holder.until, holder) for holder in display_names.holding(digests).values() if holder.until is not None]
     return max(ended, key=itemgetter(0))[1] if ended else None
 
 

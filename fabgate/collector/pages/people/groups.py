@@ -12,22 +12,25 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import badges, blocks, changes, roster, twice
-from fabgate.collector.door import account_of, refuse_own_cause, see_other
+from fabgate.collector.access import roster
+from fabgate.collector.base import duplicate
+from fabgate.collector.db import audit
 from fabgate.collector.models import Account, Badge, Group, Member
-from fabgate.collector.pages import errors, known, watched
-from fabgate.collector.pages.lines import LineField
+from fabgate.collector.pages import errors, gates_informed, stale_form
+from fabgate.collector.pages.access_control import account_of, refuse_own_cause, see_other
 from fabgate.collector.pages.machines_field import MachinesField
 from fabgate.collector.pages.member_field import MemberField, meant, written
+from fabgate.collector.pages.name_field import LineField
 from fabgate.collector.pages.people import desk_forms, find, telling, words
 from fabgate.collector.pages.people.payer_forms import GroupPayerForm, refuse_payer
 from fabgate.collector.pages.use import names
+from fabgate.collector.people import badges, blocks
 
 #: Lines that are told at once.
 MOST_TOLD: Final = 20
 
 
-class GroupForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+class GroupForm(stale_form.Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
     """A class or a company. Who belongs to it is a list of lines, so that it can be pasted."""
 
     payer = MemberField(
@@ -143,12 +146,12 @@ def payer(request: HttpRequest, pk: int) -> HttpResponse:
     """Choose who pays for a group."""
     group = get_object_or_404(Group, pk=pk)
     with transaction.atomic():
-        held = watched.held(group)
+        held = stale_form.held(group)
         form = GroupPayerForm(request.POST, instance=held, auto_id="payer_%s")
         _refuse_own_bill(request, held)
         if is_saved := not form.is_overtaken() and form.is_valid():
             _refuse_own_bill(request, form.instance)
-            with changes.made(telling.actor(request), "group.updated", held) as change:
+            with audit.made(telling.actor(request), "group.updated", held) as change:
                 form.instance.save(update_fields=["payer"])
     if not is_saved:
         return _page(request, group, status=form.status, payer_form=form)
@@ -185,10 +188,10 @@ def end(request: HttpRequest, pk: int) -> HttpResponse:
     group = get_object_or_404(Group, pk=pk)
     is_over = request.POST.get("over") == "1"
     with transaction.atomic():
-        held = watched.held(group)
+        held = stale_form.held(group)
         if is_over == _is_over(held):
             raise errors.Conflict(_("Somebody else was faster: look at the group again."))
-        with changes.made(telling.actor(request), "group.ended" if is_over else "group.begun", held) as change:
+        with audit.made(telling.actor(request), "group.ended" if is_over else "group.begun", held) as change:
             held.ended_on = blocks.today() if is_over else None
             held.save(update_fields=["ended_on"])
             change.rosters = roster.versions(roster.rebuild(only_changed=True))
@@ -206,9 +209,9 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
     is_saved, status = False, None
     try:
         with transaction.atomic():
-            form = GroupForm(request.POST, instance=group and watched.held(group), is_manager=is_manager)
+            form = GroupForm(request.POST, instance=group and stale_form.held(group), is_manager=is_manager)
             if is_saved := not form.is_overtaken() and form.is_valid():
-                with changes.made(telling.actor(request), verb, form.instance) as change:
+                with audit.made(telling.actor(request), verb, form.instance) as change:
                     saved = form.save(commit=False)
                     # Of one that is there only these: a group that was ended meanwhile has ended.
                     saved.save(
@@ -218,7 +221,7 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
                     saved.members.set(form.cleaned_data["people"])
                     change.rosters = roster.versions(roster.rebuild(only_changed=True))
     except IntegrityError as error:
-        if not twice.is_there(error):
+        if not duplicate.is_there(error):
             raise
         form.add_error("name", _("Somebody has just written down a group of this name."))
         is_saved, status = False, 409
@@ -238,7 +241,7 @@ def _page(request: HttpRequest, group: Group, *, status: int = 400, **bound: Any
         "people": find.shown(list(group.members.order_by("folded", "pk"))),
         "machines": group.machines.order_by("title", "name"),
         "badges": [{"row": row, "is_stale": row.is_stale(badges.key_id())} for row in carried],
-        "known": known.of(("group", group.name), *(("badge", str(row.pk)) for row in group.badges.all())),
+        "known": gates_informed.of(("group", group.name), *(("badge", str(row.pk)) for row in group.badges.all())),
         "give_form": desk_forms.GiveForm(auto_id="give_%s"),
         "payer_form": GroupPayerForm(instance=group, auto_id="payer_%s"),
         **bound,

@@ -14,15 +14,20 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from fabgate.collector import leaving, members, members_diff, members_file, members_rows, pulse, roster, uploads
-from fabgate.collector.bodies import MAX_FILE_BYTES, MEGABYTE
-from fabgate.collector.door import see_other
-from fabgate.collector.environ import LANGS
-from fabgate.collector.members_diff import Difference, Field, Known
+from fabgate.collector.access import roster
+from fabgate.collector.base.body_limit import MAX_FILE_BYTES, MEGABYTE
+from fabgate.collector.base.environ import LANGS
+from fabgate.collector.db import pulse
 from fabgate.collector.models import Change, Member
 from fabgate.collector.pages import errors
+from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.people import telling, words
+from fabgate.collector.people import leaving
+from fabgate.collector.people.import_list import file as members_file
+from fabgate.collector.people.import_list import preview as members_diff
+from fabgate.collector.people.import_list import rows, store, uploads
+from fabgate.collector.people.import_list.preview import Difference, Field, Known
 from fabgate.errors import UsageError
 
 _COLUMNS: Final = {
@@ -89,8 +94,7 @@ def upload(request: HttpRequest) -> HttpResponse:
         else:
             return see_other(reverse("people-import-preview", args=[uploads.keep(raw)]))
     columns = [
-        (dict.fromkeys((members_rows.called(name), name)), _COLUMNS[name], _WRITTEN.get(name, ()))
-        for name in members_rows.COLUMNS
+        (dict.fromkeys((rows.called(name), name)), _COLUMNS[name], _WRITTEN.get(name, ())) for name in rows.COLUMNS
     ]
     status = 200 if request.method == "GET" else 400
     return render(request, "people/import.html", {"form": form, "columns": columns}, status=status)
@@ -112,15 +116,15 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     if left and left != str(len(found.vanished)):
         return _page(request, found, token, miscounted=left)
     is_complete = request.POST.get("complete") == "yes" or bool(left)
-    prepared = members.prepare(found.to_take)
+    prepared = store.prepare(found.to_take)
     try:
         # Nobody else writes on SQLite from here on, so all that can be done is done before.
         with transaction.atomic(), pulse.told_last():
             if (now := Known.now()) != known:  # what is compared is what is written over
                 found = members_diff.difference(file, now)
-                prepared = members.prepare(found.to_take)
+                prepared = store.prepare(found.to_take)
             change = _take(request, found, prepared, is_complete=is_complete, left=left)
-    except members.Overtaken:
+    except store.Overtaken:
         change = None
     if change is None:
         found = members_diff.difference(members_file.parse(raw), Known.now())
@@ -138,7 +142,7 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _take(
-    request: HttpRequest, found: Difference, prepared: members.Prepared, *, is_complete: bool, left: str
+    request: HttpRequest, found: Difference, prepared: store.Prepared, *, is_complete: bool, left: str
 ) -> Change | None:
     """Take the list; None where it would do something else than what was looked at.
 
@@ -153,7 +157,7 @@ def _take(
         raise UsageError(_("This list changes nothing."))
     actor = telling.actor(request)
     try:
-        members.write(prepared, actor=actor)
+        store.write(prepared, actor=actor)
         if is_complete:  # builds the rosters itself, with all that the list says
             return leaving.leave(*found.vanished, actor=actor, reason="import")
         return Change(rosters=roster.versions(roster.rebuild(only_changed=True)))
@@ -169,7 +173,7 @@ def _page(
         "found": found,
         "new": [(person, _shown(person.fields, names)) for person in found.new],
         "changed": [(person, _shown(person.fields, names)) for person in found.changed],
-        "told": [*members.lost_in(found.file), *members.left_in(found.file)],
+        "told": [*store.lost_in(found.file), *store.left_in(found.file)],
         "lines": _lines(found),
         "token": token,
         "is_stale": is_stale,

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from fabgate.collector.models import Group, Member
 from fabgate.collector.pages.member_field import MemberField, written
-from fabgate.collector.pages.watched import Watched
+from fabgate.collector.pages.stale_form import Watched
 
 
 class _PayerForm(Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time

@@ -10,13 +10,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import changes
-from fabgate.collector.door import account_of, refuse_own_cause, see_other
+from fabgate.collector.db import audit
 from fabgate.collector.models import Member
-from fabgate.collector.pages import watched
+from fabgate.collector.pages import stale_form
+from fabgate.collector.pages.access_control import account_of, refuse_own_cause, see_other
 from fabgate.collector.pages.people import find, telling
 from fabgate.collector.pages.people.payer_forms import PersonPayerForm
-from fabgate.collector.roles import own_causes
+from fabgate.collector.pages.roles import own_causes
 
 
 class WhoForm(forms.Form):
@@ -46,12 +46,12 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
     if request.method == "GET":
         return _page(request, member, PersonPayerForm(instance=member))
     with transaction.atomic():
-        held = watched.held(member)
+        held = stale_form.held(member)
         form = PersonPayerForm(request.POST, instance=held)
         refuse_own_cause(request, *_concerned(held))
         if is_saved := not form.is_overtaken() and form.is_valid():
             refuse_own_cause(request, *_concerned(form.instance))
-            with changes.made(telling.actor(request), "member.updated", held) as change:
+            with audit.made(telling.actor(request), "member.updated", held) as change:
                 form.instance.save(update_fields=["payer"])
     if not is_saved:
         return _page(request, telling.member_of(pk), form)

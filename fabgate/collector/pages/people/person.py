@@ -10,14 +10,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from fabgate.collector import badges, changes, grants, pulse, roster, twice
-from fabgate.collector.blocks import today
-from fabgate.collector.door import account_of
+from fabgate.collector.access import roster
+from fabgate.collector.base import duplicate
+from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import Account, Change, Grant, Member
-from fabgate.collector.pages import watched
+from fabgate.collector.pages import stale_form
+from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.people import desk_forms, enrol, telling
 from fabgate.collector.pages.people.person_forms import NewPersonForm, PersonForm
-from fabgate.collector.roles import barred_from
+from fabgate.collector.pages.roles import barred_from
+from fabgate.collector.people import badges, trainings
+from fabgate.collector.people.blocks import today
 from fabgate.errors import UsageError
 
 
@@ -35,7 +38,7 @@ def new(request: HttpRequest) -> HttpResponse:
             card, number = badge_form.first, badge_form.cleaned_data["number"]
         try:
             with transaction.atomic(), pulse.told_last():
-                with changes.made(telling.actor(request), "member.added", form.instance) as change:
+                with audit.made(telling.actor(request), "member.added", form.instance) as change:
                     member = form.add()
                     if card is None:
                         change.rosters = roster.versions(roster.rebuild(only_changed=True))
@@ -47,7 +50,7 @@ def new(request: HttpRequest) -> HttpResponse:
             field, at = (None, form) if badge_form is None else ("typed", badge_form)
             at.add_error(field, desk_forms.taken(error.row) if isinstance(error, badges.Taken) else str(error))
         except IntegrityError as error:
-            if not twice.is_there(error):
+            if not duplicate.is_there(error):
                 raise
             form.give_way()
             status = 409
@@ -68,7 +71,7 @@ def new(request: HttpRequest) -> HttpResponse:
 def _trained(request: HttpRequest, member: Member, form: NewPersonForm) -> Iterator[Change]:
     """Grant what is ticked, as the form on a person's page does when only the training is chosen."""
     for training in form.trained():
-        _grant, change = grants.give(
+        _grant, change = trainings.give(
             member,
             training,
             Grant.AUTONOMOUS,
@@ -89,10 +92,10 @@ def edit(request: HttpRequest, pk: str) -> HttpResponse:
         form = PersonForm(instance=member, is_manager=is_manager, is_own=is_own)
         return render(request, "people/edit.html", {"form": form, "member": member})
     with transaction.atomic():
-        row = watched.held(member)
+        row = stale_form.held(member)
         form = PersonForm(request.POST, instance=row, is_manager=is_manager, is_own=is_own)
         if is_saved := not form.is_overtaken() and form.is_valid():
-            with changes.made(telling.actor(request), "member.updated", row) as change:
+            with audit.made(telling.actor(request), "member.updated", row) as change:
                 form.save_typed()
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
     if is_saved:

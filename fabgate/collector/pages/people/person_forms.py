@@ -12,13 +12,13 @@ from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
 from fabgate import wire
-from fabgate.collector import names
 from fabgate.collector.models import Member, Training
-from fabgate.collector.pages.lines import LineField
 from fabgate.collector.pages.machines_field import MachinesField
+from fabgate.collector.pages.name_field import LineField
 from fabgate.collector.pages.people import numbers
 from fabgate.collector.pages.people.desk_forms import DayField
 from fabgate.collector.pages.people.payer_forms import PersonPayerForm, refuse_payer
+from fabgate.collector.people import names
 
 #: Days.
 MOST_GRACE: Final = 366

@@ -8,9 +8,9 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from fabgate.collector import roster
-from fabgate.collector.door import account_of, refuse_own_cause, see_other
+from fabgate.collector.access import roster
 from fabgate.collector.models import Badge, Change, Gate, Member
+from fabgate.collector.pages.access_control import account_of, refuse_own_cause, see_other
 
 
 def actor(request: HttpRequest) -> str:

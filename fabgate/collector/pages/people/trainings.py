@@ -17,16 +17,20 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from fabgate.collector import blocks, changes, grants, roster, twice
-from fabgate.collector.door import account_of, see_other
-from fabgate.collector.fold import folded
+from fabgate.collector.access import roster
+from fabgate.collector.base import duplicate
+from fabgate.collector.base.search_key import folded
+from fabgate.collector.db import audit
 from fabgate.collector.models import Account, Grant, Group, Machine, Member, Training
-from fabgate.collector.pages import known, watched
-from fabgate.collector.pages.lines import LineField
+from fabgate.collector.pages import gates_informed, stale_form
+from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.machines_field import MachinesField
+from fabgate.collector.pages.name_field import LineField
 from fabgate.collector.pages.people import desk_forms, find, telling, words
 from fabgate.collector.pages.people.words import Chip
-from fabgate.collector.roles import barred_from
+from fabgate.collector.pages.roles import barred_from
+from fabgate.collector.people import blocks
+from fabgate.collector.people import trainings as grants
 from fabgate.errors import UsageError
 
 #: So many people are granted a training at once.
@@ -39,7 +43,7 @@ _KEPT: Final = {
 }
 
 
-class TrainingForm(watched.Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+class TrainingForm(stale_form.Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
     """A training, the machines that it opens and what it wants first."""
 
     class Meta:
@@ -151,11 +155,11 @@ def new(request: HttpRequest) -> HttpResponse:
         form.instance.name = _free_name(form.cleaned_data["title"])
         training = form.instance
         try:
-            with changes.made(telling.actor(request), "training.added", training) as change:
+            with audit.made(telling.actor(request), "training.added", training) as change:
                 form.save()
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
         except IntegrityError as error:
-            if not twice.is_there(error):
+            if not duplicate.is_there(error):
                 raise
             text = _(
                 "A training of this title has just been written down. If yours is another one, choose another title."
@@ -176,10 +180,10 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         form = TrainingForm(instance=training)
         return render(request, "people/training_edit.html", {"form": form, "training": training})
     with transaction.atomic():
-        row = watched.held(training)
+        row = stale_form.held(training)
         form = TrainingForm(request.POST, instance=row)
         if is_saved := not form.is_overtaken() and form.is_valid():
-            with changes.made(telling.actor(request), "training.updated", row) as change:
+            with audit.made(telling.actor(request), "training.updated", row) as change:
                 form.save()
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
     if is_saved:
@@ -206,7 +210,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         "trainers": training.trainers.order_by("display_name", "name"),
         "opens": training.opens.order_by("title", "name"),
         "holders": holders,
-        "known": known.of(("training", training.name)),
+        "known": gates_informed.of(("training", training.name)),
     }
     return render(request, "people/training.html", context)
 

@@ -13,7 +13,7 @@ from django.urls import path, register_converter
 from fabgate.collector.models import Account
 from fabgate.collector.pages.ids import MemberConverter
 from fabgate.collector.pages.people import actions, desk, enrol, find, groups, imports, payers, person, trainings
-from fabgate.collector.roles import Right, reads, writes
+from fabgate.collector.pages.roles import Right, reads, writes
 
 register_converter(MemberConverter, "member")
 

@@ -11,10 +11,10 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector.access import NOT_TRAINED, is_over
+from fabgate.collector.access.eligibility import NOT_TRAINED, is_over
 from fabgate.collector.models import Badge, Block, Grant, Group, Member
-from fabgate.collector.pages import reasons
 from fabgate.collector.pages.formatting import STATES as STATES_SHOWN
+from fabgate.collector.people import reasons
 
 #: A grant's stage: the state whose colour and icon it has, and its word.
 STAGES: Final[Mapping[str, tuple[str, Any]]] = {

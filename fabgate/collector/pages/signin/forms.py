@@ -8,9 +8,9 @@ from django import forms
 from django.contrib.auth import password_validation
 from django.utils.translation import gettext_lazy as _
 
-from fabgate.collector import accounts
+from fabgate.collector.accounts import manage
 from fabgate.collector.models import Account
-from fabgate.collector.pages.lines import LineField
+from fabgate.collector.pages.name_field import LineField
 from fabgate.errors import UsageError
 
 
@@ -77,7 +77,7 @@ class FirstManagerForm(NewPasswordForm):
     def clean_name(self) -> str:
         """Refuse what cannot be a log-in name."""
         try:
-            self._account.name = accounts.check_name(self.cleaned_data["name"])
+            self._account.name = manage.check_name(self.cleaned_data["name"])
         except UsageError:
             raise forms.ValidationError(
                 _("Use letters, digits and . _ - @ + for it, and a name that nobody else has.")

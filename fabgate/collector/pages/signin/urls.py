@@ -6,8 +6,8 @@ from typing import Final
 
 from django.urls import path
 
+from fabgate.collector.pages.roles import OPEN, OWN, Right
 from fabgate.collector.pages.signin import views
-from fabgate.collector.roles import OPEN, OWN, Right
 
 urlpatterns = [
     path("sign-in", views.sign_in, name="sign-in"),

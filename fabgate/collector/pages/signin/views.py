@@ -11,10 +11,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from fabgate.collector import accounts, changes, devices, signing_in
-from fabgate.collector.door import back_to, see_other
+from fabgate.collector.accounts import known_browsers, manage
+from fabgate.collector.accounts import sign_in as signing_in
+from fabgate.collector.db import audit
 from fabgate.collector.models import Account, OneTimeLink, SignIn
 from fabgate.collector.pages import errors
+from fabgate.collector.pages.access_control import back_to, see_other
 from fabgate.collector.pages.signin.forms import FirstManagerForm, NewPasswordForm, SignInForm
 
 
@@ -32,7 +34,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             return errors.too_many(request)
         if account is not None:
             signing_in.enter(request, account)
-            return devices.remember(request, see_other(back), account)
+            return known_browsers.remember(request, see_other(back), account)
         text = _("No account has this name and password. Try again, or ask a manager for a new link.")
         if not Account.has_manager():
             text = _(
@@ -70,7 +72,7 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
     )
     if request.method == "POST" and form.is_valid():
         _let_in(request, link, account, form)
-        return devices.remember(request, see_other(reverse("home")), account)
+        return known_browsers.remember(request, see_other(reverse("home")), account)
     status = 200 if request.method == "GET" else 400
     shown = {"form": form, "is_first": is_first, "link": link, "named": account}
     return render(request, "signin/welcome.html", shown, status=status)
@@ -81,10 +83,10 @@ def _let_in(request: HttpRequest, link: OneTimeLink, account: Account, form: New
         if not link.use() or (link.account is None and Account.has_manager()):
             raise errors.Conflict(_("This link was used a moment ago. Sign in, or ask a manager for a new one."))
         if link.account is None:
-            with changes.made(account.name, "account.added", account, reason=link.purpose):
+            with audit.made(account.name, "account.added", account, reason=link.purpose):
                 account.set_password(form.cleaned_data["password"])
                 account.save()
         else:
-            accounts.set_password(account, form.cleaned_data["password"], reason=link.purpose)
+            manage.set_password(account, form.cleaned_data["password"], reason=link.purpose)
         signing_in.enter(request, account)
     messages.success(request, _("Your password is set. Welcome!"))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
 
-from fabgate.collector import complete
+from fabgate.collector.entries import completeness
 from fabgate.collector.models import Entry, Hole, Journal, Quarantine
 from fabgate.collector.pages.use.frame import show
 
@@ -51,7 +51,7 @@ def records(request: HttpRequest) -> HttpResponse:
     """Show what every gate has said that is stored here, and what is missing of it."""
     quarantine = Quarantine.objects.select_related("gate").defer("body").order_by("-last_at", "-id")
     shown = {
-        "now": complete.now(),
+        "now": completeness.now(),
         "lines": _lines(sorted(Journal.newest(), key=lambda journal: journal.gate.name)),
         "quarantine": list(quarantine[:_SHOWN]),
     }
@@ -60,8 +60,8 @@ def records(request: HttpRequest) -> HttpResponse:
 
 def _lines(newest: list[Journal]) -> list[Line]:
     """Return a line for each of these journals: each question is asked once for all gates."""
-    stored = complete.last_stored(newest)
-    awaited = complete.awaited(newest)
+    stored = completeness.last_stored(newest)
+    awaited = completeness.awaited(newest)
     lost: dict[int, list[Hole]] = defaultdict(list)
     for hole in Hole.objects.filter(state=Hole.LOST).select_related("journal").order_by("journal", "first"):
         lost[hole.journal.gate_id].append(hole)

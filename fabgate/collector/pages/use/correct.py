@@ -12,12 +12,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate import wire
-from fabgate.collector import corrections
 from fabgate.collector.models import Correction, UsageSession
 from fabgate.collector.pages.member_field import LONGEST
+from fabgate.collector.pages.stale_form import Watched
 from fabgate.collector.pages.use import names, words
 from fabgate.collector.pages.use.evidence import clock
-from fabgate.collector.pages.watched import Watched
+from fabgate.collector.sessions import corrections
 
 _CLOCK: Final = re.compile(r"(\d{1,4}):([0-5]\d)(?::([0-5]\d))?")
 _SECOND_MS: Final = 1000

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from fabgate.collector.models import Correction, Entry, Journal, Machine, Review, UsageSession
 from fabgate.collector.models.words import JOURNAL_LOST
-from fabgate.collector.sessions import BEFORE_FIRST, CONCLUDED, MAX_UNREVIEWED_MS, was_set
+from fabgate.collector.sessions.merge import BEFORE_FIRST, CONCLUDED, MAX_UNREVIEWED_MS, was_set
 
 _MS: Final = timedelta(milliseconds=1)
 #: Why a session covers a moment only perhaps; SURE where nothing leaves that open.

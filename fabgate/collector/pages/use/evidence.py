@@ -19,7 +19,7 @@ from fabgate.collector.models.arrivals import AHEAD, MAX_SEQ
 from fabgate.collector.pages import clocks
 from fabgate.collector.pages.use import words
 from fabgate.collector.pages.use.names import Names
-from fabgate.collector.sessions import BEFORE_FIRST, was_set
+from fabgate.collector.sessions.merge import BEFORE_FIRST, was_set
 
 #: How far back, and how far on, entries are looked through: a session of a month writes 2,976 of its own.
 _BACK, _ON = 4_000, 200

@@ -17,9 +17,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate import wire
-from fabgate.collector import changes
-from fabgate.collector.door import account_of
+from fabgate.collector.db import audit
 from fabgate.collector.models import Collector, Gate, counted
+from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.use import files, sums, words
 from fabgate.collector.pages.use.files import Cell, Column, Table
@@ -27,7 +27,7 @@ from fabgate.collector.pages.use.forms import PeriodForm, RefusalsForm, Sessions
 from fabgate.collector.pages.use.names import Names, machines
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.usage import UsageForm
-from fabgate.collector.pages.who import at_the_time, unnamed
+from fabgate.collector.people.display_names import at_the_time, unnamed
 from fabgate.errors import UsageError
 
 #: Rows that are fetched at once.
@@ -75,7 +75,7 @@ def _export(request: HttpRequest, write: Callable[..., HttpResponseBase]) -> Htt
     answer = write(request, _named(table, days), table)
     # Who took which people's data along is in the log; it is written before the first byte leaves, and not where none
     # does, because a sheet has not so many rows.
-    changes.note(account_of(request).name, "data.exported", Collector.get(settings.ENVIRONMENT.site), after=taken)
+    audit.note(account_of(request).name, "data.exported", Collector.get(settings.ENVIRONMENT.site), after=taken)
     return answer
 
 

@@ -1,6 +1,6 @@
 """How does a long list become a file, without ever being in memory as a whole, and without a cell that calculates?
 
-In CSV an apostrophe stands before what a spreadsheet would compute (formulas.py); in a sheet every text is one.
+In CSV an apostrophe stands before what a spreadsheet would compute (sessions/csv_safety.py); in a sheet every text is one.
 
 CSV: as the language's spreadsheets expect it (a semicolon in French), UTF-8 with a mark, moments with their offset.
 XLSX: one sheet, numbers as numbers, and a spreadsheet's own dates and durations, which have no zone: what is local stays
@@ -29,8 +29,8 @@ from django.utils import translation
 from django.utils.translation import get_language
 from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
 
-from fabgate.collector.formulas import kept_text
 from fabgate.collector.pages.use.evidence import clock
+from fabgate.collector.sessions.csv_safety import kept_text
 
 Cell = str | int
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")

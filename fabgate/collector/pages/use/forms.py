@@ -20,9 +20,9 @@ from django.utils.translation import gettext_lazy
 
 from fabgate import wire
 from fabgate.collector.models import Machine, Refusal, UsageSession
-from fabgate.collector.pages import reasons, who
 from fabgate.collector.pages.use import names, periods, words
 from fabgate.collector.pages.use.periods import Period
+from fabgate.collector.people import display_names, reasons
 
 #: Years that no workshop's records reach.
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199
@@ -199,7 +199,7 @@ def meant(form: Any, typed: str) -> str:
     try:
         return names.one(typed)
     except names.Several as error:
-        apart = who.told_apart(pk for pk, _name in error.found)
+        apart = display_names.told_apart(pk for pk, _name in error.found)
         form.several = [(pk, str(apart[pk])) for pk, _name in error.found]
         raise forms.ValidationError(_("Several people fit.")) from None
 

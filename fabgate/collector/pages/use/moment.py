@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector import local_times
+from fabgate.collector.base import local_times
 from fabgate.collector.models import Machine
 from fabgate.collector.pages.use import forms as filters
 from fabgate.collector.pages.use import names, then

@@ -10,10 +10,10 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from fabgate import wire
-from fabgate.collector.fold import folded
+from fabgate.collector.base.search_key import folded
 from fabgate.collector.models import Group, Machine, Member
 from fabgate.collector.pages.formatting import NOTHING
-from fabgate.collector.pages.who import called, numbered, told_apart, unlisted
+from fabgate.collector.people.display_names import called, numbered, told_apart, unlisted
 
 #: So many people are named where a name fits several.
 _NAMED: Final = 6

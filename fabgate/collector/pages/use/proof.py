@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from fabgate import wire
-from fabgate.collector import journals
+from fabgate.collector.entries import journals
 from fabgate.collector.models import Change, Entry, Gate, Hole, Journal, Machine, UsageMonth
 from fabgate.collector.pages.use import words
 

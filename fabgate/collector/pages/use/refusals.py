@@ -9,10 +9,11 @@ from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from fabgate.collector.models import Refusal
-from fabgate.collector.pages import keyset, who
+from fabgate.collector.pages import keyset
 from fabgate.collector.pages.use import names, words
 from fabgate.collector.pages.use.forms import RefusalsForm
 from fabgate.collector.pages.use.frame import show
+from fabgate.collector.people import display_names
 
 #: What is summed up is shown up to here.
 _TOP: Final = 8
@@ -25,14 +26,14 @@ def refusals(request: HttpRequest) -> HttpResponse:
         return show(request, "refusals.html", {"form": form}, status=400)
     found = form.narrowed()
     page = keyset.page(found.select_related("gate", "machine"), "about", request.GET)
-    people = who.called(row.member for row in page.rows)
-    holders = who.at_the_time(page.rows)
+    people = display_names.called(row.member for row in page.rows)
+    holders = display_names.at_the_time(page.rows)
     shown: dict[str, Any] = {"form": form, "page": page, "is_first": not page.newer}
     shown["rows"] = [
         {
             "refusal": row,
             "who": people.get(row.member),
-            "unnamed": who.unnamed(holders.get(row.pk)),
+            "unnamed": display_names.unnamed(holders.get(row.pk)),
             "holder": holders.get(row.pk),
             "machine": str(row.where),
             "why": words.refused(row.reasons),
@@ -56,7 +57,7 @@ def _sums(found: QuerySet[Refusal]) -> dict[str, Any]:
         machines[titles.get(machine) or gate] += times
     unknown = found.filter(member="").order_by().values("badge").annotate(times=Count("id"), last=Max("about"))
     strangers = list(unknown.order_by("-times", "-last")[:_TOP])
-    holders = who.holding(row["badge"] for row in strangers)
+    holders = display_names.holding(row["badge"] for row in strangers)
     return {
         "total": sum(reasons.values()),
         "reasons": [(words.refused([word]), times) for word, times in reasons.most_common(_TOP)],

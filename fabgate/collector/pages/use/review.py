@@ -16,13 +16,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from fabgate.collector import corrections, sessions
-from fabgate.collector.door import account_of, see_other
 from fabgate.collector.models import Review
+from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.roles import own_causes
 from fabgate.collector.pages.use import words
 from fabgate.collector.pages.use.frame import show
 from fabgate.collector.pages.use.rows import Row, rows, sums
-from fabgate.collector.roles import own_causes
+from fabgate.collector.sessions import corrections, merge
 from fabgate.errors import UsageError
 
 #: Ends so near to each other have one cause: the power went, or the gates were restarted.
@@ -39,8 +39,8 @@ _BY: Final[dict[str, Callable[[Review], str]]] = {
 _NO_FAVOUR: Final = frozenset(
     {
         *("clock", "earlier-holder", Review.CONTESTED),
-        *(sessions.TOO_MUCH_TIME, sessions.TOO_MUCH_RUNNING, sessions.TOO_LONG, sessions.OVERLAP, sessions.NO_START),
-        sessions.BEFORE_FIRST,
+        *(merge.TOO_MUCH_TIME, merge.TOO_MUCH_RUNNING, merge.TOO_LONG, merge.OVERLAP, merge.NO_START),
+        merge.BEFORE_FIRST,
     }
 )
 _DECIDE: Final = {Review.ACCEPTED: corrections.accept, Review.FAVOUR: corrections.favour}

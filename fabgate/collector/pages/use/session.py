@@ -8,16 +8,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from fabgate.collector import rights
-from fabgate.collector.door import account_of, refuse_own_cause, see_other
 from fabgate.collector.models import Member, UsageSession
-from fabgate.collector.pages import watched
+from fabgate.collector.pages import rights, stale_form
+from fabgate.collector.pages.access_control import account_of, refuse_own_cause, see_other
+from fabgate.collector.pages.roles import own_causes
 from fabgate.collector.pages.use import evidence, words
 from fabgate.collector.pages.use.correct import CorrectionForm
 from fabgate.collector.pages.use.frame import show
 from fabgate.collector.pages.use.names import Names
-from fabgate.collector.pages.who import signing_in
-from fabgate.collector.roles import own_causes
+from fabgate.collector.people.display_names import signing_in
 from fabgate.errors import UsageError
 
 
@@ -70,7 +69,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
 def _correct(request: HttpRequest, row: UsageSession, names: Names) -> tuple[CorrectionForm, bool]:
     """Write the corrections that were typed; return the form, and whether that could be."""
     with transaction.atomic():
-        form = CorrectionForm(watched.held(row), names, request.POST)
+        form = CorrectionForm(stale_form.held(row), names, request.POST)
         if form.is_overtaken() or not form.is_valid():
             return form, False
         try:

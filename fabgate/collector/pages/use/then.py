@@ -12,7 +12,7 @@ from django.utils import timezone
 from fabgate.collector.models import Change, Grant, Machine, Member, Refusal, UsageSession
 from fabgate.collector.pages.use import covers, evidence, proof, words
 from fabgate.collector.pages.use.names import Names
-from fabgate.collector.pages.who import at_the_time, signing_in, unnamed
+from fabgate.collector.people.display_names import at_the_time, signing_in, unnamed
 
 #: Refusals so near are told too.
 NEAR: Final = timedelta(minutes=15)
@@ -87,7 +87,7 @@ def _cover(session: UsageSession, perhaps: str, machine: Machine, moment: dateti
 def _was_trained(ways: Iterable[Collection[int]], grants: Iterable[Mapping[str, Any]]) -> bool:
     """Whether trainings let somebody in: one of the `ways`, each with what it wants first, is held and none is suspended.
 
-    It is the rule by which rosters are built (access.py), of what was on record then.
+    It is the rule by which rosters are built (access/eligibility.py), of what was on record then.
     """
     held = {row["grant"].training_id for row in grants if row["held"]}
     suspended = {row["grant"].training_id for row in grants if row["suspends"]}

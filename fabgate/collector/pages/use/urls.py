@@ -8,8 +8,8 @@ from django.urls import path
 
 from fabgate.collector.models import Account
 from fabgate.collector.pages.ids import SESSION
+from fabgate.collector.pages.roles import Right, reads, writes
 from fabgate.collector.pages.use import complete, exports, moment, refusals, review, session, sessions, usage
-from fabgate.collector.roles import Right, reads, writes
 
 _READ: Final = reads(Account.ACCOUNTANT)
 _WRITE: Final = writes(Account.ACCOUNTANT)

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.urls import URLPattern, path
 
 from fabgate.collector.models import Account
+from fabgate.collector.pages.roles import ALL, OPEN, OWN, Right
 from fabgate.collector.pages.wall import views
-from fabgate.collector.roles import ALL, OPEN, OWN, Right
 
 urlpatterns: list[URLPattern] = []
 RIGHTS: Final[dict[str, Right]] = {}

@@ -11,12 +11,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector import signing_in
-from fabgate.collector.badges import Card
-from fabgate.collector.door import see_other
+from fabgate.collector.accounts import sign_in
 from fabgate.collector.models import Account
-from fabgate.collector.pages import errors, who
+from fabgate.collector.pages import errors
+from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.wall import line, words
+from fabgate.collector.people import display_names
+from fabgate.collector.people.badges import Card
 from fabgate.errors import UsageError
 
 #: The account that the demo has made for whoever opens its link.
@@ -35,7 +36,7 @@ def enter(request: HttpRequest, token: str) -> HttpResponse:
     if not opens or account is None:
         text = _("A link opens once. Press o where the demo runs: it opens a new one.")
         return errors.page(request, 404, _("This link opens nothing any more"), text)
-    signing_in.enter(request, account)
+    sign_in.enter(request, account)
     return see_other(reverse("wall"))
 
 
@@ -48,7 +49,7 @@ def wall(request: HttpRequest) -> HttpResponse:
     digests = {
         card["id"]: Card.spelled(badge.parse(card["spelling"])).digest for card in found["cards"] if _can_be(card)
     }
-    owners = who.having(digests.values())
+    owners = display_names.having(digests.values())
     cards = [words.card(card, owners.get(digests.get(card["id"], ""))) for card in found["cards"]]
     taken = request.GET.get("card", "")
     shown = {"cards": cards, "taken": taken, "machines": _machines(found)}
@@ -102,7 +103,7 @@ def _read(request: HttpRequest) -> dict[str, Any]:
 
 def _machines(found: dict[str, Any]) -> list[words.Machine]:
     named = [one["who"] for one in found["machines"]] + [(one["refusal"] or {}).get("who") for one in found["machines"]]
-    people = who.called(one for one in named if one)
+    people = display_names.called(one for one in named if one)
     return [words.machine(one, people) for one in found["machines"]]
 
 

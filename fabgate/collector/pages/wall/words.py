@@ -9,9 +9,9 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from fabgate.collector.pages import reasons
 from fabgate.collector.pages.formatting import duration
-from fabgate.collector.pages.who import Who
+from fabgate.collector.people import reasons
+from fabgate.collector.people.display_names import Who
 
 KINDS: Final[Mapping[str, Any]] = {
     "member": gettext_lazy("Member"),

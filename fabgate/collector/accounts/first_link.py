@@ -1,0 +1,37 @@
+"""How does the first manager get in? By a one-time link, printed at every start for as long as there is no manager."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from django.conf import settings
+from django.urls import reverse
+
+from fabgate.collector.base.environ import Environment
+from fabgate.collector.models import Account, OneTimeLink
+from fabgate.errors import UsageError
+
+
+def when_needed(env: Environment) -> str | None:
+    """Return a fresh link, or None where somebody can sign in as manager; links printed before open nothing more."""
+    if Account.has_manager():
+        return None
+    return address(env, OneTimeLink.make(OneTimeLink.FIRST, None, "start"))
+
+
+def address(env: Environment, token: str) -> str:
+    """Return the address that a person opens."""
+    return env.address + reverse("welcome", args=[token])
+
+
+def command(_args: argparse.Namespace) -> int:
+    """Print the link."""
+    link = when_needed(settings.ENVIRONMENT)
+    if link is None:
+        raise UsageError(
+            "there is a manager already, who can make links; a manager who cannot sign in:"
+            " fabgate collector account-link NAME"
+        )
+    sys.stdout.write(link + "\n")
+    return 0

@@ -1,0 +1,169 @@
+"""Who has an account, and how is one made or helped back in, from the command line? Passwords are never typed here."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from fabgate.collector.accounts import first_link
+from fabgate.collector.base import duplicate, text_table
+from fabgate.collector.db import audit
+from fabgate.collector.models import Account, ApiKey, Member, OneTimeLink, SignIn
+from fabgate.errors import UsageError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,62}")
+
+
+class Taken(UsageError):  # noqa: N818 (it names what is in the way)
+    """Somebody has the log-in name already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            _("found the log-in name '%(found)s', which somebody has already; wanted another one") % {"found": name}
+        )
+
+
+def check_name(typed: str) -> str:
+    """Return a log-in name as it is kept. Raises UsageError where it cannot be one, and Taken where somebody has it.
+
+    Also taken are the names under which the log has what no person did.
+    """
+    name = Account.as_name(typed)
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            _("found the log-in name '%(found)s', wanted letters, digits and . _ - @ +, at most 63") % {"found": typed}
+        )
+    if name in {audit.WORKER, audit.START} or Account.objects.filter(name=name).exists():
+        raise Taken(name)
+    return name
+
+
+def invite(
+    name: str, role: str, *, actor: str, display_name: str = "", email: str = "", member: Member | None = None
+) -> tuple[Account, str]:
+    """Make an account that nobody can sign in to yet, and return it with the token of the link that sets a password.
+
+    Raises UsageError where the name cannot be one, and Taken where somebody has it, if only since a moment ago.
+    """
+    account = Account(name=check_name(name), role=role, display_name=display_name, email=email, member=member)
+    account.set_unusable_password()
+    try:
+        with audit.made(actor, "account.added", account):
+            account.save()
+    except IntegrityError as error:
+        if not duplicate.is_there(error):
+            raise
+        raise Taken(account.name) from error
+    return account, OneTimeLink.make(OneTimeLink.INVITE, account, actor)
+
+
+def link_for(account: Account, *, actor: str) -> str:
+    """Return the token of a link that sets a new password for `account`. Raises UsageError for an inactive one."""
+    if not account.is_active:
+        raise UsageError(_("the account '%(name)s' is switched off; switch it on first") % {"name": account.name})
+    purpose = OneTimeLink.RESET if account.has_usable_password() else OneTimeLink.INVITE
+    token = OneTimeLink.make(purpose, account, actor)
+    made = OneTimeLink.open(token)
+    assert made is not None  # a moment ago
+    audit.note(actor, "account.link", account, reason=purpose, after={"expires_at": made.expires_at.isoformat()})
+    return token
+
+
+def set_password(account: Account, password: str, *, reason: str = "", but: int | None = None) -> None:
+    """Set the password that the account's owner typed, and sign it out everywhere `but` in one browser; no link resets it.
+
+    Written down is that there is another one now, and never anything of the password itself.
+    """
+    with transaction.atomic():
+        before: dict[str, Any] = {"password": "old" if account.has_usable_password() else ""}
+        account.set_password(password)
+        account.save(update_fields=["password"])
+        ended = SignIn.revoke(account, but=but)
+        OneTimeLink.close(account)  # whoever sets a password because a stranger may have such a link is rid of it
+        left = _sign_ins(account)
+        audit.note(
+            account.name,
+            "account.password",
+            account,
+            reason=reason,
+            before={**before, "sign_ins": left + ended},
+            after={"password": "new", "sign_ins": left},
+        )
+
+
+def sign_out(account: Account, *, but: int | None = None, only: int | None = None) -> int:
+    """End sign-ins of an account, as its owner asks, `but` one or `only` one; return how many ended."""
+    with transaction.atomic():
+        ended = SignIn.revoke(account, but=but, only=only)
+        left = _sign_ins(account)
+        if ended:
+            before, after = {"sign_ins": left + ended}, {"sign_ins": left}
+            audit.note(account.name, "account.signed-out", account, before=before, after=after)
+    return ended
+
+
+def _sign_ins(account: Account) -> int:
+    return SignIn.objects.filter(account=account, revoked_at=None).count()
+
+
+def switch_off(account: Account, *, actor: str, reason: str = "") -> None:
+    """Sign `account` out everywhere, and let nobody sign in to it any more. Its keys go on: see `revoke`."""
+    with audit.made(actor, "account.deactivated", account, reason=reason):
+        account.is_active = False
+        account.save(update_fields=["is_active"])
+        SignIn.revoke(account)
+        OneTimeLink.close(account)  # switched on again it would open
+
+
+def revoke(key: ApiKey, *, actor: str, reason: str = "") -> None:
+    """Let a key open nothing any more, from now on. Raises UsageError for one that was revoked already."""
+    with audit.made(actor, "key.revoked", key, reason=reason):
+        if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
+            raise UsageError(_("the key %(key)s was revoked already") % {"key": key})
+
+
+def add(args: argparse.Namespace) -> int:
+    """Make an account and print the link."""
+    _account, token = invite(args.name, args.role, actor=audit.cli_actor(args.actor))
+    sys.stdout.write(first_link.address(settings.ENVIRONMENT, token) + "\n")
+    return 0
+
+
+def link(args: argparse.Namespace) -> int:
+    """Print a link for an account that is there."""
+    account = Account.objects.filter(name=Account.as_name(args.name)).first()
+    if account is None:
+        known = ", ".join(Account.objects.order_by("name").values_list("name", flat=True)) or "none yet"
+        raise UsageError(f"found no account {args.name!r}, wanted one of: {known}")
+    sys.stdout.write(
+        first_link.address(settings.ENVIRONMENT, link_for(account, actor=audit.cli_actor(args.actor))) + "\n"
+    )
+    return 0
+
+
+def show(_args: argparse.Namespace) -> int:
+    """Print each account."""
+    zone = ZoneInfo(settings.TIME_ZONE)
+    rows = [
+        (
+            account.name,
+            account.role,
+            account.display_name,
+            f"{account.last_login.astimezone(zone):%Y-%m-%d %H:%M}" if account.last_login else "never signed in",
+            "" if account.is_active else "switched off",
+        )
+        for account in Account.objects.order_by("name")
+    ]
+    if not rows:
+        sys.stdout.write("No account yet: 'fabgate collector first-link' prints the link for the first manager.\n")
+        return 0
+    text_table.write([("account", "role", "called", "signed in", ""), *rows], sys.stdout)
+    return 0

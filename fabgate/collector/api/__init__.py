@@ -1,0 +1,1 @@
+"""What programs, gates and monitors ask over HTTP."""

@@ -1,0 +1,212 @@
+"""What does Prometheus read (/metrics)? How the workshop and the collector are, in numbers; never who a person is.
+
+All of it is asked of the database when it is read, so that it is true whichever process wrote it. Only this computer
+may read it, or whoever has FABGATE_METRICS_TOKEN.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db.models import F, Sum
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry, exposition
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+import fabgate
+from fabgate.collector.api import health
+from fabgate.collector.base.env_values import is_loopback
+from fabgate.collector.models import (
+    Gate,
+    Heartbeat,
+    Hole,
+    Journal,
+    Machine,
+    Order,
+    Quarantine,
+    Refusal,
+    Review,
+    UsageDay,
+    UsageSession,
+)
+
+#: Refusals and orders of so long.
+LATELY: Final = timedelta(hours=24)
+_OF_PROXIES: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Serve them to this computer and to those who know the token."""
+    if not _may_read(request):
+        text = (
+            "found no FABGATE_METRICS_TOKEN in 'Authorization: Bearer', wanted it from other computers than this one\n"
+        )
+        answer = HttpResponse(text, status=401, content_type="text/plain; charset=utf-8")
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="fabgate"'
+        return answer
+    registry = CollectorRegistry()
+    registry.register(Workshop(datetime.now(UTC)))
+    return HttpResponse(exposition.generate_latest(registry), content_type=TEXT)
+
+
+def _may_read(request: HttpRequest) -> bool:
+    token = settings.ENVIRONMENT.metrics_token
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if token and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
+        return True
+    # A proxy on this computer must not open them to everybody: it says that it asks for others, or else whoever comes
+    # through it calls us by our public name.
+    if any(header in request.headers for header in _OF_PROXIES):
+        return False
+    host = request.headers.get("Host", "").rpartition(":")[0] or request.headers.get("Host", "")
+    return is_loopback(request.META.get("REMOTE_ADDR", "")) and is_loopback(host.strip("[]"))
+
+
+class Workshop:
+    """What is measured, as prometheus_client asks for it."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+
+    def describe(self) -> list[Metric]:
+        """Return nothing: registering must not ask the database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Return each measure with its values."""
+        yield _gauge("fabgate_build", "The version of the collector.", ("version",), [((fabgate.__version__,), 1)])
+        yield from self._itself()
+        yield from self._gates()
+        yield from self._books()
+        yield from self._today()
+
+    def _itself(self) -> Iterator[Metric]:
+        found = health.look(self._now)
+        yield _gauge("fabgate_healthy", "Whether /healthz says that all is well.", (), [((), found.is_well)])
+        yield _gauge(
+            "fabgate_disk_free_bytes", "Free where the database is.", (), [((), found.found["disk"]["free_bytes"])]
+        )
+        beats = [((beat.name,), (self._now - beat.at).total_seconds()) for beat in Heartbeat.objects.order_by("name")]
+        yield _gauge("fabgate_process_heard_seconds", "Since a process said that it is alive.", ("process",), beats)
+
+    def _gates(self) -> Iterator[Metric]:
+        gates = list(Gate.objects.select_related("machine").order_by("name"))
+        waiting = {row.gate_id: max(0, row.head - row.ack_seq) for row in Journal.newest()}
+        heard = [(gate, (self._now - gate.seen_at).total_seconds()) for gate in gates if gate.seen_at is not None]
+        label = ("gate",)
+        is_there = {gate: gate.is_heard(self._now) for gate in gates}
+        yield _gauge(
+            "fabgate_gate_online",
+            "Whether the gate is there: connected, and no heartbeat missed.",
+            label,
+            [((gate.name,), there) for gate, there in is_there.items()],
+        )
+        yield _gauge(
+            "fabgate_gate_heard_seconds", "Since the gate said anything.", label, [((g.name,), s) for g, s in heard]
+        )
+        yield _gauge(
+            "fabgate_gate_entries_waiting",
+            "Entries that it has written and that are not stored here.",
+            label,
+            [((gate.name,), waiting.get(gate.pk, 0)) for gate in gates],
+        )
+        yield _gauge(
+            "fabgate_gate_roster_known",
+            "Whether it decides by the newest roster.",
+            label,
+            [((gate.name,), gate.knows_roster) for gate in gates if gate.roster_version],
+        )
+        yield _gauge(
+            "fabgate_gate_clock_synced",
+            "Whether it says that its clock is synchronised.",
+            label,
+            [((g.name,), g.synced) for g in gates],
+        )
+        yield _gauge(
+            "fabgate_gate_clock_off_seconds",
+            "How wrong its clock is at least, as its last entry showed; ahead is more than 0.",
+            label,
+            [((g.name,), (g.clock_off_ms or 0) / 1000) for g in gates],
+        )
+        yield _gauge(
+            "fabgate_gate_problems",
+            "How many problems it reports.",
+            label,
+            [((g.name,), len(g.problems)) for g in gates],
+        )
+        yield _gauge(
+            "fabgate_gate_in_use",
+            "Whether a session is on.",
+            label,
+            [((gate.name,), there and bool(gate.session)) for gate, there in is_there.items()],
+        )
+        locked = Machine.objects.filter(retired_at=None).order_by("name").values_list("name", "lock_id")
+        yield _gauge(
+            "fabgate_machine_locked", "Whether it is locked.", ("machine",), [((n,), bool(lock)) for n, lock in locked]
+        )
+
+    def _books(self) -> Iterator[Metric]:
+        stored = Journal.objects.aggregate(sum=Sum("ack_seq"))["sum"] or 0
+        missing = Hole.objects.filter(state=Hole.LOST).aggregate(sum=Sum(F("last") - F("first") + 1))["sum"] or 0
+        numbers = {
+            "fabgate_entries_stored": ("Entries that are stored with all below them.", stored),
+            "fabgate_entries_missing": ("Entries that no gate has any more.", missing),
+            "fabgate_quarantined": ("Messages that could not be an entry.", Quarantine.objects.count()),
+            "fabgate_sessions_open": ("Sessions that have not ended.", UsageSession.open().count()),
+            "fabgate_reviews_waiting": (
+                "Sessions that a person should look at.",
+                Review.objects.filter(settled_at=None).count(),
+            ),
+        }
+        for name, (text, value) in numbers.items():
+            yield _gauge(name, text, (), [((), value)])
+
+    def _today(self) -> Iterator[Metric]:
+        day = self._now.astimezone(ZoneInfo(settings.ENVIRONMENT.tz)).date()
+        names = dict(Machine.objects.values_list("id", "name"))
+        rows = UsageDay.between(day, day).values("machine_key").order_by("machine_key")
+        sums = rows.annotate(ended=Sum("sessions"), on_ms=Sum("counted_ms"))
+        used = [((names.get(row["machine_key"], ""),), row) for row in sums]
+        label = ("machine",)
+        yield _gauge(
+            "fabgate_today_sessions", "Sessions that ended today.", label, [(key, row["ended"]) for key, row in used]
+        )
+        yield _gauge(
+            "fabgate_today_on_seconds",
+            "How long the machine was on in sessions that ended today.",
+            label,
+            [(key, row["on_ms"] / 1000) for key, row in used],
+        )
+        lately = self._now - LATELY
+        reasons: Counter[str] = Counter()
+        for found in Refusal.between(lately).values_list("reasons", flat=True).iterator():
+            reasons.update(found[:1])
+        yield _gauge(
+            "fabgate_lately_refusals",
+            "Badges refused in 24 hours, by the worst reason.",
+            ("reason",),
+            [((reason,), count) for reason, count in sorted(reasons.items())],
+        )
+        unanswered = Order.objects.filter(at__gte=lately, until__lt=self._now, answered_at=None).count()
+        yield _gauge(
+            "fabgate_lately_orders_unanswered", "Commands of 24 hours without an answer.", (), [((), unanswered)]
+        )
+
+
+def _gauge(
+    name: str, text: str, labels: tuple[str, ...], values: Sequence[tuple[tuple[str, ...], float]]
+) -> GaugeMetricFamily:
+    made = GaugeMetricFamily(name, text, labels=labels)
+    for key, value in values:
+        made.add_metric(key, float(value))
+    return made

@@ -1,0 +1,87 @@
+"""How much may a browser send? A list of people, and no more: Django puts whatever comes on the disk before it looks."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.http import HttpRequest
+
+MEGABYTE: Final = 1024 * 1024
+#: The largest file that is taken: a list of members (people/import_list/table.py).
+MAX_FILE_BYTES: Final = 5 * MEGABYTE
+#: The same, and the form around it.
+MAX_BYTES: Final = MAX_FILE_BYTES + MEGABYTE
+#: A browser reads no answer while it still sends. So much more of what it sends is read, and thrown away, for its page.
+MAX_DISCARDED: Final = 64 * MEGABYTE
+_TEXT: Final = f"Too large: at most {MAX_FILE_BYTES // MEGABYTE} MB are taken.\n".encode()
+_REFUSED: Final = "fabgate.too_large"
+
+
+def bounded(app: Any) -> Any:
+    """Answer 413 to what says that it is larger; hang up on what says nothing and becomes larger.
+
+    Whoever reads pages is answered by the app, which is called with an empty GET of the same address (`was_too_large`).
+    """
+
+    async def call(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        said = headers.get(b"content-length", b"0")
+        if not said.isdigit() or int(said[:20]) > MAX_BYTES:
+            if b"text/html" in headers.get(b"accept", b"") and await _discard(receive):
+                await app(_refused(scope), _after_nothing(receive), send)
+                return
+            closing = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": 413, "headers": closing})
+            await send({"type": "http.response.body", "body": _TEXT})
+            return
+        so_far = 0
+
+        async def receive_bounded() -> Any:
+            nonlocal so_far
+            message = await receive()
+            so_far += len(message.get("body", b""))
+            return {"type": "http.disconnect"} if so_far > MAX_BYTES else message
+
+        await app(scope, receive_bounded, send)
+
+    return call
+
+
+def was_too_large(request: HttpRequest) -> bool:
+    """Whether this stands for a request whose body was not taken."""
+    return bool(getattr(request, "scope", {}).get(_REFUSED))
+
+
+def _refused(scope: Any) -> Any:
+    kept = [(name, value) for name, value in scope["headers"] if not name.startswith(b"content-")]
+    return {**scope, "method": "GET", "headers": kept, _REFUSED: True}
+
+
+async def _discard(receive: Any) -> bool:
+    """Read what comes to its end, and keep nothing; False where it is far too much, or the browser is gone."""
+    so_far = 0
+    while so_far <= MAX_DISCARDED:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return False
+        so_far += len(message.get("body", b""))
+        if not message.get("more_body"):
+            return True
+    return False
+
+
+def _after_nothing(receive: Any) -> Any:
+    """Return what tells an app of an empty body once, and then of what happens to the connection."""
+    told = False
+
+    async def receive_after() -> Any:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    return receive_after

@@ -1,0 +1,158 @@
+"""What did the environment ask of this collector, and which of its values are wrong?
+
+Standard library only, so that a mistake is told before Django is imported. Every mistake is one line (found, wanted,
+what to do), and all of them are told at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from email.headerregistry import Address
+from pathlib import Path
+from typing import Final
+
+from fabgate.collector import DEFAULT_DATA
+from fabgate.collector.base.env_values import EVERYWHERE, Reader, bracketed, is_loopback
+from fabgate.collector.base.logs import FORMS
+from fabgate.collector.base.smtp import Server
+from fabgate.errors import UsageError
+
+#: The languages of the gates' displays, as fabgate/translations.py has them; the first one unless another is said.
+LANGS: Final = ("en", "fr")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Everything that is settable from outside. `site` is empty where nobody has set it."""
+
+    site: str
+    data: Path
+    tz: str
+    #: Whether somebody said so: what the database lives in is changed by a word only, never by its absence.
+    is_tz_said: bool = field(compare=False)
+    #: What machines speak to who has no language of their own.
+    lang: str
+    mqtt_host: str
+    mqtt_port: int
+    mqtt_username: str | None
+    mqtt_password_file: Path | None
+    mqtt_ca: Path | None
+    mqtt_cert: Path | None
+    mqtt_key: Path | None
+    web_host: str
+    web_port: int
+    allowed_hosts: tuple[str, ...]
+    database_url: str = field(repr=False)  # it may carry a password
+    https: bool
+    proxies: str
+    metrics_token: str = field(repr=False)
+    log: str
+    simulated: bool
+    wall_socket: str
+    smtp: Server | None
+    mail_from: Address | None
+
+    @property
+    def address(self) -> str:
+        """Return the address that a person types, as far as this side can know it."""
+        own = {"localhost", "127.0.0.1", "[::1]", "::1", self.web_host}
+        public = [host for host in self.allowed_hosts if host not in own and not host.startswith(("*", "."))]
+        if self.https and public:
+            return f"https://{public[0]}"
+        host = "localhost" if self.web_host in EVERYWHERE else self.web_host
+        return f"http://{public[0] if public and self.web_host in EVERYWHERE else bracketed(host)}:{self.web_port}"
+
+    @property
+    def database(self) -> Path:
+        """Return the SQLite file, which is in use unless `database_url` names another database."""
+        return self.data / "collector.db"
+
+    @property
+    def secret_key_file(self) -> Path:
+        """Return the file of Django's secret key, made at the first start."""
+        return self.data / "secret.key"
+
+    @property
+    def badge_key_file(self) -> Path:
+        """Return the file of the keys under which badges are digested; the first one is in use."""
+        return self.data / "badge.keys"
+
+    def gate_directory(self, gate: str) -> Path:
+        """Return where a gate's own key files are kept."""
+        return self.data / "gates" / gate
+
+
+def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] | None = None) -> Environment:
+    """Return what `environ` says. Raises UsageError with one line for each mistake.
+
+    `need_site` is False for tools that only look at the project (mypy, makemigrations): they have no site. `only` names
+    the variables that concern the caller; what is wrong with the others is none of its business.
+    """
+    reader = Reader(environ, only)
+    ca = reader.file("FABGATE_MQTT_CA")
+    web_host = reader.host("FABGATE_WEB_HOST", "127.0.0.1")
+    found = Environment(
+        site=reader.site("FABGATE_SITE", required=need_site),
+        data=Path(reader.text("FABGATE_DATA", DEFAULT_DATA)).absolute(),
+        tz=reader.zone("FABGATE_TZ", "UTC"),
+        is_tz_said=reader.is_set("FABGATE_TZ"),
+        lang=reader.one_of("FABGATE_LANG", LANGS),
+        mqtt_host=reader.host("FABGATE_MQTT_HOST", "127.0.0.1"),
+        mqtt_port=reader.port("FABGATE_MQTT_PORT", 8883 if ca else 1883),
+        mqtt_username=reader.text("FABGATE_MQTT_USERNAME") or None,
+        mqtt_password_file=reader.file("FABGATE_MQTT_PASSWORD_FILE"),
+        mqtt_ca=ca,
+        mqtt_cert=reader.file("FABGATE_MQTT_CERT"),
+        mqtt_key=reader.file("FABGATE_MQTT_KEY"),
+        web_host=web_host,
+        web_port=reader.port("FABGATE_WEB_PORT", 8000),
+        allowed_hosts=reader.hosts("FABGATE_ALLOWED_HOSTS", web_host),
+        database_url=reader.database_url("FABGATE_DATABASE_URL", "FABGATE_DATABASE_URL_FILE"),
+        # A browser on this very computer needs no TLS; anybody else's password should not travel in the clear.
+        https=reader.switch("FABGATE_HTTPS", default=not is_loopback(web_host)),
+        proxies=reader.proxies("FABGATE_PROXIES", "127.0.0.1"),
+        metrics_token=reader.secret("FABGATE_METRICS_TOKEN", "FABGATE_METRICS_TOKEN_FILE"),
+        log=reader.one_of("FABGATE_LOG", FORMS),
+        simulated=reader.switch("FABGATE_SIMULATED", default=False),
+        wall_socket=reader.text("FABGATE_WALL_SOCKET"),
+        smtp=reader.smtp("FABGATE_SMTP_URL", "FABGATE_SMTP_URL_FILE"),
+        mail_from=reader.sender("FABGATE_MAIL_FROM"),
+    )
+    if found.mqtt_password_file and not found.mqtt_username:
+        reader.mistakes.append(
+            "FABGATE_MQTT_USERNAME: found nothing beside FABGATE_MQTT_PASSWORD_FILE, wanted the broker account that the"
+            " password belongs to"
+        )
+    if reader.is_set("FABGATE_SMTP_URL", "FABGATE_SMTP_URL_FILE") and not reader.is_set("FABGATE_MAIL_FROM"):
+        reader.mistakes.append(
+            "FABGATE_MAIL_FROM: found nothing beside FABGATE_SMTP_URL, wanted the address that mails come from; set"
+            " FABGATE_MAIL_FROM=workshop@example.org"
+        )
+    if reader.is_set("FABGATE_MAIL_FROM") and not reader.is_set("FABGATE_SMTP_URL", "FABGATE_SMTP_URL_FILE"):
+        reader.mistakes.append(
+            "FABGATE_SMTP_URL: found nothing beside FABGATE_MAIL_FROM, wanted the server that takes mails; set"
+            " FABGATE_SMTP_URL=smtp://USER:PASSWORD@HOST:587/, or unset FABGATE_MAIL_FROM"
+        )
+    _check_certificate(found, reader.mistakes)
+    reader.check_names()
+    if reader.mistakes:
+        raise UsageError("\n".join(reader.mistakes))
+    return found
+
+
+def _check_certificate(found: Environment, mistakes: list[str]) -> None:
+    """Refuse a certificate without its key, and one that nobody would see: it is shown over TLS only."""
+    given = {"FABGATE_MQTT_CERT": found.mqtt_cert, "FABGATE_MQTT_KEY": found.mqtt_key}
+    there = [name for name, path in given.items() if path]
+    if not there:
+        return
+    mistakes.extend(
+        f"{name}: found nothing beside {there[0]}, wanted both or none; set it, or unset {there[0]}"
+        for name, path in given.items()
+        if not path
+    )
+    if not found.mqtt_ca:
+        mistakes.append(
+            f"FABGATE_MQTT_CA: found nothing beside {there[0]}, wanted the certificate of who signed the broker's"
+        )

@@ -1,0 +1,33 @@
+"""How is a new secret made, and written so that only the collector reads it?"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from pathlib import Path
+
+from fabgate.collector.base import data_folder
+
+
+def write_secret(path: Path, text: str) -> bool:
+    """Write a new file of mode 0600, durably. Returns False, and leaves it alone, where there is one already."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:  # a full disk: an empty file would be taken for the secret ever after
+        path.unlink(missing_ok=True)
+        raise
+    data_folder.sync_directory(path.parent)
+    return True
+
+
+def new_key(kid: str) -> str:
+    """Return one line of a key file: a fresh 32-byte key under the id `kid`."""
+    return f"{kid}:{base64.b64encode(secrets.token_bytes(32)).decode()}\n"

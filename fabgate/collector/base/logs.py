@@ -1,0 +1,109 @@
+"""What does a line of the log look like? One line a decision on stderr, for journald; as JSON with FABGATE_LOG=json."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final
+
+#: How ``FABGATE_LOG`` can be.
+TEXT, JSON = "text", "json"
+FORMS: Final = (TEXT, JSON)
+_LINE: Final = "%(levelname)s %(name)s: %(message)s"
+#: What a record has whoever makes it; anything else was given to say more (``extra=``).
+_COMMON: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"})
+
+
+def set_up(form: str, process: str) -> None:
+    """Log to stderr from now on, in lines that say which process they are of. Left alone where somebody did already."""
+    root = logging.getLogger()
+    if root.handlers:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json(process) if form == JSON else _Text(process))
+    handler.addFilter(_without_link)
+    if form == JSON:
+        sys.excepthook = _last_word
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    # Of its starts and ends our own lines tell; a page that is not there is nobody's decision. Errors stay.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("django.request").setLevel(logging.ERROR)
+    # Of a form that is refused too; and Django's line has the path, which of a one-time link is a secret.
+    logging.getLogger("django.security.csrf").setLevel(logging.ERROR)
+
+
+class Seldom:
+    """Warns at most once in `every_s` seconds, and says how often it was silent: a crowd is to fill no log."""
+
+    def __init__(self, log: logging.Logger, every_s: float = 10.0) -> None:
+        self._log, self._every_s = log, every_s
+        self._next_s = 0.0
+        self._silent = 0
+
+    def __call__(self, text: str, *values: object) -> None:
+        """Warn, or count."""
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            self._silent += 1
+            return
+        more = f" (and {self._silent} more)" if self._silent else ""
+        self._next_s, self._silent = now_s + self._every_s, 0
+        self._log.warning(text + more, *values)
+
+
+def _without_link(record: logging.LogRecord) -> bool:
+    """Say of what broke behind a one-time link which page it was, and never the link: it may open something still."""
+    request = vars(record).pop("request", None)  # Django's, whose own text is the path
+    match = getattr(request, "resolver_match", None)
+    token = match.kwargs.get("token") if match else None
+    if token and isinstance(record.args, tuple):
+        record.args = tuple(one.replace(token, "…") if isinstance(one, str) else one for one in record.args)
+    return True
+
+
+def _last_word(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tell in one line, too, what ends the process."""
+    logging.getLogger(__name__).critical("ended by an error that nobody expected", exc_info=(kind, error, trace))
+
+
+#: What would end a line, or move a terminal's cursor.
+_ESCAPED: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+
+
+class _Text(logging.Formatter):
+    """``web: INFO fabgate.collector.pages.access_control: what was decided``: ``run`` keeps three processes, whose lines mix."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__(f"{process}: {_LINE}" if process else _LINE)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name for it)
+        """Return the line as one line: an address that somebody asked for must not write others. Tracebacks follow it."""
+        record.message = record.message.translate(_ESCAPED)
+        return super().formatMessage(record)
+
+
+class _Json(logging.Formatter):
+    """One object a line: `at`, `level`, `process`, `where`, `said`, and what else the line was given."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; a traceback is in `error`, so that the line stays one."""
+        found: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "process": self._process,
+            "where": record.name,
+            "said": record.getMessage(),
+        }
+        if record.exc_info:
+            found["error"] = self.formatException(record.exc_info)
+        found |= {name: value for name, value in vars(record).items() if name not in _COMMON and name not in found}
+        return json.dumps(found, ensure_ascii=False, default=str)

@@ -1,0 +1,350 @@
+"""How is the collector connected to the broker? By one client (fabgate/mqtt) in a thread of its own, which is watched.
+
+Callbacks only put into a queue. A connection that is not up after a while is thrown away with its thread.
+
+PUBACK is sent by paho when the message is in our queue in RAM. That is right: a PUBACK promises nothing here, the
+gates resend whatever the collector has not acknowledged itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import paho.mqtt.client as paho
+from django.conf import settings
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from fabgate import wire
+from fabgate.collector.base.environ import Environment
+from fabgate.collector.broker.inbox import Connected, Inbox, Lost
+from fabgate.collector.broker.message import Received
+from fabgate.errors import FabgateError, UsageError
+from fabgate.mqtt.client import (
+    acknowledge_quickly,
+    certificate_ends,
+    certificate_trouble,
+    connect,
+    described,
+    new_client,
+    new_properties,
+)
+from fabgate.mqtt.driver import Driver
+
+log = logging.getLogger(__name__)
+
+SESSION_EXPIRY_S: Final = 7 * 86_400
+#: How long after a connect a message may still be one that the broker kept: 20,000 of them, which are read no faster than
+#: they are stored; a slow card stores some hundred a second.
+QUEUE_S: Final = 60
+#: How long to wait before the next attempt to connect: twice as long each time, from the first to the longest.
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 5.0
+#: From the start of an attempt to a CONNACK that says yes.
+CONNECT_TIMEOUT_S: Final = 15.0
+#: While a large batch is stored, the thread that reads waits so long before each message. Two threads that both compute take
+#: the interpreter from each other at every statement of the database, which costs a fifth of a backlog's time; what
+#: arrives waits in the socket. Not for ever: a disk that hangs must not cost the connection.
+TURN_S: Final = 1.0
+#: MQTT 5, 3.8.3.1: what a broker does with its retained messages when somebody subscribes.
+_SEND_RETAINED: Final = 0
+_KEEP_RETAINED: Final = 2
+#: So many filters a packet.
+_FILTERS: Final = 100
+#: A refusal is told for so long, in seconds: while gates speak, the next one comes within a minute.
+REFUSED_S: Final = 90.0
+
+
+class Link:
+    """One client and its thread. Everything that happens is posted to `inbox`."""
+
+    def __init__(self, env: Environment, *, collector: str, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._collector = collector
+        self._site = env.site
+        self.connected = False
+        #: When the certificate of the broker ends, as the newest connection showed; None without TLS.
+        self.certificate_ends: datetime | None = None
+        #: Since when there is no connection (monotonic seconds).
+        self.down_since = time.monotonic()
+        self._connected_at = time.monotonic()
+        self._dropped = 0
+        self._refused_at = -REFUSED_S
+        self._turn = threading.Lock()
+        self._address = env.mqtt_host, env.mqtt_port
+        self._ends = threading.Event()
+        self._pause_s = FIRST_PAUSE_S
+        self._client = self._make(env)
+        self._driver = Driver(self._client)
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect, and go on trying."""
+        self._thread.start()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether to throw this link away: its thread died, or the broker has not said yes for too long."""
+        late = not self.connected and time.monotonic() - self.down_since > CONNECT_TIMEOUT_S
+        return late or not self._thread.is_alive()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the broker lately let us publish something not: then no gate may hear what is stored."""
+        return time.monotonic() - self._refused_at < REFUSED_S
+
+    @property
+    def has_more(self) -> bool:
+        """Whether more has arrived than was read, and somebody is there to read it."""
+        return self._driver.has_unread
+
+    @contextlib.contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Let nothing more be read meanwhile, for a while: see TURN_S."""
+        with self._turn:
+            yield
+
+    def subscribe(self, filters: Sequence[str], *, retained: bool = True) -> None:
+        """Subscribe with QoS 1; retained messages come again each time, unless told not to."""
+        options = SubscribeOptions(qos=1, retainHandling=_SEND_RETAINED if retained else _KEEP_RETAINED)
+        for some in _some(filters):
+            self._client.subscribe([(name, options) for name in some])
+
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        """Subscribe no longer; to what there was no subscription to, nothing happens."""
+        for some in _some(filters):
+            self._client.unsubscribe(some)
+
+    def publish(self, topic: str, body: bytes) -> None:
+        """Publish retained with QoS 1. While there is no connection nothing is kept: it is said again on connect."""
+        if self.connected:
+            self._client.publish(topic, body, qos=1, retain=True)
+
+    def say_online(self, *, online: bool) -> paho.MQTTMessageInfo:
+        """Publish the retained status of this collector."""
+        return self._client.publish(
+            wire.collector_status_topic(self._site), self._status(online=online), qos=1, retain=True
+        )
+
+    def stop(self, *, orderly: bool) -> None:
+        """Close. In an orderly stop the broker hears 'offline' first, because DISCONNECT discards the will."""
+        with contextlib.suppress(ValueError, RuntimeError):
+            if orderly and self.connected:
+                self.say_online(online=False).wait_for_publish(2)
+        self._ends.set()
+        self._driver.wake()
+        if self._thread.is_alive():
+            self._thread.join(2)
+
+    def _make(self, env: Environment) -> paho.Client:
+        client = new_client(_client_id(self._collector), _tls_context(env))
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        will = self._status(online=False)
+        client.will_set(wire.collector_status_topic(env.site), will, qos=1, retain=True)
+        _log_in(client, env)
+        return client
+
+    def _status(self, *, online: bool) -> bytes:
+        return wire.encode(wire.CollectorStatus(online=online, collector=self._collector))
+
+    def _run(self) -> None:
+        try:
+            while not self._ends.is_set():
+                self._one_connection()
+                self._ends.wait(self._pause_s)
+                self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+        except Exception as error:  # whatever it is, the ingest makes a new link
+            log.exception("the thread of the connection died")
+            self._fell(f"{type(error).__name__}: {error}")
+        finally:
+            self._driver.close()
+
+    def _one_connection(self) -> None:
+        """Connect, and read and write until the connection breaks or is ended."""
+        try:
+            connect(self._client, *self._address, keep_session_s=SESSION_EXPIRY_S)
+        except (OSError, ValueError) as error:
+            self._fell(described(error), certificate=certificate_trouble(error))
+            return
+        self._driver.run(lambda: not self._ends.is_set())
+        if self._ends.is_set():
+            self._driver.say_goodbye()
+
+    def _fell(self, why: str, *, certificate: str = "") -> None:
+        if self.connected:
+            self.connected, self.down_since = False, time.monotonic()
+        if not self._ends.is_set():  # who ended it knows, and may have begun a new link on the same inbox
+            self._inbox.post(Lost(why, certificate))
+
+    # Callbacks run in paho's thread: they post, and nothing else.
+
+    def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
+        if code.is_failure:
+            self._fell(f"the broker refused: {code}")
+            return
+        self.certificate_ends = certificate_ends(client)
+        self.connected, self._connected_at = True, time.monotonic()
+        self._pause_s = FIRST_PAUSE_S
+        self._inbox.post(Connected())
+
+    def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
+        self._fell(str(code))
+
+    def _on_publish(self, _client: paho.Client, _data: Any, _mid: int, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            if not self.is_refused:
+                log.error("the broker refuses what is published (%s): look at its access list", reason)
+            self._refused_at = time.monotonic()
+
+    def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        acknowledge_quickly(client.socket())
+        if self._turn.acquire(timeout=TURN_S):
+            self._turn.release()
+        topic = message.topic  # paho decodes it at each look
+        beside = dict(getattr(message.properties, "UserProperty", ()) if message.properties else ())
+        received = Received(
+            topic,
+            bytes(message.payload),
+            beside.get(wire.PROP_JOURNAL),
+            beside.get(wire.PROP_SEQ),
+            self._said_at(topic, is_kept=message.retain),
+        )
+        if not self._inbox.offer(received):
+            self._dropped += 1
+            if self._dropped % 1000 == 1:
+                log.error(
+                    "%d messages dropped, the last one on %s: more arrives than is stored; the gates send it again",
+                    self._dropped,
+                    topic[:200],
+                )
+
+    def _said_at(self, topic: str, *, is_kept: bool) -> datetime | None:
+        """Return when a gate said how it is: now, unless the broker kept it for us."""
+        if is_kept or not topic.endswith("/status"):
+            return None
+        return datetime.now(UTC) if time.monotonic() - self._connected_at > QUEUE_S else None
+
+
+def _client_id(collector: str) -> str:
+    """Return the name of the collector's session in the broker, the same after each start.
+
+    Whoever connects by it throws the collector out. Its id is no secret, every gate reads it; so the name is made with
+    the key that is one.
+    """
+    digest = hmac.new(settings.SECRET_KEY.encode(), f"mqtt client {collector}".encode(), "sha256").hexdigest()
+    return f"fabgate-{digest[:32]}"
+
+
+def _some(filters: Sequence[str]) -> Iterator[list[str]]:
+    """Yield `filters` in packets of a size that any broker takes."""
+    for first in range(0, len(filters), _FILTERS):
+        yield list(filters[first : first + _FILTERS])
+
+
+def _log_in(client: paho.Client, env: Environment) -> None:
+    """Give a client the account of the environment. Raises UsageError."""
+    if env.mqtt_username:
+        client.username_pw_set(env.mqtt_username, _password(env.mqtt_password_file))
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message of a command: retained state, or an order that expires."""
+
+    topic: str
+    body: bytes
+    retain: bool = False
+    expiry_s: int | None = None
+    seal: str | None = None
+
+    def properties(self) -> Any:
+        """Return what travels beside the body."""
+        found = new_properties(PacketTypes.PUBLISH)
+        if self.expiry_s is not None:
+            found.MessageExpiryInterval = self.expiry_s
+        if self.seal is not None:
+            found.UserProperty = (wire.PROP_SEAL, self.seal)
+        return found
+
+
+def publish_once(env: Environment, messages: list[Outgoing], *, timeout_s: float = 5.0) -> None:
+    """Publish from a command, over a connection of its own. Raises FabgateError if it cannot."""
+    client = new_client("", _tls_context(env))
+    _log_in(client, env)
+    client.connect_timeout = timeout_s
+    refusals: dict[int, str] = {}
+    turned_away: list[str] = []
+
+    def connected(_client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            turned_away.append(str(reason))
+
+    def answered(_client: Any, _userdata: Any, mid: int, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            refusals[mid] = str(reason)
+
+    client.on_connect = connected
+    client.on_publish = answered  # called before a message counts as published
+    driver = Driver(client)
+    deadline = time.monotonic() + timeout_s
+    try:
+        connect(client, env.mqtt_host, env.mqtt_port)
+        sent = [client.publish(m.topic, m.body, qos=1, retain=m.retain, properties=m.properties()) for m in messages]
+        driver.run(
+            lambda: time.monotonic() < deadline and not all(info.is_published() for info in sent), turn_s=timeout_s / 10
+        )
+        if turned_away:
+            raise FabgateError(f"the broker refused the connection ({turned_away[0]}): look at its accounts")
+        for message, info in zip(messages, sent, strict=True):
+            if not info.is_published():
+                raise FabgateError(f"the broker did not take a message within {timeout_s:g} s")
+            if why := refusals.get(info.mid):
+                raise FabgateError(f"the broker refused {message.topic} ({why}): look at its access list")
+        driver.say_goodbye()
+    except (OSError, ValueError, RuntimeError) as error:
+        why = certificate_trouble(error) or str(error)
+        raise FabgateError(f"the broker {env.mqtt_host}:{env.mqtt_port} cannot be reached ({why})") from error
+    finally:
+        driver.close()
+
+
+def _password(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"FABGATE_MQTT_PASSWORD_FILE: {path} cannot be read ({error})") from error
+
+
+def _tls_context(env: Environment) -> ssl.SSLContext | None:
+    """Return the certificates of the environment; None for a broker without TLS. Raises UsageError."""
+    if not env.mqtt_ca:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=str(env.mqtt_ca))
+    except OSError as error:  # ssl.SSLError is one
+        raise UsageError(f"FABGATE_MQTT_CA: {env.mqtt_ca} is no certificate authority ({error})") from error
+    if env.mqtt_cert and env.mqtt_key:
+        try:
+            # With a password OpenSSL asks nobody for one: a daemon would wait for the answer for ever.
+            context.load_cert_chain(env.mqtt_cert, env.mqtt_key, password="")
+        except OSError as error:
+            raise UsageError(
+                f"FABGATE_MQTT_CERT and FABGATE_MQTT_KEY: found {env.mqtt_cert} and {env.mqtt_key}, wanted a certificate"
+                f" in PEM and its key without a passphrase ({error})"
+            ) from error
+    return context

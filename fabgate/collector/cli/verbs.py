@@ -1,0 +1,367 @@
+"""Which verbs does ``fabgate collector`` have? Each is one function in one module, imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from fabgate.collector.cli import verb_help
+from fabgate.errors import FabgateError, UsageError
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (it has no public name)
+
+#: As models/accounts.py has them; models can be imported only once Django is set up.
+ROLES = ("manager", "desk", "trainer", "maintainer", "accountant", "auditor", "member")
+#: As machines/presets.py has them, for the same reason.
+PRESETS = ("saw", "laser", "cnc", "printer-3d", "bench-tool")
+#: Verbs that run until they are ended; their lines in the log begin with their names, because `run` mixes them.
+SERVICES = ("ingest", "web", "worker", "run")
+Run = Callable[[argparse.Namespace], int]
+
+
+def add_verbs(subparsers: Subparsers) -> None:
+    """Add every verb. Afterwards ``args.run(args)`` returns the exit code, and raises FabgateError with its own."""
+    # typeshed does not know where it stands
+    subparsers.container.description = verb_help.ABOUT  # type: ignore[attr-defined]
+    _service_verbs(subparsers)
+    _copy_verbs(subparsers)
+    _listing_verbs(subparsers)
+    _workshop_verbs(subparsers)
+    _barring_verbs(subparsers)
+    _training_verbs(subparsers)
+    _account_verbs(subparsers)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run ``python -m fabgate.collector``: the same verbs without the rest of fabgate."""
+    parser = argparse.ArgumentParser(prog="python -m fabgate.collector", description=__doc__)
+    add_verbs(parser.add_subparsers(title="verbs", required=True, metavar="VERB"))
+    args = parser.parse_args(argv)
+    try:
+        return int(args.run(args))
+    except FabgateError as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"error: {line}\n")
+        return error.exit_code
+
+
+def _service_verbs(subparsers: Subparsers) -> None:
+    migrate = _verb(
+        subparsers,
+        "migrate",
+        "processes.migrate",
+        "bring the database up to date (every other verb does it too)",
+        makes=True,
+    )
+    migrate.add_argument(
+        "--restored",
+        action="store_true",
+        help="after a database was put back with all its files: give no number again, end sign-ins, links and keys",
+    )
+    ingest = _verb(
+        subparsers, "ingest", "processes.ingest", "store what the gates publish", about=verb_help.INGEST, makes=True
+    )
+    _verb(
+        subparsers, "web", "processes.web", "serve the pages, and rosters to the gates", about=verb_help.WEB, makes=True
+    )
+    _verb(
+        subparsers,
+        "worker",
+        "processes.worker",
+        "end what time ends: loans, trainings, blocks",
+        about=verb_help.WORKER,
+        makes=True,
+    )
+    both = _verb(
+        subparsers, "run", "processes.run", "keep ingest, web and worker alive", about=verb_help.RUN, makes=True
+    )
+    for verb in (ingest, both):
+        verb.add_argument("--takeover", action="store_true", help="serve the site although another collector is online")
+
+
+def _copy_verbs(subparsers: Subparsers) -> None:
+    backup = _verb(
+        subparsers,
+        "backup",
+        "processes.backup",
+        "copy database and keys into one file",
+        "backup",
+        about=verb_help.BACKUP,
+        example="/srv/copies/monday.tar.gz",
+        prepares=False,
+    )
+    restore = _verb(
+        subparsers,
+        "restore",
+        "processes.backup",
+        "make the collector what it was when a copy was taken",
+        "restore",
+        about=verb_help.RESTORE,
+        example="/srv/copies/monday.tar.gz --replace",
+        prepares=False,
+    )
+    new = "a new file, NAME.tar.gz, whose mode is 0600, or a folder that is there, which names it after site and time"
+    for verb, text in ((backup, new), (restore, "a file of 'backup'")):
+        verb.add_argument("file", metavar="FILE", help=text)
+    backup.add_argument("--keep", type=int, metavar="N", help="in a folder: delete all but the newest N of them")
+    restore.add_argument("--replace", action="store_true", help="put the collector that is there aside")
+
+
+def _listing_verbs(subparsers: Subparsers) -> None:
+    usage = _verb(
+        subparsers,
+        "usage",
+        "sessions.report",
+        "print who used which machine for how long",
+        about=verb_help.USAGE,
+        example=verb_help.MONTH,
+    )
+    _period(usage, json_help="exact milliseconds, as JSON")
+    sessions = _verb(
+        subparsers,
+        "sessions",
+        "sessions.listing",
+        "print each session, one a line",
+        about=verb_help.SESSIONS,
+        example=verb_help.MONTH,
+    )
+    _period(sessions, json_help="exact milliseconds, one JSON object a line")
+    sessions.add_argument(
+        "--untapped",
+        action="store_true",
+        help="only those that may have begun without a tap, and why (docs/untapped.md)",
+    )
+    holes = _verb(
+        subparsers,
+        "holes",
+        "entries.gaps",
+        "print what is missing by number, and what is in quarantine",
+        about=verb_help.HOLES,
+    )
+    gates = _verb(
+        subparsers,
+        "gates",
+        "machines.enrol_gate",
+        "list the gates and how far they are stored",
+        "show",
+        about=verb_help.GATES,
+    )
+    for verb in (holes, gates):
+        verb.add_argument("--json", action="store_true", help="everything that is known, as JSON")
+
+
+def _workshop_verbs(subparsers: Subparsers) -> None:
+    people = _verb(
+        subparsers,
+        "import-members",
+        "people.import_list.store",
+        "import members and badges from a CSV or XLSX file",
+        about=verb_help.IMPORT,
+        example="members.csv",
+        makes=True,
+    )
+    people.add_argument("file", metavar="FILE", help="XLSX; or CSV in UTF-8, UTF-16 or Windows-1252, which is noted")
+    add = _verb(
+        subparsers,
+        "gate-add",
+        "machines.enrol_gate",
+        "let a gate in: its machine, token and keys",
+        "add",
+        about=verb_help.GATE_ADD,
+        example="laser-1 --machine laser --rules limit_s=7200 mode=hold",
+        makes=True,
+    )
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--machine", required=True, metavar="NAME", help="made where there is none of that name")
+    add.add_argument(
+        "--rules",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="RULE=VALUE",
+        help="of the machine, as in machine-set",
+    )
+    add.add_argument("--new-token", action="store_true", help="replace token and seal key of a gate that has them")
+    add.add_argument("--json", action="store_true", help="the same, as JSON")
+    machine = _verb(
+        subparsers,
+        "machine-set",
+        "machines.rules",
+        "change how a machine behaves; its gates are told",
+        about=verb_help.RULES,
+        example="laser mode=hold limit_s=7200 handover=yes",
+    )
+    machine.add_argument("name", metavar="MACHINE")
+    machine.add_argument("rules", nargs="*", metavar="RULE=VALUE", help="such as mode=hold limit_s=7200 handover=yes")
+    machine.add_argument("--title", help="the name that people read")
+    machine.add_argument("--preset", choices=PRESETS, help="take its rules first; RULE=VALUE then changes them")
+
+
+def _barring_verbs(subparsers: Subparsers) -> None:
+    lock = _verb(
+        subparsers,
+        "lock",
+        "machines.locks",
+        "lock a machine",
+        "lock",
+        about=verb_help.LOCK,
+        example='laser-1 --reason "Belt broken"',
+    )
+    lock.add_argument("gate", metavar="GATE")
+    lock.add_argument(
+        "--when", choices=("now", "idle"), default="idle", help="now cuts the power (default: %(default)s)"
+    )
+    lock.add_argument("--reason", required=True, metavar="TEXT", help="shown to members on the gate's display")
+    lock.add_argument("--back", metavar="DATE", help="when the machine is expected back; shown to members")
+    unlock = _verb(subparsers, "unlock", "machines.locks", "take the lock off a machine", "unlock", example="laser-1")
+    unlock.add_argument("gate", metavar="GATE")
+    unlock.add_argument(
+        "--lock", metavar="ID", help="a lock that this database has forgotten, by the id that the gate says"
+    )
+    block = _verb(
+        subparsers,
+        "member-block",
+        "people.blocks",
+        "keep a member from every machine",
+        "block",
+        about=verb_help.BLOCK,
+        example="m-117 --reason payment-due",
+    )
+    block.add_argument("id", metavar="ID", help="the member's id, as it was imported")
+    block.add_argument(
+        "--reason",
+        required=True,
+        metavar="WORD",
+        help="such as suspended, banned or payment-due; a wrong one is told the others",
+    )
+    block.add_argument("--until", metavar="DATE", help="the first day on which it holds no more (default: for ever)")
+    unblock = _verb(
+        subparsers, "member-unblock", "people.blocks", "lift every block of a member", "unblock", example="m-117"
+    )
+    unblock.add_argument("id", metavar="ID", help="the member's id, as it was imported")
+    for verb in (lock, unlock, block, unblock):
+        verb.add_argument("--actor", metavar="NAME", help="who does it (default: this account)")
+    for verb in (lock, unlock):
+        verb.add_argument("--json", action="store_true", help="what is true now, and who uses it, as JSON")
+
+
+def _training_verbs(subparsers: Subparsers) -> None:
+    grant = _verb(
+        subparsers,
+        "training-grant",
+        "people.trainings",
+        "say that a member has a training",
+        "grant_command",
+        example="m-117 laser --stage supervised",
+    )
+    revoke = _verb(
+        subparsers,
+        "training-revoke",
+        "people.trainings",
+        "take a training back; what was granted stays written down",
+        "revoke_command",
+        example='m-117 laser --reason "Ran it alone"',
+    )
+    for verb in (grant, revoke):
+        verb.add_argument("id", metavar="ID", help="the member's id, as it was imported")
+        verb.add_argument("training", metavar="TRAINING", help="its name, as the machines' pages have it")
+        verb.add_argument("--actor", metavar="NAME", help="who does it (default: this account)")
+    stages = ("supervised", "autonomous", "instructor", "suspended")
+    grant.add_argument("--stage", choices=stages, default="autonomous", help="default: %(default)s")
+    grant.add_argument("--since", metavar="DATE", help="the first day (default: today)")
+    grant.add_argument("--until", metavar="DATE", help="the last day (default: as the training has it)")
+    grant.add_argument("--trainer", metavar="NAME", help="who trained them: a member or an account")
+    grant.add_argument("--lower", action="store_true", help="grant it although they hold a higher stage already")
+    revoke.add_argument("--reason", required=True, metavar="TEXT", help="why; kept with the grant")
+
+
+def _account_verbs(subparsers: Subparsers) -> None:
+    _verb(
+        subparsers,
+        "first-link",
+        "accounts.first_link",
+        "print the link with which the first manager gets in",
+        makes=True,
+    )
+    add = _verb(
+        subparsers,
+        "account-add",
+        "accounts.manage",
+        "make an account and print the link that sets its password",
+        "add",
+        example="ada --role desk",
+    )
+    add.add_argument("name", metavar="NAME", help="the name to sign in with")
+    add.add_argument("--role", required=True, choices=ROLES, help="what the account may do")
+    link = _verb(
+        subparsers, "account-link", "accounts.manage", "print a link that sets a new password", "link", example="ada"
+    )
+    link.add_argument("name", metavar="NAME", help="the name to sign in with")
+    for verb in (add, link):
+        verb.add_argument("--actor", metavar="NAME", help="who does it (default: this account)")
+    _verb(subparsers, "accounts", "accounts.manage", "list who may open the pages", "show")
+
+
+def _period(verb: argparse.ArgumentParser, *, json_help: str) -> None:
+    verb.add_argument("--from", dest="start", required=True, metavar="ISO", help="the first moment, such as 2026-11-01")
+    verb.add_argument("--to", dest="end", required=True, metavar="ISO", help="the first moment that counts no more")
+    verb.add_argument("--tz", metavar="NAME", help="time zone of moments without an offset (default: FABGATE_TZ)")
+    form = verb.add_mutually_exclusive_group()
+    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="exact milliseconds, as CSV")
+    form.add_argument("--json", dest="form", action="store_const", const="json", help=json_help)
+
+
+def _verb(
+    subparsers: Subparsers,
+    name: str,
+    module: str,
+    text: str,
+    function: str = "command",
+    *,
+    about: str = "",
+    example: str = "",
+    makes: bool = False,
+    prepares: bool = True,
+) -> argparse.ArgumentParser:
+    """Add a verb. One that `makes` sets a collector up where there is none; the others have nothing to look at then.
+
+    One that does not prepare takes the folder as it is.
+    """
+
+    def run(args: argparse.Namespace) -> int:
+        try:
+            start = import_module("fabgate.collector.processes.start")
+        except ModuleNotFoundError as error:
+            raise UsageError(f"the collector is not installed ({error}): pip install 'fabgate[collector]'") from error
+        try:
+            if prepares:  # first: models can be imported only once Django is set up
+                serves = name in SERVICES
+                start.prepare(make=makes, owns=serves, process=name if serves else "")
+            code: int = getattr(import_module(f"fabgate.collector.{module}"), function)(args)
+        except FabgateError:
+            raise
+        except Exception as error:
+            if not import_module("fabgate.collector.base.disk_full").is_full(error):
+                raise
+            raise FabgateError(
+                f"{name}: found a disk that is full, and what was to be written was not kept; make room where FABGATE_DATA"
+                " (or the database, or what takes the output) is, and call it once more"
+            ) from error
+        return code
+
+    # Filled here and then left alone: argparse would break the example wherever it is long, dates at their hyphens.
+    described = textwrap.fill(f"{text[0].upper()}{text[1:]}. {about}".strip(), 80, break_on_hyphens=False)
+    parser = subparsers.add_parser(
+        name,
+        help=text,
+        description=described,
+        epilog=f"{verb_help.ENVIRONMENT}{name} {example}".rstrip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser

@@ -1,0 +1,85 @@
+"""How are many rows written by one statement, and why by hand?
+
+The ORM stores 35,000 rows a second in batches of 1,000 where ``executemany`` stores 150,000. Everything here is plain
+SQL that SQLite and PostgreSQL both take.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from django.db import connection, models
+
+from fabgate.collector.db import statements
+
+_VALUES = re.compile(r"VALUES (\([^()]*\))")
+
+
+def insert(objects: Sequence[models.Model]) -> None:
+    """Store new objects of one model, each with its own id or all without one."""
+    if not objects:
+        return
+    meta = objects[0]._meta  # noqa: SLF001 (Django's name for its documented API)
+    fields = [field for field in meta.concrete_fields if not field.primary_key or objects[0].pk is not None]
+    columns, places = ", ".join(str(field.column) for field in fields), ", ".join(["%s"] * len(fields))
+    statement = f"INSERT INTO {meta.db_table} ({columns}) VALUES ({places})"  # noqa: S608
+    many(statement, _rows(objects, [field.attname for field in fields]))
+
+
+def update(objects: Sequence[models.Model], names: Sequence[str]) -> None:
+    """Write these fields of objects of one model onto their rows; ids of others by their attribute, such as payer_id."""
+    if not objects or not names:
+        return
+    meta = objects[0]._meta  # noqa: SLF001 (as above)
+    columns = [field.column for name in names for field in meta.concrete_fields if field.attname == name]
+    said = ", ".join(f"{column} = %s" for column in columns)
+    statement = f"UPDATE {meta.db_table} SET {said} WHERE {meta.pk.column} = %s"  # noqa: S608
+    many(statement, _rows(objects, [*names, meta.pk.attname]))
+
+
+def _rows(objects: Sequence[models.Model], names: Sequence[str]) -> list[list[Any]]:
+    time = to_database()
+    return [[plain(getattr(one, name), time) for name in names] for one in objects]
+
+
+def plain(value: Any, time: Callable[[datetime | None], Any]) -> Any:
+    """Return a value as the database holds it; `time` is what ``to_database`` returned."""
+    if isinstance(value, datetime):
+        return time(value)
+    if isinstance(value, date):
+        return connection.ops.adapt_datefield_value(value)
+    return json.dumps(value) if isinstance(value, (dict, list)) else value
+
+
+def to_database() -> Callable[[datetime | None], Any]:
+    """Return what turns a time into what the database holds: by hand for SQLite, where Django takes 10 us for one."""
+    if connection.vendor == "sqlite":
+        return _sqlite_time
+    adapt = connection.ops.adapt_datetimefield_value
+    return lambda value: None if value is None else adapt(value)
+
+
+def _sqlite_time(value: datetime | None) -> str | None:
+    if value is None:
+        return None
+    return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ")[:-6]  # without the +00:00
+
+
+def many(statement: str, rows: Sequence[Sequence[Any]], *, is_distinct: bool = True) -> None:
+    """Run a statement for each row; PostgreSQL inserts many at once where no two of them are the same row."""
+    if not rows:
+        return
+    values = _VALUES.search(statement)
+    if connection.vendor == "sqlite" or values is None or not is_distinct:
+        with statements.cursor() as quick:
+            quick.executemany(statement, rows)
+        return
+    with connection.cursor() as cursor:
+        for chunk in statements.chunks(rows):
+            # Row by row, because psycopg looks for the places of the values, and remembers them for short texts only.
+            several = ", ".join([cursor.mogrify(values[1], row) for row in chunk])
+            cursor.execute(f"{statement[: values.start()]}VALUES {several}{statement[values.end() :]}")

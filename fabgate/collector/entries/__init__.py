@@ -1,0 +1,1 @@
+"""What gates wrote: entries, journals, boots and their clocks, gaps."""

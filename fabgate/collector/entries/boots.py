@@ -1,0 +1,198 @@
+"""When was a boot? What ties its clock to wall time, or else what lies before and after it.
+
+Most Pis have no clock chip: until the network tells them, their entries carry no time. The latest ``clock.synced`` of a
+boot dates the others; where it is missing, the first entry that carries a time does. A boot that never synchronised is
+placed between the last dated entry before it and the first after it.
+
+Everything kept of a boot is a minimum or a maximum, so that the order of arrival changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import datetime
+from operator import itemgetter
+from typing import Final
+
+from fabgate import wire
+from fabgate.collector.db import bulk, statements
+from fabgate.collector.db.rows import Plain
+from fabgate.collector.entries import queries
+from fabgate.collector.entries.decode import Fact
+from fabgate.collector.entries.wall_time import Tie, When
+from fabgate.collector.models import Boot, Gate, Journal
+
+_BOOT_COLUMNS = (
+    *("gate_id", "boot", "journal_id", "seq", "from_ms"),
+    *("tie_ms", "tie_at", "first_ms", "first_at", "last_ms", "last_at"),
+)
+_BOOT = (
+    f"INSERT INTO collector_boot ({', '.join(_BOOT_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_BOOT_COLUMNS))})"  # noqa: S608
+    f" ON CONFLICT (gate_id, boot) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _BOOT_COLUMNS[2:])}"
+)
+
+#: (gate's row, boot id)
+BootKey = tuple[int, str]
+#: A reading of a boot's clock, and the wall time of it.
+Reading = tuple[int, datetime]
+#: A journal's row, and a number in it.
+Place = tuple[int, int]
+#: An entry, behind its reading and its number.
+Told = tuple[int, int, Fact]
+_MS_AND_SEQ = itemgetter(0, 1)
+_BOOTS: Final = Plain(Boot)
+#: So many journals are looked through for a dated entry, each way: a gate may have had thousands without one.
+MOST_WALKED: Final = 100
+
+
+@dataclass
+class Redated:
+    """What a batch changed: the boots whose own sessions, and the gates all of whose placed ones, are dated anew."""
+
+    boots: set[BootKey] = field(default_factory=set)
+    gates: set[int] = field(default_factory=set)
+    #: Where boots with a date begin of which place or date changed, or did before, by the row of their gate.
+    dated: dict[int, set[Place]] = field(default_factory=lambda: defaultdict(set))
+
+
+def note(facts: Iterable[Fact], gates: Mapping[str, Gate], known: Mapping[str, Journal]) -> Redated:
+    """Keep what `facts` tell of their boots."""
+    told: dict[BootKey, list[Told]] = defaultdict(list)
+    for fact in facts:
+        if fact.data is not None:
+            clock = fact.data.clock
+            told[gates[fact.gate].id, clock.boot].append((clock.boottime_ms, fact.origin[1], fact))
+    rows = _rows(set(told))
+    found, changed = Redated(), []
+    ends_moved: list[Boot] = []
+    for key, entries in told.items():
+        before = rows.get(key)
+        row = Boot(gate_id=key[0], boot=key[1]) if before is None else copy(before)
+        _merge(row, entries, known, is_new=before is None)
+        if before is not None and _kept(before) == _kept(row):
+            continue
+        changed.append(row)
+        if row.first_at is not None and (before is None or _tie_and_place(before) != _tie_and_place(row)):
+            found.dated[row.gate_id] |= {(one.journal_id, one.seq) for one in (row, before or row)}
+        if row.first_at is None or before is None or tie_of(before) != tie_of(row):
+            found.boots.add(key)
+        if row.first_at is not None and (before is None or _place(before) != _place(row)):
+            found.gates.add(row.gate_id)
+        elif row.first_at is not None:
+            ends_moved.append(row)
+    found.gates |= _followed_by_undated(ends_moved, {journal.pk: journal for journal in known.values()})
+    save_boots(changed)
+    return found
+
+
+def when(keys: set[BootKey]) -> dict[BootKey, When]:
+    """Return what is known of each boot of `keys`."""
+    found = {}
+    for key, row in _rows(keys).items():
+        tie = tie_of(row)
+        found[key] = When(tie=tie) if tie else When(not_before=_last_before(row), not_after=_first_after(row))
+    return found
+
+
+def tie_of(row: Boot) -> Tie | None:
+    """Return what ties a boot's clock to wall time: its latest clock.synced, or else its first entry with a time."""
+    readings = (*_reading(row.tie_ms, row.tie_at), *_reading(row.first_ms, row.first_at))
+    return Tie(*readings[0]) if readings else None
+
+
+def _rows(keys: set[BootKey]) -> dict[BootKey, Boot]:
+    found = {}
+    for chunk in statements.chunks(sorted(keys)):
+        for row in _BOOTS.where(gate_id={gate for gate, _ in chunk}, boot={boot for _, boot in chunk}):
+            found[row.gate_id, row.boot] = row
+    return {key: row for key, row in found.items() if key in keys}
+
+
+def _merge(row: Boot, entries: list[Told], known: Mapping[str, Journal], *, is_new: bool) -> None:
+    """Bring `row` up to date with more entries of its boot."""
+    ms, seq, fact = min(entries, key=_MS_AND_SEQ)
+    if is_new or (ms, seq) < (row.from_ms, row.seq):
+        row.from_ms, row.seq, row.journal = ms, seq, known[fact.origin[0]]
+    dated: list[Reading] = [(ms, fact.time) for ms, _, fact in entries if fact.time is not None]
+    if not dated:
+        return
+    row.first_ms, row.first_at = min([*dated, *_reading(row.first_ms, row.first_at)])
+    row.last_ms, row.last_at = max([*dated, *_reading(row.last_ms, row.last_at)])
+    ties: list[Reading] = [
+        (ms, fact.time) for ms, _, fact in entries if fact.time is not None and isinstance(fact.data, wire.ClockSynced)
+    ]
+    if ties:
+        row.tie_ms, row.tie_at = max([*ties, *_reading(row.tie_ms, row.tie_at)])
+
+
+def _kept(row: Boot) -> tuple[object, ...]:
+    return (*_place(row), row.tie_ms, row.tie_at, row.last_ms, row.last_at)
+
+
+def _tie_and_place(row: Boot) -> tuple[object, ...]:
+    return (*_place(row), tie_of(row))
+
+
+def _place(row: Boot) -> tuple[object, ...]:
+    """Return what decides how others are placed that stand before this boot."""
+    return row.journal_id, row.seq, row.from_ms, row.first_ms, row.first_at
+
+
+def _reading(ms: int | None, at: datetime | None) -> list[Reading]:
+    return [] if ms is None or at is None else [(ms, at)]
+
+
+def _followed_by_undated(rows: list[Boot], known: Mapping[int, Journal]) -> set[int]:
+    """Return the gates of those of `rows` that a boot without a date may follow: it began when their last entry was.
+
+    Only late entries have one behind them; without this question every batch would date every placed session anew.
+    """
+    if not rows:
+        return set()
+    last = queries.last_undated({row.journal_id for row in rows})
+    living = {pk for pk, journal in known.items() if journal.superseded_by_id is None}
+    return {row.gate_id for row in rows if row.journal_id not in living or last.get(row.journal_id, 0) > row.seq}
+
+
+def _last_before(row: Boot) -> datetime | None:
+    """Return the time of the last dated entry before a boot."""
+    journal: Journal | None = row.journal
+    boots = Boot.objects.filter(seq__lt=row.seq)
+    seen: set[int] = set()
+    while journal is not None and journal.pk not in seen and len(seen) < MOST_WALKED:
+        seen.add(journal.pk)
+        found = boots.filter(journal=journal, first_at__isnull=False).order_by("-seq").first()
+        if found is not None:
+            return found.last_at
+        # The one that it names, or else whatever it ended.
+        ended = Journal.objects.filter(superseded_by=journal).order_by("id")
+        journal = ended.filter(name=journal.predecessor).first() or ended.last()
+        boots = Boot.objects.all()
+    return None
+
+
+def _first_after(row: Boot) -> datetime | None:
+    """Return the time of the first dated entry after a boot."""
+    journal: Journal | None = row.journal
+    boots = Boot.objects.filter(seq__gt=row.seq)
+    seen: set[int] = set()
+    while journal is not None and journal.pk not in seen and len(seen) < MOST_WALKED:
+        seen.add(journal.pk)
+        found = boots.filter(journal=journal, first_at__isnull=False).order_by("seq").first()
+        if found is not None:
+            return found.first_at
+        journal = journal.superseded_by
+        boots = Boot.objects.all()
+    return None
+
+
+def save_boots(boots: Iterable[Boot]) -> None:
+    """Write rows, new or not: each boot once."""
+    time = bulk.to_database()
+    bulk.many(
+        _BOOT,
+        [[time(getattr(boot, c)) if c.endswith("_at") else getattr(boot, c) for c in _BOOT_COLUMNS] for boot in boots],
+    )

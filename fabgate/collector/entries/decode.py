@@ -1,0 +1,270 @@
+"""What did the wire bring: an entry that can be stored, or something that cannot, and why?
+
+Pure: no database, and nothing that a message can hold makes it raise. What does not fit becomes an `Unfit` with its
+number, where it has one, so that the stream is never stopped by it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+from msgspec import UNSET, Struct
+
+from fabgate import seal, wire
+from fabgate.collector.broker.message import Received
+from fabgate.collector.entries.wall_time import YEARS
+from fabgate.errors import UsageError
+
+MAX_TOPIC: Final = 400
+_JOURNAL = re.compile(r"[0-9A-Za-z-]{1,64}")
+_DECIMAL = re.compile(r"[1-9][0-9]{0,15}")
+#: What an entry of a session holds.
+SessionData = wire.SessionStarted | wire.SessionCounters
+SESSION_DATA: Final = (wire.SessionStarted, wire.SessionCounters)
+
+
+class Fact(Struct, frozen=True, kw_only=True, gc=False):
+    """An entry that is sound in itself; whether it fits its journal is for the store to say.
+
+    A msgspec structure, because there is one an entry and a frozen dataclass takes ten times as long to make; and
+    nothing that the garbage collector has to look at, because it refers to nothing that could refer to it.
+    """
+
+    gate: str
+    topic: str
+    journal: str
+    seq: int
+    hash: bytes
+    prev: bytes
+    body: bytes
+    uid: str
+    type: str
+    time: datetime | None
+    copyof: str | None
+    origin: tuple[str, int]
+    data: wire.Data | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A message that cannot be stored as an entry. `seq` is 0 where nothing says which number it was to have."""
+
+    gate: str | None
+    topic: str
+    journal: str
+    seq: int
+    hash: bytes
+    body: bytes
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A gate's status or state, or its reply to a command; `at` is when it was said, where that is known."""
+
+    gate: str
+    message: wire.Status | wire.State | wire.Reply
+    at: datetime | None = None
+
+
+_TOLD: Final[dict[str, type[wire.Status | wire.State | wire.Reply]]] = {
+    "status": wire.Status,
+    "state": wire.State,
+    "reply": wire.Reply,
+}
+
+
+class _No(Exception):  # noqa: N818 (a verdict, not an error)
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
+
+
+def read(message: Received, *, site: str) -> Fact | Unfit | Told | None:
+    """Return what `message` is; None for what the collector does not keep (such as an empty retained message)."""
+    try:
+        topics, leaf = _parse_topic(message.topic)
+    except UsageError as error:
+        return _unfit(message, None, "topic", str(error))
+    if topics.site != site:
+        return _unfit(message, None, "topic", f"found the site {topics.site!r}, wanted {site!r}")
+    if leaf.startswith("event/"):
+        try:
+            return _entry(message, topics)
+        except _No as no:
+            return _unfit(message, topics.gate, no.reason, no.detail)
+    kind = _TOLD.get(leaf)
+    if kind is None or not message.body:
+        return None
+    try:
+        return _told(message, topics, kind)
+    except _No as no:
+        return _unfit(message, topics.gate, no.reason, no.detail)
+
+
+def broken(message: Received, gate: str | None, error: Exception) -> Unfit:
+    """Return the message as unfit because storing it raised: the last resort that keeps the stream going."""
+    return _unfit(message, gate, "error", f"{type(error).__name__}: {error}")
+
+
+def _told(message: Received, topics: wire.GateTopics, kind: type[wire.Status | wire.State | wire.Reply]) -> Told:
+    if len(message.body) > wire.MAX_MESSAGE_BYTES:
+        raise _No("too-large", f"{len(message.body)} bytes")
+    try:
+        found = wire.decode(message.body, kind)
+    except ValueError as error:
+        raise _No("undecodable", str(error)) from None
+    _refuse_nul(message.body, found)
+    return Told(topics.gate, found, message.at)
+
+
+def can_be(time: datetime) -> bool:
+    """Whether a time that a gate says is one: with an offset, and of a year that can be reckoned and shown."""
+    return time.tzinfo is not None and time.year in YEARS
+
+
+def _entry(message: Received, topics: wire.GateTopics) -> Fact:
+    entry, journal, seq = _envelope(message, topics)
+    try:
+        prev = seal.from_text(entry.prev)
+        kind = _data_kind(entry.type)
+        said = bytes(entry.data)
+        data = None if kind is None else wire.decode(said, kind)
+    except ValueError as error:
+        raise _No("data", str(error)) from None
+    if data is not None:
+        _refuse_nul(said, data)
+    copyof = None if entry.copyof is UNSET else entry.copyof
+    return Fact(
+        gate=topics.gate,
+        topic=message.topic,
+        journal=journal,
+        seq=seq,
+        hash=seal.entry_hash(message.body),
+        prev=prev,
+        body=message.body,
+        uid=entry.uid,
+        type=_short_type(entry.type),
+        time=None if entry.time is UNSET else _utc(entry.time),
+        copyof=copyof,
+        origin=(journal, seq) if copyof is None else _origin(copyof),
+        data=data,
+    )
+
+
+def _envelope(message: Received, topics: wire.GateTopics) -> tuple[wire.Entry, str, int]:
+    if len(message.body) > wire.MAX_MESSAGE_BYTES:
+        raise _No("too-large", f"{len(message.body)} bytes, wanted at most {wire.MAX_MESSAGE_BYTES}")
+    try:
+        entry = wire.decode_entry(message.body)
+        said_topics, journal = _parse_source(entry.source)
+    except ValueError as error:  # also plain ones: int() of a number with thousands of digits
+        raise _No("undecodable", str(error)) from None
+    if said_topics != topics:
+        raise _No("source", f"found the source {entry.source!r} on {message.topic!r}")
+    if not _is_topic_of(message.topic, entry.type, topics):
+        raise _No("type", f"found the type {entry.type[: wire.MAX_TEXT]!r} on {message.topic!r}")
+    seq = entry.seq
+    if seq > wire.MAX_NUMBER or not entry.id == entry.sequence == str(seq):
+        raise _No("number", f"found the id {entry.id!r} and the sequence {entry.sequence[:40]!r}")
+    # The usual case first: both say the same.
+    same = message.journal == journal and message.seq == entry.id
+    beside = None if same else _properties(message)
+    if beside is not None and beside != (journal, seq):
+        raise _No("number", f"found {journal}/{seq} in the body and {beside[0]}/{beside[1]} beside it")
+    if not 0 < len(entry.uid) <= 64 or "\0" in entry.uid:
+        raise _No("uid", f"found the uid {entry.uid[:80]!r}")
+    return entry, journal, seq
+
+
+def _unfit(message: Received, gate: str | None, reason: str, detail: str) -> Unfit:
+    journal, seq = _properties(message) or _number_in(message.body) or ("", 0)
+    return Unfit(
+        gate=gate,
+        topic=message.topic[:MAX_TOPIC].replace("\0", "?"),
+        journal=journal,
+        seq=seq,
+        hash=seal.entry_hash(message.body),
+        body=message.body[: wire.MAX_MESSAGE_BYTES],
+        reason=reason,
+        detail=detail.replace("\0", "?")[:1000],
+    )
+
+
+def _properties(message: Received) -> tuple[str, int] | None:
+    """Return the number that travels beside the body, where it is one."""
+    if message.journal is None or message.seq is None:
+        return None
+    if not _JOURNAL.fullmatch(message.journal) or not _DECIMAL.fullmatch(message.seq):
+        return None
+    seq = int(message.seq)
+    return (message.journal, seq) if seq <= wire.MAX_NUMBER else None
+
+
+def _number_in(body: bytes) -> tuple[str, int] | None:
+    """Return the number that a body without properties gives itself."""
+    if len(body) > wire.MAX_MESSAGE_BYTES:
+        return None
+    try:
+        entry = wire.decode_entry(body)
+        _, journal = wire.parse_source(entry.source)
+    except ValueError:
+        return None
+    return (journal, entry.seq) if entry.seq <= wire.MAX_NUMBER else None
+
+
+def _origin(copyof: str) -> tuple[str, int]:
+    parts = copyof.split("/", 2)  # journal/seq/hash; base64 may hold a slash
+    if (
+        len(copyof) > wire.MAX_TEXT
+        or len(parts) != 3
+        or not _JOURNAL.fullmatch(parts[0])
+        or not _DECIMAL.fullmatch(parts[1])
+    ):
+        raise _No("copyof", f"found {copyof[: wire.MAX_TEXT]!r}, wanted journal/seq/hash")
+    seq = int(parts[1])
+    if seq > wire.MAX_NUMBER:
+        raise _No("copyof", f"found the number {seq}")
+    return parts[0], seq
+
+
+# A site has few topics, journals and types, and every entry repeats them.
+_parse_topic = lru_cache(4096)(wire.parse_gate_topic)
+_parse_source = lru_cache(4096)(wire.parse_source)
+_short_type = lru_cache(4096)(wire.short_type)
+
+
+@lru_cache(4096)
+def _data_kind(event_type: str) -> type[wire.Data] | None:
+    """Return what the data of a type is, as wire.decode_data finds it; None for a type of a later version."""
+    short = wire.short_type(event_type)
+    return wire.ENTRY_TYPES.get(short) if event_type == wire.full_type(short) else None
+
+
+@lru_cache(4096)
+def _is_topic_of(topic: str, event_type: str, topics: wire.GateTopics) -> bool:
+    return len(event_type) <= 80 and "\0" not in event_type and topics.event(event_type) == topic
+
+
+def _utc(time: datetime) -> datetime:
+    if not can_be(time):
+        raise _No("time", f"found {time!r}, wanted a time with an offset, between {YEARS[0]} and {YEARS[-1]}")
+    return time if time.tzinfo is UTC else time.astimezone(UTC)
+
+
+def _refuse_nul(said: bytes, found: Struct) -> None:
+    """Refuse what a database cannot hold. JSON has only one way to say it, and there is hardly ever anything to look at.
+
+    What `found` leaves out, a field of a later version, may hold what it will.
+    """
+    if b"\\u0000" in said and _NUL.search(wire.encode(found)):
+        raise _No("data", "found text with a NUL")
+
+
+#: An escaped NUL, and no escaped backslash before its letters.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

@@ -1,0 +1,104 @@
+"""Before which moment can no entry of a gate be dated? A gate writes nothing before it wrote its first entry.
+
+Each journal begins with its first boot that has a date, in the order of its entries, whenever those arrived. The
+earliest beginning of a gate's journals counts, so that a gate that worked for months without a collector is believed,
+and an older card that is put back (docs/decisions/0038). Computed from all rows of boots that there are, so that the
+order of arrival changes nothing; asked only when one of the first boots of a journal changes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
+
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
+
+from fabgate import wire
+from fabgate.collector.entries.boots import Place, tie_of
+from fabgate.collector.entries.decode import SESSION_DATA
+from fabgate.collector.models import Boot, Entry, Gate, Journal
+
+#: A clock that is a little wrong, or in another zone, is no impossibility: a day before the first one is allowed.
+TOLERANCE: Final = timedelta(days=1)
+#: So many boots of a journal say when it began: the first one, unless all others of them contradict it.
+BOOTS: Final = 3
+_SESSIONS: Final = ("session.started", "session.progress", "session.ended")
+
+
+def note(changed: Mapping[int, Iterable[Place]], gates: Iterable[Gate]) -> dict[int, datetime]:
+    """Bring `earliest_at` of `gates` up to date; `changed` has the places of the dated boots that did, by gate.
+
+    Returns by gate the moment before which dates are to be judged again. Call it once the boots are saved.
+    """
+    touched = {gate for gate, places in changed.items() if _are_first(places)}
+    found = {}
+    earliest = _earliest(touched)
+    for gate in gates:
+        if gate.pk in touched and gate.earliest_at != earliest.get(gate.pk):
+            found[gate.pk] = max(at for at in (gate.earliest_at, earliest.get(gate.pk)) if at is not None)
+            gate.earliest_at = earliest.get(gate.pk)
+    return found
+
+
+def sessions_before(limits: Mapping[int, datetime]) -> set[str]:
+    """Return the sessions of each gate that an entry dates before its limit."""
+    found = set()
+    for gate, limit in limits.items():
+        mine = list(Journal.objects.filter(gate=gate).values_list("pk", flat=True))
+        early = Entry.objects.filter(journal__in=mine, type__in=_SESSIONS, occurred_at__lt=limit, is_copy=False)
+        for entry in early.only("body").iterator(chunk_size=500):
+            data = wire.decode_data(entry.decode())
+            if isinstance(data, SESSION_DATA):
+                found.add(data.session)
+    return found
+
+
+def boots_before(limits: Mapping[int, datetime]) -> set[tuple[int, str]]:
+    """Return the boots (gate's row, id) that began before the limit of their gate: they date what carries no time."""
+    rows = Boot.objects.filter(gate__in=limits, first_at__isnull=False)
+    return {
+        (row.gate_id, row.boot)
+        for row in rows.iterator()
+        if (at := began(row)) is not None and at < limits[row.gate_id]
+    }
+
+
+def began(row: Boot) -> datetime | None:
+    """Return when the earliest known entry of a boot was written; None where no date is known, or a possible one."""
+    tie = tie_of(row)
+    return tie.date(row.from_ms) if tie else None
+
+
+def _are_first(places: Iterable[Place]) -> bool:
+    """Say whether one of `places` is among the first dated boots of its journal."""
+    for journal, seq in places:
+        dated = Boot.objects.filter(journal=journal, first_at__isnull=False).order_by("seq")
+        last = dated.values_list("seq", flat=True)[BOOTS - 1 : BOOTS].first()
+        if last is None or seq <= last:
+            return True
+    return False
+
+
+def _earliest(gates: set[int]) -> dict[int, datetime]:
+    """Return for each gate the midnight (UTC) that is TOLERANCE before its first day; nothing where it has no date."""
+    if not gates:
+        return {}
+    place = Window(RowNumber(), partition_by=F("journal"), order_by=F("seq").asc())
+    dated = Boot.objects.filter(gate__in=gates, first_at__isnull=False)
+    of_journal: dict[Place, list[datetime]] = defaultdict(list)
+    for row in dated.annotate(place=place).filter(place__lte=BOOTS).order_by("journal", "seq"):
+        if (at := began(row)) is not None:
+            of_journal[row.gate_id, row.journal_id].append(at)
+    found: dict[int, datetime] = {}
+    for (gate, _), dates in of_journal.items():
+        limit = datetime.combine(_first(*dates).date(), time(), tzinfo=UTC) - TOLERANCE
+        found[gate] = min(limit, found.get(gate, limit))
+    return found
+
+
+def _first(first: datetime, *rest: datetime) -> datetime:
+    """Return when a journal began by the dates of its first boots: a first one later than all others was wrong itself."""
+    return first if not rest or first <= max(rest) else min(rest)

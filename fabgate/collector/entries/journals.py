@@ -1,0 +1,241 @@
+"""How far does a journal reach without a gap, what is lost in it, and which journal followed which?"""
+
+from __future__ import annotations
+
+import heapq
+import sys
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+
+from fabgate import seal
+from fabgate.collector.db import statements
+from fabgate.collector.entries import rows
+from fabgate.collector.models import Entry, Hole, Journal, Quarantine
+
+Range = tuple[int, int]
+
+
+def reach(numbers: Iterable[int], passed: list[Range], start: int) -> int:
+    """Return the highest of `numbers` (ascending, above `start`) below which nothing is missing but the `passed`."""
+    stored = position = start
+    holes = iter(sorted(passed))
+    hole = next(holes, None)
+    for number in numbers:
+        while hole and hole[0] <= position + 1:
+            position = max(position, hole[1])
+            hole = next(holes, None)
+        if number > position + 1:
+            break
+        position = max(position, number)
+        stored = number
+    return stored
+
+
+def advance(journal: Journal) -> bool:
+    """Move the journal's ack as far as its rows allow; say whether it moved. The caller saves it.
+
+    It passes a named hole below the journal's floor only. The gate still has what comes after the floor, or another
+    card of it has, and forgets what is acknowledged (docs/decisions/0063).
+    """
+    holes = Hole.objects.filter(journal=journal, last__gt=journal.ack_seq, first__lt=journal.floor)
+    named = holes.exclude(state=Hole.FILLED).values_list("first", "last")
+    passed = [(first, min(last, journal.floor - 1)) for first, last in named]
+    seq = reach(_numbers(journal, journal.ack_seq), passed, journal.ack_seq)
+    if seq == journal.ack_seq:
+        return False
+    journal.ack_seq, journal.ack_hash = seq, hash_at(journal, seq)
+    return True
+
+
+def hash_at(journal: Journal, seq: int) -> bytes:
+    """Return the hash of the bytes that hold the number `seq`; zero for 0."""
+    if seq == 0:
+        return seal.ZERO_HASH
+    found = Entry.objects.filter(journal=journal, seq=seq).values_list("hash", flat=True).first()
+    if found is None:
+        found = Quarantine.objects.values_list("hash", flat=True).get(journal=journal, seq=seq, counts=True)
+    return bytes(found)
+
+
+def missing(journal: Journal, last: int) -> list[Range]:
+    """Return what has not arrived up to the number `last` and is not named lost."""
+    return missing_of([(journal, last)])[journal.pk]
+
+
+def missing_of(wanted: Collection[tuple[Journal, int]]) -> dict[int, list[Range]]:
+    """Return for each journal, by its row, what has not arrived up to its number and is not named lost.
+
+    Asked at once for all of them, however many they are.
+    """
+    behind = {journal.pk: (journal.ack_seq + 1, last) for journal, last in wanted if last > journal.ack_seq}
+    there: dict[int, list[Range]] = defaultdict(list)
+    for pk, low, high in rows.runs([(pk, *numbers) for pk, numbers in behind.items()]):
+        there[pk].append((low, high))
+    named = Hole.objects.exclude(state=Hole.FILLED)
+    for pk, first, end in statements.among(named, "journal", list(behind), "first", "last"):
+        there[pk].append((first, end))
+    gaps = {pk: list(_gaps(iter(sorted(there[pk])), *numbers)) for pk, numbers in behind.items()}
+    return {journal.pk: gaps.get(journal.pk, []) for journal, _ in wanted}
+
+
+def name_missing(journal: Journal, last: int, now: datetime) -> list[Range]:
+    """Record as lost what has not arrived up to the number `last`; return it."""
+    found = missing(journal, last)
+    Hole.objects.bulk_create(
+        Hole(journal=journal, first=first, last=end, state=Hole.LOST, found_at=now) for first, end in found
+    )
+    return found
+
+
+def fill(journal: Journal, numbers: Iterable[int], state: str, now: datetime) -> None:
+    """Take `numbers` out of the journal's holes: they arrived late (FILLED) or are there as copies (COPIED)."""
+    wanted = sorted(numbers)
+    fillable = (Hole.LOST, Hole.COPIED) if state == Hole.FILLED else (Hole.LOST,)
+    near = Hole.objects.filter(journal=journal, state__in=fillable, first__lte=wanted[-1], last__gte=wanted[0])
+    for hole in list(near):
+        inside = [number for number in wanted if hole.first <= number <= hole.last]
+        if not inside:
+            continue
+        left = list(_gaps(((number, number) for number in inside), hole.first, hole.last))
+        hole.delete()
+        Hole.objects.bulk_create(
+            Hole(journal=journal, first=first, last=last, state=its, found_at=now)
+            for its, ranges in ((hole.state, left), (state, _runs(inside)))
+            for first, last in ranges
+        )
+
+
+def fill_copied(old: Journal, now: datetime, *, by: Collection[int] = ()) -> None:
+    """Take out of the journal's holes what is there as copies, of the same history as the rest of the journal.
+
+    `by`: the rows of journals that have copies although it is not known yet which journal they follow.
+
+    A card and its image both write on after the copy was made, under the same numbers. Where an entry beyond a hole is
+    stored, it carries the hash of the hole's last one; copies of another entry stand for none of the hole's.
+    """
+    if not Hole.objects.filter(journal=old, state=Hole.LOST).exists():
+        return
+    forks = Journal.objects.filter(~Q(predecessor="") | Q(pk__in=by), gate=old.gate_id)
+    found = Entry.objects.filter(journal__in=forks, copyof__startswith=f"{old.name}/")
+    copies: dict[int, dict[int, str]] = defaultdict(dict)
+    for fork, copyof in found.values_list("journal_id", "copyof"):
+        _name, seq, digest = (copyof or "//").split("/", 2)
+        copies[fork][int(seq)] = digest
+    holes = Hole.objects.filter(journal=old).exclude(state=Hole.FILLED).order_by("first").values_list("first", "last")
+    numbers: set[int] = set()
+    for first, last in _joined(holes):
+        beyond = Entry.objects.filter(journal=old, seq=last + 1).first()
+        for hashes in copies.values():
+            if beyond is None or hashes.get(last) == beyond.decode().prev:
+                numbers |= {seq for seq in hashes if first <= seq <= last}
+    if numbers:
+        fill(old, numbers, Hole.COPIED, now)
+
+
+def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
+    """Yield ranges (ascending) with those joined that follow each other without a gap."""
+    first, last = 0, -1
+    for low, high in ranges:
+        if low > last + 1:
+            if first <= last:
+                yield first, last
+            first = low
+        last = max(last, high)
+    if first <= last:
+        yield first, last
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """A journal among those of its gate: what it names, and whether its first entry is known to name none."""
+
+    pk: int
+    name: str
+    predecessor: str
+    is_root: bool
+
+
+def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
+    """Return for each journal of one gate the one that ended it, or None for what is alive.
+
+    A journal that another names is ended by that one; of two that name the same one, as a card that was restored twice
+    writes them, the first to be heard of is ended by the next. Journals that nothing ties together cannot be told apart by
+    what they hold, so there the order counts in which the collector first heard of them: a chain that is known to
+    begin anew ends those before it, back to the last one that did. Computed from all that is known, so that late entries
+    can correct it; one more journal changes what is said of its neighbours only.
+    """
+    ended: dict[int, int | None] = {kin.pk: None for kin in gate}
+    by_name = {kin.name: kin for kin in gate}
+    chain = {kin.name: kin.name for kin in gate}  # name → a name that all of its chain share
+
+    def head(name: str) -> str:
+        top = name
+        while chain[top] != top:
+            top = chain[top]
+        while chain[name] != top:  # the next look is short: a chain may have thousands
+            chain[name], name = top, chain[name]
+        return top
+
+    for kin in gate:
+        older = by_name.get(kin.predecessor)
+        if older is not None and older.pk != kin.pk:
+            ended[older.pk] = max(kin.pk, ended[older.pk] or 0)
+            chain[head(kin.name)] = head(older.name)
+    alive = sorted(kin.pk for kin in gate if ended[kin.pk] is None)
+    heads = {kin.pk: head(kin.name) for kin in gate}
+    ended |= _by_the_next([(heads[pk], pk) for pk in alive])
+    first_heard: dict[str, int] = {}
+    for kin in gate:
+        first_heard[head(kin.name)] = min(kin.pk, first_heard.get(head(kin.name), kin.pk))
+    roots = sorted((first_heard[head(kin.name)], kin.pk) for kin in gate if kin.is_root)
+    for kin in gate:
+        if ended[kin.pk] is None:
+            later = bisect_right(roots, (first_heard[head(kin.name)], sys.maxsize))
+            ended[kin.pk] = roots[later][1] if later < len(roots) else None
+    return ended
+
+
+def _by_the_next(tips: Iterable[tuple[str, int]]) -> dict[int, int | None]:
+    """Return for each journal that the next one of its chain ended which one that is. `tips`: (chain, journal's row)."""
+    last: dict[str, int] = {}
+    ended: dict[int, int | None] = {}
+    for chain, pk in tips:
+        if chain in last:
+            ended[last[chain]] = pk
+        last[chain] = pk
+    return ended
+
+
+def _numbers(journal: Journal, after: int) -> Iterator[int]:
+    """Yield the stored numbers above `after`, in order, reading no further than the caller does."""
+    beyond = Q(journal=journal, seq__gt=after)
+    quarantined = Quarantine.objects.filter(beyond, counts=True).order_by("seq").values_list("seq", flat=True)
+    entries = Entry.objects.filter(beyond).order_by("seq").values_list("seq", flat=True)
+    return heapq.merge(entries.iterator(chunk_size=500), quarantined.iterator(chunk_size=500))
+
+
+def _gaps(there: Iterable[Range], first: int, last: int) -> Iterator[Range]:
+    """Yield the ranges of [first, last] that `there` (ascending) leaves out."""
+    for low, high in there:
+        if low > first:
+            yield first, min(low - 1, last)
+        first = max(first, high + 1)
+        if first > last:
+            return
+    if first <= last:
+        yield first, last
+
+
+def _runs(numbers: list[int]) -> list[Range]:
+    runs: list[Range] = []
+    for number in numbers:
+        if runs and runs[-1][1] + 1 == number:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return runs

@@ -1,0 +1,1 @@
+"""How one batch of messages is stored: one transaction, then the acknowledgement."""

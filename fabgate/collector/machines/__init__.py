@@ -1,0 +1,1 @@
+"""Rules, presets, locks and commands of machines, and how a gate is enrolled."""

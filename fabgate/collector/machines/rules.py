@@ -1,0 +1,135 @@
+"""How does a machine behave? ``machine-set`` changes its rules, and the gates that stand beside it are told."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import shlex
+import sys
+from datetime import datetime
+from typing import Any, Final, get_args
+
+import msgspec
+from django.db import transaction
+
+from fabgate import wire
+from fabgate.collector.access import roster
+from fabgate.collector.db import audit
+from fabgate.collector.machines import presets
+from fabgate.collector.models import Machine
+from fabgate.collector.people import names
+from fabgate.errors import UsageError
+
+#: Locks have verbs of their own, and an id to be lifted by.
+_NOT_HERE: Final = frozenset({"lock", "lifted"})
+_FIELDS: Final = {
+    field.name: field for field in msgspec.structs.fields(wire.MachineRules) if field.name not in _NOT_HERE
+}
+_BOOLEANS: Final = {
+    **dict.fromkeys(("yes", "oui", "on", "true"), True),
+    **dict.fromkeys(("no", "non", "off", "false"), False),
+}
+_MAX_TITLE: Final = Machine._meta.get_field("title").max_length or 0  # noqa: SLF001 (Django's name for it)
+
+
+def command(args: argparse.Namespace) -> int:
+    """Change a machine's rules and title, rebuild its rosters and tell its gates; or only print what is set."""
+    with transaction.atomic():
+        machine, mistakes = Machine.objects.select_for_update(no_key=True).filter(name=args.name).first(), []
+        if machine is None:
+            known = ", ".join(Machine.objects.order_by("name").values_list("name", flat=True))
+            mistakes.append(f"found no machine {args.name!r}, wanted one of: {known or '(there is none yet)'}")
+        title = None if args.title is None else names.line(args.title)
+        if title is not None and (len(title) > _MAX_TITLE or names.unseen(title)):
+            mistakes.append(f"--title: found {title[:40]!r}…, wanted at most {_MAX_TITLE} characters that people see")
+        before = (machine.rules, machine.preset, machine.title) if machine else ()
+        if machine is not None and args.preset:
+            presets.apply(machine, args.preset)
+        rules = changed(machine.rules if machine else {}, args.rules, mistakes)
+        if mistakes or machine is None:
+            raise UsageError("\n".join(mistakes))
+        machine.rules, machine.title = rules, machine.title if title is None else title
+        is_new = (machine.rules, machine.preset, machine.title) != before
+        gates = []
+        if is_new:
+            with audit.made(audit.cli_actor(None), "machine.updated", machine) as change:
+                machine.save()
+                gates = roster.rebuild(machine.gates.all())
+                change.rosters = roster.versions(gates)
+    for name in sorted(rules):
+        sys.stdout.write(f"{name}={_shown(rules[name])}\n")
+    about = "every other rule has its default" if rules else "every rule has its default"
+    sys.stdout.write(f"{machine}: {about}; {roster.tell(gates) if is_new else 'nothing changed'}\n")
+    return 0
+
+
+def changed(rules: dict[str, Any], changes: list[str], mistakes: list[str]) -> dict[str, Any]:
+    """Return `rules` with ``name=value`` changes; an empty value goes back to the default. Add what is wrong."""
+    found, wrong = dict(rules), set()
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if not equals or name not in _FIELDS:
+            near = difflib.get_close_matches(name, _FIELDS, 1)
+            hint = f"did you mean {near[0]}=…?" if near else f"wanted RULE=VALUE with one of {', '.join(_FIELDS)}"
+            mistakes.append(f"found {change!r}; {hint}")
+        elif value == "":
+            found.pop(name, None)
+        else:
+            try:
+                found[name] = _value(name, value)
+            except ValueError:
+                wrong.add(name)
+                mistakes.append(f"{name}: found {value!r}, wanted {_wanted(name)}")
+    would_be = msgspec.convert(found, wire.MachineRules)
+    told = wire.machine_mistakes(would_be)
+    if "warn_s" in found:
+        told += wire.warning_mistakes(would_be).values()
+    without_grace = wire.holder_mistake(would_be)
+    if without_grace is not None:
+        told.append(without_grace)
+    # A limit that could not be read is not compared with the one that was to go with it.
+    mistakes.extend(text for text in told if not any(f"({name})" in text or text.startswith(name) for name in wrong))
+    return found
+
+
+def in_force(machine: Machine) -> dict[str, Any]:
+    """Return every rule of a machine, defaults included, without its lock; a rule without a value is left out."""
+    found = machine.wire_rules()
+    rules = {name: msgspec.to_builtins(getattr(found, name)) for name in _FIELDS}
+    return {name: value for name, value in rules.items() if value is not None}
+
+
+def as_arguments(rules: dict[str, Any]) -> str:
+    """Return rules as ``RULE=VALUE …``: what ``machine-set`` and ``gate-add`` take."""
+    return " ".join(shlex.quote(f"{name}={_shown(value)}") for name, value in rules.items())
+
+
+def _value(name: str, text: str) -> Any:
+    """Return what a person wrote as the roster has it. Raises ValueError."""
+    kinds = get_args(_FIELDS[name].type) or (_FIELDS[name].type,)
+    if bool in kinds:
+        if text.lower() not in _BOOLEANS:
+            raise ValueError(text)
+        return _BOOLEANS[text.lower()]
+    if int in kinds:
+        return int(text)
+    if (name, text) == ("supervisor", "never"):
+        return "minors"  # what it means (docs/decisions/0042)
+    if datetime in kinds:
+        return datetime.fromisoformat(text).isoformat()
+    return text
+
+
+def _wanted(name: str) -> str:
+    kinds = get_args(_FIELDS[name].type) or (_FIELDS[name].type,)
+    if bool in kinds:
+        return "yes or no"
+    return "a whole number of seconds" if int in kinds else "a moment such as 2027-03-01 or 2027-03-01T18:00"
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it may be written again."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,105 @@
+"""What stands around every page? Tabs and menu by role, language, colours, and how complete the records are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+from fabgate.collector.entries import completeness
+from fabgate.collector.models import Account, Pulse
+from fabgate.collector.pages import live_regions, rights, roles
+from fabgate.collector.pages.access_control import PULSE
+
+THEME_COOKIE: Final = "fabgate_theme"
+THEMES: Final = ("auto", "light", "dark")
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A way to a page: the name of its route, what it is called, its icon."""
+
+    route: str
+    title: Any  # translated when it is shown
+    icon: str
+
+
+TABS: Final = (
+    Tab("wall", _("Wall"), "badge"),  # of a simulated workshop only
+    Tab("floor", _("Floor"), "floor"),
+    Tab("people", _("People"), "people"),
+    Tab("use", _("Use"), "clock"),
+    Tab("month", _("Month"), "calendar"),
+    Tab("my-minutes", _("My minutes"), "clock"),
+)
+MORE: Final = (
+    Tab("machines", _("Machines"), "machine"),
+    Tab("gates", _("Gates"), "gate"),
+    Tab("log", _("Log"), "log"),
+    Tab("accounts", _("Accounts"), "key"),
+)
+
+
+def ways(role: str, tabs: tuple[Tab, ...]) -> list[dict[str, Any]]:
+    """Return those of `tabs` that `role` may open, with their addresses. What is not built yet has no row of rights."""
+    return [
+        {"route": tab.route, "title": tab.title, "icon": tab.icon, "url": reverse(tab.route)}
+        for tab in tabs
+        if rights.may(role, tab.route)
+    ]
+
+
+def _tabs_of(account: Account) -> tuple[Tab, ...]:
+    """Return the tabs that mean something to a person: who is no member has no minutes."""
+    return tuple(
+        tab for tab in TABS if tab.route != "my-minutes" or account.member_id or account.role == Account.MEMBER
+    )
+
+
+def first_way(role: str) -> str:
+    """Return the name of the route on which `role` begins."""
+    open_to = [tab.route for tab in (*TABS, *MORE) if rights.may(role, tab.route)]
+    return open_to[0] if open_to else "me"
+
+
+def theme(request: HttpRequest) -> str:
+    """Return the colours that were chosen in this browser: auto, light or dark."""
+    chosen = request.COOKIES.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else "auto"
+
+
+def context(request: HttpRequest) -> dict[str, Any]:
+    """Return what the frame shows; Django calls it for every page."""
+    # A page that no route answers never came through the door, and one that failed may have no session.
+    account = getattr(request, "user", None)
+    role = account.role if isinstance(account, Account) and account.is_authenticated else ""
+    match = request.resolver_match
+    return {
+        "is_live": live_regions.is_asked_again(request),
+        "account": account if role else None,
+        "role": role,
+        "barred_from": roles.barred_from(account) if isinstance(account, Account) and role else None,
+        "tabs": ways(role, _tabs_of(account)) if isinstance(account, Account) and role else [],
+        "more": ways(role, MORE) if role else [],
+        "area": _area(match.view_name) if match else "",
+        "here": request.get_full_path() if request.method == "GET" else reverse("home"),
+        "lang": get_language() or "en",
+        "theme": theme(request),
+        "themes": THEMES,
+        "is_simulated": settings.ENVIRONMENT.simulated,
+        "site": settings.ENVIRONMENT.site,
+        "records": SimpleLazyObject(completeness.now) if role and role != Account.MEMBER else None,
+        "pulse": request.META[PULSE] if PULSE in request.META else SimpleLazyObject(Pulse.newest),
+    }
+
+
+def _area(route: str) -> str:
+    """Return the tab to which a route belongs: the longest one with which its name begins."""
+    names = [tab.route for tab in (*TABS, *MORE) if route == tab.route or route.startswith(f"{tab.route}-")]
+    return max(names, key=len, default="")

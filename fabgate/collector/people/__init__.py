@@ -1,0 +1,1 @@
+"""Members, badges, blocks, trainings, and what happens when a person leaves."""

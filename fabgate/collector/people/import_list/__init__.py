@@ -1,0 +1,1 @@
+"""How a list of members is read, previewed and stored."""

@@ -1,0 +1,169 @@
+"""What would a members' file change? Of each person what is new, field by field, and who is not in it any more."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from django.db import DEFAULT_DB_ALIAS
+
+from fabgate.collector.models import Badge, Member
+from fabgate.collector.people import blocks
+from fabgate.collector.people.import_list import store
+from fabgate.collector.people.import_list.file import File
+from fabgate.collector.people.import_list.rows import Row
+
+#: More of the members than this do not vanish at once by a list: it is more likely half a list.
+MAX_VANISHING: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a person, as it is and as it would be."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person in the file; `member` is None for a new one."""
+
+    row: Row
+    member: Member | None
+    fields: list[Field]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a file would do, as a whole."""
+
+    file: File
+    new: list[Person]
+    changed: list[Person]
+    unchanged: int
+    #: Members now whom the file does not name.
+    vanished: list[Member]
+    members_now: int
+
+    @property
+    def too_many_vanish(self) -> bool:
+        """Whether so many are missing that it takes more than a tick to end them."""
+        return len(self.vanished) > MAX_VANISHING * self.members_now
+
+    @property
+    def is_addition(self) -> bool:
+        """Whether it brings people, changes nobody and leaves most out: a class that begins, and not half of a list."""
+        return self.too_many_vanish and bool(self.new) and not self.changed
+
+    @property
+    def may_end(self) -> bool:
+        """Whether those who are missing may be ended: nothing of the file is in doubt, and they are not too many."""
+        return bool(self.vanished) and not self.too_many_vanish and not self.file.mistakes
+
+    @property
+    def may_end_counted(self) -> bool:
+        """Whether they may be ended although they are many, by somebody who says how many: it names some who stay."""
+        stay = len(self.changed) + self.unchanged
+        return self.too_many_vanish and stay > 0 and not self.file.mistakes
+
+    @property
+    def to_take(self) -> File:
+        """Return the file with only those who are new or change."""
+        return replace(self.file, rows=[person.row for person in (*self.new, *self.changed)])
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what stays the same while the file would do the same."""
+        said = [
+            (person.row.id, [(f.name, f.before, f.after) for f in person.fields])
+            for person in (*self.new, *self.changed)
+        ]
+        gone = [member.pk for member in self.vanished]
+        return hashlib.sha256(repr((said, gone, [str(one) for one in self.file.mistakes])).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everybody as they are written down; one that is equal to another says that nothing has changed between them.
+
+    So a list is compared before anybody is kept waiting, and found to be still right in the transaction that takes it.
+    """
+
+    members: list[tuple[Any, ...]]
+    #: (member's id, machine's name)
+    machines: list[tuple[str, str]]
+    #: (member's id, spelling) of the badges that a file speaks of: people's own, as they are spelled.
+    badges: list[tuple[str, str]]
+    #: The same of those that they lost: a list gives nobody one of these back.
+    lost: list[tuple[str, str]]
+
+    @classmethod
+    def now(cls) -> Known:
+        """Read everybody."""
+        machines = Member.machines.through.objects.order_by("pk").values_list("member", "machine__name")
+        carried = Badge.objects.filter(ended_at=None, member__isnull=False, kind=Badge.PERSONAL).exclude(spelling="")
+        badges = carried.order_by("pk").values_list("member", "spelling")
+        lost = Badge.lost().filter(member__isnull=False).order_by("pk").values_list("member", "spelling")
+        people = Member.objects.order_by("pk").values_list(*_columns())
+        return cls(list(people), list(machines), list(badges), list(lost))
+
+
+def difference(file: File, known: Known) -> Difference:
+    """Compare a file with who is known."""
+    columns = _columns()
+    there = {one.pk: one for one in (Member.from_db(DEFAULT_DB_ALIAS, columns, row) for row in known.members)}
+    opened, carried, lost = _by_member(known.machines), _by_member(known.badges), set(known.lost)
+    people = [_person(row, there.get(row.id), opened[row.id], carried[row.id], file.columns, lost) for row in file.rows]
+    today = blocks.today()
+    now = [member for member in there.values() if member.left_on is None or member.left_on > today]
+    vanished = sorted((member for member in now if member.pk not in file.ids), key=lambda member: member.folded)
+    return Difference(
+        file=file,
+        new=[person for person in people if person.member is None],
+        changed=[person for person in people if person.member is not None and person.fields],
+        unchanged=sum(person.member is not None and not person.fields for person in people),
+        vanished=vanished,
+        members_now=len(now),
+    )
+
+
+def _person(
+    row: Row,
+    member: Member | None,
+    opened: list[str],
+    carried: list[str],
+    columns: frozenset[str],
+    lost: Collection[tuple[str, str]],
+) -> Person:
+    compared: list[tuple[str, Any, Any]] = [
+        (name, None if member is None else getattr(member, name), getattr(row, name))
+        for name in store.plain_in(columns)
+    ]
+    if "machines" in columns:
+        compared.append(("machines", sorted(opened), sorted(set(row.machines))))
+    has_left = member is not None and member.left_on is not None and member.left_on <= blocks.today()
+    if "badges" in columns and not has_left:  # a list gives them none
+        named = [one for one in map(str, row.badges) if (row.id, one) not in lost]
+        compared.append(("badges", sorted(carried), sorted(named)))
+    fields = [
+        Field(name, before, after)
+        for name, before, after in compared
+        if before != after and not (member is None and after in ("", [], None, False))
+    ]
+    return Person(row, member, fields)
+
+
+def _by_member(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for member, what in pairs:
+        found[member].append(what)
+    return found
+
+
+def _columns() -> list[str]:
+    return [field.attname for field in Member._meta.concrete_fields]  # noqa: SLF001 (Django's name for it)

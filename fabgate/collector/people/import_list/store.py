@@ -1,0 +1,213 @@
+"""How do a workshop's members get in? From a CSV or XLSX file: by command whole or not at all, on the page by choice."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from fabgate import badge
+from fabgate.collector.access import roster
+from fabgate.collector.base import duplicate
+from fabgate.collector.db import audit, bulk, pulse, statements
+from fabgate.collector.models import Badge, Machine, Member
+from fabgate.collector.people import badges, blocks
+from fabgate.collector.people.import_list import file as members_file
+from fabgate.collector.people.import_list.rows import Row
+from fabgate.errors import UsageError
+
+#: Fields that are stored as they are read.
+PLAIN: Final = ("name", "lang", "level", "valid_until", "email", "category", "plan", "payer_id", "minor", "joined_on")
+
+
+class Overtaken(UsageError):  # noqa: N818 (it names what happened)
+    """Somebody else wrote down, or gave a badge to, one of the file's people at the same moment."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "somebody wrote down one of these people, or gave one of these badges away, at the same moment; take the"
+                " list once more"
+            )
+        )
+
+
+def command(args: argparse.Namespace) -> int:
+    """Import a file, rebuild the rosters and tell the gates."""
+    file = members_file.read(Path(args.file))
+    for note in file.notes:
+        sys.stderr.write(f"note: {note}\n")
+    prepared, said = prepare(file), [*lost_in(file), *left_in(file)]
+    with transaction.atomic(), pulse.told_last():
+        new = write(prepared, actor=audit.cli_actor(None))
+        gates = roster.rebuild()
+    for note in said:
+        sys.stderr.write(f"note: {note}\n")
+    count = len(file.rows)
+    badges = sum(len(row.badges) for row in file.rows)
+    with_badges = f" with {badges} badge{'' if badges == 1 else 's'}" if "badges" in file.columns else ""
+    sys.stdout.write(
+        f"{count} member{'' if count == 1 else 's'} imported ({new} new){with_badges}; {roster.tell(gates)}\n"
+    )
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a file says, and its people as they are to be stored."""
+
+    file: members_file.File
+    members: list[Member]
+
+
+def prepare(file: members_file.File) -> Prepared:
+    """Make what is stored of a file: before the transaction, because on SQLite nobody else writes while that lasts."""
+    said = plain_in(file.columns)
+    # Whoever is new has a language, too, where the file says nothing of it.
+    members = [Member(id=row.id, **{name: getattr(row, name) for name in {*said, "lang"}}) for row in file.rows]
+    for member in members:
+        member.fold()
+    return Prepared(file, members)
+
+
+def write(prepared: Prepared, *, actor: str) -> int:
+    """Store what the file's columns say of its members, and nothing else of them; return how many are new.
+
+    Raises Overtaken where one of those who are new was written down, or a badge given away, since this began.
+    """
+    file, members = prepared.file, prepared.members
+    rows, columns = file.rows, file.columns
+    said = plain_in(columns)
+    try:
+        with transaction.atomic():
+            known = set(Member.objects.values_list("id", flat=True))
+            with audit.made_all(actor, "member.imported", members):
+                bulk.insert([one for one in members if one.pk not in known])  # over nobody
+                bulk.update([one for one in members if one.pk in known], [*said, "folded"] if "name" in said else said)
+                if "machines" in columns:
+                    _open_machines(rows)
+            if "badges" in columns:
+                _give_badges(file, actor)
+    except IntegrityError as error:
+        if not duplicate.is_there(error):
+            raise
+        raise Overtaken from error
+    return len({row.id for row in rows} - known)
+
+
+def plain_in(columns: Collection[str]) -> list[str]:
+    """Return which of the PLAIN fields a file's columns speak of."""
+    return [name for name in PLAIN if name.removesuffix("_id") in columns]
+
+
+def lost_in(file: members_file.File) -> list[str]:
+    """Return what is to be told about badges in the file that were reported lost, before it is taken.
+
+    Whoever lost one does not get it back by an old list; somebody else gets it, as they would at the desk.
+    """
+    lost = {
+        one.digest: (one.member_id, one.member_id or str(one.group)) for one in Badge.lost().select_related("group")
+    }
+    key = roster.badge_key(settings.ENVIRONMENT) if lost else b""
+    said = []
+    for row, found in _badges_of(file.rows) if lost else ():
+        member, who = lost.get(badge.digest(found, key), ("", ""))
+        text = _("line %(line)d: the badge %(badge)s of %(id)s was declared lost; it opens nothing")
+        if member != row.id:
+            text = _(
+                "line %(line)d: the badge %(badge)s of %(id)s was reported lost by %(who)s; ask %(who)s before it is taken"
+            )
+        if who:
+            said.append(text % {"line": row.line, "badge": found.masked(), "id": row.id, "who": who})
+    return said
+
+
+def left_in(file: members_file.File) -> list[str]:
+    """Return what is to be told about who has left: their badges, which would open nothing, stay with nobody."""
+    left = dict(_left().values_list("id", "left_on"))
+    text = _("line %(line)d: %(id)s left on %(day)s; let them in again first, then take the list for their badges")
+    return [
+        text % {"line": row.line, "id": row.id, "day": left[row.id]}
+        for row in file.rows
+        if row.badges and row.id in left
+    ]
+
+
+def _left() -> QuerySet[Member]:
+    return Member.objects.filter(left_on__isnull=False, left_on__lte=blocks.today())
+
+
+def _badges_of(rows: list[Row]) -> list[tuple[Row, badge.Badge]]:
+    return [(row, found) for row in rows for found in row.badges]
+
+
+def _open_machines(rows: list[Row]) -> None:
+    """Open to each of the file's members the machines that it names by hand, and no others."""
+    machines = dict(Machine.objects.values_list("name", "pk"))
+    wanted = {(row.id, machines[name]) for row in rows for name in row.machines}
+    links = Member.machines.through.objects
+    named = {row.id for row in rows}
+    held = {
+        (member, machine): pk for pk, member, machine in links.values_list("pk", "member", "machine") if member in named
+    }
+    for some in statements.chunks([pk for link, pk in held.items() if link not in wanted]):
+        links.filter(pk__in=some).delete()
+    fresh = sorted(wanted - held.keys())
+    bulk.insert([Member.machines.through(member_id=member, machine_id=machine) for member, machine in fresh])
+
+
+def _give_badges(file: members_file.File, actor: str) -> None:
+    """End the personal badges that the file does not name any more, and give those that it names.
+
+    A badge that nobody can spell, because it was enrolled by a tap, is in no file: it stays, until it is named.
+    """
+    key = roster.badge_key(settings.ENVIRONMENT)
+    _learn(file, key, actor)
+    now = datetime.now(UTC)
+    left = set(_left().values_list("id", flat=True))
+    named = {(str(found), row.id): found for row, found in _badges_of(file.rows) if row.id not in left}
+    spelled = {spelling for spelling, _member in named}
+    people = {row.id for row in file.rows}
+    ended = []
+    for row in Badge.objects.filter(ended_at=None, member__isnull=False).order_by("id"):
+        if row.member_id not in people:
+            continue
+        # A list that names a badge as somebody's makes it theirs for good: what was lent ends, and is given once more.
+        if (row.spelling, row.member_id) in named and row.kind != Badge.LOAN:
+            del named[row.spelling, row.member_id or ""]
+        elif row.spelling and (row.kind == Badge.PERSONAL or row.spelling in spelled):
+            ended.append(row)
+    # First all that go: two members may swap theirs in one file.
+    with audit.made_all(actor, "badge.ended", ended, reason="import"):
+        badges.end_all(ended, Badge.REPLACED, actor, now)
+    lost = set(Badge.lost().values_list("spelling", "member"))
+    given = [
+        Badge(spelling=spelling, digest=badge.digest(found, key), member_id=member, since=now)
+        for (spelling, member), found in named.items()
+        if (spelling, member) not in lost
+    ]
+    printed = badges.numbers(row.digest for row in given)
+    for row in given:
+        row.number = printed.get(row.digest, "")
+    with audit.made_all(actor, "badge.given", given, reason="import"):
+        badges.store(given)
+
+
+def _learn(file: members_file.File, key: bytes, actor: str) -> None:
+    """Write the spellings that a file names onto what was known by its digest only."""
+    unspelled = list(Badge.objects.filter(spelling="").order_by("id"))
+    named = {badge.digest(found, key): str(found) for row in file.rows for found in row.badges} if unspelled else {}
+    known = [row for row in unspelled if row.digest in named]
+    with audit.made_all(actor, "badge.spelled", known, reason="import"):
+        for row in known:
+            row.spelling, row.key_id = named[row.digest], ""
+        Badge.objects.bulk_update(known, ["spelling", "key_id"])

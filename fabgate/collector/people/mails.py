@@ -1,0 +1,112 @@
+"""What is written to people, and why could a mail not be sent? Where no server is set, nothing is: pages offer a link."""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import localtime, make_msgid
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+from django.utils.encoding import punycode
+from django.utils.translation import gettext as _
+
+from fabgate.collector.base import smtp
+from fabgate.collector.base.environ import Environment
+
+log = logging.getLogger(__name__)
+#: So much of what a server says is shown.
+MAX_SAID: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail to one person, in their language."""
+
+    to: str
+    subject: str
+    body: str
+
+    @property
+    def url(self) -> str:
+        """Return the link that opens it in the sender's own mail program."""
+        about = urlencode({"subject": self.subject, "body": self.body}, quote_via=quote)
+        return f"mailto:{quote(self.to, safe='@+')}?{about}"
+
+
+def can_send() -> bool:
+    """Whether a server is set that takes mails."""
+    env: Environment = settings.ENVIRONMENT
+    return env.smtp is not None
+
+
+def send(mails: Sequence[Mail]) -> list[str]:
+    """Send mails, in their order. Returns for each why it could not be sent, in words; nothing: the server has it."""
+    env: Environment = settings.ENVIRONMENT
+    assert env.smtp is not None
+    messages = [_message(mail) for mail in mails]
+    errors = iter(smtp.hand_over(env.smtp, [message for message in messages if message]))
+    found = []
+    for message in messages:
+        error = next(errors) if message else None
+        found.append(why(error) if error else "" if message else _("the address cannot be one"))
+        # Neither who it is for nor what the server said, which may name them: the audit log has it.
+        if message and not error:
+            log.info("a mail was sent")
+        else:
+            log.warning("a mail could not be sent: %s", type(error).__name__ if error else "its address cannot be one")
+    return found
+
+
+def why(error: OSError) -> str:
+    """Return in words what went wrong with a mail."""
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        return _("the mail server refused our user or password (%(said)s)") % {"said": _said(error)}
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code, text = next(iter(error.recipients.values()))
+        return _("the mail server refused the address (%(said)s)") % {"said": _line(code, text)}
+    if isinstance(error, smtplib.SMTPResponseException):
+        return _("the mail server refused it (%(said)s)") % {"said": _said(error)}
+    if isinstance(error, ssl.SSLError):
+        return _("no safe connection to the mail server (%(said)s)") % {"said": _line("", error.reason or str(error))}
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return _("the mail server cannot do what is needed (%(said)s)") % {"said": _line("", str(error))}
+    if isinstance(error, TimeoutError) or "timed out" in str(error):
+        return _("the mail server does not answer")
+    return _("the mail server cannot be reached (%(said)s)") % {"said": _line("", error.strerror or str(error))}
+
+
+def _message(mail: Mail) -> EmailMessage | None:
+    """Return a mail as it is sent; None where its address would be more than an address."""
+    env: Environment = settings.ENVIRONMENT
+    message = EmailMessage(SMTP)
+    assert env.mail_from is not None
+    message["From"] = env.mail_from
+    local, _at, domain = mail.to.rpartition("@")
+    try:
+        message["To"] = smtp.address_of(f"{local}@{punycode(domain)}")
+    except ValueError:
+        return None
+    # A name may have come in with a line end from a spreadsheet; a header has none.
+    message["Subject"] = " ".join(mail.subject.splitlines())
+    message["Date"] = localtime()
+    message["Message-ID"] = make_msgid(domain=env.mail_from.domain)
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notices in return
+    # Every server takes it, however long a line is.
+    message.set_content(mail.body, cte="quoted-printable")
+    return message
+
+
+def _said(error: smtplib.SMTPResponseException) -> str:
+    return _line(error.smtp_code, error.smtp_error)
+
+
+def _line(code: int | str, text: bytes | str) -> str:
+    said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return " ".join(f"{code} {said}".split())[:MAX_SAID]

@@ -1,0 +1,1 @@
+"""What runs: ingest, web, worker, and what starts, copies and restores them."""

@@ -1,0 +1,350 @@
+"""How do messages get from the broker into the database? ``fabgate collector ingest`` is this loop.
+
+Take what has arrived, at most 1,000 and without waiting for more; store it in one transaction; publish the acks. That is
+all: the gates resend what was not acknowledged, so that a kill at any line here loses nothing and doubles nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import queue
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from typing import Final
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+
+from fabgate import wire
+from fabgate.collector.base import data_folder
+from fabgate.collector.base.environ import Environment
+from fabgate.collector.broker.floods import Floods
+from fabgate.collector.broker.inbox import Connected, Inbox, Lost, Posted
+from fabgate.collector.broker.link import Link
+from fabgate.collector.broker.message import Received
+from fabgate.collector.broker.publication import Publication
+from fabgate.collector.db import pulse
+from fabgate.collector.intake.store import Store
+from fabgate.collector.models import Collector, Gate, Heartbeat, Pulse
+from fabgate.collector.processes import start
+from fabgate.errors import FabgateError
+from fabgate.mqtt import certificates
+from fabgate.mqtt.properties import read_quickly
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH: Final = 1_000
+#: A batch is held several times over while it is stored: as it came, decoded, and as rows.
+MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
+#: While a gate floods: what the others send waits for the end of a batch, so that batches are shorter then.
+FLOODED_BATCH: Final = 200
+FLOODED_BATCH_BYTES: Final = 1024 * 1024
+#: How long another collector's retained 'online' may take to arrive after we subscribed to it.
+LISTEN_S: Final = 1.0
+RETRY_S: Final = 1.0
+#: So many messages at once are a crowd. Then full batches count, and not the wait of each message. More than an untouched
+#: Mosquitto keeps ready for us: it drops what does not fit, so that there a reader who waits costs more than it saves.
+CROWD: Final = 900
+#: A batch that took longer waited for a disk or a database that was away.
+STORED_WITHIN_S: Final = 5.0
+#: So long what arrives is read before each batch while a gate floods.
+FLOODED_READ_S: Final = 1.0
+#: How long nothing is stored so that the other thread reads what a flood left in the broker: 20,000 messages.
+DRAIN_S: Final = 3.0
+#: How long the other thread reads what has arrived before it is looked at again: longer, the more there is.
+READ_FIRST_S: Final = 0.001
+READ_MOST_S: Final = 0.016
+#: How long a thread keeps the interpreter. paho's thread and this one take it from each other by waiting anyway; a turn
+#: of Python's 5 ms, amid a large batch, costs a tenth of the processor in a backlog.
+SWITCH_S: Final = 0.02
+#: After so many new objects the garbage collector looks at the young ones. A batch makes tens of thousands, which go by
+#: themselves: Python's own 700 would look at each of them several times, a twentieth of a batch's time.
+LOOK_EVERY: Final = 10_000
+#: How often it says that it is alive (api/health.py waits six times as long before it worries).
+BEAT_S: Final = 10.0
+
+
+def command(args: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT."""
+    env: Environment = settings.ENVIRONMENT
+    ingest = Ingest(env, takeover=bool(args.takeover))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ingest.stop())
+    start.settle()
+    gc.set_threshold(LOOK_EVERY)
+    sys.setswitchinterval(SWITCH_S)
+    read_quickly()
+    ingest.run()
+    return 0
+
+
+class Ingest:
+    """The loop. It owns the database connection; the link's thread only fills the inbox."""
+
+    def __init__(self, env: Environment, *, takeover: bool = False) -> None:
+        self._env = env
+        self._takeover = takeover
+        #: Which file is open: a name may be given to another one, and what is in one without a name is lost.
+        self._file = data_folder.identity(env.database)
+        self._store = Store(env.site)
+        self._inbox = Inbox()
+        self._link = Link(env, collector=self._store.collector, inbox=self._inbox)
+        self._status_topic = wire.collector_status_topic(env.site)
+        self._stopping = False
+        #: When the quiet time ends in which another collector's status would have arrived; None: it has ended.
+        self._listen_until: float | None = None
+        self._serving = False
+        #: When every gate is to hear what is stored of it (monotonic seconds); None: it was published.
+        self._greet_at: float | None = None
+        #: The last batch was a large one: more comes than is stored one by one.
+        self._is_crowded = False
+        self._floods = Floods()
+        self._trouble = "it has just started"
+        #: What is wrong with the dates of the broker's certificate, as the last attempt to connect showed.
+        self._certificate = ""
+        self._beat_at = 0.0
+
+    def stop(self) -> None:
+        """Ask the loop to end; safe in a signal handler."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Store until stopped. Raises FabgateError when another collector serves the site, or the database is gone."""
+        log.info("collector %s of %s: broker %s:%d", self._store.collector, self._env.site, *self._broker)
+        self._link.start()
+        try:
+            while not self._stopping:
+                self._turn()
+        finally:
+            self._link.stop(orderly=self._serving)
+
+    @property
+    def _broker(self) -> tuple[str, int]:
+        return self._env.mqtt_host, self._env.mqtt_port
+
+    def _turn(self) -> None:
+        messages = self._handle(self._take())
+        self._is_crowded = len(messages) >= CROWD
+        if messages:
+            began_s, cpu_s = time.monotonic(), time.thread_time()
+            self._publish(self._persist(messages))
+            self._inbox.stored(messages, time.thread_time() - cpu_s)
+            if time.monotonic() - began_s > STORED_WITHIN_S:
+                self._inbox.refused()  # nothing was stored for a while: honest gates, too, have sent all of theirs again
+        self._watch_floods()
+        if self._listen_until is not None and time.monotonic() >= self._listen_until:
+            self._listen_until = None
+            self._serve()
+        if self._greet_at is not None and time.monotonic() >= self._greet_at:
+            self._greet_gates()
+        if self._link.is_stuck:
+            log.error("no connection to %s:%d for a while: starting a new one", *self._broker)
+            self._link.stop(orderly=False)
+            self._link = Link(self._env, collector=self._store.collector, inbox=self._inbox)
+            self._link.start()
+        self._beat()
+
+    def _watch_floods(self) -> None:
+        """Shut out who floods. What the broker has queued of it is read first: behind it the others wait."""
+        refused = self._inbox.refused()
+        if not (self._serving and self._link.connected):
+            return
+        if self._floods.look(refused, time.monotonic()):
+            self._subscribe()
+        if refused:
+            self._name_loud(refused)
+            self._read_on(DRAIN_S)
+
+    def _name_loud(self, gates: set[str]) -> None:
+        """Let pages and /healthz say which gates send too much."""
+        try:
+            with transaction.atomic():
+                now = datetime.now(UTC)
+                if Gate.objects.filter(name__in=gates).update(too_much_at=now):
+                    pulse.pulse({Pulse.FLOOR: gates}, now)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("cannot say that %s sends too much: %s", ", ".join(sorted(gates)), error)
+            connection.close()
+
+    def _read_on(self, most_s: float, *, or_refused: bool = False) -> None:
+        """Store nothing until all that has arrived was read, or a gate was refused: so it is found out sooner."""
+        until_s = time.monotonic() + most_s
+        while self._link.has_more and time.monotonic() < until_s and not self._stopping:
+            if or_refused and self._inbox.has_refused:
+                return
+            time.sleep(READ_MOST_S)
+
+    def _beat(self) -> None:
+        """Say that this process is alive: now and then, and at once when something has changed."""
+        trouble = ""
+        if not (self._serving and self._link.connected):
+            trouble = ": ".join(filter(None, (f"no connection to {self._broker[0]}", self._certificate)))
+        if not trouble and self._link.is_refused:
+            trouble = "the broker refuses what is published: look at its access list"
+        if trouble == self._trouble and time.monotonic() < self._beat_at:
+            return
+        self._trouble, self._beat_at = trouble, time.monotonic() + BEAT_S
+        self._check_file()
+        try:
+            trouble = trouble or Collector.zone_trouble(settings.ENVIRONMENT.tz)
+            known = {"broker_until": self._link.certificate_ends} if self._link.connected else {}
+            Heartbeat.beat(Heartbeat.INGEST, datetime.now(UTC), trouble, **known)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("cannot say that it is alive: %s", error)
+            connection.close()
+
+    def _take(self) -> list[Posted]:
+        """Return what has come, at most MAX_BATCH; wait only for the first, and in a crowd for what has arrived too."""
+        try:
+            found = [self._inbox.get(timeout_s=0.2)]
+        except queue.Empty:
+            return []
+        read_s = READ_FIRST_S
+        while self._is_crowded and not self._is_batch_full() and self._link.has_more and not self._stopping:
+            time.sleep(read_s)
+            read_s = min(read_s * 2, READ_MOST_S)
+        if self._inbox.is_flooded:
+            self._read_on(FLOODED_READ_S, or_refused=True)
+        most = (FLOODED_BATCH, FLOODED_BATCH_BYTES) if self._inbox.is_flooded else (MAX_BATCH, MAX_BATCH_BYTES)
+        return [*found, *self._inbox.take(most[0] - 1, most[1])]
+
+    def _is_batch_full(self) -> bool:
+        return self._inbox.count >= MAX_BATCH or self._inbox.bytes >= MAX_BATCH_BYTES
+
+    def _handle(self, posted: Sequence[Posted]) -> list[Received]:
+        messages = []
+        for item in posted:
+            if isinstance(item, Connected):
+                self._greet()
+            elif isinstance(item, Lost):
+                log.warning("no connection to %s:%d: %s", *self._broker, item.why)
+                self._certificate = item.certificate
+                self._listen_until = None
+            elif item.topic == self._status_topic:
+                self._hear_collector(item.body)
+            elif self._serving:
+                messages.append(item)
+            # else: not ours to store yet. What the broker kept for us is dropped, and the gates send it again.
+        return messages
+
+    def _greet(self) -> None:
+        """Listen first: a second collector on one site would take the gates from the first."""
+        log.info("connected to %s:%d", *self._broker)
+        self._certificate = ""
+        if said := certificates.ending(self._link.certificate_ends, datetime.now(UTC), "broker's"):
+            log.warning("%s", said)
+        self._link.subscribe([self._status_topic])
+        if self._serving:
+            self._serve()
+        else:
+            self._listen_until = time.monotonic() + LISTEN_S
+
+    def _serve(self) -> None:
+        self._serving = True
+        # In this order: the subscription brings the retained status, which has to be ours by then (--takeover).
+        self._link.say_online(online=True)
+        self._subscribe()
+        self._greet_at = time.monotonic()
+        log.info("serving %s", self._env.site)
+
+    def _subscribe(self) -> None:
+        """Subscribe to every gate, known or not; while gates are shut out, to each of the others that is known.
+
+        The broker keeps the subscriptions of a collector that ended, and MQTT has no "all but this one".
+        """
+        site, shut = self._env.site, self._floods.shut
+        try:
+            known = Gate.objects.order_by("name").values_list("name", flat=True)
+            single = {name: wire.gate_subscriptions(site, name) for name in known}
+        except (DatabaseError, InterfaceError) as error:
+            log.error("which gates there are cannot be read (%s)", error)
+            connection.close()
+            single = {name: wire.gate_subscriptions(site, name) for name in shut}
+            shut = frozenset()
+        everybody = wire.collector_subscriptions(site)
+        if shut:
+            log.error(
+                "more arrives from %s than one gate may send: not listening to that for a while",
+                ", ".join(sorted(shut)),
+            )
+            self._link.subscribe(
+                [one for name, own in single.items() if name not in shut for one in own], retained=False
+            )
+            self._link.unsubscribe([*everybody, *(one for name in shut for one in wire.gate_subscriptions(site, name))])
+        else:
+            self._link.subscribe(everybody)
+            self._link.unsubscribe([one for own in single.values() for one in own])
+
+    def _greet_gates(self) -> None:
+        """Publish how far each journal is stored and which rosters there are; later where the database is away.
+
+        What arrives meanwhile waits for the same database in ``_persist``, and nothing is acknowledged.
+        """
+        self._greet_at = None
+        try:
+            greetings = self._store.greetings()
+        except (OperationalError, InterfaceError) as error:
+            self._check_file()
+            log.error("what is stored of each gate cannot be read (%s); trying again", error)
+            connection.close()
+            self._greet_at = time.monotonic() + RETRY_S
+            return
+        self._publish(greetings)
+
+    def _hear_collector(self, body: bytes) -> None:
+        try:
+            status = wire.decode(body, wire.CollectorStatus)
+        except FabgateError as error:
+            log.warning("on %s: %s", self._status_topic, error)
+            return
+        mine = status.collector == self._store.collector
+        if self._serving and not status.online:
+            self._link.say_online(online=True)  # the will of a cut-off connection, or the last word of who was before
+        if mine or not status.online or (self._takeover and not self._serving):
+            return
+        self._serving = False  # no 'offline' of ours over the other's 'online'
+        raise FabgateError(
+            f"found the collector {status.collector[:64]!r} online on {self._env.site}, wanted this one"
+            f" ({self._store.collector}) to be alone; stop the other one, or start this one with --takeover"
+        )
+
+    def _persist(self, messages: list[Received]) -> list[Publication]:
+        """Store, trying again for ever while the database cannot be written: nothing was promised yet."""
+        while not self._stopping:
+            try:
+                with self._alone():
+                    return self._store.store(messages, datetime.now(UTC))
+            except (OperationalError, InterfaceError) as error:
+                self._check_file()
+                log.error("%d messages cannot be stored (%s); trying again", len(messages), error)
+                connection.close()
+                time.sleep(RETRY_S)
+        return []
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Hold the reader back in a crowd where the database computes in this process; a server computes beside it."""
+        is_ours = connection.vendor == "sqlite"
+        return self._link.held_back() if self._is_crowded and is_ours else nullcontext()
+
+    def _publish(self, publications: list[Publication]) -> None:
+        if publications:
+            self._check_file()
+        for publication in publications:
+            self._link.publish(publication.topic, publication.body)
+
+    def _check_file(self) -> None:
+        """Raise FabgateError where the file that is open has lost its name: nobody could ever read what goes into it."""
+        if self._env.database_url:
+            return  # a server looks after its own
+        found = data_folder.identity(self._env.database)
+        if found is None or found != self._file:
+            raise FabgateError(
+                f"found {self._env.database} {'gone' if found is None else 'replaced by another file'} while it was in"
+                " use, wanted the file that was opened: nothing more is acknowledged. Put it back, or restore a copy"
+            )

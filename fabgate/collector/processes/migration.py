@@ -1,0 +1,64 @@
+"""How is a database brought up to date where much is stored: is it quick, and does the log say how far it is?"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from django.core.management import call_command
+from django.core.management.commands.migrate import Command
+from django.db import connection
+
+log = logging.getLogger(__name__)
+
+#: Tables that grow with the years; every other table is as large as the workshop. No migration copies one of these
+#: (tests/collector/db/test_migrations.py).
+GROWING: Final = frozenset(
+    f"collector_{name}"
+    for name in ("boot", "change", "entry", "ledgerline", "refusal", "usageday", "usagemonth", "usagesession")
+)
+
+
+def migrate(steps: Sequence[str]) -> None:
+    """Run what is left of the migrations. The log names each of `steps` as it begins; none: of a new database."""
+    with _keys_of_what_is_small():
+        call_command(_Told(steps), verbosity=0, interactive=False)
+
+
+@contextmanager
+def _keys_of_what_is_small() -> Iterator[None]:
+    """Let SQLite's Django look for broken foreign keys only in tables that do not grow with the years.
+
+    After each migration it looks through the whole database: with twenty million entries that takes a minute and a half.
+    A migration that breaks keys of small tables is refused as before; the large ones no migration copies.
+    """
+    if connection.vendor != "sqlite":
+        yield
+        return
+    check = connection.check_constraints
+
+    def check_small(table_names: Iterable[str] | None = None) -> None:
+        check(sorted({*connection.introspection.table_names()} - GROWING) if table_names is None else table_names)
+
+    connection.check_constraints = check_small  # type: ignore[method-assign]  # Django has no setting for this
+    try:
+        yield
+    finally:
+        del connection.check_constraints
+
+
+class _Told(Command):
+    """Django's migrate, which says in the log at which step it is."""
+
+    def __init__(self, steps: Sequence[str]) -> None:
+        super().__init__()
+        self._steps = list(steps)
+
+    def migration_progress_callback(self, action: str, migration: Any = None, fake: bool = False) -> None:
+        """Say which step begins."""
+        if action == "apply_start" and migration.name in self._steps:
+            at = self._steps.index(migration.name) + 1
+            log.info("bringing the database up to date: %s (%d of %d)", migration.name, at, len(self._steps))
+        super().migration_progress_callback(action, migration, fake)

@@ -1,0 +1,96 @@
+"""How is the collector reached over HTTP? uvicorn, behind a proxy with TLS where others than this computer come."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from django.conf import settings
+
+from fabgate.collector.access import roster
+from fabgate.collector.accounts import first_link
+from fabgate.collector.base.environ import Environment
+from fabgate.collector.db import postgresql
+from fabgate.collector.pages import rights
+from fabgate.collector.processes import connections, start
+from fabgate.errors import UsageError
+
+log = logging.getLogger(__name__)
+
+#: What is under way at the end gets so long to finish.
+STOP_S = 5
+
+
+class Server(uvicorn.Server):
+    """uvicorn, that also ends the event streams: they would never end by themselves."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; called as a signal handler."""
+        # Views can be imported only once Django is set up.
+        from fabgate.collector.pages.events import stream  # noqa: PLC0415
+
+        super().handle_exit(sig, frame)
+        stream.end_all()
+
+
+def command(_args: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    env: Environment = settings.ENVIRONMENT
+    # After a restore the versions must rise above what the gates have seen, so every start builds all rosters.
+    built = roster.rebuild()
+    log.info("rosters built for %d gates", len(built))
+    if built:
+        roster.announce(built)
+    bound = listen(env)
+    if link := first_link.when_needed(env):
+        sys.stderr.write(
+            f"Nobody can sign in yet. Open this link once, within a day, to become the manager:\n  {link}\n"
+        )
+        sys.stderr.flush()
+    # uvicorn raises the signal that ended it once more, for whoever ran before it: nobody did, and all is done then.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    postgresql.keep_connections()
+    rights.table()  # loads every page
+    start.settle()
+    log.info("serving http://%s:%d", *bound.getsockname()[:2])
+    server(env).run(sockets=[bound])
+    return 0
+
+
+def server(env: Environment) -> Server:
+    """Return the server, for a socket of `listen`."""
+    from fabgate.collector.processes.asgi import application  # noqa: PLC0415 (it sets Django up)
+
+    guard = connections.Guard(env.proxies)
+    config = uvicorn.Config(
+        application,
+        http=type("GuardedConnection", (connections.Connection,), {"guard": guard}),
+        lifespan="off",
+        backlog=connections.BACKLOG,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,  # processes/asgi.py adds it where there is none
+        forwarded_allow_ips=env.proxies,
+        timeout_keep_alive=round(connections.IDLE_S),
+        timeout_graceful_shutdown=STOP_S,
+    )
+    return Server(config)
+
+
+def listen(env: Environment) -> socket.socket:
+    """Return the bound socket. Raises UsageError when the address cannot be had."""
+    try:
+        family = socket.AF_INET6 if ":" in env.web_host else socket.AF_INET
+        return socket.create_server((env.web_host, env.web_port), family=family, backlog=connections.BACKLOG)
+    except OSError as error:
+        raise UsageError(
+            f"FABGATE_WEB_HOST and FABGATE_WEB_PORT: found {env.web_host}:{env.web_port}, which cannot be had"
+            f" ({error.strerror or error}); choose another port, or stop what has it"
+        ) from error

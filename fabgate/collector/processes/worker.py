@@ -1,0 +1,117 @@
+"""What must happen because time goes by? Loans end tonight, a grant expires, a block's day comes: the gates hear of it.
+
+``fabgate collector worker`` looks once a minute. Missing a minute costs nothing: what is due is asked of the database,
+and the rosters carry the day on which a membership or a training ends, somebody leaves or a suspension begins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import threading
+from datetime import UTC, date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection, transaction
+
+from fabgate.collector.access import roster
+from fabgate.collector.accounts import sign_in
+from fabgate.collector.db import audit, pulse
+from fabgate.collector.intake import quarantine
+from fabgate.collector.models import Badge, Collector, Gate, Heartbeat, Pulse
+from fabgate.collector.people import blocks
+from fabgate.collector.people.import_list import uploads
+from fabgate.collector.processes import restored_database
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 60.0
+
+
+def command(_args: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    worker = Worker()
+    while not stopping.is_set():
+        worker.turn(datetime.now(UTC))
+        _count()
+        connection.close()  # nothing is held open for a minute
+        stopping.wait(EVERY_S)
+    return 0
+
+
+def _count() -> None:
+    """Go on counting, so that a database that is put back is noticed; not this minute, where it is busy."""
+    try:
+        restored_database.count(settings.ENVIRONMENT.data)
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("not counted this minute: %s", error)
+
+
+class Worker:
+    """Remembers the day for which it has looked at every roster: on a new one, it looks at all of them again.
+
+    It does so as well where somebody has built rosters since for another day: the server's clock was wrong then.
+    """
+
+    def __init__(self) -> None:
+        self._seen: date | None = None
+        #: The newest pulse of rosters that it has seen.
+        self._pulse = 0
+
+    def turn(self, now: datetime) -> list[Gate]:
+        """Do what is due, and tell the gates; return those. A busy database is tried again a minute later."""
+        try:
+            gates = self._due(now)
+            if gates:
+                roster.announce(gates)
+            self._tidy(now)
+            Heartbeat.beat(Heartbeat.WORKER, now, Collector.zone_trouble(settings.ENVIRONMENT.tz))
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("not done this minute: %s", error)
+            return []
+        return gates
+
+    def _tidy(self, now: datetime) -> None:
+        """Delete what was kept for a while only."""
+        if gone := Pulse.prune():
+            log.debug("%d old pulses deleted", gone)
+        if gone := quarantine.expire(now):
+            log.info("%d messages deleted that were in quarantine for %d days", gone, quarantine.KEPT.days)
+        if gone := sign_in.forget_expired(now):
+            log.info("%d sign-ins that were over deleted", gone)
+        try:
+            if gone := uploads.forget_old():
+                log.info("%d lists that somebody uploaded and did not take deleted", gone)
+        except OSError as error:
+            log.warning("old uploads are not deleted: %s", error)
+
+    def _due(self, now: datetime) -> list[Gate]:
+        zone = ZoneInfo(settings.ENVIRONMENT.tz)
+        today = now.astimezone(zone).date()
+        lifted = blocks.lift_ended()
+        built = dict(Pulse.objects.filter(topic=Pulse.ROSTER, pk__gt=self._pulse).values_list("pk", "at"))
+        is_other_day = today != self._seen or any(at.astimezone(zone).date() != today for at in built.values())
+        with transaction.atomic(), pulse.told_last():
+            over = end_loans(now)
+            changed = roster.rebuild(only_changed=True) if over or is_other_day else []
+        self._seen, self._pulse = today, max(built, default=self._pulse)
+        return list({gate.pk: gate for gate in (*lifted, *changed)}.values())
+
+
+@transaction.atomic
+def end_loans(now: datetime) -> list[Badge]:
+    """End the badges whose time has come, and write it down."""
+    due = Badge.objects.filter(ended_at=None, until__lte=now).order_by("id")
+    ended = []
+    for row in due.select_related("member", "group").select_for_update(of=("self",), no_key=True):
+        with audit.made(audit.WORKER, "badge.ended", row, reason="its time came"):
+            row.end(Badge.OVER, audit.WORKER, row.until or now)
+        log.info("badge %d of %s ended: its time came", row.pk, row.holder)
+        ended.append(row)
+    return ended

@@ -1,0 +1,1 @@
+"""What entries add up to: sessions, sums, the ledger, corrections, reports."""

@@ -1,0 +1,211 @@
+"""How is a session put right? By a new row with author and reason; the entries themselves stay as they came.
+
+What counts (``used_by``, ``payer``, ``purpose``, ``counted_ms``) is the newest correction, and what arrives later
+does not undo it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from fabgate import wire
+from fabgate.collector.db import audit, pulse
+from fabgate.collector.models import Correction, Group, Member, Pulse, Review, UsageSession
+from fabgate.collector.models.words import PURPOSES
+from fabgate.collector.sessions import attribution, ledger, rows, sums
+from fabgate.collector.sessions.merge import Usage, wait
+from fabgate.errors import UsageError
+
+#: Which column says what counts, by the field that is corrected.
+_COLUMN: Final = {
+    Correction.MEMBER: "used_by",
+    Correction.PAYER: "payer",
+    Correction.PURPOSE: "purpose",
+    Correction.TIME: "counted_ms",
+}
+MAX_REASON: Final = Correction._meta.get_field("reason").max_length or 0  # noqa: SLF001 (Django's name for it)
+
+
+def correct(session: str, field: str, new: str, *, author: str, reason: str) -> Correction:
+    """Put one field of a session right; a time is in milliseconds. A review of the session is settled by it.
+
+    Raises UsageError with a line for each mistake, and then nothing is changed.
+    """
+    mistakes: list[str] = []
+    reason = _reason(reason, mistakes)
+    value = _value(field, new.strip(), mistakes)
+    now = datetime.now(UTC)
+    with transaction.atomic():
+        row = rows.load_sessions({session}).get(session)
+        if row is None:
+            mistakes.append(_("found no session '%(found)s'") % {"found": session[:64]})
+        elif row.reason is None:
+            mistakes.append(_("the session has not ended yet; correct it afterwards"))
+        if mistakes or row is None:
+            raise UsageError("\n".join(mistakes))
+        before = replace(row)
+        if (old := str(getattr(row, _COLUMN[field]))) == str(value):
+            raise UsageError(_("%(field)s: it is '%(value)s' already") % {"field": field, "value": old})
+        correction = _put(row, field, value, now, author, reason)
+        wait(row, None)
+        if (waiting := Review.objects.filter(session=session, settled_at=None).first()) is not None:
+            _settle(waiting, Review.CORRECTED, author, reason, now)
+        _save(before, row, now, author, reason)
+    return correction
+
+
+def contest(session: UsageSession, words: str, *, author: str) -> Review:
+    """Ask for a look at a session that its member finds wrong, in their words; one that was settled waits again.
+
+    Raises UsageError where it is contested already, or has not ended.
+    """
+    mistakes: list[str] = []
+    words = _reason(words, mistakes)
+    now = datetime.now(UTC)
+    with transaction.atomic():
+        row = rows.load_sessions({session.pk})[session.pk]
+        if row.reason is None:
+            mistakes.append(_("the session has not ended yet; contest it afterwards"))
+        held = Review.objects.select_for_update(no_key=True).filter(session=session).first()
+        review = held or Review(session=session)
+        if review.why == Review.CONTESTED and review.settled_at is None:
+            mistakes.append(_("it is contested already; somebody will look at it"))
+        if mistakes:
+            raise UsageError("\n".join(mistakes))
+        with audit.made(author, "review.contested", review, reason=words):
+            review.why, review.note, review.opened_at = Review.CONTESTED, words, now
+            review.settled_at, review.settled_by, review.decision = None, "", ""
+            review.save()
+        before = replace(row)
+        wait(row, Review.CONTESTED)
+        _save(before, row, now, author, words)
+    return review
+
+
+def hold(sessions: Collection[str]) -> None:
+    """Keep others from changing `sessions` until the transaction is done: before several are settled in one.
+
+    Whoever has told of one of them must not wait for the next: ingest, which has that one, would wait to tell of its own.
+    """
+    rows.load_sessions(sessions)
+
+
+def accept(review: Review, *, author: str, note: str = "") -> None:
+    """Settle a review: what the entries say may stand. Raises UsageError when somebody else was faster."""
+    with transaction.atomic():
+        row, held = _waiting(review)
+        _close(replace(row), row, held, Review.ACCEPTED, author, note)
+    review.refresh_from_db()
+
+
+def favour(review: Review, *, author: str, note: str = "") -> None:
+    """Settle a review for the member: no more counts than the end itself says. Raises UsageError when settled before.
+
+    An end that is uncertain counts the least that it may have been already, so that this changes the minutes only
+    where the gate showed more while the machine ran. What a member contests leaves no doubt to give away: refused too.
+    """
+    with transaction.atomic():
+        row, held = _waiting(review)
+        if held.why == Review.CONTESTED:
+            raise UsageError(
+                _("it is contested, and leaves no doubt to give away: accept it as counted, or correct it")
+            )
+        before, least = replace(row), row.last_energised_ms if row.has_end else row.energised_ms
+        if row.reason is not None and least < row.counted_ms:
+            why = note or _("in the member's favour")
+            _put(row, Correction.TIME, least, datetime.now(UTC), author, why)
+        _close(before, row, held, Review.FAVOUR, author, note)
+    review.refresh_from_db()
+
+
+def _waiting(review: Review) -> tuple[Usage, Review]:
+    """Return a session and its review, both held. Raises UsageError where it is settled."""
+    # The session before its review, as ingest does: or each would wait for the other.
+    row = rows.load_sessions({review.session_id})[review.session_id]
+    held = Review.objects.select_for_update(no_key=True).get(pk=review.pk)
+    if held.settled_at is not None:
+        raise UsageError(
+            _("it was settled already by %(who)s") % {"who": held.settled_by}
+            if held.settled_by
+            else _("it was settled already by entries that came later")
+        )
+    return row, held
+
+
+def _put(row: Usage, field: str, value: str | int, now: datetime, author: str, reason: str) -> Correction:
+    """Write down that one field of a session says something else from now on."""
+    column = _COLUMN[field]
+    old = str(getattr(row, column))
+    setattr(row, column, value)
+    row.corrected = " ".join(sorted({*row.corrected.split(), field}))
+    if field == Correction.MEMBER:
+        attribution.note([row], now)
+    correction = Correction.objects.create(
+        session_id=row.id, field=field, old=old, new=str(value), reason=reason, author=author, at=now
+    )
+    subject = UsageSession(pk=row.id)
+    audit.note(author, "session.corrected", subject, reason=reason, before={field: old}, after={field: value})
+    return correction
+
+
+def _close(before: Usage, row: Usage, held: Review, decision: str, author: str, note: str) -> None:
+    now = datetime.now(UTC)
+    _settle(held, decision, author, note, now)
+    wait(row, None)
+    _save(before, row, now, author, note)
+
+
+def _settle(review: Review, decision: str, by: str, note: str, now: datetime) -> None:
+    with audit.made(by, f"review.{decision}", review, reason=note):
+        review.settled_at, review.settled_by, review.decision, review.note = now, by, decision, note[:MAX_REASON]
+        review.save(update_fields=["settled_at", "settled_by", "decision", "note"])
+
+
+def _save(before: Usage, after: Usage, now: datetime, author: str, why: str) -> None:
+    """Write a session, and tell whoever sums, bills or looks at it. Last in a transaction."""
+    rows.save_sessions([after])
+    sums.add([(before, after)])
+    ledger.add([(before, after)], now, author=author, why=why)
+    pulse.pulse({Pulse.SESSION: {""}}, now)
+
+
+def _reason(text: str, mistakes: list[str]) -> str:
+    reason = " ".join(text.split())
+    if not 0 < len(reason) <= MAX_REASON:
+        text = _("reason: found %(found)d letters, wanted 1 to %(most)d that say why")
+        mistakes.append(text % {"found": len(reason), "most": MAX_REASON})
+    return reason
+
+
+def _value(field: str, new: str, mistakes: list[str]) -> str | int:
+    if field == Correction.TIME:
+        if new.isascii() and new.isdigit() and int(new[:20]) <= wire.MAX_DURATION_MS:
+            return int(new[:20])
+        text = _("time: found '%(found)s', wanted a whole number of milliseconds, at most 366 days of them")
+        mistakes.append(text % {"found": new[:40]})
+    elif field == Correction.PURPOSE:
+        if new not in PURPOSES:
+            said = {"found": new[:40], "wanted": ", ".join(PURPOSES)}
+            mistakes.append(_("purpose: found '%(found)s', wanted %(wanted)s") % said)
+    elif field in (Correction.MEMBER, Correction.PAYER):
+        if not _is_somebody(new):
+            text = _("%(field)s: found nobody called '%(found)s', wanted the id of a member")
+            mistakes.append(text % {"field": field, "found": new[:64]})
+    else:
+        said = {"found": field[:40], "wanted": ", ".join(Correction.FIELDS)}
+        mistakes.append(_("found the field '%(found)s', wanted %(wanted)s") % said)
+    return new
+
+
+def _is_somebody(name: str) -> bool:
+    if "\0" in name:
+        return False
+    kind, _, pk = name.partition(":")
+    is_group = kind == "group" and pk.isascii() and pk.isdigit() and Group.objects.filter(pk=int(pk[:18])).exists()
+    return is_group or Member.objects.filter(id=name).exists()

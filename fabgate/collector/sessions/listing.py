@@ -1,0 +1,154 @@
+"""Which sessions were there, one a line? ``fabgate collector sessions`` prints what ``usage`` sums up.
+
+Read and written one at a time, so that years fit; names where they are known, times in the zone that was asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+from typing import Any, TextIO
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from fabgate.collector.base import text_table
+from fabgate.collector.models import Journal, Member, UsageSession
+from fabgate.collector.sessions.csv_safety import kept_texts
+from fabgate.collector.sessions.report import between, interval
+from fabgate.untapped import CAUSES, TYPES, untapped
+
+#: Column → width in the table for people.
+COLUMNS = {
+    "state": 0,
+    "session": 0,
+    "member": 0,
+    "name": 24,
+    "gate": 0,
+    "machine": 14,
+    "start": 20,
+    "end": 20,
+    "energised_ms": 11,
+    "running_ms": 11,
+    "uncertainty_ms": 11,
+    "reason": 13,
+    "basis": 10,
+    "review": 0,
+    "not_before": 0,
+    "not_after": 0,
+    "corrected": 0,
+}
+_HEADS = {
+    "name": "member",
+    "energised_ms": "time on",
+    "running_ms": "running",
+    "uncertainty_ms": "up to more",
+    "basis": "allowed by",
+}
+
+
+def command(args: argparse.Namespace) -> int:
+    """Print the sessions that ended in the interval, in the order of their ends, and then those that are open."""
+    start, end = interval(args.start, args.end, args.tz)
+    rows = lines(start, end, ZoneInfo(args.tz or settings.TIME_ZONE))
+    if args.untapped:
+        rows = _untapped(rows)
+    write = {"csv": write_csv, "json": write_json}.get(args.form, write_table)
+    if write is write_table:
+        which = "that may have begun without a tap " if args.untapped else ""
+        sys.stdout.write(f"Sessions {which}{between(start, end)} (by their end; h:mm:ss)\n\n")
+    write(rows, sys.stdout)
+    return 0
+
+
+def _untapped(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of sessions that may have begun without a tap, with the cause in place of the review reason."""
+    causes = {
+        doubt.session: f"{CAUSES[doubt.cause]} {doubt.after_ms / 1000:.1f} s before"
+        for journal in Journal.objects.order_by("id")
+        for doubt in untapped(journal.facts(*TYPES))
+    }
+    for row in rows:
+        if row["session"] in causes:
+            yield row | {"review": causes[row["session"]]}
+
+
+def lines(start: datetime, end: datetime, zone: tzinfo) -> Iterator[dict[str, Any]]:
+    """Yield a line for each session."""
+    names = Member.names()
+    for state, sessions in (("ended", UsageSession.ended_between(start, end)), ("open", UsageSession.open())):
+        for session in sessions.iterator(chunk_size=500):
+            yield _line(state, session, names, zone)
+
+
+def write_csv(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
+    """Write exact milliseconds, moments with their offset, and texts that no spreadsheet computes."""
+    writer = csv.DictWriter(out, list(COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(kept_texts(row) for row in rows)
+
+
+def write_json(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
+    """Write one object a line."""
+    out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def write_table(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
+    """Write a table for people: whole seconds, times on as h:mm:ss, '~' where a moment is not known."""
+    shown = {name: width for name, width in COLUMNS.items() if width}
+    heads = [
+        _HEADS.get(name, name).rjust(width) if name.endswith("_ms") else _HEADS.get(name, name).ljust(width)
+        for name, width in shown.items()
+    ]
+    count = 0
+    for count, row in enumerate(rows, 1):
+        if count == 1:
+            out.write("  ".join([*heads, "review"]) + "\n")
+        about = row["not_after"] is not None
+        row["name"] = f"{row['member']} {row['name']}".strip()
+        row["start"] = _shown(row["start"] or row["not_before"], about=about and row["start"] is None)
+        row["end"] = "open" if row["state"] == "open" else _shown(row["end"], about=about)
+        cells = [
+            text_table.clock(row[name]).rjust(width)
+            if name.endswith("_ms")
+            else text_table.plain(row[name]).ljust(width)
+            for name, width in shown.items()
+        ]
+        out.write("  ".join([*cells, row["review"] or ""]).rstrip() + "\n")
+    out.write(f"{count or 'no'} session{'' if count == 1 else 's'}\n")
+
+
+def _line(state: str, session: UsageSession, names: dict[str, str], zone: tzinfo) -> dict[str, Any]:
+    return {
+        "state": state,
+        "session": session.id,
+        "member": session.used_by,
+        "name": names.get(session.used_by, ""),
+        "gate": session.gate.name,
+        "machine": session.machine_name,
+        "start": _at(session.started_at, zone),
+        "end": _at(session.ended_at, zone),
+        "energised_ms": session.counted_ms,
+        "running_ms": session.counted_running_ms,
+        "uncertainty_ms": session.counted_uncertainty_ms,
+        "reason": session.reason,
+        "basis": session.basis,
+        "review": session.review,
+        "not_before": _at(session.not_before, zone),
+        "not_after": _at(session.not_after, zone),
+        "corrected": session.corrected,
+    }
+
+
+def _at(moment: datetime | None, zone: tzinfo) -> str | None:
+    return None if moment is None else moment.astimezone(zone).isoformat()
+
+
+def _shown(moment: str | None, *, about: bool) -> str:
+    if moment is None:
+        return "?"
+    return f"{'~' if about else ''}{datetime.fromisoformat(moment):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,215 @@
+"""Which sessions of one gate overlap? A gate writes one session after the other, so that one of two cannot be right.
+
+In a handover, and where a session goes on after one, the first has ended when the second begins. What was cancelled
+before power went on is no use of the machine and overlaps nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import Any, Final
+
+from django.db import connection
+from msgspec import Struct
+
+from fabgate.collector.db import bulk, statements
+from fabgate.collector.models.counted import WRITTEN_LATER
+from fabgate.collector.models.words import JOURNAL_LOST
+from fabgate.collector.sessions.merge import (
+    LONGEST,
+    MAX_DRIFT,
+    OVERLAP,
+    TOO_LONG,
+    TOO_MUCH_RUNNING,
+    TOO_MUCH_TIME,
+    Usage,
+    are_apart,
+    was_set,
+)
+
+_MS: Final = timedelta(milliseconds=1)
+_COLUMNS: Final = (
+    *("id", "gate_id", "start_boot", "start_boottime_ms", "last_boot", "last_boottime_ms", "started_at", "ended_at"),
+    *("reason", "energised_ms", "uncertainty_ms", "doubt"),
+)
+#: So many sessions of one gate are compared with each other at one moment of the wall clock. It may have been set back a
+#: few times, which the boot clocks tell; no machine has more at once, and then all of them are in doubt unseen.
+MOST_AT_ONCE: Final = 50
+#: Doubts that another overlap does not change.
+_AS_GRAVE: Final = frozenset({OVERLAP, JOURNAL_LOST, TOO_MUCH_TIME, TOO_MUCH_RUNNING, TOO_LONG})
+#: Asked of all gates of a batch at once. SQLite is to take the index of the machine; gates without one share NULL.
+_STORED: Final = (
+    f"SELECT {', '.join(f's.{column}' for column in _COLUMNS)}, s.start_timed, s.last_timed, s.machine_id FROM wanted CROSS JOIN"  # noqa: S608
+    " collector_usagesession s WHERE {place} AND s.gate_id + 0 = wanted.gate AND s.ended_at > wanted.first"
+    " AND s.ended_at < wanted.most AND s.started_at < wanted.last AND s.has_start AND s.not_after IS NULL"
+    " AND s.clock_off_ms IS NULL"
+)
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+#: A gate, and the machine beside which it stood.
+_Place = tuple[int, int | None]
+
+
+class Span(Struct, frozen=True, gc=False):
+    """From when to when a session was, by the clock of its boot and by the wall clock."""
+
+    id: str
+    gate_id: int
+    start_boot: str
+    start_ms: int
+    last_boot: str
+    last_ms: int
+    began: datetime
+    ended: datetime
+    #: What was doubted of it so far.
+    doubt: str | None = None
+
+    def overlaps(self, other: Span) -> bool:
+        """Whether both were at one time: by the wall clock, and by the boot clock where it counted for both."""
+        if self.began >= other.ended or other.began >= self.ended:
+            return False
+        if self.start_boot == self.last_boot == other.start_boot == other.last_boot:
+            return self.start_ms < other.last_ms and other.start_ms < self.last_ms
+        return self.began + MAX_DRIFT < other.ended and other.began + MAX_DRIFT < self.ended
+
+
+def find(rows: Collection[Usage], before: Mapping[str, Usage]) -> tuple[set[str], set[str]]:
+    """Return which of `rows` overlap another session of their gate, and of which others that is to be asked again.
+
+    Of those that overlap them now and are not in doubt for it yet, and of those that are and overlapped them `before`.
+    Nearly always nothing overlaps, and then that is seen from the dates alone: with every batch, so that it costs little.
+    """
+    of_place: dict[_Place, list[Usage]] = defaultdict(list)
+    was: dict[_Place, list[Span]] = defaultdict(list)
+    for row in rows:
+        if row.reason is not None:
+            of_place[row.gate_id, row.machine_id].append(row)
+        old = before.get(row.id)
+        if old is not None and old.reason is not None and (span := _span(old)) is not None:
+            was[row.gate_id, row.machine_id].append(span)
+    stored = _stored(of_place, was)
+    known = {row.id for row in rows} if stored else set()
+    found: set[str] = set()
+    others: set[str] = set()
+    for place in of_place.keys() | was.keys():
+        there = [span for span in stored.get(place, ()) if span.id not in known]
+        if not was[place] and _are_apart(of_place[place], there):
+            continue
+        mine = [span for row in of_place[place] if (span := _span(row)) is not None]
+        overlap = _overlapping(mine, there)
+        found |= {span.id for span in mine if span.id in overlap}
+        others |= {span.id for span in there if span.id in overlap and span.doubt not in _AS_GRAVE}
+        if moved := _moved(was[place], mine):
+            overlapped = _overlapping(moved, there)
+            others |= {span.id for span in there if span.id in overlapped and span.doubt == OVERLAP}
+    return found, others
+
+
+def _moved(was: list[Span], now: list[Span]) -> list[Span]:
+    """Return those of the spans of before that are not the same now."""
+    dates = {span.id: (span.began, span.ended, span.start_ms, span.last_ms) for span in now}
+    return [span for span in was if dates.get(span.id) != (span.began, span.ended, span.start_ms, span.last_ms)]
+
+
+def _are_apart(rows: list[Usage], there: list[Span]) -> bool:
+    """Say whether each session began when the one before had ended, by the dates of their entries."""
+    dates = [(row.started_at or _NEVER, row.ended_at or _NEVER) for row in rows]
+    dates += [(span.began, span.ended) for span in there]
+    last = _NEVER
+    for began, ended in sorted(dates):
+        if began < last:
+            return False
+        last = max(last, ended)
+    return True
+
+
+def _overlapping(mine: list[Span], there: list[Span]) -> set[str]:
+    """Return which of `mine` overlap any other span, and which of `there` overlap one of `mine`.
+
+    All of one gate. With more than MOST_AT_ONCE at one time, all of these; so that the work grows with the spans, and not
+    with the pairs of them.
+    """
+    own = {span.id for span in mine}
+    found: set[str] = set()
+    running: list[Span] = []
+    for span in sorted([*mine, *there], key=lambda span: (span.began, span.id)):
+        running = [one for one in running if one.ended > span.began]
+        if len(running) >= MOST_AT_ONCE:
+            found.add(span.id)
+            found |= {one.id for one in running}
+            running.remove(min(running, key=lambda one: one.ended))
+        else:
+            for one in running:
+                if (one.id in own or span.id in own) and one.overlaps(span):
+                    found |= {one.id, span.id}
+        running.append(span)
+    return found
+
+
+def _span(row: Usage) -> Span | None:
+    """Return when a session was; None for one that is open, has no dates or wrong ones, or never had power."""
+    if row.reason is None or not row.has_start or row.not_after is not None or row.clock_off_ms is not None:
+        return None
+    if row.started_at is None or row.ended_at is None or was_set(row):
+        return None
+    return _made(*_columns(row))
+
+
+def _made(*values: Any) -> Span | None:
+    *head, began, ended, reason, energised_ms, uncertainty_ms, doubt = values
+    if not energised_ms and not uncertainty_ms:
+        return None
+    if reason in WRITTEN_LATER:  # the end carries the date of the gate's next start
+        ended = min(ended, began + (energised_ms + uncertainty_ms) * _MS)
+    if ended - began > LONGEST:  # what is that long is marked by itself (TOO_LONG), and nothing that is in it
+        return None
+    session, gate, *clocks = head
+    start_boot, start_ms, last_boot, last_ms = clocks
+    return Span(session, gate, start_boot, start_ms, last_boot, last_ms, began, ended, doubt)
+
+
+_columns = attrgetter(*_COLUMNS)
+
+
+def _stored(rows: Mapping[_Place, list[Usage]], was: Mapping[_Place, list[Span]]) -> dict[_Place, list[Span]]:
+    """Return the stored sessions of each place that may overlap its `rows`, or what they were."""
+    time = bulk.to_database()
+    placed: list[list[Any]] = []
+    nowhere: list[list[Any]] = []
+    for gate, machine in rows.keys() | was.keys():
+        dates = [(row.started_at, row.ended_at) for row in rows.get((gate, machine), ()) if row.started_at]
+        dates += [(span.began, span.ended) for span in was.get((gate, machine), ())]
+        if dates:
+            first, last = min(began for began, _ in dates), max(ended for _, ended in dates if ended)
+            wanted = [machine or 0, gate, time(first), time(last), time(last + LONGEST)]
+            (nowhere if machine is None else placed).append(wanted)
+    found: dict[_Place, list[Span]] = defaultdict(list)
+    for place, asked in (("s.machine_id = wanted.machine", placed), ("s.machine_id IS NULL", nowhere)):
+        for some in statements.chunks(asked):
+            for row in set(_asked(place, some)):
+                values: list[Any] = [
+                    one.replace(tzinfo=UTC) if isinstance(one, datetime) and not one.tzinfo else one for one in row
+                ]
+                *columns, start_timed, last_timed, machine = values
+                span = _made(*columns)
+                if span is not None and not (start_timed and last_timed and _was_set(columns)):
+                    found[span.gate_id, machine].append(span)
+    return found
+
+
+def _was_set(columns: Sequence[Any]) -> bool:
+    """Say of a stored session what sessions.was_set says of a row: an end that was written later has been cut in its span."""
+    start_boot, start_ms, last_boot, last_ms, began, ended = columns[2:8]
+    return start_boot == last_boot and are_apart(began, ended, last_ms - start_ms)
+
+
+def _asked(place: str, wanted: Sequence[list[Any]]) -> list[tuple[Any, ...]]:
+    _places, some = statements.listed(wanted)  # few lengths, so that SQLite knows the statement
+    moment = "%s" if connection.vendor == "sqlite" else "CAST(%s AS timestamptz)"
+    values = ", ".join([f"(%s, %s, {moment}, {moment}, {moment})"] * len(some))
+    statement = f"WITH wanted (machine, gate, first, last, most) AS (VALUES {values}) {_STORED.format(place=place)}"
+    with statements.cursor() as cursor:
+        cursor.execute(statement, [value for row in some for value in row])
+        return cursor.fetchall()

@@ -1,0 +1,256 @@
+"""Who used which machine, and for how long? ``fabgate collector usage`` prints it.
+
+A session belongs to the interval [from, to) in which it ended, so that any partition of time counts each session once.
+One whose boot never synchronised belongs to that of its latest possible end: "about" says how many those are.
+CSV and JSON carry exact integer milliseconds; only the table for people rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, time, tzinfo
+from typing import Any, TextIO
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from fabgate.collector.base import local_times, text_table
+from fabgate.collector.models import Member, UsageSession
+from fabgate.collector.sessions.csv_safety import kept_texts
+from fabgate.errors import UsageError
+
+TOTAL = "total"
+#: Beyond these no zone can be reckoned with: the calendar ends.
+_YEARS = range(1900, 9999)
+#: The columns of numbers.
+_RIGHT = (2, 3, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sum of sessions. `uncertain`: how many are not exactly known, or await a review; `about`: nor when they were."""
+
+    state: str  # ended; open ones, and those that are about, are a line each
+    member: str
+    name: str
+    machine: str
+    sessions: int
+    energised_ms: int
+    running_ms: int
+    uncertainty_ms: int
+    uncertain: int
+    about: int
+    session: str = ""
+    since: str = ""
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is printed: `lines` and their `total`, apart from them what is open, and of them what has no sure date."""
+
+    start: datetime
+    end: datetime
+    lines: list[Line]
+    total: Line
+    open: list[Line]
+    about: list[Line]
+
+
+def command(args: argparse.Namespace) -> int:
+    """Print the report of the interval in the form asked for."""
+    start, end = interval(args.start, args.end, args.tz)
+    report = collect(start, end)
+    write = {"csv": write_csv, "json": write_json}.get(args.form, write_table)
+    write(report, sys.stdout)
+    return 0
+
+
+def interval(start: str, end: str, tz: str | None) -> tuple[datetime, datetime]:
+    """Read the arguments. Raises UsageError with one line for each that is wrong."""
+    mistakes: list[str] = []
+    zone: tzinfo | None = None
+    name = tz or settings.TIME_ZONE
+    try:
+        zone = ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        mistakes.append(f"--tz: found {name!r}, wanted the name of a time zone, such as Europe/Paris")
+    moments: list[datetime] = []
+    for option, text in (("--from", start), ("--to", end)):
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            mistakes.append(f"{option}: found {text!r}, wanted a moment such as 2026-11-01 or 2026-11-01T08:00+01:00")
+            continue
+        if moment.year not in _YEARS:
+            mistakes.append(f"{option}: found {text!r}, wanted a year from {_YEARS[0]} to {_YEARS[-1]}")
+        elif moment.tzinfo is None and zone is not None:
+            moment, mistake = _in_zone(text, moment, zone)
+            mistakes += [f"{option}: {mistake}"] if mistake else []
+        moments.append(moment)
+    if not mistakes and moments[0] >= moments[1]:
+        mistakes.append(f"--to: found {end!r}, wanted a moment after --from ({start})")
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+    return moments[0], moments[1]
+
+
+def _in_zone(text: str, local: datetime, zone: tzinfo) -> tuple[datetime, str]:
+    """Return when clocks of `zone` show `local`, and what is wrong with that. A day begins where its midnight would be."""
+    found = local.replace(tzinfo=zone)
+    if local.time() == time():
+        return found, ""
+    shown = local_times.moments(local, zone)
+    if len(shown) == 1:
+        return found, ""
+    why = "came twice" if shown else "never was"
+    meant = [moment.astimezone(zone) for moment in shown] or local_times.beside(local, zone)
+    return found, f"found {text!r}, which {why} in {zone}, wanted {' or '.join(one.isoformat() for one in meant)}"
+
+
+def collect(start: datetime, end: datetime) -> Report:
+    """Return the usage of [start, end)."""
+    names = Member.names()
+    lines = [
+        Line(
+            state="ended",
+            member=row["used_by"],
+            name=names.get(row["used_by"], ""),
+            machine=row["where"],
+            sessions=row["sessions"],
+            energised_ms=row["energised_ms"],
+            running_ms=row["running_ms"],
+            uncertainty_ms=row["uncertainty_ms"],
+            uncertain=row["uncertain"],
+            about=row["about"],
+        )
+        for row in UsageSession.totals(start, end)
+    ]
+    total = Line(
+        TOTAL,
+        "",
+        "",
+        "",
+        sum(line.sessions for line in lines),
+        sum(line.energised_ms for line in lines),
+        sum(line.running_ms for line in lines),
+        sum(line.uncertainty_ms for line in lines),
+        sum(line.uncertain for line in lines),
+        sum(line.about for line in lines),
+    )
+    return Report(
+        start,
+        end,
+        lines,
+        total,
+        open=[_single("open", session, names) for session in UsageSession.open()],
+        about=[_single("about", session, names) for session in UsageSession.placed_between(start, end)],
+    )
+
+
+def write_csv(report: Report, out: TextIO) -> None:
+    """Write one line a member and machine, then the open sessions, told apart by `state`. Nothing is there twice."""
+    names = [field.name for field in fields(Line) if field.name != "until"]
+    writer = csv.DictWriter(out, names, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(kept_texts(asdict(line)) for line in (*report.lines, *report.open))
+
+
+def write_json(report: Report, out: TextIO) -> None:
+    """Write the whole report."""
+    document: dict[str, Any] = {
+        "from": report.start.isoformat(),
+        "to": report.end.isoformat(),
+        "usage": [_sums(line) for line in report.lines],
+        "total": {k: v for k, v in _sums(report.total).items() if k not in {"member", "name", "machine"}},
+        "open": [asdict(line) for line in report.open],
+        "about": [asdict(line) for line in report.about],
+    }
+    out.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_table(report: Report, out: TextIO) -> None:
+    """Write a table for people: hours, minutes and seconds; a '~' where they are not exactly known."""
+    out.write(f"Usage {between(report.start, report.end)} (by the end of a session; h:mm:ss)\n\n")
+    head = ("member", "machine", "sessions", "time on", "of it running", "")
+    rows = [_cells(line) for line in report.lines]
+    if rows:
+        text_table.write([head, *rows, _cells(report.total)], out, right=_RIGHT, rule_before=len(rows) + 1)
+    else:
+        out.write("No session ended in this time.\n")
+    if report.open:
+        out.write("\nStill open (not in the sums):\n")
+        zone = report.start.tzinfo
+        opened = [(*_cells(line)[:2], _since(line, zone), *_cells(line)[3:]) for line in report.open]
+        text_table.write([("member", "machine", "since", "time on", "of it running", ""), *opened], out, right=(3, 4))
+    if report.about:
+        out.write("\nAbout (in the sums by the latest possible end; the gate's clock was never synchronised):\n")
+        placed = [(*_cells(line)[:2], _between(line, report.start.tzinfo), *_cells(line)[3:]) for line in report.about]
+        text_table.write([("member", "machine", "between", "time on", "of it running", ""), *placed], out, right=(3, 4))
+    if report.total.uncertain:
+        out.write(
+            "\n~ not exactly known: it may have been longer by what stands behind it, or awaits a review"
+            " (see `fabgate collector sessions`)\n"
+        )
+
+
+def _single(state: str, session: UsageSession, names: dict[str, str]) -> Line:
+    return Line(
+        state=state,
+        member=session.used_by,
+        name=names.get(session.used_by, ""),
+        machine=session.machine_name,
+        sessions=1,
+        energised_ms=session.counted_ms,
+        running_ms=session.counted_running_ms,
+        uncertainty_ms=session.counted_uncertainty_ms,
+        uncertain=int(session.is_uncertain),
+        session=session.id,
+        about=int(session.is_about),
+        since=_iso(session.not_before if session.is_about else session.started_at),
+        until=_iso(session.not_after),
+    )
+
+
+def _iso(moment: datetime | None) -> str:
+    return moment.isoformat() if moment else ""
+
+
+def between(start: datetime, end: datetime) -> str:
+    """Return an interval in words."""
+    return f"from {_moment(start)} to {_moment(end)}"
+
+
+def _moment(moment: datetime) -> str:
+    """Return a moment in its own zone, with the zone's name; seconds only where there are some."""
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}" if moment.second else f"{moment:%Y-%m-%d %H:%M %Z}"
+
+
+def _since(line: Line, zone: tzinfo | None) -> str:
+    return _local(line.since, zone) if line.since else "a moment that is not known"
+
+
+def _between(line: Line, zone: tzinfo | None) -> str:
+    until = _local(line.until, zone)
+    return f"{_local(line.since, zone)} and {until}" if line.since else f"before {until}"
+
+
+def _local(moment: str, zone: tzinfo | None) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+def _sums(line: Line) -> dict[str, Any]:
+    return {key: value for key, value in asdict(line).items() if key not in {"state", "session", "since", "until"}}
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    who = TOTAL if line.state == TOTAL else f"{line.member} {line.name}".strip()
+    notes = [f"up to {text_table.clock(line.uncertainty_ms)} more"] if line.uncertainty_ms else []
+    notes += [f"{line.about} about"] if line.about else []
+    doubt = f"~ {', '.join(notes) or 'to review'}" if line.uncertain else ""
+    times = text_table.clock(line.energised_ms), text_table.clock(line.running_ms)
+    return who, line.machine, str(line.sessions), *times, doubt

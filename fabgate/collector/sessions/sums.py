@@ -1,0 +1,96 @@
+"""What do a day and a month add up to? Their sums, kept by difference and made anew where they cannot be trusted.
+
+A session counts on the site's day of its end. Whoever changes one hands over the row as it was and as it is: what it
+was is taken off and what it is is added, in the same transaction, so that a year is never the sum of a million rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from fabgate.collector.db import bulk, pulse
+from fabgate.collector.models import Collector, UsageDay, UsageMonth, UsageSession, UsageSums, counted
+from fabgate.collector.sessions.merge import COLUMNS, Usage
+
+_SUM_COLUMNS = ("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about")
+_ADD: dict[type[UsageSums], str] = {
+    model: (
+        f"INSERT INTO {table} AS t (day, machine_key, gate_id, used_by, category, {', '.join(_SUM_COLUMNS)})"  # noqa: S608
+        f" VALUES ({', '.join(['%s'] * (5 + len(_SUM_COLUMNS)))})"
+        " ON CONFLICT (day, machine_key, gate_id, used_by, category) DO UPDATE SET"
+        f" {', '.join(f'{c} = t.{c} + excluded.{c}' for c in _SUM_COLUMNS)}"
+    )
+    for model, table in ((UsageDay, "collector_usageday"), (UsageMonth, "collector_usagemonth"))
+}
+
+#: Day, or a month's first one, machine's row (0: none), gate's row, member, category.
+Key = tuple[date, int, int, str, str]
+_SUMS = 6
+
+
+def add(pairs: Iterable[tuple[Usage | None, Usage]]) -> None:
+    """Bring the sums from how sessions were to how they are."""
+    zone = ZoneInfo(settings.ENVIRONMENT.tz)
+    sums: dict[Key, list[int]] = {}
+    for before, after in pairs:
+        for usage, sign in ((before, -1), (after, 1)):
+            if usage is not None and usage.reason is not None and usage.ended_at is not None:
+                _count(sums, usage, sign, zone)
+    # A sum's row is only taken by whoever may tell of it already, or a correction, which tells of itself first, and an
+    # ingest would wait for each other.
+    pulse.in_order()
+    _add(sums)
+
+
+def ensure(tz: str) -> bool:
+    """Make the sums anew where they are those of another zone, or an older collector's; say whether there were any."""
+    with transaction.atomic():
+        pulse.in_order()  # nobody adds to them meanwhile
+        row = Collector.objects.select_for_update(no_key=True).filter(id=1).first()
+        if row is None or row.rolled_tz == tz:
+            return False
+        UsageDay.objects.all().delete()
+        UsageMonth.objects.all().delete()
+        sums: dict[Key, list[int]] = {}
+        zone = ZoneInfo(tz)
+        ended = UsageSession.objects.filter(reason__isnull=False, ended_at__isnull=False)
+        for values in ended.values_list(*COLUMNS).iterator(chunk_size=2_000):
+            _count(sums, Usage(*values), 1, zone)
+        _add(sums)
+        row.rolled_tz = tz
+        row.save(update_fields=["rolled_tz"])
+    return bool(sums)
+
+
+def _add(days: dict[Key, list[int]]) -> None:
+    months: dict[Key, list[int]] = {}
+    for (day, machine, gate, member, category), line in days.items():
+        month = months.setdefault((day.replace(day=1), machine, gate, member, category), [0] * _SUMS)
+        for place, value in enumerate(line):
+            month[place] += value
+    for model, sums in ((UsageDay, days), (UsageMonth, months)):
+        add_sums(model, [(*key, *sums[key]) for key in sorted(sums) if any(sums[key])])
+
+
+def _count(sums: dict[Key, list[int]], usage: Usage, sign: int, zone: ZoneInfo) -> None:
+    assert usage.ended_at is not None
+    day = usage.ended_at.astimezone(zone).date()
+    key = day, usage.machine_id or 0, usage.gate_id, usage.used_by, usage.category
+    line = sums.setdefault(key, [0] * _SUMS)
+    about = usage.not_after is not None
+    running_ms, uncertainty_ms = counted.running_ms(usage), counted.uncertainty_ms(usage)
+    values: tuple[Any, ...] = (1, usage.counted_ms, running_ms, uncertainty_ms, usage.uncertain, about)
+    for place, value in enumerate(values):
+        line[place] += sign * value
+
+
+def add_sums(model: type[UsageSums], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add to the sums of days or months: their key, then what each is to grow by."""
+    day = connection.ops.adapt_datefield_value
+    bulk.many(_ADD[model], [(day(row[0]), *row[1:]) for row in rows])

@@ -1,0 +1,1 @@
+"""What gate.yaml says, and the keys that it names."""

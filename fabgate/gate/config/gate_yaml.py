@@ -1,0 +1,406 @@
+"""What does gate.yaml say, and what is wrong with it? All mistakes at once, each with what was found and wanted.
+
+A machine is never run on a guess: one mistake and nothing starts. The annotated example is config/gate.yaml.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from msgspec import Meta, Struct
+
+from fabgate import wire
+from fabgate.errors import FabgateError, UsageError
+from fabgate.gate.config.network import check_mqtt, check_url
+from fabgate.gate.config.yaml_file import Reading, join, near, shown
+from fabgate.seal import Keys
+
+KINDS: Final = {"reader": "fabgate.readers", "output": "fabgate.outputs", "panel": "fabgate.panels"}
+#: GPIO 0 to 8 are pulled up at reset, 14 and 15 are the serial port: a contactor on them closes while the Pi boots.
+SAFE_OUTPUT_PINS: Final = frozenset(range(9, 28)) - {14, 15}
+#: What an SPI bus occupies: MISO, MOSI, SCLK, and the chip select of each device.
+SPI_PINS: Final = {0: ((9, 10, 11), (8, 7)), 1: ((19, 20, 21), (18, 17, 16))}
+DAY_S: Final = 86_400
+#: What is wrong with an idle time of so many seconds where nothing tells whether the machine runs.
+NO_RUN_SENSE: Final = (
+    "found {} without inputs.running_pin, wanted both; nobody can tell that the machine stands still. Wire run-sense"
+    " (hardware/wiring.md) and name its pin, or leave idle_off_s out"
+)
+#: What BLAKE2b takes as a key.
+MAX_BADGE_KEY_BYTES: Final = 64
+
+#: Power always has a deadline: a machine that may stay on for longer than a month has none.
+Deadline = Annotated[int, Meta(ge=1, le=31 * DAY_S)]
+Seconds = Annotated[int, Meta(ge=0, le=31 * DAY_S)]
+Pin = Annotated[int, Meta(ge=2, le=27, description="a GPIO from 2 to 27 (BCM numbers)")]
+#: The languages of displays, as fabgate/translations.py has them.
+Lang = Literal["en", "fr"]
+Word = Annotated[str, Meta(min_length=1, description="text that is not empty")]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the sections of gate.yaml."""
+
+
+class Machine(Section, frozen=True, kw_only=True):
+    """``machine``: its name, and fallbacks for the rules that a roster brings."""
+
+    name: str = ""
+    mode: Literal["tap", "hold", "timed", "audit"] = "tap"
+    limit_s: Deadline = 43_200
+    max_s: Deadline | None = None
+    idle_off_s: Deadline | None = None
+    warn_s: Seconds = 120
+    grace_s: Seconds = 10
+    run_on_s: Seconds = 0
+    warm_up_s: Seconds = 0
+    finish: Literal["wait", "cut"] = "wait"
+    finish_max_s: Seconds = 14_400
+    handover: bool = False
+    supervisor: Literal["never", "minors", "always"] = "minors"
+    sponsor: bool = False
+    on_stale: Literal["allow", "deny"] = "allow"
+
+    def rules(self) -> wire.MachineRules:
+        """Return the fallback rules."""
+        values = {name: getattr(self, name) for name in self.__struct_fields__ if name != "name"}
+        if self.max_s is None:
+            values["max_s"] = max(self.limit_s, wire.MachineRules().max_s)
+        return wire.MachineRules(**values)
+
+
+class Driver(Section, frozen=True, kw_only=True):
+    """``reader``, ``output`` or ``panel``: a driver by its name, and the options of that driver."""
+
+    driver: str
+    options: Any = None
+
+
+class Inputs(Section, frozen=True, kw_only=True):
+    """``inputs``: BCM pins, normally closed to ground: an open wire reads as pressed."""
+
+    running_pin: Pin | None = None
+    stop_pin: Pin | None = None
+    estop_pin: Pin | None = None
+    flag_pin: Pin | None = None
+
+
+class RosterSource(Section, frozen=True, kw_only=True):
+    """``roster``: a file, or a collector's URL with the gate's token."""
+
+    file: Path | None = None
+    url: Annotated[str, Meta(pattern="^https?://[^/]", description="a URL that starts with https://")] | None = None
+    token_file: Path | None = None
+    ca: Path | None = None
+    fetch_every_s: Annotated[int, Meta(ge=1, le=DAY_S)] = 60
+
+
+class Tls(Section, frozen=True, kw_only=True):
+    """``mqtt.tls``: the authority that signed the broker's certificate, and the gate's own where the broker wants one."""
+
+    ca: Path
+    cert: Path | None = None
+    key: Path | None = None
+
+
+class Mqtt(Section, frozen=True, kw_only=True):
+    """``mqtt``: the broker."""
+
+    host: Word
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 1883
+    tls: Tls | None = None
+    username: Word | None = None
+    password_file: Path | None = None
+
+
+class EmergencyBadge(Section, frozen=True, kw_only=True):
+    """One of ``emergency_badges``: the digest that ``fabgate badge --digest`` prints, and a label for the record."""
+
+    digest: Annotated[
+        str, Meta(pattern="^[0-9a-f]{64}$", description="the 64 hex digits that 'fabgate badge --digest' prints")
+    ]
+    label: Annotated[str, Meta(min_length=1, max_length=60, description="a label of 1 to 60 characters")]
+
+
+class JournalOptions(Section, frozen=True, kw_only=True):
+    """``journal``: how often a running session is made durable, and what is kept."""
+
+    checkpoint_s: Annotated[int, Meta(ge=1, le=900)] = 30
+    keep_days: Annotated[int, Meta(ge=1, le=3_650)] = 90
+    max_entries: Annotated[int, Meta(ge=1_000, le=10_000_000)] = 100_000
+
+
+class UplinkOptions(Section, frozen=True, kw_only=True):
+    """``uplink``: when entries nobody acknowledged are published again."""
+
+    resend_s: Annotated[float, Meta(ge=0.1, le=DAY_S)] = 10
+    resend_max_s: Annotated[float, Meta(ge=0.1, le=DAY_S)] = 300
+
+
+class ClockOptions(Section, frozen=True, kw_only=True):
+    """``clock``: who says that the wall clock is right."""
+
+    source: Literal["kernel", "timesyncd", "assume-synced", "emulated"] = "kernel"
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """All of gate.yaml."""
+
+    site: str
+    gate: str
+    state_dir: Path
+    demo: bool = False
+    lang: Lang = "en"
+    machine: Machine = Machine()
+    reader: Driver
+    output: Driver
+    inputs: Inputs = Inputs()
+    panel: Driver | None = None
+    roster: RosterSource
+    mqtt: Mqtt | None = None
+    gate_key_file: Path | None = None
+    badge_key_file: Path | None = None
+    collector_id: Word | None = None
+    emergency_badges: list[EmergencyBadge] = []
+    journal: JournalOptions = JournalOptions()
+    uplink: UplinkOptions = UplinkOptions()
+    clock: ClockOptions = ClockOptions()
+
+    @property
+    def topics(self) -> wire.GateTopics:
+        """Return the gate's topics."""
+        return wire.GateTopics(self.site, self.gate)
+
+
+def load(path: Path) -> Config:
+    """Read and check gate.yaml. Raises UsageError with a line for every mistake."""
+    config, reading = look(path)
+    if config is None:
+        raise UsageError("\n".join(reading.mistakes))
+    return config
+
+
+def look(path: Path) -> tuple[Config | None, Reading]:
+    """Read and check gate.yaml; None where it has a mistake, and what was read. Raises UsageError for what has no keys."""
+    reading = Reading(path, {Driver: _read_driver})
+    config = reading.struct(reading.root(), Config, "")
+    for check in (_check_names, _check_machine, _check_roster, check_url, check_mqtt, _check_rest):
+        check(reading)
+    for check in (_check_files, _check_hardware):
+        check(reading)
+    found: Config | None = None if reading.mistakes else config
+    return found, reading
+
+
+def driver_class(kind: str, name: str) -> Any:
+    """Return a driver's class by its kind (reader, output, panel) and name. Raises UsageError for one nobody has."""
+    points = {point.name: point for point in entry_points(group=KINDS[kind])}
+    if name not in points:
+        raise UsageError(f"found the {kind} driver {name!r}, wanted {near(name, sorted(points))}")
+    try:
+        found = points[name].load()
+    except (Exception, SystemExit) as error:
+        # A stranger's driver, or the library below it, may raise anything: RPi.GPIO raises RuntimeError on a PC.
+        raise UsageError(
+            f"found the {kind} driver {name!r}, which cannot be loaded ({type(error).__name__}: {error}); its package"
+            " is missing or broken: pip install 'fabgate[pi]' brings those of our own drivers"
+        ) from error
+    if not (isinstance(getattr(found, "Options", None), type) and issubclass(found.Options, Struct)):
+        raise UsageError(f"found the {kind} driver {name!r} without Options, wanted a msgspec Struct; tell its author")
+    return found
+
+
+def make_driver(kind: str, section: Driver) -> Any:
+    """Return a driver, constructed and not yet open. Raises UsageError, also for a driver that cannot be constructed."""
+    try:
+        return driver_class(kind, section.driver)(section.options)
+    except FabgateError:
+        raise
+    except (Exception, SystemExit) as error:
+        # A stranger's driver may raise anything, and what it raises names neither it nor the file.
+        raise UsageError(
+            f"found the {kind} driver {section.driver!r}, which cannot be made ({type(error).__name__}: {error}); it must"
+            " do nothing before it is opened: report it to its author"
+        ) from error
+
+
+def _read_driver(reading: Reading, nodes: dict[str, Any], where: str) -> Driver | None:
+    """Read ``driver`` and, with what is left, the options of that driver."""
+    named = nodes.pop("driver", None)
+    if not isinstance(named, yaml.ScalarNode):
+        reading.wrong(join(where, "driver"), f"found {shown(named)}, wanted the name of a {where} driver", node=named)
+        return None
+    try:
+        options_type = driver_class(where, named.value).Options
+    except UsageError as error:
+        reading.wrong(join(where, "driver"), str(error), node=named)
+        return None
+    reading.values[join(where, "driver")] = named.value
+    options = reading.fields(nodes, options_type, where)
+    return None if options is None else Driver(driver=named.value, options=options)
+
+
+# --- what only makes sense together, or only on this computer ---------------------------------------------------------
+
+
+def _check_names(reading: Reading) -> None:
+    for what in ("site", "gate"):
+        if what in reading.values:
+            try:
+                wire.check_name(reading.values[what], what=what)
+            except UsageError as error:
+                reading.wrong(what, f"{error}; the name stands in every topic")
+
+
+def _check_machine(reading: Reading) -> None:
+    values = reading.values
+    limit_s, max_s = values.get("machine.limit_s"), values.get("machine.max_s")
+    if limit_s is not None and max_s is not None and max_s < limit_s:
+        reading.wrong(
+            "machine.max_s", f"found {max_s}, wanted {limit_s} (limit_s) or more; a session may be extended up to it"
+        )
+    if reading.has("machine.warn_s"):
+        times = {name: values.get(f"machine.{name}") for name in ("limit_s", "idle_off_s", "warn_s")}
+        known = wire.MachineRules(**{name: seconds for name, seconds in times.items() if seconds is not None})
+        for text in wire.warning_mistakes(known).values():
+            reading.wrong("machine.warn_s", text.removeprefix("warn_s: "))
+    idle_off_s = values.get("machine.idle_off_s")
+    if idle_off_s is not None and values.get("inputs.running_pin", ...) is None:
+        reading.wrong("machine.idle_off_s", NO_RUN_SENSE.format(idle_off_s))
+    if values.get("machine.mode") == "hold" and "reader.driver" in values:
+        driver = driver_class("reader", values["reader.driver"])
+        if getattr(driver, "continuous", None) is False:
+            reading.wrong(
+                "machine.mode",
+                f"found hold with the reader {values['reader.driver']!r}, wanted a reader that goes on seeing a card"
+                " that stays (continuous); it would end every session after the grace time. Or choose tap",
+            )
+
+
+def _check_roster(reading: Reading) -> None:
+    values = reading.values
+    if "roster.file" not in values or "roster.url" not in values:
+        return
+    file, url = values["roster.file"], values["roster.url"]
+    if (file is None) == (url is None):
+        found = "neither file nor url" if file is None else "both file and url"
+        reading.wrong("roster", f"found {found}, wanted one; a gate obeys one list of members")
+    _check_ca(reading, url)
+    if url is None:
+        return
+    if values.get("roster.token_file", ...) is None:
+        reading.wrong(
+            "roster.token_file", "found nothing, wanted a path; a collector serves a roster to gates that it knows"
+        )
+    if values.get("gate_key_file", ...) is None:
+        reading.wrong(
+            "gate_key_file", "found nothing, wanted a path; without it nobody can tell a true roster from a forged one"
+        )
+    if values.get("badge_key_file", ...) is None:
+        reading.wrong(
+            "badge_key_file", "found nothing, wanted a path; a collector's roster names badges under the site's key"
+        )
+
+
+def _check_ca(reading: Reading, url: str | None) -> None:
+    ca = reading.values.get("roster.ca")
+    if ca is None:
+        return
+    if url is None or not url.startswith("https://"):
+        reading.wrong(
+            "roster.ca", "found it without an https:// url, wanted both or neither; nothing else is checked by it"
+        )
+    if ca.is_file():
+        import ssl  # noqa: PLC0415 - most gates start without it
+
+        try:
+            ssl.create_default_context(cafile=ca)
+        except OSError as error:
+            reading.wrong(
+                "roster.ca",
+                f"found {ca} without a certificate that can be read ({error.strerror or error}), wanted PEM: the lines"
+                " from BEGIN CERTIFICATE to END CERTIFICATE of who signed the collector's certificate",
+            )
+
+
+def _check_rest(reading: Reading) -> None:
+    values = reading.values
+    first, most = values.get("uplink.resend_s"), values.get("uplink.resend_max_s")
+    if first is not None and most is not None and most < first:
+        reading.wrong("uplink.resend_max_s", f"found {most:g}, wanted {first:g} (resend_s) or more")
+    seen: dict[str, str] = {}
+    for key, value in list(values.items()):
+        if key.startswith("emergency_badges[") and key.endswith(".digest"):
+            if value in seen:
+                reading.wrong(key, f"found the badge of {seen[value]} again, wanted another one")
+            seen.setdefault(value, key.removesuffix(".digest"))
+
+
+def _check_files(reading: Reading) -> None:
+    values = reading.values
+    for name in ("file", "token_file", "ca"):
+        _check_file(reading, f"roster.{name}")
+    for key in ("gate_key_file", "badge_key_file", "mqtt.password_file"):
+        _check_file(reading, key)
+    for name in ("ca", "cert", "key"):
+        _check_file(reading, f"mqtt.tls.{name}")
+    for key in ("gate_key_file", "badge_key_file"):
+        if values.get(key) is not None and values[key].is_file():
+            try:
+                keys = Keys.load(values[key])
+            except UsageError as error:
+                reading.wrong(key, str(error))
+                continue
+            longest = max(map(len, keys.by_id.values()))
+            if key == "badge_key_file" and longest > MAX_BADGE_KEY_BYTES:
+                reading.wrong(key, f"found a key of {longest} bytes, wanted 16 to {MAX_BADGE_KEY_BYTES}")
+    state_dir = values.get("state_dir")
+    if state_dir is not None and state_dir.exists() and not state_dir.is_dir():
+        reading.wrong("state_dir", f"found a file {state_dir}, wanted a directory; the gate makes it where none is")
+
+
+def _check_file(reading: Reading, key: str) -> None:
+    file = reading.values.get(key)
+    if file is not None and not file.is_file():
+        reading.wrong(key, f"found no file {file}, wanted one; relative paths start where this file lies")
+
+
+def _check_hardware(reading: Reading) -> None:
+    values = reading.values
+    for kind in KINDS:
+        emulated = values.get(f"{kind}.driver") == "simulated" or any(
+            value == "emulated" for key, value in values.items() if key.startswith(f"{kind}.")
+        )
+        if emulated and values.get("demo") is False:
+            reading.wrong(
+                kind, "found emulated hardware, wanted real; anybody could tap any badge. Only with 'demo: true'"
+            )
+    if values.get("clock.source") == "emulated" and values.get("demo") is False:
+        reading.wrong(
+            "clock.source", "found emulated, wanted a true clock; anybody could set it. Only with 'demo: true'"
+        )
+    pin = values.get("output.pin")
+    if pin is not None and pin not in SAFE_OUTPUT_PINS:
+        reading.wrong(
+            "output.pin",
+            f"found GPIO {pin}, wanted 9 to 27 but 14 and 15; the others are high while the Pi starts,"
+            " and would power the machine",
+        )
+    taken = _spi(reading)
+    for key, used in values.items():
+        if key.partition(".")[0] in (*KINDS, "inputs") and key.endswith("pin") and isinstance(used, int):
+            if used in taken:
+                reading.wrong(key, f"found GPIO {used}, wanted another one; it is {taken[used]} already")
+            taken.setdefault(used, key)
+
+
+def _spi(reading: Reading) -> dict[int, str]:
+    """Return the pins that a reader on an SPI bus occupies."""
+    bus, device = reading.values.get("reader.bus"), reading.values.get("reader.device")
+    if bus not in SPI_PINS or device is None:
+        return {}
+    lines, selects = SPI_PINS[bus]
+    return dict.fromkeys((*lines, *selects[device : device + 1]), f"SPI bus {bus} of the reader")

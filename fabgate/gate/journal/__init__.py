@@ -1,0 +1,1 @@
+"""The journal: what happened at this machine, on disk before it counts."""

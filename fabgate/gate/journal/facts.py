@@ -1,0 +1,228 @@
+"""How do the rules' facts become journal entries?
+
+``rules`` knows nothing of wires and files; this is the one place where its dataclasses become ``wire`` messages, and
+where it is said which facts open and close the durable checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from fabgate import wire
+from fabgate.gate.journal.writer import Change, Draft, OpenSession
+from fabgate.rules import words as w
+
+#: What a power cut adds to the doubt of a session, beside the time since its checkpoint: see wire.md.
+POWER_LOSS_SLACK_MS: Final = 60_000
+#: What is left of texts and lists in an entry that would be too large.
+MOST_LETTERS: Final = 200
+MOST_ITEMS: Final = 15
+
+
+class FactWriter:
+    """Turns facts into drafts. `boot` is the boot id; `roster` tells the version in force; `new_uid` names facts."""
+
+    def __init__(
+        self, *, boot: str, new_uid: Callable[[], str], checkpoint_ms: int, roster: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._boot = boot
+        self._new_uid = new_uid
+        self._checkpoint_ms = checkpoint_ms
+        self._roster = roster
+
+    def clock(self, at: w.Now) -> wire.Clock:
+        """Return the wire form of a time."""
+        return wire.Clock(boot=self._boot, boottime_ms=at.boot_ms, synced=at.synced)
+
+    def draft(self, event_type: str, data: wire.Data, at: w.Now) -> Draft:
+        """Return a draft; its time is absent while the wall clock is not synchronised, its longest texts are cut.
+
+        An entry that is too large could never be written, and all others wait behind it.
+        """
+        time = at.local.astimezone(UTC) if at.synced and at.local else None
+        return Draft(self._new_uid(), event_type, fitting(data), time)
+
+    def drafts(self, facts: Sequence[w.Fact], at: w.Now, rules: w.MachineRules) -> tuple[list[Draft], Change]:
+        """Return the drafts of one record, in order, and what else its transaction does."""
+        drafts = [self.draft(*self._message(fact, at), at) for fact in facts]
+        started = [fact for fact in facts if isinstance(fact, w.Started)]
+        closed = frozenset(fact.session for fact in facts if isinstance(fact, w.Ended))
+        opens = self._checkpoint_of(started[-1], at, rules) if started and started[-1].session not in closed else None
+        return drafts, Change(opens=opens, closes=closed, latch=_latched(facts), unlatch=_unlatched(facts))
+
+    def _checkpoint_of(self, fact: w.Started, at: w.Now, rules: w.MachineRules) -> OpenSession:
+        # Where a job is waited for, power may have stayed on long after the last checkpoint said so.
+        finish_ms = rules.finish_max_ms + rules.run_on_ms if rules.finish_wait else rules.run_on_ms
+        return OpenSession(
+            session=fact.session,
+            member=fact.member,
+            badge=fact.badge,
+            roster=self._roster(),
+            energised_ms=0,
+            running_ms=0,
+            boot=self._boot,
+            boot_ms=at.boot_ms if fact.energised_from_ms is None else fact.energised_from_ms,
+            slack_ms=self._checkpoint_ms + POWER_LOSS_SLACK_MS + finish_ms,
+        )
+
+    def _message(self, fact: w.Fact, at: w.Now) -> tuple[str, wire.Data]:
+        clock, roster = self.clock(at), self._roster()
+        match fact:
+            case w.Started():
+                basis = wire.Basis(
+                    kind=fact.basis.kind,
+                    grant=fact.basis.grant,
+                    stale_roster=fact.basis.stale_roster,
+                    would_refuse=list(fact.basis.would_refuse),
+                )
+                return "session.started", wire.SessionStarted(
+                    clock=clock,
+                    session=fact.session,
+                    member=fact.member,
+                    badge=fact.badge,
+                    basis=basis,
+                    mode=fact.mode,
+                    roster=roster,
+                    supervisor=fact.supervisor,
+                    continues=fact.continues,
+                    energised_from_ms=fact.energised_from_ms,
+                )
+            case w.Ended():
+                return "session.ended", wire.SessionEnded(
+                    clock=clock,
+                    session=fact.session,
+                    member=fact.member,
+                    badge=fact.badge,
+                    reason=fact.reason,
+                    energised_ms=fact.energised_ms,
+                    running_ms=fact.running_ms,
+                    roster=roster,
+                    actor=fact.actor,
+                )
+            case w.Progress():
+                return "session.progress", wire.SessionProgress(
+                    clock=clock,
+                    session=fact.session,
+                    member=fact.member,
+                    badge=fact.badge,
+                    energised_ms=fact.energised_ms,
+                    running_ms=fact.running_ms,
+                    roster=roster,
+                )
+            case w.Refused():
+                return "access.refused", wire.AccessRefused(
+                    clock=clock, badge=fact.badge, member=fact.member, reasons=list(fact.reasons), roster=roster
+                )
+            case w.Blocked():
+                level = "cut" if fact.cause in w.CUT else "hold"
+                return "machine.blocked", wire.MachineBlocked(
+                    clock=clock, cause=fact.cause, level=level, detail=fact.detail or None
+                )
+            case w.Cleared():
+                return "machine.cleared", wire.MachineCleared(clock=clock, cause=fact.cause, member=fact.member)
+            case w.Flagged():
+                return "machine.flagged", wire.MachineFlagged(
+                    clock=clock, kind=fact.kind, member=fact.member, badge=fact.badge
+                )
+
+
+def since_checkpoint(session: OpenSession, started: wire.Entry, now: w.Now) -> int | None:
+    """Return how many milliseconds of wall time ago the checkpoint was; None where a clock does not know.
+
+    `started` is the entry with which the session began: it ties the clock of that boot to wall time.
+    """
+    data = wire.decode_data(started)
+    if not isinstance(data, wire.SessionStarted) or data.session != session.session or data.clock.boot != session.boot:
+        return None
+    if not isinstance(started.time, datetime) or not now.synced or now.local is None:
+        return None
+    at = started.time + timedelta(milliseconds=session.boot_ms - data.clock.boottime_ms)
+    ago_ms = round((now.local - at) / timedelta(milliseconds=1))
+    return ago_ms if ago_ms >= 0 else None
+
+
+def close_unfinished(
+    session: OpenSession, *, boot: str, boot_ms: int, clock: wire.Clock, checkpoint_ms: int, since_ms: int | None
+) -> wire.SessionEnded:
+    """Return the honest end of a session that this start found open.
+
+    The true time lies in [energised_ms, energised_ms + uncertainty_ms]. Within one boot the pin may have stayed high
+    until now; after another boot nobody knows when power failed, but it cannot have been long after the checkpoint.
+    How long a job may have gone on behind a disk that hung is hours in most rules; so where it is known that the
+    checkpoint was written `since_ms` ago, that is the most. Beside it a whole interval of checkpoints counts in any
+    case: wall time may be wrong by a little.
+    """
+    same_boot = session.boot == boot
+    slack_ms = session.slack_ms
+    if since_ms is not None:
+        slack_ms = min(slack_ms, checkpoint_ms + POWER_LOSS_SLACK_MS + since_ms)
+    return wire.SessionEnded(
+        clock=clock,
+        session=session.session,
+        member=session.member,
+        badge=session.badge,
+        reason=w.EndReason.RESTART if same_boot else w.EndReason.POWER_LOSS,
+        energised_ms=session.energised_ms,
+        running_ms=session.running_ms,
+        roster=session.roster,
+        # A gate that nobody started for a year within one boot would say more than anybody believes.
+        uncertainty_ms=min(max(0, boot_ms - session.boot_ms), wire.MAX_DURATION_MS) if same_boot else slack_ms,
+    )
+
+
+D = TypeVar("D", bound=wire.Data)
+
+
+def fitting(data: D) -> D:
+    """Return `data` as it is, or, where it would fill an entry, with its texts and lists cut."""
+    if len(wire.encode(data)) <= wire.MAX_ENTRY_BYTES // 2:
+        return data
+    return msgspec.convert(_cut(msgspec.to_builtins(data)), type(data))
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= MOST_LETTERS else f"{value[: MOST_LETTERS - 1]}…"
+    if isinstance(value, list):
+        return [_cut(item) for item in value[:MOST_ITEMS]]
+    if isinstance(value, dict):
+        return {key: _cut(item) for key, item in value.items()}
+    return value
+
+
+def describe(fact: w.Fact) -> str:
+    """Return one line for the log: who, what, why, how long; never a badge in full."""
+    match fact:
+        case w.Started():
+            return f"session {fact.session[-6:]} of {fact.member} starts ({fact.basis.kind}, badge …{fact.badge[-6:]})"
+        case w.Ended():
+            return f"session {fact.session[-6:]} of {fact.member} ends ({fact.reason}) after {fact.energised_ms} ms"
+        case w.Progress():
+            return f"session {fact.session[-6:]} of {fact.member} goes on: {fact.energised_ms} ms"
+        case w.Refused():
+            return f"refused {fact.member or 'somebody'} (badge …{fact.badge[-6:]}): {', '.join(fact.reasons)}"
+        case w.Blocked():
+            return f"blocked: {fact.cause} {fact.detail}".strip()
+        case w.Cleared():
+            return f"cleared: {fact.cause}{f' by {fact.member}' if fact.member else ''}"
+        case w.Flagged():
+            return f"flagged by {fact.member}: {fact.kind}"
+
+
+def wall_floor(last_ms: int | None) -> datetime | None:
+    """Return the last wall time known to a journal."""
+    return None if last_ms is None else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=last_ms)
+
+
+def _latched(facts: Sequence[w.Fact]) -> frozenset[str]:
+    words = {fact.cause.value for fact in facts if isinstance(fact, w.Blocked) and fact.cause in w.LATCHING}
+    return frozenset(words | {fact.kind.value for fact in facts if isinstance(fact, w.Flagged)})
+
+
+def _unlatched(facts: Sequence[w.Fact]) -> frozenset[str]:
+    words = {fact.cause.value for fact in facts if isinstance(fact, w.Cleared)}
+    return frozenset(words | {w.FlagKind.DANGER.value} if w.Cause.FLAG in words else words)

@@ -1,0 +1,1 @@
+"""Rosters: where they come from, how they are stored, and which one is in force."""

@@ -1,0 +1,102 @@
+"""How does a person on the gate allow a roster that the gate does not take by itself? For ``fabgate roster adopt``.
+
+There are two such rosters: one of another source (roster_origin), and one from which too many members are missing
+(docs/decisions/0055). This asks what is offered now, says what would change, and leaves a word for the gate, which is
+good for that roster alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Final
+
+from fabgate import wire
+from fabgate.errors import UsageError
+from fabgate.gate.clock import Clock
+from fabgate.gate.config.gate_yaml import Config
+from fabgate.gate.config.keys import badge_key, badge_keys
+from fabgate.gate.roster import file, origin
+from fabgate.gate.roster.directory import Directory
+from fabgate.gate.roster.http_source import HttpSource
+from fabgate.gate.roster.origin import Adoption, Adoptions, Relation, Which
+from fabgate.gate.roster.source import would_vanish
+
+#: Of those who would vanish, so many are named.
+_NAMED: Final = 3
+
+
+def adopt(config: Config) -> list[str]:
+    """Allow the roster that is offered now to replace the stored one; return in lines what will change.
+
+    Raises UsageError where nothing needs to be allowed or may be, SealError or OSError where nothing is offered.
+    """
+    path = config.state_dir / "roster.db"
+    stored = Which.stored(path)
+    if stored is None:
+        raise UsageError(
+            f"{path}: found no stored roster; the gate takes the first one by itself, nothing is to be adopted"
+        )
+    roster, source = _offered(config)
+    offered = Which.of(roster, source)
+    related = origin.relation(stored.source, source)
+    is_older = source != origin.FILE and roster.version < stored.version
+    if is_older and related is Relation.SAME:
+        raise UsageError(
+            f"found roster version {roster.version} of {origin.in_words(source)}, and its version {stored.version}"
+            " is in force: an older roster never replaces a newer one. Restart the collector: it makes a newer one then"
+        )
+    gone, _, shrunk = would_vanish(path, roster)
+    if related is not Relation.OTHER and not is_older and not shrunk:
+        raise UsageError(
+            f"found nothing to adopt: version {roster.version} of {origin.in_words(source)} is taken by the gate"
+            " itself. Only a roster of another source, or one from which too many members are missing, is adopted"
+        )
+    Adoptions(path).write(Adoption(replaces=stored, takes=offered))
+    with closing(Directory(path)) as directory:
+        before, members = directory.machine, directory.members
+    return [
+        f"in force: version {stored.version} of {origin.in_words(stored.source)}, {_count(members)}",
+        f"adopted:  version {roster.version} of {origin.in_words(source)}, {_count(len(roster.members))}",
+        *_who(gone),
+        *_rules(before, roster.machine),
+    ]
+
+
+def _offered(config: Config) -> tuple[wire.Roster, str]:
+    if config.roster.url is None:
+        assert config.roster.file is not None
+        roster = file.read(
+            config.roster.file,
+            key=badge_key(config, make=False),
+            topics=config.topics,
+            fallback=config.machine.rules(),
+        )
+        return roster, origin.FILE
+    clock = Clock(config.clock.source)
+    source = HttpSource(
+        config,
+        config.state_dir / "roster.db",
+        lambda _: None,
+        boot=clock.boot,
+        now=clock.now,
+        badge_keys=badge_keys(config),
+    )
+    return source.offered()
+
+
+def _count(members: int) -> str:
+    return f"{members} {'member' if members == 1 else 'members'}"
+
+
+def _who(gone: set[str]) -> Iterator[str]:
+    if gone:
+        more = "" if len(gone) <= _NAMED else "…"
+        yield f"no longer members: {len(gone)} ({', '.join(sorted(gone)[:_NAMED])}{more})"
+
+
+def _rules(before: wire.MachineRules, after: wire.MachineRules) -> Iterator[str]:
+    for name in before.__struct_fields__:
+        was, now = getattr(before, name), getattr(after, name)
+        if was != now and name not in ("lock", "lifted"):
+            yield f"machine.{name}: {was} becomes {now}"

@@ -1,0 +1,280 @@
+"""How does a gate without a collector get its roster? From a file that a person keeps: YAML, JSON or CSV.
+
+Members are listed with plain UIDs in any spelling (see fabgate.badge); the file is read with all its mistakes reported
+at once, by line, and none of it is used if there is one. Whoever has ``reasons`` is known and refused.
+
+.. code-block:: yaml
+
+    machine: {limit_s: 7200}          # optional: overrides gate.yaml
+    members:
+      - {id: m-1, name: Ada, badges: [04:A1:B2:C3], windows: [1-5 08:00-22:00]}
+      - {id: m-2, name: Mo, badges: ["04:A1:B2:C4"], reasons: [suspended]}
+
+A CSV has the same words as columns. Several badges or windows in one cell are separated by ';', or by ',' where that
+cannot be one badge (``123,45678`` is one of Wiegand); columns by ',' or, as spreadsheets do in half of Europe, by ';'.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from fabgate import badge, wire
+from fabgate.errors import UsageError
+from fabgate.gate.config.yaml_file import near, wanted
+from fabgate.gate.roster.file_formats import (
+    ABSENT,
+    KEYS,
+    Mistakes,
+    Parsed,
+    Person,
+    masked,
+    parse,
+    shown,
+    text_of,
+    with_lines,
+)
+from fabgate.gate.roster.parts import Packed
+from fabgate.gate.roster.people import member
+
+_LISTS: Final = ("badges", "windows", "reasons")
+_WIEGAND: Final = re.compile(r"(?:w26:)?\s*\d{1,3}\s*,\s*\d{1,5}", re.IGNORECASE)
+_WINDOW: Final = re.compile(r"([1-7](?:\s*[-,]\s*[1-7])*)\s+(\d{1,2}:\d\d)\s*-\s*(\d{1,2}:\d\d)")
+_KEYS: Final = KEYS
+#: What may be beside the members.
+_BESIDE: Final = ("machine", "tz")
+_MACHINE: Final = {field.encode_name: field.type for field in msgspec.structs.fields(wire.MachineRules)}
+
+#: What else may be where a file should be, and is waited for without end or has no content.
+_KINDS: Final = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISDIR, "a directory"), (stat.S_ISSOCK, "a socket"))
+
+
+def read(path: Path, *, key: bytes, topics: wire.GateTopics, fallback: wire.MachineRules) -> wire.Roster:
+    """Read a roster file; badges become digests under `key`, the version is the file's time. Raises UsageError.
+
+    Its members and refusals are to go through, as those of ``roster_parts.decode``.
+    """
+    roster, mistakes = look(path, key=key, topics=topics, fallback=fallback)
+    if mistakes.found:
+        raise UsageError(mistakes.text())
+    return roster
+
+
+def look(
+    path: Path, *, key: bytes, topics: wire.GateTopics, fallback: wire.MachineRules
+) -> tuple[wire.Roster, Mistakes]:
+    """Read a roster file as far as it is right, with what is wrong. Raises UsageError for one that cannot be read."""
+    version = _version(path)
+    mistakes = Mistakes(path)
+    text = text_of(path)
+    parsed = parse(path, text, mistakes)
+    before = list(mistakes.found)
+    roster = _roster(parsed, version, mistakes, key=key, topics=topics, fallback=fallback)
+    if mistakes.found and not parsed.has_lines:
+        mistakes.found = before
+        lined = with_lines(path, text, parsed, mistakes)
+        roster = _roster(lined, version, mistakes, key=key, topics=topics, fallback=fallback)
+    return roster, mistakes
+
+
+def _roster(
+    parsed: Parsed,
+    version: int,
+    mistakes: Mistakes,
+    *,
+    key: bytes,
+    topics: wire.GateTopics,
+    fallback: wire.MachineRules,
+) -> wire.Roster:
+    had_mistakes = bool(mistakes.found)
+    for name in parsed.rest:
+        if name not in _BESIDE:
+            mistakes.at(str(name), f"found an unknown key, wanted {near(str(name), ('members', *_BESIDE))}")
+    machine = _machine(parsed.rest.get("machine"), fallback, mistakes)
+    tz = _zone(parsed.rest.get("tz", "UTC"), mistakes)
+    members, refusals = _people(parsed.people, key, mistakes)
+    if not parsed.people and not had_mistakes:
+        mistakes.add(None, "found no member, wanted at least one; an empty roster would lock everybody out")
+    frame = wire.Roster(version=version, site=topics.site, gate=topics.gate, tz=tz, machine=machine)
+    people_of: dict[str, Any] = {"members": members, "refusals": refusals}
+    return msgspec.structs.replace(frame, **people_of)
+
+
+def _version(path: Path) -> int:
+    """Return the time of a file in milliseconds. Raises UsageError for what is none: opening a pipe waits for ever."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = next((name for is_it, name in _KINDS if is_it(found.st_mode)), "a device")
+        raise UsageError(f"{path}: found {kind}, wanted a regular file; write the members to one")
+    return found.st_mtime_ns // 1_000_000
+
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+
+def _people(people: list[Person], key: bytes, mistakes: Mistakes) -> tuple[Packed[wire.Member], Packed[wire.Refusal]]:
+    members, refusals = Packed(wire.Member), Packed(wire.Refusal)
+    ids: dict[str, str] = {}
+    holders: dict[str, str] = {}
+    for number, (line, raw) in enumerate(people, 1):
+        before = len(mistakes.found)
+        who = f"member {number}"
+
+        def wrong(text: str, line: int | None = line, who: str = who) -> None:
+            mistakes.add(line, f"{who}: {text}")
+
+        found, reasons = _person(raw, wrong)
+        place = f"{who}{f' in line {line}' if line else ''}"
+        if found.id in ids:
+            wrong(f"id: found {found.id!r} again, wanted it once; {ids[found.id]} has it")
+        ids.setdefault(found.id, place)
+        digests = list(_digests(found, key, holders, place, wrong))
+        if len(mistakes.found) > before:
+            continue
+        try:
+            if reasons:
+                refusals.append(wire.Refusal(badges=digests, reasons=reasons, id=found.id, lang=found.lang))
+            else:
+                members.append(msgspec.structs.replace(found, badges=digests))
+        except UnicodeEncodeError:
+            wrong("found half a letter (a lone surrogate), wanted text; export the file again, as UTF-8")
+    return members, refusals
+
+
+def _person(raw: Any, wrong: Callable[[str], None]) -> tuple[wire.Member, list[str]]:
+    """Return a person as far as they can be read, and why they are refused; every mistake goes to `wrong`."""
+    if not isinstance(raw, dict):
+        found_text = "a word" if isinstance(raw, str) and raw else shown(raw)  # which may be a badge
+        wrong(f"found {found_text}, wanted id, badges and what else is known")
+        return wire.Member(id="", badges=[]), []
+    values: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key not in _KEYS:
+            wrong(f"{str(key)[:60]}: found an unknown key, wanted {near(str(key), _KEYS)}")
+        elif value not in ABSENT:
+            try:
+                listed = _listed(key, value) if key in _LISTS else value
+                values[key] = msgspec.convert(listed, _KEYS[key], strict=False)
+            except (msgspec.ValidationError, RecursionError):
+                found_text = "something else" if key == "badges" else shown(_culprit(key, value))
+                wrong(f"{key}: found {found_text}, wanted {_wanted(key)}")
+    for key in ("id", "badges"):
+        if raw.get(key) in ABSENT:
+            wrong(f"{key}: found nothing, wanted {_wanted(key)}")
+    reasons = values.pop("reasons", [])
+    found = wire.Member(**{"id": "", "badges": [], **values})
+    try:
+        member(found if found.id else msgspec.structs.replace(found, id="?"))
+    except UsageError as error:
+        wrong(str(error).partition(": ")[2])
+    return found, reasons
+
+
+def _listed(key: str, value: Any) -> Any:
+    """Return the parts of a list that is written as text, and of each window that is."""
+    if isinstance(value, str):
+        value = [part for piece in value.split(";") for part in _parts(key, piece)]
+    if key == "windows" and isinstance(value, list):
+        return [_window(part) if isinstance(part, str) else part for part in value]
+    return value
+
+
+def _culprit(key: str, value: Any) -> Any:
+    """Return what of a list is wrong, where that is known: of windows the first text that is none."""
+    listed = _listed(key, value) if key == "windows" else None
+    texts = [part for part in listed if isinstance(part, str)] if isinstance(listed, list) else []
+    return texts[0] if texts else value
+
+
+def _parts(key: str, piece: str) -> list[str]:
+    if key == "badges" and _WIEGAND.fullmatch(piece.strip()):
+        return [piece.strip()]
+    separated = [piece] if key == "windows" else piece.split(",")
+    return [part.strip() for part in separated if part.strip()]
+
+
+def _window(text: str) -> Any:
+    """Return the window ``1-5 08:00-22:00``; what is none comes back as it is and is refused by its type."""
+    found = _WINDOW.fullmatch(text.strip())
+    if not found:
+        return text
+    days: list[int] = []
+    for part in found[1].split(","):
+        first, _, last = part.partition("-")
+        days.extend(range(int(first), int(last or first) + 1))
+    return {"days": days, "from": found[2].zfill(5), "to": found[3].zfill(5)}
+
+
+def _digests(
+    found: wire.Member, key: bytes, holders: dict[str, str], place: str, wrong: Callable[[str], None]
+) -> Iterator[str]:
+    for spelling in found.badges:
+        try:
+            digest = badge.digest(badge.parse(spelling), key)
+        except badge.RandomUidError:
+            wrong("badges: found a random UID, wanted a card; a phone makes up a new number each time it is read")
+            continue
+        except UsageError as error:
+            wrong(f"badges: {masked(str(error), spelling)}")
+            continue
+        if digest in holders:
+            wrong(f"badges: found {masked(spelling, spelling)}, wanted another card; {holders[digest]} has that one")
+        holders.setdefault(digest, place)
+        yield digest
+
+
+# --- the rest of the file ---------------------------------------------------------------------------------------------
+
+
+def _machine(raw: Any, fallback: wire.MachineRules, mistakes: Mistakes) -> wire.MachineRules:
+    if raw in ABSENT:
+        return fallback
+    if not isinstance(raw, dict):
+        mistakes.at("machine", f"found {shown(raw)}, wanted keys and values such as limit_s: 7200")
+        return fallback
+    values: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key not in _MACHINE:
+            mistakes.at(f"machine.{key}", f"found an unknown key, wanted {near(str(key), _MACHINE)}")
+            continue
+        try:
+            values[key] = msgspec.convert(None if value in ABSENT else value, _MACHINE[key], strict=False)
+        except (msgspec.ValidationError, RecursionError):
+            mistakes.at(f"machine.{key}", f"found {shown(value)}, wanted {wanted(_MACHINE[key])}")
+    if "limit_s" in values and "max_s" not in values:
+        values["max_s"] = max(values["limit_s"], fallback.max_s)
+    rules = msgspec.structs.replace(fallback, **values)
+    for mistake in wire.machine_mistakes(rules):
+        name, _, text = mistake.partition(": ")
+        mistakes.at(f"machine.{name}", text)
+    return rules
+
+
+def _zone(name: Any, mistakes: Mistakes) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, TypeError, ValueError, OSError, AttributeError):
+        mistakes.at("tz", f"found {shown(name)}, wanted a time zone such as Europe/Paris")
+        return "UTC"
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def _wanted(key: str) -> str:
+    special = {
+        "badges": "a list of badges, each as text",
+        "windows": "windows such as '1-5 08:00-22:00' (days 1, Monday, to 7)",
+        "reasons": "a list of reasons",
+        "lang": f"{wanted(_KEYS['lang'])}; displays speak no other language",
+    }
+    return special.get(key) or wanted(_KEYS[key])

@@ -1,0 +1,356 @@
+"""How does a gate get its roster from the collector? Sealed, over HTTP, and only when it changed.
+
+The answer's seal covers the gate's own nonce, so that an old answer cannot be played again; that of a 304 also covers
+version and date, so that "nothing changed" is as trustworthy as a roster. Age counts from the last such confirmation.
+The version of one collector never goes back; a roster of another source needs a person on the gate (roster_origin).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import re
+import secrets
+import threading
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from fabgate import wire
+from fabgate.errors import FabgateError, SealError, UsageError
+from fabgate.gate.clock import fsync_directory
+from fabgate.gate.config.gate_yaml import Config
+from fabgate.gate.roster import origin, parts
+from fabgate.gate.roster.directory import Directory
+from fabgate.gate.roster.origin import Relation
+from fabgate.gate.roster.source import RosterConfirmed, RosterRefused, RosterStored, replace_stored
+from fabgate.mqtt import certificates
+from fabgate.rules.words import Now
+from fabgate.seal import Keys, entry_hash, to_text
+
+log = logging.getLogger(__name__)
+
+#: How long the collector may be silent, and how long a whole answer may take: the largest roster, at 100 kB/s, comes
+#: packed in less. Without the second, a byte now and then would hold the only thread that fetches for ever.
+TIMEOUT_S: Final = 10
+WHOLE_TIMEOUT_S: Final = 180
+MAX_BYTES: Final = 64 * 1024 * 1024
+RETRY_FIRST_S: Final = 2.0
+#: How often a confirmation that changes nothing else is written: a card is worn out by each minute of a year.
+RECEIPT_EVERY_MS: Final = 15 * 60_000
+#: How often to look, between two fetches, whether a person on the gate adopted a roster.
+ADOPTION_EVERY_S: Final = 1.0
+#: Where Python says which object it means: older urllib3 (that of Debian 13 too) name a new connection so at each try.
+_ADDRESS: Final = re.compile(r"<([\w.]+) object at 0x[0-9a-f]+>", re.IGNORECASE)
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What is kept beside the stored roster: which one it is, and when it was last confirmed on which clock."""
+
+    version: int
+    hash: str
+    etag: str = ""
+    boot: str = ""
+    boot_ms: int = 0
+    wall_ms: int | None = None
+
+
+class HttpSource:
+    """Follows a collector. `post` takes ``RosterStored``, ``RosterConfirmed`` and ``RosterRefused``."""
+
+    def __init__(
+        self,
+        config: Config,
+        stored: Path,
+        post: Callable[[object], None],
+        *,
+        boot: str,
+        now: Callable[[], Now],
+        badge_keys: Collection[str] = (),
+        timeout_s: float = TIMEOUT_S,
+        whole_timeout_s: float = WHOLE_TIMEOUT_S,
+    ) -> None:
+        assert config.roster.url is not None
+        assert config.roster.token_file is not None
+        assert config.gate_key_file is not None
+        self._topics = config.topics
+        self._url = f"{config.roster.url.rstrip('/')}/api/v1/gates/{config.gate}/roster"
+        self._token_file = config.roster.token_file
+        self._keys = Keys.load(config.gate_key_file)
+        self._every_s = config.roster.fetch_every_s
+        self._stored = stored
+        self._receipt_path = stored.with_suffix(".json")
+        self._post = post
+        self._boot = boot
+        self._now = now
+        self._timeout_s = timeout_s
+        self._whole_timeout_s = whole_timeout_s
+        #: The authority of the collector's certificate; without one, those that this computer trusts.
+        self._verify = True if config.roster.ca is None else str(config.roster.ca)
+        self._stop = threading.Event()
+        self._wanted = threading.Event()
+        #: What is stored is damaged: the next roster takes its place, even where it is the same one.
+        self._anew = False
+        self._badge_keys = badge_keys
+        self._refused: str | None = None
+        self._adoptions = origin.Adoptions(stored)
+        #: Where the stored roster came from.
+        self._source = ""
+        #: What is known of the stored roster; only this thread replaces it, others read it whole.
+        self._receipt = self._read_receipt()
+        #: The receipt as it is on disk, as far as this process wrote it.
+        self._written: Receipt | None = None
+
+    def stop(self) -> None:
+        """Ask the thread to end."""
+        self._stop.set()
+        self._wanted.set()
+
+    def fetch_now(self) -> None:
+        """Ask for a fetch at once; any thread may."""
+        self._wanted.set()
+
+    def mend(self) -> None:
+        """Say that the stored roster is damaged: it is fetched whole and stored anew; any thread may."""
+        self._anew = True
+        self._wanted.set()
+
+    def run(self) -> None:
+        """Follow the collector until told to stop."""
+        every_s = float(self._every_s)
+        retry_s = RETRY_FIRST_S
+        while not self._stop.is_set():
+            if self.fetch():
+                retry_s = RETRY_FIRST_S
+                self._pause(every_s)
+            elif self._pause(min(retry_s, every_s)):
+                retry_s = RETRY_FIRST_S  # somebody knows that there is something new, and the network was back for that
+            else:
+                retry_s = min(retry_s * 2, every_s)
+            if not self._stop.is_set():
+                self._wanted.clear()  # before the fetch: what is asked for meanwhile is another one
+        if self._receipt is not None and self._written != self._receipt and self._receipt.boot == self._boot:
+            with contextlib.suppress(OSError):  # the one on disk is older: the roster looks older than it is
+                self._write(self._receipt)
+
+    def _pause(self, most_s: float) -> bool:
+        """Wait; return early, and True, when somebody asks for a fetch or adopts a roster."""
+        left_s = most_s
+        while left_s > 0:
+            if self._wanted.wait(min(left_s, ADOPTION_EVERY_S)) or self._adoptions.arrived():
+                return True
+            left_s -= ADOPTION_EVERY_S
+        return False
+
+    def offered(self) -> tuple[wire.Roster, str]:
+        """Return what the collector offers now, and its source; nothing is stored.
+
+        Raises UsageError, SealError or OSError for an answer that is not a roster which this gate may believe.
+        """
+        nonce = secrets.token_urlsafe(16)
+        answer, body = self._ask(nonce, etag="")
+        if answer.status_code != 200:
+            raise self._unexpected(answer)
+        roster = self._verified(answer, body, nonce)
+        return roster, origin.of_collector(roster.collector)
+
+    def fetch(self) -> bool:
+        """Ask once; say whether the collector confirmed or gave a roster. What is wrong is posted, once."""
+        try:
+            self._fetch()
+        except (OSError, ValueError, FabgateError) as error:
+            # requests' errors are OSErrors; a token that is no text is a ValueError.
+            reason = _ADDRESS.sub(r"\1", str(error))  # or each try would be news, and an entry in the journal
+            if reason != self._refused:
+                self._refused = reason
+                self._post(RosterRefused(reason))
+            return False
+        self._refused = None
+        return True
+
+    def _fetch(self) -> None:
+        receipt = self._receipt
+        nonce = secrets.token_urlsafe(16)
+        whole = receipt is None or self._anew or self._adoptions.waits()
+        answer, body = self._ask(nonce, etag="" if receipt is None or whole else receipt.etag)
+        if answer.status_code == 304 and receipt is not None:
+            self._confirmed(answer, receipt, nonce)
+        elif answer.status_code == 200:
+            self._new_roster(self._verified(answer, body, nonce), answer, body, receipt)
+        else:
+            raise self._unexpected(answer)
+
+    def _ask(self, nonce: str, *, etag: str) -> tuple[Any, bytes]:
+        """Return the collector's answer, and its body where it is a roster. Raises UsageError or OSError."""
+        from fabgate.gate.roster.http_session import CutError, session  # noqa: PLC0415 - requests: a second on a Pi
+
+        headers = {
+            "Authorization": f"Bearer {self._token_file.read_text(encoding='utf-8').strip()}",
+            wire.HEADER_NONCE: nonce,
+        }
+        if etag:
+            headers["If-None-Match"] = etag
+        try:
+            with session(self._whole_timeout_s) as asking:
+                answer = asking.get(
+                    self._url, headers=headers, timeout=self._timeout_s, verify=self._verify, stream=True
+                )
+                return answer, _read(answer, self._url) if answer.status_code == 200 else b""
+        except CutError:
+            raise UsageError(
+                f"{self._url}: found no whole answer after {self._whole_timeout_s:g} s, wanted one in that time; the"
+                " network or the collector is too slow, or something between them holds the answer back"
+            ) from None
+        except OSError as error:
+            if why := certificates.trouble(error, "collector's"):
+                raise UsageError(f"{self._url}: {why}") from error
+            raise
+
+    def _unexpected(self, answer: Any) -> UsageError:
+        return UsageError(
+            f"{self._url}: found HTTP {answer.status_code}, wanted 200 or 304; check the token and the gate's name"
+        )
+
+    def _confirmed(self, answer: Any, receipt: Receipt, nonce: str) -> None:
+        covered = wire.sealed_same(receipt.version, answer.headers.get("Date", ""), nonce)
+        seal = answer.headers.get(wire.HEADER_SEAL)
+        self._keys.verify(seal, wire.PURPOSE_ROSTER_SAME, self._topics.account, covered)
+        self._keep(receipt)
+        self._post(RosterConfirmed())
+
+    def _verified(self, answer: Any, body: bytes, nonce: str) -> wire.Roster:
+        """Return the roster of an answer. Raises SealError or UsageError where it is not one that this gate may use."""
+        seal = answer.headers.get(wire.HEADER_SEAL)
+        self._keys.verify(seal, wire.PURPOSE_ROSTER, self._topics.account, wire.sealed_roster(body, nonce))
+        roster = parts.decode(body)
+        if (roster.site, roster.gate) != (self._topics.site, self._topics.gate):
+            raise SealError(f"found the roster of {roster.site}/{roster.gate}, wanted that of {self._topics.account}")
+        self._check_badge_key(roster.badge_key_id)
+        return roster
+
+    def _new_roster(self, roster: wire.Roster, answer: Any, body: bytes, receipt: Receipt | None) -> None:
+        source = origin.of_collector(roster.collector)
+        digest = to_text(entry_hash(body))
+        adopted = False
+        if receipt is not None and self._stored.exists():
+            related = origin.relation(self._source, source)
+            adopted = self._adoptions.allows(roster, source)
+            # An adoption changes the source. Within one source nothing takes a newer roster's place.
+            if related is Relation.SAME or not adopted:
+                self._check_order(roster, digest, receipt, related, source)
+            if roster.version == receipt.version and receipt.hash and not self._anew and not adopted:
+                self._keep(receipt)
+                self._post(RosterConfirmed())
+                return
+            source = source if adopted else origin.merged(self._source, source)
+        refusal = replace_stored(roster, self._stored, source=source, anew=self._anew, whole=adopted).refusal
+        self._source = source
+        if adopted:
+            self._adoptions.use_up()
+        self._anew = False  # said meanwhile, it was of the file that is gone; what is there now is looked at afresh
+        try:
+            self._keep(Receipt(version=roster.version, hash=digest, etag=answer.headers.get("ETag", "")))
+        finally:
+            # Whatever became of the receipt: who is barred in the new roster must not be admitted by the one before.
+            self._post(RosterStored(roster.version, len(roster.members), adopted=adopted))
+        if refusal is not None:
+            self._post(RosterRefused(refusal, roster.version))
+
+    def _check_order(self, roster: wire.Roster, digest: str, receipt: Receipt, related: Relation, source: str) -> None:
+        """Raise UsageError for a roster that may not take the place of the stored one by itself."""
+        if related is Relation.OTHER:
+            if not self._anew:  # a damaged roster, under which nobody is known, is not worth keeping
+                raise UsageError(origin.refusal(self._source, source))
+            return
+        other = roster.version == receipt.version and receipt.hash not in ("", digest)
+        if roster.version < receipt.version or other:
+            hint = "" if related is Relation.SAME else f". If it is of another source, {origin.HOW}"
+            raise UsageError(
+                f"found roster version {roster.version}, and {receipt.version} is here already: an older roster never"
+                f" replaces a newer one{hint}"
+            )
+
+    def _check_badge_key(self, kid: str | None) -> None:
+        if kid is not None and self._badge_keys and kid not in self._badge_keys:
+            raise UsageError(
+                f"found a roster whose badges are digested under the key {kid!r}; this gate holds"
+                f" {', '.join(self._badge_keys)}: nobody would be known. Copy the new badge key file to the gate first"
+            )
+
+    # --- the receipt --------------------------------------------------------------------------------------------------
+
+    def _read_receipt(self) -> Receipt | None:
+        try:
+            with contextlib.closing(Directory(self._stored)) as directory:
+                version, self._source = directory.version, directory.source
+        except UsageError:
+            return None
+        receipt = read_receipt(self._receipt_path)
+        # Without its own receipt (it is damaged, or still that of the roster before) the roster is whole, and no older
+        # one replaces it all the same.
+        return receipt if receipt is not None and receipt.version == version else Receipt(version=version, hash="")
+
+    def age_ms(self, now: Now) -> int | None:
+        """Return how long ago the roster was last confirmed, as far as this boot or the wall clock can tell."""
+        return age_ms(self._receipt, now, self._boot)
+
+    def _keep(self, receipt: Receipt) -> None:
+        """Remember that this roster was confirmed now; on disk where that is due, or another roster came."""
+        now = self._now()
+        # A wall clock that nobody vouches for may be years ahead, and the roster would never grow old.
+        wall_ms = round(now.local.timestamp() * 1000) if now.synced and now.local is not None else None
+        kept = msgspec.structs.replace(receipt, boot=self._boot, boot_ms=now.boot_ms, wall_ms=wall_ms)
+        self._receipt = kept  # it holds for as long as this process runs, also where the disk does not take it
+        written = self._written
+        if written is not None and (kept.version, kept.hash, kept.etag) == (
+            written.version,
+            written.hash,
+            written.etag,
+        ):
+            is_first_dated = written.wall_ms is None and kept.wall_ms is not None
+            if kept.boot_ms - written.boot_ms < RECEIPT_EVERY_MS and not is_first_dated:
+                return
+        self._write(kept)
+
+    def _write(self, receipt: Receipt) -> None:
+        fresh = self._receipt_path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.write(msgspec.json.encode(receipt))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._receipt_path)
+        fsync_directory(self._receipt_path.parent)
+        self._written = receipt
+
+
+def read_receipt(path: Path) -> Receipt | None:
+    """Return the receipt next to a stored roster, or None where there is none that can be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Receipt)
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
+        return None
+
+
+def age_ms(receipt: Receipt | None, now: Now, boot: str) -> int | None:
+    """Return the age of a confirmation: by the boot clock within a boot, else by the wall clock, never below 0."""
+    if receipt is None:
+        return None
+    if receipt.boot == boot:
+        return max(0, now.boot_ms - receipt.boot_ms)
+    if receipt.wall_ms is None or now.local is None:
+        return None
+    age = round(now.local.timestamp() * 1000) - receipt.wall_ms
+    return age if age >= 0 else None
+
+
+def _read(answer: Any, url: str) -> bytes:
+    body = io.BytesIO()  # which gives away what it holds; a copy of it would hold up the other threads
+    for chunk in answer.iter_content(65536):
+        body.write(chunk)
+        if body.tell() > MAX_BYTES:
+            raise UsageError(f"{url}: the roster is larger than {MAX_BYTES} bytes")
+    return body.getvalue()

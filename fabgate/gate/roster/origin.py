@@ -1,0 +1,189 @@
+"""Where did the stored roster come from, and did a person allow another one to take its place?
+
+The version of a roster is a time of the computer that made it. Two versions say which roster is newer only where the
+same source made both. A source is the members file of this gate, or one collector by the id of its database, which the
+sealed roster carries. Its address and the gate's seal key do not identify it: both change while the collector stays.
+
+A roster of another source is not taken until a person on the gate adopts it (``fabgate roster adopt``). The adoption is
+a small file. It names the roster that is stored and the one that replaces it, so it is void for every other change, also
+where a crash leaves the file behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from fabgate import wire
+from fabgate.errors import UsageError
+from fabgate.gate.clock import fsync_directory
+from fabgate.gate.roster.directory import Directory, content_of
+
+log = logging.getLogger(__name__)
+
+#: The source of rosters that come from ``roster.file``.
+FILE: Final = "file"
+#: The source of rosters of a collector that does not name itself: one older than this field.
+COLLECTOR: Final = "collector"
+#: A file with less than this is read at once; an adoption has some 300 bytes.
+_MAX_BYTES: Final = 4096
+
+HOW: Final = "run 'fabgate roster adopt' on this gate"
+
+
+class Relation(Enum):
+    """How the sources of two rosters are related."""
+
+    SAME = auto()
+    OTHER = auto()
+    #: One of them was stored, or made, by a version that did not name sources.
+    UNKNOWN = auto()
+
+
+def of_collector(collector: str | None) -> str:
+    """Return the source of a roster that a collector with this id made."""
+    return COLLECTOR if collector is None else f"{COLLECTOR}:{collector}"
+
+
+def relation(one: str, other: str) -> Relation:
+    """Return how two sources are related; an empty one is not known."""
+    if one == other and one not in ("", COLLECTOR):
+        return Relation.SAME
+    if "" in (one, other) or (COLLECTOR in (one, other) and FILE not in (one, other)):
+        return Relation.UNKNOWN
+    return Relation.OTHER
+
+
+def merged(known: str, offered: str) -> str:
+    """Return what is known of the source after a roster of `offered` was taken: an id is not forgotten."""
+    is_less = offered in ("", COLLECTOR) and relation(known, offered) is Relation.UNKNOWN
+    return known if known and is_less else offered
+
+
+def in_words(source: str) -> str:
+    """Return a source as a message names it."""
+    if source == FILE:
+        return "the members file"
+    kind, _, id_ = source.partition(":")
+    return f"the collector {id_[:64]}" if id_ else ("a collector" if kind else "an unknown source")
+
+
+def refusal(stored: str, offered: str) -> str:
+    """Return why a roster of another source is not taken, and what to do."""
+    return (
+        f"found a roster of {in_words(offered)}, and the one in force is of {in_words(stored)}: it stays in force until a"
+        f" person decides. To take the other one whole, {HOW}"
+    )
+
+
+class Which(msgspec.Struct, frozen=True):
+    """One roster: its source, its version, and a hash of everything in it (hex)."""
+
+    source: str
+    version: int
+    content: str
+
+    @classmethod
+    def of(cls, roster: wire.Roster, source: str) -> Which:
+        """Return which roster this is. Raises UsageError at a badge that is not a digest."""
+        return cls(source, roster.version, content_of(roster).hex())
+
+    @classmethod
+    def stored(cls, path: Path) -> Which | None:
+        """Return which roster is stored, or None where there is none that can be read."""
+        try:
+            with contextlib.closing(Directory(path)) as directory:
+                return cls(directory.source, directory.version, (directory.content or b"").hex())
+        except UsageError:
+            return None
+
+
+class Adoption(msgspec.Struct, frozen=True):
+    """What a person allowed: this roster may take the place of that one."""
+
+    replaces: Which
+    takes: Which
+
+
+class Adoptions:
+    """The adoption of one gate, as a file next to its stored roster. For one thread; ``write`` is for the verb."""
+
+    def __init__(self, stored: Path) -> None:
+        self._stored = stored
+        self._path = stored.with_suffix(".adopt")
+        self._noticed: tuple[int, ...] | None = None
+        self._examined: tuple[int, ...] | None = None
+
+    def write(self, adoption: Adoption) -> None:
+        """Write it durably. Raises OSError."""
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        with fresh.open("wb") as file:
+            os.fchmod(file.fileno(), 0o644)  # root may write it for the account of the gate; it holds no secret
+            file.write(msgspec.json.encode(adoption))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+        fsync_directory(self._path.parent)
+
+    def arrived(self) -> bool:
+        """Say, once for each, that there is an adoption which was not there at the last call."""
+        before, self._noticed = self._noticed, self._stamp()
+        return self._noticed is not None and self._noticed != before
+
+    def waits(self) -> bool:
+        """Whether there is an adoption that ``allows`` has not examined yet."""
+        stamp = self._stamp()
+        return stamp is not None and stamp != self._examined
+
+    def allows(self, roster: wire.Roster, source: str) -> bool:
+        """Whether a person allowed this roster to take the place of the stored one.
+
+        An adoption of an earlier change, or of another version than the one offered now, is deleted. One for another
+        source stays: its gate.yaml may be in use only after a restart.
+        """
+        self._examined = self._stamp()
+        if self._examined is None:
+            return False
+        try:
+            with self._path.open("rb") as file:
+                adoption = msgspec.json.decode(file.read(_MAX_BYTES), type=Adoption)
+        except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
+            log.warning("%s: the adoption cannot be read (%s); %s again", self._path, error, HOW)
+            self.use_up()
+            return False
+        if adoption.replaces != Which.stored(self._stored):
+            log.info("%s: the adoption was for an earlier change; it is deleted", self._path)
+            self.use_up()
+            return False
+        if adoption.takes.source != source:
+            return False
+        if adoption.takes != Which.of(roster, source):
+            log.warning(
+                "%s: the adoption was for version %d, and version %d is offered now; %s again",
+                self._path,
+                adoption.takes.version,
+                roster.version,
+                HOW,
+            )
+            self.use_up()
+            return False
+        return True
+
+    def use_up(self) -> None:
+        """Delete the adoption. Where the disk refuses, it is void all the same: it names the roster of before."""
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+            fsync_directory(self._path.parent)
+
+    def _stamp(self) -> tuple[int, ...] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ctime_ns, found.st_ino

@@ -1,0 +1,1 @@
+"""What the verbs of a gate do and print."""

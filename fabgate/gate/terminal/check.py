@@ -1,0 +1,67 @@
+"""Are a gate.yaml and the roster file that it names right? For ``fabgate check``: nothing is stored, no key is made.
+
+The gate itself starts under a roster file with mistakes: the last good roster stays in force. Whoever checks is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fabgate import wire
+from fabgate.errors import UsageError
+from fabgate.gate.config import gate_yaml
+from fabgate.gate.config.gate_yaml import Config
+from fabgate.gate.roster import file as roster_file
+
+#: Whose digest is whose does not depend on the key, and the gate's own may not be there yet or not be ours to read.
+_ANY_KEY = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A configuration without a mistake, and its roster file's content; `roster` is None where a collector has it."""
+
+    config: Config
+    roster: wire.Roster | None
+
+
+def check(path: Path) -> Checked:
+    """Read gate.yaml and its roster file. Raises UsageError with a line for every mistake of both, gate.yaml's first."""
+    found, reading = gate_yaml.look(path)
+    values, roster = reading.values, None
+    without_grace = wire.holder_mistake(_rules(values))
+    if without_grace is not None:
+        reading.wrong("machine.grace_s", without_grace.removeprefix("grace_s: "))
+    mistakes = reading.mistakes
+    file = values.get("roster.file")
+    if file is not None and file.is_file():  # where there is none, gate.yaml is told so
+        topics = wire.GateTopics(values.get("site", ""), values.get("gate", ""))
+        try:
+            roster, wrong = roster_file.look(file, key=_ANY_KEY, topics=topics, fallback=_rules(values))
+        except UsageError as error:
+            mistakes.append(str(error))
+        else:
+            idle_off_s = roster.machine.idle_off_s
+            if idle_off_s is not None and values.get("inputs.running_pin", ...) is None:
+                wrong.at("machine.idle_off_s", gate_yaml.NO_RUN_SENSE.format(idle_off_s))
+            if without_grace is None and (text := wire.holder_mistake(roster.machine)) is not None:
+                wrong.at("machine.grace_s", text.removeprefix("grace_s: "))
+            if wrong.found:
+                mistakes.append(wrong.text())
+    if mistakes or found is None:
+        raise UsageError("\n".join(mistakes))
+    return Checked(found, roster)
+
+
+def _rules(values: dict[str, Any]) -> wire.MachineRules:
+    """Return the rules of a gate.yaml as far as they are right: what is wrong with them is no mistake of the members."""
+    names = gate_yaml.Machine.__struct_fields__
+    known = {name: values[f"machine.{name}"] for name in names if f"machine.{name}" in values}
+    limit_s, max_s = known.setdefault("limit_s", 1), known.get("max_s")
+    if max_s is not None and max_s < limit_s:
+        del known["max_s"]
+    if values.get("inputs.running_pin") is None:
+        known.pop("idle_off_s", None)
+    return gate_yaml.Machine(**known).rules()

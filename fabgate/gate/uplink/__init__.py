@@ -1,0 +1,1 @@
+"""The connection to the broker: entries out, acknowledgements, commands and rosters in."""

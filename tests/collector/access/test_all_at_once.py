@@ -1,0 +1,134 @@
+"""Who is refused hears every reason at once, and what ends ends although nobody tells the gate: on a gate's own decision."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.conf import settings
+
+from fabgate.collector.models import Badge, Block, Gate, Member, SpecialDay
+from fabgate.collector.people import badges
+from fabgate.gate.roster import people
+from fabgate.gate.roster.directory import Directory
+from fabgate.gate.roster.source import replace_stored
+from fabgate.rules import words as w
+from fabgate.rules.access import decide
+from tests.collector.access.test_eligibility import (
+    ada,  # noqa: F401 (fixtures)
+    built,
+    day,
+    give_badge,
+    grant,
+    laser,  # noqa: F401 (fixtures)
+    today,
+)
+from tests.collector.access.test_roster import (
+    env,  # noqa: F401 (fixtures)
+    gate,  # noqa: F401 (fixtures)
+    told,  # noqa: F401 (fixtures)
+)
+
+pytestmark = pytest.mark.usefixtures("told")
+
+
+def reasons(gate: Gate, row: Badge, folder: Path, days: int = 0, hour: int = 12) -> tuple[str, ...]:  # noqa: F811
+    """Return why a gate refuses a badge that has heard of the collector today, and of nothing since."""
+    replace_stored(built(gate), folder / "roster.db")
+    directory = Directory(folder / "roster.db")
+    local = datetime.combine(day(days), time(hour), ZoneInfo(settings.ENVIRONMENT.tz))
+    rules = people.machine_rules(directory.machine)
+    holder = directory.find(row.digest)
+    directory.close()
+    return decide(holder, rules=rules, causes=frozenset(), stale=False, now=w.Now(0, local, synced=True)).reasons
+
+
+def open_in_the_morning() -> None:
+    for ahead in range(7):
+        SpecialDay.objects.create(day=day(ahead), start=time(8), to=time(12))
+
+
+def test_a_membership_that_is_over_and_a_training_that_is_missing(gate, ada, laser, tmp_path):  # noqa: F811
+    Member.objects.update(valid_until=day(-1))
+    assert reasons(gate, Badge.objects.get(), tmp_path) == ("expired", "training-missing")
+
+
+def test_who_is_barred_hears_of_the_opening_hours_too(gate, ada, laser, tmp_path):  # noqa: F811
+    grant(ada, laser)
+    Block.objects.create(member=ada, reason="banned", actor="eve", at=datetime.now(ZoneInfo("UTC")))
+    open_in_the_morning()
+    row = Badge.objects.get()
+    assert reasons(gate, row, tmp_path, hour=9) == ("banned",)
+    assert reasons(gate, row, tmp_path, hour=20) == ("banned", "outside-hours")
+    Member.objects.update(level="maintainer")
+    assert reasons(gate, row, tmp_path, hour=20) == ("banned",)
+
+
+def test_a_machine_that_is_shut_all_week_says_so_beside_everything_else(gate, ada, laser, tmp_path):  # noqa: F811
+    for ahead in range(7):
+        SpecialDay.objects.create(day=day(ahead))
+    Member.objects.update(valid_until=day(-1))
+    assert reasons(gate, Badge.objects.get(), tmp_path) == ("expired", "training-missing", "outside-hours")
+
+
+def test_of_a_lost_badge_nobody_knows_whose_hours_hold(gate, ada, laser, tmp_path):  # noqa: F811
+    open_in_the_morning()
+    row = Badge.objects.get()
+    row.end(Badge.LOST, "eve", datetime.now(ZoneInfo("UTC")))
+    assert reasons(gate, row, tmp_path, hour=20) == ("badge-lost",)
+
+
+# --- a server's clock that was set back -------------------------------------------------------------------------------
+
+
+def test_a_badge_that_was_lost_a_moment_from_now_is_lost_and_the_roster_can_be_stored(gate, ada, laser, tmp_path):  # noqa: F811
+    grant(ada, laser)
+    row = Badge.objects.get()
+    row.end(Badge.LOST, "eve", datetime.now(ZoneInfo("UTC")) + timedelta(seconds=30))
+    assert reasons(gate, row, tmp_path) == ("badge-lost",)
+
+
+@pytest.mark.parametrize("reason", [Badge.RETURNED, Badge.LOST])
+def test_a_badge_that_changed_hands_a_moment_from_now_is_its_new_holders(gate, ada, laser, tmp_path, reason):  # noqa: F811
+    grant(ada, laser)
+    then = datetime.now(ZoneInfo("UTC")) + timedelta(seconds=30)
+    Badge.objects.get().end(reason, "eve", then)
+    mo = Member.objects.create(id="m-2")
+    row = give_badge(mo, since=then)
+    assert reasons(gate, row, tmp_path) == ("training-missing",)
+
+
+# --- loans ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("longer", [None, 5], ids=["an own badge", "a longer loan"])
+def test_a_loan_ends_at_its_midnight_beside_what_else_somebody_has(gate, ada, laser, tmp_path, longer):  # noqa: F811
+    grant(ada, laser)
+    own = Badge.objects.get()
+    if longer is not None:
+        Badge.objects.update(kind="loan", until=badges.end_of(day(longer)))
+    lent = give_badge(ada, "04A1B2C4", kind="loan", until=badges.end_of(day(1)))
+    assert [reasons(gate, lent, tmp_path, days) for days in (0, 1, 2)] == [(), (), ("expired",)]
+    assert reasons(gate, own, tmp_path, 4) == ()
+
+
+@pytest.mark.parametrize(("grace_days", "lent_for"), [(1, 3), (1, 1), (3, 1)])
+def test_a_loan_and_what_ends_beside_it_end_with_the_first_of_them(gate, ada, laser, tmp_path, grace_days, lent_for):  # noqa: F811
+    grant(ada, laser)
+    Member.objects.update(valid_until=day(0), grace_days=grace_days)
+    lent = give_badge(ada, "04A1B2C4", kind="loan", until=badges.end_of(day(lent_for)))
+    assert [reasons(gate, lent, tmp_path, days) for days in (0, 1, 2)] == [(), (), ("expired",)]
+    assert today() == day(0)
+
+
+def test_a_card_of_an_older_key_is_found_by_its_holders_own_badges_and_not_by_a_loan(gate, ada, laser, tmp_path):  # noqa: F811
+    grant(ada, laser)
+    give_badge(ada, "04A1B2C4", kind="loan", until=badges.end_of(day(1)))
+    replace_stored(built(gate), tmp_path / "roster.db")
+    directory = Directory(tmp_path / "roster.db")
+    found = directory.find_member("m-1")
+    directory.close()
+    assert isinstance(found, w.Member)
+    assert found.valid_until is None

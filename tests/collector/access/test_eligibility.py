@@ -1,0 +1,513 @@
+"""Who may use what: by hand, by training with its stages and what it wants first, by a group's badge; and why not."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+
+from fabgate import badge, wire
+from fabgate.collector.access import roster
+from fabgate.collector.access.eligibility import People
+from fabgate.collector.models import Badge, Block, Gate, Grant, Group, Machine, Member, Training
+from fabgate.collector.people import leaving
+from fabgate.collector.processes.worker import Worker
+from fabgate.gate.roster import people
+from fabgate.gate.roster.directory import Directory, store
+from fabgate.gate.roster.source import replace_stored
+from fabgate.rules import words as w
+from fabgate.rules.access import decide
+from tests.collector.access.test_roster import (
+    add,
+    env,  # noqa: F401 (fixtures)
+    gate,  # noqa: F401 (fixtures)
+    served,
+    told,  # noqa: F401 (fixtures)
+)
+
+pytestmark = pytest.mark.usefixtures("told")
+
+
+def today() -> date:
+    return datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).date()
+
+
+def day(days: int) -> date:
+    return today() + timedelta(days=days)
+
+
+@pytest.fixture
+def ada(gate) -> Member:  # noqa: F811
+    """A member with a badge and nothing else."""
+    member = Member.objects.create(id="m-1", name="Ada Lovelace")
+    give_badge(member)
+    return member
+
+
+@pytest.fixture
+def laser(gate) -> Training:  # noqa: F811
+    training = Training.objects.create(name="laser")
+    training.machines.add(gate.machine)
+    return training
+
+
+def give_badge(member: Member | None, spelling: str = "04A1B2C3", **more: Any) -> Badge:
+    digest = badge.digest(badge.parse(spelling), roster.badge_key(settings.ENVIRONMENT))
+    since = datetime.now(ZoneInfo("UTC")) - timedelta(days=10)
+    return Badge.objects.create(spelling=spelling, digest=digest, member=member, **{"since": since, **more})
+
+
+def grant(member: Member, training: Training, stage: str = "autonomous", since: int = -5, **more: Any) -> Grant:
+    return Grant.objects.create(member=member, training=training, stage=stage, since=day(since), **more)
+
+
+def built(gate: Gate) -> wire.Roster:  # noqa: F811
+    roster.rebuild()
+    return served(gate)
+
+
+def admitted(gate: Gate) -> wire.Member:  # noqa: F811
+    (found,) = built(gate).members
+    return found
+
+
+def refused(gate: Gate) -> list[str]:  # noqa: F811
+    found = built(gate)
+    assert found.members == []
+    return found.refusals[0].reasons
+
+
+def test_who_has_nothing_is_refused_for_want_of_a_training(gate, ada, laser):  # noqa: F811
+    assert refused(gate) == ["training-missing"]
+
+
+def test_who_was_let_in_by_hand_is_in_whatever_the_trainings_say(gate, ada, laser):  # noqa: F811
+    ada.machines.add(gate.machine)
+    assert (admitted(gate).id, admitted(gate).basis, admitted(gate).supervised) == ("m-1", None, False)
+
+
+@pytest.mark.parametrize(
+    ("stage", "level", "is_supervised"),
+    [("supervised", "user", True), ("autonomous", "user", False), ("instructor", "supervisor", False)],
+)
+def test_the_stage_says_how_the_machine_may_be_used(gate, ada, laser, stage, level, is_supervised):  # noqa: F811
+    given = grant(ada, laser, stage)
+    found = admitted(gate)
+    assert (found.level, found.supervised, found.basis) == (level, is_supervised, str(given.pk))
+
+
+def test_the_newest_stage_that_holds_decides(gate, ada, laser):  # noqa: F811
+    grant(ada, laser, "supervised", since=-9)
+    grant(ada, laser, "autonomous", since=-5)
+    ended = grant(ada, laser, "instructor", since=-4, until=day(-1))
+    assert (admitted(gate).level, admitted(gate).supervised) == ("user", False)
+    ended.until = day(0)
+    ended.save()
+    assert (admitted(gate).level, admitted(gate).valid_until) == ("supervisor", day(0).isoformat())
+
+
+def test_who_is_suspended_uses_nothing_of_that_training_even_if_let_in_by_hand(gate, ada, laser):  # noqa: F811
+    ada.machines.add(gate.machine)
+    grant(ada, laser)
+    suspended = grant(ada, laser, "suspended", since=-1)
+    assert refused(gate) == ["suspended"]
+    suspended.revoked_on = today()
+    suspended.save()
+    assert admitted(gate).id == "m-1"
+
+
+@pytest.mark.parametrize(
+    ("more", "reasons"),
+    [
+        ({"until": -1}, ["training-expired"]),
+        ({"revoked_on": 0}, ["training-missing"]),
+        ({"revoked_on": 1}, []),
+        ({"since": 1}, ["training-missing"]),
+        ({"until": 0}, []),
+    ],
+)
+def test_a_grant_counts_from_its_first_day_to_its_last(gate, ada, laser, more, reasons):  # noqa: F811
+    said = {name: day(value) for name, value in more.items()}
+    Grant.objects.create(member=ada, training=laser, stage="autonomous", **{"since": day(-5), **said})
+    assert (refused(gate) if reasons else [m.id for m in built(gate).members]) == (reasons or ["m-1"])
+
+
+def test_a_training_that_is_to_be_done_again_names_its_last_day(gate, ada, laser):  # noqa: F811
+    laser.expires_after_days = 30
+    laser.save()
+    given = grant(ada, laser, since=-5)
+    assert admitted(gate).valid_until == day(25).isoformat()
+    given.since = day(-31)
+    given.save()
+    assert refused(gate) == ["training-expired"]
+
+
+def test_a_training_that_is_too_old_and_what_it_wants_first_are_missing_at_once(gate, ada, laser):  # noqa: F811
+    laser.prerequisite = Training.objects.create(name="tour")
+    laser.save()
+    grant(ada, laser, until=day(-1))
+    assert refused(gate) == ["training-expired", "training-missing"]
+
+
+def test_of_two_trainings_that_open_a_machine_the_one_counts_of_which_least_is_missing(gate, ada, laser):  # noqa: F811
+    other = Training.objects.create(name="course", prerequisite=Training.objects.create(name="tour"))
+    other.machines.add(gate.machine)
+    grant(ada, other, until=day(-1))
+    assert refused(gate) == ["training-missing"]
+
+
+def test_what_a_training_wants_first_must_be_held_too(gate, ada, laser):  # noqa: F811
+    tour = Training.objects.create(name="tour", expires_after_days=10)
+    laser.prerequisite = tour
+    laser.save()
+    grant(ada, laser)
+    assert refused(gate) == ["training-missing"]
+    first = grant(ada, tour, since=-5)
+    assert admitted(gate).valid_until == day(5).isoformat()
+    first.since = day(-11)
+    first.save()
+    assert refused(gate) == ["training-expired"]
+
+
+def test_trainings_that_want_each_other_first_are_held_by_nobody(gate, ada, laser):  # noqa: F811
+    other = Training.objects.create(name="other", prerequisite=laser)
+    laser.prerequisite = other
+    laser.save()
+    grant(ada, laser)
+    grant(ada, other)
+    assert refused(gate) == ["training-missing"]
+
+
+def test_the_best_of_two_trainings_counts(gate, ada, laser):  # noqa: F811
+    other = Training.objects.create(name="course")
+    other.machines.add(gate.machine)
+    grant(ada, laser, "supervised")
+    best = grant(ada, other, "autonomous", until=day(3))
+    assert (admitted(gate).basis, admitted(gate).supervised) == (str(best.pk), False)
+
+
+def test_a_membership_keeps_its_grace_where_it_ends_before_the_training(gate, ada, laser):  # noqa: F811
+    ada.valid_until, ada.grace_days = day(1), 3
+    ada.save()
+    given = grant(ada, laser, until=day(30))
+    assert (admitted(gate).valid_until, admitted(gate).grace_days) == (day(1).isoformat(), 3)
+    given.until = day(2)
+    given.save()
+    assert (admitted(gate).valid_until, admitted(gate).grace_days) == (day(2).isoformat(), 0)
+
+
+def test_minors_are_always_supervised_and_supervise_nobody(gate, ada, laser):  # noqa: F811
+    grant(ada, laser, "instructor")
+    ada.minor = True
+    ada.level = "supervisor"
+    ada.save()
+    assert (admitted(gate).supervised, admitted(gate).level) == (True, "user")
+
+
+def test_who_has_left_is_refused_and_blocks_come_first(gate, ada, laser):  # noqa: F811
+    grant(ada, laser)
+    ada.left_on = day(0)
+    ada.save()
+    assert refused(gate) == ["no-access"]
+    Block.objects.create(member=ada, reason="banned", actor="eve", at=datetime.now(ZoneInfo("UTC")))
+    assert refused(gate) == ["banned", "no-access"]
+    Grant.objects.update(revoked_on=day(0))
+    assert refused(gate) == ["banned", "no-access", "training-missing"]
+
+
+def test_a_lost_badge_is_answered_that_it_is_lost_until_somebody_carries_it_again(gate, ada):  # noqa: F811
+    ada.machines.add(gate.machine)
+    row = Badge.objects.get()
+    row.end(Badge.LOST, "eve", datetime.now(ZoneInfo("UTC")))
+    found = built(gate)
+    assert [(member.id, member.badges) for member in found.members] == [("m-1", [])]
+    assert [(refusal.badges, refusal.reasons, refusal.id) for refusal in found.refusals] == [
+        ([row.digest], ["badge-lost"], None)
+    ]
+    give_badge(ada)
+    assert ([m.badges for m in built(gate).members], built(gate).refusals) == ([[row.digest]], [])
+
+
+def test_a_badge_that_was_lost_twice_stands_once_in_a_roster_that_gates_can_store(gate, ada, tmp_path):  # noqa: F811
+    mo = Member.objects.create(id="m-2", lang="fr")
+    for holder, reason in ((ada, Badge.LOST), (mo, Badge.LOST)):
+        row = Badge.objects.filter(ended_at=None).first() or give_badge(holder)
+        row.end(reason, "eve", datetime.now(ZoneInfo("UTC")))
+    found = built(gate)
+    lost = [(refusal.badges, refusal.lang) for refusal in found.refusals if refusal.reasons == ["badge-lost"]]
+    assert lost == [([row.digest], "fr")]
+    store(found, tmp_path / "roster.db")
+
+
+def test_a_badge_that_was_found_given_and_returned_is_lost_no_more(gate, ada):  # noqa: F811
+    ada.machines.add(gate.machine)
+    Badge.objects.get().end(Badge.LOST, "eve", datetime.now(ZoneInfo("UTC")))
+    give_badge(ada).end(Badge.RETURNED, "eve", datetime.now(ZoneInfo("UTC")))
+    assert built(gate).refusals == []
+
+
+def test_many_who_leave_at_once_are_named_so_that_no_gates_guard_lets_them_stay(gate, tmp_path):  # noqa: F811
+    stored = tmp_path / "roster.db"
+    for number in range(20):
+        member = Member.objects.create(id=f"m-{number}")
+        member.machines.add(gate.machine)
+        give_badge(member, f"04A1B2{number:02}")
+    replace_stored(built(gate), stored)
+    with transaction.atomic():
+        leaving.leave(*Member.objects.exclude(id="m-0"), actor="eve")
+    assert replace_stored(served(gate), stored).refusal is None
+    with contextlib.closing(Directory(stored)) as directory:
+        assert directory.member_ids() == {"m-0"}
+
+
+def test_a_supervisor_who_is_to_be_supervised_at_a_machine_supervises_nobody_there(gate, ada, laser):  # noqa: F811
+    Member.objects.update(level="supervisor")
+    grant(ada, laser, "supervised")
+    assert (admitted(gate).level, admitted(gate).supervised) == ("user", True)
+    grant(ada, laser, "autonomous", since=-1)
+    assert (admitted(gate).level, admitted(gate).supervised) == ("supervisor", False)
+
+
+def test_a_badge_that_was_returned_is_unknown(gate, ada):  # noqa: F811
+    ada.machines.add(gate.machine)
+    Badge.objects.get().end(Badge.RETURNED, "eve", datetime.now(ZoneInfo("UTC")))
+    assert (admitted(gate).badges, built(gate).refusals) == ([], [])
+
+
+def test_who_has_only_a_loan_is_in_the_roster_until_its_day_is_over(gate, ada):  # noqa: F811
+    ada.machines.add(gate.machine)
+    zone = ZoneInfo(settings.ENVIRONMENT.tz)
+    midnight = datetime.combine(day(1), datetime.min.time(), zone)
+    Badge.objects.update(kind="loan", until=midnight)
+    assert (admitted(gate).valid_until, admitted(gate).grace_days) == (today().isoformat(), 0)
+    own = give_badge(ada, "04A1B2C4")
+    rows = [(found.id, found.badges, found.valid_until) for found in built(gate).members]
+    lent = Badge.objects.get(kind="loan")
+    assert rows == [("m-1", [own.digest], None), ("m-1", [lent.digest], today().isoformat())]
+    own.end(Badge.RETURNED, "eve", datetime.now(zone))
+    Badge.objects.filter(kind="loan").update(until=datetime.now(zone))
+    assert admitted(gate).badges == []
+
+
+def test_a_badge_of_a_class_opens_its_machines_supervised_until_the_class_is_over(gate):  # noqa: F811
+    group = Group.objects.create(name="5b", kind="class")
+    row = give_badge(None, group=group, kind="class")
+    assert refused(gate) == ["training-missing"]
+    group.machines.add(gate.machine)
+    found = admitted(gate)
+    assert (found.id, found.name, found.badges, found.supervised) == (group.roster_id, "5b", [row.digest], True)
+    group.ended_on = day(0)
+    group.save()
+    assert refused(gate) == ["no-access"]
+
+
+def test_only_rosters_that_would_say_something_else_are_built_anew(env, gate, ada, laser):  # noqa: F811
+    add("saw-1", "saw")
+    roster.rebuild()
+    grant(ada, laser)
+    assert [changed.name for changed in roster.rebuild(only_changed=True)] == ["laser-1"]
+    assert roster.rebuild(only_changed=True) == []
+
+
+def test_it_is_said_whom_a_change_has_reached(gate, ada):  # noqa: F811
+    add("saw-1", "saw")
+    gates = roster.rebuild()
+    rosters = roster.versions(gates)
+    Gate.objects.filter(name="saw-1").update(reported_roster=rosters["saw-1"])
+    known = roster.known_by(rosters)
+    assert (known.count, [waiting.name for waiting in known.waiting]) == (1, ["laser-1"])
+    roster.rebuild()  # a later one is no matter: what was built for this change has arrived
+    assert roster.known_by(rosters).count == 1
+
+
+def test_one_persons_standing_is_that_of_everybodys(gate, ada, laser):  # noqa: F811
+    grant(ada, laser, "supervised")
+    now = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
+    alone = People(now, only=ada).standing(ada, gate.machine)
+    assert alone == People(now).standing(ada, gate.machine)
+    assert alone.is_supervised
+
+
+def test_a_machine_that_no_training_covers_is_opened_by_hand_only(gate, ada):  # noqa: F811
+    grant(ada, Training.objects.create(name="elsewhere"))
+    assert refused(gate) == ["training-missing"]
+    assert Machine.objects.get() == gate.machine
+
+
+# --- what is dated ahead ----------------------------------------------------------------------------------------------
+
+
+def last_day(gate: Gate) -> str | None:  # noqa: F811
+    found = admitted(gate)
+    assert found.grace_days == 0
+    return found.valid_until
+
+
+def test_who_leaves_on_friday_has_until_thursday_in_todays_roster(gate, ada, laser):  # noqa: F811
+    grant(ada, laser)
+    Member.objects.update(valid_until=day(30), grace_days=5, left_on=day(3))
+    assert last_day(gate) == day(2).isoformat()
+    Member.objects.update(left_on=day(0))
+    assert refused(gate) == ["no-access"]
+
+
+def test_a_membership_that_ends_before_somebody_leaves_keeps_its_end_and_its_grace(gate, ada, laser):  # noqa: F811
+    grant(ada, laser)
+    Member.objects.update(valid_until=day(1), grace_days=2, left_on=day(9))
+    assert (admitted(gate).valid_until, admitted(gate).grace_days) == (day(1).isoformat(), 2)
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_suspension_that_begins_tomorrow_ends_it_today(gate, ada, laser, by_hand):  # noqa: F811
+    grant(ada, laser)
+    if by_hand:
+        ada.machines.add(gate.machine)
+    assert last_day(gate) is None
+    coming = grant(ada, laser, "suspended", since=1)
+    assert last_day(gate) == day(0).isoformat()
+    Grant.objects.filter(pk=coming.pk).update(since=day(0))
+    assert refused(gate) == ["suspended"]
+
+
+def test_a_suspension_from_another_training_of_the_machine_shuts_it_too(gate, ada, laser):  # noqa: F811
+    grant(ada, laser)
+    other = Training.objects.create(name="engraving")
+    other.machines.add(gate.machine)
+    grant(ada, other, "suspended", since=4)
+    assert last_day(gate) == day(3).isoformat()
+
+
+def test_a_suspension_from_what_is_wanted_first_shuts_it_too(gate, ada, laser):  # noqa: F811
+    laser.prerequisite = Training.objects.create(name="safety")
+    laser.save()
+    grant(ada, laser)
+    grant(ada, laser.prerequisite)
+    grant(ada, laser.prerequisite, "suspended", since=4)
+    assert last_day(gate) == day(3).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("more", "then"),
+    [
+        ({"revoked_on": 2}, None),  # taken back before it begins
+        ({"until": 1}, None),  # over before it begins
+    ],
+)
+def test_a_suspension_that_will_never_hold_ends_nothing(gate, ada, laser, more, then):  # noqa: F811
+    grant(ada, laser)
+    grant(ada, laser, "suspended", since=2, **{name: day(days) for name, days in more.items()})
+    if then:
+        grant(ada, laser, then, since=2)
+    assert last_day(gate) is None
+
+
+def test_a_training_that_is_taken_back_on_a_day_ends_before_it(gate, ada, laser):  # noqa: F811
+    grant(ada, laser, revoked_on=day(2))
+    assert last_day(gate) == day(1).isoformat()
+    ada.machines.add(gate.machine)
+    assert last_day(gate) is None
+
+
+def test_a_gate_that_hears_nothing_keeps_to_what_was_dated_ahead(gate, ada, laser):  # noqa: F811
+    grant(ada, laser)
+    grant(ada, laser, "suspended", since=3)
+    (found,) = built(gate).members
+    member = people.member(found)
+    noon = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).replace(hour=12)
+    for days, reasons in ((2, ()), (3, ("expired",))):
+        now = w.Now(boot_ms=0, local=noon + timedelta(days=days), synced=True)
+        said = decide(member, rules=w.MachineRules(), causes=set(), stale=False, now=now)
+        assert said.reasons == reasons
+
+
+@pytest.mark.parametrize(
+    ("about", "before", "after"),
+    [
+        ({"minor": True}, "autonomous", "supervised"),
+        ({"minor": True}, "instructor", "autonomous"),
+        ({"supervised": True, "level": "maintainer"}, "instructor", "supervised"),
+    ],
+)
+def test_who_is_never_alone_loses_nothing_by_a_lower_stage(gate, ada, laser, about, before, after):  # noqa: F811
+    Member.objects.update(**about)
+    grant(ada, laser, before)
+    grant(ada, laser, after, since=2)
+    assert last_day(gate) is None
+    assert admitted(gate).supervised
+
+
+def test_where_everybody_needs_a_supervisor_only_who_supervises_loses_by_a_lower_stage(gate, ada, laser):  # noqa: F811
+    gate.machine.rules = {"supervisor": "always"}
+    gate.machine.save()
+    grant(ada, laser, "autonomous")
+    grant(ada, laser, "supervised", since=2)
+    assert last_day(gate) is None
+    grant(ada, laser, "instructor", since=-1)
+    assert last_day(gate) == day(1).isoformat()
+
+
+@pytest.mark.parametrize("first", ["laser-1", "plotter"])
+def test_a_suspension_shuts_what_wants_it_first_whichever_machine_is_asked_about_first(gate, ada, laser, first):  # noqa: F811
+    plotter = Machine.objects.create(name="plotter")
+    other = Training.objects.create(name="other", prerequisite=laser)
+    other.machines.add(plotter)
+    laser.prerequisite = other
+    laser.save()
+    grant(ada, laser, "suspended")
+    ada.machines.add(gate.machine, plotter)
+    people = People(datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)))
+    asked = sorted([gate.machine, plotter], key=lambda machine: machine.name != first)
+    assert [people.standing(ada, machine).reasons for machine in asked] == [("suspended",), ("suspended",)]
+
+
+class Clock:
+    """The collector's clock, which is set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).replace(hour=23, minute=59)
+        monkeypatch.setattr(roster, "datetime", self)
+
+    def now(self, zone: tzinfo) -> datetime:
+        """Return what it says."""
+        return self.at.astimezone(zone)
+
+
+def test_rosters_that_are_planned_before_midnight_and_stored_after_it_are_those_of_the_new_day(
+    gate,  # noqa: F811
+    ada,
+    laser,
+    monkeypatch,
+):
+    clock = Clock(monkeypatch)
+    grant(ada, laser, since=1)
+    planned = roster.plan([gate])
+    clock.at += timedelta(minutes=2)
+    roster.rebuild(planned=planned)
+    assert [member.id for member in served(gate).members] == ["m-1"]
+
+
+def test_rosters_that_were_built_while_the_clock_was_wrong_are_those_of_today_a_minute_later(
+    gate,  # noqa: F811
+    ada,
+    laser,
+    monkeypatch,
+):
+    clock, worker = Clock(monkeypatch), Worker()
+    clock.at = clock.at.replace(hour=12)
+    grant(ada, laser, since=0)
+    worker.turn(clock.at)
+    assert [member.id for member in served(gate).members] == ["m-1"]
+    clock.at -= timedelta(days=1)
+    roster.rebuild()
+    assert served(gate).members == []
+    clock.at += timedelta(days=1, minutes=1)
+    worker.turn(clock.at)
+    assert [member.id for member in served(gate).members] == ["m-1"]
+    version = served(gate).version
+    worker.turn(clock.at)
+    assert served(gate).version == version

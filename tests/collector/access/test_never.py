@@ -1,0 +1,65 @@
+"""A machine of which it was written that nobody needs a supervisor: minors, classes and learners need one all the same."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.conf import settings
+
+from fabgate.collector.machines import presets
+from fabgate.collector.machines import rules as machines
+from fabgate.collector.models import Gate, Group, Machine
+from fabgate.collector.pages.machines.forms import RulesForm
+from fabgate.gate.roster import people
+from fabgate.rules import words as w
+from fabgate.rules.access import decide
+from tests.collector.access.test_eligibility import built, give_badge
+from tests.collector.access.test_roster import (
+    env,  # noqa: F401 (fixtures)
+    gate,  # noqa: F401 (fixtures)
+    told,  # noqa: F401 (fixtures)
+)
+
+pytestmark = pytest.mark.usefixtures("told")
+
+
+@pytest.fixture
+def printer(gate) -> Gate:  # noqa: F811
+    Machine.objects.update(rules={"supervisor": "never"})
+    return Gate.objects.get()
+
+
+def test_a_class_badge_needs_a_supervisor_there(printer):
+    group = Group.objects.create(name="5b", kind="class")
+    group.machines.add(printer.machine)
+    give_badge(None, group=group, kind="class")
+    served = built(printer)
+    (found,) = served.members
+    now = w.Now(0, datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)), synced=True)
+    rules = people.machine_rules(served.machine)
+    said = decide(people.member(found), rules=rules, causes=frozenset(), stale=False, now=now)
+    assert said.needs_supervisor
+
+
+def test_gates_of_before_are_served_the_word_that_they_take_so(printer):
+    assert built(printer).machine.supervisor == "minors"
+
+
+def test_no_page_offers_it_and_a_form_that_is_saved_unchanged_says_what_holds(printer):
+    form = RulesForm(machine=Machine.objects.get())
+    field = form["supervisor"]
+    assert [word for word, _ in field.field.choices] == ["minors", "always"]
+    assert field.value() == "minors"
+
+
+def test_no_preset_says_it():
+    assert {rules["supervisor"] for rules in presets.PRESETS.values()} == {"minors"}
+
+
+def test_the_command_takes_the_word_and_prints_what_holds(printer, capsys):
+    name = Machine.objects.get().name
+    machines.command(argparse.Namespace(name=name, title=None, preset=None, rules=["supervisor=never"]))
+    assert "supervisor=minors\n" in capsys.readouterr().out

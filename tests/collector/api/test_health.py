@@ -1,0 +1,156 @@
+"""Whether the collector is well, as a monitor hears it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.conf import settings
+from django.db import DatabaseError
+from django.test import Client
+
+from fabgate.collector.api import health
+from fabgate.collector.base.key_files import new_key, write_secret
+from fabgate.collector.models import Collector, Gate, Heartbeat, Machine
+from fabgate.collector.processes.ingest import Ingest
+from fabgate.collector.processes.worker import Worker
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture
+def well():
+    """Both processes were heard just now."""
+    for name in health.HEARD_WITHIN_S:
+        Heartbeat.beat(name, datetime.now(UTC))
+
+
+def test_all_is_well_while_its_processes_are_heard_and_the_database_answers(well):
+    answer = Client().get("/healthz")
+    found = answer.json()
+    assert (answer.status_code, found["ok"], found["troubles"]) == (200, True, [])
+    assert (found["database"], found["gates"]) == (
+        {"ok": True},
+        {"too_much": 0, "known": 0, "silent": 0, "wrong_clock": 0},
+    )
+    assert (found["ingest"]["heard_s"] < 60, found["ingest"]["within_s"]) == (True, 60)
+    assert found["disk"]["free_bytes"] > 0
+
+
+@pytest.mark.parametrize(("name", "age_s"), [("ingest", 61), ("worker", 181)])
+def test_a_process_that_fell_silent_is_named(well, name, age_s):
+    now = datetime.now(UTC)
+    Heartbeat.beat(name, now - timedelta(seconds=age_s - 1))
+    assert health.look(now).troubles == ()
+    Heartbeat.beat(name, now - timedelta(seconds=age_s))
+    assert health.look(now).troubles == (f"{name} was last heard {age_s} s ago",)
+
+
+def test_what_troubles_a_process_is_told(well):
+    Heartbeat.beat("ingest", datetime.now(UTC), "no connection to broker.lan")
+    answer = Client().get("/healthz")
+    assert answer.status_code == 503
+    assert answer.json()["troubles"] == ["ingest: no connection to broker.lan"]
+
+
+def test_a_process_that_lives_in_another_zone_than_the_database_says_so(well, tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "ENVIRONMENT", replace(settings.ENVIRONMENT, data=tmp_path))
+    write_secret(settings.ENVIRONMENT.badge_key_file, new_key("b1"))
+    ours = settings.ENVIRONMENT.tz
+    Collector.objects.create(id=1, collector="c", site="lyon", rolled_tz=ours)
+    Worker().turn(datetime.now(UTC))
+    assert health.look(datetime.now(UTC)).troubles == ()
+    Collector.objects.update(rolled_tz="Asia/Tokyo")  # as a service on another computer does
+    Worker().turn(datetime.now(UTC))
+    said = f"it lives in {ours}, but the collector in Asia/Tokyo: set one FABGATE_TZ for all, and restart them"
+    assert health.look(datetime.now(UTC)).troubles == (f"web: {said}", f"worker: {said}")
+
+
+def test_processes_that_were_never_started_are_to_be_started():
+    answer = Client().get("/healthz")
+    assert (answer.status_code, answer.json()["ok"]) == (503, False)
+    assert answer.json()["troubles"] == ["ingest was never heard: start it", "worker was never heard: start it"]
+
+
+def test_a_database_that_does_not_answer_is_told_without_its_own_words(well, monkeypatch):
+    def broken(*_):
+        raise DatabaseError("password of ada at db.lan refused")
+
+    monkeypatch.setattr(Heartbeat.objects, "all", broken)
+    answer = Client().get("/healthz")
+    assert (answer.status_code, answer.json()["database"]) == (503, {"ok": False})
+    assert "ada" not in answer.content.decode()
+
+
+def test_a_disk_that_is_nearly_full_is_told(well, monkeypatch):
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=health.DISK_BYTES - 1))
+    assert health.look(datetime.now(UTC)).troubles == ("only 268 MB are free in FABGATE_DATA",)
+
+
+def test_silent_gates_are_counted_but_make_nobody_ill_and_retired_machines_have_none(well):
+    saw, old = Machine.objects.create(name="saw"), Machine.objects.create(name="old", retired_at=datetime.now(UTC))
+    Gate.objects.create(name="saw-1", machine=saw, online=True)
+    Gate.objects.create(name="saw-2", machine=saw)
+    Gate.objects.create(name="old-1", machine=old)
+    Gate.objects.create(name="spare")
+    found = health.look(datetime.now(UTC))
+    assert (found.found["gates"], found.is_well) == ({"too_much": 0, "known": 2, "silent": 1, "wrong_clock": 0}, True)
+
+
+def test_only_reading_is_possible(well):
+    assert Client().post("/healthz").status_code == 405
+
+
+def test_an_ingest_says_at_once_when_its_broker_comes_and_goes():
+    ingest = Ingest(replace(settings.ENVIRONMENT, mqtt_host="broker.lan"))
+    told = lambda: Heartbeat.objects.get(name="ingest").trouble  # noqa: E731
+    ingest._beat()
+    assert told() == "no connection to broker.lan"
+    ingest._serving = ingest._link.connected = True
+    ingest._beat()
+    assert told() == ""
+    Heartbeat.objects.all().delete()
+    ingest._beat()
+    assert not Heartbeat.objects.exists(), "the same again is said only now and then"
+    ingest._link._refused_at = time.monotonic()
+    ingest._beat()
+    assert told() == "the broker refuses what is published: look at its access list"
+    ingest._link.connected = False
+    ingest._beat()
+    assert told() == "no connection to broker.lan"
+
+
+def test_an_ingest_that_cannot_say_that_it_lives_goes_on(monkeypatch, caplog):
+    def broken(*_, **_known):
+        raise DatabaseError("locked")
+
+    monkeypatch.setattr(Heartbeat, "beat", broken)
+    Ingest(settings.ENVIRONMENT)._beat()
+    assert "cannot say that it is alive: locked" in caplog.text
+
+
+def test_a_gate_whose_clock_is_wrong_is_somebodys_to_look_at_without_saying_which(well):
+    Gate.objects.create(name="saw", machine=Machine.objects.create(name="saw"), online=True, clock_off_ms=-3_600_000)
+    found = health.look(datetime.now(UTC))
+    assert found.found["gates"]["wrong_clock"] == 1
+    assert found.troubles == ("the clock of 1 gate is wrong: the page Gates says by how much",)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["mad"], "1 gate sends more than a gate may: the page Gates says which"),
+        (["mad", "saw"], "2 gates send more than a gate may: the page Gates says which"),
+    ],
+)
+def test_a_gate_that_sends_too_much_is_somebodys_to_look_at_for_an_hour(well, names, said):
+    now = datetime.now(UTC)
+    for name in names:
+        Gate.objects.create(name=name, too_much_at=now)
+    assert health.look(now).troubles == (said,)
+    Gate.objects.update(too_much_at=now - timedelta(hours=1))
+    assert health.look(now).troubles == ()

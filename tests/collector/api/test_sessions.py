@@ -1,0 +1,207 @@
+"""Does the API tell sessions in a stable order, to whoever has the right key, and is its description current?"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from fabgate.collector.api import sessions
+from fabgate.collector.intake.store import Store
+from fabgate.collector.models import ApiKey, LedgerLine, Member, Review, UsageSession
+from fabgate.collector.sessions import corrections
+from tests.collector.gates import NOON, Journal
+
+pytestmark = pytest.mark.usefixtures("database")
+DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"
+
+
+@pytest.fixture
+def journal(database) -> Journal:
+    Member.objects.create(id="m-1", name="Zoé Müller")
+    journal = Journal()
+    journal.write("gate.started", version="1")
+    for number in range(5):
+        journal.start(f"s-{number}")
+        journal.end(f"s-{number}", 1_001 + number)
+    Store("lyon").store(journal.messages(), NOON)
+    return journal
+
+
+@pytest.fixture
+def token(database) -> str:
+    return ApiKey.make("Invoices", ["sessions:read"], made_by=None, expires_at=None)[1]
+
+
+def ask(token: str, query: str = "", *, method: str = "GET", **headers: str) -> Any:
+    said = {"authorization": f"Bearer {token}", **headers}
+    return Client().generic(method, f"/api/v1/sessions{query}", headers=said)
+
+
+def read_all(token: str, after: str = "0", limit: int = 2) -> tuple[list[dict[str, Any]], str]:
+    found: list[dict[str, Any]] = []
+    while True:
+        answer = ask(token, f"?after={after}&limit={limit}").json()
+        found += answer["sessions"]
+        after = answer["next"]
+        if not answer["more"]:
+            return found, after
+
+
+def test_every_session_is_told_once_in_pages_that_follow_each_other(journal, token):
+    rows, after = read_all(token)
+    assert [(row["session"], row["time_ms"]) for row in rows] == [(f"s-{n}", 1_001 + n) for n in range(5)]
+    assert ask(token, f"?after={after}").json() == {"sessions": [], "next": after, "more": False}
+    assert (rows[0]["member"], rows[0]["member_name"], rows[0]["machine"]) == ("m-1", "Zoé Müller", "laser-1")
+
+
+def test_corrections_come_as_new_rows_and_old_rows_stay(journal, token):
+    before, after = read_all(token)
+    corrections.correct("s-2", "time", "5", author="eve", reason="a test cut")
+    rows, _ = read_all(token, after)
+    assert [(row["session"], row["kind"], row["time_ms"], row["author"], row["why"]) for row in rows] == [
+        ("s-2", "corrected", 5, "eve", "a test cut")
+    ]
+    assert read_all(token)[0][:5] == before
+
+
+def test_a_contest_and_its_end_come_as_new_rows(journal, token):
+    _, after = read_all(token)
+    corrections.contest(UsageSession.objects.get(pk="s-2"), "that was my twin", author="ada")
+    corrections.accept(Review.objects.get(), author="eve", note="the camera shows you")
+    rows, _ = read_all(token, after)
+    assert [(row["session"], row["kind"], row["review"], row["author"], row["why"]) for row in rows] == [
+        ("s-2", "reviewed", "contested", "ada", "that was my twin"),
+        ("s-2", "reviewed", "", "eve", "the camera shows you"),
+    ]
+
+
+def test_what_is_stored_between_two_pages_is_told_after_them_and_nothing_twice(journal, token):
+    found: list[tuple[str, int]] = []
+    after = "0"
+    for number in range(10):
+        answer = ask(token, f"?after={after}&limit=2").json()
+        found += [(row["session"], row["position"]) for row in answer["sessions"]]
+        after = answer["next"]
+        # They ended before what was told already: the list goes by when they were stored.
+        earlier = Journal(name=f"j-{number}", gate=f"gate-{number}")
+        early = [
+            earlier.write("gate.started", version="1"),
+            earlier.start(f"early-{number}"),
+            earlier.end(f"early-{number}", 1),
+        ]
+        Store("lyon").store(early if number < 4 else [], NOON)
+    assert not answer["more"]
+    assert [name for name, _ in found] == [*(f"s-{n}" for n in range(5)), *(f"early-{n}" for n in range(4))]
+    assert [position for _, position in found] == sorted({position for _, position in found})
+
+
+def test_a_cursor_of_another_collector_is_refused(journal, token):
+    _, after = read_all(token)
+    position, _, moment = after.partition(".")
+    for other in (f"{position}.{int(moment) + 1}", f"{int(position) + 1}.{moment}"):
+        answer = ask(token, f"?after={other}")
+        assert answer.status_code == 409
+        assert "another collector's" in answer.json()["detail"]
+
+
+def test_a_cursor_from_before_a_restore_is_refused_rather_than_lose_rows(journal, token):
+    _, after = read_all(token)
+    LedgerLine.objects.update(at=NOON + timedelta(days=1))
+    answer = ask(token, f"?after={after}")
+    assert answer.status_code == 409
+    assert "restored" in answer.json()["detail"]
+    LedgerLine.objects.all().delete()
+    assert ask(token, f"?after={after}").status_code == 409
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *(
+            "?after=x",
+            "?after=-1",
+            "?after=1.",
+            "?after=1",
+            "?after=",
+            "?after=" + "9" * 40,
+            "?after=0%00",
+            "?after=0%0A",
+        ),
+        "?after=1%D9%A3.1",  # an Arabic digit
+        *("?limit=0", "?limit=1001", "?limit=-1", "?limit=x", "?limit=1.5", "?limit=" + "9" * 5_000),
+    ],
+)
+def test_what_is_not_understood_is_said(journal, token, query):
+    answer = ask(token, query)
+    name, _, value = query[1:].partition("=")
+    wanted = {"after": "0, or the `next` of an answer as it was", "limit": "a whole number from 1 to 1000"}[name]
+    assert answer.status_code == 422
+    assert answer.json() == {"detail": f"{name}: found {unquote(value)[:40]!r}, wanted {wanted}"}
+
+
+@pytest.mark.parametrize("limit", [1, 4, 5, 6, 1_000])
+def test_a_limit_is_kept_exactly_and_more_says_whether_there_is_more(journal, token, limit):
+    answer = ask(token, f"?limit={limit}").json()
+    assert (len(answer["sessions"]), answer["more"]) == (min(limit, 5), limit < 5)
+
+
+def test_without_a_key_nothing_is_told(journal, token):
+    assert Client().get("/api/v1/sessions").status_code == 401
+    answer = ask("fg_wrong")
+    assert answer.status_code == 401
+    assert answer["WWW-Authenticate"].startswith("Bearer")
+    assert "wanted one from More" in answer.json()["detail"]
+
+
+def test_a_key_that_is_over_or_for_something_else_opens_nothing(journal):
+    over = ApiKey.make("a", ["sessions:read"], made_by=None, expires_at=timezone.now() - timedelta(seconds=1))[1]
+    other = ApiKey.make("b", ["floor:read"], made_by=None, expires_at=None)[1]
+    assert ask(over).status_code == 401
+    answer = ask(other)
+    assert answer.status_code == 403
+    assert "sessions:read" in answer.json()["detail"]
+
+
+def test_a_key_remembers_when_it_was_used(journal, token):
+    ask(token)
+    assert ApiKey.objects.get().last_used_at is not None
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"])
+def test_it_is_only_read(journal, token, method):
+    answer = ask(token, method=method)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
+    assert answer.json()["detail"].endswith(f"Found {method}, wanted GET, HEAD")
+
+
+def test_head_tells_of_an_answer_what_get_does(journal, token):
+    for query in ("", "?limit=x"):
+        whole, head = ask(token, query), ask(token, query, method="HEAD")
+        assert (head.status_code, head.headers) == (whole.status_code, whole.headers)
+    assert Client().head("/api/v1/sessions").status_code == 401
+
+
+def test_who_takes_gzip_is_answered_with_it(journal, token):
+    plain, small = ask(token), ask(token, **{"accept-encoding": "gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert len(small.content) == int(small.headers["Content-Length"]) < len(plain.content)
+    assert json.loads(gzip.decompress(small.content)) == plain.json()
+    assert plain.headers["Vary"] == small.headers["Vary"] == "Accept-Encoding"
+
+
+def test_the_document_is_current():
+    found = json.loads(DOCUMENT.read_text(encoding="utf-8"))
+    assert found == json.loads(json.dumps(sessions.document())), "run: python -m tools.openapi"
+
+
+def test_the_document_can_be_asked_for():
+    assert Client().get("/api/v1/openapi.json").json()["info"]["title"] == "fabgate"

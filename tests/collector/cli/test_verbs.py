@@ -1,0 +1,458 @@
+"""The verbs as processes."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import shlex
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from fabgate.collector import DEFAULT_DATA
+from fabgate.collector.base import data_folder
+from fabgate.collector.cli import verbs as cli
+from fabgate.demo.ports import free_port
+from tests.support.mosquitto import mosquitto
+from tests.support.patience import HANGS_S
+
+MAKING = "note: making a new collector in {home}: database and keys (FABGATE_DATA)\n"
+PERIOD = ("--from", "2026-11-01", "--to", "2026-12-01")
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FABGATE_")}
+    return {**inherited, "FABGATE_SITE": "lyon", "FABGATE_DATA": str(home), "FABGATE_MQTT_PORT": "1", **more}
+
+
+def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "fabgate.collector", *arguments],
+        check=False,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=HANGS_S,
+    )
+
+
+def test_wrong_values_end_with_code_2_and_a_line_each(tmp_path):
+    done = run(environment(tmp_path, FABGATE_SITE="", FABGATE_TZ="Mars"), "migrate")
+    assert done.returncode == 2
+    assert [line[: line.index(":", 8)] for line in done.stderr.splitlines()] == [
+        "error: FABGATE_SITE",
+        "error: FABGATE_TZ",
+    ]
+
+
+def test_what_was_put_back_is_said_to_be_taken_so(tmp_path):
+    assert "put back" not in run(environment(tmp_path), "migrate").stdout
+    done = run(environment(tmp_path), "migrate", "--restored")
+    assert done.returncode == 0
+    assert done.stdout.startswith("taken as put back: ")
+    assert "everybody signs in again" in done.stdout
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    done = run(environment(tmp_path / "file" / "data"), "migrate")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: FABGATE_DATA: found")
+
+
+#: Starts where no file can be opened any more, and says with which code that ends.
+_TOO_MANY_FILES = """
+import resource
+from zoneinfo import ZoneInfo
+from fabgate.collector.processes import start
+from fabgate.errors import FabgateError
+ZoneInfo("UTC")  # it is read from a file, once
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+try:
+    start.prepare()
+except FabgateError as error:
+    print(error.exit_code, error)
+"""
+
+
+def test_a_directory_that_cannot_be_used_for_a_while_ends_no_collector_for_good(tmp_path):
+    ours = environment(tmp_path)
+    done = subprocess.run([sys.executable, "-c", _TOO_MANY_FILES], env=ours, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("1 FABGATE_DATA: found"), "2 is for what no later attempt can mend"
+    assert "cannot be used now (Too many open files)" in done.stdout
+
+
+def test_the_first_start_makes_secrets_that_only_their_owner_reads_and_no_start_changes_them(tmp_path):
+    home = tmp_path / "data"
+    assert run(environment(home), "migrate").returncode == 0
+    secrets = ("secret.key", "badge.keys", "collector.db")
+    assert {stat.S_IMODE((home / name).stat().st_mode) for name in secrets} == {0o600}
+    before = [(home / name).read_bytes() for name in secrets[:2]]
+    assert run(environment(home), "migrate").returncode == 0
+    assert [(home / name).read_bytes() for name in secrets[:2]] == before
+
+
+def test_processes_that_start_at_once_wait_for_each_other(tmp_path):
+    command = [sys.executable, "-m", "fabgate.collector", "migrate"]
+    started = [subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE) for _ in range(4)]
+    ended = [(p.communicate(timeout=HANGS_S)[1].decode(), p.returncode) for p in started]
+    assert sorted(ended) == [("", 0)] * 3 + [(MAKING.format(home=tmp_path), 0)]
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("usage", *PERIOD),
+        ("sessions", *PERIOD),
+        ("holes",),
+        ("gates", "--json"),
+        ("machine-set", "laser"),
+        ("lock", "laser-1", "--reason", "x"),
+        ("unlock", "laser-1"),
+        ("member-block", "m-1", "--reason", "banned"),
+        ("member-unblock", "m-1"),
+    ],
+    ids=lambda verb: verb[0],
+)
+def test_a_verb_that_would_have_nothing_to_look_at_makes_nothing_and_says_where_it_looked(tmp_path, verb):
+    home = tmp_path / "data"
+    done = run(environment(home), *verb)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: found no collector database at {home}/collector.db; wanted FABGATE_DATA to point at it, or"
+        " `fabgate collector run` to make one\n"
+    )
+    assert not home.exists()
+
+
+def test_a_verb_that_sets_up_makes_a_collector_and_says_where_once(tmp_path):
+    env = environment(tmp_path / "data")
+    first = run(env, "gate-add", "laser-1", "--machine", "laser", "--json")
+    assert (first.returncode, first.stderr) == (0, MAKING.format(home=tmp_path / "data"))
+    json.loads(first.stdout)
+    assert run(env, "migrate").stderr == ""
+
+
+def verbs() -> dict[str, argparse.ArgumentParser]:
+    subparsers = argparse.ArgumentParser().add_subparsers()
+    cli.add_verbs(subparsers)
+    return subparsers.choices
+
+
+@pytest.mark.parametrize("name", verbs())
+def test_the_help_of_each_verb_names_site_and_data_their_default_and_an_example_that_is_understood(name):
+    told = verbs()[name].format_help()
+    assert "FABGATE_SITE" in told
+    assert f"FABGATE_DATA  the directory of database and keys (default: {DEFAULT_DATA})" in told
+    site, *words = shlex.split(told.rpartition("example:\n")[2])
+    assert (site, words[:3]) == ("FABGATE_SITE=lyon", ["fabgate", "collector", name])
+    verbs()[name].parse_args(words[3:])
+
+
+def test_the_help_of_all_verbs_names_site_and_data_and_their_default(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"FABGATE_DATA (the directory of database and keys; default: {DEFAULT_DATA})" in told
+    assert "FABGATE_SITE=lyon FABGATE_DATA=/srv/fabgate fabgate collector gates" in told
+
+
+def test_a_database_of_another_site_is_refused(tmp_path):
+    run(environment(tmp_path), "migrate")
+    done = run(environment(tmp_path, FABGATE_SITE="paris"), "gates")
+    assert done.returncode == 1
+    assert "the database holds the site 'lyon'" in done.stderr
+
+
+def test_a_workshop_is_set_up_by_commands(tmp_path):
+    env = environment(tmp_path / "data")
+    made = run(env, "gate-add", "laser-1", "--machine", "laser", "--rules", "limit_s=7200", "mode=hold", "--json")
+    assert json.loads(made.stdout)["machine_rules"]["limit_s"] == 7200
+    (tmp_path / "m.csv").write_text("id,badges,machines\nm-1,04A1B2C3,laser\n")
+    done = run(env, "import-members", str(tmp_path / "m.csv"))
+    assert (done.returncode, done.stdout) == (
+        0,
+        "1 member imported (1 new) with 1 badge; laser-1 will know when asking for its roster next\n",
+    )
+    assert run(env, "lock", "laser-1", "--when", "now", "--reason", "belt").returncode == 0
+    (row,) = json.loads(run(env, "gates", "--json").stdout)
+    assert (row["gate"], row["machine"], row["locked"]) == ("laser-1", "laser", True)
+    done = run(env, "usage", "--from", "2026-11-01", "--to", "2026-12-01", "--json")
+    assert json.loads(done.stdout)["usage"] == []
+    done = run(env, "usage", "--from", "x", "--to", "y")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 2)
+
+
+@pytest.mark.broker
+def test_run_keeps_ingest_web_and_worker_alive(tmp_path):
+    home = tmp_path / "data"
+    with mosquitto(tmp_path / "broker") as broker:
+        port = free_port()
+        env = environment(home, FABGATE_MQTT_PORT=str(broker.port), FABGATE_WEB_PORT=str(port))
+        running = subprocess.Popen([sys.executable, "-m", "fabgate.collector", "run"], env=env, stderr=subprocess.PIPE)
+        try:
+            until_healthy(port)
+            first = children(running.pid)
+            assert sorted(first.values()) == ["ingest", "web", "worker"]
+            os.kill(next(pid for pid, verb in first.items() if verb == "web"), signal.SIGKILL)
+            until(lambda: children(running.pid).keys() - first.keys())
+            until_healthy(port)
+        finally:
+            running.terminate()
+            _, errors = running.communicate(timeout=HANGS_S)
+        assert running.returncode == 0, errors.decode()
+    with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def children(parent: int) -> dict[int, str]:
+    """Return the verb of each child by process id."""
+    found = {}
+    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if b"fabgate.collector" in words:
+            found[int(pid)] = words[words.index(b"fabgate.collector") + 1].decode()
+    return found
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + HANGS_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def until_healthy(port: int) -> None:
+    def healthy() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=HANGS_S) as answer:
+                return json.load(answer)["ok"] is True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    until(healthy)
+
+
+# --- the time zone ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_paris(tmp_path) -> Path:
+    """A collector that was served from Paris once."""
+    home = tmp_path / "data"
+    assert (
+        run(environment(home, FABGATE_TZ="Europe/Paris"), "gate-add", "laser-1", "--machine", "laser").returncode == 0
+    )
+    return home
+
+
+def zone_of(home: Path) -> str:
+    with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection:
+        return connection.execute("SELECT rolled_tz FROM collector_collector").fetchone()[0]
+
+
+def zone_of_roster(home: Path) -> str:
+    with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection:
+        (packed,) = connection.execute("SELECT body FROM collector_servedroster").fetchone()
+        return json.loads(gzip.decompress(packed))["tz"]
+
+
+def test_a_verb_without_a_zone_lives_in_that_of_the_database(in_paris):
+    done = run(environment(in_paris), "lock", "laser-1", "--reason", "Belt")
+    assert done.returncode == 0, done.stderr
+    assert "sums of days" not in done.stderr
+    assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Europe/Paris", "Europe/Paris")
+
+
+def test_a_verb_that_finds_sums_to_be_made_anew_makes_them_in_the_zone_of_the_database(in_paris):
+    with contextlib.closing(sqlite3.connect(in_paris / "collector.db")) as connection, connection:
+        connection.execute("UPDATE collector_collector SET rolled_tz = '-Europe/Paris'")  # as migration 0017 does
+    refused = run(environment(in_paris, FABGATE_TZ="Asia/Tokyo"), "accounts")
+    assert "the collector lives in 'Europe/Paris'" in refused.stderr
+    done = run(environment(in_paris), "lock", "laser-1", "--reason", "Belt")
+    assert done.returncode == 0, done.stderr
+    assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Europe/Paris", "Europe/Paris")
+
+
+def test_a_verb_that_was_told_no_zone_settles_none_for_a_new_collector(tmp_path):
+    home = tmp_path / "data"
+    assert run(environment(home), "gate-add", "laser-1", "--machine", "laser").returncode == 0
+    assert zone_of(home) == ""
+    assert run(environment(home, FABGATE_TZ="Europe/Paris"), "accounts").returncode == 0
+    assert zone_of(home) == "Europe/Paris"
+
+
+def test_whoever_lets_a_gate_in_again_waits_for_another_whose_files_are_not_there_yet(in_paris):
+    folder = in_paris / "gates" / "laser-1"
+    before = {file.name: file.read_text() for file in folder.iterdir()}
+    with data_folder.alone(in_paris / data_folder.LETTING_IN):
+        again = ("gate-add", "laser-1", "--machine", "laser", "--new-token")
+        both = [
+            subprocess.Popen(
+                [sys.executable, "-m", "fabgate.collector", *again],
+                env=environment(in_paris),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            for _ in range(2)
+        ]
+        until(lambda: all(is_waiting(one.pid, in_paris / data_folder.LETTING_IN) for one in both))
+        assert {file.name: file.read_text() for file in folder.iterdir()} == before
+        assert token_hash(in_paris) == hashed(before["token"])
+    assert [one.wait(HANGS_S) for one in both] == [0, 0]
+    after = {file.name: file.read_text() for file in folder.iterdir()}
+    assert after.keys() == before.keys()
+    assert after["token"] != before["token"]
+    assert after["seal.keys"] != before["seal.keys"]
+    assert token_hash(in_paris) == hashed(after["token"])
+
+
+def token_hash(home: Path) -> str:
+    with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection:
+        return connection.execute("SELECT token_hash FROM collector_gate WHERE name = 'laser-1'").fetchone()[0]
+
+
+def hashed(token: str) -> str:
+    return hashlib.sha256(token.strip().encode()).hexdigest()
+
+
+def test_what_serves_settles_the_zone_of_a_new_collector_by_its_default(tmp_path):
+    assert "the collector lives" not in served(tmp_path / "data")
+    assert zone_of(tmp_path / "data") == "UTC"
+
+
+def test_a_verb_reads_and_prints_dates_in_the_zone_of_the_database(in_paris):
+    period = ("--from", "2026-07-01", "--to", "2026-07-02", "--json")
+    of_the_database, said = (
+        run(environment(in_paris, **tz), "usage", *period) for tz in ({}, {"FABGATE_TZ": "Europe/Paris"})
+    )
+    assert of_the_database.returncode == 0, of_the_database.stderr
+    assert of_the_database.stdout == said.stdout
+    assert "2026-07-01T00:00:00+02:00" in of_the_database.stdout
+
+
+def test_a_verb_with_another_zone_than_the_database_is_refused(in_paris):
+    done = run(environment(in_paris, FABGATE_TZ="Asia/Tokyo"), "accounts")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: FABGATE_TZ: found 'Asia/Tokyo', but the collector lives in 'Europe/Paris'; unset it, or set it for"
+        " `fabgate collector run` (or its units) and restart that: it takes the collector to another zone\n"
+    )
+    assert zone_of(in_paris) == "Europe/Paris"
+
+
+def served(home: Path, **more: str) -> str:
+    """Serve the pages until they are there, and return the log."""
+    port, log = free_port(), home.with_name("log")
+    env = environment(home, FABGATE_WEB_PORT=str(port), **more)
+    with log.open("w") as file:
+        web = subprocess.Popen([sys.executable, "-m", "fabgate.collector", "web"], env=env, stderr=file)
+    try:
+        until(lambda: web.poll() is not None or answers(port))
+    finally:
+        web.terminate()
+        code = web.wait(HANGS_S)
+    assert code == 0, log.read_text()
+    return log.read_text()
+
+
+def answers(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=HANGS_S).close()
+    except urllib.error.HTTPError:
+        return True  # nothing is stored, and it says so
+    except OSError:
+        return False
+    return True
+
+
+def test_what_serves_takes_the_collector_to_another_zone_when_told_to_and_not_for_want_of_a_word(in_paris):
+    changed = "the sums of days are those of Asia/Tokyo now"
+    assert "sums of days" not in served(in_paris)
+    assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Europe/Paris", "Europe/Paris")
+    assert served(in_paris, FABGATE_TZ="Asia/Tokyo").count(changed) == 1
+    assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Asia/Tokyo", "Asia/Tokyo")
+    assert changed not in served(in_paris, FABGATE_TZ="Asia/Tokyo")
+
+
+def test_no_service_takes_the_collector_to_another_zone_while_another_one_runs(in_paris):
+    start = "from fabgate.collector.processes import start; start.OTHERS_END_S = {}; start.prepare(owns=True)"
+    tokyo = environment(in_paris, FABGATE_TZ="Asia/Tokyo")
+    worker = subprocess.Popen([sys.executable, "-m", "fabgate.collector", "worker"], env=environment(in_paris))
+    try:
+        beats = "SELECT count(*) FROM collector_heartbeat"
+        with contextlib.closing(sqlite3.connect(in_paris / "collector.db")) as connection:
+            until(lambda: connection.execute(beats).fetchone() == (1,))
+        done = subprocess.run(
+            [sys.executable, "-c", start.format(0)], env=tokyo, check=False, capture_output=True, text=True
+        )
+        assert "UsageError: FABGATE_TZ: found 'Asia/Tokyo', but the collector lives in 'Europe/Paris'" in done.stderr
+        assert "set the same for all of them" in done.stderr
+        assert zone_of(in_paris) == "Europe/Paris"
+        waits = subprocess.Popen([sys.executable, "-c", start.format(HANGS_S)], env=tokyo)
+        until(lambda: is_waiting(waits.pid, in_paris / ".starting"))
+    finally:
+        worker.terminate()
+        worker.wait(HANGS_S)
+    assert waits.wait(HANGS_S) == 0  # they were restarted together
+    assert zone_of(in_paris) == "Asia/Tokyo"
+
+
+def step_back(home: Path) -> None:
+    """Make a database what the version before the sums of months left."""
+    code = "from django.core.management import call_command as call; call('migrate', 'collector', '0018', verbosity=0)"
+    made = {**environment(home), "DJANGO_SETTINGS_MODULE": "fabgate.collector.settings"}
+    subprocess.run([sys.executable, "-c", f"import django; django.setup(); {code}"], env=made, check=True)
+
+
+def has_months(home: Path) -> bool:
+    with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection:
+        found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'collector_usagemonth'")
+        return found.fetchone() == (1,)
+
+
+def test_an_older_database_is_brought_up_to_date_by_nobody_while_a_process_that_knows_only_that_still_writes(in_paris):
+    step_back(in_paris)
+    older = data_folder.use(in_paris)  # as each process does until it ends
+    try:
+        done = run(environment(in_paris), "accounts")
+        assert (done.returncode, done.stdout, has_months(in_paris)) == (2, "", False)
+        assert "found a database of a version before fabgate" in done.stderr
+        start = (
+            f"from fabgate.collector.processes import start; start.OTHERS_END_S = {HANGS_S}; start.prepare(owns=True)"
+        )
+        waits = subprocess.Popen([sys.executable, "-c", start], env=environment(in_paris))
+        until(lambda: is_waiting(waits.pid, in_paris / ".starting"))
+        assert not has_months(in_paris)
+    finally:
+        os.close(older)
+    assert waits.wait(HANGS_S) == 0  # they were restarted together
+    assert has_months(in_paris)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(in_paris):
+    with contextlib.closing(sqlite3.connect(in_paris / "collector.db")) as connection, connection:
+        applied = "INSERT INTO django_migrations (app, name, applied) VALUES ('collector', '0999_later', '2030-01-01')"
+        connection.execute(applied)
+    done = run(environment(in_paris), "lock", "laser-1", "--reason", "Belt")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "knows more than fabgate" in done.stderr
+    assert "(0999_later)" in done.stderr
+
+
+def is_waiting(pid: int, lock: Path) -> bool:
+    """Whether a process holds a lock, or waits for it."""
+    place = f":{lock.stat().st_ino} "
+    return any(place in line and f" {pid} " in line for line in Path("/proc/locks").read_text().splitlines())

@@ -1,0 +1,124 @@
+"""The audit log: what was before and what is after, of what changed only, and never a secret."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from fabgate.collector.db import audit
+from fabgate.collector.models import Change, Gate, Group, Machine, Member, Pulse
+from tests.collector.gates import NOON
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def test_a_new_object_has_no_before_and_a_changed_one_only_what_changed():
+    ada = Member(id="m-1", name="Ada")
+    with audit.made("eve", "member.enrolled", ada):
+        ada.save()
+    with audit.made("eve", "member.updated", ada, reason="asked for it"):
+        ada.name, ada.valid_until = "Ada L.", date(2027, 3, 1)
+        ada.save()
+    first, second = Change.objects.order_by("id")
+    assert (first.before, first.after["name"], first.kind, first.key) == ({}, "Ada", "member", "m-1")
+    assert second.before == {"name": "Ada", "valid_until": None}
+    assert second.after == {"name": "Ada L.", "valid_until": "2027-03-01"}
+    assert (second.actor, second.verb, second.reason) == ("eve", "member.updated", "asked for it")
+
+
+def test_what_belongs_to_it_is_told_by_name():
+    ada, saw = Member.objects.create(id="m-1"), Machine.objects.create(name="saw")
+    group = Group.objects.create(name="5b", kind="class")
+    with audit.made("eve", "member.updated", ada):
+        ada.machines.add(saw)
+    with audit.made("eve", "group.updated", group):
+        group.members.add(ada)
+    first, second = Change.objects.order_by("id")
+    assert (first.before, first.after) == ({"machines": []}, {"machines": ["saw"]})
+    assert (second.key, second.after) == ("5b", {"members": ["m-1"]})
+
+
+def test_what_the_database_held_is_told_and_not_what_the_caller_had_in_hand():
+    ada = Member.objects.create(id="m-1", name="Ada")
+    ada.name = "Ada L."  # changed before, saved within
+    with audit.made("eve", "member.updated", ada):
+        ada.save()
+    assert Change.objects.get().before == {"name": "Ada"}
+
+
+def test_nothing_changed_is_nothing_told():
+    ada = Member.objects.create(id="m-1")
+    with audit.made("eve", "member.updated", ada):
+        ada.save()
+    assert not Change.objects.exists()
+    assert not Pulse.objects.exists()
+
+
+def test_what_a_gate_says_of_itself_meanwhile_is_no_change_of_whoever_moves_it():
+    saw, lathe = Machine.objects.create(name="saw"), Machine.objects.create(name="lathe")
+    gate = Gate(name="saw-1", machine=saw)
+    with audit.made("eve", "gate.let-in", gate):
+        gate.save()
+    with audit.made("eve", "gate.moved", gate):
+        Gate.objects.update(synced=False, problems=["reader: no answer"], state="active", seen_at=NOON)
+        Gate.objects.update(machine=lathe)
+    let_in, moved = Change.objects.order_by("id")
+    assert (let_in.before, let_in.after) == ({}, {"name": "saw-1", "machine": saw.pk})
+    assert (moved.before, moved.after) == ({"machine": saw.pk}, {"machine": lathe.pk})
+
+
+def test_a_secret_is_never_told():
+    gate = Gate(name="laser-1")
+    with audit.made("eve", "gate.let-in", gate):
+        gate.new_token()
+        gate.save()
+    told = Change.objects.get().after
+    assert "token_hash" not in told
+    assert gate.token_hash not in str(told)
+
+
+def test_a_change_that_fails_leaves_neither_itself_nor_a_word():
+    ada = Member.objects.create(id="m-1", name="Ada")
+
+    def fail() -> None:
+        with audit.made("eve", "member.updated", ada):
+            ada.name = "Eve"
+            ada.save()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    ada.refresh_from_db()
+    assert ada.name == "Ada"
+    assert not Change.objects.exists()
+
+
+def test_something_that_changes_no_field_is_noted():
+    ada = Member.objects.create(id="m-1")
+    audit.note("eve", "member.exported", ada, reason="asked for a copy")
+    assert [(c.verb, c.key, c.before, c.after) for c in Change.objects.all()] == [("member.exported", "m-1", {}, {})]
+    assert Pulse.objects.get().topic == "change"
+
+
+def test_of_many_each_that_changed_has_its_row_and_pages_hear_of_it_once():
+    ada, bob = Member.objects.create(id="m-1", name="Ada"), Member.objects.create(id="m-2", name="Bob")
+    new, saw = Member(id="m-3", name="Eve"), Machine.objects.create(name="saw")
+    with audit.made_all("eve", "member.imported", [ada, bob, new], reason="a list"):
+        Member.objects.filter(pk="m-1").update(name="Ada L.")
+        new.save()
+        new.machines.add(saw)
+    first, second = Change.objects.order_by("id")
+    assert (first.key, first.before, first.after) == ("m-1", {"name": "Ada"}, {"name": "Ada L."})
+    assert (second.key, second.before, second.after["machines"]) == ("m-3", {}, ["saw"])
+    assert {(row.kind, row.actor, row.reason) for row in (first, second)} == {("member", "eve", "a list")}
+    assert [pulse.topic for pulse in Pulse.objects.all()] == ["change"]
+
+
+def test_of_many_that_did_not_change_or_of_none_nothing_is_told():
+    with audit.made_all("eve", "member.imported", [Member.objects.create(id="m-1")]):
+        pass
+    with audit.made_all("eve", "member.imported", []):
+        pass
+    assert not Change.objects.exists()
+    assert not Pulse.objects.exists()

@@ -1,0 +1,187 @@
+"""Cards that are put back, taken out and restored twice: what they still have is not given up, nor what they run."""
+
+from __future__ import annotations
+
+import pytest
+
+from fabgate import wire
+from fabgate.collector.intake.store import Store
+from fabgate.collector.models import Hole, UsageSession
+from fabgate.collector.models import Journal as Row
+from tests.collector.gates import NOON, Journal, ack
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store("lyon")
+
+
+def begun(boot: str, **data: str) -> Journal:
+    journal = Journal(boot=boot)
+    journal.write("gate.started", version="1", **data)
+    return journal
+
+
+def deliver(store: Store, *journals: Journal) -> None:
+    for journal in journals:
+        store.store([journal.status(), *journal.messages()], NOON)
+
+
+def reason(session: str) -> str | None:
+    found: str | None = UsageSession.objects.get(id=session).reason
+    return found
+
+
+def test_an_ack_does_not_pass_what_an_older_card_still_has(store):
+    older, newer = begun("one"), begun("two")
+    deliver(store, older, newer)
+    older.start("s-1")
+    older.end("s-1", 1_000)
+    older.start("s-2")
+    # The older card was put back, and the broker lost two of its entries.
+    sent = store.store([older.status(mark=1, floor=1), older.message(4)], NOON)
+    assert ack(sent).seq == 1
+    assert ack(store.store([older.message(2), older.message(3)], NOON)).seq == 4
+
+
+def test_an_ack_passes_what_an_older_card_has_no_more(store):
+    older, newer = begun("one"), begun("two")
+    deliver(store, older, newer)
+    for _ in range(3):
+        older.write("access.refused", badge="d9", reasons=["unknown-badge"])
+    store.store([older.message(4)], NOON)
+    assert ack(store.store([older.status(mark=1, floor=4)], NOON)).seq == 4
+    assert list(Hole.objects.values_list("first", "last", "state")) == [(2, 3, Hole.LOST)]
+
+
+def test_an_ack_stops_where_a_floor_divides_what_was_named_lost(store):
+    older, newer = begun("one"), begun("two")
+    for _ in range(5):
+        older.write("access.refused", badge="d9", reasons=["unknown-badge"])
+    store.store([older.status(), older.message(1)], NOON)
+    deliver(store, newer)
+    store.store([older.message(6)], NOON)  # 2 to 5 are named lost
+    assert ack(store.store([older.status(mark=1, floor=4), older.message(6)], NOON)).seq == 1
+    assert ack(store.store([older.message(4), older.message(5)], NOON)).seq == 6
+
+
+def test_a_session_on_an_older_card_that_was_put_back_goes_on(store):
+    older, newer = begun("one"), begun("two")
+    deliver(store, older, newer)
+    older.boot = "three"
+    older.start("s-1")
+    deliver(store, older)
+    assert reason("s-1") is None
+    assert UsageSession.objects.get(id="s-1").review is None
+
+
+def test_a_session_on_a_card_that_was_taken_out_is_over_until_the_card_is_put_back(store):
+    older, newer = begun("one"), begun("two")
+    deliver(store, older, newer)
+    newer.start("s-1")
+    deliver(store, newer)
+    assert reason("s-1") is None
+    store.store([older.status()], NOON)
+    assert reason("s-1") == "journal-lost"
+    store.store([newer.status()], NOON)
+    assert reason("s-1") is None
+
+
+def test_what_an_older_card_did_not_deliver_is_named_when_it_is_taken_out_again(store):
+    older, newer = begun("one"), begun("two")
+    deliver(store, older, newer)
+    older.start("s-1")
+    older.end("s-1", 1_000)
+    store.store([older.status(), older.message(3)], NOON)
+    assert not Hole.objects.exists()
+    store.store([newer.status()], NOON)
+    assert list(Hole.objects.values_list("first", "last", "state")) == [(2, 2, Hole.LOST)]
+    assert UsageSession.objects.get(id="s-1").review == "no-start"
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_session_that_runs_while_its_journal_forks_goes_on(store, known):
+    journal = begun("one")
+    journal.start("s-1")
+    if known:
+        deliver(store, journal)
+    copy = journal.fork()
+    store.store([copy.status()], NOON)
+    for message in copy.messages():
+        store.store([message], NOON)
+    assert reason("s-1") is None
+    assert UsageSession.objects.get(id="s-1").review is None
+
+
+def test_a_session_that_the_restored_image_does_not_have_is_over(store):
+    journal = begun("one")
+    image = Journal(name=journal.name, boot="restored", bodies=list(journal.bodies))
+    image.types, image.uids = list(journal.types), list(journal.uids)
+    journal.start("s-1")
+    deliver(store, journal)
+    image.write("gate.started", version="1")
+    image.start("s-2")  # under the number that follows that of the other session's start
+    deliver(store, image.fork())
+    assert [reason("s-1"), reason("s-2")] == ["journal-lost", None]
+
+
+def test_a_session_that_began_while_the_journal_was_copied_is_over_with_the_new_journal(store):
+    journal = begun("one")
+    deliver(store, journal)
+    copy = journal.fork()
+    journal.start("s-1")  # beyond what the fork names as the head: nothing of it is published as it is
+    entry = wire.decode_entry(journal.bodies[1])
+    data = wire.decode_data(entry)
+    assert isinstance(data, wire.SessionStarted)
+    copy.append("session.started", data, uid=entry.uid, copyof=f"{journal.name}/2/{'A' * 43}=", time=NOON)
+    deliver(store, copy)
+    assert reason("s-1") is None
+    deliver(store, begun("two"))
+    assert reason("s-1") == "journal-lost"
+
+
+def test_the_second_fork_of_an_image_ends_the_first(store):
+    journal = begun("one")
+    deliver(store, journal)
+    first = journal.fork()
+    first.start("s-1")
+    deliver(store, first)
+    assert reason("s-1") is None
+    second = journal.fork()
+    deliver(store, second)
+    assert reason("s-1") == "journal-lost"
+    found = {row.name: row for row in Row.objects.select_related("superseded_by")}
+    assert found[first.name].superseded_by == found[second.name]
+    assert found[second.name].superseded_by is None
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_copies_of_what_an_image_wrote_stand_for_nothing_that_its_card_had(store, together):
+    card = begun("one")
+    image = Journal(name=card.name, boot="restored", bodies=list(card.bodies))
+    image.types, image.uids = list(card.types), list(card.uids)
+    for number in range(4):
+        card.write("access.refused", badge=f"d{number}", reasons=["unknown-badge"])
+    store.store([card.message(1), card.message(5)], NOON)  # the broker lost 2 to 4, and then the card failed
+    image.write("gate.started", version="1")
+    for number in range(3):
+        image.write("access.refused", badge=f"e{number}", reasons=["unknown-badge"])
+    fork = image.fork().messages()
+    for batch in [fork] if together else [[message] for message in fork]:
+        store.store(batch, NOON)
+    assert list(Hole.objects.values_list("first", "last", "state")) == [(2, 4, Hole.LOST)]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_copies_of_what_lies_before_a_stored_entry_of_the_same_card_stand_for_it(store, together):
+    card = begun("one")
+    for number in range(4):
+        card.write("access.refused", badge=f"d{number}", reasons=["unknown-badge"])
+    store.store([card.message(1), card.message(5)], NOON)
+    fork = card.fork().messages()
+    for batch in [fork] if together else [[message] for message in fork]:
+        store.store(batch, NOON)
+    assert [(first, last) for first, last in Hole.objects.filter(state=Hole.LOST).values_list("first", "last")] == []
+    assert {state for (state,) in Hole.objects.values_list("state")} == {Hole.COPIED}

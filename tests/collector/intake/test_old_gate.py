@@ -1,0 +1,54 @@
+"""A collector of today understands a gate of November 2026: everything is stored once, and nothing is lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from fabgate import wire
+from fabgate.collector.broker.message import Received
+from fabgate.collector.intake.store import Store
+from fabgate.collector.models import Entry, Gate, Quarantine, UsageSession
+from tests.support import recording
+
+pytestmark = pytest.mark.usefixtures("database")
+ARRIVED = datetime(2026, 11, 27, 22, 0, tzinfo=UTC)
+
+
+def stream() -> list[Received]:
+    spoken = ("event/", "status", "state", "reply")
+    return [
+        Received(message.topic, message.body, message.properties.get("journal"), message.properties.get("seq"))
+        for message in recording.messages()
+        if message.topic.removeprefix(f"{recording.TOPICS.base}/").startswith(spoken)
+    ]
+
+
+def last_ack() -> wire.Ack:
+    *_, last = recording.messages("ack")
+    return wire.decode(last.body, wire.Ack)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1_000])
+def test_the_stream_of_an_old_gate_gives_the_same_sessions_and_the_same_acknowledgement(batch: int):
+    store, received = Store("demo"), stream()
+    for first in range(0, len(received), batch):
+        store.store(received[first : first + batch], ARRIVED)
+    assert not Quarantine.objects.exists()
+    columns = ("id", "member", "energised_ms", "uncertainty_ms", "reason")
+    rows = UsageSession.objects.order_by("started_at").values_list(*columns)
+    assert [dict(zip(("session", *columns[1:]), row, strict=True)) for row in rows] == recording.sessions()
+    entries = [message.body for message in recording.messages("event/")]
+    stored = {bytes(body) for body in Entry.objects.values_list("body", flat=True)}
+    assert stored == set(entries)
+    expected = last_ack()
+    (said,) = store.store([one for one in received if "/event/" in one.topic], ARRIVED)
+    newest = wire.decode(said.body, wire.Ack)
+    assert (newest.journal, newest.seq, newest.hash) == (expected.journal, expected.seq, expected.hash)
+
+
+def test_what_an_old_gate_says_of_itself_is_shown():
+    Store("demo").store(stream(), ARRIVED)
+    gate = Gate.objects.get()
+    assert (gate.name, gate.version, gate.online) == ("laser-1", "0.1.0", False)

@@ -1,0 +1,204 @@
+"""What stands on the panel and what passes over it, with the panel's own thread and in a whole gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from fabgate.drivers.panels import Notice
+from fabgate.drivers.panels.log import LogOptions
+from fabgate.gate.config.gate_yaml import Driver, Machine
+from fabgate.gate.panel.face import Face
+from fabgate.gate.panel.notices import Notices
+from fabgate.rules import words as w
+from tests.gate.shell import Bench, running, wait
+from tests.gate.uplink.test_commands import now, outcomes, send
+
+KIND = w.SignalKind
+GO = w.Shown(KIND.GO, "Ada", until_ms=3_600_000)
+ENDED = w.Signal(KIND.ENDED, ms=60_000, reasons=("badge",))
+REFUSED = w.Signal(KIND.REFUSED, reasons=("in-use",))
+
+
+class Wall(Notices):
+    """A panel whose time passes when a test says so: it keeps what is seen now, and what is seen after that."""
+
+    def __init__(self) -> None:
+        self.seen = Notice("off")
+        self.then = Notice("off")
+        self.heard: list[str] = []
+
+    def show(self, notice: Notice, *, then: Notice | None = None) -> None:
+        self.seen = notice
+        self.heard.append(notice.sound)
+        if then is not None:
+            self.then = then
+        elif not notice.for_s:
+            self.then = structs.replace(notice, sound="")
+
+    def passes(self) -> Notice:
+        if self.seen.for_s:
+            self.show(self.then)
+        return self.seen
+
+
+@pytest.fixture
+def wall() -> Wall:
+    return Wall()
+
+
+@pytest.fixture
+def show(wall: Wall) -> Callable[..., Notice]:
+    face = Face(wall, "Laser", "en")
+
+    def show_(state: w.Shown, *happened: w.Signal) -> Notice:
+        face.show(happened, state, mode=w.Mode.TAP, lock=None, boot_ms=0)
+        return wall.seen
+
+    return show_
+
+
+IDLE = w.Shown(KIND.IDLE)
+ESTOP = w.Shown(KIND.BLOCKED, reasons=(w.Cause.ESTOP,))
+WARNING = w.Shown(KIND.WARNING, "Ada", until_ms=90_000)
+
+
+def test_what_happened_is_seen_first_and_then_what_is(wall: Wall, show: Callable[..., Notice]) -> None:
+    assert show(GO).lines[0] == "Hello Ada"
+    assert show(GO, REFUSED).light == "red"
+    assert (wall.passes().lines[0], wall.heard) == ("Hello Ada", ["short", "low low", ""])
+    assert show(IDLE, ENDED).lines[0] == "Session ended"
+    assert wall.passes() == Notice("off")
+
+
+def test_what_has_changed_meanwhile_is_seen_at_once(wall: Wall, show: Callable[..., Notice]) -> None:
+    show(GO)
+    show(GO, REFUSED)
+    assert show(WARNING).lines[0] == "Stops in 1:30"
+    assert wall.passes().lines[0] == "Stops in 1:30"
+
+
+def test_what_has_not_changed_is_not_shown_again(wall: Wall, show: Callable[..., Notice]) -> None:
+    show(GO)
+    show(GO)
+    assert wall.heard == ["short"]
+
+
+def test_an_end_does_not_hide_for_long_that_the_machine_is_blocked(wall: Wall, show: Callable[..., Notice]) -> None:
+    show(GO)
+    assert show(ESTOP, ENDED).for_s <= 5
+    assert wall.passes().lines[1] == "The emergency stop"
+
+
+def test_a_warning_is_heard_although_something_else_is_shown_before_it(wall: Wall, show: Callable[..., Notice]) -> None:
+    show(GO)
+    show(WARNING, w.Signal(KIND.EXTENDED, ms=90_000))
+    wall.passes()
+    assert wall.heard == ["short", "short", "tick"]
+
+
+def test_after_a_power_cut_that_is_said_until_somebody_uses_the_machine(wall: Wall) -> None:
+    face = Face(wall, "Laser", "en")
+    face.power_was_cut()
+
+    def show(state: w.Shown, *happened: w.Signal) -> str:
+        face.show(happened, state, mode=w.Mode.TAP, lock=None, boot_ms=0)
+        return (wall.seen.lines or ("",))[0]
+
+    assert show(IDLE) == "Power was cut"
+    assert show(IDLE, REFUSED) == "Not allowed"
+    assert wall.passes().lines[0] == "Power was cut"
+    assert show(ESTOP) == "Out of service"
+    assert show(IDLE) == "Power was cut"
+    assert show(GO) == "Hello Ada"
+    assert show(IDLE) == ""
+
+
+# --- a whole gate -----------------------------------------------------------------------------------------------------
+
+
+class Panel:
+    """What a gate's panel has shown so far, from the file of its log."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "panel"
+        self.driver = Driver(driver="log", options=LogOptions(file=self.file))
+
+    def await_(self, text: str) -> None:
+        wait(lambda: self.file.exists() and self.last.find(text) >= 0, f"{text!r} on the panel")
+
+    @property
+    def last(self) -> str:
+        return (self.file.read_text().splitlines() or [""])[-1]
+
+
+@pytest.fixture
+def panel(tmp_path: Path) -> Panel:
+    return Panel(tmp_path)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, panel: Panel) -> Iterator[Bench]:
+    with running(tmp_path, panel=panel.driver, machine=Machine(finish="cut", limit_s=600, max_s=600)) as found:
+        yield found
+
+
+def test_a_fault_that_cannot_be_cleared_is_answered_and_stays_shown(bench: Bench, panel: Panel) -> None:
+    bench.use("ada")
+    bench.output.welded = True
+    bench.tap("ada")
+    bench.pass_(501)
+    panel.await_("Switching fault")
+    bench.tap("max")
+    panel.await_("The contactor is / still closed")
+    panel.await_("Switching fault")
+    bench.output.welded = False
+    bench.tap("max")
+    panel.await_("[off]")
+
+
+def test_a_latched_fault_is_shown_after_a_restart(bench: Bench, panel: Panel) -> None:
+    bench.output.welded = True
+    bench.settle()
+    bench.pass_(501)
+    panel.await_("Switching fault")
+    bench.written()
+    bench.stop()
+    panel.file.write_text("")
+    bench.start()
+    panel.await_("Switching fault")
+
+
+def test_a_journal_that_opens_at_last_is_no_longer_said_to_be_broken(bench: Bench, panel: Panel) -> None:
+    bench.stop()
+    bench.disk.broken = "unable to open database file"
+    bench.start(ready=False)
+    panel.await_("The gate cannot keep")
+    bench.disk.broken = ""
+    bench.await_ready()
+    panel.await_("[off]")
+
+
+def test_a_manager_who_gives_more_time_than_there_is_is_refused(bench: Bench, panel: Panel) -> None:
+    send(bench, now(bench, "extend", id="c-1", seconds=60))
+    bench.use("ada")
+    panel.await_("Hello ")
+    send(bench, now(bench, "extend", id="c-2", seconds=60))
+    assert outcomes(bench) == [("extend", "refused"), ("extend", "refused")]
+    assert [data.reason for data in bench.of("command.executed")] == [
+        "no session runs that could get more time",
+        "the session may last no longer: it has its longest time already",
+    ]
+    assert "Extended" not in panel.file.read_text()
+
+
+def test_a_manager_is_told_how_much_of_the_time_was_given(tmp_path: Path, panel: Panel) -> None:
+    with running(tmp_path, panel=panel.driver, machine=Machine(finish="cut", limit_s=600, max_s=900)) as bench:
+        bench.use("ada")
+        send(bench, now(bench, "extend", seconds=600))
+        assert outcomes(bench) == [("extend", "done")]
+        assert bench.of("command.executed")[0].reason == "300 s of 600 s: a session gets no more"
+        panel.await_("Extended")

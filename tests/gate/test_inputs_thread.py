@@ -1,0 +1,140 @@
+"""Buttons and run-sense: quick to stop, sure of an all-clear, and a broken wire is a pressed button."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fabgate.drivers.inputs import CLOSE_LOOKS, OPEN_LOOKS, Debounced
+from fabgate.errors import HardwareError
+from fabgate.gate.config.gate_yaml import Inputs
+from fabgate.gate.inputs_thread import Watching, pins
+from fabgate.rules import words as w
+
+
+class Wires:
+    """Inputs whose circuits a test opens and closes; a scripted end stops the thread's loop."""
+
+    def __init__(self, *names: str) -> None:
+        self.open_now = dict.fromkeys(names, False)
+        self.broken = False
+
+    def open(self) -> None:
+        if self.broken:
+            raise HardwareError("no such pin")
+
+    def read(self) -> dict[str, bool]:
+        if self.broken:
+            raise HardwareError("gone")
+        return dict(self.open_now)
+
+    def close(self) -> None:
+        pass
+
+
+def settled(*names: str) -> tuple[Wires, Watching, list]:
+    wires, told = Wires(*names), []
+    watching = Watching(wires, list(names), told.append)
+    for _ in range(CLOSE_LOOKS):
+        watching.look()
+    return wires, watching, told
+
+
+def test_an_emergency_stop_counts_after_two_looks_and_clears_after_five() -> None:
+    wires, watching, told = settled("estop")
+    assert told == [w.CauseCleared(w.Cause.ESTOP)]
+    wires.open_now["estop"] = True
+    watching.look()
+    assert len(told) == 1
+    watching.look()
+    assert told[-1] == w.CauseRaised(w.Cause.ESTOP, "pressed, or its wire is broken")
+    wires.open_now["estop"] = False
+    for _ in range(CLOSE_LOOKS - 1):
+        watching.look()
+    assert isinstance(told[-1], w.CauseRaised)
+    watching.look()
+    assert told[-1] == w.CauseCleared(w.Cause.ESTOP)
+
+
+def test_each_input_speaks_its_own_word() -> None:
+    wires, watching, told = settled("running", "stop", "flag")
+    assert told == [w.Running(on=False), w.FlagPressed(down=False)]
+    told.clear()
+    for name in wires.open_now:
+        wires.open_now[name] = True
+    for _ in range(OPEN_LOOKS):
+        watching.look()
+    assert told == [w.Running(on=True), w.StopPressed(), w.FlagPressed(down=True)]
+
+
+def test_inputs_that_cannot_be_read_count_as_pressed_and_recover() -> None:
+    wires, told = Wires("estop", "running"), []
+    watching: Watching
+
+    def post(event: object) -> None:
+        told.append(event)
+        if event == w.CauseCleared(w.Cause.ESTOP):
+            if wires.broken or len(told) > 6:
+                watching.stop()
+            wires.broken = True
+        elif wires.broken and isinstance(event, w.Running) and len(told) > 4:
+            wires.broken = False
+
+    watching = Watching(wires, ["estop", "running"], post)
+    watching.run()
+    assert told[:2] == [w.CauseRaised(w.Cause.ESTOP, "not seen to be closed yet"), w.Running(on=True)]
+    assert w.CauseRaised(w.Cause.ESTOP, "gone") in told
+    assert told[-1] == w.CauseCleared(w.Cause.ESTOP) or told[-2] == w.CauseCleared(w.Cause.ESTOP)
+
+
+@given(st.lists(st.booleans(), max_size=60))
+def test_noise_shorter_than_its_looks_never_counts(levels: list[bool]) -> None:
+    debounced, run, last = Debounced(), 0, True
+    for level in levels:
+        run = run + 1 if level == last else 1
+        last = level
+        changed = debounced.look(is_open=level)
+        if changed:
+            assert run >= (OPEN_LOOKS if level else CLOSE_LOOKS)
+            assert debounced.pressed is level
+
+
+def test_the_configured_pins_are_named_without_their_suffix() -> None:
+    assert pins(Inputs(stop_pin=5, estop_pin=6)) == {"stop": 5, "estop": 6}
+
+
+def test_real_gpiozero_reads_an_open_circuit_as_pressed() -> None:
+    from gpiozero import Device
+    from gpiozero.pins.mock import MockFactory
+
+    from fabgate.drivers.inputs import GpioInputs
+
+    before, Device.pin_factory = Device.pin_factory, MockFactory()
+    try:
+        inputs = GpioInputs({"stop": 5})
+        inputs.open()
+        assert inputs.read() == {"stop": True}  # pulled up, nothing closes it: a broken wire
+        Device.pin_factory.pin(5).drive_low()
+        assert inputs.read() == {"stop": False}
+        with pytest.raises(HardwareError, match=r"GPIO 99 \(flag\)"):
+            GpioInputs({"flag": 99}).open()
+        inputs.close()
+    finally:
+        Device.pin_factory.reset()
+        Device.pin_factory = before
+
+
+def test_inputs_that_hang_count_as_pressed_until_they_are_seen_to_be_closed_again() -> None:
+    wires, told, ms = Wires("estop"), [], [0]
+    watching = Watching(wires, ["estop"], told.append, boot_ms=lambda: ms[0])
+    for _ in range(CLOSE_LOOKS):
+        watching.look()
+    assert told == [w.CauseCleared(w.Cause.ESTOP)]
+    watching.distrust()  # the loop saw that nothing answered
+    told.clear()
+    watching.look()
+    assert told == [w.CauseRaised(w.Cause.ESTOP, "the inputs did not answer")]
+    for _ in range(CLOSE_LOOKS):
+        watching.look()
+    assert told[-1] == w.CauseCleared(w.Cause.ESTOP)

@@ -1,0 +1,75 @@
+"""A gate of today understands a collector of November 2026: its rosters, commands and acknowledgements."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import msgspec
+
+from fabgate import badge, wire
+from fabgate.demo.people import CARDS
+from fabgate.gate.roster.directory import Directory
+from fabgate.gate.roster.source import RosterStored
+from fabgate.rules import words as w
+from fabgate.seal import entry_hash, to_text
+from tests.gate.roster.test_http_source import Desk
+from tests.support import recording
+
+
+def test_the_seal_of_a_recorded_roster_is_right():
+    body, headers = recording.roster()
+    covered = wire.sealed_roster(body, headers["nonce"])
+    recording.keys().verify(headers[wire.HEADER_SEAL], wire.PURPOSE_ROSTER, recording.TOPICS.account, covered)
+
+
+def test_an_old_roster_is_stored_and_decided_by(tmp_path: Path):
+    body, _ = recording.roster()
+    desk = Desk(tmp_path)
+    try:
+        # The account of the test's gate; the members, rules and badges are the recorded ones.
+        desk.collector.current = msgspec.structs.replace(wire.decode(body, wire.Roster), site="lyon")
+        desk.source = desk.make(badge_keys={"b1": recording.badge_key()})
+        (stored,) = desk.fetch()
+        assert isinstance(stored, RosterStored), stored
+        with contextlib.closing(Directory(desk.stored)) as directory:
+            holders = {who: directory.find(digest(who)) for who in ("ada", "cleo", "mo", "stranger")}
+            lock = directory.machine.lock
+            assert directory.machine.limit_s == 600
+    finally:
+        desk.close()
+    assert holders["stranger"] is None
+    assert {who: holder.id for who, holder in holders.items() if isinstance(holder, w.Member)} == {
+        "ada": "m-1",
+        "cleo": "m-3",
+        "mo": "m-4",
+    }
+    assert isinstance(holders["cleo"], w.Member)
+    assert holders["cleo"].level is w.Level.MAINTAINER
+    assert lock is not None
+    assert (lock.when, lock.reason) == ("now", "Broken belt")
+
+
+def digest(who: str) -> str:
+    return badge.digest(badge.parse(CARDS[who]), recording.badge_key())
+
+
+def test_old_commands_are_sealed_as_today_and_read():
+    read = []
+    for message in recording.messages("command"):
+        recording.keys().verify(
+            message.properties["seal"], wire.PURPOSE_COMMAND, recording.TOPICS.account, message.body
+        )
+        read.append(wire.decode(message.body, wire.Command).verb)
+    assert read == ["lock", "unlock"]
+
+
+def test_old_acknowledgements_name_entries_of_the_gate():
+    hashes = {}
+    for message in recording.messages("event/"):
+        entry = wire.decode_entry(message.body)
+        hashes[entry.journal, entry.seq] = to_text(entry_hash(message.body))
+    acks = [wire.decode(message.body, wire.Ack) for message in recording.messages("ack")]
+    named = [ack for ack in acks if ack.seq]
+    assert named
+    assert all(hashes[ack.journal, ack.seq] == ack.hash for ack in named)
