@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
@@ -69,6 +70,90 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
 }
+#: The same inside the collector and the gate. A room is a folder, or a file that lies beside them. What every room may
+#: import is the package itself: its docstring, its constants.
+INSIDE: dict[str, dict[str, set[str]]] = {
+    "collector": {
+        "base": set(),
+        "formats": set(),
+        "models": {"base"},
+        "settings": {"base"},
+        "broker": {"base", "models"},
+        "db": {"models"},
+        "migrations": {"base", "models"},
+        "access": {"base", "broker", "db", "models"},
+        "accounts": {"base", "db", "models"},
+        "entries": {"broker", "db", "models"},
+        "apps": {"accounts", "base"},
+        "people": {"access", "accounts", "base", "db", "models"},
+        "sessions": {"base", "db", "entries", "models"},
+        "api": {"access", "base", "models", "people"},
+        "intake": {"broker", "db", "entries", "models", "sessions"},
+        "machines": {"access", "base", "broker", "db", "models", "people"},
+        "pages": {
+            "access",
+            "accounts",
+            "api",
+            "base",
+            "db",
+            "entries",
+            "formats",
+            "intake",
+            "machines",
+            "models",
+            "people",
+            "sessions",
+        },
+        "processes": {"access", "accounts", "base", "broker", "db", "intake", "models", "pages", "people", "sessions"},
+        "templatetags": {"base", "machines", "pages"},
+        "urls": {"api", "pages"},
+        "cli": {"base", "processes"},
+        "__main__": {"cli"},
+    },
+    "gate": {
+        "clock": set(),
+        "logs": set(),
+        "reader_thread": set(),
+        "since": set(),
+        "systemd": set(),
+        "unsteady_reader": set(),
+        "workers": set(),
+        "config": {"clock"},
+        "journal": {"clock"},
+        "inputs_thread": {"clock", "config"},
+        "panel": {"config"},
+        "roster": {"clock", "config"},
+        "uplink": {"clock", "config", "journal"},
+        "reports": {"config", "journal", "reader_thread", "roster", "unsteady_reader", "uplink", "workers"},
+        "terminal": {"clock", "config", "journal", "roster", "uplink"},
+        "status": {"clock", "config", "journal", "roster", "terminal", "uplink"},
+        "daemon": {
+            "clock",
+            "config",
+            "inputs_thread",
+            "journal",
+            "panel",
+            "reader_thread",
+            "reports",
+            "roster",
+            "since",
+            "status",
+            "systemd",
+            "terminal",
+            "uplink",
+            "workers",
+        },
+    },
+}
+#: A folder with more files than these wants rooms; these folders have more.
+MOST_FILES = 12
+LARGER = {
+    "collector/base": 14,
+    "collector/models": 17,
+    "collector/pages": 17,
+    "collector/pages/people": 17,
+    "collector/pages/use": 22,
+}
 #: What a module of PyPI is called in setup.cfg.
 DISTRIBUTION = {"yaml": "pyyaml", "paho": "paho-mqtt"}
 
@@ -125,14 +210,44 @@ def test_imports_point_down(path):
     assert ours(path) <= MAY_IMPORT[room(path)]
 
 
-def test_the_table_itself_has_no_way_round():
+def inner_room(module: str, outer: str) -> str:
+    """Return the room inside `outer` that a module belongs to; nothing for the package itself."""
+    return module.removeprefix(f"fabgate.{outer}").lstrip(".").split(".")[0]
+
+
+def own_name(path: Path) -> str:
+    """Return the name by which a file of ours is imported."""
+    return ".".join(("fabgate", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("outer", INSIDE)
+def test_imports_point_down_inside_too(outer):
+    modules = {own_name(path): path for path in FILES if room(path) == outer}
+    assert {inner_room(name, outer) for name in modules} - {""} == INSIDE[outer].keys()
+    for name, path in modules.items():
+        own = inner_room(name, outer)
+        reached = {inner_room(found, outer) for found in imported(path) if found.startswith(f"fabgate.{outer}.")}
+        reached = {found for found in reached if found in INSIDE[outer]} - {own}
+        assert reached <= INSIDE[outer].get(own, set()), name
+
+
+@pytest.mark.parametrize("table", [MAY_IMPORT, *INSIDE.values()], ids=["fabgate", *INSIDE])
+def test_the_table_itself_has_no_circle(table):
     done: set[str] = {"fabgate"}
-    left = dict(MAY_IMPORT)
+    left = dict(table)
     while ready := {name for name, below in left.items() if below <= done}:
         done |= ready
         for name in ready:
             del left[name]
     assert not left, f"these go round in a circle: {left}"
+
+
+@pytest.mark.parametrize("outer", INSIDE)
+def test_no_room_is_a_corridor(outer):
+    counts = Counter(str(path.parent.relative_to(ROOT)) for path in FILES if path.name != "__init__.py")
+    for folder, files in counts.items():
+        if folder.split("/")[0] == outer and not folder.endswith("/migrations"):
+            assert files <= LARGER.get(folder, MOST_FILES), f"{folder}: {files} files want rooms"
 
 
 def test_gate_and_collector_know_nothing_of_each_other():
