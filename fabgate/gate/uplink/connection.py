@@ -9,6 +9,7 @@ Nothing here can switch a machine: what arrives is posted to the daemon's inbox.
 
 from __future__ import annotations
 
+import hmac
 import logging
 import ssl
 import threading
@@ -37,7 +38,7 @@ from fabgate.mqtt import certificates
 from fabgate.mqtt.client import connect, described, new_client
 from fabgate.mqtt.driver import Driver
 from fabgate.mqtt.properties import packer
-from fabgate.seal import from_text, to_text
+from fabgate.seal import Keys, from_text, to_text
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,18 @@ class _Puback(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+def client_id(account: str, keys: Keys | None) -> str:
+    """Return the name of a gate's connection in the broker.
+
+    A client that connects by the same name throws the gate out. So the name is made with the gate's own key, where it has
+    one: only a copy of this gate knows it, and a copy is meant to be found that way.
+    """
+    if keys is None:
+        return account.replace("/", "-")
+    key = next(iter(keys.by_id.values()))
+    return "fabgate-" + hmac.new(key, f"mqtt client {account}".encode(), "sha256").hexdigest()[:32]
+
+
 class Uplink:
     """One gate's connection. `post` takes what is defined above; `boot_ms` is the gate's boot clock.
 
@@ -162,7 +175,8 @@ class Uplink:
         #: The floor of the last status.
         self._floor_told = 0
         self._early_ack: wire.Ack | None = None
-        self._door = Door(account=config.topics.account, keys=gate_keys(config))
+        self._keys = gate_keys(config)
+        self._door = Door(account=config.topics.account, keys=self._keys)
         #: Nudges posted, and nudges that the loop has taken; each is written by one thread.
         self._nudged = 0
         self._nudges_taken = 0
@@ -277,7 +291,7 @@ class Uplink:
             driver.close()
 
     def _new_client(self) -> paho.Client:
-        client = new_client(self._topics.account.replace("/", "-"), self._tls())
+        client = new_client(client_id(self._topics.account, self._keys), self._tls())
         if self._config.username is not None:
             password = None
             if self._config.password_file is not None:

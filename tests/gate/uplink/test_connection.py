@@ -25,6 +25,7 @@ from fabgate import seal, wire
 from fabgate.demo.ports import free_port
 from fabgate.errors import JournalError, UsageError
 from fabgate.gate.config.gate_yaml import JournalOptions, Mqtt, Tls, UplinkOptions
+from fabgate.gate.config.keys import gate_keys
 from fabgate.gate.journal.reader import Reader
 from fabgate.gate.journal.writer import Draft, Journal
 from fabgate.gate.uplink.connection import (
@@ -38,9 +39,11 @@ from fabgate.gate.uplink.connection import (
     RosterNudged,
     Uplink,
     _Message,
+    client_id,
 )
 from fabgate.gate.workers import WorkerFailed, Workers
 from fabgate.mqtt import certificates
+from fabgate.seal import Keys
 from tests.gate.shell import Bench, drafts, gate_config, wait
 from tests.gate.uplink.test_commands import command, now, sealed
 from tests.support.certificates import make_certificates, sign
@@ -838,7 +841,8 @@ def test_something_that_is_no_broker_is_told_and_tried_again(make: Callable[...,
 def test_a_second_gate_of_the_same_name_is_told(broker: Mosquitto, make: Callable[..., Desk]) -> None:
     """Mosquitto 2.0.21 (Debian 13) says that the session was taken over; 2.0.11 (Debian 12) closes without a word."""
     desk = make(broker.port).start()
-    clone = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="lyon-laser-1", protocol=paho.MQTTv5)
+    copied = client_id("lyon/laser-1", gate_keys(desk.config))
+    clone = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=copied, protocol=paho.MQTTv5)
 
     def is_told() -> bool:
         links = desk.of(LinkChanged)
@@ -852,6 +856,31 @@ def test_a_second_gate_of_the_same_name_is_told(broker: Mosquitto, make: Callabl
     finally:
         clone.disconnect()
         clone.loop(0.2)
+
+
+def test_nobody_who_only_knows_the_name_of_a_gate_throws_it_out(
+    broker: Mosquitto, ear: Ear, make: Callable[..., Desk]
+) -> None:
+    desk = make(broker.port).start()
+    stranger = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="lyon-laser-1", protocol=paho.MQTTv5)
+    connected: list[Any] = []
+    stranger.on_connect = lambda *_: connected.append(1)
+    stranger.connect("127.0.0.1", broker.plain_port)
+    while not connected:
+        stranger.loop(1.0)
+    desk.grow(1)
+    ear.take(desk, 1, "the next entry")
+    assert [link.connected for link in desk.of(LinkChanged)] == [True]
+    stranger.disconnect()
+    stranger.loop(0.2)
+
+
+def test_a_copy_of_a_gate_has_its_client_id_and_no_other_gate_has() -> None:
+    key, other = Keys({"k1": bytes(32)}), Keys({"k1": bytes(31) + b"1"})
+    ids = [client_id("lyon/laser-1", key), client_id("lyon/laser-2", key), client_id("lyon/laser-1", other)]
+    assert client_id("lyon/laser-1", Keys({"k1": bytes(32), "k2": bytes(range(32))})) == ids[0]
+    assert len(set(ids)) == 3
+    assert not any("laser" in found for found in ids)
 
 
 def test_what_the_broker_refuses_to_publish_is_told_in_the_log(
