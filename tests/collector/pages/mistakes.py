@@ -19,7 +19,7 @@ SHOWN: Final = {"UsageError", "LastManager", "Conflict", "Mistake"}
 LISTS: Final = {"mistakes", "problems"}
 PACKAGE: Final = "fabgate.collector"
 #: What is wrong with the environment is told to who runs the collector, in the words of its log, by variables' names.
-OPERATORS: Final = {"mqtt"}
+OPERATORS: Final = {"broker/link"}
 
 
 class Place(NamedTuple):

@@ -189,7 +189,7 @@ def test_a_note_that_only_looks_like_a_moment_is_told_as_it_is(browse, text):
 
 
 def test_every_verb_that_the_code_writes_has_words():
-    written = re.compile(r'changes\.(?:made|made_all|note)\([^"]*?"([a-z-]+\.[a-z-]+)"')
+    written = re.compile(r'audit\.(?:made|made_all|note)\([^"]*?"([a-z-]+\.[a-z-]+)"')
     found = [verb for path in strings.ROOT.rglob("*.py") for verb in written.findall(path.read_text(encoding="utf-8"))]
     assert len(found) > 30
     assert set(found) <= words.VERBS.keys()
