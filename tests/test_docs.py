@@ -24,6 +24,7 @@ from tests.test_cli import every_verb
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference.md"
 README = ROOT / "README.md"
+DECISIONS = ROOT / "docs" / "decisions"
 CODES = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FabgateError)}
 
 
@@ -184,11 +185,22 @@ def test_the_readme_leads_to_the_reference_and_its_verbs_exist():
         assert any(f"{line} ".startswith(f"{name} ") for name in known), line
 
 
-@pytest.mark.parametrize("page", [README, REFERENCE], ids=lambda page: page.name)
-def test_links_of_these_pages_lead_somewhere(page):
+PAGES = [*ROOT.glob("*.md"), *(path for folder in ("docs", "hardware") for path in (ROOT / folder).rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", sorted(PAGES), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
         if "://" not in link:
             assert (page.parent / link).exists(), link
+
+
+def test_the_index_lists_every_decision_by_its_title():
+    found = re.findall(r"^- \[(.*)\]\((.*)\)$", (DECISIONS / "README.md").read_text("utf-8"), re.MULTILINE)
+    pages = sorted(DECISIONS.glob("0*.md"))
+    assert [(f"# {title}", name) for title, name in found] == [
+        (page.read_text("utf-8").splitlines()[0], page.name) for page in pages
+    ]
 
 
 def test_the_smallest_gate_of_the_readme_and_its_members_are_right(tmp_path):
