@@ -212,7 +212,11 @@ def test_the_smallest_gate_of_the_readme_and_its_members_are_right(tmp_path):
     assert [member.name for member in found.roster.members] == ["Ada", "Bob"]
 
 
-def test_the_readme_names_what_the_collector_has_to_be_told():
+def test_the_readme_names_the_variables_of_a_first_start():
     text = README.read_text("utf-8")
-    assert f"`FABGATE_DATA`, default `{environ.DEFAULT_DATA}`" in text
-    assert re.search(r"^export FABGATE_SITE=\S+ FABGATE_DATA=\S+\nfabgate collector ", text, re.MULTILINE)
+    rows = re.findall(r"^\| `(FABGATE_\w+)` \|.*\| (.*) \|$", text, re.MULTILINE)
+    variables = re.findall(r"^\| `(FABGATE_\w+)`", section("Environment of the collector"), re.MULTILINE)
+    assert {name for name, _ in rows} <= set(variables)
+    assert dict(rows)["FABGATE_DATA"] == f"`{environ.DEFAULT_DATA}`"
+    assert {"FABGATE_SITE", "FABGATE_TZ", "FABGATE_LANG"} <= dict(rows).keys()
+    assert re.search(r"^export FABGATE_SITE=\S+ .*FABGATE_DATA=\S+\nfabgate collector ", text, re.MULTILINE)
