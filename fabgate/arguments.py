@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import fabgate
+from fabgate import verb_groups
 from fabgate.errors import UsageError
 
 GATE_YAML: Final = Path("/etc/fabgate/gate.yaml")
@@ -73,22 +74,30 @@ _DEMO: Final = """\
 A workshop on this computer: three gates with emulated chips, a broker and a collector. Keys tap cards and break things;
 so does a page, the wall of badges, which opens in the browser.
 """
+#: The verbs, by what people want to do.
+_GROUPS: Final = {
+    "try it": ("demo", "tap"),
+    "run a gate": ("check", "run", "status", "rename"),
+    "who may use the machine": ("roster", "badge"),
+    "what happened at the machine": ("journal", "audit"),
+    "all machines together": ("collector",),
+}
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of everything; its result has the verb's name as ``verb``, or ``run`` of the collector."""
     made = argparse.ArgumentParser(
         prog="fabgate",
-        description=fabgate.__doc__,
         epilog=_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--version", action="version", version=f"fabgate {fabgate.__version__}")
-    verbs = made.add_subparsers(title="verbs", required=True, metavar="VERB")
+    verbs = verb_groups.add_list(made, options="[-h] [--version]")
     _gate_verbs(verbs)
     _badge_verbs(verbs)
     _roster_verbs(verbs)
     _workshop_verbs(verbs)
+    made.description = f"{fabgate.__doc__}\n\n{verb_groups.text_of(verbs, _GROUPS)}"
     return made
 
 
@@ -97,6 +106,7 @@ def _verb(verbs: Any, name: str, runs: str, short: str, about: str, *examples: s
     made: argparse.ArgumentParser = verbs.add_parser(
         name,
         help=short,
+        short=short,
         description=about,
         epilog="\n  ".join(("example:" if len(examples) == 1 else "examples:", *examples)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -115,7 +125,7 @@ def _gate_verbs(verbs: Any) -> None:
     verb.add_argument("file", type=Path, metavar="FILE", help="the gate.yaml")
     _json(verb, "whether it is right, and the mistakes, as JSON")
 
-    short = "what the gate on this computer thinks now"
+    short = "show what the gate on this computer does now"
     verb = _verb(verbs, "status", "status", short, _STATUS, "fabgate status --config gate.yaml")
     _state_dir(verb)
     _json(verb, "all that is known, as JSON")
@@ -126,7 +136,8 @@ def _gate_verbs(verbs: Any) -> None:
     verb.add_argument("--after", type=int, default=0, metavar="SEQ", help="only entries after this number")
     _json(verb, "the stored entries as they are, one a line")
 
-    verb = verbs.add_parser("audit", help="check the journal: its chain, and how its sessions began")
+    short = "check the journal: its chain, and how its sessions began"
+    verb = verbs.add_parser("audit", short=short)
     audits = verb.add_subparsers(required=True, metavar="WHAT")
     short = "walk the journal's chain from its anchor"
     verb = _verb(audits, "verify", "audit_verify", short, _AUDIT, "fabgate audit verify --config gate.yaml")
@@ -162,7 +173,7 @@ def _badge_verbs(verbs: Any) -> None:
 
 
 def _roster_verbs(verbs: Any) -> None:
-    verb = verbs.add_parser("roster", help="the roster that the gate decides by")
+    verb = verbs.add_parser("roster", short="show, fetch or adopt the roster that the gate decides by")
     rosters = verb.add_subparsers(required=True, metavar="WHAT")
     short = "its version, members and machine rules"
     show = _verb(rosters, "show", "roster_show", short, _ROSTER_SHOW, "fabgate roster show --config gate.yaml")
@@ -189,7 +200,7 @@ def _workshop_verbs(verbs: Any) -> None:
         "fabgate demo --script                            a day without a terminal, and its books checked",
         "fabgate demo --data workshop                     keep what happened; `fabgate tap` finds its gates there",
     )
-    verb = _verb(verbs, "demo", "demo", "a workshop on this computer", _DEMO, *examples)
+    verb = _verb(verbs, "demo", "demo", "open a workshop on this computer, without hardware", _DEMO, *examples)
     verb.add_argument("--script", action="store_true", help="play a day without a terminal and check the books")
     verb.add_argument("--data", type=Path, metavar="DIR", help="keep everything there (default: a temporary folder)")
     verb.add_argument(
@@ -197,7 +208,7 @@ def _workshop_verbs(verbs: Any) -> None:
     )
     verb.add_argument("--no-browser", action="store_true", help="only print the link to the page")
 
-    _collector(verbs.add_parser("collector", help="the central side: store, show, count"))
+    _collector(verbs.add_parser("collector", short="the central side: fabgate collector lists its verbs"))
 
 
 def _config(verb: argparse.ArgumentParser) -> None:
@@ -226,4 +237,4 @@ def _collector(verb: argparse.ArgumentParser) -> None:
         verb.add_argument("rest", nargs=argparse.REMAINDER)
         verb.set_defaults(run=refuse)
     else:
-        add_verbs(verb.add_subparsers(title="verbs", required=True, metavar="VERB"))
+        add_verbs(verb)

@@ -688,8 +688,7 @@ def test_rename_says_how_much_no_collector_has(config, count, told):
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
-def test_no_verb_an_unknown_one_and_the_version():
-    refused(fabgate_(), 2, "the following arguments are required: VERB")
+def test_an_unknown_verb_and_the_version():
     refused(fabgate_("dance"), 2, "invalid choice: 'dance'")
     assert fabgate_("--version").stdout == f"fabgate {fabgate.__version__}\n"
 
@@ -700,6 +699,15 @@ def every_verb(parser: argparse.ArgumentParser, name: tuple[str, ...] = ()) -> l
     if not below:
         return [name]
     return [verb for action in below for key, sub in action.choices.items() for verb in every_verb(sub, (*name, key))]
+
+
+@pytest.mark.parametrize("words", [[], ["collector"]], ids=["fabgate", "collector"])
+def test_without_a_verb_all_are_listed(words, capsys):
+    assert cli.main(words) == 0
+    shown = capsys.readouterr().out
+    listed = re.findall(r"^  ([a-z][a-z-]*)  +\S", shown, re.MULTILINE)
+    known = {verb[len(words)] for verb in every_verb(arguments.parser()) if list(verb[: len(words)]) == words}
+    assert sorted(listed) == sorted(known)
 
 
 @pytest.mark.parametrize("verb", every_verb(arguments.parser()), ids=" ".join)

@@ -7,14 +7,14 @@ import sys
 import textwrap
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import Any, Final
 
+from fabgate import verb_groups
 from fabgate.collector.cli import verb_help
 from fabgate.errors import FabgateError, UsageError
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (it has no public name)
-
+#: What ``add_subparsers`` returns; its class has no public name.
+Subparsers = Any
 #: As models/accounts.py has them; models can be imported only once Django is set up.
 ROLES = ("manager", "desk", "trainer", "maintainer", "accountant", "auditor", "member")
 #: As machines/presets.py has them, for the same reason.
@@ -24,10 +24,21 @@ SERVICES = ("ingest", "web", "worker", "run")
 Run = Callable[[argparse.Namespace], int]
 
 
-def add_verbs(subparsers: Subparsers) -> None:
+#: The verbs, by what people want to do.
+GROUPS: Final = {
+    "run the collector": ("run", "ingest", "web", "worker", "migrate"),
+    "let people into the pages": ("first-link", "accounts", "account-add", "account-link"),
+    "set up the workshop": ("gate-add", "machine-set", "import-members"),
+    "work at the desk": ("lock", "unlock", "member-block", "member-unblock", "training-grant", "training-revoke"),
+    "see who used what": ("sessions", "usage"),
+    "see whether all arrived": ("gates", "holes"),
+    "keep it safe": ("backup", "restore"),
+}
+
+
+def add_verbs(parser: argparse.ArgumentParser) -> None:
     """Add every verb. Afterwards ``args.run(args)`` returns the exit code, and raises FabgateError with its own."""
-    # typeshed does not know where it stands
-    subparsers.container.description = verb_help.ABOUT  # type: ignore[attr-defined]
+    subparsers = verb_groups.add_list(parser)
     _service_verbs(subparsers)
     _copy_verbs(subparsers)
     _listing_verbs(subparsers)
@@ -35,12 +46,15 @@ def add_verbs(subparsers: Subparsers) -> None:
     _barring_verbs(subparsers)
     _training_verbs(subparsers)
     _account_verbs(subparsers)
+    about = textwrap.fill(verb_help.ABOUT, 80, break_on_hyphens=False)
+    parser.description = f"{about}\n\n{verb_groups.text_of(subparsers, GROUPS)}"
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run ``python -m fabgate.collector``: the same verbs without the rest of fabgate."""
-    parser = argparse.ArgumentParser(prog="python -m fabgate.collector", description=__doc__)
-    add_verbs(parser.add_subparsers(title="verbs", required=True, metavar="VERB"))
+    parser = argparse.ArgumentParser(prog="python -m fabgate.collector")
+    add_verbs(parser)
     args = parser.parse_args(argv)
     try:
         return int(args.run(args))
@@ -73,7 +87,7 @@ def _service_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "worker",
         "processes.worker",
-        "end what time ends: loans, trainings, blocks",
+        "expire loans, trainings and blocks",
         about=verb_help.WORKER,
         makes=True,
     )
@@ -99,7 +113,7 @@ def _copy_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "restore",
         "processes.backup",
-        "make the collector what it was when a copy was taken",
+        "restore database and keys from such a file",
         "restore",
         about=verb_help.RESTORE,
         example="/srv/copies/monday.tar.gz --replace",
@@ -170,7 +184,7 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "gate-add",
         "machines.enrol_gate",
-        "let a gate in: its machine, token and keys",
+        "add a gate: its machine, token and keys",
         "add",
         about=verb_help.GATE_ADD,
         example="laser-1 --machine laser --rules limit_s=7200 mode=hold",
@@ -192,7 +206,7 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "machine-set",
         "machines.rules",
-        "change how a machine behaves; its gates are told",
+        "change the rules of a machine, on its gates too",
         about=verb_help.RULES,
         example="laser mode=hold limit_s=7200 handover=yes",
     )
@@ -218,7 +232,7 @@ def _barring_verbs(subparsers: Subparsers) -> None:
     )
     lock.add_argument("--reason", required=True, metavar="TEXT", help="shown to members on the gate's display")
     lock.add_argument("--back", metavar="DATE", help="when the machine is expected back; shown to members")
-    unlock = _verb(subparsers, "unlock", "machines.locks", "take the lock off a machine", "unlock", example="laser-1")
+    unlock = _verb(subparsers, "unlock", "machines.locks", "unlock a machine", "unlock", example="laser-1")
     unlock.add_argument("gate", metavar="GATE")
     unlock.add_argument(
         "--lock", metavar="ID", help="a lock that this database has forgotten, by the id that the gate says"
@@ -255,7 +269,7 @@ def _training_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "training-grant",
         "people.trainings",
-        "say that a member has a training",
+        "record that a member has a training",
         "grant_command",
         example="m-117 laser --stage supervised",
     )
@@ -263,7 +277,7 @@ def _training_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "training-revoke",
         "people.trainings",
-        "take a training back; what was granted stays written down",
+        "revoke a training; what was granted stays on record",
         "revoke_command",
         example='m-117 laser --reason "Ran it alone"',
     )
@@ -285,7 +299,7 @@ def _account_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "first-link",
         "accounts.first_link",
-        "print the link with which the first manager gets in",
+        "print the link with which the first manager signs in",
         makes=True,
     )
     add = _verb(
@@ -356,9 +370,9 @@ def _verb(
 
     # Filled here and then left alone: argparse would break the example wherever it is long, dates at their hyphens.
     described = textwrap.fill(f"{text[0].upper()}{text[1:]}. {about}".strip(), 80, break_on_hyphens=False)
-    parser = subparsers.add_parser(
+    parser: argparse.ArgumentParser = subparsers.add_parser(
         name,
-        help=text,
+        short=text,
         description=described,
         epilog=f"{verb_help.ENVIRONMENT}{name} {example}".rstrip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,

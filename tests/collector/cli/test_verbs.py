@@ -146,9 +146,10 @@ def test_a_verb_that_sets_up_makes_a_collector_and_says_where_once(tmp_path):
 
 
 def verbs() -> dict[str, argparse.ArgumentParser]:
-    subparsers = argparse.ArgumentParser().add_subparsers()
-    cli.add_verbs(subparsers)
-    return subparsers.choices
+    parser = argparse.ArgumentParser()
+    cli.add_verbs(parser)
+    (below,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return below.choices
 
 
 @pytest.mark.parametrize("name", verbs())
