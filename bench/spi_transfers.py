@@ -17,7 +17,7 @@ from fabgate.drivers.emulated.chip import Chip
 from fabgate.drivers.emulated.control import bench_at, release
 from fabgate.drivers.readers import rpi_gpio
 from fabgate.drivers.readers.mfrc522 import Mfrc522Options, Mfrc522Reader
-from fabgate.testing import DOUBLE, SINGLE, TRIPLE, ManualClock
+from fabgate.testing.readers import DOUBLE, SINGLE, TRIPLE, ManualClock
 
 #: The most that a poll may take, by what lies on the reader.
 LIMITS = (("no card", None, 13), ("4 bytes", SINGLE, 45), ("7 bytes", DOUBLE, 74), ("10 bytes", TRIPLE, 103))

@@ -24,7 +24,7 @@ from fabgate.drivers.emulated.cards import (
 from fabgate.drivers.emulated.chip import BIT_S, Chip
 from fabgate.drivers.emulated.registers import ComIrq, Command, DivIrq, Error, Reg
 from fabgate.errors import UsageError
-from fabgate.testing import ManualClock
+from fabgate.testing.readers import ManualClock
 
 SINGLE, OTHER = bytes.fromhex("04A1B2C3"), bytes.fromhex("04A1B2C7")
 DOUBLE, TRIPLE = bytes.fromhex("04A1B2C3D4E5F6"), bytes.fromhex("04A1B2C3D4E5F6071829")

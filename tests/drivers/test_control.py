@@ -18,7 +18,7 @@ from fabgate.errors import HardwareError, UsageError
 from fabgate.gate.reader_thread import POLL_S
 from fabgate.rules.presence import Presence
 from fabgate.rules.words import Presented
-from fabgate.testing import ManualClock
+from fabgate.testing.readers import ManualClock
 from tests.support.patience import HANGS_S, wait
 
 UID = "04A1B2C3"

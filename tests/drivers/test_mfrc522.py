@@ -25,7 +25,7 @@ from fabgate.drivers.readers import Card, Misread, MisreadReason, rpi_gpio
 from fabgate.drivers.readers.mfrc522 import Mfrc522Options, Mfrc522Reader
 from fabgate.drivers.readers.simulated import SimulatedBench, SimulatedReader
 from fabgate.errors import HardwareError
-from fabgate.testing import DOUBLE, SINGLE, TRIPLE, ManualClock
+from fabgate.testing.readers import DOUBLE, SINGLE, TRIPLE, ManualClock
 
 TORN, TWO = Misread(MisreadReason.TORN), Misread(MisreadReason.TWO_CARDS)
 calm = settings(deadline=None)  # a busy computer is no failure

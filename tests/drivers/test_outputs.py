@@ -14,10 +14,10 @@ from gpiozero.pins.mock import MockFactory, MockPin
 
 from fabgate.drivers.emulated import pins
 from fabgate.drivers.outputs import Output
-from fabgate.drivers.outputs.contract import OutputContract
 from fabgate.drivers.outputs.gpio import GpioOptions, GpioOutput
 from fabgate.drivers.outputs.memory import MemoryOptions, MemoryOutput
 from fabgate.errors import HardwareError
+from fabgate.testing.outputs import OutputContract
 from tests.support.patience import HANGS_S
 
 PIN, MIRROR = 17, 27

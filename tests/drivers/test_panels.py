@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from fabgate.display import ELLIPSIS, clean, cut
 from fabgate.drivers.panels import COLUMNS, Notice, Panel
-from fabgate.drivers.panels.contract import PanelContract
 from fabgate.drivers.panels.log import LogOptions, LogPanel
 from fabgate.drivers.panels.text import transliterate
+from fabgate.testing.panels import PanelContract
 
 
 class TestLogToAFile(PanelContract):

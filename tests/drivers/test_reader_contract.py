@@ -6,7 +6,7 @@ from fabgate.drivers.emulated import chip_at
 from fabgate.drivers.emulated.control import ask, bench_at, release
 from fabgate.drivers.readers.mfrc522 import Mfrc522Reader
 from fabgate.drivers.readers.simulated import SimulatedBench, SimulatedReader
-from fabgate.testing import ReaderContract
+from fabgate.testing.readers import ReaderContract
 
 
 class TestOurReaders(ReaderContract):

@@ -11,7 +11,7 @@ An output MUST:
   from it: what is wired and cannot be read counts as on;
 * switch off in ``close``, which may be called twice and never raises; ``open`` works again afterwards, and is off.
 
-The output decides nothing and keeps no time. ``contract.OutputContract`` is the test of all this, for any output.
+The output decides nothing and keeps no time. ``fabgate.testing.outputs`` tests all this, for any output.
 """
 
 from __future__ import annotations

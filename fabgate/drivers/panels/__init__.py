@@ -2,7 +2,7 @@
 
 A panel MUST return from ``show`` within a second and may raise anything from it: the gate calls it on a thread of its
 own, logs what failed and goes on. It never decides anything and never touches power. A display without accents or with
-fewer columns has ``text.transliterate`` and ``display.cut``; ``contract.PanelContract`` is the test for any panel.
+fewer columns has ``text.transliterate`` and ``display.cut``; ``fabgate.testing.panels`` is the test for any panel.
 """
 
 from __future__ import annotations

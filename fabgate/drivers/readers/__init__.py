@@ -18,7 +18,8 @@ A reader MUST:
 A reader MAY recover by itself from a transient upset (a brown-out that reset the chip) and then count it in
 ``recoveries``, an int, in the same poll. The gate then takes no card for tapped until it has seen the field empty again.
 
-A reader MUST never block for ever and never start threads of its own.
+A reader MUST never block for ever and never start threads of its own. ``fabgate.testing.readers`` tests all this, for any
+reader.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
@@ -234,3 +235,7 @@ def test_an_update_reads_no_table_that_grows_for_its_keys_and_says_how_far_it_is
     assert "0020_flags (1 of " in steps[0]
     assert f"({len(steps)} of {len(steps)})" in steps[-1]
     assert not [line for line in run(tmp_path, _START) if "database" in line or line.startswith("PRAGMA")]
+
+
+def test_models_and_migrations_say_the_same():
+    call_command("makemigrations", "collector", check_changes=True, dry_run=True, verbosity=0)

@@ -1,0 +1,1 @@
+"""The tests of each driver's contract, for drivers of ours and of other packages."""
