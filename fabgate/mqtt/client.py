@@ -6,6 +6,7 @@ Every client speaks MQTT 5, and every socket gets the options below. How it is d
 from __future__ import annotations
 
 import contextlib
+import hmac
 import socket
 import ssl
 from datetime import UTC, datetime
@@ -43,6 +44,14 @@ def new_client(client_id: str, tls: ssl.SSLContext | None = None) -> paho.Client
         client.tls_set_context(tls)
     client.on_socket_open = _set_options
     return client
+
+
+def secret_client_id(key: bytes, name: str) -> str:
+    """Return a client id that only a holder of `key` can make, the same at each start.
+
+    A client that connects by the id of another one throws it out. An id made of public names would let any account do so.
+    """
+    return "fabgate-" + hmac.new(key, f"mqtt client {name}".encode(), "sha256").hexdigest()[:32]
 
 
 def connect(client: paho.Client, host: str, port: int, *, keep_session_s: int = 0) -> None:

@@ -98,7 +98,7 @@ class _Rank(NamedTuple):
     needs_supervisor: bool
 
     def is_less_than(self, other: _Rank) -> bool:
-        """Whether it takes anything away: to work alone, or to stand beside others."""
+        """Whether this is less than `other`: without the right to work alone, or without the right to supervise."""
         loses_alone = self.needs_supervisor and not other.needs_supervisor
         return loses_alone or (self.level == _USER and other.level != _USER)
 

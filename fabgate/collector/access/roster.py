@@ -131,7 +131,7 @@ class Plan:
     drafts: list[_Draft]
 
     def is_up_to_date(self) -> bool:
-        """Whether it is still that day, and nobody has changed anything since, that others know of."""
+        """Whether the plan still holds: it is the same day, and no change was committed since."""
         today = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).date()
         return today == self.day and Pulse.newest(*_DECIDING) == self.seen
 

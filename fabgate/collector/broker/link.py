@@ -9,7 +9,6 @@ gates resend whatever the collector has not acknowledged itself.
 from __future__ import annotations
 
 import contextlib
-import hmac
 import logging
 import ssl
 import threading
@@ -38,6 +37,7 @@ from fabgate.mqtt.client import (
     described,
     new_client,
     new_properties,
+    secret_client_id,
 )
 from fabgate.mqtt.driver import Driver
 
@@ -239,13 +239,8 @@ class Link:
 
 
 def _client_id(collector: str) -> str:
-    """Return the name of the collector's session in the broker, the same after each start.
-
-    Whoever connects by it throws the collector out. Its id is no secret, every gate reads it; so the name is made with
-    the key that is one.
-    """
-    digest = hmac.new(settings.SECRET_KEY.encode(), f"mqtt client {collector}".encode(), "sha256").hexdigest()
-    return f"fabgate-{digest[:32]}"
+    """Return the name of the collector's session in the broker. Its id is no secret: every gate reads it."""
+    return secret_client_id(settings.SECRET_KEY.encode(), collector)
 
 
 def _some(filters: Sequence[str]) -> Iterator[list[str]]:

@@ -1,6 +1,6 @@
 """How does a change get into the audit log? Every writer, be it a page, a command or the API, goes through here.
 
-    with changes.made(actor, "member.updated", member, reason="moved house") as change:
+    with audit.made(actor, "member.updated", member, reason="moved house") as change:
         member.save()
         change.rosters = roster.versions(roster.rebuild(only_changed=True))
 

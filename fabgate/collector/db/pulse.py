@@ -13,12 +13,12 @@ from django.db import connection
 
 from fabgate.collector.db import bulk
 
-#: Of more gates a pulse names none: pages ask for everything then, which costs them less than so many by name.
+#: A pulse for more gates than this names none of them: pages then ask for everything, which costs less.
 MOST_NAMED: Final = 10
-#: Whoever adds pulses on PostgreSQL holds this until the transaction ends: their ids become visible in their order, so
-#: that nobody who asks for the highest id misses a lower one.
+#: On PostgreSQL a transaction that adds pulses holds this lock until it ends. So ids become visible in their order, and a
+#: reader that asks for the highest id misses no lower one.
 _PULSE_LOCK: Final = 0x66616267
-#: Whoever changes opening hours on PostgreSQL holds this.
+#: On PostgreSQL a transaction that changes opening hours holds this lock.
 _HOURS_LOCK: Final = 0x66616269
 _PULSE = "INSERT INTO collector_pulse (topic, gate, at) VALUES (%s, %s, %s)"
 _kept_back: ContextVar[list[tuple[Mapping[str, AbstractSet[str]], datetime]] | None] = ContextVar(

@@ -77,7 +77,7 @@ class Batch:
         lost = derive.name_lost(followed, self.now)
         off = gate_clocks.note(facts, self.gates, self.now)
         refused = live_state.refusals(facts, self.gates, self.journals, off, self.now)
-        # Before any sum of days: whoever has those holds what orders are told under (rollup.add).
+        # Before any sum of days: whoever has those holds what orders are told under (sums.add).
         answered = live_state.answers(facts, self.told, self.gates, self.now)
         moved, passed = self._advance_all()
         for old in lost:

@@ -30,7 +30,7 @@ class Correction(models.Model):
 class Review(models.Model):
     """A session that a person should look at, and what they decided.
 
-    Ingest opens it (sql.save_reviews), or the member who contests it: then `note` has their words until it is settled.
+    Ingest opens it (sessions/rows.py), or the member who contests it: then `note` has their words until it is settled.
     """
 
     CONTESTED = words.CONTESTED

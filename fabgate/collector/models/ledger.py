@@ -12,7 +12,7 @@ from fabgate.collector.models.usage import UsageSession
 class LedgerLine(models.Model):
     """What a session said when it ended, and again each time that it says something else; the newest line holds.
 
-    The ids follow the order of commit (sessions/ledger.py), so that whoever has read up to one misses none below it.
+    The ids follow the order of commit (sessions/ledger.py), so a reader that has read up to an id misses none below it.
     """
 
     #: It ended; entries that came later changed it; a person put it right; a person contested it, or settled what was

@@ -14,7 +14,7 @@ from fabgate.collector.models.workshop import Gate
 class UsageSums(models.Model):
     """The sums of what ended on the site's own days: by machine, member and category, so that a year is few rows.
 
-    Ingest and corrections keep them in the transaction that changes a session (sessions/sums.py); they can be made anew.
+    Ingest and corrections keep them in the transaction that changes a session (sessions/sums.py); they can be built again.
     """
 
     #: The day on which the sessions ended, or the first of the days of which this is the sum.

@@ -1,4 +1,4 @@
-"""Which sessions were there, one a line? ``fabgate collector sessions`` prints what ``usage`` sums up.
+"""Which sessions were there, one a line? ``fabgate collector sessions`` prints what ``fabgate collector usage`` sums up.
 
 Read and written one at a time, so that years fit; names where they are known, times in the zone that was asked for.
 """

@@ -200,7 +200,7 @@ def _stored(rows: Mapping[_Place, list[Usage]], was: Mapping[_Place, list[Span]]
 
 
 def _was_set(columns: Sequence[Any]) -> bool:
-    """Say of a stored session what sessions.was_set says of a row: an end that was written later has been cut in its span."""
+    """Say of a stored session what merge.was_set says of a row: an end that was written later has been cut in its span."""
     start_boot, start_ms, last_boot, last_ms, began, ended = columns[2:8]
     return start_boot == last_boot and are_apart(began, ended, last_ms - start_ms)
 

@@ -92,7 +92,7 @@ def lock_reason(reason: str) -> str:
 
 @register.filter
 def called(name: str, names: Mapping[str, str]) -> str:
-    """Return what somebody is called who signs in with `name`, of those that the page knows (``who.signing_in``)."""
+    """Return what somebody is called who signs in with `name`, of those that the page knows (``display_names.signing_in``)."""
     return names.get(name, name)
 
 

@@ -1,6 +1,6 @@
 """One file, its connection, and what becomes of both when something is wrong: the ground of the journal.
 
-What an entry and a change are in SQL is here; when which of them is written is in ``journal``.
+What an entry and a change are in SQL is here; when which of them is written is in ``writer``.
 """
 
 from __future__ import annotations
@@ -371,7 +371,7 @@ class JournalStore:
             raise JournalError(self._not_ours())
         is_folded = False
         with contextlib.suppress(sqlite3.Error):
-            is_folded = self._fold_all()  # whoever has it now has it whole
+            is_folded = self._fold_all()  # the file that was moved away is then complete
         if same_file(wal, self._files.wal):
             # It is the old file's; SQLite would play it into this one.
             if is_folded:

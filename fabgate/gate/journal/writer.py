@@ -17,9 +17,9 @@ Why it is written as it is (measured, see docs/decisions/0003):
 * What the WAL holds is brought into the file by ``fold``, when nobody waits: left to SQLite it happens within a commit,
   two more syncs of it, and one tap in eighty stood behind them. So it is not left to SQLite at all.
 * A file without a name can be written and is gone with the process. So a commit counts only once both files have been
-  looked at again (``journal_files``).
+  looked at again (``files``).
 
-One thread writes. Readers open the file read-only (``journal_reader``); WAL lets them.
+One thread writes. Readers open the file read-only (``reader``); WAL lets them.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ _KINDS: Final = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISDIR, "a directory"),
 def read(path: Path, *, key: bytes, topics: wire.GateTopics, fallback: wire.MachineRules) -> wire.Roster:
     """Read a roster file; badges become digests under `key`, the version is the file's time. Raises UsageError.
 
-    Its members and refusals are to go through, as those of ``roster_parts.decode``.
+    Its members and refusals are to go through, as those of ``parts.decode``.
     """
     roster, mistakes = look(path, key=key, topics=topics, fallback=fallback)
     if mistakes.found:

@@ -9,7 +9,6 @@ Nothing here can switch a machine: what arrives is posted to the daemon's inbox.
 
 from __future__ import annotations
 
-import hmac
 import logging
 import ssl
 import threading
@@ -35,7 +34,7 @@ from fabgate.gate.uplink.disconnects import Endings
 from fabgate.gate.uplink.forks import Forks
 from fabgate.gate.uplink.retry_pauses import Pauses
 from fabgate.mqtt import certificates
-from fabgate.mqtt.client import connect, described, new_client
+from fabgate.mqtt.client import connect, described, new_client, secret_client_id
 from fabgate.mqtt.driver import Driver
 from fabgate.mqtt.properties import packer
 from fabgate.seal import Keys, from_text, to_text
@@ -129,13 +128,13 @@ class _Puback(msgspec.Struct, frozen=True):
 def client_id(account: str, keys: Keys | None) -> str:
     """Return the name of a gate's connection in the broker.
 
-    A client that connects by the same name throws the gate out. So the name is made with the gate's own key, where it has
-    one: only a copy of this gate knows it, and a copy is meant to be found that way.
+    It is made with the gate's own key, where it has one: only a copy of this gate has it too, and a copy is meant to be found
+    by it.
     """
     if keys is None:
         return account.replace("/", "-")
     key = next(iter(keys.by_id.values()))
-    return "fabgate-" + hmac.new(key, f"mqtt client {account}".encode(), "sha256").hexdigest()[:32]
+    return secret_client_id(key, account)
 
 
 class Uplink:

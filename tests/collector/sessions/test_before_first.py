@@ -1,4 +1,4 @@
-"""Is a session that is dated before its gate's first day marked, in whatever order entries come, and no other one?"""
+"""Is every session dated before its gate's first day marked, and no other one, in any order of arrival?"""
 
 from __future__ import annotations
 
