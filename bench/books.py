@@ -2,6 +2,7 @@
 
 ``python -m bench.books SESSIONS`` makes it in the collector of its environment. Sessions and the sums of days are
 written by the very statements of the ingest, without the journals' chain behind them; each session has its two entries.
+``python -m bench.books gates PREFIX COUNT`` places gates at machines there.
 `kept` makes one once and keeps the file in bench/.cache, for as long as the tables and this file stay as they are.
 """
 
@@ -128,6 +129,15 @@ def _workshop() -> list[tuple[int, int, int]]:
     return found
 
 
+def place(prefix: str, gates: int) -> None:
+    """Place gates at a machine each, as a workshop does when it lets them in."""
+    from fabgate.collector.models import Gate, Machine
+
+    for number in range(gates):
+        name = f"{prefix}-{number}"
+        Gate.objects.create(name=name, machine=Machine.objects.create(name=f"machine-{name}", title=name))
+
+
 def _usages(sessions: int, gates: list[tuple[int, int, int]], chance: random.Random) -> Iterator[list[Any]]:
     from fabgate.collector.sessions.merge import Usage
 
@@ -228,7 +238,10 @@ def main() -> None:
 
     with contextlib.redirect_stderr(io.StringIO()):  # a note about a new collector is no news here
         start.prepare()
-    fill(int(sys.argv[1]))
+    if sys.argv[1] == "gates":
+        place(sys.argv[2], int(sys.argv[3]))
+    else:
+        fill(int(sys.argv[1]))
 
 
 if __name__ == "__main__":

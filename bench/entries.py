@@ -1,7 +1,7 @@
 """What do light gates have to tell? Journals of sessions and refusals, made before anybody waits for them.
 
 Four entries in turn, as an evening brings them: started, progress, ended, refused. Sessions last from one to ninety
-minutes; every fortieth end is uncertain. Facts and sessions are named as gates name them: in the order of time.
+minutes, by their clocks too; every fortieth end is uncertain. Facts and sessions are named as gates name them: in the order of time.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from fabgate.gate.journal.ids import uuid7
 
 MEMBERS = 400
 MINUTE_MS = 60_000
-#: From one entry of a gate to its next one.
-STEP_MS = 1_500
-#: The middle of a day, so that no pass falls across midnight.
-BEGAN = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+#: From the start of a gate to its first session, and between a session and a refusal.
+PAUSE_MS = 1_500
+#: Long enough ago that no journal ends in the future: a thousand entries last eight days.
+BEGAN = datetime(2026, 10, 5, 9, 0, tzinfo=UTC)
 
 
 def member(number: int) -> str:
@@ -80,17 +80,20 @@ class Journal:
 def journal(gate: str, entries: int, seed: int = 0) -> Journal:
     """Return a journal of so many entries."""
     made = Journal(gate)
-    boot, ms = uuid.uuid4().hex, seed * 977 % 500
+    boot, ms, session = uuid.uuid4().hex, seed * 977 % 500, ""
     facts = _facts(made, seed)
     data: wire.Data
     while made.head < entries:
-        ms += STEP_MS
-        clock = wire.Clock(boot=boot, boottime_ms=ms, synced=True)
         if not made.bodies:
+            clock = wire.Clock(boot=boot, boottime_ms=ms, synced=True)
             kind, data = "gate.started", wire.GateStarted(clock=clock, version="bench")
         else:
-            kind, make = next(facts)
-            data = wire.ENTRY_TYPES[kind](clock=clock, **make)
+            after_ms, kind, make = next(facts)
+            ms += after_ms
+            if kind == "session.started":
+                session = uuid7(round(BEGAN.timestamp() * 1000) + ms)
+            said = {"session": session} if kind.startswith("session.") else {}
+            data = wire.ENTRY_TYPES[kind](clock=wire.Clock(boot=boot, boottime_ms=ms, synced=True), **said, **make)
         made.write(data, kind, BEGAN + timedelta(milliseconds=ms))
         if isinstance(data, wire.SessionStarted):
             made.states[made.head] = wire.encode(wire.State(state="active", session=data.session, member=data.member))
@@ -99,23 +102,24 @@ def journal(gate: str, entries: int, seed: int = 0) -> Journal:
     return made
 
 
-def _facts(made: Journal, seed: int) -> Iterator[tuple[str, dict[str, object]]]:
-    """Yield what comes next, and count what it will add up to."""
+def _facts(made: Journal, seed: int) -> Iterator[tuple[int, str, dict[str, object]]]:
+    """Yield after how many milliseconds what comes next, and count what it will add up to."""
     number = seed
     while True:
         number += 1
-        began_ms = round(BEGAN.timestamp() * 1000) + STEP_MS * made.head
-        said = {"session": uuid7(began_ms), "member": member(number), "badge": digest(number), "roster": 7}
+        holder = {"member": member(number), "badge": digest(number), "roster": 7}
         basis = wire.Basis(kind="grant", grant=f"training-{number % 9}")
-        yield "session.started", {**said, "basis": basis, "mode": "tap"}
+        yield PAUSE_MS, "session.started", {**holder, "basis": basis, "mode": "tap"}
         on_ms = (1 + number % 90) * MINUTE_MS
-        yield "session.progress", {**said, "energised_ms": on_ms // 2, "running_ms": on_ms // 4}
+        half_ms = on_ms // 2
+        yield half_ms, "session.progress", {**holder, "energised_ms": half_ms, "running_ms": on_ms // 4}
         made.ended += 1
         made.energised_ms += on_ms
         doubt = {"uncertainty_ms": 90_000, "reason": "power-loss"} if number % 40 == 0 else {"reason": "badge"}
-        yield "session.ended", {**said, "energised_ms": on_ms, "running_ms": on_ms // 2, **doubt}
+        yield half_ms, "session.ended", {**holder, "energised_ms": on_ms, "running_ms": half_ms, **doubt}
         made.refused += 1
         yield (
+            PAUSE_MS,
             "access.refused",
             {"badge": digest(number + 7), "member": member(number + 7), "reasons": ["training-missing"]},
         )

@@ -59,6 +59,7 @@ def peer(run: Run, *, tuned: bool, stock: bool = False) -> Pace:
 
 def ours(run: Run, home: Home, prefix: str, *, tuned: bool) -> Pace:
     """Return how it is stored, each entry once, and acknowledged."""
+    Child("bench.books", home, "gates", prefix, str(GATES)).end()
     with broker(run, tuned=tuned) as port, ingest(home, port) as running:
         backlog(port, f"{prefix}w", SETTLE_GATES, SETTLE_ENTRIES)  # nobody begins with a million rows in no cache
         pace, told = Pace.of(running.pid, lambda: backlog(port, prefix))

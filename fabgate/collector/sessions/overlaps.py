@@ -47,6 +47,9 @@ _STORED: Final = (
     " AND s.ended_at < wanted.most AND s.started_at < wanted.last AND s.has_start AND s.not_after IS NULL"
     " AND s.clock_off_ms IS NULL"
 )
+_AT_MACHINE: Final = "s.machine_id = wanted.machine"
+#: Gates without a machine share NULL. Their dates as a whole let PostgreSQL read those sessions once, not once a gate.
+_NOWHERE: Final = "s.machine_id IS NULL AND s.ended_at > (SELECT min(first) FROM wanted) AND s.ended_at < (SELECT max(most) FROM wanted)"
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 #: A gate, and the machine beside which it stood.
 _Place = tuple[int, int | None]
@@ -186,7 +189,7 @@ def _stored(rows: Mapping[_Place, list[Usage]], was: Mapping[_Place, list[Span]]
             wanted = [machine or 0, gate, time(first), time(last), time(last + LONGEST)]
             (nowhere if machine is None else placed).append(wanted)
     found: dict[_Place, list[Span]] = defaultdict(list)
-    for place, asked in (("s.machine_id = wanted.machine", placed), ("s.machine_id IS NULL", nowhere)):
+    for place, asked in ((_AT_MACHINE, placed), (_NOWHERE, nowhere)):
         for some in statements.chunks(asked):
             for row in set(_asked(place, some)):
                 values: list[Any] = [
