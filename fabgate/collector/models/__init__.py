@@ -1,4 +1,4 @@
-"""What does the collector keep? A file each: the workshop, its people, what arrived, who used what, who changed it."""
+"""The tables: the workshop and its people, what arrived from gates, who used what, and who changed it."""
 
 from fabgate.collector.models.accounts import Account, ApiKey, FailedSignIn, OneTimeLink, SignIn
 from fabgate.collector.models.arrivals import Boot, Entry, Hole, Journal, Quarantine

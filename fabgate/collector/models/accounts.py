@@ -1,7 +1,7 @@
-"""Who may open the pages, by which link did they get in, and where are they signed in?
+"""Accounts, the one-time links that set their passwords, where they are signed in, and API keys.
 
-Secrets are kept as hashes only. A password gets argon2; a link's and a key's token have 256 random bits, so that one
-round of SHA-256 hides them and a look-up stays one indexed query.
+Only hashes of secrets are stored. A password is hashed with argon2. The token of a link or an API key has 256 random
+bits, so one round of SHA-256 is enough, and a look-up stays one indexed query.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector.base.disk_full import unless_full
 
-#: How long a one-time link opens the door.
+#: How long a one-time link is valid, by its purpose.
 LINK_LASTS: Final = {"first": timedelta(days=1), "invite": timedelta(days=7), "reset": timedelta(hours=2)}
-#: Failed sign-ins are counted over this time; more than so many, of a name or from an address, and nobody gets in.
+#: Failed sign-ins count for this long. With more than these of one name, or from one address, sign-in is refused.
 FAILURES_WITHIN: Final = timedelta(minutes=15)
 MAX_FAILURES_OF_NAME: Final = 10
 MAX_FAILURES_FROM_ADDRESS: Final = 30
-#: How exactly `seen_at` is kept: a write for every page would be one too many.
+#: `seen_at` and `last_used_at` are updated at most this often, so that not every page view writes to the database.
 SEEN_EVERY: Final = timedelta(minutes=1)
 
 
 class AccountManager(BaseUserManager["Account"]):
-    """Finds accounts by the name that a person types."""
+    """Finds accounts by the username that a person types."""
 
     def get_by_natural_key(self, username: str | None) -> Account:
-        """Return the account of that log-in name, however it is capitalised."""
+        """Return the account with that username; case does not matter."""
         return self.get(name=Account.as_name(username or ""))
 
 
 class Account(AbstractBaseUser):
-    """Somebody who signs in to the pages. Never deleted, only made inactive: what they did keeps their name."""
+    """A person who signs in to the pages. Never deleted, only made inactive, so that past changes keep their author."""
 
     MANAGER, DESK, TRAINER, MAINTAINER = "manager", "desk", "trainer", "maintainer"
     ACCOUNTANT, AUDITOR, MEMBER = "accountant", "auditor", "member"
@@ -52,17 +52,17 @@ class Account(AbstractBaseUser):
         (MEMBER, _("Member")),
     ]
 
-    #: What is typed to sign in; lower case.
+    #: The username, in lower case.
     name = models.CharField(max_length=63, unique=True)
-    #: What others read.
+    #: The name that other people see.
     display_name = models.CharField(max_length=120, blank=True)
     email = models.EmailField(blank=True)
     role = models.CharField(max_length=16, choices=ROLES)
-    #: The member whose minutes these are; for role `member`, and for volunteers who are members too.
+    #: The member whose sessions this account sees; for role `member`, and for volunteers who are members too.
     member = models.ForeignKey(
         "collector.Member", null=True, blank=True, on_delete=models.PROTECT, related_name="accounts"
     )
-    #: Empty: as the browser asks.
+    #: Empty: the language that the browser asks for.
     lang = models.CharField(max_length=8, blank=True)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -76,19 +76,19 @@ class Account(AbstractBaseUser):
 
     @staticmethod
     def as_name(typed: str) -> str:
-        """Return a log-in name as it is kept."""
+        """Return a username as it is stored."""
         return typed.strip().lower()
 
     @classmethod
     def has_manager(cls) -> bool:
-        """Return whether somebody can sign in as manager."""
-        # Django marks a password that nobody can type with a leading '!'.
+        """Return whether at least one manager can sign in."""
+        # Django marks an unusable password with a leading '!'.
         managers = cls.objects.filter(role=cls.MANAGER, is_active=True)
         return managers.exclude(Q(password="") | Q(password__startswith="!")).exists()  # noqa: S106 (no password)
 
 
 class OneTimeLink(models.Model):
-    """A link that sets a password once. A `first` one has no account yet: whoever opens it becomes the manager."""
+    """A link that sets a password once. A `first` link has no account yet: it makes the first manager."""
 
     FIRST, INVITE, RESET = "first", "invite", "reset"
 
@@ -105,7 +105,7 @@ class OneTimeLink(models.Model):
 
     @classmethod
     def make(cls, purpose: str, account: Account | None, made_by: str) -> str:
-        """Make a link and return its token. The links that `account` had before open nothing any more."""
+        """Make a link and return its token. Earlier links of `account` stop working."""
         now = timezone.now()
         cls.close(account)
         token = secrets.token_urlsafe(32)
@@ -121,27 +121,27 @@ class OneTimeLink(models.Model):
 
     @classmethod
     def close(cls, account: Account | None) -> None:
-        """Let no link of `account` (none: of the first manager) open anything any more."""
+        """Expire all links of `account` (None: of the first manager)."""
         now = timezone.now()
         cls.objects.filter(account=account, used_at=None, expires_at__gt=now).update(expires_at=now)
 
     @classmethod
     def open(cls, token: str) -> OneTimeLink | None:
-        """Return the link of `token` if it still opens."""
+        """Return the link of `token` if it is still valid."""
         found = cls.objects.filter(token_hash=hash_of(token), used_at=None, expires_at__gt=timezone.now())
         link = found.select_related("account").first()
         if link is None or (link.account is not None and not link.account.is_active):
             return None
-        # A first link that lies about must not make a second manager.
+        # A first link that was never used must not make a second manager.
         return None if link.purpose == cls.FIRST and Account.has_manager() else link
 
     def use(self) -> bool:
-        """Mark it used; False when somebody else was quicker."""
+        """Mark it as used; return False if another request used it first."""
         return bool(type(self).objects.filter(pk=self.pk, used_at=None).update(used_at=timezone.now()))
 
 
 class SignIn(models.Model):
-    """One browser in which an account is signed in. Its session names this row, so that a revoked one ends at once."""
+    """One browser in which an account is signed in. Its session stores this id, so that revoking it takes effect at once."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="sign_ins")
     at = models.DateTimeField(default=timezone.now)
@@ -151,7 +151,7 @@ class SignIn(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        """What holds is looked up by account."""
+        """Looked up by account."""
 
         indexes = [models.Index(fields=["account", "-seen_at"], name="sign_in_of_account")]
 
@@ -160,19 +160,19 @@ class SignIn(models.Model):
 
     @classmethod
     def holds(cls, pk: int) -> bool:
-        """Return whether this sign-in still counts: neither revoked nor its account made inactive."""
+        """Return whether this sign-in is valid: it is not revoked, and its account is active."""
         return cls.objects.filter(pk=pk, revoked_at=None, account__is_active=True).exists()
 
     @classmethod
     def revoke(cls, account: Account, *, but: int | None = None, only: int | None = None) -> int:
-        """End the sign-ins of `account`: all, all `but` one, or `only` one. Returns how many ended."""
+        """End sign-ins of `account`: all, all `but` one, or `only` one. Return how many ended."""
         found = cls.objects.filter(account=account, revoked_at=None)
         if only is not None:
             found = found.filter(pk=only)
         return found.exclude(pk=but).update(revoked_at=timezone.now())
 
     def seen(self) -> None:
-        """Keep when it was last used, to the minute."""
+        """Update when it was last used, at most once a minute."""
         now = timezone.now()
         if now - self.seen_at >= SEEN_EVERY:
             with unless_full():
@@ -180,9 +180,9 @@ class SignIn(models.Model):
 
 
 class FailedSignIn(models.Model):
-    """Somebody typed a wrong name or password: counted, so that guessing takes for ever."""
+    """A sign-in with a wrong name or password; counted to stop password guessing."""
 
-    #: The name that was typed; or a browser in which that account had signed in before (accounts/known_browsers.py).
+    #: The name that was typed, or a browser in which that account has signed in before (accounts/known_browsers.py).
     name = models.CharField(max_length=63)
     address = models.CharField(max_length=45)
     at = models.DateTimeField(default=timezone.now)
@@ -200,7 +200,7 @@ class FailedSignIn(models.Model):
 
     @classmethod
     def is_too_many(cls, name: str, address: str | None) -> bool:
-        """Return whether to look at no more passwords for `name`, or from `address`, for now."""
+        """Return whether to refuse sign-ins for `name`, or from `address`, without checking the password."""
         recent = cls.objects.filter(at__gt=timezone.now() - FAILURES_WITHIN)
         return recent.filter(name=name[:63]).count() >= MAX_FAILURES_OF_NAME or (
             address is not None and recent.filter(address=address[:45]).count() >= MAX_FAILURES_FROM_ADDRESS
@@ -208,21 +208,21 @@ class FailedSignIn(models.Model):
 
     @classmethod
     def note(cls, name: str, address: str) -> None:
-        """Count one, and forget those that count no more."""
+        """Record a failure, and delete those that no longer count."""
         cls.objects.filter(at__lt=timezone.now() - FAILURES_WITHIN).delete()
         cls.objects.create(name=name[:63], address=address[:45])
 
     @classmethod
     def forget(cls, name: str) -> None:
-        """Count no more against `name`: its owner just signed in."""
+        """Delete the failures of `name`, after its owner has signed in."""
         cls.objects.filter(name=name[:63]).delete()
 
 
 class ApiKey(models.Model):
-    """A key of a program: what it may do (`scopes`), until when, and when it last did."""
+    """An API key of a program: its `scopes`, when it expires and when it was last used."""
 
     name = models.CharField(max_length=120)
-    #: The first letters of the token, so that a person can tell keys apart.
+    #: The start of the token, so that people can tell keys apart.
     prefix = models.CharField(max_length=12)
     token_hash = models.CharField(max_length=64, unique=True)
     scopes = models.JSONField(default=list)
@@ -239,7 +239,7 @@ class ApiKey(models.Model):
     def make(
         cls, name: str, scopes: list[str], *, made_by: Account | None, expires_at: datetime | None
     ) -> tuple[ApiKey, str]:
-        """Make a key and return it with its token, which is never seen again."""
+        """Make a key and return it with its token, which cannot be shown again."""
         token = f"fg_{secrets.token_urlsafe(32)}"
         key = cls.objects.create(
             name=name,
@@ -253,12 +253,12 @@ class ApiKey(models.Model):
 
     @classmethod
     def living(cls) -> models.QuerySet[ApiKey]:
-        """Return the keys that open something now; also those whose maker's account is switched off."""
+        """Return the keys that are valid now, even if the account that made them is inactive."""
         return cls.objects.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
 
     @classmethod
     def by_token(cls, token: str) -> ApiKey | None:
-        """Return the key of `token` if it counts now, and keep when it was used, to the minute."""
+        """Return the valid key of `token`, and update when it was last used."""
         now = timezone.now()
         key = cls.living().filter(token_hash=hash_of(token)).first()
         if key is not None and (key.last_used_at is None or now - key.last_used_at >= SEEN_EVERY):
@@ -268,5 +268,5 @@ class ApiKey(models.Model):
 
 
 def hash_of(token: str) -> str:
-    """Return what is kept of a random token."""
+    """Return the hash that is stored for a random token."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,6 +1,7 @@
-"""What arrived, exactly as it arrived, and what is known to be missing?
+"""What gates sent, stored as it arrived, and what is known to be missing.
 
-Few secondary indices: it is they that slow ingest as history grows (to 0.31 at a million rows).
+There are few secondary indexes on purpose: they slow ingest down as history grows (to 0.31 of its speed at a million
+rows).
 """
 
 from __future__ import annotations
@@ -14,32 +15,32 @@ from fabgate import seal, wire
 from fabgate.collector.models.fields import Flag
 from fabgate.collector.models.workshop import Gate
 
-#: So far beyond its arrival an entry cannot be dated. Two right clocks are within a second of each other; the rest is
-#: for a collector that is not quite right itself.
+#: An entry dated further than this after its arrival has a wrong date. Two correct clocks differ by less than a second;
+#: the rest allows for a collector whose own clock is slightly wrong.
 AHEAD = timedelta(seconds=60)
-#: The highest number that a database can hold.
+#: The highest number that a database column can hold.
 MAX_SEQ = (1 << 63) - 1
 
 
 class Journal(models.Model):
-    """A gate's journal, by the random id that the gate gave it (`name`).
+    """A gate's journal. `name` is the random id that the gate gave it.
 
-    `ack_seq` is the highest stored entry below which nothing is missing but what is named lost, and `ack_hash` the
-    hash of its bytes: always what this database holds, so that a restored copy acknowledges less.
+    `ack_seq` is the highest stored entry with no gap below it, except numbers recorded as lost; `ack_hash` is the hash
+    of its bytes. Both always describe this database, so a restored copy acknowledges less.
     """
 
     name = models.CharField(max_length=64, unique=True)
     gate = models.ForeignKey(Gate, on_delete=models.PROTECT, related_name="journals")
     predecessor = models.CharField(max_length=64, blank=True)
-    #: Its first entry is known, and names no journal before it.
+    #: Its first entry is known, and names no earlier journal.
     is_root = models.BooleanField(default=False)
     superseded_by = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     ack_seq = models.BigIntegerField(default=0)
     ack_hash = models.BinaryField(default=seal.ZERO_HASH)
-    #: As the gate last reported them; `head` is the highest ever reported, for the holes of a dead journal.
+    #: As the gate last reported them; `head` is the highest value ever reported, to find the gaps of an ended journal.
     floor = models.BigIntegerField(default=1)
     head = models.BigIntegerField(default=0)
-    #: What journal.forked said of this journal; an entry above `fork_head` can only be a clone's.
+    #: From journal.forked. A new entry above `fork_head` can only have been written by a clone.
     fork_mark = models.BigIntegerField(null=True, blank=True)
     fork_head = models.BigIntegerField(null=True, blank=True)
     cloned = models.BooleanField(default=False)
@@ -49,28 +50,28 @@ class Journal(models.Model):
 
     @property
     def ack(self) -> tuple[int, str]:
-        """Return the acknowledged number and hash as they stand in messages."""
+        """Return the acknowledged number and hash as messages carry them."""
         return self.ack_seq, seal.to_text(bytes(self.ack_hash))
 
     @property
     def last_own(self) -> int:
-        """Return the last number that can be the gate's own: what lies beyond in a forked journal is a clone's."""
+        """Return the last number that the gate itself can have written; a clone wrote those above it."""
         return MAX_SEQ if self.fork_head is None else self.fork_head
 
     def facts(self, *types: str) -> Iterator[wire.Entry]:
-        """Yield its entries of these types (short names) in order, without copies of what another journal has."""
+        """Yield its entries of these types (short names) in order, without copies of entries of another journal."""
         rows = Entry.objects.filter(journal=self, type__in=types, is_copy=False).order_by("seq").only("body")
         for row in rows.iterator(chunk_size=2_000):
             yield row.decode()
 
     @classmethod
     def newest(cls, *only: str) -> list[Journal]:
-        """Return for each gate the journal that it writes now: the reported one, or else the last that is alive.
+        """Return the current journal of each gate: the one it reported, or else the last one that has not ended.
 
-        Where fields are named, `only` those are read; the rest of both rows would cost as much again.
+        With `only`, just those fields are loaded, which halves the cost.
         """
         found: dict[int, Journal] = {}
-        # Of those that ended only the reported one: a gate may have had thousands.
+        # Of the ended ones only the reported one: a gate may have had thousands.
         living = models.Q(superseded_by=None) | models.Q(name=models.F("gate__journal"))
         rows = cls.objects.filter(living).select_related("gate").order_by("id")
         for journal in rows.only("name", "gate", "superseded_by", "gate__journal", *only) if only else rows:
@@ -82,7 +83,7 @@ class Journal(models.Model):
 
 
 class Entry(models.Model):
-    """One journal entry: the very bytes, stored once."""
+    """One journal entry: its exact bytes, stored once."""
 
     journal = models.ForeignKey(Journal, on_delete=models.PROTECT, related_name="entries", db_index=False)
     seq = models.BigIntegerField()
@@ -93,11 +94,11 @@ class Entry(models.Model):
     arrived_at = models.DateTimeField()
     occurred_at = models.DateTimeField(null=True)
     copyof = models.CharField(max_length=200, null=True)  # noqa: DJ001 (absent on the wire is NULL here)
-    #: The fact is stored under another number too, and counted there.
+    #: The same fact is stored, and counted, under another number too.
     is_copy = Flag(default=False)
 
     class Meta:
-        """Once by number, and once by fact."""
+        """Each number and each fact is stored once."""
 
         constraints = [
             models.UniqueConstraint(fields=["journal", "seq"], name="entry_once"),
@@ -109,12 +110,12 @@ class Entry(models.Model):
 
     @property
     def is_ahead(self) -> bool:
-        """Whether it says that it was written after it arrived: its gate's clock was wrong."""
+        """Whether it is dated after its arrival, so that the gate's clock must have been wrong."""
         return self.occurred_at is not None and self.occurred_at > self.arrived_at + AHEAD
 
     @property
     def at_latest(self) -> datetime:
-        """Return when it was written: as it says, and where it does not know, or cannot be right, when it arrived."""
+        """Return when it was written: its own date if that is possible, else its arrival."""
         return self.arrived_at if self.occurred_at is None or self.is_ahead else self.occurred_at
 
     def decode(self) -> wire.Entry:
@@ -123,7 +124,7 @@ class Entry(models.Model):
 
 
 class Hole(models.Model):
-    """Numbers that never arrived: lost, later filled, or present as copies in the journal that followed."""
+    """A gap: numbers that never arrived. They are lost, were filled later, or exist as copies in the next journal."""
 
     LOST, FILLED, COPIED = "lost", "filled", "copied"
 
@@ -138,11 +139,11 @@ class Hole(models.Model):
 
 
 class Quarantine(models.Model):
-    """A message that cannot be an entry, and why. One that `counts` fills its number, so that the ack can pass it."""
+    """A message that is not a valid entry, and why. If it `counts`, it fills its number, and the ack can pass it."""
 
     gate = models.ForeignKey(Gate, null=True, on_delete=models.PROTECT, related_name="quarantine", db_index=False)
     topic = models.TextField()
-    #: The journal's row, where its number counts or could have; `journal_name` is what the message said.
+    #: The journal in which its number counts or could have; `journal_name` is what the message itself names.
     journal = models.ForeignKey(Journal, null=True, on_delete=models.PROTECT, related_name="quarantine", db_index=False)
     journal_name = models.CharField(max_length=64, blank=True)
     seq = models.BigIntegerField(default=0)
@@ -156,7 +157,7 @@ class Quarantine(models.Model):
     last_at = models.DateTimeField()
 
     class Meta:
-        """The same broken message again only counts."""
+        """A repeated broken message only increases its counter."""
 
         verbose_name_plural = "quarantine"
         indexes = [models.Index(fields=["gate", "counts", "id"], name="quarantine_of_gate")]
@@ -172,29 +173,29 @@ class Quarantine(models.Model):
 
 
 class Boot(models.Model):
-    """When a boot was, as far as its entries tell; how rows come to be is in entries/boots.py.
+    """The dates of one boot of a gate, derived from its entries (entries/boots.py).
 
-    Each pair is a reading of the boot's clock (`…_ms`) and the wall time of it (`…_at`). Without a `first_at` nothing
-    of the boot is dated: it never synchronised, or the entry that says so has not arrived.
+    Each pair is a reading of the boot's clock (`…_ms`) and the wall time at that reading (`…_at`). Without a `first_at`
+    the boot has no date: its clock never synchronised, or the entry that dates it has not arrived.
     """
 
     gate = models.ForeignKey(Gate, on_delete=models.PROTECT, related_name="boots", db_index=False)
     boot = models.CharField(max_length=64)
-    #: Where its earliest entry stands: its place among the boots of its gate.
+    #: The position of its earliest entry, which orders the boots of a gate.
     journal = models.ForeignKey(Journal, on_delete=models.PROTECT, related_name="+", db_index=False)
     seq = models.BigIntegerField()
     from_ms = models.BigIntegerField()
-    #: The latest clock.synced.
+    #: The latest clock.synced entry.
     tie_ms = models.BigIntegerField(null=True)
     tie_at = models.DateTimeField(null=True)
-    #: The first and the last entry that carry a time.
+    #: The first and the last entry with a time.
     first_ms = models.BigIntegerField(null=True)
     first_at = models.DateTimeField(null=True)
     last_ms = models.BigIntegerField(null=True)
     last_at = models.DateTimeField(null=True)
 
     class Meta:
-        """One row a boot, and the neighbours of one that is not dated."""
+        """One row a boot; the indexes find the dated and undated boots around one."""
 
         constraints = [models.UniqueConstraint(fields=["gate", "boot"], name="boot_once")]
         indexes = [

@@ -1,4 +1,4 @@
-"""Who changed which data, when, and what did it say before? Rows are only ever added (db/audit.py writes them)."""
+"""The audit log: who changed what, when, and the values before and after. Rows are only added, by db/audit.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Change(models.Model):
-    """One change of one object by one person: of its fields, those that changed, before and after."""
+    """One change of one object by one person: the fields that changed, before and after."""
 
     at = models.DateTimeField()
     #: An account's name, or cli:user.
@@ -18,7 +18,7 @@ class Change(models.Model):
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
     reason = models.CharField(max_length=200, blank=True)
-    #: Gate's name → the version of the roster that carries it: once the gate reports that, it decides by it.
+    #: Gate name → version of the roster that carries the change; it is in force once the gate reports that version.
     rosters = models.JSONField(default=dict)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Which badge was in whose hands, and when? One row an assignment; a row ends, and is never deleted."""
+"""Who had which badge, and when. One row for each assignment; an assignment ends but is never deleted."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from fabgate.collector.models.people import Group, Member
 
 
 class Badge(models.Model):
-    """A badge for as long as one person, or a group, has it: its canonical spelling (badge.py) and keyed digest.
+    """The assignment of a badge to a member or a group, with its canonical spelling (badge.py) and keyed digest.
 
-    Of a badge that was enrolled by a tap on a gate only the digest is known: `spelling` is empty, and `key_id` says
-    under which of the site's badge keys it counts. After a change of keys such a badge must be tapped again.
+    For a badge that was enrolled by a tap on a gate only the digest is known: `spelling` is empty, and `key_id` names
+    the badge key of the site that made the digest. After a change of keys such a badge must be tapped again.
     """
 
     PERSONAL, LOAN, CLASS, COMPANY = "personal", "loan", "class", "company"
     KINDS = (PERSONAL, LOAN, CLASS, COMPANY)
     RETURNED, LOST, LEFT, REPLACED, OVER = "returned", "lost", "left", "replaced", "over"
-    #: Why an assignment ended; `over`: its time came, as a loan's does.
+    #: Why an assignment ended; `over`: it reached its end date, as a loan does.
     END_REASONS: ClassVar = (RETURNED, LOST, LEFT, REPLACED, OVER)
 
     spelling = models.CharField(max_length=24, blank=True)
     digest = models.CharField(max_length=64)
-    #: Only of a badge without a spelling; of others the digest is made again when the key changes.
+    #: Only set without a spelling; other digests are recomputed when the key changes.
     key_id = models.CharField(max_length=64, blank=True)
-    #: What is printed on it.
+    #: The number printed on it.
     number = models.CharField(max_length=40, blank=True)
     kind = models.CharField(max_length=8, default=PERSONAL, choices=[(kind, kind) for kind in KINDS])
     member = models.ForeignKey(Member, null=True, blank=True, on_delete=models.PROTECT, related_name="badges")
     group = models.ForeignKey(Group, null=True, blank=True, on_delete=models.PROTECT, related_name="badges")
     since = models.DateTimeField(default=timezone.now)
-    #: When it ends by itself: tonight, for a loan.
+    #: When it ends automatically, such as tonight for a loan.
     until = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     ended_by = models.CharField(max_length=200, blank=True)
     end_reason = models.CharField(max_length=8, blank=True, choices=[(reason, reason) for reason in END_REASONS])
 
     class Meta:
-        """A badge is in one pair of hands at a time, and so is a printed number."""
+        """A badge, and a printed number, has one holder at a time."""
 
         constraints = [
             models.UniqueConstraint(
@@ -64,27 +64,27 @@ class Badge(models.Model):
 
     @property
     def holder(self) -> str:
-        """Return who has it, as rosters and sessions call them: a member's id, or else a group's."""
+        """Return the holder's id in rosters and sessions: a member's, or else a group's."""
         return self.member_id or (self.group.roster_id if self.group else "")
 
     def is_stale(self, key_id: str) -> bool:
-        """Whether it must be tapped again before a gate knows it: its digest is of an older key than `key_id`."""
+        """Whether it must be tapped again before gates accept it: its digest was made with a key other than `key_id`."""
         return not self.spelling and self.key_id != key_id
 
     @classmethod
     def in_hands(cls, now: datetime) -> models.QuerySet[Badge]:
-        """Return the badges that are in somebody's hands and open something; `now` only ends what is lent.
+        """Return the badges that are assigned at `now`; `now` only decides which loans have ended.
 
-        When they were given and ended is not compared with `now`: where the clock was set back, a badge that was given or
-        lost a moment ago would have been so in the future, and stand in rosters twice, or not at all.
+        `since` and `ended_at` are not compared with `now`. If the clock was set back, they may lie in the future, and
+        the badge would appear in rosters twice, or not at all.
         """
         return cls.objects.filter(Q(until=None) | Q(until__gt=now), ended_at=None)
 
     @classmethod
     def lost(cls) -> models.QuerySet[Badge]:
-        """Return the badges that were lost and that nobody has found: whoever taps one is to hear that it is lost.
+        """Return the badges that are lost, so that a gate can say so when one is tapped.
 
-        Each badge once, by its last assignment: one that was found and given again has another one since.
+        Each badge once, by its last assignment: a badge that was found and assigned again is not lost.
         """
         later = cls.objects.filter(digest=OuterRef("digest"), pk__gt=OuterRef("pk"))
         return cls.objects.filter(~Exists(later), end_reason=cls.LOST)
@@ -96,12 +96,12 @@ class Badge(models.Model):
 
     @classmethod
     def digest_again(cls, key: bytes) -> int:
-        """Bring every digest up to the key in use; return how many were under another one.
+        """Recompute digests that were made with another key than `key`; return how many.
 
-        A badge that nobody can spell keeps its own.
+        Badges without a spelling keep theirs.
         """
         stale = {}
-        # With every change of people, and nearly always there is nothing to do: without an instance of each.
+        # Runs with every change of people and usually finds nothing, so it does not make model instances.
         for pk, spelling, digest in cls.objects.exclude(spelling="").values_list("pk", "spelling", "digest").iterator():
             fresh = badge.digest(badge.parse(spelling), key)
             if digest != fresh:

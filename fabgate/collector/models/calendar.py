@@ -1,4 +1,4 @@
-"""When is the workshop open, or one class of machines, or one machine? What follows from it is in access/opening_hours.py."""
+"""Opening hours of the workshop, of a category of machines or of one machine; access/opening_hours.py applies them."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ WEEK: Final = (1, 2, 3, 4, 5, 6, 7)
 
 
 class Scope(models.Model):
-    """For which machines hours are meant: one, or those of a category; neither is all of them."""
+    """Which machines the hours apply to: one machine, a category, or (with neither) all machines."""
 
     machine = models.ForeignKey(Machine, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     category = models.CharField(max_length=60, blank=True)
 
     class Meta:
-        """It has no table of its own."""
+        """An abstract model."""
 
         abstract = True
 
 
 class Opening(Scope):
-    """Hours that come again every week, in the site's time zone. A `to` that is not after `start` is the next day's."""
+    """Weekly hours in the site's time zone. A `to` that is not after `start` is on the next day."""
 
-    #: ISO weekdays on which they begin.
+    #: ISO weekdays on which the hours begin.
     days = models.JSONField(default=list)
     start = models.TimeField()
     to = models.TimeField()
 
     class Meta:
-        """Of one machine or of one category, and not both."""
+        """For a machine or a category, not both."""
 
         constraints = [models.CheckConstraint(condition=Q(machine=None) | Q(category=""), name="opening_of_one_scope")]
 
@@ -44,19 +44,19 @@ class Opening(Scope):
 
 
 class SpecialDay(Scope):
-    """A day unlike the others: these hours in place of the usual ones, or, without hours, closed.
+    """A special day: its hours replace the usual ones; without hours the workshop or machine is closed.
 
-    Several rows of a day are several windows; one that is closed outweighs them.
+    A day may have several rows, one for each span of hours; a closed one overrides them.
     """
 
     day = models.DateField(db_index=True)
     start = models.TimeField(null=True, blank=True)
     to = models.TimeField(null=True, blank=True)
-    #: What people read, such as "1 May" or "Open late tonight".
+    #: Shown to people, such as "1 May" or "Open late tonight".
     note = models.CharField(max_length=120, blank=True)
 
     class Meta:
-        """Of one machine or of one category; hours have both ends."""
+        """For a machine or a category, not both; hours have a start and an end."""
 
         constraints = [
             models.CheckConstraint(condition=Q(machine=None) | Q(category=""), name="special_day_of_one_scope"),
@@ -71,10 +71,10 @@ class SpecialDay(Scope):
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing is open on that day."""
+        """Whether it is closed on that day."""
         return self.start is None
 
 
 def hours(start: time | None, to: time | None) -> str:
-    """Return hours as a person writes them."""
+    """Return hours as text, such as 08:00-18:00."""
     return "closed" if start is None or to is None else f"{start:%H:%M}-{to:%H:%M}"

@@ -1,4 +1,4 @@
-"""What did people say about sessions afterwards: what is right instead, and what is to be looked at?"""
+"""Corrections and reviews: what people changed about sessions afterwards, and what they still have to check."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fabgate.collector.models.usage import UsageSession
 
 
 class Correction(models.Model):
-    """A session's value as somebody put it right. Only ever added: the newest of a field holds."""
+    """A corrected value of a session. Rows are only added; the newest one of a field applies."""
 
     MEMBER, PAYER, PURPOSE, TIME = "member", "payer", "purpose", "time"
     FIELDS = (MEMBER, PAYER, PURPOSE, TIME)
@@ -28,22 +28,22 @@ class Correction(models.Model):
 
 
 class Review(models.Model):
-    """A session that a person should look at, and what they decided.
+    """A session that a person has to check, and their decision.
 
-    Ingest opens it (sessions/rows.py), or the member who contests it: then `note` has their words until it is settled.
+    Opened by ingest (sessions/rows.py), or by the member who contests the session: then `note` holds their words until
+    it is settled.
     """
 
     CONTESTED = words.CONTESTED
-    #: Entries that came later answered it.
+    #: Settled by entries that arrived later.
     RESOLVED = "resolved"
-    #: What a person may decide; `corrected`: a correction says what is right; `favour`: in the member's favour.
+    #: A person's decision. `corrected`: a correction has the right value; `favour`: decided in the member's favour.
     ACCEPTED, CORRECTED, FAVOUR = "accepted", "corrected", "favour"
 
     session = models.OneToOneField(UsageSession, on_delete=models.PROTECT, related_name="review_case")
-    #: The session's `doubt`: journal-lost, time-above-clock, running-above-time,
-    #: longer-than-allowed, before-first, overlap,
-    #: no-start, restored-image, counter-above-end,
-    #: uncertain, undated, earlier-holder, clock; or contested. While it is not settled it is the session's `review`.
+    #: The session's `doubt`: journal-lost, time-above-clock, running-above-time, longer-than-allowed, before-first,
+    #: overlap, no-start, restored-image, counter-above-end, uncertain, undated, earlier-holder, clock; or contested.
+    #: Until the review is settled this is also the session's `review`.
     why = models.CharField(max_length=40)
     opened_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True, blank=True)
@@ -52,7 +52,7 @@ class Review(models.Model):
     note = models.CharField(max_length=200, blank=True)
 
     class Meta:
-        """The queue: what is not settled."""
+        """The queue of reviews that are not settled."""
 
         indexes = [
             models.Index(fields=["opened_at"], condition=models.Q(settled_at__isnull=True), name="review_waiting")
@@ -68,6 +68,6 @@ class Review(models.Model):
 
     @classmethod
     def waiting(cls) -> models.QuerySet[Review]:
-        """Return what is to be looked at, the oldest first."""
+        """Return the reviews that are not settled, the oldest first."""
         queue = cls.objects.filter(settled_at=None).select_related("session__machine", "session__gate")
         return queue.order_by("opened_at", "id")

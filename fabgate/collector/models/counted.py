@@ -1,6 +1,6 @@
-"""What counts of a session? What its entries say; where a person put its time right, every figure follows that time.
+"""What counts of a session: the gate's figures, or those that follow from a corrected time.
 
-The columns keep what the gate wrote, because entries may still arrive and a correction may be corrected.
+The columns keep the gate's figures, because entries may still arrive and a correction may itself be corrected.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Protocol
 
 #: The field of a correction that changes how long the machine was on.
 TIME = "time"
-#: Ends that a gate writes down when it starts again, long after the machine went off.
+#: End reasons that a gate writes at its next start, long after the machine went off.
 WRITTEN_LATER = frozenset({"restart", "power-loss"})
 
 
 class Row(Protocol):
-    """A session: a row of the database, or the one that a batch works on."""
+    """A session: a model instance, or the row that a batch works on."""
 
     corrected: str
     energised_ms: int
@@ -29,24 +29,24 @@ class Row(Protocol):
 
 
 def is_time_corrected(row: Row) -> bool:
-    """Say whether a person put right how long the machine was on."""
-    return TIME in row.corrected  # no other field has it in its name
+    """Return whether a person corrected how long the machine was on."""
+    return TIME in row.corrected  # no other field's name contains it
 
 
 def running_ms(row: Row) -> int:
-    """Return for how many milliseconds a job ran: after a correction never longer than the machine was on."""
+    """Return how many milliseconds a job ran; after a correction at most the time that the machine was on."""
     return min(row.running_ms, row.counted_ms) if is_time_corrected(row) else row.running_ms
 
 
 def uncertainty_ms(row: Row) -> int:
-    """Return how many milliseconds more it may have been: 0 after a correction, which says how long it was."""
+    """Return how many milliseconds longer the session may have been; 0 after a correction."""
     return 0 if is_time_corrected(row) else row.uncertainty_ms
 
 
 def recorded_until(row: Row) -> datetime | None:
-    """Return until when the entries say that the machine was on; None while the session is open.
+    """Return when the machine went off according to the entries; None while the session is open.
 
-    An end that the gate wrote down at its next start carries the time of that start; the machine went off before.
+    An end that the gate wrote at its next start is dated at that start, although the machine went off earlier.
     """
     end = row.ended_at
     if end is None or row.not_after is not None:
@@ -57,7 +57,7 @@ def recorded_until(row: Row) -> datetime | None:
 
 
 def until(row: Row) -> datetime | None:
-    """Return until when the session counts: a corrected time counts from the start. None while the session is open."""
+    """Return when the session ended, as it counts: a corrected time counts from the start. None while it is open."""
     end = recorded_until(row)
     if end is None or row.not_after is not None or not is_time_corrected(row):
         return end

@@ -1,8 +1,8 @@
-"""How does a condition on a yes or no read in SQL? The same under every version of Django.
+"""A boolean field whose conditions have the same SQL under every version of Django.
 
-SQLite uses a partial index only where the text of a query says what the text of the index's condition says. Django has
-written "no" as ``NOT "x"`` and, since 6.1, as ``"x" = 0``: an index that one version made is of no use to the queries of
-the other (docs/decisions/0033). So we write it ourselves.
+SQLite uses a partial index only if the query repeats the text of the index's condition. Django used to write false as
+``NOT "x"`` and, since 6.1, writes ``"x" = 0``, so an index made by one version does not serve the queries of the other
+(docs/decisions/0033).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from django.db.models.sql.compiler import SQLCompiler
 
 
 class Flag(models.BooleanField):  # type: ignore[type-arg]  # at run time it takes none
-    """A yes or no that conditions of indexes name: in them, and in queries, it is ``"x"`` or ``NOT "x"``."""
+    """A boolean for conditions of indexes: in them and in queries it is written ``"x"`` or ``NOT "x"``."""
 
 
 @Flag.register_lookup
 class _Is(Lookup):
-    """``flag=True`` and ``flag=False``, and nothing else: another value, or an expression, has no place here."""
+    """``flag=True`` and ``flag=False`` only; expressions and other values are refused."""
 
     lookup_name = "exact"
 

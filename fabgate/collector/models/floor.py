@@ -1,4 +1,4 @@
-"""What happens on the floor: who was refused, what was ordered of a gate, and has anything changed?"""
+"""What happens on the floor: refused badges, commands sent to gates, and notices that something has changed."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from fabgate.collector.models.workshop import Gate, Machine
 
 
 class Refusal(models.Model):
-    """A badge that was refused, with every reason; one row an `access.refused` entry."""
+    """A badge that was refused, with every reason; one row for each `access.refused` entry."""
 
     gate = models.ForeignKey(Gate, on_delete=models.PROTECT, related_name="refusals", db_index=False)
-    #: Beside which the gate stood when it was heard of; it may be moved since.
+    #: The gate's machine when the entry arrived; the gate may have moved since.
     machine = models.ForeignKey(Machine, on_delete=models.PROTECT, related_name="+", null=True, db_index=False)
-    #: The entry that says it: the gate's own order, whatever its clock thought.
+    #: The position of the entry, which gives the gate's own order whatever its clock showed.
     journal = models.ForeignKey(Journal, on_delete=models.PROTECT, related_name="+", db_index=False)
     seq = models.BigIntegerField()
-    #: Empty where nobody knew the badge.
+    #: Empty for an unknown badge.
     member = models.CharField(max_length=200, blank=True)
     badge = models.CharField(max_length=200)
     #: The worst first.
     reasons = models.JSONField(default=list)
-    #: When it was; where the gate did not know, when it was heard of.
+    #: When it happened; the time of arrival if the gate did not know.
     at = models.DateTimeField()
     is_timed = models.BooleanField(default=True)
-    #: When it was received.
+    #: When it arrived.
     seen_at = models.DateTimeField()
-    #: By how much the gate's clock was wrong at least when it wrote `at` (entries/gate_clocks.py); ahead is more than 0.
+    #: How wrong the gate's clock was, at least, when it wrote `at` (entries/gate_clocks.py); positive if it was ahead.
     clock_off_ms = models.BigIntegerField(null=True)
-    #: About when it was, and what every list goes by: a date that is known to be wrong counts for nothing, and when it
-    #: was received does. The database works it out, so that nobody can store another one.
+    #: The time by which lists are sorted: `at`, or the arrival if `at` is known to be wrong. Computed by the database,
+    #: so that no code can store another value.
     about = models.GeneratedField(
         expression=Case(When(clock_off_ms=None, then=F("at")), default=F("seen_at")),
         output_field=models.DateTimeField(),
@@ -41,7 +41,7 @@ class Refusal(models.Model):
     )
 
     class Meta:
-        """The newest, and the newest of a member and of a badge."""
+        """The newest refusals, of everybody, of a member and of an unknown badge."""
 
         indexes = [
             models.Index(fields=["about", "id"], name="refusal_about"),
@@ -54,12 +54,12 @@ class Refusal(models.Model):
 
     @property
     def where(self) -> Machine | Gate:
-        """Return at which machine it was, or at which gate where none stood beside it."""
+        """Return the machine, or the gate if it had none."""
         return self.machine or self.gate
 
     @classmethod
     def between(cls, first: datetime, last: datetime | None = None) -> models.QuerySet[Refusal]:
-        """Return those of about `first` to `last`, both included; the newest first."""
+        """Return the refusals from `first` to `last`, both included, the newest first."""
         rows = cls.objects.filter(about__gte=first)
         if last is not None:
             rows = rows.filter(about__lte=last)
@@ -67,7 +67,7 @@ class Refusal(models.Model):
 
 
 class Order(models.Model):
-    """A command that somebody gave to a gate, and what became of it. Its id is the command's."""
+    """A command sent to a gate, and its outcome. `id` is the command's id on the wire."""
 
     id = models.CharField(max_length=64, primary_key=True)
     gate = models.ForeignKey(Gate, on_delete=models.PROTECT, related_name="orders")
@@ -76,7 +76,7 @@ class Order(models.Model):
     reason = models.CharField(max_length=200, blank=True)
     at = models.DateTimeField(db_index=True)
     until = models.DateTimeField()
-    #: As the gate said it; empty while it has not.
+    #: As the gate reported it; empty until it does.
     outcome = models.CharField(max_length=200, blank=True)
     detail = models.TextField(blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
@@ -86,14 +86,14 @@ class Order(models.Model):
 
 
 class Pulse(models.Model):
-    """Something has changed: a page that shows it asks again when the highest id is another one.
+    """A notice that something has changed: pages reload what they show when the highest id has changed.
 
-    Only the newest rows are kept; `gate` is empty where many are concerned, or none.
+    Only the newest rows are kept. `gate` is empty if many gates are concerned, or none.
     """
 
     FLOOR, REFUSAL, SESSION, ORDER = "floor", "refusal", "session", "order"
     ROSTER, LOCK, CHANGE = "roster", "lock", "change"
-    #: How many are kept.
+    #: How many rows are kept.
     KEPT = 10_000
 
     topic = models.CharField(max_length=16)
@@ -105,12 +105,12 @@ class Pulse(models.Model):
 
     @classmethod
     def newest(cls, *topics: str) -> int:
-        """Return the highest id, or that of some topics only; 0 before anything happened."""
+        """Return the highest id, of all topics or of some; 0 if there is none."""
         told = cls.objects.filter(topic__in=topics) if topics else cls.objects
         last = told.order_by("-id").values_list("id", flat=True).first()
         return last or 0
 
     @classmethod
     def prune(cls) -> int:
-        """Delete all but the newest; return how many went."""
+        """Delete all but the newest rows; return how many were deleted."""
         return cls.objects.filter(id__lte=cls.newest() - cls.KEPT).delete()[0]

@@ -1,4 +1,4 @@
-"""Which collector is this, and which of its processes live?"""
+"""The identity of this collector, and the heartbeats of its processes."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from django.db import models
 
 
 class Collector(models.Model):
-    """The one row that says who this database is. An emptied or new collector has another id, and gates notice."""
+    """One row that identifies this database. A new or emptied collector has another id, which gates notice."""
 
-    #: Before the name of a zone: the collector lives in it, and the sums are to be made anew.
+    #: A prefix of `rolled_tz`: the zone is set, but the sums have to be rebuilt.
     ANEW: Final = "-"
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     collector = models.CharField(max_length=64)
     site = models.CharField(max_length=63)
-    #: The time zone whose days and months are summed up; another one, none, or ANEW before it: it is to be made anew (sessions/sums.py).
-    rolled_tz = models.CharField(max_length=63, blank=True)
-    #: What tells a copy that was restored: which database on which server this was at the last start (db/postgresql.py),
-    #: or on SQLite how far it has counted (processes/restored_database.py).
+    #: The time zone of the daily and monthly sums. If it differs from the configured one, is empty or begins with the
+    #: prefix above, the sums are rebuilt (sessions/sums.py). Detects a restored copy: on PostgreSQL which database on
+    #: which server this was at the last start (db/postgresql.py), on SQLite how far it had counted
+    #: (processes/restored_database.py).
     place = models.CharField(max_length=200, blank=True)
 
     class Meta:
-        """There is one row."""
+        """There is only one row."""
 
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="only_one_collector")]
 
@@ -34,39 +34,40 @@ class Collector(models.Model):
 
     @property
     def zone(self) -> str:
-        """Return the time zone that it lives in; empty where nobody has said one yet."""
+        """Return the collector's time zone; empty if none is stored yet."""
         return self.rolled_tz.removeprefix(self.ANEW)
 
     @classmethod
     def get(cls, site: str) -> Collector:
-        """Return the row, made with a random id (and `site`) at the first call."""
+        """Return the row; the first call makes it, with a random id and `site`."""
         return cls.objects.get_or_create(id=1, defaults={"collector": uuid.uuid4().hex, "site": site})[0]
 
     @classmethod
     def zone_trouble(cls, tz: str) -> str:
-        """Return what is wrong where a process lives in another zone: it was taken elsewhere while that one ran.
+        """Return what is wrong if this process uses another time zone than the collector; empty if nothing is.
 
-        On one computer nobody can (processes/start.py); on PostgreSQL another computer may.
+        On one computer the check at start prevents that (processes/start.py); with PostgreSQL another computer may
+        differ.
         """
         row = cls.objects.filter(id=1).first()
         if row is None or row.zone in {"", tz}:
             return ""
-        return f"it lives in {tz}, but the collector in {row.zone}: set one FABGATE_TZ for all, and restart them"
+        return f"its time zone is {tz}, but the collector's is {row.zone}: set one FABGATE_TZ for all, and restart them"
 
 
 class Heartbeat(models.Model):
-    """When one of our processes last said that it is alive, and what troubled it then; one row a process.
+    """When a process last reported that it is alive, and its problem at that time; one row for each process.
 
-    The web process tells others by it (api/health.py): it cannot look into processes that may run on another computer.
+    The web process reads them for /healthz (api/health.py), since the others may run on another computer.
     """
 
     INGEST, WORKER = "ingest", "worker"
 
     name = models.CharField(max_length=16, primary_key=True)
     at = models.DateTimeField()
-    #: What keeps it from its work, such as a broker that does not answer; empty while it does it.
+    #: What keeps it from working, such as a broker that does not answer; empty if nothing does.
     trouble = models.CharField(max_length=200, blank=True)
-    #: Of the ingest: when the certificate ends that the broker showed last; None without TLS, and before it connected.
+    #: Ingest only: when the broker's certificate expires; None without TLS, and before the first connection.
     broker_until = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
@@ -74,5 +75,5 @@ class Heartbeat(models.Model):
 
     @classmethod
     def beat(cls, name: str, at: datetime, trouble: str = "", **known: datetime | None) -> None:
-        """Say that a process is alive. What is not in `known` (`broker_until`) stays as it was said before."""
+        """Record that a process is alive. `broker_until` is only changed if it is in `known`."""
         cls.objects.update_or_create(name=name, defaults={"at": at, "trouble": trouble[:200], **known})

@@ -1,4 +1,4 @@
-"""What is a program told that bills sessions, and in which order? Rows in the order of commit, never changed."""
+"""The ledger: each change of a session for billing programs, in the order of commits. Rows never change."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from fabgate.collector.models.usage import UsageSession
 
 
 class LedgerLine(models.Model):
-    """What a session said when it ended, and again each time that it says something else; the newest line holds.
+    """What a session was when it ended, and again after each later change; the newest line applies.
 
-    The ids follow the order of commit (sessions/ledger.py), so a reader that has read up to an id misses none below it.
+    Ids follow the order of commits (sessions/ledger.py): a reader that has read up to an id misses nothing below it.
     """
 
-    #: It ended; entries that came later changed it; a person put it right; a person contested it, or settled what was
-    #: in doubt, so that only `review` is another one; it turned out not to have ended.
+    #: It ended; later entries changed it; a person corrected it; a person contested or settled it, so that only
+    #: `review` changed; it turned out not to have ended.
     ENDED, CHANGED, CORRECTED, REVIEWED, WITHDRAWN = "ended", "changed", "corrected", "reviewed", "withdrawn"
     KINDS: ClassVar = (ENDED, CHANGED, CORRECTED, REVIEWED, WITHDRAWN)
 
     session = models.ForeignKey(UsageSession, on_delete=models.PROTECT, related_name="+", db_index=False)
     kind = models.CharField(max_length=10, choices=[(kind, kind) for kind in KINDS])
     at = models.DateTimeField()
-    #: Of what a person did: who, and why.
+    #: For corrections and reviews: who, and why.
     author = models.CharField(max_length=200, blank=True)
     why = models.CharField(max_length=200, blank=True)
 
@@ -45,5 +45,5 @@ class LedgerLine(models.Model):
 
     @classmethod
     def after(cls, position: int) -> models.QuerySet[LedgerLine]:
-        """Return the lines beyond a position, in their order."""
+        """Return the lines after a position, in order."""
         return cls.objects.filter(pk__gt=position).select_related("session__machine", "session__gate").order_by("pk")

@@ -1,4 +1,4 @@
-"""Who are the people, in which groups, and why may somebody use nothing?"""
+"""Members, groups, and the blocks that keep a member from all machines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fabgate.collector.models.workshop import Machine
 
 
 class Member(models.Model):
-    """A member, by the workshop's own id. `machines` are those that they may use by hand, whatever trainings say."""
+    """A member, by the workshop's own id. `machines` are open to them individually, without training."""
 
     LEVELS = ("user", "supervisor", "maintainer")
 
@@ -27,22 +27,23 @@ class Member(models.Model):
     supervised = models.BooleanField(default=False)
     email = models.EmailField(blank=True)
     note = models.TextField(blank=True)
-    #: What the statistics count them as: the site's own short list.
+    #: A category for statistics, from the site's own short list.
     category = models.CharField(max_length=60, blank=True)
-    #: Always supervised. A flag, and never a birth date.
+    #: Always supervised. A flag rather than a birth date, which is not stored.
     minor = models.BooleanField(default=False)
-    #: Who pays for what they use; None: they themselves.
+    #: Who pays for what they use; None: the member.
     payer = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="pays_for")
     plan = models.CharField(max_length=60, blank=True)
     joined_on = models.DateField(null=True, blank=True)
-    #: The first day on which they are no member any more.
+    #: The first day on which they are not a member any more.
     left_on = models.DateField(null=True, blank=True)
     machines: models.ManyToManyField[Machine, Any] = models.ManyToManyField(Machine, blank=True, related_name="members")
-    #: What lists are sorted by and names are found by (base/search_key.py); follows from the name, or from the id without one.
+    #: Lists are sorted, and names found, by this (base/search_key.py). Derived from the name, or from the id without
+    #: one.
     folded = models.CharField(max_length=300, editable=False, default="")
 
     class Meta:
-        """Lists are by name."""
+        """Lists are sorted by name."""
 
         indexes = [models.Index(fields=["folded", "id"], name="member_by_name")]
 
@@ -50,31 +51,31 @@ class Member(models.Model):
         return f"{self.id} ({self.name})" if self.name else self.id
 
     def save(self, *args: Any, **more: Any) -> None:
-        """Keep what the name is found by, too."""
+        """Save, and keep the search key up to date."""
         self.fold()
         if more.get("update_fields") is not None and "name" in more["update_fields"]:
             more["update_fields"] = {*more["update_fields"], "folded"}
         super().save(*args, **more)
 
     def fold(self) -> None:
-        """Work out what the name is found by; for who stores members without `save`."""
+        """Compute the search key; call it before storing members without `save`."""
         self.folded = folded(self.name or self.id)
 
     @property
     def given_name(self) -> str:
-        """Return what a machine's display may show."""
+        """Return the first word of the name, which a machine's display may show."""
         return next(iter(self.name.split()), "")
 
     @classmethod
     def names(cls) -> dict[str, str]:
-        """Return every known member's name by id."""
+        """Return the names of members by id."""
         return dict(cls.objects.exclude(name="").values_list("id", "name"))
 
 
 class Group(models.Model):
-    """A class or a company: people who come together, on badges of the group, and one who pays for them.
+    """A class or a company: people who come together, with badges of the group and one payer.
 
-    A badge that the group carries itself, and no member of it, opens the group's `machines`; a class is supervised.
+    A badge that belongs to the group itself, not to a member, opens the group's `machines`. A class is supervised.
     """
 
     CLASS, COMPANY = "class", "company"
@@ -94,19 +95,19 @@ class Group(models.Model):
 
     @property
     def roster_id(self) -> str:
-        """Return what the group is called in rosters and sessions, where a member's id would stand."""
+        """Return the group's id in rosters and sessions, where members have theirs."""
         return f"{wire.GROUP_PREFIX}{self.pk}"
 
     @property
     def payer_id_or_own(self) -> str:
-        """Return who pays, as sessions have it."""
+        """Return the payer's id as sessions store it."""
         return self.payer_id or self.roster_id
 
 
 class Block(models.Model):
-    """Why a member may use no machine, since when and by whom; lifted ones are kept. Each reason is one block."""
+    """A reason why a member may use no machine, since when and by whom. Lifted blocks are kept."""
 
-    #: What the gates' panels know a number for (gate/panel/messages.py).
+    #: Reasons that gate panels can show (gate/panel/messages.py).
     REASONS: ClassVar = [
         ("payment-due", _("Payment due")),
         ("no-credit", _("No credit left")),
@@ -117,7 +118,7 @@ class Block(models.Model):
 
     member = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="blocks")
     reason = models.CharField(max_length=64)
-    #: The first day, in the site's time zone, on which it holds no more by itself.
+    #: The first day, in the site's time zone, on which it no longer applies.
     until = models.DateField(null=True, blank=True)
     actor = models.CharField(max_length=200)
     at = models.DateTimeField()
@@ -125,7 +126,7 @@ class Block(models.Model):
     lifted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        """A reason holds once; what holds is looked up by its end."""
+        """A member has each reason at most once; blocks are looked up by their end."""
 
         constraints = [
             models.UniqueConstraint(
@@ -139,6 +140,6 @@ class Block(models.Model):
 
     @classmethod
     def holding(cls, today: date) -> models.QuerySet[Block]:
-        """Return the blocks that hold on `today`, the oldest first."""
+        """Return the blocks that apply on `today`, the oldest first."""
         ends_later = models.Q(until=None) | models.Q(until__gt=today)
         return cls.objects.filter(ends_later, lifted_at=None).order_by("at", "id")

@@ -1,4 +1,4 @@
-"""What do the sessions of a day, and of a month, add up to? How they are kept is in sessions/sums.py."""
+"""The sums of sessions by day and by month; sessions/sums.py keeps them up to date."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from fabgate.collector.models.workshop import Gate
 
 
 class UsageSums(models.Model):
-    """The sums of what ended on the site's own days: by machine, member and category, so that a year is few rows.
+    """Sums of the sessions that ended on a day of the site, by machine, member and category: a year is few rows.
 
-    Ingest and corrections keep them in the transaction that changes a session (sessions/sums.py); they can be built again.
+    Ingest and corrections update them in the transaction that changes a session; they can be rebuilt
+    (sessions/sums.py).
     """
 
-    #: The day on which the sessions ended, or the first of the days of which this is the sum.
+    #: The day on which the sessions ended; for months, the first day.
     day = models.DateField()
-    #: The machine's row, 0 where the gate had none: NULL would not be the same twice.
+    #: The machine's id, 0 if the gate had none: NULL would not be equal to itself in the unique constraint.
     machine_key = models.BigIntegerField()
     gate = models.ForeignKey(Gate, on_delete=models.PROTECT, related_name="+", db_index=False)
     used_by = models.CharField(max_length=200)
@@ -32,7 +33,7 @@ class UsageSums(models.Model):
     about = models.BigIntegerField()
 
     class Meta:
-        """Two tables of the same columns: sums of different days do not mix."""
+        """Two tables with the same columns: daily and monthly sums do not mix."""
 
         abstract = True
 
@@ -41,7 +42,7 @@ class UsageSums(models.Model):
 
     @classmethod
     def between(cls, first: date, last: date) -> QuerySet[Self]:
-        """Return the rows of the days from `first` to `last`, both included; those that became empty left out."""
+        """Return the rows of the days from `first` to `last`, both included, without those that became empty."""
         return cls._default_manager.filter(day__gte=first, day__lte=last, sessions__gt=0)
 
 
@@ -49,7 +50,7 @@ class UsageDay(UsageSums):
     """The sums of one day."""
 
     class Meta:
-        """One row a day and who used what; read by periods of days."""
+        """One row for each day, machine, gate, member and category; read by ranges of days."""
 
         constraints = [
             models.UniqueConstraint(fields=["day", "machine_key", "gate", "used_by", "category"], name="usage_day_once")
@@ -57,10 +58,10 @@ class UsageDay(UsageSums):
 
 
 class UsageMonth(UsageSums):
-    """The sums of one calendar month, under its first day: a fifth of the rows that its days have, and less."""
+    """The sums of one calendar month, under its first day: at most a fifth as many rows as its days have."""
 
     class Meta:
-        """One row a month and who used what; read by periods of whole months."""
+        """One row for each month, machine, gate, member and category; read by ranges of months."""
 
         constraints = [
             models.UniqueConstraint(

@@ -1,4 +1,4 @@
-"""Which trainings are there, and who was let use what by whom, from when to when? Grants end; none is deleted."""
+"""Trainings, and who was granted which one, by whom and for how long. Grants end but are never deleted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fabgate.collector.models.workshop import Machine
 
 
 class Training(models.Model):
-    """A training, and the machines that somebody who has it may use."""
+    """A training, and the machines that it allows members to use."""
 
     name = models.CharField(max_length=63, unique=True)
     title = models.CharField(max_length=120, blank=True)
@@ -23,18 +23,18 @@ class Training(models.Model):
     machines: models.ManyToManyField[Machine, Any] = models.ManyToManyField(
         Machine, blank=True, related_name="trainings"
     )
-    #: What must be held too, such as the workshop's safety tour.
+    #: A training that is required first, such as the workshop's safety tour.
     prerequisite = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="opens")
-    #: The accounts of role trainer that grant it and take it back, beside managers; none: each trainer does.
+    #: The trainer accounts that may grant and revoke it, besides managers; if none, every trainer may.
     trainers: models.ManyToManyField[Account, Any] = models.ManyToManyField(Account, blank=True, related_name="trains")
-    #: So many days after a grant's `since` it is to be done again.
+    #: A grant expires this many days after its `since`.
     expires_after_days = models.PositiveIntegerField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.title or self.name
 
     def with_first(self) -> list[Training]:
-        """Return this training and all that must be held too: what it wants first, what that wants first, and so on."""
+        """Return this training and all that it requires, directly or through another one."""
         found, after = [self], self.prerequisite
         while after is not None and after not in found:
             found.append(after)
@@ -43,7 +43,7 @@ class Training(models.Model):
 
 
 class Grant(models.Model):
-    """What a trainer said of a member and a training: from `since` on they are at `stage`."""
+    """A trainer's decision about a member and a training: from `since` on the member is at `stage`."""
 
     SUPERVISED, AUTONOMOUS, INSTRUCTOR, SUSPENDED = "supervised", "autonomous", "instructor", "suspended"
     STAGES = (SUPERVISED, AUTONOMOUS, INSTRUCTOR, SUSPENDED)
@@ -52,17 +52,17 @@ class Grant(models.Model):
     training = models.ForeignKey(Training, on_delete=models.PROTECT, related_name="grants")
     stage = models.CharField(max_length=12, choices=[(stage, stage) for stage in STAGES])
     since = models.DateField()
-    #: The last day, where it is not the training that says when it is over.
+    #: The last day, if it ends earlier than the training's own expiry.
     until = models.DateField(null=True, blank=True)
     trainer = models.CharField(max_length=200, blank=True)
-    #: The first day on which it counts no more.
+    #: The first day on which it is revoked.
     revoked_on = models.DateField(null=True, blank=True)
     revoked_by = models.CharField(max_length=200, blank=True)
     reason = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        """What a member holds, and who holds a training, are asked for most."""
+        """Looked up by training and by member."""
 
         indexes = [models.Index(fields=["training", "member"], name="grant_training_member")]
 
@@ -71,9 +71,9 @@ class Grant(models.Model):
 
     @property
     def last_day(self) -> date | None:
-        """Return the last day on which it holds by itself; None: it does not end.
+        """Return the last day on which it is valid; None: it does not end.
 
-        A suspension does not grow old with the training: it holds until its own end.
+        A suspension does not expire with the training: it lasts until its own end.
         """
         days = None if self.stage == self.SUSPENDED else self.training.expires_after_days
         ends = [self.until] if self.until else []
@@ -82,11 +82,11 @@ class Grant(models.Model):
         return min(ends, default=None)
 
     def counts_on(self, day: date) -> bool:
-        """Whether it was said by `day` and not taken back; it may have expired."""
+        """Whether it has begun by `day` and is not revoked; it may have expired."""
         return self.since <= day and (self.revoked_on is None or self.revoked_on > day)
 
     def holds_on(self, day: date) -> bool:
-        """Whether it counts on `day` and has not expired."""
+        """Whether it is valid on `day`: begun, not revoked and not expired."""
         if not self.counts_on(day):
             return False
         last = self.last_day  # it is computed each time
@@ -94,10 +94,10 @@ class Grant(models.Model):
 
     @classmethod
     def deciding(cls, said: Iterable[Grant], day: date) -> Grant | None:
-        """Return which of a member's grants of one training says where they stand on a day; None: none holds.
+        """Return which of a member's grants of one training decides on `day`; None if none is valid.
 
-        A suspension that holds outweighs what was said after it; else the newest grant that holds decides. `said` are in
-        the order in which they began.
+        A valid suspension overrides later grants; otherwise the newest valid grant decides. `grants` are in the order
+        in which they began.
         """
         holding = [grant for grant in said if grant.holds_on(day)]
         suspended = [grant for grant in holding if grant.stage == cls.SUSPENDED]
@@ -105,11 +105,11 @@ class Grant(models.Model):
 
     @classmethod
     def not_taken_back(cls, day: date) -> models.QuerySet[Grant]:
-        """Return the grants that count on `day` or later, expired ones too, in the order in which they begin."""
+        """Return the grants that are not revoked on `day`, expired ones and later ones included, in the order of `since`."""
         still = models.Q(revoked_on=None) | models.Q(revoked_on__gt=day)
         return cls.objects.filter(still).select_related("training").order_by("since", "id")
 
     @classmethod
     def said_by(cls, day: date) -> models.QuerySet[Grant]:
-        """Return the grants that count on `day`, expired ones too, in the order in which they began."""
+        """Return the grants that have begun by `day` and are not revoked, expired ones included, in the order of `since`."""
         return cls.not_taken_back(day).filter(since__lte=day)

@@ -1,18 +1,18 @@
-"""Which words do the columns of sessions hold, beside those of the wire?"""
+"""The values of session columns that are not values on the wire."""
 
 from __future__ import annotations
 
 from typing import Final
 
 JOURNAL_LOST: Final = "journal-lost"
-#: Nobody knows when it was: a boot never synchronised.
+#: The date is not known: a boot never synchronised.
 UNDATED: Final = "undated"
-#: What a session can be for, and the one that is not said.
+#: The purposes of a session; OWN is the default.
 OWN: Final = "own"
 PURPOSES: Final = (OWN, "training", "maintenance", "group")
-#: The badge was not the member's any more: the gate decided by an old roster.
+#: The badge no longer belonged to the member: the gate decided by an old roster.
 EARLIER_HOLDER: Final = "earlier-holder"
-#: The minutes are exact and the dates are wrong: the gate's clock was.
+#: The duration is exact but the dates are wrong, because the gate's clock was.
 CLOCK: Final = "clock"
-#: The member says that it is not right: no entry that comes later answers that.
+#: The member says that the session is wrong; later entries do not settle that.
 CONTESTED: Final = "contested"

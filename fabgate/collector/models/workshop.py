@@ -1,4 +1,4 @@
-"""Which machines are there, and which gate stands beside each? Who the people are is in people.py."""
+"""Machines, the gates next to them, and the rosters that gates are served."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from django.db import models
 from fabgate import wire
 from fabgate.collector.base import roster_gzip
 
-#: A gate that was away for more locks than this hears of the older ones no more, and stays locked: the safe side.
+#: Lifted locks that a roster lists. A gate that missed more of them stays locked, which is the safe side.
 MAX_LIFTED = 100
-#: A gate speaks every 60 s; one that missed three times is not there, whatever it said last.
+#: A gate publishes its state every 60 s; after three missed ones it counts as offline, even if its last status was
+#: online.
 HEARTBEATS: Final = timedelta(minutes=3)
-#: For so long it is told of a gate that it sends too much.
+#: How long pages show that a gate sends too much.
 TOO_MUCH_FOR: Final = timedelta(hours=1)
-#: Live counters that wait for the first entry of their session.
+#: How many live counters are kept that wait for the first entry of their session.
 MAX_HINTS = 20
 
 
@@ -30,10 +31,10 @@ class Machine(models.Model):
 
     name = models.CharField(max_length=63, unique=True)
     title = models.CharField(max_length=120, blank=True)
-    #: What the workshop's lists put it under, such as wood or metal.
+    #: For grouping machines in lists, such as wood or metal.
     category = models.CharField(max_length=60, blank=True)
     note = models.TextField(blank=True)
-    #: It left the workshop then; its sessions stay.
+    #: When it left the workshop; its sessions stay.
     retired_at = models.DateTimeField(null=True, blank=True)
     rules = models.JSONField(default=dict, blank=True)
     #: The preset (machines/presets.py) whose values `rules` last took; they may have been changed since.
@@ -44,7 +45,7 @@ class Machine(models.Model):
     lock_back = models.CharField(max_length=40, blank=True)
     locked_by = models.CharField(max_length=200, blank=True)
     locked_at = models.DateTimeField(null=True, blank=True)
-    # Ids of locks that were taken off: a gate lifts a lock only when it is named.
+    # Ids of lifted locks: a gate lifts a lock only if the roster names it here.
     lifted = models.JSONField(default=list, blank=True)
 
     def __str__(self) -> str:
@@ -52,13 +53,13 @@ class Machine(models.Model):
 
     @property
     def lock(self) -> wire.Lock | None:
-        """Return the lock as it stands in a roster, or None."""
+        """Return the lock as a roster carries it, or None."""
         if not self.lock_id:
             return None
         return wire.Lock(id=self.lock_id, when=self.lock_when, reason=self.lock_reason, back=self.lock_back or None)
 
     def set_lock(self, when: str, reason: str, back: str, *, by: str, at: datetime) -> wire.Lock:
-        """Lock the machine; a lock that was there is replaced. The caller saves it and rebuilds the rosters."""
+        """Lock the machine, replacing any other lock. The caller saves it and rebuilds the rosters."""
         self.lift_lock()
         self.lock_id, self.lock_when, self.lock_reason, self.lock_back = uuid.uuid4().hex, when, reason, back
         self.locked_by, self.locked_at = by, at
@@ -66,7 +67,7 @@ class Machine(models.Model):
         return self.lock
 
     def lift_lock(self) -> wire.Lock | None:
-        """Take the lock off and remember its id; return it, or None where there was none."""
+        """Lift the lock and remember its id; return the lock, or None if there was none."""
         lock = self.lock
         if lock is not None:
             self.lifted = [*self.lifted, lock.id][-MAX_LIFTED:]
@@ -77,8 +78,8 @@ class Machine(models.Model):
     def wire_rules(self) -> wire.MachineRules:
         """Return the machine's part of a roster.
 
-        `supervisor: never`, which older versions stored, is served as `minors`: gates of before would let minors and
-        classes in alone (docs/decisions/0042).
+        `supervisor: never`, which older versions stored, is served as `minors`: gates of that time would otherwise let
+        minors and classes in without a supervisor (docs/decisions/0042).
         """
         said = {**self.rules, "lock": msgspec.to_builtins(self.lock), "lifted": self.lifted}
         if said.get("supervisor") == "never":
@@ -87,16 +88,16 @@ class Machine(models.Model):
 
 
 class Gate(models.Model):
-    """A gate: its secrets' hashes, the roster that is served to it, and what it last said of itself."""
+    """A gate: the hash of its token, its roster version, and what it last reported."""
 
-    #: What people decide of it, and the log tells. It may say something of itself at the moment of a change.
+    #: The fields that people set, and that the audit log records. Gates may report other fields during such a change.
     DECIDED: ClassVar = frozenset({"name", "machine"})
-    #: Its own words, in `state`, for a machine that somebody uses.
+    #: The values of `state` for a machine in use.
     BUSY: ClassVar = frozenset({"starting", "active", "finishing"})
 
     name = models.CharField(max_length=63, unique=True)
     machine = models.ForeignKey(Machine, null=True, blank=True, on_delete=models.PROTECT, related_name="gates")
-    # A token has 256 random bits, so that one round of SHA-256 hides it; a slow hash would only slow the gates down.
+    # A token has 256 random bits, so one round of SHA-256 is enough; a slow hash would only slow gates down.
     token_hash = models.CharField(max_length=64, blank=True)
 
     roster_version = models.BigIntegerField(default=0)
@@ -106,11 +107,11 @@ class Gate(models.Model):
     journal = models.CharField(max_length=64, blank=True)
     reported_roster = models.BigIntegerField(default=0)
     seen_at = models.DateTimeField(null=True, blank=True)
-    # Live counters from `state`: hints that are compared with the end of a session, never counted.
-    # By session, and only until that session's own row has it.
+    # Live counters from `state`, by session, until that session's own row takes them over. They are compared with the
+    # end of the session, never counted.
     hints = models.JSONField(default=dict, blank=True)
 
-    # What it last said of its machine, for the floor: entries are the truth, this is the moment.
+    # What it last reported about its machine, for the floor page. Entries are the record; this is only the present.
     state = models.CharField(max_length=16, blank=True)
     causes = models.JSONField(default=list, blank=True)
     session = models.CharField(max_length=64, blank=True)
@@ -118,26 +119,27 @@ class Gate(models.Model):
     state_since = models.DateTimeField(null=True, blank=True)
     energised_ms = models.BigIntegerField(default=0)
     running_ms = models.BigIntegerField(default=0)
-    #: When the job was last seen to go on: `running_ms` grew. None where it never did in this session.
+    #: When `running_ms` last grew in this session, so that a job was running; None if it has not.
     ran_at = models.DateTimeField(null=True, blank=True)
-    # And of itself.
+    # What it last reported about itself.
     synced = models.BooleanField(default=True)
-    #: By how much its clock is wrong at least, as its last entry showed (entries/gate_clocks.py); ahead of ours is more than 0.
+    #: How wrong its clock is, at least, by its last entry (entries/gate_clocks.py); positive if it is ahead of ours.
     clock_off_ms = models.BigIntegerField(null=True, blank=True)
-    #: No entry of it can be dated before (entries/first_dates.py); None where it never wrote one with a date.
+    #: No entry of it can be older than this (entries/first_dates.py); None if it never wrote one with a date.
     earliest_at = models.DateTimeField(null=True, blank=True)
-    #: When it last made sure that it decides by the newest roster there is.
+    #: When it last confirmed that its roster is the newest.
     roster_confirmed_at = models.DateTimeField(null=True, blank=True)
     problems = models.JSONField(default=list, blank=True)
     reader = models.CharField(max_length=200, blank=True)
     version = models.CharField(max_length=200, blank=True)
     head = models.BigIntegerField(default=0)
     mark = models.BigIntegerField(default=0)
-    #: When it said that its journal ends at `head`; None where it may have been said before.
+    #: When it reported that its journal ends at `head`; None if it may have reported that before.
     head_at = models.DateTimeField(null=True, blank=True)
-    #: How many of its messages in quarantine were deleted because newer ones took their room (intake/quarantine.py).
+    #: How many of its quarantined messages were deleted to make room for newer ones (intake/quarantine.py).
     quarantine_dropped = models.BigIntegerField(default=0)
-    #: When something of it was refused last because it sends more than one gate may (broker/floods.py, broker/allowance.py).
+    #: When a message of it was last refused because it sends more than one gate may (broker/floods.py,
+    #: broker/allowance.py).
     too_much_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
@@ -145,7 +147,7 @@ class Gate(models.Model):
 
     @property
     def shown(self) -> tuple[object, ...]:
-        """Return what the floor shows of it: while this is the same, no page has anything to redraw."""
+        """Return what the floor page shows of it: while this is unchanged, no page has to redraw."""
         return (
             *(self.online, self.state, tuple(self.causes), self.session, self.session_member, self.state_since),
             *(tuple(self.problems), self.reader, self.version, self.reported_roster, self.synced, self.clock_off_ms),
@@ -153,12 +155,12 @@ class Gate(models.Model):
 
     @property
     def roster(self) -> bytes:
-        """Return the roster that is served to it, read anew; empty where none was built."""
+        """Return the roster that is served to it; empty if none was built."""
         return roster_gzip.unpack(self._stored_roster())
 
     @property
     def packed_roster(self) -> bytes:
-        """Return the same as gzip."""
+        """Return the roster as gzip."""
         return roster_gzip.pack(self._stored_roster())
 
     def _stored_roster(self) -> bytes:
@@ -166,32 +168,32 @@ class Gate(models.Model):
 
     @property
     def knows_roster(self) -> bool:
-        """Whether the gate has reported the roster that was built for it last."""
+        """Whether the gate has reported its newest roster."""
         return self.reported_roster >= self.roster_version
 
     def sends_too_much(self, at: datetime) -> bool:
-        """Whether it lately sent more than one gate may: it has a fault, or somebody else has its account."""
+        """Whether it recently sent more than one gate may: it is faulty, or another program uses its account."""
         return self.too_much_at is not None and at - self.too_much_at < TOO_MUCH_FOR
 
     def is_heard(self, at: datetime) -> bool:
-        """Whether the gate is there: it said so, and has not missed its heartbeats since."""
+        """Whether the gate is online: it reported so, and has not missed its heartbeats since."""
         return self.online and self.seen_at is not None and at - self.seen_at < HEARTBEATS
 
     def hint(self, session: str, energised_ms: int) -> None:
-        """Remember a live counter; of more sessions than MAX_HINTS the newest ones."""
+        """Remember a live counter; only those of the newest MAX_HINTS sessions are kept."""
         self.hints[session] = max(energised_ms, self.hints.pop(session, 0))
         for oldest in list(self.hints)[:-MAX_HINTS]:
             del self.hints[oldest]
 
     def new_token(self) -> str:
-        """Set a new random token and return it: only its hash is kept."""
+        """Set a new random token and return it; only its hash is stored."""
         token = secrets.token_urlsafe(32)
         self.token_hash = _token_hash(token)
         return token
 
     @classmethod
     def by_token(cls, name: str, token: str) -> Gate | None:
-        """Return the gate called `name` if `token` is its own. Takes as long for a gate that does not exist."""
+        """Return the gate called `name` if `token` is its own. An unknown gate takes as long, so timing reveals nothing."""
         gate = cls.objects.filter(name=name).first()
         wanted = gate.token_hash if gate and gate.token_hash else _token_hash("")
         right = hmac.compare_digest(wanted, _token_hash(token))
@@ -203,18 +205,18 @@ def _token_hash(token: str) -> str:
 
 
 class RosterLimit(models.Model):
-    """The longest session that a roster allowed: all that is kept of rosters of before.
+    """The longest session that a roster allowed: all that is kept of earlier rosters.
 
-    A session names the version that its gate decided by; one that this collector never served has no row.
+    A session names the version that its gate decided by; a version that this collector never served has no row.
     """
 
     gate = models.ForeignKey(Gate, on_delete=models.CASCADE, related_name="+", db_index=False)
     version = models.BigIntegerField()
-    #: With the extensions, a job that ends and the fan's run-on.
+    #: Including extensions, the end of a running job and the fan's run-on.
     longest_s = models.BigIntegerField()
 
     class Meta:
-        """Once by version."""
+        """One row for each version of a gate."""
 
         constraints = [models.UniqueConstraint(fields=["version", "gate"], name="roster_limit_once")]
 
@@ -223,10 +225,10 @@ class RosterLimit(models.Model):
 
 
 class ServedRoster(models.Model):
-    """What a gate is served. Apart from its gate, which is read wherever a session is shown: a large one has megabytes."""
+    """The roster served to a gate. In a table of its own, because gates are read with every session, and it may be large."""
 
     gate = models.OneToOneField(Gate, primary_key=True, on_delete=models.CASCADE, related_name="+")
-    #: As base/roster_gzip.py has it.
+    #: In the format of base/roster_gzip.py.
     body = models.BinaryField()
 
     def __str__(self) -> str:

@@ -65,7 +65,7 @@ def test_a_process_that_lives_in_another_zone_than_the_database_says_so(well, tm
     assert health.look(datetime.now(UTC)).troubles == ()
     Collector.objects.update(rolled_tz="Asia/Tokyo")  # as a service on another computer does
     Worker().turn(datetime.now(UTC))
-    said = f"it lives in {ours}, but the collector in Asia/Tokyo: set one FABGATE_TZ for all, and restart them"
+    said = f"its time zone is {ours}, but the collector's is Asia/Tokyo: set one FABGATE_TZ for all, and restart them"
     assert health.look(datetime.now(UTC)).troubles == (f"web: {said}", f"worker: {said}")
 
 
