@@ -66,7 +66,7 @@ def _place(place: dict[str, Any]) -> dict[str, Any]:
             argparse.Namespace(name=place["gate"], machine=place["machine"], rules=[], new_token=False, json=True)
         )
     machine = Machine.objects.get(name=place["machine"])
-    with audit.made(ACTOR, "machine.updated", machine):
+    with audit.change(ACTOR, "machine.updated", machine):
         machine.title, machine.rules = place["title"], place["rules"]
         machine.save()
     found: dict[str, Any] = json.loads(said.getvalue())
@@ -84,15 +84,15 @@ def _people(file: Path) -> None:
 
     store.write(store.prepare(members_file.read(file)), actor=ACTOR)
     minor = Member.objects.get(id=MINOR)
-    with audit.made(ACTOR, "member.updated", minor):
+    with audit.change(ACTOR, "member.updated", minor):
         minor.minor = True
         minor.save()
     spelling, now = badge.parse(CARDS["lost"]), datetime.now(UTC)
     digest = badge.digest(spelling, roster.badge_key(settings.ENVIRONMENT))
     lost = Badge(spelling=str(spelling), digest=digest, member_id=LOSER, since=now)
-    with audit.made(ACTOR, "badge.given", lost):
+    with audit.change(ACTOR, "badge.given", lost):
         lost.save()
-    with audit.made(ACTOR, "badge.ended", lost):
+    with audit.change(ACTOR, "badge.ended", lost):
         lost.end(Badge.LOST, ACTOR, now)
 
 
@@ -102,7 +102,7 @@ def _account(lang: str) -> None:
 
     account = Account(name=ACCOUNT, display_name="Demo", role=Account.MANAGER, lang=lang)
     account.set_unusable_password()
-    with audit.made(ACTOR, "account.added", account):
+    with audit.change(ACTOR, "account.added", account):
         account.save()
 
 

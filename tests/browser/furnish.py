@@ -58,10 +58,10 @@ def _people_and_machines() -> None:
         account = Account(name=name, role=role, display_name=shown)
         account.member = Member.objects.get(pk=member) if member else None
         account.set_password(PASSWORD)
-        with audit.made("first-link", "account.added", account):
+        with audit.change("first-link", "account.added", account):
             account.save()
     laser = Machine.objects.get(name="laser")
-    with audit.made(MANAGER, "machine.updated", laser):
+    with audit.change(MANAGER, "machine.updated", laser):
         laser.note = "Lens cleaned every Monday."
         laser.save()
 
@@ -116,7 +116,7 @@ def _done_by_hand() -> None:
         until=badges.end_of(blocks.today()),
     )
     school = Group(name="Collège Jean Moulin, 3e B", kind=Group.CLASS)
-    with audit.made(MANAGER, "group.added", school):
+    with audit.change(MANAGER, "group.added", school):
         school.save()
         school.members.set(Member.objects.filter(pk__in=["m-13", "m-26", "m-39"]))
     badges.give(

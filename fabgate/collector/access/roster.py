@@ -78,8 +78,8 @@ def rebuild(
             if planned is not None and planned.is_up_to_date():
                 break
             planned = plan(wanted.all(), only_changed=only_changed)
-        pulse.check_now()
-        pulse.in_order()  # before the gates, as ingest does; whoever changes two things has it since the first
+        pulse.check_constraints()
+        pulse.lock()  # before the gates, as ingest does; whoever changes two things has it since the first
         held = {gate.pk: gate for gate in wanted.select_for_update(of=("self",), no_key=True).order_by("pk")}
         if planned is None or not planned.is_up_to_date():
             # Somebody has changed something meanwhile, and may have built without what we change. Nobody does now.
@@ -98,7 +98,7 @@ def rebuild(
         RosterLimit.objects.bulk_create(
             limits, update_conflicts=True, unique_fields=["version", "gate"], update_fields=["longest_s"]
         )
-        pulse.pulse({Pulse.ROSTER: {gate.name for gate in built}}, datetime.now(UTC))
+        pulse.notify({Pulse.ROSTER: {gate.name for gate in built}}, datetime.now(UTC))
     return built
 
 
@@ -139,7 +139,7 @@ class Plan:
 def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
     """Build what `gates`, each as it is given, are to be served; with `only_changed`, where it would say something else.
 
-    Before the order of telling is taken (pulse.in_order), by whoever must not change `gates` until they hold it.
+    Before the order of telling is taken (pulse.lock), by whoever must not change `gates` until they hold it.
     """
     env: Environment = settings.ENVIRONMENT
     kid, collector = next(iter(badge_keys(env).by_id)), Collector.get(env.site).collector

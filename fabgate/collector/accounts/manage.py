@@ -56,7 +56,7 @@ def invite(
     account = Account(name=check_name(name), role=role, display_name=display_name, email=email, member=member)
     account.set_unusable_password()
     try:
-        with audit.made(actor, "account.added", account):
+        with audit.change(actor, "account.added", account):
             account.save()
     except IntegrityError as error:
         if not duplicate.is_there(error):
@@ -73,7 +73,7 @@ def link_for(account: Account, *, actor: str) -> str:
     token = OneTimeLink.make(purpose, account, actor)
     made = OneTimeLink.open(token)
     assert made is not None  # a moment ago
-    audit.note(actor, "account.link", account, reason=purpose, after={"expires_at": made.expires_at.isoformat()})
+    audit.record(actor, "account.link", account, reason=purpose, after={"expires_at": made.expires_at.isoformat()})
     return token
 
 
@@ -89,7 +89,7 @@ def set_password(account: Account, password: str, *, reason: str = "", but: int 
         ended = SignIn.revoke(account, but=but)
         OneTimeLink.close(account)  # whoever sets a password because a stranger may have such a link is rid of it
         left = _sign_ins(account)
-        audit.note(
+        audit.record(
             account.name,
             "account.password",
             account,
@@ -106,7 +106,7 @@ def sign_out(account: Account, *, but: int | None = None, only: int | None = Non
         left = _sign_ins(account)
         if ended:
             before, after = {"sign_ins": left + ended}, {"sign_ins": left}
-            audit.note(account.name, "account.signed-out", account, before=before, after=after)
+            audit.record(account.name, "account.signed-out", account, before=before, after=after)
     return ended
 
 
@@ -116,7 +116,7 @@ def _sign_ins(account: Account) -> int:
 
 def switch_off(account: Account, *, actor: str, reason: str = "") -> None:
     """Sign `account` out everywhere, and let nobody sign in to it any more. Its keys go on: see `revoke`."""
-    with audit.made(actor, "account.deactivated", account, reason=reason):
+    with audit.change(actor, "account.deactivated", account, reason=reason):
         account.is_active = False
         account.save(update_fields=["is_active"])
         SignIn.revoke(account)
@@ -125,7 +125,7 @@ def switch_off(account: Account, *, actor: str, reason: str = "") -> None:
 
 def revoke(key: ApiKey, *, actor: str, reason: str = "") -> None:
     """Let a key open nothing any more, from now on. Raises UsageError for one that was revoked already."""
-    with audit.made(actor, "key.revoked", key, reason=reason):
+    with audit.change(actor, "key.revoked", key, reason=reason):
         if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
             raise UsageError(_("the key %(key)s was revoked already") % {"key": key})
 

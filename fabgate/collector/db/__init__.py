@@ -1,1 +1,1 @@
-"""How rows are read and written, how changes are audited, and in which order locks are taken."""
+"""Reading and writing rows, the audit log, and the order of locks."""

@@ -1,11 +1,11 @@
-"""How does a change get into the audit log? Every writer, be it a page, a command or the API, goes through here.
+"""Writes changes to the audit log. Pages, commands and the API all use it.
 
-    with audit.made(actor, "member.updated", member, reason="moved house") as change:
+    with audit.change(actor, "member.updated", member, reason="moved house") as change:
         member.save()
         change.rosters = roster.versions(roster.rebuild(only_changed=True))
 
-What is told is what the database held before and holds after; nothing changed, nothing told. It is one transaction:
-either the change and its row are there, or neither is.
+The entry compares the database before and after the block; if nothing changed, none is written. The change and its
+entry are stored in one transaction.
 """
 
 from __future__ import annotations
@@ -28,57 +28,57 @@ _CHANGE = """
 INSERT INTO collector_change (at, actor, verb, kind, key, before, after, reason, rosters)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '{}')"""
 
-#: What is stored of objects, by id.
+#: Stored values of objects, by id.
 _Stored = Mapping[Any, Mapping[str, Any]]
-#: Secrets, what stands for one, and what is only derived.
-_UNTOLD: Final = frozenset({"password", "token_hash", "digest", "roster_version", "folded"})
+#: Fields that are not logged: secrets, their substitutes, and derived values.
+_NOT_LOGGED: Final = frozenset({"password", "token_hash", "digest", "roster_version", "folded"})
 
 
-#: Who did what no person did: the worker, and a process that starts. No account is called so.
+#: Actors that are not people: the worker, and a process that starts. No account has these names.
 WORKER: Final = "worker"
 START: Final = "start"
-#: With what the name of a person at the command line begins; no account's name does.
+#: Prefix of a person's name at the command line; no account's name has it.
 CLI: Final = "cli:"
 
 
 def cli_actor(named: str | None) -> str:
-    """Return who gives a command: the one who was named, or else this account."""
+    """Return the actor of a command: the name that was given, or else the account of this computer."""
     return f"{CLI}{named or getpass.getuser()}"
 
 
 @contextmanager
-def made(actor: str, verb: str, obj: models.Model, *, reason: str = "") -> Iterator[Change]:
-    """Write down what the block does to `obj`, which may be new and may get its id in the block."""
+def change(actor: str, verb: str, obj: models.Model, *, reason: str = "") -> Iterator[Change]:
+    """Log what the block changes in `obj`, which may be new and may get its id in the block."""
     with transaction.atomic():
         before = _stored([obj])
-        change = Change(at=datetime.now(UTC), actor=actor, verb=verb, reason=reason)
-        yield change
-        change.before, change.after = _changed(obj, before, _stored([obj]))
-        if change.before or change.after or change.rosters:
-            _write(change, obj)
+        entry = Change(at=datetime.now(UTC), actor=actor, verb=verb, reason=reason)
+        yield entry
+        entry.before, entry.after = _changed(obj, before, _stored([obj]))
+        if entry.before or entry.after or entry.rosters:
+            _write(entry, obj)
 
 
 @contextmanager
-def made_all(actor: str, verb: str, objects: Sequence[models.Model], *, reason: str = "") -> Iterator[None]:
-    """Write down what the block does to each of `objects`, all of one model, as `made` does: a row for each that changed.
+def changes(actor: str, verb: str, objects: Sequence[models.Model], *, reason: str = "") -> Iterator[None]:
+    """Log what the block changes in each of `objects`, all of one model: an entry for each that changed.
 
-    What costs a few questions of the database for one object costs no more of them for a thousand.
+    The number of queries does not depend on the number of objects.
     """
     with transaction.atomic():
         before, at = _stored(objects), datetime.now(UTC)
         yield
         after = _stored(objects)
-        told = []
+        rows = []
         for obj in objects:
             was, became = _changed(obj, before, after)
             if was or became:
-                told.append((_meta(obj).model_name or "", key_of(obj), was, became))
-        insert_changes(told, at, actor=actor, verb=verb, reason=reason)
-        if told:
-            pulse.pulse({Pulse.CHANGE: {""}}, at)
+                rows.append((_meta(obj).model_name or "", key_of(obj), was, became))
+        insert_changes(rows, at, actor=actor, verb=verb, reason=reason)
+        if rows:
+            pulse.notify({Pulse.CHANGE: {""}}, at)
 
 
-def note(
+def record(
     actor: str,
     verb: str,
     obj: models.Model,
@@ -87,34 +87,34 @@ def note(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> Change:
-    """Write down something that changed no field of `obj`, or more than its fields tell."""
+    """Log something that changes no field of `obj`, or more than its fields show."""
     at = datetime.now(UTC)
-    change = Change(at=at, actor=actor, verb=verb, reason=reason, before=before or {}, after=after or {})
+    entry = Change(at=at, actor=actor, verb=verb, reason=reason, before=before or {}, after=after or {})
     with transaction.atomic():
-        _write(change, obj)
-    return change
+        _write(entry, obj)
+    return entry
 
 
 def key_of(obj: models.Model) -> str:
-    """Return what the log calls an object: its name, where it has one of its own, or else its id."""
+    """Return what the log calls an object: its unique name if it has one, or else its id."""
     field = _own_name(_meta(obj))
     return str(obj.pk if field is None else getattr(obj, field.name))
 
 
 def fields_of(model: type[models.Model]) -> list[str]:
-    """Return the names of the fields that a change of a model tells; those of other objects that it names last."""
-    columns = [field.name for field in _told(_meta(model))]
+    """Return the names of a model's fields that the log records; many-to-many fields are last."""
+    columns = [field.name for field in _logged(_meta(model))]
     return columns + [many.name for many in _meta(model).many_to_many]
 
 
-def _write(change: Change, obj: models.Model) -> None:
-    change.kind, change.key = _meta(obj).model_name or "", key_of(obj)
-    change.save()
-    pulse.pulse({Pulse.CHANGE: {""}}, change.at)
+def _write(entry: Change, obj: models.Model) -> None:
+    entry.kind, entry.key = _meta(obj).model_name or "", key_of(obj)
+    entry.save()
+    pulse.notify({Pulse.CHANGE: {""}}, entry.at)
 
 
 def _changed(obj: models.Model, before: _Stored, after: _Stored) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what was, and what became, of the fields of an object that changed."""
+    """Return the old and new values of the fields that changed."""
     was, became = before.get(obj.pk, {}), after.get(obj.pk, {})
     changed = sorted(name for name in {*was, *became} if was.get(name) != became.get(name))
     return {name: was[name] for name in changed if name in was}, {
@@ -123,32 +123,32 @@ def _changed(obj: models.Model, before: _Stored, after: _Stored) -> tuple[dict[s
 
 
 def _stored(objects: Sequence[models.Model]) -> _Stored:
-    """Return what the database holds of objects of one model, as JSON has it, by their ids; of none where it has none."""
+    """Return the stored values of objects of one model as JSON values, by id; new objects are missing."""
     pks = [obj.pk for obj in objects if obj.pk is not None]
     if not pks:
         return {}
     meta = _meta(objects[0])
-    columns = {field.attname: field.name for field in _told(meta)}
-    found: dict[Any, dict[str, Any]] = {}
-    # Without an instance of each, which takes longer than all the rest.
-    for pk, *values in statements.among(meta.base_manager.all(), "pk", pks, *columns):
-        found[pk] = dict(zip(columns.values(), map(_plain, values), strict=True))
+    columns = {field.attname: field.name for field in _logged(meta)}
+    stored: dict[Any, dict[str, Any]] = {}
+    # Without model instances, which would take longer than all the rest.
+    for pk, *values in statements.rows_among(meta.base_manager.all(), "pk", pks, *columns):
+        stored[pk] = dict(zip(columns.values(), map(_plain, values), strict=True))
     for many in meta.many_to_many:
-        for row in found.values():
+        for row in stored.values():
             row[many.name] = []
-        for pk, other in _others(many, pks):
-            found[pk][many.name].append(other)
-    return found
+        for pk, other in _related(many, pks):
+            stored[pk][many.name].append(other)
+    return stored
 
 
-def _others(many: models.ManyToManyField[Any, Any], pks: Sequence[Any]) -> Iterator[tuple[Any, str]]:
-    """Yield who of `pks` belongs together with what, as the log calls it; sorted by what."""
+def _related(many: models.ManyToManyField[Any, Any], pks: Sequence[Any]) -> Iterator[tuple[Any, str]]:
+    """Yield (id, related object) of a many-to-many field, as the log calls it; sorted by the related object."""
     own, other = many.m2m_field_name(), many.m2m_reverse_field_name()
     field = _own_name(_meta(many.related_model))
     called = f"{other}__{field.name}" if field is not None else other
     through = many.remote_field.through
     assert through is not None
-    pairs = [(pk, str(name)) for pk, name in statements.among(_meta(through).base_manager.all(), own, pks, called)]
+    pairs = [(pk, str(name)) for pk, name in statements.rows_among(_meta(through).base_manager.all(), own, pks, called)]
     yield from sorted(pairs, key=itemgetter(1))
 
 
@@ -156,20 +156,20 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, (date, datetime, time)) else value
 
 
-def _told(meta: Options[Any]) -> list[models.Field[Any, Any]]:
-    """Return the columns that are told; of a model that names them in `DECIDED`, those that a person decides."""
+def _logged(meta: Options[Any]) -> list[models.Field[Any, Any]]:
+    """Return the columns that are logged; if the model has `DECIDED`, only those."""
     decided = getattr(meta.model, "DECIDED", None)
     return [
         field
         for field in meta.concrete_fields
-        if field.name not in _UNTOLD
+        if field.name not in _NOT_LOGGED
         and not isinstance(field, models.BinaryField)
         and (decided is None or field.name in decided)
     ]
 
 
 def _own_name(meta: Options[Any]) -> models.Field[Any, Any] | None:
-    """Return the field that tells each object of a model from all others, as people call it."""
+    """Return the unique field called `name`, if the model has one."""
     return next((field for field in meta.concrete_fields if field.name == "name" and field.unique), None)
 
 
@@ -180,7 +180,7 @@ def _meta(obj: models.Model | type[models.Model]) -> Options[Any]:
 def insert_changes(
     rows: Iterable[tuple[str, str, Any, Any]], now: datetime, *, actor: str, verb: str, reason: str
 ) -> None:
-    """Write (kind, key, before, after) into the audit log."""
+    """Write (kind, key, before, after) to the audit log."""
     at = bulk.to_database()(now)
     bulk.many(
         _CHANGE,

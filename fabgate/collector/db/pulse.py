@@ -1,4 +1,20 @@
-"""How does one process learn what another one changed, and in which order are locks taken on PostgreSQL?"""
+"""Tells other processes and open pages what has changed, and keeps the order of locks.
+
+On PostgreSQL a transaction takes its locks in this order, or two transactions would wait for each other. SQLite lets one
+transaction write at a time.
+
+| order | lock | taken by |
+| --- | --- | --- |
+| 1 | opening hours (advisory) | `lock_hours` |
+| 2 | the rows that a change is about: members, badges, machines, orders; by id | ``select_for_update`` |
+| 2 | sessions by id, each before its review | `sessions.rows.load_sessions` |
+| 3 | the pulse lock (advisory), under which pulses and ledger lines get their ids | `lock` |
+| 4 | sums of days and months, by key | `sessions.sums` |
+| 4 | gates by id, and their rosters | `access.roster.rebuild`, `intake.live_state.save_gates` |
+
+Everybody waits for the pulse lock, so it is taken as late as possible: long changes run inside `deferred`. Row locks are
+``FOR NO KEY UPDATE``: inserting a row that refers to a locked one does not wait.
+"""
 
 from __future__ import annotations
 
@@ -13,46 +29,43 @@ from django.db import connection
 
 from fabgate.collector.db import bulk
 
-#: A pulse for more gates than this names none of them: pages then ask for everything, which costs less.
+#: A change of more gates than this names none of them; pages then reload everything, which costs less.
 MOST_NAMED: Final = 10
-#: On PostgreSQL a transaction that adds pulses holds this lock until it ends. So ids become visible in their order, and a
-#: reader that asks for the highest id misses no lower one.
 _PULSE_LOCK: Final = 0x66616267
-#: On PostgreSQL a transaction that changes opening hours holds this lock.
 _HOURS_LOCK: Final = 0x66616269
 _PULSE = "INSERT INTO collector_pulse (topic, gate, at) VALUES (%s, %s, %s)"
-_kept_back: ContextVar[list[tuple[Mapping[str, AbstractSet[str]], datetime]] | None] = ContextVar(
-    "_kept_back", default=None
+_deferred: ContextVar[list[tuple[Mapping[str, AbstractSet[str]], datetime]] | None] = ContextVar(
+    "_deferred", default=None
 )
 
 
 @contextmanager
-def told_last() -> Iterator[None]:
-    """Keep back what the block says until its end, for one that takes long: others that tell something wait from then on.
+def deferred() -> Iterator[None]:
+    """Hold the block's notices back until its end, so that a long change blocks others only briefly.
 
-    Inside the transaction, around all of it. Where the block fails nothing is said.
+    Use it inside the transaction, around all of it. If the block raises, nothing is sent.
     """
-    if _kept_back.get() is not None:
+    if _deferred.get() is not None:
         yield
         return
-    kept: list[tuple[Mapping[str, AbstractSet[str]], datetime]] = []
-    token = _kept_back.set(kept)
+    notices: list[tuple[Mapping[str, AbstractSet[str]], datetime]] = []
+    token = _deferred.set(notices)
     try:
         yield
     finally:
-        _kept_back.reset(token)
+        _deferred.reset(token)
     topics: dict[str, set[str]] = {}
-    for said, _at in kept:
-        for topic, gates in said.items():
+    for changed, _at in notices:
+        for topic, gates in changed.items():
             topics.setdefault(topic, set()).update(gates)
-    if kept:
-        pulse(topics, kept[-1][1])
+    if notices:
+        notify(topics, notices[-1][1])
 
 
-def pulse(topics: Mapping[str, AbstractSet[str]], now: datetime) -> None:
-    """Say which topics changed, and at which gates where they are few. Last in a transaction."""
-    if (kept := _kept_back.get()) is not None:
-        kept.append((topics, now))
+def notify(topics: Mapping[str, AbstractSet[str]], now: datetime) -> None:
+    """Announce which topics changed, and at which gates. The last step of a transaction."""
+    if (notices := _deferred.get()) is not None:
+        notices.append((topics, now))
         return
     rows = [
         (topic, gate)
@@ -60,37 +73,37 @@ def pulse(topics: Mapping[str, AbstractSet[str]], now: datetime) -> None:
         for gate in (sorted(gates) if len(gates) <= MOST_NAMED else ("",))
     ]
     if rows:
-        in_order()
+        lock()
         insert_pulses(rows, now)
 
 
 def insert_pulses(rows: Iterable[tuple[str, str]], now: datetime) -> None:
-    """Say that (topic, gate) changed."""
+    """Store pulses, given as (topic, gate)."""
     at = bulk.to_database()(now)
     bulk.many(_PULSE, [(topic, gate, at) for topic, gate in rows])
 
 
-def check_now() -> None:
-    """Let PostgreSQL check now what it would check at the commit, while others wait: 400,000 keys take five seconds."""
+def check_constraints() -> None:
+    """Let PostgreSQL check deferred constraints now instead of at the commit: 400,000 keys take five seconds."""
     if connection.vendor == "postgresql":
         connection.check_constraints()
 
 
-def in_order() -> None:
-    """Let no other transaction number its pulses, or lines of the ledger, before this one is done.
+def lock() -> None:
+    """Take the pulse lock until the transaction ends.
 
-    Ids become visible in their order then: who asks for what lies beyond the highest id misses no lower one.
+    Ids of pulses and ledger lines then become visible in their order: a reader that continues after the highest id that
+    it has seen misses none.
     """
-    _wait_for(_PULSE_LOCK)
+    _take(_PULSE_LOCK)
 
 
-def hours_in_order() -> None:
-    """Let no other transaction change opening hours before this one is done. Before anything else that is waited for."""
-    _wait_for(_HOURS_LOCK)
+def lock_hours() -> None:
+    """Take the lock of opening hours until the transaction ends."""
+    _take(_HOURS_LOCK)
 
 
-def _wait_for(lock: int) -> None:
-    """Hold a lock until the transaction ends. SQLite lets one write at a time anyway."""
+def _take(lock_id: int) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock_id])

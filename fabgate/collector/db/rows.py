@@ -1,7 +1,7 @@
-"""How are rows of a model read by a statement that is the same each time?
+"""Reads rows of a model with a statement that is always the same.
 
-The ORM makes a statement anew for every question, which takes it longer than SQLite needs to answer; ingest asks some of
-them with every batch. Here the columns, and what makes values of what the database returns, are found once.
+The ORM builds a new statement for each query, which takes longer than SQLite needs to answer it, and ingest runs some
+queries with every batch. Columns and converters are looked up once here.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fabgate.collector.db import statements
 
 M = TypeVar("M", bound=models.Model)
-#: A column by its place in a row, and what makes values of what the database has there.
+#: (position in a row, column, functions that convert the database's value)
 _Column = tuple[int, Any, list[Callable[[Any, Any, Any], Any]]]
 
 
-class Plain(Generic[M]):
+class RowReader(Generic[M]):
     """Reads instances of a model."""
 
     def __init__(self, model: type[M]) -> None:
@@ -31,12 +31,12 @@ class Plain(Generic[M]):
         self._converters: dict[str, list[_Column]] = {}
 
     def where(self, **wanted: Collection[Any]) -> list[M]:
-        """Return the instances whose columns are all among what is `wanted` of each."""
+        """Return the instances whose columns have one of the `wanted` values."""
         conditions, values = [], []
         for column, among in wanted.items():
-            places, some = statements.listed(sorted(among))
+            places, chunk = statements.listed(sorted(among))
             conditions.append(f"{column} IN ({places})")
-            values += some
+            values += chunk
         database = statements.database()
         to_python = self._to_python(database)
         with statements.cursor() as cursor:
@@ -50,12 +50,12 @@ class Plain(Generic[M]):
         return self._model.from_db(database.alias, self._names, values)
 
     def _to_python(self, database: BaseDatabaseWrapper) -> list[_Column]:
-        """Return what makes values of some columns, by their place; the same that the ORM would use."""
+        """Return the converters of the columns that need one; the same that the ORM uses."""
         if database.vendor not in self._converters:
             columns = [field.get_col(self._model._meta.db_table) for field in self._fields]  # noqa: SLF001 (as above)
             found = [
                 (place, column, [*database.ops.get_db_converters(column), *column.get_db_converters(database)])
                 for place, column in enumerate(columns)
             ]
-            self._converters[database.vendor] = [one for one in found if one[2]]
+            self._converters[database.vendor] = [column for column in found if column[2]]
         return self._converters[database.vendor]

@@ -1,7 +1,7 @@
-"""How is a statement run hundreds of times a second? Past what costs more than the database's own work.
+"""Runs statements hundreds of times a second, without overhead that exceeds the database's own work.
 
-Django wraps each cursor of SQLite, and rewrites each statement for it; and SQLite prepares again whatever it has not
-seen, such as a list of another length.
+Django wraps each cursor of SQLite and rewrites each statement for it, and SQLite prepares every statement that is new
+to it, such as one with a list of another length.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 T = TypeVar("T")
-#: SQLite takes 32,766 parameters in a statement, older ones 999, and some rows have three. A power of two: see `listed`.
+#: SQLite takes 32,766 parameters in a statement, older versions 999, and some rows have three. A power of two, see
+#: `listed`.
 CHUNK: Final = 256
-#: Of more than that all rows are read: to write so long a list into statements takes longer.
+#: With more values than this all rows are read: writing so long a list into statements would take longer.
 MOST_LISTED: Final = 2_000
 
 
 class Cursor(Protocol):
-    """What is needed of a cursor; statements are written with %s on every database."""
+    """The methods used here; statements have %s placeholders on every database."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -35,45 +36,51 @@ class Cursor(Protocol):
         """Run a statement for each row."""
 
     def fetchall(self) -> list[tuple[Any, ...]]:
-        """Return what it found."""
+        """Return all rows."""
 
 
 def database() -> BaseDatabaseWrapper:
-    """Return the connection of this thread itself: behind the name `connection` it is looked for at each use."""
+    """Return this thread's connection; the proxy `django.db.connection` looks it up at each use."""
     return connections[DEFAULT_DB_ALIAS]
 
 
 def cursor() -> Cursor:
-    """Return a cursor, as a context manager; what goes wrong is raised as Django's errors."""
-    mine = database()
-    return _OfSqlite(mine) if mine.vendor == "sqlite" and not mine.queries_logged else mine.cursor()
+    """Return a cursor as a context manager; errors are raised as Django's."""
+    connection = database()
+    return (
+        _SqliteCursor(connection)
+        if connection.vendor == "sqlite" and not connection.queries_logged
+        else connection.cursor()
+    )
 
 
 def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield `items` in parts that one statement takes."""
+    """Yield `items` in chunks that fit one statement."""
     for start in range(0, len(items), CHUNK):
         yield items[start : start + CHUNK]
 
 
 def listed(values: Collection[T]) -> tuple[str, list[T]]:
-    """Return the places of ``IN ({})`` and what stands in them: of few lengths, the last value again and again."""
-    found = list(values)
-    if found:
-        found += found[-1:] * ((1 << (len(found) - 1).bit_length()) - len(found))
-    return ", ".join(["%s"] * len(found)), found
+    """Return the placeholders for ``IN ({})`` and their values, padded with the last value to a few lengths."""
+    padded = list(values)
+    if padded:
+        padded += padded[-1:] * ((1 << (len(padded) - 1).bit_length()) - len(padded))
+    return ", ".join(["%s"] * len(padded)), padded
 
 
-def among(rows: models.QuerySet[Any], column: str, wanted: Sequence[Any], *columns: str) -> Iterator[tuple[Any, ...]]:
-    """Yield this column and the others of those of `rows` where it is among what is `wanted`, each once."""
+def rows_among(
+    rows: models.QuerySet[Any], column: str, wanted: Sequence[Any], *columns: str
+) -> Iterator[tuple[Any, ...]]:
+    """Yield `column` and `columns` of each row of `rows` whose `column` is one of `wanted`."""
     if len(wanted) > MOST_LISTED:
-        some = set(wanted)
-        yield from (row for row in rows.values_list(column, *columns).iterator() if row[0] in some)
+        values = set(wanted)
+        yield from (row for row in rows.values_list(column, *columns).iterator() if row[0] in values)
         return
     for chunk in chunks(wanted):
         yield from rows.filter(**{f"{column}__in": chunk}).values_list(column, *columns)
 
 
-class _OfSqlite:
+class _SqliteCursor:
     """The driver's own cursor on Django's connection."""
 
     def __init__(self, database: BaseDatabaseWrapper) -> None:

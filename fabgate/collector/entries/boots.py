@@ -19,7 +19,7 @@ from typing import Final
 
 from fabgate import wire
 from fabgate.collector.db import bulk, statements
-from fabgate.collector.db.rows import Plain
+from fabgate.collector.db.rows import RowReader
 from fabgate.collector.entries import queries
 from fabgate.collector.entries.decode import Fact
 from fabgate.collector.entries.wall_time import Tie, When
@@ -43,7 +43,7 @@ Place = tuple[int, int]
 #: An entry, behind its reading and its number.
 Told = tuple[int, int, Fact]
 _MS_AND_SEQ = itemgetter(0, 1)
-_BOOTS: Final = Plain(Boot)
+_BOOTS: Final = RowReader(Boot)
 #: So many journals are looked through for a dated entry, each way: a gate may have had thousands without one.
 MOST_WALKED: Final = 100
 

@@ -46,7 +46,7 @@ def last_stored(wanted: Collection[Journal], *, is_acknowledged: bool = False) -
     if is_acknowledged:
         own = own.filter(seq__lte=OuterRef("ack_seq"))
     rows = Journal.objects.annotate(last=Subquery(own.values("pk")[:1])).filter(last__isnull=False)
-    found = dict(statements.among(rows, "pk", [journal.pk for journal in wanted], "last"))
+    found = dict(statements.rows_among(rows, "pk", [journal.pk for journal in wanted], "last"))
     dates = Entry.objects.only("journal", "seq", "arrived_at", "occurred_at").in_bulk(list(found.values()))
     return {journal: dates[last] for journal, last in found.items()}
 

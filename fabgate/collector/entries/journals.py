@@ -77,7 +77,7 @@ def missing_of(wanted: Collection[tuple[Journal, int]]) -> dict[int, list[Range]
     for pk, low, high in rows.runs([(pk, *numbers) for pk, numbers in behind.items()]):
         there[pk].append((low, high))
     named = Hole.objects.exclude(state=Hole.FILLED)
-    for pk, first, end in statements.among(named, "journal", list(behind), "first", "last"):
+    for pk, first, end in statements.rows_among(named, "journal", list(behind), "first", "last"):
         there[pk].append((first, end))
     gaps = {pk: list(_gaps(iter(sorted(there[pk])), *numbers)) for pk, numbers in behind.items()}
     return {journal.pk: gaps.get(journal.pk, []) for journal, _ in wanted}

@@ -16,7 +16,7 @@ from typing import Final
 
 from fabgate import seal, wire
 from fabgate.collector.db import pulse
-from fabgate.collector.db.rows import Plain
+from fabgate.collector.db.rows import RowReader
 from fabgate.collector.entries import gate_clocks, journals, queries
 from fabgate.collector.entries import rows as entry_rows
 from fabgate.collector.entries.decode import SESSION_DATA, Fact, Told, Unfit
@@ -84,13 +84,13 @@ class Batch:
             passed |= _ended_in(old, old.ack_seq)
         copies = [fact for _, fact, is_copy in self.new if is_copy]
         used = derive.usage(facts, self.gates, self.journals, followed, off, passed, copies, self.now)
-        pulse.in_order()  # before the gates' rows, as roster.rebuild does: or each would wait for the other
+        pulse.lock()  # before the gates' rows, as roster.rebuild does: or each would wait for the other
         self._save_gates()
         entry_rows.save_acks(moved)
         users = {fact.gate for fact in facts if isinstance(fact.data, SESSION_DATA)}
         turned = {name for name, shown in self.shown.items() if shown != self.gates[name].shown}
         ledger.add(used, self.now)
-        pulse.pulse(
+        pulse.notify(
             {
                 Pulse.FLOOR: turned,
                 Pulse.REFUSAL: refused,
@@ -354,8 +354,8 @@ def _ended_in(journal: Journal, after: int, upto: int = MAX_SEQ) -> set[str]:
     return found
 
 
-_GATES: Final = Plain(Gate)
-_JOURNALS: Final = Plain(Journal)
+_GATES: Final = RowReader(Gate)
+_JOURNALS: Final = RowReader(Journal)
 
 
 def _gates(names: Iterable[str]) -> dict[str, Gate]:

@@ -86,7 +86,7 @@ def _asked(gate: Gate, verb: str) -> Order | None:
 
     For the order of telling, not for the gate: the ingest takes that one after it.
     """
-    pulse.in_order()
+    pulse.lock()
     now = datetime.now(UTC)
     under_way = Q(outcome="", until__gte=now)
     done = Q(at__gt=now - timedelta(seconds=SAME_S)) & ~Q(outcome__in=(NOT_SENT, _REFUSED))
@@ -106,7 +106,7 @@ def send(
     now, ids = datetime.now(UTC), [order.pk for order, _message in written]
     with transaction.atomic():
         Order.objects.filter(pk__in=ids, answered_at=None).update(outcome=NOT_SENT, answered_at=now)
-        pulse.pulse({Pulse.ORDER: {order.gate.name for order, _message in written}}, now)
+        pulse.notify({Pulse.ORDER: {order.gate.name for order, _message in written}}, now)
     return False
 
 
@@ -130,7 +130,7 @@ def waits(gates: Iterable[Gate], verb: str, actor: str, *, reason: str = "") -> 
         ]
         if written:
             Order.objects.bulk_create(written)
-            pulse.pulse({Pulse.ORDER: {order.gate.name for order in written}}, now)
+            pulse.notify({Pulse.ORDER: {order.gate.name for order in written}}, now)
 
 
 def write(
@@ -165,5 +165,5 @@ def write(
         order = Order.objects.create(
             id=command.id, gate=gate, command=verb, actor=actor, reason=reason, at=now, until=command.expires
         )
-        pulse.pulse({Pulse.ORDER: {gate.name}}, now)
+        pulse.notify({Pulse.ORDER: {gate.name}}, now)
     return order, Outgoing(topics.topic("command"), body, expiry_s=wire.COMMAND_LIFE_S, seal=seal)

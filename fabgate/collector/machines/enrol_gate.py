@@ -146,12 +146,12 @@ def let_in(
             data_folder.alone(env.data / data_folder.LETTING_IN),
             _all_or_none(directory) as write,
             transaction.atomic(),
-            pulse.told_last(),
+            pulse.deferred(),
         ):
             gate = Gate.objects.filter(name=name).first() or Gate(name=name)
             if gate.token_hash and not new_token:
                 raise IsIn(name, directory / "token")
-            with audit.made(actor, "gate.renewed" if gate.token_hash else "gate.let-in", gate) as change:
+            with audit.change(actor, "gate.renewed" if gate.token_hash else "gate.let-in", gate) as change:
                 if gate.pk is None:
                     gate.save()
                 change.rosters = _put_beside(gate, _machine(machine, actor, change_rules))
@@ -180,9 +180,9 @@ def _machine(name: str, actor: str, change_rules: ChangeRules) -> Machine:
     if mistakes:  # somebody changed the machine meanwhile
         raise UsageError("\n".join(mistakes))
     if is_new:
-        audit.note(actor, "machine.added", found, after={"name": name, **({"rules": changed} if changed else {})})
+        audit.record(actor, "machine.added", found, after={"name": name, **({"rules": changed} if changed else {})})
     if changed != found.rules:
-        log: AbstractContextManager[object] = nullcontext() if is_new else audit.made(actor, "machine.updated", found)
+        log: AbstractContextManager[object] = nullcontext() if is_new else audit.change(actor, "machine.updated", found)
         with log:
             found.rules = changed
             found.save(update_fields=["rules"])
@@ -219,7 +219,7 @@ def _all_or_none(directory: Path) -> Iterator[Callable[[str, str], None]]:
 
 def move(gate: Gate, machine: Machine, *, actor: str) -> Change:
     """Let a gate stand beside another machine, whose rules and lock are its own from then on. The caller tells it."""
-    with audit.made(actor, "gate.moved", gate) as change:
+    with audit.change(actor, "gate.moved", gate) as change:
         change.rosters = _put_beside(gate, machine)
     return change
 
@@ -228,7 +228,7 @@ def _put_beside(gate: Gate, machine: Machine) -> dict[str, int]:
     """Let a gate stand beside a machine, and return the rosters that say so; called inside the change."""
     machine = Machine.objects.select_for_update(no_key=True).get(pk=machine.pk)
     planned = _planned(gate, machine)  # before others wait
-    pulse.in_order()  # between machine and gate, as for locks: or two would wait for each other
+    pulse.lock()  # between machine and gate, as for locks: or two would wait for each other
     gate = Gate.objects.select_for_update(no_key=True).get(pk=gate.pk)
     _stand(gate, machine)
     machine.save(update_fields=["lifted"])

@@ -57,7 +57,7 @@ def unlock(args: argparse.Namespace) -> int:
 
 def set_on(machine: Machine, when: str, reason: str, back: str, *, actor: str) -> tuple[wire.Lock, list[Gate]]:
     """Lock a machine; return the lock and the gates whose rosters carry it. The caller tells them."""
-    with audit.made(actor, "machine.locked", machine, reason=reason) as change:
+    with audit.change(actor, "machine.locked", machine, reason=reason) as change:
         machine = _again(machine)
         found = machine.set_lock(when, reason, back, by=actor, at=change.at)
         machine.save()
@@ -82,7 +82,7 @@ def is_cut(reason: str, back: str) -> bool:
 
 def take_off(machine: Machine, lock_id: str | None, *, actor: str) -> tuple[wire.Lock, list[Gate]]:
     """Take a machine's lock off, or the one of that id that this database has forgotten. Raises UsageError."""
-    with audit.made(actor, "machine.unlocked", machine) as change:
+    with audit.change(actor, "machine.unlocked", machine) as change:
         machine = _again(machine)
         if machine.retired_at is not None and (not lock_id or lock_id == machine.lock_id):
             text = _("%(machine)s is retired, and stays locked; bring it back on its page first")
@@ -112,7 +112,7 @@ def _again(machine: Machine) -> Machine:
 def _rebuilt(machine: Machine, change: Change) -> list[Gate]:
     gates = roster.rebuild(machine.gates.all())
     change.rosters = roster.versions(gates)
-    pulse.pulse({Pulse.LOCK: {gate.name for gate in gates}}, change.at)
+    pulse.notify({Pulse.LOCK: {gate.name for gate in gates}}, change.at)
     return gates
 
 

@@ -53,7 +53,7 @@ def command(args: argparse.Namespace) -> int:
         is_new = (machine.rules, machine.preset, machine.title) != before
         gates = []
         if is_new:
-            with audit.made(audit.cli_actor(None), "machine.updated", machine) as change:
+            with audit.change(audit.cli_actor(None), "machine.updated", machine) as change:
                 machine.save()
                 gates = roster.rebuild(machine.gates.all())
                 change.rosters = roster.versions(gates)

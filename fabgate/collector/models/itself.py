@@ -18,10 +18,11 @@ class Collector(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     collector = models.CharField(max_length=64)
     site = models.CharField(max_length=63)
-    #: The time zone of the daily and monthly sums. If it differs from the configured one, is empty or begins with the
-    #: prefix above, the sums are rebuilt (sessions/sums.py). Detects a restored copy: on PostgreSQL which database on
-    #: which server this was at the last start (db/postgresql.py), on SQLite how far it had counted
-    #: (processes/restored_database.py).
+    #: The time zone of the daily and monthly sums. If it is empty, differs from the configured one or begins with the
+    #: prefix above, the sums are rebuilt (sessions/sums.py).
+    rolled_tz = models.CharField(max_length=63, blank=True)
+    #: Detects a restored copy: on PostgreSQL which database on which server this was at the last start
+    #: (db/postgresql.py), on SQLite how far it had counted (processes/restored_database.py).
     place = models.CharField(max_length=200, blank=True)
 
     class Meta:

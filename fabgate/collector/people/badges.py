@@ -93,7 +93,7 @@ def give(
         until=until,
     )
     try:
-        with transaction.atomic(), pulse.told_last(), audit.made(actor, "badge.given", given) as change:
+        with transaction.atomic(), pulse.deferred(), audit.change(actor, "badge.given", given) as change:
             _is_there(holder)
             given.number = number = number or numbers([card.digest]).get(card.digest, "")
             _free(Badge.objects.filter(digest=card.digest), "badge", given.since, actor)
@@ -113,7 +113,7 @@ def store(given: Sequence[Badge]) -> None:
     """Store assignments that begin now, many at once; each gets its number."""
     bulk.insert(given)
     rows = {row.digest: row for row in given}
-    for digest, pk in statements.among(Badge.objects.filter(ended_at=None), "digest", list(rows), "pk"):
+    for digest, pk in statements.rows_among(Badge.objects.filter(ended_at=None), "digest", list(rows), "pk"):
         rows[digest].pk = pk
 
 
@@ -126,7 +126,7 @@ def end_all(rows: Sequence[Badge], reason: str, by: str, at: datetime) -> None:
 
 def end(row: Badge, reason: str, *, actor: str) -> Change:
     """Take a badge out of its holder's hands: returned, lost, … Raises UsageError where it has ended already."""
-    with audit.made(actor, "badge.lost" if reason == Badge.LOST else "badge.ended", row, reason=reason) as change:
+    with audit.change(actor, "badge.lost" if reason == Badge.LOST else "badge.ended", row, reason=reason) as change:
         held = Badge.objects.select_for_update(no_key=True).get(pk=row.pk)
         if held.ended_at is not None:
             raise UsageError(_("Nobody has this badge any more."))
@@ -152,8 +152,8 @@ def numbers(digests: Iterable[str]) -> dict[str, str]:
 def _written_last(column: str, wanted: Sequence[str], told: str) -> dict[str, str]:
     """Return what the last assignment that has a number tells, by what it has in a column, of those that are wanted."""
     newest = Badge.objects.exclude(number="").order_by().values(column).annotate(last=models.Max("pk"))
-    last = {pk: value for value, pk in statements.among(newest, column, wanted, "last")}
-    return {last[pk]: str(said) for pk, said in statements.among(Badge.objects.all(), "pk", list(last), told)}
+    last = {pk: value for value, pk in statements.rows_among(newest, column, wanted, "last")}
+    return {last[pk]: str(said) for pk, said in statements.rows_among(Badge.objects.all(), "pk", list(last), told)}
 
 
 def bearing(number: str) -> Card | None:
@@ -191,5 +191,5 @@ def _free(rows: models.QuerySet[Badge], what: str, now: datetime, actor: str) ->
         return
     if held.until is None or held.until > now:
         raise Taken(what, held)
-    with audit.made(actor, "badge.ended", held, reason="its time came"):
+    with audit.change(actor, "badge.ended", held, reason="its time came"):
         held.end(Badge.OVER, "its time came", held.until)

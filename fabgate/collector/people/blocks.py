@@ -63,7 +63,7 @@ def hold(member: Member, reason: str, until: date | None, *, actor: str) -> Chan
         Member.objects.select_for_update(no_key=True).get(pk=member.pk)
         held = Block.objects.select_for_update(no_key=True).filter(member=member, reason=reason, lifted_at=None).first()
         held = held or Block(member=member, reason=reason)
-        with audit.made(actor, "block.set", held, reason=reason) as change:
+        with audit.change(actor, "block.set", held, reason=reason) as change:
             held.until, held.actor, held.at = until, actor, datetime.now(UTC)
             held.save()
             change.rosters = roster.versions(roster.rebuild())
@@ -73,13 +73,13 @@ def hold(member: Member, reason: str, until: date | None, *, actor: str) -> Chan
 
 def lift(member: Member, *, only: int | None = None, actor: str, why: str = "") -> Change:
     """Lift every block of a member, or `only` one; return the last change. Raises UsageError where there is none."""
-    with transaction.atomic(), pulse.told_last():
+    with transaction.atomic(), pulse.deferred():
         wanted = member.blocks.filter(lifted_at=None)
         held = list((wanted if only is None else wanted.filter(pk=only)).select_for_update(no_key=True))
         if not held:
             raise UsageError(_("%(member)s is not blocked") % {"member": member})
         for found in held:
-            with audit.made(actor, "block.lifted", found, reason=why) as change:
+            with audit.change(actor, "block.lifted", found, reason=why) as change:
                 found.lifted_at, found.lifted_by = datetime.now(UTC), actor
                 found.save(update_fields=["lifted_at", "lifted_by"])
                 if found is held[-1]:
@@ -102,13 +102,13 @@ def lift_ended() -> list[Gate]:
     try:
         if not ended.exists():
             return []
-        with transaction.atomic(), pulse.told_last():
+        with transaction.atomic(), pulse.deferred():
             held = list(ended.select_related("member").select_for_update(of=("self",), no_key=True))
             if not held:  # another thread was faster
                 return []
             for found in held:
                 log.info("%s unblocked: %s held until %s", found.member_id, found.reason, found.until)
-                with audit.made(audit.WORKER, "block.lifted", found, reason="its day came"):
+                with audit.change(audit.WORKER, "block.lifted", found, reason="its day came"):
                     found.lifted_at, found.lifted_by = datetime.now(UTC), "its day came"
                     found.save(update_fields=["lifted_at", "lifted_by"])
             return roster.rebuild()

@@ -63,7 +63,7 @@ def leave(*members: Member, actor: str, reason: str = "") -> Change:
     As LastManager where nobody would be manager any more.
     """
     today, ids = blocks.today(), sorted(member.pk for member in members)
-    with transaction.atomic(), pulse.told_last():
+    with transaction.atomic(), pulse.deferred():
         held = [
             member
             for some in statements.chunks(ids)
@@ -75,9 +75,9 @@ def leave(*members: Member, actor: str, reason: str = "") -> Change:
         _end_all(set(ids), actor)
         for member in held:
             member.left_on = today
-        with audit.made_all(actor, "member.left", held[:-1], reason=reason):
+        with audit.changes(actor, "member.left", held[:-1], reason=reason):
             bulk.update(held[:-1], ["left_on"])
-        with audit.made(actor, "member.left", held[-1], reason=reason) as change:
+        with audit.change(actor, "member.left", held[-1], reason=reason) as change:
             held[-1].save(update_fields=["left_on"])
             if not Account.has_manager() and _led(ids):
                 raise LastManager(
@@ -93,7 +93,7 @@ def leave(*members: Member, actor: str, reason: str = "") -> Change:
 
 def come_back(member: Member, *, actor: str) -> Change:
     """Let a member in again: they need a badge and, where it was one, an account; what they were granted still holds."""
-    with audit.made(actor, "member.back", member) as change:
+    with audit.change(actor, "member.back", member) as change:
         held = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
         held.left_on = None
         held.save(update_fields=["left_on"])
@@ -112,7 +112,7 @@ def _end_all(ids: Collection[str], actor: str) -> None:
             manage.switch_off(account, actor=actor, reason=_GONE)
     carried = Badge.objects.filter(ended_at=None, member__isnull=False).order_by("since", "id")
     ended = [row for row in carried if row.member_id in ids]
-    with audit.made_all(actor, "badge.ended", ended, reason=_GONE):
+    with audit.changes(actor, "badge.ended", ended, reason=_GONE):
         badges.end_all(ended, Badge.LEFT, actor, timezone.now())
 
 

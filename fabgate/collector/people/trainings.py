@@ -93,7 +93,7 @@ def give(
     Lowers where the member holds more and `lowers` does not say that less is meant.
     """
     trainer = _checked([member], training, stage, actor, since, until, trainer)
-    with transaction.atomic(), pulse.told_last():
+    with transaction.atomic(), pulse.deferred():
         said = _said_of([member], training, since)[member.pk]
         if held := _suspension(said, since) if stage != Grant.SUSPENDED else None:
             text = _("%(member)s is suspended from %(training)s since %(day)s; take the suspension back first")
@@ -124,7 +124,7 @@ def give_all(
     a suspension. To suspend many is meant for each of them. Raises UsageError, and then nothing was granted.
     """
     trainer = _checked(members, training, stage, actor, since, until, trainer)
-    with transaction.atomic(), pulse.told_last():
+    with transaction.atomic(), pulse.deferred():
         said, today = _said_of(members, training, since), blocks.today()
         kept: dict[str, str] = {}
         fresh = []
@@ -146,7 +146,7 @@ def revoke(grant: Grant, *, actor: str, reason: str, on: date | None = None) -> 
             _("reason: found %(found)d letters, wanted 1 to %(most)d that say why")
             % {"found": len(reason.strip()), "most": _MAX_TEXT}
         )
-    with audit.made(actor, "grant.revoked", grant, reason=reason) as change:
+    with audit.change(actor, "grant.revoked", grant, reason=reason) as change:
         held = Grant.objects.select_for_update(no_key=True).get(pk=grant.pk)
         if held.revoked_on is not None:
             raise UsageError(
@@ -244,7 +244,7 @@ def _write(grants: Sequence[Grant], actor: Account | str) -> list[Change]:
     """Store grants, each with a change of its own; the last one carries the rosters."""
     written = []
     for grant in grants:
-        with audit.made(_called(actor), "grant.given", grant) as change:
+        with audit.change(_called(actor), "grant.given", grant) as change:
             grant.save()
             if grant is grants[-1]:
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))

@@ -167,7 +167,7 @@ class Ingest:
             with transaction.atomic():
                 now = datetime.now(UTC)
                 if Gate.objects.filter(name__in=gates).update(too_much_at=now):
-                    pulse.pulse({Pulse.FLOOR: gates}, now)
+                    pulse.notify({Pulse.FLOOR: gates}, now)
         except (DatabaseError, InterfaceError) as error:
             log.warning("cannot say that %s sends too much: %s", ", ".join(sorted(gates)), error)
             connection.close()

@@ -43,7 +43,7 @@ def notice(data: Path) -> None:
     if connection.vendor == "sqlite":
         if _number(row.place) < _counted(data):
             _count_beyond(data)
-    elif (place := postgresql.place()) != row.place:
+    elif (place := postgresql.identity()) != row.place:
         with transaction.atomic():
             if row.place:  # else it is new: nobody was let in yet
                 _go_on_unasked()
@@ -85,7 +85,7 @@ def go_on() -> None:
         OneTimeLink.objects.filter(used_at=None).update(expires_at=F("created_at"))
         for key in ApiKey.living():
             manage.revoke(key, actor=audit.START, reason=REASON)
-        audit.note(audit.START, REASON, Collector.objects.get())
+        audit.record(audit.START, REASON, Collector.objects.get())
 
 
 def _count_beyond(data: Path, *, is_settled: bool = False) -> None:

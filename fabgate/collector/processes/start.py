@@ -130,7 +130,7 @@ def _prepare_postgresql(found: environ.Environment, *, make: bool, owns: bool, h
     postgresql.check_library()
     django.setup()
     postgresql.connect()
-    with postgresql.alone():
+    with postgresql.migration_lock():
         if postgresql.is_empty():
             where = f"the database on {postgresql.host()}"
             if not make:

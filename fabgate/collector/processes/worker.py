@@ -97,7 +97,7 @@ class Worker:
         lifted = blocks.lift_ended()
         built = dict(Pulse.objects.filter(topic=Pulse.ROSTER, pk__gt=self._pulse).values_list("pk", "at"))
         is_other_day = today != self._seen or any(at.astimezone(zone).date() != today for at in built.values())
-        with transaction.atomic(), pulse.told_last():
+        with transaction.atomic(), pulse.deferred():
             over = end_loans(now)
             changed = roster.rebuild(only_changed=True) if over or is_other_day else []
         self._seen, self._pulse = today, max(built, default=self._pulse)
@@ -110,7 +110,7 @@ def end_loans(now: datetime) -> list[Badge]:
     due = Badge.objects.filter(ended_at=None, until__lte=now).order_by("id")
     ended = []
     for row in due.select_related("member", "group").select_for_update(of=("self",), no_key=True):
-        with audit.made(audit.WORKER, "badge.ended", row, reason="its time came"):
+        with audit.change(audit.WORKER, "badge.ended", row, reason="its time came"):
             row.end(Badge.OVER, audit.WORKER, row.until or now)
         log.info("badge %d of %s ended: its time came", row.pk, row.holder)
         ended.append(row)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from fabgate.collector.db import statements
-from fabgate.collector.db.rows import Plain
+from fabgate.collector.db.rows import RowReader
 from fabgate.collector.entries import queries
 from fabgate.collector.models import Badge, Group
 from fabgate.collector.models.words import OWN
@@ -76,4 +76,4 @@ def _badges(digests: Collection[str]) -> dict[str, list[_Carried]]:
     return found
 
 
-_BADGES: Final = Plain(Badge)
+_BADGES: Final = RowReader(Badge)

@@ -78,7 +78,7 @@ def contest(session: UsageSession, words: str, *, author: str) -> Review:
             mistakes.append(_("it is contested already; somebody will look at it"))
         if mistakes:
             raise UsageError("\n".join(mistakes))
-        with audit.made(author, "review.contested", review, reason=words):
+        with audit.change(author, "review.contested", review, reason=words):
             review.why, review.note, review.opened_at = Review.CONTESTED, words, now
             review.settled_at, review.settled_by, review.decision = None, "", ""
             review.save()
@@ -150,7 +150,7 @@ def _put(row: Usage, field: str, value: str | int, now: datetime, author: str, r
         session_id=row.id, field=field, old=old, new=str(value), reason=reason, author=author, at=now
     )
     subject = UsageSession(pk=row.id)
-    audit.note(author, "session.corrected", subject, reason=reason, before={field: old}, after={field: value})
+    audit.record(author, "session.corrected", subject, reason=reason, before={field: old}, after={field: value})
     return correction
 
 
@@ -162,7 +162,7 @@ def _close(before: Usage, row: Usage, held: Review, decision: str, author: str, 
 
 
 def _settle(review: Review, decision: str, by: str, note: str, now: datetime) -> None:
-    with audit.made(by, f"review.{decision}", review, reason=note):
+    with audit.change(by, f"review.{decision}", review, reason=note):
         review.settled_at, review.settled_by, review.decision, review.note = now, by, decision, note[:MAX_REASON]
         review.save(update_fields=["settled_at", "settled_by", "decision", "note"])
 
@@ -172,7 +172,7 @@ def _save(before: Usage, after: Usage, now: datetime, author: str, why: str) -> 
     rows.save_sessions([after])
     sums.add([(before, after)])
     ledger.add([(before, after)], now, author=author, why=why)
-    pulse.pulse({Pulse.SESSION: {""}}, now)
+    pulse.notify({Pulse.SESSION: {""}}, now)
 
 
 def _reason(text: str, mistakes: list[str]) -> str:

@@ -51,7 +51,7 @@ def add(pairs: Iterable[tuple[Usage | None, Usage]], now: datetime, *, author: s
             kind = LedgerLine.REVIEWED if is_same else LedgerLine.CORRECTED
         rows.append((after, kind))
     if rows:
-        pulse.in_order()
+        pulse.lock()
         rows.sort(key=lambda row: (row[0].ended_at or now, row[0].id))
         insert_lines(rows, now, author, why)
 

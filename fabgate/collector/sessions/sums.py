@@ -44,14 +44,14 @@ def add(pairs: Iterable[tuple[Usage | None, Usage]]) -> None:
                 _count(sums, usage, sign, zone)
     # A sum's row is only taken by whoever may tell of it already, or a correction, which tells of itself first, and an
     # ingest would wait for each other.
-    pulse.in_order()
+    pulse.lock()
     _add(sums)
 
 
 def ensure(tz: str) -> bool:
     """Make the sums anew where they are those of another zone, or an older collector's; say whether there were any."""
     with transaction.atomic():
-        pulse.in_order()  # nobody adds to them meanwhile
+        pulse.lock()  # nobody adds to them meanwhile
         row = Collector.objects.select_for_update(no_key=True).filter(id=1).first()
         if row is None or row.rolled_tz == tz:
             return False

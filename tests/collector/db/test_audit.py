@@ -15,9 +15,9 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def test_a_new_object_has_no_before_and_a_changed_one_only_what_changed():
     ada = Member(id="m-1", name="Ada")
-    with audit.made("eve", "member.enrolled", ada):
+    with audit.change("eve", "member.enrolled", ada):
         ada.save()
-    with audit.made("eve", "member.updated", ada, reason="asked for it"):
+    with audit.change("eve", "member.updated", ada, reason="asked for it"):
         ada.name, ada.valid_until = "Ada L.", date(2027, 3, 1)
         ada.save()
     first, second = Change.objects.order_by("id")
@@ -30,9 +30,9 @@ def test_a_new_object_has_no_before_and_a_changed_one_only_what_changed():
 def test_what_belongs_to_it_is_told_by_name():
     ada, saw = Member.objects.create(id="m-1"), Machine.objects.create(name="saw")
     group = Group.objects.create(name="5b", kind="class")
-    with audit.made("eve", "member.updated", ada):
+    with audit.change("eve", "member.updated", ada):
         ada.machines.add(saw)
-    with audit.made("eve", "group.updated", group):
+    with audit.change("eve", "group.updated", group):
         group.members.add(ada)
     first, second = Change.objects.order_by("id")
     assert (first.before, first.after) == ({"machines": []}, {"machines": ["saw"]})
@@ -42,14 +42,14 @@ def test_what_belongs_to_it_is_told_by_name():
 def test_what_the_database_held_is_told_and_not_what_the_caller_had_in_hand():
     ada = Member.objects.create(id="m-1", name="Ada")
     ada.name = "Ada L."  # changed before, saved within
-    with audit.made("eve", "member.updated", ada):
+    with audit.change("eve", "member.updated", ada):
         ada.save()
     assert Change.objects.get().before == {"name": "Ada"}
 
 
 def test_nothing_changed_is_nothing_told():
     ada = Member.objects.create(id="m-1")
-    with audit.made("eve", "member.updated", ada):
+    with audit.change("eve", "member.updated", ada):
         ada.save()
     assert not Change.objects.exists()
     assert not Pulse.objects.exists()
@@ -58,9 +58,9 @@ def test_nothing_changed_is_nothing_told():
 def test_what_a_gate_says_of_itself_meanwhile_is_no_change_of_whoever_moves_it():
     saw, lathe = Machine.objects.create(name="saw"), Machine.objects.create(name="lathe")
     gate = Gate(name="saw-1", machine=saw)
-    with audit.made("eve", "gate.let-in", gate):
+    with audit.change("eve", "gate.let-in", gate):
         gate.save()
-    with audit.made("eve", "gate.moved", gate):
+    with audit.change("eve", "gate.moved", gate):
         Gate.objects.update(synced=False, problems=["reader: no answer"], state="active", seen_at=NOON)
         Gate.objects.update(machine=lathe)
     let_in, moved = Change.objects.order_by("id")
@@ -70,7 +70,7 @@ def test_what_a_gate_says_of_itself_meanwhile_is_no_change_of_whoever_moves_it()
 
 def test_a_secret_is_never_told():
     gate = Gate(name="laser-1")
-    with audit.made("eve", "gate.let-in", gate):
+    with audit.change("eve", "gate.let-in", gate):
         gate.new_token()
         gate.save()
     told = Change.objects.get().after
@@ -82,7 +82,7 @@ def test_a_change_that_fails_leaves_neither_itself_nor_a_word():
     ada = Member.objects.create(id="m-1", name="Ada")
 
     def fail() -> None:
-        with audit.made("eve", "member.updated", ada):
+        with audit.change("eve", "member.updated", ada):
             ada.name = "Eve"
             ada.save()
             raise RuntimeError
@@ -96,7 +96,7 @@ def test_a_change_that_fails_leaves_neither_itself_nor_a_word():
 
 def test_something_that_changes_no_field_is_noted():
     ada = Member.objects.create(id="m-1")
-    audit.note("eve", "member.exported", ada, reason="asked for a copy")
+    audit.record("eve", "member.exported", ada, reason="asked for a copy")
     assert [(c.verb, c.key, c.before, c.after) for c in Change.objects.all()] == [("member.exported", "m-1", {}, {})]
     assert Pulse.objects.get().topic == "change"
 
@@ -104,7 +104,7 @@ def test_something_that_changes_no_field_is_noted():
 def test_of_many_each_that_changed_has_its_row_and_pages_hear_of_it_once():
     ada, bob = Member.objects.create(id="m-1", name="Ada"), Member.objects.create(id="m-2", name="Bob")
     new, saw = Member(id="m-3", name="Eve"), Machine.objects.create(name="saw")
-    with audit.made_all("eve", "member.imported", [ada, bob, new], reason="a list"):
+    with audit.changes("eve", "member.imported", [ada, bob, new], reason="a list"):
         Member.objects.filter(pk="m-1").update(name="Ada L.")
         new.save()
         new.machines.add(saw)
@@ -116,9 +116,9 @@ def test_of_many_each_that_changed_has_its_row_and_pages_hear_of_it_once():
 
 
 def test_of_many_that_did_not_change_or_of_none_nothing_is_told():
-    with audit.made_all("eve", "member.imported", [Member.objects.create(id="m-1")]):
+    with audit.changes("eve", "member.imported", [Member.objects.create(id="m-1")]):
         pass
-    with audit.made_all("eve", "member.imported", []):
+    with audit.changes("eve", "member.imported", []):
         pass
     assert not Change.objects.exists()
     assert not Pulse.objects.exists()

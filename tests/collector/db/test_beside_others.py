@@ -88,12 +88,12 @@ def test_what_others_change_while_a_roster_is_built_is_in_it(people, gate, times
 
     def rename() -> None:
         bob = Member.objects.get(pk="m-2")
-        with audit.made("bob", "member.updated", bob) as change:
+        with audit.change("bob", "member.updated", bob) as change:
             bob.name = f"Bob{next(numbers)}"
             bob.save()
             change.rosters = roster.versions(roster.rebuild(only_changed=True))
 
-    with once_people_are_read(rename, times=times), audit.made("ada", "member.updated", people[0]) as change:
+    with once_people_are_read(rename, times=times), audit.change("ada", "member.updated", people[0]) as change:
         people[0].name = "Ada"
         people[0].save()
         change.rosters = roster.versions(roster.rebuild(only_changed=True))
@@ -140,7 +140,7 @@ def test_more_time_is_asked_for_while_the_gate_is_being_stored(gate, told):  # n
 
     thread = threading.Thread(target=ask, daemon=True)
     with transaction.atomic():  # as an ingest does: first the order of telling, then the gates
-        pulse.in_order()
+        pulse.lock()
         thread.start()
         assert comes.wait(HANGS_S)
         Gate.objects.filter(pk=gate.pk).update(reader="ok")
@@ -161,20 +161,20 @@ def test_what_is_kept_back_is_told_at_the_end_and_where_it_fails_never(database)
     def at_the_end() -> set[tuple[str, str]]:
         return set(Pulse.objects.values_list("topic", "gate"))
 
-    with transaction.atomic(), pulse.told_last():
-        with pulse.told_last():
-            pulse.pulse({Pulse.CHANGE: {""}}, NOON)
-        pulse.pulse({Pulse.ROSTER: {"laser-1"}, Pulse.CHANGE: {""}}, NOON)
+    with transaction.atomic(), pulse.deferred():
+        with pulse.deferred():
+            pulse.notify({Pulse.CHANGE: {""}}, NOON)
+        pulse.notify({Pulse.ROSTER: {"laser-1"}, Pulse.CHANGE: {""}}, NOON)
         assert at_the_end() == set()
     assert at_the_end() == {("change", ""), ("roster", "laser-1")}
     assert Pulse.objects.count() == 2
 
     def fail() -> None:
-        with transaction.atomic(), pulse.told_last():
-            pulse.pulse({Pulse.CHANGE: {""}}, NOON)
+        with transaction.atomic(), pulse.deferred():
+            pulse.notify({Pulse.CHANGE: {""}}, NOON)
             raise ValueError
 
     with pytest.raises(ValueError, match=r"^$"):
         fail()
-    pulse.pulse({Pulse.FLOOR: {""}}, NOON)
+    pulse.notify({Pulse.FLOOR: {""}}, NOON)
     assert Pulse.objects.count() == 3

@@ -38,7 +38,7 @@ def test_a_server_that_does_not_answer_is_told_without_the_password(tmp_path):
     url = "postgresql://ada:verysecret@127.0.0.1:1/fabgate"
     done = run(environment(tmp_path, FABGATE_DATABASE_URL=url), "migrate")
     assert done.returncode == 1, "2 is for what no later attempt can mend: `run` would end for good"
-    assert done.stderr.startswith("error: FABGATE_DATABASE_URL: found a database on 127.0.0.1 that cannot be used (")
+    assert done.stderr.startswith("error: FABGATE_DATABASE_URL: the database on 127.0.0.1 cannot be used (")
     assert len(done.stderr.splitlines()) == 1
     assert "verysecret" not in done.stderr
 
@@ -211,14 +211,14 @@ def test_whoever_asks_for_the_newest_pulse_misses_none_that_is_committed_later()
 
     def slow() -> None:
         with transaction.atomic():
-            pulse.pulse({Pulse.FLOOR: {"a"}}, NOON)
+            pulse.notify({Pulse.FLOOR: {"a"}}, NOON)
             begun.set()
             connection.cursor().execute("SELECT pg_sleep(0.3)")
 
     def quick() -> None:
         begun.wait(HANGS_S)
         with transaction.atomic():
-            pulse.pulse({Pulse.FLOOR: {"b"}}, NOON)
+            pulse.notify({Pulse.FLOOR: {"b"}}, NOON)
         seen.extend(Pulse.objects.order_by("id").values_list("gate", flat=True))
 
     assert together(slow, quick) == []
@@ -247,7 +247,7 @@ def test_rosters_are_built_beside_an_ingest_without_either_standing_in_the_other
 
     def build() -> None:
         for turn in range(15):
-            with audit.made("ada", "machine.updated", machine) as change:
+            with audit.change("ada", "machine.updated", machine) as change:
                 machine.title = f"Laser {turn}"
                 machine.save()
                 change.rosters = roster.versions(roster.rebuild())
@@ -271,7 +271,7 @@ def test_who_changes_two_things_at_once_and_an_ingest_do_not_wait_for_each_other
         for turn in range(20):
             with transaction.atomic():
                 for word in ("Laser", "Big laser"):
-                    with audit.made("ada", "machine.updated", machine):
+                    with audit.change("ada", "machine.updated", machine):
                         machine.title = f"{word} {turn}"
                         machine.save()
                 roster.rebuild()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db.models import Model
 
-from fabgate.collector.db.rows import Plain
+from fabgate.collector.db.rows import RowReader
 from fabgate.collector.models import Gate, Journal, Machine
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -29,20 +29,20 @@ def gates(database) -> list[Gate]:
 
 
 def test_instances_are_those_of_the_orm(gates):
-    found = Plain(Gate).where(name={"saw-1", "saw-2", "saw-3"})
+    found = RowReader(Gate).where(name={"saw-1", "saw-2", "saw-3"})
     assert sorted(map(values, found), key=lambda row: row["id"]) == list(map(values, Gate.objects.order_by("id")))
     assert found[0].seen_at is None or found[0].seen_at.tzinfo is UTC
 
 
 def test_each_column_narrows_what_is_found(gates):
     machine = gates[0].machine_id
-    assert [gate.name for gate in Plain(Gate).where(name={"saw-1", "saw-2"}, machine_id={machine})] == ["saw-1"]
-    assert Plain(Gate).where(name={"saw-2"}, machine_id={machine}) == []
+    assert [gate.name for gate in RowReader(Gate).where(name={"saw-1", "saw-2"}, machine_id={machine})] == ["saw-1"]
+    assert RowReader(Gate).where(name={"saw-2"}, machine_id={machine}) == []
 
 
 def test_a_row_can_be_saved_as_any_other(gates):
     Journal.objects.create(name="j-1", gate=gates[0])
-    (found,) = Plain(Journal).where(name={"j-1"})
+    (found,) = RowReader(Journal).where(name={"j-1"})
     found.head = 9
     found.save(update_fields=["head"])
     assert Journal.objects.get().head == 9

@@ -54,5 +54,5 @@ def test_parts_are_all_of_it_and_three_values_each_still_fit_the_oldest_sqlite()
 def test_rows_are_found_by_a_short_list_and_by_one_that_no_statement_takes(count):
     Machine.objects.bulk_create(Machine(name=f"saw-{number}", title=f"Saw {number}") for number in range(count + 2))
     wanted = [f"saw-{number}" for number in range(count)]
-    found = list(statements.among(Machine.objects.all(), "name", [*wanted, "lathe"], "title"))
+    found = list(statements.rows_among(Machine.objects.all(), "name", [*wanted, "lathe"], "title"))
     assert sorted(found) == sorted((name, f"Saw {name.removeprefix('saw-')}") for name in wanted)

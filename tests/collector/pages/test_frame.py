@@ -149,7 +149,7 @@ def test_two_collectors_on_one_host_do_not_sign_each_other_out(tmp_path):
 
 def test_what_changes_while_a_page_is_made_is_told_to_it_afterwards(browse):
     def change(**_more):
-        pulse.pulse({Pulse.FLOOR: {"laser-1"}}, datetime.now(UTC))
+        pulse.notify({Pulse.FLOOR: {"laser-1"}}, datetime.now(UTC))
 
     client = browse("manager")
     change()

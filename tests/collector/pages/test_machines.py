@@ -386,7 +386,7 @@ def test_what_a_machine_is_called_is_changed_and_told_in_its_history(browse, saw
 
 
 def test_history_tells_rules_one_by_one_in_words(browse, saw, gate):
-    with audit.made("maya", "machine.updated", saw):
+    with audit.change("maya", "machine.updated", saw):
         saw.rules = {**saw.rules, "limit_s": 5400}
         saw.save()
     page = text(browse("auditor").get("/machines/saw"))

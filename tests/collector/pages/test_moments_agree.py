@@ -247,7 +247,7 @@ def test_nobody_is_proven_only_where_each_gate_that_stood_there_has_told_everyth
 
 def test_a_gate_that_was_moved_since_still_answers_for_the_machine_at_which_it_stood(bandsaw):
     gate = Gate.objects.get(name="saw-2")
-    with audit.made("eve", "gate.moved", gate):
+    with audit.change("eve", "gate.moved", gate):
         gate.machine = Machine.objects.get(name="lathe")
         gate.save()
     names = [row.gate.name for row in then.answer(bandsaw, NOON)["gates"]]

@@ -190,13 +190,13 @@ def test_a_person_who_was_corrected_since_is_told_with_who_was_recorded(used, br
 
 def test_a_lock_is_told_with_who_set_it_and_why(used, browse):
     row = Machine.objects.get(name="bandsaw")
-    audit.note("eve", "machine.locked", row, reason="Belt broken")
+    audit.record("eve", "machine.locked", row, reason="Belt broken")
     set_at, moment = NOON + 90 * MINUTE, NOON + 95 * MINUTE
     Change.objects.update(at=set_at)
     shown = text(browse("auditor").get(asked(moment)))
     assert "“Belt broken”" in shown
     assert f"at {set_at:%H:%M:%S} by eve" in shown
-    lifted = audit.note("eve", "machine.unlocked", row)
+    lifted = audit.record("eve", "machine.unlocked", row)
     Change.objects.filter(pk=lifted.pk).update(at=set_at + MINUTE)
     assert then.answer(row, moment)["locks"]["now"] is None
     assert answer(NOON)["locks"]["now"] is None

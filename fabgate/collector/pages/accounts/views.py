@@ -73,7 +73,7 @@ def mail(request: HttpRequest, pk: int) -> HttpResponse:
         raise UsageError(_("No mail server is set, or no e-mail address is known. Send the link yourself."))
     (problem,) = mails.send([letters.with_link(found, _address(request, token))])
     verb = "account.not-mailed" if problem else "account.mailed"
-    audit.note(account_of(request).name, verb, account, reason=problem[:200], after={"email": account.email})
+    audit.record(account_of(request).name, verb, account, reason=problem[:200], after={"email": account.email})
     about = {"name": account, "email": account.email, "why": problem}
     if problem:
         messages.error(request, _("The link could not be sent to %(email)s: %(why)s.") % about)
@@ -102,7 +102,7 @@ def _saved(request: HttpRequest, account: Account) -> AccountForm | None:
         form = AccountForm(request.POST, initial=_shown(row))
         if form.is_overtaken() or not form.is_valid():
             return form
-        with audit.made(account_of(request).name, "account.updated", row):
+        with audit.change(account_of(request).name, "account.updated", row):
             for name in ("display_name", "email", "role", "member"):
                 setattr(row, name, form.cleaned_data[name])
             # Only these: a password that was set meanwhile holds.
@@ -123,7 +123,7 @@ def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpR
             account
         )  # before its keys, as whoever saves it has it: or each would wait for the other
         if is_active:
-            with audit.made(actor, "account.activated", account):
+            with audit.change(actor, "account.activated", account):
                 account.is_active = True
                 account.save(update_fields=["is_active"])
         else:
@@ -140,7 +140,7 @@ def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpR
 
 def _keep_a_manager() -> None:
     """Undo what would leave nobody to let people in; called last inside the transaction."""
-    pulse.in_order()  # two who take the role from each other: the second looks when the first is done
+    pulse.lock()  # two who take the role from each other: the second looks when the first is done
     if not Account.has_manager():
         raise errors.Conflict(_("Nobody would be manager any more. Make somebody else manager first."))
 

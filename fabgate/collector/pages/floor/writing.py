@@ -73,7 +73,7 @@ def write(stations: Iterable[Station], at: datetime, actor: str) -> list[Outcome
     problems = mails.send([mail for _station, mail in begun]) if begun else []
     for (station, mail), problem in zip(begun, problems, strict=True):
         if problem:
-            audit.note(actor, NOT_MAILED, _member(station), reason=problem[:200], after=_said(station, mail))
+            audit.record(actor, NOT_MAILED, _member(station), reason=problem[:200], after=_said(station, mail))
     return [Outcome(station, problem) for (station, _mail), problem in zip(begun, problems, strict=True)]
 
 
@@ -84,7 +84,7 @@ def _begin(station: Station, mail: Mail, at: datetime, actor: str) -> bool:
         said = _said(station, mail)
         if said["session"] in lately(at):
             return False
-        audit.note(actor, MAILED, member, after=said)
+        audit.record(actor, MAILED, member, after=said)
         return True
 
 

@@ -34,7 +34,7 @@ def language(request: HttpRequest) -> HttpResponse:
     if chosen not in SPOKEN:
         raise UsageError(_("Wanted one of: %(known)s.") % {"known": ", ".join(sorted(SPOKEN))})
     if isinstance(request.user, Account):
-        with audit.made(request.user.name, "account.updated", request.user):
+        with audit.change(request.user.name, "account.updated", request.user):
             request.user.lang = chosen
             request.user.save(update_fields=["lang"])
     return _kept(request, settings.LANGUAGE_COOKIE_NAME, chosen)

@@ -93,12 +93,12 @@ def _make(request: HttpRequest, typed: dict[str, Any]) -> tuple[ApiKey, str] | N
     account = account_of(request)
     expires_at = timezone.now() + timedelta(days=int(typed["lasts"])) if typed["lasts"] else None
     with transaction.atomic():
-        pulse.in_order()  # whoever sends the same at once looks when this is done
+        pulse.lock()  # whoever sends the same at once looks when this is done
         if ApiKey.living().filter(name=typed["name"]).exists():
             return None
         key, token = ApiKey.make(typed["name"], typed["scopes"], made_by=account, expires_at=expires_at)
         told = {"name": key.name, "scopes": key.scopes, "expires_at": expires_at and expires_at.isoformat()}
-        audit.note(account.name, "key.made", key, after=told)
+        audit.record(account.name, "key.made", key, after=told)
     return key, token
 
 

@@ -150,8 +150,8 @@ def _added(request: HttpRequest, row: Opening | SpecialDay) -> HttpResponse | No
 @contextmanager
 def _one_by_one() -> Iterator[None]:
     """Let whoever sends the same at once look when this one is done; gates' entries wait for the end of it only."""
-    with transaction.atomic(), pulse.told_last():
-        pulse.hours_in_order()
+    with transaction.atomic(), pulse.deferred():
+        pulse.lock_hours()
         yield
 
 
@@ -163,13 +163,13 @@ def _set_already(form: FormT) -> FormT:
 def _add(request: HttpRequest, rows: Iterable[Opening | SpecialDay]) -> list[Any]:
     with transaction.atomic():
         for row in rows:
-            with audit.made(account_of(request).name, "hours.set", row) as change:
+            with audit.change(account_of(request).name, "hours.set", row) as change:
                 row.save()
         return _rebuilt(change)
 
 
 def _take_out(request: HttpRequest, row: Opening | SpecialDay) -> Change:
-    with audit.made(account_of(request).name, "hours.removed", row) as change:
+    with audit.change(account_of(request).name, "hours.removed", row) as change:
         type(row).objects.filter(pk=row.pk).delete()  # the object itself keeps its id, for the log
     return change
 

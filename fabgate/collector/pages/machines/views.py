@@ -67,7 +67,7 @@ def new(request: HttpRequest) -> HttpResponse:
         machine = Machine(name=typed["name"], title=typed["title"], category=typed["category"], note=typed["note"])
         presets.apply(machine, typed["preset"])
         try:
-            with audit.made(account_of(request).name, "machine.added", machine):
+            with audit.change(account_of(request).name, "machine.added", machine):
                 machine.save()
         except IntegrityError as error:
             if not duplicate.is_there(error):
@@ -92,7 +92,7 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
         held = stale_form.held(machine)
         form = AboutForm(request.POST, initial=_about(held))
         if is_right := not form.is_overtaken() and form.is_valid():
-            with audit.made(account_of(request).name, "machine.updated", machine) as change:
+            with audit.change(account_of(request).name, "machine.updated", machine) as change:
                 is_moved = held.category != form.cleaned_data["category"]
                 for field in ("title", "category", "note"):
                     setattr(held, field, form.cleaned_data[field])
@@ -111,7 +111,7 @@ def rules(request: HttpRequest, name: str) -> HttpResponse:
         may_open = account_of(request).role == Account.MANAGER
         form = RulesForm(request.POST, machine=held, may_open=may_open)
         if is_right := not form.is_overtaken() and form.is_valid():
-            with audit.made(account_of(request).name, "machine.updated", machine) as change:
+            with audit.change(account_of(request).name, "machine.updated", machine) as change:
                 held.rules = form.rules
                 gates = _behaves(held, change)
     return saved(request, machine, "rules", gates) if is_right else page(request, machine, rules=form)
@@ -120,7 +120,7 @@ def rules(request: HttpRequest, name: str) -> HttpResponse:
 def preset(request: HttpRequest, name: str) -> HttpResponse:
     """Set all rules of a machine to those of its kind."""
     machine = get_object_or_404(Machine, name=name)
-    with audit.made(account_of(request).name, "machine.updated", machine) as change:
+    with audit.change(account_of(request).name, "machine.updated", machine) as change:
         held = stale_form.held(machine)
         if (seen := request.POST.get(stale_form.SEEN)) and RulesForm(machine=held).changed_since(seen):
             raise errors.Conflict(_("Somebody else was faster: look at the machine again."))
@@ -142,7 +142,7 @@ def trainings(request: HttpRequest, name: str) -> HttpResponse:
             gates = roster.rebuild(held.gates.all(), only_changed=True)
             if before != after:
                 was, now = {"trainings": before}, {"trainings": after}
-                change = audit.note(account_of(request).name, "machine.updated", held, before=was, after=now)
+                change = audit.record(account_of(request).name, "machine.updated", held, before=was, after=now)
                 change.rosters = roster.versions(gates)
                 change.save(update_fields=["rosters"])
     return saved(request, machine, "trainings", gates) if is_right else page(request, machine, trainings=form)
@@ -158,7 +158,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
         if is_over == (held.retired_at is not None):
             raise errors.Conflict(_("Somebody else was faster: look at the machine again."))
         verb = "machine.retired" if is_over else "machine.returned"
-        with audit.made(account_of(request).name, verb, held):
+        with audit.change(account_of(request).name, verb, held):
             held.retired_at = datetime.now(UTC) if is_over else None
             held.save(update_fields=["retired_at"])
         if is_over and held.lock is None:  # without a gate too: one may be moved here

@@ -56,7 +56,7 @@ def revoke(request: HttpRequest, pk: str) -> HttpResponse:
         raise UsageError(_("Say in a few words why %(training)s is taken back.") % {"training": training})
     if not member.grants.filter(training=training, revoked_on=None).exists():
         raise errors.Conflict(_("%(training)s was taken back already.") % {"training": training})
-    with transaction.atomic(), pulse.told_last():
+    with transaction.atomic(), pulse.deferred():
         changed = trainings.revoke_all(member, training, actor=account_of(request), reason=form.cleaned_data["reason"])
     telling.tell(request, _("%(training)s is taken back, from today on.") % {"training": training}, *changed)
     return telling.to_person(member)

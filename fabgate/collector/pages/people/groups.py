@@ -151,7 +151,7 @@ def payer(request: HttpRequest, pk: int) -> HttpResponse:
         _refuse_own_bill(request, held)
         if is_saved := not form.is_overtaken() and form.is_valid():
             _refuse_own_bill(request, form.instance)
-            with audit.made(telling.actor(request), "group.updated", held) as change:
+            with audit.change(telling.actor(request), "group.updated", held) as change:
                 form.instance.save(update_fields=["payer"])
     if not is_saved:
         return _page(request, group, status=form.status, payer_form=form)
@@ -191,7 +191,7 @@ def end(request: HttpRequest, pk: int) -> HttpResponse:
         held = stale_form.held(group)
         if is_over == _is_over(held):
             raise errors.Conflict(_("Somebody else was faster: look at the group again."))
-        with audit.made(telling.actor(request), "group.ended" if is_over else "group.begun", held) as change:
+        with audit.change(telling.actor(request), "group.ended" if is_over else "group.begun", held) as change:
             held.ended_on = blocks.today() if is_over else None
             held.save(update_fields=["ended_on"])
             change.rosters = roster.versions(roster.rebuild(only_changed=True))
@@ -211,7 +211,7 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
         with transaction.atomic():
             form = GroupForm(request.POST, instance=group and stale_form.held(group), is_manager=is_manager)
             if is_saved := not form.is_overtaken() and form.is_valid():
-                with audit.made(telling.actor(request), verb, form.instance) as change:
+                with audit.change(telling.actor(request), verb, form.instance) as change:
                     saved = form.save(commit=False)
                     # Of one that is there only these: a group that was ended meanwhile has ended.
                     saved.save(

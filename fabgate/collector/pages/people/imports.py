@@ -119,7 +119,7 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     prepared = store.prepare(found.to_take)
     try:
         # Nobody else writes on SQLite from here on, so all that can be done is done before.
-        with transaction.atomic(), pulse.told_last():
+        with transaction.atomic(), pulse.deferred():
             if (now := Known.now()) != known:  # what is compared is what is written over
                 found = members_diff.difference(file, now)
                 prepared = store.prepare(found.to_take)

@@ -51,7 +51,7 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
         refuse_own_cause(request, *_concerned(held))
         if is_saved := not form.is_overtaken() and form.is_valid():
             refuse_own_cause(request, *_concerned(form.instance))
-            with audit.made(telling.actor(request), "member.updated", held) as change:
+            with audit.change(telling.actor(request), "member.updated", held) as change:
                 form.instance.save(update_fields=["payer"])
     if not is_saved:
         return _page(request, telling.member_of(pk), form)

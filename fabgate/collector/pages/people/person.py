@@ -37,8 +37,8 @@ def new(request: HttpRequest) -> HttpResponse:
         if badge_form is not None:
             card, number = badge_form.first, badge_form.cleaned_data["number"]
         try:
-            with transaction.atomic(), pulse.told_last():
-                with audit.made(telling.actor(request), "member.added", form.instance) as change:
+            with transaction.atomic(), pulse.deferred():
+                with audit.change(telling.actor(request), "member.added", form.instance) as change:
                     member = form.add()
                     if card is None:
                         change.rosters = roster.versions(roster.rebuild(only_changed=True))
@@ -95,7 +95,7 @@ def edit(request: HttpRequest, pk: str) -> HttpResponse:
         row = stale_form.held(member)
         form = PersonForm(request.POST, instance=row, is_manager=is_manager, is_own=is_own)
         if is_saved := not form.is_overtaken() and form.is_valid():
-            with audit.made(telling.actor(request), "member.updated", row) as change:
+            with audit.change(telling.actor(request), "member.updated", row) as change:
                 form.save_typed()
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
     if is_saved:

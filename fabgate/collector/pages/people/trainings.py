@@ -155,7 +155,7 @@ def new(request: HttpRequest) -> HttpResponse:
         form.instance.name = _free_name(form.cleaned_data["title"])
         training = form.instance
         try:
-            with audit.made(telling.actor(request), "training.added", training) as change:
+            with audit.change(telling.actor(request), "training.added", training) as change:
                 form.save()
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
         except IntegrityError as error:
@@ -183,7 +183,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         row = stale_form.held(training)
         form = TrainingForm(request.POST, instance=row)
         if is_saved := not form.is_overtaken() and form.is_valid():
-            with audit.made(telling.actor(request), "training.updated", row) as change:
+            with audit.change(telling.actor(request), "training.updated", row) as change:
                 form.save()
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
     if is_saved:

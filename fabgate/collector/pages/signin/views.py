@@ -83,7 +83,7 @@ def _let_in(request: HttpRequest, link: OneTimeLink, account: Account, form: New
         if not link.use() or (link.account is None and Account.has_manager()):
             raise errors.Conflict(_("This link was used a moment ago. Sign in, or ask a manager for a new one."))
         if link.account is None:
-            with audit.made(account.name, "account.added", account, reason=link.purpose):
+            with audit.change(account.name, "account.added", account, reason=link.purpose):
                 account.set_password(form.cleaned_data["password"])
                 account.save()
         else:

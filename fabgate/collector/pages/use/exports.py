@@ -75,7 +75,7 @@ def _export(request: HttpRequest, write: Callable[..., HttpResponseBase]) -> Htt
     answer = write(request, _named(table, days), table)
     # Who took which people's data along is in the log; it is written before the first byte leaves, and not where none
     # does, because a sheet has not so many rows.
-    audit.note(account_of(request).name, "data.exported", Collector.get(settings.ENVIRONMENT.site), after=taken)
+    audit.record(account_of(request).name, "data.exported", Collector.get(settings.ENVIRONMENT.site), after=taken)
     return answer
 
 

@@ -47,7 +47,7 @@ def command(args: argparse.Namespace) -> int:
     for note in file.notes:
         sys.stderr.write(f"note: {note}\n")
     prepared, said = prepare(file), [*lost_in(file), *left_in(file)]
-    with transaction.atomic(), pulse.told_last():
+    with transaction.atomic(), pulse.deferred():
         new = write(prepared, actor=audit.cli_actor(None))
         gates = roster.rebuild()
     for note in said:
@@ -90,7 +90,7 @@ def write(prepared: Prepared, *, actor: str) -> int:
     try:
         with transaction.atomic():
             known = set(Member.objects.values_list("id", flat=True))
-            with audit.made_all(actor, "member.imported", members):
+            with audit.changes(actor, "member.imported", members):
                 bulk.insert([one for one in members if one.pk not in known])  # over nobody
                 bulk.update([one for one in members if one.pk in known], [*said, "folded"] if "name" in said else said)
                 if "machines" in columns:
@@ -187,7 +187,7 @@ def _give_badges(file: members_file.File, actor: str) -> None:
         elif row.spelling and (row.kind == Badge.PERSONAL or row.spelling in spelled):
             ended.append(row)
     # First all that go: two members may swap theirs in one file.
-    with audit.made_all(actor, "badge.ended", ended, reason="import"):
+    with audit.changes(actor, "badge.ended", ended, reason="import"):
         badges.end_all(ended, Badge.REPLACED, actor, now)
     lost = set(Badge.lost().values_list("spelling", "member"))
     given = [
@@ -198,7 +198,7 @@ def _give_badges(file: members_file.File, actor: str) -> None:
     printed = badges.numbers(row.digest for row in given)
     for row in given:
         row.number = printed.get(row.digest, "")
-    with audit.made_all(actor, "badge.given", given, reason="import"):
+    with audit.changes(actor, "badge.given", given, reason="import"):
         badges.store(given)
 
 
@@ -207,7 +207,7 @@ def _learn(file: members_file.File, key: bytes, actor: str) -> None:
     unspelled = list(Badge.objects.filter(spelling="").order_by("id"))
     named = {badge.digest(found, key): str(found) for row in file.rows for found in row.badges} if unspelled else {}
     known = [row for row in unspelled if row.digest in named]
-    with audit.made_all(actor, "badge.spelled", known, reason="import"):
+    with audit.changes(actor, "badge.spelled", known, reason="import"):
         for row in known:
             row.spelling, row.key_id = named[row.digest], ""
         Badge.objects.bulk_update(known, ["spelling", "key_id"])
