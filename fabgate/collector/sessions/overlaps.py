@@ -40,16 +40,24 @@ _COLUMNS: Final = (
 MOST_AT_ONCE: Final = 50
 #: Doubts that another overlap does not change.
 _AS_GRAVE: Final = frozenset({OVERLAP, JOURNAL_LOST, TOO_MUCH_TIME, TOO_MUCH_RUNNING, TOO_LONG})
-#: Asked of all gates of a batch at once. SQLite is to take the index of the machine; gates without one share NULL.
-_STORED: Final = (
-    f"SELECT {', '.join(f's.{column}' for column in _COLUMNS)}, s.start_timed, s.last_timed, s.machine_id FROM wanted CROSS JOIN"  # noqa: S608
-    " collector_usagesession s WHERE {place} AND s.gate_id + 0 = wanted.gate AND s.ended_at > wanted.first"
-    " AND s.ended_at < wanted.most AND s.started_at < wanted.last AND s.has_start AND s.not_after IS NULL"
-    " AND s.clock_off_ms IS NULL"
+_SELECT: Final = (
+    f"SELECT {', '.join(f's.{column}' for column in _COLUMNS)}, s.start_timed, s.last_timed, s.machine_id FROM "  # noqa: S608
 )
-_AT_MACHINE: Final = "s.machine_id = wanted.machine"
-#: Gates without a machine share NULL. Their dates as a whole let PostgreSQL read those sessions once, not once a gate.
-_NOWHERE: Final = "s.machine_id IS NULL AND s.ended_at > (SELECT min(first) FROM wanted) AND s.ended_at < (SELECT max(most) FROM wanted)"
+_WHERE: Final = (
+    " s.ended_at > wanted.first AND s.ended_at < wanted.most AND s.started_at < wanted.last AND s.has_start"
+    " AND s.not_after IS NULL AND s.clock_off_ms IS NULL"
+)
+#: One query for all gates of a batch. SQLite walks the tables in this order: for each gate, its machine's index.
+_AT_MACHINE: Final = (
+    f"{_SELECT} wanted CROSS JOIN collector_usagesession s"
+    f" WHERE s.machine_id = wanted.machine AND s.gate_id + 0 = wanted.gate AND {_WHERE}"
+)
+#: Sessions without a machine share one place in that index: they are read once, not once for each gate.
+_WITHOUT_MACHINE: Final = (
+    f"{_SELECT} collector_usagesession s CROSS JOIN wanted"  # noqa: S608  (constants)
+    " WHERE s.machine_id IS NULL AND s.ended_at > (SELECT min(first) FROM wanted)"
+    f" AND s.ended_at < (SELECT max(most) FROM wanted) AND s.gate_id = wanted.gate AND {_WHERE}"
+)
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 #: A gate, and the machine beside which it stood.
 _Place = tuple[int, int | None]
@@ -180,18 +188,18 @@ def _stored(rows: Mapping[_Place, list[Usage]], was: Mapping[_Place, list[Span]]
     """Return the stored sessions of each place that may overlap its `rows`, or what they were."""
     time = bulk.to_database()
     placed: list[list[Any]] = []
-    nowhere: list[list[Any]] = []
+    without: list[list[Any]] = []
     for gate, machine in rows.keys() | was.keys():
         dates = [(row.started_at, row.ended_at) for row in rows.get((gate, machine), ()) if row.started_at]
         dates += [(span.began, span.ended) for span in was.get((gate, machine), ())]
         if dates:
             first, last = min(began for began, _ in dates), max(ended for _, ended in dates if ended)
             wanted = [machine or 0, gate, time(first), time(last), time(last + LONGEST)]
-            (nowhere if machine is None else placed).append(wanted)
+            (without if machine is None else placed).append(wanted)
     found: dict[_Place, list[Span]] = defaultdict(list)
-    for place, asked in ((_AT_MACHINE, placed), (_NOWHERE, nowhere)):
+    for query, asked in ((_AT_MACHINE, placed), (_WITHOUT_MACHINE, without)):
         for some in statements.chunks(asked):
-            for row in set(_asked(place, some)):
+            for row in set(_asked(query, some)):
                 values: list[Any] = [
                     one.replace(tzinfo=UTC) if isinstance(one, datetime) and not one.tzinfo else one for one in row
                 ]
@@ -208,11 +216,11 @@ def _was_set(columns: Sequence[Any]) -> bool:
     return start_boot == last_boot and are_apart(began, ended, last_ms - start_ms)
 
 
-def _asked(place: str, wanted: Sequence[list[Any]]) -> list[tuple[Any, ...]]:
+def _asked(query: str, wanted: Sequence[list[Any]]) -> list[tuple[Any, ...]]:
     _places, some = statements.listed(wanted)  # few lengths, so that SQLite knows the statement
     moment = "%s" if connection.vendor == "sqlite" else "CAST(%s AS timestamptz)"
     values = ", ".join([f"(%s, %s, {moment}, {moment}, {moment})"] * len(some))
-    statement = f"WITH wanted (machine, gate, first, last, most) AS (VALUES {values}) {_STORED.format(place=place)}"
+    statement = f"WITH wanted (machine, gate, first, last, most) AS (VALUES {values}) {query}"
     with statements.cursor() as cursor:
         cursor.execute(statement, [value for row in some for value in row])
         return cursor.fetchall()

@@ -7,7 +7,7 @@ import io
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import QueryDict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,7 +21,7 @@ from fabgate.collector.sessions import listing, overlaps
 from fabgate.collector.sessions import rows as session_rows
 from tests.collector.gates import BOOTED_MS, NOON, Journal
 from tests.collector.postgresql import EXAMPLES
-from tests.support.work import instructions
+from tests.support.work import instructions, steps
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -118,6 +118,23 @@ def test_sessions_that_are_marked_are_not_asked_again_for_each_further_one(journ
     store(*journal.messages(journal.head - 1))
     rows = session_rows.load_sessions(["s-9"])
     assert overlaps.find(rows.values(), {})[1] == set()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite counts its steps")
+def test_gates_without_a_machine_are_looked_at_together():
+    # Each gate of a batch read the sessions of all of them: 500 new gates held up everyone's acknowledgements.
+    for number in range(32):
+        journal = Journal(gate=f"gate-{number}")
+        for session in range(8):
+            journal.start(f"s-{number}-{session}")
+            journal.end(f"s-{number}-{session}", 1_000)
+        store(*journal.messages())
+
+    def work(gates: int) -> int:
+        rows = session_rows.load_sessions([f"s-{number}-0" for number in range(gates)]).values()
+        return steps(connection.connection, lambda: overlaps.find(rows, {}))
+
+    assert work(32) < 3 * work(2)
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
