@@ -19,7 +19,7 @@ from typing import Any
 
 from fabgate.gate.config import gate_yaml as gate_config
 from fabgate.gate.daemon import Daemon
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 #: What is no library of the gate's: our own code, and the stand-ins that our code puts there.
 OURS = frozenset({"fabgate", "bench", "__main__", "RPi", "spidev"})

@@ -17,7 +17,7 @@ from bench.harness import PASSES, Figure, Run, percentile
 from fabgate.gate.config import gate_yaml as gate_config
 from fabgate.gate.journal.ids import uuid7
 from fabgate.gate.roster.in_force import Standing
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.session import Gate
 
 TAPS = 4_000

@@ -33,7 +33,7 @@ from fabgate.gate.roster import parts
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.http_source import HttpSource
 from fabgate.gate.roster.source import RosterRefused, RosterStored
-from fabgate.rules.words import Member, Now
+from fabgate.rules.vocabulary import Member, Now
 from fabgate.seal import Keys
 
 

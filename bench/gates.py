@@ -27,7 +27,7 @@ from fabgate.gate.config import gate_yaml as gate_config
 from fabgate.gate.daemon import Daemon
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.http_source import Receipt
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 ROOT = Path(__file__).parents[1]
 PIN = 17

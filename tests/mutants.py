@@ -100,7 +100,7 @@ FAULTS = [
 
 def place(fault: Fault) -> Path | None:
     """Return the one file of the rules that `fault` fits, or None."""
-    found = [path for path in sorted((ROOT / "fabgate/rules").glob("*.py")) for _ in range(_count(path, fault))]
+    found = [path for path in sorted((ROOT / "fabgate/rules").rglob("*.py")) for _ in range(_count(path, fault))]
     return found[0].relative_to(ROOT) if len(found) == 1 else None
 
 

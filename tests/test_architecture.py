@@ -18,7 +18,7 @@ import pytest
 import fabgate
 from fabgate import wire
 from fabgate.gate.config import gate_yaml
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.support.patience import HANGS_S
 
 ROOT = Path(fabgate.__file__).parent

@@ -17,7 +17,7 @@ from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.panel import messages
 from fabgate.gate.roster import file
 from fabgate.gate.terminal.check import check
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.gate.config.test_gate_yaml import keys_of
 from tests.test_cli import every_verb
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from fabgate.rules.words import Now
+from fabgate.rules.vocabulary import Now
 
 SOURCES: Final = ("kernel", "timesyncd", "assume-synced", "emulated")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")

@@ -54,7 +54,7 @@ from fabgate.gate.terminal.rename import previous_journal
 from fabgate.gate.uplink.commands import CommandDesk
 from fabgate.gate.uplink.connection import LinkChanged, Uplink
 from fabgate.gate.workers import Workers
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.session import Gate
 
 log = logging.getLogger(__name__)

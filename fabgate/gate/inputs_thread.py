@@ -10,7 +10,7 @@ from fabgate.drivers.inputs import LOOK_S, Debounced
 from fabgate.errors import HardwareError
 from fabgate.gate.clock import boottime_ms
 from fabgate.gate.config.gate_yaml import Inputs
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 REOPEN_S: Final = 1.0
 

@@ -14,7 +14,7 @@ import msgspec
 from fabgate.badge import UID_LENGTHS, Badge, Kind, digest
 from fabgate.drivers.readers import Card, Misread, MisreadReason, Reader
 from fabgate.errors import HardwareError
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.presence import Presence
 
 log = logging.getLogger(__name__)

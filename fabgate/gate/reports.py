@@ -39,7 +39,7 @@ from fabgate.gate.uplink.connection import (
 )
 from fabgate.gate.workers import WorkerFailed, WorkerRestarted
 from fabgate.mqtt import certificates
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from fabgate.rules.words import Now
+from fabgate.rules.vocabulary import Now
 
 
 class Since:

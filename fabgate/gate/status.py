@@ -23,7 +23,7 @@ from fabgate.gate.journal.recorder import Stored
 from fabgate.gate.roster.http_source import age_ms, read_receipt
 from fabgate.gate.terminal.lists import roster_version
 from fabgate.gate.uplink.connection import LinkChanged
-from fabgate.rules.words import Now
+from fabgate.rules.vocabulary import Now
 
 RETRY_S: Final = 2.0
 #: So long after a change what came until then is written: in the first moments of a tap the processor and the disk

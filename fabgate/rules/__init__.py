@@ -1,6 +1,6 @@
 """The safety case: who may use the machine, and when it has power. Pure code, standard library only. Read this first.
 
-Read in this order: ``words`` (the vocabulary), ``access`` (who), ``session`` (when); then what ``session`` stands on:
+Read in this order: ``vocabulary`` (the vocabulary), ``access`` (who), ``session`` (when); then what ``session`` stands on:
 ``owner``, ``taps``, ``causes``, ``lasting``, ``notebook``; then ``term`` and ``meter`` (how long), ``flags``,
 ``strangers``, ``presence`` (what counts as a tap), ``panel`` (what people see). Nothing here does anything: events go in,
 commands come out, time is an argument.

@@ -18,7 +18,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
-from fabgate.rules.words import (
+from fabgate.rules.vocabulary import (
     Basis,
     Cause,
     Emergency,

@@ -1,14 +1,14 @@
 """What forbids the use of the machine, since when, and what becomes of whoever uses it?
 
-A cause is raised by the daemon, by a roster (lock, age) or by a member's flag. Those in ``words.CUT`` take the power
-away at once, those in ``words.END_WHEN_IDLE`` once the job is done, the others only forbid the next start.
+A cause is raised by the daemon, by a roster (lock, age) or by a member's flag. Those in ``CUT`` take the power
+away at once, those in ``END_WHEN_IDLE`` once the job is done, the others only forbid the next start.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.lasting import Lasting
 from fabgate.rules.owner import Phase
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fabgate.rules.words import (
+from fabgate.rules.vocabulary import (
     Blocked,
     Cause,
     Cleared,

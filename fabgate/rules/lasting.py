@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.notebook import Notebook
 from fabgate.rules.owner import Phase, Session
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from fabgate.rules import panel
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.access import IN_USE, Decision, decide, may_supervise
 from fabgate.rules.flags import Flags
 from fabgate.rules.meter import Meter

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.meter import Meter
 from fabgate.rules.term import Term
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from fabgate.rules.owner import Pending, Phase, Session
-from fabgate.rules.words import LAST, UNFELT, Cause, FlagKind, MachineRules, Shown, SignalKind
+from fabgate.rules.vocabulary import LAST, UNFELT, Cause, FlagKind, MachineRules, Shown, SignalKind
 
 DARK: Final = Shown(SignalKind.IDLE)
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fabgate.rules.words import Event, Lying, Misread, Presented, Removed
+from fabgate.rules.vocabulary import Event, Lying, Misread, Presented, Removed
 
 #: A good reader needs 100 ms for a poll, and the gate waits 50 ms between two. So 600 ms are at least five polls.
 PAUSE_MS: Final = 150

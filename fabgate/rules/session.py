@@ -31,7 +31,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.access import IN_USE, SUPERVISOR_NEEDED, Decision
 from fabgate.rules.causes import Causes
 from fabgate.rules.lasting import PROGRESS_MS

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.access import SUPERVISOR_NEEDED
 from fabgate.rules.lasting import Lasting
 from fabgate.rules.owner import Phase, Session

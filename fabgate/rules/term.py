@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fabgate.rules.words import MachineRules
+from fabgate.rules.vocabulary import MachineRules
 
 
 @dataclass(slots=True)

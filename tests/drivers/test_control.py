@@ -17,7 +17,7 @@ from fabgate.drivers.readers.simulated import SimulatedBench, SimulatedReader
 from fabgate.errors import HardwareError, UsageError
 from fabgate.gate.reader_thread import POLL_S
 from fabgate.rules.presence import Presence
-from fabgate.rules.words import Presented
+from fabgate.rules.vocabulary import Presented
 from fabgate.testing.readers import ManualClock
 from tests.support.patience import HANGS_S, wait
 

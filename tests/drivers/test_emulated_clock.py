@@ -11,7 +11,7 @@ import pytest
 from fabgate.drivers.emulated.clock import EmulatedClock, Played
 from fabgate.errors import HardwareError
 from fabgate.gate.clock import boottime_ms, open_clock
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 
 def between(this_computers: Callable[[], float], played: Callable[[], float]) -> bool:

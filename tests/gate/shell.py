@@ -29,7 +29,7 @@ from fabgate.gate.inputs_thread import Levels
 from fabgate.gate.journal.reader import Reader
 from fabgate.gate.journal.writer import Draft, plain_connect
 from fabgate.gate.roster import source
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.seal import Keys
 from tests.support.patience import HANGS_S, wait
 

@@ -23,7 +23,7 @@ from fabgate.gate.config.gate_yaml import EmergencyBadge, Inputs, JournalOptions
 from fabgate.gate.journal.reader import Reader
 from fabgate.gate.journal.writer import Journal
 from fabgate.gate.workers import WorkerFailed
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.gate.shell import CARDS, Bench, FakeReader, Time, digest, drafts, gate_config, running, wait, write_roster
 from tests.support.disk import fill, small_disk
 

@@ -10,7 +10,7 @@ from fabgate.drivers.inputs import CLOSE_LOOKS, OPEN_LOOKS, Debounced
 from fabgate.errors import HardwareError
 from fabgate.gate.config.gate_yaml import Inputs
 from fabgate.gate.inputs_thread import Watching, pins
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 
 class Wires:

@@ -11,7 +11,7 @@ import pytest
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.gate import reader_thread as module
 from fabgate.gate.reader_thread import ReaderFault, ReaderRecovered, Sensing
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.gate.shell import BADGE_KEY, FakeReader, digest, wait
 
 

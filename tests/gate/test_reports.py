@@ -18,7 +18,7 @@ from fabgate.gate.panel.notices import Notices
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused
 from fabgate.gate.uplink.connection import LinkChanged, MarkMoved, OwnCertificate, RosterNudged
 from fabgate.gate.workers import WorkerFailed, WorkerRestarted
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.gate.shell import Bench, gate_config, running, wait, write_roster
 from tests.gate.test_inputs_thread import Wires
 

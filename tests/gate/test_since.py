@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fabgate.gate.config.gate_yaml import Machine
 from fabgate.gate.since import Since
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.gate.shell import NOON, running
 
 

@@ -6,7 +6,7 @@ to everything that the two rules, the design of sessions or the counting of minu
 
 from __future__ import annotations
 
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 START_MS = 3_000
 

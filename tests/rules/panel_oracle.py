@@ -7,7 +7,7 @@ the panel has to say. From the gate itself it takes the phase, the term of the s
 
 from __future__ import annotations
 
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.session import Gate, Phase
 
 KIND = w.SignalKind

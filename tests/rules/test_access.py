@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.access import decide, may_supervise
 
 TUESDAY = datetime(2026, 11, 24, 12, 0)

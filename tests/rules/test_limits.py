@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.rules.world import MIN, H, S, World
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fabgate.rules.presence import MAX_CARDS, Presence
-from fabgate.rules.words import Event, Lying, Misread, Presented, Removed
+from fabgate.rules.vocabulary import Event, Lying, Misread, Presented, Removed
 
 POLL_MS = 50
 

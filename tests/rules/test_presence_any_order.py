@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.presence import PAUSE_MS, Presence
 from fabgate.rules.session import Gate
 from tests.rules.world import NOON, people

@@ -24,7 +24,7 @@ def test_every_phase_has_a_state_and_every_step_leads_somewhere_and_back():
 def test_power_is_switched_on_in_exactly_one_place():
     places = [
         f"{path.name}:{call.lineno}"
-        for path in sorted((ROOT / "fabgate/rules").glob("*.py"))
+        for path in sorted((ROOT / "fabgate/rules").rglob("*.py"))
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(call, ast.Call)
         and ast.unparse(call.func).endswith("SetPower")

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.rules.world import MIN, S, World
 
 

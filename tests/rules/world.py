@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import count
 
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.session import Gate
 from tests.rules.observer import check_off_first
 

@@ -18,7 +18,7 @@ import msgspec
 
 from fabgate import wire
 from fabgate.gate.journal.writer import Draft
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 BURST: Final = 10
 REFILL_MS: Final = 1_800_000

@@ -14,7 +14,7 @@ import msgspec
 
 from fabgate import wire
 from fabgate.gate.journal.writer import Change, Draft, OpenSession
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 #: What a power cut adds to the doubt of a session, beside the time since its checkpoint: see wire.md.
 POWER_LOSS_SLACK_MS: Final = 60_000

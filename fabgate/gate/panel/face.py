@@ -11,7 +11,7 @@ from fabgate import wire
 from fabgate.drivers.panels import Notice
 from fabgate.gate.panel import messages
 from fabgate.gate.panel.notices import Notices
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 _KIND: Final = w.SignalKind
 #: These are heard also where something that has just happened is shown before them: power is about to go.

@@ -17,7 +17,7 @@ from fabgate import display, translations, wire
 from fabgate.display import COLUMNS, LINES, cut
 from fabgate.drivers.panels import Notice
 from fabgate.rules import access
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 _KIND: Final = w.SignalKind
 #: What a maintainer reads whose badge could not clear a fault of the output.

@@ -24,7 +24,7 @@ from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.clock import fsync_directory
 from fabgate.gate.roster.people import Stored, holder, hours, machine_rules, member
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 #: Of the members of the last good roster, this share may vanish without appearing in `refusals`.
 VANISH_SHARE: Final = 0.2

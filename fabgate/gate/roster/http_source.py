@@ -29,7 +29,7 @@ from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.origin import Relation
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused, RosterStored, replace_stored
 from fabgate.mqtt import certificates
-from fabgate.rules.words import Now
+from fabgate.rules.vocabulary import Now
 from fabgate.seal import Keys, entry_hash, to_text
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.locks import Locked
 from fabgate.gate.roster.origin import Relation, relation
 from fabgate.gate.roster.people import machine_rules
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from fabgate import wire
 from fabgate.errors import UsageError
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 _MINUTES_OF_DAY = 24 * 60
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from fabgate import wire
 from fabgate.errors import SealError, UsageError
-from fabgate.rules.words import Now
+from fabgate.rules.vocabulary import Now
 from fabgate.seal import Keys
 
 #: How far the clocks of gate and collector may differ.

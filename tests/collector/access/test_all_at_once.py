@@ -14,7 +14,7 @@ from fabgate.collector.people import badges
 from fabgate.gate.roster import people
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.source import replace_stored
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.access import decide
 from tests.collector.access.test_eligibility import (
     ada,  # noqa: F401 (fixtures)

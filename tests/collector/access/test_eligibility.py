@@ -20,7 +20,7 @@ from fabgate.collector.processes.worker import Worker
 from fabgate.gate.roster import people
 from fabgate.gate.roster.directory import Directory, store
 from fabgate.gate.roster.source import replace_stored
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.access import decide
 from tests.collector.access.test_roster import (
     add,

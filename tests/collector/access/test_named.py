@@ -16,7 +16,7 @@ from fabgate.collector.models import Badge, Gate, Group, Member, SpecialDay
 from fabgate.collector.people import leaving
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.source import replace_stored
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.collector.access.test_eligibility import built, day, give_badge
 from tests.collector.access.test_roster import (
     env,  # noqa: F401 (fixtures)

@@ -14,7 +14,7 @@ from fabgate.collector.machines import rules as machines
 from fabgate.collector.models import Gate, Group, Machine
 from fabgate.collector.pages.machines.forms import RulesForm
 from fabgate.gate.roster import people
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.access import decide
 from tests.collector.access.test_eligibility import built, give_badge
 from tests.collector.access.test_roster import (

@@ -14,7 +14,7 @@ from fabgate.collector.access.opening_hours import Calendar, ends_tomorrow, is_o
 from fabgate.collector.models import Machine, Opening, SpecialDay
 from fabgate.gate.roster import people as gate_people
 from fabgate.rules import access
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 pytestmark = pytest.mark.usefixtures("database")
 TODAY = date(2026, 11, 25)

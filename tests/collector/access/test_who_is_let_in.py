@@ -30,7 +30,7 @@ from fabgate.collector.people import reasons
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.people import machine_rules
 from fabgate.gate.roster.source import replace_stored
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.rules.access import decide, may_supervise
 from tests.collector import oracle, workshops
 from tests.collector.access.test_roster import (

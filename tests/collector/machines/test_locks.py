@@ -14,7 +14,7 @@ from fabgate.collector.models import Change, Gate, Machine, Member, Order
 from fabgate.collector.people.blocks import today
 from fabgate.errors import UsageError
 from fabgate.gate.panel import messages
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.collector.access.test_roster import (
     add,  # noqa: F401 (fixtures)
     env,  # noqa: F401 (fixtures)

@@ -22,7 +22,7 @@ from fabgate.gate.clock import SOURCES
 from fabgate.gate.config import gate_yaml, yaml_file
 from fabgate.gate.config.gate_yaml import Config, Driver, Machine
 from fabgate.gate.roster.people import machine_rules
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "gate.yaml"
 KEY = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVowMTIzNDU="

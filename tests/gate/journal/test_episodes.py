@@ -19,7 +19,7 @@ from fabgate.gate.journal.writer import Draft
 from fabgate.gate.reader_thread import ReaderFault, ReaderRecovered
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused, RosterStored
 from fabgate.gate.unsteady_reader import MANY, STEADY_MS
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.gate.shell import Bench, running, wait
 
 DAY_S = 86_400

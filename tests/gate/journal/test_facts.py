@@ -19,7 +19,7 @@ from fabgate.gate.journal.facts import (
     wall_floor,
 )
 from fabgate.gate.journal.writer import OpenSession
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.gate.shell import NOON
 
 AT = w.Now(5_000, NOON, synced=True)

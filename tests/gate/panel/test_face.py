@@ -13,7 +13,7 @@ from fabgate.drivers.panels.log import LogOptions
 from fabgate.gate.config.gate_yaml import Driver, Machine
 from fabgate.gate.panel.face import Face
 from fabgate.gate.panel.notices import Notices
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.gate.shell import Bench, running, wait
 from tests.gate.uplink.test_commands import now, outcomes, send
 

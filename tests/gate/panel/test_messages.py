@@ -18,7 +18,7 @@ from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.panel.messages import OTHER_REFERENCE, PUBLIC, REFERENCES, TEXTS, notice, power_was_cut
 from fabgate.po import read_po
 from fabgate.rules import access
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.translations import CATALOGUES, LANGUAGES, for_language
 
 KIND = w.SignalKind

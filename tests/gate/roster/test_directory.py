@@ -16,7 +16,7 @@ from fabgate.errors import UsageError
 from fabgate.gate.roster import directory as roster
 from fabgate.gate.roster.directory import Directory, looks_shrunk, store, vanished
 from fabgate.gate.roster.source import replace_stored
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.support.work import steps
 
 KEY = b"a badge key of some workshop...."

@@ -26,7 +26,7 @@ from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.http_source import HttpSource, Receipt, age_ms
 from fabgate.gate.roster.source import FileSource, RosterConfirmed, RosterRefused, RosterStored
 from fabgate.gate.uplink.connection import RosterNudged
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.seal import Keys
 from tests.gate.shell import BADGE_KEY, CARDS, KEYS, LEVELS, NOON, Bench, Time, digest, gate_config, wait, write_roster
 from tests.support.patience import HANGS_S

@@ -11,7 +11,7 @@ from fabgate.gate.config.gate_yaml import EmergencyBadge, Machine
 from fabgate.gate.roster.directory import store
 from fabgate.gate.roster.in_force import Standing
 from fabgate.gate.roster.locks import Locked
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from tests.gate.roster.test_http_source import roster
 from tests.gate.shell import NOON, digest, gate_config
 

@@ -10,7 +10,7 @@ import pytest
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.roster.people import Stored, barred, holder, machine_rules, member
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 
 
 def test_a_member_becomes_the_rules_member():

@@ -21,7 +21,7 @@ from fabgate.gate.config.gate_yaml import Machine, Mqtt, RosterSource
 from fabgate.gate.journal.writer import Draft, Journal
 from fabgate.gate.uplink.commands import IDS_MOST, PENDING_MOST, CommandDesk, Door, RefusedError
 from fabgate.gate.uplink.connection import CommandArrived, RosterNudged, _Message
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.seal import Keys
 from tests.gate.shell import KEYS, NOON, Bench, running, wait
 

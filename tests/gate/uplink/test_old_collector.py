@@ -11,7 +11,7 @@ from fabgate import badge, wire
 from fabgate.demo.people import CARDS
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.source import RosterStored
-from fabgate.rules import words as w
+from fabgate.rules import vocabulary as w
 from fabgate.seal import entry_hash, to_text
 from tests.gate.roster.test_http_source import Desk
 from tests.support import recording

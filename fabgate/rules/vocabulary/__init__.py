@@ -1,0 +1,116 @@
+"""The vocabulary of the rules: everything that goes into them and comes out, under one name. Import it as ``w``.
+
+=================  ==========================================================================================
+``machine_rules``  how a machine behaves: its mode, its limits, its lock
+``causes``         why a machine may not be used
+``people``         who holds a badge, and by which right they use the machine
+``events``         what happened: the input of ``session.Gate.handle``
+``facts``          what goes on record
+``commands``       what the gate must do: the output of ``session.Gate.handle``
+=================  ==========================================================================================
+
+Where OCPP has a word (transaction, stop reason, faulted) it is used here: it named the same problem for charging cars.
+All values are frozen dataclasses. Times are integer milliseconds of CLOCK_BOOTTIME unless a name says otherwise.
+"""
+
+from fabgate.rules.vocabulary.causes import CUT, END_WHEN_IDLE, LATCHING, Cause
+from fabgate.rules.vocabulary.commands import (
+    LAST,
+    UNFELT,
+    Checkpoint,
+    ClearFault,
+    Command,
+    Record,
+    SetPower,
+    Shown,
+    Signal,
+    SignalKind,
+)
+from fabgate.rules.vocabulary.events import (
+    CauseCleared,
+    CauseRaised,
+    CheckpointLate,
+    Committed,
+    Event,
+    Extend,
+    FlagPressed,
+    Lying,
+    Misread,
+    Now,
+    Presented,
+    Removed,
+    RosterChanged,
+    Running,
+    Stopping,
+    StopPressed,
+    Tick,
+)
+from fabgate.rules.vocabulary.facts import (
+    Blocked,
+    Cleared,
+    Ended,
+    EndReason,
+    Fact,
+    Flagged,
+    FlagKind,
+    Progress,
+    Refused,
+    Started,
+)
+from fabgate.rules.vocabulary.machine_rules import Lock, MachineRules, Mode, Supervision
+from fabgate.rules.vocabulary.people import Barred, Basis, Emergency, Holder, Level, Member, Window
+
+__all__ = [
+    "CUT",
+    "END_WHEN_IDLE",
+    "LAST",
+    "LATCHING",
+    "UNFELT",
+    "Barred",
+    "Basis",
+    "Blocked",
+    "Cause",
+    "CauseCleared",
+    "CauseRaised",
+    "Checkpoint",
+    "CheckpointLate",
+    "ClearFault",
+    "Cleared",
+    "Command",
+    "Committed",
+    "Emergency",
+    "EndReason",
+    "Ended",
+    "Event",
+    "Extend",
+    "Fact",
+    "FlagKind",
+    "FlagPressed",
+    "Flagged",
+    "Holder",
+    "Level",
+    "Lock",
+    "Lying",
+    "MachineRules",
+    "Member",
+    "Misread",
+    "Mode",
+    "Now",
+    "Presented",
+    "Progress",
+    "Record",
+    "Refused",
+    "Removed",
+    "RosterChanged",
+    "Running",
+    "SetPower",
+    "Shown",
+    "Signal",
+    "SignalKind",
+    "Started",
+    "StopPressed",
+    "Stopping",
+    "Supervision",
+    "Tick",
+    "Window",
+]

@@ -1,0 +1,27 @@
+"""Why a machine may not be used."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """Why the machine may not be used, worst first. Each cause forbids a new session; the sets below say what else."""
+
+    ESTOP = "estop"
+    OUTPUT = "output"
+    LOCK_NOW = "lock-now"
+    LOCK_IDLE = "lock-idle"
+    FLAG = "flag"
+    JOURNAL = "journal"
+    JOURNAL_FULL = "journal-full"
+    READER = "reader"
+    STALE = "stale"
+
+
+#: These take power away at once, in every phase.
+CUT = frozenset({Cause.ESTOP, Cause.OUTPUT, Cause.LOCK_NOW})
+#: These end a running session once its job is done.
+END_WHEN_IDLE = frozenset({Cause.LOCK_IDLE})
+#: These outlive a restart: only a person on site clears them.
+LATCHING = frozenset({Cause.OUTPUT, Cause.FLAG})

@@ -1,0 +1,146 @@
+"""What happened: the events that ``session.Gate.handle`` takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from fabgate.rules.vocabulary.causes import Cause
+from fabgate.rules.vocabulary.machine_rules import MachineRules
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The time of one event.
+
+    `boot_ms` is CLOCK_BOOTTIME and never jumps. `local` is the best known wall time in the site's zone, or None when
+    no time has ever been known; `synced` says whether it can be trusted.
+    """
+
+    boot_ms: int
+    local: datetime | None = None
+    synced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A badge was tapped: it arrived at the reader (see ``presence``). `badge` is its digest."""
+
+    badge: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """A badge is on the reader but did not arrive there: it was not tapped, and starts or ends nothing."""
+
+    badge: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The badge left the field. Only readers that prove presence report it."""
+
+    badge: str
+
+
+@dataclass(frozen=True, slots=True)
+class Misread:
+    """A card is there and could not be read."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopPressed:
+    """The stop button was pressed, or a manager stopped the machine remotely (`actor`)."""
+
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The machine started or stopped working (the run-sense input)."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FlagPressed:
+    """The flag button went down or up."""
+
+    down: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CauseRaised:
+    """A cause forbids use."""
+
+    cause: Cause
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CauseCleared:
+    """The cause is gone; `member` cleared it on site, if it was a person."""
+
+    cause: Cause
+    member: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointLate:
+    """No checkpoint of the running session has reached the disk for so long that its minutes are in doubt."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RosterChanged:
+    """A roster brought new rules or members, or grew stale. The look-up already answers from the new members."""
+
+    rules: MachineRules
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """A manager gives the running session more time."""
+
+    by_ms: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The journal confirms that the ``Record`` with this token is on disk."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed: a deadline came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The daemon is about to end."""
+
+
+Event = (
+    Presented
+    | Lying
+    | Removed
+    | Misread
+    | StopPressed
+    | Running
+    | FlagPressed
+    | CauseRaised
+    | CauseCleared
+    | CheckpointLate
+    | RosterChanged
+    | Extend
+    | Committed
+    | Tick
+    | Stopping
+)

@@ -1,0 +1,56 @@
+"""How a machine behaves, as its roster says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """How a badge uses the machine."""
+
+    TAP = "tap"  # tap on, tap off
+    HOLD = "hold"  # the card stays in its holder
+    TIMED = "timed"  # each tap buys a fixed time
+    AUDIT = "audit"  # nothing is switched; taps record who uses the machine
+
+
+class Supervision(StrEnum):
+    """Who needs a supervisor's badge as well as their own."""
+
+    NEVER = "never"  # means `minors`; older configurations and rosters have it
+    MINORS = "minors"  # members whom the roster marks `supervised`
+    ALWAYS = "always"  # everyone but supervisors
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A manager's lock. `now` cuts power; otherwise the lock waits until the machine is idle."""
+
+    id: str
+    now: bool
+    reason: str = ""
+    back: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRules:
+    """The rules of one machine. All durations are milliseconds; docs/reference.md explains each."""
+
+    mode: Mode = Mode.TAP
+    limit_ms: int = 12 * 3_600_000
+    max_ms: int = 24 * 3_600_000
+    idle_off_ms: int | None = None
+    warn_ms: int = 120_000
+    grace_ms: int = 10_000
+    finish_wait: bool = True
+    finish_max_ms: int = 4 * 3_600_000
+    run_on_ms: int = 0
+    warm_up_ms: int = 0
+    handover: bool = False
+    supervision: Supervision = Supervision.MINORS
+    sponsor: bool = False
+    deny_when_stale: bool = False
+    observe_until: datetime | None = None
+    lock: Lock | None = None

@@ -1,0 +1,89 @@
+"""Who holds a badge, and by which right they use the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """What a member may do at the machine beyond using it."""
+
+    USER = "user"
+    SUPERVISOR = "supervisor"
+    MAINTAINER = "maintainer"
+
+    @property
+    def supervises(self) -> bool:
+        """Whether this level opens sessions for others and clears reports."""
+        return self is not Level.USER
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When a member may start: ISO weekdays, and minutes of the local day. `to_min` ≤ `from_min` wraps midnight."""
+
+    days: frozenset[int]
+    from_min: int
+    to_min: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person whom the roster admits."""
+
+    id: str
+    name: str = ""
+    lang: str = "en"
+    level: Level = Level.USER
+    grant: str | None = None
+    valid_until: date | None = None
+    grace_days: int = 0
+    windows: tuple[Window, ...] = ()
+    limit_ms: int | None = None
+    supervised: bool = False
+
+    @property
+    def rank(self) -> Level:
+        """The level that counts here: a member who needs a supervisor is a plain user."""
+        return Level.USER if self.supervised else self.level
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """A person whom the roster refuses, with every reason. `id` is None where only the badge is known."""
+
+    reasons: tuple[str, ...]
+    id: str | None = None
+    lang: str = "en"
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """A badge of the gate's own configuration that needs no roster."""
+
+    label: str
+
+    @property
+    def id(self) -> str:
+        """The member id under which its use is recorded."""
+        return f"emergency:{self.label}"
+
+
+Holder = Member | Barred | Emergency
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The right by which a session was allowed.
+
+    `kind` is grant, emergency, maintainer, sponsor, observe or continued. `would_refuse` holds the reasons that an
+    observed machine ignored.
+    """
+
+    kind: str
+    grant: str | None = None
+    stale_roster: bool = False
+    would_refuse: tuple[str, ...] = ()
