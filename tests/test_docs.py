@@ -197,10 +197,17 @@ def test_links_lead_somewhere(page):
 
 def test_the_index_lists_every_decision_by_its_title():
     found = re.findall(r"^- \[(.*)\]\((.*)\)$", (DECISIONS / "README.md").read_text("utf-8"), re.MULTILINE)
-    pages = sorted(DECISIONS.glob("0*.md"))
-    assert [(f"# {title}", name) for title, name in found] == [
-        (page.read_text("utf-8").splitlines()[0], page.name) for page in pages
-    ]
+    pages = {page.name: page.read_text("utf-8").splitlines()[0] for page in DECISIONS.glob("0*.md")}
+    assert sorted((name, f"# {title}") for title, name in found) == sorted(pages.items())
+
+
+def test_each_decision_that_code_or_docs_name_exists():
+    numbers = {int(page.name[:4]) for page in DECISIONS.glob("0*.md")}
+    files = [file for folder in ("fabgate", "tests", "bench", "docs") for file in (ROOT / folder).rglob("*")]
+    texts = [file for file in files if file.suffix in {".py", ".md"}]
+    for text in (*texts, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "setup.cfg"):
+        named = re.findall(r"\bdecisions?[ /](\d+)", text.read_text("utf-8"))
+        assert {int(number) for number in named} <= numbers, text
 
 
 def test_the_smallest_gate_of_the_readme_and_its_members_are_right(tmp_path):

@@ -1,4 +1,4 @@
-"""Who pays for a person, or for a group: what does the form ask? Who may answer it, docs/decisions/0061 and 0067 say."""
+"""Who pays for a person, or for a group: what does the form ask? Who may answer it, docs/decisions/0061 says."""
 
 from __future__ import annotations
 

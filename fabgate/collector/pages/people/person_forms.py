@@ -22,7 +22,7 @@ from fabgate.collector.people import names
 
 #: Days.
 MOST_GRACE: Final = 366
-#: Fields that open machines by themselves, and the one that moves bills (docs/decisions/0067).
+#: Fields that open machines by themselves, and the one that moves bills (docs/decisions/0061).
 _MANAGERS: Final = ("level", "machines", "payer")
 #: How long somebody is a member, what they pay, and whether they need anybody beside them: what others decide of them.
 _JUDGED: Final = ("valid_until", "grace_days", "category", "plan", "minor", "supervised")
