@@ -1,7 +1,7 @@
-"""One browser a process, and one furnished house that it looks at. Without a Chromium all of it is skipped.
+"""One browser and one site with sample data for each process. Without Chromium, all tests visitors are skipped.
 
-Playwright keeps an event loop in its process, and Django refuses its database where one runs: the browser ends with the
-last test of this folder, and ``make test`` runs the folder by itself.
+Playwright keeps an event loop running in its process, and Django refuses to use its database in such a process. So the
+browser ends with the last test of this folder, and ``make test`` runs the folder on its own.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any
 import pytest
 
 from tests.browser import window
-from tests.browser.house import House, furnish
+from tests.browser.used_site import UsedSite, make_sample_data
 from tests.demo.running import Demo, running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark ours; the longest come first, so that no process is left with them while the others have ended."""
+    """Mark the tests of this folder, and put the longest first, so that all processes end at about the same time."""
     places = [place for place, item in enumerate(items) if item.path.parent.name == "browser"]
     ours = sorted((items[place] for place in places), key=lambda item: item.path.stem not in {"test_week", "test_wall"})
     for place, item in zip(places, ours, strict=True):
         items[place] = item
         item.add_marker(pytest.mark.browser)
-        if not window.is_there():
+        if not window.is_installed():
             item.add_marker(pytest.mark.skip(reason="no Chromium on this computer: apt install chromium"))
 
 
@@ -37,22 +37,22 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What every house begins with: made once, by the process that comes first."""
+def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder that every site is copied from. The first process makes it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    made = shared / "furnished"
-    with (shared / "furnishing").open("w", encoding="utf-8") as lock:
+    made = shared / "sample-data"
+    with (shared / "sample-data.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            furnish(shared / "half-furnished")
-            (shared / "half-furnished").rename(made)
+            make_sample_data(shared / "sample-data.part")
+            (shared / "sample-data.part").rename(made)
     return made
 
 
 @pytest.fixture(scope="package")
-def house(tmp_path_factory: pytest.TempPathFactory, furnished: Path) -> Iterator[House]:
-    made = House(tmp_path_factory.mktemp("house"), furnished)
+def site(tmp_path_factory: pytest.TempPathFactory, sample_data: Path) -> Iterator[UsedSite]:
+    made = UsedSite(tmp_path_factory.mktemp("site"), sample_data)
     yield made
     made.close()
 
@@ -65,32 +65,32 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 @pytest.fixture
 def person(chromium: Any) -> Iterator[Callable[..., window.Person]]:
-    """Let somebody sit down at a browser of their own; whatever it complains of fails the test."""
+    """Open a browser context for one more person. Errors and warnings in its console fail the test."""
     people: list[window.Person] = []
 
-    def sit_down(address: str, **looks: Any) -> window.Person:
+    def open_context(address: str, **looks: Any) -> window.Person:
         people.append(window.Person(chromium, address, **looks))
         return people[-1]
 
-    yield sit_down
-    complaints = [said for one in people for said in one.complaints]
-    for one in people:
-        one.close()
+    yield open_context
+    complaints = [complaint for person in people for complaint in person.complaints]
+    for person in people:
+        person.close()
     assert complaints == []
 
 
 @pytest.fixture(scope="package")
-def visitor(chromium: Any, house: House) -> Iterator[Callable[[str, str], window.Person]]:
-    """Somebody in the house with this account ("" is none) and language: who has signed in stays so for other tests."""
-    here: dict[tuple[str, str], window.Person] = {}
+def visitor(chromium: Any, site: UsedSite) -> Iterator[Callable[[str, str], window.Person]]:
+    """A person on the site with this account ("" for none) and language, who stays signed in for other tests."""
+    visitors: dict[tuple[str, str], window.Person] = {}
 
     def find(name: str, lang: str) -> window.Person:
-        if (name, lang) not in here:
-            here[name, lang] = window.Person(chromium, house.address, lang=lang)
+        if (name, lang) not in visitors:
+            visitors[name, lang] = window.Person(chromium, site.address, lang=lang)
             if name:
-                here[name, lang].sign_in(name, house.password)
-        return here[name, lang]
+                visitors[name, lang].sign_in(name, site.password)
+        return visitors[name, lang]
 
     yield find
-    for one in here.values():
-        one.close()
+    for person in visitors.values():
+        person.close()

@@ -1,4 +1,4 @@
-"""What is left in English on a page that should be French? Every string that the collector can show is looked for."""
+"""Finds English text on a page that should be French, by looking for every string that the collector can show."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 from fabgate.po import read_po
 from tests.collector.pages import strings
 
-_PLACE = re.compile(r"%\((\w+)\)[sd]|%[sd]")
-#: A language is called as those who speak it do.
+_PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|%[sd]")
+#: A language is shown under its own name.
 SAME = {"English"}
-#: What a page quotes as it is kept (code, del, ins, the display of a gate) is of no language; else all that is read out or seen: texts between tags, and the attributes that people get to know.
+#: The JavaScript collects all text that people see or hear: text nodes, and attributes such as title. Text that a page quotes
+#: unchanged (code, del, ins, the display of a gate) belongs to no language.
 _READ = """() => {
   const found = new Set();
   const walker = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
@@ -28,31 +29,35 @@ _READ = """() => {
 }"""
 
 
-def left(page: Any, names: Collection[str] = ()) -> set[str]:
-    """Return the texts of a page that are one of our English sources, and not `names` that people gave something."""
+def untranslated(page: Any, names: Collection[str] = ()) -> set[str]:
+    """Return the texts of a page that are English source strings, except `names` that people chose."""
     return {text for text in page.evaluate(_READ) if text not in names and is_source(text)}
 
 
 def is_source(text: str) -> bool:
-    """Whether a text is one of the sources, and is said otherwise in French."""
-    plain, with_places = _sources()
-    return text in plain or any(pattern.fullmatch(text) for pattern in with_places)
+    """Whether a text is a source string whose French translation differs."""
+    plain, with_placeholders = _sources()
+    return text in plain or any(pattern.fullmatch(text) for pattern in with_placeholders)
 
 
 @cache
 def _sources() -> tuple[frozenset[str], tuple[re.Pattern[str], ...]]:
     plain, patterns = set(), []
     translated = _translated()
-    french = {" ".join(said.split()) for target in translated.values() for said in target.split("\0")}
+    french = {" ".join(text.split()) for target in translated.values() for text in target.split("\0")}
     for source in translated:
-        for one in source.split("\0"):
-            text = " ".join(one.split())
-            if not text or text in french or text in SAME:  # some words are of both
+        for form in source.split("\0"):
+            text = " ".join(form.split())
+            if not text or text in french or text in SAME:  # some words are the same in both languages
                 continue
-            if not _PLACE.search(text):
+            if not _PLACEHOLDER.search(text):
                 plain.add(text)
-            elif len(re.findall(r"[^\W\d_]{3,}", _PLACE.sub("", text))) >= 2:  # of less a name could be made
-                patterns.append(re.compile(".+".join(re.escape(part) for part in _PLACE.sub("\0", text).split("\0"))))
+            elif (
+                len(re.findall(r"[^\W\d_]{3,}", _PLACEHOLDER.sub("", text))) >= 2
+            ):  # with fewer words it could be a name
+                patterns.append(
+                    re.compile(".+".join(re.escape(part) for part in _PLACEHOLDER.sub("\0", text).split("\0")))
+                )
     return frozenset(plain), tuple(patterns)
 
 

@@ -1,7 +1,7 @@
-"""The house's gates are there for as long as standard input stays open; with ``--busy``, two machines change all the time.
+"""Keeps the site's gates online until standard input is closed; with ``--busy``, two machines change all the time.
 
-``python -m tests.browser.feed`` stores what gates would say, as the ingest does; with ``--once MEMBER`` only that this
-member is at one machine now.
+``python -m tests.browser.feed`` stores messages of gates, as the ingest does; with ``--once MEMBER`` it only stores that
+this member starts at one machine, and ends.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Final
 
 from fabgate.collector.processes import start
 
-#: Seconds between two things that happen, and between two heartbeats.
+#: Seconds between two changes of the busy machines, and between two heartbeats.
 EVERY_S: Final = 0.2
 BEAT_S: Final = 5.0
-#: Machines at which nobody else is.
+#: Gates that the sample data leaves unused.
 BUSY: Final = ("weld-1", "print-2")
 ONCE: Final = "mill-1"
 
 
 def main() -> None:
-    """Feed until nobody holds the other end."""
+    """Feed until standard input is closed."""
     env = start.prepare(make=False)
     from django.db.models import F
 
@@ -43,17 +43,17 @@ def main() -> None:
     while True:
         now = datetime.now(UTC)
         if time.monotonic() - beat >= BEAT_S:
-            # Whoever is there has fetched its newest roster, too.
+            # A gate that is online has also fetched its newest roster.
             Gate.objects.filter(online=True).update(seen_at=now, reported_roster=F("roster_version"))
             beat = time.monotonic()
         number += 1
         if number % 2:
-            said = [journal.state(state="idle") for journal in journals]
+            messages = [journal.state(state="idle") for journal in journals]
         else:
             on = {"session": f"feed-{number}", "member": f"m-{1 + number // 2 % 30}", "since": now, "energised_ms": 1}
-            said = [journal.state(state="active", **on) for journal in journals]
-        if said:
-            store.store(said, now)
+            messages = [journal.state(state="active", **on) for journal in journals]
+        if messages:
+            store.store(messages, now)
         if number == 1:
             sys.stdout.write("feeding\n")
             sys.stdout.flush()

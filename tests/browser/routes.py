@@ -1,6 +1,6 @@
-"""Which routes does a person open, in a collector that has all of them? ``python -m tests.browser.routes`` prints them.
+"""Lists the routes that a person can open, in a collector that has all of them; ``python -m tests.browser.routes`` prints them.
 
-In a process of its own, because the wall of badges has routes only where FABGATE_SIMULATED says so at the start.
+It runs in a process of its own, because the wall of badges has routes only if FABGATE_SIMULATED is set at the start.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 
-def of_persons(folder: Path) -> set[str]:
+def readable_routes(folder: Path) -> set[str]:
     """Return the names of all routes that may be read without a key; `folder` may be empty."""
     simulated = {
         "FABGATE_SITE": "lyon",

@@ -1,6 +1,6 @@
-"""What does every page look like? ``make screenshots`` puts all of them into docs/screenshots, in both languages.
+"""Takes pictures of every page: ``make screenshots`` puts them into docs/screenshots, in both languages.
 
-On a desk by day in English, and on a phone by night in French: the two ends between which all others lie.
+English is shown on a desktop in light colours, French on a phone in dark colours.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tests.browser.house import House, furnish
+from tests.browser.used_site import UsedSite, make_sample_data
 from tests.browser.window import Person, chromium
 from tests.demo.running import running
 
@@ -23,7 +23,7 @@ FOLDER: Final = Path(__file__).parents[2] / "docs" / "screenshots"
 
 
 class Look(NamedTuple):
-    """How a page is looked at."""
+    """Language, width in pixels and colours of a picture."""
 
     lang: str
     width: int
@@ -31,27 +31,27 @@ class Look(NamedTuple):
 
 
 LOOKS: Final = (Look("en", 1280, dark=False), Look("fr", 390, dark=True))
-#: Of a picture, so that a list of a thousand people is still one.
+#: The most pixels in height for each width, so that a list of a thousand people still fits in a picture.
 TALLEST: Final = {1280: 1400, 390: 1700}
-#: All pictures together, in bytes.
+#: The most bytes of all pictures together.
 MOST_BYTES: Final = 6_000_000
 _HEAD: Final = """\
 # What every page looks like
 
-Made by `make screenshots` from a workshop that the tests furnish: the names are invented. Left: English, on a desk, by
-day. Right: French, on a phone, by night.
+Made by `make screenshots` from the sample data of the tests: the names are invented. Left: English, on a desktop, light.
+Right: French, on a phone, dark.
 """
 
 
 def main() -> int:
-    """Make them all anew."""
+    """Take all pictures again."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     titles: dict[str, str] = {}
     for look in LOOKS:
         with tempfile.TemporaryDirectory() as folder, chromium(look.lang) as browser:
             place = Path(folder)
-            for name, page in chain(_house(place, browser, look), _wall(place / "wall", browser, look)):
+            for name, page in chain(_site_pages(place, browser, look), _wall_page(place / "wall", browser, look)):
                 _take(page, FOLDER / f"{name}.{look.lang}.png", look.width)
                 titles.setdefault(name, page.title().partition(" · ")[0])
                 sys.stdout.write(f"{look.lang}  {name}\n")
@@ -63,29 +63,29 @@ def main() -> int:
     return 0 if found <= MOST_BYTES else 1
 
 
-def _house(place: Path, browser: Any, look: Look) -> Iterator[tuple[str, Any]]:
-    """Show each page of the furnished house."""
-    furnish(place / "furnished")
-    house = House(place, place / "furnished")
+def _site_pages(place: Path, browser: Any, look: Look) -> Iterator[tuple[str, Any]]:
+    """Open each page of a site with sample data."""
+    make_sample_data(place / "sample-data")
+    site = UsedSite(place, place / "sample-data")
     try:
-        visitor = Person(browser, house.address, **look._asdict())
-        signed_in, seen = "", dict.fromkeys((page["route"] for page in house.pages), 0)
-        for page in sorted(house.pages, key=lambda page: page["as"]):
+        visitor = Person(browser, site.address, **look._asdict())
+        signed_in, seen = "", dict.fromkeys((page["route"] for page in site.pages), 0)
+        for page in sorted(site.pages, key=lambda page: page["as"]):
             if page["as"] != signed_in:
                 visitor.sign_out()
                 signed_in = page["as"]
-                visitor.sign_in(signed_in, house.password)
+                visitor.sign_in(signed_in, site.password)
             visitor.page.goto(page["path"])
             seen[page["route"]] += 1
             number = seen[page["route"]]
             yield page["route"] + (f"-{number}" if number > 1 else ""), visitor.page
         visitor.close()
     finally:
-        house.close()
+        site.close()
 
 
-def _wall(place: Path, browser: Any, look: Look) -> Iterator[tuple[str, Any]]:
-    """Show the wall of badges, with somebody at work and somebody refused."""
+def _wall_page(place: Path, browser: Any, look: Look) -> Iterator[tuple[str, Any]]:
+    """Open the wall of badges, with one member at work and one badge refused."""
     place.mkdir()
     with running(place, timed_s=600, lang=look.lang) as demo:
         demo.tap("laser-1", "ada")
@@ -106,7 +106,7 @@ def _take(page: Any, file: Path, width: int) -> None:
 
 
 def _squeeze() -> None:
-    """Make them small: of 256 colours a page keeps all that the eye sees."""
+    """Make the files small: 128 colours are enough for a page."""
     files = [str(file) for file in sorted(FOLDER.glob("*.png"))]
     subprocess.run(["pngquant", "--force", "--ext", ".png", "--speed", "1", "--strip", "128", *files], check=True)
 
@@ -117,7 +117,9 @@ def _write_index(titles: dict[str, str]) -> None:
         title = html.escape(titles[name])
         rows.append(f"## {title}\n\n`{name}`\n")
         pictures = (("en", 560, "in English"), ("fr", 200, "in French"))
-        shown = [f'<img src="{name}.{lang}.png" width="{px}" alt="{title}, {said}">' for lang, px, said in pictures]
+        shown = [
+            f'<img src="{name}.{lang}.png" width="{px}" alt="{title}, {language}">' for lang, px, language in pictures
+        ]
         rows.append(" ".join(shown) + "\n")
     (FOLDER / "README.md").write_text("\n".join(rows), encoding="utf-8")
 

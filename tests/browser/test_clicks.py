@@ -1,4 +1,4 @@
-"""A manager who has never seen it: how many clicks is it from the floor? Three at most for what every week asks."""
+"""Counts clicks: each weekly task of a manager takes at most three from the floor."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import io
 import re
 from typing import Any
 
-from tests.browser.furnish import MANAGER
-from tests.browser.house import House
-from tests.browser.window import looks, too_wide
+from tests.browser.sample_data import MANAGER
+from tests.browser.used_site import UsedSite
+from tests.browser.window import set_look, too_wide
 
-MOST = 3
+MOST_CLICKS = 3
 
 
-class Hand:
-    """Clicks, and counts. Typing and choosing from a list are no clicks: they are what the person came for."""
+class Clicker:
+    """Clicks and counts. Typing and choosing from a list do not count: they are the task itself."""
 
     def __init__(self, page: Any) -> None:
         self.page = page
@@ -26,120 +26,120 @@ class Hand:
         self.page.locator(within).get_by_role(role, name=name).first.click()
 
 
-def at_the_floor(house: House, person) -> Hand:
-    maya = person(house.address)
-    maya.sign_in(MANAGER, house.password)
-    maya.page.get_by_role("heading", name="Floor").wait_for()  # where a manager begins
-    return Hand(maya.page)
+def open_floor(site: UsedSite, person) -> Clicker:
+    maya = person(site.address)
+    maya.sign_in(MANAGER, site.password)
+    maya.page.get_by_role("heading", name="Floor").wait_for()  # a manager's first page
+    return Clicker(maya.page)
 
 
-def test_who_is_at_the_laser_is_seen_at_once(house: House, person) -> None:
-    hand = at_the_floor(house, person)
-    hand.page.locator("#at-laser-1", has_text="Zoé Müller-Østergård").wait_for()
-    assert hand.clicks == 0
+def test_the_floor_shows_who_uses_the_laser_without_a_click(site: UsedSite, person) -> None:
+    clicker = open_floor(site, person)
+    clicker.page.locator("#at-laser-1", has_text="Zoé Müller-Østergård").wait_for()
+    assert clicker.clicks == 0
 
 
-def test_somebody_new_whose_badge_was_refused_is_let_in(house: House, person) -> None:
-    hand = at_the_floor(house, person)
-    hand.click("link", "New person", within="#floor-refused")
-    hand.page.get_by_label("Name", exact=True).fill("Noémie Aubert")
-    hand.click("checkbox", "3D printing")
-    hand.click("button", "Write down")
-    hand.page.locator(".message.success", has_text="the badge is theirs").wait_for()
-    assert hand.clicks <= MOST
-    printer = hand.page.locator("section[aria-labelledby=machines-title] li").filter(has_text="3D printer A")
+def test_a_new_person_is_added_from_a_refused_badge(site: UsedSite, person) -> None:
+    clicker = open_floor(site, person)
+    clicker.click("link", "New person", within="#floor-refused")
+    clicker.page.get_by_label("Name", exact=True).fill("Noémie Aubert")
+    clicker.click("checkbox", "3D printing")
+    clicker.click("button", "Write down")
+    clicker.page.locator(".message.success", has_text="the badge is theirs").wait_for()
+    assert clicker.clicks <= MOST_CLICKS
+    printer = clicker.page.locator("section[aria-labelledby=machines-title] li").filter(has_text="3D printer A")
     printer.get_by_text("Yes", exact=True).wait_for()
 
 
-def test_somebody_new_is_written_down_with_the_badge_on_the_reader(house: House, person) -> None:
-    hand = at_the_floor(house, person)
-    hand.click("link", "People", within=".tabs")
-    hand.click("button", "New person")
+def test_a_new_person_is_added_with_the_badge_on_the_reader(site: UsedSite, person) -> None:
+    clicker = open_floor(site, person)
+    clicker.click("link", "People", within=".tabs")
+    clicker.click("button", "New person")
     for width in (1280, 390):
-        looks(hand.page, width, dark=False)
-        assert too_wide(hand.page) == [], width
-    hand.page.get_by_label("Name", exact=True).fill("Grace Hopper")
-    badge = hand.page.get_by_label("Badge", exact=True)
+        set_look(clicker.page, width, dark=False)
+        assert too_wide(clicker.page) == [], width
+    clicker.page.get_by_label("Name", exact=True).fill("Grace Hopper")
+    badge = clicker.page.get_by_label("Badge", exact=True)
     badge.fill("04C0FFEE123480")
     badge.press("Enter")  # as a reader does
-    hand.page.locator(".message.success", has_text="the badge is theirs").wait_for()
-    assert hand.clicks <= MOST
+    clicker.page.locator(".message.success", has_text="the badge is theirs").wait_for()
+    assert clicker.clicks <= MOST_CLICKS
 
 
-def test_a_member_who_was_refused_gets_the_training(house: House, person) -> None:
-    hand = at_the_floor(house, person)
-    refused = hand.page.locator("#floor-refused li", has_text="training missing").locator("p a").first
-    hand.clicks += 1
+def test_a_refused_member_is_granted_the_training(site: UsedSite, person) -> None:
+    clicker = open_floor(site, person)
+    refused = clicker.page.locator("#floor-refused li", has_text="training missing").locator("p a").first
+    clicker.clicks += 1
     refused.click()
-    hand.clicks += 1
-    hand.page.locator("#grant > summary").click()
-    training = hand.page.locator("#grant").get_by_label("Training")
+    clicker.clicks += 1
+    clicker.page.locator("#grant > summary").click()
+    training = clicker.page.locator("#grant").get_by_label("Training")
     training.select_option(label="Saws")
-    hand.click("button", "Grant", within="#grant")
-    hand.page.locator(".message.success", has_text="Saws").wait_for()
-    assert hand.clicks <= MOST
+    clicker.click("button", "Grant", within="#grant")
+    clicker.page.locator(".message.success", has_text="Saws").wait_for()
+    assert clicker.clicks <= MOST_CLICKS
 
 
-def test_the_laser_is_locked(house: House, person) -> None:
-    hand = at_the_floor(house, person)
-    hand.click("button", "Lock…", within="#at-laser-1")
-    hand.click("radio", "In my own words:")
-    hand.page.get_by_role("textbox", name="My own words").fill("The lens is dirty")
-    hand.click("button", "Lock it")
-    hand.page.locator("#at-laser-1", has_text="The lens is dirty").wait_for()
-    assert hand.clicks <= MOST
-    hand.page.locator("#at-laser-1").get_by_text("Unlock…").click()  # as the tests beside this one want it
-    hand.page.locator("#at-laser-1").get_by_role("button", name="Unlock it").click()
+def test_the_laser_is_locked(site: UsedSite, person) -> None:
+    clicker = open_floor(site, person)
+    clicker.click("button", "Lock…", within="#at-laser-1")
+    clicker.click("radio", "In my own words:")
+    clicker.page.get_by_role("textbox", name="My own words").fill("The lens is dirty")
+    clicker.click("button", "Lock it")
+    clicker.page.locator("#at-laser-1", has_text="The lens is dirty").wait_for()
+    assert clicker.clicks <= MOST_CLICKS
+    clicker.page.locator("#at-laser-1").get_by_text("Unlock…").click()  # as other tests expect it
+    clicker.page.locator("#at-laser-1").get_by_role("button", name="Unlock it").click()
 
 
-def test_last_month_is_exported(house: House, person) -> None:
-    hand = at_the_floor(house, person)
-    hand.click("link", "Use", within=".tabs")
-    hand.click("button", "Last month", within=".quick")
-    with hand.page.expect_download() as taken:
-        hand.click("button", "CSV", within="main")
-    assert hand.clicks <= MOST
+def test_last_month_is_exported(site: UsedSite, person) -> None:
+    clicker = open_floor(site, person)
+    clicker.click("link", "Use", within=".tabs")
+    clicker.click("button", "Last month", within=".quick")
+    with clicker.page.expect_download() as taken:
+        clicker.click("button", "CSV", within="main")
+    assert clicker.clicks <= MOST_CLICKS
     rows = list(csv.DictReader(io.StringIO(taken.value.path().read_text(encoding="utf-8-sig"))))
-    ended = {row["Ended (local)"][:7] for row in rows if row["Ended (local)"]}  # what is still open stands apart
-    assert len(ended) == 1, "one month and no other"
+    ended = {row["Ended (local)"][:7] for row in rows if row["Ended (local)"]}  # open sessions have no end
+    assert len(ended) == 1, "exactly one month"
     counted = [row for row in rows if row["Ended (local)"]]
     assert all(row["Person"] for row in counted)
-    hand.page.goto(f"/use/usage?month={ended.pop()}")
-    total = hand.page.locator("main table tfoot tr").first.inner_text().split()
+    clicker.page.goto(f"/use/usage?month={ended.pop()}")
+    total = clicker.page.locator("main table tfoot tr").first.inner_text().split()
     on_s = sum(int(row["Time on (ms)"]) for row in counted) // 1000
     assert total[:3] == ["Total", str(len(counted)), f"{on_s // 3600}:{on_s // 60 % 60:02}:{on_s % 60:02}"]
 
 
-def test_a_name_of_one_endless_word_breaks_and_widens_no_page(house: House, person) -> None:
-    hand = at_the_floor(house, person)
-    hand.page.goto("/people/new")
-    hand.page.get_by_label("Name", exact=True).fill("A" * 120)
-    hand.click("button", "Write down")
-    hand.page.locator(".message.success").first.wait_for()
-    hand.page.goto("/people/trainings/new")
-    hand.page.locator("input[name=title]").fill("B" * 120)
-    hand.page.locator("main form button").last.click()
-    hand.page.wait_for_url(re.compile(r"/people/trainings/(?!new)"))
+def test_a_name_of_120_letters_widens_no_page(site: UsedSite, person) -> None:
+    clicker = open_floor(site, person)
+    clicker.page.goto("/people/new")
+    clicker.page.get_by_label("Name", exact=True).fill("A" * 120)
+    clicker.click("button", "Write down")
+    clicker.page.locator(".message.success").first.wait_for()
+    clicker.page.goto("/people/trainings/new")
+    clicker.page.locator("input[name=title]").fill("B" * 120)
+    clicker.page.locator("main form button").last.click()
+    clicker.page.wait_for_url(re.compile(r"/people/trainings/(?!new)"))
     for path in ("/people", "/machines/laser", "/people/trainings"):
-        hand.page.goto(path)
+        clicker.page.goto(path)
         for width in (1280, 390):
-            looks(hand.page, width, dark=False)
-            assert too_wide(hand.page) == [], (path, width)
+            set_look(clicker.page, width, dark=False)
+            assert too_wide(clicker.page) == [], (path, width)
 
 
-#: Click twice, and say of each time whether the form was kept from being sent.
-TWICE = """button => {
-  const kept = [];
-  document.addEventListener("submit", (event) => kept.push(event.defaultPrevented));
+#: Clicks twice, and returns for each click whether the form was prevented from being sent.
+CLICK_TWICE = """button => {
+  const prevented = [];
+  document.addEventListener("submit", (event) => prevented.push(event.defaultPrevented));
   button.click();
   button.click();
-  return kept;
+  return prevented;
 }"""
 
 
-def test_a_double_click_sends_once_so_that_what_is_shown_once_is_shown(house: House, person) -> None:
-    page = at_the_floor(house, person).page
-    page.goto(f"{house.address}/accounts/keys")
+def test_a_double_click_sends_the_form_once(site: UsedSite, person) -> None:
+    page = open_floor(site, person).page
+    page.goto(f"{site.address}/accounts/keys")
     page.get_by_label("For which program?").fill("Clicked twice")
-    assert page.get_by_role("button", name="Make the key").evaluate(TWICE) == [False, True]
+    assert page.get_by_role("button", name="Make the key").evaluate(CLICK_TWICE) == [False, True]
     page.locator(".message.success", has_text="The key of Clicked twice").wait_for()

@@ -1,17 +1,17 @@
-"""Is a lock shown as the display will show it while it is typed, and on demand where no script runs?"""
+"""Checks the preview of a lock on the display: while typing, and by a button without JavaScript."""
 
 from __future__ import annotations
 
-from tests.browser.furnish import MANAGER
-from tests.browser.house import House
+from tests.browser.sample_data import MANAGER
+from tests.browser.used_site import UsedSite
 
 LOCK = "/floor/machines/cnc-mill/lock"
 WORDS = "The blade guard is bent and the new one is on order"
 CUT = "The display has no room for all of it."
 
 
-def test_the_display_follows_what_is_typed_and_nothing_is_locked_by_it(house: House, person) -> None:
-    page = at_the_form(house, person)
+def test_the_preview_follows_the_typing_and_locks_nothing(site: UsedSite, person) -> None:
+    page = open_lock_form(site, person)
     english = page.locator("#display .display").first
     assert english.inner_text().split() == []
     page.get_by_label("Needs cleaning").check()
@@ -31,8 +31,8 @@ def test_the_display_follows_what_is_typed_and_nothing_is_locked_by_it(house: Ho
     assert "Blade bent" not in page.locator("#floor-machines").inner_text()
 
 
-def test_without_a_script_a_button_shows_it(house: House, person) -> None:
-    page = at_the_form(house, person, script=False)
+def test_without_javascript_a_button_shows_the_preview(site: UsedSite, person) -> None:
+    page = open_lock_form(site, person, script=False)
     page.get_by_label("In my own words:").check()
     page.get_by_role("textbox", name="My own words").fill(WORDS)
     page.get_by_role("button", name="How will it look?").click()
@@ -41,8 +41,8 @@ def test_without_a_script_a_button_shows_it(house: House, person) -> None:
     assert page.get_by_role("textbox", name="My own words").input_value() == WORDS
 
 
-def at_the_form(house: House, person, **how: bool):
-    maya = person(house.address, **how)
-    maya.sign_in(MANAGER, house.password)
+def open_lock_form(site: UsedSite, person, **how: bool):
+    maya = person(site.address, **how)
+    maya.sign_in(MANAGER, site.password)
     maya.page.goto(LOCK)
     return maya.page

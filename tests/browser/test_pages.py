@@ -1,4 +1,4 @@
-"""Every page, in both languages, on a phone and on a desk, by day and by night: usable, whole, and in its language."""
+"""Checks every page in both languages, on phone and desktop, light and dark: accessible, complete and translated."""
 
 from __future__ import annotations
 
@@ -7,57 +7,57 @@ from pathlib import Path
 import pytest
 
 import fabgate.collector
-from tests.browser import english, routes, walk
-from tests.browser.furnish import MANAGER, MEMBER, NO_PAGES, WALL
-from tests.browser.house import House
-from tests.browser.window import cut, too_wide, unusable
+from tests.browser import english, page_checks, routes
+from tests.browser.sample_data import MANAGER, MEMBER, NO_PAGES, WALL
+from tests.browser.used_site import UsedSite
+from tests.browser.window import cut_off, inaccessible, too_wide
 
 AREAS = sorted(found.parent.name for found in Path(fabgate.collector.__file__).parent.glob("pages/*/urls.py"))
-#: Areas that have no page in the house.
+#: Areas without a page on the site with sample data.
 ELSEWHERE = {"events", "wall"}
 
 
 def area_of(route: str) -> str:
-    """The package of pages that a route belongs to, by its name; what fits none is looked at with `home`."""
+    """Return the package of pages that a route belongs to by its name, else `home`."""
     wanted = {"my-minutes": "my", "accounts-keys": "keys", "sign-in": "signin", "welcome": "signin"}
     found = next((area for name, area in wanted.items() if route.startswith(name)), route.partition("-")[0])
     return found if found in AREAS else "home"
 
 
-@pytest.mark.parametrize("lang", walk.LOOKS)
+@pytest.mark.parametrize("lang", page_checks.LOOKS)
 @pytest.mark.parametrize("area", [area for area in AREAS if area not in ELSEWHERE])
-def test_a_page_is_usable_whole_and_in_its_language(house: House, visitor, area: str, lang: str) -> None:
-    wrong = []
-    mine = [page for page in house.pages if area_of(page["route"]) == area]
-    assert mine
-    for page in mine:
+def test_each_page_is_accessible_complete_and_translated(site: UsedSite, visitor, area: str, lang: str) -> None:
+    problems = []
+    pages = [page for page in site.pages if area_of(page["route"]) == area]
+    assert pages
+    for page in pages:
         status = 404 if page["route"] == "not-found" else 200
-        somebody = visitor(page["as"], lang)
-        wrong += walk.wrong_with(somebody, lang, page["path"], status=status, names=house.names)
-        somebody.page.goto("about:blank")  # it follows nothing any more
-    assert not wrong, "\n".join(wrong)
+        person = visitor(page["as"], lang)
+        problems += page_checks.problems(person, lang, page["path"], status=status, names=site.names)
+        person.page.goto("about:blank")  # stops its updates
+    assert not problems, "\n".join(problems)
 
 
-def test_every_page_of_the_table_of_rights_is_looked_at(house: House, tmp_path: Path) -> None:
-    looked = {page["route"] for page in house.pages}
-    assert {area_of(route) for route in looked} == set(AREAS) - ELSEWHERE, "a page that no look above comes by"
-    assert {"floor", "people-one", "use", "machines-one", "gates-one", "log", "my-minutes"} <= looked
-    there = routes.of_persons(tmp_path)
-    assert {"floor", "wall"} <= there
-    assert there - looked - WALL.keys() == NO_PAGES
+def test_every_page_in_the_table_of_rights_is_checked(site: UsedSite, tmp_path: Path) -> None:
+    checked = {page["route"] for page in site.pages}
+    assert {area_of(route) for route in checked} == set(AREAS) - ELSEWHERE, "no test above checks this area"
+    assert {"floor", "people-one", "use", "machines-one", "gates-one", "log", "my-minutes"} <= checked
+    readable = routes.readable_routes(tmp_path)
+    assert {"floor", "wall"} <= readable
+    assert readable - checked - WALL.keys() == NO_PAGES
 
 
-def test_what_is_not_looked_at_shows_no_page(house: House, visitor) -> None:
+def test_routes_that_are_not_checked_show_no_page(site: UsedSite, visitor) -> None:
     maya = visitor(MANAGER, "en")
     maya.page.goto("/people")
-    for route, path in house.no_pages.items():
+    for route, path in site.no_pages.items():
         kind = maya.page.evaluate(_KIND, path)
-        assert kind == "elsewhere" or not kind.startswith("text/html"), f"{route} shows a page: look at it"
+        assert kind == "elsewhere" or not kind.startswith("text/html"), f"{route} shows a page: check it"
 
 
-def test_on_a_phone_a_long_name_makes_room_for_the_state_beside_it(house: House, person) -> None:
-    visitor = person(house.address, lang="fr", width=390)
-    visitor.sign_in(MANAGER, house.password)
+def test_on_a_phone_a_long_name_leaves_room_for_the_state(site: UsedSite, person) -> None:
+    visitor = person(site.address, lang="fr", width=390)
+    visitor.sign_in(MANAGER, site.password)
     visitor.page.goto("/floor")
     card = visitor.page.locator("#at-print-1")
     one_line = card.locator(".state").bounding_box()["height"]
@@ -71,11 +71,9 @@ def test_on_a_phone_a_long_name_makes_room_for_the_state_beside_it(house: House,
 
 @pytest.mark.parametrize("lang", ["en", "fr"])
 @pytest.mark.parametrize("width", [360, 768, 1280])
-def test_the_bar_holds_whoever_is_signed_in_however_long_their_name(
-    house: House, person, lang: str, width: int
-) -> None:
-    visitor = person(house.address, lang=lang, width=width)
-    visitor.sign_in(MANAGER, house.password)
+def test_a_long_account_name_fits_in_the_bar(site: UsedSite, person, lang: str, width: int) -> None:
+    visitor = person(site.address, lang=lang, width=width)
+    visitor.sign_in(MANAGER, site.password)
     account = visitor.page.locator(".bar .menu").last
     account.locator("summary span").evaluate("(name) => { name.textContent = 'Françoise'.repeat(9); }")
     account.locator(".who strong").evaluate("(name) => { name.textContent = 'Françoise'.repeat(9); }")
@@ -85,9 +83,9 @@ def test_the_bar_holds_whoever_is_signed_in_however_long_their_name(
 
 @pytest.mark.parametrize("lang", ["en", "fr"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_a_menu_that_is_opened_lies_whole_within_the_window(house: House, person, lang: str, width: int) -> None:
-    visitor = person(house.address, lang=lang, width=width)
-    visitor.sign_in(MANAGER, house.password)
+def test_an_open_menu_fits_in_the_window(site: UsedSite, person, lang: str, width: int) -> None:
+    visitor = person(site.address, lang=lang, width=width)
+    visitor.sign_in(MANAGER, site.password)
     for menu, parts in (
         (visitor.page.locator(".bar .menu").first, "a"),
         (visitor.page.locator(".bar .menu").last, "button"),
@@ -102,9 +100,9 @@ def test_a_menu_that_is_opened_lies_whole_within_the_window(house: House, person
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_a_long_state_squeezes_no_date_beside_it(house: House, person, width: int) -> None:
-    visitor = person(house.address, lang="en", width=width)
-    visitor.sign_in(MEMBER, house.password)
+def test_a_long_state_does_not_wrap_the_date_next_to_it(site: UsedSite, person, width: int) -> None:
+    visitor = person(site.address, lang="en", width=width)
+    visitor.sign_in(MEMBER, site.password)
     visitor.page.goto("/my-minutes")
     row = visitor.page.locator(".mine .table tbody tr").first
     date = row.locator("time").first
@@ -120,11 +118,11 @@ def test_a_long_state_squeezes_no_date_beside_it(house: House, person, width: in
     assert held.bounding_box()["height"] <= before
 
 
-def test_a_page_that_is_too_wide_or_cut_or_unusable_or_english_is_found(house: House, person) -> None:
-    visitor = person(house.address, lang="fr", width=360)
-    visitor.sign_in(MANAGER, house.password)
-    assert not [*too_wide(visitor.page), *cut(visitor.page)]
-    assert not english.left(visitor.page, house.names)
+def test_a_page_that_is_too_wide_cut_off_inaccessible_or_english_is_found(site: UsedSite, person) -> None:
+    visitor = person(site.address, lang="fr", width=360)
+    visitor.sign_in(MANAGER, site.password)
+    assert not [*too_wide(visitor.page), *cut_off(visitor.page)]
+    assert not english.untranslated(visitor.page, site.names)
     visitor.page.evaluate(
         """() => {
           const wide = document.createElement("p");
@@ -137,15 +135,15 @@ def test_a_page_that_is_too_wide_or_cut_or_unusable_or_english_is_found(house: H
         }"""
     )
     assert "900" in "".join(too_wide(visitor.page)) or "px" in too_wide(visitor.page)[-1]
-    assert english.left(visitor.page, house.names) == {"Nobody was refused today."}
-    assert cut(visitor.page) == ["Members now, and who was one"]
-    assert any(found.startswith("button-name") for found in unusable(visitor.page))
+    assert english.untranslated(visitor.page, site.names) == {"Nobody was refused today."}
+    assert cut_off(visitor.page) == ["Members now, and who was one"]
+    assert any(found.startswith("button-name") for found in inaccessible(visitor.page))
     visitor.page.evaluate("() => fetch('http://192.0.2.1/').catch(() => 0)")
-    assert any("CSP" in said or "Content Security Policy" in said for said in visitor.complaints)
+    assert any("CSP" in text or "Content Security Policy" in text for text in visitor.complaints)
     visitor.complaints.clear()
 
 
-#: What an address answers with, without waiting for its end: a stream has none.
+#: Returns the content type of an answer without waiting for its end, which a stream does not have.
 _KIND = """async (path) => {
   const stop = new AbortController();
   const answer = await fetch(path, { redirect: "manual", signal: stop.signal });

@@ -1,4 +1,4 @@
-"""The wall of badges in a real browser: by mouse, by keyboard, by dragging, without script; usable, whole, in two languages."""
+"""Checks the wall of badges in a real browser: mouse, keyboard, dragging, no JavaScript; accessible and translated."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 
 from fabgate.demo.people import CARRIERS
-from tests.browser import walk
-from tests.browser.furnish import WALL
-from tests.browser.window import looks, too_wide, unusable
+from tests.browser import page_checks
+from tests.browser.sample_data import WALL
+from tests.browser.window import inaccessible, set_look, too_wide
 from tests.demo.running import Demo
 
-#: The narrowest telephone on which the wall is looked at.
+#: Pixels: the narrowest phone that is checked.
 NARROW = 320
-#: Wide enough for words in the bar, and not for long ones.
+#: Pixels: wide enough for short words in the bar, but not for long ones.
 TABLET = 768
 
 
 @pytest.fixture
 def visit(person, demo: Demo) -> Callable[..., Any]:
-    """Open the wall in a window of its own, with every machine free and whole."""
+    """Open the wall in a window of its own, with every machine free and in order."""
     demo.mend()
 
     def make(**looks: Any) -> Any:
@@ -32,23 +32,23 @@ def visit(person, demo: Demo) -> Callable[..., Any]:
     return make
 
 
-def machine(window: Any, gate: str, words: str) -> None:
-    """Wait until a machine says so."""
+def wait_for_machine(window: Any, gate: str, words: str) -> None:
+    """Wait until the card of a machine shows these words."""
     window.locator(f"#at-{gate}", has_text=words).wait_for()
 
 
-def test_a_badge_is_taken_and_tapped_and_the_page_follows_by_itself(visit) -> None:
+def test_a_chosen_badge_is_tapped_and_the_page_updates(visit) -> None:
     window = visit()
     window.get_by_label("Ada").first.check(force=True)
     window.locator("#tap-laser-1").click()
-    machine(window, "laser-1", "Power on")
-    machine(window, "laser-1", "Hello Ada")
+    wait_for_machine(window, "laser-1", "Power on")
+    wait_for_machine(window, "laser-1", "Hello Ada")
     assert "/wall" in window.url
     assert "?card" not in window.url  # the page was not loaded again
     window.locator("#said", has_text="Hello Ada").wait_for(state="attached")
 
 
-def test_what_the_display_says_is_read_out_however_late_the_page_hears_of_it(visit) -> None:
+def test_the_display_is_read_out_even_if_the_page_learns_of_it_late(visit) -> None:
     window = visit()
     window.clock.install()
     window.route("**/wall/now", lambda route: route.fulfill(status=204))
@@ -61,69 +61,69 @@ def test_what_the_display_says_is_read_out_however_late_the_page_hears_of_it(vis
     window.locator("#said", has_text="Hello Ada").wait_for(state="attached")
 
 
-def test_who_has_only_a_keyboard_does_the_same_and_keeps_the_place(visit) -> None:
+def test_the_keyboard_does_the_same_and_keeps_the_focus(visit) -> None:
     window = visit()
     window.locator("#card-ada").focus()
     window.keyboard.press("ArrowRight")
     assert window.locator("#card-bob").is_checked()
     window.locator("#tap-laser-1").focus()
     window.keyboard.press("Enter")
-    machine(window, "laser-1", "Bonjour Bob")
+    wait_for_machine(window, "laser-1", "Bonjour Bob")
     assert window.evaluate("document.activeElement.id") == "tap-laser-1"
 
 
 def test_a_badge_is_dragged_onto_a_machine(visit) -> None:
     window = visit()
     window.locator('label[for="card-stranger"]').drag_to(window.locator("#at-printer-1"))
-    machine(window, "printer-1", "Refused: unknown badge")
+    wait_for_machine(window, "printer-1", "Refused: unknown badge")
 
 
-def test_without_a_badge_in_the_hand_nothing_is_tapped(visit) -> None:
+def test_without_a_chosen_badge_nothing_is_tapped(visit) -> None:
     window = visit()
     window.locator("#tap-laser-1").click()
     assert window.evaluate("document.activeElement.name") == "card"
     assert "Power off" in window.locator("#at-laser-1").inner_text()
 
 
-def test_what_is_broken_is_seen_at_once_and_can_be_mended(visit) -> None:
+def test_a_pulled_network_or_mains_shows_at_once_and_can_be_restored(visit) -> None:
     window = visit()
     window.locator("#network-saw-1").click()
-    machine(window, "saw-1", "pulled")
+    wait_for_machine(window, "saw-1", "pulled")
     window.locator("#network-saw-1").click()
-    machine(window, "saw-1", "connected")
+    wait_for_machine(window, "saw-1", "connected")
     window.locator("#mains-saw-1").click()
-    machine(window, "saw-1", "No mains")
+    wait_for_machine(window, "saw-1", "No mains")
     assert window.locator("#tap-saw-1").is_disabled()
     window.locator("#mains-saw-1").click()
-    machine(window, "saw-1", "Free")
+    wait_for_machine(window, "saw-1", "Free")
 
 
-def test_without_script_every_button_still_works(visit, demo: Demo) -> None:
+def test_without_javascript_every_button_still_works(visit, demo: Demo) -> None:
     window = visit(script=False)
     window.locator("#card-mo").check(force=True)
     window.locator("#tap-laser-1").click()
     window.wait_for_url("**/wall?card=mo*")
     assert window.locator("#card-mo").is_checked()
     demo.until("laser-1", "Mo was refused")
-    window.reload()  # by itself it follows nothing
-    machine(window, "laser-1", "Mo was refused")
+    window.reload()  # without JavaScript it does not update
+    wait_for_machine(window, "laser-1", "Mo was refused")
 
 
-@pytest.mark.parametrize("lang", walk.LOOKS)
-def test_it_is_usable_whole_and_in_its_language(person, demo: Demo, lang: str) -> None:
+@pytest.mark.parametrize("lang", page_checks.LOOKS)
+def test_the_wall_is_accessible_complete_and_translated(person, demo: Demo, lang: str) -> None:
     visitor = person(demo.workshop.address, lang=lang)
     visitor.page.goto(demo.wall.link())
     names = {*CARRIERS.values(), *(gate.title for gate in demo.workshop.gates)}
-    wrong = walk.wrong_with(visitor, lang, WALL["wall"], names=names)
-    looks(visitor.page, NARROW, dark=lang == "fr")
-    wrong += [*too_wide(visitor.page), *unusable(visitor.page)]
-    looks(visitor.page, TABLET, dark=lang == "en")
-    wrong += too_wide(visitor.page)
-    wrong += walk.wrong_with(visitor, lang, WALL["wall-enter"], status=404, names=names)
-    assert not wrong, "\n".join(wrong)
+    problems = page_checks.problems(visitor, lang, WALL["wall"], names=names)
+    set_look(visitor.page, NARROW, dark=lang == "fr")
+    problems += [*too_wide(visitor.page), *inaccessible(visitor.page)]
+    set_look(visitor.page, TABLET, dark=lang == "en")
+    problems += too_wide(visitor.page)
+    problems += page_checks.problems(visitor, lang, WALL["wall-enter"], status=404, names=names)
+    assert not problems, "\n".join(problems)
 
 
-def test_the_part_that_is_asked_for_again_is_no_page(demo: Demo) -> None:
+def test_the_live_part_is_not_a_whole_page(demo: Demo) -> None:
     part = demo.browser.get(f"{demo.workshop.address}/wall/now").body
     assert "played-machine" in part
     assert "<html" not in part

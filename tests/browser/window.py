@@ -1,4 +1,4 @@
-"""A real browser: its windows, who is signed in in them, and everything that it complains of."""
+"""A real browser: its windows, who is signed in, and the errors in its console."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from typing import Any
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import sync_playwright
 
-from tests.browser.house import EVENING
+from tests.browser.used_site import EVENING
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "/usr/bin/chromium"
-#: Its own sandbox needs an account that is not root; /dev/shm is small in a container.
+#: Chromium's sandbox does not run as root; /dev/shm is small in a container.
 FLAGS = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-#: Milliseconds; as generous as a busy machine needs.
+#: Milliseconds; a busy computer needs long.
 PATIENCE_MS = 60_000
 HEIGHT = 844
 LOCALES = {"en": "en_GB", "fr": "fr_FR"}
-_TELL_OF_CSP = """
+_REPORT_CSP = """
 document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} refused ${event.blockedURI} at ${event.sourceFile}:${event.lineNumber}`));
 """
 
-#: Only what is found comes out of the page: all that is in order is most of the answer.
-_UNUSABLE = """async () => {
+#: Returns violations only: what passes is most of the result.
+_ACCESSIBILITY = """async () => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"] });
   return violations.flatMap((row) => row.nodes.slice(0, 3).map((node) => `${row.id}: ${node.html.slice(0, 160)}`));
 }"""
 
 
-def is_there() -> bool:
+def is_installed() -> bool:
     return Path(CHROMIUM).exists()
 
 
 @contextmanager
 def chromium(lang: str = "en") -> Iterator[Any]:
-    """Start the browser; what it draws itself, such as the fields of days, is in `lang`."""
+    """Start the browser; its own controls, such as date fields, are in `lang`."""
     with sync_playwright() as player:
         browser = player.chromium.launch(
             executable_path=CHROMIUM, args=FLAGS, env={**os.environ, "LANGUAGE": LOCALES[lang]}
@@ -49,7 +49,7 @@ def chromium(lang: str = "en") -> Iterator[Any]:
 
 
 class Person:
-    """Somebody at a browser: a context with cookies of its own, and `complaints` of all its windows."""
+    """One user of the browser: a context with its own cookies, and `complaints`: the console errors of all its windows."""
 
     def __init__(
         self,
@@ -76,13 +76,13 @@ class Person:
             java_script_enabled=script,
         )
         self.context.set_default_timeout(PATIENCE_MS)
-        self.context.add_init_script(_TELL_OF_CSP)
+        self.context.add_init_script(_REPORT_CSP)
         self.page = self.open()
 
     def open(self, path: str = "") -> Any:
         """Open one more window."""
         page = self.context.new_page()
-        page.on("console", lambda said: self._note(said) if said.type in {"error", "warning"} else None)
+        page.on("console", lambda message: self._note(message) if message.type in {"error", "warning"} else None)
         page.on("response", self._note_answer)
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
         if path:
@@ -106,25 +106,25 @@ class Person:
         if response.status >= 400 and response.request.is_navigation_request():
             self._refused.add(response.url)
 
-    def _note(self, said: Any) -> None:
-        # The browser tells of a page that answers 4xx as of an error; that one is asked for on purpose.
-        where = said.location.get("url", "")
-        if where not in self._refused or "Failed to load resource" not in said.text:
-            self.complaints.append(f"{where}: {said.text}")
+    def _note(self, message: Any) -> None:
+        # The browser reports a page that answers 4xx as an error, but tests request such pages on purpose.
+        where = message.location.get("url", "")
+        if where not in self._refused or "Failed to load resource" not in message.text:
+            self.complaints.append(f"{where}: {message.text}")
 
 
-def looks(page: Any, width: int, *, dark: bool) -> None:
-    """Turn the window to another width and other colours, as a phone is turned and as evening comes."""
+def set_look(page: Any, width: int, *, dark: bool) -> None:
+    """Change the width and the colours of the window."""
     page.set_viewport_size({"width": width, "height": HEIGHT})
     page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
 
 
 def too_wide(page: Any) -> list[str]:
-    """Return what makes the page scroll sideways; nothing where it does not, once it has drawn itself at its width."""
+    """Return what makes the page scroll sideways, once its layout has settled; empty if it does not."""
     found: list[str] = page.evaluate(
         """async () => {
           const isTooWide = () => document.documentElement.scrollWidth > document.documentElement.clientWidth;
-          const until = performance.now() + 5_000; // a chart follows its page a frame later
+          const until = performance.now() + 5_000; // a chart adjusts to its page a frame later
           while (isTooWide() && performance.now() < until) await new Promise(requestAnimationFrame);
           const width = document.documentElement.clientWidth;
           if (!isTooWide()) return [];
@@ -135,8 +135,8 @@ def too_wide(page: Any) -> list[str]:
     return found
 
 
-def cut(page: Any) -> list[str]:
-    """Return the choices of lists that are not seen whole."""
+def cut_off(page: Any) -> list[str]:
+    """Return the selected options of lists that are cut off."""
     found: list[str] = page.evaluate(
         """() => {
           const pen = document.createElement("canvas").getContext("2d");
@@ -152,9 +152,9 @@ def cut(page: Any) -> list[str]:
     return found
 
 
-def unusable(page: Any) -> list[str]:
-    """Return what axe-core finds that somebody cannot use: the rule, and where."""
+def inaccessible(page: Any) -> list[str]:
+    """Return the accessibility problems that axe-core finds: the rule, and where."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
-    found: list[str] = page.evaluate(_UNUSABLE)
+    found: list[str] = page.evaluate(_ACCESSIBILITY)
     return found

@@ -30,7 +30,7 @@ from fabgate.collector.models.fields import Flag
 from fabgate.collector.processes.migration import GROWING
 from fabgate.collector.processes.worker import Worker
 from fabgate.collector.sessions import corrections
-from tests.browser import furnish
+from tests.browser import sample_data
 from tests.collector.gates import Journal
 from tests.collector.plans import Asked, Walk, listening, plans
 
@@ -56,7 +56,7 @@ OF_AN_IMAGE: Final = '"opened_seq" > '
 @pytest.fixture
 def asked(own_data: Any, told: list[Any]) -> Asked:
     """What ingest, pages, API, rosters and the worker ask of a workshop that has been open for two months."""
-    found = furnish.fill()
+    found = sample_data.fill()
     now = datetime.now(UTC)
     with listening() as statements:
         _gates_say(now)
@@ -114,7 +114,7 @@ def _people_look(pages: list[dict[str, str]]) -> None:
         *(f"/use/refusals?period=last-month{one}" for one in who),
         *(f"/use/usage?period=last-month{one}" for one in who),
     ]
-    for page in [*pages, *({"path": path, "as": furnish.MANAGER} for path in lists)]:
+    for page in [*pages, *({"path": path, "as": sample_data.MANAGER} for path in lists)]:
         client = Client(headers={"host": "localhost"}, SERVER_NAME="localhost")
         if page["as"]:
             client.force_login(Account.objects.get(name=page["as"]))

@@ -1,4 +1,4 @@
-"""A collector that people have used for two months, on a port of its own: real processes, a broker, no gates."""
+"""A site after two months of use: a broker and a collector as real processes on ports of their own, without gates."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from fabgate.demo import broker
 from fabgate.demo.ports import free_port
 from fabgate.demo.process import Process, wait_for
 
-#: The machine that runs this may be busy; whoever waits for something waits so long.
+#: Seconds to wait for anything; the computer that runs the tests may be busy.
 PATIENCE_S = 120
 
 
 def _evening() -> str:
-    """Return a time zone in which it is about six in the evening: no test of ours is run at midnight."""
+    """Return a time zone in which it is about six in the evening, so that no test runs at midnight."""
     ahead = (18 - datetime.now(UTC).hour + 12) % 24 - 12
-    return f"Etc/GMT{-ahead:+d}"  # where the signs are the other way round
+    return f"Etc/GMT{-ahead:+d}"  # these names have the sign reversed
 
 
 EVENING = _evening()
-#: What there is to see in a furnished house, beside what the collector keeps there.
+#: The file in the data folder with the addresses and names that sample_data printed.
 _FOUND = "found.json"
 
 
-def furnish(folder: Path) -> None:
-    """Fill `folder` with what such a collector keeps. It takes seconds: whoever opens several houses copies one."""
+def make_sample_data(folder: Path) -> None:
+    """Fill `folder` with the data of such a collector. It takes seconds, so several sites copy one folder."""
     made = subprocess.run(
-        [sys.executable, "-m", "tests.browser.furnish"],
-        env={**os.environ, **_environment(folder), "FABGATE_MQTT_PORT": "1"},  # nobody is to be told
+        [sys.executable, "-m", "tests.browser.sample_data"],
+        env={**os.environ, **_environment(folder), "FABGATE_MQTT_PORT": "1"},  # no broker
         capture_output=True,
         text=True,
         check=False,
@@ -50,12 +50,12 @@ def _environment(folder: Path) -> dict[str, str]:
     return {"FABGATE_SITE": "lyon", "FABGATE_TZ": EVENING, "FABGATE_DATA": str(folder)}
 
 
-class House:
-    """A copy of what is `furnished`, and open. `pages` are the addresses to look at: route, path and who opens it."""
+class UsedSite:
+    """A running collector on a copy of `sample_data`. `pages` are the addresses to check: route, path and account."""
 
-    def __init__(self, folder: Path, furnished: Path) -> None:
+    def __init__(self, folder: Path, sample_data: Path) -> None:
         data = folder / "collector"
-        shutil.copytree(furnished, data)
+        shutil.copytree(sample_data, data)
         self._broker, mqtt_port = broker.start(folder)
         self.environment = {
             **_environment(data),
@@ -64,14 +64,14 @@ class House:
         }
         found = json.loads((data / _FOUND).read_text(encoding="utf-8"))
         self.pages: list[dict[str, str]] = found["pages"]
-        #: By route, what is said to show no page.
+        #: By route, the addresses that show no page.
         self.no_pages: dict[str, str] = found["no_pages"]
-        #: What people called things; it is in no language.
+        #: Names that people chose, which belong to no language.
         self.names: list[str] = found["names"]
         self.password: str = found["password"]
         self.web = Process(["collector", "web"], folder / "web.log", self.environment)
         self.web.start()
-        wait_for("the house's web server", self._answers, timeout_s=PATIENCE_S)
+        wait_for("the site's web server", self._answers, timeout_s=PATIENCE_S)
         self._gates = self._feed()
 
     @property
@@ -87,8 +87,8 @@ class House:
         finally:
             _end(feed)
 
-    def happens(self, member: str) -> None:
-        """Let a member begin at the CNC mill."""
+    def starts(self, member: str) -> None:
+        """Let a member start at the CNC mill."""
         _end(self._feed("--once", member))
 
     def close(self) -> None:
@@ -110,17 +110,17 @@ class House:
 
 
 def _end(feed: subprocess.Popen[bytes]) -> None:
-    """It ends when its input does."""
+    """Close the feed's input, which ends it."""
     feed.communicate()
     assert feed.returncode == 0
 
 
 def answers(address: str) -> bool:
-    """Whether a collector's pages can be opened there."""
+    """Whether a collector answers at this address."""
     try:
         urllib.request.urlopen(f"{address}/healthz", timeout=PATIENCE_S).close()
     except urllib.error.HTTPError:
-        return True  # it answers; what it misses may start later
+        return True  # it answers; another part of it may start later
     except OSError:
         return False
     return True

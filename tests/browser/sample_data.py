@@ -1,7 +1,7 @@
-"""Which pages are there, in a workshop that has been open for two months? In one process, before its web server runs.
+"""Fills a collector with two months of a workshop, before its web server starts, and lists the addresses of its pages.
 
-``python -m tests.browser.furnish`` fills the collector that the environment names, and prints as JSON an address for
-every route that a person opens. A route for which nothing is chosen here ends it: no new page goes unseen.
+``python -m tests.browser.sample_data`` fills the collector that the environment names, and prints as JSON an address for
+every route that a person can open. It fails for a route that needs values and has none here, so that no new page is missed.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Any, Final
 from fabgate.collector.base import key_files
 from fabgate.collector.processes import start
 
-#: What signs in, and the only password here.
+#: The names of two accounts, and the password of all.
 PASSWORD: Final = "three green chairs"
 MANAGER: Final = "maya"
 MEMBER: Final = "zoe"
-#: What answers with no page: a stream, a file, the way to another route, or a part of a page.
+#: Routes that answer with something other than a page: a stream, a file, a redirect, or part of a page.
 NO_PAGES: Final = {"home", "floor-events", "use-export-csv", "use-export-xlsx", "wall-now"}
-#: What only a simulated workshop has, and the addresses at which it is looked at there.
+#: Routes of simulated workshops only, with the addresses that are checked there.
 WALL: Final = {"wall": "/wall", "wall-enter": "/enter/used-up"}
-#: Who opens a page, where it is not the manager; nobody at all: "".
+#: The account that opens a page instead of the manager; "" for none.
 OPENED_BY: Final = {"sign-in": "", "welcome": ""}
 
 
 def main() -> None:
-    """Fill it and print what there is to see."""
+    """Fill the collector and print its pages."""
     start.prepare()
     json.dump(fill(), sys.stdout)
 
@@ -36,8 +36,8 @@ def main() -> None:
 def fill() -> dict[str, Any]:
     """Fill the collector that Django is set up for; return its addresses, names and password."""
     _people_and_machines()
-    _this_hour()
-    _done_by_hand()
+    _recent_refusals()
+    _pages_used()
     return {"pages": _pages(), "no_pages": _no_pages(), "names": _names(), "password": PASSWORD}
 
 
@@ -66,8 +66,8 @@ def _people_and_machines() -> None:
         laser.save()
 
 
-def _this_hour() -> None:
-    """A drill, at which three people were refused lately: a stranger, one without the training, one who owes money."""
+def _recent_refusals() -> None:
+    """Add a drill with three recent refusals: an unknown badge, a missing training, a payment due."""
     from django.conf import settings
 
     from fabgate.collector.intake.store import Store
@@ -85,20 +85,20 @@ def _this_hour() -> None:
     key_files.write_secret(own / "seal.keys", key_files.new_key("s1"))
     now = datetime.now(UTC)
     journal = Journal(gate="drill-1", site=settings.ENVIRONMENT.site)
-    said = [journal.write("gate.started", time=now - timedelta(days=1), version="1.0.0")]
+    messages = [journal.write("gate.started", time=now - timedelta(days=1), version="1.0.0")]
     for minutes, number, reason in ((48, 7, "payment-due"), (19, 20, "training-missing"), (4, 0, "unknown-badge")):
         who = (
             {"badge": "c0ffee" + "0" * 58}
             if not number
             else {"member": f"m-{number}", "badge": workshop._digest(number)}
         )
-        said.append(journal.write("access.refused", time=now - timedelta(minutes=minutes), reasons=[reason], **who))
-    said += [journal.state(state="idle"), journal.status(version="1.0.0", reader="ok", synced=True)]
-    Store(settings.ENVIRONMENT.site).store(said, now)
+        messages.append(journal.write("access.refused", time=now - timedelta(minutes=minutes), reasons=[reason], **who))
+    messages += [journal.state(state="idle"), journal.status(version="1.0.0", reader="ok", synced=True)]
+    Store(settings.ENVIRONMENT.site).store(messages, now)
 
 
-def _done_by_hand() -> None:
-    """What people did on the pages: a loan, a group, opening hours, a block, a correction, a key, a command."""
+def _pages_used() -> None:
+    """Add what people do on pages: a loan, a group, opening hours, a block, a correction, a key, a command."""
     from fabgate import badge
     from fabgate.collector.db import audit
     from fabgate.collector.models import ApiKey, Badge, Gate, Group, Member, Opening, Order, SpecialDay, UsageSession
@@ -149,13 +149,11 @@ def _pages() -> list[dict[str, str]]:
         try:
             path = reverse(route, kwargs=parts)
         except NoReverseMatch as error:
-            raise SystemExit(
-                f"{route}: choose in tests/browser/furnish.py what its page shall show ({error})"
-            ) from None
+            raise SystemExit(f"{route}: choose in tests/browser/sample_data.py what its page shows ({error})") from None
         who = OPENED_BY.get(
             route, MANAGER if right.may(Account.MANAGER, "GET") and not route.startswith("my-") else MEMBER
         )
-        found += [{"route": route, "path": path + asked, "as": who} for asked in query]
+        found += [{"route": route, "path": path + string, "as": who} for string in query]
     return [*found, {"route": "not-found", "path": "/nowhere", "as": MANAGER}]
 
 
@@ -168,14 +166,14 @@ def _no_pages() -> dict[str, str]:
 
 
 def _names() -> list[str]:
-    """Return what people called things: it stays as they wrote it in every language."""
+    """Return names that people chose, which are never translated."""
     from fabgate.collector.models import Machine, Training
 
     return [*map(str, Machine.objects.all()), *map(str, Training.objects.all())]
 
 
 def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
-    """Return, by route, the places of its path and the query strings with which it is looked at."""
+    """Return, by route, the values of its path and the query strings to check."""
     from django.utils import timezone
 
     from fabgate.collector.models import (
@@ -227,7 +225,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
 
 
 def _list() -> bytes:
-    """Return a list of members with one who is new, one who is called differently, and a line that cannot be read."""
+    """Return a list of members with a new person, a changed name, and a row with an error."""
     rows = (
         "id;name;badges;email",
         "m-1;Zoé Müller;04:01:B2:C3:D4:E5:80;zoe@example.org",

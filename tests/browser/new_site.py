@@ -1,4 +1,4 @@
-"""A workshop on its first day: broker, collector and one simulated gate, each a real process, and nobody who can sign in."""
+"""A site on its first day: broker, collector and one simulated gate as real processes, and no account yet."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.process import Process, wait_for
 from fabgate.demo.taps import BETWEEN_TAPS_S, hold
 from fabgate.demo.workshop import Workshop
-from tests.browser.house import PATIENCE_S, answers
+from tests.browser.used_site import PATIENCE_S, answers
 
 GATE, MACHINE, TITLE = "laser-1", "laser", "Laser 1"
-#: What a gate writes down when somebody has tapped.
+#: The entries that a tap can cause.
 ANSWERS = {f"fabgate.{kind}.v1" for kind in ("session.started", "session.ended", "access.refused")}
 
 
-class Shop:
-    """It is open; `first_link` is what the collector printed when it started."""
+class NewSite:
+    """A running site; `first_link` is the link that the collector printed when it started."""
 
     def __init__(self, folder: Path) -> None:
         self.workshop = Workshop(folder)
         try:
             self.gate = self.workshop.let_in(GATE, MACHINE, TITLE, mode="tap", limit_s=3600)
-            _asks_only_when_told(self.gate)
+            _fetch_roster_hourly(self.gate)
             self.log = folder / "run.log"
             self._run = Process(["collector", "run"], self.log, self.workshop.environment)
             self._run.start()
@@ -48,7 +48,7 @@ class Shop:
         return self.workshop.address
 
     def tap(self, card: str) -> None:
-        """Hold a card to the reader until the gate has written down what it makes of it."""
+        """Hold a card to the reader until the gate has written an entry about it."""
         before = len(self.gate.entries())
         time.sleep(BETWEEN_TAPS_S)
         hold(self.gate.socket, card, "an answer to a tap", lambda: self._answered(before))
@@ -56,13 +56,13 @@ class Shop:
     def until(self, what: str, found: Any) -> None:
         wait_for(what, found, timeout_s=PATIENCE_S)
 
-    def is_on(self) -> None:
+    def wait_until_on(self) -> None:
         self.until("power", lambda: self.gate.observer.on)
 
-    def is_off(self) -> None:
-        self.until("the power to fall", lambda: not self.gate.observer.on)
+    def wait_until_off(self) -> None:
+        self.until("power off", lambda: not self.gate.observer.on)
 
-    def refused(self, *reasons: str) -> None:
+    def wait_until_refused(self, *reasons: str) -> None:
         """Wait until the newest refusal in the gate's journal has these reasons."""
         self.until(f"a refusal for {reasons}", lambda: self._last("access.refused").get("reasons") == list(reasons))
 
@@ -90,8 +90,8 @@ class Shop:
         return answers(self.address)
 
 
-def _asks_only_when_told(gate: SimulatedGate) -> None:
-    """Let the gate fetch its roster once an hour: what it knows sooner, it was told."""
+def _fetch_roster_hourly(gate: SimulatedGate) -> None:
+    """Let the gate fetch its roster once an hour, so that it can only get a newer one sooner by being nudged."""
     found = json.loads(gate.config.read_text(encoding="utf-8"))
     found["roster"]["fetch_every_s"] = 3600
     gate.config.write_text(json.dumps(found), encoding="utf-8")
