@@ -1,4 +1,4 @@
-"""Where is what we ship?"""
+"""Folders of the files that we ship."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ SYSTEMD, CONFIG, HARDWARE, DOCS = (ROOT / name for name in ("systemd", "config",
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """The fenced code blocks of a page in one language."""
+    """Return the fenced code blocks of a page in one language."""
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

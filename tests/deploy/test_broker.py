@@ -1,4 +1,4 @@
-"""Does a real Mosquitto with the configuration, the access list and the certificates that we ship do what they say?"""
+"""Checks a real Mosquitto with the configuration, access list and certificates that we ship."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ pytestmark = [
 
 LASER, SAW = wire.GateTopics("lyon", "laser-1"), wire.GateTopics("lyon", "saw")
 COLLECTOR = "lyon/collector"
-#: What a gate says, and what is said to it.
-SAYS = ("event/session/ended", "status", "state", "reply")
-HEARS = ("ack", "command", "roster")
+#: The last parts of the topics that a gate publishes, and of those that it receives.
+PUBLISHED = ("event/session/ended", "status", "state", "reply")
+RECEIVED = ("ack", "command", "roster")
 
 
 @dataclass
 class Shipped(Mosquitto):
-    """Our own mosquitto.conf, with its paths and ports moved to where a test may be."""
+    """Our own mosquitto.conf, with paths and ports that a test may use."""
 
     certificates: Path = Path()
     certificate_port: int = field(default_factory=free_port)
 
     def config(self) -> str:
-        # Lines that begin with "#" and no blank are settings: here both listeners are on.
+        # Lines that begin with "#" without a blank are optional settings; this turns on both listeners.
         text = re.sub(r"^#(?=\S)", "", (CONFIG / "mosquitto.conf").read_text(), flags=re.MULTILINE)
         for shipped, here in (
             ("listener 8883", f"listener {self.port} 127.0.0.1"),
@@ -64,7 +64,7 @@ class Shipped(Mosquitto):
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory) -> Path:
-    """The workshop's authority and the broker's certificate, made by the commands of docs/install.md."""
+    """Make the workshop's certificate authority and the broker's certificate by the commands of docs/install.md."""
     home = tmp_path_factory.mktemp("authority")
     commands = next(block for block in blocks(DOCS / "install.md", "sh") if "-CA ca.crt" in block)
     script = commands.replace("/root/fabgate-ca", str(home))
@@ -87,20 +87,20 @@ def broker(tmp_path_factory, authority) -> Iterator[Shipped]:
     found.stop()
 
 
-def trusting(authority: Path) -> ssl.SSLContext:
-    """As fabgate.gate.uplink.connection makes it; the name in the certificate is looked at by a test of its own."""
+def tls_context(authority: Path) -> ssl.SSLContext:
+    """Return a context like that of fabgate.gate.uplink.connection; a test of its own checks the name in the certificate."""
     context = ssl.create_default_context(cafile=str(authority / "ca.crt"))
     context.check_hostname = False
     return context
 
 
 class Client:
-    """One connection that remembers what it was told."""
+    """One connection that keeps the messages it receives."""
 
     def __init__(
         self, port: int, context: ssl.SSLContext, account: str | None, password: str | None, **options
     ) -> None:
-        self.heard: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
+        self.received: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
         self._answers: SimpleQueue[Any] = SimpleQueue()
         self.lost = threading.Event()
         self.paho = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5, **options)
@@ -110,7 +110,7 @@ class Client:
         self.paho.on_connect = lambda _c, _u, _f, reason, _p: self._answers.put(reason)
         self.paho.on_publish = lambda _c, _u, _m, reason, _p: self._answers.put(reason)
         self.paho.on_subscribe = lambda _c, _u, _m, reasons, _p: self._answers.put(reasons[0])
-        self.paho.on_message = lambda _c, _u, message: self.heard.put((message.topic, message.payload))
+        self.paho.on_message = lambda _c, _u, message: self.received.put((message.topic, message.payload))
         self.paho.on_disconnect = lambda *_: self.lost.set()
         self.paho.connect("127.0.0.1", port)
         self.paho.loop_start()
@@ -120,15 +120,15 @@ class Client:
         """Publish with QoS 1; return why the broker refuses, or "Success"."""
         self.paho.publish(topic, payload, qos=1, retain=retain)
         reason = self._answers.get(timeout=HANGS_S)
-        return str(reason) if reason.is_failure else "Success"  # success, too, is that nobody listens
+        return str(reason) if reason.is_failure else "Success"  # "no matching subscribers" is a success, too
 
     def subscribe(self, topic: str) -> None:
         self.paho.subscribe(topic, qos=1)
         self._answers.get(timeout=HANGS_S)
 
-    def hears(self) -> tuple[str, bytes] | None:
+    def next_message(self) -> tuple[str, bytes] | None:
         try:
-            return self.heard.get(timeout=HANGS_S)
+            return self.received.get(timeout=HANGS_S)
         except Empty:
             return None
 
@@ -139,12 +139,12 @@ class Client:
 
 @pytest.fixture
 def connect(broker, authority):
-    """Connect as an account; by its password unless told otherwise."""
+    """Connect as an account, by default with its password."""
     with contextlib.ExitStack() as stack:
 
         def connected(account: str | None, password: str | None = "", **options) -> Client:
             secret = f"{account}'s secret" if password == "" else password
-            client = Client(broker.port, trusting(authority), account, secret, **options)
+            client = Client(broker.port, tls_context(authority), account, secret, **options)
             stack.callback(client.close)
             return client
 
@@ -154,35 +154,35 @@ def connect(broker, authority):
 # --- what a gate may do -----------------------------------------------------------------------------------------------
 
 
-def test_a_gate_says_its_events_status_state_and_replies_and_the_collector_hears_them(connect):
+def test_the_collector_receives_a_gates_events_status_state_and_replies(connect):
     collector, gate = connect(COLLECTOR), connect(LASER.account)
     for topic in wire.collector_subscriptions("lyon"):
         collector.subscribe(topic)
-    for leaf in SAYS:
+    for leaf in PUBLISHED:
         assert gate.publish(f"{LASER.base}/{leaf}") == "Success"
-        assert collector.hears() == (f"{LASER.base}/{leaf}", b"{}")
+        assert collector.next_message() == (f"{LASER.base}/{leaf}", b"{}")
 
 
-def test_the_collector_says_acks_commands_and_rosters_and_the_gate_hears_them(connect):
+def test_a_gate_receives_the_collectors_acks_commands_and_rosters(connect):
     collector, gate = connect(COLLECTOR), connect(LASER.account)
-    for leaf in HEARS:
+    for leaf in RECEIVED:
         gate.subscribe(f"{LASER.base}/{leaf}")
         assert collector.publish(f"{LASER.base}/{leaf}") == "Success"
-        assert gate.hears() == (f"{LASER.base}/{leaf}", b"{}")
+        assert gate.next_message() == (f"{LASER.base}/{leaf}", b"{}")
 
 
-def test_a_gate_learns_from_the_collectors_status_whose_acks_count(connect):
+def test_a_gate_receives_the_status_of_the_collector(connect):
     collector, gate = connect(COLLECTOR), connect(LASER.account)
     gate.subscribe(wire.collector_status_topic("lyon"))
     assert collector.publish(wire.collector_status_topic("lyon")) == "Success"
-    assert gate.hears() == (wire.collector_status_topic("lyon"), b"{}")
+    assert gate.next_message() == (wire.collector_status_topic("lyon"), b"{}")
 
 
-# --- what it may not --------------------------------------------------------------------------------------------------
+# --- what a gate may not do -------------------------------------------------------------------------------------------
 
 FORBIDDEN = [
-    *(f"{SAW.base}/{leaf}" for leaf in (*SAYS, *HEARS)),
-    *(f"{LASER.base}/{leaf}" for leaf in HEARS),
+    *(f"{SAW.base}/{leaf}" for leaf in (*PUBLISHED, *RECEIVED)),
+    *(f"{LASER.base}/{leaf}" for leaf in RECEIVED),
     f"{LASER.base}/anything",
     LASER.base,
     wire.collector_status_topic("lyon"),
@@ -195,44 +195,44 @@ FORBIDDEN = [
 
 
 @pytest.mark.parametrize("topic", FORBIDDEN)
-def test_a_gate_cannot_speak_as_its_neighbour_nor_acknowledge_or_command_itself(connect, topic):
+def test_a_gate_cannot_publish_as_another_gate_or_as_the_collector(connect, topic):
     listener, gate = connect(COLLECTOR), connect(LASER.account)
     neighbour = connect(SAW.account)
-    for heard in wire.collector_subscriptions("lyon"):
-        listener.subscribe(heard)
+    for topic_filter in wire.collector_subscriptions("lyon"):
+        listener.subscribe(topic_filter)
     for client, base in ((neighbour, SAW.base), (gate, LASER.base)):
         client.subscribe(f"{base}/#")
     assert gate.publish(topic, b"forged") == "Not authorized"
-    # What comes next is the first thing that anybody hears: the forged message reached nobody.
+    # The next message is the first one that any client receives: the forged one reached none of them.
     neighbour.publish(f"{SAW.base}/state", b"true")
     listener.publish(f"{SAW.base}/ack", b"true")
     listener.publish(f"{LASER.base}/ack", b"true")
-    assert listener.hears() == (f"{SAW.base}/state", b"true")
-    assert neighbour.hears() == (f"{SAW.base}/ack", b"true")
-    assert gate.hears() == (f"{LASER.base}/ack", b"true")
+    assert listener.next_message() == (f"{SAW.base}/state", b"true")
+    assert neighbour.next_message() == (f"{SAW.base}/ack", b"true")
+    assert gate.next_message() == (f"{LASER.base}/ack", b"true")
 
 
 @pytest.mark.parametrize("wanted", ["#", "fabgate/v1/lyon/+/#", f"{SAW.base}/#", f"{SAW.base}/command", "$SYS/#"])
-def test_a_gate_reads_nothing_of_its_neighbour_whatever_it_subscribes_to(connect, wanted):
+def test_a_gate_receives_no_messages_of_another_gate_whatever_it_subscribes_to(connect, wanted):
     collector, gate, neighbour = connect(COLLECTOR), connect(LASER.account), connect(SAW.account)
     gate.subscribe(wanted)
     gate.subscribe(f"{LASER.base}/roster")
-    assert gate.heard.empty()
-    for leaf in HEARS:
+    assert gate.received.empty()
+    for leaf in RECEIVED:
         assert collector.publish(f"{SAW.base}/{leaf}", b"private") == "Success"
-    for leaf in SAYS:
+    for leaf in PUBLISHED:
         assert neighbour.publish(f"{SAW.base}/{leaf}", b"private") == "Success"
     collector.publish(f"{LASER.base}/roster", b"mine")
-    assert gate.hears() == (f"{LASER.base}/roster", b"mine")
+    assert gate.next_message() == (f"{LASER.base}/roster", b"mine")
 
 
-def test_the_collector_cannot_speak_as_a_gate(connect):
+def test_the_collector_cannot_publish_as_a_gate(connect):
     collector = connect(COLLECTOR)
-    for leaf in SAYS:
+    for leaf in PUBLISHED:
         assert collector.publish(f"{LASER.base}/{leaf}") == "Not authorized"
 
 
-# --- who comes in -----------------------------------------------------------------------------------------------------
+# --- who may connect --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -240,11 +240,11 @@ def test_the_collector_cannot_speak_as_a_gate(connect):
     [(None, None), (LASER.account, "wrong"), (LASER.account, None), ("lyon/nobody", "x"), (LASER.account.upper(), "")],
     ids=["anonymous", "wrong password", "no password", "unknown", "in capitals"],
 )
-def test_nobody_comes_in_without_the_right_password(connect, account, password):
+def test_the_broker_refuses_a_connection_without_the_right_password(connect, account, password):
     assert connect(account, password).greeting == "Not authorized"
 
 
-def test_the_broker_speaks_tls_only(broker):
+def test_the_broker_accepts_tls_only(broker):
     greetings: list[object] = []
     plain = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
     plain.on_connect = lambda *found: greetings.append(found)
@@ -255,13 +255,13 @@ def test_the_broker_speaks_tls_only(broker):
 
 
 def test_it_refuses_tls_older_than_1_3(broker, authority):
-    old = trusting(authority)
+    old = tls_context(authority)
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     with socket.create_connection(("127.0.0.1", broker.port)) as raw, pytest.raises(ssl.SSLError, match="VERSION"):
         old.wrap_socket(raw)
 
 
-def test_its_certificate_holds_for_its_name_and_for_no_other(broker, authority):
+def test_the_brokers_certificate_is_valid_for_its_name_only(broker, authority):
     context = ssl.create_default_context(cafile=str(authority / "ca.crt"))
     context.verify_flags |= ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on
     with (
@@ -286,7 +286,7 @@ def test_its_certificate_holds_for_its_name_and_for_no_other(broker, authority):
 
 @pytest.fixture(scope="module")
 def certificate(authority):
-    """Make a gate's certificate as the comment in mosquitto.conf wants it: the account is its common name."""
+    """Make a gate's certificate as mosquitto.conf requires: its common name is the account."""
 
     def made(account: str, *, by: Path = authority) -> tuple[Path, Path]:
         stem = authority / f"{account.replace('/', '-')}-{by.name}"
@@ -306,7 +306,7 @@ def connect_certified(broker, authority, certificate):
     with contextlib.ExitStack() as stack:
 
         def connected(account: str, **options) -> Client:
-            context = trusting(authority)
+            context = tls_context(authority)
             context.load_cert_chain(*certificate(account))
             client = Client(broker.certificate_port, context, None, None, **options)
             stack.callback(client.close)
@@ -315,15 +315,15 @@ def connect_certified(broker, authority, certificate):
         yield connected
 
 
-def test_a_gates_certificate_is_its_account(connect_certified, connect):
+def test_a_gates_certificate_determines_its_account(connect_certified, connect):
     gate, collector = connect_certified(LASER.account), connect(COLLECTOR)
     collector.subscribe(f"{LASER.base}/event/#")
     assert gate.publish(f"{LASER.base}/event/session/ended") == "Success"
-    assert collector.hears() == (f"{LASER.base}/event/session/ended", b"{}")
+    assert collector.next_message() == (f"{LASER.base}/event/session/ended", b"{}")
     assert gate.publish(f"{SAW.base}/state") == "Not authorized"
 
 
-def test_a_gate_with_a_certificate_cannot_throw_another_out_by_calling_itself_like_it(connect_certified):
+def test_a_gate_with_a_certificate_cannot_disconnect_another_by_taking_its_client_id(connect_certified):
     saw = connect_certified(SAW.account, client_id="lyon-saw")
     laser = connect_certified(LASER.account, client_id="lyon-saw")
     assert laser.publish(f"{LASER.base}/state") == "Success"
@@ -332,8 +332,10 @@ def test_a_gate_with_a_certificate_cannot_throw_another_out_by_calling_itself_li
 
 
 @pytest.mark.parametrize("kind", ["none", "of a stranger"])
-def test_without_a_certificate_of_the_workshop_nobody_comes_in(broker, authority, certificate, tmp_path, kind):
-    context = trusting(authority)
+def test_the_broker_refuses_a_client_without_a_certificate_of_the_workshop(
+    broker, authority, certificate, tmp_path, kind
+):
+    context = tls_context(authority)
     if kind == "of a stranger":
         command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x -keyout ca.key -out ca.crt"
         subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
@@ -353,54 +355,54 @@ def test_without_a_certificate_of_the_workshop_nobody_comes_in(broker, authority
 # --- sizes and numbers ------------------------------------------------------------------------------------------------
 
 
-def test_64_kib_pass_and_a_byte_more_does_not(connect):
+def test_a_message_of_64_kib_passes_and_one_byte_more_does_not(connect):
     collector, gate = connect(COLLECTOR), connect(LASER.account)
     collector.subscribe(f"{LASER.base}/event/#")
     topic = f"{LASER.base}/event/x"
     assert gate.publish(topic, bytes(wire.MAX_MESSAGE_BYTES)) == "Success"
-    assert collector.hears() == (topic, bytes(wire.MAX_MESSAGE_BYTES))
+    assert collector.next_message() == (topic, bytes(wire.MAX_MESSAGE_BYTES))
     gate.paho.publish(topic, bytes(wire.MAX_MESSAGE_BYTES + 1), qos=1)
     connect(SAW.account)
     again = connect(LASER.account)
     assert again.publish(topic, b"next") == "Success"
-    assert collector.hears() == (topic, b"next")
+    assert collector.next_message() == (topic, b"next")
 
 
-def test_hundreds_of_messages_are_under_way_to_a_collector_that_has_not_confirmed_one(connect):
+def test_the_broker_sends_hundreds_of_messages_before_the_collector_confirms_one(connect):
     collector = connect(COLLECTOR, manual_ack=True)
     gate = connect(LASER.account)
     collector.subscribe(f"{LASER.base}/event/#")
     for number in range(wire.ACK_WINDOW):
         assert gate.publish(f"{LASER.base}/event/x", str(number).encode()) == "Success"
-    assert [collector.hears()[1] for _ in range(wire.ACK_WINDOW)] == [b"%d" % n for n in range(wire.ACK_WINDOW)]
+    assert [collector.next_message()[1] for _ in range(wire.ACK_WINDOW)] == [b"%d" % n for n in range(wire.ACK_WINDOW)]
 
 
-def test_the_settings_that_were_measured_are_there():
+def test_the_measured_settings_are_in_the_configuration():
     lines = (CONFIG / "mosquitto.conf").read_text().splitlines()
     assert "set_tcp_nodelay true" in lines
     assert f"message_size_limit {wire.MAX_MESSAGE_BYTES}" in lines
     assert "allow_anonymous false" in lines
 
 
-def test_the_access_list_never_lets_a_gate_write_everything_below_its_name():
+def test_the_access_list_grants_each_topic_of_a_gate_separately():
     rules = [line for line in (CONFIG / "mosquitto.acl").read_text().splitlines() if line and line[0] != "#"]
     patterns = {line for line in rules if line.startswith("pattern")}
-    # wire.md, Topics; and whose acks count.
+    # The gate's own topics (wire.md, Topics), and the status that names the collector to obey.
     assert patterns == {
         *(f"pattern write fabgate/v1/%u/{leaf}" for leaf in ("event/#", "status", "state", "reply")),
-        *(f"pattern read fabgate/v1/%u/{leaf}" for leaf in HEARS),
+        *(f"pattern read fabgate/v1/%u/{leaf}" for leaf in RECEIVED),
         "pattern read fabgate/v1/+/collector/status",
     }
 
 
-def test_the_broker_forgets_nothing_retained_when_it_is_stopped(broker, authority):
-    assert broker.acl_file.stat().st_mode & 0o077 == 0  # Mosquitto warns about readable ones
-    gate = Client(broker.port, trusting(authority), LASER.account, f"{LASER.account}'s secret")
+def test_the_broker_keeps_retained_messages_when_it_is_restarted(broker, authority):
+    assert broker.acl_file.stat().st_mode & 0o077 == 0  # Mosquitto warns if others can read it
+    gate = Client(broker.port, tls_context(authority), LASER.account, f"{LASER.account}'s secret")
     gate.publish(f"{LASER.base}/status", b"kept", retain=True)
     gate.close()
     broker.stop()
     broker.start()
-    collector = Client(broker.port, trusting(authority), COLLECTOR, f"{COLLECTOR}'s secret")
+    collector = Client(broker.port, tls_context(authority), COLLECTOR, f"{COLLECTOR}'s secret")
     collector.subscribe(f"{LASER.base}/status")
-    assert collector.hears() == (f"{LASER.base}/status", b"kept")
+    assert collector.next_message() == (f"{LASER.base}/status", b"kept")
     collector.close()

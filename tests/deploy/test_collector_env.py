@@ -1,4 +1,4 @@
-"""Does collector.env say what the collector reads, no more and no less?"""
+"""Checks that collector.env names exactly the variables that the collector reads."""
 
 import inspect
 import re
@@ -15,12 +15,12 @@ def test_it_names_every_variable_of_the_collector_and_no_other():
     assert set(LINES) == set(re.findall(r'"(FABGATE_[A-Z_]+)"', inspect.getsource(environ)))
 
 
-def test_each_variable_stands_below_a_comment_that_explains_it():
+def test_a_comment_explains_each_variable():
     for paragraph in TEXT.split("\n\n")[1:]:
         assert paragraph.startswith("# ")
 
 
-def test_as_shipped_it_needs_no_editing_to_be_read():
+def test_the_shipped_file_is_valid_without_editing():
     assert environ.read(settings_of(TEXT), need_site=True).site == "lyon"
 
 
@@ -29,8 +29,8 @@ def test_the_commented_lines_show_the_defaults():
     assert shown == environ.read({"FABGATE_SITE": "lyon"}, need_site=True)
 
 
-def test_the_settings_are_the_same_for_the_units_and_for_a_verb_run_by_hand(tmp_path):
-    # systemd's EnvironmentFile= reads lines; our helper lets a shell read them.
+def test_units_and_manual_verbs_read_the_same_settings(tmp_path):
+    # systemd's EnvironmentFile= reads lines; collector-verb lets a shell read them.
     uncommented = re.sub(r"^#(FABGATE_)", r"\1", TEXT, flags=re.MULTILINE)
     (tmp_path / "collector.env").write_text(uncommented)
     line = f"set -a; . {tmp_path}/collector.env; exec env"
@@ -40,7 +40,7 @@ def test_the_settings_are_the_same_for_the_units_and_for_a_verb_run_by_hand(tmp_
     assert settings_of(printed.stdout) == settings_of(uncommented)
 
 
-def test_the_helper_for_verbs_becomes_the_collector_and_hands_its_arguments_on(tmp_path):
+def test_collector_verb_runs_as_the_collectors_account_and_passes_its_arguments(tmp_path):
     runuser = tmp_path / "runuser"
     runuser.write_text('#!/bin/sh\nprintf "%s\\n" "$FABGATE_SITE" "$PWD" "$@"\n')
     runuser.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Does line-off drive the right line low, whatever is installed, and say so when it cannot?"""
+"""Checks that line-off drives the right line low with whatever is installed, and reports a failure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.patience import HANGS_S
 
 LINE_OFF = SYSTEMD / "line-off"
 
-#: Each behaves as the real one of its generation does: it refuses the other's arguments, and writes what it drove.
+#: Like the real program of its version, each refuses the arguments of the other. It records the line that it drove.
 GPIOSET_2 = """#!/bin/sh
 [ "$1 $2" = "-t0 -c" ] || { echo "gpioset: unrecognized line" >&2; exit 1; }
 echo "$3 $4" >> "$DRIVEN"
@@ -27,12 +27,12 @@ echo "$2 $3" >> "$DRIVEN"
 """
 BUSY = '#!/bin/sh\necho "gpioset: unable to request lines: Device or resource busy" >&2\nexit 1\n'
 HANGING = "#!/bin/sh\nexec sleep 600\n"
-#: What `timeout` ends with where it had to give up; so nobody waits for that here.
+#: The exit code of `timeout` when time is over, without waiting for it.
 GIVEN_UP = "#!/bin/sh\nexit 124\n"
 
 
 class Pi:
-    """A small Pi in a folder: /etc/fabgate, /dev, /sys/bus/gpio/devices, and a PATH that holds just what it has."""
+    """A Pi in a folder: /etc/fabgate, /dev, /sys/bus/gpio/devices, and a PATH with the chosen programs only."""
 
     def __init__(self, home: Path) -> None:
         self.bin, self.etc, self.dev, self.sys = (home / name for name in ("bin", "etc", "dev", "sys"))
@@ -61,7 +61,7 @@ class Pi:
         (self.etc / "gate.yaml").write_text(text)
 
     def line_off(self, *before: str, patience: float | None = HANGS_S) -> subprocess.CompletedProcess[str]:
-        """Run it; `patience` is how many seconds a helper has, None is as shipped."""
+        """Run line-off; `patience` is the time-out of a helper in seconds, None the shipped one."""
         env = {
             "PATH": str(self.bin),
             "LINE_OFF_ETC": str(self.etc),
@@ -97,18 +97,18 @@ def test_it_drives_the_line_low_with_either_generation_of_gpioset(pi, gpioset):
     assert done.stderr.endswith("(exit code 0)\n")
 
 
-def test_it_needs_few_programs(pi, tmp_path):
-    """What it costs is starting them: systemd gives it three seconds, also on the slowest Pi."""
+def test_it_starts_few_programs(pi, tmp_path):
+    """Starting programs takes most of its time, and systemd allows three seconds even on the slowest Pi."""
     strace = shutil.which("strace")
     if strace is None:
         pytest.skip("strace is not installed here: it counts the programs")
-    pi.has("gpioset", GPIOSET_1)  # the longer way: the second attempt
+    pi.has("gpioset", GPIOSET_1)  # needs a second attempt
     seen = tmp_path / "seen"
     assert pi.line_off(strace, "-f", "-qq", "-o", str(seen), "-e", "trace=execve").returncode == 0
     assert 0 < len(re.findall(r" execve\(.* = 0$", seen.read_text(), re.MULTILINE)) <= 12
 
 
-def test_the_real_gpioset_takes_our_arguments_and_fails_only_for_want_of_a_chip(tmp_path):
+def test_the_real_gpioset_accepts_our_arguments_and_fails_only_because_there_is_no_chip(tmp_path):
     gpioset = shutil.which("gpioset")
     if gpioset is None:
         pytest.skip("gpioset is not installed here (Debian package gpiod)")
@@ -151,7 +151,7 @@ def test_it_reads_the_pin_that_the_gate_reads(pi, spelling):
     assert (pi.line_off().returncode, pi.history) == (0, ["gpiochip0 22=0"])
 
 
-def test_line_off_conf_wins_over_gate_yaml(pi):
+def test_line_off_conf_overrides_gate_yaml(pi):
     pi.has("gpioset", GPIOSET_2)
     (pi.etc / "line-off.conf").write_text("# a note\npin = 26  # the new relay\nchip=gpiochip4\n")
     assert (pi.line_off().returncode, pi.history) == (0, ["gpiochip4 26=0"])
@@ -161,12 +161,12 @@ def test_nothing_in_line_off_conf_is_ever_executed(pi):
     pi.has("gpioset", GPIOSET_2)
     (pi.etc / "line-off.conf").write_text("pin=$(touch owned)17;touch owned\n")
     pi.line_off()
-    assert pi.history == ["gpiochip0 17=0"]  # that line says nothing, so gate.yaml counts
+    assert pi.history == ["gpiochip0 17=0"]  # that line is invalid, so gate.yaml counts
     assert not Path("owned").exists()
 
 
 @pytest.mark.parametrize("pin", ["2", "8", "14", "15", "28", "170", "x", "-1"])
-def test_it_touches_no_pin_that_can_be_no_relay(pi, pin):
+def test_it_refuses_a_pin_that_must_not_be_an_output(pi, pin):
     pi.has("gpioset", GPIOSET_2)
     pi.gate_yaml(f"output: {{driver: gpio, pin: {pin}}}\n")
     done = pi.line_off()
@@ -182,14 +182,14 @@ def test_every_safe_pin_is_accepted(pi):
     assert pi.history == [f"gpiochip0 {pin}=0" for pin in sorted(config.SAFE_OUTPUT_PINS)]
 
 
-def test_without_any_configuration_it_says_what_to_write(pi):
+def test_without_any_configuration_the_error_says_what_to_write(pi):
     (pi.etc / "gate.yaml").unlink()
     done = pi.line_off()
     assert done.returncode == 2
     assert "write pin=17 into line-off.conf (exit code 2)" in done.stderr
 
 
-def test_an_output_without_a_line_leaves_it_nothing_to_do(pi):
+def test_an_output_without_a_line_needs_nothing(pi):
     pi.gate_yaml("output: {driver: memory}\n")
     assert pi.line_off().returncode == 0
 
@@ -197,33 +197,33 @@ def test_an_output_without_a_line_leaves_it_nothing_to_do(pi):
 # --- which chip -------------------------------------------------------------------------------------------------------
 
 
-def test_on_a_pi_5_it_finds_the_chip_behind_the_header_by_its_driver(pi):
-    # Kernel 6.6.20: gpiochip0 is one of the SoC's own, the header is gpiochip4 (raspberrypi/linux pull request 6144).
+def test_on_a_pi_5_it_finds_the_chip_of_the_header_by_its_driver(pi):
+    # Kernel 6.6.20: gpiochip0 belongs to the SoC, the header is gpiochip4 (raspberrypi/linux pull request 6144).
     pi.has("gpioset", GPIOSET_2)
     (pi.sys / "gpiochip0/of_node/compatible").write_bytes(b"brcm,brcmstb-gpio\0")
     pi.has_chip("gpiochip4", "raspberrypi,rp1-gpio")
     assert (pi.line_off().returncode, pi.history) == (0, ["gpiochip4 17=0"])
 
 
-# --- when gpioset does not do it --------------------------------------------------------------------------------------
+# --- when gpioset fails -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("gpioset", [None, BUSY, GIVEN_UP], ids=["missing", "failing", "hanging"])
-def test_without_a_working_gpioset_python_asks_the_kernel_itself(pi, gpioset):
+def test_without_a_working_gpioset_python_calls_the_kernel(pi, gpioset):
     if gpioset:
         pi.has("gpioset", gpioset)
     pi.has_python()
     strace = shutil.which("strace")
     if strace is None:
-        pytest.skip("strace is not installed here: it plays the kernel that says yes")
+        pytest.skip("strace is not installed here: it simulates a kernel that accepts the request")
     inject = ["-e", "trace=ioctl", "-e", "inject=ioctl:retval=0"]
     done = pi.line_off(strace, "-f", "-qq", "-o", "/dev/null", *inject, "--")
     assert done.returncode == 0, done.stderr
     assert done.stderr.endswith("<6>line-off: GPIO 17 of gpiochip0 is low (ioctl) (exit code 0)\n")
 
 
-def test_what_python_asks_for_is_one_output_driven_low():
-    class Attribute(ctypes.Structure):  # linux/gpio.h, each struct by its name there
+def test_python_requests_one_output_driven_low():
+    class Attribute(ctypes.Structure):  # these structs follow linux/gpio.h
         _fields_ = (("id", ctypes.c_uint32), ("padding", ctypes.c_uint32), ("values", ctypes.c_uint64))
 
     class ConfigAttribute(ctypes.Structure):
@@ -248,21 +248,21 @@ def test_what_python_asks_for_is_one_output_driven_low():
             ("fd", ctypes.c_int32),
         )
 
-    number, sent = what_python_sends("/dev/null", "17")
+    number, sent = ioctl_of_python("/dev/null", "17")
     assert number == 0xC0000000 | ctypes.sizeof(LineRequest) << 16 | 0xB4 << 8 | 0x07  # _IOWR(0xB4, 0x07, …)
     request = LineRequest.from_buffer(sent)
     assert (request.num_lines, list(request.offsets)) == (1, [17] + [0] * 63)
     assert (request.consumer, request.event_buffer_size, request.fd) == (b"line-off", 0, 0)
-    assert request.config.flags == 1 << 3  # GPIO_V2_LINE_FLAG_OUTPUT, and nothing else: not active-low
+    assert request.config.flags == 1 << 3  # GPIO_V2_LINE_FLAG_OUTPUT only, so not active-low
     attribute = request.config.attrs[0]
     # GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES: line 0 of the request is 0
     assert (request.config.num_attrs, attribute.attr.id, attribute.attr.values, attribute.mask) == (1, 2, 0, 1)
 
 
-def test_a_line_that_cannot_be_driven_is_told_with_the_kernels_own_words(pi):
+def test_a_line_that_cannot_be_driven_is_reported_with_the_kernels_error(pi):
     pi.has("gpioset", BUSY)
     pi.has_python()
-    done = pi.line_off()  # the chip is a plain file here: ENOTTY
+    done = pi.line_off()  # the chip is a plain file here, so the kernel answers ENOTTY
     assert done.returncode == 3
     assert done.stderr == (
         "<2>line-off: GPIO 17 of gpiochip0 CANNOT BE DRIVEN LOW: gpioset failed, then Inappropriate ioctl for device"
@@ -270,7 +270,7 @@ def test_a_line_that_cannot_be_driven_is_told_with_the_kernels_own_words(pi):
     )
 
 
-def test_helpers_that_hang_are_given_up(pi):
+def test_helpers_that_hang_are_abandoned(pi):
     pi.has("gpioset", HANGING)
     pi.has("python3", HANGING)
     done = pi.line_off(patience=0.1)
@@ -278,11 +278,11 @@ def test_helpers_that_hang_are_given_up(pi):
     assert "CANNOT BE DRIVEN LOW: gpioset hung, then" in done.stderr
 
 
-def test_helpers_that_hang_are_given_less_than_the_units_time_to_stop(pi, tmp_path):
+def test_the_time_outs_of_helpers_are_shorter_than_the_units_stop_time(pi, tmp_path):
     given = tmp_path / "given"
     pi.has("gpioset", HANGING)
     pi.has("python3", HANGING)
-    pi.has("timeout", f'#!/bin/sh\necho "$1" >>{given}\nexit 124\n')  # as one that gave up in the end
+    pi.has("timeout", f'#!/bin/sh\necho "$1" >>{given}\nexit 124\n')  # like one whose time is over
     assert pi.line_off(patience=None).returncode == 3
     stop_s = float(
         re.search(r"^TimeoutStopSec=(\d+)$", (SYSTEMD / "fabgate-gate.service").read_text(), re.MULTILINE)[1]
@@ -295,8 +295,8 @@ def test_it_imports_nothing_of_fabgate():
     assert "python3 -ISE" in LINE_OFF.read_text()
 
 
-def what_python_sends(*arguments: str) -> tuple[int, bytearray]:
-    """Run the Python inside line-off with an ioctl that only remembers."""
+def ioctl_of_python(*arguments: str) -> tuple[int, bytearray]:
+    """Run the Python part of line-off with a fake ioctl, and return its arguments."""
     import fcntl
     import sys
     from unittest import mock

@@ -1,4 +1,4 @@
-"""Can a volunteer follow install.md word by word? Do the pages name what exists?"""
+"""Checks that a volunteer can follow install.md word by word, and that the pages name only what exists."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAGES = [INSTALL, *sorted(HARDWARE.glob("*.md"))]
 
 
 def calls(page) -> list[tuple[str, str]]:
-    """Each call of fabgate on a page: what it is called with, and whether it stands in a block or in the prose."""
+    """Return each call of fabgate on a page: "block" or "prose", and its arguments."""
     text = page.read_text(encoding="utf-8")
     lines = [("block", line) for block in blocks(page, "sh") for line in block.replace("\\\n", " ").splitlines()]
     prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
@@ -39,7 +39,7 @@ NOT_YET = {"doctor", "selftest"}
 CALLS = sorted({(page.name, *call) for page in PAGES for call in calls(page)})
 
 
-def understood(arguments: list[str]) -> bool:
+def is_valid(arguments: list[str]) -> bool:
     try:
         parser().parse_args(arguments)
     except SystemExit as end:
@@ -47,7 +47,7 @@ def understood(arguments: list[str]) -> bool:
     return True
 
 
-def test_the_pages_show_calls_at_all():
+def test_the_pages_contain_calls():
     assert len(CALLS) > 15
 
 
@@ -55,14 +55,14 @@ def test_the_pages_show_calls_at_all():
 def test_every_fabgate_command_on_a_page_exists(page, where, call):
     arguments = shlex.split(call.replace("VERB", "gates"))
     if call in NOT_YET:
-        assert page == "install.md"  # where the sentence begins with "Not there yet"
+        assert page == "install.md"  # in the sentence that begins with "Not there yet"
     else:
-        # A verb in a sentence may stand there without its arguments.
-        assert understood(arguments if where == "block" else [*arguments, "--help"]), f"{page}: fabgate {call}"
+        # In prose a verb may appear without its arguments.
+        assert is_valid(arguments if where == "block" else [*arguments, "--help"]), f"{page}: fabgate {call}"
 
 
-def test_the_first_verb_of_the_collector_on_the_page_works_where_there_is_none_yet(tmp_path):
-    """On an empty folder most verbs refuse: a volunteer who follows the page must not meet that."""
+def test_the_first_verb_of_the_collector_on_the_page_works_in_an_empty_folder(tmp_path):
+    """Most verbs refuse an empty data folder, and a volunteer who follows the page must not see such an error."""
     verb = next(call.split() for where, call in calls(INSTALL) if where == "block" and call.startswith("collector "))
     env = {**os.environ, "FABGATE_SITE": "lyon", "FABGATE_DATA": str(tmp_path)}
     done = subprocess.run(
@@ -80,7 +80,7 @@ def test_a_collector_whose_restore_was_refused_is_not_started(tmp_path, restored
     for program, exit_code in code.items():
         (tmp_path / program).write_text(f'#!/bin/sh\necho "$(basename "$0") $1" >>{done}\nexit {exit_code}\n')
         (tmp_path / program).chmod(0o755)
-    # As it is pasted into a shell, which goes on after a line that failed.
+    # A shell into which this is pasted continues after a line that failed.
     subprocess.run(["sh"], input=block, text=True, check=False, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
     assert done.read_text().splitlines() == [
         *("systemctl stop", "fabgate-collector restore"),
@@ -88,12 +88,12 @@ def test_a_collector_whose_restore_was_refused_is_not_started(tmp_path, restored
     ]
 
 
-def test_what_is_called_not_there_yet_is_not_there_yet():
+def test_verbs_listed_as_not_there_yet_do_not_exist():
     for verb in NOT_YET:
-        assert not understood([verb, "--help"]), f"{verb} is there now: take it off the list in install.md"
+        assert not is_valid([verb, "--help"]), f"{verb} exists now: remove it from the list in install.md"
 
 
-def test_every_file_that_is_installed_is_shipped():
+def test_the_repository_has_every_file_that_the_page_installs():
     text = INSTALL.read_text()
     named = re.findall(r"/opt/fabgate-src/((?:systemd|config)/\S+)", text)
     assert named
@@ -103,19 +103,19 @@ def test_every_file_that_is_installed_is_shipped():
         assert (SYSTEMD / name).is_file(), name
 
 
-def test_everything_in_systemd_is_installed_by_the_page():
+def test_the_page_installs_everything_in_systemd():
     text = INSTALL.read_text()
     for path in SYSTEMD.iterdir():
         assert path.name in text, path.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
+def test_links_have_a_target(page):
     for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
 
 
-def test_the_gate_of_the_page_is_a_right_configuration(tmp_path, papers):
+def test_the_gate_on_the_page_is_a_valid_configuration(tmp_path, papers):
     alone, members, joined = blocks(INSTALL, "yaml")
     (tmp_path / "members.yaml").write_text(members)
     (tmp_path / "gate.yaml").write_text(alone.replace("/etc/fabgate", str(tmp_path)))
@@ -137,13 +137,13 @@ def test_the_gate_of_the_page_is_a_right_configuration(tmp_path, papers):
     assert gate_yaml.load(tmp_path / "gate.yaml").mqtt.port == 8883
 
 
-def test_the_accounts_of_the_page_are_those_of_the_access_list():
+def test_the_accounts_on_the_page_match_the_access_list():
     accounts = set(re.findall(r"fabgate\.passwd (\S+)", INSTALL.read_text()))
     assert accounts == {"lyon/collector", "lyon/laser-1"}
     assert "user lyon/collector" in (CONFIG / "mosquitto.acl").read_text().splitlines()
 
 
-def test_the_collectors_settings_on_the_page_are_read_without_a_mistake(tmp_path):
+def test_the_collectors_settings_on_the_page_are_valid(tmp_path):
     from fabgate.collector.base import environ
 
     (block,) = blocks(INSTALL, "ini")
@@ -161,7 +161,7 @@ def commands(page=INSTALL) -> list[str]:
     return [line for block in blocks(page, "sh") for line in block.replace("\\\n", " ").splitlines()]
 
 
-def test_gate_and_collector_enter_the_same_folder_and_share_no_secret():
+def test_gate_and_collector_use_the_same_folder_and_share_no_secret():
     made = [line for line in commands() if line.startswith("install -d") and line.endswith(" /etc/fabgate")]
     assert made == ["install -d -m 755 /etc/fabgate"] * 2
     collectors = set(
@@ -172,43 +172,43 @@ def test_gate_and_collector_enter_the_same_folder_and_share_no_secret():
     assert not collectors & set(re.findall(r"[\w.]+", joined))
 
 
-def test_the_environment_of_the_program_is_not_made_twice():
+def test_the_virtual_environment_is_not_made_twice():
     assert "test -x /opt/fabgate/bin/python || python3 -m venv /opt/fabgate" in commands()
 
 
-def test_what_the_page_calls_by_name_is_on_the_path():
+def test_programs_that_the_page_calls_are_on_the_path():
     assert "ln -sf /opt/fabgate/bin/fabgate /usr/local/bin/fabgate" in commands()
     installed = " ".join(line for line in commands() if "apt install" in line).split()
     for program in ("curl", "openssl", "nginx"):
         assert program in installed
 
 
-def test_the_broker_finds_its_files_with_its_own_owner_and_group():
-    """Mosquitto warns about each other one, and says that a later version will refuse it."""
+def test_the_brokers_files_belong_to_its_own_user_and_group():
+    """Mosquitto warns about any other owner, and will refuse it in a later version."""
     for line in commands():
         if line.startswith("install") and " -o mosquitto " in line:
             assert " -g mosquitto " in line
 
 
-def test_who_types_the_name_alone_gets_to_the_pages():
+def test_typing_the_host_name_alone_leads_to_the_pages():
     (nginx,) = blocks(INSTALL, "nginx")
     assert "listen 80;" in nginx
     assert "return 301 https://$host$request_uri;" in nginx
 
 
-def test_the_gates_own_setting_says_which_authority_signed_for_the_collector():
+def test_the_gates_configuration_names_the_authority_of_the_collectors_certificate():
     assert "ca: ca.crt}" in blocks(INSTALL, "yaml")[2].splitlines()[0]
     for page in (*PAGES, DOCS / "reference.md", SYSTEMD / "fabgate-gate.service"):
         assert "REQUESTS_CA_BUNDLE" not in page.read_text(), page.name
 
 
-def test_a_switch_to_postgresql_says_what_becomes_of_the_data_and_of_the_copies():
+def test_the_page_says_what_a_switch_to_postgresql_means_for_data_and_backups():
     text = INSTALL.read_text().partition("**PostgreSQL**")[2].partition("**Members**")[0]
     assert "starts empty" in text
     assert "systemctl disable --now fabgate-collector-backup.timer" in text
 
 
 @pytest.mark.parametrize("target", ["test", "bench", "bench-collector"])
-def test_what_needs_a_broker_installs_it_first(target):
+def test_targets_that_need_a_broker_install_it_first(target):
     rule = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert "sh tools/apt mosquitto" in rule[1]

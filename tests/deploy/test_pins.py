@@ -1,4 +1,4 @@
-"""Do drawing, pages, drivers and the annotated configuration agree on the pins, and is none of them unsafe?"""
+"""Checks that drawing, pages, drivers and annotated configuration agree on the pins, and that all are safe."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def factory():
     Device.pin_factory = before
 
 
-def test_each_gpio_is_where_the_table_says_on_the_40_pin_header(factory):
+def test_the_table_has_the_right_place_of_each_gpio_on_the_40_pin_header(factory):
     header = factory.board_info.headers["J8"].pins
     for pin in TABLE["pins"]:
         assert header[pin["header"]].name == f"GPIO{pin['gpio']}"
@@ -48,20 +48,20 @@ def test_the_relay_is_on_a_pin_that_is_low_while_the_pi_starts():
     assert frozenset(range(28)) - UNSAFE == gate_yaml.SAFE_OUTPUT_PINS
 
 
-def test_the_readers_defaults_are_the_tables():
+def test_the_readers_defaults_match_the_table():
     defaults = Mfrc522Options()
     assert (defaults.bus, defaults.device, defaults.reset_pin) == (0, 0, GPIO["reader.reset_pin"])
     reader = {key: gpio for key, gpio in GPIO.items() if key.startswith("reader.spi")}
-    # SPI0 with CE0, as spidev0.0 has it on every Pi.
+    # SPI0 with CE0: spidev0.0 on every Pi.
     assert reader == {"reader.spi.cs": 8, "reader.spi.miso": 9, "reader.spi.mosi": 10, "reader.spi.sck": 11}
 
 
-def test_every_input_of_the_gate_and_no_other_has_a_place():
+def test_the_table_has_exactly_the_inputs_of_the_gate():
     inputs = {f"inputs.{name}" for name in gate_yaml.Inputs.__struct_fields__}
     assert {key for key in GPIO if key.startswith("inputs.")} == inputs
 
 
-def test_the_read_back_as_it_is_wired_tells_a_closed_contactor_and_takes_a_broken_wire_for_one(factory):
+def test_the_wired_read_back_reports_a_closed_contactor_and_takes_a_broken_wire_for_one(factory):
     options = GpioOptions(
         pin=GPIO["output.pin"], readback_pin=GPIO["output.readback_pin"], readback_closed=TABLE["readback_closed"]
     )
@@ -69,7 +69,7 @@ def test_the_read_back_as_it_is_wired_tells_a_closed_contactor_and_takes_a_broke
     output.open()
     mirror.drive_low()  # contactor open: its mirror contact is closed, the opto-coupler pulls to ground
     assert output.read_back() is False
-    mirror.drive_high()  # contactor closed, or a wire is off: the external pull-up wins
+    mirror.drive_high()  # contactor closed, or a wire broken: the external pull-up wins
     assert output.read_back() is True
     output.close()
 
@@ -77,7 +77,7 @@ def test_the_read_back_as_it_is_wired_tells_a_closed_contactor_and_takes_a_broke
 # --- pages and drawing ------------------------------------------------------------------------------------------------
 
 
-def test_the_table_of_the_wiring_page_is_that_of_pins_yaml():
+def test_the_table_of_the_wiring_page_matches_pins_yaml():
     rows = re.findall(r"^\| (.+?) \| (\d+) \| (\d+) \|", (HARDWARE / "wiring.md").read_text(), re.MULTILINE)
     assert {(int(gpio), int(header)) for _, gpio, header in rows} == {
         (pin["gpio"], pin["header"]) for pin in TABLE["pins"]
@@ -86,16 +86,16 @@ def test_the_table_of_the_wiring_page_is_that_of_pins_yaml():
     assert named == {key: gpio for key, gpio in GPIO.items() if "spi" not in key}
 
 
-def test_the_example_of_the_wiring_page_is_a_configuration_with_these_pins(tmp_path):
+def test_the_example_of_the_wiring_page_is_a_valid_configuration_with_these_pins(tmp_path):
     (example,) = blocks(HARDWARE / "wiring.md", "yaml")
     (tmp_path / "members.yaml").touch()
     (tmp_path / "gate.yaml").write_text(
         "site: lyon\ngate: laser-1\nstate_dir: state\nroster: {file: members.yaml}\n" + example
     )
-    assert_pins_are_the_tables(gate_yaml.load(tmp_path / "gate.yaml"))
+    assert_pins_match_the_table(gate_yaml.load(tmp_path / "gate.yaml"))
 
 
-def test_the_drawing_shows_every_pin_of_the_table_with_its_place_and_nothing_else():
+def test_the_drawing_shows_exactly_the_pins_of_the_table():
     svg = ET.parse(HARDWARE / "wiring.svg")
     words = ["".join(text.itertext()) for text in svg.iter("{http://www.w3.org/2000/svg}text")]
     shown = {
@@ -105,19 +105,19 @@ def test_the_drawing_shows_every_pin_of_the_table_with_its_place_and_nothing_els
     }
     wanted = {(f"GPIO {pin['gpio']}", pin["header"]) for pin in TABLE["pins"]}
     wanted |= {(supply["name"], supply["header"]) for supply in TABLE["power"]}
-    assert shown == wanted - {("GND", 14)}  # which is named beside the buttons
+    assert shown == wanted - {("GND", 14)}  # the label of the buttons names it
     assert any("pin 14" in word for word in words)
     assert f"readback_closed: {TABLE['readback_closed']}" in " ".join(words)
 
 
-def test_the_drawing_is_a_file_on_its_own_and_says_what_it_shows():
+def test_the_drawing_needs_no_other_file_and_has_a_title_and_a_description():
     text = (HARDWARE / "wiring.svg").read_text()
     assert "<title" in text
     assert "<desc" in text
     assert not re.search(r"(href|src|url\()", text)
 
 
-def test_the_safety_page_says_first_what_fabgate_is_not():
+def test_the_safety_page_begins_with_what_fabgate_is_not():
     first = (HARDWARE / "safety.md").read_text().splitlines()[0]
     assert "fabgate is not a safety function and not an emergency stop" in first
 
@@ -130,7 +130,7 @@ def test_the_annotated_gate_yaml_uses_these_pins():
     if not path.exists():
         pytest.skip("config/gate.yaml is not there yet")
     text = path.read_text()
-    # In use or shown in a comment: each pin that it names is the table's.
+    # In settings and in comments, each pin must be the one of the table.
     for section, name in {tuple(key.split(".")) for key in GPIO if key.count(".") == 1}:
         for found in re.findall(rf"\b{name}:\s*(\d+)", text):
             assert int(found) == GPIO[f"{section}.{name}"], f"{section}.{name}"
@@ -139,7 +139,7 @@ def test_the_annotated_gate_yaml_uses_these_pins():
         assert found == TABLE["readback_closed"]
 
 
-def assert_pins_are_the_tables(found: gate_yaml.Config) -> None:
+def assert_pins_match_the_table(found: gate_yaml.Config) -> None:
     assert found.output.options.pin == GPIO["output.pin"]
     assert found.output.options.readback_pin == GPIO["output.readback_pin"]
     assert found.output.options.readback_closed == TABLE["readback_closed"]

@@ -1,4 +1,4 @@
-"""Do the units say what systemd understands, and what keeps a machine safe and a gate shut in?"""
+"""Checks the systemd units: they are valid, keep machines safe, and run in a sandbox."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ needs_systemd = pytest.mark.skipif(
 
 
 def settings(unit) -> dict[str, list[str]]:
-    """What is set, in order; a setting may come several times."""
+    """Return the settings of a unit in order; a setting may occur several times."""
     found: dict[str, list[str]] = {}
     for key, value in re.findall(r"^([A-Za-z]+)=(.*)$", unit.read_text(), re.MULTILINE):
         found.setdefault(key, []).append(value)
     return found
 
 
-# --- what systemd says ------------------------------------------------------------------------------------------------
+# --- validity and sandbox ---------------------------------------------------------------------------------------------
 
 
 @needs_systemd
 def test_systemd_finds_no_fault_in_the_units(tmp_path):
-    # It looks for the programs too: a copy names one that exists here. Of a template it checks each instance.
+    # systemd also checks that the programs exist, so the copies name one that does. A template is checked by instance.
     copies = []
     for unit in UNITS:
         text = re.sub(r"(/opt/fabgate/bin/fabgate|/usr/lib/fabgate/line-off)", shutil.which("true"), unit.read_text())
@@ -49,19 +49,19 @@ def test_systemd_finds_no_fault_in_the_units(tmp_path):
 
 
 def objections(path: Path) -> set[str]:
-    """What ``systemd-analyze security`` objects to in a unit.
+    """Return the objections of ``systemd-analyze security`` to a unit.
 
-    Not its score: systemd 252 and 257 give the same unit different ones.
+    Its score is of no use: systemd 252 and 257 score the same unit differently.
     """
     command = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--json=short", path]
     rows = subprocess.run(command, capture_output=True, text=True, check=False)
     assert rows.stdout, rows.stderr
-    # A row's "set" is about its description; what costs something has an exposure.
+    # "set" describes the row; only a row with an exposure is an objection.
     return {row["json_field"] for row in json.loads(rows.stdout) if row["exposure"]}
 
 
-#: What shuts a unit in. Each of ours says it.
-SHUTS_IN = {
+#: The sandbox settings that each of our units has.
+SANDBOX = {
     "NoNewPrivileges": "yes",
     "CapabilityBoundingSet": "",
     "AmbientCapabilities": "",
@@ -89,7 +89,7 @@ SHUTS_IN = {
     "UMask": "0077",
     "LimitCORE": "0",
 }
-#: A unit that says all this, and closes besides what ours need open. It is the peer that ours are compared with.
+#: The rest of a unit that closes everything, even what our units need. Our units are compared with it.
 CLOSED = """[Service]
 ExecStart=/bin/true
 User=fabgate
@@ -103,12 +103,12 @@ RootDirectory=/srv
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
 """
-#: What the collector needs: its database's and its broker's addresses, and a socket of its own computer.
+#: The collector needs the addresses of its database and broker, and a socket on its own computer.
 NETWORK = {
     *("PrivateNetwork", "RestrictAddressFamilies_AF_INET_INET6", "IPAddressDeny"),
     *("RestrictAddressFamilies_AF_UNIX", "RootDirectoryOrRootImage"),
 }
-#: What the gate needs besides: pins and reader, the Pi's revision in /proc, and the question whether the clock is right.
+#: The gate also needs pins and reader, the Pi's revision in /proc, and the state of the clock.
 PINS_AND_CLOCK = {
     *("PrivateDevices", "DeviceAllow", "SupplementaryGroups", "ProcSubset"),
     *("ProtectClock", "SystemCallFilter_clock", "SystemCallFilter_privileged"),
@@ -116,12 +116,12 @@ PINS_AND_CLOCK = {
 
 
 def left_open(unit: Path, folder: Path) -> set[str]:
-    """What systemd objects to in a unit, less what it objects to in a unit that closes all that we know of.
+    """Return systemd's objections to a unit, except those that it also has to a unit that closes everything.
 
-    Both are judged by the systemd of this computer. So a check that is new in some version counts against neither.
+    The systemd of this computer judges both. So a check that is new in some version counts against neither.
     """
     closed = folder / "closed.service"
-    closed.write_text(CLOSED + "".join(f"{name}={value}\n" for name, value in SHUTS_IN.items()))
+    closed.write_text(CLOSED + "".join(f"{name}={value}\n" for name, value in SANDBOX.items()))
     return objections(unit) - objections(closed)
 
 
@@ -133,50 +133,50 @@ def test_a_unit_leaves_open_only_what_it_needs(unit, tmp_path):
 
 
 @pytest.mark.parametrize("unit", [GATE, COLLECTOR, BACKUP], ids=lambda unit: unit.stem)
-def test_a_unit_says_each_line_that_shuts_it_in(unit):
-    said = settings(unit)
-    assert {name: said.get(name) for name in SHUTS_IN} == {name: [value] for name, value in SHUTS_IN.items()}
+def test_a_unit_has_each_sandbox_setting(unit):
+    values = settings(unit)
+    assert {name: values.get(name) for name in SANDBOX} == {name: [value] for name, value in SANDBOX.items()}
     families = {"AF_UNIX"} if unit == BACKUP else {"AF_UNIX", "AF_INET", "AF_INET6"}
-    assert set(said["RestrictAddressFamilies"][0].split()) <= families
+    assert set(values["RestrictAddressFamilies"][0].split()) <= families
     if unit != GATE:
-        assert (said["ProtectClock"], said["ProcSubset"], said["PrivateDevices"]) == (["yes"], ["pid"], ["yes"])
-        assert said["SystemCallFilter"] == ["@system-service", "~@privileged @resources"]
+        assert (values["ProtectClock"], values["ProcSubset"], values["PrivateDevices"]) == (["yes"], ["pid"], ["yes"])
+        assert values["SystemCallFilter"] == ["@system-service", "~@privileged @resources"]
 
 
 # --- what keeps a machine safe ----------------------------------------------------------------------------------------
 
 
-def test_the_line_is_driven_off_before_each_start_and_after_each_end_outside_the_sandbox():
+def test_line_off_runs_outside_the_sandbox_before_each_start_and_after_each_end():
     gate = settings(GATE)
     assert gate["ExecStartPre"] == gate["ExecStopPost"] == ["+/usr/lib/fabgate/line-off"]
 
 
-def test_no_crash_loop_ends_in_a_unit_that_has_given_up():
+def test_systemd_never_stops_restarting_the_gate():
     gate = settings(GATE)
     assert gate["StartLimitIntervalSec"] == ["0"]
     assert (gate["Restart"], gate["RestartSec"]) == (["always"], ["1"])
-    assert not {"RestartSteps", "RestartMaxDelaySec"} & set(gate)  # the delay would stay at its longest for ever
+    assert not {"RestartSteps", "RestartMaxDelaySec"} & set(gate)  # the delay would grow and never shrink again
 
 
-def test_a_loop_that_hangs_is_killed_within_four_seconds_and_so_are_its_children():
+def test_a_gate_that_hangs_is_killed_within_four_seconds_with_its_children():
     gate = settings(GATE)
     assert (gate["Type"], gate["NotifyAccess"]) == (["notify"], ["main"])
     assert (gate["WatchdogSec"], gate["WatchdogSignal"]) == (["3"], ["SIGKILL"])
     assert (gate["KillMode"], gate["TimeoutStopSec"]) == (["mixed"], ["3"])
 
 
-def test_lgpio_has_a_place_for_its_file_and_no_other_library_takes_its_place():
+def test_lgpio_has_a_folder_for_its_file_and_is_the_only_gpio_library():
     gate = settings(GATE)
     assert gate["RuntimeDirectory"] == ["fabgate"]
     assert gate["WorkingDirectory"] == ["/run/fabgate"]
     assert set(gate["Environment"]) == {"LG_WD=/run/fabgate", "GPIOZERO_PIN_FACTORY=lgpio"}
 
 
-def test_the_gate_may_ask_whether_the_clock_is_right():
+def test_the_gate_may_read_the_state_of_the_clock():
     gate = settings(GATE)
     assert not {"ProtectClock", "ProcSubset"} & set(gate)
     assert gate["SystemCallErrorNumber"] == ["EPERM"]
-    # The order counts: what is excluded is allowed again behind it.
+    # The order counts: the last line allows again some calls that the second one excludes.
     assert gate["SystemCallFilter"] == [
         "@system-service",
         "~@privileged @resources",
@@ -184,7 +184,7 @@ def test_the_gate_may_ask_whether_the_clock_is_right():
     ]
 
 
-def test_of_all_devices_only_pins_and_reader_can_be_opened():
+def test_the_gate_can_open_only_the_devices_of_pins_and_reader():
     gate = settings(GATE)
     assert gate["DevicePolicy"] == ["closed"]
     assert gate["DeviceAllow"] == ["char-gpiochip rw", "char-spi rw"]
@@ -194,17 +194,17 @@ def test_of_all_devices_only_pins_and_reader_can_be_opened():
 
 
 def test_no_unit_waits_for_the_network():
-    # A gate decides alone; a collector tries again.
+    # A gate decides alone; a collector connects again later.
     for unit in UNITS:
         assert "network-online.target" not in unit.read_text()
 
 
-def test_the_target_starts_every_part_of_the_collector_and_stops_them():
+def test_the_target_starts_and_stops_every_process_of_the_collector():
     target = settings(SYSTEMD / "fabgate-collector.target")
     assert set(target["Wants"][0].split()) == {f"fabgate-collector@{name}.service" for name in PROCESSES}
     process = settings(COLLECTOR)
     assert process["PartOf"] == ["fabgate-collector.target"]
-    # Then `systemctl stop` of the target comes back once they have ended: a restore is refused while one runs.
+    # So `systemctl stop` of the target waits until they have ended; a restore is refused while one runs.
     assert "fabgate-collector.target" in process["After"][0].split()
     assert process["EnvironmentFile"] == ["/etc/fabgate/collector.env"]
 
@@ -220,7 +220,7 @@ def test_the_units_run_verbs_that_exist():
         parser().parse_args(arguments)
 
 
-def test_a_copy_is_made_every_night_into_a_folder_of_its_own_without_the_network():
+def test_a_nightly_backup_goes_into_a_folder_of_its_own_without_network():
     backup, timer = settings(BACKUP), settings(BACKUP.with_suffix(".timer"))
     assert (timer["OnCalendar"], timer["Persistent"]) == (["*-*-* 03:30"], ["true"])
     *_, verb, folder, keep, number = backup["ExecStart"][0].split()
@@ -230,10 +230,10 @@ def test_a_copy_is_made_every_night_into_a_folder_of_its_own_without_the_network
     assert (backup["Type"], backup["PrivateNetwork"], backup["StateDirectoryMode"]) == (["oneshot"], ["yes"], ["0700"])
 
 
-def test_every_part_of_the_collector_has_time_to_end_before_it_is_killed():
+def test_every_process_of_the_collector_has_time_to_end_before_it_is_killed():
     from fabgate.collector.processes import run
 
-    # Importing it would want Django to be set up.
+    # Importing web.py would need Django to be set up.
     web = (Path(run.__file__).with_name("web.py")).read_text()
     stop_s = int(re.search(r"^STOP_S = (\d+)$", web, re.MULTILINE)[1])
     assert stop_s < int(settings(COLLECTOR)["TimeoutStopSec"][0])

@@ -1,4 +1,4 @@
-"""Real processes on a real Mosquitto, with an outside observer of the pins."""
+"""Fixtures: real processes on a real Mosquitto, and an observer of the pins outside the gate."""
 
 from __future__ import annotations
 

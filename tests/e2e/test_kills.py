@@ -1,7 +1,7 @@
-"""Random kills of gate, collector and broker, and network cuts: nothing is lost, doubled or invented.
+"""Kills gate, collector and broker at random, and cuts the network: no entry is lost, doubled or invented.
 
-Observed from outside: the pins report to a pipe that this test reads, so the books are compared with what the machine's
-power really did, and not with what the gate believes.
+The pins report to a pipe that this test reads. So the records are compared with the machine's real power, not with what
+the gate believes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fabgate.demo.process import wait_for
 from fabgate.demo.taps import lay
 from fabgate.demo.workshop import Workshop
 from fabgate.errors import FabgateError
-from tests.e2e import ledger
+from tests.e2e import records
 from tests.e2e.conftest import SOAK
 from tests.support.mosquitto import Mosquitto
 
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.kills]
 KILLS = {"gate": 200, "collector": 50, "broker": 50} if SOAK else {"gate": 20, "collector": 5, "broker": 5}
 
 
-def test_random_kills_lose_double_and_invent_nothing(workshop: Workshop, mosquitto: Mosquitto) -> None:
+def test_random_kills_lose_double_or_invent_no_entry(workshop: Workshop, mosquitto: Mosquitto) -> None:
     chance = random.Random(20261125)
     gates = [
         workshop.add_gate("laser-1", {"name": "Laser 1", "limit_s": 600, "handover": True}, roster()),
@@ -37,38 +37,38 @@ def test_random_kills_lose_double_and_invent_nothing(workshop: Workshop, mosquit
     for gate in gates:
         gate.start()
     left = dict(KILLS)
-    orders = [what for what, times in left.items() for _ in range(times)]
-    orders += ["cut"] * (len(orders) // 4)
-    chance.shuffle(orders)
-    for what in orders:
+    breaks = [what for what, times in left.items() for _ in range(times)]
+    breaks += ["cut"] * (len(breaks) // 4)
+    chance.shuffle(breaks)
+    for what in breaks:
         for _ in range(chance.randrange(1, 4)):
             _tap(chance.choice(gates), chance)
         _break(what, chance.choice(gates), workshop, mosquitto)
     _settle(workshop, gates)
-    heads = {gate.name: ledger.journal(gate) for gate in gates}
+    heads = {gate.name: records.journal(gate) for gate in gates}
     for gate in gates:
         assert gate.process.end() == 0
-    wrong = [line for gate in gates for line in ledger.disagreements(workshop, gate, heads[gate.name])]
+    wrong = [line for gate in gates for line in records.disagreements(workshop, gate, heads[gate.name])]
     assert wrong == []
-    everything = ledger.uids(workshop)
+    everything = records.uids(workshop)
     assert len(everything) == len(set(everything))
-    assert sum(len(gate.observer.stretches()) for gate in gates) > len(orders) // 4  # machines really ran
+    assert sum(len(gate.observer.stretches()) for gate in gates) > len(breaks) // 4  # machines really ran
 
 
 def _tap(gate: SimulatedGate, chance: random.Random) -> None:
     try:
         lay(gate.socket, CARDS[chance.choice(["ada", "bob", "mo", "stranger"])], for_ms=chance.randrange(100, 200))
     except (FabgateError, OSError):
-        return  # the gate was killed under the card
-    time.sleep(chance.uniform(0, 0.4))  # people's pace, not a deadline
+        return  # the gate was killed during the tap
+    time.sleep(chance.uniform(0, 0.4))  # a person's pace, not a deadline
 
 
 def _break(what: str, gate: SimulatedGate, workshop: Workshop, mosquitto: Mosquitto) -> None:
     if what == "gate":
         gate.process.end(signal.SIGKILL)
-        wait_for("the line to fall", lambda: not gate.observer.on)
+        wait_for("the power to go off", lambda: not gate.observer.on)
         gate.start()
-        assert not gate.observer.on, "power came on by starting"
+        assert not gate.observer.on, "the start turned the power on"
     elif what == "collector":
         workshop.ingest.end(signal.SIGKILL)
         workshop.ingest.start()
@@ -82,11 +82,11 @@ def _break(what: str, gate: SimulatedGate, workshop: Workshop, mosquitto: Mosqui
 
 
 def _settle(workshop: Workshop, gates: list[SimulatedGate]) -> None:
-    """End what runs, and wait until everything is confirmed."""
+    """End all sessions, and wait until every entry is acknowledged."""
     for gate in gates:
         while gate.status()["state"] != "idle":
             who = "ada" if gate.status().get("member") == "m-1" else "bob"
             lay(gate.socket, CARDS[who], for_ms=150)
-            time.sleep(0.8)  # the card must be seen to leave before it can be tapped again
+            time.sleep(0.8)  # the reader must see the card leave before the next tap
     for gate in gates:
         wait_for(f"{gate.name} to be confirmed", gate.settled)

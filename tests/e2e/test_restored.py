@@ -1,4 +1,4 @@
-"""Restored images, restored collectors, new cards: the books are filled again, and nothing is counted twice."""
+"""Restores images and collectors, and replaces cards: all entries arrive again, and no session counts twice."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from fabgate.demo.people import CARDS, roster
 from fabgate.demo.process import wait_for
 from fabgate.demo.taps import hold
 from fabgate.demo.workshop import Workshop
-from tests.e2e import ledger
+from tests.e2e import records
 
 pytestmark = [pytest.mark.broker]
 
 
 def use(gate: SimulatedGate, who: str, *, for_s: float = 0.9) -> None:
-    """One whole session; the card must be seen to leave before it can be tapped again."""
+    """Run one whole session. The reader must see the card leave before the next tap."""
     hold(gate.socket, CARDS[who], "power", lambda: gate.observer.on)
     time.sleep(for_s)
     hold(gate.socket, CARDS[who], "the end", lambda: not gate.observer.on and gate.status()["state"] == "idle")
 
 
-def opened(workshop: Workshop) -> SimulatedGate:
+def start_gate(workshop: Workshop) -> SimulatedGate:
     gate = workshop.add_gate("laser-1", {"name": "Laser 1", "limit_s": 600}, roster())
     workshop.ingest.start()
     gate.start()
@@ -38,12 +38,12 @@ def session_ids(workshop: Workshop) -> set[str]:
     return {row["session"] for row in workshop.sessions()}
 
 
-def test_a_restored_sd_image_goes_on_in_a_new_journal_and_counts_nothing_twice(workshop: Workshop) -> None:
-    gate = opened(workshop)
+def test_a_restored_sd_image_continues_in_a_new_journal_and_counts_no_session_twice(workshop: Workshop) -> None:
+    gate = start_gate(workshop)
     assert gate.process.end() == 0
     image = gate.state_dir.with_suffix(".image")
     shutil.copytree(gate.state_dir, image)
-    old = ledger.journal_id(gate)
+    old = records.journal_id(gate)
     gate.start()
     use(gate, "bob")
     wait_for("delivery", gate.settled)
@@ -54,23 +54,23 @@ def test_a_restored_sd_image_goes_on_in_a_new_journal_and_counts_nothing_twice(w
     shutil.copytree(image, gate.state_dir)
     gate.start()
     use(gate, "ada")
-    wait_for("another journal", lambda: ledger.journal_id(gate) != old)
+    wait_for("another journal", lambda: records.journal_id(gate) != old)
     wait_for("delivery", gate.settled)
 
     assert before < session_ids(workshop)
     assert len(session_ids(workshop)) == 3
-    everything = ledger.uids(workshop)
+    everything = records.uids(workshop)
     assert len(everything) == len(set(everything))
     assert gate.process.end() == 0
-    ours = ledger.journal(gate)
-    theirs = ledger.stored(workshop, ledger.journal_id(gate))
+    ours = records.journal(gate)
+    theirs = records.stored(workshop, records.journal_id(gate))
     assert [seq for seq, body in theirs.items() if ours[seq] != body] == []
 
 
-def test_a_collector_restored_from_yesterdays_copy_is_filled_again(workshop: Workshop) -> None:
-    gate = opened(workshop)
+def test_gates_fill_a_collector_that_was_restored_from_yesterdays_backup(workshop: Workshop) -> None:
+    gate = start_gate(workshop)
     copy = workshop.folder / "yesterday.tar.gz"
-    workshop.collector("backup", str(copy))  # nothing is stopped for it
+    workshop.collector("backup", str(copy))  # while everything runs
     use(gate, "bob")
     use(gate, "ada")
     wait_for("delivery", gate.settled)
@@ -80,13 +80,13 @@ def test_a_collector_restored_from_yesterdays_copy_is_filled_again(workshop: Wor
     workshop.ingest.start()
     wait_for("the gap to be filled", lambda: len(session_ids(workshop)) == 3)
     wait_for("delivery", gate.settled)
-    heads = ledger.journal(gate)
+    heads = records.journal(gate)
     assert gate.process.end() == 0
-    assert ledger.disagreements(workshop, gate, heads) == []
+    assert records.disagreements(workshop, gate, heads) == []
 
 
-def test_an_emptied_collector_is_filled_from_the_oldest_entry_kept(workshop: Workshop) -> None:
-    gate = opened(workshop)
+def test_gates_fill_an_empty_collector_from_the_oldest_entry_that_they_keep(workshop: Workshop) -> None:
+    gate = start_gate(workshop)
     workshop.ingest.end(signal.SIGKILL)
     shutil.rmtree(workshop.folder / "collector")
     workshop.ingest = type(workshop.ingest)(
@@ -96,15 +96,16 @@ def test_an_emptied_collector_is_filled_from_the_oldest_entry_kept(workshop: Wor
     path = workshop.folder / "collector" / "collector.db"
     wait_for("a new database", path.exists)
     wait_for(
-        "the entries again", lambda: len(ledger.stored(workshop, ledger.journal_id(gate))) >= len(ledger.journal(gate))
+        "the entries again",
+        lambda: len(records.stored(workshop, records.journal_id(gate))) >= len(records.journal(gate)),
     )
-    heads = ledger.journal(gate)
+    heads = records.journal(gate)
     assert gate.process.end() == 0
-    assert ledger.disagreements(workshop, gate, heads) == []
+    assert records.disagreements(workshop, gate, heads) == []
 
 
-def test_a_new_card_starts_a_new_journal_and_the_old_sessions_stay(workshop: Workshop) -> None:
-    gate = opened(workshop)
+def test_a_new_card_starts_a_new_journal_and_old_sessions_stay(workshop: Workshop) -> None:
+    gate = start_gate(workshop)
     hold(gate.socket, CARDS["bob"], "power", lambda: gate.observer.on)
     wait_for("delivery", gate.delivered)
     gate.process.end(signal.SIGKILL)

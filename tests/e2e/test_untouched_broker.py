@@ -1,4 +1,4 @@
-"""A broker as it comes, with the collector away: it drops most of what it acknowledged, and nothing is lost for it."""
+"""Runs a broker with default settings while the collector is away: it drops acknowledged messages, but no entry is lost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fabgate.gate.journal.ids import uuid7
 from fabgate.gate.journal.reader import Reader
 from fabgate.gate.journal.writer import Draft, Journal
 from fabgate.gate.uplink.connection import MarkMoved, Uplink
-from tests.e2e import ledger
+from tests.e2e import records
 
 pytestmark = [pytest.mark.broker]
 
@@ -72,8 +72,8 @@ class LightGate:
             threading.Thread(target=run, daemon=True).start()
 
 
-def test_fifty_gates_are_delivered_whole_though_the_broker_drops_messages(workshop: Workshop) -> None:
-    # The collector's session must exist, or the broker would keep nothing at all for it.
+def test_all_entries_of_fifty_gates_arrive_although_the_broker_drops_messages(workshop: Workshop) -> None:
+    # The broker keeps messages for the collector only if its session exists.
     workshop.ingest.start()
     wait_for("the collector", lambda: "serving" in (workshop.folder / "collector.log").read_text())
     workshop.ingest.end()
@@ -90,5 +90,5 @@ def test_fifty_gates_are_delivered_whole_though_the_broker_drops_messages(worksh
         gate.uplink.stop()
     for gate in gates:
         ours = {entry.seq: entry.body for entry in gate.reader.after(0, most=1000)}
-        assert ledger.stored(workshop, gate.reader.id) == ours
+        assert records.stored(workshop, gate.reader.id) == ours
         gate.reader.close()

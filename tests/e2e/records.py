@@ -1,4 +1,4 @@
-"""Do a gate's journal and the collector's books hold the same facts? Read from both files, entry by entry."""
+"""Compares a gate's journal with the collector's database, entry by entry, from their files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fabgate.gate.journal.reader import Reader
 
 
 def journal(gate: SimulatedGate) -> dict[int, bytes]:
-    """Return what the gate has stored, by number; fail when its chain is broken or a number is missing."""
+    """Return the entries that the gate has stored, by number; fail if its chain is broken or a number is missing."""
     reader = Reader(gate.state_dir / "journal.db")
     try:
         assert reader.first_break() is None
@@ -26,7 +26,7 @@ def journal(gate: SimulatedGate) -> dict[int, bytes]:
 
 
 def journal_id(gate: SimulatedGate) -> str:
-    """Return the id of the gate's journal as it is now."""
+    """Return the id of the gate's current journal."""
     reader = Reader(gate.state_dir / "journal.db")
     try:
         return reader.id
@@ -35,7 +35,7 @@ def journal_id(gate: SimulatedGate) -> str:
 
 
 def stored(workshop: Workshop, journal_id: str) -> dict[int, bytes]:
-    """Return what the collector has stored of a journal, by number."""
+    """Return the entries of a journal that the collector has stored, by number."""
     return {seq: body for name, seq, body in _entries(workshop) if name == journal_id}
 
 
@@ -46,7 +46,7 @@ def uids(workshop: Workshop) -> list[str]:
 
 
 def disagreements(workshop: Workshop, gate: SimulatedGate, upto: dict[int, bytes]) -> list[str]:
-    """Compare one gate's journal with the collector and with what was seen of its pins."""
+    """Return the differences between a gate's journal, the collector and the observed pins."""
     ours = journal(gate)
     name = journal_id(gate)
     theirs = stored(workshop, name)
@@ -55,8 +55,8 @@ def disagreements(workshop: Workshop, gate: SimulatedGate, upto: dict[int, bytes
     book = books.read(ours[seq] for seq in sorted(ours))
     wrong += book.wrong
     wrong += books.against_observer(book, gate.observer.stretches())
-    mine = [row for row in workshop.sessions() if row["session"] in book.sessions]
-    wrong += books.against_collector(book, mine)
+    sessions = [row for row in workshop.sessions() if row["session"] in book.sessions]
+    wrong += books.against_collector(book, sessions)
     return wrong
 
 
@@ -68,7 +68,7 @@ def _entries(workshop: Workshop) -> list[tuple[str, int, bytes]]:
             "SELECT j.name, e.seq, e.body FROM collector_entry e JOIN collector_journal j ON j.id = e.journal_id"
         ).fetchall()
     except sqlite3.OperationalError:
-        return []  # a new collector that has not made its tables yet
+        return []  # a new collector without tables
     finally:
         db.close()
     return [(str(name), int(seq), bytes(body)) for name, seq, body in rows]
