@@ -134,7 +134,7 @@ def test_gates_without_a_machine_are_looked_at_together():
         rows = session_rows.load_sessions([f"s-{number}-0" for number in range(gates)]).values()
         return steps(connection.connection, lambda: overlaps.find(rows, {}))
 
-    assert work(32) < 3 * work(2)
+    assert work(32) < 3 * work(16)
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
