@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import gzip
-from typing import Final
-
-#: How gzip begins, and JSON does not.
-_GZIP: Final = b"\x1f\x8b"
 
 
 def pack(body: bytes) -> bytes:
-    """Return a roster as it is stored; what is packed already stays."""
-    return body if body.startswith(_GZIP) else gzip.compress(body, 5, mtime=0)
+    """Return a roster as it is stored."""
+    return gzip.compress(body, 5, mtime=0)
 
 
 def unpack(stored: bytes) -> bytes:
-    """Return the roster of what is stored; an older collector stored it as it is."""
-    return gzip.decompress(stored) if stored.startswith(_GZIP) else stored
+    """Return the roster of what is stored; empty where nothing is."""
+    return gzip.decompress(stored)

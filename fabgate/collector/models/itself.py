@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Final
 
 from django.db import models
 
@@ -12,14 +11,10 @@ from django.db import models
 class Collector(models.Model):
     """One row that identifies this database. A new or emptied collector has another id, which gates notice."""
 
-    #: A prefix of `rolled_tz`: the zone is set, but the sums have to be rebuilt.
-    ANEW: Final = "-"
-
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     collector = models.CharField(max_length=64)
     site = models.CharField(max_length=63)
-    #: The time zone of the daily and monthly sums. If it is empty, differs from the configured one or begins with the
-    #: prefix above, the sums are rebuilt (sessions/sums.py).
+    #: The collector's time zone, which is that of the daily and monthly sums (sessions/sums.py); empty if none is stored yet.
     rolled_tz = models.CharField(max_length=63, blank=True)
     #: Detects a restored copy: on PostgreSQL which database on which server this was at the last start
     #: (db/postgresql.py), on SQLite how far it had counted (processes/restored_database.py).
@@ -32,11 +27,6 @@ class Collector(models.Model):
 
     def __str__(self) -> str:
         return self.collector
-
-    @property
-    def zone(self) -> str:
-        """Return the collector's time zone; empty if none is stored yet."""
-        return self.rolled_tz.removeprefix(self.ANEW)
 
     @classmethod
     def get(cls, site: str) -> Collector:
@@ -51,9 +41,9 @@ class Collector(models.Model):
         differ.
         """
         row = cls.objects.filter(id=1).first()
-        if row is None or row.zone in {"", tz}:
+        if row is None or row.rolled_tz in {"", tz}:
             return ""
-        return f"its time zone is {tz}, but the collector's is {row.zone}: set one FABGATE_TZ for all, and restart them"
+        return f"its time zone is {tz}, but the collector's is {row.rolled_tz}: set one FABGATE_TZ for all, and restart them"
 
 
 class Heartbeat(models.Model):

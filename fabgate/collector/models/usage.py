@@ -85,8 +85,8 @@ class UsageSession(models.Model):
     # How wrong the gate's clock was, at least, when it wrote these entries (entries/gate_clocks.py); positive if ahead.
     clock_off_ms = models.BigIntegerField(null=True)
     # How long the machine already had power when the start was written: after a handover, and after a late start entry.
-    early_ms = models.BigIntegerField(default=0, db_default=0)
-    # The longest duration that the rosters named by its entries allow (RosterLimit); NULL: stored before this was kept.
+    early_ms = models.BigIntegerField(default=0)
+    # The longest duration that the rosters named by its entries allow (RosterLimit); NULL: this collector served none of them.
     allowed_ms = models.BigIntegerField(null=True)
 
     class Meta:

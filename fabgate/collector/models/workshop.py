@@ -76,15 +76,9 @@ class Machine(models.Model):
         return lock
 
     def wire_rules(self) -> wire.MachineRules:
-        """Return the machine's part of a roster.
-
-        `supervisor: never`, which older versions stored, is served as `minors`: gates of that time would otherwise let
-        minors and classes in without a supervisor (docs/decisions/0042).
-        """
-        said = {**self.rules, "lock": msgspec.to_builtins(self.lock), "lifted": self.lifted}
-        if said.get("supervisor") == "never":
-            said["supervisor"] = "minors"
-        return msgspec.convert(said, wire.MachineRules)
+        """Return the machine's part of a roster."""
+        rules = {**self.rules, "lock": msgspec.to_builtins(self.lock), "lifted": self.lifted}
+        return msgspec.convert(rules, wire.MachineRules)
 
 
 class Gate(models.Model):
@@ -155,15 +149,12 @@ class Gate(models.Model):
 
     @property
     def roster(self) -> bytes:
-        """Return the roster that is served to it; empty if none was built."""
-        return roster_gzip.unpack(self._stored_roster())
+        """Return the roster that is served to it, read anew; empty where none was built."""
+        return roster_gzip.unpack(self.packed_roster)
 
     @property
     def packed_roster(self) -> bytes:
-        """Return the roster as gzip."""
-        return roster_gzip.pack(self._stored_roster())
-
-    def _stored_roster(self) -> bytes:
+        """Return the same as gzip."""
         return bytes(ServedRoster.objects.filter(gate=self).values_list("body", flat=True).first() or b"")
 
     @property

@@ -30,6 +30,7 @@ import msgspec
 
 import fabgate
 from fabgate.collector.base import data_folder, disk_full, environ
+from fabgate.collector.processes import migration
 from fabgate.errors import FabgateError, UsageError
 
 LIST: Final = "list.json"
@@ -285,17 +286,21 @@ _AT_TOP: Final = {LIST, *data_folder.KEPT} - {data_folder.GATES}
 
 
 def _check_age(database: Path, source: Path, version: str) -> None:
-    """Refuse a database that this program is too old for, and what is no database of a collector."""
+    """Refuse a database of a newer version or from before 0.1.0, and a file that is not a collector's database."""
     known = {path.stem for path in _MIGRATIONS.glob("[0-9]*.py")}
     try:
         with contextlib.closing(sqlite3.connect(database)) as connection:
             rows = connection.execute("SELECT name FROM django_migrations WHERE app = 'collector'").fetchall()
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     except sqlite3.Error as error:
         raise UsageError(
             f"found {source}, in which {_DATABASE} is no database of a collector ({error}); wanted a file of 'backup':"
             " take another one"
         ) from error
-    if newer := sorted({str(name) for (name,) in rows} - known):
+    steps = {str(name) for (name,) in rows}
+    if migration.is_before_0_1_0(steps, {str(name) for (name,) in tables}):
+        raise UsageError(f"found {source}, a copy from before fabgate 0.1.0; {migration.KEEP_IT}")
+    if newer := sorted(steps - known):
         raise UsageError(
             f"found {source} made by fabgate {version}, which knows more than {fabgate.__version__} ({newer[-1]});"
             " install that version first"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -19,6 +19,19 @@ GROWING: Final = frozenset(
     f"collector_{name}"
     for name in ("boot", "change", "entry", "ledgerline", "refusal", "usageday", "usagemonth", "usagesession")
 )
+
+#: Every database from before 0.1.0 has this step, except the very first ones, which have no accounts.
+_STEP_BEFORE_0_1_0: Final = "0002_workshop_week"
+#: What an error says of such a database.
+KEEP_IT: Final = (
+    "wanted one of 0.1.0 or later, as no migration leads there; keep it with the version that made it, which still shows"
+    " and exports the books, and start a new collector in an empty FABGATE_DATA (docs/reference.md)"
+)
+
+
+def is_before_0_1_0(steps: Collection[str], tables: Collection[str]) -> bool:
+    """Return whether a database, by its applied migrations and its tables, is from before 0.1.0, the first release."""
+    return _STEP_BEFORE_0_1_0 in steps or ("0001_initial" in steps and "collector_account" not in tables)
 
 
 def migrate(steps: Sequence[str]) -> None:

@@ -162,11 +162,15 @@ def _check_version(*, owns: bool, handle: int) -> list[str]:
     """Let nobody write as another version has it: what one adds up (sessions/sums.py) the other does not know of.
 
     Returns the names of the migrations that an older database lacks; none for one that is new or up to date. Raises
-    UsageError for a database of a newer version; and for an older one while others use it, unless they end: a service
-    waits for that, as they are told to restart together.
+    UsageError for a database of a newer version, and for one from before 0.1.0; and for an older one while others use it,
+    unless they end: a service waits for that, as they are told to restart together.
     """
     executor = MigrationExecutor(connection)
     applied = executor.loader.applied_migrations
+    if migration.is_before_0_1_0(
+        {name for app, name in applied if app == _APP}, connection.introspection.table_names()
+    ):
+        raise UsageError(f"found a database from before fabgate 0.1.0; {migration.KEEP_IT}")
     if newer := sorted(name for app, name in applied.keys() - executor.loader.disk_migrations.keys() if app == _APP):
         raise UsageError(
             f"found a database that knows more than fabgate {fabgate.__version__} ({newer[-1]}); install the version that"
@@ -193,7 +197,7 @@ def _check_zone(found: environ.Environment, row: Collector, *, owns: bool, handl
     """Live in the zone of the database: sums of days and rosters are made in it, and nobody else's shall be mixed in."""
     from fabgate.collector.sessions import sums  # noqa: PLC0415 (as above)
 
-    known = row.zone
+    known = row.rolled_tz
     tz = found.tz if owns and found.is_tz_said else known or found.tz
     if found.is_tz_said and found.tz != tz:
         raise UsageError(
@@ -210,7 +214,7 @@ def _check_zone(found: environ.Environment, row: Collector, *, owns: bool, handl
         if not known and not owns:
             return  # nobody has said yet where it lives: whoever owns it does, and sums up all that there is
         _live_in(tz)
-    if row.rolled_tz != tz and (sums.ensure(tz) or known not in {"", tz}):
+    if known != tz and (sums.ensure(tz) or known):
         log.info("the sums of days are those of %s now", tz)
 
 

@@ -49,7 +49,7 @@ def add(pairs: Iterable[tuple[Usage | None, Usage]]) -> None:
 
 
 def ensure(tz: str) -> bool:
-    """Make the sums anew where they are those of another zone, or an older collector's; say whether there were any."""
+    """Make the sums again where they are those of another zone, or of none yet; return whether there were any."""
     with transaction.atomic():
         pulse.lock()  # nobody adds to them meanwhile
         row = Collector.objects.select_for_update(no_key=True).filter(id=1).first()

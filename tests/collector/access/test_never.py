@@ -28,7 +28,9 @@ pytestmark = pytest.mark.usefixtures("told")
 
 @pytest.fixture
 def printer(gate) -> Gate:  # noqa: F811
-    Machine.objects.update(rules={"supervisor": "never"})
+    """Its machine was set by `machine-set … supervisor=never`."""
+    row = Gate.objects.get()
+    machines.command(argparse.Namespace(name=row.machine.name, title=None, preset=None, rules=["supervisor=never"]))
     return Gate.objects.get()
 
 
@@ -44,7 +46,7 @@ def test_a_class_badge_needs_a_supervisor_there(printer):
     assert said.needs_supervisor
 
 
-def test_gates_of_before_are_served_the_word_that_they_take_so(printer):
+def test_gates_are_served_the_word_that_every_gate_takes_so(printer):
     assert built(printer).machine.supervisor == "minors"
 
 
@@ -60,6 +62,4 @@ def test_no_preset_says_it():
 
 
 def test_the_command_takes_the_word_and_prints_what_holds(printer, capsys):
-    name = Machine.objects.get().name
-    machines.command(argparse.Namespace(name=name, title=None, preset=None, rules=["supervisor=never"]))
     assert "supervisor=minors\n" in capsys.readouterr().out

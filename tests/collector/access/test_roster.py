@@ -23,7 +23,7 @@ from fabgate.collector.access import roster
 from fabgate.collector.base.key_files import new_key, write_secret
 from fabgate.collector.broker import link
 from fabgate.collector.machines import enrol_gate, locks
-from fabgate.collector.models import Badge, Collector, Gate, Machine, Member, RosterLimit, ServedRoster
+from fabgate.collector.models import Badge, Collector, Gate, Machine, Member, RosterLimit
 from fabgate.errors import SealError, UsageError
 from fabgate.seal import Keys
 
@@ -112,18 +112,6 @@ def test_the_seal_covers_the_body_after_content_decoding(env, gate):
     answer = fetch(env, **{"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
     body = gzip.decompress(answer.content)
-    roster.gate_keys(env, "laser-1").verify(
-        answer.headers[wire.HEADER_SEAL], wire.PURPOSE_ROSTER, "lyon/laser-1", wire.sealed_roster(body, NONCE)
-    )
-
-
-@pytest.mark.parametrize("encoding", ["gzip", ""])
-def test_a_roster_that_an_older_collector_stored_as_it_is_is_served_all_the_same(env, gate, encoding):
-    body = gate.roster
-    ServedRoster.objects.update(body=body)
-    assert Gate.objects.get().roster == body
-    answer = fetch(env, **{"Accept-Encoding": encoding})
-    assert (gzip.decompress(answer.content) if encoding else answer.content) == body
     roster.gate_keys(env, "laser-1").verify(
         answer.headers[wire.HEADER_SEAL], wire.PURPOSE_ROSTER, "lyon/laser-1", wire.sealed_roster(body, NONCE)
     )

@@ -25,6 +25,7 @@ from fabgate.collector import DEFAULT_DATA
 from fabgate.collector.base import data_folder
 from fabgate.collector.cli import verbs as cli
 from fabgate.demo.ports import free_port
+from tests.collector.later import LATER
 from tests.support.mosquitto import mosquitto
 from tests.support.patience import HANGS_S
 
@@ -277,16 +278,6 @@ def test_a_verb_without_a_zone_lives_in_that_of_the_database(in_paris):
     assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Europe/Paris", "Europe/Paris")
 
 
-def test_a_verb_that_finds_sums_to_be_made_anew_makes_them_in_the_zone_of_the_database(in_paris):
-    with contextlib.closing(sqlite3.connect(in_paris / "collector.db")) as connection, connection:
-        connection.execute("UPDATE collector_collector SET rolled_tz = '-Europe/Paris'")  # as migration 0017 does
-    refused = run(environment(in_paris, FABGATE_TZ="Asia/Tokyo"), "accounts")
-    assert "the collector lives in 'Europe/Paris'" in refused.stderr
-    done = run(environment(in_paris), "lock", "laser-1", "--reason", "Belt")
-    assert done.returncode == 0, done.stderr
-    assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Europe/Paris", "Europe/Paris")
-
-
 def test_a_verb_that_was_told_no_zone_settles_none_for_a_new_collector(tmp_path):
     home = tmp_path / "data"
     assert run(environment(home), "gate-add", "laser-1", "--machine", "laser").returncode == 0
@@ -411,36 +402,28 @@ def test_no_service_takes_the_collector_to_another_zone_while_another_one_runs(i
     assert zone_of(in_paris) == "Asia/Tokyo"
 
 
-def step_back(home: Path) -> None:
-    """Make a database what the version before the sums of months left."""
-    code = "from django.core.management import call_command as call; call('migrate', 'collector', '0018', verbosity=0)"
-    made = {**environment(home), "DJANGO_SETTINGS_MODULE": "fabgate.collector.settings"}
-    subprocess.run([sys.executable, "-c", f"import django; django.setup(); {code}"], env=made, check=True)
-
-
-def has_months(home: Path) -> bool:
+def has_new_column(home: Path) -> bool:
     with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection:
-        found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'collector_usagemonth'")
-        return found.fetchone() == (1,)
+        return ("shelf",) in connection.execute("SELECT name FROM pragma_table_info('collector_gate')").fetchall()
 
 
-def test_an_older_database_is_brought_up_to_date_by_nobody_while_a_process_that_knows_only_that_still_writes(in_paris):
-    step_back(in_paris)
+def test_no_verb_brings_a_database_up_to_date_while_a_process_of_the_version_before_still_writes(in_paris):
     older = data_folder.use(in_paris)  # as each process does until it ends
+    later = environment(in_paris, **LATER)
     try:
-        done = run(environment(in_paris), "accounts")
-        assert (done.returncode, done.stdout, has_months(in_paris)) == (2, "", False)
+        done = run(later, "accounts")
+        assert (done.returncode, done.stdout, has_new_column(in_paris)) == (2, "", False)
         assert "found a database of a version before fabgate" in done.stderr
         start = (
             f"from fabgate.collector.processes import start; start.OTHERS_END_S = {HANGS_S}; start.prepare(owns=True)"
         )
-        waits = subprocess.Popen([sys.executable, "-c", start], env=environment(in_paris))
+        waits = subprocess.Popen([sys.executable, "-c", start], env=later)
         until(lambda: is_waiting(waits.pid, in_paris / ".starting"))
-        assert not has_months(in_paris)
+        assert not has_new_column(in_paris)
     finally:
         os.close(older)
     assert waits.wait(HANGS_S) == 0  # they were restarted together
-    assert has_months(in_paris)
+    assert has_new_column(in_paris)
 
 
 def test_a_database_of_a_newer_version_is_left_alone(in_paris):

@@ -1,18 +1,14 @@
 """Is what grows with the years found along an index, by every version of Django, in a database made by any of them?
 
 SQLite uses a partial index only where the text of a query says what the index's condition says (docs/decisions/0033).
-`tests/collector/indexes` holds the indexes with such conditions as versions of Django have made them.
+So we write conditions on a yes or no ourselves, and each Django writes them alike.
 """
 
 from __future__ import annotations
 
 import argparse
-import logging
 import re
-import shutil
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -34,13 +30,8 @@ from tests.browser import sample_data
 from tests.collector.gates import Journal
 from tests.collector.plans import Asked, Walk, listening, plans
 
-flags = import_module("fabgate.collector.migrations.0020_flags")
 pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite alone goes by the text of a condition")
 
-#: As these versions of Django have made them; 6.0 wrote what 5.2 did.
-MADE_BY: Final = {path.stem: path for path in (Path(__file__).parents[1] / "indexes").glob("*.sql")}
-#: Says something else than we write.
-OTHER: Final = "django-6.1"
 #: Walks that are short, or seldom. Indexes of few rows:
 SHORT: Final = {"session_open", "session_unended"}
 #: What is read from its newest end on, as far as a page reaches.
@@ -129,81 +120,57 @@ def is_long(walk: Walk) -> bool:
     return walk.table in GROWING and not is_short
 
 
-def make_as(version: str, file: Path) -> None:
-    """Go on with a database whose indexes were made by another version of Django."""
-    connection.close()
-    shutil.copyfile(connection.settings_dict["NAME"], file)
-    connection.settings_dict["NAME"] = str(file)
-    with connection.cursor() as cursor:
-        for statement in filter(None, map(str.strip, MADE_BY[version].read_text().split(";"))):
-            (name,) = re.findall(r'INDEX "(\w+)"', statement)
-            cursor.execute(f"DROP INDEX {name}")
-            cursor.execute(statement)
+def flagged() -> dict[str, set[str]]:
+    """Return which flags the condition of each index or constraint names, by its name; only of those that name one."""
+    found = {}
+    for model in apps.get_app_config("collector").get_models():
+        for index in (*model._meta.indexes, *model._meta.constraints):
+            fields = map(model._meta.get_field, _named(getattr(index, "condition", None)))
+            found[index.name] = {field.column for field in fields if isinstance(field, Flag)}
+    return {name: flags for name, flags in found.items() if flags}
 
 
-def bring_up_to_date() -> None:
-    with connection.schema_editor(atomic=False) as schema:
-        flags.make_again(apps, schema)
-
-
-def made() -> dict[str, str]:
-    """Return the indexes as they were made."""
+def conditions() -> dict[str, str]:
+    """Return the statement that made each of these indexes, without what stands before its condition."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
-        return dict(cursor.fetchall())
+        return {name: sql.partition(" WHERE ")[2] for name, sql in cursor.fetchall() if name in flagged()}
 
 
-def test_what_grows_is_found_along_an_index_whichever_django_made_the_database(asked, tmp_path):
+def make_as_django_6_1() -> None:
+    """Make these indexes again, with conditions as Django 6.1 writes them of a BooleanField."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+        for name, sql in cursor.fetchall():
+            if name in flagged():
+                start, where, condition = sql.partition(" WHERE ")
+                for flag in flagged()[name]:
+                    condition = re.sub(f'NOT "{flag}"', f'"{flag}" = 0', condition)
+                    condition = re.sub(f'"{flag}"(?! =)', f'"{flag}" = 1', condition)
+                cursor.execute(f"DROP INDEX {name}")
+                cursor.execute(start + where + condition)
+
+
+def test_what_grows_is_found_along_an_index(asked):
     found = plans(asked)
     assert list(filter(is_long, found.walks)) == []
-    assert {name for _, name in flags._INDEXES} <= found.indexes  # or nobody needs it
-    for version in MADE_BY:
-        make_as(version, tmp_path / version)
-        if version == OTHER:  # or this test could not fail
-            assert set(filter(is_long, plans(asked).walks))
-            assert not plans(asked).indexes & {name for _, name in flags._INDEXES}
-        bring_up_to_date()
-        again = plans(asked)
-        assert (version, list(filter(is_long, again.walks))) == (version, [])
-        assert again.indexes == found.indexes
+    assert flagged().keys() <= found.indexes  # or no query needs it
+    make_as_django_6_1()  # or this test could not fail
+    assert set(filter(is_long, plans(asked).walks))
+    assert not plans(asked).indexes & flagged().keys()
 
 
-@pytest.mark.parametrize("version", MADE_BY)
-def test_only_an_index_that_says_something_else_is_made_again_and_the_log_says_how_far_it_is(
-    database, tmp_path, caplog, version
-):
-    journal = Journal(gate="hall-1")
-    started = journal.start("s-1")  # a row in each table: in an empty one there is nothing to wait for
-    Store("lyon").store([started, Received(started.topic, b"{", journal.name, "9")], datetime.now(UTC))
-    wanted = made()
-    make_as(version, tmp_path / "made")
-    other = [name for name, statement in made().items() if statement != wanted[name]]
-    with caplog.at_level(logging.INFO):
-        bring_up_to_date()
-    assert made() == wanted
-    said = [record.getMessage() for record in caplog.records if "rows again" in record.getMessage()]
-    assert len(said) == len(other) == (len(flags._INDEXES) if version == OTHER else 0)
-    assert all(f"({number} of {len(said)})" in line for number, line in enumerate(said, 1))
-
-
-def test_after_an_interruption_every_index_is_there_and_the_next_start_goes_on(database, tmp_path):
-    wanted = made()
-    make_as(OTHER, tmp_path / "made")
-    before = made()
-
-    def stop(execute: Any, statement: str, *more: Any) -> Any:
-        if "CREATE INDEX" in statement and "session_open" in statement:
-            raise KeyboardInterrupt
-        return execute(statement, *more)
-
-    with pytest.raises(KeyboardInterrupt), connection.execute_wrapper(stop):
-        bring_up_to_date()
-    halfway = made()
-    assert halfway.keys() == wanted.keys()
-    assert {halfway[name] == wanted[name] for _, name in flags._INDEXES} == {True, False}
-    assert halfway["session_open"] == before["session_open"]
-    bring_up_to_date()
-    assert made() == wanted
+def test_every_django_writes_conditions_on_flags_alike(database):
+    assert conditions().keys() == flagged().keys()
+    assert set(conditions().values()) == {
+        'NOT "is_copy"',
+        '"counts"',
+        '("ended_at" IS NOT NULL AND "uncertain")',
+        '(NOT "has_end" AND "reason" IS NULL)',
+        *('NOT "has_end"', 'NOT "start_timed"', 'NOT "last_timed"'),
+    }
+    make_as_django_6_1()
+    assert '"counts" = 1' in conditions().values()
 
 
 def test_conditions_name_no_other_yes_or_no(database):

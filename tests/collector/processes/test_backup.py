@@ -430,6 +430,19 @@ def test_a_copy_of_a_newer_collector_is_refused(home, tmp_path, run):
     assert "(0999_later); install that version first" in done.stderr
 
 
+def test_a_copy_from_before_the_first_release_is_refused_and_changes_nothing(home, tmp_path, run):
+    query(
+        home,
+        "INSERT INTO django_migrations (app, name, applied) VALUES ('collector', '0002_workshop_week', '2026-11-26')",
+    )
+    copy, other = tmp_path / "old.tar.gz", tmp_path / "other"
+    assert run(home, "backup", str(copy)).returncode == 0
+    done = run(other, "restore", str(copy))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"found {copy}, a copy from before fabgate 0.1.0; wanted one of 0.1.0 or later" in done.stderr
+    assert not [path for path in other.rglob("*") if path.is_file() and path.stat().st_size]
+
+
 def let_somebody_in(home: Path) -> None:
     """Leave a browser that is signed in, an invitation and a key of a program."""
     later = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%d %H:%M:%S")

@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 
 import pytest
-from django.apps import apps
 from django.db import connection, transaction
 from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
@@ -31,8 +29,6 @@ LATER = NOON + timedelta(days=400)
 #: The last moment of the second day before the day of NOON, and the one after it.
 TOO_EARLY = datetime(2026, 11, 22, 23, 59, 59, tzinfo=UTC)
 EARLY = datetime(2026, 11, 23, tzinfo=UTC)
-
-backfill = import_module("fabgate.collector.migrations.0027_first_dates")
 
 
 def store(*messages, now: datetime = LATER) -> None:
@@ -289,17 +285,3 @@ def test_a_batch_asks_nothing_more_for_it_once_the_first_boots_of_a_gate_are_kno
     older = begun(NOON - 300 * DAY)
     assert asked(*older.messages()).count('"occurred_at" <') == 1  # what was dated before the first day of until then
     assert Gate.objects.get().earliest_at == EARLY - 300 * DAY
-
-
-def test_gates_of_before_get_their_first_dates_when_the_database_is_brought_up_to_date():
-    journals = [begun(NOON - 300 * DAY), begun(), begun(NOON + 5 * DAY, gate="saw-1")]
-    boot(journals[2], "boot-2", NOON)
-    boot(journals[2], "boot-3", NOON + DAY)
-    undated = Journal(gate="mill-1", synced=False)
-    undated.write("gate.started", version="1")
-    store(*(message for journal in [*journals, undated] for message in journal.messages()))
-    known = dict(Gate.objects.values_list("name", "earliest_at"))
-    assert known == {"laser-1": EARLY - 300 * DAY, "saw-1": EARLY, "mill-1": None}
-    Gate.objects.update(earliest_at=None)
-    backfill.fill(apps, None)
-    assert dict(Gate.objects.values_list("name", "earliest_at")) == known

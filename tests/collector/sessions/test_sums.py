@@ -7,20 +7,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
-from importlib import import_module
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.apps import apps
 from django.conf import settings
-from django.db import connection
 
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Collector, Gate, Machine, Member, UsageDay, UsageMonth, UsageSession, UsageSums
 from fabgate.collector.sessions import corrections, sums
 from tests.collector.gates import NOON, Journal
 
-sums_of_months = import_module("fabgate.collector.migrations.0019_sums_of_months")
 #: When the entries of a history have arrived.
 LATER = NOON + timedelta(days=8)
 
@@ -130,16 +126,3 @@ def test_a_repeated_entry_adds_nothing(store):
     for _ in range(3):
         store.store(messages, NOON + timedelta(seconds=1))
     assert UsageDay.objects.get().counted_ms == 1_000
-
-
-def test_the_months_of_a_database_of_before_are_made_of_its_days(store, monkeypatch):
-    paris(monkeypatch)
-    for message in history(2):
-        store.store([message], LATER)
-    session = UsageSession.objects.filter(reason__isnull=False, used_by="m-1").first()
-    corrections.correct(session.id, "time", "9", author="eve", reason="x")
-    UsageMonth.objects.all().delete()
-    with connection.schema_editor() as schema:
-        sums_of_months._fill(apps, schema)
-    assert agree("Europe/Paris")
-    assert UsageMonth.objects.values_list("day", flat=True).distinct().count() == 2

@@ -34,8 +34,8 @@ _MACHINES: Final = frozenset({"machine", "machines"})
 _TRAININGS: Final = frozenset({"prerequisite", "training", "trainings"})
 #: Durations, in milliseconds.
 _LASTING_MS: Final = frozenset({"time"})
-#: Numbers that programs look things up by, which nobody reads; and in rows of older versions what nobody decided.
-UNSAID: Final = frozenset({"id", "lock_id", "synced"})
+#: Numbers that programs look things up by, which nobody reads.
+UNSAID: Final = frozenset({"id", "lock_id"})
 #: The words of a field, whatever it is a field of; one with the kind before it is only meant there.
 _WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "badge.kind": people_words.KINDS,

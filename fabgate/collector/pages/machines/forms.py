@@ -238,7 +238,7 @@ _GROUPS: Final = (
 def _field(name: str) -> forms.Field:
     label, help_text, longest = words.RULES[name], _HELP.get(name, ""), words.lasting(wire.MAX_SECONDS)
     if name in wire.MACHINE_WORDS:
-        # "never" means what "minors" does: only what was stored before says it.
+        # "never" means what "minors" does (docs/decisions/0042): the command takes it, and no machine has it.
         choices = [(word, words.WORDS[name, word]) for word in wire.MACHINE_WORDS[name] if word != "never"]
         return forms.ChoiceField(label=label, choices=choices, help_text=help_text)
     if name in _YES_NO:

@@ -43,7 +43,6 @@ WORDS: Final[Mapping[tuple[str, Any], Any]] = {
     ("mode", "hold"): gettext_lazy("The card stays in its holder"),
     ("mode", "timed"): gettext_lazy("So much time a tap"),
     ("mode", "audit"): gettext_lazy("Only recorded, never switched"),
-    ("supervisor", "never"): gettext_lazy("for minors, classes and who is still learning"),
     ("supervisor", "minors"): gettext_lazy("for minors, classes and who is still learning"),
     ("supervisor", "always"): gettext_lazy("for everybody"),
     ("finish", "wait"): gettext_lazy("is never broken off"),
