@@ -1,4 +1,4 @@
-"""Run all measurements, or the one that ``--only`` names. Exit code 1 only when a measurement itself breaks."""
+"""Run all measurements, or the one that ``--only`` names. The exit code is 1 only if a measurement breaks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bench.harness import RESULTS, Figure, Run, disk, save, table
 
-#: In the order of the promises, each one's; the module has the id's name, with underscores.
+#: In the order of the promises. The module of an id has its name, with underscores.
 GATE_IDS = (
     "decide",
     "tap-to-power",
@@ -52,9 +52,9 @@ COLLECTOR_IDS = (
     "first-page",
 )
 IDS = GATE_IDS + COLLECTOR_IDS
-#: What `--set` names; the first one is what runs where nothing is said.
+#: The values of `--set`; the first is the default.
 SETS = {"gate": GATE_IDS, "collector": COLLECTOR_IDS, "all": IDS}
-#: What `--beside` measures on another interpreter too: what depends most on Django, SQLite and Python.
+#: Measured by the interpreters of `--beside` too: they depend most on Django, SQLite and Python.
 TWICE = ("ingest", "pages")
 ROOT = Path(__file__).parents[1]
 
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None, *, results: Path = RESULTS) -> int:
     """Measure, print a table, write the results; return the exit code."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--only", metavar="ID", help=f"one of: {', '.join(IDS)}")
-    parser.add_argument("--set", choices=SETS, default="gate", help="which of them, where --only names none")
+    parser.add_argument("--set", choices=SETS, default="gate", help="which of them, without --only")
     parser.add_argument("--results", metavar="FILE", type=Path, default=results, help="where the figures are written")
     parser.add_argument(
         "--beside",
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None, *, results: Path = RESULTS) -> int:
             figures += measure(id_)
             for python in args.beside if id_ in TWICE else ():
                 figures += measured_by(python, id_)
-        except Exception:  # noqa: BLE001 - whatever broke in one measurement, the others are worth having
+        except Exception:  # noqa: BLE001 - the other measurements are worth having
             traceback.print_exc()
             broken.append(id_)
     save(figures, args.results)
@@ -106,7 +106,7 @@ def measure(id_: str) -> list[Figure]:
     root, log = logging.getLogger(), logging.FileHandler(folder / "log")
     level = root.level
     root.addHandler(log)
-    root.setLevel(logging.INFO)  # as `fabgate run` does: a gate in this process pays for its log lines too
+    root.setLevel(logging.INFO)  # as `fabgate run` does: log lines are part of a gate's cost
     try:
         found: list[Figure] = module.measure(Run(id_, folder, sockets))
         return found
@@ -119,15 +119,15 @@ def measure(id_: str) -> list[Figure]:
 
 
 def versions() -> str:
-    """Return what measures: Python, and what stores and serves in it."""
+    """Return the versions of Python, Django and SQLite."""
     return f"Python {platform.python_version()}, Django {version('Django')}, SQLite {sqlite3.sqlite_version}"
 
 
 def measured_by(python: str, id_: str) -> list[Figure]:
-    """Let another interpreter run one benchmark; return its figures, which name it. Raises CalledProcessError."""
-    asked = "from bench.__main__ import versions; print(versions())"
-    told = subprocess.run([python, "-c", asked], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
-    print(f"{id_}, by {told}:", flush=True)
+    """Run one benchmark with another interpreter; return its figures, which name it. Raises CalledProcessError."""
+    program = "from bench.__main__ import versions; print(versions())"
+    by = subprocess.run([python, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+    print(f"{id_}, by {by}:", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="fabgate-bench-"))
     try:
         results = folder / "results.json"
@@ -135,7 +135,7 @@ def measured_by(python: str, id_: str) -> list[Figure]:
         rows = json.loads(results.read_text(encoding="utf-8"))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return [Figure.of(row, by=told.split(",")[0]) for row in rows]
+    return [Figure.of(row, by=by.split(",")[0]) for row in rows]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A collector that stores nothing: it takes the entries of all gates and acknowledges them every few milliseconds.
 
-``python -m bench.acknowledger PORT`` says ``ready``, and for each journal one line of JSON when its first entry came.
-What it costs is not the gate's; a real collector's commit is measured elsewhere.
+``python -m bench.acknowledger PORT`` prints ``ready``, and one line of JSON when the first entry of a journal arrives.
+Its cost does not count for the gate; the commit of a real collector is measured elsewhere.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Acknowledger:
 
     def __init__(self, port: int) -> None:
         self._newest: dict[str, tuple[str, int, bytes]] = {}
-        self._told: dict[str, int] = {}
+        self._acknowledged: dict[str, int] = {}
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         self._client.on_message = self._on_message
         self._client.on_socket_open = _no_delay
@@ -44,20 +44,20 @@ class Acknowledger:
         while True:
             time.sleep(EVERY_S)
             for journal, (base, seq, body) in list(self._newest.items()):
-                if self._told.get(journal) != seq:
-                    self._told[journal] = seq
+                if self._acknowledged.get(journal) != seq:
+                    self._acknowledged[journal] = seq
                     ack = wire.Ack(collector=COLLECTOR, journal=journal, seq=seq, hash=to_text(entry_hash(body)))
                     self._client.publish(f"{base}/ack", wire.encode(ack), qos=1, retain=True)
 
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
-        beside = dict(getattr(message.properties, "UserProperty", ()))
-        journal, seq = beside.get(wire.PROP_JOURNAL), int(beside.get(wire.PROP_SEQ, 0))
+        properties = dict(getattr(message.properties, "UserProperty", ()))
+        journal, seq = properties.get(wire.PROP_JOURNAL), int(properties.get(wire.PROP_SEQ, 0))
         if journal is None:
-            return  # the bare publisher's
+            return  # from the bare publisher
         known = self._newest.get(journal)
         if known is None:
             print(json.dumps({"journal": journal, "at_s": time.monotonic()}), flush=True)
-        # One connection keeps the order, so the next one is the next number.
+        # One connection keeps the order, so numbers follow each other.
         if known is None or seq == known[1] + 1:
             self._newest[journal] = (message.topic.partition("/event/")[0], seq, bytes(message.payload))
 

@@ -1,4 +1,4 @@
-"""The peer of the uplink: paho alone, with a window of 20, publishing the same bytes under the same topics.
+"""The peer of the uplink: paho alone, with a window of 20, publishes the same bytes under the same topics.
 
 ``python -m bench.bare_publisher PORT JOURNAL COUNT`` prints the seconds from the first publish to the last PUBACK.
 """

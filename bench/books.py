@@ -1,9 +1,9 @@
-"""What does a workshop's collector hold after two years? Twenty machines, four hundred people, a million sessions.
+"""The collector of a workshop after two years: twenty machines, four hundred people, a million sessions.
 
-``python -m bench.books SESSIONS`` makes it in the collector of its environment. Sessions and the sums of days are
-written by the very statements of the ingest, without the journals' chain behind them; each session has its two entries.
-``python -m bench.books gates PREFIX COUNT`` places gates at machines there.
-`kept` makes one once and keeps the file in bench/.cache, for as long as the tables and this file stay as they are.
+``python -m bench.books SESSIONS`` fills the collector of its environment. Sessions and sums of days are written by the
+same statements as the ingest uses, without the chain of the journals; each session has its two entries.
+``python -m bench.books gates PREFIX COUNT`` adds gates with machines. `cached` makes a collector once and keeps the file
+in bench/.cache, until the tables or this file change.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fabgate.gate.journal.ids import uuid7
 CACHE = Path(__file__).with_name(".cache")
 MACHINES = 20
 DAYS = 730
-#: How often each weekday is one of somebody's: an open evening on Wednesday, and closed on Sunday.
+#: How busy each weekday is: an open evening on Wednesday, quiet on Sunday.
 WEEKDAYS = (3, 3, 6, 4, 4, 5, 1)
 #: From 8 in the morning to 22 in the evening.
 HOURS = tuple(range(8, 22))
@@ -43,30 +43,30 @@ FAMILY = ("Müller", "Lovelace", "Lefèvre", "Bézier", "Sørensen", "Dupré", "
 AT_ONCE = 10_000
 
 
-def kept(run: Run, sessions: int) -> Home:
-    """Return a collector of so many sessions: a copy of the kept one, which is made where there is none."""
-    known = CACHE / f"{sessions}-{_state()}"
-    if not (known / "made").exists():
-        run.say(f"making {sessions:,} sessions, once")
-        known.mkdir(parents=True, exist_ok=True)
-        (known / ".gitignore").write_text("*\n", encoding="ascii")
-        for left in (*known.glob("collector.db*"), *known.glob("badge.keys")):
+def cached(run: Run, sessions: int) -> Home:
+    """Return a collector with that many sessions: a copy of the cached one, which is made at the first call."""
+    cache = CACHE / f"{sessions}-{_state()}"
+    if not (cache / "made").exists():
+        run.log(f"making {sessions:,} sessions, once")
+        cache.mkdir(parents=True, exist_ok=True)
+        (cache / ".gitignore").write_text("*\n", encoding="ascii")
+        for left in (*cache.glob("collector.db*"), *cache.glob("badge.keys")):
             left.unlink()
-        Child("bench.books", Home(known), str(sessions)).end()
-        (known / "made").touch()
+        Child("bench.books", Home(cache), str(sessions)).end()
+        (cache / "made").touch()
         for old in CACHE.glob(f"{sessions}-*"):
-            if old != known:
+            if old != cache:
                 for file in old.iterdir():
                     file.unlink()
                 old.rmdir()
     home = Home(run.fresh(f"books-{sessions}"))
     for name in ("collector.db", "secret.key", "badge.keys"):
-        copy(known / name, home.data / name)
+        copy(cache / name, home.data / name)
     return home
 
 
 def _state() -> str:
-    """Return what the kept files depend on, and today: the last day is the one on which they were made."""
+    """Return what the cached files depend on, and the month: their last day is the one on which they were made."""
     found = hashlib.sha256(Path(__file__).read_bytes())
     for path in sorted((ROOT / "fabgate/collector/migrations").glob("0*.py")):
         found.update(path.read_bytes())
@@ -75,7 +75,7 @@ def _state() -> str:
 
 
 def fill(sessions: int) -> None:
-    """Make it, in the database that Django is set up for."""
+    """Fill the database that Django is set up for."""
     from django.db import connection, transaction
 
     from fabgate.collector.sessions import sums
@@ -87,17 +87,17 @@ def fill(sessions: int) -> None:
     with transaction.atomic():
         gates = _workshop()
         chance = random.Random(sessions)
-        told: list[Any] = []
+        doubtful: list[Any] = []
         for usages in _usages(sessions, gates, chance):
             _store(usages)
             sums.add((None, usage) for usage in usages)
-            told += [usage for usage in usages if usage.doubt]
-        _reviews(told)
+            doubtful += [usage for usage in usages if usage.doubt]
+        _reviews(doubtful)
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
-            cursor.execute("PRAGMA journal_mode=WAL")  # and nothing else: nobody tidies up the SQLite of a workshop
+            cursor.execute("PRAGMA journal_mode=WAL")  # and no ANALYZE or VACUUM: the SQLite of a workshop gets none
         else:
-            # PostgreSQL does both by itself within minutes; what made the books is not to be still written meanwhile.
+            # PostgreSQL does both by itself within minutes; they must not run during the measurements.
             cursor.execute("VACUUM ANALYZE")
             cursor.execute("CHECKPOINT")
     connection.close()
@@ -130,7 +130,7 @@ def _workshop() -> list[tuple[int, int, int]]:
 
 
 def place(prefix: str, gates: int) -> None:
-    """Place gates at a machine each, as a workshop does when it lets them in."""
+    """Add gates, each with its machine."""
     from fabgate.collector.models import Gate, Machine
 
     for number in range(gates):
@@ -207,7 +207,7 @@ _ENTRY = "journal_id, seq, uid, type, body, hash, arrived_at, occurred_at, is_co
 
 
 def _entries(usages: list[Any]) -> Iterator[tuple[Any, ...]]:
-    """Yield the two entries of each session: as long as true ones are."""
+    """Yield the two entries of each session, as long as real ones."""
     body = entries.journal("gate-1", 2).bodies[1]
     for usage in usages:
         for seq, kind, at in ((-1, "session.started", usage.started_at), (0, "session.ended", usage.ended_at)):
@@ -221,7 +221,7 @@ def _ms(at: datetime) -> int:
 
 
 def _reviews(usages: list[Any]) -> None:
-    """Let all but the newest forty be settled."""
+    """Settle all reviews but the newest forty."""
     from fabgate.collector.models import Review, UsageSession
 
     made = [Review(session_id=usage.id, why=usage.doubt, opened_at=usage.ended_at) for usage in usages]
@@ -236,7 +236,7 @@ def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "fabgate.collector.settings"
     from fabgate.collector.processes import start
 
-    with contextlib.redirect_stderr(io.StringIO()):  # a note about a new collector is no news here
+    with contextlib.redirect_stderr(io.StringIO()):  # which notes that it makes a new collector
         start.prepare()
     if sys.argv[1] == "gates":
         place(sys.argv[2], int(sys.argv[3]))

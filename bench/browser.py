@@ -1,7 +1,8 @@
-"""One true browser that looks at the floor: when had it drawn what it heard of?
+"""A real browser on the floor page: when had it drawn each event?
 
-``python -m bench.browser PORT`` reads a Cookie header, opens the page and says ``ready``. Each further line is answered
-with (moment, pulse) of what was drawn since: a page asks again when it hears, and has drawn when that answer is in it.
+``python -m bench.browser PORT`` reads a Cookie header, opens the page and prints ``ready``. Each further line is answered
+with (moment, pulse) of what was drawn since. On a pulse the page asks for its regions again; the pulse is drawn once that
+answer is in the page.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-#: Notes each pulse with the regions that show it at once, and of each answer when it was asked for, when it came and
-#: which regions are in it.
+#: Records each pulse with its regions, and of each answer the times of request and arrival, and its regions.
 NOTES = """
 (() => {
   const heard = [], asked = [];
@@ -50,7 +50,7 @@ NOTES = """
 
 
 def main() -> None:
-    """Look until stdin ends."""
+    """Watch until stdin ends."""
     origin = f"http://127.0.0.1:{sys.argv[1]}"
     cookies = [one.strip().partition("=") for one in sys.stdin.readline().split(";")]
     with sync_playwright() as playwright:
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def _drawn(heard: list[Any], asked: list[Any]) -> list[tuple[float, int]]:
-    """Return for each pulse the moment at which all regions that show it were in the page, as asked for after it."""
+    """Return for each pulse the moment at which all its regions, requested after it, were in the page."""
     found = []
     for moment, pulse, regions in heard:
         answers = [

@@ -1,7 +1,7 @@
 """How long from a card in the field to power? Chip, driver, 20 Hz poll, rules, journal, output, and 8 ms of relay.
 
-The real `mfrc522` package polls the emulated chip; its frames take their time on the air, and each SPI transfer takes
-as long as its bits do at 1 MHz. Cards come at any moment of the poll. A relay's 8 ms are added: nothing here moves.
+The real `mfrc522` package polls the emulated chip. Its frames take their time on the air, and each SPI transfer takes as
+long as its bits do at 1 MHz. Cards come at random moments of the poll. The relay's 8 ms are added.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def measure(run: Run) -> list[Figure]:
     choose = random.Random(5)  # the same in each run
     p50s, p99s = [], []
     with LocalGate(config, reader=Mfrc522Reader(Mfrc522Options(chip="emulated", control_socket=path))) as gate:
-        run.say("the gate runs")
+        run.log("the gate runs")
         for number in range(1, PASSES + 1):
             waits = []
             for card in range(CARDS):
@@ -60,7 +60,7 @@ def measure(run: Run) -> list[Figure]:
                 time.sleep(POLL_S * (1 + choose.random()))  # so the next one comes at any moment of the poll
             p50s.append(percentile(waits, 0.5))
             p99s.append(percentile(waits, 0.99))
-            run.say(f"pass {number}: p50 {p50s[-1]:.1f} ms, p99 {p99s[-1]:.1f} ms, max {max(waits):.1f} ms")
+            run.log(f"pass {number}: p50 {p50s[-1]:.1f} ms, p99 {p99s[-1]:.1f} ms, max {max(waits):.1f} ms")
     release(path)
     return [
         run.figure("p50, 7-byte card, relay included", "ms", p50s, 60),

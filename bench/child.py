@@ -1,8 +1,8 @@
-"""A gate in a process of its own that obeys its stdin: the real daemon, and one thread more.
+"""The real gate daemon in its own process, driven through stdin.
 
 ``present DIGEST`` and ``stop`` post what a reader and a button would. ``feed SECONDS tick|DIGEST…`` posts an event every
-so many seconds, whether or not the last one was taken, until ``fed``; then one line of JSON tells for each event when it
-was due and when the rules had answered it (seconds). ``modules`` names the libraries that it has imported.
+SECONDS, whether or not the last one was handled, until ``fed``; then one line of JSON gives for each event when it was due
+and when the rules had handled it (seconds). ``modules`` lists the libraries that it has imported.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from fabgate.gate.config import gate_yaml as gate_config
 from fabgate.gate.daemon import Daemon
 from fabgate.rules import vocabulary as w
 
-#: What is no library of the gate's: our own code, and the stand-ins that our code puts there.
+#: Not libraries of the gate: our own code, and the stand-ins that it installs.
 OURS = frozenset({"fabgate", "bench", "__main__", "RPi", "spidev"})
 
 
-class ToldDaemon(Daemon):
-    """The daemon, which also notes when it had answered the events that were fed to it."""
+class TimedDaemon(Daemon):
+    """The daemon, which also records when it had handled the events that were fed to it."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -43,7 +43,7 @@ class ToldDaemon(Daemon):
 class Feed:
     """Posts an event every `every_s` seconds from a thread of its own."""
 
-    def __init__(self, daemon: ToldDaemon, every_s: float, make: Callable[[], w.Event]) -> None:
+    def __init__(self, daemon: TimedDaemon, every_s: float, make: Callable[[], w.Event]) -> None:
         self._daemon = daemon
         self._every_s = every_s
         self._make = make
@@ -53,7 +53,7 @@ class Feed:
 
     def _run(self) -> None:
         due_s = time.perf_counter()
-        kept = []  # alive until the end, so that no two have one identity
+        kept = []  # kept alive, so that no two have the same id()
         while not self._ended.is_set():
             due_s += self._every_s
             pause_s = due_s - time.perf_counter()
@@ -65,15 +65,15 @@ class Feed:
             self._daemon.post(event)
 
     def end(self) -> None:
-        """Stop, and wait until all is answered."""
+        """Stop, and wait until all are handled."""
         self._ended.set()
         self._thread.join()
         while self._daemon.due_s:
             time.sleep(0.01)
 
 
-def obey(daemon: ToldDaemon) -> None:
-    """Do what stdin says until it ends."""
+def follow(daemon: TimedDaemon) -> None:
+    """Run the commands on stdin until it ends."""
     feed: Feed | None = None
     for line in sys.stdin:
         verb, *arguments = line.split()
@@ -93,7 +93,7 @@ def obey(daemon: ToldDaemon) -> None:
 
 
 def _libraries() -> list[str]:
-    """Return the modules that can be imported by their name, in the order in which they were."""
+    """Return the imported modules that have a name to import them by, in order."""
     return [
         name
         for name, module in list(sys.modules.items())
@@ -111,9 +111,9 @@ def _maker(words: list[str]) -> Callable[[], w.Event]:
 def main() -> int:
     """Run until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    daemon = ToldDaemon(gate_config.load(Path(sys.argv[1])))
+    daemon = TimedDaemon(gate_config.load(Path(sys.argv[1])))
     daemon.handle_signals()
-    threading.Thread(target=obey, args=(daemon,), daemon=True).start()
+    threading.Thread(target=follow, args=(daemon,), daemon=True).start()
     return daemon.run()
 
 

@@ -1,4 +1,4 @@
-"""Which collectors are measured? The real processes, each with its own data and a real Mosquitto between."""
+"""The collectors that are measured: real processes, each with its own data, and a real Mosquitto."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ import msgspec
 
 from bench.gates import INSTALLED, ROOT, BenchError
 from bench.harness import Run
-from bench.light_gates import Told, Wanted
+from bench.light_gates import Outcome, Workload
 from bench.people import SITE
 from tests.support import postgresql
 from tests.support.mosquitto import Mosquitto
 
 #: As config/mosquitto.conf has it; the untouched broker has none of these.
 TUNED = ("max_inflight_messages 1000", "max_queued_messages 20000", "message_size_limit 65536")
-#: A paho client that waits for a full answer of a process that does not come.
+#: How long a process may take to start.
 START_S = 60.0
 
 
 @contextlib.contextmanager
 def broker(run: Run, *, tuned: bool = True) -> Iterator[int]:
-    """Run Mosquitto as the docs set it up, or with nothing set that it need not be; give its port."""
+    """Run Mosquitto as the docs configure it, or with its defaults; give its port."""
     mosquitto = Mosquitto(run.fresh("broker"), lines=TUNED) if tuned else Untouched(run.fresh("broker"))
     mosquitto.start()
     try:
@@ -42,16 +42,16 @@ def broker(run: Run, *, tuned: bool = True) -> Iterator[int]:
 
 
 class Untouched(Mosquitto):
-    """A broker with a listener, and no other setting."""
+    """A broker with a listener and no other settings."""
 
     def config(self) -> str:
-        """Return what it cannot do without."""
+        """Return the least that it needs."""
         return f"user root\nlistener {self.port} 127.0.0.1\nallow_anonymous true\nlog_dest file {self.log}\n"
 
 
 @dataclass(frozen=True)
 class Home:
-    """Where a collector's data is: a directory, and a PostgreSQL where `database_url` says so."""
+    """Where a collector's data is: a directory, and a PostgreSQL database if `database_url` is set."""
 
     data: Path
     database_url: str = ""
@@ -65,7 +65,7 @@ class Home:
         return {**plain, **own, **{name: str(value) for name, value in more.items()}}
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """Ask its database."""
+        """Query its database."""
         if self.database_url:
             import psycopg
 
@@ -76,7 +76,7 @@ class Home:
 
 
 def empty(run: Run, name: str = "data", *, database_url: str = "") -> Home:
-    """Make a collector that knows its machines and members, and has no session yet."""
+    """Make a collector with machines and members, and no sessions yet."""
     home = Home(run.fresh(name), database_url)
     child = Child("bench.books", home, "0")
     child.end()
@@ -84,7 +84,7 @@ def empty(run: Run, name: str = "data", *, database_url: str = "") -> Home:
 
 
 class Child:
-    """A Python of ours that answers each line with a line of JSON; ready once it has said ``ready``."""
+    """A Python module of ours in its own process: it prints ``ready``, then answers each line with a line of JSON."""
 
     def __init__(self, module: str, home: Home | None, *arguments: str, **more: Any) -> None:
         env = home.environment(**more) if home else INSTALLED
@@ -100,20 +100,20 @@ class Child:
         self.pid = self.process.pid
 
     def ready(self) -> None:
-        """Wait until it can be asked."""
+        """Wait until it takes lines."""
         assert self.process.stdout
         line = self.process.stdout.readline()
         if line != "ready\n":
-            raise BenchError(f"{self._name} did not start: it said {line!r}")
+            raise BenchError(f"{self._name} did not start: it printed {line!r}")
 
-    def tell(self, line: str) -> None:
-        """Say a line."""
+    def send(self, line: str) -> None:
+        """Send a line."""
         assert self.process.stdin
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
     def answer(self) -> Any:
-        """Return what it says next."""
+        """Return its next line, decoded."""
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
@@ -121,8 +121,8 @@ class Child:
         return json.loads(line)
 
     def ask(self, line: str) -> Any:
-        """Say a line and return the answer."""
-        self.tell(line)
+        """Send a line and return the answer."""
+        self.send(line)
         return self.answer()
 
     def kill(self) -> None:
@@ -131,7 +131,7 @@ class Child:
         self.process.communicate()
 
     def end(self) -> None:
-        """Wait until it has done its work."""
+        """Wait until it has finished."""
         self.process.communicate()
         if self.process.returncode:
             raise BenchError(f"{self._name} ended with {self.process.returncode}")
@@ -140,23 +140,23 @@ class Child:
 class Gates(Child):
     """Light gates: connected when made."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, workload: Workload) -> None:
         super().__init__("bench.light_gates", None)
-        self.tell(json.dumps(msgspec.to_builtins(wanted)))
+        self.send(json.dumps(msgspec.to_builtins(workload)))
         self.ready()
 
     def go(self) -> None:
-        """Let them begin."""
-        self.tell("go")
+        """Start them."""
+        self.send("go")
 
-    def told(self) -> Told:
+    def outcome(self) -> Outcome:
         """Wait until everything is acknowledged; return how it went."""
-        return msgspec.convert(self.answer(), Told)
+        return msgspec.convert(self.answer(), Outcome)
 
 
 @contextlib.contextmanager
-def process(home: Home, verb: str, log: Path, said: str, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a verb of the collector once it has `said` so in its log."""
+def process(home: Home, verb: str, log: Path, started: str, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a verb of the collector; give the process once `started` is in its log."""
     with log.open("ab") as out:
         began = out.tell()
         running = subprocess.Popen(
@@ -168,7 +168,7 @@ def process(home: Home, verb: str, log: Path, said: str, **more: Any) -> Iterato
         )
     try:
         until = time.monotonic() + START_S
-        while said.encode() not in log.read_bytes()[began:]:
+        while started.encode() not in log.read_bytes()[began:]:
             if running.poll() is not None or time.monotonic() > until:
                 raise BenchError(f"{verb} did not start: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
             time.sleep(0.02)
@@ -199,7 +199,7 @@ def web(home: Home, port: int, web_port: int) -> Iterator[subprocess.Popen[bytes
 
 @contextlib.contextmanager
 def careful_postgresql() -> Iterator[str]:
-    """Run a PostgreSQL that keeps what it confirms, as a workshop's does; give the URL of an empty database."""
+    """Run a PostgreSQL with durable commits, as a workshop does; give the URL of an empty database."""
     programs = postgresql.programs()
     if programs is None:
         raise BenchError("no PostgreSQL server on this computer; on Debian: sudo apt install postgresql")
@@ -211,7 +211,7 @@ def careful_postgresql() -> Iterator[str]:
         yield f"{server}/bench"
 
 
-def stored_once(home: Home, prefix: str, told: Told) -> None:
+def check_stored_once(home: Home, prefix: str, outcome: Outcome) -> None:
     """Raise BenchError unless the collector holds exactly what the gates wrote."""
     (entries,) = home.rows(
         "SELECT count(*) FROM collector_entry e JOIN collector_journal j ON j.id = e.journal_id"
@@ -226,7 +226,7 @@ def stored_once(home: Home, prefix: str, told: Told) -> None:
         f" WHERE g.name LIKE '{prefix}-%'"
     )
     found = (int(entries[0]), int(sessions[0]), int(sessions[1] or 0), int(refusals[0]))
-    wanted = (told.entries, told.ended, told.energised_ms, told.refused)
+    wanted = (outcome.entries, outcome.ended, outcome.energised_ms, outcome.refused)
     if found != wanted:
         raise BenchError(f"entries, sessions, milliseconds and refusals: found {found}, wanted {wanted}")
 

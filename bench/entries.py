@@ -1,7 +1,7 @@
-"""What do light gates have to tell? Journals of sessions and refusals, made before anybody waits for them.
+"""The journals of light gates: sessions and refusals, made before the measurement.
 
-Four entries in turn, as an evening brings them: started, progress, ended, refused. Sessions last from one to ninety
-minutes, by their clocks too; every fortieth end is uncertain. Facts and sessions are named as gates name them: in the order of time.
+Four entries in turn, as on an evening: started, progress, ended, refused. Sessions last one to ninety minutes, by their
+clocks too; every fortieth end is uncertain. Ids are UUIDv7 in the order of time, as gates make them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MEMBERS = 400
 MINUTE_MS = 60_000
 #: From the start of a gate to its first session, and between a session and a refusal.
 PAUSE_MS = 1_500
-#: Long enough ago that no journal ends in the future: a thousand entries last eight days.
+#: Long enough ago that no journal ends in the future: a thousand entries take eight days.
 BEGAN = datetime(2026, 10, 5, 9, 0, tzinfo=UTC)
 
 
@@ -38,13 +38,13 @@ def digest(number: int) -> str:
 
 @dataclass
 class Journal:
-    """A gate's journal, and what is to be found in a collector that has stored it exactly once."""
+    """A gate's journal, and what a collector holds that has stored it exactly once."""
 
     gate: str
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
     bodies: list[bytes] = field(default_factory=list)
     topics: list[str] = field(default_factory=list)
-    #: What the gate says of its machine once it has written the entry of that number.
+    #: The state that the gate publishes after the entry of that number.
     states: dict[int, bytes] = field(default_factory=dict)
     ended: int = 0
     energised_ms: int = 0
@@ -56,7 +56,7 @@ class Journal:
         return len(self.bodies)
 
     def hash(self, seq: int) -> str:
-        """Return the hash of an entry as an acknowledgement says it."""
+        """Return the hash of an entry as in an acknowledgement."""
         return seal.to_text(seal.entry_hash(self.bodies[seq - 1]) if seq else seal.ZERO_HASH)
 
     def write(self, data: wire.Data, kind: str, time: datetime) -> None:
@@ -78,7 +78,7 @@ class Journal:
 
 
 def journal(gate: str, entries: int, seed: int = 0) -> Journal:
-    """Return a journal of so many entries."""
+    """Return a journal of `entries` entries."""
     made = Journal(gate)
     boot, ms, session = uuid.uuid4().hex, seed * 977 % 500, ""
     facts = _facts(made, seed)
@@ -92,8 +92,8 @@ def journal(gate: str, entries: int, seed: int = 0) -> Journal:
             ms += after_ms
             if kind == "session.started":
                 session = uuid7(round(BEGAN.timestamp() * 1000) + ms)
-            said = {"session": session} if kind.startswith("session.") else {}
-            data = wire.ENTRY_TYPES[kind](clock=wire.Clock(boot=boot, boottime_ms=ms, synced=True), **said, **make)
+            named = {"session": session} if kind.startswith("session.") else {}
+            data = wire.ENTRY_TYPES[kind](clock=wire.Clock(boot=boot, boottime_ms=ms, synced=True), **named, **make)
         made.write(data, kind, BEGAN + timedelta(milliseconds=ms))
         if isinstance(data, wire.SessionStarted):
             made.states[made.head] = wire.encode(wire.State(state="active", session=data.session, member=data.member))
@@ -103,7 +103,7 @@ def journal(gate: str, entries: int, seed: int = 0) -> Journal:
 
 
 def _facts(made: Journal, seed: int) -> Iterator[tuple[int, str, dict[str, object]]]:
-    """Yield after how many milliseconds what comes next, and count what it will add up to."""
+    """Yield (milliseconds until it, entry type, its fields), and count what they add up to."""
     number = seed
     while True:
         number += 1

@@ -1,8 +1,8 @@
-"""How long does a newcomer wait? From the start of ``fabgate demo`` to the floor in their browser.
+"""How long does a newcomer wait? From the start of ``fabgate demo`` to the floor in a browser.
 
-As it is run by hand: in a terminal, with a folder of its own. The clock stops when the link that it prints has been
-followed, the floor has answered and its page has come whole. The three gates come up beside that; when the last one
-takes badges is told too. The peer is one start of a Python that imports Django: the wait can be no shorter than that.
+Run as by hand: in a terminal, with a folder of its own. The clock stops when the printed link has been followed and the
+whole floor page has arrived. The three gates start meanwhile; the time until all take badges is reported too. The peer is
+one start of a Python that imports Django: the wait cannot be shorter than that.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def measure(run: Run) -> list[Figure]:
         floor_s, gates_s = _newcomer(folder)
         floors.append(floor_s)
         ready.append(gates_s)
-        run.say(f"pass {number}: the floor after {floor_s:.2f} s, all gates ready after {gates_s:.2f} s")
+        run.log(f"pass {number}: the floor after {floor_s:.2f} s, all gates ready after {gates_s:.2f} s")
     return [
         run.figure("start of the demo until the floor is there", "s", floors, GOAL_S),
         run.figure("until all three gates take badges", "s", ready),
@@ -79,7 +79,7 @@ def _read_until_link(terminal: int) -> tuple[str, str]:
 
 
 def _drain(terminal: int) -> str:
-    """Return what was written; nobody who writes to a terminal is to wait for its reader."""
+    """Return what was written, so that the writer does not block."""
     if not select.select([terminal], [], [], 0.02)[0]:
         return ""
     try:

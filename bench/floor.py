@@ -1,8 +1,8 @@
 """How soon is an event on every page, and do other pages suffer? 100 gates, 50 event streams and one browser.
 
-In each pass nothing happens for a while, then 25 events a second, and then nothing again: a computer that changes its
-pace meanwhile (pace.py) did so for both. Two other pages are asked for all the time; each is compared with itself. The
-wait of an event is that from a gate's publish to the moment at which a page hears of the pulse of its transaction.
+Each pass is quiet for a while, then has 25 events a second, then is quiet again, so that a change in the computer's pace
+(pace.py) affects both. Two other pages are requested all the time; each is compared with itself. The delay of an event is
+from a gate's publish until a page receives the pulse of its transaction.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from bench.collector import Child, Gates, Home, broker, empty, ingest, web
 from bench.gates import BenchError
 from bench.harness import PASSES, Figure, Run, percentile
 from bench.ingesting import backlog
-from bench.light_gates import Told, Wanted
+from bench.light_gates import Outcome, Workload
 from fabgate.demo.ports import free_port
 
 GATES, LISTENERS, RATE, ENTRIES = 100, 50, 25.0, 3
 #: How long it is quiet, before and after.
 QUIET_S, ASK_EVERY_S = 4.0, 0.1
-#: They show as many rows in both spells: no event here is of a person or ends a session.
+#: They show the same rows throughout: no event here concerns a person or ends a session.
 OTHERS = ("/people", "/use/usage")
 
 
@@ -37,7 +37,7 @@ def measure(run: Run) -> list[Figure]:
         heard_ms.append(one.heard_ms)
         drawn_ms.append(one.drawn_ms)
         slowed.append(one.slowed)
-        run.say(
+        run.log(
             f"pass {number}: heard p99 {one.heard_ms:.0f} ms, drawn p99 {one.drawn_ms:.0f} ms, other pages:"
             f" {', '.join(f'{quiet:.0f} ms and {busy:.0f} ms' for quiet, busy in one.others_ms)}"
         )
@@ -50,7 +50,7 @@ def measure(run: Run) -> list[Figure]:
 
 @dataclass(frozen=True)
 class Pass:
-    """What one collector did: waits at the 99th percentile; each other page's median while it was quiet, and busy."""
+    """The figures of one collector: delays at the 99th percentile; the median of each other page while quiet, and busy."""
 
     heard_ms: float
     drawn_ms: float
@@ -58,12 +58,12 @@ class Pass:
 
     @property
     def slowed(self) -> float:
-        """Return how many times as long the other pages took while it was busy."""
+        """Return the slowdown of the other pages while it was busy."""
         return mean(busy / quiet for quiet, busy in self.others_ms)
 
 
 def _pass(run: Run) -> Pass:
-    """Measure a collector of its own: the floor of the one before would have twice as many gates."""
+    """Measure with a new collector: the floor of the last one would have twice as many gates."""
     home, web_port = empty(run), free_port()
     manager = Child("bench.manager", home, FABGATE_WEB_PORT=web_port)
     manager.ready()
@@ -78,8 +78,8 @@ def _pass(run: Run) -> Pass:
         listeners = Child("bench.listeners", None, str(web_port))
         browser = Child("bench.browser", None, str(web_port))
         try:
-            listeners.tell(json.dumps(cookies))
-            browser.tell(browsing)
+            listeners.send(json.dumps(cookies))
+            browser.send(browsing)
             listeners.ready()
             browser.ready()
             return _watched(home, port, Pages(web_port, asking), listeners, browser)
@@ -89,7 +89,7 @@ def _pass(run: Run) -> Pass:
 
 
 class Pages:
-    """Asks for other pages, over a connection that stays open."""
+    """Requests other pages over one open connection."""
 
     def __init__(self, port: int, cookie: str) -> None:
         self._session = requests.Session()
@@ -104,8 +104,8 @@ class Pages:
             raise BenchError(f"{path} was answered with {answer.status_code}")
         return (time.perf_counter() - began_s) * 1000
 
-    def while_(self, seconds: float) -> dict[str, list[float]]:
-        """Return how long each takes meanwhile."""
+    def during(self, seconds: float) -> dict[str, list[float]]:
+        """Return how long each takes during the next `seconds`."""
         until, found = time.monotonic() + seconds, {path: list[float]() for path in OTHERS}
         for path in itertools.cycle(OTHERS):
             if time.monotonic() >= until:
@@ -116,21 +116,21 @@ class Pages:
 
 
 def _watched(home: Home, port: int, pages: Pages, listeners: Child, browser: Child) -> Pass:
-    wanted = Wanted(port=port, prefix="b", gates=GATES, entries=ENTRIES, again=False, rate=RATE, states=True)
-    gates = Gates(wanted)
+    workload = Workload(port=port, prefix="b", gates=GATES, entries=ENTRIES, again=False, rate=RATE, states=True)
+    gates = Gates(workload)
     try:
-        pages.while_(1)  # what connecting made known is over
+        pages.during(1)  # until the pulses of connecting are over
         listeners.ask("clear")
         browser.ask("clear")
-        before = pages.while_(QUIET_S)
+        before = pages.during(QUIET_S)
         gates.go()
-        busy = pages.while_(GATES * (ENTRIES - 1) / RATE - 0.5)
-        told = gates.told()
-        pages.while_(1)  # what the last events made known is over
-        after = pages.while_(QUIET_S)
+        busy = pages.during(GATES * (ENTRIES - 1) / RATE - 0.5)
+        outcome = gates.outcome()
+        pages.during(1)  # until the pulses of the last events are over
+        after = pages.during(QUIET_S)
     finally:
         gates.kill()
-    pulses = _pulses(home, told)
+    pulses = _pulses(home, outcome)
     return Pass(
         heard_ms=percentile(_waits(pulses, listeners.ask("heard")), 0.99),
         drawn_ms=percentile(_waits(pulses, [browser.ask("drawn")]), 0.99),
@@ -138,27 +138,27 @@ def _watched(home: Home, port: int, pages: Pages, listeners: Child, browser: Chi
     )
 
 
-def _pulses(home: Home, told: Told) -> list[tuple[float, int]]:
-    """Return of each event when it was published, and the first pulse of the transaction that stored it."""
+def _pulses(home: Home, outcome: Outcome) -> list[tuple[float, int]]:
+    """Return for each event when it was published, and the first pulse of the transaction that stored it."""
     first = dict(home.rows("SELECT at, min(id) FROM collector_pulse GROUP BY at"))
     rows = home.rows(
         "SELECT j.name, e.seq, e.arrived_at FROM collector_entry e JOIN collector_journal j ON j.id = e.journal_id"
     )
     found = []
     for journal, seq, arrived_at in rows:
-        sent_at = told.sent_at.get(f"{journal}/{seq}")
+        sent_at = outcome.sent_at.get(f"{journal}/{seq}")
         if sent_at is not None:
             found.append((sent_at, int(first[arrived_at])))
     return found
 
 
 def _waits(pulses: list[tuple[float, int]], pages: list[list[Any]]) -> list[float]:
-    """Return for each event and page how many milliseconds it took. Raises BenchError for one that never came."""
+    """Return the milliseconds of each event on each page. Raises BenchError if one never arrived."""
     found = []
     for heard in pages:
         for sent_at, pulse in pulses:
             moment = min((at for at, newest in heard if newest >= pulse), default=None)
             if moment is None:
-                raise BenchError(f"a page never heard of pulse {pulse}")
+                raise BenchError(f"a page never received pulse {pulse}")
             found.append((moment - sent_at) * 1000)
     return found

@@ -1,8 +1,8 @@
-"""How fast does a gate deliver what piled up? 20,000 entries to Mosquitto, each acknowledgement taken and kept.
+"""How fast does a gate deliver a backlog? 20,000 entries to Mosquitto, each acknowledged.
 
-A real gate starts with the backlog in its journal. It is measured from the first entry that arrives at a light
-collector until the gate's own journal says that the last one is acknowledged. The peer is paho alone with a window of
-20, which publishes the same bytes to the same broker and the same subscriber and waits for nothing but PUBACKs.
+A real gate starts with the backlog in its journal. It is measured from the first entry that arrives at a light collector
+until the gate's journal has the last acknowledgement. The peer is paho alone with a window of 20: it publishes the same
+bytes to the same broker and subscriber, and waits for PUBACKs only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def measure(run: Run) -> list[Figure]:
     backlog = run.fresh("backlog") / "journal.db"
     _pile_up(backlog)
     stored = people.stored(run.folder / "1k.db", people.SMALL)
-    run.say(f"{ENTRIES} entries are in a journal")
+    run.log(f"{ENTRIES} entries are in a journal")
     ratios, rates, bares = [], [], []
     for number in range(1, PASSES + 1):
         rate = _flush(run, backlog, stored)
@@ -40,7 +40,7 @@ def measure(run: Run) -> list[Figure]:
         ratios.append(rate / bare)
         rates.append(rate)
         bares.append(bare)
-        run.say(f"pass {number}: {rate:.0f} entries/s, bare {bare:.0f}/s, {rate / bare:.2f} x")
+        run.log(f"pass {number}: {rate:.0f} entries/s, bare {bare:.0f}/s, {rate / bare:.2f} x")
     return [
         run.figure("rate / bare paho, window 20", "ratio", ratios, 0.4, at_least=True),
         run.figure("rate", "1/s", rates),

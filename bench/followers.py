@@ -1,10 +1,10 @@
-"""Many gates as far as their rosters go: nudged over MQTT, they fetch, check the seal, and look a badge up.
+"""Many gates as far as their rosters go: on a nudge over MQTT they fetch, check the seal, and look a badge up.
 
-The first one is the gate's own source with its store on the disk. The others, who would each have a computer of their
-own, only read what they fetched: fifty stores on one computer would measure that computer.
+The first one is the gate's own source with its store on disk. The others, which would each be on a computer of their own,
+only read what they fetched: fifty stores on one computer would measure that computer.
 
-``python -m bench.followers PORT CONFIG…`` says ``ready`` when every gate has a roster. ``watch DIGEST`` names a badge;
-``noted`` is answered with (gate, moment, whether that badge is refused) for each roster that was there since.
+``python -m bench.followers PORT CONFIG…`` prints ``ready`` when every gate has a roster. ``watch DIGEST`` chooses a badge;
+``noted`` is answered with (gate, moment, whether that badge is refused) for each roster since.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from fabgate.rules.vocabulary import Member, Now
 from fabgate.seal import Keys
 
 
-class Noted:
-    """What was found, by all of them."""
+class Decisions:
+    """What all gates would decide, and since when."""
 
     watched = ""
 
@@ -47,12 +47,12 @@ class Noted:
         self._lock = threading.Lock()
 
     def add(self, gate: str, *, is_refused: bool) -> None:
-        """Note how a gate would decide from now on."""
+        """Record how a gate decides from now on."""
         with self._lock:
             self._rows.append((gate, time.time(), is_refused))
 
     def take(self) -> list[tuple[str, float, bool]]:
-        """Return what was noted since."""
+        """Return and forget the records."""
         with self._lock:
             rows, self._rows = self._rows, []
         return rows
@@ -61,10 +61,10 @@ class Noted:
 class Follower:
     """The gate's own source, and its store."""
 
-    def __init__(self, config: gate_config.Config, noted: Noted) -> None:
+    def __init__(self, config: gate_config.Config, decisions: Decisions) -> None:
         self.gate = config.gate
         self.has_one = threading.Event()
-        self._noted = noted
+        self._decisions = decisions
         self._stored = config.state_dir / "roster.db"
         self._source = HttpSource(config, self._stored, self._take, boot="bench", now=_now)
         threading.Thread(target=self._source.run, daemon=True).start()
@@ -79,21 +79,21 @@ class Follower:
             os._exit(1)  # from whichever thread this is
         if isinstance(event, RosterStored):
             with contextlib.closing(Directory(self._stored)) as directory:
-                found = directory.find(self._noted.watched) if self._noted.watched else None
-            self._noted.add(self.gate, is_refused=not isinstance(found, Member))
+                found = directory.find(self._decisions.watched) if self._decisions.watched else None
+            self._decisions.add(self.gate, is_refused=not isinstance(found, Member))
             self.has_one.set()
 
 
 class LightFollower:
     """The same without a store."""
 
-    def __init__(self, config: gate_config.Config, noted: Noted) -> None:
+    def __init__(self, config: gate_config.Config, decisions: Decisions) -> None:
         assert config.roster.url is not None
         assert config.roster.token_file is not None
         assert config.gate_key_file is not None
         self.gate = config.gate
         self.has_one = threading.Event()
-        self._noted = noted
+        self._decisions = decisions
         self._host = urlsplit(config.roster.url).netloc
         self._account = config.topics.account
         self._token = config.roster.token_file.read_text(encoding="utf-8").strip()
@@ -110,8 +110,8 @@ class LightFollower:
         while self._wanted.wait():
             self._wanted.clear()
             roster = self._fetch()
-            admitted = any(self._noted.watched in member.badges for member in roster.members)
-            self._noted.add(self.gate, is_refused=not admitted)
+            admitted = any(self._decisions.watched in member.badges for member in roster.members)
+            self._decisions.add(self.gate, is_refused=not admitted)
             self.has_one.set()
 
     def _fetch(self) -> wire.Roster:
@@ -132,10 +132,10 @@ def _now() -> Now:
 
 def main() -> None:
     """Follow until stdin ends."""
-    noted = Noted()
+    decisions = Decisions()
     configs = [gate_config.load(Path(path)) for path in sys.argv[2:]]
     followers: dict[str, Follower | LightFollower] = {
-        config.gate: LightFollower(config, noted) if number else Follower(config, noted)
+        config.gate: LightFollower(config, decisions) if number else Follower(config, decisions)
         for number, config in enumerate(configs)
     }
     for one in followers.values():
@@ -156,8 +156,8 @@ def main() -> None:
     for line in sys.stdin:
         verb, *arguments = line.split()
         if verb == "watch":
-            noted.watched = arguments[0]
-        print(json.dumps(noted.take()), flush=True)
+            decisions.watched = arguments[0]
+        print(json.dumps(decisions.take()), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which gates are measured? The real daemon, in this process or in one of its own, with its files on the real disk."""
+"""The gates that are measured: the real daemon, in this process or its own, with its files on the real disk."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from fabgate.rules import vocabulary as w
 
 ROOT = Path(__file__).parents[1]
 PIN = 17
-#: A gate is measured as pip installs it: compiled, like the libraries beside it, whatever this shell says.
+#: A gate is measured as pip installs it, with compiled modules, whatever this shell sets.
 INSTALLED = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 WAIT_S = 30.0
 
 
 class BenchError(RuntimeError):
-    """A measurement broke: what it waited for did not come."""
+    """A measurement broke: what it waited for did not happen."""
 
 
 def wait_for(what: str, found: Any, *, timeout_s: float = WAIT_S, look_s: float = 0.01) -> Any:
@@ -53,7 +53,7 @@ def wait_for(what: str, found: Any, *, timeout_s: float = WAIT_S, look_s: float 
 def write_config(folder: Path, control_socket: str, *, roster_db: Path | None = None, **changes: Any) -> Path:
     """Write a gate.yaml with an emulated chip, mock pins and a collector's roster; `roster_db` is stored already.
 
-    Without ``roster`` among the changes the collector is one that nobody answers for.
+    Without ``roster`` among the changes the address of the collector leads nowhere.
     """
     state = folder / "state"
     state.mkdir(exist_ok=True)
@@ -88,7 +88,7 @@ def write_config(folder: Path, control_socket: str, *, roster_db: Path | None = 
 
 
 class TimedOutput:
-    """The gpiozero output on mock pins; ``changes`` gets (on, perf_counter nanoseconds) once a change is done."""
+    """The gpiozero output on mock pins; ``changes`` gets (on, perf_counter nanoseconds) after each change."""
 
     def __init__(self) -> None:
         self._real = GpioOutput(GpioOptions(pin=PIN, pins="emulated"))
@@ -100,7 +100,7 @@ class TimedOutput:
         self._real.open()
 
     def set(self, *, on: bool) -> None:
-        """Drive the line, and note when that was done."""
+        """Drive the line, and record when that was done."""
         self._real.set(on=on)
         at_ns = time.perf_counter_ns()
         if on != self._on:
@@ -112,7 +112,7 @@ class TimedOutput:
         return self._real.read_back()
 
     def close(self) -> None:
-        """Switch off and let go."""
+        """Switch off and release the line."""
         self._real.close()
 
 
@@ -128,7 +128,7 @@ class LocalGate:
         self._thread = threading.Thread(target=self._run, name="gate")
 
     def _run(self) -> None:
-        # Made where it runs: its roster is opened by one thread.
+        # Made in the thread that runs it, which opens the roster.
         self.daemon = Daemon(self._config, output=self.output, reader=self._reader, notify=self._notified)
         self.daemon.run()
 
@@ -150,7 +150,7 @@ class LocalGate:
         """Wait until the output changes to `on`; return when it had (perf_counter nanoseconds)."""
         found, at_ns = self.output.changes.get(timeout=WAIT_S)
         if found is not on:
-            raise BenchError(f"the output went {'on' if found else 'off'} unasked")
+            raise BenchError(f"the output went {'on' if found else 'off'} unexpectedly")
         return at_ns
 
     def tap(self, badge: str) -> float:
@@ -167,7 +167,7 @@ class LocalGate:
 
 
 class Notified:
-    """A socket as systemd would have it: it hears when a process says that it is ready."""
+    """The notify socket of systemd: it receives READY from a process."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -181,13 +181,13 @@ class Notified:
             pass
 
     def close(self) -> None:
-        """Hear nothing any more."""
+        """Close the socket."""
         self._socket.close()
         Path(self.path).unlink()
 
 
 class GateProcess:
-    """A gate in a process of its own: ``fabgate run``, or with `child` the same daemon that also obeys its stdin.
+    """A gate in a process of its own: ``fabgate run``, or with `child` the same daemon driven through stdin.
 
     `module` runs it in place of ``fabgate run``; it takes the configuration as its only argument.
 
@@ -239,38 +239,38 @@ class GateProcess:
         try:
             self._notified.ready()
         except TimeoutError:
-            raise BenchError(f"the gate did not become ready: {self.words()}") from None
+            raise BenchError(f"the gate did not become ready: {self.log_tail()}") from None
 
     def changed(self, *, on: bool) -> int:
         """Wait until the pin changes to `on`; return when it had (CLOCK_BOOTTIME nanoseconds)."""
         found, at_ns = self.changes.get(timeout=WAIT_S)
         if found is not on:
-            raise BenchError(f"the pin went {'on' if found else 'off'} unasked: {self.words()}")
+            raise BenchError(f"the pin went {'on' if found else 'off'} unexpectedly: {self.log_tail()}")
         return at_ns
 
-    def order(self, line: str) -> None:
-        """Give a child an order."""
+    def send(self, line: str) -> None:
+        """Send a child a command."""
         assert self.process.stdin
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
     def answer(self) -> Any:
-        """Return the next line that a child says, decoded."""
+        """Return a child's next line, decoded."""
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
-            raise BenchError(f"the gate ended: {self.words()}")
+            raise BenchError(f"the gate ended: {self.log_tail()}")
         return json.loads(line)
 
     def status(self) -> dict[str, Any]:
-        """Return its status file, or nothing yet."""
+        """Return its status file, or an empty dict if there is none yet."""
         try:
             found: dict[str, Any] = json.loads((self.state_dir / "status.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return found
 
-    def words(self) -> str:
+    def log_tail(self) -> str:
         """Return the last lines that it wrote."""
         return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
 

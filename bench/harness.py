@@ -1,4 +1,4 @@
-"""What is a figure, when does it meet its goal, and how is it told?"""
+"""Figures: what is measured, whether it meets its goal, and the table of all."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Figure:
 
     @property
     def meets(self) -> bool | None:
-        """Say whether the goal is met; None where nothing was measured or promised."""
+        """Return whether the goal is met; None if nothing was measured or promised."""
         if self.value is None or self.limit is None:
             return None
         return self.value >= self.limit if self.at_least else self.value <= self.limit
@@ -62,14 +62,14 @@ class Figure:
 
     @classmethod
     def of(cls, row: dict[str, Any], *, by: str) -> Figure:
-        """Return the figure of a row of another's ``results.json``; `by` names that other in what it says."""
+        """Return the figure of a row of another's ``results.json``; `by` is added to what it names."""
         sign, _, goal = row["goal"].partition(" ")
         what, limit, note = f"{row['what']} ({by})", float(goal) if goal else None, row["note"]
         return cls(row["id"], what, row["unit"], row["passes"], limit, at_least=sign == ">=", note=note)
 
 
 class Run:
-    """One run of one benchmark: where it may write, and how it tells what it does.
+    """One run of one benchmark: where it may write, and how it reports progress.
 
     `folder` lies on the disk of the repository; `sockets` has a path short enough for a UNIX socket.
     """
@@ -81,19 +81,19 @@ class Run:
         self._began_s = time.monotonic()
         self._made = 0
 
-    def say(self, text: str) -> None:
-        """Tell how it goes."""
+    def log(self, text: str) -> None:
+        """Print progress."""
         print(f"  {self.id:<13} {time.monotonic() - self._began_s:5.1f} s  {text}", flush=True)
 
     def fresh(self, name: str) -> Path:
-        """Make a folder that nobody used before."""
+        """Make a new folder."""
         self._made += 1
         path = self.folder / f"{self.id}-{name}-{self._made}"
         path.mkdir()
         return path
 
     def socket(self) -> str:
-        """Return a socket path that nobody used before."""
+        """Return a new path for a socket."""
         self._made += 1
         return str(self.sockets / f"{self.id}-{self._made}")
 
@@ -112,7 +112,7 @@ class Run:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that `share` (0 to 1) of the values do not exceed."""
+    """Return the value that a `share` (0 to 1) of the values do not exceed."""
     ranked = sorted(values)
     return ranked[max(0, math.ceil(share * len(ranked)) - 1)]
 

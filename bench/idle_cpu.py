@@ -1,6 +1,6 @@
-"""What does a gate cost while nothing happens? ``fabgate run`` with its reader polling at 20 Hz and the broker up.
+"""How much processor time does an idle gate take? ``fabgate run`` with its reader polling at 20 Hz and the broker up.
 
-The emulated chip's own work is in it, and is Python where a real one is silicon: the figure is an upper bound.
+It includes the work of the emulated chip, which is Python where a real one is silicon: the figure is an upper bound.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def measure(run: Run) -> list[Figure]:
         with GateProcess(config, run.socket()) as gate:
             gate.ready()
             connected(gate)
-            time.sleep(2)  # the start has its after-effects
+            time.sleep(2)  # until the start is over
             for number in range(1, PASSES + 1):
                 before_s, began_s = cpu_s(gate.pid), time.perf_counter()
                 time.sleep(PASS_S)
                 shares.append(100 * (cpu_s(gate.pid) - before_s) / (time.perf_counter() - began_s))
-                run.say(f"pass {number}: {shares[-1]:.2f} % of a core")
+                run.log(f"pass {number}: {shares[-1]:.2f} % of a core")
     return [run.figure("running gate, idle machine", "% of a core", shares, 1)]

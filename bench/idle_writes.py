@@ -1,9 +1,9 @@
-"""What does a gate write to its card while nothing happens? Counted below the file system, and made a day's.
+"""How much does an idle gate write to its card? Counted below the file system, for a day.
 
-The gate's folder is an ext4 file system of its own on a loop device, whose counters (``/sys/block/*/stat``) see nothing
-else: data, the file system's own journal, and each flush. The hour that is measured takes a minute: all that a gate does
-by the clock comes sixty times as often, the question for its roster each second in place of each minute, the receipt
-each 15 s in place of each 15 min. Making the device takes root; without it nothing is measured.
+The gate's folder is an ext4 file system on a loop device, whose counters (``/sys/block/*/stat``) count nothing else: data,
+the file system's own journal, and each flush. The measured hour takes a minute: everything that a gate does by the clock
+happens sixty times as often; it asks for its roster each second instead of each minute, and writes the receipt each 15 s
+instead of each 15 min. Making the device needs root; without it nothing is measured.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fabgate.gate import daemon
 from fabgate.gate.config import gate_yaml
 from fabgate.gate.roster import http_source
 
-#: So much faster than a gate's own time is everything that it does by the clock.
+#: How much faster than in a real gate the clock's events come.
 FASTER = 60
 PASSES = 3
 PASS_S = 60.0
@@ -36,7 +36,7 @@ MOST_MB, MOST_FLUSHES = 10, 500
 
 
 class Count(NamedTuple):
-    """What a block device was asked for since it is there."""
+    """What a block device was asked for since it was made."""
 
     bytes: int
     flushes: int
@@ -57,7 +57,7 @@ def measure(run: Run) -> list[Figure]:
 
 
 def _passes(run: Run, folder: Path, device: Path) -> list[Count]:
-    """Return what each pass would come to in a day."""
+    """Return each pass, multiplied to a day."""
     folder.mkdir()
     body = run.folder / "body.json"
     body.write_bytes(wire.encode(people.roster(range(1))))
@@ -70,14 +70,14 @@ def _passes(run: Run, folder: Path, device: Path) -> list[Count]:
         with GateProcess(written, run.socket(), module=__name__) as gate:
             gate.ready()
             connected(gate)
-            time.sleep(10)  # the start has its after-effects
+            time.sleep(10)  # until the start is over
             for number in range(1, PASSES + 1):
                 before = _count(device)
                 time.sleep(PASS_S)
                 after = _count(device)
                 found = Count(*(round((one - other) * times) for one, other in zip(after, before, strict=True)))
                 passes.append(found)
-                run.say(f"pass {number}: {found.bytes / 1e6:.2f} MB and {found.flushes} flushes a day")
+                run.log(f"pass {number}: {found.bytes / 1e6:.2f} MB and {found.flushes} flushes a day")
     return passes
 
 
@@ -88,7 +88,7 @@ def _device(folder: Path) -> Iterator[tuple[Path, Path]]:
     with image.open("wb") as file:
         file.truncate(256 * 1024 * 1024)
     mounted.mkdir()
-    # Nothing is left for the kernel to do later: it would count as the gate's.
+    # The kernel must do nothing later: it would be counted.
     _do("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", str(image))
     _do("mount", "-o", "loop,noatime", str(image), str(mounted))
     try:
@@ -99,7 +99,7 @@ def _device(folder: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _count(device: Path) -> Count:
-    """Return what the device was asked for, once all that waits in memory is written."""
+    """Return the device's counters once the page cache is written."""
     os.sync()
     fields = device.read_text(encoding="ascii").split()
     return Count(int(fields[6]) * SECTOR_BYTES, int(fields[15]))

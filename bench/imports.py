@@ -1,6 +1,6 @@
-"""An interpreter that imports the libraries of a gate and nothing of ours: what start and memory are measured against.
+"""An interpreter that imports the libraries of a gate and none of our code: the peer of start and memory.
 
-``python -m bench.imports FILE`` imports what the JSON list in FILE names, says ``ready``, and waits for the end of its
+``python -m bench.imports FILE`` imports what the JSON list in FILE names, prints ``ready``, and waits for the end of its
 input.
 """
 
@@ -14,7 +14,7 @@ from types import ModuleType
 
 
 def main() -> None:
-    """Import, say so, wait."""
+    """Import, print ``ready``, wait."""
     for stand_in in ("RPi", "RPi.GPIO", "spidev"):  # the mfrc522 package wants them
         sys.modules[stand_in] = ModuleType(stand_in)
     sys.modules["RPi"].GPIO = sys.modules["RPi.GPIO"]  # type: ignore[attr-defined]  # mypy knows no attribute of a module made here

@@ -1,4 +1,4 @@
-"""How fast is a backlog of 20,000 stored in PostgreSQL? One that keeps what it confirms, on this computer."""
+"""How fast is a backlog of 20,000 stored in PostgreSQL? With durable commits, on this computer."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""How fast is a backlog stored, against a paho subscriber that stores nothing? All sides take turns within a pass.
+"""How fast is a backlog stored, compared with a paho subscriber that stores nothing? The sides take turns within a pass.
 
-The peer reads the properties of a message as the ingest does (decision 0027). Beside it stands the same subscriber with
-paho's own reader: that one is what somebody gets who installs paho.
+The peer reads message properties as the ingest does (decision 0027). A second subscriber uses paho's own reader: it is what
+anyone gets who installs paho.
 
-A pass: twenty gates deliver a thousand entries each, a tenth of them twice, from the moment they all begin until each
-has heard that its last one is safe. The gates are the same for both sides, and so is the broker.
+A pass: twenty gates deliver a thousand entries each, a tenth of them twice, from the moment they all start until each has
+received the acknowledgement of its last one. Gates and broker are the same for all sides.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.collector import Child, Gates, Home, broker, ingest, stored_once
+from bench.collector import Child, Gates, Home, broker, check_stored_once, ingest
 from bench.harness import PASSES, Figure, Run
-from bench.light_gates import Told, Wanted
+from bench.light_gates import Outcome, Workload
 from bench.usage import cpu_s
 
 GATES, ENTRIES = 20, 1_000
 SETTLE_GATES, SETTLE_ENTRIES = 4, 200
 
 
-def backlog(port: int, prefix: str, gates: int = GATES, entries: int = ENTRIES) -> Told:
+def backlog(port: int, prefix: str, gates: int = GATES, entries: int = ENTRIES) -> Outcome:
     """Deliver a backlog; return how it went."""
-    made = Gates(Wanted(port=port, prefix=prefix, gates=gates, entries=entries))
+    made = Gates(Workload(port=port, prefix=prefix, gates=gates, entries=entries))
     try:
         made.go()
-        return made.told()
+        return made.outcome()
     finally:
         made.kill()
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How a backlog was taken: entries a second, and microseconds of the processor for each."""
+    """How fast a backlog was taken: entries a second, and microseconds of processor time for each."""
 
     rate: float
     cpu_us: float
 
     @classmethod
-    def of(cls, pid: int, deliver: Callable[[], Told]) -> tuple[Pace, Told]:
-        """Return the pace of the process that takes what `deliver` delivers."""
+    def of(cls, pid: int, deliver: Callable[[], Outcome]) -> tuple[Pace, Outcome]:
+        """Return the pace of the process that takes what `deliver` delivers, and the outcome."""
         before_s = cpu_s(pid)
-        told = deliver()
-        return cls(told.entries / told.took_s, (cpu_s(pid) - before_s) * 1e6 / told.entries), told
+        outcome = deliver()
+        return cls(outcome.entries / outcome.took_s, (cpu_s(pid) - before_s) * 1e6 / outcome.entries), outcome
 
 
 def peer(run: Run, *, tuned: bool, stock: bool = False) -> Pace:
-    """Return how the light collector takes it, `stock` as paho reads by itself."""
+    """Return the pace of the light collector; `stock`: with paho's own reader."""
     with broker(run, tuned=tuned) as port:
         light = Child("bench.light_collector", None, str(port), str(ENTRIES), *(["stock"] if stock else []))
         try:
@@ -58,17 +58,17 @@ def peer(run: Run, *, tuned: bool, stock: bool = False) -> Pace:
 
 
 def ours(run: Run, home: Home, prefix: str, *, tuned: bool) -> Pace:
-    """Return how it is stored, each entry once, and acknowledged."""
+    """Return the pace of the ingest, which stores each entry once and acknowledges it."""
     Child("bench.books", home, "gates", prefix, str(GATES)).end()
     with broker(run, tuned=tuned) as port, ingest(home, port) as running:
-        backlog(port, f"{prefix}w", SETTLE_GATES, SETTLE_ENTRIES)  # nobody begins with a million rows in no cache
-        pace, told = Pace.of(running.pid, lambda: backlog(port, prefix))
-    stored_once(home, prefix, told)
+        backlog(port, f"{prefix}w", SETTLE_GATES, SETTLE_ENTRIES)  # warms the cache of a million rows
+        pace, outcome = Pace.of(running.pid, lambda: backlog(port, prefix))
+    check_stored_once(home, prefix, outcome)
     return pace
 
 
 def against_peer(run: Run, make: Callable[[int], Home], goal: float, what: str, *, tuned: bool = True) -> list[Figure]:
-    """Return the figures of a collector that `make` makes for each pass."""
+    """Return the figures of collectors that `make` returns, one a pass."""
     rates: list[Pace] = []
     peers: list[Pace] = []
     stocks: list[Pace] = []
@@ -83,7 +83,7 @@ def against_peer(run: Run, make: Callable[[int], Home], goal: float, what: str, 
         ]
         for side in sides if number % 2 else reversed(sides):
             side()
-        run.say(
+        run.log(
             f"pass {number}: {rates[-1].rate:.0f}/s stored, {peers[-1].rate:.0f}/s by the peer,"
             f" {stocks[-1].rate:.0f}/s by paho's own reader"
         )

@@ -1,9 +1,9 @@
 """The peer of the ingest: a paho subscriber that stores nothing.
 
-``python -m bench.light_collector PORT HEAD`` says ``ready``. It reads the properties of messages as the ingest does, so
-that what storing costs is compared and nothing else; with ``stock`` behind HEAD as paho does by itself. It counts what comes, and says how far it is after every
-tenth entry of a gate, and after the first and the last, HEAD: gates keep the rest back until somebody has told them, and
-one that has lost some keeps back all but ten.
+``python -m bench.light_collector PORT HEAD`` prints ``ready``. It reads message properties as the ingest does, so that
+only the cost of storing differs; with a third argument ``stock`` it uses paho's own reader. It acknowledges every tenth
+entry of a gate, the first, and the last, HEAD: gates hold further entries back until then, and a gate that has lost some
+sends only ten ahead.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Subscriber:
 
     def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         self.count += 1
-        beside = dict(message.properties.UserProperty)  # type: ignore[union-attr]  # each entry has some
-        seq = int(beside[wire.PROP_SEQ])
+        properties = dict(message.properties.UserProperty)  # type: ignore[union-attr]  # each entry has some
+        seq = int(properties[wire.PROP_SEQ])
         if seq % ACK_EVERY == 0 or seq in {1, self._head}:
             base = message.topic.partition("/event/")[0]
-            ack = wire.Ack(collector="light", journal=beside[wire.PROP_JOURNAL], seq=seq, hash="")
+            ack = wire.Ack(collector="light", journal=properties[wire.PROP_JOURNAL], seq=seq, hash="")
             client.publish(f"{base}/ack", wire.encode(ack), qos=1, retain=True)
 
 

@@ -1,8 +1,8 @@
-"""Many gates in one process, as a collector sees them: journals, windows, publishing again, and no disk or rules.
+"""Many gates in one process, as a collector sees them: journals, windows, repeats; no disk and no rules.
 
-``python -m bench.light_gates`` reads one line of JSON that is `Wanted`, connects its gates and says ``ready``. The next
-line starts them; when everything is acknowledged it prints one line of JSON, `Told`. What is published when is decided
-by the gate's own fabgate.gate.uplink.delivery.
+``python -m bench.light_gates`` reads one line of JSON, a `Workload`, connects its gates and prints ``ready``. The next line
+starts them; when everything is acknowledged it prints one line of JSON, an `Outcome`. The gate's own
+fabgate.gate.uplink.delivery decides what is published when.
 """
 
 from __future__ import annotations
@@ -23,17 +23,16 @@ from bench.people import SITE
 from fabgate import wire
 from fabgate.gate.uplink.delivery import Delivery
 
-#: After so many entries a gate sends the last ones once more, as after a connection that was cut: a tenth twice.
+#: After AGAIN_EVERY entries a gate repeats the last AGAIN, as after a lost connection: a tenth comes twice.
 AGAIN_EVERY, AGAIN = 100, 10
 #: How long it waits for the last acknowledgement.
 GIVE_UP_S = 300.0
 
 
-class Wanted(msgspec.Struct):
-    """Which gates. With `rate` so many entries a second come from all of them together; else a backlog at once.
+class Workload(msgspec.Struct):
+    """Which gates. With `rate` they publish that many entries a second together; else a backlog at once.
 
-    The first entry of each is delivered before they are ready: a gate that a collector has never heard of costs it more,
-    and that happens once in a gate's life.
+    The first entry of each is delivered before they are ready: a gate that is new to a collector costs more, once.
     """
 
     port: int
@@ -42,12 +41,12 @@ class Wanted(msgspec.Struct):
     entries: int
     again: bool = True
     rate: float = 0.0
-    #: Whether they also say what their machines do.
+    #: Whether they also publish the state of their machines.
     states: bool = False
 
 
-class Told(msgspec.Struct):
-    """How it went. `waits_s` is for each entry the time from its first publish to an ack of it; `sent_at` the former."""
+class Outcome(msgspec.Struct):
+    """The result. `waits_s` has for each entry the time from its first publish to its ack; `sent_at` the time of the former."""
 
     took_s: float
     published: int
@@ -81,30 +80,30 @@ class Gate:
 
     @property
     def is_done(self) -> bool:
-        """Whether all that it has written is acknowledged."""
+        """Whether all its entries are acknowledged."""
         return self.delivery.mark == self.delivery.head
 
     async def connect(self, port: int) -> None:
-        """Connect, and say who it is."""
+        """Connect, and publish the status."""
         loop = asyncio.get_running_loop()
         _, self.client = await loop.create_connection(
             lambda: Client(f"bench-{self.journal.gate}", self.topics.topic("ack")), "127.0.0.1", port
         )
-        self.client.heard, self.client.confirmed = self._heard, self._confirmed
+        self.client.received, self.client.confirmed = self._received, self._confirmed
         await self.client.ready
-        said = wire.Status(
+        status = wire.Status(
             online=True, journal=self.journal.name, floor=1, head=self.delivery.head, reader="ok", synced=True
         )
-        self.client.send(publish(self.topics.topic("status"), wire.encode(said), {}, retain=True))
+        self.client.send(publish(self.topics.topic("status"), wire.encode(status), {}, retain=True))
         self._extra += 1
 
     def go(self) -> None:
-        """Publish what there is."""
+        """Publish what is written."""
         self.delivery.connect(_now_ms())
         self.pump()
 
     def write(self, more: int) -> None:
-        """Let so many more entries be there."""
+        """Add `more` entries to what is written."""
         self.delivery.stored(self.delivery.head + more, _now_ms())
         self.pump()
 
@@ -132,7 +131,7 @@ class Gate:
             self.delivery.puback()
         self.pump()
 
-    def _heard(self, _topic: str, body: bytes) -> None:
+    def _received(self, _topic: str, body: bytes) -> None:
         ack = wire.decode(body, wire.Ack)
         if ack.journal != self.journal.name:
             return
@@ -149,33 +148,35 @@ def _now_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
-async def run(wanted: Wanted) -> None:
-    """Do it."""
+async def run(workload: Workload) -> None:
+    """Run the gates."""
     made = [
-        Gate(entries.journal(f"{wanted.prefix}-{n}", wanted.entries, n), again=wanted.again, states=wanted.states)
-        for n in range(wanted.gates)
+        Gate(
+            entries.journal(f"{workload.prefix}-{n}", workload.entries, n), again=workload.again, states=workload.states
+        )
+        for n in range(workload.gates)
     ]
-    for start in range(0, len(made), 50):  # Mosquitto's own queue of connections is short
-        await asyncio.gather(*(gate.connect(wanted.port) for gate in made[start : start + 50]))
+    for start in range(0, len(made), 50):  # Mosquitto's queue of new connections is short
+        await asyncio.gather(*(gate.connect(workload.port) for gate in made[start : start + 50]))
     for gate in made:
         gate.go()
     await _acknowledged(made)
     print("ready", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-    if wanted.rate:
-        await _pace(made, wanted.rate)
+    if workload.rate:
+        await _pace(made, workload.rate)
     else:
         for gate in made:
             gate.write(gate.journal.head - 1)
     await _acknowledged(made)
     last = max(max(gate.acked_at) for gate in made) - min(min(gate.sent_at[2:]) for gate in made)
-    print(json.dumps(msgspec.to_builtins(_told(made, last, wanted))), flush=True)
+    print(json.dumps(msgspec.to_builtins(_outcome(made, last, workload))), flush=True)
     for gate in made:
         gate.client.close()
 
 
 async def _acknowledged(made: list[Gate]) -> None:
-    """Wait until they all are done."""
+    """Wait until all gates are done."""
     until_s = time.perf_counter() + GIVE_UP_S
     while not all(gate.is_done for gate in made):
         if time.perf_counter() > until_s:
@@ -197,8 +198,8 @@ async def _pace(made: list[Gate], rate: float) -> None:
         made[entry % len(made)].write(1)
 
 
-def _told(made: list[Gate], took_s: float, wanted: Wanted) -> Told:
-    told = Told(
+def _outcome(made: list[Gate], took_s: float, workload: Workload) -> Outcome:
+    outcome = Outcome(
         took_s=took_s,
         published=sum(gate.published for gate in made),
         entries=sum(gate.journal.head for gate in made),
@@ -206,12 +207,12 @@ def _told(made: list[Gate], took_s: float, wanted: Wanted) -> Told:
         energised_ms=sum(gate.journal.energised_ms for gate in made),
         refused=sum(gate.journal.refused for gate in made),
     )
-    if wanted.rate:
+    if workload.rate:
         for gate in made:
             for seq in range(2, gate.journal.head + 1):
-                told.waits_s.append(gate.acked_at[seq] - gate.sent_at[seq])
-                told.sent_at[f"{gate.journal.name}/{seq}"] = gate.sent_at[seq]
-    return told
+                outcome.waits_s.append(gate.acked_at[seq] - gate.sent_at[seq])
+                outcome.sent_at[f"{gate.journal.name}/{seq}"] = gate.sent_at[seq]
+    return outcome
 
 
 def main() -> None:
@@ -219,8 +220,8 @@ def main() -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65_536) if most > 0 else 65_536, most))
-    wanted: Any = msgspec.json.decode(sys.stdin.readline(), type=Wanted)
-    asyncio.run(run(wanted))
+    workload: Any = msgspec.json.decode(sys.stdin.readline(), type=Workload)
+    asyncio.run(run(workload))
 
 
 if __name__ == "__main__":

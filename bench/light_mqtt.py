@@ -1,7 +1,6 @@
 """The smallest MQTT 5 client that a light gate needs: packets made beforehand, one socket, no thread.
 
-paho takes more time for a publish than the collector does for storing one: with it a thousand gates would be a
-measurement of themselves.
+paho takes longer to publish a message than the collector to store it: a thousand gates with it would measure paho.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from collections.abc import Callable
 from fabgate import wire
 
 CONNACK, PUBLISH, PUBACK, SUBACK = 2, 3, 4, 9
-#: Every identifier of a packet is this one: a light gate counts its PUBACKs, and has no need to tell them apart.
-#: A broker does: so they go round.
+#: A light gate only counts its PUBACKs, but the broker tells packets apart by their identifiers: 1 to this, in turn.
 IDS = 65_535
 
 
@@ -36,23 +34,23 @@ def text(value: str | bytes) -> bytes:
 
 
 def publish(topic: str, body: bytes, properties: dict[str, str], *, retain: bool = False) -> tuple[bytes, bytes]:
-    """Return what stands before and after the identifier of a publish with QoS 1."""
-    beside = b"".join(b"\x26" + text(name) + text(value) for name, value in properties.items())
+    """Return the parts of a publish with QoS 1 before and after its identifier."""
+    packed = b"".join(b"\x26" + text(name) + text(value) for name, value in properties.items())
     if properties:
-        beside = b"\x03" + text(wire.CONTENT_TYPE) + beside
-    assert len(beside) < 1 << 14
-    size = bytes((len(beside),)) if len(beside) < 128 else bytes((len(beside) & 127 | 128, len(beside) >> 7))
-    whole = packet(0x33 if retain else 0x32, text(topic) + b"\0\0" + size + beside + body)
+        packed = b"\x03" + text(wire.CONTENT_TYPE) + packed
+    assert len(packed) < 1 << 14
+    size = bytes((len(packed),)) if len(packed) < 128 else bytes((len(packed) & 127 | 128, len(packed) >> 7))
+    whole = packet(0x33 if retain else 0x32, text(topic) + b"\0\0" + size + packed + body)
     at = whole.index(text(topic)) + len(text(topic))
     return whole[:at], whole[at + 2 :]
 
 
 class Client(asyncio.Protocol):
-    """One connection. `heard` gets (topic, body) of what arrives, `confirmed` is called with each PUBACK."""
+    """One connection. `received` gets (topic, body) of each message, `confirmed` is called with each PUBACK."""
 
     def __init__(self, name: str, topic: str) -> None:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.heard: Callable[[str, bytes], None] = lambda _topic, _body: None
+        self.received: Callable[[str, bytes], None] = lambda _topic, _body: None
         self.confirmed: Callable[[], None] = lambda: None
         self.lost: Exception | None = None
         self._name, self._topic = name, topic
@@ -61,7 +59,7 @@ class Client(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Say who this is, and what it wants to hear."""
+        """Connect and subscribe."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -74,17 +72,17 @@ class Client(asyncio.Protocol):
         self._transport.write(parts[0] + struct.pack(">H", self._id) + parts[1])
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tell who waits."""
+        """Fail what waits for the connection."""
         self.lost = error or ConnectionError("the broker hung up")
         if not self.ready.done():
             self.ready.set_exception(self.lost)
 
     def data_received(self, data: bytes) -> None:
-        """Take the packets that are whole."""
+        """Handle the packets that are complete."""
         data, at = self._rest + data, 0
         while len(data) - at >= 2:
             start, shift, size = at + 1, 0, 0
@@ -107,7 +105,7 @@ class Client(asyncio.Protocol):
         elif kind == PUBLISH:
             end = 2 + int.from_bytes(body[:2], "big")
             after = end + (2 if first & 6 else 0)
-            self.heard(body[2:end].decode(), body[after + 1 + body[after] :])  # ours carry few properties, or none
+            self.received(body[2:end].decode(), body[after + 1 + body[after] :])  # ours carry few properties, or none
         elif kind == CONNACK and body[1]:
             self.ready.set_exception(ConnectionError(f"the broker refused with {body[1]}"))
         elif kind == SUBACK and not self.ready.done():

@@ -1,7 +1,7 @@
-"""Many pages that listen for events, without their browsers: sockets that note when they heard of which pulse.
+"""Many pages that listen for events, without browsers: sockets that record when each pulse arrived.
 
-``python -m bench.listeners PORT`` reads one line of JSON, the Cookie headers, connects and says ``ready``. Each further
-line is answered with what was heard since: for each page a list of (moment, pulse).
+``python -m bench.listeners PORT`` reads one line of JSON, the Cookie headers, connects and prints ``ready``. Each further
+line is answered with what arrived since: for each page a list of (moment, pulse).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 
 
 async def listen(port: int, cookie: str, heard: list[tuple[float, int]], up: asyncio.Semaphore) -> None:
-    """Note what one page hears."""
+    """Record what one page receives."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"GET /floor/events HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n".encode())
     status = await reader.readline()

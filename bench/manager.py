@@ -1,7 +1,7 @@
-"""Who signs in, and lets gates in, in the collector of the environment?
+"""Signs managers in and adds gates, in the collector of the environment.
 
-``python -m bench.manager`` obeys its stdin: ``cookies N`` answers with the Cookie headers of N browsers in which a manager
-is signed in, and the token that their forms carry; ``gates NAME…`` lets gates in, each with a machine, and answers with
+``python -m bench.manager`` reads commands from stdin: ``cookies N`` answers with the Cookie headers of N browsers in which a
+manager is signed in, and the CSRF token of their forms; ``gates NAME…`` adds gates, each with a machine, and answers with
 the folders of their keys.
 """
 
@@ -13,7 +13,7 @@ import sys
 
 
 def main() -> None:
-    """Obey until stdin ends."""
+    """Run commands until stdin ends."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "fabgate.collector.settings"
     from fabgate.collector.processes import start
 

@@ -1,7 +1,7 @@
-"""How big is a gate that has worked, and does it grow? 1,000 sessions in a real process, broker and collector up.
+"""How much memory does a gate take, and does it grow? 1,000 sessions in a real process, broker and collector up.
 
-The peer is an interpreter that has imported the same libraries and nothing of ours. Growth is between the middle of
-the run and its end; each is the median of a tenth of the sessions, for memory moves in steps.
+The peer is an interpreter that has imported the same libraries and none of our code. Growth is measured between the
+middle of the run and its end; each is the median of a tenth of the sessions, as memory moves in steps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bench.peers import Interpreter, broker, connected, libraries, light_collect
 from bench.usage import rss_mib
 
 SESSIONS = 1_000
-#: What is no growth: the step in which Python's allocator takes memory is 1 MiB, SQLite's and malloc's are smaller.
+#: Less is not growth: the step in which Python's allocator takes memory is 1 MiB, SQLite's and malloc's are smaller.
 STEP_MIB = 0.25
 
 
@@ -40,7 +40,7 @@ def measure(run: Run) -> list[Figure]:
         ratios.append(end / bare)
         growths.append(end - middle)
         sizes.append(end)
-        run.say(
+        run.log(
             f"pass {number}: {end:.1f} MiB, bare {bare:.1f} MiB, {end / bare:.2f} x; last half {end - middle:+.2f} MiB"
         )
     return [

@@ -1,8 +1,8 @@
-"""Does the power go off while the disk hangs? Every fsync of a running gate is held up for ten seconds by strace.
+"""Does the power go off while the disk hangs? strace delays every fsync of a running gate by ten seconds.
 
-A session runs and its checkpoint hangs in the kernel's place; then the stop is pressed. It is measured from before the
-order to the gate until the pin was low, three times. Meanwhile the loop is given something to do every two
-milliseconds: the gap is the time between two things done. Where ptrace is not allowed nothing is measured.
+A session runs and its checkpoint hangs at the fsync; then stop is pressed. It is measured from before the command to the
+gate until the pin was low, three times. Meanwhile the loop gets an event every two milliseconds: the gap is the time
+between two handled ones. Nothing is measured where ptrace is not allowed.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def measure(run: Run) -> list[Figure]:
             offs, gaps = zip(*(_stall(run, gate, last=number == STOPS) for number in range(1, STOPS + 1)), strict=True)
         except NotAllowedError as error:
             return _figures(run, [], [], f"not measured: {error}")
-    told = ", ".join(f"{one:.2f}" for one in offs)
-    return _figures(run, [max(offs)], [percentile([gap for some in gaps for gap in some], 0.999)], f"offs: {told} ms")
+    each = ", ".join(f"{one:.2f}" for one in offs)
+    return _figures(run, [max(offs)], [percentile([gap for some in gaps for gap in some], 0.999)], f"offs: {each} ms")
 
 
 def _figures(run: Run, off: list[float], gap: list[float], note: str) -> list[Figure]:
@@ -45,27 +45,27 @@ def _figures(run: Run, off: list[float], gap: list[float], note: str) -> list[Fi
 
 def _stall(run: Run, gate: GateProcess, *, last: bool) -> tuple[float, list[float]]:
     """Return the milliseconds until the power was off, and the gaps of the loop."""
-    gate.order(f"present {people.badge(7)}")
+    gate.send(f"present {people.badge(7)}")
     gate.changed(on=True)
     with delayed_syncs(gate.pid, f"{HANG_S}s"):
         wait_for("a sync that hangs", lambda: _hangs(gate.pid))
         began_s = time.monotonic()
-        gate.order(f"feed {TICK_S} tick")
+        gate.send(f"feed {TICK_S} tick")
         time.sleep(0.3)
         assert gate.changes.empty()
         pressed_ns = boottime_ns()
-        gate.order("stop")
+        gate.send("stop")
         off_ms = (gate.changed(on=False) - pressed_ns) / 1e6
-        if last:  # the gap is watched through a whole stall
+        if last:  # watches the gaps of one whole stall
             time.sleep(max(0.0, HANG_S - 1 - (time.monotonic() - began_s)))
         if not _hangs(gate.pid):
             raise RuntimeError("the sync came back before its time: nothing was measured")
-        gate.order("fed")
+        gate.send("fed")
         at_s = [at for _, at in gate.answer()]
     wait_for("the end of the session on disk", lambda: gate.status()["state"] == "idle")
     time.sleep(0.5)
     gaps = [(after - before) * 1000 for before, after in itertools.pairwise(at_s)]
-    run.say(
+    run.log(
         f"off after {off_ms:.2f} ms with the disk hanging; {len(gaps)} gaps of the loop:"
         f" p99.9 {percentile(gaps, 0.999):.1f} ms, max {max(gaps):.1f} ms"
     )
@@ -73,7 +73,7 @@ def _stall(run: Run, gate: GateProcess, *, last: bool) -> tuple[float, list[floa
 
 
 def _hangs(pid: int) -> bool:
-    """Say whether one and the same thread is held at the entry of a system call, and stays so."""
+    """Return whether the same thread stays stopped at the entry of a system call."""
     held: set[str] | None = None
     for _ in range(5):
         stopped = {

@@ -1,9 +1,9 @@
-"""Is any page of the list of sessions as fast at a million as at ten thousand, whatever the filter? Both take turns.
+"""Is every page of the list of sessions as fast at a million as at ten thousand, whatever the filter? In turns.
 
-Like is compared with like: both sides show as many rows, or the measurement breaks. What is rare among ten thousand
-sessions fills no page, and a page of few rows is made sooner, however many lie behind it. So the smaller collector is
-asked the same kind of question with an answer as long: for a common reason where the larger one looks for a rare one,
-for a pair of person and machine that met as often. Where it has none, the larger one's milliseconds alone are told.
+Like is compared with like: both sides show the same number of rows, or the measurement breaks. What is rare among ten
+thousand sessions does not fill a page, and a page of few rows is made sooner. So the smaller collector gets a question of
+the same kind with an answer as long: for a common reason where the larger one gets a rare one, for a pair of person and
+machine that met as often. Where it has none, only the larger one's milliseconds are reported.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from statistics import median
 from urllib.parse import urlencode
 
 from bench import books, entries
-from bench.asked import Asker
 from bench.gates import BenchError
 from bench.harness import PASSES, Figure, Run
+from bench.page_client import PageClient
 
 SMALL, LARGE = 10_000, 1_000_000
 TIMES = 5
@@ -28,15 +28,15 @@ def _met(person: int, machine: int) -> dict[str, str]:
     return {"period": "all", "member": entries.member(person), "machine": str(machine)}
 
 
-#: What is asked of both, by what it is called in the table. A machine is named by its row.
+#: The queries that both get, by their name in the table. A machine is given by its row.
 ALIKE: dict[str, dict[str, str]] = {
     "newest": {},
     "one person": PERSON,
     "one machine": MACHINE,
     "nothing found": PERSON | {"reason": "cancelled"},
 }
-#: What is asked of the smaller and of the larger one. Those who were removed are few; unlike those whose power was lost
-#: their ends are certain, as ends by badge are: a mark of doubt makes a row longer.
+#: The queries of the smaller and of the larger one. Few sessions end by removal; unlike those that end by a power loss
+#: they are certain, as those that end by badge: a mark of uncertainty makes a row longer.
 AS_LONG: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "person and machine": (_met(1, 1), _met(385, 13)),
     "one reason": ({"reason": "badge"}, {"reason": "idle"}),
@@ -47,7 +47,7 @@ AS_LONG: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"period": "all", "member": entries.member(247), "uncertain": "on"},
     ),
 }
-#: What only the larger one has a page of.
+#: Queries for which only the larger one has a full page.
 LARGE_ONLY = {
     "person and machine, many": PERSON | MACHINE,
     "rarest reason of a person": PERSON | {"reason": "restart"},
@@ -55,17 +55,17 @@ LARGE_ONLY = {
     "uncertain": {"uncertain": "on"},
     "uncertain of a person": PERSON | {"uncertain": "on"},
 }
-#: How many pages further than the first one is asked for; what lies years back is found by a moment of long ago.
+#: How many pages to go on from the first; what is years back is found by its date.
 DEEP = 40
 
 
-#: The page that a desk opens most, of somebody who has been here two thousand times.
+#: The page that a desk opens most, of a member with two thousand sessions.
 DESK = f"/people/{entries.member(0)}"
 
 
 def measure(run: Run) -> list[Figure]:
-    with Asker(books.kept(run, SMALL)) as small, Asker(books.kept(run, LARGE)) as large:
-        run.say("both answer")
+    with PageClient(books.cached(run, SMALL)) as small, PageClient(books.cached(run, LARGE)) as large:
+        run.log("both are ready")
         asked = {name: (_address(one), _address(other)) for name, (one, other) in _pairs().items()}
         asked |= {
             f"{name}, page {DEEP}": (_follow(small, query, 1), _follow(large, query, DEEP))
@@ -85,7 +85,7 @@ def measure(run: Run) -> list[Figure]:
             for name, other in alone.items():
                 times[name].append(median(large.ms(other) for _ in range(TIMES)))
             worst = max(times, key=lambda name: times[name][-1])
-            run.say(f"pass {number}: the slowest is '{worst}', {times[worst][-1]:.1f} ms")
+            run.log(f"pass {number}: the slowest is '{worst}', {times[worst][-1]:.1f} ms")
     worst_ratio = max(asked, key=lambda name: median(ratios[name]))
     worst_time = max(times, key=lambda name: median(times[name]))
     every = [f"{name} {median(times[name]):.1f} ms, {median(ratios[name]):.2f} x" for name in asked]
@@ -105,7 +105,7 @@ def measure(run: Run) -> list[Figure]:
 
 
 def _pairs() -> dict[str, tuple[dict[str, str], dict[str, str]]]:
-    # Where paging by counting would have to count the most. A day in the books' first months, and not their first one.
+    # Where paging by OFFSET would be slowest. A day in the first months of the books, but not the first one.
     old = datetime.now(UTC) - timedelta(days=books.DAYS * 0.8)
     long_ago = MACHINE | {"before": f"{int(old.timestamp()) * 1_000_000}_0"}
     return {name: (query, query) for name, query in (ALIKE | {"long ago": long_ago}).items()} | AS_LONG
@@ -115,18 +115,18 @@ def _address(query: dict[str, str]) -> str:
     return f"/use?{urlencode(query)}"
 
 
-def _follow(asker: Asker, query: dict[str, str], pages: int) -> str:
+def _follow(client: PageClient, query: dict[str, str], pages: int) -> str:
     address = _address(query)
     for _ in range(pages):
-        older = asker.get(address)["older"]
+        older = client.get(address)["older"]
         if not older:
             raise BenchError(f"{address} is the last page")
         address = f"/use{older}"
     return address
 
 
-def _check(small: Asker, large: Asker, asked: dict[str, tuple[str, str]]) -> None:
-    """Raise BenchError where the two sides do not show as much."""
+def _check(small: PageClient, large: PageClient, asked: dict[str, tuple[str, str]]) -> None:
+    """Raise BenchError where the two sides show different numbers of rows."""
     for name, (one, other) in asked.items():
         rows, wanted = small.get(one)["rows"], large.get(other)["rows"]
         if rows != wanted:

@@ -1,4 +1,4 @@
-"""What stands beside the gate in a measurement: an interpreter with its libraries, a broker, a light collector."""
+"""The peers and companions of a gate in a measurement: an interpreter with its libraries, a broker, a light collector."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.support.mosquitto import Mosquitto
 
 def libraries(gate: GateProcess, file: Path) -> Path:
     """Ask a child gate that has been used which libraries it imported; return `file`, which names them."""
-    gate.order("modules")
+    gate.send("modules")
     file.write_text(json.dumps(gate.answer()), encoding="utf-8")
     return file
 
 
 class Interpreter:
-    """A process that has imported those libraries, and nothing of ours. `took_s` is from its start until it had."""
+    """A process that has imported these libraries and none of our code. `took_s` is from its start until it had."""
 
     def __init__(self, libraries_file: Path) -> None:
         began_s = time.perf_counter()
@@ -62,7 +62,7 @@ def broker(run: Run) -> Iterator[dict[str, Any]]:
 
 @contextlib.contextmanager
 def light_collector(port: int) -> Iterator[subprocess.Popen[str]]:
-    """Run ``bench.acknowledger``: a collector that stores nothing and confirms everything."""
+    """Run ``bench.acknowledger``: a collector that stores nothing and acknowledges everything."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.acknowledger", str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -78,13 +78,13 @@ def light_collector(port: int) -> Iterator[subprocess.Popen[str]]:
 
 
 def connected(gate: GateProcess) -> None:
-    """Wait until the gate has its broker."""
+    """Wait until the gate is connected to its broker."""
     wait_for("the broker", lambda: gate.status().get("mqtt", {}).get("connected"), look_s=0.05)
 
 
 def used(gate: GateProcess, number: int) -> None:
-    """Let a member use the machine once."""
-    gate.order(f"present {people.badge(number)}")
+    """Run one session of a member."""
+    gate.send(f"present {people.badge(number)}")
     gate.changed(on=True)
-    gate.order("stop")
+    gate.send("stop")
     gate.changed(on=False)

@@ -1,4 +1,4 @@
-"""Who are the 100,000? Members with one 7-byte badge each, under the benchmark's badge key."""
+"""The 100,000 members, each with one 7-byte badge under the benchmark's badge key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def badge(number: int) -> str:
 
 
 def roster(numbers: Sequence[int], *, version: int = 1, machine: wire.MachineRules | None = None) -> wire.Roster:
-    """Return a roster of these members, with a few fields each as a collector writes them."""
+    """Return a roster of these members, with the fields that a collector writes."""
     members = [
         wire.Member(
             id=f"m-{number:06d}",

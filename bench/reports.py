@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 
 from bench import books
-from bench.asked import Asker
 from bench.collector import Child, Home, careful_postgresql
 from bench.harness import PASSES, Figure, Run
+from bench.page_client import PageClient
 
 LARGE = 1_000_000
 TIMES = 5
@@ -22,22 +22,22 @@ def measure(run: Run) -> list[Figure]:
         "a month's lines as CSV": f"/use/export.csv?what=usage&month={month:%Y-%m}&by=machine-member",
     }
     figures = []
-    with Asker(books.kept(run, LARGE)) as asker:
-        figures += _figures(run, asker, addresses, "SQLite")
+    with PageClient(books.cached(run, LARGE)) as client:
+        figures += _figures(run, client, addresses, "SQLite")
     with careful_postgresql() as url:
         home = Home(run.fresh("postgresql"), url)
-        run.say("filling PostgreSQL")
+        run.log("filling PostgreSQL")
         Child("bench.books", home, str(LARGE)).end()
-        with Asker(home) as asker:
-            figures += _figures(run, asker, addresses, "PostgreSQL")
+        with PageClient(home) as client:
+            figures += _figures(run, client, addresses, "PostgreSQL")
     return figures
 
 
-def _figures(run: Run, asker: Asker, addresses: dict[str, str], where: str) -> list[Figure]:
+def _figures(run: Run, client: PageClient, addresses: dict[str, str], where: str) -> list[Figure]:
     figures = []
     for what, address in addresses.items():
-        asker.ms(address)
-        passes = [median(asker.ms(address) for _ in range(TIMES)) for _ in range(PASSES)]
-        run.say(f"{where}, {what}: {median(passes):.1f} ms")
-        figures.append(run.figure(f"{what}, a million sessions, {where}", "ms", passes, LIMIT_MS, note=asker.paced))
+        client.ms(address)
+        passes = [median(client.ms(address) for _ in range(TIMES)) for _ in range(PASSES)]
+        run.log(f"{where}, {what}: {median(passes):.1f} ms")
+        figures.append(run.figure(f"{what}, a million sessions, {where}", "ms", passes, LIMIT_MS, note=client.paced))
     return figures

@@ -1,7 +1,7 @@
-"""How soon do fifty gates decide by a change that was made on a page? From the click to the roster on each disk.
+"""How soon do fifty gates decide by a change made on a page? From the click to the roster on each disk.
 
-A person is blocked and let in again on their page, by turns. Each gate is the gate's own source and store: nudged over
-MQTT, it fetches the sealed roster, checks it, writes it durably, and looks the badge up in it.
+A person is blocked and unblocked on their page, in turn. The first gate is the gate's own source and store, the others read
+what they fetch (followers.py): on a nudge over MQTT they fetch the sealed roster, check it, and look the badge up in it.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def measure(run: Run) -> list[Figure]:
         _config(run.fresh("gate"), name, Path(folder), web_port, run.socket())
         for name, folder in zip(names, folders, strict=True)
     ]
-    run.say("fifty gates are let in")
+    run.log("fifty gates are added")
     with broker(run) as port, ingest(home, port), web(home, port, web_port):
         followers = Child("bench.followers", None, str(port), *map(str, configs))
         try:
             followers.ready()
-            run.say("all have their rosters")
+            run.log("all have their rosters")
             page = Page(web_port, signed_in["cookies"][0], signed_in["token"])
             followers.ask(f"watch {entries.digest(WHO)}")
             return _figures(run, page, followers)
@@ -49,7 +49,7 @@ def measure(run: Run) -> list[Figure]:
 
 
 class Page:
-    """A person's page, in a browser of a manager."""
+    """A person's page in a manager's browser."""
 
     def __init__(self, port: int, cookie: str, token: str) -> None:
         self._session = requests.Session()
@@ -59,18 +59,18 @@ class Page:
         self._address = f"{self._origin}/people/{entries.member(WHO)}"
 
     def block(self) -> None:
-        """Keep the person from every machine."""
+        """Block the person from every machine."""
         self._post("block", reason="payment-due")
 
     def lift(self) -> None:
-        """Let them in again."""
+        """Lift the block."""
         page = self._session.get(self._address, timeout=30).text
         _, _, rest = page.partition('name="block" value="')
         self._post("lift", block=rest.partition('"')[0])
 
-    def _post(self, act: str, **said: str) -> None:
-        said["csrfmiddlewaretoken"] = self._token
-        answer = self._session.post(f"{self._address}/{act}", data=said, allow_redirects=False, timeout=30)
+    def _post(self, act: str, **fields: str) -> None:
+        fields["csrfmiddlewaretoken"] = self._token
+        answer = self._session.post(f"{self._address}/{act}", data=fields, allow_redirects=False, timeout=30)
         if answer.status_code != 303:
             raise BenchError(f"{act} was answered with {answer.status_code}: {answer.text[:500]}")
 
@@ -89,7 +89,7 @@ def _figures(run: Run, page: Page, followers: Child) -> list[Figure]:
         p50s.append(percentile(waits, 0.5))
         p99s.append(percentile(waits, 0.99))
         clicks.append(max(took))
-        run.say(f"pass {number}: p50 {p50s[-1]:.2f} s, p99 {p99s[-1]:.2f} s; the page within {clicks[-1]:.2f} s")
+        run.log(f"pass {number}: p50 {p50s[-1]:.2f} s, p99 {p99s[-1]:.2f} s; the page within {clicks[-1]:.2f} s")
     return [
         run.figure("click to the decision of 50 gates, p99", "s", p99s, 2, note="all of them on this computer"),
         run.figure("click to the decision, p50", "s", p50s),
@@ -98,7 +98,7 @@ def _figures(run: Run, page: Page, followers: Child) -> list[Figure]:
 
 
 def _decided(followers: Child, *, is_block: bool) -> list[float]:
-    """Wait until every gate decides so; return when each did first."""
+    """Wait until every gate decides so; return the moments at which each began to."""
     found: dict[str, float] = {}
     until = time.monotonic() + WAIT_S
     while len(found) < GATES:
@@ -107,7 +107,7 @@ def _decided(followers: Child, *, is_block: bool) -> list[float]:
             if is_refused is is_block:
                 found.setdefault(gate, at)
         if time.monotonic() > until:
-            raise BenchError(f"{GATES - len(found)} of {GATES} gates do not know of it after {WAIT_S:.0f} s")
+            raise BenchError(f"{GATES - len(found)} of {GATES} gates do not know it after {WAIT_S:.0f} s")
         time.sleep(0.02)
     return list(found.values())
 

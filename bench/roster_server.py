@@ -1,6 +1,6 @@
-"""A collector's roster page and nothing else: sealed for the gate's nonce, gzipped, 304 for a known ETag.
+"""Serves a roster as a collector does: sealed for the gate's nonce, gzipped, 304 for a known ETag.
 
-``python -m bench.roster_server FILE`` prints its port and serves what the file holds at the time; its ETag is the
+``python -m bench.roster_server FILE`` prints its port and serves the current content of the file; the ETag is the
 roster's version.
 """
 
@@ -31,7 +31,7 @@ def _body(path: str, _changed_ns: int) -> tuple[bytes, bytes, int]:
 
 
 class Page(BaseHTTPRequestHandler):
-    """The one page."""
+    """The only page."""
 
     path_of_roster = ""
     protocol_version = "HTTP/1.1"
@@ -63,7 +63,7 @@ def main() -> None:
     Page.path_of_roster = sys.argv[1]
     server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
     path = Path(sys.argv[1])
-    _body(str(path), path.stat().st_mtime_ns)  # before anybody waits
+    _body(str(path), path.stat().st_mtime_ns)  # fills the cache
     print(server.server_port, flush=True)
     server.serve_forever()
 

@@ -1,7 +1,7 @@
-"""Does a large roster make the gate slow to start, or big? A real gate with 100,000 members, and one with 1,000.
+"""Does a large roster slow the gate's start or take memory? A real gate with 100,000 members, and one with 1,000.
 
-Both have stored their roster, and the collector says that it is still the newest: an ordinary morning. The start is
-until the gate says READY; the memory is taken once a hundred members have used the machine.
+Both have stored their roster, and the collector answers that it is still the newest: an ordinary morning. The start ends
+when the gate reports READY; the memory is read once a hundred members have used the machine.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def measure(run: Run) -> list[Figure]:
             ratios.append(start[1] / start[0])
             more.append(memory[1] - memory[0])
             sizes.append(memory[1])
-            run.say(
+            run.log(
                 f"pass {number}: start {start[0] * 1000:.0f} ms at 1,000, {start[1] * 1000:.0f} ms at 100,000;"
                 f" memory {memory[0]:.1f} and {memory[1]:.1f} MiB"
             )
@@ -66,8 +66,8 @@ def _start(run: Run, config: Path, size: int) -> tuple[float, float]:
         took_s = time.perf_counter() - began_s
         wait_for("the roster to be in force", lambda: gate.status().get("roster"))
         for _ in range(TAPS):
-            gate.order(f"present {people.badge(choose.randrange(size))}")
+            gate.send(f"present {people.badge(choose.randrange(size))}")
             gate.changed(on=True)
-            gate.order("stop")
+            gate.send("stop")
             gate.changed(on=False)
         return took_s, rss_mib(gate.pid)

@@ -1,9 +1,9 @@
-"""Does a tap wait while the roster is replaced? A collector brings 100,000 members of whom a tenth are new.
+"""Does a tap wait while the roster is replaced? By one of 100,000 members of whom a tenth are new.
 
 A real gate fetches the new roster over HTTP, checks its seal and stores it, while a badge is presented every few
-milliseconds, on time whether or not the last one was answered: so a stall counts for every badge that came in it. A
-decision is from when the badge was due until the rules had answered it. The memory is that of the gate's process and
-its children, at its highest while the roster is replaced.
+milliseconds, on time whether or not the last one was handled, so that a stall counts for every badge during it. A decision
+takes from when the badge was due until the rules had handled it. The memory is the peak of the gate's process and its
+children while the roster is replaced.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from fabgate import wire
 
 EVERY_S = 0.004
 LEAVE = people.LARGE // 10
-#: Taps before and after the replacement that are measured too: it must not be the only time that is fast.
+#: Taps before and after the replacement that are measured too.
 MARGIN_S = 0.3
 
 
 def measure(run: Run) -> list[Figure]:
     folder = run.fresh("gate")
     body = folder / "body.json"
-    # A tenth leaves, and as many others come: they leave again in the next pass, when the first ones are back.
+    # A tenth leaves and as many others come; the next pass swaps them back.
     bodies = [wire.encode(people.roster(range(first, first + people.LARGE), version=1)) for first in (0, LEAVE)]
     body.write_bytes(bodies[0])
     p999s, worst, peaks, took = [], [], [], []
@@ -35,29 +35,29 @@ def measure(run: Run) -> list[Figure]:
         config = write_config(folder, run.socket(), roster_db=stored, roster=roster)
         with GateProcess(config, run.socket(), child=True) as gate:
             gate.ready()
-            gate.order(f"present {people.badge(people.LARGE // 2)}")
+            gate.send(f"present {people.badge(people.LARGE // 2)}")
             gate.changed(on=True)
-            run.say("the gate runs, and a session")
+            run.log("the gate runs, and a session")
             for number in range(1, PASSES + 1):
                 version = number + 1
                 fresh = body.with_suffix(".new")
                 fresh.write_bytes(bodies[number % 2].replace(b'"version":1', b'"version":%d' % version, 1))
                 others = " ".join(people.badge(LEAVE + one * 37) for one in range(500))
                 with Peak(gate.pid) as peak:
-                    gate.order(f"feed {EVERY_S} {others}")
+                    gate.send(f"feed {EVERY_S} {others}")
                     time.sleep(MARGIN_S)
                     began_s = time.perf_counter()
                     fresh.replace(body)
                     _await_version(gate, version)
                     took.append(time.perf_counter() - began_s)
                     time.sleep(MARGIN_S)
-                    gate.order("fed")
+                    gate.send("fed")
                     answered = gate.answer()
                 waits = [(at_s - due_s) * 1000 for due_s, at_s in answered if at_s > began_s]
                 p999s.append(percentile(waits, 0.999))
                 worst.append(max(waits))
                 peaks.append(peak.mib)
-                run.say(
+                run.log(
                     f"pass {number}: {len(waits)} decisions in {took[-1]:.1f} s: p50 {percentile(waits, 0.5):.2f} ms,"
                     f" p99.9 {p999s[-1]:.1f} ms, max {worst[-1]:.1f} ms; peak {peaks[-1]:.0f} MiB"
                 )
@@ -65,7 +65,7 @@ def measure(run: Run) -> list[Figure]:
         run.figure("p99.9 of a decision meanwhile", "ms", p999s, 20),
         run.figure("longest decision meanwhile", "ms", worst, note="the best peer: 59 s"),
         run.figure("peak memory of the process tree", "MiB", peaks, 120),
-        run.figure("until the new roster decides", "s", took, note="of it up to 1 s until the gate asks"),
+        run.figure("until the new roster decides", "s", took, note="up to 1 s of which until the gate asks"),
     ]
 
 

@@ -1,6 +1,6 @@
-"""How many SPI transfers does a look at the reader take? On the real package, counted by the emulated chip.
+"""How many SPI transfers does a poll of the reader take? With the real package, counted by the emulated chip.
 
-Nothing here depends on the speed of the computer: the chip's clock goes on when the driver sleeps.
+Nothing here depends on the speed of the computer: the chip's clock advances when the driver sleeps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fabgate.drivers.readers import rpi_gpio
 from fabgate.drivers.readers.mfrc522 import Mfrc522Options, Mfrc522Reader
 from fabgate.testing.readers import DOUBLE, SINGLE, TRIPLE, ManualClock
 
-#: The most that a poll may take, by what lies on the reader.
+#: The most transfers that a poll may take, by the card on the reader.
 LIMITS = (("no card", None, 13), ("4 bytes", SINGLE, 45), ("7 bytes", DOUBLE, 74), ("10 bytes", TRIPLE, 103))
 
 
@@ -32,14 +32,14 @@ def measure(run: Run) -> list[Figure]:
     reader.open()
     figures = []
     for what, uid, limit in LIMITS:
-        # A card that was not there at the last poll is looked at twice: that is the activation that counts.
+        # A card that was not there at the last poll is read twice; that poll counts.
         counts = [_first_look(reader, chip, uid) for _ in range(PASSES)]
         figures.append(run.figure(what, "transfers", counts, limit))
-        run.say(f"{what}: {counts}")
+        run.log(f"{what}: {counts}")
     reader.close()
     release(path)
     stock = [_stock(chip_time=ManualClock()) for _ in range(PASSES)]
-    run.say(f"no card, the package as it is sold: {stock}")
+    run.log(f"no card, the stock package: {stock}")
     return [*figures, run.figure("no card, the stock package", "transfers", stock, note="the peer; it counted 2,013")]
 
 

@@ -1,8 +1,7 @@
 """How long until a gate takes a badge? From the start of ``fabgate run`` to READY with its reader open.
 
-Seen from outside: the gate says READY, and the emulated chip, which the reader's start makes, has its control socket.
-The peer is an interpreter that imports the
-libraries that the gate has imported by then; the two take turns.
+Seen from outside: the gate reports READY, and the emulated chip, which the reader's start makes, has its control socket.
+The peer is an interpreter that imports the libraries that the gate has imported by then; the two take turns.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ def measure(run: Run) -> list[Figure]:
             names = libraries(gate, folder / "libraries")
         for number in range(1, PASSES + 1):
             pairs = [(_start(run, config, Path(chip)), _imports(names)) for _ in range(STARTS)]
-            # The fastest of each: one that others held up says nothing about either side.
+            # The fastest of each, as others on the computer may hold up any start.
             ours, bare = (min(side) for side in zip(*pairs, strict=True))
             ratios.append(ours / bare)
             gates.append(ours * 1000)
             bares.append(bare * 1000)
-            run.say(f"pass {number}: {ours * 1000:.0f} ms, bare imports {bare * 1000:.0f} ms, {ours / bare:.2f} x")
+            run.log(f"pass {number}: {ours * 1000:.0f} ms, bare imports {bare * 1000:.0f} ms, {ours / bare:.2f} x")
     return [
         run.figure("start until ready / bare imports", "ratio", ratios, 1.5),
         run.figure("start until ready", "ms", gates),

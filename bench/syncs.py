@@ -1,7 +1,7 @@
-"""How is a slower disk measured than the one that is there? strace delays each sync of a process.
+"""How is a slower disk measured than the one in this computer? strace delays each sync of a process.
 
-A process that strace starts is stopped at its syncs only (seccomp). One that strace attaches to is stopped at each of
-its system calls, so it runs slower than it would on such a disk: figures of its speed are not taken that way.
+A process that strace starts is stopped at its syncs only (seccomp). One that strace attaches to is stopped at each system
+call, so it runs slower than with such a disk: its speed is not measured that way.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ class NotAllowedError(Exception):
 
 @contextlib.contextmanager
 def delayed_syncs(pid: int, delay: str) -> Iterator[None]:
-    """Let every sync of the process wait so long before it begins ("10s", "5ms"). Raises NotAllowedError."""
+    """Delay every sync of the process ("10s", "5ms"). Raises NotAllowedError."""
     command = [*_strace(delay), "-p", str(pid)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
         assert tracer.stderr
-        said = tracer.stderr.readline()
-        if "attached" not in said:
-            raise NotAllowedError(said.strip())
+        line = tracer.stderr.readline()
+        if "attached" not in line:
+            raise NotAllowedError(line.strip())
         try:
             yield
         finally:
-            tracer.send_signal(signal.SIGINT)  # it lets go of the process; what waits goes on
+            tracer.send_signal(signal.SIGINT)  # strace detaches, and the waiting syncs go on
             tracer.stderr.read()
 
 
 def run_with_slow_syncs(command: Sequence[str], delay: str) -> Iterator[str]:
-    """Run a command whose every sync waits so long before it begins; yield the lines that it prints.
+    """Run a command and delay its every sync; yield the lines that it prints.
 
     Raises NotAllowedError, and RuntimeError when the command fails.
     """

@@ -1,6 +1,6 @@
-"""How long does a tap take on a gate, and how long a bare append to a file next to its journal?
+"""How long does a tap take on a gate, and a bare append to a file next to its journal?
 
-``python -m bench.tap_pair FOLDER SOCKET PASSES TAPS`` measures in a process of its own: it prints one line a pass, the
+``python -m bench.tap_pair FOLDER SOCKET PASSES TAPS`` prints one line a pass: the
 median microseconds of the taps and of the appends. FOLDER holds the stored roster ``100k.db``.
 """
 
@@ -20,7 +20,7 @@ from fabgate.gate.journal.reader import Reader, StoredEntry
 
 
 class Pair:
-    """A gate and a bare file on the same disk, in turns."""
+    """A gate and a bare file on the same disk, in turn."""
 
     def __init__(self, gate: LocalGate, folder: Path) -> None:
         self._gate = gate
@@ -55,7 +55,7 @@ class Pair:
         return (time.perf_counter_ns() - began_ns) / 1000
 
     def close(self) -> None:
-        """Let go of both files."""
+        """Close both files."""
         self._journal.close()
         os.close(self._fd)
 

@@ -1,4 +1,4 @@
-"""How long from a stop at the inbox to a machine without power? The whole daemon; no disk is in the path."""
+"""How long from a stop at the inbox to a machine without power? The whole daemon; the disk is not in the path."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ def measure(run: Run) -> list[Figure]:
                 time.sleep(REST_S)
             p50s.append(statistics.median(stops))
             p99s.append(percentile(stops, 0.99))
-            run.say(f"pass {number}: p50 {p50s[-1]:.3f} ms, p99 {p99s[-1]:.3f} ms, max {max(stops):.3f} ms")
+            run.log(f"pass {number}: p50 {p50s[-1]:.3f} ms, p99 {p99s[-1]:.3f} ms, max {max(stops):.3f} ms")
     return [run.figure("p50", "ms", p50s, 0.3), run.figure("p99", "ms", p99s, 5)]

@@ -1,4 +1,4 @@
-"""What does a process take of the computer? Read from /proc, its children included where that is asked."""
+"""How much memory and processor time does a process take? Read from /proc, with its children on request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MIB = 1024 * 1024
 
 
 def rss_mib(pid: int) -> float:
-    """Return what a process has in memory; what it shares with others counts in full."""
+    """Return the resident memory of a process; shared pages count in full."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from bench import books, ingesting
-from bench.asked import Asker
 from bench.browser import _drawn
-from bench.collector import broker, empty, ingest, stored_once
+from bench.collector import broker, check_stored_once, empty, ingest
 from bench.floor import _waits
 from bench.gates import BenchError
 from bench.harness import Run
+from bench.page_client import PageClient
 
 
 @pytest.fixture
@@ -24,37 +24,37 @@ def run(tmp_path):
 def test_a_backlog_is_stored_once_and_what_is_not_would_be_found(run):
     home = empty(run)
     with broker(run, tuned=False) as port, ingest(home, port):
-        told = ingesting.backlog(port, "p1", 2, 120)
-    stored_once(home, "p1", told)
+        outcome = ingesting.backlog(port, "p1", 2, 120)
+    check_stored_once(home, "p1", outcome)
     for name in ("entries", "ended", "energised_ms", "refused"):
-        wrong = msgspec.structs.replace(told, **{name: getattr(told, name) + 1})
+        wrong = msgspec.structs.replace(outcome, **{name: getattr(outcome, name) + 1})
         with pytest.raises(BenchError, match="found"):
-            stored_once(home, "p1", wrong)
+            check_stored_once(home, "p1", wrong)
 
 
 def test_the_books_are_what_pages_reports_and_files_show(run, monkeypatch, tmp_path):
     monkeypatch.setattr(books, "CACHE", tmp_path / "kept")
-    home = books.kept(run, 300)
+    home = books.cached(run, 300)
     ((sessions, on_ms),) = home.rows("SELECT count(*), sum(counted_ms) FROM collector_usagesession")
     ((days, sums_ms),) = home.rows("SELECT sum(sessions), sum(counted_ms) FROM collector_usageday")
     assert home.rows("SELECT sum(sessions), sum(counted_ms) FROM collector_usagemonth") == [(days, sums_ms)]
     ((entries,),) = home.rows("SELECT count(*) FROM collector_entry")
     assert (sessions, days, entries) == (300, 300, 600)
     assert on_ms == sums_ms
-    with Asker(home) as asker:
-        page = asker.get("/use?period=all&machine=1")
+    with PageClient(home) as client:
+        page = client.get("/use?period=all&machine=1")
         assert page["ms"] > 0
         ((of_machine,),) = home.rows("SELECT count(*) FROM collector_usagesession WHERE machine_id = 1")
         assert page["rows"] == min(of_machine, 50) > 0
-        file = asker.get("/use/export.csv?period=all")
+        file = client.get("/use/export.csv?period=all")
         assert file["bytes"] > 300 * 100
         with pytest.raises(BenchError, match="404"):
-            asker.get("/nowhere")
+            client.get("/nowhere")
 
 
 def test_the_books_are_made_once(run, monkeypatch, tmp_path):
     monkeypatch.setattr(books, "CACHE", tmp_path / "kept")
-    one, other = books.kept(run, 20), books.kept(run, 20)
+    one, other = books.cached(run, 20), books.cached(run, 20)
     same = "SELECT id FROM collector_usagesession ORDER BY id"
     assert one.rows(same) == other.rows(same)
     assert one.data != other.data

@@ -9,7 +9,7 @@ import pytest
 from bench import entries, light_mqtt
 from bench.collector import Child, Gates, broker
 from bench.harness import Run
-from bench.light_gates import Wanted
+from bench.light_gates import Workload
 from bench.people import SITE
 from fabgate import seal, wire
 from fabgate.collector.broker.message import Received
@@ -28,10 +28,10 @@ def test_a_journal_is_a_chain_of_entries_that_a_collector_takes():
 
 def test_what_is_counted_is_what_the_entries_say():
     journal = entries.journal("laser-1", 41)
-    said = [wire.decode_data(wire.decode_entry(body)) for body in journal.bodies]
-    ends = [data for data in said if isinstance(data, wire.SessionEnded)]
+    facts = [wire.decode_data(wire.decode_entry(body)) for body in journal.bodies]
+    ends = [data for data in facts if isinstance(data, wire.SessionEnded)]
     assert (journal.ended, journal.energised_ms) == (len(ends), sum(data.energised_ms for data in ends))
-    assert journal.refused == sum(isinstance(data, wire.AccessRefused) for data in said)
+    assert journal.refused == sum(isinstance(data, wire.AccessRefused) for data in facts)
     assert len(ends) == 10
 
 
@@ -60,7 +60,7 @@ def test_a_packet_has_its_length_in_front(size):
 async def _heard(cut: int) -> list[tuple[str, bytes]]:
     client = light_mqtt.Client("me", "some/topic")
     heard: list[tuple[str, bytes]] = []
-    client.heard = lambda topic, body: heard.append((topic, body))
+    client.received = lambda topic, body: heard.append((topic, body))
     before, after = light_mqtt.publish("some/topic", b"body" * 50, {})
     stream = (before + b"\0\x07" + after) * 3
     for start in range(0, len(stream), cut):
@@ -80,14 +80,14 @@ def test_all_is_told_over_a_real_broker_and_a_tenth_of_it_twice(tmp_path, reader
         light = Child("bench.light_collector", None, str(port), "250", *reader)
         try:
             light.ready()
-            gates = Gates(Wanted(port=port, prefix="g", gates=3, entries=250))
+            gates = Gates(Workload(port=port, prefix="g", gates=3, entries=250))
             try:
                 gates.go()
-                told = gates.told()
+                outcome = gates.outcome()
             finally:
                 gates.kill()
         finally:
             light.kill()
-    assert told.entries == 750
-    assert told.published == 750 + 3 * 2 * 10
-    assert told.took_s > 0
+    assert outcome.entries == 750
+    assert outcome.published == 750 + 3 * 2 * 10
+    assert outcome.took_s > 0

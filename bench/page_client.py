@@ -1,4 +1,4 @@
-"""Who is asked for pages? A process of bench.asker on one collector."""
+"""A client of ``bench.page_process``: asks one collector for pages."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from bench.collector import Child, Home
 from bench.gates import BenchError
 from bench.pace import OWN
 
-#: So often an answer is asked for at the computer's own pace, before one at another pace has to do.
+#: How many answers are tried for one at the computer's own pace, before a slower one is accepted.
 TRIES = 6
 
 
-class Asker:
-    """Answers addresses as a manager gets them."""
+class PageClient:
+    """Gets pages as a manager does."""
 
     def __init__(self, home: Home) -> None:
-        self._child = Child("bench.asker", home)
+        self._child = Child("bench.page_process", home)
         self._child.ready()
-        #: How many answers there were at the computer's own pace, and how many that had to do.
+        #: How many answers came at the computer's own pace, and how many slower ones were accepted.
         self.own, self.slow = 0, 0
 
     def __enter__(self) -> Self:
@@ -28,14 +28,14 @@ class Asker:
         self._child.kill()
 
     def get(self, address: str) -> dict[str, Any]:
-        """Return what it says of one answer. Raises BenchError for another than 200."""
+        """Return the measurements of one answer. Raises BenchError unless its status is 200."""
         found: dict[str, Any] = self._child.ask(address)
         if found["status"] != 200:
             raise BenchError(f"{address} was answered with {found['status']}")
         return found
 
     def at_pace(self, address: str) -> dict[str, Any]:
-        """Return what it says of an answer at the computer's own pace; where it never is, of the one nearest to it."""
+        """Return the measurements of an answer at the computer's own pace, or of the nearest one."""
         found = []
         for _ in range(TRIES):
             found.append(self.get(address))
@@ -51,7 +51,7 @@ class Asker:
 
     @property
     def paced(self) -> str:
-        """Return in words how many answers count although the computer was slower than it can be; empty: none."""
+        """Return a note on answers that count although the computer was slower than it can be; empty if there are none."""
         return (
             f"{self.slow} of {self.slow + self.own} answers at a slower pace than the computer's own"
             if self.slow

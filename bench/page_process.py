@@ -1,8 +1,8 @@
-"""A collector's pages, asked from within their own process: view, middleware, template and database, and no network.
+"""The pages of a collector, requested inside their own process: view, middleware, template and database, no network.
 
-``python -m bench.asker`` says ``ready``; each line on stdin is an address, each answer one line of JSON: the status, the
-milliseconds, the computer's pace (pace.py) before and after, the worse of the two, the bytes, the rows of its tables, and
-by how many MiB the process grew meanwhile at the most.
+``python -m bench.page_process`` prints ``ready``. Each line on stdin is an address, each answer a line of JSON: status,
+milliseconds, the computer's pace (pace.py) before and after (the worse of the two), bytes, rows of tables, and by how
+many MiB the process grew at most.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bench.usage import rss_mib
 
 _OLDER = re.compile(r'href="(\?[^"]*before=[^"]*)"')
 
-#: Every row of our tables has one head.
+#: Every row of our tables has one of these.
 _ROW = b'<th scope="row">'
 
 
