@@ -1,19 +1,19 @@
-# What can be done here. `make` alone prints this list; each target sets up what it needs.
+# `make` alone prints the targets; each one sets up what it needs.
 PYTHON ?= python3
-# One environment an interpreter, so that two can be tested side by side.
+# One environment for each interpreter, so that two can be tested side by side.
 TAG    := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 VENV   ?= .venv-$(TAG)
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(shell cksum setup.cfg | cut -d' ' -f1)
 DEMO_READY := $(VENV)/demo-$(shell cksum setup.cfg | cut -d' ' -f1)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# The other interpreters' environments that are ready too: bench-collector measures there what depends on Django most.
+# Environments of other interpreters: bench-collector measures there too what depends most on Django.
 OTHERS := $(filter-out $(VENV)/,$(dir $(wildcard .venv-*/$(notdir $(READY)))))
-# How many test processes; 'auto' is one a core.
+# How many test processes; 'auto' is one per core.
 JOBS   ?= auto
 # More arguments for pytest: make test ARGS='-k journal'
 ARGS   ?=
-# By themselves: Playwright keeps an event loop in its process, and Django refuses its database where one runs.
+# Run separately: Playwright keeps an event loop in its process, and Django refuses its database where one runs.
 PAGES := tests/browser
 IN_BROWSER = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PAGES) $(ARGS)
 .DEFAULT_GOAL := help
@@ -26,10 +26,10 @@ help:  ## print this list
 	@echo
 	@echo "  PYTHON=python3.13 chooses the interpreter; ARGS='-k journal' goes to pytest."
 
-# python3-venv is a package of its own on Debian. Root installs it; anybody else is told what to do.
+# python3-venv is a separate package on Debian. Root installs it; others get a message.
 $(BIN)/python:
-	@test -n "$(TAG)" || { echo "error: '$(PYTHON)' does not run. Install Python 3.11 or newer, or say PYTHON=…"; exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: found Python $(TAG), wanted 3.11 or newer. Say PYTHON=…"; exit 2; }
+	@test -n "$(TAG)" || { echo "error: '$(PYTHON)' does not run. Install Python 3.11 or newer, or set PYTHON=…"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: found Python $(TAG), wanted 3.11 or newer. Set PYTHON=…"; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh tools/apt python3-venv
 	@echo "setting up $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
@@ -46,24 +46,24 @@ $(READY): | $(BIN)/python
 	@$(PIP) install --no-deps mfrc522==0.0.7
 	@touch $@ $(DEMO_READY)
 
-demo: $(DEMO_READY)  ## a workshop on this computer, played for you: gate, broker, collector, minutes
+demo: $(DEMO_READY)  ## play a day in a simulated workshop: gates, broker, collector, minutes
 	@$(BIN)/fabgate demo --script && echo && echo "Now open the workshop yourself, and tap badges in it:  $(BIN)/fabgate demo"
 
-test: $(READY)  ## every test, real broker, PostgreSQL and browser included (15 minutes at most)
+test: $(READY)  ## all tests, with a real broker, PostgreSQL and browser (15 minutes at most)
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
 	@command -v strace >/dev/null || sh tools/apt strace
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
 	@command -v chromium >/dev/null || sh tools/apt chromium
-	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # Playwright's driver, not in a bare Debian 12
+	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=$(PAGES) $(ARGS)
-	@echo "the collector once more, on PostgreSQL"
+	@echo "the collector again, on PostgreSQL"
 	@$(BIN)/python -m tests.support.postgresql $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/collector $(ARGS)
 	@echo "the pages in a real Chromium"
-	@$(IN_BROWSER) || test $$? -eq 5  # where ARGS leaves nothing to be run here
+	@$(IN_BROWSER) || test $$? -eq 5  # 5: ARGS selects no test here
 
-browser: $(READY)  ## the pages in a real Chromium: a workshop's week, axe, widths, themes, languages
+browser: $(READY)  ## the browser tests alone: every page in Chromium, in each width, theme and language
 	@command -v chromium >/dev/null || sh tools/apt chromium
-	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # Playwright's driver, not in a bare Debian 12
+	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12
 	@$(IN_BROWSER)
 
 check: $(READY)  ## ruff (wide) and mypy --strict
@@ -71,30 +71,30 @@ check: $(READY)  ## ruff (wide) and mypy --strict
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict
 
-screenshots: $(READY)  ## every page in both languages, into docs/screenshots
+screenshots: $(READY)  ## make a picture of every page in both languages, in docs/screenshots
 	@command -v chromium >/dev/null || sh tools/apt chromium
-	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # Playwright's driver, not in a bare Debian 12
+	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12
 	@command -v pngquant >/dev/null || sh tools/apt pngquant
 	@$(BIN)/python -m tests.browser.screenshots
 
-bench: $(READY)  ## measure each promised figure of the gate (ONLY=id for one, the collector's too)
+bench: $(READY)  ## measure each promised figure of the gate (ONLY=id for one)
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
-bench-collector: $(READY)  ## the same for the collector (ONLY=id too); the first time it makes a million sessions
+bench-collector: $(READY)  ## the same for the collector; the first run makes a million sessions
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
 	@command -v chromium >/dev/null || sh tools/apt chromium
-	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # Playwright's driver, not in a bare Debian 12
+	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
 	@$(BIN)/python -m bench --set collector $(if $(ONLY),--only $(ONLY)) $(OTHERS:%=--beside %bin/python)
 
-soak: $(READY)  ## ten times as many kills, 100,000 power cuts, and all that chance chooses, many times over (ten minutes on a PC)
+soak: $(READY)  ## ten times as many kills, 100,000 power cuts, and many more random examples (ten minutes on a PC)
 	@FABGATE_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'kills or chance' -o faulthandler_timeout=0 $(ARGS)
 
-mutants: $(READY)  ## break the rules by hand, one fault at a time; each must be caught
+mutants: $(READY)  ## break the rules, one fault at a time; the tests must notice each
 	@$(BIN)/python -m tests.mutants
 
-coverage: $(READY)  ## branch coverage of the rules, the gate and the drivers
+coverage: $(READY)  ## measure branch coverage of the rules, the gate and the drivers
 	@rm -f .coverage .coverage.*
 	@$(BIN)/coverage run -m pytest -q -m 'not kills' --ignore=$(PAGES) $(ARGS)
 	@$(BIN)/coverage combine -q

@@ -1,7 +1,6 @@
-"""How do property tests run here? The same every time in ``make test``, and at random in the soak.
+"""How property tests run: the same examples every time in ``make test``, random ones in the soak.
 
-No example has a time limit, and none has to be made within one (which is what `too_slow` would hold it to): this runs
-beside other things, and nothing here is a timed test.
+No example has a time limit, nor has its making (`too_slow`): no test here measures time.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ settings.load_profile("soak" if os.environ.get("FABGATE_SOAK") else "test")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each property, so that the soak finds it: it looks further there than in ``make test``."""
+    """Mark each property test, so that the soak finds it; there it tries more examples than in ``make test``."""
     for item in items:
         if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
             item.add_marker("chance")
@@ -37,7 +36,7 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["plain", "tls"])
 def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running broker. Everything that uses it runs twice: the gate or collector on `port` without TLS, and with it.
+    """A running broker. Each test that uses it runs twice: with the gate or collector on `port` without TLS, and with it.
 
     The tests' own clients listen on `plain_port`.
     """

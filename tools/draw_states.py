@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw docs/states.md from the table that the gate obeys. `python tools/draw_states.py` writes the page."""
+"""Write docs/states.md from the table that the gate obeys: `python tools/draw_states.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/states.md"
 sys.path.insert(0, str(ROOT))
 
-from fabgate.rules.session import STATE_OF, TABLE, Phase  # noqa: E402 - the tree this file stands in, not an installed one
+from fabgate.rules.session import STATE_OF, TABLE, Phase  # noqa: E402 - of this tree, not an installed one
 
 WHAT = {
     Phase.IDLE: "nobody uses the machine; with a cause it is blocked",

@@ -1,10 +1,10 @@
-"""Move modules, and names that were cut out of them, to where a map says; write their imports and uses again.
+"""Move modules, and names that were cut out of them, to where a map says; rewrite their imports and uses.
 
-    python3.12 tools/move_modules.py tools/rooms.map      # 3.12 or newer: older ones misplace what is within f-strings
+    python3.12 tools/move_modules.py tools/rooms.map      # 3.12 or newer: older ones misplace tokens within f-strings
 
 A line of the map is ``old.module -> new.module``; ``old.module:name -> new.module`` for a name that was cut out of its
-module by hand before; or ``room package: docstring`` for a package that may have to be made. Files are moved by ``git mv``.
-Texts that name a module by its dotted name or by its path follow. What the script cannot decide it prints.
+module by hand before; or ``room package: docstring`` for a package to be made if missing. Files are moved by ``git mv``.
+Texts that name a module by its dotted name or its path follow. What the script cannot decide it prints.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def git(*arguments: str) -> list[str]:
 
 
 def dotted(path: Path) -> str:
-    """Return the name by which the module in a file is imported."""
+    """Return the dotted name of the module in a file."""
     parts = list(path.relative_to(ROOT).with_suffix("").parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 class Map:
-    """What moves where. `known` is each module that there is, with its file."""
+    """What moves where. `known` has every module of the repository, with its file."""
 
     def __init__(self, path: Path) -> None:
         self.known = {dotted(file): file for file in (ROOT / name for name in git("ls-files", "*.py"))}
@@ -60,12 +60,12 @@ class Map:
         self._path = re.compile(rf"(?<![\w/])((?:\.\./)*)({_any(paths)})\.py\b")
 
     def target(self, module: str, name: str | None = None) -> str:
-        """Return where a module is from now on, or one of its names."""
+        """Return the new module of a module, or of one of its names."""
         moved = self.names.get((module, name)) if name is not None else None
         return moved or self.modules.get(module, module)
 
     def text(self, text: str) -> str:
-        """Return a text in which moved modules are called by their new names and paths."""
+        """Return a text with the new names and paths of moved modules."""
         if not self.modules:
             return text
         text = self._dotted.sub(lambda found: self.modules[found[1]], text)
@@ -99,7 +99,7 @@ def within(scope: ast.AST) -> Iterator[ast.AST]:
 
 
 class File:
-    """One file of Python: what it imports, and the places to be written again."""
+    """A Python file: its imports, and its edits."""
 
     def __init__(self, path: Path, moves: Map) -> None:
         self.path, self.moves = path, moves
@@ -113,11 +113,11 @@ class File:
         self._edits: set[tuple[int, int, bytes]] = set()
         self._parents = {id(child): node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
         self._scopes = {id(n): set(bindings(within(n))) for n in ast.walk(self.tree) if isinstance(n, SCOPES)}
-        #: Each local name of a module, and that module.
+        #: Modules by their local names.
         self._modules: dict[str, str] = {}
-        #: Of each local name, which of the new modules its uses mean.
+        #: The uses of each local name, by the new module that they mean.
         self._uses: dict[str, dict[str, list[ast.Name]]] = defaultdict(lambda: defaultdict(list))
-        #: What the new modules are called here.
+        #: The local names of the new modules.
         self._called: dict[tuple[str, str], str] = {}
 
     def rewritten(self) -> bytes:
@@ -133,7 +133,7 @@ class File:
                 else:
                     others.add(local.split(".")[0])
                 if isinstance(node, ast.Import) and self.moves.target(full) != full:
-                    self.warnings.append(f"{self.path}:{node.lineno}: import {full}: to be written by hand")
+                    self.warnings.append(f"{self.path}:{node.lineno}: import {full}: rewrite it by hand")
         self._find_uses()
         self._name(others)
         for node in imports:
@@ -167,7 +167,7 @@ class File:
         return False
 
     def _name(self, others: set[str]) -> None:
-        """Decide what each new module is called here: as its file, unless that is taken."""
+        """Choose a local name for each new module: that of its file, unless it is taken."""
         taken: dict[str, str] = {}
         for local, module in self._modules.items():
             for target in set(self._uses[local]) or {self.moves.target(module)}:
@@ -175,7 +175,7 @@ class File:
                 if target != module and local == module.rpartition(".")[2]:
                     called = target.rpartition(".")[2]
                 if target != module and (called in others or taken.get(called, target) != target):
-                    self.warnings.append(f"{self.path}: {called} is taken, so {target} is called {local}")
+                    self.warnings.append(f"{self.path}: {called} is taken, so {target} keeps the name {local}")
                     called = local if taken.get(local, target) == target else f"{local}_{called}"
                 taken[called] = target
                 self._called[local, target] = called
@@ -222,7 +222,7 @@ class File:
 
 
 def move_files(moves: Map) -> None:
-    """Move the files: aside first, because a new folder may have the name of an old file."""
+    """Move the files, first to temporary names, because a new folder may have the name of an old file."""
     aside = []
     for old, new in moves.modules.items():
         source = moves.known[old]
@@ -240,7 +240,7 @@ def move_files(moves: Map) -> None:
 
 
 def main(path: Path) -> None:
-    """Move what the map says."""
+    """Apply a map."""
     moves = Map(path)
     made: dict[Path, bytes] = {}
     warnings: list[str] = []

@@ -1,4 +1,4 @@
-"""What can a program ask the collector? Writes the OpenAPI document into docs/openapi.json: ``python -m tools.openapi``.
+"""Write the OpenAPI document of the collector's API into docs/openapi.json: ``python -m tools.openapi``.
 
 A test fails while it is not current.
 """

@@ -1,6 +1,6 @@
-"""Which shape has each message? Writes the JSON Schemas of ``fabgate.wire`` into docs/schema: ``python -m tools.schema``.
+"""Write the JSON Schemas of the messages in ``fabgate.wire`` into docs/schema: ``python -m tools.schema``.
 
-A test fails while they are not current. They say what this version writes; a reader must ignore what it does not know.
+A test fails while they are not current. They describe what this version writes; readers must ignore unknown fields.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fabgate import wire
 FOLDER = Path(__file__).parents[1] / "docs" / "schema"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-#: Every message of the wire but the data of entries, by the name of its schema.
+#: Every message of the wire except the data of entries, by the name of its schema.
 MESSAGES: dict[str, type[msgspec.Struct]] = {
     "entry": wire.Entry,
     "ack": wire.Ack,
@@ -41,7 +41,7 @@ def _text(name: str, kind: type[msgspec.Struct]) -> str:
     (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     for part in parts.values():
         if "description" in part:
-            part["description"] = inspect.cleandoc(part["description"])  # as Python 3.13 does by itself
+            part["description"] = inspect.cleandoc(part["description"])  # as Python 3.13 does
     schema: dict[str, Any] = {"$schema": DIALECT, "$id": name, **parts.pop(kind.__name__, root)}
     if parts:
         schema["$defs"] = parts
@@ -49,7 +49,7 @@ def _text(name: str, kind: type[msgspec.Struct]) -> str:
 
 
 def main() -> None:
-    """Write them all, and remove those of messages that are gone."""
+    """Write all schemas, and remove those of messages that no longer exist."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.glob("*.json"):
         old.unlink()

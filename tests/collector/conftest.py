@@ -1,7 +1,7 @@
-"""Each test has its own database: a file copied from one that was migrated once per process.
+"""Each test has its own database: a copy of a file that is migrated once per process.
 
-Under FABGATE_TEST_DATABASE_URL (tests/support/postgresql.py) only the tests that touch the database run, on PostgreSQL:
-each process has a database of its own there, which is emptied before each test.
+With FABGATE_TEST_DATABASE_URL (tests/support/postgresql.py) only the tests that touch the database run, on PostgreSQL:
+each process has a database there, which is emptied before each test.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OURS = {"FABGATE_SITE": SITE, "FABGATE_DATA": str(_HOME), "DJANGO_SETTINGS_MODU
 if postgresql.SERVER:
     _OURS["FABGATE_DATABASE_URL"] = postgresql.make(os.environ.get("PYTEST_XDIST_WORKER", "alone"))
 
-# Once per process, before a test module imports a model; the environment is put back, because others' tests start
+# Once per process, before a test module imports a model. The environment is restored, because other tests start
 # processes that must not inherit it.
 with mock.patch.dict(os.environ, _OURS):
     for _name in [name for name in os.environ if name.startswith("FABGATE_") and name not in _OURS]:
@@ -38,7 +38,7 @@ with mock.patch.dict(os.environ, _OURS):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what does not concern the database that is tried."""
+    """Deselect the tests that do not concern the database that is tested."""
     if postgresql.SERVER:
         left = [item for item in items if "database" not in item.fixturenames or item.get_closest_marker("sqlite")]
     else:
@@ -69,16 +69,16 @@ def certificate(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def mail_server(certificate, monkeypatch) -> Iterator[Callable[..., mailserver.MailServer]]:
-    """Start a mail server that the settings name, and whose certificate is trusted unless that is told otherwise."""
+    """Start a mail server for the settings; its certificate is trusted unless `trusted` is False."""
     from tests.collector.mailing import use_mail
 
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with ExitStack() as stack:
 
-        def start(*, account: str = "", query: str = "", trusted: bool = True, **told: Any) -> mailserver.MailServer:
+        def start(*, account: str = "", query: str = "", trusted: bool = True, **options: Any) -> mailserver.MailServer:
             if not trusted:
                 monkeypatch.delenv("SSL_CERT_FILE")
-            found = stack.enter_context(mailserver.serving(certificate, **told))
+            found = stack.enter_context(mailserver.serving(certificate, **options))
             use_mail(monkeypatch, found.url(account, query))
             return found
 

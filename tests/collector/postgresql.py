@@ -1,4 +1,4 @@
-"""The database of one test process on the PostgreSQL of tests/support/postgresql.py; nothing where there is none."""
+"""The database of a test process on the PostgreSQL of tests/support/postgresql.py, if there is one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 #: The server's URL, without the name of a database.
 SERVER = os.environ.get("FABGATE_TEST_DATABASE_URL", "")
-#: How often a property of the store is tried: the same code was tried more often on SQLite, in memory so to speak.
+#: How many examples of a property of the store are tried: on SQLite the same code is tried more often.
 EXAMPLES = 12 if SERVER else 60
 
 
@@ -25,18 +25,18 @@ def empty() -> None:
     """Delete every row of every table of the collector, and count from 1 again."""
     from django.db import connection
 
-    # Most tests fill a few tables only, and TRUNCATE is slow for each that it is told of: ten times as slow as this.
+    # Most tests fill a few tables only, and TRUNCATE is slow for each table: ten times as slow as this.
     with connection.cursor() as cursor:
         cursor.execute(_filled())
         deletes = [f"DELETE FROM {table}" for (table,) in cursor.fetchall()]
         cursor.execute("SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL")
         counters = [f"SELECT setval('{name}', 1, false)" for (name,) in cursor.fetchall() if not name.startswith(_KEPT)]
-        # In this role nobody checks which rows still refer to one that goes.
+        # In this role foreign keys are not checked.
         roles = ("SET session_replication_role = replica", "SET session_replication_role = DEFAULT")
         cursor.execute("; ".join((roles[0], *deletes, *counters, roles[1])))
 
 
-#: What the migrations have made themselves.
+#: Tables whose rows the migrations made.
 _KEPT = ("django_migrations", "django_content_type", "auth_permission")
 
 

@@ -1,4 +1,4 @@
-"""A workshop's certificates, made by openssl as docs/install.md does it."""
+"""A workshop's certificates, made by openssl as in docs/install.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 
 def make_certificates(folder: Path) -> Path:
-    """Make NAME.pem and NAME.key: ca, other-ca (which nobody trusts), and broker, gate and collector, signed by ca.
+    """Make NAME.pem and NAME.key: ca, other-ca (which no one trusts), and broker, gate and collector, signed by ca.
 
     `locked.key` is the collector's key behind a passphrase. Skips the test where there is no openssl.
     """
@@ -22,7 +22,7 @@ def make_certificates(folder: Path) -> Path:
         usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
         named = ("-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
         openssl(*new, "-x509", "-days", "400", *usage, *named)
-    # Python 3.13 checks as strictly as RFC 5280 says: each certificate names the key that signed it, and its own use.
+    # Python 3.13 checks as strictly as RFC 5280: each certificate names the key that signed it, and its own use.
     (folder / "san").write_text(
         "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\n"
         "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"

@@ -1,4 +1,4 @@
-"""A disk that is small, and one that is full: a tmpfs of its own, where this may be mounted."""
+"""Small and full disks: a tmpfs, where one can be mounted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 @contextlib.contextmanager
 def small_disk(folder: Path, size_kib: int) -> Iterator[Path]:
-    """Mount a disk of so many KiB at `folder`, which is made; the test is skipped where that is not allowed."""
+    """Mount a disk of `size_kib` at a new `folder`; the test is skipped where that is not allowed."""
     folder.mkdir()
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small tmpfs")
@@ -28,7 +28,7 @@ def small_disk(folder: Path, size_kib: int) -> Iterator[Path]:
 
 
 def fill(folder: Path, *, but: int = 0) -> Path:
-    """Leave no room on the disk of `folder`, but for so many bytes; return the file that takes it."""
+    """Fill the disk of `folder`, except for `but` bytes; return the file that takes the space."""
     filler = folder / "filler"
     with filler.open("ab", buffering=0) as out, contextlib.suppress(OSError):
         while True:

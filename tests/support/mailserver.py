@@ -1,6 +1,6 @@
-"""A mail server in this process: it speaks SMTP as far as a sender needs it, and keeps what it was given.
+"""A mail server in this process: it speaks as much SMTP as a sender needs, and keeps what it receives.
 
-It can be told to want a password, to refuse an address, to have no TLS or the wrong certificate, and to fall silent.
+It can require a password, refuse an address, have no TLS or the wrong certificate, and stop answering.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ import pytest
 
 @dataclass
 class MailServer:
-    """What it wants, and what it was given; `at` is where it listens."""
+    """Its settings, and what it received."""
 
     certificate: Path
-    #: NAME:PASSWORD, or empty: whoever comes may send.
+    #: NAME:PASSWORD, or empty: no password is required.
     account: str = ""
     has_starttls: bool = True
     has_implicit_tls: bool = False
     refused: set[str] = field(default_factory=set)
-    #: The verb at which it falls silent until it is closed; CONNECT: at once.
+    #: The verb that it does not answer until it is closed; CONNECT: at once.
     hangs_at: str = ""
-    #: The verb at which it hangs up.
+    #: The verb at which it closes the connection.
     drops_at: str = ""
-    #: What happens elsewhere when a verb is said, before it is answered.
+    #: Called with each verb before it is answered.
     meanwhile: Callable[[str], None] = lambda _verb: None
     port: int = 0
     #: How many connections were made so far.
     connections: int = 0
     taken: list[tuple[str, EmailMessage]] = field(default_factory=list)
-    #: Each verb in its order, and whether it came through TLS.
+    #: Each verb in order, and whether it came through TLS.
     said: list[tuple[str, bool]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     closed: threading.Event = field(default_factory=threading.Event)
@@ -116,7 +116,7 @@ class _Handler(socketserver.StreamRequestHandler):
                 case "RCPT":
                     address = rest.partition("<")[2].partition(">")[0]
                     if address in server.refused:
-                        self._answer("550 5.1.1 nobody is called so here")
+                        self._answer("550 5.1.1 no such user here")
                     else:
                         recipients.append(address)
                         self._answer("250 ok")
@@ -144,9 +144,9 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def serving(certificate: Path, **told: object) -> Iterator[MailServer]:
+def serving(certificate: Path, **options: object) -> Iterator[MailServer]:
     """Serve on a free port of this computer while the block runs."""
-    found = MailServer(certificate, **told)  # type: ignore[arg-type]
+    found = MailServer(certificate, **options)  # type: ignore[arg-type]
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.mail = found  # type: ignore[attr-defined]
         found.port = server.server_address[1]
@@ -161,15 +161,17 @@ def serving(certificate: Path, **told: object) -> Iterator[MailServer]:
 
 
 def certificate_in(folder: Path, name: str = "localhost") -> Path:
-    """Make a certificate for `name` that signs itself, in one file with its key; skips where there is no openssl."""
+    """Make a self-signed certificate for `name`, in one file with its key; skips where there is no openssl."""
     tool = shutil.which("openssl")
     if tool is None:
         pytest.skip("openssl is not installed here")
     file = folder / f"{name}.pem"
-    told = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    options = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
     alt = ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
     subprocess.run(
-        [tool, "req", *told, *alt, "-keyout", folder / "key", "-out", folder / "cert"], check=True, capture_output=True
+        [tool, "req", *options, *alt, "-keyout", folder / "key", "-out", folder / "cert"],
+        check=True,
+        capture_output=True,
     )
     file.write_bytes((folder / "cert").read_bytes() + (folder / "key").read_bytes())
     return file

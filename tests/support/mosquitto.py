@@ -25,7 +25,7 @@ MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 class Mosquitto:
     """A broker that can be stopped, killed and started again on its port.
 
-    `lines` are added to its configuration; a `password_file` (made by mosquitto_passwd) ends anonymous access, an
+    `lines` are added to its configuration; a `password_file` (made by mosquitto_passwd) disables anonymous access, an
     `acl_file` limits the accounts, `tls` is (certificate, key) or (certificate, key, authority for client certificates).
     With `papers` (see certificates.py) `port` speaks TLS, and tests listen without it on `plain_port`.
     """
@@ -47,7 +47,7 @@ class Mosquitto:
 
     @property
     def ca(self) -> Path | None:
-        """Return whom its clients have to trust; None without TLS."""
+        """Return the authority that its clients have to trust; None without TLS."""
         return self.papers / "ca.pem" if self.papers else None
 
     @property
@@ -78,7 +78,7 @@ class Mosquitto:
         return "\n".join([*lines, *self.lines]) + "\n"
 
     def start(self) -> Mosquitto:
-        """Start it and return when it takes connections on each port that its configuration names."""
+        """Start it; return once it accepts connections on each port of its configuration."""
         self.directory.mkdir(parents=True, exist_ok=True)
         config = self.directory / "mosquitto.conf"
         text = self.config()
@@ -99,14 +99,14 @@ class Mosquitto:
         return self.process is None or self.process.poll() is not None
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill it, as a power cut would."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def stop(self) -> None:
-        """End it in an orderly way."""
+        """Stop it."""
         if self.process is not None:
             self.process.terminate()
             try:
@@ -131,7 +131,7 @@ class Mosquitto:
 
 @contextlib.contextmanager
 def mosquitto(directory: Path, **options: Any) -> Iterator[Mosquitto]:
-    """Give a running broker and stop it afterwards; `options` are the fields of Mosquitto."""
+    """Run a broker; `options` are the fields of Mosquitto."""
     broker = Mosquitto(directory, **options)
     broker.start()
     try:

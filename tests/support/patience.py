@@ -1,4 +1,4 @@
-"""How long does a test wait for something that comes by itself, before it says that it hangs?"""
+"""How long does a test wait for something to happen before it fails?"""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, Final
 
 import pytest
 
-#: Far longer than anything takes, also on a computer with much else to do: what has not come by then never will. No test
-#: holds a speed to it. In seconds; shorter than faulthandler_timeout in pyproject.toml, which cannot say what was missing.
+#: Far longer than anything takes, even on a busy computer: what has not happened by then never will. It is no limit of
+#: speed. In seconds; shorter than faulthandler_timeout in pyproject.toml, which cannot name what was missing.
 HANGS_S: Final = 120.0
-#: How soon to look again, in seconds.
+#: Seconds between two checks.
 LOOK_S: Final = 0.002
 
 
 def wait(condition: Callable[[], Any], what: str = "what the test waits for") -> Any:
-    """Return what `condition` gives once it is true; fail where it hangs."""
+    """Return what `condition` returns once it is true; fail if that takes too long."""
     until = time.monotonic() + HANGS_S
     while True:
         found = condition()

@@ -1,7 +1,7 @@
-"""A PostgreSQL of our own for as long as one command runs: ``python -m tests.support.postgresql COMMAND …``.
+"""A temporary PostgreSQL while one command runs: ``python -m tests.support.postgresql COMMAND …``.
 
-The command finds it under FABGATE_TEST_DATABASE_URL. The server listens on a socket in a folder of its own only, and is
-not careful with its disk: everything goes with it. PostgreSQL refuses to run as root, who starts it as another account.
+The command finds it under FABGATE_TEST_DATABASE_URL. The server listens only on a socket in a folder of its own, and does
+not sync: everything is deleted at the end. PostgreSQL refuses to run as root, who starts it as another account.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-#: Debian keeps each version's programs beside the others, and none of them in the PATH.
+#: Debian keeps each version's programs in a folder of its own, outside the PATH.
 _DEBIAN = Path("/usr/lib/postgresql")
-_HASTY = ("fsync=off", "full_page_writes=off", "autovacuum=off", "listen_addresses=", "max_connections=60")
+_NOT_DURABLE = ("fsync=off", "full_page_writes=off", "autovacuum=off", "listen_addresses=", "max_connections=60")
 NOTHING_TO_DO = 5
 
 
@@ -34,7 +34,7 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def cluster(bin_folder: Path, settings: Sequence[str] = _HASTY) -> Iterator[str]:
+def cluster(bin_folder: Path, settings: Sequence[str] = _NOT_DURABLE) -> Iterator[str]:
     """Give the URL of a running server, without the name of a database."""
     with tempfile.TemporaryDirectory(prefix="fabgate-pg-") as name:
         folder = Path(name)
@@ -77,7 +77,7 @@ def _run(account: str | None, *command: Any) -> None:
 
 
 def main(command: list[str]) -> int:
-    """Run `command` beside a server; a run of pytest that finds nothing to do is right."""
+    """Run `command` with a server; a run of pytest that collects no test counts as passed."""
     bin_folder = programs()
     if bin_folder is None:
         sys.exit("error: no PostgreSQL server on this computer. Install it (on Debian: sudo apt install postgresql)")

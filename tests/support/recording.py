@@ -1,4 +1,4 @@
-"""What did a gate and a collector of November 2026 say to each other? See tests/recorded/README.md."""
+"""What a gate and a collector of November 2026 sent each other; see tests/recorded/README.md."""
 
 from __future__ import annotations
 

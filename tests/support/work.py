@@ -1,4 +1,4 @@
-"""How much work is something? Counted, not timed: the same on each computer, at any load and in a process of any age."""
+"""How much work does something take? Counted, not timed: the same on each computer and at any load."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def instructions(do: Callable[[], Any]) -> int:
         count += event == "opcode"
         return trace
 
-    # What the collection of garbage executes depends on what else the process holds.
+    # The work of the garbage collector depends on what else the process holds.
     was_enabled = gc.isenabled()
     gc.disable()
     before = sys.gettrace()
