@@ -14,7 +14,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -32,7 +31,7 @@ from fabgate.gate.journal.writer import Draft, Journal
 from fabgate.gate.roster.directory import store
 from fabgate.gate.roster.http_source import Receipt
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused, RosterStored
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 CONFIG = """\
 site: lyon
@@ -81,14 +80,6 @@ def refused(done: subprocess.CompletedProcess[str], code: int, expected: str) ->
     last = done.stderr.splitlines()[-1]
     assert last.startswith(("error: ", "usage: ")) or ": error: " in last
     assert len(done.stderr) < 1000
-
-
-def wait(condition, what: str):
-    until = time.monotonic() + HANGS_S
-    while not (found := condition()):
-        assert time.monotonic() < until, f"{what} did not happen"
-        time.sleep(0.01)
-    return found
 
 
 def write_gate(folder: Path, text: str = CONFIG) -> Path:

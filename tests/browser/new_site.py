@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
 from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.process import Process, wait_for
-from fabgate.demo.taps import BETWEEN_TAPS_S, hold
+from fabgate.demo.taps import hold
 from fabgate.demo.workshop import Workshop
 from tests.browser.used_site import PATIENCE_S, answers
 
@@ -50,7 +49,6 @@ class NewSite:
     def tap(self, card: str) -> None:
         """Hold a card to the reader until the gate has written an entry about it."""
         before = len(self.gate.entries())
-        time.sleep(BETWEEN_TAPS_S)
         hold(self.gate.socket, card, "an answer to a tap", lambda: self._answered(before))
 
     def until(self, what: str, found: Any) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from fabgate.demo.live import has_display
 from tests.demo.browser import Browser
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 FABGATE = [sys.executable, "-m", "fabgate"]
 
@@ -193,10 +193,7 @@ def test_a_demo_that_is_killed_leaves_no_gate_behind(tmp_path: Path) -> None:
     assert len(left) >= 6
     os.kill(terminal.pid, signal.SIGKILL)
     os.waitpid(terminal.pid, 0)
-    end = time.monotonic() + HANGS_S
-    while terminal.processes():
-        assert time.monotonic() < end, f"of {left} these still run: {terminal.processes()}"
-        time.sleep(0.1)
+    wait(lambda: not terminal.processes(), f"the end of {left}")
     # They were asked before they were killed: the session has its end, for a reason of the gate's own.
     entries = subprocess.run(
         [*FABGATE, "journal", "--config", str(tmp_path / "live" / "laser-1.yaml")],
@@ -250,10 +247,7 @@ def test_where_there_is_a_display_the_browser_opens_the_link(tmp_path: Path) -> 
     terminal.until("3D printer")
     link = re.search(r"opens once: (\S+)", terminal.all)
     assert link
-    end = time.monotonic() + HANGS_S
-    while not (tmp_path / "asked").exists():
-        assert time.monotonic() < end, "no browser was asked to open anything"
-        time.sleep(0.05)
+    wait((tmp_path / "asked").exists, "a browser being opened")
     assert (tmp_path / "asked").read_text().strip() == link.group(1)
     terminal.press("q")
     assert terminal.ended() == 0

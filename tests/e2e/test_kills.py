@@ -87,6 +87,5 @@ def _settle(workshop: Workshop, gates: list[SimulatedGate]) -> None:
         while gate.status()["state"] != "idle":
             who = "ada" if gate.status().get("member") == "m-1" else "bob"
             lay(gate.socket, CARDS[who], for_ms=150)
-            time.sleep(0.8)  # the reader must see the card leave before the next tap
     for gate in gates:
         wait_for(f"{gate.name} to be confirmed", gate.settled)

@@ -41,13 +41,6 @@ def accepted(server: socket.socket, papers: Path | None) -> Iterator[socket.sock
         yield sock
 
 
-def until(condition) -> None:
-    deadline = time.monotonic() + HANGS_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 CONNACK = b"\x20\x03\x00\x00\x00"
 #: Two messages with the topic "t", QoS 0.
 TWO_MESSAGES = b"\x30\x04\x00\x01t\x00" * 2
@@ -201,15 +194,15 @@ def test_what_has_arrived_and_was_not_read_is_seen(papers, is_secret):
         one.start()
         with accepted(server, papers if is_secret else None) as broker:
             broker.sendall(CONNACK)
-            until(lambda: one.connected and not one.has_more)
+            wait(lambda: one.connected and not one.has_more)
             broker.sendall(TWO_MESSAGES)  # one record of TLS: whoever reads the first has decrypted the second
             assert entered.acquire(timeout=HANGS_S)
             assert one.has_more, "the second message"
             goes_on.release()
             assert entered.acquire(timeout=HANGS_S)
             goes_on.release()
-            until(lambda: not one.has_more)
-        until(lambda: not one.connected)
+            wait(lambda: not one.has_more)
+        wait(lambda: not one.connected)
         one.stop(orderly=False)
     assert not one.has_more
 

@@ -14,7 +14,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -27,7 +26,7 @@ from fabgate.collector.cli import verbs as cli
 from fabgate.demo.ports import free_port
 from tests.collector.later import LATER
 from tests.support.mosquitto import mosquitto
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 MAKING = "note: making a new collector in {home}: database and keys (FABGATE_DATA)\n"
 PERIOD = ("--from", "2026-11-01", "--to", "2026-12-01")
@@ -209,7 +208,7 @@ def test_run_keeps_ingest_web_and_worker_alive(tmp_path):
             first = children(running.pid)
             assert sorted(first.values()) == ["ingest", "web", "worker"]
             os.kill(next(pid for pid, verb in first.items() if verb == "web"), signal.SIGKILL)
-            until(lambda: children(running.pid).keys() - first.keys())
+            wait(lambda: children(running.pid).keys() - first.keys())
             until_healthy(port)
         finally:
             running.terminate()
@@ -229,13 +228,6 @@ def children(parent: int) -> dict[int, str]:
     return found
 
 
-def until(condition) -> None:
-    deadline = time.monotonic() + HANGS_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def until_healthy(port: int) -> None:
     def healthy() -> bool:
         try:
@@ -244,7 +236,7 @@ def until_healthy(port: int) -> None:
         except (urllib.error.URLError, OSError):
             return False
 
-    until(healthy)
+    wait(healthy)
 
 
 # --- the time zone ----------------------------------------------------------------------------------------------------
@@ -300,7 +292,7 @@ def test_whoever_lets_a_gate_in_again_waits_for_another_whose_files_are_not_ther
             )
             for _ in range(2)
         ]
-        until(lambda: all(is_waiting(one.pid, in_paris / data_folder.LETTING_IN) for one in both))
+        wait(lambda: all(is_waiting(one.pid, in_paris / data_folder.LETTING_IN) for one in both))
         assert {file.name: file.read_text() for file in folder.iterdir()} == before
         assert token_hash(in_paris) == hashed(before["token"])
     assert [one.wait(HANGS_S) for one in both] == [0, 0]
@@ -352,7 +344,7 @@ def served(home: Path, **more: str) -> str:
     with log.open("w") as file:
         web = subprocess.Popen([sys.executable, "-m", "fabgate.collector", "web"], env=env, stderr=file)
     try:
-        until(lambda: web.poll() is not None or answers(port))
+        wait(lambda: web.poll() is not None or answers(port))
     finally:
         web.terminate()
         code = web.wait(HANGS_S)
@@ -386,7 +378,7 @@ def test_no_service_takes_the_collector_to_another_zone_while_another_one_runs(i
     try:
         beats = "SELECT count(*) FROM collector_heartbeat"
         with contextlib.closing(sqlite3.connect(in_paris / "collector.db")) as connection:
-            until(lambda: connection.execute(beats).fetchone() == (1,))
+            wait(lambda: connection.execute(beats).fetchone() == (1,))
         done = subprocess.run(
             [sys.executable, "-c", start.format(0)], env=tokyo, check=False, capture_output=True, text=True
         )
@@ -394,7 +386,7 @@ def test_no_service_takes_the_collector_to_another_zone_while_another_one_runs(i
         assert "set the same for all of them" in done.stderr
         assert zone_of(in_paris) == "Europe/Paris"
         waits = subprocess.Popen([sys.executable, "-c", start.format(HANGS_S)], env=tokyo)
-        until(lambda: is_waiting(waits.pid, in_paris / ".starting"))
+        wait(lambda: is_waiting(waits.pid, in_paris / ".starting"))
     finally:
         worker.terminate()
         worker.wait(HANGS_S)
@@ -418,7 +410,7 @@ def test_no_verb_brings_a_database_up_to_date_while_a_process_of_the_version_bef
             f"from fabgate.collector.processes import start; start.OTHERS_END_S = {HANGS_S}; start.prepare(owns=True)"
         )
         waits = subprocess.Popen([sys.executable, "-c", start], env=later)
-        until(lambda: is_waiting(waits.pid, in_paris / ".starting"))
+        wait(lambda: is_waiting(waits.pid, in_paris / ".starting"))
         assert not has_new_column(in_paris)
     finally:
         os.close(older)

@@ -27,11 +27,11 @@ from tests.collector.access.test_roster import (
     gate,  # noqa: F401 (fixtures)
     told,  # noqa: F401 (fixtures)
 )
-from tests.collector.cli.test_verbs import children, environment, run, until, until_healthy
+from tests.collector.cli.test_verbs import children, environment, run, until_healthy
 from tests.collector.gates import NOON, Journal
 from tests.collector.processes.test_ingest import uplink
 from tests.support.mosquitto import mosquitto
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 
 def test_a_server_that_does_not_answer_is_told_without_the_password(tmp_path):
@@ -328,11 +328,11 @@ def test_a_collector_outlives_a_database_that_is_away_while_the_broker_restarts(
             let_in("false")
             broker.kill()
             broker.start()
-            until(lambda: "cannot be read" in log.read_text() or running.poll() is not None)
+            wait(lambda: "cannot be read" in log.read_text() or running.poll() is not None)
             assert running.poll() is None, log.read_text()
             # One that is started while the database is away comes back too: that is no mistake in its input.
             os.kill(next(pid for pid, verb in children(running.pid).items() if verb == "worker"), signal.SIGKILL)
-            until(lambda: "worker ended with code 1" in log.read_text() or running.poll() is not None)
+            wait(lambda: "worker ended with code 1" in log.read_text() or running.poll() is not None)
             let_in("true")
             until_healthy(port)
             assert ingest in children(running.pid)

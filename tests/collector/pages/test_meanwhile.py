@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import timedelta
 
 import pytest
@@ -16,7 +15,7 @@ from fabgate.collector.models import Gate, Machine, Member, SpecialDay
 from fabgate.collector.people import blocks
 from fabgate.collector.people.blocks import today
 from tests.collector.db.test_postgresql import together
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.usefixtures("own_data", "told")]
 
@@ -88,14 +87,13 @@ def test_whoever_builds_rosters_keeps_nobody_from_telling(browse, gate, act):
 
 def until_somebody_waits_for_members() -> None:
     waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'collector_member'::regclass AND NOT granted"
-    until = time.monotonic() + HANGS_S
-    with connection.cursor() as cursor:
-        while time.monotonic() < until:
+
+    def count() -> int:
+        with connection.cursor() as cursor:
             cursor.execute(waiting)
-            if cursor.fetchone()[0]:
-                return
-            time.sleep(0.02)
-    raise AssertionError("nobody builds rosters")
+            return cursor.fetchone()[0]
+
+    wait(count, "somebody who waits for members")
 
 
 def test_of_two_who_set_the_same_hours_at_once_one_is_told_that_they_are_set(browse, gate):

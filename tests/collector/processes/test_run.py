@@ -12,7 +12,7 @@ import pytest
 
 from fabgate.collector.processes import run
 from fabgate.collector.processes.run import Child
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 
 @pytest.fixture
@@ -30,8 +30,7 @@ def program(tmp_path, monkeypatch):
 def ended(child: Child, now: float) -> int | None:
     """Look once the process has ended."""
     assert child.process is not None
-    while child.process.poll() is None:
-        time.sleep(0.01)
+    child.process.wait(HANGS_S)
     return child.look(now)
 
 
@@ -68,8 +67,7 @@ def test_one_that_does_not_stop_is_killed(program, tmp_path):
     child = Child(["web"], due_at=0.0)
     child.look(1.0)
     process = child.process
-    while not (tmp_path / "deaf").exists():
-        time.sleep(0.01)
+    wait((tmp_path / "deaf").exists)
     child.stop(time.monotonic() + 0.3)
     assert process.returncode == -signal.SIGKILL
 
@@ -90,10 +88,7 @@ def test_no_child_outlives_a_parent_that_is_killed():
         child = int(parent.stdout.readline())
         assert is_alive(child)
         parent.kill()
-    until = time.monotonic() + HANGS_S
-    while is_alive(child):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait(lambda: not is_alive(child))
 
 
 def is_alive(pid: int) -> bool:
@@ -142,10 +137,7 @@ def lines(path: Path) -> list[str]:
 
 def test_when_told_to_end_it_ends_the_pages_first_and_what_stores_last(supervisor, tmp_path):
     with supervisor() as running:
-        until = time.monotonic() + HANGS_S
-        while len(lines(tmp_path / "told")) < 3:
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        wait(lambda: len(lines(tmp_path / "told")) >= 3)
         running.terminate()
         errors = running.stderr.read()
     assert (running.returncode, errors) == (0, "")
