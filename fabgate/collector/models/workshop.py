@@ -149,12 +149,12 @@ class Gate(models.Model):
 
     @property
     def roster(self) -> bytes:
-        """Return the roster that is served to it, read anew; empty where none was built."""
+        """Return the roster that is served to it; empty if none was built."""
         return roster_gzip.unpack(self.packed_roster)
 
     @property
     def packed_roster(self) -> bytes:
-        """Return the same as gzip."""
+        """Return the roster as gzip."""
         return bytes(ServedRoster.objects.filter(gate=self).values_list("body", flat=True).first() or b"")
 
     @property

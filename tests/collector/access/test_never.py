@@ -28,10 +28,13 @@ pytestmark = pytest.mark.usefixtures("told")
 
 @pytest.fixture
 def printer(gate) -> Gate:  # noqa: F811
-    """Its machine was set by `machine-set … supervisor=never`."""
-    row = Gate.objects.get()
-    machines.command(argparse.Namespace(name=row.machine.name, title=None, preset=None, rules=["supervisor=never"]))
+    set_to_never()
     return Gate.objects.get()
+
+
+def set_to_never() -> None:
+    name = Machine.objects.get().name
+    machines.command(argparse.Namespace(name=name, title=None, preset=None, rules=["supervisor=never"]))
 
 
 def test_a_class_badge_needs_a_supervisor_there(printer):
@@ -62,4 +65,5 @@ def test_no_preset_says_it():
 
 
 def test_the_command_takes_the_word_and_prints_what_holds(printer, capsys):
+    set_to_never()
     assert "supervisor=minors\n" in capsys.readouterr().out
