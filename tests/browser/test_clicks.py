@@ -120,7 +120,7 @@ def test_a_name_of_120_letters_widens_no_page(site: UsedSite, person) -> None:
     clicker.page.locator("input[name=title]").fill("B" * 120)
     clicker.page.locator("main form button").last.click()
     clicker.page.wait_for_url(re.compile(r"/people/trainings/(?!new)"))
-    for path in ("/people", "/machines/laser", "/people/trainings"):
+    for path in ("/people", "/people/new", "/machines/laser", "/people/trainings", "/log"):
         clicker.page.goto(path)
         for width in (1280, 390):
             set_look(clicker.page, width, dark=False)
