@@ -165,7 +165,6 @@ LARGER = {
     "collector/models": 17,
     "collector/pages": 17,
     "collector/pages/people": 17,
-    "collector/pages/use": 22,
 }
 #: What a module of PyPI is called in setup.cfg.
 DISTRIBUTION = {"yaml": "pyyaml", "paho": "paho-mqtt"}

@@ -20,8 +20,9 @@ from django.utils import timezone
 from fabgate.collector.api import sessions as api
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, LedgerLine, Machine, Member, Review, UsageSession
-from fabgate.collector.pages.use import exports, sums
-from fabgate.collector.pages.use.usage import UsageForm
+from fabgate.collector.pages.use.exports import tables
+from fabgate.collector.pages.use.reports import sums
+from fabgate.collector.pages.use.reports.usage import UsageForm
 from fabgate.collector.sessions import corrections, listing, report
 from fabgate.errors import UsageError
 from tests.collector.gates import NOON
@@ -112,7 +113,7 @@ def told(first: date, last: date) -> dict[str, Any]:
     start, end, _ = (f"{day:%Y-%m-%d}" for day in (first, last + timedelta(days=1), last))
     since, until = report.interval(start, end, "Europe/Paris")
     said = QueryDict(f"first={first}&last={last}&by={sums.BOTH}")
-    form, chosen = UsageForm(said), exports._AnySessions(said)
+    form, chosen = UsageForm(said), tables._AnySessions(said)
     assert form.is_valid()
     assert chosen.is_valid()
     lines = sums.lines(form.narrowed(), sums.BOTH)
@@ -122,7 +123,7 @@ def told(first: date, last: date) -> dict[str, Any]:
     listed = io.StringIO()
     listing.write_csv(iter(printed), listed)
     listed.seek(0)
-    table, sheet = exports._sessions(chosen), exports._usage(form)
+    table, sheet = tables._sessions(chosen), tables._usage(form)
     heads, totals = ([column.head for column in one.columns] for one in (table, sheet))
     file = [dict(zip(heads, row, strict=True)) for row in table.rows]
     file_of_sums = [dict(zip(totals, row, strict=True)) for row in sheet.rows]

@@ -31,7 +31,7 @@ from fabgate.collector.models import (
     Training,
     UsageSession,
 )
-from fabgate.collector.pages.floor import here, orders, refused, stations
+from fabgate.collector.pages.floor import presence, recent_commands, recent_refusals, stations
 
 NOW = datetime.now(UTC)
 MINUTE = timedelta(minutes=1)
@@ -87,7 +87,7 @@ def order(minutes_ago: float, **more: object) -> Order:
 def test_a_refusal_is_told_with_all_its_reasons_in_words_and_the_newest_first():
     refuse(9, ["expired", "training-missing"], member="m-1")
     refuse(2, ["unknown-badge"])
-    first, second = refused.lately(NOW)
+    first, second = recent_refusals.lately(NOW)
     assert (first.who, first.reasons) == (None, ["unknown badge"])
     assert (str(second.who), second.machine) == ("Zoé Müller-Østergård", "Bandsaw")
     assert second.reasons == ["membership over", "training missing"]
@@ -95,7 +95,7 @@ def test_a_refusal_is_told_with_all_its_reasons_in_words_and_the_newest_first():
 
 def test_refusals_of_yesterday_are_no_news():
     refuse(60 * 24, ["unknown-badge"])
-    assert refused.lately(NOW) == []
+    assert recent_refusals.lately(NOW) == []
 
 
 def test_an_unknown_badge_leads_to_the_page_that_asks_whose_it_is(browse):
@@ -115,7 +115,7 @@ def test_a_badge_that_has_an_owner_by_now_asks_no_more_whose_it_is(browse):
     refuse(3, ["unknown-badge"], badge="b" * 64)
     Badge.objects.create(digest="a" * 64, member_id="m-1")
     Badge.objects.create(digest="b" * 64, member_id="m-1", ended_at=NOW)
-    newer, older = refused.lately(NOW)
+    newer, older = recent_refusals.lately(NOW)
     assert (newer.is_nobodys, older.is_nobodys) == (False, True)
     page = browse("desk").get("/floor").content.decode()
     assert f"badge={'a' * 64}" not in page
@@ -155,7 +155,7 @@ def test_a_badge_that_was_lost_when_it_was_refused_says_so_and_who_got_it_since(
     refuse(2, ["unknown-badge"], badge="a" * 64)
     lost("a" * 64)
     Badge.objects.create(digest="a" * 64, member_id="m-2", since=NOW - MINUTE)
-    (found,) = refused.lately(NOW)
+    (found,) = recent_refusals.lately(NOW)
     assert (found.name, found.holder.who.name, found.is_nobodys) == ("Lost badge", "Zoé Müller-Østergård", False)
     assert found.owner.said == "By now the badge of Léa Fournier"
 
@@ -163,7 +163,7 @@ def test_a_badge_that_was_lost_when_it_was_refused_says_so_and_who_got_it_since(
 def test_a_badge_that_was_lost_after_it_was_refused_is_not_called_lost():
     refuse(90, ["unknown-badge"], badge="a" * 64)
     lost("a" * 64)
-    (found,) = refused.lately(NOW)
+    (found,) = recent_refusals.lately(NOW)
     assert (found.name, found.holder.said) == ("Unknown badge", "Then the badge of Zoé Müller-Østergård")
     assert found.is_nobodys
 
@@ -171,7 +171,7 @@ def test_a_badge_that_was_lost_after_it_was_refused_is_not_called_lost():
 def test_a_loan_whose_evening_has_passed_is_nobodys_badge():
     refuse(2, ["unknown-badge"], badge="a" * 64)
     Badge.objects.create(digest="a" * 64, member_id="m-2", since=NOW - 600 * MINUTE, until=NOW - 3 * MINUTE)
-    (found,) = refused.lately(NOW)
+    (found,) = recent_refusals.lately(NOW)
     assert found.is_nobodys
     assert "(loan was over)" in found.holder.said
 
@@ -181,7 +181,7 @@ def test_a_loan_whose_evening_has_passed_is_nobodys_badge():
 
 def people() -> list[tuple[str, bool, bool]]:
     """Who is here: (name, is it now, may they supervise)."""
-    return [(str(one.who), one.at is None, one.is_supervisor) for one in here.now(NOW)]
+    return [(str(one.who), one.at is None, one.is_supervisor) for one in presence.now(NOW)]
 
 
 def test_whoever_uses_a_machine_and_whoever_did_a_while_ago_is_here_each_of_them_once():
@@ -189,19 +189,19 @@ def test_whoever_uses_a_machine_and_whoever_did_a_while_ago_is_here_each_of_them
     session("s-1", "m-1", NOW - 40 * MINUTE)
     session("s-2", "m-2", NOW - 20 * MINUTE)
     session("s-3", "m-2", NOW - 50 * MINUTE)
-    session("s-4", "m-3", NOW - here.LATELY - MINUTE)
+    session("s-4", "m-3", NOW - presence.LATELY - MINUTE)
     assert people() == [("Zoé Müller-Østergård", True, False), ("Léa Fournier", False, True)]
 
 
 @pytest.mark.parametrize("more", [{"online": False}, {"seen_at": NOW - 20 * MINUTE}])
 def test_whoever_used_a_machine_when_its_gate_fell_silent_is_here_as_of_then(browse, more):
     in_use(**more)
-    (found,) = here.now(NOW)
+    (found,) = presence.now(NOW)
     assert (str(found.who), found.machine, found.is_silent) == ("Zoé Müller-Østergård", "Bandsaw", True)
     assert found.at == Gate.objects.get().seen_at
     assert "Bandsaw · not heard since" in browse("desk").get("/floor").content.decode()
-    Gate.objects.update(seen_at=NOW - here.LATELY - MINUTE)
-    assert here.now(NOW) == []
+    Gate.objects.update(seen_at=NOW - presence.LATELY - MINUTE)
+    assert presence.now(NOW) == []
 
 
 def test_the_supervisor_of_a_session_that_runs_is_here():
@@ -251,8 +251,8 @@ def test_who_was_refused_by_a_wrong_clock_is_named_by_when_it_was_received(brows
     row = refuse(1, ["expired"], member="m-1")
     for jump in (-1, 1):
         Refusal.objects.filter(pk=row.pk).update(at=NOW + jump * timedelta(days=40), clock_off_ms=jump)
-        assert [one.row.pk for one in refused.lately(NOW)] == [row.pk]
-        assert refused.lately(NOW + timedelta(days=39)) == []
+        assert [one.row.pk for one in recent_refusals.lately(NOW)] == [row.pk]
+        assert recent_refusals.lately(NOW + timedelta(days=39)) == []
     assert "clock wrong: received" in browse("manager").get("/floor").content.decode()
 
 
@@ -271,7 +271,7 @@ def test_who_was_refused_by_a_wrong_clock_is_named_by_when_it_was_received(brows
     ],
 )
 def test_what_became_of_an_order_is_said_in_words(minutes_ago, outcome, expected):
-    assert orders.outcome(order(minutes_ago, outcome=outcome), NOW) == expected
+    assert recent_commands.outcome(order(minutes_ago, outcome=outcome), NOW) == expected
 
 
 @pytest.mark.parametrize("outcome", ["", commands.WAITS])
@@ -281,21 +281,21 @@ def test_an_order_to_lock_says_since_when_its_gate_is_silent_and_that_it_knows_o
     said = f"Its gate is silent since {stations.moment(heard)}, and hears of it when it is back"
     for minutes_ago in (0.5, 10):
         locked = order(minutes_ago, command="lock", outcome=outcome)
-        assert orders.outcome(locked, NOW) == ("warn", said)
+        assert recent_commands.outcome(locked, NOW) == ("warn", said)
     Gate.objects.update(seen_at=NOW)
     locked = Order.objects.get(pk=locked.pk)
     back = "Its gate is back, and is being told" if outcome else "No answer within a minute"
-    assert orders.outcome(locked, NOW)[1] == back
+    assert recent_commands.outcome(locked, NOW)[1] == back
     Gate.objects.update(reported_roster=5)
-    assert orders.outcome(Order.objects.get(pk=locked.pk), NOW) == ("ok", "Its gate knows it by its roster")
+    assert recent_commands.outcome(Order.objects.get(pk=locked.pk), NOW) == ("ok", "Its gate knows it by its roster")
     Gate.objects.update(seen_at=None)
     Gate.objects.update(reported_roster=4)
-    assert orders.outcome(Order.objects.get(pk=locked.pk), NOW) == ("warn", "Its gate was not heard yet")
+    assert recent_commands.outcome(Order.objects.get(pk=locked.pk), NOW) == ("warn", "Its gate was not heard yet")
 
 
 def test_an_order_that_no_roster_repeats_is_not_promised_to_a_silent_gate():
     Gate.objects.update(roster_version=5, reported_roster=5, seen_at=NOW - 20 * MINUTE)
-    assert orders.outcome(order(2), NOW) == ("warn", "No answer within a minute")
+    assert recent_commands.outcome(order(2), NOW) == ("warn", "No answer within a minute")
 
 
 def test_orders_of_the_last_half_hour_stand_on_the_floor_with_who_gave_them(browse, account):
@@ -303,7 +303,7 @@ def test_orders_of_the_last_half_hour_stand_on_the_floor_with_who_gave_them(brow
     order(5, outcome="refused", detail="it expired")
     order(31)
     order(1, actor="cli:eve")
-    found = orders.lately(NOW)
+    found = recent_commands.lately(NOW)
     assert [(one.actor, one.where, one.what) for one in found] == [
         ("eve (command line)", "Bandsaw", "Stop"),
         ("Maya Durand", "Bandsaw", "Stop"),

@@ -22,8 +22,8 @@ from fabgate.collector.models import (
     UsageSession,
 )
 from fabgate.collector.pages.formatting import NOTHING
-from fabgate.collector.pages.log import fields, values, words
-from fabgate.collector.pages.use import exports
+from fabgate.collector.pages.log import fields, labels, values
+from fabgate.collector.pages.use.exports import tables
 from tests.collector.pages import strings
 
 NOON = datetime(2026, 11, 12, 12, tzinfo=UTC)
@@ -65,8 +65,8 @@ def test_a_reason_that_stands_among_the_fields_is_told_once(browse):
 def logged() -> set[str]:
     """Every field that is ever written down: of what changes, of a correction, of an export, of a machine's trainings."""
     # Sessions and the collector itself are written down by what was asked, and never by their columns.
-    models = {apps.get_model("collector", kind) for kind in words.KINDS} - {UsageSession, Collector}
-    asked = {name for form, _take in exports._WHAT.values() for name in form.base_fields}
+    models = {apps.get_model("collector", kind) for kind in labels.KINDS} - {UsageSession, Collector}
+    asked = {name for form, _take in tables._WHAT.values() for name in form.base_fields}
     return {name for model in models for name in audit.fields_of(model)} | {*Correction.FIELDS, *asked} | NOTED
 
 
@@ -185,14 +185,14 @@ def test_a_reason_that_the_code_gives_is_told_in_words_and_a_persons_own_as_it_i
 @pytest.mark.parametrize("text", ["2026-02-31", "2026-13-45T10:00", "0001-01-01T00:00:00+14:00", "2026-11-12T12:00"])
 def test_a_note_that_only_looks_like_a_moment_is_told_as_it_is(browse, text):
     change(before={"note": text}, after={"note": ""})
-    assert browse("manager").get("/log").context["rows"][0]["fields"] == [("Note", text, words.value(""))]
+    assert browse("manager").get("/log").context["rows"][0]["fields"] == [("Note", text, labels.value(""))]
 
 
 def test_every_verb_that_the_code_writes_has_words():
     written = re.compile(r'audit\.(?:made|made_all|note)\([^"]*?"([a-z-]+\.[a-z-]+)"')
     found = [verb for path in strings.ROOT.rglob("*.py") for verb in written.findall(path.read_text(encoding="utf-8"))]
     assert len(found) > 30
-    assert set(found) <= words.VERBS.keys()
+    assert set(found) <= labels.VERBS.keys()
 
 
 def test_the_pages_go_from_the_newest_to_the_oldest_and_back(browse):

@@ -13,7 +13,7 @@ from fabgate.collector.db import audit
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, Hole, Machine, Review, UsageSession
 from fabgate.collector.pages.formatting import duration
-from fabgate.collector.pages.use import then
+from fabgate.collector.pages.use.moment import answer
 from fabgate.collector.sessions import corrections
 from tests.collector.gates import Journal as Writer
 from tests.collector.pages.used import BOOTED, MINUTE, NOON, Used, text
@@ -130,7 +130,7 @@ def test_the_page_of_a_moment_answers_as_a_naive_reading_of_all_sessions_does(ba
     client = browse("auditor")
     for number, moment in enumerate(moments(stories, pick)):
         wanted = {one.id: why for one in stories if (why := one.covers(moment)) is not None}
-        found = then.answer(bandsaw, moment)
+        found = answer.answer(bandsaw, moment)
         assert {cover.session.pk: cover.perhaps for cover in found["covers"]} == wanted, moment
         assert found["hidden"] == 0
         beside = [one for one in stories if one.id not in wanted]
@@ -152,7 +152,7 @@ def test_nobody_is_not_said_because_many_ended_between_the_moment_and_the_end_of
     for number in range(30):
         used.session(f"short-{number}", "m-2", NOON + (60 + 5 * number) * MINUTE, 3, gate="saw-2")
     moment = NOON + 30 * MINUTE
-    assert [cover.session.pk for cover in then.answer(bandsaw, moment)["covers"]] == ["long"]
+    assert [cover.session.pk for cover in answer.answer(bandsaw, moment)["covers"]] == ["long"]
     page = text(browse("auditor").get(f"/use/moment?machine={bandsaw.pk}&day={moment:%Y-%m-%d}&time={moment:%H:%M}"))
     assert "Zoé Müller" in page
     assert "<h2>Nobody" not in page
@@ -214,7 +214,7 @@ def test_a_correction_that_is_corrected_gives_the_recorded_figures_back(correcte
 
 
 def complete(machine: Machine, moment: datetime) -> tuple[bool, list[tuple[str, int]]]:
-    found = then.answer(machine, moment)
+    found = answer.answer(machine, moment)
     return found["is_proven"], [(row.gate.name, row.missing) for row in found["gates"]]
 
 
@@ -250,7 +250,7 @@ def test_a_gate_that_was_moved_since_still_answers_for_the_machine_at_which_it_s
     with audit.change("eve", "gate.moved", gate):
         gate.machine = Machine.objects.get(name="lathe")
         gate.save()
-    names = [row.gate.name for row in then.answer(bandsaw, NOON)["gates"]]
+    names = [row.gate.name for row in answer.answer(bandsaw, NOON)["gates"]]
     assert names == ["saw-1", "saw-2"]
 
 
@@ -258,7 +258,7 @@ def test_a_session_whose_start_never_arrived_covers_no_more_than_it_lasted(bands
     used = writing("saw-1")
     used.end("s-1", "m-1", NOON + 60 * MINUTE, 1_800_000)
     covers = {
-        minutes: [cover.perhaps for cover in then.answer(bandsaw, NOON + minutes * MINUTE)["covers"]]
+        minutes: [cover.perhaps for cover in answer.answer(bandsaw, NOON + minutes * MINUTE)["covers"]]
         for minutes in (-1_000, 20, 40, 70)
     }
     assert covers == {-1_000: [], 20: [], 40: [""], 70: []}
@@ -270,7 +270,7 @@ def test_a_session_whose_gate_had_a_wrong_clock_may_cover_moments_beside_its_dat
     used.session("s-1", "m-1", NOON, 30)
     UsageSession.objects.update(clock_off_ms=3_600_000, doubt="clock")
     Review.objects.create(session_id="s-1", why="clock", opened_at=NOON, settled_at=NOON)
-    found = then.answer(bandsaw, NOON + minutes * MINUTE)["covers"]
+    found = answer.answer(bandsaw, NOON + minutes * MINUTE)["covers"]
     assert [cover.perhaps for cover in found] == perhaps
 
 
@@ -282,5 +282,5 @@ def test_a_block_that_began_long_ago_still_held(bandsaw):
     messages = [journal.write("access.refused", time=NOON, badge="d", reasons=["in-use"]) for _ in range(20_500)]
     for first in range(0, len(messages), 1_000):
         Store("lyon").store(messages[first : first + 1_000], used.now)
-    found = then.answer(bandsaw, NOON + MINUTE)["gates"]
+    found = answer.answer(bandsaw, NOON + MINUTE)["gates"]
     assert found[0].causes == ["Emergency stop pressed"]

@@ -12,7 +12,7 @@ from fabgate import badge, wire
 from fabgate.collector.access import roster
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Badge, Block, Change, Gate, Machine, Member, Review, Training
-from fabgate.collector.pages.my import sums
+from fabgate.collector.pages.my import months as sums
 from fabgate.collector.sessions import corrections
 from tests.collector.gates import NOON, Journal
 

@@ -26,7 +26,7 @@ from openpyxl import load_workbook
 
 from fabgate.collector.models import Change, Correction, Review, UsageSession
 from fabgate.collector.pages.formatting import NOTHING
-from fabgate.collector.pages.use import exports, files
+from fabgate.collector.pages.use.exports import files, tables
 from fabgate.collector.sessions import corrections
 from fabgate.collector.sessions.csv_safety import kept_text
 from tests.collector.pages.used import MINUTE, NOON, Used, body, machine, text
@@ -210,7 +210,7 @@ CELLS = {
 @pytest.mark.parametrize("what", ["sessions", "usage", "refusals"])
 def test_each_column_holds_what_it_says(used, what):
     used.begin("s-3", "m-1", NOON + 120 * MINUTE)
-    form, take = exports._WHAT[what]
+    form, take = tables._WHAT[what]
     asked: Any = form(QueryDict("period=all" if what == "sessions" else f"first={NOON:%Y-%m-%d}&last={NOON:%Y-%m-%d}"))
     assert asked.is_valid(), asked.errors
     made = take(asked)
@@ -224,9 +224,9 @@ def test_each_column_holds_what_it_says(used, what):
 
 def test_a_session_that_ends_while_the_file_is_written_stands_in_it_once(used):
     used.begin("s-now", "m-1", used.now - MINUTE)
-    form = exports._AnySessions(QueryDict("period=all"))
+    form = tables._AnySessions(QueryDict("period=all"))
     assert form.is_valid(), form.errors
-    rows = iter(exports._sessions(form).rows)
+    rows = iter(tables._sessions(form).rows)
     found = [next(rows)]
     used.end("s-now", "m-1", used.now, 60_000)
     assert sorted(row[0] for row in [*found, *rows]) == ["s-1", "s-2", "s-now"]
@@ -322,7 +322,7 @@ def test_a_text_that_no_cell_has_room_for_is_cut_in_a_sheet_and_whole_in_a_csv(t
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Paris", "Asia/Kolkata", "Australia/Lord_Howe"])
 def test_moments_are_written_as_python_would_also_when_the_clocks_change(zone):
-    moments = exports._Moments(ZoneInfo(zone))
+    moments = tables._Moments(ZoneInfo(zone))
     start = datetime(2026, 10, 24, 20, 0, tzinfo=UTC)
     for minutes in range(0, 12 * 60, 7):
         moment = start + timedelta(minutes=minutes, milliseconds=minutes % 3)

@@ -14,7 +14,7 @@ from fabgate import wire
 from fabgate.collector.db import audit
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Badge, Change, Gate, Grant, Hole, Journal, Machine, Training, UsageSession
-from fabgate.collector.pages.use import then
+from fabgate.collector.pages.use.moment import answer as then
 from fabgate.collector.sessions import corrections
 from tests.collector.pages.used import BOOTED, MINUTE, NOON, Used, machine, text
 

@@ -12,9 +12,9 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from fabgate.collector.models import Machine, Member, UsageDay, UsageMonth, UsageSession
-from fabgate.collector.pages.use import sums
 from fabgate.collector.pages.use.periods import Period
-from fabgate.collector.pages.use.usage import UsageForm
+from fabgate.collector.pages.use.reports import sums
+from fabgate.collector.pages.use.reports.usage import UsageForm
 from fabgate.collector.sessions import corrections
 from tests.collector.pages.used import MINUTE, NOON, Used, machine, text
 

@@ -13,8 +13,8 @@ from django.utils import translation
 
 from fabgate.collector.models import Member
 from fabgate.collector.pages import rights
-from fabgate.collector.pages.wall import urls, words
-from fabgate.collector.pages.wall.line import Gone, ask
+from fabgate.collector.pages.wall import descriptions, urls
+from fabgate.collector.pages.wall.demo_client import Gone, ask
 from fabgate.collector.people.display_names import Who
 
 SEEN: dict[str, Any] = {
@@ -45,8 +45,8 @@ SEEN: dict[str, Any] = {
 PEOPLE = {"m-4": Who("m-4", "Mo Haddad", "Mo", Member(id="m-4", name="Mo Haddad"))}
 
 
-def machine(**changes: object) -> words.Machine:
-    return words.machine(SEEN | changes, PEOPLE)
+def machine(**changes: object) -> descriptions.Machine:
+    return descriptions.machine(SEEN | changes, PEOPLE)
 
 
 # --- nowhere but in a demo ------------------------------------------------------------------------------------------
@@ -102,12 +102,12 @@ def test_where_nobody_plays_the_gates_the_page_is_told_so():
 
 
 def test_each_kind_of_badge_and_machine_has_its_words():
-    for kind in words.KINDS:
-        card = words.card({"id": "x", "kind": kind, "name": "Ada", "bytes": 4})
+    for kind in descriptions.KINDS:
+        card = descriptions.card({"id": "x", "kind": kind, "name": "Ada", "bytes": 4})
         assert card.what
         assert card.size == "4 bytes"
-        assert card.initials == ("" if kind in words.NAMELESS else "Ad")
-    for mode in words.MODES:
+        assert card.initials == ("" if kind in descriptions.NAMELESS else "Ad")
+    for mode in descriptions.MODES:
         assert machine(mode=mode).how.endswith(".")
 
 
@@ -117,7 +117,7 @@ def test_people_are_called_as_the_collector_has_them_and_who_is_not_there_by_the
 
 @pytest.mark.parametrize("kind", ["unknown", "lost", "minor"])
 def test_a_badge_that_somebody_has_by_now_is_theirs(kind):
-    card = words.card({"id": "x", "kind": kind, "name": "", "bytes": 4}, PEOPLE["m-4"])
+    card = descriptions.card({"id": "x", "kind": kind, "name": "", "bytes": 4}, PEOPLE["m-4"])
     assert (card.name, card.kind) == ("Mo", "minor" if kind == "minor" else "member")
 
 

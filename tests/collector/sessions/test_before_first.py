@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fabgate.collector.api import sessions
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, LedgerLine, Review, UsageSession
-from fabgate.collector.pages.use import exports
+from fabgate.collector.pages.use.exports import tables
 from fabgate.collector.sessions import listing
 from tests.collector.gates import NOON, Journal
 from tests.collector.postgresql import EXAMPLES
@@ -253,9 +253,9 @@ def test_what_it_marks_is_uncertain_in_files_in_lists_and_for_whoever_bills():
     journal.off = -900 * DAY
     session(journal, "s-1")
     store(*journal.messages())
-    form = exports._AnySessions(QueryDict("period=all"))
+    form = tables._AnySessions(QueryDict("period=all"))
     assert form.is_valid()
-    table = exports._sessions(form)
+    table = tables._sessions(form)
     (row,) = (dict(zip([column.head for column in table.columns], row, strict=True)) for row in table.rows)
     assert (row["Uncertain"], row["To review"], row["Time on (ms)"]) == ("yes", "Dated before its gate", 1_000)
     told = sessions.sessions(None, after="0", limit=10)["sessions"]  # type: ignore[arg-type]  # it looks at no request

@@ -16,7 +16,7 @@ from fabgate import wire
 from fabgate.collector.api import sessions
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, LedgerLine, Machine, Member, Review, RosterLimit, UsageSession
-from fabgate.collector.pages.use import exports
+from fabgate.collector.pages.use.exports import tables
 from fabgate.collector.sessions import listing, overlaps
 from fabgate.collector.sessions import rows as session_rows
 from tests.collector.gates import BOOTED_MS, NOON, Journal
@@ -292,9 +292,9 @@ def test_what_cannot_be_is_uncertain_in_files_in_lists_and_for_whoever_bills(jou
     Member.objects.create(id="m-1", name="Ada")
     overlapping(journal)
     store(*journal.messages())
-    form = exports._AnySessions(QueryDict("period=all"))
+    form = tables._AnySessions(QueryDict("period=all"))
     assert form.is_valid()
-    table = exports._sessions(form)
+    table = tables._sessions(form)
     heads = [column.head for column in table.columns]
     rows = {row[0]: dict(zip(heads, row, strict=True)) for row in table.rows}
     assert {pk: (row["Uncertain"], row["To review"], row["Time on (ms)"]) for pk, row in rows.items()} == {

@@ -21,7 +21,7 @@ from fabgate.collector.base import local_times
 from fabgate.collector.machines import locks
 from fabgate.collector.models import Gate, Journal, Machine
 from fabgate.collector.pages import clocks
-from fabgate.collector.pages.floor import longer
+from fabgate.collector.pages.floor import extensions
 from fabgate.collector.pages.formatting import STATES
 from fabgate.collector.people import display_names, reasons
 from fabgate.collector.people.display_names import Who
@@ -85,7 +85,7 @@ class Station:
     @property
     def longer(self) -> dict[str, str]:
         """Return the buttons that make its session longer."""
-        return longer.choices(self.machine)
+        return extensions.choices(self.machine)
 
     @property
     def shown(self) -> str:

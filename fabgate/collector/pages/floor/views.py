@@ -14,9 +14,9 @@ from fabgate.collector.machines import locks
 from fabgate.collector.models import Gate, Machine
 from fabgate.collector.pages import errors, live_regions, stale_form
 from fabgate.collector.pages.access_control import account_of, back_to, see_other
-from fabgate.collector.pages.floor import acts, longer, stations, writing
+from fabgate.collector.pages.floor import actions, closing_mails, extensions, stations
 from fabgate.collector.pages.floor.forms import LockForm
-from fabgate.collector.pages.floor.shown import Shown
+from fabgate.collector.pages.floor.snapshot import Shown
 from fabgate.collector.people import display_names, mails
 from fabgate.errors import UsageError
 
@@ -37,9 +37,9 @@ def closing(request: HttpRequest) -> HttpResponse:
     """List what is still on, and whom to ask, before the lights go out."""
     at = datetime.now(UTC)
     found = stations.now(at)
-    written = {session: stations.moment(when) for session, when in writing.lately(at).items()}
+    written = {session: stations.moment(when) for session, when in closing_mails.lately(at).items()}
     still_on = [
-        {"station": one, "mail": writing.about(one), "written": one.gate and written.get(one.gate.session)}
+        {"station": one, "mail": closing_mails.about(one), "written": one.gate and written.get(one.gate.session)}
         for one in found
         if one.is_in_use
     ]
@@ -59,14 +59,14 @@ def write(request: HttpRequest) -> HttpResponse:
         raise UsageError(_("No mail server is set (FABGATE_SMTP_URL). Write from your own mail program."))
     at, named = datetime.now(UTC), request.POST.get("gate", "")
     chosen = [one for one in stations.now(at) if one.is_in_use and named in ("", one.key)]
-    acts.tell_mails(request, chosen, writing.write(chosen, at, account_of(request).name))
+    actions.tell_mails(request, chosen, closing_mails.write(chosen, at, account_of(request).name))
     return see_other(reverse("floor-closing"))
 
 
 def lock(request: HttpRequest, name: str) -> HttpResponse:
     """Ask why and when, and lock a machine. A look shows what the display will say, and changes nothing."""
     machine = get_object_or_404(Machine, name=name, retired_at=None)
-    if machine.lock is not None and not acts.may_unlock(account_of(request), machine):
+    if machine.lock is not None and not actions.may_unlock(account_of(request), machine):
         return _not_yours(request, machine)  # a lock in its place would be theirs to take off
     back = back_to(request, "floor")
     is_right = False
@@ -78,7 +78,7 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
     else:
         with transaction.atomic():
             machine = stale_form.held(machine)
-            if machine.lock is not None and not acts.may_unlock(account_of(request), machine):
+            if machine.lock is not None and not actions.may_unlock(account_of(request), machine):
                 return _not_yours(request, machine)
             form = LockForm(request.POST, initial=_standing(machine))
             is_right = not form.is_overtaken() and form.is_valid()
@@ -86,7 +86,7 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
                 typed = form.cleaned_data["when"], form.reason, form.day
                 about, gates = locks.set_on(machine, *typed, actor=account_of(request).name)
         if is_right:
-            acts.tell_lock(request, "lock", about, machine, gates)
+            actions.tell_lock(request, "lock", about, machine, gates)
             return see_other(back)
     used = [station for station in stations.now(datetime.now(UTC)) if station.machine == machine and station.may_be_on]
     shown = {"form": form, "machine": machine, "back": back, "used": used}
@@ -107,15 +107,15 @@ def unlock(request: HttpRequest, name: str) -> HttpResponse:
     named = request.POST.get("lock", "")
     with transaction.atomic():
         machine = stale_form.held(machine)
-        is_forgotten = acts.is_kept(machine, named)
+        is_forgotten = actions.is_kept(machine, named)
         if machine.lock is None and not is_forgotten:
             raise errors.Conflict(_("%(machine)s is not locked any more.") % {"machine": machine})
-        if not acts.may_unlock(account_of(request), machine, is_forgotten=is_forgotten):
+        if not actions.may_unlock(account_of(request), machine, is_forgotten=is_forgotten):
             return _not_yours(request, machine)
         if machine.lock_id != named and not is_forgotten:
             raise errors.Conflict(_another(machine))
         about, gates = locks.take_off(machine, named, actor=account_of(request).name)
-    acts.tell_lock(request, "unlock", about, machine, gates)
+    actions.tell_lock(request, "unlock", about, machine, gates)
     return see_other(back_to(request, "floor"))
 
 
@@ -125,15 +125,15 @@ def order(request: HttpRequest, name: str) -> HttpResponse:
     The button says of which session it is: a page may have lain open, and the next person is not to be stopped by it.
     """
     gate = get_object_or_404(Gate.objects.select_related("machine"), name=name)
-    verb = acts.verb_in(request, "stop", "identify", *(longer.choices(gate.machine) if gate.machine else ()))
+    verb = actions.verb_in(request, "stop", "identify", *(extensions.choices(gate.machine) if gate.machine else ()))
     meant = request.GET.get("session", "")
     if verb != "identify" and meant and meant != gate.session:
         text = _("This page was about a session that has ended. Look at who uses %(machine)s now.")
         raise errors.Conflict(text % {"machine": gate.machine or gate})
-    if seconds := longer.seconds_of(verb):
-        acts.give(request, gate, "extend", seconds=seconds)
+    if seconds := extensions.seconds_of(verb):
+        actions.give(request, gate, "extend", seconds=seconds)
     else:
-        acts.give(request, gate, verb)
+        actions.give(request, gate, verb)
     return see_other(back_to(request, "floor"))
 
 

@@ -13,7 +13,7 @@ from fabgate.collector.entries import completeness
 from fabgate.collector.intake import quarantine
 from fabgate.collector.models import Boot, Gate, Hole, Journal, Order, Quarantine
 from fabgate.collector.pages.access_control import see_other
-from fabgate.collector.pages.floor import acts, orders
+from fabgate.collector.pages.floor import actions, recent_commands
 from fabgate.collector.pages.floor.stations import forgotten_locks
 from fabgate.collector.pages.gates import broker, health
 
@@ -46,19 +46,19 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
         "journals": rows,
         "clones": [journal for journal in rows if journal.cloned],
         "boots": Boot.objects.filter(gate=gate).order_by("-journal", "-seq")[:MOST],
-        "orders": orders.said(Order.objects.filter(gate=gate), MOST, at),
+        "orders": recent_commands.said(Order.objects.filter(gate=gate), MOST, at),
         "quarantine": Quarantine.objects.filter(gate=gate).defer("body").order_by("-last_at", "-id")[:MOST],
         "quota": {"rows": quarantine.MOST_ROWS, "bytes": quarantine.MOST_BYTES, "days": quarantine.KEPT.days},
-        "verbs": [(verb, orders.VERBS[verb]) for verb in _VERBS],
+        "verbs": [(verb, recent_commands.VERBS[verb]) for verb in _VERBS],
     }
     return render(request, "gates/one.html", shown)
 
 
 def order(request: HttpRequest, name: str) -> HttpResponse:
     """Let a gate show where it is, fetch its roster, or try its reader again."""
-    verb = acts.verb_in(request, *_VERBS)
+    verb = actions.verb_in(request, *_VERBS)
     gate = get_object_or_404(Gate.objects.select_related("machine"), name=name)
-    acts.give(request, gate, verb)
+    actions.give(request, gate, verb)
     return see_other(reverse("gates-one", args=[gate.name]))
 
 

@@ -17,12 +17,12 @@ from fabgate.collector.models.calendar import WEEK
 from fabgate.collector.pages.formatting import NOTHING, duration
 from fabgate.collector.pages.keys.views import SCOPES
 from fabgate.collector.pages.log import fields
-from fabgate.collector.pages.log.words import VERBS, value
+from fabgate.collector.pages.log.labels import VERBS, value
 from fabgate.collector.pages.machines import words as rule_words
 from fabgate.collector.pages.people import words as people_words
+from fabgate.collector.pages.use import labels as use_words
 from fabgate.collector.pages.use import periods
-from fabgate.collector.pages.use import words as use_words
-from fabgate.collector.pages.use.usage import GROUPS
+from fabgate.collector.pages.use.reports.usage import GROUPS
 from fabgate.collector.people import display_names, reasons
 
 #: Which fields name somebody, and which name who did it.

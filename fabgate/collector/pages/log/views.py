@@ -9,7 +9,7 @@ from django.shortcuts import render
 
 from fabgate.collector.models import Change
 from fabgate.collector.pages import keyset
-from fabgate.collector.pages.log import values, words
+from fabgate.collector.pages.log import labels, values
 from fabgate.collector.pages.log.forms import FilterForm
 from fabgate.collector.pages.log.subjects import Subjects
 
@@ -33,8 +33,8 @@ def _row(change: Change, names: values.Names, subjects: Subjects) -> dict[str, A
     return {
         "change": change,
         "actor": names.actor(change.actor),
-        "what": words.verb(change.verb),
-        "kind": words.kind(change.kind),
+        "what": labels.verb(change.verb),
+        "kind": labels.kind(change.kind),
         "of": called,
         "key": key,
         "fields": fields,

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.db.models import Q
 
 from fabgate.collector.models import Change
-from fabgate.collector.pages.log import values, words
+from fabgate.collector.pages.log import labels, values
 
 SHOWN: Final = 25
 
@@ -23,7 +23,7 @@ def of(*objects: tuple[str, str]) -> list[dict[str, Any]]:
         {
             "change": row,
             "actor": names.actor(row.actor),
-            "what": words.verb(row.verb),
+            "what": labels.verb(row.verb),
             "of": row.key if row.kind != "machine" else "",
             "fields": values.told(row, names),
             "reason": values.reason(row),

@@ -21,7 +21,7 @@ from fabgate.collector.machines import locks, presets
 from fabgate.collector.models import Account, Change, Gate, Machine, Training
 from fabgate.collector.pages import errors, gates_informed, stale_form
 from fabgate.collector.pages.access_control import account_of, see_other
-from fabgate.collector.pages.floor import acts, stations
+from fabgate.collector.pages.floor import actions, stations
 from fabgate.collector.pages.floor.stations import Station
 from fabgate.collector.pages.machines import history, week, words
 from fabgate.collector.pages.machines.forms import (
@@ -187,7 +187,7 @@ def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bou
         "live_src": _address(found),
         "machine": found,
         "stations": beside,
-        "unlockable": acts.unlockable(account_of(request), beside),
+        "unlockable": actions.unlockable(account_of(request), beside),
         "gates": gates,
         "about": bound.get("about") or AboutForm(initial=_about(found)),
         "rules": bound.get("rules") or RulesForm(machine=found),

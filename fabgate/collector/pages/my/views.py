@@ -17,10 +17,11 @@ from fabgate.collector.models import Badge, Gate, Member, Review, UsageSession
 from fabgate.collector.pages import errors, gates_informed, keyset
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.machines import week
-from fabgate.collector.pages.my import allowed, moved, sums
-from fabgate.collector.pages.my.sums import Month
+from fabgate.collector.pages.my import allowed, reassigned
+from fabgate.collector.pages.my import months as sums
+from fabgate.collector.pages.my.months import Month
 from fabgate.collector.pages.people import words
-from fabgate.collector.pages.use import words as use_words
+from fabgate.collector.pages.use import labels as use_words
 from fabgate.collector.people import badges, reasons
 from fabgate.collector.people.blocks import today
 from fabgate.collector.sessions import corrections
@@ -66,7 +67,9 @@ def minutes(request: HttpRequest) -> HttpResponse:
             "older_month": months[at + 1] if at + 1 < len(months) else None,
             "rows": [_row(session) for session in page.rows],
             "page": page,
-            "moved": moved.told(member.pk, moved.away(member.pk).filter(ended_at__gte=start, ended_at__lt=end)),
+            "moved": reassigned.told(
+                member.pk, reassigned.away(member.pk).filter(ended_at__gte=start, ended_at__lt=end)
+            ),
             "open": [_row(one) for one in UsageSession.open().filter(used_by=member.pk)],
             "badges": carried,
             "allowed": allowed.machines(member),
@@ -82,7 +85,7 @@ def minutes(request: HttpRequest) -> HttpResponse:
 def contest(request: HttpRequest, pk: str) -> HttpResponse:
     """Show one of my sessions, and take what I say against it; of one that is mine no more, what became of it."""
     member = _member(request)
-    if request.method == "GET" and (taken := moved.told(member.pk, moved.away(member.pk).filter(pk=pk))):
+    if request.method == "GET" and (taken := reassigned.told(member.pk, reassigned.away(member.pk).filter(pk=pk))):
         return render(request, "my/moved.html", {"one": taken[0]})
     rows = UsageSession.objects.select_related("machine", "gate", "review_case")
     session = get_object_or_404(rows, pk=pk, used_by=member.pk)

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 
 from fabgate import wire
 from fabgate.collector.models import Machine, Refusal, UsageSession
-from fabgate.collector.pages.use import names, periods, words
+from fabgate.collector.pages.use import labels, names, periods
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.people import display_names, reasons
 
@@ -127,7 +127,7 @@ class SessionsForm(PeriodForm):
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)
-        known = sorted((words.ended(word), word) for word in wire.END_REASONS)
+        known = sorted((labels.ended(word), word) for word in wire.END_REASONS)
         self.fields["reason"].choices = [("", _("Any reason")), *((word, text) for text, word in known)]  # type: ignore[attr-defined]  # a ChoiceField
 
     def narrowed(self) -> QuerySet[UsageSession]:
@@ -172,7 +172,7 @@ class RefusalsForm(PeriodForm):
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)
-        known = sorted((words.refused([word]), word) for word in reasons.REFUSED if reasons.alike(word)[0] == word)
+        known = sorted((labels.refused([word]), word) for word in reasons.REFUSED if reasons.alike(word)[0] == word)
         self.fields["reason"].choices = [("", _("Any reason")), *((word, text) for text, word in known)]  # type: ignore[attr-defined]  # a ChoiceField
 
     def narrowed(self) -> QuerySet[Refusal]:

@@ -10,9 +10,9 @@ from django.http import HttpRequest, HttpResponse
 
 from fabgate.collector.models import Refusal
 from fabgate.collector.pages import keyset
-from fabgate.collector.pages.use import names, words
+from fabgate.collector.pages.use import labels, names
 from fabgate.collector.pages.use.forms import RefusalsForm
-from fabgate.collector.pages.use.frame import show
+from fabgate.collector.pages.use.tab import show
 from fabgate.collector.people import display_names
 
 #: What is summed up is shown up to here.
@@ -36,7 +36,7 @@ def refusals(request: HttpRequest) -> HttpResponse:
             "unnamed": display_names.unnamed(holders.get(row.pk)),
             "holder": holders.get(row.pk),
             "machine": str(row.where),
-            "why": words.refused(row.reasons),
+            "why": labels.refused(row.reasons),
         }
         for row in page.rows
     ]
@@ -60,7 +60,7 @@ def _sums(found: QuerySet[Refusal]) -> dict[str, Any]:
     holders = display_names.holding(row["badge"] for row in strangers)
     return {
         "total": sum(reasons.values()),
-        "reasons": [(words.refused([word]), times) for word, times in reasons.most_common(_TOP)],
+        "reasons": [(labels.refused([word]), times) for word, times in reasons.most_common(_TOP)],
         "machines": machines.most_common(_TOP),
         "strangers": [{**row, "holder": holders.get(row["badge"])} for row in strangers],
     }

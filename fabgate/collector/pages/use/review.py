@@ -19,9 +19,9 @@ from django.utils.translation import gettext_lazy, ngettext
 from fabgate.collector.models import Review
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.roles import own_causes
-from fabgate.collector.pages.use import words
-from fabgate.collector.pages.use.frame import show
-from fabgate.collector.pages.use.rows import Row, rows, sums
+from fabgate.collector.pages.use import labels
+from fabgate.collector.pages.use.sessions.rows import Row, rows, sums
+from fabgate.collector.pages.use.tab import show
 from fabgate.collector.sessions import corrections, merge
 from fabgate.errors import UsageError
 
@@ -142,7 +142,7 @@ def whys(reviews: Iterable[Review], own: frozenset[str]) -> list[dict[str, Any]]
     for case in cases(waiting):
         case.rows = [(one, lines[one], not own.isdisjoint(one.session.people)) for one in case.reviews]
         kinds.setdefault(case.why, []).append(case)
-    return [{"words": words.why(why), "remedy": words.remedy(why), "cases": found} for why, found in kinds.items()]
+    return [{"words": labels.why(why), "remedy": labels.remedy(why), "cases": found} for why, found in kinds.items()]
 
 
 def cases(reviews: Iterable[Review]) -> list[Case]:

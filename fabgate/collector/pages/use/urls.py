@@ -9,22 +9,26 @@ from django.urls import path
 from fabgate.collector.models import Account
 from fabgate.collector.pages.ids import SESSION
 from fabgate.collector.pages.roles import Right, reads, writes
-from fabgate.collector.pages.use import complete, exports, moment, refusals, review, session, sessions, usage
+from fabgate.collector.pages.use import completeness, refusals, review
+from fabgate.collector.pages.use.exports import tables
+from fabgate.collector.pages.use.moment import views
+from fabgate.collector.pages.use.reports import usage
+from fabgate.collector.pages.use.sessions import detail, listing
 
 _READ: Final = reads(Account.ACCOUNTANT)
 _WRITE: Final = writes(Account.ACCOUNTANT)
 
 urlpatterns = [
-    path("use", sessions.sessions, name="use"),
+    path("use", listing.sessions, name="use"),
     path("use/usage", usage.usage, name="use-usage"),
     path("use/refusals", refusals.refusals, name="use-refusals"),
-    path("use/moment", moment.moment, name="use-moment"),
+    path("use/moment", views.moment, name="use-moment"),
     path("use/review", review.review, name="use-review"),
-    path("use/complete", complete.records, name="use-complete"),
-    path("use/export.csv", exports.as_csv, name="use-export-csv"),
-    path("use/export.xlsx", exports.as_xlsx, name="use-export-xlsx"),
+    path("use/complete", completeness.records, name="use-complete"),
+    path("use/export.csv", tables.as_csv, name="use-export-csv"),
+    path("use/export.xlsx", tables.as_xlsx, name="use-export-xlsx"),
     # Last: a session's id is whatever its gate called it.
-    path(f"use/<{SESSION}:pk>", session.session, name="use-session"),
+    path(f"use/<{SESSION}:pk>", detail.session, name="use-session"),
 ]
 RIGHTS: Final = {
     "use": Right(get=_READ),

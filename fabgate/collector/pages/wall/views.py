@@ -15,7 +15,7 @@ from fabgate.collector.accounts import sign_in
 from fabgate.collector.models import Account
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import see_other
-from fabgate.collector.pages.wall import line, words
+from fabgate.collector.pages.wall import demo_client, descriptions
 from fabgate.collector.people import display_names
 from fabgate.collector.people.badges import Card
 from fabgate.errors import UsageError
@@ -29,8 +29,8 @@ VERBS: Final = frozenset({"take-out", "pull", "plug", "kill", "start", "cut", "r
 def enter(request: HttpRequest, token: str) -> HttpResponse:
     """Sign in whoever has the demo's link, once, and go to the wall."""
     try:
-        opens = line.ask({"do": "enter", "token": token})["opens"]
-    except line.Gone:
+        opens = demo_client.ask({"do": "enter", "token": token})["opens"]
+    except demo_client.Gone:
         return _gone(request)
     account = Account.objects.filter(name=ACCOUNT, is_active=True).first()
     if not opens or account is None:
@@ -43,14 +43,14 @@ def enter(request: HttpRequest, token: str) -> HttpResponse:
 def wall(request: HttpRequest) -> HttpResponse:
     """Show the badges and the machines; `card` is the one that was taken."""
     try:
-        found = line.ask({"do": "look"})
-    except line.Gone:
+        found = demo_client.ask({"do": "look"})
+    except demo_client.Gone:
         return _gone(request)
     digests = {
         card["id"]: Card.spelled(badge.parse(card["spelling"])).digest for card in found["cards"] if _can_be(card)
     }
     owners = display_names.having(digests.values())
-    cards = [words.card(card, owners.get(digests.get(card["id"], ""))) for card in found["cards"]]
+    cards = [descriptions.card(card, owners.get(digests.get(card["id"], ""))) for card in found["cards"]]
     taken = request.GET.get("card", "")
     shown = {"cards": cards, "taken": taken, "machines": _machines(found)}
     return render(request, "wall/wall.html", shown)
@@ -59,8 +59,8 @@ def wall(request: HttpRequest) -> HttpResponse:
 def now(request: HttpRequest) -> HttpResponse:
     """Return the machines alone, for the page that is open."""
     try:
-        found = line.ask({"do": "look"})
-    except line.Gone:
+        found = demo_client.ask({"do": "look"})
+    except demo_client.Gone:
         return _gone(request)
     return render(request, "wall/machines.html", {"machines": _machines(found)})
 
@@ -70,10 +70,10 @@ def do(request: HttpRequest) -> HttpResponse:
     wanted, taken = _read(request), request.POST.get("card", "")
     problem = ""
     try:
-        line.ask(wanted)
-    except line.Gone:
+        demo_client.ask(wanted)
+    except demo_client.Gone:
         return _gone(request)
-    except line.Refused as refused:
+    except demo_client.Refused as refused:
         problem = str(refused)
     if request.headers.get("X-Wall"):
         return HttpResponse(problem, status=409 if problem else 204, content_type="text/plain; charset=utf-8")
@@ -101,10 +101,10 @@ def _read(request: HttpRequest) -> dict[str, Any]:
         raise UsageError(_("Wanted a whole number of seconds by which the clock jumps.")) from None
 
 
-def _machines(found: dict[str, Any]) -> list[words.Machine]:
+def _machines(found: dict[str, Any]) -> list[descriptions.Machine]:
     named = [one["who"] for one in found["machines"]] + [(one["refusal"] or {}).get("who") for one in found["machines"]]
     people = display_names.called(one for one in named if one)
-    return [words.machine(one, people) for one in found["machines"]]
+    return [descriptions.machine(one, people) for one in found["machines"]]
 
 
 def _can_be(card: dict[str, Any]) -> bool:

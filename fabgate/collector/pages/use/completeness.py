@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from fabgate.collector.entries import completeness
 from fabgate.collector.models import Entry, Hole, Journal, Quarantine
-from fabgate.collector.pages.use.frame import show
+from fabgate.collector.pages.use.tab import show
 
 #: So much of the quarantine is shown, the newest first.
 _SHOWN = 20

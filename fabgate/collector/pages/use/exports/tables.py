@@ -21,12 +21,14 @@ from fabgate.collector.db import audit
 from fabgate.collector.models import Collector, Gate, counted
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.formatting import NOTHING
-from fabgate.collector.pages.use import files, sums, words
-from fabgate.collector.pages.use.files import Cell, Column, Table
+from fabgate.collector.pages.use import labels
+from fabgate.collector.pages.use.exports import files
+from fabgate.collector.pages.use.exports.files import Cell, Column, Table
 from fabgate.collector.pages.use.forms import PeriodForm, RefusalsForm, SessionsForm
 from fabgate.collector.pages.use.names import Names, machines
 from fabgate.collector.pages.use.periods import Period
-from fabgate.collector.pages.use.usage import UsageForm
+from fabgate.collector.pages.use.reports import sums
+from fabgate.collector.pages.use.reports.usage import UsageForm
 from fabgate.collector.people.display_names import at_the_time, unnamed
 from fabgate.errors import UsageError
 
@@ -133,9 +135,9 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
     names, zone = Names(), timezone.get_default_timezone()
     titles, gates = machines(), dict(Gate.objects.values_list("id", "name"))
     # Said once and not for each of a hundred thousand rows.
-    ends = {word: words.ended(word) for word in wire.END_REASONS}
-    bases = {word: str(text) for word, text in words.BASES.items()}
-    purposes = {word: str(text) for word, text in words.PURPOSES.items()}
+    ends = {word: labels.ended(word) for word in wire.END_REASONS}
+    bases = {word: str(text) for word, text in labels.BASES.items()}
+    purposes = {word: str(text) for word, text in labels.PURPOSES.items()}
     yes, open_word, put_right = _("yes"), _("still open"), _PutRight()
     moments = _Moments(zone)
     bare = {f"{name}_bare": _Bare(F(name)) for name in _BARE}
@@ -163,7 +165,7 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
                 *(counted_ms, counted_ms, running_ms, uncertainty_ms),
                 *(open_word if reason is None else ends.get(reason, reason) or NOTHING, bases.get(basis, basis)),
                 names[supervisor] if supervisor else "",
-                *(yes if uncertain else "", words.why(review)[0] if review else "", put_right[corrected]),
+                *(yes if uncertain else "", labels.why(review)[0] if review else "", put_right[corrected]),
                 moments.both(not_before)[0] if not_before else "",
                 moments.both(not_after)[0] if not_after else "",
             )
@@ -173,7 +175,7 @@ class _PutRight(dict[str, str]):
     """Which fields of a session were put right, in words; each few of them are said once."""
 
     def __missing__(self, corrected: str) -> str:
-        self[corrected] = words.corrected(corrected)
+        self[corrected] = labels.corrected(corrected)
         return self[corrected]
 
 
@@ -272,7 +274,7 @@ def _refusal_rows(form: RefusalsForm) -> Iterator[Sequence[Cell]]:
             called = names[row.member] if row.member else unnamed(holders.get(row.pk))
             yield (
                 *(_utc(row.at), _local(row.at, zone), row.member, called, row.badge[:8]),
-                *(str(row.where), row.gate.name, words.refused(row.reasons)),
+                *(str(row.where), row.gate.name, labels.refused(row.reasons)),
                 "" if row.clock_off_ms is None else _utc(row.seen_at),
                 "" if row.is_timed else yes,
             )

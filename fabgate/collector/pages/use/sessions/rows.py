@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.models import Review, UsageSession
 from fabgate.collector.pages.formatting import duration, state, which
-from fabgate.collector.pages.use import words
+from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.names import Names
 
 #: What a line needs; of the machine's and the gate's many columns their names.
@@ -100,7 +100,7 @@ class Row:
         time_on = duration(self.session.counted_ms)
         if not self.session.corrected:
             return time_on
-        title = _("corrected: %(fields)s") % {"fields": words.corrected(self.session.corrected)}
+        title = _("corrected: %(fields)s") % {"fields": labels.corrected(self.session.corrected)}
         return format_html('{}<span class="mark" title="{}">*</span>', time_on, title)
 
 
@@ -112,8 +112,8 @@ def rows(sessions: Sequence[UsageSession]) -> list[Row]:
             session=session,
             who=names[session.used_by],
             machine=str(session.machine or session.gate),
-            why=words.ended(session.reason) if session.reason else "",
-            review=words.why(session.review)[0] if session.review else "",
+            why=labels.ended(session.reason) if session.reason else "",
+            review=labels.why(session.review)[0] if session.review else "",
         )
         for session in sessions
     ]

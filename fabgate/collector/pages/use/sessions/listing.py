@@ -6,8 +6,8 @@ from django.http import HttpRequest, HttpResponse
 
 from fabgate.collector.pages import keyset
 from fabgate.collector.pages.use.forms import SessionsForm
-from fabgate.collector.pages.use.frame import show
-from fabgate.collector.pages.use.rows import SHOWN, rows
+from fabgate.collector.pages.use.sessions.rows import SHOWN, rows
+from fabgate.collector.pages.use.tab import show
 
 
 def sessions(request: HttpRequest) -> HttpResponse:

@@ -15,8 +15,8 @@ from fabgate import wire
 from fabgate.collector.models import Correction, UsageSession
 from fabgate.collector.pages.member_field import LONGEST
 from fabgate.collector.pages.stale_form import Watched
-from fabgate.collector.pages.use import names, words
-from fabgate.collector.pages.use.evidence import clock
+from fabgate.collector.pages.use import labels, names
+from fabgate.collector.pages.use.sessions.evidence import clock
 from fabgate.collector.sessions import corrections
 
 _CLOCK: Final = re.compile(r"(\d{1,4}):([0-5]\d)(?::([0-5]\d))?")
@@ -37,7 +37,7 @@ class CorrectionForm(Watched, forms.Form):
     )
     member = forms.CharField(label=gettext_lazy("Person"), max_length=LONGEST)
     payer = forms.CharField(label=gettext_lazy("Payer"), max_length=LONGEST)
-    purpose = forms.ChoiceField(label=gettext_lazy("Purpose"), choices=list(words.PURPOSES.items()))
+    purpose = forms.ChoiceField(label=gettext_lazy("Purpose"), choices=list(labels.PURPOSES.items()))
     reason = forms.CharField(
         label=gettext_lazy("Why"),
         max_length=corrections.MAX_REASON,

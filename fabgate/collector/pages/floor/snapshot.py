@@ -11,10 +11,10 @@ from typing import Final
 from django.utils.html import format_html
 
 from fabgate.collector.models import Account
-from fabgate.collector.pages.floor import acts, here, orders, refused, stations
-from fabgate.collector.pages.floor.here import Person
-from fabgate.collector.pages.floor.orders import Given
-from fabgate.collector.pages.floor.refused import Refused
+from fabgate.collector.pages.floor import actions, presence, recent_commands, recent_refusals, stations
+from fabgate.collector.pages.floor.presence import Person
+from fabgate.collector.pages.floor.recent_commands import Given
+from fabgate.collector.pages.floor.recent_refusals import Refused
 from fabgate.collector.pages.floor.stations import Station
 from fabgate.collector.pages.formatting import STATES
 from fabgate.collector.pages.live_regions import Asked
@@ -55,7 +55,7 @@ class Shown:
     @property
     def unlockable(self) -> set[str]:
         """Return the ids of the locks on the cards that this person may take off."""
-        return acts.unlockable(self.account, self.cards)
+        return actions.unlockable(self.account, self.cards)
 
     @property
     def counted(self) -> list[tuple[str, int, str]]:
@@ -75,7 +75,7 @@ class Shown:
     @cached_property
     def people(self) -> list[Person]:
         """Return who is here."""
-        return here.now(self.at)
+        return presence.now(self.at)
 
     @property
     def has_supervisor(self) -> bool:
@@ -90,12 +90,12 @@ class Shown:
     @property
     def refused(self) -> list[Refused]:
         """Return who was refused lately."""
-        return refused.lately(self.at)
+        return recent_refusals.lately(self.at)
 
     @property
     def orders(self) -> list[Given]:
         """Return which orders were given lately."""
-        return orders.lately(self.at)
+        return recent_commands.lately(self.at)
 
     @cached_property
     def _stations(self) -> list[Station]:

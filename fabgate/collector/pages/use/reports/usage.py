@@ -15,10 +15,11 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.models import Member, UsageDay, UsageMonth, UsageSession, UsageSums
 from fabgate.collector.pages.formatting import NOTHING, duration, state
-from fabgate.collector.pages.use import periods, sums
+from fabgate.collector.pages.use import periods
 from fabgate.collector.pages.use.forms import Choice, DayInput, machine_choices, meant
-from fabgate.collector.pages.use.frame import show
 from fabgate.collector.pages.use.periods import Period
+from fabgate.collector.pages.use.reports import sums
+from fabgate.collector.pages.use.tab import show
 
 _MONTH: Final = re.compile(r"(20\d\d|21\d\d)-(0[1-9]|1[0-2])")
 #: So many lines are read; a file has all of them.

@@ -17,7 +17,7 @@ from fabgate import seal, wire
 from fabgate.collector.models import Correction, Entry, Grant, Journal, Review, UsageSession
 from fabgate.collector.models.arrivals import AHEAD, MAX_SEQ
 from fabgate.collector.pages import clocks
-from fabgate.collector.pages.use import words
+from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.names import Names
 from fabgate.collector.sessions.merge import BEFORE_FIRST, was_set
 
@@ -40,7 +40,7 @@ class Told:
     @property
     def what(self) -> str:
         """Return what it says, in words."""
-        return words.said(words.ENTRIES, self.entry.type)
+        return labels.said(labels.ENTRIES, self.entry.type)
 
     @property
     def hash(self) -> str:
@@ -62,7 +62,7 @@ class Evidence:
     @property
     def basis(self) -> str:
         """Return why it was let in, in words."""
-        return words.said(words.BASES, self.session.basis)
+        return labels.said(labels.BASES, self.session.basis)
 
     @property
     def roster_at(self) -> datetime | None:
@@ -151,7 +151,7 @@ def history(evidence: Evidence, names: Names, called: Mapping[str, str]) -> list
         {
             "correction": one,
             "by": called.get(one.author, one.author),
-            "field": words.said(words.FIELDS, one.field),
+            "field": labels.said(labels.FIELDS, one.field),
             "old": _value(one.field, one.old, names),
             "new": _value(one.field, one.new, names),
         }
@@ -163,7 +163,7 @@ def _value(field: str, value: str, names: Names) -> str:
     if field == Correction.TIME:
         return clock(int(value)) if value.isdigit() else value
     if field == Correction.PURPOSE:
-        return words.said(words.PURPOSES, value)
+        return labels.said(labels.PURPOSES, value)
     return names[value]
 
 

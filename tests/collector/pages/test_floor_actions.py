@@ -17,7 +17,7 @@ from fabgate.collector.access import roster
 from fabgate.collector.base.key_files import new_key, write_secret
 from fabgate.collector.broker import link as mqtt
 from fabgate.collector.models import Change, Gate, Machine, Order
-from fabgate.collector.pages.floor import longer
+from fabgate.collector.pages.floor import extensions
 from fabgate.collector.people.blocks import today
 from fabgate.errors import FabgateError
 
@@ -411,7 +411,7 @@ def test_an_order_is_sealed_for_its_gate_and_written_down(desk, broker, typed, v
 )
 def test_no_more_time_is_offered_than_a_gate_gives_at_once(desk, broker, limit_s, offered):
     Machine.objects.update(rules={"limit_s": limit_s, "max_s": 86_400})
-    assert longer.choices(Machine.objects.get()) == offered
+    assert extensions.choices(Machine.objects.get()) == offered
     refused = "extend-3600" if "extend-3600" not in offered else "extend-14400"
     assert desk.post(ORDER, {"verb": refused}).status_code == 400
     assert not broker.taken

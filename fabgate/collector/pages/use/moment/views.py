@@ -17,8 +17,9 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector.base import local_times
 from fabgate.collector.models import Machine
 from fabgate.collector.pages.use import forms as filters
-from fabgate.collector.pages.use import names, then
-from fabgate.collector.pages.use.frame import show
+from fabgate.collector.pages.use import names
+from fabgate.collector.pages.use.moment import answer
+from fabgate.collector.pages.use.tab import show
 
 
 class MomentForm(forms.Form):
@@ -82,4 +83,4 @@ def moment(request: HttpRequest) -> HttpResponse:
     shown: dict[str, Any] = {"form": form, "machine": machine, "moment": at, "moments": form.moments}
     if at > timezone.now():
         return show(request, "moment.html", shown | {"is_future": True})
-    return show(request, "moment.html", shown | then.answer(machine, at))
+    return show(request, "moment.html", shown | answer.answer(machine, at))

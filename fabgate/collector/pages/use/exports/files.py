@@ -29,7 +29,7 @@ from django.utils import translation
 from django.utils.translation import get_language
 from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
 
-from fabgate.collector.pages.use.evidence import clock
+from fabgate.collector.pages.use.sessions.evidence import clock
 from fabgate.collector.sessions.csv_safety import kept_text
 
 Cell = str | int

@@ -12,10 +12,11 @@ from fabgate.collector.models import Member, UsageSession
 from fabgate.collector.pages import rights, stale_form
 from fabgate.collector.pages.access_control import account_of, refuse_own_cause, see_other
 from fabgate.collector.pages.roles import own_causes
-from fabgate.collector.pages.use import evidence, words
-from fabgate.collector.pages.use.correct import CorrectionForm
-from fabgate.collector.pages.use.frame import show
+from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.names import Names
+from fabgate.collector.pages.use.sessions import evidence
+from fabgate.collector.pages.use.sessions.correction_form import CorrectionForm
+from fabgate.collector.pages.use.tab import show
 from fabgate.collector.people.display_names import signing_in
 from fabgate.errors import UsageError
 
@@ -48,15 +49,15 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "recorded": names[row.member],
         "supervisor": names[row.supervisor],
         "machine": str(row.machine or row.gate),
-        "ended": words.ended(row.reason),
-        "purpose": words.said(words.PURPOSES, row.purpose),
-        "mode": words.said(words.MODES, row.mode),
-        "corrected": words.corrected(row.corrected),
-        "stage": words.said(words.STAGES, found.grant.stage) if found.grant else "",
-        "would_refuse": words.refused(found.start.basis.would_refuse) if found.start else "",
-        "review": words.why(row.review or (found.review.why if found.review else None)),
-        "remedy": words.remedy(row.review),
-        "decision": words.said(words.DECISIONS, found.review.decision) if found.review else "",
+        "ended": labels.ended(row.reason),
+        "purpose": labels.said(labels.PURPOSES, row.purpose),
+        "mode": labels.said(labels.MODES, row.mode),
+        "corrected": labels.corrected(row.corrected),
+        "stage": labels.said(labels.STAGES, found.grant.stage) if found.grant else "",
+        "would_refuse": labels.refused(found.start.basis.would_refuse) if found.start else "",
+        "review": labels.why(row.review or (found.review.why if found.review else None)),
+        "remedy": labels.remedy(row.review),
+        "decision": labels.said(labels.DECISIONS, found.review.decision) if found.review else "",
         "history": evidence.history(found, names, called),
         "settled_by": called.get(found.review.settled_by, found.review.settled_by) if found.review else "",
         "names": called,

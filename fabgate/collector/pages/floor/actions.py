@@ -17,8 +17,8 @@ from fabgate.collector.machines import commands, locks
 from fabgate.collector.models import Account, Gate, Machine
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.floor import stations
+from fabgate.collector.pages.floor.closing_mails import Outcome
 from fabgate.collector.pages.floor.stations import Station, forgotten_locks, moment
-from fabgate.collector.pages.floor.writing import Outcome
 from fabgate.collector.people import display_names
 from fabgate.errors import UsageError
 

@@ -10,8 +10,10 @@ from typing import Any, Final
 from django.utils import timezone
 
 from fabgate.collector.models import Change, Grant, Machine, Member, Refusal, UsageSession
-from fabgate.collector.pages.use import covers, evidence, proof, words
+from fabgate.collector.pages.use import labels
+from fabgate.collector.pages.use.moment import covering, gate_records
 from fabgate.collector.pages.use.names import Names
+from fabgate.collector.pages.use.sessions import evidence
 from fabgate.collector.people.display_names import at_the_time, signing_in, unnamed
 
 #: Refusals so near are told too.
@@ -47,12 +49,12 @@ class Cover:
 
 def answer(machine: Machine, moment: datetime) -> dict[str, Any]:
     """Return everything that the page says about a machine at a moment."""
-    found = covers.around(machine, moment)
+    found = covering.around(machine, moment)
     # The sure ones first: of those whose date nobody knows there may be as many as a gate without a clock wrote.
-    shown = sorted(found.covering, key=lambda one: one[1] != covers.SURE)[:_SHOWN]
+    shown = sorted(found.covering, key=lambda one: one[1] != covering.SURE)[:_SHOWN]
     names = Names(who for session, _ in shown for who in (session.used_by, session.member, session.supervisor))
     beside = Names(session.used_by for session in (found.before, found.after) if session)
-    gates = proof.of(machine, moment)
+    gates = gate_records.of(machine, moment)
     return {
         "covers": [_cover(session, perhaps, machine, moment, names) for session, perhaps in shown],
         "hidden": len(found.covering) - len(shown),
@@ -75,12 +77,12 @@ def _cover(session: UsageSession, perhaps: str, machine: Machine, moment: dateti
         recorded=names[session.member],
         supervisor=names[session.supervisor] if session.supervisor else "",
         perhaps=perhaps,
-        heard_at=covers.heard_at(session) if session.reason is None else None,
+        heard_at=covering.heard_at(session) if session.reason is None else None,
         grants=grants,
         was_trained=_was_trained(ways, grants),
         by_hand=Member.machines.through.objects.filter(member=session.used_by, machine=machine.pk).exists(),
-        stage=words.said(words.STAGES, found.grant.stage) if found.grant else "",
-        corrected=words.corrected(session.corrected),
+        stage=labels.said(labels.STAGES, found.grant.stage) if found.grant else "",
+        corrected=labels.corrected(session.corrected),
     )
 
 
@@ -105,7 +107,7 @@ def _grant(grant: Grant, moment: datetime) -> dict[str, Any]:
     known = grant.created_at <= moment
     return {
         "grant": grant,
-        "stage": words.said(words.STAGES, grant.stage),
+        "stage": labels.said(labels.STAGES, grant.stage),
         "held": known and grant.holds_on(day) and grant.stage != Grant.SUSPENDED,
         "suspends": known and grant.holds_on(day) and grant.stage == Grant.SUSPENDED,
         "is_late": not known,
@@ -139,7 +141,7 @@ def _refusals(machine: Machine, moment: datetime) -> list[dict[str, Any]]:
             "refusal": row,
             "who": names[row.member] if row.member else unnamed(holders.get(row.pk)),
             "holder": holders.get(row.pk),
-            "why": words.refused(row.reasons),
+            "why": labels.refused(row.reasons),
         }
         for row in rows
     ]

@@ -1,0 +1,1 @@
+"""Sessions, usage and refusals as files."""

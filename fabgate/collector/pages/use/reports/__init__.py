@@ -1,0 +1,1 @@
+"""Usage by machine, person and category, with charts."""

@@ -1,0 +1,1 @@
+"""The list of sessions, the page of one session, and its correction."""
