@@ -106,7 +106,7 @@ def test_last_month_is_exported(site: UsedSite, person) -> None:
     assert all(row["Person"] for row in counted)
     clicker.page.goto(f"/use/usage?month={ended.pop()}")
     total = clicker.page.locator("main table tfoot tr").first.inner_text().split()
-    on_s = sum(int(row["Time on (ms)"]) for row in counted) // 1000
+    on_s = sum(int(row["Powered on (ms)"]) for row in counted) // 1000
     assert total[:3] == ["Total", str(len(counted)), f"{on_s // 3600}:{on_s // 60 % 60:02}:{on_s % 60:02}"]
 
 

@@ -7,7 +7,7 @@ from tests.browser.used_site import UsedSite
 
 LOCK = "/floor/machines/cnc-mill/lock"
 WORDS = "The blade guard is bent and the new one is on order"
-CUT = "The display has no room for all of it."
+CUT = "The text does not fit the display."
 
 
 def test_the_preview_follows_the_typing_and_locks_nothing(site: UsedSite, person) -> None:
@@ -26,7 +26,7 @@ def test_the_preview_follows_the_typing_and_locks_nothing(site: UsedSite, person
     page.get_by_role("textbox", name="My own words").fill("Blade bent")
     page.get_by_label("Expected back").fill("2199-03-01")
     english.filter(has_text="Back: 1 March").wait_for()
-    assert not page.get_by_role("button", name="How will it look?").is_visible()
+    assert not page.get_by_role("button", name="Preview").is_visible()
     page.goto("/floor")
     assert "Blade bent" not in page.locator("#floor-machines").inner_text()
 
@@ -35,7 +35,7 @@ def test_without_javascript_a_button_shows_the_preview(site: UsedSite, person) -
     page = open_lock_form(site, person, script=False)
     page.get_by_label("In my own words:").check()
     page.get_by_role("textbox", name="My own words").fill(WORDS)
-    page.get_by_role("button", name="How will it look?").click()
+    page.get_by_role("button", name="Preview").click()
     page.locator("#display .display", has_text="bent and the new…").first.wait_for()
     page.locator("#display .message", has_text=CUT).wait_for()
     assert page.get_by_role("textbox", name="My own words").input_value() == WORDS

@@ -45,7 +45,7 @@ def test_a_chosen_badge_is_tapped_and_the_page_updates(visit) -> None:
     wait_for_machine(window, "laser-1", "Hello Ada")
     assert "/wall" in window.url
     assert "?card" not in window.url  # the page was not loaded again
-    window.locator("#said", has_text="Hello Ada").wait_for(state="attached")
+    window.locator("#announcement", has_text="Hello Ada").wait_for(state="attached")
 
 
 def test_the_display_is_read_out_even_if_the_page_learns_of_it_late(visit) -> None:
@@ -58,7 +58,7 @@ def test_the_display_is_read_out_even_if_the_page_learns_of_it_late(visit) -> No
     window.clock.run_for(5_000)
     window.unroute("**/wall/now")
     window.clock.resume()
-    window.locator("#said", has_text="Hello Ada").wait_for(state="attached")
+    window.locator("#announcement", has_text="Hello Ada").wait_for(state="attached")
 
 
 def test_the_keyboard_does_the_same_and_keeps_the_focus(visit) -> None:
@@ -92,7 +92,7 @@ def test_a_pulled_network_or_mains_shows_at_once_and_can_be_restored(visit) -> N
     window.locator("#network-saw-1").click()
     wait_for_machine(window, "saw-1", "connected")
     window.locator("#mains-saw-1").click()
-    wait_for_machine(window, "saw-1", "No mains")
+    wait_for_machine(window, "saw-1", "No mains power")
     assert window.locator("#tap-saw-1").is_disabled()
     window.locator("#mains-saw-1").click()
     wait_for_machine(window, "saw-1", "Free")

@@ -119,7 +119,7 @@ def lock_when_idle(page: Any, floor: Any, site: NewSite) -> None:
     floor.get_by_label("Waits for a part").check()
     assert floor.get_by_label("When it is idle").is_checked()
     submit(floor, "Lock it")
-    see(floor, "#floor-machines", "It locks once it is idle.", ZOE)
+    see(floor, "#floor-machines", "Will lock when idle.", ZOE)
     assert site.gate.observer.on
     site.tap(CARD)
     site.wait_until_off()
@@ -153,7 +153,7 @@ def assign_an_unknown_badge(page: Any, floor: Any, site: NewSite) -> None:
     site.wait_until_refused("unknown-badge")
     see(floor, "#floor-refused", "Unknown badge", TITLE)
     page.goto("/floor")
-    page.get_by_role("link", name="Whose is it?").click()
+    page.get_by_role("link", name="Assign to someone").click()
     page.get_by_label("Name, number or e-mail").fill("zdenek")
     page.locator("main").get_by_role("button", name="Find").click()
     page.get_by_label(ZDENEK).check()
@@ -195,7 +195,9 @@ def compare_export_and_journal(page: Any, site: NewSite) -> None:
         page.locator("main").get_by_role("button", name="CSV").click()
     text = taken.value.path().read_text(encoding="utf-8-sig")
     rows = csv.DictReader(io.StringIO(text), delimiter=";" if text.splitlines()[0].count(";") else ",")
-    exported = {row["Session"]: (row["Person"], int(row["Time on (ms)"]), int(row["Uncertainty (ms)"])) for row in rows}
+    exported = {
+        row["Session"]: (row["Person"], int(row["Powered on (ms)"]), int(row["Uncertainty (ms)"])) for row in rows
+    }
     journal = books.read(site.gate.entries())
     assert not journal.wrong
     booked = {row.session: (ZOE, row.energised_ms, row.uncertainty_ms) for row in journal.sessions.values()}

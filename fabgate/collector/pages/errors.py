@@ -94,7 +94,7 @@ def sent_twice(request: HttpRequest) -> HttpResponse:
 
 def own_cause(request: HttpRequest) -> HttpResponse:
     """Answer 403 to who would decide about themselves."""
-    return page(request, 403, _("This is about you"), _("Somebody else at the desk has to do this for you."))
+    return page(request, 403, _("This is about you"), _("Someone else at the desk must do this for you."))
 
 
 def too_large(request: HttpRequest) -> HttpResponse:

@@ -28,7 +28,7 @@ STATES: Final[Mapping[str, tuple[str, Any]]] = {
     "blocked": ("stop", _("Out of service")),
     "locked": ("lock", _("Locked")),
     "closed": ("moon", _("Closed now")),
-    "silent": ("cloud-off", _("Silent")),
+    "silent": ("cloud-off", _("Offline")),
     "ok": ("check", _("All right")),
     "warn": ("warning", _("Look at it")),
     "bad": ("cross", _("Not allowed")),

@@ -34,7 +34,7 @@ TABS: Final = (
     Tab("wall", _("Wall"), "badge"),  # of a simulated workshop only
     Tab("floor", _("Floor"), "floor"),
     Tab("people", _("People"), "people"),
-    Tab("use", _("Use"), "clock"),
+    Tab("use", _("Activity"), "clock"),
     Tab("month", _("Month"), "calendar"),
     Tab("my-minutes", _("My minutes"), "clock"),
 )

@@ -116,7 +116,7 @@ def holding(digests: Iterable[str]) -> dict[str, Holder]:
     people = called(row.holder for row in last.values())
     authors = signing_in(row.ended_by for row in last.values())
     return {
-        digest: _holder(row, people[row.holder], authors.get(row.ended_by, _("Somebody")))
+        digest: _holder(row, people[row.holder], authors.get(row.ended_by, _("Someone")))
         for digest, row in last.items()
     }
 
@@ -140,7 +140,7 @@ def at_the_time(refusals: Iterable[Refusal]) -> dict[int, Holder]:
     people = called(row.holder for row, _at in found.values())
     authors = signing_in(row.ended_by for row, _at in found.values())
     return {
-        pk: _holder(row, people[row.holder], authors.get(row.ended_by, _("Somebody")), at)
+        pk: _holder(row, people[row.holder], authors.get(row.ended_by, _("Someone")), at)
         for pk, (row, at) in found.items()
     }
 
@@ -183,10 +183,10 @@ def _holder(row: Badge, who: Who, by: str, at: datetime | None = None) -> Holder
 
 def _who(one: str, member: Member | None, group: Group | None) -> Who:
     if member is not None:
-        return Who(one, member.name or one, member.given_name or _("somebody"), member)
+        return Who(one, member.name or one, member.given_name or _("someone"), member)
     if group is not None:
         return Who(one, group.name, group.name)
     if one.startswith(_EMERGENCY):
         name = _("Emergency badge %(label)s") % {"label": one[len(_EMERGENCY) :]}
         return Who(one, name, _("emergency badge"))
-    return Who(one, one, _("somebody"))
+    return Who(one, one, _("someone"))

@@ -91,7 +91,9 @@ def named(typed: str) -> str:
         return found[0]
     if found:
         more = " …" if len(found) > _NAMED else ""
-        raise UsageError(_("Whom of these: %(some)s%(more)s?") % {"some": ", ".join(found[:_NAMED]), "more": more})
+        raise UsageError(
+            _("Several people match: %(some)s%(more)s.") % {"some": ", ".join(found[:_NAMED]), "more": more}
+        )
     text = _("Neither a member nor an account is called “%(typed)s”. Write a trainer's number or name.")
     raise UsageError(text % {"typed": names.shown(typed[:64])})
 

@@ -1,16 +1,16 @@
-// How will a lock look on the display? It is shown while it is typed, by the very page that shows it on demand.
-// Without this script the button "How will it look?" sends the form.
+// Previews a lock on the display while the user types, using the page's own preview.
+// Without this script, the button "Preview" submits the form.
 "use strict";
 
 (() => {
-  const AFTER_MS = 300; // nobody reads along with each letter
+  const AFTER_MS = 300; // after the last keystroke
   const form = document.querySelector(".lock-form form");
   const place = document.getElementById("display");
   let timer = 0;
   let asking = null;
 
   async function look() {
-    asking?.abort(); // what was typed since is another lock
+    asking?.abort(); // the text has changed since
     asking = new AbortController();
     const body = new FormData(form);
     body.set("look", "1");
@@ -22,7 +22,7 @@
       const fresh = page.getElementById("display");
       if (fresh) place.replaceChildren(...document.importNode(fresh, true).childNodes);
     } catch {
-      // Signed out, no collector, or typed on: what is shown stays, and sending the form says what is wrong.
+      // Signed out, no collector, or aborted: the preview stays, and submitting the form shows the problem.
     }
   }
 
@@ -32,5 +32,5 @@
     timer = setTimeout(look, AFTER_MS);
   });
   form.querySelector("[name=look]").hidden = true;
-  if (form.elements.why.value) look(); // a browser that went back kept what was typed
+  if (form.elements.why.value) look(); // browsers keep form fields when going back
 })();

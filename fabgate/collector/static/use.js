@@ -1,4 +1,4 @@
-// How are sums drawn? Bars of uPlot, in the colours of the page; the same numbers stand below them as text.
+// Draws sums as bars with uPlot, in the page's colours. The same numbers are below as a table.
 "use strict";
 
 (() => {

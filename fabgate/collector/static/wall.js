@@ -1,14 +1,14 @@
-// How does a badge come to a reader without loading the page again? By a click, by the keyboard, or dragged there.
-// Without this script every button sends the form, and the page comes back with what happened.
+// Taps badges on readers without reloading the page: by click, keyboard or drag and drop.
+// Without this script, each button submits the form and the page reloads with the result.
 "use strict";
 
 (() => {
-  const LOOK_EVERY_MS = 400; // what is seen from outside, such as the light, is no change that the collector tells
-  const [LOOKS_FOR_A_CHANGE, LOOKS_AFTER, LOOKS_AT_MOST] = [10, 5, 150];
+  const POLL_EVERY_MS = 400; // the collector sends no events for what is only visible from outside, such as the light
+  const [POLLS_FOR_A_CHANGE, POLLS_AFTER, MAX_POLLS] = [10, 5, 150];
   const form = document.getElementById("do");
-  const said = document.getElementById("said");
+  const announcement = document.getElementById("announcement");
   if (!form) return;
-  const look = () => document.dispatchEvent(new Event("fabgate:look"));
+  const refresh = () => document.dispatchEvent(new Event("fabgate:look"));
   const machineOf = (element) => element?.closest?.("[data-gate]");
 
   async function send(button) {
@@ -19,37 +19,36 @@
     button.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(form.action, { method: "POST", body, headers: { "X-Wall": "1" }, redirect: "error" });
-      if (answer.status === 409) say(await answer.text(), "message error");
-      else if (answer.status === 204) tell(gate, before);
-      else location.reload(); // the demo has ended, or the form is too old: the whole page says which
+      if (answer.status === 409) announce(await answer.text(), "message error");
+      else if (answer.status === 204) announceDisplay(gate, before);
+      else location.reload(); // the demo has ended, or the form is too old: the page shows which
     } catch {
       location.reload(); // signed out, or no collector
     }
     button.removeAttribute("aria-busy");
-    look();
+    refresh();
   }
 
-  function say(text, look) {
-    said.className = look;
-    said.textContent = text;
+  function announce(text, className) {
+    announcement.className = className;
+    announcement.textContent = text;
   }
 
   const display = (gate) => document.getElementById(`display-${gate}`)?.textContent.replace(/\s+/g, " ").trim();
 
-  // What everybody sees on the display is read out to who does not: once it changes, and what soon follows; what stays
-  // as it was is an answer too.
-  let telling = 0;
-  function tell(gate, before) {
-    let [told, looks, last] = [before, 0, LOOKS_AT_MOST];
-    clearInterval(telling);
-    telling = setInterval(() => {
+  // Screen readers announce the display once it changes, and changes soon after; if it stays the same, once as well.
+  let timer = 0;
+  function announceDisplay(gate, before) {
+    let [announced, polls, last] = [before, 0, MAX_POLLS];
+    clearInterval(timer);
+    timer = setInterval(() => {
       const shown = display(gate);
-      looks += 1;
-      if (shown !== told) last = Math.min(last, looks + LOOKS_AFTER);
-      if (shown && (shown !== told || (looks === LOOKS_FOR_A_CHANGE && told === before))) say(shown, "hidden-visually");
-      told = shown;
-      if (looks >= last) clearInterval(telling);
-    }, LOOK_EVERY_MS);
+      polls += 1;
+      if (shown !== announced) last = Math.min(last, polls + POLLS_AFTER);
+      if (shown && (shown !== announced || (polls === POLLS_FOR_A_CHANGE && announced === before))) announce(shown, "hidden-visually");
+      announced = shown;
+      if (polls >= last) clearInterval(timer);
+    }, POLL_EVERY_MS);
   }
 
   form.addEventListener("submit", (event) => {
@@ -58,7 +57,7 @@
     send(event.submitter);
   });
 
-  // --- the badge in the hand ------------------------------------------------------------------------------------
+  // --- the selected badge ------------------------------------------------------------------------------------
 
   const mark = () => document.body.classList.toggle("has-card", Boolean(form.elements.card?.value));
   document.addEventListener("change", (event) => event.target.name === "card" && mark());
@@ -87,5 +86,5 @@
     machine.querySelector("[data-reader]:not(:disabled)")?.click();
   });
 
-  setInterval(() => !document.hidden && look(), LOOK_EVERY_MS);
+  setInterval(() => !document.hidden && refresh(), POLL_EVERY_MS);
 })();

@@ -113,10 +113,10 @@ def told(first: date, last: date) -> dict[str, Any]:
     start, end, _ = (f"{day:%Y-%m-%d}" for day in (first, last + timedelta(days=1), last))
     since, until = report.interval(start, end, "Europe/Paris")
     said = QueryDict(f"first={first}&last={last}&by={sums.BOTH}")
-    form, chosen = UsageForm(said), tables._AnySessions(said)
+    form, chosen = UsageForm(said), tables._UnlimitedSessions(said)
     assert form.is_valid()
     assert chosen.is_valid()
-    lines = sums.lines(form.narrowed(), sums.BOTH)
+    lines = sums.lines(form.filtered(), sums.BOTH)
     out = io.StringIO()
     report.write_json(report.collect(since, until), out)
     printed = [row for row in listing.lines(since, until, PARIS) if row["state"] == "ended"]
@@ -127,7 +127,7 @@ def told(first: date, last: date) -> dict[str, Any]:
     heads, totals = ([column.head for column in one.columns] for one in (table, sheet))
     file = [dict(zip(heads, row, strict=True)) for row in table.rows]
     file_of_sums = [dict(zip(totals, row, strict=True)) for row in sheet.rows]
-    on, ran, doubt = "Time on (ms)", "Running (ms)", "Uncertainty (ms)"
+    on, ran, doubt = "Powered on (ms)", "Running (ms)", "Uncertainty (ms)"
     return {
         "usage": summed(
             (row["machine"], row["member"], *(row[name] for name in ("sessions", *MS)))
@@ -149,7 +149,7 @@ def told(first: date, last: date) -> dict[str, Any]:
             (row["Machine"], row["Person number"], row["Sessions"], row[on], row[ran], row[doubt])
             for row in file_of_sums
         ),
-        "bars": {"ms": sums.bars(form.narrowed(), form.period)["ms"]},
+        "bars": {"ms": sums.bars(form.filtered(), form.period)["ms"]},
     }
 
 

@@ -214,7 +214,7 @@ def test_nobody_is_woken_again_at_once(sign_in, monkeypatch):
 
 
 def test_who_missed_too_much_or_comes_from_another_database_asks_for_everything(sign_in):
-    for _ in range(stream.MOST + 5):
+    for _ in range(stream.MAX_PULSES + 5):
         last = pulse()
 
     async def story():
@@ -281,7 +281,7 @@ def test_a_database_that_fails_is_said_once_and_waited_for(sign_in, monkeypatch,
             assert (await following())[0] == last
 
     run(story)
-    assert caplog.text.count("open pages hear of no changes: locked") == 1
+    assert caplog.text.count("open pages get no updates: locked") == 1
 
 
 @pytest.mark.parametrize("after", ["x", "-1", "9" * 30, "0" * 20 + "1" * 5000, "²"])
@@ -317,7 +317,7 @@ def test_one_sign_in_keeps_no_more_connections_than_a_few_browsers_need(browse, 
     assert client.get("/me").status_code == 200
     own = SignIn.objects.get().pk
     asked = []
-    monkeypatch.setattr(stream, "listeners", lambda sign_in: asked.append(sign_in) or stream.MOST_LISTENERS)
+    monkeypatch.setattr(stream, "listeners", lambda sign_in: asked.append(sign_in) or stream.MAX_LISTENERS)
     assert client.get("/floor/events").status_code == 429
     assert asked == [own]
 

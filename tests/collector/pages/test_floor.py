@@ -87,7 +87,7 @@ def order(minutes_ago: float, **more: object) -> Order:
 def test_a_refusal_is_told_with_all_its_reasons_in_words_and_the_newest_first():
     refuse(9, ["expired", "training-missing"], member="m-1")
     refuse(2, ["unknown-badge"])
-    first, second = recent_refusals.lately(NOW)
+    first, second = recent_refusals.recent(NOW)
     assert (first.who, first.reasons) == (None, ["unknown badge"])
     assert (str(second.who), second.machine) == ("Zoé Müller-Østergård", "Bandsaw")
     assert second.reasons == ["membership over", "training missing"]
@@ -95,7 +95,7 @@ def test_a_refusal_is_told_with_all_its_reasons_in_words_and_the_newest_first():
 
 def test_refusals_of_yesterday_are_no_news():
     refuse(60 * 24, ["unknown-badge"])
-    assert recent_refusals.lately(NOW) == []
+    assert recent_refusals.recent(NOW) == []
 
 
 def test_an_unknown_badge_leads_to_the_page_that_asks_whose_it_is(browse):
@@ -106,7 +106,7 @@ def test_an_unknown_badge_leads_to_the_page_that_asks_whose_it_is(browse):
     assert f"/people/new?badge={badge}" in desk
     page = browse("maintainer").get("/floor").content.decode()
     assert "Unknown badge" in page
-    assert "Whose is it?" not in page
+    assert "Assign to someone" not in page
     assert "New person" not in page
 
 
@@ -115,8 +115,8 @@ def test_a_badge_that_has_an_owner_by_now_asks_no_more_whose_it_is(browse):
     refuse(3, ["unknown-badge"], badge="b" * 64)
     Badge.objects.create(digest="a" * 64, member_id="m-1")
     Badge.objects.create(digest="b" * 64, member_id="m-1", ended_at=NOW)
-    newer, older = recent_refusals.lately(NOW)
-    assert (newer.is_nobodys, older.is_nobodys) == (False, True)
+    newer, older = recent_refusals.recent(NOW)
+    assert (newer.is_unassigned, older.is_unassigned) == (False, True)
     page = browse("desk").get("/floor").content.decode()
     assert f"badge={'a' * 64}" not in page
     assert f"badge={'b' * 64}" in page
@@ -155,24 +155,24 @@ def test_a_badge_that_was_lost_when_it_was_refused_says_so_and_who_got_it_since(
     refuse(2, ["unknown-badge"], badge="a" * 64)
     lost("a" * 64)
     Badge.objects.create(digest="a" * 64, member_id="m-2", since=NOW - MINUTE)
-    (found,) = recent_refusals.lately(NOW)
-    assert (found.name, found.holder.who.name, found.is_nobodys) == ("Lost badge", "Zoé Müller-Østergård", False)
+    (found,) = recent_refusals.recent(NOW)
+    assert (found.name, found.holder.who.name, found.is_unassigned) == ("Lost badge", "Zoé Müller-Østergård", False)
     assert found.owner.said == "By now the badge of Léa Fournier"
 
 
 def test_a_badge_that_was_lost_after_it_was_refused_is_not_called_lost():
     refuse(90, ["unknown-badge"], badge="a" * 64)
     lost("a" * 64)
-    (found,) = recent_refusals.lately(NOW)
+    (found,) = recent_refusals.recent(NOW)
     assert (found.name, found.holder.said) == ("Unknown badge", "Then the badge of Zoé Müller-Østergård")
-    assert found.is_nobodys
+    assert found.is_unassigned
 
 
 def test_a_loan_whose_evening_has_passed_is_nobodys_badge():
     refuse(2, ["unknown-badge"], badge="a" * 64)
     Badge.objects.create(digest="a" * 64, member_id="m-2", since=NOW - 600 * MINUTE, until=NOW - 3 * MINUTE)
-    (found,) = recent_refusals.lately(NOW)
-    assert found.is_nobodys
+    (found,) = recent_refusals.recent(NOW)
+    assert found.is_unassigned
     assert "(loan was over)" in found.holder.said
 
 
@@ -189,7 +189,7 @@ def test_whoever_uses_a_machine_and_whoever_did_a_while_ago_is_here_each_of_them
     session("s-1", "m-1", NOW - 40 * MINUTE)
     session("s-2", "m-2", NOW - 20 * MINUTE)
     session("s-3", "m-2", NOW - 50 * MINUTE)
-    session("s-4", "m-3", NOW - presence.LATELY - MINUTE)
+    session("s-4", "m-3", NOW - presence.RECENT - MINUTE)
     assert people() == [("Zoé Müller-Østergård", True, False), ("Léa Fournier", False, True)]
 
 
@@ -197,10 +197,10 @@ def test_whoever_uses_a_machine_and_whoever_did_a_while_ago_is_here_each_of_them
 def test_whoever_used_a_machine_when_its_gate_fell_silent_is_here_as_of_then(browse, more):
     in_use(**more)
     (found,) = presence.now(NOW)
-    assert (str(found.who), found.machine, found.is_silent) == ("Zoé Müller-Østergård", "Bandsaw", True)
+    assert (str(found.who), found.machine, found.is_offline) == ("Zoé Müller-Østergård", "Bandsaw", True)
     assert found.at == Gate.objects.get().seen_at
-    assert "Bandsaw · not heard since" in browse("desk").get("/floor").content.decode()
-    Gate.objects.update(seen_at=NOW - presence.LATELY - MINUTE)
+    assert "Bandsaw · offline since" in browse("desk").get("/floor").content.decode()
+    Gate.objects.update(seen_at=NOW - presence.RECENT - MINUTE)
     assert presence.now(NOW) == []
 
 
@@ -251,8 +251,8 @@ def test_who_was_refused_by_a_wrong_clock_is_named_by_when_it_was_received(brows
     row = refuse(1, ["expired"], member="m-1")
     for jump in (-1, 1):
         Refusal.objects.filter(pk=row.pk).update(at=NOW + jump * timedelta(days=40), clock_off_ms=jump)
-        assert [one.row.pk for one in recent_refusals.lately(NOW)] == [row.pk]
-        assert recent_refusals.lately(NOW + timedelta(days=39)) == []
+        assert [one.row.pk for one in recent_refusals.recent(NOW)] == [row.pk]
+        assert recent_refusals.recent(NOW + timedelta(days=39)) == []
     assert "clock wrong: received" in browse("manager").get("/floor").content.decode()
 
 
@@ -266,7 +266,7 @@ def test_who_was_refused_by_a_wrong_clock_is_named_by_when_it_was_received(brows
         (2, "", ("warn", "No answer within a minute")),
         (2, "done", ("ok", "Done")),
         (2, "refused", ("bad", "Refused")),
-        (2, commands.NOT_SENT, ("warn", "Not sent: the broker is away")),
+        (2, commands.NOT_SENT, ("warn", "Not sent: message broker offline")),
         (2, "postponed", ("warn", "postponed")),
     ],
 )
@@ -278,19 +278,19 @@ def test_what_became_of_an_order_is_said_in_words(minutes_ago, outcome, expected
 def test_an_order_to_lock_says_since_when_its_gate_is_silent_and_that_it_knows_once_it_does(outcome):
     heard = NOW - 20 * MINUTE  # without a last will: it never said that it goes
     Gate.objects.update(roster_version=5, reported_roster=4, seen_at=heard, online=True)
-    said = f"Its gate is silent since {stations.moment(heard)}, and hears of it when it is back"
+    said = f"Its gate has been offline since {stations.moment(heard)}; it will be updated when it is back"
     for minutes_ago in (0.5, 10):
         locked = order(minutes_ago, command="lock", outcome=outcome)
         assert recent_commands.outcome(locked, NOW) == ("warn", said)
     Gate.objects.update(seen_at=NOW)
     locked = Order.objects.get(pk=locked.pk)
-    back = "Its gate is back, and is being told" if outcome else "No answer within a minute"
+    back = "Its gate is back; sending now" if outcome else "No answer within a minute"
     assert recent_commands.outcome(locked, NOW)[1] == back
     Gate.objects.update(reported_roster=5)
-    assert recent_commands.outcome(Order.objects.get(pk=locked.pk), NOW) == ("ok", "Its gate knows it by its roster")
+    assert recent_commands.outcome(Order.objects.get(pk=locked.pk), NOW) == ("ok", "Applied on the gate")
     Gate.objects.update(seen_at=None)
     Gate.objects.update(reported_roster=4)
-    assert recent_commands.outcome(Order.objects.get(pk=locked.pk), NOW) == ("warn", "Its gate was not heard yet")
+    assert recent_commands.outcome(Order.objects.get(pk=locked.pk), NOW) == ("warn", "Its gate has never been online")
 
 
 def test_an_order_that_no_roster_repeats_is_not_promised_to_a_silent_gate():
@@ -303,7 +303,7 @@ def test_orders_of_the_last_half_hour_stand_on_the_floor_with_who_gave_them(brow
     order(5, outcome="refused", detail="it expired")
     order(31)
     order(1, actor="cli:eve")
-    found = recent_commands.lately(NOW)
+    found = recent_commands.recent(NOW)
     assert [(one.actor, one.where, one.what) for one in found] == [
         ("eve (command line)", "Bandsaw", "Stop"),
         ("Maya Durand", "Bandsaw", "Stop"),
@@ -346,9 +346,9 @@ def test_an_empty_workshop_is_told_what_comes_next(browse):
 
 
 def test_when_no_gate_at_all_is_heard_the_collector_suspects_itself(browse):
-    assert "No gate at all was heard" not in browse("manager").get("/floor").content.decode()
+    assert "No gate has been online since" not in browse("manager").get("/floor").content.decode()
     Gate.objects.update(seen_at=NOW - 10 * MINUTE)
-    assert "No gate at all was heard" in browse("desk").get("/floor").content.decode()
+    assert "No gate has been online since" in browse("desk").get("/floor").content.decode()
 
 
 # --- the big display ----------------------------------------------------------------------------------------------
@@ -371,7 +371,7 @@ def test_the_big_display_shows_no_surname_and_nothing_to_press(browse):
 def test_the_big_display_names_nobody_of_whom_a_silent_gate_spoke(browse):
     in_use(online=False)
     page = browse("desk").get("/floor/kiosk").content.decode()
-    assert "Silent" in page
+    assert "Offline" in page
     assert "Zoé" not in page
 
 
@@ -384,7 +384,7 @@ def test_at_closing_time_every_machine_that_is_still_on_is_listed_with_whom_to_w
     assert "Zoé Müller-Østergård" in page
     (mail,) = set(re.findall(r'href="(mailto:[^"]+)"', page))
     assert mail.startswith("mailto:zo%C3%A9+x@example.org?")
-    assert "Encore allumée\N{NO-BREAK SPACE}: Bandsaw" in unquote(mail)  # in their language, not in ours
+    assert "Bandsaw est encore allumée" in unquote(mail)  # in their language, not in ours
     assert "\n" not in mail
 
 
@@ -398,12 +398,12 @@ def test_nobody_is_written_to_who_has_no_address(browse):
 def test_at_closing_time_silent_gates_are_looked_at_on_foot(browse):
     in_use(online=False)
     page = browse("desk").get("/floor/closing").content.decode()
-    assert "Every machine whose gate is heard is off." in page
+    assert "Every machine with an online gate is off." in page
     assert "Zoé Müller-Østergård was using it then" in page
     Gate.objects.update(online=True, state="idle")
     page = browse("manager").get("/floor/closing").content.decode()
     assert "Every machine is off. Good night!" in page
-    assert "No gate is silent." in page
+    assert "All gates are online." in page
 
 
 def test_who_only_reads_is_offered_nothing_to_stop(browse):

@@ -64,7 +64,7 @@ def test_a_job_that_was_seen_to_go_on_is_running():
 def test_a_machine_whose_job_stands_still_for_longer_than_gates_speak_was_left_on():
     station = seen(**active(running_ms=60_000, ran_at=NOW - stations.STILL_FOR))
     assert station.state == "left-on"
-    assert "standing still since" in texts(station)
+    assert "but idle since" in texts(station)
 
 
 @pytest.mark.parametrize("state", ["starting", "finishing"])
@@ -94,13 +94,13 @@ def test_a_lock_is_shown_with_its_reason_the_day_and_who_set_it():
 
 def test_a_lock_that_its_gate_has_not_confirmed_says_so():
     lock()
-    assert texts(seen()) == "Belt broken | Its gate has not said yet that it is locked."
+    assert texts(seen()) == "Belt broken | Waiting for the gate to confirm the lock."
 
 
 def test_a_lock_waits_for_whoever_uses_the_machine():
     lock()
     station = seen(**active(causes=["lock-idle"]))
-    assert (station.state, texts(station)) == ("in-use", "Belt broken | It locks once it is idle.")
+    assert (station.state, texts(station)) == ("in-use", "Belt broken | Will lock when idle.")
 
 
 def test_a_lock_that_only_the_gate_knows_is_no_secret():
@@ -126,7 +126,7 @@ def test_a_gate_that_is_not_heard_is_silent_and_what_it_said_last_is_told_as_the
 def test_a_gate_that_was_never_heard_and_a_machine_without_a_gate_have_their_own_words():
     Machine.objects.create(name="oven")
     Gate.objects.update(seen_at=None, online=False)
-    assert [(one.word, one.state) for one in stations.now(NOW)] == [("Not heard yet", "silent"), ("No gate", "silent")]
+    assert [(one.word, one.state) for one in stations.now(NOW)] == [("Never online", "silent"), ("No gate", "silent")]
 
 
 def test_a_gate_that_is_not_well_says_so_on_its_machine():
@@ -135,14 +135,14 @@ def test_a_gate_that_is_not_well_says_so_on_its_machine():
     station = seen(journal="j", reader="fault", synced=False)
     assert station.state == "free"
     assert texts(station).split(" | ") == [
-        "7 entries are awaited from its gate.",
+        "Waiting for 7 entries from its gate.",
         "Its badge reader has a fault.",
         "Its gate does not know the time.",
     ]
 
 
 def test_a_gate_whose_clock_is_wrong_says_so_on_its_machine():
-    assert texts(seen(clock_off_ms=-3_540_000)) == "The clock of its gate is wrong, by at least 59 min."
+    assert texts(seen(clock_off_ms=-3_540_000)) == "Its gate's clock is off by at least 59 min."
 
 
 def test_since_when_a_gate_with_a_wrong_clock_is_in_use_its_counter_says():
@@ -158,8 +158,8 @@ def test_since_when_a_gate_with_a_wrong_clock_is_in_use_its_counter_says():
         ("m-1", "Zoé Müller-Østergård", "Zoé"),
         ("group:1", "Lycée", "Lycée"),
         ("emergency:red box", "Emergency badge red box", "emergency badge"),
-        ("m-9", "m-9", "somebody"),
-        ("group:²", "group:²", "somebody"),
+        ("m-9", "m-9", "someone"),
+        ("group:²", "group:²", "someone"),
     ],
 )
 def test_whoever_uses_it_is_called_by_a_name_and_on_the_big_display_without_surname(member, name, given):
@@ -236,9 +236,9 @@ def test_some_stations_alone_are_what_they_are_among_all():
         Gate.objects.create(name=f"g-{number}", machine=machine, online=True, seen_at=NOW)
     Machine.objects.create(name="without")
     lock()
-    every = {one.key: one.shown for one in stations.now(NOW)}
+    every = {one.key: one.cache_key for one in stations.now(NOW)}
     some = stations.now(NOW, ["saw-1", "g-2", "nobody's"])
-    assert {one.key: one.shown for one in some} == {key: every[key] for key in ("saw-1", "g-2")}
+    assert {one.key: one.cache_key for one in some} == {key: every[key] for key in ("saw-1", "g-2")}
 
 
 def test_only_machines_that_are_still_there_are_shown_those_of_a_kind_together():

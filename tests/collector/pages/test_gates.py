@@ -53,9 +53,9 @@ def test_a_gate_of_which_all_is_here_and_known_is_well():
 @pytest.mark.parametrize(
     ("said", "part", "expected"),
     [
-        ({"online": False}, "heard", "Silent"),
-        ({"seen_at": None}, "heard", "Not heard yet"),
-        ({"seen_at": NOW - timedelta(minutes=5)}, "heard", "Silent"),
+        ({"online": False}, "heard", "Offline"),
+        ({"seen_at": None}, "heard", "Never online"),
+        ({"seen_at": NOW - timedelta(minutes=5)}, "heard", "Offline"),
         ({"reported_roster": 0}, "roster", "Not fetched yet"),
         ({"reported_roster": TODAYS - 20 * DAY_MS}, "roster", "Has that of"),
         ({"roster_confirmed_at": NOW - timedelta(hours=2)}, "roster", "could not ask since"),

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from fabgate.collector.models import Gate, Machine, Member
 from fabgate.collector.pages import live_regions
 
-FLOOR = ("floor-deaf", "floor-machines", "floor-refused", "floor-here", "floor-orders")
+FLOOR = ("floor-cut-off", "floor-machines", "floor-refused", "floor-here", "floor-orders")
 
 
 @pytest.fixture(autouse=True)
@@ -79,8 +79,8 @@ def test_what_is_said_once_is_left_to_the_page_for_which_it_waits(browse):
     Gate.objects.filter(name="g-0").update(online=False)
     client.post("/floor/gates/g-0/order", {"verb": "stop"})
     for _ in range(2):
-        assert "No order reaches it now" not in again(client, "floor-machines")
-    assert "No order reaches it now" in client.get("/floor").content.decode()
+        assert "It cannot receive commands now" not in again(client, "floor-machines")
+    assert "It cannot receive commands now" in client.get("/floor").content.decode()
 
 
 @pytest.mark.parametrize(("address", "region"), [("/floor", "floor-machines"), ("/floor/kiosk", "kiosk-machines")])

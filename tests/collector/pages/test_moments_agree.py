@@ -142,7 +142,7 @@ def test_the_page_of_a_moment_answers_as_a_naive_reading_of_all_sessions_does(ba
             page = text(client.get(f"/use/moment?machine={bandsaw.pk}&day={moment:%Y-%m-%d}&time={moment:%H:%M:%S}"))
             assert ("<h2>Nobody" in page) == (not wanted)
             assert page.count("Was using it") == sum(why == "" for why in wanted.values())
-            assert page.count("Not by the correction") == sum(why == "corrected" for why in wanted.values())
+            assert page.count("No, according to the correction") == sum(why == "corrected" for why in wanted.values())
 
 
 def test_nobody_is_not_said_because_many_ended_between_the_moment_and_the_end_of_who_used_it(bandsaw, browse):
@@ -173,7 +173,7 @@ def corrected(database) -> Used:
     ("minutes", "who", "said"),
     [
         (5, "Zoé Müller", "Was using it"),
-        (30, "Zoé Müller", "Not by the correction"),
+        (30, "Zoé Müller", "No, according to the correction"),
         (90, "Nobody", "nothing is missing"),
     ],
 )
@@ -201,7 +201,7 @@ def test_a_correction_of_the_time_carries_every_figure_on_every_page(corrected, 
     assert row.counted_until == NOON + 10 * MINUTE
     mine = text(browse(account("member", member_id="m-1")).get("/my-minutes/sessions/s-1"))
     assert all_of_it not in mine
-    assert "Not exactly known" not in mine
+    assert "Approximate" not in mine
     assert f"{NOON + 10 * MINUTE:%H:%M}" in mine
     lately = text(client.get("/people/m-1"))
     assert 'title="corrected"' in lately
@@ -234,7 +234,7 @@ def test_nobody_is_proven_only_where_each_gate_that_stood_there_has_told_everyth
     client = browse("auditor")
     address = f"/use/moment?machine={bandsaw.pk}&day={moment:%Y-%m-%d}&time={moment:%H:%M}"
     page = text(client.get(address))
-    assert "<h2>Nobody on record</h2>" in page
+    assert "<h2>No one on record</h2>" in page
     assert "1 entry is missing that may be of this moment" in page
     Store("lyon").store([used.journals["saw-2"].status(floor=3)], NOON)
     assert complete(bandsaw, moment) == (False, [("saw-1", 0), ("saw-2", 1)])  # and now it is lost

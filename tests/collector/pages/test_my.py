@@ -12,7 +12,7 @@ from fabgate import badge, wire
 from fabgate.collector.access import roster
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Badge, Block, Change, Gate, Machine, Member, Review, Training
-from fabgate.collector.pages.my import months as sums
+from fabgate.collector.pages.my import months
 from fabgate.collector.sessions import corrections
 from tests.collector.gates import NOON, Journal
 
@@ -107,9 +107,9 @@ def test_a_session_at_midnight_counts_in_the_month_of_its_end_where_the_site_is(
 
     with timezone.override("Europe/Paris"):
         used("laser", "s-1", 30, at=datetime(2026, 10, 31, 23, 30, tzinfo=UTC))  # 00:30 on 1 November
-        months = sums.last_months("m-1", NOON.date())
-    assert [(month.key, month.counted_ms) for month in months[:2]] == [("2026-11", 30 * MINUTE_MS), ("2026-10", 0)]
-    assert len(months) == 12
+        year = months.last_months("m-1", NOON.date())
+    assert [(month.key, month.counted_ms) for month in year[:2]] == [("2026-11", 30 * MINUTE_MS), ("2026-10", 0)]
+    assert len(year) == 12
 
 
 def test_who_has_no_session_yet_is_told_what_to_do(mine):
@@ -118,7 +118,7 @@ def test_who_has_no_session_yet_is_told_what_to_do(mine):
 
 def test_an_account_without_a_member_is_told_why_it_sees_nothing(browse, account):
     client = browse("desk")
-    assert "belongs to no member" in text(client.get("/my-minutes"))
+    assert "is not linked to a member" in text(client.get("/my-minutes"))
     assert client.get("/my-minutes/sessions/s-1").status_code == 404
     assert "My minutes" not in text(client.get("/me"))
 
@@ -164,7 +164,7 @@ def test_a_lost_badge_opens_nothing_from_that_moment_on(mine, ada, told):
     roster.rebuild()
     answer = mine.post("/my-minutes/lost", {"badge": row.pk}, follow=True)
     assert answer.redirect_chain == [("/my-minutes", 303)]
-    assert "declared lost" in text(answer)
+    assert "reported lost" in text(answer)
     assert "Known by 0 of the 1 gate that it concerns" in text(answer)
     row.refresh_from_db()
     assert (row.end_reason, row.ended_by) == ("lost", "ada")
@@ -201,7 +201,7 @@ def test_a_line_that_is_not_right_is_contested_in_ones_own_words(mine):
         None,
     )
     assert "I left at four." in text(answer)
-    assert "Being looked at" in text(mine.get("/my-minutes"))
+    assert "Under review" in text(mine.get("/my-minutes"))
     change = Change.objects.get(verb="review.contested")
     assert (change.actor, change.reason) == ("ada", "I left at four.")
     assert mine.post("/my-minutes/sessions/s-1", {"words": "again"}).status_code == 409
@@ -212,7 +212,7 @@ def test_what_was_decided_is_shown_and_can_be_contested_again(mine):
     mine.post("/my-minutes/sessions/s-1", {"words": "No."})
     corrections.accept(Review.objects.get(), author="maya", note="The camera shows you.")
     page = text(mine.get("/my-minutes/sessions/s-1"))
-    assert "stands as counted" in page
+    assert "kept as counted" in page
     assert "The camera shows you." in page
     assert mine.post("/my-minutes/sessions/s-1", {"words": "That was my twin."}).status_code == 303
     assert Review.objects.get().settled_at is None
@@ -224,12 +224,12 @@ def test_what_was_corrected_since_it_was_contested_is_said_to_be_so(mine):
     mine.post("/my-minutes/sessions/s-1", {"words": "That is still too much."})
     corrections.accept(Review.objects.get(), author="maya")
     for page in ("/my-minutes", "/my-minutes/sessions/s-1"):
-        assert "stands as counted" in text(mine.get(page))
+        assert "kept as counted" in text(mine.get(page))
         assert ">corrected<" not in text(mine.get(page))
     mine.post("/my-minutes/sessions/s-1", {"words": "Look again."})
     corrections.correct("s-1", "time", "30000", author="maya", reason="The other camera.")
     for page in ("/my-minutes", "/my-minutes/sessions/s-1"):
-        assert "stands as counted" not in text(mine.get(page))
+        assert "kept as counted" not in text(mine.get(page))
         assert ">corrected<" in text(mine.get(page))
 
 
@@ -244,11 +244,11 @@ def test_what_is_put_down_as_another_ones_is_said_to_whoever_contested_it(mine, 
         assert "Bob" not in shown
         assert "0:30:00" not in shown
     assert mine.post("/my-minutes/sessions/s-1", {"words": "mine"}).status_code == 404
-    assert "Not mine any more" not in text(mine.get("/my-minutes?month=2026-10"))
+    assert "No longer mine" not in text(mine.get("/my-minutes?month=2026-10"))
     bob = browse(account("member", name="bob", member=Member.objects.get(pk="m-2")))
-    assert "Not mine any more" not in text(bob.get("/my-minutes"))
+    assert "No longer mine" not in text(bob.get("/my-minutes"))
     corrections.correct("s-1", "member", "m-1", author="maya", reason="No, it was you.")
-    assert "Not mine any more" not in text(mine.get("/my-minutes"))
+    assert "No longer mine" not in text(mine.get("/my-minutes"))
     assert "0:30:00" in text(mine.get("/my-minutes/sessions/s-1"))
 
 
@@ -279,15 +279,15 @@ def test_what_a_member_contests_is_not_said_to_be_inexact(mine):
     used("laser", "s-1", 30)
     mine.post("/my-minutes/sessions/s-1", {"words": "I left at four."})
     for page in ("/my-minutes", "/my-minutes/sessions/s-1"):
-        assert "ot exactly known" not in text(mine.get(page))
+        assert "pproximate" not in text(mine.get(page))
     used("laser", "s-2", 30, uncertainty_ms=90_000)
-    assert "ot exactly known" in text(mine.get("/my-minutes/sessions/s-2"))
+    assert "pproximate" in text(mine.get("/my-minutes/sessions/s-2"))
 
 
 def test_an_auditor_who_is_a_member_reads_and_changes_nothing(browse, account, ada):
     used("laser", "s-1", 30)
     client = browse(account("auditor", member=ada))
-    assert "Not right?" not in text(client.get("/my-minutes"))
+    assert "Report a problem" not in text(client.get("/my-minutes"))
     assert client.post("/my-minutes/sessions/s-1", {"words": "no"}).status_code == 403
 
 

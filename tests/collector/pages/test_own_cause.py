@@ -15,7 +15,7 @@ from tests.collector.gates import Journal
 from tests.collector.pages.counter import a_broker, a_house, text, trained  # noqa: F401 (fixtures)
 from tests.collector.pages.used import NOON
 
-ELSE = "Somebody else at the desk has to do this for you."
+ELSE = "Someone else at the desk must do this for you."
 
 
 def grant(client, pk: str = "m-1"):

@@ -29,7 +29,7 @@ def used(database) -> Used:
 
 def test_everything_is_there(used, browse):
     shown = text(browse("auditor").get("/use/complete"))
-    assert "Everything that the gates have said until then is stored, and nothing is missing." in shown
+    assert "Everything the gates recorded until then is stored; nothing is missing." in shown
     assert "stored up to 3" in shown
 
 
@@ -39,7 +39,7 @@ def test_what_is_on_its_way_is_named_by_number(used, browse):
     last = journal.write("gate.stopping", reason="x")
     Store("lyon").store([last, journal.status(head=7)], used.now)
     shown = text(browse("auditor").get("/use/complete"))
-    assert "Awaited from: saw-1." in shown
+    assert "Waiting for: saw-1." in shown
     assert "entry 4 is awaited" in shown
     assert "entries 6 to 7 are awaited" in shown
     assert "3 entries on their way" in shown
@@ -49,7 +49,7 @@ def test_what_is_lost_is_named_by_number(used, browse):
     journal = Journal.objects.get(name="journal-saw-1")
     Hole.objects.create(journal=journal, first=412, last=415, state=Hole.LOST, found_at=NOON)
     shown = text(browse("auditor").get("/use/complete"))
-    assert "4 entries no gate has any more" in shown
+    assert "4 entries are lost" in shown
     assert "entries 412 to 415 are missing" in shown
 
 
@@ -62,15 +62,15 @@ def test_a_message_that_could_not_be_taken_is_shown_without_its_content(used, br
 
 
 def test_without_any_gate_it_says_what_will_be_here(browse):
-    assert "No gate was heard yet" in text(browse("auditor").get("/use/complete"))
+    assert "No gate has connected yet" in text(browse("auditor").get("/use/complete"))
 
 
 def test_of_a_gate_whose_clock_is_behind_it_says_when_the_last_word_arrived(used, browse):
     Gate.objects.filter(name="saw-1").update(clock_off_ms=-3_600_000)
     arrived = f"{used.now:%-d %b %Y, %H:%M}"
     shown = text(browse("auditor").get("/use/complete"))
-    assert shown.count("clock wrong: it arrived at") == 1
-    assert f"clock wrong: it arrived at {arrived}" in shown
+    assert shown.count("wrong clock; arrived at") == 1
+    assert f"wrong clock; arrived at {arrived}" in shown
 
 
 def test_the_last_word_is_never_later_than_its_arrival(used, browse):
@@ -98,7 +98,7 @@ def test_however_many_gates_there_are_as_much_is_asked(browse):
             Journal.objects.filter(pk=row.pk).update(cloned=True)
         with CaptureQueriesContext(connection) as queries:
             shown = text(client.get("/use/complete"))
-        assert shown.count("entry 3 is missing") == shown.count("entries 7 to 8 are awaited") == some.stop
+        assert shown.count("entry 3 is missing") == shown.count("waiting for entries 7 to 8") == some.stop
         assert shown.count("entry 5 is awaited") == shown.count("a copied card?") == some.stop
         asked.append(len(queries))
     assert asked[0] == asked[1]

@@ -62,7 +62,7 @@ def some(rows: Sequence[Sequence[files.Cell]], kinds: str) -> files.Table:
 
 def test_sessions_come_with_names_and_exact_milliseconds(used, browse):
     rows = table(browse("accountant").get("/use/export.csv?what=sessions"))
-    assert [(row["Session"], row["Person"], row["Time on (ms)"]) for row in rows] == [
+    assert [(row["Session"], row["Person"], row["Powered on (ms)"]) for row in rows] == [
         ("s-1", "Zoé Müller", "1799877"),
         ("s-2", "'=1+2", "1200000"),
     ]
@@ -102,7 +102,7 @@ def test_what_is_still_open_belongs_to_days_that_are_not_over(used, browse):
 
 def test_a_sheet_has_the_same_with_numbers_as_numbers_and_no_formula(used, browse):
     rows = sheet(browse("accountant").get("/use/export.xlsx?what=sessions"))
-    assert [(row["Session"], row["Person"], row["Time on (ms)"]) for row in rows] == [
+    assert [(row["Session"], row["Person"], row["Powered on (ms)"]) for row in rows] == [
         ("s-1", "Zoé Müller", 1_799_877),
         ("s-2", "=1+2", 1_200_000),
     ]
@@ -120,11 +120,11 @@ def test_a_sheet_has_dates_and_durations_that_a_spreadsheet_can_count_with(used,
     for name, moment in (("Started (local)", NOON), ("Ended (local)", NOON + 30 * MINUTE)):
         assert first[name].value == moment.replace(tzinfo=None)
         assert (first[name].is_date, first[name].number_format) == (True, "yyyy-mm-dd hh:mm:ss")
-    assert abs(first["Time on"].value - timedelta(milliseconds=1_799_877)) < timedelta(milliseconds=1)
-    assert (first["Time on"].number_format, first["Time on (ms)"].value) == ("[h]:mm:ss", 1_799_877)
+    assert abs(first["Powered on"].value - timedelta(milliseconds=1_799_877)) < timedelta(milliseconds=1)
+    assert (first["Powered on"].number_format, first["Powered on (ms)"].value) == ("[h]:mm:ss", 1_799_877)
     assert first["Started (UTC)"].value == NOON.isoformat(timespec="milliseconds")
     assert still["Ended (local)"].value is None
-    assert table(client.get("/use/export.csv"))[0]["Time on"] == "0:29:59"
+    assert table(client.get("/use/export.csv"))[0]["Powered on"] == "0:29:59"
 
 
 def sheet_cells(page: Any, row: int) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def test_a_moment_in_a_sheet_is_the_local_one_to_the_millisecond(tmp_path, iso, 
     ("query", "name"),
     [
         ("first=2026-11-01&last=2026-11-30", "lyon-sessions-2026-11-01--2026-11-30"),
-        ("period=all", f"lyon-sessions-at-any-time-{date.today()}"),  # noqa: DTZ011 (the site's zone is UTC in tests)
+        ("period=all", f"lyon-sessions-all-time-{date.today()}"),  # noqa: DTZ011 (the site's zone is UTC in tests)
         ("what=usage&month=2026-02", "lyon-usage-2026-02-01--2026-02-28"),
         ("what=refusals&first=2026-11-01&last=2026-11-02", "lyon-refusals-2026-11-01--2026-11-02"),
     ],
@@ -224,7 +224,7 @@ def test_each_column_holds_what_it_says(used, what):
 
 def test_a_session_that_ends_while_the_file_is_written_stands_in_it_once(used):
     used.begin("s-now", "m-1", used.now - MINUTE)
-    form = tables._AnySessions(QueryDict("period=all"))
+    form = tables._UnlimitedSessions(QueryDict("period=all"))
     assert form.is_valid(), form.errors
     rows = iter(tables._sessions(form).rows)
     found = [next(rows)]
@@ -247,7 +247,7 @@ def test_a_refusal_whose_time_nobody_knows_is_not_told_as_if_it_were_known(used,
     used.refuse("e" * 64, "m-2", used.now, "expired", gate="lathe-1")
     client = browse("accountant")
     rows = table(client.get("/use/export.csv?what=refusals"))
-    assert [(row["Badge"], row["Time not known, heard of then"]) for row in rows] == [
+    assert [(row["Badge"], row["Time unknown, received then"]) for row in rows] == [
         ("b" * 8, ""),
         ("e" * 8, "yes"),
     ]
@@ -375,11 +375,11 @@ def test_a_file_of_usage_has_the_lines_of_the_page_and_names_only_where_the_page
     assert [[str(row[head]) for head in heads] for row in rows] == [
         [text.lstrip("'") if form == "xlsx" else text for text in line] for line in lines
     ]
-    assert [int(row["Time on (ms)"]) for row in rows] == [1_799_877, 1_200_000]
+    assert [int(row["Powered on (ms)"]) for row in rows] == [1_799_877, 1_200_000]
     assert (NAMES & rows[0].keys()) == (NAMES & set(heads))
     shown = client.get(f"/use/usage?{query}").context["lines"]
     assert [(line["ms"], line["sessions"]) for line in shown] == [
-        (str(row["Time on (ms)"]), str(row["Sessions"])) for row in rows
+        (str(row["Powered on (ms)"]), str(row["Sessions"])) for row in rows
     ]
     if not NAMES & set(heads):
         assert not any("Müller" in str(value) or value == "m-1" for row in rows for value in row.values())
@@ -387,7 +387,7 @@ def test_a_file_of_usage_has_the_lines_of_the_page_and_names_only_where_the_page
 
 def test_refusals_come_with_every_reason(used, browse):
     (row,) = table(browse("accountant").get("/use/export.csv?what=refusals"))
-    assert (row["Person"], row["Why not"], row["Badge"]) == (
+    assert (row["Person"], row["Reason"], row["Badge"]) == (
         "Zoé Müller",
         "Membership over, training missing",
         "bbbbbbbb",
@@ -399,7 +399,7 @@ def test_heads_and_words_are_in_the_language_of_the_account(used, browse, accoun
     with translation.override("en"):  # the file is made while it is sent, when nobody's language is in force any more
         rows = table(response)
     assert rows[0]["Durée (ms)"] == "1799877"
-    assert rows[0]["Pourquoi elle a fini"] == "Badge présenté"
+    assert rows[0]["Motif de fin"] == "Badge présenté"
     assert rows[0]["Personne"] == "Zoé Müller"
 
 
@@ -427,12 +427,12 @@ def test_more_rows_than_a_sheet_has_are_refused_with_what_to_do(used, browse, mo
     monkeypatch.setattr(files, "MAX_ROWS", 2)
     response = browse("accountant").get("/use/export.xlsx")
     assert response.status_code == 400
-    assert "take them as CSV" in response.content.decode()
+    assert "export CSV" in response.content.decode()
     assert not Change.objects.filter(verb="data.exported").exists()
 
 
 @pytest.mark.parametrize(
-    ("language", "column", "said"), [("en", "Corrected", "Payer, Time on"), ("fr", "Corrigée", "Payeur, Durée")]
+    ("language", "column", "said"), [("en", "Corrected", "Payer, Powered on"), ("fr", "Corrigée", "Payeur, Durée")]
 )
 def test_what_was_put_right_is_said_in_the_language_of_the_file(used, browse, language, column, said):
     for field, value in ((Correction.TIME, "60000"), (Correction.PAYER, "m-3")):

@@ -14,7 +14,7 @@ from fabgate import wire
 from fabgate.collector.db import audit
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Badge, Change, Gate, Grant, Hole, Journal, Machine, Training, UsageSession
-from fabgate.collector.pages.use.moment import answer as then
+from fabgate.collector.pages.use.moment import answer as moment_answer
 from fabgate.collector.sessions import corrections
 from tests.collector.pages.used import BOOTED, MINUTE, NOON, Used, machine, text
 
@@ -34,7 +34,7 @@ def asked(at: datetime, name: str = "bandsaw") -> str:
 
 
 def answer(at: datetime) -> dict:
-    return then.answer(Machine.objects.get(name="bandsaw"), at)
+    return moment_answer.answer(Machine.objects.get(name="bandsaw"), at)
 
 
 def granted(**more) -> Grant:
@@ -83,7 +83,7 @@ def test_an_open_session_covers_now_while_its_gate_is_heard_and_perhaps_what_cam
     assert covered() == [("Zoé Petit", ""), ("Zoé Petit", ""), ("Zoé Petit", "unheard")]
     shown = text(browse("auditor").get(asked(used.now)))
     assert "Was using it" not in shown
-    assert f"It was open when the gate was last heard of, {began + 120 * MINUTE:%-d %b %Y, %H:%M};" in shown
+    assert f"The session was open when the gate was last online, {began + 120 * MINUTE:%-d %b %Y, %H:%M};" in shown
     # Another session is at the machine by now: the end of this one is on its way.
     Gate.objects.filter(name="saw-1").update(session="s-4", seen_at=used.now)
     assert covered()[1:] == [("Zoé Petit", "unheard")] * 2
@@ -92,7 +92,7 @@ def test_an_open_session_covers_now_while_its_gate_is_heard_and_perhaps_what_cam
 def test_of_a_moment_that_has_not_come_yet_nothing_else_is_said(used, browse):
     used.begin("s-3", "m-3", used.now - 5 * MINUTE)
     shown = text(browse("auditor").get(asked(used.now + timedelta(hours=2))))
-    assert "This moment has not come yet." in shown
+    assert "This moment is in the future." in shown
     for word in ("Was using it", "Zoé Petit", "Before and after", "No session on record", "data-print"):
         assert word not in shown
 
@@ -121,7 +121,7 @@ def test_a_session_dated_before_its_gates_first_day_may_have_been_at_any_moment_
     for at in (NOON - timedelta(days=90), used.now + MINUTE):
         assert answer(at)["covers"] == []
     shown = text(browse("auditor").get(asked(NOON + 95 * MINUTE)))
-    assert "gave a date before the gate" in shown
+    assert "showed a date before the gate" in shown
     assert "was synchronised at the start and at the end" not in shown
 
 
@@ -137,12 +137,12 @@ def test_a_session_without_a_date_may_cover_what_it_lies_between(used):
 @pytest.mark.parametrize(
     ("more", "held", "told"),
     [
-        ({}, True, "held"),
+        ({}, True, "valid"),
         ({"created_at": NOON + timedelta(days=1)}, False, "not yet on record"),
-        ({"revoked_on": NOON.date(), "reason": "x"}, False, "taken back"),
+        ({"revoked_on": NOON.date(), "reason": "x"}, False, "revoked"),
         ({"until": NOON.date() - timedelta(days=1)}, False, "expired"),
-        ({"since": NOON.date() + timedelta(days=1)}, False, "did not hold"),
-        ({"stage": "suspended"}, False, "did not hold"),
+        ({"since": NOON.date() + timedelta(days=1)}, False, "not valid"),
+        ({"stage": "suspended"}, False, "not valid"),
         ({"revoked_on": NOON.date() + timedelta(days=1), "reason": "an accident"}, True, "an accident"),
     ],
 )
@@ -185,7 +185,7 @@ def test_a_person_who_was_corrected_since_is_told_with_who_was_recorded(used, br
     corrections.correct("s-1", "member", "m-3", author="eve", reason="x")
     shown = text(browse("auditor").get(asked(NOON + 10 * MINUTE)))
     assert "<h2>Zoé Petit</h2>" in shown
-    assert "Zoé Müller; who it was has been corrected since" in shown
+    assert "Zoé Müller; the person was corrected later" in shown
 
 
 def test_a_lock_is_told_with_who_set_it_and_why(used, browse):
@@ -198,7 +198,7 @@ def test_a_lock_is_told_with_who_set_it_and_why(used, browse):
     assert f"at {set_at:%H:%M:%S} by eve" in shown
     lifted = audit.record("eve", "machine.unlocked", row)
     Change.objects.filter(pk=lifted.pk).update(at=set_at + MINUTE)
-    assert then.answer(row, moment)["locks"]["now"] is None
+    assert moment_answer.answer(row, moment)["locks"]["now"] is None
     assert answer(NOON)["locks"]["now"] is None
 
 
@@ -246,8 +246,8 @@ def test_a_refusal_is_told_of_the_machine_at_which_it_was(used):
     used.refuse("badge-m-1", "m-1", NOON + 12 * MINUTE, "in-use")
     here, there = (Machine.objects.get(name=name) for name in ("bandsaw", "lathe"))
     at = NOON + 20 * MINUTE
-    assert [row["who"] for row in then.answer(here, at)["refusals"]] == ["Zoé Petit"]
-    assert [row["who"] for row in then.answer(there, at)["refusals"]] == ["Zoé Müller"]
+    assert [row["who"] for row in moment_answer.answer(here, at)["refusals"]] == ["Zoé Petit"]
+    assert [row["who"] for row in moment_answer.answer(there, at)["refusals"]] == ["Zoé Müller"]
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_a_machine_that_nobody_has_used_and_that_has_no_gate_has_its_page(used, 
     new = Machine.objects.create(name="new", title="New")
     response = browse("auditor").get(asked(NOON, "new"))
     assert response.status_code == 200
-    assert "No gate stood beside this machine at that moment." in text(response)
+    assert "This machine had no gate at that moment." in text(response)
     assert new.title in text(response)
 
 
@@ -279,7 +279,7 @@ def test_a_moment_is_asked_for_to_the_second_and_told_so(used, browse):
     second = timedelta(seconds=1)
     used.begin("s-3", "m-3", NOON + 90 * MINUTE + 30 * second)
     used.end("s-3", "m-3", NOON + 90 * MINUTE + 50 * second, 20_000)
-    for at, who in ((29, "Nobody"), (31, "Zoé Petit"), (51, "Nobody on record")):
+    for at, who in ((29, "Nobody"), (31, "Zoé Petit"), (51, "No one on record")):
         moment = NOON + 90 * MINUTE + at * second
         shown = text(client.get(f"{asked(moment)}:{at}"))
         assert f"<h2>{who}</h2>" in shown
@@ -294,7 +294,7 @@ def test_the_page_of_a_session_leads_to_the_second_in_which_it_began(used, brows
 
 
 def test_the_page_asks_first(used, browse):
-    assert "One machine and one moment" in text(browse("auditor").get("/use/moment"))
+    assert "Choose a machine and a moment" in text(browse("auditor").get("/use/moment"))
 
 
 @pytest.fixture
@@ -318,7 +318,7 @@ def test_of_an_hour_that_came_twice_both_moments_can_be_asked(night, browse):
     first, second = client.get(asked), client.get(f"{asked}&fold=1")
     assert [cover.who for cover in first.context["covers"]] == ["Zoé Müller"]
     assert [cover.who for cover in second.context["covers"]] == ["Bjørn Sørensen"]
-    assert "02:30:00 came twice" in text(first)
+    assert "02:30:00 occurred twice" in text(first)
     assert "at 02:30:00 (UTC+02:00)" in text(first)
     assert "at 02:30:00 (UTC+01:00)" in text(second)
     assert "02:10:00</time> (UTC+01:00)" in text(second)
@@ -343,6 +343,6 @@ def test_a_session_of_the_second_hour_asks_for_the_second_moment(night, browse):
 def test_a_time_that_the_clocks_left_out_is_said_to_be_none(used, in_paris, browse):
     answer = browse("auditor").get(f"/use/moment?machine={machine()}&day=2025-03-30&time=02:30")
     assert answer.status_code == 400
-    assert "This time never was" in text(answer)
+    assert "This time did not exist" in text(answer)
     assert "01:30 (UTC+01:00) or 03:30 (UTC+02:00)" in text(answer)
     assert "Nobody" not in text(answer)

@@ -26,7 +26,7 @@ def used(database) -> Used:
 
 
 def listed(response) -> list[str]:
-    return re.findall(r"<td data-label=\"Why not\">([^<]*)</td>", response.content.decode())
+    return re.findall(r"<td data-label=\"Reason\">([^<]*)</td>", response.content.decode())
 
 
 def test_refusals_are_listed_with_every_reason_the_newest_first(used, browse):
@@ -67,7 +67,7 @@ def test_where_the_clock_was_wrong_lists_and_files_go_by_when_it_was_received(us
     assert client.get("/use/refusals").context["strangers"][0]["last"] == NOON + 2 * MINUTE
     rows = list(csv.DictReader(io.StringIO(body(client.get("/use/export.csv?what=refusals")).decode("utf-8-sig"))))
     late = f"{NOON + 4 * MINUTE:%Y-%m-%dT%H:%M:%S}.000+00:00"
-    assert [row["Received where the clock was wrong (UTC)"] for row in rows] == ["", "", "", late]
+    assert [row["Received, if the clock was wrong (UTC)"] for row in rows] == ["", "", "", late]
     assert rows[-1]["When (UTC)"].startswith("2016-")
 
 
@@ -170,4 +170,4 @@ def test_reasons_of_the_same_words_are_one_choice_that_finds_them_all(used, brow
 
 
 def test_an_empty_list_says_so(browse):
-    assert "Nobody was refused" in text(browse("accountant").get("/use/refusals"))
+    assert "No refusals in this period" in text(browse("accountant").get("/use/refusals"))

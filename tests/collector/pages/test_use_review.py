@@ -60,8 +60,8 @@ def plain(client: Any, page: str) -> str:
 @pytest.mark.parametrize(
     ("lang", "said"),
     [
-        ("en", "What to do: let the gate's clock synchronise. On the gate, “timedatectl” says whether"),
-        ("fr", "Que faire : laissez l'horloge de la borne se synchroniser. Sur la borne, « timedatectl » dit"),
+        ("en", "What to do: let the gate's clock synchronise. On the gate, “timedatectl” shows whether"),
+        ("fr", "Que faire : laissez l'horloge de la borne se synchroniser. Sur la borne, « timedatectl » montre"),
     ],
 )
 def test_sessions_of_a_clock_that_was_never_right_say_what_to_do(used, browse, account, lang, said):
@@ -80,7 +80,7 @@ def test_sessions_of_a_clock_that_was_never_right_say_what_to_do(used, browse, a
     [
         (
             "en",
-            "What to do: compare the gate's clock with one that is right. On the gate, “timedatectl” shows its time",
+            "What to do: compare the gate's clock with a correct one. On the gate, “timedatectl” shows the time",
         ),
         ("fr", "Que faire : comparez l'horloge de la borne à une horloge juste. Sur la borne, « timedatectl » montre"),
     ],
@@ -129,7 +129,7 @@ def test_several_are_settled_at_once_with_author_and_note(used, browse):
     assert Change.objects.filter(verb="review.accepted").count() == 2
     shown = text(client.get("/use/review"))
     assert "2 sessions are settled." in shown
-    assert "1 more waits." in shown
+    assert "1 more to review." in shown
 
 
 def given_away(used: Used) -> list[int]:
@@ -195,7 +195,7 @@ def test_what_somebody_else_settled_meanwhile_stays_and_the_rest_is_settled(used
     client.post("/use/review", {"decision": "favour", "review": chosen})
     by = dict(Review.objects.filter(pk__in=chosen).values_list("session", "settled_by"))
     assert by == {"s-1": "manager", "s-2": "accountant"}
-    assert "1 had been settled or contested meanwhile, and stays so." in text(client.get("/use/review"))
+    assert "1 was already settled or contested by someone else and is unchanged." in text(client.get("/use/review"))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_nobody_settles_what_is_about_them_and_nothing_else_is_settled_with_it(u
     client = browse(account("accountant", member_id="m-1"))
     response = client.post("/use/review", {"decision": "favour", "review": rows("s-2", "s-1")})
     assert response.status_code == 400
-    assert "Zoé Müller: somebody else at the desk has to do this for you." in text(response)
+    assert "Zoé Müller: someone else at the desk must do this for you." in text(response)
     assert not Review.objects.exclude(settled_at=None).exists()
     assert client.post("/use/review", {"decision": "favour", "review": rows("s-2")}).status_code == 303
 
@@ -247,7 +247,7 @@ def test_what_is_about_who_looks_has_nothing_to_tick(used, browse, account):
     assert f'value="{second}"' in page
     Review.objects.filter(session="s-2").delete()
     page = text(browse(account("accountant", "other", member_id="m-1")).get("/use/review"))
-    assert "Somebody else at the desk has to do this for you." in page
+    assert "Someone else at the desk must do this for you." in page
     assert 'href="/use/s-1#correct"' not in page
     assert 'href="/use/s-3#correct"' in page
 

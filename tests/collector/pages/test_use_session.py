@@ -66,7 +66,7 @@ def test_the_evidence_says_on_what_ground_with_trainer_and_what_became_of_it(use
     used.begin("s-2", "m-1", NOON + 60 * MINUTE, basis=basis, supervisor="m-2", roster=version)
     used.end("s-2", "m-1", NOON + 70 * MINUTE, 600_000)
     shown = text(browse("auditor").get("/use/s-2"))
-    for word in ("Saws", "with a supervisor", "trainer Maya", "Bjørn Sørensen", "11:00", "old then"):
+    for word in ("Saws", "with a supervisor", "trainer Maya", "Bjørn Sørensen", "11:00", "outdated"):
         assert word in shown
     assert "by Eve Petit: an accident" in shown
 
@@ -91,7 +91,7 @@ def test_a_training_that_had_this_number_only_after_a_restore_is_not_the_evidenc
     client = browse("auditor")
     for address in ("/use/s-2", f"/use/moment?machine={machine()}&day={NOON:%Y-%m-%d}&time=13:05:00"):
         shown = text(client.get(address))
-        assert "the training on record then is not in this database any more" in shown
+        assert "the recorded training is no longer in this database" in shown
         assert "<strong>Saws</strong>" not in shown
 
 
@@ -184,7 +184,7 @@ def test_two_of_one_name_are_told_apart_in_the_choice_in_the_history_and_in_the_
     form = client.get("/use/s-1").context["form"]
     assert (form["member"].value(), form["payer"].value()) == ("Zoé Müller (m-1)", "Zoé Müller (m-1)")
     unchanged = {"member": "Zoé Müller (m-1)", "payer": "Zoé Müller (m-1)"}
-    assert "Nothing is different" in text(client.post("/use/s-1", corrected(**unchanged)))
+    assert "Nothing has changed." in text(client.post("/use/s-1", corrected(**unchanged)))
     told = text(client.post("/use/s-1", corrected(**unchanged | {"member": "zoé müller"})))
     assert "Whom of these: Zoé Müller (m-1), zoe MULLER (m-5)?" in told
     assert client.post("/use/s-1", corrected(**unchanged | {"member": "zoe MULLER (m-5)"})).status_code == 303
@@ -208,15 +208,15 @@ def test_the_milliseconds_stay_when_nobody_changes_the_time(used, browse):
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({}, "Nothing is different"),
-        ({"time": "soon"}, "Write hours, minutes and seconds"),
-        ({"time": "-1"}, "Write hours, minutes and seconds"),
-        ({"time": "500:00:00"}, "it lasted 0:30:00: no longer can it have been on"),
-        ({"time": "0:30:01"}, "it lasted 0:30:00"),
-        ({"time": "31"}, "it lasted 0:30:00"),
+        ({}, "Nothing has changed."),
+        ({"time": "soon"}, "Enter hours, minutes and seconds"),
+        ({"time": "-1"}, "Enter hours, minutes and seconds"),
+        ({"time": "500:00:00"}, "Enter at most 0:30:00: from start to end"),
+        ({"time": "0:30:01"}, "Enter at most 0:30:00"),
+        ({"time": "31"}, "Enter at most 0:30:00"),
         ({"time": ""}, "This field is required."),
-        ({"member": "nobody"}, "Nobody is called “nobody”."),
-        ({"member": "zoe"}, "Whom of these: Zoé Müller (m-1), Zoé Petit (m-3)?"),
+        ({"member": "nobody"}, "No one is called “nobody”."),
+        ({"member": "zoe"}, "Several people match: Zoé Müller (m-1), Zoé Petit (m-3)."),
         ({"purpose": "fun"}, "Select a valid choice"),
         ({"time": "1", "reason": " "}, "This field is required."),
         ({"time": "1", "reason": "x" * 201}, "at most 200 characters"),
@@ -234,7 +234,7 @@ def test_what_was_uncertain_can_have_been(used, browse):
     used.end("s-2", "m-1", NOON + 61 * MINUTE, 45_000, reason="power-loss", uncertainty_ms=60_000)
     client = browse("accountant")
     told = text(client.post("/use/s-2", corrected(time="0:02:01")))
-    assert "uncertainty included, it lasted 0:02:00" in told
+    assert "Enter at most 0:02:00: from start to end, uncertainty included" in told
     assert client.post("/use/s-2", corrected(time="0:02:00")).status_code == 303
 
 
@@ -244,7 +244,7 @@ def test_what_the_gate_counted_itself_can_have_been_whatever_became_of_its_clock
     client = browse("accountant")
     client.post("/use/s-2", corrected(time="0:01:00"))
     assert client.post("/use/s-2", corrected(time="0:10:00")).status_code == 303
-    assert "it lasted 0:10:00" in text(client.post("/use/s-2", corrected(time="0:10:01")))
+    assert "Enter at most 0:10:00" in text(client.post("/use/s-2", corrected(time="0:10:01")))
 
 
 @pytest.mark.parametrize(("rules", "most"), [({"max_s": 7200}, "2:00:00"), ({}, "24:00:00")])
@@ -252,7 +252,7 @@ def test_of_a_session_without_dates_no_more_counts_than_its_machine_stays_on(use
     Machine.objects.filter(name="bandsaw").update(rules=rules)
     UsageSession.objects.update(not_before=NOON - 90 * MINUTE, not_after=NOON + 3000 * MINUTE)
     client = browse("accountant")
-    assert f"write at most {most}" in text(client.post("/use/s-1", corrected(time="24:00:01")))
+    assert f"enter at most {most}" in text(client.post("/use/s-1", corrected(time="24:00:01")))
     assert client.post("/use/s-1", corrected(time=most)).status_code == 303
 
 
@@ -262,13 +262,13 @@ def test_a_time_that_is_put_right_is_said_before_and_after(used, browse):
     client = browse("accountant")
     assert "1:25 is 1 hour 25 minutes" in text(client.get("/use/s-2"))
     said = text(client.post("/use/s-2", corrected(time="0:30"), follow=True))
-    assert "the time on was 0:00:45, and is 0:30:00 from now on" in said
+    assert "the duration was 0:00:45 and is now 0:30:00" in said
 
 
 def test_an_open_session_has_no_form_and_takes_no_correction(used, browse):
     used.begin("s-2", "m-1", NOON + 60 * MINUTE)
     client = browse("accountant")
-    assert "Put it right" not in text(client.get("/use/s-2"))
+    assert "Correct this session" not in text(client.get("/use/s-2"))
     response = client.post("/use/s-2", corrected(time="0:01:00"))
     assert response.status_code == 400
     assert not Correction.objects.exists()
@@ -276,7 +276,7 @@ def test_an_open_session_has_no_form_and_takes_no_correction(used, browse):
 
 def test_an_auditor_sees_no_form_and_may_not_correct(used, browse):
     client = browse("auditor")
-    assert "Put it right" not in text(client.get("/use/s-1"))
+    assert "Correct this session" not in text(client.get("/use/s-1"))
     assert client.post("/use/s-1", corrected(time="0:01:00")).status_code == 403
 
 
@@ -286,7 +286,7 @@ def test_what_was_to_be_looked_at_says_so_until_it_is_settled(used, browse):
     assert "End uncertain." in text(client.get("/use/s-2"))
     client.post("/use/s-2", corrected(time="0:06:00"))
     assert Review.objects.get().decision == Review.CORRECTED
-    assert "and was settled on" in text(client.get("/use/s-2"))
+    assert "settled on" in text(client.get("/use/s-2"))
 
 
 def test_a_member_without_a_name_is_called_by_their_number(used, browse):
@@ -317,7 +317,7 @@ def test_nobody_corrects_their_own_session_nor_one_that_they_pay_for(used, brows
     assert not Correction.objects.exists()
     page = client.get("/use/s-1")
     assert page.context["form"] is None
-    assert "Somebody else at the desk has to do this for you." in text(page)
+    assert "Someone else at the desk must do this for you." in text(page)
     used.session("s-2", "m-2", NOON + 60 * MINUTE, 30)
     UsageSession.objects.filter(pk="s-2").update(payer="m-1")
     assert client.post("/use/s-2", corrected(member="Bjørn Sørensen")).status_code == 403
@@ -353,7 +353,7 @@ def test_a_clock_that_was_set_in_the_session_is_told(used, browse):
     ended = journal.end("s-2", 1000, time=NOON + MINUTE)
     Store("lyon").store([ended], used.now)
     assert UsageSession.objects.get(id="s-2").review == "clock"
-    assert "was set while the session went on" in text(browse("auditor").get("/use/s-2"))
+    assert "was set during the session" in text(browse("auditor").get("/use/s-2"))
 
 
 def test_a_correction_does_not_undo_one_that_its_form_did_not_show(used, browse):

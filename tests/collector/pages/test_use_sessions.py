@@ -87,13 +87,13 @@ def test_more_than_a_month_of_everybody_is_refused_with_what_to_do(used, browse)
     for query in ("period=all", "first=2020-01-01&last=2020-03-01"):
         response = client.get(f"/use?{query}")
         assert response.status_code == 400
-        assert "choose one of them too" in text(response)
+        assert "choose a person or a machine" in text(response)
 
 
 def test_a_name_that_fits_several_people_offers_them(used, browse):
     response = browse("accountant").get("/use?member=zoe")
     assert response.status_code == 400
-    assert "Whom do you mean?" in text(response)
+    assert "Which person?" in text(response)
     assert "?member=m-1" in text(response)
     assert "?member=m-3" in text(response)
     assert response.context["form"].several == [("m-1", "Zoé Müller"), ("m-3", "Zoé Petit")]
@@ -110,12 +110,12 @@ def test_those_of_one_name_are_offered_with_their_numbers(used, browse):
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("member=nobody", "Nobody is called “nobody”."),
+        ("member=nobody", "No one is called “nobody”."),
         ("machine=99", "Select a valid choice"),
         ("reason=fun", "Select a valid choice"),
         ("period=own", "Choose a first or a last day."),
         ("first=2026-13-01", "Enter a valid date."),
-        ("first=2026-02-02&last=2026-02-01", "This day lies before the first one."),
+        ("first=2026-02-02&last=2026-02-01", "The last day is before the first."),
         ("first=1026-02-02&last=2026-02-01", "Choose a year between 2000 and 2199."),
         ("before=x", "open the list again from its beginning"),
     ],
@@ -150,7 +150,7 @@ def test_pages_follow_each_other_without_a_gap(used, browse):
 
 def test_an_empty_list_says_what_to_do(browse):
     client = browse("accountant")
-    assert "As soon as somebody taps a badge" in text(client.get("/use"))
+    assert "as soon as someone taps a badge" in text(client.get("/use"))
     assert "Show the last 31 days" in text(client.get("/use?period=today"))
 
 

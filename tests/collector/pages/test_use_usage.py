@@ -77,7 +77,7 @@ def test_only_what_was_chosen_is_summed(used, browse):
     assert lines(client.get(f"/use/usage?{DAYS}&member=bjorn"))[-1] == ("Total", "1", "0:20:00")
     assert lines(client.get(f"/use/usage?{DAYS}&machine={machine()}"))[-1] == ("Total", "2", "0:40:00")
     assert lines(client.get(f"/use/usage?{DAYS}&category=student"))[-1] == ("Total", "2", "0:40:00")
-    assert "Nobody used anything" in text(client.get(f"/use/usage?{DAYS}&category=+"))
+    assert "No sessions in this period" in text(client.get(f"/use/usage?{DAYS}&category=+"))
 
 
 def test_a_category_that_is_written_as_a_dash_is_not_taken_for_none(used, browse):
@@ -98,7 +98,7 @@ def test_a_correction_counts_in_the_sums(used, browse):
 def test_uncertain_minutes_are_flagged_and_the_page_says_on_which_day_they_count(used, browse):
     shown = text(browse("accountant").get(f"/use/usage?{DAYS}"))
     assert "1, up to 0:15:00 more" in shown
-    assert "Minutes count on the day on which their session ended." in shown
+    assert "Time counts on the day its session ended." in shown
 
 
 def test_the_chart_has_every_day_and_its_numbers_as_text(used, browse):
@@ -109,7 +109,7 @@ def test_the_chart_has_every_day_and_its_numbers_as_text(used, browse):
     told = json.loads(found[1])
     assert told["hours"] == [0, 0, 1]
     assert len(told["labels"]) == 3
-    assert "As numbers" in text(response)
+    assert "As a table" in text(response)
 
 
 def test_long_periods_have_bars_by_week_and_by_month(used):
@@ -136,7 +136,7 @@ def test_the_longest_lines_are_the_first_of_all_of_them(used, by):
     for most in (1, 2, 9):
         found = sums.longest(rows, by, most)
         assert found.lines == every[:most]
-        assert found.found == len(every)
+        assert found.total_lines == len(every)
         assert found.total[4:] == tuple(map(sum, zip(*(line[4:] for line in every), strict=True)))
     assert sums.longest(rows.filter(used_by="nobody"), by, 9) == ([], sums.Line("", "", "", "", 0, 0, 0, 0, 0), 0)
 
@@ -161,8 +161,8 @@ def test_whole_months_are_read_as_such_and_say_what_their_days_do(used, years, d
     form = UsageForm(QueryDict(f"first={first:%Y-%m-%d}&last={last:%Y-%m-%d}"))
     assert form.is_valid(), form.errors
     days = UsageDay.between(form.period.first, form.period.last)
-    assert (form.narrowed().model, form.by_bar().model) == (model, bars)
-    assert sums.lines(form.narrowed(), sums.BOTH) == sums.lines(days, sums.BOTH) != []
+    assert (form.filtered().model, form.by_bar().model) == (model, bars)
+    assert sums.lines(form.filtered(), sums.BOTH) == sums.lines(days, sums.BOTH) != []
     assert sums.bars(form.by_bar(), form.period) == sums.bars(days, form.period)
     assert sum(sums.bars(days, form.period)["ms"]) == sum(line.counted_ms for line in sums.lines(days, sums.BOTH))
 
@@ -203,10 +203,10 @@ def test_without_anything_chosen_it_is_this_month_with_its_neighbours(used, brow
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("month=soon", "Write year and month, such as 2026-11."),
-        ("month=2026-13", "Write year and month, such as 2026-11."),
-        ("first=2026-01-01", "Choose this day too."),
-        ("first=2026-01-02&last=2026-01-01", "This day lies before the first one."),
+        ("month=soon", "Enter year and month, such as 2026-11."),
+        ("month=2026-13", "Enter year and month, such as 2026-11."),
+        ("first=2026-01-01", "Choose this day as well."),
+        ("first=2026-01-02&last=2026-01-01", "The last day is before the first."),
         ("first=1026-01-02&last=2026-01-01", "Choose days between 2000 and 2199"),
         ("by=colour", "Select a valid choice"),
         ("member=nobody", "Nobody is called"),

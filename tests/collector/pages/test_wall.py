@@ -122,9 +122,9 @@ def test_a_badge_that_somebody_has_by_now_is_theirs(kind):
 
 
 def test_a_gate_without_mains_or_process_or_roster_is_told_apart():
-    assert (machine(state="no-power").state, machine(state="no-power").word) == ("silent", "No mains")
+    assert (machine(state="no-power").state, machine(state="no-power").word) == ("silent", "No mains power")
     assert (machine(state="not-running").state, machine(state="not-running").word) == ("silent", "Gate not running")
-    assert (machine(state="not-ready").state, machine(state="not-ready").word) == ("starting", "Gate starts")
+    assert (machine(state="not-ready").state, machine(state="not-ready").word) == ("starting", "Gate starting")
     assert (machine(state="in-use").state, machine(state="in-use").word) == ("in-use", "")
 
 
@@ -146,15 +146,15 @@ def test_a_refusal_names_whoever_is_known_and_every_reason():
 @pytest.mark.parametrize(
     ("found", "state", "text"),
     [
-        ({}, "ok", "No session has ended yet; every entry is at the collector"),
+        ({}, "ok", "No session has ended yet; the collector has every entry"),
         (
             {"sessions": 1, "energised_ms": 61_000},
             "ok",
             "1 session, 0:01:01: journal, collector and the power seen from outside agree",
         ),
-        ({"sessions": 2, "waiting": 1}, "warn", "1 entry is kept here until the collector has it"),
-        ({"waiting": 3}, "warn", "3 entries are kept here until the collector has them"),
-        ({"waiting": 3, "wrong": ["a", "b"]}, "bad", "The books disagree: a; b"),
+        ({"sessions": 2, "waiting": 1}, "warn", "1 entry waits here for the collector"),
+        ({"waiting": 3}, "warn", "3 entries wait here for the collector"),
+        ({"waiting": 3, "wrong": ["a", "b"]}, "bad", "The records disagree: a; b"),
     ],
 )
 def test_the_books_are_told_in_one_line(found, state, text):
@@ -168,8 +168,8 @@ def test_the_books_are_told_in_one_line(found, state, text):
         (0, True, "right", True),
         (3600, True, "1:00:00 fast", False),
         (-90, True, "0:01:30 slow", False),
-        (-90, False, "nobody has told it the time yet", False),
-        (0, False, "nobody has told it the time yet", False),
+        (-90, False, "not set yet", False),
+        (0, False, "not set yet", False),
     ],
 )
 def test_a_clock_is_right_or_how_far_it_is_off(ahead_s, synced, text, right):

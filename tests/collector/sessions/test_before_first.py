@@ -257,7 +257,11 @@ def test_what_it_marks_is_uncertain_in_files_in_lists_and_for_whoever_bills():
     assert form.is_valid()
     table = tables._sessions(form)
     (row,) = (dict(zip([column.head for column in table.columns], row, strict=True)) for row in table.rows)
-    assert (row["Uncertain"], row["To review"], row["Time on (ms)"]) == ("yes", "Dated before its gate", 1_000)
+    assert (row["Uncertain"], row["To review"], row["Powered on (ms)"]) == (
+        "yes",
+        "Dated before the gate existed",
+        1_000,
+    )
     told = sessions.sessions(None, after="0", limit=10)["sessions"]  # type: ignore[arg-type]  # it looks at no request
     assert [(one["session"], one["review"]) for one in told] == [("s-1", "before-first")]
     out = io.StringIO()

@@ -292,14 +292,14 @@ def test_what_cannot_be_is_uncertain_in_files_in_lists_and_for_whoever_bills(jou
     Member.objects.create(id="m-1", name="Ada")
     overlapping(journal)
     store(*journal.messages())
-    form = tables._AnySessions(QueryDict("period=all"))
+    form = tables._UnlimitedSessions(QueryDict("period=all"))
     assert form.is_valid()
     table = tables._sessions(form)
     heads = [column.head for column in table.columns]
     rows = {row[0]: dict(zip(heads, row, strict=True)) for row in table.rows}
-    assert {pk: (row["Uncertain"], row["To review"], row["Time on (ms)"]) for pk, row in rows.items()} == {
-        "s-1": ("yes", "Two at one time", 1_000),
-        "s-2": ("yes", "Two at one time", 1_000),
+    assert {pk: (row["Uncertain"], row["To review"], row["Powered on (ms)"]) for pk, row in rows.items()} == {
+        "s-1": ("yes", "Overlapping sessions", 1_000),
+        "s-2": ("yes", "Overlapping sessions", 1_000),
         "s-3": ("", "", 1_000),
     }
     told = sessions.sessions(None, after="0", limit=10)["sessions"]  # type: ignore[arg-type]  # it looks at no request

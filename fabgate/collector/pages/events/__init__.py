@@ -1,1 +1,1 @@
-"""How does a page learn that something has changed?"""
+"""Server-sent events that tell open pages what changed."""

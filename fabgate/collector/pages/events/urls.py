@@ -1,4 +1,4 @@
-"""Where does a page hear that something has changed?"""
+"""The route of the event stream."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from fabgate.collector.pages.events import views
 from fabgate.collector.pages.roles import ALL, Right
 
 urlpatterns = [path("floor/events", views.events, name="floor-events")]
-#: It says which kind of thing has changed and where, never what it says now: pages ask for that, with their own rights.
+#: Events name the kind of change and the gate, never the data: pages fetch that with their own rights.
 RIGHTS: Final = {"floor-events": Right(get=ALL)}

@@ -1,1 +1,1 @@
-"""What happens in the workshop now, and what can be done about it from afar?"""
+"""The floor: the machines now, and commands to them."""

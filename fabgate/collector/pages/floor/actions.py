@@ -1,4 +1,4 @@
-"""What may be done to a machine from a page, and what is said of it afterwards? Nothing here can switch power on."""
+"""Locks, stops and extends machines, and reports the result to the user. Nothing here can switch power on."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from fabgate.collector.pages.floor.stations import Station, forgotten_locks, mom
 from fabgate.collector.people import display_names
 from fabgate.errors import UsageError
 
-#: What is said when an order was sent; what the gate makes of it is told live.
+#: Shown when a command has been sent. Its outcome appears live.
 SENT: Final[Mapping[str, Any]] = {
-    "stop": gettext_lazy("%(where)s was told to stop. A running job ends first, if its rules say so."),
-    "extend": gettext_lazy("%(where)s was told to go on for longer."),
-    "identify": gettext_lazy("%(where)s was told to blink and beep for ten seconds."),
-    "fetch-roster": gettext_lazy("%(where)s was told to fetch its roster."),
-    "clear-fault": gettext_lazy("%(where)s was told to try its badge reader again."),
+    "stop": gettext_lazy("Stop command sent to %(where)s. A running job finishes first if the machine's rules say so."),
+    "extend": gettext_lazy("More time requested for %(where)s."),
+    "identify": gettext_lazy("%(where)s blinks and beeps for ten seconds."),
+    "fetch-roster": gettext_lazy("%(where)s is fetching its roster."),
+    "clear-fault": gettext_lazy("%(where)s is restarting its badge reader."),
 }
 
 
 def may_unlock(account: Account, machine: Machine, *, is_forgotten: bool = False) -> bool:
-    """Whether this person may take the lock off: the desk only what it set itself; a maintainer knows the machine.
+    """Return whether the account may remove the lock: the desk only its own locks, maintainers any.
 
-    Of a lock that is forgotten here nobody knows who set it.
+    Who set a forgotten lock is unknown, so the desk may not remove it.
     """
     return account.role != Account.DESK or (machine.locked_by == account.name and not is_forgotten)
 
 
-def unlockable(account: Account, found: Iterable[Station]) -> set[str]:
-    """Return the ids of the locks of these stations that this person may take off, those that are forgotten here too."""
+def unlockable(account: Account, shown: Iterable[Station]) -> set[str]:
+    """Return the ids of the locks of these stations that the account may remove, including forgotten ones."""
     ids: set[str] = set()
-    for station in found:
+    for station in shown:
         if may_unlock(account, station.machine):
             ids.add(station.machine.lock_id)
         if may_unlock(account, station.machine, is_forgotten=True):
@@ -52,88 +52,85 @@ def unlockable(account: Account, found: Iterable[Station]) -> set[str]:
 
 
 def is_kept(machine: Machine, lock_id: str) -> bool:
-    """Whether a gate of the machine keeps the lock of that id, which nobody here knows."""
+    """Return whether a gate of the machine keeps a lock with this id that the database does not know."""
     return any(lock_id in forgotten_locks(gate) for gate in machine.gates.all())
 
 
-def tell_lock(request: HttpRequest, verb: str, about: wire.Lock, machine: Machine, gates: list[Gate]) -> None:
-    """Tell the gates of a lock that was set or taken off, and the person what is true now."""
+def notify_lock(request: HttpRequest, verb: str, about: wire.Lock, machine: Machine, gates: list[Gate]) -> None:
+    """Send a new or removed lock to the gates, and show the user the result."""
     if verb == "unlock":
-        said = _("%(machine)s is not locked any more.")
+        status = _("%(machine)s is no longer locked.")
     elif about.when == "idle" and any(station.may_be_on for station in stations.of(machine, datetime.now(UTC))):
-        said = _("%(machine)s locks once it is idle.")
+        status = _("%(machine)s will lock when idle.")
     else:
-        said = _("%(machine)s is locked.")
-    said %= {"machine": machine}
+        status = _("%(machine)s is locked.")
+    status %= {"machine": machine}
     try:
-        is_told = locks.tell(verb, about, gates, account_of(request).name, timeout_s=roster.PAGE_S)
-    except UsageError as error:  # the lock itself stands: a gate's keys are missing
-        messages.warning(request, f"{said} {error}")
+        is_sent = locks.tell(verb, about, gates, account_of(request).name, timeout_s=roster.PAGE_S)
+    except UsageError as error:  # the lock itself is stored; a gate's keys are missing
+        messages.warning(request, f"{status} {error}")
         return
     if not gates:
-        messages.warning(request, _("%(said)s No gate stands beside it.") % {"said": said})
-    elif not is_told:
-        text = _("%(said)s The broker is away just now: its gate hears of it when they are back.")
-        messages.warning(request, text % {"said": said})
-    elif silent := [gate for gate in gates if not gate.is_heard(datetime.now(UTC))]:
-        text = _("%(said)s %(gates)s: it hears of it when it is back.")
-        messages.warning(request, text % {"said": said, "gates": ", ".join(map(_silent, silent))})
+        messages.warning(request, _("%(status)s It has no gate.") % {"status": status})
+    elif not is_sent:
+        text = _("%(status)s The message broker is offline; the gate will be updated when it returns.")
+        messages.warning(request, text % {"status": status})
+    elif offline := [gate for gate in gates if not gate.is_heard(datetime.now(UTC))]:
+        text = _("%(status)s %(gates)s. It will be updated when it is back.")
+        messages.warning(request, text % {"status": status, "gates": ", ".join(map(_offline, offline))})
     else:
-        messages.success(request, _("%(said)s Its gate was told.") % {"said": said})
+        messages.success(request, _("%(status)s Its gate has been notified.") % {"status": status})
 
 
-def give(request: HttpRequest, gate: Gate, verb: str, *, seconds: int | None = None) -> None:
-    """Send an order to a gate, and say what is true now."""
+def send_command(request: HttpRequest, gate: Gate, verb: str, *, seconds: int | None = None) -> None:
+    """Send a command to a gate, and show the user the result."""
     where = gate.machine or gate
     if not gate.is_heard(datetime.now(UTC)) or not gate.boot:
-        messages.error(request, _("%(gate)s. No order reaches it now.") % {"gate": _silent(gate)})
+        messages.error(request, _("%(gate)s. It cannot receive commands now.") % {"gate": _offline(gate)})
         return
     try:
-        order = commands.give(gate, verb, account_of(request).name, seconds=seconds, timeout_s=roster.PAGE_S)
+        command = commands.give(gate, verb, account_of(request).name, seconds=seconds, timeout_s=roster.PAGE_S)
     except commands.Asked as error:
-        asked_by = display_names.signing_in([error.order.actor]).get(error.order.actor, _("Somebody"))
-        text = _(
-            "%(where)s was told to go on for longer a moment ago, by %(who)s: that counts once. See what its gate answers;"
-            " then it can be given still more."
-        )
+        asked_by = display_names.signing_in([error.order.actor]).get(error.order.actor, _("Someone"))
+        text = _("%(who)s has just requested more time for %(where)s. Wait for the gate's answer before you add more.")
         messages.warning(request, text % {"where": where, "who": asked_by})
         return
-    if order.outcome == commands.NOT_SENT:
+    if command.outcome == commands.NOT_SENT:
         messages.error(
-            request, _("The broker is away just now: nothing was sent to %(where)s. Try again.") % {"where": where}
+            request, _("The message broker is offline: nothing was sent to %(where)s. Try again.") % {"where": where}
         )
     else:
         messages.success(request, SENT[verb] % {"where": where})
 
 
-def tell_mails(request: HttpRequest, chosen: Sequence[Station], outcomes: Sequence[Outcome]) -> None:
-    """Say of each machine that was chosen whether somebody was written to, and why not."""
-    became = {outcome.station.key: outcome.problem for outcome in outcomes}
+def report_mails(request: HttpRequest, chosen: Sequence[Station], outcomes: Sequence[Outcome]) -> None:
+    """Show for each chosen machine whether an e-mail was sent, or why not."""
+    problems = {outcome.station.key: outcome.problem for outcome in outcomes}
     for station in chosen:
-        about = {"machine": station.machine, "who": station.who or _("nobody known")}
-        problem = became.get(station.key)
+        about = {"machine": station.machine, "who": station.who or _("an unknown person")}
+        problem = problems.get(station.key)
         if problem == "":
-            messages.success(request, _("%(machine)s: a mail was sent to %(who)s.") % about)
+            messages.success(request, _("%(machine)s: e-mail sent to %(who)s.") % about)
         elif problem:
-            text = _("%(machine)s: no mail could be sent to %(who)s: %(why)s.")
+            text = _("%(machine)s: the e-mail to %(who)s could not be sent: %(why)s.")
             messages.error(request, text % {**about, "why": problem})
         elif station.who and station.who.member and station.who.member.email:
-            messages.info(request, _("%(machine)s: %(who)s was written to within the hour.") % about)
+            messages.info(request, _("%(machine)s: %(who)s already got an e-mail within the last hour.") % about)
         else:
-            messages.warning(request, _("%(machine)s: no e-mail address is known of %(who)s.") % about)
+            messages.warning(request, _("%(machine)s: %(who)s has no e-mail address.") % about)
     if not chosen:
-        messages.info(request, _("It is off already: nobody was written to."))
+        messages.info(request, _("Everything is off already; no e-mail was sent."))
 
 
-def verb_in(request: HttpRequest, *known: str) -> str:
-    """Return which order was asked for. Raises UsageError."""
+def requested_verb(request: HttpRequest, *known: str) -> str:
+    """Return the requested command. Raises UsageError for one that is not in `known`."""
     verb = request.POST.get("verb", "")
     if verb not in known:
-        raise UsageError(_("Wanted one of: %(known)s.") % {"known": ", ".join(known)})
+        raise UsageError(_("Choose one of: %(known)s.") % {"known": ", ".join(known)})
     return verb
 
 
-def _silent(gate: Gate) -> str:
+def _offline(gate: Gate) -> str:
     if gate.seen_at is None:
-        return _("%(gate)s was not heard yet") % {"gate": gate.name}
-    return _("%(gate)s is silent since %(at)s") % {"gate": gate.name, "at": moment(gate.seen_at)}
+        return _("%(gate)s has never been online") % {"gate": gate.name}
+    return _("%(gate)s has been offline since %(at)s") % {"gate": gate.name, "at": moment(gate.seen_at)}

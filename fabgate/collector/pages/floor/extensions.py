@@ -1,7 +1,7 @@
-"""By how much can a session be made longer from a page? By what its gate will give, and never by less than was said.
+"""The choices for extending a session: at most what its gate grants.
 
-A gate gives at most the machine's limit at once (wire.md, commands): who asked for half an hour on a machine of ten
-minutes got ten, and was told "done".
+A gate extends by at most the machine's limit at once (wire.md, commands). Longer choices are not offered, because the
+gate would grant less and still answer "done".
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _VERB: Final = "extend-"
 
 
 def choices(machine: Machine) -> dict[str, str]:
-    """Return the buttons of a machine: what each sends, and what it says."""
+    """Return the buttons for a machine: the command each sends, and its label."""
     limit_s = machine.wire_rules().limit_s
-    found = [seconds for seconds in _USUAL_S if seconds < limit_s]
+    choices_s = [seconds for seconds in _USUAL_S if seconds < limit_s]
     if limit_s <= _USUAL_S[-1]:
-        found.append(limit_s)
-    return {f"{_VERB}{seconds}": lasting(seconds) for seconds in found}
+        choices_s.append(limit_s)
+    return {f"{_VERB}{seconds}": lasting(seconds) for seconds in choices_s}
 
 
 def seconds_of(verb: str) -> int | None:
-    """Return by how many seconds a button makes a session longer; None where it is another order."""
+    """Return the seconds of an extension command; None for other commands."""
     return int(verb.removeprefix(_VERB)) if verb.startswith(_VERB) else None

@@ -1,4 +1,4 @@
-"""What is chosen to lock a machine: why, when, and when is it expected back?"""
+"""The form that locks a machine: reason, time, and expected return."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from fabgate.collector.pages.stale_form import Watched
 from fabgate.collector.people.blocks import today
 from fabgate.display import LINES, REASONS
 
-#: Over what the display will show, in each language.
+#: The heading of the display preview in each language.
 _ON_DISPLAY: Final = {"en": gettext_lazy("On the display, in English"), "fr": gettext_lazy("On the display, in French")}
 OWN: Final = "own"
 IDLE, NOW = "idle", "now"
 
 
 class LockForm(Watched, forms.Form):
-    """A lock. By default it waits for the job that runs; `standing` is the one whose place it takes."""
+    """A lock. By default it waits for the running job; `standing` is the lock that it replaces."""
 
     standing = forms.CharField(label=gettext_lazy("Locked"), disabled=True, required=False, widget=forms.HiddenInput)
 
@@ -41,17 +41,15 @@ class LockForm(Watched, forms.Form):
         label=gettext_lazy("My own words"),
         required=False,
         max_length=locks.MAX_REASON,
-        help_text=gettext_lazy(
-            "The display beside the machine has room for about 40 letters; for 20 if a day is given."
-        ),
+        help_text=gettext_lazy("The display at the machine fits about 40 letters, or 20 with a day."),
     )
     when = forms.ChoiceField(
         label=gettext_lazy("When?"),
         widget=forms.RadioSelect,
         initial=IDLE,
         choices=[
-            (IDLE, gettext_lazy("When it is idle: whoever uses it may finish")),
-            (NOW, gettext_lazy("At once: the power goes off now, whatever it does")),
+            (IDLE, gettext_lazy("When idle: the person using it may finish")),
+            (NOW, gettext_lazy("Now: the power goes off at once, even during a job")),
         ],
     )
     back = forms.DateField(
@@ -59,25 +57,25 @@ class LockForm(Watched, forms.Form):
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         input_formats=["%Y-%m-%d"],
-        error_messages={"invalid": gettext_lazy("Write the day as year-month-day, such as 2027-03-01.")},
+        error_messages={"invalid": gettext_lazy("Enter the day as year-month-day, such as 2027-03-01.")},
     )
 
     def clean_back(self) -> date | None:
-        """Refuse a day that is past."""
+        """Refuse a past day."""
         back: date | None = self.cleaned_data["back"]
         if back is not None and back < today():
-            raise forms.ValidationError(_("That day is past. Choose today or a later one, or leave it empty."))
+            raise forms.ValidationError(_("That day is past. Choose today or a later day, or leave it empty."))
         return back
 
     def clean(self) -> dict[str, Any]:
-        """Take the words where somebody chose to write their own."""
+        """Require a text if the user chose to write their own reason."""
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("why") == OWN and "words" in cleaned and not cleaned["words"]:
-            self.add_error("words", _("Say why: members read it at the machine."))
+            self.add_error("words", _("Enter a reason: members read it at the machine."))
         return cleaned
 
     def shown(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Return what the display will show, in each language, and what that is called; empty lines for what is not right yet."""
+        """Return (heading, display lines) for each language; the lines are empty while the form is invalid."""
         is_known = self.is_bound and self.is_valid()
         empty = ("",) * LINES
         return [
@@ -87,17 +85,17 @@ class LockForm(Watched, forms.Form):
 
     @property
     def is_cut(self) -> bool:
-        """Whether the display has no room for all of the reason."""
+        """Return whether the reason is too long for the display."""
         return self.is_bound and self.is_valid() and locks.is_cut(self.reason, self.day)
 
     @property
     def day(self) -> str:
-        """Return when it is expected back, as a lock keeps it; of a form that is right."""
+        """Return the expected return as an ISO date, or an empty string. Requires a valid form."""
         back: date | None = self.cleaned_data["back"]
         return back.isoformat() if back else ""
 
     @property
     def reason(self) -> str:
-        """Return what members will read, each in their language where it is one of ours."""
+        """Return the reason; a predefined one is translated for each reader."""
         why = self.cleaned_data["why"]
         return str(self.cleaned_data["words"]) if why == OWN else REASONS[int(why)]

@@ -1,4 +1,4 @@
-"""Who is in the workshop now, as far as badges tell: who uses a machine, and who did a while ago?"""
+"""Who is in the workshop now, according to badges: people using a machine, and those who recently did."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ from fabgate.collector.people import display_names
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.display_names import Who
 
-#: Who ended a session before that is taken to have gone home.
-LATELY: Final = timedelta(hours=2)
-#: So many people at most; the newest.
-MOST: Final = 40
+#: People whose last session ended earlier than this are assumed to have left.
+RECENT: Final = timedelta(hours=2)
+#: At most this many ended sessions are looked at, newest first.
+MAX_SESSIONS: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody and the machine at which they were seen; `at` is None while they use it.
+    """A person and the machine where they were last seen; `at` is None while they are using it.
 
-    Of a machine whose gate is silent nobody knows: then it is when that was heard last.
+    If the machine's gate is offline, `at` is when the gate was last heard.
     """
 
     who: Who
     machine: str
     at: datetime | None
-    is_silent: bool
+    is_offline: bool
     is_supervisor: bool
 
 
 def now(at: datetime) -> list[Person]:
-    """Return who is here, those who use a machine first; each of them once."""
-    busy = [gate for gate in stations.used(at - LATELY) if gate.session_member]
+    """Return the people present, each once; those using a machine come first."""
+    busy = [gate for gate in stations.used(at - RECENT) if gate.session_member]
     used = [gate for gate in busy if gate.is_heard(at)]
     seen: dict[str, tuple[str, datetime | None, bool]] = {}
     for gate in used:
         seen.setdefault(gate.session_member, (str(gate.machine), None, False))
-    for helper, machine in _supervising([gate.session for gate in used]):
-        seen.setdefault(helper, (machine, None, False))
+    for supervisor, machine in _supervising([gate.session for gate in used]):
+        seen.setdefault(supervisor, (machine, None, False))
     for gate in busy:
         seen.setdefault(gate.session_member, (str(gate.machine), gate.seen_at, True))
     for person, machine, ended in _lately(at):
         seen.setdefault(person, (machine, ended, False))
     people = display_names.called(seen)
     supervisors = _supervisors(people.values())
-    return [Person(people[one], *where, one in supervisors) for one, where in seen.items()]
+    return [Person(people[key], *where, key in supervisors) for key, where in seen.items()]
 
 
 def _supervising(sessions: list[str]) -> list[tuple[str, str]]:
@@ -61,16 +61,16 @@ def _supervising(sessions: list[str]) -> list[tuple[str, str]]:
 
 
 def _lately(at: datetime) -> list[tuple[str, str, datetime]]:
-    rows = _at_machines(UsageSession.objects.filter(ended_at__gte=at - LATELY, ended_at__lte=at))
-    found = []
-    for row in rows.order_by("-ended_at", "-id")[:MOST]:
+    rows = _at_machines(UsageSession.objects.filter(ended_at__gte=at - RECENT, ended_at__lte=at))
+    seen = []
+    for row in rows.order_by("-ended_at", "-id")[:MAX_SESSIONS]:
         assert row.ended_at is not None
-        found += [(one, _named(row), row.ended_at) for one in (row.used_by or row.member, row.supervisor) if one]
-    return found
+        seen += [(key, _named(row), row.ended_at) for key in (row.used_by or row.member, row.supervisor) if key]
+    return seen
 
 
 def _at_machines(rows: QuerySet[UsageSession]) -> QuerySet[UsageSession]:
-    """Return of each session who and where it was, and none of the rest of three wide rows."""
+    """Limit the query to people and places; the three joined rows are wide."""
     people = ("member", "used_by", "supervisor", "ended_at")
     return rows.select_related("machine", "gate").only(*people, "machine__name", "machine__title", "gate__name")
 
@@ -80,21 +80,21 @@ def _named(row: UsageSession) -> str:
 
 
 def _supervisors(people: Iterable[Who]) -> set[str]:
-    """Return which of them may supervise somebody: by their level, or as instructors of something; nobody who is blocked."""
+    """Return the ids of those who may supervise: by their level or as instructors. Blocked members may not."""
     day = today()
     blocked = set(Block.holding(day).values_list("member", flat=True))
-    members = [one.member for one in people if one.member is not None and one.member.pk not in blocked]
+    members = [who.member for who in people if who.member is not None and who.member.pk not in blocked]
     members = [one for one in members if not (one.minor or one.supervised or is_over(one, day))]
     members = [one for one in members if not (one.left_on and one.left_on <= day)]
-    found = {member.pk for member in members if member.level in Member.LEVELS[1:]}
-    said: dict[tuple[str, int], list[Grant]] = defaultdict(list)
+    by_level = {member.pk for member in members if member.level in Member.LEVELS[1:]}
+    grants_of: dict[tuple[str, int], list[Grant]] = defaultdict(list)
     for grant in Grant.said_by(day).select_related("training__prerequisite").filter(member__in=members):
-        said[grant.member_id, grant.training_id].append(grant)
-    deciding = [one for grants in said.values() if (one := Grant.deciding(grants, day)) is not None]
+        grants_of[grant.member_id, grant.training_id].append(grant)
+    deciding = [one for grants in grants_of.values() if (one := Grant.deciding(grants, day)) is not None]
     holds = {(one.member_id, one.training_id) for one in deciding if one.stage != Grant.SUSPENDED}
-    taught = [one for one in deciding if one.stage == Grant.INSTRUCTOR]
-    return found | {
+    teaching = [one for one in deciding if one.stage == Grant.INSTRUCTOR]
+    return by_level | {
         grant.member_id
-        for grant in taught
+        for grant in teaching
         if holds.issuperset((grant.member_id, one.pk) for one in grant.training.with_first())
     }

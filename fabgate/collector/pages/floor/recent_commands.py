@@ -1,4 +1,4 @@
-"""Which orders were given to gates, by whom, and what became of each?"""
+"""Recent commands to gates: who sent them, and with what outcome."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fabgate.collector.models import Order
 from fabgate.collector.pages.floor.stations import moment
 from fabgate.collector.people import display_names
 
-#: What is state and not only an order.
+#: Commands that change a lasting state, which the roster carries too.
 _STATE: Final = frozenset({"lock", "unlock"})
 _UNANSWERED: Final = frozenset({"", commands.NOT_SENT, commands.WAITS})
-LATELY: Final = timedelta(minutes=30)
-MOST: Final = 6
+RECENT: Final = timedelta(minutes=30)
+MAX_SHOWN: Final = 6
 VERBS: Final[Mapping[str, Any]] = {
     "lock": gettext_lazy("Lock"),
     "unlock": gettext_lazy("Unlock"),
@@ -33,8 +33,8 @@ VERBS: Final[Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """An order in words: `state` and `word` say what became of it, `detail` is what the gate added."""
+class SentCommand:
+    """A command for display: `state` and `word` give its outcome, `detail` is what the gate added."""
 
     order: Order
     what: str
@@ -45,21 +45,21 @@ class Given:
     detail: str
 
 
-def lately(at: datetime) -> list[Given]:
-    """Return the newest orders of the last half hour."""
-    return said(Order.objects.filter(at__gt=at - LATELY), MOST, at)
+def recent(at: datetime) -> list[SentCommand]:
+    """Return the newest commands of the last half hour."""
+    return described(Order.objects.filter(at__gt=at - RECENT), MAX_SHOWN, at)
 
 
-def said(orders: QuerySet[Order], most: int, at: datetime) -> list[Given]:
-    """Return the newest of `orders` in words."""
+def described(orders: QuerySet[Order], most: int, at: datetime) -> list[SentCommand]:
+    """Return the `most` newest of `orders`, ready for display."""
     rows = list(orders.select_related("gate__machine").order_by("-at", "-pk")[:most])
     named = display_names.signing_in(row.actor for row in rows)
-    return [_given(row, named, at) for row in rows]
+    return [_described(row, named, at) for row in rows]
 
 
-def _given(order: Order, named: Mapping[str, str], at: datetime) -> Given:
+def _described(order: Order, named: Mapping[str, str], at: datetime) -> SentCommand:
     state, word = outcome(order, at)
-    return Given(
+    return SentCommand(
         order=order,
         what=str(VERBS.get(order.command, order.command)),
         where=str(order.gate.machine or order.gate),
@@ -71,17 +71,17 @@ def _given(order: Order, named: Mapping[str, str], at: datetime) -> Given:
 
 
 def outcome(order: Order, at: datetime) -> tuple[str, str]:
-    """Return what became of an order: a state for its colour, and a word.
+    """Return the outcome of a command: a state (for its colour) and a word.
 
-    A lock that is set or taken off is in its gate's roster too: what the order did not say, the roster says later.
+    Locks are in the gate's roster too: if the command was not answered, the roster confirms it later.
     """
     gate, is_answered = order.gate, order.outcome not in _UNANSWERED
     if not is_answered and order.command in _STATE and gate.knows_roster:
-        return "ok", _("Its gate knows it by its roster")
+        return "ok", _("Applied on the gate")
     if not is_answered and order.command in _STATE and not gate.is_heard(at):
         if gate.seen_at is None:
-            return "warn", _("Its gate was not heard yet")
-        return "warn", _("Its gate is silent since %(at)s, and hears of it when it is back") % {
+            return "warn", _("Its gate has never been online")
+        return "warn", _("Its gate has been offline since %(at)s; it will be updated when it is back") % {
             "at": moment(gate.seen_at)
         }
     match order.outcome:
@@ -90,9 +90,9 @@ def outcome(order: Order, at: datetime) -> tuple[str, str]:
         case "refused":
             return "bad", _("Refused")
         case commands.NOT_SENT:
-            return "warn", _("Not sent: the broker is away")
+            return "warn", _("Not sent: message broker offline")
         case commands.WAITS:
-            return "starting", _("Its gate is back, and is being told")
+            return "starting", _("Its gate is back; sending now")
         case "":
             return ("starting", _("Sent")) if at <= order.until else ("warn", _("No answer within a minute"))
     return "warn", order.outcome

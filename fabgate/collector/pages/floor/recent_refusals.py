@@ -1,4 +1,4 @@
-"""Who was refused a little while ago, and why?"""
+"""Recent refusals, and their reasons."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from fabgate.collector.models import Refusal
 from fabgate.collector.people import display_names, reasons
 from fabgate.collector.people.display_names import Holder, Who
 
-#: What is older is among the refusals of the tab Use.
-LATELY: Final = timedelta(hours=12)
-MOST: Final = 8
+#: Older refusals are on the Refusals page.
+RECENT: Final = timedelta(hours=12)
+MAX_SHOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A refusal in words; `who` is None where nobody knew the badge.
+    """A refusal for display; `who` is None if the badge was unknown.
 
-    `holder` is who had the badge then, or had had it last; `now` is who has it today, or had it last: for what is
-    offered.
+    `holder` is the person who held the badge at the time, or last before it; `now` is the current or latest holder,
+    who decides what the page offers.
     """
 
     row: Refusal
@@ -32,7 +32,7 @@ class Refused:
 
     @property
     def owner(self) -> Holder | None:
-        """Return who has got the badge since; None where nobody has, or who had it then has it still."""
+        """Return the person who has received the badge since; None if no one has, or the holder is unchanged."""
         is_given = self.now is not None and self.now.until is None
         is_same = (
             self.holder is not None and self.holder.until is None and self.holder.who == (self.now and self.now.who)
@@ -40,27 +40,27 @@ class Refused:
         return self.now if is_given and not is_same else None
 
     @property
-    def is_nobodys(self) -> bool:
-        """Whether nobody has such a badge now, so that it can be given to somebody."""
+    def is_unassigned(self) -> bool:
+        """Return whether the badge has no holder now, so it can be assigned."""
         return self.who is None and (self.now is None or self.now.until is not None)
 
     @property
     def why(self) -> list[str]:
-        """Return the reasons, but for the one that the name says already: nobody knew the badge, or it was lost."""
-        said = {reasons.refused("unknown-badge")}
+        """Return the reasons, except those that the name shows already: badge unknown or lost."""
+        in_name = {reasons.refused("unknown-badge")}
         if self.holder is not None and self.holder.is_lost:
-            said.add(reasons.refused("badge-lost"))
-        return [reason for reason in self.reasons if self.who is not None or reason not in said]
+            in_name.add(reasons.refused("badge-lost"))
+        return [reason for reason in self.reasons if self.who is not None or reason not in in_name]
 
     @property
     def name(self) -> str:
-        """Return who it was, or else what badge."""
+        """Return the person's name, or else a description of the badge."""
         return str(self.who or display_names.unnamed(self.holder))
 
 
-def lately(at: datetime) -> list[Refused]:
+def recent(at: datetime) -> list[Refused]:
     """Return the newest refusals."""
-    rows = list(Refusal.between(at - LATELY).select_related("gate", "machine")[:MOST])
+    rows = list(Refusal.between(at - RECENT).select_related("gate", "machine")[:MAX_SHOWN])
     people = display_names.called(row.member for row in rows)
     then, now = display_names.at_the_time(rows), display_names.holding(row.badge for row in rows if not row.member)
     return [

@@ -1,4 +1,4 @@
-"""What does the floor show of a moment? Each part is read when it is drawn first, so that what nobody asks for costs nothing."""
+"""The floor at one moment. Each part is read from the database when it is first drawn, so unused parts cost nothing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from django.utils.html import format_html
 from fabgate.collector.models import Account
 from fabgate.collector.pages.floor import actions, presence, recent_commands, recent_refusals, stations
 from fabgate.collector.pages.floor.presence import Person
-from fabgate.collector.pages.floor.recent_commands import Given
+from fabgate.collector.pages.floor.recent_commands import SentCommand
 from fabgate.collector.pages.floor.recent_refusals import Refused
 from fabgate.collector.pages.floor.stations import Station
 from fabgate.collector.pages.formatting import STATES
 from fabgate.collector.pages.live_regions import Asked
 
-#: In which order states are counted above the machines: what needs a person first.
+#: The order of the counts above the machines: states that need attention come first.
 _COUNTED: Final = (
     "left-on",
     "blocked",
@@ -35,8 +35,8 @@ _COUNTED: Final = (
 
 
 @dataclass(frozen=True)
-class Shown:
-    """The floor at the moment `at` to who is signed in, as far as it was `asked` for."""
+class Snapshot:
+    """The floor at the moment `at` for an `account`, limited to the parts that were `asked` for."""
 
     at: datetime
     account: Account
@@ -44,58 +44,58 @@ class Shown:
 
     @property
     def is_part(self) -> bool:
-        """Whether there are cards of some gates alone."""
+        """Return whether only the cards of some gates are drawn."""
         return self.asked.gates is not None
 
     @cached_property
     def cards(self) -> list[Station]:
-        """Return the stations whose cards are drawn."""
+        """Return the stations to draw."""
         return self._stations if self.asked.gates is None else stations.now(self.at, self.asked.gates)
 
     @property
     def unlockable(self) -> set[str]:
-        """Return the ids of the locks on the cards that this person may take off."""
+        """Return the ids of the locks on these cards that the account may remove."""
         return actions.unlockable(self.account, self.cards)
 
     @property
     def counted(self) -> list[tuple[str, int, str]]:
-        """Return each state, how many stations are in it, and that in words; an open page counts its cards by itself."""
+        """Return (state, count, label) for each state. An open page updates the counts from its cards."""
         counts = Counter(station.state for station in self._stations)
-        told = '{} · <span data-count=".station.is-{}">{}</span>'
-        return [(one, counts[one], format_html(told, STATES[one][1], one, counts[one])) for one in _COUNTED]
+        label = '{} · <span data-count=".station.is-{}">{}</span>'
+        return [(one, counts[one], format_html(label, STATES[one][1], one, counts[one])) for one in _COUNTED]
 
     @property
-    def deaf_since(self) -> datetime | None:
-        """Return since when nothing at all was heard: then it is the collector that hears nothing, not the gates."""
+    def cut_off_since(self) -> datetime | None:
+        """Return since when all gates have been offline, which means the collector itself is cut off; else None."""
         heard = [station.gate.seen_at for station in self._stations if station.gate and station.gate.seen_at]
         online = [station for station in self._stations if station.gate and station.gate.online]
-        is_deaf = bool(online) and all(station.state == "silent" for station in self._stations)
-        return max(heard) if is_deaf and heard else None
+        is_cut_off = bool(online) and all(station.state == "silent" for station in self._stations)
+        return max(heard) if is_cut_off and heard else None
 
     @cached_property
     def people(self) -> list[Person]:
-        """Return who is here."""
+        """Return the people present."""
         return presence.now(self.at)
 
     @property
     def has_supervisor(self) -> bool:
-        """Whether one of them may supervise somebody."""
+        """Return whether one of them may supervise."""
         return any(person.is_supervisor for person in self.people)
 
     @property
     def supervisors(self) -> list[str]:
-        """Return those who may, without their surnames."""
+        """Return the given names of the supervisors present."""
         return [person.who.given for person in self.people if person.is_supervisor]
 
     @property
     def refused(self) -> list[Refused]:
-        """Return who was refused lately."""
-        return recent_refusals.lately(self.at)
+        """Return the recent refusals."""
+        return recent_refusals.recent(self.at)
 
     @property
-    def orders(self) -> list[Given]:
-        """Return which orders were given lately."""
-        return recent_commands.lately(self.at)
+    def commands(self) -> list[SentCommand]:
+        """Return the recent commands."""
+        return recent_commands.recent(self.at)
 
     @cached_property
     def _stations(self) -> list[Station]:

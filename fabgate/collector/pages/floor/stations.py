@@ -1,4 +1,4 @@
-"""What does each machine do now, as a person says it? One station for each gate that stands beside a machine."""
+"""The current state of each machine, in words. A station is a machine and one of its gates."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from fabgate.collector.pages.formatting import STATES
 from fabgate.collector.people import display_names, reasons
 from fabgate.collector.people.display_names import Who
 
-#: A gate speaks once a minute of how long the job has run; one that did not run for so long was left on.
+#: A gate reports the running time once a minute; a machine that has not run for this long was left on.
 STILL_FOR: Final = timedelta(minutes=3)
-#: A day is named without its year while no other is meant.
+#: Nearer moments are written without their year.
 _THIS_YEAR: Final = timedelta(days=300)
-#: A gate that keeps a lock which its roster has forgotten names it so (gate/reports.py).
+#: How a gate names a lock that its roster no longer has (gate/reports.py).
 _FORGOTTEN: Final = re.compile(r"(?:of|,) ([0-9a-f]{32}) \(")
-#: A machine that left the workshop while it was on is forgotten when its gate has been silent for so long.
-_LEFT_ON: Final = timedelta(days=1)
+#: A machine retired while on is no longer shown once its gate has been offline for this long.
+_RETIRED_ON: Final = timedelta(days=1)
 LOCKS: Final = frozenset({"lock-now", "lock-idle"})
 IN_USE: Final = frozenset({"in-use", "running", "left-on", "starting", "finishing"})
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One more thing to know: its state gives the colour, and the icon where it has none of its own.
+    """An extra line on a card: its state gives the colour, and the icon unless `icon` is set.
 
-    What is public may stand on the big display that everybody reads.
+    Public notes also appear on the big display.
     """
 
     state: str
@@ -58,38 +58,38 @@ class Note:
 
 @dataclass(slots=True)
 class Station:
-    """A machine and the gate beside it, in words. `state` is one of the template tags' states."""
+    """A machine and its gate, ready for display. `state` is a key of STATES (pages/formatting.py)."""
 
     machine: Machine
     gate: Gate | None
     state: str = "free"
     word: str = ""
-    #: Since when, where it goes on: a clock ticks.
+    #: When the current use started; the page shows a running clock.
     since: datetime | None = None
     who: Who | None = None
-    #: Who locked it, as they are called.
+    #: The name of the person who locked it.
     locked_by: str = ""
     locked_since: str = ""
     notes: list[Note] = field(default_factory=list)
 
     @property
     def key(self) -> str:
-        """Return what tells it from the others on a page."""
+        """Return a key that is unique on the page."""
         return self.gate.name if self.gate else f"-{self.machine.name}"
 
     @property
     def forgotten(self) -> list[str]:
-        """Return the ids of the locks that its gate keeps and that nobody here knows."""
+        """Return the ids of locks that its gate keeps but this database does not know."""
         return forgotten_locks(self.gate) if self.gate else []
 
     @property
-    def longer(self) -> dict[str, str]:
-        """Return the buttons that make its session longer."""
+    def extensions(self) -> dict[str, str]:
+        """Return the buttons that extend its session: command and label."""
         return extensions.choices(self.machine)
 
     @property
-    def shown(self) -> str:
-        """Return all that its card shows: while this is the same, so is the card."""
+    def cache_key(self) -> str:
+        """Return everything its card depends on; the card is cached by this text."""
         machine, person = self.machine, self.who
         about = (
             self.key,
@@ -100,10 +100,10 @@ class Station:
             machine.retired_at,
             self.forgotten,
             self.locked_by,
-            self.longer,
+            self.extensions,
         )
         person_shown = person and (person.id, person.name, person.member is not None)
-        session = self.gate.session if self.gate else ""  # of which its buttons are
+        session = self.gate.session if self.gate else ""  # the buttons name it
         now = (
             self.state,
             self.word,
@@ -118,34 +118,34 @@ class Station:
 
     @property
     def is_in_use(self) -> bool:
-        """Whether somebody uses it, as far as is known now."""
+        """Return whether it is in use, as far as is known."""
         return self.state in IN_USE
 
     @property
     def is_reachable(self) -> bool:
-        """Whether an order reaches its gate now."""
+        """Return whether its gate can receive commands now."""
         return self.gate is not None and bool(self.gate.boot) and self.gate.is_heard(datetime.now(UTC))
 
     @property
     def may_be_on(self) -> bool:
-        """Whether it is on, or was when its gate fell silent."""
+        """Return whether it is on, or was on when its gate went offline."""
         return self.is_in_use or (self.state == "silent" and self.gate is not None and self.gate.state in Gate.BUSY)
 
 
 def now(at: datetime, names: Collection[str] | None = None) -> list[Station]:
-    """Return every station, or those of the gates of these `names`; those of a kind together."""
-    return _told(_beside_machines(at, names), at)
+    """Return all stations, or those of the gates in `names`, grouped by category."""
+    return _described(_of_gates(at, names), at)
 
 
 def of(machine: Machine, at: datetime) -> list[Station]:
-    """Return the stations of one machine, by their gates' names; of one that has left the workshop those still on."""
-    found = [Station(machine, gate) for gate in _there(at).filter(machine=machine).order_by("name")]
-    if not found and machine.retired_at is None:
-        found = [Station(machine, None)]
-    return _told(found, at)
+    """Return the stations of one machine, sorted by gate; of a retired machine only those still on."""
+    of_machine = [Station(machine, gate) for gate in _gates(at).filter(machine=machine).order_by("name")]
+    if not of_machine and machine.retired_at is None:
+        of_machine = [Station(machine, None)]
+    return _described(of_machine, at)
 
 
-def _told(stations: list[Station], at: datetime) -> list[Station]:
+def _described(stations: list[Station], at: datetime) -> list[Station]:
     gates = [station.gate for station in stations if station.gate is not None]
     people = display_names.called(gate.session_member for gate in gates)
     behind = awaited(gates)
@@ -154,90 +154,90 @@ def _told(stations: list[Station], at: datetime) -> list[Station]:
     for station in stations:
         station.locked_by = accounts.get(station.machine.locked_by, "")
         station.locked_since = moment(station.machine.locked_at) if station.machine.locked_at else ""
-        _tell(station, people, behind, at)
+        _describe(station, people, behind, at)
         if station.state == "free":
-            _tell_hours(station, hours, at)
+            _describe_hours(station, hours, at)
     return stations
 
 
 def used(since: datetime) -> list[Gate]:
-    """Return the gates whose stations are in use, or were when the gate fell silent, and that were heard after `since`.
+    """Return the gates heard after `since` whose machine is in use, or was when the gate went offline.
 
-    In the order of the stations, with the little that tells by whom.
+    In the order of the stations; only the columns that name machine and user are loaded.
     """
-    there = _there(since).filter(state__in=Gate.BUSY, seen_at__gt=since)
+    busy = _gates(since).filter(state__in=Gate.BUSY, seen_at__gt=since)
     machine = ("machine__name", "machine__title", "machine__category")
-    told = there.only("name", "session", "session_member", "online", "seen_at", *machine)
-    return sorted(told, key=lambda gate: _place(gate.machine, gate.name))
+    rows = busy.only("name", "session", "session_member", "online", "seen_at", *machine)
+    return sorted(rows, key=lambda gate: _order(gate.machine, gate.name))
 
 
-def _there(at: datetime) -> QuerySet[Gate]:
-    """Return the gates beside machines of the workshop; also beside one that left it while somebody used it.
+def _gates(at: datetime) -> QuerySet[Gate]:
+    """Return the gates of machines in service, and of machines that were retired while in use.
 
-    That one still has power until it is off, and somebody must be able to see and stop it.
+    The latter have power until their session ends, so the floor must show them and be able to stop them.
     """
-    still_on = Q(state__in=Gate.BUSY, seen_at__gt=at - _LEFT_ON)
-    there = Gate.objects.filter(Q(machine__retired_at=None) | still_on, machine__isnull=False)
-    return there.select_related("machine")
+    still_on = Q(state__in=Gate.BUSY, seen_at__gt=at - _RETIRED_ON)
+    rows = Gate.objects.filter(Q(machine__retired_at=None) | still_on, machine__isnull=False)
+    return rows.select_related("machine")
 
 
-def _beside_machines(at: datetime, names: Collection[str] | None) -> list[Station]:
-    gates = _there(at)
+def _of_gates(at: datetime, names: Collection[str] | None) -> list[Station]:
+    gates = _gates(at)
     if names is not None:
         gates = gates.filter(name__in=names)
-    found = [Station(gate.machine, gate) for gate in gates if gate.machine is not None]
+    shown = [Station(gate.machine, gate) for gate in gates if gate.machine is not None]
     if names is None:
-        found += [Station(machine, None) for machine in Machine.objects.filter(retired_at=None, gates=None)]
-    return sorted(found, key=lambda station: _place(station.machine, station.key))
+        shown += [Station(machine, None) for machine in Machine.objects.filter(retired_at=None, gates=None)]
+    return sorted(shown, key=lambda station: _order(station.machine, station.key))
 
 
-def _place(machine: Machine | None, name: str) -> tuple[str, str, int, str]:
-    assert machine is not None, "a gate without one is no station"
+def _order(machine: Machine | None, name: str) -> tuple[str, str, int, str]:
+    assert machine is not None, "a gate without a machine is not a station"
     return machine.category.casefold(), str(machine).casefold(), machine.pk, name
 
 
 def awaited(gates: Iterable[Gate]) -> dict[int, int]:
-    """Return of each gate how many entries it has written that are not here yet; 0 left out."""
+    """Return, by gate id, how many entries the gate has written that are not stored here yet; zeros are left out."""
     wanted = {gate.journal: gate.pk for gate in gates if gate.journal}
     rows = Journal.objects.filter(name__in=wanted, head__gt=F("ack_seq")).values_list("name", "head", "ack_seq")
     return {wanted[name]: head - stored for name, head, stored in rows}
 
 
 def forgotten_locks(gate: Gate) -> list[str]:
-    """Return the ids of the locks that the gate keeps and that this database, restored from a copy, does not know."""
-    said = next((text for text in gate.problems if text.startswith("lock: ")), "")
-    return _FORGOTTEN.findall(said)
+    """Return the ids of locks that the gate keeps but this database, restored from a backup, does not know."""
+    problem = next((text for text in gate.problems if text.startswith("lock: ")), "")
+    return _FORGOTTEN.findall(problem)
 
 
 def moment(at: datetime) -> str:
-    """Return a moment as people say it: its time where it is today, else with the day; of one that came twice, which."""
+    """Return a moment as short as possible: the time if it is today, else with the day. Marks times that occur twice."""
     local, today = timezone.localtime(at), timezone.localdate()
     which = local_times.which(local)
-    said = f"{date_format(local, 'H:i')}{which}"
+    clock = f"{date_format(local, 'H:i')}{which}"
     if local.date() == today:
-        return said
+        return clock
     if local.date() == today - timedelta(days=1):
-        return _("yesterday %(time)s") % {"time": said}
+        return _("yesterday %(time)s") % {"time": clock}
     if today - local.date() < _THIS_YEAR:
         return f"{formats.short(local, 'j M H:i')}{which}"
     return f"{date_format(local, 'SHORT_DATETIME_FORMAT')}{which}"
 
 
 def day(text: str) -> str:
-    """Return a day as the locale writes it; what is none is shown as it was written."""
-    found = parse_date(text[:10]) if text else None
-    return date_format(found, "SHORT_DATE_FORMAT") if found else text
+    """Return an ISO date as the locale writes it; any other text is returned unchanged."""
+    parsed = parse_date(text[:10]) if text else None
+    return date_format(parsed, "SHORT_DATE_FORMAT") if parsed else text
 
 
-def _tell(station: Station, people: Mapping[str, Who], behind: Mapping[int, int], at: datetime) -> None:
+def _describe(station: Station, people: Mapping[str, Who], behind: Mapping[int, int], at: datetime) -> None:
     gate = station.gate
     if gate is None:
         station.state, station.word = "silent", _("No gate")
-        station.notes.append(Note("silent", _("No gate stands beside it: nothing is known of it.")))
+        station.notes.append(Note("silent", _("This machine has no gate; its state is unknown.")))
         return
     station.who = people.get(gate.session_member)
     if gate.seen_at is None:
-        station.state, station.word = "silent", _("Not heard yet")
+        station.state, station.word = "silent", _("Never online")
         _note_lock(station, is_confirmed=True)
         return
     if not gate.is_heard(at):
@@ -246,41 +246,41 @@ def _tell(station: Station, people: Mapping[str, Who], behind: Mapping[int, int]
         _note_lock(station, is_confirmed=gate.knows_roster)
         return
     if gate.state in Gate.BUSY:
-        _tell_use(station, gate, at)
+        _describe_use(station, gate, at)
     else:
-        _tell_idle(station, gate)
+        _describe_idle(station, gate)
     _note_health(station, gate, behind.get(gate.pk, 0))
 
 
-def _tell_use(station: Station, gate: Gate, at: datetime) -> None:
-    # A gate without the time, or with a wrong one, does not say since when; its counter does, as of when it was heard.
+def _describe_use(station: Station, gate: Gate, at: datetime) -> None:
+    # Without a right clock the gate cannot date the start; its counter, as of its last report, can.
     assert gate.seen_at is not None
-    said = gate.state_since if gate.clock_off_ms is None else None
-    station.since = said or gate.seen_at - timedelta(milliseconds=gate.energised_ms)
+    started = gate.state_since if gate.clock_off_ms is None else None
+    station.since = started or gate.seen_at - timedelta(milliseconds=gate.energised_ms)
     if gate.state == "active":
-        _tell_active(station, gate, at)
+        _describe_active(station, gate, at)
     else:
         station.state = gate.state
         if gate.state == "finishing":
-            station.notes.append(Note("finishing", _("Whoever uses it may finish; then the power goes off.")))
+            station.notes.append(Note("finishing", _("The job may finish; then the power goes off.")))
     if station.machine.lock is not None or LOCKS & set(gate.causes):
         _note_lock(station, is_confirmed=bool(LOCKS & set(gate.causes)))
     station.notes += [Note("blocked", _cause(cause), is_public=True) for cause in gate.causes if cause not in LOCKS]
 
 
-def _tell_active(station: Station, gate: Gate, at: datetime) -> None:
+def _describe_active(station: Station, gate: Gate, at: datetime) -> None:
     if gate.running_ms == 0 or gate.ran_at is None:
-        # Nothing feels whether it runs, or it has not run yet: it is on, and that is all that is known.
+        # No sensor detects running, or it has not run yet: all that is known is that it is on.
         station.state = "in-use"
     elif at - gate.ran_at < STILL_FOR:
         station.state = "running"
     else:
         station.state = "left-on"
-        text = _("On, and standing still since %(at)s.") % {"at": moment(gate.ran_at)}
+        text = _("On, but idle since %(at)s.") % {"at": moment(gate.ran_at)}
         station.notes.append(Note("left-on", text))
 
 
-def _tell_idle(station: Station, gate: Gate) -> None:
+def _describe_idle(station: Station, gate: Gate) -> None:
     locked, others = LOCKS & set(gate.causes), [cause for cause in gate.causes if cause not in LOCKS]
     if others:
         station.state = "blocked"
@@ -291,8 +291,8 @@ def _tell_idle(station: Station, gate: Gate) -> None:
         _note_lock(station, is_confirmed=bool(locked))
 
 
-def _tell_hours(station: Station, hours: opening_hours.Calendar, at: datetime) -> None:
-    """Say of a machine that could be used that it is closed now: its gate lets nobody begin but maintainers."""
+def _describe_hours(station: Station, hours: opening_hours.Calendar, at: datetime) -> None:
+    """Mark a free machine as closed outside its opening hours, when only maintainers can start it."""
     local = timezone.localtime(at)
     if hours.is_open(station.machine, local):
         return
@@ -307,45 +307,45 @@ def _note_lock(station: Station, *, is_confirmed: bool) -> None:
     lock = station.machine.lock
     if lock is None:
         if station.gate is not None and LOCKS & set(station.gate.causes):
-            text = _("Its gate keeps a lock that is taken off here, or that nobody here knows.")
+            text = _("Its gate keeps a lock that was removed here or is unknown here.")
             station.notes.append(Note("locked", text))
         return
     if station.forgotten:
-        station.notes.append(Note("locked", _("Its gate keeps another lock too, that nobody here knows.")))
+        station.notes.append(Note("locked", _("Its gate keeps another lock that is unknown here.")))
     station.notes.append(Note("locked", locks.said(lock.reason), is_public=True))
     if lock.back:
         station.notes.append(
             Note("locked", _("Expected back: %(day)s") % {"day": day(lock.back)}, "calendar", is_public=True)
         )
     if station.is_in_use:
-        station.notes.append(Note("locked", _("It locks once it is idle.")))
+        station.notes.append(Note("locked", _("Will lock when idle.")))
     elif not is_confirmed:
-        station.notes.append(Note("starting", _("Its gate has not said yet that it is locked.")))
+        station.notes.append(Note("starting", _("Waiting for the gate to confirm the lock.")))
 
 
 def _note_health(station: Station, gate: Gate, behind: int) -> None:
-    """Add what is wrong with the gate itself: whoever stands there does not see it."""
+    """Add problems of the gate itself, which people at the machine cannot see."""
     if behind:
-        text = ngettext("%(n)d entry is awaited from its gate.", "%(n)d entries are awaited from its gate.", behind)
+        text = ngettext("Waiting for %(n)d entry from its gate.", "Waiting for %(n)d entries from its gate.", behind)
         station.notes.append(Note("warn", text % {"n": behind}))
     if gate.reader not in ("", "ok") and "reader" not in gate.causes:
         station.notes.append(Note("warn", _("Its badge reader has a fault.")))
     if gate.clock_off_ms is not None:
-        text = _("The clock of its gate is wrong, by at least %(span)s.")
+        text = _("Its gate's clock is off by at least %(span)s.")
         station.notes.append(Note("warn", text % {"span": clocks.span(gate.clock_off_ms)}))
     elif not gate.synced:
         station.notes.append(Note("warn", _("Its gate does not know the time.")))
 
 
 def _cause(cause: str) -> str:
-    found = reasons.refused(f"blocked-{cause}")
-    return cause if found == f"blocked-{cause}" else f"{found[:1].upper()}{found[1:]}"
+    text = reasons.refused(f"blocked-{cause}")
+    return cause if text == f"blocked-{cause}" else f"{text[:1].upper()}{text[1:]}"
 
 
 def _last_known(station: Station, at: str) -> str:
     gate = station.gate
     assert gate is not None
     if gate.state in Gate.BUSY:
-        name = station.who.name if station.who else _("somebody")
-        return _("Not heard since %(at)s; %(who)s was using it then.") % {"at": at, "who": name}
-    return _("Not heard since %(at)s; nobody was using it then.") % {"at": at}
+        name = station.who.name if station.who else _("someone")
+        return _("Offline since %(at)s; %(who)s was using it then.") % {"at": at, "who": name}
+    return _("Offline since %(at)s; it was not in use then.") % {"at": at}

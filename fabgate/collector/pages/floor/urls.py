@@ -1,4 +1,4 @@
-"""Which routes are about the floor, and who may use them?"""
+"""Routes of the floor, and who may use them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ urlpatterns = [
     path("floor", views.floor, name="floor"),
     path("floor/kiosk", views.kiosk, name="floor-kiosk"),
     path("floor/closing", views.closing, name="floor-closing"),
-    path("floor/closing/write", views.write, name="floor-write"),
+    path("floor/closing/write", views.send_mails, name="floor-write"),
     path("floor/machines/<str:name>/lock", views.lock, name="floor-lock"),
     path("floor/machines/<str:name>/unlock", views.unlock, name="floor-unlock"),
-    path("floor/gates/<str:name>/order", views.order, name="floor-order"),
+    path("floor/gates/<str:name>/order", views.command, name="floor-order"),
 ]
 _SEES: Final = (Account.DESK, Account.TRAINER, Account.MAINTAINER)
 _ACTS: Final = (Account.DESK, Account.MAINTAINER)
@@ -27,7 +27,7 @@ RIGHTS: Final = {
     "floor-closing": Right(get=reads(*_SEES)),
     "floor-write": Right(get=frozenset(), post=writes(*_ACTS)),
     "floor-lock": Right(get=writes(*_ACTS), post=writes(*_ACTS)),
-    # The desk takes off only what it set itself: see acts.may_unlock.
+    # The desk removes only its own locks: see actions.may_unlock.
     "floor-unlock": Right(get=frozenset(), post=writes(*_ACTS)),
     "floor-order": Right(get=frozenset(), post=writes(*_ACTS)),
 }

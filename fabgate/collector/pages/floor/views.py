@@ -1,4 +1,4 @@
-"""What happens in the workshop now, and what can be done about it from here? A page can never start a machine."""
+"""The floor: what happens in the workshop now, and commands to its machines. No page can start a machine."""
 
 from __future__ import annotations
 
@@ -16,58 +16,58 @@ from fabgate.collector.pages import errors, live_regions, stale_form
 from fabgate.collector.pages.access_control import account_of, back_to, see_other
 from fabgate.collector.pages.floor import actions, closing_mails, extensions, stations
 from fabgate.collector.pages.floor.forms import LockForm
-from fabgate.collector.pages.floor.snapshot import Shown
+from fabgate.collector.pages.floor.snapshot import Snapshot
 from fabgate.collector.people import display_names, mails
 from fabgate.errors import UsageError
 
 
 def floor(request: HttpRequest) -> HttpResponse:
-    """Show every machine, who is here, who was refused, and which orders were given."""
-    shown = Shown(datetime.now(UTC), account_of(request), live_regions.asked(request))
+    """Show the machines, the people present, recent refusals and recent commands."""
+    shown = Snapshot(datetime.now(UTC), account_of(request), live_regions.asked(request))
     return render(request, "floor/floor.html", {"shown": shown})
 
 
 def kiosk(request: HttpRequest) -> HttpResponse:
-    """Show every machine on a big display, without surnames and without anything to press."""
-    shown = Shown(datetime.now(UTC), account_of(request), live_regions.asked(request))
+    """Show the machines on a big display, without surnames and without buttons."""
+    shown = Snapshot(datetime.now(UTC), account_of(request), live_regions.asked(request))
     return render(request, "floor/kiosk.html", {"shown": shown})
 
 
 def closing(request: HttpRequest) -> HttpResponse:
-    """List what is still on, and whom to ask, before the lights go out."""
+    """List the machines still on, and who is using them, for closing time."""
     at = datetime.now(UTC)
-    found = stations.now(at)
-    written = {session: stations.moment(when) for session, when in closing_mails.lately(at).items()}
+    every = stations.now(at)
+    mailed = {session: stations.moment(when) for session, when in closing_mails.recent(at).items()}
     still_on = [
-        {"station": one, "mail": closing_mails.about(one), "written": one.gate and written.get(one.gate.session)}
-        for one in found
+        {"station": one, "mail": closing_mails.draft(one), "mailed": one.gate and mailed.get(one.gate.session)}
+        for one in every
         if one.is_in_use
     ]
     shown = {
         "still_on": still_on,
-        "silent": [one for one in found if one.state == "silent"],
+        "offline": [one for one in every if one.state == "silent"],
         "at": at,
         "can_send": mails.can_send(),
-        "awaited": sum(bool(row["mail"]) and not row["written"] for row in still_on),
+        "unsent": sum(bool(row["mail"]) and not row["mailed"] for row in still_on),
     }
     return render(request, "floor/closing.html", shown)
 
 
-def write(request: HttpRequest) -> HttpResponse:
-    """Write to whoever left a machine on, or to all of them, and say what became of it."""
+def send_mails(request: HttpRequest) -> HttpResponse:
+    """E-mail the user of one machine that was left on, or of all of them."""
     if not mails.can_send():
-        raise UsageError(_("No mail server is set (FABGATE_SMTP_URL). Write from your own mail program."))
+        raise UsageError(_("No mail server is configured (FABGATE_SMTP_URL). Use your own e-mail program."))
     at, named = datetime.now(UTC), request.POST.get("gate", "")
     chosen = [one for one in stations.now(at) if one.is_in_use and named in ("", one.key)]
-    actions.tell_mails(request, chosen, closing_mails.write(chosen, at, account_of(request).name))
+    actions.report_mails(request, chosen, closing_mails.send(chosen, at, account_of(request).name))
     return see_other(reverse("floor-closing"))
 
 
 def lock(request: HttpRequest, name: str) -> HttpResponse:
-    """Ask why and when, and lock a machine. A look shows what the display will say, and changes nothing."""
+    """Lock a machine. With `look` in the form, only preview the display."""
     machine = get_object_or_404(Machine, name=name, retired_at=None)
     if machine.lock is not None and not actions.may_unlock(account_of(request), machine):
-        return _not_yours(request, machine)  # a lock in its place would be theirs to take off
+        return _not_yours(request, machine)  # replacing it would make it theirs to remove
     back = back_to(request, "floor")
     is_right = False
     if request.method == "GET":
@@ -86,79 +86,81 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
                 typed = form.cleaned_data["when"], form.reason, form.day
                 about, gates = locks.set_on(machine, *typed, actor=account_of(request).name)
         if is_right:
-            actions.tell_lock(request, "lock", about, machine, gates)
+            actions.notify_lock(request, "lock", about, machine, gates)
             return see_other(back)
     used = [station for station in stations.now(datetime.now(UTC)) if station.machine == machine and station.may_be_on]
     shown = {"form": form, "machine": machine, "back": back, "used": used}
-    # Half of a word is no mistake: the page itself asks while it is typed.
+    # The page previews while the user types, so an incomplete form is not an error.
     status = 200 if is_right or live_regions.is_asked_again(request) else form.status
     return render(request, "floor/lock.html", shown, status=status)
 
 
 def unlock(request: HttpRequest, name: str) -> HttpResponse:
-    """Take a lock off that the form names: members can begin again, and nothing starts by itself.
+    """Remove the lock that the form names. Nothing starts on its own.
 
-    A page may have lain open for an hour: a lock that was set meanwhile stays, and the answer says what it is for.
+    If the page is old and the lock has been replaced since, the new lock stays and the answer describes it.
     """
     machine = get_object_or_404(Machine, name=name)
     if machine.retired_at is not None:
-        text = _("%(machine)s is retired. Its sessions stay, and nobody can begin a new one.")
+        text = _("%(machine)s is retired. Its sessions are kept; no new one can start.")
         raise errors.Conflict(text % {"machine": machine})
     named = request.POST.get("lock", "")
     with transaction.atomic():
         machine = stale_form.held(machine)
         is_forgotten = actions.is_kept(machine, named)
         if machine.lock is None and not is_forgotten:
-            raise errors.Conflict(_("%(machine)s is not locked any more.") % {"machine": machine})
+            raise errors.Conflict(_("%(machine)s is no longer locked.") % {"machine": machine})
         if not actions.may_unlock(account_of(request), machine, is_forgotten=is_forgotten):
             return _not_yours(request, machine)
         if machine.lock_id != named and not is_forgotten:
             raise errors.Conflict(_another(machine))
         about, gates = locks.take_off(machine, named, actor=account_of(request).name)
-    actions.tell_lock(request, "unlock", about, machine, gates)
+    actions.notify_lock(request, "unlock", about, machine, gates)
     return see_other(back_to(request, "floor"))
 
 
-def order(request: HttpRequest, name: str) -> HttpResponse:
-    """Stop a session, give it more time, or let a gate show where it is.
+def command(request: HttpRequest, name: str) -> HttpResponse:
+    """Stop or extend a session, or make a gate blink.
 
-    The button says of which session it is: a page may have lain open, and the next person is not to be stopped by it.
+    The button names its session, so that an old page cannot stop the next person's session.
     """
     gate = get_object_or_404(Gate.objects.select_related("machine"), name=name)
-    verb = actions.verb_in(request, "stop", "identify", *(extensions.choices(gate.machine) if gate.machine else ()))
-    meant = request.GET.get("session", "")
-    if verb != "identify" and meant and meant != gate.session:
-        text = _("This page was about a session that has ended. Look at who uses %(machine)s now.")
+    verb = actions.requested_verb(
+        request, "stop", "identify", *(extensions.choices(gate.machine) if gate.machine else ())
+    )
+    session = request.GET.get("session", "")
+    if verb != "identify" and session and session != gate.session:
+        text = _("That session has ended. Check who is using %(machine)s now.")
         raise errors.Conflict(text % {"machine": gate.machine or gate})
     if seconds := extensions.seconds_of(verb):
-        actions.give(request, gate, "extend", seconds=seconds)
+        actions.send_command(request, gate, "extend", seconds=seconds)
     else:
-        actions.give(request, gate, verb)
+        actions.send_command(request, gate, verb)
     return see_other(back_to(request, "floor"))
 
 
 def _standing(machine: Machine) -> dict[str, str]:
-    """Return the lock that is on, in words."""
+    """Return the current lock as text."""
     if machine.lock is None:
         return {"standing": ""}
     return {"standing": f"{locks.said(machine.lock_reason)} ({_locked_by(machine)})"}
 
 
 def _not_yours(request: HttpRequest, machine: Machine) -> HttpResponse:
-    """Say whose lock it is."""
-    text = _("%(who)s locked it. Ask them, or a maintainer: they know why.") % {"who": _locked_by(machine)}
-    return errors.page(request, 403, _("This lock is not yours"), text)
+    """Return the page that says whose lock it is."""
+    text = _("%(who)s locked it. Ask them or a maintainer to unlock it.") % {"who": _locked_by(machine)}
+    return errors.page(request, 403, _("You cannot remove this lock"), text)
 
 
 def _another(machine: Machine) -> str:
-    """Say which lock is on by now, where a page names another one."""
+    """Return the message for a page that names an older lock."""
     text = _(
-        "This page was about an older lock. %(machine)s has another one since %(at)s, by %(who)s: “%(reason)s”. Look at"
-        " the machine again before you unlock it."
+        "The lock has changed. %(machine)s has been locked since %(at)s by %(who)s: “%(reason)s”. Check "
+        "the machine before you unlock it."
     )
     at = stations.moment(machine.locked_at) if machine.locked_at else "?"
     return text % {"machine": machine, "at": at, "who": _locked_by(machine), "reason": locks.said(machine.lock_reason)}
 
 
 def _locked_by(machine: Machine) -> str:
-    return display_names.signing_in([machine.locked_by]).get(machine.locked_by, _("Somebody"))
+    return display_names.signing_in([machine.locked_by]).get(machine.locked_by, _("Someone"))

@@ -106,10 +106,10 @@ def _health(gate: Gate, journal: Journal | None, lost: int, quarantined: int, at
 
 def _heard(gate: Gate, *, there: bool) -> Said:
     if gate.seen_at is None:
-        return Said("silent", _("Not heard yet"))
+        return Said("silent", _("Never online"))
     if there:
         return Said("ok", _("Heard"))
-    return Said("silent", _("Silent"))
+    return Said("silent", _("Offline"))
 
 
 def _roster(gate: Gate, at: datetime, *, there: bool) -> Said:

@@ -46,7 +46,7 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
         "journals": rows,
         "clones": [journal for journal in rows if journal.cloned],
         "boots": Boot.objects.filter(gate=gate).order_by("-journal", "-seq")[:MOST],
-        "orders": recent_commands.said(Order.objects.filter(gate=gate), MOST, at),
+        "orders": recent_commands.described(Order.objects.filter(gate=gate), MOST, at),
         "quarantine": Quarantine.objects.filter(gate=gate).defer("body").order_by("-last_at", "-id")[:MOST],
         "quota": {"rows": quarantine.MOST_ROWS, "bytes": quarantine.MOST_BYTES, "days": quarantine.KEPT.days},
         "verbs": [(verb, recent_commands.VERBS[verb]) for verb in _VERBS],
@@ -56,9 +56,9 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
 
 def order(request: HttpRequest, name: str) -> HttpResponse:
     """Let a gate show where it is, fetch its roster, or try its reader again."""
-    verb = actions.verb_in(request, *_VERBS)
+    verb = actions.requested_verb(request, *_VERBS)
     gate = get_object_or_404(Gate.objects.select_related("machine"), name=name)
-    actions.give(request, gate, verb)
+    actions.send_command(request, gate, verb)
     return see_other(reverse("gates-one", args=[gate.name]))
 
 

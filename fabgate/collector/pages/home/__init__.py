@@ -1,1 +1,1 @@
-"""Where does a person begin?"""
+"""The start page, and the choice of language and colours."""

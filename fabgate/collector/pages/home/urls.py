@@ -1,4 +1,4 @@
-"""Which routes belong to nobody in particular?"""
+"""Routes of the start page, and of the choice of language and colours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ urlpatterns = [
 ]
 RIGHTS: Final = {
     "home": Right(get=ALL),
-    # Colours and language are of the browser; who reads the sign-in page chooses them too.
+    # Open, because the sign-in page offers them too.
     "theme": Right(get=frozenset(), post=OPEN.post, is_open=True),
     "language": Right(get=frozenset(), post=OPEN.post, is_open=True),
 }

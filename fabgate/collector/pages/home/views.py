@@ -1,4 +1,4 @@
-"""Where does a person begin, in which language and colours?"""
+"""The start page, and the choice of language and colours."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from fabgate.errors import UsageError
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """Go to the first page of this person's role."""
+    """Redirect to the first page of the account's role."""
     return see_other(reverse(layout.first_way(account_of(request).role)))
 
 
 def theme(request: HttpRequest) -> HttpResponse:
-    """Keep the chosen colours in this browser."""
+    """Store the chosen colours in this browser."""
     chosen = request.POST.get("theme", "")
     if chosen not in layout.THEMES:
-        raise UsageError(_("Wanted one of: %(known)s.") % {"known": ", ".join(layout.THEMES)})
-    return _kept(request, layout.THEME_COOKIE, chosen)
+        raise UsageError(_("Choose one of: %(known)s.") % {"known": ", ".join(layout.THEMES)})
+    return _with_cookie(request, layout.THEME_COOKIE, chosen)
 
 
 def language(request: HttpRequest) -> HttpResponse:
-    """Keep the chosen language in this browser, and with the account of whoever is signed in."""
+    """Store the chosen language in this browser, and in the account if signed in."""
     chosen = request.POST.get("language", "")
     if chosen not in SPOKEN:
-        raise UsageError(_("Wanted one of: %(known)s.") % {"known": ", ".join(sorted(SPOKEN))})
+        raise UsageError(_("Choose one of: %(known)s.") % {"known": ", ".join(sorted(SPOKEN))})
     if isinstance(request.user, Account):
         with audit.change(request.user.name, "account.updated", request.user):
             request.user.lang = chosen
             request.user.save(update_fields=["lang"])
-    return _kept(request, settings.LANGUAGE_COOKIE_NAME, chosen)
+    return _with_cookie(request, settings.LANGUAGE_COOKIE_NAME, chosen)
 
 
-def _kept(request: HttpRequest, cookie: str, value: str) -> HttpResponse:
+def _with_cookie(request: HttpRequest, cookie: str, value: str) -> HttpResponse:
     response = see_other(back_to(request))
     response.set_cookie(
         cookie,

@@ -1,4 +1,4 @@
-"""What is a field of a change called? A field of any model that is written down, or what an order was given with."""
+"""Names of the fields in the audit log."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy
 FIELDS: Final[Mapping[str, Any]] = {
     "actor": gettext_lazy("By"),
     "at": gettext_lazy("When"),
-    "by": gettext_lazy("One line for each"),
+    "by": gettext_lazy("Group by"),
     "category": gettext_lazy("Category"),
-    "created_at": gettext_lazy("Made on"),
+    "created_at": gettext_lazy("Created on"),
     "day": gettext_lazy("Day"),
     "days": gettext_lazy("Days"),
     "decision": gettext_lazy("Decided"),
@@ -26,7 +26,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "expires_after_days": gettext_lazy("To be done again after (days)"),
     "expires_at": gettext_lazy("Works until"),
     "first": gettext_lazy("From"),
-    "form": gettext_lazy("Kind of file"),
+    "form": gettext_lazy("File type"),
     "grace_days": gettext_lazy("Days of grace"),
     "group": gettext_lazy("Group"),
     "is_active": gettext_lazy("Can sign in"),
@@ -37,9 +37,9 @@ FIELDS: Final[Mapping[str, Any]] = {
     "last": gettext_lazy("To"),
     "last_login": gettext_lazy("Last signed in"),
     "last_used_at": gettext_lazy("Last used"),
-    "left_on": gettext_lazy("Left on day"),
+    "left_on": gettext_lazy("Date of departure"),
     "level": gettext_lazy("Level"),
-    "lifted": gettext_lazy("Locks that were taken off"),
+    "lifted": gettext_lazy("Locks removed"),
     "lifted_at": gettext_lazy("Lifted on"),
     "lifted_by": gettext_lazy("Lifted by"),
     "lock_back": gettext_lazy("Expected back"),
@@ -49,7 +49,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "locked_by": gettext_lazy("Locked by"),
     "machine": gettext_lazy("Machine"),
     "machines": gettext_lazy("Machines"),
-    "made_by": gettext_lazy("Made by"),
+    "made_by": gettext_lazy("Created by"),
     "member": gettext_lazy("Person"),
     "members": gettext_lazy("Who belongs to it"),
     "minor": gettext_lazy("Minor"),
@@ -57,20 +57,20 @@ FIELDS: Final[Mapping[str, Any]] = {
     "name": gettext_lazy("Name"),
     "note": gettext_lazy("Note"),
     "number": gettext_lazy("Number printed on it"),
-    "opened_at": gettext_lazy("Waits since"),
+    "opened_at": gettext_lazy("Waiting since"),
     "password": gettext_lazy("Password"),
     "payer": gettext_lazy("Payer"),
     "period": gettext_lazy("Period"),
     "plan": gettext_lazy("Plan"),
-    "prefix": gettext_lazy("First letters"),
+    "prefix": gettext_lazy("Prefix"),
     "prerequisite": gettext_lazy("Wants first"),
-    "preset": gettext_lazy("Set up as"),
+    "preset": gettext_lazy("Preset"),
     "purpose": gettext_lazy("Purpose"),
     "reason": gettext_lazy("Reason"),
     "retired_at": gettext_lazy("Retired"),
     "revoked_at": gettext_lazy("Revoked on"),
-    "revoked_by": gettext_lazy("Taken back by"),
-    "revoked_on": gettext_lazy("Taken back on"),
+    "revoked_by": gettext_lazy("Revoked by"),
+    "revoked_on": gettext_lazy("Revoked on"),
     "role": gettext_lazy("Role"),
     "rules": gettext_lazy("How it behaves"),
     "scopes": gettext_lazy("It may"),
@@ -83,14 +83,14 @@ FIELDS: Final[Mapping[str, Any]] = {
     "stage": gettext_lazy("Stage"),
     "start": gettext_lazy("Open from"),
     "supervised": gettext_lazy("Always needs a supervisor, for another reason"),
-    "time": gettext_lazy("Time on"),
+    "time": gettext_lazy("Powered on"),
     "title": gettext_lazy("Title"),
     "to": gettext_lazy("Open until"),
     "trainer": gettext_lazy("Trainer"),
     "trainers": gettext_lazy("Who trains it"),
     "training": gettext_lazy("Training"),
     "trainings": gettext_lazy("Trainings"),
-    "uncertain": gettext_lazy("Only uncertain ones"),
+    "uncertain": gettext_lazy("Uncertain only"),
     "until": gettext_lazy("Until"),
     "valid_until": gettext_lazy("Member until"),
     "what": gettext_lazy("What"),
@@ -98,6 +98,6 @@ FIELDS: Final[Mapping[str, Any]] = {
 }
 
 
-def called(name: str) -> str:
-    """Return what a field is called; an older name, which no model has any more, as it was kept."""
+def field_name(name: str) -> str:
+    """Return the name of a field; an unknown one is returned unchanged."""
     return str(FIELDS.get(name, name))

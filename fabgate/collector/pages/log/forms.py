@@ -1,4 +1,4 @@
-"""Which changes does a person look for?"""
+"""Filters for the audit log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAST_YEAR: Final = 2199
 
 
 class FilterForm(forms.Form):
-    """By whom, of what, and between which days."""
+    """Author, subject and days."""
 
     actor = forms.CharField(label=_("By"), max_length=200, required=False)
     key = forms.CharField(label=_("Of"), max_length=200, required=False)
@@ -29,7 +29,7 @@ class FilterForm(forms.Form):
     last = forms.DateField(label=_("To"), required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
 
     def clean(self) -> dict[str, Any]:
-        """Refuse years that no log reaches: the ends of the calendar have no midnight everywhere."""
+        """Refuse years without a log; at the ends of the calendar, some zones have no midnight."""
         cleaned = super().clean() or self.cleaned_data
         for name in ("first", "last"):
             day = cleaned.get(name)
@@ -38,17 +38,17 @@ class FilterForm(forms.Form):
                 self.add_error(name, text % {"first": FIRST_YEAR, "last": LAST_YEAR})
         return cleaned
 
-    def narrowed(self, rows: QuerySet[Change]) -> QuerySet[Change]:
-        """Return those of `rows` that are looked for."""
-        wanted = self.cleaned_data
-        if wanted["actor"]:
-            rows = rows.filter(actor__icontains=wanted["actor"])
-        if wanted["key"]:
-            rows = rows.filter(subjects.found(wanted["key"]))
-        if wanted["first"]:
-            rows = rows.filter(at__gte=_midnight(wanted["first"]))
-        if wanted["last"]:
-            rows = rows.filter(at__lt=_midnight(wanted["last"] + timedelta(days=1)))
+    def filtered(self, rows: QuerySet[Change]) -> QuerySet[Change]:
+        """Return the rows that match."""
+        chosen = self.cleaned_data
+        if chosen["actor"]:
+            rows = rows.filter(actor__icontains=chosen["actor"])
+        if chosen["key"]:
+            rows = rows.filter(subjects.matching(chosen["key"]))
+        if chosen["first"]:
+            rows = rows.filter(at__gte=_midnight(chosen["first"]))
+        if chosen["last"]:
+            rows = rows.filter(at__lt=_midnight(chosen["last"] + timedelta(days=1)))
         return rows
 
 

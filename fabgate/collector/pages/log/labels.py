@@ -1,4 +1,4 @@
-"""How is a change said in people's words? What has no words yet is shown as it is kept."""
+"""Labels for the codes of the audit log. An unknown code is shown unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VERBS: Final = {
     "account.activated": gettext_lazy("account switched on"),
     "account.added": gettext_lazy("account added"),
     "account.deactivated": gettext_lazy("account switched off"),
-    "account.link": gettext_lazy("one-time link made"),
+    "account.link": gettext_lazy("one-time link created"),
     "account.mailed": gettext_lazy("one-time link sent by mail"),
     "account.not-mailed": gettext_lazy("one-time link could not be sent by mail"),
     "account.password": gettext_lazy("password set"),
@@ -26,23 +26,23 @@ VERBS: Final = {
     "badge.ended": gettext_lazy("badge ended"),
     "badge.given": gettext_lazy("badge given"),
     "badge.lost": gettext_lazy("badge reported lost"),
-    "badge.spelled": gettext_lazy("spelling of the badge learnt"),
+    "badge.spelled": gettext_lazy("badge spelling recorded"),
     "block.lifted": gettext_lazy("block lifted"),
     "block.set": gettext_lazy("blocked"),
-    "collector.restored": gettext_lazy("database put back from a copy"),
+    "collector.restored": gettext_lazy("database restored from a backup"),
     "data.exported": gettext_lazy("data exported"),
-    "gate.let-in": gettext_lazy("gate let in"),
+    "gate.let-in": gettext_lazy("gate added"),
     "gate.moved": gettext_lazy("gate moved"),
     "gate.renewed": gettext_lazy("token and seal key of the gate renewed"),
     "grant.given": gettext_lazy("training granted"),
-    "grant.revoked": gettext_lazy("training taken back"),
-    "group.added": gettext_lazy("group written down"),
-    "group.begun": gettext_lazy("group begun again"),
+    "grant.revoked": gettext_lazy("training revoked"),
+    "group.added": gettext_lazy("group added"),
+    "group.begun": gettext_lazy("group reopened"),
     "group.ended": gettext_lazy("group ended"),
     "group.updated": gettext_lazy("group changed"),
     "hours.removed": gettext_lazy("hours removed"),
     "hours.set": gettext_lazy("hours set"),
-    "key.made": gettext_lazy("key made"),
+    "key.made": gettext_lazy("key created"),
     "key.revoked": gettext_lazy("key revoked"),
     "machine.added": gettext_lazy("machine added"),
     "machine.locked": gettext_lazy("machine locked"),
@@ -50,8 +50,8 @@ VERBS: Final = {
     "machine.returned": gettext_lazy("machine brought back"),
     "machine.unlocked": gettext_lazy("machine unlocked"),
     "machine.updated": gettext_lazy("machine changed"),
-    "member.added": gettext_lazy("member written down"),
-    "member.back": gettext_lazy("member let in again"),
+    "member.added": gettext_lazy("member added"),
+    "member.back": gettext_lazy("member returned"),
     "member.imported": gettext_lazy("member imported"),
     "member.left": gettext_lazy("member left"),
     "member.mailed": gettext_lazy("mail to the member"),
@@ -87,33 +87,33 @@ _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d\S*")
 
 
 def verb(name: str) -> str:
-    """Return what was done."""
+    """Return the label of a verb."""
     return str(VERBS.get(name, name))
 
 
 def kind(name: str) -> str:
-    """Return of what kind of thing."""
+    """Return the label of a kind of object."""
     return str(KINDS.get(name, name))
 
 
 def value(found: Any) -> str:
-    """Return a value as a person reads it."""
+    """Return a value as text."""
     if found is None or found in ("", [], {}):
         return NOTHING
     if isinstance(found, bool):
         return _("yes") if found else _("no")
     if isinstance(found, list) and all(isinstance(item, str | int) for item in found):
         return ", ".join(map(str, found))
-    return _said(found) if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+    return _localized(found) if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
 
 
-def _said(text: str) -> str:
-    """Return a day or a moment as a person reads it, and every other text as it is."""
+def _localized(text: str) -> str:
+    """Return an ISO day or moment in the reader's format; any other text unchanged."""
     try:
         if _DAY.fullmatch(text):
             return formats.date_format(date.fromisoformat(text), "SHORT_DATE_FORMAT")
         if _MOMENT.fullmatch(text):
             return formats.date_format(timezone.localtime(datetime.fromisoformat(text)), "SHORT_DATETIME_FORMAT")
-    except (ValueError, OverflowError):  # somebody's note that only looks like one
+    except (ValueError, OverflowError):  # a note that only looks like a date
         pass
     return text

@@ -1,4 +1,4 @@
-"""Of what is a change, as people call it: a person, a machine, somebody's training; never a number that only programs know."""
+"""Names of what a change is about, such as a person, a machine or a grant, instead of internal ids."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fabgate.collector.models import (
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.people import display_names
 
-#: What has a name of its own beside the key by which the log knows it: both are shown.
+#: Kinds with a name in addition to the key in the log; both are shown.
 _NAMED: Final[dict[str, Callable[[set[str]], dict[str, str]]]] = {
     "account": lambda keys: dict(Account.objects.filter(name__in=keys).values_list("name", "display_name")),
     "machine": lambda keys: dict(Machine.objects.filter(name__in=keys).values_list("name", "title")),
@@ -35,7 +35,7 @@ _NAMED: Final[dict[str, Callable[[set[str]], dict[str, str]]]] = {
 
 
 class Subjects:
-    """What the objects of some changes are called: read once for all of them."""
+    """The names of the subjects of some changes, read at once."""
 
     def __init__(self, changes: Iterable[Change]) -> None:
         keys: dict[str, set[str]] = {}
@@ -44,10 +44,10 @@ class Subjects:
         self._named = {kind: find(keys[kind]) for kind, find in _NAMED.items() if kind in keys}
         self._numbered = {kind: find(keys[kind]) for kind, find in _NUMBERED.items() if kind in keys}
 
-    def called(self, change: Change) -> tuple[str, str]:
-        """Return what a change's object is called, and the key that it has beside its name; nothing where it has none.
+    def name_and_key(self, change: Change) -> tuple[str, str]:
+        """Return the name of a change's subject, and its key if it has a separate name.
 
-        Of hours that are gone nothing is left but what the change itself tells.
+        Both are empty for opening hours: the change itself holds everything about them.
         """
         kind, key = change.kind, change.key
         if kind in _NAMED:
@@ -55,15 +55,15 @@ class Subjects:
             return (name, key) if name and name != key else (key, "")
         if kind in _NUMBERED:
             return self._numbered[kind].get(key, ""), ""
-        return ("", "") if key.isdecimal() and kind in _TELLING else (key, "")
+        return ("", "") if key.isdecimal() and kind in _SELF_DESCRIBING else (key, "")
 
 
-#: What a change itself tells the whole of.
-_TELLING: Final = frozenset({"opening", "specialday"})
+#: Kinds whose changes describe themselves.
+_SELF_DESCRIBING: Final = frozenset({"opening", "specialday"})
 
 
-def found(typed: str) -> Q:
-    """Return the changes of what is called like `typed`: by their key, or by the name of who or what it is."""
+def matching(typed: str) -> Q:
+    """Return the condition for changes whose subject matches `typed` by key or name."""
     members = Member.objects.filter(folded__contains=folded(typed))
     machines = Machine.objects.filter(Q(title__icontains=typed) | Q(name__icontains=typed))
     trainings = Training.objects.filter(Q(title__icontains=typed) | Q(name__icontains=typed))
@@ -78,16 +78,17 @@ def found(typed: str) -> Q:
         "block": Block.objects.filter(member__in=members),
         "grant": Grant.objects.filter(Q(member__in=members) | Q(training__in=trainings)),
     }
-    wanted = Q(key__icontains=typed)
+    condition = Q(key__icontains=typed)
     for kind, keys in named.items():
-        wanted |= Q(kind=kind, key__in=list(keys[:_MOST]))
+        condition |= Q(kind=kind, key__in=list(keys[:_MAX_KEYS]))
     for kind, rows in numbered.items():
-        wanted |= Q(kind=kind, key__in=[str(pk) for pk in rows.order_by("-pk").values_list("pk", flat=True)[:_MOST]])
-    return wanted
+        newest = rows.order_by("-pk").values_list("pk", flat=True)[:_MAX_KEYS]
+        condition |= Q(kind=kind, key__in=[str(pk) for pk in newest])
+    return condition
 
 
-#: A name that fits more than so many things is too short a question.
-_MOST: Final = 500
+#: At most this many objects of a kind are searched for.
+_MAX_KEYS: Final = 500
 
 
 def _badges(keys: set[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Who changed which data, when, and what did it say before?"""
+"""The audit log: who changed what, when, from which value."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from fabgate.collector.pages.log.subjects import Subjects
 
 
 def log(request: HttpRequest) -> HttpResponse:
-    """List the changes, the newest first."""
+    """List the changes, newest first."""
     form = FilterForm(request.GET or None)
     rows = Change.objects.all()
     if form.is_bound and form.is_valid():
-        rows = form.narrowed(rows)
+        rows = form.filtered(rows)
     page = keyset.page(rows, "at", request.GET)
     names, subjects = values.Names(page.rows), Subjects(page.rows)
     shown = [_row(change, names, subjects) for change in page.rows]
@@ -28,15 +28,17 @@ def log(request: HttpRequest) -> HttpResponse:
 
 
 def _row(change: Change, names: values.Names, subjects: Subjects) -> dict[str, Any]:
-    called, key = subjects.called(change)
-    fields, reason = values.told(change, names), values.reason(change)
+    name, key = subjects.name_and_key(change)
+    fields, reason = values.changed_fields(change, names), values.reason(change)
     return {
         "change": change,
         "actor": names.actor(change.actor),
         "what": labels.verb(change.verb),
         "kind": labels.kind(change.kind),
-        "of": called,
+        "of": name,
         "key": key,
         "fields": fields,
-        "reason": "" if reason in (became for _name, _was, became in fields) else reason,  # a block's is a field of it
+        "reason": ""
+        if reason in (became for _name, _was, became in fields)
+        else reason,  # a block's reason is one of its fields
     }

@@ -25,7 +25,7 @@ def of(*objects: tuple[str, str]) -> list[dict[str, Any]]:
             "actor": names.actor(row.actor),
             "what": labels.verb(row.verb),
             "of": row.key if row.kind != "machine" else "",
-            "fields": values.told(row, names),
+            "fields": values.changed_fields(row, names),
             "reason": values.reason(row),
         }
         for row in rows

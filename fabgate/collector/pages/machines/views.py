@@ -166,7 +166,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
     if gates:
         roster.announce(gates, timeout_s=roster.PAGE_S)
     text = (
-        _("%(machine)s is retired. Its sessions stay, and nobody can begin a new one.")
+        _("%(machine)s is retired. Its sessions are kept; no new one can start.")
         if is_over
         else _("%(machine)s is back. If it is locked, unlock it when it may be used.")
     )

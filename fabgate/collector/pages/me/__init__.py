@@ -1,1 +1,1 @@
-"""What is each person's own: sign-ins, password, language and colours?"""
+"""Each person's own account: sign-ins and password."""

@@ -1,4 +1,4 @@
-"""What would a person call the browser that sent this?"""
+"""Names a browser by its user agent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from django.utils.translation import gettext as _
 
-# In this order: most browsers name others too.
+# The order matters, because most browsers also name others.
 _BROWSERS: Final = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),

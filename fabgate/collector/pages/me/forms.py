@@ -1,4 +1,4 @@
-"""What is typed to change one's own password?"""
+"""The form to change one's password."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from fabgate.collector.pages.signin.forms import NewPasswordForm
 
 
 class ChangePasswordForm(NewPasswordForm):
-    """The password that holds, and the one that shall."""
+    """The current and the new password."""
 
     old = forms.CharField(
-        label=_("Password now"),
+        label=_("Current password"),
         max_length=1000,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
@@ -20,7 +20,7 @@ class ChangePasswordForm(NewPasswordForm):
     field_order = ("old", "password")
 
     def clean_old(self) -> str:
-        """Refuse a wrong one."""
+        """Refuse a wrong password."""
         old = str(self.cleaned_data["old"])
         if not self._account.check_password(old):
             raise forms.ValidationError(_("That is not your password."))

@@ -1,4 +1,4 @@
-"""Which routes are each person's own?"""
+"""Routes of each person's own account."""
 
 from __future__ import annotations
 

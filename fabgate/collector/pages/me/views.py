@@ -1,4 +1,4 @@
-"""Where am I signed in, and how do I change my password?"""
+"""A person's own account: browsers signed in, and password."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from fabgate.errors import UsageError
 
 
 def me(request: HttpRequest) -> HttpResponse:
-    """Show the account, and every browser in which it is signed in."""
+    """Show the account and the browsers signed in."""
     return render(request, "me/me.html", {"sign_ins": _sign_ins(request)})
 
 
 @sensitive_post_parameters("old", "password")
 def password(request: HttpRequest) -> HttpResponse:
-    """Change the password; every other browser is signed out."""
+    """Change the password, and sign out all other browsers."""
     account = account_of(request)
     if request.method == "POST" and sign_in.is_too_many(request, account.name):
         return errors.too_many(request)
@@ -37,7 +37,7 @@ def password(request: HttpRequest) -> HttpResponse:
         with transaction.atomic():
             manage.set_password(account, form.cleaned_data["password"], but=request.session["sign_in"])
             update_session_auth_hash(request, account)
-        messages.success(request, _("Your password is changed. Other browsers were signed out."))
+        messages.success(request, _("Password changed. Other browsers were signed out."))
         return see_other(reverse("me"))
     if "old" in form.errors:
         sign_in.note_failure(request, account.name)
@@ -45,7 +45,7 @@ def password(request: HttpRequest) -> HttpResponse:
 
 
 def revoke(request: HttpRequest) -> HttpResponse:
-    """Sign another browser out, or all others."""
+    """Sign out another browser, or all others."""
     account, own = account_of(request), request.session["sign_in"]
     which = request.POST.get("sign_in", "")
     if which == "others":

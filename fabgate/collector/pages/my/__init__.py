@@ -1,1 +1,1 @@
-"""What does a member see of themselves?"""
+"""A member's own sessions, badges and permissions."""

@@ -1,4 +1,4 @@
-"""How long did one person use which machine, month by month?"""
+"""How long a member used each machine, month by month."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MONTHS: Final = 12
 
 @dataclass(slots=True)
 class Month:
-    """A month and its sums; `by_machine` the longest first."""
+    """A month and its totals."""
 
     first: date
     counted_ms: int = 0
@@ -28,19 +28,19 @@ class Month:
 
     @property
     def key(self) -> str:
-        """Return the month as an address has it."""
+        """Return the month as in the URL."""
         return f"{self.first:%Y-%m}"
 
     @property
     def by_machine(self) -> list[tuple[str, int, int]]:
-        """Return each machine with its time, and that in percent of the longest."""
+        """Return each machine with its time, and that as a percentage of the longest; longest first."""
         longest = max(self.machines.values(), default=0) or 1
         rows = sorted(self.machines.items(), key=lambda row: (-row[1], row[0]))
         return [(name, ms, round(100 * ms / longest)) for name, ms in rows]
 
 
 def last_months(member: str, today: date) -> list[Month]:
-    """Return the last twelve months, this one first, those without a session too. By the day on which a session ended."""
+    """Return the last twelve months, this one first. A session counts on the day it ended."""
     months = {month: Month(month) for month in _firsts(today)}
     rows = (
         UsageSession.objects.filter(used_by=member, ended_at__gte=_midnight(min(months)))
@@ -48,28 +48,28 @@ def last_months(member: str, today: date) -> list[Month]:
         .values_list("ended_at", "where", "named", "counted_ms", "uncertain")
     )
     for ended_at, title, name, counted_ms, is_uncertain in rows.iterator():
-        found = months.get(timezone.localtime(ended_at).date().replace(day=1))
-        if found is not None:  # a gate whose clock was ahead
-            found.counted_ms += counted_ms
-            found.sessions += 1
-            found.uncertain += is_uncertain
-            found.machines[title or name] += counted_ms
+        month = months.get(timezone.localtime(ended_at).date().replace(day=1))
+        if month is not None:  # None if a gate's clock was ahead
+            month.counted_ms += counted_ms
+            month.sessions += 1
+            month.uncertain += is_uncertain
+            month.machines[title or name] += counted_ms
     return list(months.values())
 
 
 def period(month: date) -> tuple[datetime, datetime]:
-    """Return when a month begins and ends, where the site is."""
+    """Return the start and end of a month in the site's time zone."""
     return _midnight(month), _midnight(_next(month))
 
 
 def _firsts(today: date) -> list[date]:
-    found = [today.replace(day=1)]
-    while len(found) < MONTHS:
-        last = found[-1]
-        found.append(
+    firsts = [today.replace(day=1)]
+    while len(firsts) < MONTHS:
+        last = firsts[-1]
+        firsts.append(
             last.replace(year=last.year - 1, month=12) if last.month == 1 else last.replace(month=last.month - 1)
         )
-    return found
+    return firsts
 
 
 def _next(month: date) -> date:

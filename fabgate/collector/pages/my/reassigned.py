@@ -1,4 +1,4 @@
-"""Which sessions counted as mine until somebody put down another person? Whoever contested one reads here what became of it."""
+"""Sessions that a correction reassigned from a member to another person; the member sees why."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from fabgate.collector.models import Correction, UsageSession
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """A session that is another person's by now; who that is stays between them and the workshop."""
+class Reassigned:
+    """A session reassigned to another person, who is not named here."""
 
     session: UsageSession
     machine: str
-    #: In the words of whoever corrected it.
+    #: The reason given with the correction.
     reason: str
 
 
-def away(member: str) -> QuerySet[UsageSession]:
-    """Return the sessions that a correction took from a member, and none gave back."""
+def reassigned_from(member: str) -> QuerySet[UsageSession]:
+    """Return the sessions that a correction took from a member and no other gave back."""
     taken = Correction.objects.filter(field=Correction.MEMBER, old=member).values("session")
     return UsageSession.objects.filter(pk__in=taken).exclude(used_by=member).select_related("machine", "gate")
 
 
-def told(member: str, sessions: QuerySet[UsageSession]) -> list[Moved]:
-    """Return some of those, the newest first, each with why it was taken."""
+def with_reasons(member: str, sessions: QuerySet[UsageSession]) -> list[Reassigned]:
+    """Return such sessions with the reason for each, newest first."""
     return [
-        Moved(
+        Reassigned(
             session,
             str(session.machine or session.gate),
             session.corrections.filter(field=Correction.MEMBER, old=member).latest("id").reason,

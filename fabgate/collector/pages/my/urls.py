@@ -1,4 +1,4 @@
-"""Which routes show a person their own minutes? Whoever is signed in, and is a member; nobody sees another one's here."""
+"""Routes for members: their own sessions and badges."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from fabgate.collector.pages.roles import ALL, Right
 urlpatterns = [
     path("my-minutes", views.minutes, name="my-minutes"),
     path("my-minutes/lost", views.lost, name="my-minutes-lost"),
-    # A session's id is whatever its gate called it.
+    # A session's id may be any text.
     path(f"my-minutes/sessions/<{SESSION}:pk>", views.contest, name="my-minutes-contest"),
 ]
-# An auditor changes nothing, not even about themselves.
+# Auditors change nothing, not even about themselves.
 _OWN: Final = ALL - {Account.AUDITOR}
 RIGHTS: Final = {
     "my-minutes": Right(get=ALL),

@@ -1,4 +1,4 @@
-"""What did I use, what may I use, and which badge is mine? And: this line is not right; my badge is gone."""
+"""A member's own page: sessions, permissions, badges; reporting an error or a lost badge."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from fabgate.collector.models import Badge, Gate, Member, Review, UsageSession
 from fabgate.collector.pages import errors, gates_informed, keyset
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.machines import week
-from fabgate.collector.pages.my import allowed, reassigned
-from fabgate.collector.pages.my import months as sums
+from fabgate.collector.pages.my import allowed, months, reassigned
 from fabgate.collector.pages.my.months import Month
 from fabgate.collector.pages.people import words
-from fabgate.collector.pages.use import labels as use_words
+from fabgate.collector.pages.use import labels
 from fabgate.collector.people import badges, reasons
 from fabgate.collector.people.blocks import today
 from fabgate.collector.sessions import corrections
@@ -29,32 +28,30 @@ from fabgate.errors import UsageError
 
 
 class ContestForm(forms.Form):
-    """What is not right about a session."""
+    """What is wrong about a session."""
 
     words = forms.CharField(
-        label=gettext_lazy("What is not right?"),
+        label=gettext_lazy("What is wrong?"),
         max_length=corrections.MAX_REASON,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=gettext_lazy(
-            "In your own words, such as: I switched off at four, somebody else went on with my badge."
-        ),
-        error_messages={"required": gettext_lazy("Say in a few words what is not right.")},
+        help_text=gettext_lazy("For example: I switched off at four, and someone else continued with my badge."),
+        error_messages={"required": gettext_lazy("Say in a few words what is wrong.")},
     )
 
 
 def minutes(request: HttpRequest) -> HttpResponse:
-    """Show a person their sessions of a month, their sums, their badges, and what they may use."""
+    """Show a member's sessions and totals of a month, badges, and permissions."""
     member = account_of(request).member
     if member is None:
         return render(request, "my/nobody.html")
-    months = sums.last_months(member.pk, today())
-    month = _chosen(request, months)
-    start, end = sums.period(month.first)
+    year = months.last_months(member.pk, today())
+    month = _chosen_month(request, year)
+    start, end = months.period(month.first)
     ended = UsageSession.objects.filter(used_by=member.pk, ended_at__gte=start, ended_at__lt=end)
     ended = ended.select_related("machine", "gate", "review_case").prefetch_related("corrections")
     page = keyset.page(ended, "ended_at", request.GET)
     carried = list(member.badges.filter(ended_at=None).order_by("since", "id"))
-    at = months.index(month)
+    at = year.index(month)
     return render(
         request,
         "my/minutes.html",
@@ -62,13 +59,13 @@ def minutes(request: HttpRequest) -> HttpResponse:
             "member": member,
             "membership": words.membership(member, today()),
             "month": month,
-            "months": months,
-            "newer_month": months[at - 1] if at else None,
-            "older_month": months[at + 1] if at + 1 < len(months) else None,
+            "months": year,
+            "newer_month": year[at - 1] if at else None,
+            "older_month": year[at + 1] if at + 1 < len(year) else None,
             "rows": [_row(session) for session in page.rows],
             "page": page,
-            "moved": reassigned.told(
-                member.pk, reassigned.away(member.pk).filter(ended_at__gte=start, ended_at__lt=end)
+            "moved": reassigned.with_reasons(
+                member.pk, reassigned.reassigned_from(member.pk).filter(ended_at__gte=start, ended_at__lt=end)
             ),
             "open": [_row(one) for one in UsageSession.open().filter(used_by=member.pk)],
             "badges": carried,
@@ -83,9 +80,11 @@ def minutes(request: HttpRequest) -> HttpResponse:
 
 
 def contest(request: HttpRequest, pk: str) -> HttpResponse:
-    """Show one of my sessions, and take what I say against it; of one that is mine no more, what became of it."""
+    """Show one of the member's sessions, and contest it; of a reassigned one, show the reason."""
     member = _member(request)
-    if request.method == "GET" and (taken := reassigned.told(member.pk, reassigned.away(member.pk).filter(pk=pk))):
+    if request.method == "GET" and (
+        taken := reassigned.with_reasons(member.pk, reassigned.reassigned_from(member.pk).filter(pk=pk))
+    ):
         return render(request, "my/moved.html", {"one": taken[0]})
     rows = UsageSession.objects.select_related("machine", "gate", "review_case")
     session = get_object_or_404(rows, pk=pk, used_by=member.pk)
@@ -94,31 +93,31 @@ def contest(request: HttpRequest, pk: str) -> HttpResponse:
         try:
             corrections.contest(session, form.cleaned_data["words"], author=account_of(request).name)
         except UsageError:
-            raise errors.Conflict(_("This session is looked at already, or has not ended yet.")) from None
-        messages.success(request, _("Thank you. Somebody will look at it; you see here what they decide."))
+            raise errors.Conflict(_("This session is already under review, or has not ended yet.")) from None
+        messages.success(request, _("Thank you. Someone will review it; the decision will appear here."))
         return see_other(reverse("my-minutes-contest", args=[pk]))
     shown = {"form": form, "one": _row(session), "is_open": session.reason is None}
     return render(request, "my/session.html", shown, status=200 if request.method == "GET" else 400)
 
 
 def lost(request: HttpRequest) -> HttpResponse:
-    """Declare one of my badges lost: from now on it opens nothing, whoever has it."""
+    """Report one of the member's badges lost, which disables it at once."""
     pk = request.POST.get("badge", "")
     rows = _member(request).badges.all()
     row = rows.filter(pk=int(pk)).first() if pk.isascii() and pk.isdigit() and len(pk) < 18 else None
     if row is None:
         raise Http404
     if row.ended_at is not None:
-        raise errors.Conflict(_("This badge is not yours any more: it opens nothing for you already."))
+        raise errors.Conflict(_("This badge is no longer yours."))
     change = badges.end(row, Badge.LOST, actor=account_of(request).name)
     gates = list(Gate.objects.filter(name__in=change.rosters))
-    is_told = roster.announce(gates, timeout_s=roster.PAGE_S) if gates else True
-    text = _("Your badge is declared lost, and opens nothing any more. The desk gives you another one.")
-    if not is_told:
+    is_announced = roster.announce(gates, timeout_s=roster.PAGE_S) if gates else True
+    text = _("Your badge is reported lost and no longer works. The desk can give you another one.")
+    if not is_announced:
         text = _(
-            "Your badge is declared lost. The gates cannot be told just now: they stop taking it when they ask next."
+            "Your badge is reported lost. The gates cannot be reached now; they will refuse it after their next update."
         )
-    (messages.success if is_told else messages.warning)(request, text)
+    (messages.success if is_announced else messages.warning)(request, text)
     return see_other(reverse("my-minutes"))
 
 
@@ -129,15 +128,15 @@ def _member(request: HttpRequest) -> Member:
     return member
 
 
-def _chosen(request: HttpRequest, months: list[Month]) -> Month:
-    """Return the month that is asked for: without a word the newest one in which there is something."""
-    wanted = request.GET.get("month", "")
-    if not wanted:
-        return next((month for month in months if month.sessions), months[0])
-    found = next((month for month in months if month.key == wanted), None)
-    if found is None:
-        raise UsageError(_("Wanted one of the last twelve months."))
-    return found
+def _chosen_month(request: HttpRequest, year: list[Month]) -> Month:
+    """Return the month in the URL; by default the newest one with sessions."""
+    key = request.GET.get("month", "")
+    if not key:
+        return next((month for month in year if month.sessions), year[0])
+    chosen = next((month for month in year if month.key == key), None)
+    if chosen is None:
+        raise UsageError(_("Choose one of the last twelve months."))
+    return chosen
 
 
 def _row(session: UsageSession) -> dict[str, Any]:
@@ -147,17 +146,17 @@ def _row(session: UsageSession) -> dict[str, Any]:
         "machine": str(session.machine or session.gate),
         "why": reasons.ended(session.reason),
         "review": review,
-        # A contest alone leaves no doubt of the minutes.
+        # A contest alone does not make the minutes uncertain.
         "is_inexact": session.counted_uncertainty_ms > 0 or (session.uncertain and session.doubt is not None),
-        "corrected": use_words.corrected(session.corrected),
+        "corrected": labels.corrected(session.corrected),
         "is_contested": review is not None and review.is_contested,
         "verdict": _verdict(session, review),
     }
 
 
 def _verdict(session: UsageSession, review: Review | None) -> str:
-    """Return what became of a session that was contested."""
+    """Return the decision on a contested session."""
     if review is None or review.why != Review.CONTESTED or review.settled_at is None:
         return ""
     was_corrected = any(one.at >= review.opened_at for one in session.corrections.all())
-    return _("corrected") if was_corrected else _("stands as counted")
+    return _("corrected") if was_corrected else _("kept as counted")

@@ -30,7 +30,7 @@ SIZE: Final = 50
 NOW, OVER, BLOCKED, MINOR, LEFT, ALL, STAYED = "", "over", "blocked", "minor", "left", "all", "stayed"
 _STATES: Final = (
     (NOW, gettext_lazy("Members now")),
-    (OVER, gettext_lazy("Membership over")),
+    (OVER, gettext_lazy("Membership expired")),
     (BLOCKED, gettext_lazy("Blocked people")),
     (MINOR, gettext_lazy("Minors")),
     (LEFT, gettext_lazy("Left")),

@@ -110,7 +110,7 @@ class PersonForm(PersonPayerForm):
         refuse_payer(self)
         for name in _JUDGED if self.is_own else ():
             if self.add_prefix(name) in self.data:
-                self.add_error(name, _("Somebody else at the desk has to do this for you."))
+                self.add_error(name, _("Someone else at the desk must do this for you."))
         return cleaned
 
     def clean_lang(self) -> str:

@@ -222,7 +222,7 @@ def matrix(request: HttpRequest) -> HttpResponse:
         own = barred_from(account_of(request))
         if own not in request.POST.getlist("member"):
             return _grant_all(request, form)
-        text = _("%(name)s: somebody else at the desk has to do this for you. Nothing is done yet.")
+        text = _("%(name)s: someone else at the desk must do this for you. Nothing has been changed.")
         form.add_error(None, text % {"name": account_of(request).member})
     finder = find.FindForm(request.GET or None)
     wanted = finder.cleaned_data if finder.is_bound and finder.is_valid() else {}

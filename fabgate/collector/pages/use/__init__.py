@@ -1,1 +1,1 @@
-"""Who used what?"""
+"""Sessions, reports, reviews and refusals."""

@@ -1,4 +1,4 @@
-"""What does a person look for among the sessions, and among the refusals?"""
+"""Filters for sessions and refusals."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ from fabgate.collector.pages.use import labels, names, periods
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.people import display_names, reasons
 
-#: Years that no workshop's records reach.
+#: Days outside these years are refused.
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199
 
 
 class DayInput(forms.DateInput):
-    """A day, chosen from the browser's own calendar."""
+    """A date input with the browser's calendar."""
 
     def __init__(self) -> None:
         super().__init__({"type": "date"}, format="%Y-%m-%d")
 
 
 class Choice(forms.Select):
-    """A choice without groups, made at once: by Django's templates the three above a list take as long as its rows."""
+    """A select without groups, rendered in one step; Django's templates take as long for three of them as for the list."""
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        """Return it as Django's own template has it."""
+        """Return the same HTML as Django's template."""
         del renderer
         widget = self.get_context(name, value, attrs)["widget"]
         options = format_html_join(
             "",
             '<option value="{}"{}>{}</option>',
             (
-                (one["value"], flatatt(one["attrs"]), one["label"])
-                for _group, some, _number in widget["optgroups"]
-                for one in some
+                (option["value"], flatatt(option["attrs"]), option["label"])
+                for _group, options, _number in widget["optgroups"]
+                for option in options
             ),
         )
         return format_html('<select name="{}"{}>{}</select>', widget["name"], flatatt(widget["attrs"]), options)
 
 
 class PeriodForm(forms.Form):
-    """Which days, of whom, and which machine."""
+    """Days, person and machine."""
 
     member = forms.CharField(label=gettext_lazy("Person"), max_length=120, required=False)
     machine = forms.ChoiceField(label=gettext_lazy("Machine"), required=False, widget=Choice)
@@ -63,7 +63,7 @@ class PeriodForm(forms.Form):
     first = forms.DateField(label=gettext_lazy("From"), required=False, widget=DayInput())
     last = forms.DateField(label=gettext_lazy("To"), required=False, widget=DayInput())
 
-    #: Whether more than a month of everything is too much to be read.
+    #: Whether a person or a machine is required for more than a month.
     is_limited: bool = True
     default = periods.RECENT
 
@@ -76,11 +76,11 @@ class PeriodForm(forms.Form):
         self.fields["member"].widget.attrs |= {"autocomplete": "off", "placeholder": _("Name or number")}
 
     def clean_member(self) -> str:
-        """Return the id of who is meant."""
-        return meant(self, self.cleaned_data["member"])
+        """Return the id of the person."""
+        return person_id(self, self.cleaned_data["member"])
 
     def clean(self) -> dict[str, Any]:
-        """Find the days, and refuse what would be too many."""
+        """Compute the days, and refuse too many of them."""
         cleaned = super().clean() or self.cleaned_data
         for name in ("first", "last"):
             day = cleaned.get(name)
@@ -94,35 +94,35 @@ class PeriodForm(forms.Form):
         period, first, last = cleaned["period"], cleaned["first"], cleaned["last"]
         today = periods.today()
         if period != periods.OWN:
-            found = Period.preset(period, today)
+            days = Period.preset(period, today)
         elif first is None and last is None:
             self.add_error("first", _("Choose a first or a last day."))
             return None
         else:
-            found = Period(first or date(_FIRST_YEAR, 1, 1), last or max(today, first or today))
-            if found.first > found.last:
-                self.add_error("last", _("This day lies before the first one."))
+            days = Period(first or date(_FIRST_YEAR, 1, 1), last or max(today, first or today))
+            if days.first > days.last:
+                self.add_error("last", _("The last day is before the first."))
         if self.is_limited and not (cleaned.get("member") or cleaned.get("machine")):
-            self._limit(found)
-        return found
+            self._limit(days)
+        return days
 
-    def _limit(self, found: Period | None) -> None:
-        if found is None or found.days > periods.MOST_DAYS:
-            text = _("More than %(days)s days are shown of one person or one machine: choose one of them too.")
+    def _limit(self, days: Period | None) -> None:
+        if days is None or days.days > periods.MOST_DAYS:
+            text = _("For more than %(days)s days, choose a person or a machine.")
             self.add_error(None, text % {"days": periods.MOST_DAYS})
 
     @property
     def days(self) -> Period | None:
-        """Return the days that were asked for; None: at any time."""
-        found: Period | None = self.cleaned_data.get("days")
-        return found
+        """Return the chosen days; None means all time."""
+        days: Period | None = self.cleaned_data.get("days")
+        return days
 
 
 class SessionsForm(PeriodForm):
-    """Which sessions."""
+    """Filters for sessions."""
 
     reason = forms.ChoiceField(label=gettext_lazy("Why it ended"), required=False, widget=Choice)
-    uncertain = forms.BooleanField(label=gettext_lazy("Only uncertain ones"), required=False)
+    uncertain = forms.BooleanField(label=gettext_lazy("Uncertain only"), required=False)
     field_order = ("member", "machine", "period", "first", "last", "reason", "uncertain")
 
     def __init__(self, data: QueryDict) -> None:
@@ -130,42 +130,42 @@ class SessionsForm(PeriodForm):
         known = sorted((labels.ended(word), word) for word in wire.END_REASONS)
         self.fields["reason"].choices = [("", _("Any reason")), *((word, text) for text, word in known)]  # type: ignore[attr-defined]  # a ChoiceField
 
-    def narrowed(self) -> QuerySet[UsageSession]:
-        """Return the ended sessions that are looked for; what an index cannot answer is not offered."""
-        wanted = self.cleaned_data
+    def filtered(self) -> QuerySet[UsageSession]:
+        """Return the ended sessions that match. Only filters that an index can answer are offered."""
+        chosen = self.cleaned_data
         rows = UsageSession.objects.filter(ended_at__isnull=False)
         if self.days is not None:
             rows = rows.filter(ended_at__gte=self.days.start, ended_at__lt=self.days.end)
-        if wanted["reason"]:
-            rows = rows.filter(reason=wanted["reason"])
-        if wanted["uncertain"]:
+        if chosen["reason"]:
+            rows = rows.filter(reason=chosen["reason"])
+        if chosen["uncertain"]:
             rows = rows.filter(uncertain=True)
         return self._of(rows)
 
     def open(self) -> QuerySet[UsageSession]:
-        """Return those of the sessions that are still open: they belong to the days that are not over."""
-        wanted, rows = self.cleaned_data, UsageSession.open()
+        """Return the open sessions that match. They count as of today."""
+        chosen, rows = self.cleaned_data, UsageSession.open()
         is_over = self.days is not None and not self.days.start <= timezone.now() < self.days.end
-        return rows.none() if is_over or wanted["reason"] or wanted["uncertain"] else self._of(rows)
+        return rows.none() if is_over or chosen["reason"] or chosen["uncertain"] else self._of(rows)
 
     def _of(self, rows: QuerySet[UsageSession]) -> QuerySet[UsageSession]:
-        """Return those of a person, of a machine, or of both.
+        """Return the rows of the chosen person, machine, or both.
 
-        Of both the person's index is to be used, along which fewer rows lie: SQLite does not know that by itself, so
-        that the machine is asked for in a way that no index of its own answers.
+        For both, the person's index is the better one, which SQLite does not know: the machine is compared as an
+        expression, so that its index is not used.
         """
-        wanted = self.cleaned_data
-        if wanted["member"]:
-            rows = rows.filter(used_by=wanted["member"])
-        if wanted["machine"] and wanted["member"]:
-            rows = rows.alias(where=F("machine") + 0).filter(where=int(wanted["machine"]))
-        elif wanted["machine"]:
-            rows = rows.filter(machine=wanted["machine"])
+        chosen = self.cleaned_data
+        if chosen["member"]:
+            rows = rows.filter(used_by=chosen["member"])
+        if chosen["machine"] and chosen["member"]:
+            rows = rows.alias(where=F("machine") + 0).filter(where=int(chosen["machine"]))
+        elif chosen["machine"]:
+            rows = rows.filter(machine=chosen["machine"])
         return rows
 
 
 class RefusalsForm(PeriodForm):
-    """Which refusals."""
+    """Filters for refusals."""
 
     reason = forms.ChoiceField(label=gettext_lazy("Reason"), required=False, widget=Choice)
     field_order = ("member", "machine", "reason", "period", "first", "last")
@@ -175,40 +175,40 @@ class RefusalsForm(PeriodForm):
         known = sorted((labels.refused([word]), word) for word in reasons.REFUSED if reasons.alike(word)[0] == word)
         self.fields["reason"].choices = [("", _("Any reason")), *((word, text) for text, word in known)]  # type: ignore[attr-defined]  # a ChoiceField
 
-    def narrowed(self) -> QuerySet[Refusal]:
-        """Return the refusals that are looked for."""
-        wanted = self.cleaned_data
+    def filtered(self) -> QuerySet[Refusal]:
+        """Return the refusals that match."""
+        chosen = self.cleaned_data
         rows = Refusal.objects.all()
         if self.days is not None:
             rows = rows.filter(about__gte=self.days.start, about__lt=self.days.end)
-        if wanted["member"]:
-            rows = rows.exclude(member="").filter(member=wanted["member"])
-        if wanted["machine"]:
-            rows = rows.filter(machine=wanted["machine"])
-        if wanted["reason"]:
-            # The list as text: both databases can look for a word in that.
-            rows = rows.annotate(said=Cast("reasons", TextField()))
-            rows = rows.filter(reduce(or_, (Q(said__contains=f'"{one}"') for one in reasons.alike(wanted["reason"]))))
+        if chosen["member"]:
+            rows = rows.exclude(member="").filter(member=chosen["member"])
+        if chosen["machine"]:
+            rows = rows.filter(machine=chosen["machine"])
+        if chosen["reason"]:
+            # The list is searched as text, which both databases support.
+            rows = rows.annotate(text=Cast("reasons", TextField()))
+            rows = rows.filter(reduce(or_, (Q(text__contains=f'"{one}"') for one in reasons.alike(chosen["reason"]))))
         return rows
 
 
-def meant(form: Any, typed: str) -> str:
-    """Return the id of whom a form's field means; whom else it may, the page offers to choose (`several`)."""
+def person_id(form: Any, typed: str) -> str:
+    """Return the id of the person named in a form; if several match, the page offers them (`form.several`)."""
     if not typed.strip():
         return ""
     try:
-        return names.one(typed)
+        return names.resolve(typed)
     except names.Several as error:
-        apart = display_names.told_apart(pk for pk, _name in error.found)
-        form.several = [(pk, str(apart[pk])) for pk, _name in error.found]
-        raise forms.ValidationError(_("Several people fit.")) from None
+        apart = display_names.told_apart(pk for pk, _name in error.matches)
+        form.several = [(pk, str(apart[pk])) for pk, _name in error.matches]
+        raise forms.ValidationError(_("Several people match.")) from None
 
 
 def machine_choices(empty: Any = None) -> list[tuple[str, Any]]:
-    """Return the machines to choose from, those that have left the workshop at the end."""
+    """Return the machines to choose from, retired ones last."""
     machines = Machine.objects.order_by("retired_at", "title", "name").only("retired_at", "title", "name")
-    there = sorted(machines, key=lambda machine: (machine.retired_at is not None, str(machine).casefold()))
-    named = [(str(pk), title) for pk, title in names.titles(there).items()]
+    ordered = sorted(machines, key=lambda machine: (machine.retired_at is not None, str(machine).casefold()))
+    named = [(str(pk), title) for pk, title in names.titles(ordered).items()]
     return [("", _("Any machine") if empty is None else empty), *named]
 
 

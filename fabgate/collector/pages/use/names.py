@@ -1,4 +1,4 @@
-"""What are people called? Sessions keep ids; a page and an export show names, and an id only where none is known."""
+"""Names of people, groups and machines. Sessions store ids; pages and exports show names if known."""
 
 from __future__ import annotations
 
@@ -15,100 +15,100 @@ from fabgate.collector.models import Group, Machine, Member
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.people.display_names import called, numbered, told_apart, unlisted
 
-#: So many people are named where a name fits several.
-_NAMED: Final = 6
+#: How many people are listed if a name matches several.
+_MAX_LISTED: Final = 6
 
 
 class Names:
-    """The names of people and groups, by what sessions call them: of everybody, or of those who are asked for.
+    """The names of people and groups by id: of all, or `only` of some.
 
-    Those who are asked for can be told from others of their name: then it has their number beside it.
+    With `are_apart`, people who share a name are shown with their number.
     """
 
     def __init__(self, only: Iterable[str | None] | None = None, *, are_apart: bool = False) -> None:
         self._has_all = only is None
         if only is None:
-            self._found = Member.names() | _groups()
+            self._names = Member.names() | _groups()
         else:
             look_up = told_apart if are_apart else called
-            self._found = {one: str(found) for one, found in look_up(filter(None, only)).items()}
+            self._names = {key: str(who) for key, who in look_up(filter(None, only)).items()}
 
     def __getitem__(self, who: str | None) -> str:
-        """Return what somebody is called; their id where nobody says, a dash for nobody."""
+        """Return a name; the id if no name is known, a dash for an empty id."""
         if not who:
             return NOTHING
-        if who not in self._found:
-            # A file may be of thousands of whom only a number is known: they are not asked for one by one.
-            self._found[who] = str(unlisted(who) if self._has_all else called([who])[who])
-        return self._found[who]
+        if who not in self._names:
+            # An export may have thousands of unknown ids, so they are not looked up one by one.
+            self._names[who] = str(unlisted(who) if self._has_all else called([who])[who])
+        return self._names[who]
 
 
 def find(typed: str, *, groups: bool = True) -> list[tuple[str, str]]:
-    """Return (id, name) of who may be meant: the one with that id or that whole name, or else some whose name fits.
+    """Return (id, name) pairs that match: an exact id or name, or else names that contain every word.
 
-    A name with its id behind it, as pages show it where others have that name too, is that one's. Accents and capitals
-    may be missing. `groups`: whether one of these may be meant too.
+    "Name (id)", as pages show people who share a name, matches that id. Accents and case are ignored. `groups` includes
+    groups.
     """
-    typed, wanted = typed.strip(), folded(typed)
+    typed, key = typed.strip(), folded(typed)
     others = sorted(_groups().items()) if groups else []
     members = Member.objects.order_by("name", "id").values_list("id", "name")
     for who, name in [*members.filter(pk__in={typed, _id_behind(typed)}), *others]:
-        if typed == who or wanted == folded(numbered(name, who)):
+        if typed == who or key == folded(numbered(name, who)):
             return [(who, name or who)]
-    if not wanted:
+    if not key:
         return []
-    exact = [*members.filter(folded=wanted), *(one for one in others if folded(one[1]) == wanted)]
+    exact = [*members.filter(folded=key), *(one for one in others if folded(one[1]) == key)]
     if exact:
         return exact
-    for part in wanted.split():
+    for part in key.split():
         members = members.filter(folded__contains=part)
-    fitting = [one for one in others if all(part in folded(one[1]) for part in wanted.split())]
-    return [*members[: _NAMED + 1], *fitting]
+    matching = [one for one in others if all(part in folded(one[1]) for part in key.split())]
+    return [*members[: _MAX_LISTED + 1], *matching]
 
 
 def by_number(typed: Iterable[str]) -> dict[str, Member]:
-    """Return who is meant by each of these that is a number, or a name with its number behind it; the others left out.
+    """Return the member for each text that is an id or "Name (id)"; other texts are left out.
 
-    As ``find`` has it, of many at once.
+    The same as ``find``, for many texts at once.
     """
-    ids = {one: _id_behind(one) for one in typed}
+    ids = {text: _id_behind(text) for text in typed}
     members = Member.objects.in_bulk({*ids, *ids.values()})
-    found = {}
-    for one, behind in ids.items():
-        if one in members:
-            found[one] = members[one]
-        elif behind in members and folded(one) == folded(numbered(members[behind].name, behind)):
-            found[one] = members[behind]
-    return found
+    matched = {}
+    for text, behind in ids.items():
+        if text in members:
+            matched[text] = members[text]
+        elif behind in members and folded(text) == folded(numbered(members[behind].name, behind)):
+            matched[text] = members[behind]
+    return matched
 
 
 class Several(ValidationError):  # noqa: N818 (it names what happened)
-    """More than one person may be meant: `found`, as ids and names."""
+    """More than one person matches: `matches`, as (id, name)."""
 
-    def __init__(self, found: list[tuple[str, str]]) -> None:
-        self.found = found[:_NAMED]
-        some = ", ".join(numbered(name, who) for who, name in self.found)
-        more = " …" if len(found) > _NAMED else ""
-        super().__init__(_("Whom of these: %(some)s%(more)s?") % {"some": some, "more": more})
+    def __init__(self, matches: list[tuple[str, str]]) -> None:
+        self.matches = matches[:_MAX_LISTED]
+        some = ", ".join(numbered(name, who) for who, name in self.matches)
+        more = " …" if len(matches) > _MAX_LISTED else ""
+        super().__init__(_("Several people match: %(some)s%(more)s.") % {"some": some, "more": more})
 
 
-def one(typed: str) -> str:
-    """Return the id of the one person who is meant. Raises ValidationError: nobody, or several."""
-    found = find(typed)
-    if not found:
-        raise ValidationError(_("Nobody is called “%(typed)s”.") % {"typed": typed})
-    if len(found) > 1:
-        raise Several(found)
-    return found[0][0]
+def resolve(typed: str) -> str:
+    """Return the id of the one person who matches. Raises ValidationError for none, Several for more than one."""
+    matches = find(typed)
+    if not matches:
+        raise ValidationError(_("No one is called “%(typed)s”.") % {"typed": typed})
+    if len(matches) > 1:
+        raise Several(matches)
+    return matches[0][0]
 
 
 def machines() -> dict[int, str]:
-    """Return what each machine is called, by its row: its title, and its name behind one that another has too."""
+    """Return the title of each machine by id; its name is added if another machine has the same title."""
     return titles(Machine.objects.only("name", "title"))
 
 
 def titles(machines: Iterable[Machine]) -> dict[int, str]:
-    """Return what each of all `machines` is called, in their order."""
+    """Return the same for these `machines`, in their order."""
     rows = list(machines)
     times = Counter(map(str, rows))
     return {row.pk: str(row) if times[str(row)] == 1 else numbered(str(row), row.name) for row in rows}

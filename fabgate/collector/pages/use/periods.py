@@ -1,4 +1,4 @@
-"""From when to when? Presets in the site's own days, and days of one's own."""
+"""Periods in the days of the site: presets and custom ranges."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-#: What may be looked at without saying of whom, or of which machine.
+#: The longest period without a person or a machine.
 MOST_DAYS: Final = 31
 RECENT, TODAY, WEEK, MONTH, LAST_MONTH, OWN, ALL = "recent", "today", "week", "month", "last-month", "own", "all"
 PRESETS: Final[list[tuple[str, Any]]] = [
@@ -18,41 +18,41 @@ PRESETS: Final[list[tuple[str, Any]]] = [
     (WEEK, _("This week")),
     (MONTH, _("This month")),
     (LAST_MONTH, _("Last month")),
-    (OWN, _("Own days…")),
-    (ALL, _("At any time")),
+    (OWN, _("Custom range…")),
+    (ALL, _("All time")),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Days, both included."""
+    """A range of days, both included."""
 
     first: date
     last: date
 
     @property
     def days(self) -> int:
-        """Return how many days it has."""
+        """Return the number of days."""
         return (self.last - self.first).days + 1
 
     @property
     def is_months(self) -> bool:
-        """Say whether it is a month, or months, from the first day to the last."""
+        """Return whether it is one or more whole months."""
         return self.first.day == 1 and (self.last + timedelta(days=1)).day == 1
 
     @property
     def start(self) -> datetime:
-        """Return the moment at which the first day begins where the site is."""
+        """Return the start of the first day in the site's time zone."""
         return midnight(self.first)
 
     @property
     def end(self) -> datetime:
-        """Return the moment at which the last day is over."""
+        """Return the end of the last day."""
         return midnight(self.last + timedelta(days=1))
 
     @classmethod
     def preset(cls, name: str, today: date) -> Period | None:
-        """Return the period of a preset; None for one that has no fixed days."""
+        """Return the days of a preset; None for one without fixed days."""
         month = today.replace(day=1)
         if name == RECENT:
             return cls(today - timedelta(days=MOST_DAYS - 1), today)
@@ -76,10 +76,10 @@ class Period:
 
 
 def midnight(day: date) -> datetime:
-    """Return the moment at which a day begins where the site is."""
+    """Return the start of a day in the site's time zone."""
     return timezone.make_aware(datetime.combine(day, time()))
 
 
 def today() -> date:
-    """Return the day it is where the site is."""
+    """Return the current day in the site's time zone."""
     return timezone.localdate()

@@ -1,4 +1,4 @@
-"""Which sessions should a person look at, and what do they decide? What has one cause is one thing to decide."""
+"""Sessions that need a person's decision, grouped by cause so that each cause is decided once."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from fabgate.collector.models import Review
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.roles import own_causes
 from fabgate.collector.pages.use import labels
-from fabgate.collector.pages.use.sessions.rows import Row, rows, sums
-from fabgate.collector.pages.use.tab import show
+from fabgate.collector.pages.use.sessions.rows import Row, rows, totals
+from fabgate.collector.pages.use.tab import render_page
 from fabgate.collector.sessions import corrections, merge
 from fabgate.errors import UsageError
 
-#: Ends so near to each other have one cause: the power went, or the gates were restarted.
-_TOGETHER: Final = timedelta(minutes=10)
-#: So many are shown at once; settle some, and the next ones come.
+#: Ends this close together have one cause: a power cut, or restarted gates.
+_SAME_CAUSE: Final = timedelta(minutes=10)
+#: How many are shown at once; more appear once some are settled.
 _SHOWN: Final = 300
-#: What belongs together beside the cause itself. What a member contests is decided by itself.
-_BY: Final[dict[str, Callable[[Review], str]]] = {
+#: What reviews are grouped by besides their cause. Each contested session is its own case.
+_GROUP_BY: Final[dict[str, Callable[[Review], str]]] = {
     "earlier-holder": lambda review: review.session.badge,
     "contested": lambda review: review.session_id,
     "uncertain": lambda _review: "",
 }
-#: Where nothing can be decided in somebody's favour: the minutes are certain, or the end itself cannot be right.
+#: Causes without a decision in the member's favour: the minutes are certain, or the end itself is wrong.
 _NO_FAVOUR: Final = frozenset(
     {
         *("clock", "earlier-holder", Review.CONTESTED),
@@ -48,42 +48,42 @@ _DECIDE: Final = {Review.ACCEPTED: corrections.accept, Review.FAVOUR: correction
 
 @dataclass
 class Case:
-    """Sessions that wait for one decision, and the earliest and latest of their ends."""
+    """Sessions that need one decision together."""
 
     why: str
     reviews: list[Review] = field(default_factory=list)
-    #: A line for each, and whether it is about who looks at it: that others decide.
+    #: A row for each, and whether it concerns the reader, who may not decide it.
     rows: list[tuple[Review, Row, bool]] = field(default_factory=list)
 
     @property
     def is_power_cut(self) -> bool:
-        """Whether all of them ended because the power went."""
+        """Return whether all ended with a power cut."""
         return all(review.session.reason == "power-loss" for review in self.reviews)
 
     @property
     def has_favour(self) -> bool:
-        """Whether deciding in the member's favour can be another decision than taking it as counted."""
+        """Return whether deciding in the member's favour can differ from accepting."""
         return self.why not in _NO_FAVOUR
 
     @property
     def is_own(self) -> bool:
-        """Whether all of it is about who looks at it."""
+        """Return whether all of it concerns the reader."""
         return all(is_own for _review, _row, is_own in self.rows)
 
     @property
     def at(self) -> datetime | None:
-        """Return when the first of them ended."""
+        """Return when the first session ended."""
         return self.reviews[0].session.ended_at
 
     @property
     def is_about(self) -> bool:
-        """Whether nobody knows when the first of them ended, only by when."""
+        """Return whether the end of the first session is only a limit."""
         return self.reviews[0].session.is_about
 
     @property
     def sums(self) -> dict[str, int]:
-        """Return what they add up to."""
-        return sums([review.session for review in self.reviews])
+        """Return the totals."""
+        return totals([review.session for review in self.reviews])
 
 
 def _gate_of(review: Review) -> str:
@@ -91,7 +91,7 @@ def _gate_of(review: Review) -> str:
 
 
 class DecisionForm(forms.Form):
-    """What is decided of which sessions."""
+    """A decision on some sessions."""
 
     decision = forms.ChoiceField(choices=[(Review.ACCEPTED, ""), (Review.FAVOUR, "")])
     review = forms.ModelMultipleChoiceField(
@@ -105,21 +105,23 @@ class DecisionForm(forms.Form):
         self._own = own
 
     def clean_review(self) -> QuerySet[Review]:
-        """Refuse what is about who decides, and to give away where there is nothing to give."""
+        """Refuse sessions that concern the reader, and a favour where none is possible."""
         chosen: QuerySet[Review] = self.cleaned_data["review"]
         for one in chosen:
             if not self._own.isdisjoint(one.session.people):
-                text = _("%(name)s: somebody else at the desk has to do this for you. Nothing is done yet.")
+                text = _("%(name)s: someone else at the desk must do this for you. Nothing has been changed.")
                 name = rows([one.session])[0].who
                 raise forms.ValidationError(text % {"name": name})
         if self.cleaned_data.get("decision") == Review.FAVOUR and any(one.is_contested for one in chosen):
-            text = _("What a member contests leaves no doubt to give away: accept it as counted, or correct it.")
+            text = _(
+                "A contested session cannot be settled in the member's favour: accept it as counted, or correct it."
+            )
             raise forms.ValidationError(text)
         return chosen
 
 
 def review(request: HttpRequest) -> HttpResponse:
-    """Show what waits for a decision; take one for several at once."""
+    """Show the sessions to review; settle several at once."""
     own = own_causes(account_of(request))
     form = DecisionForm(request.POST, own=own) if request.method == "POST" else None
     if form is not None and form.is_valid():
@@ -127,17 +129,17 @@ def review(request: HttpRequest) -> HttpResponse:
         return see_other(reverse("use-review"))
     waiting = list(Review.waiting()[: _SHOWN + 1])
     shown = {
-        "whys": whys(waiting[:_SHOWN], own),
+        "causes": causes(waiting[:_SHOWN], own),
         "has_more": len(waiting) > _SHOWN,
         "mistakes": [text for texts in form.errors.values() for text in texts] if form else [],
     }
-    return show(request, "review.html", shown, status=400 if form else 200)
+    return render_page(request, "review.html", shown, status=400 if form else 200)
 
 
-def whys(reviews: Iterable[Review], own: frozenset[str]) -> list[dict[str, Any]]:
-    """Return the cases of each kind, with what that kind means, said once. What is about `own` others decide."""
+def causes(reviews: Iterable[Review], own: frozenset[str]) -> list[dict[str, Any]]:
+    """Return the cases by cause, with its explanation. Sessions of the ids in `own` are marked as the reader's own."""
     waiting, kinds = list(reviews), dict[str, list[Case]]()
-    # All at once: people would be looked up for each case otherwise.
+    # All rows at once, so that people are looked up once and not for each case.
     lines = dict(zip(waiting, rows([one.session for one in waiting]), strict=True))
     for case in cases(waiting):
         case.rows = [(one, lines[one], not own.isdisjoint(one.session.people)) for one in case.reviews]
@@ -146,25 +148,25 @@ def whys(reviews: Iterable[Review], own: frozenset[str]) -> list[dict[str, Any]]
 
 
 def cases(reviews: Iterable[Review]) -> list[Case]:
-    """Return the reviews by cause; those of a power cut by when it was. The cases that wait longest come first."""
+    """Group the reviews by cause, and power cuts by their time. The cases open longest come first."""
 
     def of(review: Review) -> tuple[str, str]:
-        return review.why, _BY.get(review.why, _gate_of)(review)
+        return review.why, _GROUP_BY.get(review.why, _gate_of)(review)
 
-    found: list[Case] = []
+    grouped: list[Case] = []
     last: tuple[str, str] | None = None
     for one in sorted(reviews, key=lambda one: (of(one), one.session.ended_at or one.opened_at, one.pk)):
-        goes_on = last == of(one) and (one.why != "uncertain" or _is_near(found[-1].reviews[-1], one))
+        goes_on = last == of(one) and (one.why != "uncertain" or _is_near(grouped[-1].reviews[-1], one))
         if not goes_on:
-            found.append(Case(one.why))
-        found[-1].reviews.append(one)
+            grouped.append(Case(one.why))
+        grouped[-1].reviews.append(one)
         last = of(one)
-    return sorted(found, key=lambda case: min(one.opened_at for one in case.reviews))
+    return sorted(grouped, key=lambda case: min(one.opened_at for one in case.reviews))
 
 
 def _is_near(one: Review, other: Review) -> bool:
     first, second = one.session.ended_at, other.session.ended_at
-    return first is not None and second is not None and second - first <= _TOGETHER
+    return first is not None and second is not None and second - first <= _SAME_CAUSE
 
 
 def _settle(request: HttpRequest, form: DecisionForm) -> None:
@@ -177,7 +179,7 @@ def _settle(request: HttpRequest, form: DecisionForm) -> None:
             try:
                 decide(one, author=author, note=note)
             except UsageError:
-                late.append(one)  # somebody else was quicker: what they did stays
+                late.append(one)  # someone else settled it first, and their decision stays
             else:
                 settled += 1
     if settled:
@@ -185,10 +187,10 @@ def _settle(request: HttpRequest, form: DecisionForm) -> None:
         messages.success(request, text % {"n": settled})
     if late:
         text = ngettext(
-            "%(n)s had been settled or contested meanwhile, and stays so.",
-            "%(n)s had been settled or contested meanwhile, and stay so.",
+            "%(n)s was already settled or contested by someone else and is unchanged.",
+            "%(n)s were already settled or contested by someone else and are unchanged.",
             len(late),
         )
         messages.warning(request, text % {"n": len(late)})
     if waiting := Review.objects.filter(settled_at=None).count():
-        messages.info(request, ngettext("%(n)s more waits.", "%(n)s more wait.", waiting) % {"n": waiting})
+        messages.info(request, ngettext("%(n)s more to review.", "%(n)s more to review.", waiting) % {"n": waiting})

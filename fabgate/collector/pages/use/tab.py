@@ -1,4 +1,4 @@
-"""What stands around every page of this tab? Its other pages, and how many sessions wait for a decision."""
+"""The frame of this tab's pages: the navigation, and how many sessions need a review."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from django.shortcuts import render
 from fabgate.collector.models import Review
 
 
-def show(request: HttpRequest, template: str, shown: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    """Return a page of this tab."""
-    # A filter that narrows, and neither a cursor nor the form as it stands empty.
-    asked = any(value for name, value in request.GET.items() if name not in {"before", "after"})
+def render_page(request: HttpRequest, template: str, shown: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """Render a page of this tab."""
+    # Whether a filter is set; a cursor is not a filter.
+    is_filtered = any(value for name, value in request.GET.items() if name not in {"before", "after"})
     waiting = Review.objects.filter(settled_at=None).count()
-    return render(request, f"use/{template}", {"waiting": waiting, "asked": asked, **shown}, status=status)
+    return render(request, f"use/{template}", {"waiting": waiting, "is_filtered": is_filtered, **shown}, status=status)

@@ -1,4 +1,4 @@
-"""Which routes show who used what, and who may use them? Accountants change it; whoever manages or audits reads it."""
+"""Routes of sessions and reports. Accountants change them; managers and auditors read them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ urlpatterns = [
     path("use/complete", completeness.records, name="use-complete"),
     path("use/export.csv", tables.as_csv, name="use-export-csv"),
     path("use/export.xlsx", tables.as_xlsx, name="use-export-xlsx"),
-    # Last: a session's id is whatever its gate called it.
+    # Last, because a session's id may be any text.
     path(f"use/<{SESSION}:pk>", detail.session, name="use-session"),
 ]
 RIGHTS: Final = {

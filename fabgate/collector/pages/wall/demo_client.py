@@ -1,4 +1,4 @@
-"""How does the page ask the process that plays the gates' surroundings? By a line of JSON to its socket (demo/wall.py)."""
+"""Talks to the demo process that simulates the gates' surroundings: one line of JSON on its socket (demo/wall.py)."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any, Final
 
 from django.conf import settings
 
-#: A gate that is started again needs some seconds to take badges.
-PATIENCE_S: Final = 25.0
+#: A restarted gate needs some seconds until it reads badges.
+TIMEOUT_S: Final = 25.0
 MAX_ANSWER: Final = 1_000_000
 
 
 class Gone(Exception):  # noqa: N818 (it names what happened)
-    """Nobody answers on the socket: the demo has ended."""
+    """The socket does not answer: the demo has ended."""
 
 
 class Refused(Exception):  # noqa: N818 (the same)
-    """It was not done; the text says why."""
+    """The request was refused; the text is the reason."""
 
 
 def ask(request: Mapping[str, object]) -> dict[str, Any]:
     """Send one request; return the answer. Raises Gone, or Refused."""
     try:
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(PATIENCE_S)
+            client.settimeout(TIMEOUT_S)
             client.connect(settings.ENVIRONMENT.wall_socket)
             client.sendall(json.dumps(request).encode() + b"\n")
             with client.makefile("rb") as lines:

@@ -1,4 +1,4 @@
-"""How is what the demo sees said in people's words? Names of states, lights and numbers come in; sentences go out."""
+"""Describes the demo's badges and machines in words."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ KINDS: Final[Mapping[str, Any]] = {
     "maintainer": gettext_lazy("Maintainer"),
     "supervisor": gettext_lazy("Supervisor"),
     "minor": gettext_lazy("Minor: needs a supervisor"),
-    "lapsed": gettext_lazy("Membership over"),
+    "lapsed": gettext_lazy("Membership expired"),
     "lost": gettext_lazy("Card reported lost"),
-    "unknown": gettext_lazy("Badge nobody knows"),
-    "phone": gettext_lazy("Phone that changes its number"),
+    "unknown": gettext_lazy("Unknown badge"),
+    "phone": gettext_lazy("Phone, random number"),
 }
-#: What stands on the badges of nobody.
+#: Names on badges without an owner.
 NAMELESS: Final[Mapping[str, Any]] = {"unknown": gettext_lazy("Stranger"), "phone": gettext_lazy("Phone")}
-#: What a badge is no more once somebody has it.
-_NOBODYS: Final = frozenset({"unknown", "lost"})
-#: By the state: the one that colours and icons are known for, and its word.
+#: Kinds that become "member" once the badge is assigned.
+_UNASSIGNED: Final = frozenset({"unknown", "lost"})
+#: For each state of a gate: the state that gives colour and icon, and its word.
 STATES: Final[Mapping[str, tuple[str, Any]]] = {
-    "no-power": ("silent", gettext_lazy("No mains")),
+    "no-power": ("silent", gettext_lazy("No mains power")),
     "not-running": ("silent", gettext_lazy("Gate not running")),
-    "not-ready": ("starting", gettext_lazy("Gate starts")),
+    "not-ready": ("starting", gettext_lazy("Gate starting")),
 }
 MODES: Final[Mapping[str, Any]] = {
-    "tap": gettext_lazy("A badge starts it, the same badge ends it; another trained member takes over."),
-    "hold": gettext_lazy("The card stays in its holder for as long as its owner works."),
-    "timed": gettext_lazy("A badge starts half a minute; tap again at the warning, and it goes on."),
+    "tap": gettext_lazy("Tap to start, tap again to stop. Another trained member can take over."),
+    "hold": gettext_lazy("The card stays in the holder while its owner works."),
+    "timed": gettext_lazy("A tap gives half a minute. Tap again at the warning to continue."),
 }
 LIGHTS: Final[Mapping[str, Any]] = {
     "off": gettext_lazy("light off"),
@@ -64,23 +64,23 @@ class Card:
 
     @property
     def what(self) -> str:
-        """Return what it is, in words."""
+        """Return its kind as text."""
         return str(KINDS[self.kind])
 
     @property
     def size(self) -> str:
-        """Return how long its number is."""
+        """Return the length of its number."""
         return ngettext("%(n)d byte", "%(n)d bytes", self.bytes) % {"n": self.bytes}
 
     @property
     def initials(self) -> str:
-        """Return what stands in place of a photo; nothing for who has no name."""
+        """Return the initials shown instead of a photo; empty without a name."""
         return "" if self.kind in NAMELESS else self.name[:2]
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine and its gate, as they are now."""
+    """A machine and its gate, as of now."""
 
     gate: str
     title: str
@@ -110,12 +110,12 @@ class Machine:
 
     @property
     def lit(self) -> str:
-        """Return the light in words."""
+        """Return the light as text."""
         return str(LIGHTS.get(self.light, self.light))
 
     @property
     def colour(self) -> str:
-        """Return the light's colour alone."""
+        """Return the colour of the light."""
         return self.light.partition(" ")[0]
 
     @property
@@ -125,14 +125,14 @@ class Machine:
 
 
 def card(found: Mapping[str, Any], owner: Who | None = None) -> Card:
-    """Return a card of the wall; `owner` is who has it, as the collector knows."""
-    kind = "member" if owner and found["kind"] in _NOBODYS else found["kind"]
+    """Return a badge of the wall; `owner` is its holder according to the collector."""
+    kind = "member" if owner and found["kind"] in _UNASSIGNED else found["kind"]
     name = owner.given if owner else str(NAMELESS.get(kind, found["name"]))
     return Card(found["id"], kind, name, found["bytes"])
 
 
 def machine(found: Mapping[str, Any], people: Mapping[str, Who]) -> Machine:
-    """Return a machine with its sentences; `people` are those whom the gates know, by their ids."""
+    """Return a machine with its texts; `people` are the members by id."""
     state, word = STATES.get(found["state"], (found["state"], ""))
     audit, audit_text = _audit(found)
     lines = tuple(found["lines"])
@@ -142,7 +142,7 @@ def machine(found: Mapping[str, Any], people: Mapping[str, Who]) -> Machine:
         mode=found["mode"],
         state=state,
         word=str(word),
-        who=_given(found["who"], people),
+        who=_given_name(found["who"], people),
         on_since=found["on_since"] or "",
         light=found["light"],
         lines=(lines + ("",) * LINES)[:LINES],
@@ -160,9 +160,9 @@ def machine(found: Mapping[str, Any], people: Mapping[str, Who]) -> Machine:
     )
 
 
-def _given(one: str | None, people: Mapping[str, Who]) -> str:
-    found = people.get(one or "")
-    return found.given if found and found.member else one or ""
+def _given_name(key: str | None, people: Mapping[str, Who]) -> str:
+    who = people.get(key or "")
+    return who.given if who and who.member else key or ""
 
 
 def _refusal(found: Mapping[str, Any] | None, people: Mapping[str, Who]) -> str:
@@ -170,24 +170,24 @@ def _refusal(found: Mapping[str, Any] | None, people: Mapping[str, Who]) -> str:
         return ""
     why = ", ".join(reasons.all_refused(found["reasons"]))
     if found["who"]:
-        return _("%(who)s was refused: %(why)s") % {"who": _given(found["who"], people), "why": why}
+        return _("%(who)s was refused: %(why)s") % {"who": _given_name(found["who"], people), "why": why}
     return _("Refused: %(why)s") % {"why": why}
 
 
 def _audit(found: Mapping[str, Any]) -> tuple[str, str]:
-    """Return how the books stand: a state's name, and a sentence."""
+    """Return whether the records agree: a state and a sentence."""
     if found["wrong"]:
-        return "bad", _("The books disagree: %(what)s") % {"what": "; ".join(found["wrong"])}
+        return "bad", _("The records disagree: %(what)s") % {"what": "; ".join(found["wrong"])}
     if found["waiting"]:
         count = found["waiting"]
         text = ngettext(
-            "%(n)d entry is kept here until the collector has it",
-            "%(n)d entries are kept here until the collector has them",
+            "%(n)d entry waits here for the collector",
+            "%(n)d entries wait here for the collector",
             count,
         )
         return "warn", text % {"n": count}
     if not found["sessions"]:
-        return "ok", _("No session has ended yet; every entry is at the collector")
+        return "ok", _("No session has ended yet; the collector has every entry")
     count = found["sessions"]
     text = ngettext(
         "%(n)d session, %(time)s: journal, collector and the power seen from outside agree",
@@ -200,7 +200,7 @@ def _audit(found: Mapping[str, Any]) -> tuple[str, str]:
 def _clock(found: Mapping[str, Any]) -> str:
     ahead_s = found["clock_ahead_s"]
     if not found["clock_synced"]:
-        return _("nobody has told it the time yet")
+        return _("not set yet")
     if not ahead_s:
         return _("right")
     how_far = duration(abs(ahead_s) * 1000)

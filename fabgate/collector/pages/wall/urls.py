@@ -1,4 +1,4 @@
-"""Which routes has the wall of badges? None at all, unless the workshop is simulated."""
+"""Routes of the wall of badges; none unless the workshop is simulated."""
 
 from __future__ import annotations
 

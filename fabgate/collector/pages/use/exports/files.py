@@ -1,10 +1,9 @@
-"""How does a long list become a file, without ever being in memory as a whole, and without a cell that calculates?
+"""Writes long tables as CSV and XLSX without holding them in memory, and without cells that a spreadsheet computes.
 
-In CSV an apostrophe stands before what a spreadsheet would compute (sessions/csv_safety.py); in a sheet every text is one.
-
-CSV: as the language's spreadsheets expect it (a semicolon in French), UTF-8 with a mark, moments with their offset.
-XLSX: one sheet, numbers as numbers, and a spreadsheet's own dates and durations, which have no zone: what is local stays
-local. Rows are written as they come (XlsxWriter's constant_memory) into a file that has no name.
+CSV: the separator of the language (a semicolon in French), UTF-8 with a byte order mark, moments with their offset. An
+apostrophe precedes texts that a spreadsheet would compute (sessions/csv_safety.py).
+XLSX: one sheet with numbers, dates and durations as such; its dates have no zone, so local moments stay local. Rows are
+written as they arrive (XlsxWriter's constant_memory) into an unnamed temporary file.
 """
 
 from __future__ import annotations
@@ -35,37 +34,37 @@ from fabgate.collector.sessions.csv_safety import kept_text
 Cell = str | int
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 #: Spreadsheets read ``_x0041_`` as "A".
-_CODE: Final = re.compile("_x[0-9A-Fa-f]{4}_")
-#: Signs of texts that a sheet may not have as they are; most texts have none of them.
+_ESCAPE_CODE: Final = re.compile("_x[0-9A-Fa-f]{4}_")
+#: Characters that need work before they go into a sheet; most texts have none.
 _SPECIAL: Final = re.compile(r"[&<>_\s\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 _SEPARATOR: Final = {"fr": ";"}
-#: Bytes that are handed on at once.
+#: Bytes sent at once.
 _CHUNK: Final = 64 * 1024
 _LINE_END: Final = "\r\n"
-#: Rows that are looked at together.
+#: Rows written together.
 _AT_ONCE: Final = 250
-#: Texts of a file that are remembered.
-_REMEMBERED: Final = 10_000
-#: A sheet has no more rows than this.
+#: Texts kept in the cache.
+_CACHED: Final = 10_000
+#: The most rows of a sheet.
 MAX_ROWS: Final = 1_048_576
-#: Units of UTF-16 in a cell; spreadsheets take a file with a longer one for a broken one.
+#: The most UTF-16 units of a cell; spreadsheets reject a file with a longer one.
 MAX_CELL: Final = 32_767
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
-#: What a column holds: what somebody called something; a whole number; a text of ours that no other row has, such as a
-#: moment in UTC; milliseconds; a local moment in ISO 8601; a day in ISO 8601.
+#: Kinds of columns: free text; an integer; a safe text that is different in each row, such as a moment in UTC;
+#: milliseconds; a local moment in ISO 8601; a day in ISO 8601.
 TEXT, NUMBER, PLAIN, DURATION, MOMENT, DAY = "text", "number", "plain", "duration", "moment", "day"
-_SHOWN: Final = {DURATION: "[h]:mm:ss", MOMENT: "yyyy-mm-dd hh:mm:ss", DAY: "yyyy-mm-dd"}
+_FORMATS: Final = {DURATION: "[h]:mm:ss", MOMENT: "yyyy-mm-dd hh:mm:ss", DAY: "yyyy-mm-dd"}
 _WIDTH: Final = {DURATION: 12, MOMENT: 19, DAY: 12}
-#: The day that spreadsheets count as 0.
+#: Day 0 of spreadsheets.
 _EPOCH: Final = date(1899, 12, 30).toordinal()
 _DAY_MS: Final = 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its head, and of what kind its cells are."""
+    """A column: its head, and the kind of its cells."""
 
     head: str
     kind: str = TEXT
@@ -73,7 +72,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What becomes a file: its title, the columns, and the rows, which are read once."""
+    """A table to export: title, columns, and rows, which are read once."""
 
     title: str
     columns: Sequence[Column]
@@ -81,19 +80,19 @@ class Table:
 
 
 class TooLong(Exception):  # noqa: N818 (it names what happened)
-    """A sheet has no room for so many rows."""
+    """The table has more rows than a sheet can hold."""
 
 
 def as_csv(request: HttpRequest, name: str, table: Table) -> StreamingHttpResponse:
-    """Return the rows as CSV, written while they are sent."""
+    """Return the rows as CSV, written while being sent."""
     separator = _SEPARATOR.get(get_language() or "", ",")
     chunks = _in_language(get_language(), _csv(table, separator))
     return _answer(request, f"{name}.csv", "text/csv; charset=utf-8", chunks)
 
 
 def as_xlsx(request: HttpRequest, name: str, table: Table) -> StreamingHttpResponse:
-    """Return the rows as a sheet. Raises TooLong for more rows than a sheet has."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 (closed once it was sent)
+    """Return the rows as a sheet. Raises TooLong for too many rows."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 (closed after it has been sent)
     try:
         write_xlsx(file, table)
     except BaseException:
@@ -103,13 +102,13 @@ def as_xlsx(request: HttpRequest, name: str, table: Table) -> StreamingHttpRespo
     file.seek(0)
     answer = _answer(request, f"{name}.xlsx", XLSX_TYPE, _blocks(file))
     answer.headers["Content-Length"] = str(size)
-    # Also where the browser goes away before it has begun to read.
+    # Closes the file even if the browser disconnects before reading.
     cast("Any", answer)._resource_closers.append(file.close)  # noqa: SLF001 (Django closes these with the answer)
     return answer
 
 
 def write_xlsx(file: IO[bytes], table: Table) -> None:
-    """Write one sheet: its head in bold, kept in view and to filter by; texts as texts."""
+    """Write one sheet, with a bold, frozen head and filters; texts are never formulas or links."""
     with tempfile.TemporaryDirectory() as folder:
         book = xlsxwriter.Workbook(
             file,
@@ -120,35 +119,35 @@ def write_xlsx(file: IO[bytes], table: Table) -> None:
         for place, column in enumerate(table.columns):
             sheet.set_column(place, place, _WIDTH.get(column.kind, 18))
         sheet.write_row(0, 0, [column.head for column in table.columns], book.add_format({"bold": True}))
-        # XlsxWriter numbers a format when a cell asks for it; these cells are written past it.
-        styles = {kind: book.add_format({"num_format": shown})._get_xf_index() for kind, shown in _SHOWN.items()}  # noqa: SLF001
+        # XlsxWriter numbers a format on first use; these cells bypass it.
+        styles = {kind: book.add_format({"num_format": shown})._get_xf_index() for kind, shown in _FORMATS.items()}  # noqa: SLF001
         try:
             _write(sheet, table, styles)
         except BaseException:
-            sheet.row_data_fh.close()  # the book that would close it is not finished
+            sheet.row_data_fh.close()  # book.close(), which would close it, is not called
             raise
         book.close()
 
 
 def _by_column(rows: Iterable[Sequence[Cell]]) -> Iterator[list[Sequence[Any]]]:
-    """Return some rows at a time as columns: what is done with a cell is the same in all of one, and asked once."""
+    """Yield batches of rows as columns, so that each column's conversion is looked up once."""
     rows = iter(rows)
-    while some := list(islice(rows, _AT_ONCE)):
-        yield list(zip(*some, strict=True))
+    while batch := list(islice(rows, _AT_ONCE)):
+        yield list(zip(*batch, strict=True))
 
 
 def _write(sheet: Any, table: Table, styles: Mapping[str, int]) -> None:
-    """Write the rows below the head as XML, where XlsxWriter would: cell by cell it takes six times as long."""
-    sheet._write_single_row(1)  # noqa: SLF001 (the head, which waits there)
+    """Write the rows below the head as XML; XlsxWriter's cell by cell takes six times as long."""
+    sheet._write_single_row(1)  # noqa: SLF001 (flushes the buffered head)
     write = sheet.row_data_fh.write
     span = styles[DURATION]
     as_xml: dict[str, Callable[[Any], str]] = {
-        TEXT: _Remembered(_inline).__getitem__,
+        TEXT: _Cached(_inline).__getitem__,
         NUMBER: lambda number: f"><v>{number}</v>",
         PLAIN: lambda text: f' t="inlineStr"><is><t>{text}</t></is>',
         DURATION: lambda ms: f' s="{span}"><v>{ms / _DAY_MS:.9f}</v>',
-        MOMENT: _Serials(styles[MOMENT]).made,
-        DAY: _Serials(styles[DAY]).made,
+        MOMENT: _Serials(styles[MOMENT]).formatted,
+        DAY: _Serials(styles[DAY]).formatted,
     }
     letters = [xl_col_to_name(place) for place in range(sheet.dim_colmax + 1)]
     last = 1
@@ -173,7 +172,7 @@ def _write(sheet: Any, table: Table, styles: Mapping[str, int]) -> None:
 
 
 class _Serials(dict[str, int]):
-    """Writes moments and days as spreadsheets count them: in days, in a style. An hour's milliseconds are remembered."""
+    """Formats moments and days as a spreadsheet's days, with a style. Caches the milliseconds of each hour."""
 
     def __init__(self, style: int) -> None:
         self._style = style
@@ -183,8 +182,8 @@ class _Serials(dict[str, int]):
         self[hour] = days * _DAY_MS + int(hour[11:] or 0) * 3_600_000
         return self[hour]
 
-    def made(self, cell: str) -> str:
-        """Return a day or a moment in ISO 8601, whose zone is left out, as a number of days."""
+    def formatted(self, cell: str) -> str:
+        """Return a day or a moment in ISO 8601, without its zone, as a number of days."""
         ms = self[cell[:13]]
         if len(cell) > len("2026-11-26T16"):
             ms += int(cell[14:16]) * 60_000 + int(cell[17:19]) * 1000 + int(cell[20:23])
@@ -192,45 +191,45 @@ class _Serials(dict[str, int]):
 
 
 class _Clocks(dict[int, str]):
-    """Durations as h:mm:ss, by their whole seconds; each is written once."""
+    """Durations as h:mm:ss by whole seconds, cached."""
 
     def __missing__(self, second: int) -> str:
         self[second] = clock(second * 1000)
         return self[second]
 
 
-class _Remembered(dict[str, str]):
-    """Texts as a file has them: most are the same as some rows before, and the latest are remembered."""
+class _Cached(dict[str, str]):
+    """A cache of converted texts, as most texts repeat."""
 
-    def __init__(self, made: Callable[[str], str]) -> None:
-        self._made = made
+    def __init__(self, convert: Callable[[str], str]) -> None:
+        self._convert = convert
 
     def __missing__(self, text: str) -> str:
-        if len(self) == _REMEMBERED:
+        if len(self) == _CACHED:
             self.clear()
-        self[text] = self._made(text)
+        self[text] = self._convert(text)
         return self[text]
 
 
 def _quoted(text: str, separator: str) -> str:
-    """Return a cell of CSV of which no spreadsheet computes a part, in quotes where it needs them.
+    """Return a CSV cell that no spreadsheet computes, quoted if needed.
 
-    The library looks at each letter of a line, so it is asked once a text, and lines are joined.
+    The csv module is slow, so it is called once for each text and the lines are joined here.
     """
     if not text or (text[0].isalnum() and text.replace("-", "").isalnum()):
-        return text  # and the ids of sessions, of which there are as many as lines
+        return text  # most texts, and the ids of sessions, which differ in each line
     out = io.StringIO()
     csv.writer(out, delimiter=separator, lineterminator=_LINE_END).writerow([kept_text(text)])
     return out.getvalue().removesuffix(_LINE_END)
 
 
 def _inline(text: str) -> str:
-    """Return the rest of a sheet's cell behind its place: what XML cannot hold, and no cell has room for, is left out."""
+    """Return the XML of a text cell after its position, without characters that XML or a cell cannot hold."""
     if not _SPECIAL.search(text) and len(text) <= MAX_CELL // 2:
         return f' t="inlineStr"><is><t>{text}</t></is>'
     text = _shortened(_NO_XML.sub("", text))
     keep = "" if text == text.strip() else ' xml:space="preserve"'
-    text = escape(_CODE.sub(r"_x005F\g<0>", text))
+    text = escape(_ESCAPE_CODE.sub(r"_x005F\g<0>", text))
     return f' t="inlineStr"><is><t{keep}>{text}</t></is>'
 
 
@@ -240,7 +239,7 @@ def _shortened(text: str) -> str:
 
 
 def _csv(table: Table, separator: str) -> Iterator[bytes]:
-    texts, clocks = _Remembered(partial(_quoted, separator=separator)), _Clocks()
+    texts, clocks = _Cached(partial(_quoted, separator=separator)), _Clocks()
     yield f"\ufeff{separator.join(texts[column.head] for column in table.columns)}{_LINE_END}".encode()
     as_csv: dict[str, Callable[[Any], str]] = {
         TEXT: texts.__getitem__,
@@ -254,7 +253,7 @@ def _csv(table: Table, separator: str) -> Iterator[bytes]:
 
 
 def _in_language(language: str | None, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Make each chunk in the language of its reader: it is made after the request, whose language is over by then."""
+    """Produce each chunk in the request's language, which is no longer active while the response is sent."""
     while True:
         with translation.override(language):
             chunk = next(chunks, None)
@@ -269,14 +268,14 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _answer(request: HttpRequest, name: str, kind: str, chunks: Iterator[bytes]) -> StreamingHttpResponse:
-    # Under ASGI Django would read all of a plain iterator before it sent anything.
-    content: Any = _later(chunks) if isinstance(request, ASGIRequest) else chunks
+    # Under ASGI, Django would read a plain iterator to its end before sending.
+    content: Any = _async_chunks(chunks) if isinstance(request, ASGIRequest) else chunks
     answer = StreamingHttpResponse(content, content_type=kind)
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
 
 
-async def _later(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _async_chunks(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     following: Callable[[], Any] = sync_to_async(lambda: next(chunks, None))
     while (chunk := await following()) is not None:
         yield chunk

@@ -1,4 +1,4 @@
-"""What is taken along as a file? Sessions, usage and refusals, with people's names, exact milliseconds, and who took it."""
+"""Sessions, usage and refusals as exported tables, with names and exact milliseconds. Each export is audited."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from fabgate.collector.pages.use.reports.usage import UsageForm
 from fabgate.collector.people.display_names import at_the_time, unnamed
 from fabgate.errors import UsageError
 
-#: Rows that are fetched at once.
+#: Rows fetched at once.
 _AT_ONCE: Final = 2_000
 
 
-class _AnySessions(SessionsForm):
-    """The same, over as many days as somebody wants: a file is not read on a page."""
+class _UnlimitedSessions(SessionsForm):
+    """Sessions of any number of days; the limit is for pages."""
 
     is_limited = False
 
 
-class _AnyRefusals(RefusalsForm):
-    """The same."""
+class _UnlimitedRefusals(RefusalsForm):
+    """The same for refusals."""
 
     is_limited = False
 
@@ -54,11 +54,11 @@ def as_csv(request: HttpRequest) -> HttpResponseBase:
 
 
 def as_xlsx(request: HttpRequest) -> HttpResponseBase:
-    """Export as a sheet."""
+    """Export as a spreadsheet."""
     try:
         return _export(request, files.as_xlsx)
     except files.TooLong:
-        text = _("A sheet has %(rows)s rows at most, and these are more: choose fewer days, or take them as CSV.")
+        text = _("A spreadsheet holds at most %(rows)s rows. Choose fewer days, or export CSV.")
         raise UsageError(text % {"rows": files.MAX_ROWS}) from None
 
 
@@ -66,24 +66,23 @@ def _export(request: HttpRequest, write: Callable[..., HttpResponseBase]) -> Htt
     what = request.GET.get("what", "sessions")
     if what not in _WHAT:
         raise Http404
-    form, take = _WHAT[what]
-    asked: Any = form(request.GET)
-    if not asked.is_valid():
-        raise UsageError(_mistakes(asked))
-    table = take(asked)
-    given = {name: value for name, value in request.GET.items() if value and name != "what"}
-    taken = {"what": what, "form": write.__name__.removeprefix("as_"), **given}
-    days = asked.days if isinstance(asked, PeriodForm) else asked.period
-    answer = write(request, _named(table, days), table)
-    # Who took which people's data along is in the log; it is written before the first byte leaves, and not where none
-    # does, because a sheet has not so many rows.
-    audit.record(account_of(request).name, "data.exported", Collector.get(settings.ENVIRONMENT.site), after=taken)
+    form_class, make_table = _WHAT[what]
+    form: Any = form_class(request.GET)
+    if not form.is_valid():
+        raise UsageError(_mistakes(form))
+    table = make_table(form)
+    filters = {name: value for name, value in request.GET.items() if value and name != "what"}
+    exported = {"what": what, "form": write.__name__.removeprefix("as_"), **filters}
+    days = form.days if isinstance(form, PeriodForm) else form.period
+    answer = write(request, _file_name(table, days), table)
+    # Who exported which data is audited before the first byte is sent; a table too long for a spreadsheet sends none.
+    audit.record(account_of(request).name, "data.exported", Collector.get(settings.ENVIRONMENT.site), after=exported)
     return answer
 
 
-def _named(table: Table, days: Period | None) -> str:
-    """Return what a file is called: of which site, what it holds, and of which days, or until when of all."""
-    covers = f"{days.first}--{days.last}" if days else f"{slugify(_('At any time'))}-{timezone.localdate()}"
+def _file_name(table: Table, days: Period | None) -> str:
+    """Return the file name: site, title, and days; for all time, today."""
+    covers = f"{days.first}--{days.last}" if days else f"{slugify(_('All time'))}-{timezone.localdate()}"
     return f"{slugify(settings.ENVIRONMENT.site) or 'fabgate'}-{slugify(table.title)}-{covers}"
 
 
@@ -101,26 +100,26 @@ def _sessions(form: SessionsForm) -> Table:
         *_of(files.TEXT, _("Purpose"), _("Machine"), _("Gate")),
         *(Column(_("Started (UTC)"), files.PLAIN), Column(_("Started (local)"), files.MOMENT)),
         *(Column(_("Ended (UTC)"), files.PLAIN), Column(_("Ended (local)"), files.MOMENT)),
-        Column(_("Time on"), files.DURATION),
-        *_of(files.NUMBER, _("Time on (ms)"), _("Running (ms)"), _("Uncertainty (ms)")),
-        *_of(files.TEXT, _("Why it ended"), _("Let in because"), _("Supervisor"), _("Uncertain")),
+        Column(_("Powered on"), files.DURATION),
+        *_of(files.NUMBER, _("Powered on (ms)"), _("Running (ms)"), _("Uncertainty (ms)")),
+        *_of(files.TEXT, _("Why it ended"), _("Access granted by"), _("Supervisor"), _("Uncertain")),
         *_of(files.TEXT, _("To review"), _("Corrected")),
         *_of(files.PLAIN, _("Not before (UTC)"), _("Not after (UTC)")),
     )
     return Table(_("Sessions"), columns, _session_rows(form))
 
 
-class _Bare(Func):
-    """A column as the database has it: nobody makes 100,000 dates of texts only to write them down again.
+class _Raw(Func):
+    """A column as the database stores it, because parsing 100,000 dates only to format them again is slow.
 
-    A flag is 0 or 1 on SQLite then.
+    Booleans are 0 or 1 on SQLite.
     """
 
     template = "%(expressions)s"
     output_field = TextField()
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Make an expression of it: the type that a column was declared with makes a date of it already in sqlite3."""
+        """Make it an expression, because sqlite3 parses dates by the declared type of a column."""
         return self.as_sql(compiler, connection, template="(+%(expressions)s)", **context)
 
 
@@ -134,28 +133,28 @@ _COLUMNS: Final = (
 def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
     names, zone = Names(), timezone.get_default_timezone()
     titles, gates = machines(), dict(Gate.objects.values_list("id", "name"))
-    # Said once and not for each of a hundred thousand rows.
+    # Translated once, and not for each of a hundred thousand rows.
     ends = {word: labels.ended(word) for word in wire.END_REASONS}
     bases = {word: str(text) for word, text in labels.BASES.items()}
     purposes = {word: str(text) for word, text in labels.PURPOSES.items()}
-    yes, open_word, put_right = _("yes"), _("still open"), _PutRight()
+    yes, open_word, corrected_fields = _("yes"), _("still open"), _CorrectedFields()
     moments = _Moments(zone)
-    bare = {f"{name}_bare": _Bare(F(name)) for name in _BARE}
-    columns = [f"{name}_bare" if name in _BARE else name for name in _COLUMNS]
+    raw = {f"{name}_raw": _Raw(F(name)) for name in _RAW}
+    columns = [f"{name}_raw" if name in _RAW else name for name in _COLUMNS]
 
-    def found(rows: Any) -> Any:
-        return rows.annotate(**bare).values_list(*columns)
+    def selected(rows: Any) -> Any:
+        return rows.annotate(**raw).values_list(*columns)
 
-    # Asked for before those that have ended, which take minutes to send: one that ends meanwhile would be in neither.
-    still = list(found(form.open()))
-    seen = {row[0] for row in still}
-    ended = found(form.narrowed().order_by("ended_at", "id")).iterator(chunk_size=_AT_ONCE)
-    for rows in ((row for row in ended if row[0] not in seen), still):
+    # Open sessions are read first: sending the ended ones takes minutes, and one that ends meanwhile would be missed.
+    still_open = list(selected(form.open()))
+    seen = {row[0] for row in still_open}
+    ended = selected(form.filtered().order_by("ended_at", "id")).iterator(chunk_size=_AT_ONCE)
+    for rows in ((row for row in ended if row[0] not in seen), still_open):
         for row in rows:
             session, who, category, payer, purpose, machine, gate, started, end, counted_ms = row[:10]
             running_ms, uncertainty_ms, reason, basis, supervisor, uncertain, review, corrected = row[10:18]
             not_before, not_after = row[18:]
-            if corrected and counted.TIME in corrected:  # as counted.py has it
+            if corrected and counted.TIME in corrected:  # the same rule as in models/counted.py
                 running_ms, uncertainty_ms = min(running_ms, counted_ms), 0
             yield (
                 *(session, who, names[who], category, payer, names[payer], purposes.get(purpose, purpose)),
@@ -165,42 +164,42 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
                 *(counted_ms, counted_ms, running_ms, uncertainty_ms),
                 *(open_word if reason is None else ends.get(reason, reason) or NOTHING, bases.get(basis, basis)),
                 names[supervisor] if supervisor else "",
-                *(yes if uncertain else "", labels.why(review)[0] if review else "", put_right[corrected]),
+                *(yes if uncertain else "", labels.why(review)[0] if review else "", corrected_fields[corrected]),
                 moments.both(not_before)[0] if not_before else "",
                 moments.both(not_after)[0] if not_after else "",
             )
 
 
-class _PutRight(dict[str, str]):
-    """Which fields of a session were put right, in words; each few of them are said once."""
+class _CorrectedFields(dict[str, str]):
+    """The names of corrected fields; each combination is translated once."""
 
     def __missing__(self, corrected: str) -> str:
         self[corrected] = labels.corrected(corrected)
         return self[corrected]
 
 
-_BARE: Final = ("started_at", "ended_at", "uncertain", "not_before", "not_after")
+_RAW: Final = ("started_at", "ended_at", "uncertain", "not_before", "not_after")
 _NO_MOMENT: Final = ("", "")
 
 
 class _Moments:
-    """Writes moments in UTC and in the site's zone; the hours of a zone are looked up once each."""
+    """Formats moments in UTC and in the site's zone; each hour's offset is looked up once."""
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
         self._hours = _Hours(zone)
 
-    def both(self, found: str | datetime) -> tuple[str, str]:
-        """Return a moment as ISO 8601 has it, in UTC and local; SQLite has texts, PostgreSQL has moments."""
-        if found.__class__ is not str:
-            assert isinstance(found, datetime)
-            return _utc(found), _local(found, self._zone)
-        hour = self._hours[found[:13]]
+    def both(self, value: str | datetime) -> tuple[str, str]:
+        """Return a moment in ISO 8601, in UTC and local; SQLite returns texts, PostgreSQL datetimes."""
+        if value.__class__ is not str:
+            assert isinstance(value, datetime)
+            return _utc(value), _local(value, self._zone)
+        hour = self._hours[value[:13]]
         if hour is None:
-            moment = datetime.fromisoformat(f"{found}+00:00")
+            moment = datetime.fromisoformat(f"{value}+00:00")
             return _utc(moment), _local(moment, self._zone)
         utc, local, offset = hour
-        rest = found[13:23] if len(found) > _TO_THE_SECOND else f"{found[13:]}.000"
+        rest = value[13:23] if len(value) > _TO_THE_SECOND else f"{value[13:]}.000"
         return f"{utc}{rest}+00:00", f"{local}{rest}{offset}"
 
 
@@ -208,9 +207,9 @@ _TO_THE_SECOND: Final = len("2026-11-26 16:30:58")
 
 
 class _Hours(dict[str, tuple[str, str, str] | None]):
-    """Day and hour in UTC and in a zone, and its offset, by how SQLite begins the moments in it.
+    """(UTC hour, local hour, offset) by the first 13 characters of a moment as SQLite stores it.
 
-    None where minutes differ too, or the offset changes within the hour.
+    None if minutes differ too, or the offset changes within the hour.
     """
 
     def __init__(self, zone: tzinfo) -> None:
@@ -226,27 +225,27 @@ class _Hours(dict[str, tuple[str, str, str] | None]):
 
 
 def _usage(form: UsageForm) -> Table:
-    """Return the lines that the page shows: names stand in the file only where the page has a line for each person."""
+    """Return the lines of the report. Names are included only if it is grouped by person."""
     heads, _cells = _LINES[form.cleaned_data["by"]]
     columns = (
         *(Column(_("From"), files.DAY), Column(_("To"), files.DAY)),
         *_of(files.TEXT, *(str(head) for head in heads)),
-        *(Column(_("Sessions"), files.NUMBER), Column(_("Time on"), files.DURATION)),
-        *_of(files.NUMBER, _("Time on (ms)"), _("Running (ms)"), _("Uncertain"), _("Uncertainty (ms)")),
+        *(Column(_("Sessions"), files.NUMBER), Column(_("Powered on"), files.DURATION)),
+        *_of(files.NUMBER, _("Powered on (ms)"), _("Running (ms)"), _("Uncertain"), _("Uncertainty (ms)")),
     )
     return Table(_("Usage"), columns, _usage_rows(form))
 
 
 def _usage_rows(form: UsageForm) -> Iterator[Sequence[Cell]]:
     first, last, by = form.period.first.isoformat(), form.period.last.isoformat(), form.cleaned_data["by"]
-    for line in sums.lines(form.narrowed(), by):
+    for line in sums.lines(form.filtered(), by):
         cells: list[Cell] = [first, last, *_LINES[by][1](line), line.sessions]
         cells += [line.counted_ms, line.counted_ms, line.running_ms, line.uncertain, line.uncertainty_ms]
         yield cells
 
 
 _PERSON: Final = (gettext_lazy("Person number"), gettext_lazy("Person"))
-#: What a file of usage has in front of its sums, by what the page has a line for: the heads, and a line's cells.
+#: The columns before the sums, by grouping: their heads, and the cells of a line.
 _LINES: Final[dict[str, tuple[tuple[Any, ...], Callable[[sums.Line], tuple[str, ...]]]]] = {
     sums.MACHINE: ((gettext_lazy("Machine"),), lambda line: (line.machine,)),
     sums.MEMBER: (_PERSON, lambda line: (line.member, line.who)),
@@ -258,19 +257,19 @@ _LINES: Final[dict[str, tuple[tuple[Any, ...], Callable[[sums.Line], tuple[str, 
 def _refusals(form: RefusalsForm) -> Table:
     columns = (
         *(Column(_("When (UTC)"), files.PLAIN), Column(_("When (local)"), files.MOMENT)),
-        *_of(files.TEXT, _("Person number"), _("Person"), _("Badge"), _("Machine"), _("Gate"), _("Why not")),
-        Column(_("Received where the clock was wrong (UTC)"), files.PLAIN),
-        Column(_("Time not known, heard of then"), files.TEXT),
+        *_of(files.TEXT, _("Person number"), _("Person"), _("Badge"), _("Machine"), _("Gate"), _("Reason")),
+        Column(_("Received, if the clock was wrong (UTC)"), files.PLAIN),
+        Column(_("Time unknown, received then"), files.TEXT),
     )
     return Table(_("Refusals"), columns, _refusal_rows(form))
 
 
 def _refusal_rows(form: RefusalsForm) -> Iterator[Sequence[Cell]]:
     names, zone, yes = Names(), timezone.get_default_timezone(), _("yes")
-    rows = form.narrowed().select_related("gate", "machine").order_by("about", "id").iterator(chunk_size=_AT_ONCE)
-    while some := list(islice(rows, _AT_ONCE)):
-        holders = at_the_time(some)
-        for row in some:
+    rows = form.filtered().select_related("gate", "machine").order_by("about", "id").iterator(chunk_size=_AT_ONCE)
+    while batch := list(islice(rows, _AT_ONCE)):
+        holders = at_the_time(batch)
+        for row in batch:
             called = names[row.member] if row.member else unnamed(holders.get(row.pk))
             yield (
                 *(_utc(row.at), _local(row.at, zone), row.member, called, row.badge[:8]),
@@ -289,7 +288,7 @@ def _local(moment: datetime | None, zone: tzinfo) -> str:
 
 
 _WHAT: Final[dict[str, tuple[type[PeriodForm | UsageForm], Callable[[Any], Table]]]] = {
-    "sessions": (_AnySessions, _sessions),
+    "sessions": (_UnlimitedSessions, _sessions),
     "usage": (UsageForm, _usage),
-    "refusals": (_AnyRefusals, _refusals),
+    "refusals": (_UnlimitedRefusals, _refusals),
 }

@@ -1,4 +1,4 @@
-"""What was it like at a machine at a moment? Sessions that cover it, training, locks, clock and completeness."""
+"""A machine at a moment: sessions, training, locks, clock, and completeness of the records."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from fabgate.collector.pages.use.names import Names
 from fabgate.collector.pages.use.sessions import evidence
 from fabgate.collector.people.display_names import at_the_time, signing_in, unnamed
 
-#: Refusals so near are told too.
+#: Refusals within this time are shown too.
 NEAR: Final = timedelta(minutes=15)
-#: So many sessions are shown in full; how many more may cover the moment is said.
-_SHOWN: Final = 20
+#: How many sessions are shown in full; the others are only counted.
+_MAX_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """A session that covers the moment, surely or perhaps, and what is known of who used it."""
+    """A session that covers the moment, certainly or perhaps, and what is known about its user."""
 
     found: evidence.Evidence
     who: str
     recorded: str
     supervisor: str
-    #: Why it is not sure that the machine was on at the moment; empty where it is.
+    #: Why it is uncertain that the machine was on; empty if it is certain.
     perhaps: str
-    #: When it was last heard that the machine was on; None where that is now, or the session has ended.
+    #: When the machine was last reported on; None if that is now, or the session has ended.
     heard_at: datetime | None
     grants: list[dict[str, Any]]
     was_trained: bool
-    by_hand: bool
+    has_individual_access: bool
     stage: str
-    #: Which fields of it a person has corrected, in words.
+    #: The names of the corrected fields.
     corrected: str
 
     @property
@@ -48,18 +48,18 @@ class Cover:
 
 
 def answer(machine: Machine, moment: datetime) -> dict[str, Any]:
-    """Return everything that the page says about a machine at a moment."""
-    found = covering.around(machine, moment)
-    # The sure ones first: of those whose date nobody knows there may be as many as a gate without a clock wrote.
-    shown = sorted(found.covering, key=lambda one: one[1] != covering.SURE)[:_SHOWN]
+    """Return everything that the page shows about a machine at a moment."""
+    around = covering.around(machine, moment)
+    # Certain ones first: a gate without a clock may have written many undated sessions.
+    shown = sorted(around.covering, key=lambda one: one[1] != covering.CERTAIN)[:_MAX_SHOWN]
     names = Names(who for session, _ in shown for who in (session.used_by, session.member, session.supervisor))
-    beside = Names(session.used_by for session in (found.before, found.after) if session)
+    neighbours = Names(session.used_by for session in (around.before, around.after) if session)
     gates = gate_records.of(machine, moment)
     return {
         "covers": [_cover(session, perhaps, machine, moment, names) for session, perhaps in shown],
-        "hidden": len(found.covering) - len(shown),
-        "before": found.before and {"session": found.before, "who": beside[found.before.used_by]},
-        "after": found.after and {"session": found.after, "who": beside[found.after.used_by]},
+        "hidden": len(around.covering) - len(shown),
+        "before": around.before and {"session": around.before, "who": neighbours[around.before.used_by]},
+        "after": around.after and {"session": around.after, "who": neighbours[around.after.used_by]},
         "locks": _locks(machine, moment),
         "gates": gates,
         "is_proven": bool(gates) and all(row.is_complete for row in gates),
@@ -80,16 +80,18 @@ def _cover(session: UsageSession, perhaps: str, machine: Machine, moment: dateti
         heard_at=covering.heard_at(session) if session.reason is None else None,
         grants=grants,
         was_trained=_was_trained(ways, grants),
-        by_hand=Member.machines.through.objects.filter(member=session.used_by, machine=machine.pk).exists(),
-        stage=labels.said(labels.STAGES, found.grant.stage) if found.grant else "",
+        has_individual_access=Member.machines.through.objects.filter(
+            member=session.used_by, machine=machine.pk
+        ).exists(),
+        stage=labels.label(labels.STAGES, found.grant.stage) if found.grant else "",
         corrected=labels.corrected(session.corrected),
     )
 
 
 def _was_trained(ways: Iterable[Collection[int]], grants: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether trainings let somebody in: one of the `ways`, each with what it wants first, is held and none is suspended.
+    """Return whether training gave access: one of the `ways`, with its prerequisites, is held and none is suspended.
 
-    It is the rule by which rosters are built (access/eligibility.py), of what was on record then.
+    The same rule as for rosters (access/eligibility.py), applied to the records of that time.
     """
     held = {row["grant"].training_id for row in grants if row["held"]}
     suspended = {row["grant"].training_id for row in grants if row["suspends"]}
@@ -97,7 +99,7 @@ def _was_trained(ways: Iterable[Collection[int]], grants: Iterable[Mapping[str, 
 
 
 def _grants(member: str, trainings: Collection[int]) -> list[Grant]:
-    """Return everything that was ever said of a member and these trainings."""
+    """Return all grants of these trainings to a member, past and present."""
     rows = Grant.objects.filter(member=member, training__in=trainings).select_related("training")
     return list(rows.order_by("training__title", "since", "id"))
 
@@ -107,7 +109,7 @@ def _grant(grant: Grant, moment: datetime) -> dict[str, Any]:
     known = grant.created_at <= moment
     return {
         "grant": grant,
-        "stage": labels.said(labels.STAGES, grant.stage),
+        "stage": labels.label(labels.STAGES, grant.stage),
         "held": known and grant.holds_on(day) and grant.stage != Grant.SUSPENDED,
         "suspends": known and grant.holds_on(day) and grant.stage == Grant.SUSPENDED,
         "is_late": not known,
@@ -118,21 +120,21 @@ def _grant(grant: Grant, moment: datetime) -> dict[str, Any]:
 
 
 def _locks(machine: Machine, moment: datetime) -> dict[str, Any]:
-    """Return the lock that was on then, as the log has it, and the changes of locks in the day around it."""
+    """Return the lock at that moment according to the audit log, and changes of locks within a day."""
     log = Change.objects.filter(kind="machine", key=machine.name, verb__in=["machine.locked", "machine.unlocked"])
     last = log.filter(at__lte=moment).order_by("-at", "-id").first()
     near = log.filter(at__gt=moment - timedelta(days=1), at__lte=moment + timedelta(days=1))
     around = list(near.order_by("at", "id"))
     called = signing_in([one.actor for one in around] + ([last.actor] if last else []))
-    said = [
+    changes = [
         {"change": one, "by": called.get(one.actor, one.actor), "on": one.verb == "machine.locked"} for one in around
     ]
     is_on = last is not None and last.verb == "machine.locked"
-    return {"now": last if is_on else None, "by": called.get(last.actor, last.actor) if last else "", "around": said}
+    return {"now": last if is_on else None, "by": called.get(last.actor, last.actor) if last else "", "around": changes}
 
 
 def _refusals(machine: Machine, moment: datetime) -> list[dict[str, Any]]:
-    """Return who was refused at this machine, whichever gate stands beside it today."""
+    """Return the refusals at this machine, also by gates that it no longer has."""
     rows = list(Refusal.between(moment - NEAR, moment + NEAR).filter(machine=machine).reverse())
     names = Names(row.member for row in rows)
     holders = at_the_time(rows)

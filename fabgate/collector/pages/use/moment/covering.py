@@ -1,8 +1,8 @@
-"""Which sessions cover a moment at a machine, surely or perhaps?
+"""Finds the sessions that cover a moment at a machine, certainly or perhaps.
 
-No list is cut off here: a page that says "nobody" relies on it. A session covers the moment surely while its start and
-the end that counts lie around it, and perhaps where the records leave that open. What may cover it is looked for in
-parts, each of which an index answers, however many sessions the machine has had since.
+No list is cut off here, because the page relies on it to state that no one used the machine. A session covers the
+moment certainly if it is between its start and its counted end, and perhaps if the records leave that open. The
+candidates are found by several queries, each answered by an index, so that the machine's later sessions cost nothing.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from fabgate.collector.models.words import JOURNAL_LOST
 from fabgate.collector.sessions.merge import BEFORE_FIRST, CONCLUDED, MAX_UNREVIEWED_MS, was_set
 
 _MS: Final = timedelta(milliseconds=1)
-#: Why a session covers a moment only perhaps; SURE where nothing leaves that open.
-SURE, UNCERTAIN, UNDATED, UNHEARD, LOST, CLOCK, CORRECTED = (
+#: Why a session only perhaps covers a moment; CERTAIN if nothing is in doubt.
+CERTAIN, UNCERTAIN, UNDATED, UNHEARD, LOST, CLOCK, CORRECTED = (
     *("", "uncertain", "undated", "unheard", "lost", "clock", "corrected"),
 )
 
@@ -30,8 +30,8 @@ SURE, UNCERTAIN, UNDATED, UNHEARD, LOST, CLOCK, CORRECTED = (
 class Around:
     """The sessions at a machine around a moment.
 
-    `covering` has each session that covers it, with why that is not sure, the earliest start first. `before` went off
-    last before the moment, `after` began first after it.
+    `covering`: sessions that cover it, with the reason for doubt, earliest start first. `before`: the last one that
+    ended before. `after`: the first one that started after.
     """
 
     covering: list[tuple[UsageSession, str]]
@@ -40,11 +40,11 @@ class Around:
 
 
 def around(machine: Machine, moment: datetime) -> Around:
-    """Return what there was at a machine at a moment, and beside it."""
+    """Return the sessions at a machine around a moment."""
     candidates = _candidates(machine, moment)
     covering = [(one, why) for one in candidates if (why := perhaps(one, moment)) is not None]
     covered = {one.pk for one, _ in covering}
-    # The machine went off before the moment, though the end may have been written down after it.
+    # The machine was switched off before the moment, though the end may have been recorded after it.
     passed = [one for one in candidates if one.pk not in covered and (_went_off(one) or moment) < moment]
     known = covered | {one.pk for one in candidates if (_began(one) or moment) <= moment}
     rows = _at(machine).filter(ended_at__isnull=False).exclude(pk__in=known)
@@ -58,13 +58,13 @@ def around(machine: Machine, moment: datetime) -> Around:
 
 
 def perhaps(session: UsageSession, moment: datetime) -> str | None:
-    """Return None where the session does not cover the moment, SURE where it does, and else why it only may."""
+    """Return None if the session does not cover the moment, CERTAIN if it does, else the reason for doubt."""
     start = _began(session)
     if session.reason is None:
         if start is not None and start > moment:
             return None
         heard = heard_at(session)
-        return SURE if heard is None or moment <= heard else UNHEARD
+        return CERTAIN if heard is None or moment <= heard else UNHEARD
     end = session.counted_until
     assert end is not None
     if session.is_about:
@@ -75,11 +75,11 @@ def perhaps(session: UsageSession, moment: datetime) -> str | None:
         return _without_start(session, moment, end)
     if moment < start:
         return None
-    return SURE if moment <= end else _after_end(session, moment, end)
+    return CERTAIN if moment <= end else _after_end(session, moment, end)
 
 
 def heard_at(session: UsageSession) -> datetime | None:
-    """Return when the gate last told of an open session; None where it does so now."""
+    """Return when the gate last reported an open session; None if it is reporting it now."""
     gate = session.gate
     last = session.last_at or session.last_arrived_at
     if gate.session != session.pk or gate.seen_at is None:
@@ -97,7 +97,7 @@ def _candidates(machine: Machine, moment: datetime) -> list[UsageSession]:
     reviewed = rows.filter(pk__in=Review.objects.values("session"))
     parts = (
         _lasting(machine, moment),
-        # An end of up to so much uncertainty has no review; every other doubt has one.
+        # An end with at most this much uncertainty has no review; every other doubt has one.
         rows.filter(
             uncertain=True, ended_at__lt=moment, ended_at__gte=moment - timedelta(milliseconds=MAX_UNREVIEWED_MS)
         ),
@@ -130,7 +130,7 @@ def _went_off(session: UsageSession) -> datetime | None:
 
 
 def _after_end(session: UsageSession, moment: datetime, end: datetime) -> str | None:
-    """Return why a session may cover a moment after the end that counts; None where it does not."""
+    """Return why a session may cover a moment after its counted end; None if it cannot."""
     if session.is_time_corrected:
         recorded = session.recorded_until
         assert recorded is not None
@@ -144,20 +144,20 @@ def _after_end(session: UsageSession, moment: datetime, end: datetime) -> str | 
 
 
 def _without_start(session: UsageSession, moment: datetime, end: datetime) -> str | None:
-    """Return the same of a session whose start never arrived: it was on for as long as it counts, until its end."""
+    """Return the same for a session without a start: it was on for its counted time, until its end."""
     if moment > end:
         return _after_end(session, moment, end)
     if session.reason in CONCLUDED:
-        # The end is dated by the gate's next start: nobody knows how long before that the power failed. One gate writes
-        # one session at a time.
+        # The end is dated by the gate's next start, an unknown time after the power failed. A gate has one session
+        # at a time, so this one started after the previous one ended.
         before = UsageSession.objects.filter(gate=session.gate_id, ended_at__lt=session.ended_at)
         last = before.order_by("-ended_at", "-id").values_list("ended_at", flat=True).first()
         return UNDATED if last is None or moment > last else None
-    return SURE if moment >= end - session.counted_ms * _MS else None
+    return CERTAIN if moment >= end - session.counted_ms * _MS else None
 
 
 def _spans(session: UsageSession) -> Iterator[tuple[datetime, datetime]]:
-    """Yield when a session whose dates are known to be wrong may have been."""
+    """Yield the spans in which a session with wrong dates may have been."""
     start, end = session.started_at, session.recorded_until
     assert end is not None
     on = max(session.energised_ms, session.counted_ms) * _MS
@@ -177,7 +177,7 @@ def _spans(session: UsageSession) -> Iterator[tuple[datetime, datetime]]:
 
 
 def _next_word(journal: Journal) -> datetime | None:
-    """Return the first time that the gate wrote down once it had another journal; None where it has not."""
+    """Return the first date in the gate's next journals; None if there is none."""
     seen = set()
     following = journal.superseded_by
     while following is not None and following.pk not in seen:
@@ -191,9 +191,9 @@ def _next_word(journal: Journal) -> datetime | None:
 
 
 def _first_after(machine: Machine, moment: datetime, rows: QuerySet[UsageSession]) -> UsageSession | None:
-    """Return the session that began first after the moment; `rows`: what has ended, but for what is known already.
+    """Return the first session that started after the moment; `rows` are the ended sessions not looked at yet.
 
-    Whatever began before the one that ended first was still on when that one began.
+    A session that started before the one that ended first was still on when that one started.
     """
     first = rows.filter(ended_at__gte=moment).order_by("ended_at", "id").first()
     found: list[UsageSession] = [] if first is None else [first]

@@ -1,7 +1,7 @@
-"""How complete are the records of a machine at a moment? Of each gate that stood beside it then, what may be missing.
+"""How complete the records of a machine are at a moment: what each of its gates may be missing.
 
-That nobody used the machine is proven where no session covers the moment (covers.py), and every gate that stood beside
-it has told all that it wrote around that moment.
+It is proven that no one used the machine if no session covers the moment (covering.py) and every gate that the machine
+had then has sent all its entries around it.
 """
 
 from __future__ import annotations
@@ -21,70 +21,70 @@ from fabgate.collector.pages.use import labels
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Numbers of a journal that are not here, between whose neighbours the moment lies."""
+    """A range of missing entries whose neighbours are dated around the moment."""
 
     first: int
     last: int
-    #: The gate still has them, or may have; else they are lost.
+    #: Whether the gate may still have them; otherwise they are lost.
     is_awaited: bool
 
     @property
     def count(self) -> int:
-        """Return how many they are."""
+        """Return how many entries are missing."""
         return self.last - self.first + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """What a gate had written down by the moment, and how complete that is."""
+class GateRecords:
+    """What a gate had recorded by the moment, and how complete that is."""
 
     gate: Gate
-    #: What blocked the machine then, in words.
+    #: What blocked the machine then, as text.
     causes: list[str]
     #: The last dated entry before the moment, and the first one after it.
     last: Entry | None
     next: Entry | None
     is_synced: bool | None
     holes: list[Missing]
-    #: How many entries of any time are still on their way.
+    #: How many entries, of any date, have not arrived yet.
     awaited: int
-    #: Nothing that the gate wrote before is awaited; None where the gate has never been heard.
+    #: All earlier entries have arrived; None if the gate has never been online.
     until: datetime | None
-    #: Whether it was writing by then, and nothing that it wrote about the moment can be missing.
+    #: Whether the gate had entries by then, and no entry about the moment can be missing.
     is_complete: bool
 
     @property
     def missing(self) -> int:
-        """Return how many entries are missing that may be of the moment."""
+        """Return how many missing entries may be of the moment."""
         return sum(hole.count for hole in self.holes)
 
 
-def of(machine: Machine, moment: datetime) -> list[Word]:
-    """Return the word of each gate that stood beside a machine at a moment, by name."""
-    return [_word(gate, moment) for gate in concerned(machine, moment)]
+def of(machine: Machine, moment: datetime) -> list[GateRecords]:
+    """Return the records of each gate that a machine had at a moment, by name."""
+    return [_records(gate, moment) for gate in concerned(machine, moment)]
 
 
 def concerned(machine: Machine, moment: datetime) -> list[Gate]:
-    """Return the gates that stood beside a machine at a moment, as the log has it.
+    """Return the gates that a machine had at a moment, according to the audit log.
 
-    Of a gate that the log does not know, those count that stand there now, or have sessions of the machine.
+    A gate that the log does not mention counts if it is at the machine now, or has sessions of it.
     """
     moves: dict[str, list[Change]] = {}
     for change in Change.objects.filter(kind="gate").order_by("at", "id"):
         if "machine" in change.before or "machine" in change.after:
             moves.setdefault(change.key, []).append(change)
     used = set(UsageMonth.objects.filter(machine_key=machine.pk).values_list("gate", flat=True).distinct())
-    found = []
+    gates = []
     for gate in Gate.objects.order_by("name"):
         log = moves.get(gate.name)
-        stood = _stood(log, moment) == machine.pk if log else gate.machine_id == machine.pk or gate.pk in used
-        if stood:
-            found.append(gate)
-    return found
+        was_there = _machine_at(log, moment) == machine.pk if log else gate.machine_id == machine.pk or gate.pk in used
+        if was_there:
+            gates.append(gate)
+    return gates
 
 
-def _stood(log: list[Change], moment: datetime) -> int | None:
-    """Return beside which machine (its row) a gate stood at a moment, from its changes in their order."""
+def _machine_at(log: list[Change], moment: datetime) -> int | None:
+    """Return the id of the machine that a gate had at a moment, from its changes in order."""
     place: int | None = log[0].before.get("machine", log[0].after.get("machine"))
     for change in log:
         if change.at <= moment:
@@ -92,13 +92,13 @@ def _stood(log: list[Change], moment: datetime) -> int | None:
     return place
 
 
-def _word(gate: Gate, moment: datetime) -> Word:
+def _records(gate: Gate, moment: datetime) -> GateRecords:
     own = list(Journal.objects.filter(gate=gate).order_by("id"))
     place = next((found for journal in reversed(own) if (found := _place(journal, moment))), None)
     missing = [(journal, one) for journal in own for one in _missing(journal)]
     holes = [one for journal, one in missing if _may_hold(journal, one, moment)]
     until = _until(gate, own)
-    return Word(
+    return GateRecords(
         gate=gate,
         causes=_causes(place) if place else [],
         last=place,
@@ -112,18 +112,18 @@ def _word(gate: Gate, moment: datetime) -> Word:
 
 
 def _missing(journal: Journal) -> list[Missing]:
-    """Return the numbers of a journal that are not here: named lost, or awaited."""
+    """Return the missing ranges of a journal, lost or awaited."""
     lost = Hole.objects.filter(journal=journal, state=Hole.LOST).order_by("first").values_list("first", "last")
-    found = [Missing(first, last, is_awaited=False) for first, last in lost]
+    missing = [Missing(first, last, is_awaited=False) for first, last in lost]
     last = Entry.objects.filter(journal=journal).order_by("-seq").values_list("seq", flat=True).first() or 0
-    # Of a journal that ended, what is missing was named lost.
+    # In a superseded journal, missing entries are already marked lost.
     head = last if journal.superseded_by_id else max(last, journal.head)
     awaited = journals.missing(journal, min(head, journal.last_own))
-    return found + [Missing(first, end, is_awaited=True) for first, end in awaited]
+    return missing + [Missing(first, end, is_awaited=True) for first, end in awaited]
 
 
 def _may_hold(journal: Journal, missing: Missing, moment: datetime) -> bool:
-    """Say whether missing numbers may be of the moment: it lies between the dates of their neighbours."""
+    """Return whether missing entries may be of the moment: it is between the dates of their neighbours."""
     dated = Entry.objects.filter(journal=journal, occurred_at__isnull=False)
     before = dated.filter(seq__lt=missing.first).order_by("-seq").values_list("occurred_at", flat=True).first()
     after = dated.filter(seq__gt=missing.last).order_by("seq").values_list("occurred_at", flat=True).first()
@@ -131,10 +131,10 @@ def _may_hold(journal: Journal, missing: Missing, moment: datetime) -> bool:
 
 
 def _until(gate: Gate, own: list[Journal]) -> datetime | None:
-    """Return up to when nothing is awaited: now, or when the gate was last heard, if all that it had said is stored."""
+    """Return until when all entries have arrived: now or when the gate was last heard, if all it reported is stored."""
     living = [journal for journal in own if journal.superseded_by_id is None]
-    told = [last.at_latest for journal in own if (last := _last(journal))]
-    newest = max(told, default=None)
+    dates = [last.at_latest for journal in own if (last := _last(journal))]
+    newest = max(dates, default=None)
     if any(journal.ack_seq < journal.head for journal in living) or gate.seen_at is None:
         return newest
     now = timezone.now()
@@ -150,7 +150,7 @@ def _last(journal: Journal) -> Entry | None:
 
 
 def _place(journal: Journal, moment: datetime) -> Entry | None:
-    """Return the last entry that a journal dates before the moment; found by halving, for no index has the time."""
+    """Return the last entry that a journal dates before the moment, by bisection, as no index has the date."""
     bounds = Entry.objects.filter(journal=journal).order_by("seq")
     first, last = bounds.first(), bounds.last()
     if first is None or last is None:
@@ -177,10 +177,10 @@ def _is_synced(entry: Entry) -> bool | None:
 
 
 def _causes(place: Entry) -> list[str]:
-    """Return what blocked the machine then, in words: each that was raised and not cleared by that entry."""
+    """Return what blocked the machine then, as text: causes raised and not cleared up to that entry."""
     held: dict[str, bool] = {}
-    told = Q(type="machine.blocked") | Q(type="machine.cleared")
-    rows = Entry.objects.filter(told, journal=place.journal_id, seq__lte=place.seq).only("body")
+    is_cause = Q(type="machine.blocked") | Q(type="machine.cleared")
+    rows = Entry.objects.filter(is_cause, journal=place.journal_id, seq__lte=place.seq).only("body")
     for entry in rows.order_by("-seq").iterator(chunk_size=200):
         data = _data(entry)
         if isinstance(data, wire.MachineBlocked | wire.MachineCleared):

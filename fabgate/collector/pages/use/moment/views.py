@@ -1,6 +1,6 @@
-"""Who used this machine at that moment, and were they trained then? What an insurer asks, on one page to print.
+"""Who was using a machine at a given moment, and were they trained? An insurer's question, on one printable page.
 
-Everything is told as it was recorded then, and beside it what became known since.
+Everything is shown as recorded at the time, together with what became known later.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from fabgate.collector.models import Machine
 from fabgate.collector.pages.use import forms as filters
 from fabgate.collector.pages.use import names
 from fabgate.collector.pages.use.moment import answer
-from fabgate.collector.pages.use.tab import show
+from fabgate.collector.pages.use.tab import render_page
 
 
 class MomentForm(forms.Form):
-    """Which machine, and when. After it was found valid, `moments` are those at which clocks showed it."""
+    """Machine, day and time. Once valid, `moments` are the moments at which clocks showed that time."""
 
     moments: list[datetime]
 
@@ -43,7 +43,7 @@ class MomentForm(forms.Form):
         self.fields["machine"].label_from_instance = lambda machine: titles[machine.pk]  # type: ignore[attr-defined]  # a ModelChoiceField
 
     def clean_day(self) -> date:
-        """Refuse years that no record can be of."""
+        """Refuse years without records."""
         day: date = self.cleaned_data["day"]
         if not 2000 <= day.year <= 2199:
             raise forms.ValidationError(
@@ -52,7 +52,7 @@ class MomentForm(forms.Form):
         return day
 
     def clean(self) -> dict[str, Any]:
-        """Find the moments that are asked for: two in an hour that came twice. Refuse a time that never was."""
+        """Compute the moments: two for a time that occurred twice. Refuse a time that did not exist."""
         typed: dict[str, Any] = self.cleaned_data
         if "day" not in typed or "time" not in typed:
             return typed
@@ -61,26 +61,27 @@ class MomentForm(forms.Form):
         if not self.moments:
             before, after = local_times.beside(local, zone)
             text = _(
-                "This time never was: the clocks were put forward. Ask for %(before)s (%(early)s) or %(after)s (%(late)s)."
+                "This time did not exist: the clocks went forward. Choose %(before)s (%(early)s) or %(after)s "
+                "(%(late)s)."
             )
-            said = {"before": f"{before:%H:%M}", "after": f"{after:%H:%M}"}
-            said |= {"early": local_times.offset(before), "late": local_times.offset(after)}
-            self.add_error("time", text % said)
+            times = {"before": f"{before:%H:%M}", "after": f"{after:%H:%M}"}
+            times |= {"early": local_times.offset(before), "late": local_times.offset(after)}
+            self.add_error("time", text % times)
         return typed
 
     def moment(self, *, second: bool) -> datetime:
-        """Return the moment; of an hour that came twice the first one, or the `second`."""
+        """Return the moment; of a time that occurred twice, the first or the `second`."""
         return self.moments[-1 if second else 0]
 
 
 def moment(request: HttpRequest) -> HttpResponse:
-    """Ask for machine and moment; answer."""
+    """Show the form, and the answer for a valid one."""
     form = MomentForm(request.GET or None, initial={"day": timezone.localdate(), "time": timezone.localtime().time()})
     if not form.is_bound or not form.is_valid():
-        return show(request, "moment.html", {"form": form}, status=400 if form.is_bound else 200)
+        return render_page(request, "moment.html", {"form": form}, status=400 if form.is_bound else 200)
     machine: Machine = form.cleaned_data["machine"]
     at = form.moment(second=request.GET.get("fold") == "1")
     shown: dict[str, Any] = {"form": form, "machine": machine, "moment": at, "moments": form.moments}
     if at > timezone.now():
-        return show(request, "moment.html", shown | {"is_future": True})
-    return show(request, "moment.html", shown | answer.answer(machine, at))
+        return render_page(request, "moment.html", shown | {"is_future": True})
+    return render_page(request, "moment.html", shown | answer.answer(machine, at))

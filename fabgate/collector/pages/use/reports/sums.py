@@ -1,4 +1,4 @@
-"""How much was each machine used, by whom, and when? Asked of the sums of days and months, so that years are few rows."""
+"""Sums of use by machine, person and category, read from the tables of days and months."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ from fabgate.collector.pages.use import names
 from fabgate.collector.pages.use.periods import Period
 
 MACHINE, MEMBER, CATEGORY, BOTH = "machine", "member", "category", "machine-member"
-#: The columns of the sums that tell the lines apart: the machine first, and the gate where there is none.
+#: The columns that lines are grouped by: the machine, or the gate if it has none, first.
 _KEYS: Final = {
     MACHINE: ("machine_key", "place"),
     MEMBER: ("used_by",),
     CATEGORY: ("category",),
     BOTH: ("machine_key", "place", "used_by"),
 }
-#: What is summed, as ``Line`` has it.
+#: The summed columns, as in ``Line``.
 _SUMS: Final = ("sessions", "counted_ms", "running_ms", "uncertain", "uncertainty_ms")
-#: Bars by day up to here, by week up to there, and then by month.
+#: Bars are days up to the first limit (in days), weeks up to the second, then months.
 _DAYS, _WEEKS = 62, 370
 
 
 class Line(NamedTuple):
-    """A sum, and of what; parts that do not tell lines apart are empty. Of thousands a month, so no dataclass."""
+    """A sum, and what it is of; columns that lines are not grouped by are empty. A tuple, as a month has thousands."""
 
     machine: str
     member: str
@@ -62,48 +62,48 @@ class Line(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Return of what it is the sum."""
+        """Return what it is the sum of."""
         parts = [part for part in (self.machine, self.who) if part]
         return " · ".join(parts) or self.category or _("not stated")
 
 
 class Longest(NamedTuple):
-    """The lines with the longest time, the longest first; what all lines add up to, and how many were found."""
+    """The lines with the longest time, longest first; the total of all lines, and their number."""
 
     lines: list[Line]
     total: Line
-    found: int
+    total_lines: int
 
 
 def lines(rows: QuerySet[UsageSums], by: str) -> list[Line]:
-    """Return the sums of `rows`, one for each of what `by` names, the longest time first."""
+    """Return the sums of `rows` grouped by `by`, longest time first."""
     keys = _KEYS[by]
     return _lines(_rows(*_summed(rows, keys)), keys, names.Names() if "used_by" in keys else None)
 
 
 def longest(rows: QuerySet[UsageSums], by: str, most: int) -> Longest:
-    """Return the `most` longest lines: of thousands a month the database hands over only those."""
+    """Return the `most` longest lines; the database returns only those."""
     keys = _KEYS[by]
     sql, params = _summed(rows, keys)
     quoted = connection.ops.quote_name
-    # As a row beside each line, because sums over a window take as long as all the rest.
+    # The totals are joined to each line, because window sums would double the time.
     totals = ", ".join(f"CAST(SUM({quoted(f'{name}_')}) AS bigint)" for name in _SUMS)
     order = ", ".join([f"{quoted('counted_ms_')} DESC", *map(quoted, keys)])
-    found = _rows(
+    rows_and_totals = _rows(
         f"WITH t AS ({sql}) SELECT t.*, s.* FROM t, (SELECT COUNT(*), {totals} FROM t) s ORDER BY {order} LIMIT %s",  # noqa: S608
         (*params, most),
     )
     width = len(keys) + len(_SUMS)
-    shown = [row[:width] for row in found]
+    shown = [row[:width] for row in rows_and_totals]
     people = names.Names(row[keys.index("used_by")] for row in shown) if "used_by" in keys else None
-    count, *total = found[0][width:] if found else [0] * (1 + len(_SUMS))
+    count, *total = rows_and_totals[0][width:] if rows_and_totals else [0] * (1 + len(_SUMS))
     return Longest(_lines(shown, keys, people), Line("", "", "", "", *total), count)
 
 
 def _lines(rows: Iterable[tuple[Any, ...]], keys: Sequence[str], people: names.Names | None) -> list[Line]:
     where = _machines() if "machine_key" in keys else None
     width, (who, what) = len(keys), (keys.index(name) if name in keys else None for name in ("used_by", "category"))
-    made = [
+    summed = [
         Line(
             where(row[0], row[1]) if where else "",
             "" if who is None else row[who],
@@ -113,16 +113,16 @@ def _lines(rows: Iterable[tuple[Any, ...]], keys: Sequence[str], people: names.N
         )
         for row in rows
     ]
-    made.sort(key=attrgetter("machine", "who", "category"))
-    made.sort(key=attrgetter("counted_ms"), reverse=True)  # which leaves alone what is as long
-    return made
+    summed.sort(key=attrgetter("machine", "who", "category"))
+    summed.sort(key=attrgetter("counted_ms"), reverse=True)  # stable: equal times stay sorted by name
+    return summed
 
 
-class _Whole(Sum):
-    """A sum of whole numbers."""
+class _IntegerSum(Sum):
+    """A sum of integers."""
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Add them up as floating ones: PostgreSQL makes decimals of the sum of large whole ones, which takes longer.
+        """Sum as floats: PostgreSQL sums big integers as decimals, which is slower.
 
         Exact below 2**53, which is 285,000 years of milliseconds.
         """
@@ -131,25 +131,25 @@ class _Whole(Sum):
 
 
 def _summed(rows: QuerySet[UsageSums], keys: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
-    """Return the statement that gives `keys` and sums, and its parameters."""
-    # Two gates of one machine are one line, and so is a machine that has had another gate.
+    """Return the SQL for `keys` and sums, and its parameters."""
+    # All gates of a machine are one line, also past ones.
     place = Case(When(machine_key=0, then=F("gate")), default=0, output_field=BigIntegerField())
     query = rows.order_by().annotate(place=place).values_list(*keys)
-    return query.annotate(**{f"{name}_": _Whole(name) for name in _SUMS}).query.sql_with_params()
+    return query.annotate(**{f"{name}_": _IntegerSum(name) for name in _SUMS}).query.sql_with_params()
 
 
 def _rows(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Return what the database has: Django's look at each value takes as long as all the rest."""
+    """Return the raw rows; Django's conversion of each value would double the time."""
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return list(cursor.fetchall())
 
 
 def bars(rows: QuerySet[UsageSums], period: Period) -> dict[str, Any]:
-    """Return the time on by day, week or month of the period, every one of them, as the chart wants it."""
+    """Return the time on of each day, week or month of the period, for the chart."""
     step, title = _step(period)
     sums: dict[date, int] = defaultdict(int)
-    for day, ms in rows.order_by().values_list("day").annotate(on=_Whole("counted_ms")):
+    for day, ms in rows.order_by().values_list("day").annotate(on=_IntegerSum("counted_ms")):
         sums[step(day)] += ms
     begins = sorted({step(period.first + timedelta(days=n)) for n in range(period.days)})
     return {
@@ -162,7 +162,7 @@ def bars(rows: QuerySet[UsageSums], period: Period) -> dict[str, Any]:
 
 
 def bars_are_months(period: Period) -> bool:
-    """Say whether it is so long that each of its bars is a month."""
+    """Return whether each bar is a month."""
     return _step(period)[0] is _month
 
 
@@ -198,19 +198,19 @@ def _machines() -> Callable[[int, int], str]:
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """How many sessions began on each weekday in each hour where the site is, and how strong each cell is painted."""
+    """How many sessions started on each weekday in each hour of the site, and the shade of each cell."""
 
     rows: list[tuple[str, list[tuple[int, int]]]]
     most: int
 
 
-#: How a database, which knows of no time zones here, cuts a moment to its hour of UTC, or to a quarter of one.
-_CUT: Final = {
+#: SQL that truncates a moment to its hour in UTC, or to a quarter of an hour.
+_TRUNCATE: Final = {
     "sqlite": (
-        "substr(%(expressions)s, 1, 13)",  # and nothing joined to it, which takes as long again
+        "substr(%(expressions)s, 1, 13)",  # appending anything would double the time
         "substr(%(expressions)s, 1, 14) || substr('00153045', substr(%(expressions)s, 15, 2) / 15 * 2 + 1, 2)",
     ),
-    # Cut and not written down as text, which takes three times as long.
+    # Truncated and not formatted as text, which takes three times as long.
     "postgresql": (
         "date_bin('1 hour', %(expressions)s, '2000-01-01T00:00Z')",
         "date_bin('15 minutes', %(expressions)s, '2000-01-01T00:00Z')",
@@ -218,35 +218,37 @@ _CUT: Final = {
 }
 
 
-class _Listed(Aggregate):
-    """Texts as one text, with commas between; nothing of none."""
+class _GroupConcat(Aggregate):
+    """Texts joined by commas; None without rows."""
 
     function = "group_concat"
     output_field = TextField()
 
 
 def heat(sessions: QuerySet[UsageSession]) -> Heat:
-    """Return when sessions begin: one row a weekday, one cell an hour."""
+    """Return when sessions start: one row a weekday, one cell an hour."""
     cells, zone = [[0] * 24 for _weekday in range(7)], timezone.get_current_timezone()
-    for slot, times in _beginnings(sessions.exclude(started_at=None).order_by(), zone):
+    for slot, times in _starts(sessions.exclude(started_at=None).order_by(), zone):
         at = slot.astimezone(zone)
         cells[at.weekday()][at.hour] += times
     most = max(map(max, cells))
     monday = date(2024, 1, 1)
     return Heat(
         rows=[
-            (date_format(monday + timedelta(days=day), "D"), [(times, _strength(times, most)) for times in row])
+            (date_format(monday + timedelta(days=day), "D"), [(times, _shade(times, most)) for times in row])
             for day, row in enumerate(cells)
         ],
         most=most,
     )
 
 
-def _beginnings(sessions: QuerySet[UsageSession], zone: tzinfo) -> Iterable[tuple[datetime, int]]:
-    """Return hours, or quarters of one, in which sessions began, and how many did."""
-    cut = _CUT[connection.vendor][_needs_quarters(zone)]
-    if connection.vendor == "sqlite":  # it would sort what it groups, which takes as long again as to read it
-        texts = sessions.aggregate(all=_Listed(Func(F("started_at"), template=cut, output_field=TextField())))["all"]
+def _starts(sessions: QuerySet[UsageSession], zone: tzinfo) -> Iterable[tuple[datetime, int]]:
+    """Return hours, or quarters of an hour, with the number of sessions started in each."""
+    cut = _TRUNCATE[connection.vendor][_needs_quarters(zone)]
+    if connection.vendor == "sqlite":  # GROUP BY would sort the rows and double the time
+        texts = sessions.aggregate(all=_GroupConcat(Func(F("started_at"), template=cut, output_field=TextField())))[
+            "all"
+        ]
         counted = Counter(texts.split(",") if texts else ())
         return [(datetime.fromisoformat(f"{text}+00:00"), times) for text, times in counted.items()]
     slot = Func(F("started_at"), template=cut, output_field=DateTimeField())
@@ -255,11 +257,11 @@ def _beginnings(sessions: QuerySet[UsageSession], zone: tzinfo) -> Iterable[tupl
 
 @cache
 def _needs_quarters(zone: tzinfo) -> bool:
-    """Say whether hours begin within one of UTC: by half in India, by three quarters in Nepal."""
+    """Return whether the zone's hours differ from UTC by a part of an hour, as in India or Nepal."""
     moments = (datetime(year, month, 1, tzinfo=UTC) for year in range(2020, 2040) for month in (1, 7))
     return any(moment.astimezone(zone).minute for moment in moments)
 
 
-def _strength(times: int, most: int) -> int:
-    """Return 0 for nothing, and 1 to 5 for up to the most."""
+def _shade(times: int, most: int) -> int:
+    """Return 0 for none, and 1 to 5 up to the most."""
     return 0 if not times else 1 + (times * 4) // most if most > 1 else 5

@@ -1,4 +1,4 @@
-"""How much were the machines used in a month, or in days of one's own? As a table, as bars, and by weekday and hour."""
+"""Usage in a month or a range of days: table, bars, and starts by weekday and hour."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from django.utils.translation import gettext_lazy, ngettext
 from fabgate.collector.models import Member, UsageDay, UsageMonth, UsageSession, UsageSums
 from fabgate.collector.pages.formatting import NOTHING, duration, state
 from fabgate.collector.pages.use import periods
-from fabgate.collector.pages.use.forms import Choice, DayInput, machine_choices, meant
+from fabgate.collector.pages.use.forms import Choice, DayInput, machine_choices, person_id
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.reports import sums
-from fabgate.collector.pages.use.tab import show
+from fabgate.collector.pages.use.tab import render_page
 
 _MONTH: Final = re.compile(r"(20\d\d|21\d\d)-(0[1-9]|1[0-2])")
-#: So many lines are read; a file has all of them.
-_SHOWN: Final = 100
-#: When sessions begin is counted anew each time: not over more than this, unless of one person or machine.
+#: How many lines the page shows; the export has all.
+_MAX_SHOWN: Final = 100
+#: The heatmap counts sessions one by one, so it covers at most this many days, unless of one person or machine.
 _HEAT_DAYS: Final = 92
-#: What stands for members of no category: no category is a blank, but one may be a dash, as lists have it for none.
-_NONE: Final = " "
+#: The choice for members without a category. A category may be a dash, as imported lists have it, but not a blank.
+_NO_CATEGORY: Final = " "
 
-
-#: What a line of the table may stand for.
+#: What a line of the table can be a sum of.
 GROUPS: Final = [
     (sums.MACHINE, gettext_lazy("machine")),
     (sums.MEMBER, gettext_lazy("person")),
@@ -40,7 +39,7 @@ GROUPS: Final = [
 
 
 class UsageForm(forms.Form):
-    """Which days, what of, and in which lines."""
+    """Days, filters and grouping."""
 
     month = forms.CharField(
         label=gettext_lazy("Month"), required=False, widget=forms.TextInput({"type": "month", "placeholder": "2026-11"})
@@ -51,7 +50,7 @@ class UsageForm(forms.Form):
     member = forms.CharField(label=gettext_lazy("Person"), max_length=120, required=False)
     category = forms.ChoiceField(label=gettext_lazy("Category"), required=False, widget=Choice)
     by = forms.ChoiceField(
-        label=gettext_lazy("One line for each"),
+        label=gettext_lazy("Group by"),
         required=False,
         choices=GROUPS,
         widget=Choice,
@@ -69,16 +68,16 @@ class UsageForm(forms.Form):
         self.fields["category"].choices = [  # type: ignore[attr-defined]  # a ChoiceField
             ("", _("Any category")),
             *((category, category) for category in known),
-            (_NONE, _("not stated")),
+            (_NO_CATEGORY, _("not stated")),
         ]
         self.fields["member"].widget.attrs |= {"autocomplete": "off", "placeholder": _("Name or number")}
 
     def clean_member(self) -> str:
-        """Return the id of who is meant."""
-        return meant(self, self.cleaned_data["member"])
+        """Return the id of the person."""
+        return person_id(self, self.cleaned_data["member"])
 
     def clean(self) -> dict[str, Any]:
-        """Find the days: the month's, or those of one's own."""
+        """Compute the days: the month, or a custom range."""
         cleaned = super().clean() or self.cleaned_data
         if self.errors:
             return cleaned
@@ -87,35 +86,35 @@ class UsageForm(forms.Form):
         if first or last:
             cleaned["period"] = self._own(first, last)
         elif match is None:
-            self.add_error("month", _("Write year and month, such as 2026-11."))
+            self.add_error("month", _("Enter year and month, such as 2026-11."))
         else:
             cleaned["period"] = Period.month(int(match[1]), int(match[2]))
         return cleaned
 
     def _own(self, first: date | None, last: date | None) -> Period | None:
         if first is None or last is None:
-            self.add_error("first" if first is None else "last", _("Choose this day too."))
+            self.add_error("first" if first is None else "last", _("Choose this day as well."))
             return None
         if not 2000 <= first.year <= last.year <= 2199:
-            self.add_error("last", _("Choose days between 2000 and 2199, the first one first."))
+            self.add_error("last", _("Choose days between 2000 and 2199, the first day first."))
             return None
         if first > last:
-            self.add_error("last", _("This day lies before the first one."))
+            self.add_error("last", _("The last day is before the first."))
             return None
         return Period(first, last)
 
     @property
     def period(self) -> Period:
-        """Return the days that were asked for."""
-        found: Period = self.cleaned_data["period"]
-        return found
+        """Return the chosen days."""
+        period: Period = self.cleaned_data["period"]
+        return period
 
-    def narrowed(self) -> QuerySet[UsageSums]:
-        """Return the sums that are looked for, as few as there are: of months, unless days of one's own cut one."""
+    def filtered(self) -> QuerySet[UsageSums]:
+        """Return the matching sums: of months if the period is whole months, else of days."""
         return self._of(UsageMonth if self.period.is_months else UsageDay)
 
     def by_bar(self) -> QuerySet[UsageSums]:
-        """Return the same of the days, or months, that the chart has bars of."""
+        """Return the same in the steps of the chart's bars."""
         return self._of(UsageMonth if self.period.is_months and sums.bars_are_months(self.period) else UsageDay)
 
     def _of(self, model: type[UsageSums]) -> QuerySet[UsageSums]:
@@ -126,11 +125,11 @@ class UsageForm(forms.Form):
         if wanted["member"]:
             rows = rows.filter(used_by=wanted["member"])
         if wanted["category"]:
-            rows = rows.filter(category="" if wanted["category"] == _NONE else wanted["category"])
+            rows = rows.filter(category="" if wanted["category"] == _NO_CATEGORY else wanted["category"])
         return rows
 
     def sessions(self) -> QuerySet[UsageSession] | None:
-        """Return the same sessions one by one, where they are few enough to count."""
+        """Return the sessions themselves if they are few enough to count; else None."""
         wanted = self.cleaned_data
         if self.period.days > _HEAT_DAYS and not (wanted["machine"] or wanted["member"]):
             return None
@@ -140,16 +139,16 @@ class UsageForm(forms.Form):
         if wanted["member"]:
             rows = rows.filter(used_by=wanted["member"])
         if wanted["category"]:
-            rows = rows.filter(category="" if wanted["category"] == _NONE else wanted["category"])
+            rows = rows.filter(category="" if wanted["category"] == _NO_CATEGORY else wanted["category"])
         return rows
 
 
 def usage(request: HttpRequest) -> HttpResponse:
-    """Show the sums."""
+    """Show the report."""
     form = UsageForm(request.GET)
     if not form.is_valid():
-        return show(request, "usage.html", {"form": form}, status=400)
-    lines, total, count = sums.longest(form.narrowed(), form.cleaned_data["by"], _SHOWN)
+        return render_page(request, "usage.html", {"form": form}, status=400)
+    lines, total, count = sums.longest(form.filtered(), form.cleaned_data["by"], _MAX_SHOWN)
     sessions = form.sessions() if lines else None
     bars = sums.bars(form.by_bar(), form.period) if lines else None
     shown = {
@@ -171,11 +170,11 @@ def usage(request: HttpRequest) -> HttpResponse:
         "hours": [(hour,) for hour in range(24)],
         "title": date_format(form.period.first, "YEAR_MONTH_FORMAT"),
     }
-    return show(request, "usage.html", shown)
+    return render_page(request, "usage.html", shown)
 
 
 def _heat(sessions: QuerySet[UsageSession]) -> list[tuple[str, list[tuple[str, int]]]]:
-    """Return each weekday's cells, an hour each: how many sessions began, and how strong it is painted."""
+    """Return the cells of each weekday, one an hour: how many sessions started, and the shade."""
     rows = sums.heat(sessions).rows
     return [(day, [(str(times) if times else "", strength) for times, strength in cells]) for day, cells in rows]
 

@@ -1,4 +1,4 @@
-"""How does a person put a session right? In one form: each field that says something else becomes a row of its own."""
+"""The form that corrects a session. Each changed field becomes one correction."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from fabgate.collector.sessions import corrections
 _CLOCK: Final = re.compile(r"(\d{1,4}):([0-5]\d)(?::([0-5]\d))?")
 _SECOND_MS: Final = 1000
 _MINUTES: Final = re.compile(r"(\d{1,5}) ?(?:min)?")
-#: In which order they are written: who pays, and for what it was, follow from who used it, unless that is said before.
+#: The order of saving: payer and purpose follow from the member, unless they were corrected before.
 _ORDER: Final = (Correction.PAYER, Correction.PURPOSE, Correction.TIME, Correction.MEMBER)
 
 
 class CorrectionForm(Watched, forms.Form):
-    """What is right instead, and why."""
+    """The correct values, and the reason."""
 
     time = forms.CharField(
-        label=gettext_lazy("Time on"),
+        label=gettext_lazy("Powered on"),
         max_length=12,
         help_text=gettext_lazy("1:25 is 1 hour 25 minutes, 0:00:45 is 45 seconds, 85 alone is 85 minutes."),
         widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
@@ -41,7 +41,7 @@ class CorrectionForm(Watched, forms.Form):
     reason = forms.CharField(
         label=gettext_lazy("Why"),
         max_length=corrections.MAX_REASON,
-        help_text=gettext_lazy("It stays beside the session with your name, and the member may read it."),
+        help_text=gettext_lazy("Saved with your name; the member can see it."),
     )
 
     def __init__(self, session: UsageSession, called: names.Names, data: Any = None) -> None:
@@ -55,7 +55,7 @@ class CorrectionForm(Watched, forms.Form):
         super().__init__(data, initial=self._shown)
 
     def clean_time(self) -> int:
-        """Return the milliseconds; those that were there where nobody typed anything else."""
+        """Return the milliseconds; unchanged if the text is unchanged."""
         typed = self.cleaned_data["time"].strip()
         if typed == self._shown["time"]:
             return self._session.counted_ms
@@ -64,35 +64,33 @@ class CorrectionForm(Watched, forms.Form):
         elif match := _MINUTES.fullmatch(typed):
             ms = int(match[1]) * 60_000
         else:
-            raise forms.ValidationError(_("Write hours, minutes and seconds as 1:25:00, or minutes as 85."))
+            raise forms.ValidationError(_("Enter hours, minutes and seconds as 1:25:00, or minutes as 85."))
         if ms > (most := longest_ms(self._session)):
             text = (
-                _(
-                    "From its beginning to its end, uncertainty included, it lasted %(most)s: no longer can it have been on."
-                )
+                _("Enter at most %(most)s: from start to end, uncertainty included, the session lasted no longer.")
                 if _is_dated(self._session)
-                else _("When it began and ended is not known: write at most %(most)s, for which its machine stays on.")
+                else _("Start and end are unknown: enter at most %(most)s, the machine's time limit.")
             )
             raise forms.ValidationError(text % {"most": clock(most)})
         return ms
 
     def clean_member(self) -> str:
-        """Return the id of who used the machine."""
-        return self._somebody("member", self._session.used_by)
+        """Return the id of the member."""
+        return self._person_id("member", self._session.used_by)
 
     def clean_payer(self) -> str:
-        """Return the id of who pays."""
-        return self._somebody("payer", self._session.payer)
+        """Return the id of the payer."""
+        return self._person_id("payer", self._session.payer)
 
     def clean(self) -> dict[str, Any]:
-        """Ask for something to be different."""
+        """Require a change."""
         cleaned = super().clean() or self.cleaned_data
         if not self.errors and not self._changed():
-            self.add_error(None, _("Nothing is different: change what is wrong, or leave the page."))
+            self.add_error(None, _("Nothing has changed. Correct a field, or leave the page."))
         return cleaned
 
     def save(self, author: str) -> list[Correction]:
-        """Write the corrections, all or none. Raises UsageError for what somebody else changed meanwhile."""
+        """Save all corrections or none. Raises UsageError if someone else changed the session meanwhile."""
         reason = self.cleaned_data["reason"]
         with transaction.atomic():
             return [
@@ -100,12 +98,12 @@ class CorrectionForm(Watched, forms.Form):
                 for field, value in self._changed()
             ]
 
-    def said(self) -> str:
-        """Return what is true now, to be read after `save`: of the time what it was and what it is."""
+    def saved_message(self) -> str:
+        """Return the message to show after `save`."""
         time = self.cleaned_data["time"]
         if time == self._session.counted_ms:
-            return _("Corrected. What the gate wrote stays beside it.")
-        text = _("Corrected: the time on was %(was)s, and is %(now)s from now on. What the gate wrote stays beside it.")
+            return _("Correction saved. The gate's record is kept.")
+        text = _("Correction saved: the duration was %(was)s and is now %(now)s. The gate's record is kept.")
         return text % {"was": self._shown["time"], "now": clock(time)}
 
     def _changed(self) -> list[tuple[str, str]]:
@@ -113,18 +111,18 @@ class CorrectionForm(Watched, forms.Form):
         before = {"member": was.used_by, "payer": was.payer, "purpose": was.purpose, "time": was.counted_ms}
         return [(field, str(self.cleaned_data[field])) for field in _ORDER if self.cleaned_data[field] != before[field]]
 
-    def _somebody(self, field: str, before: str) -> str:
+    def _person_id(self, field: str, before: str) -> str:
         typed = self.cleaned_data[field].strip()
         if typed == self._shown[field]:
             return before
-        return names.one(typed)
+        return names.resolve(typed)
 
 
 def longest_ms(session: UsageSession) -> int:
-    """Return how long a session can have been on, in whole seconds.
+    """Return the longest possible time on, in milliseconds, rounded up to whole seconds.
 
-    From its start to its end and as long as that is uncertain; where one of the two has no date, as long as its machine
-    stays on at most. What the gate itself has counted can always be: its clock may have been set meanwhile.
+    From start to end plus the uncertainty; if one of the two has no date, the machine's limit. Never less than the gate
+    counted, because its clock may have been set during the session.
     """
     counted_ms = session.energised_ms + session.uncertainty_ms
     if _is_dated(session):

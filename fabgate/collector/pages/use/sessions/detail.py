@@ -1,4 +1,4 @@
-"""What is on record about one session? The page that answers a question, and on which it is put right."""
+"""One session: its record, the evidence for it, and its correction."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.names import Names
 from fabgate.collector.pages.use.sessions import evidence
 from fabgate.collector.pages.use.sessions.correction_form import CorrectionForm
-from fabgate.collector.pages.use.tab import show
+from fabgate.collector.pages.use.tab import render_page
 from fabgate.collector.people.display_names import signing_in
 from fabgate.errors import UsageError
 
 
 def session(request: HttpRequest, pk: str) -> HttpResponse:
-    """Show the evidence; take a correction."""
+    """Show the evidence; save a correction."""
     row = get_object_or_404(UsageSession.objects.select_related("machine", "gate", "opened_in"), pk=pk)
     if request.method == "POST":
         refuse_own_cause(request, *row.people)
@@ -32,12 +32,12 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
     if request.method == "POST":
         form, is_saved = _correct(request, row, names)
         if is_saved:
-            messages.success(request, form.said())
-            # With a place of its own: a browser that came by "#correct" would keep it, and not see what is said above.
+            messages.success(request, form.saved_message())
+            # With its own fragment: the browser would keep "#correct", and the user would not see the message.
             return see_other(f"{reverse('use-session', args=[pk])}#main")
     authors = [one.author for one in found.corrections]
-    taken_back_by = found.grant.revoked_by if found.grant else ""
-    called = signing_in([*authors, found.review.settled_by if found.review else "", taken_back_by])
+    revoked_by = found.grant.revoked_by if found.grant else ""
+    called = signing_in([*authors, found.review.settled_by if found.review else "", revoked_by])
     may_correct = row.reason is not None and rights.may(account_of(request).role, "use-session", "POST")
     is_own = may_correct and not own_causes(account_of(request)).isdisjoint(row.people)
     shown = {
@@ -50,25 +50,25 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "supervisor": names[row.supervisor],
         "machine": str(row.machine or row.gate),
         "ended": labels.ended(row.reason),
-        "purpose": labels.said(labels.PURPOSES, row.purpose),
-        "mode": labels.said(labels.MODES, row.mode),
+        "purpose": labels.label(labels.PURPOSES, row.purpose),
+        "mode": labels.label(labels.MODES, row.mode),
         "corrected": labels.corrected(row.corrected),
-        "stage": labels.said(labels.STAGES, found.grant.stage) if found.grant else "",
+        "stage": labels.label(labels.STAGES, found.grant.stage) if found.grant else "",
         "would_refuse": labels.refused(found.start.basis.would_refuse) if found.start else "",
         "review": labels.why(row.review or (found.review.why if found.review else None)),
         "remedy": labels.remedy(row.review),
-        "decision": labels.said(labels.DECISIONS, found.review.decision) if found.review else "",
+        "decision": labels.label(labels.DECISIONS, found.review.decision) if found.review else "",
         "history": evidence.history(found, names, called),
         "settled_by": called.get(found.review.settled_by, found.review.settled_by) if found.review else "",
         "names": called,
         "form": form if may_correct and not is_own else None,
         "is_own": is_own,
     }
-    return show(request, "session.html", shown, status=form.status)
+    return render_page(request, "session.html", shown, status=form.status)
 
 
 def _correct(request: HttpRequest, row: UsageSession, names: Names) -> tuple[CorrectionForm, bool]:
-    """Write the corrections that were typed; return the form, and whether that could be."""
+    """Save the corrections; return the form and whether they were saved."""
     with transaction.atomic():
         form = CorrectionForm(stale_form.held(row), names, request.POST)
         if form.is_overtaken() or not form.is_valid():

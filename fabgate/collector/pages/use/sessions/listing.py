@@ -1,4 +1,4 @@
-"""Which sessions were there? By person, machine, days and reason; those that are open stand apart, on top."""
+"""The list of sessions, filtered by person, machine, days and reason. Open sessions are listed first."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from django.http import HttpRequest, HttpResponse
 
 from fabgate.collector.pages import keyset
 from fabgate.collector.pages.use.forms import SessionsForm
-from fabgate.collector.pages.use.sessions.rows import SHOWN, rows
-from fabgate.collector.pages.use.tab import show
+from fabgate.collector.pages.use.sessions.rows import COLUMNS, rows
+from fabgate.collector.pages.use.tab import render_page
 
 
 def sessions(request: HttpRequest) -> HttpResponse:
-    """List the sessions by their end, the newest first."""
+    """List the sessions by their end, newest first."""
     form = SessionsForm(request.GET)
     if not form.is_valid():
-        return show(request, "sessions.html", {"form": form}, status=400)
-    page = keyset.page(form.narrowed().select_related("machine", "gate").only(*SHOWN), "ended_at", request.GET)
+        return render_page(request, "sessions.html", {"form": form}, status=400)
+    page = keyset.page(form.filtered().select_related("machine", "gate").only(*COLUMNS), "ended_at", request.GET)
     shown = {
         "form": form,
         "page": page,
@@ -23,4 +23,4 @@ def sessions(request: HttpRequest) -> HttpResponse:
         "open": [] if page.newer else rows(list(form.open())),
         "is_first": not page.newer,
     }
-    return show(request, "sessions.html", shown)
+    return render_page(request, "sessions.html", shown)

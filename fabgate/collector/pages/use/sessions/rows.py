@@ -1,4 +1,4 @@
-"""How is a session shown in one line, and its times in words?"""
+"""Sessions as table rows, with their times as text."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from fabgate.collector.pages.formatting import duration, state, which
 from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.names import Names
 
-#: What a line needs; of the machine's and the gate's many columns their names.
-SHOWN: Final = (
+#: The columns that a row needs.
+COLUMNS: Final = (
     *("used_by", "started_at", "ended_at", "not_before", "not_after", "counted_ms", "running_ms", "uncertainty_ms"),
     *("reason", "uncertain", "review", "corrected", "energised_ms", "machine__name", "machine__title"),
     "gate__name",
@@ -42,19 +42,18 @@ class Row:
     who: str
     machine: str
     why: str
-    #: Why somebody is to look at it; empty where nobody is.
+    #: Why it needs a review; empty if it does not.
     review: str
 
     @property
     def span(self) -> str:
-        """Return from when to when it was, or between what it lies; the second day only where it is another one.
+        """Return start and end, or their limits marked with ≈; the second day only if it differs.
 
-        In front of it stands whether only its limits are known. Made here and not in the template, because there are two
-        a row and fifty rows on a page.
+        Rendered here, because a page has fifty rows and a template would be slow.
         """
         if self.session.is_about:
             return format_html(
-                '<span title="{}">≈ </span>{}', _("The date is not known: these are its limits."), self._limits
+                '<span title="{}">≈ </span>{}', _("The date is unknown: these are its limits."), self._limits
             )
         return self._limits
 
@@ -71,7 +70,7 @@ class Row:
 
     @property
     def doubt(self) -> str:
-        """Return a mark that its minutes are not exactly known, or why somebody is to look at it; empty: neither."""
+        """Return a badge for uncertain minutes or for a review; empty if neither applies."""
         session = self.session
         if not session.uncertain:
             return ""
@@ -82,7 +81,7 @@ class Row:
 
     @property
     def cells(self) -> dict[str, str]:
-        """Return the cells of the list, by name."""
+        """Return the cells of the row, by name."""
         session = self.session
         return {
             "url": reverse("use-session", args=[session.id]),
@@ -96,7 +95,7 @@ class Row:
 
     @property
     def time_on(self) -> str:
-        """Return the time on, with a mark that names the fields that were corrected."""
+        """Return the time on, with a mark if fields were corrected."""
         time_on = duration(self.session.counted_ms)
         if not self.session.corrected:
             return time_on
@@ -105,7 +104,7 @@ class Row:
 
 
 def rows(sessions: Sequence[UsageSession]) -> list[Row]:
-    """Return lines for sessions whose machine and gate were selected along."""
+    """Return rows for sessions; select machine and gate with them."""
     names = Names(session.used_by for session in sessions)
     return [
         Row(
@@ -119,8 +118,8 @@ def rows(sessions: Sequence[UsageSession]) -> list[Row]:
     ]
 
 
-def sums(sessions: Sequence[UsageSession]) -> dict[str, Any]:
-    """Return what some sessions add up to."""
+def totals(sessions: Sequence[UsageSession]) -> dict[str, Any]:
+    """Return the totals of some sessions."""
     return {
         "sessions": len(sessions),
         "counted_ms": sum(session.counted_ms for session in sessions),
