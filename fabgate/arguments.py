@@ -52,7 +52,8 @@ a badge is spelled in one of these ways, in members files too:
   simple:19892716500        what SimpleMFRC522 gave for a 4-byte card
 """
 _TAP: Final = """\
-Lay a card on an emulated reader and take it away: for a gate with `demo: true`, or a gate of a running demo.
+Lay a card on an emulated reader and take it away again. The gate has `demo: true` in its gate.yaml. A name is that of a
+gate in FABGATE_DATA, or with --data that of a gate of a running demo.
 """
 _ROSTER_SHOW: Final = """\
 Show the roster that the gate decides by: its version and age, who may use the machine and when, and the machine's
@@ -162,11 +163,16 @@ def _badge_verbs(verbs: Any) -> None:
     _json(verb, "spellings and digest as JSON")
 
     beside = (
-        "fabgate tap control 04:A1:B2:C3 --for 500        control_socket of gate.yaml",
-        "fabgate tap laser-1 ada --data workshop          beside: fabgate demo --data workshop",
+        "fabgate tap gate.yaml 04:A1:B2:C3 --for 500      the gate of this gate.yaml",
+        "fabgate tap laser-1 04:A1:B2:C3                  made by: fabgate collector gate-add --emulated",
+        "fabgate tap laser-1 ada --data workshop          while this runs: fabgate demo --data workshop",
     )
     verb = _verb(verbs, "tap", "tap", "lay a card on an emulated reader", _TAP, *beside)
-    verb.add_argument("socket", metavar="GATE", help="the reader's control socket; with --data, the name of a gate")
+    verb.add_argument(
+        "socket",
+        metavar="GATE",
+        help="its gate.yaml, its reader's control socket, or its name (with --data, in a demo)",
+    )
     verb.add_argument("uid", metavar="UID_OR_NAME", help="a badge in any spelling; with --data, also a person's name")
     verb.add_argument("--for", dest="for_ms", default="300", metavar="MS", help="milliseconds (default: %(default)s)")
     verb.add_argument("--data", type=Path, metavar="DIR", help="the folder of the running demo")

@@ -600,6 +600,23 @@ def test_tap_says_what_was_tapped_where(gate):
     assert done.stdout == f"tapped {unknown} at {gate.control} for 150 ms\n"
 
 
+def test_tap_finds_the_reader_that_a_gate_yaml_names(gate, tmp_path):
+    done = fabgate_("tap", gate.config, "C0:FF:EE:01", "--for", "150")
+    assert (done.returncode, done.stdout) == (0, f"tapped C0:FF:EE:01 at {gate.config} for 150 ms\n")
+    text = CONFIG.replace("reader: {driver: simulated, control_socket: CONTROL}", "reader: {driver: mfrc522}")
+    real = write_gate(tmp_path / "gate", text)
+    refused(fabgate_("tap", real, "C0:FF:EE:01"), 2, "found the reader 'mfrc522', wanted an emulated one")
+
+
+def test_tap_finds_a_gate_of_fabgate_data_by_its_name(gate, tmp_path, monkeypatch):
+    (tmp_path / "emulated" / "laser-1").mkdir(parents=True)
+    (tmp_path / "emulated" / "laser-1" / "reader.sock").symlink_to(gate.control)
+    monkeypatch.setenv("FABGATE_DATA", str(tmp_path))
+    done = fabgate_("tap", "laser-1", "C0:FF:EE:01", "--for", "150")
+    assert (done.returncode, done.stdout) == (0, "tapped C0:FF:EE:01 at laser-1 for 150 ms\n")
+    refused(fabgate_("tap", "saw-1", "C0:FF:EE:01"), 2, "found no reader at .*/emulated/saw-1/reader.sock")
+
+
 def test_tap_finds_people_and_gates_in_the_folder_of_a_demo(gate, tmp_path):
     (tmp_path / "people.json").write_text('{"zoe": "C0:FF:EE:02"}')
     refused(fabgate_("tap", "laser-1", "zoe", "--data", tmp_path), 2, "--data: found no running demo in ")

@@ -1,76 +1,76 @@
-"""How does the demo's collector come to know gates, machines and people? In one process, before it runs.
+"""Furnishes the demo's collector with gates, machines and people, and with a history: in one process, before it runs.
 
-``python -m fabgate.demo.furnish`` reads what is wanted from its standard input, as JSON, and prints for each gate where
-its secrets are. It does what the verbs of ``fabgate collector`` do, for the price of one start.
+``python -m fabgate.demo.furnish`` reads a ``Wanted`` as JSON from its standard input, and prints a ``Made`` for each gate.
+It does what the verbs of ``fabgate collector`` do, for the price of one start.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
-import json
 import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from fabgate import badge
 from fabgate.collector.base import environ
 from fabgate.collector.processes import start
 from fabgate.demo import tables
 from fabgate.demo.people import CARDS, LOSER, MINOR
+from fabgate.demo.places import Made, Place, Wanted
 from fabgate.errors import FabgateError
 
 ACTOR: Final = "demo"
-#: The account of whoever opens the wall: no password opens it, only the demo's own link.
+#: The account of the person who opens the wall: the demo's own link opens it, and no password.
 ACCOUNT: Final = "demo"
 
 
 def main() -> int:
-    """Do it; return the exit code."""
-    wanted = json.load(sys.stdin)
+    """Furnish it; return the exit code."""
+    wanted = msgspec.json.decode(sys.stdin.buffer.read(), type=Wanted)
     try:
         database = environ.read(os.environ, need_site=True).database
         had_tables = tables.lay(database)
         start.prepare()
         if not had_tables:
             tables.keep(database)
-        sys.stdout.write(json.dumps(_furnish(wanted)))
+        made = _furnish(wanted)
+        if wanted.today is not None:
+            from fabgate.demo.past import furnish as past  # noqa: PLC0415 (it reads much that a demo without it does not)
+
+            made = past.furnish(wanted, wanted.today, made)
+        sys.stdout.write(msgspec.json.encode(made).decode())
     except FabgateError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     return 0
 
 
-def _furnish(wanted: dict[str, Any]) -> dict[str, Any]:
+def _furnish(wanted: Wanted) -> dict[str, Made]:
     # Models can be imported only once Django is set up.
     from django.db import transaction  # noqa: PLC0415
 
     with transaction.atomic():
-        made = {place["gate"]: _place(place) for place in wanted["places"]}
-        _people(Path(wanted["members"]))
-        _account(wanted["lang"])
+        made = {place.gate: _place(place, had_past=wanted.today is not None) for place in wanted.places}
+        _people(Path(wanted.members))
+        _account(wanted.lang)
     return made  # the web server builds the rosters when it starts
 
 
-def _place(place: dict[str, Any]) -> dict[str, Any]:
+def _place(place: Place, *, had_past: bool) -> Made:
     from fabgate.collector.db import audit  # noqa: PLC0415
     from fabgate.collector.machines import enrol_gate  # noqa: PLC0415
-    from fabgate.collector.models import Machine  # noqa: PLC0415
 
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        enrol_gate.add(
-            argparse.Namespace(name=place["gate"], machine=place["machine"], rules=[], new_token=False, json=True)
-        )
-    machine = Machine.objects.get(name=place["machine"])
+    entered = enrol_gate.let_in(place.gate, place.machine, actor=ACTOR)
+    machine = entered.gate.machine
+    assert machine is not None
     with audit.change(ACTOR, "machine.updated", machine):
-        machine.title, machine.rules = place["title"], place["rules"]
+        machine.title, machine.rules = place.title, (had_past and place.before) or place.rules
         machine.save()
-    found: dict[str, Any] = json.loads(said.getvalue())
-    return found
+    token, seal, badges = (str(entered.directory / name) for name in entered.FILES)
+    return Made(token, seal, badges)
 
 
 def _people(file: Path) -> None:

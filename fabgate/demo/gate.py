@@ -53,6 +53,8 @@ class SimulatedGate:
         self.clock = Played(boot=boot_id())
         #: Of each boot, when it began on this computer's own boot clock (milliseconds).
         self.boots = {self.clock.boot: 0}
+        #: Up to this number the journal's entries are from the past: nobody watched its pins then.
+        self.past = 0
         self._kept_s = 0.0
         self._told_the_time: threading.Timer | None = None
         found = {
@@ -166,10 +168,10 @@ class SimulatedGate:
         return found
 
     def entries(self, after: int = 0) -> list[bytes]:
-        """Return its journal, as stored, from behind this number."""
+        """Return the entries of its journal after this number, as stored, without those of the past."""
         reader = Reader(self.state_dir / "journal.db")
         try:
-            return [entry.body for entry in reader.after(after, most=1_000_000)]
+            return [entry.body for entry in reader.after(max(after, self.past), most=1_000_000)]
         finally:
             reader.close()
 

@@ -58,7 +58,7 @@ def run(data: Path | None, *, lang: str | None = None, browser: bool = True) -> 
             screens.append(_Screen(workshop, browser=browser))
             screens[0].open_page()
 
-        workshop = open_workshop(folder, timed_s=TIMED_S, lang=lang, web_is_up=web_is_up)
+        workshop = open_workshop(folder, timed_s=TIMED_S, lang=lang, has_past=True, web_is_up=web_is_up)
         try:
             # Whatever asks us to end here gets the order of q: gates off and on record, then the collector.
             with contextlib.suppress(KeyboardInterrupt), contextlib.closing(screens[0]) as screen:

@@ -1,15 +1,16 @@
-"""Who is in the demo's workshop, and which cards do they carry?"""
+"""The people of the demo's workshop, and the cards that they carry."""
 
 from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 
 class Person(NamedTuple):
-    """A member, as ``collector import-members`` takes one. The demo calls them by their given name."""
+    """A member, as ``collector import-members`` takes one. `card` is a name of UIDS; the demo shows given names."""
 
     id: str
     name: str
@@ -19,9 +20,10 @@ class Person(NamedTuple):
     level: str
     valid_until: str
     machines: str
+    category: str = "adult"
 
 
-#: Cards by the name under which they are tapped: 4, 7 and 10 bytes, and a phone that makes up its number each time.
+#: The cards of the wall, by the name under which they are tapped: 4, 7 and 10 bytes, and a phone with a random number.
 CARDS: Final[dict[str, str]] = {
     "ada": "04:A1:B2:C3:D4:E5:80",
     "bob": "1E:5C:90:77",
@@ -39,13 +41,43 @@ MEMBERS: Final = (
     Person("m-3", "Cleo", "Okafor", "cleo", "fr", "maintainer", "", "laser saw printer"),
     Person("m-4", "Mo", "Haddad", "mo", "en", "user", "2020-01-01", "laser saw printer"),
     Person("m-5", "Zoé", "Lambert", "zoe", "fr", "supervisor", "", "laser saw printer"),
-    Person("m-6", "Lin", "Nguyen", "lin", "en", "user", "", "laser saw printer"),
+    Person("m-6", "Lin", "Nguyen", "lin", "en", "user", "", "laser saw printer", "school"),
 )
+#: Members who came in the past months. Their cards are not on the wall, so that it stays small.
+REGULARS: Final = (
+    Person("m-7", "Inès", "Moreau", "ines", "fr", "user", "", "laser printer", "student"),
+    Person("m-8", "Hugo", "Bernard", "hugo", "fr", "user", "", "saw"),
+    Person("m-9", "Amina", "Diallo", "amina", "fr", "user", "", "laser saw"),
+    Person("m-10", "Paul", "Schmidt", "paul", "en", "user", "", "laser saw printer"),
+    Person("m-11", "Léa", "Fontaine", "lea", "fr", "user", "", "printer", "student"),
+    Person("m-12", "Tomás", "Silva", "tomas", "en", "user", "", "laser"),
+    Person("m-13", "Nora", "Petit", "nora", "fr", "user", "", "laser printer", "student"),
+    Person("m-14", "Karim", "Benali", "karim", "fr", "user", "", "saw printer"),
+    Person("m-15", "Julie", "Roux", "julie", "fr", "user", "", "laser saw"),
+    Person("m-16", "Samuel", "Levy", "samuel", "en", "user", "", "printer", "student"),
+    Person("m-17", "Chiara", "Rossi", "chiara", "en", "user", "", "laser saw printer"),
+    Person("m-18", "Émile", "Girard", "emile", "fr", "user", "", "saw"),
+)
+#: The UID of every member's card: those of the wall, and those of the regulars.
+UIDS: Final = CARDS | {
+    "ines": "04:B3:1C:72:A9:5E:80",
+    "hugo": "2C:91:4D:E7",
+    "amina": "04:66:F0:1D:38:C2:81",
+    "paul": "9E:07:5B:A3",
+    "lea": "04:2E:95:D4:60:7B:80",
+    "tomas": "B4:3A:18:6F",
+    "nora": "04:C8:53:0E:B7:94:81",
+    "karim": "60:D5:2F:91",
+    "julie": "04:1A:E6:8C:45:D3:80",
+    "samuel": "E2:49:B0:17",
+    "chiara": "04:97:3D:A1:5C:E8:81",
+    "emile": "35:8E:C6:0B",
+}
 #: Uses a machine only beside a supervisor's badge.
 MINOR: Final = "m-6"
 #: Whose card `lost` was.
 LOSER: Final = "m-1"
-#: What each card is on the wall; the words are the page's.
+#: Each card of the wall, by kind; the page has the words.
 KINDS: Final = {
     "ada": "member",
     "bob": "member",
@@ -58,28 +90,32 @@ KINDS: Final = {
     "phone": "phone",
 }
 NAMES: Final = {person.id: person.name for person in MEMBERS}
-#: Whose each card is; nobody's where nobody knows them.
+#: The member who carries each card; cards that the workshop does not know are missing.
 OWNERS: Final = {person.card: person.id for person in MEMBERS} | {"lost": LOSER}
-#: The names of those.
+#: Their names.
 CARRIERS: Final = {card: NAMES[owner] for card, owner in OWNERS.items()}
 
 
 def members_file(
-    folder: Path, *, machines: frozenset[str] = frozenset({"laser", "saw", "printer"}), without: str = ""
+    folder: Path,
+    *,
+    people: Sequence[Person] = MEMBERS,
+    machines: frozenset[str] = frozenset({"laser", "saw", "printer"}),
+    without: str = "",
 ) -> Path:
-    """Write the members as ``collector import-members`` takes them, and the cards for ``tap``; return the former.
+    """Write `people` as ``collector import-members`` takes them, and the cards for ``tap``; return the path of the former.
 
-    Only `machines` that the collector knows may be named; the member called `without` gets none.
+    Only `machines` that the collector knows may be named; the member called `without` may use none.
     """
     (folder / "people.json").write_text(json.dumps(CARDS, indent=1), encoding="utf-8")
     path = folder / "members.csv"
     with path.open("w", encoding="utf-8", newline="") as out:
         rows = csv.writer(out)
-        rows.writerow(("id", "name", "badges", "lang", "level", "valid_until", "machines"))
-        for one in MEMBERS:
+        rows.writerow(("id", "name", "badges", "lang", "level", "valid_until", "machines", "category"))
+        for one in people:
             may_use = [] if one.name == without else [name for name in one.machines.split() if name in machines]
-            called = f"{one.name} {one.surname}"
-            rows.writerow((one.id, called, CARDS[one.card], one.lang, one.level, one.valid_until, ";".join(may_use)))
+            name, card = f"{one.name} {one.surname}", UIDS[one.card]
+            rows.writerow((one.id, name, card, one.lang, one.level, one.valid_until, ";".join(may_use), one.category))
     return path
 
 

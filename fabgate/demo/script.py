@@ -24,9 +24,10 @@ from fabgate.demo import books
 from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.people import CARDS
 from fabgate.demo.picture import panel
+from fabgate.demo.places import Place
 from fabgate.demo.process import DemoError, wait_for
 from fabgate.demo.taps import BETWEEN_TAPS_S, hold, lay, place, remove
-from fabgate.demo.workshop import Place, Workshop
+from fabgate.demo.workshop import Workshop
 from fabgate.errors import UsageError
 
 #: The gate at which a card stays in a holder for as long as its member works.
@@ -90,16 +91,21 @@ def ended_by_signals() -> Iterator[None]:
 
 
 def open_workshop(
-    folder: Path, *, timed_s: int = 5, lang: str | None = None, web_is_up: Callable[[Workshop], None] = lambda _: None
+    folder: Path,
+    *,
+    timed_s: int = 5,
+    lang: str | None = None,
+    has_past: bool = False,
+    web_is_up: Callable[[Workshop], None] = lambda _: None,
 ) -> Workshop:
     """Bring up broker, collector and three gates; the collector serves their sealed rosters.
 
-    The printer's sessions last `timed_s` seconds. `web_is_up` is called once pages can be opened, before the gates are
-    ready.
+    The printer's sessions last `timed_s` seconds. `has_past`: the collector holds ten weeks of sessions and refusals.
+    `web_is_up` is called once pages can be opened, before the gates are ready.
     """
     workshop = Workshop(folder, lang=lang)
     try:
-        workshop.furnish(_places(timed_s, workshop.lang))
+        workshop.furnish(_places(timed_s, workshop.lang), today=workshop.today() if has_past else None)
         workshop.start_collector()
         for gate in workshop.gates:
             gate.launch()
@@ -117,9 +123,9 @@ def _places(timed_s: int, lang: str) -> tuple[Place, ...]:
     laser, saw, printer = TITLES[lang]
     timed: dict[str, object] = {"mode": "timed", "limit_s": timed_s, "max_s": 600, "warn_s": timed_s // 2}
     return (
-        Place("laser-1", "laser", laser, {"mode": "tap", "limit_s": 600, "handover": True}),
-        Place(HOLDER, "saw", saw, {"mode": "hold", "limit_s": 600, "grace_s": 1}),
-        Place("printer-1", "printer", printer, timed),
+        Place("laser-1", "laser", laser, {"mode": "tap", "limit_s": 7200, "handover": True}),
+        Place(HOLDER, "saw", saw, {"mode": "hold", "limit_s": 7200, "grace_s": 1}),
+        Place("printer-1", "printer", printer, timed, before={"mode": "timed", "limit_s": 1800, "max_s": 14_400}),
     )
 
 

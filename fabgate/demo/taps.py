@@ -1,8 +1,9 @@
-"""How does ``fabgate tap`` find a reader and a card? By path and UID, or by name in a running demo's folder."""
+"""Lays cards on emulated readers: for ``fabgate tap``, the demo and its tests."""
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from fabgate import badge
 from fabgate.demo.process import WAIT_S, DemoError, wait_for
 from fabgate.drivers.emulated.control import ask
 from fabgate.errors import HardwareError, UsageError
+from fabgate.gate.config import gate_yaml
 
 #: A reader takes two taps that are closer together for one: the card must be seen to leave. In seconds.
 BETWEEN_TAPS_S: Final = 1.1
@@ -20,19 +22,43 @@ AGAIN_AFTER_S: Final = 10.0
 
 
 def tap(gate: str, who: str, *, for_ms: int, data: Path | None = None) -> int:
-    """Lay the card `who` (a UID, or a name of the demo's people.json) on the reader of `gate` for so long."""
-    socket = Path(gate)
+    """Hold a card to the reader of a gate for `for_ms` milliseconds; return the exit code.
+
+    `gate` is the reader's control socket, a gate.yaml, or the name of a gate that ``gate-add --emulated`` made. With
+    `data`, the folder of a running demo, it is the name of one of its gates, and `who` may be a name of its people.json.
+
+    Raises UsageError where there is no such reader or card, HardwareError where the reader does not answer.
+    """
     people: dict[str, str] = {}
-    if data is not None:
+    if data is None:
+        socket = _reader_of(gate)
+    else:
         socket = data / f"{gate}.sock"
         people = json.loads((data / "people.json").read_text(encoding="utf-8"))
     if not socket.exists():
         raise UsageError(
-            f"found no reader at {socket}: is the gate running? With a demo, say --data FOLDER and the gate's name"
+            f"found no reader at {socket}: is the gate running? For a gate of a demo, give its name and --data FOLDER"
         )
     spelling = people.get(who.lower(), who)
     lay(socket, str(badge.parse(spelling)), for_ms=for_ms)
     return 0
+
+
+def _reader_of(gate: str) -> Path:
+    """Return the control socket of a gate that is given by its socket, by its gate.yaml, or by its name."""
+    path = Path(gate)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        reader = gate_yaml.load(path).reader
+        socket = getattr(reader.options, "control_socket", None)
+        if not socket:
+            raise UsageError(
+                f"{path}: found the reader {reader.driver!r}, wanted an emulated one with a control_socket; a card is"
+                " tapped on a real reader by hand"
+            )
+        return Path(socket)
+    if path.name == gate and not path.exists() and (collector := os.environ.get("FABGATE_DATA")):
+        return Path(collector) / "emulated" / gate / "reader.sock"
+    return path
 
 
 def lay(socket: Path, uid: str, *, for_ms: int) -> None:

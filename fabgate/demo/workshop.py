@@ -1,4 +1,4 @@
-"""What is running? The processes of a demo: broker, collector and gates, each as it would be installed."""
+"""The processes of a demo: broker, collector and gates, each as it would be installed."""
 
 from __future__ import annotations
 
@@ -12,28 +12,24 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
 
 from fabgate import wire
 from fabgate.collector.base import roster_gzip
+from fabgate.collector.base.local_times import zone_of_computer
 from fabgate.demo import broker
 from fabgate.demo.gate import SITE, SimulatedGate
 from fabgate.demo.network import Cable
+from fabgate.demo.past import days
 from fabgate.demo.people import NAMES, members_file
+from fabgate.demo.places import Made, Place, Wanted
 from fabgate.demo.ports import free_port
 from fabgate.demo.process import DemoError, Process, wait_for
-
-
-@dataclass(frozen=True)
-class Place:
-    """A machine of the workshop, what people call it, how it behaves, and the gate beside it."""
-
-    gate: str
-    machine: str
-    title: str
-    rules: dict[str, object] = field(default_factory=dict)
 
 
 class Workshop:
@@ -49,10 +45,12 @@ class Workshop:
             self.broker, port = broker.start(folder)
         self.port = port
         self.web_port = free_port()
-        #: Where whoever serves the wall of badges listens: see wall.py.
+        #: The socket of the process that serves the wall of badges: see wall.py.
         self.wall_socket = folder / "wall.sock"
         self.environment = {
             "FABGATE_SITE": SITE,
+            "FABGATE_TZ": os.environ.get("FABGATE_TZ") or zone_of_computer(os.environ),
+            "FABGATE_LANG": self.lang,
             "FABGATE_DATA": str(folder / "collector"),
             "FABGATE_MQTT_PORT": str(self.port),
             "FABGATE_WEB_PORT": str(self.web_port),
@@ -65,6 +63,10 @@ class Workshop:
         self.gates: list[SimulatedGate] = []
         #: How the machines that were furnished behave, by their gates.
         self.modes: dict[str, str] = {}
+
+    def today(self) -> date:
+        """Return the day that it is in the workshop's time zone."""
+        return datetime.now(ZoneInfo(self.environment["FABGATE_TZ"])).date()
 
     @property
     def address(self) -> str:
@@ -81,38 +83,42 @@ class Workshop:
 
     def let_in(self, name: str, machine: str, title: str, **rules: object) -> SimulatedGate:
         """Register a gate at the collector, which serves its roster; ``start`` starts it."""
-        made = json.loads(self.collector("gate-add", name, "--machine", machine, "--json"))
+        made = msgspec.json.decode(self.collector("gate-add", name, "--machine", machine, "--json"), type=Made)
         pairs = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in rules.items()]
         self.collector("machine-set", machine, *pairs, "--title", title)
         return self._served(name, title, made)
 
-    def furnish(self, places: Sequence[Place]) -> None:
-        """Register these gates and the demo's people at the collector, all at once; it must not run yet."""
-        wanted = {
-            "places": [
-                {"gate": one.gate, "machine": one.machine, "title": one.title, "rules": one.rules} for one in places
-            ],
-            "members": str(members_file(self.folder)),
-            "lang": self._page_lang,
-        }
-        made = json.loads(self._run("fabgate.demo.furnish", given=json.dumps(wanted)))
+    def furnish(self, places: Sequence[Place], *, today: date | None = None) -> None:
+        """Register these gates and the demo's people at the collector, all at once; it must not run yet.
+
+        `today`: with a past of ten weeks until this day.
+        """
+        if today is None:
+            members = members_file(self.folder)
+        else:
+            members = members_file(self.folder, people=days.members_on(today), machines=frozenset())
+        wanted = Wanted(tuple(places), str(members), self._page_lang, str(self.folder), today)
+        printed = self._run("fabgate.demo.furnish", given=msgspec.json.encode(wanted).decode())
+        made = msgspec.json.decode(printed, type=dict[str, Made])
         for place in places:
             self._served(place.gate, place.title, made[place.gate])
             self.modes[place.gate] = str(place.rules.get("mode", wire.MachineRules().mode))
 
-    def _served(self, name: str, title: str, made: dict[str, str]) -> SimulatedGate:
+    def _served(self, name: str, title: str, made: Made) -> SimulatedGate:
         """Prepare a gate whose roster comes from the collector, through the same cable as everything else."""
         cable = Cable(self.port)
         source = {
             "roster": {
                 "url": f"http://127.0.0.1:{cable.lead_to(self.web_port)}",
-                "token_file": made["token_file"],
+                "token_file": made.token_file,
                 "fetch_every_s": 5,
             },
-            "gate_key_file": made["gate_key_file"],
-            "badge_key_file": made["badge_key_file"],
+            "gate_key_file": made.gate_key_file,
+            "badge_key_file": made.badge_key_file,
         }
-        return self._gate(name, {"name": title}, cable, source)
+        gate = self._gate(name, {"name": title}, cable, source)
+        gate.past = made.head
+        return gate
 
     def _gate(self, name: str, machine: dict[str, Any], cable: Cable, source: dict[str, Any]) -> SimulatedGate:
         gate = SimulatedGate(self.folder, name, cable, machine, source, self.lang)
@@ -160,12 +166,14 @@ class Workshop:
             return False
 
     def sessions(self) -> list[dict[str, Any]]:
-        """Return the collector's sessions."""
-        rows = self._asked("SELECT id, member, energised_ms, uncertainty_ms, reason FROM collector_usagesession")
-        return [
-            dict(zip(("session", "member", "energised_ms", "uncertainty_ms", "reason"), row, strict=True))
-            for row in rows
-        ]
+        """Return the collector's sessions, without those of the past."""
+        past = {gate.name: gate.past for gate in self.gates}
+        rows = self._asked(
+            "SELECT gate.name, opened_seq, used.id, member, used.energised_ms, uncertainty_ms, reason"
+            " FROM collector_usagesession used JOIN collector_gate gate ON gate.id = used.gate_id"
+        )
+        names = ("session", "member", "energised_ms", "uncertainty_ms", "reason")
+        return [dict(zip(names, row, strict=True)) for gate, seq, *row in rows if seq > past.get(gate, 0)]
 
     def called(self) -> tuple[dict[str, str], dict[str, str]]:
         """Return what machines, by their gates, and people, by their numbers, are called now: pages may rename both."""

@@ -14,6 +14,7 @@ from typing import Final
 
 from fabgate.collector import DEFAULT_DATA
 from fabgate.collector.base.env_values import EVERYWHERE, Reader, bracketed, is_loopback
+from fabgate.collector.base.local_times import zone_of_computer
 from fabgate.collector.base.logs import FORMS
 from fabgate.collector.base.smtp import Server
 from fabgate.errors import UsageError
@@ -31,8 +32,10 @@ class Environment:
     tz: str
     #: Whether somebody said so: what the database lives in is changed by a word only, never by its absence.
     is_tz_said: bool = field(compare=False)
-    #: What machines speak to who has no language of their own.
+    #: The language of machines and mails for people who have none of their own.
     lang: str
+    #: Whether FABGATE_LANG is set: otherwise the database keeps the language that it has.
+    is_lang_said: bool = field(compare=False)
     mqtt_host: str
     mqtt_port: int
     mqtt_username: str | None
@@ -95,9 +98,10 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
     found = Environment(
         site=reader.site("FABGATE_SITE", required=need_site),
         data=Path(reader.text("FABGATE_DATA", DEFAULT_DATA)).absolute(),
-        tz=reader.zone("FABGATE_TZ", "UTC"),
+        tz=reader.zone("FABGATE_TZ", zone_of_computer(environ)),
         is_tz_said=reader.is_set("FABGATE_TZ"),
         lang=reader.one_of("FABGATE_LANG", LANGS),
+        is_lang_said=reader.is_set("FABGATE_LANG"),
         mqtt_host=reader.host("FABGATE_MQTT_HOST", "127.0.0.1"),
         mqtt_port=reader.port("FABGATE_MQTT_PORT", 8883 if ca else 1883),
         mqtt_username=reader.text("FABGATE_MQTT_USERNAME") or None,

@@ -5,7 +5,15 @@ PEP 495: of a time that comes twice `fold` says which is meant; one that never w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+#: The zone if none is found, and its other names.
+_UTC: Final = "UTC"
+_NAMES_OF_UTC: Final = frozenset({"Etc/UTC", "Etc/UCT", "Etc/Zulu", "Etc/Universal", "UCT", "Zulu", "Universal"})
 
 
 def moments(local: datetime, zone: tzinfo) -> list[datetime]:
@@ -34,3 +42,35 @@ def offset(moment: datetime) -> str:
 def which(moment: datetime) -> str:
     """Return, to stand behind a time that came twice, which of the two it is: how far clocks were from UTC."""
     return f" ({offset(moment)})" if came_twice(moment) else ""
+
+
+def zone_of_computer(environ: Mapping[str, str], etc: Path = Path("/etc")) -> str:
+    """Return the name of the computer's time zone: that of TZ, else of /etc/localtime, else of /etc/timezone, else UTC."""
+    for name in (environ.get("TZ", "").removeprefix(":"), _linked(etc / "localtime"), _written(etc / "timezone")):
+        if name and _is_zone(name):
+            return _UTC if name in _NAMES_OF_UTC else name
+    return _UTC
+
+
+def _linked(localtime: Path) -> str:
+    """Return the zone to which systemd and Debian link /etc/localtime, such as Europe/Paris; empty for a plain file."""
+    try:
+        target = str(localtime.readlink())
+    except OSError:
+        return ""
+    return target.rpartition("zoneinfo/")[2]
+
+
+def _written(timezone: Path) -> str:
+    try:
+        return timezone.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        return False
+    return True

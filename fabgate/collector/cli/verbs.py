@@ -6,6 +6,7 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
@@ -201,6 +202,9 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
         help="of the machine, as in machine-set",
     )
     add.add_argument("--new-token", action="store_true", help="replace token and seal key of a gate that has them")
+    add.add_argument(
+        "--emulated", action="store_true", help="write a gate.yaml for a gate without hardware, on this computer"
+    )
     add.add_argument("--json", action="store_true", help="the same, as JSON")
     machine = _verb(
         subparsers,
@@ -355,7 +359,13 @@ def _verb(
         try:
             if prepares:  # first: models can be imported only once Django is set up
                 serves = name in SERVICES
-                start.prepare(make=makes, owns=serves, process=name if serves else "")
+                complete = import_module("fabgate.collector.cli.first_start").complete
+                start.prepare(
+                    make=makes,
+                    owns=serves,
+                    process=name if serves else "",
+                    first_start=partial(complete, asks=name == "run"),
+                )
             code: int = getattr(import_module(f"fabgate.collector.{module}"), function)(args)
         except FabgateError:
             raise

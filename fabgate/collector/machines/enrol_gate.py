@@ -28,6 +28,7 @@ from fabgate.collector.base import data_folder, duplicate, text_table
 from fabgate.collector.base.environ import Environment
 from fabgate.collector.base.key_files import new_key, write_secret
 from fabgate.collector.db import audit, pulse
+from fabgate.collector.machines import emulated_gate
 from fabgate.collector.machines import rules as machines
 from fabgate.collector.models import Change, Gate, Hole, Journal, Machine, Quarantine
 from fabgate.collector.models.workshop import HEARTBEATS, MAX_LIFTED
@@ -69,6 +70,9 @@ class IsIn(UsageError):  # noqa: N818 (it names what is in the way)
 def add(args: argparse.Namespace) -> int:
     """Register a gate and print where its secrets are."""
     actor = audit.cli_actor(None)
+    env: Environment = settings.ENVIRONMENT
+    if args.emulated:
+        emulated_gate.check(env, args.name)
     made = let_in(
         args.name,
         args.machine,
@@ -88,6 +92,8 @@ def add(args: argparse.Namespace) -> int:
         "badge_key_file": str(made.directory / "badge.keys"),
         "roster_path": f"/api/v1/gates/{args.name}/roster",
     }
+    if args.emulated:
+        found["config"] = str(emulated_gate.write(env, args.name, made.gate.machine.title))
     if args.json:
         sys.stdout.write(json.dumps({**found, "machine_rules": rules}, indent=2) + "\n")
     else:
@@ -97,7 +103,13 @@ def add(args: argparse.Namespace) -> int:
             "Whatever 'machine:' of the gate's gate.yaml says, these rules hold. Change them with"
             f" 'fabgate collector machine-set {args.machine} RULE=VALUE', or on the machine's page.\n"
         )
-        sys.stdout.write("Now copy the three files to the gate, see docs/install.md, part 3.\n")
+        if args.emulated:
+            sys.stdout.write(
+                f"Start the gate: fabgate run --config {found['config']}\n"
+                f"Tap a badge:    fabgate tap {found['config']} 04:A1:B2:C3\n"
+            )
+        else:
+            sys.stdout.write("Now copy the three files to the gate, see docs/install.md, part 3.\n")
     if args.new_token:
         # On stderr, as whoever reads JSON is a program, and this is for a person.
         sys.stderr.write(

@@ -160,6 +160,7 @@ class Migration(migrations.Migration):
                 ('collector', models.CharField(max_length=64)),
                 ('site', models.CharField(max_length=63)),
                 ('rolled_tz', models.CharField(blank=True, max_length=63)),
+                ('lang', models.CharField(blank=True, max_length=8)),
                 ('place', models.CharField(blank=True, max_length=200)),
             ],
             options={

@@ -16,6 +16,8 @@ class Collector(models.Model):
     site = models.CharField(max_length=63)
     #: The collector's time zone, which is that of the daily and monthly sums (sessions/sums.py); empty if none is stored yet.
     rolled_tz = models.CharField(max_length=63, blank=True)
+    #: The language of machines and mails, of environ.LANGS; empty before the first start.
+    lang = models.CharField(max_length=8, blank=True)
     #: Detects a restored copy: on PostgreSQL which database on which server this was at the last start
     #: (db/postgresql.py), on SQLite how far it had counted (processes/restored_database.py).
     place = models.CharField(max_length=200, blank=True)

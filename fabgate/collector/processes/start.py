@@ -12,6 +12,7 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _APP: Final = "collector"
+#: Settles the time zone and the language of a collector that has none yet.
+FirstStart = Callable[[environ.Environment], environ.Environment]
 #: What no later attempt mends: the path is none for a directory of this account.
 _NEVER_USABLE: Final = frozenset(
     {
@@ -46,12 +49,19 @@ _NEVER_USABLE: Final = frozenset(
 OTHERS_END_S: Final = 30.0
 
 
-def prepare(*, make: bool = True, owns: bool = False, process: str = "") -> environ.Environment:
+def prepare(
+    *,
+    make: bool = True,
+    owns: bool = False,
+    process: str = "",
+    first_start: FirstStart = lambda found: found,
+) -> environ.Environment:
     """Bring keys and tables up to date, set up Django, and return the environment.
 
     Where there is no database yet it is made, and where is said on stderr; unless `make` is False, for verbs that
     would have nothing to look at: an empty one beside the true one only misleads. Whoever `owns` the
     collector may take it to another time zone; others live in the one that it has. `process` begins each line of the log.
+    `first_start` is called where the one who owns it starts it for the first time.
     Raises UsageError with one line for each mistake in the environment, and FabgateError where the disk or the database is
     away, or full.
     """
@@ -77,9 +87,9 @@ def prepare(*, make: bool = True, owns: bool = False, process: str = "") -> envi
             write_secret(found.secret_key_file, secrets.token_urlsafe(48) + "\n")
             os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fabgate.collector.settings")
             if found.database_url:
-                _prepare_postgresql(found, make=make, owns=owns, handle=handle)
+                _prepare_postgresql(found, make=make, owns=owns, first_start=first_start, handle=handle)
             else:
-                _prepare_sqlite(found, owns=owns, handle=handle)
+                _prepare_sqlite(found, owns=owns, first_start=first_start, handle=handle)
             # Last, because with it there was a collector: a first start that is cut off may be repeated.
             write_secret(found.badge_key_file, new_key("b1"))
     except OSError as error:
@@ -114,11 +124,11 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _prepare_sqlite(found: environ.Environment, *, owns: bool, handle: int) -> None:
+def _prepare_sqlite(found: environ.Environment, *, owns: bool, first_start: FirstStart, handle: int) -> None:
     is_new = not found.database.exists()
     found.database.touch(0o600)  # nobody else makes one (settings.py)
     django.setup()
-    _migrate(found, owns=owns, handle=handle)
+    _migrate(found, owns=owns, first_start=first_start, handle=handle)
     connection.close()
     if is_new:
         data_folder.sync_directory(
@@ -126,7 +136,9 @@ def _prepare_sqlite(found: environ.Environment, *, owns: bool, handle: int) -> N
         )  # without it, a power cut may lose the whole file with what was acknowledged
 
 
-def _prepare_postgresql(found: environ.Environment, *, make: bool, owns: bool, handle: int) -> None:
+def _prepare_postgresql(
+    found: environ.Environment, *, make: bool, owns: bool, first_start: FirstStart, handle: int
+) -> None:
     postgresql.check_library()
     django.setup()
     postgresql.connect()
@@ -139,11 +151,11 @@ def _prepare_postgresql(found: environ.Environment, *, make: bool, owns: bool, h
                     " run` to make one"
                 )
             sys.stderr.write(f"note: making a new collector in {where}, and keys in {found.data}\n")
-        _migrate(found, owns=owns, handle=handle)
+        _migrate(found, owns=owns, first_start=first_start, handle=handle)
     connection.close()
 
 
-def _migrate(found: environ.Environment, *, owns: bool, handle: int) -> None:
+def _migrate(found: environ.Environment, *, owns: bool, first_start: FirstStart, handle: int) -> None:
     migration.migrate(_check_version(owns=owns, handle=handle))
     # The app registry is ready only now, so the models cannot be imported above.
     from fabgate.collector.models import Collector  # noqa: PLC0415
@@ -155,7 +167,10 @@ def _migrate(found: environ.Environment, *, owns: bool, handle: int) -> None:
     restored_database.notice(found.data)
     if owns:
         restored_database.count(found.data)
+    if owns and not known.rolled_tz:
+        found = first_start(found)
     _check_zone(found, known, owns=owns, handle=handle)
+    _take_language(found, known, owns=owns)
 
 
 def _check_version(*, owns: bool, handle: int) -> list[str]:
@@ -216,6 +231,15 @@ def _check_zone(found: environ.Environment, row: Collector, *, owns: bool, handl
         _live_in(tz)
     if known != tz and (sums.ensure(tz) or known):
         log.info("the sums of days are those of %s now", tz)
+
+
+def _take_language(found: environ.Environment, row: Collector, *, owns: bool) -> None:
+    """Use the language of FABGATE_LANG, else that of the database; an owner stores it."""
+    lang = found.lang if found.is_lang_said else row.lang or found.lang
+    if owns and row.lang != lang:
+        row.lang = lang
+        row.save(update_fields=["lang"])
+    settings.ENVIRONMENT = replace(settings.ENVIRONMENT, lang=lang)
 
 
 def _live_in(tz: str) -> None:

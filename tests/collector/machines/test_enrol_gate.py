@@ -249,7 +249,7 @@ def test_that_its_secrets_were_renewed_is_in_the_audit_log_without_them(env, gat
 
 
 def test_whoever_renews_them_is_told_that_the_broker_has_a_password_of_its_own(env, gate, capsys):  # noqa: F811
-    again = argparse.Namespace(name="laser-1", machine="laser", rules=[], new_token=True, json=True)
+    again = argparse.Namespace(name="laser-1", machine="laser", rules=[], new_token=True, emulated=False, json=True)
     capsys.readouterr()
     enrol_gate.add(again)
     said = capsys.readouterr()
@@ -270,7 +270,7 @@ def test_what_a_gate_said_of_itself_stays_when_it_gets_a_new_token(env, gate):  
 
 
 def gate_add(*rules: str, name: str = "laser-1", machine: str = "laser", **options: bool) -> int:
-    said = {"json": False, "new_token": False, **options}
+    said = {"json": False, "new_token": False, "emulated": False, **options}
     return enrol_gate.add(argparse.Namespace(name=name, machine=machine, rules=list(rules), **said))
 
 

@@ -1,0 +1,66 @@
+"""Plays the demo's history back: into the journals of its gates, and from there through the real ingest.
+
+Every entry is written, chained, read and stored by the code that does it for any gate. Each day's entries reach the
+collector in the evening of that day.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from fabgate import wire
+from fabgate.demo.past.days import Past
+from fabgate.demo.process import DemoError
+from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.writer import Journal
+
+if TYPE_CHECKING:
+    from fabgate.collector.broker.message import Received
+
+
+def play(site: str, pasts: Sequence[Past], journals: Mapping[str, Path], zone: ZoneInfo) -> dict[str, int]:
+    """Store what the gates wrote; return the number of entries by gate. Django must be set up.
+
+    `journals`: where the journal of each gate is to be. Raises DemoError where the collector does not take an entry.
+    """
+    # Models can be imported only once Django is set up.
+    from fabgate.collector.intake.store import Store  # noqa: PLC0415
+    from fabgate.collector.models import Journal as Stored  # noqa: PLC0415
+
+    days: dict[date, list[Received]] = defaultdict(list)
+    heads = {}
+    for past in pasts:
+        heads[past.gate] = _write(site, past, journals[past.gate], days)
+    store = Store(site)
+    for day in sorted(days):
+        evening = datetime.combine(day, time(22), zone).astimezone(UTC)
+        store.store(days[day], evening)
+    stored = dict(Stored.objects.values_list("gate__name", "ack_seq"))
+    if stored != heads:
+        raise DemoError(f"the journals have {heads} entries, the collector has stored {stored}")
+    return heads
+
+
+def _write(site: str, past: Past, path: Path, days: dict[date, list[Received]]) -> int:
+    """Write a gate's journal, and its entries as the broker would hand them over to `days`; return its last number."""
+    from fabgate.collector.broker.message import Received  # noqa: PLC0415 (as above)
+
+    topics = wire.GateTopics(site, past.gate)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.closing(Journal(path, topics)) as journal:
+        journal.open()
+        head = journal.append([draft for drafts in past.days.values() for draft in drafts])
+        journal.acknowledge(head)  # the collector stores them before the gate runs
+        journal.fold_all()
+    written_on = [day for day, drafts in past.days.items() for _ in drafts]
+    with contextlib.closing(Reader(path)) as reader:
+        for day, entry in zip(written_on, reader.after(0, most=head), strict=True):
+            topic = topics.event(wire.full_type(entry.type))
+            days[day].append(Received(topic=topic, body=entry.body, journal=reader.id, seq=str(entry.seq)))
+    return head

@@ -1,0 +1,124 @@
+"""A gate without hardware joins a collector of one's own, with the commands of the README and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fabgate.demo.ports import free_port
+from tests.support.mosquitto import Mosquitto, mosquitto
+from tests.support.patience import HANGS_S
+
+FABGATE = [sys.executable, "-m", "fabgate"]
+CARD = "04:A1:B2:C3:D4:E5:80"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker as `apt install mosquitto` leaves it: for this computer only, without accounts."""
+    with mosquitto(tmp_path / "broker") as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path, broker: Mosquitto) -> dict[str, str]:
+    """The environment of a collector, and of everything beside it."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FABGATE_")}
+    return {
+        **inherited,
+        "FABGATE_SITE": "lyon",
+        "FABGATE_DATA": str(tmp_path / "data"),
+        "FABGATE_TZ": "Europe/Paris",
+        "FABGATE_MQTT_PORT": str(broker.port),
+        "FABGATE_WEB_PORT": str(free_port()),
+    }
+
+
+def run(home: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [*FABGATE, *arguments], env=home, capture_output=True, text=True, timeout=HANGS_S, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def started(home: dict[str, str], tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    processes: list[subprocess.Popen[bytes]] = []
+    yield processes
+    for process in reversed(processes):
+        process.terminate()
+        process.wait(HANGS_S)
+
+
+def until(home: dict[str, str], arguments: tuple[str, ...], words: str) -> str:
+    end = time.monotonic() + HANGS_S
+    while True:
+        done = subprocess.run([*FABGATE, *arguments], env=home, capture_output=True, text=True, check=False)
+        if words in done.stdout:
+            return done.stdout
+        assert time.monotonic() < end, done.stdout + done.stderr
+        time.sleep(0.2)
+
+
+def test_what_gate_add_prints_starts_a_gate_and_taps_a_badge(home, started, tmp_path):
+    printed = run(home, "collector", "gate-add", "laser-1", "--machine", "laser", "--emulated")
+    (tmp_path / "members.csv").write_text(f"id,name,badges,machines\nm-1,Ada Martin,{CARD},laser\n", encoding="utf-8")
+    run(home, "collector", "import-members", str(tmp_path / "members.csv"))
+    start, tap = re.findall(r"^(?:Start the gate|Tap a badge): +fabgate (.*)$", printed, re.MULTILINE)
+    assert "ok: " in run(home, "check", start.split()[-1])
+    started.append(subprocess.Popen([*FABGATE, "collector", "run"], env=home, stdin=subprocess.DEVNULL))
+    started.append(subprocess.Popen([*FABGATE, *shlex.split(start)], env=home))
+    until(home, ("status", "--config", start.split()[-1]), "roster      version")
+    run(home, *shlex.split(tap.replace("04:A1:B2:C3", CARD)))
+    until(home, ("status", "--config", start.split()[-1]), "active")
+    time.sleep(1.1)  # a reader takes two taps that are closer together for one
+    run(home, "tap", "laser-1", CARD)
+    period = ("--from", "2026-01-01", "--to", "2100-01-01", "--json")
+    found = until(home, ("collector", "sessions", *period), '"reason"')
+    assert json.loads(found.splitlines()[0])["member"] == "m-1"
+
+
+def test_a_broker_with_accounts_is_given_the_account_of_the_gate(home, tmp_path):
+    password = tmp_path / "password"
+    password.write_text("secret\n", encoding="utf-8")
+    accounts = {"FABGATE_MQTT_USERNAME": "lyon/collector", "FABGATE_MQTT_PASSWORD_FILE": str(password)}
+    made = json.loads(
+        run({**home, **accounts}, "collector", "gate-add", "saw-1", "--machine", "saw", "--emulated", "--json")
+    )
+    text = Path(made["config"]).read_text(encoding="utf-8")
+    assert 'username: "lyon/saw-1"' in text
+    assert "password_file: mqtt.password" in text
+
+
+def test_a_gate_yaml_that_is_there_is_kept(home):
+    add = ("collector", "gate-add", "saw-1", "--machine", "saw", "--emulated", "--json")
+    config = Path(json.loads(run(home, *add))["config"])
+    config.write_text("# mine\n", encoding="utf-8")
+    run(home, *add, "--new-token")
+    assert config.read_text(encoding="utf-8") == "# mine\n"
+
+
+def test_a_folder_whose_path_is_too_long_for_a_socket_is_refused_before_anything_is_made(home, tmp_path):
+    data = tmp_path / ("n" * 100)
+    arguments = ("collector", "gate-add", "saw-1", "--machine", "saw", "--emulated")
+    done = subprocess.run(
+        [*FABGATE, *arguments],
+        env={**home, "FABGATE_DATA": str(data)},
+        capture_output=True,
+        text=True,
+        timeout=HANGS_S,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "wanted at most 107; choose a shorter FABGATE_DATA" in done.stderr
+    assert not (data / "gates" / "saw-1").exists()
