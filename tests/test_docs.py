@@ -210,6 +210,14 @@ def test_each_decision_that_code_or_docs_name_exists():
         assert {int(number) for number in named} <= numbers, text
 
 
+def test_each_file_that_a_decision_names_exists():
+    folders = ("fabgate", "tests", "bench", "tools", "docs")
+    files = [f"/{file.relative_to(ROOT)}" for folder in folders for file in (ROOT / folder).rglob("*")]
+    for page in DECISIONS.glob("0*.md"):
+        for name in re.findall(r"`([\w/.-]+\.(?:py|js|md|map))`", page.read_text("utf-8")):
+            assert any(file.endswith(f"/{name}") for file in files), f"{page.name}: {name}"
+
+
 def test_the_smallest_gate_of_the_readme_and_its_members_are_right(tmp_path):
     gate, members = re.findall(r"^```yaml\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     (tmp_path / "gate.yaml").write_text(gate, encoding="utf-8")
