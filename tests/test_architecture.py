@@ -163,8 +163,6 @@ MOST_FILES = 12
 LARGER = {
     "collector/base": 14,
     "collector/models": 17,
-    "collector/pages": 17,
-    "collector/pages/people": 17,
 }
 #: What a module of PyPI is called in setup.cfg.
 DISTRIBUTION = {"yaml": "pyyaml", "paho": "paho-mqtt"}

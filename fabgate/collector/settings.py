@@ -41,7 +41,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "fabgate.collector.pages.access_control.Door",
+    "fabgate.collector.pages.access_control.AccessControlMiddleware",
 ]
 TEMPLATES = [
     {

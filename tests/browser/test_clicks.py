@@ -44,8 +44,8 @@ def test_a_new_person_is_added_from_a_refused_badge(site: UsedSite, person) -> N
     clicker.click("link", "New person", within="#floor-refused")
     clicker.page.get_by_label("Name", exact=True).fill("Noémie Aubert")
     clicker.click("checkbox", "3D printing")
-    clicker.click("button", "Write down")
-    clicker.page.locator(".message.success", has_text="the badge is theirs").wait_for()
+    clicker.click("button", "Add person")
+    clicker.page.locator(".message.success", has_text="added with a badge").wait_for()
     assert clicker.clicks <= MOST_CLICKS
     printer = clicker.page.locator("section[aria-labelledby=machines-title] li").filter(has_text="3D printer A")
     printer.get_by_text("Yes", exact=True).wait_for()
@@ -62,7 +62,7 @@ def test_a_new_person_is_added_with_the_badge_on_the_reader(site: UsedSite, pers
     badge = clicker.page.get_by_label("Badge", exact=True)
     badge.fill("04C0FFEE123480")
     badge.press("Enter")  # as a reader does
-    clicker.page.locator(".message.success", has_text="the badge is theirs").wait_for()
+    clicker.page.locator(".message.success", has_text="added with a badge").wait_for()
     assert clicker.clicks <= MOST_CLICKS
 
 
@@ -94,7 +94,7 @@ def test_the_laser_is_locked(site: UsedSite, person) -> None:
 
 def test_last_month_is_exported(site: UsedSite, person) -> None:
     clicker = open_floor(site, person)
-    clicker.click("link", "Use", within=".tabs")
+    clicker.click("link", "Activity", within=".tabs")
     clicker.click("button", "Last month", within=".quick")
     with clicker.page.expect_download() as taken:
         clicker.click("button", "CSV", within="main")
@@ -114,7 +114,7 @@ def test_a_name_of_120_letters_widens_no_page(site: UsedSite, person) -> None:
     clicker = open_floor(site, person)
     clicker.page.goto("/people/new")
     clicker.page.get_by_label("Name", exact=True).fill("A" * 120)
-    clicker.click("button", "Write down")
+    clicker.click("button", "Add person")
     clicker.page.locator(".message.success").first.wait_for()
     clicker.page.goto("/people/trainings/new")
     clicker.page.locator("input[name=title]").fill("B" * 120)
@@ -140,6 +140,6 @@ CLICK_TWICE = """button => {
 def test_a_double_click_sends_the_form_once(site: UsedSite, person) -> None:
     page = open_floor(site, person).page
     page.goto(f"{site.address}/accounts/keys")
-    page.get_by_label("For which program?").fill("Clicked twice")
-    assert page.get_by_role("button", name="Make the key").evaluate(CLICK_TWICE) == [False, True]
+    page.get_by_label("Program name").fill("Clicked twice")
+    assert page.get_by_role("button", name="Create key").evaluate(CLICK_TWICE) == [False, True]
     page.locator(".message.success", has_text="The key of Clicked twice").wait_for()

@@ -110,8 +110,8 @@ def test_a_new_renamed_or_retired_machine_appears_where_a_fresh_page_shows_it(si
     assert page.evaluate(_CARDS) == maya.open("/floor").evaluate(_CARDS)
 
     other.goto("/machines/aaa")
-    other.locator("#about summary", has_text="Retire it").click()
-    other.locator("#about button", has_text="Retire it").click()
+    other.locator("#about summary", has_text="Retire").click()
+    other.locator("#about button", has_text="Retire").click()
     page.locator("#at-aaa-1").wait_for(state="detached")
     assert page.evaluate(_CARDS) == maya.open("/floor").evaluate(_CARDS)
 

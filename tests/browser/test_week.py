@@ -66,13 +66,13 @@ def test_a_week(site: NewSite, person) -> None:
 
 def set_the_first_password(page: Any, site: NewSite) -> None:
     page.goto(site.first_link)
-    page.get_by_label("Name to sign in with").fill("maya")
-    page.get_by_label("Name that others read").fill("Maya Roussel")
+    page.get_by_label("Username").fill("maya")
+    page.get_by_label("Display name").fill("Maya Roussel")
     page.get_by_label("New password").fill("maya")
-    page.get_by_role("button", name="Set the password").click()
+    page.get_by_role("button", name="Set password").click()
     page.locator(".errorlist", has_text="too short").wait_for()
     page.get_by_label("New password").fill(PASSWORD)
-    page.get_by_role("button", name="Set the password").click()
+    page.get_by_role("button", name="Set password").click()
     page.get_by_role("link", name="People").wait_for()
     page.goto(site.first_link)  # it works only once
     assert page.get_by_label("New password").count() == 0
@@ -83,9 +83,9 @@ def import_members(page: Any) -> None:
     page.get_by_role("link", name="Import").click()
     list_of_members = {"name": "membres.csv", "mimeType": "text/csv", "buffer": members()}
     page.get_by_label("List of members").set_input_files(list_of_members)
-    page.get_by_role("button", name="Show what it changes").click()
+    page.get_by_role("button", name="Preview changes").click()
     page.locator("main", has_text="Nothing has changed yet.").filter(has_text=f"Line {BAD_ROW}").wait_for()
-    page.get_by_role("button", name="Take the other 300").click()
+    page.get_by_role("button", name="Import the other 300").click()
     see_message(page, "300 new people")
     page.get_by_label("Name, number, e-mail or badge").fill("zoe muller")
     page.locator("main").get_by_role("button", name="Find").click()
@@ -137,7 +137,7 @@ def lend_a_badge(page: Any, floor: Any, site: NewSite) -> None:
     open_person(page, "m-1")
     page.locator("#lend > summary").click()
     page.locator("#lend").get_by_label("Loan badge").fill(LOAN)
-    page.locator("#lend").get_by_label("Number printed on it").fill("L-07")
+    page.locator("#lend").get_by_label("Printed number").fill("L-07")
     page.locator("#lend").get_by_role("button", name="Lend").click()
     see_message(page, "Lent until this evening.")
     wait_until_applied(page)
@@ -157,8 +157,8 @@ def assign_an_unknown_badge(page: Any, floor: Any, site: NewSite) -> None:
     page.get_by_label("Name, number or e-mail").fill("zdenek")
     page.locator("main").get_by_role("button", name="Find").click()
     page.get_by_label(ZDENEK).check()
-    page.get_by_role("button", name="It is theirs").click()
-    see_message(page, "The badge is theirs from now on.")
+    page.get_by_role("button", name="Assign badge").click()
+    see_message(page, "Badge assigned.")
     wait_until_applied(page)
     site.tap(STRANGE)
     site.wait_until_refused("training-missing")
@@ -232,7 +232,7 @@ def submit(floor: Any, button: str) -> None:
 
 def wait_until_applied(page: Any) -> None:
     """Wait until the page shows, without a reload, that the gate applies the change."""
-    page.locator("#known", has_text="Known by 1 of the 1 gate that it concerns").wait_for()
+    page.locator("#known", has_text="Applied on the gate").wait_for()
 
 
 def see(floor: Any, region: str, *words: str) -> None:

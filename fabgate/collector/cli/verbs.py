@@ -181,6 +181,12 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
         makes=True,
     )
     people.add_argument("file", metavar="FILE", help="XLSX; or CSV in UTF-8, UTF-16 or Windows-1252, which is noted")
+    people.add_argument(
+        "--dates",
+        choices=["day-first", "month-first"],
+        default="",
+        help="how to read dates such as 01/03/2027, where no other date of the file decides it",
+    )
     add = _verb(
         subparsers,
         "gate-add",

@@ -1,1 +1,1 @@
-"""The pages that people open, one package an area: `urls.py` with its routes and rights, views, and what they show."""
+"""The web pages, one package for each area: routes and rights in `urls.py`, views, forms and labels."""

@@ -1,4 +1,4 @@
-"""What does a person see when something cannot be done? What happened, and what to do next; never a bare number."""
+"""Error pages: each says what happened and what to do next."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ log = logging.getLogger(__name__)
 
 
 class Conflict(Exception):  # noqa: N818 (it names what happened)
-    """Somebody else changed the same thing first; the text says what, and what to do. Answered with 409."""
+    """The row was changed by someone else first. The text says what to do. Answered with 409."""
 
 
-class OwnCause(Exception):  # noqa: N818 (it names what happened)
-    """It concerns whoever asks for it, and somebody else has to decide. Answered with 403."""
+class SelfDecision(Exception):  # noqa: N818 (it names what happened)
+    """A decision about the signed-in person, which someone else must make. Answered with 403."""
 
 
 def page(request: HttpRequest, status: int, title: str, text: str) -> HttpResponse:
-    """Return a page that says `title` and `text`; to a program the JSON that the API answers mistakes with."""
+    """Return an error page; for the API, the same as JSON."""
     if request.path.startswith("/api/"):
         return JsonResponse({"detail": f"{title}. {text}"}, status=status)
     content = render_to_string("errors/error.html", {"title": title, "text": text, "status": status}, request)
@@ -36,70 +36,70 @@ def page(request: HttpRequest, status: int, title: str, text: str) -> HttpRespon
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer 400, with what was wrong where the exception's text was written for people."""
+    """Answer 400, with the exception's text where it was written for people."""
     if isinstance(exception, DisallowedHost):
-        # The page would ask for the host's name again.
-        text = "This address is not one of FABGATE_ALLOWED_HOSTS. Add it there, or use one that is.\n"
+        # Rendering a page would ask for the host name again.
+        text = "This address is not in FABGATE_ALLOWED_HOSTS. Add it there, or use one that is.\n"
         return HttpResponse(text, status=400, content_type="text/plain; charset=utf-8")
     known = exception is not None and not isinstance(exception, SuspiciousOperation)
-    text = str(exception) if known else _("Something in it was not understood. Go back and try once more.")
-    return page(request, 400, _("That could not be read"), text)
+    text = str(exception) if known else _("Part of the request could not be read. Go back and try again.")
+    return page(request, 400, _("Invalid request"), text)
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001 (Django names it)
     """Answer 403."""
-    text = _("Your account is for other pages. If you need this one, ask a manager.")
-    return page(request, 403, _("This page is not for your account"), text)
+    text = _("Your account does not include this page. If you need it, ask a manager.")
+    return page(request, 403, _("You do not have access to this page"), text)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a form that did not come from one of our pages, or whose cookie is missing."""
+    """Answer 403 to a form with a wrong or missing CSRF token or cookie."""
     log.info("%s: a form was refused: %s", route(request), reason)
     text = _(
-        "The form was open for too long, or the browser sent no cookie. Go back, load the page again and send it once"
-        " more. If the address begins with http: this collector expects https (FABGATE_HTTPS)."
+        "The form was open for too long, or the browser sent no cookie. Go back, reload the page and"
+        " send it again. If the address begins with http: this collector expects https (FABGATE_HTTPS)."
     )
     return page(request, 403, _("The form could not be checked"), text)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001 (Django names it)
     """Answer 404."""
-    text = _("Perhaps the address was mistyped, or what it showed has another name now.")
-    return page(request, 404, _("Nothing is here"), text)
+    text = _("Check the address. The page may have moved or been removed.")
+    return page(request, 404, _("Page not found"), text)
 
 
 def wrong_method(request: HttpRequest, allowed: str) -> HttpResponse:
     """Answer 405."""
-    text = _("This page is only read or only sent to. Open it from the menu.")
+    text = _("This page cannot be used this way. Open it from the menu.")
     if request.path.startswith("/api/"):
         text = f"Found {request.method}, wanted {allowed}"
-    response = page(request, 405, _("That is not how this page is used"), text)
+    response = page(request, 405, _("Method not allowed"), text)
     response.headers["Allow"] = allowed
     return response
 
 
 def conflict(request: HttpRequest, text: str) -> HttpResponse:
     """Answer 409."""
-    return page(request, 409, _("Somebody was quicker"), text)
+    return page(request, 409, _("Changed by someone else"), text)
 
 
 def sent_twice(request: HttpRequest) -> HttpResponse:
-    """Answer 409 to who would make what was made by somebody else, or by themselves, a moment ago."""
+    """Answer 409 where the row was created a moment ago, by someone else or by the same form sent twice."""
     text = _(
-        "Somebody has just written the same, or it was sent twice. Nothing was done a second time. Look at what is there"
-        " now before you send it again."
+        "Someone else has just saved the same, or the form was sent twice. Nothing was saved a second"
+        " time. Check the current state before you send it again."
     )
     return conflict(request, text)
 
 
-def own_cause(request: HttpRequest) -> HttpResponse:
-    """Answer 403 to who would decide about themselves."""
+def self_decision(request: HttpRequest) -> HttpResponse:
+    """Answer 403 to a decision about oneself."""
     return page(request, 403, _("This is about you"), _("Someone else at the desk must do this for you."))
 
 
 def too_large(request: HttpRequest) -> HttpResponse:
     """Answer 413."""
-    text = _("At most %(most)d MB are taken at once. Go back, and choose a smaller file.")
+    text = _("The limit is %(most)d MB. Go back and choose a smaller file.")
     return page(request, 413, _("This is too large"), text % {"most": body_limit.MAX_FILE_BYTES // body_limit.MEGABYTE})
 
 
@@ -112,38 +112,38 @@ def too_many(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest, *_args: Any) -> HttpResponse:
-    """Answer 507 where a disk is full, else 500. Nothing is looked up for it: the database may be what fails."""
+    """Answer 507 where a disk is full, else 500. It reads nothing from the database, which may be what fails."""
     status = 500
-    title = _("Something broke here")
-    text = _("It is not your fault. Try again; if it stays, whoever runs the collector finds the reason in its log.")
+    title = _("Something went wrong")
+    text = _("It is not your fault. Try again. If it happens again, the collector's log has the reason.")
     if disk_full.is_full(sys.exception()):
         status = HTTPStatus.INSUFFICIENT_STORAGE
         title = _("The collector's disk is full")
         text = _(
-            "This could not be written, and nothing of it was kept. Machines go on, and gates keep their records"
-            " themselves. Tell whoever runs the collector to make room on its disk, and then do it once more."
+            "Nothing was saved. Machines keep running, and gates keep their entries. Ask the collector's"
+            " administrator to free disk space, then try again."
         )
         log.error("%s %s: the disk is full, nothing was written", request.method, route(request))
     return _bare(request, status, title, text)
 
 
 def busy(request: HttpRequest, retry_after_s: int) -> HttpResponse:
-    """Answer 503 where too many ask at once, in a page for which nothing is looked up."""
+    """Answer 503 where too many requests arrive at once, without reading the database."""
     with translation.override(language.of_browser(request)):
-        text = _("Nothing was done yet. Wait a few seconds, and do it once more.")
-        response = _bare(request, HTTPStatus.SERVICE_UNAVAILABLE, _("Too many people ask at once"), text)
+        text = _("Nothing was saved. Wait a few seconds and try again.")
+        response = _bare(request, HTTPStatus.SERVICE_UNAVAILABLE, _("The collector is busy"), text)
     response.headers["Retry-After"] = str(retry_after_s)
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
 def _bare(request: HttpRequest, status: int, title: str, text: str) -> HttpResponse:
-    """Return a page that is made without the database."""
+    """Return a page that needs no database."""
     if request.path.startswith("/api/"):
         return JsonResponse({"detail": f"{title}. {text}"}, status=status)
     return HttpResponse(render_to_string("errors/broken.html", {"title": title, "text": text}), status=status)
 
 
 def route(request: HttpRequest) -> str:
-    """Return the name of a route: the path of a one-time link is a secret."""
+    """Return the route's name for the log: the path may contain a secret one-time link."""
     return request.resolver_match.view_name if request.resolver_match else "no route"

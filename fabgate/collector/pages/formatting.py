@@ -1,4 +1,4 @@
-"""How are states, durations and times written on a page?"""
+"""Formats states, durations and times for pages."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from fabgate.collector.base import local_times
 from fabgate.collector.pages.icons import PATHS
 
-#: What stands where there is nothing: an en dash.
+#: Shown in place of an empty value: an en dash.
 NOTHING: Final = "\N{EN DASH}"
-#: What a machine is like, as a person sees it: its icon and its word. The colour follows from the state's name in CSS.
+#: State -> (icon, word). CSS takes the colour from the state's name.
 STATES: Final[Mapping[str, tuple[str, Any]]] = {
     "free": ("circle", _("Free")),
     "in-use": ("person", _("In use")),
@@ -29,16 +29,16 @@ STATES: Final[Mapping[str, tuple[str, Any]]] = {
     "locked": ("lock", _("Locked")),
     "closed": ("moon", _("Closed now")),
     "silent": ("cloud-off", _("Offline")),
-    "ok": ("check", _("All right")),
-    "warn": ("warning", _("Look at it")),
+    "ok": ("check", _("OK")),
+    "warn": ("warning", _("To check")),
     "bad": ("cross", _("Not allowed")),
     "uncertain": ("tilde", _("Uncertain")),
 }
 
 
-@lru_cache(500, typed=True)  # on each page the same ones; a label may have a name in it, and be safe as it is or not
+@lru_cache(500, typed=True)  # typed: an escaped label and a plain one must not share an entry
 def icon(name: str, label: str = "") -> SafeString:
-    """Return an icon as inline SVG; with a `label` where it stands alone, else it is silent to screen readers."""
+    """Return an icon as inline SVG. With a `label` screen readers announce it; without, it is hidden from them."""
     aria = format_html('role="img" aria-label="{}"', label) if label else mark_safe('aria-hidden="true"')
     return format_html(
         '<svg class="icon" viewBox="0 0 24 24" {}>{}</svg>',
@@ -48,13 +48,13 @@ def icon(name: str, label: str = "") -> SafeString:
 
 
 def state(name: str, word: str = "") -> SafeString:
-    """Return a state as colour, icon and word; `word` in place of the usual one."""
+    """Return a state as colour, icon and word; `word` replaces the usual one."""
     picture, usual = STATES[name]
     return format_html('<span class="state state-{}">{}<span>{}</span></span>', name, icon(picture), word or usual)
 
 
 def duration(ms: int | None) -> str:
-    """Return milliseconds as h:mm:ss; a dash where there are none."""
+    """Return milliseconds as h:mm:ss; a dash for None."""
     if ms is None:
         return NOTHING
     minutes, seconds = divmod(int(ms) // 1000, 60)
@@ -63,10 +63,10 @@ def duration(ms: int | None) -> str:
 
 
 def which(moment: datetime | None) -> str:
-    """Return, to stand behind a time that came twice, which of the two it is: how far clocks were from UTC."""
+    """Return the suffix that tells the two hours apart when clocks go back: the offset from UTC; empty otherwise."""
     return local_times.which(moment) if moment is not None else ""
 
 
 def clock(moment: datetime | None, form: str = "H:i") -> str:
-    """Return what clocks showed at a moment, and which of two such times it was; to stand within a sentence."""
+    """Return a moment in local time, with the suffix of `which` where that time came twice."""
     return f"{date_format(moment, form)}{local_times.which(moment)}" if moment is not None else ""

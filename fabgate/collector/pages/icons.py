@@ -1,4 +1,4 @@
-"""What does each icon look like? Strokes on a field of 24 by 24; colour and width are the style sheet's."""
+"""The icons, as SVG paths in a box of 24 by 24. The style sheet sets colour and stroke width."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does an id stand in an address? As it is, but for what an address would take for something else."""
+"""URL converters for ids of members and sessions, which may contain slashes or equal a page's name."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Final
 
 from django.urls import register_converter
 
-#: Words that are pages of their own: below /people, and below /use.
+#: Path segments that are pages: below /people, and below /use.
 TAKEN: Final = frozenset({"new", "enrol", "import", "trainings", "groups", "payers", "badges"})
 TAKEN_OF_SESSIONS: Final = frozenset({"usage", "refusals", "moment", "review", "complete", "export.csv", "export.xlsx"})
-#: What the converter of a session is called in a path; two areas have pages of one.
+#: The converter's name in paths; two areas use it.
 SESSION: Final = "session"
 _ESCAPED: Final = re.compile("~([0-9A-F]{2})")
 
 
 class MemberConverter:
-    """A part of a path that names a member: ``m-117``; ``a/b`` stands as ``a~2Fb``, and ``new`` as ``~6Eew``."""
+    """A path segment with a member's id: ``m-117``; ``a/b`` is written ``a~2Fb``, and ``new`` ``~6Eew``."""
 
     regex = "[^/]+"
     taken = TAKEN
@@ -26,7 +26,7 @@ class MemberConverter:
         return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), value)
 
     def to_url(self, value: str) -> str:
-        """Return what stands in the address."""
+        """Return the escaped id."""
         found = value.replace("~", "~7E").replace("/", "~2F")
         if found in self.taken or found.startswith("."):
             found = f"~{ord(found[0]):02X}{found[1:]}"
@@ -34,12 +34,12 @@ class MemberConverter:
 
 
 class SessionConverter(MemberConverter):
-    """The end of a path that names a session, whatever its gate called it: ``review``, or with a line's end in it.
+    """The end of a path with a session's id, which its gate chose: it may be ``review``, or contain a line break.
 
-    A slash is taken for itself too: so it stood in addresses that people have kept.
+    An unescaped slash is accepted too, for bookmarks from before slashes were escaped.
     """
 
-    regex = r"[\s\S]+"  # what Django calls a path ends at a line's end: a list with such an id could not be shown
+    regex = r"[\s\S]+"  # Django's "path" converter stops at a line break
     taken = TAKEN_OF_SESSIONS
 
 

@@ -1,4 +1,4 @@
-"""How is a long list paged? By the last row that was shown, never by counting: the last page is as fast as the first."""
+"""Keyset pagination: pages start after the last row shown, so that the last page is as fast as the first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CURSOR: Final = re.compile(r"(\d{1,18})_(.{1,200})")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some rows, the newest first, and the query strings of the pages beside; empty where there is none."""
+    """Some rows, newest first, and the query strings of the adjacent pages; empty where there is none."""
 
     rows: Sequence[Row]
     newer: str
@@ -31,9 +31,9 @@ class Page(Generic[Row]):
 
 
 def page(rows: QuerySet[Row, Row], at: str, query: QueryDict, *, size: int = 50) -> Page[Row]:
-    """Return the page of `rows` that `query` asks for with ?before= or ?after=, by the moment `at` and the id.
+    """Return the page of `rows` that `query` asks for with ?before= or ?after=, ordered by the field `at` and the id.
 
-    `rows` carries filters and no order. Raises UsageError for a cursor that is none.
+    `rows` must be unordered. Raises UsageError for an invalid cursor.
     """
     before, after = (_cursor(query, name, rows.model._meta.pk) for name in ("before", "after"))  # noqa: SLF001
     forwards = after is not None
@@ -43,8 +43,7 @@ def page(rows: QuerySet[Row, Row], at: str, query: QueryDict, *, size: int = 50)
     if cursor is not None:
         moment, pk = cursor
         side = "gt" if forwards else "lt"
-        # The bound that an index can follow, and then what is beyond the cursor within it: an "or" alone would be looked
-        # for row by row from the first page on.
+        # The first filter is a range that an index can serve. The "or" alone would scan rows from the first page on.
         wanted = wanted.filter(**{f"{at}__{side}e": moment})
         wanted = wanted.filter(Q(**{f"{at}__{side}": moment}) | Q(**{at: moment, f"pk__{side}": pk}))
     found = list(wanted[: size + 1])
@@ -72,7 +71,7 @@ def _cursor(query: QueryDict, name: str, key: Field[Any, Any]) -> tuple[datetime
     except (OverflowError, ValidationError):
         found = None
     if found is None:
-        raise UsageError(_("Page not understood: open the list again from its beginning."))
+        raise UsageError(_("Invalid page address. Open the list again from its beginning."))
     return found
 
 

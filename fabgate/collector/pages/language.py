@@ -1,4 +1,4 @@
-"""In which language is a page? The account's; else the one chosen in this browser; else the one the browser asks for."""
+"""Selects the language of a page: the account's, else the one chosen in this browser, else Accept-Language."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
-#: Programs are answered in English: what they read is no language.
+#: Programs are always answered in English.
 _FOR_PROGRAMS = ("/api/", "/healthz", "/metrics")
 SPOKEN = frozenset(code for code, _name in settings.LANGUAGES)
 
@@ -21,7 +21,7 @@ class LanguageMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer in the right language, and say which."""
+        """Answer in the selected language, and name it in Content-Language."""
         if request.path.startswith(_FOR_PROGRAMS):
             return self._get_response(request)
         with translation.override(of_browser(request)):
@@ -32,13 +32,13 @@ class LanguageMiddleware:
 
 
 def use(lang: str) -> None:
-    """Go on in this language, if it is spoken here; the middleware switches back afterwards."""
+    """Switch to this language if pages exist in it; the middleware switches back afterwards."""
     if lang in SPOKEN:
         translation.activate(lang)
 
 
 def of_browser(request: HttpRequest) -> str:
-    """Return the language that was chosen in this browser, or that it asks for."""
+    """Return the language chosen in this browser, or the first supported one of Accept-Language."""
     chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
     if chosen in SPOKEN:
         return chosen

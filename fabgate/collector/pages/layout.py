@@ -1,4 +1,4 @@
-"""What stands around every page? Tabs and menu by role, language, colours, and how complete the records are."""
+"""The context that every page shares: tabs and menu by role, language, theme, and completeness of the records."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector.entries import completeness
 from fabgate.collector.models import Account, Pulse
-from fabgate.collector.pages import live_regions, rights, roles
+from fabgate.collector.pages import rights, roles
 from fabgate.collector.pages.access_control import PULSE
+from fabgate.collector.pages.events import live_regions
 
 THEME_COOKIE: Final = "fabgate_theme"
 THEMES: Final = ("auto", "light", "dark")
@@ -23,7 +24,7 @@ THEMES: Final = ("auto", "light", "dark")
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A way to a page: the name of its route, what it is called, its icon."""
+    """A link in the navigation: route name, title, icon."""
 
     route: str
     title: Any  # translated when it is shown
@@ -46,8 +47,8 @@ MORE: Final = (
 )
 
 
-def ways(role: str, tabs: tuple[Tab, ...]) -> list[dict[str, Any]]:
-    """Return those of `tabs` that `role` may open, with their addresses. What is not built yet has no row of rights."""
+def nav_links(role: str, tabs: tuple[Tab, ...]) -> list[dict[str, Any]]:
+    """Return those of `tabs` that `role` may open, with their addresses."""
     return [
         {"route": tab.route, "title": tab.title, "icon": tab.icon, "url": reverse(tab.route)}
         for tab in tabs
@@ -56,37 +57,37 @@ def ways(role: str, tabs: tuple[Tab, ...]) -> list[dict[str, Any]]:
 
 
 def _tabs_of(account: Account) -> tuple[Tab, ...]:
-    """Return the tabs that mean something to a person: who is no member has no minutes."""
+    """Return the tabs for an account: without a member there are no minutes to show."""
     return tuple(
         tab for tab in TABS if tab.route != "my-minutes" or account.member_id or account.role == Account.MEMBER
     )
 
 
-def first_way(role: str) -> str:
-    """Return the name of the route on which `role` begins."""
+def first_route(role: str) -> str:
+    """Return the name of the route that `role` sees first."""
     open_to = [tab.route for tab in (*TABS, *MORE) if rights.may(role, tab.route)]
     return open_to[0] if open_to else "me"
 
 
 def theme(request: HttpRequest) -> str:
-    """Return the colours that were chosen in this browser: auto, light or dark."""
+    """Return the theme chosen in this browser: auto, light or dark."""
     chosen = request.COOKIES.get(THEME_COOKIE, "")
     return chosen if chosen in THEMES else "auto"
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
-    """Return what the frame shows; Django calls it for every page."""
-    # A page that no route answers never came through the door, and one that failed may have no session.
+    """Return the shared context (a Django context processor)."""
+    # A page without a route has not passed the middleware, and a failed one may have no session.
     account = getattr(request, "user", None)
     role = account.role if isinstance(account, Account) and account.is_authenticated else ""
     match = request.resolver_match
     return {
-        "is_live": live_regions.is_asked_again(request),
+        "is_live": live_regions.is_refresh(request),
         "account": account if role else None,
         "role": role,
         "barred_from": roles.barred_from(account) if isinstance(account, Account) and role else None,
-        "tabs": ways(role, _tabs_of(account)) if isinstance(account, Account) and role else [],
-        "more": ways(role, MORE) if role else [],
+        "tabs": nav_links(role, _tabs_of(account)) if isinstance(account, Account) and role else [],
+        "more": nav_links(role, MORE) if role else [],
         "area": _area(match.view_name) if match else "",
         "here": request.get_full_path() if request.method == "GET" else reverse("home"),
         "lang": get_language() or "en",
@@ -100,6 +101,6 @@ def context(request: HttpRequest) -> dict[str, Any]:
 
 
 def _area(route: str) -> str:
-    """Return the tab to which a route belongs: the longest one with which its name begins."""
+    """Return the tab to which a route belongs: the one with the longest prefix of its name."""
     names = [tab.route for tab in (*TABS, *MORE) if route == tab.route or route.startswith(f"{tab.route}-")]
     return max(names, key=len, default="")

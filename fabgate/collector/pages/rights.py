@@ -1,7 +1,7 @@
-"""Who may do what? One table, from the name of a route to its row. What is not in it, nobody may.
+"""The table of rights: route name -> who may read and write. A route that is not in it is refused.
 
-Each area of pages keeps its own rows beside its routes (``pages/<area>/urls.py``: `urlpatterns` and `RIGHTS`); here
-they are put together, and a name that two areas claim is refused at start.
+Each area keeps its rows next to its routes (``pages/<area>/urls.py``: `urlpatterns` and `RIGHTS`). They are merged here;
+a name in two areas is an error at start.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from fabgate.collector.pages.roles import KEYED, Right
 
 
 def areas() -> list[ModuleType]:
-    """Return the routes of each area: every package in ``pages`` that has a module `urls`."""
+    """Return the `urls` module of each area."""
     packages = sorted(found.name for found in pkgutil.iter_modules(pages.__path__) if found.ispkg)
     names = [f"fabgate.collector.pages.{package}.urls" for package in packages]
     return [import_module(name) for name in names if find_spec(name)]
 
 
 def merged(rows: list[tuple[str, dict[str, Right]]]) -> dict[str, Right]:
-    """Return the table that the rows of all areas make. Raises ValueError for a route that two of them claim."""
+    """Merge the rows of all areas. Raises ValueError for a route in two of them."""
     table: dict[str, Right] = {}
     for area, rights in rows:
         if twice := table.keys() & rights.keys():
@@ -34,7 +34,7 @@ def merged(rows: list[tuple[str, dict[str, Right]]]) -> dict[str, Right]:
     return table
 
 
-#: Routes for gates, programs and monitors.
+#: Routes for gates, programs and monitors, which are not pages.
 MACHINES: Final = {
     "gate-roster": KEYED,
     "healthz": KEYED,
@@ -46,11 +46,11 @@ MACHINES: Final = {
 
 @cache
 def table() -> dict[str, Right]:
-    """Return the whole table, put together at the first call: the views that it names may ask it themselves."""
+    """Return the whole table. Built at the first call, because the views that it imports use it themselves."""
     return merged([("machines", MACHINES), *((area.__name__, area.RIGHTS) for area in areas())])
 
 
 def may(role: str, route: str, method: str = "GET") -> bool:
-    """Return whether `role` may use `method` on the route of this name. Pages ask it before they show a link."""
+    """Return whether `role` may use `method` on this route. Pages show a link only if so."""
     right = table().get(route)
     return right is not None and right.may(role, method)

@@ -1,4 +1,4 @@
-"""How is a right written down? One row a route: who may read it, and who may change something through it."""
+"""How a right is declared: one row for each route, with the roles that may read and those that may change."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ ALL: Final = frozenset(role for role, _label in Account.ROLES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Right:
-    """Who may GET a route, and who may POST to it. Nobody in `post`: there is nothing to post.
+    """The roles that may GET a route, and those that may POST to it; an empty `post` means the route takes no POST.
 
-    `is_open` needs no sign-in. `is_keyed` is for programs and gates: the view itself asks for their key or token.
+    `is_open` needs no sign-in. `is_keyed` is for programs and gates, whose key or token the view checks itself.
     """
 
     get: frozenset[str]
@@ -30,29 +30,29 @@ class Right:
 
 
 def reads(*roles: str) -> frozenset[str]:
-    """Return who reads what these roles read: a manager and an auditor read everything."""
+    """Return these roles with manager and auditor, who read everything."""
     return frozenset({Account.MANAGER, Account.AUDITOR, *roles})
 
 
 def writes(*roles: str) -> frozenset[str]:
-    """Return who changes what these roles change: a manager changes everything, an auditor nothing."""
+    """Return these roles with the manager, who changes everything; an auditor changes nothing."""
     found = frozenset({Account.MANAGER, *roles})
     assert Account.AUDITOR not in found, "an auditor changes nothing"
     return found
 
 
 def barred_from(account: Account) -> str | None:
-    """Return the member of whom `account` decides nothing: nobody is judge in their own cause.
+    """Return the member about whom `account` may not decide: its own (docs/decisions/0068).
 
-    None for who is no member, and for a manager: somebody has to decide in a workshop of one, and the log shows it.
+    None without a member, and for a manager: in a workshop of one person someone must decide, and the log shows it.
     """
     return None if account.role == Account.MANAGER else account.member_id
 
 
-def own_causes(account: Account) -> frozenset[str]:
-    """Return of whom, as sessions name them, `account` decides nothing: its member, and that member's groups.
+def self_and_groups(account: Account) -> frozenset[str]:
+    """Return the ids, as in sessions, about which `account` may not decide: its member and that member's groups.
 
-    A group is theirs if they belong to it or pay for it, also after it has ended (docs/decisions/0068).
+    These are groups of which they are a member or the payer, also closed ones (docs/decisions/0068).
     """
     own = barred_from(account)
     if own is None:
@@ -61,9 +61,9 @@ def own_causes(account: Account) -> frozenset[str]:
     return frozenset({own, *(group.roster_id for group in groups)})
 
 
-#: Pages that are each person's own: of everybody who is signed in.
+#: Pages for everyone who is signed in, about their own account.
 OWN: Final = Right(get=ALL, post=ALL)
-#: Anybody may read it, and send it; there is nobody yet to ask for rights.
+#: Pages without sign-in.
 OPEN: Final = Right(get=ALL, post=ALL, is_open=True)
-#: A gate with its token, a program with its key, or a monitor.
+#: For a gate with its token, a program with its key, or a monitor.
 KEYED: Final = Right(get=ALL, post=ALL, is_keyed=True)

@@ -129,7 +129,7 @@ def end(row: Badge, reason: str, *, actor: str) -> Change:
     with audit.change(actor, "badge.lost" if reason == Badge.LOST else "badge.ended", row, reason=reason) as change:
         held = Badge.objects.select_for_update(no_key=True).get(pk=row.pk)
         if held.ended_at is not None:
-            raise UsageError(_("Nobody has this badge any more."))
+            raise UsageError(_("This badge has no holder any more."))
         held.end(reason, actor, change.at)
         change.rosters = roster.versions(roster.rebuild(only_changed=True))
     row.refresh_from_db()
@@ -181,7 +181,7 @@ def _is_there(holder: Member | Group) -> None:
             text = _("%(member)s left on %(day)s; let them in again first")
             raise UsageError(text % {"member": held, "day": held.left_on})
     elif held.ended_on is not None and held.ended_on <= blocks.today():
-        raise UsageError(_("This group is over. Begin it again first."))
+        raise UsageError(_("This group is closed. Reopen it first."))
 
 
 def _free(rows: models.QuerySet[Badge], what: str, now: datetime, actor: str) -> None:

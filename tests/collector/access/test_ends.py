@@ -14,7 +14,7 @@ from fabgate.collector.access.eligibility import People
 from fabgate.collector.machines import locks
 from fabgate.collector.models import Badge, Grant, Machine, Member
 from fabgate.collector.pages.my import allowed
-from fabgate.collector.pages.people import desk
+from fabgate.collector.pages.people.person import page
 from fabgate.collector.people import badges, trainings
 from fabgate.errors import UsageError
 from tests.collector.access.test_eligibility import (
@@ -59,7 +59,7 @@ def test_a_loan_until_the_eve_of_clocks_that_go_forward_ends_on_that_eve(env, ad
 
 
 def shown(member: Member) -> tuple[str, date | None]:
-    (row,) = desk.machines(member)
+    (row,) = page.machines(member)
     return row.chip.word, row.until
 
 
@@ -125,7 +125,7 @@ def test_a_training_wanted_first_that_is_renewed_ahead_is_no_end(gate, ada, lase
 def test_on_its_last_day_a_grant_holds_on_a_page_and_on_the_next_it_is_too_old(gate, ada, laser):  # noqa: F811
     given = grant(ada, laser, until=day(0))
     assert shown(ada) == ("Yes", day(0))
-    for chip in (lambda on: desk.trainings(ada, on)[0].chip, lambda on: allowed.trainings(ada, on)[0]["chip"]):
+    for chip in (lambda on: page.trainings(ada, on)[0].chip, lambda on: allowed.trainings(ada, on)[0]["chip"]):
         assert chip(day(0)).state != "bad"
         assert chip(day(1)).state == "bad"
     assert [Grant.deciding([given], on) for on in (day(0), day(1))] == [given, None]
@@ -201,7 +201,7 @@ def test_who_is_suspended_hears_what_else_is_missing(gate, ada, laser):  # noqa:
 def test_every_page_shows_the_suspension_and_not_what_was_granted_after_it(gate, ada, laser):  # noqa: F811
     grant(ada, laser, "suspended", since=-3)
     grant(ada, laser, "instructor", since=-1)
-    (row,) = desk.trainings(ada, day(0))
+    (row,) = page.trainings(ada, day(0))
     (own,) = allowed.trainings(ada, day(0))
     assert (row.chip.word, own["chip"].word) == ("Suspended", "Suspended")
     said = list(Grant.said_by(day(0)))

@@ -25,7 +25,7 @@ from fabgate import wire
 from fabgate.collector import models
 from fabgate.collector.access import roster
 from fabgate.collector.pages.my import allowed
-from fabgate.collector.pages.people import desk
+from fabgate.collector.pages.people.person import page
 from fabgate.collector.people import reasons
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.people import machine_rules
@@ -115,7 +115,7 @@ def check_pages(written: Written) -> None:
     for person in written.shop.people:
         member = models.Member.objects.get(pk=person.id)
         own = {row.machine.name: row for row in allowed.machines(member)}
-        for row in desk.machines(member):
+        for row in page.machines(member):
             wanted = workshops.answer(written, person.id, row.machine.name, 0)
             where = f"{person} at {row.machine.name}: {row}"
             state = "bad" if wanted.reasons else "warn" if wanted.needs_supervisor else "ok"

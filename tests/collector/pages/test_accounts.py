@@ -131,9 +131,9 @@ def test_the_keys_of_an_account_that_is_switched_off_are_revoked_where_they_are_
         ("key.revoked", str(keys["Invoices"]), "manager"),
         ("account.deactivated", "desk", "manager"),
     ]
-    assert "1 key that it made goes on working." in manager.get(f"/accounts/{desk.pk}").content.decode()
+    assert "1 key created by this account still works." in manager.get(f"/accounts/{desk.pk}").content.decode()
     shown = manager.get("/accounts/keys").content.decode()
-    assert shown.count("made by Dee (switched off)") == 3
+    assert shown.count("created by Dee (switched off)") == 3
 
 
 def made(name: str, by: Account) -> str:

@@ -20,7 +20,7 @@ def raising(monkeypatch, error: Exception) -> None:
 def test_a_page_that_is_not_there_is_404_in_the_frame(browse):
     response = browse("desk").get("/nope")
     assert response.status_code == 404
-    assert "Nothing is here" in response.content.decode()
+    assert "Page not found" in response.content.decode()
     assert "My account" in response.content.decode()
 
 
@@ -31,7 +31,7 @@ def test_404_needs_nobody_signed_in(visitor):
 def test_a_program_is_told_in_the_form_of_the_api(visitor):
     response = visitor.get("/api/v1/nope")
     assert response.status_code == 404
-    assert response.json()["detail"].startswith("Nothing is here. ")
+    assert response.json()["detail"].startswith("Page not found. ")
 
 
 def test_input_that_cannot_be_read_is_400_with_its_own_words(browse, monkeypatch):
@@ -56,7 +56,7 @@ def test_what_is_there_already_is_409_whoever_wrote_it(browse, monkeypatch):
     monkeypatch.setattr(views, "account_of", account_of)
     response = browse("desk").get("/")
     assert response.status_code == 409
-    assert "or it was sent twice. Nothing was done a second time." in response.content.decode()
+    assert "or the form was sent twice. Nothing was saved a second time." in response.content.decode()
 
 
 def test_a_row_that_may_never_be_is_our_own_mistake(browse, monkeypatch):
@@ -80,7 +80,7 @@ def test_a_mistake_of_ours_is_500_and_says_nothing_of_itself(browse, monkeypatch
     client.raise_request_exception = False
     response = client.get("/", headers={"accept-language": "fr"})
     assert response.status_code == 500
-    assert "cassé ici" in response.content.decode()
+    assert "Une erreur est survenue" in response.content.decode()
     assert "a secret" not in response.content.decode()
 
 

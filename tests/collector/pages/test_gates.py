@@ -45,41 +45,41 @@ def of(**said: Any) -> health.Health:
 
 def test_a_gate_of_which_all_is_here_and_known_is_well():
     found = of()
-    assert found.is_well
-    assert found.roster.text.startswith("Has today's (")
-    assert found.records.text == "412 entries, all here"
+    assert found.is_ok
+    assert found.roster.text.startswith("Up to date (today ")
+    assert found.records.text == "412 entries, complete"
 
 
 @pytest.mark.parametrize(
     ("said", "part", "expected"),
     [
-        ({"online": False}, "heard", "Offline"),
-        ({"seen_at": None}, "heard", "Never online"),
-        ({"seen_at": NOW - timedelta(minutes=5)}, "heard", "Offline"),
+        ({"online": False}, "connection", "Offline"),
+        ({"seen_at": None}, "connection", "Never online"),
+        ({"seen_at": NOW - timedelta(minutes=5)}, "connection", "Offline"),
         ({"reported_roster": 0}, "roster", "Not fetched yet"),
-        ({"reported_roster": TODAYS - 20 * DAY_MS}, "roster", "Has that of"),
-        ({"roster_confirmed_at": NOW - timedelta(hours=2)}, "roster", "could not ask since"),
-        ({"roster_version": 0}, "roster", "None built yet"),
-        ({"roster_version": 0, "machine": None}, "roster", "No roster: no machine"),
-        ({"synced": False}, "clock", "Does not know the time"),
-        ({"clock_off_ms": 3_599_993}, "clock", "At least 1 h ahead of the collector's"),
-        ({"clock_off_ms": -7_300_000}, "clock", "At least 2 h behind the collector's"),
-        ({"clock_off_ms": -9 * DAY_MS, "synced": False}, "clock", "At least 9 days behind the collector's"),
-        ({"reader": "fault"}, "reader", "Has a fault"),
+        ({"reported_roster": TODAYS - 20 * DAY_MS}, "roster", "Has the roster of"),
+        ({"roster_confirmed_at": NOW - timedelta(hours=2)}, "roster", "not confirmed since"),
+        ({"roster_version": 0}, "roster", "Not built yet"),
+        ({"roster_version": 0, "machine": None}, "roster", "No roster: assign a machine"),
+        ({"synced": False}, "clock", "Not set"),
+        ({"clock_off_ms": 3_599_993}, "clock", "At least 1 h ahead of the collector"),
+        ({"clock_off_ms": -7_300_000}, "clock", "At least 2 h behind the collector"),
+        ({"clock_off_ms": -9 * DAY_MS, "synced": False}, "clock", "At least 9 days behind the collector"),
+        ({"reader": "fault"}, "reader", "Fault"),
     ],
 )
 def test_what_is_wrong_with_a_gate_is_said_in_words_and_it_is_not_well(said, part, expected):
     found = of(**said)
     assert expected in getattr(found, part).text
-    assert not found.is_well
+    assert not found.is_ok
 
 
 def test_what_a_silent_gate_said_last_is_not_said_to_be_so_now():
     here, gone = of(), of(online=False)
-    assert [(one.state, one.text) for one in (here.clock, here.reader)] == [("ok", "Knows the time"), ("ok", "Well")]
+    assert [(one.state, one.text) for one in (here.clock, here.reader)] == [("ok", "Set"), ("ok", "OK")]
     assert [(one.state, one.text) for one in (gone.clock, gone.reader)] == [
-        ("silent", "Knew the time"),
-        ("silent", "Was well"),
+        ("silent", "Was set"),
+        ("silent", "Was OK"),
     ]
     broken = of(online=False, reader="fault", synced=False)
     assert (broken.clock.state, broken.reader.state) == ("warn", "bad")
@@ -87,14 +87,14 @@ def test_what_a_silent_gate_said_last_is_not_said_to_be_so_now():
 
 def test_an_old_roster_that_is_still_the_newest_is_all_right():
     found = of(roster_version=TODAYS - 9 * DAY_MS, reported_roster=TODAYS - 9 * DAY_MS)
-    assert found.roster.text.startswith("Has the newest (")
-    assert found.is_well
+    assert found.roster.text.startswith("Up to date (")
+    assert found.is_ok
 
 
 def test_two_rosters_of_one_minute_are_told_apart_by_their_seconds():
     minute = TODAYS // 60_000 * 60_000
     text = of(roster_version=minute + 20_000, reported_roster=minute + 10_000).roster.text
-    assert ":10; the newest is of " in text
+    assert ":10; newest: " in text
     assert text.endswith(":20")
 
 
@@ -104,24 +104,24 @@ def test_a_version_that_no_clock_ever_made_is_no_error():
 
 def test_entries_that_are_not_here_yet_are_counted():
     Journal.objects.update(ack_seq=400)
-    assert of().records == health.Said("warn", "12 entries behind")
+    assert of().records == health.Check("warn", "12 entries behind")
 
 
 def test_a_gate_that_never_wrote_has_no_entry():
     Journal.objects.all().delete()
-    assert of().records.text == "No entry yet"
+    assert of().records.text == "No entries yet"
 
 
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ("reader: no answer", ("Its badge reader has a fault", "no answer")),
-        ("thread-uplink: broken pipe", ("A part of it failed and was started again: uplink", "broken pipe")),
+        ("reader: no answer", ("The badge reader has a fault", "no answer")),
+        ("thread-uplink: broken pipe", ("A component restarted after a failure: uplink", "broken pipe")),
         (
             "idle-off: found 600",
-            ("It cannot feel whether its machine runs: standing still switches nothing off", "found 600"),
+            ("No running sensor: the idle switch-off does not work", "found 600"),
         ),
-        ("certificate: in 12 days", ("Its certificate for the broker has to be renewed", "in 12 days")),
+        ("certificate: in 12 days", ("The certificate for the message broker must be renewed", "in 12 days")),
         ("weather: it rains", ("weather", "it rains")),
         ("odd", ("odd", "")),
     ],
@@ -132,9 +132,9 @@ def test_what_a_gate_says_of_its_problems_is_put_in_words_and_kept_where_there_a
 
 def test_a_gate_that_sends_too_much_is_named_for_an_hour():
     ((said, detail),) = of(too_much_at=NOW).problems
-    assert said.startswith("It sends more than a gate may")
+    assert said.startswith("The gate sends too many messages")
     assert not detail, "only what the gate itself says is English for everybody"
-    assert of(too_much_at=NOW - timedelta(hours=1)).is_well
+    assert of(too_much_at=NOW - timedelta(hours=1)).is_ok
 
 
 def test_the_list_puts_first_who_should_be_looked_at(browse):
@@ -144,11 +144,11 @@ def test_the_list_puts_first_who_should_be_looked_at(browse):
     client = browse("maintainer")
     page = client.get("/gates")
     assert [one.gate.name for one in page.context["found"]] == ["alpha", "bandsaw"]
-    assert "All gates are well" in page.content.decode()
+    assert "All gates OK" in page.content.decode()
     Gate.objects.filter(name="bandsaw").update(synced=False)
     page = client.get("/gates")
     assert [one.gate.name for one in page.context["found"]] == ["bandsaw", "alpha"]
-    assert "1 of 2 gates is well" in page.content.decode()
+    assert "1 of 2 gates OK" in page.content.decode()
     assert journal.pk
 
 
@@ -161,10 +161,10 @@ def test_before_the_first_gate_the_list_says_what_to_do(browse):
 @pytest.mark.parametrize(
     ("left", "lang", "said"),
     [
-        (timedelta(days=10, hours=1), "en", "The broker's certificate ends on %s (in 10 days)."),
+        (timedelta(days=10, hours=1), "en", "The message broker's certificate expires on %s (in 10 days)."),
         (timedelta(days=1, hours=1), "fr", "Le certificat du serveur MQTT expire le %s (dans 1 jour)."),
-        (timedelta(minutes=50), "en", "The broker's certificate ends on %s (in less than a day)."),
-        (timedelta(minutes=-1), "en", "The broker's certificate expired on %s."),
+        (timedelta(minutes=50), "en", "The message broker's certificate expires on %s (in less than a day)."),
+        (timedelta(minutes=-1), "en", "The message broker's certificate expired on %s."),
         (timedelta(minutes=-1), "fr", "Le certificat du serveur MQTT a expiré le %s."),
         (timedelta(days=31), "en", ""),
         (None, "en", ""),
@@ -180,7 +180,7 @@ def test_a_certificate_of_the_broker_that_is_to_be_renewed_is_told_above_the_gat
         with translation.override(lang):
             assert said % date(timezone.localtime(ends), "SHORT_DATE_FORMAT") in page
     else:
-        assert "The broker's certificate" not in page
+        assert "The message broker's certificate" not in page
 
 
 def test_what_is_missing_is_named_by_number_and_so_is_what_is_awaited(browse):
@@ -200,12 +200,12 @@ def test_what_is_missing_is_named_by_number_and_so_is_what_is_awaited(browse):
     ):
         assert text in page
     assert "320" not in page
-    assert "Nothing is missing." not in page
+    assert "No entries are missing." not in page
     assert of().lost == 5
 
 
 def test_a_gate_without_holes_says_so(browse):
-    assert "Nothing is missing." in browse("auditor").get("/gates/bandsaw").content.decode()
+    assert "No entries are missing." in browse("auditor").get("/gates/bandsaw").content.decode()
 
 
 def test_a_start_that_goes_on_has_no_end_yet(browse):
@@ -247,12 +247,12 @@ def test_boots_orders_clones_and_broken_messages_are_shown(browse):
     for text in (
         "the newest 1000 are kept, 4.0\xa0MB at most, for 90 days",
         "7000 older ones were deleted",
-        "At an unknown time: its clock was never set",
-        "Something else still writes an old journal",
+        "At an unknown time: the clock was never set",
+        "Another device still writes to an old journal",
         "eve (command line) · Belt",
         "1 message in quarantine",
         "other bytes",
-        "2 journals, by number",
+        "2 journals, by entry number",
     ):
         assert text in page
 
@@ -290,7 +290,7 @@ def test_a_silent_gate_is_offered_no_order(browse, sent):
     Gate.objects.update(online=False)
     page = maintainer.get("/gates/bandsaw").content.decode()
     assert 'value="identify"' not in page
-    assert "no order reaches it now" in page
+    assert "commands cannot reach it" in page
     maintainer.post("/gates/bandsaw/order", {"verb": "identify"})
     assert not Order.objects.exists()
 

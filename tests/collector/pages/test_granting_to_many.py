@@ -46,7 +46,7 @@ def test_an_instructor_stays_one_and_a_suspension_holds_when_a_class_is_granted_
     assert refused("laser-1")["m-2"] == ["suspended", "training-missing"]
     assert admitted("laser-1") == {"m-1", "m-3"}
     assert response.status_code == 200
-    assert kept(response) == {"Suspended": ["m-2"], "They hold more already": ["m-1"]}
+    assert kept(response) == {"Suspended": ["m-2"], "Already at a higher stage": ["m-1"]}
     page = text(response)
     assert "granted to 1 person" in page
     assert "Ada Lovelace" in page
@@ -58,14 +58,14 @@ def test_who_holds_as_much_already_is_listed_and_who_gets_it_for_longer_is_grant
     trained("m-1", since=today())
     trained("m-2", since=today() - timedelta(days=300))
     response = to_many(manager, "m-1", "m-2")
-    assert kept(response) == {"This holds for them already.": ["m-1"]}
+    assert kept(response) == {"Already granted.": ["m-1"]}
     assert Grant.objects.filter(member="m-2", since=today()).count() == 1
 
 
 def test_a_shorter_grant_of_the_same_stage_takes_no_day_from_a_longer_one(manager):
     trained("m-1")
     response = to_many(manager, "m-1", "m-3", until=(today() + timedelta(days=3)).isoformat())
-    assert kept(response) == {"This holds for them already.": ["m-1"]}
+    assert kept(response) == {"Already granted.": ["m-1"]}
     assert set(Grant.objects.filter(since=today()).values_list("member", flat=True)) == {"m-3"}
 
 
@@ -80,7 +80,7 @@ def test_many_are_suspended_at_once_and_once(manager):
     trained("m-1", stage="instructor")
     trained("m-2", stage="suspended")
     response = to_many(manager, "m-1", "m-2", stage="suspended")
-    assert kept(response) == {"This holds for them already.": ["m-2"]}
+    assert kept(response) == {"Already granted.": ["m-2"]}
     assert refused("laser-1")["m-1"] == ["suspended"]
 
 
@@ -101,7 +101,7 @@ def test_one_person_is_lowered_only_by_a_tick_that_says_so(manager):
     assert response.status_code == 400
     error = str(response.context["grant_form"].errors["lower"])
     assert "Instructor" in error
-    assert "Nothing is done yet" in error
+    assert "Nothing has changed yet" in error
     assert levels()["m-1"] == "supervisor"
     page = text(response)
     laser = Training.objects.get(name="laser").pk

@@ -40,7 +40,7 @@ def test_a_revoked_key_opens_nothing_any_more(browse):
     assert ApiKey.by_token(token) is None
     assert Change.objects.filter(verb="key.revoked", actor="manager").count() == 1
     shown = text(client.get("/accounts/keys"))
-    assert "“Invoices” opens nothing any more." in shown
+    assert "The key “Invoices” no longer works." in shown
     assert "Revoked" in shown
     assert client.post(f"/accounts/keys/{key.pk}/revoke").status_code == 409
     assert client.post("/accounts/keys/999/revoke").status_code == 404
@@ -51,7 +51,7 @@ def test_a_revoked_key_opens_nothing_any_more(browse):
     [
         ({"name": " "}, "This field is required."),
         ({"name": "x" * 121}, "at most 120 characters"),
-        ({"scopes": []}, "Choose what it may do."),
+        ({"scopes": []}, "Choose at least one permission."),
         ({"scopes": ["all"]}, "Select a valid choice"),
         ({"lasts": "9999"}, "Select a valid choice"),
     ],
@@ -65,5 +65,5 @@ def test_a_mistake_is_said_and_no_key_is_made(browse, changed, told):
 
 def test_an_auditor_sees_the_keys_and_can_make_none(browse):
     client = browse("auditor")
-    assert "Make a key" not in text(client.get("/accounts/keys"))
+    assert "New key" not in text(client.get("/accounts/keys"))
     assert client.post("/accounts/keys", SENT).status_code == 403

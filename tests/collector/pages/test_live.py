@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from fabgate.collector.models import Gate, Machine, Member
-from fabgate.collector.pages import live_regions
+from fabgate.collector.pages.events import live_regions
 
 FLOOR = ("floor-cut-off", "floor-machines", "floor-refused", "floor-here", "floor-orders")
 

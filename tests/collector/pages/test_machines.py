@@ -94,9 +94,9 @@ def test_a_new_machine_behaves_as_its_kind(browse):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("Laser 2", "Use small letters"),
-        ("saw", "a machine of this name already"),
-        ("calendar", "This word is taken"),
+        ("Laser 2", "Use lowercase letters"),
+        ("saw", "A machine with this name already exists"),
+        ("calendar", "This name is reserved"),
         ("", "This field is required"),
     ],
 )
@@ -169,7 +169,7 @@ def test_a_maintainer_ends_opening_weeks_and_only_a_manager_begins_or_prolongs_t
         assert (saw.rules["price_hint"], "observe_until" in saw.rules) == ("5", bool(sent))
         return
     assert answer.status_code == 400
-    assert "Only a manager opens a machine to everybody, or for longer." in text(answer)
+    assert "Only a manager may open a machine to everyone, or for longer." in text(answer)
     assert saw.rules == before
     assert browse("manager").post("/machines/saw/rules", form).status_code == 303
     assert served(gate).machine.observe_until is not None
@@ -179,15 +179,15 @@ def test_a_maintainer_ends_opening_weeks_and_only_a_manager_begins_or_prolongs_t
     ("wrong", "said"),
     [
         ({"limit_s": "0"}, "power always has a deadline"),
-        ({"limit_s": "600", "max_s": "10"}, "Must be as long as the time limit or longer"),
-        ({"idle_off_s": "0"}, "Leave it empty for: never"),
+        ({"limit_s": "600", "max_s": "10"}, "Must be at least the time limit"),
+        ({"idle_off_s": "0"}, "Leave empty for never"),
         ({"limit_s": "soon"}, "Enter a number"),
         ({"limit_s": "1e300"}, "At most 44640 minutes"),
         ({"limit_s": "nan"}, "Enter a number"),
         ({"mode": "dance"}, "Select a valid choice"),
         ({"observe_until": "tomorrow"}, "Enter a valid date/time"),
         ({"warn_s": "-1"}, "greater than or equal to 0"),
-        ({"grace_s": "0"}, "nobody can begin who needs a supervisor"),
+        ({"grace_s": "0"}, "people who need a supervisor must remove their card"),
     ],
 )
 def test_rules_that_a_gate_would_refuse_are_refused_here_beside_their_field(browse, saw, gate, wrong, said):
@@ -211,7 +211,7 @@ def test_a_preset_sets_all_rules_and_its_card_is_marked(browse, saw, gate):
     assert "3D printer" in text(client.get("/machines/saw"))
     assert client.post("/machines/saw/preset", {"preset": "toaster"}).status_code == 400
     assert client.post("/machines/saw/rules", typed(Machine.objects.get(), limit_s="30")).status_code == 303
-    assert "3D printer, changed by hand" in text(client.get("/machines/saw"))
+    assert "3D printer, customised" in text(client.get("/machines/saw"))
 
 
 def test_a_training_opens_the_machine_for_who_holds_it(browse, saw, gate):
@@ -228,7 +228,7 @@ def test_a_training_opens_the_machine_for_who_holds_it(browse, saw, gate):
 
 def test_who_is_let_in_by_hand_is_named_with_the_page_where_it_is_done(browse, saw):
     nobody = text(browse("auditor").get("/machines/saw"))
-    assert "As long as no training opens it, nobody may use it but those who are let in by hand." in nobody
+    assert "While no training gives access, only people with individual access may use it." in nobody
     Member.objects.create(id="m-1", name="Ada").machines.add(saw)
     Member.objects.create(id="m-2", name="Gone", left_on="2026-01-01").machines.add(saw)
     Group.objects.create(name="2b", kind="class").machines.add(saw)
@@ -237,7 +237,7 @@ def test_who_is_let_in_by_hand_is_named_with_the_page_where_it_is_done(browse, s
     assert "Gone" not in page
     assert "2b</a>" in page
     saw.trainings.add(Training.objects.create(name="saws", title="Saws"))
-    assert "As long as no training" not in text(browse("desk").get("/machines/saw"))
+    assert "While no training" not in text(browse("desk").get("/machines/saw"))
 
 
 def test_a_training_that_is_not_there_is_refused(browse, saw):
@@ -253,7 +253,7 @@ def test_only_a_manager_says_who_is_let_in(browse, saw):
     ("changed", "field", "said"),
     [
         ({"limit_s": "1", "max_s": "60", "warn_s": "90"}, "warn_s", "shorter than “Time limit” (1 min)"),
-        ({"idle_off_s": "1", "warn_s": "60"}, "warn_s", "shorter than “Off when it stands still for” (1 min)"),
+        ({"idle_off_s": "1", "warn_s": "60"}, "warn_s", "shorter than “Switches off when idle for” (1 min)"),
         ({"max_s": "44641"}, "max_s", "At most 44640 minutes, which is 31 days."),
         ({"run_on_s": "2678401"}, "run_on_s", "At most 2678400 seconds, which is 31 days."),
     ],
@@ -269,9 +269,9 @@ def test_limits_that_cannot_be_are_refused_in_words(browse, saw, changed, field,
 @pytest.mark.parametrize(
     ("field", "said"),
     [
-        ("limit_s", "Must be longer than nothing, and at most 31 days: power always has a deadline."),
-        ("max_s", "Must be as long as the time limit or longer, and at most 31 days."),
-        ("idle_off_s", "Must be longer than nothing, and at most 31 days. Leave it empty for: never."),
+        ("limit_s", "Must be more than 0 and at most 31 days: power always has a deadline."),
+        ("max_s", "Must be at least the time limit, and at most 31 days."),
+        ("idle_off_s", "Must be more than 0 and at most 31 days. Leave empty for never."),
     ],
 )
 def test_no_time_at_all_is_refused_at_its_own_field_and_at_no_other(browse, saw, field, said, minutes):
@@ -306,9 +306,9 @@ def test_a_gates_keys_are_made_and_shown_once(browse, own_data, saw):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("saw-1", "let in already"),
-        ("Saw 1", "Use small letters"),
-        ("roster", "are taken"),
+        ("saw-1", "already exists"),
+        ("Saw 1", "Use lowercase letters"),
+        ("roster", "are reserved"),
         ("", "This field is required"),
     ],
 )
@@ -397,10 +397,10 @@ def test_history_tells_rules_one_by_one_in_words(browse, saw, gate):
 def test_the_page_says_which_gates_know_what_was_saved(browse, saw, gate):
     client = browse("manager")
     client.post("/machines/saw/rules", typed(saw, limit_s="90"))
-    assert "Known by 0 of the 1 gate that it concerns; Bandsaw not heard yet" in text(client.get("/machines/saw"))
+    assert "Not yet applied on the gate; Bandsaw has not reported yet" in text(client.get("/machines/saw"))
     gate.refresh_from_db()
     Gate.objects.update(reported_roster=gate.roster_version)
-    assert "Known by 1 of the 1 gate that it concerns" in text(client.get("/machines/saw"))
+    assert "Applied on the gate" in text(client.get("/machines/saw"))
 
 
 def test_a_broker_that_is_away_is_said_and_the_rules_are_saved_all_the_same(browse, saw, gate, monkeypatch):
@@ -410,7 +410,7 @@ def test_a_broker_that_is_away_is_said_and_the_rules_are_saved_all_the_same(brow
     monkeypatch.setattr(roster, "publish_once", away)
     client = browse("manager")
     answer = client.post("/machines/saw/rules", typed(saw, limit_s="90"), follow=True)
-    assert "The broker does not answer" in text(answer)
+    assert "The message broker is offline" in text(answer)
     assert served(gate).machine.limit_s == 5400
 
 
@@ -419,7 +419,7 @@ def test_who_may_only_read_sees_no_button(browse, saw, gate):
         page = text(browse(role).get("/machines/saw"))
         assert "Bandsaw" in page
         assert 'action="/machines/saw' not in page
-        assert "Make its keys" not in page
+        assert "Create its keys" not in page
 
 
 def test_a_machine_that_is_not_there_is_not_found(browse):

@@ -51,7 +51,7 @@ ALL_WEEK = {"scope": "", "days": ["1", "2", "3", "4", "5", "6", "7"], "start": "
 
 
 def test_without_hours_the_page_says_that_all_is_open_and_rosters_have_no_windows(browse, gate):
-    assert "every machine is open always" in text(browse("manager").get("/machines/calendar"))
+    assert "every machine is always open" in text(browse("manager").get("/machines/calendar"))
     assert windows(gate) == []
 
 
@@ -63,7 +63,7 @@ def test_weekly_hours_are_in_the_roster_at_once_and_bind_all_but_maintainers(bro
     assert [message.topic for message in told] == ["fabgate/v1/lyon/saw-1/roster"]
     page = text(answer)
     assert "Mon\N{EN DASH}Sun" in page
-    assert "Known by 0 of the 1 gate that it concerns" in page
+    assert "Not yet applied on the gate" in page
 
 
 def test_hours_of_a_category_are_those_of_its_machines_only(browse, gate):
@@ -109,7 +109,7 @@ def test_a_day_beyond_the_week_touches_no_roster_yet_and_the_worker_brings_it(br
     version = served(gate).version
     far = today() + timedelta(days=40)
     answer = client.post("/machines/calendar/special", {"scope": "", "day": far.isoformat()}, follow=True)
-    assert "no gate within the next seven days" in text(answer)
+    assert "No gate is affected within the next seven days" in text(answer)
     assert served(gate).version == version
     SpecialDay.objects.update(day=today())  # forty days go by
     Worker()._due(datetime.now(UTC))
@@ -145,7 +145,7 @@ def test_open_late_until_when_it_begins_is_refused_and_not_taken_for_a_day(brows
     SpecialDay.objects.create(day=today(), start=time(9), to=time(20), note="Course")
     answer = browse("desk").post("/machines/calendar/tonight", {"to": until})
     assert answer.status_code == 400
-    assert "It would begin at 09:00 too. Choose a later time" in text(answer)
+    assert "It would also begin at 09:00. Choose a later time" in text(answer)
     assert SpecialDay.objects.get().note == "Course"
 
 
@@ -154,7 +154,7 @@ def test_open_late_until_what_is_past_is_refused_and_closes_nothing(browse, gate
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(18))
     answer = browse("desk").post("/machines/calendar/tonight", {"to": "10:00"})
     assert answer.status_code == 400
-    assert re.search("It is 18:[0-9]{2} already: this would close the workshop", text(answer))
+    assert re.search("It is already 18:[0-9]{2}: this would close the workshop", text(answer))
     assert not SpecialDay.objects.exists()
 
 
@@ -173,7 +173,7 @@ def test_open_late_until_before_the_usual_end_is_refused_and_closes_nothing(brow
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(0))
     answer = browse("desk").post("/machines/calendar/tonight", {"to": "23:00"})
     assert answer.status_code == 400
-    assert "It is open until 24:00 anyway. Choose a later time" in text(answer)
+    assert "The workshop is already open until 24:00. Choose a later time" in text(answer)
     assert not SpecialDay.objects.exists()
 
 
@@ -222,7 +222,7 @@ def at_half_past_midnight(monkeypatch) -> datetime:
 def test_open_late_after_midnight_means_the_night_that_is_running(browse, gate, at_half_past_midnight):
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(1))
     client = browse("desk")
-    assert "Until 06:00 this is the night that is running." in text(client.get("/machines/calendar"))
+    assert "Until 06:00 this means the current night." in text(client.get("/machines/calendar"))
     assert client.post("/machines/calendar/tonight", {"to": "03:00"}).status_code == 303
     row = SpecialDay.objects.get()
     assert (row.day, row.start, row.to) == (today() - timedelta(days=1), time(9), time(3))
@@ -261,7 +261,7 @@ def test_open_late_after_midnight_until_what_is_past_is_refused(browse, gate, at
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=usual_end)
     answer = browse("desk").post("/machines/calendar/tonight", {"to": "00:15"})
     assert answer.status_code == 400
-    assert "It is 00:30 already: this would close the workshop" in text(answer)
+    assert "It is already 00:30: this would close the workshop" in text(answer)
     assert not SpecialDay.objects.exists()
 
 
@@ -269,7 +269,7 @@ def test_in_a_night_that_is_always_open_nothing_is_opened_late_before_a_holiday(
     SpecialDay.objects.create(day=today(), note="Holiday")
     answer = browse("desk").post("/machines/calendar/tonight", {"to": "03:00"})
     assert answer.status_code == 400
-    assert "the workshop is open always, tonight too" in text(answer)
+    assert "the workshop is always open" in text(answer)
     assert SpecialDay.objects.get().note == "Holiday"
 
 
@@ -295,7 +295,7 @@ def test_a_day_that_is_closed_keeps_the_tail_of_last_night_and_the_form_says_so(
     client = browse("manager")
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(20), to=time(2))
     client.post("/machines/calendar/special", {"scope": "", "day": today().isoformat()})
-    assert "What is open in the night before ends when it says." in text(client.get("/machines/calendar"))
+    assert "Hours that began the evening before still end as set." in text(client.get("/machines/calendar"))
     machine, midnight = Machine.objects.get(name="saw"), datetime.combine(today(), time())
     found = opening_hours.Calendar(today())
     assert [found.is_open(machine, midnight.replace(hour=hour)) for hour in (1, 2, 21)] == [True, False, False]
@@ -312,7 +312,7 @@ def test_where_it_is_open_always_nothing_is_opened_late(browse, gate):
     [
         ({"days": []}, "Choose at least one day"),
         ({"days": ["8"]}, "Select a valid choice"),
-        ({"start": "noon"}, "Write a time such as 18:30"),
+        ({"start": "noon"}, "Enter a time such as 18:30"),
         ({"to": ""}, "This field is required"),
         ({"scope": "machine:nothing"}, "Select a valid choice"),
     ],
@@ -328,10 +328,10 @@ def test_hours_that_mean_nothing_are_refused_beside_their_field(browse, gate, wr
     ("wrong", "said"),
     [
         ({"day": "1 May"}, "year-month-day"),
-        ({"day": "2020-05-01"}, "That day is past"),
-        ({"start": "10:00"}, "Give both times"),
-        ({"to": "10:00"}, "Give both times"),
-        ({"start": "25:00", "to": "26:00"}, "Write a time such as 18:30"),
+        ({"day": "2020-05-01"}, "This day has passed"),
+        ({"start": "10:00"}, "Enter both times"),
+        ({"to": "10:00"}, "Enter both times"),
+        ({"start": "25:00", "to": "26:00"}, "Enter a time such as 18:30"),
     ],
 )
 def test_a_special_day_that_means_nothing_is_refused_beside_its_field(browse, gate, wrong, said):
@@ -376,7 +376,7 @@ def test_hours_that_end_when_they_begin_are_refused_and_midnight_to_midnight_is_
     client, page = browse("manager"), f"/machines/calendar/{form}"
     answer = client.post(page, {"scope": "", "start": "09:00", "to": "09:00", **typed})
     assert answer.status_code == 400
-    assert "For the whole day write 00:00 to 00:00." in text(answer)
+    assert "For the whole day enter 00:00 to 00:00." in text(answer)
     assert not Opening.objects.exists()
     assert not SpecialDay.objects.exists()
     assert client.post(page, {"scope": "", "start": "00:00", "to": "00:00", **typed}).status_code == 303

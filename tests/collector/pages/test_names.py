@@ -69,7 +69,7 @@ FORMS = [
 def test_a_page_names_the_sign_that_it_does_not_take(manager, route, places, typed, field, sign):
     answer = manager.post(reverse(route, kwargs=places), {**typed, field: f"Ada{sign}B"})
     assert answer.status_code == 400
-    assert f"a sign that nobody sees (U+{ord(sign):04X})" in answer.content.decode()
+    assert f"an invisible character (U+{ord(sign):04X})" in answer.content.decode()
 
 
 def test_a_page_makes_one_line_of_a_name(manager):
@@ -106,10 +106,10 @@ def test_what_a_mistake_quotes_of_a_list_shows_what_nobody_sees(database, column
 def test_what_a_mistake_quotes_of_a_header_and_of_an_id_does_so_too(database, sign):
     with pytest.raises(UsageError) as caught:
         file.parse(f"id,x{sign}y".encode())
-    assert f"found the column 'x[U+{ord(sign):04X}]y'" in str(caught.value)
+    assert f"unknown column 'x[U+{ord(sign):04X}]y'" in str(caught.value)
     found = file.parse(f"id,badges\nm{sign}4,04A1B2C3\nm{sign}4,04A1B2C3".encode())
     assert all(names.unseen(str(one)) == "" for one in found.mistakes)
-    assert f"line 3: id: 'm[U+{ord(sign):04X}]4' is on line 2 already" in [str(one) for one in found.mistakes]
+    assert f"line 3: id: 'm[U+{ord(sign):04X}]4' is already on line 2" in [str(one) for one in found.mistakes]
 
 
 def test_a_number_is_taken_as_it_is_or_not_at_all(database):

@@ -22,7 +22,7 @@ def test_the_desk_makes_a_class_and_nobody_else_pays_for_it(browse):
     assert 'name="payer"' not in text(desk.get("/people/groups/new"))
     response = desk.post("/people/groups/new", {**CLASS, "payer": "m-2"})
     assert response.status_code == 400
-    assert "A manager or an accountant chooses who pays" in str(response.context["form"].errors)
+    assert "Only a manager or an accountant may choose the payer" in str(response.context["form"].errors)
     assert not Group.objects.exists()
     assert desk.post("/people/groups/new", CLASS).status_code == 303
     assert Group.objects.get().payer is None
@@ -99,10 +99,10 @@ def test_the_desk_writes_a_person_down_and_nobody_else_pays_for_them(browse, pay
     desk = browse("desk")
     page = text(desk.get("/people/new"))
     assert 'name="payer"' not in page
-    assert "They pay themselves. A manager or an accountant may choose somebody else." in page
+    assert "This person pays for themselves. A manager or an accountant can choose another payer." in page
     response = desk.post("/people/new", {**GRACE, "payer": payer})
     assert response.status_code == 400
-    assert "A manager or an accountant chooses who pays" in text(response)
+    assert "Only a manager or an accountant may choose the payer" in text(response)
     assert not Member.objects.filter(pk="m-9").exists()
     assert desk.post("/people/new", GRACE).status_code == 303
     assert payer_of("m-9") is None
@@ -113,10 +113,10 @@ def test_the_desk_changes_a_person_and_leaves_who_pays_as_it_is(browse, payer):
     Member.objects.filter(pk="m-1").update(payer="m-2")
     desk, typed = browse("desk"), {"name": "Ada King", "lang": "en", "grace_days": "0"}
     page = text(desk.get("/people/m-1/edit"))
-    assert "Zoé Müller-Østergård pays. A manager or an accountant may choose somebody else." in page
+    assert "Zoé Müller-Østergård pays. A manager or an accountant can choose another payer." in page
     response = desk.post("/people/m-1/edit", {**typed, "payer": payer})
     assert response.status_code == 400
-    assert "A manager or an accountant chooses who pays" in text(response)
+    assert "Only a manager or an accountant may choose the payer" in text(response)
     assert desk.post("/people/m-1/payer", {"payer": payer}).status_code == 403
     assert desk.post("/people/m-1/edit", {**typed, "note": "Mondays"}).status_code == 303
     found = Member.objects.get(pk="m-1")
@@ -127,7 +127,7 @@ def test_the_desk_changes_a_person_and_leaves_who_pays_as_it_is(browse, payer):
 def test_who_answers_for_the_money_chooses_who_pays_for_a_person(browse, role):
     client = browse(role)
     page = text(client.get("/people/m-1/payer"))
-    assert "Who pays for Ada Lovelace" in page
+    assert "Payer for Ada Lovelace" in page
     assert 'name="payer"' in page
     assert client.post("/people/m-1/payer", {"payer": "Zoé Müller-Østergård"}).status_code == 303
     assert payer_of("m-1") == "m-2"
@@ -140,7 +140,7 @@ def test_who_answers_for_the_money_chooses_who_pays_for_a_person(browse, role):
     assert wrong.status_code == 400
     assert "No member has the number or the name" in text(wrong)
     assert client.post("/people/m-1/payer", {"payer": "m-1"}).status_code == 303
-    assert payer_of("m-1") is None  # they themselves
+    assert payer_of("m-1") is None  # themselves
 
 
 @pytest.mark.parametrize("role", ["desk", "trainer", "maintainer", "auditor", "member"])
@@ -177,7 +177,7 @@ def test_an_accountant_who_is_a_member_neither_gets_rid_of_a_bill_nor_gets_anoth
     for address in ("/people/m-1/payer", "/people/m-3/payer"):
         page = text(client.get(address))
         assert 'name="payer"' not in page
-        assert "A manager or another accountant chooses here." in page
+        assert "A manager or another accountant must choose the payer here." in page
 
 
 def test_an_accountant_finds_the_person_for_whom_somebody_else_is_to_pay(browse):

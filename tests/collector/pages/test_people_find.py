@@ -47,10 +47,10 @@ def test_a_reader_that_types_decimals_finds_the_holder_although_digits_can_be_se
 def test_a_badge_that_was_somebodys_is_said_to_be_nobodys_now_and_whose_it_was(desk, browse, typed, may_be_given):
     Badge.objects.get(member="m-1").end(Badge.LOST, "maya", datetime.now(UTC))
     page = text(desk.get("/people", {"q": typed}))
-    assert "Nobody has this badge now" in page
+    assert "This badge is not assigned" in page
     assert "Ada Lovelace had it until" in page
     assert "It was reported lost by maya" in page
-    assert '<a href="/people/m-1">Their page</a>' in page
+    assert '<a href="/people/m-1">Open their page</a>' in page
     assert (f"/people/enrol?typed={ADA}" in page) == may_be_given
     assert "/people/enrol?typed" not in text(browse("auditor").get("/people", {"q": typed}))
 
@@ -69,7 +69,7 @@ def test_whose_id_is_the_number_of_a_badge_that_nobody_has_is_found_beside_it(de
     Badge.objects.get(member="m-1").end(Badge.LOST, "maya", datetime.now(UTC))
     page = desk.get("/people", {"q": "m-3"})
     assert names(page) == ["Élise Noël"]
-    assert "Nobody has this badge now" in text(page)
+    assert "This badge is not assigned" in text(page)
 
 
 def test_a_badge_that_a_group_gave_back_is_the_groups_no_more(desk):
@@ -83,7 +83,7 @@ def test_a_badge_that_a_group_gave_back_is_the_groups_no_more(desk):
 
 def test_a_badge_of_nobody_is_offered_to_be_enrolled(desk, browse):
     page = text(desk.get("/people", {"q": NEW}))
-    assert "Nobody has this badge" in page
+    assert "Unknown badge" in page
     assert f"/people/enrol?typed={NEW}" in page
     assert "/people/enrol?typed" not in text(browse("auditor").get("/people", {"q": NEW}))
 
@@ -122,18 +122,18 @@ def test_a_name_is_looked_for_among_everybody_and_the_filter_says_so(desk):
         Member.objects.create(pk=pk, name="Ada Noël", valid_until=today() - timedelta(days=900))
     page = desk.get("/people", {"q": "noël", "state": "", "category": ""})
     assert names(page) == ["Ada Noël", "Ada Noël", "Élise Noël"]
-    assert '<option value="all" selected>Everybody</option>' in text(page)
+    assert '<option value="all" selected>Everyone</option>' in text(page)
     nobody = text(desk.get("/people", {"q": "nobody at all"}))
-    assert "Try a part of the name, without accents if you like." in nobody
-    assert "look among everybody" not in nobody
+    assert "Try part of the name, with or without accents." in nobody
+    assert "search everyone" not in nobody
     assert names(desk.get("/people", {"q": "noël", "state": "over"})) == ["Ada Noël", "Ada Noël"]
 
 
 def test_a_workshop_of_which_every_membership_is_over_is_not_called_empty(desk):
     Member.objects.update(valid_until=today() - timedelta(days=1))
     page = text(desk.get("/people"))
-    assert "Nobody is here yet" not in page
-    assert "look among everybody" in page
+    assert "No people yet" not in page
+    assert "search everyone" in page
 
 
 def test_who_was_at_a_course_is_ticked_whether_or_not_the_membership_is_over(browse):
@@ -188,7 +188,7 @@ def test_pages_follow_each_other_by_name_and_come_back(desk):
 def test_an_empty_workshop_says_what_to_do(desk):
     Badge.objects.all().delete()
     Member.objects.all().delete()
-    assert "Write the first person down" in text(desk.get("/people"))
+    assert "Add the first person" in text(desk.get("/people"))
 
 
 def test_an_id_that_an_address_would_take_for_something_else_has_its_own_page(desk):

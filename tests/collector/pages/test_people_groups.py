@@ -106,11 +106,11 @@ def test_a_name_of_several_people_asks_which_of_them(desk, group):
 
 
 def test_what_opens_nothing_is_not_supervised_at_that(desk, group):
-    assert "always supervised" in text(desk.get(f"/people/groups/{group.pk}"))
+    assert "supervisor required" in text(desk.get(f"/people/groups/{group.pk}"))
     group.machines.clear()
     page = text(desk.get(f"/people/groups/{group.pk}"))
     assert ">nothing<" in page
-    assert "always supervised" not in page
+    assert "supervisor required" not in page
 
 
 def test_its_own_badge_opens_its_machines_until_it_ends(desk, group, broker):
@@ -119,13 +119,13 @@ def test_its_own_badge_opens_its_machines_until_it_ends(desk, group, broker):
     assert (found.name, found.supervised) == ("2de B", True)
     assert desk.post(f"/people/groups/{group.pk}/end", {"over": "1"}).status_code == 303
     assert refused("laser-1")[group.roster_id] == ["no-access"]
-    assert "over since" in text(desk.get(f"/people/groups/{group.pk}"))
+    assert "closed since" in text(desk.get(f"/people/groups/{group.pk}"))
     assert desk.post(f"/people/groups/{group.pk}/badge", {"typed": "04AABBCCDDEE00"}).status_code == 409
     assert desk.post(f"/people/groups/{group.pk}/end", {"over": "0"}).status_code == 303
     assert group.roster_id in {member.id for member in served("laser-1").members}
 
 
-@pytest.mark.parametrize(("wanted", "button", "verb"), [("1", "End the group", "ended"), ("0", "Begin again", "begun")])
+@pytest.mark.parametrize(("wanted", "button", "verb"), [("1", "Close group", "ended"), ("0", "Reopen", "begun")])
 def test_two_who_press_the_same_button_at_once_do_not_undo_each_other(desk, browse, group, wanted, button, verb):
     end, other = f"/people/groups/{group.pk}/end", browse("manager")
     if wanted == "0":
@@ -136,7 +136,7 @@ def test_two_who_press_the_same_button_at_once_do_not_undo_each_other(desk, brow
     assert other.post(end, {"over": wanted}).status_code == 303
     response = desk.post(end, {"over": wanted})
     assert response.status_code == 409
-    assert "look at the group again" in text(response)
+    assert "Check the group and try again" in text(response)
     group.refresh_from_db()
     assert (group.ended_on is not None) == (wanted == "1")
     assert Change.objects.filter(verb=f"group.{verb}").count() == 1

@@ -14,7 +14,7 @@ from django.utils import timezone
 from fabgate.collector.models import Account, Badge, Change, Member
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list import uploads
-from fabgate.collector.people.import_list.rows import COLUMNS, columns_of
+from fabgate.collector.people.import_list.rows import COLUMNS, parse_header
 from tests.collector.pages.conftest import hashed
 from tests.collector.pages.counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
 from tests.collector.workbooks import workbook
@@ -24,7 +24,7 @@ ALL = f"id,name,badges\nm-1,Ada Lovelace,{ADA}\nm-2,Zoé Müller-Østergård,{ZO
 NEWCOMERS = "".join(f"c-{number},Pupil {number},\n" for number in range(7))
 
 #: What is said of one that a program wrote.
-FORMULA = "holds a formula without a value: open the file in a spreadsheet and save it, or type the value"
+FORMULA = "contains a formula without a value: open the file in a spreadsheet and save it, or type the value"
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_what_the_page_says_that_cells_hold_is_taken(manager, lang):
         (names, [str(one) for one in written])
         for names, _title, written in manager.get("/people/import").context["columns"]
     ]
-    assert [len(written) for _names, written in shown if written] == [2, 3, 1, 2, 1]
+    assert [len(written) for _names, written in shown if written] == [2, 3, 2, 2, 2]
     for names, written in shown:
         for name in names if written else ():
             for cell in written:
@@ -67,7 +67,7 @@ def test_what_the_page_says_that_cells_hold_is_taken(manager, lang):
 
 def test_a_line_without_a_number_says_that_nothing_stands_there(manager):
     page = look(manager, f"id,name,badges\nm-1,Ada,{ADA}\n,Nobody,{NEW}\n")
-    assert page.context["lines"] == [("Line 3", "id: found nothing, wanted 1 to 64 characters")]
+    assert page.context["lines"] == [("Row 3", "id: found nothing, wanted 1 to 64 characters")]
 
 
 def test_nothing_changes_before_the_list_is_taken_and_then_all_of_it(manager, broker):
@@ -88,7 +88,7 @@ def test_nothing_changes_before_the_list_is_taken_and_then_all_of_it(manager, br
     assert "<ins>Ada King</ins>" in shown
     assert not Change.objects.exists()
     response = take(manager, page)
-    assert (response.status_code, said(response)) == (303, "The list is taken: 1 new person, 1 changed.")
+    assert (response.status_code, said(response)) == (303, "Import complete: 1 new person, 1 changed.")
     assert Member.objects.get(pk="m-1").name == "Ada King"
     assert Badge.objects.get(spelling=NEW, ended_at=None).holder == "m-9"
     assert Member.objects.get(pk="m-3").left_on is None
@@ -103,7 +103,7 @@ def test_who_would_pay_is_shown_by_name_before_it_is_taken(manager):
     raw = f"id,name,badges,payeur\nm-1,Ada Lovelace,{ADA},m-9\nm-2,Zoé Müller-Østergård,{ZOE},\nm-3,Élise Noël,,\nm-9,Mairie,,\n"
     page = look(manager, raw)
     shown = text(page)
-    assert "Who pays: <del>they themselves</del>" in shown
+    assert "Payer: <del>themselves</del>" in shown
     assert "<ins>Mairie (m-9)</ins>" in shown
     assert "<del>Ada Lovelace (m-1)</del>" in shown
     take(manager, page)
@@ -112,7 +112,7 @@ def test_who_would_pay_is_shown_by_name_before_it_is_taken(manager):
         manager,
         ALL.replace("badges", "badges,payer").replace("\n", ",m-99\n").replace("badges,payer,m-99", "badges,payer"),
     )
-    assert {where for where, _what in broken.context["lines"]} == {"Line 2", "Line 3", "Line 4"}
+    assert {where for where, _what in broken.context["lines"]} == {"Row 2", "Row 3", "Row 4"}
 
 
 def test_a_workbook_is_taken_as_a_csv_is(manager):
@@ -131,9 +131,9 @@ def test_a_formula_without_a_value_and_an_error_are_mistakes_and_change_nobody(m
     )
     page = look(manager, workbook(*rows))
     assert page.context["lines"] == [
-        ("Line 2", "name: " + FORMULA),
-        ("Line 3", "id: " + FORMULA),
-        ("Line 4", "name: holds the error #REF!: mend it in a spreadsheet, or type the value"),
+        ("Row 2", "name: " + FORMULA),
+        ("Row 3", "id: " + FORMULA),
+        ("Row 4", "name: contains the error #REF!: fix it in a spreadsheet, or type the value"),
     ]
     assert take(manager, page).status_code == 303
     assert dict(Member.objects.values_list("pk", "name")) == {
@@ -161,10 +161,10 @@ def test_broken_lines_are_named_and_the_others_can_be_taken(manager):
         "m-8,Wrong,hello,nowhere,maybe\n"
         f"m-9,Noémie,{NEW},,yes\n",
     )
-    assert [where for where, _what in page.context["lines"]] == ["Line 3", "Line 4", "Line 4", "Line 4"]
+    assert [where for where, _what in page.context["lines"]] == ["Row 3", "Row 4", "Row 4", "Row 4"]
     assert "is a random UID" in page.context["lines"][0][1]
-    assert "Take the other 2" in text(page)
-    assert "The others can be taken now." in text(page)
+    assert "Import the other 2" in text(page)
+    assert "The other rows can be imported now." in text(page)
     assert take(manager, page).status_code == 303
     assert set(Member.objects.values_list("pk", flat=True)) == {"m-1", "m-2", "m-3", "m-9"}
     assert Member.objects.get(pk="m-9").minor
@@ -172,26 +172,26 @@ def test_broken_lines_are_named_and_the_others_can_be_taken(manager):
 
 def test_where_every_line_is_broken_no_others_are_promised(manager):
     page = text(look(manager, "id,name,badges\nm-7,Phone,08A1B2C3\n"))
-    assert "Mend them in the list and import it again." in page
-    assert "There is nothing to take." in page
-    assert "The others can be taken now." not in page
+    assert "Fix them in the file and import it again." in page
+    assert "Nothing to import." in page
+    assert "The other rows can be imported now." not in page
 
 
 def test_of_two_lines_that_cannot_both_be_true_neither_is_taken(manager):
     page = look(manager, f"id,name,badges\nm-8,One,{NEW}\nm-9,Two,{NEW}\nm-7,Three,\nm-7,Four,\nm-6,Six,\n")
-    assert [where for where, _what in page.context["lines"]] == ["Lines 2 and 3", "Lines 4 and 5"]
+    assert [where for where, _what in page.context["lines"]] == ["Rows 2 and 3", "Rows 4 and 5"]
     assert [person.row.id for person in page.context["found"].new] == ["m-6"]
 
 
 def test_mistakes_stand_in_the_order_of_lines(manager):
     many = "".join(f"m-{n},Name,\n" for n in range(20, 26))
     page = look(manager, f"id,name,badges\nm-8,One,{NEW}\nm-9,Two,{NEW}\n{many}m-7,Ten,{NEW}\nm-6,Eleven,hello\n")
-    assert [where for where, _what in page.context["lines"]] == ["Lines 2 and 3", "Lines 2 and 10", "Line 11"]
+    assert [where for where, _what in page.context["lines"]] == ["Rows 2 and 3", "Rows 2 and 10", "Row 11"]
 
 
 def test_a_badge_is_not_taken_from_somebody_whose_own_line_is_broken(manager):
     page = look(manager, f"id,name,badges,lang\nm-1,Ada,,klingon\nm-9,New,{ADA},fr\nm-8,Fine,,fr\n")
-    assert [where for where, _what in page.context["lines"]] == ["Line 2", "Line 3"]
+    assert [where for where, _what in page.context["lines"]] == ["Row 2", "Row 3"]
     take(manager, page)
     assert Badge.objects.get(spelling=ADA, ended_at=None).holder == "m-1"
 
@@ -200,8 +200,8 @@ def test_a_badge_of_somebody_who_is_not_in_the_list_is_a_mistake_even_if_only_it
     browse("desk").post(f"/people/enrol?badge={tapped(NEW)}", {"member": "m-3", "kind": "personal"})
     page = look(manager, f"id,name,badges\nm-9,Thief,{NEW}\nm-8,Other,{ADA}\n")
     assert {what for _where, what in page.context["lines"]} == {
-        f"badges: {ADA} is the badge of 'm-1' already",
-        f"badges: {NEW} is the badge of 'm-3' already",
+        f"badges: {ADA} already belongs to 'm-1'",
+        f"badges: {NEW} already belongs to 'm-3'",
     }
 
 
@@ -222,7 +222,7 @@ def test_a_badge_that_was_enrolled_by_a_tap_stays_and_is_spelled_once_a_list_nam
     [
         (b"", "This file is empty"),
         (b"name\nAda\n", "the column &#x27;id&#x27; is missing"),
-        (b"id,colour\nm-1,red\n", "found the column &#x27;colour&#x27;"),
+        (b"id,colour\nm-1,red\n", "unknown column &#x27;colour&#x27;"),
         (b"PK\x03\x04nothing", "cannot be read as a workbook"),
         (b"\xd0\xcf\x11\xe0", "old Excel file"),
         (b'id,name\nm-1,"Ada\n', "is a quote open?"),
@@ -250,8 +250,8 @@ def test_a_lost_badge_of_whoever_lost_it_is_no_change_and_of_somebody_else_is_to
         Badge.objects.get(member=pk).end(Badge.LOST, "maya", timezone.now())
     page = look(manager, f"id,badges\nm-1,{ADA}\nm-3,{ZOE}\n")
     assert [person.row.id for person in page.context["found"].changed] == ["m-3"]
-    assert "line 2: the badge 7B-..80 of m-1 was declared lost; it opens nothing" in text(page)
-    assert "line 3: the badge 7B-..80 of m-3 was reported lost by m-2; ask m-2 before it is taken" in text(page)
+    assert "line 2: the badge 7B-..80 of m-1 was reported lost; it opens no machine" in text(page)
+    assert "line 3: the badge 7B-..80 of m-3 was reported lost by m-2; ask m-2 before you import the list" in text(page)
     take(manager, page)
     assert dict(Badge.objects.filter(ended_at=None).values_list("spelling", "member")) == {ZOE: "m-3"}
 
@@ -259,7 +259,7 @@ def test_a_lost_badge_of_whoever_lost_it_is_no_change_and_of_somebody_else_is_to
 def test_who_has_left_gets_no_badge_by_a_list_and_that_is_told(manager):
     Member.objects.filter(pk="m-3").update(left_on=today())
     page = look(manager, f"id,name,badges\nm-3,Élise N.,{NEW}\n")
-    assert f"line 2: m-3 left on {today()}; let them in again first" in text(page)
+    assert f"line 2: m-3 left on {today()}; readmit them" in text(page)
     assert [field.name for person in page.context["found"].changed for field in person.fields] == ["name"]
     take(manager, page)
     assert Member.objects.get(pk="m-3").name == "Élise N."
@@ -303,7 +303,7 @@ def test_nobody_leaves_unless_the_list_is_said_to_be_complete(manager, many):
 
 def test_a_list_from_which_more_than_a_fifth_vanish_ends_nobody(manager, many):
     page = look(manager, ALL + "".join(many[:-3]))
-    assert "this looks like half a list" in text(page)
+    assert "as if the list were incomplete" in text(page)
     assert 'name="complete"' not in text(page)
     assert take(manager, page, complete="yes").status_code == 400
     assert not Member.objects.exclude(left_on=None).exists()
@@ -318,7 +318,7 @@ def test_whoever_says_how_many_of_more_than_a_fifth_have_left_ends_them_and_a_wr
     assert 'name="left"' in text(page)
     refused = take(manager, page, left=wrong)
     assert refused.status_code == 400
-    assert f"You wrote “{wrong}”, but 3 people are not in the list" in text(refused)
+    assert f"You entered “{wrong}”, but 3 people are not in the list" in text(refused)
     assert not Member.objects.exclude(left_on=None).exists()
     assert Member.objects.get(pk="m-1").name == "Ada Lovelace"
     assert "3 have left" in said(take(manager, page, left=" 3 "))
@@ -348,17 +348,17 @@ def test_a_list_that_names_nobody_who_is_there_ends_nobody(manager, many):
 
 def test_a_class_that_is_added_to_a_workshop_is_no_half_of_a_list(manager, many):
     page = look(manager, f"id,name,badges\nm-1,Ada Lovelace,{ADA}\n{NEWCOMERS}")
-    assert "half a list" not in text(page)
+    assert "as if the list were incomplete" not in text(page)
     assert 'class="message warning"' not in text(page)
     assert "this list only adds people" in text(page)
     assert 'name="complete"' not in text(page)
-    assert said(take(manager, page)) == "The list is taken: 7 new people, 0 changed."
+    assert said(take(manager, page)) == "Import complete: 7 new people, 0 changed."
     assert not Member.objects.exclude(left_on=None).exists()
 
 
 def test_half_of_a_list_that_changes_people_too_is_called_so(manager, many):
     page = look(manager, f"id,name,badges\nm-1,Ada King,{ADA}\n{NEWCOMERS}")
-    assert "this looks like half a list" in text(page)
+    assert "as if the list were incomplete" in text(page)
 
 
 def test_while_a_line_is_broken_nobody_is_ended_by_a_list(manager, many):
@@ -390,7 +390,7 @@ def test_what_somebody_changed_meanwhile_is_looked_at_again(manager):
 
 def test_a_list_that_changes_nothing_is_said_so(manager):
     page = look(manager, ALL)
-    assert "There is nothing to take" in text(page)
+    assert "Nothing to import" in text(page)
     assert take(manager, page).status_code == 400
 
 
@@ -420,7 +420,7 @@ def test_the_page_lists_each_column_as_its_reader_may_call_it_and_a_list_that_do
     assert columns[1] == name
     assert columns[2] == ["badges"]  # the same in both
     header = ",".join(names[0] for names in columns)
-    assert columns_of(header.split(","), problems := []) == list(COLUMNS)
+    assert parse_header(header.split(","), problems := []) == list(COLUMNS)
     assert problems == []
 
 
@@ -435,15 +435,15 @@ def test_the_line_of_a_mistake_in_the_columns_is_said_in_ones_own_language(accou
 def test_a_column_in_a_mistake_is_called_as_in_its_readers_language(account, browse):
     manager = browse(account("manager", lang="fr"))
     for content, told in (
-        ("nom\nAda", "la colonne « identifiant » manque ; il la faut, et parmi nom, badges, langue, niveau"),
+        ("nom\nAda", "la colonne « identifiant » manque ; ajoutez-la, avec celles de nom, badges, langue, niveau"),
         ("identifiant,id\nada,ada", "« identifiant »"),
         ("identifiant,name,quoi\nada,Ada,1", "identifiant, nom, badges"),
     ):
         file = SimpleUploadedFile("people.csv", content.encode())
         assert told in shown(manager.post("/people/import", {"file": file})), content
-    lines = "identifiant,nom,niveau,payeur,valable_jusqu_au,mineur\nada,Ada,chef,eve,01/03/2027,peut-être\n"
+    lines = "identifiant,nom,niveau,payeur,membre_jusqu_au,mineur\nada,Ada,chef,eve,mars 2027,peut-être\n"
     answer = shown(look(manager, lines))
-    for told in ("niveau : ", "payeur : ", "valable_jusqu_au : ", "mineur : "):
+    for told in ("niveau : ", "payeur : ", "membre_jusqu_au : ", "mineur : "):
         assert told in answer
     for english in ("level", "payer : ", "valid_until", "minor"):
         assert english not in answer
@@ -453,3 +453,78 @@ def shown(answer) -> str:
     """What a person reads: no tags, and each kind of space a plain one."""
     plain = html.unescape(re.sub(r"<[^>]+>", " ", text(answer)))
     return " ".join(plain.split())
+
+
+DATED = "id;name;Membre jusqu'au\nm-1;Ada Lovelace;{}\nm-2;Zoé Müller-Østergård;{}\n"
+
+
+def until(page) -> dict[str, str]:
+    """Return the last days of membership that a preview shows."""
+    return {
+        person.row.id: str(field.after)
+        for person in page.context["found"].changed
+        for field in person.fields
+        if field.name == "valid_until"
+    }
+
+
+@pytest.mark.parametrize("date", ["31/12/2026", "31.12.2026", "12/31/2026", "2026-12-31"])
+def test_dates_are_understood_as_spreadsheets_write_them(manager, date):
+    page = look(manager, DATED.format(date, date))
+    assert until(page) == {"m-1": "2026-12-31", "m-2": "2026-12-31"}
+    assert not page.context["lines"]
+    assert "The file does not show which is right" not in text(page)
+    take(manager, page)
+    assert str(Member.objects.get(pk="m-1").valid_until) == "2026-12-31"
+
+
+def test_the_order_of_ambiguous_dates_is_shown_and_can_be_changed_before_they_are_imported(manager):
+    page = look(manager, DATED.format("01/02/2027", "03/04/2027"))
+    assert "Dates such as 01/02/2027 were read as day/month/year. The file does not show which is right" in text(page)
+    assert until(page) == {"m-1": "2027-02-01", "m-2": "2027-04-03"}
+    path = page.request["PATH_INFO"]
+    assert 'href="?dates=month-first"' in text(page)
+    other = manager.get(f"{path}?dates=month-first")
+    assert "Dates such as 01/02/2027 were read as month/day/year." in text(other)
+    assert 'href="?dates=day-first"' in text(other)
+    assert until(other) == {"m-1": "2027-01-02", "m-2": "2027-03-04"}
+    # What is imported is what that page showed, and not the other order.
+    assert take(manager, other).status_code == 409
+    assert take(manager, other, dates="month-first").status_code == 303
+    assert str(Member.objects.get(pk="m-1").valid_until) == "2027-01-02"
+
+
+def test_an_order_that_the_file_proves_cannot_be_changed(manager):
+    page = look(manager, DATED.format("01/02/2027", "31/12/2026"))
+    assert "were read as day/month/year." in text(page)
+    assert "?dates=" not in text(page)
+    assert until(manager.get(f"{page.request['PATH_INFO']}?dates=month-first")) == {
+        "m-1": "2027-02-01",
+        "m-2": "2026-12-31",
+    }
+
+
+def test_a_wrong_date_is_named_with_the_form_that_the_other_rows_have(manager):
+    page = look(manager, DATED.format("12/31/2026", "soon"))
+    wanted = "valid_until: found 'soon', wanted a date such as 2026-12-31, or 12/31/2026 as in the other rows"
+    assert page.context["lines"] == [("Row 3", wanted)]
+
+
+def test_a_serial_number_of_a_workbook_is_a_date(manager):
+    page = look(manager, workbook(("id", "valid_until"), ("m-1", 46387)))
+    assert until(page) == {"m-1": "2026-12-31"}
+
+
+@pytest.mark.parametrize(("lang", "name", "separator"), [("en", "members", ","), ("fr", "membres", ";")])
+def test_the_template_has_every_column_in_the_pages_language_and_can_be_imported(manager, lang, name, separator):
+    Account.objects.update(lang=lang)
+    response = manager.get("/people/import/template.csv")
+    assert response.headers["Content-Disposition"] == f'attachment; filename="{name}.csv"'
+    raw = response.content.decode()
+    assert raw.startswith("\N{BYTE ORDER MARK}")
+    titles = raw.strip("\N{BYTE ORDER MARK}\r\n").split(separator)
+    problems: list[str] = []
+    assert parse_header(titles, problems) == list(COLUMNS)
+    assert not problems
+    assert not look(manager, response.content).context["lines"]
+    assert 'href="/people/import/template.csv"' in text(manager.get("/people/import"))

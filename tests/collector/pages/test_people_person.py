@@ -7,8 +7,8 @@ from django.conf import settings
 
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Account, ApiKey, Badge, Change, Group, Machine, Member, SignIn
-from fabgate.collector.pages.people.numbers import next_id
-from fabgate.collector.pages.people.person_forms import PersonForm
+from fabgate.collector.pages.people.person.edit_forms import PersonForm
+from fabgate.collector.pages.people.person.numbers import next_id
 from fabgate.collector.people import leaving
 from fabgate.collector.people.blocks import today
 from tests.collector.gates import NOON, Journal
@@ -33,7 +33,7 @@ def manager(browse):
 
 def test_a_second_person_of_one_name_is_remarked_on(desk):
     typed = {"id": "m-4", "name": "ada LOVELACE", "lang": "en", "grace_days": "0"}
-    assert "Somebody else is called ada LOVELACE too: m-1." in said(desk.post("/people/new", typed))
+    assert "There is already a ada LOVELACE: m-1." in said(desk.post("/people/new", typed))
     desk.get("/people")  # shows what was said
     assert "Somebody else" not in said(desk.post("/people/new", {**typed, "id": "m-5", "name": "Grace Hopper"}))
 
@@ -84,7 +84,7 @@ def test_nobody_is_written_down_under_a_number_of_sessions_without_being_asked(l
     response = desk.post("/people/new", typed)
     assert response.status_code == 400
     page = text(response)
-    assert "2 sessions of m-66 are here already, the last one of 24 Nov 2026. Is it the same person?" in page
+    assert "2 sessions of m-66 are already recorded, the last one on 24 Nov 2026. Is it the same person?" in page
     assert 'name="same" id="id_same" value="m-66"' in page
     assert not Member.objects.filter(pk="m-66").exists()
     other = desk.post("/people/new", {**typed, "id": "m-7", "same": "m-66"})
@@ -190,10 +190,10 @@ def test_what_somebody_else_must_take_over_is_listed_before(manager, keeper):
     Member.objects.filter(pk="m-3").update(payer="m-1")
     Group.objects.create(name="2de B", kind="class", payer_id="m-1")
     page = text(manager.get("/people/m-1/leave"))
-    for expected in ("Élise Noël", "2de B", "Nobody else is instructor", "Badge 11", "Door keys"):
+    for expected in ("Élise Noël", "2de B", "No other instructor", "Badge 11", "Door keys"):
         assert expected in page
     trained("m-2", stage="instructor")
-    assert "Nobody else is instructor" not in text(manager.get("/people/m-1/leave"))
+    assert "No other instructor" not in text(manager.get("/people/m-1/leave"))
     assert Member.objects.get(pk="m-1").left_on is None
 
 
@@ -210,11 +210,11 @@ def test_the_last_manager_cannot_leave(manager):
 def test_who_comes_back_is_a_member_again_without_a_badge(manager, keeper):
     trained("m-1")
     manager.post("/people/m-1/leave")
-    assert "Let them in again" in text(manager.get("/people/m-1"))
+    assert "Readmit" in text(manager.get("/people/m-1"))
     assert manager.post("/people/m-1/back").status_code == 303
     assert manager.post("/people/m-1/back").status_code == 409
     assert Member.objects.get(pk="m-1").left_on is None
-    assert "Without a badge nothing opens" in text(manager.get("/people/m-1"))
+    assert "Assign a badge first" in text(manager.get("/people/m-1"))
 
 
 def test_who_leaves_while_the_desk_saves_their_page_has_left(desk, manager, monkeypatch):

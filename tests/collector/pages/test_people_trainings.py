@@ -86,7 +86,7 @@ def test_a_title_that_is_taken_for_another_ones_is_refused(manager, title):
     for address in ("/people/trainings/new", f"/people/trainings/{saw.pk}/edit"):
         response = manager.post(address, {"title": title})
         assert response.status_code == 400
-        assert "There is the training “Laser training” already." in str(response.context["form"].errors["title"])
+        assert "There is already a training “Laser training”." in str(response.context["form"].errors["title"])
     assert set(Training.objects.values_list("title", flat=True)) == {"Laser training", "Saw training"}
 
 
@@ -130,7 +130,7 @@ def test_trainings_never_want_each_other_first(manager):
     saw = Training.objects.get(name="saw")
     Training.objects.filter(name="saw").update(prerequisite=laser())
     response = manager.post(f"/people/trainings/{laser().pk}/edit", {"title": "Laser", "prerequisite": saw.pk})
-    assert "nobody could ever have either" in str(response.context["form"].errors["prerequisite"])
+    assert "neither could ever be obtained" in str(response.context["form"].errors["prerequisite"])
 
 
 # --- several people ---------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def test_the_matrix_shows_people_by_trainings(trainer):
     names = [training.name for training in page.context["columns"]]
     cells = {row["member"].pk: dict(zip(names, row["cells"], strict=True)) for row in page.context["rows"]}
     assert cells["m-1"]["laser"].word == "Instructor"
-    assert cells["m-2"]["saw"].word == "Too old"
+    assert cells["m-2"]["saw"].word == "Expired"
     assert cells["m-3"] == {"laser": None, "saw": None}
 
 
@@ -154,7 +154,7 @@ def test_every_sign_of_the_matrix_is_explained_above_it(trainer):
     trained("m-2", until=today() - timedelta(days=1))
     page = trainer.get("/people/trainings/who")
     signs = {(cell.state, cell.word) for row in page.context["rows"] for cell in row["cells"] if cell}
-    assert ("bad", "Too old") in signs
+    assert ("bad", "Expired") in signs
     assert len(signs) == len(Grant.STAGES) + 1
     assert signs == {(chip.state, chip.word) for chip in page.context["stages"]}
 
@@ -208,13 +208,13 @@ def test_the_desk_sees_the_matrix_and_ticks_nobody(browse):
 @pytest.mark.parametrize(
     ("role", "says", "may_add"),
     [
-        ("manager", "There is no training yet.", True),
-        ("trainer", "A manager adds the first one, under People, Trainings.", False),
+        ("manager", "No training yet.", True),
+        ("trainer", "A manager adds the first one under People, Trainings.", False),
     ],
 )
 def test_where_there_is_no_training_granting_says_who_adds_the_first(browse, role, says, may_add, address):
     client = browse(role)
-    assert "There is no training yet" not in text(client.get(address))
+    assert "No training yet" not in text(client.get(address))
     Training.objects.all().delete()
     page = text(client.get(address))
     assert says in page

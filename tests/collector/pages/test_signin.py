@@ -194,7 +194,7 @@ def test_a_form_without_its_token_is_refused_with_what_to_do(account):
     client = Client(headers={"host": "localhost"}, SERVER_NAME="localhost", enforce_csrf_checks=True)
     response = sign_in(client)
     assert response.status_code == 403
-    assert "load the page again" in response.content.decode()
+    assert "reload the page" in response.content.decode()
 
 
 def test_a_sign_in_keeps_address_and_browser(visitor, account):

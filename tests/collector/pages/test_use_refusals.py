@@ -49,13 +49,13 @@ def test_they_are_summed_by_reason_machine_and_unknown_badge(used, browse):
 
 def test_where_the_clock_was_wrong_it_says_when_it_was_received(used, browse):
     page = "/use/refusals"
-    assert "clock wrong" not in text(browse("accountant").get(page))
+    assert "wrong clock" not in text(browse("accountant").get(page))
     late = Refusal.objects.get(reasons=["blocked-estop"])
     Refusal.objects.filter(pk=late.pk).update(clock_off_ms=-3_600_000, seen_at=NOON + 63 * MINUTE)
     shown = text(browse("manager").get(page))
-    assert shown.count("clock wrong: received") == 1
-    assert f"clock wrong: received {NOON:%-d %b %Y}, 13:03" in shown
-    assert "clock wrong: received" in text(browse("trainer").get("/people/m-2"))
+    assert shown.count("wrong clock; received") == 1
+    assert f"wrong clock; received {NOON:%-d %b %Y}, 13:03" in shown
+    assert "wrong clock; received" in text(browse("trainer").get("/people/m-2"))
 
 
 def test_where_the_clock_was_wrong_lists_and_files_go_by_when_it_was_received(used, browse):

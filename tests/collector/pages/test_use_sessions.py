@@ -117,7 +117,7 @@ def test_those_of_one_name_are_offered_with_their_numbers(used, browse):
         ("first=2026-13-01", "Enter a valid date."),
         ("first=2026-02-02&last=2026-02-01", "The last day is before the first."),
         ("first=1026-02-02&last=2026-02-01", "Choose a year between 2000 and 2199."),
-        ("before=x", "open the list again from its beginning"),
+        ("before=x", "Open the list again from its beginning"),
     ],
 )
 def test_what_cannot_be_looked_for_is_said(used, browse, query, told):

@@ -96,7 +96,7 @@ def test_a_block_ends_on_its_day_when_the_gate_asks_next(env, workshop, monkeypa
 
 def test_importing_members_again_lifts_no_block(workshop):
     blocks.block(said())
-    store.command(argparse.Namespace(file=str(workshop)))
+    store.command(argparse.Namespace(file=str(workshop), dates=""))
     assert sides("laser-1")[1] == {"m-1": ["payment-due"]}
 
 

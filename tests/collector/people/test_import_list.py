@@ -38,7 +38,7 @@ def write(path: Path, *lines: str) -> Path:
 
 def import_(path: Path, text: str | bytes) -> None:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    store.command(argparse.Namespace(file=str(path)))
+    store.command(argparse.Namespace(file=str(path), dates=""))
 
 
 def mistakes(path: Path, text: str | bytes) -> list[str]:
@@ -79,14 +79,16 @@ def test_a_file_of_members_is_imported_and_every_roster_rebuilt(env, gate, told,
         "m-1,Ada Lovelace,04:A1:B2:C3; dec:0077705924,fr,supervisor,2027-03-01,laser",
         'm-2,"Bob, the builder",04A1B2C3D4E5F6,,,,',
     )
-    store.command(argparse.Namespace(file=str(file)))
+    store.command(argparse.Namespace(file=str(file), dates=""))
     found = served(gate)
     assert [(member.id, member.level, len(member.badges)) for member in found.members] == [("m-1", "supervisor", 2)]
     assert [refusal.id for refusal in found.refusals] == ["m-2"]
     assert len(told) == 1
     # The same file again changes nothing; two members may swap their badges.
-    store.command(argparse.Namespace(file=str(file)))
-    store.command(argparse.Namespace(file=str(write(file, "m-1,Ada,04A1B2C3D4E5F6,,,,", "m-2,Bob,04A1B2C3,,,,laser"))))
+    store.command(argparse.Namespace(file=str(file), dates=""))
+    store.command(
+        argparse.Namespace(file=str(write(file, "m-1,Ada,04A1B2C3D4E5F6,,,,", "m-2,Bob,04A1B2C3,,,,laser")), dates="")
+    )
     carried = Badge.objects.filter(ended_at=None)
     assert dict(carried.values_list("spelling", "member")) == {"04A1B2C3D4E5F6": "m-1", "04A1B2C3": "m-2"}
 
@@ -146,8 +148,8 @@ def test_a_file_of_ids_alone_changes_nobody(ada, file):
 
 def test_a_new_member_in_a_file_without_badges_is_taken_for_a_wrong_id(ada, file):
     assert mistakes(file, "id,name\nm-11,Ada\nzzz,Zoé\n") == [
-        "line 2: id: found no member 'm-11'; did you mean 'm-1'?",
-        "line 3: id: found no member 'zzz'; a new member needs the column 'badges' too",
+        "line 2: id: no member 'm-11'; did you mean 'm-1'?",
+        "line 3: id: no member 'zzz'; a new member also needs the column 'badges'",
     ]
 
 
@@ -172,7 +174,9 @@ def test_every_separator_and_encoding_of_a_spreadsheet_is_read(gate, told, file,
     assert (found["name"], found["badges"], found["machines"]) == ("Zoé", ["04A1B2C3"], ["laser", "saw"])
     notes = capsys.readouterr().err.splitlines()
     assert notes == (
-        [f"note: {file}: it is not UTF-8; it was read as Windows-1252 (Latin-1): see whether the accents are right"]
+        [
+            f"note: {file}: the file is not UTF-8 and was read as Windows-1252 (Latin-1): check that the accents are right"
+        ]
         if encoding == "cp1252"
         else []
     )
@@ -197,7 +201,7 @@ def test_columns_may_be_named_in_french_and_in_capitals(gate, told, file):  # no
     ("raw", "expected"),
     [
         (b"PK\x03\x04rest of a workbook", "cannot be read as a workbook; save it again, or as 'CSV UTF-8'"),
-        (b"id,name\nm-1,\x81\n", "line 2: found bytes that are no text in UTF-8, UTF-16 or Windows-1252"),
+        (b"id,name\nm-1,\x81\n", "line 2: found bytes that are not UTF-8, UTF-16 or Windows-1252 text"),
         (codecs.BOM_UTF16_LE + b"i", "line 1: found bytes"),
         (b'id,name\nm-1,"Ada\n', "line 2: cannot be read as CSV"),
         (b"", "line 1: the column 'id' is missing"),
@@ -217,7 +221,7 @@ def test_every_mistake_is_named_by_its_line_and_nothing_is_imported(env, gate, f
         "m-1,Ada,04A1B2C3,,,,laser",
         "m-2,Bob,04:a1:b2:c3,,,,",
         "m-2,Bob,08A1B2C3,,,,",
-        "m-3,Eve,04A1B2C4,de,boss,01/03/2027,lathe",
+        "m-3,Eve,04A1B2C4,de,boss,March 2027,lathe",
         "m-4,Zoe,12345678901,,,,",
         ",Nobody,,,,,",
         "m-5,short",
@@ -239,23 +243,23 @@ def test_every_mistake_is_named_by_its_line_and_nothing_is_imported(env, gate, f
         ("line 5", "valid_until"),
         ("line 6", "badges"),
         ("line 7", "id"),
-        ("line 8", "found 2 fields, wanted 7, one a column; put a field with a ',' in quotes"),
-        ("line 9", "found 1 field, wanted 7, one a column; put a field with a ',' in quotes"),
+        ("line 8", "found 2 fields, wanted 7, one for each column; put a field that contains a ',' in quotes"),
+        ("line 9", "found 1 field, wanted 7, one for each column; put a field that contains a ',' in quotes"),
     ]
     assert "random UID" in str(caught.value)
     assert "lang: found 'de', wanted one of en, fr" in str(caught.value)
     with pytest.raises(FabgateError):
-        store.command(argparse.Namespace(file=str(file)))
+        store.command(argparse.Namespace(file=str(file), dates=""))
     assert Member.objects.count() == 1
 
 
 def test_wrong_columns_are_named_with_what_was_meant(file):
     others = "name, badges, lang, level, valid_until, machines, email, category, plan, payer, minor, joined_on"
     assert mistakes(file, "machins,name,nom,colour\n") == [
-        "line 1: found the column 'machins'; did you mean 'machines'?",
-        "line 1: the column 'name' is there twice",
-        f"line 1: found the column 'colour'; wanted only id, {others}",
-        f"line 1: the column 'id' is missing; wanted it, and of {others} what is to change",
+        "line 1: unknown column 'machins'; did you mean 'machines'?",
+        "line 1: the column 'name' appears twice",
+        f"line 1: unknown column 'colour'; wanted only id, {others}",
+        f"line 1: the column 'id' is missing; add it, and those of {others} that you want to change",
     ]
 
 
@@ -274,9 +278,9 @@ def test_who_pays_is_a_member_or_on_a_line_of_the_file_and_an_empty_cell_means_t
 
 def test_a_payer_who_is_no_member_is_named_by_line_with_what_to_do(ada, file):
     assert mistakes(file, "id,badges,payer\nm-7,,m-11\nm-8,,ecole-du-rhone\nm-9,,m-8\n") == [
-        "line 2: payer: found no member 'm-11'; did you mean 'm-1'?",
-        "line 3: payer: found no member 'ecole-du-rhone'; wanted a member's id, or write them on a line of their own",
-        "line 4: payer: 'm-8' is no member yet, and their own line cannot be taken",
+        "line 2: payer: no member 'm-11'; did you mean 'm-1'?",
+        "line 3: payer: no member 'ecole-du-rhone'; enter a member's number, or add this person on a line of their own",
+        "line 4: payer: 'm-8' is not a member yet, and the row that would add them has errors",
     ]
 
 
@@ -286,7 +290,7 @@ def test_of_many_ids_that_nobody_has_the_first_are_guessed_at_and_all_are_named(
     said = mistakes(file, "\n".join((names, *(row.format(number) for number in range(100, 140)))))
     assert len(said) == 40
     assert ["did you mean 'm-1'?" in text for text in said] == [True] * 20 + [False] * 20
-    assert all("found no member 'm-1" in text for text in said)
+    assert all("no member 'm-1" in text for text in said)
 
 
 def test_whose_payer_and_whose_badge_hang_on_a_line_that_cannot_be_taken_are_all_left_out(ada, file):
@@ -395,3 +399,15 @@ def test_mistakes_are_told_in_the_order_of_lines_and_not_of_letters(env, gate, f
 def test_a_file_that_is_not_there_is_said_so(file):
     with pytest.raises(UsageError, match="cannot be read"):
         members_file.read(file)
+
+
+def test_the_command_wants_to_know_how_ambiguous_dates_are_meant(ada, file):
+    file.write_text("id,valid_until\nm-1,01/02/2028\n")
+    with pytest.raises(
+        UsageError, match=r"found the date '01/02/2028', wanted .* add --dates day-first or --dates month-first"
+    ):
+        members_file.read(file)
+    for order, day in (("day-first", date(2028, 2, 1)), ("month-first", date(2028, 1, 2))):
+        store.command(argparse.Namespace(file=str(file), dates=order))
+        ada.refresh_from_db()
+        assert ada.valid_until == day

@@ -168,7 +168,7 @@ def test_a_sheet_whose_last_line_was_touched_is_read_and_what_stands_there_is_to
 def test_a_line_that_no_sheet_has_is_refused_before_the_lines_up_to_it_are_counted(line):
     raw = rewritten(workbook(("id",), ("m-1",)), sheet1=("</sheetData>", f'<row r="{line}"/></sheetData>'))
     assert len(raw) < 10_000
-    assert problem(raw) == "found a line beyond 1048576; no sheet has one"
+    assert problem(raw) == "found a line beyond 1048576, more than any sheet has; save the workbook again"
 
 
 @pytest.mark.parametrize("tag", ["<row/>", "<x/>"])
@@ -183,6 +183,6 @@ def test_millions_of_empty_tags_are_refused_unread(tag):
 
 
 def test_a_file_that_only_has_the_name_of_a_workbook_is_refused_as_one():
-    with pytest.raises(UsageError, match=r"people\.XLSX is no spreadsheet file"):
+    with pytest.raises(UsageError, match=r"people\.XLSX is not a spreadsheet file"):
         table.read(b"this is no xlsx at all", "people.XLSX")
     assert table.read(b"id\nm-1\n", "people.csv").rows == [(2, ["m-1"])]

@@ -194,4 +194,4 @@ def test_four_hundred_who_sign_in_at_once_break_nothing_and_stop_neither_gates_n
     busy = [(headers, text) for status, headers, text in found if status == 503]
     assert len(busy) >= 370
     assert all(headers["Retry-After"] == "5" for headers, _ in busy)
-    assert "<h1>Trop de demandes à la fois</h1>" in busy[0][1]
+    assert "<h1>Le collecteur est occupé</h1>" in busy[0][1]

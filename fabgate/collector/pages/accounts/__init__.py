@@ -1,1 +1,1 @@
-"""Who may open the pages?"""
+"""The pages about accounts."""

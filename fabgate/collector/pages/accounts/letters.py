@@ -1,4 +1,4 @@
-"""What is written to somebody to whom a one-time link is sent?"""
+"""The e-mails that carry a one-time link."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fabgate.collector.people.mails import Mail
 
 
 def with_link(link: OneTimeLink, address: str) -> Mail:
-    """Return the mail that carries `address`, which opens `link`; in the language of the account, or else this page's."""
+    """Return the e-mail with `address`, which opens `link`, in the account's language or else that of the page."""
     account = link.account
     assert account is not None
     with translation.override(account.lang or translation.get_language()):
@@ -24,13 +24,14 @@ def with_link(link: OneTimeLink, address: str) -> Mail:
         if link.purpose == OneTimeLink.RESET:
             subject = _("A new password for your account")
             body = _(
-                "Hello %(name)s,\n\nThis link lets you choose a new password for the account %(login)s:\n\n%(link)s\n\nIt"
-                " opens once, and until %(until)s. If you did not ask for it, tell whoever runs the workshop.\n"
+                "Hello %(name)s,\n\nUse this link to choose a new password for the account %(login)s:\n\n%(link)s\n\n"
+                "It works once, until %(until)s. If you did not ask for it, inform the people who run the"
+                " workshop.\n"
             )
         else:
             subject = _("Your account at the workshop")
             body = _(
-                "Hello %(name)s,\n\nThis link lets you choose the password of your account:\n\n%(link)s\n\nIt opens once,"
-                " and until %(until)s. Your name to sign in is %(login)s.\n"
+                "Hello %(name)s,\n\nUse this link to choose the password of your account:\n\n%(link)s\n\nIt works"
+                " once, until %(until)s. Your username is %(login)s.\n"
             )
         return Mail(account.email, subject, body % said)

@@ -1,4 +1,4 @@
-"""Which routes are about accounts, and who may use them? A manager; an auditor reads."""
+"""Routes and rights of accounts: for managers; an auditor may read them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fabgate.collector.pages.roles import Right, reads, writes
 urlpatterns = [
     path("accounts", views.accounts, name="accounts"),
     path("accounts/new", views.new, name="accounts-new"),
-    path("accounts/<int:pk>", views.one, name="accounts-one"),
+    path("accounts/<int:pk>", views.detail, name="accounts-one"),
     path("accounts/<int:pk>/link", views.link, name="accounts-link"),
     path("accounts/<int:pk>/mail", views.mail, name="accounts-mail"),
 ]

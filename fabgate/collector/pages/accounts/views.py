@@ -1,4 +1,4 @@
-"""Who has an account, what may they do, and how is somebody invited, helped back in, or switched off?"""
+"""Accounts: the list, invitations, one-time links, editing, and switching off."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from django.utils.translation import gettext as _
 from fabgate.collector.accounts import manage as house
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import Account, ApiKey, OneTimeLink
-from fabgate.collector.pages import errors, stale_form
+from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.accounts import letters
 from fabgate.collector.pages.accounts.forms import AccountForm, NewAccountForm
-from fabgate.collector.pages.member_field import written
+from fabgate.collector.pages.forms import stale_form
+from fabgate.collector.pages.forms.member_field import member_text
 from fabgate.collector.people import mails
 from fabgate.errors import UsageError
 
 
 def accounts(request: HttpRequest) -> HttpResponse:
-    """List the accounts, those that are switched off at the end."""
+    """List the accounts, those switched off last."""
     rows = Account.objects.select_related("member").order_by("-is_active", "name")
     return render(request, "accounts/list.html", {"accounts": rows})
 
 
 def new(request: HttpRequest) -> HttpResponse:
-    """Make an account; its one-time link is shown in the answer and nowhere else."""
+    """Add an account; its one-time link is shown in this response only."""
     form = NewAccountForm(request.POST if request.method == "POST" else None)
     status = 200 if request.method == "GET" else 400
     if request.method == "POST" and form.is_valid():
@@ -45,7 +46,10 @@ def new(request: HttpRequest) -> HttpResponse:
                     member=typed["member"],
                 )
         except house.Taken:
-            text = _("Somebody has just made an account of this name. Its link was shown to them, once.")
+            text = _(
+                "An account with this name has just been created. Its link was shown once, to the person who"
+                " created it."
+            )
             form.add_error("name", text)
             status = 409
         else:
@@ -54,7 +58,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 def link(request: HttpRequest, pk: int) -> HttpResponse:
-    """Make a one-time link for an account that is there; links made before open nothing more."""
+    """Create a one-time link for an account; earlier links stop working."""
     account = get_object_or_404(Account, pk=pk)
     with transaction.atomic():
         token = house.link_for(account, actor=account_of(request).name)
@@ -62,15 +66,17 @@ def link(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def mail(request: HttpRequest, pk: int) -> HttpResponse:
-    """Send a one-time link that was shown a moment ago to the account's own address."""
+    """E-mail a one-time link that was just shown to the account's address."""
     account = get_object_or_404(Account, pk=pk)
     token = request.POST.get("token", "")
     found = OneTimeLink.open(token)
     if found is None or found.account_id != account.pk:
-        text = _("It was used, or is too old, or a newer one was made. Make another one.")
-        return errors.page(request, 404, _("This link opens nothing any more"), text)
+        text = _("It was used, has expired, or was replaced by a newer one. Create another one.")
+        return errors.page(request, 404, _("This link has expired"), text)
     if not mails.can_send() or not account.email:
-        raise UsageError(_("No mail server is set, or no e-mail address is known. Send the link yourself."))
+        raise UsageError(
+            _("No mail server is configured, or the account has no e-mail address. Send the link yourself.")
+        )
     (problem,) = mails.send([letters.with_link(found, _address(request, token))])
     verb = "account.not-mailed" if problem else "account.mailed"
     audit.record(account_of(request).name, verb, account, reason=problem[:200], after={"email": account.email})
@@ -82,8 +88,8 @@ def mail(request: HttpRequest, pk: int) -> HttpResponse:
     return _with_link(request, account, token, is_sent=not problem)
 
 
-def one(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show an account; change it, or switch it off and on."""
+def detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show and edit an account, or switch it off or on."""
     account = get_object_or_404(Account.objects.select_related("member"), pk=pk)
     if request.method == "POST" and request.POST.get("active") in {"0", "1"}:
         return _switch(request, account, is_active=request.POST["active"] == "1")
@@ -96,16 +102,16 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _saved(request: HttpRequest, account: Account) -> AccountForm | None:
-    """Save what was typed; return the form where it cannot be."""
+    """Save the form; return it where it has errors or conflicts, else None."""
     with transaction.atomic():
-        row = stale_form.held(account)
+        row = stale_form.locked(account)
         form = AccountForm(request.POST, initial=_shown(row))
-        if form.is_overtaken() or not form.is_valid():
+        if form.has_conflicts() or not form.is_valid():
             return form
         with audit.change(account_of(request).name, "account.updated", row):
             for name in ("display_name", "email", "role", "member"):
                 setattr(row, name, form.cleaned_data[name])
-            # Only these: a password that was set meanwhile holds.
+            # Only these fields: the password may have been changed in the meantime.
             row.save(update_fields=["display_name", "email", "role", "member"])
         _keep_a_manager()
     return None
@@ -113,15 +119,13 @@ def _saved(request: HttpRequest, account: Account) -> AccountForm | None:
 
 def _shown(account: Account) -> dict[str, str]:
     shown = {"display_name": account.display_name, "email": account.email, "role": account.role}
-    return {**shown, "member": written(account.member)}
+    return {**shown, "member": member_text(account.member)}
 
 
 def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpResponse:
     actor = account_of(request).name
     with transaction.atomic():
-        account = stale_form.held(
-            account
-        )  # before its keys, as whoever saves it has it: or each would wait for the other
+        account = stale_form.locked(account)  # before its keys, in the same order as _saved: no deadlock
         if is_active:
             with audit.change(actor, "account.activated", account):
                 account.is_active = True
@@ -133,20 +137,20 @@ def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpR
                     house.revoke(key, actor=actor, reason="account.deactivated")
             house.switch_off(account, actor=actor)
         _keep_a_manager()
-    text = _("%(name)s can sign in again.") if is_active else _("%(name)s cannot sign in any more, from now on.")
+    text = _("%(name)s can sign in again.") if is_active else _("%(name)s can no longer sign in.")
     messages.success(request, text % {"name": account})
     return see_other(reverse("accounts-one", args=[account.pk]))
 
 
 def _keep_a_manager() -> None:
-    """Undo what would leave nobody to let people in; called last inside the transaction."""
-    pulse.lock()  # two who take the role from each other: the second looks when the first is done
+    """Raise Conflict where no manager would remain; called last inside the transaction."""
+    pulse.lock()  # serialises two managers who remove each other's role
     if not Account.has_manager():
-        raise errors.Conflict(_("Nobody would be manager any more. Make somebody else manager first."))
+        raise errors.Conflict(_("At least one manager must remain. Make someone else manager first."))
 
 
 def _address(request: HttpRequest, token: str) -> str:
-    # The address of this very request: whoever is told it reaches the collector the way that the manager does.
+    # Built from this request: the invited person reaches the collector by the same address as the manager.
     address = request.build_absolute_uri(reverse("welcome", args=[token]))
     return address.replace("http://", "https://", 1) if settings.ENVIRONMENT.https else address
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from fabgate.collector.models import Machine
-from fabgate.collector.pages.machines.words import lasting
+from fabgate.collector.pages import durations
 
 _USUAL_S: Final = (15 * 60, 30 * 60, 60 * 60)
 _VERB: Final = "extend-"
@@ -21,7 +21,7 @@ def choices(machine: Machine) -> dict[str, str]:
     choices_s = [seconds for seconds in _USUAL_S if seconds < limit_s]
     if limit_s <= _USUAL_S[-1]:
         choices_s.append(limit_s)
-    return {f"{_VERB}{seconds}": lasting(seconds) for seconds in choices_s}
+    return {f"{_VERB}{seconds}": durations.in_words(seconds) for seconds in choices_s}
 
 
 def seconds_of(verb: str) -> int | None:

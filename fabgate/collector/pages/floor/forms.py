@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector.machines import locks
-from fabgate.collector.pages.name_field import LineField
-from fabgate.collector.pages.stale_form import Watched
+from fabgate.collector.pages.forms.line_field import LineField
+from fabgate.collector.pages.forms.stale_form import StaleCheck
 from fabgate.collector.people.blocks import today
 from fabgate.display import LINES, REASONS
 
@@ -23,7 +23,7 @@ OWN: Final = "own"
 IDLE, NOW = "idle", "now"
 
 
-class LockForm(Watched, forms.Form):
+class LockForm(StaleCheck, forms.Form):
     """A lock. By default it waits for the running job; `standing` is the lock that it replaces."""
 
     standing = forms.CharField(label=gettext_lazy("Locked"), disabled=True, required=False, widget=forms.HiddenInput)

@@ -11,13 +11,13 @@ from typing import Final
 from django.utils.html import format_html
 
 from fabgate.collector.models import Account
+from fabgate.collector.pages.events.live_regions import Requested
 from fabgate.collector.pages.floor import actions, presence, recent_commands, recent_refusals, stations
 from fabgate.collector.pages.floor.presence import Person
 from fabgate.collector.pages.floor.recent_commands import SentCommand
 from fabgate.collector.pages.floor.recent_refusals import Refused
 from fabgate.collector.pages.floor.stations import Station
 from fabgate.collector.pages.formatting import STATES
-from fabgate.collector.pages.live_regions import Asked
 
 #: The order of the counts above the machines: states that need attention come first.
 _COUNTED: Final = (
@@ -40,7 +40,7 @@ class Snapshot:
 
     at: datetime
     account: Account
-    asked: Asked
+    asked: Requested
 
     @property
     def is_part(self) -> bool:

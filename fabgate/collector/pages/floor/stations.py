@@ -20,7 +20,7 @@ from fabgate.collector.access import opening_hours
 from fabgate.collector.base import local_times
 from fabgate.collector.machines import locks
 from fabgate.collector.models import Gate, Journal, Machine
-from fabgate.collector.pages import clocks
+from fabgate.collector.pages import durations
 from fabgate.collector.pages.floor import extensions
 from fabgate.collector.pages.formatting import STATES
 from fabgate.collector.people import display_names, reasons
@@ -332,7 +332,7 @@ def _note_health(station: Station, gate: Gate, behind: int) -> None:
         station.notes.append(Note("warn", _("Its badge reader has a fault.")))
     if gate.clock_off_ms is not None:
         text = _("Its gate's clock is off by at least %(span)s.")
-        station.notes.append(Note("warn", text % {"span": clocks.span(gate.clock_off_ms)}))
+        station.notes.append(Note("warn", text % {"span": durations.clock_error(gate.clock_off_ms)}))
     elif not gate.synced:
         station.notes.append(Note("warn", _("Its gate does not know the time.")))
 

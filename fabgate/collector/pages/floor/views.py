@@ -12,24 +12,26 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.machines import locks
 from fabgate.collector.models import Gate, Machine
-from fabgate.collector.pages import errors, live_regions, stale_form
+from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, back_to, see_other
+from fabgate.collector.pages.events import live_regions
 from fabgate.collector.pages.floor import actions, closing_mails, extensions, stations
 from fabgate.collector.pages.floor.forms import LockForm
 from fabgate.collector.pages.floor.snapshot import Snapshot
+from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.people import display_names, mails
 from fabgate.errors import UsageError
 
 
 def floor(request: HttpRequest) -> HttpResponse:
     """Show the machines, the people present, recent refusals and recent commands."""
-    shown = Snapshot(datetime.now(UTC), account_of(request), live_regions.asked(request))
+    shown = Snapshot(datetime.now(UTC), account_of(request), live_regions.requested(request))
     return render(request, "floor/floor.html", {"shown": shown})
 
 
 def kiosk(request: HttpRequest) -> HttpResponse:
     """Show the machines on a big display, without surnames and without buttons."""
-    shown = Snapshot(datetime.now(UTC), account_of(request), live_regions.asked(request))
+    shown = Snapshot(datetime.now(UTC), account_of(request), live_regions.requested(request))
     return render(request, "floor/kiosk.html", {"shown": shown})
 
 
@@ -74,14 +76,14 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
         form = LockForm(initial=_standing(machine))
     elif "look" in request.POST:
         form = LockForm(request.POST, initial=_standing(machine))
-        is_right = not form.is_overtaken() and form.is_valid()
+        is_right = not form.has_conflicts() and form.is_valid()
     else:
         with transaction.atomic():
-            machine = stale_form.held(machine)
+            machine = stale_form.locked(machine)
             if machine.lock is not None and not actions.may_unlock(account_of(request), machine):
                 return _not_yours(request, machine)
             form = LockForm(request.POST, initial=_standing(machine))
-            is_right = not form.is_overtaken() and form.is_valid()
+            is_right = not form.has_conflicts() and form.is_valid()
             if is_right:
                 typed = form.cleaned_data["when"], form.reason, form.day
                 about, gates = locks.set_on(machine, *typed, actor=account_of(request).name)
@@ -91,7 +93,7 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
     used = [station for station in stations.now(datetime.now(UTC)) if station.machine == machine and station.may_be_on]
     shown = {"form": form, "machine": machine, "back": back, "used": used}
     # The page previews while the user types, so an incomplete form is not an error.
-    status = 200 if is_right or live_regions.is_asked_again(request) else form.status
+    status = 200 if is_right or live_regions.is_refresh(request) else form.status
     return render(request, "floor/lock.html", shown, status=status)
 
 
@@ -106,7 +108,7 @@ def unlock(request: HttpRequest, name: str) -> HttpResponse:
         raise errors.Conflict(text % {"machine": machine})
     named = request.POST.get("lock", "")
     with transaction.atomic():
-        machine = stale_form.held(machine)
+        machine = stale_form.locked(machine)
         is_forgotten = actions.is_kept(machine, named)
         if machine.lock is None and not is_forgotten:
             raise errors.Conflict(_("%(machine)s is no longer locked.") % {"machine": machine})

@@ -1,1 +1,1 @@
-"""How are the gates themselves?"""
+"""The pages about gates: their state, journal and commands."""

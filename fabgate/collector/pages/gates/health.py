@@ -1,4 +1,4 @@
-"""How is a gate itself: is it heard, what does it know, what has it written that is not here, what is wrong with it?"""
+"""The health of a gate: connection, roster, journal, clock, reader, and the problems it reports."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.models import Gate, Hole, Journal, Quarantine
-from fabgate.collector.pages import clocks
+from fabgate.collector.pages import durations
 from fabgate.collector.pages.floor.stations import moment
 
-#: A gate asks for its roster every few minutes; one that could not make sure for so long is cut off from the web side.
+#: A gate confirms its roster every few minutes. After this long without, it cannot reach the web process.
 UNSURE_AFTER: Final = timedelta(hours=1)
-#: What a gate's problems begin with, as gate/reports.py calls them; `roster-ahead` is intake/batch.py's.
+#: The key before the colon of a gate's problem (gate/reports.py) -> text; `roster-ahead` is from intake/batch.py.
 PROBLEMS: Final[Mapping[str, Any]] = {
-    "certificate": gettext_lazy("Its certificate for the broker has to be renewed"),
+    "certificate": gettext_lazy("The certificate for the message broker must be renewed"),
     "command": gettext_lazy("A command was refused"),
-    "grace": gettext_lazy("Whoever needs a supervisor cannot begin: their card may not leave its holder"),
-    "idle-off": gettext_lazy("It cannot feel whether its machine runs: standing still switches nothing off"),
-    "journal": gettext_lazy("It cannot keep its records"),
-    "journal-full": gettext_lazy("Its records fill up"),
-    "lock": gettext_lazy("It keeps a lock that its roster does not know"),
-    "reader": gettext_lazy("Its badge reader has a fault"),
-    "roster": gettext_lazy("It did not take its roster"),
-    "roster-ahead": gettext_lazy("It names a roster of days to come, which is not believed"),
-    "roster-members": gettext_lazy("Too many people vanished from its roster: it kept those it knew"),
+    "grace": gettext_lazy("People who need a supervisor cannot start: their card may not leave its holder"),
+    "idle-off": gettext_lazy("No running sensor: the idle switch-off does not work"),
+    "journal": gettext_lazy("The journal cannot be written"),
+    "journal-full": gettext_lazy("The journal is filling up"),
+    "lock": gettext_lazy("The gate holds a lock that its roster does not contain"),
+    "reader": gettext_lazy("The badge reader has a fault"),
+    "roster": gettext_lazy("The roster was refused"),
+    "roster-ahead": gettext_lazy("The gate reports a roster version from the future, which is ignored"),
+    "roster-members": gettext_lazy("Too many members are missing from the new roster: the gate keeps the old one"),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """Something about a gate, with the state that gives its colour and icon."""
+class Check:
+    """One aspect of a gate in words, with the state that gives colour and icon."""
 
     state: str
     text: str
@@ -44,33 +44,38 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A gate in words."""
+    """The health of a gate, in words."""
 
     gate: Gate
-    heard: Said
-    roster: Said
-    records: Said
-    clock: Said
-    reader: Said
-    #: (what is wrong, what the gate says of it)
+    connection: Check
+    roster: Check
+    records: Check
+    clock: Check
+    reader: Check
+    #: (problem, detail that the gate reports)
     problems: list[tuple[str, str]]
     lost: int
     quarantined: int
 
     @property
     def silent_since(self) -> str:
-        """Return when it was heard last; nothing while it is, and where it never was."""
-        return moment(self.gate.seen_at) if self.heard.state != "ok" and self.gate.seen_at else ""
+        """Return when the last report came; empty while the gate is online, and if it never reported."""
+        return moment(self.gate.seen_at) if self.connection.state != "ok" and self.gate.seen_at else ""
 
     @property
-    def is_well(self) -> bool:
-        """Whether nobody needs to look at it."""
-        said = (self.heard, self.roster, self.records, self.clock, self.reader)
-        return all(one.state == "ok" for one in said) and not self.problems and not self.lost and not self.quarantined
+    def is_ok(self) -> bool:
+        """Whether it needs no attention."""
+        checks = (self.connection, self.roster, self.records, self.clock, self.reader)
+        return (
+            all(check.state == "ok" for check in checks)
+            and not self.problems
+            and not self.lost
+            and not self.quarantined
+        )
 
 
 def of(gates: Iterable[Gate], at: datetime) -> list[Health]:
-    """Return how each of `gates` is; asked of the database once for all."""
+    """Return the health of each of `gates`, with one query each for all of them."""
     found = list(gates)
     journals = {journal.gate_id: journal for journal in Journal.newest()}
     lost = dict(
@@ -83,7 +88,7 @@ def of(gates: Iterable[Gate], at: datetime) -> list[Health]:
 
 
 def numbers(first: int, last: int) -> str:
-    """Return entries by their numbers."""
+    """Return a range of entry numbers in words."""
     if first == last:
         return _("entry %(first)d") % {"first": first}
     return _("entries %(first)d to %(last)d") % {"first": first, "last": last}
@@ -93,7 +98,7 @@ def _health(gate: Gate, journal: Journal | None, lost: int, quarantined: int, at
     there = gate.is_heard(at)
     return Health(
         gate=gate,
-        heard=_heard(gate, there=there),
+        connection=_connection(gate, there=there),
         roster=_roster(gate, at, there=there),
         records=_records(journal),
         clock=_clock(gate, there=there),
@@ -104,37 +109,39 @@ def _health(gate: Gate, journal: Journal | None, lost: int, quarantined: int, at
     )
 
 
-def _heard(gate: Gate, *, there: bool) -> Said:
+def _connection(gate: Gate, *, there: bool) -> Check:
     if gate.seen_at is None:
-        return Said("silent", _("Never online"))
+        return Check("silent", _("Never online"))
     if there:
-        return Said("ok", _("Heard"))
-    return Said("silent", _("Offline"))
+        return Check("ok", _("Online"))
+    return Check("silent", _("Offline"))
 
 
-def _roster(gate: Gate, at: datetime, *, there: bool) -> Said:
+def _roster(gate: Gate, at: datetime, *, there: bool) -> Check:
     if not gate.roster_version:
         return (
-            Said("warn", _("No roster: no machine")) if gate.machine_id is None else Said("warn", _("None built yet"))
+            Check("warn", _("No roster: assign a machine"))
+            if gate.machine_id is None
+            else Check("warn", _("Not built yet"))
         )
     if not gate.reported_roster:
-        return Said("warn", _("Not fetched yet"))
+        return Check("warn", _("Not fetched yet"))
     built, has = _built(gate.roster_version), _built(gate.reported_roster)
     if not gate.knows_roster:
-        if has == built:  # within a minute of each other
+        if has == built:  # built within the same minute: show seconds
             versions = (gate.reported_roster, gate.roster_version)
             has, built = (f"{_at(version):%H:%M:%S}" for version in versions)
-        return Said("warn", _("Has that of %(has)s; the newest is of %(built)s") % {"has": has, "built": built})
+        return Check("warn", _("Has the roster of %(has)s; newest: %(built)s") % {"has": has, "built": built})
     sure = gate.roster_confirmed_at
     if there and sure is not None and at - sure > UNSURE_AFTER:
-        return Said("warn", _("The newest, but it could not ask since %(at)s") % {"at": moment(sure)})
+        return Check("warn", _("Up to date, but not confirmed since %(at)s") % {"at": moment(sure)})
     is_todays = _at(gate.roster_version).date() == timezone.localdate()
-    text = _("Has today's (%(built)s)") if is_todays else _("Has the newest (%(built)s)")
-    return Said("ok", text % {"built": built})
+    text = _("Up to date (today %(built)s)") if is_todays else _("Up to date (%(built)s)")
+    return Check("ok", text % {"built": built})
 
 
 def _at(version: int) -> datetime:
-    """Return when a roster was built: its version says so in milliseconds."""
+    """Return when a roster was built: its version is in milliseconds."""
     return timezone.localtime(datetime.fromtimestamp(min(version, 2**42) / 1000, UTC))
 
 
@@ -142,41 +149,43 @@ def _built(version: int) -> str:
     return moment(_at(version))
 
 
-def _records(journal: Journal | None) -> Said:
+def _records(journal: Journal | None) -> Check:
     if journal is None:
-        return Said("silent", _("No entry yet"))
+        return Check("silent", _("No entries yet"))
     behind = journal.head - journal.ack_seq
     if behind > 0:
         text = ngettext("%(n)d entry behind", "%(n)d entries behind", behind)
-        return Said("warn", text % {"n": behind})
-    text = ngettext("%(n)d entry, all here", "%(n)d entries, all here", journal.ack_seq)
-    return Said("ok", text % {"n": journal.ack_seq})
+        return Check("warn", text % {"n": behind})
+    text = ngettext("%(n)d entry, complete", "%(n)d entries, complete", journal.ack_seq)
+    return Check("ok", text % {"n": journal.ack_seq})
 
 
-def _clock(gate: Gate, *, there: bool) -> Said:
+def _clock(gate: Gate, *, there: bool) -> Check:
     if gate.seen_at is None:
-        return Said("silent", _("not known"))
+        return Check("silent", _("not known"))
     if gate.clock_off_ms is not None:
-        ahead, behind = _("At least %(span)s ahead of the collector's"), _("At least %(span)s behind the collector's")
-        return Said("bad", (ahead if gate.clock_off_ms > 0 else behind) % {"span": clocks.span(gate.clock_off_ms)})
+        ahead, behind = _("At least %(span)s ahead of the collector"), _("At least %(span)s behind the collector")
+        return Check(
+            "bad", (ahead if gate.clock_off_ms > 0 else behind) % {"span": durations.clock_error(gate.clock_off_ms)}
+        )
     if gate.synced and not there:
-        return Said("silent", _("Knew the time"))
-    return Said("ok", _("Knows the time")) if gate.synced else Said("warn", _("Does not know the time"))
+        return Check("silent", _("Was set"))
+    return Check("ok", _("Set")) if gate.synced else Check("warn", _("Not set"))
 
 
-def _reader(gate: Gate, *, there: bool) -> Said:
+def _reader(gate: Gate, *, there: bool) -> Check:
     if not gate.reader:
-        return Said("silent", _("not known"))
+        return Check("silent", _("not known"))
     if gate.reader == "ok" and not there:
-        return Said("silent", _("Was well"))
-    return Said("ok", _("Well")) if gate.reader == "ok" else Said("bad", _("Has a fault"))
+        return Check("silent", _("Was OK"))
+    return Check("ok", _("OK")) if gate.reader == "ok" else Check("bad", _("Fault"))
 
 
 def _too_much(gate: Gate, at: datetime) -> list[tuple[str, str]]:
     if not gate.sends_too_much(at):
         return []
     text = _(
-        "It sends more than a gate may, and is heard only now and then. It has a fault, or somebody else uses its account."
+        "The gate sends too many messages, and only some are read. It has a fault, or something else uses its account."
     )
     return [(text, "")]
 
@@ -184,5 +193,5 @@ def _too_much(gate: Gate, at: datetime) -> list[tuple[str, str]]:
 def _problem(text: str) -> tuple[str, str]:
     key, _colon, detail = text.partition(": ")
     if key.startswith("thread-"):
-        return _("A part of it failed and was started again: %(part)s") % {"part": key.removeprefix("thread-")}, detail
+        return _("A component restarted after a failure: %(part)s") % {"part": key.removeprefix("thread-")}, detail
     return str(PROBLEMS.get(key, key)), detail

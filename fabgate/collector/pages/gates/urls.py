@@ -1,4 +1,4 @@
-"""Which routes are about gates, and who may use them?"""
+"""Routes and rights of the pages about gates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fabgate.collector.pages.roles import Right, reads, writes
 
 urlpatterns = [
     path("gates", views.gates, name="gates"),
-    path("gates/<str:name>", views.one, name="gates-one"),
+    path("gates/<str:name>", views.detail, name="gates-one"),
     path("gates/<str:name>/order", views.order, name="gates-order"),
 ]
 RIGHTS: Final = {

@@ -1,4 +1,4 @@
-"""Which gates are there, and how is each of them?"""
+"""The list of gates, and the page of one."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from fabgate.collector.pages.floor import actions, recent_commands
 from fabgate.collector.pages.floor.stations import forgotten_locks
 from fabgate.collector.pages.gates import broker, health
 
-#: So many boots, orders and broken messages are shown of a gate; the newest.
+#: How many boots, commands and quarantined messages of a gate are shown, newest first.
 MOST: Final = 10
 _VERBS: Final = ("identify", "fetch-roster", "clear-fault")
 
 
 def gates(request: HttpRequest) -> HttpResponse:
-    """List the gates; those that somebody should look at stand first."""
+    """List the gates, those with problems first."""
     at = datetime.now(UTC)
     found = health.of(Gate.objects.select_related("machine").order_by("name"), at)
-    found.sort(key=lambda one: one.is_well)
-    shown = {"found": found, "well": sum(one.is_well for one in found), "certificate": broker.certificate(at)}
+    found.sort(key=lambda one: one.is_ok)
+    shown = {"found": found, "well": sum(one.is_ok for one in found), "certificate": broker.certificate(at)}
     return render(request, "gates/list.html", shown)
 
 
-def one(request: HttpRequest, name: str) -> HttpResponse:
-    """Show one gate: what it says of itself, and how complete its records are."""
+def detail(request: HttpRequest, name: str) -> HttpResponse:
+    """Show a gate: its state, and how complete its journal is."""
     at = datetime.now(UTC)
     gate = get_object_or_404(Gate.objects.select_related("machine"), name=name)
     rows = list(gate.journals.order_by("-id"))
@@ -55,7 +55,7 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def order(request: HttpRequest, name: str) -> HttpResponse:
-    """Let a gate show where it is, fetch its roster, or try its reader again."""
+    """Send a gate a command: identify, fetch its roster, or reset its reader."""
     verb = actions.requested_verb(request, *_VERBS)
     gate = get_object_or_404(Gate.objects.select_related("machine"), name=name)
     actions.send_command(request, gate, verb)
@@ -73,7 +73,7 @@ def _hole(hole: Hole) -> dict[str, Any]:
 
 
 def _awaited(rows: list[Journal]) -> list[dict[str, Any]]:
-    """Return the gaps that later entries show, and what the gate says it has written beyond them."""
+    """Return the gaps before later entries, and entries that the gate has written but not delivered."""
     found = completeness.awaited(rows)
     return [
         {"numbers": health.numbers(first, end), "journal": journal.name}

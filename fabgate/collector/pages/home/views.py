@@ -17,7 +17,7 @@ from fabgate.errors import UsageError
 
 def home(request: HttpRequest) -> HttpResponse:
     """Redirect to the first page of the account's role."""
-    return see_other(reverse(layout.first_way(account_of(request).role)))
+    return see_other(reverse(layout.first_route(account_of(request).role)))
 
 
 def theme(request: HttpRequest) -> HttpResponse:

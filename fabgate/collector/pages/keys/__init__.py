@@ -1,1 +1,1 @@
-"""Which programs may ask for what?"""
+"""The pages about API keys."""

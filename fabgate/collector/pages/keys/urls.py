@@ -1,4 +1,4 @@
-"""Which routes are about the keys of programs, and who may use them? A manager; an auditor reads."""
+"""Routes and rights of API keys: for managers; an auditor may read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which programs have a key, what may they ask, and until when? A key is shown once, when it is made."""
+"""API keys: the list, creating one, which is shown once, and revoking one."""
 
 from __future__ import annotations
 
@@ -22,40 +22,40 @@ from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import ApiKey
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, see_other
-from fabgate.collector.pages.name_field import LineField
+from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.errors import UsageError
 
-#: What each scope lets a program do.
+#: Scope -> label.
 SCOPES: Final = {sessions.SESSIONS_READ: gettext_lazy("Read sessions and their corrections, with names")}
-#: Days; nothing lasts for ever by itself.
+#: Validity in days -> label; the default is not "until it is revoked".
 LASTS: Final = [
     ("90", gettext_lazy("three months")),
     ("365", gettext_lazy("a year")),
     ("1095", gettext_lazy("three years")),
-    ("", gettext_lazy("until somebody revokes it")),
+    ("", gettext_lazy("until it is revoked")),
 ]
 
 
 class KeyForm(forms.Form):
-    """A key that is not there yet."""
+    """A new key."""
 
     name = LineField(
-        label=gettext_lazy("For which program?"),
+        label=gettext_lazy("Program name"),
         max_length=120,
-        help_text=gettext_lazy("Such as “Invoices (Dolibarr)”: so that everybody knows whom it belongs to."),
+        help_text=gettext_lazy("Such as “Invoices (Dolibarr)”, so that everyone knows which program uses it."),
         widget=forms.TextInput({"autocomplete": "off"}),
     )
     scopes = forms.MultipleChoiceField(
-        label=gettext_lazy("It may"),
+        label=gettext_lazy("Permissions"),
         choices=list(SCOPES.items()),
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": gettext_lazy("Choose what it may do.")},
+        error_messages={"required": gettext_lazy("Choose at least one permission.")},
     )
-    lasts = forms.ChoiceField(label=gettext_lazy("It works for"), choices=LASTS, required=False, initial="365")
+    lasts = forms.ChoiceField(label=gettext_lazy("Valid for"), choices=LASTS, required=False, initial="365")
 
 
 def keys(request: HttpRequest) -> HttpResponse:
-    """List the keys; make one, whose token is shown in the answer and nowhere else."""
+    """List the keys; create one, whose token is shown in this response only."""
     form = KeyForm(request.POST if request.method == "POST" else None, initial={"scopes": list(SCOPES)})
     shown: dict[str, Any] = {"form": form}
     status = 200 if request.method == "GET" else 400
@@ -66,7 +66,8 @@ def keys(request: HttpRequest) -> HttpResponse:
             status = 200
         else:
             text = _(
-                "A key of this name works already; it was shown when it was made. Revoke it, or choose another name."
+                "An active key with this name exists already; it was shown when it was created. Revoke it, or"
+                " choose another name."
             )
             form.add_error("name", text)
             status = 409
@@ -78,22 +79,22 @@ _LIVING: Final = F("revoked_at").asc(nulls_first=True)
 
 
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
-    """Let a key open nothing any more, from now on."""
+    """Revoke a key."""
     key = get_object_or_404(ApiKey, pk=pk)
     try:
         manage.revoke(key, actor=account_of(request).name)
     except UsageError:
-        raise errors.Conflict(_("This key was revoked already.")) from None
-    messages.success(request, _("“%(name)s” opens nothing any more.") % {"name": key.name})
+        raise errors.Conflict(_("This key has already been revoked.")) from None
+    messages.success(request, _("The key “%(name)s” no longer works.") % {"name": key.name})
     return see_other(reverse("accounts-keys"))
 
 
 def _make(request: HttpRequest, typed: dict[str, Any]) -> tuple[ApiKey, str] | None:
-    """Make a key; None where one of its name works: people tell them apart by it, and a form may be sent twice."""
+    """Create a key; None where an active one has the same name, for example because the form was sent twice."""
     account = account_of(request)
     expires_at = timezone.now() + timedelta(days=int(typed["lasts"])) if typed["lasts"] else None
     with transaction.atomic():
-        pulse.lock()  # whoever sends the same at once looks when this is done
+        pulse.lock()  # serialises two requests for the same name
         if ApiKey.living().filter(name=typed["name"]).exists():
             return None
         key, token = ApiKey.make(typed["name"], typed["scopes"], made_by=account, expires_at=expires_at)

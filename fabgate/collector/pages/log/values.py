@@ -19,7 +19,7 @@ from fabgate.collector.pages.keys.views import SCOPES
 from fabgate.collector.pages.log import fields
 from fabgate.collector.pages.log.labels import VERBS, value
 from fabgate.collector.pages.machines import words as rule_words
-from fabgate.collector.pages.people import words as people_words
+from fabgate.collector.pages.people import labels as people_words
 from fabgate.collector.pages.use import labels as session_labels
 from fabgate.collector.pages.use import periods
 from fabgate.collector.pages.use.reports.usage import GROUPS
@@ -176,7 +176,7 @@ def _rules(before: dict[str, Any], after: dict[str, Any], *, is_new: bool) -> It
     """Yield the changed rules; of a new machine, those that matter."""
     was, now = (msgspec.convert(found, wire.MachineRules) for found in (before, after))
     for name, label in rule_words.RULES.items():
-        if is_new and name not in rule_words.telling(now):
+        if is_new and name not in rule_words.relevant_rules(now):
             continue
         if is_new or getattr(was, name) != getattr(now, name):
             old = "" if is_new else rule_words.rule(name, getattr(was, name))

@@ -1,4 +1,4 @@
-"""When is the workshop open, and when is a day unlike the others? The team says it here; gates hear it in rosters."""
+"""The calendar: weekly opening hours and special days. Gates receive them in rosters."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ FormT = TypeVar("FormT", WeeklyForm, SpecialForm)
 
 
 def calendar(request: HttpRequest) -> HttpResponse:
-    """Show the hours of the week, the days to come that are unlike the others, and what follows for the next days."""
+    """Show weekly hours, coming special days, and the resulting hours of the next days."""
     scope = request.GET.get("for", "")
     return _page(request, WeeklyForm(initial={"scope": scope}), SpecialForm(initial={"scope": scope}))
 
 
 def weekly(request: HttpRequest) -> HttpResponse:
-    """Add hours of every week."""
+    """Add weekly hours."""
     form = WeeklyForm(request.POST)
     if not form.is_valid():
         return _page(request, form, SpecialForm())
@@ -48,7 +48,7 @@ def weekly(request: HttpRequest) -> HttpResponse:
 
 
 def special(request: HttpRequest) -> HttpResponse:
-    """Add a day that is closed, or has other hours."""
+    """Add a special day."""
     form = SpecialForm(request.POST)
     if not form.is_valid():
         return _page(request, WeeklyForm(), form)
@@ -58,7 +58,7 @@ def special(request: HttpRequest) -> HttpResponse:
 
 
 def tonight(request: HttpRequest) -> HttpResponse:
-    """Keep the workshop open late tonight: today's hours, the last of them longer; until 06:00 those of the day before."""
+    """Extend the last of today's hours; until 06:00, those of the day before."""
     now = _now()
     with _one_by_one():
         found = opening_hours.Calendar(now.date())
@@ -66,12 +66,12 @@ def tonight(request: HttpRequest) -> HttpResponse:
         rows = SpecialDay.objects.filter(day=day, machine=None, category="").select_for_update(no_key=True)
         set_before = list(rows)
         form = TonightForm(request.POST, hours=week.tonight_in_words(found, now))
-        if not form.is_overtaken() and form.is_valid() and found.spans(None, day) is None:
-            form.add_error("to", _("No hours are set: the workshop is open always, tonight too."))
+        if not form.has_conflicts() and form.is_valid() and found.spans(None, day) is None:
+            form.add_error("to", _("No opening hours are set: the workshop is always open."))
         hours = opening_hours.until_tonight(found, now, form.cleaned_data["to"]) if form.is_valid() else []
         if hours and (wrong := _not_late(day, hours[-1], now) or _shortens(found, day, hours)):
             form.add_error("to", wrong)
-        if is_right := not form.overtaken and form.is_valid():
+        if is_right := not form.conflicts and form.is_valid():
             for row in set_before:
                 _take_out(request, row)
             note = _("Open late tonight")
@@ -80,7 +80,7 @@ def tonight(request: HttpRequest) -> HttpResponse:
 
 
 def remove(request: HttpRequest) -> HttpResponse:
-    """Take hours or a special day out again; the log keeps them."""
+    """Remove hours or a special day; the log keeps them."""
     pk = request.POST.get("pk", "")
     model: type[Opening | SpecialDay] | None = _KINDS.get(request.POST.get("kind", ""))
     with _one_by_one():
@@ -88,57 +88,61 @@ def remove(request: HttpRequest) -> HttpResponse:
         if model is not None and pk.isascii() and pk.isdigit() and len(pk) < 18:
             row = model.objects.filter(pk=int(pk)).select_for_update(no_key=True).first()
         if row is None:
-            raise errors.Conflict(_("It is gone already: somebody else was faster."))
+            raise errors.Conflict(_("Someone else has already removed this."))
         change = _take_out(request, row)
         gates = _rebuilt(change)
     return _told(request, gates)
 
 
-#: What a form calls them.
+#: The name in the form -> model.
 _KINDS: Final[Mapping[str, type[Opening | SpecialDay]]] = {"weekly": Opening, "special": SpecialDay}
 
 
 def _now() -> datetime:
-    """Return the time it is where the site is."""
+    """Return the current time in the site's zone."""
     return datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
 
 
 def _not_late(day: date, hours: tuple[time, time], now: datetime) -> str:
-    """Return why hours are none that are open late tonight; empty where they are."""
+    """Return an error where hours do not extend tonight; empty otherwise."""
     if (
         opening_hours.is_small_hour(now)
         and day == now.date()
         and opening_hours.span(*hours)[1] > opening_hours.NIGHT_MIN
     ):
-        return _("It is night, after a day without hours. Choose a time from now until 06:00, or add a day.")
+        return _(
+            "It is night, and the day before has no hours. Choose a time from now until 06:00, or add a special day."
+        )
     if opening_hours.is_unclear(*hours):
-        text = _("It would begin at %(time)s too. Choose a later time; one after midnight is on the next day.")
+        text = _("It would also begin at %(time)s. Choose a later time; a time after midnight is on the next day.")
         return text % {"time": time_format(hours[0], "H:i")}
     if opening_hours.ends_tomorrow(*hours):
         text = _("That would be until %(time)s tomorrow. Choose a later time today, or one until 06:00 in the night.")
         return text % {"time": time_format(hours[1], "H:i")}
     if opening_hours.is_over(day, *hours, now):
-        text = _("It is %(time)s already: this would close the workshop. Choose a later time, also after midnight.")
+        text = _(
+            "It is already %(time)s: this would close the workshop. Choose a later time; it may be after midnight."
+        )
         return text % {"time": time_format(now, "H:i")}
     return ""
 
 
 def _shortens(calendar: opening_hours.Calendar, day: date, hours: Iterable[tuple[time, time]]) -> str:
-    """Return why hours would close the workshop earlier than it closes anyway; empty where they do not.
+    """Return an error where hours would close the workshop earlier than now; empty otherwise.
 
-    They may be shorter than what was set for this day, if not than the usual hours: a time that was mistyped is put right.
+    They may be shorter than the hours set for this day, but not than the usual ones: so a mistyped time can be corrected.
     """
     late = [opening_hours.span(*one) for one in hours]
     usual, set_now = calendar.usual(None, day.isoweekday()), calendar.spans(None, day)
     if any(one is not None and opening_hours.covers(one, late) for one in (usual, set_now)):
         return ""
     ends = opening_hours.clock(max(end for _start, end in set_now or []))
-    text = _("It is open until %(time)s anyway. Choose a later time. To close earlier, add a day instead.")
+    text = _("The workshop is already open until %(time)s. Choose a later time. To close earlier, add a special day.")
     return text % {"time": ends}
 
 
 def _added(request: HttpRequest, row: Opening | SpecialDay) -> HttpResponse | None:
-    """Add a row, and tell the gates; None where it is there already."""
+    """Add a row and update the gates; None where the row exists already."""
     with _one_by_one():
         same = {name: getattr(row, name) for name in audit.fields_of(type(row)) if name != "id"}
         if type(row).objects.filter(**same).exists():
@@ -149,14 +153,14 @@ def _added(request: HttpRequest, row: Opening | SpecialDay) -> HttpResponse | No
 
 @contextmanager
 def _one_by_one() -> Iterator[None]:
-    """Let whoever sends the same at once look when this one is done; gates' entries wait for the end of it only."""
+    """Serialise changes of hours, so that the same form sent twice sees its first copy. Ingest waits only for the end."""
     with transaction.atomic(), pulse.deferred():
         pulse.lock_hours()
         yield
 
 
 def _set_already(form: FormT) -> FormT:
-    form.add_error("scope", _("This is set already: by somebody else a moment ago, or it was sent twice."))
+    form.add_error("scope", _("This is already set, by someone else or because the form was sent twice."))
     return form
 
 
@@ -170,7 +174,7 @@ def _add(request: HttpRequest, rows: Iterable[Opening | SpecialDay]) -> list[Any
 
 def _take_out(request: HttpRequest, row: Opening | SpecialDay) -> Change:
     with audit.change(account_of(request).name, "hours.removed", row) as change:
-        type(row).objects.filter(pk=row.pk).delete()  # the object itself keeps its id, for the log
+        type(row).objects.filter(pk=row.pk).delete()  # unlike row.delete(), this keeps the id for the log
     return change
 
 
@@ -183,11 +187,14 @@ def _rebuilt(change: Change) -> list[Any]:
 
 def _told(request: HttpRequest, gates: list[Any]) -> HttpResponse:
     if gates and not roster.announce(gates, timeout_s=roster.PAGE_S):
-        messages.warning(request, _("Saved. The broker does not answer: the gates hear of it when they ask next."))
+        messages.warning(
+            request,
+            _("Saved. The message broker is offline; the gates will be updated when they next fetch their roster."),
+        )
     elif gates:
-        messages.success(request, _("Saved. The gates are told now."))
+        messages.success(request, _("Saved. The gates are being updated."))
     else:
-        messages.success(request, _("Saved. It touches no gate within the next seven days."))
+        messages.success(request, _("Saved. No gate is affected within the next seven days."))
     return see_other(reverse("machines-calendar"))
 
 
@@ -231,7 +238,7 @@ def _page(
         "tonight": tonight_form,
         "known": gates_informed.by(newest) if newest is not None and newest.rosters else None,
     }
-    if tonight_form.overtaken:
+    if tonight_form.conflicts:
         status = 409
     elif not any(form.is_bound for form in forms):
         status = 200
@@ -243,7 +250,7 @@ def _scope(row: Opening | SpecialDay) -> Any:
 
 
 def _days(days: list[int]) -> str:
-    """Return weekdays as people write them: Mon to Fri, Sun."""
+    """Return weekdays with ranges, such as Mon-Fri and Sun."""
     found: list[list[int]] = []
     for day in days:
         if found and day == found[-1][-1] + 1:

@@ -1,4 +1,4 @@
-"""What is typed to say when the workshop is open?"""
+"""Forms for opening hours and special days."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from fabgate.collector.access import opening_hours
 from fabgate.collector.models import Machine
 from fabgate.collector.models.calendar import WEEK
+from fabgate.collector.pages.forms.line_field import LineField
+from fabgate.collector.pages.forms.stale_form import StaleCheck
 from fabgate.collector.pages.machines import views
-from fabgate.collector.pages.name_field import LineField
-from fabgate.collector.pages.stale_form import Watched
 from fabgate.collector.people.blocks import today
 
 _TIME: Final = forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
-_WRONG_TIME: Final = {"invalid": gettext_lazy("Write a time such as 18:30.")}
+_WRONG_TIME: Final = {"invalid": gettext_lazy("Enter a time such as 18:30.")}
 
 
 class ScopeForm(forms.Form):
-    """For which machines hours are meant."""
+    """The machines for which hours apply."""
 
     scope = forms.ChoiceField(label=pgettext_lazy("which machines", "For"), required=False)
 
@@ -35,7 +35,7 @@ class ScopeForm(forms.Form):
         field.choices = scopes()
 
     def meant(self) -> dict[str, Any]:
-        """Return the machine or the category, as a row keeps them."""
+        """Return machine and category as columns of a row."""
         kind, _colon, name = self.cleaned_data["scope"].partition(":")
         if kind == "machine":
             return {"machine": Machine.objects.get(name=name), "category": ""}
@@ -43,10 +43,10 @@ class ScopeForm(forms.Form):
 
 
 class WeeklyForm(ScopeForm):
-    """Hours of every week."""
+    """Weekly hours."""
 
     days = forms.TypedMultipleChoiceField(
-        label=gettext_lazy("On these days"),
+        label=gettext_lazy("Days of the week"),
         coerce=int,
         choices=[(day, WEEKDAYS[day - 1]) for day in WEEK],
         widget=forms.CheckboxSelectMultiple,
@@ -61,20 +61,20 @@ class WeeklyForm(ScopeForm):
     )
 
     def clean(self) -> dict[str, Any]:
-        """Refuse hours that end as they begin."""
+        """Refuse equal start and end."""
         cleaned = super().clean() or self.cleaned_data
         _refuse_no_hours(self, cleaned)
         return cleaned
 
 
 class SpecialForm(ScopeForm):
-    """A day that is closed, or has other hours."""
+    """A special day: closed, or with other hours."""
 
     day = forms.DateField(
         label=gettext_lazy("Day"),
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         input_formats=["%Y-%m-%d"],
-        error_messages={"invalid": gettext_lazy("Write the day as year-month-day, such as 2027-05-01.")},
+        error_messages={"invalid": gettext_lazy("Enter the day as year-month-day, such as 2027-05-01.")},
     )
     start = forms.TimeField(label=gettext_lazy("Open from"), required=False, widget=_TIME, error_messages=_WRONG_TIME)
     to = forms.TimeField(
@@ -82,30 +82,32 @@ class SpecialForm(ScopeForm):
         required=False,
         widget=_TIME,
         error_messages=_WRONG_TIME,
-        help_text=gettext_lazy("Leave both empty: closed all day. What is open in the night before ends when it says."),
+        help_text=gettext_lazy(
+            "Leave both empty to close all day. Hours that began the evening before still end as set."
+        ),
     )
-    note = LineField(label=gettext_lazy("Why (people read it)"), required=False, max_length=120)
+    note = LineField(label=gettext_lazy("Reason (shown to members)"), required=False, max_length=120)
 
     def clean_day(self) -> date:
-        """Refuse a day that is past."""
+        """Refuse a day that has passed."""
         day: date = self.cleaned_data["day"]
         if day < today():
-            raise forms.ValidationError(_("That day is past. Choose today or a later one."))
+            raise forms.ValidationError(_("This day has passed. Choose today or a later one."))
         return day
 
     def clean(self) -> dict[str, Any]:
-        """Want both ends of the hours, or none."""
+        """Refuse one time without the other."""
         cleaned = super().clean() or self.cleaned_data
         ends = {name: cleaned.get(name) for name in ("start", "to")}
         if not self.errors and (ends["start"] is None) != (ends["to"] is None):
             missing = "start" if ends["start"] is None else "to"
-            self.add_error(missing, _("Give both times, or neither for a day that is closed."))
+            self.add_error(missing, _("Enter both times, or neither to close for the day."))
         _refuse_no_hours(self, cleaned)
         return cleaned
 
 
-class TonightForm(Watched, forms.Form):
-    """Until when the whole workshop is open tonight; it takes the place of the hours that were set for today."""
+class TonightForm(StaleCheck, forms.Form):
+    """The closing time of the whole workshop tonight; it replaces today's hours."""
 
     hours = forms.CharField(
         label=gettext_lazy("Today's hours"), disabled=True, required=False, widget=forms.HiddenInput
@@ -117,14 +119,14 @@ class TonightForm(Watched, forms.Form):
 
 
 def _refuse_no_hours(form: forms.Form, cleaned: dict[str, Any]) -> None:
-    """Refuse 09:00 to 09:00, which could be nothing or a day."""
+    """Refuse 09:00 to 09:00, which could mean no time or a whole day."""
     start, to = cleaned.get("start"), cleaned.get("to")
     if start is not None and to is not None and opening_hours.is_unclear(start, to):
-        form.add_error("to", _("It would end when it begins. For the whole day write 00:00 to 00:00."))
+        form.add_error("to", _("Start and end are the same. For the whole day enter 00:00 to 00:00."))
 
 
 def scopes() -> list[tuple[str, str]]:
-    """Return everything that can have hours of its own."""
+    """Return the choices: the workshop, categories and machines."""
     machines = Machine.objects.filter(retired_at=None).order_by("title", "name")
     return [
         ("", _("The whole workshop")),

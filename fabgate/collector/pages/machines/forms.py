@@ -1,7 +1,7 @@
-"""What is typed to describe a machine, and to say how it behaves?
+"""Forms for machines: title and category, rules, trainings, gates.
 
-The rules are judged by the very code by which a gate judges a roster (wire.machine_mistakes): what is saved here, no
-gate refuses. People type minutes where a roster has seconds.
+Rules are validated by the code with which a gate validates a roster (wire.machine_mistakes), so that no gate refuses what
+is saved here. Forms use minutes where a roster has seconds.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from fabgate import wire
 from fabgate.collector.machines import presets
 from fabgate.collector.machines.enrol_gate import RESERVED_MACHINES
 from fabgate.collector.models import Gate, Machine, Training
+from fabgate.collector.pages import durations
+from fabgate.collector.pages.forms.line_field import LineField
+from fabgate.collector.pages.forms.stale_form import StaleCheck
 from fabgate.collector.pages.machines import words
-from fabgate.collector.pages.name_field import LineField
-from fabgate.collector.pages.stale_form import Watched
 from fabgate.errors import UsageError
 
 _MINUTES: Final = ("limit_s", "max_s", "idle_off_s", "finish_max_s")
@@ -32,49 +33,51 @@ _YES_NO: Final = ("handover", "sponsor", "attended")
 _MOMENT: Final = "%Y-%m-%dT%H:%M"
 
 _HELP: Final[Mapping[str, Any]] = {
-    "limit_s": gettext_lazy("In minutes. A tap on the badge extends it."),
-    "max_s": gettext_lazy("In minutes. Not even a tap extends it beyond this."),
-    "idle_off_s": gettext_lazy("In minutes; empty: never. The gate must be able to feel whether the machine runs."),
-    "warn_s": gettext_lazy(
-        "In seconds: it blinks and beeps for so long, but never for more than a quarter of the limit, or of idling."
+    "limit_s": gettext_lazy("In minutes. A tap extends it."),
+    "max_s": gettext_lazy("In minutes. A tap cannot extend it beyond this."),
+    "idle_off_s": gettext_lazy(
+        "In minutes. Leave empty for never. The gate needs a sensor that shows whether the machine is running."
     ),
-    "grace_s": gettext_lazy("In seconds. Only where the card stays in its holder."),
-    "finish_max_s": gettext_lazy("In minutes; then the power goes off all the same."),
+    "warn_s": gettext_lazy(
+        "In seconds: the panel blinks and beeps for this long, but for at most a quarter of the time"
+        " limit or idle time."
+    ),
+    "grace_s": gettext_lazy("In seconds. Only in the mode where the card stays in its holder."),
+    "finish_max_s": gettext_lazy("In minutes; after that the power is cut."),
     "run_on_s": gettext_lazy("In seconds, for a fan or a pump."),
-    "warm_up_s": gettext_lazy("In seconds after switching on, in which standing still does not count."),
-    "handover": gettext_lazy("The next member taps, and the machine goes on running under their name."),
+    "warm_up_s": gettext_lazy("In seconds after power on; idle time does not count during warm-up."),
+    "handover": gettext_lazy("The next member taps, and the machine keeps running under their name."),
     "sponsor": gettext_lazy("An unknown badge, then a supervisor's within 30 seconds."),
-    "attended": gettext_lazy("Two such machines at once on one badge are looked into; a 3D printer at night is not."),
+    "attended": gettext_lazy("Two attended machines in use on one badge are reviewed; a 3D printer overnight is not."),
     "on_stale": gettext_lazy("After seven days without the collector."),
     "observe_until": gettext_lazy(
-        "Until then every known member is let in, including blocked people and minors without a supervisor. What would"
-        " have been a refusal is recorded."
+        "Until then every known member has access, including blocked people and minors without a"
+        " supervisor. Would-be refusals are recorded."
     ),
     "price_hint": gettext_lazy("Such as 0.20 €/min."),
 }
-#: What is said where the gates' own code finds a rule wrong.
+#: Errors for rules that wire.machine_mistakes refuses.
 _WRONG: Final[Mapping[str, Any]] = {
-    "max_s": gettext_lazy("Must be as long as the time limit or longer, and at most 31 days."),
-    "limit_s": gettext_lazy("Must be longer than nothing, and at most 31 days: power always has a deadline."),
-    "idle_off_s": gettext_lazy("Must be longer than nothing, and at most 31 days. Leave it empty for: never."),
+    "max_s": gettext_lazy("Must be at least the time limit, and at most 31 days."),
+    "limit_s": gettext_lazy("Must be more than 0 and at most 31 days: power always has a deadline."),
+    "idle_off_s": gettext_lazy("Must be more than 0 and at most 31 days. Leave empty for never."),
     "finish_max_s": gettext_lazy("Must be 0 or more, and at most 31 days."),
 }
 
 _WITHOUT_GRACE: Final = gettext_lazy(
-    "Must be 1 or more, or nobody can begin who needs a supervisor: their card has to leave its holder for the"
-    " supervisor's."
+    "Must be 1 or more: people who need a supervisor must remove their card so that the supervisor can tap."
 )
 
 
-class AboutForm(Watched, forms.Form):
-    """What people call a machine, and where lists put it."""
+class AboutForm(StaleCheck, forms.Form):
+    """A machine's title, category and note."""
 
     title = LineField(label=gettext_lazy("Title"), max_length=120, required=False)
     category = LineField(
         label=gettext_lazy("Category"),
         max_length=60,
         required=False,
-        help_text=gettext_lazy("Such as wood or metal: lists go by it, and it can have opening hours of its own."),
+        help_text=gettext_lazy("Such as wood or metal. Used to sort lists; a category can have its own opening hours."),
         widget=forms.TextInput(attrs={"list": "categories"}),
     )
     note = forms.CharField(
@@ -82,47 +85,47 @@ class AboutForm(Watched, forms.Form):
         max_length=2000,
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=gettext_lazy("For the team: where the manual is, what to oil."),
+        help_text=gettext_lazy("For the team: for example where the manual is, or what to oil."),
     )
 
 
 class NewMachineForm(AboutForm):
-    """A machine that is not there yet."""
+    """A new machine."""
 
     name = forms.CharField(
         label=gettext_lazy("Name"),
         max_length=63,
-        help_text=gettext_lazy("Short and for good, such as bandsaw or laser-2: small letters, digits and -"),
+        help_text=gettext_lazy("Short and permanent, such as bandsaw or laser-2: lowercase letters, digits and -"),
         widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}),
     )
     preset = forms.ChoiceField(
         label=gettext_lazy("What kind of machine?"),
         choices=[*presets.TITLES.items()],
         widget=forms.RadioSelect,
-        help_text=gettext_lazy("Sets how it behaves. Everything can be changed afterwards."),
+        help_text=gettext_lazy("Sets all rules. You can change each of them later."),
     )
     field_order = ("name", "title", "category", "preset", "note")
 
     def clean_name(self) -> str:
-        """Refuse what cannot be a name, and one that is taken."""
+        """Refuse an invalid or taken name."""
         name = str(self.cleaned_data["name"]).strip()
         try:
             wire.check_name(name, what="machine")
         except UsageError:
             raise forms.ValidationError(
-                _("Use small letters, digits and -, and begin and end with a letter or digit.")
+                _("Use lowercase letters, digits and -, and begin and end with a letter or digit.")
             ) from None
         if name in RESERVED_MACHINES:
-            raise forms.ValidationError(_("This word is taken by a page. Choose another name."))
+            raise forms.ValidationError(_("This name is reserved. Choose another one."))
         if Machine.objects.filter(name=name).exists():
-            raise forms.ValidationError(_("There is a machine of this name already."))
+            raise forms.ValidationError(_("A machine with this name already exists."))
         return name
 
 
-class RulesForm(Watched, forms.Form):
-    """Every rule of a machine. After it was found valid, `rules` are what the machine keeps.
+class RulesForm(StaleCheck, forms.Form):
+    """Every rule of a machine. `rules` are those to store, once the form is valid.
 
-    `may_open`: whether who sends it may open the machine to everybody, or for longer (docs/decisions/0068).
+    `may_open`: whether the account may open the machine to all members, or for longer (docs/decisions/0068).
     """
 
     rules: dict[str, Any]
@@ -135,28 +138,28 @@ class RulesForm(Watched, forms.Form):
             self.fields[name] = _field(name)
 
     def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
-        """Return the fields as they belong together."""
+        """Return the fields in groups."""
         return [(str(title), [self[name] for name in names]) for title, names in _GROUPS]
 
     def clean(self) -> dict[str, Any]:
-        """Ask the gates' own code what is wrong."""
+        """Validate the rules as gates do."""
         cleaned = super().clean() or self.cleaned_data
         if self.errors:
             return cleaned
         found = {name: _kept(name, value) for name, value in cleaned.items()}
         if not self.fields["observe_until"].has_changed(self["observe_until"].initial, self["observe_until"].data):
-            found["observe_until"] = self._machine.rules.get("observe_until")  # with its zone, as it was written
+            found["observe_until"] = self._machine.rules.get("observe_until")  # unchanged, with its time zone
         elif not self._may_open and self._opens_for_longer(cleaned["observe_until"]):
-            text = _("Only a manager opens a machine to everybody, or for longer. Choose an earlier time, or none.")
+            text = _("Only a manager may open a machine to everyone, or for longer. Choose an earlier time, or none.")
             self.add_error("observe_until", text)
         would_be = msgspec.convert(found, wire.MachineRules)
         for field in dict.fromkeys(mistake.partition(":")[0] for mistake in wire.machine_mistakes(would_be)):
-            self.add_error(field, str(_WRONG.get(field, _("This cannot be."))))
+            self.add_error(field, str(_WRONG.get(field, _("This value is not possible."))))
         for name in wire.warning_mistakes(would_be):
-            if name in self.errors:  # a time that cannot be is no measure for another
+            if name in self.errors:  # do not compare with an invalid time
                 continue
-            text = _("Must be shorter than “%(other)s” (%(time)s): there would be nothing before the warning.")
-            said = {"other": words.RULES[name], "time": words.lasting(found[name])}
+            text = _("Must be shorter than “%(other)s” (%(time)s), or the warning would begin at once.")
+            said = {"other": words.RULES[name], "time": durations.in_words(found[name])}
             self.add_error("warn_s", text % said)
         if "grace_s" not in self.errors and wire.holder_mistake(would_be) is not None:
             self.add_error("grace_s", str(_WITHOUT_GRACE))
@@ -168,11 +171,11 @@ class RulesForm(Watched, forms.Form):
         return until is not None and (was is None or until > _local(was))
 
 
-class TrainingsForm(Watched, forms.Form):
-    """The trainings that open a machine."""
+class TrainingsForm(StaleCheck, forms.Form):
+    """The trainings that give access to a machine."""
 
     trainings = forms.ModelMultipleChoiceField(
-        label=gettext_lazy("Who holds one of these may use it"),
+        label=gettext_lazy("Trainings that give access"),
         queryset=Training.objects.order_by("title", "name"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
@@ -180,33 +183,36 @@ class TrainingsForm(Watched, forms.Form):
 
 
 class GateForm(forms.Form):
-    """A gate that is to be let in."""
+    """A new gate."""
 
     gate = forms.CharField(
         label=gettext_lazy("Name of the gate"),
         max_length=63,
-        help_text=gettext_lazy("As gate.yaml on the Pi will have it, such as laser-1."),
+        help_text=gettext_lazy("The name that gate.yaml will use, such as laser-1."),
         widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}),
     )
 
     def clean_gate(self) -> str:
-        """Refuse what cannot be a gate's name, and one that is let in already."""
+        """Refuse an invalid or taken name."""
         name = str(self.cleaned_data["gate"]).strip()
         try:
             wire.check_name(name, what="gate")
         except UsageError:
             raise forms.ValidationError(
-                _("Use small letters, digits and -, first and last no -; “collector” and “roster” are taken.")
+                _(
+                    "Use lowercase letters, digits and -, and begin and end with a letter or digit; “collector” and"
+                    " “roster” are reserved."
+                )
             ) from None
         known = Gate.objects.filter(name=name).exclude(token_hash="").select_related("machine").first()
         if known is not None:
-            text = _("This gate is let in already, beside %(machine)s. Move it here below, or choose another name.")
-            raise forms.ValidationError(text % {"machine": known.machine or _("beside no machine")})
+            text = _("This gate already exists, at %(machine)s. Move it here below, or choose another name.")
+            raise forms.ValidationError(text % {"machine": known.machine or _("no machine")})
         return name
 
 
 class MoveForm(forms.Form):
-    """A gate that stands beside another machine, or beside none."""
+    """A gate of another machine, or of none."""
 
     moved = forms.ModelChoiceField(
         label=gettext_lazy("Gate"),
@@ -224,21 +230,21 @@ class MoveForm(forms.Form):
 
 
 def _gate(gate: Gate) -> str:
-    return f"{gate.name} ({gate.machine or _('beside no machine')})"
+    return f"{gate.name} ({gate.machine or _('no machine')})"
 
 
 _GROUPS: Final = (
-    (gettext_lazy("How it is used"), ("mode", "supervisor", "sponsor", "handover", "attended")),
-    (gettext_lazy("For how long"), ("limit_s", "max_s", "warn_s", "idle_off_s", "warm_up_s", "grace_s")),
-    (gettext_lazy("How it ends"), ("finish", "finish_max_s", "run_on_s")),
-    (gettext_lazy("Besides"), ("on_stale", "observe_until", "price_hint")),
+    (gettext_lazy("Mode of use"), ("mode", "supervisor", "sponsor", "handover", "attended")),
+    (gettext_lazy("Time limits"), ("limit_s", "max_s", "warn_s", "idle_off_s", "warm_up_s", "grace_s")),
+    (gettext_lazy("End of a session"), ("finish", "finish_max_s", "run_on_s")),
+    (gettext_lazy("Other settings"), ("on_stale", "observe_until", "price_hint")),
 )
 
 
 def _field(name: str) -> forms.Field:
-    label, help_text, longest = words.RULES[name], _HELP.get(name, ""), words.lasting(wire.MAX_SECONDS)
+    label, help_text, longest = words.RULES[name], _HELP.get(name, ""), durations.in_words(wire.MAX_SECONDS)
     if name in wire.MACHINE_WORDS:
-        # "never" means what "minors" does (docs/decisions/0042): the command takes it, and no machine has it.
+        # "never" means the same as "minors" (docs/decisions/0042): the command accepts it, and no machine has it.
         choices = [(word, words.WORDS[name, word]) for word in wire.MACHINE_WORDS[name] if word != "never"]
         return forms.ChoiceField(label=label, choices=choices, help_text=help_text)
     if name in _YES_NO:
@@ -278,12 +284,12 @@ def _initial(rules: wire.MachineRules) -> dict[str, Any]:
 
 
 def _local(moment: datetime) -> datetime:
-    # A command may have set it without a zone: then it is the site's own time.
+    # The command machine-set may have stored it without a zone: then it is in the site's.
     return timezone.localtime(moment) if moment.tzinfo else timezone.make_aware(moment)
 
 
 def _kept(name: str, value: Any) -> Any:
-    """Return a value as a machine keeps it: seconds, and text for a moment; None: the default."""
+    """Return a value as stored: seconds, and ISO text for a moment; None for the default."""
     if name in _MINUTES:
         return None if value is None else round(value * 60)
     if name == "observe_until":

@@ -1,4 +1,4 @@
-"""How does a machine get its gate? What the Pi must know is made here, and shown once, to a manager."""
+"""Adds a gate to a machine, or moves one. The new gate's keys are shown once, to a manager."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.machines import views
 from fabgate.collector.pages.machines.forms import GateForm, MoveForm
 
-#: What is typed on the Pi afterwards.
+#: Commands to run on the Pi afterwards.
 COMMANDS: Final = """systemctl restart fabgate-gate
 runuser -u fabgate -- /opt/fabgate/bin/fabgate status"""
 
 
 def add(request: HttpRequest, name: str) -> HttpResponse:
-    """Let a gate in, and show what is to be copied to it: in this answer, and nowhere else."""
+    """Add a gate, and show its keys in this response only."""
     machine = get_object_or_404(Machine, name=name)
     form = GateForm(request.POST)
     if not form.is_valid():
@@ -31,7 +31,7 @@ def add(request: HttpRequest, name: str) -> HttpResponse:
     try:
         made = house.let_in(form.cleaned_data["gate"], machine.name, actor=account_of(request).name)
     except house.IsIn:
-        form.add_error("gate", _("Somebody has just let this gate in. What it must know was shown to them, once."))
+        form.add_error("gate", _("Someone has just added this gate. Its keys were shown to them, once."))
         return views.page(request, machine, is_late=True, gate=form)
     address = request.build_absolute_uri("/")
     if settings.ENVIRONMENT.https:
@@ -47,7 +47,7 @@ def add(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def move(request: HttpRequest, name: str) -> HttpResponse:
-    """Let a gate that is there stand beside this machine from now on."""
+    """Move an existing gate to this machine."""
     machine = get_object_or_404(Machine, name=name)
     form = MoveForm(request.POST, machine=machine)
     if not form.is_valid():
@@ -58,7 +58,7 @@ def move(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _yaml(gate: Gate, address: str) -> str:
-    """Return the lines by which gate.yaml finds the collector and the broker."""
+    """Return the lines of gate.yaml for collector and broker."""
     env: Environment = settings.ENVIRONMENT
     return f"""roster: {{url: "{address}", token_file: token}}
 gate_key_file: seal.keys

@@ -1,4 +1,4 @@
-"""What became of a machine: who locked it, who changed its rules? From the audit log, in words."""
+"""The history of a machine, from the audit log: locks, changed rules, moved gates."""
 
 from __future__ import annotations
 

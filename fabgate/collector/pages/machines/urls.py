@@ -1,4 +1,4 @@
-"""Which routes are about machines and the calendar, and who may use them? Maintainers set them up; secrets are a manager's."""
+"""Routes and rights of machines and the calendar. Maintainers set machines up; only managers see secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ urlpatterns = [
     path("machines/calendar/special", calendar.special, name="machines-calendar-special"),
     path("machines/calendar/tonight", calendar.tonight, name="machines-calendar-tonight"),
     path("machines/calendar/remove", calendar.remove, name="machines-calendar-remove"),
-    path("machines/<str:name>", views.one, name="machines-one"),
+    path("machines/<str:name>", views.detail, name="machines-one"),
     path("machines/<str:name>/rules", views.rules, name="machines-rules"),
     path("machines/<str:name>/preset", views.preset, name="machines-preset"),
     path("machines/<str:name>/trainings", views.trainings, name="machines-trainings"),
@@ -37,7 +37,7 @@ RIGHTS: Final = {
     "machines-rules": Right(get=_NOBODY, post=_SETS_UP),
     "machines-preset": Right(get=_NOBODY, post=_SETS_UP),
     "machines-retire": Right(get=_NOBODY, post=_SETS_UP),
-    # Who is let in, and what a gate must know, is for the manager to say; RulesForm keeps opening weeks to them.
+    # Who has access, and a gate's keys, are for managers only; RulesForm also keeps "open to all members" to them.
     "machines-trainings": Right(get=_NOBODY, post=writes()),
     "machines-gate": Right(get=_NOBODY, post=writes()),
     "machines-gate-move": Right(get=_NOBODY, post=_SETS_UP),

@@ -1,4 +1,4 @@
-"""Which machines are there, and everything about one: what it is, how it behaves, who may use it, what became of it."""
+"""The list of machines, and the page of one: rules, access, gates, details, history."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from fabgate.collector.base import duplicate
 from fabgate.collector.db import audit
 from fabgate.collector.machines import locks, presets
 from fabgate.collector.models import Account, Change, Gate, Machine, Training
-from fabgate.collector.pages import errors, gates_informed, stale_form
+from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.floor import actions, stations
 from fabgate.collector.pages.floor.stations import Station
+from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.machines import history, week, words
 from fabgate.collector.pages.machines.forms import (
     AboutForm,
@@ -34,17 +35,17 @@ from fabgate.collector.pages.machines.forms import (
 )
 from fabgate.display import RETIRED
 
-#: So many of those who are let in by hand are named; the list of people has them all.
+#: The most people with individual access who are named.
 _MOST: Final = 40
 
 
 def _with_trainings() -> QuerySet[Machine]:
-    """Return the machines, each with the trainings that open it in the order of their titles."""
+    """Return the machines with their trainings, prefetched by title."""
     return Machine.objects.prefetch_related(Prefetch("trainings", Training.objects.order_by("title", "name")))
 
 
 def machines(request: HttpRequest) -> HttpResponse:
-    """List the machines with what each does now; those that are retired apart."""
+    """List the machines with their present state, retired ones apart."""
     found = _with_trainings().order_by("title", "name")
     now: dict[int, list[Station]] = {}
     for station in stations.now(datetime.now(UTC)):
@@ -59,7 +60,7 @@ def machines(request: HttpRequest) -> HttpResponse:
 
 
 def new(request: HttpRequest) -> HttpResponse:
-    """Make a machine, of a kind that says how it behaves."""
+    """Add a machine with the rules of a preset."""
     form = NewMachineForm(request.POST or None)
     status = 200 if request.method == "GET" else 400
     if request.method == "POST" and form.is_valid():
@@ -72,45 +73,43 @@ def new(request: HttpRequest) -> HttpResponse:
         except IntegrityError as error:
             if not duplicate.is_there(error):
                 raise
-            form.add_error("name", _("Somebody has just made a machine of this name."))
+            form.add_error("name", _("A machine with this name has just been added."))
             status = 409
         else:
-            messages.success(
-                request, _("%(machine)s is made. Now add the gate that stands beside it.") % {"machine": machine}
-            )
+            messages.success(request, _("%(machine)s added. Now add its gate.") % {"machine": machine})
             return see_other(_address(machine, "gates"))
     shown = {"form": form, "cards": words.cards(None), "categories": categories()}
     return render(request, "machines/new.html", shown, status=status)
 
 
-def one(request: HttpRequest, name: str) -> HttpResponse:
-    """Show everything about a machine; change what it is called."""
+def detail(request: HttpRequest, name: str) -> HttpResponse:
+    """Show a machine; change its details."""
     machine = get_object_or_404(Machine, name=name)
     if request.method == "GET":
         return page(request, machine)
     with transaction.atomic():
-        held = stale_form.held(machine)
+        held = stale_form.locked(machine)
         form = AboutForm(request.POST, initial=_about(held))
-        if is_right := not form.is_overtaken() and form.is_valid():
+        if is_right := not form.has_conflicts() and form.is_valid():
             with audit.change(account_of(request).name, "machine.updated", machine) as change:
                 is_moved = held.category != form.cleaned_data["category"]
                 for field in ("title", "category", "note"):
                     setattr(held, field, form.cleaned_data[field])
                 held.save(update_fields=["title", "category", "note"])
-                # Of another category it may have other opening hours.
+                # Opening hours may depend on the category.
                 gates = roster.rebuild(held.gates.all(), only_changed=True) if is_moved else []
                 change.rosters = roster.versions(gates)
     return saved(request, machine, "about", gates) if is_right else page(request, machine, about=form)
 
 
 def rules(request: HttpRequest, name: str) -> HttpResponse:
-    """Change how a machine behaves."""
+    """Change a machine's rules."""
     machine = get_object_or_404(Machine, name=name)
     with transaction.atomic():
-        held = stale_form.held(machine)
+        held = stale_form.locked(machine)
         may_open = account_of(request).role == Account.MANAGER
         form = RulesForm(request.POST, machine=held, may_open=may_open)
-        if is_right := not form.is_overtaken() and form.is_valid():
+        if is_right := not form.has_conflicts() and form.is_valid():
             with audit.change(account_of(request).name, "machine.updated", machine) as change:
                 held.rules = form.rules
                 gates = _behaves(held, change)
@@ -118,24 +117,24 @@ def rules(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def preset(request: HttpRequest, name: str) -> HttpResponse:
-    """Set all rules of a machine to those of its kind."""
+    """Set a machine's rules to those of a preset."""
     machine = get_object_or_404(Machine, name=name)
     with audit.change(account_of(request).name, "machine.updated", machine) as change:
-        held = stale_form.held(machine)
+        held = stale_form.locked(machine)
         if (seen := request.POST.get(stale_form.SEEN)) and RulesForm(machine=held).changed_since(seen):
-            raise errors.Conflict(_("Somebody else was faster: look at the machine again."))
+            raise errors.Conflict(_("Someone else changed this in the meantime. Check the machine and try again."))
         presets.apply(held, request.POST.get("preset", ""))
         gates = _behaves(held, change)
     return saved(request, machine, "rules", gates)
 
 
 def trainings(request: HttpRequest, name: str) -> HttpResponse:
-    """Choose which trainings open a machine."""
+    """Choose the trainings that give access to a machine."""
     machine = get_object_or_404(Machine, name=name)
     with transaction.atomic():
-        held = stale_form.held(machine)
+        held = stale_form.locked(machine)
         form = TrainingsForm(request.POST, initial={"trainings": held.trainings.all()})
-        if is_right := not form.is_overtaken() and form.is_valid():
+        if is_right := not form.has_conflicts() and form.is_valid():
             before = sorted(held.trainings.values_list("name", flat=True))
             held.trainings.set(form.cleaned_data["trainings"])
             after = sorted(held.trainings.values_list("name", flat=True))
@@ -149,37 +148,37 @@ def trainings(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def retire(request: HttpRequest, name: str) -> HttpResponse:
-    """Take a machine out of the workshop, or back. Its sessions stay; it is locked until somebody unlocks it."""
+    """Retire a machine, or return it to service. Its sessions are kept; it stays locked until it is unlocked."""
     machine = get_object_or_404(Machine, name=name)
     is_over = request.POST.get("retired") == "1"
     gates: list[Gate] = []
     with transaction.atomic():
-        held = stale_form.held(machine)
+        held = stale_form.locked(machine)
         if is_over == (held.retired_at is not None):
-            raise errors.Conflict(_("Somebody else was faster: look at the machine again."))
+            raise errors.Conflict(_("Someone else changed this in the meantime. Check the machine and try again."))
         verb = "machine.retired" if is_over else "machine.returned"
         with audit.change(account_of(request).name, verb, held):
             held.retired_at = datetime.now(UTC) if is_over else None
             held.save(update_fields=["retired_at"])
-        if is_over and held.lock is None:  # without a gate too: one may be moved here
+        if is_over and held.lock is None:  # also without a gate: one may be moved here
             gates = locks.set_on(held, "idle", RETIRED, "", actor=account_of(request).name)[1]
     if gates:
         roster.announce(gates, timeout_s=roster.PAGE_S)
     text = (
         _("%(machine)s is retired. Its sessions are kept; no new one can start.")
         if is_over
-        else _("%(machine)s is back. If it is locked, unlock it when it may be used.")
+        else _("%(machine)s is back in service. If it is locked, unlock it when it is ready.")
     )
     messages.success(request, text % {"machine": machine})
     return see_other(_address(machine))
 
 
 def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bound: Form) -> HttpResponse:
-    """Return the machine's page; a form that was sent and is wrong, or too late, stands in the place of a fresh one."""
-    found = _with_trainings().get(pk=machine.pk)  # never what a form would make of it
+    """Return the machine's page. `bound` are forms with errors or conflicts, by name."""
+    found = _with_trainings().get(pk=machine.pk)  # as stored, without a form's unsaved values
     gates = list(found.gates.order_by("name"))
     beside = stations.of(found, datetime.now(UTC))
-    overtaken = any(isinstance(form, stale_form.Watched) and form.overtaken for form in bound.values())
+    overtaken = any(isinstance(form, stale_form.StaleCheck) and form.conflicts for form in bound.values())
     wrong = next((name for name, form in bound.items() if overtaken or (form.is_bound and form.errors)), "")
     by_hand = found.members.filter(left_on=None).order_by("folded", "id")
     told = [("machine", found.name), *(("gate", gate.name) for gate in gates)]
@@ -199,7 +198,7 @@ def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bou
         "let_in": bound.get("gate") or GateForm(),
         "move": bound.get("move") or MoveForm(machine=found),
         "wrong": wrong,
-        "said": list(words.rules(found.wire_rules(), words.telling(found.wire_rules()))),
+        "said": list(words.rules(found.wire_rules(), words.relevant_rules(found.wire_rules()))),
         "preset": words.preset(found),
         "cards": words.cards(found),
         "categories": categories(),
@@ -211,18 +210,21 @@ def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bou
 
 
 def saved(request: HttpRequest, machine: Machine, place: str, gates: list[Gate]) -> HttpResponse:
-    """Tell the gates that are touched, and go back to where something was saved."""
+    """Announce the new rosters, and return to the part of the page that was saved."""
     if not gates:
         messages.success(request, _("Saved."))
     elif roster.announce(gates, timeout_s=roster.PAGE_S):
-        messages.success(request, _("Saved. Its gates are told now."))
+        messages.success(request, _("Saved. Its gates are being updated."))
     else:
-        messages.warning(request, _("Saved. The broker does not answer: its gates hear of it when they ask next."))
+        messages.warning(
+            request,
+            _("Saved. The message broker is offline; its gates will be updated when they next fetch their roster."),
+        )
     return see_other(_address(machine, place))
 
 
 def categories() -> list[str]:
-    """Return the categories that are in use."""
+    """Return the categories in use."""
     return list(Machine.objects.exclude(category="").order_by("category").values_list("category", flat=True).distinct())
 
 

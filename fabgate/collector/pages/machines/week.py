@@ -1,4 +1,4 @@
-"""When is a machine, or the workshop, open in the next days? As a person reads it."""
+"""The opening hours of the next seven days, of a machine or the workshop, in words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DAYS: Final = range(AHEAD)
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day and its hours; `note` says why it is unlike the others."""
+    """A day and its hours; `note` is the reason of a special day."""
 
     day: date
     title: str
@@ -30,7 +30,7 @@ class Day:
 
 
 def ahead(machine: Machine | None = None) -> list[Day] | None:
-    """Return the next seven days; None where no hours are set, and it is open always."""
+    """Return the next seven days; None where no hours are set, so that it is always open."""
     now = today()
     calendar = Calendar(now)
     days = [now + timedelta(days=at) for at in DAYS]
@@ -41,7 +41,7 @@ def ahead(machine: Machine | None = None) -> list[Day] | None:
 
 
 def tonight_in_words(calendar: Calendar, now: datetime) -> str:
-    """Return the workshop's hours of the day whose night it is, with what is written on that day."""
+    """Return the workshop's hours of the day to which the current night belongs, with that day's notes."""
     day = night_at(calendar, now)
     hours = ", ".join(_said(calendar.spans(None, day)))
     return " · ".join([hours, *calendar.notes(None, day)])
@@ -58,7 +58,7 @@ def _said(spans: list[Span] | None) -> list[str]:
 
 
 def span(hours: Span) -> str:
-    """Return hours as a person writes them."""
+    """Return hours such as 09:00-18:00, with a dash."""
     if hours == (0, DAY_MIN):
         return _("open all day")
     return f"{clock(hours[0])}{NOTHING}{clock(hours[1])}"

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.access.eligibility import People
 from fabgate.collector.models import Grant, Machine, Member
-from fabgate.collector.pages.people import words
+from fabgate.collector.pages.people import labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,20 @@ def trainings(member: Member, today: date) -> list[dict[str, Any]]:
     rows = []
     for grant in sorted(shown, key=lambda grant: str(grant.training).casefold()):
         is_over = not grant.holds_on(today)
-        chip = words.Chip("bad", _("Expired: repeat it")) if is_over else _stage(grant.stage)
+        chip = labels.Chip("bad", _("Expired: repeat it")) if is_over else _stage(grant.stage)
         rows.append({"grant": grant, "chip": chip, "last_day": grant.last_day})
     return rows
 
 
-def _stage(name: str) -> words.Chip:
+def _stage(name: str) -> labels.Chip:
     """Return a stage, worded for the member."""
-    chip = words.stage(name)
-    return words.Chip(chip.state, _("On your own")) if name == Grant.AUTONOMOUS else chip
+    chip = labels.stage(name)
+    return labels.Chip(chip.state, _("On your own")) if name == Grant.AUTONOMOUS else chip
 
 
 def _permission(machine: Machine, member: Member, people: People) -> Permission:
     standing = people.standing(member, machine)
-    refused = words.refused(standing.reasons, is_taught=people.is_taught(machine))
+    refused = labels.refused(standing.reasons, is_taught=people.is_taught(machine))
     if refused:
         return Permission(machine, "bad", _("No"), ", ".join(refused))
     until = people.last_day(member, machine)

@@ -19,7 +19,7 @@ from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.machines import week
 from fabgate.collector.pages.my import allowed, months, reassigned
 from fabgate.collector.pages.my.months import Month
-from fabgate.collector.pages.people import words
+from fabgate.collector.pages.people import labels as people_labels
 from fabgate.collector.pages.use import labels
 from fabgate.collector.people import badges, reasons
 from fabgate.collector.people.blocks import today
@@ -57,7 +57,7 @@ def minutes(request: HttpRequest) -> HttpResponse:
         "my/minutes.html",
         {
             "member": member,
-            "membership": words.membership(member, today()),
+            "membership": people_labels.membership(member, today()),
             "month": month,
             "months": year,
             "newer_month": year[at - 1] if at else None,

@@ -1,4 +1,4 @@
-"""How does a list of members get in? It is looked at first, person by person and field by field; then it is taken."""
+"""Imports a list of members: upload, preview of each change, import."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.access import roster
 from fabgate.collector.base.body_limit import MAX_FILE_BYTES, MEGABYTE
@@ -22,11 +22,12 @@ from fabgate.collector.models import Change, Member
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.formatting import NOTHING
-from fabgate.collector.pages.people import telling, words
+from fabgate.collector.pages.people import labels, shortcuts
 from fabgate.collector.people import leaving
 from fabgate.collector.people.import_list import file as members_file
 from fabgate.collector.people.import_list import preview as members_diff
 from fabgate.collector.people.import_list import rows, store, uploads
+from fabgate.collector.people.import_list.dates import DAY_FIRST, MONTH_FIRST
 from fabgate.collector.people.import_list.preview import Difference, Field, Known
 from fabgate.errors import UsageError
 
@@ -41,24 +42,24 @@ _COLUMNS: Final = {
     "email": gettext_lazy("E-mail"),
     "category": gettext_lazy("Category"),
     "plan": gettext_lazy("Plan"),
-    "payer": gettext_lazy("Who pays (a member's number)"),
+    "payer": gettext_lazy("Payer (a member's number)"),
     "minor": gettext_lazy("Minor"),
     "joined_on": gettext_lazy("Member since"),
 }
-#: So much is shown again of what somebody wrote for how many have left.
+#: The most characters of a wrong number that are shown again.
 _MOST_TYPED: Final = 20
-#: What a cell of these columns holds, as it is written there.
+#: Examples of cells, by column.
 _WRITTEN: Final = {
     "lang": LANGS,
     "level": Member.LEVELS,
-    "valid_until": ("2027-03-01",),
+    "valid_until": ("2027-03-31", "31/03/2027"),
     "minor": (gettext_lazy("yes"), gettext_lazy("no")),
-    "joined_on": ("2026-03-01",),
+    "joined_on": ("2026-03-31", "31/03/2026"),
 }
 
 
 class UploadForm(forms.Form):
-    """A list of members as a spreadsheet wrote it. After it was found valid, `called` is the file's name."""
+    """A file from a spreadsheet. `called` is its name, once the form is valid."""
 
     called: str
 
@@ -70,7 +71,7 @@ class UploadForm(forms.Form):
     )
 
     def clean_file(self) -> bytes:
-        """Take no more than a list of people can be."""
+        """Refuse a file that is larger than a list of people can be."""
         upload = self.cleaned_data["file"]
         if upload.size > MAX_FILE_BYTES:
             text = _("This file has %(found)d MB; a list of people has at most %(most)d MB.")
@@ -83,7 +84,7 @@ class UploadForm(forms.Form):
 
 
 def upload(request: HttpRequest) -> HttpResponse:
-    """Ask for a file; one that can be read is kept for an hour and looked at."""
+    """Ask for a file; keep one that can be read for an hour, and preview it."""
     form = UploadForm(request.POST or None, request.FILES or None) if request.method == "POST" else UploadForm()
     if request.method == "POST" and form.is_valid():
         raw: bytes = form.cleaned_data["file"]
@@ -94,18 +95,29 @@ def upload(request: HttpRequest) -> HttpResponse:
         else:
             return see_other(reverse("people-import-preview", args=[uploads.keep(raw)]))
     columns = [
-        (dict.fromkeys((rows.called(name), name)), _COLUMNS[name], _WRITTEN.get(name, ())) for name in rows.COLUMNS
+        (dict.fromkeys((rows.column_title(name), name)), _COLUMNS[name], _WRITTEN.get(name, ()))
+        for name in rows.COLUMNS
     ]
     status = 200 if request.method == "GET" else 400
     return render(request, "people/import.html", {"form": form, "columns": columns}, status=status)
 
 
+def template(_request: HttpRequest) -> HttpResponse:
+    """Return an empty list with all columns, as CSV for a spreadsheet in the page's language."""
+    separator = ";" if get_language() == "fr" else ","  # what spreadsheets of that language expect
+    head = separator.join(map(rows.column_title, rows.COLUMNS))
+    response = HttpResponse(f"\N{BYTE ORDER MARK}{head}\r\n".encode(), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{_("members")}.csv"'
+    return response
+
+
 def preview(request: HttpRequest, token: str) -> HttpResponse:
-    """Show what a file would change; then take it."""
+    """Preview what a file would change; then import it."""
     raw = uploads.kept(token)
     if raw is None:
-        raise UsageError(_("This list is not kept any more. Choose the file once more."))
-    file = members_file.parse(raw)
+        raise UsageError(_("This upload has expired. Choose the file again."))
+    dates = (request.POST if request.method == "POST" else request.GET).get("dates", "")
+    file = members_file.parse(raw, dates=dates)
     known = Known.now()
     found = members_diff.difference(file, known)
     if request.method != "POST":
@@ -118,16 +130,16 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     is_complete = request.POST.get("complete") == "yes" or bool(left)
     prepared = store.prepare(found.to_take)
     try:
-        # Nobody else writes on SQLite from here on, so all that can be done is done before.
+        # SQLite has no other writer from here on, so everything else is done before.
         with transaction.atomic(), pulse.deferred():
-            if (now := Known.now()) != known:  # what is compared is what is written over
+            if (now := Known.now()) != known:  # compare again with the rows as they are now
                 found = members_diff.difference(file, now)
                 prepared = store.prepare(found.to_take)
             change = _take(request, found, prepared, is_complete=is_complete, left=left)
     except store.Overtaken:
         change = None
     if change is None:
-        found = members_diff.difference(members_file.parse(raw), Known.now())
+        found = members_diff.difference(members_file.parse(raw, dates=dates), Known.now())
         return _page(request, found, token, is_stale=True)
     uploads.forget(token)
     parts = [
@@ -137,32 +149,32 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     if is_complete:
         gone = len(found.vanished)
         parts.append(ngettext("%(n)d has left", "%(n)d have left", gone) % {"n": gone})
-    telling.tell(request, _("The list is taken: %(what)s.") % {"what": ", ".join(parts)}, change)
+    shortcuts.report_change(request, _("Import complete: %(what)s.") % {"what": ", ".join(parts)}, change)
     return see_other(reverse("people"))
 
 
 def _take(
     request: HttpRequest, found: Difference, prepared: store.Prepared, *, is_complete: bool, left: str
 ) -> Change | None:
-    """Take the list; None where it would do something else than what was looked at.
+    """Import the list; None where it would change something else than the preview showed.
 
-    Of whom it is complete for leave those whom it does not name; where they are many, only if `left` says how many.
+    If the list is complete, missing members are marked as left; if they are many, only if `left` is their number.
     """
     if request.POST.get("seen") != found.fingerprint:
         return None
     is_counted = found.may_end_counted and left == str(len(found.vanished))
     if is_complete and not (found.may_end or is_counted):
-        raise UsageError(_("With this list nobody may be ended. Look at the preview again: it says why."))
+        raise UsageError(_("This list cannot end any membership. The preview gives the reason."))
     if not found.new and not found.changed and not is_complete:
         raise UsageError(_("This list changes nothing."))
-    actor = telling.actor(request)
+    actor = shortcuts.actor(request)
     try:
         store.write(prepared, actor=actor)
-        if is_complete:  # builds the rosters itself, with all that the list says
+        if is_complete:  # also rebuilds the rosters
             return leaving.leave(*found.vanished, actor=actor, reason="import")
         return Change(rosters=roster.versions(roster.rebuild(only_changed=True)))
     except leaving.LastManager:
-        raise errors.Conflict(_("Nobody would be manager any more. Make somebody else manager first.")) from None
+        raise errors.Conflict(_("At least one manager must remain. Make someone else manager first.")) from None
 
 
 def _page(
@@ -173,24 +185,26 @@ def _page(
         "found": found,
         "new": [(person, _shown(person.fields, names)) for person in found.new],
         "changed": [(person, _shown(person.fields, names)) for person in found.changed],
-        "told": [*store.lost_in(found.file), *store.left_in(found.file)],
+        "told": [*store.lost_badge_notes(found.file), *store.left_member_notes(found.file)],
         "lines": _lines(found),
         "token": token,
         "is_stale": is_stale,
         "miscounted": miscounted[:_MOST_TYPED],
         "takes": len(found.new) + len(found.changed),
+        "dates": found.file.dates,
+        "other_order": MONTH_FIRST if found.file.dates.order == DAY_FIRST else DAY_FIRST,
     }
     status = 409 if is_stale else 400 if miscounted else 200
     return render(request, "people/import_preview.html", context, status=status)
 
 
 def _lines(found: Difference) -> list[tuple[str, str]]:
-    """Return each mistake with the lines that are left out for it, by the first of these."""
+    """Return each error with its lines, in the order of the first of them."""
     shown = []
     for mistake in found.file.mistakes:
-        where = _("Line %(line)d") % {"line": mistake.line}
+        where = _("Row %(line)d") % {"line": mistake.line}
         if mistake.also is not None:
-            where = _("Lines %(first)d and %(second)d") % {"first": mistake.also, "second": mistake.line}
+            where = _("Rows %(first)d and %(second)d") % {"first": mistake.also, "second": mistake.line}
         shown.append((min(mistake.line, mistake.also or mistake.line), where, mistake.text))
     return [(where, text) for _first, where, text in sorted(shown, key=lambda one: one[0])]
 
@@ -201,13 +215,13 @@ def _shown(fields: list[Field], names: Mapping[str, str]) -> list[tuple[Any, str
 
 def _field(field: Field, names: Mapping[str, str]) -> tuple[Any, str, str]:
     if field.name == "payer_id":
-        return _("Who pays"), _payer(field.before, names), _payer(field.after, names)
+        return _("Payer"), _payer(field.before, names), _payer(field.after, names)
     return _COLUMNS[field.name], _text(field.before), _text(field.after)
 
 
 def _payer(pk: str | None, names: Mapping[str, str]) -> str:
     if pk is None:
-        return _("they themselves")
+        return _("themselves")
     return f"{names[pk]} ({pk})" if pk in names else pk
 
 
@@ -215,7 +229,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, date):
-        return words.short(value)
+        return labels.short(value)
     if isinstance(value, list):
         return ", ".join(map(str, value)) or NOTHING
     return str(value) if value not in (None, "") else NOTHING

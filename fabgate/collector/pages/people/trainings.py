@@ -1,4 +1,4 @@
-"""Which trainings are there, who holds them, and who was at the last one?"""
+"""Trainings: the list, one training, the matrix of people and trainings, and grants to several people at once."""
 
 from __future__ import annotations
 
@@ -22,47 +22,50 @@ from fabgate.collector.base import duplicate
 from fabgate.collector.base.search_key import folded
 from fabgate.collector.db import audit
 from fabgate.collector.models import Account, Grant, Group, Machine, Member, Training
-from fabgate.collector.pages import gates_informed, stale_form
+from fabgate.collector.pages import gates_informed
 from fabgate.collector.pages.access_control import account_of, see_other
-from fabgate.collector.pages.machines_field import MachinesField
-from fabgate.collector.pages.name_field import LineField
-from fabgate.collector.pages.people import desk_forms, find, telling, words
-from fabgate.collector.pages.people.words import Chip
+from fabgate.collector.pages.forms import stale_form
+from fabgate.collector.pages.forms.line_field import LineField
+from fabgate.collector.pages.forms.machines_field import MachinesField
+from fabgate.collector.pages.people import labels as words
+from fabgate.collector.pages.people import search, shortcuts
+from fabgate.collector.pages.people.labels import Chip
+from fabgate.collector.pages.people.person import action_forms
 from fabgate.collector.pages.roles import barred_from
 from fabgate.collector.people import blocks
 from fabgate.collector.people import trainings as grants
 from fabgate.errors import UsageError
 
-#: So many people are granted a training at once.
+#: The most people who are granted a training at once.
 _MOST: Final = 200
-#: Why somebody among them keeps what they have.
+#: Why a person's grants stay unchanged.
 _KEPT: Final = {
-    grants.SUSPENDED: gettext_lazy("Suspended: nothing was granted. Take the suspension back first, on their page."),
-    grants.MORE: gettext_lazy("They hold more already: nothing was granted. To lower it, grant it on their page."),
-    grants.AS_MUCH: gettext_lazy("This holds for them already."),
+    grants.SUSPENDED: gettext_lazy("Suspended: nothing was granted. Revoke the suspension on the person's page first."),
+    grants.MORE: gettext_lazy("Already at a higher stage: nothing was granted. To lower it, use the person's page."),
+    grants.AS_MUCH: gettext_lazy("Already granted."),
 }
 
 
-class TrainingForm(stale_form.Watched, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
-    """A training, the machines that it opens and what it wants first."""
+class TrainingForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+    """A training, the machines it gives access to, and its prerequisite."""
 
     class Meta:
-        """In the order in which one thinks of it."""
+        """The fields in the order of the form."""
 
         model = Training
         fields = ("title", "machines", "trainers", "prerequisite", "expires_after_days", "description")
         labels = {
             "title": gettext_lazy("Training"),
-            "machines": gettext_lazy("Opens"),
-            "trainers": gettext_lazy("Who trains it"),
-            "prerequisite": gettext_lazy("Wants first"),
-            "expires_after_days": gettext_lazy("To be done again after (days)"),
-            "description": gettext_lazy("What it is about"),
+            "machines": gettext_lazy("Machines"),
+            "trainers": gettext_lazy("Trainers"),
+            "prerequisite": gettext_lazy("Requires"),
+            "expires_after_days": gettext_lazy("Valid for (days)"),
+            "description": gettext_lazy("Description"),
         }
         help_texts = {
-            "trainers": gettext_lazy("They and managers grant it and take it back. No tick: each trainer does."),
-            "expires_after_days": gettext_lazy("Empty: it is learnt once and for all."),
-            "prerequisite": gettext_lazy("Such as the safety tour: without it this training opens nothing."),
+            "trainers": gettext_lazy("They and managers may grant and revoke it. None selected: every trainer may."),
+            "expires_after_days": gettext_lazy("Leave empty if the training never expires."),
+            "prerequisite": gettext_lazy("For example the safety tour. Without it, this training gives no access."),
         }
         field_classes = {"title": LineField}
         widgets = {"machines": forms.CheckboxSelectMultiple, "description": forms.Textarea({"rows": 3})}
@@ -76,13 +79,13 @@ class TrainingForm(stale_form.Watched, forms.ModelForm):  # type: ignore[type-ar
             label=self.fields["prerequisite"].label,
             help_text=self.fields["prerequisite"].help_text,
             required=False,
-            empty_label=_("Nothing"),
+            empty_label=_("None"),
         )
         self.fields["machines"] = MachinesField(
             self.instance.machines if self.instance.pk else None,
             label=self.fields["machines"].label,
         )
-        # Those who cannot sign in now stay named: left out, their training would become each trainer's.
+        # Trainers who can no longer sign in stay listed: if the last one were dropped, every trainer could grant the training.
         named = self.instance.trainers.values("pk") if self.instance.pk else []
         trainers = Account.objects.filter(Q(role=Account.TRAINER, is_active=True) | Q(pk__in=named))
         self.fields["trainers"] = forms.ModelMultipleChoiceField(
@@ -95,31 +98,31 @@ class TrainingForm(stale_form.Watched, forms.ModelForm):  # type: ignore[type-ar
         self.fields["expires_after_days"].widget.attrs |= {"min": 1, "max": 36500}
 
     def clean_title(self) -> str:
-        """Refuse a title that people would take for another training's: only case, accents or spaces tell them apart."""
+        """Refuse a title that differs from another training's only in case, accents or spaces."""
         title = str(self.cleaned_data["title"])
-        if "title" not in self.changed_data:  # two that are there already can be changed otherwise
+        if "title" not in self.changed_data:  # two such trainings from before this check can still be edited
             return title
         for other in Training.objects.exclude(pk=self.instance.pk):
             if folded(str(other)) == folded(title):
-                text = _("There is the training “%(title)s” already. Choose a title that nobody takes for that one.")
+                text = _("There is already a training “%(title)s”. Choose a title that cannot be confused with it.")
                 raise forms.ValidationError(text % {"title": other})
         return title
 
     def clean_expires_after_days(self) -> int | None:
-        """Refuse a training that is over before it began."""
+        """Refuse a validity that is too short or too long."""
         days: int | None = self.cleaned_data["expires_after_days"]
         if days is not None and not 1 <= days <= 36500:
             raise forms.ValidationError(_("Choose 1 to 36500 days, or leave it empty."))
         return days
 
     def clean_prerequisite(self) -> Training | None:
-        """Refuse trainings that want each other first: nobody could ever have them."""
+        """Refuse a circle of prerequisites: no one could ever complete it."""
         first: Training | None = self.cleaned_data["prerequisite"]
         at = first
         seen = {self.instance.pk}
         while at is not None:
             if at.pk in seen:
-                text = _("%(first)s wants %(this)s first already: nobody could ever have either.")
+                text = _("%(first)s already requires %(this)s: neither could ever be obtained.")
                 raise forms.ValidationError(text % {"first": first, "this": self.instance})
             seen.add(at.pk)
             at = at.prerequisite
@@ -128,7 +131,7 @@ class TrainingForm(stale_form.Watched, forms.ModelForm):  # type: ignore[type-ar
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a member holds of a training."""
+    """A member's grant of a training."""
 
     member: Member
     grant: Grant
@@ -148,27 +151,25 @@ def trainings(request: HttpRequest) -> HttpResponse:
 
 
 def new(request: HttpRequest) -> HttpResponse:
-    """Write a training down."""
+    """Add a training."""
     form = TrainingForm(request.POST or None)
     status = 200 if request.method == "GET" else 400
     if request.method == "POST" and form.is_valid():
         form.instance.name = _free_name(form.cleaned_data["title"])
         training = form.instance
         try:
-            with audit.change(telling.actor(request), "training.added", training) as change:
+            with audit.change(shortcuts.actor(request), "training.added", training) as change:
                 form.save()
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
         except IntegrityError as error:
             if not duplicate.is_there(error):
                 raise
-            text = _(
-                "A training of this title has just been written down. If yours is another one, choose another title."
-            )
+            text = _("A training with this title has just been added. If yours is different, choose another title.")
             form.add_error("title", text)
             status = 409
         else:
-            text = _("%(training)s is there now. Grant it to those who have it.")
-            telling.tell(request, text % {"training": training}, change)
+            text = _("%(training)s added. Grant it to the people who have completed it.")
+            shortcuts.report_change(request, text % {"training": training}, change)
             return see_other(reverse("people-training", args=[training.pk]))
     return render(request, "people/training_edit.html", {"form": form, "training": None}, status=status)
 
@@ -180,20 +181,20 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         form = TrainingForm(instance=training)
         return render(request, "people/training_edit.html", {"form": form, "training": training})
     with transaction.atomic():
-        row = stale_form.held(training)
+        row = stale_form.locked(training)
         form = TrainingForm(request.POST, instance=row)
-        if is_saved := not form.is_overtaken() and form.is_valid():
-            with audit.change(telling.actor(request), "training.updated", row) as change:
+        if is_saved := not form.has_conflicts() and form.is_valid():
+            with audit.change(shortcuts.actor(request), "training.updated", row) as change:
                 form.save()
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
     if is_saved:
-        telling.tell(request, _("Saved."), change)
+        shortcuts.report_change(request, _("Saved."), change)
         return see_other(reverse("people-training", args=[pk]))
     return render(request, "people/training_edit.html", {"form": form, "training": training}, status=form.status)
 
 
-def one(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show a training, and who holds it."""
+def detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show a training and the people who have it."""
     training = get_object_or_404(Training.objects.select_related("prerequisite"), pk=pk)
     today = blocks.today()
     said: dict[str, list[Grant]] = defaultdict(list)
@@ -216,21 +217,21 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def matrix(request: HttpRequest) -> HttpResponse:
-    """Show people by trainings; grant one of them to several people who were there."""
-    form = desk_forms.GrantForm(request.POST or None, auto_id="grant_%s", account=account_of(request))
+    """Show the matrix of people and trainings; grant a training to several people."""
+    form = action_forms.GrantForm(request.POST or None, auto_id="grant_%s", account=account_of(request))
     if request.method == "POST" and form.is_valid():
         own = barred_from(account_of(request))
         if own not in request.POST.getlist("member"):
             return _grant_all(request, form)
         text = _("%(name)s: someone else at the desk must do this for you. Nothing has been changed.")
         form.add_error(None, text % {"name": account_of(request).member})
-    finder = find.FindForm(request.GET or None)
+    finder = search.FindForm(request.GET or None)
     wanted = finder.cleaned_data if finder.is_bound and finder.is_valid() else {}
     q = str(wanted.get("q") or "").strip()
-    rows = find.narrowed(Member.objects.all(), q, find.STAYED, str(wanted.get("category") or ""))
+    rows = search.filtered(Member.objects.all(), q, search.STAYED, str(wanted.get("category") or ""))
     if group := _group(request.GET.get("group", "")):
         rows = rows.filter(groups=group)
-    page = find.by_name(rows, request.GET)
+    page = search.page_by_name(rows, request.GET)
     columns = list(Training.objects.order_by("title", "name"))
     today = blocks.today()
     stages = held(today, [member.pk for member in page.rows])
@@ -249,13 +250,13 @@ def matrix(request: HttpRequest) -> HttpResponse:
         "group": group,
         "groups": Group.objects.filter(ended_on=None).order_by("name"),
         "chosen": chosen,
-        "stages": [*(words.stage(stage) for stage in Grant.STAGES), words.too_old()],
+        "stages": [*(words.stage(stage) for stage in Grant.STAGES), words.expired()],
     }
     return render(request, "people/matrix.html", context, status=200 if request.method == "GET" else 400)
 
 
 def held(today: date, members: list[str] | None = None) -> dict[tuple[str, int], Chip]:
-    """Return the stage of whoever holds a training today, by member and training."""
+    """Return the chip for each grant that holds today, by member and training; with `members`, also expired ones."""
     said = Grant.said_by(today).filter(member__left_on=None)
     if members is not None:
         said = said.filter(member__in=members)
@@ -268,14 +269,14 @@ def held(today: date, members: list[str] | None = None) -> dict[tuple[str, int],
         if deciding is not None:
             found[key] = words.stage(deciding.stage)
         elif members is not None:
-            found[key] = words.too_old()
+            found[key] = words.expired()
     return found
 
 
-def _grant_all(request: HttpRequest, form: desk_forms.GrantForm) -> HttpResponse:
+def _grant_all(request: HttpRequest, form: action_forms.GrantForm) -> HttpResponse:
     ids = list(dict.fromkeys(request.POST.getlist("member")))
     if not ids:
-        raise UsageError(_("Tick who was there first, and send it again."))
+        raise UsageError(_("Select the people who attended, and send the form again."))
     if len(ids) > _MOST:
         raise UsageError(_("At most %(n)d people at once.") % {"n": _MOST})
     people = Member.objects.in_bulk(ids)
@@ -283,7 +284,7 @@ def _grant_all(request: HttpRequest, form: desk_forms.GrantForm) -> HttpResponse
         raise UsageError(_("No member has the number %(number)s.") % {"number": unknown[0][:64]})
     said = form.cleaned_data
     if gone := [one for one in people.values() if one.left_on is not None and one.left_on <= said["since"]]:
-        text = _("%(name)s left on %(day)s. Let them in again first.")
+        text = _("%(name)s left on %(day)s. Readmit them first.")
         raise UsageError(text % {"name": gone[0].name or gone[0].pk, "day": words.day(gone[0].left_on)})
     given = grants.give_all(
         [people[pk] for pk in ids],
@@ -296,10 +297,10 @@ def _grant_all(request: HttpRequest, form: desk_forms.GrantForm) -> HttpResponse
     )
     if changed := [one.change for one in given if one.change is not None]:
         text = ngettext("%(training)s granted to %(n)d person.", "%(training)s granted to %(n)d people.", len(changed))
-        telling.tell(request, text % {"training": said["training"], "n": len(changed)}, *changed)
+        shortcuts.report_change(request, text % {"training": said["training"], "n": len(changed)}, *changed)
     kept = [(_KEPT[why], [one.member for one in given if one.kept == why]) for why in grants.KEPT]
     if kept := [(text, members) for text, members in kept if members]:
-        # All of them: messages have room for a few names only. To send it once more changes nothing.
+        # A page lists all of them, because a message has room for a few names only. Reloading it changes nothing.
         context = {"training": said["training"], "stage": words.stage(said["stage"]), "kept": kept}
         return render(request, "people/granted.html", context)
     return see_other(reverse("people-training", args=[said["training"].pk]))
@@ -311,7 +312,7 @@ def _group(text: str) -> Group | None:
 
 
 def _free_name(title: str) -> str:
-    """Return a short name for the command line, that no training has yet."""
+    """Return an unused short name for the command line."""
     base = slugify(title)[:55] or "training"
     taken = set(Training.objects.filter(name__startswith=base).values_list("name", flat=True))
     return next(name for name in (base, *(f"{base}-{n}" for n in range(2, 9999))) if name not in taken)

@@ -1,7 +1,7 @@
-"""Which routes are about people, and who may use them?
+"""Routes and rights of the pages about people.
 
-The desk finds people, writes them down, enrols and lends badges, and blocks. Trainers read, and grant or take back
-trainings. Accountants say who pays for a person or a group. Who leaves, whole lists, and what a training opens are the manager's.
+The desk finds and adds people, assigns and lends badges, and blocks people. Trainers read, and grant or revoke trainings.
+Accountants choose payers. Only managers mark people as left, import lists and decide what a training gives access to.
 """
 
 from __future__ import annotations
@@ -12,34 +12,38 @@ from django.urls import path, register_converter
 
 from fabgate.collector.models import Account
 from fabgate.collector.pages.ids import MemberConverter
-from fabgate.collector.pages.people import actions, desk, enrol, find, groups, imports, payers, person, trainings
+from fabgate.collector.pages.people import groups, imports, search, trainings
+from fabgate.collector.pages.people.badges import enrol
+from fabgate.collector.pages.people.payers import views
+from fabgate.collector.pages.people.person import actions, edit, page
 from fabgate.collector.pages.roles import Right, reads, writes
 
 register_converter(MemberConverter, "member")
 
 urlpatterns = [
-    path("people", find.people, name="people"),
-    path("people/new", person.new, name="people-new"),
+    path("people", search.people, name="people"),
+    path("people/new", edit.new, name="people-new"),
     path("people/enrol", enrol.enrol, name="people-enrol"),
     path("people/import", imports.upload, name="people-import"),
+    path("people/import/template.csv", imports.template, name="people-import-template"),
     path("people/import/<slug:token>", imports.preview, name="people-import-preview"),
     path("people/trainings", trainings.trainings, name="people-trainings"),
     path("people/trainings/new", trainings.new, name="people-training-new"),
     path("people/trainings/who", trainings.matrix, name="people-matrix"),
-    path("people/trainings/<int:pk>", trainings.one, name="people-training"),
+    path("people/trainings/<int:pk>", trainings.detail, name="people-training"),
     path("people/trainings/<int:pk>/edit", trainings.edit, name="people-training-edit"),
     path("people/groups", groups.groups, name="people-groups"),
     path("people/groups/new", groups.new, name="people-group-new"),
-    path("people/groups/<int:pk>", groups.one, name="people-group"),
+    path("people/groups/<int:pk>", groups.detail, name="people-group"),
     path("people/groups/<int:pk>/edit", groups.edit, name="people-group-edit"),
     path("people/groups/<int:pk>/payer", groups.payer, name="people-group-payer"),
     path("people/groups/<int:pk>/badge", groups.give, name="people-group-badge"),
     path("people/groups/<int:pk>/end", groups.end, name="people-group-end"),
-    path("people/payers", payers.payers, name="people-payers"),
+    path("people/payers", views.payers, name="people-payers"),
     path("people/badges/<int:pk>/end", actions.end_badge, name="people-badge-end"),
-    path("people/<member:pk>", desk.one, name="people-one"),
-    path("people/<member:pk>/edit", person.edit, name="people-edit"),
-    path("people/<member:pk>/payer", payers.payer, name="people-payer"),
+    path("people/<member:pk>", page.detail, name="people-one"),
+    path("people/<member:pk>/edit", edit.edit, name="people-edit"),
+    path("people/<member:pk>/payer", views.payer, name="people-payer"),
     path("people/<member:pk>/grant", actions.grant, name="people-grant"),
     path("people/<member:pk>/revoke", actions.revoke, name="people-revoke"),
     path("people/<member:pk>/block", actions.block, name="people-block"),
@@ -62,6 +66,7 @@ RIGHTS: Final = {
     "people-enrol": _FORM,
     "people-import": _MANAGERS,
     "people-import-preview": _MANAGERS,
+    "people-import-template": Right(get=writes()),
     "people-trainings": Right(get=_READ),
     "people-training-new": _MANAGERS,
     "people-matrix": Right(get=_READ, post=_TRAINER),

@@ -1,1 +1,1 @@
-"""How does a person get in, and out again?"""
+"""The pages for signing in and out."""

@@ -1,4 +1,4 @@
-"""What is typed to get in, and what is wrong with it?"""
+"""Forms for signing in and choosing a password."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector.accounts import manage
 from fabgate.collector.models import Account
-from fabgate.collector.pages.name_field import LineField
+from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.errors import UsageError
 
 
 class SignInForm(forms.Form):
-    """A name and a password."""
+    """Username and password."""
 
     name = forms.CharField(
         label=_("Name"),
@@ -31,13 +31,13 @@ class SignInForm(forms.Form):
 
 
 class NewPasswordForm(forms.Form):
-    """A new password, typed once: the browser shows it on demand and a password manager keeps it."""
+    """A new password, typed once: browsers can show it, and password managers store it."""
 
     password = forms.CharField(
         label=_("New password"),
         max_length=1000,
         strip=False,
-        help_text=_("At least 10 characters. Three or four words that you remember are a good one."),
+        help_text=_("At least 10 characters. Three or four memorable words work well."),
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 
@@ -46,23 +46,23 @@ class NewPasswordForm(forms.Form):
         self._account = account
 
     def clean_password(self) -> str:
-        """Refuse what is guessed easily."""
+        """Refuse a weak password."""
         password = str(self.cleaned_data["password"])
         password_validation.validate_password(password, self._account)
         return password
 
 
 class FirstManagerForm(NewPasswordForm):
-    """The first manager: a name to sign in with, what others read, and a password."""
+    """The first manager: username, display name and password."""
 
     name = forms.CharField(
-        label=_("Name to sign in with"),
+        label=_("Username"),
         max_length=63,
         help_text=_("Such as ada. Letters, digits and . _ - @ +"),
         widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "autofocus": True}),
     )
     display_name = LineField(
-        label=_("Name that others read"),
+        label=_("Display name"),
         max_length=120,
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
@@ -70,16 +70,14 @@ class FirstManagerForm(NewPasswordForm):
     field_order = ("name", "display_name", "password")
 
     def clean_display_name(self) -> str:
-        """Let the password, which is looked at afterwards, be none that resembles it."""
+        """Set the name on the account, so that the password is checked for similarity with it."""
         self._account.display_name = str(self.cleaned_data["display_name"])
         return self._account.display_name
 
     def clean_name(self) -> str:
-        """Refuse what cannot be a log-in name."""
+        """Refuse an invalid or taken username."""
         try:
             self._account.name = manage.check_name(self.cleaned_data["name"])
         except UsageError:
-            raise forms.ValidationError(
-                _("Use letters, digits and . _ - @ + for it, and a name that nobody else has.")
-            ) from None
+            raise forms.ValidationError(_("Use letters, digits and . _ - @ + and a name that is not taken.")) from None
         return self._account.name

@@ -1,4 +1,4 @@
-"""Which routes lead in and out, and who may use them?"""
+"""Routes and rights of signing in and out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a person sign in, set a first password by a one-time link, and sign out?"""
+"""Signing in, setting a password with a one-time link, and signing out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fabgate.collector.pages.signin.forms import FirstManagerForm, NewPasswordFo
 
 @sensitive_post_parameters("password")
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """Show the form, or sign in and go where the person wanted to."""
+    """Show the form, or sign in and redirect to the requested page."""
     back = back_to(request)
     if request.method == "GET" and request.user.is_authenticated:
         return see_other(back)
@@ -35,11 +35,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         if account is not None:
             signing_in.enter(request, account)
             return known_browsers.remember(request, see_other(back), account)
-        text = _("No account has this name and password. Try again, or ask a manager for a new link.")
+        text = _("Username or password is wrong. Try again, or ask a manager for a new link.")
         if not Account.has_manager():
             text = _(
-                "No account has this name and password. There is no manager yet: the command “fabgate collector first-link”"
-                " prints a link for the first one where the collector runs."
+                "Username or password is wrong. There is no manager yet: the command “fabgate collector"
+                " first-link”, run on the collector's computer, prints a link for the first one."
             )
         form.add_error(None, text)
     status = 200 if request.method == "GET" else 400
@@ -55,16 +55,16 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 @sensitive_post_parameters("password")
 def welcome(request: HttpRequest, token: str) -> HttpResponse:
-    """Let whoever has the link set a password once: the first manager, an invited person, or one who forgot theirs."""
+    """Let the holder of a one-time link set a password: the first manager, an invited person, or one who forgot theirs."""
     link = OneTimeLink.open(token)
     if link is None:
-        text = _("A link opens once and not for ever. Ask a manager for a new one.")
+        text = _("The link works once and expires. Ask a manager for a new one.")
         if not Account.has_manager():
             text = _(
-                "A link opens once and not for ever. There is no manager yet: the command “fabgate collector first-link”"
-                " prints a new one where the collector runs."
+                "The link works once and expires. There is no manager yet: the command “fabgate collector"
+                " first-link”, run on the collector's computer, prints a new one."
             )
-        return errors.page(request, 404, _("This link opens nothing any more"), text)
+        return errors.page(request, 404, _("This link has expired"), text)
     account = link.account or Account(role=Account.MANAGER)
     is_first = link.account is None
     form = (FirstManagerForm if is_first else NewPasswordForm)(
@@ -81,7 +81,7 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
 def _let_in(request: HttpRequest, link: OneTimeLink, account: Account, form: NewPasswordForm) -> None:
     with transaction.atomic():
         if not link.use() or (link.account is None and Account.has_manager()):
-            raise errors.Conflict(_("This link was used a moment ago. Sign in, or ask a manager for a new one."))
+            raise errors.Conflict(_("This link has just been used. Sign in, or ask a manager for a new one."))
         if link.account is None:
             with audit.change(account.name, "account.added", account, reason=link.purpose):
                 account.set_password(form.cleaned_data["password"])

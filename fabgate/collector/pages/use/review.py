@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.models import Review
 from fabgate.collector.pages.access_control import account_of, see_other
-from fabgate.collector.pages.roles import own_causes
+from fabgate.collector.pages.roles import self_and_groups
 from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.sessions.rows import Row, rows, totals
 from fabgate.collector.pages.use.tab import render_page
@@ -122,7 +122,7 @@ class DecisionForm(forms.Form):
 
 def review(request: HttpRequest) -> HttpResponse:
     """Show the sessions to review; settle several at once."""
-    own = own_causes(account_of(request))
+    own = self_and_groups(account_of(request))
     form = DecisionForm(request.POST, own=own) if request.method == "POST" else None
     if form is not None and form.is_valid():
         _settle(request, form)

@@ -35,7 +35,7 @@ def enter(request: HttpRequest, token: str) -> HttpResponse:
     account = Account.objects.filter(name=ACCOUNT, is_active=True).first()
     if not opens or account is None:
         text = _("The link works once. Press o in the demo's terminal for a new one.")
-        return errors.page(request, 404, _("This link opens nothing any more"), text)
+        return errors.page(request, 404, _("This link has expired"), text)
     sign_in.enter(request, account)
     return see_other(reverse("wall"))
 

@@ -1,1 +1,1 @@
-"""How a list of members is read, previewed and stored."""
+"""Imports a list of members: reads, previews and stores it."""

@@ -1,4 +1,4 @@
-"""What would a members' file change? Of each person what is new, field by field, and who is not in it any more."""
+"""Compares a list of members with the database: new people, changes field by field, and members who are missing."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from fabgate.collector.people.import_list import store
 from fabgate.collector.people.import_list.file import File
 from fabgate.collector.people.import_list.rows import Row
 
-#: More of the members than this do not vanish at once by a list: it is more likely half a list.
+#: If more than this share of the members is missing, the list is probably incomplete.
 MAX_VANISHING: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a person, as it is and as it would be."""
+    """A changed field of a person."""
 
     name: str
     before: Any
@@ -31,7 +31,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person in the file; `member` is None for a new one."""
+    """A person in the file; `member` is None for a new person."""
 
     row: Row
     member: Member | None
@@ -40,45 +40,45 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a file would do, as a whole."""
+    """All changes that a file would make."""
 
     file: File
     new: list[Person]
     changed: list[Person]
     unchanged: int
-    #: Members now whom the file does not name.
+    #: Current members who are not in the file.
     vanished: list[Member]
     members_now: int
 
     @property
     def too_many_vanish(self) -> bool:
-        """Whether so many are missing that it takes more than a tick to end them."""
+        """Whether so many are missing that their number must be typed to mark them as left."""
         return len(self.vanished) > MAX_VANISHING * self.members_now
 
     @property
     def is_addition(self) -> bool:
-        """Whether it brings people, changes nobody and leaves most out: a class that begins, and not half of a list."""
+        """Whether the file only adds people, such as a new class: it changes no one and most members are missing."""
         return self.too_many_vanish and bool(self.new) and not self.changed
 
     @property
     def may_end(self) -> bool:
-        """Whether those who are missing may be ended: nothing of the file is in doubt, and they are not too many."""
+        """Whether the missing members may be marked as left: the file has no errors, and they are not too many."""
         return bool(self.vanished) and not self.too_many_vanish and not self.file.mistakes
 
     @property
     def may_end_counted(self) -> bool:
-        """Whether they may be ended although they are many, by somebody who says how many: it names some who stay."""
+        """Whether many missing members may be marked as left if their number is typed: the file must name some who stay."""
         stay = len(self.changed) + self.unchanged
         return self.too_many_vanish and stay > 0 and not self.file.mistakes
 
     @property
     def to_take(self) -> File:
-        """Return the file with only those who are new or change."""
+        """Return the file with only new and changed people."""
         return replace(self.file, rows=[person.row for person in (*self.new, *self.changed)])
 
     @property
     def fingerprint(self) -> str:
-        """Return what stays the same while the file would do the same."""
+        """Return a hash that is the same as long as the file would make the same changes."""
         said = [
             (person.row.id, [(f.name, f.before, f.after) for f in person.fields])
             for person in (*self.new, *self.changed)
@@ -89,22 +89,22 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Everybody as they are written down; one that is equal to another says that nothing has changed between them.
+    """A snapshot of all members. Two equal ones mean that nothing changed between them.
 
-    So a list is compared before anybody is kept waiting, and found to be still right in the transaction that takes it.
+    So the comparison is made before the transaction, which then only checks that it still holds.
     """
 
     members: list[tuple[Any, ...]]
     #: (member's id, machine's name)
     machines: list[tuple[str, str]]
-    #: (member's id, spelling) of the badges that a file speaks of: people's own, as they are spelled.
+    #: (member's id, spelling) of personal badges with a known spelling.
     badges: list[tuple[str, str]]
-    #: The same of those that they lost: a list gives nobody one of these back.
+    #: The same of lost badges, which a list does not assign again.
     lost: list[tuple[str, str]]
 
     @classmethod
     def now(cls) -> Known:
-        """Read everybody."""
+        """Read all members."""
         machines = Member.machines.through.objects.order_by("pk").values_list("member", "machine__name")
         carried = Badge.objects.filter(ended_at=None, member__isnull=False, kind=Badge.PERSONAL).exclude(spelling="")
         badges = carried.order_by("pk").values_list("member", "spelling")
@@ -114,7 +114,7 @@ class Known:
 
 
 def difference(file: File, known: Known) -> Difference:
-    """Compare a file with who is known."""
+    """Compare a file with the database."""
     columns = _columns()
     there = {one.pk: one for one in (Member.from_db(DEFAULT_DB_ALIAS, columns, row) for row in known.members)}
     opened, carried, lost = _by_member(known.machines), _by_member(known.badges), set(known.lost)
@@ -142,12 +142,12 @@ def _person(
 ) -> Person:
     compared: list[tuple[str, Any, Any]] = [
         (name, None if member is None else getattr(member, name), getattr(row, name))
-        for name in store.plain_in(columns)
+        for name in store.fields_in(columns)
     ]
     if "machines" in columns:
         compared.append(("machines", sorted(opened), sorted(set(row.machines))))
     has_left = member is not None and member.left_on is not None and member.left_on <= blocks.today()
-    if "badges" in columns and not has_left:  # a list gives them none
+    if "badges" in columns and not has_left:  # a list assigns no badges to people who left
         named = [one for one in map(str, row.badges) if (row.id, one) not in lost]
         compared.append(("badges", sorted(carried), sorted(named)))
     fields = [

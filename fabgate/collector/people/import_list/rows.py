@@ -1,4 +1,4 @@
-"""What does one line of a members' file say? Its cells by column, read strictly: nothing is ever guessed."""
+"""Reads one row of a list of members, strictly: wrong values are errors with their line."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from fabgate import badge, wire
 from fabgate.collector.base.environ import LANGS
 from fabgate.collector.models import Member
 from fabgate.collector.people import names
+from fabgate.collector.people.import_list.dates import MONTH_FIRST, DateReader
 from fabgate.collector.people.import_list.table import Missing
 from fabgate.errors import UsageError
 
@@ -26,15 +27,15 @@ COLUMNS: Final = (
     *("id", "name", "badges", "lang", "level", "valid_until", "machines"),
     *("email", "category", "plan", "payer", "minor", "joined_on"),
 )
-#: What the columns are called in other languages; one that is not here is called the same there.
+#: Titles of columns in other languages; a column that is missing here has the same title.
 COLUMNS_IN: Final[Mapping[str, Mapping[str, str]]] = {
     "fr": {
         "id": "identifiant",
         "name": "nom",
         "lang": "langue",
         "level": "niveau",
-        "valid_until": "valable_jusqu_au",
-        "email": "courriel",
+        "valid_until": "membre_jusqu_au",
+        "email": "e_mail",
         "category": "catégorie",
         "plan": "formule",
         "payer": "payeur",
@@ -42,11 +43,12 @@ COLUMNS_IN: Final[Mapping[str, Mapping[str, str]]] = {
         "joined_on": "membre_depuis",
     }
 }
-#: What else people call the columns.
+#: Other accepted titles.
 _ALSO: Final = {
     "abonnement": "plan",
     "badge": "badges",
     "categorie": "category",
+    "courriel": "email",
     "e-mail": "email",
     "e_mail": "email",
     "expiration": "valid_until",
@@ -55,18 +57,21 @@ _ALSO: Final = {
     "mail": "email",
     "paid_by": "payer",
     "payé_par": "payer",
+    "valable_jusqu_au": "valid_until",
     "valide_jusqu_au": "valid_until",
     **{said: name for names in COLUMNS_IN.values() for name, said in names.items()},
 }
+#: Columns with a date.
+DAYS: Final = ("valid_until", "joined_on")
 _YES: Final = frozenset({"1", "x", "yes", "y", "true", "oui", "o", "vrai"})
 _NO: Final = frozenset({"", "0", "no", "n", "false", "non", "faux"})
-#: The longest that the database keeps.
+#: The most characters that the database stores.
 _LONGEST: Final = {"name": 120, "category": 60, "plan": 60}
 
 
 @dataclass
 class Row:
-    """One member as the file has them; what is in no column of the file is empty here, and not to be stored."""
+    """One member of the file. Fields without a column keep their defaults here and are not stored."""
 
     line: int
     id: str
@@ -79,7 +84,7 @@ class Row:
     email: str = ""
     category: str = ""
     plan: str = ""
-    #: Who pays for them; None: they themselves.
+    #: The payer's id; None if the member pays.
     payer_id: str | None = None
     minor: bool = False
     joined_on: date | None = None
@@ -87,7 +92,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is wrong with a line; `also` is the line with which it has something in common that only one can have."""
+    """An error in a line; `also` is another line that has the same number or badge."""
 
     line: int
     text: str
@@ -97,46 +102,46 @@ class Mistake:
         return f"line {self.line}: {self.text}"
 
 
-def called(column: str) -> str:
-    """Return what a column is called in the language of whoever reads that."""
+def column_title(column: str) -> str:
+    """Return a column's title in the reader's language."""
     return COLUMNS_IN.get(get_language() or "", {}).get(column, column)
 
 
-def columns_of(header: Sequence[str], problems: list[str]) -> list[str]:
-    """Return what each column is called here; add what is wrong with the header to `problems`."""
+def parse_header(header: Sequence[str], problems: list[str]) -> list[str]:
+    """Return the names of the columns; append errors of the header to `problems`."""
     columns = []
     for number, cell in enumerate(header, 1):
         if isinstance(cell, Missing):
-            problems.append(no_value(get_column_letter(number), cell))
+            problems.append(missing_value(get_column_letter(number), cell))
             continue
         spelled = "_".join(cell.strip().casefold().replace("'", " ").replace("\u2019", " ").split())
         name = _ALSO.get(spelled, spelled)
         if name in columns:
-            problems.append(_("the column '%(name)s' is there twice") % {"name": called(name)})
+            problems.append(_("the column '%(name)s' appears twice") % {"name": column_title(name)})
         elif name not in COLUMNS:
             near = difflib.get_close_matches(spelled, [*COLUMNS, *_ALSO], 1)
-            text = _("found the column '%(found)s'; did you mean '%(near)s'?")
+            text = _("unknown column '%(found)s'; did you mean '%(near)s'?")
             if not near:
-                text = _("found the column '%(found)s'; wanted only %(wanted)s")
+                text = _("unknown column '%(found)s'; wanted only %(wanted)s")
             said = {"found": names.shown(cell.strip()[:60]), "near": "".join(near)}
-            problems.append(text % {**said, "wanted": ", ".join(map(called, COLUMNS))})
+            problems.append(text % {**said, "wanted": ", ".join(map(column_title, COLUMNS))})
         columns.append(name)
     if "id" not in columns and not any(isinstance(cell, Missing) for cell in header):
-        text = _("the column '%(name)s' is missing; wanted it, and of %(others)s what is to change")
-        problems.append(text % {"name": called("id"), "others": ", ".join(map(called, COLUMNS[1:]))})
+        text = _("the column '%(name)s' is missing; add it, and those of %(others)s that you want to change")
+        problems.append(text % {"name": column_title("id"), "others": ", ".join(map(column_title, COLUMNS[1:]))})
     return columns
 
 
-def no_value(column: str, cell: Missing) -> str:
-    """Return what is wrong with a cell that holds no value."""
-    text = _("holds a formula without a value: open the file in a spreadsheet and save it, or type the value")
+def missing_value(column: str, cell: Missing) -> str:
+    """Return the error for a cell without a value."""
+    text = _("contains a formula without a value: open the file in a spreadsheet and save it, or type the value")
     if cell:
-        text = _("holds the error %(found)s: mend it in a spreadsheet, or type the value")
-    return f"{_('%(name)s:') % {'name': called(column)}} {text % {'found': names.shown(cell[:40])}}"
+        text = _("contains the error %(found)s: fix it in a spreadsheet, or type the value")
+    return f"{_('%(name)s:') % {'name': column_title(column)}} {text % {'found': names.shown(cell[:40])}}"
 
 
-def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:
-    """Return what a line says of a member; add what is wrong with it to `mistakes`."""
+def parse_row(line: int, values: dict[str, str], dates: DateReader, mistakes: list[Mistake]) -> Row:
+    """Return the member of a line; append its errors to `mistakes`."""
     row = Row(line, values["id"], machines=_parts(values.get("machines", "")), email=values.get("email", ""))
     row.lang = values.get("lang", "").lower() or settings.ENVIRONMENT.lang
     row.level = values.get("level", "").lower() or row.level
@@ -145,13 +150,13 @@ def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:
 
     def wrong(column: str, text: str, **said: object) -> None:
         told = text % {"found": names.shown(values[column][:40]), **said}
-        mistakes.append(Mistake(line, f"{_('%(name)s:') % {'name': called(column)}} {told}"))
+        mistakes.append(Mistake(line, f"{_('%(name)s:') % {'name': column_title(column)}} {told}"))
 
     if not 0 < len(row.id) <= 64:
         empty = _("found nothing, wanted 1 to 64 characters")
         wrong("id", _("found '%(found)s', wanted 1 to 64 characters") if row.id else empty)
     elif row.id.startswith((wire.GROUP_PREFIX, "emergency:")):
-        wrong("id", _("found '%(found)s', which would be taken for a group's or an emergency badge's"))
+        wrong("id", _("found '%(found)s', which is reserved for groups and emergency badges; use another number"))
     if row.email and not _is_email(row.email):
         wrong("email", _("found '%(found)s', wanted an e-mail address or nothing"))
     for column, wanted in (("lang", LANGS), ("level", Member.LEVELS)):
@@ -160,12 +165,14 @@ def row_of(line: int, values: dict[str, str], mistakes: list[Mistake]) -> Row:
     if values.get("minor", "").casefold() not in _YES | _NO:
         wrong("minor", _("found '%(found)s', wanted yes or no"))
     _texts(row, values, wrong)
-    _days(row, values, wrong)
+    _days(row, values, dates, wrong)
     for spelling in _parts(values.get("badges", "")):
         try:
             row.badges.append(badge.parse(spelling))
         except UsageError as error:
-            mistakes.append(Mistake(line, f"{_('%(name)s:') % {'name': called('badges')}} {_why_not(spelling, error)}"))
+            mistakes.append(
+                Mistake(line, f"{_('%(name)s:') % {'name': column_title('badges')}} {_why_not(spelling, error)}")
+            )
     return row
 
 
@@ -173,33 +180,39 @@ def _texts(row: Row, values: dict[str, str], wrong: Callable[..., None]) -> None
     lines = {column: names.line(values.get(column, "")) for column in _LONGEST}
     for column, text in {"id": row.id, **lines}.items():
         if sign := names.unseen(text):
-            wrong(column, _("found %(sign)s, a sign that nobody sees; type it instead of copying it"), sign=sign)
+            wrong(column, _("found the invisible character %(sign)s; type the text instead of pasting it"), sign=sign)
     for column, longest in _LONGEST.items():
         setattr(row, column, lines[column])
         if len(lines[column]) > longest:
             wrong(column, _("found '%(found)s…', wanted at most %(most)d characters"), most=longest)
 
 
-def _days(row: Row, values: dict[str, str], wrong: Callable[..., None]) -> None:
-    for column in ("valid_until", "joined_on"):
+def _days(row: Row, values: dict[str, str], dates: DateReader, wrong: Callable[..., None]) -> None:
+    for column in DAYS:
         try:
-            setattr(row, column, date.fromisoformat(values[column]) if values.get(column) else None)
+            setattr(row, column, dates.read(values[column]) if values.get(column) else None)
         except ValueError:
-            # 01/03/2027 is a day in March or in January: never guessed.
-            wrong(column, _("found '%(found)s', wanted year-month-day, such as 2027-03-01"))
+            wrong(column, wanted_date(dates))
+
+
+def wanted_date(dates: DateReader) -> str:
+    """Return the error for text that is not a date, with ``%(found)s``."""
+    if dates.order == MONTH_FIRST:
+        return _("found '%(found)s', wanted a date such as 2026-12-31, or 12/31/2026 as in the other rows")
+    return _("found '%(found)s', wanted a date such as 2026-12-31 or 31/12/2026")
 
 
 def _why_not(spelling: str, error: UsageError) -> str:
-    """Return why something is no badge."""
+    """Return the error for text that is not a badge."""
     said = {"found": names.shown(spelling[:40])}
     if isinstance(error, badge.RandomUidError):
-        text = _("%(found)s is a random UID: a phone, or a card that makes up a new one each time; use another card")
+        text = _("%(found)s is a random UID: a phone, or a card that sends a new number each time; use another card")
         return text % said
     if isinstance(error, badge.AmbiguousError):
         ways = " / ".join(one for one, _reading, _card in error.readings)
-        text = _("'%(found)s' is a number, and a number can be two different cards: write one of %(ways)s")
+        text = _("'%(found)s' can be read as different cards: write one of %(ways)s")
         return text % {**said, "ways": ways}
-    return _("'%(found)s' is no badge: wanted such as 04:A1:B2:C3, with all 8, 14 or 20 digits") % said
+    return _("found '%(found)s', wanted a badge such as 04:A1:B2:C3, with all 8, 14 or 20 digits") % said
 
 
 def _is_email(text: str) -> bool:

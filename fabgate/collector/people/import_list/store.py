@@ -1,4 +1,4 @@
-"""How do a workshop's members get in? From a CSV or XLSX file: by command whole or not at all, on the page by choice."""
+"""Stores an imported list of members: the command imports all rows or none, the page those without errors."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from fabgate.collector.people.import_list import file as members_file
 from fabgate.collector.people.import_list.rows import Row
 from fabgate.errors import UsageError
 
-#: Fields that are stored as they are read.
+#: Fields that are stored unchanged.
 PLAIN: Final = ("name", "lang", "level", "valid_until", "email", "category", "plan", "payer_id", "minor", "joined_on")
 
 
 class Overtaken(UsageError):  # noqa: N818 (it names what happened)
-    """Somebody else wrote down, or gave a badge to, one of the file's people at the same moment."""
+    """A person of the file was added, or one of its badges assigned, by someone else at the same moment."""
 
     def __init__(self) -> None:
         super().__init__(
             _(
-                "somebody wrote down one of these people, or gave one of these badges away, at the same moment; take the"
-                " list once more"
+                "one of these people was added, or one of these badges assigned, at the same moment; import the"
+                " list again"
             )
         )
 
 
 def command(args: argparse.Namespace) -> int:
-    """Import a file, rebuild the rosters and tell the gates."""
-    file = members_file.read(Path(args.file))
+    """Import a file, rebuild the rosters and announce them."""
+    file = members_file.read(Path(args.file), dates=args.dates)
     for note in file.notes:
         sys.stderr.write(f"note: {note}\n")
-    prepared, said = prepare(file), [*lost_in(file), *left_in(file)]
+    prepared, said = prepare(file), [*lost_badge_notes(file), *left_member_notes(file)]
     with transaction.atomic(), pulse.deferred():
         new = write(prepared, actor=audit.cli_actor(None))
         gates = roster.rebuild()
@@ -63,16 +63,16 @@ def command(args: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a file says, and its people as they are to be stored."""
+    """A file, and its members ready to be stored."""
 
     file: members_file.File
     members: list[Member]
 
 
 def prepare(file: members_file.File) -> Prepared:
-    """Make what is stored of a file: before the transaction, because on SQLite nobody else writes while that lasts."""
-    said = plain_in(file.columns)
-    # Whoever is new has a language, too, where the file says nothing of it.
+    """Build the rows before the transaction, because SQLite has no other writer while it lasts."""
+    said = fields_in(file.columns)
+    # A new member needs a language even if the file has no such column.
     members = [Member(id=row.id, **{name: getattr(row, name) for name in {*said, "lang"}}) for row in file.rows]
     for member in members:
         member.fold()
@@ -80,18 +80,18 @@ def prepare(file: members_file.File) -> Prepared:
 
 
 def write(prepared: Prepared, *, actor: str) -> int:
-    """Store what the file's columns say of its members, and nothing else of them; return how many are new.
+    """Store the file's columns, and no other fields; return the number of new members.
 
-    Raises Overtaken where one of those who are new was written down, or a badge given away, since this began.
+    Raises Overtaken if a new member was added, or a badge assigned, by someone else in the meantime.
     """
     file, members = prepared.file, prepared.members
     rows, columns = file.rows, file.columns
-    said = plain_in(columns)
+    said = fields_in(columns)
     try:
         with transaction.atomic():
             known = set(Member.objects.values_list("id", flat=True))
             with audit.changes(actor, "member.imported", members):
-                bulk.insert([one for one in members if one.pk not in known])  # over nobody
+                bulk.insert([one for one in members if one.pk not in known])  # never overwrites
                 bulk.update([one for one in members if one.pk in known], [*said, "folded"] if "name" in said else said)
                 if "machines" in columns:
                     _open_machines(rows)
@@ -104,15 +104,15 @@ def write(prepared: Prepared, *, actor: str) -> int:
     return len({row.id for row in rows} - known)
 
 
-def plain_in(columns: Collection[str]) -> list[str]:
-    """Return which of the PLAIN fields a file's columns speak of."""
+def fields_in(columns: Collection[str]) -> list[str]:
+    """Return those of PLAIN that are among a file's columns."""
     return [name for name in PLAIN if name.removesuffix("_id") in columns]
 
 
-def lost_in(file: members_file.File) -> list[str]:
-    """Return what is to be told about badges in the file that were reported lost, before it is taken.
+def lost_badge_notes(file: members_file.File) -> list[str]:
+    """Return notes about badges in the file that were reported lost.
 
-    Whoever lost one does not get it back by an old list; somebody else gets it, as they would at the desk.
+    Their last holder does not get them back by an old list; another person does, as at the desk.
     """
     lost = {
         one.digest: (one.member_id, one.member_id or str(one.group)) for one in Badge.lost().select_related("group")
@@ -121,20 +121,21 @@ def lost_in(file: members_file.File) -> list[str]:
     said = []
     for row, found in _badges_of(file.rows) if lost else ():
         member, who = lost.get(badge.digest(found, key), ("", ""))
-        text = _("line %(line)d: the badge %(badge)s of %(id)s was declared lost; it opens nothing")
+        text = _("line %(line)d: the badge %(badge)s of %(id)s was reported lost; it opens no machine")
         if member != row.id:
             text = _(
-                "line %(line)d: the badge %(badge)s of %(id)s was reported lost by %(who)s; ask %(who)s before it is taken"
+                "line %(line)d: the badge %(badge)s of %(id)s was reported lost by %(who)s; ask %(who)s before"
+                " you import the list"
             )
         if who:
             said.append(text % {"line": row.line, "badge": found.masked(), "id": row.id, "who": who})
     return said
 
 
-def left_in(file: members_file.File) -> list[str]:
-    """Return what is to be told about who has left: their badges, which would open nothing, stay with nobody."""
+def left_member_notes(file: members_file.File) -> list[str]:
+    """Return notes about people in the file who have left: their badges are not assigned."""
     left = dict(_left().values_list("id", "left_on"))
-    text = _("line %(line)d: %(id)s left on %(day)s; let them in again first, then take the list for their badges")
+    text = _("line %(line)d: %(id)s left on %(day)s; readmit them, then import the list again for their badges")
     return [
         text % {"line": row.line, "id": row.id, "day": left[row.id]}
         for row in file.rows
@@ -151,7 +152,7 @@ def _badges_of(rows: list[Row]) -> list[tuple[Row, badge.Badge]]:
 
 
 def _open_machines(rows: list[Row]) -> None:
-    """Open to each of the file's members the machines that it names by hand, and no others."""
+    """Set the individual access of the file's members to the machines that it names."""
     machines = dict(Machine.objects.values_list("name", "pk"))
     wanted = {(row.id, machines[name]) for row in rows for name in row.machines}
     links = Member.machines.through.objects
@@ -166,12 +167,12 @@ def _open_machines(rows: list[Row]) -> None:
 
 
 def _give_badges(file: members_file.File, actor: str) -> None:
-    """End the personal badges that the file does not name any more, and give those that it names.
+    """End personal badges that the file no longer names, and assign those that it names.
 
-    A badge that nobody can spell, because it was enrolled by a tap, is in no file: it stays, until it is named.
+    A badge enrolled by a tap has no known spelling, so that no file names it: it stays.
     """
     key = roster.badge_key(settings.ENVIRONMENT)
-    _learn(file, key, actor)
+    _store_spellings(file, key, actor)
     now = datetime.now(UTC)
     left = set(_left().values_list("id", flat=True))
     named = {(str(found), row.id): found for row, found in _badges_of(file.rows) if row.id not in left}
@@ -181,12 +182,12 @@ def _give_badges(file: members_file.File, actor: str) -> None:
     for row in Badge.objects.filter(ended_at=None, member__isnull=False).order_by("id"):
         if row.member_id not in people:
             continue
-        # A list that names a badge as somebody's makes it theirs for good: what was lent ends, and is given once more.
+        # A badge in a list becomes personal: a loan of it ends, and it is assigned again.
         if (row.spelling, row.member_id) in named and row.kind != Badge.LOAN:
             del named[row.spelling, row.member_id or ""]
         elif row.spelling and (row.kind == Badge.PERSONAL or row.spelling in spelled):
             ended.append(row)
-    # First all that go: two members may swap theirs in one file.
+    # All endings first: two members may swap badges in one file.
     with audit.changes(actor, "badge.ended", ended, reason="import"):
         badges.end_all(ended, Badge.REPLACED, actor, now)
     lost = set(Badge.lost().values_list("spelling", "member"))
@@ -202,8 +203,8 @@ def _give_badges(file: members_file.File, actor: str) -> None:
         badges.store(given)
 
 
-def _learn(file: members_file.File, key: bytes, actor: str) -> None:
-    """Write the spellings that a file names onto what was known by its digest only."""
+def _store_spellings(file: members_file.File, key: bytes, actor: str) -> None:
+    """Store the spellings of badges that were known by their digest only."""
     unspelled = list(Badge.objects.filter(spelling="").order_by("id"))
     named = {badge.digest(found, key): str(found) for row in file.rows for found in row.badges} if unspelled else {}
     known = [row for row in unspelled if row.digest in named]

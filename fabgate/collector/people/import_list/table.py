@@ -1,8 +1,8 @@
-"""Which rows has a table that somebody made in a spreadsheet? CSV as spreadsheets write it, or XLSX itself.
+"""Reads the rows of a table from CSV, as spreadsheets write it, or from XLSX.
 
-CSV is separated by ``,``, ``;`` or tabs, in UTF-8 or UTF-16 with a byte order mark, or else what Windows writes in
-western Europe, which is noted. What is far larger than any workshop's list of people is refused before it is read: a
-small workbook may unpack to more than any computer holds.
+CSV is separated by ``,``, ``;`` or tabs, in UTF-8, in UTF-16 with a byte order mark, or else in Windows-1252, which is
+noted. A file that is far larger than a workshop's list of people is refused before it is read, because a small workbook
+may unpack to more than the memory holds.
 """
 
 from __future__ import annotations
@@ -25,43 +25,45 @@ from fabgate.errors import UsageError
 
 MAX_ROWS: Final = 20_000
 MAX_COLUMNS: Final = 100
-#: Of a workbook: what it unpacks to, and how many times more that is than what was sent.
+#: The most bytes that a workbook may unpack to, and the highest ratio to its own size.
 MAX_UNPACKED: Final = 60 * 1024 * 1024
 MAX_RATIO: Final = 200
 MAX_PARTS: Final = 2_000
-#: Tags of all its parts: the library holds those of a whole row in memory, and takes microseconds for each.
+#: The most XML tags in all its parts: openpyxl keeps those of a row in memory, and takes microseconds for each.
 MAX_TAGS: Final = 2_000_000
-#: A spreadsheet has no line beyond this one.
+#: The last row that a spreadsheet can have.
 LAST_LINE: Final = 1_048_576
-#: Less than this is no bomb, however well it packs.
+#: Up to this size a high ratio is allowed.
 _SMALL: Final = 1024 * 1024
 _PIECE: Final = 1024 * 1024
 _BOMS: Final = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _ZIP: Final = b"PK\x03\x04"
-#: What nobody calls a file of text.
+#: Names of files that are not text.
 _WORKBOOKS: Final = (".xlsx", ".xlsm", ".ods")
 _OLD_EXCEL: Final = b"\xd0\xcf\x11\xe0"
 
 
 class Missing(str):
-    """A cell without a value although it is not empty: an error as it shows it, or else a formula that nobody computed."""
+    """A cell that is not empty but has no value: an error, as displayed, or a formula that was never computed."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A header, the rows that are not empty, each with its line, and what is to be told about the file."""
+    """A header, the rows that are not empty with their line numbers, and notes about the file."""
 
     header: list[str]
     rows: list[tuple[int, list[str]]]
     notes: list[str]
-    #: What separates fields, in words; empty in a workbook.
+    #: The field separator in words; empty for a workbook.
     separator: str
+    #: The day from which a workbook counts days; None for CSV.
+    epoch: datetime | None = None
 
 
 def read(raw: bytes, name: str = "") -> Table:
-    """Read a table, from a file of this name. Raises UsageError for what is none, and for one that is too large."""
+    """Read a table; `name` is that of the file. Raises UsageError if it cannot be read or is too large."""
     if len(raw) > MAX_FILE_BYTES:
         text = _("found a file of %(found)d MB, wanted at most %(most)d MB")
         raise UsageError(text % {"found": -(-len(raw) // MEGABYTE), "most": MAX_FILE_BYTES // MEGABYTE})
@@ -70,7 +72,7 @@ def read(raw: bytes, name: str = "") -> Table:
     if raw.startswith(_ZIP):
         return _workbook(raw)
     if name.lower().endswith(_WORKBOOKS):
-        text = _("%(name)s is no spreadsheet file, whatever its name says; save it again as .xlsx or as 'CSV UTF-8'")
+        text = _("%(name)s is not a spreadsheet file, despite its name; save it again as .xlsx or as 'CSV UTF-8'")
         raise UsageError(text % {"name": name})
     return _csv(raw)
 
@@ -102,11 +104,11 @@ def _text(raw: bytes) -> tuple[str, list[str]]:
         except UnicodeDecodeError as error:
             line = raw.count(b"\n", 0, error.start) + 1
         else:
-            note = _("it is not UTF-8; it was read as Windows-1252 (Latin-1): see whether the accents are right")
+            note = _("the file is not UTF-8 and was read as Windows-1252 (Latin-1): check that the accents are right")
             return text, [note] if encoding == "cp1252" else []
     problem = _(
-        "line %(line)d: found bytes that are no text in UTF-8, UTF-16 or Windows-1252; save the file as UTF-8 (in a"
-        " spreadsheet: 'CSV UTF-8')"
+        "line %(line)d: found bytes that are not UTF-8, UTF-16 or Windows-1252 text; save the file as"
+        " UTF-8 (in a spreadsheet: 'CSV UTF-8')"
     )
     raise UsageError(problem % {"line": line})
 
@@ -116,34 +118,38 @@ def _workbook(raw: bytes) -> Table:
     found: list[tuple[int, list[str]]] = []
     first: list[str] = []
     try:
-        for line, values in _lines(raw):
+        book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True, keep_links=False)
+        for line, values in _lines(book):
             if line == 1:
                 first = _cells(values)
             else:
                 found += _kept(line, _cells(values)[: len(first)], len(found), width=len(first))
+        epoch: datetime = book.epoch
+        book.close()
     except UsageError:
         raise
-    except Exception as error:  # whatever a broken workbook makes of the library
+    except Exception as error:  # a broken workbook can make openpyxl raise anything
         raise UsageError(_("cannot be read as a workbook; save it again, or as 'CSV UTF-8'")) from error
-    return Table(_header(first), found, [], "")
+    return Table(_header(first), found, [], "", epoch)
 
 
-def _lines(raw: bytes) -> Iterator[tuple[int, list[Any]]]:
-    """Yield the rows of the first sheet, each with its line, as they are unpacked."""
-    book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True, keep_links=False)
-    sheet: Any = book.worksheets[0]
-    with sheet._get_source() as source:  # noqa: SLF001 (the library's own way to it takes no other parser)
+def _lines(book: Any) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the rows of the first sheet with their line numbers, as they are unpacked."""
+    sheet = book.worksheets[0]
+    with sheet._get_source() as source:  # noqa: SLF001 (its public API accepts no other parser)
         for line, cells in _Parser.of(sheet, source).parse():
             if line > LAST_LINE:
-                raise UsageError(_("found a line beyond %(last)d; no sheet has one") % {"last": LAST_LINE})
-            # What a file says of its own size may be a lie, or a million empty columns.
+                raise UsageError(
+                    _("found a line beyond %(last)d, more than any sheet has; save the workbook again")
+                    % {"last": LAST_LINE}
+                )
+            # The dimensions that a file declares may be wrong, or a million empty columns.
             within = {cell["column"]: cell["value"] for cell in cells if cell["column"] <= MAX_COLUMNS + 1}
             yield line, [within.get(column) for column in range(1, max(within, default=0) + 1)]
-    book.close()
 
 
 class _Parser(WorkSheetParser):
-    """The library's, which takes a formula without a value for an empty cell, and an error for a text."""
+    """Like openpyxl's, which reads a formula without a value as an empty cell, and an error as text."""
 
     @classmethod
     def of(cls, sheet: Any, source: IO[bytes]) -> _Parser:
@@ -158,7 +164,7 @@ class _Parser(WorkSheetParser):
         if cell["data_type"] == "e" and cell["value"]:
             cell["value"] = Missing(cell["value"])
         elif cell["value"] is None and element.find(FORMULA_TAG) is not None:
-            # Of a text the value may well be empty, as that of =IF(A2="","",A2) is.
+            # A text may be empty, such as the value of =IF(A2="","",A2).
             is_empty_text = element.get("t") == "str" and element.find(VALUE_TAG) is not None
             cell["value"] = None if is_empty_text else Missing()
         return cell
@@ -171,14 +177,14 @@ def _refuse_bombs(raw: bytes) -> None:
             unpacked = sum(part.file_size for part in parts)
             is_bomb = unpacked > MAX_UNPACKED or (unpacked > _SMALL and unpacked > MAX_RATIO * len(raw))
             is_bomb = is_bomb or len(parts) > MAX_PARTS or _tags(archive, parts) > MAX_TAGS
-    except Exception as error:  # whatever a broken archive makes of the library
+    except Exception as error:  # a broken archive can make zipfile raise anything
         raise UsageError(_("cannot be read as a workbook; save it again, or as 'CSV UTF-8'")) from error
     if is_bomb:
-        raise UsageError(_("this workbook unpacks to far more than a list of people; nothing of it was read"))
+        raise UsageError(_("this workbook unpacks to far more than a list of people and was not read"))
 
 
 def _tags(archive: zipfile.ZipFile, parts: Sequence[zipfile.ZipInfo]) -> int:
-    """Count what opens a tag, a piece at a time; in pictures, too, for any part may be the sheet."""
+    """Count the tags in all parts, a piece at a time; in images too, because any part may be the sheet."""
     found = 0
     for part in parts:
         with archive.open(part) as file:
@@ -188,11 +194,11 @@ def _tags(archive: zipfile.ZipFile, parts: Sequence[zipfile.ZipInfo]) -> int:
 
 
 def _kept(line: int, cells: list[str], so_far: int, *, width: int = 0) -> Iterator[tuple[int, list[str]]]:
-    """Yield a row unless it is empty: a spreadsheet leaves such ones at the end."""
+    """Yield a row unless it is empty, as spreadsheets leave some at the end."""
     if not any(cell.strip() or isinstance(cell, Missing) for cell in cells):
         return
     if so_far >= MAX_ROWS:
-        raise UsageError(_("found more than %(most)d rows; take the list in parts") % {"most": MAX_ROWS})
+        raise UsageError(_("found more than %(most)d rows; import the list in parts") % {"most": MAX_ROWS})
     yield line, [*cells, *[""] * (width - len(cells))]
 
 
@@ -203,7 +209,7 @@ def _header(cells: list[str]) -> list[str]:
 
 
 def _cells(values: list[Any]) -> list[str]:
-    """Return a workbook's row as text, without the empty cells behind its last one."""
+    """Return a workbook's row as text, without trailing empty cells."""
     found = [_plain(value) for value in values]
     while found and not found[-1] and not isinstance(found[-1], Missing):
         found.pop()

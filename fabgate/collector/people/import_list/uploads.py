@@ -1,4 +1,4 @@
-"""Where is a file kept between being looked at and being taken? For an hour, where only the collector reads it."""
+"""Keeps an uploaded file between preview and import: for an hour, readable by the collector only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def keep(raw: bytes) -> str:
-    """Keep a file, and forget those that waited for too long; return the name under which it is found again."""
+    """Keep a file and delete expired ones; return the token of the new one."""
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     forget_old()
@@ -33,7 +33,7 @@ def keep(raw: bytes) -> str:
 
 
 def kept(token: str) -> bytes | None:
-    """Return a file that was kept, or None where it is not there any more."""
+    """Return a kept file; None if the token is invalid or expired."""
     if not _TOKEN.fullmatch(token):
         return None
     path = _folder() / token
@@ -44,21 +44,21 @@ def kept(token: str) -> bytes | None:
 
 
 def forget(token: str) -> None:
-    """Delete a file that was taken."""
+    """Delete a file after its import."""
     if _TOKEN.fullmatch(token):
         (_folder() / token).unlink(missing_ok=True)
 
 
 def forget_old() -> int:
-    """Delete the files that waited for too long; return how many. The worker does it each minute."""
+    """Delete expired files; return how many. The worker calls it each minute."""
     gone = 0
     try:
         for old in _folder().iterdir():
-            with suppress(FileNotFoundError):  # somebody else has just deleted it
+            with suppress(FileNotFoundError):  # another process has just deleted it
                 if time.time() - old.stat().st_mtime > KEPT_S:
                     old.unlink()
                     gone += 1
-    except FileNotFoundError:  # nobody has ever uploaded a list
+    except FileNotFoundError:  # no list was ever uploaded
         return 0
     return gone
 

@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy
 
 from fabgate import wire
 from fabgate.collector.models import Correction, UsageSession
-from fabgate.collector.pages.member_field import LONGEST
-from fabgate.collector.pages.stale_form import Watched
+from fabgate.collector.pages.forms.member_field import LONGEST
+from fabgate.collector.pages.forms.stale_form import StaleCheck
 from fabgate.collector.pages.use import labels, names
 from fabgate.collector.pages.use.sessions.evidence import clock
 from fabgate.collector.sessions import corrections
@@ -26,7 +26,7 @@ _MINUTES: Final = re.compile(r"(\d{1,5}) ?(?:min)?")
 _ORDER: Final = (Correction.PAYER, Correction.PURPOSE, Correction.TIME, Correction.MEMBER)
 
 
-class CorrectionForm(Watched, forms.Form):
+class CorrectionForm(StaleCheck, forms.Form):
     """The correct values, and the reason."""
 
     time = forms.CharField(

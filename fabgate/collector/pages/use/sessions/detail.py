@@ -9,9 +9,10 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from fabgate.collector.models import Member, UsageSession
-from fabgate.collector.pages import rights, stale_form
-from fabgate.collector.pages.access_control import account_of, refuse_own_cause, see_other
-from fabgate.collector.pages.roles import own_causes
+from fabgate.collector.pages import rights
+from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
+from fabgate.collector.pages.forms import stale_form
+from fabgate.collector.pages.roles import self_and_groups
 from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.names import Names
 from fabgate.collector.pages.use.sessions import evidence
@@ -25,7 +26,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
     """Show the evidence; save a correction."""
     row = get_object_or_404(UsageSession.objects.select_related("machine", "gate", "opened_in"), pk=pk)
     if request.method == "POST":
-        refuse_own_cause(request, *row.people)
+        refuse_self_decision(request, *row.people)
     found = evidence.of(row)
     names = found.people()
     form = CorrectionForm(row, names)
@@ -39,7 +40,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
     revoked_by = found.grant.revoked_by if found.grant else ""
     called = signing_in([*authors, found.review.settled_by if found.review else "", revoked_by])
     may_correct = row.reason is not None and rights.may(account_of(request).role, "use-session", "POST")
-    is_own = may_correct and not own_causes(account_of(request)).isdisjoint(row.people)
+    is_own = may_correct and not self_and_groups(account_of(request)).isdisjoint(row.people)
     shown = {
         "one": row,
         "found": found,
@@ -70,8 +71,8 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
 def _correct(request: HttpRequest, row: UsageSession, names: Names) -> tuple[CorrectionForm, bool]:
     """Save the corrections; return the form and whether they were saved."""
     with transaction.atomic():
-        form = CorrectionForm(stale_form.held(row), names, request.POST)
-        if form.is_overtaken() or not form.is_valid():
+        form = CorrectionForm(stale_form.locked(row), names, request.POST)
+        if form.has_conflicts() or not form.is_valid():
             return form, False
         try:
             form.save(account_of(request).name)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from fabgate import seal, wire
 from fabgate.collector.models import Correction, Entry, Grant, Journal, Review, UsageSession
 from fabgate.collector.models.arrivals import AHEAD, MAX_SEQ
-from fabgate.collector.pages import clocks
+from fabgate.collector.pages import durations
 from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.names import Names
 from fabgate.collector.sessions.merge import BEFORE_FIRST, was_set
@@ -90,7 +90,7 @@ class Evidence:
             return _("was set during the session: only the minutes are exact") if was_set(self.session) else ""
         ahead = _("was at least %(span)s ahead of the collector's: only the minutes are exact")
         behind = _("was at least %(span)s behind the collector's: only the minutes are exact")
-        return (ahead if off_ms > 0 else behind) % {"span": clocks.span(off_ms)}
+        return (ahead if off_ms > 0 else behind) % {"span": durations.clock_error(off_ms)}
 
     def people(self) -> Names:
         """Return the names of all people on the page, with numbers for those who share a name."""

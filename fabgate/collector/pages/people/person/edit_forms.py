@@ -13,32 +13,32 @@ from django.utils.translation import gettext as _
 
 from fabgate import wire
 from fabgate.collector.models import Member, Training
-from fabgate.collector.pages.machines_field import MachinesField
-from fabgate.collector.pages.name_field import LineField
-from fabgate.collector.pages.people import numbers
-from fabgate.collector.pages.people.desk_forms import DayField
-from fabgate.collector.pages.people.payer_forms import PersonPayerForm, refuse_payer
+from fabgate.collector.pages.forms.line_field import LineField
+from fabgate.collector.pages.forms.machines_field import MachinesField
+from fabgate.collector.pages.people.payers.forms import PersonPayerForm, refuse_payer
+from fabgate.collector.pages.people.person import numbers
+from fabgate.collector.pages.people.person.action_forms import DayField
 from fabgate.collector.people import names
 
-#: Days.
+#: The longest grace period, in days.
 MOST_GRACE: Final = 366
-#: Fields that open machines by themselves, and the one that moves bills (docs/decisions/0061).
+#: Fields that give access to machines, and the one that moves bills: for managers only (docs/decisions/0061).
 _MANAGERS: Final = ("level", "machines", "payer")
-#: How long somebody is a member, what they pay, and whether they need anybody beside them: what others decide of them.
+#: What someone else must decide about a person: membership, price, and whether they need a supervisor.
 _JUDGED: Final = ("valid_until", "grace_days", "category", "plan", "minor", "supervised")
 _LANGS: Final = (("fr", "Français"), ("en", "English"))
 _LEVELS: Final = (
     ("user", gettext_lazy("Member")),
-    ("supervisor", gettext_lazy("Supervisor: may stand beside others, on every machine of theirs")),
+    ("supervisor", gettext_lazy("Supervisor: may supervise others on the machines they may use themselves")),
     ("maintainer", gettext_lazy("Maintainer: may run a machine that was reported dangerous")),
 )
 
 
 class PersonForm(PersonPayerForm):
-    """A person who is there already."""
+    """A form for an existing person."""
 
     class Meta:
-        """In the order in which a desk asks."""
+        """The fields in the order of the form."""
 
         model = Member
         fields: tuple[str, ...] = (
@@ -48,7 +48,7 @@ class PersonForm(PersonPayerForm):
         labels = {
             "name": gettext_lazy("Name"),
             "email": gettext_lazy("E-mail"),
-            "lang": gettext_lazy("Language at the machines"),
+            "lang": gettext_lazy("Language on displays"),
             "valid_until": gettext_lazy("Member until"),
             "grace_days": gettext_lazy("Days of grace after that"),
             "category": gettext_lazy("Category"),
@@ -57,13 +57,13 @@ class PersonForm(PersonPayerForm):
             "supervised": gettext_lazy("Always needs a supervisor, for another reason"),
             "joined_on": gettext_lazy("Member since"),
             "note": gettext_lazy("Note"),
-            "level": gettext_lazy("What they may do"),
-            "machines": gettext_lazy("Machines open by hand, whatever trainings say"),
+            "level": gettext_lazy("Level"),
+            "machines": gettext_lazy("Individual access: machines allowed without training"),
         }
         help_texts = {
-            "valid_until": gettext_lazy("The last day. Empty: no end."),
-            "category": gettext_lazy("What the statistics count them as."),
-            "note": gettext_lazy("Whoever is at the desk reads it; the machines do not."),
+            "valid_until": gettext_lazy("The last day. Leave empty for no end."),
+            "category": gettext_lazy("How this person is counted in statistics."),
+            "note": gettext_lazy("Visible at the desk; not shown at machines."),
         }
         field_classes = {
             **dict.fromkeys(("name", "category", "plan"), LineField),
@@ -95,16 +95,16 @@ class PersonForm(PersonPayerForm):
         self.categories = Member.objects.exclude(category="").values_list("category", flat=True).distinct()
 
     def save_typed(self) -> None:
-        """Save what the form asks for and nothing else: who has left, or got another level, meanwhile still has."""
+        """Save the fields of the form and nothing else, which may have changed in the meantime."""
         columns = {field.name for field in Member._meta.concrete_fields}  # noqa: SLF001 (Django's name for it)
         typed = {name for name in self.cleaned_data if not self.fields[name].disabled}
         self.save(commit=False).save(update_fields=columns & typed)
         self.save_m2m()
 
     def clean(self) -> dict[str, Any]:
-        """Refuse what somebody would decide about themselves, and a payer that is not theirs to choose.
+        """Refuse decisions about oneself, and a payer that this role may not choose.
 
-        No browser sends a field that is greyed out, or not there.
+        Browsers do not send disabled or missing fields, so these come from a forged form.
         """
         cleaned = super().clean() or self.cleaned_data
         refuse_payer(self)
@@ -114,14 +114,14 @@ class PersonForm(PersonPayerForm):
         return cleaned
 
     def clean_lang(self) -> str:
-        """Take a language that displays speak."""
+        """Refuse a language that displays do not have."""
         lang = str(self.cleaned_data["lang"])
         if lang not in dict(_LANGS):
-            raise forms.ValidationError(_("The machines speak French and English."))
+            raise forms.ValidationError(_("Displays show French or English. Choose one of them."))
         return lang
 
     def clean_grace_days(self) -> int:
-        """Refuse more than a year, which is no grace any more."""
+        """Refuse more than a year."""
         days: int = self.cleaned_data["grace_days"]
         if days > MOST_GRACE:
             raise forms.ValidationError(_("Choose at most %(most)d days.") % {"most": MOST_GRACE})
@@ -129,19 +129,19 @@ class PersonForm(PersonPayerForm):
 
 
 class NewPersonForm(PersonForm):
-    """A person who is not there yet."""
+    """A form for a new person."""
 
-    #: The number that was typed, where sessions name it: these become the new person's, if it is the same person.
+    #: The number that was typed, if sessions already have it: the form then asks whether it is the same person.
     named = ""
 
     class Meta(PersonForm.Meta):
-        """With the number that they will have."""
+        """With the new person's number."""
 
         fields = ("id", *PersonForm.Meta.fields)
         labels = {**PersonForm.Meta.labels, "id": gettext_lazy("Number")}
         help_texts = {
             **PersonForm.Meta.help_texts,
-            "id": gettext_lazy("How your own member list calls them. It cannot be changed later."),
+            "id": gettext_lazy("The number in your own member list. It cannot be changed later."),
         }
 
     def __init__(self, *args: Any, is_manager: bool, **more: Any) -> None:
@@ -149,30 +149,31 @@ class NewPersonForm(PersonForm):
         if is_manager and (trainings := Training.objects.order_by("title", "name")):
             self.fields["trainings"] = forms.ModelMultipleChoiceField(
                 trainings,
-                label=gettext_lazy("Trainings that they have"),
+                label=gettext_lazy("Trainings already completed"),
                 help_text=gettext_lazy(
-                    "From today on, with you as the trainer. Another day or trainer: grant it on their page instead."
+                    "Granted from today, with you as the trainer. For another day or trainer, grant the training on"
+                    " their page."
                 ),
                 required=False,
                 widget=forms.CheckboxSelectMultiple,
             )
         self.initial.setdefault("id", numbers.next_id())
-        self.initial.setdefault("lang", get_language())  # of who writes them down: most often it is theirs too
+        self.initial.setdefault("lang", get_language())  # most often that of the person at the desk
 
     def clean_id(self) -> str:
-        """Refuse a number that somebody has, what no number can be, and unasked one that sessions name already."""
+        """Refuse a number that is taken or invalid, and, unless confirmed, one that sessions already have."""
         typed = str(self.cleaned_data["id"]).strip()
         if names.unseen(typed) or typed.startswith((wire.GROUP_PREFIX, "emergency:")):
             raise forms.ValidationError(_("Use letters and digits, such as m-117."))
         held = Member.objects.filter(pk=typed).first()
         if held is not None:
-            raise forms.ValidationError(_("%(name)s has this number.") % {"name": held.name or held.pk})
+            raise forms.ValidationError(_("%(name)s already has this number.") % {"name": held.name or held.pk})
         count, last = numbers.sessions_of(typed)
         if last is not None and self.data.get("same") != typed:
             self.named = typed
             text = ngettext(
-                "%(n)s session of %(number)s is here already, of %(day)s. Is it the same person?",
-                "%(n)s sessions of %(number)s are here already, the last one of %(day)s. Is it the same person?",
+                "%(n)s session of %(number)s is already recorded, on %(day)s. Is it the same person?",
+                "%(n)s sessions of %(number)s are already recorded, the last one on %(day)s. Is it the same person?",
                 count,
             )
             day = date_format(localtime(last), "SHORT_DATE_FORMAT")
@@ -180,25 +181,25 @@ class NewPersonForm(PersonForm):
         return typed
 
     def add(self) -> Member:
-        """Write the person down. Raises IntegrityError where somebody has got the number since `clean_id` looked."""
+        """Store the person. Raises IntegrityError if the number was taken after `clean_id` checked it."""
         member: Member = self.save(commit=False)
-        member.save(force_insert=True)  # never over somebody else
+        member.save(force_insert=True)  # never overwrites another person
         self.save_m2m()
         return member
 
     def trained(self) -> list[Training]:
-        """Return the trainings that are ticked; to whoever grants none, none are offered."""
+        """Return the selected trainings; empty for roles that may not grant any."""
         return list(self.cleaned_data.get("trainings", ()))
 
-    def give_way(self) -> None:
-        """Say who has got the number meanwhile, and put the next free one into its place."""
+    def offer_next_number(self) -> None:
+        """Add an error that names the new holder of the number, and fill in the next free one."""
         number = str(self.instance.pk)
         held = Member.objects.filter(pk=number).first()
         data = cast("QueryDict", self.data).copy()
         data[self.add_prefix("id")] = numbers.next_id()
         self.data = data
         text = _(
-            "Somebody has just been written down under %(number)s: %(name)s. If that is somebody else, send this once"
-            " more: the next free number stands here now."
+            "%(name)s has just been added with the number %(number)s. If that is another person, send the"
+            " form again: the next free number is filled in."
         )
         self.add_error("id", text % {"number": number, "name": (held and held.name) or number})

@@ -1,7 +1,7 @@
-"""Which badge was typed, or typed by a USB reader? And what is known of it: who has it, who had it, where was it refused?
+"""A form for a badge that is typed, by a person or by a USB reader.
 
-A reader at the desk types digits that can be two cards or more. Where one of them is known here, as somebody's badge
-or as one that a gate refused, it is that one; else a person chooses.
+A USB reader types digits that can be read as several cards. If just one of them is known here, as an assigned badge or
+as one that a gate refused, that one is meant; else the person chooses.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _READINGS: Final = {
 
 
 def readings(typed: str) -> dict[str, badge.Badge]:
-    """Return each badge that was perhaps typed, by a spelling of that one only; nothing for what is no badge."""
+    """Return the badges that the text may be, each by its unambiguous spelling; empty for text that is not a badge."""
     try:
         found = badge.parse(typed)
     except badge.AmbiguousError as error:
@@ -38,51 +38,51 @@ def readings(typed: str) -> dict[str, badge.Badge]:
     return {str(found): found}
 
 
-def seen(found: dict[str, badge.Badge]) -> dict[str, badge.Badge]:
-    """Return those of `found` that somebody has or had, or that were tapped on a gate."""
+def known_here(found: dict[str, badge.Badge]) -> dict[str, badge.Badge]:
+    """Return those of `found` that are or were assigned, or that a gate refused."""
     by_digest = {Card.spelled(one).digest: spelling for spelling, one in found.items()}
     known = set(Badge.objects.filter(digest__in=by_digest).values_list("digest", flat=True))
     known |= set(Refusal.objects.filter(member="", badge__in=by_digest).values_list("badge", flat=True))
     return {by_digest[digest]: found[by_digest[digest]] for digest in known}
 
 
-def why_not(typed: str, wanted: str = "") -> str:
-    """Return why what was typed is no badge, and what was `wanted`: what a reader types, unless it is said."""
+def not_a_badge(typed: str, wanted: str = "") -> str:
+    """Return the error for text that is not a badge; `wanted` replaces the usual text, with “%(typed)s” for what was typed."""
     try:
         badge.parse(typed)
     except badge.RandomUidError:
         return _(
-            "This is a phone, or a card that makes up a new number each time. It can never be a badge; use another."
+            "This is a phone, or a card that sends a new number each time. It cannot be used as a badge; use another."
         )
     except UsageError:
         pass
-    text = _("“%(typed)s” is no badge. Wanted what a reader types, such as 04A1B2C3D4E5F6 or dec:0077705924.")
+    text = _("“%(typed)s” is not a badge. Enter what a reader types, such as 04A1B2C3D4E5F6 or dec:0077705924.")
     return (wanted or text) % {"typed": typed[:40]}
 
 
 class CardForm(forms.Form):
-    """A form in which a badge is typed. Where that can be several, it asks which one, and only then.
+    """A form in which a badge is typed. It asks which reading is meant if there are several.
 
-    Of one that was reported lost it says so, and asks whether it was found, unless whoever lost it gets it (`holder`, as
-    rosters call them). After it was found valid, `card` is the badge.
+    If the badge was reported lost, it asks whether it was found, unless it is assigned to the `holder` (id as in rosters)
+    who lost it. `card` is the badge once the form is valid.
     """
 
     card: Card
     typed = forms.CharField(
         label=gettext_lazy("Badge"),
         max_length=64,
-        help_text=gettext_lazy("Hold it on the USB reader, or type what the reader says."),
+        help_text=gettext_lazy("Hold it on the USB reader, or type the number that the reader shows."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
     )
 
     def __init__(self, *args: Any, holder: str = "", **more: Any) -> None:
         super().__init__(*args, **more)
         self._readings = readings(str(self.data.get(self.add_prefix("typed"), ""))) if self.is_bound else {}
-        if len(self._readings) > 1 and len(certain := seen(self._readings)) == 1:
+        if len(self._readings) > 1 and len(certain := known_here(self._readings)) == 1:
             self._readings = certain
         if len(self._readings) > 1:
             self.fields["reading"] = forms.ChoiceField(
-                label=_("These digits can be several badges. Which way does your reader write?"),
+                label=_("These digits can be read as several badges. Which format does your reader use?"),
                 choices=[
                     (one, f"{_READINGS[one.partition(':')[0]]} ({self._readings[one]})") for one in self._readings
                 ],
@@ -94,34 +94,34 @@ class CardForm(forms.Form):
         self._lost = _lost_by_others(self._chosen(), holder)
         if self._lost is not None:
             self.fields["found"] = forms.BooleanField(
-                label=_("It was found, and becomes theirs"),
+                label=_("The badge was found; assign it to this person"),
                 required=False,
                 widget=forms.CheckboxInput({"value": str(self._chosen())}),
             )
         self.order_fields(self.field_order)
 
     def _chosen(self) -> badge.Badge | None:
-        """Return which badge was typed; None while that can be several."""
+        """Return the badge that was typed; None while several are possible."""
         if len(self._readings) == 1:
             return next(iter(self._readings.values()))
         return self._readings.get(str(self.data.get(self.add_prefix("reading"), "")))
 
     def clean_typed(self) -> str:
-        """Refuse what is no badge."""
+        """Refuse text that is not a badge."""
         typed = str(self.cleaned_data["typed"])
         if not self._readings:
-            raise forms.ValidationError(why_not(typed, self.wanted()))
+            raise forms.ValidationError(not_a_badge(typed, self.not_a_badge_text()))
         return typed
 
-    def wanted(self) -> str:
-        """Return what to say of what is no badge, with “%(typed)s” in its place; empty: what there always is to say."""
+    def not_a_badge_text(self) -> str:
+        """Return an error of this form's own for text that is not a badge, with “%(typed)s”; empty for the usual one."""
         return ""
 
     def clean(self) -> dict[str, Any]:
-        """Keep which badge it is."""
+        """Set `card`."""
         cleaned = super().clean() or self.cleaned_data
         chosen = self._chosen()
-        # Found is the badge of which that was said, and not another one that was typed into its place.
+        # "Found" was ticked for one badge and must not count for another that was typed in its place.
         if self._lost is not None and self.data.get(self.add_prefix("found")) != str(chosen):
             self.add_error("found", self._lost.asked)
         if not self.errors and chosen is not None:
@@ -130,7 +130,7 @@ class CardForm(forms.Form):
 
 
 def _lost_by_others(found: badge.Badge | None, holder: str) -> Holder | None:
-    """Return by whom a badge was lost that nobody has found, unless by its next `holder`."""
+    """Return the holder who lost this badge; None if it was not lost, or if they are its next `holder`."""
     if found is None:
         return None
     digest = Card.spelled(found).digest

@@ -89,7 +89,7 @@ def test_the_older_tab_overwrites_nothing_says_what_is_new_and_saves_when_it_is_
     again = manager.post(case.post, older | case.second)
     assert (again.status_code, case.stored()) == (409, written)
     shown = html.unescape(again.content.decode())
-    assert "Somebody else changed this" in shown
+    assert "Someone else changed this" in shown
     assert case.told in shown
     renewed = sent_by(again, next(iter(case.second)))
     wanted = {name: value if isinstance(value, list) else [value] for name, value in case.second.items()}
@@ -112,7 +112,7 @@ def test_who_wrote_in_the_same_field_keeps_their_words_and_reads_the_others(mana
     older = sent_by(manager.get("/people/m-1/edit"), "email")
     manager.post("/people/m-1/edit", older | {"email": "new@example.org"})
     again = manager.post("/people/m-1/edit", older | {"email": "other@example.org"})
-    assert "below stands what you wrote" in again.content.decode()
+    assert "your value is below" in again.content.decode()
     assert sent_by(again, "email")["email"] == ["other@example.org"]
 
 

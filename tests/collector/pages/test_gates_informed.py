@@ -35,7 +35,7 @@ def test_a_change_that_every_gate_knows_is_all_right():
     gate("laser", reported=7)
     found = gates_informed.by(change(saw=5, laser=5))
     assert found is not None
-    assert (found.state, found.text) == ("ok", "Known by 2 of the 2 gates that it concerns")
+    assert (found.state, found.text) == ("ok", "Applied on 2 of 2 gates")
 
 
 def test_gates_that_do_not_know_yet_are_named_with_why():
@@ -45,8 +45,8 @@ def test_gates_that_do_not_know_yet_are_named_with_why():
     found = gates_informed.by(change(bandsaw=5, drill=5, lathe=5))
     assert found is not None
     assert found.state == "warn"
-    assert found.text.startswith("Known by 0 of the 3 gates that it concerns; bandsaw silent since 1 Mar 2026, 14:02")
-    assert found.text.endswith("; drill is being told; lathe not heard yet")
+    assert found.text.startswith("Applied on 0 of 3 gates; bandsaw offline since 1 Mar 2026, 14:02")
+    assert found.text.endswith("; drill is being updated; lathe has not reported yet")
 
 
 def test_of_many_gates_only_some_are_named():
@@ -55,7 +55,7 @@ def test_of_many_gates_only_some_are_named():
         gate(name)
     found = gates_informed.by(change(**dict.fromkeys(names, 5)))
     assert found is not None
-    assert found.text.endswith("gate-2 not heard yet; and 3 more")
+    assert found.text.endswith("gate-2 has not reported yet; and 3 more")
 
 
 def test_what_touched_no_gate_says_nothing():
@@ -80,7 +80,7 @@ def test_it_is_said_in_french_too():
     with translation.override("fr"):
         found = gates_informed.by(change(saw=5))
     assert found is not None
-    assert found.text == "Connu de 1 borne sur 1 concernée"
+    assert found.text == "Appliqué sur la borne"
 
 
 def test_in_french_one_gate_of_several_is_counted_as_one():
@@ -90,8 +90,8 @@ def test_in_french_one_gate_of_several_is_counted_as_one():
         found = gates_informed.by(change(saw=5, laser=5))
     assert found is not None
     counted, _, waiting = found.text.partition("\N{NARROW NO-BREAK SPACE}; ")
-    assert counted == "Connu de 1 des 2 bornes concernées"
-    assert waiting == "laser pas encore entendue"
+    assert counted == "Appliqué sur 1 des 2 bornes"
+    assert waiting == "laser jamais en ligne"
 
 
 def test_of_somebody_who_had_more_badges_than_a_statement_has_conditions_it_is_known_too():

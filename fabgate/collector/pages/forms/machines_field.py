@@ -1,4 +1,4 @@
-"""Which machines are ticked in a form? Those of the workshop, and of the retired ones those that are ticked already."""
+"""A form field for choosing machines: those in service, and retired ones that are already chosen."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fabgate.collector.models import Machine
 
 
 class MachinesField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # Django's takes no argument at run time
-    """Machines to tick.
+    """Machines, as checkboxes.
 
-    A retired machine that is chosen stays on the form: left out, it would be removed by whoever saves something else, and
-    missing when it comes back.
+    A chosen machine that is retired stays on the form. Left out, saving the form would remove it, and it would be missing
+    when it returns to service.
     """
 
     def __init__(self, chosen: Any, **more: Any) -> None:
-        """`chosen` are the machines that a row has; None for a row that is not there yet."""
+        """`chosen` are the machines of a row; None for a new row."""
         wanted = Q(retired_at=None)
         if chosen is not None:
             wanted |= Q(pk__in=chosen.values("pk"))
@@ -27,5 +27,5 @@ class MachinesField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  
         super().__init__(machines, required=False, widget=forms.CheckboxSelectMultiple, **more)
 
     def label_from_instance(self, obj: Machine) -> str:
-        """Return what a machine is called, and that it is retired."""
+        """Return the machine's title, marked where it is retired."""
         return str(obj) if obj.retired_at is None else _("%(machine)s (retired)") % {"machine": obj}

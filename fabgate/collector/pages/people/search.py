@@ -1,4 +1,4 @@
-"""Who is it? People by name, number, e-mail, printed badge number, or by the badge itself on a USB reader."""
+"""Finds people by name, number, e-mail, printed badge number, or by the badge itself on a USB reader."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from django.utils.translation import gettext_lazy, pgettext
 from fabgate.collector.base.search_key import folded
 from fabgate.collector.models import Badge, Block, Member
 from fabgate.collector.pages.access_control import see_other
-from fabgate.collector.pages.people import cards, words
+from fabgate.collector.pages.people import labels
+from fabgate.collector.pages.people.badges import card_form
 from fabgate.collector.people import badges, blocks, display_names
 from fabgate.collector.people.badges import Card
 from fabgate.collector.people.display_names import Holder
 from fabgate.errors import UsageError
 
 SIZE: Final = 50
-#: Whose membership is not over by its date, so that who is asked to pay again is in another list: the grace after it
-#: is the machines' affair. `STAYED` is nobody's choice: everybody but who has left.
+#: `NOW` goes by the end date: people in their grace period may still use machines, but are listed under `OVER` to be asked
+#: for payment. `STAYED` is not offered as a choice: everyone who has not left.
 NOW, OVER, BLOCKED, MINOR, LEFT, ALL, STAYED = "", "over", "blocked", "minor", "left", "all", "stayed"
 _STATES: Final = (
     (NOW, gettext_lazy("Members now")),
@@ -34,12 +35,12 @@ _STATES: Final = (
     (BLOCKED, gettext_lazy("Blocked people")),
     (MINOR, gettext_lazy("Minors")),
     (LEFT, gettext_lazy("Left")),
-    (ALL, gettext_lazy("Everybody")),
+    (ALL, gettext_lazy("Everyone")),
 )
 
 
 class FindForm(forms.Form):
-    """One box for whatever is at hand, and two filters."""
+    """One search box, and two filters."""
 
     q = forms.CharField(label=gettext_lazy("Name, number, e-mail or badge"), max_length=100, required=False)
     state = forms.ChoiceField(label=gettext_lazy("Who"), choices=_STATES, required=False)
@@ -48,7 +49,7 @@ class FindForm(forms.Form):
     def __init__(self, *args: Any, is_first: bool = False, **more: Any) -> None:
         super().__init__(*args, **more)
         self.fields["q"].widget.attrs |= {"type": "search", "autocomplete": "off", "spellcheck": "false"}
-        if is_first:  # what a page is opened for: a reader at the desk types into it at once
+        if is_first:  # focused at once, so that a reader at the desk types into it
             self.fields["q"].widget.attrs |= {
                 "autofocus": True,
                 "placeholder": _("Type, or hold a badge on the reader"),
@@ -62,7 +63,7 @@ class FindForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some members by name, and the query strings of the pages beside; empty where there is none."""
+    """Some members by name, and the query strings of the adjacent pages; empty where there is none."""
 
     rows: Sequence[Member]
     before: str
@@ -70,31 +71,35 @@ class Page:
 
 
 def people(request: HttpRequest) -> HttpResponse:
-    """List people; whoever is the only one that was looked for is opened at once."""
-    form = FindForm(_asked(request.GET), is_first=True)
+    """List people; a search with one result opens that person's page."""
+    form = FindForm(_with_state(request.GET), is_first=True)
     wanted = form.cleaned_data if form.is_bound and form.is_valid() else {}
     q = str(wanted.get("q") or "").strip()
-    digests = badges_meant(q) if q else set()
-    held = carried(digests)
+    digests = badges_typed(q) if q else set()
+    held = badges_held(digests)
     state, category = str(wanted.get("state") or NOW), str(wanted.get("category") or "")
-    rows = narrowed(Member.objects.all(), q, state, category, held)
-    page = by_name(rows, request.GET)
+    rows = filtered(Member.objects.all(), q, state, category, held)
+    page = page_by_name(rows, request.GET)
     earlier = None if held else _earlier(digests)
     if q and len(page.rows) == 1 and not page.before and not page.after and earlier is None:
         return see_other(reverse("people-one", args=[page.rows[0].pk]))
-    nobodys = _nobodys(q) if q and not page.rows else None
-    context = {"form": form, "page": page, "rows": shown(page.rows), "nobodys": nobodys, "q": q, "earlier": earlier}
+    unassigned_badge = _unassigned_badge(q) if q and not page.rows else None
+    context = {
+        "form": form,
+        "page": page,
+        "rows": list_rows(page.rows),
+        "unassigned_badge": unassigned_badge,
+        "q": q,
+        "earlier": earlier,
+    }
     context["is_narrowed"] = bool(q or category or state != ALL)
-    context["is_anybody"] = bool(page.rows) or Member.objects.exists()
+    context["has_people"] = bool(page.rows) or Member.objects.exists()
     context["group"] = next((row.group for row in held if row.group), None)
     return render(request, "people/list.html", context, status=400 if form.is_bound and form.errors else 200)
 
 
-def _asked(query: QueryDict) -> QueryDict | None:
-    """Return what the form says: who is looked for by name is looked for among everybody, unless it names a list.
-
-    Who has left is asked about most.
-    """
+def _with_state(query: QueryDict) -> QueryDict | None:
+    """Return the form's data: a search covers everyone unless a state is chosen, because people who left are searched for most."""
     if query.get("state") or not query.get("q", "").strip():
         return query or None
     asked = query.copy()
@@ -102,20 +107,20 @@ def _asked(query: QueryDict) -> QueryDict | None:
     return asked
 
 
-def badges_meant(q: str) -> set[str]:
-    """Return the digests of the badges that were typed, and of the one on which what was typed is printed."""
+def badges_typed(q: str) -> set[str]:
+    """Return the digests of the badges that the text may be, and of the badge on which it is printed."""
     bearer = badges.bearing(q)
-    typed = {Card.spelled(one).digest for one in cards.readings(q).values()}
+    typed = {Card.spelled(one).digest for one in card_form.readings(q).values()}
     return typed if bearer is None else typed | {bearer.digest}
 
 
-def carried(digests: Collection[str]) -> list[Badge]:
-    """Return in whose hands these badges are now."""
+def badges_held(digests: Collection[str]) -> list[Badge]:
+    """Return the current assignments of these badges."""
     return list(Badge.objects.filter(digest__in=digests, ended_at=None).select_related("group").order_by("-pk"))
 
 
-def narrowed(rows: QuerySet[Member], q: str, state: str, category: str, held: Sequence[Badge] = ()) -> QuerySet[Member]:
-    """Return those of `rows` that are looked for."""
+def filtered(rows: QuerySet[Member], q: str, state: str, category: str, held: Sequence[Badge] = ()) -> QuerySet[Member]:
+    """Return those of `rows` that match."""
     today = blocks.today()
     if holders := [row.member_id for row in held if row.member_id]:
         return rows.filter(pk__in=holders)
@@ -140,7 +145,7 @@ def narrowed(rows: QuerySet[Member], q: str, state: str, category: str, held: Se
     return rows.filter(category=category) if category else rows
 
 
-def by_name(rows: QuerySet[Member], query: QueryDict, *, size: int = SIZE) -> Page:
+def page_by_name(rows: QuerySet[Member], query: QueryDict, *, size: int = SIZE) -> Page:
     """Return the page of `rows` that `query` asks for with ?before= or ?after= a member's id. Raises UsageError."""
     backwards = bool(query.get("before"))
     cursor = query.get("before") or query.get("after") or ""
@@ -148,7 +153,7 @@ def by_name(rows: QuerySet[Member], query: QueryDict, *, size: int = SIZE) -> Pa
     if cursor:
         at = Member.objects.filter(pk=cursor).first()
         if at is None:
-            raise UsageError(_("Page not understood: open the list again from its beginning."))
+            raise UsageError(_("Invalid page address. Open the list again from its beginning."))
         side = "lt" if backwards else "gt"
         beyond = Q(**{f"folded__{side}": at.folded}) | Q(folded=at.folded, **{f"pk__{side}": at.pk})
         wanted = wanted.filter(beyond)
@@ -167,8 +172,8 @@ def by_name(rows: QuerySet[Member], query: QueryDict, *, size: int = SIZE) -> Pa
     )
 
 
-def shown(members: Sequence[Member]) -> list[dict[str, Any]]:
-    """Return what a list shows of each."""
+def list_rows(members: Sequence[Member]) -> list[dict[str, Any]]:
+    """Return the rows of a list of members."""
     today = blocks.today()
     blocked: dict[str, list[str]] = {}
     for block in Block.holding(today).filter(member__in=[member.pk for member in members]):
@@ -179,7 +184,7 @@ def shown(members: Sequence[Member]) -> list[dict[str, Any]]:
     return [
         {
             "member": member,
-            "chips": words.standing(member, today, blocked.get(member.pk, ())),
+            "chips": labels.membership_chips(member, today, blocked.get(member.pk, ())),
             "badges": theirs.get(member.pk, []),
         }
         for member in members
@@ -187,15 +192,15 @@ def shown(members: Sequence[Member]) -> list[dict[str, Any]]:
 
 
 def _earlier(digests: Collection[str]) -> Holder | None:
-    """Return who had these badges last, where nobody has them."""
+    """Return the last holder of these badges, where they have no holder now."""
     ended = [(holder.until, holder) for holder in display_names.holding(digests).values() if holder.until is not None]
     return max(ended, key=itemgetter(0))[1] if ended else None
 
 
-def _nobodys(q: str) -> str:
-    """Return what was typed where it is a badge, and nobody ever had it."""
-    found = cards.readings(q)
-    return q if found and (len(found) == 1 or cards.seen(found)) else ""
+def _unassigned_badge(q: str) -> str:
+    """Return the text if it is a badge that was never assigned; empty otherwise."""
+    found = card_form.readings(q)
+    return q if found and (len(found) == 1 or card_form.known_here(found)) else ""
 
 
 def _with(query: QueryDict, **cursor: str) -> str:

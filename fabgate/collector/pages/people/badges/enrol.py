@@ -1,7 +1,7 @@
-"""Whose badge is this? One that a gate refused because nobody has it, or one on the reader at the desk.
+"""Assigns a badge that a gate refused because it is unknown, or one on the reader at the desk.
 
-Of a badge that was tapped on a gate only its digest is known here: it opens machines like any other, but nobody can
-spell it, and it must be tapped again should the site's badge key ever change.
+Of a badge that was tapped on a gate only the digest is known. It works like any other badge, but its spelling is unknown,
+and it must be tapped again if the site's badge key is changed.
 """
 
 from __future__ import annotations
@@ -21,47 +21,50 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector.access.eligibility import BADGE_LOST
 from fabgate.collector.models import Badge, Gate, Member, Refusal
 from fabgate.collector.pages.access_control import see_other
-from fabgate.collector.pages.name_field import LineField
-from fabgate.collector.pages.people import cards, desk_forms, find, telling
+from fabgate.collector.pages.forms.line_field import LineField
+from fabgate.collector.pages.people import search, shortcuts
+from fabgate.collector.pages.people.badges import card_form
+from fabgate.collector.pages.people.person import action_forms
 from fabgate.collector.people import badges, blocks, display_names
 from fabgate.collector.people.badges import Card
 from fabgate.collector.people.display_names import Holder
 from fabgate.errors import UsageError
 
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
-#: The words with which a gate refuses a badge that it does not know, and one that was reported lost.
-NOBODYS: Final = frozenset({"unknown-badge", BADGE_LOST})
-#: Unknown badges are listed for so long.
+#: The reasons with which a gate refuses an unknown badge and a lost one.
+UNASSIGNED: Final = frozenset({"unknown-badge", BADGE_LOST})
+#: How long unknown badges are listed.
 RECENT: Final = timedelta(days=7)
+#: The most unknown badges in the list.
 _MOST: Final = 30
-#: So many people are offered.
+#: The most people offered as holders.
 _OFFERED: Final = 8
 
 
 class EnrolForm(forms.Form):
-    """Whose the badge is, and for how long."""
+    """The new holder, and for how long."""
 
     member = forms.ModelChoiceField(
         Member.objects.all(),
         error_messages={
-            "required": gettext_lazy("Choose whose it is."),
-            "invalid_choice": gettext_lazy("Choose whose it is."),
+            "required": gettext_lazy("Choose a person."),
+            "invalid_choice": gettext_lazy("Choose a person."),
         },
     )
-    number = LineField(label=gettext_lazy("Number printed on it"), max_length=40, required=False)
+    number = LineField(label=gettext_lazy("Printed number"), max_length=40, required=False)
     kind = forms.ChoiceField(
         label=gettext_lazy("It is"),
-        choices=[(Badge.PERSONAL, gettext_lazy("their own")), (Badge.LOAN, gettext_lazy("lent until this evening"))],
+        choices=[(Badge.PERSONAL, gettext_lazy("personal")), (Badge.LOAN, gettext_lazy("lent until this evening"))],
         initial=Badge.PERSONAL,
         widget=forms.RadioSelect,
     )
 
 
 def enrol(request: HttpRequest) -> HttpResponse:
-    """Show the badges that nobody has; or of one, whose it could be."""
-    card = card_of(request)
+    """List unknown badges; or assign one."""
+    card = requested_card(request)
     if card is None:
-        return render(request, "people/unknown.html", {"rows": unknown()})
+        return render(request, "people/unknown.html", {"rows": unknown_badges()})
     form = EnrolForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         member, kind = form.cleaned_data["member"], form.cleaned_data["kind"]
@@ -69,31 +72,31 @@ def enrol(request: HttpRequest) -> HttpResponse:
         number = form.cleaned_data["number"].strip()
         try:
             _row, change = badges.give(
-                card, member, actor=telling.actor(request), kind=kind, number=number, until=until
+                card, member, actor=shortcuts.actor(request), kind=kind, number=number, until=until
             )
         except badges.Taken as error:
-            form.add_error(None, desk_forms.taken(error.row))
+            form.add_error(None, action_forms.taken(error.row))
         else:
-            text = _("Lent until this evening.") if until else _("The badge is theirs from now on.")
-            telling.tell(request, text, change)
-            return telling.to_person(member)
+            text = _("Lent until this evening.") if until else _("Badge assigned.")
+            shortcuts.report_change(request, text, change)
+            return shortcuts.redirect_to_person(member)
     q = request.GET.get("q", "").strip()[:100]
-    offered = find.narrowed(Member.objects.all(), q, find.ALL, "").order_by("folded", "pk")
+    offered = search.filtered(Member.objects.all(), q, search.ALL, "").order_by("folded", "pk")
     context = {
         "form": form,
         "card": card,
         "q": q,
-        "offered": find.shown(list(offered[:_OFFERED])) if q else [],
+        "offered": search.list_rows(list(offered[:_OFFERED])) if q else [],
         "held": card.carried(),
-        "earlier": earlier(card),
+        "earlier": last_holder(card),
         "refusals": _refusals(card.digest),
     }
     return render(request, "people/enrol.html", context, status=200 if request.method == "GET" else 400)
 
 
 def tap(request: HttpRequest, pk: str) -> HttpResponse:
-    """Wait for the next unknown badge at a gate, and give it to a person."""
-    member = telling.member_of(pk)
+    """Wait for the next unknown badge at a gate, and assign it to a person."""
+    member = shortcuts.get_member(pk)
     gate = get_object_or_404(Gate.objects.select_related("machine"), name=request.GET.get("gate", "")[:63])
     newest = Refusal.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     after = request.GET.get("after", "")
@@ -112,42 +115,44 @@ def tap(request: HttpRequest, pk: str) -> HttpResponse:
         "is_heard": gate.is_heard(datetime.now(UTC)),
         "found": found,
         "held": card.carried() if card else None,
-        "earlier": earlier(card) if card else None,
+        "earlier": last_holder(card) if card else None,
         "other": Member.objects.filter(pk=known.member).first() if known else None,
     }
     return render(request, "people/tap.html", context)
 
 
-def card_of(request: HttpRequest) -> Card | None:
-    """Return the badge that a page is about: ?badge= as a gate told of it, or ?typed= as a reader did.
+def requested_card(request: HttpRequest) -> Card | None:
+    """Return the badge that the request names: ?badge= is a digest that a gate refused, ?typed= what a reader typed.
 
-    Raises UsageError for one that no gate has refused, and for what is no badge.
+    Raises UsageError for a digest that no gate has refused, and for text that is not one badge.
     """
     digest, typed = request.GET.get("badge", ""), request.GET.get("typed", "").strip()
     if digest:
         if not _DIGEST.fullmatch(digest) or not Refusal.objects.filter(member="", badge=digest).exists():
-            raise UsageError(_("No gate has refused such a badge. Tap it on a gate, and choose it from the list."))
+            raise UsageError(_("No gate has refused this badge. Tap it on a gate, and choose it from the list."))
         known = Badge.objects.filter(digest=digest).exclude(spelling="").first()
         return Card.of(known) if known else Card.tapped(digest)
     if not typed:
         return None
-    found = cards.readings(typed)
-    certain = found if len(found) == 1 else cards.seen(found)
+    found = card_form.readings(typed)
+    certain = found if len(found) == 1 else card_form.known_here(found)
     if len(certain) != 1:
         raise UsageError(
-            cards.why_not(typed) if not found else _("These digits can be several badges. Tap it on a gate.")
+            card_form.not_a_badge(typed)
+            if not found
+            else _("These digits can be read as several badges. Tap the badge on a gate instead.")
         )
     return Card.spelled(next(iter(certain.values())))
 
 
-def earlier(card: Card) -> Holder | None:
-    """Return who had a badge last, where nobody has it now."""
+def last_holder(card: Card) -> Holder | None:
+    """Return the last holder of a badge that has no holder now."""
     found = display_names.holding([card.digest]).get(card.digest)
     return found if found is not None and found.until is not None else None
 
 
-def unknown() -> list[dict[str, Any]]:
-    """Return the badges that gates refused lately and that nobody has, the last one first."""
+def unknown_badges() -> list[dict[str, Any]]:
+    """Return the unassigned badges that gates refused recently, newest first."""
     taken = Badge.objects.filter(ended_at=None).values("digest")
     rows = (
         Refusal.between(timezone.now() - RECENT)
@@ -168,7 +173,7 @@ def unknown() -> list[dict[str, Any]]:
             "holder": holders.get(str(row["badge"])),
         }
         for row in found
-        if not NOBODYS.isdisjoint(last[row["last"]].reasons) and _DIGEST.fullmatch(str(row["badge"]))
+        if not UNASSIGNED.isdisjoint(last[row["last"]].reasons) and _DIGEST.fullmatch(str(row["badge"]))
     ]
 
 

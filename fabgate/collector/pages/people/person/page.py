@@ -1,4 +1,4 @@
-"""Everything about one person, on one screen: may they use this machine, and if not, why not?"""
+"""The page of one person: machines they may use and why not others, trainings, badges, blocks, membership."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from fabgate.collector.access.eligibility import NOT_TRAINED, People
 from fabgate.collector.models import Badge, Block, Gate, Grant, Machine, Member, Refusal, Training, UsageSession
 from fabgate.collector.pages import gates_informed
 from fabgate.collector.pages.access_control import account_of
-from fabgate.collector.pages.people import desk_forms, telling, words
-from fabgate.collector.pages.people.words import Chip
+from fabgate.collector.pages.people import labels, shortcuts
+from fabgate.collector.pages.people.labels import Chip
+from fabgate.collector.pages.people.person import action_forms
 from fabgate.collector.people import badges, blocks, display_names, reasons, trainers
 
-#: So many of the last refusals and sessions.
+#: How many recent refusals and sessions are shown.
 _LAST: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class MachineRow:
-    """May they use it, how, until when, and if not, why not."""
+    """Whether a person may use a machine, until when, and if not, why."""
 
     machine: Machine
     chip: Chip
@@ -40,7 +42,7 @@ class MachineRow:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRow:
-    """What somebody holds of a training, everything that was said of it before, and what is to come."""
+    """A person's grant of a training, with earlier and future ones."""
 
     training: Training
     chip: Chip
@@ -49,21 +51,21 @@ class TrainingRow:
     coming: list[Grant]
 
 
-def one(request: HttpRequest, pk: str) -> HttpResponse:
+def detail(request: HttpRequest, pk: str) -> HttpResponse:
     """Show a person."""
-    return page(request, telling.member_of(pk))
+    return person_page(request, shortcuts.get_member(pk))
 
 
-def page(request: HttpRequest, member: Member, **bound: Any) -> HttpResponse:
-    """Return a person's page; with what was typed wrongly (`bound` forms by name) it is 400."""
+def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpResponse:
+    """Return a person's page. `bound` are forms with errors, by name; they make it a 400."""
     today = blocks.today()
     held_blocks = list(Block.holding(today).filter(member=member))
     carried = list(member.badges.filter(ended_at=None).order_by("since", "id"))
     forms: dict[str, Any] = {
-        "grant_form": desk_forms.GrantForm(auto_id="grant_%s", account=account_of(request)),
-        "block_form": desk_forms.BlockForm(auto_id="block_%s"),
-        "give_form": desk_forms.GiveForm(auto_id="give_%s"),
-        "lend_form": desk_forms.LendForm(auto_id="lend_%s"),
+        "grant_form": action_forms.GrantForm(auto_id="grant_%s", account=account_of(request)),
+        "block_form": action_forms.BlockForm(auto_id="block_%s"),
+        "give_form": action_forms.GiveForm(auto_id="give_%s"),
+        "lend_form": action_forms.LendForm(auto_id="lend_%s"),
     } | bound
     held_trainings = trainings(member, today)
     said = [grant for row in held_trainings for grant in [*row.earlier, *row.coming]]
@@ -73,14 +75,14 @@ def page(request: HttpRequest, member: Member, **bound: Any) -> HttpResponse:
         "names": display_names.signing_in(
             [*(block.actor for block in held_blocks), *(grant.revoked_by for grant in said)]
         ),
-        "chips": words.standing(member, today, [block.reason for block in held_blocks]),
+        "chips": labels.membership_chips(member, today, [block.reason for block in held_blocks]),
         "has_left": member.left_on is not None and member.left_on <= today,
         "machines": machines(member),
         "trainings": held_trainings,
         "trained": set(trainers.trained_by(account_of(request)).values_list("pk", flat=True)),
         "carried": [_badge(row) for row in carried],
         "ended": [_badge(row) for row in member.badges.exclude(ended_at=None).order_by("-ended_at")[:20]],
-        "blocks": [(block, words.block(block.reason)) for block in held_blocks],
+        "blocks": [(block, labels.block_reason(block.reason)) for block in held_blocks],
         "groups": member.groups.order_by("name"),
         "pays_for": member.pays_for.order_by("folded")[:10],
         "refusals": [_refusal(row, {one.digest: one.since for one in carried}) for row in _refusals(member, carried)],
@@ -94,7 +96,7 @@ def page(request: HttpRequest, member: Member, **bound: Any) -> HttpResponse:
 
 
 def machines(member: Member) -> list[MachineRow]:
-    """Return how it stands with every machine, as its gates will have it; the open ones first."""
+    """Return the person's access to each machine, as rosters have it; accessible machines first."""
     now = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
     people = People(now, only=member)
     learnt = Grant.said_by(people.today).filter(member=member).exclude(stage=Grant.SUSPENDED)
@@ -106,7 +108,7 @@ def machines(member: Member) -> list[MachineRow]:
 
 
 def trainings(member: Member, today: date) -> list[TrainingRow]:
-    """Return what a member holds of each training of which something was ever said."""
+    """Return a member's grants by training, also revoked and expired ones."""
     said: dict[Training, list[Grant]] = {}
     for grant in member.grants.select_related("training").order_by("since", "id"):
         said.setdefault(grant.training, []).append(grant)
@@ -117,7 +119,7 @@ def trainings(member: Member, today: date) -> list[TrainingRow]:
 def _machine(machine: Machine, member: Member, people: People, held: Collection[int]) -> MachineRow:
     standing = people.standing(member, machine)
     if standing.reasons:
-        why = words.refused(standing.reasons, is_taught=people.is_taught(machine))
+        why = labels.refused(standing.reasons, is_taught=people.is_taught(machine))
         if NOT_TRAINED in standing.reasons and (missing := _missing(machine, held)):
             said = reasons.refused(NOT_TRAINED)
             why[why.index(said)] = _("%(why)s: %(which)s") % {"why": said, "which": missing}
@@ -129,7 +131,7 @@ def _machine(machine: Machine, member: Member, people: People, held: Collection[
 
 
 def _missing(machine: Machine, held: Collection[int]) -> str:
-    """Return which trainings would open a machine: of each the one that is to be learnt first."""
+    """Return the trainings that would give access to a machine: of each the first one missing among its prerequisites."""
     found = []
     for training in machine.trainings.all():
         found += [str(one) for one in training.with_first() if one.pk not in held][-1:]
@@ -141,22 +143,22 @@ def _training(training: Training, grants: list[Grant], today: date) -> TrainingR
     earlier = [grant for grant in grants if grant.since <= today and grant is not held]
     coming = [grant for grant in grants if grant.since > today]
     if held is not None:
-        return TrainingRow(training, words.stage(held.stage), held, earlier, coming)
+        return TrainingRow(training, labels.stage(held.stage), held, earlier, coming)
     last = grants[-1]
     if last.since > today:
-        chip = Chip("starting", _("From %(day)s") % {"day": words.short(last.since)})
+        chip = Chip("starting", _("From %(day)s") % {"day": labels.short(last.since)})
     elif last.revoked_on is not None and last.revoked_on <= today:
-        chip = Chip("bad", _("Taken back"))
+        chip = Chip("bad", pgettext("training", "Revoked"))
     else:
-        chip = words.too_old()
+        chip = labels.expired()
     return TrainingRow(training, chip, None, earlier, coming)
 
 
 def _badge(row: Badge) -> dict[str, Any]:
     return {
         "row": row,
-        "kind": words.KINDS[row.kind],
-        # Until midnight is until the evening before.
+        "kind": labels.KINDS[row.kind],
+        # A loan that ends at midnight ends on the evening before.
         "evening": row.until and timezone.localtime(row.until - timedelta(microseconds=1)).date(),
         "ended": reasons.given_up(row.end_reason),
         "is_stale": row.ended_at is None and row.is_stale(badges.key_id()),
@@ -164,9 +166,9 @@ def _badge(row: Badge) -> dict[str, Any]:
 
 
 def _refusals(member: Member, carried: Collection[Badge]) -> list[Refusal]:
-    """Return the last refusals of a member, and of the badges `carried` by them which a gate did not know as theirs.
+    """Return the last refusals of a member, and of their badges `carried` while a gate did not know them yet.
 
-    Those of a badge that somebody had before count from when that one had it no more: what came before was theirs.
+    Refusals of a badge with an earlier holder count only from the end of that assignment.
     """
     own = Refusal.objects.exclude(member="").filter(member=member.pk)
     strangers = [
@@ -182,7 +184,7 @@ def _refusals(member: Member, carried: Collection[Badge]) -> list[Refusal]:
 
 
 def _free_since(carried: Collection[Badge]) -> dict[str, datetime | None]:
-    """Return of each badge when whoever had it before lost or gave it back; None where nobody had."""
+    """Return for each badge when its previous assignment ended; None where there was none."""
     found: dict[str, datetime | None] = {row.digest: None for row in carried}
     now = {row.pk for row in carried}
     for row in Badge.objects.filter(digest__in=found).exclude(pk__in=now).only("digest", "ended_at"):
@@ -199,7 +201,7 @@ def _refusal(row: Refusal, since: Mapping[str, datetime]) -> dict[str, Any]:
 
 def _sessions(member: Member) -> list[dict[str, Any]]:
     rows = UsageSession.objects.filter(used_by=member.pk).select_related("machine", "gate")
-    # Of all that are open, not of all that are this person's: they may be thousands, and no index tells the open ones.
+    # Filters the open sessions by person: a person may have thousands of sessions, and no index has their open ones.
     running = UsageSession.open().filter(used_by=member.pk).order_by("-started_at")[:_LAST]
     ended = rows.filter(ended_at__isnull=False).order_by("-ended_at", "-id")[:_LAST]
     return [
@@ -207,8 +209,8 @@ def _sessions(member: Member) -> list[dict[str, Any]]:
     ][:_LAST]
 
 
-def _known(member: Member) -> gates_informed.Known | None:
-    """Return who knows the newest change; of one that every gate has known for a day nobody asks any more."""
+def _known(member: Member) -> gates_informed.GatesInformed | None:
+    """Return which gates apply the newest change; None once all have for a day."""
     found = gates_informed.of(
         ("member", member.pk),
         *(("grant", str(pk)) for pk in member.grants.values_list("pk", flat=True)),

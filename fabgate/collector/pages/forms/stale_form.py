@@ -1,8 +1,8 @@
-"""Did somebody else change a row while this form was open? A form that watches its own fields notices, and says what.
+"""Detects that a row was changed by someone else while its form was open.
 
-A page carries, hidden, a seal over what each field held when the form was opened. When the form comes back, what the
-fields would hold now is compared with that; the view does so inside the transaction that will save, on the row as
-`held` returns it. A form that was overtaken is not saved: it is shown again with what the others wrote.
+A page carries, hidden, a hash of each field's value when the form was opened. When the form is sent, the view compares
+that with the row as it is now, inside the transaction that saves, on the row that `locked` returns. A form with conflicts
+is not saved: it is shown again with the other person's values.
 """
 
 from __future__ import annotations
@@ -24,52 +24,52 @@ from django.utils.translation import gettext as _
 from fabgate.collector.pages.formatting import NOTHING
 
 _Row = TypeVar("_Row", bound=models.Model)
-#: How the hidden field is called.
+#: The name of the hidden field.
 SEEN: Final = "seen"
-#: Hexadecimal digits of a seal: who forges one only deceives themselves.
+#: Hexadecimal digits of a hash. It needs no more: a forged one only skips the check of one's own form.
 _DIGITS: Final = 16
-#: Letters of another's words that are told.
-_TOLD: Final = 200
+#: Characters of the other person's text that are shown.
+_SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Overtaken:
-    """A field that says something else now. `is_both`: here too, so that one of the two has to go."""
+class Conflict:
+    """A field that someone else changed. `is_both`: this form changes it too, so that one of the values is lost."""
 
     label: str
     theirs: str
     is_both: bool
 
 
-class Watched(forms.BaseForm):
-    """A form whose initial values are those of a row. A disabled and hidden field is only watched, never written."""
+class StaleCheck(forms.BaseForm):
+    """A form whose initial values are those of a row. A disabled and hidden field is compared, but never written."""
 
-    overtaken: tuple[Overtaken, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
 
     @property
     def seen(self) -> str:
-        """Return the seal for the page: that of now, and of a form that is shown again that of when it was opened."""
+        """Return the hashes for the page: of the values now, or, of a form that is shown again, of when it was opened."""
         return str(self.data.get(SEEN, "")) if self.is_bound else self._sealed()
 
     @property
     def status(self) -> int:
-        """Return with which status a page that shows this form is answered."""
-        return 200 if not self.is_bound else 409 if self.overtaken else 400
+        """Return the HTTP status of a page that shows this form."""
+        return 200 if not self.is_bound else 409 if self.conflicts else 400
 
     def changed_since(self, seen: str) -> list[forms.BoundField]:
-        """Return the fields that hold something else than when the page with this seal was made."""
+        """Return the fields that have changed since the page with these hashes was made."""
         opened = _read(seen)
         return [field for field in self._watches() if opened.get(field.name) != _seal(field.name, _held(field))]
 
-    def is_overtaken(self) -> bool:
-        """Whether somebody else changed what this form would write; then it holds what to show, and is not to be saved.
+    def has_conflicts(self) -> bool:
+        """Return whether someone else changed fields of this form, and if so prepare it to be shown again.
 
-        What was typed stays, and in the fields in which nothing was typed stands what the other wrote. Nobody is
-        overtaken by who wrote the same, and a form that brings no seal comes from none of our pages.
+        What was typed stays; fields that were not touched take the new value. The same value typed twice is no conflict,
+        and neither is a form without hashes, which comes from none of our pages.
         """
         if SEEN not in self.data:
             return False
-        opened, data, found = _read(self.seen), cast("QueryDict", self.data).copy(), []
+        opened, data, conflicts = _read(self.seen), cast("QueryDict", self.data).copy(), []
         for field in self.changed_since(self.seen):
             theirs, typed = _held(field), _typed(field)
             if typed == theirs and not field.is_hidden:
@@ -77,11 +77,11 @@ class Watched(forms.BaseForm):
             is_both = not field.is_hidden and _seal(field.name, typed) != opened.get(field.name)
             if not is_both:
                 data.setlist(field.html_name, list(theirs))
-            found.append(Overtaken(str(field.label), _words(field, theirs), is_both))
-        if found:
+            conflicts.append(Conflict(str(field.label), _words(field, theirs), is_both))
+        if conflicts:
             data[SEEN] = self._sealed()
-            self.data, self._errors, self.overtaken = data, None, tuple(found)
-        return bool(found)
+            self.data, self._errors, self.conflicts = data, None, tuple(conflicts)
+        return bool(conflicts)
 
     def _watches(self) -> list[forms.BoundField]:
         return [field for field in self if field.is_hidden or not field.field.disabled]
@@ -90,8 +90,8 @@ class Watched(forms.BaseForm):
         return " ".join(f"{field.name}={_seal(field.name, _held(field))}" for field in self._watches())
 
 
-def held(row: _Row) -> _Row:
-    """Return the row as it is now, for nobody else to change until the transaction is over."""
+def locked(row: _Row) -> _Row:
+    """Return the row as it is now, locked until the end of the transaction."""
     return type(row)._default_manager.select_for_update(no_key=True).get(pk=row.pk)  # noqa: SLF001 (Django's name for it)
 
 
@@ -104,7 +104,7 @@ def _seal(name: str, values: Iterable[str]) -> str:
 
 
 def _held(field: forms.BoundField) -> tuple[str, ...]:
-    """Return what a browser would send of the field as it is in the database."""
+    """Return what a browser would send for the field's value in the database."""
     return _sent(field, field.initial)
 
 
@@ -118,12 +118,12 @@ def _sent(field: forms.BoundField, value: Any) -> tuple[str, ...]:
         return ("on",) if value else ()
     shown = widget.format_value(field.field.prepare_value(value))
     several = shown if isinstance(shown, list | tuple) else [shown]
-    texts = (str(one).replace("\r\n", "\n").strip() for one in several if one is not None)
+    texts = (str(part).replace("\r\n", "\n").strip() for part in several if part is not None)
     return tuple(sorted(text for text in texts if text))
 
 
 def _words(field: forms.BoundField, sent: tuple[str, ...]) -> str:
-    """Return what a field holds as a person reads it."""
+    """Return a field's value as a person reads it."""
     if isinstance(field.field.widget, forms.CheckboxInput):
         return _("yes") if sent else _("no")
     value = field.initial
@@ -134,7 +134,7 @@ def _words(field: forms.BoundField, sent: tuple[str, ...]) -> str:
     if isinstance(value, time):
         return time_format(value, "H:i")
     named: dict[str, str] = {}
-    with contextlib.suppress(AttributeError):  # no field with choices
+    with contextlib.suppress(AttributeError):  # a field without choices
         named = {str(key): str(label) for key, label in field.field.choices}  # type: ignore[attr-defined]
-    said = ", ".join(named.get(one, " ".join(one.split())) for one in sent)
-    return Truncator(said).chars(_TOLD) or NOTHING
+    text = ", ".join(named.get(part, " ".join(part.split())) for part in sent)
+    return Truncator(text).chars(_SHOWN) or NOTHING

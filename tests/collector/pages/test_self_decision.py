@@ -99,7 +99,7 @@ def test_the_desk_changes_its_own_name_and_not_its_own_membership(ada):
     Member.objects.filter(pk="m-1").update(valid_until=until, minor=True, plan="basic")
     client = ada("desk")
     page = client.get("/people/m-1/edit")
-    assert "what is greyed out" in text(page)
+    assert "the greyed-out fields" in text(page)
     disabled = {name for name, field in page.context["form"].fields.items() if field.disabled}
     assert disabled == {"valid_until", "grace_days", "category", "plan", "minor", "supervised"}
     assert client.post("/people/m-1/edit", {"name": "Ada King", "lang": "fr"}).status_code == 303

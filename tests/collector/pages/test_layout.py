@@ -44,7 +44,7 @@ def test_the_tab_of_a_page_is_marked(browse):
 
 def test_a_page_that_is_not_built_yet_has_no_tab():
     built = {pattern.name for area in rights.areas() for pattern in area.urlpatterns}
-    assert {way["route"] for way in layout.ways(Account.MANAGER, (*layout.TABS, *layout.MORE))} <= built
+    assert {way["route"] for way in layout.nav_links(Account.MANAGER, (*layout.TABS, *layout.MORE))} <= built
     assert get_resolver().reverse("home") == ""
 
 
@@ -105,7 +105,7 @@ def test_a_simulated_collector_says_so_on_every_page(visitor, monkeypatch):
     monkeypatch.setattr(settings, "ENVIRONMENT", replace(settings.ENVIRONMENT, simulated=True))
     simulated = visitor.get("/sign-in").content.decode()
     assert "SIMULATED" in simulated
-    assert "Press the key <kbd>o</kbd> in its terminal" in simulated
+    assert "Press <kbd>o</kbd> in its terminal" in simulated
     assert "   o page" in KEYS[1]
 
 

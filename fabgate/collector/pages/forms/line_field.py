@@ -1,4 +1,4 @@
-"""How is a name typed on a page? As one line, without signs that nobody sees (people/names.py)."""
+"""A text field for names: one line, without invisible characters (people/names.py)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ class LineField(forms.CharField):
     """A name, a title, or what is printed on a badge."""
 
     def to_python(self, value: Any) -> str:
-        """Return it on one line. Raises ValidationError that names a sign which nobody sees."""
+        """Return the text on one line. Raises ValidationError that names an invisible character."""
         line = names.line(super().to_python(value) or "")
         if sign := names.unseen(line):
-            text = _("In it is a sign that nobody sees (%(sign)s). Empty the field, and type it instead of pasting it.")
+            text = _(
+                "This contains an invisible character (%(sign)s). Empty the field, and type the text instead of"
+                " pasting it."
+            )
             raise forms.ValidationError(text % {"sign": sign})
         return line

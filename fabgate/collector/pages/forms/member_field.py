@@ -1,4 +1,4 @@
-"""Which member is meant by what somebody types into a form: by their number, or by their name?"""
+"""A form field for choosing a member by number or name."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from fabgate.collector.models import Member
 from fabgate.collector.pages.use.names import Several, find
 from fabgate.collector.people.display_names import numbered
 
-#: Letters of a name with its number behind it.
+#: Characters of a name followed by its number.
 LONGEST: Final = 330
 
 
 class MemberField(forms.CharField):
-    """A member, or nobody where it is left empty."""
+    """A member; None where it is left empty."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(max_length=LONGEST, required=False, **more)
 
     def clean(self, value: Any) -> Member | None:
-        """Return who is meant. Raises ValidationError as ``meant`` does."""
+        """Return the member. Raises ValidationError as `find_member` does."""
         typed = str(super().clean(value)).strip()
-        return meant(typed) if typed else None
+        return find_member(typed) if typed else None
 
 
-def written(member: Member | None) -> str:
-    """Return what stands in a form for somebody who is in it: the name, and the number by which they are meant."""
+def member_text(member: Member | None) -> str:
+    """Return the text that a form shows for a member: name and number."""
     if member is None:
         return ""
     return numbered(member.name, member.pk) if member.name else member.pk
 
 
-def meant(typed: str) -> Member:
-    """Return the member who is meant (names.find). Raises ValidationError: nobody, or several."""
+def find_member(typed: str) -> Member:
+    """Return the member with this number or name. Raises ValidationError where there is none, or several."""
     found = find(typed, groups=False)
     if not found:
         raise forms.ValidationError(_("No member has the number or the name “%(typed)s”.") % {"typed": typed[:64]})

@@ -1,7 +1,7 @@
-"""Which number does a new person get, and whose may it have been? Sessions keep numbers that the list of members lost.
+"""Proposes the number of a new person.
 
-After a restore the gates fill the gap with the sessions of whoever was written down since the copy, and these would be
-the next person's who gets that number.
+Sessions may have numbers that no member has: after a restore, gates send the sessions of people who were added since the
+copy. The next person with such a number would get these sessions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.db.models import Count, Max
 from fabgate.collector.models import Member, UsageSession
 
 _NUMBERED: Final = re.compile(r"(.*?)(\d{1,12})")
-#: Everybody whose sessions have ended, by one step along their index each, however many sessions there are.
+#: Everyone with an ended session, found with one index step for each person (a "loose index scan").
 _USERS: Final = """
 WITH RECURSIVE users (id) AS (
     SELECT MIN(used_by) FROM collector_usagesession WHERE ended_at IS NOT NULL
@@ -28,9 +28,9 @@ SELECT id FROM users WHERE id IS NOT NULL"""
 
 
 def next_id() -> str:
-    """Return the number after the highest one that is spelled like most others; empty where they have none.
+    """Return the number after the highest one with the most common prefix.
 
-    A number that only sessions name is not given again either.
+    Numbers that only sessions have are not proposed either.
     """
     found: Counter[str] = Counter()
     highest: dict[str, tuple[int, int]] = {}
@@ -48,7 +48,7 @@ def next_id() -> str:
 
 
 def sessions_of(pk: str) -> tuple[int, datetime | None]:
-    """Return how many sessions that have ended name a number, and when the last of them did."""
+    """Return how many ended sessions have this number, and when the last one ended."""
     ended = UsageSession.objects.filter(used_by=pk, ended_at__isnull=False)
     told = ended.aggregate(count=Count("id"), last=Max("ended_at"))
     return told["count"], told["last"]

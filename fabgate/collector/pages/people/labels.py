@@ -1,4 +1,4 @@
-"""How are trainings, badges and memberships said in people's words?"""
+"""Labels for trainings, badges and memberships."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from fabgate.collector.models import Badge, Block, Grant, Group, Member
 from fabgate.collector.pages.formatting import STATES as STATES_SHOWN
 from fabgate.collector.people import reasons
 
-#: A grant's stage: the state whose colour and icon it has, and its word.
+#: A grant's stage -> (the state that gives colour and icon, label).
 STAGES: Final[Mapping[str, tuple[str, Any]]] = {
     Grant.SUPERVISED: ("warn", gettext_lazy("With a supervisor")),
-    Grant.AUTONOMOUS: ("ok", gettext_lazy("On their own")),
+    Grant.AUTONOMOUS: ("ok", gettext_lazy("Autonomous")),
     Grant.INSTRUCTOR: ("in-use", gettext_lazy("Instructor")),
     Grant.SUSPENDED: ("blocked", gettext_lazy("Suspended")),
 }
 KINDS: Final[Mapping[str, Any]] = {
-    Badge.PERSONAL: gettext_lazy("their own"),
+    Badge.PERSONAL: gettext_lazy("personal"),
     Badge.LOAN: gettext_lazy("lent"),
-    Badge.CLASS: gettext_lazy("of a class"),
-    Badge.COMPANY: gettext_lazy("of a company"),
+    Badge.CLASS: gettext_lazy("class"),
+    Badge.COMPANY: gettext_lazy("company"),
 }
 GROUP_KINDS: Final[Mapping[str, Any]] = {
     Group.CLASS: gettext_lazy("Class"),
@@ -38,7 +38,7 @@ LEVELS: Final[Mapping[str, Any]] = {
     "supervisor": gettext_lazy("Supervisor"),
     "maintainer": gettext_lazy("Maintainer"),
 }
-#: Why somebody is blocked.
+#: Reasons for a block.
 BLOCKS: Final[Mapping[str, Any]] = dict(Block.REASONS)
 
 
@@ -51,62 +51,62 @@ class Chip:
 
     @property
     def picture(self) -> str:
-        """Return the icon's name, for where there is no room for the word."""
+        """Return the icon's name, for where the word does not fit."""
         return STATES_SHOWN[self.state][0]
 
 
 def stage(name: str) -> Chip:
-    """Return how a grant's stage is shown."""
+    """Return the chip for a grant's stage."""
     state, word = STAGES[name]
     return Chip(state, str(word))
 
 
-def too_old() -> Chip:
-    """Return how it stands with a training that is to be done again."""
-    return Chip("bad", _("Too old"))
+def expired() -> Chip:
+    """Return the chip for an expired training."""
+    return Chip("bad", _("Expired"))
 
 
-def block(reason: str) -> str:
-    """Return why somebody is blocked."""
+def block_reason(reason: str) -> str:
+    """Return the label of a block's reason."""
     return str(BLOCKS[reason]) if reason in BLOCKS else reasons.refused(reason)
 
 
 def refused(found: Iterable[str], *, is_taught: bool) -> list[str]:
-    """Return every reason in words, the worst first. Where no training opens the machine, none can be missing."""
-    untaught = _("no training opens it, and not let in by hand")
-    said = [untaught if one == NOT_TRAINED and not is_taught else reasons.refused(one) for one in found]
-    return list(dict.fromkeys(said))
+    """Return the labels of reasons, worst first. Where no training gives access to the machine, it says so instead of "missing"."""
+    untaught = _("no training gives access to it, and no individual access")
+    texts = [untaught if reason == NOT_TRAINED and not is_taught else reasons.refused(reason) for reason in found]
+    return list(dict.fromkeys(texts))
 
 
 def day(moment: date | None) -> str:
-    """Return a day as the reader's language writes it."""
+    """Return a day in the reader's language."""
     return date_format(moment, "DATE_FORMAT") if moment else ""
 
 
 def short(moment: date | None) -> str:
-    """Return a day in few letters, for lists."""
+    """Return a day in short form, for lists."""
     return date_format(moment, "SHORT_DATE_FORMAT") if moment else ""
 
 
-def standing(member: Member, today: date, blocks: Iterable[str] = ()) -> list[Chip]:
-    """Return how it stands with a membership: the worst first; what is unusual about the person after it."""
+def membership_chips(member: Member, today: date, blocks: Iterable[str] = ()) -> list[Chip]:
+    """Return the chips for a membership, worst first, followed by what is special about the person."""
     found = []
     if member.left_on is not None and member.left_on <= today:
         return [Chip("silent", _("Left on %(day)s") % {"day": short(member.left_on)})]
-    if held := [block(reason) for reason in blocks]:
+    if held := [block_reason(reason) for reason in blocks]:
         found.append(Chip("blocked", _("Blocked: %(why)s") % {"why": ", ".join(held)}))
     found.append(membership(member, today))
     if member.minor:
-        found.append(Chip("starting", _("Minor: never alone")))
+        found.append(Chip("starting", _("Minor: supervisor required")))
     elif member.supervised:
-        found.append(Chip("starting", _("Never alone")))
-    elif member.level != "user":  # who may not be alone is beside nobody
+        found.append(Chip("starting", _("Supervisor required")))
+    elif member.level != "user":  # a person who needs a supervisor supervises no one
         found.append(Chip("in-use", str(LEVELS[member.level])))
     return found
 
 
 def membership(member: Member, today: date) -> Chip:
-    """Return until when somebody is a member, or since when no more; the last day is one of theirs."""
+    """Return the chip with the end of a membership; `valid_until` is its last day."""
     until = member.valid_until
     if until is None:
         return Chip("ok", _("Member"))
@@ -114,4 +114,4 @@ def membership(member: Member, today: date) -> Chip:
         return Chip("ok", _("Member until %(day)s") % {"day": short(until)})
     if is_over(member, today):
         return Chip("bad", _("Membership ended on %(day)s") % {"day": short(until)})
-    return Chip("warn", _("Membership ended on %(day)s, days of grace") % {"day": short(until)})
+    return Chip("warn", _("Membership ended on %(day)s, in grace period") % {"day": short(until)})

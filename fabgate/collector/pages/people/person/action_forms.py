@@ -1,4 +1,4 @@
-"""What is typed on a person's page: a training, a block, a badge?"""
+"""The forms on a person's page: granting a training, blocking, assigning and lending a badge."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector.models import Account, Badge, Grant, Member, Training
-from fabgate.collector.pages.name_field import LineField
-from fabgate.collector.pages.people import cards, words
+from fabgate.collector.pages.forms.line_field import LineField
+from fabgate.collector.pages.people import labels
+from fabgate.collector.pages.people.badges import card_form
 from fabgate.collector.people import badges, blocks, trainers
 from fabgate.collector.people.badges import Card
 from fabgate.errors import UsageError
@@ -20,7 +21,7 @@ LONGEST_LOAN: Final = timedelta(days=366)
 
 
 class DayField(forms.DateField):
-    """A day as browsers send it, 2027-03-01. 01/03/2027 is a day in March or in January, and never guessed."""
+    """A day as browsers send it, 2027-03-01. Other formats are ambiguous (01/03/2027) and refused."""
 
     widget = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
 
@@ -29,31 +30,31 @@ class DayField(forms.DateField):
 
 
 class GrantForm(forms.Form):
-    """A training that a person has from a day on, and how far they have come in it."""
+    """A grant of a training: from when, to which stage, by which trainer."""
 
     training = forms.ModelChoiceField(
         Training.objects.order_by("title", "name"),
         label=gettext_lazy("Training"),
         empty_label=gettext_lazy("Choose…"),
         error_messages={
-            "invalid_choice": gettext_lazy("You may not grant this training, or it is gone. Choose another.")
+            "invalid_choice": gettext_lazy("You may not grant this training, or it no longer exists. Choose another.")
         },
     )
-    stage = forms.ChoiceField(label=gettext_lazy("From now on"), initial=Grant.AUTONOMOUS)
+    stage = forms.ChoiceField(label=gettext_lazy("Stage"), initial=Grant.AUTONOMOUS)
     since = DayField(label=gettext_lazy("Since"))
     until = DayField(
         label=gettext_lazy("Until"),
         required=False,
-        help_text=gettext_lazy("Empty: as long as the training lasts."),
+        help_text=gettext_lazy("Leave empty to use the training's own validity."),
     )
     trainer = LineField(
         label=gettext_lazy("Trainer"),
         max_length=200,
-        help_text=gettext_lazy("A member by number or name, or somebody who signs in here."),
+        help_text=gettext_lazy("A member by number or name, or someone with an account here."),
     )
 
     def __init__(self, *args: Any, account: Account, member: Member | None = None, **more: Any) -> None:
-        """`account` is who grants it: the form offers what they may grant, and names them as the trainer."""
+        """Offer what `account` may grant, and name it as the trainer."""
         more.setdefault("initial", {"since": blocks.today(), "trainer": str(account)})
         super().__init__(*args, **more)
         self._member = member
@@ -63,7 +64,7 @@ class GrantForm(forms.Form):
         assert isinstance(training, forms.ModelChoiceField)
         training.queryset = self.trained
         is_refused = self.data.get(self.add_prefix("stage")) == Grant.INSTRUCTOR
-        choices = [(stage, words.STAGES[stage][1]) for stage in words.STAGES if stage in trainers.stages_of(account)]
+        choices = [(stage, labels.STAGES[stage][1]) for stage in labels.STAGES if stage in trainers.stages_of(account)]
         self.fields["stage"] = forms.ChoiceField(
             label=self.fields["stage"].label,
             choices=choices,
@@ -73,135 +74,137 @@ class GrantForm(forms.Form):
 
     @property
     def is_lowering_meant(self) -> bool:
-        """Whether a valid form says that this stage of this training is meant, although the person holds more."""
+        """Whether lowering the stage was confirmed; for a valid form."""
         return self.data.get(self.add_prefix("lower")) == self._lowering
 
     @property
     def _lowering(self) -> str:
-        """Return what the tick confirms: it counts for no other training and no other stage."""
+        """Return the value that the confirmation must have: it counts for this training and stage only."""
         return f"{self.cleaned_data['training'].pk}-{self.cleaned_data['stage']}"
 
     def ask_to_lower(self, held: Grant) -> None:
-        """Show a valid form again, with a tick that confirms that less than what is `held` is meant."""
+        """Add a checkbox that confirms lowering the stage that is `held`; for a valid form."""
         self.fields["lower"] = forms.BooleanField(
-            label=_("Yes, lower it"), required=False, widget=forms.CheckboxInput({"value": self._lowering})
+            label=_("Yes, lower the stage"), required=False, widget=forms.CheckboxInput({"value": self._lowering})
         )
-        text = _("They hold it already: %(stage)s, %(until)s. This would leave them less. Nothing is done yet.")
-        until = _("until %(day)s") % {"day": words.day(held.last_day)} if held.last_day else _("no end")
-        self.add_error("lower", text % {"stage": words.stage(held.stage).word, "until": until})
+        text = _("This person already has %(stage)s, %(until)s; this grant would give less. Nothing has changed yet.")
+        until = _("until %(day)s") % {"day": labels.day(held.last_day)} if held.last_day else _("no end")
+        self.add_error("lower", text % {"stage": labels.stage(held.stage).word, "until": until})
 
     @property
     def has_trainings(self) -> bool:
-        """Whether there is any to choose."""
+        """Whether there is a training to choose."""
         return self.trained.exists()
 
     @property
     def has_others(self) -> bool:
-        """Whether there are trainings, of which others are the trainers."""
+        """Whether there are only trainings that others may grant."""
         return not self.has_trainings and Training.objects.exists()
 
     def clean_since(self) -> date:
-        """Refuse a day on which the person has left, and one that only a manager may choose."""
+        """Refuse a day after the person left, and one further back than the account may choose."""
         since: date = self.cleaned_data["since"]
         if since < trainers.earliest(self._account, blocks.today()):
             raise forms.ValidationError(trainers.too_far_back())
         if self._member is not None and self._member.left_on is not None and self._member.left_on <= since:
-            text = _("%(name)s left on %(day)s. Let them in again first.")
+            text = _("%(name)s left on %(day)s. Readmit them first.")
             raise forms.ValidationError(
-                text % {"name": self._member.name or self._member.pk, "day": words.day(self._member.left_on)}
+                text % {"name": self._member.name or self._member.pk, "day": labels.day(self._member.left_on)}
             )
         return since
 
     def clean_trainer(self) -> str:
-        """Refuse who is not on record."""
+        """Refuse a name that is neither a member nor an account."""
         try:
             return trainers.named(str(self.cleaned_data["trainer"]))
         except UsageError as error:
             raise forms.ValidationError(str(error)) from None
 
     def clean(self) -> dict[str, Any]:
-        """Refuse an end before the beginning."""
+        """Refuse an end before the start."""
         cleaned = super().clean() or self.cleaned_data
         since, until = cleaned.get("since"), cleaned.get("until")
         if since and until and until < since:
-            self.add_error("until", _("It would be over before it begins. Choose a later day, or none."))
+            self.add_error("until", _("The end is before the start. Choose a later day, or none."))
         return cleaned
 
 
 class ReasonForm(forms.Form):
-    """Why something is taken back: whoever reads it in a year must understand it."""
+    """A reason, to be understood by a reader in a year."""
 
     reason = forms.CharField(label=gettext_lazy("Why?"), max_length=200)
 
 
 class BlockForm(forms.Form):
-    """Why a person may use no machine, and until when."""
+    """The reason for a block, and its end."""
 
     reason = forms.ChoiceField(
-        label=gettext_lazy("Why?"), choices=[("", gettext_lazy("Choose…")), *words.BLOCKS.items()]
+        label=gettext_lazy("Why?"), choices=[("", gettext_lazy("Choose…")), *labels.BLOCKS.items()]
     )
     until = DayField(
         label=gettext_lazy("Until"),
         required=False,
-        help_text=gettext_lazy("On that day they may come again. Empty: until somebody lifts it."),
+        help_text=gettext_lazy("Blocked through the day before. Leave empty to block until someone lifts it."),
     )
 
     def clean_until(self) -> date | None:
-        """Refuse a day on which the block would be over already."""
+        """Refuse a block that would already be over."""
         until: date | None = self.cleaned_data["until"]
         if until is not None and until <= blocks.today():
-            raise forms.ValidationError(_("On that day the block is over already. Choose a later day, or none."))
+            raise forms.ValidationError(_("The block must end after today. Choose a later day, or none."))
         return until
 
 
 def _number() -> forms.CharField:
     return LineField(
-        label=gettext_lazy("Number printed on it"),
+        label=gettext_lazy("Printed number"),
         max_length=40,
         required=False,
         widget=forms.TextInput({"autocomplete": "off"}),
     )
 
 
-class GiveForm(cards.CardForm):
-    """A badge that becomes a person's own, or a group's."""
+class GiveForm(card_form.CardForm):
+    """A badge to assign to a person or a group."""
 
     number = _number()
     field_order = ("typed", "reading", "found", "number")
 
 
 class FirstBadgeForm(GiveForm):
-    """The badge of whoever is written down, if there is one at hand."""
+    """An optional badge for a new person."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.fields["typed"].required = False
         self.fields["typed"].help_text = _(
-            "Hold it on the USB reader, or type what the reader says. Empty: they get one later."
+            "Hold it on the USB reader, or type the number that the reader shows. Leave empty to assign one later."
         )
 
     @property
     def first(self) -> Card | None:
-        """Return the badge, of a valid form; None where there is none."""
+        """Return the badge of a valid form; None where the field was left empty."""
         return getattr(self, "card", None)
 
     def clean_typed(self) -> str:
-        """Take none, too."""
+        """Accept an empty field."""
         return super().clean_typed() if self.cleaned_data["typed"] else ""
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a number that would be of no badge."""
+        """Refuse a printed number without a badge."""
         cleaned = super().clean()
         if cleaned.get("number") and not self.errors and self.first is None:
-            self.add_error("typed", _("A printed number alone is no badge: hold the badge on the reader, too."))
+            self.add_error(
+                "typed", _("A printed number alone does not identify a badge: hold the badge on the reader, too.")
+            )
         return cleaned
 
 
-class LendForm(cards.CardForm):
-    """A badge that is lent: known by its printed number once it was lent before."""
+class LendForm(card_form.CardForm):
+    """A badge to lend. One that was lent before is identified by its printed number alone."""
 
     number = _number()
-    until = DayField(label=gettext_lazy("Until the evening of"), help_text=gettext_lazy("It ends by itself."))
+    until = DayField(label=gettext_lazy("Until the evening of"), help_text=gettext_lazy("The loan ends automatically."))
     field_order = ("typed", "reading", "found", "number", "until")
 
     def __init__(self, *args: Any, **more: Any) -> None:
@@ -220,7 +223,7 @@ class LendForm(cards.CardForm):
             self._lost = None
 
     def clean_typed(self) -> str:
-        """Take a number that was lent before for its badge; say so where it is lent now."""
+        """Accept the printed number of a loan badge; refuse one that is lent now."""
         typed = str(self.cleaned_data["typed"]).strip()
         if self._numbered is not None:
             return typed
@@ -229,24 +232,24 @@ class LendForm(cards.CardForm):
             raise forms.ValidationError(taken(out))
         return super().clean_typed()
 
-    def wanted(self) -> str:
-        """Return that a number alone is known only of a badge that was lent before."""
+    def not_a_badge_text(self) -> str:
+        """Return the error for a printed number that belongs to no loan badge."""
         return _(
-            "No loan badge at hand has the number “%(typed)s”. The first time that it is lent, hold it on the USB reader"
-            " in this field, and write its number into the next one."
+            "No available loan badge has the number “%(typed)s”. The first time a badge is lent, hold it on"
+            " the USB reader in this field, and enter its number in the next one."
         )
 
     def clean_until(self) -> date:
-        """Refuse an evening that is past."""
+        """Refuse a day that has passed, or that is too far ahead."""
         until: date = self.cleaned_data["until"]
         if until < blocks.today():
-            raise forms.ValidationError(_("That evening is past. Choose today or a later day."))
+            raise forms.ValidationError(_("This day has passed. Choose today or a later day."))
         if until > blocks.today() + LONGEST_LOAN:
-            raise forms.ValidationError(_("That is more than a year ahead. Give the badge to them instead."))
+            raise forms.ValidationError(_("A loan lasts a year at most. Assign the badge to this person instead."))
         return until
 
     def clean(self) -> dict[str, Any]:
-        """Keep which badge it is."""
+        """Set `card`."""
         cleaned = super().clean() or self.cleaned_data
         if self._numbered is not None:
             self.card = self._numbered
@@ -254,7 +257,7 @@ class LendForm(cards.CardForm):
 
 
 def taken(row: Badge) -> str:
-    """Return that a badge is in somebody's hands, and whose."""
+    """Return the error for a badge that is already assigned."""
     who = (row.member.name or row.member.pk) if row.member else str(row.group)
-    text = _("%(name)s has this badge, or one with this number, since %(day)s. End that first on their page.")
-    return text % {"name": who, "day": words.day(row.since)}
+    text = _("%(name)s has had this badge, or one with this number, since %(day)s. End it on their page first.")
+    return text % {"name": who, "day": labels.day(row.since)}

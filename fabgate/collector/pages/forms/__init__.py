@@ -1,0 +1,1 @@
+"""Fields and checks that forms of several areas share."""

@@ -1,0 +1,1 @@
+"""Who pays for a person or a group."""

@@ -1,0 +1,1 @@
+"""The page of one person, its actions, and adding or editing a person."""

@@ -1,0 +1,185 @@
+"""The actions on a person's page. Each is one button, one transaction, and an update of the gates."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext as _
+
+from fabgate.collector.db import pulse
+from fabgate.collector.models import Badge, Training
+from fabgate.collector.pages import errors
+from fabgate.collector.pages.access_control import account_of
+from fabgate.collector.pages.people import labels, shortcuts
+from fabgate.collector.pages.people.person import action_forms, page
+from fabgate.collector.people import badges, blocks, leaving, trainings
+from fabgate.errors import UsageError
+
+
+def grant(request: HttpRequest, pk: str) -> HttpResponse:
+    """Grant a training, or another stage of it."""
+    member = shortcuts.get_member_to_judge(request, pk)
+    form = action_forms.GrantForm(request.POST, auto_id="grant_%s", account=account_of(request), member=member)
+    if not form.is_valid():
+        return page.person_page(request, member, grant_form=form)
+    said = form.cleaned_data
+    try:
+        given, change = trainings.give(
+            member,
+            said["training"],
+            said["stage"],
+            actor=account_of(request),
+            since=said["since"],
+            until=said["until"],
+            trainer=said["trainer"],
+            lowers=form.is_lowering_meant,
+        )
+    except trainings.Lowers as error:
+        form.ask_to_lower(error.held)
+        return page.person_page(request, member, grant_form=form)
+    about = {"training": given.training, "stage": labels.stage(given.stage).word, "day": labels.day(given.since)}
+    if change is None:
+        text = _("%(training)s (%(stage)s, from %(day)s) was already granted.")
+        messages.info(request, text % about)
+    else:
+        shortcuts.report_change(request, _("%(training)s: %(stage)s from %(day)s.") % about, change)
+    return shortcuts.redirect_to_person(member)
+
+
+def revoke(request: HttpRequest, pk: str) -> HttpResponse:
+    """Revoke a training from today; its history is kept."""
+    member = shortcuts.get_member_to_judge(request, pk)
+    training = get_object_or_404(Training, pk=_number(request.POST.get("training", "")))
+    form = action_forms.ReasonForm(request.POST)
+    if not form.is_valid():
+        raise UsageError(_("Give a short reason for revoking %(training)s.") % {"training": training})
+    if not member.grants.filter(training=training, revoked_on=None).exists():
+        raise errors.Conflict(_("%(training)s has already been revoked.") % {"training": training})
+    with transaction.atomic(), pulse.deferred():
+        changed = trainings.revoke_all(member, training, actor=account_of(request), reason=form.cleaned_data["reason"])
+    shortcuts.report_change(request, _("%(training)s revoked from today.") % {"training": training}, *changed)
+    return shortcuts.redirect_to_person(member)
+
+
+def block(request: HttpRequest, pk: str) -> HttpResponse:
+    """Block a person from all machines."""
+    member = shortcuts.get_member_to_judge(request, pk)
+    form = action_forms.BlockForm(request.POST, auto_id="block_%s")
+    if not form.is_valid():
+        return page.person_page(request, member, block_form=form)
+    reason, until = form.cleaned_data["reason"], form.cleaned_data["until"]
+    change = blocks.hold(member, reason, until, actor=shortcuts.actor(request))
+    text = _("Blocked until %(day)s: %(why)s.") if until else _("Blocked: %(why)s.")
+    shortcuts.report_change(request, text % {"why": labels.block_reason(reason), "day": labels.day(until)}, change)
+    return shortcuts.redirect_to_person(member)
+
+
+def lift(request: HttpRequest, pk: str) -> HttpResponse:
+    """Lift one block."""
+    member = shortcuts.get_member_to_judge(request, pk)
+    wanted = _number(request.POST.get("block", ""))
+    held = get_object_or_404(member.blocks, pk=wanted)
+    if held.lifted_at is not None:
+        raise errors.Conflict(_("This block has already been lifted."))
+    change = blocks.lift(member, only=held.pk, actor=shortcuts.actor(request))
+    shortcuts.report_change(request, _("Block lifted: %(why)s.") % {"why": labels.block_reason(held.reason)}, change)
+    return shortcuts.redirect_to_person(member)
+
+
+def give(request: HttpRequest, pk: str) -> HttpResponse:
+    """Assign a badge to a person."""
+    member = shortcuts.get_member(pk)
+    form = action_forms.GiveForm(request.POST, auto_id="give_%s", holder=member.pk)
+    if form.is_valid():
+        try:
+            _row, change = badges.give(
+                form.card, member, actor=shortcuts.actor(request), number=form.cleaned_data["number"]
+            )
+        except badges.Taken as error:
+            form.add_error("typed", action_forms.taken(error.row))
+        else:
+            shortcuts.report_change(request, _("Badge assigned."), change)
+            return shortcuts.redirect_to_person(member)
+    return page.person_page(request, member, give_form=form)
+
+
+def lend(request: HttpRequest, pk: str) -> HttpResponse:
+    """Lend a person a badge until an evening."""
+    member = shortcuts.get_member(pk)
+    form = action_forms.LendForm(request.POST, auto_id="lend_%s", holder=member.pk)
+    if form.is_valid():
+        until = form.cleaned_data["until"]
+        try:
+            _row, change = badges.give(
+                form.card,
+                member,
+                actor=shortcuts.actor(request),
+                kind=Badge.LOAN,
+                number=form.cleaned_data["number"],
+                until=badges.end_of(until),
+            )
+        except badges.Taken as error:
+            form.add_error("typed", action_forms.taken(error.row))
+        else:
+            text = _("Lent until this evening.") if until == blocks.today() else _("Lent until the evening of %(day)s.")
+            shortcuts.report_change(request, text % {"day": labels.day(until)}, change)
+            return shortcuts.redirect_to_person(member)
+    return page.person_page(request, member, lend_form=form)
+
+
+def end_badge(request: HttpRequest, pk: int) -> HttpResponse:
+    """End a badge's assignment: it is lost, or was returned."""
+    row = get_object_or_404(Badge.objects.select_related("member", "group"), pk=pk)
+    reason = request.POST.get("reason", "")
+    if reason not in {Badge.LOST, Badge.RETURNED}:
+        raise UsageError(_("Choose whether the badge is lost or was returned."))
+    if row.ended_at is not None:
+        raise errors.Conflict(_("This badge has no holder any more."))
+    change = badges.end(row, reason, actor=shortcuts.actor(request))
+    text = (
+        _("Badge reported lost: it opens no machine, and a tap on a gate points to the desk.")
+        if reason == Badge.LOST
+        else _("Badge returned: it opens no machine until it is assigned again.")
+    )
+    shortcuts.report_change(request, text, change)
+    return shortcuts.redirect_to_holder(row)
+
+
+def leave(request: HttpRequest, pk: str) -> HttpResponse:
+    """Show what ends when a person leaves and what others must take over; then mark them as left."""
+    member = shortcuts.get_member(pk)
+    today = blocks.today()
+    has_left = member.left_on is not None and member.left_on <= today
+    if request.method == "POST":
+        if has_left:
+            raise errors.Conflict(_("%(name)s is already marked as left.") % {"name": member.name or member.pk})
+        try:
+            change = leaving.leave(member, actor=shortcuts.actor(request))
+        except leaving.LastManager:
+            raise errors.Conflict(_("At least one manager must remain. Make someone else manager first.")) from None
+        shortcuts.report_change(
+            request,
+            _("%(name)s is marked as left. Badges and account no longer work.") % {"name": member.name or member.pk},
+            change,
+        )
+        return shortcuts.redirect_to_person(member)
+    context = {"member": member, "ties": leaving.ties(member), "has_left": has_left}
+    return render(request, "people/leave.html", context)
+
+
+def come_back(request: HttpRequest, pk: str) -> HttpResponse:
+    """Readmit a person who left."""
+    member = shortcuts.get_member(pk)
+    if member.left_on is None:
+        raise errors.Conflict(_("%(name)s has not left and is still a member.") % {"name": member.name or member.pk})
+    change = leaving.come_back(member, actor=shortcuts.actor(request))
+    text = _("%(name)s is a member again. Assign a badge; earlier trainings still count.")
+    shortcuts.report_change(request, text % {"name": member.name or member.pk}, change)
+    return shortcuts.redirect_to_person(member)
+
+
+def _number(text: str) -> int:
+    """Return a row's id, or 0, which no row has."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0

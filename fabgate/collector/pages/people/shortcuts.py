@@ -1,0 +1,53 @@
+"""What most views about people need: the member, the actor, and a message once a change is saved."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from fabgate.collector.access import roster
+from fabgate.collector.models import Badge, Change, Gate, Member
+from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
+
+
+def actor(request: HttpRequest) -> str:
+    """Return the actor's name for the audit log."""
+    return account_of(request).name
+
+
+def get_member(pk: str) -> Member:
+    """Return a member, or answer 404."""
+    return get_object_or_404(Member.objects.select_related("payer"), pk=pk)
+
+
+def get_member_to_judge(request: HttpRequest, pk: str) -> Member:
+    """Return a member about whom a decision is made. Raises errors.SelfDecision if it is the signed-in person."""
+    member = get_member(pk)
+    refuse_self_decision(request, member.pk)
+    return member
+
+
+def report_change(request: HttpRequest, text: str, *changes: Change) -> None:
+    """Show a message and announce the new rosters to the gates. Call it after the commit; it waits a few seconds at most."""
+    messages.success(request, text)
+    rosters = {name: version for change in changes for name, version in change.rosters.items()}
+    gates = list(Gate.objects.filter(name__in=rosters).order_by("name"))
+    if gates and not roster.announce(gates, timeout_s=roster.PAGE_S):
+        messages.warning(
+            request, _("The message broker is offline; the gates will be updated when they next fetch their roster.")
+        )
+
+
+def redirect_to_person(member: Member | str) -> HttpResponse:
+    """Redirect to a person's page."""
+    return see_other(reverse("people-one", args=[member if isinstance(member, str) else member.pk]))
+
+
+def redirect_to_holder(row: Badge) -> HttpResponse:
+    """Redirect to the page of a badge's current or last holder."""
+    if row.member_id:
+        return redirect_to_person(row.member_id)
+    return see_other(reverse("people-group", args=[row.group_id]))
