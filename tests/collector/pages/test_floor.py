@@ -253,7 +253,7 @@ def test_who_was_refused_by_a_wrong_clock_is_named_by_when_it_was_received(brows
         Refusal.objects.filter(pk=row.pk).update(at=NOW + jump * timedelta(days=40), clock_off_ms=jump)
         assert [one.row.pk for one in recent_refusals.recent(NOW)] == [row.pk]
         assert recent_refusals.recent(NOW + timedelta(days=39)) == []
-    assert "clock wrong: received" in browse("manager").get("/floor").content.decode()
+    assert "wrong clock; received" in browse("manager").get("/floor").content.decode()
 
 
 # --- orders -------------------------------------------------------------------------------------------------------

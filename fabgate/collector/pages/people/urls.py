@@ -66,7 +66,7 @@ RIGHTS: Final = {
     "people-enrol": _FORM,
     "people-import": _MANAGERS,
     "people-import-preview": _MANAGERS,
-    "people-import-template": Right(get=writes()),
+    "people-import-template": Right(get=reads()),
     "people-trainings": Right(get=_READ),
     "people-training-new": _MANAGERS,
     "people-matrix": Right(get=_READ, post=_TRAINER),
