@@ -15,7 +15,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 
 WINDOW = 20
 
@@ -23,7 +23,7 @@ WINDOW = 20
 def main() -> None:
     """Publish everything once."""
     port, path, count = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    reader = Reader(path)
+    reader = JournalReader(path)
     messages = [(reader.topics.event(one.type), one.body) for one in reader.after(0, most=count)]
     left = len(messages)
     done, up = threading.Event(), threading.Event()

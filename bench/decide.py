@@ -1,7 +1,7 @@
-"""How long do the rules take for a badge? From the event to the command that records a session, look-up included.
+"""How long do the rules take for a badge? From the event to the order to record a session, look-up included.
 
 Two gates take turns, tap by tap: one whose stored roster has 1,000 members, one with 100,000. Each tap is another
-member's. There are no threads, disk writes or outputs: only the look-up in SQLite and the rules.
+member's. No thread, no disk write, no output: only the look-up in SQLite and the rules.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench.gates import write_config
 from bench.harness import PASSES, Figure, Run, percentile
 from fabgate.gate.config import gate_yaml as gate_config
 from fabgate.gate.journal.ids import uuid7
-from fabgate.gate.roster.in_force import Standing
+from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.rules import vocabulary as w
 from fabgate.rules.session import Gate
 
@@ -29,7 +29,7 @@ class Rules:
     def __init__(self, folder: Path, control_socket: str, size: int) -> None:
         folder.mkdir()
         config = write_config(folder, control_socket, roster_db=people.stored(folder / "roster.db", size))
-        standing = Standing(gate_config.load(config))
+        standing = RosterInForce(gate_config.load(config))
         self._gate = Gate(
             standing.look_up,
             standing.rules(),
@@ -43,7 +43,7 @@ class Rules:
         self._size = size
 
     def tap(self, choose: random.Random) -> float:
-        """Start and end a session of some member; return the microseconds of the first tap."""
+        """Let a member start a session, and end it again; return the microseconds of the first tap."""
         badge = people.badge(choose.randrange(self._size))
         self._boot_ms += 60_000
         now, event = w.Now(self._boot_ms), w.Presented(badge)
@@ -61,7 +61,7 @@ def measure(run: Run) -> list[Figure]:
     folder = run.fresh("rosters")
     small = Rules(folder / "small", run.socket(), people.SMALL)
     large = Rules(folder / "large", run.socket(), people.LARGE)
-    run.log("two rosters are stored")
+    run.say("two rosters are stored")
     choose = random.Random(1)  # the same in each run
     p50s, ratios, p99s = [], [], []
     for number in range(1, PASSES + 1):
@@ -70,7 +70,7 @@ def measure(run: Run) -> list[Figure]:
         p50s.append(at_large)
         ratios.append(at_large / at_small)
         p99s.append(percentile([one for _, one in pairs], 0.99))
-        run.log(f"pass {number}: p50 {at_large:.1f} us at 100,000, {at_small:.1f} us at 1,000; p99 {p99s[-1]:.1f} us")
+        run.say(f"pass {number}: p50 {at_large:.1f} us at 100,000, {at_small:.1f} us at 1,000; p99 {p99s[-1]:.1f} us")
     return [
         run.figure("p50 at 100,000 badges", "us", p50s, 40),
         run.figure("p50 at 100,000 / p50 at 1,000", "ratio", ratios, 1.3),

@@ -22,7 +22,7 @@ from bench.peers import broker, light_collector
 from fabgate import wire
 from fabgate.gate.clock import boot_id
 from fabgate.gate.journal.ids import uuid7
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Draft, Journal
 
 ENTRIES = 20_000
@@ -92,7 +92,7 @@ def _flush(run: Run, backlog: Path, stored: Path) -> float:
             gate.ready()
             assert collector.stdout
             began_s = json.loads(collector.stdout.readline())["at_s"]
-            reader = Reader(folder / "state" / "journal.db")
+            reader = JournalReader(folder / "state" / "journal.db")
             wait_for("the last acknowledgement", lambda: reader.bounds()[2] >= ENTRIES, timeout_s=120, look_s=0.02)
             took_s = time.monotonic() - began_s
             reader.close()

@@ -29,7 +29,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from bench.people import SITE
 from fabgate import wire
 from fabgate.gate.config import gate_yaml as gate_config
-from fabgate.gate.roster import parts
+from fabgate.gate.roster import lazy_roster
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.http_source import HttpSource
 from fabgate.gate.roster.source import RosterRefused, RosterStored
@@ -123,7 +123,7 @@ class LightFollower:
             body = gzip.decompress(answer.read())
         seal = answer.headers.get(wire.HEADER_SEAL)
         self._keys.verify(seal, wire.PURPOSE_ROSTER, self._account, wire.sealed_roster(body, nonce))
-        return parts.decode(body)
+        return lazy_roster.decode(body)
 
 
 def _now() -> Now:

@@ -16,7 +16,7 @@ from pathlib import Path
 from bench import people
 from bench.gates import LocalGate, wait_for, write_config
 from fabgate.drivers.readers.simulated import SimulatedOptions, SimulatedReader
-from fabgate.gate.journal.reader import Reader, StoredEntry
+from fabgate.gate.journal.reader import JournalReader, StoredEntry
 
 
 class Pair:
@@ -24,7 +24,7 @@ class Pair:
 
     def __init__(self, gate: LocalGate, folder: Path) -> None:
         self._gate = gate
-        self._journal = Reader(folder / "state" / "journal.db")
+        self._journal = JournalReader(folder / "state" / "journal.db")
         self._fd = os.open(folder / "bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._choose = random.Random(2)  # the same in each run
         _, self._head, _ = self._journal.bounds()

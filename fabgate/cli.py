@@ -1,8 +1,8 @@
-"""What can be done from a terminal? One function a verb; heavy imports inside the verb.
+"""The command line: one function for each verb, with heavy imports inside the function.
 
-Exit codes: 0 done; 1 done and something was found (a broken chain, a refused roster), or the system refuses (a file
-that is not ours); 2 the input is wrong; 3 the hardware does not answer; 4 the journal cannot be used; 5 a seal is
-wrong. Every verb has ``--help`` (fabgate/arguments.py); those that report have ``--json``.
+Exit codes: 0 success; 1 a problem was found (a broken chain, a refused roster), or the system refused (no permission for
+a file); 2 wrong input; 3 the hardware does not answer; 4 the journal cannot be used; 5 a wrong seal. Every verb has
+``--help`` (fabgate/arguments.py); verbs that report something have ``--json``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from fabgate.arguments import parser
 from fabgate.errors import FabgateError, JournalError, UsageError
 
-#: No journal has more entries: SQLite's largest number.
+#: The largest integer of SQLite, and so the largest number of an entry.
 _LARGEST = (1 << 63) - 1
 
 
@@ -35,26 +35,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         else "%(levelname)s %(name)s: %(message)s",
     )
     try:
-        # A verb of ours is the name of a function below; one of the collector brings its own.
+        # A gate's verb names a function below; the collector's verbs bring their own.
         code: int = (globals()[arguments.verb] if hasattr(arguments, "verb") else arguments.run)(arguments)
-        sys.stdout.flush()  # here, where a reader of our output that went away is no error
+        sys.stdout.flush()  # within the try, where a closed pipe is handled
     except FabgateError as error:
-        _complain(str(error))
+        _print_error(str(error))
         return error.exit_code
     except BrokenPipeError:
-        # The reader of our output went away (`| head`): that is no error of ours.
+        # The reader of the output has ended (`| head`), which is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        # A directory that is not ours, a disk that is full: what the system says is the whole story.
-        _complain(str(error))
+        # No permission for a directory, a full disk: the message of the system is enough.
+        _print_error(str(error))
         return FabgateError.exit_code
     except KeyboardInterrupt:
         return 130
     return code
 
 
-def _complain(text: str) -> None:
+def _print_error(text: str) -> None:
     for line in text.splitlines():
         print(f"error: {line}", file=sys.stderr)
 
@@ -64,7 +64,7 @@ def _complain(text: str) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a gate until SIGTERM."""
-    gc.disable()  # what is imported stays: looking through it for garbage would only lengthen the start, and later a tap
+    gc.disable()  # imported modules are never garbage: examining them would only slow down the start, and later a tap
     from fabgate.gate import daemon
     from fabgate.gate.config import gate_yaml
     from fabgate.gate.logs import unblocked_logging
@@ -76,61 +76,61 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Look for every mistake in a configuration and its roster file."""
+    """Check a configuration and its roster file for mistakes."""
     from fabgate.gate.terminal.check import check as check_all
 
     try:
-        found = check_all(arguments.file)
+        checked = check_all(arguments.file)
     except UsageError as error:
         if arguments.json:
             print(json.dumps({"ok": False, "mistakes": str(error).splitlines()}, indent=2))
             return error.exit_code
         raise
-    roster = found.roster
+    roster = checked.roster
     counts = None if roster is None else {"members": len(roster.members), "refused": len(roster.refusals)}
-    gate = found.config.topics.account
+    gate = checked.config.topics.account
     if arguments.json:
         print(json.dumps({"ok": True, "mistakes": [], "gate": gate, "roster": counts}))
         return 0
     print(f"ok: {arguments.file} describes the gate {gate}")
     if counts is not None:
         members, refused = counts["members"], counts["refused"]
-        beside = f", and {refused} who {'is' if refused == 1 else 'are'} refused" if refused else ""
-        print(f"ok: {found.config.roster.file} has {members} {'member' if members == 1 else 'members'}{beside}")
+        others = f", and {refused} who {'is' if refused == 1 else 'are'} refused" if refused else ""
+        print(f"ok: {checked.config.roster.file} has {members} {'member' if members == 1 else 'members'}{others}")
     return 0
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """Tell what the gate thinks now; exit code 1 when it has a problem."""
-    from fabgate.gate.status import rows, with_age
+    """Show the gate's status; exit code 1 when it has a problem."""
+    from fabgate.gate.status.status_file import rows, with_age
 
-    path = _where(arguments) / "status.json"
+    path = _state_dir(arguments) / "status.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        found["alive"] = _alive(found["pid"], path.with_name("lock"))
-        found = with_age(found, path.with_name("roster.json"), datetime.now(UTC))
-        shown = rows(found, alive=found["alive"], now=datetime.now(UTC))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["alive"] = _alive(content["pid"], path.with_name("lock"))
+        content = with_age(content, path.with_name("roster.json"), datetime.now(UTC))
+        lines = rows(content, alive=content["alive"], now=datetime.now(UTC))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"{path}: no status ({reason}); is the gate running, and is this its state directory?"
+            f"{path}: there is no status ({reason}); is the gate running, and is this its state directory?"
         ) from error
     if arguments.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(content, indent=2))
     else:
-        for name, value in shown:
+        for name, value in lines:
             print(f"{name:<12}{value}")
-    return 0 if found["alive"] and not found["problems"] else 1
+    return 0 if content["alive"] and not content["problems"] else 1
 
 
 def journal(arguments: argparse.Namespace) -> int:
     """Print entries."""
     from contextlib import closing
 
-    from fabgate.gate.journal.reader import Reader
+    from fabgate.gate.journal.reader import JournalReader
     from fabgate.gate.terminal import lists
 
-    with closing(Reader(_where(arguments) / "journal.db")) as reader:
+    with closing(JournalReader(_state_dir(arguments) / "journal.db")) as reader:
         for stored in _stored(reader, after=max(0, min(arguments.after, _LARGEST))):
             if arguments.json:
                 print(stored.body.decode(errors="backslashreplace"))
@@ -139,8 +139,8 @@ def journal(arguments: argparse.Namespace) -> int:
                 line = lists.entry(stored.body)
             except UsageError as error:
                 raise JournalError(
-                    f"entry {stored.seq} cannot be read ({error}); fabgate audit verify says from where on the"
-                    f" journal is damaged, --after {stored.seq} goes on behind it"
+                    f"entry {stored.seq} cannot be read ({error}); fabgate audit verify finds the first damaged entry,"
+                    f" --after {stored.seq} prints the entries after this one"
                 ) from error
             print(line)
     return 0
@@ -150,21 +150,21 @@ def audit_verify(arguments: argparse.Namespace) -> int:
     """Check the chain; exit code 1 when it is broken."""
     from contextlib import closing
 
-    from fabgate.gate.journal.reader import Reader
+    from fabgate.gate.journal.reader import JournalReader
 
-    with closing(Reader(_where(arguments) / "journal.db")) as reader:
+    with closing(JournalReader(_state_dir(arguments) / "journal.db")) as reader:
         floor, head, mark = reader.bounds()
         broken = reader.first_break()
     if arguments.json:
         print(json.dumps({"journal": reader.id, "floor": floor, "head": head, "mark": mark, "first_break": broken}))
     elif broken is None:
-        gone = f"; entries up to {floor - 1} were not kept, and no collector has those after {mark}"
+        lost = f"; entries up to {floor - 1} were removed, and no collector has those after {mark}"
         print(
-            f"ok: entries {floor} to {head} of journal {reader.id} are whole; acknowledged up to {mark}"
-            f"{gone if floor - 1 > mark else ''}"
+            f"ok: the chain of entries {floor} to {head} of journal {reader.id} is whole; acknowledged up to {mark}"
+            f"{lost if floor - 1 > mark else ''}"
         )
     else:
-        print(f"BROKEN at entry {broken} of journal {reader.id}: it was changed, or what stood before it was")
+        print(f"BROKEN at entry {broken} of journal {reader.id}: this entry or the one before it was changed")
     return 0 if broken is None else 1
 
 
@@ -173,11 +173,11 @@ def audit_untapped(arguments: argparse.Namespace) -> int:
     from contextlib import closing
 
     from fabgate import untapped, wire
-    from fabgate.gate.journal.reader import Reader
+    from fabgate.gate.journal.reader import JournalReader
     from fabgate.gate.terminal import lists
 
     seq, body, count = 0, b"", 0
-    with closing(Reader(_where(arguments) / "journal.db")) as reader:
+    with closing(JournalReader(_state_dir(arguments) / "journal.db")) as reader:
 
         def entries() -> Iterator[wire.Entry]:
             nonlocal seq, body
@@ -197,7 +197,7 @@ def audit_untapped(arguments: argparse.Namespace) -> int:
                     )
         except UsageError as error:
             raise JournalError(
-                f"entry {seq} cannot be read ({error}); fabgate audit verify says from where on the journal is damaged"
+                f"entry {seq} cannot be read ({error}); fabgate audit verify finds the first damaged entry"
             ) from error
     if not arguments.json:
         print(f"{count or 'no'} session{'' if count == 1 else 's'} may have begun without a tap")
@@ -205,22 +205,22 @@ def audit_untapped(arguments: argparse.Namespace) -> int:
 
 
 def badge(arguments: argparse.Namespace) -> int:
-    """Explain a badge."""
+    """Show the spellings of a badge, or its digest."""
     from fabgate import badge as badges
 
     try:
-        found = badges.parse(arguments.spelling) if arguments.spelling else _read_card(arguments)
+        parsed = badges.parse(arguments.spelling) if arguments.spelling else _read_card(arguments)
     except badges.AmbiguousError as error:
-        return _explain(error, as_json=arguments.json)
+        return _explain_ambiguity(error, as_json=arguments.json)
     digest = None
     if arguments.digest:
         from fabgate.gate.config import gate_yaml
         from fabgate.gate.config.keys import badge_key
 
         if arguments.config is None:
-            raise UsageError("a digest needs the gate's badge key: say --config gate.yaml")
-        digest = badges.digest(found, badge_key(gate_yaml.load(arguments.config), make=False))
-    names = badges.spellings(found)
+            raise UsageError("a digest needs the gate's badge key: add --config gate.yaml")
+        digest = badges.digest(parsed, badge_key(gate_yaml.load(arguments.config), make=False))
+    names = badges.spellings(parsed)
     if arguments.json:
         print(json.dumps({"spellings": names, "digest": digest}, indent=2))
         return 0
@@ -232,18 +232,18 @@ def badge(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _explain(error: Any, *, as_json: bool) -> int:
-    """Show every card that digits can be; they stay wrong input."""
+def _explain_ambiguity(error: Any, *, as_json: bool) -> int:
+    """Show every card that a number can mean. Raises UsageError, or returns its exit code with JSON."""
     if as_json:
-        cards = {spelling: str(found) for spelling, _, found in error.readings}
+        cards = {spelling: str(card) for spelling, _, card in error.readings}
         print(json.dumps({"spellings": None, "digest": None, "readings": cards}, indent=2))
         return UsageError.exit_code
     if not error.readings:
         raise error
-    wide = max(24, *(2 + len(text) for spelling, _, found in error.readings for text in (spelling, str(found))))
-    rows = [f"  {spelling:<{wide}}{found!s:<{wide}}{reading}" for spelling, reading, found in error.readings]
-    hint = "not sure? Lay the card on a reader: fabgate badge --config gate.yaml"
-    raise UsageError("\n".join([f"{error.problem}; write the one that is meant:", *rows, hint]))
+    width = max(24, *(2 + len(text) for spelling, _, card in error.readings for text in (spelling, str(card))))
+    rows = [f"  {spelling:<{width}}{card!s:<{width}}{reading}" for spelling, reading, card in error.readings]
+    hint = "Not sure? Read the card on a reader: fabgate badge --config gate.yaml"
+    raise UsageError("\n".join([f"{error.problem}; write one of these:", *rows, hint]))
 
 
 def _read_card(arguments: argparse.Namespace) -> Any:
@@ -252,28 +252,28 @@ def _read_card(arguments: argparse.Namespace) -> Any:
     from fabgate.gate.config import gate_yaml as gate_config
 
     if arguments.config is None:
-        raise UsageError("which card? Give a spelling, or --config gate.yaml to read one from its reader")
+        raise UsageError("found no badge; add a spelling, or --config gate.yaml to read a card on its reader")
     config = gate_config.load(arguments.config)
     if _gate_runs(config.state_dir):
-        raise UsageError("the gate is running and has the reader; stop it first (systemctl stop fabgate-gate)")
+        raise UsageError("the gate is running and uses the reader; stop it first (systemctl stop fabgate-gate)")
     reader = gate_config.make_driver("reader", config.reader)
     reader.open()
-    print("lay a card on the reader …", file=sys.stderr)
-    told: object = None
+    print("hold a card on the reader …", file=sys.stderr)
+    last_reason: object = None
     try:
         while True:
             seen = reader.poll()
             if isinstance(seen, Card):
                 return from_uid(seen.uid)
-            if isinstance(seen, Misread) and seen.reason != told:
-                told = seen.reason
+            if isinstance(seen, Misread) and seen.reason != last_reason:
+                last_reason = seen.reason
                 print(f"not read: {seen.reason}", file=sys.stderr)
     finally:
         reader.close()
 
 
 def tap(arguments: argparse.Namespace) -> int:
-    """Lay a card on an emulated reader."""
+    """Tap a card on an emulated reader."""
     from fabgate.demo import taps
     from fabgate.drivers.emulated.control import LONGEST_TAP_MS, SHORTEST_TAP_MS
 
@@ -284,9 +284,9 @@ def tap(arguments: argparse.Namespace) -> int:
     if folder is not None:
         gates = sorted(path.stem for path in folder.glob("*.sock"))
         if not (folder / "people.json").is_file() or not gates:
-            raise UsageError(f"--data: found no running demo in {folder}, wanted one: fabgate demo --data {folder}")
+            raise UsageError(f"--data: there is no running demo in {folder}; start one: fabgate demo --data {folder}")
         if arguments.socket not in gates:
-            raise UsageError(f"found no gate {arguments.socket!r} in {folder}, wanted {' or '.join(gates)}")
+            raise UsageError(f"found the gate {arguments.socket!r}, wanted {' or '.join(gates)}")
     try:
         taps.tap(arguments.socket, arguments.uid, for_ms=for_ms, data=folder)
     except UsageError as error:
@@ -307,13 +307,13 @@ def roster_show(arguments: argparse.Namespace) -> int:
     from fabgate.gate.roster.directory import Directory
     from fabgate.gate.terminal import lists
 
-    with closing(Directory(_where(arguments) / "roster.db")) as directory:
+    with closing(Directory(_state_dir(arguments) / "roster.db")) as directory:
         people = directory.all_members()
     version, tz, machine = directory.version, directory.tz, directory.machine
     if arguments.json:
-        found = {"version": version, "members": directory.members, "tz": tz, "machine": msgspec.to_builtins(machine)}
+        content = {"version": version, "members": directory.members, "tz": tz, "machine": msgspec.to_builtins(machine)}
         listed = [{**msgspec.to_builtins(member), "badges": len(member.badges)} for member in people]
-        print(json.dumps({**found, "people": listed}, indent=2))
+        print(json.dumps({**content, "people": listed}, indent=2))
         return 0
     for line in lists.roster(version, tz, machine, people, datetime.now(UTC)):
         print(line)
@@ -321,7 +321,7 @@ def roster_show(arguments: argparse.Namespace) -> int:
 
 
 def roster_fetch(arguments: argparse.Namespace) -> int:
-    """Fetch and store the roster once; exit code 1 when the collector gave none that can be taken."""
+    """Fetch and store the roster once; exit code 1 when that failed or the roster was refused."""
     from fabgate.gate.clock import Clock
     from fabgate.gate.config import gate_yaml as gate_config
     from fabgate.gate.roster.directory import is_whole
@@ -332,17 +332,17 @@ def roster_fetch(arguments: argparse.Namespace) -> int:
     if config.roster.url is None:
         raise UsageError(f"{arguments.config}: the roster is a file; there is nothing to fetch")
     if _gate_runs(config.state_dir):
-        raise UsageError(f"the gate is running and asks by itself every {config.roster.fetch_every_s} s")
+        raise UsageError(f"the gate is running and fetches the roster every {config.roster.fetch_every_s} s")
     config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    told: list[object] = []
+    events: list[object] = []
     clock = Clock(config.clock.source)
     stored_in = config.state_dir / "roster.db"
-    source = HttpSource(config, stored_in, told.append, boot=clock.boot, now=clock.now)
+    source = HttpSource(config, stored_in, events.append, boot=clock.boot, now=clock.now)
     if stored_in.exists() and not is_whole(stored_in):
-        source.mend()
+        source.replace_damaged()
     confirmed = source.fetch()
-    stored = next((event for event in told if isinstance(event, RosterStored)), None)
-    refused = [event.reason for event in told if isinstance(event, RosterRefused)]
+    stored = next((event for event in events if isinstance(event, RosterStored)), None)
+    refused = [event.reason for event in events if isinstance(event, RosterRefused)]
     if arguments.json:
         counts = None if stored is None else {"version": stored.version, "members": stored.members}
         print(json.dumps({"ok": confirmed, "stored": counts, "refused": refused}))
@@ -357,7 +357,7 @@ def roster_fetch(arguments: argparse.Namespace) -> int:
 
 
 def roster_adopt(arguments: argparse.Namespace) -> int:
-    """Allow the gate to take a roster that it does not take by itself."""
+    """Allow the gate to accept a roster that it would refuse."""
     from fabgate.gate.config import gate_yaml as gate_config
     from fabgate.gate.roster.adopt import adopt
 
@@ -365,12 +365,12 @@ def roster_adopt(arguments: argparse.Namespace) -> int:
     for line in adopt(config):
         print(line)
     when = "within seconds" if _gate_runs(config.state_dir) else "when it starts"
-    print(f"ok: the gate takes this roster {when}, whole and once; if another one is offered by then, adopt again")
+    print(f"ok: the gate accepts this roster {when}; if another one is offered by then, adopt that one")
     return 0
 
 
 def rename(arguments: argparse.Namespace) -> int:
-    """Give the gate the name of its configuration."""
+    """Rename the gate to the name in its configuration."""
     from fabgate.gate.config import gate_yaml as gate_config
     from fabgate.gate.terminal import rename as renaming
 
@@ -379,7 +379,7 @@ def rename(arguments: argparse.Namespace) -> int:
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    """Bring up a workshop."""
+    """Start a workshop on this computer."""
     try:
         from fabgate.demo import live, script
     except ImportError as error:
@@ -391,11 +391,11 @@ def demo(arguments: argparse.Namespace) -> int:
     return live.run(arguments.data, lang=arguments.lang, browser=not arguments.no_browser)
 
 
-# --- small tools ------------------------------------------------------------------------------------------------------
+# --- helpers ----------------------------------------------------------------------------------------------------------
 
 
-def _where(arguments: argparse.Namespace) -> Path:
-    """Return the state directory that is meant."""
+def _state_dir(arguments: argparse.Namespace) -> Path:
+    """Return the gate's state directory."""
     from fabgate.gate.config import gate_yaml
 
     if arguments.state_dir is not None:
@@ -404,7 +404,7 @@ def _where(arguments: argparse.Namespace) -> Path:
 
 
 def _stored(reader: Any, *, after: int = 0) -> Iterator[Any]:
-    """Yield the entries of a journal after a number, a page at a time."""
+    """Yield the entries of a journal after a number; they are read in pages."""
     while entries := reader.after(after, most=500):
         yield from entries
         after = entries[-1].seq
@@ -417,17 +417,17 @@ def _gate_runs(state_dir: Path) -> bool:
         with (state_dir / "lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
-        return False  # it never ran here
+        return False  # it has never run here
     except BlockingIOError:
         return True
     return False
 
 
 def _alive(pid: int, lock: Path) -> bool:
-    """Say whether the gate with this number runs: after a restart of the computer its number may be another's."""
+    """Return whether the gate with this process id runs: after a reboot another process may have the same id."""
     if not Path(f"/proc/{pid}").exists():
         return False
     try:
         return not lock.exists() or _gate_runs(lock.parent)
     except OSError:
-        return True  # its lock is not ours to look at
+        return True  # no permission to read its lock

@@ -20,16 +20,16 @@ ELLIPSIS: Final = "…"
 TEXTS: Final[dict[str, str]] = {
     "blocked-lock": "Out of service\n{reason}\nDo not use",
     "blocked-lock.back": "Out of service\n{reason}\nDo not use\nBack: {back}",
-    "blocked-lock.no-reason": "Locked by the staff",
+    "blocked-lock.no-reason": "Locked by staff",
     "day": "{day} {month}",
 }
 #: What is wrong most often. A lock keeps it in English, and whoever reads it reads it in their own language.
 REASONS: Final = (
     "Something is broken",
-    "Waits for a part",
+    "Waiting for parts",
     "Maintenance",
     "Needs cleaning",
-    "Kept for a course",
+    "Reserved: course",
 )
 #: Why a machine is locked that left the workshop: nobody chooses that.
 RETIRED: Final = "Retired"

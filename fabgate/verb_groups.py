@@ -1,4 +1,4 @@
-"""How does a program without a verb show what it can do? Its verbs in groups, by what people want to do."""
+"""Lists a program's verbs in its help, in groups by what people want to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Verb(argparse.ArgumentParser):
-    """The parser of one verb, with the line that a list says of it."""
+    """The parser of one verb, with its line in the list of verbs."""
 
     def __init__(self, *, short: str = "", **options: Any) -> None:
         super().__init__(**options)
@@ -16,9 +16,9 @@ class Verb(argparse.ArgumentParser):
 
 
 def add_list(parser: argparse.ArgumentParser, *, options: str = "[-h]") -> Any:
-    """Return what verbs are added to by ``add_parser(name, short=…)``. Without a verb the program shows its help.
+    """Return the object to which verbs are added by ``add_parser(name, short=…)``.
 
-    `options` is what the usage line shows in front of the verb.
+    Without a verb the program shows its help. `options` precede the verb in the usage line.
     """
     parser.usage = f"{parser.prog} {options} VERB ..."
 
@@ -31,12 +31,12 @@ def add_list(parser: argparse.ArgumentParser, *, options: str = "[-h]") -> Any:
 
 
 def text_of(verbs: Any, groups: Mapping[str, Sequence[str]]) -> str:
-    """Return the verbs in their groups, one a line. Raises KeyError where a group names a verb that is not there."""
+    """Return the verbs in their groups, one a line. Raises KeyError for a verb that does not exist."""
     choices: Mapping[str, Verb] = verbs.choices
     assert {name for names in groups.values() for name in names} == set(choices)
-    wide = max(map(len, choices))
+    width = max(map(len, choices))
     parts = [
-        f"{title}:\n" + "".join(f"  {name:{wide}}  {choices[name].short}\n" for name in names)
+        f"{title}:\n" + "".join(f"  {name:{width}}  {choices[name].short}\n" for name in names)
         for title, names in groups.items()
     ]
     return "\n".join(parts)

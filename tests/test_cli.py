@@ -290,7 +290,7 @@ def test_status_says_from_which_entry_on_a_gate_without_a_collector_has_its_jour
     }
     (tmp_path / "status.json").write_text(json.dumps(found))
     cli.main(["status", "--state-dir", str(tmp_path)])
-    wanted = "entries 201 to 1200, no broker configured; the newest 1000 are kept, older ones are gone"
+    wanted = "entries 201 to 1200, no broker configured; the newest 1000 are kept"
     assert wanted in capsys.readouterr().out
 
 
@@ -553,7 +553,7 @@ def test_badge_without_what_it_needs_says_so(config):
     refused(fabgate_("badge"), 2, "which card.* Give a spelling, or --config gate.yaml")
     refused(fabgate_("badge", "04A1B2C3", "--digest"), 2, "a digest needs the gate's badge key: say --config gate.yaml")
     done = fabgate_("badge", "04A1B2C3", "--digest", "--config", config)
-    refused(done, 2, r"badge\.key: no badge key yet; start the gate once")
+    refused(done, 2, r"badge\.key: there is no badge key yet; start the gate once")
     assert not (config.parent / "state").exists()
 
 
@@ -673,7 +673,7 @@ def test_roster_adopt_says_what_changes_and_when_it_does(config, monkeypatch, ca
     assert "no longer members: 1 (m-9)\n" in done.stdout
     assert "ok: the gate takes this roster when it starts, whole and once" in done.stdout
     store(roster, state / "roster.db", source="file")
-    refused(fabgate_("roster", "adopt", "--config", config), 2, "found nothing to adopt")
+    refused(fabgate_("roster", "adopt", "--config", config), 2, "there is nothing to adopt")
 
 
 def test_rename_needs_a_journal_and_a_gate_that_stands_still(config, gate):

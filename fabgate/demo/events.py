@@ -14,7 +14,7 @@ from fabgate import wire
 from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.people import NAMES
 from fabgate.errors import JournalError
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 
 KEPT: Final = 100
 
@@ -42,7 +42,7 @@ class Events:
     def begin(self) -> None:
         """Tell from now on what the gates record; what came before is no news."""
         for gate in self._gates:
-            reader = Reader(gate.state_dir / "journal.db")
+            reader = JournalReader(gate.state_dir / "journal.db")
             self._read[gate.name] = reader.bounds()[1]
             reader.close()
 
@@ -58,7 +58,7 @@ class Events:
             return
         # A journal that cannot be read just now is read at the next look.
         with contextlib.suppress(JournalError):
-            reader = Reader(gate.state_dir / "journal.db")
+            reader = JournalReader(gate.state_dir / "journal.db")
             try:
                 for entry in reader.after(self._read[gate.name], most=KEPT):
                     self.say(gate.name, told(entry.body))

@@ -20,7 +20,7 @@ from fabgate.demo.observer import Observer
 from fabgate.demo.process import DemoError, Process, wait_for
 from fabgate.drivers.emulated.clock import EMULATED_FILE, Played
 from fabgate.gate.clock import boot_id, boottime_ms
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 
 SITE: Final = "demo"
 PIN: Final = 17
@@ -169,7 +169,7 @@ class SimulatedGate:
 
     def entries(self, after: int = 0) -> list[bytes]:
         """Return the entries of its journal after this number, as stored, without those of the past."""
-        reader = Reader(self.state_dir / "journal.db")
+        reader = JournalReader(self.state_dir / "journal.db")
         try:
             return [entry.body for entry in reader.after(max(after, self.past), most=1_000_000)]
         finally:
@@ -184,7 +184,7 @@ class SimulatedGate:
 
     def waiting(self) -> int:
         """Return how many entries of the journal the collector has not confirmed."""
-        reader = Reader(self.state_dir / "journal.db")
+        reader = JournalReader(self.state_dir / "journal.db")
         try:
             _, head, mark = reader.bounds()
         finally:

@@ -1,10 +1,10 @@
-"""Is the stop button pressed, the emergency stop open, the flag button held, the machine running? Four GPIO inputs.
+"""Reads four GPIO inputs: stop button, emergency stop, flag button and run-sense.
 
 All are wired normally closed to ground, with the pin's pull-up: a pressed button opens the circuit, and so does a
-broken wire. So whatever fails reads as *pressed* (or, for the run-sense, as *running*, which never cuts a job).
+broken wire. So every failure reads as *pressed* (or, for the run-sense, as *running*, which never cuts a job).
 
-Levels are looked at, not waited for: library edge callbacks count the noise of a motor as presses. A level counts once
-it stood for some looks in a row: two for an opening, five for a closing, so that a stop is quick and an all-clear sure.
+Levels are polled: edge callbacks of libraries count the noise of a motor as presses. A level counts once it was the same
+in several polls: two for an opening, five for a closing, so that a stop is quick and an all-clear is certain.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from typing import Any, Final
 
 from fabgate.errors import HardwareError
 
-LOOK_S: Final = 0.02
-OPEN_LOOKS: Final = 2
-CLOSE_LOOKS: Final = 5
+POLL_S: Final = 0.02
+OPEN_POLLS: Final = 2
+CLOSE_POLLS: Final = 5
 
 
 class Debounced:
-    """One input. Begins as pressed: until it was seen to be closed, it is not."""
+    """One input, debounced. It begins as pressed until it was seen to be closed."""
 
     def __init__(self) -> None:
         self.pressed = True
         self._differing = 0
 
-    def look(self, *, is_open: bool) -> bool:
-        """Take one look; say whether the input changed."""
+    def update(self, *, is_open: bool) -> bool:
+        """Take the level of one poll; return whether the input changed."""
         if is_open == self.pressed:
             self._differing = 0
             return False
         self._differing += 1
-        if self._differing < (OPEN_LOOKS if is_open else CLOSE_LOOKS):
+        if self._differing < (OPEN_POLLS if is_open else CLOSE_POLLS):
             return False
         self.pressed, self._differing = is_open, 0
         return True
@@ -54,7 +54,7 @@ class GpioInputs:
             try:
                 self._devices[name] = DigitalInputDevice(pin, pull_up=True)
             except Exception as error:
-                # Whatever library lies below has errors of its own; here they all mean the same.
+                # gpiozero's pin libraries have errors of their own; here they all mean the same.
                 self.close()
                 raise HardwareError(f"GPIO {pin} ({name}) cannot be claimed as an input ({error})") from error
 
@@ -67,7 +67,7 @@ class GpioInputs:
             raise HardwareError(f"the inputs cannot be read ({type(error).__name__}: {error})") from error
 
     def close(self) -> None:
-        """Let go of the pins. Never raises."""
+        """Release the pins. Never raises."""
         for device in self._devices.values():
             with contextlib.suppress(Exception):
                 device.close()

@@ -1,13 +1,13 @@
-"""What time is it, how sure are we, and how long did something take?
+"""The gate's clock: durations, wall time, and whether the wall time can be trusted.
 
-Durations come from CLOCK_BOOTTIME alone, which counts through suspend and which nobody sets. Wall time is a label:
-most Pis have no clock chip, so after a power cut it is wrong until the network corrects it, and it may jump by years.
-Each reading therefore says whether the wall clock is synchronised, by one of three sources:
+Durations come from CLOCK_BOOTTIME alone, which counts through suspend and cannot be set. Wall time is a label: most Pis
+have no clock chip, so after a power cut it is wrong until the network corrects it, and it may jump by years. Each
+reading therefore says whether the wall clock is synchronised. ``clock.source`` in gate.yaml chooses who decides that:
 
 ``kernel``         adjtimex(2): the kernel's own STA_UNSYNC flag (chrony and timesyncd both clear it)
 ``timesyncd``      the flag file of systemd-timesyncd
-``assume-synced``  for containers and demos, where the host keeps the time and the kernel does not say so
-``emulated``       for demos, in which power and clock are played by a file (drivers/emulated/clock.py)
+``assume-synced``  always synchronised: for containers, where the host keeps the time and the kernel does not say so
+``emulated``       for demos: a file plays power and clock (drivers/emulated/clock.py)
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _TIMESYNCD: Final = Path("/run/systemd/timesync/synchronized")
 _STA_UNSYNC: Final = 0x0040  # linux/timex.h
 _TIME_ERROR: Final = 5  # linux/timex.h: TIME_ERROR, the clock is not synchronised
-# struct timex is 208 bytes on 64-bit Linux and less on 32-bit; `status` stands behind modes and four longs.
+# struct timex has 208 bytes on 64-bit Linux and fewer on 32-bit; `status` follows modes and four longs.
 _TIMEX_BYTES: Final = 512
 
 
 def open_clock(source: str, state_dir: Path) -> Clock:
-    """Return the clock that gate.yaml asks for. Raises HardwareError when an emulated one's file cannot be read."""
+    """Return the clock that gate.yaml names. Raises HardwareError when the file of an emulated one cannot be read."""
     if source != "emulated":
         return Clock(source)
-    from fabgate.drivers.emulated.clock import EMULATED_FILE, EmulatedClock  # noqa: PLC0415 - no gate of a workshop needs it
+    from fabgate.drivers.emulated.clock import EMULATED_FILE, EmulatedClock  # noqa: PLC0415 - only a demo needs it
 
-    played = EmulatedClock(state_dir / EMULATED_FILE)
-    return Clock(source, boot=played.boot, boot_ms=played.boot_ms, wall=played.wall, synced=played.synced)
+    emulated = EmulatedClock(state_dir / EMULATED_FILE)
+    return Clock(source, boot=emulated.boot, boot_ms=emulated.boot_ms, wall=emulated.wall, synced=emulated.synced)
 
 
 def boottime_ms() -> int:
@@ -55,10 +55,10 @@ def boot_id() -> str:
 
 
 class Clock:
-    """The gate's clock. `source` says who vouches for the wall clock; `zone` is the site's.
+    """The gate's clock. `source` says who decides whether the wall clock is synchronised; `zone` is the site's.
 
-    `floor` is the last wall time known to the journal: while unsynchronised, nothing is judged by an earlier time.
-    Everything it reads is injected, so that tests can jump it.
+    `floor` is the last wall time known to the journal: while unsynchronised, the clock never shows an earlier time.
+    Everything it reads is injected, so that tests can move it.
     """
 
     def __init__(
@@ -76,22 +76,22 @@ class Clock:
         self.floor: datetime | None = None
         self.boot_ms = boot_ms
         self._wall = wall
-        vouched: dict[str, Callable[[], bool]] = {"kernel": kernel_synced, "timesyncd": _TIMESYNCD.exists}
-        self._synced = synced or vouched.get(source, _yes)
+        sources: dict[str, Callable[[], bool]] = {"kernel": kernel_synced, "timesyncd": _TIMESYNCD.exists}
+        self._synced = synced or sources.get(source, _always)
 
     def now(self) -> Now:
         """Read the clock."""
         synced = self._synced()
         try:
             local = datetime.fromtimestamp(self._wall(), self.zone)
-        except (OverflowError, ValueError, OSError):  # the last hours of year 9999 exist in UTC and not east of it
+        except (OverflowError, ValueError, OSError):  # the last hours of the year 9999 exist in UTC, but not east of it
             local, synced = (self.floor or datetime(1970, 1, 1, tzinfo=UTC)).astimezone(self.zone), False
         if not synced and self.floor is not None and local < self.floor:
             local = self.floor.astimezone(self.zone)
         return Now(self.boot_ms(), local, synced)
 
     def wall_minus_boot(self) -> timedelta:
-        """Return wall time less boot time: it changes only when somebody sets the wall clock. Zero when out of range."""
+        """Return wall time minus boot time: it changes only when the wall clock is set. Zero when out of range."""
         try:
             return timedelta(seconds=self._wall(), milliseconds=-self.boot_ms())
         except (OverflowError, ValueError):
@@ -99,12 +99,10 @@ class Clock:
 
 
 def kernel_synced(libc: Any = None) -> bool:
-    """Ask the kernel (`libc`, by default this system's) whether the wall clock is synchronised.
+    """Return whether the kernel says that the wall clock is synchronised; False when it cannot be asked.
 
-    False when it may not be asked.
-
-    On an error the struct stays zero and would look synchronised: so the result decides first. A seccomp filter
-    answers EPERM here, which is a finding for ``doctor`` and never a crash.
+    On an error the struct stays zero and would look synchronised, so the result is checked first. A seccomp filter
+    answers EPERM here. `libc` is this system's by default.
     """
     libc = libc or _libc()
     timex = ctypes.create_string_buffer(_TIMEX_BYTES)
@@ -120,15 +118,15 @@ def kernel_synced(libc: Any = None) -> bool:
 
 @functools.cache
 def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)  # opened once: the clock is read at every event
+    return ctypes.CDLL(None, use_errno=True)  # opened once: the clock is read for every event
 
 
-def _yes() -> bool:
+def _always() -> bool:
     return True
 
 
 def fsync_directory(path: Path) -> None:
-    """Make the names in a directory durable: a new file is not on disk before its directory is."""
+    """Make the names in a directory durable: a new file is on disk only once its directory is."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

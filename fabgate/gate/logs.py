@@ -1,7 +1,7 @@
-"""How does the loop that owns the power log without waiting for whoever reads it? Through a queue that drops.
+"""Logs without blocking the loop that owns the power: through a queue that drops lines when it is full.
 
-A terminal stopped with Ctrl-S, a pipe that nobody reads or a journald that hangs on the same card as everything else
-would otherwise stop the loop in the middle of a line.
+Otherwise a terminal stopped with Ctrl-S, a pipe without a reader or a journald that hangs on the same card would stop
+the loop in the middle of a line.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-MOST_WAITING: Final = 1_000
+QUEUE_LINES: Final = 1_000
 
 
-class _Dropping(logging.handlers.QueueHandler):
-    """Drops a line when the queue is full: losing words is better than losing control."""
+class _DroppingHandler(logging.handlers.QueueHandler):
+    """Drops a line when the queue is full: losing a line is better than losing control of the power."""
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Queue a line, or drop it."""
@@ -29,21 +29,20 @@ class _Dropping(logging.handlers.QueueHandler):
 
 @contextmanager
 def unblocked_logging() -> Iterator[None]:
-    """Put a queue between this process's loggers and their handlers until the end of the block."""
+    """Put a queue between the loggers of this process and their handlers until the end of the block."""
     root = logging.getLogger()
     handlers = list(root.handlers)
-    waiting: queue.Queue[logging.LogRecord] = queue.Queue(MOST_WAITING)
-    listener = logging.handlers.QueueListener(waiting, *handlers, respect_handler_level=True)
-    dropping = _Dropping(waiting)
-    root.handlers[:] = [dropping]
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_LINES)
+    listener = logging.handlers.QueueListener(lines, *handlers, respect_handler_level=True)
+    root.handlers[:] = [_DroppingHandler(lines)]
     listener.start()
     try:
         yield
     finally:
         root.handlers[:] = handlers
-        # The last words are written if somebody takes them; nobody waits for a reader that never reads.
+        # The last lines are written if they can be; a reader that never reads is not waited for.
         thread = listener._thread  # noqa: SLF001 - stop() would join without a limit
-        if not waiting.full():
+        if not lines.full():
             listener.enqueue_sentinel()
         if thread is not None:
             thread.join(timeout=1.0)

@@ -1,8 +1,4 @@
-"""What do the threads report, and what does it mean for the rules?
-
-The reader, the journal, the network and the roster's source each say what happened in their own words. Here that
-becomes the rules' words, an entry where it is worth one, and a line among the gate's problems.
-"""
+"""Translates what the threads report: into events for the rules, journal entries, and the gate's list of problems."""
 
 from __future__ import annotations
 
@@ -12,20 +8,29 @@ from datetime import datetime
 
 from fabgate import wire
 from fabgate.errors import UsageError
+from fabgate.gate.command_executor import CommandExecutor
 from fabgate.gate.config.gate_yaml import NO_RUN_SENSE, Config
-from fabgate.gate.journal.episodes import Episodes
+from fabgate.gate.hardware.reader_thread import ReaderFault, ReaderRecovered, ReaderThread
+from fabgate.gate.hardware.unsteady_reader import STEADY_MS, UnsteadyReader
 from fabgate.gate.journal.facts import FactWriter
 from fabgate.gate.journal.ids import uuid7
-from fabgate.gate.journal.recorder import CheckpointKept, JournalSick, JournalWell, Recorder, Renewed, Reopened, Stored
+from fabgate.gate.journal.recorder import (
+    CheckpointStored,
+    EntriesStored,
+    JournalFailed,
+    JournalRecovered,
+    JournalRenewed,
+    JournalReopened,
+    Recorder,
+)
+from fabgate.gate.journal.throttle import EntryThrottle
 from fabgate.gate.journal.writer import NO_CHANGE, Change, Draft, Journal
-from fabgate.gate.reader_thread import ReaderFault, ReaderRecovered, Sensing
 from fabgate.gate.roster.http_source import HttpSource
-from fabgate.gate.roster.in_force import Standing
-from fabgate.gate.roster.origin import of_collector
+from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.gate.roster.source import FileSource, RosterConfirmed, RosterRefused, RosterStored
-from fabgate.gate.unsteady_reader import STEADY_MS, Unsteady
-from fabgate.gate.uplink.commands import CommandDesk, RefusedError
-from fabgate.gate.uplink.connection import (
+from fabgate.gate.uplink.commands import CommandChecker, RefusedError
+from fabgate.gate.uplink.connection import Uplink
+from fabgate.gate.uplink.events import (
     CommandArrived,
     CommandsRefused,
     ForkFound,
@@ -35,7 +40,6 @@ from fabgate.gate.uplink.connection import (
     MarkMoved,
     OwnCertificate,
     RosterNudged,
-    Uplink,
 )
 from fabgate.gate.workers import WorkerFailed, WorkerRestarted
 from fabgate.mqtt import certificates
@@ -43,7 +47,8 @@ from fabgate.rules import vocabulary as w
 
 log = logging.getLogger(__name__)
 
-_RULES_OWN = (
+#: Events that the rules take as they are.
+_RULES_EVENTS = (
     w.Presented,
     w.Lying,
     w.Removed,
@@ -62,7 +67,7 @@ _RULES_OWN = (
 
 
 class Reports:
-    """The translator of one gate. ``problems`` are what a person should know, by key."""
+    """The reports of one gate. ``problems`` are what a person should know, by key."""
 
     def __init__(
         self,
@@ -70,99 +75,95 @@ class Reports:
         *,
         recorder: Recorder,
         writer: FactWriter,
-        standing: Standing,
-        desk: CommandDesk,
+        in_force: RosterInForce,
+        command_checker: CommandChecker,
         source: FileSource | HttpSource,
-        sensing: Sensing,
+        reader_thread: ReaderThread,
+        uplink: Uplink | None,
         signal: Callable[[w.Signal], None],
         extension_ms: Callable[[int], int | None],
         badge_keys: Mapping[str, bytes],
-        episodes: Episodes,
+        throttle: EntryThrottle,
+        journal_id: str,
     ) -> None:
         self._config = config
         self._recorder = recorder
         self._writer = writer
-        self._standing = standing
-        self._desk = desk
-        self._source = source
-        self._sensing = sensing
-        self._signal = signal
-        self._extension_ms = extension_ms
+        self._in_force = in_force
+        self._command_checker = command_checker
+        self._executor = CommandExecutor(
+            in_force=in_force, source=source, reader_thread=reader_thread, signal=signal, extension_ms=extension_ms
+        )
+        self._reader_thread = reader_thread
+        self._uplink = uplink
         self._badge_keys = badge_keys
-        self._episodes = episodes
-        self._unsteady = Unsteady()
-        self._notes: list[tuple[Draft, Change]] = []
+        self._throttle = throttle
+        self._unsteady = UnsteadyReader()
+        self._queued: list[tuple[Draft, Change]] = []
         self._journal_problems: dict[str, str] = {}
-        self.uplink: Uplink | None = None
+        #: When the gate's own certificate ends, with which it connects to the broker.
+        self._certificate_ends: datetime | None = None
         self.problems: dict[str, str] = {}
         self.link = LinkChanged(connected=False, problem="not connected yet")
-        #: Of the gate's own certificate, with which it connects to the broker.
-        self._certificate_ends: datetime | None = None
-        self.stored = Stored(0, 0)
-        self.journal_id = ""
+        self.stored = EntriesStored(0, 0)
+        self.journal_id = journal_id
 
     def translate(self, event: object, now: w.Now) -> list[w.Event]:
-        """Return what the rules are told of an event."""
-        if isinstance(event, _RULES_OWN):
+        """Return the events for the rules that follow from an event of any thread."""
+        if isinstance(event, _RULES_EVENTS):
             return [event]
-        for of_kind in (self._of_journal, self._of_reader, self._of_roster, self._of_network):
-            answer = of_kind(event, now)
-            if answer is not None:
-                return answer
+        for translate in (self._from_journal, self._from_reader, self._from_roster, self._from_network):
+            events = translate(event, now)
+            if events is not None:
+                return events
         if isinstance(event, WorkerFailed):
             return self._worker_failed(event)
         if isinstance(event, WorkerRestarted):
             self.problems.pop(f"thread-{event.name}", None)
             return []
-        raise TypeError(f"nobody knows what {event!r} means")
+        raise TypeError(f"found the unknown event {event!r}")
 
     def choose_badge_key(self) -> None:
-        """Digest badges under the key that the roster in force was made with; without a word of it, the first."""
+        """Digest badges under the key that the roster in force was made with, or the first where it names none."""
         first = next(iter(self._badge_keys.values()))
-        self._sensing.use_key(self._badge_keys.get(self._standing.badge_key_id or "", first))
+        self._reader_thread.use_key(self._badge_keys.get(self._in_force.badge_key_id or "", first))
 
-    def look_at_rules(self) -> None:
-        """Report rules that this gate cannot keep as they are written: ``fabgate check`` calls them mistakes."""
-        rules = self._standing.rules()
-        without_grace = wire.holder_mistake(self._standing.machine)
-        if without_grace is not None:
-            self.problems["grace"] = f"machine.{without_grace}"
-        else:
-            self.problems.pop("grace", None)
+    def check_rules(self) -> None:
+        """Report rules that this gate cannot apply as they are written: ``fabgate check`` calls them mistakes."""
+        rules = self._in_force.rules()
+        without_grace = wire.holder_mistake(self._in_force.machine)
+        self._set_problem("grace", None if without_grace is None else f"machine.{without_grace}")
         idle_off_ms = rules.idle_off_ms
-        if idle_off_ms is not None and self._config.inputs.running_pin is None:
-            self.problems["idle-off"] = f"machine.idle_off_s: {NO_RUN_SENSE.format(idle_off_ms // 1000)}"
-        else:
-            self.problems.pop("idle-off", None)
+        lacks_run_sense = idle_off_ms is not None and self._config.inputs.running_pin is None
+        problem = f"machine.idle_off_s: {NO_RUN_SENSE.format((idle_off_ms or 0) // 1000)}"
+        self._set_problem("idle-off", problem if lacks_run_sense else None)
 
-    def look_at_locks(self) -> None:
-        """Tell of locks that nobody may know how to take off: a collector restored from a copy has forgotten them."""
-        found = ", ".join(f"{lock.id} ({lock.reason})" for lock in self._standing.unnamed_locks())
-        if found:
-            self.problems["lock"] = f"the roster does not know of {found}; a lock falls only when its id is named"
-        else:
-            self.problems.pop("lock", None)
+    def check_locks(self) -> None:
+        """Report locks that the collector does not know, and so cannot lift: it was restored from a copy."""
+        unknown = ", ".join(f"{lock.id} ({lock.reason})" for lock in self._in_force.unnamed_locks())
+        problem = f"the roster does not know of {unknown}; a lock is lifted only by its id" if unknown else None
+        self._set_problem("lock", problem)
 
-    def note(self, event_type: str, data: wire.Data, now: w.Now) -> None:
-        """Put down something that the rules need not know; ``write`` records it."""
-        self._note(self._writer.draft(event_type, data, now))
+    def queue_entry(self, event_type: str, data: wire.Data, now: w.Now) -> None:
+        """Queue an entry that does not concern the rules, for ``write_entries``."""
+        self._queue(self._writer.draft(event_type, data, now))
 
-    def _note(self, draft: Draft, change: Change | None = None) -> None:
-        self._notes.append((draft, change or Change()))
+    def _queue(self, draft: Draft, change: Change | None = None) -> None:
+        self._queued.append((draft, change or Change()))
 
-    def write(self, now: w.Now) -> None:
-        """Record what was put down. Called once the rules' orders are carried out: off comes before any record."""
-        notes, self._notes = self._notes, []
-        for draft, change in notes:
-            admitted = self._episodes.admit([draft], now.boot_ms)
+    def write_entries(self, now: w.Now) -> None:
+        """Record the queued entries. To be called after the rules' commands are carried out: off before any record."""
+        queued, self._queued = self._queued, []
+        for draft, change in queued:
+            admitted = self._throttle.admit([draft], now.boot_ms)
             if admitted or change != NO_CHANGE:
                 self._recorder.append(admitted, change)
-        due = self._episodes.due(now.boot_ms)
+        due = self._throttle.due(now.boot_ms)
         if due:
             self._recorder.append(due)
 
     def journal_problem(self, key: str, detail: str | None) -> list[w.Event]:
-        """Note or (with None) drop a reason why the journal cannot be relied on; the cause follows the last one."""
+        """Add a reason why the journal cannot be relied on, or remove it (None); the cause ends with the last one."""
         if detail is not None:
             self._journal_problems[key] = detail
             self.problems["journal"] = detail
@@ -172,26 +173,50 @@ class Reports:
         self.problems.pop("journal", None)
         return [w.CauseCleared(w.Cause.JOURNAL)]
 
-    # --- one kind each ------------------------------------------------------------------------------------------------
+    def check_certificate(self, now: w.Now) -> None:
+        """Report once that the gate's own certificate has to be renewed, by a clock that can be trusted."""
+        local = now.local if now.synced else None
+        problem = "" if local is None else certificates.ending(self._certificate_ends, local, "gate's own")
+        if problem and "certificate" not in self.problems:
+            log.warning("%s", problem)
+        self._set_problem("certificate", problem or None)
 
-    def _of_journal(self, event: object, now: w.Now) -> list[w.Event] | None:
+    def check_reader(self, now: w.Now) -> list[w.Event]:
+        """Trust a reader that kept recovering again, once it has answered for long enough."""
+        reader = self._reader_thread
+        if not (reader.is_working and self._unsteady.is_over(now.boot_ms, answered_ms=reader.answered_ms)):
+            return []
+        detail = f"the reader has answered for {STEADY_MS // 60_000} minutes"
+        self.queue_entry("reader.recovered", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
+        self.problems.pop("reader", None)
+        return [w.CauseCleared(w.Cause.READER)]
+
+    def _set_problem(self, key: str, text: str | None) -> None:
+        if text is None:
+            self.problems.pop(key, None)
+        else:
+            self.problems[key] = text
+
+    # --- one kind of event each ---------------------------------------------------------------------------------------
+
+    def _from_journal(self, event: object, now: w.Now) -> list[w.Event] | None:
         match event:
-            case JournalSick(detail):
-                return self.journal_problem("sick", detail)
-            case JournalWell():
+            case JournalFailed(detail):
+                return self.journal_problem("failed", detail)
+            case JournalRecovered():
                 self.problems.pop("thread-journal", None)
-                return self.journal_problem("sick", None)
-            case CheckpointKept():
+                return self.journal_problem("failed", None)
+            case CheckpointStored():
                 return self.journal_problem("late", None)
-            case Stored(_, unacknowledged, token, _):
+            case EntriesStored(_, unacknowledged, token, _):
                 self.stored = event
-                confirmed: list[w.Event] = [] if token is None else [w.Committed(token)]
-                return confirmed + self._fullness(unacknowledged)
-            case Renewed(journal, head):
-                # One more waits than before: the entry that names the fork; see ``Journal.renew``.
-                return self._goes_on(journal, head, self.stored.unacknowledged + 1)
-            case Reopened(journal, head, unacknowledged):
-                return self._goes_on(journal, head, unacknowledged)
+                committed: list[w.Event] = [] if token is None else [w.Committed(token)]
+                return committed + self._fullness(unacknowledged)
+            case JournalRenewed(journal, head):
+                # One more is unacknowledged than before: the entry that names the fork; see ``Journal.renew``.
+                return self._journal_replaced(journal, head, self.stored.unacknowledged + 1)
+            case JournalReopened(journal, head, unacknowledged):
+                return self._journal_replaced(journal, head, unacknowledged)
             case MarkMoved(seq, generation):
                 self._recorder.acknowledge(seq, generation)
                 return []
@@ -200,23 +225,20 @@ class Reports:
                 return []
         return None
 
-    def _goes_on(self, journal: str, head: int, unacknowledged: int) -> list[w.Event]:
-        log.warning("the journal goes on as %s from entry %d", journal, head)
+    def _journal_replaced(self, journal: str, head: int, unacknowledged: int) -> list[w.Event]:
+        log.warning("the journal continues as %s from entry %d", journal, head)
         self.journal_id = journal
-        self.stored = Stored(head, unacknowledged)
-        if self.uplink is not None:
-            self.uplink.renewed()
+        self.stored = EntriesStored(head, unacknowledged)
+        if self._uplink is not None:
+            self._uplink.journal_replaced()
         return self._fullness(unacknowledged)
 
     def _fullness(self, unacknowledged: int) -> list[w.Event]:
         if self._config.mqtt is None:
-            return [w.CauseCleared(w.Cause.JOURNAL_FULL)]  # the newest are kept, and nothing waits
+            return [w.CauseCleared(w.Cause.JOURNAL_FULL)]  # the newest entries are kept, and none waits
         most = self._config.journal.max_entries
         detail = f"{unacknowledged} of {most} entries wait for the collector"
-        if unacknowledged >= most * 0.8:
-            self.problems["journal-full"] = detail
-        else:
-            self.problems.pop("journal-full", None)
+        self._set_problem("journal-full", detail if unacknowledged >= most * 0.8 else None)
         full = unacknowledged >= most
         return [w.CauseRaised(w.Cause.JOURNAL_FULL, detail) if full else w.CauseCleared(w.Cause.JOURNAL_FULL)]
 
@@ -230,12 +252,12 @@ class Reports:
         )
         return self._writer.draft("journal.forked", data, now)
 
-    def _of_reader(self, event: object, now: w.Now) -> list[w.Event] | None:
+    def _from_reader(self, event: object, now: w.Now) -> list[w.Event] | None:
         match event:
             case ReaderFault(detail):
                 return self._reader_fault(detail, now)
             case ReaderRecovered(detail):
-                self.note("reader.recovered", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
+                self.queue_entry("reader.recovered", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
                 unsteady = self._unsteady.recovered(now.boot_ms)
                 if unsteady:
                     return self._reader_fault(unsteady, now)
@@ -244,64 +266,43 @@ class Reports:
         return None
 
     def _reader_fault(self, detail: str, now: w.Now) -> list[w.Event]:
-        self.note("reader.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
+        self.queue_entry("reader.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
         self.problems["reader"] = detail
         return [w.CauseRaised(w.Cause.READER, detail)]
 
-    def look_at_certificate(self, now: w.Now) -> None:
-        """Say that the gate's own certificate is to be renewed, as soon as it is; by a clock that can be trusted."""
-        local = now.local if now.synced else None
-        said = "" if local is None else certificates.ending(self._certificate_ends, local, "gate's own")
-        if said and "certificate" not in self.problems:
-            log.warning("%s", said)
-        if said:
-            self.problems["certificate"] = said
-        else:
-            self.problems.pop("certificate", None)
-
-    def look_at_reader(self, now: w.Now) -> list[w.Event]:
-        """Believe a reader that kept recovering once it has answered for long enough."""
-        sensing = self._sensing
-        if not (sensing.well and self._unsteady.is_over(now.boot_ms, looked_at_ms=sensing.looked_at_ms)):
-            return []
-        detail = f"the reader has answered for {STEADY_MS // 60_000} minutes"
-        self.note("reader.recovered", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
-        self.problems.pop("reader", None)
-        return [w.CauseCleared(w.Cause.READER)]
-
-    def _of_roster(self, event: object, now: w.Now) -> list[w.Event] | None:
+    def _from_roster(self, event: object, now: w.Now) -> list[w.Event] | None:
         match event:
             case RosterStored(version, members, adopted):
-                before = self._standing.locked
-                self._standing.reload()
+                before = self._in_force.locks
+                self._in_force.reload()
                 self.choose_badge_key()
                 self.problems.pop("roster", None)
                 self.problems.pop("roster-members", None)
-                self.look_at_locks()
-                self.look_at_rules()
+                self.check_locks()
+                self.check_rules()
                 if adopted:
                     log.warning("a person on this gate adopted the roster version %d", version)
                 clock = self._writer.clock(now)
                 data = wire.RosterReplaced(clock=clock, version=version, members=members, adopted=adopted)
-                locked = self._standing.locked
-                change = Change(lock=locked.to_text()) if locked != before else Change()
-                self._note(self._writer.draft("roster.replaced", data, now), change)
-                return self._standing.changed(now, members=True)
+                locks = self._in_force.locks
+                change = Change(lock=locks.to_text()) if locks != before else Change()
+                self._queue(self._writer.draft("roster.replaced", data, now), change)
+                return self._in_force.changed(now, members=True)
             case RosterConfirmed():
                 self.problems.pop("roster", None)
-                self.look_at_locks()
-                return self._standing.changed(now)
+                self.check_locks()
+                return self._in_force.changed(now)
             case RosterRefused(reason, refused, detail):
-                # Members that are kept although they vanished stay a problem until a roster comes without that.
-                kept = refused is not None and refused == self._standing.version
-                log.error("the roster was %s: %s", "taken in part" if kept else "not taken", detail or reason)
-                self.problems["roster-members" if kept else "roster"] = reason
+                # Members that are kept although they vanished stay a problem until a complete roster comes.
+                in_part = refused is not None and refused == self._in_force.version
+                log.error("the roster was %s: %s", "accepted in part" if in_part else "refused", detail or reason)
+                self.problems["roster-members" if in_part else "roster"] = reason
                 rejected = wire.RosterRejected(clock=self._writer.clock(now), reason=reason[:2000], version=refused)
-                self.note("roster.rejected", rejected, now)
+                self.queue_entry("roster.rejected", rejected, now)
                 return []
         return None
 
-    def _of_network(self, event: object, now: w.Now) -> list[w.Event] | None:
+    def _from_network(self, event: object, now: w.Now) -> list[w.Event] | None:
         match event:
             case LinkChanged(_, problem):
                 if problem and problem != self.link.problem:
@@ -312,11 +313,11 @@ class Reports:
                 self._certificate_ends = ends
                 return []
             case RosterNudged():
-                self._taken(event)  # before the roster is asked for: a nudge that comes meanwhile is another one
-                self._fetch()
+                self._handled(event)  # before the roster is fetched: a nudge that comes meanwhile is another one
+                self._executor.fetch_roster()
                 return []
             case CommandArrived(command):
-                self._taken(event)
+                self._handled(event)
                 return self._command(command, now)
             case HistoryDiffers(detail):
                 self.problems["fork"] = detail
@@ -325,19 +326,19 @@ class Reports:
                 self.problems.pop("fork", None)
                 return []
             case CommandsRefused(count, detail):
-                # Whoever sent them is not known: no answer, no entry, or the journal could be filled from afar.
+                # Their sender is unknown: with an answer or an entry for each, anybody could fill the journal from afar.
                 self.problems["command"] = f"{count} refused since the start; the last one: {detail}"
                 return []
         return None
 
-    def _taken(self, event: CommandArrived | RosterNudged) -> None:
-        if self.uplink is not None:
-            self.uplink.taken(event)
+    def _handled(self, event: CommandArrived | RosterNudged) -> None:
+        if self._uplink is not None:
+            self._uplink.handled(event)
 
     def _worker_failed(self, failed: WorkerFailed) -> list[w.Event]:
         self.problems[f"thread-{failed.name}"] = failed.error
         if failed.name == "journal":
-            return self.journal_problem("sick", failed.error)
+            return self.journal_problem("failed", failed.error)
         if failed.name == "inputs" and self._config.inputs.estop_pin is not None:
             return [w.CauseRaised(w.Cause.ESTOP, failed.error)]
         return []
@@ -346,7 +347,7 @@ class Reports:
 
     def _command(self, command: wire.Command, now: w.Now) -> list[w.Event]:
         try:
-            self._desk.check(command, now)
+            self._command_checker.check(command, now)
         except RefusedError as error:
             self._answer(error.command, "refused", str(error), now)
             return []
@@ -355,55 +356,10 @@ class Reports:
             self.problems["command"] = str(error)
             return []
         self.problems.pop("command", None)
-        events, change, outcome = self._obey(command, now)
-        self._answer(command, *outcome, now, change)
-        return events
-
-    def _obey(self, command: wire.Command, now: w.Now) -> tuple[list[w.Event], Change, tuple[str, str]]:
-        done = ("done", "")
-        match command.verb:
-            case "lock" | "unlock":
-                assert command.lock is not None
-                assert command.roster is not None
-                locked = self._standing.locked.by_command(
-                    command.verb,
-                    command.lock,
-                    command.roster,
-                    self._standing.version,
-                    source="" if command.collector is None else of_collector(command.collector),
-                    roster_source=self._standing.source,
-                )
-                if locked is None and self._standing.locked.agrees(command.verb, command.lock):
-                    return [], Change(), ("done", "the roster had said so already")
-                if locked is None:
-                    return [], Change(), ("refused", "a newer roster or command has said otherwise")
-                self._standing.locked = locked
-                self.look_at_locks()
-                self._fetch()
-                if command.verb == "unlock" and locked.lock is not None:
-                    done = ("done", f"still locked: {locked.lock.reason}")
-                return self._standing.changed(now), Change(lock=locked.to_text()), done
-            case "stop":
-                return [w.StopPressed(actor=command.actor)], Change(), done
-            case "extend":
-                return self._extend((command.seconds or 0) * 1000, command.actor)
-            case "fetch-roster":
-                self._fetch()
-            case "identify":
-                self._signal(w.Signal(w.SignalKind.IDENTIFY, detail=command.actor))
-            case "clear-fault":
-                # Only the reader: an output or a welded contactor needs a maintainer's eyes on site.
-                self._sensing.reopen()
-        return [], Change(), done
-
-    def _extend(self, by_ms: int, actor: str) -> tuple[list[w.Event], Change, tuple[str, str]]:
-        given_ms = self._extension_ms(by_ms)
-        if given_ms is None:
-            return [], Change(), ("refused", "no session runs that could get more time")
-        if given_ms <= 0:
-            return [], Change(), ("refused", "the session may last no longer: it has its longest time already")
-        part = "" if given_ms == by_ms else f"{given_ms // 1000} s of {by_ms // 1000} s: a session gets no more"
-        return [w.Extend(by_ms, actor)], Change(), ("done", part)
+        execution = self._executor.execute(command, now)
+        self.check_locks()
+        self._answer(command, execution.outcome, execution.detail, now, execution.change)
+        return list(execution.events)
 
     def _answer(
         self, command: wire.Command, outcome: str, detail: str, now: w.Now, change: Change | None = None
@@ -417,10 +373,6 @@ class Reports:
             actor=command.actor,
             reason=detail or command.reason,
         )
-        self._note(self._writer.draft("command.executed", data, now), change)
-        if self.uplink is not None:
-            self.uplink.reply(wire.Reply(id=command.id, outcome=outcome, detail=detail or None))
-
-    def _fetch(self) -> None:
-        if isinstance(self._source, HttpSource):
-            self._source.fetch_now()
+        self._queue(self._writer.draft("command.executed", data, now), change)
+        if self._uplink is not None:
+            self._uplink.reply(wire.Reply(id=command.id, outcome=outcome, detail=detail or None))

@@ -1,4 +1,4 @@
-"""How does systemd learn that the gate is ready, alive or stopping? Through sd_notify(3), in twenty lines.
+"""Notifies systemd that the gate is ready, alive or stopping: sd_notify(3) in twenty lines.
 
 The watchdog is fed by the loop that owns the relay, after its checks, so that a stuck loop is killed. Without
 NOTIFY_SOCKET (a terminal, a demo) nothing is sent.
@@ -12,7 +12,7 @@ import socket
 
 
 def notify(*lines: str) -> None:
-    """Send lines such as ``READY=1``. Never raises and never blocks: a deaf manager must not stop the loop."""
+    """Send lines such as ``READY=1``. Never raises or blocks: a manager that does not listen must not stop the loop."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -23,7 +23,7 @@ def notify(*lines: str) -> None:
 
 
 def watchdog_s() -> float | None:
-    """Return the pause between two signs of life that systemd asked for (half its limit), or None."""
+    """Return how often systemd wants a sign of life (half of its limit), or None."""
     limit = os.environ.get("WATCHDOG_USEC", "")
     pid = os.environ.get("WATCHDOG_PID", str(os.getpid()))
     if not limit.isdecimal() or pid != str(os.getpid()):

@@ -1,7 +1,7 @@
-"""What happens when a thread dies or hangs? It is an event, and what follows is a rule.
+"""Runs the gate's threads, and starts a thread that failed again after a growing pause.
 
-Each blocking thing has one thread that only posts. A thread that raised is started again after a growing pause and its
-name is reported; the daemon decides what that means (a dead journal blocks new sessions, a dead uplink does not).
+Each blocking part has one thread that only posts events. A failure is reported as an event; the daemon decides what it
+means (without the journal no session can start, without the uplink it can).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Workers:
         self._threads: list[threading.Thread] = []
 
     def start(self, name: str, run: Callable[[], None]) -> None:
-        """Run `run` in a thread until it returns; when it raises, again."""
+        """Run `run` in a thread until it returns; run it again when it raises."""
         thread = threading.Thread(target=self._keep_running, args=(name, run), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -55,18 +55,18 @@ class Workers:
                 run()
                 return
             except (Exception, SystemExit) as error:
-                # The last resort of a thread that owns no power: tell, and try again. A driver may call sys.exit().
+                # The last resort of a thread that owns no power: report, and try again. A driver may call sys.exit().
                 log.exception("the thread %s failed", name)
                 self._post(WorkerFailed(name, f"{type(error).__name__}: {error}"))
             if time.monotonic() - began_s > RESTART_MOST_S:
-                pause_s = RESTART_FIRST_S  # it had run well: this is another failure, not the last one going on
+                pause_s = RESTART_FIRST_S  # it had run for long enough: this is a new failure
             if self._stopping.wait(pause_s):
                 return
             self._post(WorkerRestarted(name))
             pause_s = min(pause_s * 2, RESTART_MOST_S)
 
     def stop(self, *, timeout_s: float) -> list[str]:
-        """Wait for all threads together, at most `timeout_s`; return the names of those that still run."""
+        """Wait for all threads, at most `timeout_s` in all; return the names of those that still run."""
         self._stopping.set()
         until = time.monotonic() + timeout_s
         for thread in self._threads:

@@ -1,1 +1,1 @@
-"""How do gate and collector use paho, the MQTT library? Clients, the loop that drives them, and their properties."""
+"""How gate and collector use paho, the MQTT library: clients, the loop that drives them, and message properties."""

@@ -1,4 +1,4 @@
-"""What do the dates of a certificate say, as a person would say it?"""
+"""Reads the dates of certificates, and explains in words when one has to be renewed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-#: A certificate that ends so soon is to be renewed now: nothing connects with it once it has ended.
+#: A certificate that ends within this time has to be renewed now: nothing can connect with an expired one.
 RENEW_WITHIN: Final = timedelta(days=30)
-#: What to do about one that ends, by whose it is.
+#: How to renew a certificate, by its owner.
 _RENEW: Final = {
     "broker's": "renew it (docs/install.md, “Renew the broker's certificate”)",
     "collector's": "renew it (docs/install.md, “Renew the broker's certificate”)",
     "gate's own": "put a new one into the file that mqtt.tls.cert names, then systemctl restart fabgate-gate",
 }
-#: What OpenSSL's verification finds of dates: X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED.
+#: OpenSSL's codes for wrong dates: X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED.
 _NOT_YET, _EXPIRED = 9, 10
 _PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 #: Tags of ASN.1 (X.690): the version of a certificate, and a time with two digits for the year.
@@ -27,22 +27,23 @@ _VERSION, _UTC_TIME = 0xA0, 0x17
 def trouble(error: BaseException, whose: str) -> str:
     """Return what is wrong with the dates of a certificate, and what to do; "" for any other error.
 
-    `whose` is the server that showed it, such as ``broker's``. OpenSSL does not say which certificate of the chain it
-    is: an authority that has expired reads the same.
+    `whose` is the server's name in the message, such as ``broker's``. OpenSSL does not say which certificate of the chain
+    it means: an expired authority gives the same text.
     """
-    found = _verification(error)
-    if found is not None and found.verify_code == _NOT_YET:
-        return f"the {whose} certificate is not valid yet: look at the clock of this computer and at the certificate's dates"
-    return f"the {whose} certificate has expired: {_RENEW[whose]}" if found and found.verify_code == _EXPIRED else ""
+    verification = _verification(error)
+    if verification is not None and verification.verify_code == _NOT_YET:
+        return f"the {whose} certificate is not valid yet: check the clock of this computer and the certificate's dates"
+    is_expired = verification is not None and verification.verify_code == _EXPIRED
+    return f"the {whose} certificate has expired: {_RENEW[whose]}" if is_expired else ""
 
 
 def is_due(ends: datetime | None, now: datetime) -> bool:
-    """Return whether the certificate is to be renewed; `ends` is None where it is unknown or there is no TLS."""
+    """Return whether the certificate has to be renewed; `ends` is None where it is unknown or there is no TLS."""
     return ends is not None and ends - now <= RENEW_WITHIN
 
 
 def ending(ends: datetime | None, now: datetime, whose: str) -> str:
-    """Return in words what is to be done about the end of a certificate; "" where nothing is. The day is that of UTC."""
+    """Return in words when a certificate ends and how to renew it, or "" before that is due. The day is that of UTC."""
     if ends is None or not is_due(ends, now):
         return ""
     if ends <= now:
@@ -57,11 +58,11 @@ def ends(path: Path) -> datetime | None:
 
     Raises OSError where it cannot be read. Python's ssl reads the dates of a peer's certificate only.
     """
-    found = _PEM.search(path.read_text(encoding="ascii", errors="replace"))
-    if found is None:
+    match = _PEM.search(path.read_text(encoding="ascii", errors="replace"))
+    if match is None:
         return None
     try:
-        (_, certificate), *_ = _parts(ssl.PEM_cert_to_DER_cert(found[0]))
+        (_, certificate), *_ = _parts(ssl.PEM_cert_to_DER_cert(match[0]))
         (_, signed), *_ = _parts(certificate)
         fields = [content for tag, content in _parts(signed) if tag != _VERSION]
         _number, _algorithm, _issuer, validity, *_ = fields
@@ -70,12 +71,12 @@ def ends(path: Path) -> datetime | None:
         if tag == _UTC_TIME:
             text = ("20" if text < "50" else "19") + text
         return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
-    except (ValueError, IndexError):  # what is in the file is no certificate; OpenSSL says so when it loads it
+    except (ValueError, IndexError):  # not a certificate; OpenSSL reports that when it loads the file
         return None
 
 
 def _parts(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield tag and content of each value in `der`, one after the other (X.690, 8.1)."""
+    """Yield tag and content of each value in `der`, in order (X.690, 8.1)."""
     at = 0
     while at < len(der):
         tag, size, at = der[at], der[at + 1], at + 2
@@ -87,7 +88,7 @@ def _parts(der: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _verification(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """Return what OpenSSL said, of an error that may have been raised because of another one."""
+    """Return OpenSSL's verification error among an error and its causes, or None."""
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
     return error

@@ -1,6 +1,6 @@
-"""How is a paho client made and connected, by gate and collector alike?
+"""Makes and connects the paho clients of gate and collector.
 
-Every client speaks MQTT 5, and every socket gets the options below. How it is driven afterwards: see driver.py.
+Every client uses MQTT 5, and every socket gets the options below. ``driver`` runs the client afterwards.
 """
 
 from __future__ import annotations
@@ -20,19 +20,18 @@ from paho.mqtt.properties import Properties
 from fabgate import wire
 from fabgate.mqtt import certificates
 
-#: How long one attempt to reach the broker's computer lasts. Linux repeats an unanswered first packet after 1, 3 and 7 s:
-#: a new attempt comes sooner than the next repetition would.
+#: How long one attempt to reach the broker's computer lasts. Linux repeats an unanswered first packet after 1, 3 and 7 s,
+#: so a new attempt comes sooner than the next repetition.
 REACH_S: Final = 4.0
-#: The same with TLS, where the limit holds for the handshake too: a broker to which all gates come back at once is slow
-#: at handshakes.
+#: The same with TLS, where the limit includes the handshake: it is slow when all gates connect at the same time.
 HANDSHAKE_S: Final = 10.0
 KEEPALIVE_S: Final = 30
-#: The largest packet that the broker may send us (MQTT 5, 3.1.2.11.4): it drops what is larger, and paho, which holds a
-#: packet several times over, never sees it. Our largest message, its topic of some 400 bytes, and properties.
+#: The largest packet that the broker may send (MQTT 5, 3.1.2.11.4). It drops larger ones, which paho would keep in memory
+#: several times. The largest message, its topic of about 400 bytes, and properties.
 MAX_PACKET_BYTES: Final = wire.MAX_MESSAGE_BYTES + 4 * 1024
-#: When the kernel takes a line that swallows everything for dead: after 3 s of silence it asks each 2 s, and 8 s without
-#: an answer end the connection. MQTT's own pings need up to a minute, and meanwhile what the broker had to say waits for
-#: its TCP to try again, for about as long again as the network was away (measured: a lock 28 s late after 30 s).
+#: How the kernel finds a dead connection: after 3 s of silence it sends a probe every 2 s, and ends the connection after
+#: 8 s without an answer. MQTT's pings need up to a minute, and a message of the broker then waits for TCP's next try,
+#: about as long again as the network was away (measured: a lock arrived 28 s late after 30 s).
 DEAD_LINE: Final = {"TCP_KEEPIDLE": 3, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 8_000}
 
 
@@ -49,16 +48,16 @@ def new_client(client_id: str, tls: ssl.SSLContext | None = None) -> paho.Client
 def secret_client_id(key: bytes, name: str) -> str:
     """Return a client id that only a holder of `key` can make, the same at each start.
 
-    A client that connects by the id of another one throws it out. An id made of public names would let any account do so.
+    A client that connects with the id of another one disconnects it. With an id of public names any account could do that.
     """
     return "fabgate-" + hmac.new(key, f"mqtt client {name}".encode(), "sha256").hexdigest()[:32]
 
 
 def connect(client: paho.Client, host: str, port: int, *, keep_session_s: int = 0) -> None:
-    """Open the connection and queue CONNECT, which the client's driver then sends. Blocks as long as REACH_S says.
+    """Open the connection and queue CONNECT, which the client's driver then sends. Blocks for at most REACH_S.
 
-    For `keep_session_s` seconds after an end the broker keeps subscriptions and messages for this client; with 0 it
-    keeps nothing, and each connection begins empty. Raises OSError or ValueError when the broker cannot be reached.
+    For `keep_session_s` seconds after a disconnection the broker keeps subscriptions and messages for this client; with 0
+    each connection begins empty. Raises OSError or ValueError when the broker cannot be reached.
     """
     properties = new_properties(PacketTypes.CONNECT)
     properties.SessionExpiryInterval = keep_session_s
@@ -91,13 +90,13 @@ def new_properties(packet_type: int) -> Any:
 
 
 def acknowledge_quickly(sock: Any) -> None:
-    """Let the kernel acknowledge what comes next at once. It forgets this, so it is repeated for every message."""
+    """Let the kernel acknowledge the next packet at once. The kernel resets this, so it is repeated for every message."""
     with contextlib.suppress(OSError, AttributeError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def _set_options(_client: Any, _userdata: Any, sock: Any) -> None:
-    # Nagle's algorithm against delayed acknowledgement costs 40 ms a message.
+    # Nagle's algorithm together with delayed acknowledgements costs 40 ms a message.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in DEAD_LINE.items():

@@ -1,8 +1,8 @@
-"""How are the MQTT 5 properties of an entry packed and read quickly?
+"""Packs and reads the MQTT 5 properties of entries quickly.
 
-paho packs and reads any property of any packet and looks through the names of all of them for each: 50 us to pack those of
-an entry, more than a quarter of the time in which a gate delivers a backlog; 50 us to read them, half of what it takes to
-receive a message. An entry always carries the same three: a content type, its journal and its number.
+paho supports all properties of all packets, and searches the names of all of them for each: it takes 50 us to pack those
+of an entry, more than a quarter of the time in which a gate delivers a backlog, and 50 us to read them, half of the time
+to receive a message. An entry always has the same three: a content type, its journal and its number.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from paho.mqtt.properties import Properties, VariableByteIntegers
 
 from fabgate import wire
 
-#: MQTT 5, 2.2.2.2: the identifiers of properties.
+#: Identifiers of properties (MQTT 5, 2.2.2.2).
 _CONTENT_TYPE: Final = 0x03
 _USER_PROPERTY: Final = 0x26
-#: Below this a length is one byte (1.5.5).
+#: A smaller length is one byte (1.5.5).
 _SHORT: Final = 0x80
 _PUBLISH: Final = PacketTypes.PUBLISH
-_as_paho_does: Final[Any] = Properties.unpack
-#: What a new one holds, before anything was read into it.
+_unpack_of_paho: Final[Any] = Properties.unpack
+#: The number of attributes of new properties.
 _NEW: Final = len(vars(Properties(_PUBLISH)))  # type: ignore[no-untyped-call]
 
 
 class _Packed:
-    """The properties of one PUBLISH. paho asks them for nothing but this."""
+    """The properties of one PUBLISH. paho calls only ``pack``."""
 
     __slots__ = ("_bytes",)
 
@@ -53,26 +53,26 @@ def packer(journal: str) -> Callable[[int], Properties]:
 
 
 def read_quickly() -> None:
-    """Let paho read the properties of messages by ``unpack``, in all of this process."""
+    """Let paho read the properties of messages with ``unpack``, in this whole process."""
     Properties.unpack = unpack  # type: ignore[method-assign]
 
 
 def unpack(self: Properties, buffer: bytes) -> tuple[Properties, int]:
     """Read properties from the beginning of `buffer`; return them and how many bytes they take.
 
-    What is not as usual, or not as it should be, is left to paho. Raises what paho raises.
+    Unusual or invalid properties are left to paho. Raises what paho raises.
     """
     held = vars(self)
     found = _texts(buffer) if len(held) == _NEW and held["packetType"] == _PUBLISH else None
     if found is None:
-        result: tuple[Properties, int] = _as_paho_does(self, buffer)
+        result: tuple[Properties, int] = _unpack_of_paho(self, buffer)
         return result
     held.update(found)
     return self, 1 + buffer[0]
 
 
 def _texts(buffer: bytes) -> dict[str, Any] | None:
-    """Return a content type and pairs of texts; None where there is anything else, or any doubt."""
+    """Return a content type and pairs of texts; None where there is any other property, or any doubt."""
     if not buffer or buffer[0] >= _SHORT or len(buffer) <= buffer[0]:
         return None
     place, end = 1, 1 + buffer[0]

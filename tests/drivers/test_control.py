@@ -15,7 +15,7 @@ from fabgate.drivers.emulated.control import EMPTY_POLLS, LONGEST_WAIT_S, Contro
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.simulated import SimulatedBench, SimulatedReader
 from fabgate.errors import HardwareError, UsageError
-from fabgate.gate.reader_thread import POLL_S
+from fabgate.gate.hardware.reader_thread import POLL_S
 from fabgate.rules.presence import Presence
 from fabgate.rules.vocabulary import Presented
 from fabgate.testing.readers import ManualClock

@@ -9,12 +9,12 @@ from fabgate import wire
 from fabgate.demo import books
 from fabgate.demo.gate import SimulatedGate
 from fabgate.demo.workshop import Workshop
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 
 
 def journal(gate: SimulatedGate) -> dict[int, bytes]:
     """Return the entries that the gate has stored, by number; fail if its chain is broken or a number is missing."""
-    reader = Reader(gate.state_dir / "journal.db")
+    reader = JournalReader(gate.state_dir / "journal.db")
     try:
         assert reader.first_break() is None
         floor, head, _ = reader.bounds()
@@ -27,7 +27,7 @@ def journal(gate: SimulatedGate) -> dict[int, bytes]:
 
 def journal_id(gate: SimulatedGate) -> str:
     """Return the id of the gate's current journal."""
-    reader = Reader(gate.state_dir / "journal.db")
+    reader = JournalReader(gate.state_dir / "journal.db")
     try:
         return reader.id
     finally:

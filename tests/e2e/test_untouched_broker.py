@@ -14,9 +14,10 @@ from fabgate.demo.process import wait_for
 from fabgate.demo.workshop import Workshop
 from fabgate.gate.config import gate_yaml as gate_config
 from fabgate.gate.journal.ids import uuid7
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Draft, Journal
-from fabgate.gate.uplink.connection import MarkMoved, Uplink
+from fabgate.gate.uplink.connection import Uplink
+from fabgate.gate.uplink.events import MarkMoved
 from tests.e2e import records
 
 pytestmark = [pytest.mark.broker]
@@ -59,9 +60,9 @@ class LightGate:
         ]
         journal.append(drafts)
         journal.close()
-        self.reader = Reader(state_dir / "journal.db")
+        self.reader = JournalReader(state_dir / "journal.db")
         self.mark = 0
-        self.uplink = Uplink(config, Reader(state_dir / "journal.db"), self._post)
+        self.uplink = Uplink(config, JournalReader(state_dir / "journal.db"), self._post)
 
     def _post(self, event: object) -> None:
         if isinstance(event, MarkMoved):

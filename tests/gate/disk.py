@@ -28,7 +28,7 @@ from typing import Any, Final, Literal
 
 import apsw
 
-from fabgate.gate.journal.files import BESIDE
+from fabgate.gate.journal.files import SIDE_FILES
 
 SECTOR: Final = 512
 Mode = Literal["drop", "subset", "torn"]
@@ -133,7 +133,7 @@ class Disk:
     def begin(self, path: Path, image: bytes) -> None:
         """Make a whole new file, without what stands beside its name."""
         with _as_os_error():
-            for end in BESIDE:
+            for end in SIDE_FILES:
                 if (left := str(path) + end) in self._names:
                     self.step(f"delete {Path(left).name}")
                     Path(left).unlink()

@@ -25,15 +25,15 @@ from fabgate.errors import HardwareError
 from fabgate.gate.clock import Clock
 from fabgate.gate.config.gate_yaml import ClockOptions, Config, Driver, JournalOptions, Machine, RosterSource
 from fabgate.gate.daemon import Daemon
-from fabgate.gate.inputs_thread import Levels
-from fabgate.gate.journal.reader import Reader
-from fabgate.gate.journal.writer import Draft, plain_connect
+from fabgate.gate.hardware.inputs_thread import InputLevels
+from fabgate.gate.journal.reader import JournalReader
+from fabgate.gate.journal.writer import Draft, open_connection
 from fabgate.gate.roster import source
 from fabgate.rules import vocabulary as w
 from fabgate.seal import Keys
 from tests.support.patience import HANGS_S, wait
 
-source.LOOK_EVERY_S = 0.1  # type: ignore[misc]  # a file is read at the second look: no test waits a second for it
+source.POLL_S = 0.1  # type: ignore[misc]  # a file is read at the second look: no test waits a second for it
 BADGE_KEY = b"a badge key of a test workshop.."
 GATE_KEY = b"the key of laser-1, and of no other"
 KEYS = Keys({"k1": GATE_KEY})
@@ -162,7 +162,7 @@ class Disk:
     def connect(self, path: str) -> Any:
         if self.broken:
             raise sqlite3.OperationalError(self.broken)
-        return _Connection(plain_connect(path), self)
+        return _Connection(open_connection(path), self)
 
     def commit(self, commit: Callable[[], Any]) -> Any:
         if not self._goes_on.is_set():
@@ -210,8 +210,8 @@ class Watched(Daemon):
         super()._handle(event, now)
         self.handled.append(event)
 
-    def _tell(self, now: w.Now) -> None:
-        super()._tell(now)
+    def _publish(self, now: w.Now) -> None:
+        super()._publish(now)
         self.finished = len(self.handled)
 
     def is_through(self, marker: object) -> bool:
@@ -266,7 +266,7 @@ class Bench:
         self.output = MemoryOutput()
         self.reader = FakeReader()
         #: What is wired to the gate's pins; without it those of this computer.
-        self.inputs: Levels | None = None
+        self.inputs: InputLevels | None = None
         self.said: list[str] = []
         self.daemon: Watched
         self.code: int | None = None
@@ -293,7 +293,7 @@ class Bench:
         assert not self.over, f"it ended: {self.code} {self.error!r}"
         self.settle()
         if self.config.roster.file is not None:
-            wait(lambda: self.daemon._standing.version, "the roster")
+            wait(lambda: self.daemon._in_force.version, "the roster")
         self.settle()
 
     def _run(self, made: threading.Event) -> None:
@@ -366,8 +366,8 @@ class Bench:
 
     def pass_(self, ms: int) -> None:
         """Let time pass and the loop look at it. A jump of this clock is no silence of the reader."""
-        if self.reader.answers.is_set() and self.reader.plugged and self.daemon._sensing is not None:
-            self.daemon._sensing.looked_at_ms = self.time.ms + ms
+        if self.reader.answers.is_set() and self.reader.plugged and self.daemon._reader_thread is not None:
+            self.daemon._reader_thread.answered_ms = self.time.ms + ms
         self.time.ms += ms
         self.settle()
 
@@ -402,7 +402,7 @@ class Bench:
 
     def entries(self) -> list[tuple[str, Any]]:
         """Return (type, data) of every entry."""
-        with contextlib.closing(Reader(self.journal)) as reader:
+        with contextlib.closing(JournalReader(self.journal)) as reader:
             stored = reader.after(0, most=100_000)
             assert reader.first_break() is None
         return [(entry.type, wire.decode_data(wire.decode_entry(entry.body))) for entry in stored]

@@ -20,7 +20,7 @@ from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.errors import JournalError, UsageError
 from fabgate.gate import daemon as module
 from fabgate.gate.config.gate_yaml import EmergencyBadge, Inputs, JournalOptions, Machine, Mqtt
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Journal
 from fabgate.gate.workers import WorkerFailed
 from fabgate.rules import vocabulary as w
@@ -463,7 +463,7 @@ def test_entries_of_an_unsynchronised_clock_have_no_time(cold: Bench) -> None:
     cold.time.synced = False
     cold.start()
     cold.written()
-    with contextlib.closing(Reader(cold.journal)) as reader:
+    with contextlib.closing(JournalReader(cold.journal)) as reader:
         entries = [wire.decode_entry(entry.body) for entry in reader.after(0, most=10)]
     assert all(not entry.time for entry in entries)
 
@@ -692,7 +692,7 @@ def test_a_disk_that_fails_for_a_moment_ends_no_session_and_one_that_fails_for_a
     assert bench.output.on
     bench.disk.broken = ""
     wait(lambda: not bench.causes, "the all-clear")
-    wait(lambda: bench.daemon._recorder.checkpoint_kept_ms == bench.time.ms, "the checkpoint")
+    wait(lambda: bench.daemon._recorder.checkpoint_stored_ms == bench.time.ms, "the checkpoint")
     assert bench.output.on
     bench.disk.broken = "disk I/O error"
     bench.pass_(30_000)
@@ -760,11 +760,11 @@ def test_a_gate_without_a_collector_keeps_the_newest_entries_and_goes_on(tmp_pat
             bench.written()
             assert bench.causes == []
         bench.written()
-        wait(lambda: not bench.daemon._recorder._has_spare_work(), "the end of the tidying")
+        wait(lambda: not bench.daemon._recorder._has_background_work(), "the end of the tidying")
         kept = bench.entries()
         assert len(kept) == 40
         assert [kind for kind, _ in kept[-2:]] == ["session.started", "session.ended"]
-        with contextlib.closing(Reader(bench.journal)) as reader:
+        with contextlib.closing(JournalReader(bench.journal)) as reader:
             floor, head, mark = reader.bounds()
             assert (head - floor + 1, mark) == (40, 0)
             assert reader.first_break() is None
@@ -787,7 +787,7 @@ def test_acknowledged_entries_are_trimmed_by_age_and_also_without_a_clock_by_num
         bench.time.synced = False
         bench.daemon._recorder.acknowledge(12)
         bench.written()
-        with contextlib.closing(Reader(bench.journal)) as reader:
+        with contextlib.closing(JournalReader(bench.journal)) as reader:
             floor, head, mark = reader.bounds()
         assert (mark, head - floor + 1) == (12, 10)
         bench.time.synced = True
@@ -796,7 +796,7 @@ def test_acknowledged_entries_are_trimmed_by_age_and_also_without_a_clock_by_num
         bench.written()
         bench.daemon._recorder.acknowledge(13)
         bench.written()
-        with contextlib.closing(Reader(bench.journal)) as reader:
+        with contextlib.closing(JournalReader(bench.journal)) as reader:
             assert reader.bounds()[0] == 14
 
 

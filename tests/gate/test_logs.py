@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from fabgate.gate.logs import MOST_WAITING, unblocked_logging
+from fabgate.gate.logs import QUEUE_LINES, unblocked_logging
 from tests.support.patience import HANGS_S
 
 
@@ -28,14 +28,14 @@ def test_a_handler_that_hangs_stops_nobody_and_the_rest_is_dropped() -> None:
     root.handlers[:] = [stuck]
     try:
         with unblocked_logging():
-            for number in range(MOST_WAITING * 3):
+            for number in range(QUEUE_LINES * 3):
                 logging.getLogger("fabgate").warning("line %d", number)
             stuck.let_go.set()
         assert root.handlers == [stuck]
     finally:
         root.handlers[:] = before
     assert stuck.lines[0] == "line 0"
-    assert len(stuck.lines) <= MOST_WAITING + 2
+    assert len(stuck.lines) <= QUEUE_LINES + 2
 
 
 def test_the_last_words_are_written() -> None:

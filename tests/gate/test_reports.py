@@ -14,13 +14,13 @@ from fabgate.drivers.panels import Notice
 from fabgate.drivers.panels.log import LogOptions
 from fabgate.errors import UsageError
 from fabgate.gate.config.gate_yaml import Driver, Inputs, Mqtt
-from fabgate.gate.panel.notices import Notices
+from fabgate.gate.panel.panel_thread import PanelThread
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused
-from fabgate.gate.uplink.connection import LinkChanged, MarkMoved, OwnCertificate, RosterNudged
+from fabgate.gate.uplink.events import LinkChanged, MarkMoved, OwnCertificate, RosterNudged
 from fabgate.gate.workers import WorkerFailed, WorkerRestarted
 from fabgate.rules import vocabulary as w
+from tests.gate.hardware.test_inputs_thread import Wires
 from tests.gate.shell import Bench, gate_config, running, wait, write_roster
-from tests.gate.test_inputs_thread import Wires
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_what_nobody_knows_is_an_error(bench: Bench) -> None:
-    with pytest.raises(TypeError, match="nobody knows what"):
+    with pytest.raises(TypeError, match="found the unknown event"):
         bench.daemon._reports.translate("?", bench.time.clock().now())
 
 
@@ -77,7 +77,7 @@ def test_a_refused_roster_is_a_problem_until_one_is_confirmed(bench: Bench) -> N
 def test_an_idle_time_where_nothing_feels_the_machine_is_a_problem_until_one_of_both_changes(tmp_path: Path) -> None:
     told = (
         "idle-off: machine.idle_off_s: found 600 without inputs.running_pin, wanted both; nobody can tell that the machine"
-        " stands still. Wire run-sense (hardware/wiring.md) and name its pin, or leave idle_off_s out"
+        " stands still. Wire run-sense (hardware/wiring.md) and name its pin, or leave out idle_off_s"
     )
     members = tmp_path / "roster.json"
     bench = Bench(tmp_path)
@@ -134,7 +134,7 @@ def test_the_cause_of_a_journal_falls_with_the_last_of_its_reasons(bench: Bench)
 
 def test_notices_are_shown_in_order_on_the_configured_panel(tmp_path: Path) -> None:
     shown = tmp_path / "panel"
-    notices = Notices(Driver(driver="log", options=LogOptions(file=str(shown))))
+    notices = PanelThread(Driver(driver="log", options=LogOptions(file=str(shown))))
     for word in ("one", "two"):
         notices.show(Notice("green", "short", (word,)))
     notices.stop()
@@ -144,7 +144,7 @@ def test_notices_are_shown_in_order_on_the_configured_panel(tmp_path: Path) -> N
 
 def test_a_refusal_passes_and_what_stood_before_is_shown_again_in_silence(tmp_path: Path) -> None:
     shown = tmp_path / "panel"
-    notices = Notices(Driver(driver="log", options=LogOptions(file=str(shown))))
+    notices = PanelThread(Driver(driver="log", options=LogOptions(file=str(shown))))
     thread = threading.Thread(target=notices.run)
     thread.start()
     notices.show(Notice("green", "short", ("Hello Ada",)))
@@ -158,7 +158,7 @@ def test_a_refusal_passes_and_what_stood_before_is_shown_again_in_silence(tmp_pa
 
 def test_without_a_panel_notices_go_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    notices = Notices(None)
+    notices = PanelThread(None)
     notices.show(Notice("red", "", ("Not allowed",)))
     notices.stop()
     notices.run()
@@ -167,7 +167,7 @@ def test_without_a_panel_notices_go_to_the_log(caplog: pytest.LogCaptureFixture)
 
 def test_a_panel_that_nobody_has_ends_its_thread_with_a_reason() -> None:
     with pytest.raises(UsageError, match="panel driver"):
-        Notices(Driver(driver="hologram")).run()
+        PanelThread(Driver(driver="hologram")).run()
 
 
 def test_a_panel_that_fails_is_started_again_and_the_machine_works_on(tmp_path: Path) -> None:

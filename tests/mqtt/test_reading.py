@@ -84,7 +84,7 @@ def test_what_was_read_before_is_forgotten():
 
 
 def test_an_entry_never_needs_paho(monkeypatch):
-    monkeypatch.setattr(module, "_as_paho_does", None)
+    monkeypatch.setattr(module, "_unpack_of_paho", None)
     found, length = read(module.unpack, packer("0f" * 16)(4711).pack() + b"the entry")
     assert dict(found["UserProperty"]) == {wire.PROP_JOURNAL: "0f" * 16, wire.PROP_SEQ: "4711"}
     assert length == len(packer("0f" * 16)(4711).pack())

@@ -18,7 +18,7 @@ import msgspec
 
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.iso14443a import activate, another_answers, halt, is_random
-from fabgate.drivers.readers.mfrc522_chip import ChipLink, UpsetError, without_its_log_handler
+from fabgate.drivers.readers.mfrc522_chip import ChipLink, UpsetError, without_package_log_handler
 from fabgate.errors import HardwareError
 
 
@@ -135,7 +135,7 @@ class Mfrc522Reader:
         _check_imports(emulated=options.chip == "emulated")
         release_pin = partial(rpi_gpio.pins.cleanup, options.reset_pin)
         try:
-            with without_its_log_handler():
+            with without_package_log_handler():
                 pcd = mfrc522.MFRC522(
                     bus=options.bus,
                     device=options.device,

@@ -168,7 +168,7 @@ class ChipLink:
 
 
 @contextmanager
-def without_its_log_handler() -> Iterator[None]:
+def without_package_log_handler() -> Iterator[None]:
     """Take away the log handlers that the package adds, one an instance, so that no line is printed twice."""
     logger = logging.getLogger("mfrc522Logger")
     before = list(logger.handlers)

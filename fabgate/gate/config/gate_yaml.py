@@ -1,6 +1,6 @@
-"""What does gate.yaml say, and what is wrong with it? All mistakes at once, each with what was found and wanted.
+"""Reads gate.yaml, and reports all its mistakes at once, each with what was found and what was wanted.
 
-A machine is never run on a guess: one mistake and nothing starts. The annotated example is config/gate.yaml.
+A machine is never run on a guess: with one mistake nothing starts. The annotated example is config/gate.yaml.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from fabgate.seal import Keys
 KINDS: Final = {"reader": "fabgate.readers", "output": "fabgate.outputs", "panel": "fabgate.panels"}
 #: GPIO 0 to 8 are pulled up at reset, 14 and 15 are the serial port: a contactor on them closes while the Pi boots.
 SAFE_OUTPUT_PINS: Final = frozenset(range(9, 28)) - {14, 15}
-#: What an SPI bus occupies: MISO, MOSI, SCLK, and the chip select of each device.
+#: The pins of an SPI bus: MISO, MOSI, SCLK, and the chip select of each device.
 SPI_PINS: Final = {0: ((9, 10, 11), (8, 7)), 1: ((19, 20, 21), (18, 17, 16))}
 DAY_S: Final = 86_400
-#: What is wrong with an idle time of so many seconds where nothing tells whether the machine runs.
+#: The mistake of an idle time without run-sense; {} is the time in seconds.
 NO_RUN_SENSE: Final = (
-    "found {} without inputs.running_pin, wanted both; nobody can tell that the machine stands still. Wire run-sense"
-    " (hardware/wiring.md) and name its pin, or leave idle_off_s out"
+    "found {} without inputs.running_pin, wanted both; the gate cannot tell that the machine is idle. Wire run-sense"
+    " (hardware/wiring.md) and name its pin, or leave out idle_off_s"
 )
-#: What BLAKE2b takes as a key.
+#: The longest key of BLAKE2b.
 MAX_BADGE_KEY_BYTES: Final = 64
 
-#: Power always has a deadline: a machine that may stay on for longer than a month has none.
+#: Power always has a deadline, at most a month.
 Deadline = Annotated[int, Meta(ge=1, le=31 * DAY_S)]
 Seconds = Annotated[int, Meta(ge=0, le=31 * DAY_S)]
 Pin = Annotated[int, Meta(ge=2, le=27, description="a GPIO from 2 to 27 (BCM numbers)")]
@@ -46,7 +46,7 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Machine(Section, frozen=True, kw_only=True):
-    """``machine``: its name, and fallbacks for the rules that a roster brings."""
+    """``machine``: its name, and the rules that apply while there is no roster."""
 
     name: str = ""
     mode: Literal["tap", "hold", "timed", "audit"] = "tap"
@@ -73,14 +73,14 @@ class Machine(Section, frozen=True, kw_only=True):
 
 
 class Driver(Section, frozen=True, kw_only=True):
-    """``reader``, ``output`` or ``panel``: a driver by its name, and the options of that driver."""
+    """``reader``, ``output`` or ``panel``: the name of a driver, and the options of that driver."""
 
     driver: str
     options: Any = None
 
 
 class Inputs(Section, frozen=True, kw_only=True):
-    """``inputs``: BCM pins, normally closed to ground: an open wire reads as pressed."""
+    """``inputs``: BCM pins, normally closed to ground; an open wire reads as pressed."""
 
     running_pin: Pin | None = None
     stop_pin: Pin | None = None
@@ -99,7 +99,7 @@ class RosterSource(Section, frozen=True, kw_only=True):
 
 
 class Tls(Section, frozen=True, kw_only=True):
-    """``mqtt.tls``: the authority that signed the broker's certificate, and the gate's own where the broker wants one."""
+    """``mqtt.tls``: the authority of the broker's certificate, and the gate's own certificate if the broker needs one."""
 
     ca: Path
     cert: Path | None = None
@@ -134,14 +134,14 @@ class JournalOptions(Section, frozen=True, kw_only=True):
 
 
 class UplinkOptions(Section, frozen=True, kw_only=True):
-    """``uplink``: when entries nobody acknowledged are published again."""
+    """``uplink``: when entries that are not acknowledged are published again."""
 
     resend_s: Annotated[float, Meta(ge=0.1, le=DAY_S)] = 10
     resend_max_s: Annotated[float, Meta(ge=0.1, le=DAY_S)] = 300
 
 
 class ClockOptions(Section, frozen=True, kw_only=True):
-    """``clock``: who says that the wall clock is right."""
+    """``clock``: what decides whether the wall clock is synchronised."""
 
     source: Literal["kernel", "timesyncd", "assume-synced", "emulated"] = "kernel"
 
@@ -177,73 +177,75 @@ class Config(Section, frozen=True, kw_only=True):
 
 def load(path: Path) -> Config:
     """Read and check gate.yaml. Raises UsageError with a line for every mistake."""
-    config, reading = look(path)
+    config, reading = load_with_mistakes(path)
     if config is None:
         raise UsageError("\n".join(reading.mistakes))
     return config
 
 
-def look(path: Path) -> tuple[Config | None, Reading]:
-    """Read and check gate.yaml; None where it has a mistake, and what was read. Raises UsageError for what has no keys."""
+def load_with_mistakes(path: Path) -> tuple[Config | None, Reading]:
+    """Read and check gate.yaml; return it, or None where it has a mistake, and all that was read.
+
+    Raises UsageError for a file without keys.
+    """
     reading = Reading(path, {Driver: _read_driver})
     config = reading.struct(reading.root(), Config, "")
     for check in (_check_names, _check_machine, _check_roster, check_url, check_mqtt, _check_rest):
         check(reading)
     for check in (_check_files, _check_hardware):
         check(reading)
-    found: Config | None = None if reading.mistakes else config
-    return found, reading
+    return (None if reading.mistakes else config), reading
 
 
 def driver_class(kind: str, name: str) -> Any:
-    """Return a driver's class by its kind (reader, output, panel) and name. Raises UsageError for one nobody has."""
+    """Return a driver's class by its kind (reader, output, panel) and name. Raises UsageError for an unknown one."""
     points = {point.name: point for point in entry_points(group=KINDS[kind])}
     if name not in points:
         raise UsageError(f"found the {kind} driver {name!r}, wanted {near(name, sorted(points))}")
     try:
-        found = points[name].load()
+        driver = points[name].load()
     except (Exception, SystemExit) as error:
-        # A stranger's driver, or the library below it, may raise anything: RPi.GPIO raises RuntimeError on a PC.
+        # The driver of another package, or a library below it, may raise anything: RPi.GPIO raises RuntimeError on a PC.
         raise UsageError(
-            f"found the {kind} driver {name!r}, which cannot be loaded ({type(error).__name__}: {error}); its package"
-            " is missing or broken: pip install 'fabgate[pi]' brings those of our own drivers"
+            f"the {kind} driver {name!r} cannot be loaded ({type(error).__name__}: {error}); a package is missing or"
+            " broken. For the drivers of fabgate: pip install 'fabgate[pi]'"
         ) from error
-    if not (isinstance(getattr(found, "Options", None), type) and issubclass(found.Options, Struct)):
+    if not (isinstance(getattr(driver, "Options", None), type) and issubclass(driver.Options, Struct)):
         raise UsageError(f"found the {kind} driver {name!r} without Options, wanted a msgspec Struct; tell its author")
-    return found
+    return driver
 
 
 def make_driver(kind: str, section: Driver) -> Any:
-    """Return a driver, constructed and not yet open. Raises UsageError, also for a driver that cannot be constructed."""
+    """Return a driver, not yet open. Raises UsageError, also where its constructor fails."""
     try:
         return driver_class(kind, section.driver)(section.options)
     except FabgateError:
         raise
     except (Exception, SystemExit) as error:
-        # A stranger's driver may raise anything, and what it raises names neither it nor the file.
+        # The driver of another package may raise anything, and its error names neither the driver nor the file.
         raise UsageError(
-            f"found the {kind} driver {section.driver!r}, which cannot be made ({type(error).__name__}: {error}); it must"
-            " do nothing before it is opened: report it to its author"
+            f"the {kind} driver {section.driver!r} failed in its constructor ({type(error).__name__}: {error}), which must"
+            " do nothing: report it to its author"
         ) from error
 
 
 def _read_driver(reading: Reading, nodes: dict[str, Any], where: str) -> Driver | None:
-    """Read ``driver`` and, with what is left, the options of that driver."""
-    named = nodes.pop("driver", None)
-    if not isinstance(named, yaml.ScalarNode):
-        reading.wrong(join(where, "driver"), f"found {shown(named)}, wanted the name of a {where} driver", node=named)
+    """Read ``driver``, and from the other keys the options of that driver."""
+    name = nodes.pop("driver", None)
+    if not isinstance(name, yaml.ScalarNode):
+        reading.wrong(join(where, "driver"), f"found {shown(name)}, wanted the name of a {where} driver", node=name)
         return None
     try:
-        options_type = driver_class(where, named.value).Options
+        options_type = driver_class(where, name.value).Options
     except UsageError as error:
-        reading.wrong(join(where, "driver"), str(error), node=named)
+        reading.wrong(join(where, "driver"), str(error), node=name)
         return None
-    reading.values[join(where, "driver")] = named.value
+    reading.values[join(where, "driver")] = name.value
     options = reading.fields(nodes, options_type, where)
-    return None if options is None else Driver(driver=named.value, options=options)
+    return None if options is None else Driver(driver=name.value, options=options)
 
 
-# --- what only makes sense together, or only on this computer ---------------------------------------------------------
+# --- checks of several values together, and of this computer ----------------------------------------------------------
 
 
 def _check_names(reading: Reading) -> None:
@@ -252,7 +254,7 @@ def _check_names(reading: Reading) -> None:
             try:
                 wire.check_name(reading.values[what], what=what)
             except UsageError as error:
-                reading.wrong(what, f"{error}; the name stands in every topic")
+                reading.wrong(what, f"{error}; the name is part of every topic")
 
 
 def _check_machine(reading: Reading) -> None:
@@ -275,8 +277,8 @@ def _check_machine(reading: Reading) -> None:
         if getattr(driver, "continuous", None) is False:
             reading.wrong(
                 "machine.mode",
-                f"found hold with the reader {values['reader.driver']!r}, wanted a reader that goes on seeing a card"
-                " that stays (continuous); it would end every session after the grace time. Or choose tap",
+                f"found hold with the reader {values['reader.driver']!r}, wanted a reader that sees a card as long as it"
+                " stays (continuous); this one would end every session after the grace time. Or choose tap",
             )
 
 
@@ -287,21 +289,23 @@ def _check_roster(reading: Reading) -> None:
     file, url = values["roster.file"], values["roster.url"]
     if (file is None) == (url is None):
         found = "neither file nor url" if file is None else "both file and url"
-        reading.wrong("roster", f"found {found}, wanted one; a gate obeys one list of members")
+        reading.wrong("roster", f"found {found}, wanted one of them; a gate has one list of members")
     _check_ca(reading, url)
     if url is None:
         return
     if values.get("roster.token_file", ...) is None:
         reading.wrong(
-            "roster.token_file", "found nothing, wanted a path; a collector serves a roster to gates that it knows"
+            "roster.token_file", "found nothing, wanted a path; the collector gives a roster only to gates with a token"
         )
     if values.get("gate_key_file", ...) is None:
         reading.wrong(
-            "gate_key_file", "found nothing, wanted a path; without it nobody can tell a true roster from a forged one"
+            "gate_key_file",
+            "found nothing, wanted a path; without it the gate cannot tell a real roster from a forged one",
         )
     if values.get("badge_key_file", ...) is None:
         reading.wrong(
-            "badge_key_file", "found nothing, wanted a path; a collector's roster names badges under the site's key"
+            "badge_key_file",
+            "found nothing, wanted a path; a collector's roster has badges digested under the site's key",
         )
 
 
@@ -311,7 +315,7 @@ def _check_ca(reading: Reading, url: str | None) -> None:
         return
     if url is None or not url.startswith("https://"):
         reading.wrong(
-            "roster.ca", "found it without an https:// url, wanted both or neither; nothing else is checked by it"
+            "roster.ca", "found it without an https:// url, wanted both or neither; it is used for nothing else"
         )
     if ca.is_file():
         import ssl  # noqa: PLC0415 - most gates start without it
@@ -322,7 +326,7 @@ def _check_ca(reading: Reading, url: str | None) -> None:
             reading.wrong(
                 "roster.ca",
                 f"found {ca} without a certificate that can be read ({error.strerror or error}), wanted PEM: the lines"
-                " from BEGIN CERTIFICATE to END CERTIFICATE of who signed the collector's certificate",
+                " from BEGIN CERTIFICATE to END CERTIFICATE of the authority that signed the collector's certificate",
             )
 
 
@@ -359,13 +363,13 @@ def _check_files(reading: Reading) -> None:
                 reading.wrong(key, f"found a key of {longest} bytes, wanted 16 to {MAX_BADGE_KEY_BYTES}")
     state_dir = values.get("state_dir")
     if state_dir is not None and state_dir.exists() and not state_dir.is_dir():
-        reading.wrong("state_dir", f"found a file {state_dir}, wanted a directory; the gate makes it where none is")
+        reading.wrong("state_dir", f"found a file {state_dir}, wanted a directory; the gate makes a missing one")
 
 
 def _check_file(reading: Reading, key: str) -> None:
     file = reading.values.get(key)
     if file is not None and not file.is_file():
-        reading.wrong(key, f"found no file {file}, wanted one; relative paths start where this file lies")
+        reading.wrong(key, f"found no file {file}, wanted one; relative paths start at the folder of this file")
 
 
 def _check_hardware(reading: Reading) -> None:
@@ -376,29 +380,29 @@ def _check_hardware(reading: Reading) -> None:
         )
         if emulated and values.get("demo") is False:
             reading.wrong(
-                kind, "found emulated hardware, wanted real; anybody could tap any badge. Only with 'demo: true'"
+                kind, "found emulated hardware, wanted real; anybody could tap any badge. It needs 'demo: true'"
             )
     if values.get("clock.source") == "emulated" and values.get("demo") is False:
         reading.wrong(
-            "clock.source", "found emulated, wanted a true clock; anybody could set it. Only with 'demo: true'"
+            "clock.source", "found emulated, wanted a real clock; anybody could set it. It needs 'demo: true'"
         )
     pin = values.get("output.pin")
     if pin is not None and pin not in SAFE_OUTPUT_PINS:
         reading.wrong(
             "output.pin",
-            f"found GPIO {pin}, wanted 9 to 27 but 14 and 15; the others are high while the Pi starts,"
+            f"found GPIO {pin}, wanted 9 to 27 except 14 and 15; the others are high while the Pi starts,"
             " and would power the machine",
         )
-    taken = _spi(reading)
+    used_by = _spi(reading)
     for key, used in values.items():
         if key.partition(".")[0] in (*KINDS, "inputs") and key.endswith("pin") and isinstance(used, int):
-            if used in taken:
-                reading.wrong(key, f"found GPIO {used}, wanted another one; it is {taken[used]} already")
-            taken.setdefault(used, key)
+            if used in used_by:
+                reading.wrong(key, f"found GPIO {used}, wanted another one; it is used by {used_by[used]} already")
+            used_by.setdefault(used, key)
 
 
 def _spi(reading: Reading) -> dict[int, str]:
-    """Return the pins that a reader on an SPI bus occupies."""
+    """Return the pins that a reader on an SPI bus uses."""
     bus, device = reading.values.get("reader.bus"), reading.values.get("reader.device")
     if bus not in SPI_PINS or device is None:
         return {}

@@ -1,4 +1,4 @@
-"""Which keys does this gate hold: the site's badge key, and its own for seals?"""
+"""The keys of a gate: the site's badge keys, and the gate's own keys for seals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OWN_KEY: Final = "own"
 
 
 def badge_keys(config: Config) -> dict[str, bytes]:
-    """Return all badge keys by their id, the one in use first: a gate may hold two while a site changes its key.
+    """Return all badge keys by id, the one in use first: a gate has two while a site changes its key.
 
     Raises UsageError as ``badge_key`` does.
     """
@@ -28,10 +28,10 @@ def badge_keys(config: Config) -> dict[str, bytes]:
 
 
 def badge_key(config: Config, *, make: bool = True) -> bytes:
-    """Return the badge key. A gate with a roster file of its own makes one at its first start (mode 0600).
+    """Return the badge key. A gate with a roster file makes one at its first start (mode 0600).
 
-    With `make` False a missing one is an error: whoever only asks must not make a file that the gate cannot read.
-    Raises UsageError when the key is missing or is none.
+    With `make` False a missing key is an error: another account must not make a file that the gate cannot read. Raises
+    UsageError when the key is missing or invalid.
     """
     if config.badge_key_file is not None:
         return next(iter(Keys.load(config.badge_key_file).by_id.values()))
@@ -41,13 +41,13 @@ def badge_key(config: Config, *, make: bool = True) -> bytes:
             _write(path, secrets.token_bytes(KEY_BYTES))
         key = path.read_bytes()
     except FileNotFoundError:
-        raise UsageError(f"{path}: no badge key yet; start the gate once, it makes one") from None
+        raise UsageError(f"{path}: there is no badge key yet; start the gate once, which makes one") from None
     except OSError as error:
         raise UsageError(f"{path}: the badge key cannot be read or made ({error.strerror})") from error
     if len(key) != KEY_BYTES:
-        # BLAKE2b takes an empty key for none at all: every badge would get another digest, in silence.
+        # BLAKE2b treats an empty key as no key: every badge would silently get another digest.
         raise UsageError(
-            f"{path}: found {len(key)} bytes, wanted {KEY_BYTES}; restore the file. A new key makes every digest invalid"
+            f"{path}: found {len(key)} bytes, wanted {KEY_BYTES}; restore the file. A new key would make all digests invalid"
         )
     return key
 
@@ -64,5 +64,5 @@ def _write(path: Path, key: bytes) -> None:
 
 
 def gate_keys(config: Config) -> Keys | None:
-    """Return the keys with which the collector seals for this gate, or None where it has none."""
+    """Return the keys with which the collector seals for this gate, or None for a gate without one."""
     return None if config.gate_key_file is None else Keys.load(config.gate_key_file)

@@ -1,7 +1,7 @@
-"""How does a YAML file become typed sections, with every mistake in it found at once and named by its line?
+"""Turns a YAML file into typed sections, and reports all its mistakes at once, by line.
 
-Nothing here knows what a gate is. msgspec reports one mistake at a time, so each leaf is converted alone; yaml.compose
-keeps the line of every key and shows keys that are there twice.
+Nothing here is specific to a gate. msgspec reports one mistake at a time, so each value is converted alone; yaml.compose
+keeps the line of every key and shows duplicate keys.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from msgspec import Struct
 from fabgate.errors import UsageError
 from fabgate.gate.config.yaml_tree import inspect
 
-#: The annotated example has 9 KiB: what is larger than this is some other file.
+#: The annotated example has 9 KiB: a larger file than this is not a gate.yaml.
 MAX_BYTES: Final = 256 * 1024
-#: So many values may be there with all aliases written out.
+#: The most values of a file with all aliases expanded.
 MOST_VALUES: Final = 128 * 1024
 _PLAIN_INT: Final = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
 _INT: Final = "tag:yaml.org,2002:int"
@@ -31,11 +31,11 @@ _PLAIN_WORDS: Final = {str: "text", int: "a whole number", float: "a number", bo
 
 
 class Reading:
-    """One pass over the file that collects mistakes instead of stopping at the first.
+    """One pass over the file, which collects mistakes instead of stopping at the first.
 
-    `values` holds every leaf that is right by its dotted key, defaults included, so that what only makes sense together
-    can be checked although something else is wrong. `special` reads the sections of types that this module does not
-    know: it is given the reading, the section's keys as in the file, and where they stand.
+    `values` has every valid value by its dotted key, defaults included, so that values can be checked together although
+    others are wrong. `special` has functions that read sections of certain types: they get the reading, the section's
+    keys as nodes, and the section's dotted key.
     """
 
     def __init__(self, path: Path, special: dict[type, Callable[[Reading, dict[str, Any], str], Any]]) -> None:
@@ -53,7 +53,7 @@ class Reading:
         except yaml.YAMLError as error:
             raise UsageError(f"{self._path}{yaml_problem(error)}") from error
         except RecursionError as error:
-            raise UsageError(f"{self._path}: found lists within lists without end, wanted keys and values") from error
+            raise UsageError(f"{self._path}: found too many lists within lists, wanted keys and values") from error
         if not isinstance(root, yaml.MappingNode):
             raise UsageError(f"{self._path}:1: found {shown(root)}, wanted keys and values such as 'site: lyon'")
         resolver: Any = yaml.SafeLoader("")
@@ -75,7 +75,7 @@ class Reading:
         return [text for _, text in sorted(self._mistakes, key=lambda mistake: mistake[0])]
 
     def wrong(self, key: str, text: str, *, node: Any = None) -> None:
-        """Note a mistake at `node`, or where `key` or the section that it is missing from stands."""
+        """Add a mistake at `node`, or at the line of `key` or of the section that it is missing from."""
         place = key
         while node is None and place:
             node = self._nodes.get(place)
@@ -84,7 +84,7 @@ class Reading:
         self._mistakes.append((line, f"{self._path}:{line}: {key[:100]}: {' '.join(text.split())}"))
 
     def has(self, key: str) -> bool:
-        """Say whether a dotted key stands in the file: a default stands in no line."""
+        """Return whether a dotted key is in the file: a default is in no line."""
         return key in self._nodes
 
     def struct(self, node: Any, kind: Any, where: str) -> Any:
@@ -97,7 +97,7 @@ class Reading:
         return self.fields(nodes, kind, where) if special is None else special(self, nodes, where)
 
     def fields(self, nodes: dict[str, Any], kind: Any, where: str) -> Any:
-        """Return `kind` made of the values of `nodes`, or None when something in it is wrong."""
+        """Return `kind` with the values of `nodes`, or None when something in it is wrong."""
         before = len(self._mistakes)
         hints = get_type_hints(kind, include_extras=True)
         known = {field.encode_name: field for field in msgspec.structs.fields(kind)}
@@ -109,7 +109,7 @@ class Reading:
             if name in nodes:
                 values[field.name] = self._value(nodes[name], hints[field.name], key)
             elif field.required:
-                self.wrong(key, f"found nothing, wanted {wanted(hints[field.name])}; nothing can run without it")
+                self.wrong(key, f"found nothing, wanted {wanted(hints[field.name])}; it is required")
             else:
                 self._remember(key, field.default)
         if len(self._mistakes) > before:
@@ -121,20 +121,20 @@ class Reading:
             return None
 
     def _keys(self, node: Any, where: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        nodes: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 self.wrong(where or "?", f"found {shown(key_node)} as a key, wanted a word", node=key_node)
                 continue
             name = str(key_node.value)
             key = join(where, name)
-            if name in found:
+            if name in nodes:
                 first = self._nodes[key].start_mark.line + 1
                 self.wrong(key, f"found again, wanted once; it is in line {first} already", node=key_node)
                 continue
             self._nodes[key] = key_node
-            found[name] = value_node
-        return found
+            nodes[name] = value_node
+        return nodes
 
     def _value(self, node: Any, kind: Any, where: str) -> Any:
         inner, optional = _without_none(kind)
@@ -142,7 +142,7 @@ class Reading:
         if empty and optional:
             self.values[where] = None
             return None
-        if empty and _may_be_empty(inner):  # a section of which every line is behind a '#'
+        if empty and _may_be_empty(inner):  # a section of which every line is a comment
             return [] if get_origin(inner) is list else self.fields({}, inner, where)
         if isinstance(inner, type) and issubclass(inner, Struct):
             return self.struct(node, inner, where)
@@ -155,26 +155,26 @@ class Reading:
 
     def _leaf(self, node: Any, kind: Any, where: str) -> Any:
         if isinstance(node, yaml.ScalarNode) and node.tag == _INT and not _PLAIN_INT.fullmatch(node.value):
-            hint = "write it without leading zeros and colons, which YAML reads to another base"
+            hint = "write it without leading zeros and colons, which YAML reads in another base"
             self.wrong(where, f"found {shown(node)}, wanted {wanted(kind)}; {hint}", node=node)
             return None
         loader = yaml.SafeLoader("")
         raw: Any = None
         try:
             raw = loader.construct_object(node, deep=True)
-            found = msgspec.convert(raw, kind, dec_hook=self._as_path)
+            value = msgspec.convert(raw, kind, dec_hook=self._as_path)
         except (msgspec.ValidationError, yaml.YAMLError, ValueError, OverflowError, RecursionError):
             self.wrong(where, f"found {shown(node)}, wanted {wanted(kind)}{_hint(node, raw, kind, where)}", node=node)
             return None
         finally:
             loader.dispose()
-        self.values[where] = found
-        return found
+        self.values[where] = value
+        return value
 
     def _as_path(self, kind: type, value: object) -> object:
-        # '~' is another folder for each account: whoever checks the file is rarely the account that runs the gate.
+        # '~' is another folder for each account, and the file is seldom checked by the account that runs the gate.
         if kind is Path and isinstance(value, str) and value and "\0" not in value and not value.startswith("~"):
-            return self._path.parent / value  # relative to the configuration, wherever it is read from
+            return self._path.parent / value  # relative to the configuration, not to the current folder
         raise ValueError(value)
 
     def _remember(self, key: str, default: Any) -> None:
@@ -205,7 +205,7 @@ def read_text(path: Path, *, most: int) -> str:
 
 
 def yaml_problem(error: yaml.YAMLError) -> str:
-    """Return ``:line: problem`` of what the YAML parser says, on one line."""
+    """Return the error of the YAML parser as ``:line: problem``, on one line."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
     line = "" if mark is None else f":{mark.line + 1}"
@@ -214,13 +214,15 @@ def yaml_problem(error: yaml.YAMLError) -> str:
 
 
 def near(word: str, known: Any) -> str:
-    """Return what was wanted instead of `word`: a near one as a question, else all of them."""
+    """Return what was wanted instead of `word`: a similar known word, or all of them."""
     close = difflib.get_close_matches(word, known, 1)
-    return f"one of its own; did you mean {close[0]}?" if close else f"one of {', '.join(known) or 'none at all'}"
+    if close:
+        return f"a known one; did you mean {close[0]}?"
+    return f"one of {', '.join(known)}" if known else "none"
 
 
 def wanted(kind: Any) -> str:
-    """Return in words which values a type takes."""
+    """Return in words which values a type allows."""
     kind, _ = _without_none(kind)
     if get_origin(kind) is Annotated:
         plain, meta = get_args(kind)[:2]
@@ -236,7 +238,7 @@ def wanted(kind: Any) -> str:
 
 
 def shown(node: Any) -> str:
-    """Return what was found, short enough for a message."""
+    """Return a node's value for a message, shortened."""
     if isinstance(node, yaml.ScalarNode):
         return repr(node.value[:60]) if node.value or node.style else "nothing"
     return {yaml.SequenceNode: "a list", yaml.MappingNode: "keys and values"}.get(type(node), "nothing")
@@ -274,9 +276,9 @@ def _hint(node: Any, raw: object, kind: Any, where: str) -> str:
         close = difflib.get_close_matches(node.value, [str(word) for word in get_args(plain)], 1)
         return f"; did you mean {close[0]}?" if close else ""
     if plain is Path and isinstance(raw, str) and raw.startswith("~"):
-        return "; '~' is another folder for each account, and the gate has its own: write it in full, from '/' on"
+        return "; '~' is another folder for each account, and the gate has its own: write the path in full"
     if plain in (str, Path) and isinstance(node, yaml.ScalarNode) and raw is not None and not isinstance(raw, str):
-        return f'; YAML takes it for something else: write "{node.value}" in quotes'
+        return f'; YAML does not read it as text: write "{node.value}" in quotes'
     if plain in (int, float) and isinstance(raw, str) and where.endswith("_s"):
-        return "; count in seconds and write no unit"
+        return "; write the number of seconds, without a unit"
     return ""

@@ -1,8 +1,7 @@
-"""Is a composed YAML file plain enough to read? Explicit tags, aliases that multiply, and values that hold themselves.
+"""Checks a composed YAML file before values are made of it: explicit tags, multiplying aliases, recursive values.
 
 A file of a few kilobytes can describe billions of values by aliases of aliases, and an explicit tag makes PyYAML convert
-a value that its type cannot hold, with whatever error that raises. So both are found in the tree of nodes, which is as
-small as the text, before a value is made of any of them.
+a value in a way that may raise any error. So both are found in the tree of nodes, which is as small as the text.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ _LISTS: Final = {yaml.SequenceNode: f"{_YAML}seq", yaml.MappingNode: f"{_YAML}ma
 def inspect(
     root: Any, where: str, *, most: int, implicit: Callable[[Any], str], wrong: Callable[[Any, str, str], None]
 ) -> None:
-    """Look at every node of a file; a mistake goes to `wrong` with its node and dotted key.
+    """Check every node of a file; a mistake goes to `wrong` with its node and dotted key.
 
-    `implicit` returns the tag that a scalar has where none is written. A node with another one gets that tag back, so that
-    it is read as if none were there. Raises UsageError, which begins with `where`, for a file of more than `most` values
-    with its aliases written out, and for one in which a value holds itself.
+    `implicit` returns the tag of a scalar without an explicit one. A node with another tag gets that one, so that it is
+    read as if it had no explicit tag. Raises UsageError, which begins with `where`, for a file of more than `most` values
+    with all aliases expanded, and for one in which a value contains itself.
     """
     sizes: dict[Any, int] = {}
     open_: set[Any] = set()
@@ -37,12 +36,12 @@ def inspect(
             sizes[node] = 1 + sum(sizes[child] for child, _ in _children(node, key))
             if sizes[node] > most:
                 raise UsageError(
-                    f"{where}: found more than {most} values with its aliases written out, wanted less; write the values"
+                    f"{where}: found more than {most} values with all aliases expanded, wanted fewer; write the values"
                     " themselves"
                 )
         elif node in open_:
             raise UsageError(
-                f"{where}:{line_of(node)}: found a value that holds itself (an alias to what it is part of), wanted one"
+                f"{where}:{line_of(node)}: found a value that contains itself (an alias to what it is part of), wanted one"
                 " that ends; write the value itself"
             )
         elif node not in sizes:
@@ -53,7 +52,7 @@ def inspect(
 
 
 def line_of(node: Any) -> int:
-    """Return the line of a node, the first one being 1."""
+    """Return the line of a node, counted from 1."""
     return int(node.start_mark.line) + 1
 
 

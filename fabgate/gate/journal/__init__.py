@@ -1,1 +1,1 @@
-"""The journal: what happened at this machine, on disk before it counts."""
+"""The journal: every event at this machine, on disk before it counts."""

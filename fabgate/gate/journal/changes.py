@@ -1,4 +1,4 @@
-"""What does one transaction of the journal do: which facts does it append, and what does it change beside them?"""
+"""The parts of one journal transaction: the facts that it appends, and what else it changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 class OpenSession(msgspec.Struct, frozen=True):
-    """The durable checkpoint of the session that has the power. `slack_ms` is what a power cut adds to its doubt."""
+    """The durable checkpoint of the running session. `slack_ms` is what a power cut adds to its uncertainty."""
 
     session: str
     member: str
@@ -34,7 +34,7 @@ class OpenSession(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What one transaction does beside appending. A session is opened, or the one named is closed."""
+    """What one transaction changes besides appending entries: the open session, latched causes, the lock."""
 
     opens: OpenSession | None = None
     closes: frozenset[str] = frozenset()
@@ -46,25 +46,25 @@ class Change(msgspec.Struct, frozen=True):
 NO_CHANGE: Final = Change()
 
 
-class Holding(msgspec.Struct, frozen=True):
-    """What the transactions so far add up to, beside the entries."""
+class JournalState(msgspec.Struct, frozen=True):
+    """The result of all changes so far: the open session, latched causes, the lock."""
 
     session: OpenSession | None = None
     latched: frozenset[str] = frozenset()
     lock: str | None = None
 
-    def after(self, change: Change) -> Holding:
-        """Return it after a change, as ``Journal._apply`` writes it."""
+    def after(self, change: Change) -> JournalState:
+        """Return the state after a change, as ``Journal._apply`` writes it."""
         ended = self.session is not None and self.session.session in change.closes
         session = change.opens or (None if ended else self.session)
         lock = self.lock if change.lock is None else change.lock
-        return Holding(session, (self.latched | change.latch) - change.unlatch, lock)
+        return JournalState(session, (self.latched | change.latch) - change.unlatch, lock)
 
-    def at(self, session: str, energised_ms: int, running_ms: int, boot_ms: int) -> Holding:
-        """Return it after a checkpoint of a session; the same when that one is not open."""
+    def after_checkpoint(self, session: str, energised_ms: int, running_ms: int, boot_ms: int) -> JournalState:
+        """Return the state after a checkpoint of a session; the same state where another session is open."""
         if self.session is None or self.session.session != session:
             return self
-        counted = msgspec.structs.replace(
+        checkpoint = msgspec.structs.replace(
             self.session, energised_ms=energised_ms, running_ms=running_ms, boot_ms=boot_ms
         )
-        return msgspec.structs.replace(self, session=counted)
+        return msgspec.structs.replace(self, session=checkpoint)

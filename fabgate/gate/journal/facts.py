@@ -1,7 +1,7 @@
-"""How do the rules' facts become journal entries?
+"""Turns the rules' facts into journal entries.
 
-``rules`` knows nothing of wires and files; this is the one place where its dataclasses become ``wire`` messages, and
-where it is said which facts open and close the durable checkpoint.
+``rules`` knows nothing of messages and files. Only here do its dataclasses become ``wire`` messages, and only here is
+decided which facts open and close the durable checkpoint.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from fabgate import wire
 from fabgate.gate.journal.writer import Change, Draft, OpenSession
 from fabgate.rules import vocabulary as w
 
-#: What a power cut adds to the doubt of a session, beside the time since its checkpoint: see wire.md.
+#: What a power cut adds to the uncertainty of a session, besides the time since its checkpoint: see wire.md.
 POWER_LOSS_SLACK_MS: Final = 60_000
-#: What is left of texts and lists in an entry that would be too large.
-MOST_LETTERS: Final = 200
-MOST_ITEMS: Final = 15
+#: To what texts and lists are cut in an entry that would be too large.
+CUT_LETTERS: Final = 200
+CUT_ITEMS: Final = 15
 
 
 class FactWriter:
-    """Turns facts into drafts. `boot` is the boot id; `roster` tells the version in force; `new_uid` names facts."""
+    """Turns facts into drafts. `boot` is the boot id; `roster` returns the version in force; `new_uid` makes an id."""
 
     def __init__(
         self, *, boot: str, new_uid: Callable[[], str], checkpoint_ms: int, roster: Callable[[], int] = lambda: 0
@@ -39,15 +39,15 @@ class FactWriter:
         return wire.Clock(boot=self._boot, boottime_ms=at.boot_ms, synced=at.synced)
 
     def draft(self, event_type: str, data: wire.Data, at: w.Now) -> Draft:
-        """Return a draft; its time is absent while the wall clock is not synchronised, its longest texts are cut.
+        """Return a draft. It has no time while the wall clock is not synchronised, and its longest texts are cut.
 
-        An entry that is too large could never be written, and all others wait behind it.
+        An entry that is too large could never be written, and all later ones would wait for it.
         """
         time = at.local.astimezone(UTC) if at.synced and at.local else None
-        return Draft(self._new_uid(), event_type, fitting(data), time)
+        return Draft(self._new_uid(), event_type, cut_to_fit(data), time)
 
     def drafts(self, facts: Sequence[w.Fact], at: w.Now, rules: w.MachineRules) -> tuple[list[Draft], Change]:
-        """Return the drafts of one record, in order, and what else its transaction does."""
+        """Return the drafts of one record, in order, and what else its transaction changes."""
         drafts = [self.draft(*self._message(fact, at), at) for fact in facts]
         started = [fact for fact in facts if isinstance(fact, w.Started)]
         closed = frozenset(fact.session for fact in facts if isinstance(fact, w.Ended))
@@ -55,7 +55,7 @@ class FactWriter:
         return drafts, Change(opens=opens, closes=closed, latch=_latched(facts), unlatch=_unlatched(facts))
 
     def _checkpoint_of(self, fact: w.Started, at: w.Now, rules: w.MachineRules) -> OpenSession:
-        # Where a job is waited for, power may have stayed on long after the last checkpoint said so.
+        # Where a session waits for its job, power may have stayed on long after the last checkpoint.
         finish_ms = rules.finish_max_ms + rules.run_on_ms if rules.finish_wait else rules.run_on_ms
         return OpenSession(
             session=fact.session,
@@ -131,9 +131,9 @@ class FactWriter:
 
 
 def since_checkpoint(session: OpenSession, started: wire.Entry, now: w.Now) -> int | None:
-    """Return how many milliseconds of wall time ago the checkpoint was; None where a clock does not know.
+    """Return how many milliseconds ago, by the wall clock, the checkpoint was; None where that is unknown.
 
-    `started` is the entry with which the session began: it ties the clock of that boot to wall time.
+    `started` is the first entry of the session: it ties the clock of that boot to wall time.
     """
     data = wire.decode_data(started)
     if not isinstance(data, wire.SessionStarted) or data.session != session.session or data.clock.boot != session.boot:
@@ -148,13 +148,12 @@ def since_checkpoint(session: OpenSession, started: wire.Entry, now: w.Now) -> i
 def close_unfinished(
     session: OpenSession, *, boot: str, boot_ms: int, clock: wire.Clock, checkpoint_ms: int, since_ms: int | None
 ) -> wire.SessionEnded:
-    """Return the honest end of a session that this start found open.
+    """Return the end of a session that this start found open, with its uncertainty.
 
-    The true time lies in [energised_ms, energised_ms + uncertainty_ms]. Within one boot the pin may have stayed high
-    until now; after another boot nobody knows when power failed, but it cannot have been long after the checkpoint.
-    How long a job may have gone on behind a disk that hung is hours in most rules; so where it is known that the
-    checkpoint was written `since_ms` ago, that is the most. Beside it a whole interval of checkpoints counts in any
-    case: wall time may be wrong by a little.
+    The true time is in [energised_ms, energised_ms + uncertainty_ms]. Within one boot the pin may have stayed high until
+    now. After another boot it is unknown when the power failed, but it was soon after the checkpoint, or after the rules'
+    longest wait for a job, which may be hours. Where it is known that the checkpoint was written `since_ms` ago, the
+    uncertainty is at most that, plus one interval of checkpoints: wall time may be slightly wrong.
     """
     same_boot = session.boot == boot
     slack_ms = session.slack_ms
@@ -169,7 +168,7 @@ def close_unfinished(
         energised_ms=session.energised_ms,
         running_ms=session.running_ms,
         roster=session.roster,
-        # A gate that nobody started for a year within one boot would say more than anybody believes.
+        # Limited for a gate that was not started for a year within one boot.
         uncertainty_ms=min(max(0, boot_ms - session.boot_ms), wire.MAX_DURATION_MS) if same_boot else slack_ms,
     )
 
@@ -177,8 +176,8 @@ def close_unfinished(
 D = TypeVar("D", bound=wire.Data)
 
 
-def fitting(data: D) -> D:
-    """Return `data` as it is, or, where it would fill an entry, with its texts and lists cut."""
+def cut_to_fit(data: D) -> D:
+    """Return `data`, with its texts and lists cut where it would fill an entry."""
     if len(wire.encode(data)) <= wire.MAX_ENTRY_BYTES // 2:
         return data
     return msgspec.convert(_cut(msgspec.to_builtins(data)), type(data))
@@ -186,9 +185,9 @@ def fitting(data: D) -> D:
 
 def _cut(value: Any) -> Any:
     if isinstance(value, str):
-        return value if len(value) <= MOST_LETTERS else f"{value[: MOST_LETTERS - 1]}…"
+        return value if len(value) <= CUT_LETTERS else f"{value[: CUT_LETTERS - 1]}…"
     if isinstance(value, list):
-        return [_cut(item) for item in value[:MOST_ITEMS]]
+        return [_cut(item) for item in value[:CUT_ITEMS]]
     if isinstance(value, dict):
         return {key: _cut(item) for key, item in value.items()}
     return value
@@ -202,9 +201,9 @@ def describe(fact: w.Fact) -> str:
         case w.Ended():
             return f"session {fact.session[-6:]} of {fact.member} ends ({fact.reason}) after {fact.energised_ms} ms"
         case w.Progress():
-            return f"session {fact.session[-6:]} of {fact.member} goes on: {fact.energised_ms} ms"
+            return f"session {fact.session[-6:]} of {fact.member} continues: {fact.energised_ms} ms"
         case w.Refused():
-            return f"refused {fact.member or 'somebody'} (badge …{fact.badge[-6:]}): {', '.join(fact.reasons)}"
+            return f"refused {fact.member or 'an unknown person'} (badge …{fact.badge[-6:]}): {', '.join(fact.reasons)}"
         case w.Blocked():
             return f"blocked: {fact.cause} {fact.detail}".strip()
         case w.Cleared():
@@ -219,10 +218,10 @@ def wall_floor(last_ms: int | None) -> datetime | None:
 
 
 def _latched(facts: Sequence[w.Fact]) -> frozenset[str]:
-    words = {fact.cause.value for fact in facts if isinstance(fact, w.Blocked) and fact.cause in w.LATCHING}
-    return frozenset(words | {fact.kind.value for fact in facts if isinstance(fact, w.Flagged)})
+    causes = {fact.cause.value for fact in facts if isinstance(fact, w.Blocked) and fact.cause in w.LATCHING}
+    return frozenset(causes | {fact.kind.value for fact in facts if isinstance(fact, w.Flagged)})
 
 
 def _unlatched(facts: Sequence[w.Fact]) -> frozenset[str]:
-    words = {fact.cause.value for fact in facts if isinstance(fact, w.Cleared)}
-    return frozenset(words | {w.FlagKind.DANGER.value} if w.Cause.FLAG in words else words)
+    causes = {fact.cause.value for fact in facts if isinstance(fact, w.Cleared)}
+    return frozenset(causes | {w.FlagKind.DANGER.value} if w.Cause.FLAG in causes else causes)

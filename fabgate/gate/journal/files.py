@@ -1,12 +1,13 @@
-"""Are the files under the journal's names still the ones that we write, and what is done when they are not?
+"""Notices that the journal's files were removed, moved or replaced, and moves files out of the way.
 
-A file that is open can be written after somebody removed, moved or replaced it; what is written then ends with the
-process. So the journal compares what its names stand for with what it last wrote: before each write, after each
-commit and before that commit is confirmed, and now and then while nothing is written (docs/decisions/0046).
+An open file can still be written after it was removed, moved or replaced; such writes are lost when the process ends. So
+the journal compares the files under its names with what it last wrote: before each write, after each commit and before
+that commit is confirmed, and regularly while nothing is written (docs/decisions/0046).
 
-Which changes are ours: a transaction writes the WAL and nothing else, because SQLite does not fold by itself here. The
-main file changes where the journal opens it and where it folds. Readers change neither file. Any other change of
-device, inode, size or time of modification is somebody else's.
+Which changes are the journal's own: a transaction writes only the WAL, because SQLite's automatic checkpoints are off.
+The main file changes when the journal opens it and when it *folds* the WAL into it (what SQLite calls a checkpoint; here
+that word means a session's). Readers change neither file. Any other change of device, inode, size or modification time
+was made by another program.
 """
 
 from __future__ import annotations
@@ -21,30 +22,30 @@ from typing import Final
 
 from fabgate.errors import JournalError
 from fabgate.gate.clock import fsync_directory
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 
 log = logging.getLogger(__name__)
 
-#: What SQLite keeps beside a database.
-BESIDE: Final = ("-wal", "-shm", "-journal")
-#: A file that was moved away may be put back: it is waited for over so many tries, ten seconds at the recorder's pace.
+#: The endings of the files that SQLite keeps next to a database.
+SIDE_FILES: Final = ("-wal", "-shm", "-journal")
+#: For how many tries a file that was moved away may be put back: ten seconds at the recorder's pace.
 PUT_BACK_TRIES: Final = 5
 
-#: Device, inode, size in bytes, time of modification in nanoseconds; None where there is no file.
+#: Device, inode, size in bytes and modification time in nanoseconds of a file; None where there is none.
 Stamp = tuple[int, int, int, int]
 
 
-def plain_begin(path: Path, image: bytes) -> None:
-    """Make a database of these bytes, whole and durable or not at all; there is none.
+def create_database(path: Path, image: bytes) -> None:
+    """Make a database file of these bytes, whole and durable or not at all. There must be none yet.
 
-    What another one left beside the name goes first: SQLite would play its WAL into this one. A WAL that holds anything is
+    Side files of an earlier database are removed first: SQLite would play its WAL into this one. A WAL with content is
     kept under another name: its main file may be found again.
     """
     with contextlib.suppress(FileNotFoundError):
         if path.with_name(f"{path.name}-wal").stat().st_size:
             kept = put_wal_aside(path, "unknown")
             log.error("%s: there was a -wal without its file; it is kept as %s", path, kept.name)
-    for end in BESIDE:
+    for end in SIDE_FILES:
         path.with_name(path.name + end).unlink(missing_ok=True)
     fsync_directory(path.parent)
     fresh = path.with_name(f"{path.name}.new")
@@ -56,10 +57,10 @@ def plain_begin(path: Path, image: bytes) -> None:
     fsync_directory(path.parent)
 
 
-def plain_write_back(path: Path) -> None:
-    """Write a file's bytes again and sync them; nothing when there is no file.
+def rewrite_and_sync(path: Path) -> None:
+    """Write a file's bytes again and sync them; do nothing where there is no file.
 
-    A sync alone is not enough: after one that failed, Linux counts the pages as written and the next one succeeds.
+    A sync alone is not enough: after a failed sync Linux counts the pages as written, and the next sync succeeds.
     """
     with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
         content = file.read()
@@ -70,39 +71,39 @@ def plain_write_back(path: Path) -> None:
 
 
 def same_file(one: Stamp | None, other: Stamp | None) -> bool:
-    """Whether two stamps are of one file, however it was written between them."""
+    """Whether two stamps are of the same file, even if it was written in between."""
     return one is not None and other is not None and one[:2] == other[:2]
 
 
 class JournalFiles:
-    """The main file of one journal and its WAL: as they are, and as they were when the journal last wrote them."""
+    """The main file of one journal and its WAL, and their stamps after the journal's own last write."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._main_name = str(path)
         self._wal_name = f"{path}-wal"
-        #: What we last wrote.
+        #: The stamps after the journal's own last write.
         self.main: Stamp | None = None
         self.wal: Stamp | None = None
-        #: What was found instead at the last try, and how often in a row.
-        self._found: tuple[Stamp | None, Stamp | None] | None = None
+        #: The stamps of other files at the last try, and for how many tries they have been the same.
+        self._foreign: tuple[Stamp | None, Stamp | None] | None = None
         self._tries = 0
 
-    def look(self) -> tuple[Stamp | None, Stamp | None]:
-        """Return what stands under the two names now."""
+    def stamps(self) -> tuple[Stamp | None, Stamp | None]:
+        """Return the stamps of the main file and the WAL now."""
         return _stamp(self._main_name), _stamp(self._wal_name)
 
-    def learn(self) -> None:
-        """Take what stands there for ours: the journal was opened or folded."""
-        self.main, self.wal = self.look()
-        self._found, self._tries = None, 0
+    def remember(self) -> None:
+        """Accept both files as they are now: the journal has opened or folded them."""
+        self.main, self.wal = self.stamps()
+        self._foreign, self._tries = None, 0
 
-    def are_ours(self) -> bool:
-        """Whether nobody else changed anything since we last wrote."""
+    def are_unchanged(self) -> bool:
+        """Whether no other program has changed the files since the journal's last write."""
         return _stamp(self._main_name) == self.main and _stamp(self._wal_name) == self.wal
 
-    def took_transaction(self) -> bool:
-        """Learn what our transaction changed; say whether it went into the named files, and nobody wrote meanwhile."""
+    def accept_transaction(self) -> bool:
+        """Accept what a transaction changed; return whether it went into the named files and no other program wrote."""
         before, wal = self.wal, _stamp(self._wal_name)
         if wal is None or _stamp(self._main_name) != self.main:
             return False
@@ -111,33 +112,33 @@ class JournalFiles:
         self.wal = wal
         return True
 
-    def took_fold(self) -> bool:
-        """Learn what our fold changed; say whether it went into the named files."""
-        main, wal = self.look()
+    def accept_fold(self) -> bool:
+        """Accept what folding changed; return whether it went into the named files."""
+        main, wal = self.stamps()
         if not (same_file(main, self.main) and same_file(wal, self.wal)):
             return False
         self.main, self.wal = main, wal
         return True
 
-    def stay_away(self) -> bool:
-        """Whether our file was given time to be put back, and what stands in its place is not being copied any more."""
-        found = self.look()
-        self._tries = self._tries + 1 if found == self._found else 1
-        self._found = found
+    def has_waited(self) -> bool:
+        """Whether there was time to put the journal's file back, and the file in its place is not being copied any more."""
+        foreign = self.stamps()
+        self._tries = self._tries + 1 if foreign == self._foreign else 1
+        self._foreign = foreign
         return self._tries > PUT_BACK_TRIES
 
-    # --- the way back: the connection is still open in each of these, and is closed by the caller ----------------------
+    # --- recovery: the connection is still open in each of these, and is closed by the caller --------------------------
 
     def drop_wal(self) -> None:
-        """Remove the WAL that stands there. To be called once the main file holds all, or is not ours."""
+        """Remove the WAL. To be called once the main file has all its content, or is another journal's."""
         Path(self._wal_name).unlink(missing_ok=True)
 
     def drop_index(self) -> None:
-        """Remove SQLite's index of the WAL, which it makes again: it is of another WAL than the next one to be read."""
+        """Remove SQLite's index of the WAL, which SQLite makes again: it belongs to another WAL than the next one."""
         self._path.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
 
     def put_aside(self, journal: str, sync_directory: Callable[[Path], None]) -> Path:
-        """Give both files other names, under which a person finds them; return the main one's."""
+        """Rename both files so that a person can find them; return the new name of the main file."""
         aside = _free_name(self._path, journal[-8:])
         self._path.rename(aside)
         with contextlib.suppress(FileNotFoundError):
@@ -147,50 +148,50 @@ class JournalFiles:
         return aside
 
     def put_wal_aside(self, journal: str) -> Path:
-        """Give the WAL alone another name; return it."""
+        """Rename the WAL alone; return its new name."""
         return put_wal_aside(self._path, journal[-8:])
 
 
 def refuse_link(path: Path) -> None:
-    """Raise JournalError where a journal's name is a link: its WAL would be where nobody looks for it."""
+    """Raise JournalError where a journal's name is a symbolic link: its WAL would be in another folder."""
     if path.is_symlink():
         raise JournalError(
-            f"{path}: found a link to {path.readlink()}, wanted the journal itself: its -wal has to be beside it. Move"
-            " both files back here, or let state_dir name the folder where they are"
+            f"{path}: found a link to {path.readlink()}, wanted the journal itself: its -wal has to be in the same folder."
+            " Move both files back here, or let state_dir name the folder where they are"
         )
 
 
-def part_strange_wal(path: Path) -> Path | None:
-    """Rename a WAL that is not of this main file, such as of the journal that an older copy replaced; return its name.
+def set_aside_foreign_wal(path: Path) -> Path | None:
+    """Rename a WAL that belongs to another main file, such as one that an older copy replaced; return its new name.
 
-    SQLite does not notice: it would play one journal's pages into another. A WAL goes on where its main file ends, so
-    that the entries in both together are a chain. Only where they are none, and the main file alone is whole, is it
-    another one's. To be called while nobody has the file open. Raises OSError.
+    SQLite does not notice: it would play one journal's pages into another. A WAL continues where its main file ends, so
+    the entries of both together are a chain. The WAL is foreign only where they are not a chain and the main file alone
+    is. To be called while no program has the file open. Raises OSError.
     """
     wal = path.with_name(f"{path.name}-wal")
     try:
-        if not wal.stat().st_size or _goes_on(path):
+        if not wal.stat().st_size or _belong_together(path):
             return None
     except (FileNotFoundError, JournalError, sqlite3.Error):
-        return None  # none, or a file that cannot be read: whoever opens it says so
+        return None  # there is no WAL, or a file cannot be read: opening it reports that
     kept = put_wal_aside(path, "unknown")
     path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
     return kept
 
 
-def _goes_on(path: Path) -> bool:
-    """Whether a main file and its WAL are one journal, as far as they can tell."""
+def _belong_together(path: Path) -> bool:
+    """Whether a main file and its WAL are one journal, as far as their content shows."""
     alone_db = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
-    with contextlib.closing(alone_db), contextlib.closing(Reader(path)) as both:
+    with contextlib.closing(alone_db), contextlib.closing(JournalReader(path)) as both:
         try:
-            alone = Reader(path, alone_db)
+            alone = JournalReader(path, alone_db)
             _, head, _ = alone.bounds()
-            known = alone.hash_at(head) or b""
+            head_hash = alone.hash_at(head) or b""
         except JournalError:
-            return True  # a kill within a fold leaves a main file that only its WAL completes
+            return True  # a kill while folding leaves a main file that only its WAL completes
         with contextlib.suppress(JournalError):
-            is_next = both.id == alone.id and head >= both.bounds()[0] - 1 and both.hash_at(head) == known
-            if is_next and both.first_break(after=(head, known)) is None:
+            is_next = both.id == alone.id and head >= both.bounds()[0] - 1 and both.hash_at(head) == head_hash
+            if is_next and both.first_break(after=(head, head_hash)) is None:
                 return True
             if both.is_sound() and both.first_break() is None:
                 return True
@@ -198,14 +199,14 @@ def _goes_on(path: Path) -> bool:
 
 
 def put_wal_aside(path: Path, what: str) -> Path:
-    """Rename the WAL of a main file `path` that is not there, so that it can be put back with it; return its new name."""
+    """Rename the WAL of the main file `path`, which is not there, so that both can be put back; return its new name."""
     kept = Path(f"{_free_name(path, what)}-wal")
     Path(f"{path}-wal").rename(kept)
     return kept
 
 
 def _free_name(path: Path, what: str) -> Path:
-    """Return a name for a journal that is put aside, which neither a file nor a WAL has."""
+    """Return a name for a journal that is put aside; no file and no WAL has it yet."""
     number = 1
     while any(path.with_name(f"journal-aside-{what}-{number}.db{end}").exists() for end in ("", "-wal")):
         number += 1
@@ -214,8 +215,8 @@ def _free_name(path: Path, what: str) -> Path:
 
 def _stamp(name: str) -> Stamp | None:
     try:
-        # A link is another file: SQLite keeps the WAL beside what it points to.
-        found = os.lstat(name)  # with every entry, while somebody waits for power
+        # Not stat(): a symbolic link is another file, and SQLite would keep the WAL next to its target.
+        status = os.lstat(name)  # not Path.lstat(): called for every entry, while a member waits for power
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

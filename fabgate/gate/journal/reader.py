@@ -1,7 +1,7 @@
-"""What does a journal say, to whoever only reads it?
+"""Reads a journal without writing to it.
 
-The network, the commands and the checks open the file read-only, beside the one thread that writes it. What a worn card
-gives back damaged is told as that, with the file, and never as a crash.
+The uplink, the verbs and the checks open the file read-only, while one thread writes it. What a worn card returns
+damaged is reported as damage, with the name of the file, and never as a crash.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from fabgate import wire
 from fabgate.errors import JournalError, SealError, UsageError
 from fabgate.seal import ZERO_HASH, entry_hash, first_break, from_text
 
-#: Entries are written and read once, in order. SQLite's 2 MiB for each connection would fill and never be looked at.
+#: Entries are written and read once, in order: SQLite's default cache of 2 MiB for each connection would never be used.
 SMALL_CACHE: Final = "PRAGMA cache_size=-256"
-#: What reading a damaged file raises beside SQLite's errors: whatever meets what SQLite still gives.
+#: What reading a damaged file raises besides SQLite's errors, when wrong values meet the code that uses them.
 DAMAGE: Final = (LookupError, TypeError, ValueError, OverflowError, msgspec.MsgspecError)
 
 
 @contextlib.contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Raise what reading a damaged file raises as a JournalError: a worn card gives back other bytes, in any place."""
+def reading(path: Path) -> Iterator[None]:
+    """Turn the errors of reading a damaged file into a JournalError: a worn card returns wrong bytes anywhere."""
     try:
         yield
     except sqlite3.Error as error:
@@ -36,35 +36,37 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def damaged(path: Path, error: Exception) -> JournalError:
-    """Return the error of a file in which something was found that no journal has."""
-    return JournalError(f"{path}: the file is no journal or is damaged ({error!r}). Put it aside to start a new one")
+    """Return the error for a file whose content is not that of a journal."""
+    return JournalError(
+        f"{path}: the file is not a journal, or is damaged ({error!r}). Move it away to start a new one"
+    )
 
 
-def blob(found: object) -> bytes:
-    """Return the bytes of a column. Raises TypeError for any other kind: of a number bytes() would make so many."""
-    if not isinstance(found, bytes):
-        raise TypeError(f"found {type(found).__name__}, wanted bytes")
-    return found
+def as_bytes(value: object) -> bytes:
+    """Return the bytes of a column. Raises TypeError for any other type: bytes(7) would make seven zeroes."""
+    if not isinstance(value, bytes):
+        raise TypeError(f"found {type(value).__name__}, wanted bytes")
+    return value
 
 
 class StoredEntry(msgspec.Struct, frozen=True):
-    """One entry as it is published. `body` are the stored bytes."""
+    """One entry as it is published. `body` is the stored bytes."""
 
     seq: int
     type: str
     body: bytes
 
 
-class Reader:
-    """A read-only view of a journal, for another thread or process. Where the file is damaged, JournalError says so."""
+class JournalReader:
+    """A read-only view of a journal, for another thread or process. Raises JournalError where the file is damaged."""
 
     def __init__(self, path: Path, db: sqlite3.Connection | None = None) -> None:
-        """Open `path`, or read by a connection that is open already and stays the caller's."""
+        """Open `path`, or read through an open connection `db`, which the caller closes."""
         self.path = path
         self._is_own = db is None
         self._db = self._open(path) if db is None else db
         try:
-            with readable(path):
+            with reading(path):
                 if db is None:
                     self._rows(SMALL_CACHE)
                 meta = dict(self._rows("SELECT key, value FROM meta"))
@@ -77,7 +79,7 @@ class Reader:
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
         if not path.is_file():
-            # Asked here: a connection that sqlite3 cannot open is never closed, and newer Pythons complain of it.
+            # Checked first: a connection that sqlite3 cannot open is never closed, and newer Pythons warn about it.
             raise JournalError(f"{path}: the journal cannot be read (there is no such file)")
         try:
             address = f"{path.absolute().as_uri()}?mode=ro"
@@ -86,44 +88,44 @@ class Reader:
             raise JournalError(f"{path}: the journal cannot be read ({error})") from error
 
     def after(self, seq: int, *, most: int) -> list[StoredEntry]:
-        """Return the entries after `seq`, in order, at most `most`."""
+        """Return at most `most` entries after `seq`, in order."""
         page = "SELECT seq, type, CAST(body AS BLOB) FROM entry WHERE seq > ? ORDER BY seq LIMIT ?"
-        with readable(self.path):
+        with reading(self.path):
             rows = self._rows(page, seq, most)
-            return [StoredEntry(int(n), str(kind), blob(body)) for n, kind, body in rows]
+            return [StoredEntry(int(n), str(kind), as_bytes(body)) for n, kind, body in rows]
 
     def hash_at(self, seq: int) -> bytes | None:
-        """Return the hash of an entry, of the anchor, or of nothing (zero); None when it is not known here."""
+        """Return the hash of an entry or of the anchor, or zero for 0; None where the journal does not have it."""
         if seq == 0:
             return ZERO_HASH
-        with readable(self.path):
+        with reading(self.path):
             rows = self._rows("SELECT hash FROM entry WHERE seq = ?", seq)
             if rows:
-                return blob(rows[0][0])
+                return as_bytes(rows[0][0])
             anchor_seq, anchor = self._anchor()
             return anchor if anchor_seq == seq else None
 
     def bounds(self) -> tuple[int, int, int]:
         """Return floor, head and mark."""
-        with readable(self.path):
+        with reading(self.path):
             floor = self._anchor()[0] + 1
             head = self._rows("SELECT max(seq) FROM entry")[0][0]
             mark = self._rows("SELECT value FROM meta WHERE key = 'mark'")[0][0]
             return floor, floor - 1 if head is None else int(head), int(mark)
 
     def is_sound(self) -> bool:
-        """Whether SQLite finds no mistake in the file's own structure. Reads all of it."""
-        with readable(self.path):
+        """Whether SQLite finds no mistake in the structure of the file. Reads the whole file."""
+        with reading(self.path):
             return self._rows("PRAGMA quick_check(1)") == [("ok",)]
 
     def first_break(self, *, after: tuple[int, bytes] | None = None) -> int | None:
         """Check the chain from the anchor; return the number of the first entry that does not follow, or None.
 
-        `after`: check it from the entry of this number and hash on. The last entries can be cut off unseen where no
-        collector has acknowledged them: nothing follows them.
+        `after` is the number and hash of the entry to begin after. Entries cut off at the end are found only where a
+        collector has acknowledged them: nothing else follows them.
         """
-        with readable(self.path):
-            self._rows("BEGIN")  # one view: the writer may trim meanwhile
+        with reading(self.path):
+            self._rows("BEGIN")  # one snapshot: the writer may trim meanwhile
             try:
                 seq, prev = self._anchor() if after is None else after
                 broken = first_break(self._links(seq), after=seq, prev=prev)
@@ -144,7 +146,7 @@ class Reader:
 
     def _anchor(self) -> tuple[int, bytes]:
         meta = dict(self._rows("SELECT key, value FROM meta WHERE key LIKE 'anchor%'"))
-        return int(meta["anchor_seq"]), blob(meta["anchor_hash"])
+        return int(meta["anchor_seq"]), as_bytes(meta["anchor_hash"])
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         return self._db.execute(sql, values).fetchall()
@@ -156,7 +158,7 @@ class Reader:
 
 
 def _carried(seq: int, uid: str, kind: str, stored_hash: bytes, body: bytes) -> bytes:
-    """Return the ``prev`` that an entry carries, or nothing when its row does not agree with its bytes."""
+    """Return the ``prev`` of an entry, or b"" where the columns of its row do not agree with its bytes."""
     try:
         entry = wire.decode_entry(body)
         prev = from_text(entry.prev)

@@ -1,8 +1,8 @@
-"""Who writes the journal? One thread, in order, that never gives up on a fact and says when the disk is sick.
+"""The journal's thread: writes everything in order, repeats a failed write until it succeeds, and reports a failing disk.
 
-The loop that owns the power never waits for the disk: it queues, and confirmation comes back as an event. A write that
-fails is tried again with the same uids until it is certain; meanwhile the cause ``journal`` forbids new sessions. The
-end of a session may use the reserve; the cause is only cleared once there is a reserve again.
+The loop that owns the power never waits for the disk: it queues, and the confirmation comes back as an event. A failed
+write is repeated with the same uids until it is certain; meanwhile the cause ``journal`` forbids new sessions. The end
+of a session may use the reserve; the cause is cleared only once there is a reserve again.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ log = logging.getLogger(__name__)
 RETRY_FIRST_S: Final = 0.5
 RETRY_MOST_S: Final = 5.0
 PROBE_S: Final = 2.0
-#: The longest rest between two pieces of work that nobody waits for.
-REST_MOST_S: Final = 1.0
+#: The longest pause between two steps of background work.
+PAUSE_MOST_S: Final = 1.0
 
 
-class JournalSick(msgspec.Struct, frozen=True):
-    """A write failed; nothing is confirmed until ``JournalWell``."""
+class JournalFailed(msgspec.Struct, frozen=True):
+    """A write failed; nothing is confirmed before ``JournalRecovered``."""
 
     detail: str
 
 
-class JournalWell(msgspec.Struct, frozen=True):
+class JournalRecovered(msgspec.Struct, frozen=True):
     """Writes succeed again, and the reserve is there."""
 
 
-class CheckpointKept(msgspec.Struct, frozen=True):
-    """The checkpoint that was asked for at `boot_ms` is on disk."""
+class CheckpointStored(msgspec.Struct, frozen=True):
+    """The checkpoint that was requested at `boot_ms` is on disk."""
 
     boot_ms: int
 
 
-class Stored(msgspec.Struct, frozen=True):
-    """Entries up to `head` are on disk; `unacknowledged` of them no collector has confirmed.
+class EntriesStored(msgspec.Struct, frozen=True):
+    """Entries up to `head` are on disk; `unacknowledged` of them are not confirmed by a collector.
 
-    With them the record `token` got there, when that was asked for with one. It is one event with the rest, and the
-    last that its write leads to: whoever waits for power waits for this thread to let go of the interpreter.
+    `token` names the record that was written with them, where there was one. It is part of this event, the last one
+    after a write, because a member who waits for power waits until this thread releases the interpreter.
     """
 
     head: int
@@ -58,15 +58,15 @@ class Stored(msgspec.Struct, frozen=True):
     floor: int = 1
 
 
-class Renewed(msgspec.Struct, frozen=True):
-    """The journal continues under a new id, with copies of what it kept."""
+class JournalRenewed(msgspec.Struct, frozen=True):
+    """The journal continues under a new id, with copies of the entries that it kept."""
 
     journal: str
     head: int
 
 
-class Reopened(msgspec.Struct, frozen=True):
-    """What is written from now on is another file, or other bytes, because somebody touched the journal's files."""
+class JournalReopened(msgspec.Struct, frozen=True):
+    """The journal continues in another file, or with other content, because its files were changed from outside."""
 
     journal: str
     head: int
@@ -74,7 +74,7 @@ class Reopened(msgspec.Struct, frozen=True):
 
 
 class _Fork(msgspec.Struct, frozen=True):
-    """Continue as journal `new`; `first` makes the entry that names the old one."""
+    """Continue as the journal `new`; `first` makes the entry that names the old one."""
 
     new: str
     first: Callable[[Journal], Draft]
@@ -93,14 +93,27 @@ class _Checkpoint(msgspec.Struct, frozen=True):
     boot_ms: int
 
 
-_END: Final = object()
-_LOOK: Final = object()
+class _WriteCheckpoint(msgspec.Struct, frozen=True):
+    """Write the newest checkpoint."""
+
+
+class _WriteMark(msgspec.Struct, frozen=True):
+    """Write the newest mark."""
+
+
+class _CheckFiles(msgspec.Struct, frozen=True):
+    """Check whether the files were changed from outside."""
+
+
+class _Stop(msgspec.Struct, frozen=True):
+    """End the thread."""
 
 
 class Recorder:
-    """The journal's thread. `post` takes the events it makes; `wait` waits so many seconds or until told to stop.
+    """The journal's thread. `post` takes the events above; `wait` waits some seconds, or until asked to stop.
 
-    `keep_newest`: how many entries are kept of a journal that no collector confirms; None where one does.
+    `trim` trims the journal after a new mark. `keep_newest` is how many entries are kept where no collector confirms
+    them, and None where one does.
     """
 
     def __init__(
@@ -108,89 +121,89 @@ class Recorder:
         journal: Journal,
         post: Callable[[object], None],
         *,
-        keep: Callable[[Journal], None] = lambda _: None,
+        trim: Callable[[Journal], None] = lambda _: None,
         keep_newest: int | None = None,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         self._journal = journal
         self._post = post
-        self._keep = keep
+        self._trim = trim
         self._queue: SimpleQueue[object] = SimpleQueue()
         self._stop = threading.Event()
         self._wait = wait or self._stop.wait
-        self._sick = False
+        self._has_failed = False
         #: The boot time of the newest checkpoint on disk.
-        self.checkpoint_kept_ms = 0
-        #: What is being written. It is taken up again should this thread fail in a way nobody foresaw.
+        self.checkpoint_stored_ms = 0
+        #: The job that is being done. It is done again if this thread fails unexpectedly and is restarted.
         self._current: object = None
-        # The newest wins: a disk that was stalled for a minute must not replay two old checkpoints.
+        # Only the newest is written: a disk that was stalled for a minute must not get two old checkpoints.
         self._latest_checkpoint: _Checkpoint | None = None
         self._latest_mark: tuple[int, int | None] | None = None
-        #: How often the journal became another one, or another file. A mark of the one before confirms nothing here.
+        #: How often the journal became another one, or another file. A mark of an earlier one confirms nothing.
         self._generation = 0
-        journal.taken_over = self._taken_over
-        #: The journal is on its way to become another one; the entry that names the old one is made once.
+        journal.when_reopened(self._reopened)
+        #: The renewal that is in progress; the entry that names the old journal is made once.
         self._renewal: _Fork | None = None
         self._first: Draft | None = None
         self._fold_next = False
         self._keep_newest = keep_newest
-        self._rest_until_s = 0.0
+        self._pause_until_s = 0.0
 
     # --- called by others ---------------------------------------------------------------------------------------------
 
     def append(self, drafts: Sequence[Draft], change: Change = NO_CHANGE, *, token: int | None = None) -> None:
-        """Queue one transaction; ``Stored`` with this token follows when it is on disk."""
+        """Queue one transaction; ``EntriesStored`` with this token follows when it is on disk."""
         self._queue.put(_Append(token, drafts, change))
 
     def checkpoint(self, session: str, *, energised_ms: int, running_ms: int, boot_ms: int) -> None:
-        """Queue a checkpoint; ``CheckpointKept`` follows."""
+        """Queue a checkpoint; ``CheckpointStored`` follows."""
         self._latest_checkpoint = _Checkpoint(session, energised_ms, running_ms, boot_ms)
-        self._queue.put(_Checkpoint)
+        self._queue.put(_WriteCheckpoint())
 
     def acknowledge(self, seq: int, generation: int | None = None) -> None:
-        """Queue a new mark; nothing where the journal is not the one any more that had that `generation`.
+        """Queue a new mark. It is ignored where the journal has another `generation` by then.
 
-        The generation is how many ``Renewed`` and ``Reopened`` there were before.
+        The generation is the number of ``JournalRenewed`` and ``JournalReopened`` so far.
         """
         self._latest_mark = (seq, generation)
-        self._queue.put(int)
+        self._queue.put(_WriteMark())
 
-    def look(self) -> None:
-        """Have the journal's files looked at, unless something else is to be done with them anyway."""
+    def check_files(self) -> None:
+        """Queue a check of the journal's files, unless a queued job will check them anyway."""
         if self._queue.empty():
-            self._queue.put(_LOOK)
+            self._queue.put(_CheckFiles())
 
     def fork(self, new: str, first: Callable[[Journal], Draft]) -> None:
-        """Queue that the journal continues under the id `new`; ``Renewed`` follows."""
+        """Queue the continuation of the journal under the id `new`; ``JournalRenewed`` follows."""
         self._queue.put(_Fork(new, first))
 
     def stop(self) -> None:
         """Ask the thread to end once what is queued is written, or at the next failure."""
         self._stop.set()
-        self._queue.put(_END)
+        self._queue.put(_Stop())
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Write until told to stop."""
+        """Write until asked to stop."""
         try:
             self._run()
         except Exception:
-            self._sick = True  # whoever starts this again says so: then it has to be cleared by a write that succeeds
+            self._has_failed = True  # the failure of this thread is reported as a failure of the journal
             raise
         finally:
-            self._journal.close()  # what is taken up again may be on disk: only a file that is opened anew is looked at
+            self._journal.close()  # the job that is done again may be on disk: only after opening is that checked
 
     def _run(self) -> None:
         while True:
             if self._current is None:
-                spare = self._has_spare_work()
+                in_background = self._has_background_work()
                 try:
-                    self._current = self._queue.get(timeout=self._patience_s(spare=spare))
+                    self._current = self._queue.get(timeout=self._timeout_s(in_background=in_background))
                 except Empty:
-                    self._spare_work() if spare else self._probe()
+                    self._background_step() if in_background else self._probe()
                     continue
-            if self._current is _END:
+            if isinstance(self._current, _Stop):
                 break
             self._do(self._current)
             self._current = None
@@ -200,10 +213,10 @@ class Recorder:
             self._append(job)
         elif isinstance(job, _Fork):
             self._renewal, self._first = job, None
-        elif job is _Checkpoint:
+        elif isinstance(job, _WriteCheckpoint):
             self._write_checkpoint()
-        elif job is _LOOK:
-            self._look()
+        elif isinstance(job, _CheckFiles):
+            self._check_files()
         else:
             self._write_mark()
 
@@ -212,34 +225,34 @@ class Recorder:
             return
         self._post(self._stored(job.token))
         if job.change.opens is not None:
-            self._fold()  # the next one to wait for power is a session away
+            self._fold()  # until this session ends, nobody waits for power
 
-    def _stored(self, token: int | None = None) -> Stored:
+    def _stored(self, token: int | None = None) -> EntriesStored:
         journal = self._journal
-        return Stored(journal.head, journal.unacknowledged, token, journal.floor)
+        return EntriesStored(journal.head, journal.unacknowledged, token, journal.floor)
 
     def _fold(self) -> None:
         try:
             self._journal.fold()
         except JournalError as error:
-            self._fell_sick(error)
+            self._failed(error)
 
-    def _look(self) -> None:
+    def _check_files(self) -> None:
         try:
-            self._journal.look()
+            self._journal.check_files()
         except JournalError as error:
-            self._fell_sick(error)  # the probe looks again
+            self._failed(error)  # the probe checks them again
 
-    def _taken_over(self) -> None:
+    def _reopened(self) -> None:
         journal = self._journal
-        self._renewal = None  # it was for the file before
+        self._renewal = None  # it was for the earlier file
         self._generation += 1
-        self._post(Reopened(journal.id, journal.head, journal.unacknowledged))
+        self._post(JournalReopened(journal.id, journal.head, journal.unacknowledged))
 
-    # --- what is done while nothing else is asked for: a piece at a time, so that nobody waits for more than one ---------
+    # --- background work: one short step at a time, so that a queued job waits for one step only ----------------------
 
-    def _has_spare_work(self) -> bool:
-        if self._sick:
+    def _has_background_work(self) -> bool:
+        if self._has_failed:
             return False  # the probe comes first
         journal = self._journal
         return (
@@ -251,29 +264,29 @@ class Recorder:
         )
 
     def _has_too_many(self) -> bool:
-        """Whether the oldest entries are to be forgotten: a hundredth more than are kept, or each entry would cost two."""
+        """Whether there are a hundredth more entries than are kept: removing one for each new one would cost too much."""
         most = self._keep_newest
         return most is not None and self._journal.kept > most + most // 100
 
-    def _patience_s(self, *, spare: bool) -> float | None:
-        """Return for how long the next job is waited for, or None where there is nothing else to do."""
-        if spare:
-            return max(0.0, self._rest_until_s - time.monotonic())
-        return PROBE_S if self._sick else None
+    def _timeout_s(self, *, in_background: bool) -> float | None:
+        """Return how long to wait for the next job, or None where there is nothing else to do."""
+        if in_background:
+            return max(0.0, self._pause_until_s - time.monotonic())
+        return PROBE_S if self._has_failed else None
 
-    def _spare_work(self) -> None:
+    def _background_step(self) -> None:
         began_s = time.monotonic()
-        self._do_spare_work()
+        self._do_background_step()
         ended_s = time.monotonic()
-        self._rest_until_s = ended_s + min(ended_s - began_s, REST_MOST_S)  # half of the time is for other jobs
+        self._pause_until_s = ended_s + min(ended_s - began_s, PAUSE_MOST_S)  # half of the time is for queued jobs
 
-    def _do_spare_work(self) -> None:
+    def _do_background_step(self) -> None:
         try:
             if self._fold_next or self._journal.has_much_to_fold:
                 self._journal.fold(at_least=1)
                 self._fold_next = False
                 return
-            self._fold_next = True  # or the WAL would become as large as all that is copied
+            self._fold_next = True  # otherwise the WAL would become as large as all that is copied
             if self._renewal is not None:
                 self._renew_some(self._renewal)
             elif self._journal.has_leftovers:
@@ -281,7 +294,7 @@ class Recorder:
             elif self._keep_newest is not None and self._journal.keep_newest(self._keep_newest):
                 self._post(self._stored())
         except JournalError as error:
-            self._fell_sick(error)
+            self._failed(error)
 
     def _renew_some(self, job: _Fork) -> None:
         if self._first is None:
@@ -289,16 +302,16 @@ class Recorder:
         if self._journal.renew_some(job.new, self._first):
             self._renewal = self._first = self._latest_mark = None  # the mark was the old journal's
             self._generation += 1
-            self._post(Renewed(job.new, self._journal.head))
+            self._post(JournalRenewed(job.new, self._journal.head))
 
     def _until_written(self, write: Callable[[], object], *, ends: bool) -> bool:
-        """Write, again and again until it is certain; say whether that came before being told to stop."""
+        """Repeat a write until it is certain; return False when asked to stop before that."""
         pause_s = RETRY_FIRST_S
         while True:
             try:
                 write()
             except JournalError as error:
-                self._fell_sick(error)
+                self._failed(error)
                 if ends and self._journal.free_reserve():
                     log.warning("the reserve was freed for the end of a session")
                     continue
@@ -323,44 +336,44 @@ class Recorder:
             )
         except JournalError as error:
             self._latest_checkpoint = self._latest_checkpoint or latest  # the probe tries again
-            self._fell_sick(error)
+            self._failed(error)
         else:
-            self.checkpoint_kept_ms = latest.boot_ms
-            self._post(CheckpointKept(latest.boot_ms))
+            self.checkpoint_stored_ms = latest.boot_ms
+            self._post(CheckpointStored(latest.boot_ms))
 
     def _write_mark(self) -> None:
         latest, self._latest_mark = self._latest_mark, None
         if latest is None:
             return
         try:
-            self._journal.look()  # what is found may be another journal, and this mark not its own
+            self._journal.check_files()  # the file may be another journal by now, and the mark not its own
             if latest[0] == self._journal.mark or latest[1] not in (None, self._generation):
                 return
             self._journal.acknowledge(latest[0])
-            self._keep(self._journal)
+            self._trim(self._journal)
         except JournalError as error:
             self._latest_mark = self._latest_mark or latest  # the probe tries again
-            self._fell_sick(error)
+            self._failed(error)
         else:
             self._post(self._stored())
 
-    def _fell_sick(self, error: JournalError) -> None:
-        if not self._sick:
-            self._sick = True
+    def _failed(self, error: JournalError) -> None:
+        if not self._has_failed:
+            self._has_failed = True
             log.error("%s", error)
-            self._post(JournalSick(str(error)))
+            self._post(JournalFailed(str(error)))
 
     def _probe(self) -> None:
-        """Clear the cause only when a real write and the reserve succeed."""
-        if not self._sick:
+        """Report that the journal has recovered, once a real write and the reserve have succeeded."""
+        if not self._has_failed:
             return
         try:
             self._journal.acknowledge(self._journal.mark)
             self._journal.keep_reserve()
         except JournalError:
             return
-        self._sick = False
+        self._has_failed = False
         log.info("the journal can be written again")
-        self._post(JournalWell())
+        self._post(JournalRecovered())
         self._write_checkpoint()
         self._write_mark()

@@ -1,41 +1,41 @@
-"""How does a journal become another one, a piece at a time? Docs/decisions/0047 says why."""
+"""Continues a journal under another id, in small steps (docs/decisions/0047)."""
 
 from __future__ import annotations
 
 from fabgate import wire
 from fabgate.gate.journal.changes import Draft
-from fabgate.gate.journal.reader import blob, readable
+from fabgate.gate.journal.reader import as_bytes, reading
 from fabgate.gate.journal.store import ENTRIES, JournalStore
 from fabgate.seal import first_prev, to_text
 
 
 class RenewableJournal(JournalStore):
-    """A journal that can go on under another id."""
+    """A journal that can continue under another id."""
 
     def renew(self, journal: str, first: Draft) -> int:
-        """Become another journal at once; return the new head. See ``renew_some``."""
+        """Continue as another journal at once; return the new head. See ``renew_some``."""
         while not self.renew_some(journal, first):
             pass
         return self.head
 
     def renew_some(self, journal: str, first: Draft) -> bool:
-        """Go one step towards being another journal; say whether it is that now: `first`, then a copy of each entry kept.
+        """Take one step of the renewal; return whether it is complete: `first`, then a copy of each entry kept.
 
-        A copy keeps uid, type, time and data, and names its first original. For a journal whose past the collector
-        knows otherwise (a restored image): nothing may be lost, and no number used twice.
+        A copy keeps uid, type, time and data, and names its first original. A renewal is for a journal of which the
+        collector has another history (a restored image): no entry may be lost, and no number used twice.
 
-        The copies are made beside the entries, `SLICE` at a time, and take their place in the last step. Between two
-        steps the journal is written as ever; what comes meanwhile is copied too. After a kill the steps go on where
-        they stopped when they are asked for under the same name, and begin again under another.
+        The copies are made in a second table, `SLICE` at a time, which replaces the first one in the last step. Between
+        two steps the journal is written as usual, and new entries are copied too. After a kill the renewal continues
+        where it stopped if it is called with the same id, and begins again with another.
 
-        Copies of what was confirmed before are kept like the others until the new journal is confirmed that far: a
-        collector restored from a copy is filled from them, and entry 1, which tells it of the fork, stands before
-        them. But they do not count as ``unacknowledged``, or a fork would block the machine until they arrived again.
-        So for that time the file may hold twice as many entries as are kept.
+        Copies of confirmed entries are kept like the others until the new journal is confirmed that far: a collector
+        restored from a copy is filled from them, and entry 1, which reports the fork, precedes them. But they do not
+        count as ``unacknowledged``, or a fork would block the machine until they arrived again. So for that time the
+        file may hold twice as many entries as are kept.
         """
         with self._certain_or_closed("renewed"):
             if self.id == journal:
-                return True  # an earlier try that raised was durable
+                return True  # an earlier call that raised was durable
             if self._meta("renewal") != journal:
                 if not self._remove_some():
                     self._begin_renewal(journal, first)
@@ -49,14 +49,14 @@ class RenewableJournal(JournalStore):
             with self._transaction():
                 for seq, uid, kind, at_ms, old_hash, body in kept:
                     head += 1
-                    with readable(self.path):
+                    with reading(self.path):
                         copy = wire.copy_entry(
-                            wire.decode_entry(blob(body)),
+                            wire.decode_entry(as_bytes(body)),
                             topics=self.topics,
                             journal=journal,
                             seq=head,
                             prev=to_text(prev),
-                            copyof=f"{self.id}/{seq}/{to_text(blob(old_hash))}",
+                            copyof=f"{self.id}/{seq}/{to_text(as_bytes(old_hash))}",
                         )
                     prev = self._put(head, uid, kind, at_ms, copy, table="entry_new")
                 if kept:
@@ -78,7 +78,7 @@ class RenewableJournal(JournalStore):
             self._has_leftovers = True
 
     def _put_in_place(self, journal: str, anchor: bytes) -> int:
-        """Let the copies be the entries; return up to which number they are of what was confirmed, 0 for none."""
+        """Replace the entries by the copies; return up to which number the originals were confirmed, 0 for none."""
         upto = max(self.mark, self._copied)
         confirmed = self._rows("SELECT count(*) FROM entry WHERE seq <= ?", upto)[0][0]
         copied: int = confirmed and 1 + confirmed
@@ -91,22 +91,22 @@ class RenewableJournal(JournalStore):
         return copied
 
     def tidy_some(self) -> None:
-        """Remove a piece of what a renewal left: the entries that were copied, or copies that were never used."""
+        """Remove some rows that a renewal left: entries that were copied, or copies that were never used."""
         with self._certain_or_closed("tidied"):
             self._has_leftovers = self._remove_some()
 
     @property
     def has_leftovers(self) -> bool:
-        """Whether there may be something for ``tidy_some`` to remove."""
+        """Whether ``tidy_some`` may have something to remove."""
         return self._has_leftovers
 
     def _remove_some(self) -> bool:
-        """Remove a piece of a table that no renewal needs any more; say whether there was one."""
+        """Remove some rows of a table that no renewal needs any more; return whether there was one."""
         sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('entry_new', 'entry_old')"
-        found = self._rows(sql)
-        if not found:
+        tables = self._rows(sql)
+        if not tables:
             return False
-        table = found[0][0]
+        table = tables[0][0]
         with self._transaction():
             self._execute("DELETE FROM meta WHERE key LIKE 'renewal%'")
             self._execute(

@@ -1,6 +1,6 @@
-"""One file, its connection, and what becomes of both when something is wrong: the ground of the journal.
+"""The journal's file and connection, the SQL of entries and changes, and recovery when the files were changed.
 
-What an entry and a change are in SQL is here; when which of them is written is in ``writer``.
+When something is written is in ``writer``.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ import msgspec
 from fabgate import wire
 from fabgate.errors import JournalError
 from fabgate.gate.clock import fsync_directory
-from fabgate.gate.journal.changes import Change, Draft, Holding, OpenSession
+from fabgate.gate.journal.changes import Change, Draft, JournalState, OpenSession
 from fabgate.gate.journal.files import (
     JournalFiles,
     Stamp,
-    part_strange_wal,
-    plain_begin,
-    plain_write_back,
+    create_database,
     refuse_link,
+    rewrite_and_sync,
     same_file,
+    set_aside_foreign_wal,
 )
 from fabgate.gate.journal.ids import uuid7
-from fabgate.gate.journal.reader import DAMAGE, SMALL_CACHE, Reader, blob, damaged, readable
+from fabgate.gate.journal.reader import DAMAGE, SMALL_CACHE, JournalReader, as_bytes, damaged, reading
 from fabgate.seal import ZERO_HASH, entry_hash, first_prev, to_text
 
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION: Final = 1
 Connect = Callable[[str], Any]
-#: Where a database says that it is in WAL mode: 2 to write and to read (sqlite.org/fileformat2.html, 1.3.3).
+#: The bytes of a database header that say WAL mode: 2 for writing and reading (sqlite.org/fileformat2.html, 1.3.3).
 _FILE_VERSIONS: Final = slice(18, 20)
 
-#: So many entries are copied at a time: a tap that comes meanwhile waits for no more of them.
+#: How many entries are copied or removed in one step: a tap that comes meanwhile waits for one step only.
 SLICE: Final = 250
 _INSERT: Final = {
     "entry": "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)",
     "entry_new": "INSERT INTO entry_new VALUES (?, ?, ?, ?, ?, ?)",
 }
-#: SQLite folds nothing by itself, neither within a commit nor unseen.
+#: SQLite does not fold automatically: it would do so within a commit.
 NO_FOLD: Final = "PRAGMA wal_autocheckpoint=0"
 
 ENTRIES: Final = """
@@ -63,23 +63,23 @@ CREATE TABLE latched (word TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
-def plain_connect(path: str) -> sqlite3.Connection:
-    """Open the standard way: no implicit transactions; used by whichever thread owns the journal."""
+def open_connection(path: str) -> sqlite3.Connection:
+    """Open a database without implicit transactions, for the thread that owns the journal."""
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
 
 
 class JournalStore:
-    """One journal's file. What touches the disk is injected, so that tests can put a failing one below it."""
+    """One journal's file. Everything that touches the disk is injected, so that tests can make it fail."""
 
     def __init__(
         self,
         path: Path,
         topics: wire.GateTopics,
         *,
-        connect: Connect = plain_connect,
+        connect: Connect = open_connection,
         sync_directory: Callable[[Path], None] = fsync_directory,
-        begin: Callable[[Path, bytes], None] = plain_begin,
-        write_back: Callable[[Path], None] = plain_write_back,
+        create: Callable[[Path, bytes], None] = create_database,
+        write_back: Callable[[Path], None] = rewrite_and_sync,
         reserve: Path | None = None,
     ) -> None:
         self.path = path
@@ -90,44 +90,47 @@ class JournalStore:
         self.head = 0
         self.mark = 0
         self.anchor = (0, b"")
-        #: Up to this number, and from 2 on, stand copies of what a collector had confirmed in the journal before.
+        #: The entries from 2 up to this number are copies of entries that were confirmed in the earlier journal.
         self._copied = 0
         self._head_hash = b""
         #: How many entries ``renew_some`` copies at a time.
         self.slice = SLICE
         self._has_leftovers = False
         self._files = JournalFiles(path)
-        #: The open session, the latched words and the lock, and the changes of them that are not in there yet: what holds
-        #: now, in whichever file it has to be written.
-        self._held = Holding()
+        #: The open session, the latched causes and the lock, and changes that are not added to them yet: what has to be
+        #: in the file, whichever file that is.
+        self._base_state = JournalState()
         self._changes: list[Change] = []
-        #: What of that a file that took the place of ours does not say yet.
-        self._to_carry: Holding | None = None
-        #: Called when another file than before is written from now on, or other bytes: readers have to open it again.
-        self.taken_over: Callable[[], None] = lambda: None
+        #: The state that a file which replaced ours does not contain yet.
+        self._to_restore: JournalState | None = None
+        self._on_reopened: Callable[[], None] = lambda: None
         self._connect = connect
         self._sync_directory = sync_directory
-        self._begin = begin
+        self._create = create
         self._write_back = write_back
         self._db: Any = None
-        #: Nothing was appended since the file was opened: what is asked for may be there already.
-        self._reopened = True
+        #: Nothing was appended since the file was opened: drafts to be appended may be in it already.
+        self._is_reopened = True
         #: How many transactions were committed since the WAL was folded.
         self._unfolded = 0
         self._reserve = reserve or path.with_name("reserve")
 
     # --- open and close -----------------------------------------------------------------------------------------------
 
+    def when_reopened(self, callback: Callable[[], None]) -> None:
+        """Call `callback` whenever the journal continues in another file or content: readers must open it again."""
+        self._on_reopened = callback
+
     def open(self) -> None:
-        """Open or make the file. Raises JournalError when it cannot be written, read or is another gate's."""
-        before, holding = self._files.main, self._holding
+        """Open or make the file. Raises JournalError when it cannot be read or written, or is another gate's."""
+        before, state = self._files.main, self._state
         try:
             refuse_link(self.path)
             if not self.path.exists() or self.path.stat().st_size == 0:
-                self._begin(self.path, self._image())
+                self._create(self.path, self._image())
                 self.is_new = True
-            elif strange := part_strange_wal(self.path):
-                log.error("%s: its -wal was of another file, and is kept as %s", self.path, strange.name)
+            elif foreign := set_aside_foreign_wal(self.path):
+                log.error("%s: its -wal belonged to another file, and is kept as %s", self.path, foreign.name)
             self._write_back(self.path.with_name(f"{self.path.name}-wal"))
             self._db = self._connect(str(self.path))
             self._execute("PRAGMA journal_mode=WAL")
@@ -136,10 +139,10 @@ class JournalStore:
             self._execute(SMALL_CACHE)
             self._sync_directory(self.path.parent)
             self._load()
-            self._files.learn()
+            self._files.remember()
             if before is not None and not same_file(before, self._files.main):
-                self._to_carry = self._to_carry or holding
-            self._carry()
+                self._to_restore = self._to_restore or state
+            self._restore()
         except JournalError:
             self.close()
             raise
@@ -150,7 +153,7 @@ class JournalStore:
             self.close()
             advice = "Check that the disk is not full and not read-only"
             if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                advice = "The file is damaged: put it aside to start a new one"
+                advice = "The file is damaged: move it away to start a new one"
             raise JournalError(
                 f"{self.path}: the journal cannot be opened ({error}); no session can start until it can. {advice}"
             ) from error
@@ -182,50 +185,50 @@ class JournalStore:
         if meta["schema"] != SCHEMA_VERSION:
             raise JournalError(
                 f"{self.path}: found a journal of schema {meta['schema']}, wanted {SCHEMA_VERSION}: it was written by"
-                " another version of fabgate; install that one"
+                " another version of fabgate; install that version"
             )
-        found = f"{meta['site']}/{meta['gate']}"
-        if found != self.topics.account:
+        account = f"{meta['site']}/{meta['gate']}"
+        if account != self.topics.account:
             raise JournalError(
-                f"{self.path}: the journal belongs to {found}, the configuration says {self.topics.account}."
-                " Put the name right, or run 'fabgate rename' to start a new journal"
+                f"{self.path}: the journal belongs to {account}, the configuration says {self.topics.account}."
+                " Correct the name, or run 'fabgate rename' to start a new journal"
             )
         self.id = str(meta["journal"])
         self.mark = int(meta["mark"])
-        self.anchor = (int(meta["anchor_seq"]), blob(meta["anchor_hash"]))
+        self.anchor = (int(meta["anchor_seq"]), as_bytes(meta["anchor_hash"]))
         self._copied = int(meta.get("copied", 0))
         last = self._rows("SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1")
-        self._reopened = True
-        self.head, self._head_hash = (int(last[0][0]), blob(last[0][1])) if last else self.anchor
-        self._holding = Holding(self.open_session(), self.latched(), self.lock())
+        self._is_reopened = True
+        self.head, self._head_hash = (int(last[0][0]), as_bytes(last[0][1])) if last else self.anchor
+        self._state = JournalState(self.open_session(), self.latched(), self.lock())
         self._has_leftovers = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name IN ('entry_new', 'entry_old')"))
 
-    def _carry(self) -> None:
-        """Write what holds now into the file that took the place of ours: it may say nothing, or what held once."""
-        carried = self._to_carry
-        if carried is None:
+    def _restore(self) -> None:
+        """Write the current state into a file that replaced ours: it has none, or an older one."""
+        state = self._to_restore
+        if state is None:
             return
         with self._transaction():
             self._execute("DELETE FROM open_session")
             self._execute("DELETE FROM latched")
             self._execute("DELETE FROM meta WHERE key = 'lock'")
-            self._apply(Change(opens=carried.session, latch=carried.latched, lock=carried.lock))
-        if not self._files.took_transaction():
-            raise JournalError(self._not_ours())
-        self._to_carry, self._holding = None, carried
-        self.taken_over()
+            self._apply(Change(opens=state.session, latch=state.latched, lock=state.lock))
+        if not self._files.accept_transaction():
+            raise JournalError(self._files_changed())
+        self._to_restore, self._state = None, state
+        self._on_reopened()
 
     @property
-    def _holding(self) -> Holding:
+    def _state(self) -> JournalState:
         for change in self._changes:
-            self._held = self._held.after(change)
+            self._base_state = self._base_state.after(change)
         self._changes.clear()
-        return self._held
+        return self._base_state
 
-    @_holding.setter
-    def _holding(self, holding: Holding) -> None:
+    @_state.setter
+    def _state(self, state: JournalState) -> None:
         self._changes.clear()
-        self._held = holding
+        self._base_state = state
 
     def close(self) -> None:
         """Close the file. Never raises."""
@@ -251,7 +254,7 @@ class JournalStore:
         return self._put(seq, draft.uid, draft.type, at_ms, body, table=table)
 
     def _put(self, seq: int, uid: str, kind: str, at_ms: int | None, body: bytes, *, table: str = "entry") -> bytes:
-        """Insert one entry; return its hash, which the next one carries."""
+        """Insert one entry; return its hash, which the next entry carries."""
         digest = entry_hash(body)
         self._execute(_INSERT[table], seq, uid, kind, at_ms, digest, body)
         return digest
@@ -281,20 +284,20 @@ class JournalStore:
             self._execute("INSERT OR REPLACE INTO meta VALUES ('lock', ?)", change.lock)
 
     def open_session(self) -> OpenSession | None:
-        """Return the checkpoint of a session that was not ended. Raises JournalError where the file is damaged."""
+        """Return the checkpoint of a session that has not ended. Raises JournalError where the file is damaged."""
         fields = OpenSession.__struct_fields__
-        with readable(self.path):
+        with reading(self.path):
             rows = self._rows(f"SELECT {', '.join(fields)} FROM open_session")  # noqa: S608 - our own names
             return msgspec.convert(dict(zip(fields, rows[0], strict=True)), OpenSession) if rows else None
 
     def latched(self) -> frozenset[str]:
         """Return the causes and flags that outlive a restart. Raises JournalError where the file is damaged."""
-        with readable(self.path):
+        with reading(self.path):
             return frozenset(str(row[0]) for row in self._rows("SELECT word FROM latched"))
 
     def lock(self) -> str | None:
-        """Return what is known of the machine's lock, as ``Change.lock`` put it. Raises JournalError at damage."""
-        with readable(self.path):
+        """Return the machine's locks as ``Change.lock`` stored them. Raises JournalError where the file is damaged."""
+        with reading(self.path):
             rows = self._rows("SELECT value FROM meta WHERE key = 'lock'")
             return str(rows[0][0]) if rows else None
 
@@ -302,12 +305,12 @@ class JournalStore:
 
     @contextlib.contextmanager
     def _certain_or_closed(self, what: str, *, folds: bool = False) -> Iterator[None]:
-        """Let a failure close the file: after a failed fsync only what a fresh look finds can be trusted.
+        """Close the file after a failure: after a failed fsync only what is read again from disk can be trusted.
 
-        What was written counts once the named files have it.
+        A write counts once the named files contain it.
         """
-        if self._db is not None and not self._files.are_ours():
-            self._find_a_way_back()
+        if self._db is not None and not self._files.are_unchanged():
+            self._recover()
         if self._db is None:
             self.open()
         try:
@@ -315,65 +318,65 @@ class JournalStore:
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise JournalError(f"{self.path}: the journal cannot be {what} ({error})") from error
-        if not (self._files.took_fold() if folds else self._files.took_transaction()):
-            self._reopened = True  # what is written again may be there
-            raise JournalError(self._not_ours())
+        if not (self._files.accept_fold() if folds else self._files.accept_transaction()):
+            self._is_reopened = True  # a repeated write may be there already
+            raise JournalError(self._files_changed())
 
-    def _not_ours(self) -> str:
+    def _files_changed(self) -> str:
         return (
-            f"{self.path}: the file or its -wal was moved, removed or replaced while the gate runs; what is written now"
+            f"{self.path}: the file or its -wal was moved, removed or replaced while the gate is running; new entries"
             " would be lost. Put it back within ten seconds, or a new journal begins"
         )
 
-    def _find_a_way_back(self) -> None:
-        """Close what is open, so that the named file can be opened and holds what can be saved.
+    def _recover(self) -> None:
+        """Save what can be saved and close the connection, so that the named file can be opened.
 
-        Raises JournalError as long as our file may be put back, or cannot be saved yet. Returns with the connection
-        open where the bytes are ours after all: another program's SQLite folded them.
+        Raises JournalError while the file may still be put back, or cannot be saved yet. Returns with the connection
+        open where the content is complete: another program's SQLite has only folded the WAL.
         """
-        main, wal = self._files.look()
+        main, wal = self._files.stamps()
         try:
             if not same_file(main, self._files.main):
-                self._give_up(wal)
+                self._abandon_main(wal)
             elif not same_file(wal, self._files.wal) and (main == self._files.main or self._is_whole(self._db)):
                 self._save_into_main()
             elif same_file(wal, self._files.wal) and self._is_whole():
                 log.warning("%s: another program wrote to the file; all entries are there", self.path)
-                self._files.learn()
-                self._reopened = True
+                self._files.remember()
+                self._is_reopened = True
                 return
             else:
                 aside = self._files.put_aside(self.id, self._sync_directory)
-                self._let_go()
+                self._close_for_recovery()
                 raise JournalError(
                     f"{self.path}: another program wrote over the file or its -wal; both are kept as {aside.name}, and a"
                     " new journal begins"
                 )
         except (sqlite3.Error, OSError) as error:
-            raise JournalError(f"{self._not_ours()} ({error})") from error
-        self._let_go()
+            raise JournalError(f"{self._files_changed()} ({error})") from error
+        self._close_for_recovery()
 
-    def _let_go(self) -> None:
-        self.close()  # SQLite sees that the file moved, and neither folds into it nor removes what stands beside the name
-        self._to_carry = self._holding
+    def _close_for_recovery(self) -> None:
+        self.close()  # SQLite sees that the file was moved, and neither folds into it nor removes the side files
+        self._to_restore = self._state
 
     def _save_into_main(self) -> None:
-        """Bring what the WAL without a name holds into the main file: it is open, and can be read."""
+        """Fold the WAL, which has lost its name but is still open, into the main file."""
         if not self._fold_all():
-            raise JournalError(f"{self._not_ours()} (it cannot be saved yet: somebody reads the journal)")
+            raise JournalError(f"{self._files_changed()} (it cannot be saved yet: another process reads the journal)")
         self._files.drop_wal()
         self._sync_directory(self.path.parent)
         log.warning("%s: the -wal was moved, removed or replaced; all entries were saved", self.path)
 
-    def _give_up(self, wal: Stamp | None) -> None:
-        """Let go of a main file without its name; what stands in its place is opened as it is found."""
-        if not self._files.stay_away():
-            raise JournalError(self._not_ours())
+    def _abandon_main(self, wal: Stamp | None) -> None:
+        """Give up a main file that has lost its name; the file in its place is opened as it is."""
+        if not self._files.has_waited():
+            raise JournalError(self._files_changed())
         is_folded = False
         with contextlib.suppress(sqlite3.Error):
             is_folded = self._fold_all()  # the file that was moved away is then complete
         if same_file(wal, self._files.wal):
-            # It is the old file's; SQLite would play it into this one.
+            # It belongs to the old file; SQLite would play it into this one.
             if is_folded:
                 self._files.drop_wal()
             else:
@@ -381,22 +384,22 @@ class JournalStore:
                 log.error("%s: its -wal could not be folded into it and is kept as %s", self.path, kept.name)
         self._files.drop_index()
         self._sync_directory(self.path.parent)
-        log.error("%s: the file stayed away; what stands there now is the journal", self.path)
+        log.error("%s: the file was not put back; the file in its place is the journal now", self.path)
 
     def _fold_all(self) -> bool:
-        """Fold the whole WAL and begin it again from its start, unless a reader stays in the way for seconds."""
+        """Fold the whole WAL and truncate it; return False where a reader prevents that for seconds."""
         blocked: int = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
         return not blocked
 
     def _is_whole(self, db: Any = None) -> bool:
-        """Whether a fresh look at the named files, or by the open connection `db`, finds a whole chain to our last entry.
+        """Whether the named files, read again, hold a whole chain up to our last entry.
 
-        What the connection still has in memory is read from the files again.
+        With `db` they are read through that open connection, whose cache is dropped first.
         """
         try:
             if db is not None:
                 self._execute("PRAGMA shrink_memory")
-            with contextlib.closing(Reader(self.path, db)) as reader:
+            with contextlib.closing(JournalReader(self.path, db)) as reader:
                 return (
                     reader.id == self.id
                     and reader.is_sound()
@@ -418,15 +421,15 @@ class JournalStore:
         return rows
 
     def _meta(self, key: str) -> Any:
-        found = self._rows("SELECT value FROM meta WHERE key = ?", key)
-        return found[0][0] if found else None
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
+        return rows[0][0] if rows else None
 
     def _set_meta(self, key: str, value: object) -> None:
         self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
 
 
 class _Transaction:
-    """All that is executed within it is on disk at its end, or nothing is. A class: a tap waits for its every call."""
+    """A transaction. A class instead of a generator, which is slower: a tap waits for each call."""
 
     __slots__ = ("_execute",)
 

@@ -1,9 +1,9 @@
-"""What does a person read at the machine? Each signal as light, sound and four lines of twenty characters.
+"""The messages of the panel: each signal as light, sound and four lines of twenty characters.
 
-A text is written whole, four lines with the places of what is filled in, so that a translator lays the lines out anew
-(``fabgate/locale``). A name, a machine or a reason that is too long is cut, never the sentence around it.
+A text is one string of four lines with placeholders, so that a translator can break the lines differently
+(``fabgate/locale``). A name, a machine or a reason that is too long is cut, never the text around it.
 
-Money and discipline are never shown in public: a reason that is not listed here is "see the front desk", with a number
+Money and discipline are never shown in public: any reason that is not public becomes "see the front desk", with a number
 that the desk understands. The display never says "safe" or "no voltage".
 """
 
@@ -20,12 +20,12 @@ from fabgate.rules import access
 from fabgate.rules import vocabulary as w
 
 _KIND: Final = w.SignalKind
-#: What a maintainer reads whose badge could not clear a fault of the output.
+#: The reason for a maintainer whose badge could not clear a fault of the output.
 STILL_CLOSED: Final = "output-still-closed"
-#: What happened is shown for so long where nothing else is said, and at most so long where the machine is blocked.
-MOMENT_S: Final = 5.0
-#: Light and sound of each kind; the text stands in `TEXTS` under the same word.
-_LOOKS: Final[dict[w.SignalKind, tuple[str, str]]] = {
+#: How long a passing notice is shown by default, and at most while the machine is blocked.
+PASSING_S: Final = 5.0
+#: Light and sound of each kind; the text is in `TEXTS` under the same name.
+_LIGHT_AND_SOUND: Final[dict[w.SignalKind, tuple[str, str]]] = {
     _KIND.IDLE: ("off", ""),
     _KIND.WAIT: ("green blink", ""),
     _KIND.SUPERVISOR: ("amber blink", "short"),
@@ -45,8 +45,8 @@ _LOOKS: Final[dict[w.SignalKind, tuple[str, str]]] = {
     _KIND.IDENTIFY: ("white blink", "tick"),
 }
 
-#: Seconds after which what has happened gives way to what is: whoever works must not look at a stranger's refusal.
-_PASSES_S: Final[dict[w.SignalKind, float]] = {
+#: How long these notices are shown, in seconds: a member at work must not keep seeing another person's refusal.
+_SHOWN_S: Final[dict[w.SignalKind, float]] = {
     _KIND.ENDED: 30,
     _KIND.REFUSED: 8,
     _KIND.MISREAD: 5,
@@ -61,8 +61,8 @@ TEXTS: Final[dict[str, str]] = {
     "wait": "One moment",
     "supervisor-needed": "Supervisor needed\nTap their badge\nwithin {left}",
     "go": "Hello {name}\n{machine} is yours\n{limit}\nTo stop: tap again",
-    "go.hold": "Hello {name}\n{machine} is yours\n{limit}\nTo stop: take badge",
-    "go.limit": "For {left} at most",
+    "go.hold": "Hello {name}\n{machine} is yours\n{limit}\nTo end: remove badge",
+    "go.limit": "For up to {left}",
     "ended": "Session ended\n{left}\n{why}\nPlease clean up",
     "warning": "Stops in {clock}\nTo continue:\ntap your badge",
     "warning.last": "Stops in {clock}\nNo more time:\nplease finish",
@@ -70,47 +70,47 @@ TEXTS: Final[dict[str, str]] = {
     "grace": "Badge removed\nStops in {clock}\nTo continue:\nput it back",
     "finishing": "Job is running\nThe power stays on\nuntil it is done",
     "finishing.unfelt": "Please finish\nAt most {left}\nWhen you are done:\ntap again",
-    "finishing.unfelt.hold": "Please finish\nAt most {left}\nWhen you are done:\ntake your badge",
-    "run-on": "Session ending\nRuns on for {left}",
+    "finishing.unfelt.hold": "Please finish\nAt most {left}\nWhen you are done:\nremove your badge",
+    "run-on": "Session ending\nPower off in {left}",
     "flag-ask": "Report a defect:\ntap your badge\nDanger: press again",
     "flag-ask.danger": "Report a danger:\ntap your badge\nDefect: press again",
     "flagged": "Thank you\nThe defect is\nreported",
-    "unflagged": "Thank you\nThe report is\ntaken back",
+    "unflagged": "Thank you\nThe report is\ncleared",
     "identify": "This is\n{machine}\nAsked by {actor}",
     "power-was-cut": "Power was cut\nSession ended\nCheck the machine\nthen tap again",
     # why a session ended that its member did not end
     "ended.limit": "Time limit reached",
-    "ended.idle": "Machine stood still",
+    "ended.idle": "Machine was idle",
     "ended.revoked": "See the front desk",
     "ended.lock": "Machine locked",
-    "ended.remote": "Stopped by the staff",
+    "ended.remote": "Stopped by staff",
     "ended.fault": "Machine fault",
-    "ended.restart": "The gate restarts",
-    # a card that is no badge
+    "ended.restart": "Gate restarted",
+    # a card that cannot be read as a badge
     "misread": "Badge not read\nOne card only,\nflat, 1 second",
-    "misread.two-cards": "Badge not read\nTwo cards at once:\nlay down only one",
-    "misread.random-uid": "Badge not read\nA phone or card of\nchanging numbers:\nuse your badge",
-    # refusals that anybody may read
+    "misread.two-cards": "Badge not read\nTwo cards at once:\nuse only one",
+    "misread.random-uid": "Badge not read\nNo phone, no card\nwith changing IDs:\nuse your badge",
+    # refusals that may be shown in public
     "unknown-badge": "Unknown badge\nGo to the desk",
     "in-use": "Not allowed\nIn use: please wait\nuntil it is free",
-    "expired": "Not allowed\nMembership over\nGo to the desk",
-    "outside-hours": "Not allowed\nNot at this hour:\nask at the desk",
-    "clock-unknown": "Not allowed\nThe gate lost the\ntime: ask at the\ndesk",
-    "supervisor-missing": "Supervisor needed\nTap again beside\na supervisor",
+    "expired": "Not allowed\nMembership expired\nGo to the desk",
+    "outside-hours": "Not allowed\nOutside your hours:\nask at the desk",
+    "clock-unknown": "Not allowed\nClock not set here:\nask at the desk",
+    "supervisor-missing": "Supervisor needed\nTap again with\na supervisor",
     "training-missing": "Not allowed\n{machine} training\nmissing: ask a\nsupervisor",
-    "training-expired": "Not allowed\n{machine} training\ntoo old: ask a\nsupervisor",
-    "start-timeout": "Not ready\nNothing was started\nTap again",
+    "training-expired": "Not allowed\n{machine} training\nexpired: ask a\nsupervisor",
+    "start-timeout": "Could not start\nPlease tap again",
     "output-still-closed": "Fault not cleared\nThe contactor is\nstill closed",
-    # refusals that are nobody else's business
+    # refusals that are private
     "private": "No access now\nPlease see the\nfront desk (ref. {ref})",
     # what forbids use of the machine
     "blocked": "Out of service\nGo to the desk",
     "blocked-estop": "Out of service\nThe emergency stop\nis pressed",
     "blocked-output": "Out of service\nSwitching fault\nDo not use",
     "blocked-flag": "Out of service\nA danger was\nreported\nDo not use",
-    "blocked-journal": "Out of service\nThe gate cannot keep\nrecords: go to the\ndesk",
+    "blocked-journal": "Out of service\nNothing can be\nrecorded: go to\nthe desk",
     "blocked-reader": "Out of service\nBadge reader fault\nGo to the desk",
-    "blocked-stale": "Out of service\nList of members is\ntoo old: go to the\ndesk",
+    "blocked-stale": "Out of service\nMember list too old:\ngo to the desk",
     # times
     "minutes": "{n} min",
     "seconds": "{n} s",
@@ -122,7 +122,7 @@ _SAME: Final = {
     "blocked-lock-idle": "blocked-lock",
     "blocked-journal-full": "blocked-journal",
 }
-#: Reasons that anybody may read at the machine. Whatever else a roster says is between the member and the desk.
+#: Reasons that may be shown in public. Any other reason of a roster is between the member and the desk.
 PUBLIC: Final = frozenset(
     {
         access.UNKNOWN_BADGE,
@@ -137,7 +137,7 @@ PUBLIC: Final = frozenset(
         *(access.blocked_by(cause) for cause in w.Cause),
     }
 )
-#: What the desk is told by number. One digit: the line has no room for two in French.
+#: The numbers of private reasons, for the desk. One digit: the French line has no room for two.
 REFERENCES: Final = {
     "no-access": 1,
     "payment-due": 2,
@@ -160,43 +160,43 @@ def notice(
     mode: w.Mode = w.Mode.TAP,
     lock: wire.Lock | None = None,
 ) -> Notice:
-    """Return what the panel shows for a signal, in the member's language, or in `lang` where nobody is known.
+    """Return the notice for a signal, in the member's language, or in `lang` where the member is unknown.
 
-    `mode` is the machine's, and `lock` the one that holds: its reason and the day on which the machine is expected
-    back are shown.
+    `mode` is the machine's, and `lock` the lock in force: its reason is shown, and the day when the machine is expected
+    back.
     """
-    speak = _Speaker(signal.lang, lang, machine)
-    light, sound = _LOOKS[signal.kind]
+    texts = _Texts(signal.lang, lang, machine)
+    light, sound = _LIGHT_AND_SOUND[signal.kind]
     match signal.kind:
         case _KIND.IDLE:
             lines: tuple[str, ...] = ()
         case _KIND.REFUSED:
-            lines = speak.refusal(signal.reasons, lock, signal.detail)
+            lines = texts.refusal(signal.reasons, lock, signal.detail)
         case _KIND.BLOCKED:
             causes = signal.reasons or (signal.detail,)
-            lines = speak.reason(f"blocked-{causes[0]}", lock, signal.detail, otherwise="blocked")
+            lines = texts.reason(f"blocked-{causes[0]}", lock, signal.detail, otherwise="blocked")
         case _KIND.GO:
-            limit = speak.text("go.limit").format(left=speak.duration(signal.ms)) if signal.ms > 0 else ""
-            lines = speak.lines("go.hold" if mode is w.Mode.HOLD else "go", name=signal.name, limit=limit)
+            limit = texts.text("go.limit").format(left=texts.duration(signal.ms)) if signal.ms > 0 else ""
+            lines = texts.lines("go.hold" if mode is w.Mode.HOLD else "go", name=signal.name, limit=limit)
         case _KIND.ENDED:
             why = f"ended.{signal.reasons[0]}" if signal.reasons else ""
-            told = speak.text(why) if why in TEXTS else ""
-            lines = speak.lines("ended", left=speak.duration(signal.ms), why=told)
+            reason = texts.text(why) if why in TEXTS else ""
+            lines = texts.lines("ended", left=texts.duration(signal.ms), why=reason)
         case _KIND.FINISHING if signal.detail == w.UNFELT:
             variant = "finishing.unfelt.hold" if mode is w.Mode.HOLD else "finishing.unfelt"
-            lines = speak.lines(variant, left=speak.duration(signal.ms))
+            lines = texts.lines(variant, left=texts.duration(signal.ms))
         case _KIND.WARNING if signal.detail == w.LAST:
-            lines = speak.lines("warning.last", clock=_clock(signal.ms))
+            lines = texts.lines("warning.last", clock=_clock(signal.ms))
         case _KIND.MISREAD | _KIND.FLAG_ASK:
             variant = f"{signal.kind}.{signal.detail}"
-            lines = speak.lines(variant if variant in TEXTS else signal.kind.value)
+            lines = texts.lines(variant if variant in TEXTS else signal.kind.value)
         case _:
-            left, clock = speak.duration(signal.ms), _clock(signal.ms)
-            lines = speak.lines(signal.kind.value, left=left, clock=clock, actor=signal.detail)
-    return Notice(light, sound, lines, _PASSES_S.get(signal.kind, 0))
+            left, clock = texts.duration(signal.ms), _clock(signal.ms)
+            lines = texts.lines(signal.kind.value, left=left, clock=clock, actor=signal.detail)
+    return Notice(light, sound, lines, _SHOWN_S.get(signal.kind, 0))
 
 
-def moment(
+def passing_notice(
     signal: w.Signal,
     machine: str,
     *,
@@ -205,42 +205,42 @@ def moment(
     lock: wire.Lock | None = None,
     blocked: bool = False,
 ) -> Notice:
-    """Return what the panel shows for some seconds for what has just happened.
+    """Return the notice for an event, which is shown for some seconds.
 
-    `blocked` says that something forbids use of the machine now: that must not be hidden for long.
+    `blocked` says that the machine is blocked now, which must not be hidden for long.
     """
-    told = notice(signal, machine, lang=lang, mode=mode, lock=lock)
-    for_s = told.for_s or MOMENT_S
-    return structs.replace(told, for_s=min(for_s, MOMENT_S) if blocked else for_s)
+    passing = notice(signal, machine, lang=lang, mode=mode, lock=lock)
+    for_s = passing.for_s or PASSING_S
+    return structs.replace(passing, for_s=min(for_s, PASSING_S) if blocked else for_s)
 
 
-#: What stands where nobody uses the machine and nothing forbids it.
-DARK: Final = Notice(_LOOKS[_KIND.IDLE][0])
+#: What is shown while the machine is free and not blocked.
+IDLE: Final = Notice(_LIGHT_AND_SOUND[_KIND.IDLE][0])
 
 
 def power_was_cut(lang: str = translations.SOURCE_LANG) -> Notice:
-    """Return what is shown after a start that found a session open."""
-    return Notice("amber", "low", _Speaker(None, lang, "").lines("power-was-cut"))
+    """Return the notice after a power failure that cut a session."""
+    return Notice("amber", "low", _Texts(None, lang, "").lines("power-was-cut"))
 
 
-class _Speaker:
-    """One language, at one machine."""
+class _Texts:
+    """The texts in one language, for one machine."""
 
     def __init__(self, lang: str | None, default: str, machine: str) -> None:
         self._catalogue = translations.for_language(lang, default)
         self._machine = machine
 
     def text(self, key: str) -> str:
-        """Return a text in this language, its places not filled in."""
+        """Return a text in this language, its placeholders not filled in."""
         return self._catalogue.gettext(TEXTS[key])
 
     def lines(self, key: str, **values: str) -> tuple[str, ...]:
-        """Return a text with its values filled in; a line of which nothing is left is left out."""
+        """Return the lines of a text with its values filled in, without empty lines."""
         filled = (display.fill(line, {"machine": self._machine, **values}) for line in self.text(key).split("\n"))
         return tuple(line for line in filled if line)[:LINES]
 
     def refusal(self, reasons: tuple[str, ...], lock: wire.Lock | None, detail: str) -> tuple[str, ...]:
-        """Return the worst reason, and behind the first line how many others there are."""
+        """Return the lines for the worst reason, with the number of other reasons at the end of the first line."""
         first, *others = reasons or ("",)
         title, *rest = self.reason(first, lock, detail)
         if others:
@@ -259,7 +259,7 @@ class _Speaker:
         return self.lines(otherwise, ref=str(REFERENCES.get(reason, OTHER_REFERENCE)))
 
     def duration(self, ms: int) -> str:
-        """Return whole minutes, or seconds below one minute. Rounded down: nobody is told of time that was not used."""
+        """Return whole minutes, or seconds below one minute. Rounded down, so that unused time is not shown."""
         seconds = max(0, ms) // 1000
         if seconds < 60:
             return self.text("seconds").format(n=seconds)

@@ -1,8 +1,8 @@
-"""How does a person on the gate allow a roster that the gate does not take by itself? For ``fabgate roster adopt``.
+"""Allows a roster that the gate does not accept automatically: ``fabgate roster adopt``.
 
-There are two such rosters: one of another source (roster_origin), and one from which too many members are missing
-(docs/decisions/0055). This asks what is offered now, says what would change, and leaves a word for the gate, which is
-good for that roster alone.
+There are two such rosters: one of another source (``origin``), and one from which too many members are missing
+(docs/decisions/0055). This fetches the roster that is offered now, lists what would change, and writes an adoption for
+the gate, which is valid for that roster only.
 """
 
 from __future__ import annotations
@@ -19,47 +19,47 @@ from fabgate.gate.config.keys import badge_key, badge_keys
 from fabgate.gate.roster import file, origin
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.http_source import HttpSource
-from fabgate.gate.roster.origin import Adoption, Adoptions, Relation, Which
+from fabgate.gate.roster.origin import Adoption, AdoptionFile, Relation, RosterId
 from fabgate.gate.roster.source import would_vanish
 
-#: Of those who would vanish, so many are named.
+#: How many of the members who would vanish are named.
 _NAMED: Final = 3
 
 
 def adopt(config: Config) -> list[str]:
-    """Allow the roster that is offered now to replace the stored one; return in lines what will change.
+    """Allow the roster that is offered now to replace the stored one; return the changes as lines of text.
 
-    Raises UsageError where nothing needs to be allowed or may be, SealError or OSError where nothing is offered.
+    Raises UsageError where no adoption is needed or possible, SealError or OSError where no roster is offered.
     """
     path = config.state_dir / "roster.db"
-    stored = Which.stored(path)
+    stored = RosterId.stored(path)
     if stored is None:
         raise UsageError(
-            f"{path}: found no stored roster; the gate takes the first one by itself, nothing is to be adopted"
+            f"{path}: no roster is stored yet. The gate accepts the first one automatically; there is nothing to adopt"
         )
     roster, source = _offered(config)
-    offered = Which.of(roster, source)
+    offered = RosterId.of(roster, source)
     related = origin.relation(stored.source, source)
     is_older = source != origin.FILE and roster.version < stored.version
     if is_older and related is Relation.SAME:
         raise UsageError(
-            f"found roster version {roster.version} of {origin.in_words(source)}, and its version {stored.version}"
-            " is in force: an older roster never replaces a newer one. Restart the collector: it makes a newer one then"
+            f"found roster version {roster.version} of {origin.describe_source(source)}, but its version {stored.version}"
+            " is in force: an older roster never replaces a newer one. Restart the collector to make a newer one"
         )
     gone, _, shrunk = would_vanish(path, roster)
     if related is not Relation.OTHER and not is_older and not shrunk:
         raise UsageError(
-            f"found nothing to adopt: version {roster.version} of {origin.in_words(source)} is taken by the gate"
-            " itself. Only a roster of another source, or one from which too many members are missing, is adopted"
+            f"there is nothing to adopt: the gate accepts version {roster.version} of {origin.describe_source(source)}"
+            " automatically. Only a roster of another source, or one from which too many members are missing, is adopted"
         )
-    Adoptions(path).write(Adoption(replaces=stored, takes=offered))
+    AdoptionFile(path).write(Adoption(replaces=stored, takes=offered))
     with closing(Directory(path)) as directory:
         before, members = directory.machine, directory.members
     return [
-        f"in force: version {stored.version} of {origin.in_words(stored.source)}, {_count(members)}",
-        f"adopted:  version {roster.version} of {origin.in_words(source)}, {_count(len(roster.members))}",
-        *_who(gone),
-        *_rules(before, roster.machine),
+        f"in force: version {stored.version} of {origin.describe_source(stored.source)}, {_count(members)}",
+        f"adopted:  version {roster.version} of {origin.describe_source(source)}, {_count(len(roster.members))}",
+        *_missing_members(gone),
+        *_changed_rules(before, roster.machine),
     ]
 
 
@@ -89,14 +89,14 @@ def _count(members: int) -> str:
     return f"{members} {'member' if members == 1 else 'members'}"
 
 
-def _who(gone: set[str]) -> Iterator[str]:
+def _missing_members(gone: set[str]) -> Iterator[str]:
     if gone:
         more = "" if len(gone) <= _NAMED else "…"
         yield f"no longer members: {len(gone)} ({', '.join(sorted(gone)[:_NAMED])}{more})"
 
 
-def _rules(before: wire.MachineRules, after: wire.MachineRules) -> Iterator[str]:
+def _changed_rules(before: wire.MachineRules, after: wire.MachineRules) -> Iterator[str]:
     for name in before.__struct_fields__:
-        was, now = getattr(before, name), getattr(after, name)
-        if was != now and name not in ("lock", "lifted"):
-            yield f"machine.{name}: {was} becomes {now}"
+        old, new = getattr(before, name), getattr(after, name)
+        if old != new and name not in ("lock", "lifted"):
+            yield f"machine.{name}: {old} becomes {new}"

@@ -1,10 +1,10 @@
-"""Who holds which badge? The last good roster, as an indexed SQLite file that is swapped whole.
+"""Stores the last good roster as an indexed SQLite file, and looks up the holder of a badge in it.
 
-Not a dict: at 100,000 members a dict takes half a second and hundreds of megabytes to load, while a look-up here takes
-some microseconds from the first tap after a start. The new file is built beside the old one, fsynced and renamed over
-it, so there is always a whole one; a look-up never waits for that.
+At 100,000 members a dict would take half a second and hundreds of megabytes to load; a look-up here takes some
+microseconds from the first tap after a start. A new file is built under another name, fsynced and renamed over the old
+one, so the file is always whole; a look-up never waits for that.
 
-Badges are stored as keyed digests; a stolen SD card gives no UIDs at a glance (but see fabgate.badge).
+Badges are stored as keyed digests: a stolen SD card does not show UIDs at a glance (but see fabgate.badge).
 """
 
 from __future__ import annotations
@@ -23,56 +23,56 @@ import msgspec
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.clock import fsync_directory
-from fabgate.gate.roster.people import Stored, holder, hours, machine_rules, member
+from fabgate.gate.roster.people import StoredPerson, holder, hours, machine_rules, member
 from fabgate.rules import vocabulary as w
 
-#: Of the members of the last good roster, this share may vanish without appearing in `refusals`.
+#: The share of the last good roster's members who may vanish without appearing in `refusals`.
 VANISH_SHARE: Final = 0.2
-#: So many may vanish whatever their share: in a workshop of four, one who leaves is a quarter.
+#: This many may vanish in any case: in a workshop of four, one member is a quarter.
 VANISH_FEW: Final = 5
-#: What reading a damaged file raises: SQLite, or whatever meets what SQLite still gives.
+#: What reading a damaged file raises: SQLite's errors, and those of wrong values in the code that uses them.
 _DAMAGE: Final = (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError, OverflowError)
 _FIND: Final = "SELECT person.body FROM badge JOIN person USING (person) WHERE badge.digest = ?"
 
 
 class Directory:
-    """A stored roster, opened for look-ups by one thread. Raises UsageError when there is none or it is broken."""
+    """A stored roster, opened for look-ups by one thread. Raises UsageError when there is none or it is damaged."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         if not path.is_file():
-            # Asked here: a connection that sqlite3 cannot open is never closed, and newer Pythons complain of it.
+            # Checked first: a connection that sqlite3 cannot open is never closed, and newer Pythons warn about it.
             raise UsageError(f"{path}: no usable roster (there is none yet)")
         try:
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         except sqlite3.Error as error:
             raise UsageError(f"{path}: no usable roster ({error})") from error
         try:
-            # The lock of the first look is kept: nobody writes to this file, and asking for it takes as long as looking.
+            # The lock of the first look-up is kept: the file is never written, and locking takes as long as a look-up.
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             meta = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
             self.version = int(meta["version"])
             self.members = int(meta["members"])
             self.tz = _zone(str(meta["tz"]))
             self.fresh_for_s = int(meta["fresh_for_s"])
-            #: Under which key its badges were digested, where the roster says.
+            #: The id of the key under which its badges were digested, where the roster names it.
             self.badge_key_id: str | None = meta["badge_key_id"]
-            #: What ``content`` said of the roster when it was stored; none where an earlier version stored it.
+            #: The hash of its content (``content_of``); None where an earlier version stored it.
             self.content: bytes | None = meta.get("content")
-            #: Where it came from (fabgate.gate.roster.origin); empty where an earlier version stored it.
+            #: Its source (fabgate.gate.roster.origin); empty where an earlier version stored it.
             self.source: str = str(meta.get("source", ""))
             self.machine = wire.decode(meta["machine"], wire.MachineRules)
             machine_rules(self.machine)
-            # A roster that was stored by an earlier version has none.
+            # A roster that an earlier version stored has no hours.
             self._hours = hours(msgspec.json.decode(meta.get("hours", b"[]"), type=list[wire.Window]))
         except (*_DAMAGE, KeyError) as error:
             self._db.close()
             raise UsageError(f"{path}: no usable roster ({error})") from error
 
     def find(self, digest: str) -> w.Holder | None:
-        """Return who holds a badge, or None when nobody does. Raises UsageError when the file is damaged.
+        """Return the holder of a badge, or None for an unknown badge. Raises UsageError when the file is damaged.
 
-        Nobody is admitted on a guess: a row that cannot be read in full is no member.
+        A row that cannot be read completely is an error: no member is admitted on a guess.
         """
         try:
             row = self._db.execute(_FIND, (bytes.fromhex(digest),)).fetchone()
@@ -81,9 +81,9 @@ class Directory:
             raise self._damaged(error) from error
 
     def find_member(self, member: str) -> w.Holder | None:
-        """Return a member by id, admitted or refused; of several rows the first, which is that of their own badges.
+        """Return a member by id, admitted or refused; of several rows the first, which has their own badges.
 
-        Slower than ``find``: there is no index for it.
+        Slower than ``find``: ids have no index.
         """
         try:
             sql = "SELECT body FROM person WHERE id = ? ORDER BY admitted, person LIMIT 1"
@@ -93,10 +93,7 @@ class Directory:
             raise self._damaged(error) from error
 
     def all_members(self, only: Collection[str] | None = None) -> list[wire.Member]:
-        """Return all members, or `only` those, with their badges: for the guard, which keeps those that vanish.
-
-        Raises UsageError when the file is damaged.
-        """
+        """Return all members, or `only` these, with their badges. Raises UsageError when the file is damaged."""
         try:
             return self._all_members(only)
         except _DAMAGE as error:
@@ -110,17 +107,17 @@ class Directory:
             raise self._damaged(error) from error
 
     def _all_members(self, only: Collection[str] | None) -> list[wire.Member]:
-        found: dict[int, wire.Member] = {}
+        members: dict[int, wire.Member] = {}
         for person, id_, body in self._db.execute("SELECT person, id, body FROM person WHERE admitted = 1"):
             if only is None or id_ in only:
-                stored = msgspec.json.decode(body, type=Stored).member
+                stored = msgspec.json.decode(body, type=StoredPerson).member
                 if stored is None:
                     raise ValueError(f"no member in row {person}")
-                found[int(person)] = msgspec.structs.replace(stored, badges=[])
+                members[int(person)] = msgspec.structs.replace(stored, badges=[])
         for person, digest in self._db.execute("SELECT person, digest FROM badge"):
-            if person in found:
-                found[person].badges.append(bytes.hex(digest))
-        return list(found.values())
+            if person in members:
+                members[person].badges.append(bytes.hex(digest))
+        return list(members.values())
 
     def close(self) -> None:
         """Close the file."""
@@ -131,9 +128,10 @@ class Directory:
 
 
 def store(roster: wire.Roster, path: Path, *, source: str = "") -> None:
-    """Put a roster in place of the stored one, durably and whole. Raises UsageError; the stored one then stays.
+    """Replace the stored roster, durably and completely. Raises UsageError; the stored one then stays.
 
-    `source` is where it came from (fabgate.gate.roster.origin). All mistakes are found before anything is replaced, and a disk that is full or broken replaces nothing.
+    `source` is where the roster came from (fabgate.gate.roster.origin). All mistakes are found before anything is
+    replaced, and a full or broken disk replaces nothing.
     """
     _check(roster)
     fresh = path.with_suffix(".new")
@@ -145,12 +143,12 @@ def store(roster: wire.Roster, path: Path, *, source: str = "") -> None:
         fsync_directory(path.parent)
     except (UsageError, sqlite3.Error, OSError) as error:
         with contextlib.suppress(OSError):
-            fresh.unlink()  # a full disk needs the room
+            fresh.unlink()  # to free the room on a full disk
         if isinstance(error, UsageError):
             raise
         if isinstance(error, sqlite3.IntegrityError):
-            raise UsageError(f"the roster gives one badge to two people: {_doubles(roster)}") from None
-        raise UsageError(f"{path}: the roster could not be stored ({error}); the last one stays") from error
+            raise UsageError(f"the roster gives one badge to two people: {_duplicates(roster)}") from None
+        raise UsageError(f"{path}: the roster could not be stored ({error}); the last one stays in force") from error
 
 
 def _check(roster: wire.Roster) -> None:
@@ -161,13 +159,13 @@ def _check(roster: wire.Roster) -> None:
         raise UsageError(f"the roster has the version {roster.version}, wanted 0 to {(1 << 63) - 1}")
     if not 0 < roster.fresh_for_s < 1 << 63:
         raise UsageError(f"the roster has fresh_for_s {roster.fresh_for_s}, wanted 1 or more seconds")
-    for found in roster.members:
-        member(found)
+    for wire_member in roster.members:
+        member(wire_member)
 
 
 def _write(roster: wire.Roster, fresh: Path, source: str) -> None:
     with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as db:
-        # The file is useless until it is renamed, so it needs no journal of its own: one fsync at the end.
+        # The file is not used before it is renamed, so it needs no rollback journal: one fsync at the end is enough.
         db.execute("PRAGMA journal_mode=OFF")
         db.execute("PRAGMA synchronous=OFF")
         db.execute("BEGIN")
@@ -185,7 +183,7 @@ def _write(roster: wire.Roster, fresh: Path, source: str) -> None:
 
 def _fill(db: sqlite3.Connection, roster: wire.Roster, source: str) -> None:
     content = _Content(roster)
-    # Row by row, and sorted by SQLite: lists of 100,000, and sorting them, would hold up the loop that owns the power.
+    # Row by row, and sorted by SQLite: lists of 100,000 rows would block the loop that owns the power.
     db.execute("CREATE TEMP TABLE loose (digest BLOB, person INTEGER)")
     for number, row in enumerate(_rows(roster), 1):
         id_, admitted, body, digests = row
@@ -207,23 +205,23 @@ def _fill(db: sqlite3.Connection, roster: wire.Roster, source: str) -> None:
     db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
 
 
-#: Id, whether they are admitted, the stored body, the badges' digests.
+#: The id, whether the person is admitted, the stored body, the digests of the badges.
 Row = tuple[str | None, int, bytes, list[bytes]]
 
 
 def _rows(roster: wire.Roster) -> Iterator[Row]:
-    """Make the rows of all people, one after the other. Raises UsageError at a badge that is no digest."""
+    """Yield the rows of all people. Raises UsageError for a badge that is not a digest."""
     encode = msgspec.json.Encoder().encode
-    for found in roster.members:
-        body = encode(Stored(member=msgspec.structs.replace(found, badges=[])))
-        yield found.id, 1, body, [_digest_bytes(one) for one in found.badges]
+    for wire_member in roster.members:
+        body = encode(StoredPerson(member=msgspec.structs.replace(wire_member, badges=[])))
+        yield wire_member.id, 1, body, [_digest_bytes(badge) for badge in wire_member.badges]
     for refusal in roster.refusals:
-        body = encode(Stored(refusal=msgspec.structs.replace(refusal, badges=[])))
-        yield refusal.id, 0, body, [_digest_bytes(one) for one in refusal.badges]
+        body = encode(StoredPerson(refusal=msgspec.structs.replace(refusal, badges=[])))
+        yield refusal.id, 0, body, [_digest_bytes(badge) for badge in refusal.badges]
 
 
 class _Content:
-    """A hash of all that a roster says, whatever the bytes that it came in."""
+    """The hash of a roster's content, independent of how its JSON is written."""
 
     def __init__(self, roster: wire.Roster) -> None:
         self._hash = hashlib.blake2b(
@@ -240,7 +238,7 @@ class _Content:
 
 
 def is_whole(path: Path) -> bool:
-    """Say whether there is a stored roster and all of its members can be read."""
+    """Return whether there is a stored roster of which all members can be read."""
     try:
         with contextlib.closing(Directory(path)) as directory:
             directory.all_members()
@@ -250,7 +248,7 @@ def is_whole(path: Path) -> bool:
 
 
 def is_stored(roster: wire.Roster, path: Path, *, source: str = "") -> bool:
-    """Whether the stored roster has this version, source and content. Raises UsageError at a badge that is no digest."""
+    """Return whether the stored roster has this version, source and content. Raises UsageError for a wrong badge."""
     try:
         with contextlib.closing(Directory(path)) as directory:
             version, stored, stored_source = directory.version, directory.content, directory.source
@@ -262,7 +260,7 @@ def is_stored(roster: wire.Roster, path: Path, *, source: str = "") -> bool:
 
 
 def content_of(roster: wire.Roster) -> bytes:
-    """Return a hash of everything in a roster. Raises UsageError at a badge that is no digest."""
+    """Return the hash of a roster's content. Raises UsageError for a badge that is not a digest."""
     content = _Content(roster)
     for row in _rows(roster):
         content.add(row)
@@ -271,24 +269,24 @@ def content_of(roster: wire.Roster) -> bytes:
 
 def _digest_bytes(text: str) -> bytes:
     try:
-        found = bytes.fromhex(text)
+        digest = bytes.fromhex(text)
     except ValueError:
-        found = b""
-    if len(found) != 32:
+        digest = b""
+    if len(digest) != 32:
         raise UsageError(f"the roster has the badge {text[:16]!r}…, wanted a digest of 64 hex digits")
-    return found
+    return digest
 
 
-def _doubles(roster: wire.Roster) -> str:
+def _duplicates(roster: wire.Roster) -> str:
     seen: dict[str, str] = {}
-    doubles = []
+    duplicates = []
     for who, digests in [(m.id, m.badges) for m in roster.members] + [(r.id or "?", r.badges) for r in roster.refusals]:
         for text in digests:
-            digest = _digest_bytes(text).hex()  # as it is compared: upper case is the same badge
+            digest = _digest_bytes(text).hex()  # upper and lower case are the same badge
             if digest in seen:
-                doubles.append(f"{seen[digest]} and {who} (badge …{digest[-6:]})")
+                duplicates.append(f"{seen[digest]} and {who} (badge …{digest[-6:]})")
             seen[digest] = who
-    return "; ".join(doubles)
+    return "; ".join(duplicates)
 
 
 def _zone(name: str) -> str:
@@ -301,34 +299,34 @@ def _zone(name: str) -> str:
 def vanished(last: Iterable[str], roster: wire.Roster) -> set[str]:
     """Return the members of the last good roster that a new one neither admits nor refuses.
 
-    A block is a member who moved to `refusals`; only those who are gone without a word count against the guard.
+    A blocked member moves to `refusals`; only members that are in neither list count.
     """
     gone = set(last)
-    gone.difference_update(found.id for found in roster.members)
-    gone.difference_update(found.id for found in roster.refusals)
+    gone.difference_update(member.id for member in roster.members)
+    gone.difference_update(refusal.id for refusal in roster.refusals)
     return gone
 
 
 def people_in(ids: Iterable[str]) -> int:
-    """Return how many of these ids are people's. The others are groups', which say nothing about an export.
+    """Return how many of these ids are people. The others are groups, whose absence does not show a broken export.
 
-    Collectors of before named a group only while it had a badge: one that is missing gave its badge back.
+    Earlier collectors listed a group only while it had a badge, so a missing group has returned its badge.
     """
     return sum(not id_.startswith(wire.GROUP_PREFIX) for id_ in ids)
 
 
 def most_to_vanish(before: int) -> int:
-    """Return how many of so many members may vanish at once without a word.
+    """Return how many of `before` members may vanish at once without being refused.
 
-    A fifth; or a few, for of four members one is a quarter, and people do leave. What breaks in an export (a page, a
-    filter, the tail of the file) takes more than a handful with it.
+    A fifth, or a few in a small workshop, because people do leave. What breaks in an export (a page, a filter, the end of
+    the file) loses more than a handful.
     """
     return max(VANISH_FEW, int(VANISH_SHARE * before))
 
 
 def looks_shrunk(gone: int, before: int, roster: wire.Roster) -> bool:
-    """Say whether so many of the members before are gone that the roster is rather broken than true.
+    """Return whether so many of `before` members are gone that the roster is probably broken.
 
-    One that admits nobody any more is taken for broken however few they were: it would lock everybody out.
+    A roster without any member counts as broken in any case: it would lock everybody out.
     """
     return gone > most_to_vanish(before) or (gone > 0 and not len(roster.members))

@@ -1,17 +1,17 @@
-"""How does a gate without a collector get its roster? From a file that a person keeps: YAML, JSON or CSV.
+"""Reads the roster file of a gate without a collector: YAML, JSON or CSV, kept by a person.
 
-Members are listed with plain UIDs in any spelling (see fabgate.badge); the file is read with all its mistakes reported
-at once, by line, and none of it is used if there is one. Whoever has ``reasons`` is known and refused.
+Members are listed with plain UIDs in any spelling (see fabgate.badge). All mistakes are reported at once, by line, and a
+file with a mistake is not used at all. A person with ``reasons`` is known and refused.
 
 .. code-block:: yaml
 
-    machine: {limit_s: 7200}          # optional: overrides gate.yaml
+    machine: {limit_s: 7200}          # optional; overrides gate.yaml
     members:
       - {id: m-1, name: Ada, badges: [04:A1:B2:C3], windows: [1-5 08:00-22:00]}
       - {id: m-2, name: Mo, badges: ["04:A1:B2:C4"], reasons: [suspended]}
 
-A CSV has the same words as columns. Several badges or windows in one cell are separated by ';', or by ',' where that
-cannot be one badge (``123,45678`` is one of Wiegand); columns by ',' or, as spreadsheets do in half of Europe, by ';'.
+A CSV file has the same names as columns. Several badges or windows in one cell are separated by ';', or by ',' where that
+cannot be one badge (``123,45678`` is a Wiegand badge); columns by ',' or by ';', as spreadsheets do in half of Europe.
 """
 
 from __future__ import annotations
@@ -40,36 +40,36 @@ from fabgate.gate.roster.file_formats import (
     text_of,
     with_lines,
 )
-from fabgate.gate.roster.parts import Packed
+from fabgate.gate.roster.lazy_roster import PackedList
 from fabgate.gate.roster.people import member
 
 _LISTS: Final = ("badges", "windows", "reasons")
 _WIEGAND: Final = re.compile(r"(?:w26:)?\s*\d{1,3}\s*,\s*\d{1,5}", re.IGNORECASE)
 _WINDOW: Final = re.compile(r"([1-7](?:\s*[-,]\s*[1-7])*)\s+(\d{1,2}:\d\d)\s*-\s*(\d{1,2}:\d\d)")
 _KEYS: Final = KEYS
-#: What may be beside the members.
-_BESIDE: Final = ("machine", "tz")
+#: The keys of a file besides ``members``.
+_OTHER_KEYS: Final = ("machine", "tz")
 _MACHINE: Final = {field.encode_name: field.type for field in msgspec.structs.fields(wire.MachineRules)}
 
-#: What else may be where a file should be, and is waited for without end or has no content.
+#: What is not a regular file: reading it would wait without end, or give nothing.
 _KINDS: Final = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISDIR, "a directory"), (stat.S_ISSOCK, "a socket"))
 
 
 def read(path: Path, *, key: bytes, topics: wire.GateTopics, fallback: wire.MachineRules) -> wire.Roster:
     """Read a roster file; badges become digests under `key`, the version is the file's time. Raises UsageError.
 
-    Its members and refusals are to go through, as those of ``parts.decode``.
+    Its members and refusals can be iterated only, like those of ``lazy_roster.decode``.
     """
-    roster, mistakes = look(path, key=key, topics=topics, fallback=fallback)
+    roster, mistakes = read_with_mistakes(path, key=key, topics=topics, fallback=fallback)
     if mistakes.found:
         raise UsageError(mistakes.text())
     return roster
 
 
-def look(
+def read_with_mistakes(
     path: Path, *, key: bytes, topics: wire.GateTopics, fallback: wire.MachineRules
 ) -> tuple[wire.Roster, Mistakes]:
-    """Read a roster file as far as it is right, with what is wrong. Raises UsageError for one that cannot be read."""
+    """Return the valid part of a roster file, and its mistakes. Raises UsageError for a file that cannot be read."""
     version = _version(path)
     mistakes = Mistakes(path)
     text = text_of(path)
@@ -94,35 +94,37 @@ def _roster(
 ) -> wire.Roster:
     had_mistakes = bool(mistakes.found)
     for name in parsed.rest:
-        if name not in _BESIDE:
-            mistakes.at(str(name), f"found an unknown key, wanted {near(str(name), ('members', *_BESIDE))}")
+        if name not in _OTHER_KEYS:
+            mistakes.at(str(name), f"found an unknown key, wanted {near(str(name), ('members', *_OTHER_KEYS))}")
     machine = _machine(parsed.rest.get("machine"), fallback, mistakes)
     tz = _zone(parsed.rest.get("tz", "UTC"), mistakes)
     members, refusals = _people(parsed.people, key, mistakes)
     if not parsed.people and not had_mistakes:
         mistakes.add(None, "found no member, wanted at least one; an empty roster would lock everybody out")
     frame = wire.Roster(version=version, site=topics.site, gate=topics.gate, tz=tz, machine=machine)
-    people_of: dict[str, Any] = {"members": members, "refusals": refusals}
-    return msgspec.structs.replace(frame, **people_of)
+    lists: dict[str, Any] = {"members": members, "refusals": refusals}
+    return msgspec.structs.replace(frame, **lists)
 
 
 def _version(path: Path) -> int:
-    """Return the time of a file in milliseconds. Raises UsageError for what is none: opening a pipe waits for ever."""
+    """Return the modification time in milliseconds. Raises UsageError for another kind of file: a pipe would block."""
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    if not stat.S_ISREG(found.st_mode):
-        kind = next((name for is_it, name in _KINDS if is_it(found.st_mode)), "a device")
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), "a device")
         raise UsageError(f"{path}: found {kind}, wanted a regular file; write the members to one")
-    return found.st_mtime_ns // 1_000_000
+    return status.st_mtime_ns // 1_000_000
 
 
 # --- people -----------------------------------------------------------------------------------------------------------
 
 
-def _people(people: list[Person], key: bytes, mistakes: Mistakes) -> tuple[Packed[wire.Member], Packed[wire.Refusal]]:
-    members, refusals = Packed(wire.Member), Packed(wire.Refusal)
+def _people(
+    people: list[Person], key: bytes, mistakes: Mistakes
+) -> tuple[PackedList[wire.Member], PackedList[wire.Refusal]]:
+    members, refusals = PackedList(wire.Member), PackedList(wire.Refusal)
     ids: dict[str, str] = {}
     holders: dict[str, str] = {}
     for number, (line, raw) in enumerate(people, 1):
@@ -132,29 +134,29 @@ def _people(people: list[Person], key: bytes, mistakes: Mistakes) -> tuple[Packe
         def wrong(text: str, line: int | None = line, who: str = who) -> None:
             mistakes.add(line, f"{who}: {text}")
 
-        found, reasons = _person(raw, wrong)
+        person, reasons = _person(raw, wrong)
         place = f"{who}{f' in line {line}' if line else ''}"
-        if found.id in ids:
-            wrong(f"id: found {found.id!r} again, wanted it once; {ids[found.id]} has it")
-        ids.setdefault(found.id, place)
-        digests = list(_digests(found, key, holders, place, wrong))
+        if person.id in ids:
+            wrong(f"id: found {person.id!r} again, wanted it once; {ids[person.id]} has it")
+        ids.setdefault(person.id, place)
+        digests = list(_digests(person, key, holders, place, wrong))
         if len(mistakes.found) > before:
             continue
         try:
             if reasons:
-                refusals.append(wire.Refusal(badges=digests, reasons=reasons, id=found.id, lang=found.lang))
+                refusals.append(wire.Refusal(badges=digests, reasons=reasons, id=person.id, lang=person.lang))
             else:
-                members.append(msgspec.structs.replace(found, badges=digests))
+                members.append(msgspec.structs.replace(person, badges=digests))
         except UnicodeEncodeError:
-            wrong("found half a letter (a lone surrogate), wanted text; export the file again, as UTF-8")
+            wrong("found half a character (a lone surrogate), wanted text; export the file again, as UTF-8")
     return members, refusals
 
 
 def _person(raw: Any, wrong: Callable[[str], None]) -> tuple[wire.Member, list[str]]:
-    """Return a person as far as they can be read, and why they are refused; every mistake goes to `wrong`."""
+    """Return the valid fields of a person, and why they are refused; every mistake goes to `wrong`."""
     if not isinstance(raw, dict):
-        found_text = "a word" if isinstance(raw, str) and raw else shown(raw)  # which may be a badge
-        wrong(f"found {found_text}, wanted id, badges and what else is known")
+        found_text = "a word" if isinstance(raw, str) and raw else shown(raw)  # the word may be a badge
+        wrong(f"found {found_text}, wanted keys and values, at least id and badges")
         return wire.Member(id="", badges=[]), []
     values: dict[str, Any] = {}
     for key, value in raw.items():
@@ -171,16 +173,16 @@ def _person(raw: Any, wrong: Callable[[str], None]) -> tuple[wire.Member, list[s
         if raw.get(key) in ABSENT:
             wrong(f"{key}: found nothing, wanted {_wanted(key)}")
     reasons = values.pop("reasons", [])
-    found = wire.Member(**{"id": "", "badges": [], **values})
+    person = wire.Member(**{"id": "", "badges": [], **values})
     try:
-        member(found if found.id else msgspec.structs.replace(found, id="?"))
+        member(person if person.id else msgspec.structs.replace(person, id="?"))
     except UsageError as error:
         wrong(str(error).partition(": ")[2])
-    return found, reasons
+    return person, reasons
 
 
 def _listed(key: str, value: Any) -> Any:
-    """Return the parts of a list that is written as text, and of each window that is."""
+    """Return the items of a list that is written as text; windows written as text are parsed."""
     if isinstance(value, str):
         value = [part for piece in value.split(";") for part in _parts(key, piece)]
     if key == "windows" and isinstance(value, list):
@@ -189,7 +191,7 @@ def _listed(key: str, value: Any) -> Any:
 
 
 def _culprit(key: str, value: Any) -> Any:
-    """Return what of a list is wrong, where that is known: of windows the first text that is none."""
+    """Return the wrong part of a value, where it is known: the first of several windows that is not one."""
     listed = _listed(key, value) if key == "windows" else None
     texts = [part for part in listed if isinstance(part, str)] if isinstance(listed, list) else []
     return texts[0] if texts else value
@@ -203,21 +205,21 @@ def _parts(key: str, piece: str) -> list[str]:
 
 
 def _window(text: str) -> Any:
-    """Return the window ``1-5 08:00-22:00``; what is none comes back as it is and is refused by its type."""
-    found = _WINDOW.fullmatch(text.strip())
-    if not found:
+    """Return the window that is written as ``1-5 08:00-22:00``. Other text comes back unchanged, and has a wrong type."""
+    match = _WINDOW.fullmatch(text.strip())
+    if not match:
         return text
     days: list[int] = []
-    for part in found[1].split(","):
+    for part in match[1].split(","):
         first, _, last = part.partition("-")
         days.extend(range(int(first), int(last or first) + 1))
-    return {"days": days, "from": found[2].zfill(5), "to": found[3].zfill(5)}
+    return {"days": days, "from": match[2].zfill(5), "to": match[3].zfill(5)}
 
 
 def _digests(
-    found: wire.Member, key: bytes, holders: dict[str, str], place: str, wrong: Callable[[str], None]
+    person: wire.Member, key: bytes, holders: dict[str, str], place: str, wrong: Callable[[str], None]
 ) -> Iterator[str]:
-    for spelling in found.badges:
+    for spelling in person.badges:
         try:
             digest = badge.digest(badge.parse(spelling), key)
         except badge.RandomUidError:
@@ -267,7 +269,7 @@ def _zone(name: Any, mistakes: Mistakes) -> str:
         return "UTC"
 
 
-# --- words ------------------------------------------------------------------------------------------------------------
+# --- texts of mistakes ------------------------------------------------------------------------------------------------
 
 
 def _wanted(key: str) -> str:
@@ -275,6 +277,6 @@ def _wanted(key: str) -> str:
         "badges": "a list of badges, each as text",
         "windows": "windows such as '1-5 08:00-22:00' (days 1, Monday, to 7)",
         "reasons": "a list of reasons",
-        "lang": f"{wanted(_KEYS['lang'])}; displays speak no other language",
+        "lang": f"{wanted(_KEYS['lang'])}, the languages of displays",
     }
     return special.get(key) or wanted(_KEYS[key])

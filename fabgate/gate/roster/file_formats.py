@@ -1,7 +1,7 @@
-"""How are people listed in YAML, JSON and CSV? Each format tells the same: people with their lines, and the rest.
+"""Parses roster files in YAML, JSON and CSV: people with their lines, and the other keys.
 
-YAML costs fifty times its size in memory, and half a second per megabyte during which little else runs: it is for what
-people write by hand. The other two are read at 2 MB a second, and the loop that owns the power waits for milliseconds.
+YAML takes fifty times its size in memory, and half a second per megabyte during which little else runs: it is for files
+that are written by hand. The other two are read at 2 MB/s, and delay the loop that owns the power by milliseconds.
 """
 
 from __future__ import annotations
@@ -24,48 +24,48 @@ from fabgate.gate.config.gate_yaml import Lang
 from fabgate.gate.config.yaml_file import near, read_text, yaml_problem
 from fabgate.gate.config.yaml_tree import inspect, line_of
 
-#: Some 100,000 members.
+#: About 100,000 members.
 MAX_BYTES: Final = 16 * 1024 * 1024
-#: Some 10,000 members.
+#: About 10,000 members.
 YAML_MAX_BYTES: Final = 1024 * 1024
-#: So many values may be in a YAML file with all aliases written out: two letters each, of a file as large as it may be.
+#: The most values in a YAML file with all aliases expanded: two characters each in the largest file.
 MOST_VALUES: Final = YAML_MAX_BYTES // 2
-#: So many mistakes are told; the others are counted.
-MOST_TOLD: Final = 100
-#: What is shorter than this is no badge, and told as it is.
+#: How many mistakes are listed; the others are counted.
+MOST_LISTED: Final = 100
+#: Shorter texts cannot be a badge, and are not masked.
 _MASKED_FROM: Final = 4
 ABSENT: Final = ("", "~", "null", None)
-#: A collector may be newer and know a language more; what a person writes is more likely wrong.
+#: The language is checked here only: a newer collector may know one more, but in a file it is probably a mistake.
 KEYS: Final = {field.encode_name: field.type for field in msgspec.structs.fields(wire.Member)} | {
     "lang": Lang,
     "reasons": list[str],
 }
-#: libyaml reads many members in seconds and pure Python in minutes; PyYAML's wheels carry it.
+#: libyaml reads many members in seconds, pure Python in minutes; PyYAML's wheels contain it.
 _BASE: Final[Any] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-#: What that loader takes every value for.
+#: The tag that this loader gives every value.
 _TEXT: Final = "tag:yaml.org,2002:str"
-#: A key is told by its start.
+#: A longer key is cut in messages.
 _LONGEST_KEY: Final = 60
 
-#: A person as the file has it: its line, or None where the format shows none, and its keys.
+#: A person in the file: the line, or None where the parser does not give it, and the keys.
 Person = tuple[int | None, Any]
 
 
 def text_of(path: Path) -> str:
-    """Read a roster file. Raises UsageError for one that cannot be read, or is too large for its format."""
+    """Read the text of a roster file. Raises UsageError for one that cannot be read, or is too large for its format."""
     text = read_text(path, most=MAX_BYTES)
     if path.suffix.lower() not in _PARSERS and len(text) > YAML_MAX_BYTES:
         raise UsageError(
-            f"{path}: found more than {YAML_MAX_BYTES} letters of YAML, wanted less; so many members can be read as"
-            " JSON or CSV"
+            f"{path}: found more than {YAML_MAX_BYTES} characters of YAML, wanted fewer; use JSON or CSV for this many"
+            " members"
         )
     return text
 
 
 class Parsed(NamedTuple):
-    """What a file says: its people, and what it says beside them by key.
+    """The content of a file: its people, and its other keys.
 
-    `has_lines` is False where the format shows no lines: ``with_lines`` finds them.
+    `has_lines` is False where the parser does not give lines: ``with_lines`` finds them.
     """
 
     people: list[Person]
@@ -74,62 +74,62 @@ class Parsed(NamedTuple):
 
 
 def parse(path: Path, text: str, mistakes: Mistakes) -> Parsed:
-    """Return what a file says. Raises UsageError for one that is not of its format at all."""
+    """Return the content of a file. Raises UsageError where it is not of the format that its name says."""
     return _PARSERS.get(path.suffix.lower(), _yaml)(path, text, mistakes)
 
 
 def with_lines(path: Path, text: str, found: Parsed, mistakes: Mistakes) -> Parsed:
-    """Return what a JSON file says with its lines, which cost more than the file: only who needs them asks.
+    """Return the content of a JSON file with its lines, which are found only when there is a mistake to report.
 
-    Nearly all JSON is YAML. Where it is not, `found` comes back, and a member's number has to do. What `mistakes` had
-    of keys that are there twice gets lines, too.
+    The file is read as YAML, which nearly all JSON is. Where it is not, `found` comes back, and messages name a member by
+    its number. `mistakes` about duplicate keys get their lines, too.
     """
     if len(text) > YAML_MAX_BYTES:
         return found
-    twice = Mistakes(path)
+    duplicates = Mistakes(path)
     try:
         root = yaml.compose(text, Loader=_BASE)
-        _Plain(twice).value(root)
+        _PlainValues(duplicates).value(root)
         people = list(_lines(root))
     except (yaml.YAMLError, RecursionError):
         return found
     if len(people) != len(found.people):
         return found
-    mistakes.found, mistakes.lines = twice.found or mistakes.found, _lines_beside(root)
+    mistakes.found, mistakes.lines = duplicates.found or mistakes.found, _key_lines(root)
     raws = [raw for _, raw in found.people]
     return Parsed(list(zip(people, raws, strict=True)), found.rest)
 
 
 class Mistakes:
-    """What is wrong with one file, each on one line of text."""
+    """The mistakes of one file, each on one line of text."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.found: list[str] = []
-        #: The lines of what is beside the members, by dotted key, as far as the format shows them.
+        #: The lines of the other keys, by dotted key, where the parser gives them.
         self.lines: dict[str, int] = {}
 
     def add(self, line: int | None, text: str) -> None:
-        """Note one, at a line where it has one."""
+        """Add a mistake at a line, where that is known."""
         where = "" if line is None else f":{line}"
         self.found.append(f"{self.path}{where}: {' '.join(text.split())}")
 
     def at(self, key: str, text: str) -> None:
-        """Note one at the line of a dotted key, or of the section that it is missing from."""
-        known = key[:_LONGEST_KEY]
-        line = self.lines.get(known) or self.lines.get(known.partition(".")[0])
-        self.add(line, f"{known}: {text}")
+        """Add a mistake at the line of a dotted key, or of the section that it is missing from."""
+        short_key = key[:_LONGEST_KEY]
+        line = self.lines.get(short_key) or self.lines.get(short_key.partition(".")[0])
+        self.add(line, f"{short_key}: {text}")
 
     def text(self) -> str:
-        """Return them all, or as many as a person reads: a wrong column is wrong in a hundred thousand lines."""
-        more = len(self.found) - MOST_TOLD
-        told = self.found[:MOST_TOLD]
+        """Return all mistakes, or the first ones: a wrong column can be wrong in a hundred thousand lines."""
+        more = len(self.found) - MOST_LISTED
+        listed = self.found[:MOST_LISTED]
         rest = f"{self.path}: and {more} more {'mistake' if more == 1 else 'mistakes'}"
-        return "\n".join([*told, rest] if more > 0 else told)
+        return "\n".join([*listed, rest] if more > 0 else listed)
 
 
 def _yaml(path: Path, text: str, mistakes: Mistakes) -> Parsed:
-    # Everything stays text: in YAML 1.1 the badge 12:34:56:10 is a number to the base of 60.
+    # Every value stays text: in YAML 1.1 the badge 12:34:56:10 is a number in base 60.
     try:
         root = yaml.compose(text, Loader=_BASE)
         inspect(
@@ -139,36 +139,38 @@ def _yaml(path: Path, text: str, mistakes: Mistakes) -> Parsed:
             implicit=lambda _: _TEXT,
             wrong=lambda node, _, problem: mistakes.add(line_of(node), problem),
         )
-        found = _Plain(mistakes).value(root)
+        found = _PlainValues(mistakes).value(root)
     except yaml.YAMLError as error:
         raise UsageError(f"{path}{yaml_problem(error)}") from error
     except RecursionError as error:
-        raise UsageError(f"{path}: found lists within lists without end, wanted members") from error
-    mistakes.lines = _lines_beside(root)
+        raise UsageError(f"{path}: found too many lists within lists, wanted members") from error
+    mistakes.lines = _key_lines(root)
     people, rest = _members_of(path, found, mistakes)
     return Parsed(list(zip(_lines(root), people, strict=True)), rest)
 
 
 def _json(path: Path, text: str, mistakes: Mistakes) -> Parsed:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-            mistakes.add(None, f"{twice[:60]}: found twice in {shown(made)}, wanted once")
-        return made
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            duplicate = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+            mistakes.add(None, f"{duplicate[:60]}: found twice in {shown(values)}, wanted once")
+        return values
 
     try:
         found = json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
-        raise UsageError(f"{path}:{error.lineno}: {error.msg}; it is no JSON from column {error.colno} on") from error
+        raise UsageError(
+            f"{path}:{error.lineno}: {error.msg}; the JSON is invalid from column {error.colno}"
+        ) from error
     except (RecursionError, ValueError) as error:
-        raise UsageError(f"{path}: found lists without end or a number without end, wanted members") from error
+        raise UsageError(f"{path}: found too many lists within lists, or a very long number, wanted members") from error
     people, rest = _members_of(path, found, mistakes)
     return Parsed([(None, raw) for raw in people], rest, has_lines=False)
 
 
 def _members_of(path: Path, found: Any, mistakes: Mistakes) -> tuple[list[Any], dict[str, Any]]:
-    """Return the members, and what is beside them. Raises UsageError for what is neither a list nor has keys."""
+    """Return the members, and the other keys. Raises UsageError for a value that is neither a list nor has keys."""
     if isinstance(found, list):
         return found, {}
     if not isinstance(found, dict):
@@ -183,26 +185,26 @@ def _members_of(path: Path, found: Any, mistakes: Mistakes) -> tuple[list[Any], 
 
 
 def _lines(root: Any) -> Iterator[int]:
-    """Return the line of each member of a composed file."""
+    """Yield the line of each member in a composed file."""
     if isinstance(root, yaml.MappingNode):
         root = next((value for key, value in reversed(root.value) if key.value == "members"), None)
     if isinstance(root, yaml.SequenceNode):
         yield from map(line_of, root.value)
 
 
-def _lines_beside(root: Any) -> dict[str, int]:
-    """Return the lines of what is beside the members, and of the members' key, by dotted key."""
-    found: dict[str, int] = {}
+def _key_lines(root: Any) -> dict[str, int]:
+    """Return the lines of all keys outside the members, by dotted key."""
+    lines: dict[str, int] = {}
     for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
         name = str(key.value)[:_LONGEST_KEY]
-        found[name] = line_of(key)
+        lines[name] = line_of(key)
         if name == "machine" and isinstance(value, yaml.MappingNode):
-            found.update((f"{name}.{str(inner.value)[:_LONGEST_KEY]}", line_of(inner)) for inner, _ in value.value)
-    return found
+            lines.update((f"{name}.{str(inner.value)[:_LONGEST_KEY]}", line_of(inner)) for inner, _ in value.value)
+    return lines
 
 
-class _Plain:
-    """Strings, lists and mappings of a composed file; a key that is there twice is a mistake."""
+class _PlainValues:
+    """Makes strings, lists and dicts of a composed file; a duplicate key is a mistake."""
 
     def __init__(self, mistakes: Mistakes) -> None:
         self._mistakes = mistakes
@@ -211,24 +213,24 @@ class _Plain:
     def value(self, node: Any) -> Any:
         if node is None or isinstance(node, yaml.ScalarNode):
             return None if node is None else node.value
-        if node in self._made:  # an alias: made once, or nine lines of them would fill the memory
+        if node in self._made:  # an alias: made once, otherwise nine lines of aliases would fill the memory
             return self._made[node]
         if isinstance(node, yaml.SequenceNode):
             items: list[Any] = []
             self._made[node] = items
             items.extend(self.value(item) for item in node.value)
             return items
-        found: dict[Any, Any] = {}
-        self._made[node] = found
+        values: dict[Any, Any] = {}
+        self._made[node] = values
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._mistakes.add(line_of(key_node), f"found {shown(self.value(key_node))} as a key, wanted a word")
                 continue
             key = str(key_node.value)
-            if key in found:
+            if key in values:
                 self._mistakes.add(line_of(key_node), f"{key[:_LONGEST_KEY]}: found again, wanted once")
-            found[key] = self.value(value_node)
-        return found
+            values[key] = self.value(value_node)
+        return values
 
 
 def _csv(path: Path, text: str, mistakes: Mistakes) -> Parsed:
@@ -255,7 +257,7 @@ def _csv(path: Path, text: str, mistakes: Mistakes) -> Parsed:
 
 
 def _check_columns(path: Path, columns: list[str]) -> None:
-    """Raise UsageError with each column that is wrong: nothing can be read below a wrong head."""
+    """Raise UsageError naming each wrong column: below a wrong header no row can be read."""
     head = Mistakes(path)
     is_head = not columns or not KEYS.keys().isdisjoint(columns)
     for number, name in enumerate(columns if is_head else columns[:1]):
@@ -264,32 +266,31 @@ def _check_columns(path: Path, columns: list[str]) -> None:
         elif name not in KEYS:
             head.add(1, f"found the column {_column(name)!r}, wanted {near(name, KEYS)}")
     if is_head and not {"id", "badges"} <= set(columns):
-        told = ", ".join(map(_column, columns)) or "of none"
-        head.add(1, f"found the columns {told}, wanted at least id and badges")
+        head.add(1, f"found the columns {', '.join(map(_column, columns)) or '(none)'}, wanted at least id and badges")
     if head.found:
         raise UsageError(head.text())
 
 
 def _column(name: str) -> str:
-    """Return a column's name as a message has it: the first row may be a member, with a badge."""
+    """Return a column's name for a message, masked: the first row may be a member, with a badge."""
     return masked(name, name)[:60] if any(map(str.isdecimal, name)) else name[:60]
 
 
 _PARSERS: Final = {".csv": _csv, ".json": _json}
 
 
-# --- words ------------------------------------------------------------------------------------------------------------
+# --- texts of mistakes ------------------------------------------------------------------------------------------------
 
 
 def shown(value: Any) -> str:
-    """Return what was found, short enough for a message."""
+    """Return a value for a message, shortened."""
     if isinstance(value, dict | list):
         return "keys and values" if isinstance(value, dict) else "a list"
     return "nothing" if value in ABSENT else repr(value)[:60]
 
 
 def masked(text: str, spelling: str) -> str:
-    """Return `text` without the badge: what is wrong with a roster is published, and a badge never is."""
+    """Return `text` without the badge: mistakes are published, and a badge never is."""
     forms = {spelling.strip(), re.sub(r"[\s:.-]", "", spelling), spelling.partition(":")[2].strip()}
     long = sorted((form for form in forms if len(form) >= _MASKED_FROM), key=len, reverse=True)
-    return re.sub("|".join(map(re.escape, long)), lambda found: f"…{found[0][-2:]}", text) if long else text
+    return re.sub("|".join(map(re.escape, long)), lambda match: f"…{match[0][-2:]}", text) if long else text

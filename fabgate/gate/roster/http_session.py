@@ -1,8 +1,8 @@
-"""How is a server that sends one byte now and then kept from holding a fetch for ever? Its connection is cut.
+"""An HTTP session that ends after a time limit, even where the server keeps sending single bytes.
 
 ``requests`` limits how long a server is silent, not how long its answer takes, and a thread that waits for the next
-byte cannot look at the clock. So another one does, and shuts the connection down below it: whatever was waited for
-(TLS, a proxy, headers, body) then ends as if the server had hung up.
+byte cannot check the clock. So a timer shuts the connection down: the wait (for TLS, a proxy, headers, the body) then
+ends as if the server had closed the connection.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from fabgate.errors import UsageError
 
 
 class CutError(UsageError):
-    """The answer was not whole in time."""
+    """The answer was not complete in time."""
 
 
 @contextlib.contextmanager
 def session(limit_s: float) -> Iterator[requests.Session]:
-    """Give a session for one answer, which has so many seconds to be whole. Raises CutError when it was not."""
+    """Return a session for one answer. Raises CutError when the answer was not complete after `limit_s` seconds."""
     lock = threading.Lock()
     cut = threading.Event()
-    #: Each connection once more: what TLS wraps is no longer ours to shut down.
+    #: A duplicate of each connection: a socket that TLS has wrapped cannot be shut down any more.
     handles: list[socket.socket] = []
 
     def opened(connection: socket.socket) -> None:
@@ -41,17 +41,17 @@ def session(limit_s: float) -> Iterator[requests.Session]:
         with lock:
             cut.set()
             for handle in handles:
-                with contextlib.suppress(OSError):  # it ended by itself
+                with contextlib.suppress(OSError):  # it has ended already
                     handle.shutdown(socket.SHUT_RDWR)
 
     timer = threading.Timer(limit_s, end)
     timer.daemon = True
-    with requests.Session() as found:
+    with requests.Session() as http:
         for scheme in ("http://", "https://"):
-            found.mount(scheme, _Adapter(opened))
+            http.mount(scheme, _Adapter(opened))
         timer.start()
         try:
-            yield found
+            yield http
         except Exception:
             if not cut.is_set():
                 raise
@@ -62,11 +62,11 @@ def session(limit_s: float) -> Iterator[requests.Session]:
                     handle.close()
                 handles.clear()
     if cut.is_set():
-        raise CutError(f"found no whole answer after {limit_s:g} s")
+        raise CutError(f"found no complete answer after {limit_s:g} s")
 
 
 class _Adapter(HTTPAdapter):
-    """Tells of each connection that it opens, directly or through a proxy."""
+    """Reports each connection that it opens, directly or through a proxy."""
 
     def __init__(self, opened: Callable[[socket.socket], None]) -> None:
         self._opened = opened
@@ -76,16 +76,17 @@ class _Adapter(HTTPAdapter):
         """Return the pool of a server, as ``requests`` asks for it."""
         pool: Any = super().get_connection_with_tls_context(*args, **options)
         if not hasattr(pool.ConnectionCls, "opened"):
-            pool.ConnectionCls = type("Telling", (_Telling, pool.ConnectionCls), {"opened": staticmethod(self._opened)})
+            bases = (_ReportingConnection, pool.ConnectionCls)
+            pool.ConnectionCls = type("ReportingConnection", bases, {"opened": staticmethod(self._opened)})
         return pool
 
 
-class _Telling:
-    """What is mixed into urllib3's connections: it tells of one before anything is waited for on it."""
+class _ReportingConnection:
+    """A mixin for urllib3's connections, which reports a connection before anything is awaited on it."""
 
     opened: Callable[[socket.socket], None]
 
     def _new_conn(self) -> socket.socket:
-        made: socket.socket = super()._new_conn()  # type: ignore[misc]
-        self.opened(made)
-        return made
+        connection: socket.socket = super()._new_conn()  # type: ignore[misc]  # of urllib3's class, the other base
+        self.opened(connection)
+        return connection

@@ -1,8 +1,8 @@
-"""How does a gate get its roster from the collector? Sealed, over HTTP, and only when it changed.
+"""Fetches the roster from the collector: sealed, over HTTP, and only when it has changed.
 
-The answer's seal covers the gate's own nonce, so that an old answer cannot be played again; that of a 304 also covers
-version and date, so that "nothing changed" is as trustworthy as a roster. Age counts from the last such confirmation.
-The version of one collector never goes back; a roster of another source needs a person on the gate (roster_origin).
+The seal of an answer covers the gate's nonce, so that an old answer cannot be replayed; the seal of a 304 also covers
+version and date, so that "nothing changed" can be trusted like a roster. The age counts from the last confirmation. The
+version of one collector never decreases; a roster of another source has to be adopted on the gate (``origin``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fabgate import wire
 from fabgate.errors import FabgateError, SealError, UsageError
 from fabgate.gate.clock import fsync_directory
 from fabgate.gate.config.gate_yaml import Config
-from fabgate.gate.roster import origin, parts
+from fabgate.gate.roster import lazy_roster, origin
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.origin import Relation
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused, RosterStored, replace_stored
@@ -34,22 +34,22 @@ from fabgate.seal import Keys, entry_hash, to_text
 
 log = logging.getLogger(__name__)
 
-#: How long the collector may be silent, and how long a whole answer may take: the largest roster, at 100 kB/s, comes
-#: packed in less. Without the second, a byte now and then would hold the only thread that fetches for ever.
+#: How long the collector may be silent, and how long a complete answer may take: the largest roster, compressed, takes
+#: less at 100 kB/s. Without the second limit, single bytes would keep the only thread that fetches waiting for ever.
 TIMEOUT_S: Final = 10
 WHOLE_TIMEOUT_S: Final = 180
 MAX_BYTES: Final = 64 * 1024 * 1024
 RETRY_FIRST_S: Final = 2.0
-#: How often a confirmation that changes nothing else is written: a card is worn out by each minute of a year.
+#: How often a confirmation that changes nothing else is written: a write each minute would wear out the card.
 RECEIPT_EVERY_MS: Final = 15 * 60_000
-#: How often to look, between two fetches, whether a person on the gate adopted a roster.
+#: How often to check, between two fetches, whether a person on the gate has adopted a roster.
 ADOPTION_EVERY_S: Final = 1.0
-#: Where Python says which object it means: older urllib3 (that of Debian 13 too) name a new connection so at each try.
+#: The address of an object in an error: older urllib3 (also that of Debian 13) put a new one into each error.
 _ADDRESS: Final = re.compile(r"<([\w.]+) object at 0x[0-9a-f]+>", re.IGNORECASE)
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What is kept beside the stored roster: which one it is, and when it was last confirmed on which clock."""
+    """A file next to the stored roster: which roster it is, and when it was last confirmed, by which clock."""
 
     version: int
     hash: str
@@ -60,7 +60,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class HttpSource:
-    """Follows a collector. `post` takes ``RosterStored``, ``RosterConfirmed`` and ``RosterRefused``."""
+    """Fetches rosters from a collector. `post` takes ``RosterStored``, ``RosterConfirmed`` and ``RosterRefused``."""
 
     def __init__(
         self,
@@ -89,38 +89,38 @@ class HttpSource:
         self._now = now
         self._timeout_s = timeout_s
         self._whole_timeout_s = whole_timeout_s
-        #: The authority of the collector's certificate; without one, those that this computer trusts.
+        #: The authority of the collector's certificate; without one, the authorities that this computer trusts.
         self._verify = True if config.roster.ca is None else str(config.roster.ca)
         self._stop = threading.Event()
-        self._wanted = threading.Event()
-        #: What is stored is damaged: the next roster takes its place, even where it is the same one.
-        self._anew = False
+        self._fetch_wanted = threading.Event()
+        #: The stored roster is damaged: the next one replaces it, even if it is the same.
+        self._is_damaged = False
         self._badge_keys = badge_keys
         self._refused: str | None = None
-        self._adoptions = origin.Adoptions(stored)
-        #: Where the stored roster came from.
+        self._adoptions = origin.AdoptionFile(stored)
+        #: The source of the stored roster.
         self._source = ""
-        #: What is known of the stored roster; only this thread replaces it, others read it whole.
+        #: The receipt of the stored roster; only this thread replaces it, others read it as a whole.
         self._receipt = self._read_receipt()
-        #: The receipt as it is on disk, as far as this process wrote it.
+        #: The receipt that this process wrote last.
         self._written: Receipt | None = None
 
     def stop(self) -> None:
         """Ask the thread to end."""
         self._stop.set()
-        self._wanted.set()
+        self._fetch_wanted.set()
 
     def fetch_now(self) -> None:
-        """Ask for a fetch at once; any thread may."""
-        self._wanted.set()
+        """Fetch at once; any thread may ask for it."""
+        self._fetch_wanted.set()
 
-    def mend(self) -> None:
-        """Say that the stored roster is damaged: it is fetched whole and stored anew; any thread may."""
-        self._anew = True
-        self._wanted.set()
+    def replace_damaged(self) -> None:
+        """Fetch the complete roster and replace the stored one, which is damaged; any thread may ask for it."""
+        self._is_damaged = True
+        self._fetch_wanted.set()
 
     def run(self) -> None:
-        """Follow the collector until told to stop."""
+        """Fetch regularly until asked to stop."""
         every_s = float(self._every_s)
         retry_s = RETRY_FIRST_S
         while not self._stop.is_set():
@@ -128,28 +128,28 @@ class HttpSource:
                 retry_s = RETRY_FIRST_S
                 self._pause(every_s)
             elif self._pause(min(retry_s, every_s)):
-                retry_s = RETRY_FIRST_S  # somebody knows that there is something new, and the network was back for that
+                retry_s = RETRY_FIRST_S  # a fetch was asked for, perhaps over the network, which works then
             else:
                 retry_s = min(retry_s * 2, every_s)
             if not self._stop.is_set():
-                self._wanted.clear()  # before the fetch: what is asked for meanwhile is another one
+                self._fetch_wanted.clear()  # before the fetch: a request during it asks for another one
         if self._receipt is not None and self._written != self._receipt and self._receipt.boot == self._boot:
-            with contextlib.suppress(OSError):  # the one on disk is older: the roster looks older than it is
+            with contextlib.suppress(OSError):  # the receipt on disk is older: the roster then looks older than it is
                 self._write(self._receipt)
 
     def _pause(self, most_s: float) -> bool:
-        """Wait; return early, and True, when somebody asks for a fetch or adopts a roster."""
+        """Wait; return True, and early, when a fetch is asked for or a roster is adopted."""
         left_s = most_s
         while left_s > 0:
-            if self._wanted.wait(min(left_s, ADOPTION_EVERY_S)) or self._adoptions.arrived():
+            if self._fetch_wanted.wait(min(left_s, ADOPTION_EVERY_S)) or self._adoptions.arrived():
                 return True
             left_s -= ADOPTION_EVERY_S
         return False
 
     def offered(self) -> tuple[wire.Roster, str]:
-        """Return what the collector offers now, and its source; nothing is stored.
+        """Return the roster that the collector offers now, and its source; nothing is stored.
 
-        Raises UsageError, SealError or OSError for an answer that is not a roster which this gate may believe.
+        Raises UsageError, SealError or OSError where the answer is not a roster that this gate can trust.
         """
         nonce = secrets.token_urlsafe(16)
         answer, body = self._ask(nonce, etag="")
@@ -159,12 +159,12 @@ class HttpSource:
         return roster, origin.of_collector(roster.collector)
 
     def fetch(self) -> bool:
-        """Ask once; say whether the collector confirmed or gave a roster. What is wrong is posted, once."""
+        """Fetch once; return whether the collector confirmed or sent a roster. An error is posted once."""
         try:
             self._fetch()
         except (OSError, ValueError, FabgateError) as error:
-            # requests' errors are OSErrors; a token that is no text is a ValueError.
-            reason = _ADDRESS.sub(r"\1", str(error))  # or each try would be news, and an entry in the journal
+            # The errors of requests are OSErrors; a token that is not text is a ValueError.
+            reason = _ADDRESS.sub(r"\1", str(error))  # otherwise each try would be a new error, and a new entry
             if reason != self._refused:
                 self._refused = reason
                 self._post(RosterRefused(reason))
@@ -175,8 +175,8 @@ class HttpSource:
     def _fetch(self) -> None:
         receipt = self._receipt
         nonce = secrets.token_urlsafe(16)
-        whole = receipt is None or self._anew or self._adoptions.waits()
-        answer, body = self._ask(nonce, etag="" if receipt is None or whole else receipt.etag)
+        in_full = receipt is None or self._is_damaged or self._adoptions.waits()
+        answer, body = self._ask(nonce, etag="" if receipt is None or in_full else receipt.etag)
         if answer.status_code == 304 and receipt is not None:
             self._confirmed(answer, receipt, nonce)
         elif answer.status_code == 200:
@@ -195,19 +195,17 @@ class HttpSource:
         if etag:
             headers["If-None-Match"] = etag
         try:
-            with session(self._whole_timeout_s) as asking:
-                answer = asking.get(
-                    self._url, headers=headers, timeout=self._timeout_s, verify=self._verify, stream=True
-                )
+            with session(self._whole_timeout_s) as http:
+                answer = http.get(self._url, headers=headers, timeout=self._timeout_s, verify=self._verify, stream=True)
                 return answer, _read(answer, self._url) if answer.status_code == 200 else b""
         except CutError:
             raise UsageError(
-                f"{self._url}: found no whole answer after {self._whole_timeout_s:g} s, wanted one in that time; the"
+                f"{self._url}: found no complete answer after {self._whole_timeout_s:g} s, wanted one in that time; the"
                 " network or the collector is too slow, or something between them holds the answer back"
             ) from None
         except OSError as error:
-            if why := certificates.trouble(error, "collector's"):
-                raise UsageError(f"{self._url}: {why}") from error
+            if problem := certificates.trouble(error, "collector's"):
+                raise UsageError(f"{self._url}: {problem}") from error
             raise
 
     def _unexpected(self, answer: Any) -> UsageError:
@@ -223,10 +221,10 @@ class HttpSource:
         self._post(RosterConfirmed())
 
     def _verified(self, answer: Any, body: bytes, nonce: str) -> wire.Roster:
-        """Return the roster of an answer. Raises SealError or UsageError where it is not one that this gate may use."""
+        """Return the roster of an answer. Raises SealError or UsageError where this gate cannot trust it."""
         seal = answer.headers.get(wire.HEADER_SEAL)
         self._keys.verify(seal, wire.PURPOSE_ROSTER, self._topics.account, wire.sealed_roster(body, nonce))
-        roster = parts.decode(body)
+        roster = lazy_roster.decode(body)
         if (roster.site, roster.gate) != (self._topics.site, self._topics.gate):
             raise SealError(f"found the roster of {roster.site}/{roster.gate}, wanted that of {self._topics.account}")
         self._check_badge_key(roster.badge_key_id)
@@ -239,38 +237,40 @@ class HttpSource:
         if receipt is not None and self._stored.exists():
             related = origin.relation(self._source, source)
             adopted = self._adoptions.allows(roster, source)
-            # An adoption changes the source. Within one source nothing takes a newer roster's place.
+            # An adoption changes the source. Within one source nothing replaces a newer roster.
             if related is Relation.SAME or not adopted:
                 self._check_order(roster, digest, receipt, related, source)
-            if roster.version == receipt.version and receipt.hash and not self._anew and not adopted:
+            if roster.version == receipt.version and receipt.hash and not self._is_damaged and not adopted:
                 self._keep(receipt)
                 self._post(RosterConfirmed())
                 return
             source = source if adopted else origin.merged(self._source, source)
-        refusal = replace_stored(roster, self._stored, source=source, anew=self._anew, whole=adopted).refusal
+        refusal = replace_stored(
+            roster, self._stored, source=source, always=self._is_damaged, unguarded=adopted
+        ).refusal
         self._source = source
         if adopted:
             self._adoptions.use_up()
-        self._anew = False  # said meanwhile, it was of the file that is gone; what is there now is looked at afresh
+        self._is_damaged = False  # set during the fetch, it was about the replaced file
         try:
             self._keep(Receipt(version=roster.version, hash=digest, etag=answer.headers.get("ETag", "")))
         finally:
-            # Whatever became of the receipt: who is barred in the new roster must not be admitted by the one before.
+            # Also if the receipt cannot be written: the earlier roster must not admit a member that the new one blocks.
             self._post(RosterStored(roster.version, len(roster.members), adopted=adopted))
         if refusal is not None:
             self._post(RosterRefused(refusal, roster.version))
 
     def _check_order(self, roster: wire.Roster, digest: str, receipt: Receipt, related: Relation, source: str) -> None:
-        """Raise UsageError for a roster that may not take the place of the stored one by itself."""
+        """Raise UsageError for a roster that may not replace the stored one automatically."""
         if related is Relation.OTHER:
-            if not self._anew:  # a damaged roster, under which nobody is known, is not worth keeping
+            if not self._is_damaged:  # a damaged roster knows no member, so it need not be kept
                 raise UsageError(origin.refusal(self._source, source))
             return
         other = roster.version == receipt.version and receipt.hash not in ("", digest)
         if roster.version < receipt.version or other:
-            hint = "" if related is Relation.SAME else f". If it is of another source, {origin.HOW}"
+            hint = "" if related is Relation.SAME else f". If it is of another source, {origin.HOW_TO_ADOPT}"
             raise UsageError(
-                f"found roster version {roster.version}, and {receipt.version} is here already: an older roster never"
+                f"found roster version {roster.version}, but version {receipt.version} is stored: an older roster never"
                 f" replaces a newer one{hint}"
             )
 
@@ -278,7 +278,7 @@ class HttpSource:
         if kid is not None and self._badge_keys and kid not in self._badge_keys:
             raise UsageError(
                 f"found a roster whose badges are digested under the key {kid!r}; this gate holds"
-                f" {', '.join(self._badge_keys)}: nobody would be known. Copy the new badge key file to the gate first"
+                f" {', '.join(self._badge_keys)}: no badge would be known. Copy the new badge key file to the gate first"
             )
 
     # --- the receipt --------------------------------------------------------------------------------------------------
@@ -290,21 +290,21 @@ class HttpSource:
         except UsageError:
             return None
         receipt = read_receipt(self._receipt_path)
-        # Without its own receipt (it is damaged, or still that of the roster before) the roster is whole, and no older
-        # one replaces it all the same.
+        # Without its own receipt (damaged, or still that of the earlier roster) the roster is valid, and no older one
+        # may replace it either.
         return receipt if receipt is not None and receipt.version == version else Receipt(version=version, hash="")
 
     def age_ms(self, now: Now) -> int | None:
-        """Return how long ago the roster was last confirmed, as far as this boot or the wall clock can tell."""
+        """Return how long ago the roster was last confirmed; None where neither boot clock nor wall clock can tell."""
         return age_ms(self._receipt, now, self._boot)
 
     def _keep(self, receipt: Receipt) -> None:
-        """Remember that this roster was confirmed now; on disk where that is due, or another roster came."""
+        """Remember that this roster was confirmed now, on disk for a new roster or when a write is due."""
         now = self._now()
-        # A wall clock that nobody vouches for may be years ahead, and the roster would never grow old.
+        # An unsynchronised wall clock may be years ahead, and the roster would never become stale.
         wall_ms = round(now.local.timestamp() * 1000) if now.synced and now.local is not None else None
         kept = msgspec.structs.replace(receipt, boot=self._boot, boot_ms=now.boot_ms, wall_ms=wall_ms)
-        self._receipt = kept  # it holds for as long as this process runs, also where the disk does not take it
+        self._receipt = kept  # valid while this process runs, even if the disk cannot be written
         written = self._written
         if written is not None and (kept.version, kept.hash, kept.etag) == (
             written.version,
@@ -328,7 +328,7 @@ class HttpSource:
 
 
 def read_receipt(path: Path) -> Receipt | None:
-    """Return the receipt next to a stored roster, or None where there is none that can be read."""
+    """Return the receipt next to a stored roster, or None where it is missing or damaged."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Receipt)
     except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
@@ -348,7 +348,7 @@ def age_ms(receipt: Receipt | None, now: Now, boot: str) -> int | None:
 
 
 def _read(answer: Any, url: str) -> bytes:
-    body = io.BytesIO()  # which gives away what it holds; a copy of it would hold up the other threads
+    body = io.BytesIO()  # its value is not copied; a copy would block the other threads
     for chunk in answer.iter_content(65536):
         body.write(chunk)
         if body.tell() > MAX_BYTES:

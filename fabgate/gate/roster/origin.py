@@ -1,12 +1,12 @@
-"""Where did the stored roster come from, and did a person allow another one to take its place?
+"""The sources of rosters, and the adoption that lets a roster of another source replace the stored one.
 
 The version of a roster is a time of the computer that made it. Two versions say which roster is newer only where the
 same source made both. A source is the members file of this gate, or one collector by the id of its database, which the
-sealed roster carries. Its address and the gate's seal key do not identify it: both change while the collector stays.
+sealed roster carries. Its address and the gate's seal key do not identify it: both may change while the collector stays.
 
-A roster of another source is not taken until a person on the gate adopts it (``fabgate roster adopt``). The adoption is
-a small file. It names the roster that is stored and the one that replaces it, so it is void for every other change, also
-where a crash leaves the file behind.
+A roster of another source is refused until a person on the gate adopts it (``fabgate roster adopt``). The adoption is a
+small file. It names the stored roster and the one that replaces it, so it is void for every other change, even if a
+crash leaves the file behind.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ log = logging.getLogger(__name__)
 
 #: The source of rosters that come from ``roster.file``.
 FILE: Final = "file"
-#: The source of rosters of a collector that does not name itself: one older than this field.
+#: The source of rosters of an earlier collector, which does not name itself.
 COLLECTOR: Final = "collector"
-#: A file with less than this is read at once; an adoption has some 300 bytes.
+#: How much of the file is read; an adoption has about 300 bytes.
 _MAX_BYTES: Final = 4096
 
-HOW: Final = "run 'fabgate roster adopt' on this gate"
+HOW_TO_ADOPT: Final = "run 'fabgate roster adopt' on this gate"
 
 
 class Relation(Enum):
@@ -42,7 +42,7 @@ class Relation(Enum):
 
     SAME = auto()
     OTHER = auto()
-    #: One of them was stored, or made, by a version that did not name sources.
+    #: One of them was stored or made by a version that did not name sources.
     UNKNOWN = auto()
 
 
@@ -52,7 +52,7 @@ def of_collector(collector: str | None) -> str:
 
 
 def relation(one: str, other: str) -> Relation:
-    """Return how two sources are related; an empty one is not known."""
+    """Return how two sources are related; an empty one is unknown."""
     if one == other and one not in ("", COLLECTOR):
         return Relation.SAME
     if "" in (one, other) or (COLLECTOR in (one, other) and FILE not in (one, other)):
@@ -61,13 +61,13 @@ def relation(one: str, other: str) -> Relation:
 
 
 def merged(known: str, offered: str) -> str:
-    """Return what is known of the source after a roster of `offered` was taken: an id is not forgotten."""
+    """Return the source to store for a roster of the source `offered`: a known id is not replaced by an unknown one."""
     is_less = offered in ("", COLLECTOR) and relation(known, offered) is Relation.UNKNOWN
     return known if known and is_less else offered
 
 
-def in_words(source: str) -> str:
-    """Return a source as a message names it."""
+def describe_source(source: str) -> str:
+    """Return a source in words, for a message."""
     if source == FILE:
         return "the members file"
     kind, _, id_ = source.partition(":")
@@ -75,14 +75,14 @@ def in_words(source: str) -> str:
 
 
 def refusal(stored: str, offered: str) -> str:
-    """Return why a roster of another source is not taken, and what to do."""
+    """Return why a roster of another source is refused, and what to do."""
     return (
-        f"found a roster of {in_words(offered)}, and the one in force is of {in_words(stored)}: it stays in force until a"
-        f" person decides. To take the other one whole, {HOW}"
+        f"found a roster of {describe_source(offered)}, but the one in force is of {describe_source(stored)} and stays in"
+        f" force. To use the other one instead, {HOW_TO_ADOPT}"
     )
 
 
-class Which(msgspec.Struct, frozen=True):
+class RosterId(msgspec.Struct, frozen=True):
     """One roster: its source, its version, and a hash of everything in it (hex)."""
 
     source: str
@@ -90,13 +90,13 @@ class Which(msgspec.Struct, frozen=True):
     content: str
 
     @classmethod
-    def of(cls, roster: wire.Roster, source: str) -> Which:
-        """Return which roster this is. Raises UsageError at a badge that is not a digest."""
+    def of(cls, roster: wire.Roster, source: str) -> RosterId:
+        """Return the identity of a roster. Raises UsageError for a badge that is not a digest."""
         return cls(source, roster.version, content_of(roster).hex())
 
     @classmethod
-    def stored(cls, path: Path) -> Which | None:
-        """Return which roster is stored, or None where there is none that can be read."""
+    def stored(cls, path: Path) -> RosterId | None:
+        """Return the identity of the stored roster, or None where there is none that can be read."""
         try:
             with contextlib.closing(Directory(path)) as directory:
                 return cls(directory.source, directory.version, (directory.content or b"").hex())
@@ -105,14 +105,14 @@ class Which(msgspec.Struct, frozen=True):
 
 
 class Adoption(msgspec.Struct, frozen=True):
-    """What a person allowed: this roster may take the place of that one."""
+    """The permission of a person: the roster `takes` may replace the roster `replaces`."""
 
-    replaces: Which
-    takes: Which
+    replaces: RosterId
+    takes: RosterId
 
 
-class Adoptions:
-    """The adoption of one gate, as a file next to its stored roster. For one thread; ``write`` is for the verb."""
+class AdoptionFile:
+    """The adoption of one gate, a file next to its stored roster. For one thread; ``write`` is for the verb."""
 
     def __init__(self, stored: Path) -> None:
         self._stored = stored
@@ -121,10 +121,10 @@ class Adoptions:
         self._examined: tuple[int, ...] | None = None
 
     def write(self, adoption: Adoption) -> None:
-        """Write it durably. Raises OSError."""
+        """Write an adoption durably. Raises OSError."""
         fresh = self._path.with_name(f"{self._path.name}.new")
         with fresh.open("wb") as file:
-            os.fchmod(file.fileno(), 0o644)  # root may write it for the account of the gate; it holds no secret
+            os.fchmod(file.fileno(), 0o644)  # root may write it for the gate's account; it contains no secret
             file.write(msgspec.json.encode(adoption))
             file.flush()
             os.fsync(file.fileno())
@@ -132,17 +132,17 @@ class Adoptions:
         fsync_directory(self._path.parent)
 
     def arrived(self) -> bool:
-        """Say, once for each, that there is an adoption which was not there at the last call."""
+        """Return whether there is an adoption that was not there at the last call."""
         before, self._noticed = self._noticed, self._stamp()
         return self._noticed is not None and self._noticed != before
 
     def waits(self) -> bool:
-        """Whether there is an adoption that ``allows`` has not examined yet."""
+        """Return whether there is an adoption that ``allows`` has not examined yet."""
         stamp = self._stamp()
         return stamp is not None and stamp != self._examined
 
     def allows(self, roster: wire.Roster, source: str) -> bool:
-        """Whether a person allowed this roster to take the place of the stored one.
+        """Return whether a person allowed this roster to replace the stored one.
 
         An adoption of an earlier change, or of another version than the one offered now, is deleted. One for another
         source stays: its gate.yaml may be in use only after a restart.
@@ -154,36 +154,36 @@ class Adoptions:
             with self._path.open("rb") as file:
                 adoption = msgspec.json.decode(file.read(_MAX_BYTES), type=Adoption)
         except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
-            log.warning("%s: the adoption cannot be read (%s); %s again", self._path, error, HOW)
+            log.warning("%s: the adoption cannot be read (%s); %s again", self._path, error, HOW_TO_ADOPT)
             self.use_up()
             return False
-        if adoption.replaces != Which.stored(self._stored):
+        if adoption.replaces != RosterId.stored(self._stored):
             log.info("%s: the adoption was for an earlier change; it is deleted", self._path)
             self.use_up()
             return False
         if adoption.takes.source != source:
             return False
-        if adoption.takes != Which.of(roster, source):
+        if adoption.takes != RosterId.of(roster, source):
             log.warning(
                 "%s: the adoption was for version %d, and version %d is offered now; %s again",
                 self._path,
                 adoption.takes.version,
                 roster.version,
-                HOW,
+                HOW_TO_ADOPT,
             )
             self.use_up()
             return False
         return True
 
     def use_up(self) -> None:
-        """Delete the adoption. Where the disk refuses, it is void all the same: it names the roster of before."""
+        """Delete the adoption. If that fails, it is void anyway, because it names the earlier roster."""
         with contextlib.suppress(OSError):
             self._path.unlink()
             fsync_directory(self._path.parent)
 
     def _stamp(self) -> tuple[int, ...] | None:
         try:
-            found = self._path.stat()
+            status = self._path.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+        return status.st_mtime_ns, status.st_ctime_ns, status.st_ino

@@ -1,4 +1,4 @@
-"""How does a roster speak to the rules? Its members and machine part, as the rules' own words."""
+"""Converts a roster's members, refusals, hours and machine rules into the rules' own types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MINUTES_OF_DAY = 24 * 60
 
 
 def member(found: wire.Member) -> w.Member:
-    """Return the rules' member. Raises UsageError naming every level, date, window and number that does not exist."""
+    """Return the rules' member. Raises UsageError naming every invalid level, date, window and number."""
     wrong: list[str] = []
     made = w.Member(
         id=found.id,
@@ -38,16 +38,16 @@ def member(found: wire.Member) -> w.Member:
 
 
 def barred(found: wire.Refusal, hours: tuple[w.Window, ...] = ()) -> w.Barred:
-    """Return the rules' word for a badge that is known and refused. `hours` are the machine's.
+    """Return the rules' form of a badge that is known and refused. `hours` are the machine's.
 
-    Of a badge without a person, such as a lost one, nobody knows whether hours hold for who taps it.
+    They do not apply to a badge without a person, such as a lost one.
     """
     windows = () if found.id is None or found.at_all_hours else hours
     return w.Barred(reasons=tuple(found.reasons) or ("no-access",), id=found.id, lang=found.lang, windows=windows)
 
 
 def hours(found: list[wire.Window]) -> tuple[w.Window, ...]:
-    """Return a machine's hours. Raises UsageError naming every time and weekday that does not exist."""
+    """Return a machine's hours. Raises UsageError naming every invalid time and weekday."""
     wrong: list[str] = []
     made = tuple(_window(window, wrong) for window in found)
     if wrong:
@@ -56,7 +56,7 @@ def hours(found: list[wire.Window]) -> tuple[w.Window, ...]:
 
 
 def machine_rules(found: wire.MachineRules) -> w.MachineRules:
-    """Return the rules' machine. Raises UsageError naming each value that does not exist."""
+    """Return the rules of the machine. Raises UsageError naming each invalid value."""
     wrong = wire.machine_mistakes(found)
     if wrong:
         raise UsageError("; ".join(f"machine.{mistake}" for mistake in wrong))
@@ -82,29 +82,29 @@ def machine_rules(found: wire.MachineRules) -> w.MachineRules:
 
 
 def holder(blob: bytes, hours: tuple[w.Window, ...] = ()) -> w.Holder:
-    """Return the holder that a row of the stored roster describes; `hours` are its machine's."""
-    found = _STORED.decode(blob)
+    """Return the holder in a row of the stored roster; `hours` are the machine's."""
+    person = _PERSON_DECODER.decode(blob)
     return (
-        member(found.member)
-        if found.member is not None
-        else barred(found.refusal or wire.Refusal(badges=[], reasons=[]), hours)
+        member(person.member)
+        if person.member is not None
+        else barred(person.refusal or wire.Refusal(badges=[], reasons=[]), hours)
     )
 
 
-class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
+class StoredPerson(msgspec.Struct, frozen=True, omit_defaults=True):
     """One row of the stored roster: a member, or a refusal."""
 
     member: wire.Member | None = None
     refusal: wire.Refusal | None = None
 
 
-_STORED = msgspec.json.Decoder(Stored)
+_PERSON_DECODER = msgspec.json.Decoder(StoredPerson)
 
 
 W = TypeVar("W", bound=StrEnum)
 
 
-# Each of these notes what is wrong and returns something in its place: all mistakes of a person are told at once.
+# Each of these adds a mistake to `wrong` and returns a replacement, so that all mistakes of a person are reported at once.
 
 
 def _word(kind: type[W], text: str, key: str, wrong: list[str]) -> W:

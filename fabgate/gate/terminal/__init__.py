@@ -1,1 +1,1 @@
-"""What the verbs of a gate do and print."""
+"""What the gate's verbs do, and what they print."""

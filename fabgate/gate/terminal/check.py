@@ -1,6 +1,6 @@
-"""Are a gate.yaml and the roster file that it names right? For ``fabgate check``: nothing is stored, no key is made.
+"""Checks a gate.yaml and the roster file that it names: ``fabgate check``. Nothing is stored and no key is made.
 
-The gate itself starts under a roster file with mistakes: the last good roster stays in force. Whoever checks is told.
+A gate starts despite mistakes in its roster file: the last good roster stays in force. This check reports them.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from fabgate.gate.config import gate_yaml
 from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.roster import file as roster_file
 
-#: Whose digest is whose does not depend on the key, and the gate's own may not be there yet or not be ours to read.
+#: Duplicate badges are found under any key, and the gate's own may be missing or unreadable.
 _ANY_KEY = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A configuration without a mistake, and its roster file's content; `roster` is None where a collector has it."""
+    """A valid configuration, and the content of its roster file; `roster` is None where the roster is a collector's."""
 
     config: Config
     roster: wire.Roster | None
 
 
 def check(path: Path) -> Checked:
-    """Read gate.yaml and its roster file. Raises UsageError with a line for every mistake of both, gate.yaml's first."""
-    found, reading = gate_yaml.look(path)
+    """Read gate.yaml and its roster file. Raises UsageError with a line for every mistake, gate.yaml's first."""
+    config, reading = gate_yaml.load_with_mistakes(path)
     values, roster = reading.values, None
     without_grace = wire.holder_mistake(_rules(values))
     if without_grace is not None:
         reading.wrong("machine.grace_s", without_grace.removeprefix("grace_s: "))
     mistakes = reading.mistakes
     file = values.get("roster.file")
-    if file is not None and file.is_file():  # where there is none, gate.yaml is told so
+    if file is not None and file.is_file():  # a missing file is a mistake of gate.yaml
         topics = wire.GateTopics(values.get("site", ""), values.get("gate", ""))
         try:
-            roster, wrong = roster_file.look(file, key=_ANY_KEY, topics=topics, fallback=_rules(values))
+            roster, wrong = roster_file.read_with_mistakes(file, key=_ANY_KEY, topics=topics, fallback=_rules(values))
         except UsageError as error:
             mistakes.append(str(error))
         else:
@@ -50,13 +50,13 @@ def check(path: Path) -> Checked:
                 wrong.at("machine.grace_s", text.removeprefix("grace_s: "))
             if wrong.found:
                 mistakes.append(wrong.text())
-    if mistakes or found is None:
+    if mistakes or config is None:
         raise UsageError("\n".join(mistakes))
-    return Checked(found, roster)
+    return Checked(config, roster)
 
 
 def _rules(values: dict[str, Any]) -> wire.MachineRules:
-    """Return the rules of a gate.yaml as far as they are right: what is wrong with them is no mistake of the members."""
+    """Return the valid rules of a gate.yaml, so that its mistakes are not reported again for the roster file."""
     names = gate_yaml.Machine.__struct_fields__
     known = {name: values[f"machine.{name}"] for name in names if f"machine.{name}" in values}
     limit_s, max_s = known.setdefault("limit_s", 1), known.get("max_s")

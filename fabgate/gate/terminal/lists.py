@@ -1,4 +1,4 @@
-"""How do a gate's stored roster and journal read in a terminal? As lines of text for people; programs take the JSON."""
+"""Formats a gate's stored roster and journal as lines of text for people; programs use the JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from fabgate import wire
 
-#: Versions are milliseconds since 1970 (wire: a roster's version); what is smaller was made by somebody's own tool.
+#: Versions are milliseconds since 1970 (wire: a roster's version); a smaller one was made by another tool.
 _LEAST_TIME_MS: Final = 1_000_000_000_000
 _HEAD: Final = ("id", "name", "level", "lang", "badges", "limit", "until", "when", "flags")
 
@@ -22,7 +22,7 @@ def roster(version: int, tz: str, machine: wire.MachineRules, people: list[wire.
 
 
 def roster_version(version: int, now: datetime) -> str:
-    """Return a version as the moment that it stands for, and how old it is at `now`."""
+    """Return a version with the time when it was made, and its age at `now`."""
     if version < _LEAST_TIME_MS:
         return f"version {version}"
     try:
@@ -61,13 +61,13 @@ def _person(member: wire.Member) -> tuple[str, ...]:
 
 
 def _days(days: list[int]) -> str:
-    """Return ISO weekdays as a roster file has them: 1-5, or 2,4."""
+    """Return ISO weekdays as in a roster file: 1-5, or 2,4."""
     whole = list(range(days[0], days[-1] + 1)) if days else []
     return f"{days[0]}-{days[-1]}" if days == whole and len(days) > 2 else ",".join(map(str, days))
 
 
 def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    """Return the rows as text; a column that says nothing about anybody is left out."""
+    """Return the rows as text, without empty columns."""
     clean = [tuple(map(_printable, row)) for row in rows]
     columns = [column for column in zip(*clean, strict=True) if any(column[1:]) or len(rows) == 1]
     widths = [max(map(len, column)) for column in columns]
@@ -94,7 +94,7 @@ def _lock(lock: wire.Lock) -> str:
 
 
 def _printable(text: str) -> str:
-    # A name may hold what moves a terminal's cursor.
+    # A name may contain characters that move a terminal's cursor.
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 

@@ -1,7 +1,7 @@
-"""How does a gate get another name? Deliver all under the old one, clear its retained topics, start a new journal.
+"""Renames a gate: delivers its journal under the old name, clears its retained topics, and starts a new journal.
 
-A journal belongs to one name: its entries say so, and the collector and the broker's access list hold them to it. The
-old file is kept beside the new one under a name of its own; nothing is ever deleted.
+A journal belongs to one name: its entries contain it, and the collector and the broker's access list check it. The old
+file is kept under another name; nothing is ever deleted.
 """
 
 from __future__ import annotations
@@ -21,38 +21,39 @@ from fabgate import wire
 from fabgate.errors import FabgateError, UsageError
 from fabgate.gate.clock import fsync_directory
 from fabgate.gate.config.gate_yaml import Config
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Journal
-from fabgate.gate.uplink.connection import MarkMoved, Uplink
+from fabgate.gate.uplink.connection import Uplink
+from fabgate.gate.uplink.events import MarkMoved
 
 DRAIN_S: Final = 60.0
 CLEAR_S: Final = 2.0
-#: How long a process that reads the old journal may go on.
+#: How long a process that reads the old journal is waited for.
 READER_S: Final = 10.0
 PREVIOUS: Final = "previous-journal"
 
 
 class DrainError(FabgateError, TimeoutError):
-    """Entries of the old name are not at the collector yet."""
+    """Entries of the old name have not reached the collector yet."""
 
 
 def rename(config: Config, *, drain_s: float = DRAIN_S) -> str:
     """Give the gate the name of its configuration; return what was done. Raises UsageError, DrainError.
 
-    Running again after a failure goes on where it stopped.
+    After a failure it can be called again, and continues where it stopped.
     """
     path = config.state_dir / "journal.db"
     if not path.exists():
-        raise UsageError(f"{path}: there is no journal; a gate without one simply starts under its new name")
+        raise UsageError(f"{path}: there is no journal; a gate without one just starts under its new name")
     with (config.state_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise UsageError(f"{config.state_dir}: the gate is running; stop it first") from error
-        with contextlib.closing(Reader(path)) as reader:
+        with contextlib.closing(JournalReader(path)) as reader:
             old, name = reader.topics, reader.id
             if old == config.topics:
-                return f"the gate is called {old.account} already"
+                return f"the gate's name is {old.account} already"
             _deliver(msgspec.structs.replace(config, site=old.site, gate=old.gate), reader, drain_s)
         kept = _set_aside(path, old, name)
         return f"{old.account} is now {config.topics.account}; the old journal is kept as {kept.name}"
@@ -62,7 +63,7 @@ def _entries(count: int) -> str:
     return f"{count} {'entry' if count == 1 else 'entries'}"
 
 
-def _deliver(config: Config, reader: Reader, drain_s: float) -> None:
+def _deliver(config: Config, reader: JournalReader, drain_s: float) -> None:
     """Publish what the collector has not confirmed, then clear the old name's retained topics."""
     _, head, mark = reader.bounds()
     if config.mqtt is None:
@@ -71,8 +72,8 @@ def _deliver(config: Config, reader: Reader, drain_s: float) -> None:
                 f"{_entries(head - mark)} never reached a collector, and gate.yaml names no broker to deliver to"
             )
         return
-    told: SimpleQueue[object] = SimpleQueue()
-    uplink = Uplink(config, reader, told.put)
+    events: SimpleQueue[object] = SimpleQueue()
+    uplink = Uplink(config, reader, events.put)
     threads = [threading.Thread(target=run, daemon=True) for run in (uplink.run_network, uplink.run)]
     for thread in threads:
         thread.start()
@@ -80,16 +81,16 @@ def _deliver(config: Config, reader: Reader, drain_s: float) -> None:
         until = time.monotonic() + drain_s
         while mark < head:
             try:
-                event = told.get(timeout=max(0.0, until - time.monotonic()))
+                event = events.get(timeout=max(0.0, until - time.monotonic()))
             except Empty:
                 raise DrainError(
                     f"{_entries(head - mark)} of {config.topics.account} did not reach the collector in {drain_s:.0f} s."
-                    " See that broker and collector run, and run this again: nothing was changed"
+                    " Check that broker and collector are running, and run this again: nothing was changed"
                 ) from None
             if isinstance(event, MarkMoved):
                 mark = event.seq
         if not uplink.clear_retained(timeout_s=CLEAR_S):
-            raise DrainError("the broker did not take the clearing of the old topics; run this again")
+            raise DrainError("the broker did not confirm that the old topics were cleared; run this again")
     finally:
         uplink.stop()
         for thread in threads:
@@ -97,7 +98,7 @@ def _deliver(config: Config, reader: Reader, drain_s: float) -> None:
 
 
 def _set_aside(path: Path, old: wire.GateTopics, name: str) -> Path:
-    """Give the whole journal another file name; return it. Raises UsageError while somebody is reading it."""
+    """Rename the file of the journal; return its new name. Raises UsageError while a process is reading it."""
     _fold(path, old)
     kept = path.with_name(f"journal-{old.site}-{old.gate}-{name}.db")
     with (path.parent / PREVIOUS).open("w", encoding="ascii") as note:
@@ -112,9 +113,9 @@ def _set_aside(path: Path, old: wire.GateTopics, name: str) -> Path:
 
 
 def _fold(path: Path, old: wire.GateTopics) -> None:
-    """Bring the whole WAL into the file before the file moves.
+    """Bring the whole WAL into the main file before it is renamed.
 
-    Closing the journal would do so, but only where no other process has it open.
+    Closing the journal would do so only if no other process has it open.
     """
     with contextlib.closing(Journal(path, old)) as journal:
         until = time.monotonic() + READER_S
@@ -122,25 +123,25 @@ def _fold(path: Path, old: wire.GateTopics) -> None:
             if time.monotonic() < until:
                 continue
             raise UsageError(
-                f"{path}: it is being read by {_readers(path) or 'another process'}; end that, and run this again:"
+                f"{path}: the journal is being read by {_readers(path) or 'another process'}; end that, and run this again:"
                 " nothing was changed"
             )
 
 
 def _readers(path: Path) -> str:
-    """Return which other processes have a file open, as far as this one may know."""
-    found = {}
+    """Return which other processes have a file open, as far as this one may see."""
+    names = {}
     for link in Path("/proc").glob("[0-9]*/fd/*"):
-        with contextlib.suppress(OSError):  # it ended, or is another user's
+        with contextlib.suppress(OSError):  # it has ended, or belongs to another user
             pid = int(link.parts[2])
             if pid != os.getpid() and link.samefile(path):
-                found[pid] = (Path("/proc") / str(pid) / "exe").readlink().name
-    return ", ".join(f"process {pid} ({name})" for pid, name in sorted(found.items()))
+                names[pid] = (Path("/proc") / str(pid) / "exe").readlink().name
+    return ", ".join(f"process {pid} ({name})" for pid, name in sorted(names.items()))
 
 
 def previous_journal(state_dir: Path) -> str | None:
     """Return the id of the journal that a new one follows, or None."""
     try:
         return (state_dir / PREVIOUS).read_text(encoding="ascii").strip() or None
-    except (OSError, ValueError):  # damaged: then nobody knows
+    except (OSError, ValueError):  # missing or damaged
         return None

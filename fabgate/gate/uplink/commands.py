@@ -1,11 +1,11 @@
-"""May this command be obeyed? Sealed by the collector, for this gate and this boot, fresh, and never seen before.
+"""Decides which commands may be executed: sealed by the collector, for this gate and this boot, fresh, and new.
 
-None can switch power on: there is no word for it. While the wall clock is not synchronised only what makes the machine
-safer, or merely tells, is taken.
+No command can switch power on: there is no verb for it. While the wall clock is not synchronised, only commands are
+accepted that make the machine safer or change nothing.
 
-Two look at it. The ``Door`` stands in the uplink's thread: whatever anybody sends, the loop that owns the power sees of
-it only what the collector sealed, and little of that at a time. The ``CommandDesk`` stands in the loop and judges the
-rest.
+A command passes two checks. ``CommandFilter``, in the uplink's thread, admits only what the collector has sealed, and few
+at a time, so that a flood of messages never reaches the loop that owns the power. ``CommandChecker``, in the loop, does
+the rest.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from fabgate.seal import Keys
 
 #: How far the clocks of gate and collector may differ.
 SKEW: Final = timedelta(seconds=5)
-#: So many commands may wait for the loop at once. People send one at a time, and each takes it a millisecond.
+#: How many commands may wait for the loop at once. People send one at a time, and the loop needs a millisecond for each.
 PENDING_MOST: Final = 16
-#: A command that comes again is answered that it was obeyed already; one that comes yet again is not even looked at.
+#: How often one command is admitted: a repeated one is answered that it was executed already, a further one is dropped.
 TIMES_MOST: Final = 2
-#: The ids of so many commands are known to have come before.
+#: For how many commands is remembered how often they came.
 IDS_MOST: Final = 1_000
 
 
-class Door:
-    """Admits what the collector sealed: each command at most twice, and few at a time. `keys` are the gate's own.
+class CommandFilter:
+    """Admits what the collector has sealed: each command at most twice, and few at a time. `keys` are the gate's own.
 
-    One thread calls ``admit``, the loop calls ``taken``, and each writes a number of its own: neither waits.
+    One thread calls ``admit`` and the loop calls ``handled``; each writes only its own counter, so they need no lock.
     """
 
     def __init__(self, *, account: str, keys: Keys | None) -> None:
@@ -39,43 +39,43 @@ class Door:
         self._keys = keys
         self._times: dict[str, int] = {}
         self._admitted = 0
-        self._taken = 0
+        self._handled = 0
 
     def admit(self, payload: bytes, seal: str | None) -> wire.Command:
-        """Return a command for the loop. Raises SealError or UsageError for what it is not to see."""
+        """Return a command for the loop. Raises SealError or UsageError for a message that is not admitted."""
         if self._keys is None:
-            raise SealError("commands need a gate_key_file in gate.yaml: without it nobody can tell who sent them")
+            raise SealError("commands need a gate_key_file in gate.yaml: without it their seals cannot be checked")
         self._keys.verify(seal, wire.PURPOSE_COMMAND, self._account, payload)
         command = wire.decode(payload, wire.Command)
         times = self._times.get(command.id, 0)
         if times >= TIMES_MOST:
             raise UsageError(f"command {command.id[:40]} came more than {TIMES_MOST} times")
-        if self._admitted - self._taken >= PENDING_MOST:
-            raise UsageError(f"{PENDING_MOST} commands wait already; send it again")
+        if self._admitted - self._handled >= PENDING_MOST:
+            raise UsageError(f"{PENDING_MOST} commands are waiting already; send it again")
         self._times[command.id] = times + 1
         if len(self._times) > IDS_MOST:
             del self._times[next(iter(self._times))]
         self._admitted += 1
         return command
 
-    def taken(self) -> None:
-        """Take that the loop has dealt with one."""
-        self._taken += 1
+    def handled(self) -> None:
+        """Count a command that the loop has handled."""
+        self._handled += 1
 
 
-class CommandDesk:
-    """Judges what the door admitted. `seen` are the ids on record; a command is taken once."""
+class CommandChecker:
+    """Checks admitted commands. `executed` are the ids of commands on record: each is executed once."""
 
-    def __init__(self, *, boot: str, seen: set[str]) -> None:
+    def __init__(self, *, boot: str, executed: set[str]) -> None:
         self._boot = boot
-        self._seen = seen
+        self._executed = executed
         self._refused: set[str] = set()
 
     def check(self, command: wire.Command, now: Now) -> None:
-        """Take a command that may be obeyed. Raises UsageError saying why it may not.
+        """Accept a command that may be executed. Raises UsageError saying why it may not.
 
-        RefusedError, which is answered and recorded, is raised once for an id: whoever replays a sealed command a
-        thousand times must not be able to fill the journal.
+        RefusedError, which is answered and recorded, is raised once for an id: a sealed command that is replayed a
+        thousand times must not fill the journal.
         """
         try:
             self._check(command, now)
@@ -89,30 +89,28 @@ class CommandDesk:
         if command.verb not in wire.COMMANDS:
             raise RefusedError(command, f"found the verb {command.verb!r}, wanted {', '.join(wire.COMMANDS)}")
         if command.boot != self._boot:
-            raise RefusedError(
-                command, "it was meant for another boot of this gate; the machine may have changed since"
-            )
-        if command.id in self._seen:
-            raise RefusedError(command, "it was obeyed already")
+            raise RefusedError(command, "it was sent for another boot of this gate; the machine may have changed since")
+        if command.id in self._executed:
+            raise RefusedError(command, "it was executed already")
         self._check_time(command, now)
         if command.verb in ("lock", "unlock"):
             _check_lock(command)
         if command.verb == "extend" and not (command.seconds and command.seconds > 0):
             raise RefusedError(command, f"found {command.seconds} seconds to extend by, wanted more than 0")
-        self._seen.add(command.id)
+        self._executed.add(command.id)
 
     def _check_time(self, command: wire.Command, now: Now) -> None:
         if not now.synced or now.local is None:
             if command.verb not in wire.COMMANDS_WITHOUT_CLOCK:
                 raise RefusedError(
-                    command, "the gate's clock is not synchronised, so it cannot tell whether this is fresh"
+                    command, "the gate's clock is not synchronised, so it cannot tell how old the command is"
                 )
             return
         at = now.local.astimezone(UTC)
         life = timedelta(seconds=wire.COMMAND_LIFE_S)
         if command.issued.tzinfo is None or command.expires.tzinfo is None:
-            raise RefusedError(command, "its times do not say in which time zone they are; wanted UTC")
-        # Differences, never sums: nothing lies beyond the year 9999.
+            raise RefusedError(command, "its times have no time zone, wanted UTC")
+        # Differences, not sums, which could exceed the year 9999.
         if at > command.expires or at - command.issued > life + SKEW:
             raise RefusedError(command, f"it expired at {command.expires:%H:%M:%S}; now it is {at:%H:%M:%S}")
         if command.issued - at > SKEW:
@@ -121,7 +119,7 @@ class CommandDesk:
 
 def _check_lock(command: wire.Command) -> None:
     if command.lock is None or command.roster is None:
-        raise RefusedError(command, "a lock command names its lock and the roster version that it belongs to")
+        raise RefusedError(command, "found no lock or no roster version, wanted both")
     if command.lock.when not in ("now", "idle"):
         raise RefusedError(command, f"found a lock for {command.lock.when!r}, wanted now or idle")
     if not 0 <= command.roster < 1 << 63:
@@ -129,7 +127,7 @@ def _check_lock(command: wire.Command) -> None:
 
 
 class RefusedError(UsageError):
-    """A command that was truly sent and may not be obeyed: it is answered with the reason."""
+    """A command of the collector that may not be executed: it is answered with the reason."""
 
     def __init__(self, command: wire.Command, reason: str) -> None:
         super().__init__(reason)

@@ -1,17 +1,17 @@
-"""Which entries are published next, and when again? The pure half of the uplink: no sockets, no clock.
+"""Decides which entries are published next, and when again. The pure half of the uplink: no sockets, no clock.
 
-Entries go out in order. Nothing counts as delivered but the collector's acknowledgement, which moves the **mark**;
-the broker's PUBACK only makes room for the next. How many may await the acknowledgement is in uplink/window.py. Everything
-after the mark is published again
+Entries are published in order. An entry counts as delivered only when the collector acknowledges it, which moves the
+**mark**; the broker's PUBACK only makes room for the next one. How many entries may await the acknowledgement is in
+uplink/window.py. All entries after the mark are published again
 
 (a) on every connect,
-(b) when unacknowledged entries exist and no ack has moved for ``resend_ms``, doubling up to ``resend_max_ms``,
+(b) when entries are unacknowledged and the mark has not moved for ``resend_ms``, doubling up to ``resend_max_ms``,
 (c) ``BELOW_MS`` after the first ack below the mark, unless one at or above it follows: the collector was restored
-    from a copy and knows less. The mark becomes the latest such ack; the next lower one does not restart the time, or
-    steady traffic would starve it.
+    from a copy and knows less. The mark becomes the latest such ack; a further lower one does not restart the time,
+    because with steady traffic the time would never end.
 
-Without (b) a broker that drops queued messages (an untouched Mosquitto drops 3,000 of 4,000) stalls the stream for
-ever, since nobody needs to reconnect.
+Without (b) a broker that drops queued messages (Mosquitto with default settings drops 3,000 of 4,000) would stall the
+stream for ever, because no reconnection is needed.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-from fabgate.gate.uplink.window import Window
+from fabgate.gate.uplink.window import AckWindow
 from fabgate.wire import PUBACK_WINDOW
 
 BELOW_MS: Final = 5_000
 _JITTER: Final = 0.2
 
 
-class Answer(StrEnum):
-    """What an acknowledgement meant."""
+class AckResult(StrEnum):
+    """What an acknowledgement means for the mark."""
 
     MOVED = "moved"
     SAME = "same"
@@ -60,15 +60,15 @@ class Delivery:
         self._jitter = jitter
         self._pause_ms = resend_ms
         self._in_flight = 0
-        self._window = Window()
+        self._window = AckWindow()
         self._moved_at = 0
         self._below: int | None = None
         self._below_at: int | None = None
 
-    # --- what happens -------------------------------------------------------------------------------------------------
+    # --- events -------------------------------------------------------------------------------------------------------
 
     def connect(self, now_ms: int) -> None:
-        """Begin again from the mark."""
+        """Begin again after the mark."""
         self.connected = True
         self._in_flight = 0
         self._pause_ms = self._resend_ms
@@ -76,51 +76,51 @@ class Delivery:
         self._rewind(now_ms)
 
     def disconnect(self) -> None:
-        """Publish nothing until connected."""
+        """Publish nothing until connected again."""
         self.connected = False
 
     def stored(self, head: int, now_ms: int) -> None:
-        """Take that the journal grew."""
+        """Handle that the journal has grown to `head`."""
         if self.mark == self.head:
-            # The time without an ack counts from when there was something to acknowledge, and from nothing later: or
-            # steady traffic would put publishing again off for ever.
+            # The time without an ack counts from the first unacknowledged entry: counted from the last one, steady traffic
+            # would postpone the repetition for ever.
             self._moved_at = now_ms
             self._window.begin()
         self.head = max(self.head, head)
 
     def trimmed(self, floor: int) -> None:
-        """Take that the oldest entries went; the mark is never below the floor - 1."""
+        """Handle that the oldest entries were trimmed; the mark is never below `floor` - 1."""
         self.floor = floor
         self.mark = max(self.mark, floor - 1)
         self.next = max(self.next, self.mark + 1)
 
     def puback(self) -> None:
-        """Open the window by one."""
+        """Handle the broker's confirmation of one entry."""
         self._in_flight = max(0, self._in_flight - 1)
 
-    def ack(self, seq: int, *, same_history: bool, now_ms: int) -> Answer:
-        """Take an acknowledgement; `same_history`: whether its hash is that of our entry `seq`."""
+    def ack(self, seq: int, *, same_history: bool, now_ms: int) -> AckResult:
+        """Handle an acknowledgement; `same_history` says whether its hash is that of our entry `seq`."""
         if seq < self.floor - 1:
-            seq, same_history = self.floor - 1, True  # older than what is kept: nothing is left to compare
+            seq, same_history = self.floor - 1, True  # older than all kept entries: nothing can be compared
         if seq > self.head or not same_history:
-            self._below = self._below_at = None  # of this journal nobody asks for anything again
-            return Answer.FORK
+            self._below = self._below_at = None  # after a fork this journal is not published again
+            return AckResult.FORK
         if seq < self.mark:
             if self._below_at is None:
                 self._below_at = now_ms + BELOW_MS
             self._below = seq
-            return Answer.BELOW
+            return AckResult.BELOW
         self._below = self._below_at = None
         if seq == self.mark:
-            return Answer.SAME
+            return AckResult.SAME
         self._window.acknowledged(seq - self.mark)
         self.mark = seq
         self.next = max(self.next, seq + 1)
         self._moved_at = now_ms
         self._pause_ms = self._resend_ms
-        return Answer.MOVED
+        return AckResult.MOVED
 
-    # --- what to do ---------------------------------------------------------------------------------------------------
+    # --- what to publish ----------------------------------------------------------------------------------------------
 
     def room(self) -> int:
         """Return how many entries, from ``next`` on, may be published now."""
@@ -136,12 +136,12 @@ class Delivery:
         )
 
     def sent(self, seq: int) -> None:
-        """Take that entry `seq` was handed to the network."""
+        """Remember that entry `seq` was published."""
         self.next = seq + 1
         self._in_flight += 1
 
     def deadline(self) -> int | None:
-        """Return when ``due`` wants to be called, or None."""
+        """Return when ``due`` has to be called, or None."""
         times = []
         if self.connected and self.mark < self.next - 1:
             times.append(self._moved_at + self._pause_ms)
@@ -150,7 +150,7 @@ class Delivery:
         return min(times, default=None)
 
     def due(self, now_ms: int) -> bool:
-        """Take that time passed; say whether publishing begins again from the mark (and status is to be told)."""
+        """Handle the time; return whether publishing begins again after the mark (then the status is published too)."""
         again = False
         if self._below_at is not None and now_ms >= self._below_at:
             assert self._below is not None

@@ -1,9 +1,9 @@
-"""When does the journal go on as another one, if the collector says again and again that it knows another history?
+"""Decides when the journal forks, where the collector repeatedly reports another history.
 
-The first time at once: somebody put a card back, and what was written since has numbers that the collector knows
-otherwise. Each fork copies the whole journal, so a collector that answers wrong hashes must not cause one after the
-other: the second waits a minute, each later one twice as long as the last, up to an hour. A matching acknowledgement
-ends that, once it confirms all that the last fork copied and comes no sooner than the wait that the last one began.
+The first time at once: an older copy of the card was put back, and the collector knows other entries under the same
+numbers. Each fork copies the whole journal, so a collector with wrong hashes must not cause one fork after the other:
+the second waits a minute, each later one twice as long as the last, up to an hour. A matching acknowledgement ends
+that, if it confirms all entries that the last fork copied and comes after the wait that followed that fork.
 
 Pure: no clock, no sockets. Times are boot milliseconds.
 """
@@ -20,9 +20,9 @@ class Forks:
     """The pace of one gate's forks."""
 
     def __init__(self) -> None:
-        #: How many there were since a matching acknowledgement ended the last ones.
+        #: How many forks there were since a matching acknowledgement.
         self.count = 0
-        #: How long the next one is waited for.
+        #: How long the next fork waits.
         self.wait_ms = 0
         self._due_ms: int | None = None
         self._differs_at = 0
@@ -31,16 +31,16 @@ class Forks:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a fork is due later: nothing of this journal is delivered until then."""
+        """Whether a fork is due later: this journal is not delivered until then."""
         return self._due_ms is not None
 
     def begin(self, head: int) -> None:
-        """Take that another journal is delivered from now on, which holds `head` entries already."""
+        """Begin with another journal, which has `head` entries already."""
         self._due_ms = None
         self._copied = head
 
     def differs(self, seq: int, now_ms: int) -> bool:
-        """Take that the collector has another entry `seq`; say whether that is news."""
+        """Handle that the collector has another entry `seq`; return whether that is new."""
         if self._due_ms is not None:
             return False
         self._differs_at = seq
@@ -48,7 +48,7 @@ class Forks:
         return True
 
     def agrees(self, seq: int, now_ms: int) -> bool:
-        """Take that the collector has our entry `seq`; say whether all is well now, and was not before."""
+        """Handle that the collector has our entry `seq`; return whether this ends a series of forks."""
         if self._due_ms is not None and seq >= self._differs_at:
             self._due_ms = None
         ends = self._due_ms is None and seq >= self._copied and now_ms - self._forked_ms >= self.wait_ms
@@ -58,7 +58,7 @@ class Forks:
         return True
 
     def due(self, now_ms: int) -> bool:
-        """Whether the journal is to go on as another one now. True once for each fork."""
+        """Return whether the journal has to fork now: True once for each fork."""
         if self._due_ms is None or now_ms < self._due_ms:
             return False
         self._due_ms = None
@@ -68,5 +68,5 @@ class Forks:
         return True
 
     def deadline(self) -> int | None:
-        """Return when ``due`` wants to be asked, or None."""
+        """Return when ``due`` has to be called, or None."""
         return self._due_ms

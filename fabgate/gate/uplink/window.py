@@ -1,11 +1,11 @@
-"""How many entries may await the collector's acknowledgement? As many as get through. Pure: no sockets, no clock.
+"""Limits how many entries may await the collector's acknowledgement. Pure: no sockets, no clock.
 
-A broker drops what its queue for the collector does not take, and tells nobody (an untouched Mosquitto keeps a thousand
-messages, of all gates together). What it dropped is missed only after ``uplink.resend_s``; a window that is too small
-costs milliseconds. So a gate begins with little, doubles while everything arrives, and remembers where it did not:
-TCP's way with a network that drops (RFC 5681: slow start, then congestion avoidance), but for two numbers. It goes on
-from a quarter of what was too much, not half, because a loss costs us ten seconds and not a round trip; and the least
-is more than one entry, or each would wait for a commit of its own.
+A broker silently drops messages that do not fit into its queue for the collector (Mosquitto with default settings keeps
+a thousand, of all gates together). A dropped entry is published again only after ``uplink.resend_s``; a window that is
+too small costs milliseconds. So a gate begins with a small window, doubles it while everything arrives, and remembers
+where entries were lost, as TCP does (RFC 5681: slow start, then congestion avoidance), with two differences. It continues
+at a quarter of the size that was too large, not at half, because a loss costs ten seconds instead of a round trip; and
+the smallest window is more than one entry, because each would otherwise wait for its own commit.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from typing import Final
 
 from fabgate.wire import ACK_WINDOW, PUBACK_WINDOW
 
-#: What a gate begins with, and again whenever it had nothing to deliver for a while: what it learnt then is old.
+#: The size at the beginning, and again whenever there was nothing to deliver: what was learnt before is outdated.
 FIRST: Final = PUBACK_WINDOW
 LEAST: Final = 10
 _SHARE: Final = 4
 
 
-class Window:
-    """The window of one stream; `size` entries at most may await the collector's acknowledgement."""
+class AckWindow:
+    """The window of one stream: at most `size` entries may await the collector's acknowledgement."""
 
     def __init__(self) -> None:
         self.size = FIRST
-        #: Up to here it grows by every entry that was acknowledged, beyond by one for each windowful.
+        #: Up to this size it grows by every acknowledged entry, beyond it by one for each full window.
         self._enough = ACK_WINDOW
         self._credit = 0
         self._has_moved = False
 
     def begin(self) -> None:
-        """Take that there is something to deliver after there was nothing, or a new connection."""
+        """Begin again: there is something to deliver after there was nothing, or a new connection."""
         self.size = min(self.size, FIRST)
         self._credit = 0
 
     def acknowledged(self, entries: int) -> None:
-        """Take that so many more entries are safe."""
+        """Handle that this many more entries were acknowledged."""
         self._has_moved = True
         if self.size < self._enough:
             self.size = min(self.size + entries, self._enough)
@@ -47,7 +47,7 @@ class Window:
             self.size += 1
 
     def lost(self) -> None:
-        """Take that acknowledgements stopped. Where none came since the last time, nobody is there: that is no crowd."""
+        """Handle that acknowledgements stopped. Without any since the last time the collector is away, not overloaded."""
         if self._has_moved:
             self._enough = max(LEAST, self.size // _SHARE)
         self.size, self._credit, self._has_moved = LEAST, 0, False

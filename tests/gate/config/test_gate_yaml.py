@@ -220,7 +220,7 @@ def test_words_of_the_configuration_are_those_of_the_rules_and_the_clock():
 WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "unknown key": (
         {"machine": "machine: {limt_s: 5}"},
-        [r":7: machine.limt_s: found an unknown key, wanted one of its own; did you mean limit_s\?"],
+        [r":7: machine.limt_s: found an unknown key, wanted a known one; did you mean limit_s\?"],
     ),
     "unknown key like no other": (
         {"clock": "clock: {zzz: 5}"},
@@ -239,14 +239,14 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     ),
     "text for a number": (
         {"machine": "machine: {limit_s: 2h}"},
-        [":7: machine.limit_s: found '2h', wanted a whole number from 1 to 2678400; count in seconds and write no unit"],
+        [":7: machine.limit_s: found '2h', wanted a whole number from 1 to 2678400; write the number of seconds, without a unit"],
     ),
     "text for a pin": ({"inputs": "inputs: {stop_pin: GPIO5}"}, [":7: inputs.stop_pin: found 'GPIO5', wanted a GPIO from"]),
     "a fraction for a number": ({"machine": "machine: {warn_s: 1.5}"}, [":7: machine.warn_s: found '1.5', wanted a whole"]),
     "a word for a switch": ({"demo": "demo: maybe"}, [":7: demo: found 'maybe', wanted true or false"]),
     "a number for a name": (
         {"site": "site: 2026"},
-        [""":1: site: found '2026', wanted text; YAML takes it for something else: write "2026" in quotes"""],
+        [""":1: site: found '2026', wanted text; YAML does not read it as text: write "2026" in quotes"""],
     ),
     "a switch for a name": ({"gate": "gate: no"}, [':2: gate: found \'no\', wanted text; .*write "no" in quotes']),
     "a date for a path": ({"state_dir": "state_dir: 2026-01-01"}, [":3: state_dir: found '2026-01-01', wanted a path;"]),
@@ -265,18 +265,18 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
         {"output": "output: {driver: gpio, pin: 017}"},
         [":5: output.pin: found '017', wanted a whole number from 0 to 27; write it without leading zeros and colons"],
     ),
-    "base sixty": ({"machine": "machine: {warn_s: 2:00}"}, [":7: machine.warn_s: found '2:00', .*to another base"]),
+    "base sixty": ({"machine": "machine: {warn_s: 2:00}"}, [":7: machine.warn_s: found '2:00', .*in another base"]),
     "a near word": ({"machine": "machine: {mode: holt}"}, [r":7: machine.mode: found 'holt', wanted tap, hold, timed or audit; did you mean hold\?"]),
     "a far word": ({"machine": "machine: {finish: never}"}, [":7: machine.finish: found 'never', wanted wait or cut$"]),
     "an unknown clock": ({"clock": "clock: {source: ntp}"}, [":7: clock.source: found 'ntp', wanted kernel, timesyncd, assume"]),
     "a clock that anybody could set": (
         {"clock": "clock: {source: emulated}"},
-        [":7: clock.source: found emulated, wanted a true clock; anybody could set it. Only with 'demo: true'"],
+        [":7: clock.source: found emulated, wanted a real clock; anybody could set it. It needs 'demo: true'"],
     ),
     "missing keys": (
         {"site": None, "output": None},
         [
-            ":1: site: found nothing, wanted text; nothing can run without it",
+            ":1: site: found nothing, wanted text; it is required",
             ":1: output: found nothing, wanted keys and values",
         ],
     ),
@@ -290,7 +290,7 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "no section for a driver": ({"reader": "reader: mfrc522"}, [":4: reader: found 'mfrc522', wanted keys and values"]),
     "an unknown driver": (
         {"reader": "reader: {driver: mfcr522}"},
-        [r":4: reader.driver: found the reader driver 'mfcr522', wanted one of its own; did you mean mfrc522\?"],
+        [r":4: reader.driver: found the reader driver 'mfcr522', wanted a known one; did you mean mfrc522\?"],
     ),
     "a driver of nobody": (
         {"panel": "panel: {driver: neon}"},
@@ -298,7 +298,7 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     ),
     "an option that another driver has": (
         {"output": "output: {driver: memory, pin: 17}"},
-        [":5: output.pin: found an unknown key, wanted one of none at all"],
+        [":5: output.pin: found an unknown key, wanted none"],
     ),
     "an option out of range": ({"reader": "reader: {driver: mfrc522, antenna_gain: 9}"}, [":4: reader.antenna_gain: found '9', wanted a whole number from 0 to 7"]),
     "options that do not fit together": (
@@ -307,7 +307,7 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     ),
     "an emulated chip": (
         {"reader": "reader: {driver: mfrc522, chip: emulated, control_socket: s}"},
-        [":4: reader: found emulated hardware, wanted real; anybody could tap any badge. Only with 'demo: true'"],
+        [":4: reader: found emulated hardware, wanted real; anybody could tap any badge. It needs 'demo: true'"],
     ),
     "a simulated reader": (
         {"reader": "reader: {driver: simulated, control_socket: s}"},
@@ -320,25 +320,25 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "an unsafe output": (
         {"output": "output: {driver: gpio, pin: 8}"},
         [
-            ":5: output.pin: found GPIO 8, wanted 9 to 27 but 14 and 15; the others are high while the Pi starts",
-            ":5: output.pin: found GPIO 8, wanted another one; it is SPI bus 0 of the reader already",
+            ":5: output.pin: found GPIO 8, wanted 9 to 27 except 14 and 15; the others are high while the Pi starts",
+            ":5: output.pin: found GPIO 8, wanted another one; it is used by SPI bus 0 of the reader already",
         ],
     ),
     "one pin twice": (
         {"inputs": "inputs:\n  stop_pin: 22\n  estop_pin: 22"},
-        [":9: inputs.estop_pin: found GPIO 22, wanted another one; it is inputs.stop_pin already"],
+        [":9: inputs.estop_pin: found GPIO 22, wanted another one; it is used by inputs.stop_pin already"],
     ),
     "an input on the output's pin": (
         {"inputs": "inputs: {stop_pin: 17}"},
-        [":5: output.pin: found GPIO 17, wanted another one; it is inputs.stop_pin already|:7: inputs.stop_pin: found GPIO 17"],
+        [":5: output.pin: found GPIO 17, wanted another one; it is used by inputs.stop_pin already|:7: inputs.stop_pin: found GPIO 17"],
     ),
     "the reader's reset pin": (
         {"output": "output: {driver: gpio, pin: 25}"},
-        [":5: output.pin: found GPIO 25, wanted another one; it is reader.reset_pin already"],
+        [":5: output.pin: found GPIO 25, wanted another one; it is used by reader.reset_pin already"],
     ),
     "a pin of the second SPI bus": (
         {"reader": "reader: {driver: mfrc522, bus: 1, device: 2}", "output": "output: {driver: gpio, pin: 16}"},
-        [":5: output.pin: found GPIO 16, wanted another one; it is SPI bus 1 of the reader already"],
+        [":5: output.pin: found GPIO 16, wanted another one; it is used by SPI bus 1 of the reader already"],
     ),
     "an input that no header has": ({"inputs": "inputs: {flag_pin: 28}"}, [":7: inputs.flag_pin: found '28', wanted a GPIO from 2 to 27"]),
     "a limit above the longest": (
@@ -365,9 +365,9 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "a URL that nobody seals for": (
         {"roster": "roster: {url: 'https://c'}"},
         [
-            ":1: gate_key_file: found nothing, wanted a path; without it nobody can tell",
+            ":1: gate_key_file: found nothing, wanted a path; without it the gate cannot tell",
             ":1: badge_key_file: found nothing, wanted a path",
-            ":6: roster.token_file: found nothing, wanted a path; a collector",
+            ":6: roster.token_file: found nothing, wanted a path; the collector",
         ],
     ),
     "a URL that is none": (
@@ -382,7 +382,7 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
             "mqtt": "mqtt: {host: b, username: u, password_file: p, tls: {ca: a, cert: c, key: k}}",
         },
         [
-            ":6: roster.file: found no file nobody.csv, wanted one; relative paths start where this file lies",
+            ":6: roster.file: found no file nobody.csv, wanted one; relative paths start at the folder of this file",
             ":7: gate_key_file: found no file no.keys",
             ":8: mqtt.password_file: found no file p",
             ":8: mqtt.tls.ca: found no file a",
@@ -398,16 +398,16 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     ),
     "half of a certificate": (
         {"mqtt": "mqtt: {host: b, tls: {ca: ca.pem, cert: laser-1.pem}}"},
-        [":7: mqtt.tls.key: found nothing beside cert, wanted both or neither"],
+        [":7: mqtt.tls.key: found cert without it, wanted both or neither"],
     ),
     "the other half": (
         {"mqtt": "mqtt: {host: b, tls: {ca: ca.pem, key: laser-1.key}}"},
-        [":7: mqtt.tls.cert: found nothing beside key, wanted both or neither"],
+        [":7: mqtt.tls.cert: found key without it, wanted both or neither"],
     ),
     "tls without an authority": ({"mqtt": "mqtt: {host: b, tls: {}}"}, [":7: mqtt.tls.ca: found nothing, wanted a path"]),
     "a password of nobody": (
         {"mqtt": "mqtt: {host: b, password_file: mqtt.password}"},
-        [":7: mqtt.username: found nothing beside password_file"],
+        [":7: mqtt.username: found password_file without it"],
     ),
     "a port that is none": ({"mqtt": "mqtt: {host: b, port: 70000}"}, [":7: mqtt.port: found '70000', wanted a whole number from 1 to 65535"]),
     "an empty host": ({"mqtt": "mqtt: {host: ''}"}, [":7: mqtt.host: found '', wanted text that is not empty"]),
@@ -417,7 +417,7 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     ),
     "a broker with scheme and port": (
         {"mqtt": "mqtt: {host: 'mqtt://broker.lan:1884'}"},
-        [":7: mqtt.host: found 'mqtt://broker.lan:1884', wanted a name or an address alone; write host: broker.lan and port: 1884$"],
+        [":7: mqtt.host: found 'mqtt://broker.lan:1884', wanted only a name or an address; write host: broker.lan and port: 1884$"],
     ),
     "a broker with a scheme of TLS": (
         {"mqtt": "mqtt: {host: 'mqtts://broker.lan'}"},
@@ -430,7 +430,7 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "a broker with a port that is none": ({"mqtt": "mqtt: {host: 'broker:99999'}"}, [":7: mqtt.host: .*; such as broker.lan$"]),
     "the port of TLS without it": (
         {"mqtt": "mqtt: {host: b, port: 8883}"},
-        [":7: mqtt.port: found 8883 without tls, wanted both or neither; brokers speak TLS on it. Write tls: with ca:"],
+        [":7: mqtt.port: found 8883 without tls, wanted both or neither; brokers use TLS on this port. Write tls: with ca:"],
     ),
     "the port of TLS with every line of it behind '#'": (
         {"mqtt": "mqtt:\n  host: b\n  port: 8883\n  tls:\n    #ca: ca.pem"},
@@ -442,7 +442,7 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
             "x": "gate_key_file: seal.keys",
             "y": "badge_key_file: badge.keys",
         },
-        [":6: roster.url: found 'http://collector.lan:8000', wanted https://; the gate's token would travel in clear"],
+        [":6: roster.url: found 'http://collector.lan:8000', wanted https://; the gate's token would be sent in clear text"],
     ),
     "a URL with a port that is none": (
         {
@@ -455,13 +455,13 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "a home that depends on who asks": (
         {"state_dir": "state_dir: ~/fabgate", "x": "badge_key_file: ~/badge.keys"},
         [
-            ":3: state_dir: found '~/fabgate', wanted a path; '~' is another folder for each account, .*: write it in full, from '/' on",
+            ":3: state_dir: found '~/fabgate', wanted a path; '~' is another folder for each account, .*: write the path in full",
             ":7: badge_key_file: found '~/badge.keys', wanted a path; '~'",
         ],
     ),
     "idle switch-off of a machine that nobody watches": (
         {"machine": "machine: {idle_off_s: 900}", "inputs": "inputs: {stop_pin: 22}"},
-        [":7: machine.idle_off_s: found 900 without inputs.running_pin, wanted both; nobody can tell that the machine stands"],
+        [":7: machine.idle_off_s: found 900 without inputs.running_pin, wanted both; the gate cannot tell that the machine is idle"],
     ),
     "a warning before the start": (
         {"machine": "machine: {limit_s: 60, warn_s: 60}"},
@@ -549,7 +549,7 @@ def test_a_badge_key_that_blake2b_cannot_take_is_a_mistake(mistakes, folder):
         (b"site: a\n# caf\xe9\n", ":2: found bytes that are not UTF-8, wanted UTF-8"),
         (b"\xff\xfes\x00i\x00", ":1: found bytes that are not UTF-8"),
         (b"site: \x01", ": .*special characters are not allowed"),
-        (b"a: " + b"[" * 3000, ": found lists within lists without end, wanted keys and values"),
+        (b"a: " + b"[" * 3000, ": found too many lists within lists, wanted keys and values"),
         (b"#" * (yaml_file.MAX_BYTES + 1), ": found more than 262144 bytes, wanted less; is it the right file?"),
         (b"site: *nobody\n", ":1: found undefined alias"),
     ],
@@ -576,9 +576,9 @@ def test_aliases_and_endless_ones_are_mistakes_and_never_fill_the_memory(mistake
         f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]"
         for before, name in zip("abcdefgh", "bcdefghi", strict=True)
     )
-    assert any("with its aliases written out" in line for line in mistakes(x=f"{bomb}\nmachine: {{warn_s: *i}}"))
-    assert any("found a value that holds itself" in line for line in mistakes(x="clock: &a [*a]"))
-    assert any("found a value that holds itself" in line for line in mistakes(x="machine: {name: &a [*a]}"))
+    assert any("with all aliases expanded" in line for line in mistakes(x=f"{bomb}\nmachine: {{warn_s: *i}}"))
+    assert any("found a value that contains itself" in line for line in mistakes(x="clock: &a [*a]"))
+    assert any("found a value that contains itself" in line for line in mistakes(x="machine: {name: &a [*a]}"))
 
 
 # --- drivers of strangers ---------------------------------------------------------------------------------------------
@@ -640,13 +640,15 @@ class Unmade(NfcReader):
 
 
 def test_a_driver_that_cannot_be_made_is_one_line_that_names_it(strangers):
-    with pytest.raises(UsageError, match=r"the reader driver 'unmade', which cannot be made \(SystemExit: no port\)"):
+    with pytest.raises(
+        UsageError, match=r"the reader driver 'unmade' failed in its constructor \(SystemExit: no port\)"
+    ):
         gate_yaml.make_driver("reader", Driver(driver="unmade", options=NfcOptions()))
 
 
 def test_hold_mode_needs_a_reader_that_goes_on_seeing_the_card(strangers, mistakes, load):
     (found,) = mistakes(machine="machine: {mode: hold}", reader="reader: {driver: nfc}")
-    assert ":7: machine.mode: found hold with the reader 'nfc', wanted a reader that goes on seeing a card" in found
+    assert ":7: machine.mode: found hold with the reader 'nfc', wanted a reader that sees a card" in found
     assert load(machine="machine: {mode: tap}", reader="reader: {driver: nfc}").reader.driver == "nfc"
 
 
@@ -657,9 +659,9 @@ def test_hold_mode_with_a_continuous_reader_is_right(load):
 @pytest.mark.parametrize(
     ("driver", "expected"),
     [
-        ("gone", r"which cannot be loaded \(ModuleNotFoundError: .*pip install 'fabgate\[pi\]'"),
-        ("moody", r"which cannot be loaded \(RuntimeError: This module can only be run on a Raspberry Pi! Really.\)"),
-        ("leaving", r"which cannot be loaded \(SystemExit: no licence\)"),
+        ("gone", r"cannot be loaded \(ModuleNotFoundError: .*pip install 'fabgate\[pi\]'"),
+        ("moody", r"cannot be loaded \(RuntimeError: This module can only be run on a Raspberry Pi! Really.\)"),
+        ("leaving", r"cannot be loaded \(SystemExit: no licence\)"),
         ("shapeless", "without Options, wanted a msgspec Struct; tell its author"),
     ],
 )
@@ -671,7 +673,7 @@ def test_a_driver_that_cannot_be_loaded_is_a_mistake_in_its_line(strangers, mist
 def test_options_of_a_stranger_are_checked_like_ours(strangers, mistakes, load):
     found = mistakes(reader="reader: {driver: nfc, port: 5, rate: 0, codes: [1, x], slots: 0, odd: {}}")
     assert [line.partition(" ")[2] for line in found] == [
-        """reader.port: found '5', wanted text; YAML takes it for something else: write "5" in quotes""",
+        """reader.port: found '5', wanted text; YAML does not read it as text: write "5" in quotes""",
         "reader.rate: found '0', wanted a whole number above 0",
         "reader.codes[1]: found 'x', wanted a whole number",
         "reader.slots: found '0', wanted a whole number, 1 or more",

@@ -56,7 +56,7 @@ def test_a_key_is_whole_or_not_there_when_the_power_fails_while_it_is_made(made,
 
 def test_whoever_only_asks_makes_no_key(made):
     config = made()
-    with pytest.raises(UsageError, match=r"badge\.key: no badge key yet; start the gate once"):
+    with pytest.raises(UsageError, match=r"badge\.key: there is no badge key yet; start the gate once"):
         badge_key(config, make=False)
     assert list(config.state_dir.iterdir()) == []
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fabgate.errors import JournalError
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Change, Journal
 from tests.gate.journal.test_writer import SESSION, TOPICS, refused, sql, started
 
@@ -34,7 +34,7 @@ def test_whatever_bytes_are_damaged_only_an_error_of_the_journal_or_an_answer_co
     for _ in range(data.draw(st.integers(1, 5))):
         raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(raw)
-    with contextlib.suppress(JournalError), contextlib.closing(Reader(path)) as view:
+    with contextlib.suppress(JournalError), contextlib.closing(JournalReader(path)) as view:
         for look in (view.bounds, view.first_break, lambda: view.after(0, most=100), lambda: view.hash_at(7)):
             with contextlib.suppress(JournalError):
                 look()
@@ -86,7 +86,7 @@ def test_a_reader_of_a_damaged_row_says_so(whole, tmp_path, change):
     path = tmp_path / "journal.db"
     path.write_bytes(whole)
     sql(path, change)
-    with contextlib.closing(Reader(path)) as view:
+    with contextlib.closing(JournalReader(path)) as view:
         for look in (view.bounds, view.first_break):
-            with pytest.raises(JournalError, match=r"journal\.db: the file is no journal or is damaged"):
+            with pytest.raises(JournalError, match=r"journal\.db: the file is not a journal, or is damaged"):
                 look()

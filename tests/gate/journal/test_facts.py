@@ -13,8 +13,8 @@ from fabgate.gate.journal.facts import (
     POWER_LOSS_SLACK_MS,
     FactWriter,
     close_unfinished,
+    cut_to_fit,
     describe,
-    fitting,
     since_checkpoint,
     wall_floor,
 )
@@ -206,15 +206,15 @@ def test_how_long_ago_a_checkpoint_was_is_told_by_two_clocks_that_know_the_time(
 
 def test_an_entry_that_would_be_too_large_is_cut_and_any_other_is_left_alone() -> None:
     small = wire.AccessRefused(clock=CLOCK, badge="b", reasons=["x" * 1_000] * 10)
-    assert fitting(small) is small
+    assert cut_to_fit(small) is small
     huge = wire.AccessRefused(clock=CLOCK, badge="b\n" * 40_000, reasons=["\x01ä" * 5_000] * 500, member="m" * 50_000)
-    found = fitting(huge)
+    found = cut_to_fit(huge)
     assert len(wire.encode(found)) < wire.MAX_ENTRY_BYTES
     assert len(found.reasons) == 15
     assert {len(text) for text in (found.badge, found.member or "", *found.reasons)} == {200}
     basis = wire.Basis(kind="grant", would_refuse=["r" * 900] * 99)
     started = wire.SessionStarted(clock=CLOCK, session="s", member="m", badge="b", basis=basis, mode="tap")
-    assert len(fitting(started).basis.would_refuse) == 15
+    assert len(cut_to_fit(started).basis.would_refuse) == 15
 
 
 def test_the_last_time_on_record_is_a_floor() -> None:

@@ -19,8 +19,8 @@ import pytest
 from fabgate.errors import JournalError
 from fabgate.gate.journal import recorder
 from fabgate.gate.journal.files import PUT_BACK_TRIES
-from fabgate.gate.journal.reader import Reader
-from fabgate.gate.journal.writer import FOLD_AFTER, Change, Journal, plain_connect
+from fabgate.gate.journal.reader import JournalReader
+from fabgate.gate.journal.writer import FOLD_AFTER, Change, Journal, open_connection
 from tests.gate.journal.test_writer import SESSION, TOPICS, refused, started, uids
 from tests.gate.shell import running, wait
 from tests.support.patience import HANGS_S
@@ -36,7 +36,7 @@ class Sabotage:
         self.after: Strike | None = None
 
     def connect(self, path: str) -> Any:
-        return _Connection(plain_connect(path), Path(path), self)
+        return _Connection(open_connection(path), Path(path), self)
 
 
 class _Connection:
@@ -129,9 +129,9 @@ def journal(tmp_path: Path, sabotage: Sabotage) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def beside(journal: Journal) -> Iterator[Reader]:
+def beside(journal: Journal) -> Iterator[JournalReader]:
     """Somebody who reads, as the uplink does: SQLite folds the WAL when the last connection is closed, and not before."""
-    made = Reader(journal.path)
+    made = JournalReader(journal.path)
     made.bounds()
     yield made
     made.close()
@@ -178,7 +178,7 @@ def test_what_is_confirmed_is_in_a_file_that_a_power_cut_leaves(journal, sabotag
     again = refused()
     journal.append([again])
     assert on_disk(journal.path)[-2:] == [draft.uid, again.uid]
-    with contextlib.closing(Reader(journal.path)) as reader:
+    with contextlib.closing(JournalReader(journal.path)) as reader:
         assert reader.first_break() is None
         assert reader.bounds()[1] == journal.head
 
@@ -246,11 +246,11 @@ def test_an_older_copy_of_the_journal_is_taken_for_what_it_is(journal, beside):
     """As a restored image: the collector sees that its numbers are used again. What runs now is kept."""
     journal.append([started()], Change(opens=SESSION))
     image = journal.path.with_name("image.db")
-    with contextlib.closing(plain_connect(str(journal.path))) as db:
+    with contextlib.closing(open_connection(str(journal.path))) as db:
         db.execute("VACUUM INTO ?", (str(image),))
     journal.append([refused()], Change(closes=frozenset({SESSION.session})))
     name = journal.id
-    with contextlib.closing(plain_connect(str(image))) as db:
+    with contextlib.closing(open_connection(str(image))) as db:
         db.execute("PRAGMA journal_mode=WAL")
     image.replace(journal.path)
     until_written(journal, lambda: journal.append([refused()]))
@@ -269,7 +269,7 @@ def test_a_file_that_was_written_over_is_put_aside_and_not_mixed_with_ours(journ
 @pytest.mark.parametrize("how", ["PASSIVE", "TRUNCATE"])
 def test_another_programs_fold_of_our_wal_loses_nothing(journal, beside, how):
     before, name = on_disk(journal.path), journal.id
-    with contextlib.closing(plain_connect(str(journal.path))) as db:
+    with contextlib.closing(open_connection(str(journal.path))) as db:
         db.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
     draft = refused()
     journal.append([draft])
@@ -282,15 +282,15 @@ def test_what_the_journal_does_itself_is_nobody_elses(journal, beside):
     for _ in range(4):
         for _ in range(FOLD_AFTER):
             journal.append([refused()])
-            journal.look()
-        with contextlib.closing(Reader(journal.path)) as reader:
+            journal.check_files()
+        with contextlib.closing(JournalReader(journal.path)) as reader:
             reader.first_break()
         journal.acknowledge(journal.head)
         journal.fold()
-        journal.look()
+        journal.check_files()
     journal.checkpoint(SESSION.session, energised_ms=1, running_ms=1, boot_ms=1)
     assert journal.trim(before_ms=0, most=3) > 0
-    journal.look()
+    journal.check_files()
     assert not list(journal.path.parent.glob("journal-aside-*"))
 
 
@@ -300,7 +300,7 @@ def test_a_look_notices_while_nothing_is_written(journal, beside, strike):
     name, last = journal.id, journal.head
     tries = until_written(journal, journal.look)
     assert tries > 0 or (journal.id, journal.head) == (name, last), "it was saved at once"
-    journal.look()
+    journal.check_files()
 
 
 # --- the whole gate ---------------------------------------------------------------------------------------------------
@@ -343,7 +343,7 @@ def test_an_idle_gate_whose_journal_was_moved_blocks_and_begins_a_new_one_by_its
         assert not gate.output.on
         monkeypatch.setattr(recorder, "PROBE_S", 0.01)
         monkeypatch.setattr(recorder, "RETRY_MOST_S", 0.01)
-        gate.daemon._recorder.look()
+        gate.daemon._recorder.check_files()
         wait(lambda: gate.causes == [], "the new journal")
         gate.written()
         assert gate.daemon._reports.journal_id != old

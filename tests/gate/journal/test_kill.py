@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from fabgate import wire
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Change, Draft, Journal, OpenSession
 from tests.gate.disk import folder_in_memory
 
@@ -153,7 +153,7 @@ def check(folder: Path, said: list[str]) -> None:
     assert journal.head == 5
     assert journal.anchor[0] <= journal.mark <= 2
     journal.close()
-    reader = Reader(folder / "journal.db")
+    reader = JournalReader(folder / "journal.db")
     uids = [wire.decode_entry(entry.body).uid for entry in reader.after(0, most=99)]
     assert uids == list(itertools.chain(*PLAN))[reader.bounds()[0] - 1 :]
     assert reader.first_break() is None

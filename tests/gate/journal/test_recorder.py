@@ -11,7 +11,14 @@ import pytest
 from fabgate import wire
 from fabgate.errors import JournalError
 from fabgate.gate.journal import recorder
-from fabgate.gate.journal.recorder import CheckpointKept, JournalSick, JournalWell, Recorder, Renewed, Stored
+from fabgate.gate.journal.recorder import (
+    CheckpointStored,
+    EntriesStored,
+    JournalFailed,
+    JournalRecovered,
+    JournalRenewed,
+    Recorder,
+)
 from fabgate.gate.journal.writer import FOLD_AFTER, Change, Journal, OpenSession
 from tests.gate.shell import Disk, drafts, wait
 
@@ -33,12 +40,12 @@ class Desk:
         #: How many commits there had been when a record was confirmed.
         self.commits_at: dict[int | None, int] = {}
         self.recorder = Recorder(
-            self.journal, self.post, keep=lambda journal: self.kept.append(journal.mark), wait=self.wait
+            self.journal, self.post, trim=lambda journal: self.kept.append(journal.mark), wait=self.wait
         )
         self.thread = threading.Thread(target=self.recorder.run)
 
     def post(self, event: object) -> None:
-        if isinstance(event, Stored):
+        if isinstance(event, EntriesStored):
             self.commits_at[event.token] = self.disk.commits
         self.posted.append(event)
 
@@ -68,7 +75,7 @@ class Desk:
 
     def records(self) -> list[int]:
         """The tokens of the records that were confirmed, in order."""
-        return [event.token for event in self.posted if isinstance(event, Stored) and event.token is not None]
+        return [event.token for event in self.posted if isinstance(event, EntriesStored) and event.token is not None]
 
     def uids(self) -> list[str]:
         self.journal.open()
@@ -87,7 +94,7 @@ def test_what_is_on_disk_is_confirmed_in_order(desk: Desk) -> None:
     for token in range(1, 4):
         desk.recorder.append(drafts(2, first=2 * token - 1), token=token)
     desk.await_record(3)
-    assert desk.of(Stored)[-1] == Stored(6, 6, token=3)
+    assert desk.of(EntriesStored)[-1] == EntriesStored(6, 6, token=3)
     assert desk.records() == [1, 2, 3]
     desk.end()
     assert desk.uids() == [f"u{n}" for n in range(1, 7)]
@@ -99,11 +106,11 @@ def test_a_failing_write_is_told_once_tried_again_with_growing_pauses_and_writte
     desk.recorder.append(drafts(1), token=1)
     wait(lambda: len(desk.pauses) >= 6, "six tries")
     assert desk.pauses[:6] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
-    assert len(desk.of(JournalSick)) == 1
+    assert len(desk.of(JournalFailed)) == 1
     assert desk.records() == []
     desk.disk.broken = ""
     desk.await_record(1)
-    desk.await_(JournalWell())
+    desk.await_(JournalRecovered())
     desk.end()
     assert desk.uids() == ["u1"]
 
@@ -143,11 +150,11 @@ def test_the_end_of_a_session_may_have_the_reserve_and_the_cause_stays_until_the
     desk.await_record(2)
     assert freed.is_set()
     assert desk.pauses == [], "the room was there at once"
-    assert desk.of(JournalWell) == []
+    assert desk.of(JournalRecovered) == []
     del desk.journal.keep_reserve
     (reserve / "in the way").unlink()
     reserve.rmdir()
-    desk.await_(JournalWell())
+    desk.await_(JournalRecovered())
 
 
 def test_the_wal_is_folded_once_somebody_has_power_and_never_before(desk: Desk) -> None:
@@ -169,10 +176,10 @@ def test_a_fold_that_fails_is_told_and_loses_nothing(desk: Desk) -> None:
     desk.disk.breaks_after = "database or disk is full"
     desk.recorder.append(drafts(1, first=FOLD_AFTER), Change(opens=RUNNING), token=FOLD_AFTER)
     desk.await_record(FOLD_AFTER)
-    wait(lambda: desk.of(JournalSick), "that it is told")
-    assert desk.of(JournalWell) == []
+    wait(lambda: desk.of(JournalFailed), "that it is told")
+    assert desk.of(JournalRecovered) == []
     desk.disk.broken = ""
-    desk.await_(JournalWell())
+    desk.await_(JournalRecovered())
     desk.end()
     assert desk.uids() == [f"u{n}" for n in range(1, FOLD_AFTER + 1)]
 
@@ -195,10 +202,10 @@ def test_of_checkpoints_that_piled_up_only_the_newest_is_written(desk: Desk) -> 
     for ms in (1_000, 2_000, 3_000):
         desk.recorder.checkpoint("s-1", energised_ms=ms, running_ms=0, boot_ms=ms)
     desk.disk.go_on()
-    desk.await_(CheckpointKept(3_000))
+    desk.await_(CheckpointStored(3_000))
     desk.end()
-    assert desk.of(CheckpointKept) == [CheckpointKept(3_000)]
-    assert desk.recorder.checkpoint_kept_ms == 3_000
+    assert desk.of(CheckpointStored) == [CheckpointStored(3_000)]
+    assert desk.recorder.checkpoint_stored_ms == 3_000
     desk.journal.open()
     found = desk.journal.open_session()
     assert found is not None
@@ -212,11 +219,13 @@ def test_a_checkpoint_and_a_mark_that_failed_are_written_once_the_disk_recovers(
     desk.disk.broken = "disk I/O error"
     desk.recorder.checkpoint("s-1", energised_ms=1_000, running_ms=0, boot_ms=1_000)
     desk.recorder.acknowledge(2)
-    wait(lambda: desk.of(JournalSick) and desk.recorder._queue.empty() and desk.recorder._current is None, "both tries")
-    assert desk.of(CheckpointKept) == []
+    wait(
+        lambda: desk.of(JournalFailed) and desk.recorder._queue.empty() and desk.recorder._current is None, "both tries"
+    )
+    assert desk.of(CheckpointStored) == []
     desk.disk.broken = ""
-    desk.await_(CheckpointKept(1_000))
-    desk.await_(Stored(3, 1))
+    desk.await_(CheckpointStored(1_000))
+    desk.await_(EntriesStored(3, 1))
     assert desk.kept == [2]
 
 
@@ -224,7 +233,7 @@ def test_a_mark_that_is_known_is_not_written_again(desk: Desk) -> None:
     desk.start()
     desk.recorder.append(drafts(2), token=1)
     desk.recorder.acknowledge(2)
-    desk.await_(Stored(2, 0))
+    desk.await_(EntriesStored(2, 0))
     commits = desk.disk.commits
     desk.recorder.acknowledge(2)
     desk.recorder.acknowledge(2)
@@ -237,7 +246,7 @@ def test_a_renewed_journal_is_told_with_its_head(desk: Desk) -> None:
     desk.start()
     desk.recorder.append(drafts(3), token=1)
     desk.recorder.fork("j-new", lambda _: drafts(1, uid="f")[0])
-    desk.await_(Renewed("j-new", 4))
+    desk.await_(JournalRenewed("j-new", 4))
 
 
 def test_a_renewal_that_raised_and_was_durable_is_not_done_twice(desk: Desk) -> None:
@@ -252,7 +261,7 @@ def test_a_renewal_that_raised_and_was_durable_is_not_done_twice(desk: Desk) -> 
         return drafts(1, uid="f")[0]
 
     desk.recorder.fork("j-new", first)  # type: ignore[arg-type]
-    desk.await_(Renewed("j-new", 4))
+    desk.await_(JournalRenewed("j-new", 4))
     desk.end()
     assert len(made) == 1
     assert desk.uids() == ["f1", "u1", "u2", "u3"]
@@ -265,10 +274,10 @@ def test_a_renewal_that_failed_is_tried_again(desk: Desk, monkeypatch: pytest.Mo
     desk.await_record(1)
     desk.disk.broken = "disk I/O error"
     desk.recorder.fork("j-new", lambda _: drafts(1, uid="f")[0])
-    wait(lambda: desk.of(JournalSick), "the failure")
+    wait(lambda: desk.of(JournalFailed), "the failure")
     desk.disk.broken = ""
-    desk.await_(Renewed("j-new", 2))
-    desk.await_(JournalWell())
+    desk.await_(JournalRenewed("j-new", 2))
+    desk.await_(JournalRecovered())
 
 
 def test_who_waits_for_the_disk_during_a_renewal_waits_for_one_step_of_it(desk: Desk) -> None:
@@ -283,8 +292,10 @@ def test_who_waits_for_the_disk_during_a_renewal_waits_for_one_step_of_it(desk: 
     for token in (2, 3):
         desk.recorder.append(drafts(1, first=100 + token), token=token)
     desk.disk.go_on()
-    desk.await_(Renewed("j-new", 103))
-    done = [event for event in desk.posted if isinstance(event, Renewed) or getattr(event, "token", None) in (2, 3)]
+    desk.await_(JournalRenewed("j-new", 103))
+    done = [
+        event for event in desk.posted if isinstance(event, JournalRenewed) or getattr(event, "token", None) in (2, 3)
+    ]
     assert [getattr(event, "token", None) for event in done] == [2, 3, None], (
         "both were stored before the copying ended"
     )
@@ -300,8 +311,8 @@ def test_what_a_renewal_leaves_is_removed_piece_by_piece(desk: Desk) -> None:
     desk.recorder.append(drafts(100), token=1)
     desk.recorder.fork("j-new", lambda _: drafts(1, uid="f")[0])
     desk.start()
-    desk.await_(Renewed("j-new", 101))
-    wait(lambda: not desk.recorder._has_spare_work(), "the end of the tidying")
+    desk.await_(JournalRenewed("j-new", 101))
+    wait(lambda: not desk.recorder._has_background_work(), "the end of the tidying")
     desk.end()
     desk.journal.open()
     tables = {row[0] for row in desk.journal._rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -323,7 +334,7 @@ def test_a_stop_gives_up_on_what_fails_with_a_line_in_the_log(desk: Desk, caplog
     desk.recorder.stop()
     desk.start()
     desk.thread.join()
-    assert desk.records() == desk.of(Renewed) == []
+    assert desk.records() == desk.of(JournalRenewed) == []
     assert caplog.text.count("stopping with an entry that could not be written") == 1
     assert "Traceback" not in caplog.text
 
@@ -342,7 +353,7 @@ def test_a_fault_nobody_foresaw_keeps_what_was_being_written_and_clears_after_a_
         desk.recorder.run()
     desk.start()
     desk.await_record(1)
-    desk.await_(JournalWell())
+    desk.await_(JournalRecovered())
 
 
 def test_a_fault_nobody_foresaw_behind_a_record_writes_it_no_second_time(desk: Desk) -> None:
@@ -360,6 +371,6 @@ def test_a_fault_nobody_foresaw_behind_a_record_writes_it_no_second_time(desk: D
         desk.recorder.run()
     desk.start()
     desk.await_record(2)
-    desk.await_(JournalWell())
+    desk.await_(JournalRecovered())
     desk.end()
     assert desk.uids() == ["u1", "u2", "u3"]

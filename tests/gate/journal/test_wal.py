@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from fabgate.errors import JournalError
 from fabgate.gate.journal.files import PUT_BACK_TRIES
 from fabgate.gate.journal.ids import uuid7
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Change, Journal
 from tests.gate.journal.test_writer import SESSION, TOPICS, refused, started, uids
 
@@ -186,7 +186,7 @@ def test_the_wal_of_the_journal_that_an_older_copy_replaced_is_not_played_into_t
     with contextlib.closing(Journal(path, TOPICS)) as restored:
         draft = refused()
         restored.append([draft])
-        with contextlib.closing(Reader(path)) as reader:
+        with contextlib.closing(JournalReader(path)) as reader:
             assert reader.first_break() is None
         assert uids(killed(path, tmp_path / "after")) == [*wanted, draft.uid]
     assert [name.endswith("-wal") for name in aside(path)] == [True]

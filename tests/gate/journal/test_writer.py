@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from fabgate import wire
 from fabgate.errors import JournalError, UsageError
-from fabgate.gate.journal.files import plain_write_back
+from fabgate.gate.journal.files import rewrite_and_sync
 from fabgate.gate.journal.ids import uuid7
-from fabgate.gate.journal.reader import Reader
-from fabgate.gate.journal.writer import FOLD_AFTER, RESERVE_BYTES, Change, Draft, Journal, OpenSession, plain_connect
+from fabgate.gate.journal.reader import JournalReader
+from fabgate.gate.journal.writer import FOLD_AFTER, RESERVE_BYTES, Change, Draft, Journal, OpenSession, open_connection
 from fabgate.seal import ZERO_HASH, entry_hash, first_prev, from_text
 from tests.support import disk
 
@@ -57,21 +57,21 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def reader(journal: Journal) -> Iterator[Reader]:
-    made = Reader(journal.path)
+def reader(journal: Journal) -> Iterator[JournalReader]:
+    made = JournalReader(journal.path)
     yield made
     made.close()
 
 
 def uids(path: Path) -> list[str]:
-    view = Reader(path)
+    view = JournalReader(path)
     found = [wire.decode_entry(entry.body).uid for entry in view.after(0, most=1000)]
     view.close()
     return found
 
 
 def sql(path: Path, *statements: str) -> None:
-    db = plain_connect(str(path))
+    db = open_connection(str(path))
     for statement in statements:
         db.execute(statement)
     db.close()
@@ -133,7 +133,7 @@ def test_a_corrupt_file_is_an_error_and_is_left_as_it_is(content, tmp_path):
     with pytest.raises(JournalError, match=r"journal\.db: the journal cannot be opened"):
         Journal(path, TOPICS).open()
     with pytest.raises(JournalError, match="cannot be read"):
-        Reader(path)
+        JournalReader(path)
     assert path.read_bytes() == content
 
 
@@ -178,7 +178,7 @@ def test_a_reader_of_a_file_without_meta_says_so(journal):
     journal.close()
     sql(journal.path, "DELETE FROM meta")
     with pytest.raises(JournalError, match="no journal or is damaged"):
-        Reader(journal.path)
+        JournalReader(journal.path)
 
 
 def test_a_reader_finds_a_path_with_any_character(tmp_path):
@@ -186,7 +186,7 @@ def test_a_reader_finds_a_path_with_any_character(tmp_path):
     folder.mkdir()
     made = Journal(folder / "journal.db", TOPICS)
     made.append([refused()])
-    view = Reader(made.path)
+    view = JournalReader(made.path)
     assert view.bounds() == (1, 1, 0)
     view.close()
     made.close()
@@ -196,7 +196,7 @@ def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(JournalError, match="cannot be opened"):
         Journal(tmp_path / "none" / "journal.db", TOPICS).open()
     with pytest.raises(JournalError, match="cannot be read"):
-        Reader(tmp_path / "none" / "journal.db")
+        JournalReader(tmp_path / "none" / "journal.db")
 
 
 def test_the_directory_is_synced_once_the_file_is_there(tmp_path):
@@ -222,10 +222,10 @@ def test_a_directory_that_cannot_be_synced_is_an_error(tmp_path):
 
 def test_writing_back_changes_no_byte_and_needs_no_file(tmp_path):
     path = tmp_path / "wal"
-    plain_write_back(path)
+    rewrite_and_sync(path)
     assert not path.exists()
     path.write_bytes(b"x" * 10_000)
-    plain_write_back(path)
+    rewrite_and_sync(path)
     assert path.read_bytes() == b"x" * 10_000
 
 
@@ -263,7 +263,7 @@ def test_the_same_drafts_again_after_an_error_are_written_once(tmp_path):
         raises = False
 
         def __init__(self, path: str) -> None:
-            self.db = plain_connect(path)
+            self.db = open_connection(path)
 
         def execute(self, statement: str, values: Any = ()) -> Any:
             found = self.db.execute(statement, values)
@@ -359,7 +359,7 @@ def test_a_fold_brings_the_wal_into_the_file_once_it_is_worth_it(journal, tmp_pa
 
 def test_what_a_reader_keeps_from_being_folded_is_folded_later(journal, tmp_path):
     journal.append([refused()])
-    looking = plain_connect(str(journal.path))
+    looking = open_connection(str(journal.path))
     looking.execute("BEGIN")
     looking.execute("SELECT count(*) FROM entry").fetchone()
     written = [refused() for _ in range(2 * FOLD_AFTER)]
@@ -390,7 +390,7 @@ def test_two_writers_cannot_share_a_number(journal):
         other.append([refused()])
     assert other.append([refused()]) == 2
     other.close()
-    view = Reader(journal.path)
+    view = JournalReader(journal.path)
     assert view.first_break() is None
     view.close()
 
@@ -503,7 +503,7 @@ def test_a_renewed_journal_copies_every_entry_that_is_kept_and_names_its_first_o
     journal.acknowledge(1)
     journal.trim(before_ms=0, most=2)
     old = journal.id
-    view = Reader(journal.path)
+    view = JournalReader(journal.path)
     originals = {entry.seq: entry_hash(entry.body) for entry in view.after(0, most=9)}
     view.close()
     for name in ("new", "newer"):
@@ -511,7 +511,7 @@ def test_a_renewed_journal_copies_every_entry_that_is_kept_and_names_its_first_o
         first = Draft(uuid7(), "journal.forked", data, START)
         head = journal.renew(name, first)
         assert journal.renew(name, first) == head, "again, it is done already"
-    view = Reader(journal.path)
+    view = JournalReader(journal.path)
     assert (view.id, view.bounds()) == ("newer", (1, 4, 0))
     assert view.first_break() is None
     copies = [wire.decode_entry(entry.body) for entry in view.after(0, most=9)]
@@ -535,7 +535,7 @@ def test_what_is_written_while_a_journal_is_renewed_is_copied_too(journal):
         if journal.head < 9:
             journal.append([refused()], Change(opens=SESSION, latch=frozenset({"danger"})))
     assert (journal.id, journal.head, journal.mark, journal.unacknowledged) == ("new", 10, 0, 10)
-    with contextlib.closing(Reader(journal.path)) as view:
+    with contextlib.closing(JournalReader(journal.path)) as view:
         assert view.first_break() is None
         assert len({wire.decode_entry(entry.body).uid for entry in view.after(0, most=99)}) == 10
     assert journal.open_session() == SESSION
@@ -589,7 +589,7 @@ def test_a_reader_works_in_another_thread_while_the_writer_trims(journal):
     found: list[object] = []
 
     def check() -> None:
-        view = Reader(journal.path)
+        view = JournalReader(journal.path)
         found.extend(view.first_break() for _ in range(20))
         view.close()
 
@@ -604,7 +604,7 @@ def test_a_reader_works_in_another_thread_while_the_writer_trims(journal):
 def test_a_reader_of_a_file_that_broke_says_so(journal):
     journal.append([refused()])
     journal.close()
-    view = Reader(journal.path)
+    view = JournalReader(journal.path)
     sql(journal.path, "DROP TABLE entry")
     for ask in (lambda: view.after(0, most=1), view.bounds, lambda: view.hash_at(1), view.first_break):
         with pytest.raises(JournalError, match="cannot be read"):
@@ -624,7 +624,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made.trim(before_ms=0, most=COUNT)
     made.acknowledge(COUNT + 2)
     made.close()
-    view = Reader(made.path)
+    view = JournalReader(made.path)
     assert view.first_break() is None
     view.close()
     return made.path
@@ -710,10 +710,10 @@ def test_any_edit_deletion_insertion_or_swap_is_found(written, tmp_path, what):
     path = tmp_path / "journal.db"
     shutil.copy(written, path)
     tamper, first, *how = what
-    db = plain_connect(str(path))
+    db = open_connection(str(path))
     tamper(db, {row[0]: row for row in db.execute("SELECT * FROM entry")}, first, *how)
     db.close()
-    view = Reader(path)
+    view = JournalReader(path)
     broken = view.first_break()
     view.close()
     assert broken is not None
@@ -777,7 +777,7 @@ def test_on_a_full_disk_nothing_is_lost_and_the_freed_reserve_lets_the_last_entr
         made.keep_reserve()
     assert sorted(path.name for path in small_disk.iterdir() if "reserve" in path.name) == []
     made.close()
-    view = Reader(made.path)
+    view = JournalReader(made.path)
     assert view.first_break() is None
     assert last.uid in uids(made.path)
     view.close()

@@ -248,7 +248,7 @@ def test_the_day_is_written_as_it_is_in_french():
 @pytest.mark.parametrize(
     ("lock", "lines"),
     [
-        (wire.Lock(id="l", when="now", reason="", back=None), ("Locked by the staff", "Do not use")),
+        (wire.Lock(id="l", when="now", reason="", back=None), ("Locked by staff", "Do not use")),
         (
             wire.Lock(id="l", when="now", reason="The belt is torn, a new one is on its way", back=None),
             ("The belt is torn, a", "new one is on its…", "Do not use"),
@@ -320,7 +320,7 @@ def test_a_block_is_told_alike_when_it_arises_and_when_it_refuses(cause, lang):
 
 
 def test_a_block_without_a_reason_is_told_by_its_detail():
-    assert shown(KIND.BLOCKED, detail="journal")[1:] == ("The gate cannot keep", "records: go to the", "desk")
+    assert shown(KIND.BLOCKED, detail="journal")[1:] == ("Nothing can be", "recorded: go to", "the desk")
     assert shown(KIND.BLOCKED, detail="something new") == ("Out of service", "Go to the desk")
 
 
@@ -352,16 +352,16 @@ def test_an_end_that_its_member_did_not_choose_says_why(reason, lang):
 
 
 def test_a_session_with_a_limit_says_how_long_it_may_last():
-    assert shown(KIND.GO, name="Ada", ms=7_200_000)[2] == "For 120 min at most"
+    assert shown(KIND.GO, name="Ada", ms=7_200_000)[2] == "For up to 120 min"
 
 
 def test_where_the_card_stays_the_member_is_told_to_take_it():
-    assert shown(KIND.GO, name="Ada", mode=w.Mode.HOLD)[-1] == "To stop: take badge"
+    assert shown(KIND.GO, name="Ada", mode=w.Mode.HOLD)[-1] == "To end: remove badge"
 
 
 @pytest.mark.parametrize(
     ("detail", "line"),
-    [("two-cards", "Two cards at once:"), ("random-uid", "A phone or card of"), ("x", "One card only,")],
+    [("two-cards", "Two cards at once:"), ("random-uid", "No phone, no card"), ("x", "One card only,")],
 )
 def test_a_card_that_is_no_badge_is_told_what_it_is(detail, line):
     assert shown(KIND.MISREAD, detail=detail)[1] == line
@@ -393,7 +393,7 @@ def places(text: str) -> set[str]:
 def test_where_nobody_feels_a_job_its_member_is_told_how_to_end_it_and_until_when():
     told = {"ms": 40 * 60_000, "detail": w.UNFELT}
     assert shown(KIND.FINISHING, **told) == ("Please finish", "At most 40 min", "When you are done:", "tap again")
-    assert shown(KIND.FINISHING, mode=w.Mode.HOLD, **told)[-1] == "take your badge"
+    assert shown(KIND.FINISHING, mode=w.Mode.HOLD, **told)[-1] == "remove your badge"
     assert shown(KIND.FINISHING, lang="fr", **told)[1] == "Encore 40 min max"
     assert shown(KIND.FINISHING, ms=40 * 60_000)[0] == "Job is running"
 

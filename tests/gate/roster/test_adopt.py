@@ -78,8 +78,8 @@ class Site:
     def read(self, source: FileSource | None = None) -> list[object]:
         self.posted.clear()
         source = source or self.files()
-        source.look()
-        source.look()
+        source.poll()
+        source.poll()
         return list(self.posted)
 
     def adopt(self, config: Config | None = None) -> list[str]:
@@ -117,7 +117,7 @@ def test_a_collector_after_a_members_file_waits_for_a_person_whichever_clock_is_
     site.collector.current = roster(version, collector="c-new")
     source = site.http()
     found = reason(site.fetch(source))
-    assert "a roster of the collector c-new, and the one in force is of the members file" in found
+    assert "a roster of the collector c-new, but the one in force is of the members file" in found
     assert "run 'fabgate roster adopt' on this gate" in found
     assert site.fetch(source) == [], "it is one entry, not one for each try"
     assert site.members() == {"m-ada", "m-bob"}, "people go on working"
@@ -149,7 +149,7 @@ def test_it_says_what_changes_also_in_the_rules_of_the_machine(site: Site) -> No
 
 
 def test_a_gate_without_any_roster_takes_the_first_one_by_itself(site: Site) -> None:
-    with pytest.raises(UsageError, match="no stored roster; the gate takes the first one by itself"):
+    with pytest.raises(UsageError, match="no roster is stored yet. The gate accepts the first one automatically"):
         site.adopt()
     assert site.fetch() == [RosterStored(EARLY, 5)]
 
@@ -185,7 +185,7 @@ def test_a_roster_that_an_earlier_version_stored_is_compared_as_before(site: Sit
 def test_a_members_file_after_a_collector_waits_for_a_person(site: Site) -> None:
     site.fetch()
     source = site.files()
-    assert "a roster of the members file, and the one in force is of the collector c-new" in reason(site.read(source))
+    assert "a roster of the members file, but the one in force is of the collector c-new" in reason(site.read(source))
     assert site.read(source) == [], "it is not read again each second"
     site.adopt(site.by_file)
     (stored,) = site.read(source)
@@ -221,18 +221,18 @@ def test_an_adoption_does_not_let_an_older_roster_of_the_same_collector_in(site:
     site.fetch()
     stored = roster_origin_which(site)
     old = roster(EARLY - 1, ("ada",), collector="c-new")
-    from fabgate.gate.roster.origin import Adoption, Adoptions, Which
+    from fabgate.gate.roster.origin import Adoption, AdoptionFile, RosterId
 
-    Adoptions(site.stored).write(Adoption(replaces=stored, takes=Which.of(old, "collector:c-new")))
+    AdoptionFile(site.stored).write(Adoption(replaces=stored, takes=RosterId.of(old, "collector:c-new")))
     site.collector.current = old
     assert "an older roster never replaces a newer one" in reason(site.fetch())
     assert len(site.members()) == 5
 
 
 def roster_origin_which(site: Site) -> Any:
-    from fabgate.gate.roster.origin import Which
+    from fabgate.gate.roster.origin import RosterId
 
-    found = Which.stored(site.stored)
+    found = RosterId.stored(site.stored)
     assert found is not None
     return found
 
@@ -241,7 +241,9 @@ def test_what_needs_no_adoption_is_refused_and_leaves_nothing_behind(site: Site)
     site.fetch()
     for version in (EARLY, EARLY + 1):
         site.collector.current = roster(version, collector="c-new")
-        with pytest.raises(UsageError, match=r"found nothing to adopt: version \d+ .* is taken by the gate itself"):
+        with pytest.raises(
+            UsageError, match=r"there is nothing to adopt: the gate accepts version \d+ .* automatically"
+        ):
             site.adopt()
     site.read()
     assert not (site.state / "roster.adopt").exists()
@@ -309,7 +311,7 @@ def test_adopting_before_the_restart_with_the_new_configuration_is_as_good(site:
 def test_a_damaged_roster_of_another_source_is_not_kept(site: Site) -> None:
     site.read()
     source = site.http()
-    source.mend()  # what is stored cannot be read: nobody is known
+    source.replace_damaged()  # what is stored cannot be read: nobody is known
     assert site.fetch(source) == [RosterStored(EARLY, 5)]
 
 
@@ -368,7 +370,7 @@ def test_a_gate_goes_from_its_bench_to_a_collector_that_let_it_in_before(
     assert found["roster"]["source"] == "file"
     bench.use("ada")
     site.adopt()
-    wait(lambda: bench.daemon._standing.version == EARLY, "the adopted roster")
+    wait(lambda: bench.daemon._in_force.version == EARLY, "the adopted roster")
     bench.settle()
     assert bench.causes == ["lock-now"], "a lock of the new source is not older than what the file said"
     found = bench.await_status(lambda status: not status["problems"])

@@ -211,7 +211,7 @@ def test_a_disk_that_is_full_or_read_only_leaves_the_last_one_and_says_so(path, 
 
     with monkeypatch.context() as patch:
         patch.setattr(roster, "_fill", fail)
-        with pytest.raises(UsageError, match=r"could not be stored .*; the last one stays"):
+        with pytest.raises(UsageError, match=r"could not be stored .*; the last one stays in force"):
             store(of(people(2), version=6), path)
     assert opened().version == 5
     assert not path.with_suffix(".new").exists()
@@ -401,8 +401,8 @@ def test_a_shrunken_roster_keeps_who_vanished_and_takes_its_blocks_and_its_machi
     changed, told = replace_stored(fresh, path, confirm_hint="remove at most {} at a time")
     assert changed
     assert told == (
-        "6 of 10 members would vanish without a word (m-4, m-5, m-6…): they keep what the last good roster gave them, and"
-        " everything else in version 2 is in force. If that is meant, remove at most 5 at a time"
+        "6 of 10 members are missing without a reason (m-4, m-5, m-6…): they keep their grants of the last good roster, and"
+        " everything else in version 2 is in force. If they really left, remove at most 5 at a time"
     )
     directory = opened()
     assert directory.find(digest(9)).id == "m-9"

@@ -272,7 +272,7 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     "an unknown column": (
         "csv",
         "id,badges,valid_untill\na,04A1B2C3,2020-01-01\n",
-        ["members.csv:1: found the column 'valid_untill', wanted one of its own; did you mean valid_until?"],
+        ["members.csv:1: found the column 'valid_untill', wanted a known one; did you mean valid_until?"],
     ),
     "a column that is nobody's": ("csv", "id,badges,shoe\n", ["members.csv:1: found the column 'shoe', wanted one of id, badges, name"]),
     "a column twice": ("csv", "id,badges,ID\n", ["members.csv:1: found the column 'id' twice, wanted it once"]),
@@ -284,12 +284,12 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     ),
     "an open quote": ("csv", 'id,badges\na,"04' + "A" * 200_000, ["members.csv:2: field larger than field limit"]),
     "fewer cells than columns": ("csv", "id,badges\na\n", ["members.csv:2: member 1: badges: found nothing, wanted a list of badges"]),
-    "an empty csv": ("csv", "", ["members.csv:1: found the columns of none, wanted at least id and badges"]),
+    "an empty csv": ("csv", "", ["members.csv:1: found the columns (none), wanted at least id and badges"]),
     "a csv with a head alone": ("csv", "id,badges\n;;\n".replace(";;\n", ""), ["members.csv: found no member, wanted at least one; an empty"]),
     "an unknown key": (
         "yaml",
         "members:\n\n  - {id: a, badges: [], levle: user}",
-        ["members.yaml:3: member 1: levle: found an unknown key, wanted one of its own; did you mean level?"],
+        ["members.yaml:3: member 1: levle: found an unknown key, wanted a known one; did you mean level?"],
     ),
     "a csv without a head": ("csv", "m-1,04A1B2C3\n", ["members.csv:1: found the column 'm-1', wanted one of"]),
     "a csv without a head, badges first": ("csv", "04A1B2C3,m-1\n", ["members.csv:1: found the column '…c3', wanted"]),
@@ -301,12 +301,12 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     "a language without a catalogue": (
         "yaml",
         "- {id: a, badges: [], lang: de}",
-        ["members.yaml:1: member 1: lang: found 'de', wanted en or fr; displays speak no other language"],
+        ["members.yaml:1: member 1: lang: found 'de', wanted en or fr, the languages of displays"],
     ),
     "a language without a catalogue, of somebody refused": (
         "csv",
         "id,badges,lang,reasons\na,04A1B2C3,FR,banned\n",
-        ["members.csv:2: member 1: lang: found 'FR', wanted en or fr; displays speak no other language"],
+        ["members.csv:2: member 1: lang: found 'FR', wanted en or fr, the languages of displays"],
     ),
     "a date as spreadsheets write it": (
         "csv",
@@ -357,9 +357,9 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     "no id": ("yaml", "- {badges: []}", ["members.yaml:1: member 1: id: found nothing, wanted text"]),
     "no badges": ("yaml", "- {id: a}", ["members.yaml:1: member 1: badges: found nothing, wanted a list of badges"]),
     "an id of the emergency": ("yaml", "- {id: 'emergency:x', badges: []}", ["member 1: id: found 'emergency:x', wanted text that"]),
-    "a member that is a word": ("yaml", "- ada", ["members.yaml:1: member 1: found a word, wanted id, badges and what else"]),
-    "a member that is a list": ("yaml", "- [ada]", ["members.yaml:1: member 1: found a list, wanted id, badges"]),
-    "a member that is nothing": ("yaml", "-", ["members.yaml:1: member 1: found nothing, wanted id, badges"]),
+    "a member that is a word": ("yaml", "- ada", ["members.yaml:1: member 1: found a word, wanted keys and values, at least id and badges"]),
+    "a member that is a list": ("yaml", "- [ada]", ["members.yaml:1: member 1: found a list, wanted keys and values, at least id and badges"]),
+    "a member that is nothing": ("yaml", "-", ["members.yaml:1: member 1: found nothing, wanted keys and values, at least id and badges"]),
     "a key of a member twice": (
         "yaml",
         "- id: a\n  badges: [04A1B2C3]\n  badges: [04A1B2C4]",
@@ -375,7 +375,7 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
         '[{"id": "a", "id": "b", "badges": []}]',
         ["members.json:1: id: found again, wanted once"],
     ),
-    "an unknown key of the file": ("yaml", "membres: []\nmembers: []", ["members.yaml:1: membres: found an unknown key, wanted one of its own; did you mean members?", "members.yaml: found no member"]),
+    "an unknown key of the file": ("yaml", "membres: []\nmembers: []", ["members.yaml:1: membres: found an unknown key, wanted a known one; did you mean members?", "members.yaml: found no member"]),
     "no members": ("yaml", "tz: UTC", ["members.yaml: found keys and values, wanted 'members:' with a list of members"]),
     "members that are no list": ("yaml", "members: 5", ["members.yaml:1: members: found '5', wanted a list of members"]),
     "an empty list": ("json", "[]", ["members.json: found no member, wanted at least one; an empty roster would lock"]),
@@ -389,18 +389,18 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
         "yaml",
         "machine: {mod: tap, limit_s: x, mode: y, finish: z}\nmembers: [{id: a, badges: []}]",
         [
-            "members.yaml:1: machine.mod: found an unknown key, wanted one of its own; did you mean mode?",
+            "members.yaml:1: machine.mod: found an unknown key, wanted a known one; did you mean mode?",
             "members.yaml:1: machine.limit_s: found 'x', wanted a whole number",
             "members.yaml:1: machine.mode: found 'y', wanted tap, hold, timed or audit",
             "members.yaml:1: machine.finish: found 'z', wanted wait or cut",
         ],
     ),
     "broken yaml": ("yaml", "members: [\n  {id: a", ["members.yaml:3: "]),
-    "yaml as deep as its reader goes": ("yaml", "[" * 900 + "]" * 900, ["members.yaml: found lists within lists without end"]),
+    "yaml as deep as its reader goes": ("yaml", "[" * 900 + "]" * 900, ["members.yaml: found too many lists within lists"]),
     "broken json": ("json", '[\n{"id": "a",}]', ["members.json:2: "]),
-    "json without end": ("json", "[" * 100_000, ["members.json: found lists without end"]),
+    "json without end": ("json", "[" * 100_000, ["members.json: found too many lists within lists"]),
     "yaml without end": ("yaml", "[" * 100_000, ["members.yaml:1: "]),
-    "a number without end": ("json", '[{"id": ' + "9" * 5000 + "}]", ["members.json: found lists without end or a number"]),
+    "a number without end": ("json", '[{"id": ' + "9" * 5000 + "}]", ["members.json: found too many lists within lists, or a very long number"]),
 }  # fmt: skip
 
 
@@ -524,7 +524,7 @@ def test_a_file_that_goes_away_while_it_is_read_is_one_clear_line(read, monkeypa
 def test_text_that_nothing_can_encode_is_one_clear_line(mistakes, rest):
     (told,) = mistakes(f'[{{"id": "m-\\ud800", "badges": []{rest}}}]', "json")
     assert told == (
-        "members.json: member 1: found half a letter (a lone surrogate), wanted text; export the file again, as UTF-8"
+        "members.json: member 1: found half a character (a lone surrogate), wanted text; export the file again, as UTF-8"
     )
 
 
@@ -550,7 +550,7 @@ def test_yaml_has_a_smaller_limit_than_the_others_and_says_what_takes_more(mista
     assert len(text) > file_formats.YAML_MAX_BYTES
     (told,) = mistakes(text)
     assert told == (
-        "members.yaml: found more than 1048576 letters of YAML, wanted less; so many members can be read as JSON or CSV"
+        "members.yaml: found more than 1048576 characters of YAML, wanted fewer; use JSON or CSV for this many members"
     )
     assert len(read(text, "json").members) == 33_000
     (told,) = mistakes(text[:-1] + ', {"id": "", "badges": []}]', "json")
@@ -563,7 +563,7 @@ def test_aliases_are_read_once_and_never_fill_the_memory(read, mistakes):
         f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]"
         for before, name in zip("abcdefgh", "bcdefghi", strict=True)
     )
-    assert "with its aliases written out" in mistakes(f"a: &a [z]\n{bomb}\nmembers: *i")[0]
+    assert "with all aliases expanded" in mistakes(f"a: &a [z]\n{bomb}\nmembers: *i")[0]
 
 
 # --- a hundred thousand -----------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def test_a_server_that_sends_a_letter_now_and_then_is_cut_off(tmp_path: Path, sc
     try:
         gate = Gate(tmp_path, f"{scheme}://127.0.0.1:{server.port}", whole_timeout_s=0.3)
         assert gate.refused() == (
-            f"{scheme}://127.0.0.1:{server.port}/api/v1/gates/laser-1/roster: found no whole answer after 0.3 s, wanted"
+            f"{scheme}://127.0.0.1:{server.port}/api/v1/gates/laser-1/roster: found no complete answer after 0.3 s, wanted"
             " one in that time; the network or the collector is too slow, or something between them holds the answer"
             " back"
         )
@@ -193,7 +193,7 @@ def test_a_collector_of_another_authority_or_of_none_that_is_known_hears_no_toke
             -2,
             "the collector's certificate has expired: renew it (docs/install.md, “Renew the broker's certificate”)",
         ),
-        (9, 5, "the collector's certificate is not valid yet: look at the clock of this computer"),
+        (9, 5, "the collector's certificate is not valid yet: check the clock of this computer"),
     ],
 )
 def test_a_collector_whose_certificate_is_out_of_its_dates_is_told_so(

@@ -25,7 +25,7 @@ from fabgate.gate.roster import http_source as module
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.http_source import HttpSource, Receipt, age_ms
 from fabgate.gate.roster.source import FileSource, RosterConfirmed, RosterRefused, RosterStored
-from fabgate.gate.uplink.connection import RosterNudged
+from fabgate.gate.uplink.events import RosterNudged
 from fabgate.rules import vocabulary as w
 from fabgate.seal import Keys
 from tests.gate.shell import BADGE_KEY, CARDS, KEYS, LEVELS, NOON, Bench, Time, digest, gate_config, wait, write_roster
@@ -311,7 +311,7 @@ def test_another_gates_roster_is_refused_however_well_it_is_sealed(desk: Desk) -
 def test_a_version_never_goes_back_and_never_means_something_else(desk: Desk) -> None:
     desk.fetch()
     desk.collector.current = roster(99)
-    assert "found roster version 99, and 100 is here already" in desk.refused()
+    assert "found roster version 99, but version 100 is stored" in desk.refused()
     desk.collector.current = roster(100, ("ada",))
     desk.collector.tamper = lambda s, b, h: (s, b, h)
     desk.source = desk.make()
@@ -351,7 +351,7 @@ def test_a_sealed_answer_that_is_no_roster_is_refused(desk: Desk, body: bytes) -
         return status, body, {**headers, wire.HEADER_SEAL: seal}
 
     desk.collector.tamper = tamper
-    assert "no Roster" in desk.refused()
+    assert "not a Roster" in desk.refused()
 
 
 @pytest.mark.parametrize(
@@ -455,8 +455,8 @@ def test_when_too_many_vanish_without_a_word_they_stay_and_all_else_applies(desk
     assert stored == RosterStored(101, 1)
     assert isinstance(refused, RosterRefused)
     assert refused.version == 101
-    assert "6 of 8 members would vanish without a word (m-a, m-b, m-bob…)" in refused.reason
-    assert "run 'fabgate roster adopt' on this gate; if not, add them at the collector again" in refused.reason
+    assert "6 of 8 members are missing without a reason (m-a, m-b, m-bob…)" in refused.reason
+    assert "run 'fabgate roster adopt' on this gate; otherwise add them at the collector again" in refused.reason
     assert desk.members() == {"m-ada", "m-bob", "m-max", "m-sue", "m-a", "m-b", "m-c"}
     with contextlib.closing(Directory(desk.stored)) as directory:
         assert directory.find(digest("eve")) == w.Barred(("blocked",), "m-eve")
@@ -503,7 +503,7 @@ def test_a_stored_roster_that_turns_out_to_be_damaged_is_fetched_anew_though_not
     desk.stored.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
     desk.source = desk.make()
     assert desk.fetch() == [RosterConfirmed()], "what says which one it is is whole"
-    desk.source.mend()
+    desk.source.replace_damaged()
     assert desk.fetch() == [RosterStored(100, 5)]
     assert desk.members() == {f"m-{who}" for who in CARDS}
     assert desk.fetch() == [RosterConfirmed()]
@@ -527,12 +527,14 @@ def test_a_roster_is_in_force_though_its_receipt_cannot_be_written(desk: Desk) -
     receipt.write_bytes(before)
     desk.source = desk.make()
     desk.collector.current = roster(100)
-    assert "found roster version 100, and 101 is here already" in desk.refused(), "the receipt was that of another one"
+    assert "found roster version 100, but version 101 is stored" in desk.refused(), (
+        "the receipt was that of another one"
+    )
 
 
 def test_a_damaged_roster_is_no_reason_to_take_an_older_one(desk: Desk) -> None:
     desk.fetch()
-    desk.source.mend()
+    desk.source.replace_damaged()
     desk.collector.current = roster(99)
     assert "an older roster never replaces a newer one" in desk.refused()
     desk.collector.current = roster(100)
@@ -654,7 +656,7 @@ def bench(desk: Desk, tmp_path: Path) -> Iterator[Bench]:
     source = desk.config(every_s=3_600).roster
     found = Bench(tmp_path, roster=source, mqtt=Mqtt(host="127.0.0.1", port=1))
     found.start()
-    wait(lambda: found.daemon._standing.version == 100, "the roster")
+    wait(lambda: found.daemon._in_force.version == 100, "the roster")
     found.settle()
     yield found
     found.close()
@@ -665,7 +667,7 @@ def confirm(desk: Desk, bench: Bench) -> None:
     answered = len(desk.collector.answered)
     bench.post(RosterNudged())
     wait(lambda: len(desk.collector.answered) > answered, "the answer")
-    wait(lambda: bench.daemon._standing.info(bench.time.clock().now()).age_s == 0, "the confirmation")  # type: ignore[union-attr]
+    wait(lambda: bench.daemon._in_force.info(bench.time.clock().now()).age_s == 0, "the confirmation")  # type: ignore[union-attr]
     bench.settle()
 
 
@@ -678,11 +680,11 @@ def test_seven_days_without_a_change_but_confirmed_are_never_stale_and_then_cut_
         assert bench.causes == []
     assert bench.of("roster.replaced")[0].version == 100
     bench.pass_(WEEK_MS)
-    assert not bench.daemon._standing.is_stale(bench.time.clock().now())
+    assert not bench.daemon._in_force.is_stale(bench.time.clock().now())
     bench.pass_(1)
     found = bench.await_status(lambda status: status["roster"].get("stale"))
     assert "age_s" not in found["roster"], "it would change the file each minute; whoever shows it computes it"
-    assert bench.daemon._standing.info(bench.time.clock().now()).age_s == 604_800  # type: ignore[union-attr]
+    assert bench.daemon._in_force.info(bench.time.clock().now()).age_s == 604_800  # type: ignore[union-attr]
     bench.use("ada")
     assert bench.of("session.started")[-1].basis.stale_roster is True
 
@@ -704,7 +706,7 @@ def test_while_only_its_age_changes_the_status_is_not_written_again(desk: Desk, 
 def test_a_machine_that_denies_when_stale_blocks_until_the_collector_confirms(desk: Desk, bench: Bench) -> None:
     desk.collector.current = roster(101, machine=wire.MachineRules(on_stale="deny"))
     bench.post(RosterNudged())
-    wait(lambda: bench.daemon._standing.version == 101, "the roster")
+    wait(lambda: bench.daemon._in_force.version == 101, "the roster")
     bench.settle()
     bench.pass_(WEEK_MS + 1)
     assert bench.causes == ["stale"]
@@ -720,7 +722,7 @@ def test_a_member_who_was_blocked_is_refused_right_after_the_nudge(desk: Desk, b
     refusal = wire.Refusal(badges=[digest("ada")], reasons=["payment", "training-missing"], id="m-ada")
     desk.collector.current = roster(101, ("bob", "max", "sue", "eve"), refusals=[refusal])
     bench.post(RosterNudged())
-    wait(lambda: bench.daemon._standing.version == 101, "the roster")
+    wait(lambda: bench.daemon._in_force.version == 101, "the roster")
     bench.settle()
     bench.tap("ada")
     bench.written()
@@ -731,13 +733,15 @@ def test_a_member_who_was_blocked_is_refused_right_after_the_nudge(desk: Desk, b
 def test_a_shrunken_roster_is_a_problem_until_a_whole_one_comes(desk: Desk, bench: Bench) -> None:
     desk.collector.current = roster(101, members=[*everybody(), *many()])
     bench.post(RosterNudged())
-    wait(lambda: bench.daemon._standing.version == 101, "the roster")
+    wait(lambda: bench.daemon._in_force.version == 101, "the roster")
     desk.collector.current = roster(102, ("ada",))
     bench.post(RosterNudged())
-    assert "would vanish" in bench.await_entry("roster.rejected")[0].reason
+    assert "are missing without a reason" in bench.await_entry("roster.rejected")[0].reason
     bench.await_status(lambda found: any("roster-members: " in line for line in found["problems"]))
     confirm(desk, bench)
-    assert any("would vanish" in line for line in bench.status()["problems"]), "a 304 confirms no vanished member"
+    assert any("are missing without a reason" in line for line in bench.status()["problems"]), (
+        "a 304 confirms no vanished member"
+    )
     desk.collector.tamper = lambda *_: (500, b"", {})
     bench.post(RosterNudged())
     bench.await_status(lambda found: len(found["problems"]) == 2)
@@ -785,7 +789,7 @@ def test_whoever_asks_for_a_fetch_after_a_long_outage_makes_it_try_soon_again(
     monkeypatch.setattr(module, "ADOPTION_EVERY_S", 3600.0)  # each pause is one wait
     desk.collector.tamper = lambda *_: (502, b"", {})  # the broker is back before the web server is
     pauses = Hasty()
-    desk.source._wanted = pauses
+    desk.source._fetch_wanted = pauses
     thread = threading.Thread(target=desk.source.run)
     thread.start()
     try:
@@ -818,7 +822,7 @@ class FileDesk:
 
     def look(self) -> list[object]:
         self.posted.clear()
-        self.source.look()
+        self.source.poll()
         return list(self.posted)
 
     def read(self) -> list[object]:
@@ -965,7 +969,7 @@ def test_a_roster_file_that_shrank_keeps_those_who_vanished(tmp_path: Path) -> N
     stored, refused = desk.read()
     assert isinstance(stored, RosterStored)
     assert isinstance(refused, RosterRefused)
-    assert "6 of 10 members would vanish" in refused.reason
+    assert "6 of 10 members are missing" in refused.reason
     assert "remove at most 5 at a time, or run 'fabgate roster adopt' on this gate" in refused.reason
     desk.source = desk.make()
     assert desk.read() == [RosterConfirmed(), refused], "after a restart it still is a problem, and no news"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from fabgate import wire
 from fabgate.gate.config.gate_yaml import EmergencyBadge, Machine
 from fabgate.gate.roster.directory import store
-from fabgate.gate.roster.in_force import Standing
-from fabgate.gate.roster.locks import Locked
+from fabgate.gate.roster.in_force import RosterInForce
+from fabgate.gate.roster.locks import Locks
 from fabgate.rules import vocabulary as w
 from tests.gate.roster.test_http_source import roster
 from tests.gate.shell import NOON, digest, gate_config
@@ -18,16 +19,22 @@ from tests.gate.shell import NOON, digest, gate_config
 AT = w.Now(1_000, NOON, synced=True)
 
 
-def standing(folder: Path, found: wire.Roster | None = None, **changes: object) -> Standing:
+def in_force(
+    folder: Path,
+    stored: wire.Roster | None = None,
+    *,
+    age_ms: Callable[[w.Now], int | None] = lambda _: None,
+    **changes: object,
+) -> RosterInForce:
     config = gate_config(folder, **changes)
     config.state_dir.mkdir(exist_ok=True)
-    if found is not None:
-        store(found, config.state_dir / "roster.db")
-    return Standing(config)
+    if stored is not None:
+        store(stored, config.state_dir / "roster.db")
+    return RosterInForce(config, age_ms=age_ms)
 
 
 def test_without_a_roster_the_configuration_rules_and_nobody_is_known(tmp_path: Path) -> None:
-    found = standing(tmp_path, machine=Machine(limit_s=77))
+    found = in_force(tmp_path, machine=Machine(limit_s=77))
     assert found.version == 0
     assert found.zone.key == "UTC"
     assert found.look_up(digest("ada")) is None
@@ -38,7 +45,7 @@ def test_without_a_roster_the_configuration_rules_and_nobody_is_known(tmp_path: 
 
 
 def test_a_roster_rules_and_its_members_are_known(tmp_path: Path) -> None:
-    found = standing(tmp_path, roster(7, tz="Europe/Paris", machine=wire.MachineRules(limit_s=5)))
+    found = in_force(tmp_path, roster(7, tz="Europe/Paris", machine=wire.MachineRules(limit_s=5)))
     assert (found.version, found.zone.key, found.rules().limit_ms) == (7, "Europe/Paris", 5_000)
     assert found.look_up(digest("ada")) == w.Member("m-ada")
     found.close()
@@ -46,25 +53,25 @@ def test_a_roster_rules_and_its_members_are_known(tmp_path: Path) -> None:
 
 def test_an_emergency_badge_comes_before_the_roster(tmp_path: Path) -> None:
     badges = [EmergencyBadge(digest=digest("ada"), label="desk")]
-    found = standing(tmp_path, roster(), emergency_badges=badges)
+    found = in_force(tmp_path, roster(), emergency_badges=badges)
     assert found.look_up(digest("ada")) == w.Emergency("desk")
     found.close()
 
 
 def test_only_what_is_new_is_told(tmp_path: Path) -> None:
-    found = standing(tmp_path, roster())
+    found = in_force(tmp_path, roster())
     assert found.changed(AT) == [w.RosterChanged(found.rules(), stale=False)]
     assert found.changed(AT) == []
     assert len(found.changed(AT, members=True)) == 1
-    found.locked = Locked((wire.Lock(id="l", when="idle", reason="r"),), 9)
+    found.locks = Locks((wire.Lock(id="l", when="idle", reason="r"),), 9)
     assert len(found.changed(AT)) == 1
     found.close()
 
 
 def test_it_is_stale_once_its_age_is_above_what_the_site_trusts(tmp_path: Path) -> None:
-    found = standing(tmp_path, roster(fresh_for_s=60))
+    age_ms: int | None = None
+    found = in_force(tmp_path, roster(fresh_for_s=60), age_ms=lambda _: age_ms)
     for age_ms, stale in ((None, False), (0, False), (60_000, False), (60_001, True)):
-        found.age_ms = lambda _, age_ms=age_ms: age_ms
         assert found.is_stale(AT) is stale
         info = found.info(AT)
         assert info is not None
@@ -75,7 +82,7 @@ def test_it_is_stale_once_its_age_is_above_what_the_site_trusts(tmp_path: Path) 
 def test_another_roster_takes_its_place_and_a_missing_one_does_not(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found = standing(tmp_path, roster(7))
+    found = in_force(tmp_path, roster(7))
     path = gate_config(tmp_path).state_dir / "roster.db"
     store(roster(8, ("bob",)), path)
     found.reload()

@@ -8,7 +8,7 @@ import pytest
 
 from fabgate import wire
 from fabgate.errors import JournalError
-from fabgate.gate.roster.locks import Locked
+from fabgate.gate.roster.locks import Locks
 from tests.gate.shell import running, wait, write_roster
 from tests.gate.uplink.test_commands import now, send
 
@@ -20,12 +20,12 @@ def rules(lock: wire.Lock | None = None, *lifted: str) -> wire.MachineRules:
     return wire.MachineRules(lock=lock, lifted=list(lifted))
 
 
-def held(*locks: wire.Lock, version: int, source: str = "") -> Locked:
-    return Locked(locks, version, source)
+def held(*locks: wire.Lock, version: int, source: str = "") -> Locks:
+    return Locks(locks, version, source)
 
 
 def test_a_roster_locks() -> None:
-    assert Locked().by_roster(rules(BELT), 5) == held(BELT, version=5)
+    assert Locks().by_roster(rules(BELT), 5) == held(BELT, version=5)
 
 
 def test_a_roster_that_knows_nothing_of_the_lock_does_not_lift_it() -> None:
@@ -77,7 +77,7 @@ def test_a_lock_stands_beside_another_one_until_each_is_named() -> None:
 def test_of_several_locks_the_strictest_rules_and_of_those_the_newest() -> None:
     fire = wire.Lock(id="l-3", when="now", reason="smoke")
     fair = wire.Lock(id="l-4", when="idle", reason="fair")
-    assert Locked().lock is None
+    assert Locks().lock is None
     assert held(DUST, fair, version=1).lock == fair
     assert held(fire, BELT, DUST, version=1).lock == BELT
     assert held(BELT, fair, fire, version=1).lock == fire
@@ -95,7 +95,7 @@ def test_an_older_roster_does_not_make_milder_what_a_newer_word_made_stricter() 
 
 
 def test_a_roster_that_lifts_what_it_brings_leaves_the_machine_locked() -> None:
-    assert Locked().by_roster(rules(BELT, "l-1"), 5) == held(BELT, version=5)
+    assert Locks().by_roster(rules(BELT, "l-1"), 5) == held(BELT, version=5)
 
 
 @pytest.mark.parametrize("verb", ["lock", "unlock"])
@@ -119,27 +119,27 @@ def test_whether_a_late_command_says_what_holds_already() -> None:
     assert held(BELT, DUST, version=5).agrees("lock", BELT)
 
 
-@pytest.mark.parametrize("here", [Locked(), held(BELT, DUST, version=5), held(version=1 << 60)])
-def test_what_holds_can_be_kept_and_read_again(here: Locked) -> None:
-    assert Locked.from_text(here.to_text()) == here
+@pytest.mark.parametrize("here", [Locks(), held(BELT, DUST, version=5), held(version=1 << 60)])
+def test_what_holds_can_be_kept_and_read_again(here: Locks) -> None:
+    assert Locks.from_text(here.to_text()) == here
 
 
 def test_nothing_kept_is_no_lock() -> None:
-    assert Locked.from_text(None) == Locked()
+    assert Locks.from_text(None) == Locks()
 
 
 def test_a_lock_that_an_earlier_version_kept_still_holds() -> None:
     kept = '{"lock":{"id":"l-1","when":"now","reason":"broken belt","back":"Friday"},"version":5}'
-    assert Locked.from_text(kept) == held(BELT, version=5)
-    assert Locked.from_text('{"lock":null,"version":5}') == held(version=5)
+    assert Locks.from_text(kept) == held(BELT, version=5)
+    assert Locks.from_text('{"lock":null,"version":5}') == held(version=5)
 
 
 @pytest.mark.parametrize(
     "kept", ["", "\x00", "[]", '{"version": "5"}', '{"locks": [{}], "version": 5}', '{"locks": []}']
 )
 def test_a_damaged_lock_is_an_error_that_says_what_to_do_and_no_open_machine(kept):
-    with pytest.raises(JournalError, match=r"lock on record is damaged .*Put journal\.db aside"):
-        Locked.from_text(kept)
+    with pytest.raises(JournalError, match=r"lock in the journal is damaged .*Move journal\.db away"):
+        Locks.from_text(kept)
 
 
 def test_a_lock_that_the_collector_has_forgotten_is_told_by_its_id(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_lock_that_the_collector_has_forgotten_is_told_by_its_id(tmp_path: Pat
         assert "lock" not in bench.daemon._reports.problems
         write_roster(path, limit_s=777, lock={"id": "l-2", "when": "idle", "reason": "dust"})
         told = bench.await_status(lambda found: found["problems"])["problems"]
-        assert told == ["lock: the roster does not know of l-1 (broken belt); a lock falls only when its id is named"]
+        assert told == ["lock: the roster does not know of l-1 (broken belt); a lock is lifted only by its id"]
         assert bench.causes == ["lock-now"]
         bench.stop()
         path.unlink()  # it starts by what it has stored: nobody says anything of a roster
@@ -169,7 +169,7 @@ def test_a_lock_by_command_that_no_roster_carries_yet_is_no_problem(tmp_path: Pa
 def test_a_milder_lock_by_command_gives_a_locked_machine_back_to_nobody(tmp_path: Path) -> None:
     write_roster(tmp_path / "roster.json", lock={"id": "l-1", "when": "now", "reason": "broken belt"})
     with running(tmp_path) as bench:
-        version = bench.daemon._standing.version
+        version = bench.daemon._in_force.version
         send(bench, now(bench, "lock", lock=DUST, version=version + 1))
         assert bench.causes == ["lock-now"]
         send(bench, now(bench, "unlock", id="c-2", lock=DUST, version=version + 2))
@@ -223,7 +223,7 @@ def test_a_lock_in_the_roster_holds_from_the_start_and_its_unlock_is_not_undone_
     write_roster(tmp_path / "roster.json", lock=lock)
     with running(tmp_path) as bench:
         assert bench.causes == ["lock-now"]
-        version = bench.daemon._standing.version
+        version = bench.daemon._in_force.version
         send(bench, now(bench, "unlock", version=version))
         assert bench.causes == ["lock-now"], "it is as old as the roster that locked"
         send(bench, now(bench, "unlock", id="c-2", version=version + 1))
@@ -242,7 +242,7 @@ def test_a_command_that_the_roster_overtook_is_answered_as_done_or_refused(tmp_p
         bench.written()
         found = [(data.verb, data.outcome, data.reason) for data in bench.of("command.executed")]
         assert found == [
-            ("lock", "done", "the roster had said so already"),
-            ("unlock", "refused", "a newer roster or command has said otherwise"),
+            ("lock", "done", "the roster had done this already"),
+            ("unlock", "refused", "a newer roster or command overrules it"),
         ]
         assert bench.causes == ["lock-now"]

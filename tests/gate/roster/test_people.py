@@ -9,7 +9,7 @@ import pytest
 
 from fabgate import wire
 from fabgate.errors import UsageError
-from fabgate.gate.roster.people import Stored, barred, holder, machine_rules, member
+from fabgate.gate.roster.people import StoredPerson, barred, holder, machine_rules, member
 from fabgate.rules import vocabulary as w
 
 
@@ -136,6 +136,6 @@ def test_all_mistakes_of_a_machine_come_at_once():
 
 def test_a_stored_row_is_a_member_or_a_refusal():
     encode = msgspec.json.Encoder().encode
-    assert holder(encode(Stored(member=wire.Member(id="m", badges=[])))).id == "m"
-    assert holder(encode(Stored(refusal=wire.Refusal(badges=[], reasons=["x"])))) == w.Barred(("x",))
-    assert holder(encode(Stored())) == w.Barred(("no-access",))
+    assert holder(encode(StoredPerson(member=wire.Member(id="m", badges=[])))).id == "m"
+    assert holder(encode(StoredPerson(refusal=wire.Refusal(badges=[], reasons=["x"])))) == w.Barred(("x",))
+    assert holder(encode(StoredPerson())) == w.Barred(("no-access",))

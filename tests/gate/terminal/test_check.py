@@ -96,7 +96,7 @@ def test_the_mistakes_of_both_files_are_told_at_once_those_of_gate_yaml_first(ga
         "members.yaml:2: member",
         "members.yaml:3: member",
     ]
-    assert found[-1].endswith(": member 2: lang: found 'de', wanted en or fr; displays speak no other language")
+    assert found[-1].endswith(": member 2: lang: found 'de', wanted en or fr, the languages of displays")
 
 
 def test_members_that_cannot_be_read_are_told_beside_a_wrong_gate_yaml(gate, tmp_path):

@@ -15,7 +15,7 @@ import pytest
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.config.gate_yaml import Config
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Journal
 from fabgate.gate.terminal import rename as renaming
 from fabgate.gate.terminal.rename import PREVIOUS, previous_journal, rename
@@ -50,7 +50,7 @@ def config(tmp_path: Path) -> Config:
     journal = Journal(made.state_dir / "journal.db", wire.GateTopics("lyon", "old"))
     journal.append(drafts(5))
     journal.acknowledge(5)
-    with contextlib.closing(Reader(journal.path)):  # the last connection to be closed would fold the WAL
+    with contextlib.closing(JournalReader(journal.path)):  # the last connection to be closed would fold the WAL
         journal.close()
     assert journal.path.with_name("journal.db-wal").stat().st_size > 0
     return made
@@ -64,7 +64,7 @@ def kept_alone(config: Config, folder: Path) -> list[str]:
 
 
 def test_the_kept_journal_is_whole_also_while_somebody_has_it_open(config, tmp_path):
-    with contextlib.closing(Reader(config.state_dir / "journal.db")) as reader:
+    with contextlib.closing(JournalReader(config.state_dir / "journal.db")) as reader:
         assert reader.bounds()[1] == 5
         rename(config)
         assert kept_alone(config, tmp_path / "copy") == ["u1", "u2", "u3", "u4", "u5"]
@@ -88,7 +88,7 @@ def looking(config: Config) -> Iterator[subprocess.Popen[str]]:
 def test_a_reader_that_does_not_end_is_named_and_nothing_is_changed(config, looking, monkeypatch):
     monkeypatch.setattr(renaming, "READER_S", 0.1)
     before = uids(config.state_dir / "journal.db")
-    with pytest.raises(UsageError, match=re.escape("journal.db: it is being read by")) as caught:
+    with pytest.raises(UsageError, match=re.escape("journal.db: the journal is being read by")) as caught:
         rename(config)
     assert f"process {looking.pid} ({Path(f'/proc/{looking.pid}/exe').readlink().name})" in str(caught.value)
     assert uids(config.state_dir / "journal.db") == before

@@ -19,8 +19,8 @@ from fabgate import wire
 from fabgate.errors import SealError, UsageError
 from fabgate.gate.config.gate_yaml import Machine, Mqtt, RosterSource
 from fabgate.gate.journal.writer import Draft, Journal
-from fabgate.gate.uplink.commands import IDS_MOST, PENDING_MOST, CommandDesk, Door, RefusedError
-from fabgate.gate.uplink.connection import CommandArrived, RosterNudged, _Message
+from fabgate.gate.uplink.commands import IDS_MOST, PENDING_MOST, CommandChecker, CommandFilter, RefusedError
+from fabgate.gate.uplink.events import CommandArrived, MessageArrived, RosterNudged
 from fabgate.rules import vocabulary as w
 from fabgate.seal import Keys
 from tests.gate.shell import KEYS, NOON, Bench, running, wait
@@ -52,12 +52,12 @@ def sealed(found: wire.Command | bytes, keys: Keys = KEYS, account: str = ACCOUN
     return payload, keys.seal(wire.PURPOSE_COMMAND, account, payload)
 
 
-def desk(seen: set[str] | None = None) -> CommandDesk:
-    return CommandDesk(boot="boot-1", seen=set() if seen is None else seen)
+def desk(seen: set[str] | None = None) -> CommandChecker:
+    return CommandChecker(boot="boot-1", executed=set() if seen is None else seen)
 
 
-def door(keys: Keys | None = KEYS) -> Door:
-    return Door(account=ACCOUNT, keys=keys)
+def door(keys: Keys | None = KEYS) -> CommandFilter:
+    return CommandFilter(account=ACCOUNT, keys=keys)
 
 
 # --- may it be obeyed? ------------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_few_commands_wait_for_the_loop_at_any_time() -> None:
         at.admit(*sealed(command(id=f"c-{n}")))
     with pytest.raises(UsageError, match="wait already; send it again"):
         at.admit(*sealed(command(id="late")))
-    at.taken()
+    at.handled()
     assert at.admit(*sealed(command(id="late"))).id == "late", "what was turned away has not come yet"
     with pytest.raises(UsageError, match="wait already"):
         at.admit(*sealed(command(id="later")))
@@ -189,7 +189,7 @@ def test_a_door_forgets_the_oldest_ids_and_so_never_grows() -> None:
     at = door()
     for n in range(IDS_MOST + 5):
         at.admit(*sealed(command(id=f"c-{n}")))
-        at.taken()
+        at.handled()
     assert len(at._times) == IDS_MOST
     at.admit(*sealed(command(id=f"c-{IDS_MOST}")))
     with pytest.raises(UsageError, match="more than 2 times"):
@@ -214,7 +214,7 @@ def arrive(bench: Bench, *messages: tuple[bytes, str | None]) -> None:
     """Let messages come as commands, as the network brings them."""
     assert bench.daemon._uplink is not None
     for payload, seal in messages:
-        bench.daemon._uplink._queue.put(_Message(f"fabgate/v1/{ACCOUNT}/command", payload, seal))
+        bench.daemon._uplink._queue.put(MessageArrived(f"fabgate/v1/{ACCOUNT}/command", payload, seal))
 
 
 def outcomes(bench: Bench) -> list[tuple[str, str]]:
@@ -293,7 +293,7 @@ def test_extend_gives_a_running_session_more_time_up_to_its_longest(tmp_path: Pa
 
 
 def test_identify_signals_and_nothing_else(bench: Bench) -> None:
-    before = bench.daemon._notices._queue.qsize()
+    before = bench.daemon._panel._queue.qsize()
     send(bench, now(bench, "identify"))
     assert outcomes(bench) == [("identify", "done")]
     assert bench.levels == []
@@ -400,10 +400,10 @@ def test_nudges_that_nobody_has_taken_yet_are_one(bench: Bench) -> None:
     posted: list[object] = []
     uplink._post = posted.append  # the loop is away for a moment
     for _ in range(1_000):
-        uplink._queue.put(_Message(f"fabgate/v1/{ACCOUNT}/roster", b'{"version":1}'))
+        uplink._queue.put(MessageArrived(f"fabgate/v1/{ACCOUNT}/roster", b'{"version":1}'))
     wait(uplink._queue.empty, "the nudges")
-    uplink.taken(RosterNudged())
-    uplink._queue.put(_Message(f"fabgate/v1/{ACCOUNT}/roster", b'{"version":2}'))
+    uplink.handled(RosterNudged())
+    uplink._queue.put(MessageArrived(f"fabgate/v1/{ACCOUNT}/roster", b'{"version":2}'))
     wait(lambda: posted == [RosterNudged()] * 2, "one of the flood, and the one after it")
 
 

@@ -26,21 +26,20 @@ from fabgate.demo.ports import free_port
 from fabgate.errors import JournalError, UsageError
 from fabgate.gate.config.gate_yaml import JournalOptions, Mqtt, Tls, UplinkOptions
 from fabgate.gate.config.keys import gate_keys
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Draft, Journal
-from fabgate.gate.uplink.connection import (
-    BATCH,
+from fabgate.gate.uplink.connection import BATCH, Uplink
+from fabgate.gate.uplink.events import (
     CommandArrived,
     CommandsRefused,
     ForkFound,
     LinkChanged,
     MarkMoved,
+    MessageArrived,
     OwnCertificate,
     RosterNudged,
-    Uplink,
-    _Message,
-    client_id,
 )
+from fabgate.gate.uplink.network import client_id
 from fabgate.gate.workers import WorkerFailed, Workers
 from fabgate.mqtt import certificates
 from fabgate.seal import Keys
@@ -151,7 +150,7 @@ class Desk:
         #: How long the uplink wanted to wait before each new attempt, in seconds; a test waits far less.
         self.pauses: list[float] = []
         self.uplink = Uplink(
-            self.config, Reader(self.journal.path), self.posted.append, boot_ms=lambda: self.ms, pause=self.pause
+            self.config, JournalReader(self.journal.path), self.posted.append, boot_ms=lambda: self.ms, pause=self.pause
         )
         self.threads: list[threading.Thread] = []
 
@@ -165,11 +164,11 @@ class Desk:
 
     def grow(self, count: int) -> None:
         self.append(count)
-        self.uplink.stored(self.journal.head)
+        self.uplink.entries_stored(self.journal.head)
 
     def start(self, *, up: bool = True, workers: Workers | None = None) -> Desk:
-        self.uplink.tell(wire.Status(online=True, version="1", boot="boot-1"))
-        self.uplink.tell(wire.State(state="idle"))
+        self.uplink.publish(wire.Status(online=True, version="1", boot="boot-1"))
+        self.uplink.publish(wire.State(state="idle"))
         runs = {"network": self.uplink.run_network, "uplink": self.uplink.run}
         if workers is not None:
             for name, run in runs.items():
@@ -195,16 +194,16 @@ class Desk:
     def pass_(self, ms: int) -> None:
         """Let time pass, and wake the uplink as its own timer would."""
         self.ms += ms
-        self.uplink.stored(self.journal.head)
+        self.uplink.entries_stored(self.journal.head)
 
     def hash(self, seq: int) -> bytes:
-        with contextlib.closing(Reader(self.journal.path)) as reader:
+        with contextlib.closing(JournalReader(self.journal.path)) as reader:
             found = reader.hash_at(seq)
         assert found is not None
         return found
 
     def bodies(self) -> list[bytes]:
-        with contextlib.closing(Reader(self.journal.path)) as reader:
+        with contextlib.closing(JournalReader(self.journal.path)) as reader:
             return [entry.body for entry in reader.after(0, most=100_000)]
 
     def of(self, kind: type) -> list[Any]:
@@ -273,7 +272,7 @@ def test_large_entries_arrive_whole_and_in_order_through_a_slow_line(
         for n in range(60):
             data = wire.AccessRefused(clock=clock, badge=str(n), reasons=reasons)
             desk.journal.append([Draft(f"u{n}", "access.refused", data, None)])
-        desk.uplink.stored(desk.journal.head)
+        desk.uplink.entries_stored(desk.journal.head)
         desk.start()
         ear.take(desk, 60, "all entries")
         assert ear.seqs() == list(range(1, 61))
@@ -364,7 +363,7 @@ def test_status_and_state_come_on_connect_with_each_change_and_with_the_heartbea
         hash=seal.to_text(seal.ZERO_HASH),
     )
     ear.heard.clear()
-    desk.uplink.tell(wire.State(state="active", session="s-1"))
+    desk.uplink.publish(wire.State(state="active", session="s-1"))
     wait(lambda: ear.on(f"{BASE}/state"), "the new state")
     desk.pass_(60_001)
     wait(lambda: ear.statuses() and len(ear.on(f"{BASE}/state")) == 2, "the heartbeat")
@@ -378,13 +377,13 @@ def test_a_change_of_the_floor_is_told_at_once(broker: Mosquitto, ear: Ear, make
     wait(lambda: len(ear.events()) == 9, "the entries")
     desk.journal.acknowledge(9)
     desk.journal.trim(before_ms=0, most=4)
-    desk.uplink.stored(9)
+    desk.uplink.entries_stored(9)
     wait(lambda: ear.statuses()[-1].floor == 6, "the new floor")
     ear.announce()
     desk.journal.trim(before_ms=0, most=1)
     ear.ack(desk.journal.id, 9, desk.hash(9))
     wait(lambda: desk.uplink._delivery.floor == 9, "an ack after which the floor is known, and not told")
-    desk.uplink.stored(9)
+    desk.uplink.entries_stored(9)
     wait(lambda: ear.statuses()[-1].floor == 9, "that floor")
 
 
@@ -424,13 +423,15 @@ def test_nothing_can_be_cleared_without_a_connection(make: Callable[..., Desk]) 
 
 def test_nothing_is_cleared_by_a_connection_that_went_a_moment_ago(make: Callable[..., Desk]) -> None:
     uplink = make(free_port()).uplink
-    uplink._client = uplink._new_client()  # it is not connected any more, and the uplink has not heard of that yet
+    uplink._client = (
+        uplink._network.new_client()
+    )  # it is not connected any more, and the uplink has not heard of that yet
     assert not uplink.clear_retained(timeout_s=1)
 
 
 def test_a_reply_is_published(broker: Mosquitto, ear: Ear, make: Callable[..., Desk]) -> None:
     desk = make(broker.port)
-    desk.uplink._take(wire.Reply(id="c-0", outcome="done"))  # nobody is there to hear it
+    desk.uplink._handle(wire.Reply(id="c-0", outcome="done"))  # nobody is there to hear it
     desk.start()
     desk.uplink.reply(wire.Reply(id="c-1", outcome="refused", detail="late"))
     wait(lambda: ear.on(f"{BASE}/reply"), "the reply")
@@ -549,7 +550,7 @@ def test_another_history_of_the_journal_is_a_fork_that_is_told_once_and_ends_the
     assert len(ear.statuses()) == statuses
     desk.journal.renew("j2", drafts(1, uid="f")[0])
     ear.heard.clear()
-    desk.uplink.renewed()
+    desk.uplink.journal_replaced()
     wait(lambda: len(ear.events()) == 7, "the new journal")
     assert ear.statuses()[0].journal == "j2"
     assert ear.seqs() == [1, 2, 3, 4, 5, 6, 7]
@@ -560,7 +561,7 @@ def test_another_history_of_the_journal_is_a_fork_that_is_told_once_and_ends_the
     )
 
 
-class Fragile(Reader):
+class Fragile(JournalReader):
     """A reader that a sick disk does not let open for so many times."""
 
     refusals = 0
@@ -584,7 +585,7 @@ def test_a_renewed_journal_that_cannot_be_read_at_first_is_read_as_soon_as_it_ca
     desk.journal.renew("j2", drafts(1, uid="f")[0])
     ear.heard.clear()
     Fragile.refusals = 2
-    desk.uplink.renewed()
+    desk.uplink.journal_replaced()
     wait(lambda: len(ear.events()) == 3, "the new journal")
     assert Fragile.refusals == 0
     assert {dict(message.properties.UserProperty)["journal"] for message in ear.events()} == {"j2"}
@@ -597,7 +598,7 @@ def test_acks_that_come_between_a_fork_and_the_new_journal_move_nothing(make: Ca
 
     def ack(seq: int, digest: bytes) -> None:
         found = wire.Ack(collector=COLLECTOR, journal=desk.journal.id, seq=seq, hash=seal.to_text(digest))
-        desk.uplink._turn(_Message(f"{BASE}/ack", wire.encode(found)))
+        desk.uplink._turn(MessageArrived(f"{BASE}/ack", wire.encode(found)))
 
     ack(4, b"\x01" * 32)
     ack(2, desk.hash(2))  # it would be taken for one of the new journal, where number 2 is another entry
@@ -695,7 +696,7 @@ def test_each_new_connection_leads_to_a_status_and_to_a_look_for_a_roster_that_w
     ear.say(f"{BASE}/roster", b'{"version":1}', retain=True)
     desk = make(broker.port).start()
     wait(lambda: len(desk.of(RosterNudged)) == 1, "the nudge")
-    desk.uplink.taken(RosterNudged())
+    desk.uplink.handled(RosterNudged())
     wait(ear.statuses, "the greeting")
     ear.heard.clear()
     assert desk.uplink._client is not None
@@ -707,26 +708,26 @@ def test_each_new_connection_leads_to_a_status_and_to_a_look_for_a_roster_that_w
 def test_a_flood_holds_up_neither_entries_nor_the_heartbeat(make: Callable[..., Desk]) -> None:
     desk = make(free_port())
     taken: list[object] = []
-    desk.uplink._take = taken.append  # type: ignore[method-assign]
+    desk.uplink._handle = taken.append  # type: ignore[method-assign]
     turns: list[int] = []
 
     def turn(event: object) -> None:
         turns.append(len(taken))
         if len(turns) < 50:
             for _ in range(2 * BATCH):  # the flood never ends
-                desk.uplink._queue.put(_Message(f"{BASE}/command", b""))
+                desk.uplink._queue.put(MessageArrived(f"{BASE}/command", b""))
         else:
             desk.uplink.stop()
 
     desk.uplink._turn = turn  # type: ignore[method-assign]
-    desk.uplink._queue.put(_Message(f"{BASE}/command", b""))
+    desk.uplink._queue.put(MessageArrived(f"{BASE}/command", b""))
     desk.uplink.run()
     assert max(b - a for a, b in itertools.pairwise(turns)) == BATCH
 
 
 def test_a_topic_that_was_not_asked_for_is_ignored(make: Callable[..., Desk]) -> None:
     desk = make(free_port())
-    desk.uplink._take(_Message("fabgate/v1/lyon/saw/ack", b"{}"))
+    desk.uplink._handle(MessageArrived("fabgate/v1/lyon/saw/ack", b"{}"))
     assert desk.posted == []
 
 
@@ -1058,7 +1059,7 @@ def test_a_floor_that_moves_while_nothing_else_happens_is_told_before_the_next_h
         bench.settle()
         bench.written()
         wait(lambda: [m.topic for m in ear.events()][-1].endswith("clock/synced"), "the newest entry")
-        with contextlib.closing(Reader(bench.journal)) as reader:
+        with contextlib.closing(JournalReader(bench.journal)) as reader:
             head = reader.bounds()[1]
             journal, digest = reader.id, reader.hash_at(head)
         assert digest is not None

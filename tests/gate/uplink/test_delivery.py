@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fabgate.gate.uplink.delivery import BELOW_MS, Answer, Delivery
+from fabgate.gate.uplink.delivery import BELOW_MS, AckResult, Delivery
 from fabgate.gate.uplink.window import FIRST, LEAST
 from fabgate.wire import ACK_WINDOW, PUBACK_WINDOW
 
@@ -140,16 +140,16 @@ def test_the_time_without_an_ack_counts_from_when_there_was_something_to_acknowl
 
 def test_an_ack_moves_the_mark_and_what_it_covers_is_not_sent_any_more() -> None:
     delivery = stream()
-    assert delivery.ack(7, same_history=True, now_ms=0) is Answer.MOVED
-    assert delivery.ack(7, same_history=True, now_ms=0) is Answer.SAME
+    assert delivery.ack(7, same_history=True, now_ms=0) is AckResult.MOVED
+    assert delivery.ack(7, same_history=True, now_ms=0) is AckResult.SAME
     assert pump(delivery) == [8, 9, 10]
 
 
 def test_five_seconds_after_the_first_ack_below_the_mark_the_latest_one_becomes_the_mark() -> None:
     delivery = stream(mark=9)
     pump(delivery)
-    assert delivery.ack(6, same_history=True, now_ms=1_000) is Answer.BELOW
-    assert delivery.ack(5, same_history=True, now_ms=4_000) is Answer.BELOW
+    assert delivery.ack(6, same_history=True, now_ms=1_000) is AckResult.BELOW
+    assert delivery.ack(5, same_history=True, now_ms=4_000) is AckResult.BELOW
     assert not delivery.due(1_000 + BELOW_MS - 1)
     assert delivery.mark == 9
     assert delivery.due(1_000 + BELOW_MS)
@@ -168,23 +168,23 @@ def test_an_old_ack_that_a_newer_one_follows_changes_nothing() -> None:
 
 def test_an_ack_of_what_is_no_longer_kept_means_from_the_oldest_entry() -> None:
     delivery = stream(floor=5, mark=8)
-    assert delivery.ack(2, same_history=False, now_ms=0) is Answer.BELOW
+    assert delivery.ack(2, same_history=False, now_ms=0) is AckResult.BELOW
     assert delivery.due(BELOW_MS)
     assert delivery.mark == 4
     assert pump(delivery) == [5, 6, 7, 8, 9, 10]
 
 
 def test_another_hash_or_a_number_that_was_never_written_is_another_history() -> None:
-    assert stream().ack(4, same_history=False, now_ms=0) is Answer.FORK
-    assert stream().ack(11, same_history=True, now_ms=0) is Answer.FORK
-    assert stream().ack(11, same_history=False, now_ms=0) is Answer.FORK
-    assert stream(floor=5, mark=4).ack(4, same_history=False, now_ms=0) is Answer.FORK
+    assert stream().ack(4, same_history=False, now_ms=0) is AckResult.FORK
+    assert stream().ack(11, same_history=True, now_ms=0) is AckResult.FORK
+    assert stream().ack(11, same_history=False, now_ms=0) is AckResult.FORK
+    assert stream(floor=5, mark=4).ack(4, same_history=False, now_ms=0) is AckResult.FORK
 
 
 def test_a_lower_ack_that_waits_moves_no_mark_once_the_journal_forks() -> None:
     delivery = stream(mark=9)
-    assert delivery.ack(6, same_history=True, now_ms=0) is Answer.BELOW
-    assert delivery.ack(8, same_history=False, now_ms=1_000) is Answer.FORK
+    assert delivery.ack(6, same_history=True, now_ms=0) is AckResult.BELOW
+    assert delivery.ack(8, same_history=False, now_ms=1_000) is AckResult.FORK
     assert not delivery.due(BELOW_MS)
     assert delivery.mark == 9, "the file may hold another journal by then, of which 6 is no mark"
 

@@ -25,8 +25,9 @@ from paho.mqtt.properties import Properties
 from fabgate import seal, wire
 from fabgate.gate.config.gate_yaml import Mqtt, UplinkOptions
 from fabgate.gate.journal.reader import StoredEntry
-from fabgate.gate.journal.recorder import Renewed
-from fabgate.gate.uplink.connection import ForkFound, LinkChanged, MarkMoved, Uplink, _Connected, _Message, _Puback
+from fabgate.gate.journal.recorder import JournalRenewed
+from fabgate.gate.uplink.connection import Uplink
+from fabgate.gate.uplink.events import Connected, ForkFound, LinkChanged, MarkMoved, MessageArrived, Puback
 from tests.gate.shell import gate_config
 
 TOPICS = wire.GateTopics("lyon", "laser-1")
@@ -308,13 +309,13 @@ class World:
         self.told.clear()
         self.link = False
         self.uplink = Uplink(self.config, View(self.card), self.told.append, boot_ms=lambda: self.ms)  # type: ignore[arg-type]
-        self.uplink.tell(wire.Status(online=True))
+        self.uplink.publish(wire.Status(online=True))
 
     def connects(self) -> None:
         if not self.link:
             self.link = True
             self.to_gate.clear()
-            self.uplink._queue.put(_Connected(Client(self)))  # type: ignore[arg-type]
+            self.uplink._queue.put(Connected(Client(self)))  # type: ignore[arg-type]
 
     def loses_link(self) -> None:
         if self.link:
@@ -326,7 +327,7 @@ class World:
             uid = self.name("u")
             self.card.append(uid)
             self.written.add(uid)
-        self.uplink.stored(self.card.head)
+        self.uplink.entries_stored(self.card.head)
 
     def gate_turns(self) -> None:
         while not self.uplink._queue.empty():
@@ -339,16 +340,16 @@ class World:
         for event in told:
             if isinstance(event, MarkMoved):
                 self.card.acknowledge(event.seq)
-                self.uplink.stored(self.card.head)
+                self.uplink.entries_stored(self.card.head)
             elif isinstance(event, ForkFound):
                 self.forks += 1
                 uid = self.name("u")
                 self.note_head()
                 self.card.renew(self.name("j"), uid)
                 self.written.add(uid)
-                self.told.append(Renewed(self.card.id, self.card.head))  # the daemon hears of it a little later
-            elif isinstance(event, Renewed):
-                self.uplink.renewed()
+                self.told.append(JournalRenewed(self.card.id, self.card.head))  # the daemon hears of it a little later
+            elif isinstance(event, JournalRenewed):
+                self.uplink.journal_replaced()
 
     def note_head(self) -> None:
         self.heads[self.card.id] = max(self.card.head, self.heads.get(self.card.id, 0))
@@ -358,7 +359,7 @@ class World:
     def published(self, topic: str, body: bytes, mid: int) -> None:
         if not self.link:
             return
-        self.uplink._queue.put(_Puback(mid))  # TCP loses none while it lasts
+        self.uplink._queue.put(Puback(mid))  # TCP loses none while it lasts
         for _ in range(self.random.choice((1, 1, 1, 2)) if self.lossy else 1):
             if self.collecting and self.random.random() >= self.lossy:
                 self.to_collector.append((topic, body))
@@ -395,7 +396,7 @@ class World:
         batch, self.to_gate[:down] = self.to_gate[:down], []
         for topic, body in batch:
             if self.link:
-                self.uplink._queue.put(_Message(topic, body))
+                self.uplink._queue.put(MessageArrived(topic, body))
 
     def shuffle_acks(self) -> None:
         """Reorder everything but two words of one collector's status: the newer one is never overtaken."""
@@ -510,7 +511,7 @@ class World:
         """What holds at every moment: the mark lies in the journal, and nobody invents."""
         delivery = self.uplink._delivery
         assert delivery.mark < delivery.next
-        if not self.told and self.uplink._queue.empty() and not self.uplink._forking:
+        if not self.told and self.uplink._queue.empty() and not self.uplink._is_forking:
             assert self.card.mark == max(delivery.mark, self.card.anchor[0]), "the journal keeps another mark"
         assert self.books.counted <= self.written
         assert self.forks <= self.card_faults * 3, "a fork without a card that was put back"

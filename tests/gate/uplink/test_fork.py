@@ -1,4 +1,4 @@
-"""A journal whose past the collector knows otherwise goes on under another id: whole, once, and to the end of the wire."""
+"""A journal whose past the collector knows otherwise continues under another id: whole, once, and to the end of the wire."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from fabgate import wire
 from fabgate.gate.config.gate_yaml import JournalOptions, Mqtt
-from fabgate.gate.journal.reader import Reader
-from fabgate.gate.uplink.connection import ForkFound
+from fabgate.gate.journal.reader import JournalReader
+from fabgate.gate.uplink.events import ForkFound
 from tests.gate.shell import Bench, running, wait
 from tests.gate.uplink.test_connection import BASE, Ear, listening, needs_broker
 from tests.support.mosquitto import Mosquitto
@@ -33,7 +33,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def stored(bench: Bench) -> list[wire.Entry]:
-    with contextlib.closing(Reader(bench.journal)) as reader:
+    with contextlib.closing(JournalReader(bench.journal)) as reader:
         assert reader.first_break() is None
         return [wire.decode_entry(entry.body) for entry in reader.after(0, most=1_000)]
 
@@ -48,7 +48,7 @@ def fork(bench: Bench) -> str:
 
 def test_a_renewed_journal_keeps_every_fact_and_names_each_original(bench: Bench) -> None:
     old = stored(bench)
-    with contextlib.closing(Reader(bench.journal)) as reader:
+    with contextlib.closing(JournalReader(bench.journal)) as reader:
         hashes = {entry.seq: wire_hash(reader, entry.seq) for entry in old}
         before = reader.id
     new = fork(bench)
@@ -62,7 +62,7 @@ def test_a_renewed_journal_keeps_every_fact_and_names_each_original(bench: Bench
     assert {entry.journal for entry in [first, *copies]} == {new}
 
 
-def wire_hash(reader: Reader, seq: int) -> str:
+def wire_hash(reader: JournalReader, seq: int) -> str:
     from fabgate.seal import to_text
 
     found = reader.hash_at(seq)
@@ -177,7 +177,7 @@ def test_a_restored_card_is_found_by_the_retained_ack_and_delivered_anew(tmp_pat
             shutil.rmtree(bench.config.state_dir)
             shutil.copytree(image, bench.config.state_dir)
             ear.heard.clear()
-            with contextlib.closing(Reader(bench.journal)) as reader:
+            with contextlib.closing(JournalReader(bench.journal)) as reader:
                 old = reader.id
             bench.start()
             wait(lambda: bench.daemon._reports.journal_id != old, "the new journal")
@@ -199,7 +199,7 @@ def test_a_restored_card_is_found_by_the_retained_ack_and_delivered_anew(tmp_pat
 
 
 def acknowledged(bench: Bench, ear: Ear) -> None:
-    with contextlib.closing(Reader(bench.journal)) as reader:
+    with contextlib.closing(JournalReader(bench.journal)) as reader:
         head = reader.bounds()[1]
         digest = reader.hash_at(head)
         assert digest is not None

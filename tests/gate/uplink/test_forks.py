@@ -14,9 +14,18 @@ from hypothesis import strategies as st
 
 from fabgate import seal, wire
 from fabgate.gate.config.gate_yaml import Mqtt, UplinkOptions
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Journal
-from fabgate.gate.uplink.connection import ForkFound, HistoryAgrees, HistoryDiffers, Uplink, _Connected, _Message
+from fabgate.gate.uplink.connection import Uplink
+from fabgate.gate.uplink.events import (
+    Connected,
+    ForkFound,
+    HistoryAgrees,
+    HistoryDiffers,
+    JournalGrew,
+    JournalReplaced,
+    MessageArrived,
+)
 from fabgate.gate.uplink.forks import WAIT_FIRST_MS, WAIT_MOST_MS, Forks
 from tests.gate.shell import drafts, gate_config, running
 
@@ -54,16 +63,16 @@ class World:
         self.told: list[object] = []
         self.collector = Collector()
         config = gate_config(folder, mqtt=Mqtt(host="nowhere"), uplink=UplinkOptions(), collector_id=COLLECTOR)
-        self.uplink = Uplink(config, Reader(self.journal.path), self.told.append, boot_ms=lambda: self.ms)
-        self.uplink._turn(_Connected(self.collector))  # type: ignore[arg-type]
+        self.uplink = Uplink(config, JournalReader(self.journal.path), self.told.append, boot_ms=lambda: self.ms)
+        self.uplink._turn(Connected(self.collector))  # type: ignore[arg-type]
 
     def says(self, digest: bytes, seq: int = 3) -> None:
         """Let the collector acknowledge an entry, with this hash."""
         ack = wire.Ack(collector=COLLECTOR, journal=self.journal.id, seq=seq, hash=seal.to_text(digest))
-        self.uplink._turn(_Message(TOPICS.topic("ack"), wire.encode(ack)))
+        self.uplink._turn(MessageArrived(TOPICS.topic("ack"), wire.encode(ack)))
 
     def agrees(self) -> None:
-        with contextlib.closing(Reader(self.journal.path)) as reader:
+        with contextlib.closing(JournalReader(self.journal.path)) as reader:
             digest = reader.hash_at(self.journal.head)
         assert digest is not None
         self.says(digest, self.journal.head)
@@ -79,7 +88,7 @@ class World:
             if isinstance(self.told.pop(0), ForkFound):
                 count += 1
                 self.journal.renew(f"j{self.ms}", drafts(1, first=self.ms, uid="f")[0])
-                self.uplink._turn(Reader)
+                self.uplink._turn(JournalReplaced())
         return count
 
     def close(self) -> None:
@@ -116,7 +125,7 @@ def test_while_a_fork_is_waited_for_no_entry_is_published_and_the_status_asks_ag
     world.says(WRONG)
     entries, statuses = world.collector.entries, len(world.collector.statuses)
     world.journal.append(drafts(1, first=50))
-    world.uplink._turn(world.journal.head)
+    world.uplink._turn(JournalGrew(world.journal.head))
     world.pass_(59_000)
     assert (world.forks(), world.collector.entries) == (0, entries)
     world.pass_(1_000)
@@ -128,7 +137,7 @@ def test_a_matching_ack_ends_the_wait_for_a_fork_and_what_waited_is_delivered(wo
     assert world.forks() == 1
     entries = world.collector.entries
     world.journal.append(drafts(2, first=50))
-    world.uplink._turn(world.journal.head)
+    world.uplink._turn(JournalGrew(world.journal.head))
     world.says(WRONG)
     world.pass_(30_000)
     world.agrees()
@@ -136,7 +145,7 @@ def test_a_matching_ack_ends_the_wait_for_a_fork_and_what_waited_is_delivered(wo
     assert world.forks() == 0
     assert world.uplink._delivery.mark == world.journal.head
     world.journal.append(drafts(1, first=60))
-    world.uplink._turn(world.journal.head)
+    world.uplink._turn(JournalGrew(world.journal.head))
     assert world.collector.entries > entries
 
 

@@ -8,13 +8,13 @@ from random import Random
 import pytest
 
 from fabgate.gate.uplink.delivery import Delivery
-from fabgate.gate.uplink.window import FIRST, LEAST, Window
+from fabgate.gate.uplink.window import FIRST, LEAST, AckWindow
 from fabgate.wire import ACK_WINDOW
 
 
-def grown(entries: int) -> Window:
+def grown(entries: int) -> AckWindow:
     """A window after so many entries were acknowledged, a windowful at a time."""
-    window = Window()
+    window = AckWindow()
     while entries > 0:
         some = min(entries, window.size)
         window.acknowledged(some)
@@ -23,7 +23,7 @@ def grown(entries: int) -> Window:
 
 
 def test_it_begins_with_little_and_doubles_with_every_windowful_up_to_its_most() -> None:
-    window, sizes = Window(), []
+    window, sizes = AckWindow(), []
     for _ in range(7):
         sizes.append(window.size)
         window.acknowledged(window.size)
@@ -52,7 +52,7 @@ def test_a_collector_that_is_away_is_no_crowd() -> None:
     for _ in range(10):
         window.acknowledged(window.size)
     assert 20 < window.size < 30  # what was learnt at the one loss that came after an acknowledgement
-    never_answered = Window()
+    never_answered = AckWindow()
     for _ in range(10):
         never_answered.lost()
     for _ in range(10):
@@ -71,7 +71,7 @@ def test_after_a_quiet_time_it_begins_with_little_again_but_never_with_more_than
 
 @pytest.mark.parametrize("seed", range(50))
 def test_whatever_happens_it_stays_within_its_bounds(seed: int) -> None:
-    random, window = Random(seed), Window()
+    random, window = Random(seed), AckWindow()
     for _ in range(500):
         match random.randrange(8):
             case 0:
@@ -86,7 +86,7 @@ def test_whatever_happens_it_stays_within_its_bounds(seed: int) -> None:
 # --- a crowd ----------------------------------------------------------------------------------------------------------
 
 
-class FixedWindow(Window):
+class FixedWindow(AckWindow):
     """What a gate without memory would do."""
 
     def __init__(self, size: int) -> None:

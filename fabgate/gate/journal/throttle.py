@@ -1,10 +1,10 @@
-"""Which entries that no person caused are written, so that nothing broken can fill the journal?
+"""Throttles entries that no person caused, so that a broken part cannot fill the journal.
 
-A loose wire, a sick reader, a roster server with other errors each time, a program that crashes at each start: each
-says the same again and again, up to many times a second. The journal is kept for what people did. So entries of these
-kinds are written `BURST` times for each source, then once in `REFILL_MS`: the newest, with the number of those that were
-left out (`unrecorded`). What was left out last is also written before the next entry that a person caused: whoever reads
-the record of a session finds the state in which it began.
+A loose wire, a faulty reader, a roster server with ever new errors, a program that crashes at each start: each repeats
+the same entry, up to many times a second. The journal is for what people did. So entries of these kinds are written
+`BURST` times for each source, then once in `REFILL_MS`: the newest, with the number of omitted ones (`unrecorded`). The
+last omitted entry is also written before the next entry that a person caused, so that the record of a session shows the
+state in which it began.
 
 Pure: no clock, no files. Times are boot milliseconds.
 """
@@ -22,50 +22,52 @@ from fabgate.rules import vocabulary as w
 
 BURST: Final = 10
 REFILL_MS: Final = 1_800_000
-#: A start that finds so many entries in a row that no person caused is one of many: it begins without a burst.
-CROWD: Final = 200
-#: The badges whose refusals are counted at a time.
+#: A start that finds this many entries in a row that no person caused is part of a crash loop: it begins without a burst.
+CRASH_LOOP_ENTRIES: Final = 200
+#: For how many badges refusals are counted at a time.
 BADGES_MOST: Final = 50
 
-#: What only a person causes.
-_PERSONS: Final = frozenset({"session.started", "session.progress", "session.ended", "machine.flagged"})
+#: Entries that only a person causes.
+_BY_PERSON: Final = frozenset({"session.started", "session.progress", "session.ended", "machine.flagged"})
 #: Causes that come and go without a person: a wire, a card, a disk, a network.
-_BY_ITSELF: Final = frozenset({w.Cause.ESTOP, w.Cause.JOURNAL, w.Cause.JOURNAL_FULL, w.Cause.READER, w.Cause.STALE})
+_AUTOMATIC_CAUSES: Final = frozenset(
+    {w.Cause.ESTOP, w.Cause.JOURNAL, w.Cause.JOURNAL_FULL, w.Cause.READER, w.Cause.STALE}
+)
 _READER: Final = frozenset({"reader.fault", "reader.recovered"})
-_ALONE: Final = frozenset(
+_AUTOMATIC: Final = frozenset(
     {"gate.started", "gate.stopping", "clock.synced", "output.fault", "roster.replaced", "roster.rejected"}
 )
 
 
-def is_crowd(types: Sequence[str]) -> bool:
-    """Whether the last entries of a journal, by their types, are many and none of them is a person's."""
-    return len(types) >= CROWD and _PERSONS.isdisjoint(types[:CROWD])
+def is_crash_loop(types: Sequence[str]) -> bool:
+    """Whether the last entries of a journal, of these types (the newest first), are many and all without a person."""
+    return len(types) >= CRASH_LOOP_ENTRIES and _BY_PERSON.isdisjoint(types[:CRASH_LOOP_ENTRIES])
 
 
 def _source(draft: Draft) -> str | None:
-    """Return what an entry that no person caused comes from; None for one that a person caused."""
+    """Return the source of an entry that no person caused; None for an entry that a person caused."""
     data = draft.data
     if isinstance(data, wire.MachineBlocked | wire.MachineCleared):
-        by_itself = data.cause in _BY_ITSELF and getattr(data, "member", None) is None
-        return f"cause {data.cause}" if by_itself else None
+        is_automatic = data.cause in _AUTOMATIC_CAUSES and getattr(data, "member", None) is None
+        return f"cause {data.cause}" if is_automatic else None
     if isinstance(data, wire.AccessRefused):
-        return f"badge {data.badge}"  # a card that was forgotten at the edge of the field is read again and again
+        return f"badge {data.badge}"  # a card left at the edge of the field is read again and again
     if isinstance(data, wire.CommandExecuted):
         return "refused command" if data.outcome == "refused" else None
     if draft.type in _READER:
         return "reader"
-    return draft.type if draft.type in _ALONE else None
+    return draft.type if draft.type in _AUTOMATIC else None
 
 
 class _Source:
-    """How often one source may still be written, and what of it was left out."""
+    """How many entries of one source may still be written, and which were omitted."""
 
-    __slots__ = ("budget", "left_out", "newest", "refilled_ms")
+    __slots__ = ("budget", "newest", "omitted", "refilled_ms")
 
     def __init__(self, budget: int, now_ms: int) -> None:
         self.budget = budget
         self.refilled_ms = now_ms
-        self.left_out = 0
+        self.omitted = 0
         self.newest: Draft | None = None
 
     def refill(self, now_ms: int) -> None:
@@ -75,19 +77,19 @@ class _Source:
             self.refilled_ms += more * REFILL_MS
 
 
-class Episodes:
-    """The sources of one gate. `crowded`: this start is one of many, and says so only once it has lasted."""
+class EntryThrottle:
+    """The sources of one gate. `crash_loop`: entries of this start are written only once it has lasted."""
 
-    def __init__(self, *, crowded: bool = False) -> None:
-        self._first = 0 if crowded else BURST
+    def __init__(self, *, crash_loop: bool = False) -> None:
+        self._first = 0 if crash_loop else BURST
         self._sources: dict[str, _Source] = {}
         self._waiting = 0
 
     def admit(self, drafts: Iterable[Draft], now_ms: int) -> list[Draft]:
-        """Return what is written of `drafts`, in order, behind what a person's entry needs to be understood."""
+        """Return which of `drafts` are written, in order. Omitted entries precede an entry that a person caused."""
         admitted: list[Draft] = []
         for draft in drafts:
-            if draft.type in _PERSONS:
+            if draft.type in _BY_PERSON:
                 if self._waiting:
                     admitted += self._all_waiting()
                 admitted.append(draft)
@@ -100,26 +102,26 @@ class Episodes:
         return admitted
 
     def due(self, now_ms: int) -> list[Draft]:
-        """Return what was left out and may be written now."""
+        """Return the omitted entries that may be written now."""
         if not self._waiting:
             return []
-        found = []
+        due = []
         for source in self._sources.values():
             source.refill(now_ms)
             if source.newest is not None and source.budget > 0:
                 source.budget -= 1
-                found.append(self._take(source))
-        return found
+                due.append(self._take(source))
+        return due
 
     def _count(self, name: str, draft: Draft, now_ms: int) -> Draft | None:
         source = self._sources.pop(name, None) or _Source(self._first, now_ms)
-        self._sources[name] = source  # the last of them is the newest
+        self._sources[name] = source  # moved to the end: the last one is the newest
         self._forget_badges()
         source.refill(now_ms)
         if source.newest is None:
             self._waiting += 1
         else:
-            source.left_out += 1
+            source.omitted += 1
         source.newest = draft
         if source.budget <= 0:
             return None
@@ -127,13 +129,13 @@ class Episodes:
         return self._take(source)
 
     def _take(self, source: _Source) -> Draft:
-        newest, left_out = source.newest, source.left_out
+        newest, omitted = source.newest, source.omitted
         assert newest is not None
-        source.newest, source.left_out = None, 0
+        source.newest, source.omitted = None, 0
         self._waiting -= 1
-        if not left_out:
+        if not omitted:
             return newest
-        return msgspec.structs.replace(newest, data=msgspec.structs.replace(newest.data, unrecorded=left_out))
+        return msgspec.structs.replace(newest, data=msgspec.structs.replace(newest.data, unrecorded=omitted))
 
     def _all_waiting(self) -> list[Draft]:
         return [self._take(source) for source in self._sources.values() if source.newest is not None]

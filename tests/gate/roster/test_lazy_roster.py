@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fabgate import wire
 from fabgate.errors import UsageError
-from fabgate.gate.roster import parts
+from fabgate.gate.roster import lazy_roster
 from fabgate.gate.roster.people import member as rules_member
 
 HEAD: dict[str, Any] = {"version": 5, "site": "lyon", "gate": "saw"}
@@ -19,7 +19,7 @@ HEAD: dict[str, Any] = {"version": 5, "site": "lyon", "gate": "saw"}
 
 def same(body: bytes) -> None:
     """Assert that in pieces a body means what it means at once."""
-    found, wanted = parts.decode(body), wire.decode(body, wire.Roster)
+    found, wanted = lazy_roster.decode(body), wire.decode(body, wire.Roster)
     for name in wire.Roster.__struct_fields__:
         value = getattr(found, name)
         assert (list(value) if name in ("members", "refusals") else value) == getattr(wanted, name), name
@@ -57,7 +57,7 @@ def test_in_pieces_a_roster_means_what_it_means_at_once(people, refused, window,
     chosen = {name: everything[name] for name in order}
     body = json.dumps(chosen, separators=separators, ensure_ascii=ascii_)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "WINDOW_BYTES", window)
+        patch.setattr(lazy_roster, "WINDOW_BYTES", window)
         same(f" {body}\n".encode())
 
 
@@ -76,7 +76,7 @@ def test_what_is_seldom_written_means_the_same_too(text):
 
 
 def test_a_member_of_many_windows_is_found_whole(monkeypatch):
-    monkeypatch.setattr(parts, "WINDOW_BYTES", 64)
+    monkeypatch.setattr(lazy_roster, "WINDOW_BYTES", 64)
     people = [{"id": "a", "name": "x" * 5_000, "badges": []}, {"id": "b", "badges": [], "grace_days": 12345678}]
     same(json.dumps(HEAD | {"members": people}).encode())
 
@@ -114,13 +114,13 @@ def test_a_member_of_many_windows_is_found_whole(monkeypatch):
     ],
 )
 def test_what_is_no_roster_is_refused(text):
-    with pytest.raises(UsageError, match="found a message that is no Roster: "):
-        parts.decode(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(UsageError, match="found a message that is not a Roster: "):
+        lazy_roster.decode(text.encode("utf-8", "surrogatepass"))
 
 
 def test_a_collector_may_know_a_language_that_this_gate_does_not():
     member = {"id": "m-1", "badges": ["aa"], "lang": "de"}
-    found = parts.decode(json.dumps(HEAD | {"members": [member]}).encode())
+    found = lazy_roster.decode(json.dumps(HEAD | {"members": [member]}).encode())
     assert rules_member(next(iter(found.members))).lang == "de"
 
 
@@ -130,7 +130,7 @@ def test_a_collector_may_know_a_language_that_this_gate_does_not():
 )
 def test_a_member_who_means_nothing_is_refused_when_somebody_comes_to_them(one):
     people = f'{{"version":5,"site":"a","gate":"b","members":[{{"id":"a","badges":[]}},{one}]}}'
-    found = parts.decode(people.encode("utf-8", "surrogateescape"))
+    found = lazy_roster.decode(people.encode("utf-8", "surrogateescape"))
     passed = iter(found.members)
     assert next(passed).id == "a"
     with pytest.raises(UsageError, match="found a message that is no Member: "):
@@ -143,7 +143,7 @@ def test_a_roster_that_is_damaged_anywhere_is_refused_or_means_the_same(data):
     at = data.draw(st.integers(0, len(whole) - 1))
     body = whole[:at] + data.draw(st.binary(max_size=2)) + whole[at + data.draw(st.integers(0, 3)) :]
     try:
-        found = parts.decode(body)
+        found = lazy_roster.decode(body)
         people = list(found.members), list(found.refusals)
     except UsageError:
         with pytest.raises(UsageError):
@@ -155,11 +155,11 @@ def test_a_roster_that_is_damaged_anywhere_is_refused_or_means_the_same(data):
 
 def test_a_value_that_would_stop_the_loop_is_refused():
     body = json.dumps(HEAD | {"members": [{"id": "x" * 2_000_000, "badges": []}]}).encode()
-    with pytest.raises(UsageError, match=r"no JSON from byte \d+ on, or a value of more than 1048576 bytes"):
-        parts.decode(body)
+    with pytest.raises(UsageError, match=r"invalid JSON from byte \d+, or a value of more than 1048576 bytes"):
+        lazy_roster.decode(body)
 
 
 def test_people_of_several_lists_are_one_list():
     one, other = [wire.Refusal(badges=[], reasons=[])], [wire.Refusal(badges=[], reasons=["x"])] * 2
-    joined = parts.Joined(one, other)
+    joined = lazy_roster.JoinedLists(one, other)
     assert (len(joined), list(joined), list(joined)) == (3, one + other, one + other)

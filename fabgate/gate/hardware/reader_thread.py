@@ -1,4 +1,4 @@
-"""What does the reader see? Its thread: look, turn looks into events, notice when the reader is gone, open it again."""
+"""The thread of the badge reader: polls it, turns polls into events, and opens it again after a fault."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ T = TypeVar("T")
 POLL_S: Final = 0.05
 REOPEN_FIRST_S: Final = 0.5
 REOPEN_MOST_S: Final = 10.0
-#: A reader whose poll takes this long hangs.
-LATE_MS: Final = 5_000
+#: A poll that takes this long hangs.
+HANG_MS: Final = 5_000
 
 
 class ReaderFault(msgspec.Struct, frozen=True):
@@ -40,8 +40,11 @@ class ReaderRecovered(msgspec.Struct, frozen=True):
     detail: str
 
 
-class Sensing:
-    """One reader's thread. `post` takes the rules' events and ``ReaderFault``/``ReaderRecovered``."""
+class ReaderThread:
+    """One reader's thread. `post` takes events of the rules, ``ReaderFault`` and ``ReaderRecovered``.
+
+    `other_keys` are further badge keys under which the digests of `emergency` badges may have been made.
+    """
 
     def __init__(
         self,
@@ -55,50 +58,50 @@ class Sensing:
     ) -> None:
         self._reader = reader
         kind = type(reader)
-        #: What a fault calls the driver: it may be a stranger's.
+        #: The driver's name in a fault: it may be from another package.
         self._driver = f"the reader driver {kind.__module__}.{kind.__qualname__}"
         self._post = post
         self._badge_key = badge_key
         self._other_keys = other_keys
         self._emergency = emergency
-        #: The digest under which the card that lies there was told: its removal must name the same.
-        self._told = ""
+        #: The digest of the card on the reader, as it was posted: its removal must name the same.
+        self._presented = ""
         self._boot_ms = boot_ms
         self._presence = Presence()
         self._stop = threading.Event()
         self._reopen = threading.Event()
-        #: The driver's count of recoveries when it was last read, and whether it grew with the last poll.
+        #: The driver's count of recoveries at the last poll, and whether it has grown since the last report.
         self._recoveries = 0
-        self._repaired = False
-        #: Whether it answered when it was last asked; a poll that hangs changes nothing.
-        self.well = True
-        #: When the reader was last seen to answer: a poll that hangs looks like nothing else.
-        self.looked_at_ms = boot_ms()
+        self._recovered = False
+        #: Whether the last call of the driver succeeded; a poll that hangs does not change it.
+        self.is_working = True
+        #: When the reader last answered: the only way to notice a poll that hangs.
+        self.answered_ms = boot_ms()
 
     def stop(self) -> None:
         """Ask the thread to end."""
         self._stop.set()
 
     def use_key(self, badge_key: bytes) -> None:
-        """Digest badges under another key from the next look on; any thread may."""
+        """Digest badges under another key from the next poll on; any thread may ask for it."""
         self._badge_key = badge_key
 
     def reopen(self) -> None:
-        """Ask for the reader to be closed and opened again; any thread may."""
+        """Close the reader and open it again; any thread may ask for it."""
         self._reopen.set()
 
     def run(self) -> None:
-        """Look until told to stop."""
+        """Poll until asked to stop."""
         pause_s = REOPEN_FIRST_S
         while not self._stop.is_set():
             try:
                 self._presence.restarted()
-                self._ask(self._reader.open)
-                self.looked_at_ms = self._boot_ms()  # or the long silence before would count as the next fault
-                self._look_until_stopped()
+                self._call(self._reader.open)
+                self.answered_ms = self._boot_ms()  # otherwise the silence before would count as the next fault
+                self._poll_until_stopped()
                 self._close()
             except HardwareError as error:
-                if self.well:
+                if self.is_working:
                     pause_s = REOPEN_FIRST_S
                 self._lost(str(error))
                 self._stop.wait(pause_s)
@@ -107,52 +110,54 @@ class Sensing:
     def _lost(self, why: str) -> None:
         for event in self._presence.lost():
             self._post(self._digested(event))
-        if self.well:
+        if self.is_working:
             self._post(ReaderFault(why))
-        self.well = False
+        self.is_working = False
         self._close()
 
     def _close(self) -> None:
-        # Whatever closing brings up, the reader is opened again or the thread ends: there is nothing else to do.
+        # A failure to close changes nothing: the reader is opened again, or the thread ends.
         with contextlib.suppress(HardwareError):
-            self._ask(self._reader.close)
+            self._call(self._reader.close)
 
-    def _ask(self, call: Callable[[], T]) -> T:
+    def _call(self, method: Callable[[], T]) -> T:
         """Call the driver. Raises HardwareError, also for a mistake of the driver, which may even be sys.exit()."""
         try:
-            return call()
+            return method()
         except HardwareError:
             raise
         except BaseException as error:
-            # A stranger's driver may raise anything, and this thread is the only one that would hear of it.
-            if self.well:
+            # A driver of another package may raise anything, and only this thread can report it.
+            if self.is_working:
                 log.exception("%s failed", self._driver)
             raise HardwareError(f"{self._driver} raised {type(error).__name__}: {error}") from error
 
-    def _look_until_stopped(self) -> None:
+    def _poll_until_stopped(self) -> None:
         self._reopen.clear()
-        self._recoveries = min(self._recoveries, self._recovered())  # some drivers count from 0 after each opening
+        self._recoveries = min(
+            self._recoveries, self._count_recoveries()
+        )  # some drivers count from 0 after each opening
         while not self._stop.is_set() and not self._reopen.is_set():
-            events = self._look()
-            if not self.well:  # said only now: a driver may open, and still never read a card
-                self.well = True
+            events = self._poll()
+            if not self.is_working:  # posted only after a poll: a driver may open and still never read a card
+                self.is_working = True
                 self._post(ReaderRecovered("the reader answers again"))
             for event in events:
                 self._post(self._digested(event))
-            if self._repaired:
-                self._repaired = False
+            if self._recovered:
+                self._recovered = False
                 self._post(ReaderRecovered("the reader had lost its settings and was configured again"))
             self._stop.wait(POLL_S)
 
-    def _look(self) -> list[w.Event]:
-        seen = self._ask(self._reader.poll)
-        before_ms, at_ms = self.looked_at_ms, self._boot_ms()
-        self.looked_at_ms = at_ms
+    def _poll(self) -> list[w.Event]:
+        seen = self._call(self._reader.poll)
+        before_ms, at_ms = self.answered_ms, self._boot_ms()
+        self.answered_ms = at_ms
         self._check(seen)
-        recoveries = self._recovered()
+        recoveries = self._count_recoveries()
         if recoveries > self._recoveries:
-            self._recoveries, self._repaired = recoveries, True
-        if self._repaired or at_ms - before_ms > LATE_MS:
+            self._recoveries, self._recovered = recoveries, True
+        if self._recovered or at_ms - before_ms > HANG_MS:
             self._presence.restarted()
         if seen is None:
             return self._presence.nothing(at_ms)
@@ -163,15 +168,15 @@ class Sensing:
             return self._presence.saw(seen.uid.hex(), at_ms)
         return self._presence.misread(seen.reason, at_ms)
 
-    def _recovered(self) -> int:
-        """Return how often the driver says that it repaired the reader. Raises HardwareError."""
-        found: object = self._ask(lambda: self._reader.recoveries)
-        if not isinstance(found, int):
-            raise HardwareError(f"{self._driver} has recoveries of the type {type(found).__name__}, wanted an int")
-        return found
+    def _count_recoveries(self) -> int:
+        """Return how often the reader has recovered, as the driver counts it. Raises HardwareError."""
+        recoveries: object = self._call(lambda: self._reader.recoveries)
+        if not isinstance(recoveries, int):
+            raise HardwareError(f"{self._driver} has recoveries of the type {type(recoveries).__name__}, wanted an int")
+        return recoveries
 
     def _check(self, seen: object) -> None:
-        """Raise HardwareError for what no reader may return (fabgate.drivers.readers)."""
+        """Raise HardwareError for a value that the contract does not allow (fabgate.drivers.readers)."""
         if isinstance(seen, Card):
             uid: object = seen.uid
             if not isinstance(uid, bytes):
@@ -189,18 +194,18 @@ class Sensing:
         raise HardwareError(f"{self._driver} returned {found}, wanted {wanted}")
 
     def _digested(self, event: w.Event) -> w.Event:
-        """Return the event with the card's digest. A card stays the same card when the site changes its key."""
+        """Return the event with the card's digest. A card on the reader keeps its digest when the site changes its key."""
         if isinstance(event, w.Removed):
-            return w.Removed(self._told)
+            return w.Removed(self._presented)
         if isinstance(event, w.Presented | w.Lying):
-            self._told = self._digest(Badge(Kind.ISO14443A, bytes.fromhex(event.badge)))
-            return type(event)(self._told)
+            self._presented = self._digest(Badge(Kind.ISO14443A, bytes.fromhex(event.badge)))
+            return type(event)(self._presented)
         return event
 
     def _digest(self, badge: Badge) -> str:
-        # Emergency badges are in gate.yaml, under whichever key it was written with.
+        # The emergency badges of gate.yaml may have been digested under any of the keys.
         for key in self._other_keys if self._emergency else ():
-            found = digest(badge, key)
-            if found in self._emergency:
-                return found
+            emergency = digest(badge, key)
+            if emergency in self._emergency:
+                return emergency
         return digest(badge, self._badge_key)

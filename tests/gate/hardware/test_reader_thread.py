@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fabgate.drivers.readers import Card, Misread, MisreadReason
-from fabgate.gate import reader_thread as module
-from fabgate.gate.reader_thread import ReaderFault, ReaderRecovered, Sensing
+from fabgate.gate.hardware import reader_thread as module
+from fabgate.gate.hardware.reader_thread import ReaderFault, ReaderRecovered, ReaderThread
 from fabgate.rules import vocabulary as w
 from tests.gate.shell import BADGE_KEY, FakeReader, digest, wait
 
@@ -20,7 +20,7 @@ class Desk:
         self.reader = reader or FakeReader()
         self.posted: list[object] = []
         self.ms = 1_000
-        self.sensing = Sensing(self.reader, self.posted.append, badge_key=BADGE_KEY, boot_ms=lambda: self.ms)
+        self.sensing = ReaderThread(self.reader, self.posted.append, badge_key=BADGE_KEY, boot_ms=lambda: self.ms)
         self.thread = threading.Thread(target=self.sensing.run)
 
     def await_(self, event: object) -> None:
@@ -83,7 +83,7 @@ def test_a_fault_is_told_once_takes_the_card_away_and_ends_when_the_reader_answe
     desk.ms += 60_000
     desk.reader.plugged = True
     desk.await_(ReaderRecovered("the reader answers again"))
-    assert desk.sensing.looked_at_ms == desk.ms, "the silence before does not count against it"
+    assert desk.sensing.answered_ms == desk.ms, "the silence before does not count against it"
     desk.await_(w.Lying(digest("ada")))
     assert desk.posted.count(w.Presented(digest("ada"))) == 1, "nobody tapped the card that lies there still"
     assert desk.posted[1:4] == [
@@ -144,7 +144,7 @@ def test_a_reader_that_counts_from_nought_when_it_is_opened_still_says_that_it_r
 def test_a_card_that_is_found_after_a_poll_hung_does_not_tap(desk: Desk) -> None:
     desk.reader.answers.clear()
     desk.reader.hanging.wait()
-    desk.ms += module.LATE_MS + 1
+    desk.ms += module.HANG_MS + 1
     desk.reader.lay("ada")
     desk.reader.answers.set()
     desk.await_(w.Lying(digest("ada")))
@@ -179,7 +179,7 @@ class Misbehaving(FakeReader):
         return found if self.does is None else self.does
 
 
-NAME = "the reader driver tests.gate.test_reader_thread.Misbehaving"
+NAME = "the reader driver tests.gate.hardware.test_reader_thread.Misbehaving"
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from msgspec import structs
 from fabgate.drivers.panels import Notice
 from fabgate.drivers.panels.log import LogOptions
 from fabgate.gate.config.gate_yaml import Driver, Machine
-from fabgate.gate.panel.face import Face
-from fabgate.gate.panel.notices import Notices
+from fabgate.gate.panel.panel_thread import PanelThread
+from fabgate.gate.panel.screen import Screen
 from fabgate.rules import vocabulary as w
 from tests.gate.shell import Bench, running, wait
 from tests.gate.uplink.test_commands import now, outcomes, send
@@ -23,7 +23,7 @@ ENDED = w.Signal(KIND.ENDED, ms=60_000, reasons=("badge",))
 REFUSED = w.Signal(KIND.REFUSED, reasons=("in-use",))
 
 
-class Wall(Notices):
+class Wall(PanelThread):
     """A panel whose time passes when a test says so: it keeps what is seen now, and what is seen after that."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ def wall() -> Wall:
 
 @pytest.fixture
 def show(wall: Wall) -> Callable[..., Notice]:
-    face = Face(wall, "Laser", "en")
+    face = Screen(wall, "Laser", "en")
 
     def show_(state: w.Shown, *happened: w.Signal) -> Notice:
         face.show(happened, state, mode=w.Mode.TAP, lock=None, boot_ms=0)
@@ -101,7 +101,7 @@ def test_a_warning_is_heard_although_something_else_is_shown_before_it(wall: Wal
 
 
 def test_after_a_power_cut_that_is_said_until_somebody_uses_the_machine(wall: Wall) -> None:
-    face = Face(wall, "Laser", "en")
+    face = Screen(wall, "Laser", "en")
     face.power_was_cut()
 
     def show(state: w.Shown, *happened: w.Signal) -> str:
@@ -176,7 +176,7 @@ def test_a_journal_that_opens_at_last_is_no_longer_said_to_be_broken(bench: Benc
     bench.stop()
     bench.disk.broken = "unable to open database file"
     bench.start(ready=False)
-    panel.await_("The gate cannot keep")
+    panel.await_("Nothing can be")
     bench.disk.broken = ""
     bench.await_ready()
     panel.await_("[off]")
@@ -189,8 +189,8 @@ def test_a_manager_who_gives_more_time_than_there_is_is_refused(bench: Bench, pa
     send(bench, now(bench, "extend", id="c-2", seconds=60))
     assert outcomes(bench) == [("extend", "refused"), ("extend", "refused")]
     assert [data.reason for data in bench.of("command.executed")] == [
-        "no session runs that could get more time",
-        "the session may last no longer: it has its longest time already",
+        "no session is running that could be extended",
+        "the session has its longest time already",
     ]
     assert "Extended" not in panel.file.read_text()
 
@@ -200,5 +200,5 @@ def test_a_manager_is_told_how_much_of_the_time_was_given(tmp_path: Path, panel:
         bench.use("ada")
         send(bench, now(bench, "extend", seconds=600))
         assert outcomes(bench) == [("extend", "done")]
-        assert bench.of("command.executed")[0].reason == "300 s of 600 s: a session gets no more"
+        assert bench.of("command.executed")[0].reason == "300 s of 600 s: the session then has its longest time"
         panel.await_("Extended")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from fabgate import wire
-from fabgate.gate import status as module
-from fabgate.gate.journal.recorder import Stored
-from fabgate.gate.status import StatusFile
-from fabgate.gate.uplink.connection import LinkChanged
+from fabgate.gate.journal.recorder import EntriesStored
+from fabgate.gate.status import status_file as module
+from fabgate.gate.status.status_file import StatusFile
+from fabgate.gate.uplink.events import LinkChanged
 from tests.gate.shell import gate_config, wait
 
 
@@ -26,7 +26,7 @@ class Desk:
 
     def write(self, *problems: str) -> None:
         status = wire.Status(online=True, version="1", problems=list(problems))
-        self.file.write(wire.State(state="idle"), status, LinkChanged(connected=True), Stored(7, 2), "j")
+        self.file.write(wire.State(state="idle"), status, LinkChanged(connected=True), EntriesStored(7, 2), "j")
 
     def read(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.path.read_text())

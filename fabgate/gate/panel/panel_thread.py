@@ -1,4 +1,4 @@
-"""Who drives the panel? A thread that shows the newest notice, for as long as it is true, and never holds up the loop."""
+"""The thread of the panel: shows notices one after the other, so that a slow panel never blocks the loop."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import msgspec
 
 from fabgate.drivers.panels import Notice
 from fabgate.gate.config.gate_yaml import Driver, make_driver
-from fabgate.gate.panel.messages import DARK
+from fabgate.gate.panel.messages import IDLE
 
 log = logging.getLogger(__name__)
 
 
-class Notices:
-    """The panel's thread; without a panel in the configuration notices go to the log.
+class PanelThread:
+    """The panel's thread. Without a panel in the configuration notices go to the log.
 
-    A notice that passes (``Notice.for_s``) is followed by what stands: the last notice that does not pass, without its
-    sound, or what was given as `then`, whose sound is heard once.
+    A passing notice (``Notice.for_s``) is followed by the last lasting one without its sound, or by the notice that was
+    given as `then`, with its sound.
     """
 
     def __init__(self, section: Driver | None) -> None:
         self._section = section
         self._queue: SimpleQueue[tuple[Notice, Notice | None] | None] = SimpleQueue()
-        self._lasting = DARK
+        self._lasting = IDLE
 
     def show(self, notice: Notice, *, then: Notice | None = None) -> None:
-        """Queue a notice; once it has passed, `then` is shown and stands instead of what stood before."""
+        """Queue a notice; once it has passed, `then` becomes the lasting one."""
         self._queue.put((notice, then))
 
     def stop(self) -> None:
-        """Ask the thread to end once all is shown."""
+        """Ask the thread to end once all queued notices are shown."""
         self._queue.put(None)
 
     def run(self) -> None:
-        """Show notices until told to stop."""
+        """Show notices until asked to stop."""
         panel: Any = None
         if self._section is not None:
             panel = make_driver("panel", self._section)
@@ -45,12 +45,12 @@ class Notices:
         try:
             while True:
                 try:
-                    told = self._queue.get(timeout=passes_s)
+                    queued = self._queue.get(timeout=passes_s)
                 except Empty:
-                    told = self._lasting, None  # it does not pass, so it stands from now on without its sound
-                if told is None:
+                    queued = self._lasting, None  # shown again later without its sound, because it lasts
+                if queued is None:
                     return
-                notice, then = told
+                notice, then = queued
                 if panel is None:
                     log.info("[%s] %s", notice.light, " / ".join(notice.lines))
                 else:

@@ -1,7 +1,7 @@
-"""What does the gate think now? ``status.json`` in the state directory, always whole, and how a terminal shows it.
+"""Writes ``status.json``, the gate's status on disk, and formats it for a terminal.
 
-The file is written when something happened. What changes with time alone, the age of the roster, is not in it: who reads
-the file computes it.
+The file is always whole, and written when something has changed. The age of the roster, which changes with time alone,
+is not in it: readers compute it.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ import msgspec
 from fabgate import wire
 from fabgate.gate.clock import boot_id, boottime_ms
 from fabgate.gate.config.gate_yaml import Config
-from fabgate.gate.journal.recorder import Stored
+from fabgate.gate.journal.recorder import EntriesStored
 from fabgate.gate.roster.http_source import age_ms, read_receipt
 from fabgate.gate.terminal.lists import roster_version
-from fabgate.gate.uplink.connection import LinkChanged
+from fabgate.gate.uplink.events import LinkChanged
 from fabgate.rules.vocabulary import Now
 
 RETRY_S: Final = 2.0
-#: So long after a change what came until then is written: in the first moments of a tap the processor and the disk
-#: belong to the journal, for which the machine waits (measured: half of the time from badge to power went here).
-REST_S: Final = 0.1
-#: The next status is written into a file that has this room already, so that a full disk can be told of.
+#: A change is written after this pause: in the first moments of a tap the processor and the disk belong to the journal,
+#: for which the machine waits (measured: without the pause, half of the time from badge to power).
+PAUSE_S: Final = 0.1
+#: The next status is written into a file that already has this size, so that a full disk can still be reported.
 SPARE_BYTES: Final = 4096
 
 
-def rows(found: dict[str, Any], *, alive: bool, now: datetime) -> list[tuple[str, str]]:
-    """Return a status that was read from the file as names and text, its problems last.
+def rows(status: dict[str, Any], *, alive: bool, now: datetime) -> list[tuple[str, str]]:
+    """Return the content of status.json as (name, text), the problems last.
 
-    `alive` is whether its process still runs. Raises KeyError, TypeError or ValueError for what is no status.
+    `alive` is whether its process still runs. Raises KeyError, TypeError or ValueError where `status` is no status.
     """
-    causes = f" (blocked: {', '.join(found['causes'])})" if found.get("causes") else ""
-    member = f" by {found['member']}" if found.get("member") else ""
-    mqtt, roster = found["mqtt"], found["roster"]
-    journal = found["journal"]
+    causes = f" (blocked: {', '.join(status['causes'])})" if status.get("causes") else ""
+    member = f" by {status['member']}" if status.get("member") else ""
+    mqtt, roster = status["mqtt"], status["roster"]
+    journal = status["journal"]
     entries = f"entry {journal['head']}"
     if mqtt.get("configured", True):
         waiting = f"{journal['unacknowledged']} not yet at the collector"
@@ -50,47 +50,47 @@ def rows(found: dict[str, Any], *, alive: bool, now: datetime) -> list[tuple[str
         waiting, link = "no broker configured; kept here", "not configured"
         if journal.get("floor", 1) > 1:
             entries = f"entries {journal['floor']} to {journal['head']}"
-            waiting = f"no broker configured; the newest {journal['newest_kept']} are kept, older ones are gone"
-    shown = {
-        "machine": f"{found['machine']} ({found['site']}/{found['gate']})",
-        "process": f"running, pid {found['pid']}" if alive else "NOT RUNNING",
-        "state": f"{found['state']}{member}{causes}",
+            waiting = f"no broker configured; only the newest {journal['newest_kept']} are kept"
+    texts = {
+        "machine": f"{status['machine']} ({status['site']}/{status['gate']})",
+        "process": f"running, pid {status['pid']}" if alive else "NOT RUNNING",
+        "state": f"{status['state']}{member}{causes}",
         "journal": f"{entries}, {waiting}",
         "broker": link,
         "roster": roster_version(roster["version"], now) if roster else "none",
-        "wall clock": "synchronised" if found["clock_synced"] else "not synchronised",
+        "wall clock": "synchronised" if status["clock_synced"] else "not synchronised",
     }
     if not alive:
-        # A dead gate's last words are not the present: the journal knows what came after them.
-        shown |= {name: f"last known: {shown[name]}" for name in ("state", "journal", "broker", "roster", "wall clock")}
-    return [*shown.items(), *(("problem", str(problem)) for problem in found["problems"])]
+        # The last status of a gate that has ended is not the present: the journal knows what came after it.
+        texts |= {name: f"last known: {texts[name]}" for name in ("state", "journal", "broker", "roster", "wall clock")}
+    return [*texts.items(), *(("problem", str(problem)) for problem in status["problems"])]
 
 
-def with_age(found: dict[str, Any], receipt_path: Path, now: datetime) -> dict[str, Any]:
-    """Return a status that was read from the file with the age of its roster at `now`, as ``roster.age_s``.
+def with_age(status: dict[str, Any], receipt_path: Path, now: datetime) -> dict[str, Any]:
+    """Return the content of status.json with the age of its roster at `now`, as ``roster.age_s``.
 
-    The age is that of the confirmation on disk, which may be 15 minutes older than the last one. It is None for a roster
-    that cannot grow old (a file's), and where neither the boot clock nor the wall clock can tell.
+    The age is that of the confirmation on disk, which may be 15 minutes older than the last one. It is None for the
+    roster of a file, which has no age, and where neither the boot clock nor the wall clock can tell.
     """
-    roster = found["roster"]
+    roster = status["roster"]
     if not roster:
-        return found
+        return status
     receipt = read_receipt(receipt_path)
     if receipt is not None and receipt.version != roster["version"]:
         receipt = None
     known_ms = age_ms(receipt, Now(boottime_ms(), now, synced=True), boot_id())
-    return {**found, "roster": {**roster, "age_s": None if known_ms is None else known_ms // 1000}}
+    return {**status, "roster": {**roster, "age_s": None if known_ms is None else known_ms // 1000}}
 
 
 def without_age(status: wire.Status) -> wire.Status:
-    """Return a status without what changes although nothing happens: the age of its roster."""
+    """Return a status without the age of its roster, which changes although nothing happens."""
     if status.roster is None:
         return status
     return msgspec.structs.replace(status, roster=msgspec.structs.replace(status.roster, age_s=None))
 
 
 class StatusFile:
-    """Writes the newest status from a thread of its own: a hanging disk must not hold up the loop."""
+    """Writes the newest status in a thread of its own: a hanging disk must not block the loop."""
 
     def __init__(self, path: Path, config: Config) -> None:
         self._path = path
@@ -98,7 +98,9 @@ class StatusFile:
         self._queue: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
         self._stopping = threading.Event()
 
-    def write(self, state: wire.State, status: wire.Status, link: LinkChanged, stored: Stored, journal: str) -> None:
+    def write(
+        self, state: wire.State, status: wire.Status, link: LinkChanged, stored: EntriesStored, journal: str
+    ) -> None:
         """Queue a status."""
         self._queue.put(
             {
@@ -133,7 +135,7 @@ class StatusFile:
         self._queue.put(None)
 
     def run(self) -> None:
-        """Write the newest until told to stop; what the disk does not take is tried again."""
+        """Write the newest status until asked to stop; a failed write is tried again."""
         body = b""
         while not (self._stopping.is_set() and self._queue.empty()):
             try:
@@ -141,7 +143,7 @@ class StatusFile:
             except Empty:
                 pass
             else:
-                self._stopping.wait(REST_S)
+                self._stopping.wait(PAUSE_S)
                 while not self._queue.empty():
                     newest = self._queue.get() or newest
                 if newest is not None:
@@ -153,7 +155,7 @@ class StatusFile:
 
     def _replace(self, body: bytes) -> None:
         spare = self._path.with_suffix(".new")
-        # Not fsynced: it is only about now, and the rename keeps it whole.
+        # Not fsynced: it describes only the present, and the rename keeps it whole.
         with os.fdopen(os.open(spare, os.O_WRONLY | os.O_CREAT, 0o644), "wb") as out:
             out.write(body)
             out.truncate()

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabgate.drivers.inputs import CLOSE_LOOKS, OPEN_LOOKS, Debounced
+from fabgate.drivers.inputs import CLOSE_POLLS, OPEN_POLLS, Debounced
 from fabgate.errors import HardwareError
 from fabgate.gate.config.gate_yaml import Inputs
-from fabgate.gate.inputs_thread import Watching, pins
+from fabgate.gate.hardware.inputs_thread import InputsThread, input_pins
 from fabgate.rules import vocabulary as w
 
 
@@ -33,56 +33,56 @@ class Wires:
         pass
 
 
-def settled(*names: str) -> tuple[Wires, Watching, list]:
+def settled(*names: str) -> tuple[Wires, InputsThread, list]:
     wires, told = Wires(*names), []
-    watching = Watching(wires, list(names), told.append)
-    for _ in range(CLOSE_LOOKS):
-        watching.look()
-    return wires, watching, told
+    inputs = InputsThread(wires, list(names), told.append)
+    for _ in range(CLOSE_POLLS):
+        inputs.poll()
+    return wires, inputs, told
 
 
 def test_an_emergency_stop_counts_after_two_looks_and_clears_after_five() -> None:
-    wires, watching, told = settled("estop")
+    wires, inputs, told = settled("estop")
     assert told == [w.CauseCleared(w.Cause.ESTOP)]
     wires.open_now["estop"] = True
-    watching.look()
+    inputs.poll()
     assert len(told) == 1
-    watching.look()
+    inputs.poll()
     assert told[-1] == w.CauseRaised(w.Cause.ESTOP, "pressed, or its wire is broken")
     wires.open_now["estop"] = False
-    for _ in range(CLOSE_LOOKS - 1):
-        watching.look()
+    for _ in range(CLOSE_POLLS - 1):
+        inputs.poll()
     assert isinstance(told[-1], w.CauseRaised)
-    watching.look()
+    inputs.poll()
     assert told[-1] == w.CauseCleared(w.Cause.ESTOP)
 
 
 def test_each_input_speaks_its_own_word() -> None:
-    wires, watching, told = settled("running", "stop", "flag")
+    wires, inputs, told = settled("running", "stop", "flag")
     assert told == [w.Running(on=False), w.FlagPressed(down=False)]
     told.clear()
     for name in wires.open_now:
         wires.open_now[name] = True
-    for _ in range(OPEN_LOOKS):
-        watching.look()
+    for _ in range(OPEN_POLLS):
+        inputs.poll()
     assert told == [w.Running(on=True), w.StopPressed(), w.FlagPressed(down=True)]
 
 
 def test_inputs_that_cannot_be_read_count_as_pressed_and_recover() -> None:
     wires, told = Wires("estop", "running"), []
-    watching: Watching
+    inputs: InputsThread
 
     def post(event: object) -> None:
         told.append(event)
         if event == w.CauseCleared(w.Cause.ESTOP):
             if wires.broken or len(told) > 6:
-                watching.stop()
+                inputs.stop()
             wires.broken = True
         elif wires.broken and isinstance(event, w.Running) and len(told) > 4:
             wires.broken = False
 
-    watching = Watching(wires, ["estop", "running"], post)
-    watching.run()
+    inputs = InputsThread(wires, ["estop", "running"], post)
+    inputs.run()
     assert told[:2] == [w.CauseRaised(w.Cause.ESTOP, "not seen to be closed yet"), w.Running(on=True)]
     assert w.CauseRaised(w.Cause.ESTOP, "gone") in told
     assert told[-1] == w.CauseCleared(w.Cause.ESTOP) or told[-2] == w.CauseCleared(w.Cause.ESTOP)
@@ -94,14 +94,14 @@ def test_noise_shorter_than_its_looks_never_counts(levels: list[bool]) -> None:
     for level in levels:
         run = run + 1 if level == last else 1
         last = level
-        changed = debounced.look(is_open=level)
+        changed = debounced.update(is_open=level)
         if changed:
-            assert run >= (OPEN_LOOKS if level else CLOSE_LOOKS)
+            assert run >= (OPEN_POLLS if level else CLOSE_POLLS)
             assert debounced.pressed is level
 
 
 def test_the_configured_pins_are_named_without_their_suffix() -> None:
-    assert pins(Inputs(stop_pin=5, estop_pin=6)) == {"stop": 5, "estop": 6}
+    assert input_pins(Inputs(stop_pin=5, estop_pin=6)) == {"stop": 5, "estop": 6}
 
 
 def test_real_gpiozero_reads_an_open_circuit_as_pressed() -> None:
@@ -127,14 +127,14 @@ def test_real_gpiozero_reads_an_open_circuit_as_pressed() -> None:
 
 def test_inputs_that_hang_count_as_pressed_until_they_are_seen_to_be_closed_again() -> None:
     wires, told, ms = Wires("estop"), [], [0]
-    watching = Watching(wires, ["estop"], told.append, boot_ms=lambda: ms[0])
-    for _ in range(CLOSE_LOOKS):
-        watching.look()
+    inputs = InputsThread(wires, ["estop"], told.append, boot_ms=lambda: ms[0])
+    for _ in range(CLOSE_POLLS):
+        inputs.poll()
     assert told == [w.CauseCleared(w.Cause.ESTOP)]
-    watching.distrust()  # the loop saw that nothing answered
+    inputs.distrust()  # the loop saw that nothing answered
     told.clear()
-    watching.look()
+    inputs.poll()
     assert told == [w.CauseRaised(w.Cause.ESTOP, "the inputs did not answer")]
-    for _ in range(CLOSE_LOOKS):
-        watching.look()
+    for _ in range(CLOSE_POLLS):
+        inputs.poll()
     assert told[-1] == w.CauseCleared(w.Cause.ESTOP)

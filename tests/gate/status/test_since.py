@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from fabgate.gate.config.gate_yaml import Machine
-from fabgate.gate.since import Since
+from fabgate.gate.status.since import Since
 from fabgate.rules import vocabulary as w
 from tests.gate.shell import NOON, running
 

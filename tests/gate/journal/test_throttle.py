@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fabgate import wire
-from fabgate.gate.journal import episodes as module
-from fabgate.gate.journal.episodes import BURST, CROWD, REFILL_MS, Episodes, is_crowd
+from fabgate.gate.hardware.reader_thread import ReaderFault, ReaderRecovered
+from fabgate.gate.hardware.unsteady_reader import MANY, STEADY_MS
+from fabgate.gate.journal import throttle as module
 from fabgate.gate.journal.facts import FactWriter
 from fabgate.gate.journal.ids import uuid7
-from fabgate.gate.journal.recorder import JournalSick, JournalWell
+from fabgate.gate.journal.recorder import JournalFailed, JournalRecovered
+from fabgate.gate.journal.throttle import BURST, CRASH_LOOP_ENTRIES, REFILL_MS, EntryThrottle, is_crash_loop
 from fabgate.gate.journal.writer import Draft
-from fabgate.gate.reader_thread import ReaderFault, ReaderRecovered
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused, RosterStored
-from fabgate.gate.unsteady_reader import MANY, STEADY_MS
 from fabgate.rules import vocabulary as w
 from tests.gate.shell import Bench, running, wait
 
@@ -58,7 +58,7 @@ BY_THEMSELVES: dict[str, Callable[[int], Draft]] = {
         f"a cause that comes and goes: {cause}": lambda ms, cause=cause: fact(
             ms, w.Blocked(cause, f"at {ms}") if ms % 2000 else w.Cleared(cause)
         )
-        for cause in sorted(module._BY_ITSELF)
+        for cause in sorted(module._AUTOMATIC_CAUSES)
     },
 }
 #: What only a person causes, or is written once.
@@ -80,13 +80,13 @@ def test_every_kind_of_entry_was_thought_of():
 
 @pytest.mark.parametrize("name", BY_THEMSELVES)
 def test_a_day_of_it_is_some_sixty_entries_that_say_how_many_were_left_out(name):
-    episodes, written = Episodes(), []
+    throttle, written = EntryThrottle(), []
     for second in range(1, DAY_S + 1):
         ms = second * 1000
-        written += episodes.admit([BY_THEMSELVES[name](ms)], ms) + episodes.due(ms)
+        written += throttle.admit([BY_THEMSELVES[name](ms)], ms) + throttle.due(ms)
     assert len(written) <= BURST + 48 + 1
     ms += REFILL_MS
-    written += episodes.due(ms)
+    written += throttle.due(ms)
     left_out = [0 if one.data.unrecorded is wire.UNSET else one.data.unrecorded for one in written]
     assert left_out[:BURST] == [0] * BURST, "the first ones are written as they come"
     assert len(written) + sum(left_out) == DAY_S
@@ -94,25 +94,25 @@ def test_a_day_of_it_is_some_sixty_entries_that_say_how_many_were_left_out(name)
 
 
 def test_what_is_said_now_and_then_is_written_each_time():
-    episodes = Episodes()
+    throttle = EntryThrottle()
     for hour in range(1, 24 * 7):
         ms = hour * 3_600_000
-        assert len(episodes.admit([BY_THEMSELVES["a plug without contact"](ms)], ms)) == 1
+        assert len(throttle.admit([BY_THEMSELVES["a plug without contact"](ms)], ms)) == 1
 
 
 def test_what_a_person_does_is_always_written_and_what_was_left_out_last_before_it():
-    episodes = Episodes()
+    throttle = EntryThrottle()
     for second in range(1, 100):
-        episodes.admit([fact(second * 1000, w.Blocked(w.Cause.STALE, str(second)))], second * 1000)
+        throttle.admit([fact(second * 1000, w.Blocked(w.Cause.STALE, str(second)))], second * 1000)
     ended = fact(100_000, w.Ended("s", "m", "b" * 64, w.EndReason.BADGE, 1, 1))
-    blocked, last = episodes.admit([ended], 100_000)
+    blocked, last = throttle.admit([ended], 100_000)
     assert last is ended
     assert (blocked.data.detail, blocked.data.unrecorded) == ("99", 99 - BURST - 1)
-    assert episodes.due(100_000 + 100 * REFILL_MS) == []
+    assert throttle.due(100_000 + 100 * REFILL_MS) == []
 
 
 def test_a_manager_and_a_maintainer_are_people():
-    episodes = Episodes()
+    throttle = EntryThrottle()
     for second in range(1, 100):
         ms = second * 1000
         drafts = [
@@ -120,30 +120,30 @@ def test_a_manager_and_a_maintainer_are_people():
             fact(ms, w.Cleared(w.Cause.OUTPUT, "m-max")),
             note(ms, "command.executed", command="c", verb="lock", outcome="done", actor="ada"),
         ]
-        assert episodes.admit(drafts, ms) == drafts
+        assert throttle.admit(drafts, ms) == drafts
 
 
 def test_a_flood_of_badges_is_forgotten_again_and_counts_right():
-    episodes = Episodes()
+    throttle = EntryThrottle()
     for number in range(500):
         for _ in range(BURST + 2):
-            episodes.admit([fact(1000, w.Refused(f"{number:064}", None, ("unknown-badge",)))], 1000)
-    assert len(episodes._sources) <= module.BADGES_MOST + 1
-    assert len(episodes.due(1000 + REFILL_MS)) == module.BADGES_MOST
-    assert episodes.due(1000 + 100 * REFILL_MS) == []
+            throttle.admit([fact(1000, w.Refused(f"{number:064}", None, ("unknown-badge",)))], 1000)
+    assert len(throttle._sources) <= module.BADGES_MOST + 1
+    assert len(throttle.due(1000 + REFILL_MS)) == module.BADGES_MOST
+    assert throttle.due(1000 + 100 * REFILL_MS) == []
 
 
 @given(
     st.lists(st.tuples(st.sampled_from(sorted(BY_THEMSELVES)), st.integers(1, 4_000_000)), max_size=300), st.booleans()
 )
-def test_whatever_comes_in_whatever_order_the_newest_of_each_source_is_written_in_the_end(said, crowded):
-    episodes, ms, written, newest = Episodes(crowded=crowded), 0, [], {}
+def test_whatever_comes_in_whatever_order_the_newest_of_each_source_is_written_in_the_end(said, crash_loop):
+    throttle, ms, written, newest = EntryThrottle(crash_loop=crash_loop), 0, [], {}
     for name, pause_ms in said:
         ms += pause_ms
         draft = BY_THEMSELVES[name](ms)
         newest[module._source(draft)] = draft.uid
-        written += episodes.admit([draft], ms) + episodes.due(ms)
-    written += episodes.due(ms + REFILL_MS)
+        written += throttle.admit([draft], ms) + throttle.due(ms)
+    written += throttle.due(ms + REFILL_MS)
     assert len({draft.uid for draft in written}) == len(written)
     assert set(newest.values()) <= {draft.uid for draft in written}
     counted = sum(0 if one.data.unrecorded is wire.UNSET else one.data.unrecorded for one in written)
@@ -153,15 +153,15 @@ def test_whatever_comes_in_whatever_order_the_newest_of_each_source_is_written_i
 @pytest.mark.parametrize(
     ("types", "crowd"),
     [
-        (["gate.started"] * CROWD, True),
-        (["gate.started", "clock.synced"] * CROWD, True),
-        (["gate.started"] * (CROWD - 1), False),
-        (["gate.started"] * (CROWD - 1) + ["session.ended"], False),
-        (["gate.started"] * CROWD + ["session.ended"], True),
+        (["gate.started"] * CRASH_LOOP_ENTRIES, True),
+        (["gate.started", "clock.synced"] * CRASH_LOOP_ENTRIES, True),
+        (["gate.started"] * (CRASH_LOOP_ENTRIES - 1), False),
+        (["gate.started"] * (CRASH_LOOP_ENTRIES - 1) + ["session.ended"], False),
+        (["gate.started"] * CRASH_LOOP_ENTRIES + ["session.ended"], True),
     ],
 )
 def test_starts_that_nobody_made_use_of_are_a_crowd(types, crowd):
-    assert is_crowd(types) is crowd
+    assert is_crash_loop(types) is crowd
 
 
 # --- the whole gate ---------------------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ SAID: dict[str, Callable[[Bench, int], object]] = {
         RosterRefused(f"error {n}") if n % 2 else RosterConfirmed()
     ),
     "rosters": lambda bench, n: bench.daemon.post(RosterStored(n, 5)),
-    "disk": lambda bench, n: bench.daemon.post(JournalSick(f"{n}") if n % 2 else JournalWell()),
+    "disk": lambda bench, n: bench.daemon.post(JournalFailed(f"{n}") if n % 2 else JournalRecovered()),
     "wire of the emergency stop": lambda bench, n: bench.daemon.post(
         w.CauseRaised(w.Cause.ESTOP) if n % 2 else w.CauseCleared(w.Cause.ESTOP)
     ),
@@ -209,8 +209,8 @@ def test_a_gate_that_hears_it_sixty_times_writes_it_ten_times(bench: Bench, what
 
 
 def test_a_gate_that_crashes_at_each_start_ends_to_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CROWD", 12)
-    monkeypatch.setattr("fabgate.gate.daemon.CROWD", 12)
+    monkeypatch.setattr(module, "CRASH_LOOP_ENTRIES", 12)
+    monkeypatch.setattr("fabgate.gate.run_start.CRASH_LOOP_ENTRIES", 12)
     with running(tmp_path) as bench:
         for _ in range(25):
             bench.pull_the_plug()

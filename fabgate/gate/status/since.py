@@ -1,8 +1,8 @@
-"""Since when is the machine in use by whoever uses it, or else in its state?
+"""Computes since when the machine has been in its session, or in its state where there is no session.
 
-A session that waits for its job is still the same session: people ask since when it has been on. The rules know boot
-time only, and what people read is wall time. It is told once and then stands: worked out anew each second it would
-follow every drift of the wall clock, and be published as news each time.
+A session that waits for its job to end is still the same session: people ask since when it has been on. The rules know
+boot time only, and people read wall time. It is computed once: computed each second it would follow every drift of the
+wall clock and be published as a change each time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fabgate.rules.vocabulary import Now
 
 
 class Since:
-    """The wall time at which it began; None while the wall clock is not synchronised."""
+    """The beginning of the session or state, as wall time."""
 
     def __init__(self) -> None:
         self._key = ""
@@ -21,7 +21,10 @@ class Since:
         self._wall: datetime | None = None
 
     def of(self, key: str, now: Now) -> datetime | None:
-        """Return since when `key`, a session's id or else a state, has been the same, in UTC and whole milliseconds."""
+        """Return when `key` (a session's id, or a state) began, in UTC and whole milliseconds.
+
+        None while the wall clock is not synchronised.
+        """
         if key != self._key:
             self._key, self._boot_ms, self._wall = key, now.boot_ms, None
         if self._wall is None and now.synced and now.local is not None:

@@ -1,8 +1,8 @@
-"""Is a reader that recovers again and again a reader that works? No: that is a fault of its own.
+"""Treats a reader that fails and recovers again and again as faulty.
 
-A chip that loses its settings, or a plug that loses its contact, is back within a second each time. Who taps in that
-second is not read, and whoever comes next thinks that the machine has ended their session. So after `MANY` recoveries
-within `WINDOW_MS` the reader counts as faulty until it has answered for `STEADY_MS` without one.
+A chip that loses its settings, or a plug with a bad contact, is back within a second each time. A tap in that second is
+not read, and the member believes that their session has ended. So after `MANY` recoveries within `WINDOW_MS` the reader
+counts as faulty until it has answered for `STEADY_MS` without another one.
 
 Pure: no clock. Times are boot milliseconds.
 """
@@ -15,11 +15,11 @@ from typing import Final
 MANY: Final = 10
 WINDOW_MS: Final = 600_000
 STEADY_MS: Final = 300_000
-#: A reader that was not seen to answer for so long does not count as one that answers.
+#: A reader that has not answered for this long does not count as working.
 SILENT_MS: Final = 5_000
 
 
-class Unsteady:
+class UnsteadyReader:
     """One reader's recoveries."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Unsteady:
         self._is_faulty = False
 
     def recovered(self, now_ms: int) -> str:
-        """Take a recovery; return what is wrong with the reader, or nothing as long as it is believed."""
+        """Count a recovery; return what is wrong with the reader, or "" while it is trusted."""
         self._recovered_ms.append(now_ms)
         many = len(self._recovered_ms) == MANY and now_ms - self._recovered_ms[0] <= WINDOW_MS
         self._is_faulty = self._is_faulty or many
@@ -38,10 +38,10 @@ class Unsteady:
             " its plug and its wires"
         )
 
-    def is_over(self, now_ms: int, *, looked_at_ms: int) -> bool:
-        """Whether such a fault has just ended. True once for each."""
+    def is_over(self, now_ms: int, *, answered_ms: int) -> bool:
+        """Return whether such a fault has just ended: True once for each fault."""
         steady = now_ms - (self._recovered_ms[-1] if self._recovered_ms else 0) >= STEADY_MS
-        if not (self._is_faulty and steady and now_ms - looked_at_ms <= SILENT_MS):
+        if not (self._is_faulty and steady and now_ms - answered_ms <= SILENT_MS):
             return False
         self._is_faulty = False
         self._recovered_ms.clear()

@@ -1,4 +1,4 @@
-"""What stands on the panel, and what passes over it? The state of the rules, and for some seconds what has just happened."""
+"""Decides what the panel shows: the state of the machine, and for some seconds what has just happened."""
 
 from __future__ import annotations
 
@@ -10,51 +10,53 @@ from msgspec import structs
 from fabgate import wire
 from fabgate.drivers.panels import Notice
 from fabgate.gate.panel import messages
-from fabgate.gate.panel.notices import Notices
+from fabgate.gate.panel.panel_thread import PanelThread
 from fabgate.rules import vocabulary as w
 
 _KIND: Final = w.SignalKind
-#: These are heard also where something that has just happened is shown before them: power is about to go.
+#: These keep their sound even when something that has just happened is shown first: power is about to go off.
 _URGENT: Final = frozenset({_KIND.WARNING, _KIND.GRACE})
 
 
-class Face:
-    """The panel of one machine, called `machine` on it; `lang` is the language of the place."""
+class Screen:
+    """The panel of one machine, which it calls `machine`; `lang` is the language of the workshop."""
 
-    def __init__(self, notices: Notices, machine: str, lang: str) -> None:
-        self._notices = notices
+    def __init__(self, panel: PanelThread, machine: str, lang: str) -> None:
+        self._panel = panel
         self._machine = machine
         self._lang = lang
         self._shown: tuple[w.Shown, wire.Lock | None] | None = None
         self._power_was_cut = False
 
     def power_was_cut(self) -> None:
-        """Say that the last session was found open, until somebody uses the machine."""
+        """Show that the last session was cut by a power failure, until the machine is used."""
         self._power_was_cut = True
 
     def show(
         self, happened: Sequence[w.Signal], state: w.Shown, *, mode: w.Mode, lock: wire.Lock | None, boot_ms: int
     ) -> None:
-        """Show each of `happened` for some seconds, and `state` from then on where it changed.
+        """Show each of `happened` for some seconds, and then `state` where it has changed.
 
-        `mode` and `lock` are the machine's; `boot_ms` is the time from which times left are counted.
+        `mode` and `lock` are the machine's; remaining times are counted from `boot_ms`.
         """
         blocked = state.kind is _KIND.BLOCKED
         self._power_was_cut = self._power_was_cut and (blocked or state.kind is _KIND.IDLE)
         before, self._shown = self._shown, (state, lock if blocked else None)
-        stands = None
+        lasting = None
         if self._shown != before:
-            stands = self._stands(state, mode, lock, boot_ms)
+            lasting = self._lasting(state, mode, lock, boot_ms)
             if not happened:
-                self._notices.show(stands)
+                self._panel.show(lasting)
             elif state.kind not in _URGENT:
-                stands = structs.replace(stands, sound="")
+                lasting = structs.replace(lasting, sound="")
         for signal in happened:
-            told = messages.moment(signal, self._machine, lang=self._lang, mode=mode, lock=lock, blocked=blocked)
-            self._notices.show(told, then=stands)
-            stands = None
+            passing = messages.passing_notice(
+                signal, self._machine, lang=self._lang, mode=mode, lock=lock, blocked=blocked
+            )
+            self._panel.show(passing, then=lasting)
+            lasting = None
 
-    def _stands(self, state: w.Shown, mode: w.Mode, lock: wire.Lock | None, boot_ms: int) -> Notice:
+    def _lasting(self, state: w.Shown, mode: w.Mode, lock: wire.Lock | None, boot_ms: int) -> Notice:
         if self._power_was_cut and state.kind is _KIND.IDLE:
             return messages.power_was_cut(self._lang)
         return messages.notice(state.at(boot_ms), self._machine, lang=self._lang, mode=mode, lock=lock)

@@ -1,0 +1,155 @@
+"""Checks what no thread reports: the contactor, a disk, reader or inputs that hang, the roster's age, the wall clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from fabgate import wire
+from fabgate.drivers.outputs import Output
+from fabgate.gate.clock import Clock
+from fabgate.gate.hardware.inputs_thread import InputsThread
+from fabgate.gate.hardware.reader_thread import HANG_MS, ReaderFault, ReaderRecovered, ReaderThread
+from fabgate.gate.journal.facts import FactWriter
+from fabgate.gate.journal.recorder import Recorder
+from fabgate.gate.reports import Reports
+from fabgate.gate.roster.in_force import RosterInForce
+from fabgate.rules import vocabulary as w
+from fabgate.rules.session import Gate
+
+#: The checks run at least this often.
+CHECK_MS: Final = 1_000
+#: A contactor that is still closed this long after the order to open has welded.
+WELDED_MS: Final = 500
+#: How soon a contactor that should be open is checked again.
+CONTACTOR_RECHECK_MS: Final = 100
+#: A checkpoint that is not on disk after this time means that the disk hangs; the session must not run on unrecorded.
+#: The uncertainty after a power cut counts on 60 s, so the limit is two checks earlier.
+CHECKPOINT_LATE_MS: Final = 60_000 - 2 * CHECK_MS
+#: How often the journal's files are checked while nothing is written to them.
+FILES_CHECK_MS: Final = 10_000
+#: Inputs that have not answered for this long hang.
+INPUTS_HANG_MS: Final = 1_500
+#: A larger change of the wall clock against the boot clock is recorded.
+CLOCK_STEP: Final = timedelta(seconds=1)
+
+
+class Checks:
+    """The checks of one gate. Each yields events for the rules, which are handled before the next check begins."""
+
+    def __init__(
+        self,
+        *,
+        has_estop: bool,
+        clock: Clock,
+        output: Output,
+        gate: Gate,
+        recorder: Recorder,
+        writer: FactWriter,
+        reader_thread: ReaderThread,
+        inputs_thread: InputsThread | None,
+        in_force: RosterInForce,
+        reports: Reports,
+    ) -> None:
+        self._has_estop = has_estop
+        self._clock = clock
+        self._output = output
+        self._gate = gate
+        self._recorder = recorder
+        self._writer = writer
+        self._reader_thread = reader_thread
+        self._inputs_thread = inputs_thread
+        self._in_force = in_force
+        self._reports = reports
+        #: Since when the contactor has been closed while it should be open.
+        self._closed_since_ms: int | None = None
+        #: Requested checkpoints that are not on disk yet, the oldest first.
+        self._requested_ms: list[int] = []
+        self._files_checked_ms = 0
+        self._reader_hangs = False
+        self._wall_minus_boot = clock.wall_minus_boot()
+        self._synced = False
+
+    def run(self, now: w.Now, *, on: bool) -> Iterator[w.Event]:
+        """Run all checks; `on` says whether the output is switched on."""
+        yield from self._check_contactor(now, on=on)
+        yield from self._check_checkpoint(now)
+        self._check_files(now)
+        yield from self._check_reader(now)
+        yield from self._check_inputs(now)
+        yield from [*self._in_force.changed(now), *self._reports.check_reader(now)]
+        self._reports.check_certificate(now)
+        self.check_clock(now)
+
+    def pause_ms(self) -> int:
+        """Return how soon the checks have to run again."""
+        return CHECK_MS if self._closed_since_ms is None else CONTACTOR_RECHECK_MS
+
+    def checkpoint_requested(self, boot_ms: int) -> None:
+        """Expect that the checkpoint which was requested at `boot_ms` reaches the disk in time."""
+        self._requested_ms.append(boot_ms)
+
+    def check_clock(self, now: w.Now) -> None:
+        """Record how the boot clock relates to wall time: once it is known, and after each step above a second."""
+        self._clock.zone = self._in_force.zone
+        difference = self._clock.wall_minus_boot()
+        step = difference - self._wall_minus_boot
+        if now.synced and (not self._synced or abs(step) > CLOCK_STEP):
+            step_ms = round(step / timedelta(milliseconds=1)) if self._synced else None
+            synced = wire.ClockSynced(clock=self._writer.clock(now), step_ms=step_ms)
+            self._reports.queue_entry("clock.synced", synced, now)
+            self._synced = True
+        # While the clock is synchronised, slow drift is followed. While it is not, the last known difference stays: after
+        # resynchronisation everything that changed meanwhile is one step against what the collector knows.
+        if now.synced:
+            self._wall_minus_boot = difference
+
+    def _check_contactor(self, now: w.Now, *, on: bool) -> Iterator[w.Event]:
+        """Treat a contactor that stays closed over several checks as welded; a bounce does not count."""
+        if on or w.Cause.OUTPUT in self._gate.causes or self._output.read_back() is not True:
+            self._closed_since_ms = None
+            return
+        self._output.set(on=False)  # again: a line that failed to go low may do so now
+        if self._closed_since_ms is None:
+            self._closed_since_ms = now.boot_ms
+        if now.boot_ms - self._closed_since_ms > WELDED_MS:
+            self._closed_since_ms = None
+            detail = "the contactor is closed while it should be open: welded, or bridged"
+            self._reports.queue_entry("output.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
+            yield w.CauseRaised(w.Cause.OUTPUT, detail)
+
+    def _check_checkpoint(self, now: w.Now) -> Iterator[w.Event]:
+        stored_ms = self._recorder.checkpoint_stored_ms
+        requested_ms = self._requested_ms if self._gate.session is not None else []
+        self._requested_ms = [ms for ms in requested_ms if ms > stored_ms]
+        if self._requested_ms and now.boot_ms - self._requested_ms[0] > CHECKPOINT_LATE_MS:
+            yield from self._reports.journal_problem("late", "the disk does not answer")
+
+    def _check_files(self, now: w.Now) -> None:
+        """Have the journal's thread check its files, so that a moved file is found before the next tap needs it."""
+        if now.boot_ms - self._files_checked_ms >= FILES_CHECK_MS:
+            self._files_checked_ms = now.boot_ms
+            self._recorder.check_files()
+
+    def _check_reader(self, now: w.Now) -> Iterator[w.Event]:
+        """Report a poll that hangs, and its end: the reader's thread itself can notice neither."""
+        silent_ms = now.boot_ms - self._reader_thread.answered_ms
+        hangs = silent_ms > HANG_MS
+        report: ReaderFault | ReaderRecovered | None = None
+        if hangs and "reader" not in self._reports.problems:
+            self._reader_hangs = True
+            report = ReaderFault(f"the reader has not answered for {silent_ms // 1000} s")
+        elif self._reader_hangs and not hangs:
+            self._reader_hangs = False
+            if self._reader_thread.is_working:  # if it answered once and failed, its thread reports that
+                report = ReaderRecovered("the reader answers again")
+        if report is not None:
+            yield from self._reports.translate(report, now)
+
+    def _check_inputs(self, now: w.Now) -> Iterator[w.Event]:
+        """Treat inputs that do not answer as pressed, above all the emergency stop."""
+        if self._inputs_thread is not None and now.boot_ms - self._inputs_thread.answered_ms > INPUTS_HANG_MS:
+            self._inputs_thread.distrust()
+            if self._has_estop:
+                yield w.CauseRaised(w.Cause.ESTOP, "the inputs do not answer")

@@ -1,0 +1,108 @@
+"""Executes a command of the collector that may be executed: what it changes, and with which outcome it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from fabgate import wire
+from fabgate.gate.hardware.reader_thread import ReaderThread
+from fabgate.gate.journal.writer import Change
+from fabgate.gate.roster.http_source import HttpSource
+from fabgate.gate.roster.in_force import RosterInForce
+from fabgate.gate.roster.origin import of_collector
+from fabgate.gate.roster.source import FileSource
+from fabgate.rules import vocabulary as w
+
+
+class Execution(msgspec.Struct, frozen=True):
+    """The result of a command: events for the rules, what the journal stores, and the answer."""
+
+    outcome: str = "done"
+    detail: str = ""
+    events: tuple[w.Event, ...] = ()
+    change: Change = Change()
+
+
+def _refused(detail: str) -> Execution:
+    return Execution("refused", detail)
+
+
+class CommandExecutor:
+    """Executes the commands of one gate. `extension_ms` returns by how much a session can be extended."""
+
+    def __init__(
+        self,
+        *,
+        in_force: RosterInForce,
+        source: FileSource | HttpSource,
+        reader_thread: ReaderThread,
+        signal: Callable[[w.Signal], None],
+        extension_ms: Callable[[int], int | None],
+    ) -> None:
+        self._in_force = in_force
+        self._source = source
+        self._reader_thread = reader_thread
+        self._signal = signal
+        self._extension_ms = extension_ms
+
+    def execute(self, command: wire.Command, now: w.Now) -> Execution:
+        """Execute a command that ``CommandChecker`` has accepted."""
+        match command.verb:
+            case "lock" | "unlock":
+                return self._lock_or_unlock(command, now)
+            case "stop":
+                return Execution(events=(w.StopPressed(actor=command.actor),))
+            case "extend":
+                return self._extend((command.seconds or 0) * 1000, command.actor)
+            case "fetch-roster":
+                self.fetch_roster()
+            case "identify":
+                self._signal(w.Signal(w.SignalKind.IDENTIFY, detail=command.actor))
+            case "clear-fault":
+                # Only the reader: for an output or a welded contactor a maintainer has to look at the machine.
+                self._reader_thread.reopen()
+        return Execution()
+
+    def fetch_roster(self) -> None:
+        """Fetch the roster at once where it comes from a collector."""
+        if isinstance(self._source, HttpSource):
+            self._source.fetch_now()
+
+    def _lock_or_unlock(self, command: wire.Command, now: w.Now) -> Execution:
+        assert command.lock is not None
+        assert command.roster is not None
+        locks = self._in_force.locks.by_command(
+            command.verb,
+            command.lock,
+            command.roster,
+            self._in_force.version,
+            source="" if command.collector is None else of_collector(command.collector),
+            roster_source=self._in_force.source,
+        )
+        if locks is None and self._in_force.locks.agrees(command.verb, command.lock):
+            return Execution(detail="the roster had done this already")
+        if locks is None:
+            return _refused("a newer roster or command overrules it")
+        self._in_force.locks = locks
+        self.fetch_roster()
+        still_locked = command.verb == "unlock" and locks.lock is not None
+        return Execution(
+            detail=f"still locked: {locks.lock.reason}" if still_locked and locks.lock else "",
+            events=tuple(self._in_force.changed(now)),
+            change=Change(lock=locks.to_text()),
+        )
+
+    def _extend(self, by_ms: int, actor: str) -> Execution:
+        given_ms = self._extension_ms(by_ms)
+        if given_ms is None:
+            return _refused("no session is running that could be extended")
+        if given_ms <= 0:
+            return _refused("the session has its longest time already")
+        detail = (
+            ""
+            if given_ms == by_ms
+            else f"{given_ms // 1000} s of {by_ms // 1000} s: the session then has its longest time"
+        )
+        return Execution(detail=detail, events=(w.Extend(by_ms, actor),))

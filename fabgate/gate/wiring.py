@@ -1,0 +1,87 @@
+"""Makes the parts of a gate that its configuration chooses, and connects them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from fabgate.drivers.inputs import GpioInputs
+from fabgate.drivers.readers import Reader
+from fabgate.gate.clock import Clock
+from fabgate.gate.config.gate_yaml import Config
+from fabgate.gate.hardware.inputs_thread import InputLevels, InputsThread, input_pins
+from fabgate.gate.hardware.reader_thread import ReaderThread
+from fabgate.gate.journal.ids import uuid7
+from fabgate.gate.journal.reader import JournalReader
+from fabgate.gate.journal.writer import Journal
+from fabgate.gate.roster.http_source import HttpSource
+from fabgate.gate.roster.in_force import RosterInForce
+from fabgate.gate.roster.locks import Locks
+from fabgate.gate.roster.source import FileSource
+from fabgate.gate.uplink.connection import Uplink
+from fabgate.rules.session import Gate
+
+Post = Callable[[object], None]
+
+
+def make_inputs_thread(config: Config, levels: InputLevels | None, post: Post, clock: Clock) -> InputsThread | None:
+    """Return the thread of the wired inputs, or None where none is wired. `levels` replaces the GPIO pins in tests."""
+    pins = input_pins(config.inputs)
+    if not pins:
+        return None
+    return InputsThread(levels or GpioInputs(pins), list(pins), post, boot_ms=clock.boot_ms)
+
+
+def make_roster(
+    config: Config, post: Post, clock: Clock, badge_keys: Mapping[str, bytes], locks: Locks
+) -> tuple[FileSource | HttpSource, RosterInForce]:
+    """Return where rosters come from, and the roster in force. Raises UsageError for a key that cannot be used."""
+    stored = config.state_dir / "roster.db"
+    if config.roster.url is not None:
+        collector = HttpSource(config, stored, post, boot=clock.boot, now=clock.now, badge_keys=badge_keys)
+        return collector, RosterInForce(
+            config, locks=locks, age_ms=collector.age_ms, replace_damaged=collector.replace_damaged
+        )
+    assert config.roster.file is not None
+    file = FileSource(
+        config.roster.file,
+        stored,
+        post,
+        badge_key=next(iter(badge_keys.values())),
+        topics=config.topics,
+        fallback=config.machine.rules(),
+    )
+    return file, RosterInForce(config, locks=locks, replace_damaged=file.replace_damaged)
+
+
+def make_rules(config: Config, journal: Journal, in_force: RosterInForce, reader: Reader) -> Gate:
+    """Return the rules of the machine, with the faults that the journal has latched."""
+    return Gate(
+        in_force.look_up,
+        in_force.rules(),
+        new_id=uuid7,
+        run_sense=config.inputs.running_pin is not None,
+        continuous=reader.continuous,
+        checkpoint_ms=config.journal.checkpoint_s * 1000,
+        latched=journal.latched(),
+    )
+
+
+def make_reader_thread(
+    config: Config, reader: Reader, post: Post, clock: Clock, badge_keys: Mapping[str, bytes]
+) -> ReaderThread:
+    """Return the thread of the badge reader."""
+    return ReaderThread(
+        reader,
+        post,
+        badge_key=next(iter(badge_keys.values())),
+        boot_ms=clock.boot_ms,
+        other_keys=list(badge_keys.values()),
+        emergency={entry.digest for entry in config.emergency_badges},
+    )
+
+
+def make_uplink(config: Config, journal: Journal, post: Post, clock: Clock) -> Uplink | None:
+    """Return the connection to the broker, or None for a gate without one."""
+    if config.mqtt is None:
+        return None
+    return Uplink(config, JournalReader(journal.path), post, boot_ms=clock.boot_ms)
