@@ -259,7 +259,7 @@ def test_status_tells_what_the_gate_thinks(gate):
 def test_status_without_a_status_is_one_clear_line(tmp_path, content):
     if content is not None:
         (tmp_path / "status.json").write_bytes(content.encode(errors="surrogateescape"))
-    refused(fabgate_("status", "--state-dir", tmp_path), 2, r"status\.json: no status \(.*\); is the gate running")
+    refused(fabgate_("status", "--state-dir", tmp_path), 2, r"status\.json: there is no status \(.*\); is the gate running")
 
 
 #: What a gate writes while somebody works and nothing is wrong.
@@ -279,7 +279,7 @@ STATUS = {
 @pytest.mark.parametrize("content", ['{"pid": 1, "mqtt": [], "roster": null}', "[" * 100_000])
 def test_a_status_of_another_kind_is_one_clear_line(tmp_path, content):
     (tmp_path / "status.json").write_text(content)
-    refused(fabgate_("status", "--state-dir", tmp_path), 2, r"status\.json: no status \(.*\); is the gate running")
+    refused(fabgate_("status", "--state-dir", tmp_path), 2, r"status\.json: there is no status \(.*\); is the gate running")
 
 
 def test_status_says_from_which_entry_on_a_gate_without_a_collector_has_its_journal(tmp_path, capsys):
@@ -290,7 +290,7 @@ def test_status_says_from_which_entry_on_a_gate_without_a_collector_has_its_jour
     }
     (tmp_path / "status.json").write_text(json.dumps(found))
     cli.main(["status", "--state-dir", str(tmp_path)])
-    wanted = "entries 201 to 1200, no broker configured; the newest 1000 are kept"
+    wanted = "entries 201 to 1200, no broker configured; only the newest 1000 are kept"
     assert wanted in capsys.readouterr().out
 
 
@@ -446,7 +446,7 @@ def test_journal_of_no_gate_is_one_clear_line(tmp_path):
 def test_audit_verify_says_that_the_chain_is_whole(gate):
     done = fabgate_("audit", "verify", "--config", gate.config)
     assert done.returncode == 0
-    assert re.match(r"ok: entries 1 to \d+ of journal \w+ are whole; acknowledged up to 0\n", done.stdout)
+    assert re.match(r"ok: the chain of entries 1 to \d+ of journal \w+ is whole; acknowledged up to 0\n", done.stdout)
     found = json.loads(fabgate_("audit", "verify", "--config", gate.config, "--json").stdout)
     assert found["first_break"] is None
     assert (found["floor"], found["mark"]) == (1, 0)
@@ -462,7 +462,7 @@ def test_audit_verify_says_which_entries_nobody_has(tmp_path, capsys):
     found.close()
     assert cli.main(["audit", "verify", "--state-dir", str(tmp_path)]) == 0
     assert capsys.readouterr().out == (
-        f"ok: entries 7 to 10 of journal {found.id} are whole; acknowledged up to 2; entries up to 6 were not kept, and no"
+        f"ok: the chain of entries 7 to 10 of journal {found.id} is whole; acknowledged up to 2; entries up to 6 were removed, and no"
         " collector has those after 2\n"
     )
 
@@ -476,13 +476,13 @@ def test_audit_verify_names_the_entry_that_was_changed_and_ends_with_1(tmp_path)
     db.close()
     done = fabgate_("audit", "verify", "--config", gate.config)
     assert done.returncode == 1
-    assert re.match(r"BROKEN at entry [12] of journal \w+: it was changed", done.stdout)
+    assert re.match(r"BROKEN at entry [12] of journal \w+: this entry or the one before it was changed", done.stdout)
     assert json.loads(fabgate_("audit", "verify", "--config", gate.config, "--json").stdout)["first_break"] in (1, 2)
 
 
 def test_audit_of_no_journal_and_of_nothing(tmp_path):
     refused(fabgate_("audit", "verify", "--state-dir", tmp_path), 4, "the journal cannot be read")
-    refused(fabgate_("audit"), 2, "the following arguments are required: WHAT")
+    refused(fabgate_("audit"), 2, "the following arguments are required: VERB")
 
 
 # --- badge and tap ----------------------------------------------------------------------------------------------------
@@ -522,7 +522,7 @@ def test_badge_says_why_a_spelling_is_none(spelling, expected):
 
 def test_badge_of_digits_alone_shows_each_card_that_they_can_be():
     done = fabgate_("badge", "12345678")
-    refused(done, 2, "'12345678' is a number, and a number can be two different cards; write the one that is meant:")
+    refused(done, 2, "'12345678' is a number, and a number can be two different cards; write one of these:")
     lines = [re.split(r" {2,}", line.removeprefix("error:")) for line in done.stderr.splitlines()[1:4]]
     assert [line[1:] for line in lines] == [
         ["hex:12345678", "12:34:56:78", "hex, as most readers print it"],
@@ -546,12 +546,12 @@ def test_badge_of_many_digits_keeps_spelling_and_card_apart():
 
 
 def test_badge_leaves_the_reader_of_a_running_gate_alone(gate):
-    refused(fabgate_("badge", "--config", gate.config), 2, "the gate is running and has the reader; stop it first")
+    refused(fabgate_("badge", "--config", gate.config), 2, "the gate is running and uses the reader; stop it first")
 
 
 def test_badge_without_what_it_needs_says_so(config):
-    refused(fabgate_("badge"), 2, "which card.* Give a spelling, or --config gate.yaml")
-    refused(fabgate_("badge", "04A1B2C3", "--digest"), 2, "a digest needs the gate's badge key: say --config gate.yaml")
+    refused(fabgate_("badge"), 2, "found no badge; add a spelling, or --config gate.yaml")
+    refused(fabgate_("badge", "04A1B2C3", "--digest"), 2, "a digest needs the gate's badge key: add --config gate.yaml")
     done = fabgate_("badge", "04A1B2C3", "--digest", "--config", config)
     refused(done, 2, r"badge\.key: there is no badge key yet; start the gate once")
     assert not (config.parent / "state").exists()
@@ -572,7 +572,7 @@ def test_badge_waits_for_a_card_and_explains_it(config):
     out, told = process.communicate(timeout=HANGS_S)
     assert process.returncode == 0
     assert json.loads(out)["spellings"]["canonical"] == "04A1B2C3D4E5F6"
-    assert "lay a card on the reader" in told
+    assert "hold a card on the reader" in told
 
 
 def test_badge_on_a_reader_that_is_not_there_ends_with_3(tmp_path):
@@ -588,7 +588,7 @@ def test_tap_without_a_reader_or_a_card_says_so(gate, tmp_path):
         done = fabgate_("tap", gate.control, "04A1B2C3", f"--for={time_ms}")
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == f"error: --for: found '{time_ms[:20]}', wanted 100 to 60000 milliseconds\n"
-    refused(fabgate_("tap", "laser-1", "ada", "--data", tmp_path), 2, "--data: found no running demo in .*, wanted one")
+    refused(fabgate_("tap", "laser-1", "ada", "--data", tmp_path), 2, "--data: there is no running demo in .*; start one")
     (tmp_path / "file").touch()
     refused(fabgate_("tap", tmp_path / "file", "04A1B2C3"), 3, "error: ")
 
@@ -619,14 +619,14 @@ def test_tap_finds_a_gate_of_fabgate_data_by_its_name(gate, tmp_path, monkeypatc
 
 def test_tap_finds_people_and_gates_in_the_folder_of_a_demo(gate, tmp_path):
     (tmp_path / "people.json").write_text('{"zoe": "C0:FF:EE:02"}')
-    refused(fabgate_("tap", "laser-1", "zoe", "--data", tmp_path), 2, "--data: found no running demo in ")
+    refused(fabgate_("tap", "laser-1", "zoe", "--data", tmp_path), 2, "--data: there is no running demo in ")
     (tmp_path / "laser-1.sock").symlink_to(gate.control)
     done = fabgate_("tap", "laser-1", "zoe", "--data", tmp_path)
     assert (done.returncode, done.stdout) == (0, "tapped zoe at laser-1 for 300 ms\n")
     refused(
         fabgate_("tap", "laser-1", "max", "--data", tmp_path), 2, "'max' is no badge.*; the people of this demo are zoe"
     )
-    refused(fabgate_("tap", "saw", "zoe", "--data", tmp_path), 2, "found no gate 'saw' in .*, wanted laser-1")
+    refused(fabgate_("tap", "saw", "zoe", "--data", tmp_path), 2, "found the gate 'saw', wanted laser-1")
 
 
 # --- roster and rename ------------------------------------------------------------------------------------------------
@@ -653,7 +653,7 @@ def test_roster_show_of_none_or_a_broken_one_is_one_clear_line(tmp_path):
     refused(fabgate_("roster", "show", "--state-dir", tmp_path), 2, r"roster\.db: no usable roster")
     (tmp_path / "roster.db").write_text("broken")
     refused(fabgate_("roster", "show", "--state-dir", tmp_path), 2, r"roster\.db: no usable roster")
-    refused(fabgate_("roster"), 2, "the following arguments are required: WHAT")
+    refused(fabgate_("roster"), 2, "the following arguments are required: VERB")
 
 
 def test_roster_fetch_of_a_file_says_that_there_is_nothing_to_fetch(config):
@@ -662,7 +662,7 @@ def test_roster_fetch_of_a_file_says_that_there_is_nothing_to_fetch(config):
 
 def test_roster_adopt_says_what_changes_and_when_it_does(config, monkeypatch, capsys):
     state = gate_config.load(config).state_dir
-    refused(fabgate_("roster", "adopt", "--config", config), 2, "badge.key: no badge key yet|no stored roster")
+    refused(fabgate_("roster", "adopt", "--config", config), 2, "badge.key: there is no badge key yet|no roster is stored yet")
     state.mkdir(exist_ok=True)
     (state / "badge.key").write_bytes(bytes(32))
     roster = wire.Roster(version=5, site="lyon", gate="laser-1", members=[wire.Member(id="m-9", badges=[])])
@@ -671,7 +671,7 @@ def test_roster_adopt_says_what_changes_and_when_it_does(config, monkeypatch, ca
     assert (done.returncode, done.stderr) == (0, "")
     assert "in force: version 5 of the collector c-1, 1 member\n" in done.stdout
     assert "no longer members: 1 (m-9)\n" in done.stdout
-    assert "ok: the gate takes this roster when it starts, whole and once" in done.stdout
+    assert "ok: the gate accepts this roster when it starts" in done.stdout
     store(roster, state / "roster.db", source="file")
     refused(fabgate_("roster", "adopt", "--config", config), 2, "there is nothing to adopt")
 
@@ -826,7 +826,7 @@ class Collector:
     def __init__(self, _config, _path, post, **_):
         self.post = post
 
-    def mend(self):
+    def replace_damaged(self):
         type(self).mended += 1
 
     def fetch(self):
@@ -869,7 +869,7 @@ def test_roster_fetch_tells_what_became_of_it(monkeypatch, capsys, config, event
     with (folder / "state" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert cli.main(["roster", "fetch", "--config", str(config)]) == 2
-    assert "the gate is running and asks by itself every 60 s" in capsys.readouterr().err
+    assert "the gate is running and fetches the roster every 60 s" in capsys.readouterr().err
 
 
 def test_an_entry_whose_clock_was_not_known_says_so(tmp_path, capsys):

@@ -128,7 +128,7 @@ def test_one_of_our_reasons_is_kept_in_english_and_read_in_the_language_of_the_p
     assert Machine.objects.get().lock_reason == "Something is broken"
     for page in ("/floor", "/machines", "/log", LOCK):
         shown = french.get(page).content.decode()
-        assert "Pièce cassée" in shown, page
+        assert "En panne" in shown, page
         assert "Something is broken" not in shown, page
     assert "Something is broken" in desk.get("/floor").content.decode()
 

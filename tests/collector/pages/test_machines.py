@@ -362,7 +362,7 @@ def test_a_retired_machine_leaves_the_lists_and_lets_nobody_begin(browse, saw, g
 def test_that_a_machine_is_retired_is_read_at_it_in_ones_own_language(browse, account, saw, gate):
     assert browse(account("manager", lang="fr")).post("/machines/saw/retire", {"retired": "1"}).status_code == 303
     reason = served(gate).machine.lock.reason
-    assert ["Retired" in locks.shown(reason, "", "en"), "À la retraite" in locks.shown(reason, "", "fr")] == [
+    assert ["Retired" in locks.shown(reason, "", "en"), "Retirée du service" in locks.shown(reason, "", "fr")] == [
         True,
         True,
     ]

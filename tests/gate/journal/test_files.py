@@ -298,7 +298,7 @@ def test_what_the_journal_does_itself_is_nobody_elses(journal, beside):
 def test_a_look_notices_while_nothing_is_written(journal, beside, strike):
     strike(journal.path)
     name, last = journal.id, journal.head
-    tries = until_written(journal, journal.look)
+    tries = until_written(journal, journal.check_files)
     assert tries > 0 or (journal.id, journal.head) == (name, last), "it was saved at once"
     journal.check_files()
 

@@ -149,7 +149,7 @@ def test_it_says_what_changes_also_in_the_rules_of_the_machine(site: Site) -> No
 
 
 def test_a_gate_without_any_roster_takes_the_first_one_by_itself(site: Site) -> None:
-    with pytest.raises(UsageError, match="no roster is stored yet. The gate accepts the first one automatically"):
+    with pytest.raises(UsageError, match=r"no roster is stored yet\. The gate accepts the first one automatically"):
         site.adopt()
     assert site.fetch() == [RosterStored(EARLY, 5)]
 

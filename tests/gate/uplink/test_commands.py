@@ -66,7 +66,7 @@ def door(keys: Keys | None = KEYS) -> CommandFilter:
 def test_a_fresh_command_is_obeyed_once() -> None:
     at = desk()
     at.check(command(), AT)
-    with pytest.raises(RefusedError, match="obeyed already"):
+    with pytest.raises(RefusedError, match="executed already"):
         at.check(command(), AT)
 
 
@@ -81,9 +81,9 @@ def test_a_fresh_command_is_obeyed_once() -> None:
         (command(issued=datetime.max.replace(tzinfo=UTC), expires=datetime.max.replace(tzinfo=UTC)), "in the future"),
         (command(issued=NOON.replace(tzinfo=None)), "time zone"),
         (command(expires=NOON.replace(tzinfo=None)), "time zone"),
-        (command("lock"), "names its lock"),
-        (lock(lock=None), "names its lock"),
-        (lock("unlock", roster=None), "names its lock"),
+        (command("lock"), "no lock or no roster version"),
+        (lock(lock=None), "no lock or no roster version"),
+        (lock("unlock", roster=None), "no lock or no roster version"),
         (lock(lock=wire.Lock(id="l", when="soon", reason="")), "found a lock for 'soon'"),
         (lock(version=1 << 70), "63 bits"),
         (lock(version=-1), "63 bits"),
@@ -98,7 +98,7 @@ def test_a_command_that_is_stale_or_makes_no_sense_is_refused_with_its_reason(fo
 
 
 def test_an_id_that_is_on_record_is_refused() -> None:
-    with pytest.raises(RefusedError, match="obeyed already"):
+    with pytest.raises(RefusedError, match="executed already"):
         desk(seen={"c-1"}).check(command(), AT)
 
 
@@ -177,11 +177,11 @@ def test_few_commands_wait_for_the_loop_at_any_time() -> None:
     at = door()
     for n in range(PENDING_MOST):
         at.admit(*sealed(command(id=f"c-{n}")))
-    with pytest.raises(UsageError, match="wait already; send it again"):
+    with pytest.raises(UsageError, match="are waiting already; send it again"):
         at.admit(*sealed(command(id="late")))
     at.handled()
     assert at.admit(*sealed(command(id="late"))).id == "late", "what was turned away has not come yet"
-    with pytest.raises(UsageError, match="wait already"):
+    with pytest.raises(UsageError, match="are waiting already"):
         at.admit(*sealed(command(id="later")))
 
 
@@ -317,7 +317,7 @@ def test_fetch_roster_asks_the_collector_at_once(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("t")
     roster = RosterSource(url="http://127.0.0.1:1/", token_file=tmp_path / "token", fetch_every_s=3_600)
     with running(tmp_path, roster=roster) as bench:
-        bench.daemon._source._wanted.clear()  # type: ignore[union-attr]
+        bench.daemon._source._fetch_wanted.clear()  # type: ignore[union-attr]
         seen = []
         bench.daemon._source.fetch_now = lambda: seen.append(1)  # type: ignore[union-attr, method-assign]
         send(bench, now(bench, "fetch-roster"))
