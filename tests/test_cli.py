@@ -259,7 +259,9 @@ def test_status_tells_what_the_gate_thinks(gate):
 def test_status_without_a_status_is_one_clear_line(tmp_path, content):
     if content is not None:
         (tmp_path / "status.json").write_bytes(content.encode(errors="surrogateescape"))
-    refused(fabgate_("status", "--state-dir", tmp_path), 2, r"status\.json: there is no status \(.*\); is the gate running")
+    refused(
+        fabgate_("status", "--state-dir", tmp_path), 2, r"status\.json: there is no status \(.*\); is the gate running"
+    )
 
 
 #: What a gate writes while somebody works and nothing is wrong.
@@ -279,7 +281,9 @@ STATUS = {
 @pytest.mark.parametrize("content", ['{"pid": 1, "mqtt": [], "roster": null}', "[" * 100_000])
 def test_a_status_of_another_kind_is_one_clear_line(tmp_path, content):
     (tmp_path / "status.json").write_text(content)
-    refused(fabgate_("status", "--state-dir", tmp_path), 2, r"status\.json: there is no status \(.*\); is the gate running")
+    refused(
+        fabgate_("status", "--state-dir", tmp_path), 2, r"status\.json: there is no status \(.*\); is the gate running"
+    )
 
 
 def test_status_says_from_which_entry_on_a_gate_without_a_collector_has_its_journal(tmp_path, capsys):
@@ -588,7 +592,9 @@ def test_tap_without_a_reader_or_a_card_says_so(gate, tmp_path):
         done = fabgate_("tap", gate.control, "04A1B2C3", f"--for={time_ms}")
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == f"error: --for: found '{time_ms[:20]}', wanted 100 to 60000 milliseconds\n"
-    refused(fabgate_("tap", "laser-1", "ada", "--data", tmp_path), 2, "--data: there is no running demo in .*; start one")
+    refused(
+        fabgate_("tap", "laser-1", "ada", "--data", tmp_path), 2, "--data: there is no running demo in .*; start one"
+    )
     (tmp_path / "file").touch()
     refused(fabgate_("tap", tmp_path / "file", "04A1B2C3"), 3, "error: ")
 
@@ -662,7 +668,11 @@ def test_roster_fetch_of_a_file_says_that_there_is_nothing_to_fetch(config):
 
 def test_roster_adopt_says_what_changes_and_when_it_does(config, monkeypatch, capsys):
     state = gate_config.load(config).state_dir
-    refused(fabgate_("roster", "adopt", "--config", config), 2, "badge.key: there is no badge key yet|no roster is stored yet")
+    refused(
+        fabgate_("roster", "adopt", "--config", config),
+        2,
+        "badge.key: there is no badge key yet|no roster is stored yet",
+    )
     state.mkdir(exist_ok=True)
     (state / "badge.key").write_bytes(bytes(32))
     roster = wire.Roster(version=5, site="lyon", gate="laser-1", members=[wire.Member(id="m-9", badges=[])])

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from fabgate import wire
 from fabgate.demo.past.days import Past
 from fabgate.demo.process import DemoError
-from fabgate.gate.journal.reader import Reader
+from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Journal
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _write(site: str, past: Past, path: Path, days: dict[date, list[Received]]) 
         journal.acknowledge(head)  # the collector stores them before the gate runs
         journal.fold_all()
     written_on = [day for day, drafts in past.days.items() for _ in drafts]
-    with contextlib.closing(Reader(path)) as reader:
+    with contextlib.closing(JournalReader(path)) as reader:
         for day, entry in zip(written_on, reader.after(0, most=head), strict=True):
             topic = topics.event(wire.full_type(entry.type))
             days[day].append(Received(topic=topic, body=entry.body, journal=reader.id, seq=str(entry.seq)))

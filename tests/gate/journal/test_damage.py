@@ -69,7 +69,7 @@ def test_a_damaged_row_is_an_error_that_names_the_file(whole, tmp_path, change, 
         made.open()
         look(made)
 
-    with contextlib.closing(made), pytest.raises(JournalError, match=r"the (file is no journal|journal cannot be)"):
+    with contextlib.closing(made), pytest.raises(JournalError, match=r"the (file is not a journal|journal cannot be)"):
         found()
 
 

@@ -31,7 +31,12 @@ ENDED = w.Ended("s-1", "m-ada", "b" * 64, w.EndReason.BADGE, 1_000, 500, "m-boss
 FACTS: list[tuple[w.Fact, str, dict[str, Any], str]] = [
     (STARTED, "session.started", {"supervisor": "m-sue", "continues": "s-0", "mode": "tap"}, "session s-1 of m-ada"),
     (ENDED, "session.ended", {"reason": "badge", "running_ms": 500, "actor": "m-boss"}, "after 1000 ms"),
-    (w.Progress("s-1", "m", "b" * 9, 7, 3), "session.progress", {"energised_ms": 7, "running_ms": 3}, "continues: 7 ms"),
+    (
+        w.Progress("s-1", "m", "b" * 9, 7, 3),
+        "session.progress",
+        {"energised_ms": 7, "running_ms": 3},
+        "continues: 7 ms",
+    ),
     (w.Refused("b" * 64, None, ("a", "c")), "access.refused", {"reasons": ["a", "c"]}, "refused an unknown person"),
     (w.Blocked(w.Cause.ESTOP, "x"), "machine.blocked", {"cause": "estop", "level": "cut", "detail": "x"}, "blocked"),
     (w.Blocked(w.Cause.READER), "machine.blocked", {"level": "hold"}, "blocked: reader"),

@@ -195,7 +195,7 @@ def test_the_wal_of_the_journal_that_an_older_copy_replaced_is_not_played_into_t
 def test_what_to_do_with_a_file_that_is_no_database_is_not_to_look_at_the_disk(tmp_path):
     path = tmp_path / "journal.db"
     path.write_bytes(b"no database" * 1_000)
-    with pytest.raises(JournalError, match="damaged: put it aside"):
+    with pytest.raises(JournalError, match="damaged: move it away"):
         Journal(path, TOPICS).open()
 
 

@@ -148,7 +148,7 @@ def test_a_corrupt_file_is_an_error_and_is_left_as_it_is(content, tmp_path):
 def test_a_damaged_meta_table_is_an_error_and_no_traceback(spoil, journal):
     journal.close()
     sql(journal.path, spoil)
-    with pytest.raises(JournalError, match="no journal or is damaged"):
+    with pytest.raises(JournalError, match="not a journal, or is damaged"):
         journal.open()
 
 
@@ -170,14 +170,14 @@ def test_what_a_journal_left_behind_is_not_played_into_the_next_one(journal):
 
 def test_another_programs_database_is_no_journal(tmp_path):
     sql(tmp_path / "journal.db", "CREATE TABLE song (title TEXT)")
-    with pytest.raises(JournalError, match=r"no journal or is damaged.*Put it aside"):
+    with pytest.raises(JournalError, match=r"not a journal, or is damaged.*Move it away"):
         Journal(tmp_path / "journal.db", TOPICS).open()
 
 
 def test_a_reader_of_a_file_without_meta_says_so(journal):
     journal.close()
     sql(journal.path, "DELETE FROM meta")
-    with pytest.raises(JournalError, match="no journal or is damaged"):
+    with pytest.raises(JournalError, match="not a journal, or is damaged"):
         JournalReader(journal.path)
 
 
