@@ -25,7 +25,7 @@ def test_the_link_opens_once_and_for_the_manager_of_the_demo(page: Demo) -> None
     assert newcomer.get(f"{page.workshop.address}/accounts").status == 200
     again = Browser().get(link)
     assert again.status == 404
-    assert "Press o where the demo runs" in again.text
+    assert "Press o in the demo's terminal" in again.text
     assert page.wall.address == page.workshop.address
 
 
@@ -89,12 +89,12 @@ def test_without_network_the_gate_goes_on_and_everything_arrives_afterwards(page
     page.do("pull", "laser-1")
     page.until("laser-1", "pulled", "Plug it in")
     page.tap("laser-1", "bob")
-    page.until("laser-1", "Power on", "kept here until the collector has")
+    page.until("laser-1", "Power on", "wait here for the collector")
     page.tap("laser-1", "bob")
     page.until("laser-1", "Power off")
     page.do("plug", "laser-1")
     said = page.until("laser-1", "connected", "agree")
-    assert "kept here" not in said
+    assert "wait here" not in said
 
 
 def test_a_killed_gate_drops_the_power_and_starts_with_it_off(page: Demo) -> None:
@@ -157,7 +157,7 @@ def test_what_cannot_be_read_is_told_and_nothing_is_done(page: Demo) -> None:
     assert "wanted one of: laser-1" in page.browser.post(address, quiet, do="kill lathe-9").body
     assert page.browser.post(address, quiet, do="tap laser-1", card="king").status == 409
     assert "a day" in page.browser.post(address, quiet, do="jump laser-1 99999999").body
-    assert "That could not be done" in page.browser.post(address, do="kill lathe-9").text
+    assert "Not done" in page.browser.post(address, do="kill lathe-9").text
     assert page.browser.get(address).status == 405
     assert page.says("laser-1")
 

@@ -130,7 +130,7 @@ def test_only_reading_is_possible():
 
 
 def test_the_reference_names_each_with_its_labels_and_no_other():
-    section = REFERENCE.read_text("utf-8").partition("## What monitors ask\n")[2].partition("\n## ")[0]
+    section = REFERENCE.read_text("utf-8").partition("## Monitoring\n")[2].partition("\n## ")[0]
     told = [tuple(re.split(r" \| ", line.strip("| "))) for line in section.splitlines() if line.startswith("| `")]
     wanted = []
     for family in Workshop(NOON).collect():

@@ -105,7 +105,7 @@ def test_the_reference_names_every_variable_once_with_its_default_and_no_other()
     assert environ.read({"FABGATE_SITE": "x", **defaults}, need_site=True) == environ.read(
         {"FABGATE_SITE": "x"}, need_site=True
     )
-    assert {"FABGATE_DATA", "FABGATE_TZ", "FABGATE_MQTT_HOST", "FABGATE_WEB_PORT"} <= defaults.keys()
+    assert {"FABGATE_DATA", "FABGATE_LANG", "FABGATE_MQTT_HOST", "FABGATE_WEB_PORT"} <= defaults.keys()
 
 
 # --- the pages --------------------------------------------------------------------------------------------------------
