@@ -45,7 +45,12 @@
       ],
     };
     place.replaceChildren();
-    return new uPlot(options, [data.labels.map((_label, index) => index), data.hours], place);
+    const chart = new uPlot(options, [data.labels.map((_label, index) => index), data.hours], place);
+    // For the mouse; by keyboard, the table below has the same links.
+    const link = () => data.links[chart.cursor.idx ?? -1];
+    chart.over.addEventListener("mousemove", () => chart.over.style.setProperty("cursor", link() ? "pointer" : "default"));
+    chart.over.addEventListener("click", () => link() && location.assign(link()));
+    return chart;
   }
 
   for (const place of document.querySelectorAll("[data-bars]")) {

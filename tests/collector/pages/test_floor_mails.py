@@ -93,7 +93,7 @@ def test_two_who_press_at_the_same_time_write_one_mail(browse, mail_server):
 def test_all_are_written_to_at_once_and_of_each_is_told_what_became_of_it(browse, mail_server):
     got = mail_server(refused={"bob@example.org"})
     response = browse("desk").post(WRITE, {"gate": ""})
-    refusal = "the mail server refused the address (550 5.1.1 nobody is called so here)"
+    refusal = "the mail server refused the address (550 5.1.1 no such user here)"
     assert said(response) == [
         "Bandsaw: e-mail sent to Zoé Müller.",
         f"Laser: the e-mail to Bob Brown could not be sent: {refusal}.",

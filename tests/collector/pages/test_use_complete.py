@@ -40,8 +40,8 @@ def test_what_is_on_its_way_is_named_by_number(used, browse):
     Store("lyon").store([last, journal.status(head=7)], used.now)
     shown = text(browse("auditor").get("/use/complete"))
     assert "Waiting for: saw-1." in shown
-    assert "entry 4 is awaited" in shown
-    assert "entries 6 to 7 are awaited" in shown
+    assert "waiting for entry 4" in shown
+    assert "waiting for entries 6 to 7" in shown
     assert "3 entries on their way" in shown
 
 
@@ -99,6 +99,6 @@ def test_however_many_gates_there_are_as_much_is_asked(browse):
         with CaptureQueriesContext(connection) as queries:
             shown = text(client.get("/use/complete"))
         assert shown.count("entry 3 is missing") == shown.count("waiting for entries 7 to 8") == some.stop
-        assert shown.count("entry 5 is awaited") == shown.count("a copied card?") == some.stop
+        assert shown.count("waiting for entry 5") == shown.count("a copied card?") == some.stop
         asked.append(len(queries))
     assert asked[0] == asked[1]

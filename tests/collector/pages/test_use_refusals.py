@@ -26,7 +26,7 @@ def used(database) -> Used:
 
 
 def listed(response) -> list[str]:
-    return re.findall(r"<td data-label=\"Reason\">([^<]*)</td>", response.content.decode())
+    return re.findall(r"<td class=\"reason\" data-label=\"Reason\">([^<]*)</td>", response.content.decode())
 
 
 def test_refusals_are_listed_with_every_reason_the_newest_first(used, browse):
@@ -156,7 +156,7 @@ def test_somebody_who_is_not_known_here_has_no_page_to_go_to(used, browse, membe
     used.refuse("badge-m-77", member, NOON + 5 * MINUTE, "no-access")
     client = browse("manager")
     page = text(client.get("/use/refusals"))
-    assert f'<td data-label="Person">{member}</td>' in page
+    assert f'<td class="who" data-label="Person">{member}</td>' in page
     assert 'href="/people/m-1"' in page
 
 

@@ -186,7 +186,7 @@ def test_two_of_one_name_are_told_apart_in_the_choice_in_the_history_and_in_the_
     unchanged = {"member": "Zoé Müller (m-1)", "payer": "Zoé Müller (m-1)"}
     assert "Nothing has changed." in text(client.post("/use/s-1", corrected(**unchanged)))
     told = text(client.post("/use/s-1", corrected(**unchanged | {"member": "zoé müller"})))
-    assert "Whom of these: Zoé Müller (m-1), zoe MULLER (m-5)?" in told
+    assert "Several people match: Zoé Müller (m-1), zoe MULLER (m-5)." in told
     assert client.post("/use/s-1", corrected(**unchanged | {"member": "zoe MULLER (m-5)"})).status_code == 303
     assert UsageSession.objects.get().used_by == "m-5"
     auditor = browse("auditor")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from html import escape, unescape
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -33,7 +34,8 @@ def used(database) -> Used:
 
 def lines(response) -> list[tuple[str, str, str]]:
     found = re.findall(
-        r'<tr>\s*<th scope="row">([^<]+)</th>\s*<td[^>]*>(\d+)</td>\s*<td[^>]*>([\d:]+)</td>', response.content.decode()
+        r'<tr>\s*<th scope="row">(?:<a[^>]*>)?([^<]+)(?:</a>)?</th>\s*<td[^>]*>(\d+)</td>\s*<td[^>]*>([\d:]+)</td>',
+        response.content.decode(),
     )
     return [(title.strip(), sessions, time) for title, sessions, time in found]
 
@@ -134,11 +136,11 @@ def test_the_longest_lines_are_the_first_of_all_of_them(used, by):
     rows = UsageDay.objects.all()
     every = sums.lines(rows, by)
     for most in (1, 2, 9):
-        found = sums.longest(rows, by, most)
+        found = sums.first_lines(rows, by, most)
         assert found.lines == every[:most]
         assert found.total_lines == len(every)
-        assert found.total[4:] == tuple(map(sum, zip(*(line[4:] for line in every), strict=True)))
-    assert sums.longest(rows.filter(used_by="nobody"), by, 9) == ([], sums.Line("", "", "", "", 0, 0, 0, 0, 0), 0)
+        assert found.total[4:9] == tuple(map(sum, zip(*(line[4:9] for line in every), strict=True)))
+    assert sums.first_lines(rows.filter(used_by="nobody"), by, 9) == ([], sums.Line("", "", "", "", 0, 0, 0, 0, 0), 0)
 
 
 @pytest.mark.parametrize(
@@ -209,10 +211,78 @@ def test_without_anything_chosen_it_is_this_month_with_its_neighbours(used, brow
         ("first=2026-01-02&last=2026-01-01", "The last day is before the first."),
         ("first=1026-01-02&last=2026-01-01", "Choose days between 2000 and 2199"),
         ("by=colour", "Select a valid choice"),
-        ("member=nobody", "Nobody is called"),
+        ("member=nobody", "No one is called"),
     ],
 )
 def test_what_cannot_be_summed_is_said(used, browse, query, told):
     response = browse("accountant").get(f"/use/usage?{query}")
     assert response.status_code == 400
     assert told in text(response)
+
+
+def cells(response) -> list[tuple[str, str]]:
+    """Return the title of each line and where it leads."""
+    page = response.content.decode()
+    body = page[page.index("<tbody>", page.index("sortable")) : page.index("<tfoot>")]
+    return [(title, unescape(url)) for url, title in re.findall(r'<th scope="row"><a href="([^"]*)">([^<]*)</a>', body)]
+
+
+def test_a_line_leads_to_its_sessions(used, browse):
+    client = browse("accountant")
+    for by in ("machine", "member", "machine-member"):
+        for title, url in cells(client.get(f"/use/usage?{DAYS}&by={by}")):
+            sessions = client.get(url)
+            assert sessions.status_code == 200
+            names = {(row["machine"], row["who"]) for row in sessions.context["rows"]}
+            assert names
+            assert all(set(title.split(" · ")) <= {machine, who} for machine, who in names)
+
+
+def test_a_line_of_a_category_leads_to_its_people(used, browse):
+    client = browse("accountant")
+    ((_title, url), *_) = cells(client.get(f"/use/usage?{DAYS}&by=category"))
+    people = client.get(url)
+    assert people.status_code == 200
+    assert people.context["form"].cleaned_data["by"] == "member"
+
+
+def test_a_bar_leads_to_the_sessions_of_its_days_and_its_table_is_there_without_scripts(used, browse):
+    client = browse("accountant")
+    response = client.get(f"/use/usage?{DAYS}")
+    chart = response.context["bars"]
+    (index,) = [index for index, hours in enumerate(chart["hours"]) if hours]
+    assert len(client.get(chart["links"][index]).context["rows"]) == len(client.get(f"/use?{DAYS}").context["rows"])
+    table = response.content.decode().partition("<noscript>")[2].partition("</noscript>")[0]
+    assert table.count("<tr>") == len(chart["labels"])
+    assert escape(chart["links"][index]) in table
+
+
+def test_a_bar_of_a_month_leads_to_no_more_than_a_list_may_show(used, browse):
+    client = browse("accountant")
+    chart = client.get("/use/usage?first=2020-01-01&last=2026-12-31").context["bars"]
+    assert all(chart["links"])  # a month is as much as may be shown
+    for link in chart["links"][:2]:
+        assert client.get(link).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["title", "sessions", "counted_ms", "running_ms", "uncertain"])
+def test_the_table_sorts_by_each_of_its_headers_both_ways(used, browse, name):
+    client = browse("accountant")
+
+    def lines(sort: str) -> list[tuple[str, ...]]:
+        response = client.get(f"/use/usage?{DAYS}&by=machine-member&sort={sort}")
+        return [(row["title"], row["sessions"], row["ms"]) for row in response.context["lines"]]
+
+    up, down = lines(name), lines(f"-{name}")
+    assert sorted(up) == sorted(down) == sorted(lines(""))
+    if name in {"title", "counted_ms"}:
+        assert up == down[::-1] != down
+    page = client.get(f"/use/usage?{DAYS}&sort=-{name}").content.decode()
+    assert page.count('aria-sort="descending"') == 1
+    assert f"sort={name}" in page  # the other way round
+
+
+def test_an_order_that_is_none_is_the_longest_time_first(used, browse):
+    client = browse("accountant")
+    usual, odd = (client.get(f"/use/usage?{DAYS}{more}").context["lines"] for more in ("", "&sort=-nothing"))
+    assert odd == usual

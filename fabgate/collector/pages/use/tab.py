@@ -12,7 +12,7 @@ from fabgate.collector.models import Review
 
 def render_page(request: HttpRequest, template: str, shown: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """Render a page of this tab."""
-    # Whether a filter is set; a cursor is not a filter.
-    is_filtered = any(value for name, value in request.GET.items() if name not in {"before", "after"})
+    # How many filters are set; cursor and order are no filters.
+    filters = sum(bool(value) for name, value in request.GET.items() if name not in {"before", "after", "sort"})
     waiting = Review.objects.filter(settled_at=None).count()
-    return render(request, f"use/{template}", {"waiting": waiting, "is_filtered": is_filtered, **shown}, status=status)
+    return render(request, f"use/{template}", {"waiting": waiting, "filters": filters, **shown}, status=status)

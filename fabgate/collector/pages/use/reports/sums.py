@@ -43,6 +43,8 @@ _KEYS: Final = {
 }
 #: The summed columns, as in ``Line``.
 _SUMS: Final = ("sessions", "counted_ms", "running_ms", "uncertain", "uncertainty_ms")
+#: What lines are ordered by: their title, or one of their sums.
+TITLE, SESSIONS, COUNTED, RUNNING, UNCERTAIN = "title", "sessions", "counted_ms", "running_ms", "uncertain"
 #: Bars are days up to the first limit (in days), weeks up to the second, then months.
 _DAYS, _WEEKS = 62, 370
 
@@ -59,6 +61,7 @@ class Line(NamedTuple):
     running_ms: int
     uncertain: int
     uncertainty_ms: int
+    machine_id: int = 0
 
     @property
     def title(self) -> str:
@@ -67,8 +70,8 @@ class Line(NamedTuple):
         return " · ".join(parts) or self.category or _("not stated")
 
 
-class Longest(NamedTuple):
-    """The lines with the longest time, longest first; the total of all lines, and their number."""
+class FirstLines(NamedTuple):
+    """The first lines in some order; the total of all lines, and their number."""
 
     lines: list[Line]
     total: Line
@@ -81,40 +84,60 @@ def lines(rows: QuerySet[UsageSums], by: str) -> list[Line]:
     return _lines(_rows(*_summed(rows, keys)), keys, names.Names() if "used_by" in keys else None)
 
 
-def longest(rows: QuerySet[UsageSums], by: str, most: int) -> Longest:
-    """Return the `most` longest lines; the database returns only those."""
+def first_lines(
+    rows: QuerySet[UsageSums], by: str, most: int, *, order: str = COUNTED, is_descending: bool = True
+) -> FirstLines:
+    """Return the `most` first lines, ordered by their title or one of their sums; the database returns only those.
+
+    Titles are not in the database: to order by them, all lines are read.
+    """
     keys = _KEYS[by]
+    if order == TITLE:
+        every = sorted(lines(rows, by), key=lambda line: line.title.casefold(), reverse=is_descending)
+        total = [sum(getattr(line, name) for line in every) for name in _SUMS]
+        return FirstLines(every[:most], Line("", "", "", "", *total), len(every))
     sql, params = _summed(rows, keys)
     quoted = connection.ops.quote_name
     # The totals are joined to each line, because window sums would double the time.
     totals = ", ".join(f"CAST(SUM({quoted(f'{name}_')}) AS bigint)" for name in _SUMS)
-    order = ", ".join([f"{quoted('counted_ms_')} DESC", *map(quoted, keys)])
+    columns = ", ".join([f"{quoted(f'{order}_')} {'DESC' if is_descending else 'ASC'}", *map(quoted, keys)])
     rows_and_totals = _rows(
-        f"WITH t AS ({sql}) SELECT t.*, s.* FROM t, (SELECT COUNT(*), {totals} FROM t) s ORDER BY {order} LIMIT %s",  # noqa: S608
+        f"WITH t AS ({sql}) SELECT t.*, s.* FROM t, (SELECT COUNT(*), {totals} FROM t) s ORDER BY {columns} LIMIT %s",  # noqa: S608
         (*params, most),
     )
     width = len(keys) + len(_SUMS)
     shown = [row[:width] for row in rows_and_totals]
     people = names.Names(row[keys.index("used_by")] for row in shown) if "used_by" in keys else None
     count, *total = rows_and_totals[0][width:] if rows_and_totals else [0] * (1 + len(_SUMS))
-    return Longest(_lines(shown, keys, people), Line("", "", "", "", *total), count)
+    ordered = _lines(shown, keys, people, order=order, is_descending=is_descending)
+    return FirstLines(ordered, Line("", "", "", "", *total), count)
 
 
-def _lines(rows: Iterable[tuple[Any, ...]], keys: Sequence[str], people: names.Names | None) -> list[Line]:
+def _lines(
+    rows: Iterable[tuple[Any, ...]],
+    keys: Sequence[str],
+    people: names.Names | None,
+    *,
+    order: str = COUNTED,
+    is_descending: bool = True,
+) -> list[Line]:
     where = _machines() if "machine_key" in keys else None
     width, (who, what) = len(keys), (keys.index(name) if name in keys else None for name in ("used_by", "category"))
     summed = [
-        Line(
-            where(row[0], row[1]) if where else "",
-            "" if who is None else row[who],
-            people[row[who]] if people and who is not None else "",
-            "" if what is None else row[what],
-            *row[width:],
+        Line._make(
+            (
+                where(row[0], row[1]) if where else "",
+                "" if who is None else row[who],
+                people[row[who]] if people and who is not None else "",
+                "" if what is None else row[what],
+                *row[width:],
+                row[0] if where else 0,
+            )
         )
         for row in rows
     ]
     summed.sort(key=attrgetter("machine", "who", "category"))
-    summed.sort(key=attrgetter("counted_ms"), reverse=True)  # stable: equal times stay sorted by name
+    summed.sort(key=attrgetter(order), reverse=is_descending)  # stable: equal sums stay sorted by name
     return summed
 
 
@@ -158,7 +181,14 @@ def bars(rows: QuerySet[UsageSums], period: Period) -> dict[str, Any]:
         "labels": [_label(day, step) for day in begins],
         "hours": [round(sums[day] / 3_600_000, 3) for day in begins],
         "ms": [sums[day] for day in begins],
+        "spans": _spans(begins, period),
     }
+
+
+def _spans(begins: Sequence[date], period: Period) -> list[tuple[date, date]]:
+    """Return the first and last day of each bar, within the period."""
+    ends = [*(day - timedelta(days=1) for day in begins[1:]), period.last]
+    return [(max(first, period.first), last) for first, last in zip(begins, ends, strict=True)]
 
 
 def bars_are_months(period: Period) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from django import forms
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.formats import date_format
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -18,7 +20,7 @@ from fabgate.collector.pages.formatting import NOTHING, duration, state
 from fabgate.collector.pages.use import periods
 from fabgate.collector.pages.use.forms import Choice, DayInput, machine_choices, person_id
 from fabgate.collector.pages.use.periods import Period
-from fabgate.collector.pages.use.reports import sums
+from fabgate.collector.pages.use.reports import links, sums
 from fabgate.collector.pages.use.tab import render_page
 
 _MONTH: Final = re.compile(r"(20\d\d|21\d\d)-(0[1-9]|1[0-2])")
@@ -26,9 +28,9 @@ _MONTH: Final = re.compile(r"(20\d\d|21\d\d)-(0[1-9]|1[0-2])")
 _MAX_SHOWN: Final = 100
 #: The heatmap counts sessions one by one, so it covers at most this many days, unless of one person or machine.
 _HEAT_DAYS: Final = 92
-#: The choice for members without a category. A category may be a dash, as imported lists have it, but not a blank.
-_NO_CATEGORY: Final = " "
 
+#: The columns that the table can be sorted by.
+_SORTS: Final = (sums.TITLE, sums.SESSIONS, sums.COUNTED, sums.RUNNING, sums.UNCERTAIN)
 #: What a line of the table can be a sum of.
 GROUPS: Final = [
     (sums.MACHINE, gettext_lazy("machine")),
@@ -68,7 +70,7 @@ class UsageForm(forms.Form):
         self.fields["category"].choices = [  # type: ignore[attr-defined]  # a ChoiceField
             ("", _("Any category")),
             *((category, category) for category in known),
-            (_NO_CATEGORY, _("not stated")),
+            (links.NO_CATEGORY, _("not stated")),
         ]
         self.fields["member"].widget.attrs |= {"autocomplete": "off", "placeholder": _("Name or number")}
 
@@ -125,7 +127,7 @@ class UsageForm(forms.Form):
         if wanted["member"]:
             rows = rows.filter(used_by=wanted["member"])
         if wanted["category"]:
-            rows = rows.filter(category="" if wanted["category"] == _NO_CATEGORY else wanted["category"])
+            rows = rows.filter(category="" if wanted["category"] == links.NO_CATEGORY else wanted["category"])
         return rows
 
     def sessions(self) -> QuerySet[UsageSession] | None:
@@ -139,7 +141,7 @@ class UsageForm(forms.Form):
         if wanted["member"]:
             rows = rows.filter(used_by=wanted["member"])
         if wanted["category"]:
-            rows = rows.filter(category="" if wanted["category"] == _NO_CATEGORY else wanted["category"])
+            rows = rows.filter(category="" if wanted["category"] == links.NO_CATEGORY else wanted["category"])
         return rows
 
 
@@ -148,7 +150,9 @@ def usage(request: HttpRequest) -> HttpResponse:
     form = UsageForm(request.GET)
     if not form.is_valid():
         return render_page(request, "usage.html", {"form": form}, status=400)
-    lines, total, count = sums.longest(form.filtered(), form.cleaned_data["by"], _MAX_SHOWN)
+    by = form.cleaned_data["by"]
+    order, is_descending = _order(request.GET.get("sort", ""))
+    lines, total, count = sums.first_lines(form.filtered(), by, _MAX_SHOWN, order=order, is_descending=is_descending)
     sessions = form.sessions() if lines else None
     bars = sums.bars(form.by_bar(), form.period) if lines else None
     shown = {
@@ -157,15 +161,14 @@ def usage(request: HttpRequest) -> HttpResponse:
         "is_month": form.period.is_months and form.period.days <= 31,
         "before": f"{form.period.first - timedelta(days=1):%Y-%m}",
         "after": f"{form.period.last + timedelta(days=1):%Y-%m}",
-        "by": dict(form.fields["by"].choices)[form.cleaned_data["by"]],  # type: ignore[attr-defined]  # a ChoiceField
-        "lines": [_cells(line) for line in lines],
+        "by": dict(form.fields["by"].choices)[by],  # type: ignore[attr-defined]  # a ChoiceField
+        "lines": [_cells(line, links.of_line(line, by, form.period, form.cleaned_data)) for line in lines],
+        "sorts": _headers(order, is_descending=is_descending),
         "hidden": count - len(lines),
         "total": total,
-        "most": lines[0].counted_ms if lines else 0,
-        "bars": bars,
-        "numbers": [(label, duration(ms)) for label, ms in zip(bars["labels"], bars["ms"], strict=True)]
-        if bars
-        else [],
+        "most": max((line.counted_ms for line in lines), default=0),
+        "bars": bars and _chart(bars, form.cleaned_data),
+        "numbers": _numbers(bars, form.cleaned_data) if bars else [],
         "heat": _heat(sessions) if sessions is not None else None,
         "hours": [(hour,) for hour in range(24)],
         "title": date_format(form.period.first, "YEAR_MONTH_FORMAT"),
@@ -179,9 +182,49 @@ def _heat(sessions: QuerySet[UsageSession]) -> list[tuple[str, list[tuple[str, i
     return [(day, [(str(times) if times else "", strength) for times, strength in cells]) for day, cells in rows]
 
 
-def _cells(line: sums.Line) -> dict[str, str]:
+def _order(text: str) -> tuple[str, bool]:
+    """Return what the lines are ordered by and whether descending, from a query such as "-sessions"."""
+    name = text.removeprefix("-")
+    return (name, text.startswith("-")) if name in _SORTS else (sums.COUNTED, True)
+
+
+def _headers(order: str, *, is_descending: bool) -> dict[str, dict[str, str]]:
+    """Return for each sortable column its aria-sort, and the query that sorts by it or reverses the order."""
+    headers = {}
+    for name in _SORTS:
+        is_current = name == order
+        # Names start at A, numbers with the largest.
+        reverses = not is_descending if is_current else name != sums.TITLE
+        headers[name] = {
+            "aria": ("descending" if is_descending else "ascending") if is_current else "none",
+            "query": f"{'-' if reverses else ''}{name}",
+        }
+    return headers
+
+
+def _chart(bars: dict[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the chart's script needs."""
     return {
-        "title": line.title,
+        **{name: bars[name] for name in ("title", "unit", "labels", "hours")},
+        "links": [links.of_bar(first, last, chosen) for first, last in bars["spans"]],
+    }
+
+
+def _numbers(bars: dict[str, Any], chosen: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the rows of the chart's table: the label, as a link if it has one, and the time."""
+    return [
+        (_linked(label, links.of_bar(span[0], span[1], chosen)), duration(ms))
+        for label, ms, span in zip(bars["labels"], bars["ms"], bars["spans"], strict=True)
+    ]
+
+
+def _linked(text: str, url: str) -> str:
+    return format_html('<a href="{}">{}</a>', url, text) if url else text
+
+
+def _cells(line: sums.Line, url: str) -> dict[str, str]:
+    return {
+        "title": _linked(line.title, url),
         "sessions": str(line.sessions),
         "time_on": duration(line.counted_ms),
         "running": duration(line.running_ms),
