@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from fabgate.collector.models import Gate, Machine, Member
 from fabgate.collector.pages.events import live_regions
 
-FLOOR = ("floor-cut-off", "floor-machines", "floor-refused", "floor-here", "floor-orders")
+FLOOR = ("floor-cut-off", "floor-steps", "floor-machines", "floor-refused", "floor-here", "floor-orders")
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,8 @@ from django.utils.html import format_html
 
 from fabgate.collector.models import Account
 from fabgate.collector.pages.events.live_regions import Requested
-from fabgate.collector.pages.floor import actions, presence, recent_commands, recent_refusals, stations
+from fabgate.collector.pages.floor import actions, first_steps, presence, recent_commands, recent_refusals, stations
+from fabgate.collector.pages.floor.first_steps import Step
 from fabgate.collector.pages.floor.presence import Person
 from fabgate.collector.pages.floor.recent_commands import SentCommand
 from fabgate.collector.pages.floor.recent_refusals import Refused
@@ -63,6 +64,11 @@ class Snapshot:
         counts = Counter(station.state for station in self._stations)
         label = '{} · <span data-count=".station.is-{}">{}</span>'
         return [(one, counts[one], format_html(label, STATES[one][1], one, counts[one])) for one in _COUNTED]
+
+    @property
+    def first_steps(self) -> list[Step]:
+        """Return the first steps of a new collector, as far as the account may take them."""
+        return first_steps.of(self.account.role)
 
     @property
     def cut_off_since(self) -> datetime | None:
