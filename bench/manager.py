@@ -46,7 +46,7 @@ def _gates(names: list[str]) -> list[str]:
     from fabgate.collector.machines import enrol_gate
     from fabgate.collector.models import Machine, Member
 
-    found = [str(enrol_gate.let_in(name, f"machine-of-{name}", actor="cli:bench").directory) for name in names]
+    found = [str(enrol_gate.enrol(name, f"machine-of-{name}", actor="cli:bench").directory) for name in names]
     machines = list(Machine.objects.filter(name__startswith="machine-of-"))
     for member in Member.objects.all():
         member.machines.add(*machines)

@@ -1,8 +1,8 @@
-"""The collector: what every gate's entries become, stored once, in one Django project with one app."""
+"""The collector: stores the entries of all gates, and serves pages and rosters. One Django project with one app."""
 
 from pathlib import Path
 
-#: Where database and keys are kept unless FABGATE_DATA says otherwise.
+#: The folder of database and keys if FABGATE_DATA is not set.
 DEFAULT_DATA = "/var/lib/fabgate-collector"
-#: What browsers load beside pages.
+#: Static files of the pages.
 STATIC = Path(__file__).with_name("static")

@@ -1,4 +1,4 @@
-"""How does a collector's verb run without the rest of fabgate? ``python -m fabgate.collector VERB``."""
+"""Runs a verb of the collector without the rest of fabgate: ``python -m fabgate.collector VERB``."""
 
 from __future__ import annotations
 

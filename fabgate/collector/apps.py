@@ -1,4 +1,4 @@
-"""What does Django need to know about the collector's only app?"""
+"""The collector's only Django app."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from django.apps import AppConfig
 
 
 class CollectorConfig(AppConfig):
-    """The app; its label stands in every table's name."""
+    """The app; its label is part of every table's name."""
 
     name = "fabgate.collector"
     label = "collector"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Fill Django's catalogues with ours, and keep what is known of every sign-in."""
+        """Merge our translations into Django's, and record sign-ins."""
         # Models can be imported only now.
         from fabgate.collector.accounts import sign_in  # noqa: PLC0415
         from fabgate.collector.base import translations  # noqa: PLC0415

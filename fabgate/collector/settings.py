@@ -1,7 +1,7 @@
-"""How is Django set up for the collector? Everything comes from the environment; nothing here is to be edited.
+"""Django's settings. Everything comes from the environment; there is nothing to edit here.
 
-Importable without any environment (mypy's plugin does it) and without touching the disk but to read secrets:
-``start.prepare`` makes the directory, the key and the tables.
+Can be imported without any environment (mypy's plugin does so), and only reads secrets from disk: ``start.prepare``
+makes the directory, the key and the tables.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ ROOT_URLCONF = "fabgate.collector.urls"
 ASGI_APPLICATION = "fabgate.collector.processes.asgi.application"
 INSTALLED_APPS = [
     "fabgate.collector",
-    # Only what sign-in needs; there is no admin: every page here is one of ours.
+    # Only what signing in needs; there is no admin, every page is our own.
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",
     "django.contrib.messages",
 ]
-# CommonMiddleware, which checks the Host header, is missing on purpose: a gate may use whatever name it knows. The
-# door checks it for every route that a person opens. Sessions and accounts are lazy: a gate's roster asks for neither.
+# CommonMiddleware, which checks the Host header, is missing on purpose: gates may use any name of the collector. The
+# door checks it on every route for people. Sessions and accounts are lazy: a gate's roster request needs neither.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -61,7 +61,7 @@ TEMPLATES = [
 DATABASES: dict[str, Any] = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
-        # Never made by opening it: one that was deleted is missed, and no empty one takes its place.
+        # Opening it does not make it: a deleted file is noticed instead of being replaced by an empty one.
         "NAME": f"{ENVIRONMENT.database.as_uri()}?mode=rw",
         "OPTIONS": {
             # IMMEDIATE, because a transaction that reads first and then wants to write is refused at once, without the
@@ -90,14 +90,14 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "sign-in"
 
-# By the port, because a browser gives its cookies to every port of a host: two demos would sign each other out.
+# With the port, because a browser sends its cookies to every port of a host: two demos would sign each other out.
 SESSION_COOKIE_NAME = f"fabgate_session_{ENVIRONMENT.web_port}"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 CSRF_COOKIE_NAME = f"fabgate_csrf_{ENVIRONMENT.web_port}"
-CSRF_COOKIE_HTTPONLY = True  # our script sends forms as they stand in the page
+CSRF_COOKIE_HTTPONLY = True  # our script sends forms as they are in the page
 CSRF_FAILURE_VIEW = "fabgate.collector.pages.errors.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
-# With FABGATE_HTTPS a proxy speaks TLS and hands on plain HTTP; uvicorn takes the scheme from the proxies it knows.
+# With FABGATE_HTTPS a proxy handles TLS and forwards plain HTTP; uvicorn takes the scheme from trusted proxies.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = ENVIRONMENT.https
 CSRF_TRUSTED_ORIGINS = (
     [f"https://*{host}" if host.startswith(".") else f"https://{host}" for host in ENVIRONMENT.allowed_hosts]
@@ -112,7 +112,7 @@ CONTENT_SECURITY_POLICY = {
         "default-src": [NONE],
         "script-src": [SELF],
         "style-src": [SELF],
-        "img-src": [SELF, "data:"],  # the style sheet draws its arrows and ticks so
+        "img-src": [SELF, "data:"],  # the style sheet contains its arrows and ticks as data
         "connect-src": [SELF],
         "form-action": [SELF],
         "frame-ancestors": [NONE],
@@ -120,7 +120,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 STATIC_URL = "/static/"
-# Of each process: cards of machines as they were shown last (templates/floor/station.html).
+# In each process: cards of machines as they were last shown (templates/floor/station.html).
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 3_000}},
 }
@@ -135,8 +135,8 @@ LANGUAGE_COOKIE_NAME = "fabgate_language"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 
-# Uploads are lists of people; nothing bigger is taken into memory.
+# Uploads are lists of people; nothing larger is read into memory.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
-# Our processes set up logging themselves (processes/start.py): one line per decision, on stderr, for journald.
+# Our processes set up logging (processes/start.py): one line for each decision, on stderr, for journald.
 LOGGING_CONFIG = None

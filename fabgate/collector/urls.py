@@ -1,4 +1,4 @@
-"""Which page is behind which path? What machines ask stands here; each area of pages has its own list."""
+"""The routes: those for programs are here, and each area of pages has its own list."""
 
 from __future__ import annotations
 

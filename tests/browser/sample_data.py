@@ -107,7 +107,7 @@ def _pages_used() -> None:
 
     now = datetime.now(UTC)
     loan = badges.Card.spelled(badge.parse("04F1B2C3D4E580"))
-    badges.give(
+    badges.assign(
         loan,
         Member.objects.get(pk="m-3"),
         actor="karim",
@@ -119,10 +119,10 @@ def _pages_used() -> None:
     with audit.change(MANAGER, "group.added", school):
         school.save()
         school.members.set(Member.objects.filter(pk__in=["m-13", "m-26", "m-39"]))
-    badges.give(
+    badges.assign(
         badges.Card.spelled(badge.parse("04F2B2C3D4E580")), school, actor="karim", kind=Badge.CLASS, number="C-1"
     )
-    blocks.hold(Member.objects.get(pk="m-5"), "payment-due", now.date() + timedelta(days=20), actor="karim")
+    blocks.block_member(Member.objects.get(pk="m-5"), "payment-due", now.date() + timedelta(days=20), actor="karim")
     Opening.objects.create(days=[2, 3, 4, 5, 6], start=time(9), to=time(21, 30))
     SpecialDay.objects.create(day=now.date() + timedelta(days=30), note="Inventory")
     ApiKey.make("Invoices", ["sessions:read"], made_by=None, expires_at=now + timedelta(days=365))

@@ -59,7 +59,7 @@ def test_a_badge_that_is_tapped_powers_the_machine_and_the_audit_agrees_once_it_
 @pytest.mark.parametrize(
     ("card", "words"),
     [
-        ("mo", "Mo was refused: membership over"),
+        ("mo", "Mo was refused: membership expired"),
         ("lost", "badge was reported lost"),
         ("stranger", "Refused: unknown badge"),
     ],

@@ -1,9 +1,9 @@
-"""Who may use which machine today, and why not? One answer, from which rosters are built and pages are written.
+"""Decides who may use which machine today, and why not; rosters and pages both use it.
 
-A machine is open to a member who was let in by hand (``Member.machines``), or who holds a training that covers it and
-everything that the training wants first. Of a training the newest grant that holds says the stage. Who is suspended
-from a training, or from what it wants first, uses none of its machines, whatever else lets them in: until the suspension
-ends by itself or is taken back (docs/decisions/0044).
+A machine is open to a member with individual access (``Member.machines``), or with a training that covers it and all
+trainings that this one requires. The newest valid grant of a training decides its stage. A member who is suspended from
+a training, or from one that it requires, may use none of its machines, even with individual access, until the
+suspension ends or is revoked (docs/decisions/0044).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.conf import settings
 
 from fabgate.collector.models import Badge, Block, Grant, Group, Machine, Member, Training
 
-#: The reasons that a gate's panel knows (gate/panel/messages.py), the worst first.
+#: The reasons that gate panels know (gate/panel/messages.py), the most serious first.
 NO_ACCESS: Final = "no-access"
 MEMBERSHIP_OVER: Final = "expired"
 SUSPENDED: Final = "suspended"
@@ -30,26 +30,26 @@ _STAGES: Final = (Grant.SUPERVISED, Grant.AUTONOMOUS, Grant.INSTRUCTOR)
 _USER, _SUPERVISOR, _MAINTAINER = Member.LEVELS
 
 
-class Standing(NamedTuple):
-    """Where a member, or a group, stands with a machine today. `reasons` are why not; without any they may use it."""
+class Eligibility(NamedTuple):
+    """A member's, or a group's, right to use a machine today. `reasons` say why not; if empty, they may use it."""
 
     reasons: tuple[str, ...] = ()
-    #: What lets them in; None: by hand, or with a group's badge.
+    #: The grant that allows it; None: individual access, or a group's badge.
     grant: Grant | None = None
     is_instructor: bool = False
-    #: What they may do at this machine beyond using it: one of Member.LEVELS.
+    #: Their level at this machine: one of Member.LEVELS.
     level: str = _USER
-    #: Whether somebody must be beside them: as a minor, by their stage, or because it is written down of them.
+    #: Whether they need a supervisor: as a minor, by their stage, or because it is set for them.
     is_supervised: bool = False
-    #: The same, or because this machine wants it of everybody of their level.
+    #: The same, or because the machine requires one for everybody of their level.
     needs_supervisor: bool = False
-    #: The last day that a roster may name, None: no end; and the days of grace after it. From the next day on they may
-    #: not use the machine, or no longer alone, or no longer stand beside others there.
+    #: The last day that a roster may name (None: no end), and the days of grace after it. From the next day on they may
+    #: not use the machine, or not alone, or not supervise others there.
     valid_until: date | None = None
     grace_days: int = 0
 
     def until(self, lent_until: date | None) -> tuple[date | None, int]:
-        """Return the last day and the days of grace that a roster names for badges that are lent until a day."""
+        """Return the last day and the days of grace that a roster names for badges lent until `lent_until`."""
         own = self.valid_until and _after(self.valid_until, self.grace_days)
         if lent_until is None or (own is not None and own < lent_until):
             return self.valid_until, self.grace_days
@@ -57,24 +57,24 @@ class Standing(NamedTuple):
 
     @property
     def comes_at_all_hours(self) -> bool:
-        """Whether opening hours do not hold for them: maintainers come when nobody else does."""
+        """Whether opening hours do not apply to them, as for maintainers."""
         return self.level == _MAINTAINER
 
     @property
     def is_barred(self) -> bool:
-        """Whether a roster refuses them. A membership alone that is over is left to the gate and its clock."""
+        """Whether a roster refuses them. If only the membership has expired, the gate decides by its clock."""
         return self.reasons not in ((), (MEMBERSHIP_OVER,))
 
 
-class _Said(NamedTuple):
-    """A grant, and its last day: ``Grant.last_day`` computes it each time, and many machines and days need it."""
+class _GrantUntil(NamedTuple):
+    """A grant and its last day: ``Grant.last_day`` computes it anew, and many machines and days need it."""
 
     grant: Grant
     last_day: date | None
 
 
 class _Held(NamedTuple):
-    """What somebody has of one training on a day: what is missing, or at which stage they hold it."""
+    """What a member has of one training on a day: what is missing, or the grant."""
 
     lacks: tuple[str, ...] = ()
     is_suspended: bool = False
@@ -82,7 +82,7 @@ class _Held(NamedTuple):
 
 
 class _Trained(NamedTuple):
-    """What all trainings, or a manager's hand, say of somebody and a machine on a day."""
+    """The result of all trainings and of individual access, for a member and a machine on a day."""
 
     reasons: tuple[str, ...] = ()
     grant: Grant | None = None
@@ -91,28 +91,28 @@ class _Trained(NamedTuple):
 
 
 class _Rank(NamedTuple):
-    """What somebody may do at a machine that they may use."""
+    """What a member may do at a machine that they may use."""
 
     level: str
     is_supervised: bool
     needs_supervisor: bool
 
     def is_less_than(self, other: _Rank) -> bool:
-        """Whether this is less than `other`: without the right to work alone, or without the right to supervise."""
+        """Whether this has fewer rights than `other`: not to work alone, or not to supervise."""
         loses_alone = self.needs_supervisor and not other.needs_supervisor
         return loses_alone or (self.level == _USER and other.level != _USER)
 
 
 class People:
-    """Everybody with badges, blocks, grants and machines, read once for all machines; or `only` one member."""
+    """Everybody with badges, blocks, grants and machines, loaded once for all machines; or `only` one member."""
 
     def __init__(self, now: datetime, only: Member | None = None) -> None:
         self.today = now.date()
         self.members = list(Member.objects.order_by("id")) if only is None else [only]
         which = {} if only is None else {"member": only}
-        #: By holder: the badges, by the last day of what is lent; None: theirs for good.
+        #: By holder: the digests of badges, by the last day of a loan; None: not a loan.
         self.badges: dict[str, dict[date | None, list[str]]] = defaultdict(lambda: defaultdict(list))
-        #: Of who has nothing but loans, the last day of the last one.
+        #: The last day of the last loan, for holders who have only loans.
         self.loans: dict[str, date | None] = {}
         carried = list(
             Badge.in_hands(now)
@@ -120,12 +120,12 @@ class People:
             .order_by("spelling", "digest")
             .values_list("member", "group", "digest", "until")
         )
-        #: By roster id: every group, also those that have no badge and those that are over.
+        #: By roster id: every group, with and without badges, ended ones too.
         self.groups = {group.roster_id: group for group in (Group.objects.order_by("id") if only is None else ())}
         roster_ids = {group.pk: roster_id for roster_id, group in self.groups.items()}
         for member, group, digest, until in carried:
             holder = member or roster_ids[group]
-            # Until midnight is until the day before.
+            # A loan until midnight lasts until the day before.
             last = until and (until - timedelta(microseconds=1)).astimezone(now.tzinfo).date()
             self.badges[holder][last].append(digest)
             known = self.loans.get(holder, last)
@@ -133,7 +133,7 @@ class People:
         self.group_machines: dict[int, set[int]] = defaultdict(set)
         for group, machine in Group.machines.through.objects.values_list("group", "machine"):
             self.group_machines[group].add(machine)
-        #: (digest, language) of the badges that are lost.
+        #: (digest, language) of lost badges.
         self.lost = [
             (row.digest, row.member.lang if row.member else settings.ENVIRONMENT.lang)
             for row in Badge.lost().filter(**which).select_related("member").order_by("spelling", "digest")
@@ -144,36 +144,36 @@ class People:
         self._by_hand: dict[str, set[int]] = defaultdict(set)
         for member, machine in Member.machines.through.objects.filter(**which).values_list("member", "machine"):
             self._by_hand[member].add(machine)
-        #: Also those that begin later.
-        self._grants: dict[tuple[str, int], list[_Said]] = defaultdict(list)
-        # There are thousands: without the columns that are not needed here, and without a training of its own each.
+        #: Including those that begin later.
+        self._grants: dict[tuple[str, int], list[_GrantUntil]] = defaultdict(list)
+        # There are thousands: without unneeded columns, and with one training object for all grants of a training.
         unneeded = "created_at", "trainer", "revoked_by", "reason"
         grants = list(Grant.not_taken_back(self.today).filter(**which).select_related(None).defer(*unneeded))
         opens = list(Training.machines.through.objects.order_by("training").values_list("training", "machine"))
-        self._trainings = Training.objects.in_bulk()  # after what names them: another process may add one meanwhile
+        self._trainings = Training.objects.in_bulk()  # after the grants: another process may add some
         for grant in grants:
-            grant.training = self._trainings[grant.training_id]  # one object for all of its grants
-            self._grants[grant.member_id, grant.training_id].append(_Said(grant, grant.last_day))
+            grant.training = self._trainings[grant.training_id]
+            self._grants[grant.member_id, grant.training_id].append(_GrantUntil(grant, grant.last_day))
         self._covering: dict[int, list[Training]] = defaultdict(list)
         for training, machine in opens:
             self._covering[machine].append(self._trainings[training])
         self._held: dict[tuple[str, int, date], _Held] = {}
         self._always_supervised: dict[int, bool] = {}
 
-    def standing(self, member: Member, machine: Machine) -> Standing:
-        """Return where `member` stands with `machine`, with every reason of all that is known; blocks first."""
-        found = self._trained(member.id, machine, self.today)
-        rank = self._rank(member, machine, found)
+    def eligibility(self, member: Member, machine: Machine) -> Eligibility:
+        """Return whether `member` may use `machine`, with every reason against it, blocks first."""
+        trained = self._trained(member.id, machine, self.today)
+        rank = self._rank(member, machine, trained)
         reasons = list(self.blocks.get(member.id, ()))
         if member.left_on is not None and member.left_on <= self.today:
             reasons.append(NO_ACCESS)
         if is_over(member, self.today):
             reasons.append(MEMBERSHIP_OVER)
-        valid_until, grace_days = self._valid_until(member, self._ends_on(member, machine, found))
-        return Standing(
-            reasons=(*reasons, *found.reasons),
-            grant=found.grant,
-            is_instructor=found.is_instructor,
+        valid_until, grace_days = self._valid_until(member, self._ends_on(member, machine, trained))
+        return Eligibility(
+            reasons=(*reasons, *trained.reasons),
+            grant=trained.grant,
+            is_instructor=trained.is_instructor,
             level=rank.level,
             is_supervised=rank.is_supervised,
             needs_supervisor=rank.needs_supervisor,
@@ -182,51 +182,52 @@ class People:
         )
 
     def last_day(self, member: Member, machine: Machine) -> date | None:
-        """Return the last day on which `member` may use `machine` in any way, with the days of grace; None: no end."""
-        found = self._trained(member.id, machine, self.today)
-        last, grace = self._valid_until(member, self._ends_on(member, machine, found, in_any_way=True))
+        """Return the last day on which `member` may use `machine` in any way, including grace; None: no end."""
+        trained = self._trained(member.id, machine, self.today)
+        last, grace = self._valid_until(member, self._ends_on(member, machine, trained, in_any_way=True))
         return last and _after(last, grace)
 
-    def group_standing(self, group: Group, machine: Machine) -> Standing:
-        """Return where a badge that `group` carries itself stands with `machine`; a class is always supervised."""
+    def group_eligibility(self, group: Group, machine: Machine) -> Eligibility:
+        """Return whether a badge that belongs to `group` itself may use `machine`; a class is always supervised."""
         reasons = []
         if group.ended_on is not None and group.ended_on <= self.today:
             reasons.append(NO_ACCESS)
         if machine.pk not in self.group_machines[group.pk]:
             reasons.append(NOT_TRAINED)
         is_class = group.kind == Group.CLASS
-        return Standing(
+        return Eligibility(
             reasons=tuple(reasons),
             is_supervised=is_class,
             needs_supervisor=is_class or self._wants_supervisor(machine, _USER),
             valid_until=self.loans.get(group.roster_id),
         )
 
-    def is_taught(self, machine: Machine) -> bool:
-        """Return whether any training opens `machine`; one that none opens is only for who is let in by hand."""
+    def has_training(self, machine: Machine) -> bool:
+        """Return whether any training opens `machine`; otherwise it needs individual access."""
         return bool(self._covering[machine.pk])
 
     def _rank(self, member: Member, machine: Machine, trained: _Trained) -> _Rank:
-        """Return what `member` may do at `machine`, where trainings say `trained`."""
+        """Return what `member` may do at `machine`, given the result of trainings."""
         is_supervised = member.minor or member.supervised or trained.is_supervised
         if is_supervised:
-            # Who needs a supervisor here supervises no one here, and clears nothing, whatever they are elsewhere.
+            # Somebody who needs a supervisor here supervises nobody here and clears no fault, whatever their level
+            # elsewhere.
             level = _USER
         else:
             level = _SUPERVISOR if trained.is_instructor and member.level == _USER else member.level
         return _Rank(level, is_supervised, is_supervised or self._wants_supervisor(machine, level))
 
     def _wants_supervisor(self, machine: Machine, level: str) -> bool:
-        """Whether a machine's own rules want a supervisor beside somebody of that level."""
+        """Whether a machine's rules require a supervisor for this level."""
         if machine.pk not in self._always_supervised:
             self._always_supervised[machine.pk] = machine.wire_rules().supervisor == "always"
         return level == _USER and self._always_supervised[machine.pk]
 
     def _valid_until(self, member: Member, ends_on: date | None) -> tuple[date | None, int]:
-        """Return the last day, and the days of grace after it, where what somebody has learnt ends on a day.
+        """Return the last day and the days of grace after it, given the day on which trainings end.
 
-        A membership has its grace; a training, a loan, and who is to leave on a day have none: a gate that hears nothing
-        until then still keeps to it.
+        Only a membership has days of grace, not a training, a loan or a planned departure. Rosters name the day, so a
+        gate that is offline until then still enforces it.
         """
         until, grace = member.valid_until, member.grace_days
         ends = ends_on, self.loans.get(member.id), _before(member.left_on)
@@ -236,14 +237,14 @@ class People:
         return until, grace
 
     def _ends_on(self, member: Member, machine: Machine, now: _Trained, *, in_any_way: bool = False) -> date | None:
-        """Return the last day on which trainings let somebody in as `now`, or `in_any_way`; None: no end."""
+        """Return the last day on which trainings allow as much as `now`, or anything (`in_any_way`); None: no end."""
         if now.reasons:
             return None
         covering = self._covering[machine.pk]
         if now.grant is not None and len(covering) == 1 and covering[0].prerequisite_id is None:
-            said = self._grants[member.id, covering[0].pk]
-            if len(said) == 1:  # nearly always; the way below comes to the same
-                return _first(said[0].last_day, _before(said[0].grant.revoked_on))
+            grants = self._grants[member.id, covering[0].pk]
+            if len(grants) == 1:  # the usual case; the code below gives the same result
+                return _first(grants[0].last_day, _before(grants[0].grant.revoked_on))
         rank = self._rank(member, machine, now)
         days = {day for training in covering for day in self._changes(member.id, training)}
         for day in sorted(days):
@@ -253,46 +254,46 @@ class People:
         return None
 
     def _trained(self, member: str, machine: Machine, day: date) -> _Trained:
-        found = [self._held_on(member, training, day) for training in self._covering[machine.pk]]
-        # Whose training it is does not matter: a suspension from any of them, or from what it wants first, shuts it.
+        trainings = [self._held_on(member, training, day) for training in self._covering[machine.pk]]
+        # A suspension from any of the trainings, or from one that they require, closes the machine.
         is_suspended = is_instructor = False
         held = []
-        for one in found:
-            is_suspended = is_suspended or one.is_suspended
-            if one.grant is not None:
-                held.append(one.grant)
-                is_instructor = is_instructor or one.grant.stage == Grant.INSTRUCTOR
+        for training_held in trainings:
+            is_suspended = is_suspended or training_held.is_suspended
+            if training_held.grant is not None:
+                held.append(training_held.grant)
+                is_instructor = is_instructor or training_held.grant.stage == Grant.INSTRUCTOR
         reasons = (SUSPENDED,) if is_suspended else ()
         if machine.pk in self._by_hand.get(member, ()):
             return _Trained(reasons, is_instructor=is_instructor)
         if not held:
-            # Of several trainings that would open it the one is told of which least is missing.
-            lacks = [one.lacks for one in found] or [(NOT_TRAINED,)]
-            return _Trained((*reasons, *(min(lacks, key=_by_weight) if len(lacks) > 1 else lacks[0])))
+            # Of several trainings that would open it, report the one of which least is missing.
+            lacks = [training_held.lacks for training_held in trainings] or [(NOT_TRAINED,)]
+            return _Trained((*reasons, *(min(lacks, key=_sort_key) if len(lacks) > 1 else lacks[0])))
         best = max(held, key=_rank) if len(held) > 1 else held[0]
         return _Trained(reasons, best, best.stage == Grant.SUPERVISED, is_instructor)
 
     def _held_on(self, member: str, training: Training, day: date) -> _Held:
-        """Return what `member` has of a training on a day, with everything that it wants first."""
-        found = self._own(member, training, day)
+        """Return what `member` has of a training on a day, including everything that it requires."""
+        own = self._own(member, training, day)
         if training.prerequisite_id is None:
-            return found
-        lacks, is_suspended, walked = set(found.lacks), found.is_suspended, {training.pk}
+            return own
+        lacks, is_suspended, walked = set(own.lacks), own.is_suspended, {training.pk}
         first: int | None = training.prerequisite_id
         while first is not None:
-            if first in walked:  # trainings that want each other first: nobody has those
+            if first in walked:  # trainings that require each other: nobody can have them
                 lacks.add(NOT_TRAINED)
                 break
             walked.add(first)
-            one = self._own(member, self._trainings[first], day)
-            lacks.update(one.lacks)
-            is_suspended = is_suspended or one.is_suspended
+            required = self._own(member, self._trainings[first], day)
+            lacks.update(required.lacks)
+            is_suspended = is_suspended or required.is_suspended
             first = self._trainings[first].prerequisite_id
         is_held = not lacks and not is_suspended
-        return _Held(tuple(sorted(lacks, key=_WORST.index)), is_suspended, found.grant if is_held else None)
+        return _Held(tuple(sorted(lacks, key=_WORST.index)), is_suspended, own.grant if is_held else None)
 
     def _own(self, member: str, training: Training, day: date) -> _Held:
-        """Return what `member` has of a training alone on a day."""
+        """Return what `member` has of a training itself on a day."""
         key = member, training.pk, day
         held = self._held.get(key)
         if held is None:
@@ -313,23 +314,23 @@ class People:
         return _Held(lacks, is_suspended, None if is_suspended else newest)
 
     def _changes(self, member: str, training: Training, *later: int) -> Iterator[date]:
-        """Yield the days after today on which a grant of a training, or of what it wants first, begins or ends."""
+        """Yield the days after today on which a grant of a training, or of one that it requires, begins or ends."""
         for grant, last in self._grants.get((member, training.pk), ()):
             for day in (grant.since, grant.revoked_on, _next(last)):
                 if day is not None and day > self.today:
                     yield day
         first = training.prerequisite_id
-        if first is not None and first not in later:  # trainings may want each other first
+        if first is not None and first not in later:  # trainings may require each other
             yield from self._changes(member, self._trainings[first], training.pk, *later)
 
 
 def is_over(member: Member, day: date) -> bool:
-    """Whether the membership, and the days of grace after it, are over on `day`."""
+    """Whether the membership has expired on `day`, including its days of grace."""
     return member.valid_until is not None and _after(member.valid_until, member.grace_days) < day
 
 
 def _after(day: date, days: int) -> date:
-    """Return the day so many days later, or the last day that there is."""
+    """Return the day `days` later, or the last day of the calendar."""
     return day + timedelta(days=min(days, (date.max - day).days))
 
 
@@ -339,21 +340,21 @@ def _before(day: date | None) -> date | None:
 
 
 def _next(day: date | None) -> date | None:
-    """Return the day after, where there is one."""
+    """Return the day after, if there is one."""
     return None if day is None or day == date.max else day + timedelta(days=1)
 
 
 def _first(*days: date | None) -> date | None:
-    """Return the earliest of the days that there are."""
+    """Return the earliest day, ignoring None."""
     return min((day for day in days if day is not None), default=None)
 
 
-def _by_weight(lacks: Iterable[str]) -> list[int]:
-    """Order by how much is missing, and then by how bad it is."""
-    found = [_WORST.index(one) for one in lacks]
-    return [len(found), *found]
+def _sort_key(lacks: Iterable[str]) -> list[int]:
+    """Return a sort key: how much is missing, then how serious it is."""
+    order = [_WORST.index(reason) for reason in lacks]
+    return [len(order), *order]
 
 
 def _rank(grant: Grant) -> tuple[int, date]:
-    """Order by stage, and then by how long it lasts."""
+    """Return a sort key: the stage, then how long it lasts."""
     return _STAGES.index(grant.stage), grant.last_day or date.max

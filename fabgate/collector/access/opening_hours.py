@@ -1,12 +1,12 @@
-"""When is a machine open? Weekly hours and special days, as the windows that a roster carries.
+"""Decides when a machine is open: weekly hours and special days, as the windows that a roster carries.
 
-A machine goes by hours of its own where it has some, else by those of its category, else by the workshop's. A special
-day of as narrow a scope replaces that day's hours. One of a wider scope only takes away: a machine with hours of its
-own opens no longer because the workshop does, and not at all on a day on which the workshop is closed. It takes nothing
-away where the workshop is open for as long as on every week, or for longer (docs/decisions/0066).
+A machine uses its own hours if it has any, else those of its category, else the workshop's. A special day of the same
+or a narrower scope replaces that day's hours. One of a wider scope can only shorten them: a machine with its own hours
+does not open longer because the workshop does, and stays closed when the workshop is. A special day on which the
+workshop is open at least as long as usual shortens nothing (docs/decisions/0066).
 
-A roster's windows know weekdays and no dates. So it carries the next seven days, each as its own weekday, cut at
-midnight; the worker builds it anew every day, and after seven days without a collector a roster is too old anyway.
+A roster's windows have weekdays but no dates. So it carries the next seven days, each as its weekday, cut at midnight.
+The worker rebuilds it every day, and after seven days without a collector a roster is too old anyway.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from fabgate import wire
 from fabgate.collector.models import Machine, Opening, SpecialDay
 
 DAY_MIN: Final = 24 * 60
-#: A night lasts until 06:00.
+#: A night ends at 06:00.
 NIGHT_MIN: Final = 6 * 60
 AHEAD: Final = 7
 
-#: From and to in minutes of a day; beyond DAY_MIN it is the next day.
+#: (start, end) in minutes of a day; above DAY_MIN it is the next day.
 Span = tuple[int, int]
 _Scope = tuple[str, int | str]
 _SITE: Final[_Scope] = ("", "")
 
 
 class Calendar:
-    """All hours, read once for all machines; `first` to `last` are the days that are asked for."""
+    """All hours, loaded once for all machines; `first` to `last` are the days that will be asked for."""
 
     def __init__(self, today: date, *, first: date | None = None, last: date | None = None) -> None:
         self.today = today
-        first = (first or today) - timedelta(days=1)  # last night's hours may reach into this morning
+        first = (first or today) - timedelta(days=1)  # yesterday's hours may last until this morning
         last = max(last or today, today + timedelta(days=AHEAD - 1))
         self._usual: dict[_Scope, dict[int, list[Span]]] = defaultdict(lambda: defaultdict(list))
         for row in Opening.objects.order_by("start", "id"):
@@ -46,7 +46,7 @@ class Calendar:
             self._special[_scope(special), special.day].append(special)
 
     def usual(self, machine: Machine | None, weekday: int) -> list[Span] | None:
-        """Return the hours of a weekday; None: always open. Without a machine, the workshop's own."""
+        """Return the hours of a weekday; None: always open. Without a machine, the workshop's."""
         scope = self._hours_of(machine)
         return None if scope is None else self._usual[scope].get(weekday, [])
 
@@ -54,25 +54,25 @@ class Calendar:
         """Return the hours that begin on `day`; None: always open."""
         scopes = _scopes(machine)
         usual = self.usual(machine, day.isoweekday())
-        said = next((scope for scope in scopes if (scope, day) in self._special), None)
-        if said is None:
+        scope = next((its_scope for its_scope in scopes if (its_scope, day) in self._special), None)
+        if scope is None:
             return usual
-        rows = self._special[said, day]
+        rows = self._special[scope, day]
         special = [] if any(row.is_closed for row in rows) else [span(row.start, row.to) for row in rows]
         own = self._hours_of(machine)
-        if own is None or usual is None or scopes.index(said) <= scopes.index(own):
+        if own is None or usual is None or scopes.index(scope) <= scopes.index(own):
             return special
-        everywhere = self._usual[said].get(day.isoweekday(), []) if said in self._usual else None
+        everywhere = self._usual[scope].get(day.isoweekday(), []) if scope in self._usual else None
         if special and everywhere is not None and covers(everywhere, special):
-            return usual  # it was lengthened, such as by "open late tonight"
+            return usual  # the special day is longer, such as "open late tonight"
         return [(max(a, c), min(b, d)) for a, b in usual for c, d in special if max(a, c) < min(b, d)]
 
     def is_open(self, machine: Machine, at: datetime) -> bool:
-        """Whether members may begin on a machine at a moment of today, in the site's time."""
+        """Whether members may start a machine at a time of today, in the site's zone."""
         return any(start <= at.hour * 60 + at.minute < end for start, end in self._on(machine, at.date()))
 
     def opens(self, machine: Machine, at: datetime) -> tuple[date, str] | None:
-        """Return on which day and at what time a machine opens after `at`; None: not within seven days."""
+        """Return the day and time at which a machine opens next after `at`; None: not within seven days."""
         now = at.hour * 60 + at.minute
         for day in (at.date() + timedelta(days=ahead) for ahead in range(AHEAD)):
             for start, _end in self._on(machine, day):
@@ -81,12 +81,12 @@ class Calendar:
         return None
 
     def notes(self, machine: Machine | None, day: date) -> list[str]:
-        """Return what is written on the special day that holds for a machine."""
-        said = next((scope for scope in _scopes(machine) if (scope, day) in self._special), None)
-        return [row.note for row in self._special[said, day] if row.note] if said is not None else []
+        """Return the notes of the special day that applies to a machine."""
+        scope = next((its_scope for its_scope in _scopes(machine) if (its_scope, day) in self._special), None)
+        return [row.note for row in self._special[scope, day] if row.note] if scope is not None else []
 
     def windows(self, machine: Machine) -> list[wire.Window] | None:
-        """Return the windows of the next seven days; None: always open, none at all: closed on all of them."""
+        """Return the windows of the next seven days; None: always open, empty: always closed."""
         by_span: dict[Span, list[int]] = defaultdict(list)
         days = [self.today + timedelta(days=ahead) for ahead in range(AHEAD)]
         for day in days:
@@ -100,7 +100,7 @@ class Calendar:
         ]
 
     def _on(self, machine: Machine, day: date) -> list[Span]:
-        """Return what of a day is open, from midnight to midnight, with what is left of the night before."""
+        """Return the open hours between midnight and midnight, including the end of the night before."""
         whole = [(0, DAY_MIN)]
         before = self.spans(machine, day - timedelta(days=1))
         own = self.spans(machine, day)
@@ -108,59 +108,60 @@ class Calendar:
         return _merged([*night, *(whole if own is None else [(start, min(end, DAY_MIN)) for start, end in own])])
 
     def _hours_of(self, machine: Machine | None) -> _Scope | None:
-        """Return by whose weekly hours a machine goes."""
+        """Return the scope whose weekly hours apply to a machine."""
         return next((scope for scope in _scopes(machine) if scope in self._usual), None)
 
 
 def clock(minutes: int) -> str:
-    """Return minutes of a day as HH:MM; the end of a day is 24:00, the next day's begin at 00:00 again."""
+    """Return minutes of a day as HH:MM; the end of the day is 24:00, and the next day begins at 00:00 again."""
     shown = minutes if minutes <= DAY_MIN else minutes - DAY_MIN
     return f"{shown // 60:02}:{shown % 60:02}"
 
 
 def covers(hours: Iterable[Span], by: Iterable[Span]) -> bool:
-    """Whether each minute of `hours` is one of `by` too."""
+    """Whether every minute of `hours` is also in `by`."""
     whole = _merged(by)
     return all(any(start <= begins and ends <= end for start, end in whole) for begins, ends in _merged(hours))
 
 
-def concerned(row: Opening | SpecialDay) -> list[Machine]:
-    """Return the machines for which a row is meant."""
-    wanted = Machine.objects.order_by("name")
+def machines_of(row: Opening | SpecialDay) -> list[Machine]:
+    """Return the machines to which a row applies."""
+    machines = Machine.objects.order_by("name")
     if row.machine_id is not None:
-        wanted = wanted.filter(pk=row.machine_id)
+        machines = machines.filter(pk=row.machine_id)
     elif row.category:
-        wanted = wanted.filter(category=row.category)
-    return list(wanted)
+        machines = machines.filter(category=row.category)
+    return list(machines)
 
 
-def is_small_hour(now: datetime) -> bool:
+def is_night(now: datetime) -> bool:
     """Whether it is after midnight and still night."""
     return now.hour * 60 + now.minute < NIGHT_MIN
 
 
 def night_at(calendar: Calendar, now: datetime) -> date:
-    """Return the day of the night that is running or to come: until 06:00 it is the day before, if that had hours."""
+    """Return the day of the current or next night: until 06:00 it is the day before, if that had hours."""
     before = now.date() - timedelta(days=1)
-    is_running = is_small_hour(now) and calendar.spans(None, before) != []
+    is_running = is_night(now) and calendar.spans(None, before) != []
     return before if is_running else now.date()
 
 
-def until_tonight(calendar: Calendar, now: datetime, to: time) -> list[tuple[time, time]]:
-    """Return the workshop's hours of `night_at` with those of the night, which come last, reaching to `to`.
+def hours_until(calendar: Calendar, now: datetime, to: time) -> list[tuple[time, time]]:
+    """Return the workshop's hours of `night_at`, with the last of them extended to `to`.
 
-    Where there are none, they begin `now`; in the small hours after a day without hours, today's own stay beside them.
+    Without hours on that day, they begin `now`; after midnight, following a day without hours, today's own hours are
+    kept.
     """
     spans = list(calendar.spans(None, night_at(calendar, now)) or [])
     minute = now.hour * 60 + now.minute
-    if night_at(calendar, now) == now.date() and is_small_hour(now):
+    if night_at(calendar, now) == now.date() and is_night(now):
         return [*map(_times, spans), (_time(minute), to)]
     begins = spans[-1][0] if spans else minute
     return [*map(_times, spans[:-1]), (_time(begins), to)]
 
 
 def _scopes(machine: Machine | None) -> list[_Scope]:
-    """Return where a machine's hours may stand, the narrowest first."""
+    """Return the scopes in which a machine's hours may be, the narrowest first."""
     if machine is None:
         return [_SITE]
     category: list[_Scope] = [("category", machine.category)] if machine.category else []
@@ -174,26 +175,26 @@ def _scope(row: Opening | SpecialDay) -> _Scope:
 
 
 def span(start: time | None, to: time | None) -> Span:
-    """Return hours in minutes; those that do not end after they begin end on the next day."""
+    """Return hours in minutes; an end that is not after the start is on the next day."""
     assert start is not None
     assert to is not None
     begins, ends = (at.hour * 60 + at.minute for at in (start, to))
     return begins, ends if ends > begins else ends + DAY_MIN
 
 
-def is_unclear(start: time, to: time) -> bool:
-    """Whether hours end in the minute in which they begin: nothing or a day. From midnight to midnight is a day."""
+def is_ambiguous(start: time, to: time) -> bool:
+    """Whether start and end are the same minute, which may mean nothing or a day; midnight to midnight means a day."""
     begins, ends = span(start, to)
     return begins > 0 and ends == begins + DAY_MIN
 
 
 def ends_tomorrow(start: time, to: time) -> bool:
-    """Whether hours go on after the night: whoever typed them may have meant an hour of this day that is past."""
+    """Whether hours end after the next morning: the person may have meant an hour of this day that is past."""
     return span(start, to)[1] > DAY_MIN + NIGHT_MIN
 
 
 def is_over(day: date, start: time, to: time, at: datetime) -> bool:
-    """Whether the hours of a day have ended at a moment of it, or of the night after it."""
+    """Whether the hours of a day have ended at a time of that day, or of the night after it."""
     return span(start, to)[1] <= (at.date() - day).days * DAY_MIN + at.hour * 60 + at.minute
 
 
@@ -206,10 +207,10 @@ def _time(minutes: int) -> time:
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
-    found: list[Span] = []
+    merged: list[Span] = []
     for start, end in sorted(spans):
-        if found and start <= found[-1][1]:
-            found[-1] = found[-1][0], max(found[-1][1], end)
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], end)
         elif start < end:
-            found.append((start, end))
-    return found
+            merged.append((start, end))
+    return merged

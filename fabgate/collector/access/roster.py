@@ -1,7 +1,7 @@
-"""What does one gate need to know, and in which version? The roster that is served to it, built here and kept.
+"""Builds and stores the roster that each gate is served, and announces it.
 
-Built from the machine and from who may use it (access/eligibility.py) whenever one of them changes, and at every start: a version
-that a gate has seen never comes again with other bytes, even after the database was restored from yesterday's copy.
+Rosters are built from the machine and from who may use it (access/eligibility.py) whenever one of them changes, and at
+every start: a version that a gate has seen never returns with other content, even after an older copy was restored.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ ON CONFLICT (gate_id) DO UPDATE SET body = excluded.body"""
 
 log = logging.getLogger(__name__)
 
-#: So long a command waits for the broker. A page has less patience (PAGE_S): somebody looks at it.
+#: How long a command waits for the broker, and how long a page does, in seconds.
 PATIENCE_S: Final = 5.0
 PAGE_S: Final = 2.0
-#: So often rosters are built beside others' changes; after that others wait.
+#: How many times rosters are built without the pulse lock; after that others wait.
 TRIES: Final = 3
-#: Each change of what rosters are built from is told by one of these, and they are numbered in the order of their
-#: commits: who finds no newer one has built from all that there is.
+#: The topics of changes that rosters are built from. Their pulses are numbered in the order of commits: a plan without
+#: a newer pulse includes every change.
 _DECIDING: Final = (Pulse.CHANGE, Pulse.ROSTER)
 
 
@@ -52,37 +52,37 @@ def badge_keys(env: Environment) -> Keys:
 
 
 def badge_key(env: Environment) -> bytes:
-    """Return the key under which badges are digested."""
+    """Return the key with which badges are digested."""
     return next(iter(badge_keys(env).by_id.values()))
 
 
 def gate_keys(env: Environment, gate: str) -> Keys:
-    """Return the keys that seal what is said to `gate`. Raises UsageError where there are none."""
+    """Return the keys that seal messages to `gate`. Raises UsageError if there are none."""
     return Keys.load(env.gate_directory(gate) / "seal.keys")
 
 
 def rebuild(
     gates: Iterable[Gate] | None = None, *, only_changed: bool = False, planned: Plan | None = None
 ) -> list[Gate]:
-    """Build the rosters of `gates` (of all that have a machine) anew; return the gates, each with its new version.
+    """Rebuild the rosters of `gates` (default: all with a machine); return the gates, each with its new version.
 
-    With `only_changed` a gate whose roster would say the same keeps it, and is not returned. What was `planned` for these
-    gates is taken where nobody has changed anything since.
+    With `only_changed` a gate whose roster has not changed keeps it and is not returned. A plan that was `planned` for
+    these gates is used unless something has changed since.
     """
     with transaction.atomic():
         wanted = Gate.objects.filter(machine__isnull=False).select_related("machine").order_by("name")
         if gates is not None:
             wanted = wanted.filter(pk__in=[gate.pk for gate in gates])
-        # Before the lock: of many people this takes seconds, and the ingest waits for whoever has it.
+        # Without the pulse lock: with many people this takes seconds, and ingest would wait.
         for _ in range(TRIES):
             if planned is not None and planned.is_up_to_date():
                 break
             planned = plan(wanted.all(), only_changed=only_changed)
         pulse.check_constraints()
-        pulse.lock()  # before the gates, as ingest does; whoever changes two things has it since the first
+        pulse.lock()  # before the gates (db/pulse.py)
         held = {gate.pk: gate for gate in wanted.select_for_update(of=("self",), no_key=True).order_by("pk")}
         if planned is None or not planned.is_up_to_date():
-            # Somebody has changed something meanwhile, and may have built without what we change. Nobody does now.
+            # Something has changed meanwhile, perhaps without our own change. Nothing can change any more.
             planned = plan(sorted(held.values(), key=lambda gate: gate.name), only_changed=only_changed)
         built, served, limits = [], [], []
         for drafted in planned.drafts:
@@ -104,7 +104,7 @@ def rebuild(
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A roster as a gate (its row's id) is to be served it, and as it is stored."""
+    """A roster for a gate (by id), and its stored form."""
 
     gate: int
     roster: wire.Roster
@@ -115,7 +115,7 @@ class _Draft:
         return cls(gate, roster, roster_gzip.pack(wire.encode(roster)))
 
     def at_least(self, version: int) -> _Draft:
-        """Return it as one that is not below `version`."""
+        """Return it with at least this version."""
         if version <= self.roster.version:
             return self
         return self.of(self.gate, msgspec.structs.replace(self.roster, version=version))
@@ -123,23 +123,23 @@ class _Draft:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What gates are to be served, as of what everybody knows by then."""
+    """What gates are to be served, as of the changes up to `seen`."""
 
     seen: int
-    #: For which day of the site.
+    #: The day at the site for which it was built.
     day: date
     drafts: list[_Draft]
 
     def is_up_to_date(self) -> bool:
-        """Whether the plan still holds: it is the same day, and no change was committed since."""
+        """Whether it is still the same day, and no change was committed since."""
         today = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).date()
         return today == self.day and Pulse.newest(*_DECIDING) == self.seen
 
 
 def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
-    """Build what `gates`, each as it is given, are to be served; with `only_changed`, where it would say something else.
+    """Build the rosters of `gates`, as they are passed; with `only_changed`, only those that differ.
 
-    Before the order of telling is taken (pulse.lock), by whoever must not change `gates` until they hold it.
+    Call it before the pulse lock is taken; the gates must not be saved before that (db/pulse.py).
     """
     env: Environment = settings.ENVIRONMENT
     kid, collector = next(iter(badge_keys(env).by_id)), Collector.get(env.site).collector
@@ -158,72 +158,72 @@ def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
 
 
 def announce(gates: Iterable[Gate], more: Iterable[Outgoing] = (), *, timeout_s: float = PATIENCE_S) -> bool:
-    """Tell the gates that there is a roster to fetch; say whether the broker took it. They ask by themselves too."""
+    """Tell the gates that there is a roster to fetch; return whether the broker took it. They also ask regularly."""
     env: Environment = settings.ENVIRONMENT
     nudges = [nudge(env.site, gate) for gate in gates]
     try:
         messages = [*more, *(Outgoing(p.topic, p.body, retain=True) for p in nudges)]
         publish_once(env, messages, timeout_s=timeout_s)
     except FabgateError as error:
-        log.warning("the gates were not told: %s. They learn of it when they ask next", error)
+        log.warning("the gates were not notified: %s. They will find out when they next ask", error)
         return False
     return True
 
 
-def tell(gates: Sequence[Gate]) -> str:
-    """Do the same, and return in words what became of it, such as ``laser-1, saw-1 told``."""
-    return words(gates, is_told=announce(gates) if gates else False)
+def announce_and_describe(gates: Sequence[Gate]) -> str:
+    """Announce the rosters, and return the result in words, such as ``laser-1, saw-1 notified``."""
+    return describe(gates, is_announced=announce(gates) if gates else False)
 
 
-def words(gates: Sequence[Gate], *, is_told: bool) -> str:
-    """Return in a command's words whether `gates` were told."""
+def describe(gates: Sequence[Gate], *, is_announced: bool) -> str:
+    """Return in words whether `gates` were notified."""
     if not gates:
         return "no gate yet"
     names = ", ".join(gate.name for gate in gates)
-    whose = "its roster" if len(gates) == 1 else "their rosters"
-    return f"{names} {'told' if is_told else f'will know when asking for {whose} next'}"
+    whose = "its" if len(gates) == 1 else "their"
+    return f"{names} {'notified' if is_announced else f'will be updated at {whose} next roster request'}"
 
 
-def known_by(rosters: Mapping[str, int]) -> Known:
-    """Return which gates decide by the rosters (gate's name → version) that were built for a change."""
+def applied(rosters: Mapping[str, int]) -> Applied:
+    """Return which gates already use the rosters (gate's name → version) that were built for a change."""
     gates = list(Gate.objects.filter(name__in=rosters).select_related("machine").order_by("name"))
-    return Known(gates, [gate for gate in gates if gate.reported_roster < rosters[gate.name]])
+    return Applied(gates, [gate for gate in gates if gate.reported_roster < rosters[gate.name]])
 
 
 def versions(gates: Iterable[Gate]) -> dict[str, int]:
-    """Return the rosters of `gates` as a change keeps them (``Change.rosters``)."""
+    """Return the versions of the gates' rosters, for ``Change.rosters``."""
     return {gate.name: gate.roster_version for gate in gates}
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """Whom a change has reached: `waiting` are those of the `gates` that do not decide by it yet."""
+class Applied:
+    """Which gates apply a change: those of `gates` that are not `waiting`."""
 
     gates: list[Gate]
     waiting: list[Gate]
 
     @property
     def count(self) -> int:
-        """Return how many decide by it."""
+        """Return how many gates apply it."""
         return len(self.gates) - len(self.waiting)
 
 
 def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid: str, collector: str) -> wire.Roster:
-    """Build what `gate` is to be served.
+    """Build the roster of `gate`.
 
-    It names every member and every group: those without a badge, those who left and the groups that are over too. A
-    gate's guard takes who is missing for the victim of a broken export, and they keep what they had.
+    It names every member and every group, also those without a badge, former members and ended groups. A gate takes a
+    missing one for the result of a broken export, and keeps the old entry.
     """
     machine = gate.machine
     assert machine is not None
     found = [
-        *((one.id, one.given_name, one.lang, people.standing(one, machine)) for one in people.members),
-        *((name, one.name, env.lang, people.group_standing(one, machine)) for name, one in people.groups.items()),
+        *((one.id, one.given_name, one.lang, people.eligibility(one, machine)) for one in people.members),
+        *((name, one.name, env.lang, people.group_eligibility(one, machine)) for name, one in people.groups.items()),
     ]
     hours = calendar.windows(machine)
     members, refusals = [], []
     for id_, name, lang, standing in found:
-        # No window at all would mean always: whoever finds no open hour in the whole week is refused.
+        # No windows would mean always; a week without any opening hour is a refusal.
         shut_out = [OUTSIDE_HOURS] if hours == [] and not standing.comes_at_all_hours else []
         hands = people.badges[id_]
         if standing.is_barred or shut_out:
@@ -237,7 +237,7 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
                 )
             )
             continue
-        # What is lent ends by itself, whatever else they have: it has a row of its own, behind that of their own badges.
+        # A loan ends separately from the holder's other badges, so it has a row of its own, after theirs.
         for lent_until in sorted(hands or [None], key=lambda last: (last is not None, last)):
             until, grace_days = standing.until(lent_until)
             members.append(
@@ -270,13 +270,14 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
 
 
 def save_rosters(rows: Sequence[tuple[int, bytes]]) -> None:
-    """Store what gates (their rows) are served from now on."""
+    """Store the rosters of gates, given as (gate's id, content)."""
     if connection.vendor == "sqlite":
         bulk.many(_ROSTER, rows)
         return
     import psycopg  # noqa: PLC0415 (only where PostgreSQL is used)
 
-    # Apart from the statement, as bytes: written into it as hexadecimal digits, a megabyte takes five times as long.
+    # The bytes are sent apart from the statement: written into it as hexadecimal digits, a megabyte takes five times as
+    # long.
     with psycopg.Cursor(connection.connection) as cursor:
         for row in rows:
             cursor.execute(_ROSTER, row, prepare=False)

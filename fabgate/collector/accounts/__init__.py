@@ -1,1 +1,1 @@
-"""Who signs in, with which password, from which browser."""
+"""Accounts: who signs in, with which password, in which browser."""

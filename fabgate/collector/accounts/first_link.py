@@ -1,4 +1,4 @@
-"""How does the first manager get in? By a one-time link, printed at every start for as long as there is no manager."""
+"""The one-time link of the first manager, printed at every start as long as there is no manager."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fabgate.errors import UsageError
 
 
 def when_needed(env: Environment) -> str | None:
-    """Return a fresh link, or None where somebody can sign in as manager; links printed before open nothing more."""
+    """Return a new link, or None if a manager can sign in. Links that were printed before stop working."""
     if Account.has_manager():
         return None
     return address(env, OneTimeLink.make(OneTimeLink.FIRST, None, "start"))
@@ -30,8 +30,8 @@ def command(_args: argparse.Namespace) -> int:
     link = when_needed(settings.ENVIRONMENT)
     if link is None:
         raise UsageError(
-            "there is a manager already, who can make links; a manager who cannot sign in:"
-            " fabgate collector account-link NAME"
+            "there is already a manager, who can make links; for a manager who cannot sign in, run fabgate collector"
+            " account-link NAME"
         )
     sys.stdout.write(link + "\n")
     return 0

@@ -1,7 +1,7 @@
-"""Did this account sign in from this browser before? Then the browser has a count of wrong passwords of its own.
+"""Remembers in which browsers an account has signed in; these count wrong passwords separately.
 
-Otherwise anybody who knows a log-in name could keep its owner out, by typing it with wrong passwords. A signed cookie
-says which accounts a browser knows (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"). It opens nothing.
+Otherwise anybody who knows a username could lock its owner out by typing wrong passwords. A signed cookie lists the
+accounts of a browser (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"). It signs nobody in.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from fabgate.collector.models.accounts import hash_of
 
 COOKIE: Final = "fabgate_device"
 LASTS: Final = timedelta(days=365)
-#: So many accounts are known in one browser, such as the desk's; whoever signed in longest ago goes first.
+#: How many accounts a browser remembers, such as the desk's; the one that signed in longest ago is dropped.
 MOST: Final = 20
 _SALT: Final = "fabgate.device"
 
 
 def counted_as(request: HttpRequest, name: str) -> str | None:
-    """Return what wrong passwords for `name` are counted by in this browser; None where it never signed in here.
+    """Return the key under which wrong passwords for `name` count in this browser; None if it never signed in here.
 
-    No log-in name looks like it, and who does not have the cookie cannot guess it.
+    No username looks like it, and nobody without the cookie can guess it.
     """
     device, names = _read(request)
     return f"device:{hash_of(f'{device}/{name}')[:40]}" if name in names else None
 
 
 def remember(request: HttpRequest, response: HttpResponse, account: Account) -> HttpResponse:
-    """Let the browser know that `account` signed in in it; return the response."""
+    """Add `account` to the browser's cookie; return the response."""
     device, names = _read(request)
     known = [account.name, *(name for name in names if name != account.name)][:MOST]
     response.set_cookie(
@@ -49,7 +49,7 @@ def remember(request: HttpRequest, response: HttpResponse, account: Account) -> 
 
 
 def _read(request: HttpRequest) -> tuple[str, list[str]]:
-    """Return the browser's own random name, and the accounts that signed in in it; nothing where a cookie is not ours."""
+    """Return the browser's random id and its accounts; empty if the cookie is not ours."""
     try:
         device, names = signing.loads(request.COOKIES.get(COOKIE, ""), salt=_SALT, max_age=LASTS)
     except signing.BadSignature:

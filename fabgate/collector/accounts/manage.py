@@ -1,4 +1,4 @@
-"""Who has an account, and how is one made or helped back in, from the command line? Passwords are never typed here."""
+"""Makes accounts, their links and their sign-outs, for pages and the command line. Passwords are never typed there."""
 
 from __future__ import annotations
 
@@ -23,23 +23,21 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,62}")
 
 
 class Taken(UsageError):  # noqa: N818 (it names what is in the way)
-    """Somebody has the log-in name already."""
+    """The username is taken."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            _("found the log-in name '%(found)s', which somebody has already; wanted another one") % {"found": name}
-        )
+        super().__init__(_("the username '%(found)s' is taken already; choose another one") % {"found": name})
 
 
 def check_name(typed: str) -> str:
-    """Return a log-in name as it is kept. Raises UsageError where it cannot be one, and Taken where somebody has it.
+    """Return a username as it is stored. Raises UsageError if it is invalid, and Taken if it is in use.
 
-    Also taken are the names under which the log has what no person did.
+    The log's actors that are no people count as taken.
     """
     name = Account.as_name(typed)
     if not _NAME.fullmatch(name):
         raise UsageError(
-            _("found the log-in name '%(found)s', wanted letters, digits and . _ - @ +, at most 63") % {"found": typed}
+            _("found the username '%(found)s', wanted letters, digits and . _ - @ +, at most 63") % {"found": typed}
         )
     if name in {audit.WORKER, audit.START} or Account.objects.filter(name=name).exists():
         raise Taken(name)
@@ -49,9 +47,9 @@ def check_name(typed: str) -> str:
 def invite(
     name: str, role: str, *, actor: str, display_name: str = "", email: str = "", member: Member | None = None
 ) -> tuple[Account, str]:
-    """Make an account that nobody can sign in to yet, and return it with the token of the link that sets a password.
+    """Make an account that cannot sign in yet, and return it with the token of the link that sets its password.
 
-    Raises UsageError where the name cannot be one, and Taken where somebody has it, if only since a moment ago.
+    Raises UsageError if the name is invalid, and Taken if it is in use, even if only since a moment ago.
     """
     account = Account(name=check_name(name), role=role, display_name=display_name, email=email, member=member)
     account.set_unusable_password()
@@ -66,28 +64,28 @@ def invite(
 
 
 def link_for(account: Account, *, actor: str) -> str:
-    """Return the token of a link that sets a new password for `account`. Raises UsageError for an inactive one."""
+    """Return the token of a link that sets a new password for `account`. Raises UsageError if it is inactive."""
     if not account.is_active:
         raise UsageError(_("the account '%(name)s' is switched off; switch it on first") % {"name": account.name})
     purpose = OneTimeLink.RESET if account.has_usable_password() else OneTimeLink.INVITE
     token = OneTimeLink.make(purpose, account, actor)
     made = OneTimeLink.open(token)
-    assert made is not None  # a moment ago
+    assert made is not None  # made just now
     audit.record(actor, "account.link", account, reason=purpose, after={"expires_at": made.expires_at.isoformat()})
     return token
 
 
 def set_password(account: Account, password: str, *, reason: str = "", but: int | None = None) -> None:
-    """Set the password that the account's owner typed, and sign it out everywhere `but` in one browser; no link resets it.
+    """Set the password that the owner typed, close its links, and sign the account out everywhere `but` in one browser.
 
-    Written down is that there is another one now, and never anything of the password itself.
+    The log records that the password changed, and nothing of the password itself.
     """
     with transaction.atomic():
         before: dict[str, Any] = {"password": "old" if account.has_usable_password() else ""}
         account.set_password(password)
         account.save(update_fields=["password"])
         ended = SignIn.revoke(account, but=but)
-        OneTimeLink.close(account)  # whoever sets a password because a stranger may have such a link is rid of it
+        OneTimeLink.close(account)  # a stranger may have such a link
         left = _sign_ins(account)
         audit.record(
             account.name,
@@ -100,7 +98,7 @@ def set_password(account: Account, password: str, *, reason: str = "", but: int 
 
 
 def sign_out(account: Account, *, but: int | None = None, only: int | None = None) -> int:
-    """End sign-ins of an account, as its owner asks, `but` one or `only` one; return how many ended."""
+    """End sign-ins of an account at its owner's request, `but` one or `only` one; return how many ended."""
     with transaction.atomic():
         ended = SignIn.revoke(account, but=but, only=only)
         left = _sign_ins(account)
@@ -115,30 +113,30 @@ def _sign_ins(account: Account) -> int:
 
 
 def switch_off(account: Account, *, actor: str, reason: str = "") -> None:
-    """Sign `account` out everywhere, and let nobody sign in to it any more. Its keys go on: see `revoke`."""
+    """Make `account` inactive and sign it out everywhere. Its API keys stay valid: see `revoke`."""
     with audit.change(actor, "account.deactivated", account, reason=reason):
         account.is_active = False
         account.save(update_fields=["is_active"])
         SignIn.revoke(account)
-        OneTimeLink.close(account)  # switched on again it would open
+        OneTimeLink.close(account)  # it would work again after a reactivation
 
 
 def revoke(key: ApiKey, *, actor: str, reason: str = "") -> None:
-    """Let a key open nothing any more, from now on. Raises UsageError for one that was revoked already."""
+    """Revoke an API key. Raises UsageError if it is revoked already."""
     with audit.change(actor, "key.revoked", key, reason=reason):
         if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
             raise UsageError(_("the key %(key)s was revoked already") % {"key": key})
 
 
 def add(args: argparse.Namespace) -> int:
-    """Make an account and print the link."""
+    """Make an account, and print its link."""
     _account, token = invite(args.name, args.role, actor=audit.cli_actor(args.actor))
     sys.stdout.write(first_link.address(settings.ENVIRONMENT, token) + "\n")
     return 0
 
 
 def link(args: argparse.Namespace) -> int:
-    """Print a link for an account that is there."""
+    """Print a link for an existing account."""
     account = Account.objects.filter(name=Account.as_name(args.name)).first()
     if account is None:
         known = ", ".join(Account.objects.order_by("name").values_list("name", flat=True)) or "none yet"
@@ -163,7 +161,7 @@ def show(_args: argparse.Namespace) -> int:
         for account in Account.objects.order_by("name")
     ]
     if not rows:
-        sys.stdout.write("No account yet: 'fabgate collector first-link' prints the link for the first manager.\n")
+        sys.stdout.write("There is no account yet; 'fabgate collector first-link' prints the first manager's link.\n")
         return 0
-    text_table.write([("account", "role", "called", "signed in", ""), *rows], sys.stdout)
+    text_table.write([("account", "role", "name", "last sign-in", ""), *rows], sys.stdout)
     return 0

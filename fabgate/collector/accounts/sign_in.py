@@ -1,8 +1,8 @@
-"""How does a person become signed in, and what is kept of it?
+"""Signs people in, and records it.
 
-A wrong name and a wrong password get the same answer after the same time: Django hashes the password that was typed
-for a name that nobody has, too. Guessing is slowed down per name and per address; a browser in which the account signed
-in before (accounts/known_browsers.py) has a count of its own, so that strangers keep nobody out.
+A wrong name and a wrong password get the same answer after the same time: Django hashes the typed password for an
+unknown name too. Guessing is limited for each name and address; a browser in which the account has signed in before
+(accounts/known_browsers.py) counts separately, so that strangers cannot lock its owner out.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from fabgate.collector.models import Account, FailedSignIn, SignIn
 from fabgate.collector.models.accounts import SEEN_EVERY
 
 log = logging.getLogger(__name__)
-#: So many passwords are looked at at once: each takes 100 MB and a processor for a moment, and anybody may send one.
+#: How many passwords are checked at once: each takes 100 MB and a processor for a moment, and anybody may send one.
 _LOOKED_AT = threading.BoundedSemaphore(2)
-#: Whoever has one address of IPv6 has all that begin with the same bits.
+#: A person with an IPv6 address usually has all addresses with the same first bits.
 _OWN_BITS = 64
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class TooMany(Exception):  # noqa: N818 (it names what happened)
-    """Too many passwords were tried for this name or from this address."""
+    """Too many wrong passwords for this name or from this address."""
 
 
 def check(request: HttpRequest, name: str, password: str) -> Account | None:
-    """Return the account of a name and its password. Raises TooMany before it looks at one more."""
+    """Return the account of a name and its password. Raises TooMany before checking the password."""
     name, address = Account.as_name(name), address_of(request)
     with _LOOKED_AT:
         if is_too_many(request, name):
             log.warning("sign-in of %r from %s refused: too many wrong passwords", name, address)
             raise TooMany
-        # Counted before it is looked at: of many that come at once, no more are looked at than of those that wait.
+        # Counted before the check, so that many requests at once get no more checks than one after the other.
         note_failure(request, name)
         found = authenticate(request, username=name, password=password)
     if not isinstance(found, Account):
@@ -55,13 +55,13 @@ def check(request: HttpRequest, name: str, password: str) -> Account | None:
 
 
 def is_too_many(request: HttpRequest, name: str) -> bool:
-    """Return whether to look at no more passwords for `name` in this browser for now."""
+    """Return whether to refuse passwords for `name` in this browser for now."""
     known = known_browsers.counted_as(request, name)
     return FailedSignIn.is_too_many(known or name, None if known else counted_as(request))
 
 
 def note_failure(request: HttpRequest, name: str) -> None:
-    """Count a wrong password for `name`: against this browser if it knows the account, else against the name."""
+    """Count a wrong password for `name`: for this browser if it knows the account, otherwise for the name."""
     FailedSignIn.note(known_browsers.counted_as(request, name) or name, counted_as(request))
 
 
@@ -72,12 +72,12 @@ def enter(request: HttpRequest, account: Account) -> None:
 
 
 def address_of(request: HttpRequest) -> str:
-    """Return whence a request came; behind a proxy of FABGATE_PROXIES, uvicorn has put the true address there."""
+    """Return the client's address; behind a proxy of FABGATE_PROXIES, uvicorn has set the real one."""
     return str(request.META.get("REMOTE_ADDR", ""))[:45]
 
 
 def counted_as(request: HttpRequest) -> str:
-    """Return by what failures from an address are counted: of IPv6 its network, of which one person has 2^64."""
+    """Return the key by which failures from an address count: for IPv6 its network, of which one person has 2^64."""
     address = address_of(request)
     try:
         found = ipaddress.ip_address(address)
@@ -89,13 +89,13 @@ def counted_as(request: HttpRequest) -> str:
 
 
 def forget_expired(now: datetime) -> int:
-    """Delete the sessions that are over, and what was kept of their sign-ins; return how many. The worker does it.
+    """Delete expired sessions and their sign-ins; return how many. The worker calls it.
 
-    Also sign-ins that were revoked, or not seen, for as long as a session lasts: no session can name them any more.
+    Sign-ins that were revoked or unused for as long as a session lasts are deleted too: no session refers to them.
     """
     over = Session.objects.filter(expire_date__lt=now)
     expired = {pk for session in over.iterator() if isinstance(pk := session.get_decoded().get("sign_in"), int)}
-    # A session is kept anew in a request only, which is noted to the minute.
+    # A session is only renewed by a request, which updates `seen_at` to the minute.
     before = now - timedelta(seconds=settings.SESSION_COOKIE_AGE) - 2 * SEEN_EVERY
     for some in statements.chunks(sorted(expired)):
         SignIn.objects.filter(pk__in=some).delete()
@@ -112,5 +112,5 @@ def _remember(request: HttpRequest, user: Account, **_more: Any) -> None:
 
 
 def connect() -> None:
-    """Keep a row of every sign-in from now on; called once, when Django is ready."""
+    """Record every sign-in from now on; called once, when Django is ready."""
     user_logged_in.connect(_remember, dispatch_uid="fabgate-sign-in")

@@ -1,1 +1,1 @@
-"""What programs, gates and monitors ask over HTTP."""
+"""What programs, gates and monitors request over HTTP."""

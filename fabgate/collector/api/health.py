@@ -1,7 +1,7 @@
-"""Is the collector well? What a monitor asks (/healthz): 503 once a person should look, and why.
+"""/healthz for monitors: 200, or 503 with what a person should check.
 
-A gate that is silent makes nobody ill: machines are switched off at night. How many are is told all the same; which
-ones, the floor says to those who may know.
+An offline gate is no problem: machines are switched off at night. Their number is included; the floor page shows which
+ones to those who may see it.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from fabgate.collector.models import Collector, Gate, Heartbeat
 from fabgate.collector.models.workshop import TOO_MUCH_FOR
 from fabgate.mqtt import certificates
 
-#: How old the last sign of life of a process may be, in seconds.
+#: The longest time since a process's last heartbeat, in seconds.
 HEARD_WITHIN_S: Final = {Heartbeat.INGEST: 60, Heartbeat.WORKER: 180}
-#: Below this the disk is as good as full: SQLite needs room to tidy up, too.
+#: Below this the disk counts as full: SQLite also needs room to tidy up.
 DISK_BYTES: Final = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What was looked at; `troubles` says in words what a person should look at, and is empty when all is well."""
+    """The result: `troubles` says in words what a person should check, and is empty if all is well."""
 
     found: dict[str, Any]
     troubles: tuple[str, ...]
 
     @property
     def is_well(self) -> bool:
-        """Whether nobody needs to look."""
+        """Whether nothing needs to be checked."""
         return not self.troubles
 
 
 @require_safe
 def healthz(_request: HttpRequest) -> JsonResponse:
-    """Answer 200 when all is well, else 503 with what is not."""
+    """Answer 200 if all is well, otherwise 503 with the problems."""
     health = look(datetime.now(UTC))
     return JsonResponse(
         {"ok": health.is_well, "troubles": health.troubles, **health.found}, status=200 if health.is_well else 503
@@ -50,7 +50,7 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 
 
 def look(now: datetime) -> Health:
-    """Return how the collector is."""
+    """Check the collector."""
     free = shutil.disk_usage(settings.ENVIRONMENT.data).free
     found: dict[str, Any] = {"disk": {"free_bytes": free, "wanted_bytes": DISK_BYTES}}
     troubles = [] if free >= DISK_BYTES else [f"only {free // 1_000_000} MB are free in FABGATE_DATA"]
@@ -59,16 +59,16 @@ def look(now: datetime) -> Health:
         gates = of_gates(now)
         zone = Collector.zone_trouble(settings.ENVIRONMENT.tz)
     except (DatabaseError, InterfaceError):
-        # Its own words may name hosts and accounts, and whoever asks is unknown: they are in the log of `web`.
+        # The error may name hosts and accounts, and anybody may ask: it is only in the log of `web`.
         return Health({"database": {"ok": False}, **found}, ("the database does not answer", *troubles))
     found |= {"database": {"ok": True}, "gates": gates}
     if wrong := gates["wrong_clock"]:
         troubles.append(
-            f"the clock of {wrong} gate{'s' if wrong > 1 else ''} is wrong: the page Gates says by how much"
+            f"the clock of {wrong} gate{'s' if wrong > 1 else ''} is wrong: the page Gates shows by how much"
         )
     if loud := gates["too_much"]:
-        many = f"{loud} gates send more than a gate may: the page Gates says which" if loud > 1 else ""
-        troubles.append(many or "1 gate sends more than a gate may: the page Gates says which")
+        many = f"{loud} gates send more than a gate may: the page Gates shows which" if loud > 1 else ""
+        troubles.append(many or "1 gate sends more than a gate may: the page Gates shows which")
     if zone:
         troubles.append(f"web: {zone}")
     ends = beats[Heartbeat.INGEST].broker_until if Heartbeat.INGEST in beats else None
@@ -82,9 +82,9 @@ def look(now: datetime) -> Health:
 
 
 def of_gates(now: datetime) -> dict[str, int]:
-    """Return how many gates there are of machines in use, how many say nothing, and how many have a wrong clock.
+    """Return the number of gates of machines in use, of those that are offline, and of those with a wrong clock.
 
-    And how many of all gates, with a machine or without, send too much.
+    `too_much` counts all gates that send too much, with a machine or without.
     """
     gates = Gate.objects.filter(machine__retired_at=None).exclude(machine=None)
     loud = Gate.objects.filter(too_much_at__gt=now - TOO_MUCH_FOR).count()
@@ -98,9 +98,9 @@ def of_gates(now: datetime) -> dict[str, int]:
 def _process(name: str, beat: Heartbeat | None, within_s: int, now: datetime) -> tuple[dict[str, Any], str]:
     """Return what is known of a process, and what is wrong with it."""
     if beat is None:
-        return {"heard_s": None, "within_s": within_s}, f"{name} was never heard: start it"
+        return {"heard_s": None, "within_s": within_s}, f"{name} has never run: start it"
     heard_s = max(0, int((now - beat.at).total_seconds()))
     found = {"heard_s": heard_s, "within_s": within_s}
     if heard_s > within_s:
-        return found, f"{name} was last heard {heard_s} s ago"
+        return found, f"the last heartbeat of {name} was {heard_s} s ago"
     return found, f"{name}: {beat.trouble}" if beat.trouble else ""

@@ -1,7 +1,7 @@
-"""What does Prometheus read (/metrics)? How the workshop and the collector are, in numbers; never who a person is.
+"""/metrics for Prometheus: the workshop and the collector in numbers, never who a person is.
 
-All of it is asked of the database when it is read, so that it is true whichever process wrote it. Only this computer
-may read it, or whoever has FABGATE_METRICS_TOKEN.
+Computed from the database at each request, so it is right whichever process wrote the data. Only this computer may read
+it, and clients with FABGATE_METRICS_TOKEN.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from fabgate.collector.models import (
     UsageSession,
 )
 
-#: Refusals and orders of so long.
+#: The period of recent refusals and commands.
 LATELY: Final = timedelta(hours=24)
 _OF_PROXIES: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -46,11 +46,9 @@ TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Serve them to this computer and to those who know the token."""
+    """Serve the metrics to this computer, and to clients with the token."""
     if not _may_read(request):
-        text = (
-            "found no FABGATE_METRICS_TOKEN in 'Authorization: Bearer', wanted it from other computers than this one\n"
-        )
+        text = "found no FABGATE_METRICS_TOKEN in 'Authorization: Bearer', which is required from other computers\n"
         answer = HttpResponse(text, status=401, content_type="text/plain; charset=utf-8")
         answer.headers["WWW-Authenticate"] = 'Bearer realm="fabgate"'
         return answer
@@ -64,8 +62,8 @@ def _may_read(request: HttpRequest) -> bool:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if token and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
         return True
-    # A proxy on this computer must not open them to everybody: it says that it asks for others, or else whoever comes
-    # through it calls us by our public name.
+    # A proxy on this computer must not open them to everybody: it either says that it forwards a request, or its
+    # clients use our public name.
     if any(header in request.headers for header in _OF_PROXIES):
         return False
     host = request.headers.get("Host", "").rpartition(":")[0] or request.headers.get("Host", "")
@@ -73,17 +71,17 @@ def _may_read(request: HttpRequest) -> bool:
 
 
 class Workshop:
-    """What is measured, as prometheus_client asks for it."""
+    """The metrics, in prometheus_client's interface."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now
 
     def describe(self) -> list[Metric]:
-        """Return nothing: registering must not ask the database."""
+        """Return nothing, so that registering does not query the database."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Return each measure with its values."""
+        """Yield each metric with its values."""
         yield _gauge("fabgate_build", "The version of the collector.", ("version",), [((fabgate.__version__,), 1)])
         yield from self._itself()
         yield from self._gates()
@@ -92,12 +90,12 @@ class Workshop:
 
     def _itself(self) -> Iterator[Metric]:
         found = health.look(self._now)
-        yield _gauge("fabgate_healthy", "Whether /healthz says that all is well.", (), [((), found.is_well)])
+        yield _gauge("fabgate_healthy", "Whether /healthz reports no problems.", (), [((), found.is_well)])
         yield _gauge(
-            "fabgate_disk_free_bytes", "Free where the database is.", (), [((), found.found["disk"]["free_bytes"])]
+            "fabgate_disk_free_bytes", "Free space for the database.", (), [((), found.found["disk"]["free_bytes"])]
         )
         beats = [((beat.name,), (self._now - beat.at).total_seconds()) for beat in Heartbeat.objects.order_by("name")]
-        yield _gauge("fabgate_process_heard_seconds", "Since a process said that it is alive.", ("process",), beats)
+        yield _gauge("fabgate_process_heard_seconds", "Since the last heartbeat of a process.", ("process",), beats)
 
     def _gates(self) -> Iterator[Metric]:
         gates = list(Gate.objects.select_related("machine").order_by("name"))
@@ -107,12 +105,12 @@ class Workshop:
         is_there = {gate: gate.is_heard(self._now) for gate in gates}
         yield _gauge(
             "fabgate_gate_online",
-            "Whether the gate is there: connected, and no heartbeat missed.",
+            "Whether the gate is online: connected, and no heartbeat missed.",
             label,
             [((gate.name,), there) for gate, there in is_there.items()],
         )
         yield _gauge(
-            "fabgate_gate_heard_seconds", "Since the gate said anything.", label, [((g.name,), s) for g, s in heard]
+            "fabgate_gate_heard_seconds", "Since the gate's last message.", label, [((g.name,), s) for g, s in heard]
         )
         yield _gauge(
             "fabgate_gate_entries_waiting",
@@ -122,19 +120,19 @@ class Workshop:
         )
         yield _gauge(
             "fabgate_gate_roster_known",
-            "Whether it decides by the newest roster.",
+            "Whether it uses the newest roster.",
             label,
             [((gate.name,), gate.knows_roster) for gate in gates if gate.roster_version],
         )
         yield _gauge(
             "fabgate_gate_clock_synced",
-            "Whether it says that its clock is synchronised.",
+            "Whether it reports that its clock is synchronised.",
             label,
             [((g.name,), g.synced) for g in gates],
         )
         yield _gauge(
             "fabgate_gate_clock_off_seconds",
-            "How wrong its clock is at least, as its last entry showed; ahead is more than 0.",
+            "How wrong its clock is, at least, by its last entry; positive if it is ahead.",
             label,
             [((g.name,), (g.clock_off_ms or 0) / 1000) for g in gates],
         )
@@ -146,7 +144,7 @@ class Workshop:
         )
         yield _gauge(
             "fabgate_gate_in_use",
-            "Whether a session is on.",
+            "Whether a session is running.",
             label,
             [((gate.name,), there and bool(gate.session)) for gate, there in is_there.items()],
         )
@@ -161,10 +159,10 @@ class Workshop:
         numbers = {
             "fabgate_entries_stored": ("Entries that are stored with all below them.", stored),
             "fabgate_entries_missing": ("Entries that no gate has any more.", missing),
-            "fabgate_quarantined": ("Messages that could not be an entry.", Quarantine.objects.count()),
+            "fabgate_quarantined": ("Messages that are not valid entries.", Quarantine.objects.count()),
             "fabgate_sessions_open": ("Sessions that have not ended.", UsageSession.open().count()),
             "fabgate_reviews_waiting": (
-                "Sessions that a person should look at.",
+                "Sessions that wait for a review.",
                 Review.objects.filter(settled_at=None).count(),
             ),
         }
@@ -193,13 +191,13 @@ class Workshop:
             reasons.update(found[:1])
         yield _gauge(
             "fabgate_lately_refusals",
-            "Badges refused in 24 hours, by the worst reason.",
+            "Badges refused in 24 hours, by the most serious reason.",
             ("reason",),
             [((reason,), count) for reason, count in sorted(reasons.items())],
         )
         unanswered = Order.objects.filter(at__gte=lately, until__lt=self._now, answered_at=None).count()
         yield _gauge(
-            "fabgate_lately_orders_unanswered", "Commands of 24 hours without an answer.", (), [((), unanswered)]
+            "fabgate_lately_orders_unanswered", "Commands in 24 hours without an answer.", (), [((), unanswered)]
         )
 
 

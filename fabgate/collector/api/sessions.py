@@ -1,9 +1,9 @@
-"""What may a program ask that bills sessions today? One list in the order of commit, read on from where it stopped.
+"""The API for billing programs: one list of sessions in the order of commits, continued where the program stopped.
 
     curl -H 'Authorization: Bearer fg_…' https://fabgate.example.org/api/v1/sessions?after=0
 
-Keep `next`, and ask with ``after=`` it the next time. A session is told when it has ended, and once more each time that
-it says something else: of one session the newest row holds. docs/openapi.json describes it; a test keeps that current.
+Keep `next`, and pass it as ``after=`` the next time. A session appears when it has ended, and again after each change;
+its newest row applies. docs/openapi.json describes the API; a test keeps that up to date.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from ninja.security import HttpBearer
 
 from fabgate.collector.models import ApiKey, LedgerLine
 from fabgate.collector.models.words import PURPOSES
-from fabgate.collector.people.display_names import called
+from fabgate.collector.people.display_names import names_of
 
-#: What a key may be for.
+#: The scopes of API keys.
 SESSIONS_READ: Final = "sessions:read"
 SCOPES: Final = (SESSIONS_READ,)
 PREFIX: Final = "/api/v1/"
 MOST: Final = 1_000
-#: What a parameter can be.
+#: What each parameter may be.
 _WANTED: Final = {
     "after": "0, or the `next` of an answer as it was",
     "limit": f"a whole number from 1 to {MOST}",
 }
-#: The position of the last row that was read, and when that row was told, in microseconds since 1970; 0 before any.
+#: The position of the last row that was read, and its time in microseconds since 1970; 0 before any.
 CURSOR: Final = r"^(?:0|([1-9][0-9]{0,17})\.[0-9]{1,17})$"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Key(HttpBearer):
-    """A key that counts now, and is for what is asked."""
+    """A valid API key with the scope that is needed."""
 
-    openapi_description = "A key from More → Accounts → Keys, shown once when it is made."
+    openapi_description = "An API key from More → Accounts → Keys, shown once when it is made."
 
     def __init__(self, scope: str) -> None:
         super().__init__()
         self._scope = scope
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiKey | None:  # noqa: ARG002 (ninja's signature)
-        """Return the key, or None: answered with 401."""
+        """Return the key, or None, which is answered with 401."""
         key = ApiKey.by_token(token)
         if key is not None and self._scope not in key.scopes:
             raise WrongScope(self._scope)
@@ -60,57 +60,57 @@ class Key(HttpBearer):
 
 
 class WrongScope(Exception):  # noqa: N818 (it names what happened)
-    """A key that counts, but is for something else; the text is the scope that was wanted."""
+    """A valid key with other scopes; the text is the scope that is needed."""
 
 
 class BadCursor(Exception):  # noqa: N818 (it names what happened)
-    """This list never gave that cursor: another collector did, or this database before it was restored from a copy."""
+    """The cursor is from another list: of another collector, or of this database before it was restored from a copy."""
 
 
 class SessionRow(Schema):
-    """A session as it was when it ended, or was changed; the newest row of a session holds."""
+    """A session as it was when it ended or changed; the newest row of a session applies."""
 
-    position: int = Field(ge=1, description="Its place in the list; rows never change, and none is put in between.")
+    position: int = Field(ge=1, description="Its place in the list; rows never change, and none is inserted between.")
     kind: str = Field(
-        description="ended, changed (by later records), corrected (by a person), reviewed (by a person: only `review` is"
-        " another one) or withdrawn (still open).",
+        description="ended, changed (by later entries), corrected (by a person), reviewed (by a person: only `review`"
+        " changed) or withdrawn (still open).",
         json_schema_extra={"enum": [*LedgerLine.KINDS]},
     )
     told_at: datetime
     session: str
     gate: str
-    machine: str = Field(description="The machine's name; the gate's where it has none.")
+    machine: str = Field(description="The machine's name, or the gate's if it has no machine.")
     member: str = Field(description="Who used it: a member's id, group:N, or emergency:LABEL.")
-    member_name: str = Field(description="As it is now.")
+    member_name: str = Field(description="The present name.")
     payer: str
-    payer_name: str = Field(description="As it is now.")
-    purpose: str = Field(description="What it was for.", json_schema_extra={"enum": [*PURPOSES]})
+    payer_name: str = Field(description="The present name.")
+    purpose: str = Field(description="The purpose of the session.", json_schema_extra={"enum": [*PURPOSES]})
     category: str
     started_at: datetime | None
     ended_at: datetime | None = Field(description="The session counts on the day of its end.")
-    not_before: datetime | None = Field(description="Set where the dates are only limits.")
+    not_before: datetime | None = Field(description="Set if the dates are only limits.")
     time_ms: int = Field(ge=0, description="What counts, in whole milliseconds.")
     running_ms: int = Field(ge=0)
-    uncertainty_ms: int = Field(ge=0, description="The true time lies between time_ms and this much more.")
-    reason: str = Field(description="Why it ended; empty when withdrawn.")
+    uncertainty_ms: int = Field(ge=0, description="The true time is between time_ms and time_ms + uncertainty_ms.")
+    reason: str = Field(description="Why it ended; empty if withdrawn.")
     review: str = Field(
-        description="Why a person is to look at it still, such as uncertain, or contested by the member; empty: nothing, or"
-        " it was settled."
+        description="Why a person still has to check it, such as uncertain, or contested by the member; empty: nothing"
+        " to check, or it was settled."
     )
-    author: str = Field(description="Of what a person did: who.")
-    why: str = Field(description="Of what a person did: why.")
+    author: str = Field(description="For corrections and reviews: by whom.")
+    why: str = Field(description="For corrections and reviews: why.")
 
 
 class Sessions(Schema):
-    """Rows in the order of commit."""
+    """Rows in the order of commits."""
 
     sessions: list[SessionRow]
-    next: str = Field(pattern=CURSOR, description="Ask with after= this the next time.")
-    more: bool = Field(description="Whether there are more rows already.")
+    next: str = Field(pattern=CURSOR, description="The value of after= for the next request.")
+    more: bool = Field(description="Whether there are already more rows.")
 
 
 class Mistake(Schema):
-    """What was found, what was wanted, what to do."""
+    """An error: what was found, what was wanted, what to do."""
 
     detail: str
 
@@ -118,7 +118,7 @@ class Mistake(Schema):
 api = NinjaAPI(
     title="fabgate",
     version="1",
-    description="What the collector tells programs. Times are UTC; durations are whole milliseconds.",
+    description="The collector's data for programs. Times are UTC; durations are whole milliseconds.",
     openapi_url=None,
     docs_url=None,
     urls_namespace="api",
@@ -135,10 +135,10 @@ api = NinjaAPI(
 )
 def sessions(
     request: HttpRequest,  # noqa: ARG001 (ninja's signature)
-    after: Annotated[str, Query(pattern=CURSOR, description="The `next` of the answer before; 0 at first.")] = "0",
-    limit: Annotated[int, Query(ge=1, le=MOST, description="So many rows at most.")] = 500,
+    after: Annotated[str, Query(pattern=CURSOR, description="`next` of the previous answer; 0 at first.")] = "0",
+    limit: Annotated[int, Query(ge=1, le=MOST, description="The largest number of rows.")] = 500,
 ) -> dict[str, Any]:
-    """Return the rows beyond `after`."""
+    """Return the rows after `after`."""
     lines = list(LedgerLine.after(_position(after))[: limit + 1])
     shown = lines[:limit]
     return {
@@ -149,8 +149,8 @@ def sessions(
 
 
 def rows(lines: list[LedgerLine]) -> Iterable[dict[str, Any]]:
-    """Yield lines of the ledger as the API tells them."""
-    names = called(who for line in lines for who in (line.used_by, line.payer))
+    """Yield ledger lines as the API shows them."""
+    names = names_of(who for line in lines for who in (line.used_by, line.payer))
     same = ("kind", "payer", "purpose", "category", "started_at", "ended_at", "not_before", "running_ms")
     for line in lines:
         yield {
@@ -172,7 +172,7 @@ def _cursor(line: LedgerLine) -> str:
 
 
 def _position(cursor: str) -> int:
-    """Return where to read on. A restored copy numbers other rows anew, and then the moment is another one."""
+    """Return the position to continue from. A restored copy gives new rows other times, so old cursors do not match."""
     match = re.match(CURSOR, cursor)
     if match is None or match[1] is None:
         return 0
@@ -184,8 +184,8 @@ def _position(cursor: str) -> int:
 
 @api.exception_handler(AuthenticationError)
 def no_key(request: HttpRequest, _error: AuthenticationError | type[AuthenticationError]) -> HttpResponse:
-    """Answer who has no key."""
-    text = "found no key that counts in 'Authorization: Bearer'; wanted one from More, Accounts, Keys of programs"
+    """Answer a request without a valid key."""
+    text = "found no valid key in 'Authorization: Bearer'; make one under More, Accounts, Keys of programs"
     answer = api.create_response(request, {"detail": text}, status=401)
     answer.headers["WWW-Authenticate"] = 'Bearer realm="fabgate"'
     return answer
@@ -193,17 +193,17 @@ def no_key(request: HttpRequest, _error: AuthenticationError | type[Authenticati
 
 @api.exception_handler(BadCursor)
 def other_list(request: HttpRequest, _error: BadCursor | type[BadCursor]) -> HttpResponse:
-    """Answer a cursor that this list never gave."""
+    """Answer a cursor of another list."""
     text = (
-        "found an `after` that this list never gave: it is another collector's, or this one was restored from a copy."
-        " Read it again from after=0; rows are told apart by `session`, and of each the newest holds"
+        "found an `after` of another list: of another collector, or of this one before it was restored from a copy."
+        " Read again from after=0; rows with the same `session` replace each other, and the newest applies"
     )
     return api.create_response(request, {"detail": text}, status=409)
 
 
 @api.exception_handler(ValidationError)
 def not_understood(request: HttpRequest, error: ValidationError | type[ValidationError]) -> HttpResponse:
-    """Answer what could not be read, one part a mistake."""
+    """Answer invalid parameters, one part for each mistake."""
     assert isinstance(error, ValidationError)
     names = [mistake["loc"][-1] for mistake in error.errors]
     parts = [f"{name}: found {request.GET.get(name, '')[:40]!r}, wanted {_WANTED[name]}" for name in names]
@@ -212,24 +212,24 @@ def not_understood(request: HttpRequest, error: ValidationError | type[Validatio
 
 @api.exception_handler(WrongScope)
 def wrong_scope(request: HttpRequest, error: WrongScope | type[WrongScope]) -> HttpResponse:
-    """Answer a key that is for something else."""
-    text = f"this key is not for {error}; make one that is, under More, Accounts, Keys"
+    """Answer a key without the needed scope."""
+    text = f"this key does not have the scope {error}; make one that does, under More, Accounts, Keys"
     return api.create_response(request, {"detail": text}, status=403)
 
 
 @require_safe
 def openapi(_request: HttpRequest) -> JsonResponse:
-    """Describe the API to programs; nothing in it is secret."""
+    """Serve the OpenAPI document; nothing in it is secret."""
     return JsonResponse(document())
 
 
 def document() -> dict[str, Any]:
-    """Return the OpenAPI document, as docs/openapi.json has it."""
+    """Return the OpenAPI document, which is also docs/openapi.json."""
     found = dict(api.get_openapi_schema(path_prefix=PREFIX))
     for asked in found["paths"].values():
         for operation in asked.values():
             told = operation["responses"]
-            # RFC 9110's words on every Python: before 3.13 its list had older ones.
+            # RFC 9110's reason phrase on every Python: before 3.13 it was another one.
             told[HTTPStatus.UNPROCESSABLE_ENTITY]["description"] = "Unprocessable Content"
             for status, header in _HEADERS.items():
                 told[status]["headers"] = {header: {"required": True, "schema": {"type": "string"}}}
@@ -237,26 +237,26 @@ def document() -> dict[str, Any]:
     return found
 
 
-#: How one answer leads to the next.
+#: Link from one answer to the next.
 _NEXT: Final = {"operationId": "sessions", "parameters": {"after": "$response.body#/next"}}
-#: What an answer carries beside its text.
+#: Headers of errors.
 _HEADERS: Final = {HTTPStatus.UNAUTHORIZED: "WWW-Authenticate", HTTPStatus.METHOD_NOT_ALLOWED: "Allow"}
 
 
 def _read(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Let `view` be asked with HEAD too, and answer it compressed to whoever takes that."""
+    """Allow HEAD on `view`, and compress its answers for clients that accept it."""
     whole = gzip_page(view)
 
     @require_safe
     @wraps(view)
     def answer(request: HttpRequest, **named: Any) -> HttpResponse:
-        request.method = "GET"  # ninja knows of no HEAD; the server leaves the body out
+        request.method = "GET"  # ninja does not know HEAD; the server drops the body
         return whole(request, **named)
 
     return answer
 
 
-#: Without ninja's own start page: it would need a second name in the table of rights, and shows nothing.
+#: Without ninja's own start page, which would need a row in the table of rights and shows nothing.
 urlpatterns = [
     path("openapi.json", openapi, name="api-openapi"),
     *(

@@ -1,1 +1,1 @@
-"""What every part of the collector uses: environment, folders, logs, times, small helpers."""
+"""What every part of the collector uses: environment, data folder, logs and times."""

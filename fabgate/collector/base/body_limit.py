@@ -1,4 +1,4 @@
-"""How much may a browser send? A list of people, and no more: Django puts whatever comes on the disk before it looks."""
+"""Limits request bodies to the size of a list of people: Django stores whatever arrives on disk before any check."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any, Final
 from django.http import HttpRequest
 
 MEGABYTE: Final = 1024 * 1024
-#: The largest file that is taken: a list of members (people/import_list/table.py).
+#: The largest accepted file: a list of members (people/import_list/table.py).
 MAX_FILE_BYTES: Final = 5 * MEGABYTE
-#: The same, and the form around it.
+#: The same, with the form around it.
 MAX_BYTES: Final = MAX_FILE_BYTES + MEGABYTE
-#: A browser reads no answer while it still sends. So much more of what it sends is read, and thrown away, for its page.
+#: A browser reads no answer while it sends. Up to this much more is read and dropped, so that it can show the page.
 MAX_DISCARDED: Final = 64 * MEGABYTE
-_TEXT: Final = f"Too large: at most {MAX_FILE_BYTES // MEGABYTE} MB are taken.\n".encode()
+_TEXT: Final = f"Too large: at most {MAX_FILE_BYTES // MEGABYTE} MB are accepted.\n".encode()
 _REFUSED: Final = "fabgate.too_large"
 
 
 def bounded(app: Any) -> Any:
-    """Answer 413 to what says that it is larger; hang up on what says nothing and becomes larger.
+    """Answer 413 to a request that declares too large a body; close the connection of one that turns out larger.
 
-    Whoever reads pages is answered by the app, which is called with an empty GET of the same address (`was_too_large`).
+    Browsers get their answer from the app, which is called with an empty GET of the same address (`was_too_large`).
     """
 
     async def call(scope: Any, receive: Any, send: Any) -> None:
@@ -51,7 +51,7 @@ def bounded(app: Any) -> Any:
 
 
 def was_too_large(request: HttpRequest) -> bool:
-    """Whether this stands for a request whose body was not taken."""
+    """Whether this request stands for one whose body was refused."""
     return bool(getattr(request, "scope", {}).get(_REFUSED))
 
 
@@ -61,7 +61,7 @@ def _refused(scope: Any) -> Any:
 
 
 async def _discard(receive: Any) -> bool:
-    """Read what comes to its end, and keep nothing; False where it is far too much, or the browser is gone."""
+    """Read the rest and drop it; return False if it is far too large, or the browser is gone."""
     so_far = 0
     while so_far <= MAX_DISCARDED:
         message = await receive()
@@ -74,7 +74,7 @@ async def _discard(receive: Any) -> bool:
 
 
 def _after_nothing(receive: Any) -> Any:
-    """Return what tells an app of an empty body once, and then of what happens to the connection."""
+    """Return a `receive` that sends an app an empty body, and then what happens to the connection."""
     told = False
 
     async def receive_after() -> Any:

@@ -1,6 +1,6 @@
-"""Who may touch the folder of database and keys (FABGATE_DATA) now, and what lies in it?
+"""Locks and names of the folder with database and keys (FABGATE_DATA).
 
-Every process that uses it holds `.running` together with the others; whoever replaces it wants it alone.
+Every process that uses it holds a shared lock on `.running`; replacing it requires the exclusive one.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from typing import Final
 
 from fabgate.errors import UsageError
 
-#: Locks: processes that start wait for each other; those that run hold the next one.
+#: Lock files: one for processes that start, which wait for each other; one for those that run.
 STARTING: Final = ".starting"
 RUNNING: Final = ".running"
-#: Whoever makes a gate's secrets holds this until all of its files, and their row, are of one making.
+#: Held while a gate's secrets are made, until its files and its row belong together.
 LETTING_IN: Final = ".letting-in"
-#: There for as long as a restore is not finished.
+#: Exists as long as a restore is not finished.
 RESTORING: Final = ".restoring"
-#: The mark of a restore, until the database is up to date and what must not be as it was then is not (processes/restored_database.py).
+#: The mark of a restore, until the database is up to date and old sign-ins have ended (processes/restored_database.py).
 RESTORED: Final = ".restored"
-#: How far a SQLite database had counted when it was last seen (processes/restored_database.py). In no copy: it tells them apart.
+#: The last counter of a SQLite database (processes/restored_database.py). Not part of copies: it detects them.
 COUNTED: Final = ".counted"
 GATES: Final = "gates"
-#: What a collector is made of.
+#: The files of a collector.
 KEPT: Final = ("collector.db", "collector.db-wal", "collector.db-shm", "secret.key", "badge.keys", GATES)
 _LOOK_EVERY_S: Final = 0.1
 
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Wait for others in the same block."""
+    """Hold an exclusive lock on `path` during the block."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -44,24 +44,21 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def use(data: Path) -> int:
-    """Say that this process uses `data`: until it ends, or closes the lock that is returned.
+    """Mark `data` as in use by this process, until it ends or closes the returned lock.
 
-    Raises UsageError where a restore was cut off.
+    Raises UsageError if a restore was interrupted.
     """
     if (data / RESTORING).exists():
-        raise UsageError(
-            f"found a restore of {data} that was cut off; wanted a whole one: run `fabgate collector restore FILE"
-            " --replace` again"
-        )
+        raise UsageError(f"a restore of {data} was interrupted; run `fabgate collector restore FILE --replace` again")
     handle = os.open(data / RUNNING, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(handle, fcntl.LOCK_SH)
     return handle
 
 
 def is_left_alone(handle: int, within_s: float) -> bool:
-    """Wait until nobody else uses the folder of which `handle` is our own lock, for `within_s` seconds at most.
+    """Wait up to `within_s` seconds until only our lock `handle` is held on the folder; return whether it is.
 
-    For whoever holds STARTING too: nobody can come meanwhile. The lock is shared again afterwards.
+    The caller also holds STARTING, so that no process can start meanwhile. The lock is shared again afterwards.
     """
     until = time.monotonic() + within_s
     while True:
@@ -78,7 +75,7 @@ def is_left_alone(handle: int, within_s: float) -> bool:
 
 
 def lock_out(data: Path) -> int | None:
-    """Return the open lock that nobody else holds; None where somebody does."""
+    """Return the open exclusive lock; None if another process uses the folder."""
     handle = os.open(data / RUNNING, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,7 +86,7 @@ def lock_out(data: Path) -> int | None:
 
 
 def sync_file(path: Path) -> None:
-    """Bring a file, or a folder's list of names, to the disk."""
+    """Sync a file, or the names in a folder, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -101,7 +98,7 @@ sync_directory = sync_file
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Return which file has this name now; None where there is none, or nobody may know."""
+    """Return the device and inode of a file; None if there is none, or it cannot be read."""
     try:
         found = path.stat()
     except OSError:

@@ -1,6 +1,6 @@
-"""Was there no room left to write, and what may then be left unwritten?
+"""Recognises a full disk, and skips writes that are not needed then.
 
-SQLite and PostgreSQL say it in codes of their own, a file with ENOSPC; Django wraps the first two.
+SQLite and PostgreSQL have error codes of their own, files raise ENOSPC; Django wraps the first two.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from django.db import DatabaseError
 
-#: https://www.sqlite.org/rescode.html; a write-ahead log whose index cannot grow is the second.
+#: https://www.sqlite.org/rescode.html; the second one is a write-ahead log whose index cannot grow.
 _SQLITE: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 #: disk_full: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRESQL: Final = "53100"
@@ -21,7 +21,7 @@ _SYSTEM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Return whether `error`, or what it was made of, says that a disk is full."""
+    """Return whether `error`, or its cause, means that a disk is full."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _SYSTEM:
             return True
@@ -33,7 +33,7 @@ def is_full(error: BaseException | None) -> bool:
 
 @contextmanager
 def unless_full() -> Iterator[None]:
-    """Leave out, on a full disk, what only keeps when somebody was seen: who reads shall go on reading."""
+    """Skip a write on a full disk, such as when an account was last seen, so that reading still works."""
     try:
         yield
     except DatabaseError as error:

@@ -1,4 +1,4 @@
-"""Did the database refuse a row because one like it is there already? Somebody was quicker, or it was sent twice."""
+"""Recognises a row that the database refused because an equal one exists: it was sent twice, or others were faster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _POSTGRESQL: Final = "23505"
 
 
 def is_there(error: IntegrityError) -> bool:
-    """Return whether it was that; another constraint that is broken is a mistake of ours, and nobody was quicker."""
+    """Return whether a unique constraint was broken; any other broken constraint is a bug."""
     cause = error.__cause__
     if isinstance(cause, sqlite3.Error):
         return cause.sqlite_errorcode in _SQLITE

@@ -1,6 +1,6 @@
-"""How is one value of the environment read, and what is said of one that is wrong?
+"""Reads single values of the environment.
 
-A mistake is a line that begins with the variable's name and says what was found, what was wanted, and what to do.
+A mistake is a line with the variable's name, what was found, what was wanted, and what to do.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from fabgate import wire
 from fabgate.collector.base.smtp import Server, sender_of, server_of
 from fabgate.errors import UsageError
 
-#: Bound there, it is reached under every name that this computer has.
+#: A process that listens there is reached under every name of this computer.
 EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 (compared, not bound)
 #: A name, an IPv4 or an IPv6 address.
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%\w+)?")
 
 PREFIX: Final = "FABGATE_"
-#: What others of ours read, who may be at work on the same computer; the names that the collector reads are in base/environ.py.
+#: Variables of other programs of ours on the same computer; base/environ.py has those of the collector.
 ELSEWHERE: Final[Mapping[str, str]] = {
     "FABGATE_COLLECTOR_ENV": "systemd/collector-verb: the file of the environment",
-    "FABGATE_BIN": "systemd/collector-verb: where the program lies",
+    "FABGATE_BIN": "systemd/collector-verb: the path of the program",
     "FABGATE_SOAK": "tests: longer runs",
     "FABGATE_MODEL_RUNS": "tests: how many runs of a model",
     "FABGATE_TEST_DATABASE_URL": "tests: a PostgreSQL",
 }
-#: What people write who know other programs.
+#: Names that people know from other programs.
 _ALSO: Final = {"TIMEZONE": "TZ", "TIME_ZONE": "TZ", "DB_URL": "DATABASE_URL", "PROXY": "PROXIES"}
 _LISTED: Final = "one that docs/reference.md names"
 
 
 def nearest(name: str, known: Collection[str]) -> list[str]:
-    """Return which of the `known` names may have been meant, the most likely first; at most three."""
+    """Return up to three of the `known` names that may have been meant, the most likely first."""
     said = name.upper().removeprefix(PREFIX)
     ends = {one.removeprefix(PREFIX): one for one in sorted(known)}
     if said in ends:
@@ -53,10 +53,10 @@ def nearest(name: str, known: Collection[str]) -> list[str]:
 
 
 class Reader:
-    """Reads values and remembers what was wrong with them."""
+    """Reads values, and collects the mistakes in them."""
 
     def __init__(self, environ: Mapping[str, str], only: Collection[str] | None = None) -> None:
-        """Read `environ`; of `only` some variables, if they are named, as if the others were not set."""
+        """Read `environ`; with `only`, other variables count as not set."""
         self._environ = environ
         self._only = only
         self._asked: set[str] = set()
@@ -67,17 +67,17 @@ class Reader:
         return self._environ.get(name, "") if self._only is None or name in self._only else ""
 
     def check_names(self) -> None:
-        """Name each variable that begins like ours and that nobody reads: what it says would be left out in silence."""
+        """Add a mistake for each variable with our prefix that nothing reads: it would silently have no effect."""
         for name in sorted(self._environ):
             if name.upper().startswith(PREFIX) and name not in self._asked | ELSEWHERE.keys():
                 near = nearest(name, self._asked)
                 if self._only is not None and not set(near) & set(self._only):
                     continue
                 wanted, act = (" or ".join(near), "rename it, or unset it") if near else (_LISTED, "unset it")
-                self.mistakes.append(f"{name}: found a variable that nobody reads, wanted {wanted}; {act}")
+                self.mistakes.append(f"{name}: found an unknown variable, wanted {wanted}; {act}")
 
     def text(self, name: str, default: str = "") -> str:
-        """Return what is said."""
+        """Return the value, or the default."""
         return self._get(name) or default
 
     def site(self, name: str, *, required: bool) -> str:
@@ -86,7 +86,7 @@ class Reader:
         if not value:
             if required:
                 self.mistakes.append(
-                    f"{name}: found nothing, wanted the site's name as the gates write it; set {name}=lyon"
+                    f"{name}: not set; set it to the site's name as in the gates' gate.yaml, such as {name}=lyon"
                 )
             return ""
         try:
@@ -96,20 +96,20 @@ class Reader:
             return ""
 
     def secret(self, name: str, file_name: str) -> str:
-        """Return what `name` says, or the only line of the file that `file_name` names: both is a mistake."""
+        """Return the value of `name`, or the only line of the file in `file_name`; having both is a mistake."""
         value, path = self._get(name), self.file(file_name)
         if value and path:
-            self.mistakes.append(f"{file_name}: found it beside {name}, wanted one of them; unset one")
+            self.mistakes.append(f"{file_name}: found {name} as well, wanted one of them; unset one")
         if path is None or not path.is_file() or not os.access(path, os.R_OK):
             return value
         try:
             return path.read_text(encoding="utf-8").strip()
         except UnicodeDecodeError:
-            self.mistakes.append(f"{file_name}: found {str(path)!r}, which is no text; wanted one line of UTF-8")
+            self.mistakes.append(f"{file_name}: found {str(path)!r}, which is not text; wanted one line of UTF-8")
             return ""
 
     def database_url(self, name: str, file_name: str) -> str:
-        """Return the URL of a PostgreSQL; nothing for SQLite."""
+        """Return the URL of a PostgreSQL database; empty for SQLite."""
         value = self.secret(name, file_name)
         if not value:
             return ""
@@ -118,7 +118,7 @@ class Reader:
             right = found.scheme in {"postgres", "postgresql"} and len(found.path) > 1 and found.port != 0
         except ValueError:
             right = False
-        if not right:  # never shown: it may carry a password
+        if not right:  # the value is not shown, since it may contain a password
             self.mistakes.append(
                 f"{name}: found something else, wanted postgresql://USER:PASSWORD@HOST:PORT/NAME; unset it"
                 " to use SQLite in FABGATE_DATA"
@@ -126,18 +126,18 @@ class Reader:
         return value
 
     def smtp(self, name: str, file_name: str) -> Server | None:
-        """Return the server that takes mails; None where none is named."""
+        """Return the mail server; None if none is set."""
         value = self.secret(name, file_name)
         if not value:
             return None
         try:
             return server_of(value)
-        except ValueError as error:  # never shown: it may carry a password
+        except ValueError as error:  # the value is not shown, since it may contain a password
             self.mistakes.append(f"{name}: found something else, wanted {error}")
             return None
 
     def sender(self, name: str) -> Address | None:
-        """Return from whom mails come; None where nobody is named."""
+        """Return the sender of mails; None if none is set."""
         value = self._get(name)
         if not value:
             return None
@@ -150,11 +150,11 @@ class Reader:
             return None
 
     def is_set(self, *names: str) -> bool:
-        """Return whether one of `names` says anything, right or wrong."""
+        """Return whether one of `names` has a value, right or wrong."""
         return any(self._get(name) for name in names)
 
     def switch(self, name: str, *, default: bool) -> bool:
-        """Return whether 1 is said."""
+        """Return whether the value is 1."""
         value = self._get(name)
         if value and value not in {"0", "1"}:
             self.mistakes.append(f"{name}: found {value!r}, wanted 1 or 0; set {name}={int(default)}")
@@ -171,13 +171,13 @@ class Reader:
         return default
 
     def file(self, name: str) -> Path | None:
-        """Return a file that can be read."""
+        """Return a readable file."""
         value = self._get(name)
         if not value:
             return None
         path = Path(value).absolute()
         try:
-            problem = "" if stat.S_ISREG(path.stat().st_mode) else "it is no file"
+            problem = "" if stat.S_ISREG(path.stat().st_mode) else "not a file"
         except (OSError, ValueError) as error:
             problem = getattr(error, "strerror", None) or str(error)
         if not problem and not os.access(path, os.R_OK):
@@ -199,7 +199,7 @@ class Reader:
         return value
 
     def host(self, name: str, default: str) -> str:
-        """Return a name or an address alone."""
+        """Return a host name or address."""
         value = self._get(name) or default
         if not _HOST.fullmatch(value):
             self.mistakes.append(
@@ -209,7 +209,7 @@ class Reader:
         return value
 
     def hosts(self, name: str, web_host: str) -> tuple[str, ...]:
-        """Return the names by which it may be called; by default those of this computer alone."""
+        """Return the names by which the collector may be called; by default those of this computer."""
         named = tuple(host.strip() for host in self._get(name).split(",") if host.strip())
         wrong = [host for host in named if host != "*" and not _HOST.fullmatch(host.removeprefix(".").strip("[]"))]
         if wrong:
@@ -221,7 +221,7 @@ class Reader:
         return named or tuple(dict.fromkeys(("localhost", "127.0.0.1", "[::1]", *own)))
 
     def proxies(self, name: str, default: str) -> str:
-        """Return addresses or networks, separated by commas; `*` is everybody."""
+        """Return addresses or networks, separated by commas; `*` means any."""
         value = self._get(name) or default
         for part in (part.strip() for part in value.split(",")):
             if part == "*":
@@ -235,7 +235,7 @@ class Reader:
         return value
 
     def one_of(self, name: str, choices: Sequence[str]) -> str:
-        """Return one of `choices`, the first of which is the default."""
+        """Return one of `choices`; the first one is the default."""
         value = self._get(name) or choices[0]
         if value not in choices:
             self.mistakes.append(f"{name}: found {value!r}, wanted {' or '.join(choices)}; set {name}={choices[0]}")
@@ -244,7 +244,7 @@ class Reader:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this computer reaches `host`."""
+    """Return whether `host` can only be reached from this computer."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -252,5 +252,5 @@ def is_loopback(host: str) -> bool:
 
 
 def bracketed(host: str) -> str:
-    """Return an address as it stands in a URL."""
+    """Return an address as a URL contains it."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host

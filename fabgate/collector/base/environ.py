@@ -1,7 +1,7 @@
-"""What did the environment ask of this collector, and which of its values are wrong?
+"""Reads and checks the environment of the collector.
 
-Standard library only, so that a mistake is told before Django is imported. Every mistake is one line (found, wanted,
-what to do), and all of them are told at once.
+Standard library only, so that mistakes are reported before Django is imported. All mistakes are reported at once, one
+a line (found, wanted, what to do).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from fabgate.collector.base.logs import FORMS
 from fabgate.collector.base.smtp import Server
 from fabgate.errors import UsageError
 
-#: The languages of the gates' displays, as fabgate/translations.py has them; the first one unless another is said.
+#: The languages of gates' displays, the same as in fabgate/translations.py; the first one is the default.
 LANGS: Final = ("en", "fr")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Everything that is settable from outside. `site` is empty where nobody has set it."""
+    """All settings. `site` is empty if it is not set."""
 
     site: str
     data: Path
     tz: str
-    #: Whether somebody said so: what the database lives in is changed by a word only, never by its absence.
+    #: Whether FABGATE_TZ is set: leaving it out does not change the stored time zone.
     is_tz_said: bool = field(compare=False)
     #: The language of machines and mails for people who have none of their own.
     lang: str
@@ -46,7 +46,7 @@ class Environment:
     web_host: str
     web_port: int
     allowed_hosts: tuple[str, ...]
-    database_url: str = field(repr=False)  # it may carry a password
+    database_url: str = field(repr=False)  # it may contain a password
     https: bool
     proxies: str
     metrics_token: str = field(repr=False)
@@ -58,7 +58,7 @@ class Environment:
 
     @property
     def address(self) -> str:
-        """Return the address that a person types, as far as this side can know it."""
+        """Return the address of the pages, as far as it is known here."""
         own = {"localhost", "127.0.0.1", "[::1]", "::1", self.web_host}
         public = [host for host in self.allowed_hosts if host not in own and not host.startswith(("*", "."))]
         if self.https and public:
@@ -68,29 +68,29 @@ class Environment:
 
     @property
     def database(self) -> Path:
-        """Return the SQLite file, which is in use unless `database_url` names another database."""
+        """Return the SQLite file, which is used unless `database_url` is set."""
         return self.data / "collector.db"
 
     @property
     def secret_key_file(self) -> Path:
-        """Return the file of Django's secret key, made at the first start."""
+        """Return the file of Django's secret key, which is made at the first start."""
         return self.data / "secret.key"
 
     @property
     def badge_key_file(self) -> Path:
-        """Return the file of the keys under which badges are digested; the first one is in use."""
+        """Return the file of the badge keys; the first one is in use."""
         return self.data / "badge.keys"
 
     def gate_directory(self, gate: str) -> Path:
-        """Return where a gate's own key files are kept."""
+        """Return the folder of a gate's key files."""
         return self.data / "gates" / gate
 
 
 def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] | None = None) -> Environment:
-    """Return what `environ` says. Raises UsageError with one line for each mistake.
+    """Return the settings in `environ`. Raises UsageError with a line for each mistake.
 
-    `need_site` is False for tools that only look at the project (mypy, makemigrations): they have no site. `only` names
-    the variables that concern the caller; what is wrong with the others is none of its business.
+    `need_site` is False for tools that only load the project (mypy, makemigrations). `only` names the variables that
+    the caller needs; mistakes in others are ignored.
     """
     reader = Reader(environ, only)
     ca = reader.file("FABGATE_MQTT_CA")
@@ -113,7 +113,7 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
         web_port=reader.port("FABGATE_WEB_PORT", 8000),
         allowed_hosts=reader.hosts("FABGATE_ALLOWED_HOSTS", web_host),
         database_url=reader.database_url("FABGATE_DATABASE_URL", "FABGATE_DATABASE_URL_FILE"),
-        # A browser on this very computer needs no TLS; anybody else's password should not travel in the clear.
+        # On the same computer a browser needs no TLS; other people's passwords should not be sent in the clear.
         https=reader.switch("FABGATE_HTTPS", default=not is_loopback(web_host)),
         proxies=reader.proxies("FABGATE_PROXIES", "127.0.0.1"),
         metrics_token=reader.secret("FABGATE_METRICS_TOKEN", "FABGATE_METRICS_TOKEN_FILE"),
@@ -125,17 +125,17 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
     )
     if found.mqtt_password_file and not found.mqtt_username:
         reader.mistakes.append(
-            "FABGATE_MQTT_USERNAME: found nothing beside FABGATE_MQTT_PASSWORD_FILE, wanted the broker account that the"
+            "FABGATE_MQTT_USERNAME: not set, but FABGATE_MQTT_PASSWORD_FILE is; set it to the broker account that the"
             " password belongs to"
         )
     if reader.is_set("FABGATE_SMTP_URL", "FABGATE_SMTP_URL_FILE") and not reader.is_set("FABGATE_MAIL_FROM"):
         reader.mistakes.append(
-            "FABGATE_MAIL_FROM: found nothing beside FABGATE_SMTP_URL, wanted the address that mails come from; set"
+            "FABGATE_MAIL_FROM: not set, but FABGATE_SMTP_URL is; set it to the sender's address, such as"
             " FABGATE_MAIL_FROM=workshop@example.org"
         )
     if reader.is_set("FABGATE_MAIL_FROM") and not reader.is_set("FABGATE_SMTP_URL", "FABGATE_SMTP_URL_FILE"):
         reader.mistakes.append(
-            "FABGATE_SMTP_URL: found nothing beside FABGATE_MAIL_FROM, wanted the server that takes mails; set"
+            "FABGATE_SMTP_URL: not set, but FABGATE_MAIL_FROM is; set it to the mail server, such as"
             " FABGATE_SMTP_URL=smtp://USER:PASSWORD@HOST:587/, or unset FABGATE_MAIL_FROM"
         )
     _check_certificate(found, reader.mistakes)
@@ -146,17 +146,15 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
 
 
 def _check_certificate(found: Environment, mistakes: list[str]) -> None:
-    """Refuse a certificate without its key, and one that nobody would see: it is shown over TLS only."""
+    """Refuse a certificate without its key, and one without TLS, which would never be used."""
     given = {"FABGATE_MQTT_CERT": found.mqtt_cert, "FABGATE_MQTT_KEY": found.mqtt_key}
     there = [name for name, path in given.items() if path]
     if not there:
         return
     mistakes.extend(
-        f"{name}: found nothing beside {there[0]}, wanted both or none; set it, or unset {there[0]}"
-        for name, path in given.items()
-        if not path
+        f"{name}: not set, but {there[0]} is; set both, or unset {there[0]}" for name, path in given.items() if not path
     )
     if not found.mqtt_ca:
         mistakes.append(
-            f"FABGATE_MQTT_CA: found nothing beside {there[0]}, wanted the certificate of who signed the broker's"
+            f"FABGATE_MQTT_CA: not set, but {there[0]} is; set it to the certificate of the broker's authority"
         )

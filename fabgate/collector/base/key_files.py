@@ -1,4 +1,4 @@
-"""How is a new secret made, and written so that only the collector reads it?"""
+"""Makes keys and secrets, and writes them so that only the collector can read them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fabgate.collector.base import data_folder
 
 
 def write_secret(path: Path, text: str) -> bool:
-    """Write a new file of mode 0600, durably. Returns False, and leaves it alone, where there is one already."""
+    """Write a new file with mode 0600, synced to disk. Returns False, and leaves it unchanged, if it exists."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -21,7 +21,7 @@ def write_secret(path: Path, text: str) -> bool:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-    except BaseException:  # a full disk: an empty file would be taken for the secret ever after
+    except BaseException:  # such as a full disk: an empty file would be taken for the secret from then on
         path.unlink(missing_ok=True)
         raise
     data_folder.sync_directory(path.parent)
@@ -29,5 +29,5 @@ def write_secret(path: Path, text: str) -> bool:
 
 
 def new_key(kid: str) -> str:
-    """Return one line of a key file: a fresh 32-byte key under the id `kid`."""
+    """Return a line of a key file: a new 32-byte key with the id `kid`."""
     return f"{kid}:{base64.b64encode(secrets.token_bytes(32)).decode()}\n"

@@ -1,6 +1,6 @@
-"""Which local times come twice, because the clocks go back, and which never, because they go forward?
+"""Local times that occur twice when clocks go back, or never when they go forward.
 
-PEP 495: of a time that comes twice `fold` says which is meant; one that never was is told by not coming back from UTC.
+PEP 495: `fold` distinguishes the two; a time that never occurs is recognised because it does not convert back from UTC.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ _NAMES_OF_UTC: Final = frozenset({"Etc/UTC", "Etc/UCT", "Etc/Zulu", "Etc/Univers
 
 
 def moments(local: datetime, zone: tzinfo) -> list[datetime]:
-    """Return the moments, in UTC, at which clocks of `zone` showed `local`: one, two in their order, or none."""
+    """Return the moments, in UTC, at which clocks in `zone` show `local`: one, two in order, or none."""
     both = {local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
     return [moment for moment in sorted(both) if moment.astimezone(zone).replace(tzinfo=None) == local]
 
 
 def beside(local: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
-    """Return the times before and after the jump that left out `local`, as far from each other as the clocks jumped."""
+    """Return the times before and after the gap in which `local` is missing, as far apart as the clocks jump."""
     early, late = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC).astimezone(zone) for fold in (1, 0))
     return early, late
 
 
 def came_twice(moment: datetime) -> bool:
-    """Return whether clocks of its own zone show the time of `moment` twice."""
+    """Return whether clocks in its own zone show the time of `moment` twice."""
     return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset()
 
 
 def offset(moment: datetime) -> str:
-    """Return how far clocks are from UTC at a moment, as UTC+02:00, seconds left out."""
+    """Return the offset from UTC at a moment, such as UTC+02:00, without seconds."""
     hours_minutes = f"{moment:%z}"
     return f"UTC{hours_minutes[:3]}:{hours_minutes[3:5]}"
 
 
 def which(moment: datetime) -> str:
-    """Return, to stand behind a time that came twice, which of the two it is: how far clocks were from UTC."""
+    """Return the offset of a time that occurs twice, to be shown after it; empty for other times."""
     return f" ({offset(moment)})" if came_twice(moment) else ""
 
 

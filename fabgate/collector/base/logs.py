@@ -1,4 +1,4 @@
-"""What does a line of the log look like? One line a decision on stderr, for journald; as JSON with FABGATE_LOG=json."""
+"""Sets up the log: one line for each decision on stderr, for journald; JSON with FABGATE_LOG=json."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final
 
-#: How ``FABGATE_LOG`` can be.
+#: The values of ``FABGATE_LOG``.
 TEXT, JSON = "text", "json"
 FORMS: Final = (TEXT, JSON)
 _LINE: Final = "%(levelname)s %(name)s: %(message)s"
-#: What a record has whoever makes it; anything else was given to say more (``extra=``).
+#: The fields that every record has; others were added with ``extra=``.
 _COMMON: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"})
 
 
 def set_up(form: str, process: str) -> None:
-    """Log to stderr from now on, in lines that say which process they are of. Left alone where somebody did already."""
+    """Log to stderr, with the name of the process in each line. Does nothing if logging is set up already."""
     root = logging.getLogger()
     if root.handlers:
         return
@@ -30,15 +30,15 @@ def set_up(form: str, process: str) -> None:
         sys.excepthook = _last_word
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    # Of its starts and ends our own lines tell; a page that is not there is nobody's decision. Errors stay.
+    # Our own lines report its start and end, and a missing page is not worth a line. Errors stay.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("django.request").setLevel(logging.ERROR)
-    # Of a form that is refused too; and Django's line has the path, which of a one-time link is a secret.
+    # Also refused forms; and Django's line contains the path, which is secret for a one-time link.
     logging.getLogger("django.security.csrf").setLevel(logging.ERROR)
 
 
 class Seldom:
-    """Warns at most once in `every_s` seconds, and says how often it was silent: a crowd is to fill no log."""
+    """Warns at most once in `every_s` seconds, and counts the warnings left out: a crowd must not fill the log."""
 
     def __init__(self, log: logging.Logger, every_s: float = 10.0) -> None:
         self._log, self._every_s = log, every_s
@@ -57,8 +57,8 @@ class Seldom:
 
 
 def _without_link(record: logging.LogRecord) -> bool:
-    """Say of what broke behind a one-time link which page it was, and never the link: it may open something still."""
-    request = vars(record).pop("request", None)  # Django's, whose own text is the path
+    """Remove the token of a one-time link from errors of its page: the link may still work."""
+    request = vars(record).pop("request", None)  # Django's, whose text is the path
     match = getattr(request, "resolver_match", None)
     token = match.kwargs.get("token") if match else None
     if token and isinstance(record.args, tuple):
@@ -67,35 +67,35 @@ def _without_link(record: logging.LogRecord) -> bool:
 
 
 def _last_word(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Tell in one line, too, what ends the process."""
+    """Log an error that ends the process, on one line too."""
     logging.getLogger(__name__).critical("ended by an error that nobody expected", exc_info=(kind, error, trace))
 
 
-#: What would end a line, or move a terminal's cursor.
+#: Characters that would end a line, or move a terminal's cursor.
 _ESCAPED: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 class _Text(logging.Formatter):
-    """``web: INFO fabgate.collector.pages.access_control: what was decided``: ``run`` keeps three processes, whose lines mix."""
+    """``web: INFO fabgate.collector.x: message``; with the process, since ``run`` mixes the lines of three."""
 
     def __init__(self, process: str) -> None:
         super().__init__(f"{process}: {_LINE}" if process else _LINE)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name for it)
-        """Return the line as one line: an address that somebody asked for must not write others. Tracebacks follow it."""
+        """Return the record as one line, so that a requested address cannot forge others. Tracebacks follow it."""
         record.message = record.message.translate(_ESCAPED)
         return super().formatMessage(record)
 
 
 class _Json(logging.Formatter):
-    """One object a line: `at`, `level`, `process`, `where`, `said`, and what else the line was given."""
+    """One object a line: `at`, `level`, `process`, `where`, `said`, and fields from ``extra=``."""
 
     def __init__(self, process: str) -> None:
         super().__init__()
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a traceback is in `error`, so that the line stays one."""
+        """Return the line; a traceback is in `error`, so that it stays one line."""
         found: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

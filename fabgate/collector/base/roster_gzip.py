@@ -1,4 +1,4 @@
-"""How is a roster stored? As gzip (RFC 1952): a fifth to write while others wait, and what most gates take."""
+"""Stores rosters as gzip (RFC 1952): a fifth to write while others wait, and the form that most gates accept."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import gzip
 
 
 def pack(body: bytes) -> bytes:
-    """Return a roster as it is stored."""
+    """Return a roster in its stored form."""
     return gzip.compress(body, 5, mtime=0)
 
 
 def unpack(stored: bytes) -> bytes:
-    """Return the roster of what is stored; empty where nothing is."""
+    """Return the roster of a stored form; empty if nothing is stored."""
     return gzip.decompress(stored)

@@ -1,8 +1,8 @@
-"""Which server takes our mails, and how are they handed to it? Standard library only: the environment is read by it.
+"""Reads the URL of a mail server, and hands mails to it. Standard library only, since the environment is read with it.
 
-- smtp://USER:PASSWORD@mail.example.org:587/ asks for TLS before anything is said (STARTTLS, RFC 3207);
-- smtps://USER:PASSWORD@mail.example.org:465/ speaks TLS from the first byte (RFC 8314);
-- smtp://localhost:25/?tls=none speaks none; a password is sent so on this computer only.
+- smtp://USER:PASSWORD@mail.example.org:587/ requires TLS before anything is sent (STARTTLS, RFC 3207);
+- smtps://USER:PASSWORD@mail.example.org:465/ uses TLS from the start (RFC 8314);
+- smtp://localhost:25/?tls=none uses none; a password may then only be sent to this computer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from email.message import EmailMessage
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-#: How long each step of the server may take: a person waits for it.
+#: How long each step of the server may take, in seconds: a person waits for it.
 TIMEOUT_S: Final = 5.0
 STARTTLS, TLS, NONE = "starttls", "tls", "none"
 _PORTS: Final = {STARTTLS: 587, TLS: 465, NONE: 25}
@@ -29,7 +29,7 @@ _WANTED: Final = (
 )
 _ADDRESS: Final = re.compile(r"[^\s<>@,;\"()]+@[^\s<>@,;\"()]+")
 _NAMED: Final = re.compile(r"(?P<name>[^<>@,;]+)<(?P<address>[^<>]+)>")
-#: What was wrong with one mail alone; the next may go.
+#: Errors of a single mail; the next one may work.
 _OF_ONE: Final = (
     smtplib.SMTPRecipientsRefused,
     smtplib.SMTPSenderRefused,
@@ -40,7 +40,7 @@ _OF_ONE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A server and how it is spoken to; without `username` nobody signs in."""
+    """A server, and how to connect; without `username` there is no sign-in."""
 
     host: str
     port: int
@@ -50,7 +50,7 @@ class Server:
 
 
 def server_of(url: str) -> Server:
-    """Return the server that a URL names. Raises ValueError with what was wanted, never with the URL and its password."""
+    """Return the server of a URL. Raises ValueError with what was wanted, never with the URL and its password."""
     try:
         found = urlsplit(url)
         port = found.port
@@ -61,7 +61,7 @@ def server_of(url: str) -> Server:
     if found.scheme not in {"smtp", "smtps"} or not found.hostname or found.path not in {"", "/"} or found.fragment:
         raise ValueError(_WANTED)
     if asked or tls not in _PORTS or (found.scheme == "smtp" and tls == TLS):
-        raise ValueError("nothing behind the host but ?tls=starttls or ?tls=none; smtps:// for TLS from the first byte")
+        raise ValueError("nothing after the host but ?tls=starttls or ?tls=none; smtps:// for TLS from the start")
     username, password = unquote(found.username or ""), unquote(found.password or "")
     if bool(username) != bool(password):
         raise ValueError("both a user and a password, or neither")
@@ -73,7 +73,7 @@ def server_of(url: str) -> Server:
 
 
 def sender_of(text: str) -> Address:
-    """Return from whom mails come: an address, or a name and an address in <>. Raises ValueError with what was wanted."""
+    """Return the sender: an address, or a name and an address in <>. Raises ValueError with what was wanted."""
     found = _NAMED.fullmatch(text)
     if found and text.isprintable():
         return address_of(found["address"], found["name"].strip(' "'))
@@ -81,7 +81,7 @@ def sender_of(text: str) -> Address:
 
 
 def address_of(text: str, name: str = "") -> Address:
-    """Return an address and nothing besides. Raises ValueError with what was wanted."""
+    """Return an address and nothing else. Raises ValueError with what was wanted."""
     try:
         if text.isascii() and _ADDRESS.fullmatch(text):
             return Address(name, addr_spec=text)
@@ -91,14 +91,14 @@ def address_of(text: str, name: str = "") -> Address:
 
 
 def hand_over(server: Server, messages: Sequence[EmailMessage]) -> list[OSError | None]:
-    """Hand messages over, in their order. Returns for each what went wrong, which never is raised; None: it was taken.
+    """Send messages in order. Returns the error of each, without raising it; None: the server accepted it.
 
-    What is wrong with one recipient stops nobody else's; what is wrong with the server is told of all that are left.
+    An error of one recipient does not stop the others; an error of the server is returned for all that are left.
     """
     found: list[OSError | None] = []
     try:
         connection = _connected(server)
-    except OSError as error:  # smtplib's errors and those of TLS are some, too
+    except OSError as error:  # errors of smtplib and TLS are OSErrors, too
         return [error] * len(messages)
     try:
         for message in messages:
@@ -110,7 +110,7 @@ def hand_over(server: Server, messages: Sequence[EmailMessage]) -> list[OSError 
     except OSError as error:
         found += [error] * (len(messages) - len(found))
     else:
-        with suppress(OSError):  # it has taken them; how it says good-bye is its own affair
+        with suppress(OSError):  # it has accepted them; how the connection ends does not matter
             connection.quit()
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""How are times and tables printed for people? Machines read CSV and JSON, which round nothing."""
+"""Prints times and tables for people; CSV and JSON, for programs, round nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def clock(ms: int) -> str:
 
 
 def plain(text: str | None) -> str:
-    """Return a text that moves no cursor: what came from elsewhere may hold anything."""
+    """Return a text that does not move the cursor: text from elsewhere may contain anything."""
     text = text or ""
     return text if text.isprintable() else ascii(text)
 
@@ -22,7 +22,7 @@ def plain(text: str | None) -> str:
 def write(
     rows: Iterable[tuple[str, ...]], out: TextIO, *, right: Collection[int] = (), rule_before: int | None = None
 ) -> None:
-    """Write columns as wide as they need to be, those in `right` to the right; a rule before one row."""
+    """Write columns with the needed widths, those in `right` aligned right; with a rule before one row."""
     table = [tuple(map(plain, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for number, row in enumerate(table):

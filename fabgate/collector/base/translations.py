@@ -1,7 +1,7 @@
-"""In which languages do the pages speak? English, and those with a catalogue under ``fabgate/collector/locale``.
+"""Loads the languages of the pages: English, and those with a catalogue in ``fabgate/collector/locale``.
 
-Django reads compiled catalogues only. Ours are kept as text, compiled in memory when Django starts and merged into
-its own, so that an editable checkout and an installed package speak the same, without gettext's programs.
+Django reads compiled catalogues only. Ours are text, compiled in memory when Django starts and merged into its own, so
+that a checkout and an installed package work the same without gettext's programs.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from django.utils.translation import trans_real
 
 from fabgate.po import compiled, read_po
 
-#: Languages with a catalogue beside English, in which the sources are written.
+#: Languages with a catalogue, besides English.
 LANGUAGES: Final = ("fr",)
 
 
 def texts(lang: str) -> dict[str, str]:
-    """Return the finished translations of a language by their English, of all its files together."""
+    """Return the translations of a language by their English, from all its files."""
     found: dict[str, str] = {}
     folder = files("fabgate.collector").joinpath("locale", lang, "LC_MESSAGES")
     for file in sorted(folder.iterdir(), key=lambda file: file.name):

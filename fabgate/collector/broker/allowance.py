@@ -1,6 +1,6 @@
-"""How much may each gate send to be stored? So much that the disk lasts for months, and no honest gate ever meets it.
+"""Limits how much each gate may send, so that the disk lasts for months; no honest gate ever reaches the limit.
 
-Valid entries stay for ever: whoever has the account of one gate could fill the disk with them, which all gates need.
+Valid entries are kept forever: with the account of one gate, the disk that all gates need could be filled with them.
 Decided in docs/decisions/0070. Pure: times are monotonic seconds.
 """
 
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Of one gate, in bytes: at once, and in a day. A gate keeps 100,000 entries at most, and those that it keeps after months
-#: without a collector are 170 MB as they are counted here; a busy day is a hundredth of it.
+#: Bytes of one gate, at once and per day. A gate keeps at most 100,000 entries: what it keeps after months without a
+#: collector is 170 MB as counted here; a busy day is a hundredth of that.
 MOST_BYTES: Final = 256 * 1024 * 1024
 _A_SECOND: Final = MOST_BYTES / 86_400
-#: What a message takes in the database besides its body: its row, its indexes and what is derived from it.
+#: What a message takes in the database besides its body: its row, its indexes and rows derived from it.
 STORED_BYTES: Final = 1024
 
 
 class Allowance:
-    """What one gate may still send: it is full at first, and fills up again within a day."""
+    """What one gate may still send. It starts full, and fills up again within a day."""
 
     __slots__ = ("_at_s", "_left")
 
@@ -26,7 +26,7 @@ class Allowance:
         self._at_s = now_s
 
     def spend(self, size: int, now_s: float) -> bool:
-        """Take a message with a body of `size` bytes off it; return False, and take nothing, where too little is left."""
+        """Subtract a message with a body of `size` bytes; if too little is left, subtract nothing and return False."""
         size += STORED_BYTES
         if size > self._left:
             self._left = min(self._left + (now_s - self._at_s) * _A_SECOND, float(MOST_BYTES))

@@ -1,8 +1,8 @@
-"""Which gates are not listened to for a while, because they send more than one gate may, and for how long?
+"""Decides which gates are shut out for a while, because they send more than one gate may, and for how long.
 
-The broker has one queue for the collector, in which all gates wait. One that sends faster than the ingest can read fills
-it, and then the broker drops what the others send. No turns in the inbox help against that: the collector no longer
-subscribes to that gate, and the broker queues nothing of it. Decided in docs/decisions/0069.
+The broker has one queue for the collector, which all gates share. A gate that sends faster than ingest can read fills
+it, and the broker drops the messages of others. Fairness in the inbox does not help against that: the collector
+unsubscribes from that gate, and the broker queues nothing of it. Decided in docs/decisions/0069.
 
 Pure: no clock, no broker. Times are monotonic seconds.
 """
@@ -13,10 +13,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-#: How long a gate is not listened to: at first, and at most. Each time twice as long, while it goes on.
+#: How long a gate is shut out: the first time, and at most. The time doubles while it goes on.
 FIRST_S: Final = 10.0
 LONGEST_S: Final = 300.0
-#: A gate that kept quiet for so long after it was listened to again begins with the first pause.
+#: After this long without another flood the next one counts as the first.
 FORGOTTEN_S: Final = 600.0
 
 
@@ -27,18 +27,18 @@ class _Pause:
 
 
 class Floods:
-    """Who is shut out, by the name of the gate."""
+    """The gates that are shut out, by name."""
 
     def __init__(self) -> None:
         self._pauses: dict[str, _Pause] = {}
         self.shut: frozenset[str] = frozenset()
 
     def look(self, flooding: Collection[str], now_s: float) -> bool:
-        """Shut out the gates of `flooding`, let in those whose pause is over; return whether `shut` is another one."""
+        """Shut out the gates of `flooding`, readmit those whose pause is over; return whether `shut` has changed."""
         for gate in flooding:
             before = self._pauses.get(gate)
             if before is not None and now_s < before.until_s:
-                continue  # what the broker had queued of it
+                continue  # messages that the broker had already queued
             length_s = FIRST_S if before is None else min(2 * before.length_s, LONGEST_S)
             self._pauses[gate] = _Pause(now_s + length_s, length_s)
         self._pauses = {name: one for name, one in self._pauses.items() if now_s < one.until_s + FORGOTTEN_S}

@@ -1,9 +1,9 @@
-"""What waits between the broker and the database, how much of it, and whose turn is it?
+"""Holds messages between the broker and the database, and hands them out fairly.
 
-The connection's thread puts messages in, the ingest takes them out: in turns of the same size for each account, so that
-a gate that sends without end delays the others by a turn and not by all that it sent. More than fits waits only when the
-database does not keep up, or when a gate floods it. Then messages are dropped, unacknowledged, and the gates send them
-again. Decided in docs/decisions/0031, 0069 and 0070.
+The connection's thread puts messages in, and ingest takes them out: the same number of bytes from each account in turn,
+so that a gate that sends endlessly delays others by one turn only. The inbox is only full if the database does not keep
+up, or a gate floods it. Messages are then dropped without an acknowledgement, and the gates send them again. Decided in
+docs/decisions/0031, 0069 and 0070.
 """
 
 from __future__ import annotations
@@ -23,41 +23,40 @@ from fabgate.collector.broker.allowance import Allowance
 from fabgate.collector.broker.message import Received
 
 MAX_WAITING: Final = 50_000
-#: Entries have less than a kilobyte, so that honest gates meet the limit of messages first.
+#: An entry is smaller than a kilobyte, so honest gates reach the limit of messages first.
 MAX_BYTES: Final = 64 * 1024 * 1024
-#: Of one account: a gate keeps 400 entries back until they are acknowledged, and none is above 32 KiB. What is beyond
-#: that would take the room of the others.
+#: Of one account: a gate keeps 400 unacknowledged entries, none above 32 KiB. More would take the room of other gates.
 MAX_BYTES_OF_ONE: Final = 16 * 1024 * 1024
-#: Five times those 400: while nothing is stored a gate sends them again, after 10 s and then more and more seldom.
+#: Five times those 400: while nothing is stored a gate repeats them, after 10 s and then less and less often.
 MAX_WAITING_OF_ONE: Final = 2_000
-#: Beyond twice those 400 an account floods. Each batch is stored and acknowledged before the next, and a gate that keeps
-#: to its window has so many waiting only after it had to connect again.
+#: With more than twice those 400 waiting an account floods. Each batch is acknowledged before the next, so that a gate
+#: that keeps to its window has so many waiting only after it had to reconnect.
 FLOODS_AT: Final = 2 * wire.ACK_WINDOW
-#: What the queue and Python need for a message besides its body.
+#: Memory for a message besides its body.
 OVERHEAD_BYTES: Final = 400
-#: A batch of usual entries takes less of the processor than this, in seconds: for itself, and for each message.
+#: The processor time of a usual batch is below this, in seconds: for the batch, and for each message.
 BATCH_S: Final = 0.1
 COSTLY_S: Final = 0.002
-#: Of an account whose messages take longer a batch holds no more than takes about this long.
+#: A batch holds messages of an account with costlier messages for at most about this long.
 SLICE_S: Final = 0.25
-#: A status, and an entry that begins a journal, may change what is known of other journals: each takes as long as so many
-#: others, which nobody has measured yet when the first of them come.
+#: A status, and an entry that begins a journal, may change other journals: each counts as this many messages, since
+#: their cost is not known yet when the first of them arrive.
 BEGINNING: Final = 10
-#: So much of one account is taken before it is the next one's turn: some twenty usual entries.
+#: How much of one account is taken before the next one's turn: some twenty usual entries.
 TURN_BYTES: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The broker said yes."""
+    """The broker accepted the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The connection is gone, or its thread is; another attempt follows."""
+    """The connection is lost, or its thread has died; another attempt follows."""
 
     why: str
-    #: What is wrong with the dates of the broker's certificate; "" where something else is wrong.
+    #: What is wrong with the dates of the broker's certificate; "" if something else is wrong.
     certificate: str = ""
 
 
@@ -66,7 +65,7 @@ Posted = Received | Connected | Lost
 
 @dataclass(slots=True)
 class _Account:
-    """What waits of one account; `credit` is how much more of it may be taken in this turn, in bytes."""
+    """The messages of one account that wait; `credit` is how many more bytes may be taken in this turn."""
 
     messages: deque[Received] = field(default_factory=deque)
     bytes: int = 0
@@ -74,40 +73,40 @@ class _Account:
 
 
 class Inbox:
-    """Bounded for messages, one queue an account. What the link itself posts always fits, and comes out first."""
+    """Limited for messages, with a queue for each account. Events of the link always fit, and come out first."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._ready = threading.Condition(threading.Lock())
         self._words: deque[Connected | Lost] = deque()
-        #: Who has something waiting; whose turn it is, is first in `_turns`.
+        #: Accounts with waiting messages; the first in `_turns` is next.
         self._accounts: dict[str, _Account] = {}
         self._turns: deque[str] = deque()
         self._count = 0
         self._bytes = 0
-        #: Whose messages take long to store, and how many of them a batch may hold.
+        #: Accounts whose messages take long to store, and how many of them a batch may hold.
         self._most: dict[str, int] = {}
-        #: Who gets no turn until when (monotonic seconds); 0 is the next batch.
+        #: Accounts that get no turn until then (monotonic seconds); 0 means the next batch.
         self._resting: dict[str, float] = {}
-        #: How many of theirs the batch holds so far.
+        #: How many messages of those accounts the batch holds so far.
         self._taken: Counter[str] = Counter()
         self._allowances: dict[str, Allowance] = {}
-        #: Who had more waiting than a gate that keeps to its window, and still has something waiting.
+        #: Accounts that had more waiting than a gate keeps unacknowledged, and still have messages waiting.
         self._flooding: set[str] = set()
         self._refused: set[str] = set()
 
     def post(self, word: Connected | Lost) -> None:
-        """Add a word about the connection."""
+        """Add an event of the connection."""
         with self._ready:
             self._words.append(word)
             self._ready.notify()
 
     def offer(self, message: Received) -> bool:
-        """Add a message where there is room, or drop it; return whether it was added."""
+        """Add a message, or drop it if there is no room; return whether it was added."""
         size, name = _size(message), _account_of(message.topic)
         with self._ready:
             account = self._accounts.get(name)
-            # One message always fits: else one larger than a limit would never be seen, and never be refused.
+            # One message always fits: otherwise one larger than a limit would never be read, and never be quarantined.
             if account is not None and (
                 account.bytes + size > MAX_BYTES_OF_ONE or len(account.messages) >= MAX_WAITING_OF_ONE
             ):
@@ -136,9 +135,9 @@ class Inbox:
         return True
 
     def get(self, *, timeout_s: float = 0.0) -> Posted:
-        """Return a word, or the message whose turn it is: the first of a batch, which `take` goes on with.
+        """Return an event, or the message whose turn it is: the first of a batch, which `take` continues.
 
-        Raises queue.Empty when nothing comes within `timeout_s` seconds.
+        Raises queue.Empty if nothing arrives within `timeout_s` seconds.
         """
         with self._ready:
             self._taken.clear()
@@ -153,7 +152,7 @@ class Inbox:
                 self._ready.wait(min(until_s, *self._resting.values()) - now_s if self._resting else until_s - now_s)
 
     def take(self, most: int, most_bytes: int) -> list[Posted]:
-        """Return what is there, without waiting, until it is as much work as `most` usual ones or has `most_bytes`."""
+        """Return what is there, without waiting, up to the work of `most` usual messages or `most_bytes`."""
         found: list[Posted] = []
         left = most
         with self._ready:
@@ -167,10 +166,10 @@ class Inbox:
         return found
 
     def stored(self, messages: Sequence[Received], cpu_s: float) -> None:
-        """Take that storing this batch took so many seconds of the processor; whose messages take long, rests as long.
+        """Record the processor time of a batch, in seconds; accounts with costly messages rest for as long.
 
-        Each message of a batch counts the same, so that a gate with one of two hundred hardly rests. Turns alone would not
-        do: an entry that makes thousands of sessions be looked at again takes as long as a thousand usual ones.
+        Each message of a batch counts the same, so a gate with one of two hundred hardly rests. Turns alone would not
+        suffice: an entry that changes thousands of sessions takes as long as a thousand usual ones.
         """
         each_s = (cpu_s - BATCH_S) / len(messages)
         if each_s < COSTLY_S and not self._most:
@@ -185,7 +184,7 @@ class Inbox:
                 self._rest(name, now_s + each_s * count)
 
     def _wake(self, now_s: float) -> None:
-        """Let those have a turn again who have rested; the lock is held."""
+        """Give accounts that have rested a turn again; the lock is held."""
         for name in [name for name, until_s in self._resting.items() if until_s <= now_s]:
             del self._resting[name]
             if name in self._accounts:
@@ -195,7 +194,7 @@ class Inbox:
         """Return the message whose turn it is; the lock is held, and there is one."""
         name = self._turns[0]
         account = self._accounts[name]
-        while account.credit <= 0:  # a message larger than a turn, which costs the turns after it
+        while account.credit <= 0:  # after a message larger than a turn, which uses up later turns
             account.credit += TURN_BYTES
             self._turns.rotate(-1)
             name = self._turns[0]
@@ -215,7 +214,7 @@ class Inbox:
         return message
 
     def _hold(self, name: str) -> None:
-        """Let an account rest once the batch holds as many of its messages as it may; `stored` says until when."""
+        """Let an account rest once the batch holds as many of its messages as it may; `stored` sets the end."""
         self._taken[name] += 1
         if self._taken[name] >= self._most[name]:
             self._rest(name, 0.0)
@@ -223,12 +222,12 @@ class Inbox:
     def _rest(self, name: str, until_s: float) -> None:
         """Give an account no turn before then; the lock is held."""
         self._resting[name] = until_s
-        with contextlib.suppress(ValueError):  # it has nothing waiting, or rests already
+        with contextlib.suppress(ValueError):  # it has no messages waiting, or rests already
             self._turns.remove(name)
 
     @property
     def is_flooded(self) -> bool:
-        """Whether an account sends more than one may, and something of it still waits."""
+        """Whether an account sends more than one may, and some of its messages still wait."""
         return bool(self._flooding)
 
     @property
@@ -237,14 +236,14 @@ class Inbox:
         return bool(self._refused)
 
     def refused(self) -> set[str]:
-        """Return the gates that were refused for what they sent themselves, since this was asked last."""
+        """Return the gates with refused messages since the last call."""
         with self._ready:
             found, self._refused = self._refused, set()
         return {name.rpartition("/")[2] for name in found}
 
     @property
     def count(self) -> int:
-        """How many messages and words wait."""
+        """How many messages and events wait."""
         return self._count + len(self._words)
 
     @property
@@ -258,7 +257,7 @@ def _size(message: Received) -> int:
 
 
 def _work(message: Received) -> int:
-    """Return as how many usual messages this one counts in a batch."""
+    """Return how many usual messages this one counts as in a batch."""
     if message.seq == "1" or message.topic.endswith("/journal/forked"):
         return BEGINNING
     return BEGINNING if message.seq is None and not message.topic.endswith("/state") else 1
@@ -266,5 +265,5 @@ def _work(message: Received) -> int:
 
 @lru_cache(4096)
 def _account_of(topic: str) -> str:
-    """Return whose messages a topic carries: its part up to the gate, which the broker's access list holds accounts to."""
+    """Return the account of a topic: its part up to the gate, by which the broker's access list separates accounts."""
     return "/".join(topic.split("/", 4)[:4])

@@ -1,9 +1,9 @@
-"""How is the collector connected to the broker? By one client (fabgate/mqtt) in a thread of its own, which is watched.
+"""The collector's connection to the broker: one client (fabgate/mqtt) in a thread of its own, which is watched.
 
-Callbacks only put into a queue. A connection that is not up after a while is thrown away with its thread.
+Callbacks only put messages in a queue. A connection that is not established after a while is dropped with its thread.
 
-PUBACK is sent by paho when the message is in our queue in RAM. That is right: a PUBACK promises nothing here, the
-gates resend whatever the collector has not acknowledged itself.
+paho sends PUBACK when the message is in our queue in memory. That is right here: a PUBACK promises nothing, and gates
+send again what the collector itself has not acknowledged.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ from fabgate.mqtt.driver import Driver
 log = logging.getLogger(__name__)
 
 SESSION_EXPIRY_S: Final = 7 * 86_400
-#: How long after a connect a message may still be one that the broker kept: 20,000 of them, which are read no faster than
-#: they are stored; a slow card stores some hundred a second.
+#: How long after a connect, in seconds, a message may still come from the broker's queue: it holds 20,000, which are
+#: read no faster than they are stored, and a slow card stores some hundred a second.
 QUEUE_S: Final = 60
-#: How long to wait before the next attempt to connect: twice as long each time, from the first to the longest.
+#: Pauses between attempts to connect, in seconds: the first, and the longest; they double.
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 5.0
-#: From the start of an attempt to a CONNACK that says yes.
+#: From the start of an attempt to a successful CONNACK.
 CONNECT_TIMEOUT_S: Final = 15.0
-#: While a large batch is stored, the thread that reads waits so long before each message. Two threads that both compute take
-#: the interpreter from each other at every statement of the database, which costs a fifth of a backlog's time; what
-#: arrives waits in the socket. Not for ever: a disk that hangs must not cost the connection.
+#: While a large batch is stored, the reading thread waits up to this long before each message. Two threads that both
+#: compute take the interpreter from each other at every database statement, which costs a fifth of a backlog's time;
+#: messages wait in the socket. Limited, since a disk that hangs must not cost the connection.
 TURN_S: Final = 1.0
-#: MQTT 5, 3.8.3.1: what a broker does with its retained messages when somebody subscribes.
+#: MQTT 5, 3.8.3.1: whether a broker sends its retained messages on subscribing.
 _SEND_RETAINED: Final = 0
 _KEEP_RETAINED: Final = 2
-#: So many filters a packet.
+#: Filters in a packet.
 _FILTERS: Final = 100
-#: A refusal is told for so long, in seconds: while gates speak, the next one comes within a minute.
+#: How long a refusal is reported, in seconds: while gates send, the next one comes within a minute.
 REFUSED_S: Final = 90.0
 
 
@@ -73,7 +73,7 @@ class Link:
         self._collector = collector
         self._site = env.site
         self.connected = False
-        #: When the certificate of the broker ends, as the newest connection showed; None without TLS.
+        #: When the broker's certificate expires, according to the newest connection; None without TLS.
         self.certificate_ends: datetime | None = None
         #: Since when there is no connection (monotonic seconds).
         self.down_since = time.monotonic()
@@ -89,44 +89,44 @@ class Link:
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
     def start(self) -> None:
-        """Begin to connect, and go on trying."""
+        """Start to connect, and keep trying."""
         self._thread.start()
 
     @property
     def is_stuck(self) -> bool:
-        """Whether to throw this link away: its thread died, or the broker has not said yes for too long."""
+        """Whether to replace this link: its thread has died, or the broker has not accepted it for too long."""
         late = not self.connected and time.monotonic() - self.down_since > CONNECT_TIMEOUT_S
         return late or not self._thread.is_alive()
 
     @property
     def is_refused(self) -> bool:
-        """Whether the broker lately let us publish something not: then no gate may hear what is stored."""
+        """Whether the broker recently refused something that we published; then gates may not receive their acks."""
         return time.monotonic() - self._refused_at < REFUSED_S
 
     @property
     def has_more(self) -> bool:
-        """Whether more has arrived than was read, and somebody is there to read it."""
+        """Whether more has arrived than was read, and can still be read."""
         return self._driver.has_unread
 
     @contextlib.contextmanager
     def held_back(self) -> Iterator[None]:
-        """Let nothing more be read meanwhile, for a while: see TURN_S."""
+        """Hold reading back during the block, for a limited time: see TURN_S."""
         with self._turn:
             yield
 
     def subscribe(self, filters: Sequence[str], *, retained: bool = True) -> None:
-        """Subscribe with QoS 1; retained messages come again each time, unless told not to."""
+        """Subscribe with QoS 1; retained messages are sent each time, unless `retained` is False."""
         options = SubscribeOptions(qos=1, retainHandling=_SEND_RETAINED if retained else _KEEP_RETAINED)
         for some in _some(filters):
             self._client.subscribe([(name, options) for name in some])
 
     def unsubscribe(self, filters: Sequence[str]) -> None:
-        """Subscribe no longer; to what there was no subscription to, nothing happens."""
+        """Unsubscribe; filters without a subscription are ignored."""
         for some in _some(filters):
             self._client.unsubscribe(some)
 
     def publish(self, topic: str, body: bytes) -> None:
-        """Publish retained with QoS 1. While there is no connection nothing is kept: it is said again on connect."""
+        """Publish retained with QoS 1. Without a connection nothing is kept: it is published again on connect."""
         if self.connected:
             self._client.publish(topic, body, qos=1, retain=True)
 
@@ -137,7 +137,7 @@ class Link:
         )
 
     def stop(self, *, orderly: bool) -> None:
-        """Close. In an orderly stop the broker hears 'offline' first, because DISCONNECT discards the will."""
+        """Close. An orderly stop publishes 'offline' first, because DISCONNECT discards the will."""
         with contextlib.suppress(ValueError, RuntimeError):
             if orderly and self.connected:
                 self.say_online(online=False).wait_for_publish(2)
@@ -166,7 +166,7 @@ class Link:
                 self._one_connection()
                 self._ends.wait(self._pause_s)
                 self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
-        except Exception as error:  # whatever it is, the ingest makes a new link
+        except Exception as error:  # whatever it is, ingest makes a new link
             log.exception("the thread of the connection died")
             self._fell(f"{type(error).__name__}: {error}")
         finally:
@@ -186,10 +186,10 @@ class Link:
     def _fell(self, why: str, *, certificate: str = "") -> None:
         if self.connected:
             self.connected, self.down_since = False, time.monotonic()
-        if not self._ends.is_set():  # who ended it knows, and may have begun a new link on the same inbox
+        if not self._ends.is_set():  # whoever ended it may have started a new link on the same inbox
             self._inbox.post(Lost(why, certificate))
 
-    # Callbacks run in paho's thread: they post, and nothing else.
+    # Callbacks run in paho's thread: they only post.
 
     def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         if code.is_failure:
@@ -206,14 +206,14 @@ class Link:
     def _on_publish(self, _client: paho.Client, _data: Any, _mid: int, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
             if not self.is_refused:
-                log.error("the broker refuses what is published (%s): look at its access list", reason)
+                log.error("the broker refuses what is published (%s): check its access list", reason)
             self._refused_at = time.monotonic()
 
     def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         acknowledge_quickly(client.socket())
         if self._turn.acquire(timeout=TURN_S):
             self._turn.release()
-        topic = message.topic  # paho decodes it at each look
+        topic = message.topic  # paho decodes it at each access
         beside = dict(getattr(message.properties, "UserProperty", ()) if message.properties else ())
         received = Received(
             topic,
@@ -226,38 +226,38 @@ class Link:
             self._dropped += 1
             if self._dropped % 1000 == 1:
                 log.error(
-                    "%d messages dropped, the last one on %s: more arrives than is stored; the gates send it again",
+                    "%d messages dropped, the last one on %s: more arrives than can be stored; the gates send it again",
                     self._dropped,
                     topic[:200],
                 )
 
     def _said_at(self, topic: str, *, is_kept: bool) -> datetime | None:
-        """Return when a gate said how it is: now, unless the broker kept it for us."""
+        """Return when a gate sent a status: now, unless the broker may have kept it for us."""
         if is_kept or not topic.endswith("/status"):
             return None
         return datetime.now(UTC) if time.monotonic() - self._connected_at > QUEUE_S else None
 
 
 def _client_id(collector: str) -> str:
-    """Return the name of the collector's session in the broker. Its id is no secret: every gate reads it."""
+    """Return the id of the collector's session at the broker. The collector's own id is not secret."""
     return secret_client_id(settings.SECRET_KEY.encode(), collector)
 
 
 def _some(filters: Sequence[str]) -> Iterator[list[str]]:
-    """Yield `filters` in packets of a size that any broker takes."""
+    """Yield `filters` in packets of a size that any broker accepts."""
     for first in range(0, len(filters), _FILTERS):
         yield list(filters[first : first + _FILTERS])
 
 
 def _log_in(client: paho.Client, env: Environment) -> None:
-    """Give a client the account of the environment. Raises UsageError."""
+    """Set the user and password from the environment. Raises UsageError."""
     if env.mqtt_username:
         client.username_pw_set(env.mqtt_username, _password(env.mqtt_password_file))
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message of a command: retained state, or an order that expires."""
+    """A message of a command: retained state, or a command that expires."""
 
     topic: str
     body: bytes
@@ -266,7 +266,7 @@ class Outgoing:
     seal: str | None = None
 
     def properties(self) -> Any:
-        """Return what travels beside the body."""
+        """Return the MQTT properties."""
         found = new_properties(PacketTypes.PUBLISH)
         if self.expiry_s is not None:
             found.MessageExpiryInterval = self.expiry_s
@@ -276,7 +276,7 @@ class Outgoing:
 
 
 def publish_once(env: Environment, messages: list[Outgoing], *, timeout_s: float = 5.0) -> None:
-    """Publish from a command, over a connection of its own. Raises FabgateError if it cannot."""
+    """Publish from a command, over a connection of its own. Raises FabgateError if that fails."""
     client = new_client("", _tls_context(env))
     _log_in(client, env)
     client.connect_timeout = timeout_s
@@ -302,12 +302,12 @@ def publish_once(env: Environment, messages: list[Outgoing], *, timeout_s: float
             lambda: time.monotonic() < deadline and not all(info.is_published() for info in sent), turn_s=timeout_s / 10
         )
         if turned_away:
-            raise FabgateError(f"the broker refused the connection ({turned_away[0]}): look at its accounts")
+            raise FabgateError(f"the broker refused the connection ({turned_away[0]}): check its accounts")
         for message, info in zip(messages, sent, strict=True):
             if not info.is_published():
-                raise FabgateError(f"the broker did not take a message within {timeout_s:g} s")
+                raise FabgateError(f"the broker did not accept a message within {timeout_s:g} s")
             if why := refusals.get(info.mid):
-                raise FabgateError(f"the broker refused {message.topic} ({why}): look at its access list")
+                raise FabgateError(f"the broker refused {message.topic} ({why}): check its access list")
         driver.say_goodbye()
     except (OSError, ValueError, RuntimeError) as error:
         why = certificate_trouble(error) or str(error)
@@ -326,16 +326,16 @@ def _password(path: Path | None) -> str | None:
 
 
 def _tls_context(env: Environment) -> ssl.SSLContext | None:
-    """Return the certificates of the environment; None for a broker without TLS. Raises UsageError."""
+    """Return the TLS context of the environment; None for a broker without TLS. Raises UsageError."""
     if not env.mqtt_ca:
         return None
     try:
         context = ssl.create_default_context(cafile=str(env.mqtt_ca))
     except OSError as error:  # ssl.SSLError is one
-        raise UsageError(f"FABGATE_MQTT_CA: {env.mqtt_ca} is no certificate authority ({error})") from error
+        raise UsageError(f"FABGATE_MQTT_CA: {env.mqtt_ca} is not a certificate authority ({error})") from error
     if env.mqtt_cert and env.mqtt_key:
         try:
-            # With a password OpenSSL asks nobody for one: a daemon would wait for the answer for ever.
+            # With a password OpenSSL does not ask for one: a daemon would wait forever for the answer.
             context.load_cert_chain(env.mqtt_cert, env.mqtt_key, password="")
         except OSError as error:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""What does the broker hand over? One message, with what its MQTT properties say."""
+"""A message as the broker delivers it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from msgspec import Struct
 
 
 class Received(Struct, frozen=True, gc=False):
-    """A message as MQTT brought it. `journal` and `seq` are its user properties.
+    """A message from MQTT. `journal` and `seq` are its user properties.
 
-    `at` is when a gate's status was said; None where it may have waited in the broker, or nobody asks.
+    `at` is when a gate's status was sent; None if it may have waited in the broker, or for other messages.
     """
 
     topic: str

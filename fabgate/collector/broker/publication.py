@@ -1,4 +1,4 @@
-"""What does the collector publish to a gate?"""
+"""What the collector publishes to a gate."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ class Publication:
 
 
 def nudge(site: str, gate: Gate) -> Publication:
-    """Return the message that tells a gate which roster version there is to fetch."""
+    """Return the message that announces a gate's newest roster version."""
     topics = wire.GateTopics(site, gate.name)
     return Publication(topics.topic("roster"), wire.encode(wire.RosterNudge(version=gate.roster_version)))

@@ -1,4 +1,4 @@
-"""Which verbs does ``fabgate collector`` have? Each is one function in one module, imported when it runs."""
+"""The verbs of ``fabgate collector``. Each calls one function in a module that is imported when it runs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fabgate import verb_groups
 from fabgate.collector.cli import verb_help
 from fabgate.errors import FabgateError, UsageError
 
-#: What ``add_subparsers`` returns; its class has no public name.
+#: The type that ``add_subparsers`` returns; it has no public name.
 Subparsers = Any
-#: As models/accounts.py has them; models can be imported only once Django is set up.
+#: The same as in models/accounts.py; models can be imported only once Django is set up.
 ROLES = ("manager", "desk", "trainer", "maintainer", "accountant", "auditor", "member")
-#: As machines/presets.py has them, for the same reason.
+#: The same as in machines/presets.py, for the same reason.
 PRESETS = ("saw", "laser", "cnc", "printer-3d", "bench-tool")
-#: Verbs that run until they are ended; their lines in the log begin with their names, because `run` mixes them.
+#: Verbs that run until they are stopped; their log lines begin with their names, since `run` mixes them.
 SERVICES = ("ingest", "web", "worker", "run")
 Run = Callable[[argparse.Namespace], int]
 
@@ -28,17 +28,17 @@ Run = Callable[[argparse.Namespace], int]
 #: The verbs, by what people want to do.
 GROUPS: Final = {
     "run the collector": ("run", "ingest", "web", "worker", "migrate"),
-    "let people into the pages": ("first-link", "accounts", "account-add", "account-link"),
+    "give people access to the pages": ("first-link", "accounts", "account-add", "account-link"),
     "set up the workshop": ("gate-add", "machine-set", "import-members"),
     "work at the desk": ("lock", "unlock", "member-block", "member-unblock", "training-grant", "training-revoke"),
     "see who used what": ("sessions", "usage"),
-    "see whether all arrived": ("gates", "holes"),
-    "keep it safe": ("backup", "restore"),
+    "check that all data arrived": ("gates", "holes"),
+    "back up and restore": ("backup", "restore"),
 }
 
 
 def add_verbs(parser: argparse.ArgumentParser) -> None:
-    """Add every verb. Afterwards ``args.run(args)`` returns the exit code, and raises FabgateError with its own."""
+    """Add every verb. ``args.run(args)`` then returns the exit code, or raises FabgateError with its own."""
     subparsers = verb_groups.add_list(parser)
     _service_verbs(subparsers)
     _copy_verbs(subparsers)
@@ -70,20 +70,18 @@ def _service_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "migrate",
         "processes.migrate",
-        "bring the database up to date (every other verb does it too)",
+        "bring the database up to date (other verbs do so too)",
         makes=True,
     )
     migrate.add_argument(
         "--restored",
         action="store_true",
-        help="after a database was put back with all its files: give no number again, end sign-ins, links and keys",
+        help="after the database was restored with all its files: skip used ids, and end sign-ins, links and API keys",
     )
     ingest = _verb(
         subparsers, "ingest", "processes.ingest", "store what the gates publish", about=verb_help.INGEST, makes=True
     )
-    _verb(
-        subparsers, "web", "processes.web", "serve the pages, and rosters to the gates", about=verb_help.WEB, makes=True
-    )
+    _verb(subparsers, "web", "processes.web", "serve the pages, and rosters to gates", about=verb_help.WEB, makes=True)
     _verb(
         subparsers,
         "worker",
@@ -93,10 +91,10 @@ def _service_verbs(subparsers: Subparsers) -> None:
         makes=True,
     )
     both = _verb(
-        subparsers, "run", "processes.run", "keep ingest, web and worker alive", about=verb_help.RUN, makes=True
+        subparsers, "run", "processes.run", "keep ingest, web and worker running", about=verb_help.RUN, makes=True
     )
     for verb in (ingest, both):
-        verb.add_argument("--takeover", action="store_true", help="serve the site although another collector is online")
+        verb.add_argument("--takeover", action="store_true", help="serve the site even if another collector is online")
 
 
 def _copy_verbs(subparsers: Subparsers) -> None:
@@ -104,7 +102,7 @@ def _copy_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "backup",
         "processes.backup",
-        "copy database and keys into one file",
+        "copy database and keys to one file",
         "backup",
         about=verb_help.BACKUP,
         example="/srv/copies/monday.tar.gz",
@@ -114,17 +112,17 @@ def _copy_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "restore",
         "processes.backup",
-        "restore database and keys from such a file",
+        "restore database and keys from a copy",
         "restore",
         about=verb_help.RESTORE,
         example="/srv/copies/monday.tar.gz --replace",
         prepares=False,
     )
-    new = "a new file, NAME.tar.gz, whose mode is 0600, or a folder that is there, which names it after site and time"
-    for verb, text in ((backup, new), (restore, "a file of 'backup'")):
+    new = "a new file NAME.tar.gz, with mode 0600; or an existing folder, in which it is named after site and time"
+    for verb, text in ((backup, new), (restore, "a file made by 'backup'")):
         verb.add_argument("file", metavar="FILE", help=text)
-    backup.add_argument("--keep", type=int, metavar="N", help="in a folder: delete all but the newest N of them")
-    restore.add_argument("--replace", action="store_true", help="put the collector that is there aside")
+    backup.add_argument("--keep", type=int, metavar="N", help="in a folder: delete all but the newest N copies")
+    restore.add_argument("--replace", action="store_true", help="move the existing collector aside")
 
 
 def _listing_verbs(subparsers: Subparsers) -> None:
@@ -132,7 +130,7 @@ def _listing_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "usage",
         "sessions.report",
-        "print who used which machine for how long",
+        "print who used which machine, and for how long",
         about=verb_help.USAGE,
         example=verb_help.MONTH,
     )
@@ -155,14 +153,14 @@ def _listing_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "holes",
         "entries.gaps",
-        "print what is missing by number, and what is in quarantine",
+        "print missing entries, and what is in quarantine",
         about=verb_help.HOLES,
     )
     gates = _verb(
         subparsers,
         "gates",
         "machines.enrol_gate",
-        "list the gates and how far they are stored",
+        "list the gates, and how far their entries are stored",
         "show",
         about=verb_help.GATES,
     )
@@ -180,12 +178,12 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
         example="members.csv",
         makes=True,
     )
-    people.add_argument("file", metavar="FILE", help="XLSX; or CSV in UTF-8, UTF-16 or Windows-1252, which is noted")
+    people.add_argument("file", metavar="FILE", help="XLSX; or CSV in UTF-8, UTF-16 or Windows-1252 (with a note)")
     people.add_argument(
         "--dates",
         choices=["day-first", "month-first"],
         default="",
-        help="how to read dates such as 01/03/2027, where no other date of the file decides it",
+        help="how to read dates such as 01/03/2027 if no other date in the file decides it",
     )
     add = _verb(
         subparsers,
@@ -197,33 +195,33 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
         example="laser-1 --machine laser --rules limit_s=7200 mode=hold",
         makes=True,
     )
-    add.add_argument("name", metavar="NAME")
-    add.add_argument("--machine", required=True, metavar="NAME", help="made where there is none of that name")
+    add.add_argument("name", metavar="NAME", help="the name of the gate")
+    add.add_argument("--machine", required=True, metavar="NAME", help="made if it does not exist")
     add.add_argument(
         "--rules",
         nargs="+",
         action="extend",
         default=[],
         metavar="RULE=VALUE",
-        help="of the machine, as in machine-set",
+        help="rules of the machine, as in machine-set",
     )
-    add.add_argument("--new-token", action="store_true", help="replace token and seal key of a gate that has them")
+    add.add_argument("--new-token", action="store_true", help="replace the token and seal key of an existing gate")
     add.add_argument(
         "--emulated", action="store_true", help="write a gate.yaml for a gate without hardware, on this computer"
     )
-    add.add_argument("--json", action="store_true", help="the same, as JSON")
+    add.add_argument("--json", action="store_true", help="print JSON")
     machine = _verb(
         subparsers,
         "machine-set",
         "machines.rules",
-        "change the rules of a machine, on its gates too",
+        "change the rules of a machine and its gates",
         about=verb_help.RULES,
         example="laser mode=hold limit_s=7200 handover=yes",
     )
-    machine.add_argument("name", metavar="MACHINE")
+    machine.add_argument("name", metavar="MACHINE", help="the name of the machine")
     machine.add_argument("rules", nargs="*", metavar="RULE=VALUE", help="such as mode=hold limit_s=7200 handover=yes")
-    machine.add_argument("--title", help="the name that people read")
-    machine.add_argument("--preset", choices=PRESETS, help="take its rules first; RULE=VALUE then changes them")
+    machine.add_argument("--title", help="the name shown to people")
+    machine.add_argument("--preset", choices=PRESETS, help="start from the rules of a preset; RULE=VALUE changes them")
 
 
 def _barring_verbs(subparsers: Subparsers) -> None:
@@ -236,42 +234,42 @@ def _barring_verbs(subparsers: Subparsers) -> None:
         about=verb_help.LOCK,
         example='laser-1 --reason "Belt broken"',
     )
-    lock.add_argument("gate", metavar="GATE")
+    lock.add_argument("gate", metavar="GATE", help="the gate of the machine")
     lock.add_argument(
         "--when", choices=("now", "idle"), default="idle", help="now cuts the power (default: %(default)s)"
     )
     lock.add_argument("--reason", required=True, metavar="TEXT", help="shown to members on the gate's display")
-    lock.add_argument("--back", metavar="DATE", help="when the machine is expected back; shown to members")
+    lock.add_argument("--back", metavar="DATE", help="when the machine should be available again; shown to members")
     unlock = _verb(subparsers, "unlock", "machines.locks", "unlock a machine", "unlock", example="laser-1")
-    unlock.add_argument("gate", metavar="GATE")
+    unlock.add_argument("gate", metavar="GATE", help="the gate of the machine")
     unlock.add_argument(
-        "--lock", metavar="ID", help="a lock that this database has forgotten, by the id that the gate says"
+        "--lock", metavar="ID", help="lift a lock that this database does not know, by the id that the gate reports"
     )
     block = _verb(
         subparsers,
         "member-block",
-        "people.blocks",
+        "keep a member from using any machine",
         "keep a member from every machine",
         "block",
         about=verb_help.BLOCK,
         example="m-117 --reason payment-due",
     )
-    block.add_argument("id", metavar="ID", help="the member's id, as it was imported")
+    block.add_argument("id", metavar="ID", help="the member's id")
     block.add_argument(
         "--reason",
         required=True,
         metavar="WORD",
-        help="such as suspended, banned or payment-due; a wrong one is told the others",
+        help="such as suspended, banned or payment-due; a wrong one lists the others",
     )
-    block.add_argument("--until", metavar="DATE", help="the first day on which it holds no more (default: for ever)")
+    block.add_argument("--until", metavar="DATE", help="the first day on which it no longer applies (default: no end)")
     unblock = _verb(
-        subparsers, "member-unblock", "people.blocks", "lift every block of a member", "unblock", example="m-117"
+        subparsers, "member-unblock", "people.blocks", "lift all blocks of a member", "unblock", example="m-117"
     )
-    unblock.add_argument("id", metavar="ID", help="the member's id, as it was imported")
+    unblock.add_argument("id", metavar="ID", help="the member's id")
     for verb in (lock, unlock, block, unblock):
-        verb.add_argument("--actor", metavar="NAME", help="who does it (default: this account)")
+        verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
     for verb in (lock, unlock):
-        verb.add_argument("--json", action="store_true", help="what is true now, and who uses it, as JSON")
+        verb.add_argument("--json", action="store_true", help="print the result, and who uses the machine, as JSON")
 
 
 def _training_verbs(subparsers: Subparsers) -> None:
@@ -287,20 +285,20 @@ def _training_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "training-revoke",
         "people.trainings",
-        "revoke a training; what was granted stays on record",
+        "revoke a training; the grant stays on record",
         "revoke_command",
         example='m-117 laser --reason "Ran it alone"',
     )
     for verb in (grant, revoke):
-        verb.add_argument("id", metavar="ID", help="the member's id, as it was imported")
-        verb.add_argument("training", metavar="TRAINING", help="its name, as the machines' pages have it")
-        verb.add_argument("--actor", metavar="NAME", help="who does it (default: this account)")
+        verb.add_argument("id", metavar="ID", help="the member's id")
+        verb.add_argument("training", metavar="TRAINING", help="the name of the training")
+        verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
     stages = ("supervised", "autonomous", "instructor", "suspended")
     grant.add_argument("--stage", choices=stages, default="autonomous", help="default: %(default)s")
     grant.add_argument("--since", metavar="DATE", help="the first day (default: today)")
-    grant.add_argument("--until", metavar="DATE", help="the last day (default: as the training has it)")
+    grant.add_argument("--until", metavar="DATE", help="the last day (default: as the training defines)")
     grant.add_argument("--trainer", metavar="NAME", help="who trained them: a member or an account")
-    grant.add_argument("--lower", action="store_true", help="grant it although they hold a higher stage already")
+    grant.add_argument("--lower", action="store_true", help="grant it even if they already hold a higher stage")
     revoke.add_argument("--reason", required=True, metavar="TEXT", help="why; kept with the grant")
 
 
@@ -316,25 +314,25 @@ def _account_verbs(subparsers: Subparsers) -> None:
         subparsers,
         "account-add",
         "accounts.manage",
-        "make an account and print the link that sets its password",
+        "make an account, and print the link that sets its password",
         "add",
         example="ada --role desk",
     )
-    add.add_argument("name", metavar="NAME", help="the name to sign in with")
+    add.add_argument("name", metavar="NAME", help="the username")
     add.add_argument("--role", required=True, choices=ROLES, help="what the account may do")
     link = _verb(
         subparsers, "account-link", "accounts.manage", "print a link that sets a new password", "link", example="ada"
     )
-    link.add_argument("name", metavar="NAME", help="the name to sign in with")
+    link.add_argument("name", metavar="NAME", help="the username")
     for verb in (add, link):
-        verb.add_argument("--actor", metavar="NAME", help="who does it (default: this account)")
-    _verb(subparsers, "accounts", "accounts.manage", "list who may open the pages", "show")
+        verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
+    _verb(subparsers, "accounts", "accounts.manage", "list the accounts", "show")
 
 
 def _period(verb: argparse.ArgumentParser, *, json_help: str) -> None:
     verb.add_argument("--from", dest="start", required=True, metavar="ISO", help="the first moment, such as 2026-11-01")
-    verb.add_argument("--to", dest="end", required=True, metavar="ISO", help="the first moment that counts no more")
-    verb.add_argument("--tz", metavar="NAME", help="time zone of moments without an offset (default: FABGATE_TZ)")
+    verb.add_argument("--to", dest="end", required=True, metavar="ISO", help="the end, which is not included")
+    verb.add_argument("--tz", metavar="NAME", help="time zone of dates without an offset (default: FABGATE_TZ)")
     form = verb.add_mutually_exclusive_group()
     form.add_argument("--csv", dest="form", action="store_const", const="csv", help="exact milliseconds, as CSV")
     form.add_argument("--json", dest="form", action="store_const", const="json", help=json_help)
@@ -352,9 +350,9 @@ def _verb(
     makes: bool = False,
     prepares: bool = True,
 ) -> argparse.ArgumentParser:
-    """Add a verb. One that `makes` sets a collector up where there is none; the others have nothing to look at then.
+    """Add a verb. With `makes` it makes a missing collector; without, it has nothing to show then.
 
-    One that does not prepare takes the folder as it is.
+    Without `prepares` it takes the data folder as it is.
     """
 
     def run(args: argparse.Namespace) -> int:
@@ -363,7 +361,7 @@ def _verb(
         except ModuleNotFoundError as error:
             raise UsageError(f"the collector is not installed ({error}): pip install 'fabgate[collector]'") from error
         try:
-            if prepares:  # first: models can be imported only once Django is set up
+            if prepares:  # first, since models can be imported only once Django is set up
                 serves = name in SERVICES
                 complete = import_module("fabgate.collector.cli.first_start").complete
                 start.prepare(
@@ -379,12 +377,12 @@ def _verb(
             if not import_module("fabgate.collector.base.disk_full").is_full(error):
                 raise
             raise FabgateError(
-                f"{name}: found a disk that is full, and what was to be written was not kept; make room where FABGATE_DATA"
-                " (or the database, or what takes the output) is, and call it once more"
+                f"{name}: the disk is full, and the result was not saved; make room for FABGATE_DATA (or the database,"
+                " or the output), and run it again"
             ) from error
         return code
 
-    # Filled here and then left alone: argparse would break the example wherever it is long, dates at their hyphens.
+    # Filled here: argparse would break the example anywhere, and dates at their hyphens.
     described = textwrap.fill(f"{text[0].upper()}{text[1:]}. {about}".strip(), 80, break_on_hyphens=False)
     parser: argparse.ArgumentParser = subparsers.add_parser(
         name,

@@ -1,1 +1,1 @@
-"""What gates wrote: entries, journals, boots and their clocks, gaps."""
+"""What gates wrote: entries, journals and their gaps, and the clocks of boots."""

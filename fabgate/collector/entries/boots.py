@@ -1,10 +1,10 @@
-"""When was a boot? What ties its clock to wall time, or else what lies before and after it.
+"""Dates boots: ties the clock of a boot to wall time, or else finds the dates before and after it.
 
-Most Pis have no clock chip: until the network tells them, their entries carry no time. The latest ``clock.synced`` of a
-boot dates the others; where it is missing, the first entry that carries a time does. A boot that never synchronised is
-placed between the last dated entry before it and the first after it.
+Most Pis have no clock chip: until the network gives them the time, their entries carry none. The latest
+``clock.synced`` of a boot dates its other entries; if there is none, the first entry with a time does. A boot that
+never synchronised lies between the last dated entry before it and the first one after it.
 
-Everything kept of a boot is a minimum or a maximum, so that the order of arrival changes nothing.
+Every value kept of a boot is a minimum or a maximum, so the order of arrival does not matter.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fabgate.collector.db import bulk, statements
 from fabgate.collector.db.rows import RowReader
 from fabgate.collector.entries import queries
 from fabgate.collector.entries.decode import Fact
-from fabgate.collector.entries.wall_time import Tie, When
+from fabgate.collector.entries.wall_time import BootDates, Tie
 from fabgate.collector.models import Boot, Gate, Journal
 
 _BOOT_COLUMNS = (
@@ -34,41 +34,41 @@ _BOOT = (
     f" ON CONFLICT (gate_id, boot) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _BOOT_COLUMNS[2:])}"
 )
 
-#: (gate's row, boot id)
+#: (gate's id, boot id)
 BootKey = tuple[int, str]
-#: A reading of a boot's clock, and the wall time of it.
+#: (boot clock in milliseconds, wall time)
 Reading = tuple[int, datetime]
-#: A journal's row, and a number in it.
+#: (journal's id, number)
 Place = tuple[int, int]
-#: An entry, behind its reading and its number.
-Told = tuple[int, int, Fact]
+#: (boot clock in milliseconds, number, entry)
+BootEntry = tuple[int, int, Fact]
 _MS_AND_SEQ = itemgetter(0, 1)
 _BOOTS: Final = RowReader(Boot)
-#: So many journals are looked through for a dated entry, each way: a gate may have had thousands without one.
-MOST_WALKED: Final = 100
+#: How many journals are searched for a dated entry in each direction: a gate may have had thousands without one.
+MAX_JOURNALS: Final = 100
 
 
 @dataclass
 class Redated:
-    """What a batch changed: the boots whose own sessions, and the gates all of whose placed ones, are dated anew."""
+    """What a batch changed: boots whose own sessions have new dates, and gates whose undated sessions may have."""
 
     boots: set[BootKey] = field(default_factory=set)
     gates: set[int] = field(default_factory=set)
-    #: Where boots with a date begin of which place or date changed, or did before, by the row of their gate.
+    #: By gate: the first positions of dated boots whose position or date changed, as they were and are.
     dated: dict[int, set[Place]] = field(default_factory=lambda: defaultdict(set))
 
 
-def note(facts: Iterable[Fact], gates: Mapping[str, Gate], known: Mapping[str, Journal]) -> Redated:
-    """Keep what `facts` tell of their boots."""
-    told: dict[BootKey, list[Told]] = defaultdict(list)
+def update(facts: Iterable[Fact], gates: Mapping[str, Gate], known: Mapping[str, Journal]) -> Redated:
+    """Update the boots of `facts`."""
+    entries_of: dict[BootKey, list[BootEntry]] = defaultdict(list)
     for fact in facts:
         if fact.data is not None:
             clock = fact.data.clock
-            told[gates[fact.gate].id, clock.boot].append((clock.boottime_ms, fact.origin[1], fact))
-    rows = _rows(set(told))
+            entries_of[gates[fact.gate].id, clock.boot].append((clock.boottime_ms, fact.origin[1], fact))
+    rows = _rows(set(entries_of))
     found, changed = Redated(), []
     ends_moved: list[Boot] = []
-    for key, entries in told.items():
+    for key, entries in entries_of.items():
         before = rows.get(key)
         row = Boot(gate_id=key[0], boot=key[1]) if before is None else copy(before)
         _merge(row, entries, known, is_new=before is None)
@@ -76,7 +76,7 @@ def note(facts: Iterable[Fact], gates: Mapping[str, Gate], known: Mapping[str, J
             continue
         changed.append(row)
         if row.first_at is not None and (before is None or _tie_and_place(before) != _tie_and_place(row)):
-            found.dated[row.gate_id] |= {(one.journal_id, one.seq) for one in (row, before or row)}
+            found.dated[row.gate_id] |= {(boot.journal_id, boot.seq) for boot in (row, before or row)}
         if row.first_at is None or before is None or tie_of(before) != tie_of(row):
             found.boots.add(key)
         if row.first_at is not None and (before is None or _place(before) != _place(row)):
@@ -88,17 +88,17 @@ def note(facts: Iterable[Fact], gates: Mapping[str, Gate], known: Mapping[str, J
     return found
 
 
-def when(keys: set[BootKey]) -> dict[BootKey, When]:
-    """Return what is known of each boot of `keys`."""
+def dates_of(keys: set[BootKey]) -> dict[BootKey, BootDates]:
+    """Return what is known of the dates of each boot."""
     found = {}
     for key, row in _rows(keys).items():
         tie = tie_of(row)
-        found[key] = When(tie=tie) if tie else When(not_before=_last_before(row), not_after=_first_after(row))
+        found[key] = BootDates(tie=tie) if tie else BootDates(not_before=_last_before(row), not_after=_first_after(row))
     return found
 
 
 def tie_of(row: Boot) -> Tie | None:
-    """Return what ties a boot's clock to wall time: its latest clock.synced, or else its first entry with a time."""
+    """Return the tie of a boot's clock to wall time: its latest clock.synced, or else its first entry with a time."""
     readings = (*_reading(row.tie_ms, row.tie_at), *_reading(row.first_ms, row.first_at))
     return Tie(*readings[0]) if readings else None
 
@@ -111,8 +111,8 @@ def _rows(keys: set[BootKey]) -> dict[BootKey, Boot]:
     return {key: row for key, row in found.items() if key in keys}
 
 
-def _merge(row: Boot, entries: list[Told], known: Mapping[str, Journal], *, is_new: bool) -> None:
-    """Bring `row` up to date with more entries of its boot."""
+def _merge(row: Boot, entries: list[BootEntry], known: Mapping[str, Journal], *, is_new: bool) -> None:
+    """Update `row` with more entries of its boot."""
     ms, seq, fact = min(entries, key=_MS_AND_SEQ)
     if is_new or (ms, seq) < (row.from_ms, row.seq):
         row.from_ms, row.seq, row.journal = ms, seq, known[fact.origin[0]]
@@ -137,7 +137,7 @@ def _tie_and_place(row: Boot) -> tuple[object, ...]:
 
 
 def _place(row: Boot) -> tuple[object, ...]:
-    """Return what decides how others are placed that stand before this boot."""
+    """Return what places undated boots before this one."""
     return row.journal_id, row.seq, row.from_ms, row.first_ms, row.first_at
 
 
@@ -146,9 +146,9 @@ def _reading(ms: int | None, at: datetime | None) -> list[Reading]:
 
 
 def _followed_by_undated(rows: list[Boot], known: Mapping[int, Journal]) -> set[int]:
-    """Return the gates of those of `rows` that a boot without a date may follow: it began when their last entry was.
+    """Return the gates of those of `rows` that an undated boot may follow, which began after their last entry.
 
-    Only late entries have one behind them; without this question every batch would date every placed session anew.
+    That only happens with late entries; without this check every batch would date every undated session again.
     """
     if not rows:
         return set()
@@ -162,12 +162,12 @@ def _last_before(row: Boot) -> datetime | None:
     journal: Journal | None = row.journal
     boots = Boot.objects.filter(seq__lt=row.seq)
     seen: set[int] = set()
-    while journal is not None and journal.pk not in seen and len(seen) < MOST_WALKED:
+    while journal is not None and journal.pk not in seen and len(seen) < MAX_JOURNALS:
         seen.add(journal.pk)
         found = boots.filter(journal=journal, first_at__isnull=False).order_by("-seq").first()
         if found is not None:
             return found.last_at
-        # The one that it names, or else whatever it ended.
+        # The journal that it names, or else one that it ended.
         ended = Journal.objects.filter(superseded_by=journal).order_by("id")
         journal = ended.filter(name=journal.predecessor).first() or ended.last()
         boots = Boot.objects.all()
@@ -179,7 +179,7 @@ def _first_after(row: Boot) -> datetime | None:
     journal: Journal | None = row.journal
     boots = Boot.objects.filter(seq__gt=row.seq)
     seen: set[int] = set()
-    while journal is not None and journal.pk not in seen and len(seen) < MOST_WALKED:
+    while journal is not None and journal.pk not in seen and len(seen) < MAX_JOURNALS:
         seen.add(journal.pk)
         found = boots.filter(journal=journal, first_at__isnull=False).order_by("seq").first()
         if found is not None:
@@ -190,7 +190,7 @@ def _first_after(row: Boot) -> datetime | None:
 
 
 def save_boots(boots: Iterable[Boot]) -> None:
-    """Write rows, new or not: each boot once."""
+    """Write boots, new or not, each once."""
     time = bulk.to_database()
     bulk.many(
         _BOOT,

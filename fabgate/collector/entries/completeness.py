@@ -1,4 +1,4 @@
-"""Up to when are the records complete? What every gate has said is stored up to then; seals and hashes, in words."""
+"""Up to when the records are complete: everything that gates reported to have written by then is stored."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fabgate.collector.models import Entry, Hole, Journal
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """How complete the records are: nothing is awaited from before `until`; `behind` names the gates that hold it back.
+    """How complete the records are: nothing older than `until` is awaited, and the gates in `behind` hold it back.
 
-    `lost` counts the entries that no gate has any more. `until` is None where no gate has ever been heard.
+    `lost` counts entries that no gate has any more. `until` is None if no gate ever reported.
     """
 
     until: datetime | None
@@ -26,22 +26,22 @@ class Records:
 
 
 def now() -> Records:
-    """Return how complete the records are now: as much as the gate that is furthest behind."""
+    """Return how complete the records are now, limited by the gate that is furthest behind."""
     newest = Journal.newest("ack_seq", "head", "gate__name", "gate__seen_at")
     behind = [journal for journal in newest if journal.ack_seq < journal.head]
     stored = last_stored(behind, is_acknowledged=True)
-    said = [journal.gate.seen_at for journal in newest if journal not in behind]
-    said += [stored[journal.pk].at_latest for journal in behind if journal.pk in stored]
+    dates = [journal.gate.seen_at for journal in newest if journal not in behind]
+    dates += [stored[journal.pk].at_latest for journal in behind if journal.pk in stored]
     lost = sum(hole.last - hole.first + 1 for hole in Hole.objects.filter(state=Hole.LOST).only("first", "last"))
     return Records(
-        until=min(filter(None, said), default=None),
+        until=min(filter(None, dates), default=None),
         behind=tuple(journal.gate.name for journal in behind),
         lost=lost,
     )
 
 
 def last_stored(wanted: Collection[Journal], *, is_acknowledged: bool = False) -> dict[int, Entry]:
-    """Return the entry of the highest number of each journal, by its row; or of those that it may forget by now."""
+    """Return the stored, or the acknowledged, entry with the highest number of each journal, by the journal's id."""
     own = Entry.objects.filter(journal=OuterRef("pk")).order_by("-seq")
     if is_acknowledged:
         own = own.filter(seq__lte=OuterRef("ack_seq"))
@@ -52,9 +52,11 @@ def last_stored(wanted: Collection[Journal], *, is_acknowledged: bool = False) -
 
 
 def awaited(rows: Collection[Journal]) -> dict[int, list[tuple[int, int]]]:
-    """Return for each journal, by its row, the numbers that are on their way, in runs.
+    """Return the ranges of numbers that are still awaited, by the journal's id.
 
-    Later ones are here, or the gate has said that it has them.
+    Later numbers are stored, or the gate has reported that it has written them.
     """
     heads = {pk: entry.seq for pk, entry in last_stored(rows).items()}
-    return journals.missing_of([(one, min(max(one.head, heads.get(one.pk, 0)), one.last_own)) for one in rows])
+    return journals.missing_of(
+        [(journal, min(max(journal.head, heads.get(journal.pk, 0)), journal.last_own)) for journal in rows]
+    )

@@ -1,7 +1,7 @@
-"""What did the wire bring: an entry that can be stored, or something that cannot, and why?
+"""Decodes messages from the wire: entries, reports of gates, or messages that cannot be stored, with the reason.
 
-Pure: no database, and nothing that a message can hold makes it raise. What does not fit becomes an `Unfit` with its
-number, where it has one, so that the stream is never stopped by it.
+Pure, and no message makes it raise: an invalid message becomes an `Unfit`, with its number if it has one, so that it
+cannot stop the stream.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from fabgate.errors import UsageError
 MAX_TOPIC: Final = 400
 _JOURNAL = re.compile(r"[0-9A-Za-z-]{1,64}")
 _DECIMAL = re.compile(r"[1-9][0-9]{0,15}")
-#: What an entry of a session holds.
+#: The data of a session's entries.
 SessionData = wire.SessionStarted | wire.SessionCounters
 SESSION_DATA: Final = (wire.SessionStarted, wire.SessionCounters)
 
 
 class Fact(Struct, frozen=True, kw_only=True, gc=False):
-    """An entry that is sound in itself; whether it fits its journal is for the store to say.
+    """An entry that is valid by itself; whether it fits its journal is checked later.
 
-    A msgspec structure, because there is one an entry and a frozen dataclass takes ten times as long to make; and
-    nothing that the garbage collector has to look at, because it refers to nothing that could refer to it.
+    A msgspec structure, because a frozen dataclass takes ten times as long to make and there is one for each entry. The
+    garbage collector need not look at it: it refers to nothing that could refer back.
     """
 
     gate: str
@@ -51,7 +51,7 @@ class Fact(Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """A message that cannot be stored as an entry. `seq` is 0 where nothing says which number it was to have."""
+    """A message that cannot be stored as an entry. `seq` is 0 if its number is not known."""
 
     gate: str | None
     topic: str
@@ -64,29 +64,29 @@ class Unfit:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A gate's status or state, or its reply to a command; `at` is when it was said, where that is known."""
+class GateReport:
+    """A status or state of a gate, or its reply to a command; `at` is when it was sent, if that is known."""
 
     gate: str
     message: wire.Status | wire.State | wire.Reply
     at: datetime | None = None
 
 
-_TOLD: Final[dict[str, type[wire.Status | wire.State | wire.Reply]]] = {
+_REPORTS: Final[dict[str, type[wire.Status | wire.State | wire.Reply]]] = {
     "status": wire.Status,
     "state": wire.State,
     "reply": wire.Reply,
 }
 
 
-class _No(Exception):  # noqa: N818 (a verdict, not an error)
+class _UnfitError(Exception):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(reason, detail)
         self.reason, self.detail = reason, detail
 
 
-def read(message: Received, *, site: str) -> Fact | Unfit | Told | None:
-    """Return what `message` is; None for what the collector does not keep (such as an empty retained message)."""
+def read(message: Received, *, site: str) -> Fact | Unfit | GateReport | None:
+    """Return the decoded message; None for what the collector does not keep, such as an empty retained message."""
     try:
         topics, leaf = _parse_topic(message.topic)
     except UsageError as error:
@@ -96,35 +96,37 @@ def read(message: Received, *, site: str) -> Fact | Unfit | Told | None:
     if leaf.startswith("event/"):
         try:
             return _entry(message, topics)
-        except _No as no:
-            return _unfit(message, topics.gate, no.reason, no.detail)
-    kind = _TOLD.get(leaf)
+        except _UnfitError as error:
+            return _unfit(message, topics.gate, error.reason, error.detail)
+    kind = _REPORTS.get(leaf)
     if kind is None or not message.body:
         return None
     try:
-        return _told(message, topics, kind)
-    except _No as no:
-        return _unfit(message, topics.gate, no.reason, no.detail)
+        return _report(message, topics, kind)
+    except _UnfitError as error:
+        return _unfit(message, topics.gate, error.reason, error.detail)
 
 
 def broken(message: Received, gate: str | None, error: Exception) -> Unfit:
-    """Return the message as unfit because storing it raised: the last resort that keeps the stream going."""
+    """Return a message as unfit because storing it raised an error: the last resort that keeps the stream going."""
     return _unfit(message, gate, "error", f"{type(error).__name__}: {error}")
 
 
-def _told(message: Received, topics: wire.GateTopics, kind: type[wire.Status | wire.State | wire.Reply]) -> Told:
+def _report(
+    message: Received, topics: wire.GateTopics, kind: type[wire.Status | wire.State | wire.Reply]
+) -> GateReport:
     if len(message.body) > wire.MAX_MESSAGE_BYTES:
-        raise _No("too-large", f"{len(message.body)} bytes")
+        raise _UnfitError("too-large", f"{len(message.body)} bytes")
     try:
-        found = wire.decode(message.body, kind)
+        report = wire.decode(message.body, kind)
     except ValueError as error:
-        raise _No("undecodable", str(error)) from None
-    _refuse_nul(message.body, found)
-    return Told(topics.gate, found, message.at)
+        raise _UnfitError("undecodable", str(error)) from None
+    _refuse_nul(message.body, report)
+    return GateReport(topics.gate, report, message.at)
 
 
-def can_be(time: datetime) -> bool:
-    """Whether a time that a gate says is one: with an offset, and of a year that can be reckoned and shown."""
+def is_plausible(time: datetime) -> bool:
+    """Whether a gate's time is usable: it has an offset, and its year can be computed with and shown."""
     return time.tzinfo is not None and time.year in YEARS
 
 
@@ -133,12 +135,12 @@ def _entry(message: Received, topics: wire.GateTopics) -> Fact:
     try:
         prev = seal.from_text(entry.prev)
         kind = _data_kind(entry.type)
-        said = bytes(entry.data)
-        data = None if kind is None else wire.decode(said, kind)
+        raw = bytes(entry.data)
+        data = None if kind is None else wire.decode(raw, kind)
     except ValueError as error:
-        raise _No("data", str(error)) from None
+        raise _UnfitError("data", str(error)) from None
     if data is not None:
-        _refuse_nul(said, data)
+        _refuse_nul(raw, data)
     copyof = None if entry.copyof is UNSET else entry.copyof
     return Fact(
         gate=topics.gate,
@@ -159,26 +161,26 @@ def _entry(message: Received, topics: wire.GateTopics) -> Fact:
 
 def _envelope(message: Received, topics: wire.GateTopics) -> tuple[wire.Entry, str, int]:
     if len(message.body) > wire.MAX_MESSAGE_BYTES:
-        raise _No("too-large", f"{len(message.body)} bytes, wanted at most {wire.MAX_MESSAGE_BYTES}")
+        raise _UnfitError("too-large", f"{len(message.body)} bytes, wanted at most {wire.MAX_MESSAGE_BYTES}")
     try:
         entry = wire.decode_entry(message.body)
-        said_topics, journal = _parse_source(entry.source)
+        source_topics, journal = _parse_source(entry.source)
     except ValueError as error:  # also plain ones: int() of a number with thousands of digits
-        raise _No("undecodable", str(error)) from None
-    if said_topics != topics:
-        raise _No("source", f"found the source {entry.source!r} on {message.topic!r}")
+        raise _UnfitError("undecodable", str(error)) from None
+    if source_topics != topics:
+        raise _UnfitError("source", f"found the source {entry.source!r} on {message.topic!r}")
     if not _is_topic_of(message.topic, entry.type, topics):
-        raise _No("type", f"found the type {entry.type[: wire.MAX_TEXT]!r} on {message.topic!r}")
+        raise _UnfitError("type", f"found the type {entry.type[: wire.MAX_TEXT]!r} on {message.topic!r}")
     seq = entry.seq
     if seq > wire.MAX_NUMBER or not entry.id == entry.sequence == str(seq):
-        raise _No("number", f"found the id {entry.id!r} and the sequence {entry.sequence[:40]!r}")
-    # The usual case first: both say the same.
-    same = message.journal == journal and message.seq == entry.id
-    beside = None if same else _properties(message)
-    if beside is not None and beside != (journal, seq):
-        raise _No("number", f"found {journal}/{seq} in the body and {beside[0]}/{beside[1]} beside it")
+        raise _UnfitError("number", f"found the id {entry.id!r} and the sequence {entry.sequence[:40]!r}")
+    # The usual case first: properties and body agree.
+    is_same = message.journal == journal and message.seq == entry.id
+    properties = None if is_same else _properties(message)
+    if properties is not None and properties != (journal, seq):
+        raise _UnfitError("number", f"found {journal}/{seq} in the body and {properties[0]}/{properties[1]} beside it")
     if not 0 < len(entry.uid) <= 64 or "\0" in entry.uid:
-        raise _No("uid", f"found the uid {entry.uid[:80]!r}")
+        raise _UnfitError("uid", f"found the uid {entry.uid[:80]!r}")
     return entry, journal, seq
 
 
@@ -197,7 +199,7 @@ def _unfit(message: Received, gate: str | None, reason: str, detail: str) -> Unf
 
 
 def _properties(message: Received) -> tuple[str, int] | None:
-    """Return the number that travels beside the body, where it is one."""
+    """Return the number in the message's properties, if it is valid."""
     if message.journal is None or message.seq is None:
         return None
     if not _JOURNAL.fullmatch(message.journal) or not _DECIMAL.fullmatch(message.seq):
@@ -207,7 +209,7 @@ def _properties(message: Received) -> tuple[str, int] | None:
 
 
 def _number_in(body: bytes) -> tuple[str, int] | None:
-    """Return the number that a body without properties gives itself."""
+    """Return the number in a body, if it is valid."""
     if len(body) > wire.MAX_MESSAGE_BYTES:
         return None
     try:
@@ -219,17 +221,17 @@ def _number_in(body: bytes) -> tuple[str, int] | None:
 
 
 def _origin(copyof: str) -> tuple[str, int]:
-    parts = copyof.split("/", 2)  # journal/seq/hash; base64 may hold a slash
+    parts = copyof.split("/", 2)  # journal/seq/hash; base64 may contain a slash
     if (
         len(copyof) > wire.MAX_TEXT
         or len(parts) != 3
         or not _JOURNAL.fullmatch(parts[0])
         or not _DECIMAL.fullmatch(parts[1])
     ):
-        raise _No("copyof", f"found {copyof[: wire.MAX_TEXT]!r}, wanted journal/seq/hash")
+        raise _UnfitError("copyof", f"found {copyof[: wire.MAX_TEXT]!r}, wanted journal/seq/hash")
     seq = int(parts[1])
     if seq > wire.MAX_NUMBER:
-        raise _No("copyof", f"found the number {seq}")
+        raise _UnfitError("copyof", f"found the number {seq}")
     return parts[0], seq
 
 
@@ -241,7 +243,7 @@ _short_type = lru_cache(4096)(wire.short_type)
 
 @lru_cache(4096)
 def _data_kind(event_type: str) -> type[wire.Data] | None:
-    """Return what the data of a type is, as wire.decode_data finds it; None for a type of a later version."""
+    """Return the data type of an entry type, as wire.decode_data does; None for a type of a later version."""
     short = wire.short_type(event_type)
     return wire.ENTRY_TYPES.get(short) if event_type == wire.full_type(short) else None
 
@@ -252,19 +254,19 @@ def _is_topic_of(topic: str, event_type: str, topics: wire.GateTopics) -> bool:
 
 
 def _utc(time: datetime) -> datetime:
-    if not can_be(time):
-        raise _No("time", f"found {time!r}, wanted a time with an offset, between {YEARS[0]} and {YEARS[-1]}")
+    if not is_plausible(time):
+        raise _UnfitError("time", f"found {time!r}, wanted a time with an offset, between {YEARS[0]} and {YEARS[-1]}")
     return time if time.tzinfo is UTC else time.astimezone(UTC)
 
 
-def _refuse_nul(said: bytes, found: Struct) -> None:
-    """Refuse what a database cannot hold. JSON has only one way to say it, and there is hardly ever anything to look at.
+def _refuse_nul(raw: bytes, decoded: Struct) -> None:
+    """Refuse text that a database cannot hold. JSON writes NUL in one way only, so this rarely has to look closer.
 
-    What `found` leaves out, a field of a later version, may hold what it will.
+    Fields of later versions, which `found` lacks, may contain it.
     """
-    if b"\\u0000" in said and _NUL.search(wire.encode(found)):
-        raise _No("data", "found text with a NUL")
+    if b"\\u0000" in raw and _NUL.search(wire.encode(decoded)):
+        raise _UnfitError("data", "found text with a NUL")
 
 
-#: An escaped NUL, and no escaped backslash before its letters.
+#: An escaped NUL that is not an escaped backslash followed by u0000.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

@@ -1,9 +1,9 @@
-"""Before which moment can no entry of a gate be dated? A gate writes nothing before it wrote its first entry.
+"""The earliest possible date of a gate's entries: a gate writes nothing before its first entry.
 
-Each journal begins with its first boot that has a date, in the order of its entries, whenever those arrived. The
-earliest beginning of a gate's journals counts, so that a gate that worked for months without a collector is believed,
-and an older card that is put back (docs/decisions/0038). Computed from all rows of boots that there are, so that the
-order of arrival changes nothing; asked only when one of the first boots of a journal changes.
+Each journal begins with its first dated boot, in the order of its entries, whenever those arrived. The earliest
+beginning of a gate's journals applies, so that a gate that worked for months without a collector is believed, and so is
+an older card that is used again (docs/decisions/0038). Computed from all stored boots, so that the order of arrival
+does not matter; computed only when one of the first boots of a journal changes.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from fabgate.collector.entries.boots import Place, tie_of
 from fabgate.collector.entries.decode import SESSION_DATA
 from fabgate.collector.models import Boot, Entry, Gate, Journal
 
-#: A clock that is a little wrong, or in another zone, is no impossibility: a day before the first one is allowed.
+#: Allows for a clock that is slightly wrong or in another time zone.
 TOLERANCE: Final = timedelta(days=1)
-#: So many boots of a journal say when it began: the first one, unless all others of them contradict it.
+#: How many boots of a journal decide when it began: the first one, unless all the others contradict it.
 BOOTS: Final = 3
 _SESSIONS: Final = ("session.started", "session.progress", "session.ended")
 
 
-def note(changed: Mapping[int, Iterable[Place]], gates: Iterable[Gate]) -> dict[int, datetime]:
-    """Bring `earliest_at` of `gates` up to date; `changed` has the places of the dated boots that did, by gate.
+def update(changed: Mapping[int, Iterable[Place]], gates: Iterable[Gate]) -> dict[int, datetime]:
+    """Update `earliest_at` of `gates`. `changed`: by gate, the positions of dated boots that changed.
 
-    Returns by gate the moment before which dates are to be judged again. Call it once the boots are saved.
+    Returns by gate the date before which entries have to be judged again. Call it after the boots are saved.
     """
     touched = {gate for gate, places in changed.items() if _are_first(places)}
     found = {}
@@ -44,7 +44,7 @@ def note(changed: Mapping[int, Iterable[Place]], gates: Iterable[Gate]) -> dict[
 
 
 def sessions_before(limits: Mapping[int, datetime]) -> set[str]:
-    """Return the sessions of each gate that an entry dates before its limit."""
+    """Return the sessions with an entry dated before the limit of their gate."""
     found = set()
     for gate, limit in limits.items():
         mine = list(Journal.objects.filter(gate=gate).values_list("pk", flat=True))
@@ -57,7 +57,7 @@ def sessions_before(limits: Mapping[int, datetime]) -> set[str]:
 
 
 def boots_before(limits: Mapping[int, datetime]) -> set[tuple[int, str]]:
-    """Return the boots (gate's row, id) that began before the limit of their gate: they date what carries no time."""
+    """Return the boots (gate's id, boot id) that began before their gate's limit: they date entries without a time."""
     rows = Boot.objects.filter(gate__in=limits, first_at__isnull=False)
     return {
         (row.gate_id, row.boot)
@@ -67,13 +67,13 @@ def boots_before(limits: Mapping[int, datetime]) -> set[tuple[int, str]]:
 
 
 def began(row: Boot) -> datetime | None:
-    """Return when the earliest known entry of a boot was written; None where no date is known, or a possible one."""
+    """Return when the earliest known entry of a boot was written; None if it has no date, or an impossible one."""
     tie = tie_of(row)
     return tie.date(row.from_ms) if tie else None
 
 
 def _are_first(places: Iterable[Place]) -> bool:
-    """Say whether one of `places` is among the first dated boots of its journal."""
+    """Return whether one of `places` is among the first dated boots of its journal."""
     for journal, seq in places:
         dated = Boot.objects.filter(journal=journal, first_at__isnull=False).order_by("seq")
         last = dated.values_list("seq", flat=True)[BOOTS - 1 : BOOTS].first()
@@ -83,7 +83,7 @@ def _are_first(places: Iterable[Place]) -> bool:
 
 
 def _earliest(gates: set[int]) -> dict[int, datetime]:
-    """Return for each gate the midnight (UTC) that is TOLERANCE before its first day; nothing where it has no date."""
+    """Return by gate the midnight (UTC) that is TOLERANCE before its first day; gates without a date are missing."""
     if not gates:
         return {}
     place = Window(RowNumber(), partition_by=F("journal"), order_by=F("seq").asc())
@@ -100,5 +100,5 @@ def _earliest(gates: set[int]) -> dict[int, datetime]:
 
 
 def _first(first: datetime, *rest: datetime) -> datetime:
-    """Return when a journal began by the dates of its first boots: a first one later than all others was wrong itself."""
+    """Return when a journal began, from the dates of its first boots: a first one later than all others is wrong."""
     return first if not rest or first <= max(rest) else min(rest)

@@ -1,7 +1,7 @@
-"""What is missing, by number, and what could not be stored as an entry, and why? ``fabgate collector holes``.
+"""Prints what is missing, by number, and what is in quarantine: ``fabgate collector holes``.
 
-`missing`: named lost, because the gate does not keep those numbers any more, or never will write to that journal.
-`awaited`: not here yet although later numbers are; the gate still has them, and sends them again.
+`missing`: lost, because the gate no longer keeps those numbers, or will never write to that journal again.
+`awaited`: not here yet although later numbers are; the gate still has them and sends them again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FOUND = 1
 
 
 def command(args: argparse.Namespace) -> int:
-    """Print it; the exit code is 1 when something is missing."""
+    """Print it; the exit code is 1 if something is missing."""
     missing, awaited = _missing(), _awaited()
     clones = [
         {"gate": journal.gate.name, "journal": journal.name}
@@ -35,7 +35,7 @@ def command(args: argparse.Namespace) -> int:
     for row in awaited:
         out.write(f"{row['gate']}: {_numbers(row)} awaited (journal {row['journal']})\n")
     for row in clones:
-        out.write(f"{row['gate']}: clone: something still writes the journal {row['journal']}, which was forked from\n")
+        out.write(f"{row['gate']}: clone: something still writes the journal {row['journal']}, which has forked\n")
     for row in quarantine:
         out.write(
             f"{row['gate'] or row['topic']!s}: in quarantine: {row['reason']}: {row['detail']}"
@@ -55,7 +55,7 @@ def _missing() -> list[dict[str, Any]]:
 
 
 def _awaited() -> list[dict[str, Any]]:
-    """Return the gaps that entries beyond them show. What only a clone wrote awaits nothing."""
+    """Return the gaps before stored entries, except those that only a clone's entries show."""
     rows = list(Journal.objects.select_related("gate").order_by("id"))
     last = {pk: entry.seq for pk, entry in completeness.last_stored(rows).items()}
     found = journals.missing_of([(journal, min(last.get(journal.pk, 0), journal.last_own)) for journal in rows])

@@ -1,9 +1,9 @@
-"""Is the clock of a gate right? What an entry says of the time, against when it can have been written.
+"""Detects wrong clocks of gates by comparing the time of an entry with when it can have been written.
 
 A gate knows whether its clock is synchronised, not whether it is right. An entry cannot have been written after it
-arrived; nor before its gate said that its journal ended below it. That holds for what waited on the gate's disk for
-days too, so that a backlog raises nothing. Beyond the limits of the two the entry's time is wrong, and by at least so
-much: nothing is refused, and nothing is dated anew.
+arrived, or before its gate reported that its journal ended below it. This also holds for entries that waited on the
+gate's disk for days, so a backlog causes no alarm. Outside these limits the time is wrong by at least the excess;
+nothing is refused, and no date is changed.
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ from fabgate.collector.entries.decode import Fact
 from fabgate.collector.models import Gate
 from fabgate.collector.models.arrivals import AHEAD
 
-#: A status takes 90 s at most to arrive: then the broker drops a connection that is stuck.
+#: A status takes at most 90 s to arrive: after that the broker drops a stuck connection.
 BEHIND: Final = timedelta(minutes=5)
 _MS: Final = timedelta(milliseconds=1)
 
-#: By how many milliseconds the clock was off (ahead: more than 0), by the journal and number of the entry.
-Off = dict[tuple[str, int], int]
+#: Milliseconds by which the clock was off (positive if ahead), by journal name and number of the entry.
+ClockOffsets = dict[tuple[str, int], int]
 
 
-def note(facts: Iterable[Fact], gates: Mapping[str, Gate], now: datetime) -> Off:
-    """Return which of the new `facts` carry a wrong time, and note on `gates` what that says of their clocks now.
+def check(facts: Iterable[Fact], gates: Mapping[str, Gate], now: datetime) -> ClockOffsets:
+    """Return which of the new `facts` have a wrong time, and set `clock_off_ms` of their gates.
 
-    Call it once the batch's statuses are heard: a later one may say that an entry had been there before.
+    Call it after the statuses of the batch are applied: a later one may report that an entry was written earlier.
     """
-    found: Off = {}
+    found: ClockOffsets = {}
     latest: dict[str, tuple[int, int | None]] = {}
     limit = now + AHEAD
     for fact in facts:
         time, gate = fact.time, gates[fact.gate]
         if time is None:
             continue
-        # What was copied out of an older journal was written long before.
+        # A copy out of an older journal was written long before.
         is_new = fact.seq > gate.head and fact.copyof is None and fact.journal == gate.journal
         since = gate.head_at if is_new else None
         if time > limit:
-            off = found[fact.journal, fact.seq] = (time - now) // _MS
+            off_ms = found[fact.journal, fact.seq] = (time - now) // _MS
         elif since is not None and time < since - BEHIND:
-            off = found[fact.journal, fact.seq] = (time - since) // _MS
+            off_ms = found[fact.journal, fact.seq] = (time - since) // _MS
         elif since is not None or isinstance(fact.data, wire.ClockSynced):
-            off = None  # it is right, or it was set since and nothing more is known against it
+            off_ms = None  # it is right, or it was set since and nothing more is known
         else:
             continue
         if fact.journal == gate.journal:
-            latest[fact.gate] = max(latest.get(fact.gate, (0, None)), (fact.seq, off), key=_seq)
-    for name, (_, off) in latest.items():
-        gates[name].clock_off_ms = off
+            latest[fact.gate] = max(latest.get(fact.gate, (0, None)), (fact.seq, off_ms), key=_seq)
+    for name, (_, off_ms) in latest.items():
+        gates[name].clock_off_ms = off_ms
     return found
 
 

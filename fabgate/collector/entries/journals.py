@@ -1,4 +1,4 @@
-"""How far does a journal reach without a gap, what is lost in it, and which journal followed which?"""
+"""How far a journal is stored without a gap, what is lost in it, and which journal followed which."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Range = tuple[int, int]
 
 
 def reach(numbers: Iterable[int], passed: list[Range], start: int) -> int:
-    """Return the highest of `numbers` (ascending, above `start`) below which nothing is missing but the `passed`."""
+    """Return the highest of `numbers` (ascending, above `start`) with no gap below it but the ranges in `passed`."""
     stored = position = start
     holes = iter(sorted(passed))
     hole = next(holes, None)
@@ -37,10 +37,10 @@ def reach(numbers: Iterable[int], passed: list[Range], start: int) -> int:
 
 
 def advance(journal: Journal) -> bool:
-    """Move the journal's ack as far as its rows allow; say whether it moved. The caller saves it.
+    """Move the journal's ack as far as its rows allow; return whether it moved. The caller saves it.
 
-    It passes a named hole below the journal's floor only. The gate still has what comes after the floor, or another
-    card of it has, and forgets what is acknowledged (docs/decisions/0063).
+    It passes a recorded gap only below the journal's floor. Numbers from the floor on are still on the gate, or on
+    another card of it, and the gate deletes what is acknowledged (docs/decisions/0063).
     """
     holes = Hole.objects.filter(journal=journal, last__gt=journal.ack_seq, first__lt=journal.floor)
     named = holes.exclude(state=Hole.FILLED).values_list("first", "last")
@@ -53,7 +53,7 @@ def advance(journal: Journal) -> bool:
 
 
 def hash_at(journal: Journal, seq: int) -> bytes:
-    """Return the hash of the bytes that hold the number `seq`; zero for 0."""
+    """Return the hash stored under the number `seq`; zero for 0."""
     if seq == 0:
         return seal.ZERO_HASH
     found = Entry.objects.filter(journal=journal, seq=seq).values_list("hash", flat=True).first()
@@ -63,14 +63,14 @@ def hash_at(journal: Journal, seq: int) -> bytes:
 
 
 def missing(journal: Journal, last: int) -> list[Range]:
-    """Return what has not arrived up to the number `last` and is not named lost."""
+    """Return the ranges up to `last` that have not arrived and are not recorded as lost."""
     return missing_of([(journal, last)])[journal.pk]
 
 
 def missing_of(wanted: Collection[tuple[Journal, int]]) -> dict[int, list[Range]]:
-    """Return for each journal, by its row, what has not arrived up to its number and is not named lost.
+    """Return by journal's id the ranges up to its number that have not arrived and are not recorded as lost.
 
-    Asked at once for all of them, however many they are.
+    One query for any number of journals.
     """
     behind = {journal.pk: (journal.ack_seq + 1, last) for journal, last in wanted if last > journal.ack_seq}
     there: dict[int, list[Range]] = defaultdict(list)
@@ -83,8 +83,8 @@ def missing_of(wanted: Collection[tuple[Journal, int]]) -> dict[int, list[Range]
     return {journal.pk: gaps.get(journal.pk, []) for journal, _ in wanted}
 
 
-def name_missing(journal: Journal, last: int, now: datetime) -> list[Range]:
-    """Record as lost what has not arrived up to the number `last`; return it."""
+def record_missing(journal: Journal, last: int, now: datetime) -> list[Range]:
+    """Record as lost what has not arrived up to the number `last`; return the ranges."""
     found = missing(journal, last)
     Hole.objects.bulk_create(
         Hole(journal=journal, first=first, last=end, state=Hole.LOST, found_at=now) for first, end in found
@@ -92,8 +92,8 @@ def name_missing(journal: Journal, last: int, now: datetime) -> list[Range]:
     return found
 
 
-def fill(journal: Journal, numbers: Iterable[int], state: str, now: datetime) -> None:
-    """Take `numbers` out of the journal's holes: they arrived late (FILLED) or are there as copies (COPIED)."""
+def fill_gaps(journal: Journal, numbers: Iterable[int], state: str, now: datetime) -> None:
+    """Remove `numbers` from the journal's gaps: they arrived late (FILLED) or exist as copies (COPIED)."""
     wanted = sorted(numbers)
     fillable = (Hole.LOST, Hole.COPIED) if state == Hole.FILLED else (Hole.LOST,)
     near = Hole.objects.filter(journal=journal, state__in=fillable, first__lte=wanted[-1], last__gte=wanted[0])
@@ -104,19 +104,19 @@ def fill(journal: Journal, numbers: Iterable[int], state: str, now: datetime) ->
         left = list(_gaps(((number, number) for number in inside), hole.first, hole.last))
         hole.delete()
         Hole.objects.bulk_create(
-            Hole(journal=journal, first=first, last=last, state=its, found_at=now)
-            for its, ranges in ((hole.state, left), (state, _runs(inside)))
+            Hole(journal=journal, first=first, last=last, state=result, found_at=now)
+            for result, ranges in ((hole.state, left), (state, _runs(inside)))
             for first, last in ranges
         )
 
 
-def fill_copied(old: Journal, now: datetime, *, by: Collection[int] = ()) -> None:
-    """Take out of the journal's holes what is there as copies, of the same history as the rest of the journal.
+def fill_copied_gaps(old: Journal, now: datetime, *, by: Collection[int] = ()) -> None:
+    """Remove from the journal's gaps what exists as copies of the same history.
 
-    `by`: the rows of journals that have copies although it is not known yet which journal they follow.
+    `by`: ids of journals that have copies, although it is not known yet which journal they follow.
 
-    A card and its image both write on after the copy was made, under the same numbers. Where an entry beyond a hole is
-    stored, it carries the hash of the hole's last one; copies of another entry stand for none of the hole's.
+    A card and its image both go on writing after the copy was made, under the same numbers. If the entry after a gap is
+    stored, it has the hash of the gap's last entry; copies with another hash do not belong to the gap.
     """
     if not Hole.objects.filter(journal=old, state=Hole.LOST).exists():
         return
@@ -134,11 +134,11 @@ def fill_copied(old: Journal, now: datetime, *, by: Collection[int] = ()) -> Non
             if beyond is None or hashes.get(last) == beyond.decode().prev:
                 numbers |= {seq for seq in hashes if first <= seq <= last}
     if numbers:
-        fill(old, numbers, Hole.COPIED, now)
+        fill_gaps(old, numbers, Hole.COPIED, now)
 
 
 def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
-    """Yield ranges (ascending) with those joined that follow each other without a gap."""
+    """Yield ranges (ascending), joining those that follow each other without a gap."""
     first, last = 0, -1
     for low, high in ranges:
         if low > last + 1:
@@ -152,7 +152,7 @@ def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
 
 @dataclass(frozen=True, slots=True)
 class Kin:
-    """A journal among those of its gate: what it names, and whether its first entry is known to name none."""
+    """A journal of a gate: the one it names, and whether its first entry is known to name none."""
 
     pk: int
     name: str
@@ -161,13 +161,13 @@ class Kin:
 
 
 def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
-    """Return for each journal of one gate the one that ended it, or None for what is alive.
+    """Return for each journal of one gate the journal that ended it, or None if it has not ended.
 
-    A journal that another names is ended by that one; of two that name the same one, as a card that was restored twice
-    writes them, the first to be heard of is ended by the next. Journals that nothing ties together cannot be told apart by
-    what they hold, so there the order counts in which the collector first heard of them: a chain that is known to
-    begin anew ends those before it, back to the last one that did. Computed from all that is known, so that late entries
-    can correct it; one more journal changes what is said of its neighbours only.
+    A journal that another one names is ended by it. If two name the same one, as a card that was restored twice does,
+    the first to arrive is ended by the next. Journals that name no other cannot be ordered by what they hold, so the
+    order in which the collector first received them counts: a chain that is known to begin a new history ends the
+    chains before it, back to the last one that did. Computed from everything that is known, so that late entries can
+    correct it; a further journal only changes the result for its neighbours.
     """
     ended: dict[int, int | None] = {kin.pk: None for kin in gate}
     by_name = {kin.name: kin for kin in gate}
@@ -177,7 +177,7 @@ def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
         top = name
         while chain[top] != top:
             top = chain[top]
-        while chain[name] != top:  # the next look is short: a chain may have thousands
+        while chain[name] != top:  # shortens the next search: a chain may have thousands
             chain[name], name = top, chain[name]
         return top
 
@@ -201,7 +201,7 @@ def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
 
 
 def _by_the_next(tips: Iterable[tuple[str, int]]) -> dict[int, int | None]:
-    """Return for each journal that the next one of its chain ended which one that is. `tips`: (chain, journal's row)."""
+    """Return which journal ended each journal that the next one of its chain ended. `tips`: (chain, journal's id)."""
     last: dict[str, int] = {}
     ended: dict[int, int | None] = {}
     for chain, pk in tips:
@@ -212,7 +212,7 @@ def _by_the_next(tips: Iterable[tuple[str, int]]) -> dict[int, int | None]:
 
 
 def _numbers(journal: Journal, after: int) -> Iterator[int]:
-    """Yield the stored numbers above `after`, in order, reading no further than the caller does."""
+    """Yield the stored numbers above `after` in order, reading no further than the caller does."""
     beyond = Q(journal=journal, seq__gt=after)
     quarantined = Quarantine.objects.filter(beyond, counts=True).order_by("seq").values_list("seq", flat=True)
     entries = Entry.objects.filter(beyond).order_by("seq").values_list("seq", flat=True)

@@ -1,4 +1,4 @@
-"""How are dates and numbers written, where Django would not write them as a European workshop does?"""
+"""Formats of dates and numbers that differ from Django's, as in European workshops."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from django.utils.translation import get_language
 
 
 def short(day: date, pattern: str = "j M") -> str:
-    """Return a day, or a moment, with its month cut short: "26 Nov", and in French "26 nov." (Django's "N")."""
+    """Return a day, or a moment, with a short month: "26 Nov", and in French "26 nov." (Django's "N")."""
     return date_format(day, pattern.replace("M", "N") if get_language() == "fr" else pattern)

@@ -1,1 +1,1 @@
-"""How one batch of messages is stored: one transaction, then the acknowledgement."""
+"""Storing one batch of messages: one transaction, then the acknowledgements."""

@@ -1,4 +1,4 @@
-"""What does a batch tell the floor: what each machine does, who was refused, which orders are answered?"""
+"""What a batch changes on the floor: what each machine does, refused badges, and answered commands."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Final
 
 from fabgate import wire
 from fabgate.collector.db import bulk
-from fabgate.collector.entries.decode import Fact, Told, can_be
-from fabgate.collector.entries.gate_clocks import Off
+from fabgate.collector.entries.decode import Fact, GateReport, is_plausible
+from fabgate.collector.entries.gate_clocks import ClockOffsets
 from fabgate.collector.models import Gate, Journal
 
 _REFUSAL = """
@@ -29,16 +29,16 @@ _GATE_COLUMNS = (
 )
 _GATE = f"UPDATE collector_gate SET {', '.join(f'{c} = %s' for c in _GATE_COLUMNS)} WHERE id = %s"  # noqa: S608
 
-#: How much of what a gate says of its state is kept.
+#: How many characters of a gate's state are kept.
 MAX_STATE: Final = 16
-#: So many causes, problems and reasons of a gate are kept for pages, and so much of each: there are nine causes, and no
-#: gate has as many problems. The entries themselves are kept as they came.
-MOST_WORDS: Final = 32
-MAX_WORD: Final = 500
+#: How many causes, problems and reasons of a gate are kept for pages, and how many characters of each. There are nine
+#: causes, and no gate has that many problems. The entries themselves are stored unchanged.
+MAX_WORDS: Final = 32
+MAX_WORD_LENGTH: Final = 500
 
 
-def hear_state(gate: Gate, state: wire.State, now: datetime) -> None:
-    """Take what a machine does now."""
+def apply_state(gate: Gate, state: wire.State, now: datetime) -> None:
+    """Set what the machine does now."""
     is_same = bool(state.session) and state.session == gate.session
     if state.session and state.running_ms > (gate.running_ms if is_same else 0):
         gate.ran_at = now
@@ -46,50 +46,58 @@ def hear_state(gate: Gate, state: wire.State, now: datetime) -> None:
         gate.ran_at = None
     gate.state, gate.causes = state.state[:MAX_STATE], brief(state.causes)
     gate.session, gate.session_member = state.session or "", state.member or ""
-    gate.state_since = state.since if state.since is not None and can_be(state.since) else None
+    gate.state_since = state.since if state.since is not None and is_plausible(state.since) else None
     gate.energised_ms, gate.running_ms = state.energised_ms, state.running_ms
     if state.session:
         gate.hint(state.session, state.energised_ms)
 
 
 def brief(words: Sequence[str]) -> list[str]:
-    """Return what is kept of a list that a gate says."""
-    return [word[:MAX_WORD] for word in words[:MOST_WORDS]]
+    """Return the part of a gate's list that is kept."""
+    return [word[:MAX_WORD_LENGTH] for word in words[:MAX_WORDS]]
 
 
-def refusals(
-    facts: Iterable[Fact], gates: Mapping[str, Gate], journals: Mapping[str, Journal], off: Off, now: datetime
+def save_refusals(
+    facts: Iterable[Fact],
+    gates: Mapping[str, Gate],
+    journals: Mapping[str, Journal],
+    clock_offsets: ClockOffsets,
+    now: datetime,
 ) -> AbstractSet[str]:
-    """Store who was refused, and which of them by a wrong clock; return at which gates."""
-    found = [(fact, fact.data) for fact in facts if isinstance(fact.data, wire.AccessRefused)]
+    """Store refused badges, and how wrong the gate's clock was; return the names of the gates."""
+    refused = [(fact, fact.data) for fact in facts if isinstance(fact.data, wire.AccessRefused)]
     insert_refusals(
         [
-            (gates[f.gate], journals[f.journal].pk, f, said, brief(said.reasons), off.get((f.journal, f.seq)))
-            for f, said in found
+            (gates[f.gate], journals[f.journal].pk, f, data, brief(data.reasons), clock_offsets.get((f.journal, f.seq)))
+            for f, data in refused
         ],
         now,
     )
-    return {fact.gate for fact, _ in found}
+    return {fact.gate for fact, _ in refused}
 
 
-def answers(facts: Iterable[Fact], told: Iterable[Told], gates: Mapping[str, Gate], now: datetime) -> AbstractSet[str]:
-    """Write onto the orders what their gates made of them: the reply, or the entry that says the same; return where."""
-    found = [
-        (one.gate, one.message.id, one.message.outcome, one.message.detail or "")
-        for one in told
-        if isinstance(one.message, wire.Reply)
+def save_answers(
+    facts: Iterable[Fact], reports: Iterable[GateReport], gates: Mapping[str, Gate], now: datetime
+) -> AbstractSet[str]:
+    """Store the outcomes of commands, from replies and from entries; return the names of the gates."""
+    outcomes = [
+        (report.gate, report.message.id, report.message.outcome, report.message.detail or "")
+        for report in reports
+        if isinstance(report.message, wire.Reply)
     ]
-    found += [
+    outcomes += [
         (fact.gate, fact.data.command, fact.data.outcome, fact.data.reason or "")
         for fact in facts
         if isinstance(fact.data, wire.CommandExecuted)
     ]
-    save_answers([(gates[gate].pk, order, said, why[:MAX_WORD]) for gate, order, said, why in found], now)
-    return {gate for gate, *_ in found}
+    update_orders(
+        [(gates[gate].pk, order, outcome, detail[:MAX_WORD_LENGTH]) for gate, order, outcome, detail in outcomes], now
+    )
+    return {gate for gate, *_ in outcomes}
 
 
 def save_gates(gates: Iterable[Gate]) -> None:
-    """Write what gates said of themselves, and nothing else of them."""
+    """Save the fields that gates report about themselves, and no others."""
     time = bulk.to_database()
     rows = [[*(bulk.plain(getattr(gate, c), time) for c in _GATE_COLUMNS), gate.pk] for gate in gates]
     bulk.many(_GATE, sorted(rows, key=lambda row: int(row[-1])))
@@ -98,22 +106,22 @@ def save_gates(gates: Iterable[Gate]) -> None:
 def insert_refusals(
     rows: Sequence[tuple[Gate, int, Fact, wire.AccessRefused, list[str], int | None]], now: datetime
 ) -> None:
-    """Store (gate, journal's row, entry, what it says, reasons to show, by how many milliseconds its clock was off)."""
+    """Store (gate, journal's id, entry, its data, reasons to show, milliseconds by which the gate's clock was off)."""
     time = bulk.to_database()
-    heard = time(now)
+    arrived = time(now)
     bulk.many(
         _REFUSAL,
         [
             (
-                *(gate.pk, gate.machine_id, row, f.seq, said.member or "", said.badge, json.dumps(reasons)),
-                *(time(f.time) or heard, f.time is not None, heard, off),
+                *(gate.pk, gate.machine_id, row, f.seq, data.member or "", data.badge, json.dumps(reasons)),
+                *(time(f.time) or arrived, f.time is not None, arrived, off_ms),
             )
-            for gate, row, f, said, reasons, off in rows
+            for gate, row, f, data, reasons, off_ms in rows
         ],
     )
 
 
-def save_answers(rows: Iterable[tuple[int, str, str, str]], now: datetime) -> None:
-    """Write (gate's row, command's id, outcome, detail) onto the orders that await an answer: the first one stays."""
+def update_orders(rows: Iterable[tuple[int, str, str, str]], now: datetime) -> None:
+    """Write (gate's id, command's id, outcome, detail) to orders without an answer: the first answer stays."""
     at = bulk.to_database()(now)
     bulk.many(_ANSWER, [(outcome, detail, at, command, gate) for gate, command, outcome, detail in rows])

@@ -1,8 +1,8 @@
-"""How much of what cannot be an entry is kept of each gate, and for how long?
+"""Keeps what is not a valid entry, and limits how much of it is kept of each gate.
 
-A message that fills its number (`counts`) stays, as entries do: without it the acknowledgement could not pass. What fills
-none is evidence for a person, and one gate could fill the disk with it: the newest of each gate are kept, for a while.
-Decided in docs/decisions/0031.
+A message that fills its number (`counts`) stays forever, as entries do, because the acknowledgement needs it. The
+others are only evidence for a person, and a gate could fill the disk with them: the newest of each gate are kept for a
+while. Decided in docs/decisions/0031.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 1, %s, %s)
 ON CONFLICT (journal_name, seq, hash, topic) DO UPDATE SET times = collector_quarantine.times + 1,
     counts = excluded.counts OR collector_quarantine.counts, last_at = excluded.last_at"""
 
-#: Of what fills no number, so many messages and bytes are kept of each gate, the newest.
+#: How many messages that fill no number, and how many bytes of them, are kept of each gate; the newest.
 MOST_ROWS: Final = 1_000
 MOST_BYTES: Final = 4 * 1024 * 1024
-#: And so long after the last time that it came.
+#: And for how long after the last repetition.
 KEPT: Final = timedelta(days=90)
-#: So much is kept of a message that fills a number: more than an honest entry has, whatever is wrong with it.
+#: How much is kept of a message that fills a number: more than any valid entry has.
 MOST_OF_NUMBERED: Final = 4 * 1024
 
-#: (gate's row, journal's row, message, whether it fills its number); a gate is None where a topic names none of ours.
+#: (gate's id, journal's id, message, whether it fills its number); gate is None if the topic names none of this site.
 Row = tuple[int | None, int | None, Unfit, bool]
 
 
 def store(rows: Sequence[Row], now: datetime) -> Counter[int | None]:
-    """Store `rows`; return how many older messages of each gate (its row) went for them."""
+    """Store `rows`; return how many older messages of each gate (by id) were deleted to make room."""
     insert_quarantine([_cut(row) for row in rows], now)
     dropped: Counter[int | None] = Counter()
     for gate in {gate for gate, _, _, counts in rows if not counts}:
@@ -50,7 +50,7 @@ def store(rows: Sequence[Row], now: datetime) -> Counter[int | None]:
 
 
 def expire(now: datetime) -> int:
-    """Delete what fills no number and did not come again for a while; return how many messages went."""
+    """Delete messages that fill no number and were not repeated for a while; return how many."""
     return Quarantine.objects.filter(counts=False, last_at__lt=now - KEPT).delete()[0]
 
 
@@ -62,23 +62,23 @@ def _cut(row: Row) -> Row:
 
 
 def _beyond(gate: int | None) -> list[int]:
-    """Return the rows that are too much of a gate, the older ones. No more than one batch is: this runs after each."""
-    of_it = Quarantine.objects.filter(gate=gate, counts=False).order_by("-id")
-    found, rows, size = [], 0, 0
-    for pk, length in of_it.annotate(length=Length("body")).values_list("id", "length"):
+    """Return the older rows of a gate beyond its limits; at most one batch, since this runs after each."""
+    stored = Quarantine.objects.filter(gate=gate, counts=False).order_by("-id")
+    beyond, rows, size = [], 0, 0
+    for pk, length in stored.annotate(length=Length("body")).values_list("id", "length"):
         rows, size = rows + 1, size + length
         if rows > MOST_ROWS or size > MOST_BYTES:
-            found.append(pk)
-    return found
+            beyond.append(pk)
+    return beyond
 
 
 def _delete(rows: Iterable[int]) -> None:
-    for some in statements.chunks(list(rows)):
-        Quarantine.objects.filter(id__in=some).delete()
+    for chunk in statements.chunks(list(rows)):
+        Quarantine.objects.filter(id__in=chunk).delete()
 
 
 def insert_quarantine(rows: Sequence[tuple[int | None, int | None, Unfit, bool]], now: datetime) -> None:
-    """Store (gate's row, journal's row, message, whether it counts); the same message again is only counted."""
+    """Store rows; a repeated message only increases its counter."""
     at = bulk.to_database()(now)
     bulk.many(
         _QUARANTINE,

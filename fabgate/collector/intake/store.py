@@ -1,7 +1,6 @@
-"""When is a message stored, and what may be said about it then? Never before the COMMIT that holds it.
+"""Stores what was received and returns what to publish. Nothing is acknowledged before the COMMIT that stores it.
 
-``Store`` takes what was received and returns what to publish: no broker is needed to drive it. Any number of stores
-may serve one database; what they acknowledge is always computed from it.
+``Store`` needs no broker. Several stores may use one database: acknowledgements are always computed from it.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from fabgate.collector.broker.message import Received
 from fabgate.collector.broker.publication import Publication, nudge
 from fabgate.collector.entries import decode
 from fabgate.collector.entries.decode import Unfit
-from fabgate.collector.intake.batch import Batch
+from fabgate.collector.intake import batch
 from fabgate.collector.models import Collector, Gate, Journal
 
 log = logging.getLogger(__name__)
 
-#: An entry that arrives beyond a gap moves nothing; saying so once a second is enough.
+#: An entry beyond a gap moves no ack; one ack a second is enough to report that.
 GAP_ACK_EVERY = timedelta(seconds=1)
 
 
@@ -37,8 +36,8 @@ class Store:
     def store(self, messages: Sequence[Received], now: datetime) -> list[Publication]:
         """Store `messages` in one transaction, each once; return the acks that are due.
 
-        Raises OperationalError when the database cannot be written now: nothing was promised, so try again with the
-        same messages. A message that breaks anything else is quarantined alone.
+        Raises OperationalError if the database cannot be written now; nothing was acknowledged, so try again with the
+        same messages. If anything else fails, each message is stored alone, and the one that fails is quarantined.
         """
         read = [(message, self._read(message)) for message in messages]
         try:
@@ -49,49 +48,48 @@ class Store:
             if len(messages) == 1:
                 log.exception("a message on %s cannot be stored", messages[0].topic[:200])
                 return self._give_up(messages[0], now)
-            log.exception("a batch of %d messages cannot be stored as one; storing each alone", len(messages))
+            log.exception("a batch of %d messages cannot be stored at once; storing each alone", len(messages))
         return [publication for message in messages for publication in self.store([message], now)]
 
     def greetings(self) -> list[Publication]:
-        """Return what every gate should hear on each connect: how far its journal is stored, and its roster."""
+        """Return what gates get on each connect: the acks of their journals, and the versions of their rosters."""
         acks = [self._ack(journal) for journal in Journal.newest()]
         return [*acks, *(nudge(self.site, gate) for gate in Gate.objects.filter(roster_version__gt=0))]
 
-    def _read(self, message: Received) -> decode.Fact | decode.Unfit | decode.Told | None:
+    def _read(self, message: Received) -> decode.Fact | decode.Unfit | decode.GateReport | None:
         try:
             return decode.read(message, site=self.site)
-        except Exception as error:  # nothing on the wire may stop the stream
-            log.exception("a message on %s broke the reader", message.topic[:200])
+        except Exception as error:  # no message may stop the ingest
+            log.exception("a message on %s cannot be decoded", message.topic[:200])
             return decode.broken(message, None, error)
 
-    def _commit(self, items: list[decode.Fact | Unfit | decode.Told], now: datetime) -> list[Publication]:
+    def _commit(self, items: list[decode.Fact | Unfit | decode.GateReport], now: datetime) -> list[Publication]:
         if not items:
             return []
         with transaction.atomic():
-            batch = Batch(items, now, collector=self.collector)
-            batch.run()
-        return self._acks(batch, now)
+            stored = batch.store(items, now, collector=self.collector)
+        return self._acks(stored, now)
 
-    def _acks(self, batch: Batch, now: datetime) -> list[Publication]:
+    def _acks(self, stored: batch.Stored, now: datetime) -> list[Publication]:
         due = []
-        for name in batch.touched:
-            journal = batch.journals[name]
-            if name in batch.beyond_gap and name not in batch.witnesses:
+        for name in stored.due:
+            journal = stored.journals[name]
+            if name in stored.beyond_gap and name not in stored.witnesses:
                 last = self._acked_gap_at.get(name)
                 if last is not None and timedelta(0) <= now - last < GAP_ACK_EVERY:
                     continue
                 self._acked_gap_at[name] = now
-            # The topic is retained: a late word about a dead journal must not replace the living one's ack.
+            # The topic is retained: a late ack of an ended journal must not replace the current journal's.
             if journal.superseded_by_id is None or journal.gate.journal == name:
                 due.append(journal)
         due.sort(key=lambda journal: journal.pk)
-        return [self._ack(journal, batch.witnesses.get(journal.name)) for journal in due]
+        return [self._ack(journal, stored.witnesses.get(journal.name)) for journal in due]
 
     def _ack(self, journal: Journal, witness: tuple[int, bytes] | None = None) -> Publication:
-        """Return how far `journal` is stored; for a fork beyond that, the stored number that shows it to the gate.
+        """Return the ack of `journal`; for a fork beyond it, one that names the stored entry that contradicts the gate.
 
-        An entry that fits the stored one on its left but not the one beyond a gap moves no ack, so that the ack alone
-        would never differ from the gate's own history, and the gate would send the same entries for ever.
+        An entry that fits its predecessor, but not the entry beyond a gap, moves no ack. The ack alone would then never
+        differ from the gate's own history, and the gate would send the same entries forever.
         """
         seq, digest = journal.ack
         if witness is not None and witness[0] > seq:
@@ -101,14 +99,14 @@ class Store:
         return Publication(topics.topic("ack"), wire.encode(ack))
 
     def _give_up(self, message: Received, now: datetime) -> list[Publication]:
-        """Quarantine the one message that breaks the code, under its number, so that the rest can pass it."""
-        found = self._read(message)
-        gate = found.gate if found is not None else None
+        """Quarantine a message that makes the code fail, under its number, so that later ones can be acknowledged."""
+        decoded = self._read(message)
+        gate = decoded.gate if decoded is not None else None
         unfit = decode.broken(message, gate, RuntimeError("see the log of the collector"))
         try:
             return self._commit([unfit], now)
         except (OperationalError, InterfaceError):
             raise
         except DatabaseError:
-            log.exception("a message on %s cannot even be quarantined: it is dropped", message.topic[:200])
+            log.exception("a message on %s cannot even be quarantined; it is dropped", message.topic[:200])
             return []

@@ -1,6 +1,6 @@
-"""How does a gate get an order? As a sealed command, which is written down first, with who gave it and why.
+"""Sends commands to gates: sealed messages, stored first, with who sent them and why.
 
-None can switch power on. A command is the fast path for a gate that is online now; it expires after a minute.
+No command can switch power on. A command is the fast path for a gate that is online; it expires after a minute.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from fabgate.collector.db import pulse
 from fabgate.collector.models import Collector, Gate, Order, Pulse
 from fabgate.errors import UsageError
 
-#: What may be ordered by itself; lock and unlock are state, and belong to machines/locks.py.
-GIVEN: Final = ("stop", "extend", "identify", "fetch-roster", "clear-fault")
-#: What became of an order that the broker did not take.
+#: Commands that may be sent on their own; lock and unlock are state, and belong to machines/locks.py.
+SENDABLE: Final = ("stop", "extend", "identify", "fetch-roster", "clear-fault")
+#: The outcome if the broker did not accept the command.
 NOT_SENT: Final = "not-sent"
-#: Of a gate that was not there: nothing was sent, and its roster says it once it is back.
-WAITS: Final = "waits"
-#: What became of an order that its gate did not follow (gate/reports.py).
+#: The outcome for an offline gate: nothing was sent, and its roster carries the change when it is back.
+WAITING: Final = "waits"
+#: The outcome if the gate did not execute the command (gate/reports.py).
 _REFUSED: Final = "refused"
-#: Each counts: two of them are twice the time.
-_COUNTS: Final = "extend"
-#: Whoever asks for more time again so soon has clicked twice, or has not seen that somebody else was quicker.
-SAME_S: Final = 10
+#: A command that adds up: two of them are twice the time.
+_ADDS_UP: Final = "extend"
+#: A second extension within this many seconds is a double click, or another person was faster.
+REPEATED_WITHIN_S: Final = 10
 
 
-class Asked(UsageError):  # noqa: N818 (it names what happened)
-    """The same was asked for a moment ago, by `order`: twice it would count twice."""
+class AlreadySent(UsageError):  # noqa: N818 (it names what happened)
+    """The same command was sent a moment ago, as `order`; sent twice it would count twice."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
-        text = _("%(gate)s was told to go on for longer a moment ago; see what it answers, then ask again")
+        text = _("%(gate)s was extended a moment ago; see its answer, then try again")
         super().__init__(text % {"gate": order.gate.name})
 
 
-def give(
+def send(
     gate: Gate,
     verb: str,
     actor: str,
@@ -55,66 +55,67 @@ def give(
     seconds: int | None = None,
     timeout_s: float = roster.PATIENCE_S,
 ) -> Order:
-    """Send one order, and return it; its outcome comes with the gate's reply. Raises UsageError.
+    """Send one command, and return it; its outcome arrives with the gate's reply. Raises UsageError.
 
-    Raises Asked where it is to extend a session that was extended a moment ago, or where that is not answered yet.
+    Raises AlreadySent if the session was extended a moment ago, or the gate has not answered that yet.
     """
-    if verb not in GIVEN:
+    if verb not in SENDABLE:
         raise UsageError(
-            _("found the order '%(found)s', wanted one of %(wanted)s") % {"found": verb, "wanted": ", ".join(GIVEN)}
+            _("found the command '%(found)s', wanted one of %(wanted)s")
+            % {"found": verb, "wanted": ", ".join(SENDABLE)}
         )
     if not gate.online or not gate.boot:
         raise UsageError(
-            _("%(gate)s is offline: no order reaches it now; try again once it is back") % {"gate": gate.name}
+            _("%(gate)s is offline: commands cannot reach it; try again once it is back") % {"gate": gate.name}
         )
     if (verb == "extend") != (seconds is not None) or (seconds is not None and not 0 < seconds <= wire.MAX_SECONDS):
         raise UsageError(
-            _("found %(found)s seconds for %(verb)s, wanted 1 to %(most)d, and for extend only")
+            _("found %(found)s seconds for %(verb)s, wanted 1 to %(most)d, and only for extend")
             % {"found": seconds, "verb": verb, "most": wire.MAX_SECONDS}
         )
     with transaction.atomic():
-        if verb == _COUNTS and (before := _asked(gate, verb)) is not None:
-            raise Asked(before)
-        order, message = write(gate, verb, actor, reason=reason, seconds=seconds)
-    if not send([], [(order, message)], timeout_s=timeout_s):
+        if verb == _ADDS_UP and (before := _already_sent(gate, verb)) is not None:
+            raise AlreadySent(before)
+        order, message = store(gate, verb, actor, reason=reason, seconds=seconds)
+    if not publish([], [(order, message)], timeout_s=timeout_s):
         order.refresh_from_db()
     return order
 
 
-def _asked(gate: Gate, verb: str) -> Order | None:
-    """Return the order that says the same and is under way, or was a moment ago. Of two who ask at once one waits here.
+def _already_sent(gate: Gate, verb: str) -> Order | None:
+    """Return the same command if it is unanswered or was sent a moment ago. Of two requests at once, one waits here.
 
-    For the order of telling, not for the gate: the ingest takes that one after it.
+    It takes the pulse lock, not the gate's row, which comes after it (db/pulse.py).
     """
     pulse.lock()
     now = datetime.now(UTC)
     under_way = Q(outcome="", until__gte=now)
-    done = Q(at__gt=now - timedelta(seconds=SAME_S)) & ~Q(outcome__in=(NOT_SENT, _REFUSED))
+    done = Q(at__gt=now - timedelta(seconds=REPEATED_WITHIN_S)) & ~Q(outcome__in=(NOT_SENT, _REFUSED))
     lately = now - timedelta(seconds=wire.COMMAND_LIFE_S)
     return Order.objects.filter(under_way | done, gate=gate, command=verb, at__gte=lately).order_by("-at").first()
 
 
-def send(
-    gates: Iterable[Gate], written: Sequence[tuple[Order, Outgoing]], *, timeout_s: float = roster.PATIENCE_S
+def publish(
+    gates: Iterable[Gate], stored: Sequence[tuple[Order, Outgoing]], *, timeout_s: float = roster.PATIENCE_S
 ) -> bool:
-    """Publish orders, and tell `gates` that there is a roster to fetch; say whether the broker took it.
+    """Publish commands, and notify `gates` of their rosters; return whether the broker accepted it.
 
-    What it did not take within `timeout_s` is marked as not sent.
+    Commands that it did not accept within `timeout_s` are marked as not sent.
     """
-    if roster.announce(gates, [message for _order, message in written], timeout_s=timeout_s):
+    if roster.announce(gates, [message for _order, message in stored], timeout_s=timeout_s):
         return True
-    now, ids = datetime.now(UTC), [order.pk for order, _message in written]
+    now, ids = datetime.now(UTC), [order.pk for order, _message in stored]
     with transaction.atomic():
         Order.objects.filter(pk__in=ids, answered_at=None).update(outcome=NOT_SENT, answered_at=now)
-        pulse.notify({Pulse.ORDER: {order.gate.name for order, _message in written}}, now)
+        pulse.notify({Pulse.ORDER: {order.gate.name for order, _message in stored}}, now)
     return False
 
 
-def waits(gates: Iterable[Gate], verb: str, actor: str, *, reason: str = "") -> None:
-    """Write down what gates that are not there now will hear of by their rosters: nothing is sent."""
+def store_waiting(gates: Iterable[Gate], verb: str, actor: str, *, reason: str = "") -> None:
+    """Store commands for gates that are offline and will get the change with their rosters: nothing is sent."""
     now = datetime.now(UTC)
     with transaction.atomic():
-        written = [
+        orders = [
             Order(
                 id=uuid.uuid4().hex,
                 gate=gate,
@@ -123,17 +124,17 @@ def waits(gates: Iterable[Gate], verb: str, actor: str, *, reason: str = "") -> 
                 reason=reason,
                 at=now,
                 until=now,
-                outcome=WAITS,
+                outcome=WAITING,
                 answered_at=now,
             )
             for gate in gates
         ]
-        if written:
-            Order.objects.bulk_create(written)
-            pulse.notify({Pulse.ORDER: {order.gate.name for order in written}}, now)
+        if orders:
+            Order.objects.bulk_create(orders)
+            pulse.notify({Pulse.ORDER: {order.gate.name for order in orders}}, now)
 
 
-def write(
+def store(
     gate: Gate,
     verb: str,
     actor: str,
@@ -142,7 +143,7 @@ def write(
     lock: wire.Lock | None = None,
     seconds: int | None = None,
 ) -> tuple[Order, Outgoing]:
-    """Write an order down; return it and the sealed message that carries it, which the caller publishes."""
+    """Store a command; return it and the sealed message that carries it, which the caller publishes."""
     env: Environment = settings.ENVIRONMENT
     topics = wire.GateTopics(env.site, gate.name)
     now = datetime.now(UTC)

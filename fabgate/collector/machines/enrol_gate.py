@@ -1,6 +1,6 @@
-"""Which gates are there, and how is a new one let in? ``gate-add`` makes all that a gate must know, as files.
+"""Lists gates, and enrols new ones: ``gate-add`` makes the files that a gate needs.
 
-It takes and prints the rules of the machine, because they replace those of the gate's own gate.yaml.
+It sets and prints the rules of the machine, because they replace those in the gate's gate.yaml.
 """
 
 from __future__ import annotations
@@ -29,121 +29,121 @@ from fabgate.collector.base.environ import Environment
 from fabgate.collector.base.key_files import new_key, write_secret
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.machines import emulated_gate
-from fabgate.collector.machines import rules as machines
+from fabgate.collector.machines import rules as machine_rules
 from fabgate.collector.models import Change, Gate, Hole, Journal, Machine, Quarantine
 from fabgate.collector.models.workshop import HEARTBEATS, MAX_LIFTED
 from fabgate.errors import UsageError
 
-#: Behind the name of a file that is written, and does not count yet.
+#: Suffix of a file that is written but not in use yet.
 _READY: Final = ".new"
-#: Pages beside those of machines have these addresses.
+#: Names of pages next to those of machines.
 RESERVED_MACHINES: Final = frozenset({"new", "calendar"})
 
 
-#: Given the rules of a machine and a list to add mistakes to, returns the rules that it is to have.
+#: Takes the rules of a machine and a list for mistakes; returns the new rules.
 ChangeRules = Callable[[dict[str, Any], list[str]], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class LetIn:
-    """A gate that was let in, and where the files are that it must have."""
+class EnrolledGate:
+    """A gate that was enrolled, and where its files are."""
 
     gate: Gate
     directory: Path
-    #: What stands in each file. Secrets: whoever reads them can speak for the gate.
+    #: The content of each file. Secrets: anybody who has them can impersonate the gate.
     texts: dict[str, str] = field(repr=False)
 
-    #: What is copied to the gate, each a file of its `directory`.
+    #: The files of `directory` that are copied to the gate.
     FILES: ClassVar = ("token", "seal.keys", "badge.keys")
 
 
-class IsIn(UsageError):  # noqa: N818 (it names what is in the way)
-    """The gate has a token already."""
+class AlreadyEnrolled(UsageError):  # noqa: N818 (it names what is in the way)
+    """The gate already has a token."""
 
     def __init__(self, name: str, token_file: Path) -> None:
         super().__init__(
-            _("the gate '%(name)s' has a token already (%(file)s); give --new-token to replace it")
+            _("the gate '%(name)s' already has a token (%(file)s); use --new-token to replace it")
             % {"name": name, "file": token_file}
         )
 
 
 def add(args: argparse.Namespace) -> int:
-    """Register a gate and print where its secrets are."""
+    """Enrol a gate, and print where its secrets are."""
     actor = audit.cli_actor(None)
     env: Environment = settings.ENVIRONMENT
     if args.emulated:
         emulated_gate.check(env, args.name)
-    made = let_in(
+    enrolled = enrol(
         args.name,
         args.machine,
         actor=actor,
         new_token=args.new_token,
-        change_rules=lambda rules, mistakes: machines.changed(rules, args.rules, mistakes),
+        change_rules=lambda rules, mistakes: machine_rules.changed(rules, args.rules, mistakes),
     )
-    assert made.gate.machine is not None
-    rules = machines.in_force(made.gate.machine)
+    assert enrolled.gate.machine is not None
+    rules = machine_rules.in_force(enrolled.gate.machine)
     account = wire.GateTopics(settings.ENVIRONMENT.site, args.name).account
-    found = {
+    details = {
         "gate": args.name,
         "machine": args.machine,
         "broker_account": account,
-        "token_file": str(made.directory / "token"),
-        "gate_key_file": str(made.directory / "seal.keys"),
-        "badge_key_file": str(made.directory / "badge.keys"),
+        "token_file": str(enrolled.directory / "token"),
+        "gate_key_file": str(enrolled.directory / "seal.keys"),
+        "badge_key_file": str(enrolled.directory / "badge.keys"),
         "roster_path": f"/api/v1/gates/{args.name}/roster",
     }
     if args.emulated:
-        found["config"] = str(emulated_gate.write(env, args.name, made.gate.machine.title))
+        details["config"] = str(emulated_gate.write(env, args.name, enrolled.gate.machine.title))
     if args.json:
-        sys.stdout.write(json.dumps({**found, "machine_rules": rules}, indent=2) + "\n")
+        sys.stdout.write(json.dumps({**details, "machine_rules": rules}, indent=2) + "\n")
     else:
-        found["machine_rules"] = machines.as_arguments(rules)
-        sys.stdout.write("".join(f"{key}: {value}\n" for key, value in found.items()))
+        details["machine_rules"] = machine_rules.as_arguments(rules)
+        sys.stdout.write("".join(f"{key}: {value}\n" for key, value in details.items()))
         sys.stdout.write(
-            "Whatever 'machine:' of the gate's gate.yaml says, these rules hold. Change them with"
+            "These rules replace 'machine:' in the gate's gate.yaml. Change them with"
             f" 'fabgate collector machine-set {args.machine} RULE=VALUE', or on the machine's page.\n"
         )
         if args.emulated:
             sys.stdout.write(
-                f"Start the gate: fabgate run --config {found['config']}\n"
-                f"Tap a badge:    fabgate tap {found['config']} 04:A1:B2:C3\n"
+                f"Start the gate: fabgate run --config {details['config']}\n"
+                f"Tap a badge:    fabgate tap {details['config']} 04:A1:B2:C3\n"
             )
         else:
             sys.stdout.write("Now copy the three files to the gate, see docs/install.md, part 3.\n")
     if args.new_token:
-        # On stderr, as whoever reads JSON is a program, and this is for a person.
+        # On stderr, since a program may read the JSON, and this is for a person.
         sys.stderr.write(
-            "note: the token and the seal key of before count for nothing here from now on; until the gate has the new"
-            " files and is restarted, it decides by the roster that it has, and hears of no lock\n"
-            f"note: the broker still takes the old password of {account}: give the account another one, and reload the"
-            ' broker (docs/install.md, "A gate was stolen")\n'
+            "note: the old token and seal key are no longer valid; until the gate has the new files and is restarted,"
+            " it uses the roster that it has, and receives no locks\n"
+            f"note: the broker still accepts the old password of {account}: set another one, and reload the broker"
+            ' (docs/install.md, "A gate was stolen")\n'
         )
     return 0
 
 
-def let_in(
+def enrol(
     name: str,
     machine: str,
     *,
     actor: str,
     new_token: bool = False,
     change_rules: ChangeRules = lambda rules, _mistakes: rules,
-) -> LetIn:
-    """Make a gate, the machine beside it where there is none of that name, and all that the gate must know.
+) -> EnrolledGate:
+    """Make a gate, its machine if there is none of that name, and the files that the gate needs.
 
-    `change_rules` returns the rules of the machine, given those that it has, and adds what is wrong with them.
+    `change_rules` takes the machine's rules and returns the new ones; it adds mistakes to the list that it is given.
 
-    Raises UsageError for a name that cannot be, and IsIn for a gate that has a token already, unless it is to get a new
-    one. With the token its seal key is another one, too: whoever has the old card has both (docs/decisions/0025).
+    Raises UsageError for an invalid name, and AlreadyEnrolled for a gate that has a token, unless it gets a new one.
+    The seal key is replaced with the token: a stolen card holds both (docs/decisions/0025).
     """
     mistakes = []
-    for what, called in (("gate", name), ("machine", machine)):
+    for what, named in (("gate", name), ("machine", machine)):
         try:
-            wire.check_name(called, what=what)
+            wire.check_name(named, what=what)
         except UsageError as error:
             mistakes.append(str(error))
     if machine in RESERVED_MACHINES:
-        text = _("a machine cannot be called '%(name)s': a page has that address; choose another name")
+        text = _("a machine cannot be called '%(name)s', since a page has that address; choose another name")
         mistakes.append(text % {"name": machine})
     before = Machine.objects.filter(name=machine).first()
     change_rules({} if before is None else before.rules, mistakes)
@@ -152,8 +152,8 @@ def let_in(
     env: Environment = settings.ENVIRONMENT
     directory = env.gate_directory(name)
     try:
-        # From before the commit until the files are there: of two at once a gate would get the token of one and the seal
-        # key of the other.
+        # Locked from before the commit until the files are there: otherwise, of two requests at once, the gate could
+        # get the token of one and the seal key of the other.
         with (
             data_folder.alone(env.data / data_folder.LETTING_IN),
             _all_or_none(directory) as write,
@@ -162,57 +162,63 @@ def let_in(
         ):
             gate = Gate.objects.filter(name=name).first() or Gate(name=name)
             if gate.token_hash and not new_token:
-                raise IsIn(name, directory / "token")
+                raise AlreadyEnrolled(name, directory / "token")
             with audit.change(actor, "gate.renewed" if gate.token_hash else "gate.let-in", gate) as change:
                 if gate.pk is None:
                     gate.save()
-                change.rosters = _put_beside(gate, _machine(machine, actor, change_rules))
+                change.rosters = _assign(gate, _machine(machine, actor, change_rules))
                 token = gate.new_token()
                 gate.save(update_fields=["token_hash"])
             gate.refresh_from_db()
-            # A random id, never one that was there before: also after a copy was restored, which has forgotten some. So
-            # a gate that still holds an older key says which one it lacks, and not that a roster was tampered with.
-            made = token + "\n", new_key(f"s-{secrets.token_hex(4)}"), env.badge_key_file.read_text(encoding="utf-8")
-            texts = dict(zip(LetIn.FILES, made, strict=True))
+            # The key's id is random, so it is new even after an older copy was restored. A gate that still has an older
+            # key then reports the missing key, and not a tampered roster.
+            contents = (
+                token + "\n",
+                new_key(f"s-{secrets.token_hex(4)}"),
+                env.badge_key_file.read_text(encoding="utf-8"),
+            )
+            texts = dict(zip(EnrolledGate.FILES, contents, strict=True))
             for file, text in texts.items():
                 write(file, text)
     except IntegrityError as error:
         if not duplicate.is_there(error):
             raise
-        raise IsIn(name, directory / "token") from error
-    return LetIn(gate, directory, texts)
+        raise AlreadyEnrolled(name, directory / "token") from error
+    return EnrolledGate(gate, directory, texts)
 
 
 def _machine(name: str, actor: str, change_rules: ChangeRules) -> Machine:
-    """Return the machine of that name with these rules changed; it is made where there is none. The log has both."""
+    """Return the machine of that name, made if there is none, with its rules changed. Both are logged."""
     _, is_new = Machine.objects.get_or_create(name=name)
-    found = Machine.objects.select_for_update(no_key=True).get(name=name)
+    machine = Machine.objects.select_for_update(no_key=True).get(name=name)
     mistakes: list[str] = []
-    changed = change_rules(found.rules, mistakes)
-    if mistakes:  # somebody changed the machine meanwhile
+    changed = change_rules(machine.rules, mistakes)
+    if mistakes:  # the machine was changed meanwhile
         raise UsageError("\n".join(mistakes))
     if is_new:
-        audit.record(actor, "machine.added", found, after={"name": name, **({"rules": changed} if changed else {})})
-    if changed != found.rules:
-        log: AbstractContextManager[object] = nullcontext() if is_new else audit.change(actor, "machine.updated", found)
+        audit.record(actor, "machine.added", machine, after={"name": name, **({"rules": changed} if changed else {})})
+    if changed != machine.rules:
+        log: AbstractContextManager[object] = (
+            nullcontext() if is_new else audit.change(actor, "machine.updated", machine)
+        )
         with log:
-            found.rules = changed
-            found.save(update_fields=["rules"])
-    return found
+            machine.rules = changed
+            machine.save(update_fields=["rules"])
+    return machine
 
 
 @contextmanager
 def _all_or_none(directory: Path) -> Iterator[Callable[[str, str], None]]:
-    """Give what writes a secret, by name; they take their places together at the end, or none does.
+    """Give a function that writes a secret, by name. The files take their places together at the end, or none does.
 
-    Committed first: what is written has room by then, and until then the secrets that were there count.
+    The database is committed first: by then there is room for the files, and until then the old secrets are valid.
     """
     ready: list[Path] = []
 
     def write(name: str, text: str) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = directory / f"{name}{_READY}"
-        path.unlink(missing_ok=True)  # of a process that was killed
+        path.unlink(missing_ok=True)  # from a process that was killed
         ready.append(path)
         write_secret(path, text)
 
@@ -222,53 +228,53 @@ def _all_or_none(directory: Path) -> Iterator[Callable[[str, str], None]]:
         for path in ready:
             path.unlink(missing_ok=True)
         with suppress(OSError):
-            directory.rmdir()  # stays where it holds anything
+            directory.rmdir()  # stays if it holds anything
         raise
     for path in ready:
         path.replace(path.with_suffix(""))
     data_folder.sync_directory(directory)
 
 
-def move(gate: Gate, machine: Machine, *, actor: str) -> Change:
-    """Let a gate stand beside another machine, whose rules and lock are its own from then on. The caller tells it."""
+def assign(gate: Gate, machine: Machine, *, actor: str) -> Change:
+    """Assign a gate to another machine, with whose rules and lock it then works. The caller announces the rosters."""
     with audit.change(actor, "gate.moved", gate) as change:
-        change.rosters = _put_beside(gate, machine)
+        change.rosters = _assign(gate, machine)
     return change
 
 
-def _put_beside(gate: Gate, machine: Machine) -> dict[str, int]:
-    """Let a gate stand beside a machine, and return the rosters that say so; called inside the change."""
+def _assign(gate: Gate, machine: Machine) -> dict[str, int]:
+    """Assign a gate to a machine, and return the new rosters; called inside the change."""
     machine = Machine.objects.select_for_update(no_key=True).get(pk=machine.pk)
-    planned = _planned(gate, machine)  # before others wait
-    pulse.lock()  # between machine and gate, as for locks: or two would wait for each other
+    planned = _planned(gate, machine)  # before the lock
+    pulse.lock()  # after the machine and before the gate (db/pulse.py)
     gate = Gate.objects.select_for_update(no_key=True).get(pk=gate.pk)
-    _stand(gate, machine)
+    _set_machine(gate, machine)
     machine.save(update_fields=["lifted"])
     gate.save(update_fields=["machine"])
     return roster.versions(roster.rebuild([*machine.gates.all()], planned=planned))
 
 
 def _planned(gate: Gate, machine: Machine) -> roster.Plan:
-    """Build the rosters of a machine's gates as if that one stood there already."""
+    """Build the rosters of a machine's gates as if this gate were assigned to it already."""
     gate, machine = Gate.objects.get(pk=gate.pk), Machine.objects.get(pk=machine.pk)
-    _stand(gate, machine)
+    _set_machine(gate, machine)
     return roster.plan([*machine.gates.exclude(pk=gate.pk), gate])
 
 
-def _stand(gate: Gate, machine: Machine) -> None:
-    """Say that a gate stands beside a machine.
+def _set_machine(gate: Gate, machine: Machine) -> None:
+    """Set the machine of a gate.
 
-    A gate lifts a lock only when it is named. So what was locked at the machine before counts as taken off here.
+    A gate lifts a lock only if the roster names it, so a lock of the previous machine is named as lifted here.
     """
     before = gate.machine
     if before is not None and before.pk != machine.pk:
-        kept = [*before.lifted, *([before.lock_id] if before.lock_id else [])]
-        machine.lifted = [*machine.lifted, *(one for one in kept if one != machine.lock_id)][-MAX_LIFTED:]
+        lifted = [*before.lifted, *([before.lock_id] if before.lock_id else [])]
+        machine.lifted = [*machine.lifted, *(one for one in lifted if one != machine.lock_id)][-MAX_LIFTED:]
     gate.machine = machine
 
 
 def show(args: argparse.Namespace) -> int:
-    """Print each gate: what it said last, and what is known of its journal."""
+    """Print each gate: its last report, and how far its journal is stored."""
     newest = {journal.gate_id: journal for journal in Journal.newest()}
     lost = {
         row["journal__gate"]: row["lost"]
@@ -287,7 +293,7 @@ def show(args: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return 0
     if not rows:
-        sys.stdout.write("No gate yet: let one in with 'fabgate collector gate-add NAME --machine NAME'.\n")
+        sys.stdout.write("There is no gate yet; add one with 'fabgate collector gate-add NAME --machine NAME'.\n")
         return 0
     now, zone = datetime.now(UTC), ZoneInfo(settings.TIME_ZONE)
     head = ("gate", "machine", "heard", "entries", "roster", "")
@@ -304,7 +310,7 @@ def _row(gate: Gate, journal: Journal | None, lost: int, quarantined: int) -> di
         "seen_at": gate.seen_at.isoformat() if gate.seen_at else None,
         "journal": journal.name if journal else None,
         "stored": stored,
-        # The gate says once a minute how far it has written; what arrived since then was written too.
+        # The gate reports once a minute how far it has written; entries that arrived since then were written too.
         "head": max(journal.head, stored) if journal else 0,
         "roster": gate.roster_version,
         "reported_roster": gate.reported_roster,
@@ -330,7 +336,7 @@ def _heard(row: dict[str, Any], now: datetime, zone: ZoneInfo) -> str:
     at = f"{seen.astimezone(zone):%Y-%m-%d %H:%M}"
     if not row["online"]:
         return f"offline since {at}"
-    # Of a gate that was online when the collector itself went to sleep nobody knows what became.
+    # If the collector itself was stopped, it does not know what happened to a gate that was online.
     return "online" if now - seen < HEARTBEATS else f"last heard {at}"
 
 

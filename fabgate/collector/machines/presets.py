@@ -1,6 +1,6 @@
-"""How does a kind of machine usually behave? Five presets, each a whole set of rules; the details stay changeable.
+"""Presets: how a kind of machine usually behaves. Each is a complete set of rules, which can be changed afterwards.
 
-What a preset does not speak of, it leaves alone: until when everybody is only observed, and the price hint.
+A preset leaves `observe_until` and `price_hint` as they are.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from fabgate.collector.models import Machine
 from fabgate.errors import UsageError
 
 MINUTE, HOUR = 60, 3_600
-#: Rules that belong to the one machine, and to no kind of machine.
+#: Rules of a single machine, not of a kind of machine.
 _OWN: Final = frozenset({"observe_until", "price_hint"})
 
-#: What people read.
+#: The titles shown to people.
 TITLES: Final = {
     "saw": _("Saw"),
     "laser": _("Laser cutter"),
@@ -27,7 +27,7 @@ TITLES: Final = {
 }
 
 PRESETS: Final[dict[str, dict[str, Any]]] = {
-    # The card stays in the holder: who walks away from a saw takes its power along. The dust collector runs on.
+    # The card stays in its holder: a person who walks away takes it along, and power ends. The dust collector runs on.
     "saw": {
         "mode": "hold",
         "limit_s": 2 * HOUR,
@@ -45,7 +45,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "on_stale": "allow",
         "attended": True,
     },
-    # A cut is never broken off, and the fumes are drawn off after it.
+    # A cut is never interrupted, and fumes are extracted after it.
     "laser": {
         "mode": "tap",
         "limit_s": 4 * HOUR,
@@ -80,7 +80,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "on_stale": "allow",
         "attended": True,
     },
-    # It prints through the night with nobody beside it; heating up and cooling down count as idle for a long time.
+    # It prints overnight without supervision; heating and cooling count as idle for a long time.
     "printer-3d": {
         "mode": "tap",
         "limit_s": 24 * HOUR,
@@ -98,7 +98,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "on_stale": "allow",
         "attended": False,
     },
-    # A drill, a sander: many hands in turn, and nothing that must not be switched off between two of them.
+    # A drill or a sander: many people in turn, and nothing that must not be switched off between them.
     "bench-tool": {
         "mode": "tap",
         "limit_s": 2 * HOUR,
@@ -120,7 +120,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
 
 
 def apply(machine: Machine, name: str) -> None:
-    """Give `machine` a preset's rules. The caller saves it and rebuilds the rosters. Raises UsageError."""
+    """Set the rules of `machine` from a preset. The caller saves it and rebuilds the rosters. Raises UsageError."""
     if name not in PRESETS:
         raise UsageError(
             gettext("found the preset '%(found)s', wanted one of %(wanted)s")

@@ -1,4 +1,4 @@
-"""How does a machine behave? ``machine-set`` changes its rules, and the gates that stand beside it are told."""
+"""The rules of a machine: ``machine-set`` changes them, and notifies its gates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fabgate.collector.models import Machine
 from fabgate.collector.people import names
 from fabgate.errors import UsageError
 
-#: Locks have verbs of their own, and an id to be lifted by.
+#: Set by verbs of their own: a lock has an id by which it is lifted.
 _NOT_HERE: Final = frozenset({"lock", "lifted"})
 _FIELDS: Final = {
     field.name: field for field in msgspec.structs.fields(wire.MachineRules) if field.name not in _NOT_HERE
@@ -34,7 +34,7 @@ _MAX_TITLE: Final = Machine._meta.get_field("title").max_length or 0  # noqa: SL
 
 
 def command(args: argparse.Namespace) -> int:
-    """Change a machine's rules and title, rebuild its rosters and tell its gates; or only print what is set."""
+    """Change a machine's rules and title, rebuild its rosters and notify its gates; or print the rules that are set."""
     with transaction.atomic():
         machine, mistakes = Machine.objects.select_for_update(no_key=True).filter(name=args.name).first(), []
         if machine is None:
@@ -42,7 +42,7 @@ def command(args: argparse.Namespace) -> int:
             mistakes.append(f"found no machine {args.name!r}, wanted one of: {known or '(there is none yet)'}")
         title = None if args.title is None else names.line(args.title)
         if title is not None and (len(title) > _MAX_TITLE or names.unseen(title)):
-            mistakes.append(f"--title: found {title[:40]!r}…, wanted at most {_MAX_TITLE} characters that people see")
+            mistakes.append(f"--title: found {title[:40]!r}…, wanted at most {_MAX_TITLE} visible characters")
         before = (machine.rules, machine.preset, machine.title) if machine else ()
         if machine is not None and args.preset:
             presets.apply(machine, args.preset)
@@ -60,13 +60,13 @@ def command(args: argparse.Namespace) -> int:
     for name in sorted(rules):
         sys.stdout.write(f"{name}={_shown(rules[name])}\n")
     about = "every other rule has its default" if rules else "every rule has its default"
-    sys.stdout.write(f"{machine}: {about}; {roster.tell(gates) if is_new else 'nothing changed'}\n")
+    sys.stdout.write(f"{machine}: {about}; {roster.announce_and_describe(gates) if is_new else 'nothing changed'}\n")
     return 0
 
 
 def changed(rules: dict[str, Any], changes: list[str], mistakes: list[str]) -> dict[str, Any]:
-    """Return `rules` with ``name=value`` changes; an empty value goes back to the default. Add what is wrong."""
-    found, wrong = dict(rules), set()
+    """Return `rules` with the ``name=value`` changes; an empty value restores the default. Adds to `mistakes`."""
+    new_rules, wrong = dict(rules), set()
     for change in changes:
         name, equals, value = change.partition("=")
         if not equals or name not in _FIELDS:
@@ -74,39 +74,41 @@ def changed(rules: dict[str, Any], changes: list[str], mistakes: list[str]) -> d
             hint = f"did you mean {near[0]}=…?" if near else f"wanted RULE=VALUE with one of {', '.join(_FIELDS)}"
             mistakes.append(f"found {change!r}; {hint}")
         elif value == "":
-            found.pop(name, None)
+            new_rules.pop(name, None)
         else:
             try:
-                found[name] = _value(name, value)
+                new_rules[name] = _value(name, value)
             except ValueError:
                 wrong.add(name)
                 mistakes.append(f"{name}: found {value!r}, wanted {_wanted(name)}")
-    would_be = msgspec.convert(found, wire.MachineRules)
-    told = wire.machine_mistakes(would_be)
-    if "warn_s" in found:
-        told += wire.warning_mistakes(would_be).values()
-    without_grace = wire.holder_mistake(would_be)
+    parsed = msgspec.convert(new_rules, wire.MachineRules)
+    problems = wire.machine_mistakes(parsed)
+    if "warn_s" in new_rules:
+        problems += wire.warning_mistakes(parsed).values()
+    without_grace = wire.holder_mistake(parsed)
     if without_grace is not None:
-        told.append(without_grace)
-    # A limit that could not be read is not compared with the one that was to go with it.
-    mistakes.extend(text for text in told if not any(f"({name})" in text or text.startswith(name) for name in wrong))
-    return found
+        problems.append(without_grace)
+    # A limit that could not be read is not compared with the others.
+    mistakes.extend(
+        text for text in problems if not any(f"({name})" in text or text.startswith(name) for name in wrong)
+    )
+    return new_rules
 
 
 def in_force(machine: Machine) -> dict[str, Any]:
-    """Return every rule of a machine, defaults included, without its lock; a rule without a value is left out."""
-    found = machine.wire_rules()
-    rules = {name: msgspec.to_builtins(getattr(found, name)) for name in _FIELDS}
+    """Return every rule of a machine, defaults included, without its lock; rules without a value are left out."""
+    wire_rules = machine.wire_rules()
+    rules = {name: msgspec.to_builtins(getattr(wire_rules, name)) for name in _FIELDS}
     return {name: value for name, value in rules.items() if value is not None}
 
 
 def as_arguments(rules: dict[str, Any]) -> str:
-    """Return rules as ``RULE=VALUE …``: what ``machine-set`` and ``gate-add`` take."""
+    """Return rules as ``RULE=VALUE …``, the arguments of ``machine-set`` and ``gate-add``."""
     return " ".join(shlex.quote(f"{name}={_shown(value)}") for name, value in rules.items())
 
 
 def _value(name: str, text: str) -> Any:
-    """Return what a person wrote as the roster has it. Raises ValueError."""
+    """Return a value as the roster stores it. Raises ValueError."""
     kinds = get_args(_FIELDS[name].type) or (_FIELDS[name].type,)
     if bool in kinds:
         if text.lower() not in _BOOLEANS:
@@ -115,7 +117,7 @@ def _value(name: str, text: str) -> Any:
     if int in kinds:
         return int(text)
     if (name, text) == ("supervisor", "never"):
-        return "minors"  # what it means (docs/decisions/0042)
+        return "minors"  # the same (docs/decisions/0042)
     if datetime in kinds:
         return datetime.fromisoformat(text).isoformat()
     return text
@@ -129,7 +131,7 @@ def _wanted(name: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as it may be written again."""
+    """Return a value as it can be typed again."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,7 +1,7 @@
-"""How does a badge come into somebody's hands, and out of them again? Enrolled, lent until tonight, lost, given back.
+"""Assigns badges to members and groups, and ends the assignments: enrolled, lent until tonight, lost, returned.
 
-An assignment begins and ends, and is never deleted or rewritten. The caller tells the gates. A number that is printed
-on a badge stays its own from hand to hand, until another one is written of it or another badge bears it.
+An assignment is never deleted or rewritten. The caller announces the rosters. The number printed on a badge stays with
+the badge, whoever has it, until another number is entered or another badge gets it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A physical badge: as it is spelled, or, without a `spelling`, as a gate told of it."""
+    """A physical badge: its spelling, or, without a `spelling`, only the digest that a gate sent."""
 
     digest: str
     spelling: str = ""
@@ -36,7 +36,7 @@ class Card:
 
     @classmethod
     def spelled(cls, found: badge.Badge) -> Card:
-        """Return the card of a spelling."""
+        """Return the card with this spelling."""
         return cls(badge.digest(found, roster.badge_key(settings.ENVIRONMENT)), str(found))
 
     @classmethod
@@ -50,12 +50,12 @@ class Card:
         return cls(row.digest, row.spelling, row.key_id)
 
     def carried(self) -> Badge | None:
-        """Return in whose hands it is now."""
+        """Return its present assignment, if any."""
         return Badge.objects.filter(digest=self.digest, ended_at=None).select_related("member", "group").first()
 
 
 class Taken(UsageError):  # noqa: N818 (it names what is in the way)
-    """The badge, or its printed number, is in somebody's hands already: `row`."""
+    """The badge, or its printed number, is assigned already: see `row`."""
 
     def __init__(self, what: str, row: Badge) -> None:
         self.row = row
@@ -68,7 +68,7 @@ def key_id() -> str:
     return next(iter(roster.badge_keys(settings.ENVIRONMENT).by_id))
 
 
-def give(
+def assign(
     card: Card,
     holder: Member | Group,
     *,
@@ -77,9 +77,9 @@ def give(
     number: str = "",
     until: datetime | None = None,
 ) -> tuple[Badge, Change]:
-    """Put a badge into somebody's hands, with the number that it bears unless another one is said.
+    """Assign a badge, with its known printed number unless another one is given.
 
-    Raises Taken while it, or its printed number, is in somebody's, and UsageError where the holder has left, or is over.
+    Raises Taken if the badge or its printed number is assigned already, and UsageError if the holder has left or ended.
     """
     member, group = (holder, None) if isinstance(holder, Member) else (None, holder)
     given = Badge(
@@ -94,23 +94,23 @@ def give(
     )
     try:
         with transaction.atomic(), pulse.deferred(), audit.change(actor, "badge.given", given) as change:
-            _is_there(holder)
+            _check_present(holder)
             given.number = number = number or numbers([card.digest]).get(card.digest, "")
-            _free(Badge.objects.filter(digest=card.digest), "badge", given.since, actor)
+            _check_free(Badge.objects.filter(digest=card.digest), "badge", given.since, actor)
             if number:
-                _free(Badge.objects.filter(number=number), "printed number", given.since, actor)
+                _check_free(Badge.objects.filter(number=number), "printed number", given.since, actor)
             given.save()
             change.rosters = roster.versions(roster.rebuild(only_changed=True))
     except IntegrityError as error:
         raise UsageError(
-            _("Somebody else gave this badge or its number away at the same moment. Look again.")
+            _("Someone else assigned this badge or its number at the same moment. Check and try again.")
         ) from error
     log.info("badge %d given to %s by %s", given.pk, given.holder, actor)
     return given, change
 
 
 def store(given: Sequence[Badge]) -> None:
-    """Store assignments that begin now, many at once; each gets its number."""
+    """Store many new assignments at once; each gets its id."""
     bulk.insert(given)
     rows = {row.digest: row for row in given}
     for digest, pk in statements.rows_among(Badge.objects.filter(ended_at=None), "digest", list(rows), "pk"):
@@ -118,14 +118,14 @@ def store(given: Sequence[Badge]) -> None:
 
 
 def end_all(rows: Sequence[Badge], reason: str, by: str, at: datetime) -> None:
-    """End assignments, many at once. The caller writes it down and rebuilds the rosters."""
+    """End many assignments at once. The caller logs it and rebuilds the rosters."""
     for row in rows:
         row.ended_at, row.ended_by, row.end_reason = at, by, reason
     bulk.update(rows, ["ended_at", "ended_by", "end_reason"])
 
 
 def end(row: Badge, reason: str, *, actor: str) -> Change:
-    """Take a badge out of its holder's hands: returned, lost, … Raises UsageError where it has ended already."""
+    """End an assignment: returned, lost, … Raises UsageError if it has ended already."""
     with audit.change(actor, "badge.lost" if reason == Badge.LOST else "badge.ended", row, reason=reason) as change:
         held = Badge.objects.select_for_update(no_key=True).get(pk=row.pk)
         if held.ended_at is not None:
@@ -138,54 +138,56 @@ def end(row: Badge, reason: str, *, actor: str) -> Change:
 
 
 def end_of(day: date) -> datetime:
-    """Return when a day is over, where the site is: a loan until tonight ends then."""
+    """Return when a day ends at the site, such as for a loan until tonight."""
     return datetime.combine(day + timedelta(days=1), time(), ZoneInfo(settings.ENVIRONMENT.tz))
 
 
 def numbers(digests: Iterable[str]) -> dict[str, str]:
-    """Return what is printed on each of these badges, as it was written last; without those that bear no number."""
-    own = _written_last("digest", sorted(set(digests)), "number")
-    bearers = _written_last("number", sorted(set(own.values())), "digest")
+    """Return the number printed on each of these badges, as entered last; badges without one are missing."""
+    own = _newest_values("digest", sorted(set(digests)), "number")
+    bearers = _newest_values("number", sorted(set(own.values())), "digest")
     return {digest: number for digest, number in own.items() if bearers[number] == digest}
 
 
-def _written_last(column: str, wanted: Sequence[str], told: str) -> dict[str, str]:
-    """Return what the last assignment that has a number tells, by what it has in a column, of those that are wanted."""
+def _newest_values(column: str, wanted: Sequence[str], result_column: str) -> dict[str, str]:
+    """Return by `column` the value of `told` in the last assignment that has a number, for those that are wanted."""
     newest = Badge.objects.exclude(number="").order_by().values(column).annotate(last=models.Max("pk"))
     last = {pk: value for value, pk in statements.rows_among(newest, column, wanted, "last")}
-    return {last[pk]: str(said) for pk, said in statements.rows_among(Badge.objects.all(), "pk", list(last), told)}
+    return {
+        last[pk]: str(said) for pk, said in statements.rows_among(Badge.objects.all(), "pk", list(last), result_column)
+    }
 
 
-def bearing(number: str) -> Card | None:
-    """Return the badge on which a number is printed."""
+def with_number(number: str) -> Card | None:
+    """Return the badge with this printed number."""
     last = Badge.objects.filter(number=number).order_by("-id").first() if number else None
     return Card.of(last) if last is not None and numbers([last.digest]).get(last.digest) == number else None
 
 
-def loans_at_hand() -> dict[str, Card]:
-    """Return each badge that was lent before and that nobody has now, by its printed number; no lost ones."""
+def available_loans() -> dict[str, Card]:
+    """Return the badges for loans that nobody has now, by printed number; without lost ones."""
     lent = Badge.objects.filter(kind=Badge.LOAN).values("digest")
     out = Badge.objects.filter(ended_at=None).values("digest")
     rows = Badge.objects.filter(digest__in=lent).exclude(digest__in=out)
-    newest = rows.order_by().values("digest").annotate(last=models.Max("pk"))  # of years of evenings, one each
-    last = {row.digest: row for row in Badge.objects.filter(pk__in=[one["last"] for one in newest])}
+    newest = rows.order_by().values("digest").annotate(last=models.Max("pk"))  # the last loan of each badge
+    last = {row.digest: row for row in Badge.objects.filter(pk__in=[row["last"] for row in newest])}
     printed = numbers(digest for digest, row in last.items() if row.end_reason != Badge.LOST)
-    return {printed[digest]: Card.of(last[digest]) for digest in sorted(printed, key=lambda one: printed[one])}
+    return {printed[digest]: Card.of(last[digest]) for digest in sorted(printed, key=lambda row: printed[row])}
 
 
-def _is_there(holder: Member | Group) -> None:
-    """Refuse who has left: a badge would open nothing. Whoever ends them at this moment waits, and ends the badge too."""
+def _check_present(holder: Member | Group) -> None:
+    """Refuse a holder who has left. Locks the row: a departure at the same moment waits, and ends the badge too."""
     held = type(holder).objects.select_for_update(no_key=True).get(pk=holder.pk)
     if isinstance(held, Member):
         if held.left_on is not None and held.left_on <= blocks.today():
-            text = _("%(member)s left on %(day)s; let them in again first")
+            text = _("%(member)s left on %(day)s; readmit them first")
             raise UsageError(text % {"member": held, "day": held.left_on})
     elif held.ended_on is not None and held.ended_on <= blocks.today():
         raise UsageError(_("This group is closed. Reopen it first."))
 
 
-def _free(rows: models.QuerySet[Badge], what: str, now: datetime, actor: str) -> None:
-    """See to it that none of `rows` is in somebody's hands; a loan whose time has come ends now."""
+def _check_free(rows: models.QuerySet[Badge], what: str, now: datetime, actor: str) -> None:
+    """Make sure that none of `rows` is assigned; a loan that is over is ended now."""
     held = rows.filter(ended_at=None).select_related("member", "group").first()
     if held is None:
         return

@@ -1,8 +1,8 @@
-"""How is a member kept from every machine, and how do the gates hear of it?
+"""Blocks members from all machines, and lifts blocks.
 
-A block is state, like a lock: from then on every roster carries the member among its refusals, with every reason, so
-that the gates' guard does not take them for somebody who vanished. A session that runs is not cut: the gate switches
-off when the machine is idle (`revoked`).
+A block is state, like a lock: every roster lists the member among its refusals, with every reason, so that gates do not
+take them for somebody lost from a broken export. A running session is not cut: the gate ends it when the machine is
+idle (`revoked`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def block(args: argparse.Namespace) -> int:
-    """Block a member, for one reason; the same reason again only changes until when."""
+    """Block a member for one reason; blocking again for the same reason changes the end date."""
     mistakes = []
     known = dict(Block.REASONS)
     if args.reason not in known:
@@ -38,9 +38,9 @@ def block(args: argparse.Namespace) -> int:
     member = find_member(args.id, mistakes)
     if mistakes or member is None:
         raise UsageError("\n".join(mistakes))
-    change = hold(member, args.reason, until, actor=audit.cli_actor(args.actor))
-    gates = roster.known_by(change.rosters).gates
-    sys.stdout.write(f"{member} is blocked: {', '.join(reasons(member))}; {roster.tell(gates)}\n")
+    change = block_member(member, args.reason, until, actor=audit.cli_actor(args.actor))
+    gates = roster.applied(change.rosters).gates
+    sys.stdout.write(f"{member} is blocked: {', '.join(reasons(member))}; {roster.announce_and_describe(gates)}\n")
     return 0
 
 
@@ -50,16 +50,16 @@ def unblock(args: argparse.Namespace) -> int:
     member = find_member(args.id, mistakes)
     if member is None:
         raise UsageError("\n".join(mistakes))
-    change = lift(member, actor=audit.cli_actor(args.actor))
-    gates = roster.known_by(change.rosters).gates
-    sys.stdout.write(f"{member} is not blocked any more; {roster.tell(gates)}\n")
+    change = unblock_member(member, actor=audit.cli_actor(args.actor))
+    gates = roster.applied(change.rosters).gates
+    sys.stdout.write(f"{member} is no longer blocked; {roster.announce_and_describe(gates)}\n")
     return 0
 
 
-def hold(member: Member, reason: str, until: date | None, *, actor: str) -> Change:
-    """Block a member for one reason, until the day before `until`; return the change. The caller tells the gates."""
+def block_member(member: Member, reason: str, until: date | None, *, actor: str) -> Change:
+    """Block a member for one reason, until the day before `until`; return the change. The caller announces rosters."""
     with transaction.atomic():
-        # Two that block for one reason at once wait for each other here: there is no block yet that could be held.
+        # Two requests for the same reason wait for each other here, since there is no block yet that could be locked.
         Member.objects.select_for_update(no_key=True).get(pk=member.pk)
         held = Block.objects.select_for_update(no_key=True).filter(member=member, reason=reason, lifted_at=None).first()
         held = held or Block(member=member, reason=reason)
@@ -71,32 +71,32 @@ def hold(member: Member, reason: str, until: date | None, *, actor: str) -> Chan
     return change
 
 
-def lift(member: Member, *, only: int | None = None, actor: str, why: str = "") -> Change:
-    """Lift every block of a member, or `only` one; return the last change. Raises UsageError where there is none."""
+def unblock_member(member: Member, *, only: int | None = None, actor: str, why: str = "") -> Change:
+    """Lift every block of a member, or `only` one; return the last change. Raises UsageError if there is none."""
     with transaction.atomic(), pulse.deferred():
-        wanted = member.blocks.filter(lifted_at=None)
-        held = list((wanted if only is None else wanted.filter(pk=only)).select_for_update(no_key=True))
+        active = member.blocks.filter(lifted_at=None)
+        held = list((active if only is None else active.filter(pk=only)).select_for_update(no_key=True))
         if not held:
             raise UsageError(_("%(member)s is not blocked") % {"member": member})
-        for found in held:
-            with audit.change(actor, "block.lifted", found, reason=why) as change:
-                found.lifted_at, found.lifted_by = datetime.now(UTC), actor
-                found.save(update_fields=["lifted_at", "lifted_by"])
-                if found is held[-1]:
+        for block_held in held:
+            with audit.change(actor, "block.lifted", block_held, reason=why) as change:
+                block_held.lifted_at, block_held.lifted_by = datetime.now(UTC), actor
+                block_held.save(update_fields=["lifted_at", "lifted_by"])
+                if block_held is held[-1]:
                     change.rosters = roster.versions(roster.rebuild())
     log.info("%s unblocked by %s", member.id, actor)
     return change
 
 
 def reasons(member: Member) -> list[str]:
-    """Return why `member` is blocked now."""
+    """Return the reasons why `member` is blocked now."""
     return list(Block.holding(today()).filter(member=member).values_list("reason", flat=True))
 
 
 def lift_ended() -> list[Gate]:
-    """Lift the blocks whose day has come, and rebuild the rosters; the gates find them when they ask next.
+    """Lift expired blocks and rebuild the rosters; gates get them with their next request.
 
-    Asked for whenever a gate asks for its roster. A database that is busy is asked the next time.
+    Called for each roster request of a gate. If the database is busy, the next request tries again.
     """
     ended = Block.objects.filter(lifted_at=None, until__lte=today())
     try:
@@ -113,22 +113,22 @@ def lift_ended() -> list[Gate]:
                     found.save(update_fields=["lifted_at", "lifted_by"])
             return roster.rebuild()
     except DatabaseError as error:
-        log.warning("blocks that ended are not lifted yet: %s", error)
+        log.warning("expired blocks are not lifted yet: %s", error)
         return []
 
 
 def today() -> date:
-    """Return the day it is where the site is."""
+    """Return today's date at the site."""
     return datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).date()
 
 
-def find_member(wanted: str, mistakes: list[str]) -> Member | None:
-    """Return the member of that id; add what is wrong where there is none."""
-    member = Member.objects.filter(id=wanted).first()
+def find_member(member_id: str, mistakes: list[str]) -> Member | None:
+    """Return the member with that id; adds to `mistakes` if there is none."""
+    member = Member.objects.filter(id=member_id).first()
     if member is None:
-        near = difflib.get_close_matches(wanted, Member.objects.values_list("id", flat=True), 3)
+        near = difflib.get_close_matches(member_id, Member.objects.values_list("id", flat=True), 3)
         hint = f"did you mean {' or '.join(near)}?" if near else "wanted the id of an imported member"
-        mistakes.append(f"found no member {wanted!r}; {hint}")
+        mistakes.append(f"found no member {member_id!r}; {hint}")
     return member
 
 
@@ -141,5 +141,5 @@ def _until(text: str | None, mistakes: list[str]) -> date | None:
         mistakes.append(f"--until: found {text!r}, wanted a date such as 2027-03-01")
         return None
     if until <= today():
-        mistakes.append(f"--until: found {text}, wanted a day after today: on that day the block holds no more")
+        mistakes.append(f"--until: found {text}, wanted a later day than today: the block no longer applies on it")
     return until

@@ -1,4 +1,4 @@
-"""What is somebody called? Rosters and sessions name a member, a group or an emergency badge; pages name people."""
+"""Names for the ids in rosters and sessions: of a member, a group or an emergency badge."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _GROUP, _EMERGENCY = wire.GROUP_PREFIX, "emergency:"
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
-    """Somebody as pages call them; `member` is None for a group, an emergency badge and who is not known here."""
+class DisplayName:
+    """A name for an id; `member` is None for a group, an emergency badge and an unknown id."""
 
     id: str
     name: str
@@ -36,35 +36,35 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who has a badge, or who had it last: until when, and why no longer; `until` is None while they have it."""
+    """The present or last holder of a badge; `until` is None while they have it, else `reason` says why it ended."""
 
-    who: Who
+    who: DisplayName
     until: datetime | None = None
     reason: str = ""
-    #: Who wrote that down, as pages call them.
+    #: The display name of the person who ended it.
     by: str = ""
-    #: What is printed on the badge.
+    #: The number printed on the badge.
     number: str = ""
-    #: They had it at the moment that is asked about, which is not now.
+    #: They had it at a past moment that was asked about.
     is_then: bool = False
 
     @property
     def is_lost(self) -> bool:
-        """Whether it was reported lost, and nobody has got it since."""
+        """Whether the badge is lost: reported so, and not assigned since."""
         return self.reason == Badge.LOST
 
     @property
     def said(self) -> str:
-        """Return whose it is, or was until when, and why no longer."""
+        """Return whose badge it is, or until when it was theirs and why it ended."""
         if self.until is None:
-            text = _("Then the badge of %(who)s") if self.is_then else _("By now the badge of %(who)s")
+            text = _("At that time the badge of %(who)s") if self.is_then else _("Now the badge of %(who)s")
             return text % {"who": self.who}
         text = _("%(who)s had it until %(day)s (%(why)s)")
         return text % {"who": self.who, "day": self.day, "why": reasons.given_up(self.reason)}
 
     @property
     def asked(self) -> str:
-        """Return of a lost badge whom to ask before somebody else gets it."""
+        """Return whom to ask about a lost badge before somebody else gets it."""
         text = _(
             "%(who)s had it until %(day)s. It was reported lost by %(by)s: ask %(who)s before somebody else gets it."
         )
@@ -72,60 +72,62 @@ class Holder:
 
     @property
     def day(self) -> str:
-        """Return until when, in few letters."""
+        """Return the end date in short form."""
         return date_format(timezone.localtime(self.until), "SHORT_DATE_FORMAT") if self.until else ""
 
 
-def called(ids: Iterable[str]) -> dict[str, Who]:
-    """Return who each of `ids` is; the empty one is nobody, and left out."""
-    wanted = {one for one in ids if one}
-    members = Member.objects.in_bulk([one for one in wanted if not one.startswith((_GROUP, _EMERGENCY))])
+def names_of(ids: Iterable[str]) -> dict[str, DisplayName]:
+    """Return the name of each of `ids`; empty ids are left out."""
+    wanted = {id_ for id_ in ids if id_}
+    members = Member.objects.in_bulk([id_ for id_ in wanted if not id_.startswith((_GROUP, _EMERGENCY))])
     numbers = [
-        int(one[len(_GROUP) :][:18]) for one in wanted if one.startswith(_GROUP) and one[len(_GROUP) :].isdecimal()
+        int(id_[len(_GROUP) :][:18]) for id_ in wanted if id_.startswith(_GROUP) and id_[len(_GROUP) :].isdecimal()
     ]
     groups = {group.roster_id: group for group in Group.objects.filter(pk__in=numbers)}
-    return {one: _who(one, members.get(one), groups.get(one)) for one in wanted}
+    return {id_: _display_name(id_, members.get(id_), groups.get(id_)) for id_ in wanted}
 
 
-def unlisted(one: str) -> Who:
-    """Return who one is whom no list here has, or has no name of: for who has looked already."""
-    return _who(one, None, None)
+def unknown_name(id_: str) -> DisplayName:
+    """Return a name for an id that is in no list here, without looking it up."""
+    return _display_name(id_, None, None)
 
 
-def told_apart(ids: Iterable[str]) -> dict[str, Who]:
-    """Return who each of `ids` is, with the number beside a name that is not the only one of its kind."""
-    found = called(ids)
-    names = {one.member.folded for one in found.values() if one.member is not None and one.member.name}
+def unique_names(ids: Iterable[str]) -> dict[str, DisplayName]:
+    """Return the name of each of `ids`, with the id after a name that several members have."""
+    found = names_of(ids)
+    names = {named.member.folded for named in found.values() if named.member is not None and named.member.name}
     several = Member.objects.filter(folded__in=names).values("folded").annotate(n=Count("pk")).filter(n__gt=1)
     shared = set(several.order_by().values_list("folded", flat=True)) if names else set()
     return {
-        pk: replace(one, name=numbered(one.name, pk)) if one.member is not None and one.member.folded in shared else one
-        for pk, one in found.items()
+        pk: replace(named, name=numbered(named.name, pk))
+        if named.member is not None and named.member.folded in shared
+        else named
+        for pk, named in found.items()
     }
 
 
 def numbered(name: str, pk: str) -> str:
-    """Return a name with the number that tells it from another one."""
+    """Return a name with the id that tells it from others."""
     return f"{name} ({pk})"
 
 
-def holding(digests: Iterable[str]) -> dict[str, Holder]:
-    """Return who has each of these badges, or had it last, by the badge's digest; those of nobody ever are left out."""
+def last_holders(digests: Iterable[str]) -> dict[str, Holder]:
+    """Return the present or last holder of each badge, by digest; badges that were never assigned are missing."""
     rows = Badge.objects.filter(digest__in=set(digests)).select_related("group").order_by("pk")
     last = {row.digest: row for row in rows}
-    people = called(row.holder for row in last.values())
-    authors = signing_in(row.ended_by for row in last.values())
+    people = names_of(row.holder for row in last.values())
+    authors = account_names(row.ended_by for row in last.values())
     return {
         digest: _holder(row, people[row.holder], authors.get(row.ended_by, _("Someone")))
         for digest, row in last.items()
     }
 
 
-def at_the_time(refusals: Iterable[Refusal]) -> dict[int, Holder]:
-    """Return who had the badge of each refusal at its time, or had had it last, by the refusal's id.
+def holders_at_refusal(refusals: Iterable[Refusal]) -> dict[int, Holder]:
+    """Return the holder of each refused badge at the time of the refusal, or the last one before, by the refusal's id.
 
-    A refusal says something of its own time: who got the badge later, or lost it later, is nobody's business there.
-    Those of a known member are left out, and those of a badge that nobody had had.
+    A refusal shows only what was true at its time, not who got or lost the badge later. Refusals of a known member, and
+    of badges that were not assigned before, are left out.
     """
     wanted = [row for row in refusals if not row.member]
     given: dict[str, list[Badge]] = defaultdict(list)
@@ -137,28 +139,28 @@ def at_the_time(refusals: Iterable[Refusal]) -> dict[int, Holder]:
         before = [row for row in given[refusal.badge] if row.since <= refusal.about]
         if before:
             found[refusal.pk] = before[-1], refusal.about
-    people = called(row.holder for row, _at in found.values())
-    authors = signing_in(row.ended_by for row, _at in found.values())
+    people = names_of(row.holder for row, _at in found.values())
+    authors = account_names(row.ended_by for row, _at in found.values())
     return {
         pk: _holder(row, people[row.holder], authors.get(row.ended_by, _("Someone")), at)
         for pk, (row, at) in found.items()
     }
 
 
-def having(digests: Iterable[str]) -> dict[str, Who]:
-    """Return who has each of these badges now, by the badge's digest; those that nobody has are left out."""
-    return {digest: one.who for digest, one in holding(digests).items() if one.until is None}
+def current_holders(digests: Iterable[str]) -> dict[str, DisplayName]:
+    """Return the present holder of each badge, by digest; badges without one are missing."""
+    return {digest: holder.who for digest, holder in last_holders(digests).items() if holder.until is None}
 
 
-def unnamed(holder: Holder | None) -> str:
-    """Return what a badge is called with which a gate let nobody in, and whose `holder` this is."""
+def badge_title(holder: Holder | None) -> str:
+    """Return a name for a refused badge with this last `holder`."""
     return _("Lost badge") if holder is not None and holder.is_lost else _("Unknown badge")
 
 
-def signing_in(names: Iterable[str]) -> dict[str, str]:
-    """Return what those are called who sign in with `names`.
+def account_names(names: Iterable[str]) -> dict[str, str]:
+    """Return the display names of accounts.
 
-    A verb on the command line has the name that it was given, and that it was one: anybody there may give any name.
+    An actor at the command line keeps the given name, marked as such: anybody there can give any name.
     """
     wanted = {name for name in names if name}
     known = dict(Account.objects.filter(name__in=wanted).values_list("name", "display_name"))
@@ -171,22 +173,22 @@ def _by_command(name: str) -> str:
     return _("%(name)s (command line)") % {"name": name.removeprefix(audit.CLI)}
 
 
-def _holder(row: Badge, who: Who, by: str, at: datetime | None = None) -> Holder:
-    """Return the assignment as it is now, or as it was `at` a moment."""
+def _holder(row: Badge, who: DisplayName, by: str, at: datetime | None = None) -> Holder:
+    """Return the holder now, or `at` a moment."""
     moment = at or timezone.now()
     if row.ended_at is not None and (at is None or row.ended_at <= moment):
         return Holder(who, row.ended_at, row.end_reason, by, row.number)
-    if row.until is not None and row.until <= moment:  # the worker writes it down in a moment
+    if row.until is not None and row.until <= moment:  # the worker ends it within a minute
         return Holder(who, row.until, Badge.OVER, number=row.number)
     return Holder(who, number=row.number, is_then=at is not None)
 
 
-def _who(one: str, member: Member | None, group: Group | None) -> Who:
+def _display_name(id_: str, member: Member | None, group: Group | None) -> DisplayName:
     if member is not None:
-        return Who(one, member.name or one, member.given_name or _("someone"), member)
+        return DisplayName(id_, member.name or id_, member.given_name or _("someone"), member)
     if group is not None:
-        return Who(one, group.name, group.name)
-    if one.startswith(_EMERGENCY):
-        name = _("Emergency badge %(label)s") % {"label": one[len(_EMERGENCY) :]}
-        return Who(one, name, _("emergency badge"))
-    return Who(one, one, _("someone"))
+        return DisplayName(id_, group.name, group.name)
+    if id_.startswith(_EMERGENCY):
+        name = _("Emergency badge %(label)s") % {"label": id_[len(_EMERGENCY) :]}
+        return DisplayName(id_, name, _("emergency badge"))
+    return DisplayName(id_, id_, _("someone"))

@@ -1,4 +1,4 @@
-"""What does a further grant change for a member who may hold the training already?"""
+"""What a further grant changes for a member who may have the training already."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from typing import Final, NamedTuple
 
 from fabgate.collector.models import Grant
 
-#: From the least to the most; a suspension takes away even what is open by hand.
+#: From the lowest to the highest; a suspension also removes individual access.
 _ORDER: Final = (Grant.SUSPENDED, "", Grant.SUPERVISED, Grant.AUTONOMOUS, Grant.INSTRUCTOR)
 
 
 class Effect(NamedTuple):
-    """What a grant does to one member."""
+    """The effect of a grant on a member."""
 
-    #: Whether they hold more on some day.
+    #: Whether they have a higher stage on some day.
     gains: bool
-    #: What they hold on the first day, today or later, on which the grant leaves them less; None: on no day.
+    #: What they hold on the first day, today or later, on which the grant lowers their stage; None: never.
     lowered: Grant | None
 
 
-def effect(said: Sequence[Grant], fresh: Grant, today: date) -> Effect:
-    """Return what `fresh` changes for a member, of whom `said` was said before, in the order in which it began.
+def effect(earlier: Sequence[Grant], fresh: Grant, today: date) -> Effect:
+    """Return the effect of `fresh` on a member with the earlier grants `said`, which are in the order of `since`.
 
-    What it changes begins on its own first day, or when another grant ends: a grant that begins later decides with it as
-    without it. A grant that is dated back lowers what is held from `today` on, not what was held before.
+    The effect begins on its own first day, or when another grant ends; a grant that begins later decides with it as
+    without it. A backdated grant lowers what is held from `today` on, not what was held before.
     """
     days = {fresh.since, max(fresh.since, today)}
-    for grant in said:
+    for grant in earlier:
         ends = grant.last_day
         after = None if ends is None or ends == date.max else ends + timedelta(days=1)
         days |= {day for day in (grant.revoked_on, after) if day is not None and day > fresh.since}
-    together = sorted([*said, fresh], key=lambda grant: grant.since)  # of one day the newest stays last
+    together = sorted([*earlier, fresh], key=lambda grant: grant.since)  # of the same day, the newest stays last
     gains, lowered = False, None
     for day in sorted(days):
-        was = Grant.deciding(said, day)
+        was = Grant.deciding(earlier, day)
         before, now = _rank(was), _rank(Grant.deciding(together, day))
         gains = gains or now > before
         if lowered is None and now < before and day >= today:

@@ -1,7 +1,7 @@
-"""What happens when a person leaves, and what is left to do then? Account, badges and keys end together, at once.
+"""Ends everything that a leaving person has, at once: badges, accounts and keys.
 
-What they were granted stays written, so that a question about last March can be answered next year. What nobody can
-end for them is listed: nothing of a workshop may depend on one person.
+Grants stay on record, so that questions about last March can be answered next year. What needs another person to take
+over is listed: nothing in a workshop should depend on one person.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _GONE: Final = "left"
 
 
 class LastManager(UsageError):  # noqa: N818 (it names what is in the way)
-    """Nobody would be manager any more."""
+    """There would be no manager any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,15 @@ class Ties:
     badges: list[Badge]
     accounts: list[Account]
     keys: list[ApiKey]
-    #: For whom they pay.
+    #: The members that they pay for.
     pays_for: list[Member]
     pays_for_groups: list[Group]
-    #: Of these trainings nobody else would be instructor.
+    #: Trainings that would have no other instructor.
     last_instructor_of: list[Training]
 
 
 def ties(member: Member) -> Ties:
-    """Return what hangs on a member now."""
+    """Return everything that is tied to a member now."""
     return Ties(
         badges=list(member.badges.filter(ended_at=None).order_by("since")),
         accounts=list(Account.objects.filter(member=member, is_active=True).order_by("name")),
@@ -58,9 +58,9 @@ def ties(member: Member) -> Ties:
 
 
 def leave(*members: Member, actor: str, reason: str = "") -> Change:
-    """End everything that members have, from this moment on; the rosters are built once. Raises UsageError.
+    """End everything that members have, now; rosters are rebuilt once. Raises UsageError.
 
-    As LastManager where nobody would be manager any more.
+    Raises LastManager if there would be no manager any more.
     """
     today, ids = blocks.today(), sorted(member.pk for member in members)
     with transaction.atomic(), pulse.deferred():
@@ -92,7 +92,7 @@ def leave(*members: Member, actor: str, reason: str = "") -> Change:
 
 
 def come_back(member: Member, *, actor: str) -> Change:
-    """Let a member in again: they need a badge and, where it was one, an account; what they were granted still holds."""
+    """Readmit a member: they need a badge and, if they had one, an account; their grants are still valid."""
     with audit.change(actor, "member.back", member) as change:
         held = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
         held.left_on = None

@@ -1,4 +1,4 @@
-"""What is written to people, and why could a mail not be sent? Where no server is set, nothing is: pages offer a link."""
+"""Sends mails, and explains why one could not be sent. Without a mail server pages offer links instead."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fabgate.collector.base import smtp
 from fabgate.collector.base.environ import Environment
 
 log = logging.getLogger(__name__)
-#: So much of what a server says is shown.
+#: How many characters of a server's answer are shown.
 MAX_SAID: Final = 120
 
 
@@ -41,13 +41,13 @@ class Mail:
 
 
 def can_send() -> bool:
-    """Whether a server is set that takes mails."""
+    """Whether a mail server is configured."""
     env: Environment = settings.ENVIRONMENT
     return env.smtp is not None
 
 
 def send(mails: Sequence[Mail]) -> list[str]:
-    """Send mails, in their order. Returns for each why it could not be sent, in words; nothing: the server has it."""
+    """Send mails in order. Returns for each why it could not be sent, in words; empty if the server accepted it."""
     env: Environment = settings.ENVIRONMENT
     assert env.smtp is not None
     messages = [_message(mail) for mail in mails]
@@ -55,35 +55,35 @@ def send(mails: Sequence[Mail]) -> list[str]:
     found = []
     for message in messages:
         error = next(errors) if message else None
-        found.append(why(error) if error else "" if message else _("the address cannot be one"))
-        # Neither who it is for nor what the server said, which may name them: the audit log has it.
+        found.append(why(error) if error else "" if message else _("the address is not valid"))
+        # Neither the recipient nor the server's answer, which may name them: the audit log has both.
         if message and not error:
             log.info("a mail was sent")
         else:
-            log.warning("a mail could not be sent: %s", type(error).__name__ if error else "its address cannot be one")
+            log.warning("a mail could not be sent: %s", type(error).__name__ if error else "invalid address")
     return found
 
 
 def why(error: OSError) -> str:
-    """Return in words what went wrong with a mail."""
+    """Return in words why a mail could not be sent."""
     if isinstance(error, smtplib.SMTPAuthenticationError):
-        return _("the mail server refused our user or password (%(said)s)") % {"said": _said(error)}
+        return _("the mail server refused our username or password (%(said)s)") % {"said": _said(error)}
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, text = next(iter(error.recipients.values()))
         return _("the mail server refused the address (%(said)s)") % {"said": _line(code, text)}
     if isinstance(error, smtplib.SMTPResponseException):
-        return _("the mail server refused it (%(said)s)") % {"said": _said(error)}
+        return _("the mail server refused the mail (%(said)s)") % {"said": _said(error)}
     if isinstance(error, ssl.SSLError):
-        return _("no safe connection to the mail server (%(said)s)") % {"said": _line("", error.reason or str(error))}
+        return _("no secure connection to the mail server (%(said)s)") % {"said": _line("", error.reason or str(error))}
     if isinstance(error, smtplib.SMTPNotSupportedError):
-        return _("the mail server cannot do what is needed (%(said)s)") % {"said": _line("", str(error))}
+        return _("the mail server does not support what is needed (%(said)s)") % {"said": _line("", str(error))}
     if isinstance(error, TimeoutError) or "timed out" in str(error):
         return _("the mail server does not answer")
     return _("the mail server cannot be reached (%(said)s)") % {"said": _line("", error.strerror or str(error))}
 
 
 def _message(mail: Mail) -> EmailMessage | None:
-    """Return a mail as it is sent; None where its address would be more than an address."""
+    """Return a mail as it is sent; None if its address is not exactly one address."""
     env: Environment = settings.ENVIRONMENT
     message = EmailMessage(SMTP)
     assert env.mail_from is not None
@@ -93,12 +93,12 @@ def _message(mail: Mail) -> EmailMessage | None:
         message["To"] = smtp.address_of(f"{local}@{punycode(domain)}")
     except ValueError:
         return None
-    # A name may have come in with a line end from a spreadsheet; a header has none.
+    # A name may come from a spreadsheet with a line break, which a header cannot have.
     message["Subject"] = " ".join(mail.subject.splitlines())
     message["Date"] = localtime()
     message["Message-ID"] = make_msgid(domain=env.mail_from.domain)
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notices in return
-    # Every server takes it, however long a line is.
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
+    # Every server accepts it, however long the lines are.
     message.set_content(mail.body, cte="quoted-printable")
     return message
 

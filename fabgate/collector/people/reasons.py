@@ -1,6 +1,6 @@
-"""Why was somebody refused, why did a session end, and why is a badge nobody's? A gate's words, as a volunteer reads them on a page.
+"""Texts for pages: why a badge was refused, why a session ended, and why an assignment of a badge ended.
 
-A word that is not listed here, such as a reason of a workshop's own roster file, is shown as it is.
+A reason that is not listed here, such as one from a workshop's own roster file, is shown as it is.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from fabgate.collector.models import Badge
 REFUSED: Final[Mapping[str, Any]] = {
     "unknown-badge": _("unknown badge"),
     "badge-lost": _("badge was reported lost"),
-    "no-access": _("no access any more"),
+    "no-access": _("no access"),
     "suspended": _("suspended"),
     "banned": _("banned"),
     "payment-due": _("payment due"),
-    "expired": _("membership over"),
+    "expired": _("membership expired"),
     "training-missing": _("training missing"),
-    "training-expired": _("training too old"),
+    "training-expired": _("training expired"),
     "outside-hours": _("outside opening hours"),
     "clock-unknown": _("the gate does not know the time"),
     "supervisor-needed": _("supervisor needed"),
@@ -30,16 +30,16 @@ REFUSED: Final[Mapping[str, Any]] = {
     "in-use": _("machine in use"),
     "misread": _("badge not read properly"),
     "two-cards": _("two cards at once"),
-    "random-uid": _("a card or phone of changing numbers"),
+    "random-uid": _("card or phone with changing numbers"),
     "blocked-estop": _("emergency stop pressed"),
     "blocked-output": _("switching fault"),
-    "blocked-lock-now": _("locked by the staff"),
-    "blocked-lock-idle": _("locked by the staff"),
+    "blocked-lock-now": _("locked by staff"),
+    "blocked-lock-idle": _("locked by staff"),
     "blocked-flag": _("a danger was reported"),
     "blocked-journal": _("the gate cannot keep records"),
     "blocked-journal-full": _("the gate's records are full"),
     "blocked-reader": _("badge reader fault"),
-    "blocked-stale": _("list of members too old"),
+    "blocked-stale": _("member list too old"),
 }
 ENDED: Final[Mapping[str, Any]] = {
     "badge": _("badge tapped"),
@@ -47,9 +47,9 @@ ENDED: Final[Mapping[str, Any]] = {
     "removed": _("card taken out"),
     "handover": _("handed over"),
     "limit": _("time limit reached"),
-    "idle": _("stood still"),
+    "idle": _("left idle"),
     "revoked": _("access ended"),
-    "lock": _("locked by the staff"),
+    "lock": _("locked by staff"),
     "remote": _("stopped from the page"),
     "fault": _("fault"),
     "restart": _("the gate restarted"),
@@ -58,36 +58,36 @@ ENDED: Final[Mapping[str, Any]] = {
     "cancelled": _("cancelled"),
     "start-timeout": _("nothing was started"),
 }
-#: Why somebody has a badge no more.
+#: Why the assignment of a badge ended.
 GIVEN_UP: Final[Mapping[str, Any]] = {
-    Badge.RETURNED: _("given back"),
+    Badge.RETURNED: _("returned"),
     Badge.LOST: _("reported lost"),
     Badge.LEFT: _("person left"),
     Badge.REPLACED: _("replaced"),
-    Badge.OVER: _("loan was over"),
+    Badge.OVER: _("loan ended"),
 }
 
 
 def refused(reason: str) -> str:
-    """Return why somebody was refused, in words."""
+    """Return the text of a refusal's reason."""
     return str(REFUSED.get(reason, reason))
 
 
 def alike(reason: str) -> list[str]:
-    """Return every reason that is said in the same words."""
+    """Return all reasons with the same text."""
     return [one for one in REFUSED if refused(one) == refused(reason)] or [reason]
 
 
 def all_refused(reasons: Iterable[str]) -> list[str]:
-    """Return every reason in words, the worst first, none twice."""
+    """Return the texts of reasons, the most serious first, each once."""
     return list(dict.fromkeys(map(refused, reasons)))
 
 
 def ended(reason: str | None) -> str:
-    """Return why a session ended, in words; nothing while it runs."""
+    """Return the text of a session's end reason; empty while it is open."""
     return str(ENDED.get(reason or "", reason or ""))
 
 
 def given_up(reason: str) -> str:
-    """Return why somebody has a badge no more, in words."""
+    """Return the text of the reason why an assignment of a badge ended."""
     return str(GIVEN_UP.get(reason, reason))

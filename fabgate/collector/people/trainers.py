@@ -1,6 +1,6 @@
-"""Who may grant which training, how far back and up to which stage, and who is meant by a trainer's name?
+"""Decides who may grant which training, how far back and up to which stage, and finds trainers by name.
 
-The rules are docs/decisions/0062. They hold for accounts; a verb on the command line acts as the site itself.
+The rules are in docs/decisions/0062. They apply to accounts; the command line acts for the site itself.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from fabgate.collector.models import Account, Grant, Member, Training
 from fabgate.collector.people import names
 from fabgate.errors import UsageError
 
-#: How far back a trainer dates a grant.
+#: How far back a trainer may date a grant.
 MONTH: Final = timedelta(days=31)
-#: Members of one name that a message lists.
+#: How many members with the same name a message lists.
 _NAMED: Final = 6
 
 
 def trained_by(account: Account) -> QuerySet[Training]:
-    """Return the trainings that an account may grant: a manager each, a trainer theirs and those that name no trainer."""
+    """Return the trainings that an account may grant: managers all, trainers theirs and those that name no trainer."""
     if account.role == Account.MANAGER:
         return Training.objects.all()
     if account.role != Account.TRAINER:
@@ -32,10 +32,10 @@ def trained_by(account: Account) -> QuerySet[Training]:
     return Training.objects.filter(Q(trainers=None) | Q(pk__in=theirs)).distinct()
 
 
-def refuse_others(account: Account, training: Training) -> None:
-    """Raise UsageError where an account may neither grant a training nor take it back."""
+def refuse_training(account: Account, training: Training) -> None:
+    """Raise UsageError if an account may not grant and revoke a training."""
     if not trained_by(account).filter(pk=training.pk).exists():
-        text = _("%(training)s: Only its trainers and managers grant it and take it back.")
+        text = _("%(training)s: only its trainers and managers can grant and revoke it.")
         raise UsageError(text % {"training": training})
 
 
@@ -45,35 +45,35 @@ def stages_of(account: Account) -> list[str]:
     return [stage for stage in Grant.STAGES if is_manager or stage != Grant.INSTRUCTOR]
 
 
-def earliest(account: Account, today: date) -> date:
-    """Return the first day from which an account may grant something."""
+def earliest_day(account: Account, today: date) -> date:
+    """Return the earliest first day that an account may choose for a grant."""
     return date.min if account.role == Account.MANAGER else today - MONTH
 
 
 def refuse(account: Account, training: Training, stage: str, since: date, today: date) -> None:
-    """Raise UsageError where an account may not grant this stage of a training from this day on."""
-    refuse_others(account, training)
+    """Raise UsageError if an account may not grant this stage of a training from this day on."""
+    refuse_training(account, training)
     if stage in Grant.STAGES and stage not in stages_of(account):
         raise UsageError(only_managers())
-    if since < earliest(account, today):
+    if since < earliest_day(account, today):
         raise UsageError(too_far_back())
 
 
 def only_managers() -> str:
-    """Return that a stage is not a trainer's to give."""
-    return _("Only a manager makes instructors. Choose another stage.")
+    """Return the error for a stage that a trainer may not grant."""
+    return _("Only a manager can make instructors. Choose another stage.")
 
 
 def too_far_back() -> str:
-    """Return that a day is not a trainer's to choose."""
-    return _("Only a manager dates a grant more than a month back. Choose a later day.")
+    """Return the error for a day that a trainer may not choose."""
+    return _("Only a manager can date a grant more than a month back. Choose a later day.")
 
 
-def named(typed: str) -> str:
-    """Return how the trainer who is meant is written down: an account as others read it, a member with their number.
+def stored_name(typed: str) -> str:
+    """Return the trainer's name as it is stored: an account's display name, or a member's name and id.
 
-    Meant is an account by either of its names, or a member by number, name, or both as pages show them; accents and
-    capitals may be missing. Raises UsageError where that is none of them, or several members.
+    Finds an account by username or display name, or a member by id, name, or both as pages show them, regardless of
+    accents and capitals. Raises UsageError if there is none, or several members have that name.
     """
     typed = names.line(typed)
     wanted = folded(typed)
@@ -82,19 +82,19 @@ def named(typed: str) -> str:
     account = account or next((one for one in others if folded(one.display_name) == wanted), None)
     if account is not None:
         return str(account)
-    behind = typed.rpartition("(")[2].removesuffix(")")
-    for member in Member.objects.filter(pk__in={typed, behind}):
+    number = typed.rpartition("(")[2].removesuffix(")")
+    for member in Member.objects.filter(pk__in={typed, number}):
         if typed == member.pk or wanted == folded(_written(member)):
             return _written(member)
-    found = [_written(one) for one in Member.objects.filter(folded=wanted).order_by("pk")] if wanted else []
-    if len(found) == 1:
-        return found[0]
-    if found:
-        more = " …" if len(found) > _NAMED else ""
+    matches = [_written(one) for one in Member.objects.filter(folded=wanted).order_by("pk")] if wanted else []
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        more = " …" if len(matches) > _NAMED else ""
         raise UsageError(
-            _("Several people match: %(some)s%(more)s.") % {"some": ", ".join(found[:_NAMED]), "more": more}
+            _("Several people match: %(some)s%(more)s.") % {"some": ", ".join(matches[:_NAMED]), "more": more}
         )
-    text = _("Neither a member nor an account is called “%(typed)s”. Write a trainer's number or name.")
+    text = _("There is no member and no account called “%(typed)s”. Enter a trainer's number or name.")
     raise UsageError(text % {"typed": names.shown(typed[:64])})
 
 

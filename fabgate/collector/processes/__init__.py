@@ -1,1 +1,1 @@
-"""What runs: ingest, web, worker, and what starts, copies and restores them."""
+"""The processes ingest, web and worker, and how they are started, copied and restored."""

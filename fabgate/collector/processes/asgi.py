@@ -1,4 +1,4 @@
-"""What does the web server call? Django behind the static files, which need no collecting: they lie in the package."""
+"""The ASGI application: Django, and the static files, which are served from the package without collecting them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from servestatic import ServeStaticASGI
 from fabgate.collector import STATIC
 from fabgate.collector.base.body_limit import bounded
 
-#: Pages name static files with the hash of what is in them (templatetags), so that a browser may keep them.
+#: Pages name static files by the hash of their content (templatetags), so browsers may keep them.
 MAX_AGE_S = 365 * 24 * 3600
 
 
-def dated(app: Any) -> Any:
-    """Add a Date to answers that lack one. A roster's is sealed: uvicorn would add a second, ours leaves it alone."""
+def with_date(app: Any) -> Any:
+    """Add a Date header where it is missing. A sealed roster has its own, to which uvicorn would add a second one."""
 
     async def call(scope: Any, receive: Any, send: Any) -> None:
         async def send_dated(message: Any) -> None:
@@ -32,22 +32,22 @@ def dated(app: Any) -> Any:
     return call
 
 
-def _say_what_it_is(headers: Any, _path: str, _url: str) -> None:
+def _forbid_sniffing(headers: Any, _path: str, _url: str) -> None:
     headers["X-Content-Type-Options"] = "nosniff"
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fabgate.collector.settings")
 _django = get_asgi_application()
-# What it asks for has to be set up.
-from fabgate.collector.processes.lanes import in_turn  # noqa: E402
+# It can only be imported once Django is set up.
+from fabgate.collector.processes.lanes import limited  # noqa: E402
 
-application = dated(
+application = with_date(
     ServeStaticASGI(
-        bounded(in_turn(_django)),
+        bounded(limited(_django)),
         root=STATIC,
         prefix="static/",
         max_age=MAX_AGE_S,
         allow_all_origins=False,
-        add_headers_function=_say_what_it_is,
+        add_headers_function=_forbid_sniffing,
     )
 )

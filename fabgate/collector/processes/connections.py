@@ -1,7 +1,7 @@
-"""How many connections does the web server keep, and for how long does it wait for what was begun?
+"""Limits the web server's connections: how many there are, and how long it waits for what a client has begun.
 
-A request is to be whole within seconds, or its connection ends. Where there are too many connections, the one that has
-waited longest for its request makes room for the newest, so that a gate is let in while others only hold theirs.
+A request must be complete within seconds, or its connection ends. When there are too many connections, the one that has
+waited longest for its request makes room for a new one, so that gates get through while other clients hold theirs open.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from fabgate.collector.base import logs
 
 _refused = logs.Seldom(logging.getLogger(__name__))
 
-#: Seconds: for the head of a request, for its body (5 MB over a slow line), for what is asked for next, and for a
-#: browser that takes nothing of what it is sent.
+#: Seconds to wait: for the head of a request, for its body (5 MB over a slow line), for the next request, and for a
+#: browser that reads nothing.
 HEAD_S: Final = 10.0
 BODY_S: Final = 120.0
 IDLE_S: Final = 30.0
-TAKE_S: Final = 60.0
-#: So long nobody has to make room: in a crowd those who have just come are about to send.
+READ_S: Final = 60.0
+#: Younger connections need not make room: in a crowd, those that have just opened are about to send.
 GRACE_S: Final = 1.0
-#: At once, of all and of one address: a school behind one address has a hundred browsers with a few each.
+#: Connections at once, in total and from one address: a school behind one address has a hundred browsers with a few
+#: each.
 MOST: Final = 1_000
 MOST_OF_ADDRESS: Final = 400
-#: So many are taken at once, before any of them is looked at.
+#: How many new connections are accepted at once.
 BACKLOG: Final = 256
-#: Open files: of a connection whose page is open (its own, and three of SQLite), and of everything else.
+#: Open files of a connection with an event stream (its own, and three of SQLite), and of everything else.
 _FILES_EACH: Final = 4
 _OTHER_FILES: Final = 400
 _BUSY_TEXT: Final = b"Too many connections. Try again shortly.\n"
@@ -45,7 +46,7 @@ _LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-le
 
 
 class Phase(IntEnum):
-    """What a connection waits for. The lower, the sooner it makes room for another."""
+    """What a connection waits for. Lower ones make room first."""
 
     IDLE = 0
     HEAD = 1
@@ -57,29 +58,31 @@ class Guard:
     """The connections of one server."""
 
     def __init__(self, proxies: str) -> None:
-        self._most, self._most_of_address = min(MOST, _room()), MOST_OF_ADDRESS
+        self._most, self._most_of_address = min(MOST, _max_connections()), MOST_OF_ADDRESS
         self._is_any_proxy = "*" in proxies
-        self._proxies = [ipaddress.ip_network(one.strip()) for one in proxies.split(",") if one.strip() != "*"]
+        self._proxies = [
+            ipaddress.ip_network(network.strip()) for network in proxies.split(",") if network.strip() != "*"
+        ]
         self._open: dict[Connection, str] = {}
 
-    def let_in(self, new: Connection) -> bool:
-        """Make room for a new connection and keep it; False where no other has waited for long."""
+    def admit(self, new: Connection) -> bool:
+        """Make room for a new connection and keep it; return False if no other has waited long enough."""
         address = new.client[0] if new.client else ""
-        own = [one for one, its in self._open.items() if its == address]
-        if len(own) >= self._most_of_address and not self._is_proxy(address):
-            room = _end_one(own)
+        from_address = [connection for connection, its in self._open.items() if its == address]
+        if len(from_address) >= self._most_of_address and not self._is_proxy(address):
+            room = _end_oldest(from_address)
         else:
-            room = len(self._open) < self._most or _end_one(list(self._open))
+            room = len(self._open) < self._most or _end_oldest(list(self._open))
         if room:
             self._open[new] = address
         return room
 
     def forget(self, gone: Connection) -> None:
-        """Keep a connection no more that has ended."""
+        """Remove a connection that has ended."""
         self._open.pop(gone, None)
 
     def _is_proxy(self, address: str) -> bool:
-        """Return whether many come by this address: a proxy that is trusted to bound what it hands on."""
+        """Return whether many clients share this address: a trusted proxy, which has to limit them itself."""
         try:
             found = ipaddress.ip_address(address)
         except ValueError:
@@ -87,20 +90,22 @@ class Guard:
         return self._is_any_proxy or any(found in network for network in self._proxies)
 
 
-def _end_one(among: list[Connection]) -> bool:
-    """End the connection that has waited longest for what it is to send; False where none has for long."""
+def _end_oldest(among: list[Connection]) -> bool:
+    """End the connection that has waited longest for its client; return False if none has waited long enough."""
     before_s = asyncio.get_running_loop().time() - GRACE_S
-    waiting = [one for one in among if one.phase is not Phase.ANSWER and one.since_s <= before_s]
+    waiting = [
+        connection for connection in among if connection.phase is not Phase.ANSWER and connection.since_s <= before_s
+    ]
     if not waiting:
         return False
-    oldest = min(waiting, key=lambda one: (one.phase, one.since_s))
+    oldest = min(waiting, key=lambda connection: (connection.phase, connection.since_s))
     oldest.guard.forget(oldest)
     oldest.transport.abort()
     return True
 
 
-def _room() -> int:
-    """Return for how many connections this process has files, after it has asked for as many as it may have."""
+def _max_connections() -> int:
+    """Return how many connections this process has files for, after raising its limit as far as allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST * _FILES_EACH + _OTHER_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -111,22 +116,22 @@ def _room() -> int:
 
 
 class Connection(H11Protocol):
-    """uvicorn's, which waits for the head and the body of a request for ever."""
+    """uvicorn's connection, which would wait forever for the head and the body of a request."""
 
     guard: Guard
 
     def __init__(self, *args: Any, **named: Any) -> None:
-        """Begin with nothing read."""
+        """Start without any data."""
         super().__init__(*args, **named)
         self.phase = Phase.HEAD
         self.since_s = self.loop.time()
         self._timer: asyncio.TimerHandle | None = None
-        self._taking: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin, where there is room."""
+        """Start if there is room."""
         super().connection_made(transport)
-        if self.guard.let_in(self):
+        if self.guard.admit(self):
             self._enter(Phase.HEAD)
         else:
             _refused("a connection from %s was refused: too many are open", self.client)
@@ -135,48 +140,48 @@ class Connection(H11Protocol):
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Stop the timers."""
         self.guard.forget(self)
-        for timer in (self._timer, self._taking):
+        for timer in (self._timer, self._unread_timer):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless it is ending."""
+        """Read on, unless the connection is closing."""
         if not self.transport.is_closing():
             super().data_received(data)
-            self._look()
+            self._update_phase()
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         super().on_response_complete()
-        self._look()
+        self._update_phase()
 
     def pause_writing(self) -> None:
-        """Wait for a browser that takes nothing, but not for ever."""
+        """Wait for a browser that reads nothing, but only for a limited time."""
         super().pause_writing()
-        self._taking = self.loop.call_later(TAKE_S, self.transport.abort)
+        self._unread_timer = self.loop.call_later(READ_S, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on: it takes something."""
+        """Go on: it reads again."""
         super().resume_writing()
-        if self._taking is not None:
-            self._taking.cancel()
-            self._taking = None
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
 
-    def _look(self) -> None:
-        """Note what is waited for now, and begin to count where that is something else than before."""
+    def _update_phase(self) -> None:
+        """Determine what the connection waits for now, and restart the timer if that has changed."""
         reading = self.conn.their_state
         if reading is h11.SEND_BODY:
-            found = Phase.BODY
+            phase = Phase.BODY
         elif reading is not h11.IDLE:
-            found = Phase.ANSWER
+            phase = Phase.ANSWER
         else:
             is_begun = bool(self.conn.trailing_data[0]) or self.cycle is None
-            found = Phase.HEAD if is_begun else Phase.IDLE
-        if found is not self.phase:
-            self._enter(found)
+            phase = Phase.HEAD if is_begun else Phase.IDLE
+        if phase is not self.phase:
+            self._enter(phase)
 
     def _enter(self, phase: Phase) -> None:
         self.phase, self.since_s = phase, self.loop.time()
@@ -186,7 +191,7 @@ class Connection(H11Protocol):
         self._timer = None if limit_s is None else self.loop.call_later(limit_s, self._end)
 
     def _end(self) -> None:
-        """End what was begun too long ago."""
+        """End a connection that has waited too long."""
         if self.transport.is_closing():
             return
         is_answered = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete

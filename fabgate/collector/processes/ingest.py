@@ -1,7 +1,7 @@
-"""How do messages get from the broker into the database? ``fabgate collector ingest`` is this loop.
+"""``fabgate collector ingest``: moves messages from the broker to the database.
 
-Take what has arrived, at most 1,000 and without waiting for more; store it in one transaction; publish the acks. That is
-all: the gates resend what was not acknowledged, so that a kill at any line here loses nothing and doubles nothing.
+It takes up to 1,000 messages that have arrived, stores them in one transaction, and publishes the acks. Gates send
+again what was not acknowledged, so a kill at any line loses nothing and stores nothing twice.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ from fabgate.mqtt.properties import read_quickly
 log = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 1_000
-#: A batch is held several times over while it is stored: as it came, decoded, and as rows.
+#: While a batch is stored it is held several times: as received, decoded, and as rows.
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
-#: While a gate floods: what the others send waits for the end of a batch, so that batches are shorter then.
+#: While a gate floods, batches are shorter, because other gates wait for the end of each.
 FLOODED_BATCH: Final = 200
 FLOODED_BATCH_BYTES: Final = 1024 * 1024
-#: How long another collector's retained 'online' may take to arrive after we subscribed to it.
+#: How long another collector's retained 'online' may take to arrive after the subscription, in seconds.
 LISTEN_S: Final = 1.0
 RETRY_S: Final = 1.0
-#: So many messages at once are a crowd. Then full batches count, and not the wait of each message. More than an untouched
-#: Mosquitto keeps ready for us: it drops what does not fit, so that there a reader who waits costs more than it saves.
+#: From this batch size on, full batches matter more than the delay of each message. It is more than an unconfigured
+#: Mosquitto queues for us: it drops the rest, so waiting would cost more than it saves.
 CROWD: Final = 900
-#: A batch that took longer waited for a disk or a database that was away.
+#: A batch that takes longer waited for the disk or the database.
 STORED_WITHIN_S: Final = 5.0
-#: So long what arrives is read before each batch while a gate floods.
+#: How long messages are read before each batch while a gate floods, in seconds.
 FLOODED_READ_S: Final = 1.0
-#: How long nothing is stored so that the other thread reads what a flood left in the broker: 20,000 messages.
+#: How long nothing is stored, so that the other thread can read what a flood left in the broker: 20,000 messages.
 DRAIN_S: Final = 3.0
-#: How long the other thread reads what has arrived before it is looked at again: longer, the more there is.
+#: How long the other thread reads before the queue is checked again: longer while more arrives.
 READ_FIRST_S: Final = 0.001
 READ_MOST_S: Final = 0.016
 #: How long a thread keeps the interpreter. paho's thread and this one take it from each other by waiting anyway; a turn
@@ -66,7 +66,7 @@ SWITCH_S: Final = 0.02
 #: After so many new objects the garbage collector looks at the young ones. A batch makes tens of thousands, which go by
 #: themselves: Python's own 700 would look at each of them several times, a twentieth of a batch's time.
 LOOK_EVERY: Final = 10_000
-#: How often it says that it is alive (api/health.py waits six times as long before it worries).
+#: How often a heartbeat is written (api/health.py waits six times as long before it reports a problem).
 BEAT_S: Final = 10.0
 
 
@@ -85,28 +85,29 @@ def command(args: argparse.Namespace) -> int:
 
 
 class Ingest:
-    """The loop. It owns the database connection; the link's thread only fills the inbox."""
+    """The loop. It owns the database connection; the thread of the link only fills the inbox."""
 
     def __init__(self, env: Environment, *, takeover: bool = False) -> None:
         self._env = env
         self._takeover = takeover
-        #: Which file is open: a name may be given to another one, and what is in one without a name is lost.
+        #: The identity of the open database file: its name may be given to another file, and a file without a name is
+        #: lost.
         self._file = data_folder.identity(env.database)
         self._store = Store(env.site)
         self._inbox = Inbox()
         self._link = Link(env, collector=self._store.collector, inbox=self._inbox)
         self._status_topic = wire.collector_status_topic(env.site)
         self._stopping = False
-        #: When the quiet time ends in which another collector's status would have arrived; None: it has ended.
+        #: Until when to wait for another collector's status (monotonic seconds); None: the wait is over.
         self._listen_until: float | None = None
         self._serving = False
-        #: When every gate is to hear what is stored of it (monotonic seconds); None: it was published.
+        #: When to publish every gate's ack (monotonic seconds); None: it is done.
         self._greet_at: float | None = None
-        #: The last batch was a large one: more comes than is stored one by one.
+        #: Whether the last batch was large, so that more arrives than can be stored one by one.
         self._is_crowded = False
         self._floods = Floods()
         self._trouble = "it has just started"
-        #: What is wrong with the dates of the broker's certificate, as the last attempt to connect showed.
+        #: What is wrong with the dates of the broker's certificate, according to the last attempt to connect.
         self._certificate = ""
         self._beat_at = 0.0
 
@@ -115,7 +116,7 @@ class Ingest:
         self._stopping = True
 
     def run(self) -> None:
-        """Store until stopped. Raises FabgateError when another collector serves the site, or the database is gone."""
+        """Store until stopped. Raises FabgateError if another collector serves the site or the database is gone."""
         log.info("collector %s of %s: broker %s:%d", self._store.collector, self._env.site, *self._broker)
         self._link.start()
         try:
@@ -136,7 +137,7 @@ class Ingest:
             self._publish(self._persist(messages))
             self._inbox.stored(messages, time.thread_time() - cpu_s)
             if time.monotonic() - began_s > STORED_WITHIN_S:
-                self._inbox.refused()  # nothing was stored for a while: honest gates, too, have sent all of theirs again
+                self._inbox.refused()  # nothing was stored for a while, so honest gates have sent everything again too
         self._watch_floods()
         if self._listen_until is not None and time.monotonic() >= self._listen_until:
             self._listen_until = None
@@ -151,7 +152,7 @@ class Ingest:
         self._beat()
 
     def _watch_floods(self) -> None:
-        """Shut out who floods. What the broker has queued of it is read first: behind it the others wait."""
+        """Stop listening to gates that flood. Their queued messages are read first: others wait behind them."""
         refused = self._inbox.refused()
         if not (self._serving and self._link.connected):
             return
@@ -162,18 +163,18 @@ class Ingest:
             self._read_on(DRAIN_S)
 
     def _name_loud(self, gates: set[str]) -> None:
-        """Let pages and /healthz say which gates send too much."""
+        """Record which gates send too much, for pages and /healthz."""
         try:
             with transaction.atomic():
                 now = datetime.now(UTC)
                 if Gate.objects.filter(name__in=gates).update(too_much_at=now):
                     pulse.notify({Pulse.FLOOR: gates}, now)
         except (DatabaseError, InterfaceError) as error:
-            log.warning("cannot say that %s sends too much: %s", ", ".join(sorted(gates)), error)
+            log.warning("cannot record that %s sends too much: %s", ", ".join(sorted(gates)), error)
             connection.close()
 
     def _read_on(self, most_s: float, *, or_refused: bool = False) -> None:
-        """Store nothing until all that has arrived was read, or a gate was refused: so it is found out sooner."""
+        """Wait until all messages that have arrived are read, or a gate was refused, to detect floods sooner."""
         until_s = time.monotonic() + most_s
         while self._link.has_more and time.monotonic() < until_s and not self._stopping:
             if or_refused and self._inbox.has_refused:
@@ -181,12 +182,12 @@ class Ingest:
             time.sleep(READ_MOST_S)
 
     def _beat(self) -> None:
-        """Say that this process is alive: now and then, and at once when something has changed."""
+        """Write the heartbeat: regularly, and at once if the problem has changed."""
         trouble = ""
         if not (self._serving and self._link.connected):
             trouble = ": ".join(filter(None, (f"no connection to {self._broker[0]}", self._certificate)))
         if not trouble and self._link.is_refused:
-            trouble = "the broker refuses what is published: look at its access list"
+            trouble = "the broker refuses what is published: check its access list"
         if trouble == self._trouble and time.monotonic() < self._beat_at:
             return
         self._trouble, self._beat_at = trouble, time.monotonic() + BEAT_S
@@ -196,11 +197,11 @@ class Ingest:
             known = {"broker_until": self._link.certificate_ends} if self._link.connected else {}
             Heartbeat.beat(Heartbeat.INGEST, datetime.now(UTC), trouble, **known)
         except (DatabaseError, InterfaceError) as error:
-            log.warning("cannot say that it is alive: %s", error)
+            log.warning("the heartbeat cannot be written: %s", error)
             connection.close()
 
     def _take(self) -> list[Posted]:
-        """Return what has come, at most MAX_BATCH; wait only for the first, and in a crowd for what has arrived too."""
+        """Return up to MAX_BATCH messages; wait only for the first one, or in a crowd for those that have arrived."""
         try:
             found = [self._inbox.get(timeout_s=0.2)]
         except queue.Empty:
@@ -230,11 +231,11 @@ class Ingest:
                 self._hear_collector(item.body)
             elif self._serving:
                 messages.append(item)
-            # else: not ours to store yet. What the broker kept for us is dropped, and the gates send it again.
+            # Otherwise we do not serve yet. The queued message is dropped, and the gate sends it again.
         return messages
 
     def _greet(self) -> None:
-        """Listen first: a second collector on one site would take the gates from the first."""
+        """Listen first: a second collector on one site would take its gates away."""
         log.info("connected to %s:%d", *self._broker)
         self._certificate = ""
         if said := certificates.ending(self._link.certificate_ends, datetime.now(UTC), "broker's"):
@@ -247,30 +248,30 @@ class Ingest:
 
     def _serve(self) -> None:
         self._serving = True
-        # In this order: the subscription brings the retained status, which has to be ours by then (--takeover).
+        # In this order: the subscription brings the retained status, which must be ours by then (--takeover).
         self._link.say_online(online=True)
         self._subscribe()
         self._greet_at = time.monotonic()
         log.info("serving %s", self._env.site)
 
     def _subscribe(self) -> None:
-        """Subscribe to every gate, known or not; while gates are shut out, to each of the others that is known.
+        """Subscribe to all gates with a wildcard; while some are shut out, to each of the other known gates.
 
-        The broker keeps the subscriptions of a collector that ended, and MQTT has no "all but this one".
+        The broker keeps subscriptions of a collector that ended, and MQTT cannot exclude a single gate.
         """
         site, shut = self._env.site, self._floods.shut
         try:
             known = Gate.objects.order_by("name").values_list("name", flat=True)
             single = {name: wire.gate_subscriptions(site, name) for name in known}
         except (DatabaseError, InterfaceError) as error:
-            log.error("which gates there are cannot be read (%s)", error)
+            log.error("the list of gates cannot be read (%s)", error)
             connection.close()
             single = {name: wire.gate_subscriptions(site, name) for name in shut}
             shut = frozenset()
         everybody = wire.collector_subscriptions(site)
         if shut:
             log.error(
-                "more arrives from %s than one gate may send: not listening to that for a while",
+                "%s: more messages arrive than one gate may send; not listening for a while",
                 ", ".join(sorted(shut)),
             )
             self._link.subscribe(
@@ -282,16 +283,16 @@ class Ingest:
             self._link.unsubscribe([one for own in single.values() for one in own])
 
     def _greet_gates(self) -> None:
-        """Publish how far each journal is stored and which rosters there are; later where the database is away.
+        """Publish the ack of each journal and the roster versions; later if the database is not available.
 
-        What arrives meanwhile waits for the same database in ``_persist``, and nothing is acknowledged.
+        Messages that arrive meanwhile wait for the same database in ``_persist``, and nothing is acknowledged.
         """
         self._greet_at = None
         try:
             greetings = self._store.greetings()
         except (OperationalError, InterfaceError) as error:
             self._check_file()
-            log.error("what is stored of each gate cannot be read (%s); trying again", error)
+            log.error("the state of journals cannot be read (%s); trying again", error)
             connection.close()
             self._greet_at = time.monotonic() + RETRY_S
             return
@@ -305,17 +306,17 @@ class Ingest:
             return
         mine = status.collector == self._store.collector
         if self._serving and not status.online:
-            self._link.say_online(online=True)  # the will of a cut-off connection, or the last word of who was before
+            self._link.say_online(online=True)  # the will of a lost connection, or an earlier collector's last message
         if mine or not status.online or (self._takeover and not self._serving):
             return
-        self._serving = False  # no 'offline' of ours over the other's 'online'
+        self._serving = False  # so that we do not publish 'offline' over the other's 'online'
         raise FabgateError(
             f"found the collector {status.collector[:64]!r} online on {self._env.site}, wanted this one"
             f" ({self._store.collector}) to be alone; stop the other one, or start this one with --takeover"
         )
 
     def _persist(self, messages: list[Received]) -> list[Publication]:
-        """Store, trying again for ever while the database cannot be written: nothing was promised yet."""
+        """Store, trying again as long as the database cannot be written: nothing was acknowledged yet."""
         while not self._stopping:
             try:
                 with self._alone():
@@ -328,7 +329,7 @@ class Ingest:
         return []
 
     def _alone(self) -> AbstractContextManager[None]:
-        """Hold the reader back in a crowd where the database computes in this process; a server computes beside it."""
+        """In a crowd hold the reader back while SQLite computes in this process; a server computes elsewhere."""
         is_ours = connection.vendor == "sqlite"
         return self._link.held_back() if self._is_crowded and is_ours else nullcontext()
 
@@ -339,9 +340,9 @@ class Ingest:
             self._link.publish(publication.topic, publication.body)
 
     def _check_file(self) -> None:
-        """Raise FabgateError where the file that is open has lost its name: nobody could ever read what goes into it."""
+        """Raise FabgateError if the open file has lost its name: what goes into it could never be read again."""
         if self._env.database_url:
-            return  # a server looks after its own
+            return  # a database server checks its own files
         found = data_folder.identity(self._env.database)
         if found is None or found != self._file:
             raise FabgateError(

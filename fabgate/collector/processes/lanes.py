@@ -1,10 +1,10 @@
-"""How many requests are worked on at once, and who waits? Bounded, so that no crowd stops the others.
+"""Limits how many requests are processed at once, so that a crowd does not stop others.
 
-Each request that is worked on has a thread and a connection to the database. Gates and monitors have a lane of their own,
-and so has what looks at a password, which takes a processor and 100 MB for a moment: anybody may ask for that. Whoever
-finds a lane full, or waits in it for too long, hears 503 and when to try again.
+Each request in progress has a thread and a database connection. Gates and monitors have a lane of their own, and so
+have password checks, which take a processor and 100 MB for a moment and which anybody may request. A request that finds
+its lane full, or waits in it too long, gets 503 with the time to try again.
 
-Nothing waits for a body within a lane but a large one, of which there are few at once.
+Bodies are read before a lane is entered, except large ones, of which few are read at once.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from fabgate.collector.pages import errors
 
 _refused = logs.Seldom(logging.getLogger(__name__))
 
-#: So long somebody waits for their turn, in seconds; and so long they are asked to stay away where that was in vain.
+#: How long a request waits for its turn, in seconds, and when a refused one is asked to try again.
 PATIENCE_S: Final = 10.0
 RETRY_AFTER_S: Final = 5
-#: The largest form without a file; of what is larger the rest is read in its turn.
+#: The largest form without a file; of a larger body the rest is read in its turn.
 SMALL_BYTES: Final = 64 * 1024
 
 
 class FullError(Exception):
-    """There is no turn for this request."""
+    """The lane is full."""
 
 
 class Lane:
-    """So many at once; so many more wait, in the order in which they came; so many of both from one address."""
+    """A limit on requests at once, on those that wait in order, and on both from one address."""
 
     def __init__(self, name: str, at_once: int, waiting: int, from_address: int) -> None:
         self.name = name
@@ -59,9 +59,9 @@ class Lane:
         return Turn(self, address)
 
     def end(self, address: str) -> None:
-        """Take a turn back, and give it to the next who waits."""
+        """End a turn, and give it to the next request that waits."""
         self._forget(address)
-        self._pass_on()
+        self._next()
 
     def _forget(self, address: str) -> None:
         self._of[address] -= 1
@@ -72,22 +72,22 @@ class Lane:
         if self.busy < self._at_once:
             self.busy += 1
             return
-        mine = asyncio.get_running_loop().create_future()
-        self._queue.append(mine)
+        turn = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await mine
-        except BaseException as error:  # a cancellation too: its turn may have come in the same moment
-            if mine.done() and not mine.cancelled():
-                self._pass_on()
-            elif mine in self._queue:
-                self._queue.remove(mine)
+                await turn
+        except BaseException as error:  # a cancellation too: the turn may have come at the same moment
+            if turn.done() and not turn.cancelled():
+                self._next()
+            elif turn in self._queue:
+                self._queue.remove(turn)
             if isinstance(error, TimeoutError):
                 raise FullError from None
             raise
 
-    def _pass_on(self) -> None:
-        """Give a turn that ended to the next who waits."""
+    def _next(self) -> None:
+        """Give a turn that ended to the next request that waits."""
         while self._queue:
             following = self._queue.popleft()
             if not following.done():
@@ -97,14 +97,14 @@ class Lane:
 
 
 class Turn:
-    """What lasts until it is ended, once."""
+    """A turn, which ends once."""
 
     def __init__(self, lane: Lane, address: str) -> None:
         self._lane, self._address = lane, address
         self._lasts = True
 
     def end(self) -> None:
-        """Let the next one begin; again, nothing happens."""
+        """End the turn; a second call does nothing."""
         if self._lasts:
             self._lasts = False
             self._lane.end(self._address)
@@ -114,9 +114,10 @@ class Lanes:
     """The lanes of one event loop."""
 
     def __init__(self) -> None:
-        # A roster and a look at the health take milliseconds; all gates of a workshop may come from one address.
+        # Rosters and health checks take milliseconds; all gates of a workshop may come from one address.
         self.machines = Lane("machines", 4, 500, 100)
-        # Two, as many passwords as are looked at at once (accounts/sign_in.py): in another lane they would hold its threads.
+        # Two, the number of passwords checked at once (accounts/sign_in.py): in another lane they would block its
+        # threads.
         self.passwords = Lane("passwords", 2, 60, 30)
         self.files = Lane("files", 2, 20, 4)
         self.people = Lane("people", 16, 200, 100)
@@ -135,36 +136,36 @@ class Lanes:
 _lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, Lanes] = WeakKeyDictionary()
 
 
-def here() -> Lanes:
-    """Return the lanes of the event loop that runs."""
+def current_lanes() -> Lanes:
+    """Return the lanes of the running event loop."""
     return _lanes.setdefault(asyncio.get_running_loop(), Lanes())
 
 
-def in_turn(app: Any) -> Any:
-    """Let each request wait for its turn before the app hears of it: from then on it has a thread."""
+def limited(app: Any) -> Any:
+    """Let each request wait for its turn before the app gets it and gives it a thread."""
 
     async def call(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        begun, is_large = await _beginning(receive)
-        if begun and begun[-1]["type"] == "http.disconnect":
+        first, is_large = await _first_messages(receive)
+        if first and first[-1]["type"] == "http.disconnect":
             return
-        lane, request = here().of(scope, is_large=is_large), ASGIRequest(scope, io.BytesIO())
+        lane, request = current_lanes().of(scope, is_large=is_large), ASGIRequest(scope, io.BytesIO())
         try:
             turn = await lane.turn(sign_in.counted_as(request))
         except FullError:
             address = sign_in.address_of(request)
             _refused("a request of %s from %s was refused: too many ask at once", lane.name, address)
-            await _say(errors.busy(request, RETRY_AFTER_S), send)
+            await _send(errors.busy(request, RETRY_AFTER_S), send)
             return
 
         async def receive_again() -> Any:
-            return begun.pop(0) if begun else await receive()
+            return first.pop(0) if first else await receive()
 
         async def send_on(message: Any) -> None:
             if _is_stream(message):
-                turn.end()  # it lasts as long as its page is open, and needs no thread any more
+                turn.end()  # the stream lasts as long as its page is open, and needs no thread any more
             await send(message)
 
         try:
@@ -175,16 +176,16 @@ def in_turn(app: Any) -> Any:
     return call
 
 
-async def _beginning(receive: Any) -> tuple[list[Any], bool]:
-    """Return what came of a body, up to what a form is at most, and whether it is larger than that."""
-    begun, so_far = [], 0
+async def _first_messages(receive: Any) -> tuple[list[Any], bool]:
+    """Return the first messages of a request, up to the size of a form, and whether its body is larger."""
+    messages, so_far = [], 0
     while so_far <= SMALL_BYTES:
         message = await receive()
-        begun.append(message)
+        messages.append(message)
         so_far += len(message.get("body", b""))
         if message["type"] == "http.disconnect" or not message.get("more_body"):
-            return begun, False
-    return begun, True
+            return messages, False
+    return messages, True
 
 
 def _is_stream(message: Any) -> bool:
@@ -194,7 +195,7 @@ def _is_stream(message: Any) -> bool:
     )
 
 
-async def _say(response: Any, send: Any) -> None:
+async def _send(response: Any, send: Any) -> None:
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
     headers.append((b"content-length", str(len(response.content)).encode()))
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})

@@ -1,4 +1,4 @@
-"""Is the database up to date? It is, once any verb has started; this one says so."""
+"""``fabgate collector migrate``: reports the database. Like every verb, it brings the database up to date first."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fabgate.collector.processes import restored_database
 
 
 def command(args: argparse.Namespace) -> int:
-    """Print where the database is; do first what has to be done after it was restored by its own tools."""
+    """Print where the database is; with --restored, first do what a restore with the database's own tools requires."""
     if args.restored:
-        restored_database.go_on()
+        restored_database.invalidate()
         sys.stdout.write(
-            "taken as put back: trainings and groups get numbers that were never given, everybody signs in again,"
-            " one-time links are closed, and keys of programs are revoked\n"
+            "handled as restored: trainings and groups get new numbers, everybody signs in again, one-time links are"
+            " closed, and API keys are revoked\n"
         )
     env = settings.ENVIRONMENT
     where = f"the database on {postgresql.host()}" if env.database_url else str(env.database)

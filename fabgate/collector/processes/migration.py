@@ -1,4 +1,4 @@
-"""How is a database brought up to date where much is stored: is it quick, and does the log say how far it is?"""
+"""Runs Django's migrations quickly on a large database, and logs the progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db import connection
 
 log = logging.getLogger(__name__)
 
-#: Tables that grow with the years; every other table is as large as the workshop. No migration copies one of these
+#: Tables that grow with the years; the others are as large as the workshop. No migration copies one of these
 #: (tests/collector/db/test_migrations.py).
 GROWING: Final = frozenset(
     f"collector_{name}"
@@ -35,17 +35,17 @@ def is_before_0_1_0(steps: Collection[str], tables: Collection[str]) -> bool:
 
 
 def migrate(steps: Sequence[str]) -> None:
-    """Run what is left of the migrations. The log names each of `steps` as it begins; none: of a new database."""
-    with _keys_of_what_is_small():
-        call_command(_Told(steps), verbosity=0, interactive=False)
+    """Run the missing migrations. Each of `steps` is logged as it begins; a new database passes none."""
+    with _checks_of_small_tables():
+        call_command(_LoggedMigrate(steps), verbosity=0, interactive=False)
 
 
 @contextmanager
-def _keys_of_what_is_small() -> Iterator[None]:
-    """Let SQLite's Django look for broken foreign keys only in tables that do not grow with the years.
+def _checks_of_small_tables() -> Iterator[None]:
+    """On SQLite, let Django check foreign keys only in tables that do not grow with the years.
 
-    After each migration it looks through the whole database: with twenty million entries that takes a minute and a half.
-    A migration that breaks keys of small tables is refused as before; the large ones no migration copies.
+    It checks the whole database after each migration: with twenty million entries that takes a minute and a half.
+    Broken keys of small tables are refused as before, and no migration copies the large ones.
     """
     if connection.vendor != "sqlite":
         yield
@@ -62,15 +62,15 @@ def _keys_of_what_is_small() -> Iterator[None]:
         del connection.check_constraints
 
 
-class _Told(Command):
-    """Django's migrate, which says in the log at which step it is."""
+class _LoggedMigrate(Command):
+    """Django's migrate command, with log lines for the steps."""
 
     def __init__(self, steps: Sequence[str]) -> None:
         super().__init__()
         self._steps = list(steps)
 
     def migration_progress_callback(self, action: str, migration: Any = None, fake: bool = False) -> None:
-        """Say which step begins."""
+        """Log which step begins."""
         if action == "apply_start" and migration.name in self._steps:
             at = self._steps.index(migration.name) + 1
             log.info("bringing the database up to date: %s (%d of %d)", migration.name, at, len(self._steps))

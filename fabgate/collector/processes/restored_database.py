@@ -1,4 +1,4 @@
-"""What must not be as it was when a copy was taken? Asked once, when a database that was restored is up to date."""
+"""Detects a restored database, and removes what must not come back with it, once it is up to date."""
 
 from __future__ import annotations
 
@@ -22,64 +22,64 @@ from fabgate.collector.models import ApiKey, Collector, Grant, Group, OneTimeLin
 log = logging.getLogger(__name__)
 
 REASON: Final = "collector.restored"
-#: What others know by its number: rosters and sessions name grants and groups so, and keep the numbers that were lost.
-_NAMED: Final = (Grant, Group)
+#: Rosters and sessions refer to these by id, and also keep ids that the copy does not know.
+_REFERRED_BY_ID: Final = (Grant, Group)
 
 
-def settle(data: Path) -> None:
-    """Do it where a restore left its mark in `data`. A process that ends before the mark is gone does it once more."""
+def finish_restore(data: Path) -> None:
+    """Handle a restore by `fabgate collector restore`, which leaves a mark in `data`. The mark is removed last."""
     mark = data / data_folder.RESTORED
     if mark.exists():
-        go_on()
+        invalidate()
         if connection.vendor == "sqlite":
-            _count_beyond(data, is_settled=True)
+            _increase(data, is_settled=True)
         mark.unlink()
         data_folder.sync_directory(data)
 
 
-def notice(data: Path) -> None:
-    """Do it where the database is another one than was seen last: tools that are not ours leave no mark."""
+def detect(data: Path) -> None:
+    """Handle a restore by other tools, which leave no mark: the database is not the one that was used last."""
     row = Collector.objects.get()
     if connection.vendor == "sqlite":
-        if _number(row.place) < _counted(data):
-            _count_beyond(data)
+        if _number(row.place) < _counter(data):
+            _increase(data)
     elif (place := postgresql.identity()) != row.place:
         with transaction.atomic():
-            if row.place:  # else it is new: nobody was let in yet
-                _go_on_unasked()
+            if row.place:  # otherwise it is new, and nobody has signed in yet
+                _invalidate_and_warn()
             row.place = place
             row.save(update_fields=["place"])
 
 
 def count(data: Path) -> None:
-    """Go on counting, in a SQLite database and beside it: one that was put back, by whatever tool, has counted less.
+    """Increase the counter in a SQLite database and in a file next to it: a restored database has a lower one.
 
-    For services, at their start and once a minute: what is put back within that minute is not told from what was there.
+    Services do this at their start and once a minute; a restore within the same minute is not detected.
     """
     if connection.vendor == "sqlite":
-        notice(data)
+        detect(data)
         with unless_full():
-            _count_beyond(data)
+            _increase(data)
 
 
-def _go_on_unasked() -> None:
-    go_on()
+def _invalidate_and_warn() -> None:
+    invalidate()
     log.warning(
-        "the database was restored, or moved: everybody signs in again, one-time links are closed, and keys of programs"
+        "the database was restored, or moved: everybody has to sign in again, one-time links are closed, and API keys"
         " are revoked"
     )
 
 
-def go_on() -> None:
-    """Give no number again that was given since the copy, and let nobody in who was let in then."""
+def invalidate() -> None:
+    """Make sure that ids given since the copy are not given again, and that nobody gets in with what was valid then."""
     with transaction.atomic():
-        # A copy does not know how many were given since, nor how often it was restored before: but nobody gives out a
-        # thousand a second, so that the milliseconds since 1970 are beyond all of them, and beyond those of an earlier
-        # restore. Only now, because a migration that writes a table anew on SQLite would forget it.
-        for model in _NAMED:
-            _jump(model._meta.db_table, time.time_ns() // 1_000_000)  # noqa: SLF001 (Django's name for it)
-        # A browser that was signed out since then, a link that was used, and a key that was revoked must not be let in
-        # again; and nobody knows which of them were.
+        # The copy does not know which ids were given since, or how often it was restored. Nobody gives a thousand ids a
+        # second, so the milliseconds since 1970 are above all of them, and above those after an earlier restore. Only
+        # now, because a migration that rewrites a table on SQLite would forget it.
+        for model in _REFERRED_BY_ID:
+            _skip_ids(model._meta.db_table, time.time_ns() // 1_000_000)  # noqa: SLF001 (Django's name for it)
+        # Browsers that signed out since then, used links and revoked keys must not work again, and the copy does not
+        # know which they are.
         Session.objects.all().delete()
         SignIn.objects.filter(revoked_at=None).update(revoked_at=timezone.now())
         OneTimeLink.objects.filter(used_at=None).update(expires_at=F("created_at"))
@@ -88,16 +88,16 @@ def go_on() -> None:
         audit.record(audit.START, REASON, Collector.objects.get())
 
 
-def _count_beyond(data: Path, *, is_settled: bool = False) -> None:
-    """Count one more than database and file know. First the database: that it lags behind is what tells a copy.
+def _increase(data: Path, *, is_settled: bool = False) -> None:
+    """Set both counters above their present values. The database comes first: one that lags behind is a copy.
 
-    One that lags behind is gone on from in the same transaction, unless that `is_settled`: looked at before, it may have
-    been put back since, and would have counted on as if it never had been.
+    A copy is handled in the same transaction, unless it `is_settled`: otherwise a database restored since the last
+    check would go on counting unnoticed.
     """
     with transaction.atomic():
-        row, counted = Collector.objects.get(), _counted(data)
+        row, counted = Collector.objects.get(), _counter(data)
         if _number(row.place) < counted and not is_settled:
-            _go_on_unasked()
+            _invalidate_and_warn()
         number = max(_number(row.place), counted) + 1
         row.place = str(number)
         row.save(update_fields=["place"])
@@ -105,12 +105,12 @@ def _count_beyond(data: Path, *, is_settled: bool = False) -> None:
     try:
         fresh.write_text(f"{number}\n", encoding="ascii")
         fresh.replace(file)
-    except OSError as error:  # the number before stands: it tells an older copy only
+    except OSError as error:  # the old number stays: it still detects older copies
         fresh.unlink(missing_ok=True)
         log.warning("%s: not written: %s", file, error.strerror or error)
 
 
-def _counted(data: Path) -> int:
+def _counter(data: Path) -> int:
     try:
         return _number((data / data_folder.COUNTED).read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -122,8 +122,8 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
 
 
-def _jump(table: str, number: int) -> None:
-    """Let the numbers of a table go on beyond `number`; never backwards."""
+def _skip_ids(table: str, number: int) -> None:
+    """Continue the ids of a table above `number`; never backwards."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute(

@@ -1,4 +1,4 @@
-"""How does a small workshop run all of it? One command that keeps ingest, worker and web alive, each a process."""
+"""``fabgate collector run`` keeps ingest, worker and web running, each as a process."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
-#: Whoever ran so long begins with the first pause again.
+#: A process that ran longer than this starts again after the first pause.
 STEADY_S: Final = 60.0
-#: All of them together get so long to end; systemd kills what is left after 30 s.
+#: How long all processes together may take to end; systemd kills them after 30 s.
 STOP_S: Final = 20.0
 _PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass
 class Child:
-    """One verb as a process; a process that ends is started again, after a pause that doubles while it keeps ending."""
+    """A verb as a process. If it ends it is restarted, after a pause that doubles while it keeps ending."""
 
     arguments: list[str]
     process: subprocess.Popen[bytes] | None = None
@@ -41,12 +41,12 @@ class Child:
         """Return its verb."""
         return self.arguments[0]
 
-    def look(self, now: float) -> int | None:
-        """Start it when it is due (monotonic seconds). Returns its exit code when it ended for good: wrong input."""
+    def poll_or_start(self, now: float) -> int | None:
+        """Start it when it is due (monotonic seconds). Returns its exit code if it ended for good: wrong input."""
         if self.process is None:
             if now >= self.due_at:
                 command = [sys.executable, "-m", "fabgate.collector", *self.arguments]
-                self.process = subprocess.Popen(command, preexec_fn=dying_with(os.getpid()))  # noqa: S603, PLW1509
+                self.process = subprocess.Popen(command, preexec_fn=ending_with(os.getpid()))  # noqa: S603, PLW1509
                 self.started_at = now
             return None
         code = self.process.poll()
@@ -54,7 +54,7 @@ class Child:
             return None
         self.process = None
         if code == 2:
-            log.error("%s cannot run like this: ending all", self.name)
+            log.error("%s cannot run with these settings: stopping all", self.name)
             return code
         self.pause_s = self.next_pause(ran_s=now - self.started_at)
         self.due_at = now + self.pause_s
@@ -62,13 +62,13 @@ class Child:
         return None
 
     def next_pause(self, *, ran_s: float) -> float:
-        """Return how long to wait after a run of `ran_s` seconds."""
+        """Return how many seconds to wait after a run of `ran_s` seconds."""
         if ran_s > STEADY_S or not self.pause_s:
             return FIRST_PAUSE_S
         return min(self.pause_s * 2, LONGEST_PAUSE_S)
 
     def stop(self, deadline: float) -> None:
-        """End it in order, and kill it after `deadline` (monotonic seconds)."""
+        """Stop it, and kill it after `deadline` (monotonic seconds)."""
         if self.process is None:
             return
         self.process.terminate()
@@ -81,31 +81,31 @@ class Child:
 
 
 def command(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT, or until a process says that its input is wrong."""
+    """Run until SIGTERM or SIGINT, or until a process refuses its settings."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     children = [Child(["ingest", *(["--takeover"] if args.takeover else [])]), Child(["worker"]), Child(["web"])]
     code = 0
     while not stopping.wait(0.2):
-        ended = [found for child in children if (found := child.look(time.monotonic())) is not None]
+        ended = [found for child in children if (found := child.poll_or_start(time.monotonic())) is not None]
         if ended:
             code = ended[0]
             break
-    # Backwards: first nobody changes anything any more, and what gates say meanwhile is stored to the end.
+    # In reverse: first nothing is changed any more, while what gates send is stored to the end.
     deadline = time.monotonic() + STOP_S
     for child in reversed(children):
         child.stop(deadline)
     return code
 
 
-def dying_with(parent: int) -> Callable[[], None]:
-    """Return what a child does first, so that none outlives a killed parent and keeps its port and its broker."""
-    libc = ctypes.CDLL(None, use_errno=True)  # looked up here: between fork and exec as little as possible is done
+def ending_with(parent: int) -> Callable[[], None]:
+    """Return what a child runs first, so that it ends with a killed parent and does not keep its port."""
+    libc = ctypes.CDLL(None, use_errno=True)  # loaded here: as little as possible happens between fork and exec
 
     def ask() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before it was asked
+        if os.getppid() != parent:  # the parent ended before the call
             os._exit(1)
 
     return ask

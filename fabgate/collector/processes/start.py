@@ -1,6 +1,6 @@
-"""What must be true before any verb of the collector may run? The environment is right, the keys and tables exist.
+"""Prepares a verb of the collector: checks the environment, and makes keys and tables if needed.
 
-Nothing is ever overwritten, and two processes that start at once wait for each other.
+Nothing is ever overwritten, and processes that start at once wait for each other.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ log = logging.getLogger(__name__)
 _APP: Final = "collector"
 #: Settles the time zone and the language of a collector that has none yet.
 FirstStart = Callable[[environ.Environment], environ.Environment]
-#: What no later attempt mends: the path is none for a directory of this account.
+#: Errors that no later attempt can fix: the path cannot be a directory of this account.
 _NEVER_USABLE: Final = frozenset(
     {
         *(errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
         *(errno.ELOOP, errno.ENAMETOOLONG),
     }
 )
-#: So long the services that are told to restart together may take to end (their units: TimeoutStopSec).
+#: How long services that restart together may take to end (TimeoutStopSec in their units).
 OTHERS_END_S: Final = 30.0
 
 
@@ -58,20 +58,19 @@ def prepare(
 ) -> environ.Environment:
     """Bring keys and tables up to date, set up Django, and return the environment.
 
-    Where there is no database yet it is made, and where is said on stderr; unless `make` is False, for verbs that
-    would have nothing to look at: an empty one beside the true one only misleads. Whoever `owns` the
-    collector may take it to another time zone; others live in the one that it has. `process` begins each line of the log.
-    `first_start` is called where the one who owns it starts it for the first time.
-    Raises UsageError with one line for each mistake in the environment, and FabgateError where the disk or the database is
-    away, or full.
+    A missing database is made, with a note on stderr, unless `make` is False, for verbs that would have nothing to
+    show: an empty database next to the right one would only mislead. A verb that `owns` the collector may change its
+    time zone; others use the stored one. `process` is the prefix of log lines. `first_start` is called when a verb that
+    `owns` it starts it for the first time. Raises UsageError with a line for each mistake in the environment, and
+    FabgateError if the disk or the database is unavailable or full.
     """
     found = environ.read(os.environ, need_site=True)
     logs.set_up(found.log, process)
     try:
         if not make and not found.database_url and not any(map(_is_there, (found.badge_key_file, found.database))):
             raise UsageError(
-                f"found no collector database at {found.database}; wanted FABGATE_DATA to point at it, or"
-                " `fabgate collector run` to make one"
+                f"found no collector database at {found.database}; set FABGATE_DATA to its directory, or make a new one"
+                " with `fabgate collector run`"
             )
         found.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         with data_folder.alone(found.data / data_folder.STARTING):
@@ -79,9 +78,9 @@ def prepare(
             if not found.database_url and not _is_there(found.database):
                 if _is_there(found.badge_key_file):
                     raise UsageError(
-                        f"found the keys of a collector in {found.data}, but no {found.database.name}; wanted its"
-                        " database: put it back, or a copy by `fabgate collector restore FILE --replace`; where there"
-                        " shall be none, move the keys away"
+                        f"found the keys of a collector in {found.data}, but not its {found.database.name}; put the"
+                        " database back, or restore a copy with `fabgate collector restore FILE --replace`; for a new"
+                        " collector, move the keys away"
                     )
                 sys.stderr.write(f"note: making a new collector in {found.data}: database and keys (FABGATE_DATA)\n")
             write_secret(found.secret_key_file, secrets.token_urlsafe(48) + "\n")
@@ -90,33 +89,33 @@ def prepare(
                 _prepare_postgresql(found, make=make, owns=owns, first_start=first_start, handle=handle)
             else:
                 _prepare_sqlite(found, owns=owns, first_start=first_start, handle=handle)
-            # Last, because with it there was a collector: a first start that is cut off may be repeated.
+            # Last, since it marks a complete collector: an interrupted first start can be repeated.
             write_secret(found.badge_key_file, new_key("b1"))
     except OSError as error:
         where, why = f"FABGATE_DATA: found {str(found.data)!r}", error.strerror or error
         if error.errno in _NEVER_USABLE:
             raise UsageError(
-                f"{where}, which cannot be used ({why}); wanted a directory that this account may write"
+                f"{where}, which cannot be used ({why}); wanted a directory that this account can write"
             ) from error
-        # Not UsageError: `run` ends for wrong input, and a disk that is full or away comes back.
+        # Not UsageError, which ends `run`: a disk that is full or unmounted may come back.
         raise FabgateError(
-            f"{where}, which cannot be used now ({why}); make room on its disk, or see that the disk is there"
+            f"{where}, which cannot be used now ({why}); make room on its disk, or check that the disk is mounted"
         ) from error
     environment: environ.Environment = settings.ENVIRONMENT
     return environment
 
 
 def settle() -> None:
-    """Take what is loaded by now out of the garbage collector's sight: it stays, and each look at it takes 0.1 s.
+    """Hide what is loaded by now from the garbage collector, which would take 0.1 s for each pass over it.
 
-    For processes that somebody waits for: an acknowledgement, or a page, would be late by that much now and then.
+    For processes with a delay that matters: an acknowledgement or a page would now and then be late by that much.
     """
     gc.collect()
     gc.freeze()
 
 
 def _is_there(path: Path) -> bool:
-    """Return whether there is such a file. Raises OSError where this account may not know."""
+    """Return whether the file exists. Raises OSError if this account may not find out."""
     try:
         path.stat()
     except FileNotFoundError:
@@ -126,14 +125,14 @@ def _is_there(path: Path) -> bool:
 
 def _prepare_sqlite(found: environ.Environment, *, owns: bool, first_start: FirstStart, handle: int) -> None:
     is_new = not found.database.exists()
-    found.database.touch(0o600)  # nobody else makes one (settings.py)
+    found.database.touch(0o600)  # nothing else makes one (settings.py)
     django.setup()
     _migrate(found, owns=owns, first_start=first_start, handle=handle)
     connection.close()
     if is_new:
         data_folder.sync_directory(
             found.data
-        )  # without it, a power cut may lose the whole file with what was acknowledged
+        )  # otherwise a power cut may lose the whole file with what was acknowledged
 
 
 def _prepare_postgresql(
@@ -147,8 +146,8 @@ def _prepare_postgresql(
             where = f"the database on {postgresql.host()}"
             if not make:
                 raise UsageError(
-                    f"found no collector in {where}; wanted FABGATE_DATABASE_URL to point at it, or `fabgate collector"
-                    " run` to make one"
+                    f"found no collector in {where}; correct FABGATE_DATABASE_URL, or make a new one with `fabgate"
+                    " collector run`"
                 )
             sys.stderr.write(f"note: making a new collector in {where}, and keys in {found.data}\n")
         _migrate(found, owns=owns, first_start=first_start, handle=handle)
@@ -163,8 +162,8 @@ def _migrate(found: environ.Environment, *, owns: bool, first_start: FirstStart,
 
     known = Collector.get(found.site)
     _check_site(found.site, known.site)
-    restored_database.settle(found.data)
-    restored_database.notice(found.data)
+    restored_database.finish_restore(found.data)
+    restored_database.detect(found.data)
     if owns:
         restored_database.count(found.data)
     if owns and not known.rolled_tz:
@@ -209,28 +208,28 @@ def _check_site(found: str, known: str) -> None:
 
 
 def _check_zone(found: environ.Environment, row: Collector, *, owns: bool, handle: int) -> None:
-    """Live in the zone of the database: sums of days and rosters are made in it, and nobody else's shall be mixed in."""
+    """Use the time zone of the database, in which sums and rosters are made, or change it for all processes."""
     from fabgate.collector.sessions import sums  # noqa: PLC0415 (as above)
 
     known = row.rolled_tz
     tz = found.tz if owns and found.is_tz_said else known or found.tz
     if found.is_tz_said and found.tz != tz:
         raise UsageError(
-            f"FABGATE_TZ: found {found.tz!r}, but the collector lives in {known!r}; unset it, or set it for"
-            " `fabgate collector run` (or its units) and restart that: it takes the collector to another zone"
+            f"FABGATE_TZ: found {found.tz!r}, but the collector's time zone is {known!r}; unset it, or change the zone:"
+            " set it for `fabgate collector run` (or its units) and restart that"
         )
     if known not in {"", tz} and not data_folder.is_left_alone(handle, OTHERS_END_S):
         raise UsageError(
-            f"FABGATE_TZ: found {found.tz!r}, but the collector lives in {known!r}, and other processes of it run;"
+            f"FABGATE_TZ: found {found.tz!r}, but the collector's time zone is {known!r}, and other processes run;"
             " set the same for all of them (/etc/fabgate/collector.env), or unset it, and restart them together"
             " (systemctl restart fabgate-collector.target)"
         )
     if not found.is_tz_said:
         if not known and not owns:
-            return  # nobody has said yet where it lives: whoever owns it does, and sums up all that there is
-        _live_in(tz)
+            return  # no zone is stored yet: a service will set it, and make the sums
+        _use_zone(tz)
     if known != tz and (sums.ensure(tz) or known):
-        log.info("the sums of days are those of %s now", tz)
+        log.info("the daily sums now use the time zone %s", tz)
 
 
 def _take_language(found: environ.Environment, row: Collector, *, owns: bool) -> None:
@@ -242,8 +241,8 @@ def _take_language(found: environ.Environment, row: Collector, *, owns: bool) ->
     settings.ENVIRONMENT = replace(settings.ENVIRONMENT, lang=lang)
 
 
-def _live_in(tz: str) -> None:
-    """Make what Django was set up with, before the database could be asked, that of the database."""
+def _use_zone(tz: str) -> None:
+    """Set the stored time zone in settings, which Django loaded before the database could be read."""
     settings.ENVIRONMENT = replace(settings.ENVIRONMENT, tz=tz)
     settings.TIME_ZONE = os.environ["TZ"] = tz
     time.tzset()

@@ -1,4 +1,4 @@
-"""How is the collector reached over HTTP? uvicorn, behind a proxy with TLS where others than this computer come."""
+"""The web process: uvicorn, behind a proxy with TLS if other computers use it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
 
-#: What is under way at the end gets so long to finish.
+#: How long requests in progress may take at the end, in seconds.
 STOP_S = 5
 
 
 class Server(uvicorn.Server):
-    """uvicorn, that also ends the event streams: they would never end by themselves."""
+    """uvicorn, which here also ends event streams: they would never end by themselves."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to stop; called as a signal handler."""
+        """Start to stop; called as a signal handler."""
         # Views can be imported only once Django is set up.
         from fabgate.collector.pages.events import stream  # noqa: PLC0415
 
@@ -41,7 +41,7 @@ class Server(uvicorn.Server):
 def command(_args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
     env: Environment = settings.ENVIRONMENT
-    # After a restore the versions must rise above what the gates have seen, so every start builds all rosters.
+    # After a restore, versions must rise above those that gates have seen, so every start rebuilds all rosters.
     built = roster.rebuild()
     log.info("rosters built for %d gates", len(built))
     if built:
@@ -52,7 +52,7 @@ def command(_args: argparse.Namespace) -> int:
             f"Nobody can sign in yet. Open this link once, within a day, to become the manager:\n  {link}\n"
         )
         sys.stderr.flush()
-    # uvicorn raises the signal that ended it once more, for whoever ran before it: nobody did, and all is done then.
+    # uvicorn raises the signal that ended it again, for an outer handler: there is none.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     postgresql.keep_connections()
@@ -64,7 +64,7 @@ def command(_args: argparse.Namespace) -> int:
 
 
 def server(env: Environment) -> Server:
-    """Return the server, for a socket of `listen`."""
+    """Return the server for a socket of `listen`."""
     from fabgate.collector.processes.asgi import application  # noqa: PLC0415 (it sets Django up)
 
     guard = connections.Guard(env.proxies)
@@ -76,7 +76,7 @@ def server(env: Environment) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
-        date_header=False,  # processes/asgi.py adds it where there is none
+        date_header=False,  # processes/asgi.py adds it where it is missing
         forwarded_allow_ips=env.proxies,
         timeout_keep_alive=round(connections.IDLE_S),
         timeout_graceful_shutdown=STOP_S,
@@ -85,12 +85,12 @@ def server(env: Environment) -> Server:
 
 
 def listen(env: Environment) -> socket.socket:
-    """Return the bound socket. Raises UsageError when the address cannot be had."""
+    """Return the bound socket. Raises UsageError if the address is not available."""
     try:
         family = socket.AF_INET6 if ":" in env.web_host else socket.AF_INET
         return socket.create_server((env.web_host, env.web_port), family=family, backlog=connections.BACKLOG)
     except OSError as error:
         raise UsageError(
-            f"FABGATE_WEB_HOST and FABGATE_WEB_PORT: found {env.web_host}:{env.web_port}, which cannot be had"
-            f" ({error.strerror or error}); choose another port, or stop what has it"
+            f"FABGATE_WEB_HOST and FABGATE_WEB_PORT: {env.web_host}:{env.web_port} is not available"
+            f" ({error.strerror or error}); choose another port, or stop the program that uses it"
         ) from error

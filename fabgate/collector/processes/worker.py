@@ -1,7 +1,7 @@
-"""What must happen because time goes by? Loans end tonight, a grant expires, a block's day comes: the gates hear of it.
+"""The worker expires what ends with time, such as loans, grants and blocks, and notifies the gates.
 
-``fabgate collector worker`` looks once a minute. Missing a minute costs nothing: what is due is asked of the database,
-and the rosters carry the day on which a membership or a training ends, somebody leaves or a suspension begins.
+``fabgate collector worker`` checks once a minute. A missed minute does no harm: it asks the database what is due, and
+rosters carry the day on which a membership or a training ends, a person leaves or a suspension begins.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def command(_args: argparse.Namespace) -> int:
     while not stopping.is_set():
         worker.turn(datetime.now(UTC))
         _count()
-        connection.close()  # nothing is held open for a minute
+        connection.close()  # not kept open for a minute
         stopping.wait(EVERY_S)
     return 0
 
 
 def _count() -> None:
-    """Go on counting, so that a database that is put back is noticed; not this minute, where it is busy."""
+    """Update the counter that detects a restored database; skipped if the database is busy."""
     try:
         restored_database.count(settings.ENVIRONMENT.data)
     except (DatabaseError, InterfaceError) as error:
@@ -54,40 +54,40 @@ def _count() -> None:
 
 
 class Worker:
-    """Remembers the day for which it has looked at every roster: on a new one, it looks at all of them again.
+    """Remembers the day for which it has checked every roster; on a new day it checks all of them again.
 
-    It does so as well where somebody has built rosters since for another day: the server's clock was wrong then.
+    Also if another process has built rosters for another day since: the computer's clock was wrong then.
     """
 
     def __init__(self) -> None:
         self._seen: date | None = None
-        #: The newest pulse of rosters that it has seen.
+        #: The id of the newest roster pulse that it has seen.
         self._pulse = 0
 
     def turn(self, now: datetime) -> list[Gate]:
-        """Do what is due, and tell the gates; return those. A busy database is tried again a minute later."""
+        """Do what is due, notify the gates and return them. If the database is busy, it tries again a minute later."""
         try:
             gates = self._due(now)
             if gates:
                 roster.announce(gates)
-            self._tidy(now)
+            self._delete_old(now)
             Heartbeat.beat(Heartbeat.WORKER, now, Collector.zone_trouble(settings.ENVIRONMENT.tz))
         except (DatabaseError, InterfaceError) as error:
-            log.warning("not done this minute: %s", error)
+            log.warning("postponed by a minute: %s", error)
             return []
         return gates
 
-    def _tidy(self, now: datetime) -> None:
-        """Delete what was kept for a while only."""
+    def _delete_old(self, now: datetime) -> None:
+        """Delete what is kept for a limited time."""
         if gone := Pulse.prune():
             log.debug("%d old pulses deleted", gone)
         if gone := quarantine.expire(now):
             log.info("%d messages deleted that were in quarantine for %d days", gone, quarantine.KEPT.days)
         if gone := sign_in.forget_expired(now):
-            log.info("%d sign-ins that were over deleted", gone)
+            log.info("%d expired sign-ins deleted", gone)
         try:
             if gone := uploads.forget_old():
-                log.info("%d lists that somebody uploaded and did not take deleted", gone)
+                log.info("%d uploaded lists that were not imported deleted", gone)
         except OSError as error:
             log.warning("old uploads are not deleted: %s", error)
 
@@ -106,7 +106,7 @@ class Worker:
 
 @transaction.atomic
 def end_loans(now: datetime) -> list[Badge]:
-    """End the badges whose time has come, and write it down."""
+    """End the badges whose loan is over, and log it."""
     due = Badge.objects.filter(ended_at=None, until__lte=now).order_by("id")
     ended = []
     for row in due.select_related("member", "group").select_for_update(of=("self",), no_key=True):

@@ -1,1 +1,1 @@
-"""What entries add up to: sessions, sums, the ledger, corrections, reports."""
+"""Sessions, which entries add up to: their sums, the ledger, corrections and reports."""

@@ -1,7 +1,7 @@
-"""How is a session put right? By a new row with author and reason; the entries themselves stay as they came.
+"""Corrects sessions by adding a row with author and reason; entries are never changed.
 
-What counts (``used_by``, ``payer``, ``purpose``, ``counted_ms``) is the newest correction, and what arrives later
-does not undo it.
+What counts (``used_by``, ``payer``, ``purpose``, ``counted_ms``) is the newest correction, and later entries do not
+undo it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fabgate.collector.sessions import attribution, ledger, rows, sums
 from fabgate.collector.sessions.merge import Usage, wait
 from fabgate.errors import UsageError
 
-#: Which column says what counts, by the field that is corrected.
+#: The column of each field that can be corrected.
 _COLUMN: Final = {
     Correction.MEMBER: "used_by",
     Correction.PAYER: "payer",
@@ -33,9 +33,9 @@ MAX_REASON: Final = Correction._meta.get_field("reason").max_length or 0  # noqa
 
 
 def correct(session: str, field: str, new: str, *, author: str, reason: str) -> Correction:
-    """Put one field of a session right; a time is in milliseconds. A review of the session is settled by it.
+    """Correct one field of a session; a time is in milliseconds. A waiting review of the session is settled.
 
-    Raises UsageError with a line for each mistake, and then nothing is changed.
+    Raises UsageError with a line for each mistake; nothing is changed then.
     """
     mistakes: list[str] = []
     reason = _reason(reason, mistakes)
@@ -52,7 +52,7 @@ def correct(session: str, field: str, new: str, *, author: str, reason: str) -> 
         before = replace(row)
         if (old := str(getattr(row, _COLUMN[field]))) == str(value):
             raise UsageError(_("%(field)s: it is '%(value)s' already") % {"field": field, "value": old})
-        correction = _put(row, field, value, now, author, reason)
+        correction = _store(row, field, value, now, author, reason)
         wait(row, None)
         if (waiting := Review.objects.filter(session=session, settled_at=None).first()) is not None:
             _settle(waiting, Review.CORRECTED, author, reason, now)
@@ -61,9 +61,9 @@ def correct(session: str, field: str, new: str, *, author: str, reason: str) -> 
 
 
 def contest(session: UsageSession, words: str, *, author: str) -> Review:
-    """Ask for a look at a session that its member finds wrong, in their words; one that was settled waits again.
+    """Request a review of a session that its member finds wrong, in their words; a settled review is reopened.
 
-    Raises UsageError where it is contested already, or has not ended.
+    Raises UsageError if it is contested already, or has not ended.
     """
     mistakes: list[str] = []
     words = _reason(words, mistakes)
@@ -75,7 +75,7 @@ def contest(session: UsageSession, words: str, *, author: str) -> Review:
         held = Review.objects.select_for_update(no_key=True).filter(session=session).first()
         review = held or Review(session=session)
         if review.why == Review.CONTESTED and review.settled_at is None:
-            mistakes.append(_("it is contested already; somebody will look at it"))
+            mistakes.append(_("it is contested already, and waits for a review"))
         if mistakes:
             raise UsageError("\n".join(mistakes))
         with audit.change(author, "review.contested", review, reason=words):
@@ -88,16 +88,16 @@ def contest(session: UsageSession, words: str, *, author: str) -> Review:
     return review
 
 
-def hold(sessions: Collection[str]) -> None:
-    """Keep others from changing `sessions` until the transaction is done: before several are settled in one.
+def lock(sessions: Collection[str]) -> None:
+    """Lock `sessions` until the transaction ends; call it before settling several of them in one transaction.
 
-    Whoever has told of one of them must not wait for the next: ingest, which has that one, would wait to tell of its own.
+    The locks must come before the pulse lock, which settling the first one takes (db/pulse.py).
     """
     rows.load_sessions(sessions)
 
 
 def accept(review: Review, *, author: str, note: str = "") -> None:
-    """Settle a review: what the entries say may stand. Raises UsageError when somebody else was faster."""
+    """Settle a review: the recorded figures stand. Raises UsageError if it is settled already."""
     with transaction.atomic():
         row, held = _waiting(review)
         _close(replace(row), row, held, Review.ACCEPTED, author, note)
@@ -105,47 +105,47 @@ def accept(review: Review, *, author: str, note: str = "") -> None:
 
 
 def favour(review: Review, *, author: str, note: str = "") -> None:
-    """Settle a review for the member: no more counts than the end itself says. Raises UsageError when settled before.
+    """Settle a review in the member's favour: the end's own counter counts. Raises UsageError if it is settled already.
 
-    An end that is uncertain counts the least that it may have been already, so that this changes the minutes only
-    where the gate showed more while the machine ran. What a member contests leaves no doubt to give away: refused too.
+    An uncertain end counts its minimum already, so this changes the time only if the gate's live counter showed more. A
+    contested session leaves no doubt to decide, and is refused too.
     """
     with transaction.atomic():
         row, held = _waiting(review)
         if held.why == Review.CONTESTED:
             raise UsageError(
-                _("it is contested, and leaves no doubt to give away: accept it as counted, or correct it")
+                _("a contested session cannot be settled in the member's favour: accept it as counted, or correct it")
             )
         before, least = replace(row), row.last_energised_ms if row.has_end else row.energised_ms
         if row.reason is not None and least < row.counted_ms:
             why = note or _("in the member's favour")
-            _put(row, Correction.TIME, least, datetime.now(UTC), author, why)
+            _store(row, Correction.TIME, least, datetime.now(UTC), author, why)
         _close(before, row, held, Review.FAVOUR, author, note)
     review.refresh_from_db()
 
 
 def _waiting(review: Review) -> tuple[Usage, Review]:
-    """Return a session and its review, both held. Raises UsageError where it is settled."""
-    # The session before its review, as ingest does: or each would wait for the other.
+    """Return a session and its review, both locked. Raises UsageError if the review is settled."""
+    # The session before its review (db/pulse.py).
     row = rows.load_sessions({review.session_id})[review.session_id]
     held = Review.objects.select_for_update(no_key=True).get(pk=review.pk)
     if held.settled_at is not None:
         raise UsageError(
             _("it was settled already by %(who)s") % {"who": held.settled_by}
             if held.settled_by
-            else _("it was settled already by entries that came later")
+            else _("it was settled already by later entries")
         )
     return row, held
 
 
-def _put(row: Usage, field: str, value: str | int, now: datetime, author: str, reason: str) -> Correction:
-    """Write down that one field of a session says something else from now on."""
+def _store(row: Usage, field: str, value: str | int, now: datetime, author: str, reason: str) -> Correction:
+    """Store the correction of one field, and apply it to `row`."""
     column = _COLUMN[field]
     old = str(getattr(row, column))
     setattr(row, column, value)
     row.corrected = " ".join(sorted({*row.corrected.split(), field}))
     if field == Correction.MEMBER:
-        attribution.note([row], now)
+        attribution.update([row], now)
     correction = Correction.objects.create(
         session_id=row.id, field=field, old=old, new=str(value), reason=reason, author=author, at=now
     )
@@ -168,7 +168,7 @@ def _settle(review: Review, decision: str, by: str, note: str, now: datetime) ->
 
 
 def _save(before: Usage, after: Usage, now: datetime, author: str, why: str) -> None:
-    """Write a session, and tell whoever sums, bills or looks at it. Last in a transaction."""
+    """Save a session with its sums, ledger line and pulse. The last step of a transaction."""
     rows.save_sessions([after])
     sums.add([(before, after)])
     ledger.add([(before, after)], now, author=author, why=why)
@@ -178,7 +178,7 @@ def _save(before: Usage, after: Usage, now: datetime, author: str, why: str) -> 
 def _reason(text: str, mistakes: list[str]) -> str:
     reason = " ".join(text.split())
     if not 0 < len(reason) <= MAX_REASON:
-        text = _("reason: found %(found)d letters, wanted 1 to %(most)d that say why")
+        text = _("reason: found %(found)d characters, wanted 1 to %(most)d that say why")
         mistakes.append(text % {"found": len(reason), "most": MAX_REASON})
     return reason
 
@@ -187,23 +187,23 @@ def _value(field: str, new: str, mistakes: list[str]) -> str | int:
     if field == Correction.TIME:
         if new.isascii() and new.isdigit() and int(new[:20]) <= wire.MAX_DURATION_MS:
             return int(new[:20])
-        text = _("time: found '%(found)s', wanted a whole number of milliseconds, at most 366 days of them")
+        text = _("time: found '%(found)s', wanted a whole number of milliseconds, at most 366 days")
         mistakes.append(text % {"found": new[:40]})
     elif field == Correction.PURPOSE:
         if new not in PURPOSES:
-            said = {"found": new[:40], "wanted": ", ".join(PURPOSES)}
-            mistakes.append(_("purpose: found '%(found)s', wanted %(wanted)s") % said)
+            values = {"found": new[:40], "wanted": ", ".join(PURPOSES)}
+            mistakes.append(_("purpose: found '%(found)s', wanted %(wanted)s") % values)
     elif field in (Correction.MEMBER, Correction.PAYER):
-        if not _is_somebody(new):
-            text = _("%(field)s: found nobody called '%(found)s', wanted the id of a member")
+        if not _is_known(new):
+            text = _("%(field)s: found no member '%(found)s', wanted a member's id")
             mistakes.append(text % {"field": field, "found": new[:64]})
     else:
-        said = {"found": field[:40], "wanted": ", ".join(Correction.FIELDS)}
-        mistakes.append(_("found the field '%(found)s', wanted %(wanted)s") % said)
+        values = {"found": field[:40], "wanted": ", ".join(Correction.FIELDS)}
+        mistakes.append(_("found the field '%(found)s', wanted %(wanted)s") % values)
     return new
 
 
-def _is_somebody(name: str) -> bool:
+def _is_known(name: str) -> bool:
     if "\0" in name:
         return False
     kind, _, pk = name.partition(":")

@@ -1,35 +1,35 @@
-"""What follows from new entries: which journal followed which, when boots were, who used what?
+"""Derives sessions from new entries, from new dates of boots and from ended journals.
 
-Nothing here depends on the order in which entries arrive; what each rule does to one session is in sessions/merge.py.
+The order in which entries arrive does not matter. sessions/merge.py has the rules for a single session.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from django.db.models import Max, Q
+from django.db.models import Q
 
 from fabgate import wire
 from fabgate.collector.db import statements
-from fabgate.collector.entries import boots, first_dates, journals, queries
+from fabgate.collector.entries import boots, first_dates, queries
 from fabgate.collector.entries.boots import Redated
 from fabgate.collector.entries.decode import SESSION_DATA, Fact
-from fabgate.collector.entries.gate_clocks import Off
-from fabgate.collector.entries.wall_time import When
+from fabgate.collector.entries.gate_clocks import ClockOffsets
+from fabgate.collector.entries.succession import Succession
+from fabgate.collector.entries.wall_time import BootDates
 from fabgate.collector.models import Entry, Gate, Journal, UsageSession
 from fabgate.collector.models.words import CONTESTED
-from fabgate.collector.sessions import attribution, overlaps, sums
+from fabgate.collector.sessions import attribution, overlaps
 from fabgate.collector.sessions import rows as session_rows
 from fabgate.collector.sessions.merge import (
     BEFORE_FIRST,
     NO_START,
     OVERLAP,
     UNBOUNDED_MS,
-    Sight,
+    Arrival,
     Usage,
     absorb,
     conclude,
@@ -39,139 +39,42 @@ from fabgate.collector.sessions.merge import (
 
 log = logging.getLogger(__name__)
 
-_NEVER = When()
-#: So late a gate may switch off after a limit, in seconds.
+_NEVER = BootDates()
+#: How late a gate may switch off after a limit, in seconds.
 LATE_S: Final = 60
 
 
-@dataclass
-class Followed:
-    """What a batch changed beside its own entries: sessions of these must be concluded anew."""
-
-    gates: set[int] = field(default_factory=set)
-    images: list[Journal] = field(default_factory=list)
-    #: Journals that have ended, now or before: what is missing in them is to be named.
-    ended: dict[int, Journal] = field(default_factory=dict)
-    #: Of those that had ended before, the ones that something arrived of. One may be written again: see ``name_lost``.
-    late: dict[int, Journal] = field(default_factory=dict)
-
-
-#: What a journal's first entry may be, and names another journal in.
-NAMING = (wire.GateStarted, wire.JournalForked)
-
-
-def named_journal(data: wire.Data | None) -> str | None:
-    """Return the journal that the first entry of a new one says it follows."""
-    if isinstance(data, wire.GateStarted):
-        return data.replaces
-    return data.journal if isinstance(data, wire.JournalForked) else None
-
-
-def follow(facts: Sequence[Fact], known: dict[str, Journal]) -> Followed:
-    """Note which journals ended. Adds the journals that it changes to `known`.
-
-    `facts` are in the order of their arrival, because a fork is told from what comes after it.
-    """
-    found = Followed()
-    for index, fact in enumerate(facts):
-        journal = known[fact.origin[0]]
-        forked = fact.data if isinstance(fact.data, wire.JournalForked) else None
-        if fact.origin[1] != 1 and forked is None:
-            _watch_for_clone(fact, known[fact.journal])
-            if journal.superseded_by_id is not None:
-                found.late[journal.pk] = journal
-            continue
-        named = known.get(named_journal(fact.data) or "")
-        if named is not None and named.gate_id != journal.gate_id:
-            log.error("%s/%s cannot follow the journal %s, which is another gate's", fact.gate, journal, named)
-            named = None
-        journal.predecessor, journal.is_root = (named.name, False) if named else ("", True)
-        if forked is not None and named is not None:
-            _fork(named, forked, {later.seq for later in facts[index:] if later.journal == named.name})
-            found.images.append(named)
-        journal.save(update_fields=["predecessor", "is_root"])
-        found.gates.add(journal.gate_id)
-    found.ended = {old.pk: old for old in (*_end_journals(found.gates, known), *found.images)}
-    return found
-
-
-def _fork(old: Journal, forked: wire.JournalForked, later: set[int]) -> None:
-    """Note that a restored image or a cloned card opened another journal. It may happen more than once.
-
-    `fork_mark`: the image that is furthest back decides. `fork_head`: the last number that was written before; a new
-    entry above it can only be a clone's. The image itself may have known less than what is stored already.
-    """
-    stored = Entry.objects.filter(journal=old).exclude(seq__in=later).aggregate(last=Max("seq"))["last"]
-    old.fork_mark = min(forked.mark, forked.mark if old.fork_mark is None else old.fork_mark)
-    old.fork_head = max(forked.head, old.fork_head or 0, old.head, stored or 0)
-    log.error("%s forked at entry %d: a restored image or a cloned card", old, forked.mark)
-    old.save(update_fields=["fork_mark", "fork_head"])
-
-
-def _end_journals(gates: Collection[int], known: dict[str, Journal]) -> list[Journal]:
-    """Work out anew which journals of `gates` have ended; return those that have now.
-
-    Asked once for all of them: after a power cut every gate of a workshop begins anew.
-    """
-    if not gates:
-        return []
-    mine: dict[int, list[journals.Kin]] = {gate: [] for gate in sorted(gates)}
-    now: dict[int, int | None] = {}
-    rows = Journal.objects.filter(gate__in=gates).order_by("id")  # `follow` has saved its changes
-    columns = ("gate_id", "superseded_by_id", "id", "name", "predecessor", "is_root")
-    for gate, ended_by, pk, name, predecessor, is_root in rows.values_list(*columns).iterator():
-        mine[gate].append(journals.Kin(pk, name, predecessor, is_root))
-        now[pk] = ended_by
-    changed = {
-        pk: successor
-        for own in mine.values()
-        for pk, successor in journals.successors(own).items()
-        if now[pk] != successor
-    }
-    by_pk = {journal.pk: journal for journal in known.values()}
-    for some in statements.chunks(sorted(changed.keys() - by_pk.keys())):
-        by_pk.update(Journal.objects.in_bulk(some))
-    ended = []
-    for pk, successor in changed.items():
-        journal = known[by_pk[pk].name] = by_pk[pk]
-        journal.superseded_by_id = successor
-        journal.save(update_fields=["superseded_by"])
-        if successor is not None and now[pk] is None:
-            ended.append(journal)
-    return ended
-
-
-def usage(
+def update_sessions(
     facts: Iterable[Fact],
     gates: Mapping[str, Gate],
     known: dict[str, Journal],
-    followed: Followed,
-    off: Off,
+    succession: Succession,
+    clock_offsets: ClockOffsets,
     passed: set[str],
     copies: Iterable[Fact],
     now: datetime,
 ) -> list[tuple[Usage | None, Usage]]:
-    """Bring the session rows up to date with new entries, new boot times and ended journals.
+    """Update the sessions that change, save them with their reviews, and return each as it was and as it is.
 
-    `copies` are new entries whose originals are stored: they say which sessions another journal goes on with. `known`
-    has how far each journal reaches now, and `passed` the sessions whose end that has passed without a change.
-    Returns those that changed, each as it was and as it is. Takes the live counters of sessions that have a row off `gates`; the caller saves those.
+    `copies` are new entries whose originals are stored: they show which sessions another journal continues. `known` has
+    the new acks of journals, and `passed` the sessions whose end an ack passed although they did not change. Live
+    counters of stored sessions are moved from `gates` to their sessions; the caller saves the gates.
     """
-    news = [(f, f.data) for f in facts if isinstance(f.data, SESSION_DATA)]
+    entries = [(f, f.data) for f in facts if isinstance(f.data, SESSION_DATA)]
     reported = {gate.id: gate.journal for gate in gates.values()}
-    redated = boots.note(facts, gates, known)
-    early = first_dates.note(redated.dated, gates.values())
+    redated = boots.update(facts, gates, known)
+    early = first_dates.update(redated.dated, gates.values())
     if early:
         redated.boots |= first_dates.boots_before(early)
     hinted = {session for gate in gates.values() for session in gate.hints}
-    others = _others(followed, redated) | _copied(copies) | first_dates.sessions_before(early)
-    rows = session_rows.load_sessions({data.session for _, data in news} | others | hinted | passed)
+    others = _also_changed(succession, redated) | _copied(copies) | first_dates.sessions_before(early)
+    rows = session_rows.load_sessions({data.session for _, data in entries} | others | hinted | passed)
     before = {session: session_rows.copy_of(row) for session, row in rows.items()}
-    longest_s = queries.longest_s({data.roster for _, data in news if data.roster})
-    for fact, data in news:
+    longest_s = queries.longest_s({data.roster for _, data in entries if data.roster})
+    for fact, data in entries:
         gate, origin = gates[fact.gate], known[fact.origin[0]]
-        clock_off_ms = off.get((fact.journal, fact.seq)) if off else None
-        sight = Sight(
+        clock_off_ms = clock_offsets.get((fact.journal, fact.seq)) if clock_offsets else None
+        arrival = Arrival(
             gate.id,
             gate.machine_id,
             origin.id,
@@ -181,7 +84,7 @@ def usage(
             clock_off_ms,
             _allowed_ms(longest_s.get((gate.id, data.roster))),
         )
-        rows[data.session] = row = absorb(rows.get(data.session), data, sight)
+        rows[data.session] = row = absorb(rows.get(data.session), data, arrival)
         if row.gate_id != gate.id:
             log.error("%s entry %d is about the session %s of another gate", fact.gate, fact.seq, data.session)
     for gate in gates.values():
@@ -189,11 +92,10 @@ def usage(
             hint_ms = gate.hints.pop(session)
             if rows[session].gate_id == gate.id:
                 rows[session].hint_ms = max(rows[session].hint_ms, hint_ms)
-    attribution.note([row for session, row in rows.items() if _is_new(row, before.get(session))], now)
+    attribution.update([row for session, row in rows.items() if _is_new(row, before.get(session))], now)
     _settle(rows, before, known.values(), reported, {gate.pk: gate.earliest_at for gate in gates.values()})
     changed = [(before.get(session), row) for session, row in rows.items() if row != before.get(session)]
     session_rows.save_sessions([row for _, row in changed])
-    sums.add(changed)
     doubted = [row for old, row in changed if (old.doubt if old else None) != row.doubt and row.review != CONTESTED]
     session_rows.save_reviews(
         [(row.id, row.doubt) for row in doubted if row.doubt is not None],
@@ -204,16 +106,16 @@ def usage(
 
 
 def _allowed_ms(longest_s: int | None) -> int:
-    """Return for how long a session may last, rounded up: limits are looked at now and then."""
+    """Return the longest possible session, with a margin because gates check limits only now and then."""
     return UNBOUNDED_MS if longest_s is None else (longest_s + LATE_S) * 1000
 
 
 def _is_new(row: Usage, before: Usage | None) -> bool:
-    """Whether who uses the machine has just become known."""
-    return before is None or _told(before) != _told(row)
+    """Whether the person who uses the machine has just become known."""
+    return before is None or _user(before) != _user(row)
 
 
-def _told(row: Usage) -> tuple[object, ...]:
+def _user(row: Usage) -> tuple[object, ...]:
     return row.member, row.badge, row.has_start, row.start_boottime_ms
 
 
@@ -224,14 +126,14 @@ def _settle(
     reported: Mapping[int, str],
     earliest: dict[int, datetime | None],
 ) -> None:
-    """Conclude what follows for `rows`, and for what overlaps them: it is added to `rows`, and to `before` as it was."""
+    """Conclude `rows`, and the sessions that overlap them, which are added to `rows` and, unchanged, to `before`."""
     by_pk = {journal.pk: journal for journal in known}
-    over = _conclude(list(rows.values()), by_pk, reported)
+    ended = _conclude(list(rows.values()), by_pk, reported)
     overlapping, others = overlaps.find(rows.values(), before)
     if others:
         more = session_rows.load_sessions(others)
         before |= {session: session_rows.copy_of(row) for session, row in more.items()}
-        over |= _conclude(list(more.values()), by_pk, reported)
+        ended |= _conclude(list(more.values()), by_pk, reported)
         rows |= more
         overlapping, _ = overlaps.find(rows.values(), before)
     others_gates = {row.gate_id for row in rows.values()} - earliest.keys()  # an entry may name another gate's session
@@ -243,45 +145,45 @@ def _settle(
             impossible = BEFORE_FIRST
         elif row.id in overlapping:
             impossible = OVERLAP
-        elif _is_start_lost(row, journal, is_over=journal.pk in over):
+        elif _is_start_lost(row, journal, is_ended=journal.pk in ended):
             impossible = NO_START
         image = journal.fork_mark is not None and row.opened_seq > journal.fork_mark
         judge(row, image=image, impossible=impossible)
 
 
-def _is_start_lost(row: Usage, journal: Journal, *, is_over: bool) -> bool:
-    """Whether an ended session's start cannot arrive any more: up to the end nothing is awaited."""
-    return row.has_end and not row.has_start and (journal.ack_seq >= row.opened_seq or is_over)
+def _is_start_lost(row: Usage, journal: Journal, *, is_ended: bool) -> bool:
+    """Whether an ended session's start cannot arrive any more, because nothing up to its end is awaited."""
+    return row.has_end and not row.has_start and (journal.ack_seq >= row.opened_seq or is_ended)
 
 
 def _conclude(rows: Sequence[Usage], by_pk: dict[int, Journal], reported: Mapping[int, str]) -> set[int]:
-    """Conclude when `rows` were and how they ended; return which of their journals are over, by their rows."""
+    """Conclude the dates and ends of `rows`; return the ids of those of their journals that have ended."""
     by_pk.update(Journal.objects.in_bulk({row.opened_in_id for row in rows} - set(by_pk)))
     undated = {(row.gate_id, row.start_boot) for row in rows if row.has_start and not row.start_timed}
     undated |= {(row.gate_id, row.last_boot) for row in rows if not row.last_timed}
-    when = boots.when(undated)
-    over = _over([by_pk[pk] for pk in {row.opened_in_id for row in rows}], reported)
-    abandoned = _abandoned([row for row in rows if not row.has_end and row.opened_in_id in over], by_pk, reported)
+    dates = boots.dates_of(undated)
+    ended = _ended_journals([by_pk[pk] for pk in {row.opened_in_id for row in rows}], reported)
+    abandoned = _abandoned([row for row in rows if not row.has_end and row.opened_in_id in ended], by_pk, reported)
     for row in rows:
         conclude(
             row,
-            start=when.get((row.gate_id, row.start_boot), _NEVER),
-            last=when.get((row.gate_id, row.last_boot), _NEVER),
+            start=dates.get((row.gate_id, row.start_boot), _NEVER),
+            last=dates.get((row.gate_id, row.last_boot), _NEVER),
             abandoned=row.id in abandoned,
         )
-    return over
+    return ended
 
 
-def _over(some: Collection[Journal], reported: Mapping[int, str]) -> set[int]:
-    """Return which journals are over, by their rows: their gate writes another one now.
+def _ended_journals(journals: Collection[Journal], reported: Mapping[int, str]) -> set[int]:
+    """Return the ids of the journals that have ended because their gate writes another one now.
 
-    `reported`: by gate, which journal it said it writes. That may be one that had ended: an older card was put back, and
-    what was written since is over instead (docs/decisions/0063).
+    `reported`: the journal that each gate reported to write. That may be one that had ended: an older card is used
+    again, and the journal written since has ended instead (docs/decisions/0063).
     """
-    unasked = {journal.gate_id for journal in some} - reported.keys()  # an entry may name another gate's session
-    if unasked:
-        reported = {**reported, **dict(Gate.objects.filter(pk__in=unasked).values_list("pk", "journal"))}
-    others = [journal for journal in some if journal.name != reported.get(journal.gate_id)]
+    missing = {journal.gate_id for journal in journals} - reported.keys()  # an entry may name another gate's session
+    if missing:
+        reported = {**reported, **dict(Gate.objects.filter(pk__in=missing).values_list("pk", "journal"))}
+    others = [journal for journal in journals if journal.name != reported.get(journal.gate_id)]
     alive = {journal.gate_id for journal in others if journal.superseded_by_id is None}
     names = [name for gate in alive if (name := reported.get(gate))]
     back: set[int] = set()
@@ -292,29 +194,29 @@ def _over(some: Collection[Journal], reported: Mapping[int, str]) -> set[int]:
 
 
 def _abandoned(rows: Sequence[Usage], by_pk: Mapping[int, Journal], reported: Mapping[int, str]) -> set[str]:
-    """Return which of `rows`, open ones of journals that are over, no journal goes on with."""
-    places: dict[tuple[str, str], str] = {}
+    """Return which of `rows`, open sessions of ended journals, no other journal continues."""
+    uncontinued: dict[tuple[str, str], str] = {}
     forked: set[int] = set()
     for row in rows:
         journal = by_pk[row.opened_in_id]
         if journal.fork_head is not None:
             forked.add(row.gate_id)
             if journal.cloned and row.opened_seq > journal.fork_head:
-                continue  # the clone goes on with it
-        places[row.id, f"{journal.name}/{row.opened_seq}/"] = row.id
+                continue  # the clone continues it
+        uncontinued[row.id, f"{journal.name}/{row.opened_seq}/"] = row.id
     if forked:
-        for place in _gone_on_with(forked, {origin for _, origin in places}, reported):
-            places.pop(place, None)
-    return set(places.values())
+        for key in _continued(forked, {origin for _, origin in uncontinued}, reported):
+            uncontinued.pop(key, None)
+    return set(uncontinued.values())
 
 
-def _gone_on_with(gates: Collection[int], origins: set[str], reported: Mapping[int, str]) -> Iterator[tuple[str, str]]:
-    """Yield (session, origin) for each of `origins` that a journal has a copy of which is not over.
+def _continued(gates: Collection[int], origins: set[str], reported: Mapping[int, str]) -> Iterator[tuple[str, str]]:
+    """Yield (session, origin) for each of `origins` of which a journal that has not ended has a copy.
 
-    An origin is a journal and a number, as ``copyof`` begins. A card and its image may both have written it.
+    An origin is a journal and a number, the start of a ``copyof``. A card and its image may both have written it.
     """
     after_others = Journal.objects.filter(gate__in=gates).exclude(predecessor="")
-    living = {journal.pk for journal in after_others} - _over(after_others, reported)
+    living = {journal.pk for journal in after_others} - _ended_journals(after_others, reported)
     copies = Entry.objects.filter(journal__in=living, type__startswith="session.", copyof__isnull=False)
     for pk, copyof in copies.values_list("pk", "copyof").iterator():
         journal, seq, _hash = (copyof or "//").split("/", 2)
@@ -329,55 +231,24 @@ def _copied(copies: Iterable[Fact]) -> set[str]:
     """Return the open sessions that another journal has entries of."""
     named = sorted({fact.data.session for fact in copies if isinstance(fact.data, SESSION_DATA)})
     found: set[str] = set()
-    for some in statements.chunks(named):
-        found.update(UsageSession.objects.filter(pk__in=some, has_end=False).values_list("pk", flat=True))
+    for chunk in statements.chunks(named):
+        found.update(UsageSession.objects.filter(pk__in=chunk, has_end=False).values_list("pk", flat=True))
     return found
 
 
-def _others(followed: Followed, redated: Redated) -> set[str]:
-    """Return the sessions that change although no entry of theirs arrived."""
+def _also_changed(succession: Succession, redated: Redated) -> set[str]:
+    """Return the sessions that change although none of their own entries arrived."""
     ids: set[str] = set()
-    if followed.gates:
-        ids.update(UsageSession.objects.filter(has_end=False, gate__in=followed.gates).values_list("id", flat=True))
-    for old in followed.images:
+    if succession.gates:
+        ids.update(UsageSession.objects.filter(has_end=False, gate__in=succession.gates).values_list("id", flat=True))
+    for old in succession.forked:
         image = UsageSession.objects.filter(gate=old.gate_id, opened_in=old, opened_seq__gt=old.fork_mark)
         ids.update(image.values_list("id", flat=True))
-    for some in statements.chunks(sorted({boot for _, boot in redated.boots})):
-        undated = Q(start_boot__in=some, start_timed=False) | Q(last_boot__in=some, last_timed=False)
-        found = UsageSession.objects.filter(undated).values_list("id", "gate", "start_boot", "last_boot")
-        ids.update(pk for pk, gate, first, last in found if not redated.boots.isdisjoint({(gate, first), (gate, last)}))
-    if moved := redated.gates | followed.gates:
+    for chunk in statements.chunks(sorted({boot for _, boot in redated.boots})):
+        undated = Q(start_boot__in=chunk, start_timed=False) | Q(last_boot__in=chunk, last_timed=False)
+        rows = UsageSession.objects.filter(undated).values_list("id", "gate", "start_boot", "last_boot")
+        ids.update(pk for pk, gate, first, last in rows if not redated.boots.isdisjoint({(gate, first), (gate, last)}))
+    if moved := redated.gates | succession.gates:
         placed = UsageSession.objects.filter(gate__in=moved, not_after__isnull=False)
         ids.update(placed.values_list("id", flat=True))
     return ids
-
-
-def name_lost(followed: Followed, now: datetime) -> list[Journal]:
-    """Name what will never arrive of the journals that ended; return those of which there was any.
-
-    Not of one that its gate writes again: it may be on its way.
-    """
-    again = {pk for pk, old in followed.late.items() if old.name == old.gate.journal}
-    old_ones = {pk: old for pk, old in followed.late.items() if pk not in again} | followed.ended
-    return [old for old in old_ones.values() if _name_lost(old, now)]
-
-
-def _name_lost(old: Journal, now: datetime) -> bool:
-    """Name what will never arrive of an ended journal: up to its last known head, unless the next one copied it.
-
-    Say whether there was any.
-    """
-    stored = Entry.objects.filter(journal=old).aggregate(last=Max("seq"))["last"] or 0
-    missing = journals.name_missing(old, min(max(old.head, old.fork_head or 0, stored), old.last_own), now)
-    if not missing:
-        return False
-    log.error("%s: of the ended journal, entries %s are missing", old.name, missing)
-    journals.fill_copied(old, now)
-    return True
-
-
-def _watch_for_clone(fact: Fact, journal: Journal) -> None:
-    if fact.seq > journal.last_own and not journal.cloned:
-        log.error("clone: %s still writes the journal %s, which was forked from", fact.gate, journal.name)
-        journal.cloned = True
-        journal.save(update_fields=["cloned"])

@@ -1,4 +1,4 @@
-"""What has changed for whoever bills sessions? Each change becomes one line, in the transaction that makes it."""
+"""Adds a line to the ledger for each change of an ended session, in the transaction that changes it."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ _LINE = (
 
 
 def _counted(row: Usage) -> tuple[object, ...]:
-    """Return what a line says of a session but for its review; while that is the same too, there is nothing to tell."""
+    """Return what a line contains except the review; if that is unchanged too, no line is added."""
     return (
         *(row.used_by, row.payer, row.purpose, row.category, row.started_at, row.ended_at, row.not_before),
         *(row.counted_ms, counted.running_ms(row), counted.uncertainty_ms(row), row.reason),
     )
 
 
-def _told(row: Usage) -> tuple[object, ...]:
+def _reported(row: Usage) -> tuple[object, ...]:
     return (*_counted(row), row.review)
 
 
 def add(pairs: Iterable[tuple[Usage | None, Usage]], now: datetime, *, author: str = "", why: str = "") -> None:
-    """Write down how sessions were and are, where they have ended. Last in a transaction, as pulses are.
+    """Add lines for the ended sessions, as they were and are. Near the end of a transaction, before its pulses.
 
-    With an `author` it is a correction, or a review of what may stand.
+    With an `author` it is a correction, or a review that changed nothing else.
     """
     rows = []
     for before, after in pairs:
         had_ended = before is not None and before.reason is not None
         if not had_ended and after.reason is None:
             continue
-        if before is not None and had_ended and _told(before) == _told(after):
+        if before is not None and had_ended and _reported(before) == _reported(after):
             continue
         kind = LedgerLine.CHANGED if had_ended else LedgerLine.ENDED
         if after.reason is None:
@@ -57,7 +57,7 @@ def add(pairs: Iterable[tuple[Usage | None, Usage]], now: datetime, *, author: s
 
 
 def insert_lines(rows: Iterable[tuple[Usage, str]], now: datetime, author: str, why: str) -> None:
-    """Add (session, kind) to the ledger, as the session is now."""
+    """Add (session, kind) to the ledger, with the session's present values."""
     time = bulk.to_database()
     at = time(now)
     bulk.many(

@@ -1,6 +1,6 @@
-"""Which sessions were there, one a line? ``fabgate collector sessions`` prints what ``fabgate collector usage`` sums up.
+"""Lists sessions, one a line, for ``fabgate collector sessions``.
 
-Read and written one at a time, so that years fit; names where they are known, times in the zone that was asked for.
+Rows are read and written one by one, so that years fit in memory. Times are in the requested zone.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from django.conf import settings
 
 from fabgate.collector.base import text_table
 from fabgate.collector.models import Journal, Member, UsageSession
-from fabgate.collector.sessions.csv_safety import kept_texts
+from fabgate.collector.sessions.csv_safety import escape_row
 from fabgate.collector.sessions.report import between, interval
 from fabgate.untapped import CAUSES, TYPES, untapped
 
-#: Column → width in the table for people.
+#: Column → width in the table; 0: not in the table.
 COLUMNS = {
     "state": 0,
     "session": 0,
@@ -52,7 +52,7 @@ _HEADS = {
 
 
 def command(args: argparse.Namespace) -> int:
-    """Print the sessions that ended in the interval, in the order of their ends, and then those that are open."""
+    """Print the sessions that ended in the period, by their ends, and then the open ones."""
     start, end = interval(args.start, args.end, args.tz)
     rows = lines(start, end, ZoneInfo(args.tz or settings.TIME_ZONE))
     if args.untapped:
@@ -66,7 +66,7 @@ def command(args: argparse.Namespace) -> int:
 
 
 def _untapped(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of sessions that may have begun without a tap, with the cause in place of the review reason."""
+    """Yield the rows of sessions that may have begun without a tap, with the cause instead of the review reason."""
     causes = {
         doubt.session: f"{CAUSES[doubt.cause]} {doubt.after_ms / 1000:.1f} s before"
         for journal in Journal.objects.order_by("id")
@@ -78,7 +78,7 @@ def _untapped(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def lines(start: datetime, end: datetime, zone: tzinfo) -> Iterator[dict[str, Any]]:
-    """Yield a line for each session."""
+    """Yield a row for each session."""
     names = Member.names()
     for state, sessions in (("ended", UsageSession.ended_between(start, end)), ("open", UsageSession.open())):
         for session in sessions.iterator(chunk_size=500):
@@ -86,19 +86,19 @@ def lines(start: datetime, end: datetime, zone: tzinfo) -> Iterator[dict[str, An
 
 
 def write_csv(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
-    """Write exact milliseconds, moments with their offset, and texts that no spreadsheet computes."""
+    """Write CSV: exact milliseconds, times with their offset, and text that no spreadsheet computes."""
     writer = csv.DictWriter(out, list(COLUMNS), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(kept_texts(row) for row in rows)
+    writer.writerows(escape_row(row) for row in rows)
 
 
 def write_json(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
-    """Write one object a line."""
+    """Write one JSON object a line."""
     out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def write_table(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
-    """Write a table for people: whole seconds, times on as h:mm:ss, '~' where a moment is not known."""
+    """Write a table: whole seconds, durations as h:mm:ss, '~' before a time that is not exactly known."""
     shown = {name: width for name, width in COLUMNS.items() if width}
     heads = [
         _HEADS.get(name, name).rjust(width) if name.endswith("_ms") else _HEADS.get(name, name).ljust(width)

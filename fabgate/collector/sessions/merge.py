@@ -1,12 +1,12 @@
-"""What do a session's entries say together, in whatever order and however often they arrived?
+"""Merges the entries of a session, in whatever order and however often they arrived.
 
-Pure. Every rule is a maximum or depends on the final set of facts only, which is why late, doubled and reordered
-entries change nothing (tests/collector/sessions/test_merge.py shuffles them):
+Pure. Every rule is a maximum or depends only on the final set of facts, so late, repeated and reordered entries change
+nothing (tests/collector/sessions/test_merge.py shuffles them):
 
 - counters are cumulative: the maximum counts;
-- of two ends the larger value holds, *with its own uncertainty*, reason and time, as a pair;
-- a real end, however late, beats the one that is only concluded from the gate's new journal;
-- what is in doubt is derived anew each time, never kept; what a person settled waits again only for another doubt;
+- of two ends the larger value applies, *together with its own uncertainty*, reason and time;
+- a real end, however late, replaces the one that was concluded from the gate's new journal;
+- doubts are derived again each time; a settled review reopens only for another doubt;
 - what a person corrected stays corrected, whatever arrives afterwards.
 """
 
@@ -21,41 +21,41 @@ from msgspec import Struct
 
 from fabgate import wire
 from fabgate.collector.entries.decode import SessionData
-from fabgate.collector.entries.wall_time import When
+from fabgate.collector.entries.wall_time import BootDates
 from fabgate.collector.models import counted
 from fabgate.collector.models.words import CLOCK, CONTESTED, EARLIER_HOLDER, JOURNAL_LOST, OWN, PURPOSES, UNDATED
 
 if TYPE_CHECKING:
     from fabgate.collector.models import UsageSession
 
-#: Ends that a gate concludes at its start from the last checkpoint.
+#: End reasons that a gate concludes at its start from its last checkpoint.
 CONCLUDED: Final = counted.WRITTEN_LATER
-#: Wall and boot clock of a machine run apart by less than this in a session, unless somebody sets the wall clock.
+#: Wall clock and boot clock differ by less than this in a session, unless somebody sets the wall clock.
 MAX_DRIFT: Final = timedelta(seconds=60)
-#: Up to here an uncertain end is settled in the member's favour without asking anybody.
+#: An uncertain end up to this counts in the member's favour without a review.
 MAX_UNREVIEWED_MS: Final = 60_000
-#: What cannot be (docs/decisions/0038). The counter says more than the time between start and end; a job ran for longer
-#: than the machine was on.
+#: Impossible figures (docs/decisions/0038): the counter exceeds the time between start and end; a job ran longer than
+#: the machine was on.
 TOO_MUCH_TIME: Final = "time-above-clock"
 TOO_MUCH_RUNNING: Final = "running-above-time"
-#: Nor can two sessions of a gate be at one time, or an end without a start (sessions/overlaps.py, sessions/derive.py).
+#: Two sessions of a gate overlap; an end has no start (sessions/overlaps.py, sessions/derive.py).
 OVERLAP: Final = "overlap"
 NO_START: Final = "no-start"
-#: Nor can one be dated before its gate wrote anything (entries/first_dates.py).
+#: The session is dated before its gate wrote anything (entries/first_dates.py).
 BEFORE_FIRST: Final = "before-first"
-#: It lasted longer than the roster allowed by which its gate decided.
+#: It lasted longer than its gate's roster allowed.
 TOO_LONG: Final = "longer-than-allowed"
-#: Whatever a roster said: no rules allow a longest session, a job that ends and a run-on of more than this together.
+#: The limit whatever a roster allows: the longest session, the end of a job and a run-on together.
 LONGEST: Final = timedelta(seconds=3 * wire.MAX_SECONDS) + MAX_DRIFT
-#: A roster that this collector never served may have allowed anything, up to LONGEST.
+#: For a roster that this collector never served: it may have allowed anything, up to LONGEST.
 UNBOUNDED_MS: Final = 1 << 62
-#: Start, end and counters are read from one clock; they are rounded to milliseconds one by one.
+#: Start, end and counters come from one clock, but each is rounded to milliseconds.
 _ROUNDING_MS: Final = 1_000
 _LONGEST_MS: Final = LONGEST // timedelta(milliseconds=1)
 
 
-class Sight(Struct, frozen=True):
-    """Where and when an entry of a session was first written (a copy's original journal and number)."""
+class Arrival(Struct, frozen=True):
+    """Where and when an entry of a session was first written (for a copy: its original's journal and number)."""
 
     gate_id: int
     machine_id: int | None
@@ -64,13 +64,13 @@ class Sight(Struct, frozen=True):
     time: datetime | None
     arrived_at: datetime
     clock_off_ms: int | None = None
-    #: For how long a session may last by the roster that the entry names.
+    #: The longest session that the roster named by the entry allows.
     allowed_ms: int = UNBOUNDED_MS
 
 
 @dataclass(slots=True)
 class Usage:
-    """One row of the table; the fields are its columns."""
+    """One session; the fields are the table's columns."""
 
     id: str
     gate_id: int
@@ -121,53 +121,54 @@ class Usage:
 COLUMNS: Final = tuple(field.name for field in fields(Usage))
 
 
-def absorb(usage: Usage | None, data: SessionData, sight: Sight) -> Usage:
-    """Return `usage` (made where there is none yet) with one more entry in it.
+def absorb(usage: Usage | None, data: SessionData, arrival: Arrival) -> Usage:
+    """Return `usage`, or a new one, with one more entry merged into it.
 
-    A session id that another gate already uses is left alone: no gate may change its neighbour's minutes.
+    A session id that another gate already uses is left unchanged: no gate may change another gate's sessions.
     """
     if usage is None:
         usage = Usage(
             id=data.session,
-            gate_id=sight.gate_id,
-            machine_id=sight.machine_id,
+            gate_id=arrival.gate_id,
+            machine_id=arrival.machine_id,
             member=data.member,
             badge=data.badge,
-            opened_in_id=sight.journal_id,
-            opened_seq=sight.seq,
-            allowed_ms=sight.allowed_ms,
+            opened_in_id=arrival.journal_id,
+            opened_seq=arrival.seq,
+            allowed_ms=arrival.allowed_ms,
         )
-    elif usage.gate_id != sight.gate_id:
+    elif usage.gate_id != arrival.gate_id:
         return usage
-    if sight.clock_off_ms is not None:
-        usage.clock_off_ms = max(sight.clock_off_ms, usage.clock_off_ms or 0, key=lambda ms: (abs(ms), ms))
-    # By the most generous of its rosters: another one may have come into force while it went on.
+    if arrival.clock_off_ms is not None:
+        usage.clock_off_ms = max(arrival.clock_off_ms, usage.clock_off_ms or 0, key=lambda ms: (abs(ms), ms))
+    # The most generous of its rosters counts: another one may have come into force during the session.
     if usage.allowed_ms is not None:
-        usage.allowed_ms = max(sight.allowed_ms, usage.allowed_ms)
+        usage.allowed_ms = max(arrival.allowed_ms, usage.allowed_ms)
     if isinstance(data, wire.SessionStarted):
-        _start(usage, data, sight)
-        _look(usage, data, sight, energised_ms=0)
+        _merge_start(usage, data, arrival)
+        _merge_latest(usage, data, arrival, energised_ms=0)
         return usage
     if not usage.has_start:
         usage.member, usage.badge = max((usage.member, usage.badge), (data.member, data.badge))
     usage.energised_ms = max(usage.energised_ms, data.energised_ms)
     usage.running_ms = max(usage.running_ms, data.running_ms)
-    _look(usage, data, sight, energised_ms=data.energised_ms)
+    _merge_latest(usage, data, arrival, energised_ms=data.energised_ms)
     return usage
 
 
 def settle(
-    usage: Usage, *, start: When, last: When, abandoned: bool, image: bool, impossible: str | None = None
+    usage: Usage, *, start: BootDates, last: BootDates, abandoned: bool, image: bool, impossible: str | None = None
 ) -> None:
-    """Conclude what follows from all that is known: dates, the end and whether a person must look."""
+    """Conclude everything that follows from the facts: dates, the end, and whether a review is needed."""
     conclude(usage, start=start, last=last, abandoned=abandoned)
     judge(usage, image=image, impossible=impossible)
 
 
-def conclude(usage: Usage, *, start: When, last: When, abandoned: bool) -> None:
-    """Conclude when a session was, and how it ended.
+def conclude(usage: Usage, *, start: BootDates, last: BootDates, abandoned: bool) -> None:
+    """Conclude the dates of a session, and how it ended.
 
-    `start` and `last` are the boots of the first and the latest fact. `abandoned`: the gate writes another journal now.
+    `start` and `last` are the dates of the boots of its first and latest fact. `abandoned`: its gate writes another
+    journal.
     """
     if usage.has_start and not usage.start_timed:
         usage.started_at = start.tie.date(usage.start_boottime_ms) if start.tie else None
@@ -182,10 +183,9 @@ def conclude(usage: Usage, *, start: When, last: When, abandoned: bool) -> None:
 
 
 def judge(usage: Usage, *, image: bool, impossible: str | None) -> None:
-    """Say why a person must look at a session, if they must, and what counts.
+    """Decide whether a session needs a review, and what counts.
 
-    `image`: the end was written by a restored image of unknown age. `impossible`: what cannot be of it as it stands
-    among others.
+    `image`: the end was written by a restored image of unknown age. `impossible`: a contradiction with other sessions.
     """
     doubt = _doubt(usage, image=image, impossible=impossible)
     is_another, usage.doubt = doubt != usage.doubt, doubt
@@ -197,13 +197,13 @@ def judge(usage: Usage, *, image: bool, impossible: str | None) -> None:
 
 
 def wait(usage: Usage, why: str | None) -> None:
-    """Let a session wait for a person's look, or no more (None)."""
+    """Let a session wait for a review for the reason `why`, or for none (None)."""
     usage.review = why
     usage.uncertain = counted.uncertainty_ms(usage) > 0 or why is not None
 
 
-def _place(usage: Usage, start: When, last: When) -> None:
-    """Say what the session lies between, where a boot that never synchronised leaves its start or its end in doubt."""
+def _place(usage: Usage, start: BootDates, last: BootDates) -> None:
+    """Set the limits between which the session lies if a boot that never synchronised leaves its start or end open."""
     usage.not_before = usage.not_after = None
     is_start_known = usage.started_at is not None or not usage.has_start
     if is_start_known and usage.last_at is not None:
@@ -212,7 +212,7 @@ def _place(usage: Usage, start: When, last: When) -> None:
     if usage.last_at is not None:
         usage.not_after = usage.last_at
     else:
-        # Arrival at the latest; and a wall clock that was set back makes no interval that ends before it begins.
+        # Its arrival at the latest. A wall clock that was set back must not make the interval end before it begins.
         limits = [limit for limit in (last.not_after, usage.last_arrived_at) if limit is not None]
         usage.not_after = max(min(limits), usage.not_before or min(limits))
 
@@ -222,8 +222,8 @@ def _doubt(usage: Usage, *, image: bool, impossible: str | None) -> str | None:
         return None
     if not usage.has_end:
         return JOURNAL_LOST
-    if (found := _impossible(usage) or impossible) is not None:
-        return found
+    if (impossible_figures := _impossible(usage) or impossible) is not None:
+        return impossible_figures
     if image and usage.end_reason in CONCLUDED:
         return "restored-image"
     if max(usage.hint_ms, usage.energised_ms) > usage.last_energised_ms + usage.uncertainty_ms:
@@ -234,11 +234,11 @@ def _doubt(usage: Usage, *, image: bool, impossible: str | None) -> str | None:
         return UNDATED
     if usage.earlier_holder:
         return EARLIER_HOLDER
-    return CLOCK if usage.clock_off_ms is not None or was_set(usage) else None
+    return CLOCK if usage.clock_off_ms is not None or was_clock_set(usage) else None
 
 
 def _impossible(usage: Usage) -> str | None:
-    """Return what the figures of an ended session cannot be; None where they can."""
+    """Return in which way the figures of an ended session are impossible; None if they are not."""
     if usage.running_ms > usage.energised_ms:
         return TOO_MUCH_RUNNING
     most_ms = _between_ms(usage)
@@ -246,15 +246,15 @@ def _impossible(usage: Usage) -> str | None:
         return TOO_MUCH_TIME
     if usage.energised_ms > min(_LONGEST_MS, _LONGEST_MS if usage.allowed_ms is None else usage.allowed_ms):
         return TOO_LONG
-    if most_ms is None or usage.end_reason in CONCLUDED:  # written down at the next start, whenever that was
+    if most_ms is None or usage.end_reason in CONCLUDED:  # written at the next start, whenever that was
         return None
     return TOO_LONG if most_ms - usage.early_ms > _LONGEST_MS else None
 
 
 def _between_ms(usage: Usage) -> int | None:
-    """Return how long the machine can have been on between start and end; None where no clock says.
+    """Return the longest time that the machine can have been on between start and end; None if no clock shows it.
 
-    The boot clock says it where both were of one boot, and else the wall clock where both have a date.
+    Measured by the boot clock if both belong to one boot, or else by the wall clock if both have a date.
     """
     if not usage.has_start:
         return None
@@ -266,18 +266,18 @@ def _between_ms(usage: Usage) -> int | None:
 
 
 def is_before(usage: Usage, moment: datetime | None) -> bool:
-    """Whether a session's start or its latest fact is dated before `moment`; None is before everything.
+    """Whether a session's start or latest fact is dated before `moment`; None is before everything.
 
-    Not where the clock itself is known to have been wrong: that is CLOCK, and says more.
+    False if the clock is known to have been wrong: that is CLOCK, which says more.
     """
     if moment is None or usage.clock_off_ms is not None:
         return False
     is_early = any(at is not None and at < moment for at in (usage.started_at, usage.last_at))
-    return is_early and not was_set(usage)
+    return is_early and not was_clock_set(usage)
 
 
-def was_set(usage: Usage | UsageSession) -> bool:
-    """Whether the wall clock was set between a session's start and its end, so that one of the two dates is wrong."""
+def was_clock_set(usage: Usage | UsageSession) -> bool:
+    """Whether the wall clock was set between a session's start and end, so that one of the dates is wrong."""
     if not usage.start_timed or not usage.last_timed or usage.start_boot != usage.last_boot:
         return False
     assert usage.started_at is not None
@@ -286,19 +286,19 @@ def was_set(usage: Usage | UsageSession) -> bool:
 
 
 def are_apart(began: datetime, ended: datetime, boottime_ms: int) -> bool:
-    """Whether the wall clock says another time between two moments than the clock of their boot."""
+    """Whether wall clock and boot clock disagree about the time between two moments."""
     return abs(ended - began - timedelta(milliseconds=boottime_ms)) > MAX_DRIFT
 
 
-def _start(usage: Usage, data: wire.SessionStarted, sight: Sight) -> None:
-    """Take the session's start from an entry. Of two, which only a broken gate writes, the earlier one counts."""
-    if usage.has_start and _start_key(usage) <= _start_key(_with_start(copy(usage), data, sight)):
+def _merge_start(usage: Usage, data: wire.SessionStarted, arrival: Arrival) -> None:
+    """Merge the session's start from an entry. Of two starts, which only a faulty gate writes, the earlier counts."""
+    if usage.has_start and _start_key(usage) <= _start_key(_with_start(copy(usage), data, arrival)):
         return
-    _with_start(usage, data, sight)
+    _with_start(usage, data, arrival)
 
 
 def _start_key(usage: Usage) -> tuple[object, ...]:
-    """Return by what starts are told apart; no two that differ are alike, or the one that came last would count."""
+    """Return the order of starts. Different starts never compare equal, or the last to arrive would count."""
     wall = usage.started_at if usage.start_timed else None
     return (
         *(usage.start_boottime_ms, usage.start_boot, wall is not None, wall and wall.timestamp(), -usage.early_ms),
@@ -306,26 +306,26 @@ def _start_key(usage: Usage) -> tuple[object, ...]:
     )
 
 
-def _with_start(usage: Usage, data: wire.SessionStarted, sight: Sight) -> Usage:
+def _with_start(usage: Usage, data: wire.SessionStarted, arrival: Arrival) -> Usage:
     usage.has_start = True
     usage.member, usage.badge = data.member, data.badge
-    usage.start_timed, usage.started_at = sight.time is not None, sight.time
+    usage.start_timed, usage.started_at = arrival.time is not None, arrival.time
     usage.start_boot, usage.start_boottime_ms = data.clock.boot, data.clock.boottime_ms
     on_from_ms = data.energised_from_ms
     usage.early_ms = 0 if on_from_ms is None else max(0, data.clock.boottime_ms - on_from_ms)
     usage.mode, usage.basis, usage.supervisor = data.mode, data.basis.kind, data.supervisor
     if "purpose" not in usage.corrected:
-        told = data.purpose if data.purpose in PURPOSES else OWN
-        usage.purpose = "maintenance" if told == OWN and usage.basis == "maintainer" else told
+        purpose = data.purpose if data.purpose in PURPOSES else OWN
+        usage.purpose = "maintenance" if purpose == OWN and usage.basis == "maintainer" else purpose
     return usage
 
 
-def _look(usage: Usage, data: SessionData, sight: Sight, *, energised_ms: int) -> None:
+def _merge_latest(usage: Usage, data: SessionData, arrival: Arrival, *, energised_ms: int) -> None:
     """Make this the latest fact, if it is."""
     is_end = isinstance(data, wire.SessionEnded)
     uncertainty_ms = data.uncertainty_ms if isinstance(data, wire.SessionEnded) else 0
     reason = data.reason if isinstance(data, wire.SessionEnded) else ""
-    held = (
+    current = (
         usage.has_end,
         usage.last_energised_ms,
         usage.uncertainty_ms,
@@ -333,11 +333,11 @@ def _look(usage: Usage, data: SessionData, sight: Sight, *, energised_ms: int) -
         usage.last_boot,
         usage.end_reason,
     )
-    if (is_end, energised_ms, uncertainty_ms, data.clock.boottime_ms, data.clock.boot, reason) <= held:
+    if (is_end, energised_ms, uncertainty_ms, data.clock.boottime_ms, data.clock.boot, reason) <= current:
         return
     usage.has_end, usage.end_reason, usage.uncertainty_ms = is_end, reason, uncertainty_ms
     usage.last_energised_ms = energised_ms
-    usage.last_timed, usage.last_at = sight.time is not None, sight.time
-    usage.last_arrived_at = sight.arrived_at if sight.time is None else None
+    usage.last_timed, usage.last_at = arrival.time is not None, arrival.time
+    usage.last_arrived_at = arrival.arrived_at if arrival.time is None else None
     usage.last_boot, usage.last_boottime_ms = data.clock.boot, data.clock.boottime_ms
-    usage.opened_in_id, usage.opened_seq = sight.journal_id, sight.seq
+    usage.opened_in_id, usage.opened_seq = arrival.journal_id, arrival.seq

@@ -1,7 +1,7 @@
-"""Which sessions of one gate overlap? A gate writes one session after the other, so that one of two cannot be right.
+"""Finds sessions of one gate that overlap: a gate runs one session after the other, so one of the two must be wrong.
 
-In a handover, and where a session goes on after one, the first has ended when the second begins. What was cancelled
-before power went on is no use of the machine and overlaps nothing.
+In a handover the first session has ended when the second begins. A session that was cancelled before power went on
+overlaps nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fabgate.collector.sessions.merge import (
     TOO_MUCH_TIME,
     Usage,
     are_apart,
-    was_set,
+    was_clock_set,
 )
 
 _MS: Final = timedelta(milliseconds=1)
@@ -35,10 +35,11 @@ _COLUMNS: Final = (
     *("id", "gate_id", "start_boot", "start_boottime_ms", "last_boot", "last_boottime_ms", "started_at", "ended_at"),
     *("reason", "energised_ms", "uncertainty_ms", "doubt"),
 )
-#: So many sessions of one gate are compared with each other at one moment of the wall clock. It may have been set back a
-#: few times, which the boot clocks tell; no machine has more at once, and then all of them are in doubt unseen.
+#: At most this many sessions of a gate are compared with each other at one moment of the wall clock. It may have been
+#: set back a few times, which the boot clocks show; no machine has more at once, and then all of them are in doubt
+#: unseen.
 MOST_AT_ONCE: Final = 50
-#: Doubts that another overlap does not change.
+#: Doubts that an overlap does not replace.
 _AS_GRAVE: Final = frozenset({OVERLAP, JOURNAL_LOST, TOO_MUCH_TIME, TOO_MUCH_RUNNING, TOO_LONG})
 _SELECT: Final = (
     f"SELECT {', '.join(f's.{column}' for column in _COLUMNS)}, s.start_timed, s.last_timed, s.machine_id FROM "  # noqa: S608
@@ -59,12 +60,12 @@ _WITHOUT_MACHINE: Final = (
     f" AND s.ended_at < (SELECT max(most) FROM wanted) AND s.gate_id = wanted.gate AND {_WHERE}"
 )
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
-#: A gate, and the machine beside which it stood.
+#: (gate's id, machine's id)
 _Place = tuple[int, int | None]
 
 
 class Span(Struct, frozen=True, gc=False):
-    """From when to when a session was, by the clock of its boot and by the wall clock."""
+    """When a session was, by the clock of its boot and by the wall clock."""
 
     id: str
     gate_id: int
@@ -74,11 +75,11 @@ class Span(Struct, frozen=True, gc=False):
     last_ms: int
     began: datetime
     ended: datetime
-    #: What was doubted of it so far.
+    #: Its doubt so far.
     doubt: str | None = None
 
     def overlaps(self, other: Span) -> bool:
-        """Whether both were at one time: by the wall clock, and by the boot clock where it counted for both."""
+        """Whether the two overlap: by the wall clock, and by the boot clock if both belong to one boot."""
         if self.began >= other.ended or other.began >= self.ended:
             return False
         if self.start_boot == self.last_boot == other.start_boot == other.last_boot:
@@ -87,10 +88,10 @@ class Span(Struct, frozen=True, gc=False):
 
 
 def find(rows: Collection[Usage], before: Mapping[str, Usage]) -> tuple[set[str], set[str]]:
-    """Return which of `rows` overlap another session of their gate, and of which others that is to be asked again.
+    """Return which of `rows` overlap another session of their gate, and which other sessions have to be judged again.
 
-    Of those that overlap them now and are not in doubt for it yet, and of those that are and overlapped them `before`.
-    Nearly always nothing overlaps, and then that is seen from the dates alone: with every batch, so that it costs little.
+    Those are sessions that overlap `rows` and are not in doubt for it yet, and sessions in doubt that overlapped
+    `before`. This runs with every batch and usually finds no overlap, which the dates alone show cheaply.
     """
     of_place: dict[_Place, list[Usage]] = defaultdict(list)
     was: dict[_Place, list[Span]] = defaultdict(list)
@@ -108,24 +109,24 @@ def find(rows: Collection[Usage], before: Mapping[str, Usage]) -> tuple[set[str]
         there = [span for span in stored.get(place, ()) if span.id not in known]
         if not was[place] and _are_apart(of_place[place], there):
             continue
-        mine = [span for row in of_place[place] if (span := _span(row)) is not None]
-        overlap = _overlapping(mine, there)
-        found |= {span.id for span in mine if span.id in overlap}
+        spans = [span for row in of_place[place] if (span := _span(row)) is not None]
+        overlap = _overlapping(spans, there)
+        found |= {span.id for span in spans if span.id in overlap}
         others |= {span.id for span in there if span.id in overlap and span.doubt not in _AS_GRAVE}
-        if moved := _moved(was[place], mine):
+        if moved := _moved(was[place], spans):
             overlapped = _overlapping(moved, there)
             others |= {span.id for span in there if span.id in overlapped and span.doubt == OVERLAP}
     return found, others
 
 
 def _moved(was: list[Span], now: list[Span]) -> list[Span]:
-    """Return those of the spans of before that are not the same now."""
+    """Return the earlier spans that have changed."""
     dates = {span.id: (span.began, span.ended, span.start_ms, span.last_ms) for span in now}
     return [span for span in was if dates.get(span.id) != (span.began, span.ended, span.start_ms, span.last_ms)]
 
 
 def _are_apart(rows: list[Usage], there: list[Span]) -> bool:
-    """Say whether each session began when the one before had ended, by the dates of their entries."""
+    """Return whether each session began after the one before it had ended, by the dates of their entries."""
     dates = [(row.started_at or _NEVER, row.ended_at or _NEVER) for row in rows]
     dates += [(span.began, span.ended) for span in there]
     last = _NEVER
@@ -136,34 +137,34 @@ def _are_apart(rows: list[Usage], there: list[Span]) -> bool:
     return True
 
 
-def _overlapping(mine: list[Span], there: list[Span]) -> set[str]:
-    """Return which of `mine` overlap any other span, and which of `there` overlap one of `mine`.
+def _overlapping(spans: list[Span], there: list[Span]) -> set[str]:
+    """Return which of `spans` overlap another span, and which of `there` overlap one of `spans`.
 
-    All of one gate. With more than MOST_AT_ONCE at one time, all of these; so that the work grows with the spans, and not
-    with the pairs of them.
+    All are of one gate. If more than MOST_AT_ONCE overlap at one time, all of them count, so that the work grows with
+    the number of spans and not of pairs.
     """
-    own = {span.id for span in mine}
+    own = {span.id for span in spans}
     found: set[str] = set()
     running: list[Span] = []
-    for span in sorted([*mine, *there], key=lambda span: (span.began, span.id)):
-        running = [one for one in running if one.ended > span.began]
+    for span in sorted([*spans, *there], key=lambda span: (span.began, span.id)):
+        running = [other for other in running if other.ended > span.began]
         if len(running) >= MOST_AT_ONCE:
             found.add(span.id)
-            found |= {one.id for one in running}
-            running.remove(min(running, key=lambda one: one.ended))
+            found |= {other.id for other in running}
+            running.remove(min(running, key=lambda other: other.ended))
         else:
-            for one in running:
-                if (one.id in own or span.id in own) and one.overlaps(span):
-                    found |= {one.id, span.id}
+            for other in running:
+                if (other.id in own or span.id in own) and other.overlaps(span):
+                    found |= {other.id, span.id}
         running.append(span)
     return found
 
 
 def _span(row: Usage) -> Span | None:
-    """Return when a session was; None for one that is open, has no dates or wrong ones, or never had power."""
+    """Return when a session was; None if it is open, has no dates or wrong ones, or never had power."""
     if row.reason is None or not row.has_start or row.not_after is not None or row.clock_off_ms is not None:
         return None
-    if row.started_at is None or row.ended_at is None or was_set(row):
+    if row.started_at is None or row.ended_at is None or was_clock_set(row):
         return None
     return _made(*_columns(row))
 
@@ -172,9 +173,9 @@ def _made(*values: Any) -> Span | None:
     *head, began, ended, reason, energised_ms, uncertainty_ms, doubt = values
     if not energised_ms and not uncertainty_ms:
         return None
-    if reason in WRITTEN_LATER:  # the end carries the date of the gate's next start
+    if reason in WRITTEN_LATER:  # the end is dated at the gate's next start
         ended = min(ended, began + (energised_ms + uncertainty_ms) * _MS)
-    if ended - began > LONGEST:  # what is that long is marked by itself (TOO_LONG), and nothing that is in it
+    if ended - began > LONGEST:  # marked as TOO_LONG itself; sessions within it are not marked
         return None
     session, gate, *clocks = head
     start_boot, start_ms, last_boot, last_ms = clocks
@@ -185,7 +186,7 @@ _columns = attrgetter(*_COLUMNS)
 
 
 def _stored(rows: Mapping[_Place, list[Usage]], was: Mapping[_Place, list[Span]]) -> dict[_Place, list[Span]]:
-    """Return the stored sessions of each place that may overlap its `rows`, or what they were."""
+    """Return the stored sessions of each place that may overlap its `rows`, or overlapped what they were."""
     time = bulk.to_database()
     placed: list[list[Any]] = []
     without: list[list[Any]] = []
@@ -194,33 +195,34 @@ def _stored(rows: Mapping[_Place, list[Usage]], was: Mapping[_Place, list[Span]]
         dates += [(span.began, span.ended) for span in was.get((gate, machine), ())]
         if dates:
             first, last = min(began for began, _ in dates), max(ended for _, ended in dates if ended)
-            wanted = [machine or 0, gate, time(first), time(last), time(last + LONGEST)]
-            (without if machine is None else placed).append(wanted)
+            limits = [machine or 0, gate, time(first), time(last), time(last + LONGEST)]
+            (without if machine is None else placed).append(limits)
     found: dict[_Place, list[Span]] = defaultdict(list)
-    for query, asked in ((_AT_MACHINE, placed), (_WITHOUT_MACHINE, without)):
-        for some in statements.chunks(asked):
-            for row in set(_asked(query, some)):
+    for query, wanted in ((_AT_MACHINE, placed), (_WITHOUT_MACHINE, without)):
+        for chunk in statements.chunks(wanted):
+            for row in set(_fetch(query, chunk)):
                 values: list[Any] = [
-                    one.replace(tzinfo=UTC) if isinstance(one, datetime) and not one.tzinfo else one for one in row
+                    value.replace(tzinfo=UTC) if isinstance(value, datetime) and not value.tzinfo else value
+                    for value in row
                 ]
                 *columns, start_timed, last_timed, machine = values
                 span = _made(*columns)
-                if span is not None and not (start_timed and last_timed and _was_set(columns)):
+                if span is not None and not (start_timed and last_timed and _was_clock_set(columns)):
                     found[span.gate_id, machine].append(span)
     return found
 
 
-def _was_set(columns: Sequence[Any]) -> bool:
-    """Say of a stored session what merge.was_set says of a row: an end that was written later has been cut in its span."""
+def _was_clock_set(columns: Sequence[Any]) -> bool:
+    """As merge.was_clock_set, for a stored session: an end that was written later has been cut in its span."""
     start_boot, start_ms, last_boot, last_ms, began, ended = columns[2:8]
     return start_boot == last_boot and are_apart(began, ended, last_ms - start_ms)
 
 
-def _asked(query: str, wanted: Sequence[list[Any]]) -> list[tuple[Any, ...]]:
-    _places, some = statements.listed(wanted)  # few lengths, so that SQLite knows the statement
+def _fetch(query: str, wanted: Sequence[list[Any]]) -> list[tuple[Any, ...]]:
+    _placeholders, padded = statements.listed(wanted)  # few lengths, so that SQLite knows the statement
     moment = "%s" if connection.vendor == "sqlite" else "CAST(%s AS timestamptz)"
-    values = ", ".join([f"(%s, %s, {moment}, {moment}, {moment})"] * len(some))
+    values = ", ".join([f"(%s, %s, {moment}, {moment}, {moment})"] * len(padded))
     statement = f"WITH wanted (machine, gate, first, last, most) AS (VALUES {values}) {query}"
     with statements.cursor() as cursor:
-        cursor.execute(statement, [value for row in some for value in row])
+        cursor.execute(statement, [value for row in padded for value in row])
         return cursor.fetchall()

@@ -1,8 +1,8 @@
-"""Who used which machine, and for how long? ``fabgate collector usage`` prints it.
+"""Reports who used which machine, and for how long: ``fabgate collector usage``.
 
-A session belongs to the interval [from, to) in which it ended, so that any partition of time counts each session once.
-One whose boot never synchronised belongs to that of its latest possible end: "about" says how many those are.
-CSV and JSON carry exact integer milliseconds; only the table for people rounds.
+A session belongs to the period [from, to) in which it ended, so that each session counts once however time is divided.
+If its boot never synchronised, its latest possible end counts; "about" shows how many those are. CSV and JSON contain
+exact milliseconds; only the table rounds.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from django.conf import settings
 
 from fabgate.collector.base import local_times, text_table
 from fabgate.collector.models import Member, UsageSession
-from fabgate.collector.sessions.csv_safety import kept_texts
+from fabgate.collector.sessions.csv_safety import escape_row
 from fabgate.errors import UsageError
 
 TOTAL = "total"
-#: Beyond these no zone can be reckoned with: the calendar ends.
+#: Outside these years time zones cannot be computed: the calendar ends.
 _YEARS = range(1900, 9999)
-#: The columns of numbers.
+#: The columns with numbers, which are aligned right.
 _RIGHT = (2, 3, 4)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A sum of sessions. `uncertain`: how many are not exactly known, or await a review; `about`: nor when they were."""
+    """Sums of sessions. `uncertain`: how many are not exactly known or await a review; `about`: how many lack a date."""
 
-    state: str  # ended; open ones, and those that are about, are a line each
+    state: str  # ended; open sessions, and undated ones, have a line each
     member: str
     name: str
     machine: str
@@ -51,7 +51,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is printed: `lines` and their `total`, apart from them what is open, and of them what has no sure date."""
+    """The report: `lines` and their `total`; separately the open sessions, and those that have no certain date."""
 
     start: datetime
     end: datetime
@@ -62,7 +62,7 @@ class Report:
 
 
 def command(args: argparse.Namespace) -> int:
-    """Print the report of the interval in the form asked for."""
+    """Print the report of the period in the requested form."""
     start, end = interval(args.start, args.end, args.tz)
     report = collect(start, end)
     write = {"csv": write_csv, "json": write_json}.get(args.form, write_table)
@@ -71,7 +71,7 @@ def command(args: argparse.Namespace) -> int:
 
 
 def interval(start: str, end: str, tz: str | None) -> tuple[datetime, datetime]:
-    """Read the arguments. Raises UsageError with one line for each that is wrong."""
+    """Parse the arguments. Raises UsageError with a line for each mistake."""
     mistakes: list[str] = []
     zone: tzinfo | None = None
     name = tz or settings.TIME_ZONE
@@ -100,20 +100,20 @@ def interval(start: str, end: str, tz: str | None) -> tuple[datetime, datetime]:
 
 
 def _in_zone(text: str, local: datetime, zone: tzinfo) -> tuple[datetime, str]:
-    """Return when clocks of `zone` show `local`, and what is wrong with that. A day begins where its midnight would be."""
-    found = local.replace(tzinfo=zone)
+    """Return when clocks of `zone` show `local`, and what is wrong with it. A skipped midnight is where it would be."""
+    moment = local.replace(tzinfo=zone)
     if local.time() == time():
-        return found, ""
+        return moment, ""
     shown = local_times.moments(local, zone)
     if len(shown) == 1:
-        return found, ""
+        return moment, ""
     why = "came twice" if shown else "never was"
     meant = [moment.astimezone(zone) for moment in shown] or local_times.beside(local, zone)
-    return found, f"found {text!r}, which {why} in {zone}, wanted {' or '.join(one.isoformat() for one in meant)}"
+    return moment, f"found {text!r}, which {why} in {zone}, wanted {' or '.join(time.isoformat() for time in meant)}"
 
 
 def collect(start: datetime, end: datetime) -> Report:
-    """Return the usage of [start, end)."""
+    """Return the usage in [start, end)."""
     names = Member.names()
     lines = [
         Line(
@@ -153,11 +153,11 @@ def collect(start: datetime, end: datetime) -> Report:
 
 
 def write_csv(report: Report, out: TextIO) -> None:
-    """Write one line a member and machine, then the open sessions, told apart by `state`. Nothing is there twice."""
+    """Write a line for each member and machine, then the open sessions; `state` tells them apart."""
     names = [field.name for field in fields(Line) if field.name != "until"]
     writer = csv.DictWriter(out, names, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(kept_texts(asdict(line)) for line in (*report.lines, *report.open))
+    writer.writerows(escape_row(asdict(line)) for line in (*report.lines, *report.open))
 
 
 def write_json(report: Report, out: TextIO) -> None:
@@ -174,7 +174,7 @@ def write_json(report: Report, out: TextIO) -> None:
 
 
 def write_table(report: Report, out: TextIO) -> None:
-    """Write a table for people: hours, minutes and seconds; a '~' where they are not exactly known."""
+    """Write a table: hours, minutes and seconds; '~' where they are not exactly known."""
     out.write(f"Usage {between(report.start, report.end)} (by the end of a session; h:mm:ss)\n\n")
     head = ("member", "machine", "sessions", "time on", "of it running", "")
     rows = [_cells(line) for line in report.lines]
@@ -193,7 +193,7 @@ def write_table(report: Report, out: TextIO) -> None:
         text_table.write([("member", "machine", "between", "time on", "of it running", ""), *placed], out, right=(3, 4))
     if report.total.uncertain:
         out.write(
-            "\n~ not exactly known: it may have been longer by what stands behind it, or awaits a review"
+            "\n~ not exactly known: it may have been longer by the time shown, or awaits a review"
             " (see `fabgate collector sessions`)\n"
         )
 
@@ -221,12 +221,12 @@ def _iso(moment: datetime | None) -> str:
 
 
 def between(start: datetime, end: datetime) -> str:
-    """Return an interval in words."""
+    """Return the period in words."""
     return f"from {_moment(start)} to {_moment(end)}"
 
 
 def _moment(moment: datetime) -> str:
-    """Return a moment in its own zone, with the zone's name; seconds only where there are some."""
+    """Return a time in its own zone, with the zone's name; seconds only if there are any."""
     return f"{moment:%Y-%m-%d %H:%M:%S %Z}" if moment.second else f"{moment:%Y-%m-%d %H:%M %Z}"
 
 

@@ -1,4 +1,4 @@
-"""How are rows of sessions loaded and saved? By hand, as in ``bulk``."""
+"""Loads and saves rows of sessions, with the SQL of ``db.bulk``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SESSION = (
     f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS if c != 'id')}"
 )
 _LOAD = f"SELECT {', '.join(COLUMNS)} FROM collector_usagesession"  # noqa: S608
-#: What was settled is opened again by another doubt, of which no note was made yet.
+#: A settled review is reopened by another doubt, without the earlier note.
 _REVIEW = """
 INSERT INTO collector_review (session_id, why, opened_at, settled_by, decision, note) VALUES (%s, %s, %s, '', '', '')
 ON CONFLICT (session_id) DO UPDATE SET
@@ -27,31 +27,30 @@ WHERE session_id = %s AND settled_at IS NULL"""
 
 
 def load_sessions(ids: Collection[str]) -> dict[str, Usage]:
-    """Return the rows of `ids` that exist."""
+    """Return the sessions of `ids` that exist, locked in the order of their ids (db/pulse.py)."""
     found: dict[str, Usage] = {}
-    # Locked in one order, because two who change one session (an ingest, a correction) would each undo the other's; not
-    # as a key, here and wherever we lock, because rows that refer to a locked one do not change it and need not wait.
+    # Ingest and a correction that change one session would otherwise undo each other's change.
     lock = "" if connection.vendor == "sqlite" else " FOR NO KEY UPDATE"
-    for some in statements.chunks(sorted(ids)):
-        places, chunk = statements.listed(some)
+    for chunk in statements.chunks(sorted(ids)):
+        places, padded = statements.listed(chunk)
         with statements.cursor() as cursor:
-            cursor.execute(f"{_LOAD} WHERE id IN ({places}) ORDER BY id{lock}", chunk)
+            cursor.execute(f"{_LOAD} WHERE id IN ({places}) ORDER BY id{lock}", padded)
             for values in cursor.fetchall():
                 row = list(values)
                 for column in _DATES:
                     if (moment := row[column]) is not None and moment.tzinfo is None:
-                        row[column] = moment.replace(tzinfo=UTC)  # sqlite3's, which knows no zones
+                        row[column] = moment.replace(tzinfo=UTC)  # sqlite3 returns times without a zone
                 found[row[0]] = Usage(*row)
     return found
 
 
 def copy_of(usage: Usage) -> Usage:
-    """Return the same row once more; `dataclasses.replace` takes ten times as long."""
+    """Return a copy of the row; `dataclasses.replace` takes ten times as long."""
     return Usage(*_columns(usage))
 
 
 def save_sessions(usages: Collection[Usage]) -> None:
-    """Write rows, new or not: each id once, because PostgreSQL refuses a batch that holds one twice."""
+    """Write rows, new or not. Each id once: PostgreSQL refuses a batch that contains one twice."""
     rows, time = [], bulk.to_database()
     for usage in usages:
         row = list(_columns(usage))
@@ -68,7 +67,7 @@ _DATES = tuple(
 
 
 def save_reviews(waiting: Iterable[tuple[str, str]], resolved: Iterable[str], now: datetime) -> None:
-    """Open a review for (session, why), and settle those of the sessions that later entries made certain."""
+    """Open a review for each (session, why), and settle those of the sessions that later entries made certain."""
     at = bulk.to_database()(now)
     bulk.many(_REVIEW, [(session, why, at) for session, why in waiting])
     bulk.many(_RESOLVED, [(at, session) for session in resolved])

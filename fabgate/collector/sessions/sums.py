@@ -1,7 +1,7 @@
-"""What do a day and a month add up to? Their sums, kept by difference and made anew where they cannot be trusted.
+"""Keeps the sums of days and months, by adding differences; they are rebuilt if they cannot be trusted.
 
-A session counts on the site's day of its end. Whoever changes one hands over the row as it was and as it is: what it
-was is taken off and what it is is added, in the same transaction, so that a year is never the sum of a million rows.
+A session counts on the day of its end in the site's time zone. Whoever changes a session passes the row as it was and
+as it is: the old values are subtracted and the new ones added in the same transaction.
 """
 
 from __future__ import annotations
@@ -29,29 +29,28 @@ _ADD: dict[type[UsageSums], str] = {
     for model, table in ((UsageDay, "collector_usageday"), (UsageMonth, "collector_usagemonth"))
 }
 
-#: Day, or a month's first one, machine's row (0: none), gate's row, member, category.
+#: (day, or first day of the month; machine's id, 0: none; gate's id; member; category)
 Key = tuple[date, int, int, str, str]
 _SUMS = 6
 
 
 def add(pairs: Iterable[tuple[Usage | None, Usage]]) -> None:
-    """Bring the sums from how sessions were to how they are."""
+    """Update the sums from how sessions were to how they are."""
     zone = ZoneInfo(settings.ENVIRONMENT.tz)
     sums: dict[Key, list[int]] = {}
     for before, after in pairs:
         for usage, sign in ((before, -1), (after, 1)):
             if usage is not None and usage.reason is not None and usage.ended_at is not None:
                 _count(sums, usage, sign, zone)
-    # A sum's row is only taken by whoever may tell of it already, or a correction, which tells of itself first, and an
-    # ingest would wait for each other.
+    # Before the rows of the sums (db/pulse.py): a correction and ingest would otherwise wait for each other.
     pulse.lock()
     _add(sums)
 
 
 def ensure(tz: str) -> bool:
-    """Make the sums again where they are those of another zone, or of none yet; return whether there were any."""
+    """Rebuild the sums if they are of another time zone, or of none yet; return whether there are any."""
     with transaction.atomic():
-        pulse.lock()  # nobody adds to them meanwhile
+        pulse.lock()  # no other transaction adds to the sums meanwhile
         row = Collector.objects.select_for_update(no_key=True).filter(id=1).first()
         if row is None or row.rolled_tz == tz:
             return False
@@ -91,6 +90,6 @@ def _count(sums: dict[Key, list[int]], usage: Usage, sign: int, zone: ZoneInfo) 
 
 
 def add_sums(model: type[UsageSums], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Add to the sums of days or months: their key, then what each is to grow by."""
+    """Add rows to the sums of days or months: the key, then what each sum grows by."""
     day = connection.ops.adapt_datefield_value
     bulk.many(_ADD[model], [(day(row[0]), *row[1:]) for row in rows])

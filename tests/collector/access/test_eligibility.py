@@ -319,17 +319,17 @@ def test_it_is_said_whom_a_change_has_reached(gate, ada):  # noqa: F811
     gates = roster.rebuild()
     rosters = roster.versions(gates)
     Gate.objects.filter(name="saw-1").update(reported_roster=rosters["saw-1"])
-    known = roster.known_by(rosters)
+    known = roster.applied(rosters)
     assert (known.count, [waiting.name for waiting in known.waiting]) == (1, ["laser-1"])
     roster.rebuild()  # a later one is no matter: what was built for this change has arrived
-    assert roster.known_by(rosters).count == 1
+    assert roster.applied(rosters).count == 1
 
 
 def test_one_persons_standing_is_that_of_everybodys(gate, ada, laser):  # noqa: F811
     grant(ada, laser, "supervised")
     now = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
-    alone = People(now, only=ada).standing(ada, gate.machine)
-    assert alone == People(now).standing(ada, gate.machine)
+    alone = People(now, only=ada).eligibility(ada, gate.machine)
+    assert alone == People(now).eligibility(ada, gate.machine)
     assert alone.is_supervised
 
 
@@ -462,7 +462,7 @@ def test_a_suspension_shuts_what_wants_it_first_whichever_machine_is_asked_about
     ada.machines.add(gate.machine, plotter)
     people = People(datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)))
     asked = sorted([gate.machine, plotter], key=lambda machine: machine.name != first)
-    assert [people.standing(ada, machine).reasons for machine in asked] == [("suspended",), ("suspended",)]
+    assert [people.eligibility(ada, machine).reasons for machine in asked] == [("suspended",), ("suspended",)]
 
 
 class Clock:

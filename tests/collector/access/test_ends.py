@@ -152,7 +152,7 @@ def unlock(lock: str | None = None) -> None:
 
 def test_no_command_opens_a_retired_machine(gate):  # noqa: F811
     machine = Machine.objects.get()
-    locks.set_on(machine, "idle", "retired", "", actor="eve")
+    locks.lock_machine(machine, "idle", "retired", "", actor="eve")
     Machine.objects.update(retired_at=datetime.now(UTC))
     lock_id = Machine.objects.get().lock_id
     for named in (None, lock_id):
@@ -213,17 +213,17 @@ def test_nothing_is_granted_to_who_is_suspended_until_the_suspension_is_taken_ba
     mo = Member.objects.create(id="m-2")
     for since in (day(0), day(-10)):  # dated back to before the suspension, it would hold today too
         with pytest.raises(UsageError, match=r"m-1.*is suspended from laser since .*; take the suspension back first"):
-            trainings.give(ada, laser, "autonomous", actor="eve", since=since)
-    given = trainings.give_all([mo, ada], laser, "autonomous", actor="eve", since=day(0))
+            trainings.grant_training(ada, laser, "autonomous", actor="eve", since=since)
+    given = trainings.grant_to_many([mo, ada], laser, "autonomous", actor="eve", since=day(0))
     assert [(one.member, one.kept) for one in given] == [(mo, ""), (ada, trainings.SUSPENDED)]
-    trainings.revoke_all(mo, laser, actor="eve", reason="a mistake")
+    trainings.revoke_training(mo, laser, actor="eve", reason="a mistake")
     assert not Grant.objects.filter(member=ada).exclude(stage="suspended").exists()
-    trainings.give(ada, laser, "autonomous", actor="eve", since=day(6))  # it is over by then
-    trainings.give(ada, laser, "suspended", actor="eve", since=day(0))
-    trainings.revoke_all(ada, laser, actor="eve", reason="a mistake")
+    trainings.grant_training(ada, laser, "autonomous", actor="eve", since=day(6))  # it is over by then
+    trainings.grant_training(ada, laser, "suspended", actor="eve", since=day(0))
+    trainings.revoke_training(ada, laser, actor="eve", reason="a mistake")
     held.refresh_from_db()
     assert held.revoked_on == day(0)
-    trainings.give(ada, laser, "autonomous", actor="eve", since=day(0))
+    trainings.grant_training(ada, laser, "autonomous", actor="eve", since=day(0))
     assert admitted(gate).id == "m-1"
 
 

@@ -10,7 +10,7 @@ import pytest
 from django.db import IntegrityError
 
 from fabgate import wire
-from fabgate.collector.access.opening_hours import Calendar, ends_tomorrow, is_over, night_at, until_tonight
+from fabgate.collector.access.opening_hours import Calendar, ends_tomorrow, hours_until, is_over, night_at
 from fabgate.collector.models import Machine, Opening, SpecialDay
 from fabgate.gate.roster import people as gate_people
 from fabgate.rules import access
@@ -205,8 +205,8 @@ def test_tonight_is_todays_hours_with_a_later_end(saw):
     weekly([3], "09:00", "12:00")
     weekly([3], "14:00", "18:00")
     now = datetime(2026, 11, 25, 17, 5, tzinfo=PARIS)
-    assert until_tonight(Calendar(TODAY), now, time(23)) == [(time(9), time(12)), (time(14), time(23))]
-    assert until_tonight(Calendar(TODAY), now + timedelta(days=1), time(23)) == [(time(17, 5), time(23))]
+    assert hours_until(Calendar(TODAY), now, time(23)) == [(time(9), time(12)), (time(14), time(23))]
+    assert hours_until(Calendar(TODAY), now + timedelta(days=1), time(23)) == [(time(17, 5), time(23))]
 
 
 @pytest.mark.parametrize(("now", "ahead"), [(time(0, 30), -1), (time(5, 59), -1), (time(6), 0), (time(23), 0)])
@@ -226,7 +226,7 @@ def test_after_midnight_the_hours_of_the_day_before_get_a_later_end():
     weekly([2], "09:00", "01:00")
     weekly([3], "14:00", "18:00")
     small_hours = datetime.combine(TODAY, time(0, 30), PARIS)
-    assert until_tonight(Calendar(TODAY), small_hours, time(3)) == [(time(9), time(3))]
+    assert hours_until(Calendar(TODAY), small_hours, time(3)) == [(time(9), time(3))]
 
 
 @pytest.mark.parametrize(

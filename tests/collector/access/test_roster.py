@@ -139,8 +139,10 @@ def test_without_the_gates_own_token_there_is_no_roster(env, gate, said):
 
 def test_whoever_is_not_told_asks_for_its_own_roster():
     one, two = Gate(name="laser-1"), Gate(name="saw-1")
-    assert roster.words([one], is_told=False) == "laser-1 will know when asking for its roster next"
-    assert roster.words([one, two], is_told=False) == "laser-1, saw-1 will know when asking for their rosters next"
+    assert roster.describe([one], is_announced=False) == "laser-1 will be updated at its next roster request"
+    assert (
+        roster.describe([one, two], is_announced=False) == "laser-1, saw-1 will be updated at their next roster request"
+    )
 
 
 def test_a_gate_cannot_fetch_its_neighbours_roster(env, gate):
@@ -222,7 +224,7 @@ def test_a_lock_is_in_every_roster_until_it_is_lifted_by_its_id(env, gate, told)
 def test_a_lock_holds_although_no_broker_answers(gate, capsys):
     locks.lock(argparse.Namespace(gate="laser-1", when="idle", reason="x", back=None, actor=None, json=False))
     assert served(gate).machine.lock is not None
-    assert "when asking for its roster next" in capsys.readouterr().out
+    assert "at its next roster request" in capsys.readouterr().out
 
 
 def test_locking_an_unknown_gate_names_the_known_ones(gate):

@@ -34,7 +34,7 @@ def test_a_link_for_an_account_that_is_there(database, capsys):
 @pytest.mark.parametrize("name", ["", "a b", "-a", "x" * 64, "ada", "worker", "Worker"])
 def test_a_name_that_cannot_be_one_or_is_taken_is_refused(database, name):
     Account.objects.create(name="ada", role="desk")
-    with pytest.raises(UsageError, match="found the log-in name"):
+    with pytest.raises(UsageError, match="the username"):
         manage.add(argparse.Namespace(name=name, role="desk", actor=None))
     assert not OneTimeLink.objects.exists()
 

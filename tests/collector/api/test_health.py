@@ -46,7 +46,7 @@ def test_a_process_that_fell_silent_is_named(well, name, age_s):
     Heartbeat.beat(name, now - timedelta(seconds=age_s - 1))
     assert health.look(now).troubles == ()
     Heartbeat.beat(name, now - timedelta(seconds=age_s))
-    assert health.look(now).troubles == (f"{name} was last heard {age_s} s ago",)
+    assert health.look(now).troubles == (f"the last heartbeat of {name} was {age_s} s ago",)
 
 
 def test_what_troubles_a_process_is_told(well):
@@ -72,7 +72,7 @@ def test_a_process_that_lives_in_another_zone_than_the_database_says_so(well, tm
 def test_processes_that_were_never_started_are_to_be_started():
     answer = Client().get("/healthz")
     assert (answer.status_code, answer.json()["ok"]) == (503, False)
-    assert answer.json()["troubles"] == ["ingest was never heard: start it", "worker was never heard: start it"]
+    assert answer.json()["troubles"] == ["ingest has never run: start it", "worker has never run: start it"]
 
 
 def test_a_database_that_does_not_answer_is_told_without_its_own_words(well, monkeypatch):
@@ -118,7 +118,7 @@ def test_an_ingest_says_at_once_when_its_broker_comes_and_goes():
     assert not Heartbeat.objects.exists(), "the same again is said only now and then"
     ingest._link._refused_at = time.monotonic()
     ingest._beat()
-    assert told() == "the broker refuses what is published: look at its access list"
+    assert told() == "the broker refuses what is published: check its access list"
     ingest._link.connected = False
     ingest._beat()
     assert told() == "no connection to broker.lan"
@@ -130,21 +130,21 @@ def test_an_ingest_that_cannot_say_that_it_lives_goes_on(monkeypatch, caplog):
 
     monkeypatch.setattr(Heartbeat, "beat", broken)
     Ingest(settings.ENVIRONMENT)._beat()
-    assert "cannot say that it is alive: locked" in caplog.text
+    assert "the heartbeat cannot be written: locked" in caplog.text
 
 
 def test_a_gate_whose_clock_is_wrong_is_somebodys_to_look_at_without_saying_which(well):
     Gate.objects.create(name="saw", machine=Machine.objects.create(name="saw"), online=True, clock_off_ms=-3_600_000)
     found = health.look(datetime.now(UTC))
     assert found.found["gates"]["wrong_clock"] == 1
-    assert found.troubles == ("the clock of 1 gate is wrong: the page Gates says by how much",)
+    assert found.troubles == ("the clock of 1 gate is wrong: the page Gates shows by how much",)
 
 
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["mad"], "1 gate sends more than a gate may: the page Gates says which"),
-        (["mad", "saw"], "2 gates send more than a gate may: the page Gates says which"),
+        (["mad"], "1 gate sends more than a gate may: the page Gates shows which"),
+        (["mad", "saw"], "2 gates send more than a gate may: the page Gates shows which"),
     ],
 )
 def test_a_gate_that_sends_too_much_is_somebodys_to_look_at_for_an_hour(well, names, said):

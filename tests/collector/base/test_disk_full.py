@@ -33,7 +33,7 @@ def test_a_gate_is_let_in_whole_or_not_at_all(small_disk, room):
     renewed = run(env, "gate-add", "saw-1", "--machine", "saw", "--new-token")
     for done in (added, renewed):
         if done.returncode:
-            assert "disk that is full" in done.stderr or "No space left" in done.stderr
+            assert "the disk is full" in done.stderr or "No space left" in done.stderr
             assert "Traceback" not in done.stderr
             assert "[Errno" not in done.stderr
     assert (gates / "laser-1").exists() == (added.returncode == 0)

@@ -215,7 +215,7 @@ def test_a_command_without_a_broker_says_so():
 def test_a_broker_that_takes_the_connection_and_says_nothing_is_waited_for_no_longer_than_told():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         env = replace(settings.ENVIRONMENT, mqtt_port=silent.getsockname()[1])
-        with pytest.raises(FabgateError, match=r"did not take a message within 0\.2 s"):
+        with pytest.raises(FabgateError, match=r"did not accept a message within 0\.2 s"):
             mqtt.publish_once(env, [mqtt.Outgoing("t", b"")], timeout_s=0.2)
 
 
@@ -289,7 +289,7 @@ def test_a_certificate_whose_key_is_another_locked_or_none_is_told_at_once(paper
 
 def test_an_authority_that_is_none_is_told_at_once(papers):
     env = replace(secured(papers), mqtt_ca=papers / "ca.key")
-    with pytest.raises(UsageError, match=r"FABGATE_MQTT_CA: .* is no certificate authority"):
+    with pytest.raises(UsageError, match=r"FABGATE_MQTT_CA: .* is not a certificate authority"):
         mqtt.Link(env, collector="c", inbox=Inbox())
 
 

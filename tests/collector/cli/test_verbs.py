@@ -61,7 +61,7 @@ def test_what_was_put_back_is_said_to_be_taken_so(tmp_path):
     assert "put back" not in run(environment(tmp_path), "migrate").stdout
     done = run(environment(tmp_path), "migrate", "--restored")
     assert done.returncode == 0
-    assert done.stdout.startswith("taken as put back: ")
+    assert done.stdout.startswith("handled as restored: ")
     assert "everybody signs in again" in done.stdout
 
 
@@ -131,8 +131,8 @@ def test_a_verb_that_would_have_nothing_to_look_at_makes_nothing_and_says_where_
     done = run(environment(home), *verb)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"error: found no collector database at {home}/collector.db; wanted FABGATE_DATA to point at it, or"
-        " `fabgate collector run` to make one\n"
+        f"error: found no collector database at {home}/collector.db; set FABGATE_DATA to its directory, or make a new one"
+        " with `fabgate collector run`\n"
     )
     assert not home.exists()
 
@@ -185,7 +185,7 @@ def test_a_workshop_is_set_up_by_commands(tmp_path):
     done = run(env, "import-members", str(tmp_path / "m.csv"))
     assert (done.returncode, done.stdout) == (
         0,
-        "1 member imported (1 new) with 1 badge; laser-1 will know when asking for its roster next\n",
+        "1 member imported (1 new) with 1 badge; laser-1 will be updated at its next roster request\n",
     )
     assert run(env, "lock", "laser-1", "--when", "now", "--reason", "belt").returncode == 0
     (row,) = json.loads(run(env, "gates", "--json").stdout)
@@ -266,7 +266,7 @@ def zone_of_roster(home: Path) -> str:
 def test_a_verb_without_a_zone_lives_in_that_of_the_database(in_paris):
     done = run(environment(in_paris), "lock", "laser-1", "--reason", "Belt")
     assert done.returncode == 0, done.stderr
-    assert "sums of days" not in done.stderr
+    assert "daily sums" not in done.stderr
     assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Europe/Paris", "Europe/Paris")
 
 
@@ -313,7 +313,7 @@ def hashed(token: str) -> str:
 
 
 def test_what_serves_settles_the_zone_of_a_new_collector_by_its_default(tmp_path):
-    assert "the collector lives" not in served(tmp_path / "data")
+    assert "the collector's time zone" not in served(tmp_path / "data")
     assert zone_of(tmp_path / "data") == "UTC"
 
 
@@ -331,8 +331,8 @@ def test_a_verb_with_another_zone_than_the_database_is_refused(in_paris):
     done = run(environment(in_paris, FABGATE_TZ="Asia/Tokyo"), "accounts")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "error: FABGATE_TZ: found 'Asia/Tokyo', but the collector lives in 'Europe/Paris'; unset it, or set it for"
-        " `fabgate collector run` (or its units) and restart that: it takes the collector to another zone\n"
+        "error: FABGATE_TZ: found 'Asia/Tokyo', but the collector's time zone is 'Europe/Paris'; unset it, or"
+        " change the zone: set it for `fabgate collector run` (or its units) and restart that\n"
     )
     assert zone_of(in_paris) == "Europe/Paris"
 
@@ -363,8 +363,8 @@ def answers(port: int) -> bool:
 
 
 def test_what_serves_takes_the_collector_to_another_zone_when_told_to_and_not_for_want_of_a_word(in_paris):
-    changed = "the sums of days are those of Asia/Tokyo now"
-    assert "sums of days" not in served(in_paris)
+    changed = "the daily sums now use the time zone Asia/Tokyo"
+    assert "daily sums" not in served(in_paris)
     assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Europe/Paris", "Europe/Paris")
     assert served(in_paris, FABGATE_TZ="Asia/Tokyo").count(changed) == 1
     assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Asia/Tokyo", "Asia/Tokyo")
@@ -382,7 +382,9 @@ def test_no_service_takes_the_collector_to_another_zone_while_another_one_runs(i
         done = subprocess.run(
             [sys.executable, "-c", start.format(0)], env=tokyo, check=False, capture_output=True, text=True
         )
-        assert "UsageError: FABGATE_TZ: found 'Asia/Tokyo', but the collector lives in 'Europe/Paris'" in done.stderr
+        assert (
+            "UsageError: FABGATE_TZ: found 'Asia/Tokyo', but the collector's time zone is 'Europe/Paris'" in done.stderr
+        )
         assert "set the same for all of them" in done.stderr
         assert zone_of(in_paris) == "Europe/Paris"
         waits = subprocess.Popen([sys.executable, "-c", start.format(HANGS_S)], env=tokyo)

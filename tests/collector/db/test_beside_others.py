@@ -132,7 +132,7 @@ def test_more_time_is_asked_for_while_the_gate_is_being_stored(gate, told):  # n
     def ask() -> None:
         try:
             with connection.execute_wrapper(look):
-                commands.give(gate, "extend", "eve", seconds=600)
+                commands.send(gate, "extend", "eve", seconds=600)
         except Exception as error:  # noqa: BLE001 (looked at below)
             failed.append(error)
         finally:

@@ -119,7 +119,7 @@ def test_a_restored_dump_lets_nobody_in_who_was_let_in_before_and_a_start_alone_
 
     home = environment(tmp_path / "data", FABGATE_DATABASE_URL=url)
 
-    told_of_it = "the database was restored, or moved: everybody signs in again, one-time links are closed, and keys of"
+    told_of_it = "the database was restored, or moved: everybody has to sign in again, one-time links are closed"
 
     def open_now() -> tuple[int, int]:
         with psycopg.connect(url) as direct:

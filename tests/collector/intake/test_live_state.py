@@ -62,16 +62,16 @@ def test_what_a_gate_says_of_itself_has_a_size(store, journal):
     store.store([state, journal.status(problems=flood)], NOON)
     store.store([journal.write("access.refused", badge="b", reasons=["x" * 20_000, *flood[:500]])], NOON)
     gate = Gate.objects.get(name="laser-1")
-    assert gate.causes == flood[: live_state.MOST_WORDS]
-    assert gate.problems == flood[: live_state.MOST_WORDS]
-    assert Refusal.objects.get().reasons == ["x" * live_state.MAX_WORD, *flood[: live_state.MOST_WORDS - 1]]
+    assert gate.causes == flood[: live_state.MAX_WORDS]
+    assert gate.problems == flood[: live_state.MAX_WORDS]
+    assert Refusal.objects.get().reasons == ["x" * live_state.MAX_WORD_LENGTH, *flood[: live_state.MAX_WORDS - 1]]
 
 
 def test_an_answer_has_a_size(store, journal):
     store.store([journal.status()], NOON)
     order(Gate.objects.get())
     store.store([told(journal, "reply", wire.Reply(id="c-1", outcome="done", detail="x" * 60_000))], NOON)
-    assert len(Order.objects.get().detail) == live_state.MAX_WORD
+    assert len(Order.objects.get().detail) == live_state.MAX_WORD_LENGTH
 
 
 def test_the_last_will_takes_nothing_away_but_that_it_is_there(store, journal):

@@ -471,14 +471,14 @@ def test_a_live_counter_above_the_end_sends_the_session_to_review(store, journal
 def test_a_bug_in_the_store_quarantines_the_message_and_not_the_batch(store, journal, monkeypatch):
     from fabgate.collector.sessions import derive
 
-    real = derive.usage
+    real = derive.update_sessions
 
     def breaks(facts, *args):
         if any(fact.seq == 3 for fact in facts):
             raise ZeroDivisionError
         return real(facts, *args)
 
-    monkeypatch.setattr(derive, "usage", breaks)
+    monkeypatch.setattr(derive, "update_sessions", breaks)
     assert [wire.decode(p.body, wire.Ack).seq for p in store.store(journal.messages(), NOON)][-1] == 4
     assert reasons() == [(3, "error", True)]
 

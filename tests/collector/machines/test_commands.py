@@ -26,7 +26,7 @@ def online(gate) -> Gate:  # noqa: F811
 
 
 def test_an_order_is_sealed_written_down_and_expires(env, online, told):  # noqa: F811
-    order = commands.give(online, "extend", "eve", reason="nearly done", seconds=600)
+    order = commands.send(online, "extend", "eve", reason="nearly done", seconds=600)
     (message,) = told
     sent = wire.decode(message.body, wire.Command)
     assert (sent.id, sent.verb, sent.boot, sent.actor, sent.seconds) == (order.pk, "extend", "boot-7", "eve", 600)
@@ -44,25 +44,25 @@ def test_an_order_is_sealed_written_down_and_expires(env, online, told):  # noqa
 
 
 def test_one_that_the_broker_did_not_take_says_so(online):
-    order = commands.give(online, "stop", "eve")
+    order = commands.send(online, "stop", "eve")
     assert (order.outcome, order.answered_at is None) == ("not-sent", False)
 
 
 @pytest.mark.parametrize("verb", ["start", "on", "lock", "unlock", ""])
 def test_no_order_switches_on_and_a_lock_is_none(online, told, verb):  # noqa: F811
     with pytest.raises(UsageError, match="wanted one of stop, extend, identify"):
-        commands.give(online, verb, "eve")
+        commands.send(online, verb, "eve")
     assert (told, Order.objects.count()) == ([], 0)
 
 
 @pytest.mark.parametrize(("verb", "seconds"), [("extend", None), ("extend", 0), ("extend", 10**9), ("stop", 5)])
 def test_a_time_is_for_extending_and_within_reason(online, told, verb, seconds):  # noqa: F811
     with pytest.raises(UsageError, match="seconds for"):
-        commands.give(online, verb, "eve", seconds=seconds)
+        commands.send(online, verb, "eve", seconds=seconds)
     assert not Order.objects.exists()
 
 
 def test_a_gate_that_is_offline_is_given_none(gate, told):  # noqa: F811
     with pytest.raises(UsageError, match="laser-1 is offline"):
-        commands.give(gate, "identify", "eve")
+        commands.send(gate, "identify", "eve")
     assert told == []

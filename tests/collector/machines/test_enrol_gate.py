@@ -131,7 +131,7 @@ def test_no_gate_yet_says_what_to_do(env, capsys):  # noqa: F811
 
 
 def locked(machine: str, reason: str = "Belt broken") -> wire.Lock:
-    lock, _gates = locks.set_on(Machine.objects.get(name=machine), "idle", reason, "", actor="eve")
+    lock, _gates = locks.lock_machine(Machine.objects.get(name=machine), "idle", reason, "", actor="eve")
     return lock
 
 
@@ -146,7 +146,7 @@ def hears(kept: Locked, env, name: str = "laser-1") -> Locked:  # noqa: F811
 
 
 def let_in_again(machine: str) -> None:
-    enrol_gate.let_in("laser-1", machine, actor="eve", new_token=True)
+    enrol_gate.enrol("laser-1", machine, actor="eve", new_token=True)
 
 
 def test_the_lock_of_the_machine_before_falls_when_its_gate_is_let_in_beside_another_one(env, gate):  # noqa: F811
@@ -176,7 +176,7 @@ def test_a_lock_that_fell_while_the_gate_was_away_falls_beside_another_machine_t
     add("saw-1", "saw")
     locked("laser")
     kept = hears(Locked(), env)
-    locks.take_off(Machine.objects.get(name="laser"), None, actor="eve")
+    locks.unlock_machine(Machine.objects.get(name="laser"), None, actor="eve")
     let_in_again("saw")
     let_in_again("mill")
     assert hears(kept, env).locks == ()
@@ -187,7 +187,7 @@ def test_a_lock_that_fell_while_the_gate_was_away_falls_beside_another_machine_t
 
 def card_of(env, name: str = "laser-1") -> dict[str, str]:  # noqa: F811
     """Copy what stands on a gate's card."""
-    return {file: (env.gate_directory(name) / file).read_text() for file in enrol_gate.LetIn.FILES}
+    return {file: (env.gate_directory(name) / file).read_text() for file in enrol_gate.EnrolledGate.FILES}
 
 
 def test_a_gate_that_is_let_in_again_shares_no_secret_of_its_own_with_the_card_of_before(env, gate):  # noqa: F811
@@ -297,7 +297,7 @@ def test_a_limit_that_nobody_gave_is_not_silent(env, capsys):  # noqa: F811
     gate_add()
     out = capsys.readouterr().out
     assert "limit_s=43200" in out
-    assert "Whatever 'machine:' of the gate's gate.yaml says, these rules hold" in out
+    assert "These rules replace 'machine:' in the gate's gate.yaml" in out
 
 
 def test_the_rules_of_a_machine_that_is_there_stay_and_those_that_are_named_change(env, capsys):  # noqa: F811

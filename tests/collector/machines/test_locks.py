@@ -70,16 +70,22 @@ def test_an_order_from_the_command_line_is_nobodys_who_signs_in_under_that_name(
     assert set(logged.values_list("actor", flat=True)) == {"cli:eve"}
 
 
-SILENT = "Ada was using it when laser-1 was heard last; laser-1 is silent and hears of it when it is back"
+SILENT = "Ada was using it when laser-1 last reported; laser-1 does not answer, and will be updated when it is back"
 
 
 @pytest.mark.parametrize(
     ("when", "state", "more", "words", "said_state"),
     [
-        ("idle", "active", {}, "laser locks once it is idle; Ada is using it now; laser-1 told", "locks-once-idle"),
-        ("idle", "finishing", {}, "laser locks once it is idle; Ada is using it now; laser-1 told", "locks-once-idle"),
-        ("now", "active", {}, "laser is locked; Ada is using it now; laser-1 told", "locked"),
-        ("idle", "idle", {"session_member": ""}, "laser is locked; laser-1 told", "locked"),
+        ("idle", "active", {}, "laser locks once it is idle; Ada is using it now; laser-1 notified", "locks-once-idle"),
+        (
+            "idle",
+            "finishing",
+            {},
+            "laser locks once it is idle; Ada is using it now; laser-1 notified",
+            "locks-once-idle",
+        ),
+        ("now", "active", {}, "laser is locked; Ada is using it now; laser-1 notified", "locked"),
+        ("idle", "idle", {"session_member": ""}, "laser is locked; laser-1 notified", "locked"),
         ("idle", "active", {"online": False}, f"laser locks once it is idle; {SILENT}", "locks-once-idle"),
     ],
 )

@@ -108,7 +108,7 @@ def test_a_change_is_in_the_roster_its_gate_is_told_and_what_is_printed_can_be_w
     machines.command(said("handover=oui", "limit_s=60", title="Laser à CO2"))
     assert (served(gate).machine.handover, served(gate).machine.limit_s, len(told)) == (True, 60, 1)
     *lines, last = capsys.readouterr().out.splitlines()
-    assert last == "Laser à CO2: every other rule has its default; laser-1 told"
+    assert last == "Laser à CO2: every other rule has its default; laser-1 notified"
     assert changed({}, *lines) == ({"handover": True, "limit_s": 60}, [])
 
 

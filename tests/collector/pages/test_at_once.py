@@ -157,8 +157,8 @@ def test_an_account_that_is_sent_twice_is_made_once(browse):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: manage.invite("karim", Account.DESK, actor="cli:ada"), "which somebody has already"),
-        (lambda: enrol_gate.let_in("laser-9", "laser", actor="cli:ada"), "has a token already"),
+        (lambda: manage.invite("karim", Account.DESK, actor="cli:ada"), "is taken already"),
+        (lambda: enrol_gate.enrol("laser-9", "laser", actor="cli:ada"), "already has a token"),
     ],
 )
 @pytest.mark.usefixtures("on_two_computers")
@@ -204,7 +204,7 @@ def test_what_somebody_lost_meanwhile_is_granted_again(browse):
     trainer = browse("trainer")
     for stage in (Grant.AUTONOMOUS, Grant.SUSPENDED):
         assert trainer.post("/people/m-1/grant", granted(stage=stage)).status_code == 303
-    trainings.revoke_all(
+    trainings.revoke_training(
         Member.objects.get(pk="m-1"), Training.objects.get(name="laser"), actor="ines", reason="mistake"
     )
     trainer.post("/people/m-1/grant", granted())

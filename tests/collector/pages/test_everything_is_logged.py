@@ -187,7 +187,7 @@ def _settled(house: House) -> Any:
 
 
 def _lifted(house: House) -> Any:
-    blocks.hold(Member.objects.get(pk="m-1"), "payment-due", None, actor="desk")
+    blocks.block_member(Member.objects.get(pk="m-1"), "payment-due", None, actor="desk")
     return house.post("people-lift", {"block": Block.objects.get().pk}, pk="m-1")
 
 
@@ -335,18 +335,18 @@ def test_a_language_is_a_change_of_the_account(there):
 def test_a_loan_that_was_due_is_written_down_by_whoever_gives_the_badge_on(there):
     card = Card.spelled(badge.parse(NEW))
     ada, zoe = (Member.objects.get(pk=pk) for pk in ("m-1", "m-2"))
-    lent, _change = badges.give(card, ada, actor="desk", kind=Badge.LOAN, number="L1", until=NOON)
-    badges.give(card, zoe, actor="karim", kind=Badge.LOAN, number="L1")
+    lent, _change = badges.assign(card, ada, actor="desk", kind=Badge.LOAN, number="L1", until=NOON)
+    badges.assign(card, zoe, actor="karim", kind=Badge.LOAN, number="L1")
     change = Change.objects.get(verb="badge.ended", key=str(lent.pk))
     assert (change.actor, change.reason, change.after["end_reason"]) == ("karim", "its time came", "over")
     assert change.before["ended_at"] is None
 
 
 def test_a_machine_that_comes_with_a_gate_is_written_down():
-    enrol_gate.let_in("drill-1", "drill", actor="cli:ada")
+    enrol_gate.enrol("drill-1", "drill", actor="cli:ada")
     change = Change.objects.get(verb="machine.added")
     assert (change.actor, change.key, change.after) == ("cli:ada", "drill", {"name": "drill"})
-    enrol_gate.let_in("drill-2", "drill", actor="cli:ada")
+    enrol_gate.enrol("drill-2", "drill", actor="cli:ada")
     assert Change.objects.filter(verb="machine.added").count() == 1
 
 

@@ -27,14 +27,14 @@ def gate(own_data) -> Gate:
     saw = Machine.objects.create(name="saw", title="Bandsaw", category="wood")
     Machine.objects.create(name="mill")
     Member.objects.create(id="m-1", name="Ada").machines.add(saw)
-    found = enrol_gate.let_in("saw-1", "saw", actor="eve").gate
+    found = enrol_gate.enrol("saw-1", "saw", actor="eve").gate
     SpecialDay.objects.create(day=today() + timedelta(days=1), note="Holiday")
     roster.rebuild()
     return found
 
 
 def renew(machine: str) -> None:
-    enrol_gate.let_in("saw-1", machine, actor="eve", new_token=True)
+    enrol_gate.enrol("saw-1", machine, actor="eve", new_token=True)
 
 
 ACTS = {
@@ -46,9 +46,9 @@ ACTS = {
     "a gate beside another machine": lambda client: client.post(
         "/machines/mill/gates/move", {"moved": Gate.objects.get().pk}
     ),
-    "two blocks lifted": lambda _client: blocks.lift(Member(pk="m-1"), actor="eve"),
-    "a gate let in": lambda _client: enrol_gate.let_in("mill-1", "mill", actor="eve"),
-    "a gate let in beside a new machine": lambda _client: enrol_gate.let_in("lathe-1", "lathe", actor="eve"),
+    "two blocks lifted": lambda _client: blocks.unblock_member(Member(pk="m-1"), actor="eve"),
+    "a gate let in": lambda _client: enrol_gate.enrol("mill-1", "mill", actor="eve"),
+    "a gate let in beside a new machine": lambda _client: enrol_gate.enrol("lathe-1", "lathe", actor="eve"),
     "a gate let in again": lambda _client: renew("saw"),
     "a gate let in again beside another machine": lambda _client: renew("mill"),
 }
@@ -62,7 +62,7 @@ def test_whoever_builds_rosters_keeps_nobody_from_telling(browse, gate, act):
         client.post("/machines/calendar/weekly", {**WEEKLY, "days": list("1234567")})
     if act == "two blocks lifted":
         for reason in ("payment-due", "conduct"):
-            blocks.hold(Member.objects.get(), reason, None, actor="eve")
+            blocks.block_member(Member.objects.get(), reason, None, actor="eve")
     before, told = Gate.objects.get(pk=gate.pk).roster_version, []
 
     def tell() -> None:

@@ -86,7 +86,7 @@ def test_a_list_names_the_sign_that_it_does_not_take(database, column, sign):
     row = ",".join({**said, column: f"a{sign}b"}.values())
     found = file.parse(f"{','.join(said)}\n{row}\n".encode())
     assert [str(one) for one in found.mistakes] == [
-        f"line 2: {column}: found U+{ord(sign):04X}, a sign that nobody sees; type it instead of copying it"
+        f"line 2: {column}: found U+{ord(sign):04X}, an invisible character; type the text instead of copying it"
     ]
 
 
@@ -127,9 +127,9 @@ def test_a_command_does_not_take_it_either(database, sign):
     Machine.objects.create(name="saw")
     training = Training.objects.create(name="saw")
     ada = Member.objects.create(id="m-1")
-    with pytest.raises(UsageError, match="characters that people see"):
+    with pytest.raises(UsageError, match="visible characters"):
         rules.command(Namespace(name="saw", rules=[], preset=None, title=f"Sa{sign}w"))
     with pytest.raises(UsageError, match=r"trainer: found U\+"):
-        trainings.give(ada, training, "autonomous", actor="cli:ada", since=today(), trainer=f"In{sign}es")
+        trainings.grant_training(ada, training, "autonomous", actor="cli:ada", since=today(), trainer=f"In{sign}es")
     with pytest.raises(UsageError, match="--reason: found"):
         locks.lock(Namespace(gate="saw-1", reason=f"Belt{sign}", back=None, when="idle", actor="ada", json=False))

@@ -11,7 +11,7 @@ from fabgate import badge
 from fabgate.collector.access import roster
 from fabgate.collector.base.key_files import new_key
 from fabgate.collector.models import Badge, Change, Gate, Grant, Group, Member, Refusal, Training
-from fabgate.collector.people.badges import Card, end, end_of, give
+from fabgate.collector.people.badges import Card, assign, end, end_of
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list import file, store
 from fabgate.collector.processes import worker
@@ -353,7 +353,7 @@ def test_enrolling_needs_a_person_and_a_kind(desk, typed):
 
 def test_somebody_was_quicker(desk):
     found = tapped(NEW)
-    give(Card.tapped(found), Member.objects.get(pk="m-1"), actor="maya")
+    assign(Card.tapped(found), Member.objects.get(pk="m-1"), actor="maya")
     response = desk.post(f"/people/enrol?badge={found}", {"member": "m-3", "kind": "personal"})
     assert response.status_code == 400
     assert 'Already assigned to: <a href="/people/m-1">' in text(response)
@@ -402,7 +402,7 @@ def test_where_there_is_no_training_yet_machines_are_offered_in_its_place(manage
 
 def test_a_new_person_is_not_half_written_down_when_the_badge_is_gone(manager):
     taken = tapped(NEW)
-    give(Card.tapped(taken), Member.objects.get(pk="m-1"), actor="maya")
+    assign(Card.tapped(taken), Member.objects.get(pk="m-1"), actor="maya")
     ticked = {"level": "user", "trainings": [str(Training.objects.get(name="laser").pk)]}
     assert manager.post(f"/people/new?badge={taken}", {**PERSON, **ticked}).status_code == 400
     assert not Grant.objects.filter(member="m-4").exists()
@@ -481,7 +481,7 @@ def test_whoever_lost_a_badge_gets_it_back_without_a_question(desk):
 def test_a_lost_badge_whose_digits_can_be_several_is_asked_about_once_it_is_known_which(desk):
     one, another = badge.parse("dec:0077705924"), badge.parse("dec-reversed:0077705924")
     for found in (one, another):
-        row, _change = give(Card.spelled(found), Member.objects.get(pk="m-1"), actor="cli:maya")
+        row, _change = assign(Card.spelled(found), Member.objects.get(pk="m-1"), actor="cli:maya")
         end(row, Badge.LOST, actor="cli:maya")
     typed = {"typed": "0077705924", "reading": "dec:0077705924"}
     assert "ask Ada Lovelace before" not in text(desk.post("/people/m-3/give", {"typed": "0077705924"}))
@@ -496,7 +496,7 @@ def test_who_has_left_gets_no_badge(desk, address):
     Member.objects.filter(pk="m-3").update(left_on=today())
     typed = {"typed": NEW, "until": f"{today()}", "member": "m-3", "kind": "personal"}
     response = desk.post(address.format(badge=NEW), typed)
-    assert (response.status_code, "let them in again first" in text(response)) == (400, True)
+    assert (response.status_code, "readmit them first" in text(response)) == (400, True)
     assert not Badge.objects.filter(spelling=NEW).exists()
 
 
@@ -522,7 +522,7 @@ def test_before_a_lost_badge_is_given_the_page_says_whose_it_was_and_who_reporte
 def test_before_a_badge_that_was_given_back_is_given_the_page_says_whose_it_was(desk, address):
     page = text(desk.get(address.format(badge=found_again("returned"))))
     assert "Ada Lovelace had it until" in page
-    assert "(given back)" in page
+    assert "(returned)" in page
     assert "reported lost" not in page
 
 

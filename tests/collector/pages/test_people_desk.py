@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from fabgate.collector.machines import locks
 from fabgate.collector.models import Badge, Block, Change, Gate, Grant, Machine, Member, Training
 from fabgate.collector.people import blocks, trainings
-from fabgate.collector.people.blocks import hold, today
+from fabgate.collector.people.blocks import block_member, today
 from tests.collector.pages.counter import (  # noqa: F401 (fixtures)
     NEW,
     a_broker,
@@ -56,11 +56,11 @@ def test_each_machine_is_yes_supervised_or_no_with_every_reason(desk):
     assert standing(desk) == {"laser": ("Yes", ""), "saw": ("No", "training missing: Saw training")}
     trained("m-3", stage="instructor")
     assert standing(desk, "m-3")["laser"] == ("With a supervisor", "")
-    hold(Member.objects.get(pk="m-1"), "payment-due", None, actor="maya")
+    block_member(Member.objects.get(pk="m-1"), "payment-due", None, actor="maya")
     Member.objects.filter(pk="m-1").update(valid_until=today() - timedelta(days=1))
     assert standing(desk) == {
-        "laser": ("No", "payment due, membership over"),
-        "saw": ("No", "payment due, membership over, training missing: Saw training"),
+        "laser": ("No", "payment due, membership expired"),
+        "saw": ("No", "payment due, membership expired, training missing: Saw training"),
     }
 
 
@@ -75,7 +75,7 @@ def test_of_a_machine_that_no_training_opens_none_is_said_to_be_missing(desk):
 def test_who_blocked_and_who_took_back_is_called_by_name_and_not_by_how_they_sign_in(browse, account):
     account("desk", name="kb", display_name="Karim Benali")
     trained("m-1", "saw", revoked_on=today(), revoked_by="kb", reason="left it running")
-    hold(Member.objects.get(pk="m-1"), "payment-due", None, actor="kb")
+    block_member(Member.objects.get(pk="m-1"), "payment-due", None, actor="kb")
     page = text(browse("desk").get("/people/m-1"))
     assert "by Karim Benali: left it running" in page
     assert f"since {today():%-d %b %Y}, by Karim Benali" in page
@@ -87,9 +87,9 @@ def test_what_a_command_did_is_told_from_what_an_account_of_that_name_did(browse
     blocks.block(Namespace(id="m-1", reason="payment-due", until=None, actor="kb"))
     trained("m-1", "saw")
     saw = Training.objects.get(name="saw")
-    trainings.revoke_all(Member.objects.get(pk="m-1"), saw, actor="cli:kb", reason="left it running")
+    trainings.revoke_training(Member.objects.get(pk="m-1"), saw, actor="cli:kb", reason="left it running")
     laser = Machine.objects.get(name="laser")
-    locks.set_on(laser, "idle", "Belt broken", "", actor="cli:kb")
+    locks.lock_machine(laser, "idle", "Belt broken", "", actor="cli:kb")
     page, floor = text(browse("manager").get("/people/m-1")), text(browse("desk").get("/floor/machines/laser/lock"))
     assert "by kb (command line): left it running" in page
     assert f"since {today():%-d %b %Y}, by kb (command line)" in page
@@ -145,7 +145,7 @@ def test_a_training_that_is_too_old_or_was_taken_back_stays_in_sight(desk):
         "saw": "Taken back",
     }
     assert "left it running" in text(page)
-    assert standing(desk)["laser"] == ("No", "training too old")
+    assert standing(desk)["laser"] == ("No", "training expired")
 
 
 def test_the_last_refusals_are_in_words(desk):
@@ -212,7 +212,7 @@ def test_a_person_who_is_not_there_is_said_so(desk):
 
 def test_nobody_is_shown_a_button_that_would_be_refused(browse, desk, trainer):
     trained("m-1")
-    hold(Member.objects.get(pk="m-1"), "banned", None, actor="maya")
+    block_member(Member.objects.get(pk="m-1"), "banned", None, actor="maya")
     posts = {"desk": desk, "trainer": trainer, "auditor": browse("auditor"), "manager": browse("manager")}
     shown = {
         role: {word for word in ("grant", "revoke", "block", "lift", "give", "lend") if f'm-1/{word}"' in page}
@@ -346,6 +346,6 @@ def test_a_block_that_is_not_understood_is_said_at_its_field(desk, typed, field)
 
 
 def test_a_block_of_somebody_else_is_not_lifted_from_here(desk):
-    hold(Member.objects.get(pk="m-2"), "banned", None, actor="maya")
+    block_member(Member.objects.get(pk="m-2"), "banned", None, actor="maya")
     assert desk.post("/people/m-1/lift", {"block": Block.objects.get().pk}).status_code == 404
     assert desk.post("/people/m-1/lift", {"block": "x"}).status_code == 404

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fabgate.collector.models import Badge, Group, Member
-from fabgate.collector.people.blocks import hold, today
+from fabgate.collector.people.blocks import block_member, today
 from tests.collector.pages.counter import ADA, NEW, a_broker, a_house, tapped, text  # noqa: F401 (fixtures)
 
 
@@ -37,9 +37,9 @@ def test_a_single_hit_is_opened_at_once_however_it_was_looked_for(desk, typed):
 def test_a_reader_that_types_decimals_finds_the_holder_although_digits_can_be_several_cards(desk):
     Badge.objects.filter(member="m-1").delete()
     from fabgate import badge
-    from fabgate.collector.people.badges import Card, give
+    from fabgate.collector.people.badges import Card, assign
 
-    give(Card.spelled(badge.parse("dec:0077705924")), Member.objects.get(pk="m-1"), actor="maya")
+    assign(Card.spelled(badge.parse("dec:0077705924")), Member.objects.get(pk="m-1"), actor="maya")
     assert desk.get("/people", {"q": "0077705924"}).headers["Location"] == "/people/m-1"
 
 
@@ -147,7 +147,7 @@ def test_a_badge_on_which_nothing_is_printed_is_called_so_in_the_list(desk):
 
 
 def test_lists_are_narrowed_by_state_and_category(desk):
-    hold(Member.objects.get(pk="m-2"), "payment-due", None, actor="maya")
+    block_member(Member.objects.get(pk="m-2"), "payment-due", None, actor="maya")
     Member.objects.filter(pk="m-1").update(valid_until=today() - timedelta(days=1))
     assert names(desk.get("/people", {"state": "blocked"})) == ["Zoé Müller-Østergård"]
     assert names(desk.get("/people", {"state": "over"})) == ["Ada Lovelace"]

@@ -101,7 +101,7 @@ def test_a_name_of_several_people_asks_which_of_them(desk, group):
     errors = desk.post(f"/people/groups/{group.pk}/edit", typed).context["form"].errors["people"]
     assert sorted(errors) == [
         "No member has the number or the name “nobody (m-1)”.",
-        "Whom of these: Ada Lovelace (m-1), Adá Lovelace (m-4)?",
+        "Which of these: Ada Lovelace (m-1), Adá Lovelace (m-4)?",
     ]
 
 

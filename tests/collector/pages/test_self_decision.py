@@ -10,7 +10,7 @@ from fabgate import wire
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Account, Block, Change, Correction, Grant, Group, Member, Review, Training
 from fabgate.collector.pages.roles import barred_from
-from fabgate.collector.people.blocks import hold, today
+from fabgate.collector.people.blocks import block_member, today
 from tests.collector.gates import Journal
 from tests.collector.pages.counter import a_broker, a_house, text, trained  # noqa: F401 (fixtures)
 from tests.collector.pages.used import NOON
@@ -55,7 +55,7 @@ def test_a_trainer_does_not_take_their_own_suspension_back(ada):
 
 
 def test_the_desk_neither_lifts_nor_shortens_its_own_block(ada):
-    hold(Member.objects.get(pk="m-1"), "payment-due", None, actor="maya")
+    block_member(Member.objects.get(pk="m-1"), "payment-due", None, actor="maya")
     client = ada("desk")
     block = Block.objects.get()
     assert client.post("/people/m-1/lift", {"block": block.pk}).status_code == 403
@@ -66,7 +66,7 @@ def test_the_desk_neither_lifts_nor_shortens_its_own_block(ada):
 
 
 def test_a_manager_decides_about_themselves_and_the_log_says_so(ada):
-    hold(Member.objects.get(pk="m-1"), "payment-due", None, actor="maya")
+    block_member(Member.objects.get(pk="m-1"), "payment-due", None, actor="maya")
     client = ada("manager")
     assert grant(client).status_code == 303
     assert client.post("/people/m-1/lift", {"block": Block.objects.get().pk}).status_code == 303
@@ -77,7 +77,7 @@ def test_a_manager_decides_about_themselves_and_the_log_says_so(ada):
 
 def test_buttons_that_would_be_refused_are_not_shown(ada):
     trained("m-1")
-    hold(Member.objects.get(pk="m-1"), "payment-due", None, actor="maya")
+    block_member(Member.objects.get(pk="m-1"), "payment-due", None, actor="maya")
     for role, forms in (("trainer", ("grant", "revoke")), ("desk", ("lift", "block"))):
         Account.objects.all().delete()
         client = ada(role)

@@ -28,7 +28,7 @@ from fabgate.collector.models import Change, Correction, Review, UsageSession
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.use.exports import files, tables
 from fabgate.collector.sessions import corrections
-from fabgate.collector.sessions.csv_safety import kept_text
+from fabgate.collector.sessions.csv_safety import escape_cell
 from tests.collector.pages.used import MINUTE, NOON, Used, body, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -193,7 +193,7 @@ def test_no_cell_of_a_csv_begins_like_a_formula(text):
 def test_whatever_people_write_comes_back_from_a_csv_as_it_was_kept(rows, separator):
     content = b"".join(files._csv(some(rows, "text text"), separator)).decode("utf-8-sig")
     found = list(csv.reader(io.StringIO(content, newline=""), delimiter=separator))[1:]
-    assert found == [[kept_text(cell) for cell in row] for row in rows]
+    assert found == [[escape_cell(cell) for cell in row] for row in rows]
 
 
 #: What a cell of each kind may be. What is no text is written down unseen: none of it begins as a formula does.

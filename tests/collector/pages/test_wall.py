@@ -15,7 +15,7 @@ from fabgate.collector.models import Member
 from fabgate.collector.pages import rights
 from fabgate.collector.pages.wall import descriptions, urls
 from fabgate.collector.pages.wall.demo_client import Gone, ask
-from fabgate.collector.people.display_names import Who
+from fabgate.collector.people.display_names import DisplayName
 
 SEEN: dict[str, Any] = {
     "gate": "laser-1",
@@ -42,7 +42,7 @@ SEEN: dict[str, Any] = {
 }
 
 
-PEOPLE = {"m-4": Who("m-4", "Mo Haddad", "Mo", Member(id="m-4", name="Mo Haddad"))}
+PEOPLE = {"m-4": DisplayName("m-4", "Mo Haddad", "Mo", Member(id="m-4", name="Mo Haddad"))}
 
 
 def machine(**changes: object) -> descriptions.Machine:
@@ -137,7 +137,7 @@ def test_a_display_has_four_lines_and_its_light_is_said_too():
 
 def test_a_refusal_names_whoever_is_known_and_every_reason():
     assert machine(refusal={"who": "m-4", "reasons": ["expired", "in-use"]}).refusal == (
-        "Mo was refused: membership over, machine in use"
+        "Mo was refused: membership expired, machine in use"
     )
     assert machine(refusal={"who": None, "reasons": ["unknown-badge"]}).refusal == "Refused: unknown badge"
     assert machine().refusal == ""

@@ -66,7 +66,7 @@ def test_there_is_no_first_link_once_there_is_a_manager(account, visitor):
     account("manager")
     assert first_link.when_needed(settings.ENVIRONMENT) is None
     assert visitor.get(f"/welcome/{token}").status_code == 404
-    with pytest.raises(UsageError, match="there is a manager already"):
+    with pytest.raises(UsageError, match="there is already a manager"):
         first_link.command(None)
 
 

@@ -58,7 +58,7 @@ def test_a_trainer_takes_back_only_what_they_train(browse, account, bo):
     assert "Take back…" not in text(client.get("/people/m-1"))
     response = client.post("/people/m-1/revoke", {"training": laser().pk, "reason": "x"})
     assert response.status_code == 400
-    assert "Only its trainers and managers" in text(response)
+    assert "only its trainers and managers" in text(response)
     held.refresh_from_db()
     assert held.revoked_on is None
 
@@ -114,23 +114,26 @@ def test_underneath_the_pages_the_same_rules_hold_and_the_site_itself_is_free_of
     laser().trainers.add(account("trainer", "cy"))
     ada = Member.objects.get(pk="m-1")
     for who in (bo, account("desk")):
-        for give in (trainings.give, lambda one, *more, **said: trainings.give_all([one], *more, **said)):
-            with pytest.raises(UsageError, match="Only its trainers and managers"):
+        for give in (
+            trainings.grant_training,
+            lambda one, *more, **said: trainings.grant_to_many([one], *more, **said),
+        ):
+            with pytest.raises(UsageError, match="only its trainers and managers"):
                 give(ada, laser(), "autonomous", actor=who, since=today())
     laser().trainers.add(bo)
-    for give in (trainings.give, lambda one, *more, **said: trainings.give_all([one], *more, **said)):
-        with pytest.raises(UsageError, match="Only a manager makes instructors"):
+    for give in (trainings.grant_training, lambda one, *more, **said: trainings.grant_to_many([one], *more, **said)):
+        with pytest.raises(UsageError, match="Only a manager can make instructors"):
             give(ada, laser(), "instructor", actor=bo, since=today())
-        with pytest.raises(UsageError, match="Only a manager dates a grant more than a month back"):
+        with pytest.raises(UsageError, match="Only a manager can date a grant more than a month back"):
             give(ada, laser(), "autonomous", actor=bo, since=LONG_AGO)
     assert not Grant.objects.exists()
-    trainings.give(ada, laser(), "supervised", actor=bo, since=LONG_AGO + timedelta(days=1))
+    trainings.grant_training(ada, laser(), "supervised", actor=bo, since=LONG_AGO + timedelta(days=1))
     Grant.objects.all().delete()
     Change.objects.all().delete()
-    trainings.give(ada, laser(), "instructor", actor="cli:maya", since=LONG_AGO)
+    trainings.grant_training(ada, laser(), "instructor", actor="cli:maya", since=LONG_AGO)
     assert Change.objects.get().actor == "cli:maya"
     with pytest.raises(UsageError, match=r"Dr\. Nobody"):
-        trainings.give(ada, laser(), "autonomous", actor="cli:maya", since=today(), trainer="Dr. Nobody")
+        trainings.grant_training(ada, laser(), "autonomous", actor="cli:maya", since=today(), trainer="Dr. Nobody")
 
 
 # --- who trains it ----------------------------------------------------------------------------------------------------

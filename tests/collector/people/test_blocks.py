@@ -56,7 +56,7 @@ def test_a_blocked_member_is_among_the_refusals_of_every_roster_with_every_reaso
     assert [nudge.topic for nudge in told] == [f"fabgate/v1/lyon/{gate}/roster" for gate in ("laser-1", "saw-1")]
     for nudge, gate in zip(told, ("laser-1", "saw-1"), strict=True):
         assert wire.decode(nudge.body, wire.RosterNudge).version > before[gate]
-    assert "m-1 (Ada Lovelace) is blocked: payment-due; laser-1, saw-1 told" in capsys.readouterr().out
+    assert "m-1 (Ada Lovelace) is blocked: payment-due; laser-1, saw-1 notified" in capsys.readouterr().out
     blocks.block(said("m-2", "banned"))
     assert sides("saw-1")[1]["m-2"] == ["banned", "training-missing"]
 
@@ -111,7 +111,7 @@ def test_a_block_holds_although_no_broker_answers(workshop, monkeypatch, capsys)
     monkeypatch.setattr(roster, "announce", lambda *_args: False)
     blocks.block(said())
     assert sides("laser-1")[1] == {"m-1": ["payment-due"]}
-    assert "when asking for their rosters next" in capsys.readouterr().out
+    assert "at their next roster request" in capsys.readouterr().out
 
 
 def test_a_reason_that_no_display_has_a_number_for_is_refused_and_the_others_are_named(workshop):
@@ -143,6 +143,6 @@ def test_every_mistake_is_named_and_nothing_is_blocked(workshop):
         "found no member 'm1'",
     ]
     assert "did you mean m-1?" in str(caught.value)
-    with pytest.raises(UsageError, match="a day after today"):
+    with pytest.raises(UsageError, match="a later day than today"):
         blocks.block(said(until=blocks.today()))
     assert not Block.objects.exists()

@@ -75,7 +75,7 @@ def test_a_name_with_a_line_end_adds_no_header(mail_server):
 @pytest.mark.parametrize("to", ["a@b\r\nBcc: eve@example.org", "a@b>,<eve@example.org", "", "ada", "a b@c", "@"])
 def test_what_is_no_address_is_not_sent_to_and_stops_nobody_else(mail_server, to):
     got = mail_server()
-    assert mails.send([replace(ADA, to=to), BOB]) == ["the address cannot be one", ""]
+    assert mails.send([replace(ADA, to=to), BOB]) == ["the address is not valid", ""]
     assert [recipient for recipient, _ in got.taken] == [BOB.to]
 
 
@@ -83,7 +83,7 @@ def test_a_refused_recipient_is_told_and_stops_nobody_else(mail_server, caplog):
     caplog.set_level("INFO")
     got = mail_server(refused={"ada@example.org"})
     problem, right = mails.send([ADA, BOB])
-    assert problem == "the mail server refused the address (550 5.1.1 nobody is called so here)"
+    assert problem == "the mail server refused the address (550 5.1.1 no such user here)"
     assert right == ""
     assert caplog.messages == ["a mail could not be sent: SMTPRecipientsRefused", "a mail was sent"]
     assert [recipient for recipient, _ in got.taken] == [BOB.to]
@@ -94,7 +94,7 @@ def test_a_wrong_password_is_told_once_for_all_and_never_shown(mail_server, capl
     got = mail_server(account="fab:wrong-s3cret")
     got.account = "fab:right"
     problems = mails.send([ADA, BOB])
-    assert set(problems) == {"the mail server refused our user or password (535 5.7.8 wrong name or password)"}
+    assert set(problems) == {"the mail server refused our username or password (535 5.7.8 wrong name or password)"}
     assert "s3cret" not in caplog.text + repr(settings.ENVIRONMENT)
     assert not got.taken
 
@@ -102,7 +102,7 @@ def test_a_wrong_password_is_told_once_for_all_and_never_shown(mail_server, capl
 def test_a_certificate_that_nobody_vouches_for_is_not_believed(mail_server):
     got = mail_server(account="fab:s3cret", trusted=False)
     (problem,) = mails.send([ADA])
-    assert problem.startswith("no safe connection to the mail server (")
+    assert problem.startswith("no secure connection to the mail server (")
     assert {verb for verb, _ in got.said} == {"EHLO", "STARTTLS"}  # nothing else was said
 
 
@@ -112,13 +112,13 @@ def test_a_certificate_of_another_name_is_not_believed(tmp_path, monkeypatch):
     with serving(other, has_implicit_tls=True) as got:
         use_mail(monkeypatch, got.url())
         (problem,) = mails.send([ADA])
-    assert problem.startswith("no safe connection to the mail server (")
+    assert problem.startswith("no secure connection to the mail server (")
 
 
 def test_a_server_that_has_lost_its_tls_gets_no_password(mail_server):
     got = mail_server(account="fab:s3cret", has_starttls=False)
     (problem,) = mails.send([ADA])
-    assert problem.startswith("the mail server cannot do what is needed (STARTTLS")
+    assert problem.startswith("the mail server does not support what is needed (STARTTLS")
     assert {verb for verb, _ in got.said} == {"EHLO"}
 
 
@@ -204,9 +204,9 @@ def test_a_url_that_cannot_be_used_is_refused_without_showing_its_password(url):
 
 def test_half_of_it_is_a_mistake():
     (told,) = mistakes(SMTP_URL="smtp://mail.lan")
-    assert told.startswith("FABGATE_MAIL_FROM: found nothing beside FABGATE_SMTP_URL, wanted")
+    assert told.startswith("FABGATE_MAIL_FROM: not set, but FABGATE_SMTP_URL is;")
     (told,) = mistakes(MAIL_FROM="a@b.c")
-    assert told.startswith("FABGATE_SMTP_URL: found nothing beside FABGATE_MAIL_FROM, wanted")
+    assert told.startswith("FABGATE_SMTP_URL: not set, but FABGATE_MAIL_FROM is;")
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_what_is_taken_back_stays_written_down(laser, gate, told):  # noqa: F811
     )
     change = Change.objects.filter(verb="grant.revoked").latest("id")
     assert (change.reason, change.before["revoked_on"]) == ("Ran it alone", None)
-    with pytest.raises(UsageError, match="there is nothing to take back"):
+    with pytest.raises(UsageError, match="there is nothing to revoke"):
         trainings.revoke_command(args())
 
 
@@ -80,7 +80,7 @@ def test_nonsense_is_refused_and_grants_nothing(laser, said, wrong):
 
 def test_an_instructor_is_lowered_by_command_only_with_a_word_that_says_so(laser):
     trainings.grant_command(args(stage="instructor"))
-    with pytest.raises(UsageError, match=r"m-1 \(Ada\) holds laser as instructor.*if that is meant, add --lower"):
+    with pytest.raises(UsageError, match=r"m-1 \(Ada\) holds laser as instructor.*if that is intended, add --lower"):
         trainings.grant_command(args())
     assert [grant.stage for grant in Grant.objects.all()] == ["instructor"]
     trainings.grant_command(args(lower=True))
@@ -101,5 +101,5 @@ def test_a_grant_is_taken_back_once_and_with_a_reason(laser):
     tomorrow = blocks.today() + timedelta(days=1)
     trainings.revoke(given, actor="eve", reason="moves away", on=tomorrow)
     assert given.revoked_on == tomorrow
-    with pytest.raises(UsageError, match="taken back already"):
+    with pytest.raises(UsageError, match="revoked already"):
         trainings.revoke(given, actor="bob", reason="again")

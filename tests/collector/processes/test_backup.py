@@ -116,7 +116,7 @@ def test_a_copy_never_replaces_a_file(home, copy, run):
     done = run(home, "backup", str(copy))
     assert (done.returncode, done.stderr) == (
         2,
-        f"error: found {copy} already, wanted a new file; a copy never replaces one: choose another name\n",
+        f"error: found {copy}, wanted a new file, since a copy never replaces one; choose another name\n",
     )
     assert copy.read_bytes() == before
 
@@ -126,7 +126,7 @@ def test_a_name_that_is_no_folder_and_does_not_look_like_a_copy_is_refused(home,
     assert (done.returncode, done.stdout) == (2, "")
     folder = tmp_path / "copies"
     assert done.stderr == (
-        f"error: found no folder {folder}, wanted one, or a name that ends in .tar.gz; make the folder first"
+        f"error: {folder} is not a folder, and its name does not end in .tar.gz; make the folder first"
         f" (mkdir -p {folder}), or choose a name such as copies.tar.gz\n"
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
@@ -175,7 +175,7 @@ def test_a_slip_of_the_pen_in_what_names_the_database_keeps_another_one_from_bei
     done = run(home, "backup", str(tmp_path / "a.tar.gz"), FABGATE_DATABASE_UR="postgresql://db/fabgate")
     assert done.returncode == 2
     assert done.stderr == (
-        "error: FABGATE_DATABASE_UR: found a variable that nobody reads, wanted FABGATE_DATABASE_URL or"
+        "error: FABGATE_DATABASE_UR: found an unknown variable, wanted FABGATE_DATABASE_URL or"
         " FABGATE_DATABASE_URL_FILE; rename it, or unset it\n"
     )
     assert not (tmp_path / "a.tar.gz").exists()
@@ -190,7 +190,7 @@ def small_disk(tmp_path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_called_full_and_no_sound_database_damaged(home, copy, small_disk, run):
-    full = f"error: found the disk of {small_disk}"
+    full = f"error: the disk of {small_disk}"
     for arguments, data in ((("backup", str(small_disk / "a.tar.gz")), home), (("restore", str(copy)), small_disk)):
         done = run(data, *arguments)
         assert (done.returncode, done.stderr[: len(full)], "damaged" in done.stderr) == (2, full, False)
@@ -223,14 +223,14 @@ def test_where_a_disk_knows_no_links_whoever_was_faster_keeps_the_file(home, tmp
     copy = tmp_path / "a.tar.gz"
     no_links.append(copy)
     done = run(home, "backup", str(copy))
-    assert (done.returncode, done.stderr) == (2, f"error: found {copy}, which cannot be written (File exists)\n")
+    assert (done.returncode, done.stderr) == (2, f"error: {copy} cannot be written (File exists)\n")
     assert copy.read_text() == "theirs"
 
 
 def test_a_copy_in_a_folder_that_is_not_there_says_how_to_make_it(home, tmp_path, run):
     done = run(home, "backup", str(tmp_path / "none" / "a.tar.gz"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"found no folder {tmp_path / 'none'}, wanted one for the copy; make it first: mkdir -p" in done.stderr
+    assert f"{tmp_path / 'none'}: the folder for the copy does not exist; make it first: mkdir -p" in done.stderr
     assert not (tmp_path / "none").exists()
 
 
@@ -261,7 +261,7 @@ def test_a_damaged_database_is_not_copied_as_if_it_were_whole(home, tmp_path, ru
     (home / "collector.db").write_bytes(body)
     done = run(home, "backup", str(tmp_path / "a.tar.gz"))
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"found {home}/collector.db damaged (" in done.stderr
+    assert f"{home}/collector.db is damaged (" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
@@ -286,7 +286,7 @@ def test_what_is_there_is_put_aside_only_when_it_is_asked_for(home, copy, run):
     (home / "gates" / "laser-1").rename(home / "gates" / "saw-1")
     refused = run(home, "restore", str(copy))
     assert refused.returncode == 2
-    assert "wanted an empty folder; --replace puts it aside" in refused.stderr
+    assert "wanted an empty folder; --replace moves it aside" in refused.stderr
     done = run(home, "restore", str(copy), "--replace")
     assert done.returncode == 0, done.stderr
     (aside,) = home.glob("before-restore-*")
@@ -304,7 +304,7 @@ def test_a_running_collector_is_not_replaced_under_its_feet(home, copy, run):
         wait(lambda: is_held(home))
         done = run(home, "restore", str(copy), "--replace")
         assert done.returncode == 2
-        assert "found a running collector" in done.stderr
+        assert "a collector is running on" in done.stderr
         assert list(home.glob("before-restore-*")) == []
     finally:
         running.kill()
@@ -336,10 +336,10 @@ def test_a_restore_that_was_cut_off_lets_nothing_start_until_it_is_done_again(ho
         ({"badge_keys": b"b1:other\n"}, "damaged (badge.keys: missing, added or changed"),
         ({"badge_keys": None}, "damaged (badge.keys: missing, added or changed"),
         ({"gates__x__token": b"t\n"}, "damaged (gates/x/token: missing, added or changed"),
-        ({"list_json": b"[]"}, "no whole copy"),
-        ({"__etc__passwd": b"x"}, "'/etc/passwd' does not belong into one"),
-        ({"gates__..__..__x": b"x"}, "does not belong into one"),
-        ({"notes_txt": b"x"}, "'notes.txt' does not belong into one"),
+        ({"list_json": b"[]"}, "not a complete copy"),
+        ({"__etc__passwd": b"x"}, "'/etc/passwd' does not belong in one"),
+        ({"gates__..__..__x": b"x"}, "does not belong in one"),
+        ({"notes_txt": b"x"}, "'notes.txt' does not belong in one"),
     ],
     ids=["changed", "missing", "added", "list", "absolute", "above", "foreign"],
 )
@@ -366,7 +366,7 @@ def test_what_is_no_copy_is_refused_with_a_line(copy, tmp_path, broken, run):
         file.mkdir()
     done = run(tmp_path / "other", "restore", str(file))
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
-    assert done.stderr.startswith(f"error: found {'no copy of a collector at ' if broken == 'none' else ''}{file}")
+    assert done.stderr.startswith(f"error: {'there is no copy at ' if broken == 'none' else ''}{file}")
 
 
 def listed(copy: Path, **changed: object) -> bytes:
@@ -387,19 +387,19 @@ def with_database(copy: Path, body: bytes) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        (lambda copy: with_database(copy, b"no database" * 99), "no database of a collector (file is not a database)"),
-        (lambda copy: with_database(copy, b""), "no database of a collector (no such table: django_migrations)"),
-        (lambda copy: {"list_json": listed(copy, fabgate=None)}, "no whole copy"),
-        (lambda copy: {"list_json": listed(copy, at="0001-01-01T00:00:00")}, "no whole copy"),
-        (lambda copy: {"list_json": listed(copy, at="9999-12-31T23:59:59-14:00")}, "no whole copy"),
-        (lambda copy: {"list_json": listed(copy, files=["a"])}, "no whole copy"),
-        (lambda copy: {"list_json": b"[" * 100_000}, "no whole copy"),
-        (lambda copy: {"list_json": listed(copy)[:-1] + b',"more":' + b"[" * 100_000}, "no whole copy"),
-        (lambda copy: {"__": b"x"}, "does not belong into one"),
-        (lambda copy: {"": b"x"}, "does not belong into one"),
-        (lambda copy: {"_": b"x"}, "does not belong into one"),
-        (lambda copy: {"gates": b"x"}, "does not belong into one"),
-        (lambda copy: {"badge_keys__x": b"x"}, "does not belong into one"),
+        (lambda copy: with_database(copy, b"no database" * 99), "not a collector's database (file is not a database)"),
+        (lambda copy: with_database(copy, b""), "not a collector's database (no such table: django_migrations)"),
+        (lambda copy: {"list_json": listed(copy, fabgate=None)}, "not a complete copy"),
+        (lambda copy: {"list_json": listed(copy, at="0001-01-01T00:00:00")}, "not a complete copy"),
+        (lambda copy: {"list_json": listed(copy, at="9999-12-31T23:59:59-14:00")}, "not a complete copy"),
+        (lambda copy: {"list_json": listed(copy, files=["a"])}, "not a complete copy"),
+        (lambda copy: {"list_json": b"[" * 100_000}, "not a complete copy"),
+        (lambda copy: {"list_json": listed(copy)[:-1] + b',"more":' + b"[" * 100_000}, "not a complete copy"),
+        (lambda copy: {"__": b"x"}, "does not belong in one"),
+        (lambda copy: {"": b"x"}, "does not belong in one"),
+        (lambda copy: {"_": b"x"}, "does not belong in one"),
+        (lambda copy: {"gates": b"x"}, "does not belong in one"),
+        (lambda copy: {"badge_keys__x": b"x"}, "does not belong in one"),
     ],
     ids=[
         *("rubbish for a database", "empty database", "no version", "year 1", "year 9999", "files in a list"),
@@ -478,7 +478,7 @@ def test_what_let_somebody_in_when_the_copy_was_taken_lets_nobody_in_now(home, t
     assert run(home, "backup", str(copy)).returncode == 0
     query(home, "UPDATE collector_apikey SET revoked_at = '2026-11-02 00:00:00'")
     told = run(home, "restore", str(copy), "--replace").stdout
-    assert "Everybody signs in again, and programs need new keys." in told
+    assert "Everybody has to sign in again, and programs need new keys." in told
     assert who_gets_in(home) == (1, 1, 1, 1)
     assert process(environment(home), "gates").returncode == 0
     assert who_gets_in(home) == (0, 0, 0, 0)
@@ -505,7 +505,7 @@ def test_a_database_that_was_put_back_by_other_tools_lets_nobody_in_either(home,
     lost = add(home)
     shutil.copyfile(copy, home / "collector.db")
     done = process(environment(home), "gates")
-    assert "the database was restored, or moved: everybody signs in again" in done.stderr
+    assert "the database was restored, or moved: everybody has to sign in again" in done.stderr
     assert (done.returncode, who_gets_in(home)) == (0, (0, 0, 0, 0))
     assert add(home) > lost
     assert "restored" not in process(environment(home), "gates").stderr

@@ -174,8 +174,8 @@ def test_what_is_in_a_deleted_file_is_never_acknowledged_and_no_empty_one_takes_
     _, errors = again.process.communicate(timeout=HANGS_S)
     assert again.process.returncode == 2
     assert errors == (
-        f"error: found the keys of a collector in {ingest.home}, but no collector.db; wanted its database: put it back,"
-        " or a copy by `fabgate collector restore FILE --replace`; where there shall be none, move the keys away\n"
+        f"error: found the keys of a collector in {ingest.home}, but not its collector.db; put the database back, or"
+        " restore a copy with `fabgate collector restore FILE --replace`; for a new collector, move the keys away\n"
     )
     assert list(ingest.home.glob("collector.db*")) == []
 

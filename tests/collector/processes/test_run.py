@@ -31,17 +31,17 @@ def ended(child: Child, now: float) -> int | None:
     """Look once the process has ended."""
     assert child.process is not None
     child.process.wait(HANGS_S)
-    return child.look(now)
+    return child.poll_or_start(now)
 
 
 def test_one_that_keeps_ending_is_started_again_after_a_pause_that_grows_up_to_a_limit(program):
     program("exit 1")
     child, now, pauses = Child(["web"], due_at=0.0), 100.0, []
     for _ in range(8):
-        child.look(now)
+        child.poll_or_start(now)
         assert ended(child, now) is None
         pauses.append(child.pause_s)
-        child.look(now + child.pause_s - 0.1)
+        child.poll_or_start(now + child.pause_s - 0.1)
         assert child.process is None, "too early"
         now += child.pause_s
     assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
@@ -50,7 +50,7 @@ def test_one_that_keeps_ending_is_started_again_after_a_pause_that_grows_up_to_a
 def test_one_that_ran_for_a_while_begins_with_the_first_pause_again(program):
     program("exit 1")
     child = Child(["web"], due_at=0.0, pause_s=30.0)
-    child.look(100.0)
+    child.poll_or_start(100.0)
     ended(child, 100.0 + run.STEADY_S + 1)
     assert child.pause_s == run.FIRST_PAUSE_S
 
@@ -58,14 +58,14 @@ def test_one_that_ran_for_a_while_begins_with_the_first_pause_again(program):
 def test_wrong_input_ends_for_good(program):
     program("exit 2")
     child = Child(["web"], due_at=0.0)
-    child.look(1.0)
+    child.poll_or_start(1.0)
     assert ended(child, 1.0) == 2
 
 
 def test_one_that_does_not_stop_is_killed(program, tmp_path):
     program(f"trap '' TERM; touch {tmp_path}/deaf; while :; do sleep 1; done")
     child = Child(["web"], due_at=0.0)
-    child.look(1.0)
+    child.poll_or_start(1.0)
     process = child.process
     wait((tmp_path / "deaf").exists)
     child.stop(time.monotonic() + 0.3)
@@ -74,9 +74,9 @@ def test_one_that_does_not_stop_is_killed(program, tmp_path):
 
 PARENT = """
 import os, subprocess, sys
-from fabgate.collector.processes.run import dying_with
-subprocess.Popen(["sleep", "60"], preexec_fn=dying_with(os.getpid()))
-child = subprocess.Popen(["sleep", "60"], preexec_fn=dying_with(os.getpid()))
+from fabgate.collector.processes.run import ending_with
+subprocess.Popen(["sleep", "60"], preexec_fn=ending_with(os.getpid()))
+child = subprocess.Popen(["sleep", "60"], preexec_fn=ending_with(os.getpid()))
 print(child.pid, flush=True)
 sys.stdin.read()
 """
@@ -100,7 +100,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_a_child_whose_parent_died_before_it_asked_ends_at_once():
-    program = "from fabgate.collector.processes.run import dying_with; dying_with(1 << 30)(); print('it lives')"
+    program = "from fabgate.collector.processes.run import ending_with; ending_with(1 << 30)(); print('it lives')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
 
@@ -150,4 +150,4 @@ def test_when_one_says_that_its_input_is_wrong_all_end_with_its_code(supervisor,
     with supervisor('[ "$3" = web ] && exit 2;') as running:
         errors = running.stderr.read()
     assert running.returncode == 2
-    assert "web cannot run like this: ending all" in errors
+    assert "web cannot run with these settings: stopping all" in errors

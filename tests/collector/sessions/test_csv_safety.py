@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabgate.collector.sessions.csv_safety import ADDED, kept_text, kept_texts
+from fabgate.collector.sessions.csv_safety import ADDED, escape_cell, escape_row
 
 #: As spreadsheets find one.
 COMPUTED: Final = re.compile(r"""['"]?["\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]""")
@@ -33,7 +33,7 @@ TEXTS: Final = st.text(st.sampled_from("""=+-@a1'", ;\t\r\n\u00a0\uff1d\u200b"""
     ],
 )
 def test_an_apostrophe_stands_before_what_would_be_computed(text, written):
-    assert kept_text(text) == written
+    assert escape_cell(text) == written
 
 
 @pytest.mark.parametrize(
@@ -51,22 +51,22 @@ def test_an_apostrophe_stands_before_what_would_be_computed(text, written):
     ],
 )
 def test_another_text_stays_as_it_is(text):
-    assert kept_text(text) == text
+    assert escape_cell(text) == text
 
 
 @given(TEXTS)
 def test_a_program_gets_the_text_back(text):
-    assert ADDED.sub("", kept_text(text)) == text
+    assert ADDED.sub("", escape_cell(text)) == text
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=3), st.sampled_from(",;"))
 def test_no_cell_is_computed_at_whatever_the_line_is_cut(texts, separator):
     file = io.StringIO()
-    csv.writer(file, delimiter=separator).writerow([kept_text(text) for text in texts])
+    csv.writer(file, delimiter=separator).writerow([escape_cell(text) for text in texts])
     for part in re.split(r"[,;\t\r\n]", file.getvalue()):
         begin = COMPUTED.match(part)
         assert begin is None or begin[0].lstrip('"').startswith("'"), part
 
 
 def test_numbers_of_a_row_stay_numbers():
-    assert kept_texts({"name": "=1", "ms": -1, "end": None}) == {"name": "'=1", "ms": -1, "end": None}
+    assert escape_row({"name": "=1", "ms": -1, "end": None}) == {"name": "'=1", "ms": -1, "end": None}

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fabgate import wire
-from fabgate.collector.entries.wall_time import Tie, When
-from fabgate.collector.sessions.merge import Sight, absorb, settle
+from fabgate.collector.entries.wall_time import BootDates, Tie
+from fabgate.collector.sessions.merge import Arrival, absorb, settle
 from tests.collector.gates import NOON
 
 
@@ -18,12 +18,12 @@ def clock(ms: int) -> wire.Clock:
     return wire.Clock(boot="b", boottime_ms=ms)
 
 
-def sight(seq: int) -> Sight:
-    return Sight(1, None, 1, seq, NOON + timedelta(seconds=seq), NOON)
+def sight(seq: int) -> Arrival:
+    return Arrival(1, None, 1, seq, NOON + timedelta(seconds=seq), NOON)
 
 
-def unsynced(seq: int, arrived_s: int) -> Sight:
-    return Sight(1, None, 1, seq, None, NOON + timedelta(seconds=arrived_s))
+def unsynced(seq: int, arrived_s: int) -> Arrival:
+    return Arrival(1, None, 1, seq, None, NOON + timedelta(seconds=arrived_s))
 
 
 def ended(ms: int, uncertainty_ms: int = 0, reason: str = "badge", at: int = 9) -> wire.SessionEnded:
@@ -55,7 +55,7 @@ def conclude(*facts, abandoned: bool = False, image: bool = False):
     row = None
     for seq, fact in facts:
         row = absorb(row, fact, sight(seq))
-    settle(row, start=When(), last=When(), abandoned=abandoned, image=image)
+    settle(row, start=BootDates(), last=BootDates(), abandoned=abandoned, image=image)
     return row
 
 
@@ -117,8 +117,8 @@ def session(*, on_ms: int, start: wire.Clock, end: wire.Clock, wall_s: int | Non
     times = (None, None) if wall_s is None else (NOON, NOON + timedelta(seconds=wall_s))
     row = None
     for seq, (fact, time) in enumerate(zip((began, done), times, strict=True), 1):
-        row = absorb(row, fact, Sight(1, None, 1, seq, time, NOON))
-    settle(row, start=When(), last=When(), abandoned=False, image=False)
+        row = absorb(row, fact, Arrival(1, None, 1, seq, time, NOON))
+    settle(row, start=BootDates(), last=BootDates(), abandoned=False, image=False)
     return row
 
 
@@ -173,12 +173,12 @@ def test_whatever_a_gate_counts_the_figures_stay_and_what_cannot_be_is_marked(st
 
 def test_another_gate_changes_nothing():
     row = absorb(None, ended(5), sight(1))
-    assert absorb(row, ended(99), Sight(2, None, 7, 1, None, NOON)).energised_ms == 5
+    assert absorb(row, ended(99), Arrival(2, None, 7, 1, None, NOON)).energised_ms == 5
 
 
 def test_an_undated_end_takes_its_time_from_the_tie_of_its_boot():
     row = absorb(None, ended(5, at=4_000), unsynced(1, 20))
-    settle(row, start=When(), last=When(tie=Tie(10_000, NOON)), abandoned=False, image=False)
+    settle(row, start=BootDates(), last=BootDates(tie=Tie(10_000, NOON)), abandoned=False, image=False)
     assert (row.ended_at, row.not_after, row.review) == (NOON - timedelta(seconds=6), None, None)
 
 
@@ -186,7 +186,7 @@ def placed(*, before: int | None, after: int | None, arrived: int, fact=None):
     """A session of a boot that never synchronised, between two moments; seconds after noon."""
     row = absorb(absorb(None, started(), unsynced(1, arrived)), fact or ended(5), unsynced(2, arrived))
     moments = [None if s is None else NOON + timedelta(seconds=s) for s in (before, after)]
-    when = When(not_before=moments[0], not_after=moments[1])
+    when = BootDates(not_before=moments[0], not_after=moments[1])
     settle(row, start=when, last=when, abandoned=False, image=False)
     return row
 
@@ -213,7 +213,7 @@ def test_another_reason_for_a_review_comes_before_that_of_the_date():
 
 def test_an_unknown_start_before_a_known_end_leaves_the_end_where_it_is():
     row = absorb(absorb(None, started(), unsynced(1, 500)), ended(5), sight(2))
-    settle(row, start=When(not_before=NOON), last=When(), abandoned=False, image=False)
+    settle(row, start=BootDates(not_before=NOON), last=BootDates(), abandoned=False, image=False)
     assert (row.not_before, row.not_after, row.review) == (NOON, row.ended_at, "undated")
     assert row.ended_at == NOON + timedelta(seconds=2)
 

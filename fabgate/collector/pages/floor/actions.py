@@ -66,7 +66,7 @@ def notify_lock(request: HttpRequest, verb: str, about: wire.Lock, machine: Mach
         status = _("%(machine)s is locked.")
     status %= {"machine": machine}
     try:
-        is_sent = locks.tell(verb, about, gates, account_of(request).name, timeout_s=roster.PAGE_S)
+        is_sent = locks.notify(verb, about, gates, account_of(request).name, timeout_s=roster.PAGE_S)
     except UsageError as error:  # the lock itself is stored; a gate's keys are missing
         messages.warning(request, f"{status} {error}")
         return
@@ -89,9 +89,9 @@ def send_command(request: HttpRequest, gate: Gate, verb: str, *, seconds: int | 
         messages.error(request, _("%(gate)s. It cannot receive commands now.") % {"gate": _offline(gate)})
         return
     try:
-        command = commands.give(gate, verb, account_of(request).name, seconds=seconds, timeout_s=roster.PAGE_S)
-    except commands.Asked as error:
-        asked_by = display_names.signing_in([error.order.actor]).get(error.order.actor, _("Someone"))
+        command = commands.send(gate, verb, account_of(request).name, seconds=seconds, timeout_s=roster.PAGE_S)
+    except commands.AlreadySent as error:
+        asked_by = display_names.account_names([error.order.actor]).get(error.order.actor, _("Someone"))
         text = _("%(who)s has just requested more time for %(where)s. Wait for the gate's answer before you add more.")
         messages.warning(request, text % {"where": where, "who": asked_by})
         return

@@ -32,7 +32,7 @@ class LockForm(StaleCheck, forms.Form):
         label=gettext_lazy("Why?"),
         widget=forms.RadioSelect,
         choices=[
-            *((str(number), lazy(locks.said, str)(reason)) for number, reason in enumerate(REASONS)),
+            *((str(number), lazy(locks.reason_text, str)(reason)) for number, reason in enumerate(REASONS)),
             (OWN, gettext_lazy("In my own words:")),
         ],
         error_messages={"required": gettext_lazy("Choose a reason: members read it at the machine.")},
@@ -79,7 +79,10 @@ class LockForm(StaleCheck, forms.Form):
         is_known = self.is_bound and self.is_valid()
         empty = ("",) * LINES
         return [
-            (str(_ON_DISPLAY[lang]), (*(locks.shown(self.reason, self.day, lang) if is_known else ()), *empty)[:LINES])
+            (
+                str(_ON_DISPLAY[lang]),
+                (*(locks.display_lines(self.reason, self.day, lang) if is_known else ()), *empty)[:LINES],
+            )
             for lang, _name in settings.LANGUAGES
         ]
 

@@ -15,7 +15,7 @@ from fabgate.collector.models import Block, Grant, Member, UsageSession
 from fabgate.collector.pages.floor import stations
 from fabgate.collector.people import display_names
 from fabgate.collector.people.blocks import today
-from fabgate.collector.people.display_names import Who
+from fabgate.collector.people.display_names import DisplayName
 
 #: People whose last session ended earlier than this are assumed to have left.
 RECENT: Final = timedelta(hours=2)
@@ -30,7 +30,7 @@ class Person:
     If the machine's gate is offline, `at` is when the gate was last heard.
     """
 
-    who: Who
+    who: DisplayName
     machine: str
     at: datetime | None
     is_offline: bool
@@ -50,7 +50,7 @@ def now(at: datetime) -> list[Person]:
         seen.setdefault(gate.session_member, (str(gate.machine), gate.seen_at, True))
     for person, machine, ended in _lately(at):
         seen.setdefault(person, (machine, ended, False))
-    people = display_names.called(seen)
+    people = display_names.names_of(seen)
     supervisors = _supervisors(people.values())
     return [Person(people[key], *where, key in supervisors) for key, where in seen.items()]
 
@@ -79,7 +79,7 @@ def _named(row: UsageSession) -> str:
     return str(row.machine) if row.machine else row.gate.name
 
 
-def _supervisors(people: Iterable[Who]) -> set[str]:
+def _supervisors(people: Iterable[DisplayName]) -> set[str]:
     """Return the ids of those who may supervise: by their level or as instructors. Blocked members may not."""
     day = today()
     blocked = set(Block.holding(day).values_list("member", flat=True))

@@ -18,7 +18,7 @@ from fabgate.collector.people import display_names
 
 #: Commands that change a lasting state, which the roster carries too.
 _STATE: Final = frozenset({"lock", "unlock"})
-_UNANSWERED: Final = frozenset({"", commands.NOT_SENT, commands.WAITS})
+_UNANSWERED: Final = frozenset({"", commands.NOT_SENT, commands.WAITING})
 RECENT: Final = timedelta(minutes=30)
 MAX_SHOWN: Final = 6
 VERBS: Final[Mapping[str, Any]] = {
@@ -53,7 +53,7 @@ def recent(at: datetime) -> list[SentCommand]:
 def described(orders: QuerySet[Order], most: int, at: datetime) -> list[SentCommand]:
     """Return the `most` newest of `orders`, ready for display."""
     rows = list(orders.select_related("gate__machine").order_by("-at", "-pk")[:most])
-    named = display_names.signing_in(row.actor for row in rows)
+    named = display_names.account_names(row.actor for row in rows)
     return [_described(row, named, at) for row in rows]
 
 
@@ -91,7 +91,7 @@ def outcome(order: Order, at: datetime) -> tuple[str, str]:
             return "bad", _("Refused")
         case commands.NOT_SENT:
             return "warn", _("Not sent: message broker offline")
-        case commands.WAITS:
+        case commands.WAITING:
             return "starting", _("Its gate is back; sending now")
         case "":
             return ("starting", _("Sent")) if at <= order.until else ("warn", _("No answer within a minute"))

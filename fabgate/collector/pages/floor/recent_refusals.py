@@ -8,7 +8,7 @@ from typing import Final
 
 from fabgate.collector.models import Refusal
 from fabgate.collector.people import display_names, reasons
-from fabgate.collector.people.display_names import Holder, Who
+from fabgate.collector.people.display_names import DisplayName, Holder
 
 #: Older refusals are on the Refusals page.
 RECENT: Final = timedelta(hours=12)
@@ -25,7 +25,7 @@ class Refused:
 
     row: Refusal
     machine: str
-    who: Who | None
+    who: DisplayName | None
     reasons: list[str]
     holder: Holder | None
     now: Holder | None
@@ -55,14 +55,17 @@ class Refused:
     @property
     def name(self) -> str:
         """Return the person's name, or else a description of the badge."""
-        return str(self.who or display_names.unnamed(self.holder))
+        return str(self.who or display_names.badge_title(self.holder))
 
 
 def recent(at: datetime) -> list[Refused]:
     """Return the newest refusals."""
     rows = list(Refusal.between(at - RECENT).select_related("gate", "machine")[:MAX_SHOWN])
-    people = display_names.called(row.member for row in rows)
-    then, now = display_names.at_the_time(rows), display_names.holding(row.badge for row in rows if not row.member)
+    people = display_names.names_of(row.member for row in rows)
+    then, now = (
+        display_names.holders_at_refusal(rows),
+        display_names.last_holders(row.badge for row in rows if not row.member),
+    )
     return [
         Refused(
             row,

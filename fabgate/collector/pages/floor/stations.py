@@ -24,7 +24,7 @@ from fabgate.collector.pages import durations
 from fabgate.collector.pages.floor import extensions
 from fabgate.collector.pages.formatting import STATES
 from fabgate.collector.people import display_names, reasons
-from fabgate.collector.people.display_names import Who
+from fabgate.collector.people.display_names import DisplayName
 
 #: A gate reports the running time once a minute; a machine that has not run for this long was left on.
 STILL_FOR: Final = timedelta(minutes=3)
@@ -66,7 +66,7 @@ class Station:
     word: str = ""
     #: When the current use started; the page shows a running clock.
     since: datetime | None = None
-    who: Who | None = None
+    who: DisplayName | None = None
     #: The name of the person who locked it.
     locked_by: str = ""
     locked_since: str = ""
@@ -147,9 +147,9 @@ def of(machine: Machine, at: datetime) -> list[Station]:
 
 def _described(stations: list[Station], at: datetime) -> list[Station]:
     gates = [station.gate for station in stations if station.gate is not None]
-    people = display_names.called(gate.session_member for gate in gates)
+    people = display_names.names_of(gate.session_member for gate in gates)
     behind = awaited(gates)
-    accounts = display_names.signing_in(station.machine.locked_by for station in stations)
+    accounts = display_names.account_names(station.machine.locked_by for station in stations)
     hours = opening_hours.Calendar(timezone.localtime(at).date())
     for station in stations:
         station.locked_by = accounts.get(station.machine.locked_by, "")
@@ -229,7 +229,7 @@ def day(text: str) -> str:
     return date_format(parsed, "SHORT_DATE_FORMAT") if parsed else text
 
 
-def _describe(station: Station, people: Mapping[str, Who], behind: Mapping[int, int], at: datetime) -> None:
+def _describe(station: Station, people: Mapping[str, DisplayName], behind: Mapping[int, int], at: datetime) -> None:
     gate = station.gate
     if gate is None:
         station.state, station.word = "silent", _("No gate")
@@ -312,7 +312,7 @@ def _note_lock(station: Station, *, is_confirmed: bool) -> None:
         return
     if station.forgotten:
         station.notes.append(Note("locked", _("Its gate keeps another lock that is unknown here.")))
-    station.notes.append(Note("locked", locks.said(lock.reason), is_public=True))
+    station.notes.append(Note("locked", locks.reason_text(lock.reason), is_public=True))
     if lock.back:
         station.notes.append(
             Note("locked", _("Expected back: %(day)s") % {"day": day(lock.back)}, "calendar", is_public=True)

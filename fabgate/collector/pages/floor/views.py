@@ -86,7 +86,7 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
             is_right = not form.has_conflicts() and form.is_valid()
             if is_right:
                 typed = form.cleaned_data["when"], form.reason, form.day
-                about, gates = locks.set_on(machine, *typed, actor=account_of(request).name)
+                about, gates = locks.lock_machine(machine, *typed, actor=account_of(request).name)
         if is_right:
             actions.notify_lock(request, "lock", about, machine, gates)
             return see_other(back)
@@ -116,7 +116,7 @@ def unlock(request: HttpRequest, name: str) -> HttpResponse:
             return _not_yours(request, machine)
         if machine.lock_id != named and not is_forgotten:
             raise errors.Conflict(_another(machine))
-        about, gates = locks.take_off(machine, named, actor=account_of(request).name)
+        about, gates = locks.unlock_machine(machine, named, actor=account_of(request).name)
     actions.notify_lock(request, "unlock", about, machine, gates)
     return see_other(back_to(request, "floor"))
 
@@ -145,7 +145,7 @@ def _standing(machine: Machine) -> dict[str, str]:
     """Return the current lock as text."""
     if machine.lock is None:
         return {"standing": ""}
-    return {"standing": f"{locks.said(machine.lock_reason)} ({_locked_by(machine)})"}
+    return {"standing": f"{locks.reason_text(machine.lock_reason)} ({_locked_by(machine)})"}
 
 
 def _not_yours(request: HttpRequest, machine: Machine) -> HttpResponse:
@@ -161,8 +161,13 @@ def _another(machine: Machine) -> str:
         "the machine before you unlock it."
     )
     at = stations.moment(machine.locked_at) if machine.locked_at else "?"
-    return text % {"machine": machine, "at": at, "who": _locked_by(machine), "reason": locks.said(machine.lock_reason)}
+    return text % {
+        "machine": machine,
+        "at": at,
+        "who": _locked_by(machine),
+        "reason": locks.reason_text(machine.lock_reason),
+    }
 
 
 def _locked_by(machine: Machine) -> str:
-    return display_names.signing_in([machine.locked_by]).get(machine.locked_by, _("Someone"))
+    return display_names.account_names([machine.locked_by]).get(machine.locked_by, _("Someone"))

@@ -93,7 +93,7 @@ _MAX_KEYS: Final = 500
 
 def _badges(keys: set[str]) -> dict[str, str]:
     rows = {str(row.pk): row for row in Badge.objects.filter(pk__in=_numbers(keys)).select_related("group")}
-    people = display_names.called(row.holder for row in rows.values())
+    people = display_names.names_of(row.holder for row in rows.values())
     return {key: str(people.get(row.holder, row.holder)) for key, row in rows.items()}
 
 
@@ -119,7 +119,7 @@ def _reviews(keys: set[str]) -> dict[str, str]:
 
 def _sessions(keys: set[str]) -> dict[str, str]:
     rows = list(UsageSession.objects.filter(pk__in=keys).select_related("machine", "gate"))
-    people = display_names.called(row.used_by for row in rows)
+    people = display_names.names_of(row.used_by for row in rows)
     return {row.pk: f"{people.get(row.used_by, NOTHING)}, {row.machine or row.gate}" for row in rows}
 
 

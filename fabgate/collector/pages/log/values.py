@@ -93,8 +93,8 @@ class Names:
                 people |= {str(one) for name in _PEOPLE & values.keys() for one in _each(values[name])}
                 people |= {f"{wire.GROUP_PREFIX}{values['group']}"} if values.get("group") else set()
                 actors |= {str(one) for name in _ACTORS & values.keys() for one in _each(values[name])}
-        self._people = display_names.told_apart(people)
-        self._actors = display_names.signing_in(actors)
+        self._people = display_names.unique_names(people)
+        self._actors = display_names.account_names(actors)
         self._accounts = {str(account.pk): str(account) for account in Account.objects.only("name", "display_name")}
         self._machines = _by_id_and_name(Machine.objects.only("name", "title"))
         self._trainings = _by_id_and_name(Training.objects.only("name", "title"))
@@ -145,7 +145,7 @@ def changed_fields(change: Change, names: Names) -> list[tuple[str, str, str]]:
 def reason(change: Change) -> str:
     """Return the reason: a label if the code gave it, else the text as typed."""
     known = _REASONS.get(change.kind, {})
-    return str(known.get(change.reason) or _AUTOMATIC.get(change.reason) or locks.said(change.reason))
+    return str(known.get(change.reason) or _AUTOMATIC.get(change.reason) or locks.reason_text(change.reason))
 
 
 def _text(kind: str, field: str, found: Any, names: Names) -> str:
@@ -165,7 +165,7 @@ def _single(kind: str, field: str, found: Any, names: Names) -> str:
     if (name := names.name(field, found)) is not None:
         return name
     if field == "lock_reason":
-        return locks.said(str(found))
+        return locks.reason_text(str(found))
     if field == "days" and found in WEEK:
         return str(WEEKDAYS[found - 1])
     known = _LABELS.get(f"{kind}.{field}") or _LABELS.get(field, {})

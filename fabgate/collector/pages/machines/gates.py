@@ -53,7 +53,7 @@ def move(request: HttpRequest, name: str) -> HttpResponse:
     if not form.is_valid():
         return views.page(request, machine, move=form)
     with transaction.atomic():
-        change = house.move(form.cleaned_data["moved"], machine, actor=account_of(request).name)
+        change = house.assign(form.cleaned_data["moved"], machine, actor=account_of(request).name)
     return views.saved(request, machine, "gates", list(Gate.objects.filter(name__in=change.rosters)))
 
 

@@ -286,7 +286,7 @@ def _grant_all(request: HttpRequest, form: action_forms.GrantForm) -> HttpRespon
     if gone := [one for one in people.values() if one.left_on is not None and one.left_on <= said["since"]]:
         text = _("%(name)s left on %(day)s. Readmit them first.")
         raise UsageError(text % {"name": gone[0].name or gone[0].pk, "day": words.day(gone[0].left_on)})
-    given = grants.give_all(
+    given = grants.grant_to_many(
         [people[pk] for pk in ids],
         said["training"],
         said["stage"],

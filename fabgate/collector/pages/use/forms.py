@@ -199,7 +199,7 @@ def person_id(form: Any, typed: str) -> str:
     try:
         return names.resolve(typed)
     except names.Several as error:
-        apart = display_names.told_apart(pk for pk, _name in error.matches)
+        apart = display_names.unique_names(pk for pk, _name in error.matches)
         form.several = [(pk, str(apart[pk])) for pk, _name in error.matches]
         raise forms.ValidationError(_("Several people match.")) from None
 

@@ -13,7 +13,7 @@ from fabgate import wire
 from fabgate.collector.base.search_key import folded
 from fabgate.collector.models import Group, Machine, Member
 from fabgate.collector.pages.formatting import NOTHING
-from fabgate.collector.people.display_names import called, numbered, told_apart, unlisted
+from fabgate.collector.people.display_names import names_of, numbered, unique_names, unknown_name
 
 #: How many people are listed if a name matches several.
 _MAX_LISTED: Final = 6
@@ -30,7 +30,7 @@ class Names:
         if only is None:
             self._names = Member.names() | _groups()
         else:
-            look_up = told_apart if are_apart else called
+            look_up = unique_names if are_apart else names_of
             self._names = {key: str(who) for key, who in look_up(filter(None, only)).items()}
 
     def __getitem__(self, who: str | None) -> str:
@@ -39,7 +39,7 @@ class Names:
             return NOTHING
         if who not in self._names:
             # An export may have thousands of unknown ids, so they are not looked up one by one.
-            self._names[who] = str(unlisted(who) if self._has_all else called([who])[who])
+            self._names[who] = str(unknown_name(who) if self._has_all else names_of([who])[who])
         return self._names[who]
 
 

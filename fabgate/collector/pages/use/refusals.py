@@ -26,14 +26,14 @@ def refusals(request: HttpRequest) -> HttpResponse:
         return render_page(request, "refusals.html", {"form": form}, status=400)
     matching = form.filtered()
     page = keyset.page(matching.select_related("gate", "machine"), "about", request.GET)
-    people = display_names.called(row.member for row in page.rows)
-    holders = display_names.at_the_time(page.rows)
+    people = display_names.names_of(row.member for row in page.rows)
+    holders = display_names.holders_at_refusal(page.rows)
     shown: dict[str, Any] = {"form": form, "page": page, "is_first": not page.newer}
     shown["rows"] = [
         {
             "refusal": row,
             "who": people.get(row.member),
-            "unnamed": display_names.unnamed(holders.get(row.pk)),
+            "unnamed": display_names.badge_title(holders.get(row.pk)),
             "holder": holders.get(row.pk),
             "machine": str(row.where),
             "why": labels.refused(row.reasons),
@@ -57,7 +57,7 @@ def _summaries(matching: QuerySet[Refusal]) -> dict[str, Any]:
         machines[titles.get(machine) or gate] += times
     unknown = matching.filter(member="").order_by().values("badge").annotate(times=Count("id"), last=Max("about"))
     strangers = list(unknown.order_by("-times", "-last")[:_TOP])
-    holders = display_names.holding(row["badge"] for row in strangers)
+    holders = display_names.last_holders(row["badge"] for row in strangers)
     return {
         "total": sum(reasons.values()),
         "reasons": [(labels.refused([word]), times) for word, times in reasons.most_common(_TOP)],

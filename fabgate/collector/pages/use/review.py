@@ -174,7 +174,7 @@ def _settle(request: HttpRequest, form: DecisionForm) -> None:
     author, note = account_of(request).name, " ".join(form.cleaned_data["note"].split())
     settled, late = 0, []
     with transaction.atomic():
-        corrections.hold({one.session_id for one in form.cleaned_data["review"]})
+        corrections.lock({one.session_id for one in form.cleaned_data["review"]})
         for one in form.cleaned_data["review"]:
             try:
                 decide(one, author=author, note=note)

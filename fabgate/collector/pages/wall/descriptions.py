@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.pages.formatting import duration
 from fabgate.collector.people import reasons
-from fabgate.collector.people.display_names import Who
+from fabgate.collector.people.display_names import DisplayName
 
 KINDS: Final[Mapping[str, Any]] = {
     "member": gettext_lazy("Member"),
@@ -124,14 +124,14 @@ class Machine:
         return self.light.endswith("blink")
 
 
-def card(found: Mapping[str, Any], owner: Who | None = None) -> Card:
+def card(found: Mapping[str, Any], owner: DisplayName | None = None) -> Card:
     """Return a badge of the wall; `owner` is its holder according to the collector."""
     kind = "member" if owner and found["kind"] in _UNASSIGNED else found["kind"]
     name = owner.given if owner else str(NAMELESS.get(kind, found["name"]))
     return Card(found["id"], kind, name, found["bytes"])
 
 
-def machine(found: Mapping[str, Any], people: Mapping[str, Who]) -> Machine:
+def machine(found: Mapping[str, Any], people: Mapping[str, DisplayName]) -> Machine:
     """Return a machine with its texts; `people` are the members by id."""
     state, word = STATES.get(found["state"], (found["state"], ""))
     audit, audit_text = _audit(found)
@@ -160,12 +160,12 @@ def machine(found: Mapping[str, Any], people: Mapping[str, Who]) -> Machine:
     )
 
 
-def _given_name(key: str | None, people: Mapping[str, Who]) -> str:
+def _given_name(key: str | None, people: Mapping[str, DisplayName]) -> str:
     who = people.get(key or "")
     return who.given if who and who.member else key or ""
 
 
-def _refusal(found: Mapping[str, Any] | None, people: Mapping[str, Who]) -> str:
+def _refusal(found: Mapping[str, Any] | None, people: Mapping[str, DisplayName]) -> str:
     if not found:
         return ""
     why = ", ".join(reasons.all_refused(found["reasons"]))

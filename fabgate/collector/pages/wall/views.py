@@ -51,7 +51,7 @@ def wall(request: HttpRequest) -> HttpResponse:
         for card in state["cards"]
         if _can_have_owner(card)
     }
-    owners = display_names.having(digests.values())
+    owners = display_names.current_holders(digests.values())
     cards = [descriptions.card(card, owners.get(digests.get(card["id"], ""))) for card in state["cards"]]
     selected = request.GET.get("card", "")
     shown = {"cards": cards, "selected": selected, "machines": _machines(state)}
@@ -105,7 +105,7 @@ def _parse(request: HttpRequest) -> dict[str, Any]:
 def _machines(state: dict[str, Any]) -> list[descriptions.Machine]:
     machines = state["machines"]
     ids = [machine["who"] for machine in machines] + [(machine["refusal"] or {}).get("who") for machine in machines]
-    people = display_names.called(key for key in ids if key)
+    people = display_names.names_of(key for key in ids if key)
     return [descriptions.machine(machine, people) for machine in machines]
 
 

@@ -134,5 +134,5 @@ def _lost_by_others(found: badge.Badge | None, holder: str) -> Holder | None:
     if found is None:
         return None
     digest = Card.spelled(found).digest
-    last = display_names.holding([digest]).get(digest)
+    last = display_names.last_holders([digest]).get(digest)
     return last if last is not None and last.is_lost and last.who.id != holder else None

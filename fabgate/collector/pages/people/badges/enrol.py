@@ -164,7 +164,7 @@ def unknown_badges() -> list[dict[str, Any]]:
     )
     found = [dict(row) for row in rows]
     last = Refusal.objects.select_related("gate", "machine").in_bulk([row["last"] for row in found])
-    holders = display_names.holding(str(row["badge"]) for row in found)
+    holders = display_names.last_holders(str(row["badge"]) for row in found)
     return [
         {
             **row,

@@ -104,7 +104,7 @@ class GrantForm(forms.Form):
     def clean_since(self) -> date:
         """Refuse a day after the person left, and one further back than the account may choose."""
         since: date = self.cleaned_data["since"]
-        if since < trainers.earliest(self._account, blocks.today()):
+        if since < trainers.earliest_day(self._account, blocks.today()):
             raise forms.ValidationError(trainers.too_far_back())
         if self._member is not None and self._member.left_on is not None and self._member.left_on <= since:
             text = _("%(name)s left on %(day)s. Readmit them first.")
@@ -116,7 +116,7 @@ class GrantForm(forms.Form):
     def clean_trainer(self) -> str:
         """Refuse a name that is neither a member nor an account."""
         try:
-            return trainers.named(str(self.cleaned_data["trainer"]))
+            return trainers.stored_name(str(self.cleaned_data["trainer"]))
         except UsageError as error:
             raise forms.ValidationError(str(error)) from None
 
@@ -214,7 +214,7 @@ class LendForm(card_form.CardForm):
         self.fields["typed"].help_text = _("Its printed number, or hold it on the USB reader.")
         self.fields["number"].help_text = _("Only the first time it is lent.")
         self.fields["typed"].widget.attrs["list"] = "loans"
-        self.loans = badges.loans_at_hand()
+        self.loans = badges.available_loans()
         typed = str(self.data.get(self.add_prefix("typed"), "")).strip() if self.is_bound else ""
         self._numbered = self.loans.get(typed)
         if self._numbered is not None:
@@ -227,7 +227,7 @@ class LendForm(card_form.CardForm):
         typed = str(self.cleaned_data["typed"]).strip()
         if self._numbered is not None:
             return typed
-        bearer = badges.bearing(typed)
+        bearer = badges.with_number(typed)
         if bearer is not None and (out := bearer.carried()) is not None:
             raise forms.ValidationError(taken(out))
         return super().clean_typed()

@@ -75,7 +75,7 @@ def new(request: HttpRequest) -> HttpResponse:
 def _trained(request: HttpRequest, member: Member, form: NewPersonForm) -> Iterator[Change]:
     """Grant the selected trainings with the defaults of the form on a person's page."""
     for training in form.trained():
-        _grant, change = trainings.give(
+        _grant, change = trainings.grant_training(
             member,
             training,
             Grant.AUTONOMOUS,

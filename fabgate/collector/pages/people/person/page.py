@@ -72,7 +72,7 @@ def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpRespo
     context = {
         "live_src": reverse("people-one", args=[member.pk]),
         "member": member,
-        "names": display_names.signing_in(
+        "names": display_names.account_names(
             [*(block.actor for block in held_blocks), *(grant.revoked_by for grant in said)]
         ),
         "chips": labels.membership_chips(member, today, [block.reason for block in held_blocks]),
@@ -117,7 +117,7 @@ def trainings(member: Member, today: date) -> list[TrainingRow]:
 
 
 def _machine(machine: Machine, member: Member, people: People, held: Collection[int]) -> MachineRow:
-    standing = people.standing(member, machine)
+    standing = people.eligibility(member, machine)
     if standing.reasons:
         why = labels.refused(standing.reasons, is_taught=people.is_taught(machine))
         if NOT_TRAINED in standing.reasons and (missing := _missing(machine, held)):

@@ -29,7 +29,7 @@ from django.utils.translation import get_language
 from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
 
 from fabgate.collector.pages.use.sessions.evidence import clock
-from fabgate.collector.sessions.csv_safety import kept_text
+from fabgate.collector.sessions.csv_safety import escape_cell
 
 Cell = str | int
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -219,7 +219,7 @@ def _quoted(text: str, separator: str) -> str:
     if not text or (text[0].isalnum() and text.replace("-", "").isalnum()):
         return text  # most texts, and the ids of sessions, which differ in each line
     out = io.StringIO()
-    csv.writer(out, delimiter=separator, lineterminator=_LINE_END).writerow([kept_text(text)])
+    csv.writer(out, delimiter=separator, lineterminator=_LINE_END).writerow([escape_cell(text)])
     return out.getvalue().removesuffix(_LINE_END)
 
 

@@ -29,7 +29,7 @@ from fabgate.collector.pages.use.names import Names, machines
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.reports import sums
 from fabgate.collector.pages.use.reports.usage import UsageForm
-from fabgate.collector.people.display_names import at_the_time, unnamed
+from fabgate.collector.people.display_names import badge_title, holders_at_refusal
 from fabgate.errors import UsageError
 
 #: Rows fetched at once.
@@ -268,9 +268,9 @@ def _refusal_rows(form: RefusalsForm) -> Iterator[Sequence[Cell]]:
     names, zone, yes = Names(), timezone.get_default_timezone(), _("yes")
     rows = form.filtered().select_related("gate", "machine").order_by("about", "id").iterator(chunk_size=_AT_ONCE)
     while batch := list(islice(rows, _AT_ONCE)):
-        holders = at_the_time(batch)
+        holders = holders_at_refusal(batch)
         for row in batch:
-            called = names[row.member] if row.member else unnamed(holders.get(row.pk))
+            called = names[row.member] if row.member else badge_title(holders.get(row.pk))
             yield (
                 *(_utc(row.at), _local(row.at, zone), row.member, called, row.badge[:8]),
                 *(str(row.where), row.gate.name, labels.refused(row.reasons)),

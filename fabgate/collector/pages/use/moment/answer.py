@@ -14,7 +14,7 @@ from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.moment import covering, gate_records
 from fabgate.collector.pages.use.names import Names
 from fabgate.collector.pages.use.sessions import evidence
-from fabgate.collector.people.display_names import at_the_time, signing_in, unnamed
+from fabgate.collector.people.display_names import account_names, badge_title, holders_at_refusal
 
 #: Refusals within this time are shown too.
 NEAR: Final = timedelta(minutes=15)
@@ -125,7 +125,7 @@ def _locks(machine: Machine, moment: datetime) -> dict[str, Any]:
     last = log.filter(at__lte=moment).order_by("-at", "-id").first()
     near = log.filter(at__gt=moment - timedelta(days=1), at__lte=moment + timedelta(days=1))
     around = list(near.order_by("at", "id"))
-    called = signing_in([one.actor for one in around] + ([last.actor] if last else []))
+    called = account_names([one.actor for one in around] + ([last.actor] if last else []))
     changes = [
         {"change": one, "by": called.get(one.actor, one.actor), "on": one.verb == "machine.locked"} for one in around
     ]
@@ -137,11 +137,11 @@ def _refusals(machine: Machine, moment: datetime) -> list[dict[str, Any]]:
     """Return the refusals at this machine, also by gates that it no longer has."""
     rows = list(Refusal.between(moment - NEAR, moment + NEAR).filter(machine=machine).reverse())
     names = Names(row.member for row in rows)
-    holders = at_the_time(rows)
+    holders = holders_at_refusal(rows)
     return [
         {
             "refusal": row,
-            "who": names[row.member] if row.member else unnamed(holders.get(row.pk)),
+            "who": names[row.member] if row.member else badge_title(holders.get(row.pk)),
             "holder": holders.get(row.pk),
             "why": labels.refused(row.reasons),
         }

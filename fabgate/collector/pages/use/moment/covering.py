@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from fabgate.collector.models import Correction, Entry, Journal, Machine, Review, UsageSession
 from fabgate.collector.models.words import JOURNAL_LOST
-from fabgate.collector.sessions.merge import BEFORE_FIRST, CONCLUDED, MAX_UNREVIEWED_MS, was_set
+from fabgate.collector.sessions.merge import BEFORE_FIRST, CONCLUDED, MAX_UNREVIEWED_MS, was_clock_set
 
 _MS: Final = timedelta(milliseconds=1)
 #: Why a session only perhaps covers a moment; CERTAIN if nothing is in doubt.
@@ -69,7 +69,7 @@ def perhaps(session: UsageSession, moment: datetime) -> str | None:
     assert end is not None
     if session.is_about:
         return UNDATED if (start is None or start <= moment) and moment <= end else None
-    if session.clock_off_ms is not None or was_set(session) or session.doubt == BEFORE_FIRST:
+    if session.clock_off_ms is not None or was_clock_set(session) or session.doubt == BEFORE_FIRST:
         return CLOCK if any(first <= moment <= last for first, last in _spans(session)) else None
     if start is None:
         return _without_start(session, moment, end)
@@ -162,7 +162,7 @@ def _spans(session: UsageSession) -> Iterator[tuple[datetime, datetime]]:
     assert end is not None
     on = max(session.energised_ms, session.counted_ms) * _MS
     more = session.uncertainty_ms * _MS
-    if was_set(session):  # one of the two dates is right
+    if was_clock_set(session):  # one of the two dates is right
         assert start is not None
         lasted = max((session.last_boottime_ms - session.start_boottime_ms) * _MS, on)
         yield start, start + lasted + more

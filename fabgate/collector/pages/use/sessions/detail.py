@@ -18,7 +18,7 @@ from fabgate.collector.pages.use.names import Names
 from fabgate.collector.pages.use.sessions import evidence
 from fabgate.collector.pages.use.sessions.correction_form import CorrectionForm
 from fabgate.collector.pages.use.tab import render_page
-from fabgate.collector.people.display_names import signing_in
+from fabgate.collector.people.display_names import account_names
 from fabgate.errors import UsageError
 
 
@@ -38,7 +38,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
             return see_other(f"{reverse('use-session', args=[pk])}#main")
     authors = [one.author for one in found.corrections]
     revoked_by = found.grant.revoked_by if found.grant else ""
-    called = signing_in([*authors, found.review.settled_by if found.review else "", revoked_by])
+    called = account_names([*authors, found.review.settled_by if found.review else "", revoked_by])
     may_correct = row.reason is not None and rights.may(account_of(request).role, "use-session", "POST")
     is_own = may_correct and not self_and_groups(account_of(request)).isdisjoint(row.people)
     shown = {

@@ -19,7 +19,7 @@ from fabgate.collector.models.arrivals import AHEAD, MAX_SEQ
 from fabgate.collector.pages import durations
 from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.names import Names
-from fabgate.collector.sessions.merge import BEFORE_FIRST, was_set
+from fabgate.collector.sessions.merge import BEFORE_FIRST, was_clock_set
 
 #: How many entries before and after are searched; a session of a month writes 2,976.
 _BACK, _ON = 4_000, 200
@@ -87,7 +87,7 @@ class Evidence:
             return _("showed a date before the gate's first day: only the minutes are exact")
         off_ms = self.session.clock_off_ms
         if off_ms is None:
-            return _("was set during the session: only the minutes are exact") if was_set(self.session) else ""
+            return _("was set during the session: only the minutes are exact") if was_clock_set(self.session) else ""
         ahead = _("was at least %(span)s ahead of the collector's: only the minutes are exact")
         behind = _("was at least %(span)s behind the collector's: only the minutes are exact")
         return (ahead if off_ms > 0 else behind) % {"span": durations.clock_error(off_ms)}

@@ -1,0 +1,67 @@
+"""How far each journal is stored after a batch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from fabgate import wire
+from fabgate.collector.entries import journals, queries
+from fabgate.collector.intake.placement import Placement
+from fabgate.collector.models import Entry, Journal
+from fabgate.collector.models.arrivals import MAX_SEQ
+
+
+@dataclass(slots=True)
+class Advance:
+    """Which acks moved."""
+
+    moved: list[Journal] = field(default_factory=list)
+    #: Sessions whose end arrived earlier, beyond a gap, and is below the ack now: what is missing before it is final.
+    passed: set[str] = field(default_factory=set)
+    #: Names of the journals in which entries arrived only beyond a gap.
+    beyond_gap: set[str] = field(default_factory=set)
+
+
+def advance(known: Mapping[str, Journal], placement: Placement, asked: Collection[str]) -> Advance:
+    """Move the acks of the journals, without saving them. `asked`: journals whose gates wait for an answer."""
+    arrived: dict[int, list[int]] = defaultdict(list)
+    for pk, fact, _ in placement.new:
+        arrived[pk].append(fact.seq)
+    found = Advance()
+    with_gaps = queries.with_gaps([journal.pk for journal in known.values()], beyond_ack=True)
+    for name, journal in known.items():
+        before = journal.ack_seq
+        if _move(journal, placement, has_gaps=journal.pk in with_gaps):
+            # Entries of this batch beyond a further gap are not below the ack.
+            if journal.ack_seq - before > sum(seq <= journal.ack_seq for seq in arrived[journal.pk]):
+                found.passed |= sessions_ended_in(journal, before, journal.ack_seq)
+            found.moved.append(journal)
+        elif journal.pk in arrived and name not in asked:
+            found.beyond_gap.add(name)
+    return found
+
+
+def _move(journal: Journal, placement: Placement, *, has_gaps: bool) -> bool:
+    """Move the ack: by the numbers that were looked up already if they suffice, else with a query."""
+    seq = journal.ack_seq
+    while (journal.pk, seq + 1) in placement.hashes:
+        seq += 1
+    if has_gaps or (seq > journal.ack_seq and (journal.pk, seq) in placement.edges):
+        return journals.advance(journal)
+    if seq == journal.ack_seq:
+        return False  # the number after the ack was not stored before either, or the ack would have been higher
+    journal.ack_seq, journal.ack_hash = seq, placement.hashes[journal.pk, seq]
+    return True
+
+
+def sessions_ended_in(journal: Journal, after: int, upto: int = MAX_SEQ) -> set[str]:
+    """Return the sessions whose end has a number above `after`, up to `upto`, in a journal."""
+    found = set()
+    rows = Entry.objects.filter(journal=journal, seq__gt=after, seq__lte=upto, type="session.ended")
+    for entry in rows.iterator(chunk_size=500):
+        data = wire.decode_data(entry.decode())
+        if isinstance(data, wire.SessionEnded):
+            found.add(data.session)
+    return found

@@ -1,0 +1,99 @@
+"""Applies what gates report about themselves: their status, their roster, and which journal they write."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from fabgate import seal, wire
+from fabgate.collector.entries import journals
+from fabgate.collector.entries.decode import GateReport
+from fabgate.collector.entries.succession import Succession
+from fabgate.collector.intake import live_state
+from fabgate.collector.intake.loading import Loaded
+from fabgate.collector.models import Gate, Journal
+
+log = logging.getLogger(__name__)
+
+#: A reported roster's age is cut to a year, so that its date can be computed.
+_MAX_AGE_S: Final = 366 * 86_400
+#: A reported roster version further ahead of our clock than this is ignored, unless it is ours. Versions never go back:
+#: one wrong report would push all later rosters of the gate beyond the largest number that a message can carry.
+_MAX_AHEAD_MS: Final = 86_400_000
+
+
+class ReportedStatus:
+    """Which acks the statuses of a batch ask for."""
+
+    def __init__(self, loaded: Loaded, now: datetime, *, collector: str) -> None:
+        self._gates, self._journals = loaded.gates, loaded.journals
+        self._now, self._collector = now, collector
+        #: Names of the journals whose ack is due, because entries are lost or the gate's mark differs from ours.
+        self.due: set[str] = set()
+        #: Those of them whose gate has another mark, and waits for an answer.
+        self.asked: set[str] = set()
+
+    def apply(self, reports: Sequence[GateReport], succession: Succession) -> None:
+        """Set the fields of gates and journals. Adds to `succession` what changes with a gate's current journal."""
+        journal_before = {gate.pk: gate.journal for gate in self._gates.values()}
+        for report in reports:
+            gate, message = self._gates[report.gate], report.message
+            was_online = gate.online
+            if isinstance(message, wire.Status):
+                self._apply_status(gate, message, report.at)
+            elif isinstance(message, wire.State):
+                live_state.apply_state(gate, message, self._now)
+            # Whenever the collector connects, the broker repeats the retained messages of gates that are gone.
+            if was_online or gate.online or gate.seen_at is None:
+                gate.seen_at = self._now
+        switched = {gate.pk for gate in self._gates.values() if gate.journal != journal_before[gate.pk]}
+        if not switched:
+            return
+        succession.gates |= switched
+        # An ended journal that its gate still wrote had no lost entries recorded until now.
+        old_ones = Journal.objects.filter(gate__in=switched, name__in=[journal_before[pk] for pk in switched])
+        succession.ended.update((old.pk, old) for old in old_ones if old.superseded_by_id is not None)
+
+    def _apply_status(self, gate: Gate, status: wire.Status, at: datetime | None) -> None:
+        gate.online, gate.head_at = status.online, None
+        gate.boot = status.boot or gate.boot
+        if status.online:  # the last will lacks these
+            gate.reader, gate.version = status.reader or "", (status.version or "")[: wire.MAX_TEXT]
+            gate.problems = live_state.brief(status.problems)
+            gate.head, gate.mark, gate.synced = status.head, status.mark, status.synced
+        if status.roster is not None:
+            self._apply_roster(gate, status.roster)
+        if status.journal is None:
+            return  # a last will names no journal
+        journal = self._journals[status.journal]
+        if journal.gate_id != gate.pk:
+            log.error("%s reports the journal %s, which belongs to another gate", gate.name, journal.name)
+            return
+        gate.journal = journal.name
+        gate.head_at = at if status.online else None
+        if (status.floor, status.head) != (journal.floor, journal.head):
+            journal.floor, journal.head = status.floor, max(journal.head, status.head)
+            journal.save(update_fields=["floor", "head"])
+        # A floor above the head makes no sense, and would record numbers as lost that are not written yet.
+        for first, last in journals.record_missing(journal, min(status.floor, status.head + 1) - 1, self._now):
+            log.error("%s: entries %d to %d are missing", gate.name, first, last)
+            self.due.add(journal.name)
+        if status.mark != journal.ack_seq or (status.hash or "") not in {"", seal.to_text(bytes(journal.ack_hash))}:
+            self.due.add(journal.name)
+            self.asked.add(journal.name)
+
+    def _apply_roster(self, gate: Gate, roster: wire.RosterInfo) -> None:
+        if roster.source not in (None, "collector", f"collector:{self._collector}"):
+            # From a members file or another collector: versions made by another clock cannot be compared.
+            gate.reported_roster, gate.roster_confirmed_at = 0, None
+            return
+        if roster.version > max(gate.roster_version, round(self._now.timestamp() * 1000) + _MAX_AHEAD_MS):
+            problem = f"roster-ahead: version {roster.version} is more than a day ahead of the collector's clock"
+            if problem not in gate.problems:
+                gate.problems = [*gate.problems, problem]
+            return
+        gate.reported_roster = max(gate.reported_roster, roster.version)
+        if roster.age_s is not None:
+            gate.roster_confirmed_at = self._now - timedelta(seconds=min(roster.age_s, _MAX_AGE_S))

@@ -1,0 +1,71 @@
+"""Loads the gates and journals that a batch names, and makes those that are new."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from fabgate import wire
+from fabgate.collector.db.rows import RowReader
+from fabgate.collector.entries import succession
+from fabgate.collector.entries.decode import Fact, GateReport, Unfit
+from fabgate.collector.models import Gate, Journal
+
+log = logging.getLogger(__name__)
+
+_GATES: Final = RowReader(Gate)
+_JOURNALS: Final = RowReader(Journal)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The gates and journals of a batch by name, one object for each."""
+
+    gates: dict[str, Gate]
+    journals: dict[str, Journal]
+
+
+def load(entries: Sequence[Fact | Unfit], reports: Sequence[GateReport]) -> Loaded:
+    """Return the gates and journals that these messages name."""
+    gates = _load_gates({message.gate for message in (*entries, *reports) if message.gate})
+    return Loaded(gates, _load_journals(entries, reports, gates))
+
+
+def _load_gates(names: Iterable[str]) -> dict[str, Gate]:
+    """Return the gates; one that the broker admitted but nobody registered is made."""
+    wanted = set(names)
+    found = {gate.name: gate for gate in _GATES.where(name=wanted)} if wanted else {}
+    for name in sorted(wanted - set(found)):
+        log.info("gate %s is new here: give it a machine with 'fabgate collector gate-add'", name)
+        found[name] = Gate.objects.create(name=name)
+    return found
+
+
+def _load_journals(
+    entries: Sequence[Fact | Unfit], reports: Sequence[GateReport], gates: dict[str, Gate]
+) -> dict[str, Journal]:
+    """Return the journals; a new one belongs to the gate whose topic carried it first."""
+    # Backwards, so that the first message of a journal decides.
+    wanted = {message.journal: message.gate for message in reversed(entries) if message.gate and message.journal}
+    for fact in entries:
+        if isinstance(fact, Fact) and (fact.copyof is not None or isinstance(fact.data, succession.NAMING)):
+            wanted.setdefault(fact.origin[0], fact.gate)
+            if (named := succession.named_journal(fact.data)) is not None:
+                wanted.setdefault(named, fact.gate)
+    for report in reports:
+        if isinstance(report.message, wire.Status) and report.message.journal:
+            wanted.setdefault(report.message.journal, report.gate)
+    found = {journal.name: journal for journal in _JOURNALS.where(name=wanted)} if wanted else {}
+    by_pk = {gate.pk: gate for gate in gates.values()}
+    for journal in found.values():
+        if journal.gate_id in by_pk:
+            journal.gate = by_pk[journal.gate_id]  # one object for each gate: what its status changes is read back
+    new = [name for name in wanted if name not in found]
+    if len(new) > 1:  # journals that name no other are ordered by which arrived first
+        arrived = {name: place for place, name in enumerate(dict.fromkeys(message.journal for message in entries))}
+        new.sort(key=lambda name: arrived.get(name, len(arrived)))
+    made = [Journal(name=name, gate=gates[wanted[name]]) for name in new]
+    found.update((journal.name, journal) for journal in Journal.objects.bulk_create(made))
+    return found
