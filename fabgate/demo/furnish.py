@@ -63,7 +63,7 @@ def _place(place: Place, *, had_past: bool) -> Made:
     from fabgate.collector.db import audit  # noqa: PLC0415
     from fabgate.collector.machines import enrol_gate  # noqa: PLC0415
 
-    entered = enrol_gate.let_in(place.gate, place.machine, actor=ACTOR)
+    entered = enrol_gate.enrol(place.gate, place.machine, actor=ACTOR)
     machine = entered.gate.machine
     assert machine is not None
     with audit.change(ACTOR, "machine.updated", machine):

@@ -47,7 +47,7 @@ def of(*objects: tuple[str, str]) -> GatesInformed | None:
 
 def by(change: Change) -> GatesInformed | None:
     """Return which gates apply this change; None where it affects no gate."""
-    found = roster.known_by(change.rosters)
+    found = roster.applied(change.rosters)
     if not found.gates:
         return None
     counted = _("Applied on %(known)d of %(all)d gates") % {"known": found.count, "all": len(found.gates)}

@@ -88,12 +88,12 @@ def is_second(moment: datetime) -> bool:
 @register.filter
 def lock_reason(reason: str) -> str:
     """Return why a machine is locked; a built-in reason in the page's language."""
-    return locks.said(reason)
+    return locks.reason_text(reason)
 
 
 @register.filter
 def called(name: str, names: Mapping[str, str]) -> str:
-    """Return the display name for the username `name`, from the page's context (``display_names.signing_in``)."""
+    """Return the display name for the username `name`, from the page's context (``display_names.account_names``)."""
     return names.get(name, name)
 
 

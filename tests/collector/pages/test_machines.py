@@ -362,7 +362,10 @@ def test_a_retired_machine_leaves_the_lists_and_lets_nobody_begin(browse, saw, g
 def test_that_a_machine_is_retired_is_read_at_it_in_ones_own_language(browse, account, saw, gate):
     assert browse(account("manager", lang="fr")).post("/machines/saw/retire", {"retired": "1"}).status_code == 303
     reason = served(gate).machine.lock.reason
-    assert ["Retired" in locks.shown(reason, "", "en"), "Retirée du service" in locks.shown(reason, "", "fr")] == [
+    assert [
+        "Retired" in locks.display_lines(reason, "", "en"),
+        "Retirée du service" in locks.display_lines(reason, "", "fr"),
+    ] == [
         True,
         True,
     ]
@@ -431,5 +434,5 @@ def test_a_machine_that_is_not_there_is_not_found(browse):
 @pytest.mark.parametrize("name", ["new", "calendar"])
 def test_no_command_makes_a_machine_whose_page_nobody_could_open(name):
     with pytest.raises(UsageError, match="a page has that address"):
-        enrol_gate.let_in("saw-9", name, actor="cli:maya")
+        enrol_gate.enrol("saw-9", name, actor="cli:maya")
     assert not Machine.objects.exists()

@@ -68,7 +68,7 @@ def tonight(request: HttpRequest) -> HttpResponse:
         form = TonightForm(request.POST, hours=week.tonight_in_words(found, now))
         if not form.has_conflicts() and form.is_valid() and found.spans(None, day) is None:
             form.add_error("to", _("No opening hours are set: the workshop is always open."))
-        hours = opening_hours.until_tonight(found, now, form.cleaned_data["to"]) if form.is_valid() else []
+        hours = opening_hours.hours_until(found, now, form.cleaned_data["to"]) if form.is_valid() else []
         if hours and (wrong := _not_late(day, hours[-1], now) or _shortens(found, day, hours)):
             form.add_error("to", wrong)
         if is_right := not form.conflicts and form.is_valid():
@@ -105,15 +105,11 @@ def _now() -> datetime:
 
 def _not_late(day: date, hours: tuple[time, time], now: datetime) -> str:
     """Return an error where hours do not extend tonight; empty otherwise."""
-    if (
-        opening_hours.is_small_hour(now)
-        and day == now.date()
-        and opening_hours.span(*hours)[1] > opening_hours.NIGHT_MIN
-    ):
+    if opening_hours.is_night(now) and day == now.date() and opening_hours.span(*hours)[1] > opening_hours.NIGHT_MIN:
         return _(
             "It is night, and the day before has no hours. Choose a time from now until 06:00, or add a special day."
         )
-    if opening_hours.is_unclear(*hours):
+    if opening_hours.is_ambiguous(*hours):
         text = _("It would also begin at %(time)s. Choose a later time; a time after midnight is on the next day.")
         return text % {"time": time_format(hours[0], "H:i")}
     if opening_hours.ends_tomorrow(*hours):

@@ -29,8 +29,8 @@ def add(request: HttpRequest, name: str) -> HttpResponse:
     if not form.is_valid():
         return views.page(request, machine, gate=form)
     try:
-        made = house.let_in(form.cleaned_data["gate"], machine.name, actor=account_of(request).name)
-    except house.IsIn:
+        made = house.enrol(form.cleaned_data["gate"], machine.name, actor=account_of(request).name)
+    except house.AlreadyEnrolled:
         form.add_error("gate", _("Someone has just added this gate. Its keys were shown to them, once."))
         return views.page(request, machine, is_late=True, gate=form)
     address = request.build_absolute_uri("/")

@@ -161,7 +161,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
             held.retired_at = datetime.now(UTC) if is_over else None
             held.save(update_fields=["retired_at"])
         if is_over and held.lock is None:  # also without a gate: one may be moved here
-            gates = locks.set_on(held, "idle", RETIRED, "", actor=account_of(request).name)[1]
+            gates = locks.lock_machine(held, "idle", RETIRED, "", actor=account_of(request).name)[1]
     if gates:
         roster.announce(gates, timeout_s=roster.PAGE_S)
     text = (

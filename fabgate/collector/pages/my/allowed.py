@@ -58,8 +58,8 @@ def _stage(name: str) -> labels.Chip:
 
 
 def _permission(machine: Machine, member: Member, people: People) -> Permission:
-    standing = people.standing(member, machine)
-    refused = labels.refused(standing.reasons, is_taught=people.is_taught(machine))
+    standing = people.eligibility(member, machine)
+    refused = labels.refused(standing.reasons, is_taught=people.has_training(machine))
     if refused:
         return Permission(machine, "bad", _("No"), ", ".join(refused))
     until = people.last_day(member, machine)

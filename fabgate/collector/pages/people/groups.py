@@ -177,7 +177,7 @@ def give(request: HttpRequest, pk: int) -> HttpResponse:
         kind = Badge.CLASS if group.kind == Group.CLASS else Badge.COMPANY
         number = form.cleaned_data["number"]
         try:
-            _row, change = badges.give(form.card, group, actor=shortcuts.actor(request), kind=kind, number=number)
+            _row, change = badges.assign(form.card, group, actor=shortcuts.actor(request), kind=kind, number=number)
         except badges.Taken as error:
             form.add_error("typed", action_forms.taken(error.row))
         else:

@@ -109,7 +109,7 @@ def _with_state(query: QueryDict) -> QueryDict | None:
 
 def badges_typed(q: str) -> set[str]:
     """Return the digests of the badges that the text may be, and of the badge on which it is printed."""
-    bearer = badges.bearing(q)
+    bearer = badges.with_number(q)
     typed = {Card.spelled(one).digest for one in card_form.readings(q).values()}
     return typed if bearer is None else typed | {bearer.digest}
 
@@ -193,7 +193,9 @@ def list_rows(members: Sequence[Member]) -> list[dict[str, Any]]:
 
 def _earlier(digests: Collection[str]) -> Holder | None:
     """Return the last holder of these badges, where they have no holder now."""
-    ended = [(holder.until, holder) for holder in display_names.holding(digests).values() if holder.until is not None]
+    ended = [
+        (holder.until, holder) for holder in display_names.last_holders(digests).values() if holder.until is not None
+    ]
     return max(ended, key=itemgetter(0))[1] if ended else None
 
 

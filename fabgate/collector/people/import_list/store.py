@@ -56,7 +56,7 @@ def command(args: argparse.Namespace) -> int:
     badges = sum(len(row.badges) for row in file.rows)
     with_badges = f" with {badges} badge{'' if badges == 1 else 's'}" if "badges" in file.columns else ""
     sys.stdout.write(
-        f"{count} member{'' if count == 1 else 's'} imported ({new} new){with_badges}; {roster.tell(gates)}\n"
+        f"{count} member{'' if count == 1 else 's'} imported ({new} new){with_badges}; {roster.announce_and_describe(gates)}\n"
     )
     return 0
 

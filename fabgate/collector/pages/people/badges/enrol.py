@@ -71,7 +71,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
         until = badges.end_of(blocks.today()) if kind == Badge.LOAN else None
         number = form.cleaned_data["number"].strip()
         try:
-            _row, change = badges.give(
+            _row, change = badges.assign(
                 card, member, actor=shortcuts.actor(request), kind=kind, number=number, until=until
             )
         except badges.Taken as error:
@@ -147,7 +147,7 @@ def requested_card(request: HttpRequest) -> Card | None:
 
 def last_holder(card: Card) -> Holder | None:
     """Return the last holder of a badge that has no holder now."""
-    found = display_names.holding([card.digest]).get(card.digest)
+    found = display_names.last_holders([card.digest]).get(card.digest)
     return found if found is not None and found.until is not None else None
 
 

@@ -26,7 +26,7 @@ def grant(request: HttpRequest, pk: str) -> HttpResponse:
         return page.person_page(request, member, grant_form=form)
     said = form.cleaned_data
     try:
-        given, change = trainings.give(
+        given, change = trainings.grant_training(
             member,
             said["training"],
             said["stage"],
@@ -58,7 +58,9 @@ def revoke(request: HttpRequest, pk: str) -> HttpResponse:
     if not member.grants.filter(training=training, revoked_on=None).exists():
         raise errors.Conflict(_("%(training)s has already been revoked.") % {"training": training})
     with transaction.atomic(), pulse.deferred():
-        changed = trainings.revoke_all(member, training, actor=account_of(request), reason=form.cleaned_data["reason"])
+        changed = trainings.revoke_training(
+            member, training, actor=account_of(request), reason=form.cleaned_data["reason"]
+        )
     shortcuts.report_change(request, _("%(training)s revoked from today.") % {"training": training}, *changed)
     return shortcuts.redirect_to_person(member)
 
@@ -70,7 +72,7 @@ def block(request: HttpRequest, pk: str) -> HttpResponse:
     if not form.is_valid():
         return page.person_page(request, member, block_form=form)
     reason, until = form.cleaned_data["reason"], form.cleaned_data["until"]
-    change = blocks.hold(member, reason, until, actor=shortcuts.actor(request))
+    change = blocks.block_member(member, reason, until, actor=shortcuts.actor(request))
     text = _("Blocked until %(day)s: %(why)s.") if until else _("Blocked: %(why)s.")
     shortcuts.report_change(request, text % {"why": labels.block_reason(reason), "day": labels.day(until)}, change)
     return shortcuts.redirect_to_person(member)
@@ -83,7 +85,7 @@ def lift(request: HttpRequest, pk: str) -> HttpResponse:
     held = get_object_or_404(member.blocks, pk=wanted)
     if held.lifted_at is not None:
         raise errors.Conflict(_("This block has already been lifted."))
-    change = blocks.lift(member, only=held.pk, actor=shortcuts.actor(request))
+    change = blocks.unblock_member(member, only=held.pk, actor=shortcuts.actor(request))
     shortcuts.report_change(request, _("Block lifted: %(why)s.") % {"why": labels.block_reason(held.reason)}, change)
     return shortcuts.redirect_to_person(member)
 
@@ -94,7 +96,7 @@ def give(request: HttpRequest, pk: str) -> HttpResponse:
     form = action_forms.GiveForm(request.POST, auto_id="give_%s", holder=member.pk)
     if form.is_valid():
         try:
-            _row, change = badges.give(
+            _row, change = badges.assign(
                 form.card, member, actor=shortcuts.actor(request), number=form.cleaned_data["number"]
             )
         except badges.Taken as error:
@@ -112,7 +114,7 @@ def lend(request: HttpRequest, pk: str) -> HttpResponse:
     if form.is_valid():
         until = form.cleaned_data["until"]
         try:
-            _row, change = badges.give(
+            _row, change = badges.assign(
                 form.card,
                 member,
                 actor=shortcuts.actor(request),

@@ -48,7 +48,7 @@ def new(request: HttpRequest) -> HttpResponse:
                         change.rosters = roster.versions(roster.rebuild(only_changed=True))
                 told = [change, *_trained(request, member, form)]
                 if card is not None:
-                    _row, change = badges.give(card, member, actor=shortcuts.actor(request), number=number)
+                    _row, change = badges.assign(card, member, actor=shortcuts.actor(request), number=number)
                     told.append(change)
         except UsageError as error:  # the badge is already assigned, perhaps since a moment ago
             field, at = (None, form) if badge_form is None else ("typed", badge_form)

@@ -119,7 +119,7 @@ def trainings(member: Member, today: date) -> list[TrainingRow]:
 def _machine(machine: Machine, member: Member, people: People, held: Collection[int]) -> MachineRow:
     standing = people.eligibility(member, machine)
     if standing.reasons:
-        why = labels.refused(standing.reasons, is_taught=people.is_taught(machine))
+        why = labels.refused(standing.reasons, is_taught=people.has_training(machine))
         if NOT_TRAINED in standing.reasons and (missing := _missing(machine, held)):
             said = reasons.refused(NOT_TRAINED)
             why[why.index(said)] = _("%(why)s: %(which)s") % {"why": said, "which": missing}
