@@ -60,7 +60,7 @@ def test_each_of_the_two_moments_says_that_it_came_twice_and_how_far_from_utc():
 #: A time of day in a template, and of what.
 SHOWN = re.compile(r"""([\w.]+)\|date:["'](?:SHORT_DATETIME_FORMAT|H:i(?::s)?)["']""")
 #: What is no sentence but an address, and what asks which of the two is meant.
-ELSEWHERE = ("&amp;time={{ one.started_at|date:", "came twice")
+ELSEWHERE = ("&amp;time={{ one.started_at|date:", "occurred twice")
 TEMPLATES = Path(collector.__file__).with_name("templates")
 
 

@@ -17,7 +17,7 @@ from fabgate.collector.intake.store import Store
 from fabgate.collector.machines import enrol_gate, locks
 from fabgate.collector.models import Change, Gate, Machine
 from fabgate.errors import SealError, UsageError
-from fabgate.gate.roster.locks import Locked
+from fabgate.gate.roster.locks import Locks
 from fabgate.seal import Keys
 from tests.collector.access.test_roster import (
     add,
@@ -135,7 +135,7 @@ def locked(machine: str, reason: str = "Belt broken") -> wire.Lock:
     return lock
 
 
-def hears(kept: Locked, env, name: str = "laser-1") -> Locked:  # noqa: F811
+def hears(kept: Locks, env, name: str = "laser-1") -> Locks:  # noqa: F811
     """Let a gate fetch its roster, as it does; return the locks that it keeps by then."""
     said = {"Authorization": f"Bearer {token(env, name)}", wire.HEADER_NONCE: "0123456789abcdef"}
     answer = Client().get(f"/api/v1/gates/{name}/roster", headers=said)
@@ -152,7 +152,7 @@ def let_in_again(machine: str) -> None:
 def test_the_lock_of_the_machine_before_falls_when_its_gate_is_let_in_beside_another_one(env, gate):  # noqa: F811
     add("saw-1", "saw")
     lock = locked("laser")
-    kept = hears(Locked(), env)
+    kept = hears(Locks(), env)
     assert kept.locks == (lock,)
     let_in_again("saw")
     assert hears(kept, env).locks == ()
@@ -162,20 +162,20 @@ def test_the_lock_of_the_machine_before_falls_when_its_gate_is_let_in_beside_ano
 def test_the_lock_of_the_machine_beside_which_a_gate_stands_now_holds_it(env, gate):  # noqa: F811
     add("saw-1", "saw")
     first, second = locked("laser"), locked("saw", "Blade is bent")
-    kept = hears(hears(Locked(), env), env)
+    kept = hears(hears(Locks(), env), env)
     let_in_again("saw")
     kept = hears(kept, env)
     assert kept.locks == (second,)
     # And back: what is locked there still is, although the saw has named it as taken off.
     let_in_again("laser")
     assert hears(kept, env).locks == (first,)
-    assert hears(hears(Locked(), env, "saw-1"), env, "saw-1").locks == (second,)
+    assert hears(hears(Locks(), env, "saw-1"), env, "saw-1").locks == (second,)
 
 
 def test_a_lock_that_fell_while_the_gate_was_away_falls_beside_another_machine_too(env, gate):  # noqa: F811
     add("saw-1", "saw")
     locked("laser")
-    kept = hears(Locked(), env)
+    kept = hears(Locks(), env)
     locks.unlock_machine(Machine.objects.get(name="laser"), None, actor="eve")
     let_in_again("saw")
     let_in_again("mill")
@@ -237,7 +237,7 @@ def test_until_a_gate_has_its_new_files_the_list_shows_that_it_knows_an_older_ro
     assert show().roster == "newest"
     let_in_again("laser")
     assert show().roster == "an older one"
-    hears(Locked(), env)
+    hears(Locks(), env)
     assert show().roster == "newest"
 
 

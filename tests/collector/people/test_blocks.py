@@ -32,7 +32,8 @@ def workshop(env, told, tmp_path):  # noqa: F811
     add("saw-1", "saw")
     store.command(
         argparse.Namespace(
-            file=str(write(tmp_path / "m.csv", "m-1,Ada Lovelace,04A1B2C3,,,,laser; saw", "m-2,Bob,04A1B2C4,,,,laser"))
+            file=str(write(tmp_path / "m.csv", "m-1,Ada Lovelace,04A1B2C3,,,,laser; saw", "m-2,Bob,04A1B2C4,,,,laser")),
+            dates="",
         )
     )
     told.clear()

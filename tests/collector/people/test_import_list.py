@@ -155,9 +155,9 @@ def test_a_new_member_in_a_file_without_badges_is_taken_for_a_wrong_id(ada, file
 
 def test_it_says_how_many_are_new_and_who_was_told(ada, file, capsys):
     import_(file, "id,badges\nm-1,04A1B2C3\nm-2,04A1B2C4;04A1B2C5\n")
-    assert capsys.readouterr().out.splitlines()[-1] == "2 members imported (1 new) with 3 badges; laser-1 told"
+    assert capsys.readouterr().out.splitlines()[-1] == "2 members imported (1 new) with 3 badges; laser-1 notified"
     import_(file, "id,name\nm-1,Ada\n")
-    assert capsys.readouterr().out == "1 member imported (0 new); laser-1 told\n"
+    assert capsys.readouterr().out == "1 member imported (0 new); laser-1 notified\n"
 
 
 # --- as spreadsheets write it -----------------------------------------------------------------------------------------
