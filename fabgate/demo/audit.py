@@ -1,7 +1,7 @@
-"""What does the audit say of a gate now? Its journal, the collector's sessions and the pins, compared as it goes on.
+"""Compares a gate's journal with the collector's sessions and with the pins, while the gate runs.
 
-A session that runs is left out, and entries that are on their way are waited for. What does not agree is told once it
-has not agreed for a second: journal and pipe of the pins are read one after the other.
+A running session is left out, and so are entries that are still on their way. A difference is reported once it has lasted
+for a second: journal and pins are read one after the other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SURE_AFTER_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was compared: how many sessions, of how much power; `waiting` entries are not at the collector yet."""
+    """What was compared: sessions, their power, and the entries that wait for the collector; `wrong` is what differs."""
 
     sessions: int = 0
     energised_ms: int = 0
@@ -30,20 +30,20 @@ class Verdict:
 
 @dataclass(slots=True)
 class Audit:
-    """Follows the journal of one gate; it is read from where the last look ended."""
+    """Follows the journal of one gate; each look reads only the new entries."""
 
     gate: SimulatedGate
     now_s: Callable[[], float] = time.monotonic
-    #: The last refusal on record, who and all reasons; gone once a session has begun.
+    #: The last refusal, with its member and all reasons; None after the start of a session.
     refusal: dict[str, Any] | None = None
-    #: What the last look found.
-    said: Verdict = field(default_factory=Verdict)
+    #: The result of the last look.
+    verdict: Verdict = field(default_factory=Verdict)
     _bodies: list[bytes] = field(default_factory=list)
     _seen: tuple[int, ...] = ()
     _doubted_at_s: float | None = None
 
     def look(self, rows: Callable[[], Iterable[Mapping[str, Any]]]) -> Verdict:
-        """Compare. `rows` reads the collector's sessions: asked only once the collector has confirmed every entry."""
+        """Compare now. `rows` reads the collector's sessions; it is called once the collector has confirmed every entry."""
         waiting = self.gate.waiting()
         fresh = self.gate.entries(after=len(self._bodies) and _number(self._bodies[-1]))
         self._bodies += fresh
@@ -52,7 +52,7 @@ class Audit:
         stretches = self.gate.observer.stretches()
         seen = len(self._bodies), waiting, len(stretches)
         if seen == self._seen and self._doubted_at_s is None:
-            return self.said
+            return self.verdict
         self._seen = seen
         book = books.read(self._bodies, self.gate.boots)
         over, running_ms = books.ended(book)
@@ -61,8 +61,8 @@ class Audit:
         if not waiting:
             wrong += books.against_collector(over, [row for row in rows() if row["session"] in over.sessions])
         energised_ms = sum(session.energised_ms for session in over.sessions.values())
-        self.said = Verdict(len(over.sessions), energised_ms, waiting, self._sure(wrong))
-        return self.said
+        self.verdict = Verdict(len(over.sessions), energised_ms, waiting, self._sure(wrong))
+        return self.verdict
 
     def _note(self, entry: dict[str, Any]) -> None:
         kind, data = entry["type"], entry["data"]

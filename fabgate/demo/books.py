@@ -1,8 +1,8 @@
-"""Do journal, collector and the outside observer agree? To the millisecond, or it says where not.
+"""Compares journal, collector and outside observer, to the millisecond.
 
-A session with a certain end must equal the observed time of power within ``TOLERANCE_MS``; an uncertain one must hold
-it in [value, value + uncertainty]. Sessions joined by a handover are compared by their sum, because the power never
-went off between them. And power must never have been on outside a session whose start was on disk.
+A session with a certain end must equal the observed time of power within ``TOLERANCE_MS``; for an uncertain one the observed
+time must lie in [value, value + uncertainty]. Sessions joined by a handover are compared by their sum, because the power
+stayed on between them. Power must never have been on outside a session whose start was on disk.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TOLERANCE_MS: Final = 20
 
 @dataclass(slots=True)
 class Booked:
-    """One session as a journal has it. Times are boot milliseconds."""
+    """One session of a journal. Times are boot milliseconds."""
 
     session: str
     member: str
@@ -33,7 +33,7 @@ class Booked:
 
 @dataclass(slots=True)
 class Books:
-    """What a journal says: its sessions in the order of their starts, and what is wrong with it in itself."""
+    """The sessions of a journal in the order of their starts, and the contradictions within it."""
 
     sessions: dict[str, Booked] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Books:
 def read(bodies: Iterable[bytes], boots: Mapping[str, int] | None = None) -> Books:
     """Read a journal's entries, in order.
 
-    `boots` says when a boot began on the observer's clock (milliseconds), where power cuts were only played.
+    `boots`: when a boot began on the observer's clock (milliseconds), for simulated power cuts.
     """
     books = Books()
     began_ms = boots or {}
@@ -69,9 +69,9 @@ def read(bodies: Iterable[bytes], boots: Mapping[str, int] | None = None) -> Boo
 
 
 def ended(books: Books) -> tuple[Books, int | None]:
-    """Return those sessions in which nothing changes any more, and when the one that still runs began (else None).
+    """Return the sessions that have ended, and when the running one began (None: there is none).
 
-    Sessions joined to the one that runs are part of it: the power has not gone off since.
+    Sessions joined to the running one count as running: the power has not gone off since.
     """
     groups = _joined(books)
     if not groups or groups[-1][-1].ended_ms is not None:
@@ -81,7 +81,7 @@ def ended(books: Books) -> tuple[Books, int | None]:
 
 
 def against_observer(books: Books, observed: Sequence[Powered]) -> list[str]:
-    """Compare a journal with what was seen of the pins; return what does not agree."""
+    """Compare a journal with the observed pins; return the differences."""
     wrong = []
     groups = _joined(books)
     starts = [group[0].started_ms for group in groups]
@@ -106,7 +106,7 @@ def against_observer(books: Books, observed: Sequence[Powered]) -> list[str]:
 
 
 def against_collector(books: Books, rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Compare a journal with the collector's sessions (id, member, energised_ms, uncertainty_ms, reason)."""
+    """Compare a journal with the collector's sessions (session, member, energised_ms, uncertainty_ms, reason)."""
     wrong = []
     stored = {row["session"]: row for row in rows}
     for booked in books.sessions.values():

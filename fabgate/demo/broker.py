@@ -1,6 +1,6 @@
-"""Which broker does the demo use? rumqttd, embedded by the package iotcore, on the loopback only.
+"""The broker of the demo: rumqttd, embedded by the package iotcore, on the loopback only.
 
-Good for a demo and never for production: it has no access list and closes silently on a wrong password.
+Not for production: it has no access list, and closes the connection without a reason on a wrong password.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What happened lately? One line each: what was done at the keys, and what the gates put on record."""
+"""The latest events of the demo, one line each: key presses, and new entries of the gates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Event:
 
 
 class Events:
-    """The newest lines. `say` may be called from any thread, `look` from one."""
+    """The newest lines. `add` may be called from any thread, `look` from one."""
 
     def __init__(self, gates: Iterable[SimulatedGate]) -> None:
         self._lines: deque[Event] = deque(maxlen=KEPT)
@@ -40,39 +40,39 @@ class Events:
         self._gates = tuple(gates)
 
     def begin(self) -> None:
-        """Tell from now on what the gates record; what came before is no news."""
+        """Show what the gates record from now on."""
         for gate in self._gates:
             reader = JournalReader(gate.state_dir / "journal.db")
             self._read[gate.name] = reader.bounds()[1]
             reader.close()
 
-    def say(self, gate: str, text: str) -> None:
+    def add(self, gate: str, text: str) -> None:
         """Add a line now."""
         with self._lock:
             self._count += 1
             self._lines.append(Event(self._count, f"{datetime.now().astimezone():%H:%M:%S}", gate, text))
 
     def look(self, gate: SimulatedGate, head: int) -> None:
-        """Add what the gate has recorded since the last look; `head` is its journal's last number as far as known."""
+        """Add what the gate has recorded since the last look; `head` is the last number of its journal."""
         if head <= self._read[gate.name]:
             return
-        # A journal that cannot be read just now is read at the next look.
+        # A journal that cannot be read now is read at the next look.
         with contextlib.suppress(JournalError):
             reader = JournalReader(gate.state_dir / "journal.db")
             try:
                 for entry in reader.after(self._read[gate.name], most=KEPT):
-                    self.say(gate.name, told(entry.body))
+                    self.add(gate.name, describe(entry.body))
                     self._read[gate.name] = entry.seq
             finally:
                 reader.close()
 
     def since(self, number: int = 0) -> tuple[Event, ...]:
-        """Return the lines that are kept and came after this one, the oldest first."""
+        """Return the kept lines after this one, the oldest first."""
         with self._lock:
             return tuple(event for event in self._lines if event.number > number)
 
 
-def told(body: bytes) -> str:
+def describe(body: bytes) -> str:
     """Return a journal entry in a few words."""
     entry = wire.decode_entry(body)
     data = wire.decode_data(entry)

@@ -1,4 +1,4 @@
-"""What is a gate of the demo? The real daemon: only chip, pins, clock and power are played, and its cable is pulled."""
+"""A gate of the demo: the real daemon with a simulated chip, pins, clock, power and network cable."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from fabgate.gate.journal.reader import JournalReader
 
 SITE: Final = "demo"
 PIN: Final = 17
-#: A Pi without a clock chip keeps the time on disk so often, and after a power cut goes on from there.
-TIME_KEPT_EVERY_S: Final = 600
-#: And the network tells it the time so long after it is back.
-TOLD_AFTER_S: Final = 8.0
+#: How often a Pi without a clock chip saves the time; after a power cut its clock continues from there.
+CLOCK_SAVED_EVERY_S: Final = 600
+#: How long after a power cut the network sets its clock.
+CLOCK_SET_AFTER_S: Final = 8.0
 
 
 class SimulatedGate:
     """The real daemon on an emulated chip and watched pins, behind a cable that can be pulled.
 
-    `source` is the gate.yaml's part that says where its roster comes from.
+    `source` is the part of gate.yaml for its roster.
     """
 
     def __init__(
         self, folder: Path, name: str, cable: Cable, machine: dict[str, Any], source: dict[str, Any], lang: str = "en"
     ) -> None:
         self.name = name
-        #: What people call the machine.
+        #: The machine's name for people.
         self.title = str(machine.get("name") or name)
         self.state_dir = folder / name
         self.socket = folder / f"{name}.sock"
@@ -51,12 +51,12 @@ class SimulatedGate:
         #: Whether it has mains.
         self.is_powered = True
         self.clock = Played(boot=boot_id())
-        #: Of each boot, when it began on this computer's own boot clock (milliseconds).
+        #: When each boot began on this computer's boot clock (milliseconds).
         self.boots = {self.clock.boot: 0}
         #: Up to this number the journal's entries are from the past: nobody watched its pins then.
         self.past = 0
-        self._kept_s = 0.0
-        self._told_the_time: threading.Timer | None = None
+        self._saved_clock_s = 0.0
+        self._clock_timer: threading.Timer | None = None
         found = {
             "site": SITE,
             "gate": name,
@@ -73,14 +73,14 @@ class SimulatedGate:
             "journal": {"checkpoint_s": 1},
             **source,
         }
-        # JSON is YAML: what is written here is a gate.yaml like any other.
+        # JSON is YAML: this is an ordinary gate.yaml.
         self.config.write_text(json.dumps(found, indent=1), encoding="utf-8")
         self.process = Process(["run", "--config", str(self.config)], folder / f"{name}.log")
 
     # --- what can happen to it ----------------------------------------------------------------------------------------
 
     def launch(self) -> None:
-        """Start it, and wait for nothing."""
+        """Start it without waiting."""
         (self.state_dir / "status.json").unlink(missing_ok=True)
         self._set_clock()
         self.process.start()
@@ -94,66 +94,66 @@ class SimulatedGate:
         """Wait until it takes badges."""
         wait_for(f"{self.name} to be ready", lambda: self._takes_badges() or not self.process.running)
         if not self.process.running:
-            raise DemoError(f"{self.name} did not start:\n{self.process.words()}")
+            raise DemoError(f"{self.name} did not start:\n{self.process.last_lines()}")
 
     def cut_power(self) -> None:
-        """Let the mains fail: the daemon dies as it stands, and the line falls."""
+        """Simulate a power cut: the daemon is killed, and the line falls."""
         self.process.end(signal.SIGKILL)
         self.is_powered = False
-        if self._told_the_time is not None:
-            self._told_the_time.cancel()
-        self.panel.write_text("", encoding="utf-8")  # a display without power shows nothing
-        self._kept_s = self.reads() // TIME_KEPT_EVERY_S * TIME_KEPT_EVERY_S
+        if self._clock_timer is not None:
+            self._clock_timer.cancel()
+        self.panel.write_text("", encoding="utf-8")  # a display without power is dark
+        self._saved_clock_s = self.wall_clock_s() // CLOCK_SAVED_EVERY_S * CLOCK_SAVED_EVERY_S
 
     def restore_power(self) -> None:
-        """Let the mains come back: another boot, from the time that was kept on disk, until the network tells it."""
+        """Simulate the return of power: a new boot, with the saved time until the network sets the clock."""
         self.is_powered = True
-        # Time stood still there while it was dark, and went on here.
-        ahead_s = self._kept_s - time.time()
+        # The gate's clock stood still during the power cut.
+        ahead_s = self._saved_clock_s - time.time()
         self.clock = Played(boot=str(uuid.uuid4()), on_at_ms=boottime_ms(), ahead_s=ahead_s, synced=False)
         self.boots[self.clock.boot] = self.clock.on_at_ms
-        self._tell_the_time_later()
+        self._set_clock_later()
         self.start()
 
     def jump_clock(self, by_s: float) -> None:
-        """Set its wall clock forward, or back, while it runs; it goes on to believe that it is right."""
+        """Set its wall clock forward or back while it runs; it still reports the clock as synchronised."""
         self.clock = msgspec.structs.replace(self.clock, ahead_s=self.clock.ahead_s + by_s)
         self._set_clock()
 
     def set_clock_right(self) -> None:
-        """Let its wall clock be told the time."""
+        """Set its wall clock to the right time."""
         self.clock = msgspec.structs.replace(self.clock, ahead_s=0.0, synced=True)
         self._set_clock()
 
-    def reads(self) -> float:
-        """Return what its wall clock reads, in seconds since 1970."""
+    def wall_clock_s(self) -> float:
+        """Return its wall clock, in seconds since 1970."""
         return time.time() + self.clock.ahead_s
 
     def close(self) -> None:
-        """Let go of what is played around it; its process has been ended."""
-        if self._told_the_time is not None:
-            self._told_the_time.cancel()
+        """Release what is simulated around it; its process has ended."""
+        if self._clock_timer is not None:
+            self._clock_timer.cancel()
         self.cable.close()
 
     def _set_clock(self) -> None:
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.clock.write(self.state_dir / EMULATED_FILE)
 
-    def _tell_the_time_later(self) -> None:
-        def tell() -> None:
+    def _set_clock_later(self) -> None:
+        def set_clock() -> None:
             if self.cable.is_pulled:
-                self._tell_the_time_later()
+                self._set_clock_later()
             elif self.is_powered:
                 self.set_clock_right()
 
-        self._told_the_time = threading.Timer(TOLD_AFTER_S, tell)
-        self._told_the_time.daemon = True
-        self._told_the_time.start()
+        self._clock_timer = threading.Timer(CLOCK_SET_AFTER_S, set_clock)
+        self._clock_timer.daemon = True
+        self._clock_timer.start()
 
-    # --- what can be seen of it ---------------------------------------------------------------------------------------
+    # --- what can be observed -----------------------------------------------------------------------------------------
 
     def _takes_badges(self) -> bool:
-        """Whether it has a roster, and its reader answers."""
+        """Return whether it has a roster, and its reader answers."""
         if self.status().get("roster") is None:
             return False
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
@@ -176,7 +176,7 @@ class SimulatedGate:
             reader.close()
 
     def shown(self) -> str:
-        """Return what its display said last."""
+        """Return the last line of its panel log."""
         try:
             return self.panel.read_text(encoding="utf-8").splitlines()[-1]
         except (OSError, IndexError):

@@ -1,8 +1,8 @@
-"""Who ends the gates when the demo itself is killed? This process, which does nothing else.
+"""A process that ends the gates if the demo itself is killed.
 
-It is told on its standard input which processes there are: ``+PID`` and ``-PID``, a line each. The pipe's other end is
-held by the demo alone, so that the pipe ends when the demo does, however it does; then what still runs is asked to end,
-and killed if it does not. It is started by its path, without the rest of fabgate: the sooner it listens the better.
+Its standard input lists the processes, ``+PID`` or ``-PID`` on each line. Only the demo holds the other end of the pipe, so
+the pipe ends with the demo, even after a kill. Then every process that still runs gets SIGTERM, and SIGKILL if it does not
+end. The guard is started by its path, without the rest of fabgate, so that it listens as soon as possible.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import signal
 import sys
 from typing import Final
 
-#: A gate switches off, writes down the end of its session and stops; who has not done so by then never will.
+#: How long a gate gets to switch off, record the end of its session and stop, in seconds.
 PATIENCE_S: Final = 5.0
 
 
 def main() -> int:
-    """Listen until the pipe ends, then end what is left."""
+    """Read until the pipe ends, then end the processes that are left."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # it ends when the demo has, and not before
+        signal.signal(number, signal.SIG_IGN)  # it ends after the demo
     kept: dict[int, int] = {}
     for line in sys.stdin:
         pid = int(line[1:])
         if pid in kept:
             os.close(kept.pop(pid))
         if line[0] == "+":
-            # A handle, and not the number: that may be another process's by the time.
+            # A handle: the number may belong to another process later.
             with contextlib.suppress(ProcessLookupError):
                 kept[pid] = os.pidfd_open(pid)
     for number in (signal.SIGTERM, signal.SIGKILL):

@@ -1,6 +1,6 @@
-"""What can be done in the workshop? Tap a card, pull a cable, kill a gate: from the keyboard and from the wall alike.
+"""The actions of the demo: tap a card, pull a cable, kill a gate; for the keyboard and for the wall.
 
-Everything slow happens in a thread of its own, one for each gate: two hands never hold the same gate.
+Each gate has one thread for slow actions, so that two actions at the same gate never overlap.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from fabgate.demo.workshop import Workshop
 from fabgate.errors import FabgateError, UsageError
 
 TAP_MS: Final = 200
-#: The farthest that a clock is set in one go: a day.
+#: The largest jump of a clock: a day.
 FARTHEST_S: Final = 86_400
 
 
 class Hands:
-    """Each verb returns at once; what comes of it is a text in its future, empty where all went well."""
+    """Each action returns at once; its future holds the error as a text, empty if there was none."""
 
     def __init__(self, workshop: Workshop, events: Events) -> None:
         self._workshop = workshop
@@ -33,7 +33,7 @@ class Hands:
         self._hands = {gate.name: ThreadPoolExecutor(1) for gate in workshop.gates}
 
     def close(self) -> None:
-        """Wait for what is being done, so that nothing is started behind our back; drop what has not begun."""
+        """Wait for running actions and drop the others, so that nothing starts afterwards."""
         for hand in self._hands.values():
             hand.shutdown(cancel_futures=True)
 
@@ -47,15 +47,15 @@ class Hands:
         )
 
     def lying(self, gate: SimulatedGate) -> str:
-        """Return which card lies in the holder of a gate; empty for none."""
+        """Return the card in the holder of a gate; empty for none."""
         if not gate.process.running:
-            self._lying.pop(gate.name, None)  # the emulated field went with the process, and the card with it
+            self._lying.pop(gate.name, None)  # the emulated reader ended with the process, and the card is gone
         return self._lying.get(gate.name, "")
 
     # --- cards --------------------------------------------------------------------------------------------------------
 
     def card(self, gate: SimulatedGate, who: str) -> Future[str]:
-        """Tap a card; where it stays in a holder, put it in, or take it out if it lies there. Raises UsageError."""
+        """Tap a card; at a holder put it in, or take it out if it is in. Raises UsageError."""
         if who not in CARDS:
             raise UsageError(f"found no card {who!r}, wanted one of: {', '.join(CARDS)}")
         if gate.name != HOLDER:
@@ -77,19 +77,19 @@ class Hands:
 
     def pull(self, gate: SimulatedGate) -> Future[str]:
         """Cut the network."""
-        return self._do(gate, "the network is cut; the gate goes on by itself", gate.cable.pull)
+        return self._do(gate, "the network is cut; the gate keeps working", gate.cable.pull)
 
     def plug(self, gate: SimulatedGate) -> Future[str]:
-        """Let the network come back."""
+        """Restore the network."""
         return self._do(gate, "the network is back", gate.cable.plug)
 
     def kill(self, gate: SimulatedGate) -> Future[str]:
-        """Kill the gate's process as it stands."""
+        """Kill the gate's process."""
         return self._do(gate, "kill -9", lambda: gate.process.end(signal.SIGKILL))
 
     def start(self, gate: SimulatedGate) -> Future[str]:
         """Start a gate that does not run, as systemd would."""
-        return self._do(gate, "a new start", lambda: None if gate.process.running else gate.start())
+        return self._do(gate, "started again", lambda: None if gate.process.running else gate.start())
 
     def kill_and_start(self, gate: SimulatedGate) -> Future[str]:
         """Kill it, and start it again."""
@@ -98,14 +98,14 @@ class Hands:
             gate.process.end(signal.SIGKILL)
             gate.start()
 
-        return self._do(gate, "kill -9, and a new start", both)
+        return self._do(gate, "kill -9, and started again", both)
 
     def cut_power(self, gate: SimulatedGate) -> Future[str]:
-        """Let the mains fail."""
+        """Cut the power."""
         return self._do(gate, "the mains fail", lambda: gate.cut_power() if gate.is_powered else None)
 
     def restore_power(self, gate: SimulatedGate) -> Future[str]:
-        """Let the mains come back."""
+        """Restore the power."""
         return self._do(gate, "the mains are back", lambda: None if gate.is_powered else gate.restore_power())
 
     def jump_clock(self, gate: SimulatedGate, by_s: float) -> Future[str]:
@@ -115,27 +115,27 @@ class Hands:
         return self._do(gate, f"its clock jumps by {by_s:+.0f} s", lambda: gate.jump_clock(by_s))
 
     def set_clock_right(self, gate: SimulatedGate) -> Future[str]:
-        """Let the gate's wall clock be told the time."""
-        return self._do(gate, "its clock is told the time", gate.set_clock_right)
+        """Set the gate's wall clock right."""
+        return self._do(gate, "its clock is set right", gate.set_clock_right)
 
     def lock(self, gate: SimulatedGate) -> Future[str]:
-        """Lock the machine, or take the lock off, as a manager would."""
+        """Lock the machine, or unlock it, as a manager would."""
         locked = any(cause.startswith("lock") for cause in gate.status().get("causes", ()))
         words = ("unlock", gate.name) if locked else ("lock", gate.name, "--when", "idle", "--reason", "Broken belt")
-        return self._do(gate, f"a manager says {words[0]}", lambda: self._workshop.collector(*words, "--actor", "you"))
+        return self._do(gate, f"a manager sends {words[0]}", lambda: self._workshop.collector(*words, "--actor", "you"))
 
     def _do(self, gate: SimulatedGate, what: str, work: Callable[[], object]) -> Future[str]:
-        def carefully() -> str:
-            self._events.say(gate.name, what)
+        def run() -> str:
+            self._events.add(gate.name, what)
             try:
                 work()
             except (FabgateError, OSError) as error:
                 why = " ".join(str(error).split())
-                self._events.say(gate.name, f"{what}: {why}")
+                self._events.add(gate.name, f"{what}: {why}")
                 return why
             return ""
 
-        return self._hands[gate.name].submit(carefully)
+        return self._hands[gate.name].submit(run)
 
 
 def _called(who: str) -> str:

@@ -1,6 +1,6 @@
-"""What does the workshop do now? A table in the terminal, keys to tap cards and to break things, and a page for it.
+"""``fabgate demo``: a table of the workshop in the terminal, keys to tap cards and break things, and a page.
 
-``fabgate demo`` shows it. From another terminal, ``fabgate tap GATE NAME --data FOLDER`` lays a card down too.
+From another terminal, ``fabgate tap GATE NAME --data FOLDER`` taps a card, too.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from fabgate.demo.workshop import Workshop
 from fabgate.errors import UsageError
 
 REFRESH_S: Final = 0.15
-#: Long enough to see the warning come and to extend.
+#: How long a tap powers the printer: long enough to see the warning and to extend, in seconds.
 TIMED_S: Final = 30
-#: What a card does at the chosen machine, by the machine's mode.
+#: What a card does at the selected machine, by its mode.
 HINTS: Final = {
     "tap": "a card starts, the same ends; another trained member takes over",
     "hold": "the card stays in it: its key puts it in, the same takes it out",
-    "timed": f"a card starts {TIMED_S} s; tap again when it warns, and it goes on",
+    "timed": f"a card starts {TIMED_S} s; tap again at the warning to extend",
 }
 _ARROWS: Final = {b"\x1b[A": "up", b"\x1bOA": "up", b"\x1b[B": "down", b"\x1bOB": "down"}
 
@@ -47,11 +47,11 @@ def run(data: Path | None, *, lang: str | None = None, browser: bool = True) -> 
     """Show the workshop until q; return the exit code. Raises UsageError without a terminal."""
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise UsageError(
-            "found no terminal on standard input and output, and the live demo needs one; without, say: fabgate demo --script"
+            "found no terminal on standard input and output, wanted one for the live demo; without one, run: fabgate demo --script"
         )
     print_in_any_encoding()
     with ended_by_signals(), folder_of(data) as folder:
-        print("broker, collector and three gates start …", flush=True)
+        print("starting broker, collector and three gates …", flush=True)
         screens: list[_Screen] = []
 
         def web_is_up(workshop: Workshop) -> None:
@@ -60,10 +60,10 @@ def run(data: Path | None, *, lang: str | None = None, browser: bool = True) -> 
 
         workshop = open_workshop(folder, timed_s=TIMED_S, lang=lang, has_past=True, web_is_up=web_is_up)
         try:
-            # Whatever asks us to end here gets the order of q: gates off and on record, then the collector.
+            # Every way to end takes the same order: first the gates, off and on record, then the collector.
             with contextlib.suppress(KeyboardInterrupt), contextlib.closing(screens[0]) as screen:
                 screen.run()
-            print("the gates end what runs, and stop …", flush=True)
+            print("ending sessions and stopping the gates …", flush=True)
             workshop.end()
         finally:
             workshop.close()
@@ -75,7 +75,7 @@ def run(data: Path | None, *, lang: str | None = None, browser: bool = True) -> 
 
 
 class _Screen:
-    """The picture, what the keys do, and the wall for whoever prefers a mouse."""
+    """The table, the keys, and the wall for the browser."""
 
     def __init__(self, workshop: Workshop, *, browser: bool) -> None:
         self._workshop = workshop
@@ -86,19 +86,19 @@ class _Screen:
         self._wall = Wall(workshop, self._hands, Seen(workshop, self._hands))
 
     def open_page(self) -> None:
-        """Make a link to the wall, say it, and open it in the browser where there is one."""
-        print(f"the workshop in your browser, a link that opens once: {self._wall.link()}", flush=True)
+        """Make a link to the wall, print it, and open it in the browser if there is a display."""
+        print(f"the workshop in your browser, by a link that works once: {self._wall.link()}", flush=True)
         self._open_browser()
 
     def _open_browser(self) -> None:
         if self._browser:
-            # In a thread of its own: some browsers are waited for.
+            # In a thread: some browsers return only when they are closed.
             threading.Thread(target=webbrowser.open, args=(self._wall.address,), daemon=True).start()
 
     def run(self) -> None:
-        """Show and obey until the key to quit."""
+        """Show the table and handle keys until q."""
         self._events.begin()
-        self._events.say("demo", f"everything is in {self._workshop.folder}")
+        self._events.add("demo", f"everything is in {self._workshop.folder}")
         console = Console(legacy_windows=False)
         with _single_keys():
             if console.is_dumb_terminal or console.options.ascii_only:
@@ -111,12 +111,12 @@ class _Screen:
                         return
 
     def close(self) -> None:
-        """Let nobody start anything behind our back."""
+        """Stop accepting actions."""
         self._wall.close()
         self._hands.close()
 
     def _in_lines(self) -> None:
-        """Say what changes, a line each, where text cannot be placed."""
+        """Print each change on a line, for terminals that cannot place text."""
         print("\n".join((*KEYS, "")), flush=True)
         shown: dict[str, str] = {}
         hint, told = "", 0
@@ -139,7 +139,7 @@ class _Screen:
     # --- keys ---------------------------------------------------------------------------------------------------------
 
     def _keys(self) -> bool:
-        """Do what the keys pressed until the next refresh say; return whether to go on."""
+        """Handle the keys that are pressed until the next refresh; return whether to continue."""
         if not select.select([sys.stdin], [], [], REFRESH_S)[0]:
             return True
         return all(self._key(key) for key in _read_keys())
@@ -165,10 +165,10 @@ class _Screen:
             self._open_browser()
         return True
 
-    # --- what is to be seen -------------------------------------------------------------------------------------------
+    # --- the view -------------------------------------------------------------------------------------------
 
     def _view(self) -> View:
-        called = self._workshop.called()
+        called = self._workshop.names()
         machines = tuple(self._machine(gate, *called) for gate in self._workshop.gates)
         chosen = machines[self._chosen]
         return View(
@@ -207,24 +207,24 @@ class _Screen:
 
 
 def has_display() -> bool:
-    """Return whether a browser could show itself: on Linux there may be text only."""
+    """Return whether a browser can open a window; on Linux there may be no display."""
     return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _read_keys() -> list[str]:
-    # Not through sys.stdin, which reads ahead: keys that wait in its buffer are invisible to select.
+    # Not through sys.stdin, which reads ahead: select does not see keys in its buffer.
     pressed = os.read(sys.stdin.fileno(), 64)
     if not pressed:
         return ["q"]  # the terminal is gone
     if pressed.startswith(b"\x1b"):
-        # An arrow or another key that sends several bytes: its letters are no keys.
+        # An arrow or another key that sends several bytes.
         return [_ARROWS[pressed]] if pressed in _ARROWS else []
     return list(pressed.decode(errors="replace").lower())
 
 
 @contextlib.contextmanager
 def _single_keys() -> Iterator[None]:
-    """Read keys without Enter, without echo and without signals (the gates would get them too); then as before."""
+    """Read keys without Enter, echo and signals (which the gates would get, too); restore the terminal afterwards."""
     before = termios.tcgetattr(sys.stdin)
     single = termios.tcgetattr(sys.stdin)
     single[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG)
@@ -232,5 +232,5 @@ def _single_keys() -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(termios.error):  # a terminal that was closed has nothing to be given back
+        with contextlib.suppress(termios.error):  # the terminal was closed
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

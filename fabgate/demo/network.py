@@ -1,4 +1,4 @@
-"""How is a gate's network cut without touching the gate? With a wire between it and the broker that can be pulled."""
+"""A network cable between a gate and the broker that can be pulled, without touching the gate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHUNK: Final = 65536
 class Cable:
     """Forwards TCP from a port of its own to `target_port`, both on the loopback, until it is pulled.
 
-    A pulled cable drops what is open at once and refuses what is new, until it is plugged in again.
+    A pulled cable drops open connections at once and refuses new ones, until it is plugged in again.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -27,11 +27,11 @@ class Cable:
 
     @property
     def is_pulled(self) -> bool:
-        """Whether nothing goes through."""
+        """Whether the cable is pulled."""
         return self._pulled.is_set()
 
     def lead_to(self, target_port: int) -> int:
-        """Forward to one more port by the same wire; return the port here."""
+        """Forward to one more port on the same cable; return the local port."""
         listener = socket.create_server(("127.0.0.1", 0))
         self._listeners.append(listener)
         port = int(listener.getsockname()[1])
@@ -51,7 +51,7 @@ class Cable:
         self._pulled.clear()
 
     def close(self) -> None:
-        """End for good."""
+        """Close it for good."""
         self._closed.set()
         self.pull()
         for listener in self._listeners:
@@ -92,7 +92,7 @@ class Cable:
                             return
                         pair[source].sendall(data)
         except OSError:
-            return  # a connection broke: that is what cables are for
+            return  # a connection broke, as with a real cable
         finally:
             with self._lock:
                 self._open -= pair.keys()

@@ -1,6 +1,6 @@
-"""When did the machine really have power? Seen from outside the gate, on the pipe to which its pins report.
+"""Observes from outside the gate when the machine has power, by the pipe to which its pins report.
 
-The pipe's end is the line's end: when the gate's process dies, however it dies, the pins fall.
+When the gate's process dies the pipe ends, and the pins count as low.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Powered:
 
 
 class Observer:
-    """Watches one pin through a pipe that it makes at `path`."""
+    """Observes one pin through a pipe that it makes at `path`."""
 
     def __init__(self, path: Path, pin: int) -> None:
         self._path = path

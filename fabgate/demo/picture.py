@@ -1,6 +1,6 @@
-"""How does the live demo look? A fixed grid for 80 columns and 24 lines, readable without any colour.
+"""Draws the live demo: a fixed grid of 80 columns and 24 lines, readable without colour.
 
-Nothing here asks the workshop: what is to be seen comes in as a ``View``, so that a test can look at every screen.
+Everything that is drawn is in a ``View``, so that a test can draw every screen without a workshop.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fabgate.drivers.panels import COLUMNS, LINES
 
 WIDTH: Final = 80
 HEIGHT: Final = 24
-#: State as colour, icon and word: nobody needs to tell colours apart.
+#: Each state as colour, icon and word: colour is never the only sign.
 STATES: Final = {
     "idle": ("dim", "○", "free"),
     "starting": ("yellow", "◐", "starting"),
@@ -53,7 +53,7 @@ _FOOT_LINES: Final = 1 + len(KEYS)
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One machine as it is now. `on_s`: seconds of power, None when off; `lying`: whose card lies in the holder."""
+    """One machine now. `on_s`: seconds of power, None when off; `lying`: the holder of the card in the card holder."""
 
     name: str
     gate: str
@@ -73,10 +73,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that is to be seen.
-
-    `chosen` counts from 0; `hint` says what a card does at the chosen machine, `address` where the page of it all is.
-    """
+    """Everything that is drawn. `chosen` counts from 0; `hint` explains cards at that machine; `address` is that of the pages."""
 
     machines: tuple[Machine, ...]
     chosen: int
@@ -93,7 +90,7 @@ def panel(line: str) -> tuple[str, tuple[str, ...]]:
 
 
 def picture(view: View, width: int, height: int) -> Layout:
-    """Return the screen for a terminal of this size. The legend of the keys is never the part that is cut."""
+    """Return the screen for a terminal of this size. A small terminal never cuts the legend of the keys."""
     if width < WIDTH or height < HEIGHT:
         view = replace(view, hint=f"this window has {width} x {height}; {WIDTH} x {HEIGHT} shows everything")
     table = min(_TABLE_LINES, max(1, height - _HEAD_LINES - _FOOT_LINES))
@@ -118,7 +115,7 @@ def _head(view: View) -> Table:
 
 
 class _Uncrowded:
-    """A table as wide as it is meant: a narrow terminal cuts its right end, and no column gives way to another."""
+    """A table of its full width: a narrow terminal cuts its right end, and no column shrinks."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -142,7 +139,7 @@ def _row(number: int, machine: Machine, *, chosen: bool) -> list[Text]:
         style, icon, word = "red", "✗", "not running"
     elif machine.causes and machine.state == "idle":
         style, icon, word = "bold yellow", "▲", CAUSES.get(machine.causes[0], machine.causes[0])
-    # A running session goes on below a cause that only forbids the next one: both are told.
+    # A cause may only forbid the next session: then session and cause are both shown.
     cause = machine.causes[0] if machine.running and machine.causes and machine.state != "idle" else ""
     note = f"▲ {CAUSES.get(cause, cause)}" if cause else f"card {machine.lying}" if machine.lying else ""
     power = Text("off", "dim") if machine.on_s is None else Text(f"ON {_clock(machine.on_s):>7}", "bold green")
@@ -153,7 +150,7 @@ def _row(number: int, machine: Machine, *, chosen: bool) -> list[Text]:
         _lines((machine.name, "bold" if chosen else ""), (machine.gate, "dim"), (machine.mode, "dim")),
         _lines((f"{icon} {word}", style), (f"  {machine.who}", ""), (f"  {note}" if not cause else note, "")),
         _lines(power, (lit, LIGHTS.get(lit.partition(" ")[0], ""))),
-        # Four lines at any time: the rows below never move.
+        # Always four lines, so that the rows below never move.
         _lines(*((line, "") for line in (machine.display if machine.running else ())[:LINES]), least=LINES),
         _lines(
             ("● linked", "green") if machine.linked and machine.running else ("✗ cut", "red"),
@@ -182,7 +179,7 @@ def _events(events: tuple[Event, ...]) -> Text:
     lines = [_event(event) for event in events]
     return (
         Text("\n", no_wrap=True, overflow="ellipsis").join(lines) if lines else Text(" ")
-    )  # a layout replaces what is empty
+    )  # a layout fills an empty part with its own text
 
 
 def _event(event: Event) -> Text:
@@ -195,7 +192,7 @@ def _foot(view: View) -> Text:
 
 
 def in_words(machine: Machine) -> str:
-    """Return a machine's look in one line, for a terminal that cannot place text."""
+    """Return a machine's state in one line, for a terminal that cannot place text."""
     words = " ".join(_row(0, machine, chosen=False)[2].plain.split())
     power = "off" if machine.on_s is None else "ON"
     return f"{machine.gate:<10} {words}, power {power}" + (

@@ -1,8 +1,8 @@
-"""Which TCP port may a server of the demo have, so that it can stop and start again on the same one?
+"""Chooses TCP ports for the demo's servers, which must be able to restart on the same port.
 
-A port that the system hands out (bind to 0) is out of the range from which every outgoing connection takes its own: a
-neighbour may have it by the time the server comes back. So a port below that range is taken, and kept for as long as
-this process lives: two demos side by side never choose the same.
+A port that the system chooses (bind to 0) is in the range of outgoing connections: another program may get it while the
+server restarts. So these ports are below that range, and reserved for as long as this process lives: two demos on one
+computer never choose the same.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on, and that no other process which asks here will be given.
+    """Return a free port of 127.0.0.1, reserved against other callers of this function.
 
-    Raises FabgateError where none is found.
+    Raises FabgateError if none is found.
     """
     last = min(_LAST, int(_RANGE.read_text(encoding="ascii").split()[0])) if _RANGE.exists() else _LAST
     for port in random.sample(range(_FIRST, max(last, _FIRST + 1_000)), 200):
@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 def _keep(port: int) -> bool:
-    # A name in Linux's abstract socket space: bound by one process at a time, gone with it, and no file stays behind.
+    # A name in Linux's abstract socket space: one process holds it, and it leaves no file behind.
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         claim.bind(f"\0fabgate-port-{port}")

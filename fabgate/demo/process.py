@@ -1,4 +1,4 @@
-"""How is one of our commands run as a process of its own, so that none goes on when the demo is gone?"""
+"""Runs commands of fabgate as processes that end with the demo."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from typing import Final
 from fabgate.demo import guard
 from fabgate.errors import FabgateError
 
-#: What has not come by then never will; a slow computer with much to do needs a fraction of it.
+#: The longest wait for anything, in seconds; a slow and busy computer needs a fraction of it.
 WAIT_S: Final = 120.0
 LOOK_S: Final = 0.02
 
 
 class DemoError(FabgateError, RuntimeError):
-    """The demo did not go as it should."""
+    """The demo did not do what was expected."""
 
 
 def wait_for(what: str, found: Callable[[], bool], *, timeout_s: float = WAIT_S) -> None:
-    """Wait until `found`; raise DemoError saying what was waited for."""
+    """Wait until `found` returns true. Raises DemoError, which names `what` did not come."""
     until = time.monotonic() + timeout_s
     while not found():
         if time.monotonic() > until:
@@ -36,7 +36,7 @@ def wait_for(what: str, found: Callable[[], bool], *, timeout_s: float = WAIT_S)
 
 
 class Process:
-    """One of our commands in a process of its own; what it says goes to `log`."""
+    """A command of fabgate in a process of its own; its output goes to `log`."""
 
     def __init__(self, arguments: list[str], log: Path, environment: dict[str, str] | None = None) -> None:
         self._command = [sys.executable, "-m", "fabgate", *arguments]
@@ -47,11 +47,11 @@ class Process:
     def start(self) -> None:
         """Start it."""
         with self._log.open("ab") as log:
-            # In a session of its own: Ctrl-C and a terminal that closes are the demo's, which ends all in order.
+            # In a session of its own: the demo handles Ctrl-C and a closed terminal, and ends all in order.
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=log, env=self._environment, start_new_session=True
             )
-        _guard.tell("+", self._process.pid)
+        _guard.report("+", self._process.pid)
 
     @property
     def running(self) -> bool:
@@ -70,23 +70,23 @@ class Process:
             raise DemoError(
                 f"{self._command[3]} did not end within {WAIT_S:.0f} s; its words are in {self._log}"
             ) from None
-        _guard.tell("-", self._process.pid)
+        _guard.report("-", self._process.pid)
         return code
 
-    def words(self) -> str:
-        """Return the last lines that it wrote."""
+    def last_lines(self) -> str:
+        """Return the last lines of its log."""
         return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
 
 
 class _Guard:
-    """The process that ends all others when this one is gone; started with the first of them."""
+    """The process that ends the others after this one; it starts with the first of them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def tell(self, sign: str, pid: int) -> None:
-        """Let it know of a process that has started (+) or ended (-)."""
+    def report(self, sign: str, pid: int) -> None:
+        """Report a process that has started (+) or ended (-)."""
         with self._lock:
             if self._process is None:
                 self._process = subprocess.Popen(
@@ -99,12 +99,12 @@ class _Guard:
                 )
                 atexit.register(self._end, self._process)
             assert self._process.stdin is not None
-            with contextlib.suppress(BrokenPipeError):  # somebody killed it: the demo goes on without
+            with contextlib.suppress(BrokenPipeError):  # the guard was killed: the demo continues without it
                 self._process.stdin.write(f"{sign}{pid}\n".encode())
                 self._process.stdin.flush()
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        """Let go of it; it ends whatever was left running."""
+        """Close its input; it ends the processes that still run."""
         with contextlib.suppress(BrokenPipeError):
             process.communicate()
 

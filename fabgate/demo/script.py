@@ -32,7 +32,7 @@ from fabgate.errors import UsageError
 
 #: The gate at which a card stays in a holder for as long as its member works.
 HOLDER: Final = "saw-1"
-#: What the machines are called, by the language of the workshop.
+#: The names of the machines, by the language of the workshop.
 TITLES: Final = {
     "en": ("Laser 1", "Table saw", "3D printer"),
     "fr": ("Laser 1", "Scie", "Imprimante"),
@@ -49,14 +49,14 @@ def run(data: Path | None, *, lang: str | None = None) -> int:
 
 
 def print_in_any_encoding() -> None:
-    """Let a terminal without accents show a question mark in their place: members are greeted in their language."""
+    """Print a question mark for letters that the terminal's encoding lacks: displays show accents."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
 
 @contextmanager
 def folder_of(data: Path | None) -> Iterator[Path]:
-    """Give the folder of a demo: a new one that is removed afterwards, or an empty one that stays."""
+    """Give the folder of a demo: a temporary one, or an empty one that is kept."""
     if data is None:
         with tempfile.TemporaryDirectory(prefix="fabgate-demo-") as temporary:
             yield Path(temporary)
@@ -81,7 +81,7 @@ def folder_of(data: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the demo as Ctrl-C does: nothing goes on running behind it."""
+    """Let SIGTERM and a closed terminal end the demo as Ctrl-C does, so that no process is left."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
@@ -131,7 +131,7 @@ def _places(timed_s: int, lang: str) -> tuple[Place, ...]:
 
 def _play(folder: Path, lang: str | None) -> int:
     began = datetime.now(UTC)
-    _say("", "broker, collector and three gates start: only chips and pins are not real")
+    _print_step("", "broker, collector and three gates start: only chips and pins are simulated")
     workshop = open_workshop(folder, lang=lang)
     try:
         laser, saw, printer = workshop.gates
@@ -144,7 +144,7 @@ def _play(folder: Path, lang: str | None) -> int:
         for process in workshop.processes:
             code = process.end()
             if code:
-                wrong.append(f"a process ended with exit code {code}:\n{process.words()}")
+                wrong.append(f"a process ended with exit code {code}:\n{process.last_lines()}")
     finally:
         workshop.close()
     for line in wrong:
@@ -156,7 +156,7 @@ def _play(folder: Path, lang: str | None) -> int:
 
 
 class _Laser:
-    """What happens at the laser: tap on, tap off, and everything that goes wrong in a day."""
+    """The day at the laser: tap on, tap off, and everything that can go wrong."""
 
     def __init__(self, gate: SimulatedGate, workshop: Workshop) -> None:
         self._gate = gate
@@ -167,11 +167,11 @@ class _Laser:
         _tap(gate, "ada", "Ada taps on (a card of 7 bytes)", lambda: gate.observer.on)
         time.sleep(BETWEEN_TAPS_S)
         _tap(gate, "ada", "Ada taps off", lambda: _is_off(gate))
-        _tap(gate, "stranger", "a badge that nobody knows", lambda: refused(gate, "unknown-badge"))
+        _tap(gate, "stranger", "an unknown badge", lambda: refused(gate, "unknown-badge"))
         _tap(gate, "mo", "Mo, whose membership ended", lambda: refused(gate, "expired"))
         lay(gate.socket, CARDS["phone"], for_ms=1200)
         wait_for("the phone to be noticed", lambda: gate.shown().startswith("[amber"))
-        _say(gate.name, "a phone with a random id", gate.shown())
+        _print_step(gate.name, "a phone with a random id", gate.shown())
         _tap(gate, "ada", "Ada taps on", lambda: gate.observer.on)
         time.sleep(BETWEEN_TAPS_S)
         _tap(gate, "bob", "Bob takes over, the power stays on", lambda: gate.status().get("member") == "m-2")
@@ -185,7 +185,7 @@ class _Laser:
         gate = self._gate
         gate.cable.pull()
         wait_for("the gate to notice", lambda: not gate.status()["mqtt"]["connected"])
-        _say(gate.name, "the network is cut")
+        _print_step(gate.name, "the network is cut")
         _tap(gate, "ada", "Ada taps on, without network", lambda: gate.observer.on)
         time.sleep(BETWEEN_TAPS_S)
         _tap(gate, "ada", "Ada taps off", lambda: _is_off(gate))
@@ -194,7 +194,7 @@ class _Laser:
         waiting = gate.waiting()
         gate.cable.plug()
         wait_for("the entries to arrive", gate.delivered)
-        _say(gate.name, f"the network is back: {waiting} waiting entries reached the collector")
+        _print_step(gate.name, f"the network is back: {waiting} waiting entries reached the collector")
 
     def _killed(self) -> None:
         gate = self._gate
@@ -202,11 +202,11 @@ class _Laser:
         time.sleep(1.5)
         gate.process.end(signal.SIGKILL)
         wait_for("the line to fall", lambda: not gate.observer.on)
-        _say(gate.name, "kill -9 of the gate: the power is off")
+        _print_step(gate.name, "kill -9 of the gate: the power is off")
         gate.start()
         if gate.observer.on:
             raise DemoError("power came on by starting")
-        _say(gate.name, "it starts again with the power off, and closes Bob's session", gate.shown())
+        _print_step(gate.name, "it starts again with the power off, and closes Bob's session", gate.shown())
 
     def _locked(self) -> None:
         gate = self._gate
@@ -214,39 +214,39 @@ class _Laser:
             "lock", gate.name, "--when", "now", "--reason", "Broken belt", "--actor", "the manager"
         )
         wait_for("the lock", lambda: "lock-now" in gate.status().get("causes", []))
-        _say(gate.name, "a manager locks the machine: broken belt", gate.shown())
+        _print_step(gate.name, "a manager locks the machine: broken belt", gate.shown())
         _tap(gate, "ada", "Ada tries", lambda: refused(gate, "blocked-lock-now"))
         self._workshop.collector("unlock", gate.name, "--actor", "the manager")
         wait_for("the lock to fall", lambda: not gate.status().get("causes"))
-        _say(gate.name, "the manager takes the lock off")
+        _print_step(gate.name, "the manager unlocks it")
 
 
 def _saw(gate: SimulatedGate) -> None:
     place(gate.socket, CARDS["ada"])
     wait_for("power", lambda: gate.observer.on)
-    _say(gate.name, "Ada puts her card into the holder", gate.shown())
+    _print_step(gate.name, "Ada puts her card into the holder", gate.shown())
     time.sleep(1)
     remove(gate.socket)
     wait_for("the grace time to pass", lambda: _is_off(gate))
-    _say(gate.name, "Ada takes it out: a second of grace, then off", gate.shown())
+    _print_step(gate.name, "Ada takes it out: a second of grace, then off", gate.shown())
     _tap(gate, "bob", "Bob, who had no training here", lambda: refused(gate, "training-missing"))
 
 
 def _printer(gate: SimulatedGate) -> None:
     _tap(gate, "cleo", "Cleo taps: five seconds (a card of 10 bytes)", lambda: gate.observer.on)
     wait_for("the warning", lambda: "blink" in gate.shown())
-    _say(gate.name, "it warns", gate.shown())
+    _print_step(gate.name, "it warns", gate.shown())
     wait_for("the limit", lambda: _is_off(gate))
-    _say(gate.name, "nobody extends: off at the limit", gate.shown())
+    _print_step(gate.name, "no tap extends it: off at the limit", gate.shown())
 
 
 def _is_off(gate: SimulatedGate) -> bool:
-    """Whether a session has ended for whoever stands there: the power goes off first, and the display says so then."""
+    """Return whether a session has ended and the display shows it, which follows the power."""
     return not gate.observer.on and gate.shown().startswith("[off")
 
 
 def refused(gate: SimulatedGate, reason: str) -> bool:
-    """Whether the last refusal on record has this reason."""
+    """Return whether the last refusal in the journal has this reason."""
     for body in reversed(gate.entries()):
         entry = json.loads(body)
         if entry["type"] == "fabgate.access.refused.v1":
@@ -256,7 +256,7 @@ def refused(gate: SimulatedGate, reason: str) -> bool:
 
 def _tap(gate: SimulatedGate, who: str, what: str, seen: Callable[[], bool]) -> None:
     hold(gate.socket, CARDS[who], f"the gate to answer: {what}", seen)
-    _say(gate.name, what, gate.shown())
+    _print_step(gate.name, what, gate.shown())
 
 
 def _check(workshop: Workshop, began: datetime) -> list[str]:
@@ -283,8 +283,8 @@ def _check(workshop: Workshop, began: datetime) -> list[str]:
     return wrong
 
 
-def _say(gate: str, what: str, shown: str = "") -> None:
-    """Tell one step, and below it what the panel of the gate shows: its light, and two of its lines on each of ours."""
+def _print_step(gate: str, what: str, shown: str = "") -> None:
+    """Print one step, and below it the gate's panel: its light, and two lines of its display on each line."""
     print(f"{datetime.now().astimezone():%H:%M:%S}  {gate:<11} {what}", flush=True)
     if shown:
         light, lines = panel(shown)

@@ -1,6 +1,6 @@
-"""What is to be seen on the wall? The cards, and each machine: power from outside, display, session, cable, clock, audit.
+"""What the wall shows: the cards, and each machine with its power, display, session, cable, clock and audit.
 
-Words are the page's: here are names of states, numbers and moments only.
+Only names of states, numbers and times; the page adds the words.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LIVE_STATES: Final = {"starting": "starting", "active": "in-use", "finishing": "
 
 
 def cards() -> list[dict[str, Any]]:
-    """Return the cards that hang on the wall, as the demo has made them: the collector may know more by now."""
+    """Return the cards of the wall as the demo made them; the collector may have changed their holders since."""
     return [
         {
             "id": who,
@@ -36,13 +36,13 @@ def cards() -> list[dict[str, Any]]:
 
 
 class Seen:
-    """Looks at everything; from one thread at a time."""
+    """Reads the state of all machines; from one thread at a time."""
 
     def __init__(self, workshop: Workshop, hands: Hands) -> None:
         self._workshop = workshop
         self._hands = hands
         self._audits = {gate.name: Audit(gate) for gate in workshop.gates}
-        #: Wall time of the moment at which a line came on, so that it stands still: by the observer's moment.
+        #: When a line came on, as wall time, by the observer's time: computed once, so that it does not move.
         self._on_at: dict[int, str] = {}
 
     def machines(self) -> list[dict[str, Any]]:
@@ -55,11 +55,11 @@ class Seen:
         light, lines = panel(gate.shown()) if running else ("off", ())
         member = status.get("member")
         audit = self._audits[gate.name]
-        # A journal that cannot be read just now is read at the next look.
+        # A journal that cannot be read now is read at the next look.
         try:
             verdict = audit.look(self._workshop.sessions)
         except JournalError:
-            verdict = audit.said
+            verdict = audit.verdict
         return {
             "gate": gate.name,
             "title": status.get("machine") or gate.title,
@@ -110,5 +110,5 @@ def _state(gate: SimulatedGate, status: dict[str, Any]) -> str:
         return "not-ready"
     live = LIVE_STATES.get(status.get("state", ""))
     causes = set(status.get("causes", ()))
-    # As the floor says it: what is only locked is not out of order.
+    # As on the floor: a locked machine is not out of order.
     return live or ("blocked" if causes - LOCKS else "locked" if causes else "free")

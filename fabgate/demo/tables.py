@@ -1,7 +1,7 @@
-"""How does a demo come to its tables at once? From a copy of the empty ones, which the last demo of this version kept.
+"""Keeps a copy of the empty tables, so that the next demo of this version starts faster.
 
-To make them, every step is replayed that the versions have left, and that takes longer than all the rest of the start.
-The copy is named after these steps, so that another version makes its own. Without a place to keep it, it is made anew.
+Migrations take longer than the rest of the start. The copy is named after them, so that another version makes its own. If
+it cannot be kept, the tables are made each time.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Final
 
 _PREFIX: Final = "demo-tables-"
-#: What says which collector a database is: each demo is another one.
+#: Removes the identity of the collector: each demo is another one.
 _ITS_OWN: Final = "DELETE FROM collector_collector"
 
 
 def lay(database: Path) -> bool:
-    """Put the empty tables where there is no database yet; False where no sound copy of them is kept."""
+    """Copy the empty tables to a new database; return False if there is no intact copy."""
     kept = _place()
     try:
         with contextlib.closing(sqlite3.connect(f"{kept.as_uri()}?mode=ro", uri=True)) as copy:
@@ -38,7 +38,7 @@ def lay(database: Path) -> bool:
 
 
 def keep(database: Path) -> None:
-    """Keep a copy of a database in which there is nothing yet but its tables, and forget those of other versions."""
+    """Keep a copy of a database that holds only its tables, and delete those of other versions."""
     kept = _place()
     with contextlib.suppress(OSError, sqlite3.Error):
         kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -56,7 +56,7 @@ def keep(database: Path) -> None:
 
 
 def _place() -> Path:
-    """Return where the copy of this version is, or would be."""
+    """Return the path of this version's copy."""
     steps = hashlib.sha256(version("django").encode())
     folder = files("fabgate.collector").joinpath("migrations")
     for file in sorted(folder.iterdir(), key=lambda file: file.name):

@@ -15,9 +15,9 @@ from fabgate.drivers.emulated.control import ask
 from fabgate.errors import HardwareError, UsageError
 from fabgate.gate.config import gate_yaml
 
-#: A reader takes two taps that are closer together for one: the card must be seen to leave. In seconds.
+#: The least time between two taps of a card, in seconds: the reader must see the card leave.
 BETWEEN_TAPS_S: Final = 1.1
-#: After so many seconds without an answer a person takes the card away, and holds it there again.
+#: After so many seconds without an answer a person removes the card and holds it there again.
 AGAIN_AFTER_S: Final = 10.0
 
 
@@ -62,15 +62,15 @@ def _reader_of(gate: str) -> Path:
 
 
 def lay(socket: Path, uid: str, *, for_ms: int) -> None:
-    """Lay the card with this UID on the reader behind a control socket, for so long. Raises HardwareError."""
+    """Tap the card with this UID for `for_ms` milliseconds on the reader of a control socket. Raises HardwareError."""
     _ask(socket, {"do": "tap", "uid": _plain(uid), "for_ms": for_ms}, wait_s=for_ms / 1000 + 5)
 
 
 def hold(socket: Path, uid: str, what: str, answered: Callable[[], bool]) -> None:
     """Hold a card to the reader until the gate has `answered`, as a person does.
 
-    On a computer with much else to do, a reader may miss a card that comes for a moment, or a moment without one.
-    Raises DemoError, which says `what` did not come; HardwareError where there is no reader.
+    On a busy computer, a reader may miss a short tap, or a short moment without a card. Raises DemoError, which names `what`
+    did not come, and HardwareError where there is no reader.
     """
     until = time.monotonic() + WAIT_S
     while True:
@@ -88,12 +88,12 @@ def hold(socket: Path, uid: str, what: str, answered: Callable[[], bool]) -> Non
 
 
 def place(socket: Path, uid: str) -> None:
-    """Lay a card down and leave it there, as a person would. Raises HardwareError."""
+    """Lay a card on the reader and leave it there. Raises HardwareError."""
     _ask(socket, {"do": "place", "uid": _plain(uid), "waits": True})
 
 
 def remove(socket: Path) -> None:
-    """Take all cards away. Raises HardwareError."""
+    """Remove all cards. Raises HardwareError."""
     _ask(socket, {"do": "remove"})
 
 

@@ -1,15 +1,15 @@
-"""How does the page with the wall of badges reach the workshop? A line of JSON to a socket, answered by one.
+"""The socket by which the page "Wall" controls the workshop: one line of JSON for each request and answer.
 
 ===================================================  ==================================================================
 ``{"do": "look"}``                                   ``cards`` and ``machines``, as seen.py has them
-``{"do": "enter", "token": "…"}``                    whether this is a link of ours that nobody has used
+``{"do": "enter", "token": "…"}``                    whether the token is the current one; it is used up then
 ``{"do": "tap", "gate": "…", "card": "…"}``          tap a card; in a holder: put it in, or take it out
 ``{"do": "jump", "gate": "…", "by_s": 3600}``        set the gate's clock forward or back
 ``{"do": VERB, "gate": "…"}``                        take-out, pull, plug, kill, start, cut, restore, right
 ===================================================  ==================================================================
 
-The answer is ``{"ok": true, …}`` once it is done, or ``{"ok": false, "error": "…"}``. The socket is for its owner only
-(mode 0600), and there is one in a demo only.
+The answer is ``{"ok": true, …}`` after the action, or ``{"ok": false, "error": "…"}``. Only the owner can use the socket
+(mode 0600), and only a demo has one.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Wall:
             "restore": hands.restore_power,
             "right": hands.set_clock_right,
         }
-        mask = os.umask(0o177)  # the file is born with mode 0600: there is no moment in which others could connect
+        mask = os.umask(0o177)  # the file is made with mode 0600: others can never connect
         try:
             self._server = _Server(str(workshop.wall_socket), self)
         finally:
@@ -63,14 +63,14 @@ class Wall:
         threading.Thread(target=self._server.serve_forever, name="wall", daemon=True).start()
 
     def link(self) -> str:
-        """Make an address that opens the wall once, and return it; one made before opens nothing any more."""
-        # 96 bits, for one try at a time and this computer only: short enough for a line of the terminal.
+        """Make a link that opens the wall once, and return it; an earlier one stops working."""
+        # 96 bits, for this computer only: short enough for a line of the terminal.
         self._token = secrets.token_urlsafe(12)
         return self.address
 
     @property
     def address(self) -> str:
-        """Return the link for as long as nobody has used it, and then the plain address of the pages."""
+        """Return the link until it is used, then the plain address of the pages."""
         return f"{self._workshop.address}/enter/{self._token}" if self._token else self._workshop.address
 
     def close(self) -> None:
@@ -80,7 +80,7 @@ class Wall:
         self._workshop.wall_socket.unlink(missing_ok=True)
 
     def answer(self, line: bytes) -> dict[str, Any]:
-        """Do what one line asks; return the answer."""
+        """Handle one request; return the answer."""
         try:
             return {"ok": True, **self._obey(_decode(line))}
         except (FabgateError, OSError, TimeoutError) as error:
@@ -122,7 +122,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         self.wall = wall
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 (the base class names them)
-        """Put it into a file, beside what the processes say: the terminal belongs to the table."""
+        """Write it to a file next to the processes' logs: the terminal shows the table."""
         with (self.wall.folder / "wall.log").open("a", encoding="utf-8") as out:
             traceback.print_exc(file=out)
 

@@ -37,7 +37,7 @@ class Workshop:
 
     def __init__(self, folder: Path, *, port: int | None = None, lang: str | None = None) -> None:
         self.folder = folder
-        #: Of displays and machines; pages follow the browser where none was asked for.
+        #: The language of displays and machines; without `lang` the pages follow the browser.
         self.lang = lang or "en"
         self._page_lang = lang or ""
         self.broker = None
@@ -61,7 +61,7 @@ class Workshop:
         self.web = Process(["collector", "web"], folder / "web.log", self.environment)
         self.worker = Process(["collector", "worker"], folder / "worker.log", self.environment)
         self.gates: list[SimulatedGate] = []
-        #: How the machines that were furnished behave, by their gates.
+        #: The modes of the furnished machines, by gate.
         self.modes: dict[str, str] = {}
 
     def today(self) -> date:
@@ -70,10 +70,10 @@ class Workshop:
 
     @property
     def address(self) -> str:
-        """Return where the pages are."""
+        """Return the address of the pages."""
         return f"http://127.0.0.1:{self.web_port}"
 
-    # --- who comes in -------------------------------------------------------------------------------------------------
+    # --- gates and people -------------------------------------------------------------------------------------------------
 
     def add_gate(self, name: str, machine: dict[str, Any], roster: list[Any]) -> SimulatedGate:
         """Prepare a gate with a roster file of its own; ``start`` starts it."""
@@ -145,7 +145,7 @@ class Workshop:
         return done.stdout
 
     def start_collector(self) -> None:
-        """Start what gates need of it, and wait until it serves."""
+        """Start ingest and web, and wait until the web server answers."""
         self.ingest.start()
         self.web.start()
         self.await_web()
@@ -159,26 +159,26 @@ class Workshop:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}/healthz", timeout=1):
                 return True
         except urllib.error.HTTPError:
-            return True  # it answers; what it misses may start later
+            return True  # it answers; other processes may start later
         except OSError:
             if not self.web.running:
-                raise DemoError(f"the collector's web server did not start:\n{self.web.words()}") from None
+                raise DemoError(f"the collector's web server did not start:\n{self.web.last_lines()}") from None
             return False
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return the collector's sessions, without those of the past."""
         past = {gate.name: gate.past for gate in self.gates}
-        rows = self._asked(
+        rows = self._query(
             "SELECT gate.name, opened_seq, used.id, member, used.energised_ms, uncertainty_ms, reason"
             " FROM collector_usagesession used JOIN collector_gate gate ON gate.id = used.gate_id"
         )
         names = ("session", "member", "energised_ms", "uncertainty_ms", "reason")
         return [dict(zip(names, row, strict=True)) for gate, seq, *row in rows if seq > past.get(gate, 0)]
 
-    def called(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Return what machines, by their gates, and people, by their numbers, are called now: pages may rename both."""
+    def names(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the names of machines by gate, and of people by id, as the pages have them now."""
         titles, names = {}, dict(NAMES)
-        rows = self._asked(
+        rows = self._query(
             "SELECT gate.name, machine.title, roster.body FROM collector_gate gate"
             " JOIN collector_machine machine ON machine.id = gate.machine_id"
             " LEFT JOIN collector_servedroster roster ON roster.gate_id = gate.id"
@@ -191,8 +191,8 @@ class Workshop:
                 }
         return titles, names
 
-    def _asked(self, query: str) -> list[tuple[Any, ...]]:
-        """Ask the collector's database, which is read only."""
+    def _query(self, query: str) -> list[tuple[Any, ...]]:
+        """Query the collector's database, read only."""
         path = self.folder / "collector" / "collector.db"
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             return db.execute(query).fetchall()
@@ -205,17 +205,17 @@ class Workshop:
 
     @property
     def processes(self) -> list[Process]:
-        """Return every process, in the order in which they end: the gates' last words are still heard."""
+        """Return every process in the order of their end: the collector still receives the gates' last entries."""
         return [*(gate.process for gate in self.gates), self.worker, self.ingest, self.web]
 
     def end(self) -> None:
-        """End in order: gates first, off and on record, then the collector once it has their last words."""
+        """End in order: the gates, then the collector, which stores their last entries."""
         for process in self.processes:
             if process.running:
                 process.end()
 
     def close(self) -> None:
-        """End everything at once, whatever state it is in."""
+        """Kill everything at once."""
         for process in self.processes:
             if process.running:
                 process.end(signal.SIGKILL)

@@ -84,7 +84,7 @@ class NewSite:
         return {}
 
     def _answers(self) -> bool:
-        assert self._run.running, self._run.words()
+        assert self._run.running, self._run.last_lines()
         return answers(self.address)
 
 

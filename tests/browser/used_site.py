@@ -105,7 +105,7 @@ class UsedSite:
         return feed
 
     def _answers(self) -> bool:
-        assert self.web.running, self.web.words()
+        assert self.web.running, self.web.last_lines()
         return answers(self.address)
 
 

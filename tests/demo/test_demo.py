@@ -205,12 +205,12 @@ def test_a_demo_that_is_killed_leaves_no_gate_behind(tmp_path: Path) -> None:
     assert "gate.stopping" in entries
 
 
-def test_the_link_to_the_page_is_told_before_the_table_and_in_it(tmp_path: Path) -> None:
+def test_the_link_to_the_page_is_printed_before_the_table_and_shown_in_it(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path / "live")
-    terminal.until("a link that opens once: http://127.0.0.1:")
+    terminal.until("by a link that works once: http://127.0.0.1:")
     terminal.until("fabgate demo")
     terminal.until("/enter/")
-    link = re.search(r"opens once: (\S+)", terminal.all)
+    link = re.search(r"works once: (\S+)", terminal.all)
     assert link
     page = Browser().get(link.group(1))
     assert page.url.endswith("/wall")
@@ -225,9 +225,9 @@ def test_the_link_to_the_page_is_told_before_the_table_and_in_it(tmp_path: Path)
 
 def test_the_workshop_speaks_french_when_it_is_asked_to(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path / "live", "--lang", "fr")
-    terminal.until("a link that opens once: http://127.0.0.1:")
+    terminal.until("by a link that works once: http://127.0.0.1:")
     terminal.until("Scie")
-    link = re.search(r"opens once: (\S+)", terminal.all)
+    link = re.search(r"works once: (\S+)", terminal.all)
     assert link
     assert "Prenez un badge" in Browser().get(link.group(1)).text
     terminal.press("2")
@@ -245,7 +245,7 @@ def test_where_there_is_a_display_the_browser_opens_the_link(tmp_path: Path) -> 
     opener.chmod(0o755)
     terminal = Terminal(tmp_path / "live", BROWSER=f"{opener} %s", DISPLAY=":0")
     terminal.until("3D printer")
-    link = re.search(r"opens once: (\S+)", terminal.all)
+    link = re.search(r"works once: (\S+)", terminal.all)
     assert link
     wait((tmp_path / "asked").exists, "a browser being opened")
     assert (tmp_path / "asked").read_text().strip() == link.group(1)

@@ -32,7 +32,7 @@ def test_a_renamed_gate_first_delivers_under_its_old_name_and_names_the_old_jour
     gate.config.write_text(json.dumps({**config, "gate": "laser-2"}))
 
     gate.process.start()
-    wait_for("the refusal of another gate's journal", lambda: "fabgate rename" in gate.process.words())
+    wait_for("the refusal of another gate's journal", lambda: "fabgate rename" in gate.process.last_lines())
     gate.process.end()
 
     gate.cable.plug()

@@ -98,7 +98,7 @@ def test_the_wall_finds_the_books_right_beside_the_past(demo):
 
 
 def test_nothing_says_that_it_happened_today_but_what_the_demo_itself_changed(workshop):
-    rows = workshop._asked("SELECT verb, date(at) FROM collector_change")
+    rows = workshop._query("SELECT verb, date(at) FROM collector_change")
     today = str(date.today())  # noqa: DTZ011 (SQLite's dates are UTC; a change is minutes old)
     fresh = {verb for verb, day in rows if day >= today}
     assert fresh <= {"machine.updated", "review.contested"}, fresh
