@@ -1,14 +1,14 @@
-"""Which errors does fabgate raise on purpose, and with which exit code does a command end for each?
+"""The errors that fabgate raises, and their exit codes.
 
-Every error says what was found, what was wanted and what to do. Each is also the builtin that a caller
-would expect, so that nobody needs this module to catch one.
+Every message says what was found, what was wanted and what to do. Each error is also a builtin, so that it can be caught
+without this module.
 """
 
 from __future__ import annotations
 
 
 class FabgateError(Exception):
-    """Something went wrong that is described in the message; exit code 1."""
+    """An error that the message describes; exit code 1."""
 
     exit_code = 1
 
@@ -32,6 +32,6 @@ class JournalError(FabgateError, OSError):
 
 
 class SealError(FabgateError, ValueError):
-    """A seal is missing, malformed or wrong: the payload is not what its author sealed; exit code 5."""
+    """A seal is missing, malformed or wrong: the payload is not the one that was sealed; exit code 5."""
 
     exit_code = 5

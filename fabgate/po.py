@@ -1,7 +1,7 @@
-"""How is a ``.po`` file read where there is no gettext? Gates and collectors compile their catalogues in memory.
+"""Reads ``.po`` files and compiles them in memory, for gates and collectors.
 
-gettext reads compiled catalogues only, and neither a compiler nor Babel belongs on a gate or in an installed package.
-The format of a compiled catalogue: https://www.gnu.org/software/gettext/manual/html_node/MO-Files.html
+gettext reads compiled catalogues only, and a gate should need neither a compiler nor Babel. The format of a compiled
+catalogue: https://www.gnu.org/software/gettext/manual/html_node/MO-Files.html
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import struct
 from typing import Final
 
 _MAGIC: Final = 0x950412DE
-#: Stands between a context and its text.
+#: Separates a context from its text.
 CONTEXT_ENDS: Final = "\x04"
 
 
 def read_po(text: str) -> dict[str, str]:
-    """Return the finished translations of a ``.po`` file by their source text; the header stands under ''.
+    """Return the finished translations of a ``.po`` file by their source text; the header has the key ''.
 
-    A plural's forms are joined by NUL, and a context stands before its text and EOT, as in a compiled catalogue. Raises
+    The forms of a plural are joined by NUL, and a context precedes its text and EOT, as in a compiled catalogue. Raises
     ValueError for a line that is not of this format.
     """
-    found: dict[str, str] = {}
+    translations: dict[str, str] = {}
     source: list[str] = []
     target: list[str] = []
     into = source
@@ -37,7 +37,7 @@ def read_po(text: str) -> dict[str, str]:
             into = context = [_text(quoted)]
         elif keyword == "msgid":
             if all("".join(target).split("\0")) and not fuzzy:
-                found["".join(source)] = "".join(target)
+                translations["".join(source)] = "".join(target)
             fuzzy, next_fuzzy = next_fuzzy, False
             into = source = [*context, CONTEXT_ENDS, _text(quoted)] if context else [_text(quoted)]
             target, context = [], []
@@ -49,11 +49,11 @@ def read_po(text: str) -> dict[str, str]:
             target += ["\0", _text(quoted)]
         elif line:
             into.append(_text(line))
-    return found
+    return translations
 
 
 def compiled(texts: dict[str, str]) -> bytes:
-    """Return the bytes that ``msgfmt`` would make of the translations."""
+    """Return the compiled catalogue, as ``msgfmt`` would make it."""
     pairs = [(source.encode(), target.encode()) for source, target in sorted(texts.items())]
     tables = 28  # the header's seven numbers
     data = tables + 16 * len(pairs)
@@ -68,12 +68,12 @@ def compiled(texts: dict[str, str]) -> bytes:
 
 
 def _text(quoted: str) -> str:
-    found: str | None = None
+    text: str | None = None
     if quoted.startswith('"'):
         with contextlib.suppress(SyntaxError):
-            found = ast.literal_eval(quoted)
-    if found is None:
+            text = ast.literal_eval(quoted)
+    if text is None:
         raise ValueError(
             f"found {quoted[:60]!r}, wanted msgctxt, msgid, msgstr or a comment, and text in double quotes"
         )
-    return found
+    return text

@@ -1,8 +1,8 @@
-"""How does a receiver know that a payload is the one its author made, and that no entry was changed or removed?
+"""Seals prove who made a payload; hash chains prove that no journal entry was changed or removed.
 
-Two small tools. A *seal* is HMAC-SHA-256 over ``purpose 0 site/gate 0 payload``, carried beside the payload and
-never inside it, so nobody needs a canonical JSON. A *chain* gives each journal entry the BLAKE2b-256 of the stored
-bytes of the one before. Gates make the chain, collectors check it; both make and check seals.
+A *seal* is the HMAC-SHA-256 of ``purpose 0 site/gate 0 payload``. It is sent with the payload, not inside it, so no
+canonical JSON is needed. In a *chain* each journal entry contains the BLAKE2b-256 of the stored bytes of the one before.
+Gates make the chain, collectors check it; both make and check seals.
 
 Sources: RFC 2104 (HMAC), RFC 7693 (BLAKE2). Test vectors are in docs/vectors.md.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 from fabgate.errors import SealError, UsageError
 
 HASH_BYTES = 32
-#: The hash of "nothing yet": what an acknowledgement of entry 0 carries.
+#: The hash in an acknowledgement of entry 0, which does not exist.
 ZERO_HASH = bytes(HASH_BYTES)
 MIN_KEY_BYTES = 16
 _KID = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -33,13 +33,13 @@ class Keys:
     ``by_id`` maps a key id to its bytes, in the order of the file.
     """
 
-    by_id: Mapping[str, bytes] = field(repr=False)  # a key never stands in a log
+    by_id: Mapping[str, bytes] = field(repr=False)  # a key is never logged
 
     @classmethod
     def parse(cls, text: str, *, where: str = "key file") -> Keys:
-        """Read ``kid:key`` lines, the key as base64; blank lines and ``#`` comments are skipped.
+        """Return the keys of ``kid:key`` lines, the key as base64; blank lines and ``#`` comments are skipped.
 
-        Raises UsageError naming the line, without ever quoting a key.
+        Raises UsageError naming the line, but never a key.
         """
         by_id: dict[str, bytes] = {}
         for number, raw in enumerate(text.splitlines(), 1):
@@ -59,7 +59,7 @@ class Keys:
                     " (make one with: head -c 32 /dev/urandom | base64)"
                 )
             if kid in by_id:
-                raise UsageError(f"{where}, line {number}: the key id '{kid}' is there twice")
+                raise UsageError(f"{where}, line {number}: found the key id '{kid}' again, wanted it once")
             by_id[kid] = key
         if not by_id:
             raise UsageError(f"{where}: found no key, wanted at least one 'kid:base64-key' line")
@@ -80,7 +80,7 @@ class Keys:
         return f"{kid}:{base64.b64encode(_mac(self.by_id[kid], purpose, gate, payload)).decode()}"
 
     def verify(self, seal: str | None, purpose: str, gate: str, payload: bytes) -> str:
-        """Return the key id whose key made `seal`; raise SealError when none did."""
+        """Return the id of the key that made `seal`. Raises SealError when none of the keys did."""
         if not seal:
             raise SealError(f"found no seal on a {purpose} for {gate}, wanted one")
         kid, _, encoded = seal.partition(":")
@@ -88,14 +88,14 @@ class Keys:
         if key is None:
             known = ", ".join(self.by_id)
             raise SealError(
-                f"the {purpose} for {gate} is sealed with key '{kid[:32]}'; this side knows {known}: copy the newest key"
-                " file here, and restart"
+                f"the {purpose} for {gate} is sealed with the key '{kid[:32]}', but this side knows {known}: copy the"
+                " newest key file here, and restart"
             )
-        # Compared as text: base64 has several spellings of the same bytes, and only one was written.
+        # Compared as text: several base64 texts decode to the same bytes, and only one is valid.
         wanted = base64.b64encode(_mac(key, purpose, gate, payload))
         if not hmac.compare_digest(encoded.encode(errors="replace"), wanted):
             raise SealError(
-                f"the seal of a {purpose} for {gate} is wrong: the payload was changed or is another gate's"
+                f"the seal of a {purpose} for {gate} is wrong: the payload was changed, or is for another gate"
             )
         return kid
 
@@ -105,7 +105,7 @@ def _mac(key: bytes, purpose: str, gate: str, payload: bytes) -> bytes:
 
 
 def entry_hash(stored: bytes) -> bytes:
-    """Return the 32-byte hash that the next entry's ``prev`` carries for the entry `stored`."""
+    """Return the 32-byte hash of a stored entry, which is the ``prev`` of the next one."""
     return hashlib.blake2b(stored, digest_size=HASH_BYTES).digest()
 
 
@@ -115,12 +115,12 @@ def first_prev(journal: str) -> bytes:
 
 
 def to_text(digest: bytes) -> str:
-    """Return `digest` as it stands in messages: base64."""
+    """Return `digest` as it is written in messages: base64."""
     return base64.b64encode(digest).decode()
 
 
 def from_text(text: str) -> bytes:
-    """Return the 32 bytes of a hash in a message; raise SealError when it is not one."""
+    """Return the 32 bytes of a hash in a message. Raises SealError for any other text."""
     try:
         digest = base64.b64decode(text, validate=True)
     except ValueError:  # binascii.Error is one; text that is not ASCII raises the plain one
@@ -133,8 +133,8 @@ def from_text(text: str) -> bytes:
 def first_break(entries: Iterable[tuple[int, bytes, bytes]], *, after: int, prev: bytes) -> int | None:
     """Return the number of the first entry that does not follow, or None when the chain is whole.
 
-    `entries` are (seq, prev as carried, stored bytes) in order, the first one being ``after + 1``
-    and following `prev`.
+    `entries` are (seq, the entry's own ``prev``, stored bytes) in order; the first one has the number ``after + 1`` and
+    follows `prev`.
     """
     for seq, carried, stored in entries:
         after += 1

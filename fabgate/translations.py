@@ -1,7 +1,6 @@
-"""In which languages do displays speak? English, and those with a catalogue under ``fabgate/locale``.
+"""The languages of displays: English, and those with a catalogue under ``fabgate/locale``.
 
-The ``.po`` files are compiled in memory (po.py), once, when this module is imported, so that no tap ever waits for
-the disk.
+The ``.po`` files are compiled in memory (po.py) when this module is imported, so that no tap waits for the disk.
 """
 
 from __future__ import annotations
@@ -17,31 +16,31 @@ from fabgate.po import compiled, read_po
 log = logging.getLogger(__name__)
 
 SOURCE_LANG: Final = "en"
-#: Languages with a catalogue. Another one: copy ``fr``, translate, and name it here and in ``gate/config/gate_yaml.py``.
+#: Languages with a catalogue. To add one: copy ``fr``, translate it, and add it here and in ``gate/config/gate_yaml.py``.
 LANGUAGES: Final = ("fr",)
 
 
 def for_language(wanted: str | None, default: str = SOURCE_LANG) -> NullTranslations:
     """Return the catalogue for a language tag such as ``fr`` or ``fr-CH``, or for the `default` language."""
     for tag in (wanted, default):
-        found = CATALOGUES.get((tag or "").replace("_", "-").partition("-")[0].lower())
-        if found is not None:
-            return found
+        catalogue = CATALOGUES.get((tag or "").replace("_", "-").partition("-")[0].lower())
+        if catalogue is not None:
+            return catalogue
     return CATALOGUES[SOURCE_LANG]
 
 
 def _load() -> dict[str, NullTranslations]:
-    found: dict[str, NullTranslations] = {SOURCE_LANG: NullTranslations()}
+    catalogues: dict[str, NullTranslations] = {SOURCE_LANG: NullTranslations()}
     for lang in LANGUAGES:
         file = files("fabgate").joinpath("locale", lang, "LC_MESSAGES", "fabgate.po")
         try:
             texts = read_po(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            # A gate that speaks English works; a gate that does not start does not.
-            log.warning("%s: this language is left out (%s)", file, error)
+            # A gate with English texts is better than a gate that does not start.
+            log.warning("%s: this language is not available (%s)", file, error)
             continue
-        found[lang] = GNUTranslations(io.BytesIO(compiled(texts)))
-    return found
+        catalogues[lang] = GNUTranslations(io.BytesIO(compiled(texts)))
+    return catalogues
 
 
 CATALOGUES: Final = _load()

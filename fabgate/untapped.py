@@ -1,9 +1,9 @@
-"""Which sessions may have begun without a tap?
+"""Finds sessions that may have begun without a tap.
 
-Gates before decision 0058 could take a card that only lay on the reader for tapped: when they were started with the card
-on the reader, when the card could not be read for a moment, and when another card was held over it. Journals do not
-record bad reads, so no entry proves such a start. What can be listed are starts that followed, within seconds, something
-that could have caused them. Some of these are honest: a member who taps right after another session ended.
+Gates before decision 0058 could count a card as tapped that only lay on the reader: when the gate was started with the
+card on the reader, when the card could not be read for a moment, and when another card was held over it. Journals do not
+record misreads, so no entry proves such a start. But starts can be listed that followed, within seconds, an event that
+could have caused them. Some of these are genuine: a member who taps right after another session has ended.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from fabgate import wire
 
-#: A false start came with the first or second poll that read the card again; reading it again can take some seconds.
+#: A false start came with the first or second poll that read the card again, which can take some seconds.
 WITHIN_MS: Final = 10_000
 
 RESTART: Final = "restart"
@@ -42,7 +42,7 @@ TYPES: Final = (
 
 
 class Untapped(Struct, frozen=True):
-    """A session that may have begun without a tap: `cause` is one of ``CAUSES``, `after_ms` how long before its start."""
+    """A session that may have begun without a tap, `after_ms` after `cause`, which is one of ``CAUSES``."""
 
     session: str
     cause: str
@@ -51,18 +51,18 @@ class Untapped(Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Seen:
-    """What happened on one boot of one gate that a false start can have followed. Times are boot milliseconds."""
+    """Events of one boot of one gate that can cause a false start. Times are boot milliseconds."""
 
     boot: str
-    #: When a start of the gate, or a fault or an opening of its reader, last left open what lay on the reader, and which of the two.
+    #: The last start of the gate, or fault or opening of its reader, after which it was unknown what is on the reader.
     blind: tuple[int, str] | None = None
-    #: When each badge was last on the reader, as far as entries say.
+    #: When each badge was last on the reader, as far as entries show.
     badges: dict[str, int] = field(default_factory=dict)
-    #: When a session of each badge last ended in another way than by a badge.
+    #: When a session of each badge last ended without a badge.
     ends: dict[str, int] = field(default_factory=dict)
 
     def add(self, entry: wire.Entry, data: wire.Data) -> None:
-        """Remember what one entry says."""
+        """Remember the event of one entry."""
         at = data.clock.boottime_ms
         match data:
             case wire.GateStarted():
@@ -77,7 +77,7 @@ class _Seen:
                 self.ends[data.badge] = at
 
     def doubt(self, started: wire.SessionStarted, *, within_ms: int) -> Untapped | None:
-        """Return why a start is in doubt, by what last happened before it; None if nothing did within the time."""
+        """Return why a start is doubtful, by the last event before it; None if there was none within the time."""
         badge, at = started.badge, started.clock.boottime_ms
         causes = [(when, OTHER_BADGE) for other, when in self.badges.items() if other != badge]
         if self.blind is not None:
@@ -92,10 +92,10 @@ class _Seen:
 
 
 def untapped(entries: Iterable[wire.Entry], *, within_ms: int = WITHIN_MS) -> Iterator[Untapped]:
-    """Yield each doubtful start among the entries of one journal, which come in the order of their numbers.
+    """Yield each doubtful start among the entries of one journal, in the order of their numbers.
 
-    A session that continues another one after a handover did not begin by itself. Raises UsageError for an entry whose
-    data does not fit its type.
+    A session that continues another one after a handover is never doubtful. Raises UsageError for an entry whose data
+    does not fit its type.
     """
     seen = _Seen("")
     for entry in entries:

@@ -1,18 +1,17 @@
-"""What do a gate and a collector say to each other? Every topic and every message, typed, in one place.
+"""The topics and messages between gates and a collector, typed, in one place.
 
-Delivery in five lines: every fact is an entry in the gate's journal, numbered ``(journal, seq)`` and stored before it
-is published; the gate publishes the stored bytes in order and again from its mark until the *collector* acknowledges
-them; the collector stores each entry once, in one transaction with what it derives, and acknowledges only then, the
-highest entry below which nothing is missing. The broker is not
-trusted to keep anything; that each gate speaks only as itself is the business of its access list.
+Delivery in brief: every fact is an entry in the gate's journal, numbered ``(journal, seq)`` and stored before it is
+published. The gate publishes the stored bytes in order, and again after its mark, until the *collector* acknowledges
+them. The collector stores each entry once, in one transaction with what it derives from it, and only then acknowledges
+the highest entry below which nothing is missing. The broker is not trusted to keep anything; its access list makes sure
+that each gate publishes only as itself.
 
-MQTT 5 only. Never on MQTT: a name, an e-mail address, a badge in clear. Within v1 only additions: unknown fields are
-ignored, an unknown entry type is stored as it came. An entry is a CloudEvent 1.0 (content type
+MQTT 5 only. Never on MQTT: a name, an e-mail address, a badge in clear text. Within v1 there are only additions: unknown
+fields are ignored, an unknown entry type is stored unchanged. An entry is a CloudEvent 1.0 (content type
 ``application/cloudevents+json``), whose ``source`` and ``id`` identify a duplicate.
 
-Where the CloudEvents specification is narrower than what we would like to write, it wins: an attribute's name has
-lower-case letters and digits only and its value is a scalar, so the reference of a copied entry is the text attribute
-``copyof`` ("journal/seq/hash").
+CloudEvents allows only lower-case letters and digits in the name of an attribute, and only a scalar as its value. So the
+reference of a copied entry is the text attribute ``copyof`` ("journal/seq/hash").
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from fabgate.errors import UsageError
 ROOT: Final = "fabgate/v1"
 CONTENT_TYPE: Final = "application/cloudevents+json"
 SPEC_VERSION: Final = "1.0"
-#: A message above this is quarantined unread; an entry above MAX_ENTRY_BYTES is never journalled.
+#: A larger message is quarantined unread; a larger entry than MAX_ENTRY_BYTES is never written.
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_ENTRY_BYTES: Final = 32 * 1024
 #: At most this many entries await the broker's PUBACK, and the collector's acknowledgement (fewer where a broker drops
@@ -38,7 +37,7 @@ PUBACK_WINDOW: Final = 20
 ACK_WINDOW: Final = 400
 #: `status` is published at least this often: without the heartbeat one lost ack stalls the stream for ever.
 HEARTBEAT_S: Final = 60
-#: What a seal is made for: a seal of one kind never passes as another.
+#: The purposes of seals: a seal for one purpose is invalid for another.
 PURPOSE_ROSTER: Final = "roster"
 PURPOSE_ROSTER_SAME: Final = "roster-304"
 PURPOSE_COMMAND: Final = "command"
@@ -49,9 +48,9 @@ HEADER_VERSION: Final = "Fabgate-Roster-Version"
 #: A command is refused this long after it was issued.
 COMMAND_LIFE_S: Final = 60
 COMMANDS: Final = ("lock", "unlock", "stop", "extend", "fetch-roster", "identify", "clear-fault")
-#: These need no known wall time: they only make the machine safer, or tell.
+#: Commands that are accepted without a synchronised clock: they make the machine safer, or change nothing.
 COMMANDS_WITHOUT_CLOCK: Final = frozenset({"lock", "stop", "identify", "fetch-roster"})
-#: MQTT user properties that travel beside a message.
+#: MQTT user properties of a message.
 PROP_JOURNAL: Final = "journal"
 PROP_SEQ: Final = "seq"
 PROP_SEAL: Final = "seal"
@@ -78,30 +77,30 @@ END_REASONS: Final = (
 )
 
 
-#: Numbers above this would not survive a JSON reader, nor a database.
+#: JSON readers and databases may not represent larger numbers.
 MAX_NUMBER: Final = 1 << 53
-#: No session lasts longer than a year: a gate's rules allow 31 days, and as many for a job to end (MAX_SECONDS).
+#: No session lasts longer than a year: the rules allow 31 days, and 31 more for a job to end (MAX_SECONDS).
 MAX_DURATION_MS: Final = 366 * 86_400_000
 MAX_ID: Final = 64
 MAX_TEXT: Final = 200
-# What a field of a gate's message may hold; decoding checks it. Plain ``str`` is text that is only ever shown.
+# The types of fields in a gate's messages, which decoding checks. Plain ``str`` is text that is only shown.
 Count = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 DurationMs = Annotated[int, Meta(ge=0, le=MAX_DURATION_MS)]
 Id = Annotated[str, Meta(max_length=MAX_ID)]
-SessionId = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]  # what has no name has no page either
-JournalId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z-]{1,64}$(?!\n)")]  # "$" alone lets a line end pass
+SessionId = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]  # not empty: it is part of a page's address
+JournalId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z-]{1,64}$(?!\n)")]  # "$" alone allows a line end
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of everything on the wire: unknown fields are ignored, absent optional fields stay absent."""
+    """Base of all messages: unknown fields are ignored, absent optional fields stay absent."""
 
 
 # --- topics -----------------------------------------------------------------------------------------------------------
 
 
 def check_name(name: str, *, what: str) -> str:
-    """Return `name` when it may be a site or gate in a topic; raise UsageError otherwise."""
+    """Return `name` where it may be a site or gate in a topic. Raises UsageError otherwise."""
     if not NAME.fullmatch(name):
         raise UsageError(
             f"found {what} {name!r}, wanted lower-case letters, digits and '-' (63 at most, not first or last)"
@@ -115,7 +114,7 @@ Leaf = Literal["status", "state", "ack", "command", "reply", "roster"]
 
 
 class GateTopics(Struct, frozen=True):
-    """The topics of one gate. ``account`` is also its broker account and what its seals are bound to."""
+    """The topics of one gate. ``account`` is also its broker account, and part of its seals."""
 
     site: str
     gate: str
@@ -140,7 +139,7 @@ class GateTopics(Struct, frozen=True):
 
 
 def collector_status_topic(site: str) -> str:
-    """Return the topic on which the site's collector says its id and whether it is online."""
+    """Return the topic on which the site's collector publishes its id and whether it is online."""
     return f"{ROOT}/{site}/collector/status"
 
 
@@ -150,7 +149,7 @@ def collector_subscriptions(site: str) -> list[str]:
 
 
 def gate_subscriptions(site: str, gate: str) -> list[str]:
-    """Return the topic filters of what one gate says; ``+`` stands for every gate."""
+    """Return the topic filters for everything that a gate publishes; ``+`` means every gate."""
     return [f"{ROOT}/{site}/{gate}/{leaf}" for leaf in ("event/#", "status", "state", "reply")]
 
 
@@ -166,7 +165,7 @@ def parse_gate_topic(topic: str) -> tuple[GateTopics, str]:
 
 
 class Clock(Message, frozen=True, kw_only=True, omit_defaults=False):
-    """When a fact happened on the gate's own clock: boot id, CLOCK_BOOTTIME milliseconds, wall clock synchronised."""
+    """When a fact happened: boot id, CLOCK_BOOTTIME milliseconds, and whether the wall clock was synchronised."""
 
     boot: Id
     boottime_ms: Count
@@ -174,13 +173,13 @@ class Clock(Message, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class Data(Message, frozen=True, kw_only=True, omit_defaults=False):
-    """What every entry's ``data`` carries."""
+    """Base of every entry's ``data``."""
 
     clock: Clock
 
 
 class PacedData(Data, frozen=True, kw_only=True, omit_defaults=False):
-    """What something broken may say again and again: `unrecorded` of the same source were left out before this one."""
+    """Base of entries that a broken part may repeat: `unrecorded` of the same source were omitted before this one."""
 
     unrecorded: Count | UnsetType = UNSET
 
@@ -233,7 +232,7 @@ class SessionStarted(Data, frozen=True, kw_only=True):
 
 
 class SessionCounters(Data, frozen=True, kw_only=True):
-    """What progress and end have in common. Counters are cumulative milliseconds of CLOCK_BOOTTIME."""
+    """Base of progress and end. Counters are cumulative milliseconds of CLOCK_BOOTTIME."""
 
     session: SessionId
     member: Text
@@ -273,7 +272,7 @@ class MachineBlocked(PacedData, frozen=True, kw_only=True):
 
 
 class MachineCleared(PacedData, frozen=True, kw_only=True):
-    """``fabgate.machine.cleared.v1``: the cause is gone; `member` cleared it on site where one did."""
+    """``fabgate.machine.cleared.v1``: the cause is gone; `member` is who cleared it on site, if it was a member."""
 
     cause: Text
     member: Text | None = None
@@ -327,7 +326,7 @@ class JournalForked(Data, frozen=True, kw_only=True):
     mark: Count
 
 
-#: Every entry type that this version writes, without prefix and suffix, and what its data is.
+#: Every entry type that this version writes, without prefix and suffix, and the type of its data.
 ENTRY_TYPES: Final[dict[str, type[Data]]] = {
     "gate.started": GateStarted,
     "gate.stopping": GateStopping,
@@ -355,7 +354,7 @@ def full_type(name: str) -> str:
 
 
 def short_type(event_type: str) -> str:
-    """Return the short name of a CloudEvents type; one that is not ours comes back unchanged."""
+    """Return the short name of a CloudEvents type; a type of another program comes back unchanged."""
     return event_type.removeprefix("fabgate.").removesuffix(".v1")
 
 
@@ -394,7 +393,7 @@ def source(topics: GateTopics, journal: str) -> str:
 _SOURCE = re.compile(r"/sites/([a-z0-9-]+)/gates/([a-z0-9-]+)/journals/([0-9A-Za-z-]{1,64})")
 
 
-_SEQ = re.compile(r"[1-9][0-9]{0,18}")  # one spelling a number: source and id identify a duplicate
+_SEQ = re.compile(r"[1-9][0-9]{0,18}")  # one spelling for each number: source and id identify a duplicate
 
 
 def parse_source(text: str) -> tuple[GateTopics, str]:
@@ -419,7 +418,7 @@ def encode_entry(
 ) -> bytes:
     """Return the bytes of a new entry, as they are stored, hashed and published. `prev` is base64.
 
-    Raises UsageError when they are more than MAX_ENTRY_BYTES.
+    Raises UsageError for more than MAX_ENTRY_BYTES.
     """
     body = encode(
         Entry(
@@ -457,7 +456,7 @@ def copy_entry(entry: Entry, *, topics: GateTopics, journal: str, seq: int, prev
 
 
 def decode_entry(body: bytes) -> Entry:
-    """Read an entry's envelope. Raises UsageError saying what is wrong."""
+    """Decode an entry's envelope. Raises UsageError saying what is wrong."""
     entry = decode(body, Entry)
     if entry.specversion != SPEC_VERSION:
         raise UsageError(f"found CloudEvents {entry.specversion!r}, wanted {SPEC_VERSION}")
@@ -467,7 +466,7 @@ def decode_entry(body: bytes) -> Entry:
 
 
 def decode_data(entry: Entry) -> Data | None:
-    """Read an entry's data; None for a type of a later version. Raises UsageError when a known one does not fit."""
+    """Decode an entry's data; return None for an unknown type. Raises UsageError where it does not fit its type."""
     short = short_type(entry.type)
     wanted = ENTRY_TYPES.get(short) if entry.type == full_type(short) else None
     return None if wanted is None else decode(bytes(entry.data), wanted)
@@ -486,17 +485,17 @@ class Ack(Message, frozen=True, kw_only=True):
 
 
 class RosterInfo(Message, frozen=True, kw_only=True):
-    """Which roster the gate decides by."""
+    """The roster in force on the gate."""
 
     version: Count
     age_s: Count | None = None
     stale: bool = False
-    #: ``file``, or ``collector:`` and the id of the collector that made it; absent where that is not known.
+    #: ``file``, or ``collector:`` and the id of the collector that made it; absent where that is unknown.
     source: Text | None = None
 
 
 class Status(Message, frozen=True, kw_only=True):
-    """Retained on ``…/status``, again every 60 s; the last will is the offline form."""
+    """Retained on ``…/status``, published every 60 s; the last will is the offline form."""
 
     online: bool
     version: str | None = None
@@ -514,7 +513,7 @@ class Status(Message, frozen=True, kw_only=True):
 
 
 class State(Message, frozen=True, kw_only=True):
-    """Retained on ``…/state``, again every 60 s: what the machine does now. Counters are a hint, entries are truth."""
+    """Retained on ``…/state``, published every 60 s: what the machine does now. Only the counters of entries count."""
 
     state: Text
     causes: list[str] = []
@@ -548,7 +547,7 @@ class Lock(Message, frozen=True, kw_only=True):
 
 
 class Command(Message, frozen=True, kw_only=True):
-    """On ``…/command``: expires within 60 s of `issued`. None can switch power on."""
+    """On ``…/command``: expires within 60 s of `issued`. No command can switch power on."""
 
     id: Text
     verb: Text
@@ -558,7 +557,7 @@ class Command(Message, frozen=True, kw_only=True):
     expires: datetime
     reason: str | None = None
     roster: Count | None = None
-    #: The id of the collector whose roster version `roster` is.
+    #: The id of the collector that made the roster version `roster`.
     collector: Text | None = None
     lock: Lock | None = None
     seconds: Count | None = None
@@ -595,18 +594,18 @@ class MachineRules(Message, frozen=True, kw_only=True):
     on_stale: str = "allow"
     attended: bool = True
     lock: Lock | None = None
-    #: Ids of locks that were taken off: a lock falls only when it is named, so that yesterday's database, restored,
-    #: does not unlock today's lock by not knowing of it.
+    #: Ids of lifted locks: a lock is lifted only by its id, so that yesterday's database, restored, does not lift today's
+    #: lock because it does not know it.
     lifted: list[str] = []
     price_hint: str | None = None
 
 
 def longest_s(rules: MachineRules) -> int:
-    """Return for how many seconds one session may keep a machine on: extended, with a job that ends and the run-on."""
+    """Return how many seconds one session may keep a machine on: extended, until the job has ended, with the run-on."""
     return rules.max_s + rules.run_on_s + (rules.finish_max_s if rules.finish == "wait" else 0)
 
 
-#: The words that a machine's rules know, by field.
+#: The values of a machine's rules, by field.
 MACHINE_WORDS: Final = {
     "mode": ("tap", "hold", "timed", "audit"),
     "finish": ("wait", "cut"),
@@ -620,35 +619,35 @@ MAX_SECONDS: Final = 31 * 86_400
 
 
 def machine_mistakes(rules: MachineRules) -> list[str]:
-    """Return what in a machine's rules means nothing, each as ``field: found …, wanted …``."""
-    found = [
+    """Return the invalid values of a machine's rules, each as ``field: found …, wanted …``."""
+    mistakes = [
         f"{name}: found {getattr(rules, name)!r}, wanted {', '.join(words[:-1])} or {words[-1]}"
         for name, words in MACHINE_WORDS.items()
         if getattr(rules, name) not in words
     ]
     if rules.lock is not None and rules.lock.when not in ("now", "idle"):
-        found.append(f"lock.when: found {rules.lock.when!r}, wanted now or idle")
+        mistakes.append(f"lock.when: found {rules.lock.when!r}, wanted now or idle")
     for name in rules.__struct_fields__:
         seconds = getattr(rules, name) if name.endswith("_s") else None
-        # A limit of nothing would be no limit: power always has a deadline.
+        # A limit of 0 would be no limit: power always has a deadline.
         least = 1 if name in ("limit_s", "max_s", "idle_off_s") else 0
         if seconds is not None and not least <= seconds <= MAX_SECONDS:
             limit = f"{least} or more" if seconds < least else f"at most {MAX_SECONDS}"
-            found.append(f"{name}: found {seconds}, wanted {limit} seconds")
+            mistakes.append(f"{name}: found {seconds}, wanted {limit} seconds")
     if rules.max_s < rules.limit_s:
-        found.append(f"max_s: found {rules.max_s}, wanted {rules.limit_s} (limit_s) or more")
-    return found
+        mistakes.append(f"max_s: found {rules.max_s}, wanted {rules.limit_s} (limit_s) or more")
+    return mistakes
 
 
 def warning_mistakes(rules: MachineRules) -> dict[str, str]:
-    """Return each time that ends before its warning could begin, by its field, as ``warn_s: found …, wanted …``.
+    """Return each time that is not longer than its warning, by its field, as ``warn_s: found …, wanted …``.
 
-    For where a person writes a warning. It is no mistake of a roster: the rules warn for a quarter of the time at most,
-    and for the sake of a beep no gate turns away who may use it.
+    For places where a person writes the rules. A roster with it is valid: the rules warn for a quarter of the time at
+    most, and no gate refuses a roster because of a beep.
     """
     times = {"limit_s": rules.limit_s, "idle_off_s": rules.idle_off_s}
     return {
-        name: f"warn_s: found {rules.warn_s}, wanted less than {seconds} ({name}); it is the time before it"
+        name: f"warn_s: found {rules.warn_s}, wanted less than {seconds} ({name}); the warning comes before the end"
         for name, seconds in times.items()
         if seconds is not None and rules.warn_s >= seconds
     }
@@ -657,15 +656,15 @@ def warning_mistakes(rules: MachineRules) -> dict[str, str]:
 def holder_mistake(rules: MachineRules) -> str | None:
     """Return ``grace_s: found …, wanted …`` where a second person is needed and a card can never leave its holder.
 
-    The member's card has to leave for the supervisor's, and hold mode without a grace time ends the session at that.
-    For where a person writes the rules. It is no mistake of a roster: a gate refuses whoever needs a supervisor, and
-    serves everybody else.
+    The member's card has to make room for the supervisor's, and hold mode without a grace time then ends the session. For
+    places where a person writes the rules. A roster with it is valid: the gate refuses members who need a supervisor, and
+    serves all others.
     """
     second = "sponsor: true" if rules.sponsor else f"supervisor: {rules.supervisor}"
     if rules.mode != "hold" or rules.grace_s > 0 or (rules.supervisor == "never" and not rules.sponsor):
         return None
     return (
-        f"grace_s: found 0 with mode: hold and {second}, wanted 1 or more; the member's card has to leave its holder for"
+        f"grace_s: found 0 with mode: hold and {second}, wanted 1 or more; the member's card has to leave the holder for"
         " the supervisor's. Or set supervisor: never and sponsor: false"
     )
 
@@ -678,12 +677,12 @@ class Window(Message, frozen=True, kw_only=True):
     to: str
 
 
-#: A group's badges are in a roster under an id that begins so. No person's id does.
+#: In a roster the id of a group begins with this; no person's id does.
 GROUP_PREFIX: Final = "group:"
 
 
 class Member(Message, frozen=True, kw_only=True):
-    """A member whom the machine knows. `badges` are digests; `name` is a given name for the display."""
+    """A member who may use the machine. `badges` are digests; `name` is a given name for the display."""
 
     id: str
     badges: list[str]
@@ -699,20 +698,20 @@ class Member(Message, frozen=True, kw_only=True):
 
 
 class Refusal(Message, frozen=True, kw_only=True):
-    """A badge that is known here and refused, and every reason why."""
+    """A badge that is known and refused, with all reasons."""
 
     badges: list[str]
     reasons: list[str]
     id: str | None = None
     lang: str = "en"
-    #: The machine's hours do not hold for them, as for maintainers.
+    #: The machine's hours do not apply to them, as for maintainers.
     at_all_hours: bool = False
 
 
 class Roster(Message, frozen=True, kw_only=True):
-    """What one gate needs: served sealed over HTTP as ``GET /api/v1/gates/<gate>/roster``.
+    """The roster of one gate, served sealed over HTTP as ``GET /api/v1/gates/<gate>/roster``.
 
-    A member may be in it more than once, each time with other badges: a badge that is lent has its own `valid_until`.
+    A member may be in it more than once, with different badges: a badge on loan has its own `valid_until`.
     """
 
     version: int
@@ -723,12 +722,12 @@ class Roster(Message, frozen=True, kw_only=True):
     badge_key_id: str | None = None
     #: The id of the collector's database (as in ``…/collector/status``): versions are compared only within it.
     collector: Text | None = None
-    #: So many members are meant to vanish. The collector of this package names everybody who leaves, and never sets it.
+    #: The missing members really left. The collector of this package names everybody who leaves, and never sets it.
     shrink_confirmed: bool = False
     machine: MachineRules = MachineRules()
     members: list[Member] = []
     refusals: list[Refusal] = []
-    #: When the machine is open, for who is refused: outside them that is one reason more. Members have their own windows.
+    #: When the machine is open, for refused people: outside these hours that is a further reason. Members have windows.
     hours: list[Window] = []
 
 
@@ -741,7 +740,7 @@ S = TypeVar("S", bound=Struct)
 
 def sealed_roster(body: bytes, nonce: str) -> bytes:
     """Return what the seal of a 200 covers: the body after content decoding, and the gate's nonce."""
-    return b"\0".join((body, nonce.encode()))  # not +: two copies, each of which holds up all threads
+    return b"\0".join((body, nonce.encode()))  # not +, which would make two copies, each of which blocks all threads
 
 
 def sealed_same(version: int, date: str, nonce: str) -> bytes:
@@ -755,12 +754,12 @@ def encode(message: Struct) -> bytes:
 
 
 def decode(body: bytes, kind: type[S]) -> S:
-    """Read a message. Raises UsageError naming what was wrong and where, never anything else."""
+    """Decode a message. Raises UsageError naming what is wrong and where, and no other error."""
     decoder = _DECODERS.get(kind)
     if decoder is None:
         decoder = _DECODERS[kind] = msgspec.json.Decoder(kind)
     try:
-        found: S = decoder.decode(body)
+        message: S = decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"found a message that is no {kind.__name__}: {error}") from None
-    return found
+        raise UsageError(f"found a message that is not a valid {kind.__name__}: {error}") from None
+    return message

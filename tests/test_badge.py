@@ -76,7 +76,7 @@ def test_no_spelling_is_two_badges(one, other):
 
 
 def test_one_digit_is_one():
-    with pytest.raises(UsageError, match="'A' has 1 hex digit: a zero was lost"):
+    with pytest.raises(UsageError, match="'A' has 1 hex digit: a zero is missing"):
         parse("A")
 
 

@@ -512,12 +512,12 @@ def test_badge_digest_is_the_one_under_the_gates_key(gate):
 @pytest.mark.parametrize(
     ("spelling", "expected"),
     [
-        ("4A1B2C3", "a zero was lost"),
+        ("4A1B2C3", "a zero is missing"),
         ("08:12:34:56", "is a random UID"),
         ("77705923123", "a number can be two different cards"),
-        ("hello", "is no badge: wanted hex such as 04:A1:B2:C3"),
+        ("hello", "is not a badge: wanted hex such as 04:A1:B2:C3"),
         ("880401B2", "cascade tag"),
-        ("w26:256,1", "'256' is larger than it can be, wanted 0 to 255"),
+        ("w26:256,1", "'256' is too large, wanted 0 to 255"),
     ],
 )
 def test_badge_says_why_a_spelling_is_none(spelling, expected):
@@ -587,7 +587,7 @@ def test_badge_on_a_reader_that_is_not_there_ends_with_3(tmp_path):
 
 def test_tap_without_a_reader_or_a_card_says_so(gate, tmp_path):
     refused(fabgate_("tap", tmp_path / "nowhere", "04A1B2C3"), 2, "found no reader at .*nowhere: is the gate running")
-    refused(fabgate_("tap", gate.control, "4A1B2C3"), 2, "a zero was lost")
+    refused(fabgate_("tap", gate.control, "4A1B2C3"), 2, "a zero is missing")
     for time_ms in ("soon", "5", "-300", "300.5", "60001", "9" * 5000):
         done = fabgate_("tap", gate.control, "04A1B2C3", f"--for={time_ms}")
         assert (done.returncode, done.stdout) == (2, "")
@@ -630,7 +630,9 @@ def test_tap_finds_people_and_gates_in_the_folder_of_a_demo(gate, tmp_path):
     done = fabgate_("tap", "laser-1", "zoe", "--data", tmp_path)
     assert (done.returncode, done.stdout) == (0, "tapped zoe at laser-1 for 300 ms\n")
     refused(
-        fabgate_("tap", "laser-1", "max", "--data", tmp_path), 2, "'max' is no badge.*; the people of this demo are zoe"
+        fabgate_("tap", "laser-1", "max", "--data", tmp_path),
+        2,
+        "'max' is not a badge.*; the people of this demo are zoe",
     )
     refused(fabgate_("tap", "saw", "zoe", "--data", tmp_path), 2, "found the gate 'saw', wanted laser-1")
 

@@ -106,7 +106,7 @@ def test_a_missing_seal_is_refused(missing):
 
 def test_an_unknown_key_is_named_with_those_that_are_known():
     seal = Keys({"old": bytes(32)}).seal("roster", "lyon/laser-1", b"")
-    with pytest.raises(SealError, match="is sealed with key 'old'; this side knows k1, k2"):
+    with pytest.raises(SealError, match="is sealed with the key 'old', but this side knows k1, k2"):
         KEYS.verify(seal, "roster", "lyon/laser-1", b"")
 
 
@@ -139,7 +139,7 @@ def test_a_key_file_has_a_key_a_line_with_comments_and_blank_lines(tmp_path):
         ("k1:not base64", "line 1: the key of 'k1' is not base64"),
         ("k1:é", "line 1: the key of 'k1' is not base64"),
         ("k1:AAAA", "has 3 bytes, wanted at least 16"),
-        (f"k1:{GOOD}\nk1:{GOOD}", "line 2: the key id 'k1' is there twice"),
+        (f"k1:{GOOD}\nk1:{GOOD}", "line 2: found the key id 'k1' again"),
     ],
 )
 def test_a_wrong_key_file_is_refused_by_line_without_quoting_a_key(text, message):

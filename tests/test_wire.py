@@ -208,10 +208,10 @@ def test_the_largest_sequence_number_is_one():
         (altered(uid=None), "missing required field `uid`"),
         (altered(uid=7), "Expected `str`, got `int` - at `$.uid`"),
         (altered(time="yesterday"), "Invalid RFC3339"),
-        (b"", "found a message that is no Entry"),
+        (b"", "found a message that is not a valid Entry"),
         (b"[]", "Expected `object`, got `array`"),
-        (b'{"specversion": "\xff"}', "found a message that is no Entry"),
-        (b"[" * 100_000, "found a message that is no Entry"),
+        (b'{"specversion": "\xff"}', "found a message that is not a valid Entry"),
+        (b"[" * 100_000, "found a message that is not a valid Entry"),
         (encoded()[:-1], "Input data was truncated"),
     ],
 )
@@ -223,7 +223,7 @@ def test_what_is_no_entry_is_refused_saying_what_and_where(body, message):
 def test_a_known_type_whose_data_does_not_fit_is_refused():
     entry = wire.decode_entry(altered(data={"clock": {"boot": "b", "boottime_ms": "soon"}, "reason": "x"}))
     with pytest.raises(
-        UsageError, match=re.escape("no GateStopping: Expected `int`, got `str` - at `$.clock.boottime_ms`")
+        UsageError, match=re.escape("not a valid GateStopping: Expected `int`, got `str` - at `$.clock.boottime_ms`")
     ):
         wire.decode_data(entry)
 
@@ -358,8 +358,11 @@ def test_the_default_rules_of_a_machine_mean_something():
     ("changes", "wanted"),
     [
         ({"limit_s": 60, "warn_s": 59, "idle_off_s": 60}, []),
-        ({"limit_s": 60, "warn_s": 60}, ["warn_s: found 60, wanted less than 60 (limit_s); it is the time before it"]),
-        ({"idle_off_s": 9}, ["warn_s: found 120, wanted less than 9 (idle_off_s); it is the time before it"]),
+        (
+            {"limit_s": 60, "warn_s": 60},
+            ["warn_s: found 60, wanted less than 60 (limit_s); the warning comes before the end"],
+        ),
+        ({"idle_off_s": 9}, ["warn_s: found 120, wanted less than 9 (idle_off_s); the warning comes before the end"]),
     ],
 )
 def test_a_warning_as_long_as_what_it_comes_before_is_named_but_a_gate_takes_the_roster(changes, wanted):

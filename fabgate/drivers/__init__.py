@@ -1,8 +1,8 @@
-"""Everything that touches hardware: one file a device, one small contract a kind.
+"""Everything that touches hardware: one file for each device, one small contract for each kind.
 
-A driver is a plain object with a few blocking methods. It knows its contract and nothing else of fabgate; the gate
-owns the thread that calls it, and finds it by entry point (``fabgate.readers``, ``fabgate.outputs``,
-``fabgate.panels``), ours through the same door as a stranger's. Each driver class has an ``Options`` attribute, a
-frozen msgspec Struct decoded from its own section of gate.yaml with unknown keys refused, and takes one instance of
-it as its only argument. ``emulated/`` holds the hardware that demo and tests put below the real libraries.
+A driver is a plain object with a few blocking methods. It knows its contract and nothing else of fabgate. The gate owns
+the thread that calls it, and finds every driver by its entry point (``fabgate.readers``, ``fabgate.outputs``,
+``fabgate.panels``), whether it is in this package or in another one. Each driver class has an ``Options`` attribute, a
+frozen msgspec Struct that is decoded from its section of gate.yaml with unknown keys refused, and takes one instance of
+it as its only argument. ``emulated/`` has the hardware that demo and tests use below the real libraries.
 """

@@ -1,1 +1,1 @@
-"""The tests of each driver's contract, for drivers of ours and of other packages."""
+"""The contract tests of drivers, for those of this package and of other packages."""

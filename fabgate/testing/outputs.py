@@ -1,4 +1,4 @@
-"""How does an output's author prove that it keeps the Output contract? By subclassing the test here.
+"""The test of the Output contract. The author of an output subclasses it:
 
 ::
 
@@ -9,7 +9,7 @@
         def levels(self):
             return my_bench.every_level_of_the_line_since_it_was_claimed()
 
-pytest is imported only when the tests run. What a bench cannot do raises NotImplementedError, and is skipped, visibly.
+pytest is imported only when the tests run. A method that raises NotImplementedError skips the tests that need it.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from fabgate.errors import HardwareError
 
 
 class OutputContract:
-    """What every output must do (``fabgate.drivers.outputs``). A subclass says how to make one and how to look."""
+    """What every output must do (``fabgate.drivers.outputs``). A subclass makes an output and observes its line."""
 
     def make(self) -> Output:
         """Return a new output, not open yet."""
         raise NotImplementedError
 
     def levels(self) -> list[bool]:
-        """Return every level that the line was driven to so far, the first one included, as on (True) or off."""
+        """Return every level that the line was driven to so far, including the first one, as on (True) or off."""
         raise NotImplementedError
 
     def lose(self) -> None:
-        """Make the line go away while it is claimed: nothing can drive it any more."""
+        """Remove the line while it is claimed, so that nothing can drive it any more."""
         raise NotImplementedError
 
     def occupy(self) -> None:
-        """Let somebody else hold the line, so that it cannot be claimed."""
+        """Let another program hold the line, so that it cannot be claimed."""
         raise NotImplementedError
 
     def release(self) -> None:
@@ -46,7 +46,7 @@ class OutputContract:
         raise NotImplementedError
 
     def mirror(self, *, closed: bool) -> None:
-        """Let the load side say that it has power, or has not, whatever the line is driven to."""
+        """Let the load side report that it has power, or that it has none, independently of the line."""
         raise NotImplementedError
 
     def test_it_has_the_shape_of_an_output(self) -> None:
@@ -55,20 +55,20 @@ class OutputContract:
         assert isinstance(output, Output)
         assert isinstance(type(output).Options, type)  # type: ignore[attr-defined]
 
-    def test_making_one_drives_nothing(self) -> None:
-        """A constructor claims nothing."""
+    def test_the_constructor_drives_nothing(self) -> None:
+        """It claims nothing."""
         self.make()
         assert self._levels() in ([], [False])
 
     def test_opening_never_drives_the_line_on(self) -> None:
-        """It is claimed at its safe level: there was no moment at which it was on."""
+        """It is claimed at its safe level: it was never on."""
         output = self.make()
         output.open()
         assert True not in self._levels()
         output.close()
 
     def test_on_and_off_are_driven_in_that_order(self) -> None:
-        """Each change shows once, and the last one is off."""
+        """Each change happens once, and the last one is off."""
         output = self._opened()
         output.set(on=True)
         output.set(on=False)
@@ -77,8 +77,8 @@ class OutputContract:
         assert levels.count(True) == 1
         output.close()
 
-    def test_saying_it_twice_changes_nothing(self) -> None:
-        """On and on is on; off and off is off."""
+    def test_setting_it_twice_changes_nothing(self) -> None:
+        """On twice is on; off twice is off."""
         output = self._opened()
         for on in (True, True, False, False):
             output.set(on=on)
@@ -86,14 +86,14 @@ class OutputContract:
         output.close()
 
     def test_on_before_open_is_an_error_and_drives_nothing(self) -> None:
-        """What was not claimed cannot be driven."""
+        """A line that is not claimed cannot be driven."""
         output = self.make()
         with _pytest().raises(HardwareError):
             output.set(on=True)
         assert True not in self._levels()
 
     def test_off_never_raises_before_open_and_after_close(self) -> None:
-        """The gate switches off in every state it can get into."""
+        """The gate switches off in every state."""
         output = self.make()
         output.set(on=False)
         output.open()
@@ -101,7 +101,7 @@ class OutputContract:
         output.set(on=False)
 
     def test_off_never_raises_when_the_line_is_gone(self) -> None:
-        """Whatever the library below says."""
+        """Any error of the library is suppressed."""
         output = self._opened()
         output.set(on=True)
         self._try(self.lose)
@@ -110,7 +110,7 @@ class OutputContract:
         output.close()
 
     def test_on_is_a_hardware_error_when_the_line_is_gone(self) -> None:
-        """Each time it is asked, and nothing is driven on."""
+        """At each call, and the line is never driven on."""
         output = self._opened()
         self._try(self.lose)
         for _ in range(2):
@@ -119,8 +119,8 @@ class OutputContract:
         assert True not in self._levels()
         output.close()
 
-    def test_a_line_that_somebody_else_holds_is_a_hardware_error_until_it_is_free(self) -> None:
-        """The same object opens in the end."""
+    def test_a_line_that_another_program_holds_is_a_hardware_error_until_it_is_free(self) -> None:
+        """The same object can be opened then."""
         output = self.make()
         self._try(self.occupy)
         for _ in range(2):
@@ -135,7 +135,7 @@ class OutputContract:
         output.close()
 
     def test_closing_switches_off(self) -> None:
-        """Nobody has to remember it."""
+        """The caller need not switch off before."""
         output = self._opened()
         output.set(on=True)
         output.close()
@@ -154,8 +154,8 @@ class OutputContract:
         assert self._levels()[-1] is True
         output.close()
 
-    def test_the_load_side_is_told_as_it_is(self) -> None:
-        """None where nothing is wired; else what the mirror contact says and not what the line is driven to."""
+    def test_the_load_side_is_read_back(self) -> None:
+        """None where nothing is wired; otherwise the state of the mirror contact, not that of the line."""
         output = self._opened()
         if output.read_back() is None:
             _pytest().skip("nothing is wired to read back")

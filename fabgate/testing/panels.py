@@ -1,4 +1,4 @@
-"""How does a panel's author prove that it keeps the Panel contract? By subclassing the test here.
+"""The test of the Panel contract. The author of a panel subclasses it:
 
 ::
 
@@ -9,7 +9,7 @@
         def shown(self):
             return my_bench.what_the_display_shows()
 
-pytest is imported only when the tests run. What a bench cannot do raises NotImplementedError, and is skipped, visibly.
+pytest is imported only when the tests run. A method that raises NotImplementedError skips the tests that need it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FULL: Final = Notice("green blink", "short", ("Bonjour Zoé €" + "x" * 7,) * L
 
 
 class PanelContract:
-    """What every panel must do (``fabgate.drivers.panels``). A subclass says how to make one and how to look at it."""
+    """What every panel must do (``fabgate.drivers.panels``). A subclass makes a panel and observes it."""
 
     def make(self) -> Panel:
         """Return a new panel, not open yet."""
@@ -37,7 +37,7 @@ class PanelContract:
         raise NotImplementedError
 
     def unplug(self) -> None:
-        """Make the device go away."""
+        """Remove the device."""
         raise NotImplementedError
 
     def test_it_has_the_shape_of_a_panel(self) -> None:
@@ -63,7 +63,7 @@ class PanelContract:
         panel.close()
 
     def test_the_last_notice_is_the_one_that_is_seen(self) -> None:
-        """Whatever was shown before."""
+        """It replaces the earlier ones."""
         panel = self._opened()
         for text in ("first", "second"):
             panel.show(Notice("green", "", (text,)))

@@ -1,17 +1,15 @@
-"""How does a driver's author prove that the driver keeps its contract?
+"""The test of the Reader contract. The author of a reader subclasses it; pytest is imported only when the tests run::
 
-By subclassing a contract's test here, ours and a stranger's alike. The classes import pytest only when they run::
+class TestMyReader(ReaderContract):
+    @pytest.fixture(autouse=True)
+    def on_my_bench(self):
+        ...
 
-    class TestMyReader(ReaderContract):
-        @pytest.fixture(autouse=True)
-        def on_my_bench(self):
-            ...
+    def make(self):
+        return MyReader(MyReader.Options(port="/dev/ttyUSB0"))
 
-        def make(self):
-            return MyReader(MyReader.Options(port="/dev/ttyUSB0"))
-
-        def place(self, uid, *, torn=None):
-            my_bench.lay_down(uid)
+    def place(self, uid, *, torn=None):
+        my_bench.lay_down(uid)
 """
 
 from __future__ import annotations
@@ -26,12 +24,12 @@ from fabgate.errors import HardwareError
 SINGLE = bytes.fromhex("04A1B2C3")
 DOUBLE = bytes.fromhex("04A1B2C3D4E5F6")
 TRIPLE = bytes.fromhex("04A1B2C3D4E5F6071829")
-#: What a poll may take; the contract says about 100 ms, and a test computer is busy.
+#: How long a poll may take.
 POLL_S = 0.1
 
 
 class ManualClock:
-    """A clock that goes on only when somebody sleeps; `slept` lists how long each sleep was, in seconds."""
+    """A clock that advances only in ``sleep``; `slept` lists the length of each sleep in seconds."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -50,8 +48,8 @@ class ManualClock:
 class ReaderContract:
     """What every badge reader must do (``fabgate.drivers.readers``).
 
-    A subclass says how to make one and how to lay cards on it. What its bench cannot do (two cards at once, a torn
-    card, pulling the plug) raises NotImplementedError, and those tests are skipped, visibly.
+    A subclass makes a reader and places cards on it. A method that raises NotImplementedError (for two cards at once, a
+    torn card, pulling the plug) skips the tests that need it.
     """
 
     def make(self) -> Reader:
@@ -59,19 +57,19 @@ class ReaderContract:
         raise NotImplementedError
 
     def place(self, uid: bytes, *, torn: int | None = None) -> None:
-        """Lay a card down; with `torn` it is gone after so many answers."""
+        """Place a card; with `torn` it is gone after that many answers."""
         raise NotImplementedError
 
     def remove(self, uid: bytes | None = None) -> None:
-        """Take a card, or all, away."""
+        """Remove a card, or all cards."""
         raise NotImplementedError
 
     def unplug(self) -> None:
-        """Make the device go away."""
+        """Unplug the device."""
         raise NotImplementedError
 
     def plug(self) -> None:
-        """Make the device come back."""
+        """Plug the device in again."""
         raise NotImplementedError
 
     def test_it_has_the_shape_of_a_reader(self) -> None:
@@ -83,14 +81,14 @@ class ReaderContract:
         assert reader.recoveries == 0
 
     def test_polling_before_open_is_a_hardware_error(self) -> None:
-        """A constructor claims nothing, and a reader that is not open does not say 'no card'."""
+        """The constructor claims nothing, and a reader that is not open does not return 'no card'."""
         reader = self.make()
         self._try(self.place, SINGLE)
         with _pytest().raises(HardwareError):
             reader.poll()
 
     def test_no_card_is_none(self) -> None:
-        """An empty reader says None each time."""
+        """An empty reader returns None each time."""
         reader = self._opened()
         assert [reader.poll() for _ in range(3)] == [None] * 3
 
@@ -104,14 +102,14 @@ class ReaderContract:
             assert _soon(reader, None)
 
     def test_a_card_that_stays_is_seen_by_every_poll(self) -> None:
-        """That is what `continuous` promises; without it the first sight is enough."""
+        """That is what `continuous` promises; without it the first poll is enough."""
         reader = self._opened()
         self._try(self.place, DOUBLE)
         polls = 10 if reader.continuous else 1
         assert [reader.poll() for _ in range(polls)] == [Card(DOUBLE)] * polls
 
     def test_cards_that_share_all_bytes_but_one_are_two_cards(self) -> None:
-        """Nothing is cut: not the first, not the last byte."""
+        """No byte of the UID is cut off."""
         reader = self._opened()
         for uid in (DOUBLE, DOUBLE[:-1] + b"\x00", b"\x05" + DOUBLE[1:]):
             self._try(self.place, uid)
@@ -120,7 +118,7 @@ class ReaderContract:
             assert _soon(reader, None)
 
     def test_two_cards_are_never_one(self) -> None:
-        """With two cards no Card is returned, and when one goes the other is read."""
+        """With two cards no Card is returned, and when one is removed the other is read."""
         reader = self._opened()
         self._try(self.place, SINGLE)
         self._try(self.place, DOUBLE)
@@ -129,7 +127,7 @@ class ReaderContract:
         assert _soon(reader, Card(DOUBLE))
 
     def test_a_torn_card_is_never_a_card(self) -> None:
-        """However early it goes, its UID is not guessed."""
+        """Its UID is never guessed."""
         reader = self._opened()
         for answers in range(1, 5):
             self._try(self.place, DOUBLE, torn=answers)
@@ -137,13 +135,13 @@ class ReaderContract:
             self.remove()
 
     def test_a_random_uid_is_refused_by_its_own_reason(self) -> None:
-        """A phone is told apart from a card that could not be read."""
+        """A phone is distinguished from a card that could not be read."""
         reader = self._opened()
         self._try(self.place, b"\x08\x12\x34\x56")
         assert reader.poll() == Misread(MisreadReason.RANDOM_UID)
 
     def test_unplugged_is_an_error_and_never_no_card(self) -> None:
-        """Whether a card lay there or not, and as often as it is asked."""
+        """At each poll."""
         reader = self._opened()
         self._try(self.unplug)
         for _ in range(2):
@@ -151,7 +149,7 @@ class ReaderContract:
                 reader.poll()
 
     def test_opening_what_is_unplugged_is_an_error_until_it_is_back(self) -> None:
-        """The gate opens again and again: the same object has to work in the end."""
+        """The gate tries again and again: the same object has to work then."""
         reader = self.make()
         self._try(self.unplug)
         for _ in range(2):
@@ -175,13 +173,13 @@ class ReaderContract:
         reader.close()
 
     def test_it_can_be_closed_when_it_is_unplugged(self) -> None:
-        """Closing never raises, least of all then."""
+        """Closing never raises."""
         reader = self._opened()
         self._try(self.unplug)
         reader.close()
 
     def test_a_poll_is_short(self) -> None:
-        """With and without a card; the fastest of five, because test computers are busy."""
+        """With and without a card; the fastest of five, because the computer may be busy."""
         reader = self._opened()
         assert min(_seconds(reader) for _ in range(5)) < POLL_S
         self._try(self.place, TRIPLE)
@@ -207,7 +205,7 @@ class ReaderContract:
 
 
 def _soon(reader: Reader, wanted: Card | None) -> bool:
-    """Whether `wanted` is seen: at once by a continuous reader, by the third poll of any other."""
+    """Whether `wanted` is seen: by the first poll of a continuous reader, within three polls of any other."""
     return any(reader.poll() == wanted for _ in range(1 if reader.continuous else 3))
 
 

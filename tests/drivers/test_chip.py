@@ -480,7 +480,7 @@ def test_what_is_received_into_a_full_fifo_overflows():
 def test_cards_are_laid_down_once_and_removed_by_uid():
     chip = Chip()
     chip.place(Card(SINGLE))
-    with pytest.raises(UsageError, match="04A1B2C3 on the reader already"):
+    with pytest.raises(UsageError, match="04A1B2C3 is on the reader already"):
         chip.place(Card(SINGLE))
     with pytest.raises(UsageError, match="found 04A1B2C3 on the reader, wanted 04A1B2C7"):
         chip.remove(OTHER)

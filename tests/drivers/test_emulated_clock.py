@@ -62,5 +62,5 @@ def test_after_a_power_cut_boot_time_counts_from_the_power_and_the_gates_clock_s
 def test_a_file_that_says_nothing_of_use_is_told_by_its_name(tmp_path: Path, text: str) -> None:
     file = tmp_path / "clock.json"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(HardwareError, match=r"clock\.json: the played clock cannot be read"):
+    with pytest.raises(HardwareError, match=r"clock\.json: the emulated clock cannot be read"):
         EmulatedClock(file)

@@ -1,8 +1,8 @@
-"""Hardware that is not there: an MFRC522 chip with cards, below the real libraries.
+"""Emulated hardware below the real libraries: an MFRC522 chip with cards.
 
-``chip`` is the chip, ``field`` and ``cards`` what lies on its antenna, ``spi`` the ``spidev`` through which the real
-``mfrc522`` package drives it, ``control`` the socket through which somebody outside lays cards down. Demo and tests
-use it; nothing here runs beside a real chip.
+``chip`` is the chip, ``field`` and ``cards`` are the cards on its antenna, ``spi`` is the ``spidev`` through which the
+real ``mfrc522`` package drives it, and ``control`` the socket through which cards are placed. It is for demo and tests;
+none of it runs together with a real chip.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class ChipBench:
         return self.chip.empty_polls
 
     def place(self, uid: bytes, *, torn: int | None) -> None:
-        """Lay a card down; a single-size UID starting with 08 becomes a card with random UIDs. Raises UsageError."""
+        """Place a card; a single-size UID that starts with 08 becomes a card with random UIDs. Raises UsageError."""
         if len(uid) == 4 and uid[0] == RANDOM_FIRST_BYTE:
             self.chip.place(Card.random(uid, torn_after=torn))
         else:
             self.chip.place(Card(uid, torn_after=torn))
 
     def remove(self, uid: bytes | None) -> None:
-        """Take the card, or all cards, away. Raises UsageError when it is not there."""
+        """Remove the card, or all cards. Raises UsageError when it is not there."""
         self.chip.remove(uid)
 
     def unplug(self) -> None:

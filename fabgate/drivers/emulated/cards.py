@@ -1,9 +1,9 @@
-"""What does a contactless card answer, and when does it keep silent?
+"""Emulates contactless cards: what they answer, and when they are silent.
 
 Type A cards by ISO/IEC 14443-3: the state machine of section 6.3, REQA and WUPA (6.4), ANTICOLLISION and SELECT with
 cascade levels (6.5), HLTA (6.4.3), CRC_A (annex B). A frame is a tuple of bits in the order on the air, the least
-significant bit of each byte first, without parity. One `Card` is one piece of plastic; it also knows how to fail, so
-that a test can tear it away, bend one bit, or give it a check byte that is wrong.
+significant bit of each byte first, without parity. A `Card` can also fail, so that a test can tear it away, flip one
+bit, or give it a wrong check byte.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ class State(Enum):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a card puts on the air. `parity_ok` is False when a receiver sees that a bit was bent."""
+    """An answer of a card. `parity_ok` is False when a receiver notices that a bit was flipped."""
 
     bits: Bits
     parity_ok: bool = True
 
 
 class Spoil(msgspec.Struct, frozen=True):
-    """Damage to the `answer`-th answer (from 0): bend the bit at `bend`, or keep only the first `keep` bits.
+    """Damage to the `answer`-th answer (from 0): flip the bit at `bend`, or keep only the first `keep` bits.
 
-    With `hidden` the parity is bent too, so that only BCC and CRC can tell.
+    With `hidden` the parity is changed too, so that only BCC and CRC show the damage.
     """
 
     answer: int
@@ -65,8 +65,8 @@ class Spoil(msgspec.Struct, frozen=True):
 class Card:
     """One card. `uid` is 4, 7 or 10 bytes without cascade tags; `label` is the UID by which it is removed.
 
-    `torn_after` answers it is gone; `spoils` bend single answers; `bcc_xor` and `crc_xor` falsify its check bytes;
-    of two cards only those of the greatest `strength` are heard (the capture effect of a near and a far card).
+    After `torn_after` answers it is gone; `spoils` damage single answers; `bcc_xor` and `crc_xor` change its check bytes.
+    Of several cards only those of the greatest `strength` are received (the capture effect of a near and a far card).
     """
 
     def __init__(
@@ -102,11 +102,11 @@ class Card:
 
     @property
     def gone(self) -> bool:
-        """Whether the card was torn away: it has given all the answers that it was allowed."""
+        """Whether the card was torn away: it has given all its answers."""
         return self._torn_after is not None and self.answers >= self._torn_after
 
     def power(self, *, on: bool) -> None:
-        """Feel the field come (IDLE) or go (POWER-OFF, everything forgotten)."""
+        """Handle that the field was switched on (IDLE) or off (POWER-OFF, all state is lost)."""
         self.state = State.IDLE if on else State.POWER_OFF
         self.starred, self._level = False, 0
         if on and self._new_uid is not None:
@@ -134,8 +134,8 @@ class Card:
         return self._fall_back()
 
     def _request(self, command: int) -> Bits | None:
-        # REQA wakes IDLE only, WUPA also HALT. In READY and ACTIVE both are errors: that is why a card that was
-        # selected and not halted is seen by every second poll only.
+        # REQA wakes IDLE only, WUPA also HALT. In READY and ACTIVE both are errors, so a card that was selected and not
+        # halted is seen by every second poll only.
         if self.state is State.IDLE and command in (REQA, WUPA):
             self.starred = False
         elif self.state is State.HALT and command == WUPA:
@@ -178,11 +178,11 @@ class Card:
         if self.state in (State.READY, State.ACTIVE):
             self.state = State.HALT if self.starred else State.IDLE
         self.starred, self._level = False, 0
-        return None  # and that in silence
+        return None  # silently
 
 
 def check_uid(uid: bytes) -> bytes:
-    """Return `uid` if a card can have it; raise UsageError if none can.
+    """Return `uid`. Raises UsageError for a UID that no card can have.
 
     ISO/IEC 14443-3 section 6.5.4: 88 is the cascade tag, so it cannot be uid0 of a single or uid3 of a double size.
     """

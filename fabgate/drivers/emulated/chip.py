@@ -1,12 +1,12 @@
-"""How does an MFRC522 behave behind its SPI pins?
+"""Emulates an MFRC522 at its SPI pins.
 
-An emulation by the NXP MFRC522 data sheet, revision 3.9, as far as drivers use the chip: register file, FIFO, commands,
-CRC coprocessor, timer, interrupts, and a field with cards in it. What it does on the air it works out when StartSend
-is written; what a driver sees of it appears when the modelled time has come, without a thread of its own.
+It follows the NXP MFRC522 data sheet, revision 3.9, as far as drivers use the chip: register file, FIFO, commands, CRC
+coprocessor, timer, interrupts, and a field with cards. What happens on the air is computed when StartSend is written; a
+driver sees the results when their modelled time has come. There is no thread.
 
-Time is an argument: `clock` gives seconds. `rf_time` makes frames take their time at 106 kbit/s, `spi_hz` moves the
-chip's clock on by the time that each transfer takes. Without both, answers are there at once, and only the chip's
-timer takes time.
+Time is an argument: `clock` returns seconds. With `rf_time` frames take their time at 106 kbit/s; with `spi_hz` each
+transfer advances the chip's clock by its duration. Without both, answers come at once, and only the chip's timer takes
+time.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ FRAME_DELAY_S = 1236 / CARRIER_HZ  # shortest frame delay time of a card, ISO/IE
 
 @dataclass(slots=True)
 class _Due:
-    """Something that the chip does at `at` (chip time, seconds), and is told that time."""
+    """An action of the chip at the time `at` (chip time, seconds), which it gets as its argument."""
 
     at: float
     act: Callable[[float], None]
 
 
 class Chip:
-    """One emulated MFRC522 with its antenna. Thread-safe: the SPI side and the hand with the card may be two threads.
+    """One emulated MFRC522 with its antenna. Thread-safe: SPI transfers and placing cards may be two threads.
 
-    `version` is what VersionReg says (92h: MFRC522 version 2.0). `transfers` counts SPI transfers.
+    `version` is the value of VersionReg (92h: MFRC522 version 2.0). `transfers` counts SPI transfers.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class Chip:
     def transfer(self, sent: Sequence[int]) -> list[int]:
         """Exchange bytes as one SPI transfer (section 8.1.2).
 
-        Bit 7 of the first byte says read, bits 6 to 1 are the address. A read takes one address a byte and answers
-        one byte later; a write puts all its bytes at the one address.
+        Bit 7 of the first byte means read, bits 6 to 1 are the address. A read has one address in each byte and answers
+        one byte later; a write writes all its bytes to one address.
         """
         with self._lock:
             self.transfers += 1
@@ -104,20 +104,20 @@ class Chip:
                     self._write(sent[0] >> 1 & 0x3F, byte & 0xFF)
             return answer
 
-    # -- the hand at the antenna and at the plug ------------------------------------------------------------------
+    # -- cards and plug -------------------------------------------------------------------------------------------
 
     def place(self, card: Card) -> None:
-        """Lay a card on the antenna. Raises UsageError when one with this UID lies there."""
+        """Place a card on the antenna. Raises UsageError when one with this UID is there already."""
         with self._lock:
             self.field.place(card)
 
     def remove(self, uid: bytes | None = None) -> None:
-        """Take the card with this UID away, or all cards. Raises UsageError when it is not there."""
+        """Remove the card with this UID, or all cards. Raises UsageError when it is not there."""
         with self._lock:
             self.field.remove(uid)
 
     def unplug(self, *, reads: int = 0x00) -> None:
-        """Pull the ribbon: every read gives `reads` (00h for a low, FFh for a floating-high line), and power is gone."""
+        """Pull the ribbon: every read returns `reads` (00h for a low, FFh for a floating line), and power is off."""
         if reads not in (0x00, 0xFF):
             raise UsageError(f"found {reads:#04x} as what a dead bus reads, wanted 0x00 or 0xff")
         with self._lock:
@@ -131,7 +131,7 @@ class Chip:
             self._reset()
 
     def brown_out(self) -> None:
-        """Let the supply dip: the chip falls back to its reset values and tells nobody."""
+        """Let the supply dip: the chip silently returns to its reset values."""
         with self._lock:
             self._reset()
 
@@ -155,7 +155,7 @@ class Chip:
         """Do what has come due, in order."""
         now = self._now()
         while True:
-            due = min(self._due, key=lambda one: one.at, default=None)
+            due = min(self._due, key=lambda each: each.at, default=None)
             if due is not None and due.at <= min(now, self._timer.ends_at):
                 self._due.remove(due)
                 due.act(due.at)
@@ -211,7 +211,7 @@ class Chip:
             self._regs[Reg.COMMAND] = value & 0x30 | command
             return
         self._regs[Reg.COMMAND] = value & 0x30 | command
-        self._due.clear()  # a new command ends the one before
+        self._due.clear()  # a new command ends the current one
         if command == Command.IDLE:
             return
         self._regs[Reg.ERROR] &= Error.TEMP  # "command execution clears all error bits except TempErr"
@@ -280,7 +280,7 @@ class Chip:
     # -- what commands do -------------------------------------------------------------------------------------
 
     def _send(self, *, listen: bool) -> None:
-        """Put the FIFO on the air, and work out what comes back and when."""
+        """Send the FIFO, and compute what comes back and when."""
         last_bits = self._regs[Reg.BIT_FRAMING] & 0x07
         data = bytes(self._fifo)
         self._fifo.clear()
@@ -340,7 +340,7 @@ class Chip:
             self._alerts()
 
     def _refuse_authentication(self) -> None:
-        """Let MFAuthent fail as it does when no card takes the key: no Crypto1 here, only the timer ends it."""
+        """Let MFAuthent fail as without a card that accepts the key: there is no Crypto1, only the timer ends it."""
         if len(self._fifo) < 12:  # command, block, key 6, UID 4 (section 10.3.1.9)
             self._error(Error.PROTOCOL)
         self._fifo.clear()
@@ -350,7 +350,7 @@ class Chip:
         self._regs[Reg.COMMAND] = self._regs[Reg.COMMAND] & 0x30
         self._irq(ComIrq.IDLE)
 
-    # -- small things -----------------------------------------------------------------------------------------
+    # -- helpers ----------------------------------------------------------------------------------------------
 
     def _irq(self, bit: ComIrq) -> None:
         self._regs[Reg.COM_IRQ] |= bit

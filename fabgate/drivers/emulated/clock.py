@@ -1,14 +1,14 @@
-"""What time is it where power and clock are only played? A small file says it, and whoever plays them writes the file.
+"""A clock for demos, in which a small file emulates power cuts and the wall clock.
 
 ========  ==============================================================================================================
 boot      the id of this boot: another one after each power cut
-on_at_ms  when the power came, in milliseconds of this computer's CLOCK_BOOTTIME; boot time counts from there
-ahead_s   how far the wall clock is ahead of this computer's, in seconds; behind, when negative
-synced    whether somebody vouches for the wall clock
+on_at_ms  when the power came on, in milliseconds of this computer's CLOCK_BOOTTIME; boot time counts from there
+ahead_s   how far the wall clock is ahead of this computer's, in seconds; negative where it is behind
+synced    whether the wall clock is synchronised
 ========  ==============================================================================================================
 
-A Pi without a clock chip goes on, after a power cut, from a time that it has kept on disk, until the network tells it.
-The file lies in the gate's state directory, and is never for production: ``demo: true``.
+A Pi without a clock chip continues after a power cut from a time that it stored on disk, until the network corrects it.
+The file is in the gate's state directory, and is for demos only (``demo: true``).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ import msgspec
 
 from fabgate.errors import HardwareError
 
-#: What the file is called.
+#: The name of the file.
 EMULATED_FILE: Final = "clock.json"
 
 
 class Played(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the file says, as JSON."""
+    """The content of the file, as JSON."""
 
     boot: str
     on_at_ms: int = 0
@@ -35,14 +35,14 @@ class Played(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     synced: bool = True
 
     def write(self, path: Path) -> None:
-        """Put it into the file, which is whole at any time."""
+        """Write it to the file, which is whole at any time."""
         spare = path.with_suffix(".new")
         spare.write_bytes(msgspec.json.encode(self))
         spare.replace(path)
 
 
 class EmulatedClock:
-    """Reads the file again whenever it was replaced. `boot` and the boot time are those of the start."""
+    """Reads the file again when it was replaced. `boot` and the boot time are those of the start."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,7 +52,7 @@ class EmulatedClock:
         self._on_at_ms = self._says.on_at_ms
 
     def boot_ms(self) -> int:
-        """Return the milliseconds since the power came."""
+        """Return the milliseconds since the power came on."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000 - self._on_at_ms
 
     def wall(self) -> float:
@@ -60,7 +60,7 @@ class EmulatedClock:
         return time.time() + self._read().ahead_s
 
     def synced(self) -> bool:
-        """Return whether the wall clock is right, as far as this gate is told."""
+        """Return whether the wall clock is synchronised."""
         return self._read().synced
 
     def _read(self) -> Played:
@@ -71,5 +71,5 @@ class EmulatedClock:
                 self._says = msgspec.json.decode(self._path.read_bytes(), type=Played)
                 self._seen = seen
         except (OSError, msgspec.MsgspecError) as error:
-            raise HardwareError(f"{self._path}: the played clock cannot be read ({error})") from error
+            raise HardwareError(f"{self._path}: the emulated clock cannot be read ({error})") from error
         return self._says

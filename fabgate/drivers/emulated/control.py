@@ -1,21 +1,21 @@
-"""How does somebody outside the process lay a card on an emulated reader?
+"""The control socket of an emulated reader, through which other processes place cards.
 
-By a line of JSON to a UNIX socket, answered by a line of JSON:
+A request is a line of JSON to a UNIX socket, answered by a line of JSON:
 
 =====================================================  ========================================================
-``{"do": "place", "uid": "04A1B2C3", "torn": 2}``      lay a card down; with torn it is gone after so many answers
-``{"do": "place", "uid": "04A1B2C3", "waits": true}``  lay a card down as a person does
-``{"do": "remove", "uid": "04A1B2C3"}``                take it away; without uid all cards
+``{"do": "place", "uid": "04A1B2C3", "torn": 2}``      place a card; with torn it is gone after that many answers
+``{"do": "place", "uid": "04A1B2C3", "waits": true}``  place a card as a person does
+``{"do": "remove", "uid": "04A1B2C3"}``                remove it; without uid all cards
 ``{"do": "tap", "uid": "04A1B2C3", "for_ms": 300}``    place, hold, remove; answered when it is removed
 ``{"do": "unplug"}``, ``{"do": "plug"}``               pull and put back the ribbon
-``{"do": "brown-out"}``                                let the supply dip, so that the chip forgets its settings
+``{"do": "brown-out"}``                                let the supply dip, so that the chip loses its settings
 =====================================================  ========================================================
 
-A single-size UID that starts with 08 is a random one: such a card shows another each time the field comes on. The
-answer is ``{"ok": true}`` or ``{"ok": false, "error": "…"}``. A tap, and a place that
-waits, lays the card onto an empty field only after the reader has seen that it is empty: a person is not faster. Over a
-card that is there already, it does not wait. One daemon thread serves all connections, so a tap
-that is being held keeps nobody waiting. The socket is for its owner only (mode 0600) and never for production.
+A single-size UID that starts with 08 is random: such a card has another one each time the field comes on. The answer is
+``{"ok": true}`` or ``{"ok": false, "error": "…"}``. A tap, and a place with ``waits``, places the card on an empty field
+only after the reader has seen that it is empty, because a person is not faster; where a card is there already, it does
+not wait. One daemon thread serves all connections, so a tap does not delay other requests. The socket is for its owner
+only (mode 0600), and for demos and tests only.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ LONGEST_TAP_MS = 60_000
 #: A gate counts a card as tapped only after polls found the field empty for 0.6 s (the Reader contract). It waits at
 #: least 50 ms between two polls, so this many polls take longer than that.
 EMPTY_POLLS = 14
-#: A reader that does not poll, because its gate hangs, is tapped all the same.
+#: After this time a card is placed anyway, on a reader that does not poll because its gate hangs.
 LONGEST_WAIT_S = 3.0
 _LOOK_S = 0.02
 
 
 class Bench(Protocol):
-    """What the control socket works on: an emulated chip's surroundings, or a simulated reader's."""
+    """What the control socket controls: the cards and the plug of an emulated chip, or of a simulated reader."""
 
     @property
     def empty_polls(self) -> int | None:
         """How many polls in a row have found the field empty; None while a card is there."""
 
     def place(self, uid: bytes, *, torn: int | None) -> None:
-        """Lay a card down. Raises UsageError."""
+        """Place a card. Raises UsageError."""
 
     def remove(self, uid: bytes | None) -> None:
-        """Take a card, or all, away. Raises UsageError."""
+        """Remove a card, or all cards. Raises UsageError."""
 
     def unplug(self) -> None:
         """Pull the ribbon."""
@@ -73,9 +73,9 @@ class Bench(Protocol):
 
 
 def ask(path: str, request: Mapping[str, object], timeout_s: float = 5.0) -> dict[str, Any]:
-    """Send one request to the socket at `path` and return the answer; a tap is waited for beyond `timeout_s`.
+    """Send one request to the socket at `path` and return the answer; for a tap, `timeout_s` is extended by its length.
 
-    Raises HardwareError when nobody answers.
+    Raises HardwareError when there is no answer.
     """
     held = request.get("for_ms", 0)
     patience_s = timeout_s + (held / 1000 if isinstance(held, int) else 0)
@@ -87,11 +87,11 @@ def ask(path: str, request: Mapping[str, object], timeout_s: float = 5.0) -> dic
             with client.makefile("rb") as lines:
                 line = lines.readline()
     except OSError as error:
-        raise HardwareError(
-            f"{path}: nobody answers ({error}). Is the gate with this emulated reader running?"
-        ) from error
+        raise HardwareError(f"{path}: no answer ({error}). Is the gate with this emulated reader running?") from error
     if not line:
-        raise HardwareError(f"{path}: the emulated reader hung up without an answer. Is it still running?")
+        raise HardwareError(
+            f"{path}: the emulated reader closed the connection without an answer. Is it still running?"
+        )
     answer: dict[str, Any] = json.loads(line)
     return answer
 
@@ -104,7 +104,7 @@ class _Client:
 
 @dataclass(slots=True)
 class _Coming:
-    """A card that waits for the reader to see the empty field, until `until` at most; `for_s` is None for a place."""
+    """A card that waits until the reader has seen an empty field, at most until `until`; `for_s` is None for a place."""
 
     until: float
     uid: bytes
@@ -114,7 +114,7 @@ class _Coming:
 
 @dataclass(slots=True)
 class _Held:
-    """A tapped card that is taken away at `until`."""
+    """A tapped card that is removed at `until`."""
 
     until: float
     uid: bytes
@@ -124,7 +124,7 @@ class _Held:
 class ControlServer:
     """The server: one daemon thread on one socket, from construction until ``stop``.
 
-    Raises HardwareError when the socket cannot be made. A socket file that nobody listens on is replaced.
+    Raises HardwareError when the socket cannot be made. A socket file without a listener is replaced.
     """
 
     def __init__(self, path: str, bench: Bench, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -144,7 +144,7 @@ class ControlServer:
         atexit.register(self.stop)
 
     def stop(self) -> None:
-        """Close the socket and remove its file; stopping twice does nothing."""
+        """Close the socket and remove its file; a second call does nothing."""
         atexit.unregister(self.stop)
         if self._stopping:
             return
@@ -156,7 +156,7 @@ class ControlServer:
         self._wake.close()
 
     def wake(self) -> None:
-        """Make the thread look at the clock now."""
+        """Make the thread check the clock now."""
         with contextlib.suppress(OSError):  # it has ended already
             self._wake.send(b"!")
 
@@ -256,14 +256,14 @@ class ControlServer:
         over = [held for held in self._held if held.until <= now]
         self._held = [held for held in self._held if held.until > now]
         for held in over:
-            # Somebody may have removed it in the meantime: then the tap is over all the same.
+            # The card may have been removed in the meantime: then the tap has ended too.
             with contextlib.suppress(UsageError):
                 self._bench.remove(held.uid)
             self._answer(held.client)
 
     def _answer(self, client: _Client, error: str | None = None) -> None:
         answer = {"ok": True} if error is None else {"ok": False, "error": error}
-        with contextlib.suppress(OSError):  # the client is gone; what it asked for is done
+        with contextlib.suppress(OSError):  # the client is gone; its request is done
             client.socket.sendall(json.dumps(answer).encode() + b"\n")
 
     def _drop(self, client: _Client) -> None:
@@ -275,10 +275,10 @@ _benches: dict[str, tuple[Bench, ControlServer]] = {}
 
 
 def bench_at(path: str, make: Callable[[], Bench]) -> Bench:
-    """Return the bench that this process serves at `path`, made by `make` and put on its socket the first time.
+    """Return the bench that this process serves at `path`; the first call makes it with `make`, and its socket.
 
     It stays until ``release`` or the end of the process, as hardware does: a reader that is closed after a fault is
-    opened again on the same bench, and a card can be placed or the ribbon put back meanwhile.
+    opened again on the same bench, and a card can be placed or the ribbon put back in between.
     """
     if path not in _benches:
         bench = make()
@@ -287,7 +287,7 @@ def bench_at(path: str, make: Callable[[], Bench]) -> Bench:
 
 
 def release(path: str) -> None:
-    """Stop serving at `path` and forget its bench; does nothing when there is none."""
+    """Stop serving at `path` and drop its bench; do nothing where there is none."""
     if path in _benches:
         _benches.pop(path)[1].stop()
 
@@ -318,7 +318,7 @@ def _decode(line: bytes) -> dict[str, Any]:
     unknown = sorted(set(request) - _FIELDS[do] - {"do"})
     if unknown:
         wanted = ", ".join(sorted(_FIELDS[do])) or "nothing"
-        raise UsageError(f"found {', '.join(map(repr, unknown))} beside '{do}', wanted {wanted}: leave it out")
+        raise UsageError(f"found {', '.join(map(repr, unknown))} with '{do}', wanted {wanted}: leave it out")
     return request
 
 
@@ -343,11 +343,11 @@ def _for_ms(value: object) -> int:
 
 def _listen(path: str) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
-    unheard = f"{path[:-1]}~"  # the path is there once somebody listens; as long as it, for a socket's has a limit
+    unheard = f"{path[:-1]}~"  # renamed once the socket listens; as long as the path, because the length is limited
     try:
         _clear_stale(path)
         _clear_stale(unheard)
-        mask = os.umask(0o177)  # the file is born with mode 0600: there is no moment in which others could connect
+        mask = os.umask(0o177)  # the file has mode 0600 from the beginning: other users can never connect
         try:
             listener.bind(unheard)
         finally:
@@ -361,14 +361,14 @@ def _listen(path: str) -> socket.socket:
 
 
 def _clear_stale(path: str) -> None:
-    """Remove a socket file that nobody listens on. Raises OSError for one in use, or for a file of another kind."""
+    """Remove a socket file without a listener. Raises OSError for one in use, or for another kind of file."""
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise OSError("found a file that is no socket")
+        raise OSError("found a file that is not a socket")
     with socket.socket(socket.AF_UNIX) as probe:
         if probe.connect_ex(path) == 0:
-            raise OSError("found somebody listening on it")
+            raise OSError("another process listens on it")
     os.unlink(path)  # noqa: PTH108

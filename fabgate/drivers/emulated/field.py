@@ -1,7 +1,7 @@
-"""What does a reader hear when several cards lie on it?
+"""The field of a reader with several cards.
 
-All cards in the field hear every frame and answer at the same time, bit by bit. Where two answers differ, the
-receiver sees a bit that is modulated in both halves: a collision (ISO/IEC 14443-3 section 6.2.3).
+All cards in the field receive every frame and answer at the same time, bit by bit. Where two answers differ, the receiver
+sees a bit that is modulated in both halves: a collision (ISO/IEC 14443-3 section 6.2.3).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fabgate.errors import UsageError
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """What reaches the receiver; `collision` is the place (from 0) of the first bit on which cards disagree."""
+    """What the receiver gets; `collision` is the position (from 0) of the first bit on which cards differ."""
 
     bits: Bits
     collision: int | None
@@ -33,15 +33,15 @@ class Field:
         return any(not card.gone for card in self.cards)
 
     def place(self, card: Card) -> None:
-        """Lay a card down. Raises UsageError when one with this UID lies there already."""
-        self.cards = [one for one in self.cards if not one.gone]
-        if any(one.label == card.label for one in self.cards):
-            raise UsageError(f"found {card.label.hex().upper()} on the reader already, wanted it elsewhere: remove it")
+        """Place a card. Raises UsageError when one with this UID is there already."""
+        self.cards = [each for each in self.cards if not each.gone]
+        if any(each.label == card.label for each in self.cards):
+            raise UsageError(f"{card.label.hex().upper()} is on the reader already: remove it first")
         self.cards.append(card)
         card.power(on=self.on)
 
     def remove(self, uid: bytes | None) -> None:
-        """Take one card away, or all of them for None. Raises UsageError when it is not there."""
+        """Remove one card, or all of them for None. Raises UsageError when it is not there."""
         if uid is not None and not any(card.label == uid for card in self.cards):
             here = ", ".join(card.label.hex().upper() for card in self.cards) or "no card"
             raise UsageError(f"found {here} on the reader, wanted {uid.hex().upper()}: place it first")
@@ -51,7 +51,7 @@ class Field:
         self.cards = [card for card in self.cards if uid is not None and card.label != uid]
 
     def power(self, *, on: bool) -> None:
-        """Switch the field; cards lose what they knew when it goes and start in IDLE when it comes."""
+        """Switch the field; cards lose their state when it goes off and start in IDLE when it comes on."""
         if on != self.on:
             self.on = on
             for card in self.cards:

@@ -1,6 +1,6 @@
-"""What do the chip's timer, its receiver and its status flags do?
+"""The timer, the receiver and the status flags of the emulated MFRC522.
 
-Parts of the MFRC522 that can be understood alone; section numbers are those of its data sheet, revision 3.9.
+Section numbers are those of its data sheet, revision 3.9.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Timer:
         self.ends_at = math.inf
 
     def end(self, now: float) -> None:
-        """Come to zero: stop, or begin again where TAutoRestart says so."""
+        """Handle the end: stop, or start again where TAutoRestart is set."""
         if self._regs[Reg.T_MODE] & TIMER_AUTO_RESTART:
             self.start(now)
         else:
@@ -81,10 +81,10 @@ class Received(msgspec.Struct, frozen=True):
 
 
 def receive(heard: Heard, *, align: int, keep_after_collision: bool, check_crc: bool) -> Received:
-    """Turn what is on the air into what the registers show.
+    """Return what the registers show of a received answer.
 
-    `align` is RxAlign: the first bit goes to that place of the first byte. CollReg (section 9.3.1.15) counts from
-    1, says 0 for the 32nd bit and "not valid" beyond; ErrorReg is section 9.3.1.7.
+    `align` is RxAlign: the position of the first bit in the first byte. CollReg (section 9.3.1.15) counts from 1, is 0 for
+    the 32nd bit and "not valid" beyond; ErrorReg is section 9.3.1.7.
     """
     bits, errors, position = heard.bits, Error(0), COLL_POS_NOT_VALID
     if heard.collision is not None:

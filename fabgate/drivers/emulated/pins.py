@@ -1,8 +1,9 @@
-"""Which pins does a gate without hardware have? Mock pins whose changes an outside observer can watch.
+"""Mock pins for a gate without hardware, whose changes another process can observe.
 
 gpiozero's own mock factory, with one addition: each change of an output is written, with its CLOCK_BOOTTIME, as a line
-``<nanoseconds> <gpio> <0|1>`` to a pipe or file. Whoever reads it knows when the machine had power without asking the
-gate. A killed process closes the pipe: that is the line falling, as on a kernel that releases pins of dead processes.
+``<nanoseconds> <gpio> <0|1>`` to a pipe or file. So an observer knows when the machine had power without asking the gate.
+When the process is killed the pipe closes, which means the line goes low, as the kernel releases the pins of a dead
+process.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class ObservedPin(MockPin):  # type: ignore[misc]  # gpiozero is not typed
         return changed
 
 
-class ObservedFactory(MockFactory):  # type: ignore[misc]  # the same
+class ObservedFactory(MockFactory):  # type: ignore[misc]  # gpiozero is not typed
     """Mock pins; every change of an output goes to the file descriptor `fd`."""
 
     def __init__(self, fd: int) -> None:
@@ -35,7 +36,7 @@ class ObservedFactory(MockFactory):  # type: ignore[misc]  # the same
         self._fd = fd
 
     def report(self, name: str, *, on: bool) -> None:
-        """Write one change. An observer that went away must not stop a machine from being switched off."""
+        """Write one change. A missing observer must not prevent a machine from being switched off."""
         line = f"{time.clock_gettime_ns(time.CLOCK_BOOTTIME)} {name.removeprefix('GPIO')} {int(on)}\n"
         with contextlib.suppress(OSError):
             os.write(self._fd, line.encode())
@@ -44,8 +45,8 @@ class ObservedFactory(MockFactory):  # type: ignore[misc]  # the same
 def install(pin_log: Path | None) -> Any:
     """Make gpiozero use mock pins in this process, reporting to the pipe or file `pin_log`; return the factory.
 
-    Raises OSError when `pin_log` cannot be opened. A pipe is opened without waiting and written without waiting: with
-    no observer there is an error now, and one that stops reading misses lines rather than holding up the gate.
+    Raises OSError when `pin_log` cannot be opened. A pipe is opened and written without blocking: without an observer this
+    raises, and an observer that stops reading misses lines instead of blocking the gate.
     """
     if isinstance(Device.pin_factory, MockFactory):
         return Device.pin_factory

@@ -1,7 +1,7 @@
-"""Which registers has an MFRC522, what do their bits mean, and what do they hold after a reset?
+"""The registers of an MFRC522: their addresses, bits and reset values.
 
-Numbers from the NXP MFRC522 data sheet, revision 3.9: addresses and reset values from section 9.2, commands from
-section 10.3. Bits that the data sheet leaves undefined after a reset are 0 here.
+From the NXP MFRC522 data sheet, revision 3.9: addresses and reset values from section 9.2, commands from section 10.3.
+Bits that the data sheet leaves undefined after a reset are 0 here.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Reg(IntEnum):
     VERSION = 0x37
 
 
-#: Section 9.2, "Reset value" of each table; what is not named here resets to 0.
+#: Section 9.2, "Reset value" of each table; other registers reset to 0.
 RESET_VALUES = {
     Reg.COMMAND: 0x20,
     Reg.COM_IRQ_EN: 0x80,

@@ -1,8 +1,8 @@
-"""How does the real `mfrc522` package reach an emulated chip? Through a module that looks like `spidev`.
+"""A replacement for the module `spidev`, through which the real `mfrc522` package reaches an emulated chip.
 
-``install`` puts that module into ``sys.modules`` and a chip behind one bus and device number. Whoever imports
-``spidev`` afterwards, opens that device and transfers bytes talks to the chip. Only what spidev's users of one chip
-need is here: open, close, xfer, xfer2, writebytes, max_speed_hz, mode.
+``install`` puts it into ``sys.modules`` and a chip behind one bus and device number. Code that imports ``spidev``
+afterwards and opens that device talks to the chip. It has only what a driver of one chip needs: open, close, xfer, xfer2,
+writebytes, max_speed_hz, mode.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from types import ModuleType
 
 from fabgate.drivers.emulated.chip import Chip
 
-#: One chip a device for the whole process, as /dev/spidev0.0 is one device for the whole computer.
+#: One chip for each device in the whole process, as /dev/spidev0.0 is one device for the whole computer.
 _chips: dict[tuple[int, int], Chip] = {}
 
 
 class SpiDev:
-    """What ``spidev.SpiDev`` is, with an emulated chip on the other end."""
+    """``spidev.SpiDev`` with an emulated chip on the other end."""
 
     def __init__(self, bus: int | None = None, device: int | None = None) -> None:
         self.max_speed_hz = 125_000_000
@@ -35,7 +35,7 @@ class SpiDev:
         self._chip = chip
 
     def xfer2(self, values: Sequence[int], speed_hz: int = 0, delay_usec: int = 0, bits_per_word: int = 8) -> list[int]:
-        """Exchange bytes in one transfer with chip select held. Raises OSError when it is not open."""
+        """Exchange bytes in one transfer. Raises OSError when the device is not open."""
         del speed_hz, delay_usec, bits_per_word
         if self._chip is None:
             raise OSError(9, "Bad file descriptor: the SPI device is not open")
@@ -48,14 +48,14 @@ class SpiDev:
         self.xfer2(values)
 
     def close(self) -> None:
-        """Close the device; closing twice does nothing."""
+        """Close the device; a second call does nothing."""
         self._chip = None
 
 
 def install(chip: Chip, bus: int = 0, device: int = 0) -> ModuleType:
-    """Put `chip` behind this bus and device, and the stand-in into ``sys.modules['spidev']``; return the module.
+    """Put `chip` behind this bus and device, and the replacement into ``sys.modules['spidev']``; return the module.
 
-    The module is the same each time, so a package that imported it before finds the new chip too.
+    The module is the same each time, so a package that imported it before reaches the new chip too.
     """
     _chips[bus, device] = chip
     sys.modules["spidev"] = _MODULE
@@ -63,7 +63,7 @@ def install(chip: Chip, bus: int = 0, device: int = 0) -> ModuleType:
 
 
 def uninstall(bus: int = 0, device: int = 0) -> None:
-    """Take the chip away; opening the device fails from now on, and what is open stays open."""
+    """Remove the chip; opening the device fails from now on, and open devices stay open."""
     _chips.pop((bus, device), None)
 
 

@@ -1,17 +1,17 @@
-"""What must an output do? The Output contract: the one thing that can power a machine.
+"""The contract of outputs. An output is the only part that can power a machine.
 
 An output MUST:
 
 * do nothing in its constructor; ``open`` claims the line **at its safe level in the very call that claims it**
   (claim-then-write blips an active-low relay: gpiozero 2.0.1);
-* never raise from ``set(on=False)``: switching off is tried by every way the driver knows, and what failed is
-  reported by ``read_back`` or by the next ``set(on=True)``;
+* never raise from ``set(on=False)``: the driver tries to switch off in every way it knows, and reports a failure in
+  ``read_back`` or in the next ``set(on=True)``;
 * raise HardwareError from ``set(on=True)`` when the line cannot be driven, leaving it off;
-* answer ``read_back`` with what the load side says (a mirror contact), or None where nothing is wired; never raise
-  from it: what is wired and cannot be read counts as on;
-* switch off in ``close``, which may be called twice and never raises; ``open`` works again afterwards, and is off.
+* return the state of the load side (a mirror contact) from ``read_back``, or None where nothing is wired; never raise
+  from it: a wired contact that cannot be read counts as on;
+* switch off in ``close``, which may be called twice and never raises; afterwards ``open`` works again, and is off.
 
-The output decides nothing and keeps no time. ``fabgate.testing.outputs`` tests all this, for any output.
+The output decides nothing and measures no time. ``fabgate.testing.outputs`` tests all this for any output.
 """
 
 from __future__ import annotations
@@ -33,4 +33,4 @@ class Output(Protocol):
         """Return whether the load side has power, or None where it is not wired. Never raises."""
 
     def close(self) -> None:
-        """Switch off and let go. Never raises."""
+        """Switch off and release the line. Never raises."""

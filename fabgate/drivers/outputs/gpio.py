@@ -1,8 +1,8 @@
-"""How is a machine's contactor switched? With one GPIO line, active high, through gpiozero.
+"""Switches a machine's contactor with one GPIO line, active high, through gpiozero.
 
-Active high only: the lgpio factory claims a line low and then writes, so an active-low relay would blip on at every
-start. The line is claimed at its safe level in the call that claims it. An optional read-back line (a mirror contact
-of the contactor, closing to ground through the internal pull-up or driven high) says what the load side does.
+Active high only: the lgpio factory claims a line low and then writes, so an active-low relay would switch on briefly at
+every start. The line is claimed at its safe level in the call that claims it. An optional read-back line (a mirror
+contact of the contactor, closing to ground through the internal pull-up or driven high) shows the state of the load side.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from fabgate.errors import HardwareError
 class GpioOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Options of ``output: {driver: gpio}``; pins are BCM numbers.
 
-    `pin`: 9 to 27 but 14 and 15, which are pulled down at reset (0 to 8 are pulled up, 14 and 15 are the serial port).
-    `readback_pin`: the mirror contact; `readback_closed` is the level that it reads while the contactor is closed.
-    `pins: emulated` is for demos: mock pins, changes written to `pin_log`.
+    `pin`: 9 to 27 except 14 and 15. These are pulled down at reset (0 to 8 are pulled up, 14 and 15 are the serial port).
+    `readback_pin`: the mirror contact; `readback_closed` is its level while the contactor is closed.
+    `pins: emulated` is for demos: mock pins, whose changes are written to `pin_log`.
     """
 
     pin: Annotated[int, msgspec.Meta(ge=0, le=27)]
@@ -57,7 +57,7 @@ class GpioOutput:
                 closed_is_low = options.readback_closed == "low"
                 self._readback = DigitalInputDevice(options.readback_pin, pull_up=closed_is_low)
         except Exception as error:
-            # Whatever library lies below has errors of its own; here they all mean the same.
+            # gpiozero's pin libraries have errors of their own; here they all mean the same.
             self.close()
             raise HardwareError(
                 f"GPIO {options.pin} cannot be claimed as an output ({type(error).__name__}: {error})."
@@ -83,25 +83,25 @@ class GpioOutput:
         try:
             self._line.off()
             self._stuck = bool(self._line.value)
-        except Exception:  # noqa: BLE001 - whatever library lies below has errors of its own
+        except Exception:  # noqa: BLE001 - gpiozero's pin libraries have errors of their own
             self._stuck = True
 
     def read_back(self) -> bool | None:
         """Return whether the contactor is closed, or None where no mirror contact is wired. Never raises.
 
-        A mirror contact that cannot be read counts as closed: nobody knows that the machine is off.
+        A mirror contact that cannot be read counts as closed: the machine may be on.
         """
         if self._stuck:
-            return True  # the line itself did not go low when it was told to
+            return True  # the line itself did not go low
         if self._readback is None:
             return None
         try:
             return bool(self._readback.is_active)
-        except Exception:  # noqa: BLE001 - whatever library lies below has errors of its own
+        except Exception:  # noqa: BLE001 - gpiozero's pin libraries have errors of their own
             return True
 
     def close(self) -> None:
-        """Switch off and let go. Never raises.
+        """Switch off and release the pins. Never raises.
 
         gpiozero leaves a closed pin floating: the external pull-down of the wiring page keeps the contactor open.
         """

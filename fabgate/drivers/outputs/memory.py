@@ -1,4 +1,4 @@
-"""What would have been switched? An output that keeps its history, for tests and for machines that are only audited."""
+"""An output without a line, which keeps its history: for tests, and for machines that are only audited."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class MemoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class MemoryOutput:
     """The Output contract without a line. `history` holds (boot nanoseconds, on) for each change.
 
-    ``broken`` makes it fail like a line that is held by somebody else; ``welded`` like a contactor that stays closed.
+    ``broken`` makes it fail like a line that another program holds; ``welded`` like a contactor that stays closed.
     """
 
     Options = MemoryOptions
@@ -37,7 +37,7 @@ class MemoryOutput:
     def open(self) -> None:
         """Claim it, off. Raises HardwareError when broken."""
         if self.broken:
-            raise HardwareError("the memory output was told to be broken")
+            raise HardwareError("the memory output is set to broken")
         self.is_open = True
         self._drive(on=False)
 
@@ -45,15 +45,15 @@ class MemoryOutput:
         """Drive it. Off never raises; on raises HardwareError when broken or closed."""
         if on and (self.broken or not self.is_open):
             self._drive(on=False)
-            raise HardwareError("the memory output was told to be broken, or is not open")
+            raise HardwareError("the memory output is set to broken, or is not open")
         self._drive(on=on)
 
     def read_back(self) -> bool | None:
-        """Return what the load side says: on while driven or welded."""
+        """Return the state of the load side: on while driven or welded."""
         return self._on or self.welded
 
     def close(self) -> None:
-        """Switch off and let go."""
+        """Switch off and release it."""
         self._drive(on=False)
         self.is_open = False
 

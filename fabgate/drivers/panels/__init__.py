@@ -1,8 +1,8 @@
-"""How is a person told? The Panel contract: light, buzzer and four lines of twenty characters.
+"""The contract of panels: light, buzzer and four lines of twenty characters.
 
-A panel MUST return from ``show`` within a second and may raise anything from it: the gate calls it on a thread of its
-own, logs what failed and goes on. It never decides anything and never touches power. A display without accents or with
-fewer columns has ``text.transliterate`` and ``display.cut``; ``fabgate.testing.panels`` is the test for any panel.
+A panel MUST return from ``show`` within a second. It may raise anything: the gate calls it in a thread of its own, logs
+the failure and continues. It never decides anything and never touches power. For a display without accents or with fewer
+columns use ``text.transliterate`` and ``display.cut``. ``fabgate.testing.panels`` tests any panel.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["COLUMNS", "LINES", "Notice", "Panel"]
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """What to show. `light` is a colour word, `sound` a pattern word, `lines` at most four of twenty characters.
+    """What to show. `light` is a colour, `sound` the name of a pattern, `lines` at most four of twenty characters.
 
-    After `for_s` seconds the gate shows what stood before; 0 is: until something else is to be said.
+    After `for_s` seconds the gate shows the lasting notice again; 0 means until the next notice.
     """
 
     light: str
@@ -39,4 +39,4 @@ class Panel(Protocol):
         """Show one notice."""
 
     def close(self) -> None:
-        """Go dark and let go. Never raises."""
+        """Switch light and display off and release the device. Never raises."""

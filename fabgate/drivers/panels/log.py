@@ -1,4 +1,4 @@
-"""What would the panel have shown? One line a notice, into the log or a file."""
+"""A panel that writes each notice as one line to the log or to a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger("fabgate.panel")
 
 
 class LogOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Options of ``panel: {driver: log}``. `file`: append there instead of logging."""
+    """Options of ``panel: {driver: log}``. `file`: append to this file instead of logging."""
 
     file: Path | None = None
 
@@ -28,7 +28,7 @@ class LogPanel:
         self._options = options
 
     def open(self) -> None:
-        """Try the file. It is opened again for each notice, so that it may be rotated. Raises HardwareError."""
+        """Check the file. It is opened again for each notice, so that it can be rotated. Raises HardwareError."""
         try:
             self._write("")
         except OSError as error:

@@ -1,4 +1,4 @@
-"""How is text shown on a display without accents?"""
+"""Converts text for a display without accents."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 
 from fabgate.display import COLUMNS, clean
 
-#: What no decomposition of Unicode gives; each is what a person would write by hand.
-_BY_HAND: Final = str.maketrans(
+#: Characters that Unicode does not decompose, with what a person would write instead.
+_REPLACEMENTS: Final = str.maketrans(
     {
         "œ": "oe",
         "Œ": "OE",
@@ -38,6 +38,6 @@ _BY_HAND: Final = str.maketrans(
 
 def transliterate(text: str, columns: int = COLUMNS) -> str:
     """Return `text` in plain ASCII for a display without accents, in at most `columns` characters."""
-    plain = unicodedata.normalize("NFKD", clean(text).translate(_BY_HAND))
+    plain = unicodedata.normalize("NFKD", clean(text).translate(_REPLACEMENTS))
     plain = "".join(char for char in plain if not unicodedata.combining(char))
     return plain.encode("ascii", "replace").decode()[:columns]

@@ -1,24 +1,24 @@
-"""What must a badge reader do? The Reader contract.
+"""The contract of badge readers.
 
 A reader MUST:
 
-* do nothing in its constructor but keep its options; ``open`` claims the device and may be called again after
-  ``close`` or after a fault (the gate re-opens with growing pauses);
+* only keep its options in its constructor; ``open`` claims the device and may be called again after ``close`` or after
+  a fault (the gate opens it again with growing pauses);
 * return from ``poll`` within about 100 ms, whether or not a card is there;
-* return a ``Card`` only when its whole UID was read and every check that the protocol has (BCC, CRC, cascade bits)
-  agreed; anything else is a ``Misread`` or ``None``. Never a guess;
-* return ``None`` only when it looked and no card answered. A card that answered incompletely, or together with another,
-  is a ``Misread``; a poll that could not look raises. The gate takes a card for tapped only after it saw the field
-  empty: polls that find nothing for 0.6 s without a break (``fabgate.rules.presence``). A reader that says ``None``
-  over a card that lies there would turn that card into a tap;
+* return a ``Card`` only when its whole UID was read and all checks of the protocol (BCC, CRC, cascade bits) agreed;
+  otherwise a ``Misread`` or ``None``, never a guess;
+* return ``None`` only when it has polled and no card answered. A card that answered incompletely, or together with
+  another one, is a ``Misread``; a poll that failed raises. The gate counts a card as tapped only after the field was
+  empty: polls without a card for 0.6 s (``fabgate.rules.presence``). A reader that returns ``None`` although a card is
+  on it would turn that card into a tap;
 * raise ``HardwareError`` from ``open`` or ``poll`` when the device is gone, so that "unplugged" never looks like
   "no card";
-* set ``continuous`` to whether a card that stays is seen by every poll (only then can it prove presence).
+* set ``continuous`` to whether every poll sees a card that stays (only then can the reader prove presence).
 
-A reader MAY recover by itself from a transient upset (a brown-out that reset the chip) and then count it in
-``recoveries``, an int, in the same poll. The gate then takes no card for tapped until it has seen the field empty again.
+A reader MAY recover from a transient failure (a brown-out that resets the chip). It then counts that in ``recoveries``,
+an int, in the same poll. The gate then counts no card as tapped until the field was empty again.
 
-A reader MUST never block for ever and never start threads of its own. ``fabgate.testing.readers`` tests all this, for any
+A reader MUST never block for ever and never start threads of its own. ``fabgate.testing.readers`` tests all this for any
 reader.
 """
 
@@ -35,7 +35,7 @@ class MisreadReason(StrEnum):
 
     TWO_CARDS = "two-cards"
     TORN = "torn"  # answered, but not completely or not consistently: pulled away, tilted, disturbed
-    RANDOM_UID = "random-uid"  # ISO/IEC 14443-3: a single-size UID starting 08 is made anew each time
+    RANDOM_UID = "random-uid"  # ISO/IEC 14443-3: a single-size UID that starts with 08 is a new one each time
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -45,14 +45,14 @@ class Card(msgspec.Struct, frozen=True):
 
 
 class Misread(msgspec.Struct, frozen=True):
-    """A card is there, and it is not known which."""
+    """A card is there, but its UID is unknown."""
 
     reason: MisreadReason
 
 
 @runtime_checkable
 class Reader(Protocol):
-    """A device that says which card lies on it now."""
+    """A device that reads the card on it."""
 
     continuous: bool
     recoveries: int
@@ -61,7 +61,7 @@ class Reader(Protocol):
         """Claim and configure the device. Raises HardwareError."""
 
     def poll(self) -> Card | Misread | None:
-        """Look once. Returns None when no card is there. Raises HardwareError when the device is gone."""
+        """Poll once. Returns None when no card is there. Raises HardwareError when the device is gone."""
 
     def close(self) -> None:
-        """Let go of the device. Never raises."""
+        """Release the device. Never raises."""

@@ -1,8 +1,8 @@
-"""Which card is it? From "anybody there?" to a whole UID, by ISO/IEC 14443-3 type A.
+"""Reads the UID of a card by ISO/IEC 14443-3 type A.
 
-Pure: the radio is an `Exchange` passed in, so that any chip that can send a frame can use this file. A UID is
-believed only if each answer has its length, each BCC and each SAK's CRC_A is right, and the SAK's cascade bit agrees
-with the cascade tag. Everything else is a Misread that says why.
+Pure: the radio is an `Exchange` that is passed in, so any chip that can send a frame can use this file. A UID is accepted
+only if each answer has the right length, each BCC and each SAK's CRC_A is right, and the SAK's cascade bit agrees with
+the cascade tag. Otherwise the result is a Misread with the reason.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ SHORT = 7
 SELECT_CODES = (0x93, 0x95, 0x97)  # section 6.5.3.1, cascade levels 1 to 3
 CASCADE_TAG = 0x88
 CASCADE_BIT = 0x04  # of the SAK, section 6.5.3.4
-RANDOM_FIRST_BYTE = 0x08  # section 6.5.4: a single-size UID that is made anew each time
+RANDOM_FIRST_BYTE = 0x08  # section 6.5.4: a single-size UID that is a new one each time
 ATQA_BITS, UID_BITS, SAK_BITS = 16, 40, 24
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What was received. `bits` counts them; `collision`: two answers at once; `broken`: the chip saw an error."""
+    """A received frame. `bits` is its length; `collision`: two answers at once; `broken`: the chip found an error."""
 
     data: bytes
     bits: int
@@ -37,15 +37,14 @@ class Exchange(Protocol):
     """Sends one frame and returns the answer, or None for silence."""
 
     def __call__(self, frame: bytes, *, last_bits: int = 0, expect_bits: int = 0) -> Reply | None:
-        """Send `frame` (of its last byte `last_bits`, 0 for all); an answer of `expect_bits` is likely, 0 for none."""
+        """Send `frame`, of its last byte only `last_bits` (0 for all); expect an answer of `expect_bits` (0 for none)."""
 
 
 def activate(exchange: Exchange) -> bytes | Misread | None:
-    """Wake and select whatever is there; return its UID, why there is none, or None when nothing answers.
+    """Wake and select a card; return its UID, why it could not be read, or None when nothing answers.
 
-    WUPA rather than REQA: it also wakes the card that the last poll put to sleep, so a card that stays is seen each
-    time. After a UID the card is ACTIVE and `halt` must follow; after a Misread only switching the field off makes
-    cards forget.
+    WUPA, unlike REQA, also wakes the card that the last poll put to sleep, so that a card that stays is seen each time.
+    After a UID the card is ACTIVE and `halt` must follow; after a Misread only switching the field off resets cards.
     """
     atqa = exchange(WUPA, last_bits=SHORT, expect_bits=ATQA_BITS)
     if atqa is None:
@@ -65,34 +64,34 @@ def activate(exchange: Exchange) -> bytes | Misread | None:
             return fault or Misread(MisreadReason.TORN)
         if sak.data != with_crc(sak.data[:1]):
             return Misread(MisreadReason.TORN)
-        goes_on = bool(sak.data[0] & CASCADE_BIT)
-        # The cascade bit has no BCC, the tag no CRC of its own: only where both say the same is the length certain.
-        # At level 3 there is no tag, and nothing may follow.
+        continues = bool(sak.data[0] & CASCADE_BIT)
+        # The cascade bit has no BCC and the tag no CRC: the length is certain only where both agree. At level 3 there is no
+        # tag, and nothing may follow.
         tagged = shown.data[0] == CASCADE_TAG and level < len(SELECT_CODES) - 1
-        if goes_on != tagged:
+        if continues != tagged:
             return Misread(MisreadReason.TORN)
-        uid += shown.data[1:4] if goes_on else shown.data[:4]
-        if not goes_on:
+        uid += shown.data[1:4] if continues else shown.data[:4]
+        if not continues:
             break
     return uid
 
 
 def halt(exchange: Exchange) -> bool:
-    """Put the selected card to sleep; return whether it agreed, by silence (section 6.4.3)."""
+    """Put the selected card to sleep; return whether it did, which it shows by silence (section 6.4.3)."""
     return exchange(with_crc(b"\x50\x00")) is None
 
 
 def another_answers(exchange: Exchange) -> bool:
-    """Return whether a card is there that was not put to sleep: REQA wakes only those.
+    """Return whether another card is there, which was not put to sleep: REQA wakes only such cards.
 
-    Of two cards the near one can drown the far one, so that no bit ever collides. The far one heard that another
-    was selected and went back to IDLE.
+    A near card can drown out a far one, so that no bit collides. The far card goes back to IDLE when the near one is
+    selected.
     """
     return exchange(REQA, last_bits=SHORT) is not None
 
 
 def is_random(uid: bytes) -> bool:
-    """Whether this UID is made anew each time the card is powered."""
+    """Whether the card makes a new UID like this one each time it is powered."""
     return len(uid) == 4 and uid[0] == RANDOM_FIRST_BYTE
 
 

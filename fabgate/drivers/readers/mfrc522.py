@@ -1,9 +1,9 @@
-"""How does an RC522 board on the SPI pins say which card lies on it?
+"""The driver of RC522 boards on the SPI pins.
 
-The common 13.56 MHz reader: an NXP MFRC522 or one of its clones, driven through the `mfrc522` package (PyPI). With
-``chip: emulated`` the same code, package included, runs on an emulated chip.
+The common 13.56 MHz reader: an NXP MFRC522 or a clone, driven through the `mfrc522` package (PyPI). With
+``chip: emulated`` the same code, including the package, runs on an emulated chip.
 
-Transfers of a poll, measured on the emulated chip: see tests/drivers/test_mfrc522.py.
+How many transfers a poll takes is measured in tests/drivers/test_mfrc522.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fabgate.errors import HardwareError
 
 
 class Mfrc522Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The reader's section of gate.yaml. Pins are numbered as BCM does; `antenna_gain` is RxGain, 4 for 33 dB."""
+    """The reader's section of gate.yaml. Pins are BCM numbers; `antenna_gain` is RxGain, 4 for 33 dB."""
 
     bus: Annotated[int, msgspec.Meta(ge=0)] = 0
     device: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -65,7 +65,7 @@ class Mfrc522Reader:
             raise HardwareError(f"{self._where}: {error}. Is SPI switched on and this user in group spi?") from error
 
     def poll(self) -> Card | Misread | None:
-        """Look once, about 5 to 15 ms. Raises HardwareError when the chip is gone."""
+        """Poll once, for about 5 to 15 ms. Raises HardwareError when the chip is gone."""
         if self._link is None:
             raise HardwareError(f"{self._where} is not open: open() it before poll()")
         try:
@@ -76,7 +76,7 @@ class Mfrc522Reader:
             raise HardwareError(f"{self._where}: {error}. Check the board and its wires") from error
 
     def close(self) -> None:
-        """Let go of the SPI device and the reset pin."""
+        """Release the SPI device and the reset pin."""
         link, self._link, self._seen = self._link, None, None
         if link is not None:
             link.close()
@@ -89,7 +89,7 @@ class Mfrc522Reader:
         try:
             return self._look(link)
         except UpsetError:
-            # A brown-out: the chip is back at its reset values, field off. One try to get over it in this poll.
+            # A brown-out: the chip is back at its reset values, field off. Try once to recover in this poll.
             self.recoveries += 1
             link.configure()
         try:
@@ -103,11 +103,11 @@ class Mfrc522Reader:
         uid = activate(link.exchange)
         found = self._settle(link, uid, known=uid == seen) if isinstance(uid, bytes) else uid
         if isinstance(found, Misread) and found.reason is not MisreadReason.RANDOM_UID:
-            link.forget()  # a card in the middle of its selection would not hear the next WUPA
+            link.reset_cards()  # a card in the middle of its selection would ignore the next WUPA
         return found
 
     def _settle(self, link: ChipLink, uid: bytes, *, known: bool) -> Card | Misread:
-        """Put the card to sleep and decide what it was; the second look is for a card not seen by the last poll."""
+        """Put the card to sleep and return the result. Only a card that is new since the last poll is checked twice."""
         if not halt(link.exchange):
             return Misread(MisreadReason.TORN)
         if is_random(uid):
@@ -118,10 +118,10 @@ class Mfrc522Reader:
         return Card(uid)
 
     def _claim(self) -> ChipLink:
-        """Claim SPI device and reset pin. Raises HardwareError, and OSError where SPI says no."""
+        """Claim SPI device and reset pin. Raises HardwareError, and OSError where the SPI device cannot be opened."""
         options = self._options
         try:
-            # Here and not above: the options can be read on a computer that has none of these.
+            # Imported here: the options can be read on a computer without these libraries.
             import gpiozero  # noqa: PLC0415
 
             from fabgate.drivers.readers import rpi_gpio  # noqa: PLC0415
@@ -130,7 +130,7 @@ class Mfrc522Reader:
             import mfrc522  # noqa: PLC0415 - it imports RPi.GPIO and spidev: the stand-ins have to be there first
         except ImportError as error:
             raise HardwareError(
-                f"found no {error.name}, wanted it: pip install 'fabgate[pi]'; pip install --no-deps mfrc522==0.0.7"
+                f"{error.name} is not installed: pip install 'fabgate[pi]'; pip install --no-deps mfrc522==0.0.7"
             ) from error
         _check_imports(emulated=options.chip == "emulated")
         release_pin = partial(rpi_gpio.pins.cleanup, options.reset_pin)
@@ -160,10 +160,10 @@ def _emulate(options: Mfrc522Options) -> Any:
 
 
 def _check_imports(*, emulated: bool) -> None:
-    """Refuse a package that somebody imported before, with other libraries below it than are wanted now."""
+    """Raise HardwareError where the package was imported before with other libraries below it."""
     module = sys.modules["mfrc522.MFRC522"]
     if module.GPIO is not sys.modules["RPi.GPIO"]:
         raise HardwareError("found mfrc522 imported on another RPi.GPIO, wanted fabgate's: import it nowhere else")
     if getattr(module.spidev, "EMULATED", False) is not emulated:
         found, wanted = ("a real", "an emulated") if emulated else ("an emulated", "a real")
-        raise HardwareError(f"found {found} chip in this process, wanted {wanted} one: use one kind a process")
+        raise HardwareError(f"found {found} chip in this process, wanted {wanted} one: use one kind in a process")

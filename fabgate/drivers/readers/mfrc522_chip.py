@@ -1,8 +1,8 @@
-"""How is an MFRC522 claimed, configured, checked and made to send one frame?
+"""Configures and checks an MFRC522, and makes it send one frame.
 
-On the real `mfrc522` package: its register access, its register names and its start sequence. Its transceive is not
-used: it writes ``~`` where it means ``not``, so that a poll with no card is about 2,013 SPI transfers at full load
-(upstream issue 9). ``exchange`` takes about nine, and sleeps while the chip works.
+It uses the register access, register names and start sequence of the real `mfrc522` package, but not its transceive,
+which writes ``~`` where it means ``not``: a poll without a card takes about 2,013 SPI transfers at full load (upstream
+issue 9). ``exchange`` takes about nine, and sleeps while the chip works.
 
 Facts from the NXP MFRC522 data sheet, revision 3.9.
 """
@@ -17,19 +17,19 @@ from typing import Any
 from fabgate.drivers.readers.iso14443a import Reply
 from fabgate.errors import HardwareError
 
-#: What VersionReg says: NXP version 1.0 and 2.0, then the clones that are sold as MFRC522.
+#: Values of VersionReg: NXP version 1.0 and 2.0, then the clones that are sold as MFRC522.
 KNOWN_VERSIONS = {0x91: "NXP 1.0", 0x92: "NXP 2.0"} | dict.fromkeys((0x88, 0x90, 0x12, 0xB2), "clone")
-GONE = (0x00, 0xFF)  # a line that nobody drives
+GONE = (0x00, 0xFF)  # what a line without a chip reads
 
 TIMER_PRESCALER, TIMER_RELOAD = 67, 100
 #: Section 8.5: (2 x 67 + 1) x (100 + 1) / 13.56 MHz. A card answers within 0.1 ms of the frame's end.
 TIMER_S = (2 * TIMER_PRESCALER + 1) * (TIMER_RELOAD + 1) / 13_560_000
 BIT_S = 128 / 13_560_000
 FRAME_DELAY_S = 1236 / 13_560_000  # ISO/IEC 14443-3 section 6.2.1
-SETTLE_S = 0.001  # what is slept again when the answer is not there yet
-PATIENCE = 20  # times SETTLE_S: then the chip is not working
+SETTLE_S = 0.001  # the pause before the chip is asked again for an answer
+PATIENCE = 20  # times SETTLE_S: then the chip does not work
 START_UP_S = 0.005  # section 8.8.2: crystal and 1,024 clocks after a reset
-GUARD_S = 0.0055  # ISO/IEC 14443-3 section 5: 5 ms of field before the first request; the same without to forget
+GUARD_S = 0.0055  # ISO/IEC 14443-3 section 5: 5 ms of field before the first request; the same without field to reset
 
 IRQ_RX, IRQ_TIMER = 0x20, 0x01
 ERROR_COLLISION, ERROR_OTHER = 0x08, 0x13  # CollErr; BufferOvfl, ParityErr, ProtocolErr
@@ -43,7 +43,7 @@ class UpsetError(Exception):
 class ChipLink:
     """An MFRC522 behind `pcd`, an instance of the package's class.
 
-    `gain` is RxGain, 0 to 7; `release_pin` lets go of the reset pin and of no other; `sleep` takes seconds.
+    `gain` is RxGain, 0 to 7; `release_pin` releases only the reset pin; `sleep` takes seconds.
     """
 
     def __init__(self, pcd: Any, *, gain: int, release_pin: Callable[[], None], sleep: Callable[[float], None]) -> None:
@@ -61,7 +61,7 @@ class ChipLink:
             pcd.RFCfgReg: gain << 4 | 0x08,
             pcd.TxControlReg: ANTENNA,
         }
-        # The package's own two dangerous methods are made harmless for whoever reaches for them.
+        # Two dangerous methods of the package are replaced, in case they are called.
         pcd.MFRC522_ToCard = self._to_card
         pcd.Close_MFRC522 = self.close
 
@@ -70,25 +70,25 @@ class ChipLink:
         self._sleep(START_UP_S)
         self._pcd.MFRC522_Init()
         self._sleep(START_UP_S)
-        # All of them, also those that the package wrote: it does not wait for its own reset to end.
+        # All settings, also those that the package wrote: it does not wait until its reset has ended.
         for register, value in self._settings.items():
             self._pcd.Write_MFRC522(register, value)
         self._sleep(GUARD_S)
-        wrong = self._unlike()
+        wrong = self._differences()
         if wrong:
             raise HardwareError(f"the MFRC522 does not keep its settings: {wrong}. Check its supply and the wires")
 
     def check(self) -> None:
-        """Ask the chip whether it is there and as it was configured; one transfer.
+        """Check in one transfer that the chip is there and has its configuration.
 
-        Raises HardwareError when it is gone or unknown, UpsetError when it was reset behind our back.
+        Raises HardwareError when it is gone or unknown, UpsetError when it was reset in the meantime.
         """
-        wrong = self._unlike()
+        wrong = self._differences()
         if wrong:
             raise UpsetError(wrong)
 
     def exchange(self, frame: bytes, *, last_bits: int = 0, expect_bits: int = 0) -> Reply | None:
-        """Send `frame` and return the answer or None: seven transfers, one a look, one for the answer.
+        """Send `frame` and return the answer or None: seven transfers, one for each check, one for the answer.
 
         Raises HardwareError when the chip is gone, UpsetError when it was reset or never finishes.
         """
@@ -100,7 +100,7 @@ class ChipLink:
         pcd.Write_MFRC522(pcd.BitFramingReg, last_bits)  # also takes back the StartSend of the frame before
         pcd.Write_MFRC522(pcd.CommandReg, pcd.PCD_TRANSCEIVE)
         pcd.Write_MFRC522(pcd.BitFramingReg, 0x80 | last_bits)
-        # Where silence is the likely answer, the first look is when the timer has ended.
+        # Where silence is likely, the first check is when the timer has ended.
         answer_s = FRAME_DELAY_S + _air_s(expect_bits) if expect_bits else TIMER_S
         self._sleep(_air_s(8 * len(frame)) + answer_s)
         for _ in range(PATIENCE):
@@ -117,22 +117,22 @@ class ChipLink:
             self._sleep(SETTLE_S)
         raise UpsetError("neither an answer nor the timer's end was seen")
 
-    def forget(self) -> None:
-        """Switch the field off and on, so that every card starts anew; about 11 ms."""
+    def reset_cards(self) -> None:
+        """Switch the field off and on, so that every card starts again; about 11 ms."""
         self._pcd.Write_MFRC522(self._pcd.TxControlReg, ANTENNA & ~0x03)
         self._sleep(GUARD_S)
         self._pcd.Write_MFRC522(self._pcd.TxControlReg, ANTENNA)
         self._sleep(GUARD_S)
 
     def close(self) -> None:
-        """Let go of the SPI device and of the reset pin, and of nothing else in the process."""
+        """Release the SPI device and the reset pin, and nothing else in the process."""
         self._pcd.spi.close()
         self._release_pin()
 
     def _reply(self, error: int, level: int, last_bits: int) -> Reply:
         data = b""
         if level:
-            # The version comes along: a ribbon pulled at this moment reads as 00 00 00 00 00, whose BCC is right.
+            # The version is read too: a ribbon pulled at this moment reads as 00 00 00 00 00, whose BCC is right.
             *received, version = self._read(*[self._pcd.FIFODataReg] * level, self._pcd.VersionReg)
             _check_version(version)
             data = bytes(received)
@@ -145,8 +145,8 @@ class ChipLink:
         answer: list[int] = self._pcd.spi.xfer2([*addresses, 0])
         return answer[1:]
 
-    def _unlike(self) -> str:
-        """Return what differs from the configuration, in words, or nothing."""
+    def _differences(self) -> str:
+        """Return in words what differs from the configuration, or ""."""
         version, *found = self._read(self._pcd.VersionReg, *self._settings)
         _check_version(version)
         pairs = zip(self._settings.items(), found, strict=True)
@@ -155,7 +155,7 @@ class ChipLink:
         )
 
     def _to_card(self, command: int, data: list[int]) -> tuple[int, list[int], int]:
-        """Stand in for the package's transceive, so that its own requests work and are fast too."""
+        """Replace the package's transceive, so that its own requests work and are fast too."""
         pcd = self._pcd
         if command != pcd.PCD_TRANSCEIVE:
             return pcd.MI_ERR, [], 0
@@ -169,7 +169,7 @@ class ChipLink:
 
 @contextmanager
 def without_package_log_handler() -> Iterator[None]:
-    """Take away the log handlers that the package adds, one an instance, so that no line is printed twice."""
+    """Remove the log handlers that the package adds, one for each instance, so that no line is printed twice."""
     logger = logging.getLogger("mfrc522Logger")
     before = list(logger.handlers)
     try:

@@ -1,8 +1,8 @@
-"""How does the `mfrc522` package get its reset pin without RPi.GPIO? Through this stand-in, built on gpiozero.
+"""A replacement for RPi.GPIO on gpiozero, for the reset pin of the `mfrc522` package.
 
 The package imports ``RPi.GPIO``, which raises RuntimeError on a PC and does not work on a Pi 5. ``install`` puts a
 module of that name into ``sys.modules`` with the few functions that the package calls. So there is one GPIO stack in
-the process, gpiozero's mock pins work, and ``cleanup`` lets go of the pins set up here and of no others.
+the process, gpiozero's mock pins work, and ``cleanup`` releases only the pins that were set up here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OUT, IN, LOW, HIGH = 0, 1, 0, 1
 
 
 class _Pins:
-    """The state of the stand-in: one numbering mode and the outputs that were set up, for the whole process."""
+    """The state of the replacement: one numbering mode and the outputs that were set up, for the whole process."""
 
     def __init__(self) -> None:
         self.mode: int | None = None
@@ -37,7 +37,7 @@ class _Pins:
         self.mode = mode
 
     def setup(self, channel: int, direction: int) -> None:
-        """Claim a pin as output, low. A pin that was set up here before is claimed anew."""
+        """Claim a pin as output, low. A pin that was set up here before is claimed again."""
         if direction != OUT:
             raise ValueError(f"found direction {direction} for pin {channel}, wanted OUT: only a reset pin is driven")
         self.cleanup(channel)
@@ -50,15 +50,15 @@ class _Pins:
         self.claimed[channel].value = value
 
     def cleanup(self, channel: int | Iterable[int] | None = None) -> None:
-        """Let go of this pin, of these, or of all that were set up here; of no other pin in the process."""
+        """Release this pin, these pins, or all that were set up here; no other pin in the process."""
         if channel is None:
             channels = list(self.claimed)
             self.mode = None
         else:
             channels = [channel] if isinstance(channel, int) else list(channel)
-        for one in channels:
-            if one in self.claimed:
-                self.claimed.pop(one).close()
+        for each in channels:
+            if each in self.claimed:
+                self.claimed.pop(each).close()
 
     def _name(self, channel: int) -> str:
         if self.mode is None:
@@ -70,10 +70,10 @@ pins = _Pins()
 
 
 def install(factory: Any = None) -> ModuleType:
-    """Put the stand-in into ``sys.modules`` as ``RPi`` and ``RPi.GPIO`` and return the latter.
+    """Put the replacement into ``sys.modules`` as ``RPi`` and ``RPi.GPIO`` and return the latter.
 
-    Pins set up from now on come from `factory`, a gpiozero pin factory, or from gpiozero's own for None. They are
-    numbered as BCM does: left to itself the package would guess a reset pin from whatever mode it finds.
+    Pins set up from now on come from `factory`, a gpiozero pin factory, or from gpiozero's own for None. They have BCM
+    numbers: without a mode the package would guess the reset pin.
     """
     pins.factory, pins.mode = factory, BCM
     sys.modules["RPi"], sys.modules["RPi.GPIO"] = _RPI, _GPIO

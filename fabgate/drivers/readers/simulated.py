@@ -1,7 +1,7 @@
-"""How does a gate run with no reader at all? With this one, on which cards are laid through a socket.
+"""A reader without a device, on which cards are placed through a socket.
 
-It keeps the Reader contract and speaks the control protocol of the emulated chip, without chip, SPI and libraries:
-the quickest reader for a test, a demo on any computer, and a load test of a hundred gates.
+It keeps the Reader contract and has the control socket of the emulated chip, but no chip, SPI and libraries: the
+quickest reader for tests, for a demo on any computer, and for a load test of a hundred gates.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from fabgate.errors import HardwareError, UsageError
 
 
 class SimulatedOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The reader's section of gate.yaml: the path of the socket through which cards are laid down."""
+    """The reader's section of gate.yaml: the path of the socket through which cards are placed."""
 
     control_socket: str
 
 
 class SimulatedBench:
-    """The place where simulated cards lie. Thread-safe: the control socket's thread writes, the reader's reads."""
+    """The simulated cards on the reader. Thread-safe: the control socket's thread writes, the reader's thread reads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,14 +39,14 @@ class SimulatedBench:
             return None if any(left != 0 for left in self._answers_left.values()) else self._empty_polls
 
     def place(self, uid: bytes, *, torn: int | None) -> None:
-        """Lay a card down that is gone after `torn` answers. Raises UsageError when it lies there."""
+        """Place a card that is gone after `torn` answers. Raises UsageError when it is there already."""
         with self._lock:
             if self._answers_left.get(uid, 0) != 0:
-                raise UsageError(f"found {uid.hex().upper()} on the reader already, wanted it elsewhere: remove it")
+                raise UsageError(f"{uid.hex().upper()} is on the reader already: remove it first")
             self._answers_left[uid] = torn
 
     def remove(self, uid: bytes | None) -> None:
-        """Take the card, or all cards, away. Raises UsageError when it is not there."""
+        """Remove the card, or all cards. Raises UsageError when it is not there."""
         with self._lock:
             if uid is None:
                 self._answers_left.clear()
@@ -67,7 +67,7 @@ class SimulatedBench:
             self._plugged = True
 
     def brown_out(self) -> None:
-        """Let the reader have an upset that it gets over by itself."""
+        """Let the reader have a transient failure, from which it recovers."""
         with self._lock:
             self._brown_outs += 1
 
@@ -96,7 +96,7 @@ class SimulatedBench:
         return Card(uid), upsets
 
     def _spend(self, uid: bytes) -> bool:
-        """Take from a card the answers of one activation; return whether it had them all."""
+        """Use up the answers of one activation; return whether the card gave them all."""
         left = self._answers_left[uid]
         if left is None:
             return True
@@ -117,7 +117,7 @@ class SimulatedReader:
         self._bench: SimulatedBench | None = None
 
     def open(self) -> None:
-        """Take up the socket, or find it again after ``close``. Raises HardwareError when unplugged."""
+        """Open the socket, or find it again after ``close``. Raises HardwareError when unplugged."""
         bench = bench_at(self._options.control_socket, SimulatedBench)
         if not isinstance(bench, SimulatedBench):
             raise HardwareError(f"{self._options.control_socket} belongs to an emulated chip: choose another path")
@@ -125,7 +125,7 @@ class SimulatedReader:
         self._bench = bench
 
     def poll(self) -> Card | Misread | None:
-        """Look once. Raises HardwareError when unplugged."""
+        """Poll once. Raises HardwareError when unplugged."""
         if self._bench is None:
             raise HardwareError("the simulated reader is not open: open() it before poll()")
         found, upsets = self._bench.look()
@@ -133,5 +133,5 @@ class SimulatedReader:
         return found
 
     def close(self) -> None:
-        """Stop looking; the bench and its socket stay, as hardware does."""
+        """Stop polling; the bench and its socket stay, as hardware does."""
         self._bench = None

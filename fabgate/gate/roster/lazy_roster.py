@@ -165,4 +165,4 @@ class _Text:
         too_large = (
             f", or a value of more than {MAX_VALUE_BYTES} bytes" if len(self._body) - at > MAX_VALUE_BYTES else ""
         )
-        raise UsageError(f"found a message that is not a Roster: invalid JSON from byte {at}{too_large}")
+        raise UsageError(f"found a message that is not a valid Roster: invalid JSON from byte {at}{too_large}")

@@ -161,7 +161,7 @@ def test_read_po_refuses_what_it_does_not_know(text):
 def test_a_language_that_cannot_be_read_is_left_out_and_said(monkeypatch, caplog):
     monkeypatch.setattr(translations, "LANGUAGES", ("xx",))
     assert list(translations._load()) == ["en"]
-    assert "this language is left out" in caplog.text
+    assert "this language is not available" in caplog.text
 
 
 # --- the ten messages -------------------------------------------------------------------------------------------------

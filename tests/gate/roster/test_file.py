@@ -253,7 +253,7 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     "a lost zero": (
         "csv",
         "id,badges\na,4A1B2C3\n",
-        ["members.csv:2: member 1: badges: '…C3' has 7 hex digits: a zero was lost. Write all 8, 14 or 20 digits"],
+        ["members.csv:2: member 1: badges: '…C3' has 7 hex digits: a zero is missing. Write all 8, 14 or 20 digits"],
     ),
     "a number that may be two cards": (
         "csv",

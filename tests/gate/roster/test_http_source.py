@@ -351,7 +351,7 @@ def test_a_sealed_answer_that_is_no_roster_is_refused(desk: Desk, body: bytes) -
         return status, body, {**headers, wire.HEADER_SEAL: seal}
 
     desk.collector.tamper = tamper
-    assert "not a Roster" in desk.refused()
+    assert "not a valid Roster" in desk.refused()
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_a_member_of_many_windows_is_found_whole(monkeypatch):
     ],
 )
 def test_what_is_no_roster_is_refused(text):
-    with pytest.raises(UsageError, match="found a message that is not a Roster: "):
+    with pytest.raises(UsageError, match="found a message that is not a valid Roster: "):
         lazy_roster.decode(text.encode("utf-8", "surrogatepass"))
 
 
@@ -133,7 +133,7 @@ def test_a_member_who_means_nothing_is_refused_when_somebody_comes_to_them(one):
     found = lazy_roster.decode(people.encode("utf-8", "surrogateescape"))
     passed = iter(found.members)
     assert next(passed).id == "a"
-    with pytest.raises(UsageError, match="found a message that is no Member: "):
+    with pytest.raises(UsageError, match="found a message that is not a valid Member: "):
         next(passed)
 
 
