@@ -127,3 +127,24 @@ def test_the_live_part_is_not_a_whole_page(demo: Demo) -> None:
     part = demo.browser.get(f"{demo.workshop.address}/wall/now").body
     assert "played-machine" in part
     assert "<html" not in part
+
+
+_BUTTONS = """() => Object.fromEntries([...document.querySelectorAll(".played-machine button")].map((button) =>
+  [button.id, Math.round(button.getBoundingClientRect().top + scrollY)]))"""
+
+
+@pytest.mark.parametrize(("width", "lang"), [(1280, "en"), (360, "fr")])
+def test_no_button_moves_if_texts_change(visit, width: int, lang: str) -> None:
+    window = visit(width=width, lang=lang)
+    before = window.evaluate(_BUTTONS)
+    window.locator("label.kind-unknown, label.kind-lapsed").first.click()
+    window.locator("#tap-laser-1").click()
+    window.locator("#at-laser-1 .refusal").wait_for()
+    assert window.evaluate(_BUTTONS) == before
+    window.locator("#ahead-saw-1").click()
+    window.locator("#right-saw-1:enabled").wait_for()
+    assert window.evaluate(_BUTTONS) == before
+    window.locator("label.kind-member").first.click()
+    window.locator("#tap-laser-1").click()
+    window.locator("#at-laser-1 .relay.on").wait_for()
+    assert window.evaluate(_BUTTONS) == before
