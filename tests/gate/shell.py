@@ -198,7 +198,7 @@ class _Connection:
         self._db.close()
 
 
-class Watched(Daemon):
+class ObservedDaemon(Daemon):
     """The daemon, which also remembers what its loop has finished with, so that a test can wait for it."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -268,7 +268,7 @@ class Bench:
         #: What is wired to the gate's pins; without it those of this computer.
         self.inputs: InputLevels | None = None
         self.said: list[str] = []
-        self.daemon: Watched
+        self.daemon: ObservedDaemon
         self.code: int | None = None
         self.error: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -284,10 +284,10 @@ class Bench:
         self._thread.start()
         made.wait()
         if ready:
-            self.await_ready()
+            self.wait_until_ready()
         return self
 
-    def await_ready(self) -> None:
+    def wait_until_ready(self) -> None:
         """Wait until the daemon takes badges, and knows them where its roster is a file."""
         wait(lambda: "READY=1" in self.said or self.over, "the start")
         assert not self.over, f"it ended: {self.code} {self.error!r}"
@@ -298,7 +298,7 @@ class Bench:
 
     def _run(self, made: threading.Event) -> None:
         try:
-            self.daemon = Watched(
+            self.daemon = ObservedDaemon(
                 self.config,
                 clock=self.time.clock(),
                 output=self.output,
@@ -331,7 +331,7 @@ class Bench:
             self.join()
         return self.code
 
-    def pull_the_plug(self) -> None:
+    def cut_power(self) -> None:
         """End the process without a word: what is on disk stays, and nothing else is written."""
         self.disk.broken = "the power is off"
         self.disk.go_on()
@@ -364,7 +364,7 @@ class Bench:
             wait(lambda: recorder._queue.empty() and recorder._current is None, "the journal's thread")
             self.settle()
 
-    def pass_(self, ms: int) -> None:
+    def advance(self, ms: int) -> None:
         """Let time pass and the loop look at it. A jump of this clock is no silence of the reader."""
         if self.reader.answers.is_set() and self.reader.plugged and self.daemon._reader_thread is not None:
             self.daemon._reader_thread.answered_ms = self.time.ms + ms
@@ -375,7 +375,7 @@ class Bench:
         """Let one second pass in which the reader sees that no card is there: the next one counts as tapped."""
         self.reader.looked()
         for _ in range(5):
-            self.pass_(200)
+            self.advance(200)
             self.reader.looked()
 
     def tap(self, who: str) -> None:
@@ -411,7 +411,7 @@ class Bench:
         """Return the data of all entries of a kind."""
         return [data for found, data in self.entries() if found == kind]
 
-    def await_entry(self, kind: str, count: int = 1) -> list[Any]:
+    def wait_for_entries(self, kind: str, count: int = 1) -> list[Any]:
         """Wait for entries of a kind to be on disk."""
         wait(lambda: len(self.of(kind)) >= count, f"entry {count} of {kind}")
         return self.of(kind)
@@ -423,7 +423,7 @@ class Bench:
             return {}
         return found
 
-    def await_status(self, condition: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    def wait_for_status(self, condition: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
         """Wait until status.json is as `condition` wants it."""
         found: list[dict[str, Any]] = []
         wait(lambda: (status := self.status()) and condition(status) and not found.append(status), "the status")

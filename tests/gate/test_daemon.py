@@ -52,7 +52,7 @@ def test_a_tap_powers_the_machine_only_once_its_row_is_on_disk(bench: Bench) -> 
     bench.disk.hold()
     bench.tap("ada")
     bench.disk.held.wait()
-    bench.pass_(2_900)
+    bench.advance(2_900)
     assert bench.levels == []
     assert bench.state == "starting"
     bench.disk.go_on()
@@ -65,7 +65,7 @@ def test_a_disk_that_takes_longer_than_three_seconds_starts_nothing(bench: Bench
     bench.disk.hold()
     bench.tap("ada")
     bench.disk.held.wait()
-    bench.pass_(3_000)
+    bench.advance(3_000)
     assert bench.state == "idle"
     bench.disk.go_on()
     bench.written()
@@ -85,7 +85,7 @@ def test_a_card_on_the_reader_starts_and_ends_a_session(bench: Bench) -> None:
     wait(lambda: not bench.output.on, "the end of power")
     bench.reader.seen = Misread(MisreadReason.TWO_CARDS)
     assert bench.levels == [True, False]
-    assert bench.await_entry("session.ended")[0].energised_ms == 1_000
+    assert bench.wait_for_entries("session.ended")[0].energised_ms == 1_000
 
 
 @pytest.mark.parametrize("mode", ["tap", "hold"])
@@ -96,10 +96,10 @@ def test_a_card_that_lies_on_the_reader_at_a_start_powers_nothing(tmp_path: Path
     try:
         for seen in (Misread(MisreadReason.TORN), Misread(MisreadReason.RANDOM_UID), Card(bytes.fromhex(CARDS["max"]))):
             bench.reader.looked()
-            bench.pass_(5_000)
+            bench.advance(5_000)
             bench.reader.seen = seen  # something is held over the card and taken away
             bench.reader.looked()
-            bench.pass_(5_000)
+            bench.advance(5_000)
             bench.reader.looked()
             bench.reader.lay("ada")
         bench.reader.looked()
@@ -113,7 +113,7 @@ def test_a_card_that_lies_on_the_reader_at_a_start_powers_nothing(tmp_path: Path
 def test_a_commit_that_raised_and_was_durable_is_one_record_and_no_power(bench: Bench) -> None:
     bench.disk.phantoms = 1
     bench.tap("ada")
-    bench.await_entry("session.ended")
+    bench.wait_for_entries("session.ended")
     assert [ended.reason for ended in bench.of("session.ended")] == ["cancelled"]
     assert len(bench.of("session.started")) == 1
     assert bench.levels == []
@@ -127,11 +127,11 @@ def test_a_commit_that_raised_and_was_durable_is_one_record_and_no_power(bench: 
 def test_off_comes_at_once_while_the_disk_hangs_for_ever_and_the_end_is_recorded_when_it_recovers(bench: Bench) -> None:
     bench.use("ada")
     bench.disk.hold()
-    bench.pass_(4_000)
+    bench.advance(4_000)
     bench.tap("ada")
     assert bench.levels == [True, False]
     bench.disk.held.wait()
-    bench.pass_(3_600_000)
+    bench.advance(3_600_000)
     assert bench.of("session.ended") == []
     bench.disk.go_on()
     bench.written()
@@ -154,11 +154,11 @@ def test_an_emergency_stop_during_a_disk_stall_is_obeyed_at_once(bench: Bench) -
 def test_an_end_that_cannot_be_written_is_kept_tried_again_and_holds_the_block(bench: Bench) -> None:
     bench.use("ada")
     bench.disk.broken = "disk I/O error"
-    bench.pass_(1_000)
+    bench.advance(1_000)
     bench.tap("ada")
     assert not bench.output.on
     wait(lambda: "journal" in bench.causes, "the cause")
-    assert "disk I/O error" in bench.await_status(lambda found: found["problems"])["problems"][0]
+    assert "disk I/O error" in bench.wait_for_status(lambda found: found["problems"])["problems"][0]
     bench.tap("bob")
     assert bench.state == "idle"
     bench.disk.broken = ""
@@ -177,16 +177,16 @@ def test_a_broken_disk_at_the_start_means_no_power_a_clear_status_and_recovery_b
     monkeypatch.setattr(module, "JOURNAL_RETRY_S", 0.05)
     cold.disk.broken = "unable to open database file"
     cold.start(ready=False)
-    found = cold.await_status(lambda status: status["problems"])
+    found = cold.wait_for_status(lambda status: status["problems"])
     assert found["causes"] == ["journal"]
     assert "the journal cannot be opened (unable to open database file)" in found["problems"][0]
     assert "STATUS=blocked: the journal cannot be opened" in cold.said
     cold.disk.broken = "attempt to write a readonly database"
-    cold.await_status(lambda status: "readonly" in status["problems"][0])
+    cold.wait_for_status(lambda status: "readonly" in status["problems"][0])
     cold.daemon.post(w.Presented(digest("ada")))
     assert cold.levels == []
     cold.disk.broken = ""
-    cold.await_ready()
+    cold.wait_until_ready()
     assert cold.levels == []
     cold.use("ada")
 
@@ -194,7 +194,7 @@ def test_a_broken_disk_at_the_start_means_no_power_a_clear_status_and_recovery_b
 def test_a_gate_that_waits_for_its_disk_can_be_stopped(cold: Bench) -> None:
     cold.disk.broken = "unable to open database file"
     cold.start(ready=False)
-    cold.await_status(lambda status: status["problems"])
+    cold.wait_for_status(lambda status: status["problems"])
     assert cold.stop() == 0
 
 
@@ -204,7 +204,7 @@ def test_a_journal_of_another_gate_is_never_written(cold: Bench) -> None:
     other.open()
     other.close()
     cold.start(ready=False)
-    found = cold.await_status(lambda status: status["problems"])
+    found = cold.wait_for_status(lambda status: status["problems"])
     assert "belongs to lyon/saw" in found["problems"][0]
     assert cold.levels == []
 
@@ -222,13 +222,13 @@ def test_on_a_full_disk_a_session_still_ends_from_the_reserve_which_is_restored_
             reserve = folder / "reserve"
             assert reserve.stat().st_size == 1024 * 1024
             filler = fill(folder)
-            bench.pass_(7_000)
+            bench.advance(7_000)
             bench.tap("ada")
             assert not bench.output.on
             wait(lambda: len(bench.of("session.ended")) == 9, "the session's end on disk")
             assert not reserve.exists()
             assert bench.causes == ["journal"]
-            found = bench.await_status(lambda status: status["problems"])
+            found = bench.wait_for_status(lambda status: status["problems"])
             assert "the journal cannot be written (database or disk is full)" in found["problems"][0]
             bench.tap("bob")
             assert bench.state == "idle"
@@ -246,18 +246,18 @@ def test_a_disk_that_is_full_at_the_start_is_told_and_the_gate_recovers_by_itsel
     with small_disk(tmp_path / "disk", 4096) as folder:
         with running(tmp_path, state_dir=folder) as bench:
             bench.use("ada")
-            bench.pull_the_plug()
+            bench.cut_power()
         (folder / "reserve").unlink(missing_ok=True)  # freed for the end that could not be written either
         filler = fill(folder)
         bench.time.reboot()
         bench.start(ready=False)
-        found = bench.await_status(lambda status: status["problems"])
+        found = bench.wait_for_status(lambda status: status["problems"])
         assert any(word in found["problems"][0] for word in ("no room for the reserve", "the disk is not full"))
         assert found["causes"] == ["journal"]
         bench.daemon.post(w.Presented(digest("ada")))
         wait(bench.daemon._inbox.empty, "the card to be seen while nothing can start")
         filler.unlink()
-        bench.await_ready()
+        bench.wait_until_ready()
         assert bench.levels == [True, False]
         assert bench.of("session.ended")[0].reason == "power-loss"
         bench.stop()
@@ -275,7 +275,7 @@ def test_a_read_only_disk_is_told_and_the_gate_recovers_by_itself(
         wait(lambda: any("blocked" in line for line in bench.said), "the block")
         assert "the journal cannot be opened" in caplog.text
         subprocess.run(["mount", "-o", "remount,rw", folder], check=True)
-        bench.await_ready()
+        bench.wait_until_ready()
         bench.use("ada")
         bench.stop()
 
@@ -285,10 +285,10 @@ def test_a_read_only_disk_is_told_and_the_gate_recovers_by_itself(
 
 def test_a_restart_within_the_boot_ends_the_open_session_with_all_the_time_that_nobody_saw(bench: Bench) -> None:
     bench.use("ada")
-    bench.pass_(31_000)
+    bench.advance(31_000)
     bench.written()
-    bench.pass_(20_000)
-    bench.pull_the_plug()
+    bench.advance(20_000)
+    bench.cut_power()
     bench.time.ms += 9_000
     bench.start()
     bench.written()
@@ -300,9 +300,9 @@ def test_a_restart_within_the_boot_ends_the_open_session_with_all_the_time_that_
 
 def test_a_power_cut_ends_the_open_session_with_the_doubt_of_a_late_checkpoint(bench: Bench) -> None:
     bench.use("ada")
-    bench.pass_(45_000)
+    bench.advance(45_000)
     bench.written()
-    bench.pull_the_plug()
+    bench.cut_power()
     bench.time.reboot(off_s=8 * 3600)
     bench.start()
     (ended,) = bench.of("session.ended")
@@ -315,9 +315,9 @@ def test_a_power_cut_of_seconds_leaves_no_doubt_of_hours_where_the_clock_tells(
 ) -> None:
     with running(tmp_path, machine=Machine(name="Laser", finish="wait", finish_max_s=600)) as bench:
         bench.use("ada")
-        bench.pass_(45_000)
+        bench.advance(45_000)
         bench.written()
-        bench.pull_the_plug()
+        bench.cut_power()
         bench.time.reboot(off_s=7)
         bench.time.synced = synced
         bench.start()
@@ -333,7 +333,7 @@ def test_after_an_hour_of_a_hanging_disk_and_then_a_cut_the_doubt_still_holds(
     with running(tmp_path, machine=machine) as bench:
         bench.use("ada")
         began_ms = bench.time.ms
-        bench.pass_(30_000)
+        bench.advance(30_000)
         bench.written()
         bench.disk.hold()
         off_ms = None
@@ -348,7 +348,7 @@ def test_after_an_hour_of_a_hanging_disk_and_then_a_cut_the_doubt_still_holds(
         true_ms = off_ms - began_ms
         assert true_ms >= 30_000 + waits_ms
         bench.time.ms += 3_600_000
-        bench.pull_the_plug()
+        bench.cut_power()
         bench.time.reboot()
         bench.start()
         (ended,) = bench.of("session.ended")
@@ -359,9 +359,9 @@ def test_after_an_hour_of_a_hanging_disk_and_then_a_cut_the_doubt_still_holds(
 def test_nothing_is_switched_on_by_starting_whatever_state_the_files_are_in(tmp_path: Path) -> None:
     with running(tmp_path) as bench:
         bench.use("ada")
-        bench.pass_(40_000)
+        bench.advance(40_000)
         bench.written()
-        bench.pull_the_plug()
+        bench.cut_power()
         state = {path.name: path.read_bytes() for path in bench.config.state_dir.iterdir()}
         random = Random(20261124)
         for n in range(24):
@@ -421,11 +421,11 @@ def test_an_output_that_cannot_be_claimed_ends_the_start(cold: Bench) -> None:
 @pytest.mark.parametrize("years", [10, -10, 9_000])
 def test_a_wall_clock_that_jumps_by_years_changes_no_duration(bench: Bench, years: int) -> None:
     bench.use("ada")
-    bench.pass_(2_000)
+    bench.advance(2_000)
     bench.time.wall += years * 365.25 * 86_400
-    bench.pass_(3_000)
+    bench.advance(3_000)
     bench.time.wall -= 2 * years * 365.25 * 86_400
-    bench.pass_(1_500)
+    bench.advance(1_500)
     bench.tap("ada")
     bench.written()
     assert bench.of("session.ended")[0].energised_ms == 6_500
@@ -435,15 +435,15 @@ def test_clock_synced_is_written_at_the_first_sync_and_after_each_step_above_a_s
     cold.time.synced = False
     cold.start()
     cold.time.wall += 3_600
-    cold.pass_(1_000)
+    cold.advance(1_000)
     cold.written()
     assert cold.of("clock.synced") == []
     cold.time.synced = True
-    cold.pass_(1_000)
+    cold.advance(1_000)
     cold.time.wall += 0.9
-    cold.pass_(1_000)
+    cold.advance(1_000)
     cold.time.wall -= 30
-    cold.pass_(1_000)
+    cold.advance(1_000)
     cold.written()
     assert [synced.step_ms for synced in cold.of("clock.synced")] == [None, -30_000]
 
@@ -452,9 +452,9 @@ def test_what_moved_while_nobody_kept_the_clock_is_told_as_a_step(bench: Bench) 
     bench.written()
     bench.time.synced = False
     bench.time.wall += 60
-    bench.pass_(1_000)
+    bench.advance(1_000)
     bench.time.synced = True
-    bench.pass_(1_000)
+    bench.advance(1_000)
     bench.written()
     assert [synced.step_ms for synced in bench.of("clock.synced")] == [None, 60_000]
 
@@ -474,7 +474,7 @@ def test_entries_of_an_unsynchronised_clock_have_no_time(cold: Bench) -> None:
 def test_an_unplugged_reader_blocks_and_its_return_clears(bench: Bench) -> None:
     bench.reader.plugged = False
     wait(lambda: bench.causes == ["reader"], "the cause")
-    bench.await_status(lambda found: "reader: the fake reader is unplugged" in found["problems"])
+    bench.wait_for_status(lambda found: "reader: the fake reader is unplugged" in found["problems"])
     bench.tap("ada")
     assert bench.state == "idle"
     bench.reader.plugged = True
@@ -487,7 +487,7 @@ def test_an_unplugged_reader_blocks_and_its_return_clears(bench: Bench) -> None:
 def test_a_reader_that_was_away_for_long_is_not_taken_for_a_hanging_one_when_it_returns(bench: Bench) -> None:
     bench.reader.plugged = False
     wait(lambda: bench.causes == ["reader"], "the cause")
-    bench.pass_(3_600_000)
+    bench.advance(3_600_000)
     bench.reader.plugged = True
     wait(lambda: not bench.causes, "the all-clear")
     bench.settle()
@@ -499,11 +499,11 @@ def test_a_reader_that_was_away_for_long_is_not_taken_for_a_hanging_one_when_it_
 def test_a_poll_that_hangs_is_a_fault_until_it_comes_back(bench: Bench) -> None:
     bench.reader.answers.clear()
     bench.reader.hanging.wait()
-    bench.pass_(5_000)
+    bench.advance(5_000)
     assert bench.causes == []
-    bench.pass_(1_000)
+    bench.advance(1_000)
     assert bench.causes == ["reader"]
-    bench.pass_(60_000)
+    bench.advance(60_000)
     bench.reader.answers.set()
     wait(lambda: not bench.causes, "the all-clear")
     bench.written()
@@ -514,12 +514,12 @@ def test_a_poll_that_hangs_is_a_fault_until_it_comes_back(bench: Bench) -> None:
 def test_a_reader_that_hung_answers_once_and_fails_is_not_taken_for_well(bench: Bench) -> None:
     bench.reader.answers.clear()
     bench.reader.hanging.wait()
-    bench.pass_(6_000)
+    bench.advance(6_000)
     assert bench.causes == ["reader"]
     bench.reader.answers.set()
     bench.reader.looked()
     bench.reader.plugged = False
-    bench.await_status(lambda found: "reader: the fake reader is unplugged" in found["problems"])
+    bench.wait_for_status(lambda found: "reader: the fake reader is unplugged" in found["problems"])
     bench.settle()
     assert bench.causes == ["reader"]
     bench.tap("ada")
@@ -533,9 +533,9 @@ def test_a_tap_session_outlives_a_dead_reader_and_a_hold_session_ends_after_its_
             wait(lambda bench=bench: bench.output.on, "power")
             bench.reader.plugged = False
             wait(lambda bench=bench: bench.causes == ["reader"], "the cause")
-            bench.pass_(9_000)
+            bench.advance(9_000)
             assert bench.output.on
-            bench.pass_(2_000)
+            bench.advance(2_000)
             assert bench.output.on is on_after
             bench.post(w.StopPressed())
             assert not bench.output.on
@@ -543,7 +543,7 @@ def test_a_tap_session_outlives_a_dead_reader_and_a_hold_session_ends_after_its_
 
 def test_a_reader_that_repaired_itself_is_noted(bench: Bench) -> None:
     bench.reader.recoveries = 1
-    bench.await_entry("reader.recovered")
+    bench.wait_for_entries("reader.recovered")
     assert bench.causes == []
 
 
@@ -552,14 +552,14 @@ def test_a_reader_that_repaired_itself_is_noted(bench: Bench) -> None:
 
 def test_a_bug_of_the_readers_driver_blocks_is_tried_again_and_clears(bench: Bench) -> None:
     bench.reader.buggy = True
-    bench.await_entry("reader.fault")
+    bench.wait_for_entries("reader.fault")
     wait(lambda: not bench.causes, "the all-clear")
     bench.written()
     assert [data.detail for data in bench.of("reader.fault")] == [
         "the reader driver tests.gate.shell.FakeReader raised ZeroDivisionError: a bug of the driver"
     ]
     assert [data.cause for data in bench.of("machine.blocked")] == ["reader"]
-    bench.await_status(lambda found: not found["problems"])
+    bench.wait_for_status(lambda found: not found["problems"])
     bench.use("ada")
 
 
@@ -581,7 +581,7 @@ def test_a_journals_thread_that_dies_loses_nothing_and_its_block_falls_after_a_w
     bench.written()
     assert [ended.reason for ended in bench.of("session.ended")] == ["cancelled"]
     assert bench.levels == []
-    bench.await_status(lambda found: not found["problems"])
+    bench.wait_for_status(lambda found: not found["problems"])
     bench.use("bob")
 
 
@@ -591,7 +591,7 @@ def test_a_dead_thread_of_the_network_touches_no_power(bench: Bench) -> None:
         bench.post(WorkerFailed(name, "ZeroDivisionError: a bug"))
     assert bench.output.on
     assert bench.causes == []
-    bench.await_status(lambda found: len(found["problems"]) == 5)
+    bench.wait_for_status(lambda found: len(found["problems"]) == 5)
 
 
 def test_dead_inputs_are_an_emergency_stop_where_one_is_wired(tmp_path: Path) -> None:
@@ -630,9 +630,9 @@ def test_a_welded_contactor_is_a_fault_that_outlives_a_restart_and_only_a_mainta
     bench.use("ada")
     bench.output.welded = True
     bench.tap("ada")
-    bench.pass_(500)
+    bench.advance(500)
     assert bench.causes == []
-    bench.pass_(1)
+    bench.advance(1)
     assert bench.causes == ["output"]
     bench.tap("max")
     assert bench.causes == ["output"], "it is welded still"
@@ -668,15 +668,15 @@ def test_an_output_that_cannot_be_driven_is_a_fault_and_ends_the_session(bench: 
 def test_a_checkpoint_that_is_late_for_a_minute_ends_the_session_and_recovers(bench: Bench) -> None:
     bench.use("ada")
     bench.disk.hold()
-    bench.pass_(30_000)
+    bench.advance(30_000)
     bench.disk.held.wait()
-    bench.pass_(57_000)
+    bench.advance(57_000)
     assert bench.output.on
     assert bench.causes == []
-    bench.pass_(1_001)
+    bench.advance(1_001)
     assert bench.causes == ["journal"]
     assert not bench.output.on
-    assert bench.await_status(lambda found: found["problems"])["problems"] == ["journal: the disk does not answer"]
+    assert bench.wait_for_status(lambda found: found["problems"])["problems"] == ["journal: the disk does not answer"]
     bench.disk.go_on()
     wait(lambda: not bench.causes, "the all-clear")
     bench.written()
@@ -687,7 +687,7 @@ def test_a_checkpoint_that_is_late_for_a_minute_ends_the_session_and_recovers(be
 def test_a_disk_that_fails_for_a_moment_ends_no_session_and_one_that_fails_for_a_minute_does(bench: Bench) -> None:
     bench.use("ada")
     bench.disk.broken = "disk I/O error"
-    bench.pass_(30_000)
+    bench.advance(30_000)
     wait(lambda: bench.causes == ["journal"], "the cause")
     assert bench.output.on
     bench.disk.broken = ""
@@ -695,26 +695,26 @@ def test_a_disk_that_fails_for_a_moment_ends_no_session_and_one_that_fails_for_a
     wait(lambda: bench.daemon._recorder.checkpoint_stored_ms == bench.time.ms, "the checkpoint")
     assert bench.output.on
     bench.disk.broken = "disk I/O error"
-    bench.pass_(30_000)
+    bench.advance(30_000)
     wait(lambda: bench.causes == ["journal"], "the cause")
-    bench.pass_(57_000)
+    bench.advance(57_000)
     assert bench.output.on
-    bench.pass_(1_001)
+    bench.advance(1_001)
     wait(lambda: not bench.output.on, "the end of power")
     bench.disk.broken = ""
-    assert bench.await_entry("session.ended")[0].reason == "fault"
+    assert bench.wait_for_entries("session.ended")[0].reason == "fault"
 
 
 def test_a_checkpoint_that_hung_and_then_failed_blocks_no_longer_than_the_disk_is_sick(bench: Bench) -> None:
     bench.use("ada")
     bench.disk.hold()
-    bench.pass_(30_000)
+    bench.advance(30_000)
     bench.disk.held.wait()
-    bench.pass_(60_000)
+    bench.advance(60_000)
     assert bench.causes == ["journal"]
     bench.disk.broken = "disk I/O error"
     bench.disk.go_on()
-    bench.await_status(lambda found: any("disk I/O" in line for line in found["problems"]))
+    bench.wait_for_status(lambda found: any("disk I/O" in line for line in found["problems"]))
     bench.disk.broken = ""
     wait(lambda: not bench.causes, "the all-clear")
     bench.written()
@@ -736,7 +736,7 @@ def test_a_journal_that_only_unacknowledged_entries_fill_warns_at_80_percent_and
             bench.written()
             stored = bench.daemon._reports.stored.unacknowledged
             if 16 <= stored < 20:
-                bench.await_status(lambda found: "journal-full" in "".join(found["problems"]))
+                bench.wait_for_status(lambda found: "journal-full" in "".join(found["problems"]))
         assert bench.causes == ["journal-full"]
         assert bench.daemon._reports.stored.unacknowledged >= 20
         if bench.output.on:
@@ -768,7 +768,7 @@ def test_a_gate_without_a_collector_keeps_the_newest_entries_and_goes_on(tmp_pat
             floor, head, mark = reader.bounds()
             assert (head - floor + 1, mark) == (40, 0)
             assert reader.first_break() is None
-        bench.await_status(lambda found: found["journal"]["floor"] == floor and not found["problems"])
+        bench.wait_for_status(lambda found: found["journal"]["floor"] == floor and not found["problems"])
         bench.stop()
         bench.start()
         bench.written()
@@ -805,7 +805,7 @@ def test_acknowledged_entries_are_trimmed_by_age_and_also_without_a_clock_by_num
 
 def test_sigterm_switches_off_first_and_leaves_a_whole_journal(bench: Bench) -> None:
     bench.use("ada")
-    bench.pass_(2_500)
+    bench.advance(2_500)
     bench.disk.hold()
     bench.daemon.stop("SIGTERM")
     wait(lambda: not bench.output.on, "off, whatever the disk does")
@@ -851,9 +851,9 @@ def test_the_watchdog_is_fed_by_the_loop_and_only_by_it(tmp_path: Path, monkeypa
     monkeypatch.setenv("WATCHDOG_USEC", "3000000")
     with running(tmp_path) as bench:
         fed = bench.said.count("WATCHDOG=1")
-        bench.pass_(100)
+        bench.advance(100)
         assert bench.said.count("WATCHDOG=1") == fed
-        bench.pass_(1_500)
+        bench.advance(1_500)
         assert bench.said.count("WATCHDOG=1") == fed + 1
 
 
@@ -887,7 +887,7 @@ def test_a_roster_that_changes_takes_effect_at_once(bench: Bench) -> None:
     bench.use("ada")
     write_roster(bench.config.roster.file, people=("bob", "max", "sue", "eve"), limit_s=7_200)  # type: ignore[arg-type]
     wait(lambda: not bench.output.on, "the end of a session whose member left")
-    assert bench.await_entry("session.ended")[0].reason == "revoked"
+    assert bench.wait_for_entries("session.ended")[0].reason == "revoked"
     bench.tap("ada")
     bench.written()
     assert bench.of("access.refused")[-1].reasons == ["unknown-badge"]
@@ -947,7 +947,7 @@ def test_a_damaged_roster_is_mended_by_the_first_badge_that_finds_it_so(bench: B
     damage(bench)
     bench.tap(crowd[-1])
     wait(lambda: stored.stat().st_ino != before, "the same file, read and stored anew")
-    bench.await_entry("roster.replaced", 3)
+    bench.wait_for_entries("roster.replaced", 3)
     bench.settle()
     bench.use(crowd[-1])
     assert len(bench.of("roster.replaced")) == 3, "once is enough"
@@ -964,7 +964,7 @@ def test_audit_mode_records_and_switches_nothing(tmp_path: Path) -> None:
     with running(tmp_path, machine=Machine(mode="audit", finish="cut")) as bench:
         bench.tap("ada")
         wait(lambda: bench.state == "active", "the session")
-        bench.pass_(5_000)
+        bench.advance(5_000)
         bench.tap("ada")
         bench.written()
         assert bench.levels == []
@@ -973,7 +973,7 @@ def test_audit_mode_records_and_switches_nothing(tmp_path: Path) -> None:
 
 def test_the_status_says_what_the_gate_thinks(bench: Bench) -> None:
     bench.use("ada")
-    found = bench.await_status(lambda status: status["state"] == "active")
+    found = bench.wait_for_status(lambda status: status["state"] == "active")
     assert found["member"] == "m-ada"
     assert found["site"] == "lyon"
     assert found["boot"] == "boot-1"

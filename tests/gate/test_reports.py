@@ -44,7 +44,7 @@ def test_the_link_is_shown_and_each_problem_is_logged_once(bench: Bench, caplog:
     caplog.set_level(logging.WARNING)
     for _ in range(3):
         bench.post(LinkChanged(connected=False, problem="no route to host"))
-    bench.await_status(lambda found: found["mqtt"]["problem"] == "no route to host")
+    bench.wait_for_status(lambda found: found["mqtt"]["problem"] == "no route to host")
     assert caplog.text.count("no route to host") == 1
 
 
@@ -52,13 +52,13 @@ def test_the_gates_own_certificate_is_a_problem_from_30_days_before_its_end_unti
     now = bench.time.clock().now().local
     assert now is not None
     bench.post(OwnCertificate(now + timedelta(days=12, hours=1)))
-    (said,) = bench.await_status(lambda found: found["problems"])["problems"]
+    (said,) = bench.wait_for_status(lambda found: found["problems"])["problems"]
     assert "certificate: the gate's own certificate ends on " in said
     assert ", in 12 days: put a new one into the file that mqtt.tls.cert names" in said
     bench.post(OwnCertificate(now + timedelta(days=365)))
-    bench.await_status(lambda found: not found["problems"])
+    bench.wait_for_status(lambda found: not found["problems"])
     bench.post(OwnCertificate(now - timedelta(days=1)))
-    assert "certificate expired on" in bench.await_status(lambda found: found["problems"])["problems"][0]
+    assert "certificate expired on" in bench.wait_for_status(lambda found: found["problems"])["problems"][0]
 
 
 def test_a_nudge_is_nothing_to_a_gate_with_a_file(bench: Bench) -> None:
@@ -68,10 +68,10 @@ def test_a_nudge_is_nothing_to_a_gate_with_a_file(bench: Bench) -> None:
 
 def test_a_refused_roster_is_a_problem_until_one_is_confirmed(bench: Bench) -> None:
     bench.post(RosterRefused("x" * 5_000, 7))
-    assert len(bench.await_entry("roster.rejected")[0].reason) == 2_000
-    bench.await_status(lambda found: found["problems"])
+    assert len(bench.wait_for_entries("roster.rejected")[0].reason) == 2_000
+    bench.wait_for_status(lambda found: found["problems"])
     bench.post(RosterConfirmed())
-    bench.await_status(lambda found: not found["problems"])
+    bench.wait_for_status(lambda found: not found["problems"])
 
 
 def test_an_idle_time_where_nothing_feels_the_machine_is_a_problem_until_one_of_both_changes(tmp_path: Path) -> None:
@@ -85,19 +85,19 @@ def test_an_idle_time_where_nothing_feels_the_machine_is_a_problem_until_one_of_
         bench.start()
         assert bench.status()["problems"] == []
         write_roster(members, idle_off_s=600)
-        bench.await_status(lambda found: found["problems"] == [told])
+        bench.wait_for_status(lambda found: found["problems"] == [told])
         bench.stop()
         bench.start()  # by the roster that is stored, before any other comes
-        assert bench.await_status(lambda found: found["pid"])["problems"] == [told]
+        assert bench.wait_for_status(lambda found: found["pid"])["problems"] == [told]
         write_roster(members)
-        bench.await_status(lambda found: not found["problems"])
+        bench.wait_for_status(lambda found: not found["problems"])
         write_roster(members, idle_off_s=600)
-        bench.await_status(lambda found: found["problems"] == [told])
+        bench.wait_for_status(lambda found: found["problems"] == [told])
         bench.stop()
         bench.config = gate_config(tmp_path, inputs=Inputs(running_pin=24))
         bench.inputs = Wires("running")
         bench.start()
-        bench.await_status(lambda found: not found["problems"])
+        bench.wait_for_status(lambda found: not found["problems"])
     finally:
         bench.close()
 
@@ -106,16 +106,16 @@ def test_a_holder_without_grace_where_a_supervisors_card_is_needed_is_a_problem_
     members = bench.config.roster.file
     assert members is not None
     write_roster(members, mode="hold", grace_s=0)
-    bench.await_status(lambda found: any("grace: machine.grace_s: found 0" in text for text in found["problems"]))
+    bench.wait_for_status(lambda found: any("grace: machine.grace_s: found 0" in text for text in found["problems"]))
     write_roster(members, mode="hold", grace_s=1)
-    bench.await_status(lambda found: not found["problems"])
+    bench.wait_for_status(lambda found: not found["problems"])
 
 
 def test_a_thread_that_runs_again_is_no_problem_any_more(bench: Bench) -> None:
     bench.post(WorkerFailed("uplink", "ValueError: x"))
-    bench.await_status(lambda found: found["problems"] == ["thread-uplink: ValueError: x"])
+    bench.wait_for_status(lambda found: found["problems"] == ["thread-uplink: ValueError: x"])
     bench.post(WorkerRestarted("uplink"))
-    bench.await_status(lambda found: not found["problems"])
+    bench.wait_for_status(lambda found: not found["problems"])
 
 
 def test_the_cause_of_a_journal_falls_with_the_last_of_its_reasons(bench: Bench) -> None:
@@ -174,5 +174,5 @@ def test_a_panel_that_fails_is_started_again_and_the_machine_works_on(tmp_path: 
     panel = Driver(driver="log", options=LogOptions(file=str(tmp_path / "no" / "such" / "folder")))
     with running(tmp_path / "gate", panel=panel) as bench:
         bench.use("ada")
-        bench.await_status(lambda found: any("thread-panel" in line for line in found["problems"]))
+        bench.wait_for_status(lambda found: any("thread-panel" in line for line in found["problems"]))
         assert bench.output.on

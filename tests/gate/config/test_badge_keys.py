@@ -12,7 +12,7 @@ from fabgate import badge, wire
 from fabgate.gate.config.gate_yaml import RosterSource
 from fabgate.gate.config.keys import OWN_KEY, badge_keys
 from fabgate.gate.roster.source import RosterRefused
-from tests.gate.roster.test_http_source import Collector, Desk, Server, roster
+from tests.gate.roster.test_http_source import Collector, Harness, Server, roster
 from tests.gate.shell import BADGE_KEY, CARDS, Bench, gate_config, wait
 
 NEW_KEY = b"the badge key of next year's cards"
@@ -75,23 +75,23 @@ def test_a_session_goes_on_although_the_site_changes_its_key(bench: Bench, colle
     bench.daemon._source.fetch_now()
     wait(lambda: bench.daemon._in_force.badge_key_id == "k2", "the new roster")
     bench.settle()
-    bench.pass_(60_000)
+    bench.advance(60_000)
     bench.settle()
     assert bench.output.on, "the member is the same, under whichever key"
 
 
 def test_a_roster_under_a_key_that_the_gate_lacks_is_refused_and_the_last_one_stays(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+    harness = Harness(tmp_path)
     try:
-        desk.source = desk.make(badge_keys={"k1": BADGE_KEY})
-        desk.fetch()
-        desk.collector.current = under_the_new_key(101)
-        (refused,) = desk.fetch()
+        harness.source = harness.make(badge_keys={"k1": BADGE_KEY})
+        harness.fetch()
+        harness.collector.current = under_the_new_key(101)
+        (refused,) = harness.fetch()
         assert isinstance(refused, RosterRefused)
         assert "under the key 'k2'; this gate holds k1" in refused.reason
-        assert desk.version == 100
+        assert harness.version == 100
     finally:
-        desk.close()
+        harness.close()
 
 
 def test_a_gate_with_a_roster_file_has_one_key_of_its_own(tmp_path: Path) -> None:

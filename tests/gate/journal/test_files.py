@@ -337,7 +337,7 @@ def test_an_idle_gate_whose_journal_was_moved_blocks_and_begins_a_new_one_by_its
         gate.daemon._recorder.acknowledge(2)
         gate.written()
         move_away(gate.journal)
-        gate.pass_(10_000)
+        gate.advance(10_000)
         wait(lambda: gate.causes == ["journal"], "the cause")
         gate.tap("ada")
         assert not gate.output.on

@@ -199,7 +199,7 @@ def test_a_gate_that_hears_it_sixty_times_writes_it_ten_times(bench: Bench, what
     before = len(bench.entries())
     for number in range(1, 61):
         SAID[what](bench, number)
-        bench.pass_(1_000)
+        bench.advance(1_000)
     bench.written()
     assert len(bench.entries()) - before <= 2 * BURST, "one source, or a source and the cause that follows from it"
     if what == "reader":
@@ -213,7 +213,7 @@ def test_a_gate_that_crashes_at_each_start_ends_to_say_so(tmp_path: Path, monkey
     monkeypatch.setattr("fabgate.gate.run_start.CRASH_LOOP_ENTRIES", 12)
     with running(tmp_path) as bench:
         for _ in range(25):
-            bench.pull_the_plug()
+            bench.cut_power()
             bench.start()
             bench.written()
         assert len(bench.entries()) <= 12 + 5
@@ -226,14 +226,14 @@ def test_a_gate_that_crashes_at_each_start_ends_to_say_so(tmp_path: Path, monkey
 def test_a_reader_that_keeps_recovering_is_a_fault_until_it_has_been_steady(bench: Bench) -> None:
     for _ in range(MANY - 1):
         bench.post(ReaderRecovered("the reader had lost its settings and was configured again"))
-        bench.pass_(1_000)
+        bench.advance(1_000)
     assert bench.causes == []
     bench.post(ReaderRecovered("the reader had lost its settings and was configured again"))
     assert bench.causes == ["reader"]
-    bench.await_status(lambda found: any("check its power supply" in problem for problem in found["problems"]))
-    bench.pass_(STEADY_MS - 1_000)
+    bench.wait_for_status(lambda found: any("check its power supply" in problem for problem in found["problems"]))
+    bench.advance(STEADY_MS - 1_000)
     assert bench.causes == ["reader"]
-    bench.pass_(1_000)
+    bench.advance(1_000)
     wait(lambda: bench.causes == [], "a steady reader")
     bench.use("ada")
 
@@ -241,5 +241,5 @@ def test_a_reader_that_keeps_recovering_is_a_fault_until_it_has_been_steady(benc
 def test_recoveries_now_and_then_are_no_fault(bench: Bench) -> None:
     for _ in range(2 * MANY):
         bench.post(ReaderRecovered("the reader had lost its settings and was configured again"))
-        bench.pass_(120_000)
+        bench.advance(120_000)
     assert bench.causes == []

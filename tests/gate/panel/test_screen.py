@@ -127,7 +127,7 @@ class Panel:
         self.file = folder / "panel"
         self.driver = Driver(driver="log", options=LogOptions(file=self.file))
 
-    def await_(self, text: str) -> None:
+    def wait_for_event(self, text: str) -> None:
         wait(lambda: self.file.exists() and self.last.find(text) >= 0, f"{text!r} on the panel")
 
     @property
@@ -150,42 +150,42 @@ def test_a_fault_that_cannot_be_cleared_is_answered_and_stays_shown(bench: Bench
     bench.use("ada")
     bench.output.welded = True
     bench.tap("ada")
-    bench.pass_(501)
-    panel.await_("Switching fault")
+    bench.advance(501)
+    panel.wait_for_event("Switching fault")
     bench.tap("max")
-    panel.await_("The contactor is / still closed")
-    panel.await_("Switching fault")
+    panel.wait_for_event("The contactor is / still closed")
+    panel.wait_for_event("Switching fault")
     bench.output.welded = False
     bench.tap("max")
-    panel.await_("[off]")
+    panel.wait_for_event("[off]")
 
 
 def test_a_latched_fault_is_shown_after_a_restart(bench: Bench, panel: Panel) -> None:
     bench.output.welded = True
     bench.settle()
-    bench.pass_(501)
-    panel.await_("Switching fault")
+    bench.advance(501)
+    panel.wait_for_event("Switching fault")
     bench.written()
     bench.stop()
     panel.file.write_text("")
     bench.start()
-    panel.await_("Switching fault")
+    panel.wait_for_event("Switching fault")
 
 
 def test_a_journal_that_opens_at_last_is_no_longer_said_to_be_broken(bench: Bench, panel: Panel) -> None:
     bench.stop()
     bench.disk.broken = "unable to open database file"
     bench.start(ready=False)
-    panel.await_("Nothing can be")
+    panel.wait_for_event("Nothing can be")
     bench.disk.broken = ""
-    bench.await_ready()
-    panel.await_("[off]")
+    bench.wait_until_ready()
+    panel.wait_for_event("[off]")
 
 
 def test_a_manager_who_gives_more_time_than_there_is_is_refused(bench: Bench, panel: Panel) -> None:
     send(bench, now(bench, "extend", id="c-1", seconds=60))
     bench.use("ada")
-    panel.await_("Hello ")
+    panel.wait_for_event("Hello ")
     send(bench, now(bench, "extend", id="c-2", seconds=60))
     assert outcomes(bench) == [("extend", "refused"), ("extend", "refused")]
     assert [data.reason for data in bench.of("command.executed")] == [
@@ -201,4 +201,4 @@ def test_a_manager_is_told_how_much_of_the_time_was_given(tmp_path: Path, panel:
         send(bench, now(bench, "extend", seconds=600))
         assert outcomes(bench) == [("extend", "done")]
         assert bench.of("command.executed")[0].reason == "300 s of 600 s: the session then has its longest time"
-        panel.await_("Extended")
+        panel.wait_for_event("Extended")

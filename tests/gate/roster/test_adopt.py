@@ -366,16 +366,16 @@ def test_a_gate_goes_from_its_bench_to_a_collector_that_let_it_in_before(
     bench.stop()
     bench.config = site.by_url
     bench.start()
-    found = bench.await_status(lambda status: any("fabgate roster adopt" in line for line in status["problems"]))
+    found = bench.wait_for_status(lambda status: any("fabgate roster adopt" in line for line in status["problems"]))
     assert found["roster"]["source"] == "file"
     bench.use("ada")
     site.adopt()
     wait(lambda: bench.daemon._in_force.version == EARLY, "the adopted roster")
     bench.settle()
     assert bench.causes == ["lock-now"], "a lock of the new source is not older than what the file said"
-    found = bench.await_status(lambda status: not status["problems"])
+    found = bench.wait_for_status(lambda status: not status["problems"])
     assert found["roster"]["source"] == "collector:c-new"
-    assert [entry.adopted for entry in bench.await_entry("roster.replaced", 2)] == [False, True]
+    assert [entry.adopted for entry in bench.wait_for_entries("roster.replaced", 2)] == [False, True]
     bench.stop()
     bench.start()
     assert bench.causes == ["lock-now"]

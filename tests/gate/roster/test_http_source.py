@@ -126,7 +126,7 @@ class Server:
         self.http.server_close()
 
 
-class Desk:
+class Harness:
     """A gate's source, its collector, and what it posted."""
 
     def __init__(self, folder: Path) -> None:
@@ -179,8 +179,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    found = Desk(tmp_path)
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    found = Harness(tmp_path)
     yield found
     found.close()
 
@@ -188,62 +188,62 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 # --- what is believed -------------------------------------------------------------------------------------------------
 
 
-def test_a_sealed_roster_is_stored(desk: Desk) -> None:
-    assert desk.fetch() == [RosterStored(100, 5)]
-    assert desk.version == 100
-    assert desk.collector.asked[0]["Authorization"] == "Bearer the-token"
-    assert len(desk.collector.asked[0][wire.HEADER_NONCE]) >= 20
+def test_a_sealed_roster_is_stored(harness: Harness) -> None:
+    assert harness.fetch() == [RosterStored(100, 5)]
+    assert harness.version == 100
+    assert harness.collector.asked[0]["Authorization"] == "Bearer the-token"
+    assert len(harness.collector.asked[0][wire.HEADER_NONCE]) >= 20
 
 
-def test_an_unchanged_roster_is_confirmed_without_being_sent(desk: Desk) -> None:
-    desk.fetch()
-    assert desk.fetch() == [RosterConfirmed()]
-    assert desk.collector.asked[1]["If-None-Match"] == '"100"'
-    assert desk.collector.answered[1][0] == 304
-    nonces = {asked[wire.HEADER_NONCE] for asked in desk.collector.asked}
+def test_an_unchanged_roster_is_confirmed_without_being_sent(harness: Harness) -> None:
+    harness.fetch()
+    assert harness.fetch() == [RosterConfirmed()]
+    assert harness.collector.asked[1]["If-None-Match"] == '"100"'
+    assert harness.collector.answered[1][0] == 304
+    nonces = {asked[wire.HEADER_NONCE] for asked in harness.collector.asked}
     assert len(nonces) == 2
 
 
-def test_a_packed_roster_is_sealed_over_what_was_packed(desk: Desk) -> None:
-    desk.collector.packed = True
-    assert desk.fetch() == [RosterStored(100, 5)]
-    assert "gzip" in desk.collector.asked[0]["Accept-Encoding"]
+def test_a_packed_roster_is_sealed_over_what_was_packed(harness: Harness) -> None:
+    harness.collector.packed = True
+    assert harness.fetch() == [RosterStored(100, 5)]
+    assert "gzip" in harness.collector.asked[0]["Accept-Encoding"]
 
 
-def test_a_collector_without_etags_confirms_by_sending_the_same(desk: Desk) -> None:
-    desk.collector.tamper = lambda status, body, headers: (
+def test_a_collector_without_etags_confirms_by_sending_the_same(harness: Harness) -> None:
+    harness.collector.tamper = lambda status, body, headers: (
         status,
         body,
         {k: v for k, v in headers.items() if k != "ETag"},
     )
-    assert desk.fetch() == [RosterStored(100, 5)]
-    assert desk.fetch() == [RosterConfirmed()]
-    assert "If-None-Match" not in desk.collector.asked[1]
+    assert harness.fetch() == [RosterStored(100, 5)]
+    assert harness.fetch() == [RosterConfirmed()]
+    assert "If-None-Match" not in harness.collector.asked[1]
 
 
-def test_what_was_stored_is_known_after_a_restart(desk: Desk) -> None:
-    desk.fetch()
-    desk.source = desk.make()
-    assert desk.fetch() == [RosterConfirmed()]
+def test_what_was_stored_is_known_after_a_restart(harness: Harness) -> None:
+    harness.fetch()
+    harness.source = harness.make()
+    assert harness.fetch() == [RosterConfirmed()]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 40, b"{}", b"\xff\xfe"])
-def test_a_damaged_receipt_neither_forgets_the_version_nor_blocks_the_roster(desk: Desk, content: bytes) -> None:
-    desk.fetch()
-    desk.stored.with_suffix(".json").write_bytes(content)
-    desk.source = desk.make()
-    assert desk.age_ms() is None
-    desk.collector.current = roster(99)
-    assert "an older roster never replaces a newer one" in desk.refused()
-    desk.collector.current = roster(100)
-    assert desk.fetch() == [RosterStored(100, 5)]
-    assert desk.fetch() == [RosterConfirmed()]
+def test_a_damaged_receipt_neither_forgets_the_version_nor_blocks_the_roster(harness: Harness, content: bytes) -> None:
+    harness.fetch()
+    harness.stored.with_suffix(".json").write_bytes(content)
+    harness.source = harness.make()
+    assert harness.age_ms() is None
+    harness.collector.current = roster(99)
+    assert "an older roster never replaces a newer one" in harness.refused()
+    harness.collector.current = roster(100)
+    assert harness.fetch() == [RosterStored(100, 5)]
+    assert harness.fetch() == [RosterConfirmed()]
 
 
 def test_what_is_known_of_the_roster_is_on_disk_before_it_takes_the_place_of_what_was(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.fetch()
+    harness.fetch()
     done: list[str] = []
     fsync, replace = os.fsync, Path.replace
 
@@ -257,33 +257,33 @@ def test_what_is_known_of_the_roster_is_on_disk_before_it_takes_the_place_of_wha
 
     monkeypatch.setattr(os, "fsync", fsync_)
     monkeypatch.setattr(Path, "replace", replace_)
-    desk.time.ms += module.RECEIPT_EVERY_MS
-    assert desk.fetch() == [RosterConfirmed()]
-    fresh = desk.stored.with_suffix(".new").name
-    assert done == [f"fsync {fresh}", f"rename {fresh}", f"fsync {desk.stored.parent.name}"]
+    harness.time.ms += module.RECEIPT_EVERY_MS
+    assert harness.fetch() == [RosterConfirmed()]
+    fresh = harness.stored.with_suffix(".new").name
+    assert done == [f"fsync {fresh}", f"rename {fresh}", f"fsync {harness.stored.parent.name}"]
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
-def test_an_old_answer_played_again_is_refused(desk: Desk) -> None:
-    desk.fetch()
-    desk.collector.current = roster(101)
-    old = desk.collector.answered[0]
-    desk.collector.tamper = lambda *_: old
-    assert "seal of a roster for lyon/laser-1 is wrong" in desk.refused()
-    desk.collector.tamper = None
-    assert desk.fetch() == [RosterStored(101, 5)]
-    desk.fetch()
-    same = desk.collector.answered[-1]
+def test_an_old_answer_played_again_is_refused(harness: Harness) -> None:
+    harness.fetch()
+    harness.collector.current = roster(101)
+    old = harness.collector.answered[0]
+    harness.collector.tamper = lambda *_: old
+    assert "seal of a roster for lyon/laser-1 is wrong" in harness.refused()
+    harness.collector.tamper = None
+    assert harness.fetch() == [RosterStored(101, 5)]
+    harness.fetch()
+    same = harness.collector.answered[-1]
     assert same[0] == 304
-    desk.collector.tamper = lambda *_: same
-    assert "seal of a roster-304 for lyon/laser-1 is wrong" in desk.refused()
+    harness.collector.tamper = lambda *_: same
+    assert "seal of a roster-304 for lyon/laser-1 is wrong" in harness.refused()
 
 
 @pytest.mark.parametrize("change", ["flip", "no seal", "another key", "another account", "wrong purpose"])
-def test_an_answer_that_its_collector_did_not_seal_is_refused(desk: Desk, change: str) -> None:
-    collector = desk.collector
+def test_an_answer_that_its_collector_did_not_seal_is_refused(harness: Harness, change: str) -> None:
+    collector = harness.collector
 
     def tamper(status: int, body: bytes, headers: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
         if change == "flip":
@@ -299,36 +299,36 @@ def test_an_answer_that_its_collector_did_not_seal_is_refused(desk: Desk, change
         collector.keys = Keys({"k1": b"the key of somebody else"})
     if change == "another account":
         collector.account = "lyon/saw"
-    assert "seal" in desk.refused()
-    assert not desk.stored.exists()
+    assert "seal" in harness.refused()
+    assert not harness.stored.exists()
 
 
-def test_another_gates_roster_is_refused_however_well_it_is_sealed(desk: Desk) -> None:
-    desk.collector.current = roster(gate="saw")
-    assert desk.refused() == "found the roster of lyon/saw, wanted that of lyon/laser-1"
+def test_another_gates_roster_is_refused_however_well_it_is_sealed(harness: Harness) -> None:
+    harness.collector.current = roster(gate="saw")
+    assert harness.refused() == "found the roster of lyon/saw, wanted that of lyon/laser-1"
 
 
-def test_a_version_never_goes_back_and_never_means_something_else(desk: Desk) -> None:
-    desk.fetch()
-    desk.collector.current = roster(99)
-    assert "found roster version 99, but version 100 is stored" in desk.refused()
-    desk.collector.current = roster(100, ("ada",))
-    desk.collector.tamper = lambda s, b, h: (s, b, h)
-    desk.source = desk.make()
-    desk.source._receipt = msgspec.structs.replace(desk.source._receipt, etag="")  # type: ignore[type-var]
-    assert "found roster version 100" in desk.refused()
-    assert len(desk.members()) == 5
+def test_a_version_never_goes_back_and_never_means_something_else(harness: Harness) -> None:
+    harness.fetch()
+    harness.collector.current = roster(99)
+    assert "found roster version 99, but version 100 is stored" in harness.refused()
+    harness.collector.current = roster(100, ("ada",))
+    harness.collector.tamper = lambda s, b, h: (s, b, h)
+    harness.source = harness.make()
+    harness.source._receipt = msgspec.structs.replace(harness.source._receipt, etag="")  # type: ignore[type-var]
+    assert "found roster version 100" in harness.refused()
+    assert len(harness.members()) == 5
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 503, 204])
-def test_any_other_answer_is_refused_with_its_number(desk: Desk, status: int) -> None:
-    desk.collector.tamper = lambda *_: (status, b"<html>oops", {})
-    assert f"found HTTP {status}, wanted 200 or 304; check the token" in desk.refused()
+def test_any_other_answer_is_refused_with_its_number(harness: Harness, status: int) -> None:
+    harness.collector.tamper = lambda *_: (status, b"<html>oops", {})
+    assert f"found HTTP {status}, wanted 200 or 304; check the token" in harness.refused()
 
 
-def test_a_304_to_a_gate_that_has_no_roster_is_refused(desk: Desk) -> None:
-    desk.collector.tamper = lambda *_: (304, b"", {})
-    assert "found HTTP 304" in desk.refused()
+def test_a_304_to_a_gate_that_has_no_roster_is_refused(harness: Harness) -> None:
+    harness.collector.tamper = lambda *_: (304, b"", {})
+    assert "found HTTP 304" in harness.refused()
 
 
 @pytest.mark.parametrize(
@@ -344,14 +344,14 @@ def test_a_304_to_a_gate_that_has_no_roster_is_refused(desk: Desk) -> None:
         b'{"version":' + b"9" * 5000,
     ],
 )
-def test_a_sealed_answer_that_is_no_roster_is_refused(desk: Desk, body: bytes) -> None:
+def test_a_sealed_answer_that_is_no_roster_is_refused(harness: Harness, body: bytes) -> None:
     def tamper(status: int, _: bytes, headers: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
-        nonce = desk.collector.asked[-1][wire.HEADER_NONCE]
+        nonce = harness.collector.asked[-1][wire.HEADER_NONCE]
         seal = KEYS.seal(wire.PURPOSE_ROSTER, "lyon/laser-1", wire.sealed_roster(body, nonce))
         return status, body, {**headers, wire.HEADER_SEAL: seal}
 
-    desk.collector.tamper = tamper
-    assert "not a valid Roster" in desk.refused()
+    harness.collector.tamper = tamper
+    assert "not a valid Roster" in harness.refused()
 
 
 @pytest.mark.parametrize(
@@ -364,185 +364,185 @@ def test_a_sealed_answer_that_is_no_roster_is_refused(desk: Desk, body: bytes) -
         ({"version": 1 << 70}, "version"),
     ],
 )
-def test_a_roster_that_means_nothing_leaves_the_last_one(desk: Desk, changes: dict[str, Any], why: str) -> None:
-    desk.fetch()
-    desk.collector.current = roster(**{"version": 101, **changes})
-    assert why in desk.refused()
-    assert desk.version == 100
+def test_a_roster_that_means_nothing_leaves_the_last_one(harness: Harness, changes: dict[str, Any], why: str) -> None:
+    harness.fetch()
+    harness.collector.current = roster(**{"version": 101, **changes})
+    assert why in harness.refused()
+    assert harness.version == 100
 
 
-def test_a_huge_answer_is_given_up_on_the_way(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_huge_answer_is_given_up_on_the_way(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 200_000)
-    desk.collector.packed = True
-    desk.collector.current = roster(tz="x" * 300_000)
-    assert "larger than 200000 bytes" in desk.refused()
+    harness.collector.packed = True
+    harness.collector.current = roster(tz="x" * 300_000)
+    assert "larger than 200000 bytes" in harness.refused()
 
 
-def test_an_answer_that_breaks_off_is_refused(desk: Desk) -> None:
-    desk.collector.tamper = lambda s, b, h: (s, b[:100], {**h, "Content-Length": str(len(b)), "Connection": "close"})
-    assert desk.refused()
+def test_an_answer_that_breaks_off_is_refused(harness: Harness) -> None:
+    harness.collector.tamper = lambda s, b, h: (s, b[:100], {**h, "Content-Length": str(len(b)), "Connection": "close"})
+    assert harness.refused()
 
 
-def test_a_packed_answer_that_is_not_packed_is_refused(desk: Desk) -> None:
-    desk.collector.tamper = lambda s, b, h: (s, b, {**h, "Content-Encoding": "gzip"})
-    assert desk.refused()
+def test_a_packed_answer_that_is_not_packed_is_refused(harness: Harness) -> None:
+    harness.collector.tamper = lambda s, b, h: (s, b, {**h, "Content-Encoding": "gzip"})
+    assert harness.refused()
 
 
-def test_a_collector_that_is_away_is_told_once(desk: Desk) -> None:
-    desk.fetch()
-    assert desk.server is not None
-    desk.server.close()
-    desk.server = None
-    reason = desk.refused()
+def test_a_collector_that_is_away_is_told_once(harness: Harness) -> None:
+    harness.fetch()
+    assert harness.server is not None
+    harness.server.close()
+    harness.server = None
+    reason = harness.refused()
     assert "127.0.0.1" in reason
-    desk.server = Server(desk.collector)
-    assert desk.fetch() == [RosterConfirmed()]
+    harness.server = Server(harness.collector)
+    assert harness.fetch() == [RosterConfirmed()]
 
 
-def test_the_same_refusal_is_told_once_until_it_was_well_again(desk: Desk) -> None:
-    desk.collector.tamper = lambda *_: (500, b"", {})
-    assert len(desk.fetch()) == 1
-    assert desk.fetch() == []
-    desk.collector.tamper = None
-    assert desk.fetch() == [RosterStored(100, 5)]
-    desk.collector.tamper = lambda *_: (500, b"", {})
-    assert len(desk.fetch()) == 1
+def test_the_same_refusal_is_told_once_until_it_was_well_again(harness: Harness) -> None:
+    harness.collector.tamper = lambda *_: (500, b"", {})
+    assert len(harness.fetch()) == 1
+    assert harness.fetch() == []
+    harness.collector.tamper = None
+    assert harness.fetch() == [RosterStored(100, 5)]
+    harness.collector.tamper = lambda *_: (500, b"", {})
+    assert len(harness.fetch()) == 1
 
 
-def test_a_collector_that_never_answers_is_given_up(desk: Desk) -> None:
-    desk.collector.silent = threading.Event()
-    desk.source = desk.make(timeout_s=0.1)
-    assert "timed out" in desk.refused().lower()
-    desk.collector.silent.set()
+def test_a_collector_that_never_answers_is_given_up(harness: Harness) -> None:
+    harness.collector.silent = threading.Event()
+    harness.source = harness.make(timeout_s=0.1)
+    assert "timed out" in harness.refused().lower()
+    harness.collector.silent.set()
 
 
-def test_a_token_file_that_is_missing_or_no_text_is_told(desk: Desk) -> None:
-    desk.token.unlink()
-    assert "token" in desk.refused()
-    desk.token.write_bytes(b"\xff\xfe")
-    assert "decode" in desk.refused()
+def test_a_token_file_that_is_missing_or_no_text_is_told(harness: Harness) -> None:
+    harness.token.unlink()
+    assert "token" in harness.refused()
+    harness.token.write_bytes(b"\xff\xfe")
+    assert "decode" in harness.refused()
 
 
-def test_a_wrong_token_is_told(desk: Desk) -> None:
-    desk.token.write_text("another")
-    assert "found HTTP 401" in desk.refused()
+def test_a_wrong_token_is_told(harness: Harness) -> None:
+    harness.token.write_text("another")
+    assert "found HTTP 401" in harness.refused()
 
 
-def test_a_disk_that_does_not_take_the_roster_leaves_the_last_one_and_it_is_tried_again(desk: Desk) -> None:
-    desk.fetch()
-    desk.collector.current = roster(101)
-    in_the_way = desk.stored.with_suffix(".new")
+def test_a_disk_that_does_not_take_the_roster_leaves_the_last_one_and_it_is_tried_again(harness: Harness) -> None:
+    harness.fetch()
+    harness.collector.current = roster(101)
+    in_the_way = harness.stored.with_suffix(".new")
     in_the_way.mkdir()
-    assert "could not be stored" in desk.refused()
-    assert desk.version == 100
+    assert "could not be stored" in harness.refused()
+    assert harness.version == 100
     in_the_way.rmdir()
-    assert desk.fetch() == [RosterStored(101, 5)]
+    assert harness.fetch() == [RosterStored(101, 5)]
 
 
 # --- the guard --------------------------------------------------------------------------------------------------------
 
 
-def test_when_too_many_vanish_without_a_word_they_stay_and_all_else_applies(desk: Desk) -> None:
-    desk.collector.current = roster(members=[*everybody(), *many()])
-    desk.fetch()
-    desk.collector.current = roster(
+def test_when_too_many_vanish_without_a_word_they_stay_and_all_else_applies(harness: Harness) -> None:
+    harness.collector.current = roster(members=[*everybody(), *many()])
+    harness.fetch()
+    harness.collector.current = roster(
         101,
         ("ada",),
         refusals=[wire.Refusal(badges=[digest("eve")], reasons=["blocked"], id="m-eve")],
         machine=wire.MachineRules(lock=wire.Lock(id="l-1", when="now", reason="x")),
     )
-    stored, refused = desk.fetch()
+    stored, refused = harness.fetch()
     assert stored == RosterStored(101, 1)
     assert isinstance(refused, RosterRefused)
     assert refused.version == 101
     assert "6 of 8 members are missing without a reason (m-a, m-b, m-bob…)" in refused.reason
     assert "run 'fabgate roster adopt' on this gate; otherwise add them at the collector again" in refused.reason
-    assert desk.members() == {"m-ada", "m-bob", "m-max", "m-sue", "m-a", "m-b", "m-c"}
-    with contextlib.closing(Directory(desk.stored)) as directory:
+    assert harness.members() == {"m-ada", "m-bob", "m-max", "m-sue", "m-a", "m-b", "m-c"}
+    with contextlib.closing(Directory(harness.stored)) as directory:
         assert directory.find(digest("eve")) == w.Barred(("blocked",), "m-eve")
         assert directory.machine.lock is not None
-    assert desk.fetch() == [RosterConfirmed()]
+    assert harness.fetch() == [RosterConfirmed()]
 
 
-def test_a_collector_that_says_that_they_are_meant_to_vanish_is_believed(desk: Desk) -> None:
-    desk.fetch()
-    desk.collector.current = roster(101, ("ada",), shrink_confirmed=True)
-    assert desk.fetch() == [RosterStored(101, 1)]
-    assert desk.members() == {"m-ada"}
+def test_a_collector_that_says_that_they_are_meant_to_vanish_is_believed(harness: Harness) -> None:
+    harness.fetch()
+    harness.collector.current = roster(101, ("ada",), shrink_confirmed=True)
+    assert harness.fetch() == [RosterStored(101, 1)]
+    assert harness.members() == {"m-ada"}
 
 
-def test_one_of_four_blocked_is_no_shrunken_roster(desk: Desk) -> None:
-    desk.collector.current = roster(100, ("ada", "bob", "max", "sue"))
-    desk.fetch()
+def test_one_of_four_blocked_is_no_shrunken_roster(harness: Harness) -> None:
+    harness.collector.current = roster(100, ("ada", "bob", "max", "sue"))
+    harness.fetch()
     refusal = wire.Refusal(badges=[digest("bob")], reasons=["blocked"], id="m-bob")
-    desk.collector.current = roster(101, ("ada", "max", "sue"), refusals=[refusal])
-    assert desk.fetch() == [RosterStored(101, 3)]
+    harness.collector.current = roster(101, ("ada", "max", "sue"), refusals=[refusal])
+    assert harness.fetch() == [RosterStored(101, 3)]
 
 
-def test_a_kept_member_loses_the_badge_that_somebody_else_got(desk: Desk) -> None:
-    desk.collector.current = roster(members=[*everybody(), *many()])
-    desk.fetch()
-    desk.collector.current = roster(101, members=[wire.Member(id="m-new", badges=[digest("bob")])])
-    desk.fetch()
-    with contextlib.closing(Directory(desk.stored)) as directory:
+def test_a_kept_member_loses_the_badge_that_somebody_else_got(harness: Harness) -> None:
+    harness.collector.current = roster(members=[*everybody(), *many()])
+    harness.fetch()
+    harness.collector.current = roster(101, members=[wire.Member(id="m-new", badges=[digest("bob")])])
+    harness.fetch()
+    with contextlib.closing(Directory(harness.stored)) as directory:
         assert directory.find(digest("bob")).id == "m-new"  # type: ignore[union-attr]
         assert directory.find(digest("ada")).id == "m-ada"  # type: ignore[union-attr]
 
 
-def test_a_damaged_stored_roster_is_replaced(desk: Desk) -> None:
-    desk.fetch()
-    whole = desk.stored.read_bytes()
-    desk.stored.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
-    desk.collector.current = roster(101, ("ada",))
-    assert desk.fetch() == [RosterStored(101, 1)]
+def test_a_damaged_stored_roster_is_replaced(harness: Harness) -> None:
+    harness.fetch()
+    whole = harness.stored.read_bytes()
+    harness.stored.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    harness.collector.current = roster(101, ("ada",))
+    assert harness.fetch() == [RosterStored(101, 1)]
 
 
-def test_a_stored_roster_that_turns_out_to_be_damaged_is_fetched_anew_though_nothing_changed(desk: Desk) -> None:
-    desk.fetch()
-    whole = desk.stored.read_bytes()
-    desk.stored.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
-    desk.source = desk.make()
-    assert desk.fetch() == [RosterConfirmed()], "what says which one it is is whole"
-    desk.source.replace_damaged()
-    assert desk.fetch() == [RosterStored(100, 5)]
-    assert desk.members() == {f"m-{who}" for who in CARDS}
-    assert desk.fetch() == [RosterConfirmed()]
-    assert desk.collector.answered[-1][0] == 304
+def test_a_stored_roster_that_turns_out_to_be_damaged_is_fetched_anew_though_nothing_changed(harness: Harness) -> None:
+    harness.fetch()
+    whole = harness.stored.read_bytes()
+    harness.stored.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    harness.source = harness.make()
+    assert harness.fetch() == [RosterConfirmed()], "what says which one it is is whole"
+    harness.source.replace_damaged()
+    assert harness.fetch() == [RosterStored(100, 5)]
+    assert harness.members() == {f"m-{who}" for who in CARDS}
+    assert harness.fetch() == [RosterConfirmed()]
+    assert harness.collector.answered[-1][0] == 304
 
 
-def test_a_roster_is_in_force_though_its_receipt_cannot_be_written(desk: Desk) -> None:
-    desk.fetch()
-    receipt = desk.stored.with_suffix(".json")
+def test_a_roster_is_in_force_though_its_receipt_cannot_be_written(harness: Harness) -> None:
+    harness.fetch()
+    receipt = harness.stored.with_suffix(".json")
     before = receipt.read_bytes()
     receipt.unlink()
     receipt.mkdir()
-    desk.collector.current = roster(101, ("ada", "bob", "max", "sue"))
-    stored, refused = desk.fetch()
+    harness.collector.current = roster(101, ("ada", "bob", "max", "sue"))
+    stored, refused = harness.fetch()
     assert stored == RosterStored(101, 4)
     assert isinstance(refused, RosterRefused)
     assert "Is a directory" in refused.reason
-    assert desk.age_ms() == 0
-    assert desk.fetch() == [], "it is told once"
+    assert harness.age_ms() == 0
+    assert harness.fetch() == [], "it is told once"
     receipt.rmdir()
     receipt.write_bytes(before)
-    desk.source = desk.make()
-    desk.collector.current = roster(100)
-    assert "found roster version 100, but version 101 is stored" in desk.refused(), (
+    harness.source = harness.make()
+    harness.collector.current = roster(100)
+    assert "found roster version 100, but version 101 is stored" in harness.refused(), (
         "the receipt was that of another one"
     )
 
 
-def test_a_damaged_roster_is_no_reason_to_take_an_older_one(desk: Desk) -> None:
-    desk.fetch()
-    desk.source.replace_damaged()
-    desk.collector.current = roster(99)
-    assert "an older roster never replaces a newer one" in desk.refused()
-    desk.collector.current = roster(100)
-    assert desk.fetch() == [RosterStored(100, 5)], "what was wanted anew still is"
+def test_a_damaged_roster_is_no_reason_to_take_an_older_one(harness: Harness) -> None:
+    harness.fetch()
+    harness.source.replace_damaged()
+    harness.collector.current = roster(99)
+    assert "an older roster never replaces a newer one" in harness.refused()
+    harness.collector.current = roster(100)
+    assert harness.fetch() == [RosterStored(100, 5)], "what was wanted anew still is"
 
 
 def test_a_collector_that_stays_away_is_told_once_however_the_system_says_so(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = iter(
         f"Caused by NewConnectionError('<urllib3.connection.HTTPConnection object at 0x7fc687a{n}>: no route to host')"
@@ -553,39 +553,39 @@ def test_a_collector_that_stays_away_is_told_once_however_the_system_says_so(
         raise OSError(next(away))
 
     monkeypatch.setattr("fabgate.gate.roster.http_session.session", refuse)
-    assert "urllib3.connection.HTTPConnection: no route" in desk.refused()
-    assert desk.fetch() == desk.fetch() == []
+    assert "urllib3.connection.HTTPConnection: no route" in harness.refused()
+    assert harness.fetch() == harness.fetch() == []
 
 
 # --- age --------------------------------------------------------------------------------------------------------------
 
 
-def test_age_counts_from_the_last_confirmation(desk: Desk) -> None:
-    assert desk.age_ms() is None
-    desk.fetch()
-    desk.time.ms += 5_000
-    assert desk.age_ms() == 5_000
-    desk.fetch()
-    assert desk.age_ms() == 0
+def test_age_counts_from_the_last_confirmation(harness: Harness) -> None:
+    assert harness.age_ms() is None
+    harness.fetch()
+    harness.time.ms += 5_000
+    assert harness.age_ms() == 5_000
+    harness.fetch()
+    assert harness.age_ms() == 0
 
 
-def test_age_survives_a_restart_by_the_boot_clock_and_a_reboot_by_the_wall_clock(desk: Desk) -> None:
-    desk.fetch()
-    desk.time.ms += 1_000
-    desk.source = desk.make()
-    assert desk.age_ms() == 1_000
-    desk.time.reboot(off_s=3_600)
-    desk.source = desk.make()
-    assert desk.age_ms() == 3_601_000
-    desk.time.wall -= 10_000
-    assert desk.age_ms() is None, "a confirmation from the future says nothing of its age"
+def test_age_survives_a_restart_by_the_boot_clock_and_a_reboot_by_the_wall_clock(harness: Harness) -> None:
+    harness.fetch()
+    harness.time.ms += 1_000
+    harness.source = harness.make()
+    assert harness.age_ms() == 1_000
+    harness.time.reboot(off_s=3_600)
+    harness.source = harness.make()
+    assert harness.age_ms() == 3_601_000
+    harness.time.wall -= 10_000
+    assert harness.age_ms() is None, "a confirmation from the future says nothing of its age"
 
 
 class Receipts:
     """The receipt on disk, and how often it was written."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._path = desk.stored.with_suffix(".json")
+    def __init__(self, harness: Harness) -> None:
+        self._path = harness.stored.with_suffix(".json")
         self._last = self._inode()
         self.written = 0
 
@@ -600,45 +600,45 @@ class Receipts:
         return self.written
 
 
-def test_a_day_of_confirmations_writes_a_receipt_each_quarter_of_an_hour(desk: Desk) -> None:
-    desk.fetch()
-    receipts = Receipts(desk)
+def test_a_day_of_confirmations_writes_a_receipt_each_quarter_of_an_hour(harness: Harness) -> None:
+    harness.fetch()
+    receipts = Receipts(harness)
     for _ in range(120):
-        desk.time.ms += 60_000
-        assert desk.fetch() == [RosterConfirmed()]
-        assert desk.age_ms() == 0, "what this process knows is exact"
+        harness.time.ms += 60_000
+        assert harness.fetch() == [RosterConfirmed()]
+        assert harness.age_ms() == 0, "what this process knows is exact"
         receipts.look()
     assert receipts.written == 8
 
 
-def test_after_a_power_cut_the_age_errs_towards_old_and_by_a_quarter_of_an_hour_at_most(desk: Desk) -> None:
-    desk.fetch()
+def test_after_a_power_cut_the_age_errs_towards_old_and_by_a_quarter_of_an_hour_at_most(harness: Harness) -> None:
+    harness.fetch()
     for minutes in range(1, 40):
-        desk.time.ms += 60_000
-        desk.fetch()
-        left = desk.make()  # as after a kill: nothing was written at the end
-        age_ms = left.age_ms(desk.time.clock().now())
+        harness.time.ms += 60_000
+        harness.fetch()
+        left = harness.make()  # as after a kill: nothing was written at the end
+        age_ms = left.age_ms(harness.time.clock().now())
         assert age_ms == minutes % 15 * 60_000
 
 
-def test_an_orderly_end_leaves_the_last_confirmation(desk: Desk) -> None:
-    desk.fetch()
-    desk.time.ms += 60_000
-    thread = threading.Thread(target=desk.source.run)
+def test_an_orderly_end_leaves_the_last_confirmation(harness: Harness) -> None:
+    harness.fetch()
+    harness.time.ms += 60_000
+    thread = threading.Thread(target=harness.source.run)
     thread.start()
-    wait(lambda: RosterConfirmed() in desk.posted, "the confirmation")
-    desk.source.stop()
+    wait(lambda: RosterConfirmed() in harness.posted, "the confirmation")
+    harness.source.stop()
     thread.join()
-    assert desk.make().age_ms(desk.time.clock().now()) == 0
+    assert harness.make().age_ms(harness.time.clock().now()) == 0
 
 
-def test_an_end_on_a_full_disk_is_an_end(desk: Desk) -> None:
-    desk.fetch()
-    desk.time.ms += 60_000
-    desk.fetch()
-    desk.stored.with_suffix(".new").mkdir()
-    desk.source.stop()
-    desk.source.run()
+def test_an_end_on_a_full_disk_is_an_end(harness: Harness) -> None:
+    harness.fetch()
+    harness.time.ms += 60_000
+    harness.fetch()
+    harness.stored.with_suffix(".new").mkdir()
+    harness.source.stop()
+    harness.source.run()
 
 
 def test_without_any_time_nobody_knows_the_age() -> None:
@@ -652,8 +652,8 @@ def test_without_any_time_nobody_knows_the_age() -> None:
 
 
 @pytest.fixture
-def bench(desk: Desk, tmp_path: Path) -> Iterator[Bench]:
-    source = desk.config(every_s=3_600).roster
+def bench(harness: Harness, tmp_path: Path) -> Iterator[Bench]:
+    source = harness.config(every_s=3_600).roster
     found = Bench(tmp_path, roster=source, mqtt=Mqtt(host="127.0.0.1", port=1))
     found.start()
     wait(lambda: found.daemon._in_force.version == 100, "the roster")
@@ -662,53 +662,53 @@ def bench(desk: Desk, tmp_path: Path) -> Iterator[Bench]:
     found.close()
 
 
-def confirm(desk: Desk, bench: Bench) -> None:
+def confirm(harness: Harness, bench: Bench) -> None:
     """Let the gate ask once and hear the answer."""
-    answered = len(desk.collector.answered)
+    answered = len(harness.collector.answered)
     bench.post(RosterNudged())
-    wait(lambda: len(desk.collector.answered) > answered, "the answer")
+    wait(lambda: len(harness.collector.answered) > answered, "the answer")
     wait(lambda: bench.daemon._in_force.info(bench.time.clock().now()).age_s == 0, "the confirmation")  # type: ignore[union-attr]
     bench.settle()
 
 
 def test_seven_days_without_a_change_but_confirmed_are_never_stale_and_then_cut_it_is_when_it_says(
-    desk: Desk, bench: Bench
+    harness: Harness, bench: Bench
 ) -> None:
     for _ in range(8):
-        bench.pass_(86_400_000)
-        confirm(desk, bench)
+        bench.advance(86_400_000)
+        confirm(harness, bench)
         assert bench.causes == []
     assert bench.of("roster.replaced")[0].version == 100
-    bench.pass_(WEEK_MS)
+    bench.advance(WEEK_MS)
     assert not bench.daemon._in_force.is_stale(bench.time.clock().now())
-    bench.pass_(1)
-    found = bench.await_status(lambda status: status["roster"].get("stale"))
+    bench.advance(1)
+    found = bench.wait_for_status(lambda status: status["roster"].get("stale"))
     assert "age_s" not in found["roster"], "it would change the file each minute; whoever shows it computes it"
     assert bench.daemon._in_force.info(bench.time.clock().now()).age_s == 604_800  # type: ignore[union-attr]
     bench.use("ada")
     assert bench.of("session.started")[-1].basis.stale_roster is True
 
 
-def test_while_only_its_age_changes_the_status_is_not_written_again(desk: Desk, bench: Bench) -> None:
+def test_while_only_its_age_changes_the_status_is_not_written_again(harness: Harness, bench: Bench) -> None:
     status = bench.config.state_dir / "status.json"
-    bench.await_status(lambda found: "source" in found["roster"] or found["roster"]["version"] == 100)
+    bench.wait_for_status(lambda found: "source" in found["roster"] or found["roster"]["version"] == 100)
     bench.settle()
     told: list[object] = []
     bench.daemon._status_file.write = lambda *_: told.append(_)  # type: ignore[method-assign,assignment]
     for _ in range(30):
-        bench.pass_(60_000)
+        bench.advance(60_000)
     assert told == []
-    bench.pass_(WEEK_MS)
+    bench.advance(WEEK_MS)
     wait(lambda: told, "the status that says that it is stale")
     assert status.exists()
 
 
-def test_a_machine_that_denies_when_stale_blocks_until_the_collector_confirms(desk: Desk, bench: Bench) -> None:
-    desk.collector.current = roster(101, machine=wire.MachineRules(on_stale="deny"))
+def test_a_machine_that_denies_when_stale_blocks_until_the_collector_confirms(harness: Harness, bench: Bench) -> None:
+    harness.collector.current = roster(101, machine=wire.MachineRules(on_stale="deny"))
     bench.post(RosterNudged())
     wait(lambda: bench.daemon._in_force.version == 101, "the roster")
     bench.settle()
-    bench.pass_(WEEK_MS + 1)
+    bench.advance(WEEK_MS + 1)
     assert bench.causes == ["stale"]
     bench.tap("ada")
     bench.written()
@@ -718,9 +718,9 @@ def test_a_machine_that_denies_when_stale_blocks_until_the_collector_confirms(de
     bench.use("ada")
 
 
-def test_a_member_who_was_blocked_is_refused_right_after_the_nudge(desk: Desk, bench: Bench) -> None:
+def test_a_member_who_was_blocked_is_refused_right_after_the_nudge(harness: Harness, bench: Bench) -> None:
     refusal = wire.Refusal(badges=[digest("ada")], reasons=["payment", "training-missing"], id="m-ada")
-    desk.collector.current = roster(101, ("bob", "max", "sue", "eve"), refusals=[refusal])
+    harness.collector.current = roster(101, ("bob", "max", "sue", "eve"), refusals=[refusal])
     bench.post(RosterNudged())
     wait(lambda: bench.daemon._in_force.version == 101, "the roster")
     bench.settle()
@@ -730,44 +730,44 @@ def test_a_member_who_was_blocked_is_refused_right_after_the_nudge(desk: Desk, b
     assert bench.of("access.refused")[-1].reasons == ["payment", "training-missing"]
 
 
-def test_a_shrunken_roster_is_a_problem_until_a_whole_one_comes(desk: Desk, bench: Bench) -> None:
-    desk.collector.current = roster(101, members=[*everybody(), *many()])
+def test_a_shrunken_roster_is_a_problem_until_a_whole_one_comes(harness: Harness, bench: Bench) -> None:
+    harness.collector.current = roster(101, members=[*everybody(), *many()])
     bench.post(RosterNudged())
     wait(lambda: bench.daemon._in_force.version == 101, "the roster")
-    desk.collector.current = roster(102, ("ada",))
+    harness.collector.current = roster(102, ("ada",))
     bench.post(RosterNudged())
-    assert "are missing without a reason" in bench.await_entry("roster.rejected")[0].reason
-    bench.await_status(lambda found: any("roster-members: " in line for line in found["problems"]))
-    confirm(desk, bench)
+    assert "are missing without a reason" in bench.wait_for_entries("roster.rejected")[0].reason
+    bench.wait_for_status(lambda found: any("roster-members: " in line for line in found["problems"]))
+    confirm(harness, bench)
     assert any("are missing without a reason" in line for line in bench.status()["problems"]), (
         "a 304 confirms no vanished member"
     )
-    desk.collector.tamper = lambda *_: (500, b"", {})
+    harness.collector.tamper = lambda *_: (500, b"", {})
     bench.post(RosterNudged())
-    bench.await_status(lambda found: len(found["problems"]) == 2)
-    desk.collector.tamper = None
-    desk.collector.current = roster(103, ("ada",), shrink_confirmed=True)
+    bench.wait_for_status(lambda found: len(found["problems"]) == 2)
+    harness.collector.tamper = None
+    harness.collector.current = roster(103, ("ada",), shrink_confirmed=True)
     bench.post(RosterNudged())
-    bench.await_status(lambda found: not found["problems"])
+    bench.wait_for_status(lambda found: not found["problems"])
     bench.tap("bob")
     assert bench.levels == []
 
 
 def test_after_a_failure_it_asks_again_soon_and_a_stop_ends_the_waiting(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RETRY_FIRST_S", 0.01)
-    desk.fetch()
-    desk.collector.tamper = lambda *_: (500, b"", {})
-    thread = threading.Thread(target=desk.source.run)
+    harness.fetch()
+    harness.collector.tamper = lambda *_: (500, b"", {})
+    thread = threading.Thread(target=harness.source.run)
     thread.start()
-    wait(lambda: len(desk.collector.answered) >= 4, "tries")
-    desk.collector.tamper = None
-    wait(lambda: RosterConfirmed() in desk.posted, "the confirmation")
-    asked = len(desk.collector.asked)
-    desk.source.fetch_now()
-    wait(lambda: len(desk.collector.asked) == asked + 1, "the fetch that was asked for")
-    desk.source.stop()
+    wait(lambda: len(harness.collector.answered) >= 4, "tries")
+    harness.collector.tamper = None
+    wait(lambda: RosterConfirmed() in harness.posted, "the confirmation")
+    asked = len(harness.collector.asked)
+    harness.source.fetch_now()
+    wait(lambda: len(harness.collector.asked) == asked + 1, "the fetch that was asked for")
+    harness.source.stop()
     thread.join()
 
 
@@ -784,21 +784,21 @@ class Hasty(threading.Event):
 
 
 def test_whoever_asks_for_a_fetch_after_a_long_outage_makes_it_try_soon_again(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ADOPTION_EVERY_S", 3600.0)  # each pause is one wait
-    desk.collector.tamper = lambda *_: (502, b"", {})  # the broker is back before the web server is
+    harness.collector.tamper = lambda *_: (502, b"", {})  # the broker is back before the web server is
     pauses = Hasty()
-    desk.source._fetch_wanted = pauses
-    thread = threading.Thread(target=desk.source.run)
+    harness.source._fetch_wanted = pauses
+    thread = threading.Thread(target=harness.source.run)
     thread.start()
     try:
         wait(lambda: len(pauses.pauses) >= 8, "a long outage")
         assert pauses.pauses[:7] == [2, 4, 8, 16, 32, 60, 60]
-        desk.source.fetch_now()
+        harness.source.fetch_now()
         wait(lambda: pauses.pauses.count(2) == 2, "the first of the short pauses")
     finally:
-        desk.source.stop()
+        harness.source.stop()
         thread.join()
 
 
@@ -837,26 +837,26 @@ class FileDesk:
 
 
 def test_a_roster_file_is_read_when_it_changes(tmp_path: Path) -> None:
-    desk = FileDesk(tmp_path)
-    write_roster(desk.path)
-    (stored,) = desk.read()
+    harness = FileDesk(tmp_path)
+    write_roster(harness.path)
+    (stored,) = harness.read()
     assert isinstance(stored, RosterStored)
-    assert desk.look() == []
-    write_roster(desk.path, people=("ada", "bob", "max", "sue"))
-    assert len(desk.read()) == 1
+    assert harness.look() == []
+    write_roster(harness.path, people=("ada", "bob", "max", "sue"))
+    assert len(harness.read()) == 1
 
 
 def test_a_roster_file_is_not_read_while_somebody_writes_it(tmp_path: Path) -> None:
-    desk = FileDesk(tmp_path)
-    desk.path = tmp_path / "people.csv"
-    desk.source = desk.make()
-    with desk.path.open("w") as file:
+    harness = FileDesk(tmp_path)
+    harness.path = tmp_path / "people.csv"
+    harness.source = harness.make()
+    with harness.path.open("w") as file:
         for part in ("id,badges,reasons\n", "m-ada,04A1B2C3,\n", "m-bob,04A1B2C4", ",", "suspended"):
             file.write(part)
             file.flush()
-            assert desk.look() == [], "m-bob would be admitted, were it read before the end"
-    assert desk.look() == [RosterStored(desk.path.stat().st_mtime_ns // 1_000_000, 1)]
-    with contextlib.closing(Directory(desk.stored)) as directory:
+            assert harness.look() == [], "m-bob would be admitted, were it read before the end"
+    assert harness.look() == [RosterStored(harness.path.stat().st_mtime_ns // 1_000_000, 1)]
+    with contextlib.closing(Directory(harness.stored)) as directory:
         assert directory.find(digest("bob")) == w.Barred(("suspended",), "m-bob")
 
 
@@ -864,154 +864,154 @@ def test_a_roster_file_is_not_read_while_somebody_writes_it(tmp_path: Path) -> N
 def test_a_roster_file_that_changed_while_it_was_read_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    desk = FileDesk(tmp_path)
-    desk.path = tmp_path / "people.csv"
-    desk.source = desk.make()
-    desk.path.write_text(text)
+    harness = FileDesk(tmp_path)
+    harness.path = tmp_path / "people.csv"
+    harness.source = harness.make()
+    harness.path.write_text(text)
     read = roster_file.read
 
     def read_and_write(*args: Any, **options: Any) -> wire.Roster:
         try:
             return read(*args, **options)
         finally:
-            desk.path.write_text("id,badges,reasons\nm-bob,04A1B2C4,suspended\n")
+            harness.path.write_text("id,badges,reasons\nm-bob,04A1B2C4,suspended\n")
 
     with monkeypatch.context() as patch:
         patch.setattr(roster_file, "read", read_and_write)
-        assert desk.read() == []
-    assert not desk.stored.exists()
-    assert len(desk.read()) == 1
-    with contextlib.closing(Directory(desk.stored)) as directory:
+        assert harness.read() == []
+    assert not harness.stored.exists()
+    assert len(harness.read()) == 1
+    with contextlib.closing(Directory(harness.stored)) as directory:
         assert directory.find(digest("bob")) == w.Barred(("suspended",), "m-bob")
 
 
 def test_a_roster_file_of_the_same_size_and_time_is_another_one(tmp_path: Path) -> None:
-    desk = FileDesk(tmp_path)
-    desk.write(2)
-    desk.read()
-    before = desk.path.stat()
-    desk.path.write_text(desk.path.read_text().replace("04A1B201", "04A1B20F"))
-    os.utime(desk.path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert desk.path.stat().st_size == before.st_size
-    assert isinstance(desk.read()[0], RosterStored)
+    harness = FileDesk(tmp_path)
+    harness.write(2)
+    harness.read()
+    before = harness.path.stat()
+    harness.path.write_text(harness.path.read_text().replace("04A1B201", "04A1B20F"))
+    os.utime(harness.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert harness.path.stat().st_size == before.st_size
+    assert isinstance(harness.read()[0], RosterStored)
 
 
 def test_a_roster_file_that_did_not_change_is_no_news_after_a_restart(tmp_path: Path) -> None:
-    desk = FileDesk(tmp_path)
-    write_roster(desk.path)
-    desk.read()
-    desk.source = desk.make()
-    assert desk.read() == [RosterConfirmed()]
-    assert desk.look() == []
+    harness = FileDesk(tmp_path)
+    write_roster(harness.path)
+    harness.read()
+    harness.source = harness.make()
+    assert harness.read() == [RosterConfirmed()]
+    assert harness.look() == []
     for changes in ({"fallback": wire.MachineRules(limit_s=60)}, {"badge_key": b"another key of a workshop......."}):
-        desk.source = desk.make(**changes)
-        assert isinstance(desk.read()[0], RosterStored), "what gate.yaml adds to it did"
-        desk.source = desk.make()
-        desk.read()
+        harness.source = harness.make(**changes)
+        assert isinstance(harness.read()[0], RosterStored), "what gate.yaml adds to it did"
+        harness.source = harness.make()
+        harness.read()
 
 
 def test_the_collector_of_cycles_is_back_once_a_file_is_read(tmp_path: Path) -> None:
-    desk = FileDesk(tmp_path)
-    desk.path.write_text("{")
-    assert len(desk.read()) == 1
+    harness = FileDesk(tmp_path)
+    harness.path.write_text("{")
+    assert len(harness.read()) == 1
     assert gc.isenabled()
 
 
 def test_a_roster_file_with_a_mistake_is_told_once_and_one_that_is_missing_too(tmp_path: Path) -> None:
-    desk = FileDesk(tmp_path)
-    assert desk.read() == [], "not there yet, and never was"
-    desk.path.write_text("{")
-    (refused,) = desk.read()
+    harness = FileDesk(tmp_path)
+    assert harness.read() == [], "not there yet, and never was"
+    harness.path.write_text("{")
+    (refused,) = harness.read()
     assert isinstance(refused, RosterRefused)
-    assert desk.look() == []
-    desk.path.write_text("[]")
-    assert len(desk.read()) == 1
-    write_roster(desk.path)
-    assert isinstance(desk.read()[0], RosterStored)
-    desk.path.unlink()
-    (refused,) = desk.read()
+    assert harness.look() == []
+    harness.path.write_text("[]")
+    assert len(harness.read()) == 1
+    write_roster(harness.path)
+    assert isinstance(harness.read()[0], RosterStored)
+    harness.path.unlink()
+    (refused,) = harness.read()
     assert isinstance(refused, RosterRefused)
     assert "cannot be read" in refused.detail
-    assert desk.look() == []
+    assert harness.look() == []
 
 
 def test_a_pipe_in_the_place_of_a_roster_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
-    desk = FileDesk(tmp_path)
-    write_roster(desk.path)
-    desk.read()
-    desk.path.unlink()
-    os.mkfifo(desk.path)
-    (refused,) = desk.read()
+    harness = FileDesk(tmp_path)
+    write_roster(harness.path)
+    harness.read()
+    harness.path.unlink()
+    os.mkfifo(harness.path)
+    (refused,) = harness.read()
     assert isinstance(refused, RosterRefused)
     assert "found a named pipe, wanted a regular file" in refused.detail
-    desk.path.unlink()
-    write_roster(desk.path, limit_s=60)
-    assert isinstance(desk.read()[0], RosterStored)
+    harness.path.unlink()
+    write_roster(harness.path, limit_s=60)
+    assert isinstance(harness.read()[0], RosterStored)
 
 
 def test_a_mistake_that_is_taken_back_is_no_problem_any_more(tmp_path: Path) -> None:
-    desk = FileDesk(tmp_path)
-    write_roster(desk.path)
-    desk.read()
+    harness = FileDesk(tmp_path)
+    write_roster(harness.path)
+    harness.read()
     good = tmp_path / "good.json"
-    desk.path.rename(good)
-    desk.path.write_text("{")
-    desk.read()
-    good.replace(desk.path)
-    assert desk.read() == [RosterConfirmed()]
+    harness.path.rename(good)
+    harness.path.write_text("{")
+    harness.read()
+    good.replace(harness.path)
+    assert harness.read() == [RosterConfirmed()]
 
 
 def test_a_roster_file_that_shrank_keeps_those_who_vanished(tmp_path: Path) -> None:
-    desk = FileDesk(tmp_path)
-    desk.write(10)
-    desk.read()
-    desk.write(4)
-    stored, refused = desk.read()
+    harness = FileDesk(tmp_path)
+    harness.write(10)
+    harness.read()
+    harness.write(4)
+    stored, refused = harness.read()
     assert isinstance(stored, RosterStored)
     assert isinstance(refused, RosterRefused)
     assert "6 of 10 members are missing" in refused.reason
     assert "remove at most 5 at a time, or run 'fabgate roster adopt' on this gate" in refused.reason
-    desk.source = desk.make()
-    assert desk.read() == [RosterConfirmed(), refused], "after a restart it still is a problem, and no news"
+    harness.source = harness.make()
+    assert harness.read() == [RosterConfirmed(), refused], "after a restart it still is a problem, and no news"
 
 
 def test_one_of_four_members_may_leave_a_roster_file(tmp_path: Path) -> None:
-    desk = FileDesk(tmp_path)
-    desk.write(4)
-    desk.read()
-    desk.write(3)
-    (stored,) = desk.read()
+    harness = FileDesk(tmp_path)
+    harness.write(4)
+    harness.read()
+    harness.write(3)
+    (stored,) = harness.read()
     assert isinstance(stored, RosterStored)
-    with contextlib.closing(Directory(desk.stored)) as directory:
+    with contextlib.closing(Directory(harness.stored)) as directory:
         assert directory.member_ids() == {"m-0", "m-1", "m-2"}
 
 
 def test_a_roster_file_that_the_disk_did_not_take_is_tried_again_and_told_once(tmp_path: Path) -> None:
-    desk = FileDesk(tmp_path)
-    write_roster(desk.path)
-    in_the_way = desk.stored.with_suffix(".new")
+    harness = FileDesk(tmp_path)
+    write_roster(harness.path)
+    in_the_way = harness.stored.with_suffix(".new")
     in_the_way.mkdir()
-    (refused,) = desk.read()
+    (refused,) = harness.read()
     assert isinstance(refused, RosterRefused)
     assert "could not be stored" in refused.reason
-    assert desk.look() == []
+    assert harness.look() == []
     in_the_way.rmdir()
-    assert isinstance(desk.look()[0], RosterStored)
+    assert isinstance(harness.look()[0], RosterStored)
 
 
 def test_what_leaves_the_gate_of_a_broken_roster_file_quotes_no_badge(tmp_path: Path) -> None:
-    desk = FileDesk(tmp_path)
-    desk.path.write_text('[{"id": "m-1", "badges": [], "valid_until": "04:A1:B2:C3", "level": "ada@example.org"}]')
-    (refused,) = desk.read()
+    harness = FileDesk(tmp_path)
+    harness.path.write_text('[{"id": "m-1", "badges": [], "valid_until": "04:A1:B2:C3", "level": "ada@example.org"}]')
+    (refused,) = harness.read()
     assert isinstance(refused, RosterRefused)
     assert refused.reason == "people.json: 1 mistake; the gate's log names them"
     assert "04:A1:B2:C3" in refused.detail
 
 
 def test_a_roster_file_with_text_that_nothing_can_encode_is_refused_and_told(tmp_path: Path) -> None:
-    desk = FileDesk(tmp_path)
-    desk.path.write_text('[{"id": "m-1", "badges": [], "\\ud800x": 1}]')
-    (refused,) = desk.read()
+    harness = FileDesk(tmp_path)
+    harness.path.write_text('[{"id": "m-1", "badges": [], "\\ud800x": 1}]')
+    (refused,) = harness.read()
     assert isinstance(refused, RosterRefused)
     assert refused.reason.encode()
     assert "\\ud800x" in refused.detail

@@ -148,7 +148,7 @@ def test_a_lock_that_the_collector_has_forgotten_is_told_by_its_id(tmp_path: Pat
     with running(tmp_path) as bench:
         assert "lock" not in bench.daemon._reports.problems
         write_roster(path, limit_s=777, lock={"id": "l-2", "when": "idle", "reason": "dust"})
-        told = bench.await_status(lambda found: found["problems"])["problems"]
+        told = bench.wait_for_status(lambda found: found["problems"])["problems"]
         assert told == ["lock: the roster does not know of l-1 (broken belt); a lock is lifted only by its id"]
         assert bench.causes == ["lock-now"]
         bench.stop()
@@ -156,7 +156,7 @@ def test_a_lock_that_the_collector_has_forgotten_is_told_by_its_id(tmp_path: Pat
         bench.start()
         assert "lock" in bench.daemon._reports.problems
         write_roster(path, limit_s=778, lifted=["l-1", "l-2"])
-        bench.await_status(lambda found: not found["problems"] and not found.get("causes"))
+        bench.wait_for_status(lambda found: not found["problems"] and not found.get("causes"))
 
 
 def test_a_lock_by_command_that_no_roster_carries_yet_is_no_problem(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_milder_lock_by_command_gives_a_locked_machine_back_to_nobody(tmp_path
         send(bench, now(bench, "unlock", id="c-2", lock=DUST, version=version + 2))
         assert bench.causes == ["lock-now"], "only the lock that is named falls"
         bench.written()
-        bench.pull_the_plug()
+        bench.cut_power()
         bench.time.reboot(off_s=12 * 3600)
         bench.start()
         assert bench.causes == ["lock-now"]
@@ -198,7 +198,7 @@ def test_a_lock_by_command_survives_a_power_cut_and_a_roster_without_it(tmp_path
     with running(tmp_path) as bench:
         send(bench, now(bench, "lock"))
         bench.written()
-        bench.pull_the_plug()
+        bench.cut_power()
         bench.time.reboot(off_s=12 * 3600)
         bench.start()
         assert bench.causes == ["lock-now"]

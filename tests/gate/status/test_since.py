@@ -44,17 +44,17 @@ def test_it_is_in_whole_milliseconds() -> None:
 
 def test_the_gate_says_since_when_it_is_as_it_is(tmp_path: Path) -> None:
     with running(tmp_path) as bench:
-        idle = bench.await_status(lambda found: "since" in found)["since"]
+        idle = bench.wait_for_status(lambda found: "since" in found)["since"]
         assert idle == "2026-11-24T12:00:00Z"
-        bench.pass_(90_000)
+        bench.advance(90_000)
         assert bench.status()["since"] == idle
         bench.use("ada")
-        bench.await_status(lambda found: (found["state"], found["since"]) == ("active", "2026-11-24T12:01:30Z"))
+        bench.wait_for_status(lambda found: (found["state"], found["since"]) == ("active", "2026-11-24T12:01:30Z"))
 
 
 def test_a_session_that_waits_for_its_job_has_been_on_since_it_began(tmp_path: Path) -> None:
     with running(tmp_path, machine=Machine(name="Laser", finish="wait")) as bench:
         bench.use("ada")
-        bench.pass_(30_000)
+        bench.advance(30_000)
         bench.post(w.CauseRaised(w.Cause.LOCK_IDLE, "belt"))
-        bench.await_status(lambda found: (found["state"], found["since"]) == ("finishing", "2026-11-24T12:00:00Z"))
+        bench.wait_for_status(lambda found: (found["state"], found["since"]) == ("finishing", "2026-11-24T12:00:00Z"))

@@ -18,7 +18,7 @@ from fabgate.gate.uplink.events import LinkChanged
 from tests.gate.shell import gate_config, wait
 
 
-class Desk:
+class Harness:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "status.json"
         self.file = StatusFile(self.path, gate_config(folder))
@@ -34,47 +34,47 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Harness]:
     monkeypatch.setattr(module, "RETRY_S", 0.01)
-    found = Desk(tmp_path)
+    found = Harness(tmp_path)
     found.thread.start()
     yield found
     found.file.stop()
     found.thread.join()
 
 
-def test_the_newest_status_is_what_can_be_read(desk: Desk) -> None:
+def test_the_newest_status_is_what_can_be_read(harness: Harness) -> None:
     for n in range(50):
-        desk.write(f"problem {n}")
-    wait(lambda: desk.path.exists() and desk.read()["problems"] == ["problem 49"], "the newest")
+        harness.write(f"problem {n}")
+    wait(lambda: harness.path.exists() and harness.read()["problems"] == ["problem 49"], "the newest")
     wanted = {"id": "j", "floor": 1, "head": 7, "unacknowledged": 2, "newest_kept": 100_000}
-    assert desk.read()["journal"] == wanted
-    assert desk.read()["machine"] == "Laser"
+    assert harness.read()["journal"] == wanted
+    assert harness.read()["machine"] == "Laser"
 
 
-def test_a_reader_never_sees_half_of_it(desk: Desk) -> None:
-    desk.write("x")
-    wait(desk.path.exists, "the file")
+def test_a_reader_never_sees_half_of_it(harness: Harness) -> None:
+    harness.write("x")
+    wait(harness.path.exists, "the file")
     for n in range(200):
-        desk.write("y" * (n * 37 % 3_000))
-        assert desk.read()["state"] == "idle"
+        harness.write("y" * (n * 37 % 3_000))
+        assert harness.read()["state"] == "idle"
 
 
-def test_what_the_disk_did_not_take_is_tried_again(desk: Desk) -> None:
-    desk.write()
-    wait(desk.path.exists, "the file")
-    spare = desk.path.with_suffix(".new")
+def test_what_the_disk_did_not_take_is_tried_again(harness: Harness) -> None:
+    harness.write()
+    wait(harness.path.exists, "the file")
+    spare = harness.path.with_suffix(".new")
     wait(spare.exists, "the spare")
     spare.unlink()
     spare.mkdir()
-    desk.write("the disk is full")
-    wait(desk.file._queue.empty, "a try")
-    assert desk.read()["problems"] == []
+    harness.write("the disk is full")
+    wait(harness.file._queue.empty, "a try")
+    assert harness.read()["problems"] == []
     spare.rmdir()
-    wait(lambda: desk.read()["problems"] == ["the disk is full"], "the next try")
+    wait(lambda: harness.read()["problems"] == ["the disk is full"], "the next try")
 
 
-def test_room_for_the_next_one_is_kept(desk: Desk) -> None:
-    desk.write()
-    spare = desk.path.with_suffix(".new")
+def test_room_for_the_next_one_is_kept(harness: Harness) -> None:
+    harness.write()
+    spare = harness.path.with_suffix(".new")
     wait(lambda: spare.exists() and spare.stat().st_size == module.SPARE_BYTES, "the spare")

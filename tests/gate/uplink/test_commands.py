@@ -286,9 +286,9 @@ def test_extend_gives_a_running_session_more_time_up_to_its_longest(tmp_path: Pa
         assert not bench.output.on
         bench.use("ada")
         send(bench, now(bench, "extend", id="c-2", seconds=10**15))
-        bench.pass_(899_000)
+        bench.advance(899_000)
         assert bench.output.on
-        bench.pass_(1_000)
+        bench.advance(1_000)
         assert not bench.output.on
 
 
@@ -303,7 +303,7 @@ def test_identify_signals_and_nothing_else(bench: Bench) -> None:
 def test_clear_fault_opens_the_reader_anew_and_clears_no_other_fault(bench: Bench) -> None:
     bench.output.welded = True
     bench.settle()
-    bench.pass_(501)
+    bench.advance(501)
     assert bench.causes == ["output"]
     opened = bench.reader.opened
     send(bench, now(bench, "clear-fault"))
@@ -371,25 +371,25 @@ def test_what_cannot_be_believed_never_reaches_the_loop_and_is_counted(
     payload, seal = sealed(now(bench, "stop"))
     bad = [(payload, None), (payload, seal[:-3] + "AA="), (payload + b" ", seal), sealed(b"\x00" * 100)]
     arrive(bench, *bad * 50, (payload * 1_000, seal))
-    bench.await_status(lambda found: any("command: 1 refused since the start" in line for line in found["problems"]))
+    bench.wait_for_status(lambda found: any("command: 1 refused since the start" in line for line in found["problems"]))
     wait(bench.daemon._uplink._queue.empty, "the flood")  # type: ignore[union-attr]
-    bench.pass_(60_001)  # the heartbeat tells what came since
+    bench.advance(60_001)  # the heartbeat tells what came since
     arrive(bench, (payload, None))
-    bench.await_status(lambda found: any(re.match("command: 20[12] refused", line) for line in found["problems"]))
+    bench.wait_for_status(lambda found: any(re.match("command: 20[12] refused", line) for line in found["problems"]))
     assert not [event for event in inbox if isinstance(event, CommandArrived)]
     assert caplog.text.count("refused a message on fabgate/v1/lyon/laser-1/command") <= 3
     bench.written()
     assert len(bench.entries()) == entries
     assert bench.output.on
     send(bench, now(bench, "identify"))
-    bench.await_status(lambda found: not found["problems"])
+    bench.wait_for_status(lambda found: not found["problems"])
 
 
 def test_of_one_command_that_comes_a_thousand_times_the_loop_sees_two(bench: Bench) -> None:
     bench.use("ada")
     once = sealed(now(bench, "stop"))
     arrive(bench, *[once] * 1_000)
-    bench.await_status(lambda found: any("c-1 came more than 2 times" in line for line in found["problems"]))
+    bench.wait_for_status(lambda found: any("c-1 came more than 2 times" in line for line in found["problems"]))
     assert outcomes(bench) == [("stop", "done"), ("stop", "refused")]
     assert bench.levels == [True, False]
 
@@ -411,7 +411,7 @@ def test_a_gate_without_a_key_takes_no_command(tmp_path: Path) -> None:
     with running(tmp_path, gate_key_file=None, mqtt=Mqtt(host="127.0.0.1", port=1)) as bench:
         bench.use("ada")
         arrive(bench, sealed(now(bench, "stop")))
-        assert any("gate_key_file" in line for line in bench.await_status(lambda s: s["problems"])["problems"])
+        assert any("gate_key_file" in line for line in bench.wait_for_status(lambda s: s["problems"])["problems"])
         assert bench.output.on
 
 

@@ -15,7 +15,7 @@ from fabgate.gate.config.gate_yaml import JournalOptions, Mqtt
 from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.uplink.events import ForkFound
 from tests.gate.shell import Bench, running, wait
-from tests.gate.uplink.test_connection import BASE, Ear, listening, needs_broker
+from tests.gate.uplink.test_connection import BASE, Listener, listening, needs_broker
 from tests.support.mosquitto import Mosquitto
 
 #: A broker that nobody runs: what is written waits for a collector.
@@ -26,7 +26,7 @@ NOWHERE = Mqtt(host="127.0.0.1", port=1)
 def bench(tmp_path: Path) -> Iterator[Bench]:
     with running(tmp_path) as found:
         found.use("ada")
-        found.pass_(1_000)
+        found.advance(1_000)
         found.tap("ada")
         found.written()
         yield found
@@ -103,7 +103,7 @@ def test_a_running_session_goes_on_through_a_fork(bench: Bench) -> None:
     bench.use("bob")
     fork(bench)
     assert bench.output.on
-    bench.pass_(31_000)
+    bench.advance(31_000)
     bench.written()
     bench.tap("bob")
     bench.written()
@@ -161,8 +161,8 @@ def test_a_restored_card_is_found_by_the_retained_ack_and_delivered_anew(tmp_pat
     broker = Mosquitto(tmp_path / "broker").start()
     bench = Bench(tmp_path / "gate", mqtt=Mqtt(host="127.0.0.1", port=broker.port))
     try:
-        with listening(broker.port) as ear:
-            ear.announce()
+        with listening(broker.port) as listener:
+            listener.announce()
             bench.start()
             bench.written()
             bench.stop()
@@ -172,11 +172,11 @@ def test_a_restored_card_is_found_by_the_retained_ack_and_delivered_anew(tmp_pat
             bench.use("ada")
             bench.tap("ada")
             bench.written()
-            acknowledged(bench, ear)
+            acknowledged(bench, listener)
             bench.stop()
             shutil.rmtree(bench.config.state_dir)
             shutil.copytree(image, bench.config.state_dir)
-            ear.heard.clear()
+            listener.received.clear()
             with contextlib.closing(JournalReader(bench.journal)) as reader:
                 old = reader.id
             bench.start()
@@ -187,29 +187,29 @@ def test_a_restored_card_is_found_by_the_retained_ack_and_delivered_anew(tmp_pat
             head = bench.daemon._journal.head
 
             def of_new() -> list[int]:
-                found = [dict(message.properties.UserProperty) for message in ear.events()]
+                found = [dict(message.properties.UserProperty) for message in listener.events()]
                 return [int(one["seq"]) for one in found if one["journal"] == new]
 
             wait(lambda: of_new() == list(range(1, head + 1)), "the new journal, from its beginning and once")
-            wait(lambda: ear.statuses()[-1].journal == new, "the status")
-            assert json_of(ear, 1)["type"] == "fabgate.journal.forked.v1"
+            wait(lambda: listener.statuses()[-1].journal == new, "the status")
+            assert json_of(listener, 1)["type"] == "fabgate.journal.forked.v1"
     finally:
         bench.close()
         broker.stop()
 
 
-def acknowledged(bench: Bench, ear: Ear) -> None:
+def acknowledged(bench: Bench, listener: Listener) -> None:
     with contextlib.closing(JournalReader(bench.journal)) as reader:
         head = reader.bounds()[1]
         digest = reader.hash_at(head)
         assert digest is not None
-        ear.ack(reader.id, head, digest, retain=True)
+        listener.ack(reader.id, head, digest, retain=True)
     wait(lambda: bench.daemon._journal.mark == head, "the mark")
 
 
-def json_of(ear: Ear, seq: int) -> Any:
+def json_of(listener: Listener, seq: int) -> Any:
     import json
 
-    (found,) = [m for m in ear.events() if b"journal.forked" in m.payload and m.topic.startswith(BASE)]
+    (found,) = [m for m in listener.events() if b"journal.forked" in m.payload and m.topic.startswith(BASE)]
     assert dict(found.properties.UserProperty)["seq"] == str(seq)
     return json.loads(found.payload)

@@ -77,7 +77,7 @@ class World:
         assert digest is not None
         self.says(digest, self.journal.head)
 
-    def pass_(self, ms: int) -> None:
+    def advance(self, ms: int) -> None:
         self.ms += ms
         self.uplink._turn(None)
 
@@ -110,7 +110,7 @@ def test_a_collector_that_answers_wrong_hashes_for_a_day_causes_few_forks(world)
         world.says(WRONG)
         if world.forks():
             at.append(world.ms)
-        world.pass_(10_000)
+        world.advance(10_000)
     assert at[0] == 1_000_000, "the first one at once"
     waits = [later - earlier for earlier, later in pairwise(at)]
     assert waits[0] >= WAIT_FIRST_MS
@@ -126,9 +126,9 @@ def test_while_a_fork_is_waited_for_no_entry_is_published_and_the_status_asks_ag
     entries, statuses = world.collector.entries, len(world.collector.statuses)
     world.journal.append(drafts(1, first=50))
     world.uplink._turn(JournalGrew(world.journal.head))
-    world.pass_(59_000)
+    world.advance(59_000)
     assert (world.forks(), world.collector.entries) == (0, entries)
-    world.pass_(1_000)
+    world.advance(1_000)
     assert len(world.collector.statuses) > statuses
 
 
@@ -139,9 +139,9 @@ def test_a_matching_ack_ends_the_wait_for_a_fork_and_what_waited_is_delivered(wo
     world.journal.append(drafts(2, first=50))
     world.uplink._turn(JournalGrew(world.journal.head))
     world.says(WRONG)
-    world.pass_(30_000)
+    world.advance(30_000)
     world.agrees()
-    world.pass_(WAIT_MOST_MS)
+    world.advance(WAIT_MOST_MS)
     assert world.forks() == 0
     assert world.uplink._delivery.mark == world.journal.head
     world.journal.append(drafts(1, first=60))
@@ -152,7 +152,7 @@ def test_a_matching_ack_ends_the_wait_for_a_fork_and_what_waited_is_delivered(wo
 def test_after_a_matching_ack_a_restored_image_forks_at_once_again(world):
     world.says(WRONG)
     assert world.forks() == 1
-    world.pass_(WAIT_FIRST_MS)
+    world.advance(WAIT_FIRST_MS)
     world.agrees()
     assert HistoryAgrees() in world.told
     world.says(WRONG)
@@ -174,9 +174,9 @@ def test_each_difference_is_told_once_with_what_follows(world):
 def test_the_gates_status_says_it_until_the_collector_agrees(tmp_path):
     with running(tmp_path) as bench:
         bench.post(HistoryDiffers("the collector has another entry"))
-        bench.await_status(lambda found: "fork: the collector has another entry" in found["problems"])
+        bench.wait_for_status(lambda found: "fork: the collector has another entry" in found["problems"])
         bench.post(HistoryAgrees())
-        bench.await_status(lambda found: not found["problems"])
+        bench.wait_for_status(lambda found: not found["problems"])
 
 
 @given(st.lists(st.tuples(st.sampled_from(["differs", "agrees", "partly"]), st.integers(0, 120_000)), max_size=400))

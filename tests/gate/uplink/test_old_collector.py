@@ -13,7 +13,7 @@ from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.source import RosterStored
 from fabgate.rules import vocabulary as w
 from fabgate.seal import entry_hash, to_text
-from tests.gate.roster.test_http_source import Desk
+from tests.gate.roster.test_http_source import Harness
 from tests.support import recording
 
 
@@ -25,19 +25,19 @@ def test_the_seal_of_a_recorded_roster_is_right():
 
 def test_an_old_roster_is_stored_and_decided_by(tmp_path: Path):
     body, _ = recording.roster()
-    desk = Desk(tmp_path)
+    harness = Harness(tmp_path)
     try:
         # The account of the test's gate; the members, rules and badges are the recorded ones.
-        desk.collector.current = msgspec.structs.replace(wire.decode(body, wire.Roster), site="lyon")
-        desk.source = desk.make(badge_keys={"b1": recording.badge_key()})
-        (stored,) = desk.fetch()
+        harness.collector.current = msgspec.structs.replace(wire.decode(body, wire.Roster), site="lyon")
+        harness.source = harness.make(badge_keys={"b1": recording.badge_key()})
+        (stored,) = harness.fetch()
         assert isinstance(stored, RosterStored), stored
-        with contextlib.closing(Directory(desk.stored)) as directory:
+        with contextlib.closing(Directory(harness.stored)) as directory:
             holders = {who: directory.find(digest(who)) for who in ("ada", "cleo", "mo", "stranger")}
             lock = directory.machine.lock
             assert directory.machine.limit_s == 600
     finally:
-        desk.close()
+        harness.close()
     assert holders["stranger"] is None
     assert {who: holder.id for who, holder in holders.items() if isinstance(holder, w.Member)} == {
         "ada": "m-1",
