@@ -23,7 +23,7 @@ from fabgate.drivers.outputs.memory import MemoryOutput
 from fabgate.drivers.readers import Card, Misread
 from fabgate.errors import HardwareError
 from fabgate.gate.clock import Clock
-from fabgate.gate.config.gate_yaml import ClockOptions, Config, Driver, JournalOptions, Machine, RosterSource
+from fabgate.gate.config.gate_yaml import ClockOptions, Config, Driver, JournalOptions, Machine, Mqtt, RosterSource
 from fabgate.gate.daemon import Daemon
 from fabgate.gate.hardware.inputs_thread import InputLevels
 from fabgate.gate.journal.reader import JournalReader
@@ -41,6 +41,8 @@ NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 #: Everybody's card.
 CARDS = {"ada": "04A1B2C3", "bob": "04A1B2C4", "max": "04A1B2C5", "sue": "04A1B2C6", "eve": "04A1B2C7"}
+#: A broker that does not exist: entries wait for a collector.
+NOWHERE = Mqtt(host="127.0.0.1", port=1)
 LEVELS = {"max": "maintainer", "sue": "supervisor"}
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fabgate.errors import JournalError
 from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Change, Journal
-from tests.gate.journal.test_writer import SESSION, TOPICS, refused, sql, started
+from tests.gate.journal.journals import SESSION, TOPICS, refused, sql, started
 
 
 @pytest.fixture(scope="module")

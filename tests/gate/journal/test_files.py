@@ -21,7 +21,7 @@ from fabgate.gate.journal import recorder
 from fabgate.gate.journal.files import PUT_BACK_TRIES
 from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import FOLD_AFTER, Change, Journal, open_connection
-from tests.gate.journal.test_writer import SESSION, TOPICS, refused, started, uids
+from tests.gate.journal.journals import SESSION, TOPICS, refused, started, uids
 from tests.gate.shell import running, wait
 from tests.support.patience import HANGS_S
 

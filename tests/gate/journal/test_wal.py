@@ -21,7 +21,7 @@ from fabgate.gate.journal.files import PUT_BACK_TRIES
 from fabgate.gate.journal.ids import uuid7
 from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Change, Journal
-from tests.gate.journal.test_writer import SESSION, TOPICS, refused, started, uids
+from tests.gate.journal.journals import SESSION, TOPICS, refused, started, uids
 
 _FOLD = """
 import sqlite3, sys

@@ -21,7 +21,7 @@ from fabgate.gate.roster.adopt import adopt
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.http_source import HttpSource
 from fabgate.gate.roster.source import FileSource, RosterConfirmed, RosterRefused, RosterStored
-from tests.gate.roster.test_http_source import Collector, Server, everybody, many, roster
+from tests.gate.roster.collector import Collector, Server, everybody, many, roster
 from tests.gate.shell import BADGE_KEY, Bench, Time, gate_config, wait, write_roster
 
 #: A roster's version is a time in milliseconds; the file of a bench is a few minutes younger than the collector's first.

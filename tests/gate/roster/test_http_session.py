@@ -18,7 +18,7 @@ from fabgate.gate.config import gate_yaml
 from fabgate.gate.config.gate_yaml import RosterSource
 from fabgate.gate.roster.http_source import HttpSource
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused, RosterStored
-from tests.gate.roster.test_http_source import Collector, Server
+from tests.gate.roster.collector import Collector, Server
 from tests.gate.shell import Time, gate_config, key_file
 from tests.support.certificates import make_certificates, sign
 from tests.support.patience import HANGS_S

@@ -13,7 +13,7 @@ from fabgate.gate.roster.directory import store
 from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.gate.roster.locks import Locks
 from fabgate.rules import vocabulary as w
-from tests.gate.roster.test_http_source import roster
+from tests.gate.roster.collector import roster
 from tests.gate.shell import NOON, digest, gate_config
 
 AT = w.Now(1_000, NOON, synced=True)

@@ -19,7 +19,7 @@ from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Journal
 from fabgate.gate.terminal import rename as renaming
 from fabgate.gate.terminal.rename import PREVIOUS, previous_journal, rename
-from tests.gate.journal.test_writer import uids
+from tests.gate.journal.journals import uids
 from tests.gate.shell import drafts, gate_config
 
 READS = """

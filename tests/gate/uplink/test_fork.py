@@ -15,7 +15,7 @@ from fabgate.gate.config.gate_yaml import JournalOptions, Mqtt
 from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.uplink.events import ForkFound
 from tests.gate.shell import Bench, running, wait
-from tests.gate.uplink.test_connection import BASE, Listener, listening, needs_broker
+from tests.gate.uplink.harness import BASE, Listener, listening, needs_broker
 from tests.support.mosquitto import Mosquitto
 
 #: A broker that nobody runs: what is written waits for a collector.

@@ -13,7 +13,7 @@ from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.source import RosterStored
 from fabgate.rules import vocabulary as w
 from fabgate.seal import entry_hash, to_text
-from tests.gate.roster.test_http_source import Harness
+from tests.gate.roster.collector import Harness
 from tests.support import recording
 
 
