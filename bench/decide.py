@@ -18,7 +18,7 @@ from fabgate.gate.config import gate_yaml as gate_config
 from fabgate.gate.journal.ids import uuid7
 from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.rules import vocabulary as w
-from fabgate.rules.session import Gate
+from fabgate.rules.gate import Gate
 
 TAPS = 4_000
 

@@ -354,7 +354,7 @@ def test_set_power_on_is_written_in_exactly_one_place():
     for path, values in switches:
         assert len(values) == 1, path
         assert isinstance(values[0], ast.Constant), f"{path}: say on=True or on=False, never a value"
-    assert [named(path) for path, (value,) in switches if value.value is not False] == ["rules/session.py"]
+    assert [named(path) for path, (value,) in switches if value.value is not False] == ["rules/power.py"]
     assert any(value.value is False for _, (value,) in switches)
 
 

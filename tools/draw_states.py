@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/states.md"
 sys.path.insert(0, str(ROOT))
 
-from fabgate.rules.session import STATE_OF, TABLE, Phase  # noqa: E402 - of this tree, not an installed one
+from fabgate.rules.machine import STATE_OF, Phase  # noqa: E402 - of this tree, not an installed one
+from fabgate.rules.power import TABLE  # noqa: E402
 
 WHAT = {
     Phase.IDLE: "nobody uses the machine; with a cause it is blocked",

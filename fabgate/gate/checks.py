@@ -16,7 +16,7 @@ from fabgate.gate.journal.recorder import Recorder
 from fabgate.gate.reports import Reports
 from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.rules import vocabulary as w
-from fabgate.rules.session import Gate
+from fabgate.rules.gate import Gate
 
 #: The checks run at least this often.
 CHECK_MS: Final = 1_000

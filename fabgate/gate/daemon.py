@@ -53,7 +53,7 @@ from fabgate.gate.uplink.connection import Uplink
 from fabgate.gate.uplink.events import LinkChanged
 from fabgate.gate.workers import Workers
 from fabgate.rules import vocabulary as w
-from fabgate.rules.session import Gate
+from fabgate.rules.gate import Gate
 
 log = logging.getLogger(__name__)
 

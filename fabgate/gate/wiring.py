@@ -18,7 +18,7 @@ from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.gate.roster.locks import Locks
 from fabgate.gate.roster.source import FileSource
 from fabgate.gate.uplink.connection import Uplink
-from fabgate.rules.session import Gate
+from fabgate.rules.gate import Gate
 
 Post = Callable[[object], None]
 

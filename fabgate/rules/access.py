@@ -1,14 +1,15 @@
 """WHO may use the machine, and every reason why not.
 
-One function, ``decide``. It never stops at the first reason: a member who fixes one thing must not find the next one
-by tapping again. Reasons stand worst first; the first is shown, all are recorded.
+One function, ``decide``. It never stops at the first reason: a member who fixes one thing must not discover the next
+by tapping again. Reasons are ordered worst first; the first is shown, all are recorded.
 
-Who is admitted despite what:
+Exceptions:
 
 ===============  ==========================================================================================
-emergency badge  despite the roster and its age; never despite another cause
-maintainer       despite a flag (they come to mend it); never despite another cause
-observe_until    every known member, whatever the roster says, and what would have been refused is recorded
+emergency badge  admitted without any roster, and by a stale one; under no other cause
+maintainer       admitted despite a flag (they come to repair the machine); under no other cause
+observe_until    everyone whom the roster knows is admitted until then; the reasons that would have refused them are
+                 recorded
 ===============  ==========================================================================================
 """
 
@@ -41,7 +42,7 @@ IN_USE = "in-use"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer to one badge. `basis` is None when refused; `reasons` then holds all of them, the worst first."""
+    """The answer to one badge: `basis` if it is admitted; if it is refused None, and every reason, the worst first."""
 
     basis: Basis | None
     reasons: tuple[str, ...] = ()
@@ -61,7 +62,7 @@ def decide(
     stale: bool,
     now: Now,
 ) -> Decision:
-    """Decide on a badge's holder (None: nobody knows the badge) under what the machine's state allows now."""
+    """Decide whether the holder of a badge (None: an unknown badge) may start a session now."""
     blocks = _blocks(holder, causes) if causes else ()
     own = _own_reasons(holder, rules, now)
     if blocks:
@@ -79,7 +80,7 @@ def decide(
 
 
 def may_supervise(holder: Holder | None, *, rules: MachineRules, causes: AbstractSet[Cause], now: Now) -> bool:
-    """Say whether this badge can open a session for somebody else: a supervisor who could use the machine too."""
+    """Return whether this badge can open a session for another member: a supervisor who may use the machine too."""
     return (
         isinstance(holder, Member)
         and holder.rank.supervises
@@ -102,20 +103,20 @@ def _own_reasons(holder: Holder | None, rules: MachineRules, now: Now) -> tuple[
         return (UNKNOWN_BADGE,)
     if isinstance(holder, Emergency):
         return ()
-    found = [] if isinstance(holder, Member) else list(holder.reasons)
+    reasons = [] if isinstance(holder, Member) else list(holder.reasons)
     if isinstance(holder, Member) and rules.deny_when_stale and not now.synced:
-        found.append(CLOCK_UNKNOWN)
-    # Without any known time nothing can be judged by it; `deny_when_stale` is for machines where that is too little.
+        reasons.append(CLOCK_UNKNOWN)
+    # Where no time has ever been known, dates and hours cannot be checked; `deny_when_stale` refuses that risk.
     if now.local is not None:
         if isinstance(holder, Member) and _is_over(holder, now.local):
-            found.append(EXPIRED)
+            reasons.append(EXPIRED)
         if holder.windows and not any(_within(window, now.local) for window in holder.windows):
-            found.append(OUTSIDE_HOURS)
-    return tuple(found)
+            reasons.append(OUTSIDE_HOURS)
+    return tuple(reasons)
 
 
 def _is_over(member: Member, local: datetime) -> bool:
-    # Counted in days since year 1: "for ever" is often written 9999-12-31, and no date lies behind that one.
+    # Counted in days since year 1: "forever" is often written 9999-12-31, the last date that Python has.
     return member.valid_until is not None and local.toordinal() > member.valid_until.toordinal() + member.grace_days
 
 
@@ -125,7 +126,7 @@ def _within(window: Window, local: datetime) -> bool:
     yesterday = today - 1 or 7
     if window.from_min < window.to_min:
         return today in window.days and window.from_min <= minute < window.to_min
-    # Over midnight: the day named is the one on which the window opens.
+    # Over midnight: the named day is the one on which the window opens.
     return (today in window.days and minute >= window.from_min) or (yesterday in window.days and minute < window.to_min)
 
 
@@ -133,7 +134,7 @@ def _observed(holder: Holder | None, rules: MachineRules, now: Now) -> bool:
     until, local = rules.observe_until, now.local
     if holder is None or holder.id is None or until is None or local is None:
         return False
-    # Written without a zone it is the site's own time; comparing the two kinds would stop the daemon at every tap.
+    # A time without a zone is the site's own; comparing the two kinds would stop the daemon at every tap.
     return local < (until if until.tzinfo is not None else until.replace(tzinfo=local.tzinfo))
 
 

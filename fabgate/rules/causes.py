@@ -1,74 +1,71 @@
-"""What forbids the use of the machine, since when, and what becomes of whoever uses it?
+"""What forbids the use of the machine, and what a cause does to a session.
 
-A cause is raised by the daemon, by a roster (lock, age) or by a member's flag. Those in ``CUT`` take the power
-away at once, those in ``END_WHEN_IDLE`` once the job is done, the others only forbid the next start.
+A cause is raised by the daemon, by a roster (a lock, its age) or by a member's flag. Those in ``CUT`` take the power
+away at once, those in ``END_WHEN_IDLE`` once the job is done; the others only forbid the next start. Each of them
+cancels a start that waits.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from fabgate.rules.in_session import grace
+from fabgate.rules.intents import AddCause, CancelStart, Cut, EndByRules, Intent, RecordFacts, RemoveCause, SeeCard
+from fabgate.rules.machine import Machine
+from fabgate.rules.vocabulary import (
+    CUT,
+    END_WHEN_IDLE,
+    Blocked,
+    Cause,
+    CauseCleared,
+    CauseRaised,
+    Cleared,
+    EndReason,
+    MachineRules,
+    Mode,
+)
 
-from fabgate.rules import vocabulary as w
-from fabgate.rules.lasting import Lasting
-from fabgate.rules.owner import Phase
+
+def raised(machine: Machine, cause: Cause, detail: str) -> tuple[Intent, ...]:
+    """Answer a cause. One that exists already only gets its new detail."""
+    add = AddCause(cause, detail)
+    if cause in machine.causes:
+        return (add,)
+    blocked = Blocked(cause, detail)
+    if cause in CUT:
+        return add, Cut(EndReason.LOCK if cause is Cause.LOCK_NOW else EndReason.FAULT, (blocked,))
+    intents = (add, CancelStart(), RecordFacts((blocked,)))
+    if cause in END_WHEN_IDLE and machine.active:
+        return *intents, EndByRules(EndReason.LOCK)
+    if cause is Cause.READER and machine.rules.mode is Mode.HOLD:
+        return *intents, *grace(machine)  # no reader proves that the card is in its holder
+    return intents
 
 
-class Causes(Lasting):
-    """Causes and rosters."""
+def cleared(machine: Machine, cause: Cause, member: str | None) -> tuple[Intent, ...]:
+    """Answer that a cause is gone; `member` cleared it on site."""
+    if cause not in machine.causes:
+        return ()
+    intents = (RemoveCause(cause), RecordFacts((Cleared(cause, member),)))
+    session = machine.session
+    if cause is Cause.READER and session is not None and session.present:
+        return *intents, SeeCard(session.badge, present=True)  # the reader only hung: the card never left
+    return intents
 
-    def _raise(self, cause: w.Cause, detail: str) -> None:
-        known = cause in self._causes
-        self._causes[cause] = detail
-        if known:
-            return
-        fact = w.Blocked(cause, detail)
-        if cause in w.CUT and self._session is not None:
-            self._session.end_reason = w.EndReason.LOCK if cause is w.Cause.LOCK_NOW else w.EndReason.FAULT
-            self._session.end_actor = None
-            self._cut(fact)
-        elif cause in w.CUT:
-            self._power_off()
-            self._cancel_start()
-            self._record(fact)
-        else:
-            self._cancel_start()
-            self._record(fact)
-            if cause in w.END_WHEN_IDLE and self._phase in (Phase.ACTIVE, Phase.HANDING_OVER):
-                self._wish_end(w.EndReason.LOCK)
-            elif cause is w.Cause.READER and self._rules.mode is w.Mode.HOLD and self._session is not None:
-                self._start_grace(self._session)
 
-    def _checkpoint_late(self, detail: str) -> None:
-        """End a session that runs unrecorded, as a lock would: one failed write alone only forbids the next start."""
-        self._raise(w.Cause.JOURNAL, detail)
-        if self._phase in (Phase.ACTIVE, Phase.HANDING_OVER):
-            self._wish_end(w.EndReason.FAULT)
+def checkpoint_late(machine: Machine, detail: str) -> tuple[Intent, ...]:
+    """End a session that runs unrecorded, as a lock would. A single failed write only forbids the next start."""
+    blocked = raised(machine, Cause.JOURNAL, detail)
+    return (*blocked, EndByRules(EndReason.FAULT)) if machine.active else blocked
 
-    def _clear(self, cause: w.Cause, member: str | None) -> None:
-        if self._causes.pop(cause, None) is None:
-            return
-        self._record(w.Cleared(cause, member))
-        if cause is w.Cause.READER and self._session is not None and self._session.present:
-            self._put_back(self._session.badge)  # the reader had only hung: the card never left
 
-    def _roster_changed(self, rules: w.MachineRules, *, stale: bool) -> None:
-        # The mode of a session is the one it began with: power that audit mode does not switch would otherwise stay on,
-        # and a card that was tapped would be missed in its holder. The new one holds from the next idle moment.
-        self._next_mode = rules.mode
-        if self._session is not None and rules.idle_off_ms != self._rules.idle_off_ms:
-            # Another idle time counts from now: nobody loses power to one that they were not warned of.
-            term = self._session.term
-            term.still_since = max(term.still_since, self._now.boot_ms)
-        self._rules = rules if self._phase is Phase.IDLE else replace(rules, mode=self._rules.mode)
-        self._stale = stale
-        wanted = {w.Cause.LOCK_NOW: False, w.Cause.LOCK_IDLE: False, w.Cause.STALE: stale and rules.deny_when_stale}
-        if rules.lock is not None:
-            wanted[w.Cause.LOCK_NOW if rules.lock.now else w.Cause.LOCK_IDLE] = True
-        for cause, there in wanted.items():
-            if there:
-                self._raise(cause, rules.lock.reason if rules.lock and cause is not w.Cause.STALE else "")
-        for cause, there in wanted.items():
-            if not there:
-                self._clear(cause, None)
-        self._recheck()
-        self._decide_again()
+def of_roster(rules: MachineRules, *, stale: bool) -> tuple[CauseRaised | CauseCleared, ...]:
+    """Return the causes that a roster raises and clears, in this order: its lock, and its age."""
+    lock = rules.lock
+    applies = {
+        Cause.LOCK_NOW: lock is not None and lock.now,
+        Cause.LOCK_IDLE: lock is not None and not lock.now,
+        Cause.STALE: stale and rules.deny_when_stale,
+    }
+    reason = "" if lock is None else lock.reason
+    raises = [CauseRaised(cause, "" if cause is Cause.STALE else reason) for cause, holds in applies.items() if holds]
+    clears = [CauseCleared(cause) for cause, holds in applies.items() if not holds]
+    return (*raises, *clears)

@@ -1,26 +1,18 @@
-"""How does a member report that something is wrong with the machine, and who takes the report back?
+"""How a member reports that something is wrong with the machine, and who may withdraw the report.
 
-The flag button for 3 s, or the badge that just ended a session held for 5 s, asks for a badge; any known badge within
-30 s completes it. A short press meanwhile changes between `report` (tells the maintainers) and `danger` (also blocks,
-once the session has ended). The same gesture clears: where that flag is raised already, a supervisor's badge takes a
-report back and a maintainer's a danger. A question nobody answers ends by itself, or it would swallow the next
-person's tap.
+Holding the flag button for 3 s, or the badge that just ended a session for 5 s, asks for a badge; any known badge
+within 30 s answers. Meanwhile a short press switches between `report` (informs the maintainers) and `danger` (also
+blocks the machine once the session has ended). The same gesture clears: where that flag is raised already, a
+supervisor's badge withdraws a report and a maintainer's a danger. A question without an answer expires, or it would
+swallow the next person's tap.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from fabgate.rules.vocabulary import (
-    Blocked,
-    Cause,
-    Cleared,
-    Fact,
-    Flagged,
-    FlagKind,
-    Level,
-    SignalKind,
-)
+from fabgate.rules.intents import AddCause, AnswerFlag, Intent, RecordFacts, RemoveCause
+from fabgate.rules.vocabulary import Blocked, Cause, Cleared, Flagged, FlagKind, Level, Signal, SignalKind
 
 PRESS_MS: Final = 3_000
 HOLD_MS: Final = 5_000
@@ -28,10 +20,10 @@ ASK_MS: Final = 30_000
 
 
 class Flags:
-    """The flags of one machine. Times are boot milliseconds; `reported` is a report kept over a restart.
+    """The flags of one machine. Times are boot milliseconds; `reported`: a report was kept over a restart.
 
-    Whether a danger stands is the cause ``flag`` and nothing beside it: two truths could come apart, and then a gesture
-    that means to clear a block would raise one.
+    Whether a danger is raised is known by the cause ``flag`` alone: two copies could differ, and then a gesture that is
+    meant to clear a block would raise one.
     """
 
     def __init__(self, *, reported: bool, continuous: bool) -> None:
@@ -49,11 +41,11 @@ class Flags:
 
     @property
     def asked(self) -> FlagKind | None:
-        """Which flag the next known badge raises or clears; None while no question is open."""
+        """The flag that the next known badge raises or clears; None while no question is open."""
         return None if self._ask_until is None else self._kind
 
     def pressed(self, at_ms: int, *, down: bool) -> None:
-        """Take the button: a short press while a question is open changes what it asks for."""
+        """Handle the button: a short press while a question is open switches the kind of flag."""
         if not down:
             self._pressed_at = None
         elif self.asking:
@@ -62,7 +54,7 @@ class Flags:
             self._pressed_at = at_ms
 
     def hold(self, badge: str, at_ms: int) -> None:
-        """Begin to count how long the badge that ended a session stays; only a reader that proves presence can say."""
+        """Count how long the badge that ended a session stays; only a reader that proves presence can."""
         if self._continuous:
             self._held = (badge, at_ms)
 
@@ -72,9 +64,9 @@ class Flags:
             self._held = None
 
     def deadline(self) -> int | None:
-        """Return when ``due`` wants to be called, or None."""
+        """Return when ``due`` must be called, or None."""
         if self._pressed_at is None and self._held is None and self._ask_until is None:
-            return None  # nearly always, and asked with every event
+            return None  # nearly always, and every event asks
         times = (
             None if self._pressed_at is None else self._pressed_at + PRESS_MS,
             None if self._held is None else self._held[1] + HOLD_MS,
@@ -83,7 +75,7 @@ class Flags:
         return min(at for at in times if at is not None)
 
     def due(self, at_ms: int) -> None:
-        """Take that time passed: a question begins, or ends without an answer."""
+        """Handle a deadline: a question begins, or expires."""
         if self._ask_until is not None and at_ms >= self._ask_until:
             self._ask_until = None
         pressed = self._pressed_at is not None and at_ms >= self._pressed_at + PRESS_MS
@@ -94,23 +86,21 @@ class Flags:
         self._kind = FlagKind.REPORT
         self._ask_until = at_ms + ASK_MS
 
-    def badge(self, badge: str, member: str, level: Level, *, danger: bool) -> tuple[tuple[Fact, ...], SignalKind]:
-        """Answer the question with a known member's badge. Returns what goes on record, and what to tell.
-
-        `level` is what the member may do beyond using the machine; `danger` whether the cause ``flag`` stands.
-        """
+    def answer(self, tap: AnswerFlag, *, danger: bool) -> tuple[Intent, ...]:
+        """Answer the question with a known member's tap; `danger` is whether the cause ``flag`` exists."""
         self._ask_until = None
-        raised = Flagged(self._kind, member, badge)
+        raised = Flagged(self._kind, tap.member, tap.badge)
+        flagged, unflagged = Signal(SignalKind.FLAGGED, lang=tap.lang), Signal(SignalKind.UNFLAGGED, lang=tap.lang)
         if self._kind is FlagKind.DANGER:
             if not danger:
-                return (raised, Blocked(Cause.FLAG)), SignalKind.FLAGGED
-            if level is not Level.MAINTAINER:
-                return (), SignalKind.FLAGGED
-            return (Cleared(Cause.FLAG, member),), SignalKind.UNFLAGGED
+                return AddCause(Cause.FLAG, ""), RecordFacts((raised, Blocked(Cause.FLAG))), flagged
+            if tap.rank is not Level.MAINTAINER:
+                return (flagged,)
+            return RemoveCause(Cause.FLAG), RecordFacts((Cleared(Cause.FLAG, tap.member),)), unflagged
         if not self._reported:
             self._reported = True
-            return (raised,), SignalKind.FLAGGED
-        if not level.supervises:
-            return (), SignalKind.FLAGGED
+            return RecordFacts((raised,)), flagged
+        if not tap.rank.supervises:
+            return (flagged,)
         self._reported = False
-        return (Cleared(FlagKind.REPORT, member),), SignalKind.UNFLAGGED
+        return RecordFacts((Cleared(FlagKind.REPORT, tap.member),)), unflagged

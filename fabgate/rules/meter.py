@@ -1,7 +1,7 @@
-"""How long had the machine power, and how long did it work? Counted on the boot clock, so no wall clock matters.
+"""How long a session had power, and how long the machine worked. Counted on the boot clock: no wall clock matters.
 
-``energised`` is from power on to power off, the fan's run-on included. ``running`` is the part of it during which the
-machine did its work; the run-on is never part of it. Both are whole milliseconds and only ever grow.
+``energised`` is the time from power on to power off, the fan's run-on included. ``running`` is the part of it during
+which the machine worked; the run-on never counts. Both are whole milliseconds and only ever grow.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ class Meter:
     running_since: int | None = None
 
     def energise(self, at_ms: int) -> Meter:
-        """Count from `at_ms` on: power went on, or the session took over a machine that had power."""
+        """Count from `at_ms`: power went on, or the session took over a machine that had power."""
         return Meter(self.energised_ms, self.running_ms, at_ms, self.running_since)
 
     def run(self, at_ms: int, *, on: bool) -> Meter:
-        """Take that the machine began or ceased to work. Work without power is not counted."""
+        """Note that the machine started or stopped working at `at_ms`. Work without power is not counted."""
         counted = self._run_until(at_ms)
         since = at_ms if on and self.energised_since is not None else None
         return counted if counted.running_since == since else replace(counted, running_since=since)
 
     def read(self, at_ms: int) -> Meter:
-        """Return the counters as they stand at `at_ms`, still counting."""
+        """Return the counters at `at_ms`, still counting."""
         counted = self._run_until(at_ms)
         if self.energised_since is not None:
             spent = max(0, at_ms - self.energised_since)

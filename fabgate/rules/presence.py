@@ -1,18 +1,18 @@
-"""When does a card on the reader count as a tap?
+"""When a card on the reader counts as a tap.
 
-A reader is polled some twenty times a second. Each poll reads one card, finds a card that it cannot read (a torn read,
+A reader is polled about twenty times a second. Each poll reads one card, finds a card that it cannot read (a torn read,
 two cards, a phone), or finds nothing. ``Presence`` turns polls into events. Two definitions decide:
 
 * The field is *empty* once every poll for `empty_ms` found nothing. A pause between two polls counts as at most
-  ``PAUSE_MS`` of that time: a poll that was held up looked at nothing meanwhile.
+  ``PAUSE_MS`` of that time: a poll that was held up saw nothing in between.
 * A card *arrives* when it is read and was not read since the field was last empty. Only an arrival is ``Presented``.
 
-Every other card that shows up is ``Lying``: nobody tapped it, so it starts nothing. There are two kinds:
+Every other card that shows up is ``Lying``: it was not tapped, and starts nothing. There are two kinds:
 
-* Each card before the first empty field after a start or a fault of the reader, or after it was configured again.
+* Any card before the first empty field after a start or a fault of the reader, or after it was configured again.
 * A card that shows up again after a second card, a phone or a bad contact hid it.
 
-A card that replaces another on the reader arrives like any other if it was not read before: a supervisor can lay their
+A card that replaces another on the reader arrives like any other if it was not read before: a supervisor can put their
 card in place of the member's.
 
 A card in the field may be missed for a moment (a hand, a motor that starts). It is ``Removed`` when it was not read for
@@ -27,14 +27,14 @@ from fabgate.rules.vocabulary import Event, Lying, Misread, Presented, Removed
 
 #: A good reader needs 100 ms for a poll, and the gate waits 50 ms between two. So 600 ms are at least five polls.
 PAUSE_MS: Final = 150
-#: After so many different cards without an empty field, every further card is lying: what is remembered has an end.
+#: After this many different cards without an empty field, every further card is lying: memory is bounded.
 MAX_CARDS: Final = 32
 
 
 class Presence:
     """Turns the polls of one reader into events. All times are boot milliseconds.
 
-    `empty_ms` must not be shorter than `absent_ms`: a card that is still taken for present has not left.
+    `empty_ms` must not be shorter than `absent_ms`: a card that still counts as present has not left.
     """
 
     def __init__(self, *, absent_ms: int = 600, misread_ms: int = 250, empty_ms: int = 600) -> None:
@@ -46,7 +46,7 @@ class Presence:
         self._read_at = 0
         #: The cards that were read since the field was last empty. None until it was empty once.
         self._read: set[str] | None = None
-        #: The unbroken run of polls that found nothing: its newest poll (None while there is no run), and how long it is.
+        #: The unbroken run of polls that found nothing: its newest poll (None without a run), and its length.
         self._nothing_at: int | None = None
         self._nothing_ms = 0
         self._misread_since: int | None = None
@@ -66,8 +66,8 @@ class Presence:
     def misread(self, why: str, at_ms: int) -> list[Event]:
         """Handle a poll that found a card and could not read it.
 
-        A card on its way in or out is torn for a poll or two, so only a card that stays unreadable is reported, and
-        once. While a known card is present, a bad read counts as a miss of that card.
+        A card on its way in or out is unreadable for a poll or two, so only a card that stays unreadable is reported,
+        once. While a known card is present, an unreadable poll counts as a miss of that card.
         """
         self._break_run()
         if self._misread_since is None:
@@ -92,16 +92,16 @@ class Presence:
         return []
 
     def lost(self) -> list[Event]:
-        """Handle a failure of the reader: what was on it, and whether it was empty, can no longer be proven."""
+        """Handle a failure of the reader: it no longer proves what is on it, or that it is empty."""
         self.restarted()
         gone, self._badge = self._badge, None
         self._misread_since, self._misread_reported = None, False
         return [] if gone is None else [Removed(gone)]
 
     def restarted(self) -> None:
-        """Handle that the reader was opened or configured again, or that a poll hung.
+        """Handle a reader that was opened or configured again, or whose poll hung.
 
-        The reader may have been deaf before, so its empty polls prove nothing. The card that it read last stays present.
+        It may have read nothing at all before, so its empty polls prove nothing. The card it read last stays present.
         """
         self._read = None
         self._break_run()

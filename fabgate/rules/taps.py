@@ -1,171 +1,188 @@
-"""What does a badge mean at this moment? A start, an end, more time, a supervisor's consent, a report, or a refusal.
+"""WHAT a tap means: a start, an end, more time, a supervisor's consent, a takeover, an answer to the flag, a refusal.
 
-Each phase has its own answer, and each answer is one of the verbs of ``session``.
+========================  ==============================================================================================
+the flag asks             any known badge answers the question
+idle                      start, ask for a supervisor, or refuse; a maintainer clears an output fault
+awaiting a supervisor     a supervisor consents; the member's own badge cancels; any other cancels and is refused
+awaiting the journal,     a second tap of any badge cancels
+handing over
+active                    the member's badge extends or ends the session; their supervisor's ends it; another member's
+                          takes over where the rules allow that, and is refused otherwise
+finishing a job           the member's or their supervisor's badge says that the job is done; any other is refused
+running on                a member who may start now without a supervisor ends the run-on and starts; any other is refused
+========================  ==============================================================================================
+
+In hold mode a card that is put back is not a second tap.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from fabgate.rules import vocabulary as w
-from fabgate.rules.access import SUPERVISOR_NEEDED
-from fabgate.rules.lasting import Lasting
-from fabgate.rules.owner import Phase, Session
+from fabgate.rules.access import IN_USE, SUPERVISOR_NEEDED
+from fabgate.rules.in_session import extension, grace, job_done
+from fabgate.rules.intents import (
+    AcceptSupervisor,
+    AnswerFlag,
+    AskSupervisor,
+    CancelStart,
+    Cut,
+    EndByRules,
+    HandOver,
+    Intent,
+    Refuse,
+    SeeCard,
+    Start,
+    TapAgain,
+    TimeBadge,
+)
+from fabgate.rules.machine import Machine, Phase, Session
+from fabgate.rules.vocabulary import (
+    LAST,
+    Barred,
+    Cause,
+    ClearFault,
+    EndReason,
+    Holder,
+    Level,
+    Member,
+    Mode,
+    SignalKind,
+)
 
 
-class Taps(Lasting):
-    """Badges that come and go."""
+def presented(machine: Machine, badge: str, guest: str | None, *, flag_asks: bool) -> tuple[Intent, ...]:
+    """Answer a tap.
 
-    def _presented(self, badge: str) -> None:
-        holder = self._look_up(badge)
-        guest = self._strangers.take_guest(self._now.boot_ms)
-        if guest is not None and self._look_up(guest) is not None:
-            guest = None  # another roster came since: it is no stranger's any more
-        if self._flags.asking and holder is not None and holder.id is not None:
-            self._put_back(badge)
-            self._flagged_by(badge, holder)
-        elif self._phase is Phase.IDLE:
-            self._tapped_idle(badge, holder, guest)
-        elif self._phase is Phase.AWAIT_SUPERVISOR:
-            self._tapped_awaiting(holder, badge)
-        elif self._phase in (Phase.AWAIT_JOURNAL, Phase.HANDING_OVER):
-            if not self._came_back(badge):
-                self._put_back(badge)
-                self._cancel(w.EndReason.CANCELLED)
-        elif self._phase is Phase.RUN_ON:
-            self._tapped_run_on(badge, holder, guest)
-        else:
-            self._tapped_in_use(badge, holder)
+    `guest` is the unknown badge that was tapped just before, if a supervisor may still sponsor it; `flag_asks` whether
+    a question of the flag button is open.
+    """
+    holder = machine.look_up(badge)
+    if flag_asks and holder is not None and holder.id is not None:
+        answer = AnswerFlag(badge, holder.id, machine.rank_of(holder), _language(holder))
+        return SeeCard(badge, present=True), CancelStart(), answer  # it is a second tap, too
+    match machine.phase:
+        case Phase.IDLE:
+            return _on_free_machine(machine, badge, holder, guest)
+        case Phase.AWAIT_SUPERVISOR:
+            return _while_supervisor_is_awaited(machine, badge, holder)
+        case Phase.AWAIT_JOURNAL | Phase.HANDING_OVER:
+            return _while_journal_is_awaited(machine, badge)
+        case Phase.RUN_ON:
+            return _while_fan_runs(machine, badge, holder, guest)
+        case Phase.ACTIVE | Phase.FINISHING_JOB:
+            return _in_use(machine, badge, holder)
 
-    def _lies(self, badge: str) -> None:
-        """Handle a card that did not arrive: it starts, ends and permits nothing.
 
-        In hold mode it can prove that the member's card is in its holder (again), for a session and for a start.
-        """
-        self._put_back(badge)
+def removed(machine: Machine, badge: str) -> tuple[Intent, ...]:
+    """Answer a card that left the reader. It matters in hold mode only."""
+    if machine.rules.mode is not Mode.HOLD:
+        return ()
+    gone = SeeCard(badge, present=False)
+    pending, session = machine.pending, machine.session
+    if pending is not None and pending.session.badge == badge:
+        # While a supervisor's card is awaited the member's own has to leave the reader: the grace time then runs from
+        # the start. Once a start is with the journal, a card that leaves means that nobody is there.
+        return (gone,) if pending.token is None else (gone, CancelStart())
+    if session is not None and session.badge == badge:
+        return gone, *grace(machine)
+    return ()
 
-    def _tapped_idle(self, badge: str, holder: w.Holder | None, guest: str | None) -> None:
-        if w.Cause.OUTPUT in self._causes and holder is not None and self._level(holder) is w.Level.MAINTAINER:
-            self._out.append(w.ClearFault(holder.id or "", getattr(holder, "lang", None)))
-            return
-        decision = self._decide(holder)
-        if holder is None or decision.basis is None:
-            self._refuse(badge, holder, decision.reasons)
-        elif guest is not None and self._may_sponsor(holder):
-            basis = replace(decision.basis, kind="sponsor")
-            session = self._new_session(guest, holder, basis, supervisor=holder.id, supervisor_badge=badge)
-            session.present = False  # the card in the field is the sponsor's
-            self._ask_journal(session)
-        elif decision.needs_supervisor and not self._cards_may_change:
-            self._refuse(badge, holder, (SUPERVISOR_NEEDED,))
-        elif decision.needs_supervisor:
-            self._ask_supervisor(self._new_session(badge, holder, decision.basis))
-        else:
-            self._ask_journal(self._new_session(badge, holder, decision.basis))
 
-    def _tapped_awaiting(self, holder: w.Holder | None, badge: str) -> None:
-        assert self._pending is not None
-        session = self._pending.session
-        if badge == session.badge or (holder is not None and holder.id == session.member):
-            self._cancel(w.EndReason.CANCELLED)
-        elif holder is not None and self._may_supervise(holder):
-            if self._decide_again():
-                session.supervisor, session.supervisor_badge = holder.id, badge
-                self._ask_journal(session)
-        else:
-            self._cancel(w.EndReason.CANCELLED)
-            self._refuse(badge, holder, self._no_supervisor(holder))
+# --- in each phase ----------------------------------------------------------------------------------------------------
 
-    def _no_supervisor(self, holder: w.Holder | None) -> tuple[str, ...]:
-        """Return why a badge lets nobody else begin: its own reasons, and its holder's level if that is too low."""
-        reasons = self._decide(holder).reasons
-        too_low = isinstance(holder, w.Member) and not holder.rank.supervises
-        return (*reasons, SUPERVISOR_NEEDED) if too_low or not reasons else reasons
 
-    def _came_back(self, badge: str) -> bool:
-        """Take the member's own card back into its holder after the supervisor's was shown: no second tap, that."""
-        assert self._pending is not None
-        session = self._pending.session
-        if self._rules.mode is not w.Mode.HOLD or session.present or badge != session.badge:
-            return False
-        session.present = True
-        return True
+def _on_free_machine(machine: Machine, badge: str, holder: Holder | None, guest: str | None) -> tuple[Intent, ...]:
+    if Cause.OUTPUT in machine.causes and holder is not None and machine.rank_of(holder) is Level.MAINTAINER:
+        return (ClearFault(holder.id or "", _language(holder)),)
+    decision = machine.decide(holder)
+    if holder is None or decision.basis is None:
+        return (_refuse(badge, holder, decision.reasons),)
+    if guest is not None and machine.look_up(guest) is None and machine.may_sponsor(holder):
+        return (Start(guest, holder, replace(decision.basis, kind="sponsor"), sponsor_badge=badge),)
+    if not decision.needs_supervisor:
+        return (Start(badge, holder, decision.basis),)
+    if not machine.second_card_allowed:
+        return (_refuse(badge, holder, (SUPERVISOR_NEEDED,)),)
+    return (AskSupervisor(badge, holder, decision.basis),)
 
-    def _tapped_run_on(self, badge: str, holder: w.Holder | None, guest: str | None) -> None:
-        """Let nobody wait for a fan: whoever may start now, and alone, ends the run-on and starts."""
-        decision = self._decide(holder)
-        if decision.basis is not None and not decision.needs_supervisor:
-            self._cut()
-            self._tapped_idle(badge, holder, guest)
-        else:
-            self._refuse_in_use(badge, holder)
 
-    def _tapped_in_use(self, badge: str, holder: w.Holder | None) -> None:
-        session = self._owner()
-        if badge == session.badge or (holder is not None and holder.id == session.member):
-            self._own_tap(session, badge)
-            return
-        if session.supervisor is not None and (
-            badge == session.supervisor_badge or (holder is not None and holder.id == session.supervisor)
-        ):
-            self._supervisor_ends(session, badge)
-            return
-        decision = self._decide(holder)
-        takes_over = self._rules.handover and self._phase is Phase.ACTIVE
-        if not takes_over or holder is None or decision.basis is None or decision.needs_supervisor:
-            self._refuse_in_use(badge, holder)
-            return
-        self._hand_over(self._new_session(badge, holder, decision.basis))
+def _while_supervisor_is_awaited(machine: Machine, badge: str, holder: Holder | None) -> tuple[Intent, ...]:
+    assert machine.pending is not None
+    if machine.pending.session.is_of(badge, holder):
+        return (CancelStart(),)
+    if holder is not None and machine.may_supervise(holder):
+        return (AcceptSupervisor(holder.id, badge),)
+    reasons = machine.decide(holder).reasons
+    rank_too_low = isinstance(holder, Member) and not holder.rank.supervises
+    if rank_too_low or not reasons:
+        reasons = (*reasons, SUPERVISOR_NEEDED)
+    return CancelStart(), _refuse(badge, holder, reasons)
 
-    def _own_tap(self, session: Session, badge: str) -> None:
-        same_card = badge == session.badge
-        if self._phase is Phase.FINISHING_JOB and self._rules.mode is w.Mode.HOLD and same_card:
-            self._put_back(badge)  # what says that the job is done is taking it out
-        elif self._phase is Phase.FINISHING_JOB:
-            self._job_said_done(session)
-        elif self._rules.mode is w.Mode.HOLD and same_card:
-            self._put_back(badge)
-            self._extend(session)
-        elif self._rules.mode is w.Mode.TIMED and same_card:
-            if not self._extend(session, always=True):
-                left_ms = session.term.limit_at - self._now.boot_ms
-                self._signal(w.SignalKind.WARNING, session=session, ms=left_ms, detail=w.LAST)
-        elif not self._extend(session):
-            self._flags.hold(badge, self._now.boot_ms)
-            self._wish_end(w.EndReason.BADGE)
 
-    def _supervisor_ends(self, session: Session, badge: str) -> None:
-        """End what a supervisor answers for: their badge switches off, and never gives more time."""
-        if self._phase is Phase.FINISHING_JOB:
-            self._job_said_done(session)
-        else:
-            self._flags.hold(badge, self._now.boot_ms)
-            self._wish_end(w.EndReason.BADGE, actor=session.supervisor)
+def _while_journal_is_awaited(machine: Machine, badge: str) -> tuple[Intent, ...]:
+    assert machine.pending is not None
+    session = machine.pending.session
+    back = SeeCard(badge, present=True)
+    if machine.rules.mode is Mode.HOLD and badge == session.badge and not session.present:
+        return (back,)  # the member's own card comes back into its holder after the supervisor's: not a second tap
+    return back, CancelStart()
 
-    def _flagged_by(self, badge: str, holder: w.Holder) -> None:
-        danger = w.Cause.FLAG in self._causes
-        facts, signal = self._flags.badge(badge, holder.id or "", self._level(holder), danger=danger)
-        for fact in facts:
-            if isinstance(fact, w.Blocked):
-                self._causes[fact.cause] = fact.detail
-            elif isinstance(fact, w.Cleared) and isinstance(fact.cause, w.Cause):
-                del self._causes[fact.cause]
-        self._cancel_start()  # it is a second tap, whatever else it says
-        if facts:
-            self._record(*facts)
-        self._signal(signal, lang=getattr(holder, "lang", None))
 
-    def _removed(self, badge: str) -> None:
-        self._flags.release(badge)
-        if self._rules.mode is not w.Mode.HOLD:
-            return
-        pending = self._pending
-        if pending is not None and pending.session.badge == badge:
-            pending.session.present = False
-            # Where a supervisor's card must be shown, the member's own has to leave the reader: the grace time then
-            # runs from the start. Anywhere else a card that left means that nobody stands there.
-            if pending.token is not None:
-                self._cancel(w.EndReason.CANCELLED)
-        elif self._session is not None and self._session.badge == badge:
-            self._session.present = False
-            self._start_grace(self._session)
+def _while_fan_runs(machine: Machine, badge: str, holder: Holder | None, guest: str | None) -> tuple[Intent, ...]:
+    decision = machine.decide(holder)
+    if decision.basis is not None and not decision.needs_supervisor:
+        return Cut(), TapAgain(badge, guest)
+    return (_refuse_in_use(machine, badge, holder),)
+
+
+def _in_use(machine: Machine, badge: str, holder: Holder | None) -> tuple[Intent, ...]:
+    session = machine.session
+    assert session is not None
+    if session.is_of(badge, holder):
+        return _own_badge(machine, session, badge)
+    if session.is_supervised_by(badge, holder):
+        return _supervisors_badge(machine, session, badge)
+    decision = machine.decide(holder)
+    may_take_over = machine.rules.handover and machine.phase is Phase.ACTIVE and not decision.needs_supervisor
+    if may_take_over and holder is not None and decision.basis is not None:
+        return (HandOver(badge, holder, decision.basis),)
+    return (_refuse_in_use(machine, badge, holder),)
+
+
+def _own_badge(machine: Machine, session: Session, badge: str) -> tuple[Intent, ...]:
+    mode = machine.rules.mode if badge == session.badge else None  # another badge of the member is never in the holder
+    if mode is Mode.HOLD:
+        back = SeeCard(badge, present=True)
+        # In hold mode it is taking the card out that says that a job is done.
+        return (back,) if machine.phase is Phase.FINISHING_JOB else (back, *extension(machine, session))
+    if machine.phase is Phase.FINISHING_JOB:
+        return job_done(machine, session)
+    if mode is Mode.TIMED:
+        left_ms = session.term.limit_at - machine.now.boot_ms
+        last = session.signal(SignalKind.WARNING, left_ms, detail=LAST)
+        return extension(machine, session, always=True) or (last,)
+    return extension(machine, session) or (TimeBadge(badge), EndByRules(EndReason.BADGE))
+
+
+def _supervisors_badge(machine: Machine, session: Session, badge: str) -> tuple[Intent, ...]:
+    """Their badge switches off what they answer for, and never gives more time."""
+    if machine.phase is Phase.FINISHING_JOB:
+        return job_done(machine, session)
+    return TimeBadge(badge), EndByRules(EndReason.BADGE, actor=session.supervisor)
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+def _refuse_in_use(machine: Machine, badge: str, holder: Holder | None) -> Refuse:
+    # What keeps a person from this machine at any time comes before what keeps them from it now.
+    return _refuse(badge, holder, (*machine.decide(holder).reasons, IN_USE))
+
+
+def _refuse(badge: str, holder: Holder | None, reasons: tuple[str, ...]) -> Refuse:
+    return Refuse(badge, reasons, holder.id if holder is not None else None, _language(holder), unknown=holder is None)
+
+
+def _language(holder: Holder | None) -> str | None:
+    return holder.lang if isinstance(holder, Member | Barred) else None

@@ -8,7 +8,8 @@ the panel has to say. From the gate itself it takes the phase, the term of the s
 from __future__ import annotations
 
 from fabgate.rules import vocabulary as w
-from fabgate.rules.session import Gate, Phase
+from fabgate.rules.gate import Gate
+from fabgate.rules.machine import Phase
 
 KIND = w.SignalKind
 LIGHT = {
@@ -35,7 +36,7 @@ def soon_over(gate: Gate, now_ms: int, *, works: bool, run_sense: bool) -> bool:
         return True
     if rules.idle_off_ms is None or not run_sense or works:
         return False
-    idle_ends = term.still_since + rules.idle_off_ms
+    idle_ends = term.idle_since + rules.idle_off_ms
     return now_ms >= idle_ends - min(rules.warn_ms, rules.idle_off_ms // 4)
 
 

@@ -17,7 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from fabgate.rules import vocabulary as w
 from fabgate.rules.access import decide
-from fabgate.rules.session import STATE_OF, Gate, Phase, Session
+from fabgate.rules.gate import Gate
+from fabgate.rules.machine import STATE_OF, Phase, Session
 from tests.rules.observer import Observer
 from tests.rules.panel_oracle import LIGHT, must_show
 from tests.rules.world import NOON, people

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fabgate.rules import vocabulary as w
+from fabgate.rules.gate import Gate
 from fabgate.rules.presence import PAUSE_MS, Presence
-from fabgate.rules.session import Gate
 from tests.rules.world import NOON, people
 
 EMPTY_MS = 600

@@ -6,7 +6,8 @@ import ast
 import runpy
 from pathlib import Path
 
-from fabgate.rules.session import STATE_OF, TABLE, Phase
+from fabgate.rules.machine import STATE_OF, Phase
+from fabgate.rules.power import TABLE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -31,4 +32,4 @@ def test_power_is_switched_on_in_exactly_one_place():
         and "on=False" not in ast.unparse(call)
     ]
     assert len(places) == 1, places
-    assert places[0].startswith("session.py:")
+    assert places[0].startswith("power.py:")

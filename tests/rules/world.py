@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from fabgate.rules import vocabulary as w
-from fabgate.rules.session import Gate
+from fabgate.rules.gate import Gate
 from tests.rules.observer import check_off_first
 
 NOON = datetime(2026, 11, 24, 12, 0)  # a Tuesday  # noqa: DTZ001 - the site's zone, as the gate hands it over

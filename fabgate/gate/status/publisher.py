@@ -14,7 +14,7 @@ from fabgate.gate.status.status_file import StatusFile, without_age
 from fabgate.gate.uplink.connection import Uplink
 from fabgate.gate.uplink.events import LinkChanged
 from fabgate.rules import vocabulary as w
-from fabgate.rules.session import Gate
+from fabgate.rules.gate import Gate
 
 
 class _Published(msgspec.Struct, frozen=True):

@@ -4,9 +4,9 @@
 ``machine_rules``  how a machine behaves: its mode, its limits, its lock
 ``causes``         why a machine may not be used
 ``people``         who holds a badge, and by which right they use the machine
-``events``         what happened: the input of ``session.Gate.handle``
+``events``         what happened: the input of ``gate.Gate.handle``
 ``facts``          what goes on record
-``commands``       what the gate must do: the output of ``session.Gate.handle``
+``commands``       what the gate must do: the output of ``gate.Gate.handle``
 =================  ==========================================================================================
 
 Where OCPP has a word (transaction, stop reason, faulted) it is used here: it named the same problem for charging cars.

@@ -1,4 +1,4 @@
-"""What the gate must do: the commands that ``session.Gate.handle`` returns, and what the panel shows."""
+"""What the gate must do: the commands that ``gate.Gate.handle`` returns, and what the panel shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened: the events that ``session.Gate.handle`` takes."""
+"""What happened: the events that ``gate.Gate.handle`` takes."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fabgate.rules import vocabulary as w
-from fabgate.rules.strangers import Strangers
+from fabgate.rules.refusals import Refusals
 from tests.rules.world import MIN, S, World
 
 REFUSED = ["record refused unknown-badge", "say refused"]
@@ -213,11 +213,11 @@ def test_other_reasons_and_other_badges_are_written_down_at_once():
 
 
 def test_of_the_known_badges_that_are_refused_the_last_sixty_four_are_remembered():
-    strangers = Strangers()
-    assert strangers.known("first", ("payment",), 0)
+    refusals = Refusals()
+    assert refusals.records("first", ("payment",), 0)
     for n in range(63):
-        assert strangers.known(f"badge-{n}", ("payment",), 1)
-    assert not strangers.known("first", ("payment",), 2)
-    assert strangers.known("one more", ("payment",), 3)  # the oldest is forgotten: it is written down again
-    assert strangers.known("first", ("payment",), 4)
-    assert not strangers.known("one more", ("payment",), 5)
+        assert refusals.records(f"badge-{n}", ("payment",), 1)
+    assert not refusals.records("first", ("payment",), 2)
+    assert refusals.records("one more", ("payment",), 3)  # the oldest is forgotten: it is written down again
+    assert refusals.records("first", ("payment",), 4)
+    assert not refusals.records("one more", ("payment",), 5)

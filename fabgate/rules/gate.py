@@ -1,0 +1,142 @@
+"""One machine's gate: events go in, commands come out.
+
+``handle`` takes one event and returns the commands it leads to, in the order in which they must be carried out;
+``deadline`` returns when it must be called again. There is no clock, disk or pin in here: the time is an argument.
+
+What an event means is decided by ``taps``, ``causes``, ``in_session`` and ``starts``: functions that read what is known
+of the machine (``machine.Machine``, frozen) and return intents. ``power`` carries these out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from fabgate.rules import causes, in_session, panel, taps
+from fabgate.rules import vocabulary as w
+from fabgate.rules.flags import Flags
+from fabgate.rules.intents import AdoptRules, Cut, SeeCard
+from fabgate.rules.machine import STATE_OF, Machine, Phase, Session
+from fabgate.rules.power import Power
+from fabgate.rules.refusals import Refusals
+
+
+class Gate:
+    """One machine.
+
+    `look_up` returns the holder of a badge (by digest); `new_id` makes session ids. `run_sense`: whether an input
+    reports that the machine works. `continuous`: whether the reader proves presence. `checkpoint_ms`: the time between
+    two checkpoints. `latched`: causes and reports that outlive a restart (a lock comes with the roster instead).
+    """
+
+    def __init__(
+        self,
+        look_up: Callable[[str], w.Holder | None],
+        rules: w.MachineRules,
+        *,
+        new_id: Callable[[], str],
+        run_sense: bool = False,
+        continuous: bool = True,
+        checkpoint_ms: int = 30_000,
+        latched: Iterable[str] = (),
+    ) -> None:
+        kept = set(latched)
+        if w.FlagKind.DANGER in kept:
+            kept.add(w.Cause.FLAG)  # a danger blocks under either name
+        latched_causes = {cause: "" for cause in w.LATCHING if cause in kept}
+        machine = Machine(look_up, w.Now(0), rules, rules.mode, run_sense, latched_causes)
+        self._flags = Flags(reported=w.FlagKind.REPORT in kept, continuous=continuous)
+        self._refusals = Refusals()
+        self._power = Power(machine, self._flags, self._refusals, new_id=new_id, checkpoint_ms=checkpoint_ms)
+
+    # --- what others see ----------------------------------------------------------------------------------------------
+
+    @property
+    def phase(self) -> Phase:
+        """How far the session has come."""
+        return self._power.machine.phase
+
+    @property
+    def state(self) -> str:
+        """Idle, starting, active or finishing."""
+        return STATE_OF[self._power.machine.phase]
+
+    @property
+    def causes(self) -> list[w.Cause]:
+        """What forbids use, worst first."""
+        return [cause for cause in w.Cause if cause in self._power.machine.causes]
+
+    @property
+    def session(self) -> Session | None:
+        """The session that has the power, or None."""
+        return self._power.machine.session
+
+    @property
+    def rules(self) -> w.MachineRules:
+        """The rules in force."""
+        return self._power.machine.rules
+
+    @property
+    def powered(self) -> bool:
+        """Whether the machine has power by these rules: in ACTIVE and FINISHING, and never in audit mode."""
+        return self.session is not None and self.rules.mode is not w.Mode.AUDIT
+
+    @property
+    def shown(self) -> w.Shown:
+        """What the panel shows until the state changes."""
+        return panel.shown(self._power.machine, flag_asked=self._flags.asked)
+
+    def extension_ms(self, by_ms: int) -> int | None:
+        """Return by how much a manager who gives `by_ms` would move the end. None where no session can be extended."""
+        return in_session.remote_extension_ms(self._power.machine, by_ms)
+
+    def deadline(self) -> int | None:
+        """Return the boot milliseconds at which a ``Tick`` is due, or None."""
+        return self._power.deadline()
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def handle(self, event: w.Event, now: w.Now) -> list[w.Command]:
+        """Take one event and return what must be done, in this order. What is overdue at `now` comes first."""
+        self._power.begin_answer(now)
+        self._power.run_overdue()
+        self._answer(event)
+        self._power.run_overdue()  # an event may have set a deadline that is past already
+        return self._power.commands
+
+    def _answer(self, event: w.Event) -> None:  # noqa: C901 - one line an event, read as a table
+        do, machine = self._power.do, self._power.machine
+        match event:
+            case w.Presented(badge):
+                guest = self._refusals.take_guest(machine.now.boot_ms)
+                do(taps.presented(machine, badge, guest, flag_asks=self._flags.asking))
+            case w.Lying(badge):
+                do((SeeCard(badge, present=True),))  # in hold mode it proves that the card is in its holder
+            case w.Removed(badge):
+                self._flags.release(badge)
+                do(taps.removed(machine, badge))
+            case w.Misread(why):
+                do((w.Signal(w.SignalKind.MISREAD, detail=why),))
+            case w.StopPressed(actor):
+                do(in_session.stop_pressed(machine, actor))
+            case w.Running(on):
+                do(in_session.work_sensed(machine, on=on))
+            case w.FlagPressed(down):
+                self._flags.pressed(machine.now.boot_ms, down=down)
+            case w.CauseRaised(cause, detail):
+                do(causes.raised(machine, cause, detail))
+            case w.CauseCleared(cause, member):
+                do(causes.cleared(machine, cause, member))
+            case w.CheckpointLate(detail):
+                do(causes.checkpoint_late(machine, detail))
+            case w.RosterChanged(rules, stale):
+                do((AdoptRules(rules, stale),))
+                for cause_event in causes.of_roster(rules, stale=stale):
+                    self._answer(cause_event)
+                self._power.roster_changed()
+            case w.Extend(by_ms, _):
+                do(in_session.remote_extension(machine, by_ms))
+            case w.Committed(token):
+                self._power.committed(token)
+            case w.Stopping():
+                do((Cut(w.EndReason.RESTART),))
+            # A Tick only runs what is overdue.

@@ -1,0 +1,219 @@
+"""What is known of the machine: its phase, who has its power or waits for it, its rules, and what forbids its use.
+
+All of it is frozen. The functions that decide (``taps``, ``causes``, ``in_session``, ``starts``) and ``panel`` read a
+``Machine`` and cannot change it; ``power`` and ``bookkeeping`` replace it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+from fabgate.rules.access import Decision, decide, may_supervise
+from fabgate.rules.meter import Meter
+from fabgate.rules.term import Term
+from fabgate.rules.vocabulary import (
+    Barred,
+    Basis,
+    Cause,
+    Ended,
+    EndReason,
+    Holder,
+    Level,
+    MachineRules,
+    Member,
+    Mode,
+    Now,
+    Signal,
+    SignalKind,
+    Started,
+)
+
+
+class Phase(StrEnum):
+    """How far a session has come. ``STATE_OF`` folds the phases into the four states that others see."""
+
+    IDLE = "idle"
+    AWAIT_SUPERVISOR = "await-supervisor"
+    AWAIT_JOURNAL = "await-journal"
+    ACTIVE = "active"
+    HANDING_OVER = "handing-over"
+    FINISHING_JOB = "finishing-job"
+    RUN_ON = "run-on"
+
+
+STATE_OF: Final = {
+    Phase.IDLE: "idle",
+    Phase.AWAIT_SUPERVISOR: "starting",
+    Phase.AWAIT_JOURNAL: "starting",
+    Phase.ACTIVE: "active",
+    Phase.HANDING_OVER: "active",
+    Phase.FINISHING_JOB: "finishing",
+    Phase.RUN_ON: "finishing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One use of the machine: its member, its counters and its term."""
+
+    id: str
+    member: str
+    name: str
+    lang: str
+    badge: str
+    basis: Basis
+    term: Term
+    meter: Meter = field(default_factory=Meter)
+    supervisor: str | None = None
+    supervisor_badge: str | None = None
+    #: Whether the card was last seen in its holder. Only hold mode asks.
+    present: bool = True
+    end_reason: EndReason = EndReason.BADGE
+    end_actor: str | None = None
+    checkpoint_at: int = 0
+    progress_at: int = 0
+
+    @property
+    def sponsored(self) -> bool:
+        """Whether it is a supervisor's session for an unknown badge, a guest's."""
+        return self.supervisor == self.member
+
+    def is_of(self, badge: str, holder: Holder | None) -> bool:
+        """Return whether the badge is the session's own, or another one of its member."""
+        return badge == self.badge or (holder is not None and holder.id == self.member)
+
+    def is_supervised_by(self, badge: str, holder: Holder | None) -> bool:
+        """Return whether the badge is one of the supervisor who opened the session."""
+        if self.supervisor is None:
+            return False
+        return badge == self.supervisor_badge or (holder is not None and holder.id == self.supervisor)
+
+    def started(self, mode: Mode, *, continues: str | None = None, energised_from_ms: int | None = None) -> Started:
+        """Return the fact that it begins."""
+        return Started(
+            self.id, self.member, self.badge, self.basis, mode, self.supervisor, continues, energised_from_ms
+        )
+
+    def ended(self, reason: EndReason, meter: Meter, *, actor: str | None = None) -> Ended:
+        """Return the fact that it is over, with the counters of `meter`."""
+        return Ended(self.id, self.member, self.badge, reason, meter.energised_ms, meter.running_ms, actor)
+
+    def signal(self, kind: SignalKind, ms: int, *, reasons: tuple[str, ...] = (), detail: str = "") -> Signal:
+        """Return a signal to its member."""
+        return Signal(kind, self.name, self.lang, reasons, ms, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A session that waits: for a supervisor (no token yet), or for the journal to confirm `token`."""
+
+    session: Session
+    until_ms: int
+    token: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One machine at one moment.
+
+    `look_up` returns the holder of a badge (a digest), or None for an unknown one. `next_mode` replaces the mode of
+    `rules` once the machine is idle. `causes` forbid use, each with its detail. `session` has the power, `pending`
+    waits for it. `run_sense` says whether an input reports that the machine works, `working` what it last reported.
+    """
+
+    look_up: Callable[[str], Holder | None]
+    now: Now
+    rules: MachineRules
+    next_mode: Mode
+    run_sense: bool
+    causes: Mapping[Cause, str]
+    stale: bool = False
+    working: bool = False
+    phase: Phase = Phase.IDLE
+    session: Session | None = None
+    pending: Pending | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether a session has power and has not ended yet."""
+        return self.phase in (Phase.ACTIVE, Phase.HANDING_OVER)
+
+    @property
+    def idle(self) -> bool:
+        """Whether an input reports that the machine does no work; without an input that is unknown."""
+        return self.run_sense and not self.working
+
+    @property
+    def second_card_allowed(self) -> bool:
+        """Whether a supervisor's card may replace the member's: in hold mode only a grace time allows that."""
+        return self.rules.mode is not Mode.HOLD or self.rules.grace_ms > 0
+
+    def job_may_run(self, reason: EndReason) -> bool:
+        """Return whether a session that ends for `reason` may leave a job running.
+
+        Without an input only the member knows whether a job runs. Their own end means that none does; an end that
+        comes from elsewhere (a lock, a block, a sick disk) must assume that one does.
+        """
+        elsewhere = reason in (EndReason.LOCK, EndReason.REVOKED, EndReason.FAULT)
+        return self.working or (elsewhere and not self.run_sense)
+
+    # --- who may do what here -----------------------------------------------------------------------------------------
+
+    def holder_of(self, badge: str | None, member: str | None) -> Holder | None:
+        """Return who holds `badge`, if that is still `member`: a badge may have changed hands since it was tapped."""
+        holder = None if badge is None else self.look_up(badge)
+        return holder if holder is not None and holder.id == member else None
+
+    def decide(self, holder: Holder | None) -> Decision:
+        """Decide whether this person may start a session now (see ``access``)."""
+        return decide(holder, rules=self.rules, causes=self.causes.keys(), stale=self.stale, now=self.now)
+
+    def admits(self, holder: Holder | None) -> bool:
+        """Return whether the roster admits this person, whatever forbids the machine's use.
+
+        Causes, and a clock that is lost, have rules of their own for a running session.
+        """
+        now = replace(self.now, synced=True)
+        return decide(holder, rules=self.rules, causes=frozenset(), stale=False, now=now).basis is not None
+
+    def rank_of(self, holder: Holder) -> Level:
+        """Return the level that counts here: a plain user's once the roster no longer admits the person."""
+        return holder.rank if isinstance(holder, Member) and self.admits(holder) else Level.USER
+
+    def may_supervise(self, holder: Holder | None) -> bool:
+        """Return whether this badge can open a session for another member."""
+        return may_supervise(holder, rules=self.rules, causes=self.causes.keys(), now=self.now)
+
+    def may_sponsor(self, holder: Holder | None) -> bool:
+        """Return whether this badge can open a session for an unknown one; never under any cause."""
+        return self.rules.sponsor and self.second_card_allowed and not self.causes and self.may_supervise(holder)
+
+    def guest_barred(self, session: Session) -> bool:
+        """Return whether a guest's badge has meanwhile become one that the roster refuses: no sponsor covers that."""
+        guest = self.look_up(session.badge) if session.sponsored else None
+        return isinstance(guest, Barred) and not self.admits(guest)
+
+    def new_session(
+        self, session_id: str, badge: str, holder: Holder, basis: Basis, sponsor_badge: str | None = None
+    ) -> Session:
+        """Return a session of `holder` that has yet to begin; `sponsor_badge` is theirs where `badge` is a guest's."""
+        return Session(
+            id=session_id,
+            member=holder.id or "",
+            name=getattr(holder, "name", ""),
+            lang=getattr(holder, "lang", "en"),
+            badge=badge,
+            basis=basis,
+            term=self.term_for(holder),
+            supervisor=None if sponsor_badge is None else holder.id,
+            supervisor_badge=sponsor_badge,
+            present=sponsor_badge is None,  # a sponsor's card lies on the reader, not the guest's
+        )
+
+    def term_for(self, holder: Holder | None) -> Term:
+        """Return how long this person may use the machine by the rules of this moment."""
+        limit_ms = (holder.limit_ms if isinstance(holder, Member) else None) or self.rules.limit_ms
+        return Term(limit_ms, self.rules.max_ms)

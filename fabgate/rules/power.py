@@ -1,0 +1,379 @@
+"""WHEN the machine has power: the table of phases, how a session begins and ends, and the deadlines.
+
+Two rules carry the safety case:
+
+1. Power goes on only after the journal has confirmed that the session's start is on disk. ``SetPower(on=True)`` is
+   written once, in ``committed``.
+2. Power goes off before anything is journalled. Every end goes through ``_cut``, and ``_power_off`` puts the off in
+   front of everything else in the same answer. A handover is the one end without an off: the next session's start is
+   on disk in the same transaction.
+
+A record that was ordered is never withdrawn, because a late commit may still happen. A start that is cancelled is
+followed by a record that it ended after 0 ms; a handover that is cancelled, by the end of the newcomer and a session
+that continues the first one.
+
+``Power`` is the only place where intents become commands and phases change. ``_go`` looks each step up in ``TABLE``; a
+step that is not there stops the daemon, and that means power off. docs/states.md is drawn from the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from enum import StrEnum
+from functools import partial
+from typing import Final
+
+from fabgate.rules import in_session, intents, starts, taps
+from fabgate.rules.bookkeeping import learn
+from fabgate.rules.flags import Flags
+from fabgate.rules.machine import Machine, Pending, Phase, Session
+from fabgate.rules.meter import Meter
+from fabgate.rules.refusals import Refusals
+from fabgate.rules.vocabulary import (
+    Cause,
+    Checkpoint,
+    ClearFault,
+    Command,
+    EndReason,
+    Fact,
+    Mode,
+    Now,
+    Progress,
+    Record,
+    SetPower,
+    Signal,
+    SignalKind,
+)
+
+
+class Step(StrEnum):
+    """Why a phase ends."""
+
+    AUTHORISED = "authorised"
+    NEEDS_SUPERVISOR = "needs a supervisor"
+    CANCELLED = "cancelled or too late"
+    COMMITTED = "on disk"
+    HANDOVER = "another authorised tap"
+    JOB_RUNS = "ends, but a job runs"
+    FAN_RUNS = "ends, the fan runs on"
+    ENDED = "ends"
+
+
+#: Every step that exists. Power is on in the phases of ACTIVE and FINISHING, and in no other.
+TABLE: Final[dict[tuple[Phase, Step], Phase]] = {
+    (Phase.IDLE, Step.AUTHORISED): Phase.AWAIT_JOURNAL,
+    (Phase.IDLE, Step.NEEDS_SUPERVISOR): Phase.AWAIT_SUPERVISOR,
+    (Phase.AWAIT_SUPERVISOR, Step.AUTHORISED): Phase.AWAIT_JOURNAL,
+    (Phase.AWAIT_SUPERVISOR, Step.CANCELLED): Phase.IDLE,
+    (Phase.AWAIT_JOURNAL, Step.COMMITTED): Phase.ACTIVE,
+    (Phase.AWAIT_JOURNAL, Step.CANCELLED): Phase.IDLE,
+    (Phase.ACTIVE, Step.HANDOVER): Phase.HANDING_OVER,
+    (Phase.HANDING_OVER, Step.COMMITTED): Phase.ACTIVE,
+    (Phase.HANDING_OVER, Step.CANCELLED): Phase.ACTIVE,
+    (Phase.ACTIVE, Step.JOB_RUNS): Phase.FINISHING_JOB,
+    (Phase.ACTIVE, Step.FAN_RUNS): Phase.RUN_ON,
+    (Phase.ACTIVE, Step.ENDED): Phase.IDLE,
+    (Phase.FINISHING_JOB, Step.FAN_RUNS): Phase.RUN_ON,
+    (Phase.FINISHING_JOB, Step.ENDED): Phase.IDLE,
+    (Phase.RUN_ON, Step.JOB_RUNS): Phase.FINISHING_JOB,
+    (Phase.RUN_ON, Step.ENDED): Phase.IDLE,
+}
+
+SUPERVISOR_MS: Final = 30_000
+JOURNAL_MS: Final = 3_000
+PROGRESS_MS: Final = 15 * 60_000
+
+
+class Power:
+    """Carries intents out. `machine` is what is known at this moment; `commands` are those of the present answer."""
+
+    def __init__(
+        self, machine: Machine, flags: Flags, refusals: Refusals, *, new_id: Callable[[], str], checkpoint_ms: int
+    ) -> None:
+        self.machine = machine
+        self.commands: list[Command] = []
+        self._flags = flags
+        self._refusals = refusals
+        self._new_id = new_id
+        self._checkpoint_ms = checkpoint_ms
+        self._token = 0
+
+    def begin_answer(self, now: Now) -> None:
+        """Begin the answer to another event."""
+        self.machine = replace(self.machine, now=now)
+        self.commands = []
+
+    def do(self, wanted: tuple[intents.Intent, ...]) -> None:  # noqa: C901 - one line an intent, read as a table
+        """Carry intents out, in their order."""
+        for intent in wanted:
+            match intent:
+                case intents.Start(badge, holder, basis, sponsor_badge):
+                    self._ask_journal(self.machine.new_session(self._new_id(), badge, holder, basis, sponsor_badge))
+                case intents.AskSupervisor(badge, holder, basis):
+                    self._ask_supervisor(self.machine.new_session(self._new_id(), badge, holder, basis))
+                case intents.AcceptSupervisor(member, badge):
+                    self._accept_supervisor(member, badge)
+                case intents.HandOver(badge, holder, basis):
+                    self._hand_over(self.machine.new_session(self._new_id(), badge, holder, basis))
+                case intents.CancelStart(reason):
+                    self._cancel_start(reason)
+                case intents.EndByRules(reason, actor):
+                    self._end_by_rules(reason, actor)
+                case intents.EndJob():
+                    self._end_job()
+                case intents.ResumeJob():
+                    self._resume_job()
+                case intents.Cut(reason_or_none, facts):
+                    self._cut(reason_or_none, facts)
+                case intents.TapAgain(badge, guest):
+                    self.do(taps.presented(self.machine, badge, guest, flag_asks=self._flags.asking))
+                case intents.Refuse():
+                    self.do(self._refusals.refuse(intent, self.machine.now))
+                case intents.AnswerFlag():
+                    self.do(self._flags.answer(intent, danger=Cause.FLAG in self.machine.causes))
+                case intents.TimeBadge(badge):
+                    self._flags.hold(badge, self.machine.now.boot_ms)
+                case intents.RecordFacts(facts):
+                    self._record(*facts)
+                case Signal() | ClearFault():
+                    self.commands.append(intent)
+                case _:  # ``intents.Bookkeeping``: it changes what is known, and no power
+                    self.machine = learn(self.machine, intent)
+
+    # --- a session begins ---------------------------------------------------------------------------------------------
+
+    def _ask_supervisor(self, session: Session) -> None:
+        pending = Pending(session, self.machine.now.boot_ms + SUPERVISOR_MS)
+        self._go(Step.NEEDS_SUPERVISOR, session=None, pending=pending)
+
+    def _accept_supervisor(self, member: str | None, badge: str) -> None:
+        session = self._may_still_begin()
+        if session is not None:
+            self._ask_journal(replace(session, supervisor=member, supervisor_badge=badge))
+
+    def _ask_journal(self, session: Session) -> None:
+        token = self._record(session.started(self.machine.rules.mode))
+        pending = Pending(session, self.machine.now.boot_ms + JOURNAL_MS, token)
+        self._go(Step.AUTHORISED, session=None, pending=pending)
+
+    def _hand_over(self, newcomer: Session) -> None:
+        at, first = self.machine.now.boot_ms, self._owner()
+        newcomer = replace(newcomer, meter=Meter().energise(at).run(at, on=self.machine.working))
+        token = self._record(
+            first.ended(EndReason.HANDOVER, first.meter.stop(at)),
+            newcomer.started(self.machine.rules.mode, energised_from_ms=at),
+        )
+        self._go(Step.HANDOVER, session=first, pending=Pending(newcomer, at + JOURNAL_MS, token))
+
+    def committed(self, token: int) -> None:
+        """Begin the session whose start the journal confirms, unless it was cancelled or may not begin any more."""
+        pending, takes_over = self.machine.pending, self.machine.phase is Phase.HANDING_OVER
+        if pending is None or pending.token != token:
+            return
+        session = self._may_still_begin()  # so that a late disk never powers an empty room
+        if session is None:
+            return
+        at, rules = self.machine.now.boot_ms, self.machine.rules
+        session = replace(
+            session,
+            meter=session.meter if takes_over else Meter().energise(at).run(at, on=self.machine.working),
+            term=session.term.begin(at, rules),
+            checkpoint_at=at + self._checkpoint_ms,
+            progress_at=at + PROGRESS_MS,
+        )
+        self._go(Step.COMMITTED, session=session)
+        if not takes_over and rules.mode is not Mode.AUDIT:
+            self.commands.append(SetPower(on=True))
+        if rules.mode is Mode.HOLD and not session.present:
+            self.do(in_session.grace(self.machine))
+
+    def _may_still_begin(self) -> Session | None:
+        """Decide again on the session that waits, and return it as it may begin. None: it may not, and is cancelled."""
+        pending = self.machine.pending
+        if pending is None:
+            return None
+        answer = starts.decide_again(self.machine, pending)
+        if isinstance(answer, Session):
+            self.machine = replace(self.machine, pending=replace(pending, session=answer))
+            return answer
+        self.do(answer)
+        return None
+
+    def roster_changed(self) -> None:
+        """Apply a new roster to the session that runs, and to the one that waits."""
+        self.do(in_session.access_lost(self.machine))
+        self._may_still_begin()
+
+    def _cancel_start(self, reason: EndReason = EndReason.CANCELLED) -> None:
+        """Give up the session that waits. A person who cancels sees that at once; a disk too slow has to be shown."""
+        pending, session = self.machine.pending, self.machine.session
+        if pending is None:
+            return
+        facts: list[Fact] = []
+        if pending.token is not None:
+            facts.append(pending.session.ended(reason, Meter()))
+        if session is not None:
+            # On disk the first session ended at the newcomer's tap. Its member continues in a session that begins
+            # there: no millisecond is lost, and the newcomer owes none.
+            first, meter = session.id, pending.session.meter
+            basis = replace(session.basis, kind="continued")
+            session = replace(session, id=self._new_id(), meter=meter, basis=basis)
+            mode, since = self.machine.rules.mode, meter.energised_since
+            facts.append(session.started(mode, continues=first, energised_from_ms=since))
+        if facts:
+            self._record(*facts)
+        self._go(Step.CANCELLED, session=session)
+        if reason is EndReason.START_TIMEOUT:
+            self.commands.append(Signal(SignalKind.REFUSED, lang=pending.session.lang, reasons=(reason,)))
+
+    # --- a session ends -----------------------------------------------------------------------------------------------
+
+    def _end_by_rules(self, reason: EndReason, actor: str | None = None) -> None:
+        """End in order: a running job is finished first, then the fan runs on, then power goes off."""
+        rules = self.machine.rules
+        self.machine = replace(self.machine, session=replace(self._owner(), end_reason=reason, end_actor=actor))
+        if rules.mode is Mode.AUDIT:
+            self._cut()
+        elif rules.finish_wait and self.machine.job_may_run(reason):
+            session = self._owner_alone()
+            term = session.term.finish(self.machine.now.boot_ms, rules, run_sense=self.machine.run_sense)
+            self._go(Step.JOB_RUNS, session=replace(session, term=term))
+        else:
+            self._end_job()
+
+    def _end_job(self) -> None:
+        """Let the fan run on, or else switch off."""
+        at, rules = self.machine.now.boot_ms, self.machine.rules
+        if rules.run_on_ms == 0:
+            self._cut()
+            return
+        session = self._owner_alone()
+        term = session.term.run_on(at, rules, run_sense=self.machine.run_sense)
+        self._go(Step.FAN_RUNS, session=replace(session, meter=session.meter.run(at, on=False), term=term))
+
+    def _resume_job(self) -> None:
+        session = self._owner()
+        self._go(Step.JOB_RUNS, session=replace(session, meter=session.meter.run(self.machine.now.boot_ms, on=True)))
+
+    def _cut(self, reason: EndReason | None = None, facts: tuple[Fact, ...] = ()) -> None:
+        """Power off now; then end the session, or cancel the start; then record `facts`."""
+        self._power_off()
+        if self.machine.session is None:
+            self._cancel_start()
+            if facts:
+                self._record(*facts)
+            return
+        session = self._owner_alone()
+        if reason is not None:
+            session = replace(session, end_reason=reason, end_actor=None)
+        meter = session.meter.stop(self.machine.now.boot_ms)
+        self._go(Step.ENDED, session=None)
+        self._record(session.ended(session.end_reason, meter, actor=session.end_actor), *facts)
+        self.commands.append(session.signal(SignalKind.ENDED, meter.energised_ms, reasons=(session.end_reason,)))
+
+    def _power_off(self) -> None:
+        """Put the off in front of everything else in this answer.
+
+        One event may lead to a record before it leads to an end: a cause that is noted, a deadline that was overdue.
+        And a session may be over as it begins; then its power never goes on.
+        """
+        if self.machine.rules.mode is not Mode.AUDIT:
+            others = [command for command in self.commands if not isinstance(command, SetPower)]
+            self.commands = [SetPower(on=False), *others]
+
+    # --- deadlines ----------------------------------------------------------------------------------------------------
+
+    def deadline(self) -> int | None:
+        """Return the boot milliseconds at which something is due, or None.
+
+        Nothing is ordered when a session ends soon, but the panel shows it from then on.
+        """
+        due = [at for at, _ in self._timers()]
+        session = self.machine.session
+        if session is not None and self.machine.active:
+            warn_at = session.term.warn_at(self.machine.rules, idle=self.machine.idle)
+            due += [warn_at] if warn_at > self.machine.now.boot_ms else []
+        return min(due, default=None)
+
+    def run_overdue(self) -> None:
+        """Do everything that is due by now, the oldest first."""
+        while True:
+            due = [timer for timer in self._timers() if timer[0] <= self.machine.now.boot_ms]
+            if not due:
+                return
+            min(due, key=_first)[1]()
+
+    def _timers(self) -> Iterator[tuple[int, Callable[[], None]]]:
+        """Yield every deadline and what it does. Each action removes its own deadline or moves it on."""
+        machine, pending, session = self.machine, self.machine.pending, self.machine.session
+        if pending is not None:
+            yield pending.until_ms, partial(self._give_up, pending)
+        if session is not None:
+            yield session.checkpoint_at, self._checkpoint
+            yield session.progress_at, self._progress
+            term = session.term
+            if machine.phase is Phase.FINISHING_JOB:
+                yield term.finish_until, self._end_job
+            elif machine.phase is Phase.RUN_ON:
+                yield term.run_on_until, self._cut
+            else:
+                yield term.limit_at, partial(self._end_by_rules, EndReason.LIMIT)
+                idle_at = term.idle_at(machine.rules, idle=machine.idle)
+                if idle_at is not None:
+                    yield idle_at, partial(self._end_by_rules, EndReason.IDLE)
+            if term.grace_until is not None and machine.phase is not Phase.RUN_ON:
+                yield term.grace_until, self._end_grace
+        flag_at = self._flags.deadline()
+        if flag_at is not None:
+            yield flag_at, partial(self._flags.due, machine.now.boot_ms)
+
+    def _give_up(self, pending: Pending) -> None:
+        self.do(starts.too_late(self.machine, pending))
+
+    def _end_grace(self) -> None:
+        self.do(in_session.grace_over(self.machine))
+
+    def _checkpoint(self) -> None:
+        now, session = self.machine.now, self._owner()
+        meter = session.meter.read(now.boot_ms)
+        session = replace(session, meter=meter, checkpoint_at=now.boot_ms + self._checkpoint_ms)
+        self.machine = replace(self.machine, session=session)
+        if self.machine.phase is not Phase.HANDING_OVER:
+            self.commands.append(Checkpoint(session.id, meter.energised_ms, meter.running_ms, now))
+        self.do(in_session.access_lost(self.machine))
+
+    def _progress(self) -> None:
+        at, session = self.machine.now.boot_ms, self._owner()
+        meter = session.meter.read(at)
+        self.machine = replace(self.machine, session=replace(session, meter=meter, progress_at=at + PROGRESS_MS))
+        if self.machine.phase is not Phase.HANDING_OVER:
+            self._record(Progress(session.id, session.member, session.badge, meter.energised_ms, meter.running_ms))
+
+    # --- small tools --------------------------------------------------------------------------------------------------
+
+    def _record(self, *facts: Fact) -> int:
+        self._token += 1
+        self.commands.append(Record(self._token, facts, self.machine.now))
+        return self._token
+
+    def _owner(self) -> Session:
+        assert self.machine.session is not None
+        return self.machine.session
+
+    def _owner_alone(self) -> Session:
+        """Return the session that has the power; a handover that is not on disk is cancelled first."""
+        if self.machine.phase is Phase.HANDING_OVER:
+            self._cancel_start()
+        return self._owner()
+
+    def _go(self, step: Step, *, session: Session | None, pending: Pending | None = None) -> None:
+        """Take a step of the table. `session` has the power from then on, `pending` waits."""
+        phase, rules = TABLE[self.machine.phase, step], self.machine.rules
+        if phase is Phase.IDLE and rules.mode is not self.machine.next_mode:
+            rules = replace(rules, mode=self.machine.next_mode)
+        self.machine = replace(self.machine, phase=phase, rules=rules, session=session, pending=pending)
+
+
+def _first(timer: tuple[int, Callable[[], None]]) -> int:
+    return timer[0]

@@ -1,0 +1,69 @@
+"""WHETHER a session that waits may still begin.
+
+It is decided again when a supervisor consents, with each new roster, and once its start is on disk: a late disk never
+powers a machine for a person who may no longer use it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fabgate.rules.access import IN_USE, SUPERVISOR_NEEDED, Decision
+from fabgate.rules.intents import CancelStart, Intent, Refuse
+from fabgate.rules.machine import Machine, Pending, Phase, Session
+from fabgate.rules.vocabulary import EndReason, Holder, Signal, SignalKind
+
+
+def decide_again(machine: Machine, pending: Pending) -> Session | tuple[Intent, ...]:
+    """Return the session as it may begin now, or what to do with one that may not."""
+    session = pending.session
+    supervisor = machine.holder_of(session.supervisor_badge, session.supervisor)
+    responsible = supervisor if session.sponsored else machine.holder_of(session.badge, session.member)
+    decision = machine.decide(responsible)
+    objections = _objections(machine, session, supervisor, decision)
+    if objections is not None:
+        return CancelStart(), _refuse(machine, session, objections)
+    assert decision.basis is not None
+    basis = replace(decision.basis, kind="sponsor") if session.sponsored else decision.basis
+    term = machine.term_for(responsible)
+    if machine.phase is Phase.AWAIT_SUPERVISOR:  # nothing is recorded yet
+        return replace(session, basis=basis, term=term)
+    if basis != session.basis:
+        # The record names another right than the one by which they would use the machine now: they tap again.
+        return CancelStart(), Signal(SignalKind.REFUSED, lang=session.lang, reasons=(EndReason.START_TIMEOUT,))
+    return replace(session, term=session.term.at_most(term))
+
+
+def too_late(machine: Machine, pending: Pending) -> tuple[Intent, ...]:
+    """Give up a session that waited for too long: for the journal, or for a supervisor."""
+    if machine.phase is not Phase.AWAIT_SUPERVISOR:
+        return (CancelStart(EndReason.START_TIMEOUT),)
+    answer = decide_again(machine, pending)
+    if not isinstance(answer, Session):
+        return answer
+    return CancelStart(), _refuse(machine, pending.session, (SUPERVISOR_NEEDED,))
+
+
+def _refuse(machine: Machine, session: Session, reasons: tuple[str, ...]) -> Refuse:
+    """Refuse the session that waits. Its badge was not tapped just now, so no supervisor may sponsor it."""
+    holder = machine.holder_of(session.badge, session.member)
+    return Refuse(session.badge, reasons, None if holder is None else holder.id, session.lang)
+
+
+def _objections(
+    machine: Machine, session: Session, supervisor: Holder | None, decision: Decision
+) -> tuple[str, ...] | None:
+    """Return every reason why the session may not begin, or None; `decision` is on the person responsible for it."""
+    if machine.phase is Phase.HANDING_OVER and not machine.rules.handover:
+        return (IN_USE,)
+    if machine.guest_barred(session):
+        return machine.decide(machine.look_up(session.badge)).reasons
+    if decision.basis is None:
+        return (SUPERVISOR_NEEDED,) if session.sponsored else decision.reasons
+    waits = machine.phase is Phase.AWAIT_SUPERVISOR
+    card_is_out = waits or not session.present
+    if session.sponsored:
+        consents = machine.may_sponsor(supervisor)
+    else:
+        consents = waits or not decision.needs_supervisor or machine.may_supervise(supervisor)
+    return None if consents and (machine.second_card_allowed or not card_is_out) else (SUPERVISOR_NEEDED,)
