@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write docs/states.md from the table that the gate obeys: `python tools/draw_states.py`."""
+"""Draw docs/states.md from the table of phases. `python tools/draw_states.py` writes the page."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fabgate.rules.machine import STATE_OF, Phase  # noqa: E402 - of this tree, 
 from fabgate.rules.power import TABLE  # noqa: E402
 
 WHAT = {
-    Phase.IDLE: "nobody uses the machine; with a cause it is blocked",
+    Phase.IDLE: "not in use; blocked if a cause forbids use",
     Phase.AWAIT_SUPERVISOR: "a supervisor's badge is needed, for 30 s at most",
-    Phase.AWAIT_JOURNAL: "the start is on its way to the disk, for 3 s at most",
-    Phase.ACTIVE: "somebody uses the machine",
-    Phase.HANDING_OVER: "another one takes over once that is on disk; 3 s at most, the first is in charge",
+    Phase.AWAIT_JOURNAL: "the start is being written to disk, for 3 s at most",
+    Phase.ACTIVE: "a member uses the machine",
+    Phase.HANDING_OVER: "another member takes over once that is on disk, for 3 s at most; the first is in charge until then",
     Phase.FINISHING_JOB: "the session is over, its job is not",
-    Phase.RUN_ON: "the job is over, the fan runs on",
+    Phase.RUN_ON: "the job is over, the fan is still running",
 }
 
 
@@ -33,8 +33,8 @@ def page() -> str:
 def _lines() -> Iterator[str]:
     yield "# States"
     yield ""
-    yield "Made by `python tools/draw_states.py` from `TABLE` and `STATE_OF` of `fabgate/rules`; a test checks that it is current."
-    yield "A step that is not here stops the daemon, and that means power off."
+    yield "Drawn by `python tools/draw_states.py` from `TABLE` and `STATE_OF` of `fabgate/rules`; a test checks that it is current."
+    yield "A step that is not in the table stops the daemon, and that means power off."
     yield ""
     yield "```mermaid"
     yield "stateDiagram-v2"

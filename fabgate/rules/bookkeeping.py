@@ -57,7 +57,7 @@ def _count_work(machine: Machine, *, on: bool) -> Machine:
 def _adopt(machine: Machine, roster: AdoptRules) -> Machine:
     rules, session = roster.rules, machine.session
     if session is not None and rules.idle_off_ms != machine.rules.idle_off_ms:
-        # A new idle time counts from now: nobody loses power to one that they were not warned of.
+        # A new idle time counts from now, so that no member loses power without a warning.
         session = replace(session, term=session.term.idle_from(machine.now.boot_ms))
     if machine.phase is not Phase.IDLE:
         # A session keeps the mode it began with: power that audit mode does not switch would otherwise stay on, and a

@@ -172,7 +172,7 @@ class Machine:
         return decide(holder, rules=self.rules, causes=self.causes.keys(), stale=self.stale, now=self.now)
 
     def admits(self, holder: Holder | None) -> bool:
-        """Return whether the roster admits this person, whatever forbids the machine's use.
+        """Return whether the roster admits this person, causes aside.
 
         Causes, and a clock that is lost, have rules of their own for a running session.
         """

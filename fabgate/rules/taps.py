@@ -82,7 +82,7 @@ def removed(machine: Machine, badge: str) -> tuple[Intent, ...]:
     pending, session = machine.pending, machine.session
     if pending is not None and pending.session.badge == badge:
         # While a supervisor's card is awaited the member's own has to leave the reader: the grace time then runs from
-        # the start. Once a start is with the journal, a card that leaves means that nobody is there.
+        # the start. Once a start is with the journal, a card that leaves means that its member has left.
         return (gone,) if pending.token is None else (gone, CancelStart())
     if session is not None and session.badge == badge:
         return gone, *grace(machine)

@@ -1,6 +1,6 @@
-"""Somebody who looks at the machine's plug and at the journal, and knows nothing of the gate's inside.
+"""An observer of the machine's plug and of the journal, who knows nothing of the gate's inside.
 
-It takes each order as the daemon would carry it out, keeps its own clock of the power and of the work, and objects
+It follows each command as the daemon would carry it out, measures power and work with a clock of its own, and objects
 to everything that the two rules, the design of sessions or the counting of minutes forbid.
 """
 
@@ -20,7 +20,7 @@ def check_off_first(commands: list[w.Command]) -> None:
 
 
 class Observer:
-    """Watches one machine. `audit` sessions are counted by what the gate says to be active."""
+    """Watches one machine. In audit mode, where no power shows it, a session counts from when the gate is active."""
 
     def __init__(self) -> None:
         self.level = False
@@ -35,16 +35,16 @@ class Observer:
         self.counted_work_ms = 0
 
     def passed(self, ms: int, *, works: bool) -> None:
-        """Take that the machine spent `ms` as it was, working or not."""
+        """Note that the machine spent `ms` as it was, working or not."""
         if self.on_since is not None and works:
             self.worked_ms += ms
 
     def took_over(self, at_ms: int) -> None:
-        """Take that a session of audit mode became active, where no pin shows it."""
+        """Note that a session of audit mode became active, where no pin shows it."""
         self._begins(at_ms)
 
     def watch(self, event: w.Event, commands: list[w.Command], at_ms: int, *, audit: bool) -> None:
-        """Take what the gate ordered in answer to one event."""
+        """Check the commands that answer one event."""
         check_off_first(commands)
         for command in commands:
             if isinstance(command, w.SetPower):
@@ -57,7 +57,7 @@ class Observer:
 
     def _rises(self, event: w.Event, at_ms: int) -> None:
         assert not self.level, "switched on twice"
-        assert isinstance(event, w.Committed), "power without the journal's word"
+        assert isinstance(event, w.Committed), "power without the journal's confirmation"
         (started,) = (fact for fact in self.records[event.token].facts if isinstance(fact, w.Started))
         assert started.energised_from_ms is None, "power must have been on in a handover"
         assert self.open == started.session, "power for a session that is over"
@@ -94,7 +94,7 @@ class Observer:
         self.started[fact.session] = fact
         self.open = fact.session
         if fact.continues is None:
-            assert isinstance(event, w.Presented), "a session that nobody tapped for"
+            assert isinstance(event, w.Presented), "a session without a tap"
             self.tapped_at[fact.session] = at_ms
 
     def _ended(self, fact: w.Ended) -> None:

@@ -1,8 +1,7 @@
-"""What must be lit? Said by somebody who looks at the machine and at what people do, not at the rules' own words.
+"""What the panel must show, from what happens in the workshop and not from the code of ``panel``.
 
-It knows the events, the orders that the gate gave, the rules of the machine and the clock. It keeps its own account of
-who waits, who uses the machine, when their time is over and whether their card is in its holder, and reads from it what
-the panel has to say. From the gate itself it takes the phase, the term of the session, and whether a question is open.
+It knows the events, the rules of the machine and the clock, and whether the card of the session is in its holder. From
+the gate itself it takes the phase, the term of the session, and whether a question of the flag button is open.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ LIGHT = {
 
 
 def soon_over(gate: Gate, now_ms: int, *, works: bool, run_sense: bool) -> bool:
-    """Whether the session ends so soon that it must be said: within the warning, and within a quarter of the time."""
+    """Whether the session ends so soon that a warning is due: within the warning time, and in its last quarter."""
     rules, session = gate.rules, gate.session
     assert session is not None
     term = session.term
@@ -43,7 +42,7 @@ def soon_over(gate: Gate, now_ms: int, *, works: bool, run_sense: bool) -> bool:
 def must_show(
     gate: Gate, now_ms: int, *, causes: set[w.Cause], works: bool, run_sense: bool, card_out: bool
 ) -> w.SignalKind:
-    """Return what kind of thing must be shown; `causes` are those that the workshop knows of, `card_out` its holder's."""
+    """Return the kind that must be shown; `causes` are those that happened, `card_out`: the holder is empty."""
     if gate._flags.asking:
         return KIND.FLAG_ASK
     match gate.phase:

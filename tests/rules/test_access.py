@@ -34,7 +34,7 @@ def test_an_admission_by_an_old_roster_says_so():
     assert ask(ADA, stale=True).basis == w.Basis("grant", grant="g-1", stale_roster=True)
 
 
-def test_a_badge_that_nobody_knows_is_refused():
+def test_an_unknown_badge_is_refused():
     assert ask(None).reasons == ("unknown-badge",)
 
 
@@ -213,7 +213,7 @@ def test_who_always_needs_a_supervisor_needs_one_at_every_level_and_has_no_rank(
     assert ask(ward, causes=[w.Cause.FLAG]).reasons == ("blocked-flag",)
 
 
-def test_a_supervisor_is_somebody_who_could_use_the_machine_too():
+def test_a_supervisor_must_be_allowed_to_use_the_machine_too():
     def may(holder, *causes):
         return may_supervise(holder, rules=w.MachineRules(), causes=frozenset(causes), now=w.Now(0, TUESDAY, True))
 

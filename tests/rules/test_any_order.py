@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order, at whatever time: the two rules hold, and so does all that is built on them."""
+"""Any events, in any order, at any time: the two rules hold, and so does everything that is built on them."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class AnyOrder(RuleBasedStateMachine):
             for fact in command.facts if isinstance(command, w.Record) else ():
                 if isinstance(fact, w.Ended) and min(rules.warn_ms, times.get(fact.reason, 0) // 4) > 0:
                     others = (w.SignalKind.GRACE, w.SignalKind.WAIT, w.SignalKind.FLAG_ASK)
-                    assert shown in (w.SignalKind.WARNING, *others), "an end that nobody announced"
+                    assert shown in (w.SignalKind.WARNING, *others), "an end without a warning"
 
     def began(self, token: int) -> None:
         """Check a session against the world as it is at the moment when power rises or changes hands."""
@@ -192,7 +192,7 @@ class AnyOrder(RuleBasedStateMachine):
         else:
             holder = self.people.get(fact.badge)
             assert holder is not None
-            assert holder.id == fact.member, "power for somebody else"
+            assert holder.id == fact.member, "power for another person"
             decision = decide(holder, rules=rules, causes=self.causes, stale=self.stale, now=self.now)
             assert decision.basis is not None
             assert fact.supervisor is not None or not decision.needs_supervisor
@@ -212,7 +212,7 @@ class AnyOrder(RuleBasedStateMachine):
         """A running job is never cut, but for what must cut it."""
         cut = self.causes & w.CUT or isinstance(event, w.Stopping)
         if isinstance(event, w.Running):
-            return  # either the job ended, or it begins after a deadline that nobody asked for in time
+            return  # either the job ended, or it begins after a deadline for which no tick came in time
         if cut or not (self.works and self.run_sense and self.gate.rules.finish_wait):
             return
         assert before not in OWN_RULES or self.least("finish_max_ms") == 0, "a running job was cut"
@@ -257,7 +257,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(ms=durations)
     def the_loop_stalls(self, ms: int) -> None:
-        """Nobody asks the gate for a while: it cannot act, and must catch up at the next event, whatever that is."""
+        """The gate is not called for a while: it cannot act, and must catch up at the next event of any kind."""
         due = self.gate.deadline()
         self.slack_ms += max(0, self.ms + ms - due) if due is not None else 0
         self.pass_until(self.ms + ms)
@@ -276,13 +276,13 @@ class AnyOrder(RuleBasedStateMachine):
         before, holder = self.gate.phase, self.people.get(badge)
         commands = self.do(w.Presented(badge))
         if before is Phase.AWAIT_SUPERVISOR and holder is not None and not self.asks_for_supervisor(badge, holder):
-            said = [command.kind for command in commands if isinstance(command, w.Signal)]
-            assert said or self.gate.phase is not Phase.IDLE, "somebody is turned away without a word"
+            signals = [command.kind for command in commands if isinstance(command, w.Signal)]
+            assert signals or self.gate.phase is not Phase.IDLE, "a person is refused without a signal"
         if before is not self.gate.phase is Phase.AWAIT_SUPERVISOR and holder is not None:
             self.asked = (badge, holder.id)
 
     def asks_for_supervisor(self, badge: str, holder: w.Holder) -> bool:
-        """Say whether a badge is that of whoever waits for a supervisor."""
+        """Return whether a badge is that of the member who waits for a supervisor."""
         return badge == self.asked[0] or holder.id == self.asked[1]
 
     @rule(badge=st.sampled_from(["ada", "bob"]))
@@ -298,7 +298,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @precondition(lambda self: self.gate.phase is Phase.IDLE)
     @rule(badge=st.sampled_from(["ada", "ada", "bob", "kid", "sue", "max", "desk", "guest"]), ms=durations)
-    def somebody_starts_on_a_free_machine(self, badge: str, ms: int) -> None:
+    def a_member_starts_on_a_free_machine(self, badge: str, ms: int) -> None:
         """What happens most in a workshop; without it the machine would stand blocked most of the time."""
         self.a_roster_with_everybody_comes()
         self.every_cause_is_cleared()
@@ -457,13 +457,13 @@ class AnyOrder(RuleBasedStateMachine):
         self.panel_holds(phase)
 
     def panel_holds(self, phase: Phase) -> None:
-        """What is shown is what is: see ``panel_oracle``, which says so from what happened in the workshop."""
+        """What is shown is what ``panel_oracle`` derives from what happened in the workshop."""
         shown, session = self.gate.shown, self.gate.session
         light = LIGHT[shown.kind]
         if shown.kind is not w.SignalKind.FLAG_ASK:
             assert light.startswith("green") is (phase in POWERED or phase is Phase.AWAIT_JOURNAL), "a wrong light"
         if self.behind:
-            return  # nobody asked the gate for a while, so that deadlines have passed that it could not act upon
+            return  # the gate was not called for a while, so deadlines have passed that it could not act upon
         holder_empty = (
             self.gate.rules.mode is w.Mode.HOLD
             and session is not None
@@ -518,7 +518,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.blind or session.term.grace_until is None, "a card that is in its holder counts as removed"
 
     def teardown(self) -> None:
-        """Let everybody leave and the disk recover; a machine with a mad run-sense input must still go off by itself."""
+        """Let everyone leave and the disk recover; even with a run-sense input that flips all the time power must go off."""
         if not hasattr(self, "gate"):
             return
         self.do(w.Tick())
@@ -590,7 +590,7 @@ def a_day(seed: int, steps: int) -> None:
             machine.the_journal_confirms_one_record()
         elif machine.gate.phase is Phase.IDLE and dice.random() < 0.3:
             badge = dice.choice(["ada", "bob", "kid", "sue", "max", "desk", "guest"])
-            machine.somebody_starts_on_a_free_machine(badge=badge, ms=dice.choice(DURATIONS))
+            machine.a_member_starts_on_a_free_machine(badge=badge, ms=dice.choice(DURATIONS))
         elif machine.gate.phase is Phase.ACTIVE and dice.random() < 0.1:
             badge, way = dice.choice(["ada", "bob", "max"]), dice.randrange(5)
             machine.another_badge_comes_while_it_is_used(badge=badge, ms=dice.choice(DURATIONS), way=way)

@@ -66,7 +66,7 @@ def test_a_cut_puts_off_before_anything_else_from_every_phase_with_power(begin, 
     assert out[0] == "off"
     assert out.count("off") == 1
     assert out[-3].endswith(f" 0 + blocked {cause}")
-    assert out[-2:] == ["say ended", "show blocked"]
+    assert out[-2:] == ["signal ended", "show blocked"]
     assert world.phase == "idle"
     assert world.ends()[-1][1] == ("lock" if cause is w.Cause.LOCK_NOW else "fault")
     assert world.commit() == []
@@ -91,7 +91,7 @@ def test_a_hold_cancels_what_starts_and_forbids_the_next(begin, cause):
     assert out[-2:] == [f"record blocked {cause}", "show blocked"]
     assert world.phase == "idle"
     assert world.commit() == []
-    assert world.tap("ada") == [f"record refused blocked-{cause}", "say refused"]
+    assert world.tap("ada") == [f"record refused blocked-{cause}", "signal refused"]
 
 
 @pytest.mark.parametrize("begin", [active, active_hold, handing_over])
@@ -116,7 +116,7 @@ def test_a_session_without_a_checkpoint_ends_and_one_failed_write_alone_ends_non
     assert ("record blocked journal" in out) is not sick_before
     assert world.phase == "idle"
     assert world.ends()[-1][1] == "fault"
-    assert world.tap("ada") == ["record refused blocked-journal", "say refused"]
+    assert world.tap("ada") == ["record refused blocked-journal", "signal refused"]
     assert world.do(w.CheckpointLate("the disk does not answer")) == []
 
 
@@ -128,7 +128,7 @@ def test_the_other_holds_leave_a_running_session_alone(begin, cause):
     assert "off" not in out
     assert (world.power, world.phase) == (True, "active")
     assert world.tap("ada")[0] == "off"
-    assert world.tap("ada") == [f"record refused blocked-{cause}", "say refused"]
+    assert world.tap("ada") == [f"record refused blocked-{cause}", "signal refused"]
 
 
 @pytest.mark.parametrize("begin", [finishing_job, run_on])
@@ -152,7 +152,7 @@ def test_nothing_starts_by_itself_when_a_cause_is_over(cause):
     assert world.start().power
 
 
-def test_a_cause_that_is_raised_or_cleared_twice_is_told_once():
+def test_a_cause_that_is_raised_or_cleared_twice_is_recorded_once():
     world = World()
     assert world.happens(w.Cause.READER, "no answer") == ["record blocked reader", "show blocked"]
     assert world.happens(w.Cause.READER, "wrong chip") == []
@@ -166,17 +166,17 @@ def test_of_several_causes_the_worst_is_shown_with_its_latest_words():
     world.happens(w.Cause.ESTOP, "pressed")
     world.happens(w.Cause.STALE)
     assert world.gate.causes == [w.Cause.ESTOP, w.Cause.READER, w.Cause.STALE]
-    assert (world.said[-1].reasons, world.said[-1].detail) == (("estop",), "pressed")
+    assert (world.signals[-1].reasons, world.signals[-1].detail) == (("estop",), "pressed")
     world.happens(w.Cause.READER, "wrong chip")
     world.is_over(w.Cause.ESTOP)
-    assert (world.said[-1].kind, world.said[-1].reasons, world.said[-1].detail) == (
+    assert (world.signals[-1].kind, world.signals[-1].reasons, world.signals[-1].detail) == (
         "blocked",
         ("reader",),
         "wrong chip",
     )
 
 
-def test_a_cause_that_ends_while_somebody_works_is_only_recorded():
+def test_a_cause_that_ends_during_a_session_is_only_recorded():
     world = World().start()
     world.happens(w.Cause.JOURNAL_FULL)
     assert world.is_over(w.Cause.JOURNAL_FULL) == ["record cleared journal-full"]
@@ -206,8 +206,8 @@ def test_without_an_input_a_dead_reader_leaves_button_limit_and_more_time():
 def test_a_lock_now_cuts_and_says_what_the_manager_typed():
     world = World().start()
     out = world.roster(lock=w.Lock("l", now=True, reason="belt broken"))
-    assert out == ["off", "record ended s1 lock 0 + blocked lock-now", "say ended", "show blocked"]
-    assert world.said[-1].detail == "belt broken"
+    assert out == ["off", "record ended s1 lock 0 + blocked lock-now", "signal ended", "show blocked"]
+    assert world.signals[-1].detail == "belt broken"
     assert world.roster(lock=None) == ["record cleared lock-now", "show idle"]
 
 
@@ -226,8 +226,8 @@ def test_a_lock_when_idle_holds_a_running_job_and_then_locks():
     world = active()
     world.running(True)
     assert world.roster(lock=w.Lock("l", now=False)) == ["record blocked lock-idle", "show finishing"]
-    assert world.running(False) == ["off", "record ended s1 lock 0", "say ended", "show blocked"]
-    assert world.tap("ada") == ["record refused blocked-lock-idle", "say refused"]
+    assert world.running(False) == ["off", "record ended s1 lock 0", "signal ended", "show blocked"]
+    assert world.tap("ada") == ["record refused blocked-lock-idle", "signal refused"]
 
 
 def test_an_old_roster_blocks_only_a_machine_that_is_strict_about_it():
@@ -251,7 +251,7 @@ def test_an_old_roster_blocks_only_a_machine_that_is_strict_about_it():
         lambda people: people.update(ada=w.Barred(("blocked",), "m-ada")),
         lambda people: people.update(ada=w.Member("m-new")),
     ],
-    ids=["gone", "blocked", "the badge is somebody else's now"],
+    ids=["gone", "blocked", "the badge is another person's now"],
 )
 def test_a_member_who_is_blocked_in_mid_session_is_ended_once_idle(change):
     world = active()
@@ -260,13 +260,13 @@ def test_a_member_who_is_blocked_in_mid_session_is_ended_once_idle(change):
     assert world.roster() == ["show finishing"]
     assert world.roster() == []
     world.after(5 * S)
-    assert world.running(False) == ["off", "record ended s1 revoked 5000", "say ended", "show idle"]
+    assert world.running(False) == ["off", "record ended s1 revoked 5000", "signal ended", "show idle"]
 
 
 def test_a_window_that_closes_in_mid_session_is_seen_at_the_next_checkpoint():
     world = active()
     world.people["ada"] = w.Member("m-ada", windows=(w.Window(frozenset({2}), 0, 12 * 60 + 5),))
-    assert world.after(5 * MIN) == ["off", "record ended s1 revoked 300000", "say ended", "show idle"]
+    assert world.after(5 * MIN) == ["off", "record ended s1 revoked 300000", "signal ended", "show idle"]
 
 
 def test_a_clock_that_is_lost_in_mid_session_ends_nothing():

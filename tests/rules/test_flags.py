@@ -1,4 +1,4 @@
-"""How a member reports that something is wrong, and who takes the report back."""
+"""How a member reports that something is wrong, and who may withdraw the report."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def test_the_button_for_three_seconds_asks_and_a_known_badge_reports():
     world.do(w.FlagPressed(True))
     assert world.after(2_999) == []
     assert world.after(1) == ["show flag-ask"]
-    assert world.said[-1].detail == "report"
+    assert world.signals[-1].detail == "report"
     world.do(w.FlagPressed(False))
-    assert world.tap("eve") == ["record flagged report", "say flagged", "show idle"]
+    assert world.tap("eve") == ["record flagged report", "signal flagged", "show idle"]
     assert world.last == w.Flagged(w.FlagKind.REPORT, "m-eve", "eve")
     assert world.start("ada").power
 
@@ -42,22 +42,22 @@ def test_a_short_press_meanwhile_changes_between_report_and_danger():
     world.ask_flag()
     for kind in ("danger", "report", "danger"):
         assert world.do(w.FlagPressed(True)) == []
-        assert world.said[-1].detail == kind
+        assert world.signals[-1].detail == kind
         assert world.do(w.FlagPressed(False)) == []
-    assert world.tap("ada") == ["record flagged danger + blocked flag", "say flagged", "show blocked"]
+    assert world.tap("ada") == ["record flagged danger + blocked flag", "signal flagged", "show blocked"]
     assert world.gate.causes == [w.Cause.FLAG]
-    assert world.tap("bob") == ["record refused blocked-flag", "say refused"]
+    assert world.tap("bob") == ["record refused blocked-flag", "signal refused"]
 
 
 @pytest.mark.parametrize("badge", ["stranger", "lost"])
-def test_a_badge_of_nobody_does_not_answer_the_question(badge):
+def test_a_badge_without_a_person_does_not_answer_the_question(badge):
     world = World()
     world.ask_flag()
     assert world.tap(badge)[0].startswith("record refused")
-    assert world.tap("ada") == ["record flagged report", "say flagged", "show idle"]
+    assert world.tap("ada") == ["record flagged report", "signal flagged", "show idle"]
 
 
-def test_a_question_that_nobody_answers_ends_by_itself():
+def test_a_question_without_an_answer_expires():
     world = World()
     world.ask_flag()
     world.after(30 * S)
@@ -70,7 +70,7 @@ def test_the_badge_that_ended_a_session_held_for_five_seconds_asks_too():
     assert world.after(4_999) == []
     assert world.after(1) == ["show flag-ask"]
     world.lift("ada")
-    assert world.tap("ada") == ["record flagged report", "say flagged", "show idle"]
+    assert world.tap("ada") == ["record flagged report", "signal flagged", "show idle"]
 
 
 def test_a_badge_that_leaves_before_asks_nothing():
@@ -96,10 +96,10 @@ def test_a_reader_that_cannot_prove_presence_never_takes_a_badge_for_held():
 def test_a_danger_blocks_once_the_session_has_ended():
     world = World().start()
     danger(world)
-    assert world.tap("bob") == ["record flagged danger + blocked flag", "say flagged", "show go"]
+    assert world.tap("bob") == ["record flagged danger + blocked flag", "signal flagged", "show go"]
     assert world.power
     assert world.tap("ada")[0] == "off"
-    assert world.tap("ada") == ["record refused blocked-flag", "say refused"]
+    assert world.tap("ada") == ["record refused blocked-flag", "signal refused"]
 
 
 @pytest.mark.parametrize("start", ["ada", "kid"])
@@ -110,7 +110,7 @@ def test_the_badge_that_answers_is_a_second_tap_for_a_start_that_waits(start):
     world.tap(start)
     world.after(1)
     out = world.tap("bob")
-    assert out[-3:] == ["record flagged report", "say flagged", "show idle"]
+    assert out[-3:] == ["record flagged report", "signal flagged", "show idle"]
     assert world.phase == "idle"
     assert world.commit() == []
 
@@ -121,7 +121,7 @@ def test_a_tap_that_could_clear_nothing_cancels_a_start_too():
     world.after(2_999)
     world.tap("ada")
     world.after(1)
-    assert world.tap("bob") == ["record ended s1 cancelled 0", "say flagged", "show idle"]
+    assert world.tap("bob") == ["record ended s1 cancelled 0", "signal flagged", "show idle"]
     assert world.commit() == []
 
 
@@ -131,7 +131,7 @@ def test_a_danger_cancels_a_handover_and_the_first_goes_on():
     world.gate._flags._ask_until, until = None, world.gate._flags._ask_until
     world.tap("bob")
     world.gate._flags._ask_until = until
-    assert world.tap("eve")[-3:] == ["record flagged danger + blocked flag", "say flagged", "show go"]
+    assert world.tap("eve")[-3:] == ["record flagged danger + blocked flag", "signal flagged", "show go"]
     assert (world.phase, world.power) == ("active", True)
     assert world.tap("bob")[0] == "record refused blocked-flag,in-use"
 
@@ -146,13 +146,13 @@ def test_a_supervisor_takes_a_report_back(badge):
     world = World(latched=["report"])
     world.ask_flag()
     if badge in ("sue", "max"):
-        assert world.tap(badge) == ["record cleared report", "say unflagged", "show idle"]
+        assert world.tap(badge) == ["record cleared report", "signal unflagged", "show idle"]
         assert isinstance(world.last, w.Cleared)
         assert world.last.member == f"m-{badge}"
         world.ask_flag()
-        assert world.tap("ada") == ["record flagged report", "say flagged", "show idle"]
+        assert world.tap("ada") == ["record flagged report", "signal flagged", "show idle"]
     else:
-        assert world.tap(badge) == ["say flagged", "show idle"]
+        assert world.tap(badge) == ["signal flagged", "show idle"]
 
 
 @pytest.mark.parametrize("kept", ["flag", "danger"])
@@ -162,11 +162,11 @@ def test_a_maintainer_takes_a_danger_back_by_whichever_word_it_outlived_a_restar
     assert world.gate.causes == [w.Cause.FLAG]
     danger(world)
     if badge == "max":
-        assert world.tap(badge) == ["record cleared flag", "say unflagged", "show idle"]
+        assert world.tap(badge) == ["record cleared flag", "signal unflagged", "show idle"]
         assert world.gate.causes == []
         assert world.start("ada").power
     else:
-        assert world.tap(badge) == ["say flagged", "show blocked"]
+        assert world.tap(badge) == ["signal flagged", "show blocked"]
         assert world.gate.causes == [w.Cause.FLAG]
 
 
@@ -174,11 +174,11 @@ def test_a_supervisor_whom_the_roster_no_longer_admits_takes_nothing_back():
     world = World(latched=["report"])
     world.people["sue"] = w.Member("m-sue", level=w.Level.SUPERVISOR, windows=(w.Window(frozenset(), 0, 1),))
     world.ask_flag()
-    assert world.tap("sue") == ["say flagged", "show idle"]
+    assert world.tap("sue") == ["signal flagged", "show idle"]
 
 
 def test_a_danger_that_was_cleared_from_elsewhere_can_be_raised_again():
     world = World(latched=["flag"])
     assert world.is_over(w.Cause.FLAG) == ["record cleared flag", "show idle"]
     danger(world)
-    assert world.tap("ada") == ["record flagged danger + blocked flag", "say flagged", "show blocked"]
+    assert world.tap("ada") == ["record flagged danger + blocked flag", "signal flagged", "show blocked"]

@@ -29,13 +29,13 @@ def test_one_transaction_ends_one_session_and_starts_the_next_and_power_stays_on
     assert world.commit() == ["show go"]
     assert world.gate.session.member == "m-bob"
     world.after(MIN)
-    assert world.tap("bob") == ["off", "record ended s2 badge 62000", "say ended", "show idle"]
+    assert world.tap("bob") == ["off", "record ended s2 badge 62000", "signal ended", "show idle"]
 
 
 def test_the_newcomer_gets_a_full_time_of_their_own():
     world = handing(limit_ms=10 * MIN)
     world.commit()
-    assert world.after(10 * MIN) == ["show warning", "off", "record ended s2 limit 600000", "say ended", "show idle"]
+    assert world.after(10 * MIN) == ["show warning", "off", "record ended s2 limit 600000", "signal ended", "show idle"]
 
 
 def test_work_is_split_at_the_newcomers_tap():
@@ -80,7 +80,7 @@ def test_the_warning_and_the_limit_of_the_first_go_on():
     world = handing(limit_ms=10 * MIN)
     world.after(3 * S)
     out = world.after(9 * MIN - 3 * S)
-    assert out == ["show warning", "off", "record ended s3 limit 540000", "say ended", "show idle"]
+    assert out == ["show warning", "off", "record ended s3 limit 540000", "signal ended", "show idle"]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_an_end_in_the_middle_is_off_first_and_the_first_members(event, end):
     world = handing()
     world.after(1 * S)
     out = event(world)
-    assert out[:4] == ["off", "record ended s2 cancelled 0 + started s3", end, "say ended"]
+    assert out[:4] == ["off", "record ended s2 cancelled 0 + started s3", end, "signal ended"]
     assert "show go" not in out
     assert world.commit() == []
     assert sum(ended[2] for ended in world.ends()) == 61_000
@@ -136,7 +136,7 @@ def test_checkpoints_and_progress_wait_until_it_is_settled():
 )
 def test_who_may_not_start_alone_takes_nothing_over(badge, reasons):
     world = World(handover=True).start("ada")
-    assert world.tap(badge) == [f"record refused {reasons}", "say refused"]
+    assert world.tap(badge) == [f"record refused {reasons}", "signal refused"]
 
 
 def test_nothing_is_handed_over_once_the_session_finishes():
@@ -164,5 +164,5 @@ def test_in_hold_mode_the_first_members_card_may_leave_meanwhile():
 
 def test_more_time_in_the_middle_is_the_first_members():
     world = handing(limit_ms=10 * MIN)
-    assert world.do(w.Extend(MIN, "boss")) == ["say extended"]
-    assert world.said[-1].ms == 10 * MIN
+    assert world.do(w.Extend(MIN, "boss")) == ["signal extended"]
+    assert world.signals[-1].ms == 10 * MIN

@@ -11,15 +11,15 @@ from tests.rules.world import MIN, H, S, World
 def test_a_session_is_warned_and_ends_at_its_limit():
     world = World(limit_ms=60 * MIN).start()
     assert world.after(58 * MIN) == ["show warning"]
-    assert world.said[-1].ms == 2 * MIN
-    assert world.after(2 * MIN) == ["off", "record ended s1 limit 3600000", "say ended", "show idle"]
+    assert world.signals[-1].ms == 2 * MIN
+    assert world.after(2 * MIN) == ["off", "record ended s1 limit 3600000", "signal ended", "show idle"]
 
 
 def test_a_tap_after_the_warning_extends_and_the_next_one_ends():
     world = World(limit_ms=60 * MIN).start()
     world.after(59 * MIN)
-    assert world.tap("ada") == ["say extended", "show go"]
-    assert world.said[-1].ms == 60 * MIN
+    assert world.tap("ada") == ["signal extended", "show go"]
+    assert world.signals[-1].ms == 60 * MIN
     assert world.after(57 * MIN) == []
     assert world.tap("ada")[0] == "off"
 
@@ -34,17 +34,17 @@ def test_a_members_own_limit_goes_before_the_machines():
     world = World(limit_ms=60 * MIN)
     world.people["ada"] = w.Member("m-ada", limit_ms=10 * MIN)
     world.start()
-    assert world.after(10 * MIN) == ["show warning", "off", "record ended s1 limit 600000", "say ended", "show idle"]
+    assert world.after(10 * MIN) == ["show warning", "off", "record ended s1 limit 600000", "signal ended", "show idle"]
 
 
 def test_nothing_extends_beyond_the_longest_and_then_a_tap_ends():
     world = World(limit_ms=60 * MIN, max_ms=70 * MIN).start()
     world.after(59 * MIN)
-    assert world.tap("ada") == ["say extended", "show go"]
-    assert world.said[-1].ms == 11 * MIN
+    assert world.tap("ada") == ["signal extended", "show go"]
+    assert world.signals[-1].ms == 11 * MIN
     world.after(9 * MIN)
-    assert world.said[-1].kind is w.SignalKind.WARNING
-    assert world.tap("ada") == ["off", "record ended s1 badge 4080000", "say ended", "show idle"]
+    assert world.signals[-1].kind is w.SignalKind.WARNING
+    assert world.tap("ada") == ["off", "record ended s1 badge 4080000", "signal ended", "show idle"]
 
 
 def test_at_the_longest_a_tap_ends_an_idle_machine_too():
@@ -62,10 +62,10 @@ def test_a_warning_longer_than_the_idle_time_lets_a_tap_end_at_the_longest():
     world = World(run_sense=True, limit_ms=60 * MIN, max_ms=60 * MIN, warn_ms=10 * MIN, idle_off_ms=5 * MIN).start()
     for _ in range(12):
         world.after(4 * MIN)
-        if world.said[-1].kind is w.SignalKind.WARNING:
+        if world.signals[-1].kind is w.SignalKind.WARNING:
             world.tap("ada")
     world.after(3 * MIN)
-    assert world.said[-1].kind is w.SignalKind.WARNING
+    assert world.signals[-1].kind is w.SignalKind.WARNING
     assert world.tap("ada")[:2] == ["off", "record ended s1 badge 3060000"]
 
 
@@ -93,8 +93,8 @@ def test_a_manager_gives_more_time_up_to_a_limit_at_once_and_the_longest_in_all(
     world.after(30 * MIN)
     for by_ms, given, left in [(10 * MIN, 10, 40), (10 * H, 60, 100)]:
         assert world.gate.extension_ms(by_ms) == given * MIN
-        assert world.do(w.Extend(by_ms, "boss")) == ["say extended"]
-        assert world.said[-1].ms == left * MIN
+        assert world.do(w.Extend(by_ms, "boss")) == ["signal extended"]
+        assert world.signals[-1].ms == left * MIN
     assert world.gate.extension_ms(MIN) == 0
     assert world.do(w.Extend(MIN, "boss")) == []
     assert "record ended s1 limit 7800000" in world.after(100 * MIN)
@@ -103,8 +103,8 @@ def test_a_manager_gives_more_time_up_to_a_limit_at_once_and_the_longest_in_all(
 def test_time_that_was_given_and_is_soon_over_is_warned_of_again_at_once():
     world = World(limit_ms=60 * MIN).start()
     world.after(59 * MIN)
-    assert world.do(w.Extend(30 * S, "boss")) == ["say extended"]
-    assert (world.said[-1].kind, world.said[-1].ms) == (w.SignalKind.WARNING, 90 * S)
+    assert world.do(w.Extend(30 * S, "boss")) == ["signal extended"]
+    assert (world.signals[-1].kind, world.signals[-1].ms) == (w.SignalKind.WARNING, 90 * S)
 
 
 # --- idling ---
@@ -117,7 +117,7 @@ def idler(**rules):
 def test_a_machine_that_idles_is_warned_of_and_switched_off():
     world = idler()
     assert world.after(13 * MIN) == ["show warning"]
-    assert world.after(2 * MIN) == ["off", "record ended s1 idle 900000", "say ended", "show idle"]
+    assert world.after(2 * MIN) == ["off", "record ended s1 idle 900000", "signal ended", "show idle"]
 
 
 def test_work_ends_the_idling_and_its_warning():
@@ -129,10 +129,10 @@ def test_work_ends_the_idling_and_its_warning():
     assert world.after(13 * MIN) == ["show warning"]
 
 
-def test_a_tap_after_the_warning_begins_the_idle_time_anew():
+def test_a_tap_after_the_warning_restarts_the_idle_time():
     world = idler()
     world.after(14 * MIN)
-    assert world.tap("ada") == ["say extended", "show go"]
+    assert world.tap("ada") == ["signal extended", "show go"]
     assert world.after(13 * MIN - 1) == []
     assert world.after(1) == ["show warning"]
 
@@ -145,7 +145,7 @@ def test_a_machine_that_warms_up_does_not_idle():
     assert world.after(1) == ["show warning"]
 
 
-def test_an_input_that_says_the_same_twice_does_not_begin_the_idle_time_anew():
+def test_an_input_that_reports_the_same_twice_does_not_restart_the_idle_time():
     world = idler()
     for _ in range(14):
         world.after(MIN)
@@ -153,7 +153,7 @@ def test_an_input_that_says_the_same_twice_does_not_begin_the_idle_time_anew():
     assert world.after(MIN)[0] == "off"
 
 
-def test_without_an_input_nobody_knows_that_a_machine_idles():
+def test_without_an_input_a_machine_never_counts_as_idle():
     world = World(idle_off_ms=MIN).start()
     assert world.after(60 * MIN) == []
 
@@ -163,7 +163,7 @@ def test_the_warning_of_a_limit_stays_when_work_begins():
     world.after(59 * MIN)
     world.running(True)
     assert world.after(30 * S) == []
-    assert world.tap("ada") == ["say extended", "show go"]
+    assert world.tap("ada") == ["signal extended", "show go"]
 
 
 def test_an_idle_time_that_a_roster_shortens_counts_from_now():
@@ -172,7 +172,7 @@ def test_an_idle_time_that_a_roster_shortens_counts_from_now():
     assert world.roster(idle_off_ms=5 * MIN) == []
     assert world.after(3 * MIN + 45 * S) == ["show warning"]
     assert world.roster(idle_off_ms=6 * MIN) == ["show go"]
-    assert world.after(6 * MIN) == ["show warning", "off", "record ended s1 idle 1185000", "say ended", "show idle"]
+    assert world.after(6 * MIN) == ["show warning", "off", "record ended s1 idle 1185000", "signal ended", "show idle"]
 
 
 # --- a running job is never cut ---
@@ -196,8 +196,8 @@ def test_power_is_held_until_a_running_job_has_ended(end, reason):
     world.running(True)
     assert end(world)[-1] == "show finishing"
     assert (world.power, world.gate.state) == (True, "finishing")
-    assert world.tap("ada") == ["say finishing"]
-    assert world.stop() == ["say finishing"]
+    assert world.tap("ada") == ["signal finishing"]
+    assert world.stop() == ["signal finishing"]
     refusal = world.tap("bob")[0]
     assert refusal.startswith("record refused")
     assert refusal.endswith("in-use")
@@ -211,7 +211,7 @@ def test_a_job_that_never_ends_has_power_for_four_hours_at_most():
     world.running(True)
     world.stop()
     assert world.after(4 * H - 1) == []
-    assert world.after(1) == ["off", "record ended s1 button 14400000", "say ended", "show idle"]
+    assert world.after(1) == ["off", "record ended s1 button 14400000", "signal ended", "show idle"]
 
 
 def test_a_machine_whose_rules_say_so_is_cut_in_its_job():
@@ -225,7 +225,7 @@ def test_without_an_input_an_end_from_elsewhere_waits_for_the_members_word(end):
     world = World(run_on_ms=MIN).start()
     assert world.roster(lock=w.Lock("l", now=False)) == ["record blocked lock-idle", "show finishing"]
     assert end(world) == ["show run-on"]
-    assert world.after(MIN) == ["off", "record ended s1 lock 60000", "say ended", "show blocked"]
+    assert world.after(MIN) == ["off", "record ended s1 lock 60000", "signal ended", "show blocked"]
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_without_an_input_no_end_from_elsewhere_makes_a_session_longer_than_its_
     world = World(limit_ms=60 * MIN).start()
     world.after(20 * MIN)
     assert end(world)[-1] == "show finishing"
-    assert (world.said[-1].ms, world.said[-1].detail) == (40 * MIN, w.UNFELT)
+    assert (world.signals[-1].ms, world.signals[-1].detail) == (40 * MIN, w.UNFELT)
     assert world.after(40 * MIN - 1) == []
     assert world.after(1)[0] == "off"
     assert world.ends()[-1][2] == 60 * MIN
@@ -250,7 +250,7 @@ def test_without_an_input_no_end_from_elsewhere_makes_a_session_longer_than_its_
 def test_without_an_input_a_long_limit_leaves_no_more_time_than_a_job_may_take():
     world = World(limit_ms=12 * H, max_ms=12 * H).start()
     world.roster(lock=w.Lock("l", now=False))
-    assert world.said[-1].ms == 4 * H
+    assert world.signals[-1].ms == 4 * H
     assert world.after(4 * H)[0] == "off"
 
 
@@ -269,21 +269,21 @@ def test_the_fan_runs_on_and_counts_as_power_but_never_as_work():
     world.after(5 * S)
     assert world.running(False) == ["show run-on"]
     assert (world.phase, world.gate.state) == ("run-on", "finishing")
-    assert world.after(30 * S) == ["off", "record ended s1 button 45000", "say ended", "show idle"]
+    assert world.after(30 * S) == ["off", "record ended s1 button 45000", "signal ended", "show idle"]
     assert world.ends() == [("s1", "button", 45_000, 15_000)]
 
 
 def test_stop_ends_the_fan():
     world = World(run_on_ms=30 * S).start()
     assert world.stop() == ["show run-on"]
-    assert world.stop() == ["off", "record ended s1 button 0", "say ended", "show idle"]
+    assert world.stop() == ["off", "record ended s1 button 0", "signal ended", "show idle"]
 
 
 @pytest.mark.parametrize("badge", ["ada", "bob"])
-def test_nobody_waits_for_a_fan(badge):
+def test_the_next_member_does_not_wait_for_the_fan(badge):
     world = World(run_on_ms=30 * S).start()
     world.tap("ada")
-    assert world.tap(badge) == ["off", "record ended s1 badge 0", "say ended", "record started s2", "show wait"]
+    assert world.tap(badge) == ["off", "record ended s1 badge 0", "signal ended", "record started s2", "show wait"]
     assert world.commit() == ["on", "show go"]
 
 
@@ -314,7 +314,7 @@ def test_a_job_that_begins_while_the_fan_runs_is_finished_too():
     assert world.phase == "finishing-job"
     world.after(40 * S)
     assert world.running(False) == ["show run-on"]
-    assert world.after(30 * S) == ["off", "record ended s1 button 80000", "say ended", "show idle"]
+    assert world.after(30 * S) == ["off", "record ended s1 button 80000", "signal ended", "show idle"]
     assert world.ends() == [("s1", "button", 80_000, 40_000)]
 
 
@@ -339,7 +339,7 @@ def test_a_job_that_begins_too_late_or_on_a_machine_that_cuts_does_not_count():
     assert world.ends() == [("s1", "button", 30_000, 0)]
 
 
-def test_power_always_has_a_deadline_even_if_nobody_ever_comes_back():
+def test_power_always_has_a_deadline_even_if_the_member_never_comes_back():
     world = World(run_sense=True, run_on_ms=MIN).start()
     world.running(True)
     world.after(12 * H + 4 * H + MIN)

@@ -1,4 +1,4 @@
-"""How long had the machine power, and how long did it work?"""
+"""How long the machine had power, and how long it worked."""
 
 from __future__ import annotations
 

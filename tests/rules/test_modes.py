@@ -30,7 +30,7 @@ def test_in_hold_mode_a_card_that_leaves_starts_a_grace_time():
     world = hold().start()
     assert world.lift("ada") == ["show grace"]
     assert world.after(9_999) == []
-    assert world.after(1) == ["off", "record ended s1 removed 10000", "say ended", "show idle"]
+    assert world.after(1) == ["off", "record ended s1 removed 10000", "signal ended", "show idle"]
 
 
 def test_in_hold_mode_a_card_that_returns_in_time_goes_on():
@@ -47,7 +47,7 @@ def test_in_hold_mode_lifting_and_returning_extends_a_session_that_was_warned():
     world = hold(limit_ms=10 * MIN).start()
     assert world.after(8 * MIN) == ["show warning"]
     world.lift("ada")
-    assert world.tap("ada") == ["say extended", "show go"]
+    assert world.tap("ada") == ["signal extended", "show go"]
 
 
 def test_in_hold_mode_a_card_lifted_before_the_start_is_on_disk_cancels_it():
@@ -60,7 +60,7 @@ def test_in_hold_mode_a_card_lifted_before_the_start_is_on_disk_cancels_it():
 def test_in_hold_mode_another_card_of_the_member_ends_the_session():
     world = hold().start()
     world.lift("ada")
-    assert world.tap("ada's phone") == ["off", "record ended s1 badge 0", "say ended", "show idle"]
+    assert world.tap("ada's phone") == ["off", "record ended s1 badge 0", "signal ended", "show idle"]
 
 
 def test_in_hold_mode_the_members_card_leaves_for_the_supervisors_and_must_come_back():
@@ -119,7 +119,7 @@ def test_in_hold_mode_a_second_look_of_the_supervisor_cancels():
 def test_in_hold_mode_a_dead_reader_ends_the_session_after_its_grace():
     world = hold().start()
     assert world.happens(w.Cause.READER, "no answer") == ["record blocked reader", "show grace"]
-    assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "say ended", "show blocked"]
+    assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "signal ended", "show blocked"]
 
 
 def test_in_hold_mode_a_reader_that_dies_after_the_card_left_gives_no_second_grace():
@@ -136,7 +136,7 @@ def test_in_hold_mode_a_running_job_is_finished_after_the_grace():
     world.lift("ada")
     assert world.after(10 * S) == ["show finishing"]
     assert world.lift("ada") == []
-    assert world.running(False) == ["off", "record ended s1 removed 10000", "say ended", "show idle"]
+    assert world.running(False) == ["off", "record ended s1 removed 10000", "signal ended", "show idle"]
 
 
 def block_ada(world: World) -> list[str]:
@@ -145,7 +145,7 @@ def block_ada(world: World) -> list[str]:
 
 
 @pytest.mark.parametrize("end", [lambda world: world.happens(w.Cause.LOCK_IDLE, "belt"), block_ada])
-def test_in_hold_mode_taking_the_card_out_ends_even_what_waits_for_a_job_that_nobody_feels(end):
+def test_in_hold_mode_taking_the_card_out_ends_a_job_that_no_input_reports(end):
     world = hold().start()
     assert end(world)[-1] == "show finishing"
     assert world.power
@@ -190,7 +190,7 @@ def test_in_hold_mode_who_reports_a_defect_with_their_own_card_and_puts_it_back_
     world = hold().start()
     world.ask_flag()
     world.lift("ada")
-    assert world.tap("ada") == ["record flagged report", "say flagged", "show go"]
+    assert world.tap("ada") == ["record flagged report", "signal flagged", "show go"]
     assert world.after(60 * S) == []
     assert world.power
 
@@ -200,7 +200,7 @@ def test_in_hold_mode_a_report_while_a_job_is_finished_does_not_end_it_either():
     world.happens(w.Cause.LOCK_IDLE, "belt")
     world.ask_flag()
     world.lift("ada")
-    assert world.tap("ada")[-2:] == ["say flagged", "show finishing"]
+    assert world.tap("ada")[-2:] == ["signal flagged", "show finishing"]
     world.after(60 * S)
     assert world.power
 
@@ -245,9 +245,9 @@ def test_in_hold_mode_the_members_card_that_is_swapped_back_in_while_the_disk_is
 # --- hold without any grace ---
 
 
-def test_in_hold_mode_without_grace_nobody_starts_whose_card_has_to_leave_for_a_supervisors():
+def test_in_hold_mode_without_grace_a_start_that_needs_a_supervisor_is_refused():
     world = hold(grace_ms=0)
-    assert world.tap("kid") == ["record refused supervisor-needed", "say refused"]
+    assert world.tap("kid") == ["record refused supervisor-needed", "signal refused"]
     assert world.start("ada").power
     out = world.lift("ada")
     assert out[0] == "off"
@@ -278,19 +278,19 @@ def test_in_hold_mode_a_grace_that_a_roster_takes_away_during_the_start_leaves_t
 def test_in_timed_mode_each_tap_gives_the_full_time_from_now():
     world = World(mode=w.Mode.TIMED, limit_ms=20 * MIN).start()
     world.after(5 * MIN)
-    assert world.tap("ada") == ["say extended"]
-    assert world.said[-1].ms == 20 * MIN
-    assert world.after(20 * MIN)[-4:] == ["off", "record ended s1 limit 1500000", "say ended", "show idle"]
+    assert world.tap("ada") == ["signal extended"]
+    assert world.signals[-1].ms == 20 * MIN
+    assert world.after(20 * MIN)[-4:] == ["off", "record ended s1 limit 1500000", "signal ended", "show idle"]
 
 
 def test_in_timed_mode_no_tap_gives_more_than_the_longest_time():
     world = World(mode=w.Mode.TIMED, limit_ms=20 * MIN, max_ms=30 * MIN).start()
     world.after(15 * MIN)
-    assert world.tap("ada") == ["say extended"]
-    assert world.tap("ada") == ["say warning"]
-    assert world.said[-1].ms == 15 * MIN
+    assert world.tap("ada") == ["signal extended"]
+    assert world.tap("ada") == ["signal warning"]
+    assert world.signals[-1].ms == 15 * MIN
     out = world.after(15 * MIN)
-    assert out == ["show warning", "off", "record ended s1 limit 1800000", "say ended", "show idle"]
+    assert out == ["show warning", "off", "record ended s1 limit 1800000", "signal ended", "show idle"]
 
 
 def test_in_timed_mode_stop_and_another_card_of_the_member_end():
@@ -315,18 +315,18 @@ def test_in_audit_mode_nothing_is_switched_and_use_is_recorded():
     assert world.commit() == ["show go"]
     assert (world.gate.state, world.gate.powered) == ("active", False)
     world.after(5 * S)
-    assert world.tap("ada") == ["record ended s1 badge 5000", "say ended", "show idle"]
+    assert world.tap("ada") == ["record ended s1 badge 5000", "signal ended", "show idle"]
 
 
 def test_in_audit_mode_there_is_no_power_to_hold_for_a_job_or_a_fan():
     world = World(mode=w.Mode.AUDIT, run_sense=True, run_on_ms=MIN).start()
     world.running(True)
-    assert world.stop() == ["record ended s1 button 0", "say ended", "show idle"]
+    assert world.stop() == ["record ended s1 button 0", "signal ended", "show idle"]
 
 
 def test_in_audit_mode_causes_end_the_session_and_switch_nothing():
     world = World(mode=w.Mode.AUDIT).start()
-    assert world.happens(w.Cause.ESTOP) == ["record ended s1 fault 0 + blocked estop", "say ended", "show blocked"]
+    assert world.happens(w.Cause.ESTOP) == ["record ended s1 fault 0 + blocked estop", "signal ended", "show blocked"]
 
 
 def test_a_mode_that_comes_in_the_middle_waits_for_the_end_of_the_session():
@@ -338,7 +338,7 @@ def test_a_mode_that_comes_in_the_middle_waits_for_the_end_of_the_session():
     world.tap("ada")
     assert world.commit() == ["show go"]
     world.roster(mode=w.Mode.TAP)
-    assert world.stop() == ["record ended s2 button 0", "say ended", "show idle"]
+    assert world.stop() == ["record ended s2 button 0", "signal ended", "show idle"]
     assert world.start().power
 
 
@@ -364,7 +364,7 @@ def test_a_card_that_still_lies_in_its_holder_after_a_fault_of_the_reader_ends_t
 
 
 @pytest.mark.parametrize("mode", list(w.Mode))
-def test_a_card_that_nobody_tapped_starts_and_ends_nothing(mode: w.Mode) -> None:
+def test_a_card_that_was_not_tapped_starts_and_ends_nothing(mode: w.Mode) -> None:
     world = World(mode=mode)
     assert world.do(w.Lying("ada")) == []
     assert world.phase == "idle"

@@ -1,7 +1,7 @@
 """The off is the first command of every answer that holds one, also where one event has several consequences.
 
 ``observer.check_off_first`` looks at each answer of every other test and of the random sequences of
-``test_any_order``. Here stand the answers in which something else is recorded beside the end.
+``test_any_order``. Here are the answers in which something else is recorded as well as the end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def late(world: World, ms: int, event: w.Event) -> list[str]:
 def test_a_lock_when_idle_on_a_machine_that_stands_still() -> None:
     world = World(run_sense=True).start()
     out = world.roster(lock=w.Lock("l", now=False))
-    assert out == ["off", "record blocked lock-idle", "record ended s1 lock 0", "say ended", "show blocked"]
+    assert out == ["off", "record blocked lock-idle", "record ended s1 lock 0", "signal ended", "show blocked"]
 
 
 def test_a_checkpoint_that_never_reached_the_disk() -> None:
@@ -30,7 +30,7 @@ def test_a_checkpoint_that_never_reached_the_disk() -> None:
         "off",
         "record blocked journal",
         "record ended s1 fault 0",
-        "say ended",
+        "signal ended",
         "show blocked",
     ]
 

@@ -30,7 +30,7 @@ def test_a_latched_cause_is_shown_from_the_start(latched: list[str]) -> None:
 
 
 @pytest.mark.parametrize("cause", sorted(set(w.Cause) - w.CUT - w.END_WHEN_IDLE))
-def test_a_cause_that_came_while_somebody_worked_is_shown_after_the_end(cause: w.Cause) -> None:
+def test_a_cause_that_came_during_a_session_is_shown_after_its_end(cause: w.Cause) -> None:
     world = World().start()
     world.happens(cause, "its words")
     assert shows(world) is KIND.GO
@@ -69,7 +69,7 @@ def test_a_handover_that_is_cancelled_shows_the_warning_of_the_first_again() -> 
     world.tap("bob")
     assert shows(world) is KIND.WAIT
     world.tap("bob")
-    assert (shows(world), world.said[-1].ms) == (KIND.WARNING, MIN)
+    assert (shows(world), world.signals[-1].ms) == (KIND.WARNING, MIN)
 
 
 def test_a_warning_that_begins_in_a_handover_is_shown_once_that_is_cancelled() -> None:
@@ -87,7 +87,7 @@ def test_a_job_that_begins_while_the_fan_runs_on_is_shown_as_a_job() -> None:
     assert (shows(world), world.gate.shown.detail) == (KIND.FINISHING, "")
 
 
-def test_at_the_longest_a_manager_extends_nothing_and_nobody_reads_that_they_did() -> None:
+def test_at_the_longest_a_manager_extends_nothing_and_no_signal_claims_it() -> None:
     world = World(limit_ms=60 * MIN, max_ms=60 * MIN).start()
     world.after(30 * MIN)
     assert world.gate.extension_ms(10 * MIN) == 0
@@ -95,7 +95,7 @@ def test_at_the_longest_a_manager_extends_nothing_and_nobody_reads_that_they_did
     assert world.gate.shown.until_ms == world.ms + 30 * MIN
 
 
-def test_more_time_for_a_machine_that_nobody_uses_is_none() -> None:
+def test_a_machine_that_is_not_in_use_cannot_be_extended() -> None:
     assert World().gate.extension_ms(10 * MIN) is None
 
 

@@ -1,4 +1,4 @@
-"""When does a card count as a tap? One event for each arrival, and none for a card that only lies there."""
+"""When a card counts as a tap: one event for each arrival, and none for a card that is only there."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_card_that_comes_while_the_field_cannot_be_read_arrives_when_it_is_rea
     assert field.card("a") == [Presented("a")]
 
 
-# --- a card that only lies there ---
+# --- a card that is only there ---
 
 
 def test_a_card_that_lies_there_at_the_start_did_not_arrive():
@@ -117,7 +117,7 @@ def test_a_card_that_is_missed_while_polls_are_held_up_does_not_tap_by_itself(he
     field = empty_field()
     field.card("a")
     field.empty(200)
-    field.ms += held_up_ms  # nobody looked meanwhile
+    field.ms += held_up_ms  # without any poll meanwhile
     assert field.empty() == [Removed("a")]
     assert field.card("a") == [Lying("a")]
 

@@ -1,4 +1,4 @@
-"""Whatever a reader reads, in whatever order: no power without an arrival, and a card that only lies there never arrives.
+"""Anything a reader may read, in any order: no power without an arrival, and a card that is only there never arrives.
 
 The oracle below knows nothing of how ``Presence`` works. It looks through the whole history of polls and applies the
 definition alone.
@@ -24,7 +24,7 @@ ADA = "ada"
 
 @dataclass(frozen=True)
 class Poll:
-    """What one poll found: a badge, "empty", "torn" (whatever cannot be read) or "error" (the reader failed)."""
+    """What one poll found: a badge, "empty", "torn" (a card that cannot be read) or "error" (the reader failed)."""
 
     at_ms: int
     found: str

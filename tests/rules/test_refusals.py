@@ -1,4 +1,4 @@
-"""What happens to a badge that nobody knows?"""
+"""What happens to a refused badge: unknown ones, their sponsors, and what is recorded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fabgate.rules import vocabulary as w
 from fabgate.rules.refusals import Refusals
 from tests.rules.world import MIN, S, World
 
-REFUSED = ["record refused unknown-badge", "say refused"]
+REFUSED = ["record refused unknown-badge", "signal refused"]
 
 
 def test_five_unknown_badges_in_a_minute_make_the_gate_deaf_to_unknown_badges_for_half_a_minute():
@@ -40,19 +40,19 @@ def test_known_badges_work_during_the_pause(badge):
     assert world.tap(badge)[0] == "off"
 
 
-def test_guessing_is_no_easier_while_somebody_works():
+def test_guessing_is_no_easier_during_a_session():
     world = World().start("ada")
     for n in range(5):
-        assert world.tap(f"x{n}") == ["record refused unknown-badge,in-use", "say refused"]
+        assert world.tap(f"x{n}") == ["record refused unknown-badge,in-use", "signal refused"]
     assert world.tap("x5") == []
-    assert world.tap("eve") == ["record refused training-missing,payment,in-use", "say refused"]
+    assert world.tap("eve") == ["record refused training-missing,payment,in-use", "signal refused"]
     assert world.tap("ada")[0] == "off"
 
 
 # --- the sponsor ---
 
 
-def test_a_supervisor_opens_a_session_for_a_badge_that_nobody_knows():
+def test_a_supervisor_opens_a_session_for_an_unknown_badge():
     world = World(sponsor=True)
     world.tap("stranger")
     world.after(29_999)
@@ -69,7 +69,7 @@ def test_the_guest_and_the_sponsor_can_both_end_it(badge):
     world = World(sponsor=True)
     world.tap("stranger")
     world.start("sue").after(MIN)
-    assert world.tap(badge) == ["off", "record ended s1 badge 60000", "say ended", "show idle"]
+    assert world.tap(badge) == ["off", "record ended s1 badge 60000", "signal ended", "show idle"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_is_no_sponsoring_is_a_session_of_ones_own(before, badge, kind):
     assert (started.badge, started.supervisor, started.basis.kind) == (badge, None, kind)
 
 
-def test_a_maintainer_sponsors_nobody_on_a_flagged_machine_but_may_work_there():
+def test_a_maintainer_cannot_sponsor_on_a_flagged_machine_but_may_work_there():
     world = World(sponsor=True, latched=["flag"])
     world.tap("stranger")
     world.tap("max")
@@ -120,7 +120,7 @@ def test_a_sponsored_start_is_decided_again_with_each_roster_and_when_it_is_on_d
     assert change(world) == [
         "record ended s1 cancelled 0",
         "record refused supervisor-needed",
-        "say refused",
+        "signal refused",
         "show idle",
     ]
     assert world.commit() == []
@@ -131,7 +131,7 @@ def test_a_sponsor_who_is_blocked_ends_the_guests_session():
     world.tap("stranger")
     world.start("sue")
     world.people["sue"] = w.Barred(("blocked",), "m-sue")
-    assert world.roster() == ["off", "record ended s1 revoked 0", "say ended", "show idle"]
+    assert world.roster() == ["off", "record ended s1 revoked 0", "signal ended", "show idle"]
 
 
 def test_a_guest_goes_on_after_a_handover_that_was_cancelled():
@@ -150,7 +150,7 @@ def test_in_hold_mode_the_guests_card_must_come_back_into_the_holder():
         world.tap(badge)
         world.lift(badge)
     assert world.commit() == ["on", "show grace"]
-    assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "say ended", "show idle"]
+    assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "signal ended", "show idle"]
 
 
 BARRED_NOW = w.Barred(("banned",), "m-x")
@@ -173,7 +173,7 @@ def test_a_guest_who_is_barred_before_the_start_is_on_disk_does_not_start():
     world.tap("stranger")
     world.tap("sue")
     world.people["stranger"] = BARRED_NOW
-    assert world.roster() == ["record ended s1 cancelled 0", "record refused banned", "say refused", "show idle"]
+    assert world.roster() == ["record ended s1 cancelled 0", "record refused banned", "signal refused", "show idle"]
     assert world.commit() == []
 
 
@@ -182,7 +182,7 @@ def test_a_guest_who_is_barred_in_mid_session_is_ended_as_a_member_would_be():
     world.tap("stranger")
     world.start("sue")
     world.people["stranger"] = BARRED_NOW
-    assert world.roster() == ["off", "record ended s1 revoked 0", "say ended", "show idle"]
+    assert world.roster() == ["off", "record ended s1 revoked 0", "signal ended", "show idle"]
 
 
 def test_a_guest_who_becomes_a_member_in_mid_session_goes_on():
@@ -196,20 +196,20 @@ def test_a_guest_who_becomes_a_member_in_mid_session_goes_on():
 
 def test_a_known_badge_is_refused_each_time_and_written_down_once_a_minute():
     world = World()
-    full = ["record refused training-missing,payment", "say refused"]
+    full = ["record refused training-missing,payment", "signal refused"]
     for _ in range(3):
         assert world.tap("eve") == full
         world.after(MIN - 1)
-        assert world.tap("eve") == ["say refused"]
+        assert world.tap("eve") == ["signal refused"]
         world.after(1)
 
 
 def test_other_reasons_and_other_badges_are_written_down_at_once():
     world = World()
     world.tap("eve")
-    assert world.tap("lost") == ["record refused badge-lost", "say refused"]
+    assert world.tap("lost") == ["record refused badge-lost", "signal refused"]
     world.people["eve"] = w.Barred(("payment",), "m-eve", "fr")
-    assert world.tap("eve") == ["record refused payment", "say refused"]
+    assert world.tap("eve") == ["record refused payment", "signal refused"]
 
 
 def test_of_the_known_badges_that_are_refused_the_last_sixty_four_are_remembered():

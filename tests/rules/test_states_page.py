@@ -1,4 +1,4 @@
-"""The picture of the states is the table that the gate obeys."""
+"""docs/states.md shows the table that the gate obeys."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.rules.world import MIN, S, World
 def test_a_supervisors_badge_within_half_a_minute_opens_the_session():
     world = World()
     assert world.tap("kid") == ["show supervisor-needed"]
-    assert (world.gate.state, world.said[-1].ms) == ("starting", 30 * S)
+    assert (world.gate.state, world.signals[-1].ms) == ("starting", 30 * S)
     world.after(29_999)
     assert world.tap("sue") == ["record started s1", "show wait"]
     assert isinstance(world.last, w.Started)
@@ -25,7 +25,7 @@ def test_a_supervisors_badge_within_half_a_minute_opens_the_session():
 def test_waiting_writes_nothing_and_ends_after_half_a_minute_with_the_reason():
     world = World()
     world.tap("kid")
-    assert world.after(30 * S) == ["record refused supervisor-needed", "say refused", "show idle"]
+    assert world.after(30 * S) == ["record refused supervisor-needed", "signal refused", "show idle"]
 
 
 def test_the_members_second_tap_only_cancels():
@@ -56,7 +56,7 @@ def test_any_other_badge_ends_the_waiting_and_is_refused_with_all_its_reasons(ba
     world.people["late"] = w.Member("m-late", valid_until=date(2026, 11, 1))
     world.people["late sue"] = w.Member("m-late-sue", level=w.Level.SUPERVISOR, valid_until=date(2026, 11, 1))
     world.tap("kid")
-    assert world.tap(badge) == [f"record refused {reasons}", "say refused", "show idle"]
+    assert world.tap(badge) == [f"record refused {reasons}", "signal refused", "show idle"]
     assert world.last.badge == badge
     assert world.gate.state == "idle"
     assert world.tap("kid") == ["show supervisor-needed"], "the member may begin again"
@@ -66,7 +66,7 @@ def test_guessing_badges_is_no_easier_while_a_supervisor_is_waited_for():
     world = World()
     for n in range(5):
         world.tap("kid")
-        assert world.tap(f"x{n}") == ["record refused unknown-badge", "say refused", "show idle"]
+        assert world.tap(f"x{n}") == ["record refused unknown-badge", "signal refused", "show idle"]
     world.tap("kid")
     assert world.tap("x5") == ["show idle"]
 
@@ -78,7 +78,7 @@ def test_a_card_that_is_handed_to_a_supervisor_meanwhile_only_cancels():
     assert world.tap("kid") == ["show idle"], "one card is not two people"
 
 
-def test_nobody_supervises_themselves():
+def test_a_supervisor_cannot_supervise_themselves():
     world = World(supervision=w.Supervision.ALWAYS)
     world.people["kid"] = w.Member("m-sue", supervised=True)
     world.tap("kid")
@@ -91,7 +91,7 @@ def test_the_member_and_the_supervisor_who_opened_the_session_may_end_it(badge):
     world.people["sue's key"] = world.people["sue"]
     world.tap("kid")
     world.start("sue")
-    assert world.tap(badge) == ["off", "record ended s1 badge 0", "say ended", "show idle"]
+    assert world.tap(badge) == ["off", "record ended s1 badge 0", "signal ended", "show idle"]
     assert isinstance(world.last, w.Ended)
     assert world.last.actor == (None if badge == "kid" else "m-sue")
 
@@ -128,7 +128,7 @@ def test_the_supervisors_badge_takes_nothing_over_where_handovers_are_allowed():
     world = World(handover=True)
     world.tap("kid")
     world.start("sue")
-    assert world.tap("sue") == ["off", "record ended s1 badge 0", "say ended", "show idle"]
+    assert world.tap("sue") == ["off", "record ended s1 badge 0", "signal ended", "show idle"]
 
 
 def test_the_supervisors_badge_lets_a_running_job_end_as_the_members_does():
@@ -137,7 +137,7 @@ def test_the_supervisors_badge_lets_a_running_job_end_as_the_members_does():
     world.start("sue")
     world.running(True)
     assert world.tap("sue") == ["show finishing"]
-    assert world.tap("sue") == ["say finishing"]
+    assert world.tap("sue") == ["signal finishing"]
     assert world.running(False)[:2] == ["off", "record ended s1 badge 0"]
 
 
@@ -159,31 +159,31 @@ def test_the_supervisor_says_that_a_job_is_done_that_no_input_feels():
         (lambda people: people.update(kid=w.Barred(("payment-due",), "m-kid")), "payment-due"),
         (lambda people: people.update(kid=w.Member("m-other", supervised=True)), "unknown-badge"),
     ],
-    ids=["unlisted", "barred", "somebody else's badge now"],
+    ids=["unlisted", "barred", "another person's badge now"],
 )
-def test_who_may_no_longer_start_is_told_why_while_a_supervisor_is_awaited(change, reason):
+def test_a_member_who_may_no_longer_start_sees_why_while_a_supervisor_is_awaited(change, reason):
     world = World(sponsor=True)
     world.tap("kid")
     change(world.people)
-    assert world.roster() == [f"record refused {reason}", "say refused", "show idle"]
+    assert world.roster() == [f"record refused {reason}", "signal refused", "show idle"]
     assert world.phase == "idle"
     world.tap("sue")
     assert isinstance(world.last, w.Started)
-    assert (world.last.badge, world.last.basis.kind) == ("sue", "grant"), "nobody tapped that badge as a stranger's"
+    assert (world.last.badge, world.last.basis.kind) == ("sue", "grant"), "that badge was not tapped as an unknown one"
 
 
-def test_a_window_that_closes_while_a_supervisor_is_awaited_is_told_as_the_reason():
+def test_a_window_that_closes_while_a_supervisor_is_awaited_is_the_reason():
     world = World()
     world.people["kid"] = w.Member("m-kid", supervised=True, windows=(w.Window(frozenset({2}), 0, 12 * 60 + 1),))
     world.after(50 * S)
     world.tap("kid")
     world.after(20 * S)
-    assert world.tap("sue") == ["record refused outside-hours", "say refused", "show idle"]
+    assert world.tap("sue") == ["record refused outside-hours", "signal refused", "show idle"]
     world = World()
     world.people["kid"] = w.Member("m-kid", supervised=True, windows=(w.Window(frozenset({2}), 0, 12 * 60 + 1),))
     world.after(50 * S)
     world.tap("kid")
-    assert world.after(30 * S) == ["record refused outside-hours", "say refused", "show idle"]
+    assert world.after(30 * S) == ["record refused outside-hours", "signal refused", "show idle"]
 
 
 def test_the_session_that_a_supervisor_opens_is_by_the_rules_of_that_moment():
@@ -195,7 +195,7 @@ def test_the_session_that_a_supervisor_opens_is_by_the_rules_of_that_moment():
     assert isinstance(world.last, w.Started)
     assert world.last.basis.grant == "g-9"
     world.commit()
-    assert (world.power, world.said[-1].ms) == (True, 5 * MIN)
+    assert (world.power, world.signals[-1].ms) == (True, 5 * MIN)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_both_are_decided_again_when_the_start_is_on_disk(change, reason):
     world.tap("kid")
     world.tap("sue")
     change(world.people)
-    assert world.commit() == ["record ended s1 cancelled 0", f"record refused {reason}", "say refused", "show idle"]
+    assert world.commit() == ["record ended s1 cancelled 0", f"record refused {reason}", "signal refused", "show idle"]
 
 
 def test_a_supervisor_who_leaves_the_roster_later_does_not_end_the_session():
@@ -230,7 +230,7 @@ def test_a_supervisor_who_leaves_the_roster_later_does_not_end_the_session():
 
 def test_a_maintainer_works_on_a_flagged_machine_without_clearing_it():
     world = World(latched=["flag"])
-    assert world.tap("ada") == ["record refused blocked-flag", "say refused"]
+    assert world.tap("ada") == ["record refused blocked-flag", "signal refused"]
     world.start("max")
     assert world.power
     world.tap("max")
@@ -239,7 +239,7 @@ def test_a_maintainer_works_on_a_flagged_machine_without_clearing_it():
 
 def test_a_maintainers_tap_asks_the_hardware_to_clear_an_output_fault():
     world = World(latched=["output"])
-    assert world.tap("sue") == ["record refused blocked-output", "say refused"]
+    assert world.tap("sue") == ["record refused blocked-output", "signal refused"]
     assert world.tap("max") == ["clear-fault m-max"]
     assert world.is_over(w.Cause.OUTPUT, "m-max") == ["record cleared output", "show idle"]
     assert world.start("max").power
@@ -248,7 +248,7 @@ def test_a_maintainers_tap_asks_the_hardware_to_clear_an_output_fault():
 def test_a_maintainer_whom_the_roster_no_longer_admits_clears_nothing():
     world = World(latched=["output"])
     world.people["max"] = w.Member("m-max", level=w.Level.MAINTAINER, windows=(w.Window(frozenset(), 0, 1),))
-    assert world.tap("max") == ["record refused blocked-output,outside-hours", "say refused"]
+    assert world.tap("max") == ["record refused blocked-output,outside-hours", "signal refused"]
 
 
 def test_a_maintainer_clears_a_fault_while_the_clock_is_unknown():
@@ -272,4 +272,4 @@ def test_an_emergency_badge_clears_and_opens_nothing_for_others():
     world = World(latched=["output", "danger", "report"])
     assert world.tap("desk")[0] == "record refused blocked-output,blocked-flag"
     world.ask_flag()
-    assert world.tap("desk") == ["say flagged", "show blocked"]
+    assert world.tap("desk") == ["signal flagged", "show blocked"]

@@ -19,7 +19,7 @@ def test_power_goes_on_only_after_the_start_is_on_disk():
 def test_power_goes_off_before_anything_is_recorded():
     world = World().start()
     world.after(5 * MIN)
-    assert world.tap("ada") == ["off", "record ended s1 badge 300000", "say ended", "show idle"]
+    assert world.tap("ada") == ["off", "record ended s1 badge 300000", "signal ended", "show idle"]
     assert world.gate.state == "idle"
 
 
@@ -28,17 +28,17 @@ def test_the_record_says_who_when_and_by_what_right():
     world.tap("ada")
     assert world.facts == [w.Started("s1", "m-ada", "ada", w.Basis("grant", grant="g-1"), w.Mode.TAP)]
     assert world.waiting[0].at == world.now
-    assert [(said.kind, said.name, said.lang) for said in world.said] == [("wait", "Ada", "fr")]
+    assert [(signal.kind, signal.name, signal.lang) for signal in world.signals] == [("wait", "Ada", "fr")]
 
 
 def test_stop_ends_like_a_tap():
     world = World().start()
-    assert world.stop() == ["off", "record ended s1 button 0", "say ended", "show idle"]
+    assert world.stop() == ["off", "record ended s1 button 0", "signal ended", "show idle"]
 
 
 def test_a_manager_far_away_stops_and_the_record_names_them():
     world = World().start()
-    assert world.stop("m-boss") == ["off", "record ended s1 remote 0", "say ended", "show idle"]
+    assert world.stop("m-boss") == ["off", "record ended s1 remote 0", "signal ended", "show idle"]
     assert world.last == w.Ended("s1", "m-ada", "ada", w.EndReason.REMOTE, 0, 0, "m-boss")
 
 
@@ -47,22 +47,22 @@ def test_a_second_badge_of_the_same_member_ends_the_session():
     assert world.tap("ada's phone")[0] == "off"
 
 
-def test_the_badge_that_began_ends_even_when_nobody_knows_it_any_more():
+def test_the_badge_that_began_a_session_ends_it_even_when_it_is_unknown_now():
     world = World().start("ada")
     del world.people["ada"]
-    assert world.tap("ada") == ["off", "record ended s1 badge 0", "say ended", "show idle"]
+    assert world.tap("ada") == ["off", "record ended s1 badge 0", "signal ended", "show idle"]
 
 
 def test_another_card_is_refused_while_the_machine_is_used():
     world = World().start("ada")
-    assert world.tap("bob") == ["record refused in-use", "say refused"]
+    assert world.tap("bob") == ["record refused in-use", "signal refused"]
     assert world.power
 
 
-def test_a_card_that_is_not_read_is_told():
+def test_a_card_that_is_not_read_is_shown():
     world = World()
-    assert world.do(w.Misread("two cards")) == ["say misread"]
-    assert world.said[-1].detail == "two cards"
+    assert world.do(w.Misread("two cards")) == ["signal misread"]
+    assert world.signals[-1].detail == "two cards"
 
 
 def test_stop_on_a_free_machine_does_nothing():
@@ -108,12 +108,12 @@ def test_waiting_for_a_supervisor_is_cancelled_without_a_trace(cancel):
     assert not any(isinstance(fact, w.Started | w.Ended) for fact in world.facts)
 
 
-def test_a_start_whose_disk_takes_three_seconds_is_given_up_and_said_so():
+def test_a_start_whose_disk_takes_three_seconds_is_cancelled_with_a_signal():
     world = World()
     world.tap("ada")
     assert world.after(2_999) == []
-    assert world.after(1) == ["record ended s1 start-timeout 0", "say refused", "show idle"]
-    assert world.said[-2].reasons == ("start-timeout",)
+    assert world.after(1) == ["record ended s1 start-timeout 0", "signal refused", "show idle"]
+    assert world.signals[-2].reasons == ("start-timeout",)
     assert world.commit() == []
 
 
@@ -121,7 +121,7 @@ def test_a_confirmation_that_is_late_by_a_stalled_loop_never_sets_power():
     world = World()
     world.tap("ada")
     world.ms += 3_000
-    assert world.do(w.Committed(1)) == ["record ended s1 start-timeout 0", "say refused", "show idle"]
+    assert world.do(w.Committed(1)) == ["record ended s1 start-timeout 0", "signal refused", "show idle"]
 
 
 def test_a_confirmation_in_the_last_millisecond_counts():
@@ -149,7 +149,7 @@ CHANGES = {
         lambda people: people.update(ada=w.Member("m-ada", grant="g-1", supervised=True)),
         "supervisor-needed",
     ),
-    "the badge is somebody else's now": (lambda people: people.update(ada=w.Member("m-new")), "unknown-badge"),
+    "the badge is another person's now": (lambda people: people.update(ada=w.Member("m-new")), "unknown-badge"),
 }
 
 
@@ -158,7 +158,7 @@ def test_everything_is_decided_again_when_the_start_is_on_disk(change, reason):
     world = World()
     world.tap("ada")
     change(world.people)
-    assert world.commit() == ["record ended s1 cancelled 0", f"record refused {reason}", "say refused", "show idle"]
+    assert world.commit() == ["record ended s1 cancelled 0", f"record refused {reason}", "signal refused", "show idle"]
     assert not world.power
 
 
@@ -167,7 +167,7 @@ def test_everything_is_decided_again_when_a_roster_comes_while_the_disk_is_slow(
     world = World()
     world.tap("ada")
     change(world.people)
-    assert world.roster() == ["record ended s1 cancelled 0", f"record refused {reason}", "say refused", "show idle"]
+    assert world.roster() == ["record ended s1 cancelled 0", f"record refused {reason}", "signal refused", "show idle"]
     assert world.commit() == []
 
 
@@ -175,8 +175,8 @@ def test_a_start_by_another_right_than_the_recorded_one_has_to_be_tapped_for_aga
     world = World()
     world.tap("ada")
     world.people["ada"] = w.Member("m-ada", "Ada", "fr", grant="g-new")
-    assert world.commit() == ["record ended s1 cancelled 0", "say refused", "show idle"]
-    assert world.said[-2].reasons == ("start-timeout",)
+    assert world.commit() == ["record ended s1 cancelled 0", "signal refused", "show idle"]
+    assert world.signals[-2].reasons == ("start-timeout",)
     world.tap("ada")
     assert isinstance(world.last, w.Started)
     assert world.last.basis == w.Basis("grant", grant="g-new")
@@ -196,7 +196,7 @@ def test_a_limit_that_is_lowered_while_the_disk_is_slow_holds(lower, limit):
     world.tap("ada")
     lower(world)
     world.commit()
-    assert world.said[-1].ms == limit * MIN
+    assert world.signals[-1].ms == limit * MIN
     world.after(limit * MIN)
     assert not world.power
 
@@ -207,10 +207,10 @@ def test_a_limit_that_is_raised_while_the_disk_is_slow_holds_from_the_next_sessi
     world.people["ada"] = w.Member("m-ada", grant="g-1", limit_ms=30 * MIN)
     world.roster(limit_ms=60 * MIN, max_ms=120 * MIN)
     world.commit()
-    assert world.said[-1].ms == 10 * MIN
+    assert world.signals[-1].ms == 10 * MIN
     world.do(w.Extend(60 * MIN, "boss"))
     world.do(w.Extend(60 * MIN, "boss"))
-    assert world.said[-1].ms == 20 * MIN
+    assert world.signals[-1].ms == 20 * MIN
 
 
 @pytest.mark.parametrize("mode", [w.Mode.TAP, w.Mode.TIMED, w.Mode.AUDIT])
@@ -235,7 +235,7 @@ def test_a_window_that_closed_while_the_disk_was_slow_is_seen():
     world.tap("ada")
     world.after(1 * S)
     out = world.commit()
-    assert out == ["record ended s1 cancelled 0", "record refused outside-hours", "say refused", "show idle"]
+    assert out == ["record ended s1 cancelled 0", "record refused outside-hours", "signal refused", "show idle"]
 
 
 # --- checkpoints and progress ---
@@ -294,23 +294,23 @@ PHASES = [
     (_phase(), []),
     (_phase(lambda world: world.tap("kid")), ["show idle"]),
     (_phase(lambda world: world.tap("ada")), ["record ended s1 cancelled 0", "show idle"]),
-    (_phase(World.start), ["record ended s1 restart 0", "say ended", "show idle"]),
+    (_phase(World.start), ["record ended s1 restart 0", "signal ended", "show idle"]),
     (
         _phase(World.start, lambda world: world.tap("bob"), handover=True),
-        ["record ended s2 cancelled 0 + started s3", "record ended s3 restart 0", "say ended", "show idle"],
+        ["record ended s2 cancelled 0 + started s3", "record ended s3 restart 0", "signal ended", "show idle"],
     ),
     (
         _phase(World.start, lambda world: world.running(True), World.stop, run_sense=True),
-        ["record ended s1 restart 0", "say ended", "show idle"],
+        ["record ended s1 restart 0", "signal ended", "show idle"],
     ),
     (
         _phase(World.start, lambda world: world.stop("boss"), run_on_ms=MIN),
-        ["record ended s1 restart 0", "say ended", "show idle"],
+        ["record ended s1 restart 0", "signal ended", "show idle"],
     ),
 ]
 
 
-def test_a_restart_is_nobodys_doing():
+def test_a_restart_has_no_actor():
     world = PHASES[-1][0]()
     world.do(w.Stopping())
     assert isinstance(world.last, w.Ended)

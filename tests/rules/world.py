@@ -1,8 +1,8 @@
-"""A workshop of paper for the tests of the rules: people, one machine, a clock that is moved by hand, a slow journal.
+"""A workshop on paper for the tests of the rules: people, one machine, a clock that is moved by hand, a slow journal.
 
-Every order that the gate gives is told as one short line, so that a story can assert what happened and in which order:
-``off``, then ``record ended s1 badge 5000``, then ``say ended``. Behind them stands what the panel shows from then on,
-where that is another kind of thing than before: ``show idle``. `said` holds both, as they read at that moment.
+Each command of the gate becomes one short line, so that a test can assert what happened and in which order: ``off``,
+then ``record ended s1 badge 5000``, then ``signal ended``. After them comes what the panel shows from then on, if its
+kind has changed: ``show idle``. `signals` holds both, as they read at that moment.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ H = 60 * MIN
 
 
 def people() -> dict[str, w.Holder]:
-    """Who comes to this workshop. A badge is called after its holder."""
+    """The people of this workshop. A badge is named after its holder."""
     return {
         "ada": w.Member("m-ada", "Ada", "fr", grant="g-1"),
         "ada's phone": w.Member("m-ada", "Ada", "fr", grant="g-1"),
@@ -68,7 +68,7 @@ class World:
         self.noon = NOON
         self.waiting: deque[w.Record] = deque()
         self.facts: list[w.Fact] = []
-        self.said: list[w.Signal] = []
+        self.signals: list[w.Signal] = []
         self.power = False
         self.panel = self.gate.shown
 
@@ -89,26 +89,26 @@ class World:
                 self.waiting.append(command)
                 self.facts.extend(command.facts)
             elif isinstance(command, w.Signal):
-                self.said.append(command)
+                self.signals.append(command)
         assert self.power is self.gate.powered
-        return [told(command) for command in commands] + self._look()
+        return [line(command) for command in commands] + self._look()
 
     def _look(self) -> list[str]:
-        """Look at the panel; a line says what kind of thing it shows now where that changed."""
+        """Look at the panel; return a line with the kind of what it shows, if that changed."""
         before, self.panel = self.panel, self.gate.shown
         if self.panel != before:
-            self.said.append(self.panel.at(self.ms))
+            self.signals.append(self.panel.at(self.ms))
         return [f"show {self.panel.kind}"] if self.panel.kind is not before.kind else []
 
     def after(self, ms: int) -> list[str]:
-        """Let time pass, asking the gate at each of its deadlines. Checkpoints and progress are left out."""
+        """Let time pass, with a tick at each deadline of the gate. Checkpoints and progress are left out."""
         until, out = self.ms + ms, []
         while (due := self.gate.deadline()) is not None and due <= until:
             assert due > self.ms
             self.ms = due
             out += self.do(w.Tick())
         self.ms = until
-        return [line for line in out if not line.startswith(("checkpoint", "record progress"))]
+        return [text for text in out if not text.startswith(("checkpoint", "record progress"))]
 
     def commit(self) -> list[str]:
         """Let the journal confirm everything that waits."""
@@ -136,7 +136,7 @@ class World:
         return self.do(w.CauseCleared(cause, member))
 
     def roster(self, *, stale: bool = False, **changes: object) -> list[str]:
-        """Bring a new roster: `changes` to the machine's rules; the people were changed in place before."""
+        """Bring a new roster: `changes` to the machine's rules; change people in place before."""
         self.rules = w.MachineRules(**{**{k: getattr(self.rules, k) for k in self.rules.__slots__}, **changes})
         return self.do(w.RosterChanged(self.rules, stale))
 
@@ -173,7 +173,7 @@ class World:
         ]
 
 
-def told(command: w.Command) -> str:
+def line(command: w.Command) -> str:
     match command:
         case w.SetPower(on):
             return "on" if on else "off"
@@ -184,7 +184,7 @@ def told(command: w.Command) -> str:
         case w.ClearFault(member):
             return f"clear-fault {member}"
         case w.Signal(kind):
-            return f"say {kind}"
+            return f"signal {kind}"
 
 
 def _fact(fact: w.Fact) -> str:
