@@ -20,6 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+#: As tests/conftest.py has it: the same examples each time, and none fails because the computer is busy.
+UNTIMED = """\
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.load_profile("untimed")
+"""
 
 
 @dataclass(frozen=True)
@@ -281,6 +288,7 @@ def run_tests(fault: Fault | None) -> tuple[int, str]:
         shutil.copy(ROOT / "fabgate/__init__.py", copy / "fabgate")
         shutil.copy(ROOT / "tests/__init__.py", copy / "tests")
         shutil.copy(ROOT / "pyproject.toml", copy)
+        (copy / "tests/conftest.py").write_text(UNTIMED)
         if fault is not None:
             where = place(fault)
             assert where is not None

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw docs/states.md from the table of phases. `python tools/draw_states.py` writes the page."""
+"""Write docs/states.md from the table that the gate obeys: `python tools/draw_states.py`."""
 
 from __future__ import annotations
 

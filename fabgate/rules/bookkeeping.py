@@ -27,8 +27,7 @@ def learn(machine: Machine, intent: Bookkeeping) -> Machine:
         case RemoveCause(cause):
             others = {other: detail for other, detail in machine.causes.items() if other != cause}
             return replace(machine, causes=others)
-        case AdoptRules():
-            return _adopt(machine, intent)
+    return _adopt(machine, intent)
 
 
 def _see_card(machine: Machine, badge: str, *, present: bool) -> Machine:

@@ -32,8 +32,7 @@ def stop_pressed(machine: Machine, actor: str | None) -> tuple[Intent, ...]:
             return job_done(machine, machine.session)
         case Phase.RUN_ON:
             return (Cut(),)
-        case Phase.IDLE:
-            return ()
+    return ()
 
 
 def work_sensed(machine: Machine, *, on: bool) -> tuple[Intent, ...]:

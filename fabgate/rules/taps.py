@@ -70,8 +70,7 @@ def presented(machine: Machine, badge: str, guest: str | None, *, flag_asks: boo
             return _while_journal_is_awaited(machine, badge)
         case Phase.RUN_ON:
             return _while_fan_runs(machine, badge, holder, guest)
-        case Phase.ACTIVE | Phase.FINISHING_JOB:
-            return _in_use(machine, badge, holder)
+    return _in_use(machine, badge, holder)
 
 
 def removed(machine: Machine, badge: str) -> tuple[Intent, ...]:
