@@ -20,7 +20,7 @@ PASSWORD: Final = "three green chairs"
 MANAGER: Final = "maya"
 MEMBER: Final = "zoe"
 #: Routes that answer with something other than a page: a stream, a file, a redirect, or part of a page.
-NO_PAGES: Final = {"home", "floor-events", "use-export-csv", "use-export-xlsx", "wall-now"}
+NO_PAGES: Final = {"home", "floor-events", "people-import-template", "use-export-csv", "use-export-xlsx", "wall-now"}
 #: Routes of simulated workshops only, with the addresses that are checked there.
 WALL: Final = {"wall": "/wall", "wall-enter": "/enter/used-up"}
 #: The account that opens a page instead of the manager; "" for none.

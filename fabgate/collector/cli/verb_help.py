@@ -40,7 +40,8 @@ GATES = (
 )
 GATE_ADD = (
     "Prints where the gate's token and keys are, and all rules of its machine. These rules replace 'machine:' in the"
-    " gate's gate.yaml, so give those that must not change, such as limit_s."
+    " gate's gate.yaml. A machine that does not exist is made, with the rules of --preset, or with a time limit of"
+    " four hours."
 )
 IMPORT = (
     "Reads XLSX, or CSV separated by ',', ';' or tabs. Columns: id (required), name, badges, lang, level, valid_until,"

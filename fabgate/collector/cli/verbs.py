@@ -192,11 +192,13 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
         "add a gate: its machine, token and keys",
         "add",
         about=verb_help.GATE_ADD,
-        example="laser-1 --machine laser --rules limit_s=7200 mode=hold",
+        example="laser-1 --machine laser --title 'Laser 1' --preset laser",
         makes=True,
     )
     add.add_argument("name", metavar="NAME", help="the name of the gate")
     add.add_argument("--machine", required=True, metavar="NAME", help="made if it does not exist")
+    add.add_argument("--title", help="title of a new machine; by default its name with a capital letter")
+    add.add_argument("--preset", choices=PRESETS, help="kind of a new machine, which sets its rules")
     add.add_argument(
         "--rules",
         nargs="+",

@@ -28,7 +28,7 @@ from fabgate.collector.base import data_folder, duplicate, text_table
 from fabgate.collector.base.environ import Environment
 from fabgate.collector.base.key_files import new_key, write_secret
 from fabgate.collector.db import audit, pulse
-from fabgate.collector.machines import emulated_gate
+from fabgate.collector.machines import emulated_gate, presets
 from fabgate.collector.machines import rules as machine_rules
 from fabgate.collector.models import Change, Gate, Hole, Journal, Machine, Quarantine
 from fabgate.collector.models.workshop import HEARTBEATS, MAX_LIFTED
@@ -40,6 +40,8 @@ _READY: Final = ".new"
 RESERVED_MACHINES: Final = frozenset({"new", "calendar"})
 
 
+#: The time limit, in seconds, of a machine that `gate-add` makes without a preset.
+LIMIT_S: Final = 4 * 3600
 #: Takes the rules of a machine and a list for mistakes; returns the new rules.
 ChangeRules = Callable[[dict[str, Any], list[str]], dict[str, Any]]
 
@@ -55,6 +57,26 @@ class EnrolledGate:
 
     #: The files of `directory` that are copied to the gate.
     FILES: ClassVar = ("token", "seal.keys", "badge.keys")
+
+
+@dataclass(frozen=True, slots=True)
+class NewMachine:
+    """A machine to make if it does not exist: its title, and its preset or else its first rules."""
+
+    title: str = ""
+    preset: str = ""
+    rules: dict[str, Any] = field(default_factory=dict)
+
+    def make(self, name: str) -> Machine:
+        """Return the machine, not saved. Raises UsageError for an unknown preset."""
+        machine = Machine(name=name, title=self.title, rules=dict(self.rules))
+        if self.preset:
+            presets.apply(machine, self.preset)
+        return machine
+
+
+#: A machine without title and with default rules.
+_BARE: Final = NewMachine()
 
 
 class AlreadyEnrolled(UsageError):  # noqa: N818 (it names what is in the way)
@@ -73,11 +95,14 @@ def add(args: argparse.Namespace) -> int:
     env: Environment = settings.ENVIRONMENT
     if args.emulated:
         emulated_gate.check(env, args.name)
+    _refuse_options_of_existing(args)
+    title = args.title or args.machine.replace("-", " ").capitalize()
     enrolled = enrol(
         args.name,
         args.machine,
         actor=actor,
         new_token=args.new_token,
+        new_machine=NewMachine(title, args.preset or "", {} if args.preset else {"limit_s": LIMIT_S}),
         change_rules=lambda rules, mistakes: machine_rules.changed(rules, args.rules, mistakes),
     )
     assert enrolled.gate.machine is not None
@@ -121,17 +146,27 @@ def add(args: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse_options_of_existing(args: argparse.Namespace) -> None:
+    """Raise UsageError where title or preset are given for a machine that exists, and which would keep its own."""
+    if (args.title or args.preset) and Machine.objects.filter(name=args.machine).exists():
+        raise UsageError(
+            f"found the machine {args.machine!r}, which exists; wanted --title and --preset for a new one only; change"
+            f" it with 'fabgate collector machine-set {args.machine} --title TITLE --preset KIND'"
+        )
+
+
 def enrol(
     name: str,
     machine: str,
     *,
     actor: str,
     new_token: bool = False,
+    new_machine: NewMachine = _BARE,
     change_rules: ChangeRules = lambda rules, _mistakes: rules,
 ) -> EnrolledGate:
     """Make a gate, its machine if there is none of that name, and the files that the gate needs.
 
-    `change_rules` takes the machine's rules and returns the new ones; it adds mistakes to the list that it is given.
+    `new_machine` is the machine to make if there is none. `change_rules` takes the machine's rules and returns the new ones; it adds mistakes to the list that it is given.
 
     Raises UsageError for an invalid name, and AlreadyEnrolled for a gate that has a token, unless it gets a new one.
     The seal key is replaced with the token: a stolen card holds both (docs/decisions/0025).
@@ -146,7 +181,7 @@ def enrol(
         text = _("a machine cannot be called '%(name)s', since a page has that address; choose another name")
         mistakes.append(text % {"name": machine})
     before = Machine.objects.filter(name=machine).first()
-    change_rules({} if before is None else before.rules, mistakes)
+    change_rules((before or new_machine.make(machine)).rules, mistakes)
     if mistakes:
         raise UsageError("\n".join(mistakes))
     env: Environment = settings.ENVIRONMENT
@@ -166,7 +201,7 @@ def enrol(
             with audit.change(actor, "gate.renewed" if gate.token_hash else "gate.let-in", gate) as change:
                 if gate.pk is None:
                     gate.save()
-                change.rosters = _assign(gate, _machine(machine, actor, change_rules))
+                change.rosters = _assign(gate, _machine(new_machine.make(machine), actor, change_rules))
                 token = gate.new_token()
                 gate.save(update_fields=["token_hash"])
             gate.refresh_from_db()
@@ -187,16 +222,18 @@ def enrol(
     return EnrolledGate(gate, directory, texts)
 
 
-def _machine(name: str, actor: str, change_rules: ChangeRules) -> Machine:
-    """Return the machine of that name, made if there is none, with its rules changed. Both are logged."""
-    _, is_new = Machine.objects.get_or_create(name=name)
-    machine = Machine.objects.select_for_update(no_key=True).get(name=name)
+def _machine(new: Machine, actor: str, change_rules: ChangeRules) -> Machine:
+    """Return the machine with the name of `new`, stored if there is none, with its rules changed. Both are logged."""
+    defaults = {"title": new.title, "preset": new.preset, "rules": new.rules}
+    _, is_new = Machine.objects.get_or_create(name=new.name, defaults=defaults)
+    machine = Machine.objects.select_for_update(no_key=True).get(name=new.name)
     mistakes: list[str] = []
     changed = change_rules(machine.rules, mistakes)
     if mistakes:  # the machine was changed meanwhile
         raise UsageError("\n".join(mistakes))
     if is_new:
-        audit.record(actor, "machine.added", machine, after={"name": name, **({"rules": changed} if changed else {})})
+        stored = {"name": new.name, **defaults, "rules": changed}
+        audit.record(actor, "machine.added", machine, after={name: value for name, value in stored.items() if value})
     if changed != machine.rules:
         log: AbstractContextManager[object] = (
             nullcontext() if is_new else audit.change(actor, "machine.updated", machine)

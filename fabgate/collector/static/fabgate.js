@@ -269,8 +269,8 @@
     const copy = event.target.closest("[data-copy]");
     if (copy) {
       const field = document.getElementById(copy.dataset.copy);
-      field.select();
-      navigator.clipboard?.writeText(field.value).then(() => {
+      field.select?.();
+      navigator.clipboard?.writeText(field.value ?? field.textContent).then(() => {
         copy.textContent = copy.dataset.done;
       });
     }

@@ -50,8 +50,19 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[link.Outgoing]:
 
 
 def add(name: str = "laser-1", machine: str = "laser", **more: Any) -> None:
+    Machine.objects.get_or_create(name=machine)  # with default rules, and called by its name
     enrol_gate.add(
-        argparse.Namespace(name=name, machine=machine, rules=[], new_token=False, emulated=False, json=True, **more)
+        argparse.Namespace(
+            name=name,
+            machine=machine,
+            rules=[],
+            title=None,
+            preset=None,
+            new_token=False,
+            emulated=False,
+            json=True,
+            **more,
+        )
     )
 
 

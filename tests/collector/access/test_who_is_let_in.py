@@ -137,7 +137,7 @@ def last_day(written: Written, person: oracle.Person, name: str) -> date | None:
 def in_words(why: str) -> str:
     """Return a reason of the desk without what it adds: which training is missing, or that there is none."""
     missing = reasons.refused("training-missing")
-    return missing if why.startswith((missing, "no training opens it")) else why
+    return missing if why.startswith((missing, "no training gives access")) else why
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -14,7 +15,7 @@ from django.test import Client
 from fabgate import wire
 from fabgate.collector.access import roster
 from fabgate.collector.intake.store import Store
-from fabgate.collector.machines import enrol_gate, locks
+from fabgate.collector.machines import enrol_gate, locks, presets
 from fabgate.collector.models import Change, Gate, Machine
 from fabgate.errors import SealError, UsageError
 from fabgate.gate.roster.locks import Locks
@@ -249,7 +250,9 @@ def test_that_its_secrets_were_renewed_is_in_the_audit_log_without_them(env, gat
 
 
 def test_whoever_renews_them_is_told_that_the_broker_has_a_password_of_its_own(env, gate, capsys):  # noqa: F811
-    again = argparse.Namespace(name="laser-1", machine="laser", rules=[], new_token=True, emulated=False, json=True)
+    again = argparse.Namespace(
+        name="laser-1", machine="laser", rules=[], title=None, preset=None, new_token=True, emulated=False, json=True
+    )
     capsys.readouterr()
     enrol_gate.add(again)
     said = capsys.readouterr()
@@ -269,8 +272,8 @@ def test_what_a_gate_said_of_itself_stays_when_it_gets_a_new_token(env, gate):  
 # --- with the machine's rules -----------------------------------------------------------------------------------------
 
 
-def gate_add(*rules: str, name: str = "laser-1", machine: str = "laser", **options: bool) -> int:
-    said = {"json": False, "new_token": False, "emulated": False, **options}
+def gate_add(*rules: str, name: str = "laser-1", machine: str = "laser", **options: Any) -> int:
+    said = {"title": None, "preset": None, "json": False, "new_token": False, "emulated": False, **options}
     return enrol_gate.add(argparse.Namespace(name=name, machine=machine, rules=list(rules), **said))
 
 
@@ -282,7 +285,7 @@ def test_a_gate_is_let_in_with_the_rules_of_its_machine_which_are_printed(env, c
     served = wire.decode(bytes(Gate.objects.get().roster), wire.Roster)
     assert (served.machine.limit_s, served.machine.mode) == (7200, "hold")
     change = Change.objects.get(verb="machine.added")
-    assert change.after == {"name": "laser", "rules": {"limit_s": 7200, "mode": "hold"}}
+    assert change.after == {"name": "laser", "title": "Laser", "rules": {"limit_s": 7200, "mode": "hold"}}
 
 
 def test_the_rules_that_are_printed_can_be_given_again(env, capsys):  # noqa: F811
@@ -296,7 +299,7 @@ def test_the_rules_that_are_printed_can_be_given_again(env, capsys):  # noqa: F8
 def test_a_limit_that_nobody_gave_is_not_silent(env, capsys):  # noqa: F811
     gate_add()
     out = capsys.readouterr().out
-    assert "limit_s=43200" in out
+    assert "limit_s=14400" in out
     assert "These rules replace 'machine:' in the gate's gate.yaml" in out
 
 
@@ -323,3 +326,28 @@ def test_json_has_the_rules_too(env, capsys):  # noqa: F811
     found = json.loads(capsys.readouterr().out)["machine_rules"]
     assert (found["limit_s"], found["max_s"], found["handover"]) == (7200, 86_400, False)
     assert not {"lock", "lifted"} & found.keys()
+
+
+def test_a_new_machine_gets_a_title_and_a_limit_of_hours(env):  # noqa: F811
+    gate_add(machine="laser-2")
+    found = Machine.objects.get()
+    assert (found.title, found.rules) == ("Laser 2", {"limit_s": 4 * 3600})
+
+
+def test_a_new_machine_gets_the_rules_of_its_preset_and_those_that_are_named(env):  # noqa: F811
+    gate_add("limit_s=3600", title="Big saw", preset="saw", machine="saw")
+    found = Machine.objects.get()
+    assert (found.title, found.preset) == ("Big saw", "saw")
+    assert found.rules == {**presets.PRESETS["saw"], "limit_s": 3600}
+    assert wire.decode(bytes(Gate.objects.get().roster), wire.Roster).machine.mode == "hold"
+    after = Change.objects.get(verb="machine.added").after
+    assert (after["title"], after["preset"], after["rules"]["limit_s"]) == ("Big saw", "saw", 3600)
+
+
+@pytest.mark.parametrize("option", [{"title": "Big laser"}, {"preset": "saw"}])
+def test_title_and_preset_of_a_machine_that_exists_are_refused(env, option):  # noqa: F811
+    gate_add()
+    with pytest.raises(UsageError, match=r"wanted --title and --preset for a new one only; .* machine-set laser"):
+        gate_add(name="laser-2", **option)
+    assert Gate.objects.count() == 1
+    assert Machine.objects.get().title == "Laser"

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import io
+import re
 import stat
+import tarfile
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import override_settings
 
 from fabgate import wire
 from fabgate.collector.access import roster
 from fabgate.collector.db import audit
-from fabgate.collector.machines import enrol_gate, locks, presets
+from fabgate.collector.machines import enrol_gate, gate_archive, locks, presets
 from fabgate.collector.models import Change, Gate, Group, Machine, Member, Training
 from fabgate.errors import FabgateError, UsageError
+from fabgate.gate.config import gate_yaml
 
 pytestmark = pytest.mark.usefixtures("own_data", "told")
 
@@ -301,6 +310,57 @@ def test_a_gates_keys_are_made_and_shown_once(browse, own_data, saw):
     assert Gate.by_token("saw-9", token) == Gate.objects.get(name="saw-9", machine=saw)
     assert served(Gate.objects.get()).gate == "saw-9"
     assert token not in str(list(Change.objects.values_list("before", "after")))
+
+
+def unpacked(page: str, folder: Path) -> Path:
+    """Unpack the archive that a page offers, and return its folder."""
+    packed = re.search(r'href="data:application/gzip;base64,([^"]+)" download="fabgate-saw-9.tar.gz"', page)
+    assert packed
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(html.unescape(packed[1])))) as archive:
+        assert {(member.mode, member.uname, member.gname) for member in archive} == {(0o640, "root", "fabgate")}
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def test_a_new_gate_gets_one_archive_with_which_it_starts(browse, own_data, saw, tmp_path):
+    with override_settings(ALLOWED_HOSTS=["collector.lan"], ENVIRONMENT=replace(own_data, https=True)):
+        answer = browse("manager").post("/machines/saw/gates", {"gate": "saw-9"}, headers={"host": "collector.lan"})
+    page = text(answer)
+    folder = unpacked(page, tmp_path / "pi")
+    assert {path.name for path in folder.iterdir()} == {
+        "gate.yaml",
+        "token",
+        "seal.keys",
+        "badge.keys",
+        "mqtt.password",
+    }
+    for name in ("token", "seal.keys", "badge.keys"):
+        assert (folder / name).read_text() == (own_data.gate_directory("saw-9") / name).read_text()
+    config = gate_yaml.load(folder / "gate.yaml")
+    assert (config.site, config.gate, config.machine.name, config.machine.limit_s) == ("lyon", "saw-9", "Bandsaw", 7200)
+    assert config.roster.url == "https://collector.lan"
+    assert config.mqtt is not None
+    # The broker runs where the collector does: the Pi needs its name, and not 127.0.0.1.
+    assert (config.mqtt.host, config.mqtt.username) == ("collector.lan", "lyon/saw-9")
+    password = (folder / "mqtt.password").read_text().strip()
+    assert f"mosquitto_passwd -b /etc/mosquitto/fabgate.passwd lyon/saw-9 {password}" in page
+    assert "sudo tar -xzf fabgate-saw-9.tar.gz -C /etc/fabgate" in page
+    assert not any(password in path.read_text(errors="replace") for path in own_data.data.rglob("*") if path.is_file())
+
+
+def test_a_gate_of_a_broker_with_tls_gets_its_authority(browse, own_data, saw, tmp_path, monkeypatch):
+    (tmp_path / "authority.pem").write_text("the authority")
+    told = replace(own_data, mqtt_ca=tmp_path / "authority.pem", mqtt_host="broker.lan", mqtt_port=8883)
+    gate = enrol_gate.enrol("saw-9", "saw", actor="maya").gate
+    found = gate_archive.gate_yaml(gate, told, "https://collector.lan")
+    assert "host: broker.lan" in found
+    assert "tls: {ca: ca.crt}" in found
+    assert 'roster: {url: "https://collector.lan", token_file: token, ca: ca.crt}' in found
+    packed = gate_archive.pack(gate, told, {}, address="https://collector.lan", password="p")
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        file = archive.extractfile("ca.crt")
+        assert file is not None
+        assert file.read() == b"the authority"
 
 
 @pytest.mark.parametrize(

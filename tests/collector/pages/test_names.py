@@ -86,7 +86,7 @@ def test_a_list_names_the_sign_that_it_does_not_take(database, column, sign):
     row = ",".join({**said, column: f"a{sign}b"}.values())
     found = file.parse(f"{','.join(said)}\n{row}\n".encode())
     assert [str(one) for one in found.mistakes] == [
-        f"line 2: {column}: found U+{ord(sign):04X}, an invisible character; type the text instead of copying it"
+        f"line 2: {column}: found the invisible character U+{ord(sign):04X}; type the text instead of pasting it"
     ]
 
 
@@ -114,7 +114,7 @@ def test_what_a_mistake_quotes_of_a_header_and_of_an_id_does_so_too(database, si
 
 def test_a_number_is_taken_as_it_is_or_not_at_all(database):
     found = file.parse("id,name,badges\nm\u00a04,Ada,\n".encode())
-    assert "id: found U+00A0" in str(found.mistakes[0])
+    assert "id: found the invisible character U+00A0" in str(found.mistakes[0])
 
 
 def test_a_list_makes_one_line_of_a_name(database):

@@ -142,7 +142,7 @@ def test_a_training_that_is_too_old_or_was_taken_back_stays_in_sight(desk):
     page = desk.get("/people/m-1")
     assert {row.training.name: row.chip.word for row in page.context["trainings"]} == {
         "laser": "Expired",
-        "saw": "Taken back",
+        "saw": "Revoked",
     }
     assert "left it running" in text(page)
     assert standing(desk)["laser"] == ("No", "training expired")

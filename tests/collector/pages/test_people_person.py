@@ -63,6 +63,18 @@ def test_the_next_number_is_spelled_like_most_others(ids, expected):
     assert next_id() == expected
 
 
+def test_the_first_person_gets_a_number_too_unless_the_workshop_has_names(desk):
+    Badge.objects.all().delete()
+    Member.objects.all().delete()
+    assert next_id() == "m-001"
+    page = desk.get("/people/new")
+    assert page.context["form"].initial["id"] == "m-001"
+    Member.objects.create(id="m-001")
+    assert next_id() == "m-002"
+    Member.objects.all().update(id="ada")
+    assert next_id() == ""
+
+
 @pytest.fixture
 def lost(house) -> None:
     """The sessions of people whom a restored copy does not know any more: gates filled the gap with them."""
@@ -89,7 +101,7 @@ def test_nobody_is_written_down_under_a_number_of_sessions_without_being_asked(l
     assert not Member.objects.filter(pk="m-66").exists()
     other = desk.post("/people/new", {**typed, "id": "m-7", "same": "m-66"})
     assert (other.status_code, Member.objects.filter(pk="m-7").exists()) == (400, False)
-    assert "1 session of m-7 is here already" in text(other)
+    assert "1 session of m-7 is already recorded" in text(other)
     assert desk.post("/people/new", {**typed, "same": "m-66"}).status_code == 303
     assert Member.objects.get(pk="m-66").name == "Grace Hopper"
 
@@ -97,14 +109,14 @@ def test_nobody_is_written_down_under_a_number_of_sessions_without_being_asked(l
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [
-        ("id", "m-1", "Ada Lovelace has this number"),
+        ("id", "m-1", "Ada Lovelace already has this number"),
         ("id", "group:1", "Use letters and digits"),
         ("id", "", "required"),
         ("id", "x" * 65, "at most 64"),
         ("name", "", "required"),
         ("name", "x" * 121, "at most 120"),
         ("email", "nowhere", "valid email"),
-        ("lang", "de", "French and English"),
+        ("lang", "de", "French or English"),
         ("valid_until", "01/03/2027", "valid date"),
         ("payer", "m-99", "No member has the number or the name “m-99”"),
         ("grace_days", "-1", "greater than or equal"),
@@ -172,7 +184,7 @@ def test_who_leaves_loses_badge_account_and_keys_at_once_and_keeps_what_was_gran
     _key, token = ApiKey.make("billing", [], made_by=account, expires_at=None)
     response = manager.post("/people/m-1/leave")
     assert (response.status_code, response.headers["Location"]) == (303, "/people/m-1")
-    assert "Ada Lovelace has left" in said(response)
+    assert "Ada Lovelace is marked as left" in said(response)
     assert Badge.objects.get(member="m-1").end_reason == "left"
     account.refresh_from_db()
     assert not account.is_active

@@ -82,7 +82,16 @@ def _gates_say(now: datetime) -> None:
 
 def _programs_ask(env: Any) -> None:
     enrol_gate.add(
-        argparse.Namespace(name="hall-2", machine="laser", rules=[], new_token=False, emulated=False, json=False)
+        argparse.Namespace(
+            name="hall-2",
+            machine="laser",
+            rules=[],
+            title=None,
+            preset=None,
+            new_token=False,
+            emulated=False,
+            json=False,
+        )
     )
     token = (env.gate_directory("hall-2") / "token").read_text().strip()
     key = ApiKey.make("Invoices", ["sessions:read"], made_by=None, expires_at=None)[1]

@@ -57,7 +57,16 @@ def fetch(url: str, **headers: str) -> Any:
 
 def test_a_roster_is_served_and_its_sealed_date_is_the_only_one(env, address):
     enrol_gate.add(
-        argparse.Namespace(name="laser-1", machine="laser", rules=[], new_token=False, emulated=False, json=False)
+        argparse.Namespace(
+            name="laser-1",
+            machine="laser",
+            rules=[],
+            title=None,
+            preset=None,
+            new_token=False,
+            emulated=False,
+            json=False,
+        )
     )
     gate = Gate.objects.get()
     token = (env.gate_directory("laser-1") / "token").read_text().strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Final
 
 from django.conf import settings
@@ -10,16 +11,24 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 
+from fabgate import wire
 from fabgate.collector.base.environ import Environment
-from fabgate.collector.machines import enrol_gate as house
+from fabgate.collector.machines import enrol_gate, gate_archive
 from fabgate.collector.models import Gate, Machine
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.machines import views
 from fabgate.collector.pages.machines.forms import GateForm, MoveForm
 
-#: Commands to run on the Pi afterwards.
-COMMANDS: Final = """systemctl restart fabgate-gate
-runuser -u fabgate -- /opt/fabgate/bin/fabgate status"""
+#: Where the archive is saved, and what is run on the Pi afterwards.
+COPY: Final = "scp {archive} pi@{gate}.local:"
+INSTALL: Final = """sudo tar -xzf {archive} -C /etc/fabgate && rm {archive}
+sudo runuser -u fabgate -- /opt/fabgate/bin/fabgate check /etc/fabgate/gate.yaml
+sudo systemctl enable fabgate-gate
+sudo systemctl restart fabgate-gate
+sudo runuser -u fabgate -- /opt/fabgate/bin/fabgate status"""
+#: What gives the gate its account, where the broker runs.
+BROKER: Final = """sudo mosquitto_passwd -b /etc/mosquitto/fabgate.passwd {account} {password}
+sudo systemctl reload mosquitto"""
 
 
 def add(request: HttpRequest, name: str) -> HttpResponse:
@@ -29,19 +38,27 @@ def add(request: HttpRequest, name: str) -> HttpResponse:
     if not form.is_valid():
         return views.page(request, machine, gate=form)
     try:
-        made = house.enrol(form.cleaned_data["gate"], machine.name, actor=account_of(request).name)
-    except house.AlreadyEnrolled:
+        made = enrol_gate.enrol(form.cleaned_data["gate"], machine.name, actor=account_of(request).name)
+    except enrol_gate.AlreadyEnrolled:
         form.add_error("gate", _("Someone has just added this gate. Its keys were shown to them, once."))
         return views.page(request, machine, is_late=True, gate=form)
     address = request.build_absolute_uri("/")
     if settings.ENVIRONMENT.https:
         address = address.replace("http://", "https://", 1)
+    env: Environment = settings.ENVIRONMENT
+    password = gate_archive.new_password()
+    packed = gate_archive.pack(made.gate, env, made.texts, address=address.rstrip("/"), password=password)
+    named = {"gate": made.gate.name, "archive": f"fabgate-{made.gate.name}.tar.gz"}
     shown = {
+        **named,
         "machine": machine,
-        "gate": made.gate,
-        "files": list(made.texts.items()),
-        "yaml": _yaml(made.gate, address.rstrip("/")),
-        "commands": COMMANDS,
+        # In the page itself: so it is given once, and kept nowhere.
+        "archive_url": f"data:application/gzip;base64,{base64.b64encode(packed).decode()}",
+        "files": [*made.texts.items(), (gate_archive.PASSWORD, password)],
+        "yaml": gate_archive.gate_yaml(made.gate, env, address.rstrip("/")),
+        "copy": COPY.format(**named),
+        "install": INSTALL.format(**named),
+        "broker": BROKER.format(account=wire.GateTopics(env.site, made.gate.name).account, password=password),
     }
     return render(request, "machines/gate.html", shown)
 
@@ -53,18 +70,5 @@ def move(request: HttpRequest, name: str) -> HttpResponse:
     if not form.is_valid():
         return views.page(request, machine, move=form)
     with transaction.atomic():
-        change = house.assign(form.cleaned_data["moved"], machine, actor=account_of(request).name)
+        change = enrol_gate.assign(form.cleaned_data["moved"], machine, actor=account_of(request).name)
     return views.saved(request, machine, "gates", list(Gate.objects.filter(name__in=change.rosters)))
-
-
-def _yaml(gate: Gate, address: str) -> str:
-    """Return the lines of gate.yaml for collector and broker."""
-    env: Environment = settings.ENVIRONMENT
-    return f"""roster: {{url: "{address}", token_file: token}}
-gate_key_file: seal.keys
-badge_key_file: badge.keys
-mqtt:
-  host: {env.mqtt_host}
-  port: {env.mqtt_port}
-  username: {env.site}/{gate.name}
-  password_file: mqtt.password"""

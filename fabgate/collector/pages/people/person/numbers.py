@@ -16,6 +16,8 @@ from django.db.models import Count, Max
 
 from fabgate.collector.models import Member, UsageSession
 
+#: The number proposed for the first person.
+FIRST: Final = "m-001"
 _NUMBERED: Final = re.compile(r"(.*?)(\d{1,12})")
 #: Everyone with an ended session, found with one index step for each person (a "loose index scan").
 _USERS: Final = """
@@ -28,7 +30,7 @@ SELECT id FROM users WHERE id IS NOT NULL"""
 
 
 def next_id() -> str:
-    """Return the number after the highest one with the most common prefix.
+    """Return the number after the highest one with the most common prefix; FIRST in a new workshop.
 
     Numbers that only sessions have are not proposed either.
     """
@@ -42,7 +44,7 @@ def next_id() -> str:
             highest[prefix] = max(highest.get(prefix, (0, 0)), (int(digits), len(digits)))
     prefix, count = next(iter(found.most_common(1)), ("", 0))
     if not count:
-        return ""
+        return FIRST if not members else ""
     number, width = highest[prefix]
     return f"{prefix}{number + 1:0{width}d}"
 
