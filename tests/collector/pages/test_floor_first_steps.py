@@ -46,3 +46,11 @@ def test_a_role_sees_only_the_steps_that_it_may_take(browse):
     assert steps(browse("desk")).keys() == {"person", "badge"}
     assert steps(browse("maintainer")).keys() <= {"machine", "gate"}
     assert steps(browse("trainer")).keys().isdisjoint({"machine", "gate", "person", "badge"})
+
+
+def test_individual_access_does_as_well_as_a_training(browse):
+    client = browse("manager")
+    saw, ada = Machine.objects.create(name="saw"), Member.objects.create(id="m-1", name="Ada")
+    assert steps(client)["training"][0] is False
+    ada.machines.add(saw)
+    assert steps(client)["training"][0] is True

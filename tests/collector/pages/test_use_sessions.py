@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ from django.utils import timezone
 from fabgate.collector.models import Member, Refusal, UsageSession
 from fabgate.collector.pages.ids import SESSION, TAKEN_OF_SESSIONS
 from fabgate.collector.pages.use import urls
+from fabgate.collector.pages.use.sessions import listing
 from tests.collector.pages.used import MINUTE, NOON, Used, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -170,3 +172,42 @@ def test_in_the_night_in_which_the_clocks_go_back_every_list_says_which_hour_it_
         own = text(zoe.get("/my-minutes/sessions/s-1"))
         assert f"02:50 {first}" in own
         assert f"02:10 {second}" in own
+
+
+@pytest.mark.parametrize(
+    ("sort", "wanted"),
+    [
+        ("", ["s-3", "s-2", "s-1"]),
+        ("-ended", ["s-3", "s-2", "s-1"]),
+        ("ended", ["s-1", "s-2", "s-3"]),
+        ("on", ["s-3", "s-2", "s-1"]),
+        ("-on", ["s-1", "s-2", "s-3"]),
+        ("machine", ["s-3", "s-1", "s-2"]),
+        ("-machine", ["s-2", "s-3", "s-1"]),
+        ("nonsense", ["s-3", "s-2", "s-1"]),
+    ],
+)
+def test_the_list_sorts_by_its_headers_both_ways(browse, sort, wanted):
+    used = Used()
+    used.session("s-1", "m-1", NOON, 30)
+    used.session("s-2", "m-2", NOON + 60 * MINUTE, 20, gate="lathe-1")
+    used.session("s-3", "m-1", NOON + 90 * MINUTE, 10)
+    response = browse("accountant").get(f"/use?sort={sort}")
+    assert [row["url"].rpartition("/")[2] for row in response.context["rows"]] == wanted
+    page = response.content.decode()
+    assert page.count('aria-sort="ascending"') + page.count('aria-sort="descending"') == 1
+
+
+def test_a_sorted_list_has_pages_too(browse, monkeypatch):
+    monkeypatch.setattr(listing, "_PAGE_SIZE", 2)
+    used = Used()
+    for number in range(5):
+        used.session(f"s-{number}", "m-1", NOON + number * 20 * MINUTE, 10 + number)
+    client, seen, page = browse("accountant"), [], "/use?sort=on"
+    while page:
+        response = client.get(page)
+        seen.append([row["url"].rpartition("/")[2] for row in response.context["rows"]])
+        found = re.search(r'href="([^"]*)" rel="next"', response.content.decode())
+        page = f"/use{unescape(found[1])}" if found else ""
+    assert seen == [["s-0", "s-1"], ["s-2", "s-3"], ["s-4"]]
+    assert [row["url"] for row in client.get("/use?sort=on&page=soon").context["rows"]] == ["/use/s-0", "/use/s-1"]

@@ -71,7 +71,8 @@ def _steps() -> list[tuple[str, Step]]:
                 _("Add a training"),
                 _("It grants access to machines."),
                 reverse("people-training-new"),
-                is_done=Training.objects.exists(),
+                # Individual access does as well.
+                is_done=Training.objects.exists() or Member.machines.through.objects.exists(),
             ),
         ),
         (

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.models import Member, UsageDay, UsageMonth, UsageSession, UsageSums
 from fabgate.collector.pages.formatting import NOTHING, duration, state
-from fabgate.collector.pages.use import periods
+from fabgate.collector.pages.use import periods, sorting
 from fabgate.collector.pages.use.forms import Choice, DayInput, machine_choices, person_id
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.reports import links, sums
@@ -151,8 +151,10 @@ def usage(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return render_page(request, "usage.html", {"form": form}, status=400)
     by = form.cleaned_data["by"]
-    order, is_descending = _order(request.GET.get("sort", ""))
-    lines, total, count = sums.first_lines(form.filtered(), by, _MAX_SHOWN, order=order, is_descending=is_descending)
+    order = sorting.parse(request.GET.get("sort", ""), _SORTS, sorting.Order(sums.COUNTED, is_descending=True))
+    lines, total, count = sums.first_lines(
+        form.filtered(), by, _MAX_SHOWN, order=order.column, is_descending=order.is_descending
+    )
     sessions = form.sessions() if lines else None
     bars = sums.bars(form.by_bar(), form.period) if lines else None
     shown = {
@@ -163,7 +165,7 @@ def usage(request: HttpRequest) -> HttpResponse:
         "after": f"{form.period.last + timedelta(days=1):%Y-%m}",
         "by": dict(form.fields["by"].choices)[by],  # type: ignore[attr-defined]  # a ChoiceField
         "lines": [_cells(line, links.of_line(line, by, form.period, form.cleaned_data)) for line in lines],
-        "sorts": _headers(order, is_descending=is_descending),
+        "sorts": sorting.headers(_SORTS, order, texts={sums.TITLE}),
         "hidden": count - len(lines),
         "total": total,
         "most": max((line.counted_ms for line in lines), default=0),
@@ -180,26 +182,6 @@ def _heat(sessions: QuerySet[UsageSession]) -> list[tuple[str, list[tuple[str, i
     """Return the cells of each weekday, one an hour: how many sessions started, and the shade."""
     rows = sums.heat(sessions).rows
     return [(day, [(str(times) if times else "", strength) for times, strength in cells]) for day, cells in rows]
-
-
-def _order(text: str) -> tuple[str, bool]:
-    """Return what the lines are ordered by and whether descending, from a query such as "-sessions"."""
-    name = text.removeprefix("-")
-    return (name, text.startswith("-")) if name in _SORTS else (sums.COUNTED, True)
-
-
-def _headers(order: str, *, is_descending: bool) -> dict[str, dict[str, str]]:
-    """Return for each sortable column its aria-sort, and the query that sorts by it or reverses the order."""
-    headers = {}
-    for name in _SORTS:
-        is_current = name == order
-        # Names start at A, numbers with the largest.
-        reverses = not is_descending if is_current else name != sums.TITLE
-        headers[name] = {
-            "aria": ("descending" if is_descending else "ascending") if is_current else "none",
-            "query": f"{'-' if reverses else ''}{name}",
-        }
-    return headers
 
 
 def _chart(bars: dict[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
