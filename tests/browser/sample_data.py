@@ -167,9 +167,10 @@ def _no_pages() -> dict[str, str]:
 
 def _names() -> list[str]:
     """Return names that people chose, which are never translated."""
-    from fabgate.collector.models import Machine, Training
+    from fabgate.collector.models import Machine, Member, Training
 
-    return [*map(str, Machine.objects.all()), *map(str, Training.objects.all())]
+    categories = Member.objects.order_by("category").values_list("category", flat=True).distinct()
+    return [*map(str, Machine.objects.all()), *map(str, Training.objects.all()), *filter(None, categories)]
 
 
 def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:

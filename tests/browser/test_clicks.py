@@ -142,4 +142,4 @@ def test_a_double_click_sends_the_form_once(site: UsedSite, person) -> None:
     page.goto(f"{site.address}/accounts/keys")
     page.get_by_label("Program name").fill("Clicked twice")
     assert page.get_by_role("button", name="Create key").evaluate(CLICK_TWICE) == [False, True]
-    page.locator(".message.success", has_text="The key of Clicked twice").wait_for()
+    page.locator(".message.success", has_text="Key for Clicked twice").wait_for()

@@ -84,7 +84,7 @@ def import_members(page: Any) -> None:
     list_of_members = {"name": "membres.csv", "mimeType": "text/csv", "buffer": members()}
     page.get_by_label("List of members").set_input_files(list_of_members)
     page.get_by_role("button", name="Preview changes").click()
-    page.locator("main", has_text="Nothing has changed yet.").filter(has_text=f"Line {BAD_ROW}").wait_for()
+    page.locator("main", has_text="Nothing has changed yet.").filter(has_text=f"Row {BAD_ROW}").wait_for()
     page.get_by_role("button", name="Import the other 300").click()
     see_message(page, "300 new people")
     page.get_by_label("Name, number, e-mail or badge").fill("zoe muller")
@@ -101,7 +101,7 @@ def grant_a_training(page: Any, floor: Any, site: NewSite) -> None:
     page.get_by_label("Training").fill("Laser cutting")
     page.get_by_label(TITLE).check()
     page.get_by_role("button", name="Save").click()
-    see_message(page, "Laser cutting is there now")
+    see_message(page, "Laser cutting added")
 
     open_person(page, "m-1")
     page.locator("#grant > summary").click()
@@ -116,14 +116,14 @@ def grant_a_training(page: Any, floor: Any, site: NewSite) -> None:
 
 def lock_when_idle(page: Any, floor: Any, site: NewSite) -> None:
     floor.get_by_role("button", name="Lock…").click()
-    floor.get_by_label("Waits for a part").check()
-    assert floor.get_by_label("When it is idle").is_checked()
+    floor.get_by_label("Waiting for parts").check()
+    assert floor.get_by_label("When idle").is_checked()
     submit(floor, "Lock it")
     see(floor, "#floor-machines", "Will lock when idle.", ZOE)
     assert site.gate.observer.on
     site.tap(CARD)
     site.wait_until_off()
-    see(floor, "#floor-machines", "Waits for a part", "Locked by Maya Roussel")
+    see(floor, "#floor-machines", "Waiting for parts", "Locked by Maya Roussel")
     site.until("the lock at the gate", lambda: "lock-idle" in site.gate.status().get("causes", []))
     site.tap(CARD)
     site.wait_until_refused("blocked-lock-idle")
