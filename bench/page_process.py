@@ -37,7 +37,6 @@ def main() -> None:
     account, _made = Account.objects.get_or_create(name="bench", defaults={"role": "manager", "password": "!"})
     client = Client(headers={"host": "localhost"}, SERVER_NAME="localhost")
     client.force_login(account)
-    start.settle()  # as the web process does
     pace = Pace()
     print("ready", flush=True)
     for line in sys.stdin:

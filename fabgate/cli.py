@@ -64,7 +64,7 @@ def _print_error(text: str) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a gate until SIGTERM."""
-    gc.disable()  # imported modules are never garbage: examining them would only slow down the start, and later a tap
+    gc.disable()  # imported modules are never garbage: examining them costs a third of the start (docs/decisions/0084)
     from fabgate.gate import daemon
     from fabgate.gate.config import gate_yaml
     from fabgate.gate.logs import unblocked_logging

@@ -64,7 +64,7 @@ def test_the_books_are_made_once(run, monkeypatch, tmp_path):
 def test_an_event_is_on_a_page_with_the_first_pulse_that_is_as_new():
     pages = [[(10.0, 4), (10.2, 7)], [(10.1, 6), (10.4, 9)]]
     assert _waits([(9.9, 5)], pages) == pytest.approx([300, 200])
-    with pytest.raises(BenchError, match="never heard"):
+    with pytest.raises(BenchError, match="never received"):
         _waits([(9.9, 8)], pages)
 
 

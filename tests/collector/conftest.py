@@ -34,6 +34,12 @@ with mock.patch.dict(os.environ, _OURS):
         del os.environ[_name]
     (_HOME / "secret.key").write_text("only for tests")
     django.setup()
+if not postgresql.SERVER:
+    from django.db import connection as _connection
+
+    # In this process no commit waits for the disk: the tests of durability run in processes of their own.
+    _options = _connection.settings_dict["OPTIONS"]
+    _options["init_command"] = _options["init_command"].replace("synchronous=FULL", "synchronous=OFF")
 
 
 @pytest.hookimpl(tryfirst=True)

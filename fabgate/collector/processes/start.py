@@ -6,7 +6,6 @@ Nothing is ever overwritten, and processes that start at once wait for each othe
 from __future__ import annotations
 
 import errno
-import gc
 import logging
 import os
 import secrets
@@ -103,15 +102,6 @@ def prepare(
         ) from error
     environment: environ.Environment = settings.ENVIRONMENT
     return environment
-
-
-def settle() -> None:
-    """Hide what is loaded by now from the garbage collector, which would take 0.1 s for each pass over it.
-
-    For processes with a delay that matters: an acknowledgement or a page would now and then be late by that much.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def _is_there(path: Path) -> bool:

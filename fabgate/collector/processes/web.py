@@ -17,7 +17,7 @@ from fabgate.collector.accounts import first_link
 from fabgate.collector.base.environ import Environment
 from fabgate.collector.db import postgresql
 from fabgate.collector.pages import rights
-from fabgate.collector.processes import connections, start
+from fabgate.collector.processes import connections
 from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,6 @@ def command(_args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: None)
     postgresql.keep_connections()
     rights.table()  # loads every page
-    start.settle()
     log.info("serving http://%s:%d", *bound.getsockname()[:2])
     server(env).run(sockets=[bound])
     return 0

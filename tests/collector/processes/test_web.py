@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -31,7 +30,7 @@ from fabgate.collector.processes import web
 from fabgate.errors import UsageError
 from tests.collector.serving import serving
 from tests.support.mosquitto import free_port
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 NONCE = "0123456789abcdef"
 
@@ -162,7 +161,7 @@ def test_it_prints_the_first_link_and_ends_well_when_told_to_although_a_page_lis
     try:
         link = next(line.strip() for line in running.stderr if "/welcome/" in line)
         assert link.startswith(f"http://127.0.0.1:{port}/welcome/")
-        until_it_answers(port)
+        wait(lambda: answers(port))
         opener = signed_in(link)
         with opener.open(f"http://127.0.0.1:{port}/floor/events", timeout=HANGS_S) as stream:
             assert stream.readline() == b"retry: 2000\n"
@@ -187,12 +186,9 @@ def signed_in(link: str) -> urllib.request.OpenerDirector:
     return opener
 
 
-def until_it_answers(port: int) -> None:
-    deadline = time.monotonic() + HANGS_S
-    while True:
-        try:
-            with fetch(f"http://127.0.0.1:{port}/sign-in"):
-                return
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+def answers(port: int) -> bool:
+    try:
+        fetch(f"http://127.0.0.1:{port}/sign-in").close()
+    except OSError:
+        return False
+    return True

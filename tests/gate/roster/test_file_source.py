@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 from pathlib import Path
@@ -122,13 +121,6 @@ def test_a_roster_file_that_did_not_change_is_no_news_after_a_restart(tmp_path: 
         assert isinstance(harness.read()[0], RosterStored), "what gate.yaml adds to it did"
         harness.source = harness.make()
         harness.read()
-
-
-def test_the_collector_of_cycles_is_back_once_a_file_is_read(tmp_path: Path) -> None:
-    harness = FileDesk(tmp_path)
-    harness.path.write_text("{")
-    assert len(harness.read()) == 1
-    assert gc.isenabled()
 
 
 def test_a_roster_file_with_a_mistake_is_told_once_and_one_that_is_missing_too(tmp_path: Path) -> None:
