@@ -30,6 +30,8 @@ def play(site: str, pasts: Sequence[Past], journals: Mapping[str, Path], zone: Z
     `journals`: where the journal of each gate is to be. Raises DemoError where the collector does not take an entry.
     """
     # Models can be imported only once Django is set up.
+    from django.db import transaction  # noqa: PLC0415
+
     from fabgate.collector.intake.store import Store  # noqa: PLC0415
     from fabgate.collector.models import Journal as Stored  # noqa: PLC0415
 
@@ -38,9 +40,10 @@ def play(site: str, pasts: Sequence[Past], journals: Mapping[str, Path], zone: Z
     for past in pasts:
         heads[past.gate] = _write(site, past, journals[past.gate], days)
     store = Store(site)
-    for day in sorted(days):
-        evening = datetime.combine(day, time(22), zone).astimezone(UTC)
-        store.store(days[day], evening)
+    with transaction.atomic():  # one commit: a visitor waits for it, and no gate for an acknowledgement
+        for day in sorted(days):
+            evening = datetime.combine(day, time(22), zone).astimezone(UTC)
+            store.store(days[day], evening)
     stored = dict(Stored.objects.values_list("gate__name", "ack_seq"))
     if stored != heads:
         raise DemoError(f"the journals have {heads} entries, the collector has stored {stored}")
