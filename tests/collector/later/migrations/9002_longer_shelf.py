@@ -4,5 +4,5 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("collector", "0002_shelf")]
+    dependencies = [("collector", "9001_shelf")]
     operations = [migrations.AlterField("gate", "shelf", models.CharField(max_length=40, null=True))]
