@@ -18,8 +18,8 @@ from fabgate.gate.panel import messages
 from fabgate.gate.roster import file
 from fabgate.gate.terminal.check import check
 from fabgate.rules import vocabulary as w
-from tests.gate.config.test_gate_yaml import keys_of
-from tests.test_cli import every_verb
+from tests.cli.running import every_verb
+from tests.gate.config.gate_files import keys_of
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference.md"

@@ -1,0 +1,123 @@
+"""Drivers of other packages in a gate.yaml."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.metadata import EntryPoint
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+from msgspec import Struct
+
+from fabgate.errors import UsageError
+from fabgate.gate.config import gate_yaml
+from fabgate.gate.config.gate_yaml import Driver
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+class NfcOptions(Struct, frozen=True, kw_only=True):
+    port: str = "/dev/ttyUSB0"
+    rate: Annotated[int, msgspec.Meta(gt=0)] = 9600
+    codes: list[int] = []
+    slots: Annotated[int, msgspec.Meta(ge=1)] = 1
+    odd: int | str | None = None
+
+
+class NfcReader:
+    """A stranger's reader that sees a card once and then no more."""
+
+    Options = NfcOptions
+    continuous = False
+
+
+class Shapeless:
+    """A class without Options."""
+
+
+@pytest.fixture
+def strangers(monkeypatch):
+    """Install drivers of other packages."""
+    points = {
+        "nfc": f"{__name__}:NfcReader",
+        "shapeless": f"{__name__}:Shapeless",
+        "gone": "no_such_package:Reader",
+        "moody": f"{__name__}:moody_attribute",
+        "leaving": f"{__name__}:leaving_attribute",
+        "unmade": f"{__name__}:Unmade",
+    }
+    monkeypatch.setattr(
+        gate_yaml,
+        "entry_points",
+        lambda group: (
+            [EntryPoint(name, value, group) for name, value in points.items()]
+            + [EntryPoint("gpio", "fabgate.drivers.outputs.gpio:GpioOutput", group)]
+        ),
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name == "moody_attribute":
+        raise RuntimeError("This module can only be run on a Raspberry Pi!\nReally.")
+    if name == "leaving_attribute":
+        raise SystemExit("no licence")
+    raise AttributeError(name)
+
+
+class Unmade(NfcReader):
+    """A stranger's reader that ends the program where it should keep its options."""
+
+    def __init__(self, options: NfcOptions) -> None:
+        sys.exit("no port")
+
+
+def test_a_driver_that_cannot_be_made_is_one_line_that_names_it(strangers):
+    with pytest.raises(
+        UsageError, match=r"the reader driver 'unmade' failed in its constructor \(SystemExit: no port\)"
+    ):
+        gate_yaml.make_driver("reader", Driver(driver="unmade", options=NfcOptions()))
+
+
+def test_hold_mode_needs_a_reader_that_goes_on_seeing_the_card(strangers, mistakes, load):
+    (found,) = mistakes(machine="machine: {mode: hold}", reader="reader: {driver: nfc}")
+    assert ":7: machine.mode: found hold with the reader 'nfc', wanted a reader that sees a card" in found
+    assert load(machine="machine: {mode: tap}", reader="reader: {driver: nfc}").reader.driver == "nfc"
+
+
+def test_hold_mode_with_a_continuous_reader_is_right(load):
+    assert load(machine="machine: {mode: hold}").machine.mode == "hold"
+
+
+@pytest.mark.parametrize(
+    ("driver", "expected"),
+    [
+        ("gone", r"cannot be loaded \(ModuleNotFoundError: .*pip install 'fabgate\[pi\]'"),
+        ("moody", r"cannot be loaded \(RuntimeError: This module can only be run on a Raspberry Pi! Really.\)"),
+        ("leaving", r"cannot be loaded \(SystemExit: no licence\)"),
+        ("shapeless", "without Options, wanted a msgspec Struct; tell its author"),
+    ],
+)
+def test_a_driver_that_cannot_be_loaded_is_a_mistake_in_its_line(strangers, mistakes, driver, expected):
+    (found,) = mistakes(reader=f"reader: {{driver: {driver}}}")
+    assert re.match(f"gate.yaml:4: reader.driver: the reader driver '{driver}'.*{expected}", found)
+
+
+def test_options_of_a_stranger_are_checked_like_ours(strangers, mistakes, load):
+    found = mistakes(reader="reader: {driver: nfc, port: 5, rate: 0, codes: [1, x], slots: 0, odd: {}}")
+    assert [line.partition(" ")[2] for line in found] == [
+        """reader.port: found '5', wanted text; YAML does not read it as text: write "5" in quotes""",
+        "reader.rate: found '0', wanted a whole number above 0",
+        "reader.codes[1]: found 'x', wanted a whole number",
+        "reader.slots: found '0', wanted a whole number, 1 or more",
+        "reader.odd: found keys and values, wanted another value",
+    ]
+    assert load(reader="reader: {driver: nfc, codes: [1, 2]}").reader.options.codes == [1, 2]
+
+
+def test_a_driver_is_made_with_its_own_options():
+    made = gate_yaml.make_driver(
+        "output", Driver(driver="memory", options=gate_yaml.driver_class("output", "memory").Options())
+    )
+    assert type(made).__name__ == "MemoryOutput"
