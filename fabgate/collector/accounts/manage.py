@@ -14,8 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from fabgate.collector.accounts import first_link
-from fabgate.collector.base import duplicate, text_table
-from fabgate.collector.db import audit
+from fabgate.collector.base import text_table
+from fabgate.collector.db import audit, duplicate
 from fabgate.collector.models import Account, ApiKey, Member, OneTimeLink, SignIn
 from fabgate.errors import UsageError
 

@@ -18,7 +18,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from fabgate.collector.models import Collector, Gate, Heartbeat
-from fabgate.collector.models.workshop import TOO_MUCH_FOR
+from fabgate.collector.models.machines import TOO_MUCH_FOR
 from fabgate.mqtt import certificates
 
 #: The longest time since a process's last heartbeat, in seconds.

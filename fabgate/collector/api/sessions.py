@@ -24,7 +24,7 @@ from ninja.errors import AuthenticationError, ValidationError
 from ninja.security import HttpBearer
 
 from fabgate.collector.models import ApiKey, LedgerLine
-from fabgate.collector.models.words import PURPOSES
+from fabgate.collector.models.sessions.words import PURPOSES
 from fabgate.collector.people.display_names import names_of
 
 #: The scopes of API keys.

@@ -15,7 +15,7 @@ from typing import Final
 from fabgate import wire
 from fabgate.collector.entries.decode import Fact
 from fabgate.collector.models import Gate
-from fabgate.collector.models.arrivals import AHEAD
+from fabgate.collector.models.entries import AHEAD
 
 #: A status takes at most 90 s to arrive: after that the broker drops a stuck connection.
 BEHIND: Final = timedelta(minutes=5)

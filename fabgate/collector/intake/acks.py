@@ -10,7 +10,7 @@ from fabgate import wire
 from fabgate.collector.entries import journals, queries
 from fabgate.collector.intake.placement import Placement
 from fabgate.collector.models import Entry, Journal
-from fabgate.collector.models.arrivals import MAX_SEQ
+from fabgate.collector.models.entries import MAX_SEQ
 
 
 @dataclass(slots=True)

@@ -24,14 +24,14 @@ from django.utils.translation import gettext as _
 
 from fabgate import wire
 from fabgate.collector.access import roster
-from fabgate.collector.base import data_folder, duplicate, text_table
+from fabgate.collector.base import data_folder, text_table
 from fabgate.collector.base.environ import Environment
 from fabgate.collector.base.key_files import new_key, write_secret
-from fabgate.collector.db import audit, pulse
+from fabgate.collector.db import audit, duplicate, pulse
 from fabgate.collector.machines import emulated_gate, presets
 from fabgate.collector.machines import rules as machine_rules
 from fabgate.collector.models import Change, Gate, Hole, Journal, Machine, Quarantine
-from fabgate.collector.models.workshop import HEARTBEATS, MAX_LIFTED
+from fabgate.collector.models.machines import HEARTBEATS, MAX_LIFTED
 from fabgate.errors import UsageError
 
 #: Suffix of a file that is written but not in use yet.

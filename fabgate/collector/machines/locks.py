@@ -21,7 +21,7 @@ from fabgate.collector.access import roster
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.machines import commands
 from fabgate.collector.models import Change, Gate, Machine, Pulse
-from fabgate.collector.models.workshop import MAX_LIFTED
+from fabgate.collector.models.machines import MAX_LIFTED
 from fabgate.collector.people import names
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.display_names import names_of

@@ -1,19 +1,19 @@
 """The tables: the workshop and its people, what arrived from gates, who used what, and who changed it."""
 
 from fabgate.collector.models.accounts import Account, ApiKey, FailedSignIn, OneTimeLink, SignIn
-from fabgate.collector.models.arrivals import Boot, Entry, Hole, Journal, Quarantine
 from fabgate.collector.models.audit import Change
 from fabgate.collector.models.badges import Badge
 from fabgate.collector.models.calendar import Opening, SpecialDay
-from fabgate.collector.models.corrections import Correction, Review
+from fabgate.collector.models.entries import Boot, Entry, Hole, Journal, Quarantine
 from fabgate.collector.models.floor import Order, Pulse, Refusal
-from fabgate.collector.models.itself import Collector, Heartbeat
-from fabgate.collector.models.ledger import LedgerLine
+from fabgate.collector.models.identity import Collector, Heartbeat
+from fabgate.collector.models.machines import Gate, Machine, RosterLimit, ServedRoster
 from fabgate.collector.models.people import Block, Group, Member
-from fabgate.collector.models.sums import UsageDay, UsageMonth, UsageSums
+from fabgate.collector.models.sessions.corrections import Correction, Review
+from fabgate.collector.models.sessions.ledger import LedgerLine
+from fabgate.collector.models.sessions.sums import UsageDay, UsageMonth, UsageSums
+from fabgate.collector.models.sessions.usage import UsageSession
 from fabgate.collector.models.trainings import Grant, Training
-from fabgate.collector.models.usage import UsageSession
-from fabgate.collector.models.workshop import Gate, Machine, RosterLimit, ServedRoster
 
 __all__ = [
     "Account",

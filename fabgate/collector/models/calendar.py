@@ -8,7 +8,7 @@ from typing import Final
 from django.db import models
 from django.db.models import Q
 
-from fabgate.collector.models.workshop import Machine
+from fabgate.collector.models.machines import Machine
 
 #: ISO weekdays, 1 is Monday.
 WEEK: Final = (1, 2, 3, 4, 5, 6, 7)

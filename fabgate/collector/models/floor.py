@@ -7,8 +7,8 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Case, F, When
 
-from fabgate.collector.models.arrivals import Journal
-from fabgate.collector.models.workshop import Gate, Machine
+from fabgate.collector.models.entries import Journal
+from fabgate.collector.models.machines import Gate, Machine
 
 
 class Refusal(models.Model):

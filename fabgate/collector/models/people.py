@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from fabgate import wire
 from fabgate.collector.base.search_key import folded
-from fabgate.collector.models.workshop import Machine
+from fabgate.collector.models.machines import Machine
 
 
 class Member(models.Model):

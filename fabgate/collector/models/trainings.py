@@ -10,8 +10,8 @@ from django.db import models
 from django.utils import timezone
 
 from fabgate.collector.models.accounts import Account
+from fabgate.collector.models.machines import Machine
 from fabgate.collector.models.people import Member
-from fabgate.collector.models.workshop import Machine
 
 
 class Training(models.Model):

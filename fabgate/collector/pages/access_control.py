@@ -13,7 +13,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from fabgate.collector.base import body_limit, duplicate
+from fabgate.collector.base import body_limit
+from fabgate.collector.db import duplicate
 from fabgate.collector.models import Account, Pulse, SignIn
 from fabgate.collector.pages import errors, language, rights, roles
 from fabgate.errors import UsageError

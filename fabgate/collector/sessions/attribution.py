@@ -15,7 +15,7 @@ from fabgate.collector.db import statements
 from fabgate.collector.db.rows import RowReader
 from fabgate.collector.entries import queries
 from fabgate.collector.models import Badge, Group
-from fabgate.collector.models.words import OWN
+from fabgate.collector.models.sessions.words import OWN
 from fabgate.collector.sessions.merge import Usage
 
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from fabgate import wire
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import Correction, Group, Member, Pulse, Review, UsageSession
-from fabgate.collector.models.words import PURPOSES
+from fabgate.collector.models.sessions.words import PURPOSES
 from fabgate.collector.sessions import attribution, ledger, rows, sums
 from fabgate.collector.sessions.merge import Usage, wait
 from fabgate.errors import UsageError

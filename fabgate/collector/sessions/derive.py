@@ -21,7 +21,7 @@ from fabgate.collector.entries.gate_clocks import ClockOffsets
 from fabgate.collector.entries.succession import Succession
 from fabgate.collector.entries.wall_time import BootDates
 from fabgate.collector.models import Entry, Gate, Journal, UsageSession
-from fabgate.collector.models.words import CONTESTED
+from fabgate.collector.models.sessions.words import CONTESTED
 from fabgate.collector.sessions import attribution, overlaps
 from fabgate.collector.sessions import rows as session_rows
 from fabgate.collector.sessions.merge import (

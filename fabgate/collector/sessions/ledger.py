@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from fabgate.collector.db import bulk, pulse
-from fabgate.collector.models import LedgerLine, counted
+from fabgate.collector.models import LedgerLine
+from fabgate.collector.models.sessions import counted
 from fabgate.collector.sessions.merge import Usage
 
 _LINE_COLUMNS = (

@@ -22,8 +22,16 @@ from msgspec import Struct
 from fabgate import wire
 from fabgate.collector.entries.decode import SessionData
 from fabgate.collector.entries.wall_time import BootDates
-from fabgate.collector.models import counted
-from fabgate.collector.models.words import CLOCK, CONTESTED, EARLIER_HOLDER, JOURNAL_LOST, OWN, PURPOSES, UNDATED
+from fabgate.collector.models.sessions import counted
+from fabgate.collector.models.sessions.words import (
+    CLOCK,
+    CONTESTED,
+    EARLIER_HOLDER,
+    JOURNAL_LOST,
+    OWN,
+    PURPOSES,
+    UNDATED,
+)
 
 if TYPE_CHECKING:
     from fabgate.collector.models import UsageSession

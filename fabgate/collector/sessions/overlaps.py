@@ -16,8 +16,8 @@ from django.db import connection
 from msgspec import Struct
 
 from fabgate.collector.db import bulk, statements
-from fabgate.collector.models.counted import WRITTEN_LATER
-from fabgate.collector.models.words import JOURNAL_LOST
+from fabgate.collector.models.sessions.counted import WRITTEN_LATER
+from fabgate.collector.models.sessions.words import JOURNAL_LOST
 from fabgate.collector.sessions.merge import (
     LONGEST,
     MAX_DRIFT,

@@ -15,7 +15,8 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from fabgate.collector.db import bulk, pulse
-from fabgate.collector.models import Collector, UsageDay, UsageMonth, UsageSession, UsageSums, counted
+from fabgate.collector.models import Collector, UsageDay, UsageMonth, UsageSession, UsageSums
+from fabgate.collector.models.sessions import counted
 from fabgate.collector.sessions.merge import COLUMNS, Usage
 
 _SUM_COLUMNS = ("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about")

@@ -11,7 +11,7 @@ import pytest
 from django.utils import translation
 from django.utils.translation import gettext, ngettext, pgettext, trans_real
 
-from fabgate.collector.base import translations
+from fabgate.collector import catalogues
 from tests.collector.pages import mistakes, strings
 
 TEMPLATES = sorted((strings.ROOT / "templates").rglob("*.html"))
@@ -21,9 +21,9 @@ SAME = {"fabgate", "English", "Français", "CSV", "XLSX", "ms"}
 READ = {"title", "aria-label", "alt", "placeholder", "data-label", "data-done"}
 
 
-@pytest.mark.parametrize("lang", translations.LANGUAGES)
+@pytest.mark.parametrize("lang", catalogues.LANGUAGES)
 def test_every_string_has_its_translation(lang):
-    known = translations.texts(lang)
+    known = catalogues.texts(lang)
     missing = {text: where for text, where in strings.all_of_them().items() if text not in known}
     assert not missing
 
@@ -54,14 +54,14 @@ def test_words_that_nobody_translated_are_told_from_others(code, words):
     assert found == words
 
 
-@pytest.mark.parametrize("lang", translations.LANGUAGES)
+@pytest.mark.parametrize("lang", catalogues.LANGUAGES)
 def test_nothing_is_translated_that_no_page_shows(lang):
-    assert translations.texts(lang).keys() - strings.all_of_them().keys() == {""}
+    assert catalogues.texts(lang).keys() - strings.all_of_them().keys() == {""}
 
 
-@pytest.mark.parametrize("lang", translations.LANGUAGES)
+@pytest.mark.parametrize("lang", catalogues.LANGUAGES)
 def test_a_translation_has_the_places_of_its_source(lang):
-    for source, target in translations.texts(lang).items():
+    for source, target in catalogues.texts(lang).items():
         if source:
             wanted, found = (
                 [set(re.findall(r"%\(\w+\)[sd]|%[sd]|</?\w+>", part)) for part in text.split("\0")]
@@ -72,15 +72,15 @@ def test_a_translation_has_the_places_of_its_source(lang):
 
 def test_french_signs_stand_behind_a_space_that_keeps_them_on_their_line():
     wrong = re.compile("(?<=\\S) [:;?!»](?!\\w)|« |[\N{NO-BREAK SPACE}][;?!]|\N{NARROW NO-BREAK SPACE}:")
-    assert not {target for target in translations.texts("fr").values() if wrong.search(target)}
+    assert not {target for target in catalogues.texts("fr").values() if wrong.search(target)}
 
 
 def test_one_word_says_in_french_who_belongs_to_the_workshop():
-    assert not {target for target in translations.texts("fr").values() if "adhérent" in target}
+    assert not {target for target in catalogues.texts("fr").values() if "adhérent" in target}
 
 
 def test_french_apostrophes_are_curved():
-    assert not {target for target in translations.texts("fr").values() if re.search(r"\w'\w", target)}
+    assert not {target for target in catalogues.texts("fr").values() if re.search(r"\w'\w", target)}
 
 
 def otherwise(ours: dict[str, str], lang: str) -> dict[str, tuple[str, str]]:
@@ -97,9 +97,9 @@ def otherwise(ours: dict[str, str], lang: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("lang", translations.LANGUAGES)
+@pytest.mark.parametrize("lang", catalogues.LANGUAGES)
 def test_no_text_of_djangos_gets_another_meaning_by_ours(lang):
-    assert not otherwise(translations.texts(lang), lang)
+    assert not otherwise(catalogues.texts(lang), lang)
 
 
 def test_a_text_that_would_say_something_else_in_djangos_forms_is_found():

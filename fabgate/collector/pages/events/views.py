@@ -7,7 +7,7 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils.translation import gettext as _
 
-from fabgate.collector.models.arrivals import MAX_SEQ
+from fabgate.collector.models.entries import MAX_SEQ
 from fabgate.collector.pages.events import stream
 from fabgate.errors import UsageError
 

@@ -15,8 +15,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from fabgate.collector.access import roster
-from fabgate.collector.base import duplicate
-from fabgate.collector.db import audit
+from fabgate.collector.db import audit, duplicate
 from fabgate.collector.machines import locks, presets
 from fabgate.collector.models import Account, Change, Gate, Machine, Training
 from fabgate.collector.pages import errors, gates_informed

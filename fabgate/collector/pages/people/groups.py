@@ -13,8 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector.access import roster
-from fabgate.collector.base import duplicate
-from fabgate.collector.db import audit
+from fabgate.collector.db import audit, duplicate
 from fabgate.collector.models import Account, Badge, Group, Member
 from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other

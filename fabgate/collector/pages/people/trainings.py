@@ -18,9 +18,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.access import roster
-from fabgate.collector.base import duplicate
 from fabgate.collector.base.search_key import folded
-from fabgate.collector.db import audit
+from fabgate.collector.db import audit, duplicate
 from fabgate.collector.models import Account, Grant, Group, Machine, Member, Training
 from fabgate.collector.pages import gates_informed
 from fabgate.collector.pages.access_control import account_of, see_other

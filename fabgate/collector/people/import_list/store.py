@@ -17,8 +17,7 @@ from django.utils.translation import gettext as _
 
 from fabgate import badge
 from fabgate.collector.access import roster
-from fabgate.collector.base import duplicate
-from fabgate.collector.db import audit, bulk, pulse, statements
+from fabgate.collector.db import audit, bulk, duplicate, pulse, statements
 from fabgate.collector.models import Badge, Machine, Member
 from fabgate.collector.people import badges, blocks
 from fabgate.collector.people.import_list import file as members_file

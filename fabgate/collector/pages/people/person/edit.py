@@ -11,8 +11,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from fabgate.collector.access import roster
-from fabgate.collector.base import duplicate
-from fabgate.collector.db import audit, pulse
+from fabgate.collector.db import audit, duplicate, pulse
 from fabgate.collector.models import Account, Change, Grant, Member
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.forms import stale_form

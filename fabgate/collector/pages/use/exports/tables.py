@@ -18,7 +18,8 @@ from django.utils.translation import gettext_lazy
 
 from fabgate import wire
 from fabgate.collector.db import audit
-from fabgate.collector.models import Collector, Gate, counted
+from fabgate.collector.models import Collector, Gate
+from fabgate.collector.models.sessions import counted
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.use import labels
@@ -154,7 +155,7 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
             session, who, category, payer, purpose, machine, gate, started, end, counted_ms = row[:10]
             running_ms, uncertainty_ms, reason, basis, supervisor, uncertain, review, corrected = row[10:18]
             not_before, not_after = row[18:]
-            if corrected and counted.TIME in corrected:  # the same rule as in models/counted.py
+            if corrected and counted.TIME in corrected:  # the same rule as in models/sessions/counted.py
                 running_ms, uncertainty_ms = min(running_ms, counted_ms), 0
             yield (
                 *(session, who, names[who], category, payer, names[payer], purposes.get(purpose, purpose)),

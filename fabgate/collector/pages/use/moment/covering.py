@@ -16,7 +16,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from fabgate.collector.models import Correction, Entry, Journal, Machine, Review, UsageSession
-from fabgate.collector.models.words import JOURNAL_LOST
+from fabgate.collector.models.sessions.words import JOURNAL_LOST
 from fabgate.collector.sessions.merge import BEFORE_FIRST, CONCLUDED, MAX_UNREVIEWED_MS, was_clock_set
 
 _MS: Final = timedelta(milliseconds=1)

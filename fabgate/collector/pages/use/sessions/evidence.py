@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from fabgate import seal, wire
 from fabgate.collector.models import Correction, Entry, Grant, Journal, Review, UsageSession
-from fabgate.collector.models.arrivals import AHEAD, MAX_SEQ
+from fabgate.collector.models.entries import AHEAD, MAX_SEQ
 from fabgate.collector.pages import durations
 from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.names import Names

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
-from fabgate.collector.models import words
-from fabgate.collector.models.usage import UsageSession
+from fabgate.collector.models.sessions import words
+from fabgate.collector.models.sessions.usage import UsageSession
 
 
 class Correction(models.Model):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from fabgate.collector.models.usage import UsageSession
+from fabgate.collector.models.sessions.usage import UsageSession
 
 
 class LedgerLine(models.Model):

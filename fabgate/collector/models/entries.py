@@ -13,7 +13,7 @@ from django.db import models
 
 from fabgate import seal, wire
 from fabgate.collector.models.fields import Flag
-from fabgate.collector.models.workshop import Gate
+from fabgate.collector.models.machines import Gate
 
 #: An entry dated further than this after its arrival has a wrong date. Two correct clocks differ by less than a second;
 #: the rest allows for a collector whose own clock is slightly wrong.

@@ -9,10 +9,10 @@ from django.db import models
 from django.db.models import Case, Count, F, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Coalesce, Least
 
-from fabgate.collector.models import counted
-from fabgate.collector.models.arrivals import Journal
+from fabgate.collector.models.entries import Journal
 from fabgate.collector.models.fields import Flag
-from fabgate.collector.models.workshop import Gate, Machine
+from fabgate.collector.models.machines import Gate, Machine
+from fabgate.collector.models.sessions import counted
 
 _ENDED = Q(ended_at__isnull=False)
 _UNCERTAIN = _ENDED & Q(uncertain=True)

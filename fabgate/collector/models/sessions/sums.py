@@ -8,7 +8,7 @@ from typing import Self
 from django.db import models
 from django.db.models import QuerySet
 
-from fabgate.collector.models.workshop import Gate
+from fabgate.collector.models.machines import Gate
 
 
 class UsageSums(models.Model):

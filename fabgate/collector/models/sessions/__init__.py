@@ -1,0 +1,1 @@
+"""The tables of sessions: what counts, corrections and reviews, the ledger, and sums."""
