@@ -70,21 +70,21 @@ class Demo:
         """Tap a card. The emulated field lays it down once the reader has seen that the last one is away."""
         return self.do("tap", gate, card=card)
 
-    def says(self, gate: str) -> str:
+    def text_of(self, gate: str) -> str:
         return self.browser.get(f"{self.workshop.address}/wall/now").part(f"at-{gate}")
 
     def until(self, gate: str, *words: str) -> str:
-        said = ""
+        text = ""
 
         def are_there() -> bool:
-            nonlocal said
-            said = self.says(gate)
-            return all(word in said for word in words)
+            nonlocal text
+            text = self.text_of(gate)
+            return all(word in text for word in words)
 
         with contextlib.suppress(RuntimeError):
             wait_for(f"the page to say {words}", are_there)
-        assert all(word in said for word in words), said
-        return said
+        assert all(word in text for word in words), text
+        return text
 
     def ask(self, line: bytes) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as client:

@@ -1,4 +1,4 @@
-"""What the audit says of a gate as it goes on: what agrees, what is on its way, and what does not agree for long."""
+"""The audit of a running gate: what agrees, what is on its way, and which differences last."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_what_is_on_its_way_is_counted_and_is_no_disagreement(gate: Gate, audit:
         assert (found.waiting, found.wrong) == (2, ())
 
 
-def test_a_disagreement_is_told_once_it_lasts_and_is_forgotten_when_it_is_gone(
+def test_a_difference_is_reported_once_it_lasts_and_is_forgotten_when_it_is_gone(
     gate: Gate, audit: Audit, time: Time
 ) -> None:
     gate.bodies, gate.seen = [*ONE], []
@@ -108,7 +108,7 @@ def test_a_disagreement_is_told_once_it_lasts_and_is_forgotten_when_it_is_gone(
     assert audit.look(stored(ROW)).wrong == ()  # a new doubt has its own second
 
 
-def test_a_session_that_the_collector_does_not_have_is_told(gate: Gate, audit: Audit, time: Time) -> None:
+def test_a_session_that_the_collector_does_not_have_is_reported(gate: Gate, audit: Audit, time: Time) -> None:
     gate.bodies, gate.seen = [*ONE], [powered(1010, 2010)]
     audit.look(stored())
     time.now_s = 2

@@ -46,7 +46,7 @@ def echo():
     server.close()
 
 
-def said(sock: socket.socket, text: bytes) -> bytes:
+def answer_to(sock: socket.socket, text: bytes) -> bytes:
     sock.sendall(text)
     return sock.recv(100)
 
@@ -54,14 +54,14 @@ def said(sock: socket.socket, text: bytes) -> bytes:
 def test_a_cable_carries_until_it_is_pulled_and_again_when_it_is_plugged(echo) -> None:
     cable = Cable(echo)
     with socket.create_connection(("127.0.0.1", cable.port), timeout=HANGS_S) as sock:
-        assert said(sock, b"hello") == b"hello"
+        assert answer_to(sock, b"hello") == b"hello"
         cable.pull()
         assert sock.recv(100) == b""
     with socket.create_connection(("127.0.0.1", cable.port), timeout=HANGS_S) as sock:
         assert sock.recv(100) == b""  # refused while it is pulled
     cable.plug()
     with socket.create_connection(("127.0.0.1", cable.port), timeout=HANGS_S) as sock:
-        assert said(sock, b"again") == b"again"
+        assert answer_to(sock, b"again") == b"again"
     cable.close()
 
 
@@ -71,7 +71,7 @@ def test_one_wire_leads_to_several_servers_and_is_pulled_as_one(echo) -> None:
     assert not cable.is_pulled
     for port in (cable.port, second):
         with socket.create_connection(("127.0.0.1", port), timeout=HANGS_S) as sock:
-            assert said(sock, b"hello") == b"hello"
+            assert answer_to(sock, b"hello") == b"hello"
     cable.pull()
     assert cable.is_pulled
     for port in (cable.port, second):
@@ -126,7 +126,7 @@ def test_a_tap_finds_reader_and_card_by_their_names_in_a_demo(tmp_path: Path) ->
     assert bytes.fromhex("04A1B2C3") in [card.uid for card in seen if card is not None]
 
 
-def test_a_tap_says_what_is_wrong(tmp_path: Path) -> None:
+def test_a_tap_reports_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="found no reader at"):
         taps.tap(str(tmp_path / "none.sock"), "04A1B2C3", for_ms=100)
     os.mkfifo(tmp_path / "dead.sock")
@@ -175,6 +175,6 @@ def test_waiting_for_what_does_not_come_names_it() -> None:
     ("causes", "state"),
     [([], "free"), (["lock-idle"], "locked"), (["lock-now", "estop"], "blocked"), (["flag"], "blocked")],
 )
-def test_a_machine_that_is_only_locked_is_not_told_to_be_out_of_service(causes: list[str], state: str) -> None:
+def test_a_machine_that_is_only_locked_is_not_shown_as_out_of_service(causes: list[str], state: str) -> None:
     gate = SimpleNamespace(is_powered=True, process=SimpleNamespace(running=True))
     assert _state(gate, {"state": "blocked", "causes": causes}) == state  # type: ignore[arg-type]

@@ -115,7 +115,7 @@ def test_no_event_yet_is_an_empty_place() -> None:
     assert not any("Layout" in line for line in screen(replace(VIEW, events=())))
 
 
-def test_a_small_window_is_told_and_keeps_marker_and_columns() -> None:
+def test_a_small_window_gets_a_hint_and_keeps_marker_and_columns() -> None:
     lines = screen(VIEW, width=60, height=15)
     assert max(cell_len(line) for line in lines) <= 60
     assert lines[12].strip() == "this window has 60 x 15; 80 x 24 shows everything"
@@ -128,20 +128,20 @@ def test_a_wide_window_leaves_the_columns_where_they_are() -> None:
     assert wide[3].rstrip() == screen(VIEW)[3].rstrip()
 
 
-def test_a_state_is_told_in_words() -> None:
-    def said(machine: Machine) -> str:
+def test_a_state_is_shown_in_words() -> None:
+    def drawn(machine: Machine) -> str:
         return " ".join("\n".join(screen(showing(machine, SAW, PRINTER))[3:7]).split())
 
-    assert "○ free off ● linked" in said(LASER)
-    assert "▲ locked off" in said(replace(LASER, causes=("lock-now",)))
-    assert "● in use ON 10:00:00" in said(BUSY)
-    assert "▲ locked manquante : voyez….. 12345 waiting" in said(BUSY)
-    assert "✗ cut" in said(BUSY)
-    gone = said(replace(BUSY, running=False))
+    assert "○ free off ● linked" in drawn(LASER)
+    assert "▲ locked off" in drawn(replace(LASER, causes=("lock-now",)))
+    assert "● in use ON 10:00:00" in drawn(BUSY)
+    assert "▲ locked manquante : voyez….. 12345 waiting" in drawn(BUSY)
+    assert "✗ cut" in drawn(BUSY)
+    gone = drawn(replace(BUSY, running=False))
     assert "✗ not running" in gone
     assert "Session terminée" not in gone
-    assert "card Stranger" in said(replace(LASER, lying="Stranger"))
-    held = said(replace(LASER, state="active", lying="Ada", on_s=71.9))
+    assert "card Stranger" in drawn(replace(LASER, lying="Stranger"))
+    held = drawn(replace(LASER, state="active", lying="Ada", on_s=71.9))
     assert "● in use ON 1:11" in held
     assert "card Ada" in held
 

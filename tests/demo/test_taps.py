@@ -21,18 +21,18 @@ class Starved:
 
     def __init__(self, *, nth: int) -> None:
         self.nth = nth
-        self.told: list[str] = []
+        self.requests: list[str] = []
 
     @property
     def has_seen(self) -> bool:
-        return self.told.count("place") >= self.nth
+        return self.requests.count("place") >= self.nth
 
     def place(self, uid: bytes, *, torn: int | None) -> None:
         assert uid == bytes.fromhex(UID)
-        self.told.append("place")
+        self.requests.append("place")
 
     def remove(self, uid: bytes | None) -> None:
-        self.told.append("remove")
+        self.requests.append("remove")
 
     def plug(self) -> None: ...
 
@@ -55,7 +55,7 @@ def test_a_card_that_was_missed_is_taken_away_and_held_there_again(tmp_path: Pat
         taps.hold(path, UID, "the answer", lambda: reader.has_seen)
     finally:
         server.stop()
-    assert reader.told == ["place", "remove"] * nth
+    assert reader.requests == ["place", "remove"] * nth
 
 
 def test_a_gate_that_never_answers_is_given_up_and_the_card_taken_away(
@@ -69,4 +69,4 @@ def test_a_gate_that_never_answers_is_given_up_and_the_card_taken_away(
             taps.hold(path, UID, "the answer", lambda: reader.has_seen)
     finally:
         server.stop()
-    assert reader.told[-1] == "remove"
+    assert reader.requests[-1] == "remove"

@@ -93,8 +93,8 @@ def test_without_network_the_gate_goes_on_and_everything_arrives_afterwards(page
     page.tap("laser-1", "bob")
     page.until("laser-1", "Power off")
     page.do("plug", "laser-1")
-    said = page.until("laser-1", "connected", "agree")
-    assert "wait here" not in said
+    text = page.until("laser-1", "connected", "agree")
+    assert "wait here" not in text
 
 
 def test_a_killed_gate_drops_the_power_and_starts_with_it_off(page: Demo) -> None:
@@ -103,9 +103,9 @@ def test_a_killed_gate_drops_the_power_and_starts_with_it_off(page: Demo) -> Non
     wait_for("power", lambda: printer.observer.on)
     page.do("kill", "printer-1")
     wait_for("the line to fall", lambda: not printer.observer.on)
-    said = page.says("printer-1")
-    assert "Gate not running" in said
-    assert "Power off" in said
+    text = page.text_of("printer-1")
+    assert "Gate not running" in text
+    assert "Power off" in text
     page.do("start", "printer-1")
     page.until("printer-1", "Free", "Power off", "agree")
 
@@ -135,9 +135,9 @@ def test_after_a_power_cut_nothing_starts_by_itself_and_the_clock_waits_to_be_to
     boot = laser.status()["boot"]
     page.do("cut", "laser-1")
     wait_for("the line to fall", lambda: not laser.observer.on)
-    said = page.says("laser-1")
-    assert "No mains power" in said
-    assert "Hello" not in said
+    text = page.text_of("laser-1")
+    assert "No mains power" in text
+    assert "Hello" not in text
     page.do("restore", "laser-1")
     assert "not set yet" in page.until("laser-1", "Power was cut", "Power off")
     assert laser.status()["boot"] != boot
@@ -159,7 +159,7 @@ def test_what_cannot_be_read_is_told_and_nothing_is_done(page: Demo) -> None:
     assert "a day" in page.browser.post(address, quiet, do="jump laser-1 99999999").body
     assert "Not done" in page.browser.post(address, do="kill lathe-9").text
     assert page.browser.get(address).status == 405
-    assert page.says("laser-1")
+    assert page.text_of("laser-1")
 
 
 def test_a_form_from_elsewhere_does_nothing(page: Demo) -> None:
