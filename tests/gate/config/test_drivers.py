@@ -101,7 +101,7 @@ def test_hold_mode_with_a_continuous_reader_is_right(load):
 )
 def test_a_driver_that_cannot_be_loaded_is_a_mistake_in_its_line(strangers, mistakes, driver, expected):
     (found,) = mistakes(reader=f"reader: {{driver: {driver}}}")
-    assert re.match(f"gate.yaml:4: reader.driver: the reader driver '{driver}'.*{expected}", found)
+    assert re.match(f"gate.yaml:4: reader.driver: (found )?the reader driver '{driver}'.*{expected}", found)
 
 
 def test_options_of_a_stranger_are_checked_like_ours(strangers, mistakes, load):
