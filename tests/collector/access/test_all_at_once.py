@@ -50,12 +50,12 @@ def open_in_the_morning() -> None:
         SpecialDay.objects.create(day=day(ahead), start=time(8), to=time(12))
 
 
-def test_a_membership_that_is_over_and_a_training_that_is_missing(gate, ada, laser, tmp_path):  # noqa: F811
+def test_an_expired_membership_and_a_missing_training_are_both_given_as_reasons(gate, ada, laser, tmp_path):  # noqa: F811
     Member.objects.update(valid_until=day(-1))
     assert reasons(gate, Badge.objects.get(), tmp_path) == ("expired", "training-missing")
 
 
-def test_who_is_barred_hears_of_the_opening_hours_too(gate, ada, laser, tmp_path):  # noqa: F811
+def test_a_refused_member_also_gets_the_opening_hours_as_a_reason(gate, ada, laser, tmp_path):  # noqa: F811
     grant(ada, laser)
     Block.objects.create(member=ada, reason="banned", actor="eve", at=datetime.now(ZoneInfo("UTC")))
     open_in_the_morning()
@@ -66,14 +66,14 @@ def test_who_is_barred_hears_of_the_opening_hours_too(gate, ada, laser, tmp_path
     assert reasons(gate, row, tmp_path, hour=20) == ("banned",)
 
 
-def test_a_machine_that_is_shut_all_week_says_so_beside_everything_else(gate, ada, laser, tmp_path):  # noqa: F811
+def test_a_machine_closed_all_week_adds_that_reason_to_the_others(gate, ada, laser, tmp_path):  # noqa: F811
     for ahead in range(7):
         SpecialDay.objects.create(day=day(ahead))
     Member.objects.update(valid_until=day(-1))
     assert reasons(gate, Badge.objects.get(), tmp_path) == ("expired", "training-missing", "outside-hours")
 
 
-def test_of_a_lost_badge_nobody_knows_whose_hours_hold(gate, ada, laser, tmp_path):  # noqa: F811
+def test_a_lost_badge_gets_no_opening_hours_as_a_reason(gate, ada, laser, tmp_path):  # noqa: F811
     open_in_the_morning()
     row = Badge.objects.get()
     row.end(Badge.LOST, "eve", datetime.now(ZoneInfo("UTC")))
@@ -83,7 +83,7 @@ def test_of_a_lost_badge_nobody_knows_whose_hours_hold(gate, ada, laser, tmp_pat
 # --- a server's clock that was set back -------------------------------------------------------------------------------
 
 
-def test_a_badge_that_was_lost_a_moment_from_now_is_lost_and_the_roster_can_be_stored(gate, ada, laser, tmp_path):  # noqa: F811
+def test_a_badge_lost_in_the_future_is_lost_and_the_roster_can_be_stored(gate, ada, laser, tmp_path):  # noqa: F811
     grant(ada, laser)
     row = Badge.objects.get()
     row.end(Badge.LOST, "eve", datetime.now(ZoneInfo("UTC")) + timedelta(seconds=30))
@@ -91,7 +91,7 @@ def test_a_badge_that_was_lost_a_moment_from_now_is_lost_and_the_roster_can_be_s
 
 
 @pytest.mark.parametrize("reason", [Badge.RETURNED, Badge.LOST])
-def test_a_badge_that_changed_hands_a_moment_from_now_is_its_new_holders(gate, ada, laser, tmp_path, reason):  # noqa: F811
+def test_a_badge_reassigned_in_the_future_belongs_to_its_new_holder(gate, ada, laser, tmp_path, reason):  # noqa: F811
     grant(ada, laser)
     then = datetime.now(ZoneInfo("UTC")) + timedelta(seconds=30)
     Badge.objects.get().end(reason, "eve", then)
@@ -104,7 +104,7 @@ def test_a_badge_that_changed_hands_a_moment_from_now_is_its_new_holders(gate, a
 
 
 @pytest.mark.parametrize("longer", [None, 5], ids=["an own badge", "a longer loan"])
-def test_a_loan_ends_at_its_midnight_beside_what_else_somebody_has(gate, ada, laser, tmp_path, longer):  # noqa: F811
+def test_a_loan_ends_at_its_midnight_whatever_else_its_holder_has(gate, ada, laser, tmp_path, longer):  # noqa: F811
     grant(ada, laser)
     own = Badge.objects.get()
     if longer is not None:
@@ -115,7 +115,7 @@ def test_a_loan_ends_at_its_midnight_beside_what_else_somebody_has(gate, ada, la
 
 
 @pytest.mark.parametrize(("grace_days", "lent_for"), [(1, 3), (1, 1), (3, 1)])
-def test_a_loan_and_what_ends_beside_it_end_with_the_first_of_them(gate, ada, laser, tmp_path, grace_days, lent_for):  # noqa: F811
+def test_of_a_loan_and_another_end_the_first_one_applies(gate, ada, laser, tmp_path, grace_days, lent_for):  # noqa: F811
     grant(ada, laser)
     Member.objects.update(valid_until=day(0), grace_days=grace_days)
     lent = give_badge(ada, "04A1B2C4", kind="loan", until=badges.end_of(day(lent_for)))

@@ -82,11 +82,11 @@ def refused(gate: Gate) -> list[str]:  # noqa: F811
     return found.refusals[0].reasons
 
 
-def test_who_has_nothing_is_refused_for_want_of_a_training(gate, ada, laser):  # noqa: F811
+def test_a_member_without_training_is_refused(gate, ada, laser):  # noqa: F811
     assert refused(gate) == ["training-missing"]
 
 
-def test_who_was_let_in_by_hand_is_in_whatever_the_trainings_say(gate, ada, laser):  # noqa: F811
+def test_individual_access_needs_no_training(gate, ada, laser):  # noqa: F811
     ada.machines.add(gate.machine)
     assert (admitted(gate).id, admitted(gate).basis, admitted(gate).supervised) == ("m-1", None, False)
 
@@ -101,7 +101,7 @@ def test_the_stage_says_how_the_machine_may_be_used(gate, ada, laser, stage, lev
     assert (found.level, found.supervised, found.basis) == (level, is_supervised, str(given.pk))
 
 
-def test_the_newest_stage_that_holds_decides(gate, ada, laser):  # noqa: F811
+def test_the_newest_valid_stage_decides(gate, ada, laser):  # noqa: F811
     grant(ada, laser, "supervised", since=-9)
     grant(ada, laser, "autonomous", since=-5)
     ended = grant(ada, laser, "instructor", since=-4, until=day(-1))
@@ -111,7 +111,7 @@ def test_the_newest_stage_that_holds_decides(gate, ada, laser):  # noqa: F811
     assert (admitted(gate).level, admitted(gate).valid_until) == ("supervisor", day(0).isoformat())
 
 
-def test_who_is_suspended_uses_nothing_of_that_training_even_if_let_in_by_hand(gate, ada, laser):  # noqa: F811
+def test_a_suspension_closes_the_trainings_machines_even_with_individual_access(gate, ada, laser):  # noqa: F811
     ada.machines.add(gate.machine)
     grant(ada, laser)
     suspended = grant(ada, laser, "suspended", since=-1)
@@ -137,7 +137,7 @@ def test_a_grant_counts_from_its_first_day_to_its_last(gate, ada, laser, more, r
     assert (refused(gate) if reasons else [m.id for m in built(gate).members]) == (reasons or ["m-1"])
 
 
-def test_a_training_that_is_to_be_done_again_names_its_last_day(gate, ada, laser):  # noqa: F811
+def test_a_training_that_expires_names_its_last_day(gate, ada, laser):  # noqa: F811
     laser.expires_after_days = 30
     laser.save()
     given = grant(ada, laser, since=-5)
@@ -147,21 +147,21 @@ def test_a_training_that_is_to_be_done_again_names_its_last_day(gate, ada, laser
     assert refused(gate) == ["training-expired"]
 
 
-def test_a_training_that_is_too_old_and_what_it_wants_first_are_missing_at_once(gate, ada, laser):  # noqa: F811
+def test_an_expired_training_and_its_missing_requirement_are_both_reasons(gate, ada, laser):  # noqa: F811
     laser.prerequisite = Training.objects.create(name="tour")
     laser.save()
     grant(ada, laser, until=day(-1))
     assert refused(gate) == ["training-expired", "training-missing"]
 
 
-def test_of_two_trainings_that_open_a_machine_the_one_counts_of_which_least_is_missing(gate, ada, laser):  # noqa: F811
+def test_of_two_trainings_for_a_machine_the_one_with_least_missing_gives_the_reasons(gate, ada, laser):  # noqa: F811
     other = Training.objects.create(name="course", prerequisite=Training.objects.create(name="tour"))
     other.machines.add(gate.machine)
     grant(ada, other, until=day(-1))
     assert refused(gate) == ["training-missing"]
 
 
-def test_what_a_training_wants_first_must_be_held_too(gate, ada, laser):  # noqa: F811
+def test_a_required_training_must_be_held_too(gate, ada, laser):  # noqa: F811
     tour = Training.objects.create(name="tour", expires_after_days=10)
     laser.prerequisite = tour
     laser.save()
@@ -174,7 +174,7 @@ def test_what_a_training_wants_first_must_be_held_too(gate, ada, laser):  # noqa
     assert refused(gate) == ["training-expired"]
 
 
-def test_trainings_that_want_each_other_first_are_held_by_nobody(gate, ada, laser):  # noqa: F811
+def test_trainings_that_require_each_other_are_held_by_nobody(gate, ada, laser):  # noqa: F811
     other = Training.objects.create(name="other", prerequisite=laser)
     laser.prerequisite = other
     laser.save()
@@ -209,7 +209,7 @@ def test_minors_are_always_supervised_and_supervise_nobody(gate, ada, laser):  #
     assert (admitted(gate).supervised, admitted(gate).level) == (True, "user")
 
 
-def test_who_has_left_is_refused_and_blocks_come_first(gate, ada, laser):  # noqa: F811
+def test_a_former_member_is_refused_and_blocks_come_first(gate, ada, laser):  # noqa: F811
     grant(ada, laser)
     ada.left_on = day(0)
     ada.save()
@@ -220,7 +220,7 @@ def test_who_has_left_is_refused_and_blocks_come_first(gate, ada, laser):  # noq
     assert refused(gate) == ["banned", "no-access", "training-missing"]
 
 
-def test_a_lost_badge_is_answered_that_it_is_lost_until_somebody_carries_it_again(gate, ada):  # noqa: F811
+def test_a_lost_badge_is_refused_as_lost_until_it_is_assigned_again(gate, ada):  # noqa: F811
     ada.machines.add(gate.machine)
     row = Badge.objects.get()
     row.end(Badge.LOST, "eve", datetime.now(ZoneInfo("UTC")))
@@ -233,7 +233,7 @@ def test_a_lost_badge_is_answered_that_it_is_lost_until_somebody_carries_it_agai
     assert ([m.badges for m in built(gate).members], built(gate).refusals) == ([[row.digest]], [])
 
 
-def test_a_badge_that_was_lost_twice_stands_once_in_a_roster_that_gates_can_store(gate, ada, tmp_path):  # noqa: F811
+def test_a_badge_that_was_lost_twice_is_in_the_roster_once(gate, ada, tmp_path):  # noqa: F811
     mo = Member.objects.create(id="m-2", lang="fr")
     for holder, reason in ((ada, Badge.LOST), (mo, Badge.LOST)):
         row = Badge.objects.filter(ended_at=None).first() or give_badge(holder)
@@ -244,14 +244,14 @@ def test_a_badge_that_was_lost_twice_stands_once_in_a_roster_that_gates_can_stor
     store(found, tmp_path / "roster.db")
 
 
-def test_a_badge_that_was_found_given_and_returned_is_lost_no_more(gate, ada):  # noqa: F811
+def test_a_badge_that_was_found_assigned_and_returned_is_not_lost(gate, ada):  # noqa: F811
     ada.machines.add(gate.machine)
     Badge.objects.get().end(Badge.LOST, "eve", datetime.now(ZoneInfo("UTC")))
     give_badge(ada).end(Badge.RETURNED, "eve", datetime.now(ZoneInfo("UTC")))
     assert built(gate).refusals == []
 
 
-def test_many_who_leave_at_once_are_named_so_that_no_gates_guard_lets_them_stay(gate, tmp_path):  # noqa: F811
+def test_many_members_who_leave_at_once_are_named_so_that_gates_let_them_go(gate, tmp_path):  # noqa: F811
     stored = tmp_path / "roster.db"
     for number in range(20):
         member = Member.objects.create(id=f"m-{number}")
@@ -279,7 +279,7 @@ def test_a_badge_that_was_returned_is_unknown(gate, ada):  # noqa: F811
     assert (admitted(gate).badges, built(gate).refusals) == ([], [])
 
 
-def test_who_has_only_a_loan_is_in_the_roster_until_its_day_is_over(gate, ada):  # noqa: F811
+def test_a_member_with_only_a_loan_is_in_the_roster_until_it_ends(gate, ada):  # noqa: F811
     ada.machines.add(gate.machine)
     zone = ZoneInfo(settings.ENVIRONMENT.tz)
     midnight = datetime.combine(day(1), datetime.min.time(), zone)
@@ -306,7 +306,7 @@ def test_a_badge_of_a_class_opens_its_machines_supervised_until_the_class_is_ove
     assert refused(gate) == ["no-access"]
 
 
-def test_only_rosters_that_would_say_something_else_are_built_anew(env, gate, ada, laser):  # noqa: F811
+def test_only_rosters_that_change_are_rebuilt(env, gate, ada, laser):  # noqa: F811
     add("saw-1", "saw")
     roster.rebuild()
     grant(ada, laser)
@@ -314,7 +314,7 @@ def test_only_rosters_that_would_say_something_else_are_built_anew(env, gate, ad
     assert roster.rebuild(only_changed=True) == []
 
 
-def test_it_is_said_whom_a_change_has_reached(gate, ada):  # noqa: F811
+def test_the_gates_that_apply_a_change_are_known(gate, ada):  # noqa: F811
     add("saw-1", "saw")
     gates = roster.rebuild()
     rosters = roster.versions(gates)
@@ -325,7 +325,7 @@ def test_it_is_said_whom_a_change_has_reached(gate, ada):  # noqa: F811
     assert roster.applied(rosters).count == 1
 
 
-def test_one_persons_standing_is_that_of_everybodys(gate, ada, laser):  # noqa: F811
+def test_one_members_eligibility_is_the_same_as_among_all(gate, ada, laser):  # noqa: F811
     grant(ada, laser, "supervised")
     now = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
     alone = People(now, only=ada).eligibility(ada, gate.machine)
@@ -333,7 +333,7 @@ def test_one_persons_standing_is_that_of_everybodys(gate, ada, laser):  # noqa: 
     assert alone.is_supervised
 
 
-def test_a_machine_that_no_training_covers_is_opened_by_hand_only(gate, ada):  # noqa: F811
+def test_a_machine_without_training_needs_individual_access(gate, ada):  # noqa: F811
     grant(ada, Training.objects.create(name="elsewhere"))
     assert refused(gate) == ["training-missing"]
     assert Machine.objects.get() == gate.machine
@@ -348,7 +348,7 @@ def last_day(gate: Gate) -> str | None:  # noqa: F811
     return found.valid_until
 
 
-def test_who_leaves_on_friday_has_until_thursday_in_todays_roster(gate, ada, laser):  # noqa: F811
+def test_a_member_who_leaves_on_friday_has_thursday_as_last_day_in_todays_roster(gate, ada, laser):  # noqa: F811
     grant(ada, laser)
     Member.objects.update(valid_until=day(30), grace_days=5, left_on=day(3))
     assert last_day(gate) == day(2).isoformat()
@@ -374,7 +374,7 @@ def test_a_suspension_that_begins_tomorrow_ends_it_today(gate, ada, laser, by_ha
     assert refused(gate) == ["suspended"]
 
 
-def test_a_suspension_from_another_training_of_the_machine_shuts_it_too(gate, ada, laser):  # noqa: F811
+def test_a_suspension_from_another_training_of_the_machine_closes_it_too(gate, ada, laser):  # noqa: F811
     grant(ada, laser)
     other = Training.objects.create(name="engraving")
     other.machines.add(gate.machine)
@@ -382,7 +382,7 @@ def test_a_suspension_from_another_training_of_the_machine_shuts_it_too(gate, ad
     assert last_day(gate) == day(3).isoformat()
 
 
-def test_a_suspension_from_what_is_wanted_first_shuts_it_too(gate, ada, laser):  # noqa: F811
+def test_a_suspension_from_a_required_training_closes_the_machine_too(gate, ada, laser):  # noqa: F811
     laser.prerequisite = Training.objects.create(name="safety")
     laser.save()
     grant(ada, laser)
@@ -398,7 +398,7 @@ def test_a_suspension_from_what_is_wanted_first_shuts_it_too(gate, ada, laser): 
         ({"until": 1}, None),  # over before it begins
     ],
 )
-def test_a_suspension_that_will_never_hold_ends_nothing(gate, ada, laser, more, then):  # noqa: F811
+def test_a_suspension_that_never_becomes_valid_ends_nothing(gate, ada, laser, more, then):  # noqa: F811
     grant(ada, laser)
     grant(ada, laser, "suspended", since=2, **{name: day(days) for name, days in more.items()})
     if then:
@@ -406,14 +406,14 @@ def test_a_suspension_that_will_never_hold_ends_nothing(gate, ada, laser, more, 
     assert last_day(gate) is None
 
 
-def test_a_training_that_is_taken_back_on_a_day_ends_before_it(gate, ada, laser):  # noqa: F811
+def test_a_training_that_is_revoked_on_a_day_ends_the_day_before(gate, ada, laser):  # noqa: F811
     grant(ada, laser, revoked_on=day(2))
     assert last_day(gate) == day(1).isoformat()
     ada.machines.add(gate.machine)
     assert last_day(gate) is None
 
 
-def test_a_gate_that_hears_nothing_keeps_to_what_was_dated_ahead(gate, ada, laser):  # noqa: F811
+def test_an_offline_gate_applies_ends_that_were_dated_ahead(gate, ada, laser):  # noqa: F811
     grant(ada, laser)
     grant(ada, laser, "suspended", since=3)
     (found,) = built(gate).members
@@ -433,7 +433,7 @@ def test_a_gate_that_hears_nothing_keeps_to_what_was_dated_ahead(gate, ada, lase
         ({"supervised": True, "level": "maintainer"}, "instructor", "supervised"),
     ],
 )
-def test_who_is_never_alone_loses_nothing_by_a_lower_stage(gate, ada, laser, about, before, after):  # noqa: F811
+def test_a_supervised_member_loses_nothing_by_a_lower_stage(gate, ada, laser, about, before, after):  # noqa: F811
     Member.objects.update(**about)
     grant(ada, laser, before)
     grant(ada, laser, after, since=2)
@@ -452,7 +452,7 @@ def test_where_everybody_needs_a_supervisor_only_who_supervises_loses_by_a_lower
 
 
 @pytest.mark.parametrize("first", ["laser-1", "plotter"])
-def test_a_suspension_shuts_what_wants_it_first_whichever_machine_is_asked_about_first(gate, ada, laser, first):  # noqa: F811
+def test_a_suspension_closes_dependent_trainings_in_whatever_order_machines_are_asked(gate, ada, laser, first):  # noqa: F811
     plotter = Machine.objects.create(name="plotter")
     other = Training.objects.create(name="other", prerequisite=laser)
     other.machines.add(plotter)

@@ -73,26 +73,26 @@ def test_an_instructors_last_day_over_an_endless_grant_is_no_last_day_on_a_page(
     assert last_day(gate) is None
 
 
-def test_who_may_work_alone_until_a_day_does_not_do_so_after_it_without_a_collector(gate, ada, laser):  # noqa: F811
+def test_the_right_to_work_alone_ends_on_its_day_without_a_collector(gate, ada, laser):  # noqa: F811
     grant(ada, laser)
     grant(ada, laser, "supervised", since=3)
     assert last_day(gate) == day(2).isoformat()
     assert shown(ada) == ("Yes", None)
 
 
-def test_who_instructs_by_hand_does_not_go_on_when_that_ends(gate, ada, laser):  # noqa: F811
+def test_an_instructor_with_individual_access_loses_that_stage_at_its_end(gate, ada, laser):  # noqa: F811
     ada.machines.add(gate.machine)
     grant(ada, laser, "instructor", until=day(2))
     assert (admitted(gate).level, last_day(gate)) == ("supervisor", day(2).isoformat())
 
 
-def test_of_several_ends_to_come_the_first_one_is_the_last_day(gate, ada, laser):  # noqa: F811
+def test_of_several_future_ends_the_first_one_is_the_last_day(gate, ada, laser):  # noqa: F811
     grant(ada, laser, until=day(2))
     grant(ada, laser, since=5, until=day(8))
     assert last_day(gate) == day(2).isoformat()
 
 
-def test_what_is_taken_back_on_a_day_to_come_ends_before_it_beside_what_was_granted_earlier(gate, ada, laser):  # noqa: F811
+def test_a_grant_revoked_on_a_future_day_ends_before_it_despite_earlier_grants(gate, ada, laser):  # noqa: F811
     grant(ada, laser, since=-9, until=day(-6))
     grant(ada, laser, revoked_on=day(3))
     assert last_day(gate) == day(2).isoformat()
@@ -113,7 +113,7 @@ def test_a_grant_ends_with_its_own_last_day_or_its_trainings_whichever_comes_fir
     assert last_day(gate) == day(last).isoformat()
 
 
-def test_a_training_wanted_first_that_is_renewed_ahead_is_no_end(gate, ada, laser):  # noqa: F811
+def test_a_required_training_that_is_renewed_ahead_does_not_end_access(gate, ada, laser):  # noqa: F811
     laser.prerequisite = type(laser).objects.create(name="tour", expires_after_days=10)
     laser.save()
     grant(ada, laser)
@@ -122,7 +122,7 @@ def test_a_training_wanted_first_that_is_renewed_ahead_is_no_end(gate, ada, lase
     assert shown(ada) == ("Yes", day(14))
 
 
-def test_on_its_last_day_a_grant_holds_on_a_page_and_on_the_next_it_is_too_old(gate, ada, laser):  # noqa: F811
+def test_a_grant_is_valid_on_its_last_day_and_expired_on_the_next(gate, ada, laser):  # noqa: F811
     given = grant(ada, laser, until=day(0))
     assert shown(ada) == ("Yes", day(0))
     for chip in (lambda on: page.trainings(ada, on)[0].chip, lambda on: allowed.trainings(ada, on)[0]["chip"]):
@@ -163,7 +163,7 @@ def test_no_command_opens_a_retired_machine(gate):  # noqa: F811
     assert Machine.objects.get().lock_id == lock_id
 
 
-def test_a_list_that_names_a_loan_as_somebodys_makes_it_theirs(env, gate, ada, tmp_path):  # noqa: F811
+def test_an_imported_loan_badge_becomes_the_members_own(env, gate, ada, tmp_path):  # noqa: F811
     lent = give_badge(ada, "04A1B2C4", kind="loan", until=badges.end_of(day(0)), number="17")
     import_(tmp_path / "m.csv", "id,badges\nm-1,04A1B2C3;04A1B2C4\n")
     theirs = Badge.objects.get(spelling="04A1B2C4", ended_at=None)
@@ -176,7 +176,7 @@ def test_a_list_that_names_a_loan_as_somebodys_makes_it_theirs(env, gate, ada, t
 # --- suspensions ------------------------------------------------------------------------------------------------------
 
 
-def test_a_suspension_outlasts_what_is_granted_after_it_until_it_is_taken_back(gate, ada, laser):  # noqa: F811
+def test_a_suspension_overrides_later_grants_until_it_is_revoked(gate, ada, laser):  # noqa: F811
     suspended = grant(ada, laser, "suspended", since=-3)
     grant(ada, laser, since=-1)
     assert refused(gate) == ["suspended"]
@@ -185,7 +185,7 @@ def test_a_suspension_outlasts_what_is_granted_after_it_until_it_is_taken_back(g
     assert last_day(gate) is None
 
 
-def test_a_suspension_does_not_grow_old_with_its_training(gate, ada, laser):  # noqa: F811
+def test_a_suspension_does_not_expire_with_its_training(gate, ada, laser):  # noqa: F811
     laser.expires_after_days = 30
     laser.save()
     grant(ada, laser, "suspended", since=-40)
@@ -193,7 +193,7 @@ def test_a_suspension_does_not_grow_old_with_its_training(gate, ada, laser):  # 
     assert refused(gate) == ["suspended"]
 
 
-def test_who_is_suspended_hears_what_else_is_missing(gate, ada, laser):  # noqa: F811
+def test_a_suspended_member_also_gets_the_other_reasons(gate, ada, laser):  # noqa: F811
     grant(ada, laser, "suspended", since=-3, until=day(2))
     assert refused(gate) == ["suspended", "training-missing"]
 
@@ -208,7 +208,7 @@ def test_every_page_shows_the_suspension_and_not_what_was_granted_after_it(gate,
     assert [Grant.deciding(said, on).stage for on in (day(-1), day(0))] == ["suspended"] * 2
 
 
-def test_nothing_is_granted_to_who_is_suspended_until_the_suspension_is_taken_back(gate, ada, laser):  # noqa: F811
+def test_a_suspended_member_gets_no_grant_until_the_suspension_is_revoked(gate, ada, laser):  # noqa: F811
     held = grant(ada, laser, "suspended", since=-3, until=day(5))
     mo = Member.objects.create(id="m-2")
     for since in (day(0), day(-10)):  # dated back to before the suspension, it would hold today too
@@ -227,7 +227,7 @@ def test_nothing_is_granted_to_who_is_suspended_until_the_suspension_is_taken_ba
     assert admitted(gate).id == "m-1"
 
 
-def test_access_by_hand_outweighs_what_is_wanted_first_and_no_suspension_from_it(gate, ada, laser):  # noqa: F811
+def test_individual_access_overrides_a_missing_requirement_but_no_suspension(gate, ada, laser):  # noqa: F811
     laser.prerequisite = type(laser).objects.create(name="tour")
     laser.save()
     ada.machines.add(gate.machine)

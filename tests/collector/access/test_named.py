@@ -64,7 +64,7 @@ def give_back(row: Badge) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 20], ids=["the only one", "one of many"])
-def test_a_group_badge_that_was_given_back_opens_nothing_at_a_gate_that_admitted_it(gate, beside, count):  # noqa: F811
+def test_a_returned_group_badge_opens_nothing_at_a_gate_that_admitted_it(gate, beside, count):  # noqa: F811
     rows = classes(gate, count)
     beside.fetch()
     assert all(beside.holder(row) for row in rows)
@@ -74,7 +74,7 @@ def test_a_group_badge_that_was_given_back_opens_nothing_at_a_gate_that_admitted
     assert [beside.holder(row) for row in rows] == [None] * count
 
 
-def test_a_group_badge_given_back_once_the_group_is_over_opens_nothing(gate, beside):  # noqa: F811
+def test_a_group_badge_returned_after_the_group_ended_opens_nothing(gate, beside):  # noqa: F811
     rows = classes(gate, 20)
     beside.fetch()
     Group.objects.update(ended_on=day(0))
@@ -99,7 +99,7 @@ def test_a_group_is_named_without_a_badge_as_a_member_is(gate):  # noqa: F811
     }
 
 
-def test_who_left_while_a_gate_was_off_for_two_years_is_not_let_in_when_it_comes_back(gate, beside):  # noqa: F811
+def test_a_member_who_left_while_a_gate_was_off_is_refused_when_it_returns(gate, beside):  # noqa: F811
     rows = []
     for number in range(20):
         member = Member.objects.create(id=f"m-{number}")
@@ -112,7 +112,7 @@ def test_who_left_while_a_gate_was_off_for_two_years_is_not_let_in_when_it_comes
     assert [beside.holder(row) is not None for row in rows] == [True] + [False] * 19
 
 
-def test_a_machine_that_is_shut_all_week_names_everybody_all_the_same(gate, beside):  # noqa: F811
+def test_a_machine_closed_all_week_still_names_everybody(gate, beside):  # noqa: F811
     (row,) = classes(gate, 1)
     member = Member.objects.create(id="m-1")
     member.machines.add(gate.machine)
@@ -124,7 +124,7 @@ def test_a_machine_that_is_shut_all_week_names_everybody_all_the_same(gate, besi
     assert {one.id for one in built(gate).refusals} == {"m-1", row.holder}
 
 
-def test_a_gate_of_this_version_lets_go_of_the_groups_that_an_older_collector_names_no_more(tmp_path):
+def test_a_gate_drops_groups_that_an_older_collector_no_longer_names(tmp_path):
     """An older collector names a group only as long as it has a badge: what is missing was given back."""
     stored = tmp_path / "roster.db"
     ada = wire.Member(id="m-1", badges=["11" * 32])

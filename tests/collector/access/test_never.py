@@ -49,7 +49,7 @@ def test_a_class_badge_needs_a_supervisor_there(printer):
     assert said.needs_supervisor
 
 
-def test_gates_are_served_the_word_that_every_gate_takes_so(printer):
+def test_gates_are_served_the_value_that_all_versions_understand(printer):
     assert built(printer).machine.supervisor == "minors"
 
 

@@ -90,7 +90,7 @@ def test_a_special_day_replaces_the_hours_of_its_date_and_of_no_other_week(saw):
     assert not is_open(saw, "2026-12-02T22:30", today=TODAY + timedelta(days=1))
 
 
-def test_what_is_open_late_over_midnight_stays_open_although_the_roster_is_built_anew_then(saw):
+def test_hours_past_midnight_stay_open_when_the_roster_is_rebuilt_at_midnight(saw):
     weekly([1, 2, 3, 4, 5], "09:00", "18:00")
     special(TODAY, "09:00-02:00")
     assert is_open(saw, "2026-11-26T01:30", today=TODAY)
@@ -105,14 +105,14 @@ def test_a_day_on_which_the_workshop_is_closed_closes_machines_that_have_hours_o
     assert windows(saw) == [([1, 2, 3, 5, 6, 7], "00:00", "24:00")]
 
 
-def test_a_machines_own_hours_get_no_longer_because_the_workshop_is_open_late(saw):
+def test_a_machines_own_hours_do_not_lengthen_when_the_workshop_is_open_late(saw):
     weekly([3], "09:00", "18:00")
     weekly([3], "10:00", "16:00", machine=saw)
     special(TODAY, "14:00-23:00")
     assert windows(saw) == [([3], "14:00", "16:00")]
 
 
-def test_a_machines_own_special_day_outweighs_that_the_workshop_is_closed(saw):
+def test_a_machines_own_special_day_overrides_a_closed_workshop(saw):
     weekly([3], "09:00", "18:00")
     special(TODAY)
     special(TODAY, "13:00-14:00", machine=saw)
@@ -129,16 +129,14 @@ def test_a_machines_own_special_day_outweighs_that_the_workshop_is_closed(saw):
         ("", None),  # closed
     ],
 )
-def test_a_day_on_which_the_workshop_is_open_for_longer_takes_no_hour_from_who_has_hours_of_their_own(
-    saw, that_day, own
-):
+def test_a_longer_day_of_the_workshop_does_not_shorten_a_machines_own_hours(saw, that_day, own):
     weekly([3], "09:00", "18:00")
     weekly([3], "08:00", "23:00", category="wood")
     special(TODAY, that_day)
     assert windows(saw) == ([([3], *own)] if own else [])
 
 
-def test_a_holiday_shuts_who_has_hours_of_their_own_also_where_the_workshop_is_never_open_on_that_weekday(saw):
+def test_a_holiday_closes_machines_with_own_hours_even_on_a_weekday_without_workshop_hours(saw):
     weekly([1], "09:00", "18:00")
     weekly([3], "08:00", "23:00", machine=saw)
     special(TODAY, "10:00-12:00")
@@ -147,7 +145,7 @@ def test_a_holiday_shuts_who_has_hours_of_their_own_also_where_the_workshop_is_n
     assert windows(saw) == []
 
 
-def test_where_the_workshop_is_always_open_a_day_with_hours_takes_away(saw):
+def test_a_special_day_with_hours_shortens_an_always_open_workshop(saw):
     weekly([3], "08:00", "23:00", category="wood")
     special(TODAY, "09:00-18:00")
     assert windows(saw) == [([3], "09:00", "18:00")]
@@ -180,7 +178,7 @@ def test_a_page_says_open_when_the_gates_rules_do_and_when_it_opens_next(saw, mo
     assert calendar.opens(saw, at) == opens
 
 
-def test_what_is_closed_for_seven_days_opens_at_no_time_that_is_known(saw):
+def test_a_machine_closed_for_seven_days_has_no_next_opening(saw):
     weekly([3], "09:00", "12:00", category="metal")
     for ahead in range(7):
         special(TODAY + timedelta(days=ahead))

@@ -86,7 +86,7 @@ def served(gate: Gate) -> wire.Roster:
     return wire.decode(bytes(gate.roster), wire.Roster)
 
 
-def test_gate_add_makes_all_that_a_gate_must_know_as_files_that_only_their_owner_reads(env, capsys):
+def test_gate_add_makes_the_gates_files_readable_by_their_owner_only(env, capsys):
     add()
     found = json.loads(capsys.readouterr().out)
     for key in ("token_file", "gate_key_file", "badge_key_file"):
@@ -95,7 +95,7 @@ def test_gate_add_makes_all_that_a_gate_must_know_as_files_that_only_their_owner
     assert token(env) not in str(Gate.objects.values().get())
 
 
-def test_gate_add_does_not_replace_a_token_unless_told_to(env, gate):
+def test_gate_add_replaces_a_token_only_on_request(env, gate):
     old = token(env)
     with pytest.raises(UsageError, match="--new-token"):
         add()
@@ -148,7 +148,7 @@ def test_without_the_gates_own_token_there_is_no_roster(env, gate, said):
     assert fetch(env, Authorization=said).status_code == 401
 
 
-def test_whoever_is_not_told_asks_for_its_own_roster():
+def test_gates_that_were_not_notified_are_named():
     one, two = Gate(name="laser-1"), Gate(name="saw-1")
     assert roster.describe([one], is_announced=False) == "laser-1 will be updated at its next roster request"
     assert (
@@ -166,7 +166,7 @@ def test_without_a_usable_nonce_there_is_no_roster(env, gate, nonce):
     assert fetch(env, nonce=nonce).status_code == 400
 
 
-def test_a_gate_without_keys_is_told_so(env, gate):
+def test_a_gate_without_keys_gets_an_error(env, gate):
     (env.gate_directory("laser-1") / "seal.keys").unlink()
     assert fetch(env).status_code == 503
 
@@ -243,7 +243,7 @@ def test_locking_an_unknown_gate_names_the_known_ones(gate):
         locks.lock(argparse.Namespace(gate="lasser", when="idle", reason="x", back=None, actor=None, json=False))
 
 
-def test_gates_lists_what_is_known(gate, capsys):
+def test_gates_lists_each_gate(gate, capsys):
     capsys.readouterr()
     enrol_gate.show(argparse.Namespace(json=False))
     head, row = (re.split(r"  +", line) for line in capsys.readouterr().out.splitlines()[-2:])
@@ -256,7 +256,7 @@ def test_gates_lists_what_is_known(gate, capsys):
     }
 
 
-def test_each_roster_that_is_served_leaves_what_it_allowed(env):
+def test_the_limit_of_each_served_roster_is_kept(env):
     rules = {"limit_s": 3600, "max_s": 7200, "finish_max_s": 600, "run_on_s": 30}
     machine = Machine.objects.create(name="laser", rules=rules)
     gate = Gate.objects.create(name="laser-1", machine=machine)
@@ -268,7 +268,7 @@ def test_each_roster_that_is_served_leaves_what_it_allowed(env):
     assert list(limits) == [(built.roster_version, 7_830), (later.roster_version, 10_030)]
 
 
-def test_one_more_gate_does_not_ask_once_more_which_collector_this_is(env, gate):
+def test_another_gate_needs_no_further_query_for_the_collectors_id(env, gate):
     def asked() -> int:
         with CaptureQueriesContext(connection) as queries:
             roster.plan(Gate.objects.select_related("machine"))

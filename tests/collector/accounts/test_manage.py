@@ -22,7 +22,7 @@ def test_an_added_account_gets_a_link_and_no_password(database, capsys):
     assert Change.objects.get().actor.startswith("cli:")
 
 
-def test_a_link_for_an_account_that_is_there(database, capsys):
+def test_a_link_for_an_existing_account(database, capsys):
     account = Account(name="ada", role="desk")
     account.set_password("three green chairs")
     account.save()
@@ -32,14 +32,14 @@ def test_a_link_for_an_account_that_is_there(database, capsys):
 
 
 @pytest.mark.parametrize("name", ["", "a b", "-a", "x" * 64, "ada", "worker", "Worker"])
-def test_a_name_that_cannot_be_one_or_is_taken_is_refused(database, name):
+def test_an_invalid_or_taken_name_is_refused(database, name):
     Account.objects.create(name="ada", role="desk")
     with pytest.raises(UsageError, match="the username"):
         manage.add(argparse.Namespace(name=name, role="desk", actor=None))
     assert not OneTimeLink.objects.exists()
 
 
-def test_a_link_for_nobody_names_those_who_are_there(database):
+def test_a_link_for_an_unknown_account_names_the_known_ones(database):
     Account.objects.create(name="ada", role="desk")
     with pytest.raises(UsageError, match="wanted one of: ada"):
         manage.link(argparse.Namespace(name="bob", actor=None))
@@ -65,11 +65,11 @@ def test_the_first_link_is_printed(database, capsys):
     assert "/welcome/" in capsys.readouterr().out
 
 
-def test_the_command_line_knows_the_roles_that_there_are():
+def test_the_command_line_knows_every_role():
     assert set(verbs.ROLES) == {role for role, _label in Account.ROLES}
 
 
-def test_a_key_of_a_program_is_kept_as_a_hash_and_counts_until_it_ends(database):
+def test_an_api_key_is_stored_as_a_hash_and_valid_until_it_expires(database):
     from datetime import timedelta
 
     from django.utils import timezone

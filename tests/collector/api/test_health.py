@@ -41,7 +41,7 @@ def test_all_is_well_while_its_processes_are_heard_and_the_database_answers(well
 
 
 @pytest.mark.parametrize(("name", "age_s"), [("ingest", 61), ("worker", 181)])
-def test_a_process_that_fell_silent_is_named(well, name, age_s):
+def test_a_process_without_heartbeats_is_named(well, name, age_s):
     now = datetime.now(UTC)
     Heartbeat.beat(name, now - timedelta(seconds=age_s - 1))
     assert health.look(now).troubles == ()
@@ -49,14 +49,14 @@ def test_a_process_that_fell_silent_is_named(well, name, age_s):
     assert health.look(now).troubles == (f"the last heartbeat of {name} was {age_s} s ago",)
 
 
-def test_what_troubles_a_process_is_told(well):
+def test_the_problem_of_a_process_is_reported(well):
     Heartbeat.beat("ingest", datetime.now(UTC), "no connection to broker.lan")
     answer = Client().get("/healthz")
     assert answer.status_code == 503
     assert answer.json()["troubles"] == ["ingest: no connection to broker.lan"]
 
 
-def test_a_process_that_lives_in_another_zone_than_the_database_says_so(well, tmp_path, monkeypatch):
+def test_a_process_with_another_time_zone_than_the_database_is_reported(well, tmp_path, monkeypatch):
     monkeypatch.setattr(settings, "ENVIRONMENT", replace(settings.ENVIRONMENT, data=tmp_path))
     write_secret(settings.ENVIRONMENT.badge_key_file, new_key("b1"))
     ours = settings.ENVIRONMENT.tz
@@ -69,13 +69,13 @@ def test_a_process_that_lives_in_another_zone_than_the_database_says_so(well, tm
     assert health.look(datetime.now(UTC)).troubles == (f"web: {said}", f"worker: {said}")
 
 
-def test_processes_that_were_never_started_are_to_be_started():
+def test_processes_that_never_ran_are_reported():
     answer = Client().get("/healthz")
     assert (answer.status_code, answer.json()["ok"]) == (503, False)
     assert answer.json()["troubles"] == ["ingest has never run: start it", "worker has never run: start it"]
 
 
-def test_a_database_that_does_not_answer_is_told_without_its_own_words(well, monkeypatch):
+def test_an_unreachable_database_is_reported_without_its_error(well, monkeypatch):
     def broken(*_):
         raise DatabaseError("password of ada at db.lan refused")
 
@@ -85,13 +85,13 @@ def test_a_database_that_does_not_answer_is_told_without_its_own_words(well, mon
     assert "ada" not in answer.content.decode()
 
 
-def test_a_disk_that_is_nearly_full_is_told(well, monkeypatch):
+def test_a_nearly_full_disk_is_reported(well, monkeypatch):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=health.DISK_BYTES - 1))
     assert health.look(datetime.now(UTC)).troubles == ("only 268 MB are free in FABGATE_DATA",)
 
 
-def test_silent_gates_are_counted_but_make_nobody_ill_and_retired_machines_have_none(well):
+def test_offline_gates_are_counted_but_are_no_problem_except_of_retired_machines(well):
     saw, old = Machine.objects.create(name="saw"), Machine.objects.create(name="old", retired_at=datetime.now(UTC))
     Gate.objects.create(name="saw-1", machine=saw, online=True)
     Gate.objects.create(name="saw-2", machine=saw)
@@ -124,7 +124,7 @@ def test_an_ingest_says_at_once_when_its_broker_comes_and_goes():
     assert told() == "no connection to broker.lan"
 
 
-def test_an_ingest_that_cannot_say_that_it_lives_goes_on(monkeypatch, caplog):
+def test_an_ingest_that_cannot_write_its_heartbeat_goes_on(monkeypatch, caplog):
     def broken(*_, **_known):
         raise DatabaseError("locked")
 
@@ -133,7 +133,7 @@ def test_an_ingest_that_cannot_say_that_it_lives_goes_on(monkeypatch, caplog):
     assert "the heartbeat cannot be written: locked" in caplog.text
 
 
-def test_a_gate_whose_clock_is_wrong_is_somebodys_to_look_at_without_saying_which(well):
+def test_a_wrong_clock_is_a_problem_without_naming_the_gate(well):
     Gate.objects.create(name="saw", machine=Machine.objects.create(name="saw"), online=True, clock_off_ms=-3_600_000)
     found = health.look(datetime.now(UTC))
     assert found.found["gates"]["wrong_clock"] == 1
@@ -147,7 +147,7 @@ def test_a_gate_whose_clock_is_wrong_is_somebodys_to_look_at_without_saying_whic
         (["mad", "saw"], "2 gates send more than a gate may: the page Gates shows which"),
     ],
 )
-def test_a_gate_that_sends_too_much_is_somebodys_to_look_at_for_an_hour(well, names, said):
+def test_a_gate_that_sends_too_much_is_a_problem_for_an_hour(well, names, said):
     now = datetime.now(UTC)
     for name in names:
         Gate.objects.create(name=name, too_much_at=now)

@@ -54,7 +54,7 @@ def used() -> Journal:
     return journal
 
 
-def test_the_workshop_is_told_in_numbers(used):
+def test_the_workshop_is_shown_in_numbers(used):
     found = numbers()
     assert found["fabgate_gate_online", "laser-1"] == 1
     assert found["fabgate_gate_heard_seconds", "laser-1"] == 0
@@ -70,14 +70,14 @@ def test_the_workshop_is_told_in_numbers(used):
     assert ("fabgate_lately_refusals", "expired") not in found
 
 
-def test_a_gate_that_misses_its_heartbeats_is_not_there_and_nobody_uses_its_machine(used):
+def test_a_gate_without_heartbeats_is_offline_and_its_machine_not_in_use(used):
     Store("lyon").store([used.state(state="active", session="s2", member="m-ada")], NOON)
     for minutes, there in ((0, 1), (10, 0)):
         found = numbers(NOON + timedelta(minutes=minutes))
         assert (found["fabgate_gate_online", "laser-1"], found["fabgate_gate_in_use", "laser-1"]) == (there, there)
 
 
-def test_nobody_can_be_told_from_them(used):
+def test_they_identify_nobody(used):
     text = read().content.decode()
     assert "laser-1" in text
     for person in ("m-ada", "Ada", "digest-of", "s1"):
@@ -119,7 +119,7 @@ def test_without_a_token_only_this_computer_reads_them(asked, status):
 
 
 @pytest.mark.parametrize(("given", "status"), [("Bearer abc", 200), ("bearer abc", 200), ("Bearer abd", 401), ("abc", 401), ("Bearer é", 401)])  # fmt: skip
-def test_with_a_token_whoever_has_it_reads_them_from_anywhere(token, given, status):
+def test_clients_with_the_token_read_them_from_anywhere(token, given, status):
     asked = {"address": "192.168.1.7", "host": "collector.lan", "authorization": given}
     assert read(**asked).status_code == status
     assert read().status_code == 200

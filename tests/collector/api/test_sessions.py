@@ -55,7 +55,7 @@ def read_all(token: str, after: str = "0", limit: int = 2) -> tuple[list[dict[st
             return found, after
 
 
-def test_every_session_is_told_once_in_pages_that_follow_each_other(journal, token):
+def test_every_session_appears_once_in_consecutive_pages(journal, token):
     rows, after = read_all(token)
     assert [(row["session"], row["time_ms"]) for row in rows] == [(f"s-{n}", 1_001 + n) for n in range(5)]
     assert ask(token, f"?after={after}").json() == {"sessions": [], "next": after, "more": False}
@@ -83,7 +83,7 @@ def test_a_contest_and_its_end_come_as_new_rows(journal, token):
     ]
 
 
-def test_what_is_stored_between_two_pages_is_told_after_them_and_nothing_twice(journal, token):
+def test_sessions_stored_between_two_pages_follow_later_and_none_repeats(journal, token):
     found: list[tuple[str, int]] = []
     after = "0"
     for number in range(10):
@@ -139,7 +139,7 @@ def test_a_cursor_from_before_a_restore_is_refused_rather_than_lose_rows(journal
         *("?limit=0", "?limit=1001", "?limit=-1", "?limit=x", "?limit=1.5", "?limit=" + "9" * 5_000),
     ],
 )
-def test_what_is_not_understood_is_said(journal, token, query):
+def test_invalid_parameters_are_named(journal, token, query):
     answer = ask(token, query)
     name, _, value = query[1:].partition("=")
     wanted = {"after": "0, or the `next` of an answer as it was", "limit": "a whole number from 1 to 1000"}[name]
@@ -153,7 +153,7 @@ def test_a_limit_is_kept_exactly_and_more_says_whether_there_is_more(journal, to
     assert (len(answer["sessions"]), answer["more"]) == (min(limit, 5), limit < 5)
 
 
-def test_without_a_key_nothing_is_told(journal, token):
+def test_without_a_key_nothing_is_served(journal, token):
     assert Client().get("/api/v1/sessions").status_code == 401
     answer = ask("fg_wrong")
     assert answer.status_code == 401
@@ -161,7 +161,7 @@ def test_without_a_key_nothing_is_told(journal, token):
     assert "make one under More" in answer.json()["detail"]
 
 
-def test_a_key_that_is_over_or_for_something_else_opens_nothing(journal):
+def test_an_expired_key_or_one_without_the_scope_is_refused(journal):
     over = ApiKey.make("a", ["sessions:read"], made_by=None, expires_at=timezone.now() - timedelta(seconds=1))[1]
     other = ApiKey.make("b", ["floor:read"], made_by=None, expires_at=None)[1]
     assert ask(over).status_code == 401
@@ -176,20 +176,20 @@ def test_a_key_remembers_when_it_was_used(journal, token):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"])
-def test_it_is_only_read(journal, token, method):
+def test_only_reading_is_possible_with_it(journal, token, method):
     answer = ask(token, method=method)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
     assert answer.json()["detail"].endswith(f"Found {method}, wanted GET, HEAD")
 
 
-def test_head_tells_of_an_answer_what_get_does(journal, token):
+def test_head_returns_the_headers_of_get(journal, token):
     for query in ("", "?limit=x"):
         whole, head = ask(token, query), ask(token, query, method="HEAD")
         assert (head.status_code, head.headers) == (whole.status_code, whole.headers)
     assert Client().head("/api/v1/sessions").status_code == 401
 
 
-def test_who_takes_gzip_is_answered_with_it(journal, token):
+def test_clients_that_accept_gzip_get_it(journal, token):
     plain, small = ask(token), ask(token, **{"accept-encoding": "gzip"})
     assert "Content-Encoding" not in plain.headers
     assert small.headers["Content-Encoding"] == "gzip"

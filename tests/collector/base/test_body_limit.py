@@ -58,13 +58,13 @@ def test_what_fits_is_read():
 
 
 @pytest.mark.parametrize("said", [str(MAX_BYTES + 1).encode(), b"9" * 50, b"-1", b"x"])
-def test_what_says_that_it_is_too_large_is_answered_unread(said):
+def test_a_body_declared_too_large_is_refused_unread(said):
     server = Server(10)
     app = ask(server, (b"content-length", said))
     assert (server.answered[0]["status"], app.read, server.parts) == (413, 0, [10])
 
 
-def test_what_does_not_say_and_becomes_too_large_is_hung_up_on():
+def test_a_body_that_turns_out_too_large_closes_the_connection():
     server = Server(*[1024 * 1024] * 8)
     app = ask(server)
     assert app.is_aborted
@@ -81,7 +81,7 @@ def test_a_browser_sends_to_its_end_and_gets_a_page_of_the_same_address():
     assert app.scope["headers"] == [HTML]
 
 
-def test_what_is_far_too_large_is_not_read_to_its_end_for_a_page():
+def test_a_far_too_large_body_is_not_read_to_its_end():
     part = 8 * 1024 * 1024
     server = Server(*[part] * (MAX_DISCARDED // part + 5))
     app = ask(server, (b"content-length", b"9" * 12), HTML)

@@ -23,7 +23,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("room", [0, 65536])
-def test_a_gate_is_let_in_whole_or_not_at_all(small_disk, room):
+def test_a_gate_is_enrolled_completely_or_not_at_all(small_disk, room):
     env = environment(small_disk / "data")
     assert run(env, "gate-add", "saw-1", "--machine", "saw").returncode == 0
     gates = small_disk / "data" / "gates"
@@ -45,7 +45,7 @@ def test_a_gate_is_let_in_whole_or_not_at_all(small_disk, room):
     assert all(path.stat().st_size for path in (gates / "laser-1").iterdir())
 
 
-def test_what_a_full_disk_says_is_told_from_other_mistakes():
+def test_errors_of_a_full_disk_are_recognised():
     with contextlib.closing(sqlite3.connect(":memory:")) as made:
         made.execute("CREATE TABLE t (a)")
         made.execute("PRAGMA max_page_count=2")

@@ -18,7 +18,7 @@ def test_nothing_but_the_site_is_needed():
     assert found.mqtt_username is None
 
 
-def test_every_mistake_is_one_line_and_all_are_told_at_once(tmp_path):
+def test_every_mistake_is_one_line_and_all_are_reported_at_once(tmp_path):
     wrong = {
         "FABGATE_SITE": "Lyon!",
         "FABGATE_TZ": "Mars/Base",
@@ -209,12 +209,12 @@ def test_proxies_are_addresses(value, is_right):
     assert bool(mistakes(FABGATE_PROXIES=value)) != is_right
 
 
-def test_how_lines_of_the_log_are_is_one_of_two():
+def test_the_form_of_the_log_is_one_of_two():
     assert environ.read({"FABGATE_LOG": "json"}, need_site=False).log == "json"
     assert mistakes(FABGATE_LOG="xml") == ["FABGATE_LOG: found 'xml', wanted text or json; set FABGATE_LOG=text"]
 
 
-def test_a_secret_is_here_or_in_a_file_and_never_shown(tmp_path):
+def test_a_secret_is_set_directly_or_in_a_file_and_never_shown(tmp_path):
     (tmp_path / "token").write_text("abc\n")
     found = environ.read({"FABGATE_METRICS_TOKEN_FILE": str(tmp_path / "token")}, need_site=False)
     assert found.metrics_token == "abc"
@@ -242,20 +242,20 @@ def test_a_secret_is_here_or_in_a_file_and_never_shown(tmp_path):
         ("Fabgate_Site", "FABGATE_SITE"),
     ],
 )
-def test_a_variable_that_nobody_reads_is_told_with_what_was_meant(slip, meant):
+def test_an_unknown_variable_is_reported_with_a_suggestion(slip, meant):
     (told,) = mistakes(**{slip: "x"})
     assert told.startswith(f"{slip}: found an unknown variable, wanted {meant}")
     assert told.endswith("; rename it, or unset it")
 
 
-def test_a_variable_that_is_like_none_of_ours_is_a_mistake_too_also_beside_the_right_one():
+def test_an_unknown_variable_without_a_similar_one_is_a_mistake_too():
     assert mistakes(FABGATE_SECRET="x") == [
         "FABGATE_SECRET: found an unknown variable, wanted one that docs/reference.md names; unset it"
     ]
     assert len(mistakes(FABGATE_WEBPORT="x", FABGATE_WEB_PORT="80")) == 1
 
 
-def test_what_others_of_ours_read_and_what_is_not_ours_is_left_alone():
+def test_variables_of_other_programs_are_ignored():
     assert mistakes(**dict.fromkeys(ELSEWHERE, "x"), PATH="/bin", FABGATEWAY="x") == []
 
 

@@ -42,7 +42,7 @@ def test_a_time_is_one_moment_or_two_or_none(zone, asked, found):
     assert local_times.moments(local(asked), zone) == [utc(text) for text in found]
 
 
-def test_beside_a_time_that_never_was_stand_those_before_and_after_the_jump():
+def test_a_skipped_time_has_neighbours_before_and_after_the_jump():
     before, after = local_times.beside(local("2026-03-29 02:30"), PARIS)
     assert (f"{before:%H:%M}", local_times.offset(before)) == ("01:30", "UTC+01:00")
     assert (f"{after:%H:%M}", local_times.offset(after)) == ("03:30", "UTC+02:00")

@@ -46,14 +46,14 @@ def test_a_verb_that_ends_at_once_needs_no_name(begin):
     assert lines() == ["INFO fabgate.collector.people.blocks: m-1 blocked"]
 
 
-def test_a_refused_form_is_told_of_once_and_without_its_path(begin):
+def test_a_refused_form_is_logged_once_and_without_its_path(begin):
     lines = begin("text", "web")
     logging.getLogger("django.security.csrf").warning("Forbidden (CSRF cookie not set.): /welcome/secret")
     assert lines() == []
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_what_breaks_behind_a_one_time_link_does_not_tell_the_link(begin, form, database, monkeypatch):
+def test_an_error_behind_a_one_time_link_does_not_log_the_link(begin, form, database, monkeypatch):
     def broken(_token):
         raise OSError(28, "No space left on device")
 
@@ -68,7 +68,7 @@ def test_what_breaks_behind_a_one_time_link_does_not_tell_the_link(begin, form, 
     assert token not in said
 
 
-def test_an_address_that_somebody_asks_for_writes_no_line_of_its_own(begin):
+def test_a_requested_address_cannot_forge_a_log_line(begin):
     lines = begin("text", "web")
     logging.getLogger("fabgate.collector.pages.access_control").info(
         "%s: refused", "/x\nweb: INFO y: ada signed in\x1b[2J\x85"
@@ -107,7 +107,7 @@ def test_as_json_a_traceback_does_not_break_the_line_even_the_one_that_ends_the_
     assert last["error"] == first["error"]
 
 
-def test_whoever_set_up_logging_before_is_left_alone(monkeypatch):
+def test_existing_logging_is_left_unchanged(monkeypatch):
     mine = [logging.NullHandler()]
     monkeypatch.setattr(logging.getLogger(), "handlers", mine)
     logs.set_up("json", "web")

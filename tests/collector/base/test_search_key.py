@@ -32,5 +32,5 @@ def test_a_member_is_found_by_their_name_or_else_by_their_id(database):
     assert Member.objects.get().folded == "zoe"
 
 
-def test_a_name_of_signs_that_become_many_letters_still_fits():
+def test_a_name_whose_characters_expand_still_fits():
     assert len(folded("\ufdfa" * 120)) == 300

@@ -35,7 +35,7 @@ def test_what_one_gate_may_store_is_bounded_and_grows_by_as_much_a_day():
 
 
 @pytest.mark.parametrize("every_s", [1.0, 60.0, 3_600.0])
-def test_however_often_somebody_asks_a_day_brings_no_more(every_s):
+def test_asking_more_often_brings_no_more_in_a_day(every_s):
     found, now_s, taken = Allowance(0.0), 0.0, 0
     taken += spent(found, now_s)
     while now_s < DAY_S:
@@ -44,7 +44,7 @@ def test_however_often_somebody_asks_a_day_brings_no_more(every_s):
     assert taken == pytest.approx(2 * MOST_BYTES, rel=0.05)
 
 
-def test_the_inbox_takes_no_more_of_one_gate_and_everything_of_the_others(monkeypatch):
+def test_the_inbox_limits_one_gate_and_accepts_everything_of_the_others(monkeypatch):
     monkeypatch.setattr(allowance, "MOST_BYTES", 10 * (STORED_BYTES + 2))
     inbox = Inbox(lambda: 0.0)
 

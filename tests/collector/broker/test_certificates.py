@@ -75,7 +75,7 @@ def is_serving() -> bool:
 
 @pytest.mark.broker
 @pytest.mark.parametrize(("days", "warns"), [(10, True), (365, False)])
-def test_a_certificate_that_ends_soon_is_warned_of_and_its_end_is_told(tmp_path, own, days, warns):
+def test_a_certificate_that_expires_soon_causes_a_warning_and_its_end_is_shown(tmp_path, own, days, warns):
     sign(own, "broker", days=days)
     Heartbeat.beat(Heartbeat.WORKER, datetime.now(UTC))
     with mosquitto(tmp_path / "broker", papers=own) as broker, turning(broker) as until:
@@ -131,7 +131,7 @@ def test_a_broker_without_tls_has_no_certificate_that_ends(tmp_path):
     assert health.look(datetime.now(UTC)).found["broker_certificate"] == {"ends": None}
 
 
-def test_what_is_known_of_a_certificate_outlives_the_connection_and_the_process():
+def test_the_end_of_a_certificate_is_still_known_after_a_restart():
     Heartbeat.beat(Heartbeat.INGEST, NOW, broker_until=NOW + timedelta(days=3))
     Ingest(settings.ENVIRONMENT)._beat()
     assert row().broker_until == NOW + timedelta(days=3)

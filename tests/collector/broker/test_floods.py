@@ -26,14 +26,14 @@ def test_a_gate_that_floods_is_shut_out_and_let_in_again():
     assert found.shut == set()
 
 
-def test_what_the_broker_still_had_of_it_makes_its_pause_no_longer():
+def test_queued_messages_of_a_shut_out_gate_do_not_lengthen_its_pause():
     found = Floods()
     found.look({"mad"}, 0.0)
     assert not found.look({"mad"}, floods.FIRST_S - 1)
     assert found.look(set(), floods.FIRST_S)
 
 
-def test_while_it_goes_on_the_pauses_grow_and_they_are_bounded():
+def test_pauses_grow_up_to_a_limit_while_the_flood_goes_on():
     found, now_s, pauses = Floods(), 0.0, []
     for _ in range(8):
         found.look({"mad"}, now_s)
@@ -45,7 +45,7 @@ def test_while_it_goes_on_the_pauses_grow_and_they_are_bounded():
     assert pauses == [10, 20, 40, 80, 160, 300, 300, 300]
 
 
-def test_a_gate_that_kept_quiet_begins_with_the_first_pause():
+def test_a_gate_that_kept_quiet_starts_with_the_first_pause_again():
     found = Floods()
     found.look({"mad"}, 0.0)
     quiet_s = floods.FIRST_S + floods.FORGOTTEN_S
@@ -106,7 +106,7 @@ def test_the_broker_queues_nothing_of_a_gate_that_floods_and_everything_of_the_o
     assert serving._link.filters == everybody
 
 
-def test_while_a_gate_floods_what_arrives_is_read_until_it_is_found_out(serving):
+def test_during_a_flood_messages_are_read_until_the_gate_is_found(serving):
     topic = "fabgate/v1/lyon/mad/event/x/y"
     for _ in range(2 * wire.ACK_WINDOW + 1):
         serving._inbox.offer(Received(topic, b"{}", "j-1", "7"))
@@ -126,13 +126,13 @@ def test_while_a_gate_floods_what_arrives_is_read_until_it_is_found_out(serving)
     assert serving._inbox.refused() == {"mad"}
 
 
-def test_a_collector_that_begins_anew_hears_everybody_whatever_the_broker_kept(serving):
+def test_a_restarted_collector_subscribes_to_everybody(serving):
     serving._link.filters = set(wire.gate_subscriptions("lyon", "saw-1"))
     serving._serve()
     assert serving._link.filters == set(wire.collector_subscriptions("lyon"))
 
 
-def test_after_a_disk_that_was_away_nobody_is_shut_out_for_what_was_sent_again(serving, monkeypatch):
+def test_after_a_disk_outage_nobody_is_shut_out_for_repeated_messages(serving, monkeypatch):
     monkeypatch.setattr(ingest, "STORED_WITHIN_S", -1.0)
     journal = Journal()
     journal.write("gate.started", version="1")

@@ -69,7 +69,7 @@ def test_a_message_too_large_for_one_gate_is_taken_beside_those_of_others():
     assert inbox.offer(message("saw-1"))
 
 
-def test_a_word_about_the_connection_always_fits_and_comes_first(monkeypatch):
+def test_an_event_of_the_connection_always_fits_and_comes_first(monkeypatch):
     monkeypatch.setattr(module, "MAX_WAITING", 1)
     inbox = Inbox()
     assert inbox.offer(message("laser-1", b""))
@@ -127,7 +127,7 @@ class Clock:
         return self.now_s
 
 
-def test_whose_messages_take_long_to_store_rests_as_long_and_the_others_do_not_wait():
+def test_a_gate_with_costly_messages_rests_and_the_others_do_not_wait():
     clock = Clock()
     inbox = Inbox(clock)
     for _ in range(300):
@@ -147,7 +147,7 @@ def test_whose_messages_take_long_to_store_rests_as_long_and_the_others_do_not_w
     assert inbox.count == 98
 
 
-def test_who_has_one_message_in_a_batch_that_took_long_hardly_rests():
+def test_a_gate_with_one_message_in_a_costly_batch_hardly_rests():
     clock = Clock()
     inbox = Inbox(clock)
     batch = [*[message("mad", b"{}")] * 199, message("laser-1", b"{}")]
@@ -157,7 +157,7 @@ def test_who_has_one_message_in_a_batch_that_took_long_hardly_rests():
     assert inbox.get().topic == message("laser-1").topic
 
 
-def test_who_is_cheap_again_gets_full_turns_again():
+def test_a_gate_whose_messages_are_cheap_again_gets_full_turns_again():
     clock = Clock()
     inbox = Inbox(clock)
     inbox.stored([message("mad", b"{}")], module.BATCH_S + 1.0)
@@ -178,7 +178,7 @@ def test_a_costly_batch_that_was_never_stored_stops_nobody():
         assert inbox.get().topic == message("mad").topic
 
 
-def test_usual_batches_let_nobody_rest():
+def test_usual_batches_make_no_gate_rest():
     inbox = Inbox()
     batch = [message("laser-1", b"{}")] * wire.ACK_WINDOW
     inbox.stored(batch, module.BATCH_S + len(batch) * module.COSTLY_S * 0.9)
@@ -186,7 +186,7 @@ def test_usual_batches_let_nobody_rest():
     assert inbox.get() == batch[0]
 
 
-def test_who_sends_more_than_its_window_is_known_before_it_is_refused():
+def test_a_gate_that_exceeds_its_window_is_noticed_before_it_is_refused():
     inbox = Inbox()
     for _ in range(2 * wire.ACK_WINDOW):
         inbox.offer(message("laser-1", b"{}"))

@@ -76,7 +76,7 @@ def test_an_exception_that_kills_the_thread_is_noticed(caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_a_link_that_is_thrown_away_never_comes_up_and_takes_nothing_more():
+def test_a_replaced_link_never_connects_and_accepts_nothing():
     with socket.create_server(("127.0.0.1", 0)) as server:
         old = link(server.getsockname()[1])
         old.start()
@@ -109,7 +109,7 @@ def test_only_one_thread_writes_to_the_socket(broker, monkeypatch):
     assert writers == {one._thread.ident}
 
 
-def test_who_knows_the_collectors_id_cannot_throw_it_out_of_the_broker(broker):
+def test_knowing_the_collectors_id_does_not_allow_taking_over_its_session(broker):
     one = link(broker.port, broker.ca)
     one.start()
     assert one._inbox.get(timeout_s=HANGS_S) == Connected()
@@ -123,7 +123,7 @@ def test_who_knows_the_collectors_id_cannot_throw_it_out_of_the_broker(broker):
     one.stop(orderly=True)
 
 
-def test_its_name_in_the_broker_stays_and_is_made_with_its_secret(monkeypatch):
+def test_its_client_id_is_stable_and_made_with_its_secret(monkeypatch):
     name = mqtt._client_id("c")
     assert mqtt._client_id("c") == name
     assert mqtt._client_id("d") != name
@@ -170,7 +170,7 @@ def test_what_arrives_while_a_batch_is_stored_waits_for_its_end():
     assert inbox.count == 1
 
 
-def test_a_disk_that_hangs_holds_back_nothing_for_ever(monkeypatch):
+def test_a_hanging_disk_does_not_hold_reading_back_forever(monkeypatch):
     monkeypatch.setattr(mqtt, "TURN_S", 0.01)
     inbox = Inbox()
     one = mqtt.Link(settings.ENVIRONMENT, collector="c", inbox=inbox)
@@ -180,7 +180,7 @@ def test_a_disk_that_hangs_holds_back_nothing_for_ever(monkeypatch):
 
 
 @pytest.mark.parametrize("is_secret", [False, True], ids=["plain", "tls"])
-def test_what_has_arrived_and_was_not_read_is_seen(papers, is_secret):
+def test_unread_messages_are_noticed(papers, is_secret):
     entered, goes_on = threading.Semaphore(0), threading.Semaphore(0)
 
     def hold(*_args) -> None:
@@ -219,7 +219,7 @@ def test_a_broker_that_takes_the_connection_and_says_nothing_is_waited_for_no_lo
             mqtt.publish_once(env, [mqtt.Outgoing("t", b"")], timeout_s=0.2)
 
 
-def test_what_the_access_list_of_the_broker_refuses_is_not_said_to_be_sent(tmp_path):
+def test_a_message_refused_by_the_brokers_access_list_is_not_reported_as_sent(tmp_path):
     rules = tmp_path / "acl"
     rules.write_text("topic readwrite fabgate/v1/lyon/laser-1/roster\n")
     nudge = mqtt.Outgoing("fabgate/v1/lyon/laser-1/roster", b"{}", retain=True)
@@ -282,12 +282,12 @@ def test_the_collector_shows_its_certificate_to_a_broker_that_asks(papers):
 @pytest.mark.parametrize(
     "wrong", [{"key": "broker.key"}, {"key": "locked.key"}, {"key": "ca.pem"}, {"cert": "collector.key"}]
 )
-def test_a_certificate_whose_key_is_another_locked_or_none_is_told_at_once(papers, wrong):
+def test_a_certificate_without_its_usable_key_is_reported_at_once(papers, wrong):
     with pytest.raises(UsageError, match=r"FABGATE_MQTT_CERT and FABGATE_MQTT_KEY: found .*without a passphrase"):
         mqtt.Link(secured(papers, **wrong), collector="c", inbox=Inbox())
 
 
-def test_an_authority_that_is_none_is_told_at_once(papers):
+def test_an_invalid_authority_is_reported_at_once(papers):
     env = replace(secured(papers), mqtt_ca=papers / "ca.key")
     with pytest.raises(UsageError, match=r"FABGATE_MQTT_CA: .* is not a certificate authority"):
         mqtt.Link(env, collector="c", inbox=Inbox())
@@ -302,7 +302,7 @@ def test_an_authority_that_is_none_is_told_at_once(papers):
         ("state", False, mqtt.QUEUE_S + 1, False),
     ],
 )
-def test_only_a_status_that_did_not_wait_in_the_broker_is_told_with_its_time(leaf, is_kept, age_s, is_told):
+def test_only_a_status_that_did_not_wait_in_the_broker_has_a_time(leaf, is_kept, age_s, is_told):
     inbox = Inbox()
     one = mqtt.Link(settings.ENVIRONMENT, collector="c", inbox=inbox)
     one._connected_at = time.monotonic() - age_s

@@ -57,7 +57,7 @@ def test_wrong_values_end_with_code_2_and_a_line_each(tmp_path):
     ]
 
 
-def test_what_was_put_back_is_said_to_be_taken_so(tmp_path):
+def test_a_restored_database_is_handled_on_request(tmp_path):
     assert "put back" not in run(environment(tmp_path), "migrate").stdout
     done = run(environment(tmp_path), "migrate", "--restored")
     assert done.returncode == 0
@@ -87,7 +87,7 @@ except FabgateError as error:
 """
 
 
-def test_a_directory_that_cannot_be_used_for_a_while_ends_no_collector_for_good(tmp_path):
+def test_a_temporarily_unusable_directory_does_not_end_run(tmp_path):
     ours = environment(tmp_path)
     done = subprocess.run([sys.executable, "-c", _TOO_MANY_FILES], env=ours, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("1 FABGATE_DATA: found"), "2 is for what no later attempt can mend"
@@ -126,7 +126,7 @@ def test_processes_that_start_at_once_wait_for_each_other(tmp_path):
     ],
     ids=lambda verb: verb[0],
 )
-def test_a_verb_that_would_have_nothing_to_look_at_makes_nothing_and_says_where_it_looked(tmp_path, verb):
+def test_a_verb_with_nothing_to_show_makes_no_collector_and_names_the_path(tmp_path, verb):
     home = tmp_path / "data"
     done = run(environment(home), *verb)
     assert (done.returncode, done.stdout) == (2, "")
@@ -137,7 +137,7 @@ def test_a_verb_that_would_have_nothing_to_look_at_makes_nothing_and_says_where_
     assert not home.exists()
 
 
-def test_a_verb_that_sets_up_makes_a_collector_and_says_where_once(tmp_path):
+def test_a_verb_that_sets_up_makes_a_collector_and_reports_where_once(tmp_path):
     env = environment(tmp_path / "data")
     first = run(env, "gate-add", "laser-1", "--machine", "laser", "--json")
     assert (first.returncode, first.stderr) == (0, MAKING.format(home=tmp_path / "data"))
@@ -263,14 +263,14 @@ def zone_of_roster(home: Path) -> str:
         return json.loads(gzip.decompress(packed))["tz"]
 
 
-def test_a_verb_without_a_zone_lives_in_that_of_the_database(in_paris):
+def test_a_verb_without_a_zone_uses_that_of_the_database(in_paris):
     done = run(environment(in_paris), "lock", "laser-1", "--reason", "Belt")
     assert done.returncode == 0, done.stderr
     assert "daily sums" not in done.stderr
     assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Europe/Paris", "Europe/Paris")
 
 
-def test_a_verb_that_was_told_no_zone_settles_none_for_a_new_collector(tmp_path):
+def test_a_verb_without_a_zone_sets_none_for_a_new_collector(tmp_path):
     home = tmp_path / "data"
     assert run(environment(home), "gate-add", "laser-1", "--machine", "laser").returncode == 0
     assert zone_of(home) == ""
@@ -278,7 +278,7 @@ def test_a_verb_that_was_told_no_zone_settles_none_for_a_new_collector(tmp_path)
     assert zone_of(home) == "Europe/Paris"
 
 
-def test_whoever_lets_a_gate_in_again_waits_for_another_whose_files_are_not_there_yet(in_paris):
+def test_enrolling_a_gate_again_waits_for_another_enrolment_in_progress(in_paris):
     folder = in_paris / "gates" / "laser-1"
     before = {file.name: file.read_text() for file in folder.iterdir()}
     with data_folder.alone(in_paris / data_folder.LETTING_IN):
@@ -312,7 +312,7 @@ def hashed(token: str) -> str:
     return hashlib.sha256(token.strip().encode()).hexdigest()
 
 
-def test_what_serves_settles_the_zone_of_a_new_collector_by_its_default(tmp_path):
+def test_a_service_sets_the_default_zone_of_a_new_collector(tmp_path):
     assert "the collector's time zone" not in served(tmp_path / "data")
     assert zone_of(tmp_path / "data") == "UTC"
 
@@ -362,7 +362,7 @@ def answers(port: int) -> bool:
     return True
 
 
-def test_what_serves_takes_the_collector_to_another_zone_when_told_to_and_not_for_want_of_a_word(in_paris):
+def test_a_service_changes_the_zone_only_when_it_is_set(in_paris):
     changed = "the daily sums now use the time zone Asia/Tokyo"
     assert "daily sums" not in served(in_paris)
     assert (zone_of(in_paris), zone_of_roster(in_paris)) == ("Europe/Paris", "Europe/Paris")
@@ -371,7 +371,7 @@ def test_what_serves_takes_the_collector_to_another_zone_when_told_to_and_not_fo
     assert changed not in served(in_paris, FABGATE_TZ="Asia/Tokyo")
 
 
-def test_no_service_takes_the_collector_to_another_zone_while_another_one_runs(in_paris):
+def test_no_service_changes_the_zone_while_another_one_runs(in_paris):
     start = "from fabgate.collector.processes import start; start.OTHERS_END_S = {}; start.prepare(owns=True)"
     tokyo = environment(in_paris, FABGATE_TZ="Asia/Tokyo")
     worker = subprocess.Popen([sys.executable, "-m", "fabgate.collector", "worker"], env=environment(in_paris))
@@ -401,7 +401,7 @@ def has_new_column(home: Path) -> bool:
         return ("shelf",) in connection.execute("SELECT name FROM pragma_table_info('collector_gate')").fetchall()
 
 
-def test_no_verb_brings_a_database_up_to_date_while_a_process_of_the_version_before_still_writes(in_paris):
+def test_no_verb_migrates_a_database_that_an_older_process_still_uses(in_paris):
     older = data_folder.use(in_paris)  # as each process does until it ends
     later = environment(in_paris, **LATER)
     try:

@@ -27,7 +27,7 @@ def test_a_new_object_has_no_before_and_a_changed_one_only_what_changed():
     assert (second.actor, second.verb, second.reason) == ("eve", "member.updated", "asked for it")
 
 
-def test_what_belongs_to_it_is_told_by_name():
+def test_related_objects_are_logged_by_name():
     ada, saw = Member.objects.create(id="m-1"), Machine.objects.create(name="saw")
     group = Group.objects.create(name="5b", kind="class")
     with audit.change("eve", "member.updated", ada):
@@ -39,7 +39,7 @@ def test_what_belongs_to_it_is_told_by_name():
     assert (second.key, second.after) == ("5b", {"members": ["m-1"]})
 
 
-def test_what_the_database_held_is_told_and_not_what_the_caller_had_in_hand():
+def test_the_log_has_the_databases_values_and_not_the_callers():
     ada = Member.objects.create(id="m-1", name="Ada")
     ada.name = "Ada L."  # changed before, saved within
     with audit.change("eve", "member.updated", ada):
@@ -47,7 +47,7 @@ def test_what_the_database_held_is_told_and_not_what_the_caller_had_in_hand():
     assert Change.objects.get().before == {"name": "Ada"}
 
 
-def test_nothing_changed_is_nothing_told():
+def test_no_change_makes_no_entry():
     ada = Member.objects.create(id="m-1")
     with audit.change("eve", "member.updated", ada):
         ada.save()
@@ -55,7 +55,7 @@ def test_nothing_changed_is_nothing_told():
     assert not Pulse.objects.exists()
 
 
-def test_what_a_gate_says_of_itself_meanwhile_is_no_change_of_whoever_moves_it():
+def test_reports_of_a_gate_are_not_logged_as_a_persons_change():
     saw, lathe = Machine.objects.create(name="saw"), Machine.objects.create(name="lathe")
     gate = Gate(name="saw-1", machine=saw)
     with audit.change("eve", "gate.let-in", gate):
@@ -68,7 +68,7 @@ def test_what_a_gate_says_of_itself_meanwhile_is_no_change_of_whoever_moves_it()
     assert (moved.before, moved.after) == ({"machine": saw.pk}, {"machine": lathe.pk})
 
 
-def test_a_secret_is_never_told():
+def test_a_secret_is_never_logged():
     gate = Gate(name="laser-1")
     with audit.change("eve", "gate.let-in", gate):
         gate.new_token()
@@ -78,7 +78,7 @@ def test_a_secret_is_never_told():
     assert gate.token_hash not in str(told)
 
 
-def test_a_change_that_fails_leaves_neither_itself_nor_a_word():
+def test_a_failed_change_leaves_no_entry():
     ada = Member.objects.create(id="m-1", name="Ada")
 
     def fail() -> None:
@@ -101,7 +101,7 @@ def test_something_that_changes_no_field_is_noted():
     assert Pulse.objects.get().topic == "change"
 
 
-def test_of_many_each_that_changed_has_its_row_and_pages_hear_of_it_once():
+def test_of_many_objects_each_changed_one_has_an_entry_and_one_pulse_is_sent():
     ada, bob = Member.objects.create(id="m-1", name="Ada"), Member.objects.create(id="m-2", name="Bob")
     new, saw = Member(id="m-3", name="Eve"), Machine.objects.create(name="saw")
     with audit.changes("eve", "member.imported", [ada, bob, new], reason="a list"):
@@ -115,7 +115,7 @@ def test_of_many_each_that_changed_has_its_row_and_pages_hear_of_it_once():
     assert [pulse.topic for pulse in Pulse.objects.all()] == ["change"]
 
 
-def test_of_many_that_did_not_change_or_of_none_nothing_is_told():
+def test_of_many_unchanged_objects_or_none_nothing_is_logged():
     with audit.changes("eve", "member.imported", [Member.objects.create(id="m-1")]):
         pass
     with audit.changes("eve", "member.imported", []):

@@ -157,7 +157,7 @@ def test_a_version_that_a_gate_reports_while_its_roster_is_built_is_below_it(peo
     assert served(gate).version == Gate.objects.get().roster_version == ahead + 1
 
 
-def test_what_is_kept_back_is_told_at_the_end_and_where_it_fails_never(database):
+def test_deferred_pulses_are_sent_at_the_end_and_never_after_a_failure(database):
     def at_the_end() -> set[tuple[str, str]]:
         return set(Pulse.objects.values_list("topic", "gate"))
 

@@ -34,7 +34,7 @@ from tests.support.mosquitto import mosquitto
 from tests.support.patience import HANGS_S, wait
 
 
-def test_a_server_that_does_not_answer_is_told_without_the_password(tmp_path):
+def test_an_unreachable_server_is_reported_without_the_password(tmp_path):
     url = "postgresql://ada:verysecret@127.0.0.1:1/fabgate"
     done = run(environment(tmp_path, FABGATE_DATABASE_URL=url), "migrate")
     assert done.returncode == 1, "2 is for what no later attempt can mend: `run` would end for good"
@@ -43,7 +43,7 @@ def test_a_server_that_does_not_answer_is_told_without_the_password(tmp_path):
     assert "verysecret" not in done.stderr
 
 
-def test_a_missing_library_is_told_with_what_to_install(tmp_path):
+def test_a_missing_library_is_reported_with_what_to_install(tmp_path):
     wanted = environment(tmp_path, FABGATE_DATABASE_URL="postgresql://127.0.0.1:1/fabgate")
     program = "import sys; sys.modules['psycopg'] = None; from fabgate.collector.cli.verbs import main; sys.exit(main(['migrate']))"
     done = subprocess.run([sys.executable, "-c", program], env=wanted, capture_output=True, text=True, check=False)
@@ -69,7 +69,7 @@ def test_a_verb_that_would_have_nothing_to_look_at_makes_no_tables(tmp_path, url
 
 
 @pytest.mark.postgresql
-def test_what_is_made_after_a_restore_has_no_number_that_a_lost_one_had(tmp_path, url):
+def test_ids_made_after_a_restore_are_new(tmp_path, url):
     import psycopg
 
     ours = environment(tmp_path, FABGATE_DATABASE_URL=url)
@@ -114,7 +114,7 @@ def test_a_database_that_cannot_hold_every_name_is_refused(tmp_path, url):
 
 
 @pytest.mark.postgresql
-def test_a_restored_dump_lets_nobody_in_who_was_let_in_before_and_a_start_alone_shuts_nobody_out(tmp_path, url):
+def test_a_restored_dump_ends_all_sign_ins_and_a_mere_start_ends_none(tmp_path, url):
     import psycopg
 
     home = environment(tmp_path / "data", FABGATE_DATABASE_URL=url)
@@ -206,7 +206,7 @@ def test_two_that_store_the_same_at_once_store_it_once():
 
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("database")
-def test_whoever_asks_for_the_newest_pulse_misses_none_that_is_committed_later():
+def test_readers_of_the_newest_pulse_miss_none_that_is_committed_later():
     begun, seen = threading.Event(), []
 
     def slow() -> None:
@@ -256,7 +256,7 @@ def test_rosters_are_built_beside_an_ingest_without_either_standing_in_the_other
 
 
 @pytest.mark.postgresql
-def test_who_changes_two_things_at_once_and_an_ingest_do_not_wait_for_each_other(env, told):  # noqa: F811
+def test_two_changes_in_one_transaction_and_ingest_do_not_deadlock(env, told):  # noqa: F811
     machine = Machine.objects.create(name="laser")
     for n in range(1, 4):
         Gate.objects.create(name=f"gate-{n}", machine=machine)
@@ -300,7 +300,7 @@ def test_lines_of_usage_are_foreseen_as_many_as_there_are_so_that_they_are_added
 
 @pytest.mark.broker
 @pytest.mark.postgresql
-def test_a_collector_outlives_a_database_that_is_away_while_the_broker_restarts(tmp_path, url):
+def test_a_collector_survives_a_database_outage_while_the_broker_restarts(tmp_path, url):
     import psycopg
 
     name = url.rsplit("/", 1)[1]

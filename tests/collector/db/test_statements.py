@@ -27,7 +27,7 @@ def test_what_it_writes_is_undone_with_the_transaction():
     assert topics() == []
 
 
-def test_what_goes_wrong_is_an_error_of_djangos():
+def test_errors_are_djangos():
     Machine.objects.create(name="saw")
     with pytest.raises(IntegrityError), transaction.atomic(), statements.cursor() as cursor:
         cursor.execute("UPDATE collector_machine SET name = NULL WHERE name = %s", ["saw"])

@@ -389,7 +389,7 @@ def test_refusals_come_with_every_reason(used, browse):
     (row,) = table(browse("accountant").get("/use/export.csv?what=refusals"))
     assert (row["Person"], row["Reason"], row["Badge"]) == (
         "Zoé Müller",
-        "Membership over, training missing",
+        "Membership expired, training missing",
         "bbbbbbbb",
     )
 

@@ -35,14 +35,14 @@ def test_refusals_are_listed_with_every_reason_the_newest_first(used, browse):
         "Emergency stop pressed",
         "Unknown badge",
         "Unknown badge",
-        "Membership over, training missing",
+        "Membership expired, training missing",
     ]
     assert "Zoé Müller" in text(response)
 
 
 def test_they_are_summed_by_reason_machine_and_unknown_badge(used, browse):
     found = browse("accountant").get("/use/refusals").context
-    assert found["reasons"] == [("Unknown badge", 2), ("Emergency stop pressed", 1), ("Membership over", 1)]
+    assert found["reasons"] == [("Unknown badge", 2), ("Emergency stop pressed", 1), ("Membership expired", 1)]
     assert found["machines"] == [("Band saw", 3), ("Metal lathe", 1)]
     assert [(row["badge"], row["times"]) for row in found["strangers"]] == [("stranger00", 2)]
 
@@ -63,7 +63,7 @@ def test_where_the_clock_was_wrong_lists_and_files_go_by_when_it_was_received(us
     years_ago = first.at.replace(year=2016)
     Refusal.objects.filter(pk=first.pk).update(at=years_ago, clock_off_ms=-1, seen_at=NOON + 4 * MINUTE)
     client = browse("manager")
-    assert listed(client.get("/use/refusals"))[0] == "Membership over, training missing"
+    assert listed(client.get("/use/refusals"))[0] == "Membership expired, training missing"
     assert client.get("/use/refusals").context["strangers"][0]["last"] == NOON + 2 * MINUTE
     rows = list(csv.DictReader(io.StringIO(body(client.get("/use/export.csv?what=refusals")).decode("utf-8-sig"))))
     late = f"{NOON + 4 * MINUTE:%Y-%m-%dT%H:%M:%S}.000+00:00"
@@ -165,7 +165,7 @@ def test_reasons_of_the_same_words_are_one_choice_that_finds_them_all(used, brow
     used.refuse("badge-m-1", "m-1", NOON + 5 * MINUTE, "blocked-lock-idle")
     client = browse("manager")
     choices = client.get("/use/refusals").context["form"].fields["reason"].choices
-    (word,) = [word for word, said in choices if said == "Locked by the staff"]
+    (word,) = [word for word, said in choices if said == "Locked by staff"]
     assert len(listed(client.get("/use/refusals", {"reason": word}))) == 2
 
 

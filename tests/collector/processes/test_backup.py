@@ -324,7 +324,7 @@ def test_a_restore_that_was_cut_off_lets_nothing_start_until_it_is_done_again(ho
     (home / data_folder.RESTORING / "collector.db").write_text("half")
     refused = process(environment(home), "gates")
     assert refused.returncode == 2
-    assert "cut off" in refused.stderr
+    assert "interrupted" in refused.stderr
     assert run(home, "restore", str(copy), "--replace").returncode == 0
     (row,) = json.loads(process(environment(home), "gates", "--json").stdout)
     assert row["gate"] == "laser-1"
@@ -575,7 +575,7 @@ def add(home: Path) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("is_empty", [True, False])
-def test_what_is_made_after_a_restore_has_no_number_that_a_lost_one_had(home, tmp_path, run, is_empty):
+def test_ids_made_after_a_restore_are_new(home, tmp_path, run, is_empty):
     if not is_empty:
         add(home)
     copy = tmp_path / "a.tar.gz"

@@ -253,7 +253,7 @@ def test_what_it_marks_is_uncertain_in_files_in_lists_and_for_whoever_bills():
     journal.off = -900 * DAY
     session(journal, "s-1")
     store(*journal.messages())
-    form = tables._AnySessions(QueryDict("period=all"))
+    form = tables._UnlimitedSessions(QueryDict("period=all"))
     assert form.is_valid()
     table = tables._sessions(form)
     (row,) = (dict(zip([column.head for column in table.columns], row, strict=True)) for row in table.rows)
