@@ -22,10 +22,14 @@ settings.load_profile("soak" if os.environ.get("FABGATE_SOAK") else "test")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each property test, so that the soak finds it; there it tries more examples than in ``make test``."""
+    """Mark each property test for the soak, where it tries more examples than in ``make test``.
+
+    The tests that kill processes take longest: they come first, so that no process ends with them while others idle.
+    """
     for item in items:
         if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
             item.add_marker("chance")
+    items.sort(key=lambda item: item.get_closest_marker("kills") is None)
 
 
 @pytest.fixture(scope="session")

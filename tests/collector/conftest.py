@@ -46,11 +46,16 @@ if not postgresql.SERVER:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the tests that do not concern the database that is tested."""
     if postgresql.SERVER:
-        left = [item for item in items if "database" not in item.fixturenames or item.get_closest_marker("sqlite")]
+        left = [item for item in items if "database" not in item.fixturenames or _is_for_sqlite(item)]
     else:
         left = [item for item in items if item.get_closest_marker("postgresql")]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in set(left)]
+
+
+def _is_for_sqlite(item: pytest.Item) -> bool:
+    is_page = item.path.parent.name == "pages"
+    return bool(item.get_closest_marker("sqlite")) or (is_page and item.path.name in postgresql.ON_SQLITE_ONLY)
 
 
 @pytest.fixture(scope="session")
