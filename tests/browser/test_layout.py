@@ -64,11 +64,11 @@ def test_every_row_of_the_floor_is_filled(opened, width: int) -> None:
 
 def test_free_machines_are_small_and_running_ones_large(opened) -> None:
     page = opened("/floor")
-    widths = {
-        kind: [card.bounding_box()["width"] for card in page.locator(f".station.is-{kind}").all()]
-        for kind in ("free", "running")
-    }
-    assert max(widths["free"]) < min(widths["running"])
+    free, used = (
+        [card.bounding_box()["width"] for card in page.locator(f".station:is({kinds})").all()]
+        for kinds in (".is-free", ".is-in-use, .is-running, .is-left-on")
+    )
+    assert max(free) < min(used)
 
 
 def test_nothing_moves_under_the_finger_and_sizes_follow_once_the_floor_is_left_alone(opened, site: UsedSite) -> None:
