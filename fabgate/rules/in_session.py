@@ -1,4 +1,4 @@
-"""What happens while a session lasts: the stop button, the run-sense input, more time, the grace of an empty holder.
+"""What happens while a session lasts: the stop button, the run-sense input, more time, a card that is taken out.
 
 A member who is blocked or expires in mid-session is never cut, but ended in order, as a lock would end them.
 """
@@ -57,7 +57,7 @@ def job_done(machine: Machine, session: Session) -> tuple[Intent, ...]:
 
 
 def grace(machine: Machine) -> tuple[Intent, ...]:
-    """Start the grace time of a holder that is empty, unless it runs already or the card does not matter any more."""
+    """Start the grace time of a card that is out, unless it runs already or the card does not matter any more."""
     session = machine.session
     if session is None or session.term.grace_until is not None:
         return ()

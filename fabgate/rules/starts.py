@@ -60,10 +60,12 @@ def _objections(
         return machine.decide(machine.look_up(session.badge)).reasons
     if decision.basis is None:
         return (SUPERVISOR_NEEDED,) if session.sponsored else decision.reasons
-    waits = machine.phase is Phase.AWAIT_SUPERVISOR
-    card_is_out = waits or not session.present
+    still_asking = machine.phase is Phase.AWAIT_SUPERVISOR
     if session.sponsored:
         consents = machine.may_sponsor(supervisor)
     else:
-        consents = waits or not decision.needs_supervisor or machine.may_supervise(supervisor)
-    return None if consents and (machine.second_card_allowed or not card_is_out) else (SUPERVISOR_NEEDED,)
+        consents = still_asking or not decision.needs_supervisor or machine.may_supervise(supervisor)
+    card_is_out = still_asking or not session.present
+    if not consents or (card_is_out and not machine.second_card_allowed):
+        return (SUPERVISOR_NEEDED,)
+    return None

@@ -30,7 +30,7 @@ def test_a_member_of_the_roster_is_admitted_by_their_grant():
     assert ask(ADA).basis == w.Basis("grant", grant="g-1")
 
 
-def test_an_admission_by_an_old_roster_says_so():
+def test_an_admission_by_a_stale_roster_is_marked():
     assert ask(ADA, stale=True).basis == w.Basis("grant", grant="g-1", stale_roster=True)
 
 
@@ -145,13 +145,13 @@ def test_a_membership_ends_after_its_last_day_and_the_days_of_grace():
     assert ask(holder, local=datetime(2026, 11, 24, 0, 0)).reasons == ("expired",)
 
 
-def test_a_membership_for_ever_does_not_run_over_the_calendars_edge():
+def test_a_membership_until_the_last_date_of_the_calendar_is_valid():
     assert ask(w.Member("m", valid_until=date.max, grace_days=3)).basis is not None
     holder = w.Member("m", windows=(w.Window(frozenset(range(1, 8)), 600, 500),))
     assert ask(holder, local=datetime.min).basis is not None
 
 
-def test_without_any_known_time_nothing_is_judged_by_it():
+def test_without_a_known_time_dates_and_hours_are_not_checked():
     holder = w.Member("m", valid_until=date(2020, 1, 1), windows=(w.Window(frozenset(), 0, 1),))
     assert ask(holder, local=None, synced=False).basis is not None
 
@@ -198,13 +198,13 @@ def test_the_opening_weeks_end_on_time_and_need_a_clock():
         (w.Supervision.ALWAYS, True, True, False),
     ],
 )
-def test_who_needs_a_supervisor_is_the_machines_rule(supervision, of_kid, of_ada, of_sue):
+def test_the_machines_rule_says_who_needs_a_supervisor(supervision, of_kid, of_ada, of_sue):
     needs = [ask(holder, supervision=supervision).needs_supervisor for holder in (KID, ADA, SUE)]
     assert needs == [of_kid, of_ada, of_sue]
 
 
 @pytest.mark.parametrize("level", list(w.Level))
-def test_who_always_needs_a_supervisor_needs_one_at_every_level_and_has_no_rank(level):
+def test_a_supervised_member_needs_a_supervisor_at_every_level_and_has_no_rank(level):
     ward = w.Member("m-ward", level=level, supervised=True)
     now = w.Now(0, TUESDAY, True)
     assert ask(ward).needs_supervisor
@@ -222,7 +222,7 @@ def test_a_supervisor_must_be_allowed_to_use_the_machine_too():
     assert not may(w.Member("m", level=w.Level.SUPERVISOR, valid_until=date(2020, 1, 1)))
 
 
-def test_who_is_refused_hears_of_the_hours_too():
+def test_a_refused_member_sees_the_hours_as_a_reason_too():
     eve = w.Barred(("payment",), "m-eve", windows=(w.Window(frozenset({1}), 0, 60),))
     assert ask(eve).reasons == ("payment", "outside-hours")
     assert ask(eve, local=None).reasons == ("payment",)

@@ -75,7 +75,7 @@ def test_a_cut_puts_off_before_anything_else_from_every_phase_with_power(begin, 
 
 @pytest.mark.parametrize("begin", UNPOWERED)
 @pytest.mark.parametrize("cause", CUT)
-def test_a_cut_says_off_from_every_phase_without_power_too(begin, cause):
+def test_a_cut_orders_off_in_every_phase_without_power_too(begin, cause):
     world = begin()
     out = world.happens(cause)
     assert (out[0], out[-2:]) == ("off", [f"record blocked {cause}", "show blocked"])
@@ -141,7 +141,7 @@ def test_a_hold_changes_nothing_for_what_is_ending_already(begin, cause):
 
 
 @pytest.mark.parametrize("cause", w.Cause)
-def test_nothing_starts_by_itself_when_a_cause_is_over(cause):
+def test_nothing_starts_when_a_cause_is_cleared(cause):
     world = World().start()
     world.happens(cause)
     world.stop()
@@ -182,7 +182,7 @@ def test_a_cause_that_ends_during_a_session_is_only_recorded():
     assert world.is_over(w.Cause.JOURNAL_FULL) == ["record cleared journal-full"]
 
 
-def test_an_emergency_stop_goes_before_a_manager_who_had_stopped_from_afar():
+def test_an_emergency_stop_replaces_the_reason_of_a_remote_stop():
     world = active()
     world.running(True)
     world.stop("boss")
@@ -203,7 +203,7 @@ def test_without_an_input_a_dead_reader_leaves_button_limit_and_more_time():
 # --- locks and rosters ---
 
 
-def test_a_lock_now_cuts_and_says_what_the_manager_typed():
+def test_a_lock_now_cuts_and_shows_what_the_manager_typed():
     world = World().start()
     out = world.roster(lock=w.Lock("l", now=True, reason="belt broken"))
     assert out == ["off", "record ended s1 lock 0 + blocked lock-now", "signal ended", "show blocked"]
@@ -283,7 +283,7 @@ def test_a_maintainers_session_on_a_flagged_machine_is_not_revoked_by_the_flag()
     assert world.after(5 * MIN) == []
 
 
-def test_new_rules_hold_for_the_session_that_runs():
+def test_new_rules_apply_to_a_running_session():
     world = active()
     world.running(True)
     world.roster(finish_wait=False)

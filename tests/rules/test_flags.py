@@ -142,7 +142,7 @@ WHO = ["ada", "eve", "desk", "sue", "max"]
 
 
 @pytest.mark.parametrize("badge", WHO)
-def test_a_supervisor_takes_a_report_back(badge):
+def test_a_supervisor_withdraws_a_report(badge):
     world = World(latched=["report"])
     world.ask_flag()
     if badge in ("sue", "max"):
@@ -157,7 +157,7 @@ def test_a_supervisor_takes_a_report_back(badge):
 
 @pytest.mark.parametrize("kept", ["flag", "danger"])
 @pytest.mark.parametrize("badge", WHO)
-def test_a_maintainer_takes_a_danger_back_by_whichever_word_it_outlived_a_restart(badge, kept):
+def test_a_maintainer_withdraws_a_danger_that_was_kept_over_a_restart_under_either_name(badge, kept):
     world = World(latched=iter([kept]))
     assert world.gate.causes == [w.Cause.FLAG]
     danger(world)
@@ -170,7 +170,7 @@ def test_a_maintainer_takes_a_danger_back_by_whichever_word_it_outlived_a_restar
         assert world.gate.causes == [w.Cause.FLAG]
 
 
-def test_a_supervisor_whom_the_roster_no_longer_admits_takes_nothing_back():
+def test_a_supervisor_whom_the_roster_no_longer_admits_withdraws_nothing():
     world = World(latched=["report"])
     world.people["sue"] = w.Member("m-sue", level=w.Level.SUPERVISOR, windows=(w.Window(frozenset(), 0, 1),))
     world.ask_flag()

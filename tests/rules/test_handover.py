@@ -134,7 +134,7 @@ def test_checkpoints_and_progress_wait_until_it_is_settled():
         ("stranger", "unknown-badge,in-use"),
     ],
 )
-def test_who_may_not_start_alone_takes_nothing_over(badge, reasons):
+def test_a_member_who_may_not_start_alone_takes_nothing_over(badge, reasons):
     world = World(handover=True).start("ada")
     assert world.tap(badge) == [f"record refused {reasons}", "signal refused"]
 

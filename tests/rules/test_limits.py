@@ -100,7 +100,7 @@ def test_a_manager_gives_more_time_up_to_a_limit_at_once_and_the_longest_in_all(
     assert "record ended s1 limit 7800000" in world.after(100 * MIN)
 
 
-def test_time_that_was_given_and_is_soon_over_is_warned_of_again_at_once():
+def test_a_short_extension_is_warned_of_at_once():
     world = World(limit_ms=60 * MIN).start()
     world.after(59 * MIN)
     assert world.do(w.Extend(30 * S, "boss")) == ["signal extended"]
@@ -297,7 +297,7 @@ def test_a_supervisor_ends_the_fan_for_a_guest():
 
 
 @pytest.mark.parametrize("badge", ["eve", "stranger", "kid"])
-def test_who_may_not_start_alone_does_not_stop_the_fan(badge):
+def test_a_member_who_may_not_start_alone_does_not_stop_the_fan(badge):
     world = World(run_on_ms=30 * S).start()
     world.tap("ada")
     refusal = world.tap(badge)[0]

@@ -186,7 +186,7 @@ def test_in_hold_mode_a_card_that_was_left_in_the_holder_starts_nothing():
     assert world.after(60 * MIN) == []
 
 
-def test_in_hold_mode_who_reports_a_defect_with_their_own_card_and_puts_it_back_goes_on():
+def test_in_hold_mode_a_member_may_report_a_defect_with_their_own_card_and_put_it_back():
     world = hold().start()
     world.ask_flag()
     world.lift("ada")

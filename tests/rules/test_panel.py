@@ -108,7 +108,7 @@ def test_a_warning_says_whether_a_tap_gives_more_time(max_ms: int, detail: str) 
     assert world.power is (detail != w.LAST)
 
 
-def test_a_question_is_shown_before_all_else_and_what_is_comes_back() -> None:
+def test_a_question_is_shown_first_and_then_the_state_again() -> None:
     world = World(limit_ms=60 * MIN).start()
     world.after(59 * MIN)
     world.ask_flag()
@@ -119,7 +119,7 @@ def test_a_question_is_shown_before_all_else_and_what_is_comes_back() -> None:
     assert shows(world) is KIND.WARNING
 
 
-def test_a_job_that_an_input_feels_shows_no_grace_for_a_card_that_is_out() -> None:
+def test_a_job_that_an_input_reports_shows_no_grace_for_a_card_that_is_out() -> None:
     world = World(mode=w.Mode.HOLD, run_sense=True, limit_ms=MIN).start()
     world.running(True)
     world.after(MIN - 1 * S)

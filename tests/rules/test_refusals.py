@@ -11,7 +11,7 @@ from tests.rules.world import MIN, S, World
 REFUSED = ["record refused unknown-badge", "signal refused"]
 
 
-def test_five_unknown_badges_in_a_minute_make_the_gate_deaf_to_unknown_badges_for_half_a_minute():
+def test_five_unknown_badges_in_a_minute_make_the_gate_ignore_unknown_badges_for_half_a_minute():
     world = World()
     for n in range(5):
         assert world.tap(f"x{n}") == REFUSED
@@ -83,7 +83,7 @@ def test_the_guest_and_the_sponsor_can_both_end_it(badge):
     ],
     ids=["too late", "another badge between", "no supervisor", "an emergency badge", "no sponsors here"],
 )
-def test_what_is_no_sponsoring_is_a_session_of_ones_own(before, badge, kind):
+def test_a_badge_that_sponsors_no_guest_starts_its_own_session(before, badge, kind):
     world = World(sponsor=True)
     world.tap("stranger")
     before(world)
@@ -157,7 +157,7 @@ BARRED_NOW = w.Barred(("banned",), "m-x")
 
 
 @pytest.mark.parametrize("holder", [BARRED_NOW, w.Member("m-new", "New", grant="g-9")], ids=["barred", "a member"])
-def test_a_badge_that_a_new_roster_knows_is_no_strangers_any_more(holder):
+def test_a_badge_that_a_new_roster_lists_cannot_be_sponsored_any_more(holder):
     world = World(sponsor=True)
     world.tap("stranger")
     world.people["stranger"] = holder
@@ -194,7 +194,7 @@ def test_a_guest_who_becomes_a_member_in_mid_session_goes_on():
     assert world.tap("stranger")[0] == "off"
 
 
-def test_a_known_badge_is_refused_each_time_and_written_down_once_a_minute():
+def test_a_known_badge_is_refused_each_time_and_recorded_once_a_minute():
     world = World()
     full = ["record refused training-missing,payment", "signal refused"]
     for _ in range(3):
@@ -204,7 +204,7 @@ def test_a_known_badge_is_refused_each_time_and_written_down_once_a_minute():
         world.after(1)
 
 
-def test_other_reasons_and_other_badges_are_written_down_at_once():
+def test_other_reasons_and_other_badges_are_recorded_at_once():
     world = World()
     world.tap("eve")
     assert world.tap("lost") == ["record refused badge-lost", "signal refused"]
@@ -218,6 +218,6 @@ def test_of_the_known_badges_that_are_refused_the_last_sixty_four_are_remembered
     for n in range(63):
         assert refusals.records(f"badge-{n}", ("payment",), 1)
     assert not refusals.records("first", ("payment",), 2)
-    assert refusals.records("one more", ("payment",), 3)  # the oldest is forgotten: it is written down again
+    assert refusals.records("one more", ("payment",), 3)  # the oldest is forgotten: it is recorded again
     assert refusals.records("first", ("payment",), 4)
     assert not refusals.records("one more", ("payment",), 5)

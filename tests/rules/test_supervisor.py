@@ -141,7 +141,7 @@ def test_the_supervisors_badge_lets_a_running_job_end_as_the_members_does():
     assert world.running(False)[:2] == ["off", "record ended s1 badge 0"]
 
 
-def test_the_supervisor_says_that_a_job_is_done_that_no_input_feels():
+def test_the_supervisor_may_say_that_a_job_is_done_where_no_input_reports_it():
     world = World()
     world.tap("kid")
     world.start("sue")
@@ -186,7 +186,7 @@ def test_a_window_that_closes_while_a_supervisor_is_awaited_is_the_reason():
     assert world.after(30 * S) == ["record refused outside-hours", "signal refused", "show idle"]
 
 
-def test_the_session_that_a_supervisor_opens_is_by_the_rules_of_that_moment():
+def test_the_session_that_a_supervisor_opens_uses_the_rules_of_that_moment():
     world = World(limit_ms=60 * MIN)
     world.tap("kid")
     world.people["kid"] = w.Member("m-kid", "Kid", supervised=True, grant="g-9", limit_ms=5 * MIN)

@@ -36,7 +36,7 @@ def test_stop_ends_like_a_tap():
     assert world.stop() == ["off", "record ended s1 button 0", "signal ended", "show idle"]
 
 
-def test_a_manager_far_away_stops_and_the_record_names_them():
+def test_a_manager_stops_remotely_and_the_record_names_them():
     world = World().start()
     assert world.stop("m-boss") == ["off", "record ended s1 remote 0", "signal ended", "show idle"]
     assert world.last == w.Ended("s1", "m-ada", "ada", w.EndReason.REMOTE, 0, 0, "m-boss")
