@@ -64,9 +64,9 @@ DATABASES: dict[str, Any] = {
         # Opening it does not make it: a deleted file is noticed instead of being replaced by an empty one.
         "NAME": f"{ENVIRONMENT.database.as_uri()}?mode=rw",
         "OPTIONS": {
-            # IMMEDIATE, because a transaction that reads first and then wants to write is refused at once, without the
-            # timeout, when somebody else wrote in between. FULL, because what is acknowledged must survive a power
-            # cut: WAL with NORMAL lost acknowledged rows in 12 of 12. 16 MiB of pages, where SQLite keeps 2 by itself.
+            # IMMEDIATE: a transaction that reads first and then writes would be refused at once, without the timeout,
+            # if another one wrote in between. FULL: acknowledged rows must survive a power cut; WAL with NORMAL lost
+            # some in 12 of 12 cuts. A page cache of 16 MiB; SQLite's default is 2.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16384",

@@ -67,7 +67,7 @@ class Eligibility(NamedTuple):
 
 
 class _GrantUntil(NamedTuple):
-    """A grant and its last day: ``Grant.last_day`` computes it anew, and many machines and days need it."""
+    """A grant and its last day: ``Grant.last_day`` computes it at each call, so it is computed once for many machines and days."""
 
     grant: Grant
     last_day: date | None

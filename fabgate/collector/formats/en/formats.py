@@ -1,4 +1,4 @@
-"""How are dates written in English pages? The day, a word for the month, 24 hours: nobody can mistake them."""
+"""How English pages write dates: the day, the month as a word, and 24 hours, so that none can be misread."""
 
 DATE_FORMAT = "j F Y"
 TIME_FORMAT = "H:i"

@@ -1,3 +1,3 @@
-"""How are dates written in French pages? As Django does, but for the hour, which is said with its word."""
+"""How French pages write dates: as Django does, but the hour follows "à"."""
 
 DATETIME_FORMAT = "j F Y à H:i"
