@@ -67,7 +67,7 @@ class Eligibility(NamedTuple):
 
 
 class _GrantUntil(NamedTuple):
-    """A grant and its last day, computed once for many machines and days (``Grant.last_day`` computes it at each call)."""
+    """A grant and its last day, kept for many machines and days: ``Grant.last_day`` computes it at each call."""
 
     grant: Grant
     last_day: date | None
