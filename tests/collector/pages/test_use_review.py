@@ -279,7 +279,7 @@ def test_a_contest_has_no_doubt_to_give_away(contested, browse):
     response = client.post("/use/review", {"decision": "favour", "review": [contested.pk]})
     assert response.status_code == 400
     assert "accept it as counted, or correct it" in text(response)
-    with pytest.raises(UsageError, match="is contested"):
+    with pytest.raises(UsageError, match="contested session"):
         corrections.favour(contested, author="eve")
     contested.refresh_from_db()
     assert contested.settled_at is None
