@@ -91,7 +91,7 @@ _HalfWritten = tuple[Platter, tuple[int, bytes | None]]
 
 
 class Disk:
-    """One disk with one folder. ``connect``, ``sync_directory``, ``begin`` and ``write_back`` are what a Journal takes."""
+    """One disk with one folder. ``connect``, ``sync_directory``, ``create`` and ``write_back`` are what a Journal takes."""
 
     def __init__(self, folder: Path, random: Random, *, mode: Mode = "drop", forgetful: bool = False) -> None:
         self.folder = folder
@@ -130,7 +130,7 @@ class Disk:
             self.step("sync directory")
         self.names_synced()
 
-    def begin(self, path: Path, image: bytes) -> None:
+    def create(self, path: Path, image: bytes) -> None:
         """Make a whole new file, without what stands beside its name."""
         with _as_os_error():
             for end in SIDE_FILES:

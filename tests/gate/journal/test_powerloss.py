@@ -39,7 +39,7 @@ def journal_on(disk: Disk, **changes: Any) -> Journal:
     tools = {
         "connect": disk.connect,
         "sync_directory": disk.sync_directory,
-        "begin": disk.begin,
+        "create": disk.create,
         "write_back": disk.write_back,
     }
     journal = Journal(disk.folder / "journal.db", TOPICS, **(tools | changes))
