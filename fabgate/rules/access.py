@@ -70,11 +70,12 @@ def decide(
     if isinstance(holder, Emergency):
         return Decision(Basis("emergency", stale_roster=stale))
     alone = not (isinstance(holder, Member) and _needs_supervisor(holder, rules))
-    if _observed(holder, rules, now) and (own or not alone):
+    if _observed(holder, rules, now) and (own or not alone):  # admitted alone; the record says what would be refused
         would_refuse = own if alone else (*own, SUPERVISOR_NEEDED)
         return Decision(Basis("observe", stale_roster=stale, would_refuse=would_refuse))
     if own or not isinstance(holder, Member):
         return Decision(None, own)
+    # With a danger flag, only a maintainer has come this far (see ``_exempt``).
     kind = "maintainer" if Cause.FLAG in causes else "grant"
     return Decision(Basis(kind, grant=holder.grant, stale_roster=stale), needs_supervisor=not alone)
 

@@ -60,7 +60,7 @@ class Step(StrEnum):
     ENDED = "ends"
 
 
-#: Every step that exists. Power is on in the phases of ACTIVE and FINISHING, and in no other.
+#: Every step that exists. Power is on in ACTIVE, HANDING_OVER, FINISHING_JOB and RUN_ON, and in no other phase.
 TABLE: Final[dict[tuple[Phase, Step], Phase]] = {
     (Phase.IDLE, Step.AUTHORISED): Phase.AWAIT_JOURNAL,
     (Phase.IDLE, Step.NEEDS_SUPERVISOR): Phase.AWAIT_SUPERVISOR,
@@ -189,7 +189,7 @@ class Power:
             self.do(in_session.grace(self.machine))
 
     def _may_still_begin(self) -> Session | None:
-        """Decide again on the session that waits, and return it as it may begin. None: it may not, and is cancelled."""
+        """Decide again on the session that waits, and return it as it may begin; cancel it where it may not (None)."""
         pending = self.machine.pending
         if pending is None:
             return None

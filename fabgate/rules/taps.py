@@ -113,6 +113,7 @@ def _while_supervisor_is_awaited(machine: Machine, badge: str, holder: Holder | 
     if holder is not None and machine.may_supervise(holder):
         return (AcceptSupervisor(holder.id, badge),)
     reasons = machine.decide(holder).reasons
+    # Without a reason of their own: an emergency badge, or a person whom an observing gate would refuse.
     rank_too_low = isinstance(holder, Member) and not holder.rank.supervises
     if rank_too_low or not reasons:
         reasons = (*reasons, SUPERVISOR_NEEDED)
@@ -165,7 +166,7 @@ def _own_badge(machine: Machine, session: Session, badge: str) -> tuple[Intent, 
 
 
 def _supervisors_badge(machine: Machine, session: Session, badge: str) -> tuple[Intent, ...]:
-    """Their badge switches off what they answer for, and never gives more time."""
+    """Answer the supervisor who opened the session for another member: it ends. Only the member gets more time."""
     if machine.phase is Phase.FINISHING_JOB:
         return job_done(machine, session)
     return TimeBadge(badge), EndByRules(EndReason.BADGE, actor=session.supervisor)
