@@ -16,7 +16,7 @@ from fabgate import wire
 from fabgate.gate.journal.writer import Change, Draft, OpenSession
 from fabgate.rules import vocabulary as w
 
-#: What a power cut adds to the uncertainty of a session, besides the time since its checkpoint: see wire.md.
+#: What a power cut adds to the uncertainty of a session, besides the time since its checkpoint.
 POWER_LOSS_SLACK_MS: Final = 60_000
 #: To what texts and lists are cut in an entry that would be too large.
 CUT_LETTERS: Final = 200

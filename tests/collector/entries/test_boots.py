@@ -1,4 +1,4 @@
-"""When was a boot? As wire.md's "Clocks" has it, in any order of arrival."""
+"""When was a boot? The same, in any order of arrival."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forks, clones and holes: the sentences of wire.md's Delivery 3 to 5 that a store must keep."""
+"""Forks, clones and holes: what a store must keep of them, whatever arrives first."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def make(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A broker with two gates, a collector and the access list of wire.md."""
+    """A broker with two gates, a collector and the access list of config/mosquitto.acl."""
     passwords, acl = tmp_path / "passwords", tmp_path / "acl"
     tool = shutil.which("mosquitto_passwd")
     if tool is None:

@@ -1,7 +1,7 @@
 """Both ends of the wire under everything that happens to them: does every entry arrive, once, or is named as lost?
 
 The gate's end is the real uplink and its real ``Delivery``, turn by turn and without a network, on a journal that is a
-list. The collector's end is the rules of wire.md in sixty lines. Between them a broker that loses, doubles and reorders,
+list. The collector's end is a second implementation in sixty lines. Between them a broker that loses, doubles and reorders,
 forgets what it retained or remembers an older word. Both ends are killed; the collector is restored from a copy, or
 emptied; the gate's card is restored from an image, or made anew. Then the faults end, time passes, and the books are
 compared.

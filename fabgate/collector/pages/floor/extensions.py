@@ -1,6 +1,6 @@
 """The choices for extending a session: at most what its gate grants.
 
-A gate extends by at most the machine's limit at once (wire.md, commands). Longer choices are not offered, because the
+A gate extends by at most the machine's limit at once (docs/reference.md, Topics). Longer choices are not offered, because the
 gate would grant less and still answer "done".
 """
 
