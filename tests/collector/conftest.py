@@ -42,6 +42,11 @@ if not postgresql.SERVER:
     _options["init_command"] = _options["init_command"].replace("synchronous=FULL", "synchronous=OFF")
 
 
+def pytest_unconfigure() -> None:
+    """Remove what this process stored."""
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the tests that do not concern the database that is tested."""
