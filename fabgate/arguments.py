@@ -116,7 +116,7 @@ def _verb(verbs: Any, name: str, runs: str, short: str, about: str, *examples: s
 
 
 def _group(verbs: Any, name: str, short: str) -> Any:
-    """Add a verb that has verbs of its own; return what they are added to."""
+    """Add a verb with subverbs; return the subparsers to which they are added."""
     verb = verbs.add_parser(name, short=short, description=f"{short[0].upper()}{short[1:]}.")
     return verb.add_subparsers(required=True, metavar="VERB", title="verbs")
 

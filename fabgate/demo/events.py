@@ -56,7 +56,7 @@ class Events:
         """Add what the gate has recorded since the last look; `head` is the last number of its journal."""
         if head <= self._read[gate.name]:
             return
-        # A journal that cannot be read now is read at the next look.
+        # A journal that cannot be read now is read at the next poll.
         with contextlib.suppress(JournalError):
             reader = JournalReader(gate.state_dir / "journal.db")
             try:

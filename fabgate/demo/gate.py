@@ -130,7 +130,7 @@ class SimulatedGate:
         return time.time() + self.clock.ahead_s
 
     def close(self) -> None:
-        """Release what is simulated around it; its process has ended."""
+        """Release the simulated hardware. The gate's process must have ended."""
         if self._clock_timer is not None:
             self._clock_timer.cancel()
         self.cable.close()

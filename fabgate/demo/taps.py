@@ -17,7 +17,7 @@ from fabgate.gate.config import gate_yaml
 
 #: The least time between two taps of a card, in seconds: the reader must see the card leave.
 BETWEEN_TAPS_S: Final = 1.1
-#: After so many seconds without an answer a person removes the card and holds it there again.
+#: Seconds without an answer after which a person removes the card and holds it there again.
 AGAIN_AFTER_S: Final = 10.0
 
 

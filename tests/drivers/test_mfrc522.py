@@ -380,7 +380,7 @@ def test_a_missing_library_is_a_hardware_error_that_says_what_to_install(monkeyp
 
 
 def test_a_real_reader_never_runs_on_an_emulated_chip(rig):
-    with pytest.raises(HardwareError, match="found an emulated chip in this process, wanted a real"):
+    with pytest.raises(HardwareError, match="already uses an emulated chip; a real one needs a process of its own"):
         Mfrc522Reader(Mfrc522Options()).open()
 
 
@@ -401,7 +401,7 @@ def test_a_real_reader_uses_the_real_spidev_and_gpiozeros_own_pins(monkeypatch):
     reader.close()
 
 
-@pytest.mark.parametrize(("name", "error"), [("GPIO", "another RPi.GPIO"), ("spidev", "found a real chip")])
+@pytest.mark.parametrize(("name", "error"), [("GPIO", "another RPi.GPIO"), ("spidev", "already uses a real chip")])
 def test_a_package_that_somebody_imported_on_other_libraries_is_refused(rig, monkeypatch, name, error):
     monkeypatch.setattr(sys.modules["mfrc522.MFRC522"], name, ModuleType(name))
     with pytest.raises(HardwareError, match=error):

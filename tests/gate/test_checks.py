@@ -259,4 +259,4 @@ def test_an_output_that_cannot_be_driven_is_a_fault_and_ends_the_session(bench: 
     bench.written()
     assert bench.levels == []
     assert [ended.reason for ended in bench.of("session.ended")] == ["fault"]
-    assert "set to broken" in bench.of("output.fault")[0].detail
+    assert "set to fail" in bench.of("output.fault")[0].detail

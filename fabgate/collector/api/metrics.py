@@ -62,8 +62,8 @@ def _may_read(request: HttpRequest) -> bool:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if token and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
         return True
-    # A proxy on this computer must not open them to everybody: it either says that it forwards a request, or its
-    # clients use our public name.
+    # A proxy on this computer must not make the metrics public. A request through it is recognised by its forwarding
+    # header, or by our public host name.
     if any(header in request.headers for header in _OF_PROXIES):
         return False
     host = request.headers.get("Host", "").rpartition(":")[0] or request.headers.get("Host", "")

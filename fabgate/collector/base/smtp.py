@@ -66,7 +66,7 @@ def server_of(url: str) -> Server:
     if bool(username) != bool(password):
         raise ValueError("both a user and a password, or neither")
     if not (username + password).isascii():
-        raise ValueError("a user and a password of ASCII letters: servers understand no others")
+        raise ValueError("a user and a password of ASCII characters: mail servers accept no others")
     if password and tls == NONE and found.hostname not in {"localhost", "127.0.0.1", "::1"}:
         raise ValueError("TLS where a password is sent to another computer; leave ?tls=none out")
     return Server(host=found.hostname, port=port or _PORTS[tls], tls=tls, username=username, password=password)

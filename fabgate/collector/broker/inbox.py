@@ -25,12 +25,13 @@ from fabgate.collector.broker.message import Received
 MAX_WAITING: Final = 50_000
 #: An entry is smaller than a kilobyte, so honest gates reach the limit of messages first.
 MAX_BYTES: Final = 64 * 1024 * 1024
-#: Of one account: a gate keeps 400 unacknowledged entries, none above 32 KiB. More would take the room of other gates.
+#: For one account: a gate keeps 400 unacknowledged entries, each of at most 32 KiB. More would take other gates' room.
 MAX_BYTES_OF_ONE: Final = 16 * 1024 * 1024
-#: Five times those 400: while nothing is stored a gate repeats them, after 10 s and then less and less often.
+#: Five times the 400 entries that a gate sends without an acknowledgement: while nothing is stored it repeats them,
+#: after 10 s and then less and less often.
 MAX_WAITING_OF_ONE: Final = 2_000
-#: With more than twice those 400 waiting an account floods. Each batch is acknowledged before the next, so that a gate
-#: that keeps to its window has so many waiting only after it had to reconnect.
+#: An account with more than twice those 400 entries waiting floods. Each batch is acknowledged before the next one, so
+#: a gate that keeps to its window has that many waiting only after it had to reconnect.
 FLOODS_AT: Final = 2 * wire.ACK_WINDOW
 #: Memory for a message besides its body.
 OVERHEAD_BYTES: Final = 400

@@ -30,8 +30,8 @@ SESSION_DATA: Final = (wire.SessionStarted, wire.SessionCounters)
 class Fact(Struct, frozen=True, kw_only=True, gc=False):
     """An entry that is valid by itself; whether it fits its journal is checked later.
 
-    A msgspec structure, because a frozen dataclass takes ten times as long to make and there is one for each entry. The
-    garbage collector need not look at it: it refers to nothing that could refer back.
+    A msgspec structure, because a frozen dataclass takes ten times as long to make, and each entry needs one.
+    `gc=False`: the garbage collector need not track it, because nothing that it refers to can refer back to it.
     """
 
     gate: str
@@ -116,7 +116,7 @@ def _report(
     message: Received, topics: wire.GateTopics, kind: type[wire.Status | wire.State | wire.Reply]
 ) -> GateReport:
     if len(message.body) > wire.MAX_MESSAGE_BYTES:
-        raise _UnfitError("too-large", f"{len(message.body)} bytes")
+        raise _UnfitError("too-large", f"{len(message.body)} bytes, wanted at most {wire.MAX_MESSAGE_BYTES}")
     try:
         report = wire.decode(message.body, kind)
     except ValueError as error:
@@ -165,22 +165,35 @@ def _envelope(message: Received, topics: wire.GateTopics) -> tuple[wire.Entry, s
     try:
         entry = wire.decode_entry(message.body)
         source_topics, journal = _parse_source(entry.source)
-    except ValueError as error:  # also plain ones: int() of a number with thousands of digits
+    except ValueError as error:  # not only UsageError: int() refuses a number with thousands of digits
         raise _UnfitError("undecodable", str(error)) from None
     if source_topics != topics:
-        raise _UnfitError("source", f"found the source {entry.source!r} on {message.topic!r}")
+        raise _UnfitError(
+            "source", f"found the source {entry.source!r} on the topic {message.topic!r}, wanted the gate of the topic"
+        )
     if not _is_topic_of(message.topic, entry.type, topics):
-        raise _UnfitError("type", f"found the type {entry.type[: wire.MAX_TEXT]!r} on {message.topic!r}")
+        found = entry.type[: wire.MAX_TEXT]
+        raise _UnfitError(
+            "type", f"found the type {found!r} on the topic {message.topic!r}, wanted the topic of that type"
+        )
     seq = entry.seq
     if seq > wire.MAX_NUMBER or not entry.id == entry.sequence == str(seq):
-        raise _UnfitError("number", f"found the id {entry.id!r} and the sequence {entry.sequence[:40]!r}")
+        raise _UnfitError(
+            "number",
+            f"found the id {entry.id!r} and the sequence {entry.sequence[:40]!r}, wanted the same number from 1 up in"
+            " both",
+        )
     # The usual case first: properties and body agree.
     is_same = message.journal == journal and message.seq == entry.id
     properties = None if is_same else _properties(message)
     if properties is not None and properties != (journal, seq):
-        raise _UnfitError("number", f"found {journal}/{seq} in the body and {properties[0]}/{properties[1]} beside it")
+        in_properties = f"{properties[0]}/{properties[1]}"
+        raise _UnfitError(
+            "number",
+            f"found {journal}/{seq} in the body and {in_properties} in the MQTT properties, wanted the same in both",
+        )
     if not 0 < len(entry.uid) <= 64 or "\0" in entry.uid:
-        raise _UnfitError("uid", f"found the uid {entry.uid[:80]!r}")
+        raise _UnfitError("uid", f"found the uid {entry.uid[:80]!r}, wanted 1 to 64 characters without NUL")
     return entry, journal, seq
 
 
@@ -231,7 +244,7 @@ def _origin(copyof: str) -> tuple[str, int]:
         raise _UnfitError("copyof", f"found {copyof[: wire.MAX_TEXT]!r}, wanted journal/seq/hash")
     seq = int(parts[1])
     if seq > wire.MAX_NUMBER:
-        raise _UnfitError("copyof", f"found the number {seq}")
+        raise _UnfitError("copyof", f"found the number {seq} of the original, wanted at most {wire.MAX_NUMBER}")
     return parts[0], seq
 
 
@@ -260,12 +273,12 @@ def _utc(time: datetime) -> datetime:
 
 
 def _refuse_nul(raw: bytes, decoded: Struct) -> None:
-    """Refuse text that a database cannot hold. JSON writes NUL in one way only, so this rarely has to look closer.
+    """Refuse text with NUL, which a database cannot hold. JSON writes NUL in one way only, so most bodies pass at once.
 
-    Fields of later versions, which `found` lacks, may contain it.
+    Fields of later versions, which `decoded` lacks, may contain a NUL.
     """
     if b"\\u0000" in raw and _NUL.search(wire.encode(decoded)):
-        raise _UnfitError("data", "found text with a NUL")
+        raise _UnfitError("data", "found text with a NUL, wanted text without")
 
 
 #: An escaped NUL that is not an escaped backslash followed by u0000.

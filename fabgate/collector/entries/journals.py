@@ -163,11 +163,11 @@ class Kin:
 def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
     """Return for each journal of one gate the journal that ended it, or None if it has not ended.
 
-    A journal that another one names is ended by it. If two name the same one, as a card that was restored twice does,
-    the first to arrive is ended by the next. Journals that name no other cannot be ordered by what they hold, so the
-    order in which the collector first received them counts: a chain that is known to begin a new history ends the
-    chains before it, back to the last one that did. Computed from everything that is known, so that late entries can
-    correct it; a further journal only changes the result for its neighbours.
+    A journal that another one names is ended by that one. If two journals name the same one, as after a card was
+    restored twice, the second to arrive ends the first. If a journal names no other, its content gives no order. Then
+    the order in which the collector first received the journals counts: a chain of journals that begins a new history
+    ends all chains back to the previous one that did. The result is computed from all known journals, so that late
+    entries can correct it; a further journal only changes the result for its neighbours.
     """
     ended: dict[int, int | None] = {kin.pk: None for kin in gate}
     by_name = {kin.name: kin for kin in gate}
@@ -201,7 +201,7 @@ def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
 
 
 def _by_the_next(tips: Iterable[tuple[str, int]]) -> dict[int, int | None]:
-    """Return which journal ended each journal that the next one of its chain ended. `tips`: (chain, journal's id)."""
+    """Return, for each journal that the next one of its chain ended, that next one. `tips`: (chain, journal's id)."""
     last: dict[str, int] = {}
     ended: dict[int, int | None] = {}
     for chain, pk in tips:

@@ -61,9 +61,10 @@ def _load_journals(
     by_pk = {gate.pk: gate for gate in gates.values()}
     for journal in found.values():
         if journal.gate_id in by_pk:
-            journal.gate = by_pk[journal.gate_id]  # one object for each gate: what its status changes is read back
+            # All journals of a gate share one object, so that a change by its status is seen in all of them.
+            journal.gate = by_pk[journal.gate_id]
     new = [name for name in wanted if name not in found]
-    if len(new) > 1:  # journals that name no other are ordered by which arrived first
+    if len(new) > 1:  # journals that name no other are ordered by their arrival
         arrived = {name: place for place, name in enumerate(dict.fromkeys(message.journal for message in entries))}
         new.sort(key=lambda name: arrived.get(name, len(arrived)))
     made = [Journal(name=name, gate=gates[wanted[name]]) for name in new]

@@ -255,7 +255,7 @@ def _all_or_none(directory: Path) -> Iterator[Callable[[str, str], None]]:
     def write(name: str, text: str) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = directory / f"{name}{_READY}"
-        path.unlink(missing_ok=True)  # from a process that was killed
+        path.unlink(missing_ok=True)  # left by a process that was killed
         ready.append(path)
         write_secret(path, text)
 

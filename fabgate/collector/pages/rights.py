@@ -29,7 +29,8 @@ def merged(rows: list[tuple[str, dict[str, Right]]]) -> dict[str, Right]:
     table: dict[str, Right] = {}
     for area, rights in rows:
         if twice := table.keys() & rights.keys():
-            raise ValueError(f"{area}: found rights for {', '.join(sorted(twice))} in another area too; wanted one row")
+            routes = ", ".join(sorted(twice))
+            raise ValueError(f"{area}: another area already has rights for {routes}; give each route one row")
         table |= rights
     return table
 

@@ -160,8 +160,8 @@ def _prefix(site: str) -> str:
 def _refuse_postgresql(env: environ.Environment, verb: str, done: str) -> None:
     if env.database_url:
         raise UsageError(
-            f"FABGATE_DATABASE_URL: a PostgreSQL database is {done} with its own tools: {verb}; and {env.data} with the"
-            " keys with tar, within the same hour"
+            f"FABGATE_DATABASE_URL: found a PostgreSQL database, which is {done} with its own tools; run {verb}, and"
+            f" tar for the keys in {env.data}, within the same hour"
         )
 
 

@@ -299,8 +299,8 @@ class Ingest:
             return
         self._serving = False  # so that we do not publish 'offline' over the other's 'online'
         raise FabgateError(
-            f"found the collector {status.collector[:64]!r} online on {self._env.site}, wanted this one"
-            f" ({self._store.collector}) to be alone; stop the other one, or start this one with --takeover"
+            f"another collector ({status.collector[:64]!r}) is online at the site {self._env.site}; stop it, or start"
+            f" this one ({self._store.collector}) with --takeover"
         )
 
     def _persist(self, messages: list[Received]) -> list[Publication]:

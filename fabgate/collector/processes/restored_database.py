@@ -22,7 +22,7 @@ from fabgate.collector.models import ApiKey, Collector, Grant, Group, OneTimeLin
 log = logging.getLogger(__name__)
 
 REASON: Final = "collector.restored"
-#: Rosters and sessions refer to these by id, and also keep ids that the copy does not know.
+#: Rosters and sessions refer to rows of these models by id, and also keep ids that the copy does not know.
 _REFERRED_BY_ID: Final = (Grant, Group)
 
 
@@ -45,7 +45,7 @@ def detect(data: Path) -> None:
             _increase(data)
     elif (place := postgresql.identity()) != row.place:
         with transaction.atomic():
-            if row.place:  # otherwise it is new, and nobody has signed in yet
+            if row.place:  # otherwise the database is new, and no one has signed in yet
                 _invalidate_and_warn()
             row.place = place
             row.save(update_fields=["place"])
@@ -71,15 +71,15 @@ def _invalidate_and_warn() -> None:
 
 
 def invalidate() -> None:
-    """Make sure that ids given since the copy are not given again, and that nobody gets in with what was valid then."""
+    """Prevent that ids issued since the copy are issued again; invalidate the sign-ins, links and keys in the copy."""
     with transaction.atomic():
-        # The copy does not know which ids were given since, or how often it was restored. Nobody gives a thousand ids a
-        # second, so the milliseconds since 1970 are above all of them, and above those after an earlier restore. Only
-        # now, because a migration that rewrites a table on SQLite would forget it.
+        # The copy does not know which ids were issued since, or how often it was restored. No workshop issues a
+        # thousand ids a second, so the milliseconds since 1970 are above all ids, also those after an earlier restore.
+        # This follows the migrations, because one that rewrites a table on SQLite would reset the number.
         for model in _REFERRED_BY_ID:
             _skip_ids(model._meta.db_table, time.time_ns() // 1_000_000)  # noqa: SLF001 (Django's name for it)
-        # Browsers that signed out since then, used links and revoked keys must not work again, and the copy does not
-        # know which they are.
+        # Browsers that signed out since the copy was made, used links and revoked keys must not work again. The copy
+        # does not know which those are, so all are invalidated.
         Session.objects.all().delete()
         SignIn.objects.filter(revoked_at=None).update(revoked_at=timezone.now())
         OneTimeLink.objects.filter(used_at=None).update(expires_at=F("created_at"))
@@ -89,10 +89,10 @@ def invalidate() -> None:
 
 
 def _increase(data: Path, *, is_settled: bool = False) -> None:
-    """Set both counters above their present values. The database comes first: one that lags behind is a copy.
+    """Set both counters above their present values, first the one in the database: if that one is lower, it is a copy.
 
-    A copy is handled in the same transaction, unless it `is_settled`: otherwise a database restored since the last
-    check would go on counting unnoticed.
+    A copy is handled in the same transaction, unless `is_settled` (it was handled already): otherwise a database
+    restored since the last check would go on counting unnoticed.
     """
     with transaction.atomic():
         row, counted = Collector.objects.get(), _counter(data)
@@ -107,7 +107,7 @@ def _increase(data: Path, *, is_settled: bool = False) -> None:
         fresh.replace(file)
     except OSError as error:  # the old number stays: it still detects older copies
         fresh.unlink(missing_ok=True)
-        log.warning("%s: not written: %s", file, error.strerror or error)
+        log.warning("%s could not be written (%s)", file, error.strerror or error)
 
 
 def _counter(data: Path) -> int:

@@ -50,13 +50,13 @@ def _count() -> None:
     try:
         restored_database.count(settings.ENVIRONMENT.data)
     except (DatabaseError, InterfaceError) as error:
-        log.warning("not counted this minute: %s", error)
+        log.warning("the counter that detects a restored database was not updated: %s", error)
 
 
 class Worker:
     """Remembers the day for which it has checked every roster; on a new day it checks all of them again.
 
-    Also if another process has built rosters for another day since: the computer's clock was wrong then.
+    It also checks them again if another process has built rosters for another day: the computer's clock was wrong then.
     """
 
     def __init__(self) -> None:

@@ -51,7 +51,7 @@ def correct(session: str, field: str, new: str, *, author: str, reason: str) -> 
             raise UsageError("\n".join(mistakes))
         before = replace(row)
         if (old := str(getattr(row, _COLUMN[field]))) == str(value):
-            raise UsageError(_("%(field)s: it is '%(value)s' already") % {"field": field, "value": old})
+            raise UsageError(_("%(field)s is already '%(value)s'") % {"field": field, "value": old})
         correction = _store(row, field, value, now, author, reason)
         wait(row, None)
         if (waiting := Review.objects.filter(session=session, settled_at=None).first()) is not None:

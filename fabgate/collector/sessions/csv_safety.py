@@ -1,9 +1,9 @@
 """Keeps spreadsheets from computing text cells of CSV files.
 
 An apostrophe is put before text that looks like a formula. A spreadsheet that splits lines at another separator than
-the file's (French ones expect semicolons) makes cells of parts of a text, so the apostrophe is also put after whatever
-may split it. It is added even where the text has one already: a program restores the text by removing exactly one where
-`ADDED` matches (docs/reference.md, "Files of sessions and usage").
+the file's (French ones expect semicolons) may split a text into several cells, so an apostrophe is also added after
+each possible separator. It is added even where the text has one already: a program restores the text by removing
+exactly one where `ADDED` matches (docs/reference.md, "Files of sessions and usage").
 https://owasp.org/www-community/attacks/CSV_Injection
 """
 

@@ -254,7 +254,8 @@ def _impossible(usage: Usage) -> str | None:
         return TOO_MUCH_TIME
     if usage.energised_ms > min(_LONGEST_MS, _LONGEST_MS if usage.allowed_ms is None else usage.allowed_ms):
         return TOO_LONG
-    if most_ms is None or usage.end_reason in CONCLUDED:  # written at the next start, whenever that was
+    # An end in CONCLUDED was written at the next start, so the dates do not limit the session.
+    if most_ms is None or usage.end_reason in CONCLUDED:
         return None
     return TOO_LONG if most_ms - usage.early_ms > _LONGEST_MS else None
 

@@ -149,7 +149,7 @@ class _Journal:
         self.add(at, "clock.synced", step_ms=step_ms)
 
     def day(self, day: date) -> None:
-        """Write the next entries down under this day."""
+        """Date the entries that follow on this day."""
         self._day = day
 
     def boot_ms(self, at: datetime) -> int:
@@ -232,7 +232,7 @@ class _Workshop:
         """Write a session, and those that take the machine over from it; return when the last one ended."""
         reason = self._chance.choices([*machine.ends], [*machine.ends.values()])[0]
         if machine.name == "laser" and began.astimezone(self._zone).date() == self._clock_day:
-            self._clock_day = None  # once
+            self._clock_day = None  # only one session has a wrong clock
             return self._session_with_wrong_clock(machine, person, began)
         use = self._start(machine, person, began)
         if machine.mode == "timed" and reason is EndReason.LIMIT:

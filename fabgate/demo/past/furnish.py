@@ -131,7 +131,7 @@ def _contest() -> None:
 
 
 def _change_rules(wanted: Wanted) -> None:
-    """Let the machines behave as the demo wants it: its visitors are not to wait for a limit."""
+    """Set the machines' rules for the demo, so that visitors do not have to wait for a limit."""
     for place in wanted.places:
         machine = Machine.objects.get(name=place.machine)
         with audit.change("demo", "machine.updated", machine):

@@ -37,7 +37,7 @@ class MemoryOutput:
     def open(self) -> None:
         """Claim it, off. Raises HardwareError when broken."""
         if self.broken:
-            raise HardwareError("the memory output is set to broken")
+            raise HardwareError("the memory output is set to fail")
         self.is_open = True
         self._drive(on=False)
 
@@ -45,7 +45,7 @@ class MemoryOutput:
         """Drive it. Off never raises; on raises HardwareError when broken or closed."""
         if on and (self.broken or not self.is_open):
             self._drive(on=False)
-            raise HardwareError("the memory output is set to broken, or is not open")
+            raise HardwareError("the memory output is not open, or it is set to fail")
         self._drive(on=on)
 
     def read_back(self) -> bool | None:

@@ -163,7 +163,7 @@ def _check_imports(*, emulated: bool) -> None:
     """Raise HardwareError where the package was imported before with other libraries below it."""
     module = sys.modules["mfrc522.MFRC522"]
     if module.GPIO is not sys.modules["RPi.GPIO"]:
-        raise HardwareError("found mfrc522 imported on another RPi.GPIO, wanted fabgate's: import it nowhere else")
+        raise HardwareError("mfrc522 was imported before with another RPi.GPIO; import it nowhere else in this process")
     if getattr(module.spidev, "EMULATED", False) is not emulated:
         found, wanted = ("a real", "an emulated") if emulated else ("an emulated", "a real")
-        raise HardwareError(f"found {found} chip in this process, wanted {wanted} one: use one kind in a process")
+        raise HardwareError(f"this process already uses {found} chip; {wanted} one needs a process of its own")

@@ -53,7 +53,7 @@ class Reading:
         except yaml.YAMLError as error:
             raise UsageError(f"{self._path}{yaml_problem(error)}") from error
         except RecursionError as error:
-            raise UsageError(f"{self._path}: found too many lists within lists, wanted keys and values") from error
+            raise UsageError(f"{self._path}: lists are nested too deeply; wanted keys and values") from error
         if not isinstance(root, yaml.MappingNode):
             raise UsageError(f"{self._path}:1: found {shown(root)}, wanted keys and values such as 'site: lyon'")
         resolver: Any = yaml.SafeLoader("")

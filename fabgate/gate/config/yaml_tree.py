@@ -22,8 +22,8 @@ def inspect(
 ) -> None:
     """Check every node of a file; a mistake goes to `wrong` with its node and dotted key.
 
-    `implicit` returns the tag of a scalar without an explicit one. A node with another tag gets that one, so that it is
-    read as if it had no explicit tag. Raises UsageError, which begins with `where`, for a file of more than `most` values
+    `implicit` returns the tag that a scalar has without an explicit tag. A node with any other tag gets this one, so
+    that explicit tags are ignored. Raises UsageError, which begins with `where`, for a file of more than `most` values
     with all aliases expanded, and for one in which a value contains itself.
     """
     sizes: dict[Any, int] = {}

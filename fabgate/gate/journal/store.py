@@ -109,7 +109,7 @@ class JournalStore:
         self._create = create
         self._write_back = write_back
         self._db: Any = None
-        #: Nothing was appended since the file was opened: drafts to be appended may be in it already.
+        #: True until the first append after opening: the file may already hold the drafts that are appended next.
         self._is_reopened = True
         #: How many transactions were committed since the WAL was folded.
         self._unfolded = 0
@@ -319,7 +319,7 @@ class JournalStore:
             self.close()
             raise JournalError(f"{self.path}: the journal cannot be {what} ({error})") from error
         if not (self._files.accept_fold() if folds else self._files.accept_transaction()):
-            self._is_reopened = True  # a repeated write may be there already
+            self._is_reopened = True  # the file may already hold what a repeated write appends
             raise JournalError(self._files_changed())
 
     def _files_changed(self) -> str:

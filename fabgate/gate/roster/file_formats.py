@@ -143,7 +143,7 @@ def _yaml(path: Path, text: str, mistakes: Mistakes) -> Parsed:
     except yaml.YAMLError as error:
         raise UsageError(f"{path}{yaml_problem(error)}") from error
     except RecursionError as error:
-        raise UsageError(f"{path}: found too many lists within lists, wanted members") from error
+        raise UsageError(f"{path}: lists are nested too deeply; wanted a list of members") from error
     mistakes.lines = _key_lines(root)
     people, rest = _members_of(path, found, mistakes)
     return Parsed(list(zip(_lines(root), people, strict=True)), rest)
@@ -164,7 +164,9 @@ def _json(path: Path, text: str, mistakes: Mistakes) -> Parsed:
             f"{path}:{error.lineno}: {error.msg}; the JSON is invalid from column {error.colno}"
         ) from error
     except (RecursionError, ValueError) as error:
-        raise UsageError(f"{path}: found too many lists within lists, or a very long number, wanted members") from error
+        raise UsageError(
+            f"{path}: lists are nested too deeply, or a number is too long; wanted a list of members"
+        ) from error
     people, rest = _members_of(path, found, mistakes)
     return Parsed([(None, raw) for raw in people], rest, has_lines=False)
 

@@ -78,7 +78,7 @@ class FileSource:
         self._badge_key = badge_key
         self._topics = topics
         self._fallback = fallback
-        #: The file at the last poll, and as it was read last.
+        #: The stamps of the file at the last poll and at the last read.
         self._last: Stamp | None = None
         self._seen: Stamp | None = None
         self._refused: str | None = None

@@ -22,9 +22,10 @@ from fabgate.seal import Keys
 SKEW: Final = timedelta(seconds=5)
 #: How many commands may wait for the loop at once. People send one at a time, and the loop needs a millisecond for each.
 PENDING_MOST: Final = 16
-#: How often one command is admitted: a repeated one is answered that it was executed already, a further one is dropped.
+#: How many times a gate reacts to one command id: the second time it answers that the command was executed already,
+#: later ones are dropped.
 TIMES_MOST: Final = 2
-#: For how many commands is remembered how often they came.
+#: For how many command ids the number of arrivals is remembered.
 IDS_MOST: Final = 1_000
 
 

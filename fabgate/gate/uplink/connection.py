@@ -320,7 +320,7 @@ class Uplink:
 
     def _acknowledged(self, ack: wire.Ack) -> None:
         if ack.journal != self._journal.id or self._is_forking:
-            return  # a mark that is posted now would be taken for one of the new journal
+            return  # an acknowledgement passed on now would be applied to the new journal
         if ack.collector != self._collector:
             self._early_ack = ack  # its collector may announce itself in the next message
             return

@@ -179,7 +179,7 @@ def test_a_route_without_a_row_is_refused_even_to_a_manager(browse, monkeypatch,
 
 
 def test_two_areas_cannot_claim_one_route():
-    with pytest.raises(ValueError, match="found rights for home in another area too"):
+    with pytest.raises(ValueError, match="another area already has rights for home"):
         rights.merged([("a", {"home": OWN}), ("b", {"home": OWN})])
 
 

@@ -270,7 +270,7 @@ def test_a_second_collector_refuses_to_start_and_a_takeover_ends_the_first(broke
         second = start("d")
         _, errors = second.process.communicate(timeout=HANGS_S)
         assert second.process.returncode == 1
-        assert f"found the collector '{one}' online" in errors
+        assert f"another collector ('{one}') is online" in errors
         third = start("d", "--takeover")
         other = gate.wait_for_collector()
         assert other != one

@@ -213,7 +213,7 @@ def test_a_group_may_be_who_used_it(journal):
         ("gate", "saw-1", "x", "wanted member, payer, purpose, time"),
         ("time", "1", "  ", "wanted 1 to 200 that say why"),
         ("time", "1", "x" * 201, "wanted 1 to 200 that say why"),
-        ("time", "60000", "x", "it is '60000' already"),
+        ("time", "60000", "x", "is already '60000'"),
     ],
 )
 def test_nonsense_is_refused_and_changes_nothing(journal, field, new, reason, told):

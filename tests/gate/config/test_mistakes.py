@@ -346,7 +346,7 @@ def test_a_badge_key_that_blake2b_cannot_take_is_a_mistake(mistakes, folder):
         (b"site: a\n# caf\xe9\n", ":2: found bytes that are not UTF-8, wanted UTF-8"),
         (b"\xff\xfes\x00i\x00", ":1: found bytes that are not UTF-8"),
         (b"site: \x01", ": .*special characters are not allowed"),
-        (b"a: " + b"[" * 3000, ": found too many lists within lists, wanted keys and values"),
+        (b"a: " + b"[" * 3000, ": lists are nested too deeply; wanted keys and values"),
         (b"#" * (yaml_file.MAX_BYTES + 1), ": found more than 262144 bytes, wanted less; is it the right file?"),
         (b"site: *nobody\n", ":1: found undefined alias"),
     ],

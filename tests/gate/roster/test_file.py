@@ -396,11 +396,11 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
         ],
     ),
     "broken yaml": ("yaml", "members: [\n  {id: a", ["members.yaml:3: "]),
-    "yaml as deep as its reader goes": ("yaml", "[" * 900 + "]" * 900, ["members.yaml: found too many lists within lists"]),
+    "yaml as deep as its reader goes": ("yaml", "[" * 900 + "]" * 900, ["members.yaml: lists are nested too deeply"]),
     "broken json": ("json", '[\n{"id": "a",}]', ["members.json:2: "]),
-    "json without end": ("json", "[" * 100_000, ["members.json: found too many lists within lists"]),
+    "json without end": ("json", "[" * 100_000, ["members.json: lists are nested too deeply"]),
     "yaml without end": ("yaml", "[" * 100_000, ["members.yaml:1: "]),
-    "a number without end": ("json", '[{"id": ' + "9" * 5000 + "}]", ["members.json: found too many lists within lists, or a very long number"]),
+    "a number without end": ("json", '[{"id": ' + "9" * 5000 + "}]", ["members.json: lists are nested too deeply, or a number is too long"]),
 }  # fmt: skip
 
 

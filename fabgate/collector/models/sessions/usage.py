@@ -90,7 +90,7 @@ class UsageSession(models.Model):
     allowed_ms = models.BigIntegerField(null=True)
 
     class Meta:
-        """For frequent look-ups, and those among many rows."""
+        """Indexes for frequent look-ups, and for look-ups in large tables."""
 
         indexes = [
             # Pages of sessions, the newest first; open ones are few, and in none of these. The columns after the id are

@@ -52,7 +52,7 @@ def add(request: HttpRequest, name: str) -> HttpResponse:
     shown = {
         **named,
         "machine": machine,
-        # In the page itself: so it is given once, and kept nowhere.
+        # The archive is part of the page, so it is handed out once and stored nowhere.
         "archive_url": f"data:application/gzip;base64,{base64.b64encode(packed).decode()}",
         "files": [*made.texts.items(), (gate_archive.PASSWORD, password)],
         "yaml": gate_archive.gate_yaml(made.gate, env, address.rstrip("/")),

@@ -21,7 +21,7 @@ class GateRecords:
     """How complete the records of one gate are."""
 
     journal: Journal
-    #: Ranges of numbers that have not arrived yet: later ones have, or the gate has reported them.
+    #: Ranges of missing numbers that may still arrive: later entries have arrived, or the gate has reported these.
     awaited: list[tuple[int, int]]
     lost: list[Hole]
     clones: list[Journal]

@@ -120,7 +120,7 @@ class _Raw(Func):
     output_field = TextField()
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Make it an expression, because sqlite3 parses dates by the declared type of a column."""
+        """Wrap the column in an expression, which has no declared type: by that type sqlite3 would parse dates."""
         return self.as_sql(compiler, connection, template="(+%(expressions)s)", **context)
 
 
