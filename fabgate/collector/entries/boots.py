@@ -50,11 +50,11 @@ MAX_JOURNALS: Final = 100
 
 @dataclass
 class Redated:
-    """What a batch changed: boots whose own sessions have new dates, and gates whose undated sessions may have."""
+    """What a batch changed: boots whose sessions have new dates, and gates whose undated sessions may have new ones."""
 
     boots: set[BootKey] = field(default_factory=set)
     gates: set[int] = field(default_factory=set)
-    #: By gate: the first positions of dated boots whose position or date changed, as they were and are.
+    #: By gate: the first positions of dated boots whose position or date changed, from before and after the change.
     dated: dict[int, set[Place]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -137,7 +137,7 @@ def _tie_and_place(row: Boot) -> tuple[object, ...]:
 
 
 def _place(row: Boot) -> tuple[object, ...]:
-    """Return what places undated boots before this one."""
+    """Return the values that decide which undated boots come before this one."""
     return row.journal_id, row.seq, row.from_ms, row.first_ms, row.first_at
 
 
@@ -146,7 +146,7 @@ def _reading(ms: int | None, at: datetime | None) -> list[Reading]:
 
 
 def _followed_by_undated(rows: list[Boot], known: Mapping[int, Journal]) -> set[int]:
-    """Return the gates of those of `rows` that an undated boot may follow, which began after their last entry.
+    """Return the gates of the `rows` after whose last entry an undated boot may have begun.
 
     That only happens with late entries; without this check every batch would date every undated session again.
     """
@@ -167,7 +167,7 @@ def _last_before(row: Boot) -> datetime | None:
         found = boots.filter(journal=journal, first_at__isnull=False).order_by("-seq").first()
         if found is not None:
             return found.last_at
-        # The journal that it names, or else one that it ended.
+        # Continue with the journal that this one names, or else with one that this one ended.
         ended = Journal.objects.filter(superseded_by=journal).order_by("id")
         journal = ended.filter(name=journal.predecessor).first() or ended.last()
         boots = Boot.objects.all()
@@ -190,7 +190,7 @@ def _first_after(row: Boot) -> datetime | None:
 
 
 def save_boots(boots: Iterable[Boot]) -> None:
-    """Write boots, new or not, each once."""
+    """Insert or update boots. Each boot may be passed only once."""
     time = bulk.to_database()
     bulk.many(
         _BOOT,

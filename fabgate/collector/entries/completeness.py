@@ -15,7 +15,7 @@ from fabgate.collector.models import Entry, Hole, Journal
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """How complete the records are: nothing older than `until` is awaited, and the gates in `behind` hold it back.
+    """How complete the records are: nothing older than `until` is awaited, and the gates in `behind` hold `until` back.
 
     `lost` counts entries that no gate has any more. `until` is None if no gate ever reported.
     """

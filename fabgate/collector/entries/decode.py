@@ -1,7 +1,7 @@
 """Decodes messages from the wire: entries, reports of gates, or messages that cannot be stored, with the reason.
 
-Pure, and no message makes it raise: an invalid message becomes an `Unfit`, with its number if it has one, so that it
-cannot stop the stream.
+The functions are pure, and no message makes `read` raise: an invalid message becomes an `Unfit`, with its number if it
+has one, so that it cannot stop the stream.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ def _origin(copyof: str) -> tuple[str, int]:
     return parts[0], seq
 
 
-# A site has few topics, journals and types, and every entry repeats them.
+# Cached, because a site has few topics, journals and types, and every entry repeats them.
 _parse_topic = lru_cache(4096)(wire.parse_gate_topic)
 _parse_source = lru_cache(4096)(wire.parse_source)
 _short_type = lru_cache(4096)(wire.short_type)

@@ -1,9 +1,9 @@
 """The earliest possible date of a gate's entries: a gate writes nothing before its first entry.
 
-Each journal begins with its first dated boot, in the order of its entries, whenever those arrived. The earliest
+Each journal begins with its first dated boot, in the order of its entries, whenever they arrived. The earliest
 beginning of a gate's journals applies, so that a gate that worked for months without a collector is believed, and so is
-an older card that is used again (docs/decisions/0038). Computed from all stored boots, so that the order of arrival
-does not matter; computed only when one of the first boots of a journal changes.
+an older card that is used again (docs/decisions/0038). The date is computed from all stored boots, so that the order of
+arrival does not matter, and only when one of the first boots of a journal changes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def sessions_before(limits: Mapping[int, datetime]) -> set[str]:
 
 
 def boots_before(limits: Mapping[int, datetime]) -> set[tuple[int, str]]:
-    """Return the boots (gate's id, boot id) that began before their gate's limit: they date entries without a time."""
+    """Return the boots (gate's id, boot id) that began before their gate's limit; they date entries without a time."""
     rows = Boot.objects.filter(gate__in=limits, first_at__isnull=False)
     return {
         (row.gate_id, row.boot)

@@ -1,7 +1,7 @@
 """Prints what is missing, by number, and what is in quarantine: ``fabgate collector holes``.
 
 `missing`: lost, because the gate no longer keeps those numbers, or will never write to that journal again.
-`awaited`: not here yet although later numbers are; the gate still has them and sends them again.
+`awaited`: not stored yet although later numbers are; the gate still has them and sends them again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FOUND = 1
 
 
 def command(args: argparse.Namespace) -> int:
-    """Print it; the exit code is 1 if something is missing."""
+    """Print the report; the exit code is 1 if entries are missing."""
     missing, awaited = _missing(), _awaited()
     clones = [
         {"gate": journal.gate.name, "journal": journal.name}

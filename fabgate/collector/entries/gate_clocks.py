@@ -1,4 +1,4 @@
-"""Detects wrong clocks of gates by comparing the time of an entry with when it can have been written.
+"""Detects wrong clocks of gates by comparing the time of an entry with the times at which it can have been written.
 
 A gate knows whether its clock is synchronised, not whether it is right. An entry cannot have been written after it
 arrived, or before its gate reported that its journal ended below it. This also holds for entries that waited on the
@@ -37,7 +37,7 @@ def check(facts: Iterable[Fact], gates: Mapping[str, Gate], now: datetime) -> Cl
         time, gate = fact.time, gates[fact.gate]
         if time is None:
             continue
-        # A copy out of an older journal was written long before.
+        # A copy of an entry of an older journal was written long before it arrives.
         is_new = fact.seq > gate.head and fact.copyof is None and fact.journal == gate.journal
         since = gate.head_at if is_new else None
         if time > limit:
@@ -45,7 +45,7 @@ def check(facts: Iterable[Fact], gates: Mapping[str, Gate], now: datetime) -> Cl
         elif since is not None and time < since - BEHIND:
             off_ms = found[fact.journal, fact.seq] = (time - since) // _MS
         elif since is not None or isinstance(fact.data, wire.ClockSynced):
-            off_ms = None  # it is right, or it was set since and nothing more is known
+            off_ms = None  # the clock is right, or it was set since then and no more is known
         else:
             continue
         if fact.journal == gate.journal:

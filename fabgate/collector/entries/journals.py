@@ -39,8 +39,8 @@ def reach(numbers: Iterable[int], passed: list[Range], start: int) -> int:
 def advance(journal: Journal) -> bool:
     """Move the journal's ack as far as its rows allow; return whether it moved. The caller saves it.
 
-    It passes a recorded gap only below the journal's floor. Numbers from the floor on are still on the gate, or on
-    another card of it, and the gate deletes what is acknowledged (docs/decisions/0063).
+    The ack passes a recorded gap only below the journal's floor. Entries from the floor on are still on the gate, or on
+    another of its cards, and the gate deletes what is acknowledged (docs/decisions/0063).
     """
     holes = Hole.objects.filter(journal=journal, last__gt=journal.ack_seq, first__lt=journal.floor)
     named = holes.exclude(state=Hole.FILLED).values_list("first", "last")
@@ -68,9 +68,9 @@ def missing(journal: Journal, last: int) -> list[Range]:
 
 
 def missing_of(wanted: Collection[tuple[Journal, int]]) -> dict[int, list[Range]]:
-    """Return by journal's id the ranges up to its number that have not arrived and are not recorded as lost.
+    """Return the ranges that have not arrived and are not recorded as lost, by the journal's id.
 
-    One query for any number of journals.
+    `wanted`: journals, each with the last number to look at. One query for any number of journals.
     """
     behind = {journal.pk: (journal.ack_seq + 1, last) for journal, last in wanted if last > journal.ack_seq}
     there: dict[int, list[Range]] = defaultdict(list)
@@ -152,7 +152,7 @@ def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
 
 @dataclass(frozen=True, slots=True)
 class Kin:
-    """A journal of a gate: the one it names, and whether its first entry is known to name none."""
+    """A journal of a gate, its predecessor, and whether its first entry is known to name no predecessor."""
 
     pk: int
     name: str
@@ -171,7 +171,7 @@ def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
     """
     ended: dict[int, int | None] = {kin.pk: None for kin in gate}
     by_name = {kin.name: kin for kin in gate}
-    chain = {kin.name: kin.name for kin in gate}  # name → a name that all of its chain share
+    chain = {kin.name: kin.name for kin in gate}  # journal's name → a name that all journals of its chain share
 
     def head(name: str) -> str:
         top = name

@@ -20,7 +20,7 @@ def with_gaps(journals: Collection[int], *, beyond_ack: bool = False) -> set[int
 
 
 def last_undated(journals: Collection[int]) -> dict[int, int]:
-    """Return by journal the highest number at which an undated boot begins; journals without one are missing."""
+    """Return by journal the highest number at which an undated boot begins; journals without one are left out."""
     statement = "SELECT journal_id, MAX(seq) FROM collector_boot WHERE first_at IS NULL AND journal_id IN ({}) GROUP BY journal_id"
     return {row[0]: row[1] for row in _query(statement, journals)}
 
@@ -47,7 +47,7 @@ def people(ids: Collection[str]) -> dict[str, tuple[str, str | None]]:
 
 
 def _query(statement: str, wanted: Collection[Any], *before: Any) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a statement, with the values of `wanted` in its braces, in chunks."""
+    """Run a statement with the values of `wanted` in its braces, in chunks, and yield the rows."""
     for chunk in statements.chunks(sorted(set(wanted))):
         places, padded = statements.listed(chunk)
         with statements.cursor() as cursor:

@@ -44,7 +44,7 @@ def named_journal(data: wire.Data | None) -> str | None:
 
 
 def link(facts: Sequence[Fact], known: dict[str, Journal]) -> Succession:
-    """Find out which journals `facts` end. Journals that it changes are added to `known`.
+    """Find out which journals `facts` end. Journals that this changes are added to `known`.
 
     `facts` are in the order of their arrival, because the entries after a fork show which journal goes on.
     """
@@ -75,7 +75,7 @@ def _fork(old: Journal, forked: wire.JournalForked, later: set[int]) -> None:
     """Record that a restored image or a cloned card opened another journal. This may happen more than once.
 
     `fork_mark`: the oldest image decides. `fork_head`: the last number written before the fork; only a clone writes new
-    entries above it. The image itself may have known less than what is stored already.
+    entries above it. The image itself may have known fewer entries than are stored already.
     """
     stored = Entry.objects.filter(journal=old).exclude(seq__in=later).aggregate(last=Max("seq"))["last"]
     old.fork_mark = min(forked.mark, forked.mark if old.fork_mark is None else old.fork_mark)
@@ -118,7 +118,7 @@ def _end_journals(gates: Collection[int], known: dict[str, Journal]) -> list[Jou
 
 
 def record_lost(changed: Succession, now: datetime) -> list[Journal]:
-    """Record what will never arrive of the ended journals; return the journals that lost something.
+    """Record which entries of the ended journals will never arrive; return the journals that lost any.
 
     A journal that its gate writes again is left out: its entries may still arrive.
     """

@@ -18,7 +18,7 @@ class Advance:
     """Which acks moved."""
 
     moved: list[Journal] = field(default_factory=list)
-    #: Sessions whose end arrived earlier, beyond a gap, and is below the ack now: what is missing before it is final.
+    #: Sessions whose end arrived earlier, beyond a gap, and is below the ack now: what is missing before it is lost.
     passed: set[str] = field(default_factory=set)
     #: Names of the journals in which entries arrived only beyond a gap.
     beyond_gap: set[str] = field(default_factory=set)

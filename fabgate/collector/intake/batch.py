@@ -27,11 +27,11 @@ from fabgate.collector.sessions import derive, ledger, sums
 class Stored:
     """What a batch leaves to acknowledge."""
 
-    #: By name.
+    #: The journals of the batch, by name.
     journals: Mapping[str, Journal]
     #: Names of the journals whose ack is due.
     due: set[str]
-    #: Those of them in which entries arrived only beyond a gap.
+    #: Names of the journals in which entries arrived only beyond a gap.
     beyond_gap: set[str]
     #: For journals with a fork: a stored number and its hash, which the gate does not have.
     witnesses: Mapping[str, tuple[int, bytes]]

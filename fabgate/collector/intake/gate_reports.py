@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 #: A reported roster's age is cut to a year, so that its date can be computed.
 _MAX_AGE_S: Final = 366 * 86_400
-#: A reported roster version further ahead of our clock than this is ignored, unless it is ours. Versions never go back:
-#: one wrong report would push all later rosters of the gate beyond the largest number that a message can carry.
+#: A reported roster version further ahead of our clock than this is ignored unless we issued it. Versions never go
+#: back: one wrong report would push all later rosters of the gate beyond the largest number that a message can carry.
 _MAX_AHEAD_MS: Final = 86_400_000
 
 
@@ -32,7 +32,7 @@ class ReportedStatus:
         self._now, self._collector = now, collector
         #: Names of the journals whose ack is due, because entries are lost or the gate's mark differs from ours.
         self.due: set[str] = set()
-        #: Those of them whose gate has another mark, and waits for an answer.
+        #: Names of the journals in `due` whose gate has another mark and waits for an answer.
         self.asked: set[str] = set()
 
     def apply(self, reports: Sequence[GateReport], succession: Succession) -> None:
@@ -59,7 +59,7 @@ class ReportedStatus:
     def _apply_status(self, gate: Gate, status: wire.Status, at: datetime | None) -> None:
         gate.online, gate.head_at = status.online, None
         gate.boot = status.boot or gate.boot
-        if status.online:  # the last will lacks these
+        if status.online:  # the last will lacks these fields
             gate.reader, gate.version = status.reader or "", (status.version or "")[: wire.MAX_TEXT]
             gate.problems = live_state.brief(status.problems)
             gate.head, gate.mark, gate.synced = status.head, status.mark, status.synced

@@ -34,7 +34,7 @@ def load(entries: Sequence[Fact | Unfit], reports: Sequence[GateReport]) -> Load
 
 
 def _load_gates(names: Iterable[str]) -> dict[str, Gate]:
-    """Return the gates; one that the broker admitted but nobody registered is made."""
+    """Return the gates; a gate that the broker admitted but that is not registered yet is created."""
     wanted = set(names)
     found = {gate.name: gate for gate in _GATES.where(name=wanted)} if wanted else {}
     for name in sorted(wanted - set(found)):

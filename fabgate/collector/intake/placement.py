@@ -32,7 +32,7 @@ class Placement:
         self._gates, self._journals = loaded.gates, loaded.journals
         #: The hash under each number that is stored or new, as far as it was looked up.
         self.hashes: dict[Number, bytes] = {}
-        #: The last number of each range that was looked up: what follows it is not known.
+        #: The last number of each range that was looked up: whether the number after it is stored is not known.
         self.edges: set[Number] = set()
         #: (journal's id, entry, whether its original is stored too)
         self.new: list[tuple[int, Fact, bool]] = []
@@ -52,7 +52,7 @@ class Placement:
         return [fact for _, fact, is_copy in self.new if is_copy]
 
     def save(self, now: datetime) -> None:
-        """Store the new entries and the quarantined ones, and fill the gaps that they fill."""
+        """Store the new and the quarantined entries, and close the gaps that they fill."""
         rows.insert_entries(self.new, now)
         dropped = quarantine.store(self.quarantined, now)
         for gate in self._gates.values():
@@ -79,7 +79,7 @@ class Placement:
             number = (pk, seq)
             if number in hashes:
                 if hashes[number] != message.hash:
-                    self._fork(message, journal, number, "other bytes under a number that is stored")
+                    self._fork(message, journal, number, "found other bytes than those stored under its number")
             elif isinstance(message, Unfit):
                 hashes[number] = message.hash
                 self._quarantine(message, journal, counts=True)
@@ -106,12 +106,12 @@ class Placement:
         before = (journal.id, fact.seq - 1)
         expected = seal.first_prev(journal.name) if fact.seq == 1 else self.hashes.get(before)
         if expected is not None and expected != fact.prev:
-            return before, "its prev is not the hash of the entry before"
+            return before, "its prev is not the hash of the entry before it"
         after = (journal.id, fact.seq + 1)
         if after in stored:
             entry = Entry.objects.filter(journal=journal, seq=after[1]).first()
             if entry is not None and entry.decode().prev != seal.to_text(fact.hash):
-                return after, "the prev of the entry after is not its hash"
+                return after, "the prev of the entry after it is not its hash"
         return None
 
     def _fork(self, message: Fact | Unfit, journal: Journal, witness: Number, detail: str) -> None:

@@ -29,12 +29,12 @@ ON CONFLICT (journal_name, seq, hash, topic) DO UPDATE SET times = collector_qua
 #: How many messages that fill no number, and how many bytes of them, are kept of each gate; the newest.
 MOST_ROWS: Final = 1_000
 MOST_BYTES: Final = 4 * 1024 * 1024
-#: And for how long after the last repetition.
+#: How long a message that fills no number is kept after its last repetition.
 KEPT: Final = timedelta(days=90)
-#: How much is kept of a message that fills a number: more than any valid entry has.
+#: How many bytes are kept of a message that fills its number: more than any valid entry has.
 MOST_OF_NUMBERED: Final = 4 * 1024
 
-#: (gate's id, journal's id, message, whether it fills its number); gate is None if the topic names none of this site.
+#: (gate's id, or None if the topic names no gate of this site; journal's id; message; whether it fills its number)
 Row = tuple[int | None, int | None, Unfit, bool]
 
 

@@ -86,7 +86,7 @@ class Store:
         return [self._ack(journal, stored.witnesses.get(journal.name)) for journal in due]
 
     def _ack(self, journal: Journal, witness: tuple[int, bytes] | None = None) -> Publication:
-        """Return the ack of `journal`; for a fork beyond it, one that names the stored entry that contradicts the gate.
+        """Return the ack of `journal`; if a fork is above it, an ack of the stored entry that contradicts the gate.
 
         An entry that fits its predecessor, but not the entry beyond a gap, moves no ack. The ack alone would then never
         differ from the gate's own history, and the gate would send the same entries forever.

@@ -17,7 +17,7 @@ MAX_AGE_S = 365 * 24 * 3600
 
 
 def with_date(app: Any) -> Any:
-    """Add a Date header where it is missing. A sealed roster has its own, to which uvicorn would add a second one."""
+    """Add a Date header where it is missing. A sealed roster has one already; uvicorn would add a second."""
 
     async def call(scope: Any, receive: Any, send: Any) -> None:
         async def send_dated(message: Any) -> None:
@@ -38,7 +38,7 @@ def _forbid_sniffing(headers: Any, _path: str, _url: str) -> None:
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fabgate.collector.settings")
 _django = get_asgi_application()
-# It can only be imported once Django is set up.
+# `lanes` can be imported only once Django is set up.
 from fabgate.collector.processes.lanes import limited  # noqa: E402
 
 application = with_date(

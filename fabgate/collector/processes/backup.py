@@ -80,7 +80,7 @@ def backup(args: argparse.Namespace) -> int:
         os.close(lock)
     sys.stdout.write(f"{target}: {target.stat().st_size} bytes, SHA-256 {_sha256(target)}\n")
     if folder and args.keep:
-        # Their names give their order. Copies of other sites, such as lyon-2, may be in the same folder.
+        # The names of copies give their order. Copies of other sites, such as lyon-2, may be in the same folder.
         named = re.compile(re.escape(_prefix(env.site)) + r"\d{8}-\d{6}" + re.escape(_SUFFIX))
         for old in sorted(path for path in folder.iterdir() if named.fullmatch(path.name))[: -args.keep]:
             old.unlink()
@@ -115,15 +115,15 @@ def restore(args: argparse.Namespace) -> int:
     if aside:
         sys.stdout.write(f"What was there before is in {aside}: delete it once everything works.\n")
     sys.stdout.write(
-        "Start it: its gates fill the gap, and the rosters are rebuilt. Everybody has to sign in again, and programs"
-        " need new keys.\nChanges made on pages and by commands since then have to be repeated, first those that shut"
+        "Start the collector: its gates fill the gap, and the rosters are rebuilt. Everybody has to sign in again, and"
+        " programs need new keys.\nChanges made on pages and by commands since then have to be repeated, first those that shut"
         " somebody out: lost badges, blocks, inactive accounts, new tokens of gates.\n"
     )
     return 0
 
 
 def _environment() -> environ.Environment:
-    """Return the settings that a copy needs, so that a mistake in the broker's does not prevent one."""
+    """Return the settings that a copy needs, so that a mistake in the broker's settings does not prevent it."""
     needed = ("FABGATE_SITE", "FABGATE_DATA", "FABGATE_DATABASE_URL", "FABGATE_DATABASE_URL_FILE")
     return environ.read(os.environ, need_site=True, only=needed)
 
@@ -168,7 +168,7 @@ def _refuse_postgresql(env: environ.Environment, verb: str, done: str) -> None:
 def _make(env: environ.Environment, folder: Path) -> Path:
     """Return the finished file in `folder`, synced to disk."""
     _copy_database(env.database, folder / _DATABASE)
-    # After the database: an extra key does no harm.
+    # The keys follow the database: a key that is newer than the database does no harm.
     files = {_DATABASE: folder / _DATABASE, **_keys(env.data)}
     contents = {
         "fabgate": fabgate.__version__,
@@ -196,7 +196,7 @@ def _copy_database(source: Path, target: Path) -> None:
             contextlib.closing(sqlite3.connect(target)) as new,
         ):
             old.backup(new)
-            new.execute("PRAGMA journal_mode=DELETE")  # one file
+            new.execute("PRAGMA journal_mode=DELETE")  # so that the copy is a single file
             found = new.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as error:
         if disk_full.is_full(error):  # the copy's disk, since the source is only read
@@ -207,7 +207,7 @@ def _copy_database(source: Path, target: Path) -> None:
 
 
 def _keys(data: Path) -> dict[str, Path]:
-    """Return the other files of FABGATE_DATA, by their names in a copy."""
+    """Return the files of FABGATE_DATA besides the database, by their names in a copy."""
     found = [data / name for name in data_folder.KEPT if (data / name).is_file() and not name.startswith(_DATABASE)]
     found += [
         path for path in sorted((data / data_folder.GATES).rglob("*")) if path.is_file() and not path.is_symlink()
@@ -216,7 +216,7 @@ def _keys(data: Path) -> dict[str, Path]:
 
 
 class _Contents(msgspec.Struct):
-    """The list in a copy: the version that made it, the site, when, and the SHA-256 of each file by its name."""
+    """The list in a copy: the version that made the copy, the site, the time, and each file's SHA-256 by its name."""
 
     fabgate: str
     site: str
@@ -280,7 +280,7 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) ->
     # Everything but the gates' files is at the top level.
     is_ours = (len(parts) == 1 and parts[0] in _AT_TOP) or (len(parts) > 1 and parts[0] == data_folder.GATES)
     if file is None or ".." in parts or not is_ours:
-        raise ValueError(f"{member.name!r} does not belong in one")
+        raise ValueError(f"{member.name!r} does not belong in a copy")
     target = folder / member.name
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with file, open(target, "xb", opener=_private) as out:
@@ -299,7 +299,7 @@ def _check_version(database: Path, source: Path, version: str) -> None:
             tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     except sqlite3.Error as error:
         raise UsageError(
-            f"{source}: its {_DATABASE} is not a collector's database ({error}); wanted a file made by 'backup': use"
+            f"{source}: its {_DATABASE} is not a collector's database ({error}), wanted a file made by 'backup'; use"
             " another one"
         ) from error
     steps = {str(name) for (name,) in rows}

@@ -26,10 +26,10 @@ HEAD_S: Final = 10.0
 BODY_S: Final = 120.0
 IDLE_S: Final = 30.0
 READ_S: Final = 60.0
-#: Younger connections need not make room: in a crowd, those that have just opened are about to send.
+#: Connections younger than this, in seconds, need not make room: in a crowd, new connections are about to send.
 GRACE_S: Final = 1.0
 #: Connections at once, in total and from one address: a school behind one address has a hundred browsers with a few
-#: each.
+#: connections each.
 MOST: Final = 1_000
 MOST_OF_ADDRESS: Final = 400
 #: How many new connections are accepted at once.
@@ -46,7 +46,7 @@ _LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-le
 
 
 class Phase(IntEnum):
-    """What a connection waits for. Lower ones make room first."""
+    """What a connection waits for. Connections in lower phases make room first."""
 
     IDLE = 0
     HEAD = 1
@@ -164,7 +164,7 @@ class Connection(H11Protocol):
         self._unread_timer = self.loop.call_later(READ_S, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on: it reads again."""
+        """Cancel the time limit: the browser reads again."""
         super().resume_writing()
         if self._unread_timer is not None:
             self._unread_timer.cancel()

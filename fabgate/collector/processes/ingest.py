@@ -37,7 +37,7 @@ from fabgate.mqtt.properties import read_quickly
 log = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 1_000
-#: While a batch is stored it is held several times: as received, decoded, and as rows.
+#: While a batch is stored it is in memory several times: as received, decoded, and as rows.
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 #: While a gate floods, batches are shorter, because other gates wait for the end of each.
 FLOODED_BATCH: Final = 200
@@ -45,10 +45,10 @@ FLOODED_BATCH_BYTES: Final = 1024 * 1024
 #: How long another collector's retained 'online' may take to arrive after the subscription, in seconds.
 LISTEN_S: Final = 1.0
 RETRY_S: Final = 1.0
-#: From this batch size on, full batches matter more than the delay of each message. It is more than an unconfigured
-#: Mosquitto queues for us: it drops the rest, so waiting would cost more than it saves.
+#: From this batch size on, full batches matter more than the delay of each message. An unconfigured Mosquitto queues
+#: fewer messages for us and drops the rest: with it, waiting would cost more than it saves.
 CROWD: Final = 900
-#: A batch that takes longer waited for the disk or the database.
+#: A batch that took longer, in seconds, waited for the disk or the database.
 STORED_WITHIN_S: Final = 5.0
 #: How long messages are read before each batch while a gate floods, in seconds.
 FLOODED_READ_S: Final = 1.0
@@ -89,7 +89,7 @@ class Ingest:
         #: Until when to wait for another collector's status (monotonic seconds); None: the wait is over.
         self._listen_until: float | None = None
         self._serving = False
-        #: When to publish every gate's ack (monotonic seconds); None: it is done.
+        #: When to publish every gate's ack (monotonic seconds); None: they are published.
         self._greet_at: float | None = None
         #: Whether the last batch was large, so that more arrives than can be stored one by one.
         self._is_crowded = False
@@ -140,7 +140,7 @@ class Ingest:
         self._beat()
 
     def _watch_floods(self) -> None:
-        """Stop listening to gates that flood. Their queued messages are read first: others wait behind them."""
+        """Unsubscribe from gates that flood. Their queued messages are read first: others' messages wait behind them."""
         refused = self._inbox.refused()
         if not (self._serving and self._link.connected):
             return
@@ -158,7 +158,7 @@ class Ingest:
                 if Gate.objects.filter(name__in=gates).update(too_much_at=now):
                     pulse.notify({Pulse.FLOOR: gates}, now)
         except (DatabaseError, InterfaceError) as error:
-            log.warning("cannot record that %s sends too much: %s", ", ".join(sorted(gates)), error)
+            log.warning("that %s sends too much cannot be recorded: %s", ", ".join(sorted(gates)), error)
             connection.close()
 
     def _read_on(self, most_s: float, *, or_refused: bool = False) -> None:
@@ -223,7 +223,7 @@ class Ingest:
         return messages
 
     def _greet(self) -> None:
-        """Listen first: a second collector on one site would take its gates away."""
+        """Listen for another collector before serving: a second one on a site would take its gates away."""
         log.info("connected to %s:%d", *self._broker)
         self._certificate = ""
         if said := certificates.ending(self._link.certificate_ends, datetime.now(UTC), "broker's"):
@@ -290,21 +290,21 @@ class Ingest:
         try:
             status = wire.decode(body, wire.CollectorStatus)
         except FabgateError as error:
-            log.warning("on %s: %s", self._status_topic, error)
+            log.warning("an invalid status on %s is ignored: %s", self._status_topic, error)
             return
         mine = status.collector == self._store.collector
         if self._serving and not status.online:
-            self._link.say_online(online=True)  # the will of a lost connection, or an earlier collector's last message
+            self._link.say_online(online=True)  # 'offline' is from a lost connection or an earlier collector
         if mine or not status.online or (self._takeover and not self._serving):
             return
-        self._serving = False  # so that we do not publish 'offline' over the other's 'online'
+        self._serving = False  # so that we do not replace the other collector's 'online' by 'offline'
         raise FabgateError(
             f"another collector ({status.collector[:64]!r}) is online at the site {self._env.site}; stop it, or start"
             f" this one ({self._store.collector}) with --takeover"
         )
 
     def _persist(self, messages: list[Received]) -> list[Publication]:
-        """Store, trying again as long as the database cannot be written: nothing was acknowledged yet."""
+        """Store the messages; try again as long as the database cannot be written: nothing was acknowledged yet."""
         while not self._stopping:
             try:
                 with self._alone():
@@ -317,7 +317,7 @@ class Ingest:
         return []
 
     def _alone(self) -> AbstractContextManager[None]:
-        """In a crowd hold the reader back while SQLite computes in this process; a server computes elsewhere."""
+        """In a crowd, hold the reader back while SQLite computes in this process; a database server has its own."""
         is_ours = connection.vendor == "sqlite"
         return self._link.held_back() if self._is_crowded and is_ours else nullcontext()
 

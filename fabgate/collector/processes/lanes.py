@@ -27,7 +27,7 @@ _refused = logs.Seldom(logging.getLogger(__name__))
 #: How long a request waits for its turn, in seconds, and when a refused one is asked to try again.
 PATIENCE_S: Final = 10.0
 RETRY_AFTER_S: Final = 5
-#: The largest form without a file; of a larger body the rest is read in its turn.
+#: The largest form without a file, in bytes; the rest of a larger body is read once the request has its turn.
 SMALL_BYTES: Final = 64 * 1024
 
 
@@ -36,7 +36,7 @@ class FullError(Exception):
 
 
 class Lane:
-    """A limit on requests at once, on those that wait in order, and on both from one address."""
+    """Limits the requests in progress, the requests that wait for their turn, and the sum of both for one address."""
 
     def __init__(self, name: str, at_once: int, waiting: int, from_address: int) -> None:
         self.name = name
@@ -116,8 +116,8 @@ class Lanes:
     def __init__(self) -> None:
         # Rosters and health checks take milliseconds; all gates of a workshop may come from one address.
         self.machines = Lane("machines", 4, 500, 100)
-        # Two, the number of passwords checked at once (accounts/sign_in.py): in another lane they would block its
-        # threads.
+        # Two at once, as many passwords as are checked at once (accounts/sign_in.py): in another lane, requests that
+        # wait for a check would block its threads.
         self.passwords = Lane("passwords", 2, 60, 30)
         self.files = Lane("files", 2, 20, 4)
         self.people = Lane("people", 16, 200, 100)

@@ -22,10 +22,10 @@ GROWING: Final = frozenset(
 
 #: Every database from before 0.1.0 has this step, except the very first ones, which have no accounts.
 _STEP_BEFORE_0_1_0: Final = "0002_workshop_week"
-#: What an error says of such a database.
+#: The end of the error about a database from before 0.1.0: what to do with it.
 KEEP_IT: Final = (
-    "wanted one of 0.1.0 or later, as no migration leads there; keep it with the version that made it, which still shows"
-    " and exports the books, and start a new collector in an empty FABGATE_DATA (docs/reference.md)"
+    "wanted one of 0.1.0 or later, as no migration brings it there; keep it with the version that made it, which still"
+    " shows and exports the books, and start a new collector in an empty FABGATE_DATA (docs/reference.md)"
 )
 
 
@@ -44,7 +44,7 @@ def migrate(steps: Sequence[str]) -> None:
 def _checks_of_small_tables() -> Iterator[None]:
     """On SQLite, let Django check foreign keys only in tables that do not grow with the years.
 
-    It checks the whole database after each migration: with twenty million entries that takes a minute and a half.
+    Django checks the whole database after each migration: with twenty million entries that takes a minute and a half.
     Broken keys of small tables are refused as before, and no migration copies the large ones.
     """
     if connection.vendor != "sqlite":

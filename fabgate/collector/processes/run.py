@@ -38,11 +38,11 @@ class Child:
 
     @property
     def name(self) -> str:
-        """Return its verb."""
+        """Return the verb."""
         return self.arguments[0]
 
     def poll_or_start(self, now: float) -> int | None:
-        """Start it when it is due (monotonic seconds). Returns its exit code if it ended for good: wrong input."""
+        """Start the process when it is due (monotonic seconds). Return its exit code if it refused its settings."""
         if self.process is None:
             if now >= self.due_at:
                 command = [sys.executable, "-m", "fabgate.collector", *self.arguments]
@@ -68,7 +68,7 @@ class Child:
         return min(self.pause_s * 2, LONGEST_PAUSE_S)
 
     def stop(self, deadline: float) -> None:
-        """Stop it, and kill it after `deadline` (monotonic seconds)."""
+        """Stop the process, and kill it after `deadline` (monotonic seconds)."""
         if self.process is None:
             return
         self.process.terminate()
@@ -92,7 +92,7 @@ def command(args: argparse.Namespace) -> int:
         if ended:
             code = ended[0]
             break
-    # In reverse: first nothing is changed any more, while what gates send is stored to the end.
+    # In reverse: web and worker end first, so that ingest stores what gates send until the end.
     deadline = time.monotonic() + STOP_S
     for child in reversed(children):
         child.stop(deadline)

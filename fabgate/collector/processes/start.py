@@ -60,8 +60,8 @@ def prepare(
     A missing database is made, with a note on stderr, unless `make` is False, for verbs that would have nothing to
     show: an empty database next to the right one would only mislead. A verb that `owns` the collector may change its
     time zone; others use the stored one. `process` is the prefix of log lines. `first_start` is called when a verb that
-    `owns` it starts it for the first time. Raises UsageError with a line for each mistake in the environment, and
-    FabgateError if the disk or the database is unavailable or full.
+    `owns` the collector starts it for the first time. Raises UsageError with a line for each mistake in the environment,
+    and FabgateError if the disk or the database is unavailable or full.
     """
     found = environ.read(os.environ, need_site=True)
     logs.set_up(found.log, process)
@@ -105,7 +105,7 @@ def prepare(
 
 
 def _is_there(path: Path) -> bool:
-    """Return whether the file exists. Raises OSError if this account may not find out."""
+    """Return whether the file exists. Raises OSError if this account may not look."""
     try:
         path.stat()
     except FileNotFoundError:
@@ -115,7 +115,7 @@ def _is_there(path: Path) -> bool:
 
 def _prepare_sqlite(found: environ.Environment, *, owns: bool, first_start: FirstStart, handle: int) -> None:
     is_new = not found.database.exists()
-    found.database.touch(0o600)  # nothing else makes one (settings.py)
+    found.database.touch(0o600)  # no other code creates the file (settings.py)
     django.setup()
     _migrate(found, owns=owns, first_start=first_start, handle=handle)
     connection.close()
@@ -163,11 +163,11 @@ def _migrate(found: environ.Environment, *, owns: bool, first_start: FirstStart,
 
 
 def _check_version(*, owns: bool, handle: int) -> list[str]:
-    """Let nobody write as another version has it: what one adds up (sessions/sums.py) the other does not know of.
+    """Prevent that two versions write at once: one may add up figures (sessions/sums.py) that the other does not know.
 
     Returns the names of the migrations that an older database lacks; none for one that is new or up to date. Raises
     UsageError for a database of a newer version, and for one from before 0.1.0; and for an older one while others use it,
-    unless they end: a service waits for that, as they are told to restart together.
+    unless they end: a service waits for that, because services are restarted together.
     """
     executor = MigrationExecutor(connection)
     applied = executor.loader.applied_migrations
@@ -177,8 +177,8 @@ def _check_version(*, owns: bool, handle: int) -> list[str]:
         raise UsageError(f"found a database from before fabgate 0.1.0; {migration.KEEP_IT}")
     if newer := sorted(name for app, name in applied.keys() - executor.loader.disk_migrations.keys() if app == _APP):
         raise UsageError(
-            f"found a database that knows more than fabgate {fabgate.__version__} ({newer[-1]}); install the version that"
-            " used it last, or a newer one"
+            f"found a database of a newer version than fabgate {fabgate.__version__} ({newer[-1]}); install the version"
+            " that used it last, or a newer one"
         )
     left = [step.name for step, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())] if applied else []
     if left and not data_folder.is_left_alone(handle, OTHERS_END_S if owns else 0):

@@ -30,7 +30,7 @@ class Server(uvicorn.Server):
     """uvicorn, which here also ends event streams: they would never end by themselves."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Start to stop; called as a signal handler."""
+        """Begin to stop; called as a signal handler."""
         # Views can be imported only once Django is set up.
         from fabgate.collector.pages.events import stream  # noqa: PLC0415
 
@@ -52,7 +52,7 @@ def command(_args: argparse.Namespace) -> int:
             f"Nobody can sign in yet. Open this link once, within a day, to become the manager:\n  {link}\n"
         )
         sys.stderr.flush()
-    # uvicorn raises the signal that ended it again, for an outer handler: there is none.
+    # At its end uvicorn raises its signal again, for an outer handler. There is none, so the signal is ignored.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     postgresql.keep_connections()

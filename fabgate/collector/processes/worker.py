@@ -1,7 +1,7 @@
 """The worker expires what ends with time, such as loans, grants and blocks, and notifies the gates.
 
-``fabgate collector worker`` checks once a minute. A missed minute does no harm: it asks the database what is due, and
-rosters carry the day on which a membership or a training ends, a person leaves or a suspension begins.
+``fabgate collector worker`` checks once a minute. A missed minute does no harm: the worker asks the database what is due,
+and rosters carry the day on which a membership or a training ends, a person leaves or a suspension begins.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Worker:
             self._delete_old(now)
             Heartbeat.beat(Heartbeat.WORKER, now, Collector.zone_trouble(settings.ENVIRONMENT.tz))
         except (DatabaseError, InterfaceError) as error:
-            log.warning("postponed by a minute: %s", error)
+            log.warning("what is due is postponed by a minute: %s", error)
             return []
         return gates
 

@@ -426,7 +426,7 @@ def test_a_database_of_a_newer_version_is_left_alone(in_paris):
         connection.execute(applied)
     done = run(environment(in_paris), "lock", "laser-1", "--reason", "Belt")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "knows more than fabgate" in done.stderr
+    assert "a newer version than fabgate" in done.stderr
     assert "(0999_later)" in done.stderr
 
 

@@ -185,7 +185,7 @@ def test_quarantine_and_clones_are_told_with_the_reason(day, capsys):
     code, out = holes(capsys)
     assert code == 0
     assert f"laser-1: clone: something still writes the journal {day.name}" in out
-    assert "laser-1: in quarantine: fork: other bytes under a number that is stored" in out
+    assert "laser-1: in quarantine: fork: found other bytes than those stored under its number" in out
     assert "/1, once, last " in out
     store.store(other.messages(), NOON)
     assert "/1, 2 times, last " in holes(capsys)[1]
